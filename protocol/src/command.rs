@@ -1,0 +1,161 @@
+//! What a client asks: one JSON object in one Request frame, the first frame of a stream.
+
+use serde::{Deserialize, Serialize};
+
+use crate::frame::{self, FrameError};
+use crate::limits;
+use crate::name::ClientName;
+use crate::path::{BadPath, FilePath, FolderPath};
+use crate::refusal::{Refusal, RefusalCode};
+use crate::secret::Secret;
+use crate::version::VERSION;
+
+/// A checked request. Each variant documents its conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Request {
+    /// 1. client -> Hello  2. server -> [`Welcome`](crate::Reply::Welcome), Eof
+    Hello(Hello),
+    /// 1. client -> Message  2. server -> [`Text`](crate::Reply::Text), Eof
+    Message {
+        /// Any text, empty too.
+        text: String,
+    },
+    /// 1. client -> Status  2. server -> [`Client`](crate::Reply::Client)*, Eof
+    Status,
+    /// 1. client -> List  2. server -> [`Entry`](crate::Reply::Entry)*, Eof [`ListEnd`](crate::ListEnd)
+    List {
+        /// The folder whose entries are wanted.
+        path: FolderPath,
+    },
+    /// 1. client -> Get  2. server -> [`File`](crate::Reply::File), Data*, Eof
+    ///    [`ContentEnd`](crate::ContentEnd)  3. client -> [`Received`](crate::Received)
+    Get {
+        /// The file that is wanted.
+        path: FilePath,
+    },
+    /// 1. client -> Exit  2. server -> [`Goodbye`](crate::Reply::Goodbye), Eof  3. either closes
+    Exit,
+}
+
+/// Who is there. The only request a guest may make.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Hello {
+    /// The protocol's version: [`VERSION`].
+    pub version: u32,
+    /// The name the client wants.
+    pub name: ClientName,
+    /// Only where the server asked for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+}
+
+impl Hello {
+    /// A hello of this version.
+    #[must_use]
+    pub fn new(name: ClientName, password: Option<Secret>) -> Self {
+        Self { version: VERSION, name, password }
+    }
+}
+
+impl Request {
+    /// The payload of its Request frame.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        frame::to_json(self)
+    }
+
+    /// Reads the payload of a Request frame, and judges everything in it that needs no knowledge of
+    /// the server: shape, size, version, name, path.
+    ///
+    /// # Errors
+    /// The [`Refusal`] to answer with.
+    pub fn decode(payload: &[u8]) -> Result<Self, Refusal> {
+        let Head { command } = from_json(payload)?;
+        let limit = match command.as_str() {
+            "hello" => limits::HELLO,
+            "message" => limits::MESSAGE,
+            _ => limits::REQUEST,
+        };
+        if payload.len() > limit {
+            return Err(FrameError::TooLong { length: payload.len(), limit }.into());
+        }
+        Ok(match command.as_str() {
+            "hello" => Self::Hello(Hello::decode(payload)?),
+            "message" => {
+                let Text { text } = from_json(payload)?;
+                Self::Message { text }
+            }
+            "status" => Self::Status,
+            "list" => {
+                let Path { path } = from_json(payload)?;
+                Self::List { path: FolderPath::parse(&path)? }
+            }
+            "get" => {
+                let Path { path } = from_json(payload)?;
+                Self::Get { path: FilePath::parse(&path)? }
+            }
+            "exit" => Self::Exit,
+            _ => return Err(Refusal::new(RefusalCode::UnknownCommand, "no command has this name")),
+        })
+    }
+}
+
+impl Hello {
+    /// The version is judged before the rest: another version may have other fields.
+    fn decode(payload: &[u8]) -> Result<Self, Refusal> {
+        #[derive(Deserialize)]
+        struct Fields {
+            name: String,
+            #[serde(default)]
+            password: Option<Secret>,
+        }
+        let Version { version } = from_json(payload)?;
+        if version != VERSION {
+            let message = format!("this server speaks version {VERSION}, not {version}");
+            return Err(Refusal::new(RefusalCode::UnsupportedVersion, message));
+        }
+        let Fields { name, password } = from_json(payload)?;
+        let name = ClientName::parse(&name)
+            .map_err(|rule| Refusal::new(RefusalCode::BadName, rule.to_string()))?;
+        if password.as_ref().is_some_and(|secret| secret.expose().len() > limits::PASSWORD) {
+            let limit = limits::PASSWORD;
+            let message = format!("a password has at most {limit} bytes");
+            return Err(Refusal::new(RefusalCode::TooLarge, message));
+        }
+        Ok(Self { version, name, password })
+    }
+}
+
+#[derive(Deserialize)]
+struct Head {
+    command: String,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}
+
+#[derive(Deserialize)]
+struct Text {
+    text: String,
+}
+
+#[derive(Deserialize)]
+struct Path {
+    path: String,
+}
+
+fn from_json<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, Refusal> {
+    frame::from_json("request", payload).map_err(Refusal::from)
+}
+
+impl From<BadPath> for Refusal {
+    fn from(rule: BadPath) -> Self {
+        Self::new(RefusalCode::BadPath, rule.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,283 @@
+//! Names of files on a server, checked at the door. Knows nothing of any disk.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use thiserror::Error;
+
+use crate::limits;
+
+/// A file or folder below a server's root: parts joined by `/`, each of them harmless.
+///
+/// Bad paths are rejected, never repaired: what was asked for is what is opened.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FilePath(String);
+
+/// A folder: a [`FilePath`], or the root, which is the empty string on the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FolderPath(Option<FilePath>);
+
+/// Why a path was rejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum BadPath {
+    /// There is no path.
+    #[error("the path is empty")]
+    Empty,
+    /// It begins with `/`: paths are relative to the server's folder.
+    #[error("paths are relative to the server's folder: no leading slash")]
+    Absolute,
+    /// It has an empty part: `a//b` or `a/`.
+    #[error("the path has an empty part")]
+    EmptyPart,
+    /// It has a part `.` or `..`.
+    #[error("the parts . and .. are not allowed")]
+    Dots,
+    /// It has a backslash, a separator elsewhere.
+    #[error("backslashes are not allowed: parts are joined by /")]
+    Backslash,
+    /// It has a control character.
+    #[error("control characters are not allowed")]
+    Control,
+    /// A part is longer than file systems allow.
+    #[error("a part of the path is longer than 255 bytes")]
+    LongPart,
+    /// The whole is longer than file systems allow.
+    #[error("the path is longer than 4096 bytes")]
+    Long,
+    /// A part ends in a dot or a space, which Windows drops.
+    #[error("a part of the path ends in a dot or a space")]
+    Trailing,
+    /// A part is a device on Windows.
+    #[error("a part of the path is a reserved device name")]
+    Reserved,
+}
+
+impl FilePath {
+    /// Checks a path.
+    ///
+    /// # Errors
+    /// [`BadPath`], naming the first rule that is broken.
+    pub fn parse(text: &str) -> Result<Self, BadPath> {
+        if text.is_empty() {
+            return Err(BadPath::Empty);
+        }
+        if text.len() > limits::PATH {
+            return Err(BadPath::Long);
+        }
+        if text.starts_with('/') {
+            return Err(BadPath::Absolute);
+        }
+        text.split('/').try_for_each(check_part)?;
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The path as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Its parts, outermost first; at least one.
+    pub fn parts(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/')
+    }
+
+    /// The last part: the file's own name.
+    #[must_use]
+    pub fn file_name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+}
+
+impl FolderPath {
+    /// The server's root.
+    pub const ROOT: Self = Self(None);
+
+    /// Checks a folder's path; the empty string is the root.
+    ///
+    /// # Errors
+    /// [`BadPath`], as for a [`FilePath`].
+    pub fn parse(text: &str) -> Result<Self, BadPath> {
+        if text.is_empty() {
+            Ok(Self::ROOT)
+        } else {
+            FilePath::parse(text).map(|path| Self(Some(path)))
+        }
+    }
+
+    /// The path as text; empty for the root.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_ref().map_or("", FilePath::as_str)
+    }
+
+    /// Its parts, outermost first; none for the root.
+    pub fn parts(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().flat_map(FilePath::parts)
+    }
+
+    /// The path of `name` in this folder.
+    ///
+    /// # Errors
+    /// [`BadPath`] where the name is no legal part, or the whole becomes too long.
+    pub fn join(&self, name: &str) -> Result<FilePath, BadPath> {
+        check_part(name)?;
+        match &self.0 {
+            None => FilePath::parse(name),
+            Some(folder) => FilePath::parse(&format!("{folder}/{name}")),
+        }
+    }
+}
+
+fn check_part(part: &str) -> Result<(), BadPath> {
+    if part.is_empty() {
+        return Err(BadPath::EmptyPart);
+    }
+    if part == "." || part == ".." {
+        return Err(BadPath::Dots);
+    }
+    if part.contains('\\') {
+        return Err(BadPath::Backslash);
+    }
+    if part.contains('/') {
+        return Err(BadPath::Absolute);
+    }
+    if part.chars().any(char::is_control) {
+        return Err(BadPath::Control);
+    }
+    if part.len() > limits::PATH_PART {
+        return Err(BadPath::LongPart);
+    }
+    if part.ends_with(['.', ' ']) {
+        return Err(BadPath::Trailing);
+    }
+    if is_reserved(part) {
+        return Err(BadPath::Reserved);
+    }
+    Ok(())
+}
+
+/// Windows opens a device for these names whatever their extension, and drops spaces before the dot.
+fn is_reserved(part: &str) -> bool {
+    let stem = part.split('.').next().unwrap_or(part).trim_end_matches(' ').to_ascii_uppercase();
+    if matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$") {
+        return true;
+    }
+    let numbered = stem.strip_prefix("COM").or_else(|| stem.strip_prefix("LPT"));
+    numbered.is_some_and(|rest| {
+        let mut digits = rest.chars();
+        matches!((digits.next(), digits.next()), (Some('0'..='9' | '¹' | '²' | '³'), None))
+    })
+}
+
+impl fmt::Display for FilePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for FilePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+impl Serialize for FilePath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for FilePath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+impl Serialize for FolderPath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn ordinary_names_are_kept_as_they_are() {
+        let long = "é".repeat(127);
+        for good in [
+            "a",
+            "a/b/c",
+            "with space.txt",
+            "\"q\"'s",
+            "🏹.txt",
+            "-rf",
+            ".hidden",
+            "..a",
+            "COM10",
+            "CONSOLE",
+            &long,
+        ] {
+            assert_eq!(FilePath::parse(good).unwrap().as_str(), good);
+        }
+        assert_eq!(FilePath::parse("a/b/c.txt").unwrap().file_name(), "c.txt");
+    }
+
+    #[test]
+    fn bad_paths_are_rejected_with_the_rule_they_break() {
+        let long_part = "x".repeat(256);
+        let long = "x/".repeat(2049) + "x";
+        for (bad, rule) in [
+            ("", BadPath::Empty),
+            ("/etc/passwd", BadPath::Absolute),
+            ("//etc", BadPath::Absolute),
+            ("a/", BadPath::EmptyPart),
+            ("a//b", BadPath::EmptyPart),
+            (".", BadPath::Dots),
+            ("../s", BadPath::Dots),
+            ("a/../../s", BadPath::Dots),
+            ("a/./b", BadPath::Dots),
+            ("..\\s", BadPath::Backslash),
+            ("a\0b", BadPath::Control),
+            ("a\u{85}b", BadPath::Control),
+            ("a\x7f", BadPath::Control),
+            (&long_part, BadPath::LongPart),
+            (&long, BadPath::Long),
+            ("a.", BadPath::Trailing),
+            ("a /b", BadPath::Trailing),
+            ("nul", BadPath::Reserved),
+            ("a/COM1", BadPath::Reserved),
+            ("aux.txt", BadPath::Reserved),
+            ("lpt².tar.gz", BadPath::Reserved),
+            ("Con .txt", BadPath::Reserved),
+            ("conin$", BadPath::Reserved),
+        ] {
+            assert_eq!(FilePath::parse(bad), Err(rule), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_root_is_the_empty_folder_and_no_file() {
+        assert_eq!(FolderPath::parse("").unwrap(), FolderPath::ROOT);
+        assert_eq!(FolderPath::ROOT.join("a").unwrap().as_str(), "a");
+        assert_eq!(FolderPath::parse("a/b").unwrap().join("c").unwrap().as_str(), "a/b/c");
+        for bad in ["", "..", "a/b", "a\\b"] {
+            assert!(FolderPath::ROOT.join(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_passes_never_climbs(text in "[a./\\\\ \\x00-\\x1f]{0,12}") {
+            if let Ok(path) = FilePath::parse(&text) {
+                for part in path.parts() {
+                    prop_assert!(!part.is_empty() && part != "." && part != ".." && !part.contains('\\'));
+                }
+            }
+        }
+    }
+}
