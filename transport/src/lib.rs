@@ -1,1 +1,30 @@
+//! QUIC and TLS for Quiver: who a machine is, whom it believes, endpoints, framed streams, and a
+//! file's content on a stream. Knows the wire's frames, not what commands mean.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`identity`] | a key and its self-signed certificate: create, keep, load, fingerprint |
+//! | [`trust`] | which certificates are believed, and why one was not |
+//! | [`tls`] | the rustls configurations, over one crypto provider |
+//! | [`endpoint`] | sockets and QUIC settings, each with its cost |
+//! | [`stream`] | one frame read or written, with a limit and a patience |
+//! | [`close`] | why a connection ended |
+//! | [`content`] | a file as Data frames: one engine for every command that moves content |
 
+pub mod close;
+pub mod content;
+pub mod endpoint;
+pub mod identity;
+pub mod stream;
+pub mod tls;
+pub mod trust;
+mod unix;
+
+pub use close::{Ended, close};
+pub use endpoint::Endpoint;
+pub use identity::{CertificateInfo, Identity, IdentityError};
+pub use stream::{CommandStream, Frame, FrameReader, FrameWriter, StreamError};
+pub use trust::{ServerVerifier, TrustError};
+
+/// The connection type, so that users of this crate name no other crate for it.
+pub use quinn::Connection;

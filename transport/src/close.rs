@@ -1,0 +1,74 @@
+//! Why a connection ended: every close code we send, and what we make of those that come.
+
+use quinn::{Connection, ConnectionError, VarInt};
+use quiver_protocol::CloseCode;
+use thiserror::Error;
+
+/// Closes a connection with a code and its words.
+pub fn close(connection: &Connection, code: CloseCode) {
+    connection.close(VarInt::from_u32(code as u32), code.reason().as_bytes());
+}
+
+/// How a connection came to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Ended {
+    /// This side closed it.
+    #[error("closed here")]
+    Here,
+    /// The other side closed it with a code we know.
+    #[error("{}", .0.reason())]
+    Closed(CloseCode),
+    /// The other side closed it with a code we do not know.
+    #[error("closed with code {0}")]
+    Unknown(u64),
+    /// Nothing came for the length of the idle timeout.
+    #[error("no sign of life")]
+    Silent,
+    /// The other side forgot the connection, as after a restart.
+    #[error("reset by the other side")]
+    Reset,
+    /// Nobody takes connections there.
+    #[error("connection refused")]
+    Refused,
+    /// The other side speaks no protocol of ours.
+    #[error("no common protocol: {0}")]
+    NoCommonProtocol(String),
+    /// QUIC or TLS failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// The TLS alert for no common ALPN protocol (RFC 7301, 3.2), as a QUIC error (RFC 9001, 4.8).
+const NO_APPLICATION_PROTOCOL: u64 = 0x100 + 120;
+
+/// QUIC's CONNECTION_REFUSED (RFC 9000, 20.1).
+const CONNECTION_REFUSED: u64 = 0x2;
+
+impl From<ConnectionError> for Ended {
+    fn from(error: ConnectionError) -> Self {
+        let by_peer = |code: u64, reason: String| match code {
+            NO_APPLICATION_PROTOCOL => Self::NoCommonProtocol(reason),
+            CONNECTION_REFUSED => Self::Refused,
+            _ => Self::Failed(reason),
+        };
+        match error {
+            ConnectionError::LocallyClosed => Self::Here,
+            ConnectionError::ApplicationClosed(closed) => {
+                let code = closed.error_code.into_inner();
+                CloseCode::from_wire(code).map_or(Self::Unknown(code), Self::Closed)
+            }
+            ConnectionError::TimedOut => Self::Silent,
+            ConnectionError::Reset => Self::Reset,
+            ConnectionError::ConnectionClosed(closed) => {
+                by_peer(u64::from(closed.error_code), closed.to_string())
+            }
+            ConnectionError::TransportError(error) => {
+                by_peer(u64::from(error.code), error.to_string())
+            }
+            ConnectionError::VersionMismatch => {
+                Self::NoCommonProtocol("no common version of QUIC".to_owned())
+            }
+            ConnectionError::CidsExhausted => Self::Failed("out of connection ids".to_owned()),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Receiving: Data frames become a file again, verified before anyone is told.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use bytes::{Buf as _, Bytes};
+use quiver_protocol::chunk::{BLOCK, Step, Unpacker};
+use quiver_protocol::{ContentEnd, ContentHash, End as _, FrameError, FrameKind, Refusal};
+use thiserror::Error;
+use tokio::task::{self, JoinHandle};
+
+use crate::stream::{FrameReader, StreamError};
+
+/// Pieces of the stream taken at once; a packet is a piece.
+const PIECES: usize = 32;
+
+/// Why content did not arrive whole.
+#[derive(Debug, Error)]
+pub enum ReceiveError {
+    /// It came whole and is not what was sent.
+    #[error("the content does not match its hash")]
+    Mismatch,
+    /// The Eof's size is not the announced one, or the content ended early.
+    #[error("the content has {found} bytes where {announced} were announced")]
+    Length {
+        /// The announced bytes.
+        announced: u64,
+        /// What came, or what the Eof says.
+        found: u64,
+    },
+    /// It could not be written.
+    #[error("{0}")]
+    Disk(#[from] io::Error),
+    /// The stream broke off.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+}
+
+impl From<FrameError> for ReceiveError {
+    fn from(error: FrameError) -> Self {
+        Self::Stream(error.into())
+    }
+}
+
+/// Receives `announced` bytes of content into `sink`, up to the Eof and the end of the stream, and
+/// gives the sink back when size and hash are what the sender says. `progress` hears of the file
+/// bytes received so far. No silence may be longer than `patience`.
+///
+/// Verified is not yet durable: the caller commits the sink, then says Received.
+///
+/// # Errors
+/// [`ReceiveError`]; the sink is then dropped.
+pub async fn receive<W: Write + Send + 'static>(
+    reader: &mut FrameReader,
+    announced: u64,
+    sink: W,
+    patience: Duration,
+    mut progress: impl FnMut(u64),
+) -> Result<(W, ContentHash), ReceiveError> {
+    let mut unpacker = Unpacker::new(announced);
+    let mut writer = BlockWriter::new(sink, announced);
+    let mut block = writer.buffer();
+    let mut pieces = [const { Bytes::new() }; PIECES];
+    let end = 'content: loop {
+        let Some(count) = reader.read_pieces(&mut pieces, patience).await? else {
+            return Err(FrameError::Truncated.into());
+        };
+        for (index, piece) in pieces[..count].iter_mut().map(std::mem::take).enumerate() {
+            let mut input = piece.as_ref();
+            loop {
+                match unpacker.feed(&mut input, &mut block)? {
+                    Step::Hungry => break,
+                    Step::Full => block = writer.write(block).await?,
+                    Step::Tail(kind, payload) => {
+                        // Nothing may follow the frame that ends the content.
+                        if input.has_remaining() || index + 1 < count {
+                            return Err(FrameError::Trailing.into());
+                        }
+                        break 'content tail(kind, &payload)?;
+                    }
+                }
+            }
+        }
+        progress(unpacker.seen());
+        // Messages get their turn even where content never runs dry.
+        task::yield_now().await;
+    };
+    if unpacker.seen() != announced || end.size != announced {
+        let found = if end.size == announced { unpacker.seen() } else { end.size };
+        return Err(ReceiveError::Length { announced, found });
+    }
+    reader.read_end(patience).await?;
+    writer.write(block).await?;
+    let (sink, hash) = writer.close().await?;
+    if hash != end.blake3 {
+        return Err(ReceiveError::Mismatch);
+    }
+    progress(announced);
+    Ok((sink, hash))
+}
+
+fn tail(kind: FrameKind, payload: &[u8]) -> Result<ContentEnd, ReceiveError> {
+    match kind {
+        FrameKind::Eof => Ok(ContentEnd::decode(payload)?),
+        FrameKind::Error => Err(ReceiveError::Stream(Refusal::decode(payload)?.into())),
+        found => Err(FrameError::Unexpected { found, expected: "Data, Eof or Error" }.into()),
+    }
+}
+
+/// Writes and hashes block after block on a blocking thread, one behind the network.
+struct BlockWriter<W> {
+    state: Option<Work<W>>,
+    running: Option<JoinHandle<Written<W>>>,
+    capacity: usize,
+}
+
+/// What comes back from the blocking thread: the work, and the block's buffer.
+type Written<W> = io::Result<(Work<W>, Vec<u8>)>;
+
+struct Work<W> {
+    sink: W,
+    hasher: blake3::Hasher,
+}
+
+impl<W: Write + Send + 'static> BlockWriter<W> {
+    fn new(sink: W, announced: u64) -> Self {
+        let capacity = usize::try_from(announced).map_or(BLOCK, |size| size.min(BLOCK));
+        let state = Some(Work { sink, hasher: blake3::Hasher::new() });
+        Self { state, running: None, capacity }
+    }
+
+    /// An empty block, no larger than the content.
+    fn buffer(&self) -> Vec<u8> {
+        Vec::with_capacity(self.capacity)
+    }
+
+    /// Starts to write a block and returns an empty one, once the block before is written.
+    async fn write(&mut self, block: Vec<u8>) -> io::Result<Vec<u8>> {
+        let empty = match self.running.take() {
+            Some(running) => {
+                let (work, mut buffer) = finished(running).await?;
+                self.state = Some(work);
+                buffer.clear();
+                buffer
+            }
+            None => self.buffer(),
+        };
+        let Some(mut work) = self.state.take() else {
+            return Err(io::Error::other("an earlier write failed"));
+        };
+        self.running = Some(task::spawn_blocking(move || {
+            work.hasher.update(&block);
+            work.sink.write_all(&block)?;
+            Ok((work, block))
+        }));
+        Ok(empty)
+    }
+
+    /// Waits for the last block; the sink and the hash of all that went into it.
+    async fn close(mut self) -> io::Result<(W, ContentHash)> {
+        if let Some(running) = self.running.take() {
+            self.state = Some(finished(running).await?.0);
+        }
+        let Some(mut work) = self.state else {
+            return Err(io::Error::other("an earlier write failed"));
+        };
+        work.sink.flush()?;
+        Ok((work.sink, ContentHash(*work.hasher.finalize().as_bytes())))
+    }
+}
+
+async fn finished<T>(running: JoinHandle<io::Result<T>>) -> io::Result<T> {
+    match running.await {
+        Ok(result) => result,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // The runtime is going down.
+        Err(error) => Err(io::Error::other(error)),
+    }
+}

@@ -1,0 +1,264 @@
+//! Sockets and QUIC settings. Every number says what it costs; quinn's defaults are no server's budget.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::{
+    ClientConfig, Connection, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, ServerConfig,
+    TokioRuntime, TransportConfig, VarInt,
+};
+use quiver_protocol::{CloseCode, limits};
+use socket2::{Domain, Protocol, Socket, Type};
+use thiserror::Error;
+
+use crate::close::Ended;
+use crate::identity::Identity;
+use crate::tls::{self, TlsError};
+use crate::trust::{ServerVerifier, TrustError};
+
+/// A connection nobody hears from ends after this. A killed client's slot is free by then.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(12);
+
+/// Both sides make sure that something crosses the path this often: three chances within the idle
+/// timeout, and often enough to keep a NAT's mapping.
+const KEEP_ALIVE: Duration = Duration::from_secs(4);
+
+/// Until a path is measured, it is taken to be this long: lost first packets are repeated after
+/// about three times as much. RFC 9002 (6.2.2) suggests 333 ms, which costs a second there.
+const INITIAL_RTT: Duration = Duration::from_millis(100);
+
+/// The largest UDP payload that is looked for and taken. The largest at which quinn's ten-segment
+/// sends stay under the kernel's 64 KiB; loopback and jumbo frames gain a factor of 1.5 from it
+/// (docs/performance.md). Costs 13 MB of address space for the receive buffer, used as it fills.
+const LARGEST_UDP_PAYLOAD: u16 = 6500;
+
+/// Kernel socket buffers, asked for in bytes; the system may give less. Smaller ones lose packets
+/// on loopback.
+const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
+
+/// What one stream may hold that was not read yet. Cannot change during a connection.
+const STREAM_WINDOW: u32 = 1024 * 1024;
+
+/// What a guest may send before it is read: a hello and its frames.
+const GUEST_WINDOW: u32 = 64 * 1024;
+
+/// What a member may send before it is read, all streams together: their requests.
+const MEMBER_WINDOW: u32 = 2 * 1024 * 1024;
+
+/// What may be on its way to a member, unacknowledged. Bounds memory, and how long a message waits
+/// behind content: at 800 MB/s this much passes in about a millisecond.
+const MEMBER_SEND_WINDOW: u64 = 1024 * 1024;
+
+/// Content streams a client reads at once; its connection window holds them all, full, and more.
+pub const CLIENT_CONTENT_STREAMS: u32 = 8;
+
+/// Streams a server may open to a client at once, for events.
+const EVENT_STREAMS: u32 = 8;
+
+/// Handshakes that have begun and are not yet looked at: the accept loop takes them at once, so few
+/// ever wait, and one beyond this is refused.
+const WAITING_HANDSHAKES: usize = 1024;
+
+/// What early packets of waiting handshakes may hold, in bytes: each, and all together.
+const HANDSHAKE_BUFFER: u64 = 16 * 1024;
+const HANDSHAKE_BUFFERS: u64 = 4 * 1024 * 1024;
+
+/// The name in the TLS handshake. Certificates are known by fingerprint, so it says nothing, and
+/// nobody on the way learns which host was meant.
+const SERVER_NAME: &str = "quiver";
+
+/// A UDP socket that speaks QUIC.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    inner: quinn::Endpoint,
+}
+
+/// An endpoint could not be made.
+#[derive(Debug, Error)]
+pub enum EndpointError {
+    /// The socket could not be opened or bound.
+    #[error("cannot listen on {address}: {source}")]
+    Bind {
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The identity is not fit for TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// A server could not be reached.
+#[derive(Debug, Error)]
+pub enum DialError {
+    /// Its certificate was not believed. Nothing was said to it.
+    #[error(transparent)]
+    Trust(TrustError),
+    /// No connection came about.
+    #[error(transparent)]
+    Ended(Ended),
+    /// The address can never be one of a server.
+    #[error("cannot dial: {0}")]
+    Address(String),
+    /// The identity is not fit for TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+impl Endpoint {
+    /// Opens a socket that takes connections. An IPv6 wildcard address takes IPv4 too.
+    ///
+    /// # Errors
+    /// [`EndpointError`].
+    pub fn listen(address: SocketAddr, identity: &Identity) -> Result<Self, EndpointError> {
+        let mut config = ServerConfig::with_crypto(Arc::new(tls::server(identity)?));
+        config
+            .transport_config(Arc::new(server_transport()))
+            .max_incoming(WAITING_HANDSHAKES)
+            .incoming_buffer_size(HANDSHAKE_BUFFER)
+            .incoming_buffer_size_total(HANDSHAKE_BUFFERS);
+        Self::open(address, Some(config))
+    }
+
+    /// Opens a socket that only dials, at a port of the system's choice.
+    ///
+    /// # Errors
+    /// [`EndpointError::Bind`].
+    pub fn dialler() -> Result<Self, EndpointError> {
+        Self::open((Ipv6Addr::UNSPECIFIED, 0).into(), None)
+            // Where there is no IPv6 at all.
+            .or_else(|_| Self::open((Ipv4Addr::UNSPECIFIED, 0).into(), None))
+    }
+
+    fn open(address: SocketAddr, server: Option<ServerConfig>) -> Result<Self, EndpointError> {
+        let failed = |source| EndpointError::Bind { address, source };
+        let mut config = EndpointConfig::default();
+        config
+            .max_udp_payload_size(LARGEST_UDP_PAYLOAD)
+            .map_err(|error| failed(io::Error::other(error)))?;
+        let socket = socket(address).map_err(failed)?;
+        let inner =
+            quinn::Endpoint::new(config, server, socket, Arc::new(TokioRuntime)).map_err(failed)?;
+        Ok(Self { inner })
+    }
+
+    /// Dials a server; the handshake is complete when this returns.
+    ///
+    /// # Errors
+    /// [`DialError::Trust`] where `verifier` did not believe the server, else what went wrong.
+    pub async fn dial(
+        &self,
+        address: SocketAddr,
+        identity: Option<&Identity>,
+        verifier: Arc<ServerVerifier>,
+    ) -> Result<Connection, DialError> {
+        let mut config = ClientConfig::new(Arc::new(tls::client(identity, verifier.clone())?));
+        config.transport_config(Arc::new(client_transport()));
+        let connecting = self
+            .inner
+            .connect_with(config, self.reachable(address), SERVER_NAME)
+            .map_err(|error| DialError::Address(error.to_string()))?;
+        connecting.await.map_err(|error| match verifier.judgement() {
+            Some(judgement) => DialError::Trust(judgement),
+            None => DialError::Ended(error.into()),
+        })
+    }
+
+    /// A dual-stack socket reaches IPv4 by mapped addresses (RFC 4291, 2.5.5.2).
+    fn reachable(&self, address: SocketAddr) -> SocketAddr {
+        match (self.inner.local_addr(), address) {
+            (Ok(SocketAddr::V6(_)), SocketAddr::V4(v4)) => {
+                (v4.ip().to_ipv6_mapped(), v4.port()).into()
+            }
+            _ => address,
+        }
+    }
+
+    /// The next client that knocks; `None` once the endpoint is closed.
+    pub async fn accept(&self) -> Option<quinn::Incoming> {
+        self.inner.accept().await
+    }
+
+    /// Refuses whoever knocks from now on.
+    pub fn stop_accepting(&self) {
+        self.inner.set_server_config(None);
+    }
+
+    /// Where the socket is bound.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.inner.local_addr()
+    }
+
+    /// Closes every connection with a code.
+    pub fn close(&self, code: CloseCode) {
+        self.inner.close(VarInt::from_u32(code as u32), code.reason().as_bytes());
+    }
+
+    /// Waits until every connection's last word is said, `patience` at the longest.
+    pub async fn wait_idle(&self, patience: Duration) {
+        // The time is up or the endpoint is idle: nothing depends on which.
+        let _ = tokio::time::timeout(patience, self.inner.wait_idle()).await;
+    }
+}
+
+/// Gives a guest what a member may use.
+pub fn promote(connection: &Connection) {
+    connection.set_max_concurrent_bi_streams(limits::STREAMS.into());
+    connection.set_receive_window(MEMBER_WINDOW.into());
+    connection.set_send_window(MEMBER_SEND_WINDOW);
+}
+
+fn socket(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if let SocketAddr::V6(v6) = address {
+        socket.set_only_v6(!v6.ip().is_unspecified())?;
+    }
+    // Less than asked for is slower, not wrong.
+    let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
+    let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+fn common_transport() -> TransportConfig {
+    let mut mtu = MtuDiscoveryConfig::default();
+    mtu.upper_bound(LARGEST_UDP_PAYLOAD);
+    let mut config = TransportConfig::default();
+    config
+        .max_idle_timeout(Some(IdleTimeout::from(
+            VarInt::from_u32(IDLE_TIMEOUT.as_millis() as u32),
+        )))
+        .keep_alive_interval(Some(KEEP_ALIVE))
+        .initial_rtt(INITIAL_RTT)
+        .mtu_discovery_config(Some(mtu))
+        .max_concurrent_uni_streams(0_u32.into())
+        .stream_receive_window(STREAM_WINDOW.into())
+        .datagram_receive_buffer_size(None);
+    config
+}
+
+/// What a guest may use; [`promote`] gives more.
+fn server_transport() -> TransportConfig {
+    let mut config = common_transport();
+    config
+        .max_concurrent_bidi_streams(1_u32.into())
+        .receive_window(GUEST_WINDOW.into())
+        .send_window(GUEST_WINDOW.into());
+    config
+}
+
+fn client_transport() -> TransportConfig {
+    let mut config = common_transport();
+    config
+        .max_concurrent_bidi_streams(EVENT_STREAMS.into())
+        // Content streams nobody reads fill their own windows and leave the rest to control streams.
+        .receive_window(((CLIENT_CONTENT_STREAMS + 1) * STREAM_WINDOW).into())
+        .send_window(u64::from(MEMBER_WINDOW));
+    config
+}

@@ -1,0 +1,336 @@
+//! Who a machine is: a private key and the self-signed certificate that shows its public half.
+//! Knows files and certificates, nothing of connections.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Datelike as _, Utc};
+use quiver_protocol::Fingerprint;
+use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256};
+use rustls::sign::CertifiedKey;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use thiserror::Error;
+use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
+
+use crate::{tls, unix};
+
+/// PEM files longer than this are not ours. Bytes.
+const PEM_LIMIT: u64 = 64 * 1024;
+
+/// A key and its certificate. `Debug` shows the fingerprint only.
+pub struct Identity {
+    certificate: CertificateDer<'static>,
+    key: PrivateKeyDer<'static>,
+    fingerprint: Fingerprint,
+}
+
+/// What went wrong with a key or a certificate.
+#[derive(Debug, Error)]
+pub enum IdentityError {
+    /// A file could not be read.
+    #[error("cannot read {path}: {source}", path = .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file could not be written.
+    #[error("cannot write {path}: {source}", path = .path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file is there already, and was not to be replaced.
+    #[error("{path} exists already", path = .0.display())]
+    Exists(PathBuf),
+    /// Others could read the private key.
+    #[error("{path} can be read by other users", path = .0.display())]
+    SharedKey(PathBuf),
+    /// The file holds no such PEM section, or a broken one.
+    #[error("{path} holds no valid {what} in PEM form", path = .path.display())]
+    Pem {
+        /// The file.
+        path: PathBuf,
+        /// What was looked for.
+        what: &'static str,
+    },
+    /// The certificate is not X.509.
+    #[error("not a valid X.509 certificate")]
+    Certificate,
+    /// The certificate shows another key.
+    #[error("{certificate} does not belong to {key}", certificate = .certificate.display(), key = .key.display())]
+    Mismatch {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+    },
+    /// A name that no certificate can carry.
+    #[error("{0:?} is not a host name or an address")]
+    BadHost(String),
+    /// The library could not make it.
+    #[error("cannot make a certificate: {0}")]
+    Create(#[from] rcgen::Error),
+}
+
+/// From when to when a certificate is valid; whole days.
+#[derive(Debug, Clone, Copy)]
+pub struct Validity {
+    /// The first moment.
+    pub from: DateTime<Utc>,
+    /// The last.
+    pub until: DateTime<Utc>,
+}
+
+impl Validity {
+    /// From the day before `now`, for clocks that are slow, through `days` days after it.
+    #[must_use]
+    pub fn days(now: DateTime<Utc>, days: u32) -> Self {
+        Self { from: now - chrono::Days::new(1), until: now + chrono::Days::new(days.into()) }
+    }
+}
+
+impl Identity {
+    /// Makes a fresh ECDSA P-256 key and a certificate for `hosts` (names or addresses).
+    ///
+    /// # Errors
+    /// [`IdentityError::BadHost`] for a host that is neither.
+    pub fn create(
+        common_name: &str,
+        hosts: &[String],
+        validity: Validity,
+    ) -> Result<Self, IdentityError> {
+        for host in hosts {
+            if rustls_pki_types::ServerName::try_from(host.as_str()).is_err() {
+                return Err(IdentityError::BadHost(host.clone()));
+            }
+        }
+        let mut params = CertificateParams::new(hosts)?;
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, common_name);
+        // Certificates count in seconds; ours begin and end with a day.
+        let day =
+            |at: DateTime<Utc>| rcgen::date_time_ymd(at.year(), at.month() as u8, at.day() as u8);
+        params.not_before = day(validity.from);
+        params.not_after = day(validity.until);
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+        let certificate = CertificateDer::from(params.self_signed(&key)?);
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let fingerprint = fingerprint(&certificate)?;
+        Ok(Self { certificate, key, fingerprint })
+    }
+
+    /// Loads what [`save`](Self::save) wrote, or any other pair in PEM form.
+    ///
+    /// # Errors
+    /// [`IdentityError`]; a key that other users can read is refused, as is a pair that is none.
+    pub fn load(certificate_path: &Path, key_path: &Path) -> Result<Self, IdentityError> {
+        let certificate = load_certificate(certificate_path)?;
+        let file = open(key_path)?;
+        let read = |source| IdentityError::Read { path: key_path.to_owned(), source };
+        if unix::is_shared(&file).map_err(read)? {
+            return Err(IdentityError::SharedKey(key_path.to_owned()));
+        }
+        let bad_pem = || IdentityError::Pem { path: key_path.to_owned(), what: "private key" };
+        let key =
+            PrivateKeyDer::from_pem_slice(&contents(file).map_err(read)?).map_err(|_| bad_pem())?;
+        let pair =
+            CertifiedKey::from_der(vec![certificate.clone()], key.clone_key(), &tls::provider());
+        match pair {
+            Ok(_) => {}
+            Err(rustls::Error::InconsistentKeys(_)) => {
+                return Err(IdentityError::Mismatch {
+                    certificate: certificate_path.to_owned(),
+                    key: key_path.to_owned(),
+                });
+            }
+            Err(_) => return Err(bad_pem()),
+        }
+        let fingerprint = fingerprint(&certificate)?;
+        Ok(Self { certificate, key, fingerprint })
+    }
+
+    /// Writes both files, the key first and for its owner alone (0600).
+    ///
+    /// Without `replace` nothing that exists is touched. With it each file is replaced in one step.
+    ///
+    /// # Errors
+    /// [`IdentityError::Exists`], [`IdentityError::Write`].
+    pub fn save(
+        &self,
+        certificate_path: &Path,
+        key_path: &Path,
+        replace: bool,
+    ) -> Result<(), IdentityError> {
+        if !replace {
+            for path in [certificate_path, key_path] {
+                if path.symlink_metadata().is_ok() {
+                    return Err(IdentityError::Exists(path.to_owned()));
+                }
+            }
+        }
+        let key = pem("PRIVATE KEY", self.key.secret_der());
+        let certificate = pem("CERTIFICATE", &self.certificate);
+        write(key_path, key.as_bytes(), true, replace)?;
+        write(certificate_path, certificate.as_bytes(), false, replace)
+    }
+
+    /// The certificate.
+    #[must_use]
+    pub fn certificate(&self) -> &CertificateDer<'static> {
+        &self.certificate
+    }
+
+    /// A copy of the key, for a TLS configuration.
+    pub(crate) fn key(&self) -> PrivateKeyDer<'static> {
+        self.key.clone_key()
+    }
+
+    /// The certificate's fingerprint.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    /// The certificate in PEM form.
+    #[must_use]
+    pub fn certificate_pem(&self) -> String {
+        pem("CERTIFICATE", &self.certificate)
+    }
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Identity").field("fingerprint", &self.fingerprint).finish_non_exhaustive()
+    }
+}
+
+/// What a certificate says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateInfo {
+    /// Of its key.
+    pub fingerprint: Fingerprint,
+    /// The host names and addresses it was made for.
+    pub names: Vec<String>,
+    /// Valid from this moment.
+    pub not_before: DateTime<Utc>,
+    /// Valid until this moment.
+    pub not_after: DateTime<Utc>,
+}
+
+impl CertificateInfo {
+    /// Reads a certificate.
+    ///
+    /// # Errors
+    /// [`IdentityError::Certificate`].
+    pub fn read(certificate: &CertificateDer<'_>) -> Result<Self, IdentityError> {
+        let bad = || IdentityError::Certificate;
+        let (rest, parsed) = X509Certificate::from_der(certificate).map_err(|_| bad())?;
+        if !rest.is_empty() {
+            return Err(bad());
+        }
+        let moment = |seconds| DateTime::from_timestamp(seconds, 0).ok_or_else(bad);
+        let names = match parsed.subject_alternative_name() {
+            Ok(Some(extension)) => extension.value.general_names.iter().map(readable).collect(),
+            Ok(None) => Vec::new(),
+            Err(_) => return Err(bad()),
+        };
+        Ok(Self {
+            fingerprint: Fingerprint(sha256(parsed.tbs_certificate.subject_pki.raw)),
+            names,
+            not_before: moment(parsed.validity().not_before.timestamp())?,
+            not_after: moment(parsed.validity().not_after.timestamp())?,
+        })
+    }
+
+    /// Reads the certificate in a PEM file.
+    ///
+    /// # Errors
+    /// [`IdentityError::Read`], [`IdentityError::Pem`], [`IdentityError::Certificate`].
+    pub fn load(path: &Path) -> Result<Self, IdentityError> {
+        Self::read(&load_certificate(path)?)
+    }
+}
+
+/// The SHA-256 of a certificate's SubjectPublicKeyInfo (RFC 5280, 4.1.2.7).
+///
+/// # Errors
+/// [`IdentityError::Certificate`].
+pub fn fingerprint(certificate: &CertificateDer<'_>) -> Result<Fingerprint, IdentityError> {
+    CertificateInfo::read(certificate).map(|info| info.fingerprint)
+}
+
+fn load_certificate(path: &Path) -> Result<CertificateDer<'static>, IdentityError> {
+    let bytes = contents(open(path)?)
+        .map_err(|source| IdentityError::Read { path: path.to_owned(), source })?;
+    CertificateDer::from_pem_slice(&bytes)
+        .map_err(|_| IdentityError::Pem { path: path.to_owned(), what: "certificate" })
+}
+
+fn open(path: &Path) -> Result<File, IdentityError> {
+    File::open(path).map_err(|source| IdentityError::Read { path: path.to_owned(), source })
+}
+
+fn contents(file: File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(PEM_LIMIT).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn write(path: &Path, content: &[u8], private: bool, replace: bool) -> Result<(), IdentityError> {
+    let failed = |source| IdentityError::Write { path: path.to_owned(), source };
+    let into = |path: &Path| -> io::Result<()> {
+        let mut file = if private { unix::create_private(path)? } else { File::create_new(path)? };
+        file.write_all(content)?;
+        file.sync_all()
+    };
+    if !replace {
+        return into(path).map_err(failed);
+    }
+    let mut staged = path.as_os_str().to_owned();
+    staged.push(".new");
+    let staged = PathBuf::from(staged);
+    // Left behind by one that was killed between the two steps below.
+    match fs::remove_file(&staged) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    into(&staged).and_then(|()| fs::rename(&staged, path)).map_err(failed)
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let body = data_encoding::BASE64.encode(der);
+    let mut text = format!("-----BEGIN {label}-----\n");
+    for start in (0..body.len()).step_by(64) {
+        text.push_str(&body[start..body.len().min(start + 64)]);
+        text.push('\n');
+    }
+    text.push_str(&format!("-----END {label}-----\n"));
+    text
+}
+
+fn readable(name: &GeneralName<'_>) -> String {
+    match name {
+        GeneralName::DNSName(name) => (*name).to_owned(),
+        GeneralName::IPAddress(bytes) => {
+            let v4 = <[u8; 4]>::try_from(*bytes).map(std::net::IpAddr::from);
+            let v6 = <[u8; 16]>::try_from(*bytes).map(std::net::IpAddr::from);
+            v4.or(v6).map_or_else(|_| name.to_string(), |address| address.to_string())
+        }
+        other => other.to_string(),
+    }
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut digest = [0; 32];
+    digest.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref());
+    digest
+}
+
+#[cfg(test)]
+mod tests;

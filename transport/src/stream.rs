@@ -1,0 +1,288 @@
+//! Frames on a QUIC stream: each read names its limit and its patience. Knows nothing of commands.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use quinn::{ReadError, ReadExactError, RecvStream, SendStream, VarInt, WriteError};
+use quiver_protocol::{FrameError, FrameHeader, FrameKind, Refusal, frame};
+use thiserror::Error;
+use tokio::time::timeout;
+
+use crate::close::Ended;
+
+/// Small frames are gathered up to this many bytes before they are handed to QUIC.
+const GATHER: usize = 32 * 1024;
+
+/// Control streams go before content streams (quinn: the larger number first).
+const CONTROL_PRIORITY: i32 = 1;
+
+/// Content waits while a control stream has something to say.
+const CONTENT_PRIORITY: i32 = 0;
+
+/// One frame, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// What it is.
+    pub kind: FrameKind,
+    /// Its payload.
+    pub payload: Vec<u8>,
+}
+
+/// Why a conversation on a stream broke off.
+#[derive(Debug, Error)]
+pub enum StreamError {
+    /// The other side broke the rules for frames.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The other side refused, in an Error frame.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The other side said nothing for this long.
+    #[error("no answer for {} seconds", .0.as_secs())]
+    Silent(Duration),
+    /// The other side abandoned what it was sending.
+    #[error("the other side abandoned the stream")]
+    Reset,
+    /// The other side does not want what is being sent.
+    #[error("the other side stopped reading")]
+    Stopped,
+    /// The connection ended.
+    #[error("connection lost: {0}")]
+    Lost(Ended),
+}
+
+/// The two halves of a command's stream.
+#[derive(Debug)]
+pub struct CommandStream {
+    /// What the other side says.
+    pub reader: FrameReader,
+    /// What this side says.
+    pub writer: FrameWriter,
+}
+
+/// The reading half.
+#[derive(Debug)]
+pub struct FrameReader {
+    stream: RecvStream,
+}
+
+/// The writing half. Small frames are gathered until [`flush`](Self::flush) or [`end`](Self::end).
+///
+/// Every write may be cancelled: what was not yet taken stays here and goes first the next time, so
+/// that an Error can follow whole frames whatever was interrupted.
+#[derive(Debug)]
+pub struct FrameWriter {
+    stream: SendStream,
+    gathered: Vec<u8>,
+    leaving: Bytes,
+}
+
+impl CommandStream {
+    /// Opens a stream to the other side.
+    ///
+    /// # Errors
+    /// [`StreamError::Lost`].
+    pub async fn open(connection: &quinn::Connection) -> Result<Self, StreamError> {
+        let pair = connection.open_bi().await.map_err(|error| StreamError::Lost(error.into()))?;
+        Ok(Self::from(pair))
+    }
+
+    /// Ends the conversation with an Error frame, and reads no further.
+    ///
+    /// # Errors
+    /// [`StreamError`] where it could not be said.
+    pub async fn refuse(&mut self, refusal: &Refusal) -> Result<(), StreamError> {
+        self.reader.stop();
+        self.writer.end(FrameKind::Error, &refusal.encode()).await
+    }
+}
+
+impl From<(SendStream, RecvStream)> for CommandStream {
+    fn from((send, recv): (SendStream, RecvStream)) -> Self {
+        // Fails only on a stream that is over, where no priority matters.
+        let _ = send.set_priority(CONTROL_PRIORITY);
+        Self {
+            reader: FrameReader { stream: recv },
+            writer: FrameWriter { stream: send, gathered: Vec::new(), leaving: Bytes::new() },
+        }
+    }
+}
+
+impl FrameReader {
+    /// Reads one frame, of at most `limit` bytes of payload, whole within `patience`.
+    ///
+    /// # Errors
+    /// [`StreamError`]; [`FrameError::Truncated`] where the stream ends first.
+    pub async fn read_frame(
+        &mut self,
+        limit: usize,
+        patience: Duration,
+    ) -> Result<Frame, StreamError> {
+        let read = async {
+            let mut header = [0; FrameHeader::LENGTH];
+            self.stream.read_exact(&mut header).await?;
+            let header = FrameHeader::parse(header)?;
+            let length = usize::from(header.length);
+            if length > limit {
+                return Err(FrameError::TooLong { length, limit }.into());
+            }
+            let mut payload = vec![0; length];
+            self.stream.read_exact(&mut payload).await?;
+            Ok(Frame { kind: header.kind, payload })
+        };
+        timeout(patience, read).await.map_err(|_| StreamError::Silent(patience))?
+    }
+
+    /// Reads one frame of an answer; an Error frame becomes [`StreamError::Refused`].
+    ///
+    /// # Errors
+    /// [`StreamError`].
+    pub async fn read_answer(
+        &mut self,
+        limit: usize,
+        patience: Duration,
+    ) -> Result<Frame, StreamError> {
+        let frame = self.read_frame(limit, patience).await?;
+        if frame.kind == FrameKind::Error {
+            return Err(Refusal::decode(&frame.payload)?.into());
+        }
+        Ok(frame)
+    }
+
+    /// Makes sure that the other side has nothing more to say.
+    ///
+    /// # Errors
+    /// [`FrameError::Trailing`] where it has, [`StreamError::Silent`] where it does not finish.
+    pub async fn read_end(&mut self, patience: Duration) -> Result<(), StreamError> {
+        let end = timeout(patience, self.stream.read_chunk(1, true)).await;
+        match end.map_err(|_| StreamError::Silent(patience))? {
+            Ok(None) => Ok(()),
+            Ok(Some(_)) => Err(FrameError::Trailing.into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Resolves when the other side says something out of turn; never for one that is done talking.
+    pub async fn interrupted(&mut self) -> FrameError {
+        match self.stream.read_chunk(1, true).await {
+            Ok(Some(_)) => FrameError::Trailing,
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Reads no further: what still comes is dropped, and the other side is told.
+    pub fn stop(&mut self) {
+        // Fails only where the stream is over anyway.
+        let _ = self.stream.stop(VarInt::from_u32(0));
+    }
+
+    /// The next pieces of the raw stream into `pieces`; how many, or `None` at its end.
+    pub(crate) async fn read_pieces(
+        &mut self,
+        pieces: &mut [Bytes],
+        patience: Duration,
+    ) -> Result<Option<usize>, StreamError> {
+        let read = timeout(patience, self.stream.read_chunks(pieces)).await;
+        Ok(read.map_err(|_| StreamError::Silent(patience))??)
+    }
+}
+
+impl FrameWriter {
+    /// Says one frame, soon: it may be gathered with those that follow.
+    ///
+    /// # Errors
+    /// [`StreamError`].
+    pub async fn write_frame(
+        &mut self,
+        kind: FrameKind,
+        payload: &[u8],
+    ) -> Result<(), StreamError> {
+        frame::append(&mut self.gathered, kind, payload)?;
+        if self.gathered.len() >= GATHER { self.flush().await } else { Ok(()) }
+    }
+
+    /// Hands what was gathered to QUIC.
+    ///
+    /// # Errors
+    /// [`StreamError`].
+    pub async fn flush(&mut self) -> Result<(), StreamError> {
+        self.leave().await?;
+        self.leaving = std::mem::take(&mut self.gathered).into();
+        self.leave().await
+    }
+
+    async fn leave(&mut self) -> Result<(), StreamError> {
+        while !self.leaving.is_empty() {
+            self.stream.write_chunks(std::slice::from_mut(&mut self.leaving)).await?;
+        }
+        Ok(())
+    }
+
+    /// Says the last frame and finishes this half.
+    ///
+    /// # Errors
+    /// [`StreamError`].
+    pub async fn end(&mut self, kind: FrameKind, payload: &[u8]) -> Result<(), StreamError> {
+        self.write_frame(kind, payload).await?;
+        self.flush().await?;
+        self.finish();
+        Ok(())
+    }
+
+    /// Finishes this half.
+    pub fn finish(&mut self) {
+        // Fails only where it is finished already, or the other side wants no more of it.
+        let _ = self.stream.finish();
+    }
+
+    /// Waits until the other side has everything, `patience` at the longest; whether it has.
+    pub async fn delivered(&mut self, patience: Duration) -> bool {
+        matches!(timeout(patience, self.stream.stopped()).await, Ok(Ok(None)))
+    }
+
+    /// Lets control streams go first from here on.
+    pub(crate) fn carry_content(&mut self) {
+        // Fails only on a stream that is over, where no priority matters.
+        let _ = self.stream.set_priority(CONTENT_PRIORITY);
+    }
+
+    /// Hands a framed block to QUIC.
+    pub(crate) async fn write_block(&mut self, block: Bytes) -> Result<(), StreamError> {
+        self.flush().await?;
+        self.leaving = block;
+        self.leave().await
+    }
+}
+
+impl From<ReadError> for StreamError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Reset(_) => Self::Reset,
+            ReadError::ConnectionLost(reason) => Self::Lost(reason.into()),
+            // This side stopped reading, or asked for what no stream of ours has.
+            ReadError::ClosedStream
+            | ReadError::IllegalOrderedRead
+            | ReadError::ZeroRttRejected => Self::Reset,
+        }
+    }
+}
+
+impl From<ReadExactError> for StreamError {
+    fn from(error: ReadExactError) -> Self {
+        match error {
+            ReadExactError::FinishedEarly(_) => FrameError::Truncated.into(),
+            ReadExactError::ReadError(error) => error.into(),
+        }
+    }
+}
+
+impl From<WriteError> for StreamError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Stopped(_) | WriteError::ClosedStream | WriteError::ZeroRttRejected => {
+                Self::Stopped
+            }
+            WriteError::ConnectionLost(reason) => Self::Lost(reason.into()),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The rustls configurations: TLS 1.3 only, one crypto provider, one ALPN, no early data, no resumption.
+
+use std::sync::{Arc, LazyLock};
+
+use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use quiver_protocol::version::ALPN;
+use rustls::client::Resumption;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs::{self, kx_group};
+use rustls::server::NoServerSessionStorage;
+use rustls::{ClientConfig, ServerConfig};
+use thiserror::Error;
+
+use crate::identity::Identity;
+use crate::trust::{ClientVerifier, ServerVerifier};
+
+/// TLS could not be set up with this identity.
+#[derive(Debug, Error)]
+#[error("cannot set up TLS: {0}")]
+pub struct TlsError(String);
+
+/// The one crypto provider: aws-lc-rs, with the post-quantum hybrid key exchange preferred
+/// (X25519MLKEM768, draft-ietf-tls-ecdhe-mlkem).
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
+        let kx_groups = vec![kx_group::X25519MLKEM768, kx_group::X25519, kx_group::SECP256R1];
+        Arc::new(CryptoProvider { kx_groups, ..aws_lc_rs::default_provider() })
+    });
+    PROVIDER.clone()
+}
+
+/// A server's side: shows its identity, asks for a client's and does not require it.
+pub(crate) fn server(identity: &Identity) -> Result<QuicServerConfig, TlsError> {
+    let failed = |error: rustls::Error| TlsError(error.to_string());
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(failed)?
+        .with_client_cert_verifier(Arc::new(ClientVerifier(provider())))
+        .with_single_cert(vec![identity.certificate().clone()], identity.key())
+        .map_err(failed)?;
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    // Early data could be replayed, and a resumed session would skip the proof of the client's key.
+    config.max_early_data_size = 0;
+    config.send_tls13_tickets = 0;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    QuicServerConfig::try_from(config).map_err(|error| TlsError(error.to_string()))
+}
+
+/// A client's side: believes whom `verifier` believes, shows its identity when asked.
+pub(crate) fn client(
+    identity: Option<&Identity>,
+    verifier: Arc<ServerVerifier>,
+) -> Result<QuicClientConfig, TlsError> {
+    let failed = |error: rustls::Error| TlsError(error.to_string());
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(failed)?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    let mut config = match identity {
+        Some(identity) => builder
+            .with_client_auth_cert(vec![identity.certificate().clone()], identity.key())
+            .map_err(failed)?,
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.enable_early_data = false;
+    config.resumption = Resumption::disabled();
+    QuicClientConfig::try_from(config).map_err(|error| TlsError(error.to_string()))
+}
