@@ -1,1 +1,4 @@
+//! Quiver's server: who is connected, what they may do, where files live.
 
+pub mod passwords;
+mod unix;
