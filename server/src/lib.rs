@@ -2,3 +2,4 @@
 
 pub mod passwords;
 mod unix;
+pub mod user_admin;
