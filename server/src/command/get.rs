@@ -4,7 +4,7 @@ use quiver_protocol::reply::FileHead;
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{
     ContentEnd, End as _, FilePath, FrameError, FrameKind, Received, Refusal, RefusalCode, Reply,
-    Timestamp, limits,
+    limits,
 };
 use quiver_transport::content::{self, SendError};
 use quiver_transport::{CommandStream, FrameWriter, StreamError};
@@ -33,7 +33,7 @@ pub(super) async fn answer(
     let head = Reply::File(FileHead {
         path: path.clone(),
         size: source.size(),
-        modified: Timestamp(source.modified().into()),
+        modified: source.modified().into(),
         offset: 0,
     });
     writer.write_frame(FrameKind::Reply, &head.encode()).await?;

@@ -151,7 +151,7 @@ fn served(folder: &Dir, path: &FolderPath, name: &str) -> Option<Entry> {
         return None;
     };
     let readable = unix::may_read(folder, name, kind == EntryKind::Folder);
-    let modified = Timestamp(metadata.modified().ok()?.into_std().into());
+    let modified = Timestamp::from(metadata.modified().ok()?.into_std());
     readable.then_some(Entry { path, kind, size, modified })
 }
 
