@@ -77,7 +77,7 @@ impl Server {
         };
         let (identity, new) = certificate::load_or_create(&config.certs)?;
         let endpoint = Endpoint::listen(config.listen, &identity)
-            .hint("another server may be running there; choose another address with --listen")?;
+            .hint("choose another address with --listen, like 127.0.0.1:0 or 0.0.0.0:4433")?;
         if new {
             info!("made a certificate: {}", certificate::path(&config.certs).display());
         }
