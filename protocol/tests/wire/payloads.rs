@@ -198,7 +198,7 @@ fn ends_keep_their_bytes() {
 
 #[test]
 fn events_keep_their_bytes() {
-    let table = [("stopping", Event::Stopping { grace_seconds: 10 })];
+    let table = [("stopping", Event::Stopping { grace_seconds: 8 })];
     for (name, event) in &table {
         // A new event does not compile here: give it a row above.
         let kind = match event {
