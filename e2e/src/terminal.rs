@@ -47,7 +47,9 @@ impl Terminal {
         let mut output = pair.master.try_clone_reader().expect("the terminal's output");
         let keyboard = pair.master.take_writer().expect("the terminal's input");
         let (rows, columns) = (NonZeroU16::new(ROWS), NonZeroU16::new(COLUMNS));
-        let (Some(rows), Some(columns)) = (rows, columns) else { unreachable!("both are positive") };
+        let (Some(rows), Some(columns)) = (rows, columns) else {
+            unreachable!("both are positive")
+        };
         let parser = vt100::Parser::new(rows, columns, 0);
         let state = Mutex::new(State { parser, raw: Vec::new(), ended: false });
         let screen = Arc::new(Screen { state, changed: Condvar::new() });
