@@ -54,7 +54,8 @@ pub fn frame_in_place(buffer: &mut [u8], length: usize) -> usize {
 #[derive(Debug)]
 pub struct Unpacker {
     announced: u64,
-    seen: u64,
+    /// File bytes of all chunks whose header came.
+    begun: u64,
     short: bool,
     state: State,
 }
@@ -81,13 +82,16 @@ impl Unpacker {
     /// For a stream that announced `announced` bytes of content.
     #[must_use]
     pub fn new(announced: u64) -> Self {
-        Self { announced, seen: 0, short: false, state: State::empty_header() }
+        Self { announced, begun: 0, short: false, state: State::empty_header() }
     }
 
-    /// File bytes seen so far.
+    /// File bytes seen so far, those of an unfinished chunk too.
     #[must_use]
     pub fn seen(&self) -> u64 {
-        self.seen
+        match self.state {
+            State::Chunk { left } => self.begun - left as u64,
+            _ => self.begun,
+        }
     }
 
     /// Takes frames from the front of `input` and appends file bytes to `block`, which never grows
@@ -151,8 +155,8 @@ impl Unpacker {
             return Err(FrameError::Chunk { length, why: "follows a shorter one" });
         }
         self.short = length < CHUNK;
-        self.seen += length as u64;
-        if self.seen > self.announced {
+        self.begun += length as u64;
+        if self.begun > self.announced {
             return Err(FrameError::TooMuchContent { announced: self.announced });
         }
         Ok(State::Chunk { left: length })

@@ -12,7 +12,8 @@ pub const HELLO: usize = 4 * 1024;
 /// A message. Its answer, four characters longer, still fits a frame.
 pub const MESSAGE: usize = 16 * 1024;
 
-/// Every other request: the longest path and its JSON around it.
+/// Every other request: the longest path and its JSON around it. Only a path with more than 4,000
+/// quotation marks, each two bytes of JSON, can be legal and yet too long to ask for.
 pub const REQUEST: usize = 8 * 1024;
 
 /// A Received frame.

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// A password on its way: hidden in `Debug`, wiped when dropped.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone, PartialEq, Eq, Serialize, Zeroize, ZeroizeOnDrop)]
 #[serde(transparent)]
 pub struct Secret(String);
 
@@ -24,6 +24,15 @@ impl Secret {
     }
 }
 
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // serde's own error repeats what it found, and a PIN sent as a number would reach a log.
+        String::deserialize(deserializer)
+            .map(Self)
+            .map_err(|_| D::Error::custom("a password is a JSON string"))
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("<hidden>")
@@ -37,5 +46,13 @@ mod tests {
     #[test]
     fn a_secret_does_not_show_itself() {
         assert_eq!(format!("{:?}", Secret::new("hunter2".to_owned())), "<hidden>");
+    }
+
+    #[test]
+    fn an_error_does_not_repeat_a_secret_of_the_wrong_type() {
+        for wrong in ["31337", "3133.7", "[\"31337\"]", "{\"a\":31337}", "true"] {
+            let error = serde_json::from_str::<Secret>(wrong).unwrap_err().to_string();
+            assert!(error.starts_with("a password is a JSON string"), "{error}");
+        }
     }
 }

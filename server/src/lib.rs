@@ -1,1 +1,22 @@
+//! Quiver's server: who is connected, what they may do, where files live.
+//!
+//! The way of a command: [`accept`] decides whether to talk to whoever knocks; a
+//! [guest](session::guest) may only say hello; a [member](session::member) holds a slot of the
+//! [`registry`]; each stream a member opens is one [`command`].
 
+pub mod accept;
+pub mod certificate;
+pub mod cli;
+pub mod command;
+pub mod config;
+pub mod files;
+pub mod history;
+pub mod logging;
+pub mod output;
+pub mod passwords;
+pub mod registry;
+pub mod server;
+pub mod session;
+mod unix;
+pub mod user_admin;
+pub mod waiting_room;

@@ -23,12 +23,10 @@ fn packed(content: &[u8]) -> Vec<u8> {
     out
 }
 
+type Tail = Option<(FrameKind, Vec<u8>)>;
+
 /// Feeds `wire` in pieces of `piece` bytes; the content, and the frame that ended it.
-fn unpacked(
-    wire: &[u8],
-    piece: usize,
-    announced: u64,
-) -> Result<(Vec<u8>, Option<(FrameKind, Vec<u8>)>), FrameError> {
+fn unpacked(wire: &[u8], piece: usize, announced: u64) -> Result<(Vec<u8>, Tail), FrameError> {
     let mut unpacker = Unpacker::new(announced);
     let (mut content, mut block) = (Vec::new(), Vec::with_capacity(BLOCK));
     for part in wire.chunks(piece) {
@@ -88,6 +86,17 @@ fn a_stream_that_stops_early_yields_only_what_came() {
     let wire = packed(&content);
     let (got, tail) = unpacked(&wire[..1500], 100, 3000).unwrap();
     assert_eq!((&got[..], tail), (&content[..1500 - 6], None));
+}
+
+#[test]
+fn seen_counts_the_bytes_that_came_not_those_a_header_promised() {
+    let mut unpacker = Unpacker::new(9);
+    let mut block = Vec::new();
+    for (mut piece, seen) in [(&[2, 0][..], 0), (&[9, b'a', b'b'], 2), (b"cdefghi", 9)] {
+        assert_eq!(unpacker.feed(&mut piece, &mut block), Ok(Step::Hungry));
+        assert_eq!(unpacker.seen(), seen);
+    }
+    assert_eq!(block, b"abcdefghi");
 }
 
 proptest! {

@@ -77,6 +77,25 @@ fn each_command_has_its_limit() {
 }
 
 #[test]
+fn the_longest_path_fits_a_request() {
+    let longest = |part: &str| {
+        let part = part.repeat(limits::PATH_PART / part.len());
+        let mut path = vec![part; 16].join("/");
+        while FilePath::parse(&format!("{path}/a")).is_ok() {
+            path.push_str("/a");
+        }
+        FilePath::parse(&path).unwrap()
+    };
+    // One, two, three and four bytes of UTF-8; a quarter quotation marks.
+    for part in ["x", "é", "漢", "🏹", "x\"yz"] {
+        let request = Request::Get { path: longest(part) };
+        assert_eq!(Request::decode(&request.encode()), Ok(request), "{part}");
+    }
+    let quotes = Request::Get { path: longest("\"") };
+    assert_eq!(code(&quotes.encode()), RefusalCode::TooLarge);
+}
+
+#[test]
 fn the_answer_to_the_longest_message_fits_a_frame() {
     // The worst text: every character needs six bytes of JSON, as it did when it came in.
     for text in ["\u{1}".repeat(limits::MESSAGE / 6), "x".repeat(limits::MESSAGE)] {

@@ -1,0 +1,144 @@
+//! Frames, a whole conversation, and the numbers.
+
+use data_encoding::HEXLOWER;
+use quiver_protocol::reply::FileHead;
+use quiver_protocol::{
+    CloseCode, ContentEnd, ContentHash, End, FilePath, FrameHeader, FrameKind, PlainEnd, Received,
+    Refusal, RefusalCode, Reply, Request, Timestamp, chunk, frame, limits, version,
+};
+
+use crate::lines::{self, check};
+
+const KINDS: [FrameKind; 6] = [
+    FrameKind::Request,
+    FrameKind::Reply,
+    FrameKind::Data,
+    FrameKind::Eof,
+    FrameKind::Error,
+    FrameKind::Received,
+];
+
+fn kind_name(kind: FrameKind) -> &'static str {
+    // A new kind does not compile here: give it a place above.
+    match kind {
+        FrameKind::Request => "request",
+        FrameKind::Reply => "reply",
+        FrameKind::Data => "data",
+        FrameKind::Eof => "eof",
+        FrameKind::Error => "error",
+        FrameKind::Received => "received",
+    }
+}
+
+#[test]
+fn frames_keep_their_bytes() {
+    let mut rows = Vec::new();
+    for kind in KINDS {
+        for length in [0, 1, 0x0102, 1024, u16::MAX] {
+            let name = format!("{}-header-{length}", kind_name(kind));
+            let header = FrameHeader { kind, length };
+            let bytes = header.encode();
+            assert_eq!(FrameHeader::parse(bytes), Ok(header));
+            rows.push((name, HEXLOWER.encode(&bytes)));
+        }
+    }
+    let payloads = [
+        (FrameKind::Request, Request::Status.encode()),
+        (FrameKind::Reply, Reply::Goodbye.encode()),
+        (FrameKind::Data, b"Quiver".to_vec()),
+        (FrameKind::Eof, PlainEnd {}.encode()),
+        (FrameKind::Error, Refusal::new(RefusalCode::Busy, "later").encode()),
+        (FrameKind::Received, Received { blake3: ContentHash([7; 32]) }.encode()),
+    ];
+    for (kind, payload) in payloads {
+        rows.push((kind_name(kind).to_owned(), HEXLOWER.encode(&framed(kind, &payload))));
+    }
+    check("frames.txt", rows);
+}
+
+fn framed(kind: FrameKind, payload: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    frame::append(&mut out, kind, payload).unwrap();
+    out
+}
+
+/// The conversation that docs/protocol.md shows: a file of 1025 bytes, byte i being i modulo 251, which
+/// is also an input of BLAKE3's published test vectors.
+#[test]
+fn a_whole_get_keeps_its_bytes() {
+    let content: Vec<u8> = (0..1025).map(|i| (i % 251) as u8).collect();
+    let hash = ContentHash(*blake3::hash(&content).as_bytes());
+    let size = content.len() as u64;
+    let head = Reply::File(FileHead {
+        path: FilePath::parse("count.bin").unwrap(),
+        size,
+        modified: Timestamp(chrono::DateTime::from_timestamp(1_729_359_947, 0).unwrap()),
+        offset: 0,
+    });
+    let mut buffer = vec![0; chunk::HEADROOM];
+    buffer.extend_from_slice(&content);
+    let length = chunk::frame_in_place(&mut buffer, content.len());
+    let (whole, rest) = buffer[..length].split_at(FrameHeader::LENGTH + limits::CHUNK);
+
+    let get = Request::Get { path: FilePath::parse("count.bin").unwrap() };
+    let conversation = [
+        ("client-request", framed(FrameKind::Request, &get.encode())),
+        ("server-reply", framed(FrameKind::Reply, &head.encode())),
+        ("server-data", whole.to_vec()),
+        ("server-data", rest.to_vec()),
+        ("server-eof", framed(FrameKind::Eof, &ContentEnd { size, blake3: hash }.encode())),
+        ("client-received", framed(FrameKind::Received, &Received { blake3: hash }.encode())),
+    ];
+    check("get.txt", conversation.map(|(name, bytes)| (name.to_owned(), HEXLOWER.encode(&bytes))));
+
+    // And back, as a receiver reads it.
+    let frames = lines::golden("get.txt");
+    let received: Vec<u8> =
+        frames[2..5].iter().flat_map(|(_, hex)| HEXLOWER.decode(hex.as_bytes()).unwrap()).collect();
+    let (mut input, mut block) = (&received[..], Vec::new());
+    let step = chunk::Unpacker::new(size).feed(&mut input, &mut block).unwrap();
+    let chunk::Step::Tail(FrameKind::Eof, payload) = step else { panic!("{step:?}") };
+    assert_eq!(ContentEnd::decode(&payload), Ok(ContentEnd { size, blake3: hash }));
+    assert!(block == content && input.is_empty());
+}
+
+#[test]
+fn numbers_stay() {
+    let mut rows = vec![
+        ("alpn".to_owned(), String::from_utf8(version::ALPN.to_vec()).unwrap()),
+        ("version".to_owned(), version::VERSION.to_string()),
+    ];
+    for kind in KINDS {
+        rows.push((format!("frame-{}", kind_name(kind)), (kind as u8).to_string()));
+    }
+    for code in (0..=255).filter_map(CloseCode::from_wire) {
+        // A new close code does not compile here; its line appears by itself.
+        let name = match code {
+            CloseCode::Goodbye => "goodbye",
+            CloseCode::Busy => "busy",
+            CloseCode::SignInRefused => "sign-in-refused",
+            CloseCode::ProtocolViolation => "protocol-violation",
+            CloseCode::ShuttingDown => "shutting-down",
+            CloseCode::TimedOut => "timed-out",
+        };
+        rows.push((format!("close-{name}"), (code as u32).to_string()));
+    }
+    for (name, limit) in [
+        ("chunk", limits::CHUNK),
+        ("frame", limits::FRAME),
+        ("hello", limits::HELLO),
+        ("message", limits::MESSAGE),
+        ("request", limits::REQUEST),
+        ("received", limits::RECEIVED),
+        ("name", limits::NAME),
+        ("path", limits::PATH),
+        ("path-part", limits::PATH_PART),
+        ("password", limits::PASSWORD),
+        ("hellos", limits::HELLOS as usize),
+        ("connections-per-client", limits::CONNECTIONS_PER_CLIENT),
+        ("streams", limits::STREAMS as usize),
+    ] {
+        rows.push((format!("limit-{name}"), limit.to_string()));
+    }
+    check("numbers.txt", rows);
+}

@@ -1,0 +1,101 @@
+//! Admission: who may begin a handshake, who becomes a guest, and what becomes of them all.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use quinn::Incoming;
+use quiver_protocol::CloseCode;
+use quiver_transport::{Endpoint, close};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tracing::{debug, error};
+
+use crate::config::{GUEST_PATIENCE, GUESTS, HANDSHAKES, HANDSHAKES_UNPROVEN};
+use crate::server::Shared;
+use crate::session::guest::Guest;
+use crate::waiting_room::WaitingRoom;
+
+/// Takes connections until the server stops, then waits until the last of them has ended.
+pub async fn run(endpoint: &Endpoint, shared: Arc<Shared>) {
+    let rooms =
+        Rooms { handshakes: WaitingRoom::new(HANDSHAKES), guests: WaitingRoom::new(GUESTS) };
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = shared.stopping.cancelled() => break,
+            Some(ended) = connections.join_next() => note(ended),
+            incoming = endpoint.accept() => {
+                let Some(incoming) = incoming else { break };
+                if let Some(incoming) = admit(incoming, &rooms) {
+                    connections.spawn(connection(incoming, rooms.clone(), shared.clone()));
+                }
+            }
+        }
+    }
+    endpoint.stop_accepting();
+    while let Some(ended) = connections.join_next().await {
+        note(ended);
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Rooms {
+    handshakes: WaitingRoom,
+    guests: WaitingRoom,
+}
+
+/// Under load an address must prove that it is one, before it costs a handshake.
+fn admit(incoming: Incoming, rooms: &Rooms) -> Option<Incoming> {
+    let crowded = rooms.handshakes.len() >= HANDSHAKES_UNPROVEN;
+    if crowded && !incoming.remote_address_validated() && incoming.may_retry() {
+        if let Err(error) = incoming.retry() {
+            debug!("cannot ask for address validation: {error}");
+        }
+        return None;
+    }
+    Some(incoming)
+}
+
+/// A connection's whole life.
+async fn connection(incoming: Incoming, rooms: Rooms, shared: Arc<Shared>) {
+    let address = canonical(incoming.remote_address());
+    let mut place = rooms.handshakes.enter();
+    let connecting = match incoming.accept() {
+        Ok(connecting) => connecting,
+        Err(error) => return debug!("no handshake with {address}: {error}"),
+    };
+    let connection = tokio::select! {
+        () = place.lost() => return debug!("handshake with {address} made room for others"),
+        () = shared.stopping.cancelled() => return,
+        connection = timeout(GUEST_PATIENCE, connecting) => match connection {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(error)) => return debug!("handshake with {address} failed: {error}"),
+            Err(_) => return debug!("handshake with {address} took too long"),
+        },
+    };
+    drop(place);
+    let guest = Guest::new(connection.clone(), address, shared.clone());
+    let member = tokio::select! {
+        () = shared.stopping.cancelled() => {
+            return close(&connection, CloseCode::ShuttingDown);
+        }
+        member = guest.greet(&rooms.guests) => member,
+    };
+    if let Some(member) = member {
+        member.run().await;
+    }
+}
+
+/// An IPv4 client of a dual-stack socket goes by its IPv4 address.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    (address.ip().to_canonical(), address.port()).into()
+}
+
+fn note(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        // The connection is gone, its slot is free: its guards ran. The others go on.
+        error!("a connection's task failed: {error}");
+    }
+}

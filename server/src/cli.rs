@@ -1,0 +1,198 @@
+//! What was typed, and which part of the server it means.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use quiver_protocol::ClientName;
+
+use crate::config::Config;
+use crate::output::Hint;
+use crate::server::Server;
+use crate::user_admin::{self, Change};
+use crate::{certificate, logging, output};
+
+/// A QUIC-based secure transfer service: people connect by name, talk, and get files.
+#[derive(Debug, Parser)]
+#[command(name = "quiver-server", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server (the default command)
+    Serve(Serve),
+    /// Make or show the server's certificate
+    #[command(subcommand)]
+    Cert(Cert),
+    /// Change the accounts of a password file
+    #[command(subcommand)]
+    User(User),
+}
+
+#[derive(Debug, Args)]
+struct Serve {
+    /// Where to listen; [::] takes IPv4 too
+    #[arg(long, value_name = "ADDR", default_value = "[::]:4433")]
+    listen: SocketAddr,
+    /// The folder whose files clients may get
+    #[arg(long, value_name = "DIR", default_value = "files")]
+    files: PathBuf,
+    /// The folder with server.pem and server.key; made where absent
+    #[arg(long, value_name = "DIR", default_value = "certs")]
+    certs: PathBuf,
+    /// How many clients may be connected at once
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    max_clients: u32,
+    /// Let in only those with a password in this file (see the user commands)
+    #[arg(long, value_name = "FILE")]
+    passwords: Option<PathBuf>,
+    /// How log lines look on standard error
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Cert {
+    /// Make a self-signed certificate and its key
+    New {
+        /// The folder to put server.pem and server.key into
+        #[arg(long, value_name = "DIR", default_value = "certs")]
+        certs: PathBuf,
+        /// A name or address clients use for this server; may be repeated
+        /// [default: localhost, 127.0.0.1, ::1]
+        #[arg(long = "host", value_name = "NAME")]
+        hosts: Vec<String>,
+        /// How many days it is valid
+        #[arg(long, value_name = "N", default_value_t = 3650, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+        days: u32,
+        /// Replace an existing certificate: clients that pinned it will refuse this server
+        #[arg(long)]
+        force: bool,
+    },
+    /// Show fingerprint, names and dates
+    Show {
+        /// The folder with server.pem
+        #[arg(long, value_name = "DIR", default_value = "certs")]
+        certs: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum User {
+    /// Add an account, or give it a new password
+    Add {
+        /// The account's name
+        name: String,
+        #[command(flatten)]
+        passwords: PasswordFile,
+        /// Read the password from standard input, one line, instead of asking for it
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Remove an account
+    Remove {
+        /// The account's name
+        name: String,
+        #[command(flatten)]
+        passwords: PasswordFile,
+    },
+    /// List the accounts
+    List {
+        #[command(flatten)]
+        passwords: PasswordFile,
+    },
+}
+
+#[derive(Debug, Args)]
+struct PasswordFile {
+    /// The password file; made where absent, for its owner alone
+    #[arg(long = "passwords", value_name = "FILE")]
+    path: PathBuf,
+}
+
+/// Does what was typed.
+///
+/// # Errors
+/// What failed and why, with a [`Hint`] where there is something to do about it.
+pub fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+        Command::Serve(serve) => self::serve(serve),
+        Command::Cert(Cert::New { certs, hosts, days, force }) => {
+            let info = certificate::create(&certs, &hosts, days, force)?;
+            output::certificate(&certificate::path(&certs), &info)
+        }
+        Command::Cert(Cert::Show { certs }) => {
+            let info = certificate::show(&certs)?;
+            output::certificate(&certificate::path(&certs), &info)
+        }
+        Command::User(user) => self::user(user),
+    }
+}
+
+fn serve(serve: Serve) -> anyhow::Result<()> {
+    logging::start(serve.log_format);
+    // One thread drives QUIC, blocking threads do the file work: on few cores this is faster, and
+    // its latency steadier, than a work-stealing runtime (docs/performance.md).
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(async { Server::build(Config::from(serve))?.run().await })
+}
+
+impl From<Serve> for Config {
+    fn from(serve: Serve) -> Self {
+        Self {
+            listen: serve.listen,
+            files: serve.files,
+            certs: serve.certs,
+            max_clients: serve.max_clients as usize,
+            passwords: serve.passwords,
+        }
+    }
+}
+
+fn user(user: User) -> anyhow::Result<()> {
+    match user {
+        User::Add { name, passwords, password_stdin } => {
+            let name = parse_name(&name)?;
+            let password = user_admin::read_password(password_stdin)?;
+            match user_admin::add(&passwords.path, &name, &password)? {
+                Change::Added => output::line(&format!("{name} added")),
+                Change::Replaced => output::line(&format!("{name} has a new password")),
+            }
+        }
+        User::Remove { name, passwords } => {
+            let name = parse_name(&name)?;
+            user_admin::remove(&passwords.path, &name)?;
+            output::line(&format!("{name} removed"))
+        }
+        User::List { passwords } => {
+            for name in user_admin::list(&passwords.path)? {
+                output::line(name.as_str())?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn parse_name(name: &str) -> anyhow::Result<ClientName> {
+    ClientName::parse(name)
+        .with_context(|| format!("{name:?} is no account name"))
+        .hint("choose a name like Ron or ben-2")
+}

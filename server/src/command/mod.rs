@@ -1,0 +1,126 @@
+//! Commands: one stream, one request, one answer. Each has its file; here is what they share.
+
+mod exit;
+mod get;
+mod list;
+mod message;
+mod status;
+
+use std::sync::Arc;
+
+use quiver_protocol::{FrameError, FrameKind, Refusal, RefusalCode, Request, limits};
+use quiver_transport::{CommandStream, FrameWriter, StreamError};
+use tracing::debug;
+
+use crate::config::REQUEST_PATIENCE;
+use crate::files::FilesError;
+use crate::session::member::Context;
+
+/// Why a command has no regular end.
+#[derive(Debug)]
+enum CommandError {
+    /// The client asked for what it cannot have, and is told why.
+    Refused(Refusal),
+    /// There is nobody left to tell.
+    Stream(StreamError),
+}
+
+/// What is left to do once an answer is complete.
+enum Next {
+    /// Nothing.
+    Done,
+    /// The client will say that it has the content.
+    AwaitReceived(get::Sent),
+    /// The client leaves.
+    Leave,
+}
+
+/// Reads a stream's request, answers it, and ends it with exactly one Eof or one Error.
+pub async fn answer(context: Arc<Context>, mut stream: CommandStream) {
+    let next = match request(&mut stream).await {
+        Ok(request) => {
+            let CommandStream { reader, writer } = &mut stream;
+            tokio::select! {
+                biased;
+                // A second request, or anything else the client has no business to say now.
+                error = reader.interrupted() => Err(CommandError::Refused(error.into())),
+                next = dispatch(&context, request, writer) => next,
+            }
+        }
+        Err(error) => Err(error),
+    };
+    match next {
+        Ok(Next::Done) => stream.reader.stop(),
+        Ok(Next::AwaitReceived(sent)) => get::confirm(&context, &mut stream, sent).await,
+        Ok(Next::Leave) => exit::leave(&context, &mut stream).await,
+        Err(CommandError::Refused(refusal)) => {
+            if let Err(error) = stream.refuse(&refusal).await {
+                debug!("{} did not hear a refusal: {error}", context.name);
+            }
+        }
+        Err(CommandError::Stream(error)) => debug!("{} broke off: {error}", context.name),
+    }
+}
+
+async fn request(stream: &mut CommandStream) -> Result<Request, CommandError> {
+    let frame = match stream.reader.read_frame(limits::MESSAGE, REQUEST_PATIENCE).await {
+        Ok(frame) => frame,
+        Err(StreamError::Frame(error)) => return Err(CommandError::Refused(error.into())),
+        Err(error @ StreamError::Silent(_)) => {
+            let refusal = Refusal::new(RefusalCode::BadRequest, format!("no request: {error}"));
+            return Err(CommandError::Refused(refusal));
+        }
+        Err(error) => return Err(CommandError::Stream(error)),
+    };
+    match frame.kind {
+        FrameKind::Request => Request::decode(&frame.payload).map_err(CommandError::Refused),
+        found => {
+            let error = FrameError::Unexpected { found, expected: "a Request" };
+            Err(CommandError::Refused(error.into()))
+        }
+    }
+}
+
+async fn dispatch(
+    context: &Context,
+    request: Request,
+    writer: &mut FrameWriter,
+) -> Result<Next, CommandError> {
+    if context.shared.stopping.is_cancelled() {
+        let refusal = Refusal::new(RefusalCode::ShuttingDown, "the server is stopping");
+        return Err(CommandError::Refused(refusal));
+    }
+    match request {
+        Request::Hello(_) => {
+            let refusal = Refusal::new(RefusalCode::BadRequest, "hello was said already");
+            Err(CommandError::Refused(refusal))
+        }
+        Request::Message { text } => message::answer(text, writer).await,
+        Request::Status => status::answer(context, writer).await,
+        Request::List { path } => list::answer(context, path, writer).await,
+        Request::Get { path } => get::answer(context, path, writer).await,
+        Request::Exit => Ok(Next::Leave),
+    }
+}
+
+impl CommandError {
+    /// The client is told in its own terms; what is the server's own trouble goes to its log.
+    fn of_files(context: &Context, error: FilesError) -> Self {
+        let code = match &error {
+            FilesError::NotFound => RefusalCode::NotFound,
+            FilesError::NotAFile => RefusalCode::NotAFile,
+            FilesError::NotAFolder => RefusalCode::NotAFolder,
+            FilesError::Forbidden | FilesError::Link => RefusalCode::Forbidden,
+            FilesError::Disk(reason) => {
+                return Self::Refused(context.shared.internal("file access", reason));
+            }
+        };
+        Self::Refused(Refusal::new(code, error.to_string()))
+    }
+}
+
+impl From<StreamError> for CommandError {
+    fn from(error: StreamError) -> Self {
+        Self::Stream(error)
+    }
+}

@@ -1,0 +1,56 @@
+//! What the server is meant to do.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The settings of a running server; none changes while it runs.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen. An IPv6 wildcard takes IPv4 too.
+    pub listen: SocketAddr,
+    /// The folder whose files clients may get.
+    pub files: PathBuf,
+    /// The folder with `server.pem` and `server.key`.
+    pub certs: PathBuf,
+    /// How many clients may be connected at once.
+    pub max_clients: usize,
+    /// The password file; without one, clients name themselves.
+    pub passwords: Option<PathBuf>,
+}
+
+/// How long a guest may take for its handshake, and again for its hello.
+pub const GUEST_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a member may take to send the one frame of its request.
+pub const REQUEST_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a receiver may take to flush what it got. A large file on a slow disk takes minutes;
+/// nothing but the stream is held meanwhile.
+pub const RECEIVED_PATIENCE: Duration = Duration::from_secs(600);
+
+/// How long a last word may take to arrive before a connection is closed.
+pub const LAST_WORD_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long running commands may go on once the server is told to stop. With what follows it stays
+/// under ten seconds.
+pub const GRACE: Duration = Duration::from_secs(8);
+
+/// Guests at once; one more sends the oldest away. A guest costs 38 KB.
+pub const GUESTS: usize = 128;
+
+/// Handshakes at once; one more sends the oldest away.
+pub const HANDSHAKES: usize = 256;
+
+/// Handshakes from which on an address must prove itself first (Retry; RFC 9000, 8.1.2).
+pub const HANDSHAKES_UNPROVEN: usize = HANDSHAKES / 4;
+
+/// Files a member may be sent at once, over all its streams; a further get waits. Each costs up to
+/// three blocks of 256 KiB beside the send window.
+pub const CONTENT_STREAMS: usize = 16;
+
+/// Lists being put together at once, over all members: each holds the names of a whole folder.
+pub const LISTS: usize = 4;
+
+/// Clients that status remembers.
+pub const REMEMBERED_CLIENTS: usize = 10_000;

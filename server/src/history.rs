@@ -1,0 +1,94 @@
+//! Who was here, and when: what status tells. Knows nothing of connections.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, SubsecRound as _, Utc};
+use quiver_protocol::reply::ClientRow;
+use quiver_protocol::{ClientName, Timestamp};
+
+/// Everyone since the start of the server, up to a number; beyond it those who left first are
+/// forgotten first, in the order of their numbers. Those who are still here never are.
+#[derive(Debug)]
+pub struct History {
+    rows: Mutex<BTreeMap<u64, ClientRow>>,
+    capacity: usize,
+}
+
+impl History {
+    /// Remembers `capacity` clients.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        Self { rows: Mutex::default(), capacity }
+    }
+
+    /// A client came.
+    pub fn begin(&self, number: u64, name: ClientName, at: DateTime<Utc>) {
+        let mut rows = self.lock();
+        rows.insert(number, ClientRow { number, name, start: moment(at), end: None });
+        while rows.len() > self.capacity {
+            let Some(oldest) = rows.values().find(|row| row.end.is_some()) else { break };
+            let oldest = oldest.number;
+            rows.remove(&oldest);
+        }
+    }
+
+    /// A client's last connection ended.
+    pub fn end(&self, number: u64, at: DateTime<Utc>) {
+        if let Some(row) = self.lock().get_mut(&number) {
+            row.end = Some(moment(at));
+        }
+    }
+
+    /// Everyone, by number.
+    #[must_use]
+    pub fn rows(&self) -> Vec<ClientRow> {
+        self.lock().values().cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, ClientRow>> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Comings and goings are told to the millisecond.
+fn moment(at: DateTime<Utc>) -> Timestamp {
+    Timestamp(at.trunc_subsecs(3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn come(history: &History, number: u64) {
+        history.begin(number, ClientName::parse("Ron").unwrap(), Utc::now());
+    }
+
+    fn numbers(history: &History) -> Vec<u64> {
+        history.rows().iter().map(|row| row.number).collect()
+    }
+
+    #[test]
+    fn rows_come_by_number_with_start_and_end() {
+        let history = History::new(10);
+        come(&history, 2);
+        come(&history, 1);
+        history.end(1, Utc::now());
+        let rows = history.rows();
+        assert_eq!(numbers(&history), [1, 2]);
+        assert!(rows[0].end.unwrap() >= rows[0].start);
+        assert_eq!(rows[1].end, None);
+    }
+
+    #[test]
+    fn the_first_who_left_are_forgotten_and_those_here_never() {
+        let history = History::new(2);
+        for number in 1..=3 {
+            come(&history, number);
+        }
+        assert_eq!(numbers(&history), [1, 2, 3]);
+        history.end(2, Utc::now());
+        come(&history, 4);
+        assert_eq!(numbers(&history), [1, 3, 4]);
+    }
+}

@@ -1,0 +1,202 @@
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::mpsc;
+use std::task::Poll;
+
+use super::*;
+
+impl Cost {
+    /// What tests can afford.
+    pub(crate) const CHEAP: Self = Self { memory: 8, passes: 1, lanes: 1 };
+
+    /// Another cheap one.
+    pub(crate) const OTHER: Self = Self { memory: 16, passes: 2, lanes: 2 };
+}
+
+const SALT_TEXT: &str = "c2FsdHNhbHRzYWx0c2E";
+const OUTPUT_TEXT: &str = "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI";
+
+fn secret(text: &str) -> Secret {
+    Secret::new(text.to_owned())
+}
+
+fn stored(password: &str, cost: Cost) -> StoredHash {
+    StoredHash::parse(&StoredHash::create(&secret(password), cost, [7; SALT]).unwrap()).unwrap()
+}
+
+fn with_params(params: &str) -> String {
+    format!("$argon2id$v=19${params}${SALT_TEXT}${OUTPUT_TEXT}")
+}
+
+fn problem(text: &str) -> HashProblem {
+    StoredHash::parse(text).unwrap_err()
+}
+
+#[test]
+fn a_new_hash_is_argon2id_with_19_mib_and_two_passes() {
+    let text = StoredHash::create(&secret("hunter2"), Cost::DEFAULT, [7; SALT]).unwrap();
+    assert!(text.starts_with("$argon2id$v=19$m=19456,t=2,p=1$BwcHBwcHBwcHBwcHBwcHBw$"), "{text}");
+    let hash = StoredHash::parse(&text).unwrap();
+    assert_eq!(hash.cost, Cost::DEFAULT);
+    assert!(verify(&secret("hunter2"), Some(&hash), &[hash.cost]).unwrap().matches);
+    assert!(!verify(&secret("hunter3"), Some(&hash), &[hash.cost]).unwrap().matches);
+}
+
+#[test]
+fn a_hash_of_the_reference_program_is_understood() {
+    // echo -n password | argon2 somesalt -id -t 2 -m 16 -p 1 (its own tests, m in KiB)
+    let text = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$\
+                CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+    let hash = StoredHash::parse(text).unwrap();
+    assert!(verify(&secret("password"), Some(&hash), &[hash.cost]).unwrap().matches);
+}
+
+#[test]
+fn only_argon2id_version_19_is_taken() {
+    let good = with_params("m=8,t=1,p=1");
+    StoredHash::parse(&good).unwrap();
+    for other in ["argon2i", "argon2d", "argon2", "argon2idx", "scrypt"] {
+        assert_eq!(problem(&good.replace("argon2id", other)), HashProblem::Algorithm);
+    }
+    for other in ["", "x", "hunter2", "$2b$12$abcdefghijklmnopqrstuv", "$6$salt$hash"] {
+        assert_eq!(problem(other), HashProblem::Algorithm);
+    }
+    assert_eq!(problem(&good.replace("v=19", "v=16")), HashProblem::Version);
+    assert_eq!(problem(&good.replace("$v=19", "")), HashProblem::Version);
+}
+
+#[test]
+fn a_hash_may_ask_for_256_mib_ten_passes_and_four_lanes_and_no_more() {
+    StoredHash::parse(&with_params("m=262144,t=10,p=4")).unwrap();
+    let most = u32::MAX;
+    for params in
+        ["m=262145,t=1,p=1", "m=8,t=11,p=1", "m=40,t=1,p=5", &format!("m={most},t={most},p={most}")]
+    {
+        assert_eq!(problem(&with_params(params)), HashProblem::TooCostly, "{params}");
+    }
+}
+
+#[test]
+fn what_argon2_cannot_compute_is_refused_beforehand() {
+    for params in ["m=7,t=1,p=1", "m=0,t=1,p=1", "m=8,t=0,p=1", "m=8,t=1,p=0", "m=31,t=1,p=4"] {
+        assert_eq!(problem(&with_params(params)), HashProblem::Impossible, "{params}");
+    }
+}
+
+#[test]
+fn a_hash_has_exactly_its_five_fields_and_three_parameters() {
+    let good = with_params("m=8,t=1,p=1");
+    for bad in [
+        good.replace("m=8,t=1,p=1", "m=8,t=1"),
+        good.replace("m=8,t=1,p=1", "t=1,m=8,p=1"),
+        good.replace("m=8,t=1,p=1", "m=8,t=1,p=1,m=16"),
+        good.replace("m=8,t=1,p=1", "m=8,t=1,p=1,data=AAAA"),
+        good.replace("m=8,t=1,p=1", "m=8,t=1,p=1,keyid=AAAA"),
+        good.replace("m=8,t=1,p=1", "m=08,t=1,p=1"),
+        good.replace("m=8,t=1,p=1", "m=99999999999,t=1,p=1"),
+        good.replace("m=8,t=1,p=1", "m=8,t=1,p=1,x=1"),
+        good.replace("m=8,t=1,p=1$", ""),
+        good.replace(SALT_TEXT, "c2FsdA"),
+        good.replace(SALT_TEXT, "****************"),
+        good.replace(SALT_TEXT, ""),
+        good.replace(OUTPUT_TEXT, "MTIz"),
+        good.replace(OUTPUT_TEXT, ""),
+        good.replace(&format!("${OUTPUT_TEXT}"), ""),
+        format!("{good}$more"),
+        format!("{good} "),
+        format!("{good}="),
+    ] {
+        assert_eq!(problem(&bad), HashProblem::Form, "{bad}");
+    }
+}
+
+#[test]
+fn a_right_a_wrong_and_a_missing_hash_are_the_same_work() {
+    let costs = [Cost::CHEAP, Cost::OTHER];
+    let (cheap, other) = (stored("hunter2", Cost::CHEAP), stored("hunter2", Cost::OTHER));
+    let mut verdicts = Vec::new();
+    for hash in [None, Some(&cheap), Some(&other)] {
+        for password in ["hunter2", "hunter3", ""] {
+            let verdict = verify(&secret(password), hash, &costs).unwrap();
+            assert_eq!(verdict.matches, hash.is_some() && password == "hunter2");
+            verdicts.push(verdict.hashes);
+        }
+    }
+    assert_eq!(verdicts, [costs.len(); 9]);
+}
+
+#[test]
+fn a_hash_whose_cost_is_not_computed_matches_nothing() {
+    let verdict =
+        verify(&secret("hunter2"), Some(&stored("hunter2", Cost::OTHER)), &[Cost::CHEAP]).unwrap();
+    assert!(!verdict.matches);
+}
+
+#[test]
+fn a_hash_does_not_show_itself() {
+    let shown = format!("{:?}", StoredHash::parse(&with_params("m=8,t=1,p=1")).unwrap());
+    assert!(!shown.contains("115, 97, 108, 116") && !shown.contains(SALT_TEXT), "{shown}");
+}
+
+/// What a future has to say at this moment.
+async fn poll_once<F: Future>(future: &mut Pin<Box<F>>) -> Option<F::Output> {
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(value) => Poll::Ready(Some(value)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn work_waits_in_a_queue_that_can_be_full() {
+    let bench = Workbench::new(1, 1);
+    let (let_go, held) = mpsc::channel::<()>();
+    let mut first = Box::pin(bench.run(move || held.recv().unwrap()));
+    assert!(poll_once(&mut first).await.is_none());
+    let mut second = Box::pin(bench.run(|| 2));
+    assert!(poll_once(&mut second).await.is_none());
+    assert!(matches!(bench.run(|| 3).await, Err(WorkError::Full)));
+
+    let_go.send(()).unwrap();
+    first.await.unwrap();
+    assert_eq!(second.await.unwrap(), 2);
+    assert_eq!(bench.run(|| 3).await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_frees_nothing_before_the_hash_is_done() {
+    let bench = Workbench::new(1, 1);
+    let (let_go, held) = mpsc::channel::<()>();
+    let mut gone = Box::pin(bench.run(move || held.recv().unwrap()));
+    assert!(poll_once(&mut gone).await.is_none());
+    drop(gone);
+    assert_eq!((bench.permits.available_permits(), bench.places.available_permits()), (0, 1));
+
+    let mut next = Box::pin(bench.run(|| 2));
+    assert!(poll_once(&mut next).await.is_none());
+    let_go.send(()).unwrap();
+    assert_eq!(next.await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_waiting_caller_that_goes_away_gives_its_place_up() {
+    let bench = Workbench::new(1, 1);
+    let (let_go, held) = mpsc::channel::<()>();
+    let mut first = Box::pin(bench.run(move || held.recv().unwrap()));
+    assert!(poll_once(&mut first).await.is_none());
+    let mut waiting = Box::pin(bench.run(|| 2));
+    assert!(poll_once(&mut waiting).await.is_none());
+    drop(waiting);
+    let mut next = Box::pin(bench.run(|| 3));
+    assert!(poll_once(&mut next).await.is_none(), "it waits, so it has a place");
+    let_go.send(()).unwrap();
+    assert_eq!(next.await.unwrap(), 3);
+    first.await.unwrap();
+}
+
+#[tokio::test]
+async fn work_that_panics_gives_its_permit_back() {
+    let bench = Workbench::new(1, 0);
+    assert!(matches!(bench.run(|| panic!("on purpose")).await, Err(WorkError::Lost(_))));
+    assert_eq!(bench.run(|| 1).await.unwrap(), 1);
+}

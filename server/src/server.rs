@@ -1,0 +1,179 @@
+//! The server as a whole: built, run, and shut down in a written order.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use quiver_protocol::{CloseCode, Refusal, RefusalCode};
+use quiver_transport::Endpoint;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::accept;
+use crate::certificate;
+use crate::config::{Config, REMEMBERED_CLIENTS};
+use crate::files::Files;
+use crate::history::History;
+use crate::output::Hint;
+use crate::passwords::Passwords;
+use crate::registry::Registry;
+
+/// How long closed connections may take to say so, at the end.
+const LAST_PACKETS: Duration = Duration::from_secs(1);
+
+/// What all connections share.
+#[derive(Debug)]
+pub struct Shared {
+    /// Who is here.
+    pub registry: Registry,
+    /// Who was here.
+    pub history: Arc<History>,
+    /// What can be got.
+    pub files: Files,
+    /// Who may come in; everyone, where there is no password file.
+    pub passwords: Option<Passwords>,
+    /// The server begins nothing new.
+    pub stopping: CancellationToken,
+    /// The server waits for nothing any more.
+    pub hurry: CancellationToken,
+    failures: AtomicU64,
+}
+
+/// A server that is ready to run.
+#[derive(Debug)]
+pub struct Server {
+    endpoint: Endpoint,
+    shared: Arc<Shared>,
+}
+
+impl Shared {
+    /// Logs what went wrong inside, and what to tell the client: an id to look for in the log.
+    pub fn internal(&self, what: &str, reason: &dyn Display) -> Refusal {
+        let id = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
+        error!("failure {id}: {what}: {reason}");
+        let message = format!("the server failed; its log says why under failure {id}");
+        Refusal::new(RefusalCode::Internal, message)
+    }
+}
+
+impl Server {
+    /// Opens everything the server needs; it listens when this returns.
+    ///
+    /// # Errors
+    /// What is missing or wrong, and what to do about it.
+    pub fn build(config: Config) -> anyhow::Result<Self> {
+        let files = Files::open_root(&config.files)
+            .with_context(|| format!("cannot serve {}", config.files.display()))
+            .hint("make the folder, or name another with --files")?;
+        keep_apart(&config)?;
+        let passwords = match &config.passwords {
+            Some(path) => Some(Passwords::open(path)?),
+            None => None,
+        };
+        let (identity, new) = certificate::load_or_create(&config.certs)?;
+        let endpoint = Endpoint::listen(config.listen, &identity)
+            .hint("choose another address with --listen, like 127.0.0.1:0 or 0.0.0.0:4433")?;
+        if new {
+            info!("made a certificate: {}", certificate::path(&config.certs).display());
+        }
+        info!("fingerprint {}", identity.fingerprint());
+        let history = Arc::new(History::new(REMEMBERED_CLIENTS));
+        let shared = Arc::new(Shared {
+            registry: Registry::new(config.max_clients, history.clone()),
+            history,
+            files,
+            passwords,
+            stopping: CancellationToken::new(),
+            hurry: CancellationToken::new(),
+            failures: AtomicU64::new(0),
+        });
+        Ok(Self { endpoint, shared })
+    }
+
+    /// Where the server listens.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn local_addr(&self) -> anyhow::Result<SocketAddr> {
+        self.endpoint.local_addr().context("cannot tell where the server listens")
+    }
+
+    /// Serves until SIGINT or SIGTERM, then stops: takes nobody new, tells the members, lets running
+    /// commands end within the grace, closes the connections, and waits until their last packets are
+    /// sent. A second signal skips the grace.
+    ///
+    /// # Errors
+    /// Where signals cannot be heard.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let Self { endpoint, shared } = self;
+        let mut interrupt = signal(SignalKind::interrupt()).context("cannot hear SIGINT")?;
+        let mut terminate = signal(SignalKind::terminate()).context("cannot hear SIGTERM")?;
+        info!("listening on {}", endpoint.local_addr().context("cannot tell the address")?);
+        let signals = async {
+            wait(&mut interrupt, &mut terminate).await;
+            info!("stopping: running transfers may end");
+            shared.stopping.cancel();
+            wait(&mut interrupt, &mut terminate).await;
+            warn!("stopping at once");
+            shared.hurry.cancel();
+            std::future::pending::<()>().await;
+        };
+        let watching = async {
+            if let Some(passwords) = &shared.passwords {
+                passwords.watch().await;
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = signals => {}
+            () = watching => {}
+            () = accept::run(&endpoint, shared.clone()) => {}
+        }
+        endpoint.close(CloseCode::ShuttingDown);
+        endpoint.wait_idle(LAST_PACKETS).await;
+        info!("stopped");
+        Ok(())
+    }
+}
+
+async fn wait(
+    interrupt: &mut tokio::signal::unix::Signal,
+    terminate: &mut tokio::signal::unix::Signal,
+) {
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+/// The folder that is served must not hold what lets others be the server.
+fn keep_apart(config: &Config) -> anyhow::Result<()> {
+    let files = real(&config.files)?;
+    let secrets = [Some(&config.certs), config.passwords.as_ref()];
+    for secret in secrets.into_iter().flatten() {
+        // What does not exist yet is judged by where it will be.
+        if real(secret)?.starts_with(&files) {
+            let (files, secret) = (config.files.display(), secret.display());
+            bail!("{secret} lies in {files}, which every client may read");
+        }
+    }
+    Ok(())
+}
+
+/// The path without links, as far as it exists.
+fn real(path: &Path) -> anyhow::Result<PathBuf> {
+    let absolute = std::path::absolute(path)
+        .with_context(|| format!("cannot tell where {} is", path.display()))?;
+    for ancestor in absolute.ancestors() {
+        if let Ok(found) = ancestor.canonicalize() {
+            let rest = absolute.strip_prefix(ancestor).unwrap_or(Path::new(""));
+            return Ok(found.join(rest));
+        }
+    }
+    Ok(absolute)
+}

@@ -1,0 +1,250 @@
+//! A connection that has not yet said who it is. It may say hello, a few times and soon.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quiver_protocol::command::Hello;
+use quiver_protocol::reply::{Limits, Welcome};
+use quiver_protocol::text::display_safe;
+use quiver_protocol::{
+    CloseCode, End as _, FrameError, FrameKind, PlainEnd, Refusal, RefusalCode, Reply, Request,
+    limits,
+};
+use quiver_transport::{CommandStream, Connection, StreamError, close, endpoint, trust};
+use tokio::time::{Instant, timeout};
+use tracing::{debug, info, warn};
+
+use super::member::Member;
+use crate::config::{GUEST_PATIENCE, LAST_WORD_PATIENCE};
+use crate::passwords::SignInError;
+use crate::registry::{EntryError, Holder, Slot};
+use crate::server::Shared;
+use crate::waiting_room::{Place, WaitingRoom};
+
+/// A stranger with a connection.
+#[derive(Debug)]
+pub struct Guest {
+    connection: Connection,
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    /// What is left of the time a guest may keep us waiting.
+    patience: Duration,
+}
+
+/// How one hello ended for a guest who stays one.
+enum Denied {
+    /// The guest may try again.
+    Again(Refusal),
+    /// The connection closes after the refusal.
+    Closing(Refusal, CloseCode),
+    /// The stream is gone.
+    Broken(StreamError),
+}
+
+impl Guest {
+    /// Takes a fresh connection.
+    #[must_use]
+    pub fn new(connection: Connection, address: SocketAddr, shared: Arc<Shared>) -> Self {
+        Self { connection, address, shared, patience: GUEST_PATIENCE }
+    }
+
+    /// Listens for a hello and judges it: a member, or nobody, and the connection is closed.
+    ///
+    /// The guest has a place in `room` while it keeps us waiting, none while we keep it waiting.
+    pub async fn greet(mut self, room: &WaitingRoom) -> Option<Member> {
+        let mut last = CloseCode::ProtocolViolation;
+        for _ in 0..limits::HELLOS {
+            let mut place = room.enter();
+            let Some((mut stream, request)) = self.listen(&mut place).await else {
+                close(&self.connection, CloseCode::TimedOut);
+                return None;
+            };
+            drop(place);
+            let denied = match self.answer(&mut stream, request).await {
+                Ok(member) => return Some(member),
+                Err(denied) => denied,
+            };
+            match denied {
+                Denied::Again(refusal) => {
+                    last = close_code(refusal.code);
+                    self.refuse(stream, &refusal).await;
+                }
+                Denied::Closing(refusal, code) => {
+                    self.refuse(stream, &refusal).await;
+                    close(&self.connection, code);
+                    return None;
+                }
+                Denied::Broken(error) => debug!("{} broke off its hello: {error}", self.address),
+            }
+        }
+        close(&self.connection, last);
+        None
+    }
+
+    /// The guest's next request, or what is wrong with it; `None` once its time or place is lost.
+    async fn listen(
+        &mut self,
+        place: &mut Place,
+    ) -> Option<(CommandStream, Result<Vec<u8>, StreamError>)> {
+        let began = Instant::now();
+        let heard = async {
+            let mut stream = CommandStream::from(self.connection.accept_bi().await.ok()?);
+            let frame = stream.reader.read_frame(limits::HELLO, GUEST_PATIENCE).await;
+            let request = frame.and_then(|frame| match frame.kind {
+                FrameKind::Request => Ok(frame.payload),
+                found => Err(FrameError::Unexpected { found, expected: "a Request" }.into()),
+            });
+            Some((stream, request))
+        };
+        let heard = tokio::select! {
+            () = place.lost() => {
+                debug!("{} said nothing and made room for others", self.address);
+                None
+            }
+            heard = timeout(self.patience, heard) => heard.ok().flatten(),
+        };
+        self.patience = self.patience.saturating_sub(began.elapsed());
+        heard
+    }
+
+    async fn answer(
+        &self,
+        stream: &mut CommandStream,
+        request: Result<Vec<u8>, StreamError>,
+    ) -> Result<Member, Denied> {
+        let payload = match request {
+            Ok(payload) => payload,
+            Err(StreamError::Frame(error)) => return Err(Denied::Again(error.into())),
+            Err(error) => return Err(Denied::Broken(error)),
+        };
+        let hello = match Request::decode(&payload).map_err(Denied::Again)? {
+            Request::Hello(hello) => hello,
+            Request::Message { .. }
+            | Request::Status
+            | Request::List { .. }
+            | Request::Get { .. }
+            | Request::Exit => {
+                let refusal = Refusal::new(RefusalCode::BadRequest, "say hello first");
+                return Err(Denied::Closing(refusal, CloseCode::ProtocolViolation));
+            }
+        };
+        let judged = tokio::select! {
+            biased;
+            error = stream.reader.interrupted() => Err(Denied::Again(error.into())),
+            slot = self.judge(hello) => slot,
+        };
+        let slot = judged?;
+        endpoint::promote(&self.connection);
+        self.welcome(stream, &slot).await.map_err(Denied::Broken)?;
+        Ok(Member::new(self.connection.clone(), slot, self.shared.clone()))
+    }
+
+    /// Name and password, then a slot.
+    async fn judge(&self, hello: Hello) -> Result<Slot, Denied> {
+        let address = self.address;
+        let (name, holder) = match &self.shared.passwords {
+            None => {
+                let key = trust::peer_fingerprint(&self.connection);
+                (hello.name, key.map_or(Holder::Connection, Holder::Key))
+            }
+            Some(passwords) => {
+                let Some(password) = hello.password else {
+                    let refusal = Refusal::new(
+                        RefusalCode::SignInRequired,
+                        "this server asks for a password",
+                    );
+                    return Err(Denied::Again(refusal));
+                };
+                let signed_in = passwords.sign_in(&hello.name, &password, address.ip()).await;
+                let account =
+                    signed_in.map_err(|error| self.sign_in_refusal(&hello.name, error))?;
+                (account, Holder::Account)
+            }
+        };
+        let entered = self.shared.registry.enter(name.clone(), holder);
+        match entered {
+            Ok(slot) => {
+                let number = slot.number();
+                info!("connection from {address} as Client {number}");
+                if slot.joined() {
+                    info!("Client {number}: {} has one more connection", slot.name());
+                } else {
+                    info!("Client connected as Client {number}: {}", slot.name());
+                    let registry = &self.shared.registry;
+                    info!("client count: {} of {}", registry.count(), registry.max_clients());
+                }
+                Ok(slot)
+            }
+            Err(EntryError::Busy { number, max_clients }) => {
+                info!("connection from {address} as Client {number}");
+                info!("Max clients reached. Rejecting Client {number}: {name}");
+                let message = format!(
+                    "Server is busy: {max_clients} of {max_clients} clients are connected. Try again later."
+                );
+                let refusal = Refusal::new(RefusalCode::Busy, message);
+                Err(Denied::Closing(refusal, CloseCode::Busy))
+            }
+            Err(error @ EntryError::TooManyConnections(_)) => {
+                let message = format!("Server is busy: {error}. Try again later.");
+                let refusal = Refusal::new(RefusalCode::Busy, message);
+                Err(Denied::Closing(refusal, CloseCode::Busy))
+            }
+            Err(error @ EntryError::NameTaken(_)) => {
+                Err(Denied::Again(Refusal::new(RefusalCode::NameTaken, error.to_string())))
+            }
+        }
+    }
+
+    fn sign_in_refusal(&self, name: &quiver_protocol::ClientName, error: SignInError) -> Denied {
+        let address = self.address;
+        let words = error.to_string();
+        let code = match error {
+            SignInError::Failed => {
+                info!("sign-in as {name} from {address} failed");
+                RefusalCode::SignInFailed
+            }
+            SignInError::TooMany { .. } => {
+                warn!("too many attempts to sign in, {name} from {address} refused");
+                RefusalCode::RateLimited
+            }
+            SignInError::Internal(reason) => {
+                return Denied::Again(self.shared.internal("sign-in", &reason));
+            }
+        };
+        Denied::Again(Refusal::new(code, words))
+    }
+
+    async fn welcome(&self, stream: &mut CommandStream, slot: &Slot) -> Result<(), StreamError> {
+        let welcome = Reply::Welcome(Welcome {
+            client: slot.number(),
+            name: slot.name().clone(),
+            message: "Connected to the server successfully.".to_owned(),
+            max_clients: self.shared.registry.max_clients(),
+            limits: Limits::CURRENT,
+        });
+        stream.writer.write_frame(FrameKind::Reply, &welcome.encode()).await?;
+        stream.writer.end(FrameKind::Eof, &PlainEnd {}.encode()).await
+    }
+
+    /// Says why, and makes sure it is heard before anything is closed.
+    async fn refuse(&self, mut stream: CommandStream, refusal: &Refusal) {
+        debug!("{} was refused: {}", self.address, display_safe(&refusal.message));
+        let said = timeout(LAST_WORD_PATIENCE, stream.refuse(refusal)).await;
+        if !matches!(said, Ok(Ok(()))) || !stream.writer.delivered(LAST_WORD_PATIENCE).await {
+            debug!("{} may not have heard why it was refused", self.address);
+        }
+    }
+}
+
+/// The code to close with when the last hello was refused for this.
+fn close_code(code: RefusalCode) -> CloseCode {
+    match code {
+        RefusalCode::SignInFailed
+        | RefusalCode::SignInRequired
+        | RefusalCode::RateLimited
+        | RefusalCode::NameTaken
+        | RefusalCode::BadName => CloseCode::SignInRefused,
+        _ => CloseCode::ProtocolViolation,
+    }
+}

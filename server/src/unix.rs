@@ -1,0 +1,161 @@
+//! What only Unix has: private files, folders that are locked and flushed, the bare standard input.
+//!
+//! The one file of this crate with such calls. Knows nothing of what the files hold.
+
+use std::fs::{File, Permissions};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
+use rustix::fs::{Access, AtFlags, FileType, FlockOperation, Mode, OFlags, Stat};
+use tempfile::NamedTempFile;
+
+/// Every right of the group and of others.
+const RIGHTS_OF_OTHERS: u32 = 0o077;
+
+/// Why a file is not one that only its owner can read.
+#[derive(Debug)]
+pub(crate) enum NotPrivate {
+    /// It cannot be opened or looked at.
+    Io(io::Error),
+    /// The name is a symbolic link.
+    SymbolicLink,
+    /// It is a folder, a pipe, a device.
+    NotAFile,
+    /// It is owned by `owner`, this process runs as `me`.
+    Foreign { owner: u32, me: u32 },
+    /// Its mode gives rights to the group or to others.
+    Shared { mode: u32 },
+}
+
+/// Opens a file for reading that belongs to this process's user, and to nobody else.
+///
+/// What is checked is what was opened, not what the name meant a moment before. Opening never
+/// waits, whatever is there: a pipe without a writer would otherwise hold the caller for ever.
+pub(crate) fn open_private(path: &Path) -> Result<File, NotPrivate> {
+    let flags =
+        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| match error {
+        rustix::io::Errno::LOOP => NotPrivate::SymbolicLink,
+        other => NotPrivate::Io(other.into()),
+    })?;
+    let stat = rustix::fs::fstat(&file).map_err(|error| NotPrivate::Io(error.into()))?;
+    check_private(&stat, rustix::process::geteuid().as_raw())?;
+    Ok(File::from(file))
+}
+
+/// The rule of [`open_private`], for a process that runs as `me`.
+fn check_private(stat: &Stat, me: u32) -> Result<(), NotPrivate> {
+    let mode = Mode::from_raw_mode(stat.st_mode).as_raw_mode();
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        Err(NotPrivate::NotAFile)
+    } else if stat.st_uid != me {
+        Err(NotPrivate::Foreign { owner: stat.st_uid, me })
+    } else if mode & RIGHTS_OF_OTHERS != 0 {
+        Err(NotPrivate::Shared { mode })
+    } else {
+        Ok(())
+    }
+}
+
+/// A new file in a folder, mode 0600 from its first moment, gone with its handle unless it is kept.
+pub(crate) fn new_private_file(folder: &Path) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new()
+        .prefix(".quiver-")
+        .suffix(".part")
+        .permissions(Permissions::from_mode(0o600))
+        .tempfile_in(folder)
+}
+
+/// An open folder.
+#[derive(Debug)]
+pub(crate) struct Folder(OwnedFd);
+
+impl Folder {
+    /// Opens a folder.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self(rustix::fs::open(path, flags, Mode::empty())?))
+    }
+
+    /// Waits until no other process or thread holds this folder's lock, and holds it until the
+    /// handle is dropped. The lock binds only those who ask for it too.
+    pub(crate) fn lock(&self) -> io::Result<()> {
+        let lock = || rustix::fs::flock(&self.0, FlockOperation::LockExclusive);
+        Ok(rustix::io::retry_on_intr(lock)?)
+    }
+
+    /// Flushes the folder's entries to disk: without this a rename may be lost with the power.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::fsync(&self.0)?)
+    }
+}
+
+/// Standard input without the buffer std puts before it, in which a copy of a secret would stay.
+pub(crate) fn bare_stdin() -> io::Result<File> {
+    Ok(File::from(io::stdin().as_fd().try_clone_to_owned()?))
+}
+
+/// Opens without waiting for the other end of a pipe, and never takes a terminal as its own.
+pub(crate) fn without_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
+    options.custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32)
+}
+
+/// Whether opening failed because there is a socket, or a device nobody drives.
+pub(crate) fn is_no_file(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(rustix::io::Errno::from_raw_os_error);
+    matches!(errno, Some(rustix::io::Errno::NXIO | rustix::io::Errno::NODEV))
+}
+
+/// Whether this process may read a file, or enter a folder and read it. No link is followed.
+pub(crate) fn may_read(folder: &Dir, name: &str, is_folder: bool) -> bool {
+    let wanted = if is_folder { Access::READ_OK | Access::EXEC_OK } else { Access::READ_OK };
+    let flags = AtFlags::EACCESS | AtFlags::SYMLINK_NOFOLLOW;
+    rustix::fs::accessat(folder, name, wanted, flags).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stat_with_mode(mode: u32) -> Stat {
+        let file = NamedTempFile::new().unwrap();
+        file.as_file().set_permissions(Permissions::from_mode(mode)).unwrap();
+        rustix::fs::fstat(file.as_file()).unwrap()
+    }
+
+    #[test]
+    fn a_file_of_somebody_else_is_not_private() {
+        let stat = stat_with_mode(0o600);
+        check_private(&stat, stat.st_uid).unwrap();
+        let me = stat.st_uid + 1;
+        assert!(matches!(
+            check_private(&stat, me),
+            Err(NotPrivate::Foreign { owner, me: other }) if owner == stat.st_uid && other == me
+        ));
+    }
+
+    #[test]
+    fn any_right_of_group_or_others_is_one_too_many() {
+        for mode in [0o400, 0o600, 0o700] {
+            let stat = stat_with_mode(mode);
+            check_private(&stat, stat.st_uid).unwrap();
+        }
+        for mode in [0o640, 0o620, 0o610, 0o604, 0o602, 0o601, 0o644] {
+            let stat = stat_with_mode(mode);
+            assert!(
+                matches!(check_private(&stat, stat.st_uid), Err(NotPrivate::Shared { mode: m }) if m == mode),
+                "{mode:o}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_new_private_file_has_no_rights_for_others_at_birth() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = new_private_file(folder.path()).unwrap();
+        open_private(file.path()).unwrap();
+    }
+}

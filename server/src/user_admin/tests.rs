@@ -1,0 +1,267 @@
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::thread;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::passwords::Passwords;
+
+fn folder() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("passwords");
+    (folder, path)
+}
+
+fn write_private(path: &Path, content: &str) {
+    fs::write(path, content).unwrap();
+    fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+}
+
+fn name(text: &str) -> ClientName {
+    ClientName::parse(text).unwrap()
+}
+
+fn secret(text: &str) -> Secret {
+    Secret::new(text.to_owned())
+}
+
+/// A line that is cheap to make.
+fn line(name: &str) -> String {
+    let hash = StoredHash::create(&secret("old"), Cost::CHEAP, [7; SALT]).unwrap();
+    format!("{name}:{hash}\n")
+}
+
+fn names(path: &Path) -> Vec<String> {
+    list(path).unwrap().into_iter().map(String::from).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_added_account_signs_in_and_a_removed_one_does_not() {
+    let (_folder, path) = folder();
+    assert_eq!(add(&path, &name("Ron"), &secret("hunter2")).unwrap(), Change::Added);
+    assert_eq!(add(&path, &name("Ben"), &secret("hunter3")).unwrap(), Change::Added);
+    assert_eq!(names(&path), ["Ron", "Ben"]);
+    let source = "192.0.2.1".parse().unwrap();
+    let passwords = Passwords::open(&path).unwrap();
+    passwords.sign_in(&name("Ron"), &secret("hunter2"), source).await.unwrap();
+
+    assert_eq!(add(&path, &name("ron"), &secret("hunter4")).unwrap(), Change::Replaced);
+    assert_eq!(names(&path), ["ron", "Ben"]);
+    remove(&path, &name("BEN")).unwrap();
+    let passwords = Passwords::open(&path).unwrap();
+    passwords.sign_in(&name("Ron"), &secret("hunter4"), source).await.unwrap();
+    passwords.sign_in(&name("Ron"), &secret("hunter2"), source).await.unwrap_err();
+    passwords.sign_in(&name("Ben"), &secret("hunter3"), source).await.unwrap_err();
+}
+
+#[test]
+fn a_new_file_is_private_and_each_password_has_its_own_salt() {
+    let (folder, path) = folder();
+    add(&path, &name("Ron"), &secret("same")).unwrap();
+    add(&path, &name("Ben"), &secret("same")).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
+    let text = fs::read_to_string(&path).unwrap();
+    let [ron, ben] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
+    let prefix = "$argon2id$v=19$m=19456,t=2,p=1$";
+    let ron = ron.strip_prefix("Ron:").unwrap().strip_prefix(prefix).unwrap();
+    let ben = ben.strip_prefix("Ben:").unwrap().strip_prefix(prefix).unwrap();
+    assert_ne!(ron[..22], ben[..22]);
+}
+
+#[test]
+fn everything_else_in_the_file_stays_byte_for_byte() {
+    let (_folder, path) = folder();
+    let (ron, ben, pete) = (line("Ron"), line("Ben"), line("Pete"));
+    let before = format!("# the team\r\n\n{ron}  # not: an account");
+    write_private(&path, &before);
+    // A comment begins at the line's beginning; this one is a mistake, so nothing is changed.
+    add(&path, &name("Ben"), &secret("new")).unwrap_err();
+    assert_eq!(fs::read_to_string(&path).unwrap(), before);
+
+    write_private(&path, &format!("# the team\r\n\n{ron}{ben}#{pete}# no end"));
+    add(&path, &name("ron"), &secret("new")).unwrap();
+    let after = fs::read_to_string(&path).unwrap();
+    let new = after.lines().nth(2).unwrap();
+    assert!(new.starts_with("ron:") && new != ron.trim_end());
+    assert_eq!(after, format!("# the team\r\n\n{new}\n{ben}#{pete}# no end"));
+
+    add(&path, &name("Pete"), &secret("new")).unwrap();
+    let after = fs::read_to_string(&path).unwrap();
+    assert!(after.starts_with(&format!("# the team\r\n\n{new}\n{ben}#{pete}# no end\nPete:$")));
+    assert!(after.ends_with('\n'));
+
+    remove(&path, &name("Pete")).unwrap();
+    remove(&path, &name("Ron")).unwrap();
+    remove(&path, &name("Ben")).unwrap();
+    let after = fs::read_to_string(&path).unwrap();
+    assert_eq!(after, format!("# the team\r\n\n#{pete}# no end\n"));
+}
+
+#[test]
+fn the_file_is_replaced_not_rewritten() {
+    let (_folder, path) = folder();
+    write_private(&path, &line("Ron"));
+    let kept = fs::File::open(&path).unwrap();
+    add(&path, &name("Ben"), &secret("new")).unwrap();
+    assert_eq!(io::read_to_string(kept).unwrap(), line("Ron"), "a reader sees one or the other");
+}
+
+#[test]
+fn changes_at_the_same_time_all_count() {
+    let (_folder, path) = folder();
+    write_private(&path, &(0..6).map(|n| line(&format!("old{n}"))).collect::<String>());
+    thread::scope(|scope| {
+        for n in 0..6 {
+            let path = &path;
+            scope.spawn(move || add(path, &name(&format!("new{n}")), &secret("new")).unwrap());
+            scope.spawn(move || remove(path, &name(&format!("old{n}"))).unwrap());
+        }
+    });
+    let mut names = names(&path);
+    names.sort();
+    assert_eq!(names, ["new0", "new1", "new2", "new3", "new4", "new5"]);
+}
+
+#[test]
+fn the_first_change_makes_the_file_for_all_who_come_at_once() {
+    let (_folder, path) = folder();
+    thread::scope(|scope| {
+        for n in 0..4 {
+            let path = &path;
+            scope.spawn(move || add(path, &name(&format!("new{n}")), &secret("new")).unwrap());
+        }
+    });
+    assert_eq!(names(&path).len(), 4);
+}
+
+#[test]
+fn a_file_the_server_would_refuse_is_not_touched() {
+    let (folder, path) = folder();
+    let content = line("Ron") + "Ben:s3cret\n";
+    write_private(&path, &content);
+    for error in [
+        add(&path, &name("Pete"), &secret("new")).unwrap_err(),
+        remove(&path, &name("Ron")).unwrap_err(),
+        list(&path).unwrap_err(),
+    ] {
+        let text = error.to_string();
+        assert!(text.contains("passwords, line 2: ") && !text.contains("s3cret"), "{text}");
+    }
+    assert_eq!(fs::read_to_string(&path).unwrap(), content);
+
+    write_private(&path, &line("Ron"));
+    let link = folder.path().join("link");
+    symlink(&path, &link).unwrap();
+    let error = add(&link, &name("Ben"), &secret("new")).unwrap_err();
+    assert!(matches!(error, UserAdminError::File(PasswordFileError::SymbolicLink { .. })));
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+
+    fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+    let error = add(&path, &name("Ben"), &secret("new")).unwrap_err();
+    assert!(error.to_string().contains("chmod 600"), "{error}");
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o644);
+}
+
+#[test]
+fn a_change_that_would_make_the_file_too_long_is_not_made() {
+    let (_folder, path) = folder();
+    write_private(&path, &("#".repeat(1024 * 1024 - 1) + "\n"));
+    let error = add(&path, &name("Ron"), &secret("new")).unwrap_err();
+    assert!(matches!(error, UserAdminError::File(PasswordFileError::TooLong { .. })));
+    assert_eq!(fs::metadata(&path).unwrap().len(), 1024 * 1024);
+}
+
+#[test]
+fn only_adding_makes_a_file() {
+    let (folder, path) = folder();
+    assert!(remove(&path, &name("Ron")).unwrap_err().to_string().contains("No such file"));
+    assert!(list(&path).unwrap_err().to_string().contains("No such file"));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    let nowhere = folder.path().join("none/passwords");
+    let error = add(&nowhere, &name("Ron"), &secret("new")).unwrap_err();
+    assert!(matches!(error, UserAdminError::Write { .. }), "{error}");
+}
+
+#[test]
+fn an_unknown_account_is_named() {
+    let (_folder, path) = folder();
+    write_private(&path, &line("Ron"));
+    let text = remove(&path, &name("Ben")).unwrap_err().to_string();
+    assert!(text.ends_with("passwords has no account Ben"), "{text}");
+}
+
+#[test]
+fn a_path_without_a_folder_is_in_this_one() {
+    assert_eq!(folder_of(Path::new("passwords")), Path::new("."));
+    assert_eq!(folder_of(Path::new("a/passwords")), Path::new("a"));
+    assert_eq!(folder_of(Path::new("/passwords")), Path::new("/"));
+}
+
+#[test]
+fn a_password_has_1_to_1024_bytes() {
+    let (_folder, path) = folder();
+    let longest = "x".repeat(limits::PASSWORD);
+    add(&path, &name("Ron"), &secret(&longest)).unwrap();
+    let content = fs::read(&path).unwrap();
+    for bad in ["", &(longest + "x")] {
+        let error = add(&path, &name("Ben"), &secret(bad)).unwrap_err();
+        assert!(matches!(
+            error,
+            UserAdminError::Password(PasswordError::Empty | PasswordError::TooLong)
+        ));
+    }
+    assert_eq!(fs::read(&path).unwrap(), content);
+}
+
+#[test]
+fn a_piped_password_is_one_line_without_its_end() {
+    let read = |input: &[u8]| first_line(input).map(|secret| secret.expose().to_owned());
+    let longest = "x".repeat(limits::PASSWORD);
+    for (input, password) in [
+        ("hunter2", "hunter2"),
+        ("hunter2\n", "hunter2"),
+        ("hunter2\r\n", "hunter2"),
+        ("hunter2\r\r\n", "hunter2\r"),
+        (" hunter 2 \n\n", " hunter 2 "),
+        ("größe\nmore", "größe"),
+        (&longest, &longest),
+        (&format!("{longest}\r\n"), &longest),
+    ] {
+        assert_eq!(read(input.as_bytes()).unwrap(), password);
+    }
+    for input in ["", "\n", "\r\n", "\nhunter2\n"] {
+        assert!(matches!(read(input.as_bytes()), Err(PasswordError::Empty)));
+    }
+    for input in [format!("{longest}x\n"), format!("{longest}xxx"), format!("{longest}x\r\n")] {
+        assert!(matches!(read(input.as_bytes()), Err(PasswordError::TooLong)));
+    }
+    assert!(matches!(read(b"caf\xe9\n"), Err(PasswordError::NotText)));
+    assert!(matches!(first_line(io::repeat(b'x')), Err(PasswordError::TooLong)));
+}
+
+#[test]
+fn what_follows_a_piped_password_is_left_for_others() {
+    let mut input = &b"hunter2\nmore"[..];
+    first_line(&mut input).unwrap();
+    assert_eq!(input, b"more");
+}
+
+#[test]
+fn a_typed_password_is_asked_for_twice() {
+    let typed = |first: &str, second: &str| {
+        let asked = std::cell::Cell::new(0);
+        let result = ask_twice(|_| {
+            asked.set(asked.get() + 1);
+            Ok(if asked.get() == 1 { first } else { second }.to_owned())
+        });
+        (result.map(|secret| secret.expose().to_owned()), asked.get())
+    };
+    assert!(matches!(typed("hunter2", "hunter2"), (Ok(password), 2) if password == "hunter2"));
+    assert!(matches!(typed("hunter2", "hunter3"), (Err(PasswordError::Different), 2)));
+    assert!(matches!(typed("", ""), (Err(PasswordError::Empty), 1)));
+    assert!(matches!(typed(&"x".repeat(1025), ""), (Err(PasswordError::TooLong), 1)));
+    let error = ask_twice(|_| Err(io::ErrorKind::NotFound.into())).unwrap_err();
+    assert!(error.to_string().contains("--password-stdin"), "{error}");
+}
