@@ -15,6 +15,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "what fails here fails a test")]
 
+mod document;
 mod frames;
 mod lines;
 mod payloads;

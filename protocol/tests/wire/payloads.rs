@@ -131,6 +131,8 @@ fn replies_keep_their_bytes() {
         ("client-here", client(2, "Ron", moment(1_729_359_954, 0), None)),
         ("entry-file", entry("secret.txt", EntryKind::File, 12, start)),
         ("entry-folder", entry("notes/2024", EntryKind::Folder, 0, moment(0, 1))),
+        ("entry-oldest", entry("a", EntryKind::File, 0, moment(-62_167_219_200, 0))),
+        ("entry-newest", entry("a", EntryKind::File, 0, moment(253_402_300_799, 999_999_999))),
         ("file", file("secret.txt", 12, start, 0)),
         ("file-largest", file("notes/big", u64::MAX, moment(-1, 999_999_000), u64::MAX)),
         ("goodbye", Reply::Goodbye),
@@ -198,7 +200,7 @@ fn ends_keep_their_bytes() {
 
 #[test]
 fn events_keep_their_bytes() {
-    let table = [("stopping", Event::Stopping { grace_seconds: 10 })];
+    let table = [("stopping", Event::Stopping { grace_seconds: 8 })];
     for (name, event) in &table {
         // A new event does not compile here: give it a row above.
         let kind = match event {

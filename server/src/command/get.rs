@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use quiver_protocol::chunk::BLOCK;
 use quiver_protocol::reply::FileHead;
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{
@@ -13,7 +14,7 @@ use quiver_transport::{CommandStream, FrameWriter, StreamError};
 use tracing::info;
 
 use super::{CommandError, Next};
-use crate::config::RECEIVED_PATIENCE;
+use crate::config::{CONTENT_STREAMS, RECEIVED_PATIENCE};
 use crate::session::member::Context;
 
 /// What was sent, whole.
@@ -39,6 +40,8 @@ pub(super) async fn answer(
 ) -> Result<Next, CommandError> {
     // Held until the content is sent: the semaphore is never closed.
     let _permit = context.content.acquire().await;
+    let many = context.content.available_permits() < CONTENT_STREAMS / 2;
+    let block = if many { BLOCK / 4 } else { BLOCK };
     let opened = context.shared.files.open(&path).await;
     let source = opened.map_err(|error| CommandError::of_files(context, error))?;
     let delivery = Delivery::begin(context, &path);
@@ -50,7 +53,7 @@ pub(super) async fn answer(
     });
     let sent = async {
         writer.write_frame(FrameKind::Reply, &head.encode()).await?;
-        let end = content::send(writer, source, |_| {}).await?;
+        let end = content::send(writer, source, block, |_| {}).await?;
         writer.end(FrameKind::Eof, &end.encode()).await?;
         Ok(end)
     };

@@ -32,7 +32,8 @@ pub struct Files {
 pub struct Listing {
     /// What get and list serve, by path in byte order.
     pub entries: Vec<Entry>,
-    /// How many other names there are: links, pipes, devices, illegal names, what may not be read.
+    /// How many other names there are: links, pipes, devices, illegal names, parts
+    /// of transfers, what may not be read.
     pub not_served: u64,
 }
 
@@ -125,9 +126,6 @@ fn list(root: &Dir, path: &FolderPath) -> Result<Listing, FilesError> {
     let mut listing = Listing { entries: Vec::new(), not_served: 0 };
     for entry in folder.entries().map_err(FilesError::of)? {
         let name = entry.map_err(FilesError::of)?.file_name();
-        if name.to_str().is_some_and(is_part_name) {
-            continue;
-        }
         match name.to_str().and_then(|name| served(&folder, path, name)) {
             Some(entry) => listing.entries.push(entry),
             None => listing.not_served += 1,
@@ -141,6 +139,9 @@ fn list(root: &Dir, path: &FolderPath) -> Result<Listing, FilesError> {
 
 /// The entry of a name that get or list would serve.
 fn served(folder: &Dir, path: &FolderPath, name: &str) -> Option<Entry> {
+    if is_part_name(name) {
+        return None;
+    }
     let path = path.join(name).ok()?;
     let metadata = folder.symlink_metadata(name).ok()?;
     let (kind, size) = if metadata.is_file() {

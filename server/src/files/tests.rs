@@ -82,7 +82,8 @@ async fn parts_of_transfers_are_nobodys_files() {
     let name = ".quiver-0123456789abcdef.part";
     fs::write(temporary.path().join("root").join(name), "half").unwrap();
     assert!(matches!(files.open(&path(name)).await, Err(FilesError::NotFound)));
-    assert_eq!(files.list(&FolderPath::ROOT).await.unwrap().not_served, 0);
+    assert_eq!(names(&files, "").await, ["a.txt", "sub"]);
+    assert_eq!(files.list(&FolderPath::ROOT).await.unwrap().not_served, 1);
 }
 
 #[tokio::test]

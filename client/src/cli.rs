@@ -1,0 +1,120 @@
+//! What was typed on the command line. What it means is decided in [`config`](crate::config).
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use quiver_protocol::ClientName;
+
+use crate::address::ServerAddress;
+
+/// Talk, list and fetch files over one QUIC connection. Without a command: the interactive prompt.
+#[derive(Debug, Parser)]
+#[command(name = "quiver", version, max_term_width = 100, after_long_help = AFTER_HELP)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub settings: Settings,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+const AFTER_HELP: &str = "\
+Defaults come from the environment (QUIVER_SERVER, QUIVER_CERT, QUIVER_NAME), then from \
+$XDG_CONFIG_HOME/quiver/config.toml (server, cert, name).
+
+Exit codes: 0 done, 1 other, 2 usage, 3 cannot connect or timed out, 4 wrong server certificate, \
+5 sign-in refused, 6 server busy, 7 no such file or client, 8 local disk, 9 content failed \
+verification, 10 some of several failed, 130 Ctrl-C, 143 SIGTERM.";
+
+/// Flags that every command takes.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Settings")]
+pub struct Settings {
+    /// The server [default: localhost:4433]
+    #[arg(long, global = true, value_name = "HOST[:PORT]")]
+    pub server: Option<ServerAddress>,
+    /// The server's certificate: no other server is believed. Without it the server's fingerprint
+    /// is confirmed once and remembered
+    #[arg(long, global = true, value_name = "PEM")]
+    pub cert: Option<PathBuf>,
+    /// Your name [default: asked for at a terminal, else the login name]
+    #[arg(long, global = true, value_parser = ClientName::parse)]
+    pub name: Option<ClientName>,
+    /// A file with your password, which only you may read. Without it you are asked
+    #[arg(long, global = true, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+    /// The longest silence of the server within a command
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 30,
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub timeout: u64,
+    /// Say nothing but data and errors
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Say on stderr what happens underneath
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
+}
+
+/// A command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Send a message and print the server's answer
+    Message(Message),
+    /// Show who is and who was here
+    Status(Status),
+    /// List the server's files
+    List(List),
+    /// Fetch files
+    Get(Get),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// `message TEXT`
+#[derive(Debug, Args)]
+pub struct Message {
+    /// The message
+    pub text: String,
+}
+
+/// `status`
+#[derive(Debug, Args)]
+pub struct Status {
+    /// One JSON object a client
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `list [PATH]`
+#[derive(Debug, Args)]
+pub struct List {
+    /// The folder to list [default: the server's root]
+    #[arg(default_value = "", hide_default_value = true)]
+    pub path: String,
+    /// One JSON object an entry
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `get PATH...`
+#[derive(Debug, Args)]
+pub struct Get {
+    /// The files to fetch, each stored under the last part of its path
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<String>,
+    /// Where to store them: a folder, or - for standard output
+    #[arg(long, short, value_name = "DIR", default_value = ".", hide_default_value = true)]
+    pub output: PathBuf,
+    /// Replace files that exist
+    #[arg(long)]
+    pub overwrite: bool,
+    /// One JSON object a file that arrived
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,145 @@
+//! From a server's address to a session: dial, trust, sign in; and the same again when it broke.
+//!
+//! Nothing leaves for a server before it is trusted, not even this client's certificate.
+
+mod dial;
+mod events;
+mod sign_in;
+mod trust;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use quiver_protocol::reply::Welcome;
+use quiver_protocol::{ClientName, Secret};
+use quiver_transport::{Connection, Endpoint, Identity};
+use tracing::debug;
+
+use crate::address::ServerAddress;
+use crate::config::{Config, Folders};
+use crate::failure::Failure;
+use crate::identity_store;
+use crate::known_servers::KnownServers;
+use crate::output::{Face, Output};
+use dial::NotDialled;
+pub use events::Events;
+use sign_in::Guest;
+use trust::Pin;
+
+/// Makes sessions with one server, and remembers what it takes: whom to trust, who to be.
+#[derive(Debug)]
+pub struct Connector {
+    server: ServerAddress,
+    certificate: Option<PathBuf>,
+    known: KnownServers,
+    /// Settled once, for all connections of this run.
+    pin: Option<Pin>,
+    endpoint: Endpoint,
+    identity: Arc<Identity>,
+    name: Option<ClientName>,
+    password_file: Option<PathBuf>,
+    password: Option<Secret>,
+    patience: Duration,
+    output: Output,
+}
+
+/// A connection on which this client is a member.
+#[derive(Debug)]
+pub struct Session {
+    /// Where commands are asked.
+    pub connection: Connection,
+    /// What the server said to the hello.
+    pub welcome: Welcome,
+    /// What it says unasked.
+    pub events: Events,
+    /// The longest silence in a command.
+    pub patience: Duration,
+}
+
+impl Connector {
+    /// Prepares; nothing is dialled yet. The client's own key is made at first use.
+    ///
+    /// # Errors
+    /// [`Failure`]: no folder for the key, or a key that cannot be used.
+    pub fn new(
+        config: &Config,
+        folders: Option<&Folders>,
+        endpoint: Endpoint,
+        output: Output,
+    ) -> Result<Self, Failure> {
+        let folders = folders.ok_or(Failure::NoHome)?;
+        let identity =
+            identity_store::load_or_create(&folders.data, Utc::now()).map_err(Failure::Identity)?;
+        debug!(fingerprint = %identity.fingerprint(), "this client's own key");
+        Ok(Self {
+            server: config.server.clone(),
+            certificate: config.certificate.clone(),
+            known: KnownServers::new(folders.state.join("known_servers")),
+            pin: None,
+            endpoint,
+            identity: Arc::new(identity),
+            name: config.name.clone(),
+            password_file: config.password_file.clone(),
+            password: None,
+            patience: config.patience,
+            output,
+        })
+    }
+
+    /// Connects, and asks the person for whatever is missing.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn connect(&mut self) -> Result<Session, Failure> {
+        if self.name.is_none() && !self.output.can_ask() {
+            self.name = Some(sign_in::login_name()?);
+        }
+        if self.pin.is_none() {
+            self.pin = Some(self.settle_trust().await?);
+        }
+        let guest = Guest::new(self.dial().await?);
+        if self.output.face() != Face::OneShot {
+            self.output.say("Connected to server.").await;
+        }
+        self.sign_in(guest, true).await
+    }
+
+    /// Connects again, as the same client.
+    ///
+    /// # Errors
+    /// [`Failure`]; a name that somebody else has taken meanwhile too.
+    pub async fn reconnect(&mut self) -> Result<Session, Failure> {
+        let guest = Guest::new(self.dial().await?);
+        self.sign_in(guest, false).await
+    }
+
+    /// Dials the trusted server.
+    async fn dial(&self) -> Result<Connection, Failure> {
+        let pin = self.pin.as_ref();
+        let dialled = dial::dial(
+            &self.endpoint,
+            &self.server,
+            Some(&self.identity),
+            pin.map(Pin::fingerprint),
+        );
+        dialled.await.map_err(|error| match (error, pin) {
+            (NotDialled::Untrusted(why), Some(pin)) => {
+                pin.explain(&self.server, &self.known, why).into()
+            }
+            (error, _) => self.not_dialled(error),
+        })
+    }
+
+    fn not_dialled(&self, error: NotDialled) -> Failure {
+        let server = self.server.to_string();
+        match error {
+            NotDialled::Untrusted(why) => trust::bad_certificate(server, why).into(),
+            NotDialled::Unresolved(why) => {
+                Failure::Resolve { host: self.server.host().to_owned(), why }
+            }
+            NotDialled::Unreachable(why) => Failure::Unreachable { server, why },
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! One connection out of a host's several addresses: the first that answers.
+//!
+//! The addresses are tried in the resolver's order, the next one a moment after the one before or as
+//! soon as that has failed (after RFC 8305, Happy Eyeballs).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quiver_protocol::Fingerprint;
+use quiver_protocol::text::display_safe;
+use quiver_transport::endpoint::DialError;
+use quiver_transport::{Connection, Ended, Endpoint, Identity, ServerVerifier, TrustError};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tracing::debug;
+
+use crate::address::ServerAddress;
+use crate::config::CONNECT;
+
+/// The head start of an address before the next (RFC 8305, 8).
+const HEAD_START: Duration = Duration::from_millis(250);
+
+/// Why no connection came about.
+#[derive(Debug)]
+pub(super) enum NotDialled {
+    /// Somebody answered who is not to be believed.
+    Untrusted(TrustError),
+    /// The host's name leads nowhere.
+    Unresolved(String),
+    /// Every address with its reason.
+    Unreachable(String),
+}
+
+type Dialled = (SocketAddr, Result<Connection, DialError>);
+
+/// Dials all of a server's addresses; [`CONNECT`] for all of it. Without a pin, whoever answers and
+/// holds the key of their certificate is taken.
+pub(super) async fn dial(
+    endpoint: &Endpoint,
+    server: &ServerAddress,
+    identity: Option<&Arc<Identity>>,
+    pin: Option<Fingerprint>,
+) -> Result<Connection, NotDialled> {
+    let deadline = Instant::now() + CONNECT;
+    let addresses = resolve(server, deadline).await?;
+    let mut waiting = addresses.iter().copied();
+    let mut race = JoinSet::new();
+    let mut lost: Vec<(SocketAddr, DialError)> = Vec::new();
+    loop {
+        if let Some(address) = waiting.next() {
+            debug!(%address, "dialling");
+            let (endpoint, identity) = (endpoint.clone(), identity.cloned());
+            race.spawn(async move {
+                let verifier = ServerVerifier::new(pin);
+                (address, endpoint.dial(address, identity.as_deref(), verifier).await)
+            });
+        }
+        if race.is_empty() {
+            return Err(judge(&addresses, lost));
+        }
+        tokio::select! {
+            Some(result) = race.join_next() => match finished(result) {
+                Some((address, Ok(connection))) => {
+                    debug!(%address, "connected");
+                    return Ok(connection);
+                }
+                Some((address, Err(error))) => {
+                    debug!(%address, error = %display_safe(&error.to_string()), "no connection");
+                    lost.push((address, error));
+                }
+                None => {}
+            },
+            () = sleep(HEAD_START), if waiting.len() > 0 => {}
+            () = sleep_until(deadline) => return Err(judge(&addresses, lost)),
+        }
+    }
+}
+
+async fn resolve(server: &ServerAddress, deadline: Instant) -> Result<Vec<SocketAddr>, NotDialled> {
+    let lookup = tokio::net::lookup_host((server.host(), server.port()));
+    let found = match timeout_at(deadline, lookup).await {
+        Ok(Ok(found)) => found,
+        Ok(Err(error)) => return Err(NotDialled::Unresolved(error.to_string())),
+        Err(_) => return Err(NotDialled::Unresolved("no answer from the resolver".to_owned())),
+    };
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for address in found {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if addresses.is_empty() {
+        return Err(NotDialled::Unresolved("it has no address".to_owned()));
+    }
+    Ok(addresses)
+}
+
+/// A server that answers and is not believed is the news, whatever became of the other addresses.
+fn judge(addresses: &[SocketAddr], lost: Vec<(SocketAddr, DialError)>) -> NotDialled {
+    let reason = |address: &SocketAddr| {
+        let why = match lost.iter().find(|(other, _)| other == address) {
+            None | Some((_, DialError::Ended(Ended::Silent))) => "no answer".to_owned(),
+            Some((_, error)) => display_safe(&error.to_string()).into_owned(),
+        };
+        format!("{why} ({address})")
+    };
+    let reasons: Vec<String> = addresses.iter().map(reason).collect();
+    for (_, error) in lost {
+        if let DialError::Trust(why) = error {
+            return NotDialled::Untrusted(why);
+        }
+    }
+    NotDialled::Unreachable(reasons.join(", "))
+}
+
+fn finished(result: Result<Dialled, tokio::task::JoinError>) -> Option<Dialled> {
+    match result {
+        Ok(dialled) => Some(dialled),
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // The runtime is going down.
+        Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn every_address_is_reported() {
+        let (six, four) = (address("[::1]:1"), address("127.0.0.1:1"));
+        let lost = vec![(four, DialError::Ended(Ended::Refused))];
+        let NotDialled::Unreachable(why) = judge(&[six, four], lost) else { panic!() };
+        assert_eq!(why, "no answer ([::1]:1), connection refused (127.0.0.1:1)");
+    }
+
+    #[test]
+    fn distrust_is_the_news() {
+        let (six, four) = (address("[::1]:1"), address("127.0.0.1:1"));
+        let lost = vec![
+            (six, DialError::Ended(Ended::Refused)),
+            (four, DialError::Trust(TrustError::BadSignature)),
+        ];
+        assert!(matches!(
+            judge(&[six, four], lost),
+            NotDialled::Untrusted(TrustError::BadSignature)
+        ));
+    }
+}

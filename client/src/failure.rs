@@ -1,0 +1,392 @@
+//! Every error a user can meet: what failed and why (its `Display`), what to do about it (its hint),
+//! and its exit code. Texts from other machines are escaped here, once.
+
+mod untrusted;
+
+use std::io;
+use std::path::PathBuf;
+
+use quiver_protocol::text::display_safe;
+use quiver_protocol::{CloseCode, Refusal, RefusalCode};
+use quiver_transport::endpoint::EndpointError;
+use quiver_transport::{Ended, IdentityError, StreamError};
+use thiserror::Error;
+
+use crate::action::{GetError, without_number};
+use crate::config::ConfigError;
+pub use untrusted::Untrusted;
+
+/// The exit codes; their numbers are documented and do not change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// None of the others.
+    Other = 1,
+    /// The command line, or a setting.
+    Usage = 2,
+    /// Cannot connect, or timed out, or the connection was lost.
+    Connection = 3,
+    /// The server is not the one that is trusted.
+    Trust = 4,
+    /// Sign-in refused.
+    SignIn = 5,
+    /// All slots are taken.
+    Busy = 6,
+    /// No such file or client.
+    NotFound = 7,
+    /// A local file or the local disk.
+    Disk = 8,
+    /// Content failed verification.
+    Verification = 9,
+    /// Some of several failed.
+    Partial = 10,
+    /// The other client declined.
+    Declined = 11,
+    /// Ctrl-C.
+    Interrupted = 130,
+    /// SIGTERM.
+    Terminated = 143,
+}
+
+/// The one mapping of the wire's codes to exit codes.
+impl From<RefusalCode> for Exit {
+    fn from(code: RefusalCode) -> Self {
+        match code {
+            RefusalCode::Busy => Self::Busy,
+            RefusalCode::NameTaken
+            | RefusalCode::BadName
+            | RefusalCode::SignInFailed
+            | RefusalCode::SignInRequired => Self::SignIn,
+            RefusalCode::NotFound
+            | RefusalCode::NotAFile
+            | RefusalCode::NotAFolder
+            | RefusalCode::BadPath
+            | RefusalCode::NoSuchClient => Self::NotFound,
+            RefusalCode::Changed => Self::Verification,
+            RefusalCode::Declined => Self::Declined,
+            RefusalCode::BadRequest
+            | RefusalCode::UnknownCommand
+            | RefusalCode::UnsupportedVersion
+            | RefusalCode::Forbidden
+            | RefusalCode::TooLarge
+            | RefusalCode::NoSpace
+            | RefusalCode::RateLimited
+            | RefusalCode::ShuttingDown
+            | RefusalCode::Internal
+            | RefusalCode::Unknown => Self::Other,
+        }
+    }
+}
+
+/// An error for a person.
+#[derive(Debug, Error)]
+pub enum Failure {
+    /// What was typed does not fit.
+    #[error("{what}")]
+    Usage {
+        /// What does not fit.
+        what: String,
+        /// What to type instead.
+        hint: Option<String>,
+    },
+    /// A setting is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A user without a home folder.
+    #[error("there is no folder for this program's files: this user has no home")]
+    NoHome,
+    /// The file that `--cert` names.
+    #[error("{0}")]
+    Certificate(IdentityError),
+    /// The client's own key and certificate.
+    #[error("{0}")]
+    Identity(IdentityError),
+    /// The file that `--password-file` names.
+    #[error("cannot read {}: {}", path.display(), without_number(source))]
+    PasswordFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The password's file is open to others.
+    #[error("{} can be read by other users", .0.display())]
+    SharedPasswordFile(PathBuf),
+    /// No socket could be opened.
+    #[error("{0}")]
+    Socket(#[from] EndpointError),
+    /// The host's name leads nowhere.
+    #[error("cannot find {host}: {why}")]
+    Resolve {
+        /// The host.
+        host: String,
+        /// What the resolver said.
+        why: String,
+    },
+    /// No address of the server let a connection come about.
+    #[error("cannot connect to {server}: {why}")]
+    Unreachable {
+        /// The server.
+        server: String,
+        /// Every address with its reason.
+        why: String,
+    },
+    /// The server is not to be believed, or nobody said so far that it is.
+    #[error(transparent)]
+    Untrusted(#[from] Untrusted),
+    /// All slots are taken; the server's words.
+    #[error("{}", display_safe(.0))]
+    Busy(String),
+    /// The server refused.
+    #[error("{what}: {}", display_safe(&refusal.message))]
+    Refused {
+        /// What was asked for.
+        what: String,
+        /// The refusal.
+        refusal: Refusal,
+    },
+    /// The conversation with the server broke off.
+    #[error("{what}: {}", display_safe(&source.to_string()))]
+    Stream {
+        /// What it was about.
+        what: String,
+        /// Why.
+        source: StreamError,
+    },
+    /// A file did not arrive.
+    #[error("{}: {source}", display_safe(path))]
+    Get {
+        /// What was asked for.
+        path: String,
+        /// Why.
+        source: GetError,
+        /// Where else than in a file the content went, before it was verified.
+        streamed: bool,
+    },
+    /// A file cannot be stored where it was to be.
+    #[error("cannot store {}: {}", path.display(), without_number(source))]
+    Target {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Something stands under the name.
+    #[error("{} exists already", .0.display())]
+    Exists(PathBuf),
+    /// Standard output or the terminal does not take what is to be printed.
+    #[error("cannot write to standard output: {}", without_number(.0))]
+    Output(io::Error),
+    /// Some of several files failed; each was reported.
+    #[error("{failed} of {asked} files did not arrive")]
+    Several {
+        /// How many failed.
+        failed: usize,
+        /// Of how many.
+        asked: usize,
+        /// The code of all of them, where none arrived.
+        exit: Exit,
+    },
+    /// A line at the prompt failed that may have been meant as a message.
+    #[error("{failure}")]
+    Line {
+        /// The line.
+        line: String,
+        /// Why it failed.
+        failure: Box<Failure>,
+    },
+    /// Ctrl-C.
+    #[error("interrupted")]
+    Interrupted,
+    /// SIGTERM.
+    #[error("terminated")]
+    Terminated,
+    /// The system did not do what it always does.
+    #[error("{what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What it said.
+        source: io::Error,
+    },
+}
+
+impl Failure {
+    /// A conversation that broke off, or that the server refused.
+    #[must_use]
+    pub fn stream(what: impl Into<String>, error: StreamError) -> Self {
+        let what = what.into();
+        match error {
+            StreamError::Refused(refusal) => Self::refused(what, refusal),
+            StreamError::Lost(Ended::Closed(CloseCode::Busy)) => {
+                Self::Busy("Server is busy. Try again later.".to_owned())
+            }
+            source => Self::Stream { what, source },
+        }
+    }
+
+    /// A refusal.
+    #[must_use]
+    pub fn refused(what: impl Into<String>, refusal: Refusal) -> Self {
+        if refusal.code == RefusalCode::Busy {
+            return Self::Busy(refusal.message);
+        }
+        Self::Refused { what: what.into(), refusal }
+    }
+
+    /// A usage error with what to type instead.
+    #[must_use]
+    pub fn usage(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Usage { what: what.into(), hint: Some(hint.into()) }
+    }
+
+    /// The failure of a line. `get well soon` finds no file; that it was one is only a guess.
+    #[must_use]
+    pub fn of_line(self, line: &str) -> Self {
+        if self.exit() == Exit::NotFound {
+            Self::Line { line: line.to_owned(), failure: Box::new(self) }
+        } else {
+            self
+        }
+    }
+
+    /// The exit code.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Usage { .. } | Self::Config(_) => Exit::Usage,
+            Self::NoHome
+            | Self::Certificate(_)
+            | Self::Identity(_)
+            | Self::PasswordFile { .. }
+            | Self::SharedPasswordFile(_)
+            | Self::Target { .. }
+            | Self::Exists(_) => Exit::Disk,
+            Self::Resolve { .. } | Self::Unreachable { .. } | Self::Socket(_) => Exit::Connection,
+            Self::Untrusted(_) => Exit::Trust,
+            Self::Busy(_) => Exit::Busy,
+            Self::Refused { refusal, .. } => refusal.code.into(),
+            Self::Stream { source, .. } => stream_exit(source),
+            Self::Get { source, .. } => match source {
+                GetError::Stream(source) => stream_exit(source),
+                GetError::Disk(error) => output_exit(error),
+                GetError::Mismatch | GetError::Length { .. } => Exit::Verification,
+                GetError::OtherFile => Exit::Other,
+            },
+            Self::Output(error) => output_exit(error),
+            Self::Several { exit, .. } => *exit,
+            Self::Line { failure, .. } => failure.exit(),
+            Self::Interrupted => Exit::Interrupted,
+            Self::Terminated => Exit::Terminated,
+            Self::System { .. } => Exit::Other,
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Usage { hint, .. } => return hint.clone(),
+            Self::Line { line, failure } => {
+                let hint = failure.hint().map_or_else(String::new, |hint| hint + "; ");
+                return Some(format!("{hint}/say {} sends the line as a message", line.trim()));
+            }
+            Self::NoHome => "set HOME, or XDG_CONFIG_HOME, XDG_DATA_HOME and XDG_STATE_HOME",
+            Self::Certificate(IdentityError::Read { .. }) => {
+                "make one with scripts/generate-certs, or copy the server's server.pem"
+            }
+            Self::Certificate(_) => "--cert takes the server's server.pem",
+            Self::Identity(IdentityError::SharedKey(path)) => return Some(chmod(path)),
+            Self::Identity(_) => "XDG_DATA_HOME says where the client's own key is kept",
+            Self::SharedPasswordFile(path) => return Some(chmod(path)),
+            Self::Unreachable { .. } => {
+                "is the server running, and is its UDP port open? --server says where it is"
+            }
+            Self::Untrusted(untrusted) => return untrusted.hint(),
+            Self::Refused { refusal, .. } => return refusal_hint(refusal.code).map(str::to_owned),
+            Self::Get { source: GetError::Stream(StreamError::Refused(refusal)), .. } => {
+                return refusal_hint(refusal.code).map(str::to_owned);
+            }
+            Self::Get {
+                source: GetError::Mismatch | GetError::Length { .. }, streamed, ..
+            } => {
+                if *streamed {
+                    "what was written to standard output is not the file: do not use it"
+                } else {
+                    "nothing was stored; try again"
+                }
+            }
+            Self::Get { source: GetError::Disk(error), .. }
+            | Self::Target { source: error, .. } => {
+                return disk_hint(error).map(str::to_owned);
+            }
+            Self::Exists(_) => "--overwrite replaces it; -o DIR stores elsewhere",
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+
+    /// Whether there is nothing to say: whoever was reading has gone, or the server's words suffice.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// Whether the connection is gone, so that nothing more can be asked on it.
+    #[must_use]
+    pub fn is_lost_connection(&self) -> bool {
+        matches!(
+            self,
+            Self::Stream { source: StreamError::Lost(_), .. }
+                | Self::Get { source: GetError::Stream(StreamError::Lost(_)), .. }
+        )
+    }
+}
+
+fn stream_exit(error: &StreamError) -> Exit {
+    match error {
+        StreamError::Refused(refusal) => refusal.code.into(),
+        StreamError::Silent(_) | StreamError::Lost(_) => Exit::Connection,
+        StreamError::Frame(_) | StreamError::Reset | StreamError::Stopped => Exit::Other,
+    }
+}
+
+/// Who closed the pipe wants no more; everything else is a disk.
+fn output_exit(error: &io::Error) -> Exit {
+    if error.kind() == io::ErrorKind::BrokenPipe { Exit::Other } else { Exit::Disk }
+}
+
+fn chmod(path: &std::path::Path) -> String {
+    format!("chmod 600 {}", path.display())
+}
+
+fn refusal_hint(code: RefusalCode) -> Option<&'static str> {
+    Some(match code {
+        RefusalCode::NotFound => "list shows what there is",
+        RefusalCode::NotAFile => "list PATH shows what is in a folder",
+        RefusalCode::NameTaken => "--name takes another name",
+        RefusalCode::SignInRequired => "--password-file FILE signs in without a terminal",
+        RefusalCode::SignInFailed => "check the name and the password",
+        RefusalCode::Changed => "the file was written to meanwhile; try again",
+        RefusalCode::ShuttingDown | RefusalCode::RateLimited => "try again later",
+        _ => return None,
+    })
+}
+
+fn disk_hint(error: &io::Error) -> Option<&'static str> {
+    Some(match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "make room, or store elsewhere with -o DIR"
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "store elsewhere with -o DIR"
+        }
+        io::ErrorKind::NotFound => "-o takes a folder that exists",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests;

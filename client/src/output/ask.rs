@@ -1,0 +1,105 @@
+//! Questions to the person at the terminal.
+//!
+//! A question waits on a thread of its own: a runtime that ends must not wait for an answer.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::thread;
+
+use quiver_protocol::Secret;
+use tokio::sync::oneshot;
+
+use super::{Face, Output};
+use crate::failure::Failure;
+
+impl Output {
+    /// Whether there is somebody to ask.
+    #[must_use]
+    pub fn can_ask(&self) -> bool {
+        let shown = match self.face() {
+            Face::OneShot => io::stderr().is_terminal(),
+            Face::Prompt => io::stdout().is_terminal(),
+            Face::Batch => false,
+        };
+        shown && io::stdin().is_terminal()
+    }
+
+    /// Asks a question; `None` where the input has ended.
+    ///
+    /// # Errors
+    /// [`Failure::System`] where the terminal cannot be used.
+    pub async fn ask(&self, question: &str) -> Result<Option<String>, Failure> {
+        self.pose(question).await?;
+        on_a_thread(|| {
+            let mut line = String::new();
+            match io::stdin().read_line(&mut line)? {
+                0 => Ok(None),
+                _ => Ok(Some(line.trim().to_owned())),
+            }
+        })
+        .await
+    }
+
+    /// Asks a question whose answer is not shown; `None` where the input has ended.
+    ///
+    /// # Errors
+    /// [`Failure::System`] where the terminal cannot be used.
+    pub async fn ask_hidden(&self, question: &str) -> Result<Option<Secret>, Failure> {
+        self.pose(question).await?;
+        let answer = on_a_thread(|| match rpassword::read_password() {
+            Ok(text) => Ok(Some(Secret::new(text))),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+            // Ctrl-C; the signal is on its way, too.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
+            Err(error) => Err(error),
+        })
+        .await;
+        // The Enter that ended the answer was not shown either.
+        self.pose("\n").await?;
+        answer
+    }
+
+    /// Asks whether; `None` is what an empty answer or the end of input means.
+    ///
+    /// # Errors
+    /// [`Failure::System`] where the terminal cannot be used.
+    pub async fn confirm(&self, question: &str) -> Result<bool, Failure> {
+        Ok(self.ask(question).await?.is_some_and(|answer| is_yes(&answer)))
+    }
+
+    async fn pose(&self, question: &str) -> Result<(), Failure> {
+        let question = question.to_owned();
+        let to_stdout = self.face() == Face::Prompt;
+        on_a_thread(move || {
+            if to_stdout {
+                let mut stdout = io::stdout().lock();
+                stdout.write_all(question.as_bytes())?;
+                stdout.flush()
+            } else {
+                io::stderr().lock().write_all(question.as_bytes())
+            }
+        })
+        .await
+    }
+}
+
+/// `y` or `yes`.
+#[must_use]
+pub(crate) fn is_yes(answer: &str) -> bool {
+    matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+}
+
+async fn on_a_thread<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, Failure> {
+    let failed = |source| Failure::System { what: "cannot use the terminal", source };
+    let (done, answer) = oneshot::channel();
+    let start = thread::Builder::new().name("question".to_owned()).spawn(move || {
+        // Nobody waits any more where the question was given up.
+        let _ = done.send(work());
+    });
+    start.map_err(failed)?;
+    match answer.await {
+        Ok(result) => result.map_err(failed),
+        Err(_) => Err(failed(io::Error::other("the question was lost"))),
+    }
+}

@@ -1,0 +1,103 @@
+//! How things look to people. Pure: a zone is an argument, nothing is printed here.
+
+use chrono::TimeZone;
+use quiver_protocol::reply::{ClientRow, Entry, EntryKind};
+use quiver_protocol::text::display_safe;
+use quiver_protocol::{FilePath, Timestamp};
+
+use crate::action::Got;
+use crate::failure::Failure;
+
+/// `Client 1: Ben - Start: 2024-10-19 17:45:47, End: Still Connected`, in the zone's time.
+pub fn client<Z: TimeZone>(row: &ClientRow, zone: &Z) -> String
+where
+    Z::Offset: std::fmt::Display,
+{
+    let local =
+        |moment: &Timestamp| moment.0.with_timezone(zone).format("%Y-%m-%d %H:%M:%S").to_string();
+    let end = row.end.as_ref().map_or_else(|| "Still Connected".to_owned(), local);
+    format!("Client {}: {} - Start: {}, End: {end}", row.number, row.name, local(&row.start))
+}
+
+/// A path of the server; a folder's ends with a slash.
+#[must_use]
+pub fn entry(entry: &Entry) -> String {
+    let mut text = display_safe(entry.path.as_str()).into_owned();
+    if entry.kind == EntryKind::Folder {
+        text.push('/');
+    }
+    text
+}
+
+/// What a list leaves out.
+#[must_use]
+pub fn not_served(count: u64) -> String {
+    match count {
+        1 => "1 more name is not served".to_owned(),
+        _ => format!("{count} more names are not served"),
+    }
+}
+
+/// `secret.txt: 12 bytes received and verified`
+#[must_use]
+pub fn received(path: &FilePath, got: Got) -> String {
+    let unit = if got.size == 1 { "byte" } else { "bytes" };
+    format!("{}: {} {unit} received and verified", display_safe(path.as_str()), got.size)
+}
+
+/// What failed, why, and what to do. The server's words for a full server stand alone.
+#[must_use]
+pub fn failure(failure: &Failure) -> String {
+    if let Failure::Busy(_) = failure {
+        return failure.to_string();
+    }
+    match failure.hint() {
+        Some(hint) => format!("error: {failure}\nhint: {hint}"),
+        None => format!("error: {failure}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::FixedOffset;
+    use quiver_protocol::ClientName;
+
+    use super::*;
+
+    fn moment(text: &str) -> Timestamp {
+        serde_json::from_str(&format!("\"{text}\"")).unwrap()
+    }
+
+    #[test]
+    fn clients_are_shown_in_local_time() {
+        let mut row = ClientRow {
+            number: 1,
+            name: ClientName::parse("Ben").unwrap(),
+            start: moment("2024-10-19T17:45:47.123Z"),
+            end: None,
+        };
+        let east = FixedOffset::east_opt(7200).unwrap();
+        assert_eq!(
+            client(&row, &east),
+            "Client 1: Ben - Start: 2024-10-19 19:45:47, End: Still Connected"
+        );
+        row.end = Some(moment("2024-10-19T23:46:20.999Z"));
+        assert_eq!(
+            client(&row, &east),
+            "Client 1: Ben - Start: 2024-10-19 19:45:47, End: 2024-10-20 01:46:20"
+        );
+    }
+
+    #[test]
+    fn folders_end_with_a_slash_and_names_are_harmless() {
+        let mut shown = Entry {
+            path: FilePath::parse("a\u{202e}b").unwrap(),
+            kind: EntryKind::Folder,
+            size: 0,
+            modified: moment("2024-10-19T17:45:47Z"),
+        };
+        assert_eq!(entry(&shown), "a\\u{202e}b/");
+        shown.kind = EntryKind::File;
+        assert_eq!(entry(&shown), "a\\u{202e}b");
+    }
+}

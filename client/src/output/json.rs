@@ -1,0 +1,62 @@
+//! One JSON object a line, with the wire's fields.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use quiver_protocol::text::display_safe;
+use quiver_protocol::{ContentHash, FilePath};
+use serde::Serialize;
+
+/// A file that arrived.
+#[derive(Debug, Serialize)]
+pub struct File<'a> {
+    /// What was asked for.
+    pub path: &'a FilePath,
+    /// Bytes.
+    pub size: u64,
+    /// Of the content.
+    pub blake3: ContentHash,
+    /// Where it stands now.
+    pub target: String,
+}
+
+/// An object's line, without its end. Characters that could drive a terminal are written as `\u`
+/// escapes, which mean the same to whoever reads the JSON.
+#[must_use]
+pub fn line<T: Serialize>(object: &T) -> String {
+    #[expect(clippy::expect_used, reason = "these types have string keys and no failing impl")]
+    let text = serde_json::to_string(object).expect("a type of ours always has a JSON form");
+    escape(&text)
+}
+
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        let mut bytes = [0; 4];
+        let alone = character.encode_utf8(&mut bytes);
+        if matches!(display_safe(alone), Cow::Borrowed(_)) {
+            escaped.push(character);
+            continue;
+        }
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            // Writing to a String cannot fail.
+            let _ = write!(escaped, "\\u{unit:04x}");
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_the_wires_object_and_drives_no_terminal() {
+        let path = FilePath::parse("näme\u{202e}\u{e0001}.txt").unwrap();
+        let file = File { path: &path, size: 1, blake3: ContentHash([0; 32]), target: "t".into() };
+        let text = line(&file);
+        assert!(text.starts_with(r#"{"path":"näme\u202e\udb40\udc01.txt","size":1,"#), "{text}");
+        let read: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(read["path"], path.as_str());
+    }
+}

@@ -1,0 +1,184 @@
+//! The only place that prints, and that asks. Knows what people see, nothing of connections.
+//!
+//! Data goes to standard output, all talk to standard error; at the prompt both go to the terminal,
+//! above the line that is being typed. Every print runs on a blocking thread: a pager that takes
+//! nothing for a minute must not keep QUIC from answering the server.
+
+mod ask;
+pub mod human;
+pub mod json;
+mod progress;
+mod rows;
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::task;
+
+use crate::failure::Failure;
+pub(crate) use ask::is_yes;
+pub use progress::{Bar, Bars};
+pub use rows::Rows;
+
+/// Who is on the other side of this program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Face {
+    /// One command, then the end.
+    OneShot,
+    /// Commands out of a pipe or a file.
+    Batch,
+    /// A person at a terminal.
+    Prompt,
+}
+
+/// Prints a text above the line that is being typed.
+pub type Above = Box<dyn FnMut(String) -> io::Result<()> + Send>;
+
+/// Where everything is said. Cheap to clone.
+#[derive(Clone)]
+pub struct Output {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    face: Face,
+    quiet: bool,
+    bars: Bars,
+    /// Who prints waits here, first come first served.
+    turn: tokio::sync::Mutex<()>,
+    above: Mutex<Option<Above>>,
+}
+
+impl Output {
+    /// For a face; `quiet` leaves nothing but data and errors.
+    #[must_use]
+    pub fn new(face: Face, quiet: bool) -> Self {
+        let bars = if face == Face::OneShot && !quiet { Bars::on_stderr() } else { Bars::none() };
+        let turn = tokio::sync::Mutex::new(());
+        Self { inner: Arc::new(Inner { face, quiet, bars, turn, above: Mutex::new(None) }) }
+    }
+
+    /// The face.
+    #[must_use]
+    pub fn face(&self) -> Face {
+        self.inner.face
+    }
+
+    /// The progress bars.
+    #[must_use]
+    pub fn bars(&self) -> &Bars {
+        &self.inner.bars
+    }
+
+    /// From now on everything is printed by `above`, or as before with `None`.
+    pub fn print_above(&self, above: Option<Above>) {
+        *self.inner.above.lock().unwrap_or_else(PoisonError::into_inner) = above;
+    }
+
+    /// Prints data: whole lines, each with its end.
+    ///
+    /// # Errors
+    /// [`Failure::Output`].
+    pub async fn data(&self, text: String) -> Result<(), Failure> {
+        self.print(Stream::Data, text).await.map_err(Failure::Output)
+    }
+
+    /// Says a line to the person, unless they want quiet.
+    pub async fn say(&self, line: impl Into<String>) {
+        if !self.inner.quiet {
+            self.talk(line.into()).await;
+        }
+    }
+
+    /// Reports a failure with its hint.
+    pub async fn failure(&self, failure: &Failure) {
+        if !failure.is_silent() {
+            self.talk(human::failure(failure)).await;
+        }
+    }
+
+    async fn talk(&self, mut text: String) {
+        text.push('\n');
+        let stream = if self.inner.face == Face::Prompt { Stream::Data } else { Stream::Talk };
+        // Where nobody can be told, there is nobody to tell.
+        let _ = self.print(stream, text).await;
+    }
+
+    async fn print(&self, stream: Stream, text: String) -> io::Result<()> {
+        let _turn = self.inner.turn.lock().await;
+        let inner = self.inner.clone();
+        let printed = task::spawn_blocking(move || {
+            let mut above = inner.above.lock().unwrap_or_else(PoisonError::into_inner);
+            match above.as_mut() {
+                Some(print) => print(text),
+                None => inner.bars.aside(|| stream.write(&text)),
+            }
+        });
+        match printed.await {
+            Ok(result) => result,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // The runtime is going down.
+            Err(error) => Err(io::Error::other(error)),
+        }
+    }
+}
+
+impl std::fmt::Debug for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Output").field("face", &self.inner.face).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Stream {
+    Data,
+    Talk,
+}
+
+impl Stream {
+    fn write(self, text: &str) -> io::Result<()> {
+        match self {
+            Self::Data => {
+                let mut stdout = io::stdout().lock();
+                stdout.write_all(text.as_bytes())?;
+                stdout.flush()
+            }
+            Self::Talk => io::stderr().lock().write_all(text.as_bytes()),
+        }
+    }
+}
+
+/// Reports a failure from outside of the runtime, before or after everything else.
+pub fn last_words(failure: &Failure) {
+    if !failure.is_silent() {
+        // Where nobody can be told, there is nobody to tell.
+        let _ = Stream::Talk.write(&format!("{}\n", human::failure(failure)));
+    }
+}
+
+/// Prints what was made without a server: a completion script, a manual page.
+///
+/// # Errors
+/// [`Failure::Output`].
+pub fn document(bytes: &[u8]) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(Failure::Output)
+}
+
+/// Whether a person sits at both ends: they type lines and see what is printed.
+#[must_use]
+pub fn is_interactive() -> bool {
+    io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+/// From now on says on stderr what happens underneath.
+pub fn verbose() {
+    use tracing_subscriber::EnvFilter;
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new("quiver_client=debug,quiver_transport=debug"))
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .finish();
+    // Fails only where a test has set another one.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}

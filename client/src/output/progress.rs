@@ -1,0 +1,128 @@
+//! Progress bars, where somebody can see them: how much, how fast, how long still.
+//!
+//! A bar is drawn by its own ticking thread, never by the one that drives QUIC.
+
+use std::fmt::Write;
+use std::io::IsTerminal as _;
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
+use quiver_protocol::text::display_safe;
+
+/// What is faster than this needs no bar.
+const WORTH_A_BAR: Duration = Duration::from_millis(300);
+
+const REDRAW: Duration = Duration::from_millis(100);
+
+const TEMPLATE: &str =
+    "{prefix} {wide_bar} {share} {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
+
+/// All bars of this program, one below the other.
+#[derive(Debug)]
+pub struct Bars {
+    shown: Option<MultiProgress>,
+}
+
+/// One file's bar; gone when dropped.
+#[derive(Debug)]
+pub struct Bar {
+    bars: Option<MultiProgress>,
+    name: String,
+    size: u64,
+    since: Instant,
+    drawn: Option<ProgressBar>,
+}
+
+impl Bars {
+    /// On stderr, where that is a terminal that can move its cursor.
+    #[must_use]
+    pub fn on_stderr() -> Self {
+        let able = std::io::stderr().is_terminal()
+            && std::env::var_os("TERM").is_some_and(|term| term != "dumb");
+        Self { shown: able.then(MultiProgress::new) }
+    }
+
+    /// Nowhere.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { shown: None }
+    }
+
+    /// A bar for a file of `size` bytes.
+    #[must_use]
+    pub fn bar(&self, name: &str, size: u64) -> Bar {
+        Bar {
+            bars: self.shown.clone(),
+            name: display_safe(name).into_owned(),
+            size,
+            since: Instant::now(),
+            drawn: None,
+        }
+    }
+
+    /// Does something that prints, while no bar is in the way.
+    pub(super) fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
+        match &self.shown {
+            Some(bars) => bars.suspend(print),
+            None => print(),
+        }
+    }
+}
+
+impl Bar {
+    /// So many bytes are there. Never shows all of them: the file is not under its name yet.
+    pub fn at(&mut self, bytes: u64) {
+        let Some(bars) = &self.bars else { return };
+        if self.drawn.is_none() && self.since.elapsed() > WORTH_A_BAR {
+            let bar = bars.add(ProgressBar::new(self.size).with_elapsed(self.since.elapsed()));
+            bar.set_style(style());
+            bar.set_prefix(self.name.clone());
+            bar.enable_steady_tick(REDRAW);
+            self.drawn = Some(bar);
+        }
+        if let Some(bar) = &self.drawn {
+            bar.set_position(bytes.min(self.size.saturating_sub(1)));
+        }
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.drawn {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template(TEMPLATE)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
+        .with_key("share", |state: &ProgressState, out: &mut dyn Write| {
+            // Nobody reads the result of writing to a String.
+            let _ = write!(out, "{:>3} %", share(state.pos(), state.len().unwrap_or(0)));
+        })
+}
+
+/// Rounded down: 100 only when it is all there.
+fn share(position: u64, size: u64) -> u64 {
+    let hundredths = u128::from(position) * 100 / u128::from(size.max(1));
+    u64::try_from(hundredths).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_whole_before_it_is() {
+        assert_eq!(share(u64::MAX - 1, u64::MAX), 99);
+        assert_eq!(share(0, 0), 0);
+        assert_eq!(share(5, 10), 50);
+    }
+
+    #[test]
+    fn the_template_is_one() {
+        assert!(ProgressStyle::with_template(TEMPLATE).is_ok());
+    }
+}

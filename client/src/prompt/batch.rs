@@ -1,0 +1,106 @@
+//! Lines out of a pipe or a file: no prompt, no questions, data on standard output, the exit code of
+//! the first failure.
+
+use std::io::{self, BufRead as _};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use quiver_transport::StreamError;
+use tokio::sync::mpsc;
+
+use super::line::{HELP, Line};
+use super::news;
+use crate::action;
+use crate::command::{self, NOBODY, Order};
+use crate::connection::{Connector, Session};
+use crate::failure::{Exit, Failure};
+use crate::output::{Output, human};
+
+/// How long the goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Reads and runs lines to the end of the input, or to `exit`.
+///
+/// # Errors
+/// [`Failure`] where there is no connection, or none any more.
+pub async fn batch(mut connector: Connector, output: &Output) -> Result<Exit, Failure> {
+    let mut session = connector.connect().await?;
+    output.say("Connected to the server successfully.").await;
+    let mut lines = lines()?;
+    let mut first = Exit::Done;
+    loop {
+        let line = tokio::select! {
+            line = lines.recv() => line,
+            Some(event) = session.events.next() => {
+                if let Some(news) = news(&event) {
+                    output.say(news).await;
+                }
+                continue;
+            }
+            ended = session.connection.closed() => {
+                return Err(Failure::stream("cannot go on", StreamError::Lost(ended.into())));
+            }
+        };
+        let Some(line) = line else { break };
+        let result = match line.map_err(|source| Failure::System { what: "cannot read", source }) {
+            Ok(line) => match Line::parse(&line) {
+                Ok(Line::Exit) => break,
+                Ok(meant) => {
+                    act(&session, output, meant).await.map_err(|error| error.of_line(&line))
+                }
+                Err(failure) => Err(failure),
+            },
+            Err(failure) => return Err(failure),
+        };
+        if let Err(failure) = result {
+            if failure.is_lost_connection() || matches!(failure, Failure::Output(_)) {
+                return Err(failure);
+            }
+            output.failure(&failure).await;
+            if first == Exit::Done {
+                first = failure.exit();
+            }
+        }
+    }
+    output.say("Closing connection to server...").await;
+    // A failing goodbye fails nothing else.
+    let _ = action::goodbye(&session.connection, GOODBYE).await;
+    output.say("Connection closed.").await;
+    Ok(first)
+}
+
+async fn act(session: &Session, output: &Output, line: Line) -> Result<(), Failure> {
+    match line {
+        Line::Nothing | Line::Exit => Ok(()),
+        Line::Say(text) => command::message(session, output, &text).await,
+        Line::Status(arguments) => command::status(session, output, &arguments).await,
+        Line::List(arguments) => command::list(session, output, &arguments).await,
+        Line::Get(arguments) => {
+            let order = Order::prepare(&arguments, NOBODY).await?;
+            let (connection, output) = (session.connection.clone(), output.clone());
+            order.fetch(connection, session.patience, output, Arc::new(human::received)).await
+        }
+        Line::Help => {
+            output.say(HELP).await;
+            Ok(())
+        }
+    }
+}
+
+/// The lines of standard input, one at a time, read on a thread that nobody waits for.
+fn lines() -> Result<mpsc::Receiver<io::Result<String>>, Failure> {
+    let (sender, lines) = mpsc::channel(1);
+    let read = move || {
+        for line in io::stdin().lock().lines() {
+            let failed = line.is_err();
+            if sender.blocking_send(line).is_err() || failed {
+                return;
+            }
+        }
+    };
+    match thread::Builder::new().name("input".to_owned()).spawn(read) {
+        Ok(_) => Ok(lines),
+        Err(source) => Err(Failure::System { what: "cannot read standard input", source }),
+    }
+}

@@ -1,0 +1,168 @@
+//! What a line means: the first word decides, whatever its case; everything else is a message.
+
+use super::words;
+use crate::cli;
+use crate::failure::Failure;
+
+/// The words that begin a command. With a slash before them they always do.
+pub(super) const COMMANDS: [&str; 6] = ["status", "list", "get", "help", "exit", "quit"];
+
+/// Always a message, whatever it looks like.
+pub(super) const SAY: &str = "/say";
+
+/// What `help` says.
+pub(super) const HELP: &str = "\
+status [--json]                        who is and was here
+list [PATH] [--json]                   the server's files
+get PATH... [-o DIR] [--overwrite]     fetch files, into the current folder where no DIR is given
+exit, quit                             leave; Ctrl-D too
+help                                   this
+/say TEXT                              a message, whatever it looks like
+Any other line is a message. Commands may be written with a slash before them. Words with spaces are
+quoted: get \"with space.txt\". Ctrl-C ends a running command, and on an empty line all transfers.";
+
+/// A line.
+#[derive(Debug)]
+pub(super) enum Line {
+    /// Blank.
+    Nothing,
+    /// A message.
+    Say(String),
+    /// `status`
+    Status(cli::Status),
+    /// `list`
+    List(cli::List),
+    /// `get`
+    Get(cli::Get),
+    /// `help`
+    Help,
+    /// `exit`
+    Exit,
+}
+
+impl Line {
+    /// Reads a line.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] where the arguments do not fit the command; the hint says how to say the
+    /// line as a message.
+    pub(super) fn parse(line: &str) -> Result<Self, Failure> {
+        let line = line.trim();
+        let (first, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        let command = first.to_lowercase();
+        let command = match command.strip_prefix('/') {
+            None if first.is_empty() => return Ok(Self::Nothing),
+            None => command.as_str(),
+            Some("say") if rest.trim().is_empty() => {
+                return Err(Failure::usage("there is nothing to say", "/say TEXT"));
+            }
+            Some("say") => return Ok(Self::Say(rest.trim().to_owned())),
+            Some(name) if COMMANDS.contains(&name) => name,
+            Some(_) => return Err(misfit(format!("there is no command {first}"), line)),
+        };
+        if !COMMANDS.contains(&command) {
+            return Ok(Self::Say(line.to_owned()));
+        }
+        let words =
+            words::split(rest).map_err(|_| misfit("a quote is not closed".to_owned(), line))?;
+        match command {
+            "status" => arguments("status", words, line).map(Self::Status),
+            "list" => arguments("list", words, line).map(Self::List),
+            "get" => arguments("get", words, line).map(Self::Get),
+            _ if !words.is_empty() => Err(misfit(format!("{command} stands alone"), line)),
+            "help" => Ok(Self::Help),
+            _ => Ok(Self::Exit),
+        }
+    }
+}
+
+/// The same arguments as on the command line.
+fn arguments<T: clap::Args>(
+    name: &'static str,
+    words: Vec<String>,
+    line: &str,
+) -> Result<T, Failure> {
+    let parser =
+        T::augment_args(clap::Command::new(name)).no_binary_name(true).disable_help_flag(true);
+    parser
+        .try_get_matches_from(words)
+        .and_then(|matches| T::from_arg_matches(&matches))
+        .map_err(|error| misfit(format!("{name}: {}", first_words(&error.to_string())), line))
+}
+
+/// What clap says, without its title, its tips and the usage that follows.
+fn first_words(text: &str) -> String {
+    let text = text.strip_prefix("error: ").unwrap_or(text);
+    let lines = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim);
+    lines.collect::<Vec<_>>().join(" ")
+}
+
+fn misfit(what: String, line: &str) -> Failure {
+    Failure::Usage { what, hint: Some(say(line)) }
+}
+
+/// How a line becomes a message.
+pub(super) fn say(line: &str) -> String {
+    format!("{SAY} {} sends it as a message", line.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(line: &str) -> String {
+        match Line::parse(line).unwrap() {
+            Line::Say(text) => text,
+            other => panic!("{line:?} is {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_first_word_decides_whatever_its_case() {
+        assert!(matches!(Line::parse(" STATUS ").unwrap(), Line::Status(_)));
+        assert!(matches!(Line::parse("Exit").unwrap(), Line::Exit));
+        assert!(matches!(Line::parse("quit").unwrap(), Line::Exit));
+        assert!(matches!(Line::parse("/help").unwrap(), Line::Help));
+        assert!(
+            matches!(Line::parse("/List notes").unwrap(), Line::List(list) if list.path == "notes")
+        );
+        assert!(matches!(Line::parse("list").unwrap(), Line::List(list) if list.path.is_empty()));
+        assert!(matches!(Line::parse(" \t ").unwrap(), Line::Nothing));
+        let Line::Get(get) = Line::parse(r#"Get "with space.txt" -- -rf"#).unwrap() else {
+            panic!()
+        };
+        assert_eq!(get.paths, ["with space.txt", "-rf"]);
+    }
+
+    #[test]
+    fn every_other_line_is_a_message() {
+        for line in ["Hello", "getting there", "it's fine", "status? no", "say hello", "\"get\" x"]
+        {
+            assert_eq!(said(line), line);
+        }
+        assert_eq!(said("/say get well soon "), "get well soon");
+        assert_eq!(said("/SAY  exit"), "exit");
+    }
+
+    #[test]
+    fn what_does_not_fit_says_how_to_say_it() {
+        for line in [
+            "exit now",
+            "status of the nation",
+            "list a b",
+            "get",
+            "get -x",
+            "help me",
+            "/dance",
+            "get \"a",
+            "list o'clock",
+            "status --verbose",
+        ] {
+            let failure = Line::parse(line).unwrap_err();
+            let hint = failure.hint().unwrap();
+            assert_eq!(hint, format!("/say {line} sends it as a message"), "{failure}");
+            assert!(!failure.to_string().contains('\n'), "{failure}");
+        }
+        assert!(Line::parse("/say").is_err());
+    }
+}

@@ -1,0 +1,57 @@
+//! Lines instead of arguments: at a terminal with a line editor, or out of a pipe.
+
+mod batch;
+mod complete;
+mod editor;
+mod line;
+mod terminal;
+mod transfers;
+mod words;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use quiver_protocol::Event;
+use tokio::sync::Notify;
+
+pub use batch::batch;
+pub use terminal::terminal;
+
+/// Ctrl-C on its way to the prompt, once there is one: it ends a command, not the program.
+#[derive(Debug, Clone, Default)]
+pub struct Interrupts(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    wanted: AtomicBool,
+    came: Notify,
+}
+
+impl Interrupts {
+    /// Hands an interrupt over; whether somebody wanted it.
+    #[must_use]
+    pub fn take(&self) -> bool {
+        self.0.came.notify_waiters();
+        self.0.wanted.load(Ordering::Relaxed)
+    }
+
+    /// From now on interrupts come here.
+    fn want(&self) {
+        self.0.wanted.store(true, Ordering::Relaxed);
+    }
+
+    /// The next interrupt from now on.
+    async fn next(&self) {
+        self.0.came.notified().await;
+    }
+}
+
+/// What an event means to a person; `None` where nothing.
+fn news(event: &Event) -> Option<String> {
+    match event {
+        Event::Stopping { grace_seconds } => Some(format!(
+            "The server is stopping: what runs has {grace_seconds} seconds to end, nothing new begins."
+        )),
+        Event::Unknown => None,
+    }
+}

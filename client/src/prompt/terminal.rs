@@ -1,0 +1,315 @@
+//! The prompt at a terminal: a line is typed, runs, is answered; what arrives meanwhile is printed
+//! above it.
+
+use std::time::Duration;
+
+use quiver_protocol::Event;
+use quiver_protocol::text::display_safe;
+use quiver_transport::Ended;
+use tokio::sync::mpsc;
+use tokio::task::{Id, JoinSet};
+use tokio::time::sleep;
+
+use super::complete::Question;
+use super::editor::{Editor, Typed};
+use super::line::{HELP, Line};
+use super::transfers::{Over, Transfers};
+use super::{Interrupts, news};
+use crate::action;
+use crate::cli;
+use crate::command::{self, Order};
+use crate::config::Folders;
+use crate::connection::{Connector, Session};
+use crate::failure::{Exit, Failure};
+use crate::output::Output;
+
+/// How long a transfer keeps the prompt waiting: a small file is there before the next line.
+const FOREGROUND: Duration = Duration::from_millis(500);
+
+/// How long the goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Connects, asking for what is missing, and reads lines until the person leaves.
+///
+/// # Errors
+/// [`Failure`] where the first connection does not come about, or the terminal cannot be used.
+pub async fn terminal(
+    mut connector: Connector,
+    output: &Output,
+    folders: Option<&Folders>,
+    interrupts: Interrupts,
+) -> Result<Exit, Failure> {
+    let session = connector.connect().await?;
+    output.say("Connected to the server successfully.").await;
+    let history = folders.map(|folders| folders.state.join("history"));
+    let (editor, questions, above) = Editor::start(history).await?;
+    output.print_above(above);
+    interrupts.want();
+    let name = session.welcome.name.to_string();
+    let mut prompt = Prompt {
+        connector,
+        session: Some(session),
+        name,
+        output,
+        editor,
+        questions,
+        interrupts,
+        transfers: Transfers::default(),
+        lookups: JoinSet::new(),
+        warned: false,
+    };
+    let left = prompt.run().await;
+    output.print_above(None);
+    left.map(|()| Exit::Done)
+}
+
+struct Prompt<'a> {
+    connector: Connector,
+    /// `None` after the connection was lost; the next command makes another.
+    session: Option<Session>,
+    name: String,
+    output: &'a Output,
+    editor: Editor,
+    /// What Tab wants to know.
+    questions: mpsc::Receiver<Question>,
+    interrupts: Interrupts,
+    transfers: Transfers,
+    /// Answers to Tab.
+    lookups: JoinSet<()>,
+    /// Whether the person was told what leaving would cancel.
+    warned: bool,
+}
+
+/// Something that happens while a line is typed.
+enum Happening {
+    Typed(Typed),
+    Event(Event),
+    Lost(Ended),
+    Over(Over),
+    Tab(Question),
+    Nothing,
+}
+
+impl Prompt<'_> {
+    async fn run(&mut self) -> Result<(), Failure> {
+        loop {
+            self.editor.ask(format!("{}: ", self.name));
+            let typed = loop {
+                match self.next().await {
+                    Happening::Typed(typed) => break typed,
+                    Happening::Event(event) => self.tell(&event).await,
+                    Happening::Lost(why) => self.lost(&why).await,
+                    Happening::Over(over) => self.over(over).await,
+                    Happening::Tab(question) => self.look_up(question),
+                    Happening::Nothing => {}
+                }
+            };
+            let leaves = match typed {
+                Typed::Line(line) => self.line(&line).await,
+                Typed::Interrupted { on_empty_line } => {
+                    self.interrupted(on_empty_line).await;
+                    false
+                }
+                Typed::End => self.may_leave().await,
+                Typed::Failed(source) => {
+                    return Err(Failure::System { what: "cannot use the terminal", source });
+                }
+            };
+            if leaves {
+                self.leave().await;
+                return Ok(());
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Happening {
+        tokio::select! {
+            typed = self.editor.typed() => Happening::Typed(typed),
+            Some(over) = self.transfers.next() => Happening::Over(over),
+            happening = heard(&mut self.session) => happening,
+            Some(question) = self.questions.recv() => Happening::Tab(question),
+            Some(_) = self.lookups.join_next() => Happening::Nothing,
+        }
+    }
+
+    fn look_up(&mut self, question: Question) {
+        let connection = self.session.as_ref().map(|session| session.connection.clone());
+        self.lookups.spawn(question.answer(connection));
+    }
+
+    /// Runs a line; whether it was the last.
+    async fn line(&mut self, line: &str) -> bool {
+        let meant = match Line::parse(line) {
+            Ok(meant) => meant,
+            Err(failure) => {
+                self.output.failure(&failure).await;
+                return false;
+            }
+        };
+        if matches!(meant, Line::Exit) {
+            return self.may_leave().await;
+        }
+        self.warned = false;
+        let result = match meant {
+            Line::Nothing | Line::Exit => Ok(()),
+            Line::Help => {
+                self.output.say(HELP).await;
+                Ok(())
+            }
+            Line::Get(arguments) => self.get(&arguments, line).await,
+            meant => self.ask(meant).await,
+        };
+        if let Err(failure) = result {
+            self.failed(failure.of_line(line)).await;
+        }
+        false
+    }
+
+    /// A command that is over before the next line is typed.
+    async fn ask(&mut self, meant: Line) -> Result<(), Failure> {
+        self.reconnect().await?;
+        let Some(session) = &self.session else { return Ok(()) };
+        let output = self.output;
+        let run = async {
+            match &meant {
+                Line::Say(text) => command::message(session, output, text).await,
+                Line::Status(arguments) => command::status(session, output, arguments).await,
+                Line::List(arguments) => command::list(session, output, arguments).await,
+                Line::Nothing | Line::Get(_) | Line::Help | Line::Exit => Ok(()),
+            }
+        };
+        tokio::select! {
+            result = run => result,
+            () = self.interrupts.next() => {
+                output.say("Cancelled.").await;
+                Ok(())
+            }
+        }
+    }
+
+    async fn get(&mut self, arguments: &cli::Get, line: &str) -> Result<(), Failure> {
+        let editor = &mut self.editor;
+        let replace = async |question: &str| Ok(editor.confirm(question).await);
+        let order = Order::prepare(arguments, Some(replace)).await?;
+        if order.is_streamed() {
+            let what = "the prompt has the terminal: no content can be written to it";
+            return Err(Failure::usage(what, "-o DIR stores the files in a folder"));
+        }
+        if order.nothing_to_do().is_some() {
+            self.output.say("Nothing is fetched.").await;
+            return Ok(());
+        }
+        self.reconnect().await?;
+        let Some(session) = &self.session else { return Ok(()) };
+        let id = self.transfers.start(order, session, self.output, line);
+        let patience = sleep(FOREGROUND);
+        tokio::pin!(patience);
+        loop {
+            tokio::select! {
+                Some(over) = self.transfers.next() => {
+                    let is_ours = over.id == id;
+                    self.over(over).await;
+                    if is_ours {
+                        return Ok(());
+                    }
+                }
+                () = self.interrupts.next() => self.transfers.cancel(id),
+                () = &mut patience => {
+                    self.put_aside(id, line).await;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    async fn put_aside(&mut self, id: Id, line: &str) {
+        self.transfers.to_background(id);
+        let line = display_safe(line.trim()).into_owned();
+        let how = "goes on in the background. Ctrl-C on an empty line cancels it.";
+        self.output.say(format!("{line}: {how}")).await;
+    }
+
+    async fn over(&mut self, over: Over) {
+        match over.result {
+            Some(Ok(())) => {}
+            Some(Err(failure)) => self.failed(failure).await,
+            None => self.output.say("Transfer cancelled.").await,
+        }
+    }
+
+    async fn failed(&mut self, failure: Failure) {
+        self.output.failure(&failure).await;
+        if failure.is_lost_connection() {
+            self.session = None;
+        }
+    }
+
+    async fn interrupted(&mut self, on_empty_line: bool) {
+        if on_empty_line && self.transfers.len() > 0 {
+            self.transfers.cancel_all();
+        } else if on_empty_line {
+            self.output.say("exit or Ctrl-D leaves.").await;
+        }
+    }
+
+    async fn tell(&self, event: &Event) {
+        if let Some(news) = news(event) {
+            self.output.say(news).await;
+        }
+    }
+
+    async fn lost(&mut self, why: &Ended) {
+        self.session = None;
+        let why = display_safe(&why.to_string()).into_owned();
+        self.output.say(format!("Connection lost: {why}. The next command connects again.")).await;
+    }
+
+    /// Makes sure that there is a connection, or tries once to make one.
+    async fn reconnect(&mut self) -> Result<(), Failure> {
+        if let Some(session) = &self.session
+            && session.connection.close_reason().is_none()
+        {
+            return Ok(());
+        }
+        self.session = None;
+        tokio::select! {
+            session = self.connector.reconnect() => self.session = Some(session?),
+            () = self.interrupts.next() => return Err(Failure::Interrupted),
+        }
+        self.output.say("Connected to the server again.").await;
+        Ok(())
+    }
+
+    /// Whether the person may go: once they are told what is still under way.
+    async fn may_leave(&mut self) -> bool {
+        let running = self.transfers.len();
+        if running == 0 || std::mem::replace(&mut self.warned, true) {
+            return true;
+        }
+        let what = if running == 1 { "1 transfer is" } else { &format!("{running} transfers are") };
+        self.output.say(format!("{what} still running: exit again cancels and leaves.")).await;
+        false
+    }
+
+    async fn leave(&mut self) {
+        self.transfers.cancel_all();
+        while self.transfers.next().await.is_some() {}
+        self.output.say("Closing connection to server...").await;
+        if let Some(session) = &self.session {
+            // A failing goodbye fails nothing else.
+            let _ = action::goodbye(&session.connection, GOODBYE).await;
+        }
+        self.output.say("Connection closed.").await;
+    }
+}
+
+/// What the session's server says unasked, or that it is gone; never anything without a session.
+async fn heard(session: &mut Option<Session>) -> Happening {
+    let Some(session) = session else { return std::future::pending().await };
+    tokio::select! {
+        // What the server said last comes before that it then went away.
+        biased;
+        Some(event) = session.events.next() => Happening::Event(event),
+        why = session.connection.closed() => Happening::Lost(why.into()),
+    }
+}

@@ -1,0 +1,101 @@
+//! Transfers that go on while the person talks.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::task::{AbortHandle, Id, JoinSet};
+
+use crate::command::{Order, Receipt};
+use crate::connection::Session;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// What is under way. Dropped, all of it is cancelled.
+#[derive(Debug, Default)]
+pub(super) struct Transfers {
+    tasks: JoinSet<Result<(), Failure>>,
+    running: HashMap<Id, Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    /// The line that began it.
+    line: String,
+    handle: AbortHandle,
+    in_background: Arc<AtomicBool>,
+}
+
+/// A transfer that is over.
+#[derive(Debug)]
+pub(super) struct Over {
+    pub(super) id: Id,
+    /// `None` where it was cancelled.
+    pub(super) result: Option<Result<(), Failure>>,
+}
+
+impl Transfers {
+    /// Begins to fetch what is ordered.
+    pub(super) fn start(
+        &mut self,
+        order: Order,
+        session: &Session,
+        output: &Output,
+        line: &str,
+    ) -> Id {
+        let in_background = Arc::new(AtomicBool::new(false));
+        let alone = order.asked() == 1;
+        let seen = in_background.clone();
+        let receipt: Receipt = Arc::new(move |path, _| {
+            let said = "File received successfully";
+            if alone && !seen.load(Ordering::Relaxed) {
+                format!("{said}.")
+            } else {
+                let path = quiver_protocol::text::display_safe(path.as_str());
+                format!("{said}: {path}")
+            }
+        });
+        let fetch =
+            order.fetch(session.connection.clone(), session.patience, output.clone(), receipt);
+        let handle = self.tasks.spawn(fetch);
+        let id = handle.id();
+        self.running.insert(id, Running { line: line.to_owned(), handle, in_background });
+        id
+    }
+
+    /// The next one that is over; `None` where none runs.
+    pub(super) async fn next(&mut self) -> Option<Over> {
+        let (id, result) = match self.tasks.join_next_with_id().await? {
+            Ok((id, result)) => (id, Some(result)),
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(error) => (error.id(), None),
+        };
+        let line = self.running.remove(&id).map(|running| running.line).unwrap_or_default();
+        let result = result.map(|result| result.map_err(|failure| failure.of_line(&line)));
+        Some(Over { id, result })
+    }
+
+    /// From now on the person does something else.
+    pub(super) fn to_background(&self, id: Id) {
+        if let Some(running) = self.running.get(&id) {
+            running.in_background.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Cancels one; [`next`](Self::next) reports it.
+    pub(super) fn cancel(&self, id: Id) {
+        if let Some(running) = self.running.get(&id) {
+            running.handle.abort();
+        }
+    }
+
+    /// Cancels all.
+    pub(super) fn cancel_all(&mut self) {
+        self.tasks.abort_all();
+    }
+
+    /// How many are under way.
+    pub(super) fn len(&self) -> usize {
+        self.running.len()
+    }
+}

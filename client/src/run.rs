@@ -1,0 +1,173 @@
+//! From what is meant to an exit code: one command, or the prompt; signals; the last words.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{CommandFactory as _, Parser as _};
+use quiver_protocol::CloseCode;
+use quiver_transport::Endpoint;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::action;
+use crate::cli::{Cli, Command};
+use crate::command::{self, Order};
+use crate::config::{Config, Folders};
+use crate::connection::Connector;
+use crate::failure::{Exit, Failure};
+use crate::output::{self, Face, Output, human};
+use crate::prompt;
+use crate::unix::{Signal, Signals, TerminalAsItWas};
+
+/// How long a goodbye may take. It is a courtesy: nothing depends on it.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// How long a closed connection may need to tell the other side.
+const CLOSING: Duration = Duration::from_millis(500);
+
+/// How long disk work that is under way may need to come to an end, parts to be removed.
+const LAST_WORK: Duration = Duration::from_secs(2);
+
+/// Runs the client for a command line; the environment is an argument.
+pub fn run(
+    arguments: impl IntoIterator<Item = OsString>,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and usage errors; where nobody reads them, the code still tells.
+            let _ = error.print();
+            return exit(if error.use_stderr() { Exit::Usage } else { Exit::Done });
+        }
+    };
+    match act(cli, variable) {
+        Ok(code) => exit(code),
+        Err(failure) => {
+            output::last_words(&failure);
+            exit(failure.exit())
+        }
+    }
+}
+
+fn exit(code: Exit) -> ExitCode {
+    ExitCode::from(code as u8)
+}
+
+fn act(cli: Cli, variable: impl Fn(&str) -> Option<OsString>) -> Result<Exit, Failure> {
+    match cli.command {
+        Some(Command::Completions { shell }) => return completions(shell),
+        Some(Command::Man) => return manual(),
+        _ => {}
+    }
+    let folders = Folders::of_this_user();
+    let file = folders.as_ref().map(|folders| folders.config.join("config.toml"));
+    let config = Config::new(cli.settings, variable, file.as_deref())?;
+    if config.verbose {
+        output::verbose();
+    }
+    let face = match &cli.command {
+        Some(_) => Face::OneShot,
+        None if output::is_interactive() => Face::Prompt,
+        None => Face::Batch,
+    };
+    let output = Output::new(face, config.quiet);
+    let _terminal = TerminalAsItWas::now();
+    let runtime = runtime()?;
+    let result = runtime.block_on(with_signals(&config, folders.as_ref(), cli.command, &output));
+    // A thread that waits for a disk is given a moment, one that waits for a person none.
+    runtime.shutdown_timeout(LAST_WORK);
+    result
+}
+
+fn runtime() -> Result<Runtime, Failure> {
+    Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| Failure::System { what: "cannot start", source })
+}
+
+/// Whatever happens, the server is told that this client is gone.
+async fn with_signals(
+    config: &Config,
+    folders: Option<&Folders>,
+    command: Option<Command>,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let mut signals = Signals::listen()
+        .map_err(|source| Failure::System { what: "cannot listen for signals", source })?;
+    let endpoint = Endpoint::dialler()?;
+    let connector = Connector::new(config, folders, endpoint.clone(), output.clone())?;
+    let interrupts = prompt::Interrupts::default();
+    let work = async {
+        match command {
+            Some(command) => one_shot(connector, command, output).await.map(|()| Exit::Done),
+            None if output.face() == Face::Prompt => {
+                prompt::terminal(connector, output, folders, interrupts.clone()).await
+            }
+            None => prompt::batch(connector, output).await,
+        }
+    };
+    tokio::pin!(work);
+    let result = loop {
+        tokio::select! {
+            result = &mut work => break result,
+            signal = signals.next() => match signal {
+                Signal::Interrupt if interrupts.take() => {}
+                Signal::Interrupt => break Err(Failure::Interrupted),
+                Signal::Terminate => break Err(Failure::Terminated),
+            },
+        }
+    };
+    endpoint.close(CloseCode::Goodbye);
+    endpoint.wait_idle(CLOSING).await;
+    result
+}
+
+async fn one_shot(
+    mut connector: Connector,
+    command: Command,
+    output: &Output,
+) -> Result<(), Failure> {
+    // What can be wrong here is said before anything is dialled, and no connection waits for a person.
+    let order = match &command {
+        Command::Get(arguments) => {
+            let ask = async |question: &str| output.confirm(question).await;
+            Some(Order::prepare(arguments, output.can_ask().then_some(ask)).await?)
+        }
+        _ => None,
+    };
+    if let Some(kept) = order.as_ref().and_then(Order::nothing_to_do) {
+        return Err(kept);
+    }
+    let session = connector.connect().await?;
+    let result = match command {
+        Command::Message(arguments) => command::message(&session, output, &arguments.text).await,
+        Command::Status(arguments) => command::status(&session, output, &arguments).await,
+        Command::List(arguments) => command::list(&session, output, &arguments).await,
+        Command::Get(_) => match order {
+            Some(order) => {
+                let (connection, patience) = (session.connection.clone(), session.patience);
+                order.fetch(connection, patience, output.clone(), Arc::new(human::received)).await
+            }
+            None => Ok(()),
+        },
+        Command::Completions { .. } | Command::Man => Ok(()),
+    };
+    // A failing goodbye fails nothing else.
+    let _ = action::goodbye(&session.connection, GOODBYE).await;
+    result
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<Exit, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "quiver", &mut script);
+    output::document(&script).map(|()| Exit::Done)
+}
+
+fn manual() -> Result<Exit, Failure> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(Failure::Output)?;
+    output::document(&page).map(|()| Exit::Done)
+}
