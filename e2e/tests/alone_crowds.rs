@@ -1,7 +1,5 @@
 //! Many who do nothing, or read nothing, beside one who only wants to work.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
-
 use std::fs::File;
 use std::time::{Duration, Instant};
 
