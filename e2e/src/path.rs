@@ -8,7 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::net::UdpSocket;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
+
+use crate::deadline::{PATIENCE, within};
 
 /// A relay on an address of its own. Every client that sends to it gets its own port towards the server.
 #[derive(Debug)]
@@ -22,6 +25,8 @@ pub struct Path {
 #[derive(Debug)]
 struct State {
     cut: AtomicBool,
+    /// How many datagrams were lost because of that.
+    swallowed: watch::Sender<u64>,
     /// How many datagrams may come back to each client.
     answers: u64,
 }
@@ -42,7 +47,11 @@ impl Path {
     pub async fn with_answers(server: SocketAddr, answers: u64) -> Self {
         let front = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = front.local_addr().unwrap();
-        let state = Arc::new(State { cut: AtomicBool::new(false), answers });
+        let state = Arc::new(State {
+            cut: AtomicBool::new(false),
+            swallowed: watch::Sender::new(0),
+            answers,
+        });
         let mut relay = JoinSet::new();
         relay.spawn(forward(Arc::new(front), server, state.clone()));
         Self { address, state, _relay: relay }
@@ -59,6 +68,16 @@ impl Path {
         self.state.cut.store(true, Ordering::SeqCst);
     }
 
+    /// Waits until something is lost on the cut path.
+    ///
+    /// # Panics
+    /// Where nobody sends anything.
+    pub async fn swallowed(&self) {
+        let mut swallowed = self.state.swallowed.subscribe();
+        swallowed.mark_unchanged();
+        within(PATIENCE, "something to be lost", swallowed.changed()).await.unwrap();
+    }
+
     /// Everything passes again.
     pub fn heal(&self) {
         self.state.cut.store(false, Ordering::SeqCst);
@@ -66,8 +85,13 @@ impl Path {
 }
 
 impl State {
-    fn is_cut(&self) -> bool {
-        self.cut.load(Ordering::SeqCst)
+    /// Whether what is under way now is lost.
+    fn swallows(&self) -> bool {
+        let cut = self.cut.load(Ordering::SeqCst);
+        if cut {
+            self.swallowed.send_modify(|count| *count += 1);
+        }
+        cut
     }
 }
 
@@ -78,7 +102,7 @@ async fn forward(front: Arc<UdpSocket>, server: SocketAddr, state: Arc<State>) {
     loop {
         // Errors here are news of ports that were closed: the other clients do not care.
         let Ok((length, client)) = front.recv_from(&mut datagram).await else { continue };
-        if state.is_cut() {
+        if state.swallows() {
             continue;
         }
         let way = match ways.entry(client) {
@@ -99,7 +123,7 @@ async fn back(way: Arc<UdpSocket>, front: Arc<UdpSocket>, client: SocketAddr, st
     let mut answers = state.answers;
     loop {
         let Ok(length) = way.recv(&mut datagram).await else { continue };
-        if !state.is_cut() && answers > 0 {
+        if !state.swallows() && answers > 0 {
             answers -= 1;
             let _ = front.send_to(&datagram[..length], client).await;
         }

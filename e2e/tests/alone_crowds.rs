@@ -46,6 +46,8 @@ async fn five_hundred_silent_connections_keep_nobody_out() {
     }
     let took = began.elapsed();
     assert!(took < Duration::from_secs(14), "the last was sent away after {took:?}");
+    // 64 MiB, and a quarter of one for each of the 128 guests there may be.
+    assert!(server.memory().peak < 96 * 1024, "{:?}", server.memory());
     visit(&server).await;
     member.is_well().await;
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quinn::crypto::rustls::QuicClientConfig;
+use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
@@ -13,6 +13,7 @@ use x509_parser::prelude::{ASN1Time, FromDer as _, X509Certificate};
 #[derive(Debug, Clone)]
 pub struct Key {
     certificate: CertificateDer<'static>,
+    pem: String,
     key: Vec<u8>,
 }
 
@@ -26,13 +27,23 @@ impl Key {
         let key = rcgen::KeyPair::generate().unwrap();
         let parameters = rcgen::CertificateParams::new(vec!["a client".to_owned()]).unwrap();
         let certificate = parameters.self_signed(&key).unwrap();
-        Self { certificate: certificate.der().clone(), key: key.serialize_der() }
+        Self {
+            certificate: certificate.der().clone(),
+            pem: certificate.pem(),
+            key: key.serialize_der(),
+        }
     }
 
     /// Its certificate.
     #[must_use]
     pub fn certificate(&self) -> &CertificateDer<'static> {
         &self.certificate
+    }
+
+    /// Its certificate as a file holds it.
+    #[must_use]
+    pub fn pem(&self) -> &str {
+        &self.pem
     }
 
     /// Its private key.
@@ -95,6 +106,23 @@ pub fn client_config(fingerprint: &str, key: Option<&Key>, alpn: &[u8]) -> QuicC
         None => builder.with_no_client_auth(),
     };
     config.alpn_protocols = vec![alpn.to_vec()];
+    config.try_into().unwrap()
+}
+
+/// A server's side of TLS: shows `key`, asks for nobody's.
+///
+/// # Panics
+/// Where the key is none.
+#[must_use]
+pub fn server_config(key: &Key) -> QuicServerConfig {
+    let mut config =
+        rustls::ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![key.certificate.clone()], key.private())
+            .unwrap();
+    config.alpn_protocols = vec![b"quiver/1".to_vec()];
     config.try_into().unwrap()
 }
 
