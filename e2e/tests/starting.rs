@@ -1,7 +1,5 @@
 //! How a server starts, and when it refuses to.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
-
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
