@@ -1,5 +1,46 @@
-//! Whole-system stories: what they share. The stories are in `tests`, the benchmark in `src/bin`.
+//! The harness of the whole-system stories in `tests/`: real binaries as processes, a path between them
+//! that can be cut, and a bare client that speaks the wire from its description alone.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`binary`] | where the built binaries are |
+//! | [`process`] | a program that runs, what it says, and its end |
+//! | [`server`] | a `quiver-server` with folders of its own |
+//! | [`quiver`] | a `quiver` with a home of its own, as a process or at a terminal |
+//! | [`person`] | somebody at the prompt of that `quiver` |
+//! | [`impostor`] | a server that says whatever a story wants |
+//! | [`log`] | the server's log, line by line, and waiting for one |
+//! | [`path`] | a way for datagrams that can be cut |
+//! | [`wire`] | frames, streams and a client; uses none of Quiver's own code |
+//! | [`terminal`] | a program watched at a pseudo-terminal |
+//! | [`deadline`] | every wait has one |
+//! | [`random`] | bytes and choices that a seed repeats |
+//!
+//! Whatever fails here fails a test, so everything panics with what it knows instead of returning errors.
 
-#![expect(clippy::expect_used, reason = "a story that cannot go on ends there")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "what fails here fails a test, and the test's output is the place to say why"
+)]
 
+pub mod binary;
+pub mod deadline;
+pub mod impostor;
+pub mod log;
+pub mod path;
+pub mod person;
+pub mod process;
+pub mod quiver;
+pub mod random;
+pub mod server;
 pub mod terminal;
+pub mod wire;
+
+pub use deadline::{PATIENCE, within};
+pub use impostor::Impostor;
+pub use person::Person;
+pub use quiver::Home;
+pub use server::Server;
+pub use wire::{Client, Key};

@@ -39,7 +39,7 @@ fn main() {
     say("list", "text.txt");
     say("get secret.txt", "File received successfully.");
 
-    println!("\n\nBen has left, so his slot is free: Ann takes it, and Tom is one too many.\n");
+    println!("\nBen has left, so his slot is free: Ann takes it, and Tom is one too many.\n");
     let mut ann = stage.client("Ann");
     let mut tom = stage.program("Tom", &["--name", "Tom"]);
     let status = tom.wait();
@@ -48,8 +48,7 @@ fn main() {
     println!("\nRon says goodbye.\n");
     ron.type_line("exit");
     ron.wait();
-    shown.more(&ron);
-    println!();
+    shown.rest(&ron);
     for terminal in [&mut pete, &mut ann] {
         terminal.type_line("exit");
         terminal.wait();
@@ -132,10 +131,17 @@ impl<'a> Stage<'a> {
 struct Shown(usize);
 
 impl Shown {
+    /// Shows the rows that are complete; the last one may still be typed.
     fn more(&mut self, terminal: &Terminal) {
         let contents = terminal.contents();
-        print!("{}", &contents[self.0.min(contents.len())..]);
-        self.0 = contents.len();
+        let complete = contents.rfind('\n').map_or(0, |end| end + 1);
+        print!("{}", &contents[self.0..complete]);
+        self.0 = complete;
+    }
+
+    /// Shows what is left.
+    fn rest(&mut self, terminal: &Terminal) {
+        println!("{}", &terminal.contents()[self.0..].trim_end());
     }
 }
 

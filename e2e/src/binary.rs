@@ -1,0 +1,39 @@
+//! Where the built binaries are: beside the test, in the target folder of the same profile.
+
+use std::path::PathBuf;
+
+/// The program `quiver-server`.
+///
+/// # Panics
+/// Where it was not built.
+#[must_use]
+pub fn server() -> PathBuf {
+    find("quiver-server")
+}
+
+/// The program `quiver`.
+///
+/// # Panics
+/// Where it was not built.
+#[must_use]
+pub fn client() -> PathBuf {
+    find("quiver")
+}
+
+fn find(name: &str) -> PathBuf {
+    // target/<profile>/deps/<test>-<hash>, or target/<profile>/<program> for a benchmark.
+    let this = std::env::current_exe().expect("this program has a path");
+    let folder = this.parent().expect("a program lies in a folder");
+    let folder = match folder.file_name() {
+        Some(name) if name == "deps" => folder.parent().expect("deps lies in a profile's folder"),
+        _ => folder,
+    };
+    let binary = folder.join(name);
+    assert!(
+        binary.is_file(),
+        "\n{} is not there.\nBuild it with: cargo build --workspace --bins (with the profile of this \
+         test)\ncargo nextest run does so by itself before these tests.\n",
+        binary.display()
+    );
+    binary
+}

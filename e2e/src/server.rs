@@ -1,0 +1,302 @@
+//! A real `quiver-server` with folders of its own, and what can be seen of it from outside.
+
+use std::ffi::OsString;
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::binary;
+use crate::deadline::{PATIENCE, within};
+use crate::log::Log;
+use crate::process::{self, Finished, Memory, Process, Signal};
+
+/// Whom an unprivileged server runs as: nobody, by number.
+const NOBODY: u32 = 65_534;
+
+/// A running server. Dropped, it is killed, and its folders are gone. Its log must be free of errors
+/// then: no story makes a server panic or fail.
+#[derive(Debug)]
+pub struct Server {
+    process: Process,
+    log: Log,
+    address: SocketAddr,
+    fingerprint: String,
+    folder: TempDir,
+    alarms_allowed: bool,
+}
+
+/// How a server is started.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    max_clients: Option<u32>,
+    accounts: Option<Vec<(String, String)>>,
+    environment: Vec<(String, String)>,
+    arguments: Vec<OsString>,
+    unprivileged: bool,
+    alarms_allowed: bool,
+}
+
+impl Server {
+    /// Starts a server that lets everyone in, with an empty folder of files.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub async fn start() -> Self {
+        Self::options().start().await
+    }
+
+    /// For a server that is different.
+    #[must_use]
+    pub fn options() -> Options {
+        Options::default()
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its certificate's fingerprint, as it says at its start.
+    #[must_use]
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// The folder whose files it serves.
+    #[must_use]
+    pub fn files(&self) -> PathBuf {
+        files(self.folder.path())
+    }
+
+    /// The folder above that one, of which nothing else is served.
+    #[must_use]
+    pub fn outside(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Its certificate.
+    #[must_use]
+    pub fn certificate(&self) -> PathBuf {
+        self.folder.path().join("certs/server.pem")
+    }
+
+    /// Its password file, where it has one.
+    #[must_use]
+    pub fn password_file(&self) -> PathBuf {
+        password_file(self.folder.path())
+    }
+
+    /// Puts a file into the folder it serves.
+    ///
+    /// # Panics
+    /// Where the disk says no.
+    pub fn offer(&self, path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.files().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// Its log.
+    #[must_use]
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// What it holds in memory.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        self.process.memory()
+    }
+
+    /// How many descriptors it has open.
+    #[must_use]
+    pub fn descriptors(&self) -> usize {
+        self.process.descriptors()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// When it does not end within `patience`.
+    pub async fn ended(&mut self, patience: Duration) -> ExitStatus {
+        self.process.ended(patience).await
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("----- the end of the server's log -----\n{}\n-----", self.log.tail());
+            return;
+        }
+        let alarms = self.log.alarms();
+        assert!(
+            self.alarms_allowed || alarms.is_empty(),
+            "the server was not well: {}",
+            alarms.join("\n")
+        );
+    }
+}
+
+impl Options {
+    /// How many clients may be connected; 3 where nothing is said.
+    #[must_use]
+    pub fn max_clients(mut self, clients: u32) -> Self {
+        self.max_clients = Some(clients);
+        self
+    }
+
+    /// A password file with this account too.
+    #[must_use]
+    pub fn account(mut self, name: &str, password: &str) -> Self {
+        self.accounts.get_or_insert_default().push((name.to_owned(), password.to_owned()));
+        self
+    }
+
+    /// A variable of its environment.
+    #[must_use]
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// One more argument.
+    #[must_use]
+    pub fn argument(mut self, argument: impl Into<OsString>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// As a user whom files can be hidden from, also where the tests run as root.
+    #[must_use]
+    pub fn unprivileged(mut self) -> Self {
+        self.unprivileged = true;
+        self
+    }
+
+    /// A story in which the server has reason to log errors.
+    #[must_use]
+    pub fn with_alarms(mut self) -> Self {
+        self.alarms_allowed = true;
+        self
+    }
+
+    /// Starts it and waits until it listens.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn start(self) -> Server {
+        let folder = self.prepare();
+        let process = Process::start(&mut self.command(folder.path()));
+        let log = Log::new(process.stderr.clone());
+        let mut fingerprint = None;
+        let listening = process.stderr.wait(|line| {
+            let message = serde_json::from_str::<serde_json::Value>(line).ok()?;
+            let message = message.get("message")?.as_str()?;
+            if let Some(text) = message.strip_prefix("fingerprint ") {
+                fingerprint = Some(text.to_owned());
+            }
+            message.strip_prefix("listening on ").map(|address| address.parse().unwrap())
+        });
+        let address = within(PATIENCE, "the server to listen", listening).await;
+        let address = address.unwrap_or_else(|| panic!("no server: {}", log.tail()));
+        let fingerprint = fingerprint.expect("a server says its fingerprint before it listens");
+        let alarms_allowed = self.alarms_allowed;
+        Server { process, log, address, fingerprint, folder, alarms_allowed }
+    }
+
+    /// Starts one that is expected to refuse, and waits for its end. `spoil` is shown its folder first,
+    /// in which `files`, `certs` and, with accounts, `passwords` are.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub async fn refuses_to_start(self, spoil: impl FnOnce(&Path)) -> Finished {
+        let folder = self.prepare();
+        spoil(folder.path());
+        let mut process = Process::start(&mut self.command(folder.path()));
+        let status = process.ended(PATIENCE).await;
+        let (stdout, stderr) = (process.stdout.so_far(), process.stderr.so_far());
+        Finished { status, stdout: stdout.join("\n"), stderr: stderr.join("\n") }
+    }
+
+    fn prepare(&self) -> TempDir {
+        let folder = tempfile::Builder::new().prefix("quiver-e2e-").tempdir().unwrap();
+        fs::create_dir(files(folder.path())).unwrap();
+        for (name, password) in self.accounts.iter().flatten() {
+            let added = add_account(&password_file(folder.path()), name, password);
+            assert!(added.status.success(), "{}", added.stderr);
+        }
+        if self.drops_root() {
+            // It must reach its folders and its own program, wherever that was built.
+            fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+            chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+            let copy = folder.path().join("quiver-server");
+            fs::hard_link(binary::server(), &copy)
+                .or_else(|_| fs::copy(binary::server(), &copy).map(drop))
+                .unwrap();
+        }
+        folder
+    }
+
+    fn command(&self, folder: &Path) -> Command {
+        let mut command = if self.drops_root() {
+            let mut command = Command::new("setpriv");
+            let nobody = NOBODY.to_string();
+            command.args(["--reuid", &nobody, "--regid", &nobody, "--clear-groups", "--"]);
+            command.arg(folder.join("quiver-server"));
+            command
+        } else {
+            Command::new(binary::server())
+        };
+        command.args(["--listen", "127.0.0.1:0", "--log-format", "json"]);
+        command.arg("--files").arg(files(folder)).arg("--certs").arg(folder.join("certs"));
+        if let Some(clients) = self.max_clients {
+            command.arg("--max-clients").arg(clients.to_string());
+        }
+        if self.accounts.is_some() {
+            command.arg("--passwords").arg(password_file(folder));
+        }
+        command.args(&self.arguments);
+        command.env_remove("RUST_LOG").envs(self.environment.iter().cloned());
+        command.current_dir(folder);
+        command
+    }
+
+    fn drops_root(&self) -> bool {
+        self.unprivileged && is_root()
+    }
+}
+
+/// Sets an account's password, with the server's own command.
+#[must_use]
+pub fn add_account(password_file: &Path, name: &str, password: &str) -> Finished {
+    let mut command = Command::new(binary::server());
+    command.args(["user", "add", name, "--password-stdin", "--passwords"]).arg(password_file);
+    process::run(&mut command, format!("{password}\n").as_bytes())
+}
+
+/// Whether this process may do everything.
+#[must_use]
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn files(folder: &Path) -> PathBuf {
+    folder.join("files")
+}
+
+fn password_file(folder: &Path) -> PathBuf {
+    folder.join("passwords")
+}

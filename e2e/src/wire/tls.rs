@@ -1,0 +1,152 @@
+//! TLS by the description: a pinned server, a client's own key, one ALPN.
+
+use std::sync::Arc;
+
+use quinn::crypto::rustls::QuicClientConfig;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
+use x509_parser::prelude::{ASN1Time, FromDer as _, X509Certificate};
+
+/// A client's key with its self-signed certificate.
+#[derive(Debug, Clone)]
+pub struct Key {
+    certificate: CertificateDer<'static>,
+    key: Vec<u8>,
+}
+
+impl Key {
+    /// A new one.
+    ///
+    /// # Panics
+    /// Where there is no randomness.
+    #[must_use]
+    pub fn new() -> Self {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let parameters = rcgen::CertificateParams::new(vec!["a client".to_owned()]).unwrap();
+        let certificate = parameters.self_signed(&key).unwrap();
+        Self { certificate: certificate.der().clone(), key: key.serialize_der() }
+    }
+
+    /// Its certificate.
+    #[must_use]
+    pub fn certificate(&self) -> &CertificateDer<'static> {
+        &self.certificate
+    }
+
+    /// Its private key.
+    #[must_use]
+    pub fn private(&self) -> PrivateKeyDer<'static> {
+        PrivatePkcs8KeyDer::from(self.key.clone()).into()
+    }
+
+    /// What it is known by.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        fingerprint(&self.certificate)
+    }
+}
+
+impl Default for Key {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The SHA-256 of a certificate's SubjectPublicKeyInfo, in hex.
+///
+/// # Panics
+/// Where it is no certificate.
+#[must_use]
+pub fn fingerprint(certificate: &[u8]) -> String {
+    let (_, parsed) = X509Certificate::from_der(certificate).unwrap();
+    sha256_hex(parsed.public_key().raw)
+}
+
+/// The SHA-256 of bytes, in hex.
+#[must_use]
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    let digest = aws_lc_rs_digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn aws_lc_rs_digest(bytes: &[u8]) -> Vec<u8> {
+    ::aws_lc_rs::digest::digest(&::aws_lc_rs::digest::SHA256, bytes).as_ref().to_vec()
+}
+
+/// A client's side of TLS: believes the server with this fingerprint, shows `key` when asked.
+///
+/// # Panics
+/// Where the key is none.
+#[must_use]
+pub fn client_config(fingerprint: &str, key: Option<&Key>, alpn: &[u8]) -> QuicClientConfig {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let pin = Pin { fingerprint: fingerprint.to_owned(), provider: provider.clone() };
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(pin));
+    let mut config = match key {
+        Some(key) => {
+            builder.with_client_auth_cert(vec![key.certificate.clone()], key.private()).unwrap()
+        }
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![alpn.to_vec()];
+    config.try_into().unwrap()
+}
+
+/// Believes one key, while its certificate's dates hold.
+#[derive(Debug)]
+struct Pin {
+    fingerprint: String,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Pin {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let (_, certificate) =
+            X509Certificate::from_der(end_entity).map_err(|_| CertificateError::BadEncoding)?;
+        let now = ASN1Time::from_timestamp(now.as_secs() as i64)
+            .map_err(|_| CertificateError::BadEncoding)?;
+        if !certificate.validity().is_valid_at(now) {
+            return Err(CertificateError::Expired.into());
+        }
+        if fingerprint(end_entity) != self.fingerprint {
+            return Err(CertificateError::ApplicationVerificationFailure.into());
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::General("TLS 1.3 only".to_owned()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
