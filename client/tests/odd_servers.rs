@@ -104,7 +104,7 @@ impl Stage {
         let order = Order::prepare(&arguments, NOBODY).await?;
         let output = Output::new(Face::Batch, true);
         let receipt = Arc::new(human::received);
-        order.fetch(session.connection.clone(), session.patience, output, receipt).await
+        order.fetch(&session, output, receipt).await
     }
 
     fn inbox(&self) -> Vec<String> {
