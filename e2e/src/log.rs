@@ -89,7 +89,7 @@ impl Log {
     #[must_use]
     pub fn tail(&self) -> String {
         let lines = self.lines.so_far();
-        lines[lines.len().saturating_sub(60)..].join("\n")
+        lines[lines.len().saturating_sub(30)..].join("\n")
     }
 }
 

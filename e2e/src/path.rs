@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
@@ -22,8 +22,8 @@ pub struct Path {
 #[derive(Debug)]
 struct State {
     cut: AtomicBool,
-    /// How many datagrams may still come back from the server.
-    answers: AtomicU64,
+    /// How many datagrams may come back to each client.
+    answers: u64,
 }
 
 impl Path {
@@ -35,15 +35,14 @@ impl Path {
         Self::with_answers(server, u64::MAX).await
     }
 
-    /// A path that lets only so many of the server's datagrams back.
+    /// A path that lets only so many of the server's datagrams back to each client.
     ///
     /// # Panics
     /// Where no socket can be had.
     pub async fn with_answers(server: SocketAddr, answers: u64) -> Self {
         let front = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = front.local_addr().unwrap();
-        let state = State { cut: AtomicBool::new(false), answers: AtomicU64::new(answers) };
-        let state = Arc::new(state);
+        let state = Arc::new(State { cut: AtomicBool::new(false), answers });
         let mut relay = JoinSet::new();
         relay.spawn(forward(Arc::new(front), server, state.clone()));
         Self { address, state, _relay: relay }
@@ -69,11 +68,6 @@ impl Path {
 impl State {
     fn is_cut(&self) -> bool {
         self.cut.load(Ordering::SeqCst)
-    }
-
-    fn take_answer(&self) -> bool {
-        let less = |answers: u64| answers.checked_sub(1);
-        self.answers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok()
     }
 }
 
@@ -102,9 +96,11 @@ async fn forward(front: Arc<UdpSocket>, server: SocketAddr, state: Arc<State>) {
 
 async fn back(way: Arc<UdpSocket>, front: Arc<UdpSocket>, client: SocketAddr, state: Arc<State>) {
     let mut datagram = vec![0; 65_536];
+    let mut answers = state.answers;
     loop {
         let Ok(length) = way.recv(&mut datagram).await else { continue };
-        if !state.is_cut() && state.take_answer() {
+        if !state.is_cut() && answers > 0 {
+            answers -= 1;
             let _ = front.send_to(&datagram[..length], client).await;
         }
     }

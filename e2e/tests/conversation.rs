@@ -209,7 +209,7 @@ async fn content_comes_in_frames_of_1024_bytes_whatever_its_size() {
         assert_eq!((got.frames, got.bytes), (size.div_ceil(1024) as u64, size as u64));
         assert_eq!(got.hash, blake3::hash(&content).to_hex().as_str());
         got.received().await;
-        server.log().wait_for(&format!("delivered {name} ({size} bytes)")).await;
+        server.log().wait_for(&format!("delivered {name} ({size} bytes) to Client 1: Ron")).await;
     }
 }
 

@@ -135,12 +135,14 @@ pub(crate) fn from_json<'a, T: serde::Deserialize<'a>>(
     what: &'static str,
     payload: &'a [u8],
 ) -> Result<T, FrameError> {
-    // serde_json also reads a struct from an array of its fields; on the wire it is an object.
-    if payload.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
-        return Err(FrameError::Malformed { what, why: "not a JSON object".to_owned() });
+    let malformed = |why: String| FrameError::Malformed { what, why };
+    // serde_json does not look at the bytes of strings that it skips.
+    let text = std::str::from_utf8(payload).map_err(|error| malformed(error.to_string()))?;
+    // It also reads a struct from an array of its fields; on the wire it is an object.
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err(malformed("not a JSON object".to_owned()));
     }
-    serde_json::from_slice(payload)
-        .map_err(|error| FrameError::Malformed { what, why: error.to_string() })
+    serde_json::from_str(text).map_err(|error| malformed(error.to_string()))
 }
 
 /// Writes the JSON object of a payload.

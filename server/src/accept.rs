@@ -32,9 +32,12 @@ pub async fn run(endpoint: &Endpoint, shared: Arc<Shared>) {
             }
         }
     }
-    endpoint.stop_accepting();
-    while let Some(ended) = connections.join_next().await {
-        note(ended);
+    // Whoever knocks now is told at once: an endpoint that takes nobody would leave it waiting.
+    while !connections.is_empty() {
+        tokio::select! {
+            Some(ended) = connections.join_next() => note(ended),
+            Some(incoming) = endpoint.accept() => incoming.refuse(),
+        }
     }
 }
 

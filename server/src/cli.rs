@@ -37,7 +37,7 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct Serve {
-    /// Where to listen; [::] takes IPv4 too
+    /// Where to listen; the IPv6 wildcard takes IPv4 too
     #[arg(long, value_name = "ADDR", default_value = "[::]:4433")]
     listen: SocketAddr,
     /// The folder whose files clients may get

@@ -45,8 +45,9 @@ pub const HANDSHAKES: usize = 256;
 /// Handshakes from which on an address must prove itself first (Retry; RFC 9000, 8.1.2).
 pub const HANDSHAKES_UNPROVEN: usize = HANDSHAKES / 4;
 
-/// Files a member may be sent at once, over all its streams; a further get waits. Each costs up to
-/// three blocks of 256 KiB beside the send window.
+/// Files a member may be sent at once, over all streams of a connection; a further get waits. Each holds
+/// two blocks: the first half of them whole ones of 256 KiB, the others a quarter of that. With the
+/// send window of 1 MiB a busy member costs 6.2 MiB, as the memory budget has it.
 pub const CONTENT_STREAMS: usize = 16;
 
 /// Lists being put together at once, over all members: each holds the names of a whole folder.

@@ -182,11 +182,6 @@ impl Endpoint {
         self.inner.accept().await
     }
 
-    /// Refuses whoever knocks from now on.
-    pub fn stop_accepting(&self) {
-        self.inner.set_server_config(None);
-    }
-
     /// Where the socket is bound.
     ///
     /// # Errors

@@ -8,7 +8,7 @@
 //! | [`tls`] | the rustls configurations, over one crypto provider |
 //! | [`endpoint`] | sockets and QUIC settings, each with its cost |
 //! | [`stream`] | one frame read or written, with a limit and a patience |
-//! | [`close`] | why a connection ended |
+//! | [`mod@close`] | why a connection ended |
 //! | [`content`] | a file as Data frames: one engine for every command that moves content |
 
 pub mod close;

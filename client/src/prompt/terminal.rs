@@ -181,7 +181,8 @@ impl Prompt<'_> {
         tokio::select! {
             result = run => result,
             () = self.interrupts.next() => {
-                output.say("Cancelled.").await;
+                // The terminal has written ^C.
+                output.say("\nCancelled.").await;
                 Ok(())
             }
         }
@@ -213,7 +214,11 @@ impl Prompt<'_> {
                         return Ok(());
                     }
                 }
-                () = self.interrupts.next() => self.transfers.cancel(id),
+                () = self.interrupts.next() => {
+                    // The terminal has written ^C.
+                    self.output.say("").await;
+                    self.transfers.cancel(id);
+                }
                 () = &mut patience => {
                     self.put_aside(id, line).await;
                     return Ok(());
@@ -241,6 +246,7 @@ impl Prompt<'_> {
         self.output.failure(&failure).await;
         if failure.is_lost_connection() {
             self.session = None;
+            self.output.say("The next command connects again.").await;
         }
     }
 

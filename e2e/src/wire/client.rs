@@ -47,6 +47,12 @@ impl Dial {
     /// To a server, with a new key, and what the description asks a client to set.
     #[must_use]
     pub fn to(server: &Server) -> Self {
+        Self::at(server.address(), server.fingerprint())
+    }
+
+    /// To whatever listens at an address and has this fingerprint.
+    #[must_use]
+    pub fn at(address: SocketAddr, fingerprint: &str) -> Self {
         let mut transport = TransportConfig::default();
         transport
             .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(12_000))))
@@ -57,8 +63,8 @@ impl Dial {
             // Room for the content of seventeen streams that nobody reads, and more.
             .receive_window((20 * 1024 * 1024_u32).into());
         Self {
-            address: server.address(),
-            fingerprint: server.fingerprint().to_owned(),
+            address,
+            fingerprint: fingerprint.to_owned(),
             key: Some(Key::new()),
             alpn: b"quiver/1".to_vec(),
             transport,

@@ -7,11 +7,13 @@
 mod client;
 mod content;
 mod frame;
+mod handshake;
 mod stream;
 mod tls;
 
 pub use client::{Client, Closed, Dial};
 pub use content::{Content, Download};
 pub use frame::{Frame, kind};
+pub use handshake::first_datagrams;
 pub use stream::{Answer, Broken, End, Stream};
 pub use tls::{Key, client_config, fingerprint, sha256_hex};

@@ -116,3 +116,13 @@ proptest! {
         prop_assert_eq!(Request::decode(&request.encode()), Ok(request));
     }
 }
+
+#[test]
+fn bytes_that_are_no_text_are_refused_in_fields_nobody_knows_too() {
+    for payload in [
+        &b"{\"command\":\"status\",\"x\":\"\xff\"}"[..],
+        b"{\"command\":\"status\",\"\xc0\xaf\":0}",
+    ] {
+        assert_eq!(code(payload), RefusalCode::BadRequest);
+    }
+}

@@ -1,5 +1,8 @@
 //! `get`: a file's content, and the word that it has arrived.
 
+use std::fmt::Display;
+
+use quiver_protocol::chunk::BLOCK;
 use quiver_protocol::reply::FileHead;
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{
@@ -11,13 +14,22 @@ use quiver_transport::{CommandStream, FrameWriter, StreamError};
 use tracing::info;
 
 use super::{CommandError, Next};
-use crate::config::RECEIVED_PATIENCE;
+use crate::config::{CONTENT_STREAMS, RECEIVED_PATIENCE};
 use crate::session::member::Context;
 
 /// What was sent, whole.
 pub(super) struct Sent {
-    path: FilePath,
+    delivery: Delivery,
     end: ContentEnd,
+}
+
+/// A file on its way, of which the log will say what became of it: also where the command is cut off,
+/// as by the end of its connection.
+struct Delivery {
+    path: String,
+    /// `Client 1: Ron`
+    to: String,
+    settled: bool,
 }
 
 /// 1. client -> Get  2. server -> File, Data*, Eof {size, blake3}
@@ -28,22 +40,27 @@ pub(super) async fn answer(
 ) -> Result<Next, CommandError> {
     // Held until the content is sent: the semaphore is never closed.
     let _permit = context.content.acquire().await;
+    let many = context.content.available_permits() < CONTENT_STREAMS / 2;
+    let block = if many { BLOCK / 4 } else { BLOCK };
     let opened = context.shared.files.open(&path).await;
     let source = opened.map_err(|error| CommandError::of_files(context, error))?;
+    let delivery = Delivery::begin(context, &path);
     let head = Reply::File(FileHead {
-        path: path.clone(),
+        path,
         size: source.size(),
         modified: source.modified().into(),
         offset: 0,
     });
-    writer.write_frame(FrameKind::Reply, &head.encode()).await?;
-    match content::send(writer, source, |_| {}).await {
-        Ok(end) => {
-            writer.end(FrameKind::Eof, &end.encode()).await?;
-            Ok(Next::AwaitReceived(Sent { path, end }))
-        }
+    let sent = async {
+        writer.write_frame(FrameKind::Reply, &head.encode()).await?;
+        let end = content::send(writer, source, block, |_| {}).await?;
+        writer.end(FrameKind::Eof, &end.encode()).await?;
+        Ok(end)
+    };
+    match sent.await {
+        Ok(end) => Ok(Next::AwaitReceived(Sent { delivery, end })),
         Err(error) => {
-            log_undelivered(context, &path, &error);
+            delivery.failed(&error);
             Err(match error {
                 SendError::Changed => {
                     let refusal = Refusal::new(RefusalCode::Changed, error.to_string());
@@ -59,18 +76,12 @@ pub(super) async fn answer(
 }
 
 /// 3. client -> Received {blake3}
-pub(super) async fn confirm(context: &Context, stream: &mut CommandStream, sent: Sent) {
+pub(super) async fn confirm(stream: &mut CommandStream, sent: Sent) {
     match received(stream, &sent.end).await {
-        Ok(()) => info!(
-            "delivered {} ({} bytes) to Client {}: {}",
-            display_safe(sent.path.as_str()),
-            sent.end.size,
-            context.number,
-            context.name
-        ),
+        Ok(()) => sent.delivery.succeeded(sent.end.size),
         Err(error) => {
             stream.reader.stop();
-            log_undelivered(context, &sent.path, &error);
+            sent.delivery.failed(&error);
         }
     }
 }
@@ -87,12 +98,29 @@ async fn received(stream: &mut CommandStream, end: &ContentEnd) -> Result<(), St
     Ok(())
 }
 
-fn log_undelivered(context: &Context, path: &FilePath, reason: &dyn std::fmt::Display) {
-    info!(
-        "not delivered: {} to Client {}: {}: {}",
-        display_safe(path.as_str()),
-        context.number,
-        context.name,
-        display_safe(&reason.to_string())
-    );
+impl Delivery {
+    fn begin(context: &Context, path: &FilePath) -> Self {
+        let path = display_safe(path.as_str()).into_owned();
+        let to = format!("Client {}: {}", context.number, context.name);
+        Self { path, to, settled: false }
+    }
+
+    fn succeeded(mut self, size: u64) {
+        self.settled = true;
+        info!("delivered {} ({size} bytes) to {}", self.path, self.to);
+    }
+
+    fn failed(mut self, reason: &dyn Display) {
+        self.settled = true;
+        let reason = reason.to_string();
+        info!("not delivered: {} to {}: {}", self.path, self.to, display_safe(&reason));
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if !self.settled {
+            info!("not delivered: {} to {}: broken off", self.path, self.to);
+        }
+    }
 }

@@ -51,7 +51,7 @@ pub async fn answer(context: Arc<Context>, mut stream: CommandStream) {
     };
     match next {
         Ok(Next::Done) => stream.reader.stop(),
-        Ok(Next::AwaitReceived(sent)) => get::confirm(&context, &mut stream, sent).await,
+        Ok(Next::AwaitReceived(sent)) => get::confirm(&mut stream, sent).await,
         Ok(Next::Leave) => exit::leave(&context, &mut stream).await,
         Err(CommandError::Refused(refusal)) => {
             if let Err(error) = stream.refuse(&refusal).await {

@@ -162,6 +162,10 @@ fn walk<'a>(root: &Dir, parts: impl Iterator<Item = &'a str>) -> Result<Dir, Fil
         folder = folder.open_dir_nofollow(part).map_err(|error| {
             if is_link(&folder, part) { FilesError::Link } else { FilesError::of(error) }
         })?;
+        // Whoever may enter a folder but not read it could have files there that no list shows.
+        if !unix::may_read(&folder, ".", true) {
+            return Err(FilesError::Forbidden);
+        }
     }
     Ok(folder)
 }

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use quiver_protocol::chunk::{BLOCK, FRAMED_BLOCK, HEADROOM, frame_in_place};
+use quiver_protocol::limits::CHUNK;
 use quiver_protocol::{ContentEnd, ContentHash};
 use thiserror::Error;
 use tokio::task::{self, JoinHandle};
@@ -89,16 +90,20 @@ impl Stamp {
 /// Sends a file's content as Data frames, and returns what its Eof has to say. `progress` hears of
 /// each block's bytes once QUIC has taken them.
 ///
+/// Holds two blocks beside QUIC's send window. `block` is how many file bytes each has: whole chunks,
+/// at most [`BLOCK`], which is the fastest; less is for those who send many files at once.
+///
 /// # Errors
 /// [`SendError`]. The stream is then without an Eof: the caller says why, in an Error.
 pub async fn send(
     writer: &mut FrameWriter,
     source: Source,
+    block: usize,
     mut progress: impl FnMut(u64),
 ) -> Result<ContentEnd, SendError> {
     writer.flush().await?;
     writer.carry_content();
-    let mut next = BlockReader::new(source).start();
+    let mut next = BlockReader::new(source, block).start();
     loop {
         let Step { reader, block } = finished(next).await?;
         let Some((framed, length)) = block else {
@@ -117,6 +122,7 @@ pub async fn send(
 /// Reads, hashes and frames block after block, on whatever blocking thread is free.
 struct BlockReader {
     source: Source,
+    block: usize,
     offset: u64,
     hasher: blake3::Hasher,
     buffers: Buffers,
@@ -129,8 +135,11 @@ struct Step {
 }
 
 impl BlockReader {
-    fn new(source: Source) -> Self {
-        Self { source, offset: 0, hasher: blake3::Hasher::new(), buffers: Buffers::default() }
+    fn new(source: Source, block: usize) -> Self {
+        // Only a file's last chunk may be short.
+        let block = (block / CHUNK * CHUNK).clamp(CHUNK, BLOCK);
+        let (hasher, buffers) = (blake3::Hasher::new(), Buffers::default());
+        Self { source, block, offset: 0, hasher, buffers }
     }
 
     fn start(self) -> JoinHandle<Result<Step, SendError>> {
@@ -143,7 +152,7 @@ impl BlockReader {
             self.source.check()?;
             return Ok(Step { reader: self, block: None });
         }
-        let length = usize::try_from(left).map_or(BLOCK, |left| left.min(BLOCK));
+        let length = usize::try_from(left).map_or(self.block, |left| left.min(self.block));
         let mut buffer = self.buffers.take(length);
         let content = &mut buffer[HEADROOM..HEADROOM + length];
         self.source.file.read_exact_at(content, self.offset).map_err(|error| {

@@ -1,0 +1,53 @@
+//! What a server holds in memory while much goes through it.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+
+use std::fs::File;
+
+use quiver_e2e::{Client, Server};
+
+/// KiB in a MiB.
+const MIB: u64 = 1024;
+
+fn offer_big(server: &Server, mib: u64) {
+    File::create(server.files().join("big")).unwrap().set_len(mib * 1024 * 1024).unwrap();
+}
+
+#[tokio::test]
+async fn a_get_of_300_mib_takes_less_than_64_mib() {
+    let server = Server::start().await;
+    offer_big(&server, 300);
+    let client = Client::member(&server, "Ron").await;
+    let content = client.get("big").await.unwrap().finish().await.unwrap();
+    assert_eq!(content.bytes, 300 * 1024 * 1024);
+    content.received().await;
+    let memory = server.memory();
+    eprintln!("{memory:?}");
+    assert!(memory.peak < 64 * MIB, "{memory:?}");
+}
+
+#[tokio::test]
+async fn members_that_read_nothing_take_what_is_budgeted() {
+    const MEMBERS: u64 = 10;
+    let server = Server::options().max_clients(MEMBERS as u32).start().await;
+    offer_big(&server, 300);
+    let mut downloads = Vec::new();
+    for number in 0..MEMBERS {
+        let member = Client::member(&server, &format!("member-{number}")).await;
+        for _ in 0..16 {
+            let mut download = member.get("big").await.unwrap();
+            download.read_to(1).await;
+            downloads.push((member.clone(), download));
+        }
+        member.is_well().await;
+    }
+    let memory = server.memory();
+    eprintln!("{memory:?}");
+    // 64 MiB, and 6.25 MiB for each busy member.
+    assert!(memory.peak * 4 < 64 * 4 * MIB + 25 * MIB * MEMBERS, "{memory:?}");
+    // What is given up is given back, or used again.
+    for (_, download) in downloads {
+        download.stream.abandon();
+    }
+    server.log().wait_for_nth("not delivered: big", 16 * MEMBERS as usize).await;
+}

@@ -1,0 +1,324 @@
+//! What breaks the rules of the wire ends its own stream, with a reason, and nothing else.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+
+use std::fs::File;
+use std::time::{Duration, Instant};
+
+use quiver_e2e::wire::{Dial, Frame, Stream, kind};
+use quiver_e2e::{Client, PATIENCE, Server, within};
+use serde_json::json;
+
+/// A request, as the text it is.
+fn request(text: impl AsRef<[u8]>) -> Vec<u8> {
+    Frame::new(kind::REQUEST, text.as_ref()).encode()
+}
+
+/// What is no frame that begins a conversation, and the code it is refused with.
+fn malformed() -> Vec<(Vec<u8>, &'static str)> {
+    let mut cases: Vec<(Vec<u8>, &str)> = vec![
+        (vec![], "bad_request"),
+        (vec![0], "bad_request"),
+        (vec![0, 0], "bad_request"),
+        (vec![0, 0, 5, b'{', b'}'], "bad_request"),
+        (vec![0, 0x0f, 0xff], "bad_request"),
+        // Longer than any request, whatever was promised to follow.
+        (vec![0, 0xff, 0xff], "too_large"),
+        ([vec![0, 0xff, 0xff], vec![b' '; 65_535]].concat(), "too_large"),
+    ];
+    for kind in [6, 7, 0x7f, 0x80, 0xff] {
+        cases.push((vec![kind, 0, 2, b'{', b'}'], "bad_request"));
+        cases.push((vec![kind, 0xff, 0xff], "bad_request"));
+    }
+    for kind in [kind::REPLY, kind::DATA, kind::EOF, kind::ERROR, kind::RECEIVED] {
+        cases.push((Frame::new(kind, r#"{"command":"status"}"#).encode(), "bad_request"));
+        cases.push((Frame::new(kind, "").encode(), "bad_request"));
+    }
+    let texts: [&[u8]; 22] = [
+        b"",
+        b" ",
+        b"{",
+        b"}",
+        b"{}",
+        b"null",
+        b"7",
+        b"\"status\"",
+        b"[]",
+        b"[\"status\"]",
+        b"{\"command\":null}",
+        b"{\"command\":7}",
+        b"{\"command\":[\"status\"]}",
+        b"{\"command\":{\"status\":{}}}",
+        b"{\"Command\":\"status\"}",
+        b"{\"command\":\"status\",\"command\":\"status\"}",
+        b"{\"command\":\"status\"} {}",
+        b"{\"command\":\"status\"}\0",
+        b"\xef\xbb\xbf{\"command\":\"status\"}",
+        b"{\"command\":\"stat\xffus\"}",
+        b"{\"command\":\"\\ud83c\"}",
+        b"{\"command\":\"status\",\"x\":\"\xc0\xaf\"}",
+    ];
+    cases.extend(texts.map(|text| (request(text), "bad_request")));
+    // As deep as a frame allows: must not cost the server its stack.
+    let deep = format!("{{\"command\":\"status\",\"x\":{}", "[".repeat(4000));
+    cases.push((request(deep), "bad_request"));
+    cases.push((request("[".repeat(4000)), "bad_request"));
+    cases
+}
+
+#[tokio::test]
+async fn a_members_malformed_frames_end_only_their_streams() {
+    let server = Server::start().await;
+    let client = Client::member(&server, "Ron").await;
+    let requests: [&[u8]; 12] = [
+        b"{\"command\":\"message\"}",
+        b"{\"command\":\"message\",\"text\":7}",
+        b"{\"command\":\"message\",\"text\":null}",
+        b"{\"command\":\"message\",\"text\":\"\xff\"}",
+        b"{\"command\":\"message\",\"text\":\"\\udc00\"}",
+        b"{\"command\":\"message\",\"text\":\"a\",\"text\":\"b\"}",
+        b"{\"command\":\"get\"}",
+        b"{\"command\":\"get\",\"path\":[\"a\"]}",
+        b"{\"command\":\"get\",\"path\":\"\xff\xfe\"}",
+        b"{\"command\":\"list\"}",
+        b"{\"command\":\"list\",\"path\":null}",
+        b"{\"command\":\"hello\",\"version\":\"1\",\"name\":\"Ron\"}",
+    ];
+    let requests = requests.map(|text| (request(text), "bad_request"));
+    for (bytes, code) in malformed().into_iter().chain(requests) {
+        let answer = client.say(&bytes).await;
+        let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(60)]).into_owned();
+        assert_eq!(answer.code(), code, "{shown:?}");
+        assert!(answer.replies.is_empty() && !answer.message().is_empty(), "{shown:?}");
+        client.is_well().await;
+    }
+}
+
+#[tokio::test]
+async fn a_guests_malformed_frames_leave_it_two_more_hellos() {
+    let server = Server::options().max_clients(1000).start().await;
+    let hellos: [&[u8]; 5] = [
+        b"{\"command\":\"hello\"}",
+        b"{\"command\":\"hello\",\"version\":1}",
+        b"{\"command\":\"hello\",\"name\":\"Ron\"}",
+        b"{\"command\":\"hello\",\"version\":1,\"name\":7}",
+        b"{\"command\":\"hello\",\"version\":1.0,\"name\":\"Ron\"}",
+    ];
+    let hellos = hellos.map(|text| (request(text), "bad_request"));
+    for (number, (bytes, code)) in malformed().into_iter().chain(hellos).enumerate() {
+        let guest = Client::guest(&server).await;
+        for _ in 0..2 {
+            assert_eq!(guest.say(&bytes).await.code(), code, "{bytes:?}");
+        }
+        assert_eq!(guest.hello(&format!("guest-{number}")).await.reply()["reply"], "welcome");
+        guest.leave().await;
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_command_ends_only_its_stream() {
+    let server = Server::start().await;
+    let client = Client::member(&server, "Ron").await;
+    for command in ["dance", "", "Status", "STATUS", "status ", "put", "introduce", "get\0"] {
+        let answer = client.ask(json!({"command": command, "path": "a"})).await;
+        assert_eq!(answer.code(), "unknown_command", "{command:?}");
+        client.is_well().await;
+    }
+    let guest = Client::guest(&server).await;
+    assert_eq!(guest.ask(json!({"command": "dance"})).await.code(), "unknown_command");
+    assert_eq!(guest.hello("Ben").await.reply()["reply"], "welcome");
+}
+
+#[tokio::test]
+async fn nothing_may_follow_a_request() {
+    let server = Server::start().await;
+    File::create(server.files().join("big")).unwrap().set_len(32 * 1024 * 1024).unwrap();
+    let client = Client::member(&server, "Ron").await;
+    for command in ["status", "exit"] {
+        let one = request(json!({"command": command}).to_string());
+        for more in [one.clone(), b"x".to_vec(), Frame::new(kind::RECEIVED, "{}").encode()] {
+            let answer = client.say(&[one.clone(), more].concat()).await;
+            assert_eq!(answer.code(), "bad_request", "{command}");
+            client.is_well().await;
+        }
+    }
+    // In the middle of content, too.
+    let mut download = client.get("big").await.unwrap();
+    download.read_to(1).await;
+    download.stream.write(b"x").await.unwrap();
+    assert_eq!(download.finish().await.unwrap_err().code(), "bad_request");
+    client.is_well().await;
+}
+
+/// A request of exactly `length` bytes of payload.
+fn padded(mut request: serde_json::Value, length: usize) -> Vec<u8> {
+    request["padding"] = json!("");
+    let bare = request.to_string().len();
+    request["padding"] = json!("x".repeat(length - bare));
+    let frame = Frame::request(&request);
+    assert_eq!(frame.payload.len(), length);
+    frame.encode()
+}
+
+#[tokio::test]
+async fn requests_have_the_lengths_that_are_promised() {
+    let server = Server::start().await;
+    let client = Client::member(&server, "Ron").await;
+    let cases = [
+        (json!({"command": "message", "text": "Hello"}), 16_384, ""),
+        (json!({"command": "status"}), 8192, ""),
+        (json!({"command": "list", "path": ""}), 8192, ""),
+        (json!({"command": "get", "path": "none"}), 8192, "not_found"),
+        (json!({"command": "dance"}), 8192, "unknown_command"),
+        (json!({"command": "hello", "version": 1, "name": "Ron"}), 4096, "bad_request"),
+    ];
+    for (request, limit, code) in cases {
+        assert_eq!(client.say(&padded(request.clone(), limit)).await.code(), code, "{request}");
+        for length in [limit + 1, 16_385] {
+            let answer = client.say(&padded(request.clone(), length)).await;
+            assert_eq!(answer.code(), "too_large", "{request} of {length}");
+        }
+        client.is_well().await;
+    }
+    // The answer to the longest message is whole.
+    let text = "x".repeat(16_384 - json!({"command": "message", "text": ""}).to_string().len());
+    assert_eq!(client.message(&text).await, text + " ACK");
+
+    let guest = Client::guest(&server).await;
+    let hello = json!({"command": "hello", "version": 1, "name": "Ben"});
+    assert_eq!(guest.say(&padded(hello.clone(), 4097)).await.code(), "too_large");
+    assert_eq!(guest.say(&padded(hello, 4096)).await.code(), "");
+}
+
+#[tokio::test]
+async fn a_request_that_does_not_come_is_not_waited_for_for_ever() {
+    let server = Server::start().await;
+    let client = Client::member(&server, "Ron").await;
+    let began = Instant::now();
+    let mut streams = Vec::new();
+    for beginning in [&b"\0"[..], b"\0\0\x14", b"\0\0\x14{\"command\""] {
+        let mut stream = client.open().await.unwrap();
+        stream.write(beginning).await.unwrap();
+        streams.push(stream);
+    }
+    client.is_well().await;
+    for mut stream in streams {
+        let answer = within(PATIENCE, "an answer", stream.answer()).await.unwrap();
+        assert_eq!(answer.code(), "bad_request");
+        let took = began.elapsed();
+        assert!(took > Duration::from_secs(9) && took < Duration::from_secs(14), "{took:?}");
+    }
+    client.is_well().await;
+}
+
+#[tokio::test]
+async fn a_request_may_come_in_the_smallest_pieces() {
+    let server = Server::start().await;
+    let client = Client::member(&server, "Ron").await;
+    let mut stream = client.open().await.unwrap();
+    for byte in request(r#"{"command":"message","text":"Hello"}"#) {
+        stream.write(&[byte]).await.unwrap();
+        // Out with it, before the next byte comes.
+        tokio::task::yield_now().await;
+    }
+    let answer = within(PATIENCE, "an answer", stream.answer()).await.unwrap();
+    assert_eq!(answer.reply()["text"], "Hello ACK");
+}
+
+#[tokio::test]
+async fn streams_that_are_given_up_leave_the_connection_alone() {
+    let server = Server::start().await;
+    File::create(server.files().join("big")).unwrap().set_len(32 * 1024 * 1024).unwrap();
+    let client = Client::member(&server, "Ron").await;
+    for round in 0..200 {
+        let mut stream = client.open().await.unwrap();
+        let get = request(r#"{"command":"get","path":"big"}"#);
+        match round % 4 {
+            0 => stream.write(&get[..10]).await.unwrap(),
+            1 => stream.write(&get).await.unwrap(),
+            2 => {
+                stream.write(&get).await.unwrap();
+                stream.read_frame().await.unwrap();
+            }
+            _ => {
+                stream.write(&get).await.unwrap();
+                let _ = stream.recv.stop(0_u32.into());
+                stream.finish();
+                continue;
+            }
+        }
+        stream.abandon();
+    }
+    client.is_well().await;
+    // All sixteen places for content are free again.
+    for _ in 0..20 {
+        let mut download = client.get("big").await.unwrap();
+        download.read_to(1).await;
+        download.stream.abandon();
+    }
+    server
+        .log()
+        .wait_for("not delivered: big to Client 1: Ron: the other side stopped reading")
+        .await;
+}
+
+#[tokio::test]
+async fn only_a_right_received_counts_as_delivered() {
+    let server = Server::start().await;
+    let client = Client::member(&server, "Ron").await;
+    let mut undelivered = 0;
+    for name in ["right", "wrong", "silent", "garbled", "other", "gone"] {
+        server.offer(name, "content");
+        let content = client.get(name).await.unwrap().finish().await.unwrap();
+        match name {
+            "right" => content.received().await,
+            "wrong" => content.received_as(&"0".repeat(64)).await,
+            "silent" => content.into_stream().finish(),
+            "garbled" => say_last(content.into_stream(), &Frame::new(kind::RECEIVED, "[]")).await,
+            "other" => say_last(content.into_stream(), &Frame::new(kind::EOF, "{}")).await,
+            _ => content.into_stream().abandon(),
+        }
+        if name == "right" {
+            let entry = server.log().wait_for("delivered right (7 bytes) to Client 1: Ron").await;
+            assert!(!entry.message.contains("not"));
+        } else {
+            undelivered += 1;
+            server.log().wait_for(&format!("not delivered: {name} to Client 1: Ron")).await;
+        }
+    }
+    client.is_well().await;
+    assert_eq!(server.log().count("not delivered"), undelivered);
+
+    // One that leaves without a word has not got it either.
+    server.offer("last", "content");
+    let content = client.get("last").await.unwrap().finish().await.unwrap();
+    client.leave().await;
+    server.log().wait_for("not delivered: last to Client 1: Ron").await;
+    drop(content);
+}
+
+async fn say_last(mut stream: Stream, frame: &Frame) {
+    stream.write_frame(frame).await.unwrap();
+    stream.finish();
+}
+
+#[tokio::test]
+async fn a_client_must_speak_the_protocol_by_its_name() {
+    let server = Server::start().await;
+    for alpn in [&b"quiver/2"[..], b"h3", b"quiver"] {
+        let refused = Dial::to(&server).alpn(alpn).connect().await.unwrap_err();
+        // The TLS alert no_application_protocol.
+        assert!(refused.to_string().contains("120"), "{refused}");
+    }
+    Client::member(&server, "Ron").await.is_well().await;
+}
+
+#[tokio::test]
+async fn the_servers_fingerprint_is_that_of_its_public_key() {
+    let server = Server::start().await;
+    let imposter = Server::start().await;
+    let wrong = Dial::to(&server).expecting(imposter.fingerprint());
+    assert!(wrong.connect().await.is_err());
+    // Computed here from the certificate, as the description says, and compared with what it logged.
+    Dial::to(&server).connect().await.unwrap();
+}

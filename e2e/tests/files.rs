@@ -1,0 +1,338 @@
+//! What can be had of a folder, and that nothing else can: bad paths, special files, missing rights.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs::{self, Permissions};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+use quiver_e2e::server::is_root;
+use quiver_e2e::wire::{Frame, kind};
+use quiver_e2e::{Client, Server};
+use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
+
+fn make_node(path: &Path, kind: FileType, device: u64) -> Result<(), rustix::io::Errno> {
+    mknodat(CWD, path, kind, Mode::from_raw_mode(0o666), device)
+}
+
+/// The paths a list shows.
+async fn listed(client: &Client, folder: &str) -> BTreeSet<String> {
+    let answer = client.list(folder).await;
+    answer.eof();
+    answer.replies.iter().map(|entry| entry["path"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn not_served(client: &Client, folder: &str) -> u64 {
+    client.list(folder).await.eof()["not_served"].as_u64().unwrap()
+}
+
+#[tokio::test]
+async fn bad_paths_are_refused_and_never_repaired() {
+    let server = Server::start().await;
+    // What each of them would be, if it were repaired.
+    fs::write(server.outside().join("s"), "secret").unwrap();
+    for path in ["s", "a/s", "a/b", "etc/passwd", "con", "aux.txt", "a /b"] {
+        server.offer(path, "content");
+    }
+    let client = Client::member(&server, "Ron").await;
+    let (long_part, long) = ("x".repeat(256), "x/".repeat(2048) + "x");
+    let bad = [
+        "../s",
+        "..",
+        "a/../../s",
+        "a/../s",
+        "a/..",
+        "../files/s",
+        "..\\s",
+        "a\\s",
+        "a\\..\\..\\s",
+        "\\etc\\passwd",
+        "C:\\s",
+        "/etc/passwd",
+        "/s",
+        "//etc",
+        "//etc/passwd",
+        "/",
+        ".",
+        "./s",
+        "a/./s",
+        "s/.",
+        "a/",
+        "a//s",
+        "s\0",
+        "s\0.txt",
+        "\0",
+        "s\n",
+        "a\u{1}b",
+        "\u{7f}",
+        "a\u{85}",
+        "s.",
+        "s ",
+        "a./s",
+        "a /b",
+        "con",
+        "CON",
+        "nul",
+        "aux.txt",
+        "prn",
+        "a/COM1",
+        "com9.tar.gz",
+        "LPT²",
+        "con .txt",
+        "CONIN$",
+        "conout$",
+        &long_part,
+        &long,
+    ];
+    for path in bad {
+        assert_eq!(client.get_code(path).await, "bad_path", "get {path:?}");
+        assert_eq!(client.list(path).await.code(), "bad_path", "list {path:?}");
+        client.is_well().await;
+    }
+    assert_eq!(client.get_code("").await, "bad_path");
+    for command in ["get", "list"] {
+        for bytes in [&b"\xff"[..], b"s\xc0\xaf", b"\xed\xa0\x80", b"a/\xc3"] {
+            let mut request = format!("{{\"command\":\"{command}\",\"path\":\"").into_bytes();
+            request.extend(bytes);
+            request.extend(b"\"}");
+            let answer = client.say(&Frame::new(kind::REQUEST, request).encode()).await;
+            assert_eq!(answer.code(), "bad_request", "{command} {bytes:?}");
+            client.is_well().await;
+        }
+    }
+    for path in ["s", "a/s", "a/b"] {
+        assert_eq!(client.get_code(path).await, "");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_not_found() {
+    let server = Server::start().await;
+    server.offer("a/file", "content");
+    let client = Client::member(&server, "Ron").await;
+    let longest_part = "x".repeat(255);
+    let longest = (longest_part.clone() + "/").repeat(15) + &"x".repeat(255);
+    let deep = "x/".repeat(2047) + "x";
+    for path in ["none", "a/none", "none/a", "A/file", "a/FILE", &longest_part, &longest, &deep] {
+        assert_eq!(client.get_code(path).await, "not_found", "get {path:?}");
+        assert_eq!(client.list(path).await.code(), "not_found", "list {path:?}");
+    }
+    for path in ["a/file/x", "a/file/x/y"] {
+        assert_eq!(client.get_code(path).await, "not_a_folder", "get {path:?}");
+        assert_eq!(client.list(path).await.code(), "not_a_folder", "list {path:?}");
+    }
+    assert_eq!(client.list("a/file").await.code(), "not_a_folder");
+    assert_eq!(client.get_code("a").await, "not_a_file");
+    client.is_well().await;
+}
+
+#[tokio::test]
+async fn only_regular_files_and_folders_are_served() {
+    let server = Server::start().await;
+    server.offer("inside/secret.txt", "content");
+    server.offer("plain.txt", "content");
+    let outside = server.outside().join("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("secret.txt"), "secret").unwrap();
+    let at = |name: &str| server.files().join(name);
+
+    let links = [
+        ("link-out", outside.join("secret.txt")),
+        ("link-out-relative", "../outside/secret.txt".into()),
+        ("link-in", "plain.txt".into()),
+        ("link-in-absolute", at("plain.txt")),
+        ("link-nowhere", "nothing".into()),
+        ("link-to-itself", "link-to-itself".into()),
+        ("link-to-link", "link-in".into()),
+        ("link-to-proc", "/proc/self/environ".into()),
+        ("folder-out", outside.clone()),
+        ("folder-in", "inside".into()),
+        ("folder-here", ".".into()),
+        ("folder-up", "..".into()),
+    ];
+    for (name, target) in &links {
+        symlink(target, at(name)).unwrap();
+    }
+    make_node(&at("pipe"), FileType::Fifo, 0).unwrap();
+    let _socket = UnixListener::bind(at("socket")).unwrap();
+    let mut special = vec!["pipe", "socket"];
+    let devices = [
+        ("null", FileType::CharacterDevice, makedev(1, 3)),
+        ("zero", FileType::CharacterDevice, makedev(1, 5)),
+        ("terminal", FileType::CharacterDevice, makedev(5, 0)),
+        ("no-device", FileType::CharacterDevice, makedev(4000, 1)),
+        ("disk", FileType::BlockDevice, makedev(7, 250)),
+    ];
+    for (name, kind, device) in devices {
+        match make_node(&at(name), kind, device) {
+            Ok(()) => special.push(name),
+            Err(error) => eprintln!("SKIPPED: device {name} cannot be made here: {error}"),
+        }
+    }
+
+    let client = Client::member(&server, "Ron").await;
+    for (name, _) in &links {
+        assert_eq!(client.get_code(name).await, "forbidden", "get {name}");
+        assert_eq!(client.list(name).await.code(), "forbidden", "list {name}");
+        client.is_well().await;
+    }
+    for name in ["folder-out", "folder-in", "folder-here", "folder-up"] {
+        for below in ["secret.txt", "outside/secret.txt", "files/plain.txt", "plain.txt", "x/y"] {
+            let path = format!("{name}/{below}");
+            assert_eq!(client.get_code(&path).await, "forbidden", "{path}");
+        }
+    }
+    for name in &special {
+        let code = client.get_code(name).await;
+        // A folder may be on a file system that opens no devices.
+        let nodev = !matches!(*name, "pipe" | "socket") && code == "forbidden";
+        assert!(code == "not_a_file" || nodev, "get {name}: {code}");
+        assert_eq!(client.list(name).await.code(), "not_a_folder", "list {name}");
+        client.is_well().await;
+    }
+    let expected = ["inside", "plain.txt"].map(str::to_owned);
+    assert_eq!(listed(&client, "").await, BTreeSet::from(expected));
+    assert_eq!(not_served(&client, "").await, (links.len() + special.len()) as u64);
+    assert_eq!(client.get_code("plain.txt").await, "");
+    assert_eq!(client.get_code("inside/secret.txt").await, "");
+}
+
+#[tokio::test]
+async fn what_the_server_may_not_read_is_neither_shown_nor_served() {
+    let server = Server::options().unprivileged().start().await;
+    let mode = |path: &str, mode: u32| {
+        fs::set_permissions(server.files().join(path), Permissions::from_mode(mode)).unwrap();
+    };
+    for folder in ["open", "closed", "blind", "still"] {
+        server.offer(format!("{folder}/file"), "content");
+    }
+    server.offer("hidden", "content");
+    server.offer("write-only", "content");
+    for (path, rights) in [
+        ("hidden", 0o000),
+        ("write-only", 0o222),
+        ("closed", 0o000),
+        ("blind", 0o111),
+        ("still", 0o444),
+    ] {
+        mode(path, rights);
+    }
+    if !is_root() {
+        eprintln!("not root: the server runs as the files' owner");
+    }
+
+    let client = Client::member(&server, "Ron").await;
+    for path in ["hidden", "write-only", "closed/file", "blind/file", "still/file"] {
+        assert_eq!(client.get_code(path).await, "forbidden", "{path}");
+        client.is_well().await;
+    }
+    for path in ["closed", "blind"] {
+        assert_eq!(client.list(path).await.code(), "forbidden", "{path}");
+    }
+    assert_eq!(listed(&client, "").await, BTreeSet::from(["open".to_owned()]));
+    assert_eq!(not_served(&client, "").await, 5);
+    assert_eq!(client.get_code("open/file").await, "");
+
+    // What is readable again is served again.
+    for folder in ["closed", "blind", "still"] {
+        mode(folder, 0o755);
+        assert_eq!(client.get_code(&format!("{folder}/file")).await, "");
+    }
+}
+
+#[tokio::test]
+async fn a_list_shows_exactly_what_get_serves() {
+    let server = Server::start().await;
+    let names: [&[u8]; 24] = [
+        b"plain.txt",
+        b".hidden",
+        b"..a",
+        b"a b",
+        b"-",
+        b"\xf0\x9f\x8f\xb9",
+        b"\xe2\x80\xae",
+        b"colon:star*",
+        b"COM10",
+        b"com",
+        b"back\\slash",
+        b"new\nline",
+        b"escape\x1b[2J",
+        b"delete\x7f",
+        b"c1\xc2\x85",
+        b"dot.",
+        b"space ",
+        b"con",
+        b"Aux.txt",
+        b"lpt1",
+        b"com\xc2\xb9",
+        b"not-\xff-text",
+        b"\xc3",
+        b".quiver-0123456789abcdef.part",
+    ];
+    for name in names {
+        fs::write(server.files().join(OsStr::from_bytes(name)), "content").unwrap();
+    }
+    server.offer("folder/file", "content");
+    fs::create_dir(server.files().join("nul")).unwrap();
+    server.offer("nul/file", "content");
+    symlink("plain.txt", server.files().join("link")).unwrap();
+
+    let client = Client::member(&server, "Ron").await;
+    let listed = listed(&client, "").await;
+    let mut refused = 0;
+    for entry in fs::read_dir(server.files()).unwrap() {
+        let name = entry.unwrap().file_name();
+        let Some(text) = name.to_str() else {
+            refused += 1;
+            continue;
+        };
+        let served = match text {
+            "folder" | "nul" => client.list(text).await.code().is_empty(),
+            _ => client.get_code(text).await.is_empty(),
+        };
+        assert_eq!(listed.contains(text), served, "{text:?}");
+        refused += u64::from(!served);
+    }
+    // Ten plain names and the folder. Unfinished transfers are not even counted.
+    assert_eq!(listed.len(), 11);
+    assert_eq!(not_served(&client, "").await, refused - 1);
+    assert_eq!(client.get_code(".quiver-0123456789abcdef.part").await, "not_found");
+    assert_eq!(client.get_code("nul/file").await, "bad_path");
+}
+
+#[tokio::test]
+async fn a_list_tells_what_each_entry_is() {
+    let server = Server::start().await;
+    server.offer("b/empty", "");
+    server.offer("b/file", "content");
+    server.offer("b/c/deeper", "content");
+    fs::create_dir(server.files().join("a")).unwrap();
+    let client = Client::member(&server, "Ron").await;
+    let kinds = async |folder: &str| {
+        let answer = client.list(folder).await;
+        let row = |entry: &serde_json::Value| {
+            format!("{} {} {}", entry["path"], entry["kind"], entry["size"]).replace('"', "")
+        };
+        (answer.replies.iter().map(row).collect::<Vec<_>>(), answer.eof()["entries"].clone())
+    };
+    assert_eq!(kinds("").await, (vec!["a folder 0".into(), "b folder 0".into()], 2.into()));
+    assert_eq!(kinds("a").await, (vec![], 0.into()));
+    let below = ["b/c folder 0", "b/empty file 0", "b/file file 7"].map(str::to_owned);
+    assert_eq!(kinds("b").await, (below.to_vec(), 3.into()));
+}
+
+#[tokio::test]
+async fn a_folder_of_ten_thousand_files_can_be_listed() {
+    let server = Server::start().await;
+    for number in 0..10_000 {
+        fs::write(server.files().join(format!("file-{number:05}")), "").unwrap();
+    }
+    let client = Client::member(&server, "Ron").await;
+    let listed = listed(&client, "").await;
+    assert_eq!(listed.len(), 10_000);
+    assert_eq!(listed.last().unwrap(), "file-09999");
+}

@@ -1,0 +1,255 @@
+//! Who becomes a client: hellos, names, slots, numbers, and several connections that are one client.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+
+use std::future::ready;
+use std::pin::pin;
+
+use quiver_e2e::wire::{Closed, Dial, Frame, Stream, kind};
+use quiver_e2e::{Client, Key, PATIENCE, Server, within};
+use serde_json::{Value, json};
+
+/// The number a client is welcomed with.
+async fn number(client: &Client, name: &str) -> u64 {
+    client.hello(name).await.reply()["client"].as_u64().unwrap()
+}
+
+/// Names and whether they are here, in the order of their numbers.
+async fn present(client: &Client) -> Vec<(String, bool)> {
+    let row = |row: &Value| (row["name"].as_str().unwrap().to_owned(), row["end"].is_null());
+    client.status().await.iter().map(row).collect()
+}
+
+#[tokio::test]
+async fn a_guest_may_say_hello_three_times() {
+    let server = Server::start().await;
+    let _ron = Client::member(&server, "Ron").await;
+
+    let ben = Client::guest(&server).await;
+    assert_eq!(ben.hello("Ron").await.code(), "name_taken");
+    assert_eq!(ben.hello("not a name").await.code(), "bad_name");
+    assert_eq!(ben.hello("Ben").await.reply()["client"], 2, "refused hellos use up no number");
+
+    let pete = Client::guest(&server).await;
+    for name in ["Ron", "ron", "RON"] {
+        assert_eq!(pete.hello(name).await.code(), "name_taken", "{name}");
+    }
+    assert_eq!(pete.closed().await, Closed::Code(2));
+}
+
+#[tokio::test]
+async fn three_hellos_that_are_none_break_the_protocol() {
+    let server = Server::start().await;
+    let guest = Client::guest(&server).await;
+    assert_eq!(guest.say(&Frame::new(kind::REQUEST, "hello").encode()).await.code(), "bad_request");
+    let future = json!({"command": "hello", "version": 2, "names": ["Ron"]});
+    let answer = guest.ask(future).await;
+    assert_eq!(answer.code(), "unsupported_version");
+    assert!(answer.message().contains("version 1"), "{}", answer.message());
+    assert_eq!(guest.say(&Frame::new(7, "{}").encode()).await.code(), "bad_request");
+    assert_eq!(guest.closed().await, Closed::Code(3));
+}
+
+#[tokio::test]
+async fn names_are_letters_digits_and_three_marks() {
+    let server = Server::start().await;
+    let long = "x".repeat(33);
+    let bad = ["", " ", ".a", "-a", "_a", "a b", "a/b", "é", "a\n", "a\u{202e}", "../a", &long];
+    for names in bad.chunks(3) {
+        let guest = Client::guest(&server).await;
+        for name in names {
+            assert_eq!(guest.hello(name).await.code(), "bad_name", "{name:?}");
+        }
+        assert_eq!(guest.closed().await, Closed::Code(2));
+    }
+    for name in ["7", "a.b-c_d", &long[..32]] {
+        assert_eq!(Client::guest(&server).await.hello(name).await.reply()["name"], *name);
+    }
+}
+
+#[tokio::test]
+async fn whoever_finds_no_slot_is_told_so_and_uses_up_a_number() {
+    let server = Server::start().await;
+    let members = [
+        Client::member(&server, "A").await,
+        Client::member(&server, "B").await,
+        Client::member(&server, "C").await,
+    ];
+
+    let fourth = Client::guest(&server).await;
+    let answer = fourth.hello("D").await;
+    assert_eq!(answer.code(), "busy");
+    let words = "Server is busy: 3 of 3 clients are connected. Try again later.";
+    assert_eq!(answer.message(), words);
+    assert_eq!(fourth.closed().await, Closed::Code(1));
+    // Nobody who was only refused is in the status.
+    assert_eq!(present(&members[0]).await.len(), 3);
+
+    let [a, ..] = members;
+    a.ask(json!({"command": "exit"})).await.eof();
+    assert_eq!(number(&Client::guest(&server).await, "D").await, 5);
+}
+
+#[tokio::test]
+async fn a_slot_is_free_before_the_goodbye_is_heard() {
+    let server = Server::options().max_clients(1).start().await;
+    for round in 1..=20 {
+        let client = Client::guest(&server).await;
+        assert_eq!(number(&client, "Ron").await, round, "the same name, with a new key");
+        client.ask(json!({"command": "exit"})).await.eof();
+    }
+}
+
+#[tokio::test]
+async fn a_slot_is_free_as_soon_as_its_connection_is_closed() {
+    let server = Server::options().max_clients(1).start().await;
+    for round in 1..=20 {
+        let client = Client::guest(&server).await;
+        assert_eq!(number(&client, "Ron").await, round);
+        if round % 2 == 0 {
+            client.leave().await;
+        } else {
+            // Dropping the last handle is a close, too.
+            drop(client);
+        }
+        server.log().wait_for(&format!("Client {round}: Ron has disconnected")).await;
+    }
+}
+
+#[tokio::test]
+async fn connections_with_one_key_and_one_name_are_one_client() {
+    let server = Server::options().max_clients(2).start().await;
+    let watcher = Client::member(&server, "Watcher").await;
+    let key = Key::new();
+    let first = Dial::to(&server).key(&key).connect().await.unwrap();
+    assert_eq!(number(&first, "Ron").await, 2);
+    let mut ron = vec![first];
+    // All slots are taken, and yet it is welcome: it has one.
+    for _ in 2..=8 {
+        let one_more = Dial::to(&server).key(&key).connect().await.unwrap();
+        let welcome = one_more.hello("rOn").await;
+        assert_eq!(welcome.reply()["client"], 2);
+        assert_eq!(welcome.reply()["name"], "Ron", "the form that was first used");
+        ron.push(one_more);
+    }
+    let both = [("Watcher".to_owned(), true), ("Ron".to_owned(), true)];
+    assert_eq!(present(&watcher).await, both);
+
+    let ninth = Dial::to(&server).key(&key).connect().await.unwrap();
+    assert_eq!(ninth.hello("Ron").await.code(), "busy");
+    assert_eq!(ninth.closed().await, Closed::Code(1));
+
+    // It is here until its last connection has left.
+    let last = ron.pop().unwrap();
+    for one in ron {
+        one.ask(json!({"command": "exit"})).await.eof();
+        assert_eq!(present(&watcher).await, both);
+    }
+    last.ask(json!({"command": "exit"})).await.eof();
+    assert_eq!(present(&watcher).await[1], ("Ron".to_owned(), false));
+    assert_eq!(server.log().count("has disconnected"), 1);
+    // The ninth has used up no number.
+    assert_eq!(number(&Client::guest(&server).await, "Ben").await, 3);
+}
+
+#[tokio::test]
+async fn one_key_with_two_names_is_two_clients() {
+    let server = Server::start().await;
+    let key = Key::new();
+    let ron = Dial::to(&server).key(&key).connect().await.unwrap();
+    let ben = Dial::to(&server).key(&key).connect().await.unwrap();
+    assert_eq!((number(&ron, "Ron").await, number(&ben, "Ben").await), (1, 2));
+}
+
+#[tokio::test]
+async fn without_a_certificate_each_connection_is_a_client_of_its_own() {
+    let server = Server::start().await;
+    let ron = Dial::to(&server).anonymous().join("Ron").await;
+    let second = Dial::to(&server).anonymous().connect().await.unwrap();
+    assert_eq!(second.hello("Ron").await.code(), "name_taken");
+    assert_eq!(number(&second, "Ben").await, 2);
+    ron.is_well().await;
+}
+
+#[tokio::test]
+async fn who_was_welcomed_need_not_say_hello_again() {
+    let server = Server::start().await;
+    let client = Client::member(&server, "Ron").await;
+    for _ in 0..5 {
+        assert_eq!(client.hello("Ron").await.code(), "bad_request");
+        assert_eq!(client.hello("not a name").await.code(), "bad_name");
+    }
+    client.is_well().await;
+}
+
+#[tokio::test]
+async fn a_guest_may_ask_for_nothing() {
+    let server = Server::start().await;
+    server.offer("secret.txt", "secret");
+    let requests = [
+        json!({"command": "message", "text": "Hello"}),
+        json!({"command": "status"}),
+        json!({"command": "list", "path": ""}),
+        json!({"command": "get", "path": "secret.txt"}),
+        json!({"command": "exit"}),
+    ];
+    for request in requests {
+        let guest = Client::guest(&server).await;
+        let answer = guest.ask(request.clone()).await;
+        assert_eq!(answer.code(), "bad_request", "{request}");
+        assert!(answer.replies.is_empty());
+        assert_eq!(guest.closed().await, Closed::Code(3), "{request}");
+    }
+}
+
+/// A stream, where one may be opened at this moment.
+async fn open_now(client: &Client) -> Option<Stream> {
+    tokio::select! {
+        biased;
+        stream = client.connection().open_bi() => Some(stream.unwrap().into()),
+        () = ready(()) => None,
+    }
+}
+
+#[tokio::test]
+async fn a_guest_has_one_stream() {
+    let server = Server::start().await;
+    let guest = Client::guest(&server).await;
+    let _stream = guest.open().await.unwrap();
+    assert!(open_now(&guest).await.is_none());
+    let one_way = tokio::select! {
+        biased;
+        stream = guest.connection().open_uni() => stream.is_ok(),
+        () = ready(()) => false,
+    };
+    assert!(!one_way);
+}
+
+#[tokio::test]
+async fn a_stream_over_the_limit_waits_for_its_turn() {
+    let server = Server::start().await;
+    let client = Client::member(&server, "Ron").await;
+    client.is_well().await;
+    let mut streams = Vec::new();
+    while let Some(stream) = open_now(&client).await {
+        streams.push(stream);
+    }
+    // QUIC tells of ended streams several at a time, so one or two of the 64 may still be missing.
+    assert!((56..=64).contains(&streams.len()), "{}", streams.len());
+    let message = Frame::request(&json!({"command": "message", "text": "Hello"}));
+    let answer = async |mut stream: Stream| {
+        stream.write_frame(&message).await.unwrap();
+        stream.finish();
+        let answer = within(PATIENCE, "an answer", stream.answer()).await.unwrap();
+        assert_eq!(answer.reply()["text"], "Hello ACK");
+    };
+    let mut waiting = pin!(client.open());
+    for stream in streams {
+        tokio::select! {
+            biased;
+            opened = &mut waiting => return answer(opened.unwrap()).await,
+            () = answer(stream) => {}
+        }
+    }
+    answer(waiting.await.unwrap()).await;
+}

@@ -1,0 +1,89 @@
+//! How a server starts, and when it refuses to.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
+use quiver_e2e::process;
+use quiver_e2e::wire::{Dial, fingerprint};
+use quiver_e2e::{Client, Server, binary};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+
+#[tokio::test]
+async fn a_server_makes_its_certificate_at_its_first_start() {
+    let server = Server::start().await;
+    let pem = fs::read(server.certificate()).unwrap();
+    let certificate = CertificateDer::from_pem_slice(&pem).unwrap();
+    assert_eq!(fingerprint(&certificate), server.fingerprint());
+    let key = server.certificate().with_extension("key");
+    assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+
+    let mut show = Command::new(binary::server());
+    show.args(["cert", "show", "--certs"]).arg(server.certificate().parent().unwrap());
+    let shown = process::run(&mut show, b"");
+    assert!(shown.stdout.contains(server.fingerprint()), "{}", shown.stdout);
+}
+
+#[tokio::test]
+async fn a_client_that_expects_another_server_does_not_get_in() {
+    let (server, imposter) = (Server::start().await, Server::start().await);
+    let deceived = Dial::to(&server).by(imposter.address());
+    assert!(deceived.connect().await.is_err());
+    Client::member(&imposter, "Ron").await.is_well().await;
+}
+
+#[tokio::test]
+async fn a_key_that_others_can_read_is_refused() {
+    let refused = Server::options().refuses_to_start(|folder| {
+        let mut new = Command::new(binary::server());
+        new.args(["cert", "new", "--certs"]).arg(folder.join("certs"));
+        assert!(process::run(&mut new, b"").status.success());
+        fs::set_permissions(folder.join("certs/server.key"), Permissions::from_mode(0o640))
+            .unwrap();
+    });
+    let refused = refused.await;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(refused.stderr.contains("chmod 600"), "{}", refused.stderr);
+}
+
+#[tokio::test]
+async fn a_server_does_not_serve_its_own_secrets() {
+    for secret in ["certs", "passwords"] {
+        // The folder that is served becomes the one that holds the secret.
+        let options = Server::options().account("Ron", "tomato").refuses_to_start(|folder| {
+            fs::remove_dir(folder.join("files")).unwrap();
+            if secret == "passwords" {
+                fs::create_dir(folder.join("files")).unwrap();
+                fs::rename(folder.join("passwords"), folder.join("files/passwords")).unwrap();
+                std::os::unix::fs::symlink("files/passwords", folder.join("passwords")).unwrap();
+            } else {
+                fs::create_dir(folder.join("certs")).unwrap();
+                std::os::unix::fs::symlink("certs", folder.join("files")).unwrap();
+            }
+        });
+        let refused = options.await;
+        assert_eq!(refused.status.code(), Some(1), "{secret}");
+        assert!(refused.stderr.contains("which every client may read"), "{}", refused.stderr);
+    }
+}
+
+#[tokio::test]
+async fn what_is_missing_or_taken_is_named_with_a_hint() {
+    let no_files = Server::options().refuses_to_start(|folder| {
+        fs::remove_dir(folder.join("files")).unwrap();
+    });
+    let refused = no_files.await;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(refused.stderr.contains("/files"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("hint: make the folder"), "{}", refused.stderr);
+
+    let running = Server::start().await;
+    let mut second = Command::new(binary::server());
+    second.arg("--listen").arg(running.address().to_string());
+    second.arg("--files").arg(running.files()).current_dir(running.outside());
+    let refused = process::run(&mut second, b"");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(refused.stderr.contains(&running.address().to_string()), "{}", refused.stderr);
+    assert!(refused.stderr.contains("hint: "), "{}", refused.stderr);
+}
