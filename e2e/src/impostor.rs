@@ -126,6 +126,17 @@ impl Impostor {
         self.shown.change(certificate);
     }
 
+    /// Waits until somebody has said this.
+    ///
+    /// # Panics
+    /// When nobody does.
+    pub async fn hears(&self, text: &str) {
+        let said = |met: &Met| met.heard.windows(text.len()).any(|bytes| bytes == text.as_bytes());
+        let mut met = self.met.clone();
+        let heard = met.wait_for(|met| met.iter().any(said));
+        drop(within(PATIENCE, text, heard).await.expect("the impostor runs"));
+    }
+
     /// Everybody who dialled, once so many of them are gone.
     ///
     /// # Panics

@@ -38,7 +38,7 @@ pub mod server;
 pub mod terminal;
 pub mod wire;
 
-pub use deadline::{PATIENCE, within};
+pub use deadline::{PATIENCE, until, within};
 pub use impostor::Impostor;
 pub use person::Person;
 pub use quiver::Home;
