@@ -73,6 +73,9 @@ impl FromStr for ServerAddress {
                 Some((host, port)) => (host, Some(port)),
                 None => (text, None),
             };
+            if port.is_some_and(|port| port.contains([':', '/'])) {
+                return Err(bad());
+            }
             if host.is_empty() {
                 return Err(BadAddress::NoHost(text.to_owned()));
             }

@@ -12,7 +12,7 @@ use quiver_transport::endpoint::EndpointError;
 use quiver_transport::{Ended, IdentityError, StreamError};
 use thiserror::Error;
 
-use crate::action::{GetError, without_number};
+use crate::action::GetError;
 use crate::config::ConfigError;
 pub use untrusted::Untrusted;
 
@@ -104,7 +104,7 @@ pub enum Failure {
     #[error("{0}")]
     Identity(IdentityError),
     /// The file that `--password-file` names.
-    #[error("cannot read {}: {}", path.display(), without_number(source))]
+    #[error("cannot read {}: {source}", path.display())]
     PasswordFile {
         /// The file.
         path: PathBuf,
@@ -156,7 +156,7 @@ pub enum Failure {
         source: StreamError,
     },
     /// A file did not arrive.
-    #[error("{}: {source}", display_safe(path))]
+    #[error("cannot get {}: {source}", display_safe(path))]
     Get {
         /// What was asked for.
         path: String,
@@ -166,7 +166,7 @@ pub enum Failure {
         streamed: bool,
     },
     /// A file cannot be stored where it was to be.
-    #[error("cannot store {}: {}", path.display(), without_number(source))]
+    #[error("cannot store {}: {source}", path.display())]
     Target {
         /// The file or folder.
         path: PathBuf,
@@ -177,7 +177,7 @@ pub enum Failure {
     #[error("{} exists already", .0.display())]
     Exists(PathBuf),
     /// Standard output or the terminal does not take what is to be printed.
-    #[error("cannot write to standard output: {}", without_number(.0))]
+    #[error("cannot write to standard output: {0}")]
     Output(io::Error),
     /// Some of several files failed; each was reported.
     #[error("{failed} of {asked} files did not arrive")]

@@ -36,13 +36,18 @@ pub fn run(
 ) -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and usage errors; where nobody reads them, the code still tells.
+        Err(error) if error.use_stderr() => {
+            // Where nobody reads it, the code still tells.
             let _ = error.print();
-            return exit(if error.use_stderr() { Exit::Usage } else { Exit::Done });
+            return exit(Exit::Usage);
         }
+        Err(help) => return end(help.print().map(|()| Exit::Done).map_err(Failure::Output)),
     };
-    match act(cli, variable) {
+    end(act(cli, variable))
+}
+
+fn end(result: Result<Exit, Failure>) -> ExitCode {
+    match result {
         Ok(code) => exit(code),
         Err(failure) => {
             output::last_words(&failure);
@@ -147,10 +152,7 @@ async fn one_shot(
         Command::Status(arguments) => command::status(&session, output, &arguments).await,
         Command::List(arguments) => command::list(&session, output, &arguments).await,
         Command::Get(_) => match order {
-            Some(order) => {
-                let (connection, patience) = (session.connection.clone(), session.patience);
-                order.fetch(connection, patience, output.clone(), Arc::new(human::received)).await
-            }
+            Some(order) => order.fetch(&session, output.clone(), Arc::new(human::received)).await,
             None => Ok(()),
         },
         Command::Completions { .. } | Command::Man => Ok(()),

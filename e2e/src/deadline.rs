@@ -18,3 +18,16 @@ pub async fn within<T>(patience: Duration, what: &str, wait: impl Future<Output 
         Err(_) => panic!("waited {patience:?} for {what}"),
     }
 }
+
+/// Waits until `holds` does, for what nothing tells of, such as a file that appears.
+///
+/// # Panics
+/// When it does not come to hold, naming it.
+pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    within(PATIENCE, what, async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}

@@ -6,6 +6,9 @@
 //! | [`binary`] | where the built binaries are |
 //! | [`process`] | a program that runs, what it says, and its end |
 //! | [`server`] | a `quiver-server` with folders of its own |
+//! | [`quiver`] | a `quiver` with a home of its own, as a process or at a terminal |
+//! | [`person`] | somebody at the prompt of that `quiver` |
+//! | [`impostor`] | a server that says whatever a story wants |
 //! | [`log`] | the server's log, line by line, and waiting for one |
 //! | [`path`] | a way for datagrams that can be cut |
 //! | [`wire`] | frames, streams and a client; uses none of Quiver's own code |
@@ -24,14 +27,20 @@
 
 pub mod binary;
 pub mod deadline;
+pub mod impostor;
 pub mod log;
 pub mod path;
+pub mod person;
 pub mod process;
+pub mod quiver;
 pub mod random;
 pub mod server;
 pub mod terminal;
 pub mod wire;
 
-pub use deadline::{PATIENCE, within};
+pub use deadline::{PATIENCE, until, within};
+pub use impostor::Impostor;
+pub use person::Person;
+pub use quiver::Home;
 pub use server::Server;
 pub use wire::{Client, Key};

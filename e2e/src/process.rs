@@ -35,6 +35,27 @@ pub struct Finished {
     pub stderr: String,
 }
 
+impl Finished {
+    /// Its exit code.
+    ///
+    /// # Panics
+    /// Where a signal ended it.
+    #[must_use]
+    pub fn code(&self) -> i32 {
+        self.status.code().unwrap_or_else(|| panic!("ended by a signal: {self:?}"))
+    }
+
+    /// Expects an exit code.
+    ///
+    /// # Panics
+    /// Where it is another, with all that was said.
+    #[track_caller]
+    pub fn expect(&self, code: i32) -> &Self {
+        assert_eq!(self.code(), code, "{}{}", self.stdout, self.stderr);
+        self
+    }
+}
+
 /// What a process holds in memory, in KiB.
 #[derive(Debug, Clone, Copy)]
 pub struct Memory {
@@ -51,14 +72,25 @@ impl Process {
     /// Where it cannot be started.
     #[must_use]
     pub fn start(command: &mut Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::start_as_is(command.stdin(Stdio::null()).stdout(Stdio::piped()))
+    }
+
+    /// Starts a program with the standard input and output that the command has. There are lines of an
+    /// output that is piped.
+    ///
+    /// # Panics
+    /// Where it cannot be started.
+    #[must_use]
+    pub fn start_as_is(command: &mut Command) -> Self {
+        command.stderr(Stdio::piped());
         let mut child =
             command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
         let (stdout, stderr) = (Lines::default(), Lines::default());
-        let readers = vec![
-            stdout.collect(child.stdout.take().expect("it is piped")),
-            stderr.collect(child.stderr.take().expect("it is piped")),
-        ];
+        let mut readers = vec![stderr.collect(child.stderr.take().expect("it is piped"))];
+        match child.stdout.take() {
+            Some(output) => readers.push(stdout.collect(output)),
+            None => stdout.lock().closed = true,
+        }
         Self { child, status: None, readers, stdout, stderr }
     }
 

@@ -66,7 +66,7 @@ pub enum GetError {
         found: u64,
     },
     /// It could not be written.
-    #[error("{}", without_number(.0))]
+    #[error("{0}")]
     Disk(io::Error),
     /// The server answered with another file, or a piece of it.
     #[error("the server sent something else than was asked for")]
@@ -188,13 +188,4 @@ impl From<ReceiveError> for GetError {
             ReceiveError::Stream(error) => Self::Stream(error),
         }
     }
-}
-
-/// `No such file or directory (os error 2)` says it twice.
-pub(crate) fn without_number(error: &io::Error) -> String {
-    let mut text = error.to_string();
-    if let Some(end) = text.find(" (os error ") {
-        text.truncate(end);
-    }
-    text
 }

@@ -13,7 +13,6 @@ use quiver_protocol::{End, FrameError, FrameKind, PlainEnd, Reply, Request, limi
 use quiver_transport::{CommandStream, Connection, StreamError};
 use tokio::time::timeout;
 
-pub(crate) use get::without_number;
 pub use get::{Content, GetError, Got, Target, get};
 pub use goodbye::goodbye;
 pub use list::{Entries, Listed, list};

@@ -51,9 +51,22 @@ pub fn failure(failure: &Failure) -> String {
     if let Failure::Busy(_) = failure {
         return failure.to_string();
     }
+    let what = without_numbers(failure.to_string());
     match failure.hint() {
-        Some(hint) => format!("error: {failure}\nhint: {hint}"),
-        None => format!("error: {failure}"),
+        Some(hint) => format!("error: {what}\nhint: {hint}"),
+        None => format!("error: {what}"),
+    }
+}
+
+/// `No such file or directory (os error 2)` says it twice.
+fn without_numbers(text: String) -> String {
+    const NUMBER: &str = " (os error ";
+    let Some((before, rest)) = text.split_once(NUMBER) else { return text };
+    match rest.split_once(')') {
+        Some((number, after)) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
+            format!("{before}{}", without_numbers(after.to_owned()))
+        }
+        _ => text,
     }
 }
 
@@ -86,6 +99,12 @@ mod tests {
             client(&row, &east),
             "Client 1: Ben - Start: 2024-10-19 19:45:47, End: 2024-10-20 01:46:20"
         );
+    }
+
+    #[test]
+    fn errors_come_without_numbers() {
+        let text = "a: No such file or directory (os error 2); b (os error x): c".to_owned();
+        assert_eq!(without_numbers(text), "a: No such file or directory; b (os error x): c");
     }
 
     #[test]

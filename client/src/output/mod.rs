@@ -150,10 +150,14 @@ impl Stream {
 
 /// Reports a failure from outside of the runtime, before or after everything else.
 pub fn last_words(failure: &Failure) {
-    if !failure.is_silent() {
-        // Where nobody can be told, there is nobody to tell.
-        let _ = Stream::Talk.write(&format!("{}\n", human::failure(failure)));
+    if failure.is_silent() {
+        return;
     }
+    // A signal leaves the terminal's cursor where it was, behind a question or a prompt.
+    let cut = matches!(failure, Failure::Interrupted | Failure::Terminated);
+    let break_first = if cut && io::stderr().is_terminal() { "\n" } else { "" };
+    // Where nobody can be told, there is nobody to tell.
+    let _ = Stream::Talk.write(&format!("{break_first}{}\n", human::failure(failure)));
 }
 
 /// Prints what was made without a server: a completion script, a manual page.

@@ -96,6 +96,10 @@ fn fitting(word: &LastWord, offers: Vec<Offer>) -> Vec<Pair> {
     let alone = fitting.len() == 1;
     let pair = |offer: Offer| {
         let mut replacement = words::quoted(&offer.value, word.quote);
+        if offer.value.starts_with('-') && !word.before.iter().any(|word| word == "--") {
+            // Else it would be read as a flag.
+            replacement.insert_str(0, "-- ");
+        }
         if alone && offer.whole {
             replacement.extend(word.quote);
             replacement.push(' ');
@@ -182,6 +186,8 @@ mod tests {
         assert_eq!(replacements("get n", &["notes/"]), ["notes/"]);
         assert_eq!(replacements("get w", &["with space"]), ["with\\ space "]);
         assert_eq!(replacements("get \"w", &["with space"]), ["\"with space\" "]);
+        assert_eq!(replacements("get -", &["-rf"]), ["-- -rf "]);
+        assert_eq!(replacements("get -- -", &["-rf"]), ["-rf "]);
         assert_eq!(replacements("get x", &["x\u{202e}y"]), Vec::<String>::new());
     }
 

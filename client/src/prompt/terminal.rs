@@ -181,7 +181,8 @@ impl Prompt<'_> {
         tokio::select! {
             result = run => result,
             () = self.interrupts.next() => {
-                output.say("Cancelled.").await;
+                // The terminal has written ^C.
+                output.say("\nCancelled.").await;
                 Ok(())
             }
         }
@@ -213,7 +214,11 @@ impl Prompt<'_> {
                         return Ok(());
                     }
                 }
-                () = self.interrupts.next() => self.transfers.cancel(id),
+                () = self.interrupts.next() => {
+                    // The terminal has written ^C.
+                    self.output.say("").await;
+                    self.transfers.cancel(id);
+                }
                 () = &mut patience => {
                     self.put_aside(id, line).await;
                     return Ok(());
@@ -239,8 +244,10 @@ impl Prompt<'_> {
 
     async fn failed(&mut self, failure: Failure) {
         self.output.failure(&failure).await;
-        if failure.is_lost_connection() {
-            self.session = None;
+        // A transfer may report the end of a connection that was replaced meanwhile.
+        let gone = |session: &mut Session| session.connection.close_reason().is_some();
+        if failure.is_lost_connection() && self.session.take_if(gone).is_some() {
+            self.output.say("The next command connects again.").await;
         }
     }
 

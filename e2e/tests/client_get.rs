@@ -1,0 +1,244 @@
+//! `quiver get`: what is asked for, and nothing else, is there in the end.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+
+use std::fs;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+
+use quiver_e2e::process::Finished;
+use quiver_e2e::quiver::names;
+use quiver_e2e::random::Random;
+use quiver_e2e::{Home, Server};
+use serde_json::Value;
+
+/// `quiver get ...` as Ron.
+async fn get(home: &Home, server: &Server, arguments: &[&str]) -> Finished {
+    home.with(server, "Ron", ["get"]).and(arguments).run().await
+}
+
+fn hash(path: impl AsRef<Path>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    std::io::copy(&mut File::open(path).unwrap(), &mut hasher).unwrap();
+    hasher.finalize().to_hex().to_string()
+}
+
+#[tokio::test]
+async fn files_of_every_size_arrive_as_they_are() {
+    let server = Server::start().await;
+    let home = Home::new();
+    let mut random = Random::new(11);
+    let sizes = [0, 1, 1023, 1024, 1025, 2048, 256 * 1024, 1024 * 1024 + 1];
+    for size in sizes {
+        let name = format!("{size}.bin");
+        let offered = server.offer(&name, random.bytes(size));
+        let finished = get(&home, &server, &[&name]).await;
+        assert_eq!(finished.expect(0).stdout, "");
+        let unit = if size == 1 { "byte" } else { "bytes" };
+        assert_eq!(finished.stderr, format!("{name}: {size} {unit} received and verified\n"));
+        assert_eq!(hash(home.file(&name)), hash(offered));
+        server.log().wait_for(&format!("delivered {name} ({size} bytes) to Client")).await;
+    }
+    assert_eq!(home.names().len(), sizes.len(), "{:?}", home.names());
+}
+
+#[tokio::test]
+async fn a_file_of_300_mib_arrives_as_it_is() {
+    const PIECE: usize = 1024 * 1024;
+    let server = Server::start().await;
+    let home = Home::new();
+    let mut random = Random::new(12);
+    let offered = server.offer("big", "");
+    let mut file = File::create(&offered).unwrap();
+    for _ in 0..300 {
+        file.write_all(&random.bytes(PIECE)).unwrap();
+    }
+    get(&home, &server, &["big"]).await.expect(0);
+    assert_eq!(fs::metadata(home.file("big")).unwrap().len(), 300 * PIECE as u64);
+    assert_eq!(hash(home.file("big")), hash(offered));
+    assert_eq!(home.names(), ["big"]);
+    server.log().wait_for("delivered big (314572800 bytes) to Client 1: Ron").await;
+}
+
+#[tokio::test]
+async fn several_files_go_into_a_folder() {
+    let server = Server::start().await;
+    let home = Home::new();
+    for name in ["a", "b", "notes/c", "notes/deep/d"] {
+        server.offer(name, name);
+    }
+    fs::create_dir(home.file("there")).unwrap();
+    let paths = ["a", "b", "notes/c", "notes/deep/d", "-o", "there"];
+    get(&home, &server, &paths).await.expect(0);
+    assert_eq!(home.names(), ["there"]);
+    assert_eq!(names(&home.file("there")), ["a", "b", "c", "d"]);
+    assert_eq!(fs::read_to_string(home.file("there/d")).unwrap(), "notes/deep/d");
+}
+
+#[tokio::test]
+async fn content_goes_to_standard_output() {
+    let server = Server::start().await;
+    let home = Home::new();
+    let content = Random::new(13).bytes(600_000);
+    server.offer("a", &content);
+    server.offer("b", "b's content");
+    let sink = home.root().join("sink");
+    let quiver = home.with(&server, "Ron", ["get", "a", "b", "-o", "-"]);
+    quiver.run_into(File::create(&sink).unwrap()).await.expect(0);
+    let expected = [&content[..], b"b's content"].concat();
+    assert_eq!(fs::read(&sink).unwrap(), expected, "one after the other, in order");
+    assert!(home.names().is_empty());
+    server.log().wait_for("delivered b (11 bytes) to Client 1: Ron").await;
+}
+
+#[tokio::test]
+async fn off_a_terminal_a_file_that_exists_is_not_touched() {
+    let server = Server::start().await;
+    let home = Home::new();
+    server.offer("a", "new");
+    fs::write(home.file("a"), "old").unwrap();
+    let finished = get(&home, &server, &["a"]).await;
+    assert_eq!(finished.expect(8).stdout, "");
+    let said = "error: a exists already\nhint: --overwrite replaces it; -o DIR stores elsewhere\n";
+    assert_eq!(finished.stderr, said);
+    assert_eq!(fs::read_to_string(home.file("a")).unwrap(), "old");
+    assert_eq!(server.log().count("connection from"), 0, "nothing was asked for");
+
+    get(&home, &server, &["a", "--overwrite"]).await.expect(0);
+    assert_eq!(fs::read_to_string(home.file("a")).unwrap(), "new");
+    assert_eq!(home.names(), ["a"]);
+}
+
+#[tokio::test]
+async fn on_a_terminal_one_is_asked_whether_to_replace() {
+    let server = Server::start().await;
+    let home = Home::new();
+    server.offer("a", "new");
+    fs::write(home.file("a"), "old").unwrap();
+    for (answer, code, content) in [("", 8, "old"), ("n", 8, "old"), ("yes", 0, "new")] {
+        let mut terminal = home.with(&server, "Ron", ["get", "a"]).at_a_terminal();
+        terminal.wait_for_end("a exists already. Replace it? [y/N]");
+        terminal.type_line(answer);
+        assert_eq!(terminal.wait().exit_code(), code, "{answer:?}: {}", terminal.contents());
+        assert_eq!(fs::read_to_string(home.file("a")).unwrap(), content, "{answer:?}");
+    }
+    assert_eq!(home.names(), ["a"]);
+}
+
+#[tokio::test]
+async fn a_link_is_replaced_and_not_followed() {
+    let server = Server::start().await;
+    let home = Home::new();
+    server.offer("a", "new");
+    let elsewhere = home.root().join("elsewhere");
+    fs::write(&elsewhere, "mine").unwrap();
+    std::os::unix::fs::symlink(&elsewhere, home.file("a")).unwrap();
+    get(&home, &server, &["a"]).await.expect(8);
+    get(&home, &server, &["a", "--overwrite"]).await.expect(0);
+    assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "mine");
+    assert!(fs::symlink_metadata(home.file("a")).unwrap().is_file());
+    // A folder is never replaced.
+    fs::create_dir(home.file("b")).unwrap();
+    server.offer("b", "new");
+    get(&home, &server, &["b", "--overwrite"]).await.expect(8);
+    assert!(home.file("b").is_dir());
+}
+
+#[tokio::test]
+async fn strange_names_are_names() {
+    let server = Server::start().await;
+    let home = Home::new();
+    let longest = "é".repeat(127) + "x";
+    let strange = [
+        " leading and inner spaces",
+        "\"double\" and 'single' quotes",
+        "🏹 and 👩‍🚀",
+        "-rf",
+        "--help",
+        "-",
+        ".hidden",
+        "$(echo)",
+        "a\u{202e}gpj.exe",
+        &longest,
+    ];
+    for name in strange {
+        server.offer(name, name);
+        get(&home, &server, &["--", name]).await.expect(0);
+        assert_eq!(fs::read_to_string(home.file(name)).unwrap(), name);
+    }
+    let mut expected = strange.map(str::to_owned);
+    expected.sort_unstable();
+    assert_eq!(home.names(), expected);
+}
+
+#[tokio::test]
+async fn what_cannot_be_had_has_its_exit_code() {
+    let server = Server::start().await;
+    let home = Home::new();
+    server.offer("a", "a");
+    server.offer("notes/b", "b");
+    for (arguments, code) in [
+        (&["missing"][..], 7),
+        (&["notes"], 7),
+        (&["a/b"], 7),
+        (&["../certs/server.key"], 7),
+        (&["/etc/passwd"], 7),
+        (&["notes//b"], 7),
+        (&["con"], 7),
+        (&["missing", "too"], 7),
+        (&["x/a", "y/a"], 2),
+        (&["a", "a"], 2),
+        (&[], 2),
+        (&["a", "--no-such-flag"], 2),
+        (&["a", "-o", "-", "--json"], 2),
+        (&["a", "-o", "missing"], 8),
+    ] {
+        let finished = get(&home, &server, arguments).await;
+        assert_eq!(finished.code(), code, "{arguments:?}: {}", finished.stderr);
+        assert!(finished.stderr.starts_with("error: "), "{arguments:?}: {}", finished.stderr);
+        assert_eq!(finished.stdout, "");
+        assert!(home.names().is_empty(), "{arguments:?}");
+    }
+    let some = get(&home, &server, &["a", "missing", "notes/b"]).await;
+    some.expect(10);
+    assert!(some.stderr.contains("error: missing: "), "{}", some.stderr);
+    assert!(some.stderr.ends_with("error: 1 of 3 files did not arrive\n"), "{}", some.stderr);
+    assert_eq!(home.names(), ["a", "b"]);
+}
+
+#[tokio::test]
+async fn with_json_every_line_is_an_object() {
+    let server = Server::start().await;
+    let home = Home::new();
+    server.offer("a", "content");
+    server.offer("notes/strange \u{202e}\u{1f3f9}", "");
+    fs::create_dir(home.file("there")).unwrap();
+    let paths = ["a", "notes/strange \u{202e}\u{1f3f9}", "missing", "--json", "-o", "there"];
+    let finished = get(&home, &server, &paths).await;
+    finished.expect(10);
+    let mut objects: Vec<Value> =
+        finished.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    objects.sort_by_key(|object| object["path"].as_str().map(str::to_owned));
+    assert_eq!(objects.len(), 2, "{}", finished.stdout);
+    assert!(!finished.stdout.contains('\u{202e}'));
+    assert_eq!(objects[0]["path"], "a");
+    assert_eq!(objects[0]["size"], 7);
+    assert_eq!(objects[0]["blake3"], blake3::hash(b"content").to_hex().as_str());
+    assert_eq!(objects[0]["target"], "there/a");
+    assert_eq!(objects[1]["path"], "notes/strange \u{202e}\u{1f3f9}");
+
+    let list = home.with(&server, "Ron", ["list", "--json"]).run().await;
+    let kinds: Vec<Value> = list
+        .expect(0)
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["kind"].clone())
+        .collect();
+    assert_eq!(kinds, ["file", "folder"]);
+    let status = home.with(&server, "Ron", ["status", "--json"]).run().await;
+    let rows: Vec<Value> =
+        status.expect(0).stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(rows.iter().all(|row| row["name"] == "Ron" && row["number"].is_u64()));
+    assert!(rows.last().unwrap()["end"].is_null());
+}

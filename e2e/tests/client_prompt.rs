@@ -1,0 +1,266 @@
+//! The prompt at a terminal, as a person sees it.
+
+use std::fs;
+
+use quiver_e2e::process::Signal;
+use quiver_e2e::{Client, Home, PATIENCE, Person, Server};
+
+/// The server's files of the promised conversation.
+fn offer_files(server: &Server) {
+    for name in ["meow.txt", "secret.txt", "text.txt"] {
+        server.offer(name, format!("This is {name}.\n"));
+    }
+}
+
+/// Every `2024-10-19 17:45:47` is `TIME`.
+fn without_times(text: &str) -> String {
+    const SHAPE: &[u8] = b"0000-00-00 00:00:00";
+    let is_time = |bytes: &[u8]| {
+        let mut pairs = bytes.iter().zip(SHAPE);
+        bytes.len() == SHAPE.len()
+            && pairs.all(|(byte, shape)| match shape {
+                b'0' => byte.is_ascii_digit(),
+                other => byte == other,
+            })
+    };
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some(character) = rest.chars().next() {
+        if rest.len() >= SHAPE.len() && is_time(&rest.as_bytes()[..SHAPE.len()]) {
+            shown.push_str("TIME");
+            rest = &rest[SHAPE.len()..];
+        } else {
+            shown.push(character);
+            rest = &rest[character.len_utf8()..];
+        }
+    }
+    shown
+}
+
+#[tokio::test]
+async fn the_conversation_is_the_promised_one() {
+    let server = Server::start().await;
+    offer_files(&server);
+    let homes = [(); 4].map(|()| Home::new());
+    let mut ben = Person::arrive(&homes[0], &server, "Ben");
+    let mut ron = Person::arrive(&homes[1], &server, "Ron");
+    let mut pete = Person::arrive(&homes[2], &server, "Pete");
+    ben.leaves();
+    server.log().wait_for("Client 1: Ben has disconnected").await;
+    for line in ["Hello", "status", "list", "get secret.txt"] {
+        ron.says(line);
+    }
+    ron.leaves();
+    let expected = "\
+Connected to server.
+Enter your client name: Ron
+Connected to the server successfully.
+Ron: Hello
+Server: Hello ACK
+Ron: status
+Server: Client 1: Ben - Start: TIME, End: TIME
+Client 2: Ron - Start: TIME, End: Still Connected
+Client 3: Pete - Start: TIME, End: Still Connected
+Ron: list
+Server: meow.txt
+secret.txt
+text.txt
+Ron: get secret.txt
+File received successfully.
+Ron: exit
+Closing connection to server...
+Connection closed.";
+    assert_eq!(without_times(&ron.terminal.contents()).trim_end(), expected);
+    assert_eq!(fs::read_to_string(homes[1].file("secret.txt")).unwrap(), "This is secret.txt.\n");
+    assert_eq!(homes[1].names(), ["secret.txt"]);
+    pete.leaves();
+    let log = server.log();
+    for line in [
+        "listening on 127.0.0.1:",
+        "connection from 127.0.0.1:",
+        "Client connected as Client 2: Ron",
+        "client count: 3 of 3",
+        "delivered secret.txt (20 bytes) to Client 2: Ron",
+        "Client 2: Ron has disconnected",
+        "client count: 0 of 3",
+    ] {
+        log.wait_for(line).await;
+    }
+}
+
+#[tokio::test]
+async fn the_fourth_of_three_finds_the_server_busy_until_somebody_leaves() {
+    let server = Server::start().await;
+    let homes = [(); 4].map(|()| Home::new());
+    let mut ben = Person::arrive(&homes[0], &server, "Ben");
+    let _ron = Person::arrive(&homes[1], &server, "Ron");
+    let _pete = Person::arrive(&homes[2], &server, "Pete");
+    let mut tom = homes[3].with(&server, "Tom", [""; 0]).at_a_terminal();
+    assert_eq!(tom.wait().exit_code(), 6);
+    assert_eq!(
+        tom.contents().trim_end(),
+        "Connected to server.\nServer is busy: 3 of 3 clients are connected. Try again later."
+    );
+    let status = homes[3].with(&server, "Tom", ["status"]).run().await;
+    assert_eq!(status.code(), 6);
+    assert_eq!(status.stdout, "");
+    assert_eq!(status.stderr, "Server is busy: 3 of 3 clients are connected. Try again later.\n");
+    server.log().wait_for("Max clients reached. Rejecting Client 4: Tom").await;
+    ben.leaves();
+    server.log().wait_for("Client 1: Ben has disconnected").await;
+    let mut tom = Person::arrive(&homes[3], &server, "Tom");
+    assert!(tom.says("status").contains("\nClient 6: Tom - "));
+}
+
+#[tokio::test]
+async fn commands_are_known_in_any_case_and_words_may_be_quoted() {
+    let server = Server::start().await;
+    offer_files(&server);
+    for name in ["with space.txt", "it's.txt", "notes/a b.txt"] {
+        server.offer(name, "content");
+    }
+    let home = Home::new();
+    let mut ron = Person::arrive(&home, &server, "Ron");
+    assert!(ron.says("STATUS").starts_with("Server: Client 1: Ron - Start: "));
+    assert_eq!(ron.says("/List notes"), "Server: notes/a b.txt");
+    for line in ["Get \"with space.txt\"", "GET it\\'s.txt", "get 'notes/a b.txt'", "/get meow.txt"]
+    {
+        assert_eq!(ron.says(line), "File received successfully.", "{line}");
+    }
+    assert_eq!(home.names(), ["a b.txt", "it's.txt", "meow.txt", "with space.txt"]);
+    let several = ron.says("get text.txt secret.txt");
+    let mut several: Vec<_> = several.lines().collect();
+    several.sort_unstable();
+    let said = "File received successfully: ";
+    assert_eq!(several, [format!("{said}secret.txt"), format!("{said}text.txt")]);
+    ron.terminal.type_line("QUIT");
+    assert_eq!(ron.terminal.wait().exit_code(), 0);
+}
+
+#[tokio::test]
+async fn a_message_that_looks_like_a_command_can_be_said() {
+    let server = Server::start().await;
+    let home = Home::new();
+    let mut ron = Person::arrive(&home, &server, "Ron");
+    assert_eq!(ron.says("/say get well soon"), "Server: get well soon ACK");
+    assert_eq!(ron.says("/say exit"), "Server: exit ACK");
+    let found = ron.says("get well soon");
+    assert!(found.contains("\nhint: ") || found.starts_with("hint: "), "{found}");
+    assert!(found.contains("/say get well soon sends the line as a message"), "{found}");
+    assert_eq!(ron.says("exit, please"), "Server: exit, please ACK");
+    let misfit = ron.says("exit please");
+    assert!(misfit.contains("/say exit please sends it as a message"), "{misfit}");
+    assert_eq!(ron.says("get"), ron.says("get"));
+    assert_eq!(ron.says(""), "");
+    assert_eq!(ron.says("naïve שלום 🏹"), "Server: naïve שלום 🏹 ACK");
+    assert!(home.names().is_empty());
+}
+
+#[tokio::test]
+async fn tab_completes_commands_and_the_names_of_files() {
+    let server = Server::start().await;
+    offer_files(&server);
+    server.offer("notes/with space.txt", "content");
+    let home = Home::new();
+    let mut ron = Person::arrive(&home, &server, "Ron");
+    ron.terminal.type_text("stat\t");
+    ron.terminal.wait_for_end("Ron: status");
+    ron.does("\r");
+    ron.terminal.type_text("ge\t");
+    ron.terminal.wait_for_end("Ron: get");
+    ron.terminal.type_text("se\t");
+    ron.terminal.wait_for_end("Ron: get secret.txt");
+    ron.terminal.type_text("no\t");
+    ron.terminal.wait_for_end("Ron: get secret.txt notes/");
+    ron.terminal.type_text("w\t");
+    ron.terminal.wait_for_end("Ron: get secret.txt notes/with\\ space.txt");
+    ron.does("\r");
+    ron.terminal.wait_for("File received successfully: notes/with space.txt");
+    ron.terminal.wait_for("File received successfully: secret.txt");
+    assert_eq!(home.names(), ["secret.txt", "with space.txt"]);
+}
+
+#[tokio::test]
+async fn ctrl_c_clears_the_line_and_ctrl_d_leaves() {
+    let server = Server::start().await;
+    let home = Home::new();
+    let mut ron = Person::arrive(&home, &server, "Ron");
+    ron.terminal.type_text("never mind");
+    ron.terminal.wait_for_end("Ron: never mind");
+    ron.does("\x03");
+    assert_eq!(ron.says("Hello"), "Server: Hello ACK");
+    // On an empty line it says how to leave, and does not.
+    ron.does("\x03");
+    ron.terminal.wait_for("exit or Ctrl-D leaves.");
+    assert_eq!(ron.says("still here"), "Server: still here ACK");
+    ron.terminal.type_text("\x04");
+    assert_eq!(ron.terminal.wait().exit_code(), 0);
+    let screen = ron.terminal.contents();
+    assert!(screen.trim_end().ends_with("Closing connection to server...\nConnection closed."));
+    assert!(!screen.contains("never mind ACK"));
+    server.log().wait_for("Client 1: Ron has disconnected").await;
+}
+
+#[tokio::test]
+async fn a_name_that_is_taken_or_bad_is_asked_for_again() {
+    let server = Server::start().await;
+    let homes = [(); 2].map(|()| Home::new());
+    let _ron = Person::arrive(&homes[0], &server, "Ron");
+    let quiver = homes[1].quiver([""; 0]).server(server.address(), &server.certificate());
+    let mut terminal = quiver.at_a_terminal();
+    terminal.wait_for_end("Enter your client name:");
+    for (name, why) in [("rON", "rON"), ("../Ben", "name"), ("", "name"), ("Ron", "Ron")] {
+        let asked = terminal.contents().matches("Enter your client name:").count();
+        terminal.type_line(name);
+        terminal.wait_until("the same question", |screen| {
+            screen.matches("Enter your client name:").count() > asked
+                && screen.ends_with("Enter your client name:")
+        });
+        let screen = terminal.contents();
+        let error = screen.lines().rev().find(|line| line.starts_with("error: ")).unwrap();
+        assert!(error.contains(why), "{screen}");
+    }
+    terminal.type_line("Ben");
+    let mut ben = Person::at(terminal, "Ben");
+    assert_eq!(ben.says("Hello"), "Server: Hello ACK");
+}
+
+#[tokio::test]
+async fn who_thinks_long_about_a_name_does_not_notice() {
+    let server = Server::start().await;
+    let home = Home::new();
+    let quiver = home.quiver([""; 0]).server(server.address(), &server.certificate());
+    let mut terminal = quiver.at_a_terminal();
+    terminal.wait_for_end("Enter your client name:");
+    // Whoever dials later and is silent, too, is closed later.
+    Client::guest(&server).await.closed().await;
+    terminal.type_line("Ron");
+    let mut ron = Person::at(terminal, "Ron");
+    assert_eq!(ron.says("Hello"), "Server: Hello ACK");
+    assert_eq!(
+        ron.terminal.contents(),
+        "Connected to server.\nEnter your client name: Ron\nConnected to the server successfully.\n\
+         Ron: Hello\nServer: Hello ACK\nRon:"
+    );
+}
+
+#[tokio::test]
+async fn that_the_server_stops_is_said_above_the_line_being_typed() {
+    let mut server = Server::start().await;
+    let home = Home::new();
+    let mut ron = Person::arrive(&home, &server, "Ron");
+    ron.terminal.type_text("half a li");
+    ron.terminal.wait_for_end("Ron: half a li");
+    server.signal(Signal::TERM);
+    ron.terminal.wait_for("The server is stopping: ");
+    ron.terminal.wait_for("Connection lost: ");
+    ron.terminal.wait_for_end("Ron: half a li");
+    assert!(server.ended(PATIENCE).await.success());
+    ron.terminal.type_text("ne");
+    ron.terminal.wait_for_end("Ron: half a line");
+    // There is nobody to say it to; the prompt lives on.
+    ron.does("\r");
+    ron.terminal.wait_for("error: cannot connect to ");
+    ron.terminal.type_text("\x04");
+    assert_eq!(ron.terminal.wait().exit_code(), 0);
+}

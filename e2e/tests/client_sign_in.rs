@@ -1,0 +1,170 @@
+//! Signing in with a password, and who one is where nobody says.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+
+use std::fs;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::Command;
+
+use quiver_e2e::process::Finished;
+use quiver_e2e::{Home, Person, Server};
+
+const PASSWORD: &str = "correct horse Ünd 🐎";
+
+async fn server() -> Server {
+    Server::options().account("Ron", PASSWORD).start().await
+}
+
+/// A password's file with these rights.
+fn password_file(home: &Home, text: &str, mode: u32) -> PathBuf {
+    let path = home.root().join("password");
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+    path
+}
+
+/// `quiver message Hello` with a password's file.
+async fn message(home: &Home, server: &Server, name: &str, file: &PathBuf) -> Finished {
+    let quiver = home.with(server, name, ["message", "Hello", "--password-file"]);
+    quiver.and([file]).run().await
+}
+
+#[tokio::test]
+async fn a_password_comes_from_a_file() {
+    let server = server().await;
+    let home = Home::new();
+    for text in [PASSWORD.to_owned(), format!("{PASSWORD}\n"), format!("{PASSWORD}\r\nmore\n")] {
+        let file = password_file(&home, &text, 0o600);
+        let finished = message(&home, &server, "Ron", &file).await;
+        assert_eq!(finished.expect(0).stdout, "Hello ACK\n");
+    }
+    server.log().wait_for("Client connected as Client 1: Ron").await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_refused() {
+    let server = server().await;
+    let home = Home::new();
+    for (name, text) in [("Ron", "wrong"), ("Nobody", PASSWORD), ("Ron", "")] {
+        let file = password_file(&home, text, 0o600);
+        let finished = message(&home, &server, name, &file).await;
+        finished.expect(5);
+        assert_eq!(finished.stdout, "");
+        let what = format!("error: cannot sign in as {name}: ");
+        assert!(finished.stderr.starts_with(&what), "{}", finished.stderr);
+        assert!(finished.stderr.contains("\nhint: check the name and the password\n"));
+        assert!(!finished.stderr.contains("horse"));
+    }
+}
+
+#[tokio::test]
+async fn off_a_terminal_a_missing_password_is_asked_for_in_words() {
+    let server = server().await;
+    let home = Home::new();
+    let finished = home.with(&server, "Ron", ["status"]).run().await;
+    finished.expect(5);
+    let hint = "\nhint: --password-file FILE signs in without a terminal\n";
+    assert!(finished.stderr.ends_with(hint), "{}", finished.stderr);
+}
+
+#[tokio::test]
+async fn a_password_file_that_others_may_read_is_not_used() {
+    let server = server().await;
+    let home = Home::new();
+    for mode in [0o640, 0o604, 0o660, 0o610] {
+        let file = password_file(&home, PASSWORD, mode);
+        let finished = message(&home, &server, "Ron", &file).await;
+        finished.expect(8);
+        let path = file.display();
+        let said = format!("error: {path} can be read by other users\nhint: chmod 600 {path}\n");
+        assert_eq!(finished.stderr, said, "{mode:o}");
+    }
+    let missing = home.root().join("missing");
+    let finished = message(&home, &server, "Ron", &missing).await;
+    let said = format!("error: cannot read {}: No such file or directory", missing.display());
+    assert!(finished.expect(8).stderr.starts_with(&said), "{}", finished.stderr);
+    server.log().wait_for("listening").await;
+    assert_eq!(server.log().count("sign-in as"), 0, "no password left");
+}
+
+#[tokio::test]
+async fn a_password_is_typed_and_never_shown() {
+    let server = server().await;
+    let home = Home::new();
+    let mut terminal = home.with(&server, "Ron", [""; 0]).at_a_terminal();
+    for wrong in ["a wrong one", PASSWORD] {
+        terminal.wait_for_end("Password:");
+        let asked = terminal.contents().matches("Password:").count();
+        terminal.type_line(wrong);
+        if wrong != PASSWORD {
+            terminal.wait_until("the question again", |screen| {
+                screen.matches("Password:").count() > asked && screen.ends_with("Password:")
+            });
+        }
+    }
+    let mut ron = Person::at(terminal, "Ron");
+    assert_eq!(ron.says("Hello"), "Server: Hello ACK");
+    ron.leaves();
+    let raw = String::from_utf8_lossy(&ron.terminal.raw()).into_owned();
+    assert!(!raw.contains("wrong one") && !raw.contains("horse"), "{raw}");
+    let screen = ron.terminal.contents();
+    assert!(screen.contains("error: cannot sign in as Ron: "), "{screen}");
+}
+
+#[tokio::test]
+async fn a_command_at_a_terminal_asks_for_the_password_too() {
+    let server = server().await;
+    let home = Home::new();
+    let mut terminal = home.with(&server, "Ron", ["message", "Hello"]).at_a_terminal();
+    terminal.wait_for_end("Password:");
+    terminal.type_line(PASSWORD);
+    assert_eq!(terminal.wait().exit_code(), 0);
+    assert_eq!(terminal.contents().trim_end(), "Password:\nHello ACK");
+}
+
+#[tokio::test]
+async fn three_wrong_passwords_are_enough() {
+    let server = server().await;
+    let home = Home::new();
+    let mut terminal = home.with(&server, "Ron", [""; 0]).at_a_terminal();
+    for count in 1..=3 {
+        terminal.wait_until("the question", |screen| {
+            screen.matches("Password:").count() == count && screen.ends_with("Password:")
+        });
+        terminal.type_line("wrong");
+    }
+    assert_eq!(terminal.wait().exit_code(), 5);
+    assert_eq!(terminal.contents().matches("error: cannot sign in as Ron: ").count(), 3);
+}
+
+#[tokio::test]
+async fn off_a_terminal_the_login_name_is_the_name() {
+    let login = Command::new("id").arg("-un").output().unwrap();
+    let login = String::from_utf8(login.stdout).unwrap();
+    let server = Server::start().await;
+    let home = Home::new();
+    let quiver = home.quiver(["status"]).server(server.address(), &server.certificate());
+    let finished = quiver.run().await;
+    let row = format!("Client 1: {} - Start: ", login.trim());
+    assert!(finished.expect(0).stdout.starts_with(&row), "{}", finished.stdout);
+}
+
+#[tokio::test]
+async fn off_a_terminal_a_taken_name_is_refused() {
+    let server = Server::start().await;
+    let homes = [(); 2].map(|()| Home::new());
+    let mut ron = Person::arrive(&homes[0], &server, "Ron");
+    let finished = homes[1].with(&server, "ron", ["status"]).run().await;
+    finished.expect(5);
+    assert!(
+        finished.stderr.ends_with("\nhint: --name takes another name\n"),
+        "{}",
+        finished.stderr
+    );
+    // The same person beside the own prompt is no other.
+    let beside = homes[0].with(&server, "Ron", ["list"]).run().await;
+    beside.expect(0);
+    ron.leaves();
+}
