@@ -118,3 +118,56 @@ pub struct Get {
     #[arg(long)]
     pub json: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+    use clap::ValueEnum as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn settings_may_stand_anywhere() {
+        for line in ["quiver --name Ron -q status", "quiver status --quiet --name Ron"] {
+            let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+            assert_eq!(cli.settings.name.unwrap().as_str(), "Ron");
+            assert!(cli.settings.quiet && cli.settings.timeout == 30);
+            assert!(matches!(cli.command, Some(Command::Status(_))));
+        }
+    }
+
+    #[test]
+    fn what_begins_with_a_hyphen_follows_two() {
+        let cli = Cli::try_parse_from(["quiver", "get", "-o", "-", "--", "-rf", "a b"]).unwrap();
+        let Some(Command::Get(get)) = cli.command else { panic!("{cli:?}") };
+        assert_eq!(get.paths, ["-rf", "a b"]);
+        assert_eq!(get.output, PathBuf::from("-"));
+    }
+
+    #[test]
+    fn every_shell_completes_every_command() {
+        for shell in clap_complete::Shell::value_variants() {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "quiver", &mut script);
+            let script = String::from_utf8(script).unwrap();
+            for word in ["message", "status", "list", "get", "password-file", "overwrite"] {
+                assert!(script.contains(word), "{shell}: {word}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_manual_names_the_commands_and_the_exit_codes() {
+        let mut page = Vec::new();
+        clap_mangen::Man::new(Cli::command()).render(&mut page).unwrap();
+        let page = String::from_utf8(page).unwrap();
+        for words in ["quiver\\-get", "10 some of several failed", "QUIVER_SERVER"] {
+            assert!(page.contains(words), "{words}");
+        }
+    }
+}

@@ -15,6 +15,7 @@ use chrono::Utc;
 use quiver_protocol::reply::Welcome;
 use quiver_protocol::{ClientName, Secret};
 use quiver_transport::{Connection, Endpoint, Identity};
+use tokio::sync::Semaphore;
 use tracing::debug;
 
 use crate::address::ServerAddress;
@@ -56,6 +57,9 @@ pub struct Session {
     pub events: Events,
     /// The longest silence in a command.
     pub patience: Duration,
+    /// One permit for each content stream that may be open: the connection's window holds as many,
+    /// full, and leaves room for talk.
+    pub content: Arc<Semaphore>,
 }
 
 impl Connector {

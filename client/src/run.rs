@@ -152,10 +152,7 @@ async fn one_shot(
         Command::Status(arguments) => command::status(&session, output, &arguments).await,
         Command::List(arguments) => command::list(&session, output, &arguments).await,
         Command::Get(_) => match order {
-            Some(order) => {
-                let (connection, patience) = (session.connection.clone(), session.patience);
-                order.fetch(connection, patience, output.clone(), Arc::new(human::received)).await
-            }
+            Some(order) => order.fetch(&session, output.clone(), Arc::new(human::received)).await,
             None => Ok(()),
         },
         Command::Completions { .. } | Command::Man => Ok(()),

@@ -4,6 +4,7 @@
 
 use std::fs::File;
 
+use quiver_e2e::wire::Dial;
 use quiver_e2e::{Client, Server};
 
 /// KiB in a MiB.
@@ -22,18 +23,21 @@ async fn a_get_of_300_mib_takes_less_than_64_mib() {
     assert_eq!(content.bytes, 300 * 1024 * 1024);
     content.received().await;
     let memory = server.memory();
-    eprintln!("{memory:?}");
     assert!(memory.peak < 64 * MIB, "{memory:?}");
 }
 
 #[tokio::test]
 async fn members_that_read_nothing_take_what_is_budgeted() {
-    const MEMBERS: u64 = 10;
+    const MEMBERS: u64 = 20;
     let server = Server::options().max_clients(MEMBERS as u32).start().await;
     offer_big(&server, 300);
     let mut downloads = Vec::new();
     for number in 0..MEMBERS {
-        let member = Client::member(&server, &format!("member-{number}")).await;
+        // Small windows: what cannot leave the server is what is measured.
+        let dial = Dial::to(&server).transport(|settings| {
+            settings.stream_receive_window((64 * 1024_u32).into());
+        });
+        let member = dial.join(&format!("member-{number}")).await;
         for _ in 0..16 {
             let mut download = member.get("big").await.unwrap();
             download.read_to(1).await;
@@ -42,7 +46,6 @@ async fn members_that_read_nothing_take_what_is_budgeted() {
         member.is_well().await;
     }
     let memory = server.memory();
-    eprintln!("{memory:?}");
     // 64 MiB, and 6.25 MiB for each busy member.
     assert!(memory.peak * 4 < 64 * 4 * MIB + 25 * MIB * MEMBERS, "{memory:?}");
     // What is given up is given back, or used again.

@@ -50,7 +50,7 @@ impl Half {
         self.client.is_well().await;
     }
 
-    async fn is_refused_as_changed(self) {
+    async fn ends_in_changed(self) {
         let answer = self.download.finish().await.unwrap_err();
         assert_eq!(answer.code(), "changed");
         self.server.log().wait_for("not delivered: big to Client 1: Ron").await;
@@ -108,7 +108,7 @@ async fn a_file_that_shrinks_has_changed() {
     for length in [SIZE - 1, SIZE / 2 + 1, SIZE / 2, 1, 0] {
         let half = half().await;
         half.open().set_len(length).unwrap();
-        half.is_refused_as_changed().await;
+        half.ends_in_changed().await;
     }
 }
 
@@ -118,7 +118,7 @@ async fn a_file_that_shrinks_and_grows_again_has_changed() {
     let file = half.open();
     file.set_len(SIZE / 4).unwrap();
     file.set_len(SIZE).unwrap();
-    half.is_refused_as_changed().await;
+    half.ends_in_changed().await;
 }
 
 #[tokio::test]
@@ -127,7 +127,7 @@ async fn a_file_that_is_rewritten_in_place_has_changed() {
     for (place, length) in [(0, 1024), (SIZE - 1, 1), (SIZE / 2, 1024 * 1024), (SIZE / 3, 1)] {
         let half = half().await;
         half.open().write_all_at(&vec![0xaa; length], place).unwrap();
-        half.is_refused_as_changed().await;
+        half.ends_in_changed().await;
     }
 }
 
@@ -136,5 +136,5 @@ async fn a_file_that_is_written_anew_has_changed() {
     let half = half().await;
     // Truncated and filled again, as an editor or `cp` does.
     fs::write(&half.path, vec![0xaa; SIZE as usize]).unwrap();
-    half.is_refused_as_changed().await;
+    half.ends_in_changed().await;
 }

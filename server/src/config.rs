@@ -46,8 +46,8 @@ pub const HANDSHAKES: usize = 256;
 pub const HANDSHAKES_UNPROVEN: usize = HANDSHAKES / 4;
 
 /// Files a member may be sent at once, over all streams of a connection; a further get waits. Each holds
-/// two blocks: the first half of them whole ones of 256 KiB, the others a quarter of that. With the
-/// send window of 1 MiB a busy member costs 6.2 MiB, as the memory budget has it.
+/// three blocks: the first four of them whole ones of 256 KiB, the others a quarter of that. With the
+/// send window of 1 MiB a busy member costs 6.25 MiB, as the memory budget has it.
 pub const CONTENT_STREAMS: usize = 16;
 
 /// Lists being put together at once, over all members: each holds the names of a whole folder.

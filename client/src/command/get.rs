@@ -11,10 +11,12 @@ use quiver_protocol::text::display_safe;
 use quiver_protocol::{FilePath, Refusal};
 use quiver_transport::Connection;
 use quiver_transport::content::{Replace, is_part_name};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::action::{self, GetError, Got, Target};
 use crate::cli;
+use crate::connection::Session;
 use crate::failure::{Exit, Failure};
 use crate::output::{Output, json};
 use crate::unix;
@@ -129,18 +131,27 @@ impl Order {
     /// # Errors
     /// [`Failure`]; [`Failure::Several`] where some of several failed. Dropped before it is done,
     /// what has not arrived is gone.
-    pub async fn fetch(
+    pub fn fetch(
         self,
-        connection: Connection,
-        patience: Duration,
+        session: &Session,
         output: Output,
         receipt: Receipt,
-    ) -> Result<(), Failure> {
-        let asked = self.asked();
+    ) -> impl Future<Output = Result<(), Failure>> + Send + use<> {
+        let fetch = Fetch {
+            connection: session.connection.clone(),
+            patience: session.patience,
+            permits: session.content.clone(),
+            output,
+            receipt,
+            json: self.json,
+        };
+        self.run(fetch)
+    }
+
+    async fn run(self, fetch: Fetch) -> Result<(), Failure> {
+        let (asked, output) = (self.asked(), fetch.output.clone());
         // One after the other where they share a pipe.
         let at_once = if self.is_streamed() { 1 } else { AT_ONCE };
-        let fetch =
-            Fetch { connection, patience, output: output.clone(), receipt, json: self.json };
         let mut tally = Tally { output, asked, failed: 0, exits: Vec::new(), last: None };
         for kept in self.kept {
             tally.failed(Failure::Exists(kept)).await;
@@ -179,6 +190,7 @@ impl Order {
 struct Fetch {
     connection: Connection,
     patience: Duration,
+    permits: Arc<Semaphore>,
     output: Output,
     receipt: Receipt,
     json: bool,
@@ -203,6 +215,8 @@ impl Fetch {
     }
 
     async fn content(&self, item: &Item) -> Result<Got, GetError> {
+        // Nobody closes the semaphore.
+        let _permit = self.permits.acquire().await;
         let content = action::get(&self.connection, &item.path, self.patience).await?;
         let mut bar = self.output.bars().bar(item.path.as_str(), content.size());
         match &item.place {

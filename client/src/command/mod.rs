@@ -11,7 +11,7 @@ use crate::action::{self, Listed};
 use crate::cli;
 use crate::connection::Session;
 use crate::failure::Failure;
-use crate::output::{Output, Rows, human, json};
+use crate::output::{Face, Output, Rows, human, json};
 
 pub use get::{NOBODY, Nobody, Order, Receipt};
 
@@ -78,6 +78,9 @@ pub async fn list(
             Listed::Entry(entry) => rows.push(&human::entry(&entry)).await?,
             Listed::End(end) => {
                 rows.finish().await?;
+                if end.entries == 0 && output.face() == Face::Prompt && !arguments.json {
+                    output.say("Server: nothing there").await;
+                }
                 if end.not_served > 0 {
                     output.say(human::not_served(end.not_served)).await;
                 }

@@ -44,6 +44,16 @@ pub(super) async fn dial(
 ) -> Result<Connection, NotDialled> {
     let deadline = Instant::now() + CONNECT;
     let addresses = resolve(server, deadline).await?;
+    race(endpoint, &addresses, identity, pin, deadline).await
+}
+
+async fn race(
+    endpoint: &Endpoint,
+    addresses: &[SocketAddr],
+    identity: Option<&Arc<Identity>>,
+    pin: Option<Fingerprint>,
+    deadline: Instant,
+) -> Result<Connection, NotDialled> {
     let mut waiting = addresses.iter().copied();
     let mut race = JoinSet::new();
     let mut lost: Vec<(SocketAddr, DialError)> = Vec::new();
@@ -57,7 +67,7 @@ pub(super) async fn dial(
             });
         }
         if race.is_empty() {
-            return Err(judge(&addresses, lost));
+            return Err(judge(addresses, lost));
         }
         tokio::select! {
             Some(result) = race.join_next() => match finished(result) {
@@ -72,7 +82,7 @@ pub(super) async fn dial(
                 None => {}
             },
             () = sleep(HEAD_START), if waiting.len() > 0 => {}
-            () = sleep_until(deadline) => return Err(judge(&addresses, lost)),
+            () = sleep_until(deadline) => return Err(judge(addresses, lost)),
         }
     }
 }
@@ -125,10 +135,35 @@ fn finished(result: Result<Dialled, tokio::task::JoinError>) -> Option<Dialled> 
 
 #[cfg(test)]
 mod tests {
+    use quiver_transport::identity::Validity;
+
     use super::*;
 
     fn address(text: &str) -> SocketAddr {
         text.parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_address_that_does_not_answer_costs_a_moment() {
+        let validity = Validity::days(chrono::Utc::now(), 1);
+        let identity = Identity::create("server", &[], validity).unwrap();
+        let server = Endpoint::listen(address("127.0.0.1:0"), &identity).unwrap();
+        let mute = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let addresses = [mute.local_addr().unwrap(), server.local_addr().unwrap()];
+        let mut answering = JoinSet::new();
+        answering.spawn(async move {
+            let connection = server.accept().await.unwrap().await.unwrap();
+            connection.closed().await;
+        });
+        let endpoint = Endpoint::dialler().unwrap();
+        let pin = Some(identity.fingerprint());
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let connection = race(&endpoint, &addresses, None, pin, deadline).await.unwrap();
+        assert!(connection.remote_address().port() == addresses[1].port());
+
+        let deadline = Instant::now() + Duration::from_millis(10);
+        let nobody = race(&endpoint, &addresses[..1], None, pin, deadline).await.unwrap_err();
+        assert!(matches!(nobody, NotDialled::Unreachable(why) if why.starts_with("no answer (")));
     }
 
     #[test]

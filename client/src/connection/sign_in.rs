@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use quiver_protocol::command::Hello;
@@ -11,7 +12,9 @@ use quiver_protocol::reply::Welcome;
 use quiver_protocol::{
     ClientName, CloseCode, Refusal, RefusalCode, Reply, Request, Secret, limits,
 };
+use quiver_transport::endpoint::CLIENT_CONTENT_STREAMS;
 use quiver_transport::{Connection, Ended, StreamError};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 use tracing::debug;
 
@@ -65,7 +68,8 @@ impl Connector {
                     debug!(client = welcome.client, "welcome");
                     let events = Events::listen(&guest.connection);
                     let (connection, patience) = (guest.connection, self.patience);
-                    return Ok(Session { connection, welcome, events, patience });
+                    let content = Arc::new(Semaphore::new(CLIENT_CONTENT_STREAMS as usize));
+                    return Ok(Session { connection, welcome, events, patience, content });
                 }
                 Err(refusal) => refusal,
             };

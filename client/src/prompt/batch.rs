@@ -78,8 +78,7 @@ async fn act(session: &Session, output: &Output, line: Line) -> Result<(), Failu
         Line::List(arguments) => command::list(session, output, &arguments).await,
         Line::Get(arguments) => {
             let order = Order::prepare(&arguments, NOBODY).await?;
-            let (connection, output) = (session.connection.clone(), output.clone());
-            order.fetch(connection, session.patience, output, Arc::new(human::received)).await
+            order.fetch(session, output.clone(), Arc::new(human::received)).await
         }
         Line::Help => {
             output.say(HELP).await;

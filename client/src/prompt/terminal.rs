@@ -244,8 +244,9 @@ impl Prompt<'_> {
 
     async fn failed(&mut self, failure: Failure) {
         self.output.failure(&failure).await;
-        if failure.is_lost_connection() {
-            self.session = None;
+        // A transfer may report the end of a connection that was replaced meanwhile.
+        let gone = |session: &mut Session| session.connection.close_reason().is_some();
+        if failure.is_lost_connection() && self.session.take_if(gone).is_some() {
             self.output.say("The next command connects again.").await;
         }
     }

@@ -55,9 +55,7 @@ impl Transfers {
                 format!("{said}: {path}")
             }
         });
-        let fetch =
-            order.fetch(session.connection.clone(), session.patience, output.clone(), receipt);
-        let handle = self.tasks.spawn(fetch);
+        let handle = self.tasks.spawn(order.fetch(session, output.clone(), receipt));
         let id = handle.id();
         self.running.insert(id, Running { line: line.to_owned(), handle, in_background });
         id

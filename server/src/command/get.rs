@@ -40,7 +40,7 @@ pub(super) async fn answer(
 ) -> Result<Next, CommandError> {
     // Held until the content is sent: the semaphore is never closed.
     let _permit = context.content.acquire().await;
-    let many = context.content.available_permits() < CONTENT_STREAMS / 2;
+    let many = context.content.available_permits() < CONTENT_STREAMS * 3 / 4;
     let block = if many { BLOCK / 4 } else { BLOCK };
     let opened = context.shared.files.open(&path).await;
     let source = opened.map_err(|error| CommandError::of_files(context, error))?;

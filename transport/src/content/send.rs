@@ -90,8 +90,9 @@ impl Stamp {
 /// Sends a file's content as Data frames, and returns what its Eof has to say. `progress` hears of
 /// each block's bytes once QUIC has taken them.
 ///
-/// Holds two blocks beside QUIC's send window. `block` is how many file bytes each has: whole chunks,
-/// at most [`BLOCK`], which is the fastest; less is for those who send many files at once.
+/// Holds two blocks, and one to spare, beside QUIC's send window. `block` is how many file bytes each
+/// has: whole chunks, at most [`BLOCK`], which is the fastest; less is for those who send many files at
+/// once.
 ///
 /// # Errors
 /// [`SendError`]. The stream is then without an Eof: the caller says why, in an Error.
@@ -180,8 +181,8 @@ async fn finished(step: JoinHandle<Result<Step, SendError>>) -> Result<Step, Sen
     }
 }
 
-/// Block buffers that come back once QUIC needs them no more, so that a transfer allocates as many as
-/// its send window holds and no more.
+/// Block buffers that come back once QUIC needs them no more. One of them is kept for the next block; a
+/// transfer that stalls would hold any others for nothing.
 #[derive(Debug, Clone, Default)]
 struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
 
@@ -219,7 +220,10 @@ impl AsRef<[u8]> for Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        self.home.lock().push(std::mem::take(&mut self.buffer));
+        let mut home = self.home.lock();
+        if home.is_empty() {
+            home.push(std::mem::take(&mut self.buffer));
+        }
     }
 }
 
@@ -270,10 +274,10 @@ mod tests {
     }
 
     #[test]
-    fn buffers_come_back() {
+    fn one_buffer_comes_back() {
         let buffers = Buffers::default();
-        let lent = buffers.lend(buffers.take(BLOCK), 10);
-        assert_eq!((lent.len(), buffers.lock().len()), (10, 0));
+        let lent = [buffers.lend(buffers.take(BLOCK), 10), buffers.lend(buffers.take(BLOCK), 10)];
+        assert_eq!((lent[0].len(), buffers.lock().len()), (10, 0));
         drop(lent);
         assert_eq!(buffers.lock().len(), 1);
         assert_eq!(buffers.take(5).len(), FRAMED_BLOCK);

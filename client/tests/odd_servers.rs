@@ -1,0 +1,373 @@
+//! A client meets servers that are busy, silent, wrong or worse.
+//!
+//! The server here is a script: it says what a story needs and knows no rules.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use quiver_client::command::{self, NOBODY, Order};
+use quiver_client::config::{Config, Folders};
+use quiver_client::connection::{Connector, Session};
+use quiver_client::failure::{Exit, Failure};
+use quiver_client::output::{Face, Output, human};
+use quiver_client::{cli, known_servers::KnownServers};
+use quiver_protocol::reply::{Entry, EntryKind, FileHead, Limits, Welcome};
+use quiver_protocol::{
+    ClientName, CloseCode, ContentEnd, ContentHash, End as _, Event, FilePath, FrameKind, ListEnd,
+    PlainEnd, Refusal, RefusalCode, Reply, Request, Timestamp,
+};
+use quiver_transport::identity::Validity;
+use quiver_transport::trust::peer_fingerprint;
+use quiver_transport::{CommandStream, Connection, Ended, Endpoint, Identity};
+use tokio::sync::mpsc::{Sender, channel};
+use tokio::task::JoinSet;
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A server, and a client's folders.
+struct Stage {
+    address: SocketAddr,
+    identity: Identity,
+    folder: tempfile::TempDir,
+    _server: JoinSet<()>,
+}
+
+impl Stage {
+    /// `script` plays each connection, given its number from 0.
+    fn new<F>(script: impl Fn(usize, Connection) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let identity = Identity::create("odd", &[], Validity::days(Utc::now(), 1)).unwrap();
+        let endpoint = Endpoint::listen((Ipv4Addr::LOCALHOST, 0).into(), &identity).unwrap();
+        let address = endpoint.local_addr().unwrap();
+        let mut server = JoinSet::new();
+        server.spawn(async move {
+            let mut plays = JoinSet::new();
+            let mut number = 0;
+            while let Some(incoming) = endpoint.accept().await {
+                // A client that does not believe this server never gets here.
+                let Ok(connection) = incoming.await else { continue };
+                plays.spawn(script(number, connection));
+                number += 1;
+            }
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let stage = Self { address, identity, folder, _server: server };
+        std::fs::write(stage.path("server.pem"), stage.identity.certificate_pem()).unwrap();
+        std::fs::create_dir(stage.path("inbox")).unwrap();
+        stage
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn folders(&self) -> Folders {
+        let [config, data, state] = ["config", "data", "state"].map(|name| self.path(name));
+        Folders { config, data, state }
+    }
+
+    fn config(&self) -> Config {
+        Config {
+            server: self.address.to_string().parse().unwrap(),
+            certificate: Some(self.path("server.pem")),
+            name: Some(ClientName::parse("Ron").unwrap()),
+            password_file: None,
+            patience: PATIENCE,
+            quiet: true,
+            verbose: false,
+        }
+    }
+
+    async fn connect(&self, config: &Config) -> Result<Session, Failure> {
+        let output = Output::new(Face::Batch, true);
+        let endpoint = Endpoint::dialler().unwrap();
+        Connector::new(config, Some(&self.folders()), endpoint, output)?.connect().await
+    }
+
+    /// Fetches one file into the inbox.
+    async fn get(&self, path: &str) -> Result<(), Failure> {
+        let session = self.connect(&self.config()).await?;
+        let arguments = cli::Get {
+            paths: vec![path.to_owned()],
+            output: self.path("inbox"),
+            overwrite: false,
+            json: false,
+        };
+        let order = Order::prepare(&arguments, NOBODY).await?;
+        let output = Output::new(Face::Batch, true);
+        let receipt = Arc::new(human::received);
+        order.fetch(&session, output, receipt).await
+    }
+
+    fn inbox(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path("inbox")).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+}
+
+/// The next request.
+async fn hear(connection: &Connection) -> (CommandStream, Request) {
+    let mut stream: CommandStream = connection.accept_bi().await.unwrap().into();
+    let frame = stream.reader.read_frame(65_535, PATIENCE).await.unwrap();
+    (stream, Request::decode(&frame.payload).unwrap())
+}
+
+async fn reply(stream: &mut CommandStream, reply: &Reply) {
+    stream.writer.write_frame(FrameKind::Reply, &reply.encode()).await.unwrap();
+}
+
+async fn welcome(connection: &Connection) {
+    let (mut stream, request) = hear(connection).await;
+    let Request::Hello(hello) = request else { panic!("{request:?} where a hello was due") };
+    quiver_transport::endpoint::promote(connection);
+    let message = "Welcome".to_owned();
+    let welcome =
+        Welcome { client: 1, name: hello.name, message, max_clients: 3, limits: Limits::CURRENT };
+    reply(&mut stream, &Reply::Welcome(welcome)).await;
+    stream.writer.end(FrameKind::Eof, &PlainEnd {}.encode()).await.unwrap();
+}
+
+async fn head(stream: &mut CommandStream, path: &str, size: u64) {
+    let path = FilePath::parse(path).unwrap();
+    let head = FileHead { path, size, modified: Timestamp(Utc::now()), offset: 0 };
+    reply(stream, &Reply::File(head)).await;
+}
+
+#[tokio::test]
+async fn a_guest_that_had_to_make_room_says_hello_again() {
+    let stage = Stage::new(async |number, connection: Connection| {
+        if number < 2 {
+            let _hello = hear(&connection).await;
+            quiver_transport::close(&connection, CloseCode::TimedOut);
+            connection.closed().await;
+        } else {
+            welcome(&connection).await;
+            connection.closed().await;
+        }
+    });
+    let session = stage.connect(&stage.config()).await.unwrap();
+    assert_eq!(session.welcome.client, 1);
+}
+
+#[tokio::test]
+async fn the_words_of_a_full_server_are_passed_on() {
+    const WORDS: &str = "Server is busy: 3 of 3 clients are connected. Try again later.";
+    let stage = Stage::new(async |_, connection: Connection| {
+        let (mut stream, _) = hear(&connection).await;
+        stream.refuse(&Refusal::new(RefusalCode::Busy, WORDS)).await.unwrap();
+        stream.writer.delivered(PATIENCE).await;
+        quiver_transport::close(&connection, CloseCode::Busy);
+    });
+    let failure = stage.connect(&stage.config()).await.unwrap_err();
+    assert_eq!((failure.exit(), failure.to_string()), (Exit::Busy, WORDS.to_owned()));
+}
+
+#[tokio::test]
+async fn an_unknown_server_learns_nothing_but_that_somebody_asked() {
+    let (seen, mut was_seen) = channel(4);
+    let stage = Stage::new(move |_, connection: Connection| {
+        let seen = seen.clone();
+        async move {
+            let opened = connection.accept_bi().await;
+            let _ = seen.send((peer_fingerprint(&connection), opened.is_ok())).await;
+        }
+    });
+    let config = Config { certificate: None, ..stage.config() };
+    let failure = stage.connect(&config).await.unwrap_err();
+    assert_eq!(failure.exit(), Exit::Trust);
+    assert!(failure.to_string().contains(&stage.identity.fingerprint().to_string()));
+    assert_eq!(was_seen.recv().await, Some((None, false)));
+    assert!(!stage.folders().state.join("known_servers").exists());
+}
+
+#[tokio::test]
+async fn a_server_that_is_another_one_is_refused() {
+    let stage = Stage::new(async |_, connection: Connection| {
+        panic!("somebody believed this server: {connection:?}");
+    });
+    let other = Identity::create("other", &[], Validity::days(Utc::now(), 1)).unwrap();
+    std::fs::write(stage.path("server.pem"), other.certificate_pem()).unwrap();
+    let failure = stage.connect(&stage.config()).await.unwrap_err();
+    assert_eq!(failure.exit(), Exit::Trust);
+    for fingerprint in [other.fingerprint(), stage.identity.fingerprint()] {
+        assert!(failure.to_string().contains(&fingerprint.to_string()), "{failure}");
+    }
+
+    let config = Config { certificate: None, ..stage.config() };
+    let known = KnownServers::new(stage.folders().state.join("known_servers"));
+    known.remember(&config.server, other.fingerprint()).unwrap();
+    let failure = stage.connect(&config).await.unwrap_err();
+    assert_eq!(failure.exit(), Exit::Trust);
+    assert!(failure.hint().unwrap().contains("remove line 1 of "), "{failure:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_remembered_is_believed() {
+    let stage = Stage::new(async |_, connection: Connection| {
+        welcome(&connection).await;
+        connection.closed().await;
+    });
+    let config = Config { certificate: None, ..stage.config() };
+    let known = KnownServers::new(stage.folders().state.join("known_servers"));
+    known.remember(&config.server, stage.identity.fingerprint()).unwrap();
+    stage.connect(&config).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_a_matter_of_trust() {
+    let mut stage = Stage::new(async |_, _: Connection| {});
+    let long_ago = Utc::now() - chrono::Days::new(400);
+    let expired = Identity::create("old", &[], Validity::days(long_ago, 1)).unwrap();
+    let endpoint = Endpoint::listen((Ipv4Addr::LOCALHOST, 0).into(), &expired).unwrap();
+    stage.address = endpoint.local_addr().unwrap();
+    stage._server.spawn(async move {
+        while let Some(incoming) = endpoint.accept().await {
+            assert!(incoming.await.is_err());
+        }
+    });
+    std::fs::write(stage.path("server.pem"), expired.certificate_pem()).unwrap();
+    let failure = stage.connect(&stage.config()).await.unwrap_err();
+    assert_eq!(failure.exit(), Exit::Trust);
+    assert!(failure.to_string().contains("expired on"), "{failure}");
+}
+
+#[tokio::test]
+async fn another_file_than_asked_for_is_not_taken() {
+    let stage = Stage::new(async |_, connection: Connection| {
+        welcome(&connection).await;
+        let (mut stream, _) = hear(&connection).await;
+        head(&mut stream, ".bashrc", 0).await;
+        stream.writer.flush().await.unwrap();
+        connection.closed().await;
+    });
+    let failure = stage.get("a.txt").await.unwrap_err();
+    assert_eq!(failure.exit(), Exit::Other);
+    assert!(stage.inbox().is_empty());
+}
+
+/// Serves three bytes to whoever asks, and ends as the story wants. Says whether Received came.
+async fn three_bytes(connection: Connection, kind: FrameKind, end: Vec<u8>, heard: Sender<bool>) {
+    welcome(&connection).await;
+    let (mut stream, request) = hear(&connection).await;
+    let Request::Get { path } = request else { panic!("{request:?}") };
+    head(&mut stream, path.as_str(), 3).await;
+    stream.writer.write_frame(FrameKind::Data, b"abc").await.unwrap();
+    stream.writer.end(kind, &end).await.unwrap();
+    let frame = stream.reader.read_frame(1024, PATIENCE).await;
+    heard.send(frame.is_ok_and(|frame| frame.kind == FrameKind::Received)).await.unwrap();
+    connection.closed().await;
+}
+
+#[tokio::test]
+async fn only_what_was_sent_gets_its_name_and_is_acknowledged() {
+    // b3sum of abc.
+    let hex = "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85";
+    let blake3 = ContentHash::parse(hex).unwrap();
+    let good = ContentEnd { size: 3, blake3 };
+    let changed = Refusal::new(RefusalCode::Changed, "it changed");
+    for (path, kind, end, exit) in [
+        ("good.txt", FrameKind::Eof, good.encode(), Exit::Done),
+        (
+            "hash.txt",
+            FrameKind::Eof,
+            ContentEnd { blake3: ContentHash([0; 32]), ..good }.encode(),
+            Exit::Verification,
+        ),
+        ("size.txt", FrameKind::Eof, ContentEnd { size: 4, ..good }.encode(), Exit::Verification),
+        ("changed.txt", FrameKind::Error, changed.encode(), Exit::Verification),
+    ] {
+        let (heard, mut was_heard) = channel(1);
+        let stage = Stage::new(move |_, connection| {
+            three_bytes(connection, kind, end.clone(), heard.clone())
+        });
+        let result = stage.get(path).await;
+        assert_eq!(result.map_or_else(|failure| failure.exit(), |()| Exit::Done), exit, "{path}");
+        let there = if exit == Exit::Done { vec![path.to_owned()] } else { Vec::new() };
+        assert_eq!(stage.inbox(), there);
+        assert_eq!(was_heard.recv().await, Some(exit == Exit::Done), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_folder_lists_nothing_but_its_own() {
+    let stage = Stage::new(async |_, connection: Connection| {
+        welcome(&connection).await;
+        let (mut stream, _) = hear(&connection).await;
+        let path = FilePath::parse("elsewhere/a.txt").unwrap();
+        let modified = Timestamp(Utc::now());
+        let entry = Entry { path, kind: EntryKind::File, size: 1, modified };
+        reply(&mut stream, &Reply::Entry(entry)).await;
+        let end = ListEnd { entries: 1, not_served: 0 };
+        stream.writer.end(FrameKind::Eof, &end.encode()).await.unwrap();
+        connection.closed().await;
+    });
+    let session = stage.connect(&stage.config()).await.unwrap();
+    let arguments = cli::List { path: "notes".to_owned(), json: false };
+    let output = Output::new(Face::Batch, true);
+    let failure = command::list(&session, &output, &arguments).await.unwrap_err();
+    assert_eq!(failure.exit(), Exit::Other);
+}
+
+#[tokio::test]
+async fn a_silence_ends_when_patience_does() {
+    let stage = Stage::new(async |_, connection: Connection| {
+        welcome(&connection).await;
+        let _asked = hear(&connection).await;
+        connection.closed().await;
+    });
+    let config = Config { patience: Duration::from_millis(200), ..stage.config() };
+    let session = stage.connect(&config).await.unwrap();
+    let output = Output::new(Face::Batch, true);
+    let failure = command::message(&session, &output, "Hello").await.unwrap_err();
+    assert_eq!(failure.exit(), Exit::Connection);
+}
+
+#[tokio::test]
+async fn events_of_newer_servers_are_heard_out_and_ignored() {
+    let stage = Stage::new(async |_, connection: Connection| {
+        welcome(&connection).await;
+        for payload in
+            [&br#"{"event":"party"}"#[..], &Event::Stopping { grace_seconds: 8 }.encode()]
+        {
+            let mut stream = CommandStream::open(&connection).await.unwrap();
+            stream.writer.write_frame(FrameKind::Reply, payload).await.unwrap();
+            stream.writer.end(FrameKind::Eof, &PlainEnd {}.encode()).await.unwrap();
+            assert!(stream.writer.delivered(PATIENCE).await, "read to its end");
+            stream.reader.read_end(PATIENCE).await.unwrap();
+        }
+        quiver_transport::close(&connection, CloseCode::ShuttingDown);
+    });
+    let mut session = stage.connect(&stage.config()).await.unwrap();
+    assert_eq!(session.events.next().await, Some(Event::Stopping { grace_seconds: 8 }));
+    assert_eq!(session.events.next().await, None);
+    let why: Ended = session.connection.closed().await.into();
+    assert_eq!(why, Ended::Closed(CloseCode::ShuttingDown));
+}
+
+#[tokio::test]
+async fn the_client_shows_the_same_key_every_time() {
+    let (seen, mut was_seen) = channel(4);
+    let stage = Stage::new(move |_, connection: Connection| {
+        let seen = seen.clone();
+        async move {
+            welcome(&connection).await;
+            let _ = seen.send(peer_fingerprint(&connection)).await;
+            connection.closed().await;
+        }
+    });
+    stage.connect(&stage.config()).await.unwrap();
+    stage.connect(&stage.config()).await.unwrap();
+    let first = was_seen.recv().await.unwrap();
+    assert!(first.is_some());
+    assert_eq!(was_seen.recv().await.unwrap(), first);
+    let key = stage.folders().data.join("identity/client.key");
+    assert!(Path::new(&key).exists());
+}

@@ -1,0 +1,199 @@
+//! Frames with something wrong in them, a hundred thousand on live streams: each ends its own stream, and
+//! nothing else ever happens.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+
+use quiver_e2e::random::Random;
+use quiver_e2e::wire::{Broken, Frame, Stream, kind};
+use quiver_e2e::{Client, PATIENCE, Server, within};
+use serde_json::json;
+use tokio::task::JoinSet;
+
+/// Mutated frames on a member's streams.
+const FRAMES: u64 = 100_000;
+
+/// Streams that are busy at once.
+const STREAMS: u64 = 32;
+
+/// Guests with three mutated hellos each.
+const GUESTS: u64 = 200;
+
+/// What the server may hold more at the end than after a fifth of the work, in KiB.
+const GROWTH: u64 = 16 * 1024;
+
+/// Another one each time; `QUIVER_SEED` repeats one.
+fn seed() -> u64 {
+    match std::env::var("QUIVER_SEED") {
+        Ok(text) => text.parse().unwrap(),
+        Err(_) => RandomState::new().hash_one(()),
+    }
+}
+
+/// What is mutated. Not an exit, which would end the connection.
+fn originals() -> Vec<Vec<u8>> {
+    let requests = [
+        json!({"command": "hello", "version": 1, "name": "Ron", "password": "tomato"}),
+        json!({"command": "message", "text": "Hello 🏹 \u{0} \" \\ é"}),
+        json!({"command": "message", "text": "x".repeat(3000)}),
+        json!({"command": "status"}),
+        json!({"command": "list", "path": ""}),
+        json!({"command": "list", "path": "folder/below"}),
+        json!({"command": "get", "path": "small"}),
+        json!({"command": "get", "path": "folder/below/file with a name.txt"}),
+        json!({"command": "get", "path": "none", "have": {"size": 7, "blake3": "0".repeat(64)}}),
+    ];
+    let mut originals: Vec<_> =
+        requests.iter().map(|request| Frame::request(request).encode()).collect();
+    originals.push(Frame::json(kind::RECEIVED, &json!({"blake3": "0".repeat(64)})).encode());
+    originals.push(Frame::new(kind::DATA, vec![7; 1024]).encode());
+    originals.push(Frame::new(kind::EOF, "{}").encode());
+    originals.push(Frame::new(kind::ERROR, r#"{"code":"busy","message":"later"}"#).encode());
+    originals
+}
+
+/// One to three things wrong. Mostly with the right length in front, so that they are looked at at all.
+fn mutate(random: &mut Random, originals: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes = random.choose(originals).clone();
+    for _ in 0..1 + random.below(3) {
+        let length = bytes.len();
+        let place = random.below(length + 1);
+        let piece = place + random.below(length + 1 - place).min(40);
+        match random.below(8) {
+            0 if place < length => bytes[place] ^= 1 << random.below(8),
+            1 if place < length => bytes[place] = random.number() as u8,
+            2 => bytes.insert(place, random.number() as u8),
+            3 => drop(bytes.drain(place..piece)),
+            4 => bytes.truncate(place),
+            5 => {
+                let again = bytes[place..piece].to_vec();
+                bytes.splice(place..place, again);
+            }
+            6 => {
+                let other = random.choose(originals);
+                let cut = random.below(other.len());
+                bytes.splice(place.., other[cut..].iter().copied());
+            }
+            7 if length > 2 => bytes[1..3].copy_from_slice(&(random.number() as u16).to_be_bytes()),
+            _ => {}
+        }
+    }
+    if bytes.len() > 3 && random.below(3) > 0 {
+        let right = (bytes.len() - 3) as u16;
+        bytes[1..3].copy_from_slice(&right.to_be_bytes());
+    }
+    bytes
+}
+
+/// Says the bytes on a stream of their own, in some way, and hears the stream out: the code of a refusal,
+/// `eof`, or `given up`.
+async fn say(client: &Client, random: &mut Random, bytes: &[u8]) -> String {
+    let mut stream = client.open().await.unwrap();
+    let cut = random.below(bytes.len() + 1);
+    let way = random.below(20);
+    for piece in [&bytes[..cut], &bytes[cut..]] {
+        match stream.write(piece).await {
+            Ok(()) | Err(Broken::Stopped(_)) => {}
+            Err(broken) => panic!("{broken:?}"),
+        }
+        if way == 0 {
+            // In two packets.
+            tokio::task::yield_now().await;
+        }
+    }
+    match way {
+        1 | 2 => {
+            stream.abandon();
+            return "given up".to_owned();
+        }
+        _ => stream.finish(),
+    }
+    let frames = within(PATIENCE, "the end of a stream", hear(&mut stream)).await;
+    let ends = frames.iter().filter(|frame| [kind::EOF, kind::ERROR].contains(&frame.kind)).count();
+    assert_eq!(ends, 1, "{:?} was answered with {frames:?}", String::from_utf8_lossy(bytes));
+    let last = frames.last().unwrap();
+    assert!([kind::EOF, kind::ERROR].contains(&last.kind), "{frames:?}");
+    let code = last.value()["code"].as_str().unwrap_or("eof").to_owned();
+    assert_ne!(code, "internal", "{frames:?}");
+    code
+}
+
+async fn hear(stream: &mut Stream) -> Vec<Frame> {
+    stream.read_frames().await.unwrap()
+}
+
+fn offer(server: &Server) {
+    server.offer("small", "content");
+    server.offer("folder/below/file with a name.txt", vec![7; 5000]);
+}
+
+#[tokio::test]
+async fn a_hundred_thousand_mutated_frames_end_only_their_streams() {
+    let seed = seed();
+    eprintln!("QUIVER_SEED={seed} repeats this");
+    let server = Server::start().await;
+    offer(&server);
+    let client = Client::member(&server, "Ron").await;
+    let other = Client::member(&server, "Ben").await;
+    let originals = Arc::new(originals());
+    let (mut settled, mut outcomes) = (None, BTreeMap::<String, u64>::new());
+    for fifth in 0..5 {
+        let mut streams = JoinSet::new();
+        for number in 0..STREAMS {
+            let (client, originals) = (client.clone(), originals.clone());
+            let mut random =
+                Random::new(seed ^ (fifth * STREAMS + number).wrapping_mul(0x0123_4567_89ab_cdef));
+            streams.spawn(async move {
+                let mut outcomes = Vec::new();
+                for _ in 0..FRAMES / 5 / STREAMS {
+                    let bytes = mutate(&mut random, &originals);
+                    outcomes.push(say(&client, &mut random, &bytes).await);
+                }
+                outcomes
+            });
+        }
+        for outcome in streams.join_all().await.into_iter().flatten() {
+            *outcomes.entry(outcome).or_default() += 1;
+        }
+        client.is_well().await;
+        other.is_well().await;
+        let memory = server.memory().resident;
+        let settled = *settled.get_or_insert(memory);
+        assert!(memory < settled + GROWTH, "{settled} KiB became {memory} KiB");
+    }
+    assert_eq!(client.get_code("small").await, "");
+    assert!(server.memory().peak < 64 * 1024, "{:?}", server.memory());
+    // The mutations were neither too coarse nor too fine.
+    eprintln!("{outcomes:?}");
+    for outcome in ["bad_request", "too_large", "unknown_command", "bad_path", "not_found", "eof"] {
+        assert!(outcomes.get(outcome).is_some_and(|&count| count > 5), "{outcome}: {outcomes:?}");
+    }
+}
+
+#[tokio::test]
+async fn mutated_hellos_end_only_their_connections() {
+    let seed = seed();
+    eprintln!("QUIVER_SEED={seed} repeats this");
+    let server = Server::options().max_clients(1000).start().await;
+    let member = Client::member(&server, "Ron").await;
+    let originals = originals();
+    let mut random = Random::new(seed);
+    for _ in 0..GUESTS {
+        let guest = Client::guest(&server).await;
+        for _ in 0..3 {
+            let bytes = mutate(&mut random, &originals);
+            match guest.try_say(&bytes).await {
+                Ok(answer) if answer.code().is_empty() => break,
+                Ok(answer) => assert_ne!(answer.code(), "internal"),
+                // Closed for a command before the hello.
+                Err(_) => break,
+            }
+        }
+    }
+    member.is_well().await;
+    Client::member(&server, "Ben").await.is_well().await;
+    assert!(server.memory().peak < 64 * 1024, "{:?}", server.memory());
+}
