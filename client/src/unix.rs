@@ -6,7 +6,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-use rustix::termios::{OptionalActions, Termios};
+use rustix::termios::{LocalModes, OptionalActions, Termios};
 
 /// Creates a folder, and those above it, that only its owner can look into.
 pub(crate) fn create_private_folder(path: &Path) -> io::Result<()> {
@@ -41,6 +41,18 @@ pub(crate) struct TerminalAsItWas(Option<Termios>);
 impl TerminalAsItWas {
     pub(crate) fn now() -> Self {
         Self(rustix::termios::tcgetattr(io::stdin()).ok())
+    }
+
+    /// And hides what is typed from here on.
+    pub(crate) fn without_echo() -> Self {
+        let was = Self::now();
+        if let Some(settings) = &was.0 {
+            let mut hidden = settings.clone();
+            hidden.local_modes.remove(LocalModes::ECHO);
+            // Where it fails, the question that follows fails in the same way.
+            let _ = rustix::termios::tcsetattr(io::stdin(), OptionalActions::Now, &hidden);
+        }
+        was
     }
 }
 

@@ -98,7 +98,7 @@ async fn a_killed_server_ends_the_client_in_bounded_time() {
     let said = process.stderr.so_far().join("\n");
     assert_eq!(status.code(), Some(3), "{said}");
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
-    assert!(said.starts_with("error: big: connection lost: "), "{said}");
+    assert!(said.starts_with("error: cannot get big: connection lost: "), "{said}");
     assert!(home.names().is_empty(), "{:?}", home.names());
 }
 
@@ -138,7 +138,7 @@ async fn a_get_that_a_stopping_server_breaks_off_is_told_why() {
     let status = process.ended(PATIENCE).await;
     let said = process.stderr.so_far().join("\n");
     assert_eq!(status.code(), Some(3), "{said}");
-    assert!(said.contains("error: big: connection lost: shutting down"), "{said}");
+    assert!(said.contains("error: cannot get big: connection lost: shutting down"), "{said}");
     assert!(home.names().is_empty(), "{:?}", home.names());
 }
 

@@ -125,6 +125,27 @@ async fn a_command_at_a_terminal_asks_for_the_password_too() {
 }
 
 #[tokio::test]
+async fn a_question_ends_with_ctrl_c_and_with_ctrl_d() {
+    let server = server().await;
+    let home = Home::new();
+    for (key, code) in [("\x03", 130), ("half\x03", 130), ("\x04", 5)] {
+        let mut terminal = home.with(&server, "Ron", ["status"]).at_a_terminal();
+        terminal.wait_for_end("Password:");
+        terminal.type_text(key);
+        assert_eq!(terminal.wait().exit_code(), code, "{key:?}: {}", terminal.contents());
+        let screen = terminal.contents();
+        assert!(screen.starts_with("Password:\n") && screen.contains("\nerror: "), "{screen}");
+    }
+    let quiver = home.quiver([""; 0]).server(server.address(), &server.certificate());
+    for (key, code) in [("\x03", 130), ("\x04", 2)] {
+        let mut terminal = quiver.at_a_terminal();
+        terminal.wait_for_end("Enter your client name:");
+        terminal.type_text(key);
+        assert_eq!(terminal.wait().exit_code(), code, "{key:?}: {}", terminal.contents());
+    }
+}
+
+#[tokio::test]
 async fn three_wrong_passwords_are_enough() {
     let server = server().await;
     let home = Home::new();

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::{Face, Output};
 use crate::failure::Failure;
+use crate::unix::TerminalAsItWas;
 
 impl Output {
     /// Whether there is somebody to ask.
@@ -44,18 +45,25 @@ impl Output {
     /// # Errors
     /// [`Failure::System`] where the terminal cannot be used.
     pub async fn ask_hidden(&self, question: &str) -> Result<Option<Secret>, Failure> {
+        // Before the question shows: whoever types at once must not be seen either.
+        let _echo_off = TerminalAsItWas::without_echo();
         self.pose(question).await?;
-        let answer = on_a_thread(|| match rpassword::read_password() {
-            Ok(text) => Ok(Some(Secret::new(text))),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
-            // Ctrl-C; the signal is on its way, too.
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
+        let hidden = on_a_thread(|| match rpassword::read_password() {
+            Ok(text) => Ok(Hidden::Typed(Secret::new(text))),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Hidden::End),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Hidden::Interrupted),
             Err(error) => Err(error),
-        })
-        .await;
-        // The Enter that ended the answer was not shown either.
-        self.pose("\n").await?;
-        answer
+        });
+        match hidden.await? {
+            Hidden::Typed(answer) => Ok(Some(answer)),
+            Hidden::End => {
+                // Only Enter was echoed.
+                self.pose("\n").await?;
+                Ok(None)
+            }
+            // The signal is on its way, and decides.
+            Hidden::Interrupted => std::future::pending().await,
+        }
     }
 
     /// Asks whether; `None` is what an empty answer or the end of input means.
@@ -80,6 +88,15 @@ impl Output {
         })
         .await
     }
+}
+
+/// How a hidden answer ended.
+enum Hidden {
+    Typed(Secret),
+    /// Ctrl-D.
+    End,
+    /// Ctrl-C.
+    Interrupted,
 }
 
 /// `y` or `yes`.
