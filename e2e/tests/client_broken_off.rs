@@ -126,7 +126,7 @@ async fn a_server_that_stops_lets_a_get_end() {
 }
 
 #[tokio::test]
-async fn a_get_that_a_stopping_server_breaks_off_is_told_why() {
+async fn a_get_that_a_stopping_server_breaks_off_fails() {
     let mut server = server(HUGE).await;
     let home = Home::new();
     let mut process = begun(&home, &server).await;
@@ -138,7 +138,8 @@ async fn a_get_that_a_stopping_server_breaks_off_is_told_why() {
     let status = process.ended(PATIENCE).await;
     let said = process.stderr.so_far().join("\n");
     assert_eq!(status.code(), Some(3), "{said}");
-    assert!(said.contains("error: cannot get big: connection lost: shutting down"), "{said}");
+    // Why, it says too, unless the server's last packet gets lost: nobody repeats that one for long.
+    assert!(said.contains("error: cannot get big: connection lost: "), "{said}");
     assert!(home.names().is_empty(), "{:?}", home.names());
 }
 
