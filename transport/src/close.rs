@@ -4,8 +4,11 @@ use quinn::{Connection, ConnectionError, VarInt};
 use quiver_protocol::CloseCode;
 use thiserror::Error;
 
+use crate::congestion;
+
 /// Closes a connection with a code and its words.
 pub fn close(connection: &Connection, code: CloseCode) {
+    congestion::open(connection);
     connection.close(VarInt::from_u32(code as u32), code.reason().as_bytes());
 }
 

@@ -14,6 +14,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 
 use crate::close::Ended;
+use crate::congestion::LastPacketPasses;
 use crate::identity::Identity;
 use crate::tls::{self, TlsError};
 use crate::trust::{ServerVerifier, TrustError};
@@ -73,6 +74,7 @@ const SERVER_NAME: &str = "quiver";
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     inner: quinn::Endpoint,
+    congestion: Arc<LastPacketPasses>,
 }
 
 /// An endpoint could not be made.
@@ -114,13 +116,16 @@ impl Endpoint {
     /// # Errors
     /// [`EndpointError`].
     pub fn listen(address: SocketAddr, identity: &Identity) -> Result<Self, EndpointError> {
+        let congestion = Arc::new(LastPacketPasses::default());
+        let mut transport = server_transport();
+        transport.congestion_controller_factory(congestion.clone());
         let mut config = ServerConfig::with_crypto(Arc::new(tls::server(identity)?));
         config
-            .transport_config(Arc::new(server_transport()))
+            .transport_config(Arc::new(transport))
             .max_incoming(WAITING_HANDSHAKES)
             .incoming_buffer_size(HANDSHAKE_BUFFER)
             .incoming_buffer_size_total(HANDSHAKE_BUFFERS);
-        Self::open(address, Some(config))
+        Self::open(address, Some(config), congestion)
     }
 
     /// Opens a socket that only dials, at a port of the system's choice.
@@ -128,12 +133,17 @@ impl Endpoint {
     /// # Errors
     /// [`EndpointError::Bind`].
     pub fn dialler() -> Result<Self, EndpointError> {
-        Self::open((Ipv6Addr::UNSPECIFIED, 0).into(), None)
+        let open = |address| Self::open(address, None, Arc::default());
+        open((Ipv6Addr::UNSPECIFIED, 0).into())
             // Where there is no IPv6 at all.
-            .or_else(|_| Self::open((Ipv4Addr::UNSPECIFIED, 0).into(), None))
+            .or_else(|_| open((Ipv4Addr::UNSPECIFIED, 0).into()))
     }
 
-    fn open(address: SocketAddr, server: Option<ServerConfig>) -> Result<Self, EndpointError> {
+    fn open(
+        address: SocketAddr,
+        server: Option<ServerConfig>,
+        congestion: Arc<LastPacketPasses>,
+    ) -> Result<Self, EndpointError> {
         let failed = |source| EndpointError::Bind { address, source };
         let mut config = EndpointConfig::default();
         config
@@ -142,7 +152,7 @@ impl Endpoint {
         let socket = socket(address).map_err(failed)?;
         let inner =
             quinn::Endpoint::new(config, server, socket, Arc::new(TokioRuntime)).map_err(failed)?;
-        Ok(Self { inner })
+        Ok(Self { inner, congestion })
     }
 
     /// Dials a server; the handshake is complete when this returns.
@@ -156,7 +166,9 @@ impl Endpoint {
         verifier: Arc<ServerVerifier>,
     ) -> Result<Connection, DialError> {
         let mut config = ClientConfig::new(Arc::new(tls::client(identity, verifier.clone())?));
-        config.transport_config(Arc::new(client_transport()));
+        let mut transport = client_transport();
+        transport.congestion_controller_factory(self.congestion.clone());
+        config.transport_config(Arc::new(transport));
         let connecting = self
             .inner
             .connect_with(config, self.reachable(address), SERVER_NAME)
@@ -190,8 +202,9 @@ impl Endpoint {
         self.inner.local_addr()
     }
 
-    /// Closes every connection with a code.
+    /// Closes every connection with a code, for good: nothing is opened or dialled after it.
     pub fn close(&self, code: CloseCode) {
+        self.congestion.open_all();
         self.inner.close(VarInt::from_u32(code as u32), code.reason().as_bytes());
     }
 

@@ -12,6 +12,7 @@
 //! | [`content`] | a file as Data frames: one engine for every command that moves content |
 
 pub mod close;
+mod congestion;
 pub mod content;
 pub mod endpoint;
 pub mod identity;
