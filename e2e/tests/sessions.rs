@@ -147,6 +147,7 @@ async fn connections_with_one_key_and_one_name_are_one_client() {
     }
     last.ask(json!({"command": "exit"})).await.eof();
     assert_eq!(present(&watcher).await[1], ("Ron".to_owned(), false));
+    server.log().wait_for("Client 2: Ron has disconnected").await;
     assert_eq!(server.log().count("has disconnected"), 1);
     // The ninth has used up no number.
     assert_eq!(number(&Client::guest(&server).await, "Ben").await, 3);

@@ -109,6 +109,7 @@ async fn passwords_are_in_no_log() {
     client.ask(json!({"command": "hello", "version": 1, "name": "Ron", "password": ["a-listed-secret"]})).await;
     client.sign_in("Ron", "tomato & \"basil\"").await.eof();
     client.is_well().await;
+    server.log().wait_for("Client connected as Client 1: Ron").await;
     for entry in server.log().entries() {
         let line = entry.fields.to_string();
         for secret in ["a-wrong-secret", "a-listed-secret", "tomato", "basil", "argon2id"] {
