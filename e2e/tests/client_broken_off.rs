@@ -138,8 +138,7 @@ async fn a_get_that_a_stopping_server_breaks_off_fails() {
     let status = process.ended(PATIENCE).await;
     let said = process.stderr.so_far().join("\n");
     assert_eq!(status.code(), Some(3), "{said}");
-    // Why, it says too, unless quinn holds the server's last packet back (quinn-rs/quinn issue 2785).
-    assert!(said.contains("error: cannot get big: connection lost: "), "{said}");
+    assert!(said.contains("error: cannot get big: connection lost: shutting down"), "{said}");
     assert!(home.names().is_empty(), "{:?}", home.names());
 }
 
