@@ -112,7 +112,7 @@ impl Cli {
 /// A size as people say it.
 pub(crate) fn size(bytes: u64) -> String {
     let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
-    let exact = units.into_iter().find(|(shift, _)| bytes > 0 && bytes % (1 << shift) == 0);
+    let exact = units.into_iter().find(|(shift, _)| bytes > 0 && bytes.is_multiple_of(1 << shift));
     exact.map_or_else(|| format!("{bytes} B"), |(shift, unit)| format!("{} {unit}", bytes >> shift))
 }
 
@@ -127,4 +127,40 @@ pub(crate) fn count(number: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn parts_are_chosen_by_name() {
+        let cli = Cli::try_parse_from(["bench", "--only", "get,first-byte"]).unwrap();
+        let wanted: Vec<_> = Part::ALL.into_iter().filter(|part| cli.wants(*part)).collect();
+        assert_eq!(wanted, [Part::Get, Part::FirstByte]);
+    }
+
+    #[test]
+    fn quick_figures_are_not_for_the_documentation() {
+        assert!(Cli::try_parse_from(["bench", "--quick", "--write"]).is_err());
+    }
+
+    #[test]
+    fn numbers_are_written_as_people_write_them() {
+        assert_eq!(
+            [999, 1000, 200_000, 1_234_567].map(count),
+            ["999", "1,000", "200,000", "1,234,567"]
+        );
+        assert_eq!(
+            [0, 1000, 1024, 32 << 10, 1 << 30].map(size),
+            ["0 B", "1000 B", "1 KiB", "32 KiB", "1 GiB"]
+        );
+    }
 }

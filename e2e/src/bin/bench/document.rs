@@ -42,7 +42,7 @@ fn measured(cast: &Cast, sections: &[Section]) -> String {
     text.push_str(&machine::describe().markdown());
     let _ = write!(text, "\nVersions: {}.\n", cast.versions.join("; "));
     if !cast.left_out.is_empty() {
-        let _ = write!(text, "Left out: {}.\n", cast.left_out.join("; "));
+        let _ = writeln!(text, "Left out: {}.", cast.left_out.join("; "));
     }
     let typed = std::env::args().skip(1).filter(|argument| argument != "--own-network");
     let command = std::iter::once("scripts/bench".to_owned()).chain(typed).collect::<Vec<_>>();

@@ -142,3 +142,36 @@ pub(crate) fn figure(value: f64) -> String {
         value => format!("{value:.3}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn goal(bound: Bound, reached: Result<f64, &str>) -> Goal {
+        let reached = reached.map_err(str::to_owned);
+        Goal { what: "speed".to_owned(), bound, unit: "", reached }
+    }
+
+    #[test]
+    fn a_goal_is_missed_on_its_wrong_side_alone() {
+        assert!(goal(Bound::AtLeast(2.0), Ok(1.9)).is_missed());
+        assert!(!goal(Bound::AtLeast(2.0), Ok(2.0)).is_missed());
+        assert!(goal(Bound::AtMost(2.0), Ok(2.1)).is_missed());
+        assert!(!goal(Bound::AtMost(2.0), Ok(2.0)).is_missed());
+    }
+
+    #[test]
+    fn what_was_not_measured_is_not_missed_and_says_why() {
+        let goal = goal(Bound::AtLeast(2.0), Err("put is not in this build"));
+        assert!(!goal.is_missed());
+        assert_eq!(goal.row(), ["speed", "at least 2", "–", "left out: put is not in this build"]);
+    }
+
+    #[test]
+    fn a_table_is_the_same_for_a_terminal_and_for_a_page() {
+        let mut table = Table::new(&["", "MB/s"]);
+        table.row(["quiver".to_owned(), figure(1234.4)]);
+        assert_eq!(table.text(), "           MB/s\n  quiver  1,234\n");
+        assert_eq!(table.markdown(), "|  | MB/s |\n|---|---:|\n| quiver | 1,234 |\n");
+    }
+}
