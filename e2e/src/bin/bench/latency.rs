@@ -76,7 +76,7 @@ async fn ask(connection: &Connection, request: &Request) {
 
 async fn get(connection: &Connection) {
     let mut stream = CommandStream::open(connection).await.unwrap();
-    let request = Request::Get { path: FilePath::parse("big").unwrap() };
+    let request = Request::Get { path: FilePath::parse("big").unwrap(), have: None };
     stream.writer.write_frame(FrameKind::Request, &request.encode()).await.unwrap();
     stream.writer.flush().await.unwrap();
     let head = stream.reader.read_answer(limits::FRAME, PATIENCE).await.unwrap();
@@ -84,9 +84,11 @@ async fn get(connection: &Connection) {
         panic!("the server answers a get with a file");
     };
     let sink = std::io::sink();
-    let received = content::receive(&mut stream.reader, head.size, sink, PATIENCE, |_| {}).await;
-    let (_, blake3) = received.unwrap();
-    stream.writer.end(FrameKind::Received, &Received { blake3 }.encode()).await.unwrap();
+    let (size, from) = (content::Size::Known(head.size), content::Hashed::nothing());
+    let received = content::receive(&mut stream.reader, size, from, sink, PATIENCE, |_| {}).await;
+    let (_, end) = received.unwrap();
+    let said = Received { blake3: end.blake3 }.encode();
+    stream.writer.end(FrameKind::Received, &said).await.unwrap();
 }
 
 impl Times {
