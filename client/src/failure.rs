@@ -75,6 +75,8 @@ impl From<RefusalCode> for Exit {
             | RefusalCode::RateLimited
             | RefusalCode::ShuttingDown
             | RefusalCode::Internal
+            | RefusalCode::Exists
+            | RefusalCode::NotEmpty
             | RefusalCode::Unknown => Self::Other,
         }
     }

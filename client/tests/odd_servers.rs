@@ -129,15 +129,22 @@ async fn welcome(connection: &Connection) {
     let Request::Hello(hello) = request else { panic!("{request:?} where a hello was due") };
     quiver_transport::endpoint::promote(connection);
     let message = "Welcome".to_owned();
-    let welcome =
-        Welcome { client: 1, name: hello.name, message, max_clients: 3, limits: Limits::CURRENT };
+    let welcome = Welcome {
+        client: 1,
+        name: hello.name,
+        message,
+        max_clients: 3,
+        limits: Limits::CURRENT,
+        upload: false,
+    };
     reply(&mut stream, &Reply::Welcome(welcome)).await;
     stream.writer.end(FrameKind::Eof, &PlainEnd {}.encode()).await.unwrap();
 }
 
 async fn head(stream: &mut CommandStream, path: &str, size: u64) {
     let path = FilePath::parse(path).unwrap();
-    let head = FileHead { path, size, modified: Timestamp(Utc::now()), offset: 0 };
+    let head =
+        FileHead { path, size, modified: Timestamp(Utc::now()), offset: 0, executable: false };
     reply(stream, &Reply::File(head)).await;
 }
 
@@ -257,7 +264,7 @@ async fn another_file_than_asked_for_is_not_taken() {
 async fn three_bytes(connection: Connection, kind: FrameKind, end: Vec<u8>, heard: Sender<bool>) {
     welcome(&connection).await;
     let (mut stream, request) = hear(&connection).await;
-    let Request::Get { path } = request else { panic!("{request:?}") };
+    let Request::Get { path, .. } = request else { panic!("{request:?}") };
     head(&mut stream, path.as_str(), 3).await;
     stream.writer.write_frame(FrameKind::Data, b"abc").await.unwrap();
     stream.writer.end(kind, &end).await.unwrap();

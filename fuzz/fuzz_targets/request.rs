@@ -16,9 +16,7 @@ fuzz_target!(|payload: &[u8]| {
                     limits::HELLO
                 }
                 Request::Message { .. } => limits::MESSAGE,
-                Request::Status | Request::List { .. } | Request::Get { .. } | Request::Exit => {
-                    limits::REQUEST
-                }
+                _ => limits::REQUEST,
             };
             assert!(payload.len() <= limit, "longer than its limit");
             assert_eq!(Request::decode(&request.encode()).as_ref(), Ok(request), "own encoding");

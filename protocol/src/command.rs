@@ -3,11 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::frame::{self, FrameError};
+use crate::hash::ContentHash;
 use crate::limits;
 use crate::name::ClientName;
 use crate::path::{BadPath, FilePath, FolderPath};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::secret::Secret;
+use crate::time::Timestamp;
 use crate::version::VERSION;
 
 /// A checked request. Each variant documents its conversation.
@@ -33,9 +35,71 @@ pub enum Request {
     Get {
         /// The file that is wanted.
         path: FilePath,
+        /// What the client has of it already; the server checks it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        have: Option<Prefix>,
     },
     /// 1. client -> Exit  2. server -> [`Goodbye`](crate::Reply::Goodbye), Eof  3. either closes
     Exit,
+    /// 1. client -> Put  2. server -> [`Ready`](crate::Reply::Ready)  3. client ->
+    ///    [`Content`](crate::Reply::Content), Data*, Eof [`ContentEnd`](crate::ContentEnd), meanwhile
+    ///    server -> [`Progress`](crate::Reply::Progress)*  4. server ->
+    ///    [`Received`](crate::Received), Eof
+    Put(Put),
+    /// 1. client -> Remove  2. server -> Eof
+    Remove {
+        /// A file, or a folder with nothing in it.
+        path: FilePath,
+    },
+    /// 1. client -> Rename  2. server -> Eof
+    Rename {
+        /// A file or a folder.
+        path: FilePath,
+        /// What it will be called; its folder is there.
+        to: FilePath,
+        /// Whether a file that is called so already gives way.
+        #[serde(skip_serializing_if = "is_false")]
+        replace: bool,
+    },
+    /// 1. client -> MakeFolder  2. server -> Eof [`MadeFolder`](crate::MadeFolder)
+    MakeFolder {
+        /// The folder. Those it lies in are made too.
+        path: FilePath,
+    },
+    /// 1. client -> Space  2. server -> [`Space`](crate::Reply::Space), Eof
+    Space,
+}
+
+/// The beginning of a file, known by its hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prefix {
+    /// How many bytes.
+    pub size: u64,
+    /// The hash of them.
+    pub blake3: ContentHash,
+}
+
+/// A file that the client wants to store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Put {
+    /// Where. Its folder is there.
+    pub path: FilePath,
+    /// Bytes of the whole file; `None` where nobody knows yet, as of a pipe.
+    pub size: Option<u64>,
+    /// When its content was last modified; `None` leaves the server's own time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub modified: Option<Timestamp>,
+    /// Whether it is a program.
+    #[serde(skip_serializing_if = "is_false")]
+    pub executable: bool,
+    /// Whether a file that is there already gives way.
+    #[serde(skip_serializing_if = "is_false")]
+    pub replace: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+pub(crate) fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Who is there. The only request a guest may make.
@@ -92,10 +156,24 @@ impl Request {
                 Self::List { path: FolderPath::parse(&path)? }
             }
             "get" => {
-                let Path { path } = from_json(payload)?;
-                Self::Get { path: FilePath::parse(&path)? }
+                let Get { path, have } = from_json(payload)?;
+                Self::Get { path: FilePath::parse(&path)?, have }
             }
             "exit" => Self::Exit,
+            "put" => Self::Put(Put::decode(payload)?),
+            "remove" => {
+                let Path { path } = from_json(payload)?;
+                Self::Remove { path: FilePath::parse(&path)? }
+            }
+            "rename" => {
+                let Rename { path, to, replace } = from_json(payload)?;
+                Self::Rename { path: FilePath::parse(&path)?, to: FilePath::parse(&to)?, replace }
+            }
+            "make_folder" => {
+                let Path { path } = from_json(payload)?;
+                Self::MakeFolder { path: FilePath::parse(&path)? }
+            }
+            "space" => Self::Space,
             _ => return Err(Refusal::new(RefusalCode::UnknownCommand, "no command has this name")),
         })
     }
@@ -127,6 +205,23 @@ impl Hello {
     }
 }
 
+impl Put {
+    fn decode(payload: &[u8]) -> Result<Self, Refusal> {
+        #[derive(Deserialize)]
+        struct Fields {
+            path: String,
+            size: Option<u64>,
+            modified: Option<Timestamp>,
+            #[serde(default)]
+            executable: bool,
+            #[serde(default)]
+            replace: bool,
+        }
+        let Fields { path, size, modified, executable, replace } = from_json(payload)?;
+        Ok(Self { path: FilePath::parse(&path)?, size, modified, executable, replace })
+    }
+}
+
 #[derive(Deserialize)]
 struct Head {
     command: String,
@@ -145,6 +240,20 @@ struct Text {
 #[derive(Deserialize)]
 struct Path {
     path: String,
+}
+
+#[derive(Deserialize)]
+struct Get {
+    path: String,
+    have: Option<Prefix>,
+}
+
+#[derive(Deserialize)]
+struct Rename {
+    path: String,
+    to: String,
+    #[serde(default)]
+    replace: bool,
 }
 
 fn from_json<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, Refusal> {

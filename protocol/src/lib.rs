@@ -35,13 +35,13 @@ pub mod time;
 pub mod version;
 
 pub use close::CloseCode;
-pub use command::Request;
+pub use command::{Prefix, Put, Request};
 pub use event::Event;
 pub use frame::{FrameError, FrameHeader, FrameKind};
 pub use hash::{ContentHash, Fingerprint};
 pub use name::ClientName;
 pub use path::{FilePath, FolderPath};
 pub use refusal::{Refusal, RefusalCode};
-pub use reply::{ContentEnd, End, ListEnd, PlainEnd, Received, Reply};
+pub use reply::{ContentEnd, End, ListEnd, MadeFolder, PlainEnd, Received, Reply};
 pub use secret::Secret;
 pub use time::Timestamp;

@@ -52,6 +52,10 @@ pub enum RefusalCode {
     ShuttingDown,
     /// The server failed; its log has the details under the id in the message.
     Internal,
+    /// Something is there already, and was not to be replaced.
+    Exists,
+    /// A folder has something in it.
+    NotEmpty,
     /// A code this program does not know, from a newer server.
     #[serde(other)]
     Unknown,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::command::{Prefix, is_false};
 use crate::frame::{self, FrameError};
 use crate::hash::ContentHash;
 use crate::limits;
@@ -28,6 +29,22 @@ pub enum Reply {
     File(FileHead),
     /// The answer to an exit.
     Goodbye,
+    /// The answer to a put: the content may come.
+    Ready(Ready),
+    /// The client's answer to a [`Ready`], before the content of a put.
+    Content {
+        /// Where the content that follows begins: what the server has, or 0.
+        offset: u64,
+    },
+    /// Now and then, while the content of a put comes.
+    Progress {
+        /// Bytes of the file that have come, those before the offset too.
+        received: u64,
+        /// Bytes of the file that were written to the server's disk, not yet verified.
+        stored: u64,
+    },
+    /// The answer to a space.
+    Space(Space),
 }
 
 /// What a new member is told.
@@ -43,6 +60,9 @@ pub struct Welcome {
     pub max_clients: usize,
     /// The server's limits.
     pub limits: Limits,
+    /// Whether the client may store, remove and rename files.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub upload: bool,
 }
 
 /// What a server accepts; payload sizes in bytes.
@@ -113,8 +133,30 @@ pub struct FileHead {
     pub size: u64,
     /// When its content was last modified.
     pub modified: Timestamp,
-    /// Where the content that follows begins.
+    /// Where the content that follows begins: what the client has, where that is still so, or 0.
     pub offset: u64,
+    /// Whether it is a program.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub executable: bool,
+}
+
+/// What precedes the content of a put, at the server's side.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// The path that was named.
+    pub path: FilePath,
+    /// What the server kept of an earlier attempt; the client checks it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub have: Option<Prefix>,
+}
+
+/// What still fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Space {
+    /// Bytes that this client may still store, all files together.
+    pub available: u64,
+    /// Bytes that one file may have.
+    pub max_file_size: u64,
 }
 
 impl Reply {
@@ -165,6 +207,13 @@ pub struct ListEnd {
     pub not_served: u64,
 }
 
+/// The Eof of a make_folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MadeFolder {
+    /// Whether the folder is new.
+    pub created: bool,
+}
+
 /// The Eof of content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContentEnd {
@@ -187,6 +236,10 @@ impl End for PlainEnd {
 
 impl End for ListEnd {
     const WHAT: &'static str = "eof of a list";
+}
+
+impl End for MadeFolder {
+    const WHAT: &'static str = "eof of make_folder";
 }
 
 impl End for ContentEnd {

@@ -5,7 +5,8 @@ use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-use rustix::fs::RenameFlags;
+use cap_std::fs::{Dir, OpenOptionsExt as _};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
 
 /// Creates a file that only its owner can read; never an existing one, never through a link.
 pub(crate) fn create_private(path: &Path) -> io::Result<File> {
@@ -18,12 +19,12 @@ pub(crate) fn is_shared(file: &File) -> io::Result<bool> {
 }
 
 /// Makes the names in a folder as durable as the files they stand for.
-pub(crate) fn sync_folder(folder: &cap_std::fs::Dir) -> io::Result<()> {
+pub(crate) fn sync_folder(folder: &Dir) -> io::Result<()> {
     Ok(rustix::fs::fsync(folder.open(".")?)?)
 }
 
 /// Renames within a folder, and refuses with `AlreadyExists` where the new name is taken, in one step.
-pub(crate) fn rename_new(folder: &cap_std::fs::Dir, from: &str, to: &str) -> io::Result<()> {
+pub(crate) fn rename_new(folder: &Dir, from: &str, to: &str) -> io::Result<()> {
     match rustix::fs::renameat_with(folder, from, folder, to, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(()),
         // Some file systems cannot; a hard link refuses a taken name just as atomically.
@@ -33,4 +34,39 @@ pub(crate) fn rename_new(folder: &cap_std::fs::Dir, from: &str, to: &str) -> io:
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Opens without waiting for the other end of a pipe, and never takes a terminal as its own.
+pub(crate) fn without_waiting(
+    options: &mut cap_std::fs::OpenOptions,
+) -> &mut cap_std::fs::OpenOptions {
+    options.custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32)
+}
+
+/// Locks an open file for this handle, and refuses with `WouldBlock` where another handle has it.
+pub(crate) fn lock(file: &cap_std::fs::File) -> io::Result<()> {
+    Ok(rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive)?)
+}
+
+/// Whether an open file is what a name in a folder stands for now.
+pub(crate) fn is_same(file: &cap_std::fs::File, folder: &Dir, name: &str) -> io::Result<bool> {
+    let open = rustix::fs::fstat(file)?;
+    match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(named) => Ok((open.st_dev, open.st_ino) == (named.st_dev, named.st_ino)),
+        Err(rustix::io::Errno::NOENT) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether its owner may run an open file.
+pub(crate) fn is_executable(file: &File) -> io::Result<bool> {
+    Ok(file.metadata()?.mode() & 0o100 != 0)
+}
+
+/// Lets everybody run an open file who may read it.
+pub(crate) fn make_executable(file: &cap_std::fs::File) -> io::Result<()> {
+    let mode = Mode::from_raw_mode(rustix::fs::fstat(file)?.st_mode);
+    let readers = mode & (Mode::RUSR | Mode::RGRP | Mode::ROTH);
+    let runners = Mode::from_raw_mode(readers.as_raw_mode() >> 2);
+    Ok(rustix::fs::fchmod(file, mode | runners)?)
 }

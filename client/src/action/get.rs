@@ -10,7 +10,9 @@ use quiver_protocol::reply::FileHead;
 use quiver_protocol::{
     ContentHash, End as _, FilePath, FrameKind, PlainEnd, Received, Reply, Request,
 };
-use quiver_transport::content::{PartFile, ReceiveError, Replace, receive};
+use quiver_transport::content::{
+    Arrival, Finish, Hashed, PartFile, ReceiveError, Replace, Size, receive,
+};
 use quiver_transport::{CommandStream, Connection, StreamError};
 use thiserror::Error;
 use tokio::task;
@@ -85,7 +87,7 @@ pub async fn get(
     path: &FilePath,
     patience: Duration,
 ) -> Result<Content, GetError> {
-    let request = Request::Get { path: path.clone() };
+    let request = Request::Get { path: path.clone(), have: None };
     let mut answer = Answer::to(connection, &request, patience).await?;
     let Part::Reply(Reply::File(head)) = answer.next::<PlainEnd>().await? else {
         return Err(misfit("something else than a file").into());
@@ -117,7 +119,11 @@ impl Content {
         let part = on_disk(move || create_part(&folder)).await?;
         let (part, got) = self.receive(part, progress).await?;
         let (name, replace) = (target.name.clone(), target.replace);
-        on_disk(move || part.commit(&name, replace)).await?;
+        let finish = Finish {
+            modified: Some(self.head.modified.0.into()),
+            executable: self.head.executable,
+        };
+        on_disk(move || part.commit(&name, replace, finish)).await?;
         self.acknowledge(got).await;
         Ok(got)
     }
@@ -139,12 +145,14 @@ impl Content {
     async fn receive<W: Write + Send + 'static>(
         &mut self,
         sink: W,
-        progress: impl FnMut(u64),
+        mut progress: impl FnMut(u64),
     ) -> Result<(W, Got), GetError> {
-        let size = self.head.size;
-        let (sink, blake3) =
-            receive(&mut self.stream.reader, size, sink, self.patience, progress).await?;
-        Ok((sink, Got { size, blake3 }))
+        let size = Size::Known(self.head.size);
+        let reader = &mut self.stream.reader;
+        let progress = |arrival: Arrival| progress(arrival.received);
+        let (sink, end) =
+            receive(reader, size, Hashed::nothing(), sink, self.patience, progress).await?;
+        Ok((sink, Got { size: end.size, blake3: end.blake3 }))
     }
 
     /// The file is safe: whether the server learns of it changes nothing here.

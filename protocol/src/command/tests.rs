@@ -16,8 +16,9 @@ fn requests_survive_the_wire() {
         Request::Status,
         Request::List { path: FolderPath::ROOT },
         Request::List { path: FolderPath::parse("a/b").unwrap() },
-        Request::Get { path: FilePath::parse("secret.txt").unwrap() },
+        Request::Get { path: FilePath::parse("secret.txt").unwrap(), have: None },
         Request::Exit,
+        Request::Space,
     ] {
         assert_eq!(Request::decode(&request.encode()), Ok(request));
     }
@@ -25,9 +26,9 @@ fn requests_survive_the_wire() {
 
 #[test]
 fn fields_nobody_knows_are_ignored() {
-    let request = br#"{"new":[1,{"deep":null}],"command":"get","path":"a","have":{"size":1}}"#;
+    let request = br#"{"new":[1,{"deep":null}],"command":"get","path":"a","haves":{"size":1}}"#;
     let path = FilePath::parse("a").unwrap();
-    assert_eq!(Request::decode(request), Ok(Request::Get { path }));
+    assert_eq!(Request::decode(request), Ok(Request::Get { path, have: None }));
 }
 
 #[test]
@@ -88,10 +89,10 @@ fn the_longest_path_fits_a_request() {
     };
     // One, two, three and four bytes of UTF-8; a quarter quotation marks.
     for part in ["x", "é", "漢", "🏹", "x\"yz"] {
-        let request = Request::Get { path: longest(part) };
+        let request = Request::Get { path: longest(part), have: None };
         assert_eq!(Request::decode(&request.encode()), Ok(request), "{part}");
     }
-    let quotes = Request::Get { path: longest("\"") };
+    let quotes = Request::Get { path: longest("\""), have: None };
     assert_eq!(code(&quotes.encode()), RefusalCode::TooLarge);
 }
 

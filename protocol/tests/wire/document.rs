@@ -5,7 +5,7 @@ use std::path::Path;
 
 use data_encoding::HEXLOWER;
 use quiver_protocol::{
-    ContentEnd, End, Event, ListEnd, PlainEnd, Received, Refusal, Reply, Request,
+    ContentEnd, End, Event, ListEnd, MadeFolder, PlainEnd, Received, Refusal, Reply, Request,
 };
 
 use crate::lines::golden;
@@ -43,7 +43,7 @@ fn file_of(kind: &str) -> &'static str {
         "reply" => "replies.txt",
         "event" => "events.txt",
         "error" => "refusals.txt",
-        "eof" | "eof-list" | "eof-content" | "received" => "ends.txt",
+        "eof" | "eof-list" | "eof-make_folder" | "eof-content" | "received" => "ends.txt",
         unknown => panic!("docs/protocol.md has a block of kind {unknown:?}"),
     }
 }
@@ -56,6 +56,7 @@ fn decodes(kind: &str, payload: &[u8]) -> bool {
         "error" => Refusal::decode(payload).is_ok(),
         "eof" => PlainEnd::decode(payload).is_ok(),
         "eof-list" => ListEnd::decode(payload).is_ok(),
+        "eof-make_folder" => MadeFolder::decode(payload).is_ok(),
         "eof-content" => ContentEnd::decode(payload).is_ok(),
         "received" => Received::decode(payload).is_ok(),
         unknown => panic!("docs/protocol.md has a block of kind {unknown:?}"),

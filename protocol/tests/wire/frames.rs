@@ -74,13 +74,14 @@ fn a_whole_get_keeps_its_bytes() {
         size,
         modified: Timestamp(chrono::DateTime::from_timestamp(1_729_359_947, 0).unwrap()),
         offset: 0,
+        executable: false,
     });
     let mut buffer = vec![0; chunk::HEADROOM];
     buffer.extend_from_slice(&content);
     let length = chunk::frame_in_place(&mut buffer, content.len());
     let (whole, rest) = buffer[..length].split_at(FrameHeader::LENGTH + limits::CHUNK);
 
-    let get = Request::Get { path: FilePath::parse("count.bin").unwrap() };
+    let get = Request::Get { path: FilePath::parse("count.bin").unwrap(), have: None };
     let conversation = [
         ("client-request", framed(FrameKind::Request, &get.encode())),
         ("server-reply", framed(FrameKind::Reply, &head.encode())),

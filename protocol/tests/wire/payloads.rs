@@ -3,10 +3,12 @@
 use std::fmt::Debug;
 
 use quiver_protocol::command::Hello;
-use quiver_protocol::reply::{ClientRow, Entry, EntryKind, FileHead, Limits, Welcome};
+use quiver_protocol::reply::{
+    ClientRow, Entry, EntryKind, FileHead, Limits, Ready, Space, Welcome,
+};
 use quiver_protocol::{
-    ClientName, ContentEnd, ContentHash, End, Event, FilePath, FolderPath, ListEnd, PlainEnd,
-    Received, Refusal, RefusalCode, Reply, Request, Secret, Timestamp,
+    ClientName, ContentEnd, ContentHash, End, Event, FilePath, FolderPath, ListEnd, MadeFolder,
+    PlainEnd, Prefix, Put, Received, Refusal, RefusalCode, Reply, Request, Secret, Timestamp,
 };
 
 use crate::lines::{self, check};
@@ -52,6 +54,11 @@ fn digest() -> ContentHash {
     ContentHash(*blake3::hash(b"Hello Quiver").as_bytes())
 }
 
+/// The first 5 bytes of that file.
+fn beginning() -> Prefix {
+    Prefix { size: 5, blake3: ContentHash(*blake3::hash(b"Hello").as_bytes()) }
+}
+
 #[test]
 fn requests_keep_their_bytes() {
     let hello = |name_: &str, password: Option<&str>| {
@@ -60,7 +67,15 @@ fn requests_keep_their_bytes() {
     };
     let message = |text: &str| Request::Message { text: text.to_owned() };
     let list = |text| Request::List { path: FolderPath::parse(text).unwrap() };
-    let get = |text| Request::Get { path: path(text) };
+    let get = |text| Request::Get { path: path(text), have: None };
+    let put = |text, size| Put {
+        path: path(text),
+        size,
+        modified: None,
+        executable: false,
+        replace: false,
+    };
+    let rename = |from, to, replace| Request::Rename { path: path(from), to: path(to), replace };
     let table = [
         ("hello", hello("Ron", None)),
         ("hello-password", hello("Ron", Some("tomato & \"basil\""))),
@@ -76,7 +91,22 @@ fn requests_keep_their_bytes() {
         ("get", get("secret.txt")),
         ("get-in-folder", get("notes/2024/with space & \"quotes\".txt")),
         ("get-unicode", get("日本/🏹.txt")),
+        ("get-rest", Request::Get { path: path("secret.txt"), have: Some(beginning()) }),
         ("exit", Request::Exit),
+        ("put", {
+            let modified = Some(moment(1_729_359_947, 0));
+            Request::Put(Put { modified, ..put("secret.txt", Some(12)) })
+        }),
+        ("put-program", {
+            let put = put("tools/with space", Some(u64::MAX));
+            Request::Put(Put { executable: true, replace: true, ..put })
+        }),
+        ("put-pipe", Request::Put(put("backup.tar", None))),
+        ("remove", Request::Remove { path: path("secret.txt") }),
+        ("rename", rename("secret.txt", "notes/2024/old.txt", false)),
+        ("rename-replace", rename("new", "old", true)),
+        ("make_folder", Request::MakeFolder { path: path("notes/2024") }),
+        ("space", Request::Space),
     ];
     for (name, request) in &table {
         // A new command does not compile here: give it rows above.
@@ -87,6 +117,11 @@ fn requests_keep_their_bytes() {
             Request::List { .. } => "list",
             Request::Get { .. } => "get",
             Request::Exit => "exit",
+            Request::Put(_) => "put",
+            Request::Remove { .. } => "remove",
+            Request::Rename { .. } => "rename",
+            Request::MakeFolder { .. } => "make_folder",
+            Request::Space => "space",
         };
         assert!(name.starts_with(command), "{name} is a {command}");
     }
@@ -111,6 +146,7 @@ fn replies_keep_their_bytes() {
             message: "Connected to the server successfully.".to_owned(),
             max_clients,
             limits: Limits::CURRENT,
+            upload: false,
         })
     };
     let client = |number, name_: &str, start, end| {
@@ -120,11 +156,16 @@ fn replies_keep_their_bytes() {
         Reply::Entry(Entry { path: path(path_), kind, size, modified })
     };
     let file = |path_: &str, size, modified, offset| {
-        Reply::File(FileHead { path: path(path_), size, modified, offset })
+        let path = path(path_);
+        Reply::File(FileHead { path, size, modified, offset, executable: false })
     };
     let start = moment(1_729_359_947, 0);
     let table = [
         ("welcome", welcome(2, 3)),
+        ("welcome-upload", {
+            let Reply::Welcome(welcome) = welcome(2, 3) else { unreachable!() };
+            Reply::Welcome(Welcome { upload: true, ..welcome })
+        }),
         ("text", text("Hello ACK")),
         ("text-escapes", text("\"\\\u{1b}[2J ACK")),
         ("client-gone", client(1, "Ben", start, Some(moment(1_729_359_980, 250_000_000)))),
@@ -135,7 +176,20 @@ fn replies_keep_their_bytes() {
         ("entry-newest", entry("a", EntryKind::File, 0, moment(253_402_300_799, 999_999_999))),
         ("file", file("secret.txt", 12, start, 0)),
         ("file-largest", file("notes/big", u64::MAX, moment(-1, 999_999_000), u64::MAX)),
+        ("file-rest", file("secret.txt", 12, start, 5)),
+        ("file-program", {
+            let path = path("tools/run");
+            let executable = true;
+            Reply::File(FileHead { path, size: 0, modified: start, offset: 0, executable })
+        }),
         ("goodbye", Reply::Goodbye),
+        ("ready", Reply::Ready(Ready { path: path("secret.txt"), have: None })),
+        ("ready-rest", {
+            Reply::Ready(Ready { path: path("secret.txt"), have: Some(beginning()) })
+        }),
+        ("content", Reply::Content { offset: 5 }),
+        ("progress", Reply::Progress { received: 12, stored: 5 }),
+        ("space", Reply::Space(Space { available: 1_000_000_000, max_file_size: u64::MAX })),
     ];
     for (name, reply) in &table {
         // A new reply does not compile here: give it rows above.
@@ -146,6 +200,10 @@ fn replies_keep_their_bytes() {
             Reply::Entry(_) => "entry",
             Reply::File(_) => "file",
             Reply::Goodbye => "goodbye",
+            Reply::Ready(_) => "ready",
+            Reply::Content { .. } => "content",
+            Reply::Progress { .. } => "progress",
+            Reply::Space(_) => "space",
         };
         assert!(name.starts_with(kind), "{name} is a {kind}");
     }
@@ -157,6 +215,7 @@ fn replies_keep_their_bytes() {
 enum AnyEnd {
     Plain(PlainEnd),
     List(ListEnd),
+    MadeFolder(MadeFolder),
     Content(ContentEnd),
     Received(Received),
 }
@@ -167,6 +226,7 @@ fn ends_keep_their_bytes() {
         match end {
             AnyEnd::Plain(end) => end.encode(),
             AnyEnd::List(end) => end.encode(),
+            AnyEnd::MadeFolder(end) => end.encode(),
             AnyEnd::Content(end) => end.encode(),
             AnyEnd::Received(end) => end.encode(),
         }
@@ -174,6 +234,7 @@ fn ends_keep_their_bytes() {
     let rows = [
         ("eof", AnyEnd::Plain(PlainEnd {})),
         ("eof-list", AnyEnd::List(ListEnd { entries: 1, not_served: 0 })),
+        ("eof-make_folder", AnyEnd::MadeFolder(MadeFolder { created: true })),
         ("eof-content", AnyEnd::Content(ContentEnd { size: 12, blake3: digest() })),
         ("received", AnyEnd::Received(Received { blake3: digest() })),
     ];
@@ -189,6 +250,7 @@ fn ends_keep_their_bytes() {
         let decoded = match name.as_str() {
             "eof" => PlainEnd::decode(payload).map(AnyEnd::Plain),
             "eof-list" => ListEnd::decode(payload).map(AnyEnd::List),
+            "eof-make_folder" => MadeFolder::decode(payload).map(AnyEnd::MadeFolder),
             "eof-content" => ContentEnd::decode(payload).map(AnyEnd::Content),
             "received" => Received::decode(payload).map(AnyEnd::Received),
             unknown => panic!("no end is called {unknown}"),
@@ -248,6 +310,8 @@ fn refusals_keep_their_bytes() {
         (Code::Declined, "Pete declined"),
         (Code::ShuttingDown, "the server is stopping"),
         (Code::Internal, "the server failed; its log has the details under 5f2c9a01"),
+        (Code::Exists, "secret.txt is there already"),
+        (Code::NotEmpty, "notes is not empty"),
     ]
     .map(|(code, message)| (code_name(code), Refusal::new(code, message)));
     check_payloads("refusals", &table, Refusal::encode, |payload| Refusal::decode(payload).ok());
@@ -278,6 +342,8 @@ fn code_name(code: RefusalCode) -> &'static str {
         Code::Declined => "declined",
         Code::ShuttingDown => "shutting_down",
         Code::Internal => "internal",
+        Code::Exists => "exists",
+        Code::NotEmpty => "not_empty",
         Code::Unknown => panic!("nobody sends an unknown code"),
     }
 }

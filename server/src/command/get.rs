@@ -6,15 +6,16 @@ use quiver_protocol::chunk::BLOCK;
 use quiver_protocol::reply::FileHead;
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{
-    ContentEnd, End as _, FilePath, FrameError, FrameKind, Received, Refusal, RefusalCode, Reply,
-    limits,
+    ContentEnd, End as _, FilePath, FrameError, FrameKind, Prefix, Received, Refusal, RefusalCode,
+    Reply, limits,
 };
-use quiver_transport::content::{self, SendError};
+use quiver_transport::content::{self, Hashed, SendError, Source};
 use quiver_transport::{CommandStream, FrameWriter, StreamError};
 use tracing::info;
 
 use super::{CommandError, Next};
 use crate::config::{CONTENT_STREAMS, RECEIVED_PATIENCE};
+use crate::files::FilesError;
 use crate::session::member::Context;
 
 /// What was sent, whole.
@@ -36,6 +37,7 @@ struct Delivery {
 pub(super) async fn answer(
     context: &Context,
     path: FilePath,
+    have: Option<Prefix>,
     writer: &mut FrameWriter,
 ) -> Result<Next, CommandError> {
     // Held until the content is sent: the semaphore is never closed.
@@ -45,15 +47,23 @@ pub(super) async fn answer(
     let opened = context.shared.files.open(&path).await;
     let source = opened.map_err(|error| CommandError::of_files(context, error))?;
     let delivery = Delivery::begin(context, &path);
-    let head = Reply::File(FileHead {
-        path,
-        size: source.size(),
-        modified: source.modified().into(),
-        offset: 0,
-    });
+    let (Some(size), Some(modified)) = (source.size(), source.modified()) else {
+        return Err(CommandError::of_files(context, FilesError::NotAFile));
+    };
     let sent = async {
+        let from = match have {
+            Some(have) => proved(context, &source, have).await?,
+            None => Hashed::nothing(),
+        };
+        let head = Reply::File(FileHead {
+            path,
+            size,
+            modified: modified.into(),
+            offset: from.length(),
+            executable: source.is_executable(),
+        });
         writer.write_frame(FrameKind::Reply, &head.encode()).await?;
-        let end = content::send(writer, source, block, |_| {}).await?;
+        let end = content::send(writer, source, from, block, |_| {}).await?;
         writer.end(FrameKind::Eof, &end.encode()).await?;
         Ok(end)
     };
@@ -73,6 +83,14 @@ pub(super) async fn answer(
             })
         }
     }
+}
+
+/// What of the file need not be sent. Hashing it costs the disk and the processor more than anything else a
+/// request may ask for, so a member has one of them at a time.
+async fn proved(context: &Context, source: &Source, have: Prefix) -> Result<Hashed, SendError> {
+    // The semaphore is never closed.
+    let _permit = context.proofs.acquire().await;
+    Ok(source.proves(have).await?.unwrap_or_default())
 }
 
 /// 3. client -> Received {blake3}

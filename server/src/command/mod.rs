@@ -98,8 +98,16 @@ async fn dispatch(
         Request::Message { text } => message::answer(text, writer).await,
         Request::Status => status::answer(context, writer).await,
         Request::List { path } => list::answer(context, path, writer).await,
-        Request::Get { path } => get::answer(context, path, writer).await,
+        Request::Get { path, have } => get::answer(context, path, have, writer).await,
         Request::Exit => Ok(Next::Leave),
+        Request::Put(_)
+        | Request::Remove { .. }
+        | Request::Rename { .. }
+        | Request::MakeFolder { .. }
+        | Request::Space => {
+            let refusal = Refusal::new(RefusalCode::Forbidden, "this server takes no files");
+            Err(CommandError::Refused(refusal))
+        }
     }
 }
 

@@ -27,8 +27,8 @@ async fn names(files: &Files, folder: &str) -> Vec<String> {
 #[tokio::test]
 async fn files_are_found_by_their_parts() {
     let (_temporary, files) = folder();
-    assert_eq!(files.open(&path("a.txt")).await.unwrap().size(), 7);
-    assert_eq!(files.open(&path("sub/b.txt")).await.unwrap().size(), 4);
+    assert_eq!(files.open(&path("a.txt")).await.unwrap().size(), Some(7));
+    assert_eq!(files.open(&path("sub/b.txt")).await.unwrap().size(), Some(4));
     assert_eq!(names(&files, "").await, ["a.txt", "sub"]);
     assert_eq!(names(&files, "sub").await, ["sub/b.txt"]);
 }

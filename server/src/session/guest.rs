@@ -124,7 +124,12 @@ impl Guest {
             | Request::Status
             | Request::List { .. }
             | Request::Get { .. }
-            | Request::Exit => {
+            | Request::Exit
+            | Request::Put(_)
+            | Request::Remove { .. }
+            | Request::Rename { .. }
+            | Request::MakeFolder { .. }
+            | Request::Space => {
                 let refusal = Refusal::new(RefusalCode::BadRequest, "say hello first");
                 return Err(Denied::Closing(refusal, CloseCode::ProtocolViolation));
             }
@@ -222,6 +227,7 @@ impl Guest {
             message: "Connected to the server successfully.".to_owned(),
             max_clients: self.shared.registry.max_clients(),
             limits: Limits::CURRENT,
+            upload: false,
         });
         stream.writer.write_frame(FrameKind::Reply, &welcome.encode()).await?;
         stream.writer.end(FrameKind::Eof, &PlainEnd {}.encode()).await

@@ -33,6 +33,8 @@ pub struct Context {
     pub name: ClientName,
     /// One permit for each file that may be sent at once.
     pub content: Semaphore,
+    /// One permit to prove what a client has of a file.
+    pub proofs: Semaphore,
     /// The share of a slot; gone once the member has said exit.
     slot: Mutex<Option<Slot>>,
     left: Notify,
@@ -52,6 +54,7 @@ impl Member {
             number: slot.number(),
             name: slot.name().clone(),
             content: Semaphore::new(CONTENT_STREAMS),
+            proofs: Semaphore::new(1),
             slot: Mutex::new(Some(slot)),
             left: Notify::new(),
             shared,

@@ -6,9 +6,11 @@
 //! Knows open files, not what they are called on a server.
 
 mod part;
+mod prefix;
 mod receive;
 mod send;
 
-pub use part::{PART_PREFIX, PART_SUFFIX, PartFile, Replace, is_part_name};
-pub use receive::{ReceiveError, receive};
+pub use part::{Finish, PART_PREFIX, PART_SUFFIX, PartFile, Replace, is_part_name};
+pub use prefix::Hashed;
+pub use receive::{Arrival, ReceiveError, Size, receive};
 pub use send::{SendError, Source, send};

@@ -1,7 +1,9 @@
 //! A file on its way to its name: beside the target, under a name of its own, until it is whole.
 
-use std::io::{self, Write};
+use std::io::{self, Seek as _, SeekFrom, Write};
+use std::time::SystemTime;
 
+use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt as _};
 use cap_std::fs::{Dir, File, OpenOptions};
 
 use crate::unix;
@@ -11,6 +13,9 @@ pub const PART_PREFIX: &str = ".quiver-";
 
 /// What a part's name ends with; 16 hex digits stand between.
 pub const PART_SUFFIX: &str = ".part";
+
+/// How often a part may be taken away while it is opened.
+const RACES: usize = 8;
 
 /// Whether a file name is one that parts have. Such files are never listed, sent or taken as targets.
 #[must_use]
@@ -28,42 +33,137 @@ pub enum Replace {
     Existing,
 }
 
-/// A file under its temporary name. Dropped without a commit, it is removed.
+/// What a file is given with its final name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Finish {
+    /// When its content was last modified; `None` leaves the time of the last write.
+    pub modified: Option<SystemTime>,
+    /// Whether it is a program: whoever may read it may then run it too.
+    pub executable: bool,
+}
+
+/// A file under its temporary name, locked for as long as this is held.
 #[derive(Debug)]
 pub struct PartFile {
     folder: Dir,
     name: String,
     file: File,
-    committed: bool,
+    fate: Fate,
+}
+
+/// What happens to a part that is dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It goes.
+    Removed,
+    /// It stays for the next attempt, if there is anything in it.
+    Kept,
+    /// It has its final name.
+    Committed,
 }
 
 impl PartFile {
     /// Creates a part in `folder`; `id` is a random number that makes its name. Never an existing
-    /// file, never through a link.
+    /// file, never through a link. Dropped without a commit, it is removed.
     ///
     /// # Errors
     /// What the system says.
     pub fn create(folder: &Dir, id: u64) -> io::Result<Self> {
-        let name = format!("{PART_PREFIX}{id:016x}{PART_SUFFIX}");
-        let file = folder.open_with(&name, OpenOptions::new().write(true).create_new(true))?;
-        Ok(Self { folder: folder.try_clone()?, name, file, committed: false })
+        let name = name_of(id);
+        let file =
+            folder.open_with(&name, OpenOptions::new().read(true).write(true).create_new(true))?;
+        Ok(Self { folder: folder.try_clone()?, name, file, fate: Fate::Removed })
+    }
+
+    /// Opens the part that `id` stands for in `folder`, or creates it. Dropped without a commit, it
+    /// stays for the next attempt.
+    ///
+    /// # Errors
+    /// What the system says: `WouldBlock` where another transfer has the part, `AlreadyExists` where
+    /// something else than a regular file has its name.
+    pub fn open(folder: &Dir, id: u64) -> io::Result<Self> {
+        let name = name_of(id);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true);
+        unix::without_waiting(&mut options).follow(FollowSymlinks::No);
+        // Between opening a part and locking it, another transfer may have given it its final name.
+        for _ in 0..RACES {
+            let file = match folder.open_with(&name, &options) {
+                Ok(file) if file.metadata()?.is_file() => file,
+                Ok(_) => return Err(io::ErrorKind::AlreadyExists.into()),
+                Err(_) if folder.symlink_metadata(&name).is_ok_and(|found| !found.is_file()) => {
+                    return Err(io::ErrorKind::AlreadyExists.into());
+                }
+                Err(error) => return Err(error),
+            };
+            unix::lock(&file)?;
+            if unix::is_same(&file, folder, &name)? {
+                return Ok(Self { folder: folder.try_clone()?, name, file, fate: Fate::Kept });
+            }
+        }
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    /// How many bytes are in it.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn length(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    /// A second handle to it, for reading.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn content(&self) -> io::Result<std::fs::File> {
+        Ok(self.file.try_clone()?.into_std())
+    }
+
+    /// Drops what is in it beyond `offset` bytes; what is written goes there.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn go_on_at(&mut self, offset: u64) -> io::Result<()> {
+        self.file.set_len(offset)?;
+        self.file.seek(SeekFrom::Start(offset))?;
+        Ok(())
+    }
+
+    /// Removes it, whatever was to happen to it.
+    pub fn discard(mut self) {
+        self.fate = Fate::Removed;
     }
 
     /// Flushes the content to disk, renames it to `target` in its folder, and makes the name durable.
     /// Blocks for as long as the disk needs.
     ///
     /// # Errors
-    /// What the system says: `AlreadyExists` where the name is taken and not to be replaced. The
-    /// part is then gone, and what stood under the name is as it was.
-    pub fn commit(mut self, target: &str, replace: Replace) -> io::Result<()> {
-        self.file.sync_all()?;
-        match replace {
-            Replace::Never => unix::rename_new(&self.folder, &self.name, target)?,
-            Replace::Existing => self.folder.rename(&self.name, &self.folder, target)?,
-        }
-        self.committed = true;
+    /// What the system says: `AlreadyExists` where the name is taken and not to be replaced. What
+    /// stood under the name is then as it was, and the part as one that was dropped.
+    pub fn commit(mut self, target: &str, replace: Replace, finish: Finish) -> io::Result<()> {
+        self.finish(target, replace, finish)?;
+        self.fate = Fate::Committed;
         unix::sync_folder(&self.folder)
     }
+
+    fn finish(&self, target: &str, replace: Replace, finish: Finish) -> io::Result<()> {
+        if finish.executable {
+            unix::make_executable(&self.file)?;
+        }
+        if let Some(modified) = finish.modified {
+            self.content()?.set_modified(modified)?;
+        }
+        self.file.sync_all()?;
+        match replace {
+            Replace::Never => unix::rename_new(&self.folder, &self.name, target),
+            Replace::Existing => self.folder.rename(&self.name, &self.folder, target),
+        }
+    }
+}
+
+fn name_of(id: u64) -> String {
+    format!("{PART_PREFIX}{id:016x}{PART_SUFFIX}")
 }
 
 impl Write for PartFile {
@@ -78,7 +178,12 @@ impl Write for PartFile {
 
 impl Drop for PartFile {
     fn drop(&mut self) {
-        if !self.committed {
+        let goes = match self.fate {
+            Fate::Committed => false,
+            Fate::Removed => true,
+            Fate::Kept => self.length().is_ok_and(|length| length == 0),
+        };
+        if goes {
             // Nobody is left to tell; the name says what it is.
             let _ = self.folder.remove_file(&self.name);
         }
@@ -109,7 +214,7 @@ mod tests {
         part.write_all(b"content").unwrap();
         assert_eq!(names(&temporary), [".quiver-00000000000000ab.part"]);
         assert!(is_part_name(&names(&temporary)[0]));
-        part.commit("a.txt", Replace::Never).unwrap();
+        part.commit("a.txt", Replace::Never, Finish::default()).unwrap();
         assert_eq!(names(&temporary), ["a.txt"]);
         assert_eq!(fs::read(temporary.path().join("a.txt")).unwrap(), b"content");
     }
@@ -126,12 +231,12 @@ mod tests {
         let (temporary, dir) = folder();
         fs::write(temporary.path().join("a"), "old").unwrap();
         let part = PartFile::create(&dir, 1).unwrap();
-        let refused = part.commit("a", Replace::Never).unwrap_err();
+        let refused = part.commit("a", Replace::Never, Finish::default()).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read(temporary.path().join("a")).unwrap(), b"old");
         assert_eq!(names(&temporary), ["a"]);
         let part = PartFile::create(&dir, 1).unwrap();
-        part.commit("a", Replace::Existing).unwrap();
+        part.commit("a", Replace::Existing, Finish::default()).unwrap();
         assert_eq!(fs::read(temporary.path().join("a")).unwrap(), b"");
     }
 
@@ -141,5 +246,72 @@ mod tests {
         let name = ".quiver-0000000000000001.part";
         std::os::unix::fs::symlink("/dev/null", temporary.path().join(name)).unwrap();
         assert_eq!(PartFile::create(&dir, 1).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn a_part_that_is_kept_goes_on_where_it_stopped() {
+        let (temporary, dir) = folder();
+        let mut part = PartFile::open(&dir, 7).unwrap();
+        part.write_all(b"content").unwrap();
+        // Nobody else has it meanwhile.
+        assert_eq!(PartFile::open(&dir, 7).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        drop(part);
+        let mut part = PartFile::open(&dir, 7).unwrap();
+        assert_eq!(part.length().unwrap(), 7);
+        part.go_on_at(4).unwrap();
+        part.write_all(b"act").unwrap();
+        let modified = SystemTime::UNIX_EPOCH + std::time::Duration::from_nanos(1_234_567_891);
+        let finish = Finish { modified: Some(modified), executable: true };
+        part.commit("a", Replace::Never, finish).unwrap();
+        let path = temporary.path().join("a");
+        assert_eq!(fs::read(&path).unwrap(), b"contact");
+        let metadata = fs::metadata(&path).unwrap();
+        assert_eq!(metadata.modified().unwrap(), modified);
+        assert_eq!(std::os::unix::fs::MetadataExt::mode(&metadata) & 0o100, 0o100);
+        assert_eq!(names(&temporary), ["a"]);
+    }
+
+    #[test]
+    fn a_kept_part_with_nothing_in_it_goes_and_so_does_a_discarded_one() {
+        let (temporary, dir) = folder();
+        drop(PartFile::open(&dir, 1).unwrap());
+        let mut part = PartFile::open(&dir, 2).unwrap();
+        part.write_all(b"content").unwrap();
+        part.discard();
+        assert!(names(&temporary).is_empty());
+    }
+
+    #[test]
+    fn what_is_no_file_is_no_part() {
+        let (temporary, dir) = folder();
+        let name = temporary.path().join(".quiver-0000000000000001.part");
+        std::os::unix::fs::symlink("/dev/null", &name).unwrap();
+        assert_eq!(PartFile::open(&dir, 1).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        fs::remove_file(&name).unwrap();
+        fs::create_dir(&name).unwrap();
+        assert_eq!(PartFile::open(&dir, 1).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn of_two_who_finish_the_same_part_at_once_each_has_a_file_of_its_own() {
+        let (temporary, dir) = folder();
+        std::thread::scope(|scope| {
+            for writer in 0..8_u8 {
+                let dir = dir.try_clone().unwrap();
+                scope.spawn(move || {
+                    for round in 0..50 {
+                        let Ok(mut part) = PartFile::open(&dir, 7) else { continue };
+                        part.go_on_at(0).unwrap();
+                        part.write_all(&[writer; 100]).unwrap();
+                        let name = format!("{writer}-{round}");
+                        part.commit(&name, Replace::Never, Finish::default()).unwrap();
+                    }
+                });
+            }
+        });
+        for name in names(&temporary) {
+            let writer: u8 = name.split('-').next().unwrap().parse().unwrap();
+            assert_eq!(fs::read(temporary.path().join(name)).unwrap(), [writer; 100]);
+        }
     }
 }

@@ -9,6 +9,7 @@ use quiver_protocol::{ContentEnd, ContentHash, End as _, FrameError, FrameKind, 
 use thiserror::Error;
 use tokio::task::{self, JoinHandle};
 
+use super::Hashed;
 use crate::stream::{FrameReader, StreamError};
 
 /// Pieces of the stream taken at once; a packet is a piece.
@@ -42,9 +43,27 @@ impl From<FrameError> for ReceiveError {
     }
 }
 
-/// Receives `announced` bytes of content into `sink`, up to the Eof and the end of the stream, and
-/// gives the sink back when size and hash are what the sender says. `progress` hears of the file
-/// bytes received so far. No silence may be longer than `patience`.
+/// How many bytes a file that comes has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    /// The sender has said so.
+    Known(u64),
+    /// The sender does not know; more than this is refused.
+    AtMost(u64),
+}
+
+/// How much of a file is here, in its bytes; those count that were here before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// What has come.
+    pub received: u64,
+    /// What was written to the sink.
+    pub stored: u64,
+}
+
+/// Receives a file's content from the end of `from` on into `sink`, up to the Eof and the end of the
+/// stream, and gives the sink back, with the file's size and hash, when they are what the sender
+/// says. `progress` hears of what has arrived so far. No silence may be longer than `patience`.
 ///
 /// Verified is not yet durable: the caller commits the sink, then says Received.
 ///
@@ -52,13 +71,17 @@ impl From<FrameError> for ReceiveError {
 /// [`ReceiveError`]; the sink is then dropped.
 pub async fn receive<W: Write + Send + 'static>(
     reader: &mut FrameReader,
-    announced: u64,
+    size: Size,
+    from: Hashed,
     sink: W,
     patience: Duration,
-    mut progress: impl FnMut(u64),
-) -> Result<(W, ContentHash), ReceiveError> {
+    mut progress: impl FnMut(Arrival),
+) -> Result<(W, ContentEnd), ReceiveError> {
+    let offset = from.length;
+    let (Size::Known(most) | Size::AtMost(most)) = size;
+    let announced = most.saturating_sub(offset);
     let mut unpacker = Unpacker::new(announced);
-    let mut writer = BlockWriter::new(sink, announced);
+    let mut writer = BlockWriter::new(sink, from.hasher, announced);
     let mut block = writer.buffer();
     let mut pieces = [const { Bytes::new() }; PIECES];
     let end = 'content: loop {
@@ -81,13 +104,15 @@ pub async fn receive<W: Write + Send + 'static>(
                 }
             }
         }
-        progress(unpacker.seen());
+        progress(Arrival { received: offset + unpacker.seen(), stored: offset + writer.written });
         // Messages get their turn even where content never runs dry.
         task::yield_now().await;
     };
-    if unpacker.seen() != announced || end.size != announced {
-        let found = if end.size == announced { unpacker.seen() } else { end.size };
-        return Err(ReceiveError::Length { announced, found });
+    let came = offset + unpacker.seen();
+    let due = if let Size::Known(size) = size { size } else { end.size };
+    if came != due || end.size != due {
+        let found = if end.size == due { came } else { end.size };
+        return Err(ReceiveError::Length { announced: due, found });
     }
     reader.read_end(patience).await?;
     writer.write(block).await?;
@@ -95,8 +120,8 @@ pub async fn receive<W: Write + Send + 'static>(
     if hash != end.blake3 {
         return Err(ReceiveError::Mismatch);
     }
-    progress(announced);
-    Ok((sink, hash))
+    progress(Arrival { received: came, stored: came });
+    Ok((sink, end))
 }
 
 fn tail(kind: FrameKind, payload: &[u8]) -> Result<ContentEnd, ReceiveError> {
@@ -112,6 +137,8 @@ struct BlockWriter<W> {
     state: Option<Work<W>>,
     running: Option<JoinHandle<Written<W>>>,
     capacity: usize,
+    /// Bytes that are in the sink.
+    written: u64,
 }
 
 /// What comes back from the blocking thread: the work, and the block's buffer.
@@ -123,10 +150,9 @@ struct Work<W> {
 }
 
 impl<W: Write + Send + 'static> BlockWriter<W> {
-    fn new(sink: W, announced: u64) -> Self {
+    fn new(sink: W, hasher: blake3::Hasher, announced: u64) -> Self {
         let capacity = usize::try_from(announced).map_or(BLOCK, |size| size.min(BLOCK));
-        let state = Some(Work { sink, hasher: blake3::Hasher::new() });
-        Self { state, running: None, capacity }
+        Self { state: Some(Work { sink, hasher }), running: None, capacity, written: 0 }
     }
 
     /// An empty block, no larger than the content.
@@ -140,6 +166,7 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
             Some(running) => {
                 let (work, mut buffer) = finished(running).await?;
                 self.state = Some(work);
+                self.written += buffer.len() as u64;
                 buffer.clear();
                 buffer
             }

@@ -1,7 +1,8 @@
 //! Sending: a file becomes Data frames, hashed on the way.
 
+use std::fmt;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -9,17 +10,29 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use quiver_protocol::chunk::{BLOCK, FRAMED_BLOCK, HEADROOM, frame_in_place};
 use quiver_protocol::limits::CHUNK;
-use quiver_protocol::{ContentEnd, ContentHash};
+use quiver_protocol::{ContentEnd, ContentHash, Prefix};
 use thiserror::Error;
 use tokio::task::{self, JoinHandle};
 
+use super::Hashed;
 use crate::stream::{FrameWriter, StreamError};
+use crate::unix;
 
-/// An open file whose content is sent: as many bytes as it had when it was opened.
+/// Where content comes from.
+pub struct Source(Origin);
+
+enum Origin {
+    /// As many bytes as it had when it was opened.
+    File(OpenFile),
+    /// As many as come.
+    Pipe(Box<dyn Read + Send + Sync>),
+}
+
 #[derive(Debug)]
-pub struct Source {
+struct OpenFile {
     file: File,
     size: u64,
+    executable: bool,
     seen: Stamp,
 }
 
@@ -51,19 +64,88 @@ impl Source {
     /// What the system says of its size and time.
     pub fn new(file: File) -> io::Result<Self> {
         let seen = Stamp::of(&file)?;
-        Ok(Self { size: seen.size, file, seen })
+        let executable = unix::is_executable(&file)?;
+        Ok(Self(Origin::File(OpenFile { size: seen.size, executable, file, seen })))
     }
 
-    /// Bytes that will be sent.
+    /// Takes what comes out of a pipe, up to its end. It is read on blocking threads.
     #[must_use]
-    pub fn size(&self) -> u64 {
-        self.size
+    pub fn pipe(pipe: impl Read + Send + Sync + 'static) -> Self {
+        Self(Origin::Pipe(Box::new(pipe)))
     }
 
-    /// When the content was last modified.
+    /// Bytes of a file; `None` of a pipe.
     #[must_use]
-    pub fn modified(&self) -> SystemTime {
-        self.seen.modified
+    pub fn size(&self) -> Option<u64> {
+        match &self.0 {
+            Origin::File(file) => Some(file.size),
+            Origin::Pipe(_) => None,
+        }
+    }
+
+    /// When a file's content was last modified; `None` of a pipe.
+    #[must_use]
+    pub fn modified(&self) -> Option<SystemTime> {
+        match &self.0 {
+            Origin::File(file) => Some(file.seen.modified),
+            Origin::Pipe(_) => None,
+        }
+    }
+
+    /// Whether a file is a program of its owner's.
+    #[must_use]
+    pub fn is_executable(&self) -> bool {
+        matches!(&self.0, Origin::File(OpenFile { executable: true, .. }))
+    }
+
+    /// Checks whether a file begins as somebody says: with so many bytes of this hash. If so, content
+    /// need not be sent but from there on.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn proves(&self, claim: Prefix) -> io::Result<Option<Hashed>> {
+        let Origin::File(file) = &self.0 else { return Ok(None) };
+        if claim.size > file.size {
+            return Ok(None);
+        }
+        let hashed = Hashed::of(&file.file, claim.size).await?;
+        Ok(hashed.filter(|hashed| hashed.prefix() == claim))
+    }
+
+    /// Reads up to `most` bytes of what comes at `offset` to the front of `buffer`; fewer only at the end, where
+    /// there are none.
+    fn read(&mut self, buffer: &mut [u8], offset: u64, most: usize) -> Result<usize, SendError> {
+        match &mut self.0 {
+            Origin::File(file) => file.read(buffer, offset, most),
+            Origin::Pipe(pipe) => {
+                let mut length = 0;
+                while length < most {
+                    match pipe.read(&mut buffer[length..most]) {
+                        Ok(0) => break,
+                        Ok(count) => length += count,
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                Ok(length)
+            }
+        }
+    }
+}
+
+impl OpenFile {
+    fn read(&mut self, buffer: &mut [u8], offset: u64, most: usize) -> Result<usize, SendError> {
+        let left = self.size.saturating_sub(offset);
+        let length = usize::try_from(left).map_or(most, |left| left.min(most));
+        self.file.read_exact_at(&mut buffer[..length], offset).map_err(|error| {
+            if error.kind() == io::ErrorKind::UnexpectedEof {
+                SendError::Changed
+            } else {
+                SendError::Disk(error)
+            }
+        })?;
+        self.check()?;
+        Ok(length)
     }
 
     /// What is appended does not matter: it moves the time and the end. A new time at an old size
@@ -80,6 +162,12 @@ impl Source {
     }
 }
 
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("size", &self.size()).finish_non_exhaustive()
+    }
+}
+
 impl Stamp {
     fn of(file: &File) -> io::Result<Self> {
         let metadata = file.metadata()?;
@@ -87,8 +175,8 @@ impl Stamp {
     }
 }
 
-/// Sends a file's content as Data frames, and returns what its Eof has to say. `progress` hears of
-/// each block's bytes once QUIC has taken them.
+/// Sends a file's content from the end of `from` on as Data frames, and returns what its Eof has to say.
+/// `progress` hears of each block's bytes once QUIC has taken them.
 ///
 /// Holds two blocks, and one to spare, beside QUIC's send window. `block` is how many file bytes each
 /// has: whole chunks, at most [`BLOCK`], which is the fastest; less is for those who send many files at
@@ -99,17 +187,18 @@ impl Stamp {
 pub async fn send(
     writer: &mut FrameWriter,
     source: Source,
+    from: Hashed,
     block: usize,
     mut progress: impl FnMut(u64),
 ) -> Result<ContentEnd, SendError> {
     writer.flush().await?;
     writer.carry_content();
-    let mut next = BlockReader::new(source, block).start();
+    let mut next = BlockReader::new(source, from, block).start();
     loop {
         let Step { reader, block } = finished(next).await?;
         let Some((framed, length)) = block else {
             let blake3 = ContentHash(*reader.hasher.finalize().as_bytes());
-            return Ok(ContentEnd { size: reader.source.size, blake3 });
+            return Ok(ContentEnd { size: reader.offset, blake3 });
         };
         // The next block is read while this one leaves.
         next = reader.start();
@@ -136,11 +225,11 @@ struct Step {
 }
 
 impl BlockReader {
-    fn new(source: Source, block: usize) -> Self {
+    fn new(source: Source, from: Hashed, block: usize) -> Self {
         // Only a file's last chunk may be short.
         let block = (block / CHUNK * CHUNK).clamp(CHUNK, BLOCK);
-        let (hasher, buffers) = (blake3::Hasher::new(), Buffers::default());
-        Self { source, block, offset: 0, hasher, buffers }
+        let Hashed { hasher, length: offset } = from;
+        Self { source, block, offset, hasher, buffers: Buffers::default() }
     }
 
     fn start(self) -> JoinHandle<Result<Step, SendError>> {
@@ -148,27 +237,22 @@ impl BlockReader {
     }
 
     fn step(mut self) -> Result<Step, SendError> {
-        let left = self.source.size - self.offset;
-        if left == 0 {
-            self.source.check()?;
+        let mut buffer = self.buffers.take(self.next_length());
+        let length = self.source.read(&mut buffer[HEADROOM..], self.offset, self.block)?;
+        if length == 0 {
             return Ok(Step { reader: self, block: None });
         }
-        let length = usize::try_from(left).map_or(self.block, |left| left.min(self.block));
-        let mut buffer = self.buffers.take(length);
-        let content = &mut buffer[HEADROOM..HEADROOM + length];
-        self.source.file.read_exact_at(content, self.offset).map_err(|error| {
-            if error.kind() == io::ErrorKind::UnexpectedEof {
-                SendError::Changed
-            } else {
-                SendError::Disk(error)
-            }
-        })?;
-        self.source.check()?;
-        self.hasher.update(content);
+        self.hasher.update(&buffer[HEADROOM..HEADROOM + length]);
         self.offset += length as u64;
         let framed = frame_in_place(&mut buffer, length);
         let block = Some((self.buffers.lend(buffer, framed), length));
         Ok(Step { reader: self, block })
+    }
+
+    /// Room that the next block needs: small files do not pay for a whole one.
+    fn next_length(&self) -> usize {
+        let left = self.source.size().map_or(u64::MAX, |size| size.saturating_sub(self.offset));
+        usize::try_from(left).map_or(self.block, |left| left.min(self.block))
     }
 }
 
@@ -233,14 +317,16 @@ mod tests {
 
     use super::*;
 
-    fn source(content: &[u8]) -> (tempfile::NamedTempFile, Source) {
+    fn source(content: &[u8]) -> (tempfile::NamedTempFile, OpenFile) {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(content).unwrap();
         // A day ago, so that any write is seen whatever the clock's grain.
         let yesterday = SystemTime::now() - std::time::Duration::from_secs(86_400);
         file.as_file().set_modified(yesterday).unwrap();
-        let source = Source::new(file.reopen().unwrap()).unwrap();
-        (file, source)
+        let Source(Origin::File(open)) = Source::new(file.reopen().unwrap()).unwrap() else {
+            panic!("a file is a file")
+        };
+        (file, open)
     }
 
     #[test]
@@ -250,7 +336,7 @@ mod tests {
         source.check().unwrap();
         file.write_all(b" and more").unwrap();
         source.check().unwrap();
-        assert_eq!(source.size(), 7);
+        assert_eq!(source.size, 7);
     }
 
     #[test]

@@ -10,9 +10,8 @@ use quiver_protocol::reply::FileHead;
 use quiver_protocol::{
     ClientName, End as _, FilePath, FrameKind, Received, Reply, Request, limits,
 };
-use quiver_transport::{
-    CertificateInfo, CommandStream, Connection, Endpoint, ServerVerifier, content,
-};
+use quiver_transport::content::{self, Arrival, Hashed, Size};
+use quiver_transport::{CertificateInfo, CommandStream, Connection, Endpoint, ServerVerifier};
 
 /// The longest silence.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -63,7 +62,7 @@ impl Member {
 
     async fn begin(&self, file: &str) -> (CommandStream, FileHead) {
         let mut stream = CommandStream::open(&self.connection).await.unwrap();
-        let request = Request::Get { path: FilePath::parse(file).unwrap() };
+        let request = Request::Get { path: FilePath::parse(file).unwrap(), have: None };
         stream.writer.write_frame(FrameKind::Request, &request.encode()).await.unwrap();
         stream.writer.flush().await.unwrap();
         let head = stream.reader.read_answer(limits::FRAME, PATIENCE).await.unwrap();
@@ -74,13 +73,16 @@ impl Member {
     }
 
     /// Gets a file, verifies it and stores nothing; `progress` hears of the bytes that are there.
-    pub(crate) async fn get(&self, file: &str, progress: impl FnMut(u64)) {
+    pub(crate) async fn get(&self, file: &str, mut progress: impl FnMut(u64)) {
         let (mut stream, head) = self.begin(file).await;
+        let (size, from) = (Size::Known(head.size), Hashed::nothing());
+        let progress = |arrival: Arrival| progress(arrival.received);
         let sink = std::io::sink();
         let received =
-            content::receive(&mut stream.reader, head.size, sink, PATIENCE, progress).await;
-        let (_, blake3) = received.unwrap();
-        stream.writer.end(FrameKind::Received, &Received { blake3 }.encode()).await.unwrap();
+            content::receive(&mut stream.reader, size, from, sink, PATIENCE, progress).await;
+        let (_, end) = received.unwrap();
+        let said = Received { blake3: end.blake3 }.encode();
+        stream.writer.end(FrameKind::Received, &said).await.unwrap();
     }
 
     /// Gets a file until its first bytes are there.

@@ -1,0 +1,109 @@
+//! The beginning of a file, proved by its hash: what need not cross the wire again.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+
+use quiver_protocol::{ContentHash, Prefix};
+use tokio::task;
+
+/// Bytes that are read and hashed before somebody else may have the thread, and before a proof that
+/// nobody wants any more ends: a few milliseconds.
+const STRIDE: u64 = 16 * 1024 * 1024;
+
+/// Bytes of one read.
+const READ: usize = 256 * 1024;
+
+/// So many bytes of a file's beginning, hashed; the hash goes on with what follows them.
+#[derive(Debug, Clone, Default)]
+pub struct Hashed {
+    pub(super) hasher: blake3::Hasher,
+    pub(super) length: u64,
+}
+
+impl Hashed {
+    /// No byte: content from the beginning.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self::default()
+    }
+
+    /// The first `length` bytes of an open file; `None` where it is shorter. Takes as long as reading
+    /// them does, on blocking threads; dropped, it ends soon.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn of(file: &File, length: u64) -> io::Result<Option<Self>> {
+        let mut hashed = Self::nothing();
+        let mut file = file.try_clone()?;
+        while hashed.length < length {
+            let end = length.min(hashed.length + STRIDE);
+            let stride = task::spawn_blocking(move || {
+                let whole = hashed.read_to(&file, end)?;
+                Ok::<_, io::Error>((file, hashed, whole))
+            });
+            let whole;
+            (file, hashed, whole) = match stride.await {
+                Ok(result) => result?,
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                // The runtime is going down.
+                Err(error) => return Err(io::Error::other(error)),
+            };
+            if !whole {
+                return Ok(None);
+            }
+        }
+        Ok(Some(hashed))
+    }
+
+    /// How many bytes.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// What is said of them on the wire.
+    #[must_use]
+    pub fn prefix(&self) -> Prefix {
+        let blake3 = ContentHash(*self.hasher.finalize().as_bytes());
+        Prefix { size: self.length, blake3 }
+    }
+
+    /// Whether the file was long enough.
+    fn read_to(&mut self, file: &File, end: u64) -> io::Result<bool> {
+        let mut buffer = vec![0; READ];
+        while self.length < end {
+            let wanted = usize::try_from(end - self.length).map_or(READ, |left| left.min(READ));
+            match file.read_at(&mut buffer[..wanted], self.length) {
+                Ok(0) => return Ok(false),
+                Ok(count) => {
+                    self.hasher.update(&buffer[..count]);
+                    self.length += count as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_beginning_has_the_hash_of_its_bytes() {
+        let content: Vec<u8> = (0..STRIDE as usize + 70_000).map(|at| (at % 251) as u8).collect();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&content).unwrap();
+        for length in [0, 1, READ, READ + 1, STRIDE as usize, STRIDE as usize + 1, content.len()] {
+            let hashed = Hashed::of(&file, length as u64).await.unwrap().unwrap();
+            let blake3 = ContentHash(*blake3::hash(&content[..length]).as_bytes());
+            assert_eq!(hashed.prefix(), Prefix { size: length as u64, blake3 });
+        }
+        assert!(Hashed::of(&file, content.len() as u64 + 1).await.unwrap().is_none());
+    }
+}
