@@ -1,5 +1,6 @@
 //! Who takes part: the peers that are installed, their servers, and what this build of Quiver can do.
 
+use std::net::Ipv4Addr;
 use std::process::Command;
 
 use crate::peers::nginx::Nginx;
@@ -73,7 +74,8 @@ impl Cast {
         versions.retain(|version| seen.insert(version.clone()));
         let sshd = peers.iter().any(|peer| peer.needs_sshd()).then(|| Sshd::start(&stage));
         let nginx = peers.contains(&Peer::Curl).then(|| Nginx::start(&stage));
-        let quiver = QuiverServer::start(&stage, &stage.at(FILES), abilities.put);
+        let quiver =
+            QuiverServer::start(&stage, Ipv4Addr::LOCALHOST, &stage.at(FILES), abilities.put);
         Self { quiver, sshd, nginx, abilities, versions, left_out, peers, stage }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -99,11 +99,13 @@ pub(crate) struct QuiverServer {
 }
 
 impl QuiverServer {
-    /// Serves a folder, `files` of the stage where nothing else is said.
-    pub(crate) fn start(stage: &Stage, files: &Path, uploads: bool) -> Self {
+    /// Serves a folder at an address, with a port of the system's choice.
+    pub(crate) fn start(stage: &Stage, address: Ipv4Addr, files: &Path, uploads: bool) -> Self {
         let mut command = Command::new(built("quiver-server"));
         command
-            .args(["--listen", "127.0.0.1:0", "--certs", "certs", "--max-clients", "8", "--files"])
+            .args(["--certs", "certs", "--max-clients", "8", "--listen"])
+            .arg(SocketAddr::from((address, 0)).to_string())
+            .arg("--files")
             .arg(files)
             .current_dir(stage.at(""))
             .stdin(Stdio::null())

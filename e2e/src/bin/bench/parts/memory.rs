@@ -1,6 +1,7 @@
 //! What Quiver holds in memory, and how soon a file of any size begins to arrive.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Instant;
 
@@ -29,7 +30,8 @@ pub(crate) fn gets(cast: &Cast, amount: Amount) -> Section {
     let size = amount.size.min(256 << 20);
     cast.stage.file("shared", size);
     // A server of its own: what others asked for before is not in its memory.
-    let server = QuiverServer::start(&cast.stage, &cast.stage.at(FILES), false);
+    let server =
+        QuiverServer::start(&cast.stage, Ipv4Addr::LOCALHOST, &cast.stage.at(FILES), false);
     let certificate = cast.stage.at("certs/server.pem");
     let idle = server.peak_memory();
     let seconds = block_on(async {
@@ -86,7 +88,7 @@ pub(crate) fn disk(folder: Option<&Path>) -> Section {
     };
     let stage = Stage::new(folder);
     sparse(&stage.at(FILES).join("sparse"), LARGE);
-    let server = QuiverServer::start(&stage, &stage.at(FILES), false);
+    let server = QuiverServer::start(&stage, Ipv4Addr::LOCALHOST, &stage.at(FILES), false);
     let job = Job::file(Direction::Get, "sparse", LARGE);
     let command = Call::to_quiver(&job, &stage, server.address).command(Peer::Quiver);
     let sample = moves::run(command, server.id(), || {});
