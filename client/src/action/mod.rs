@@ -5,6 +5,7 @@ mod get;
 mod goodbye;
 mod list;
 mod message;
+mod part;
 mod status;
 
 use std::time::Duration;
@@ -17,6 +18,7 @@ pub use get::{Content, GetError, Got, Target, get};
 pub use goodbye::goodbye;
 pub use list::{Entries, Listed, list};
 pub use message::message;
+pub use part::KeptPart;
 pub use status::{Clients, status};
 
 /// What a server answers: replies, then one end.

@@ -30,6 +30,8 @@ pub struct Bar {
     name: String,
     size: u64,
     since: Instant,
+    /// Where the content begins that comes now.
+    offset: u64,
     drawn: Option<ProgressBar>,
 }
 
@@ -48,14 +50,15 @@ impl Bars {
         Self { shown: None }
     }
 
-    /// A bar for a file of `size` bytes.
+    /// A bar for a file of `size` bytes, of which `offset` are here already.
     #[must_use]
-    pub fn bar(&self, name: &str, size: u64) -> Bar {
+    pub fn bar(&self, name: &str, size: u64, offset: u64) -> Bar {
         Bar {
             bars: self.shown.clone(),
             name: display_safe(name).into_owned(),
             size,
             since: Instant::now(),
+            offset,
             drawn: None,
         }
     }
@@ -70,18 +73,23 @@ impl Bars {
 }
 
 impl Bar {
-    /// So many bytes are there. Never shows all of them: the file is not under its name yet.
+    /// So many bytes are there. Never shows all of them, for the file is not under its name yet, and
+    /// never goes back.
     pub fn at(&mut self, bytes: u64) {
         let Some(bars) = &self.bars else { return };
         if self.drawn.is_none() && self.since.elapsed() > WORTH_A_BAR {
             let bar = bars.add(ProgressBar::new(self.size).with_elapsed(self.since.elapsed()));
             bar.set_style(style());
             bar.set_prefix(self.name.clone());
+            // Known to the estimate before it begins: what was here has not come in no time.
+            bar.set_position(self.offset.min(self.size.saturating_sub(1)));
+            bar.tick();
+            bar.reset_eta();
             bar.enable_steady_tick(REDRAW);
             self.drawn = Some(bar);
         }
         if let Some(bar) = &self.drawn {
-            bar.set_position(bytes.min(self.size.saturating_sub(1)));
+            bar.set_position(bytes.min(self.size.saturating_sub(1)).max(bar.position()));
         }
     }
 }
@@ -105,7 +113,7 @@ fn style() -> ProgressStyle {
 }
 
 /// Rounded down: 100 only when it is all there.
-fn share(position: u64, size: u64) -> u64 {
+pub(crate) fn share(position: u64, size: u64) -> u64 {
     let hundredths = u128::from(position) * 100 / u128::from(size.max(1));
     u64::try_from(hundredths).unwrap_or(u64::MAX)
 }

@@ -1,13 +1,14 @@
 //! Transfers that go on while the person talks.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::task::{AbortHandle, Id, JoinSet};
 
 use crate::command::{Order, Receipt};
-use crate::connection::Session;
+use crate::connection::Link;
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -22,6 +23,8 @@ pub(super) struct Transfers {
 struct Running {
     /// The line that began it.
     line: String,
+    /// Where its files go.
+    targets: Vec<PathBuf>,
     handle: AbortHandle,
     in_background: Arc<AtomicBool>,
 }
@@ -36,13 +39,7 @@ pub(super) struct Over {
 
 impl Transfers {
     /// Begins to fetch what is ordered.
-    pub(super) fn start(
-        &mut self,
-        order: Order,
-        session: &Session,
-        output: &Output,
-        line: &str,
-    ) -> Id {
+    pub(super) fn start(&mut self, order: Order, link: &Link, output: &Output, line: &str) -> Id {
         let in_background = Arc::new(AtomicBool::new(false));
         let alone = order.asked() == 1;
         let seen = in_background.clone();
@@ -55,10 +52,19 @@ impl Transfers {
                 format!("{said}: {path}")
             }
         });
-        let handle = self.tasks.spawn(order.fetch(session, output.clone(), receipt));
+        let targets = order.targets().map(Path::to_owned).collect();
+        let handle = self.tasks.spawn(order.fetch(link, output.clone(), receipt));
         let id = handle.id();
-        self.running.insert(id, Running { line: line.to_owned(), handle, in_background });
+        self.running.insert(id, Running { line: line.to_owned(), targets, handle, in_background });
         id
+    }
+
+    /// A file of the order that is on its way already.
+    pub(super) fn under_way<'a>(&self, order: &'a Order) -> Option<&'a Path> {
+        let is_running = |target: &&Path| {
+            self.running.values().any(|running| running.targets.iter().any(|other| other == target))
+        };
+        order.targets().find(is_running)
     }
 
     /// The next one that is over; `None` where none runs.
