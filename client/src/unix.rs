@@ -1,11 +1,14 @@
 //! The calls of this crate that only Unix has.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _,
+};
 use std::path::Path;
 
+use rustix::fs::OFlags;
 use rustix::termios::{LocalModes, OptionalActions, Termios};
 
 /// Creates a folder, and those above it, that only its owner can look into.
@@ -26,6 +29,33 @@ pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
 /// Whether group or others have any right to an open file.
 pub(crate) fn is_shared(file: &File) -> io::Result<bool> {
     Ok(file.metadata()?.mode() & 0o077 != 0)
+}
+
+/// Standard input without a buffer, to be read on a thread of its own.
+pub(crate) fn raw_stdin() -> io::Result<File> {
+    Ok(io::stdin().as_fd().try_clone_to_owned()?.into())
+}
+
+/// Opens a file to read, and waits for nobody: not even for who writes to a pipe.
+pub(crate) fn open_without_waiting(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)
+}
+
+/// What is no regular file, with its article; `None` where it is one.
+pub(crate) fn kind(metadata: &Metadata) -> Option<&'static str> {
+    let kind = metadata.file_type();
+    if kind.is_file() {
+        None
+    } else if kind.is_dir() {
+        Some("a folder")
+    } else if kind.is_fifo() {
+        Some("a pipe")
+    } else if kind.is_socket() {
+        Some("a socket")
+    } else {
+        Some("a device")
+    }
 }
 
 /// Standard output without a buffer, so that what was written was taken.

@@ -100,6 +100,7 @@ impl Stage {
             output: self.path("inbox"),
             overwrite: false,
             json: false,
+            limit: None,
         };
         let order = Order::prepare(&arguments, NOBODY).await?;
         let output = Output::new(Face::Batch, true);

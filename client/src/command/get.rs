@@ -18,11 +18,12 @@ use crate::action::{self, GetError, Got, Target};
 use crate::cli;
 use crate::connection::Session;
 use crate::failure::{Exit, Failure};
+use crate::limit::{Gate, Limit};
 use crate::output::{Output, json};
 use crate::unix;
 
 /// Files on their way at once: enough to hide a round trip per file, few enough for chat to pass.
-const AT_ONCE: usize = 4;
+pub(super) const AT_ONCE: usize = 4;
 
 /// How a file's arrival is said to a person.
 pub type Receipt = Arc<dyn Fn(&FilePath, Got) -> String + Send + Sync>;
@@ -38,6 +39,7 @@ pub const NOBODY: Option<Nobody> = None;
 pub struct Order {
     items: Vec<Item>,
     json: bool,
+    limit: Option<Limit>,
     /// Targets that exist and that the person wants to keep.
     kept: Vec<PathBuf>,
 }
@@ -68,13 +70,14 @@ impl Order {
         let paths: Vec<FilePath> =
             arguments.paths.iter().map(|typed| parse(typed)).collect::<Result<_, _>>()?;
         let (json, mut kept) = (arguments.json, Vec::new());
+        let limit = arguments.limit.map(Limit::new);
         if arguments.output == Path::new("-") {
             if json {
                 let what = "--json and the content cannot share standard output";
                 return Err(Failure::usage(what, "-o DIR stores the files"));
             }
             let item = |path| Item { path, place: Place::Stdout };
-            return Ok(Self { items: paths.into_iter().map(item).collect(), json, kept });
+            return Ok(Self { items: paths.into_iter().map(item).collect(), json, limit, kept });
         }
         let mut names = HashSet::new();
         if let Some(twice) = paths.iter().find(|path| !names.insert(path.file_name())) {
@@ -104,7 +107,7 @@ impl Order {
             let target = Target { folder: folder.clone(), name, replace };
             items.push(Item { path, place: Place::File(target, shown) });
         }
-        Ok(Self { items, json, kept })
+        Ok(Self { items, json, limit, kept })
     }
 
     /// How many files were asked for.
@@ -144,6 +147,7 @@ impl Order {
             output,
             receipt,
             json: self.json,
+            limit: self.limit.clone(),
         };
         self.run(fetch)
     }
@@ -152,7 +156,7 @@ impl Order {
         let (asked, output) = (self.asked(), fetch.output.clone());
         // One after the other where they share a pipe.
         let at_once = if self.is_streamed() { 1 } else { AT_ONCE };
-        let mut tally = Tally { output, asked, failed: 0, exits: Vec::new(), last: None };
+        let mut tally = Tally::new(output, asked, "files did not arrive");
         for kept in self.kept {
             tally.failed(Failure::Exists(kept)).await;
         }
@@ -180,7 +184,7 @@ impl Order {
                 Err(_) => return Err(Failure::Interrupted),
             }
         }
-        tally.failed += waiting.len();
+        tally.skipped(waiting.len());
         tally.result()
     }
 }
@@ -194,6 +198,7 @@ struct Fetch {
     output: Output,
     receipt: Receipt,
     json: bool,
+    limit: Option<Limit>,
 }
 
 impl Fetch {
@@ -219,28 +224,47 @@ impl Fetch {
         let _permit = self.permits.acquire().await;
         let content = action::get(&self.connection, &item.path, self.patience).await?;
         let mut bar = self.output.bars().bar(item.path.as_str(), content.size());
+        let (gate, mut before) = (Gate::default(), 0);
+        let progress = |bytes: u64| {
+            bar.at(bytes);
+            if let Some(limit) = &self.limit {
+                gate.close_until(limit.take(bytes.saturating_sub(before)));
+                before = bytes;
+            }
+        };
         match &item.place {
-            Place::File(target, _) => content.store(target, |bytes| bar.at(bytes)).await,
+            Place::File(target, _) => gate.pass(content.store(target, progress)).await,
             Place::Stdout => {
                 let stdout = unix::raw_stdout().map_err(GetError::Disk)?;
-                content.pour(stdout, |bytes| bar.at(bytes)).await
+                gate.pass(content.pour(stdout, progress)).await
             }
         }
     }
 }
 
 /// What became of several files.
-struct Tally {
+pub(super) struct Tally {
     output: Output,
     asked: usize,
+    /// What is said of those that failed.
+    what: &'static str,
     failed: usize,
     exits: Vec<Exit>,
     last: Option<Failure>,
 }
 
 impl Tally {
+    pub(super) fn new(output: Output, asked: usize, what: &'static str) -> Self {
+        Self { output, asked, what, failed: 0, exits: Vec::new(), last: None }
+    }
+
+    /// So many were not even begun.
+    pub(super) fn skipped(&mut self, count: usize) {
+        self.failed += count;
+    }
+
     /// One of several is reported at once, a single one is left to the caller.
-    async fn failed(&mut self, failure: Failure) {
+    pub(super) async fn failed(&mut self, failure: Failure) {
         self.failed += 1;
         self.exits.push(failure.exit());
         if self.asked > 1 {
@@ -249,13 +273,13 @@ impl Tally {
         self.last = Some(failure);
     }
 
-    fn result(self) -> Result<(), Failure> {
+    pub(super) fn result(self) -> Result<(), Failure> {
         let Some(last) = self.last else { return Ok(()) };
         if self.asked == 1 || matches!(last, Failure::Output(_)) {
             return Err(last);
         }
-        let (failed, asked) = (self.failed, self.asked);
-        Err(Failure::Several { failed, asked, exit: together(&self.exits, failed == asked) })
+        let (failed, asked, what) = (self.failed, self.asked, self.what);
+        Err(Failure::Several { failed, asked, what, exit: together(&self.exits, failed == asked) })
     }
 }
 

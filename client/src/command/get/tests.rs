@@ -8,6 +8,7 @@ fn order(folder: &Path, paths: &[&str]) -> cli::Get {
         output: folder.to_owned(),
         overwrite: false,
         json: false,
+        limit: None,
     }
 }
 
