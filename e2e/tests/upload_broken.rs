@@ -22,7 +22,7 @@ fn uploads() -> Options {
 async fn stored(upload: &mut Upload, bytes: u64) {
     let told = async {
         loop {
-            let frame = upload.stream.read_frame().await.unwrap().expect("progress");
+            let frame = upload.stream.read_frame().await.unwrap().unwrap();
             if frame.value()["stored"].as_u64().unwrap() >= bytes {
                 return;
             }

@@ -1,7 +1,5 @@
 //! Remove, rename, make_folder; and who may.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
-
 use std::fs;
 use std::os::unix::fs::symlink;
 

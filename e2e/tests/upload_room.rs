@@ -1,7 +1,5 @@
 //! What a put has to fit into: the largest file, a quota, the disk and what stays free of it.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
