@@ -2,6 +2,8 @@
 //! a pipe, and for the prompt.
 
 mod get;
+mod resume;
+mod transfers;
 
 use chrono::Local;
 use quiver_protocol::text::display_safe;
@@ -14,6 +16,8 @@ use crate::failure::Failure;
 use crate::output::{Face, Output, Rows, human, json};
 
 pub use get::{NOBODY, Nobody, Order, Receipt};
+pub use resume::{Given, Resume};
+pub use transfers::transfers;
 
 /// Sends a message and prints the answer.
 ///
