@@ -27,7 +27,7 @@ pub struct Server {
     address: SocketAddr,
     fingerprint: String,
     folder: TempDir,
-    alarms_allowed: bool,
+    options: Options,
 }
 
 /// How a server is started.
@@ -126,6 +126,19 @@ impl Server {
         self.process.signal(signal);
     }
 
+    /// Kills it and starts it again, with the same folders, at another port. Its log begins anew.
+    ///
+    /// # Panics
+    /// When it does not end, or not start.
+    pub async fn is_killed_and_starts_again(&mut self) {
+        self.signal(Signal::KILL);
+        self.ended(PATIENCE).await;
+        let alarms = self.log.alarms();
+        assert!(alarms.is_empty(), "the server was not well: {}", alarms.join("\n"));
+        let process = Process::start(&mut self.options.command(self.folder.path()));
+        (self.process, self.log, self.address, self.fingerprint) = listening(process).await;
+    }
+
     /// Waits for its end.
     ///
     /// # Panics
@@ -143,7 +156,7 @@ impl Drop for Server {
         }
         let alarms = self.log.alarms();
         assert!(
-            self.alarms_allowed || alarms.is_empty(),
+            self.options.alarms_allowed || alarms.is_empty(),
             "the server was not well: {}",
             alarms.join("\n")
         );
@@ -200,21 +213,8 @@ impl Options {
     pub async fn start(self) -> Server {
         let folder = self.prepare();
         let process = Process::start(&mut self.command(folder.path()));
-        let log = Log::new(process.stderr.clone());
-        let mut fingerprint = None;
-        let listening = process.stderr.wait(|line| {
-            let message = serde_json::from_str::<serde_json::Value>(line).ok()?;
-            let message = message.get("message")?.as_str()?;
-            if let Some(text) = message.strip_prefix("fingerprint ") {
-                fingerprint = Some(text.to_owned());
-            }
-            message.strip_prefix("listening on ").map(|address| address.parse().unwrap())
-        });
-        let address = within(PATIENCE, "the server to listen", listening).await;
-        let address = address.unwrap_or_else(|| panic!("no server: {}", log.tail()));
-        let fingerprint = fingerprint.expect("a server says its fingerprint before it listens");
-        let alarms_allowed = self.alarms_allowed;
-        Server { process, log, address, fingerprint, folder, alarms_allowed }
+        let (process, log, address, fingerprint) = listening(process).await;
+        Server { process, log, address, fingerprint, folder, options: self }
     }
 
     /// Starts one that is expected to refuse, and waits for its end. `spoil` is shown its folder first,
@@ -277,6 +277,24 @@ impl Options {
     fn drops_root(&self) -> bool {
         self.unprivileged && is_root()
     }
+}
+
+/// Waits until a server listens; where, and its fingerprint.
+async fn listening(process: Process) -> (Process, Log, SocketAddr, String) {
+    let log = Log::new(process.stderr.clone());
+    let mut fingerprint = None;
+    let listening = process.stderr.wait(|line| {
+        let message = serde_json::from_str::<serde_json::Value>(line).ok()?;
+        let message = message.get("message")?.as_str()?;
+        if let Some(text) = message.strip_prefix("fingerprint ") {
+            fingerprint = Some(text.to_owned());
+        }
+        message.strip_prefix("listening on ").map(|address| address.parse().unwrap())
+    });
+    let address = within(PATIENCE, "the server to listen", listening).await;
+    let address = address.unwrap_or_else(|| panic!("no server: {}", log.tail()));
+    let fingerprint = fingerprint.expect("a server says its fingerprint before it listens");
+    (process, log, address, fingerprint)
 }
 
 /// Sets an account's password, with the server's own command.
