@@ -142,7 +142,7 @@ pub struct Put {
     pub to: String,
     /// The name to store one file under
     #[arg(long = "as", value_name = "NAME")]
-    pub name: Option<String>,
+    pub stored_as: Option<String>,
     /// Replace files that exist on the server
     #[arg(long)]
     pub overwrite: bool,

@@ -70,11 +70,11 @@ impl Upload {
             let what = "standard input and files cannot be put together";
             return Err(Failure::usage(what, "two commands can; ./- is a file called -"));
         }
-        if from_input && arguments.name.is_none() {
+        if from_input && arguments.stored_as.is_none() {
             let what = "what comes from standard input has no name";
             return Err(Failure::usage(what, "put - --as NAME gives it one"));
         }
-        if arguments.name.is_some() && arguments.files.len() > 1 {
+        if arguments.stored_as.is_some() && arguments.files.len() > 1 {
             let what = "--as names one file, and there are several";
             return Err(Failure::usage(what, "put them one by one"));
         }
@@ -84,7 +84,7 @@ impl Upload {
             if let Origin::File(file) = &origin {
                 open(file)?;
             }
-            let path = target(&to, file, arguments.name.as_deref())?;
+            let path = target(&to, file, arguments.stored_as.as_deref())?;
             items.push(Item { origin, path, replace: arguments.overwrite });
         }
         let mut paths = HashSet::new();
