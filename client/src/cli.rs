@@ -66,8 +66,12 @@ pub enum Command {
     Status(Status),
     /// List the server's files
     List(List),
-    /// Fetch files
+    /// Fetch files, from where an earlier attempt stopped
     Get(Get),
+    /// Go on with what is unfinished
+    Resume(Resume),
+    /// List what is unfinished
+    Transfers(Transfers),
     /// Store files on the server
     Put(Put),
     /// Remove files, or folders with nothing in them
@@ -82,7 +86,10 @@ pub enum Command {
         shell: clap_complete::Shell,
     },
     /// Print the manual page
-    Man,
+    Man {
+        /// The command whose page it is [default: the program's]
+        command: Option<String>,
+    },
 }
 
 /// `message TEXT`
@@ -129,6 +136,46 @@ pub struct Get {
     /// Not faster than this, all files together: 10MB/s, 500K, 1.5MiB/s
     #[arg(long, value_name = "RATE")]
     pub limit: Option<Rate>,
+    /// Start over, whatever an earlier attempt has left
+    #[arg(long)]
+    pub no_resume: bool,
+    /// How it holds on.
+    #[command(flatten)]
+    pub hold: Hold,
+}
+
+/// How a transfer holds on when its connection is lost.
+#[derive(Debug, Clone, Args)]
+pub struct Hold {
+    /// How long to try to connect again when the connection is lost, counted from the last
+    /// progress; 0 gives up at once
+    #[arg(long, value_name = "SECONDS", default_value_t = 60,
+          value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    pub patience: u64,
+}
+
+/// `resume [PATH]`
+#[derive(Debug, Args)]
+pub struct Resume {
+    /// One of them: its path on the server, or its file here [default: all]
+    pub path: Option<PathBuf>,
+    /// One JSON object a file that arrived
+    #[arg(long)]
+    pub json: bool,
+    /// How it holds on.
+    #[command(flatten)]
+    pub hold: Hold,
+}
+
+/// `transfers`
+#[derive(Debug, Args)]
+pub struct Transfers {
+    /// Remove what is left of those that do not run, and forget them
+    #[arg(long)]
+    pub clean: bool,
+    /// One JSON object a transfer
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `put FILE...`

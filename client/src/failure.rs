@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use crate::action::{GetError, PutError};
 use crate::config::ConfigError;
+use crate::journal::Share;
 pub use untrusted::Untrusted;
 
 /// The exit codes; their numbers are documented and do not change.
@@ -237,6 +238,14 @@ pub enum Failure {
         /// Why it failed.
         failure: Box<Failure>,
     },
+    /// A transfer broke off, and what is here of it is kept.
+    #[error("{failure}")]
+    GoesOn {
+        /// Why.
+        failure: Box<Failure>,
+        /// How much is here.
+        share: Share,
+    },
     /// Ctrl-C.
     #[error("interrupted")]
     Interrupted,
@@ -336,7 +345,7 @@ impl Failure {
             Self::ReadOnly { .. } | Self::AlreadyThere { .. } => Exit::Other,
             Self::Output(error) => output_exit(error),
             Self::Several { exit, .. } => *exit,
-            Self::Line { failure, .. } => failure.exit(),
+            Self::Line { failure, .. } | Self::GoesOn { failure, .. } => failure.exit(),
             Self::Interrupted => Exit::Interrupted,
             Self::Terminated => Exit::Terminated,
             Self::System { .. } => Exit::Other,
@@ -351,6 +360,10 @@ impl Failure {
             Self::Line { line, failure } => {
                 let hint = failure.hint().map_or_else(String::new, |hint| hint + "; ");
                 return Some(format!("{hint}/say {} sends the line as a message", line.trim()));
+            }
+            Self::GoesOn { failure, share } => {
+                let hint = failure.hint().map_or_else(String::new, |hint| hint + "; ");
+                return Some(hint + &how_to_go_on(*share));
             }
             Self::NoHome => "set HOME, or XDG_CONFIG_HOME, XDG_DATA_HOME and XDG_STATE_HOME",
             Self::Certificate(IdentityError::Read { .. }) => {
@@ -414,12 +427,60 @@ impl Failure {
     /// Whether the connection is gone, so that nothing more can be asked on it.
     #[must_use]
     pub fn is_lost_connection(&self) -> bool {
-        matches!(
-            self,
+        match self {
+            Self::GoesOn { failure, .. } => failure.is_lost_connection(),
             Self::Stream { source: StreamError::Lost(_), .. }
-                | Self::Get { source: GetError::Stream(StreamError::Lost(_)), .. }
-                | Self::Put { source: PutError::Stream(StreamError::Lost(_)), .. }
-        )
+            | Self::Get { source: GetError::Stream(StreamError::Lost(_)), .. }
+            | Self::Put { source: PutError::Stream(StreamError::Lost(_)), .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether dialling again later may help: the server, or the way to it, is not there just now. One
+    /// that is there and not believed, or that wants something else, is no matter of time.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Resolve { .. } | Self::Busy(_) => true,
+            Self::Refused { refusal, .. } => is_passing(refusal.code),
+            Self::Stream { source: StreamError::Lost(ended), .. } => is_loss(ended),
+            Self::Stream { source: StreamError::Silent(_), .. } => true,
+            _ => false,
+        }
+    }
+
+    /// The same, with how to go on where something is kept.
+    #[must_use]
+    pub fn goes_on(self, share: Option<Share>) -> Self {
+        match share {
+            Some(share) => Self::GoesOn { failure: Box::new(self), share },
+            None => self,
+        }
+    }
+}
+
+/// Whether a refusal is one that passes.
+#[must_use]
+pub fn is_passing(code: RefusalCode) -> bool {
+    matches!(code, RefusalCode::ShuttingDown | RefusalCode::Busy | RefusalCode::RateLimited)
+}
+
+/// Whether a connection ended for want of a network, or of a server that runs.
+#[must_use]
+pub fn is_loss(ended: &Ended) -> bool {
+    match ended {
+        Ended::Silent | Ended::Reset | Ended::Refused => true,
+        Ended::Closed(code) => {
+            matches!(code, CloseCode::ShuttingDown | CloseCode::Busy | CloseCode::TimedOut)
+        }
+        Ended::Here | Ended::Unknown(_) | Ended::NoCommonProtocol(_) | Ended::Failed(_) => false,
+    }
+}
+
+fn how_to_go_on(share: Share) -> String {
+    match share {
+        Share::Of(share) => format!("the same command, or quiver resume, goes on at {share} %"),
+        Share::Several => "quiver resume goes on with what is here".to_owned(),
     }
 }
 

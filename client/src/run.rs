@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser as _};
 use quiver_protocol::CloseCode;
+use quiver_protocol::text::display_safe;
 use quiver_transport::Endpoint;
 use tokio::runtime::{Builder, Runtime};
 
@@ -14,7 +15,7 @@ use crate::action;
 use crate::cli::{Cli, Command};
 use crate::command::{self, Order, Removal, Upload};
 use crate::config::{Config, Folders};
-use crate::connection::{Connector, Session};
+use crate::connection::{Connector, Link, Session};
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Face, Output, human};
 use crate::prompt;
@@ -63,7 +64,7 @@ fn exit(code: Exit) -> ExitCode {
 fn act(cli: Cli, variable: impl Fn(&str) -> Option<OsString>) -> Result<Exit, Failure> {
     match cli.command {
         Some(Command::Completions { shell }) => return completions(shell),
-        Some(Command::Man) => return manual(),
+        Some(Command::Man { command }) => return manual(command.as_deref()),
         _ => {}
     }
     let folders = Folders::of_this_user();
@@ -104,6 +105,7 @@ async fn with_signals(
         .map_err(|source| Failure::System { what: "cannot listen for signals", source })?;
     let endpoint = Endpoint::dialler()?;
     let connector = Connector::new(config, folders, endpoint.clone(), output.clone())?;
+    let unfinished = connector.unfinished();
     let interrupts = prompt::Interrupts::default();
     let work = async {
         match command {
@@ -120,8 +122,8 @@ async fn with_signals(
             result = &mut work => break result,
             signal = signals.next() => match signal {
                 Signal::Interrupt if interrupts.take() => {}
-                Signal::Interrupt => break Err(Failure::Interrupted),
-                Signal::Terminate => break Err(Failure::Terminated),
+                Signal::Interrupt => break Err(Failure::Interrupted.goes_on(unfinished.share())),
+                Signal::Terminate => break Err(Failure::Terminated.goes_on(unfinished.share())),
             },
         }
     };
@@ -138,7 +140,7 @@ async fn one_shot(
     // What can be wrong here is said before anything is dialled, and no connection waits for a person.
     let ask = async |question: &str| output.confirm(question).await;
     let ask = output.can_ask().then_some(ask);
-    let command = match command {
+    let prepared = match command {
         Command::Get(arguments) => {
             let order = Order::prepare(&arguments, ask).await?;
             if let Some(kept) = order.nothing_to_do() {
@@ -154,16 +156,15 @@ async fn one_shot(
         other => Prepared::Other(other),
     };
     let session = connector.connect().await?;
-    let result = match command {
-        Prepared::Get(order) => {
-            order.fetch(&session, output.clone(), Arc::new(human::received)).await
-        }
+    let link = Link::new(connector, &session);
+    let result = match prepared {
+        Prepared::Get(order) => order.fetch(&link, output.clone(), Arc::new(human::received)).await,
         Prepared::Put(upload) => store(upload, &session, output).await,
         Prepared::Rm(removal) => removal.run(&session, output).await,
         Prepared::Other(command) => simple(&command, &session, output).await,
     };
     // A failing goodbye fails nothing else.
-    let _ = action::goodbye(&session.connection, GOODBYE).await;
+    let _ = action::goodbye(&link.line().connection, GOODBYE).await;
     result
 }
 
@@ -198,8 +199,10 @@ async fn simple(command: &Command, session: &Session, output: &Output) -> Result
         Command::Get(_)
         | Command::Put(_)
         | Command::Rm(_)
+        | Command::Resume(_)
+        | Command::Transfers(_)
         | Command::Completions { .. }
-        | Command::Man => Ok(()),
+        | Command::Man { .. } => Ok(()),
     }
 }
 
@@ -209,8 +212,20 @@ fn completions(shell: clap_complete::Shell) -> Result<Exit, Failure> {
     output::document(&script).map(|()| Exit::Done)
 }
 
-fn manual() -> Result<Exit, Failure> {
+/// The program's page, or a command's.
+fn manual(command: Option<&str>) -> Result<Exit, Failure> {
+    let mut program = Cli::command();
+    // Commands have the flags that all of them take only then.
+    program.build();
+    let shown = match command {
+        None => program,
+        Some(name) => {
+            let found = program.find_subcommand(name).cloned();
+            let what = || format!("there is no command {}", display_safe(name));
+            found.ok_or_else(|| Failure::usage(what(), "quiver --help lists them"))?
+        }
+    };
     let mut page = Vec::new();
-    clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(Failure::Output)?;
+    clap_mangen::Man::new(shown).render(&mut page).map_err(Failure::Output)?;
     output::document(&page).map(|()| Exit::Done)
 }

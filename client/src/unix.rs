@@ -7,6 +7,7 @@ use std::os::unix::fs::{
     DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _,
 };
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::OFlags;
 use rustix::termios::{LocalModes, OptionalActions, Termios};
@@ -21,6 +22,10 @@ pub(crate) fn create_private(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
+/// Opening fails at a link, waits for no other end of a pipe, and takes no terminal.
+pub(crate) const NO_SURPRISES: i32 =
+    OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).bits() as i32;
+
 /// Opens a file to lock, and creates it where it is missing.
 pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
@@ -29,6 +34,20 @@ pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
 /// Whether group or others have any right to an open file.
 pub(crate) fn is_shared(file: &File) -> io::Result<bool> {
     Ok(file.metadata()?.mode() & 0o077 != 0)
+}
+
+/// Whether an open file is this user's, has one name, and nobody else may write to it.
+pub(crate) fn is_mine_alone(file: &File) -> io::Result<bool> {
+    let metadata = file.metadata()?;
+    let is_mine = metadata.uid() == rustix::process::geteuid().as_raw();
+    Ok(is_mine && metadata.nlink() == 1 && metadata.mode() & 0o002 == 0)
+}
+
+/// How long processors have worked for this process.
+pub(crate) fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    // Neither is negative.
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// Standard input without a buffer, to be read on a thread of its own.

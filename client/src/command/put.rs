@@ -259,7 +259,8 @@ impl Store {
         let sending = action::put(&self.connection, source, &offer, self.patience);
         let sending = sending.await.map_err(failed)?;
         self.say_where_it_goes_on(item, &sending).await;
-        let mut bar: Bar = self.output.bars().bar(item.path.as_str(), sending.size());
+        let bars = self.output.bars();
+        let mut bar: Bar = bars.bar(item.path.as_str(), sending.size(), sending.offset());
         let waits = move || waits.as_ref().is_some_and(input::Input::is_waiting);
         let done = sending.finish(self.limit.as_ref(), &waits, |at| bar.at(at.stored));
         let stored = done.await.map_err(failed)?;

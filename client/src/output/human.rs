@@ -49,6 +49,53 @@ pub fn received(path: &FilePath, got: Got) -> String {
     format!("{}: {} {unit} received and verified", display_safe(path.as_str()), got.size)
 }
 
+/// How fast content came, and what it waited for, as far as that can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Pace {
+    /// Bytes that came.
+    pub received: u64,
+    /// From the first question to the last answer.
+    pub took: Duration,
+    /// Of that, how long the disk took what was written.
+    pub disk: Duration,
+    /// How long processors worked for this program.
+    pub processor: Duration,
+}
+
+/// `33.6 MB in 2.4 s: 14.0 MB/s, limited by this disk`
+#[must_use]
+pub fn pace(pace: &Pace) -> String {
+    let seconds = pace.took.as_secs_f64().max(0.001);
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let rate = pace.received as f64 / seconds;
+    let of = |time: Duration| time.as_secs_f64() / seconds;
+    // QUIC is one thread's work here; the disk's share counts where nothing else could go on meanwhile.
+    let limit = if of(pace.processor) >= 0.85 {
+        ", limited by this processor"
+    } else if of(pace.disk) >= 0.6 {
+        ", limited by this disk"
+    } else if of(pace.processor) <= 0.5 && of(pace.disk) <= 0.3 {
+        ", limited by the network or the server"
+    } else {
+        ""
+    };
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let received = pace.received as f64;
+    format!("{} in {seconds:.1} s: {}/s{limit}", bytes(received), bytes(rate))
+}
+
+/// Three digits or so, in powers of a thousand.
+fn bytes(mut count: f64) -> String {
+    let mut unit = "bytes";
+    for larger in ["kB", "MB", "GB", "TB"] {
+        if count < 1000.0 {
+            break;
+        }
+        (count, unit) = (count / 1000.0, larger);
+    }
+    if unit == "bytes" { format!("{count:.0} {unit}") } else { format!("{count:.1} {unit}") }
+}
+
 /// `secret.txt: 12 bytes stored and verified`
 #[must_use]
 pub fn stored(path: &FilePath, stored: Stored) -> String {
@@ -145,6 +192,26 @@ mod tests {
             client(&row, &east),
             "Client 1: Ben - Start: 2024-10-19 19:45:47, End: 2024-10-20 01:46:20"
         );
+    }
+
+    #[test]
+    fn what_a_transfer_waited_for_is_said_where_it_can_be_told() {
+        let seconds = Duration::from_secs_f64;
+        for (disk, processor, limit) in [
+            (0.1, 0.4, ", limited by the network or the server"),
+            (1.5, 0.4, ", limited by this disk"),
+            (1.5, 1.9, ", limited by this processor"),
+            (0.8, 1.2, ""),
+        ] {
+            let shown = Pace {
+                received: 33_600_000,
+                took: seconds(2.0),
+                disk: seconds(disk),
+                processor: seconds(processor),
+            };
+            assert_eq!(pace(&shown), format!("33.6 MB in 2.0 s: 16.8 MB/s{limit}"));
+        }
+        assert_eq!(bytes(999.0), "999 bytes");
     }
 
     #[test]

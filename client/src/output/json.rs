@@ -22,6 +22,18 @@ pub struct File<'a> {
     pub blake3: ContentHash,
     /// Where it stands now.
     pub target: String,
+    /// What the server's end of the content accounts for: the bytes of its last stream.
+    pub sent: u64,
+    /// Bytes that came here in this run, over all its connections.
+    pub received: u64,
+    /// Bytes that are hashed, flushed to disk and under the final name.
+    pub verified: u64,
+    /// Where the last stream began: what was here before it.
+    pub resumed_at: u64,
+    /// From the first question to the final name.
+    pub seconds: f64,
+    /// Received, by those seconds.
+    pub bytes_per_second: u64,
 }
 
 /// A file that was stored on the server. Sent is what was handed to the connection, received what the
@@ -118,7 +130,18 @@ mod tests {
     #[test]
     fn a_line_is_the_wires_object_and_drives_no_terminal() {
         let path = FilePath::parse("näme\u{202e}\u{e0001}.txt").unwrap();
-        let file = File { path: &path, size: 1, blake3: ContentHash([0; 32]), target: "t".into() };
+        let file = File {
+            path: &path,
+            size: 1,
+            blake3: ContentHash([0; 32]),
+            target: "t".into(),
+            sent: 1,
+            received: 1,
+            verified: 1,
+            resumed_at: 0,
+            seconds: 0.5,
+            bytes_per_second: 2,
+        };
         let text = line(&file);
         assert!(text.starts_with(r#"{"path":"näme\u202e\udb40\udc01.txt","size":1,"#), "{text}");
         let read: serde_json::Value = serde_json::from_str(&text).unwrap();

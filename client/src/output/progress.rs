@@ -34,6 +34,8 @@ pub struct Bar {
     /// `None` where nobody knows.
     size: Option<u64>,
     since: Instant,
+    /// Where the content begins that comes now.
+    offset: u64,
     drawn: Option<ProgressBar>,
 }
 
@@ -52,14 +54,16 @@ impl Bars {
         Self { shown: None }
     }
 
-    /// A bar for a file of `size` bytes; of a pipe's size nothing is known.
+    /// A bar for a file of `size` bytes, of which `offset` are here already; of a pipe's size nothing is
+    /// known.
     #[must_use]
-    pub fn bar(&self, name: &str, size: impl Into<Option<u64>>) -> Bar {
+    pub fn bar(&self, name: &str, size: impl Into<Option<u64>>, offset: u64) -> Bar {
         Bar {
             bars: self.shown.clone(),
             name: display_safe(name).into_owned(),
             size: size.into(),
             since: Instant::now(),
+            offset,
             drawn: None,
         }
     }
@@ -74,7 +78,8 @@ impl Bars {
 }
 
 impl Bar {
-    /// So many bytes are there. Never shows all of them: the file is not under its name yet.
+    /// So many bytes are there. Never shows all of them, for the file is not under its name yet, and
+    /// never goes back.
     pub fn at(&mut self, bytes: u64) {
         let Some(bars) = &self.bars else { return };
         if self.drawn.is_none() && self.since.elapsed() > WORTH_A_BAR {
@@ -82,11 +87,17 @@ impl Bar {
             let bar = bars.add(bar.with_elapsed(self.since.elapsed()));
             bar.set_style(style(if self.size.is_some() { TEMPLATE } else { COUNTER }));
             bar.set_prefix(self.name.clone());
+            // Known to the estimate before it begins: what was here has not come in no time.
+            let most = self.size.map_or(u64::MAX, |size| size.saturating_sub(1));
+            bar.set_position(self.offset.min(most));
+            bar.tick();
+            bar.reset_eta();
             bar.enable_steady_tick(REDRAW);
             self.drawn = Some(bar);
         }
         if let Some(bar) = &self.drawn {
-            bar.set_position(self.size.map_or(bytes, |size| bytes.min(size.saturating_sub(1))));
+            let shown = self.size.map_or(bytes, |size| bytes.min(size.saturating_sub(1)));
+            bar.set_position(shown.max(bar.position()));
         }
     }
 }
@@ -110,7 +121,7 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 /// Rounded down: 100 only when it is all there.
-fn share(position: u64, size: u64) -> u64 {
+pub(crate) fn share(position: u64, size: u64) -> u64 {
     let hundredths = u128::from(position) * 100 / u128::from(size.max(1));
     u64::try_from(hundredths).unwrap_or(u64::MAX)
 }
