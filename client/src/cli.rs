@@ -196,6 +196,9 @@ pub struct Put {
     /// Begin at the beginning, whatever the server kept of an earlier attempt
     #[arg(long)]
     pub no_resume: bool,
+    /// How it holds on.
+    #[command(flatten)]
+    pub hold: Hold,
     /// Not faster than this, all files together: 10MB/s, 500K, 1.5MiB/s
     #[arg(long, value_name = "RATE")]
     pub limit: Option<Rate>,

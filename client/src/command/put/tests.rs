@@ -11,6 +11,7 @@ fn put(files: &[PathBuf]) -> cli::Put {
         stored_as: None,
         overwrite: false,
         no_resume: false,
+        hold: cli::Hold { patience: 0 },
         limit: None,
         json: false,
     }
