@@ -181,7 +181,7 @@ async fn one_shot(
     let link = Link::new(connector, &session);
     let result = match prepared {
         Prepared::Get(order) => order.fetch(&link, output.clone(), Arc::new(human::received)).await,
-        Prepared::Put(upload) => store(upload, &session, output).await,
+        Prepared::Put(upload) => store(upload, &session, &link, output).await,
         Prepared::Rm(removal) => removal.run(&session, output).await,
         Prepared::Other(command) => simple(&command, &session, output).await,
     };
@@ -199,14 +199,19 @@ enum Prepared {
 }
 
 /// Asks about what the server has already, and stores the rest.
-async fn store(mut upload: Upload, session: &Session, output: &Output) -> Result<(), Failure> {
+async fn store(
+    mut upload: Upload,
+    session: &Session,
+    link: &Link,
+    output: &Output,
+) -> Result<(), Failure> {
     // What goes to standard input is content, not answers.
     let can_ask = output.can_ask() && !upload.is_streamed();
     let ask = async |question: &str| output.confirm(question).await;
     upload.settle(session, can_ask.then_some(ask)).await?;
     match upload.nothing_to_do() {
         Some(kept) => Err(kept),
-        None => upload.store(session, output.clone(), Arc::new(human::stored)).await,
+        None => upload.store(link, output.clone(), Arc::new(human::stored)).await,
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use self::fetch::Fetch;
+pub(super) use self::fetch::passing;
 use crate::action::{GetError, Got, Target};
 use crate::cli;
 use crate::connection::Link;
@@ -186,6 +187,7 @@ impl Order {
         output: Output,
         receipt: Receipt,
     ) -> impl Future<Output = Result<(), Failure>> + Send + use<> {
+        let limit = self.limit.as_ref().map(Limit::rate);
         let fetch = Fetch {
             link: link.clone(),
             output,
@@ -194,7 +196,7 @@ impl Order {
             patience: self.manner.patience,
             anew: self.manner.anew,
             alone: self.asked() == 1,
-            pace: Arc::default(),
+            pace: Arc::new(Mutex::new(Pace { limit, ..Pace::default() })),
             limit: self.limit.clone(),
         };
         self.run(fetch)
@@ -272,7 +274,7 @@ impl Tally {
     }
 
     /// Where nobody else talks, and there was something to wait for.
-    async fn say_pace(&self, pace: &Mutex<Pace>, took: Duration, processor: Duration) {
+    pub(super) async fn say_pace(&self, pace: &Mutex<Pace>, took: Duration, processor: Duration) {
         if self.output.face() == Face::Prompt || took < WORTH_A_PACE {
             return;
         }

@@ -186,9 +186,12 @@ impl OnItsWay<'_> {
                 }
                 return Err(explain(self.item, error));
             }
+            let GetError::Stream(error) = error else {
+                return Err(self.broken_off(explain(self.item, error)));
+            };
             let why = match passing(&line, error).await {
                 Ok(why) => why,
-                Err(error) => return Err(self.broken_off(explain(self.item, error))),
+                Err(error) => return Err(self.broken_off(explain(self.item, error.into()))),
             };
             match self.fetch.link.again(&line.connection, &why, &mut self.hold).await {
                 Ok(()) => {}
@@ -278,8 +281,10 @@ impl OnItsWay<'_> {
 }
 
 /// The error, where trying again later may help; `Err` with it where not.
-async fn passing(line: &Line, error: GetError) -> Result<StreamError, GetError> {
-    let GetError::Stream(error) = error else { return Err(error) };
+pub(in crate::command) async fn passing(
+    line: &Line,
+    error: StreamError,
+) -> Result<StreamError, StreamError> {
     match error {
         StreamError::Lost(ended) if is_loss(&ended) => Ok(StreamError::Lost(ended)),
         StreamError::Refused(refusal) if is_passing(refusal.code) => {
@@ -289,9 +294,9 @@ async fn passing(line: &Line, error: GetError) -> Result<StreamError, GetError> 
             // A server that goes away may end its streams before its connections.
             match timeout(AFTERWARDS, line.connection.closed()).await {
                 Ok(ended) if is_loss(&ended.clone().into()) => Ok(StreamError::Lost(ended.into())),
-                _ => Err(error.into()),
+                _ => Err(error),
             }
         }
-        error => Err(error.into()),
+        error => Err(error),
     }
 }
