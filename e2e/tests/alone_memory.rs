@@ -54,3 +54,25 @@ async fn members_that_read_nothing_take_what_is_budgeted() {
     }
     server.log().wait_for_nth("not delivered: big", 16 * MEMBERS as usize).await;
 }
+
+#[tokio::test]
+async fn members_whose_puts_stall_take_what_is_budgeted() {
+    const MEMBERS: u64 = 20;
+    let uploads = Server::options().argument("--allow-upload").argument("--keep-free=0");
+    let server = uploads.max_clients(MEMBERS as u32).start().await;
+    let mut puts = Vec::new();
+    for number in 0..MEMBERS {
+        let member = Client::member(&server, &format!("member-{number}")).await;
+        // As many as are let in at once, each with several blocks and a piece of one.
+        for put in 0..3 {
+            let mut upload = member.put(&format!("{number}-{put}"), 64 << 20).await.unwrap();
+            upload.begin(0).await;
+            upload.data(&vec![7; 1_500_000 / 1024 * 1024]).await;
+            puts.push((member.clone(), upload));
+        }
+        member.is_well().await;
+    }
+    let memory = server.memory();
+    // 64 MiB, and 6.25 MiB for each busy member.
+    assert!(memory.peak * 4 < 64 * 4 * MIB + 25 * MIB * MEMBERS, "{memory:?}");
+}

@@ -119,7 +119,7 @@ async fn a_guests_malformed_frames_leave_it_two_more_hellos() {
 async fn an_unknown_command_ends_only_its_stream() {
     let server = Server::start().await;
     let client = Client::member(&server, "Ron").await;
-    for command in ["dance", "", "Status", "STATUS", "status ", "put", "introduce", "get\0"] {
+    for command in ["dance", "", "Status", "STATUS", "status ", "Put", "introduce", "get\0"] {
         let answer = client.ask(json!({"command": command, "path": "a"})).await;
         assert_eq!(answer.code(), "unknown_command", "{command:?}");
         client.is_well().await;

@@ -236,3 +236,20 @@ fn parse_name(name: &str) -> anyhow::Result<ClientName> {
 fn size(text: &str) -> Result<u64, String> {
     text.parse::<ByteSize>().map(|size| size.as_u64())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_written_as_people_write_them() {
+        for (text, bytes) in
+            [("0", 0), ("512", 512), ("10MB", 10_000_000), ("1GiB", 1 << 30), ("1.5 MiB", 3 << 19)]
+        {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "-1", "many", "10 apples"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+}

@@ -254,14 +254,33 @@ impl Ledger {
         Ok(())
     }
 
-    /// These parts are all there are, with their sizes; those that puts have now aside. Blocks.
+    /// The parts that wait for their next attempt now.
+    #[must_use]
+    pub fn waiting_parts(&self) -> HashSet<u64> {
+        self.sums().kept.keys().copied().collect()
+    }
+
+    /// Of the parts that were `waiting` when somebody went to look, these were found, with their sizes.
+    /// Those that puts have now, and those that came to wait meanwhile, are left alone. Blocks.
     ///
     /// # Errors
     /// [`LedgerError::Database`].
-    pub fn found_parts(&self, found: &HashMap<u64, u64>) -> Result<(), LedgerError> {
+    pub fn found_parts(
+        &self,
+        waiting: &HashSet<u64>,
+        found: &HashMap<u64, u64>,
+    ) -> Result<(), LedgerError> {
         let mut database = self.database();
         let mut sums = self.sums();
-        let parts = self.checked(rows::mend_parts(&mut database, found, &sums.running))?;
+        let Sums { running, kept, .. } = &*sums;
+        // Its size now, or nothing where it is gone.
+        let size = |id: u64| match (found.get(&id), kept.get(&id)) {
+            (None, Some(_)) if waiting.contains(&id) => None,
+            (Some(&size), _) | (None, Some(&size)) => Some(size),
+            (None, None) => None,
+        };
+        let mended = rows::mend_parts(&mut database, |id| running.contains(&id), size);
+        let parts = self.checked(mended)?;
         sums.set_parts(parts);
         sums.owners.retain(|_, sum| sum.total() > 0);
         Ok(())

@@ -29,7 +29,7 @@ pub struct Swept {
 /// Goes through all folders. Reads what they hold, and waits for nobody.
 pub(super) fn sweep(root: &Dir, ledger: &Ledger, now: SystemTime) -> Result<Swept, FilesError> {
     let mut swept = Swept::default();
-    let mut parts = HashMap::new();
+    let (waiting, mut parts) = (ledger.waiting_parts(), HashMap::new());
     let mut folders = vec![FolderPath::ROOT];
     while let Some(path) = folders.pop() {
         // What cannot be read, or is gone by now, holds nothing of ours.
@@ -50,7 +50,7 @@ pub(super) fn sweep(root: &Dir, ledger: &Ledger, now: SystemTime) -> Result<Swep
             }
         }
     }
-    ledger.found_parts(&parts)?;
+    ledger.found_parts(&waiting, &parts)?;
     look_at_files(root, ledger)?;
     Ok(swept)
 }

@@ -1,6 +1,5 @@
 //! The database's rows. Knows SQL, and nothing of quotas.
 
-use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Result, Row, TransactionBehavior, params};
@@ -145,8 +144,8 @@ pub(super) fn files_after(
 /// The parts of which the ledger knows whose they are and that nobody has now.
 pub(super) fn mend_parts(
     database: &mut Connection,
-    found: &HashMap<u64, u64>,
-    running: &HashSet<u64>,
+    is_running: impl Fn(u64) -> bool,
+    size: impl Fn(u64) -> Option<u64>,
 ) -> Result<Vec<(u64, Owner, u64)>> {
     let change = database.transaction()?;
     let mut kept = Vec::new();
@@ -156,12 +155,12 @@ pub(super) fn mend_parts(
         let mut update = change.prepare("UPDATE parts SET size = ? WHERE id = ?")?;
         while let Some(row) = rows.next()? {
             let id = row.get::<_, i64>(0)?.cast_unsigned();
-            if running.contains(&id) {
+            if is_running(id) {
                 continue;
             }
-            match found.get(&id) {
+            match size(id) {
                 None => drop_part(&change, id)?,
-                Some(&size) => {
+                Some(size) => {
                     update.execute([signed(size), id.cast_signed()])?;
                     kept.push((id, owner(row, 1)?, size));
                 }

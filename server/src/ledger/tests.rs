@@ -66,7 +66,9 @@ fn all_of_it_survives_a_restart() {
     drop(first);
     let second = open(&folder.path().join("state"), 1000);
     assert_eq!(second.available(&ron), 600);
-    second.found_parts(&HashMap::from([(7, 20), (8, 500)])).unwrap();
+    let waiting = second.waiting_parts();
+    assert_eq!(waiting, HashSet::from([7]));
+    second.found_parts(&waiting, &HashMap::from([(7, 20), (8, 500)])).unwrap();
     assert_eq!(second.available(&ron), 880);
     assert_eq!(second.part_id(&ron, "b"), id);
     assert_ne!(second.part_id(&owner("Ben"), "b"), id);
@@ -83,10 +85,12 @@ fn a_part_counts_once_and_goes_with_its_file() {
     // Going on with it takes no more than the file.
     let claim = begin();
     assert_eq!(ledger.available(&ron), 20);
-    // The janitor leaves what is running alone.
-    ledger.found_parts(&HashMap::new()).unwrap();
+    // The janitor leaves alone what is running, and what began to wait while it looked.
+    let waiting = ledger.waiting_parts();
+    ledger.found_parts(&waiting, &HashMap::new()).unwrap();
     assert_eq!(ledger.available(&ron), 20);
     drop(claim);
+    ledger.found_parts(&waiting, &HashMap::new()).unwrap();
     assert_eq!(ledger.available(&ron), 50);
     begin().settle("a", 80).unwrap();
     assert_eq!(ledger.available(&ron), 20);
@@ -95,7 +99,7 @@ fn a_part_counts_once_and_goes_with_its_file() {
     begin().without_part().unwrap();
     assert_eq!(ledger.available(&ron), 100);
     begin().holds(50).unwrap();
-    ledger.found_parts(&HashMap::new()).unwrap();
+    ledger.found_parts(&ledger.waiting_parts(), &HashMap::new()).unwrap();
     assert_eq!(ledger.available(&ron), 100);
 }
 
