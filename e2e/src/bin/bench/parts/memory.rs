@@ -91,7 +91,7 @@ pub(crate) fn disk(folder: Option<&Path>) -> Section {
     let server = QuiverServer::start(&stage, Ipv4Addr::LOCALHOST, &stage.at(FILES), false);
     let job = Job::file(Direction::Get, "sparse", LARGE);
     let command = Call::to_quiver(&job, &stage, server.address).command(Peer::Quiver);
-    let sample = moves::run(command, server.id(), || {});
+    let sample = moves::run(&stage, command, server.id(), || {});
     let arrived = fs::metadata(stage.at("got/sparse")).unwrap().len();
     assert_eq!(arrived, LARGE, "the sparse file did not arrive whole");
     let mut table = Table::new(&["", "MB/s", "client MiB", "server MiB"]);
