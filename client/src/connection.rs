@@ -4,6 +4,7 @@
 
 mod dial;
 mod events;
+mod link;
 mod sign_in;
 mod trust;
 
@@ -22,10 +23,12 @@ use crate::address::ServerAddress;
 use crate::config::{Config, Folders};
 use crate::failure::Failure;
 use crate::identity_store;
+use crate::journal::{Journal, Unfinished};
 use crate::known_servers::KnownServers;
 use crate::output::{Face, Output};
 use dial::NotDialled;
 pub use events::Events;
+pub use link::{Hold, Line, Link, Origin};
 use sign_in::Guest;
 use trust::Pin;
 
@@ -44,6 +47,8 @@ pub struct Connector {
     password: Option<Secret>,
     patience: Duration,
     output: Output,
+    journal: Journal,
+    unfinished: Unfinished,
 }
 
 /// A connection on which this client is a member.
@@ -89,7 +94,20 @@ impl Connector {
             password: None,
             patience: config.patience,
             output,
+            journal: Journal::of(folders),
+            unfinished: Unfinished::default(),
         })
+    }
+
+    /// What this run has begun and not done.
+    #[must_use]
+    pub fn unfinished(&self) -> Unfinished {
+        self.unfinished.clone()
+    }
+
+    /// From now on what is begun counts there.
+    pub fn share(&mut self, unfinished: Unfinished) {
+        self.unfinished = unfinished;
     }
 
     /// Connects, and asks the person for whatever is missing.

@@ -7,13 +7,14 @@ use std::io;
 use std::path::PathBuf;
 
 use quiver_protocol::text::display_safe;
-use quiver_protocol::{CloseCode, Refusal, RefusalCode};
+use quiver_protocol::{CloseCode, FilePath, Refusal, RefusalCode};
 use quiver_transport::endpoint::EndpointError;
 use quiver_transport::{Ended, IdentityError, StreamError};
 use thiserror::Error;
 
-use crate::action::GetError;
+use crate::action::{GetError, PutError};
 use crate::config::ConfigError;
+use crate::journal::Share;
 pub use untrusted::Untrusted;
 
 /// The exit codes; their numbers are documented and do not change.
@@ -167,6 +168,42 @@ pub enum Failure {
         /// Where else than in a file the content went, before it was verified.
         streamed: bool,
     },
+    /// A file was not stored on the server.
+    #[error("cannot put {}: {source}", display_safe(path))]
+    Put {
+        /// As it was typed.
+        path: String,
+        /// Why.
+        source: PutError,
+    },
+    /// A file that is to be sent cannot be read.
+    #[error("cannot read {}: {source}", display_safe(&path.to_string_lossy()))]
+    Source {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// What is to be sent is no regular file.
+    #[error("cannot put {}: it is {is}", display_safe(&path.to_string_lossy()))]
+    NotAFile {
+        /// What was named.
+        path: PathBuf,
+        /// What it is, with its article.
+        is: &'static str,
+    },
+    /// The server lets this client change nothing.
+    #[error("{what}: this server takes no uploads from you")]
+    ReadOnly {
+        /// What was to be done.
+        what: String,
+    },
+    /// A folder that was to be made stands there.
+    #[error("cannot make {}: it is already there", display_safe(path))]
+    AlreadyThere {
+        /// The folder.
+        path: String,
+    },
     /// A file cannot be stored where it was to be.
     #[error("cannot store {}: {source}", path.display())]
     Target {
@@ -175,6 +212,17 @@ pub enum Failure {
         /// What the system said.
         source: io::Error,
     },
+    /// What is left of a transfer cannot be removed.
+    #[error("cannot remove what is left of {}: {source}", path.display())]
+    Leftover {
+        /// The file it was to become.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Some of it could not be removed; each was reported.
+    #[error("not all that is left could be removed")]
+    NotClean,
     /// Something stands under the name.
     #[error("{} exists already", .0.display())]
     Exists(PathBuf),
@@ -182,12 +230,14 @@ pub enum Failure {
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
     /// Some of several files failed; each was reported.
-    #[error("{failed} of {asked} files did not arrive")]
+    #[error("{failed} of {asked} {what}")]
     Several {
         /// How many failed.
         failed: usize,
         /// Of how many.
         asked: usize,
+        /// What is said of them.
+        what: &'static str,
         /// The code of all of them, where none arrived.
         exit: Exit,
     },
@@ -198,6 +248,14 @@ pub enum Failure {
         line: String,
         /// Why it failed.
         failure: Box<Failure>,
+    },
+    /// A transfer broke off, and what is here of it is kept.
+    #[error("{failure}")]
+    GoesOn {
+        /// Why.
+        failure: Box<Failure>,
+        /// How much is here.
+        share: Share,
     },
     /// Ctrl-C.
     #[error("interrupted")]
@@ -244,10 +302,21 @@ impl Failure {
         Self::Usage { what: what.into(), hint: Some(hint.into()) }
     }
 
+    /// A file that the person wants to keep on the server.
+    #[must_use]
+    pub fn kept(path: &FilePath) -> Self {
+        let refusal = Refusal::new(RefusalCode::Exists, "it exists on the server already");
+        Self::refused(format!("cannot put {}", display_safe(path.as_str())), refusal)
+    }
+
     /// The failure of a line. `get well soon` finds no file; that it was one is only a guess.
     #[must_use]
     pub fn of_line(self, line: &str) -> Self {
-        if self.exit() == Exit::NotFound {
+        let finds_nothing = match &self {
+            Self::Source { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            other => other.exit() == Exit::NotFound,
+        };
+        if finds_nothing {
             Self::Line { line: line.to_owned(), failure: Box::new(self) }
         } else {
             self
@@ -265,6 +334,10 @@ impl Failure {
             | Self::PasswordFile { .. }
             | Self::SharedPasswordFile(_)
             | Self::Target { .. }
+            | Self::Source { .. }
+            | Self::NotAFile { .. }
+            | Self::Leftover { .. }
+            | Self::NotClean
             | Self::Exists(_) => Exit::Disk,
             Self::Resolve { .. } | Self::Unreachable { .. } | Self::Socket(_) => Exit::Connection,
             Self::Untrusted(_) => Exit::Trust,
@@ -277,9 +350,15 @@ impl Failure {
                 GetError::Mismatch | GetError::Length { .. } => Exit::Verification,
                 GetError::OtherFile => Exit::Other,
             },
+            Self::Put { source, .. } => match source {
+                PutError::Stream(source) => stream_exit(source),
+                PutError::Source(_) => Exit::Disk,
+                PutError::Changed | PutError::Mismatch => Exit::Verification,
+            },
+            Self::ReadOnly { .. } | Self::AlreadyThere { .. } => Exit::Other,
             Self::Output(error) => output_exit(error),
             Self::Several { exit, .. } => *exit,
-            Self::Line { failure, .. } => failure.exit(),
+            Self::Line { failure, .. } | Self::GoesOn { failure, .. } => failure.exit(),
             Self::Interrupted => Exit::Interrupted,
             Self::Terminated => Exit::Terminated,
             Self::System { .. } => Exit::Other,
@@ -294,6 +373,10 @@ impl Failure {
             Self::Line { line, failure } => {
                 let hint = failure.hint().map_or_else(String::new, |hint| hint + "; ");
                 return Some(format!("{hint}/say {} sends the line as a message", line.trim()));
+            }
+            Self::GoesOn { failure, share } => {
+                let hint = failure.hint().map_or_else(String::new, |hint| hint + "; ");
+                return Some(hint + &how_to_go_on(*share));
             }
             Self::NoHome => "set HOME, or XDG_CONFIG_HOME, XDG_DATA_HOME and XDG_STATE_HOME",
             Self::Certificate(IdentityError::Read { .. }) => {
@@ -310,6 +393,24 @@ impl Failure {
             Self::Refused { refusal, .. } => return refusal_hint(refusal.code).map(str::to_owned),
             Self::Get { source: GetError::Stream(StreamError::Refused(refusal)), .. } => {
                 return refusal_hint(refusal.code).map(str::to_owned);
+            }
+            Self::Put { source: PutError::Stream(StreamError::Refused(refusal)), .. } => {
+                return put_hint(refusal.code).map(str::to_owned);
+            }
+            Self::Put { source: PutError::Changed, .. } => {
+                "the file was written to meanwhile; try again"
+            }
+            Self::Put { source: PutError::Mismatch, .. } => {
+                "do not trust what stands there; put it again with --overwrite --no-resume"
+            }
+            Self::Source { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                "you may not read it"
+            }
+            Self::NotAFile { is: "a folder", .. } => "put takes files: put FOLDER/*",
+            Self::NotAFile { .. } => "put - --as NAME stores what comes from standard input",
+            Self::AlreadyThere { .. } => "mkdir -p takes it as it is",
+            Self::ReadOnly { .. } => {
+                "whoever runs the server can allow it: --allow-upload, or user add NAME --may upload"
             }
             Self::Get {
                 source: GetError::Mismatch | GetError::Length { .. }, streamed, ..
@@ -339,11 +440,60 @@ impl Failure {
     /// Whether the connection is gone, so that nothing more can be asked on it.
     #[must_use]
     pub fn is_lost_connection(&self) -> bool {
-        matches!(
-            self,
+        match self {
+            Self::GoesOn { failure, .. } => failure.is_lost_connection(),
             Self::Stream { source: StreamError::Lost(_), .. }
-                | Self::Get { source: GetError::Stream(StreamError::Lost(_)), .. }
-        )
+            | Self::Get { source: GetError::Stream(StreamError::Lost(_)), .. }
+            | Self::Put { source: PutError::Stream(StreamError::Lost(_)), .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether dialling again later may help: the server, or the way to it, is not there just now. One
+    /// that is there and not believed, or that wants something else, is no matter of time.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Resolve { .. } | Self::Busy(_) => true,
+            Self::Refused { refusal, .. } => is_passing(refusal.code),
+            Self::Stream { source: StreamError::Lost(ended), .. } => is_loss(ended),
+            Self::Stream { source: StreamError::Silent(_), .. } => true,
+            _ => false,
+        }
+    }
+
+    /// The same, with how to go on where something is kept.
+    #[must_use]
+    pub fn goes_on(self, share: Option<Share>) -> Self {
+        match share {
+            Some(share) => Self::GoesOn { failure: Box::new(self), share },
+            None => self,
+        }
+    }
+}
+
+/// Whether a refusal is one that passes.
+#[must_use]
+pub fn is_passing(code: RefusalCode) -> bool {
+    matches!(code, RefusalCode::ShuttingDown | RefusalCode::Busy | RefusalCode::RateLimited)
+}
+
+/// Whether a connection ended for want of a network, or of a server that runs.
+#[must_use]
+pub fn is_loss(ended: &Ended) -> bool {
+    match ended {
+        Ended::Silent | Ended::Reset | Ended::Refused => true,
+        Ended::Closed(code) => {
+            matches!(code, CloseCode::ShuttingDown | CloseCode::Busy | CloseCode::TimedOut)
+        }
+        Ended::Here | Ended::Unknown(_) | Ended::NoCommonProtocol(_) | Ended::Failed(_) => false,
+    }
+}
+
+fn how_to_go_on(share: Share) -> String {
+    match share {
+        Share::Of(share) => format!("the same command, or quiver resume, goes on at {share} %"),
+        Share::Several => "quiver resume goes on with what is here".to_owned(),
     }
 }
 
@@ -373,7 +523,21 @@ fn refusal_hint(code: RefusalCode) -> Option<&'static str> {
         RefusalCode::SignInFailed => "check the name and the password",
         RefusalCode::Changed => "the file was written to meanwhile; try again",
         RefusalCode::ShuttingDown | RefusalCode::RateLimited => "try again later",
+        RefusalCode::Exists => "--overwrite replaces a file",
+        RefusalCode::NotEmpty => "remove what is in it first",
+        RefusalCode::NoSpace => "rm makes room, or ask whoever runs the server",
         _ => return None,
+    })
+}
+
+/// Of a put the same codes mean other things to do.
+fn put_hint(code: RefusalCode) -> Option<&'static str> {
+    Some(match code {
+        RefusalCode::NotFound => "--to takes a folder that is there; mkdir makes one",
+        RefusalCode::NotAFolder => "--to takes a folder",
+        RefusalCode::NotAFile => "--as NAME stores it under another name",
+        RefusalCode::Exists => "--overwrite replaces a file; --as NAME stores under another name",
+        _ => return refusal_hint(code),
     })
 }
 

@@ -6,11 +6,12 @@
 //! | [`config`] | what is meant: flags, environment and file as one; [`address`] is a part of it |
 //! | [`run`] | from what is meant to an exit code: one command, or the prompt |
 //! | [`connection`] | dial, trust, sign in, and the same again |
-//! | [`known_servers`], [`identity_store`] | what the client keeps between runs |
+//! | [`known_servers`], [`identity_store`], [`journal`] | what the client keeps between runs |
 //! | [`action`] | one conversation with the server, one file: no words for people |
 //! | [`command`] | one command from arguments to what is shown, wherever it was typed |
 //! | [`prompt`] | lines instead of arguments: at a terminal, or out of a pipe |
 //! | [`output`] | the only place that prints, and that asks |
+//! | [`limit`] | so many bytes a second |
 //! | [`failure`] | every error a user can meet, with its hint and its exit code |
 
 pub mod action;
@@ -21,7 +22,9 @@ pub mod config;
 pub mod connection;
 pub mod failure;
 pub mod identity_store;
+pub mod journal;
 pub mod known_servers;
+pub mod limit;
 pub mod output;
 pub mod prompt;
 pub mod run;

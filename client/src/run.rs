@@ -7,15 +7,17 @@ use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser as _};
 use quiver_protocol::CloseCode;
+use quiver_protocol::text::display_safe;
 use quiver_transport::Endpoint;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::action;
 use crate::cli::{Cli, Command};
-use crate::command::{self, Order};
+use crate::command::{self, Given, Order, Removal, Resume, Upload};
 use crate::config::{Config, Folders};
-use crate::connection::Connector;
+use crate::connection::{Connector, Link, Session};
 use crate::failure::{Exit, Failure};
+use crate::journal::Journal;
 use crate::output::{self, Face, Output, human};
 use crate::prompt;
 use crate::unix::{Signal, Signals, TerminalAsItWas};
@@ -63,11 +65,16 @@ fn exit(code: Exit) -> ExitCode {
 fn act(cli: Cli, variable: impl Fn(&str) -> Option<OsString>) -> Result<Exit, Failure> {
     match cli.command {
         Some(Command::Completions { shell }) => return completions(shell),
-        Some(Command::Man) => return manual(),
+        Some(Command::Man { command }) => return manual(command.as_deref()),
         _ => {}
     }
     let folders = Folders::of_this_user();
     let file = folders.as_ref().map(|folders| folders.config.join("config.toml"));
+    let given = Given {
+        server: cli.settings.server.clone(),
+        certificate: cli.settings.cert.clone(),
+        name: cli.settings.name.clone(),
+    };
     let config = Config::new(cli.settings, variable, file.as_deref())?;
     if config.verbose {
         output::verbose();
@@ -80,7 +87,16 @@ fn act(cli: Cli, variable: impl Fn(&str) -> Option<OsString>) -> Result<Exit, Fa
     let output = Output::new(face, config.quiet);
     let _terminal = TerminalAsItWas::now();
     let runtime = runtime()?;
-    let result = runtime.block_on(with_signals(&config, folders.as_ref(), cli.command, &output));
+    let result = match cli.command {
+        Some(Command::Transfers(arguments)) => runtime.block_on(async {
+            let journal = Journal::of(folders.as_ref().ok_or(Failure::NoHome)?);
+            command::transfers(&journal, &output, &arguments).await.map(|()| Exit::Done)
+        }),
+        command => {
+            let with_signals = with_signals(&config, &given, folders.as_ref(), command, &output);
+            runtime.block_on(with_signals)
+        }
+    };
     // A thread that waits for a disk is given a moment, one that waits for a person none.
     runtime.shutdown_timeout(LAST_WORK);
     result
@@ -96,6 +112,7 @@ fn runtime() -> Result<Runtime, Failure> {
 /// Whatever happens, the server is told that this client is gone.
 async fn with_signals(
     config: &Config,
+    given: &Given,
     folders: Option<&Folders>,
     command: Option<Command>,
     output: &Output,
@@ -104,9 +121,16 @@ async fn with_signals(
         .map_err(|source| Failure::System { what: "cannot listen for signals", source })?;
     let endpoint = Endpoint::dialler()?;
     let connector = Connector::new(config, folders, endpoint.clone(), output.clone())?;
+    let unfinished = connector.unfinished();
     let interrupts = prompt::Interrupts::default();
     let work = async {
         match command {
+            Some(Command::Resume(arguments)) => {
+                let (endpoint, unfinished) = (&endpoint, &unfinished);
+                let folders = folders.ok_or(Failure::NoHome)?;
+                let resume = Resume { config, given, folders, endpoint, output, unfinished };
+                resume.run(&arguments).await.map(|()| Exit::Done)
+            }
             Some(command) => one_shot(connector, command, output).await.map(|()| Exit::Done),
             None if output.face() == Face::Prompt => {
                 prompt::terminal(connector, output, folders, interrupts.clone()).await
@@ -120,8 +144,8 @@ async fn with_signals(
             result = &mut work => break result,
             signal = signals.next() => match signal {
                 Signal::Interrupt if interrupts.take() => {}
-                Signal::Interrupt => break Err(Failure::Interrupted),
-                Signal::Terminate => break Err(Failure::Terminated),
+                Signal::Interrupt => break Err(Failure::Interrupted.goes_on(unfinished.share())),
+                Signal::Terminate => break Err(Failure::Terminated.goes_on(unfinished.share())),
             },
         }
     };
@@ -136,30 +160,77 @@ async fn one_shot(
     output: &Output,
 ) -> Result<(), Failure> {
     // What can be wrong here is said before anything is dialled, and no connection waits for a person.
-    let order = match &command {
+    let ask = async |question: &str| output.confirm(question).await;
+    let ask = output.can_ask().then_some(ask);
+    let prepared = match command {
         Command::Get(arguments) => {
-            let ask = async |question: &str| output.confirm(question).await;
-            Some(Order::prepare(arguments, output.can_ask().then_some(ask)).await?)
+            let order = Order::prepare(&arguments, ask).await?;
+            if let Some(kept) = order.nothing_to_do() {
+                return Err(kept);
+            }
+            Prepared::Get(order)
         }
-        _ => None,
-    };
-    if let Some(kept) = order.as_ref().and_then(Order::nothing_to_do) {
-        return Err(kept);
-    }
-    let session = connector.connect().await?;
-    let result = match command {
-        Command::Message(arguments) => command::message(&session, output, &arguments.text).await,
-        Command::Status(arguments) => command::status(&session, output, &arguments).await,
-        Command::List(arguments) => command::list(&session, output, &arguments).await,
-        Command::Get(_) => match order {
-            Some(order) => order.fetch(&session, output.clone(), Arc::new(human::received)).await,
-            None => Ok(()),
+        Command::Put(arguments) => Prepared::Put(Upload::prepare(&arguments)?),
+        Command::Rm(arguments) => match Removal::prepare(&arguments, ask).await? {
+            Some(removal) => Prepared::Rm(removal),
+            None => return Ok(()),
         },
-        Command::Completions { .. } | Command::Man => Ok(()),
+        other => Prepared::Other(other),
+    };
+    let session = connector.connect().await?;
+    let link = Link::new(connector, &session);
+    let result = match prepared {
+        Prepared::Get(order) => order.fetch(&link, output.clone(), Arc::new(human::received)).await,
+        Prepared::Put(upload) => store(upload, &session, &link, output).await,
+        Prepared::Rm(removal) => removal.run(&session, output).await,
+        Prepared::Other(command) => simple(&command, &session, output).await,
     };
     // A failing goodbye fails nothing else.
-    let _ = action::goodbye(&session.connection, GOODBYE).await;
+    let _ = action::goodbye(&link.line().connection, GOODBYE).await;
     result
+}
+
+/// A command, with all that could be checked and asked before a server was dialled.
+enum Prepared {
+    Get(Order),
+    Put(Upload),
+    Rm(Removal),
+    Other(Command),
+}
+
+/// Asks about what the server has already, and stores the rest.
+async fn store(
+    mut upload: Upload,
+    session: &Session,
+    link: &Link,
+    output: &Output,
+) -> Result<(), Failure> {
+    // What goes to standard input is content, not answers.
+    let can_ask = output.can_ask() && !upload.is_streamed();
+    let ask = async |question: &str| output.confirm(question).await;
+    upload.settle(session, can_ask.then_some(ask)).await?;
+    match upload.nothing_to_do() {
+        Some(kept) => Err(kept),
+        None => upload.store(link, output.clone(), Arc::new(human::stored)).await,
+    }
+}
+
+async fn simple(command: &Command, session: &Session, output: &Output) -> Result<(), Failure> {
+    match command {
+        Command::Message(arguments) => command::message(session, output, &arguments.text).await,
+        Command::Status(arguments) => command::status(session, output, arguments).await,
+        Command::List(arguments) => command::list(session, output, arguments).await,
+        Command::Mv(arguments) => command::mv(session, output, arguments).await,
+        Command::Mkdir(arguments) => command::mkdir(session, output, arguments).await,
+        // These are prepared, or need no server.
+        Command::Get(_)
+        | Command::Put(_)
+        | Command::Rm(_)
+        | Command::Resume(_)
+        | Command::Transfers(_)
+        | Command::Completions { .. }
+        | Command::Man { .. } => Ok(()),
+    }
 }
 
 fn completions(shell: clap_complete::Shell) -> Result<Exit, Failure> {
@@ -168,8 +239,20 @@ fn completions(shell: clap_complete::Shell) -> Result<Exit, Failure> {
     output::document(&script).map(|()| Exit::Done)
 }
 
-fn manual() -> Result<Exit, Failure> {
+/// The program's page, or a command's.
+fn manual(command: Option<&str>) -> Result<Exit, Failure> {
+    let mut program = Cli::command();
+    // Commands have the flags that all of them take only then.
+    program.build();
+    let shown = match command {
+        None => program,
+        Some(name) => {
+            let found = program.find_subcommand(name).cloned();
+            let what = || format!("there is no command {}", display_safe(name));
+            found.ok_or_else(|| Failure::usage(what(), "quiver --help lists them"))?
+        }
+    };
     let mut page = Vec::new();
-    clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(Failure::Output)?;
+    clap_mangen::Man::new(shown).render(&mut page).map_err(Failure::Output)?;
     output::document(&page).map(|()| Exit::Done)
 }

@@ -1,11 +1,15 @@
 //! The calls of this crate that only Unix has.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _,
+};
 use std::path::Path;
+use std::time::Duration;
 
+use rustix::fs::OFlags;
 use rustix::termios::{LocalModes, OptionalActions, Termios};
 
 /// Creates a folder, and those above it, that only its owner can look into.
@@ -18,6 +22,10 @@ pub(crate) fn create_private(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
+/// Opening fails at a link, waits for no other end of a pipe, and takes no terminal.
+pub(crate) const NO_SURPRISES: i32 =
+    OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).bits() as i32;
+
 /// Opens a file to lock, and creates it where it is missing.
 pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
@@ -26,6 +34,47 @@ pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
 /// Whether group or others have any right to an open file.
 pub(crate) fn is_shared(file: &File) -> io::Result<bool> {
     Ok(file.metadata()?.mode() & 0o077 != 0)
+}
+
+/// Whether an open file is this user's, has one name, and nobody else may write to it.
+pub(crate) fn is_mine_alone(file: &File) -> io::Result<bool> {
+    let metadata = file.metadata()?;
+    let is_mine = metadata.uid() == rustix::process::geteuid().as_raw();
+    Ok(is_mine && metadata.nlink() == 1 && metadata.mode() & 0o002 == 0)
+}
+
+/// How long processors have worked for this process.
+pub(crate) fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    // Neither is negative.
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// Standard input without a buffer, to be read on a thread of its own.
+pub(crate) fn raw_stdin() -> io::Result<File> {
+    Ok(io::stdin().as_fd().try_clone_to_owned()?.into())
+}
+
+/// Opens a file to read, and waits for nobody: not even for who writes to a pipe.
+pub(crate) fn open_without_waiting(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)
+}
+
+/// What is no regular file, with its article; `None` where it is one.
+pub(crate) fn kind(metadata: &Metadata) -> Option<&'static str> {
+    let kind = metadata.file_type();
+    if kind.is_file() {
+        None
+    } else if kind.is_dir() {
+        Some("a folder")
+    } else if kind.is_fifo() {
+        Some("a pipe")
+    } else if kind.is_socket() {
+        Some("a socket")
+    } else {
+        Some("a device")
+    }
 }
 
 /// Standard output without a buffer, so that what was written was taken.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use chrono::Utc;
 use quiver_client::command::{self, NOBODY, Order};
 use quiver_client::config::{Config, Folders};
-use quiver_client::connection::{Connector, Session};
+use quiver_client::connection::{Connector, Link, Session};
 use quiver_client::failure::{Exit, Failure};
 use quiver_client::output::{Face, Output, human};
 use quiver_client::{cli, known_servers::KnownServers};
@@ -86,25 +86,34 @@ impl Stage {
         }
     }
 
-    async fn connect(&self, config: &Config) -> Result<Session, Failure> {
+    fn connector(&self, config: &Config) -> Result<Connector, Failure> {
         let output = Output::new(Face::Batch, true);
         let endpoint = Endpoint::dialler().unwrap();
-        Connector::new(config, Some(&self.folders()), endpoint, output)?.connect().await
+        Connector::new(config, Some(&self.folders()), endpoint, output)
+    }
+
+    async fn connect(&self, config: &Config) -> Result<Session, Failure> {
+        self.connector(config)?.connect().await
     }
 
     /// Fetches one file into the inbox.
     async fn get(&self, path: &str) -> Result<(), Failure> {
-        let session = self.connect(&self.config()).await?;
+        let mut connector = self.connector(&self.config())?;
+        let session = connector.connect().await?;
+        let link = Link::new(connector, &session);
         let arguments = cli::Get {
             paths: vec![path.to_owned()],
             output: self.path("inbox"),
             overwrite: false,
             json: false,
+            no_resume: false,
+            hold: cli::Hold { patience: 0 },
+            limit: None,
         };
         let order = Order::prepare(&arguments, NOBODY).await?;
         let output = Output::new(Face::Batch, true);
         let receipt = Arc::new(human::received);
-        order.fetch(&session, output, receipt).await
+        order.fetch(&link, output, receipt).await
     }
 
     fn inbox(&self) -> Vec<String> {

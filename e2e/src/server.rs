@@ -2,10 +2,10 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -27,7 +27,7 @@ pub struct Server {
     address: SocketAddr,
     fingerprint: String,
     folder: TempDir,
-    alarms_allowed: bool,
+    options: Options,
 }
 
 /// How a server is started.
@@ -35,6 +35,11 @@ pub struct Server {
 pub struct Options {
     max_clients: Option<u32>,
     accounts: Option<Vec<(String, String)>>,
+    uploaders: Vec<String>,
+    /// Where to listen, if not at a port of the system's choice.
+    listen: Option<SocketAddr>,
+    /// The size of the disk with the files, as mount(8) takes it.
+    disk: Option<String>,
     environment: Vec<(String, String)>,
     arguments: Vec<OsString>,
     unprivileged: bool,
@@ -71,7 +76,13 @@ impl Server {
     /// The folder whose files it serves.
     #[must_use]
     pub fn files(&self) -> PathBuf {
-        files(self.folder.path())
+        let files = files(self.folder.path());
+        if self.options.disk.is_none() {
+            return files;
+        }
+        // Mounted where only the server sees it.
+        let seen = PathBuf::from(format!("/proc/{}/root", self.process.id()));
+        seen.join(files.strip_prefix("/").unwrap())
     }
 
     /// The folder above that one, of which nothing else is served.
@@ -126,6 +137,32 @@ impl Server {
         self.process.signal(signal);
     }
 
+    /// Kills it, and starts another with the same settings in its place: the same address, the same
+    /// folders.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn restart(&mut self) {
+        self.process.signal(Signal::KILL);
+        self.process.ended(PATIENCE).await;
+        self.options.listen = Some(self.address);
+        let process = Process::start(&mut self.options.command(self.folder.path()));
+        (self.process, self.log, self.address, self.fingerprint) = listening(process).await;
+    }
+
+    /// Kills it and starts it again, with the same folders, at another port. Its log begins anew.
+    ///
+    /// # Panics
+    /// When it does not end, or not start.
+    pub async fn is_killed_and_starts_again(&mut self) {
+        self.signal(Signal::KILL);
+        self.ended(PATIENCE).await;
+        let alarms = self.log.alarms();
+        assert!(alarms.is_empty(), "the server was not well: {}", alarms.join("\n"));
+        let process = Process::start(&mut self.options.command(self.folder.path()));
+        (self.process, self.log, self.address, self.fingerprint) = listening(process).await;
+    }
+
     /// Waits for its end.
     ///
     /// # Panics
@@ -143,7 +180,7 @@ impl Drop for Server {
         }
         let alarms = self.log.alarms();
         assert!(
-            self.alarms_allowed || alarms.is_empty(),
+            self.options.alarms_allowed || alarms.is_empty(),
             "the server was not well: {}",
             alarms.join("\n")
         );
@@ -162,6 +199,20 @@ impl Options {
     #[must_use]
     pub fn account(mut self, name: &str, password: &str) -> Self {
         self.accounts.get_or_insert_default().push((name.to_owned(), password.to_owned()));
+        self
+    }
+
+    /// A password file with this account too, which may store files.
+    #[must_use]
+    pub fn uploader(mut self, name: &str, password: &str) -> Self {
+        self.uploaders.push(name.to_owned());
+        self.account(name, password)
+    }
+
+    /// Its files on a disk of their own, of this size, as mount(8) takes it. See [`small_disks`].
+    #[must_use]
+    pub fn disk(mut self, size: &str) -> Self {
+        self.disk = Some(size.to_owned());
         self
     }
 
@@ -200,21 +251,8 @@ impl Options {
     pub async fn start(self) -> Server {
         let folder = self.prepare();
         let process = Process::start(&mut self.command(folder.path()));
-        let log = Log::new(process.stderr.clone());
-        let mut fingerprint = None;
-        let listening = process.stderr.wait(|line| {
-            let message = serde_json::from_str::<serde_json::Value>(line).ok()?;
-            let message = message.get("message")?.as_str()?;
-            if let Some(text) = message.strip_prefix("fingerprint ") {
-                fingerprint = Some(text.to_owned());
-            }
-            message.strip_prefix("listening on ").map(|address| address.parse().unwrap())
-        });
-        let address = within(PATIENCE, "the server to listen", listening).await;
-        let address = address.unwrap_or_else(|| panic!("no server: {}", log.tail()));
-        let fingerprint = fingerprint.expect("a server says its fingerprint before it listens");
-        let alarms_allowed = self.alarms_allowed;
-        Server { process, log, address, fingerprint, folder, alarms_allowed }
+        let (process, log, address, fingerprint) = listening(process).await;
+        Server { process, log, address, fingerprint, folder, options: self }
     }
 
     /// Starts one that is expected to refuse, and waits for its end. `spoil` is shown its folder first,
@@ -235,7 +273,8 @@ impl Options {
         let folder = tempfile::Builder::new().prefix("quiver-e2e-").tempdir().unwrap();
         fs::create_dir(files(folder.path())).unwrap();
         for (name, password) in self.accounts.iter().flatten() {
-            let added = add_account(&password_file(folder.path()), name, password);
+            let may = if self.uploaders.contains(name) { &["--may", "upload"][..] } else { &[] };
+            let added = set_account(&password_file(folder.path()), name, password, may);
             assert!(added.status.success(), "{}", added.stderr);
         }
         if self.drops_root() {
@@ -257,10 +296,19 @@ impl Options {
             command.args(["--reuid", &nobody, "--regid", &nobody, "--clear-groups", "--"]);
             command.arg(folder.join("quiver-server"));
             command
+        } else if let Some(size) = &self.disk {
+            // What is mounted is gone with the last process that sees it.
+            const SCRIPT: &str =
+                "mount -t tmpfs -o size=\"$1\" tmpfs \"$2\" && shift 2 && exec \"$@\"";
+            let mut command = namespace();
+            command.args(["--", "sh", "-c", SCRIPT, "sh", size]).arg(files(folder));
+            command.arg(binary::server());
+            command
         } else {
             Command::new(binary::server())
         };
-        command.args(["--listen", "127.0.0.1:0", "--log-format", "json"]);
+        let listen = self.listen.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, 0).into());
+        command.arg("--listen").arg(listen.to_string()).args(["--log-format", "json"]);
         command.arg("--files").arg(files(folder)).arg("--certs").arg(folder.join("certs"));
         if let Some(clients) = self.max_clients {
             command.arg("--max-clients").arg(clients.to_string());
@@ -279,12 +327,66 @@ impl Options {
     }
 }
 
+/// Waits until a server listens; where, and its fingerprint.
+async fn listening(process: Process) -> (Process, Log, SocketAddr, String) {
+    let log = Log::new(process.stderr.clone());
+    let mut fingerprint = None;
+    let listening = process.stderr.wait(|line| {
+        let message = serde_json::from_str::<serde_json::Value>(line).ok()?;
+        let message = message.get("message")?.as_str()?;
+        if let Some(text) = message.strip_prefix("fingerprint ") {
+            fingerprint = Some(text.to_owned());
+        }
+        message.strip_prefix("listening on ").map(|address| address.parse().unwrap())
+    });
+    let address = within(PATIENCE, "the server to listen", listening).await;
+    let address = address.unwrap_or_else(|| panic!("no server: {}", log.tail()));
+    let fingerprint = fingerprint.expect("a server says its fingerprint before it listens");
+    (process, log, address, fingerprint)
+}
+
 /// Sets an account's password, with the server's own command.
 #[must_use]
 pub fn add_account(password_file: &Path, name: &str, password: &str) -> Finished {
+    set_account(password_file, name, password, &[])
+}
+
+/// The same, with further arguments.
+#[must_use]
+pub fn set_account(
+    password_file: &Path,
+    name: &str,
+    password: &str,
+    arguments: &[&str],
+) -> Finished {
     let mut command = Command::new(binary::server());
     command.args(["user", "add", name, "--password-stdin", "--passwords"]).arg(password_file);
+    command.args(arguments);
     process::run(&mut command, format!("{password}\n").as_bytes())
+}
+
+/// `unshare`, so that what is mounted is gone with the last process that sees it.
+fn namespace() -> Command {
+    let mut command = Command::new("unshare");
+    command.args(if is_root() { &["--mount"][..] } else { &["--mount", "--map-root-user"] });
+    command
+}
+
+/// Whether a small disk can be had; says so where it cannot. In continuous integration it must.
+///
+/// # Panics
+/// Where it must and cannot.
+#[must_use]
+pub fn small_disks() -> bool {
+    let folder = tempfile::tempdir().unwrap();
+    let mount = ["--", "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs"];
+    let tried = namespace().args(mount).arg(folder.path()).stdin(Stdio::null()).output();
+    let works = tried.is_ok_and(|tried| tried.status.success());
+    assert!(works || std::env::var_os("CI").is_none(), "no tmpfs can be mounted");
+    if !works {
+        eprintln!("SKIPPED: mounting a tmpfs takes root or user namespaces");
+    }
+    works
 }
 
 /// Whether this process may do everything.

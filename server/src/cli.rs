@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use quiver_protocol::ClientName;
 
-use crate::config::Config;
+use crate::config::{Config, Uploads};
 use crate::output::Hint;
+use crate::passwords::May;
 use crate::server::Server;
 use crate::user_admin::{self, Change};
 use crate::{certificate, logging, output};
@@ -52,6 +54,22 @@ struct Serve {
     /// Let in only those with a password in this file (see the user commands)
     #[arg(long, value_name = "FILE")]
     passwords: Option<PathBuf>,
+    /// Let clients store files, and remove and rename what is there; with a password file, those whose
+    /// account may (see user add --may)
+    #[arg(long)]
+    allow_upload: bool,
+    /// The largest file a client may store, like 10MB or 1GiB [default: no limit]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    max_file_size: Option<u64>,
+    /// What each account, or else each client key, may have stored in all [default: no limit]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    quota: Option<u64>,
+    /// What stays free on the disk
+    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "512MiB")]
+    keep_free: u64,
+    /// The folder in which the server remembers who stored what; made where uploads are allowed
+    #[arg(long, value_name = "DIR", default_value = "state")]
+    state: PathBuf,
     /// How log lines look on standard error
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -100,6 +118,9 @@ enum User {
         name: String,
         #[command(flatten)]
         passwords: PasswordFile,
+        /// What it may do; an account that is there keeps what it may [default: read]
+        #[arg(long, value_name = "RIGHT", value_enum)]
+        may: Option<May>,
         /// Read the password from standard input, one line, instead of asking for it
         #[arg(long)]
         password_stdin: bool,
@@ -163,16 +184,22 @@ impl From<Serve> for Config {
             certs: serve.certs,
             max_clients: serve.max_clients as usize,
             passwords: serve.passwords,
+            uploads: serve.allow_upload.then_some(Uploads {
+                state: serve.state,
+                max_file_size: serve.max_file_size,
+                quota: serve.quota,
+                keep_free: serve.keep_free,
+            }),
         }
     }
 }
 
 fn user(user: User) -> anyhow::Result<()> {
     match user {
-        User::Add { name, passwords, password_stdin } => {
+        User::Add { name, passwords, may, password_stdin } => {
             let name = parse_name(&name)?;
             let password = user_admin::read_password(password_stdin)?;
-            match user_admin::add(&passwords.path, &name, &password)? {
+            match user_admin::add(&passwords.path, &name, &password, may)? {
                 Change::Added => output::line(&format!("{name} added")),
                 Change::Replaced => output::line(&format!("{name} has a new password")),
             }
@@ -183,11 +210,19 @@ fn user(user: User) -> anyhow::Result<()> {
             output::line(&format!("{name} removed"))
         }
         User::List { passwords } => {
-            for name in user_admin::list(&passwords.path)? {
-                output::line(name.as_str())?;
+            for (name, may) in user_admin::list(&passwords.path)? {
+                output::line(&listed(&name, may))?;
             }
             Ok(())
         }
+    }
+}
+
+/// `Ron`, and ` (upload)` where it may do more than read.
+fn listed(name: &ClientName, may: May) -> String {
+    match may {
+        May::Read => name.to_string(),
+        May::Upload => format!("{name} ({may})"),
     }
 }
 
@@ -195,4 +230,9 @@ fn parse_name(name: &str) -> anyhow::Result<ClientName> {
     ClientName::parse(name)
         .with_context(|| format!("{name:?} is no account name"))
         .hint("choose a name like Ron or ben-2")
+}
+
+/// Bytes, as people write them: `512`, `10MB`, `1GiB`.
+fn size(text: &str) -> Result<u64, String> {
+    text.parse::<ByteSize>().map(|size| size.as_u64())
 }

@@ -17,6 +17,21 @@ pub struct Config {
     pub max_clients: usize,
     /// The password file; without one, clients name themselves.
     pub passwords: Option<PathBuf>,
+    /// What clients may store; nothing where absent.
+    pub uploads: Option<Uploads>,
+}
+
+/// What clients may store.
+#[derive(Debug, Clone)]
+pub struct Uploads {
+    /// The folder with what the server remembers of stored files.
+    pub state: PathBuf,
+    /// Bytes of one file; only the disk is the limit where absent.
+    pub max_file_size: Option<u64>,
+    /// Bytes of all files that one account or key has stored; no limit where absent.
+    pub quota: Option<u64>,
+    /// Bytes that stay free on the disk.
+    pub keep_free: u64,
 }
 
 /// How long a guest may take for its handshake, and again for its hello.
@@ -49,6 +64,27 @@ pub const HANDSHAKES_UNPROVEN: usize = HANDSHAKES / 4;
 /// three blocks: the first four of them whole ones of 256 KiB, the others a quarter of that. With the
 /// send window of 1 MiB a busy member costs 6.25 MiB, as the memory budget has it.
 pub const CONTENT_STREAMS: usize = 16;
+
+/// What a member's content may hold in memory, in bytes, beside the send window: sixteen gets, or three
+/// puts, or hundreds of small ones. A put takes what may wait unread (up to the stream window, so that
+/// content that was let in cannot use up the connection's window) and two blocks.
+pub const CONTENT_MEMORY: usize = 21 * 256 * 1024;
+
+/// The stream window: more of a put never waits unread. Bytes.
+pub const LARGEST_PUT_WINDOW: u64 = 1024 * 1024;
+
+/// How long a put may go without a byte, before its content begins and meanwhile.
+pub const PUT_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How fast a client must at least read what the server kept of its file, before it goes on. Bytes a
+/// second.
+pub const PROVING_RATE: u64 = 10 * 1024 * 1024;
+
+/// How often a put hears how far it is.
+pub const PROGRESS_EVERY: Duration = Duration::from_millis(250);
+
+/// How often the janitor comes.
+pub const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
 /// Lists being put together at once, over all members: each holds the names of a whole folder.
 pub const LISTS: usize = 4;

@@ -24,7 +24,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinError;
 use tokio::time::{Instant, MissedTickBehavior};
 
-pub use self::file::{LineProblem, PasswordFileError};
+pub use self::file::{LineProblem, May, PasswordFileError};
 pub use self::hashing::HashProblem;
 
 use self::hashing::{Verdict, WorkError, Workbench};
@@ -134,6 +134,12 @@ impl Passwords {
                 }
             }
         }
+    }
+
+    /// What an account may do, as the file says now; `None` where it is gone.
+    #[must_use]
+    pub fn may(&self, name: &ClientName) -> Option<May> {
+        lock(&self.file).account(name).map(|account| account.may)
     }
 
     /// Judges one attempt.

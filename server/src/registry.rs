@@ -76,6 +76,7 @@ pub struct Slot {
     shared: Arc<Shared>,
     number: u64,
     name: ClientName,
+    holder: Holder,
     joined: bool,
 }
 
@@ -115,7 +116,7 @@ impl Registry {
             }
             client.connections += 1;
             let (number, name) = (client.number, client.name.clone());
-            return Ok(Slot { shared: shared.clone(), number, name, joined: true });
+            return Ok(Slot { shared: shared.clone(), number, name, holder, joined: true });
         }
         if state.clients.len() >= shared.max_clients {
             state.last_number += 1;
@@ -131,7 +132,7 @@ impl Registry {
         state.clients.insert(name.key(), client);
         // Within the lock, so that no status shows a later number without this one.
         shared.history.begin(number, name.clone(), Utc::now());
-        Ok(Slot { shared: shared.clone(), number, name, joined: false })
+        Ok(Slot { shared: shared.clone(), number, name, holder, joined: false })
     }
 }
 
@@ -152,6 +153,12 @@ impl Slot {
     #[must_use]
     pub fn name(&self) -> &ClientName {
         &self.name
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn holder(&self) -> Holder {
+        self.holder
     }
 
     /// Whether the client was here before, with another connection.

@@ -5,22 +5,23 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail};
-use quiver_protocol::{CloseCode, Refusal, RefusalCode};
+use quiver_protocol::{ClientName, CloseCode, Refusal, RefusalCode};
 use quiver_transport::Endpoint;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::accept;
 use crate::certificate;
-use crate::config::{Config, REMEMBERED_CLIENTS};
-use crate::files::Files;
+use crate::config::{Config, REMEMBERED_CLIENTS, SWEEP_EVERY, Uploads};
+use crate::files::{Files, StoreLimits, Swept};
 use crate::history::History;
+use crate::ledger::Ledger;
 use crate::output::Hint;
-use crate::passwords::Passwords;
+use crate::passwords::{May, Passwords};
 use crate::registry::Registry;
 
 /// How long closed connections may take to say so, at the end.
@@ -41,6 +42,8 @@ pub struct Shared {
     pub stopping: CancellationToken,
     /// The server waits for nothing any more.
     pub hurry: CancellationToken,
+    /// Bytes of the largest file that may be stored.
+    pub max_file_size: u64,
     failures: AtomicU64,
 }
 
@@ -52,6 +55,14 @@ pub struct Server {
 }
 
 impl Shared {
+    /// Whether whoever goes by this name may store files now: the server and, where there is a password
+    /// file, the account must allow it.
+    #[must_use]
+    pub fn may_upload(&self, name: &ClientName) -> bool {
+        let allowed = |passwords: &Passwords| passwords.may(name) == Some(May::Upload);
+        self.files.takes_files() && self.passwords.as_ref().is_none_or(allowed)
+    }
+
     /// Logs what went wrong inside, and what to tell the client: an id to look for in the log.
     pub fn internal(&self, what: &str, reason: &dyn Display) -> Refusal {
         let id = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
@@ -75,6 +86,7 @@ impl Server {
             Some(path) => Some(Passwords::open(path)?),
             None => None,
         };
+        let (files, max_file_size) = with_uploads(files, config.uploads.as_ref())?;
         let (identity, new) = certificate::load_or_create(&config.certs)?;
         let endpoint = Endpoint::listen(config.listen, &identity)
             .hint("choose another address with --listen, like 127.0.0.1:0 or 0.0.0.0:4433")?;
@@ -90,6 +102,7 @@ impl Server {
             passwords,
             stopping: CancellationToken::new(),
             hurry: CancellationToken::new(),
+            max_file_size,
             failures: AtomicU64::new(0),
         });
         Ok(Self { endpoint, shared })
@@ -132,6 +145,7 @@ impl Server {
         tokio::select! {
             () = signals => {}
             () = watching => {}
+            () = sweep(&shared) => {}
             () = accept::run(&endpoint, shared.clone()) => {}
         }
         endpoint.close(CloseCode::ShuttingDown);
@@ -139,6 +153,34 @@ impl Server {
         info!("stopped");
         Ok(())
     }
+}
+
+/// Comes at once, and then now and then; never ends.
+async fn sweep(shared: &Shared) {
+    let mut times = tokio::time::interval(SWEEP_EVERY);
+    while shared.files.takes_files() {
+        times.tick().await;
+        match shared.files.sweep(SystemTime::now()).await {
+            Ok(Swept { removed: 0, kept }) => debug!("{kept} unfinished uploads are kept"),
+            Ok(Swept { removed, kept }) => {
+                info!("removed {removed} unfinished uploads nobody came back for; {kept} are kept");
+            }
+            Err(reason) => error!("cannot look after unfinished uploads: {reason}"),
+        }
+    }
+    std::future::pending().await
+}
+
+/// The folder, in which files may be stored if the settings say so; and how large they may be.
+fn with_uploads(files: Files, uploads: Option<&Uploads>) -> anyhow::Result<(Files, u64)> {
+    let Some(uploads) = uploads else { return Ok((files, 0)) };
+    let Uploads { state, max_file_size, quota, keep_free } = uploads;
+    let ledger = Ledger::open(state, *quota)
+        .context("cannot remember who stores what")
+        .hint("name a folder with --state that no other server uses")?;
+    let max_file_size = max_file_size.unwrap_or(u64::MAX);
+    let limits = StoreLimits { max_file_size, keep_free: *keep_free };
+    Ok((files.with_store(ledger, limits), max_file_size))
 }
 
 async fn wait(
@@ -154,7 +196,8 @@ async fn wait(
 /// The folder that is served must not hold what lets others be the server.
 fn keep_apart(config: &Config) -> anyhow::Result<()> {
     let files = real(&config.files)?;
-    let secrets = [Some(&config.certs), config.passwords.as_ref()];
+    let state = config.uploads.as_ref().map(|uploads| &uploads.state);
+    let secrets = [Some(&config.certs), config.passwords.as_ref(), state];
     for secret in secrets.into_iter().flatten() {
         // What does not exist yet is judged by where it will be.
         if real(secret)?.starts_with(&files) {

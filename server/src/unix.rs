@@ -5,11 +5,11 @@
 use std::fs::{File, Permissions};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt};
 use std::path::Path;
 
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
-use rustix::fs::{Access, AtFlags, FileType, FlockOperation, Mode, OFlags, Stat};
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as CapOpenOptionsExt};
+use rustix::fs::{Access, AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, Stat};
 use tempfile::NamedTempFile;
 
 /// Every right of the group and of others.
@@ -69,6 +69,20 @@ pub(crate) fn new_private_file(folder: &Path) -> io::Result<NamedTempFile> {
         .tempfile_in(folder)
 }
 
+/// Makes sure that there is a folder of this name; one that is made is its owner's alone.
+pub(crate) fn make_private_folder(path: &Path) -> io::Result<()> {
+    match std::fs::DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        result => result,
+    }
+}
+
+/// Makes sure that there is a file of this name; one that is made is its owner's alone.
+pub(crate) fn ensure_private_file(path: &Path) -> io::Result<()> {
+    File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    Ok(())
+}
+
 /// An open folder.
 #[derive(Debug)]
 pub(crate) struct Folder(OwnedFd);
@@ -100,7 +114,7 @@ pub(crate) fn bare_stdin() -> io::Result<File> {
 
 /// Opens without waiting for the other end of a pipe, and never takes a terminal as its own.
 pub(crate) fn without_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
-    options.custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32)
+    CapOpenOptionsExt::custom_flags(options, (OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32)
 }
 
 /// Whether opening failed because there is a socket, or a device nobody drives.
@@ -114,6 +128,44 @@ pub(crate) fn may_read(folder: &Dir, name: &str, is_folder: bool) -> bool {
     let wanted = if is_folder { Access::READ_OK | Access::EXEC_OK } else { Access::READ_OK };
     let flags = AtFlags::EACCESS | AtFlags::SYMLINK_NOFOLLOW;
     rustix::fs::accessat(folder, name, wanted, flags).is_ok()
+}
+
+/// Makes the names in a folder as durable as the files they stand for.
+pub(crate) fn sync_dir(folder: &Dir) -> io::Result<()> {
+    Ok(rustix::fs::fsync(folder.open(".")?)?)
+}
+
+/// Bytes that this process may still write to the disk a folder is on.
+pub(crate) fn free_space(folder: &Dir) -> io::Result<u64> {
+    let disk = rustix::fs::fstatvfs(folder)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// Whether two handles are of the same folder.
+pub(crate) fn is_same_folder(one: &Dir, other: &Dir) -> io::Result<bool> {
+    let (one, other) = (rustix::fs::fstat(one)?, rustix::fs::fstat(other)?);
+    Ok((one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
+}
+
+/// Renames, and refuses with `AlreadyExists` where the new name is taken, in one step.
+pub(crate) fn rename_new(from: (&Dir, &str), to: (&Dir, &str)) -> io::Result<()> {
+    use rustix::io::Errno;
+    match rustix::fs::renameat_with(from.0, from.1, to.0, to.1, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(()),
+        // Some file systems cannot; a hard link refuses a taken name just as atomically. Folders have
+        // none, and take the place of an empty folder at most.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            if from.0.symlink_metadata(from.1)?.is_dir() {
+                if to.0.symlink_metadata(to.1).is_ok() {
+                    return Err(io::ErrorKind::AlreadyExists.into());
+                }
+                return from.0.rename(from.1, to.0, to.1);
+            }
+            from.0.hard_link(from.1, to.0, to.1)?;
+            from.0.remove_file(from.1)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use quiver_protocol::{ClientName, Secret, limits};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::passwords::{Cost, PasswordFile, PasswordFileError, SALT, StoredHash};
+use crate::passwords::{Cost, May, PasswordFile, PasswordFileError, SALT, StoredHash};
 use crate::unix::{self, Folder};
 
 /// What [`add`] did.
@@ -81,19 +81,23 @@ pub enum PasswordError {
     Terminal(io::Error),
 }
 
-/// Sets an account's password, for a new account or an old one. Makes the file where there is none.
+/// Sets an account's password, for a new account or an old one, and what it may do: an old one keeps
+/// what it may where nothing is said, a new one may read. Makes the file where there is none.
 ///
 /// # Errors
 /// [`UserAdminError`]; nothing is ever half done.
-pub fn add(path: &Path, name: &ClientName, password: &Secret) -> Result<Change, UserAdminError> {
+pub fn add(
+    path: &Path,
+    name: &ClientName,
+    password: &Secret,
+    may: Option<May>,
+) -> Result<Change, UserAdminError> {
     check_password(password.expose())?;
     // Before the lock: hashing takes its time.
     let salt: [u8; SALT] = argon2::password_hash::try_generate_salt()
         .map_err(|_| UserAdminError::Hashing(argon2::password_hash::Error::Crypto))?;
     let hash =
         StoredHash::create(password, Cost::DEFAULT, salt).map_err(UserAdminError::Hashing)?;
-    let new_line = format!("{name}:{hash}\n");
-
     let folder = locked_folder(path)?;
     let old = match PasswordFile::read(path) {
         Ok(file) => Some(file),
@@ -101,6 +105,8 @@ pub fn add(path: &Path, name: &ClientName, password: &Secret) -> Result<Change, 
         Err(error) => return Err(error.into()),
     };
     let account = old.as_ref().and_then(|file| file.account(name));
+    let may = may.or(account.map(|account| account.may)).unwrap_or_default();
+    let new_line = format!("{name}:{hash}{}\n", may.field());
     let mut content = Vec::new();
     for (number, line) in lines(old.as_ref()) {
         let replaced = account.is_some_and(|account| account.line == number);
@@ -135,15 +141,15 @@ pub fn remove(path: &Path, name: &ClientName) -> Result<(), UserAdminError> {
     write(path, &folder, content, true)
 }
 
-/// The accounts, in the order of the file.
+/// The accounts and what they may, in the order of the file.
 ///
 /// # Errors
 /// [`UserAdminError::File`].
-pub fn list(path: &Path) -> Result<Vec<ClientName>, UserAdminError> {
+pub fn list(path: &Path) -> Result<Vec<(ClientName, May)>, UserAdminError> {
     let file = PasswordFile::read(path)?;
     let mut accounts: Vec<_> = file.accounts().collect();
     accounts.sort_by_key(|account| account.line);
-    Ok(accounts.into_iter().map(|account| account.name.clone()).collect())
+    Ok(accounts.into_iter().map(|account| (account.name.clone(), account.may)).collect())
 }
 
 /// Asks for a new password, twice and without echo, or reads one line from standard input.

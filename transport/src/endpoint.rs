@@ -54,8 +54,13 @@ const STREAM_WINDOW: u32 = 1024 * 1024;
 /// What a guest may send before it is read: a hello and its frames.
 const GUEST_WINDOW: u32 = 64 * 1024;
 
-/// What a member may send before it is read, all streams together: their requests.
-const MEMBER_WINDOW: u32 = 2 * 1024 * 1024;
+/// What a member may send before it is read, all streams together: 2 MiB of requests, and the content of
+/// puts, of which the server lets in at most 4 MiB at once (CONTENT_MEMORY in server/src/config.rs), so
+/// that content never uses up what requests need.
+const MEMBER_WINDOW: u32 = 6 * 1024 * 1024;
+
+/// What a client may have on its way, unacknowledged.
+const CLIENT_SEND_WINDOW: u64 = 2 * 1024 * 1024;
 
 /// What may be on its way to a member, unacknowledged. Bounds memory, and how long a message waits
 /// behind content: at 800 MB/s this much passes in about a millisecond.
@@ -325,6 +330,6 @@ fn client_transport(reach: Reach) -> TransportConfig {
         .max_concurrent_bidi_streams(EVENT_STREAMS.into())
         // Content streams nobody reads fill their own windows and leave the rest to control streams.
         .receive_window(((CLIENT_CONTENT_STREAMS + 1) * STREAM_WINDOW).into())
-        .send_window(u64::from(MEMBER_WINDOW));
+        .send_window(CLIENT_SEND_WINDOW);
     config
 }

@@ -1,29 +1,28 @@
 //! `get`: one file, verified, under its final name before the server is told that it is there.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cap_std::fs::Dir;
 use quiver_protocol::reply::FileHead;
 use quiver_protocol::{
-    ContentHash, End as _, FilePath, FrameKind, PlainEnd, Received, Reply, Request,
+    ContentHash, End as _, FilePath, FrameError, FrameKind, PlainEnd, Prefix, Received,
+    RefusalCode, Reply, Request,
 };
-use quiver_transport::content::{
-    Arrival, Finish, Hashed, PartFile, ReceiveError, Replace, Size, receive,
-};
+use quiver_transport::content::{Arrival, Finish, Hashed, ReceiveError, Replace, Size, receive};
 use quiver_transport::{CommandStream, Connection, StreamError};
 use thiserror::Error;
-use tokio::task;
 
-use super::{Answer, Part, misfit};
+use super::{Answer, KeptPart, Part, misfit};
 
 /// How long the server may take to acknowledge our last word; the file is safe by then.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// How many names are tried for a part; random ones hardly ever collide.
-const PART_NAMES: usize = 8;
+/// How much of a beginning that is offered a server must be able to hash in a second, four of them at
+/// once. Longer beginnings are waited for accordingly.
+const PROOF_RATE: u64 = 32 * 1024 * 1024;
 
 /// A file on its way: the server has it and has said how large it is.
 #[derive(Debug)]
@@ -40,6 +39,8 @@ pub struct Target {
     pub folder: Arc<Dir>,
     /// Its name there: one part of a path.
     pub name: String,
+    /// Both, from the root: what the file is known by.
+    pub path: PathBuf,
     /// What happens to a file that has this name.
     pub replace: Replace,
 }
@@ -47,10 +48,12 @@ pub struct Target {
 /// What arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Got {
-    /// Bytes.
+    /// Bytes of the whole file.
     pub size: u64,
     /// Of the whole file.
     pub blake3: ContentHash,
+    /// Where the content began that came on the last stream: what was here before it.
+    pub offset: u64,
 }
 
 /// Why a file did not arrive. Nothing stands under its name then that was not there before.
@@ -78,21 +81,40 @@ pub enum GetError {
     Stream(#[from] StreamError),
 }
 
-/// Asks for a file.
+impl GetError {
+    /// Whether what has come so far is of no use to the next attempt: it is not what the server has, or
+    /// came from one that does not keep to the rules. A stream that merely ends early breaks off.
+    #[must_use]
+    pub fn spoils(&self) -> bool {
+        match self {
+            Self::Mismatch | Self::Length { .. } | Self::OtherFile => true,
+            Self::Stream(StreamError::Refused(refusal)) => refusal.code == RefusalCode::Changed,
+            Self::Stream(StreamError::Frame(error)) => !matches!(error, FrameError::Truncated),
+            Self::Disk(_) | Self::Stream(_) => false,
+        }
+    }
+}
+
+/// Asks for a file, from where `have` ends if the server's begins so, else from its beginning.
 ///
 /// # Errors
 /// [`GetError::Stream`], [`GetError::OtherFile`].
 pub async fn get(
     connection: &Connection,
     path: &FilePath,
+    have: Option<Prefix>,
     patience: Duration,
 ) -> Result<Content, GetError> {
-    let request = Request::Get { path: path.clone(), have: None };
+    let offered = have.map_or(0, |have| have.size);
+    let request = Request::Get { path: path.clone(), have };
+    let hashing = Duration::from_secs(offered / PROOF_RATE);
     let mut answer = Answer::to(connection, &request, patience).await?;
+    answer.patience = patience + hashing;
     let Part::Reply(Reply::File(head)) = answer.next::<PlainEnd>().await? else {
         return Err(misfit("something else than a file").into());
     };
-    if head.path != *path || head.offset != 0 {
+    let is_offset = head.offset == 0 || (head.offset == offered && offered <= head.size);
+    if head.path != *path || !is_offset {
         return Err(GetError::OtherFile);
     }
     Ok(Content { stream: answer.stream, head, patience })
@@ -105,25 +127,32 @@ impl Content {
         self.head.size
     }
 
-    /// Receives the file and stores it: verified, flushed, under its final name. `progress` hears of
-    /// the bytes received so far.
+    /// How many of them are here already and do not come again.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.head.offset
+    }
+
+    /// Receives the file into a part that begins with `beginning`, and stores it: verified, flushed,
+    /// under its final name. `progress` hears of what has arrived so far.
     ///
     /// # Errors
     /// [`GetError`]; `Disk` with `AlreadyExists` where the name is taken and not to be replaced.
     pub async fn store(
         mut self,
+        part: &KeptPart,
+        beginning: Hashed,
         target: &Target,
-        progress: impl FnMut(u64),
+        progress: impl FnMut(Arrival),
     ) -> Result<Got, GetError> {
-        let folder = target.folder.clone();
-        let part = on_disk(move || create_part(&folder)).await?;
-        let (part, got) = self.receive(part, progress).await?;
-        let (name, replace) = (target.name.clone(), target.replace);
+        let from = if self.head.offset == 0 { Hashed::nothing() } else { beginning };
+        let sink = part.sink(self.head.offset).await.map_err(GetError::Disk)?;
+        let (_, got) = self.receive(from, sink, progress).await?;
         let finish = Finish {
             modified: Some(self.head.modified.0.into()),
             executable: self.head.executable,
         };
-        on_disk(move || part.commit(&name, replace, finish)).await?;
+        part.commit(target, finish).await.map_err(GetError::Disk)?;
         self.acknowledge(got).await;
         Ok(got)
     }
@@ -135,24 +164,23 @@ impl Content {
     pub async fn pour<W: Write + Send + 'static>(
         mut self,
         pipe: W,
-        progress: impl FnMut(u64),
+        progress: impl FnMut(Arrival),
     ) -> Result<Got, GetError> {
-        let (_, got) = self.receive(pipe, progress).await?;
+        let (_, got) = self.receive(Hashed::nothing(), pipe, progress).await?;
         self.acknowledge(got).await;
         Ok(got)
     }
 
     async fn receive<W: Write + Send + 'static>(
         &mut self,
+        from: Hashed,
         sink: W,
-        mut progress: impl FnMut(u64),
+        progress: impl FnMut(Arrival),
     ) -> Result<(W, Got), GetError> {
         let size = Size::Known(self.head.size);
         let reader = &mut self.stream.reader;
-        let progress = |arrival: Arrival| progress(arrival.received);
-        let (sink, end) =
-            receive(reader, size, Hashed::nothing(), sink, self.patience, progress).await?;
-        Ok((sink, Got { size: end.size, blake3: end.blake3 }))
+        let (sink, end) = receive(reader, size, from, sink, self.patience, progress).await?;
+        Ok((sink, Got { size: end.size, blake3: end.blake3, offset: self.head.offset }))
     }
 
     /// The file is safe: whether the server learns of it changes nothing here.
@@ -161,29 +189,6 @@ impl Content {
         if self.stream.writer.end(FrameKind::Received, &received).await.is_ok() {
             self.stream.writer.delivered(FAREWELL).await;
         }
-    }
-}
-
-fn create_part(folder: &Dir) -> io::Result<PartFile> {
-    let random = RandomState::new();
-    for attempt in 1..PART_NAMES {
-        match PartFile::create(folder, random.hash_one(attempt)) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            other => return other,
-        }
-    }
-    PartFile::create(folder, random.hash_one(0))
-}
-
-/// Disks block; the thread that drives QUIC must not.
-async fn on_disk<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> Result<T, GetError> {
-    match task::spawn_blocking(work).await {
-        Ok(result) => result.map_err(GetError::Disk),
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        // The runtime is going down.
-        Err(error) => Err(GetError::Disk(io::Error::other(error))),
     }
 }
 

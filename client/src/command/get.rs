@@ -1,28 +1,37 @@
 //! `get`: several files at once, each to a place that was settled before anything was asked for.
 
+mod fetch;
+
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cap_std::fs::Dir;
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{FilePath, Refusal};
-use quiver_transport::Connection;
 use quiver_transport::content::{Replace, is_part_name};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
-use crate::action::{self, GetError, Got, Target};
+use self::fetch::Fetch;
+pub(super) use self::fetch::passing;
+use crate::action::{GetError, Got, Target};
 use crate::cli;
-use crate::connection::Session;
+use crate::connection::Link;
 use crate::failure::{Exit, Failure};
-use crate::output::{Output, json};
+use crate::journal::Entry;
+use crate::limit::Limit;
+use crate::output::human::{self, Pace};
+use crate::output::{Face, Output};
 use crate::unix;
 
 /// Files on their way at once: enough to hide a round trip per file, few enough for chat to pass.
-const AT_ONCE: usize = 4;
+pub(super) const AT_ONCE: usize = 4;
+
+/// What is over sooner needs no word about its speed.
+const WORTH_A_PACE: Duration = Duration::from_secs(1);
 
 /// How a file's arrival is said to a person.
 pub type Receipt = Arc<dyn Fn(&FilePath, Got) -> String + Send + Sync>;
@@ -37,9 +46,20 @@ pub const NOBODY: Option<Nobody> = None;
 #[derive(Debug)]
 pub struct Order {
     items: Vec<Item>,
-    json: bool,
+    limit: Option<Limit>,
     /// Targets that exist and that the person wants to keep.
     kept: Vec<PathBuf>,
+    manner: Manner,
+}
+
+/// How files are fetched.
+#[derive(Debug, Clone, Copy)]
+struct Manner {
+    json: bool,
+    /// Start over, whatever is here.
+    anew: bool,
+    /// How long a lost server is waited for.
+    patience: Duration,
 }
 
 #[derive(Debug, Clone)]
@@ -67,21 +87,27 @@ impl Order {
     ) -> Result<Self, Failure> {
         let paths: Vec<FilePath> =
             arguments.paths.iter().map(|typed| parse(typed)).collect::<Result<_, _>>()?;
-        let (json, mut kept) = (arguments.json, Vec::new());
+        let manner = Manner {
+            json: arguments.json,
+            anew: arguments.no_resume,
+            patience: Duration::from_secs(arguments.hold.patience),
+        };
+        let mut kept = Vec::new();
+        let limit = arguments.limit.map(Limit::new);
         if arguments.output == Path::new("-") {
-            if json {
+            if manner.json {
                 let what = "--json and the content cannot share standard output";
                 return Err(Failure::usage(what, "-o DIR stores the files"));
             }
             let item = |path| Item { path, place: Place::Stdout };
-            return Ok(Self { items: paths.into_iter().map(item).collect(), json, kept });
+            return Ok(Self { items: paths.into_iter().map(item).collect(), limit, kept, manner });
         }
         let mut names = HashSet::new();
         if let Some(twice) = paths.iter().find(|path| !names.insert(path.file_name())) {
             let what = format!("two files would be stored as {}", display_safe(twice.file_name()));
             return Err(Failure::usage(what, "fetch one of them with -o into another folder"));
         }
-        let folder = Arc::new(open(&arguments.output)?);
+        let (folder, root) = open(&arguments.output)?;
         let mut items = Vec::new();
         for path in paths {
             let name = path.file_name().to_owned();
@@ -101,10 +127,34 @@ impl Order {
             }
             // Where nothing stood a moment ago, nothing is replaced.
             let replace = if taken { Replace::Existing } else { Replace::Never };
-            let target = Target { folder: folder.clone(), name, replace };
+            let target = Target { folder: folder.clone(), path: root.join(&name), name, replace };
             items.push(Item { path, place: Place::File(target, shown) });
         }
-        Ok(Self { items, json, kept })
+        Ok(Self { items, limit, kept, manner })
+    }
+
+    /// The same for files that were asked for earlier: each goes on to where it was to go. Also those
+    /// that cannot, with the reason.
+    #[must_use]
+    pub fn of_entries(entries: &[Entry], arguments: &cli::Resume) -> (Self, Vec<Failure>) {
+        let (mut items, mut failed) = (Vec::new(), Vec::new());
+        for entry in entries {
+            match Item::of_entry(entry) {
+                Ok(item) => items.push(item),
+                Err(failure) => failed.push(failure),
+            }
+        }
+        let patience = Duration::from_secs(arguments.hold.patience);
+        let manner = Manner { json: arguments.json, anew: false, patience };
+        (Self { items, limit: None, kept: Vec::new(), manner }, failed)
+    }
+
+    /// Where the files go, from the root.
+    pub fn targets(&self) -> impl Iterator<Item = &Path> {
+        self.items.iter().filter_map(|item| match &item.place {
+            Place::File(target, _) => Some(target.path.as_path()),
+            Place::Stdout => None,
+        })
     }
 
     /// How many files were asked for.
@@ -130,29 +180,34 @@ impl Order {
     ///
     /// # Errors
     /// [`Failure`]; [`Failure::Several`] where some of several failed. Dropped before it is done,
-    /// what has not arrived is gone.
+    /// what has arrived so far is there for the next attempt.
     pub fn fetch(
         self,
-        session: &Session,
+        link: &Link,
         output: Output,
         receipt: Receipt,
     ) -> impl Future<Output = Result<(), Failure>> + Send + use<> {
+        let limit = self.limit.as_ref().map(Limit::rate);
         let fetch = Fetch {
-            connection: session.connection.clone(),
-            patience: session.patience,
-            permits: session.content.clone(),
+            link: link.clone(),
             output,
             receipt,
-            json: self.json,
+            json: self.manner.json,
+            patience: self.manner.patience,
+            anew: self.manner.anew,
+            alone: self.asked() == 1,
+            pace: Arc::new(Mutex::new(Pace { limit, ..Pace::default() })),
+            limit: self.limit.clone(),
         };
         self.run(fetch)
     }
 
     async fn run(self, fetch: Fetch) -> Result<(), Failure> {
         let (asked, output) = (self.asked(), fetch.output.clone());
+        let (pace, began, processor) = (fetch.pace.clone(), Instant::now(), unix::processor_time());
         // One after the other where they share a pipe.
         let at_once = if self.is_streamed() { 1 } else { AT_ONCE };
-        let mut tally = Tally { output, asked, failed: 0, exits: Vec::new(), last: None };
+        let mut tally = Tally::new(output, asked, "files did not arrive");
         for kept in self.kept {
             tally.failed(Failure::Exists(kept)).await;
         }
@@ -180,67 +235,36 @@ impl Order {
                 Err(_) => return Err(Failure::Interrupted),
             }
         }
-        tally.failed += waiting.len();
+        tally.skipped(waiting.len());
+        let processor = unix::processor_time().saturating_sub(processor);
+        tally.say_pace(&pace, began.elapsed(), processor).await;
         tally.result()
     }
 }
 
-/// What all files of an order have in common.
-#[derive(Clone)]
-struct Fetch {
-    connection: Connection,
-    patience: Duration,
-    permits: Arc<Semaphore>,
-    output: Output,
-    receipt: Receipt,
-    json: bool,
-}
-
-impl Fetch {
-    async fn one(&self, item: &Item) -> Result<(), Failure> {
-        let path = &item.path;
-        let result = self.content(item).await;
-        let got = result.map_err(|error| explain(item, error))?;
-        if self.json {
-            let target = match &item.place {
-                Place::File(_, shown) => shown.display().to_string(),
-                Place::Stdout => String::new(),
-            };
-            let file = json::File { path, size: got.size, blake3: got.blake3, target };
-            self.output.data(json::line(&file) + "\n").await
-        } else {
-            self.output.say((self.receipt)(path, got)).await;
-            Ok(())
-        }
-    }
-
-    async fn content(&self, item: &Item) -> Result<Got, GetError> {
-        // Nobody closes the semaphore.
-        let _permit = self.permits.acquire().await;
-        let content = action::get(&self.connection, &item.path, self.patience).await?;
-        let mut bar = self.output.bars().bar(item.path.as_str(), content.size());
-        match &item.place {
-            Place::File(target, _) => content.store(target, |bytes| bar.at(bytes)).await,
-            Place::Stdout => {
-                let stdout = unix::raw_stdout().map_err(GetError::Disk)?;
-                content.pour(stdout, |bytes| bar.at(bytes)).await
-            }
-        }
-    }
-}
-
 /// What became of several files.
-struct Tally {
+pub(super) struct Tally {
     output: Output,
     asked: usize,
+    /// What is said of those that failed.
+    what: &'static str,
     failed: usize,
     exits: Vec<Exit>,
     last: Option<Failure>,
 }
 
 impl Tally {
+    pub(super) fn new(output: Output, asked: usize, what: &'static str) -> Self {
+        Self { output, asked, what, failed: 0, exits: Vec::new(), last: None }
+    }
+
+    /// So many were not even begun.
+    pub(super) fn skipped(&mut self, count: usize) {
+        self.failed += count;
+    }
+
     /// One of several is reported at once, a single one is left to the caller.
-    async fn failed(&mut self, failure: Failure) {
+    pub(super) async fn failed(&mut self, failure: Failure) {
         self.failed += 1;
         self.exits.push(failure.exit());
         if self.asked > 1 {
@@ -249,18 +273,29 @@ impl Tally {
         self.last = Some(failure);
     }
 
-    fn result(self) -> Result<(), Failure> {
+    /// Where nobody else talks, and there was something to wait for.
+    pub(super) async fn say_pace(&self, pace: &Mutex<Pace>, took: Duration, processor: Duration) {
+        if self.output.face() == Face::Prompt || took < WORTH_A_PACE {
+            return;
+        }
+        let sum = *pace.lock().unwrap_or_else(PoisonError::into_inner);
+        if sum.received > 0 {
+            self.output.say(human::pace(&Pace { took, processor, ..sum })).await;
+        }
+    }
+
+    pub(super) fn result(self) -> Result<(), Failure> {
         let Some(last) = self.last else { return Ok(()) };
         if self.asked == 1 || matches!(last, Failure::Output(_)) {
             return Err(last);
         }
-        let (failed, asked) = (self.failed, self.asked);
-        Err(Failure::Several { failed, asked, exit: together(&self.exits, failed == asked) })
+        let (failed, asked, what) = (self.failed, self.asked, self.what);
+        Err(Failure::Several { failed, asked, what, exit: together(&self.exits, failed == asked) })
     }
 }
 
 /// The exit code of several failures: their own where they are all and alike.
-fn together(exits: &[Exit], all: bool) -> Exit {
+pub(super) fn together(exits: &[Exit], all: bool) -> Exit {
     match exits {
         _ if !all => Exit::Partial,
         [first, rest @ ..] if rest.iter().all(|exit| exit == first) => *first,
@@ -291,9 +326,36 @@ fn parse(typed: &str) -> Result<FilePath, Failure> {
     })
 }
 
-fn open(path: &Path) -> Result<Dir, Failure> {
-    Dir::open_ambient_dir(path, cap_std::ambient_authority())
-        .map_err(|source| Failure::Target { path: path.to_owned(), source })
+impl Item {
+    /// What was asked for in an earlier run, checked as if it were asked for now.
+    fn of_entry(entry: &Entry) -> Result<Self, Failure> {
+        let shown = entry.local.clone();
+        let failed = |source| Failure::Target { path: entry.local.clone(), source };
+        let (Some(parent), Some(name)) = (shown.parent(), shown.file_name()) else {
+            return Err(failed(io::ErrorKind::IsADirectory.into()));
+        };
+        let name = name.to_str().map(FilePath::parse).and_then(Result::ok);
+        let name = name.filter(|name| name.parts().count() == 1);
+        let name = name.ok_or_else(|| failed(io::ErrorKind::InvalidFilename.into()))?.to_string();
+        let (folder, root) = open(parent)?;
+        if root.join(&name) != entry.local {
+            return Err(failed(io::Error::other("its folder has moved")));
+        }
+        let taken = is_taken(&folder, &name, &shown)?;
+        if taken && !entry.overwrite {
+            return Err(Failure::Exists(shown));
+        }
+        let replace = if taken { Replace::Existing } else { Replace::Never };
+        let target = Target { folder, path: root.join(&name), name, replace };
+        Ok(Self { path: entry.path.clone(), place: Place::File(target, shown) })
+    }
+}
+
+/// A folder, and its path from the root.
+fn open(path: &Path) -> Result<(Arc<Dir>, PathBuf), Failure> {
+    let failed = |source| Failure::Target { path: path.to_owned(), source };
+    let folder = Dir::open_ambient_dir(path, cap_std::ambient_authority()).map_err(failed)?;
+    Ok((Arc::new(folder), path.canonicalize().map_err(failed)?))
 }
 
 /// Whether something stands under the name: a folder there can never be replaced by a file.

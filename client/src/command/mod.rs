@@ -1,7 +1,12 @@
 //! One command, from its arguments to what is shown: the same for the command line, for lines out of
 //! a pipe, and for the prompt.
 
+mod change;
 mod get;
+mod input;
+mod put;
+mod resume;
+mod transfers;
 
 use chrono::Local;
 use quiver_protocol::text::display_safe;
@@ -13,7 +18,11 @@ use crate::connection::Session;
 use crate::failure::Failure;
 use crate::output::{Face, Output, Rows, human, json};
 
+pub use change::{Removal, mkdir, mv};
 pub use get::{NOBODY, Nobody, Order, Receipt};
+pub use put::{StoredReceipt, Upload};
+pub use resume::{Given, Resume};
+pub use transfers::transfers;
 
 /// Sends a message and prints the answer.
 ///

@@ -94,8 +94,11 @@ impl Connector {
                     self.output.failure(&failure).await;
                     (self.name, self.password) = (None, None);
                 }
-                _ => {
-                    self.password = None;
+                code => {
+                    // A server that is full or stops has nothing against the password.
+                    if code == RefusalCode::SignInFailed {
+                        self.password = None;
+                    }
                     return Err(failure);
                 }
             }

@@ -1,12 +1,16 @@
 //! How things look to people. Pure: a zone is an argument, nothing is printed here.
 
+use std::time::Duration;
+
 use chrono::TimeZone;
 use quiver_protocol::reply::{ClientRow, Entry, EntryKind};
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{FilePath, Timestamp};
 
-use crate::action::Got;
+use crate::action::{Got, Stored};
 use crate::failure::Failure;
+use crate::journal::{self, Direction};
+use crate::limit::Rate;
 
 /// `Client 1: Ben - Start: 2024-10-19 17:45:47, End: Still Connected`, in the zone's time.
 pub fn client<Z: TimeZone>(row: &ClientRow, zone: &Z) -> String
@@ -43,6 +47,109 @@ pub fn not_served(count: u64) -> String {
 pub fn received(path: &FilePath, got: Got) -> String {
     let unit = if got.size == 1 { "byte" } else { "bytes" };
     format!("{}: {} {unit} received and verified", display_safe(path.as_str()), got.size)
+}
+
+/// `big from files.example.org:4433 to /home/ron/big: 61 % of 600000000 bytes, begun 2024-10-19 17:45:47`
+#[must_use]
+pub fn transfer<Z: TimeZone>(
+    entry: &journal::Entry,
+    here: Option<u64>,
+    is_running: bool,
+    zone: &Z,
+) -> String
+where
+    Z::Offset: std::fmt::Display,
+{
+    let path = display_safe(entry.path.as_str());
+    let local = entry.local.display().to_string();
+    let local = display_safe(&local);
+    let way = match entry.direction {
+        Direction::Get => format!("{path} from {} to {local}", entry.server),
+        Direction::Put => format!("{local} to {path} on {}", entry.server),
+    };
+    let share = here.map_or_else(String::new, |here| {
+        format!("{} % of ", crate::output::share(here, entry.size))
+    });
+    let begun = entry.begun.0.with_timezone(zone).format("%Y-%m-%d %H:%M:%S");
+    let running = if is_running { ", under way" } else { "" };
+    format!("{way}: {share}{} bytes, begun {begun}{running}", entry.size)
+}
+
+/// How fast content came, and what it waited for, as far as that can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Pace {
+    /// Bytes that came.
+    pub received: u64,
+    /// From the first question to the last answer.
+    pub took: Duration,
+    /// Of that, how long the disk took what was written.
+    pub disk: Duration,
+    /// How long processors worked for this program.
+    pub processor: Duration,
+    /// What the person allowed.
+    pub limit: Option<Rate>,
+    /// Whether nobody measured the disk.
+    pub is_blind: bool,
+}
+
+/// `33.6 MB in 2.4 s: 14.0 MB/s, limited by this disk`
+#[must_use]
+pub fn pace(pace: &Pace) -> String {
+    let seconds = pace.took.as_secs_f64().max(0.001);
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let rate = pace.received as f64 / seconds;
+    let of = |time: Duration| time.as_secs_f64() / seconds;
+    // QUIC is one thread's work here; the disk's share counts where nothing else could go on meanwhile.
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let allowed = pace.limit.map(|limit| limit.bytes() as f64);
+    // Nine tenths of it: the rest is the beginning and the end.
+    let limit = if allowed.is_some_and(|allowed| rate >= allowed * 0.9) {
+        ", limited by --limit"
+    } else if of(pace.processor) >= 0.85 {
+        ", limited by this processor"
+    } else if of(pace.disk) >= 0.6 {
+        ", limited by this disk"
+    } else if !pace.is_blind && of(pace.processor) <= 0.5 && of(pace.disk) <= 0.3 {
+        ", limited by the network or the server"
+    } else {
+        ""
+    };
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let received = pace.received as f64;
+    format!("{} in {seconds:.1} s: {}/s{limit}", bytes(received), bytes(rate))
+}
+
+/// Three digits or so, in powers of a thousand.
+fn bytes(mut count: f64) -> String {
+    let mut unit = "bytes";
+    for larger in ["kB", "MB", "GB", "TB"] {
+        if count < 1000.0 {
+            break;
+        }
+        (count, unit) = (count / 1000.0, larger);
+    }
+    if unit == "bytes" { format!("{count:.0} {unit}") } else { format!("{count:.1} {unit}") }
+}
+
+/// `secret.txt: 12 bytes stored and verified`
+#[must_use]
+pub fn stored(path: &FilePath, stored: Stored) -> String {
+    let unit = if stored.size == 1 { "byte" } else { "bytes" };
+    format!("{}: {} {unit} stored and verified", display_safe(path.as_str()), stored.size)
+}
+
+/// `big: goes on at 45 %`
+#[must_use]
+pub fn goes_on(path: &FilePath, offset: u64, size: u64) -> String {
+    let percent = u128::from(offset) * 100 / u128::from(size.max(1));
+    format!("{}: goes on at {percent} %", display_safe(path.as_str()))
+}
+
+/// Bytes a second, rounded down.
+#[must_use]
+pub fn per_second(bytes: u64, took: Duration) -> u64 {
+    let nanoseconds = took.as_nanos().max(1);
+    u64::try_from(u128::from(bytes) * 1_000_000_000 / nanoseconds).unwrap_or(u64::MAX)
 }
 
 /// What failed, why, and what to do. The server's words for a full server stand alone.
@@ -99,6 +206,33 @@ mod tests {
             client(&row, &east),
             "Client 1: Ben - Start: 2024-10-19 19:45:47, End: 2024-10-20 01:46:20"
         );
+    }
+
+    #[test]
+    fn what_a_transfer_waited_for_is_said_where_it_can_be_told() {
+        let seconds = Duration::from_secs_f64;
+        for (disk, processor, limit) in [
+            (0.1, 0.4, ", limited by the network or the server"),
+            (1.5, 0.4, ", limited by this disk"),
+            (1.5, 1.9, ", limited by this processor"),
+            (0.8, 1.2, ""),
+        ] {
+            let shown = Pace {
+                received: 33_600_000,
+                took: seconds(2.0),
+                disk: seconds(disk),
+                processor: seconds(processor),
+                ..Pace::default()
+            };
+            assert_eq!(pace(&shown), format!("33.6 MB in 2.0 s: 16.8 MB/s{limit}"));
+        }
+        let limit = "10MB/s".parse().ok();
+        let held = Pace { received: 10_000_000, took: seconds(1.0), limit, ..Pace::default() };
+        assert_eq!(pace(&held), "10.0 MB in 1.0 s: 10.0 MB/s, limited by --limit");
+        // Who did not look does not know.
+        let blind = Pace { limit: None, is_blind: true, ..held };
+        assert_eq!(pace(&blind), "10.0 MB in 1.0 s: 10.0 MB/s");
+        assert_eq!(bytes(999.0), "999 bytes");
     }
 
     #[test]

@@ -2,10 +2,14 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{ContentHash, FilePath};
 use serde::Serialize;
+
+use super::human;
+use crate::action::Stored;
 
 /// A file that arrived.
 #[derive(Debug, Serialize)]
@@ -18,6 +22,79 @@ pub struct File<'a> {
     pub blake3: ContentHash,
     /// Where it stands now.
     pub target: String,
+    /// What the server's end of the content accounts for: the bytes of its last stream.
+    pub sent: u64,
+    /// Bytes that came here in this run, over all its connections.
+    pub received: u64,
+    /// Bytes that are hashed, flushed to disk and under the final name.
+    pub verified: u64,
+    /// Where the last stream began: what was here before it.
+    pub resumed_at: u64,
+    /// From the first question to the final name.
+    pub seconds: f64,
+    /// Received, by those seconds.
+    pub bytes_per_second: u64,
+}
+
+/// A file that was stored on the server. Sent is what was handed to the connection, received what the
+/// server took and wrote, verified what its last word confirms; those two count what it had before.
+#[derive(Debug, Serialize)]
+pub struct StoredFile<'a> {
+    path: &'a FilePath,
+    size: u64,
+    blake3: ContentHash,
+    source: &'a str,
+    sent: u64,
+    received: u64,
+    verified: u64,
+    resumed_at: u64,
+    seconds: f64,
+    bytes_per_second: u64,
+}
+
+impl<'a> StoredFile<'a> {
+    /// For a file that came from `source` and `took` so long.
+    #[must_use]
+    pub fn new(path: &'a FilePath, source: &'a str, stored: Stored, took: Duration) -> Self {
+        let Stored { size, blake3, sent, resumed_at } = stored;
+        Self {
+            path,
+            size,
+            blake3,
+            source,
+            sent,
+            received: size,
+            verified: size,
+            resumed_at,
+            seconds: (took.as_secs_f64() * 1000.0).round() / 1000.0,
+            bytes_per_second: human::per_second(sent, took),
+        }
+    }
+}
+
+/// A path that was removed.
+#[derive(Debug, Serialize)]
+pub struct Removed<'a> {
+    /// What was called so.
+    pub removed: &'a FilePath,
+}
+
+/// A path that has another one now.
+#[derive(Debug, Serialize)]
+pub struct Renamed<'a> {
+    /// The old one.
+    pub from: &'a FilePath,
+    /// The new one.
+    pub to: &'a FilePath,
+}
+
+/// A folder that was asked for.
+#[derive(Debug, Serialize)]
+pub struct Folder<'a> {
+    /// Where it is.
+    pub path: &'a FilePath,
+    /// Whether it is new.
+    pub created: bool,
 }
 
 /// An object's line, without its end. Characters that could drive a terminal are written as `\u`
@@ -53,7 +130,18 @@ mod tests {
     #[test]
     fn a_line_is_the_wires_object_and_drives_no_terminal() {
         let path = FilePath::parse("näme\u{202e}\u{e0001}.txt").unwrap();
-        let file = File { path: &path, size: 1, blake3: ContentHash([0; 32]), target: "t".into() };
+        let file = File {
+            path: &path,
+            size: 1,
+            blake3: ContentHash([0; 32]),
+            target: "t".into(),
+            sent: 1,
+            received: 1,
+            verified: 1,
+            resumed_at: 0,
+            seconds: 0.5,
+            bytes_per_second: 2,
+        };
         let text = line(&file);
         assert!(text.starts_with(r#"{"path":"näme\u202e\udb40\udc01.txt","size":1,"#), "{text}");
         let read: serde_json::Value = serde_json::from_str(&text).unwrap();

@@ -17,6 +17,7 @@ use tokio::task;
 
 use crate::failure::Failure;
 pub(crate) use ask::is_yes;
+pub(crate) use progress::share;
 pub use progress::{Bar, Bars};
 pub use rows::Rows;
 
@@ -154,10 +155,17 @@ pub fn last_words(failure: &Failure) {
         return;
     }
     // A signal leaves the terminal's cursor where it was, behind a question or a prompt.
-    let cut = matches!(failure, Failure::Interrupted | Failure::Terminated);
+    let cut = match failure {
+        Failure::GoesOn { failure, .. } => is_signal(failure),
+        failure => is_signal(failure),
+    };
     let break_first = if cut && io::stderr().is_terminal() { "\n" } else { "" };
     // Where nobody can be told, there is nobody to tell.
     let _ = Stream::Talk.write(&format!("{break_first}{}\n", human::failure(failure)));
+}
+
+fn is_signal(failure: &Failure) -> bool {
+    matches!(failure, Failure::Interrupted | Failure::Terminated)
 }
 
 /// Prints what was made without a server: a completion script, a manual page.

@@ -17,6 +17,9 @@ const REDRAW: Duration = Duration::from_millis(100);
 const TEMPLATE: &str =
     "{prefix} {wide_bar} {share} {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
 
+/// Where nobody knows how much there is.
+const COUNTER: &str = "{prefix} {bytes} {bytes_per_sec}";
+
 /// All bars of this program, one below the other.
 #[derive(Debug)]
 pub struct Bars {
@@ -28,8 +31,11 @@ pub struct Bars {
 pub struct Bar {
     bars: Option<MultiProgress>,
     name: String,
-    size: u64,
+    /// `None` where nobody knows.
+    size: Option<u64>,
     since: Instant,
+    /// Where the content begins that comes now.
+    offset: u64,
     drawn: Option<ProgressBar>,
 }
 
@@ -48,14 +54,16 @@ impl Bars {
         Self { shown: None }
     }
 
-    /// A bar for a file of `size` bytes.
+    /// A bar for a file of `size` bytes, of which `offset` are here already; of a pipe's size nothing is
+    /// known.
     #[must_use]
-    pub fn bar(&self, name: &str, size: u64) -> Bar {
+    pub fn bar(&self, name: &str, size: impl Into<Option<u64>>, offset: u64) -> Bar {
         Bar {
             bars: self.shown.clone(),
             name: display_safe(name).into_owned(),
-            size,
+            size: size.into(),
             since: Instant::now(),
+            offset,
             drawn: None,
         }
     }
@@ -70,18 +78,26 @@ impl Bars {
 }
 
 impl Bar {
-    /// So many bytes are there. Never shows all of them: the file is not under its name yet.
+    /// So many bytes are there. Never shows all of them, for the file is not under its name yet, and
+    /// never goes back.
     pub fn at(&mut self, bytes: u64) {
         let Some(bars) = &self.bars else { return };
         if self.drawn.is_none() && self.since.elapsed() > WORTH_A_BAR {
-            let bar = bars.add(ProgressBar::new(self.size).with_elapsed(self.since.elapsed()));
-            bar.set_style(style());
+            let bar = self.size.map_or_else(ProgressBar::no_length, ProgressBar::new);
+            let bar = bars.add(bar.with_elapsed(self.since.elapsed()));
+            bar.set_style(style(if self.size.is_some() { TEMPLATE } else { COUNTER }));
             bar.set_prefix(self.name.clone());
+            // Known to the estimate before it begins: what was here has not come in no time.
+            let most = self.size.map_or(u64::MAX, |size| size.saturating_sub(1));
+            bar.set_position(self.offset.min(most));
+            bar.tick();
+            bar.reset_eta();
             bar.enable_steady_tick(REDRAW);
             self.drawn = Some(bar);
         }
         if let Some(bar) = &self.drawn {
-            bar.set_position(bytes.min(self.size.saturating_sub(1)));
+            let shown = self.size.map_or(bytes, |size| bytes.min(size.saturating_sub(1)));
+            bar.set_position(shown.max(bar.position()));
         }
     }
 }
@@ -94,8 +110,8 @@ impl Drop for Bar {
     }
 }
 
-fn style() -> ProgressStyle {
-    ProgressStyle::with_template(TEMPLATE)
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("=> ")
         .with_key("share", |state: &ProgressState, out: &mut dyn Write| {
@@ -105,7 +121,7 @@ fn style() -> ProgressStyle {
 }
 
 /// Rounded down: 100 only when it is all there.
-fn share(position: u64, size: u64) -> u64 {
+pub(crate) fn share(position: u64, size: u64) -> u64 {
     let hundredths = u128::from(position) * 100 / u128::from(size.max(1));
     u64::try_from(hundredths).unwrap_or(u64::MAX)
 }
@@ -124,5 +140,6 @@ mod tests {
     #[test]
     fn the_template_is_one() {
         assert!(ProgressStyle::with_template(TEMPLATE).is_ok());
+        assert!(ProgressStyle::with_template(COUNTER).is_ok());
     }
 }

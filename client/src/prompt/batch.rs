@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 use super::line::{HELP, Line};
 use super::news;
 use crate::action;
-use crate::command::{self, NOBODY, Order};
-use crate::connection::{Connector, Session};
+use crate::command::{self, NOBODY, Order, Removal, Upload};
+use crate::connection::{Connector, Link, Session};
 use crate::failure::{Exit, Failure};
 use crate::output::{Output, human};
 
@@ -26,6 +26,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// [`Failure`] where there is no connection, or none any more.
 pub async fn batch(mut connector: Connector, output: &Output) -> Result<Exit, Failure> {
     let mut session = connector.connect().await?;
+    let link = Link::new(connector, &session);
     output.say("Connected to the server successfully.").await;
     let mut lines = lines()?;
     let mut first = Exit::Done;
@@ -47,12 +48,14 @@ pub async fn batch(mut connector: Connector, output: &Output) -> Result<Exit, Fa
             Ok(line) => match Line::parse(&line) {
                 Ok(Line::Exit) => break,
                 Ok(meant) => {
-                    act(&session, output, meant).await.map_err(|error| error.of_line(&line))
+                    act(&session, &link, output, meant).await.map_err(|error| error.of_line(&line))
                 }
                 Err(failure) => Err(failure),
             },
             Err(failure) => return Err(failure),
         };
+        // A transfer may have made another.
+        session = link.fresh().unwrap_or(session);
         if let Err(failure) = result {
             if failure.is_lost_connection() || matches!(failure, Failure::Output(_)) {
                 return Err(failure);
@@ -70,7 +73,7 @@ pub async fn batch(mut connector: Connector, output: &Output) -> Result<Exit, Fa
     Ok(first)
 }
 
-async fn act(session: &Session, output: &Output, line: Line) -> Result<(), Failure> {
+async fn act(session: &Session, link: &Link, output: &Output, line: Line) -> Result<(), Failure> {
     match line {
         Line::Nothing | Line::Exit => Ok(()),
         Line::Say(text) => command::message(session, output, &text).await,
@@ -78,8 +81,23 @@ async fn act(session: &Session, output: &Output, line: Line) -> Result<(), Failu
         Line::List(arguments) => command::list(session, output, &arguments).await,
         Line::Get(arguments) => {
             let order = Order::prepare(&arguments, NOBODY).await?;
-            order.fetch(session, output.clone(), Arc::new(human::received)).await
+            order.fetch(link, output.clone(), Arc::new(human::received)).await
         }
+        Line::Put(arguments) => {
+            let mut upload = Upload::prepare(&arguments)?;
+            if upload.is_streamed() {
+                let what = "standard input has the commands: it cannot be content too";
+                return Err(Failure::usage(what, "put FILE stores a file"));
+            }
+            upload.settle(session, NOBODY).await?;
+            upload.store(link, output.clone(), Arc::new(human::stored)).await
+        }
+        Line::Rm(arguments) => match Removal::prepare(&arguments, NOBODY).await? {
+            Some(removal) => removal.run(session, output).await,
+            None => Ok(()),
+        },
+        Line::Mv(arguments) => command::mv(session, output, &arguments).await,
+        Line::Mkdir(arguments) => command::mkdir(session, output, &arguments).await,
         Line::Help => {
             output.say(HELP).await;
             Ok(())

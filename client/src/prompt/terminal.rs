@@ -17,9 +17,9 @@ use super::transfers::{Over, Transfers};
 use super::{Interrupts, news};
 use crate::action;
 use crate::cli;
-use crate::command::{self, Order};
+use crate::command::{self, Order, Removal, Upload};
 use crate::config::Folders;
-use crate::connection::{Connector, Session};
+use crate::connection::{Connector, Link, Session};
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 
@@ -46,8 +46,9 @@ pub async fn terminal(
     output.print_above(above);
     interrupts.want();
     let name = session.welcome.name.to_string();
+    let link = Link::new(connector, &session);
     let mut prompt = Prompt {
-        connector,
+        link,
         session: Some(session),
         name,
         output,
@@ -64,7 +65,7 @@ pub async fn terminal(
 }
 
 struct Prompt<'a> {
-    connector: Connector,
+    link: Link,
     /// `None` after the connection was lost; the next command makes another.
     session: Option<Session>,
     name: String,
@@ -87,6 +88,9 @@ enum Happening {
     Lost(Ended),
     Over(Over),
     Tab(Question),
+    /// A transfer has connected again.
+    Renewed(Session),
+    Interrupted,
     Nothing,
 }
 
@@ -101,6 +105,8 @@ impl Prompt<'_> {
                     Happening::Lost(why) => self.lost(&why).await,
                     Happening::Over(over) => self.over(over).await,
                     Happening::Tab(question) => self.look_up(question),
+                    Happening::Renewed(session) => self.renewed(session).await,
+                    Happening::Interrupted => self.transfers.cancel_all(),
                     Happening::Nothing => {}
                 }
             };
@@ -127,6 +133,9 @@ impl Prompt<'_> {
             typed = self.editor.typed() => Happening::Typed(typed),
             Some(over) = self.transfers.next() => Happening::Over(over),
             happening = heard(&mut self.session) => happening,
+            session = self.link.renewed() => Happening::Renewed(session),
+            // Where Ctrl-C is no key of the editor's: on a terminal that cannot move its cursor.
+            () = self.interrupts.next() => Happening::Interrupted,
             Some(question) = self.questions.recv() => Happening::Tab(question),
             Some(_) = self.lookups.join_next() => Happening::Nothing,
         }
@@ -157,6 +166,8 @@ impl Prompt<'_> {
                 Ok(())
             }
             Line::Get(arguments) => self.get(&arguments, line).await,
+            Line::Put(arguments) => self.put(&arguments, line).await,
+            Line::Rm(arguments) => self.rm(&arguments).await,
             meant => self.ask(meant).await,
         };
         if let Err(failure) = result {
@@ -175,9 +186,24 @@ impl Prompt<'_> {
                 Line::Say(text) => command::message(session, output, text).await,
                 Line::Status(arguments) => command::status(session, output, arguments).await,
                 Line::List(arguments) => command::list(session, output, arguments).await,
-                Line::Nothing | Line::Get(_) | Line::Help | Line::Exit => Ok(()),
+                Line::Mv(arguments) => command::mv(session, output, arguments).await,
+                Line::Mkdir(arguments) => command::mkdir(session, output, arguments).await,
+                Line::Nothing
+                | Line::Get(_)
+                | Line::Put(_)
+                | Line::Rm(_)
+                | Line::Help
+                | Line::Exit => Ok(()),
             }
         };
+        self.unless_interrupted(run).await
+    }
+
+    async fn unless_interrupted(
+        &self,
+        run: impl Future<Output = Result<(), Failure>>,
+    ) -> Result<(), Failure> {
+        let output = self.output;
         tokio::select! {
             result = run => result,
             () = self.interrupts.next() => {
@@ -200,9 +226,48 @@ impl Prompt<'_> {
             self.output.say("Nothing is fetched.").await;
             return Ok(());
         }
+        if let Some(target) = self.transfers.under_way(&order) {
+            let what = format!("{} is under way already", display_safe(&target.to_string_lossy()));
+            return Err(Failure::usage(what, "Ctrl-C on an empty line cancels what is under way"));
+        }
+        self.reconnect().await?;
+        let id = self.transfers.start(order, &self.link, self.output, line);
+        self.attend(id, line).await
+    }
+
+    async fn put(&mut self, arguments: &cli::Put, line: &str) -> Result<(), Failure> {
+        let mut upload = Upload::prepare(arguments)?;
+        if upload.is_streamed() {
+            let what = "the prompt has the terminal: it cannot be content";
+            return Err(Failure::usage(what, "put FILE stores a file"));
+        }
         self.reconnect().await?;
         let Some(session) = &self.session else { return Ok(()) };
-        let id = self.transfers.start(order, session, self.output, line);
+        let editor = &mut self.editor;
+        let replace = async |question: &str| Ok(editor.confirm(question).await);
+        upload.settle(session, Some(replace)).await?;
+        if upload.nothing_to_do().is_some() {
+            self.output.say("Nothing is stored.").await;
+            return Ok(());
+        }
+        let id = self.transfers.start_upload(upload, &self.link, self.output, line);
+        self.attend(id, line).await
+    }
+
+    async fn rm(&mut self, arguments: &cli::Rm) -> Result<(), Failure> {
+        let editor = &mut self.editor;
+        let ask = async |question: &str| Ok(editor.confirm(question).await);
+        let Some(removal) = Removal::prepare(arguments, Some(ask)).await? else {
+            self.output.say("Nothing is removed.").await;
+            return Ok(());
+        };
+        self.reconnect().await?;
+        let Some(session) = &self.session else { return Ok(()) };
+        self.unless_interrupted(removal.run(session, self.output)).await
+    }
+
+    /// Waits a moment for a transfer, then makes room for the next line.
+    async fn attend(&mut self, id: Id, line: &str) -> Result<(), Failure> {
         let patience = sleep(FOREGROUND);
         tokio::pin!(patience);
         loop {
@@ -265,6 +330,11 @@ impl Prompt<'_> {
         }
     }
 
+    async fn renewed(&mut self, session: Session) {
+        self.session = Some(session);
+        self.output.say("Connected to the server again.").await;
+    }
+
     async fn lost(&mut self, why: &Ended) {
         self.session = None;
         let why = display_safe(&why.to_string()).into_owned();
@@ -280,7 +350,7 @@ impl Prompt<'_> {
         }
         self.session = None;
         tokio::select! {
-            session = self.connector.reconnect() => self.session = Some(session?),
+            session = self.link.reconnect() => self.session = Some(session?),
             () = self.interrupts.next() => return Err(Failure::Interrupted),
         }
         self.output.say("Connected to the server again.").await;

@@ -11,6 +11,7 @@ mod handshake;
 mod listener;
 mod stream;
 mod tls;
+mod upload;
 
 pub use client::{Client, Closed, Dial};
 pub use content::{Content, Download};
@@ -19,3 +20,4 @@ pub use handshake::first_datagrams;
 pub use listener::Listener;
 pub use stream::{Answer, Broken, End, Stream};
 pub use tls::{Key, client_config, fingerprint, server_config, sha256_hex};
+pub use upload::{Stored, Upload, hash};

@@ -44,6 +44,8 @@ pub(super) async fn answer(
     let _permit = context.content.acquire().await;
     let many = context.content.available_permits() < CONTENT_STREAMS * 3 / 4;
     let block = if many { BLOCK / 4 } else { BLOCK };
+    // Three blocks: they always fit, but for what puts have now. The semaphore is never closed.
+    let _memory = context.memory.acquire_many((3 * block / 1024) as u32).await;
     let opened = context.shared.files.open(&path).await;
     let source = opened.map_err(|error| CommandError::of_files(context, error))?;
     let delivery = Delivery::begin(context, &path);

@@ -1,11 +1,15 @@
 //! Commands: one stream, one request, one answer. Each has its file; here is what they share.
 
+mod change;
 mod exit;
 mod get;
 mod list;
 mod message;
+mod put;
+mod right;
 mod status;
 
+use std::fmt;
 use std::sync::Arc;
 
 use quiver_protocol::{FrameError, FrameKind, Refusal, RefusalCode, Request, limits};
@@ -38,15 +42,7 @@ enum Next {
 /// Reads a stream's request, answers it, and ends it with exactly one Eof or one Error.
 pub async fn answer(context: Arc<Context>, mut stream: CommandStream) {
     let next = match request(&mut stream).await {
-        Ok(request) => {
-            let CommandStream { reader, writer } = &mut stream;
-            tokio::select! {
-                biased;
-                // A second request, or anything else the client has no business to say now.
-                error = reader.interrupted() => Err(CommandError::Refused(error.into())),
-                next = dispatch(&context, request, writer) => next,
-            }
-        }
+        Ok(request) => converse(&context, request, &mut stream).await,
         Err(error) => Err(error),
     };
     match next {
@@ -81,15 +77,34 @@ async fn request(stream: &mut CommandStream) -> Result<Request, CommandError> {
     }
 }
 
-async fn dispatch(
+async fn converse(
     context: &Context,
     request: Request,
-    writer: &mut FrameWriter,
+    stream: &mut CommandStream,
 ) -> Result<Next, CommandError> {
     if context.shared.stopping.is_cancelled() {
         let refusal = Refusal::new(RefusalCode::ShuttingDown, "the server is stopping");
         return Err(CommandError::Refused(refusal));
     }
+    right::permit(context, right::needs(&request)).map_err(CommandError::Refused)?;
+    // The one command in which the client has more to say.
+    if let Request::Put(put) = request {
+        return put::answer(context, put, stream).await;
+    }
+    let CommandStream { reader, writer } = stream;
+    tokio::select! {
+        biased;
+        // A second request, or anything else the client has no business to say now.
+        error = reader.interrupted() => Err(CommandError::Refused(error.into())),
+        next = dispatch(context, request, writer) => next,
+    }
+}
+
+async fn dispatch(
+    context: &Context,
+    request: Request,
+    writer: &mut FrameWriter,
+) -> Result<Next, CommandError> {
     match request {
         Request::Hello(_) => {
             let refusal = Refusal::new(RefusalCode::BadRequest, "hello was said already");
@@ -100,13 +115,14 @@ async fn dispatch(
         Request::List { path } => list::answer(context, path, writer).await,
         Request::Get { path, have } => get::answer(context, path, have, writer).await,
         Request::Exit => Ok(Next::Leave),
-        Request::Put(_)
-        | Request::Remove { .. }
-        | Request::Rename { .. }
-        | Request::MakeFolder { .. }
-        | Request::Space => {
-            let refusal = Refusal::new(RefusalCode::Forbidden, "this server takes no files");
-            Err(CommandError::Refused(refusal))
+        Request::Remove { path } => change::remove(context, path, writer).await,
+        Request::Rename { path, to, replace } => {
+            change::rename(context, path, to, replace, writer).await
+        }
+        Request::MakeFolder { path } => change::make_folder(context, path, writer).await,
+        Request::Space => change::space(context, writer).await,
+        Request::Put(_) => {
+            Err(CommandError::Refused(context.shared.internal("put", &"not its place")))
         }
     }
 }
@@ -118,12 +134,29 @@ impl CommandError {
             FilesError::NotFound => RefusalCode::NotFound,
             FilesError::NotAFile => RefusalCode::NotAFile,
             FilesError::NotAFolder => RefusalCode::NotAFolder,
-            FilesError::Forbidden | FilesError::Link => RefusalCode::Forbidden,
+            FilesError::Forbidden
+            | FilesError::Link
+            | FilesError::ReadOnly
+            | FilesError::NoUploads => RefusalCode::Forbidden,
+            FilesError::PartName | FilesError::Inside => RefusalCode::BadPath,
+            FilesError::Exists => RefusalCode::Exists,
+            FilesError::NotEmpty => RefusalCode::NotEmpty,
+            FilesError::TooLarge { .. } | FilesError::DiskLimit => RefusalCode::TooLarge,
+            FilesError::NoSpace | FilesError::Quota { .. } => RefusalCode::NoSpace,
             FilesError::Disk(reason) => {
                 return Self::Refused(context.shared.internal("file access", reason));
             }
         };
         Self::Refused(Refusal::new(code, error.to_string()))
+    }
+}
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Stream(error) => error.fmt(f),
+        }
     }
 }
 

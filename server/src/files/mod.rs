@@ -1,22 +1,44 @@
-//! The folder whose files clients may have. Nothing outside it can be named: every path is walked
-//! from one open directory, part by part, and no link is followed. Nobody else in this crate knows
-//! paths on disk.
+//! The folder whose files clients may have, and where those may put some who are allowed to. Nothing
+//! outside it can be named: every path is walked from one open directory, part by part, and no link is
+//! followed. Nobody else in this crate knows paths on disk.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `walk` | the way to a folder |
+//! | `open`, `list` | what can be read |
+//! | `store` | a file that comes: its part, its place, its room |
+//! | `space` | what the disk has room for |
+//! | `change` | remove, rename, make a folder |
+//! | `janitor` | what nobody came back for |
+
+mod change;
+mod janitor;
+mod list;
+mod open;
+mod space;
+mod store;
+mod walk;
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use cap_fs_ext::{DirExt as _, FollowSymlinks, OpenOptionsFollowExt as _};
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, OpenOptions};
-use quiver_protocol::reply::{Entry, EntryKind};
-use quiver_protocol::{FilePath, FolderPath, Timestamp};
-use quiver_transport::content::{Source, is_part_name};
+use cap_std::fs::Dir;
+use quiver_protocol::reply::{Entry, Space};
+use quiver_protocol::{FilePath, FolderPath, Put};
+use quiver_transport::content::Source;
 use thiserror::Error;
 use tokio::sync::Semaphore;
 use tokio::task;
 
+pub use self::janitor::Swept;
+pub use self::store::{Sink, Staged, StoreLimits};
+
+use self::store::Store;
 use crate::config::LISTS;
+use crate::ledger::{Ledger, LedgerError, Owner};
 use crate::unix;
 
 /// A rooted directory.
@@ -25,6 +47,8 @@ pub struct Files {
     root: Arc<Dir>,
     /// A list holds a folder's names in memory, so there are only so many at once.
     lists: Semaphore,
+    /// What it takes to change anything; absent where nobody may.
+    store: Option<Arc<Store>>,
 }
 
 /// What is in a folder.
@@ -37,7 +61,7 @@ pub struct Listing {
     pub not_served: u64,
 }
 
-/// Why a file or folder is not served.
+/// Why a file or folder is not served, or not changed.
 #[derive(Debug, Error)]
 pub enum FilesError {
     /// Nothing is there.
@@ -55,19 +79,68 @@ pub enum FilesError {
     /// It is a symbolic link, or lies behind one.
     #[error("symbolic links are not served")]
     Link,
+    /// The server's user may not change anything there.
+    #[error("the server may not write there")]
+    ReadOnly,
+    /// This server takes no files at all.
+    #[error("this server takes no files")]
+    NoUploads,
+    /// Names of this kind are the server's own.
+    #[error("names like this are kept for unfinished transfers")]
+    PartName,
+    /// Something is there that may not, or cannot, give way.
+    #[error("something stands there already")]
+    Exists,
+    /// The folder holds something, be it an unfinished transfer.
+    #[error("the folder is not empty")]
+    NotEmpty,
+    /// A folder was to be moved into itself.
+    #[error("a folder cannot lie in itself")]
+    Inside,
+    /// It is larger than this server takes.
+    #[error("this server takes files of at most {limit} bytes")]
+    TooLarge {
+        /// In bytes.
+        limit: u64,
+    },
+    /// The disk, or the server's process, has a limit of its own.
+    #[error("the server's disk takes no file as large as this")]
+    DiskLimit,
+    /// The disk has not the room.
+    #[error("the server's disk has no room for it")]
+    NoSpace,
+    /// The client has stored as much as it may.
+    #[error("it does not fit into the quota of {quota} bytes")]
+    Quota {
+        /// In bytes.
+        quota: u64,
+    },
     /// The disk failed.
     #[error("{0}")]
     Disk(io::Error),
 }
 
 impl Files {
-    /// Opens the folder at `path`.
+    /// Opens the folder at `path`, from which files can be had and nothing can be changed.
     ///
     /// # Errors
     /// What the system says.
     pub fn open_root(path: &Path) -> io::Result<Self> {
         let root = Dir::open_ambient_dir(path, ambient_authority())?;
-        Ok(Self { root: Arc::new(root), lists: Semaphore::new(LISTS) })
+        Ok(Self { root: Arc::new(root), lists: Semaphore::new(LISTS), store: None })
+    }
+
+    /// The same folder, in which files can be stored too; `ledger` remembers whose they are.
+    #[must_use]
+    pub fn with_store(mut self, ledger: Ledger, limits: StoreLimits) -> Self {
+        self.store = Some(Arc::new(Store::new(ledger, limits)));
+        self
+    }
+
+    /// Whether anything can be changed here.
+    #[must_use]
+    pub fn takes_files(&self) -> bool {
+        self.store.is_some()
     }
 
     /// Opens a regular file; its length is fixed from here on.
@@ -76,7 +149,7 @@ impl Files {
     /// [`FilesError`].
     pub async fn open(&self, path: &FilePath) -> Result<Source, FilesError> {
         let (root, path) = (self.root.clone(), path.clone());
-        blocking(move || open(&root, &path)).await
+        blocking(move || open::open(&root, &path)).await
     }
 
     /// Lists a folder.
@@ -87,7 +160,72 @@ impl Files {
         // The semaphore is never closed.
         let _permit = self.lists.acquire().await;
         let (root, folder) = (self.root.clone(), folder.clone());
-        blocking(move || list(&root, &folder)).await
+        blocking(move || list::list(&root, &folder)).await
+    }
+
+    /// Makes sure that a file may come and will fit, and opens its part.
+    ///
+    /// # Errors
+    /// [`FilesError`]; nothing is then reserved, and no name is taken.
+    pub async fn stage(&self, put: &Put, owner: Owner) -> Result<Staged, FilesError> {
+        let (root, store, put) = (self.root.clone(), self.store()?, put.clone());
+        blocking(move || store::stage(root, store, put, owner)).await
+    }
+
+    /// What of an owner's would fit now.
+    ///
+    /// # Errors
+    /// [`FilesError`].
+    pub async fn space(&self, owner: Owner) -> Result<Space, FilesError> {
+        let (root, store) = (self.root.clone(), self.store()?);
+        blocking(move || store.space(&root, &owner)).await
+    }
+
+    /// Removes a file, or a folder with nothing in it.
+    ///
+    /// # Errors
+    /// [`FilesError`].
+    pub async fn remove(&self, path: &FilePath) -> Result<(), FilesError> {
+        let (root, store, path) = (self.root.clone(), self.store()?, path.clone());
+        blocking(move || change::remove(&root, &store, &path)).await
+    }
+
+    /// Gives a file or a folder another path, in one step. Only a file gives way, where `replace` says so.
+    ///
+    /// # Errors
+    /// [`FilesError`].
+    pub async fn rename(
+        &self,
+        path: &FilePath,
+        to: &FilePath,
+        replace: bool,
+    ) -> Result<(), FilesError> {
+        let (root, store) = (self.root.clone(), self.store()?);
+        let (path, to) = (path.clone(), to.clone());
+        blocking(move || change::rename(&root, &store, &path, &to, replace)).await
+    }
+
+    /// Makes a folder and those it lies in; whether it was not there before.
+    ///
+    /// # Errors
+    /// [`FilesError`].
+    pub async fn make_folder(&self, path: &FilePath) -> Result<bool, FilesError> {
+        let (root, path) = (self.root.clone(), path.clone());
+        self.store()?;
+        blocking(move || change::make_folder(&root, &path)).await
+    }
+
+    /// Removes parts that nobody came back for, and brings the ledger in line with what is there now.
+    ///
+    /// # Errors
+    /// [`FilesError`].
+    pub async fn sweep(&self, now: SystemTime) -> Result<Swept, FilesError> {
+        let (root, store) = (self.root.clone(), self.store()?);
+        blocking(move || janitor::sweep(&root, store.ledger(), now)).await
+    }
+
+    fn store(&self) -> Result<Arc<Store>, FilesError> {
+        self.store.clone().ok_or(FilesError::NoUploads)
     }
 }
 
@@ -102,78 +240,6 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
-fn open(root: &Dir, path: &FilePath) -> Result<Source, FilesError> {
-    let parts: Vec<&str> = path.parts().collect();
-    let Some((name, folders)) = parts.split_last() else { return Err(FilesError::NotFound) };
-    if is_part_name(name) {
-        return Err(FilesError::NotFound);
-    }
-    let folder = walk(root, folders.iter().copied())?;
-    let mut options = OpenOptions::new();
-    // Opened without waiting (a pipe would), then asked what it is: no name can change in between.
-    unix::without_waiting(options.read(true)).follow(FollowSymlinks::No);
-    let file = folder.open_with(name, &options).map_err(|error| {
-        if is_link(&folder, name) { FilesError::Link } else { FilesError::of(error) }
-    })?;
-    if !file.metadata().map_err(FilesError::Disk)?.is_file() {
-        return Err(FilesError::NotAFile);
-    }
-    Source::new(file.into_std()).map_err(FilesError::Disk)
-}
-
-fn list(root: &Dir, path: &FolderPath) -> Result<Listing, FilesError> {
-    let folder = walk(root, path.parts())?;
-    let mut listing = Listing { entries: Vec::new(), not_served: 0 };
-    for entry in folder.entries().map_err(FilesError::of)? {
-        let name = entry.map_err(FilesError::of)?.file_name();
-        match name.to_str().and_then(|name| served(&folder, path, name)) {
-            Some(entry) => listing.entries.push(entry),
-            None => listing.not_served += 1,
-        }
-    }
-    listing
-        .entries
-        .sort_unstable_by(|a, b| a.path.as_str().as_bytes().cmp(b.path.as_str().as_bytes()));
-    Ok(listing)
-}
-
-/// The entry of a name that get or list would serve.
-fn served(folder: &Dir, path: &FolderPath, name: &str) -> Option<Entry> {
-    if is_part_name(name) {
-        return None;
-    }
-    let path = path.join(name).ok()?;
-    let metadata = folder.symlink_metadata(name).ok()?;
-    let (kind, size) = if metadata.is_file() {
-        (EntryKind::File, metadata.len())
-    } else if metadata.is_dir() {
-        (EntryKind::Folder, 0)
-    } else {
-        return None;
-    };
-    let readable = unix::may_read(folder, name, kind == EntryKind::Folder);
-    let modified = Timestamp::from(metadata.modified().ok()?.into_std());
-    readable.then_some(Entry { path, kind, size, modified })
-}
-
-fn walk<'a>(root: &Dir, parts: impl Iterator<Item = &'a str>) -> Result<Dir, FilesError> {
-    let mut folder = root.try_clone().map_err(FilesError::Disk)?;
-    for part in parts {
-        folder = folder.open_dir_nofollow(part).map_err(|error| {
-            if is_link(&folder, part) { FilesError::Link } else { FilesError::of(error) }
-        })?;
-        // Whoever may enter a folder but not read it could have files there that no list shows.
-        if !unix::may_read(&folder, ".", true) {
-            return Err(FilesError::Forbidden);
-        }
-    }
-    Ok(folder)
-}
-
-fn is_link(folder: &Dir, name: &str) -> bool {
-    folder.symlink_metadata(name).is_ok_and(|metadata| metadata.is_symlink())
-}
-
 impl FilesError {
     fn of(error: io::Error) -> Self {
         match error.kind() {
@@ -183,6 +249,27 @@ impl FilesError {
             // A socket cannot be opened.
             _ if unix::is_no_file(&error) => Self::NotAFile,
             _ => Self::Disk(error),
+        }
+    }
+
+    /// The same, of an attempt to change something.
+    pub(crate) fn of_change(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace,
+            io::ErrorKind::FileTooLarge => Self::DiskLimit,
+            io::ErrorKind::AlreadyExists | io::ErrorKind::IsADirectory => Self::Exists,
+            io::ErrorKind::DirectoryNotEmpty => Self::NotEmpty,
+            _ => Self::of(error),
+        }
+    }
+}
+
+impl From<LedgerError> for FilesError {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::Full { quota } => Self::Quota { quota },
+            other => Self::Disk(io::Error::other(other)),
         }
     }
 }

@@ -1,6 +1,10 @@
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
+use std::time::Duration;
+
+use quiver_transport::content::is_part_name;
 
 use super::*;
 
@@ -97,4 +101,89 @@ async fn a_list_is_in_byte_order_and_leaves_illegal_names_out() {
     let names: Vec<_> = listing.entries.iter().map(|entry| entry.path.file_name()).collect();
     assert_eq!(names, ["Z", "a", "a-b", "b.txt", "é"]);
     assert_eq!(listing.not_served, 3);
+}
+
+fn with_store(root: &Path) -> (tempfile::TempDir, Files) {
+    let state = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(state.path(), None).unwrap();
+    let limits = StoreLimits { max_file_size: u64::MAX, keep_free: 0 };
+    (state, Files::open_root(root).unwrap().with_store(ledger, limits))
+}
+
+fn put(name: &str, size: u64) -> Put {
+    Put { path: path(name), size: Some(size), modified: None, executable: false, replace: false }
+}
+
+/// Puts so much of a file, and stops.
+async fn leave(files: &Files, put: &Put, bytes: &[u8]) {
+    let staged = files.stage(put, owner()).await.unwrap();
+    let mut sink = staged.sink(0).await.unwrap();
+    sink.write_all(bytes).unwrap();
+}
+
+fn owner() -> Owner {
+    Owner::account(&quiver_protocol::ClientName::parse("Ron").unwrap())
+}
+
+#[tokio::test]
+async fn the_janitor_takes_old_parts_that_nobody_has() {
+    let (temporary, _) = folder();
+    let root = temporary.path().join("root");
+    let (_state, files) = with_store(&root);
+    let (old, new) = (put("sub/old", 1000), put("new", 1000));
+    leave(&files, &old, b"old").await;
+    leave(&files, &new, b"new").await;
+    let count = |folder: &Path| {
+        let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| is_part_name(name.to_str().unwrap())).count()
+    };
+    let now = SystemTime::now();
+    let week = Duration::from_secs(7 * 24 * 3600);
+    assert_eq!(files.sweep(now).await.unwrap(), Swept { removed: 0, kept: 2 });
+    let held = files.stage(&new, owner()).await.unwrap();
+    let later = now + week + Duration::from_secs(60);
+    assert_eq!(files.sweep(later).await.unwrap(), Swept { removed: 1, kept: 1 });
+    assert_eq!((count(&root), count(&root.join("sub"))), (1, 0));
+    drop(held);
+    assert_eq!(files.sweep(later).await.unwrap(), Swept { removed: 1, kept: 0 });
+    assert_eq!((count(&root), count(&root.join("sub"))), (0, 0));
+    // What only looks like a part of ours stays.
+    fs::write(root.join(".quiver-0123456789ABCDEF.part"), "x").unwrap();
+    symlink("a.txt", root.join(".quiver-0123456789abcdef.part")).unwrap();
+    assert_eq!(files.sweep(later).await.unwrap().removed, 0);
+    assert_eq!(count(&root), 2);
+}
+
+#[tokio::test]
+async fn a_put_goes_on_with_its_own_part_and_no_other() {
+    let (temporary, _) = folder();
+    let (_state, files) = with_store(&temporary.path().join("root"));
+    let big = put("big", 1000);
+    leave(&files, &big, b"content").await;
+    let first = files.stage(&big, owner()).await.unwrap();
+    assert_eq!(first.kept().await.unwrap().length(), 7);
+    // Another one at the same time has a part of its own, and so has another owner.
+    let second = files.stage(&big, owner()).await.unwrap();
+    assert_eq!(second.kept().await.unwrap().length(), 0);
+    drop((first, second));
+    let other = files.stage(&big, Owner::nobody()).await.unwrap();
+    assert_eq!(other.kept().await.unwrap().length(), 0);
+    // A file that is shorter than what is here cannot go on with it.
+    let small = files.stage(&put("big", 6), owner()).await.unwrap();
+    assert_eq!(small.kept().await.unwrap().length(), 0);
+}
+
+#[tokio::test]
+async fn a_folder_that_was_moved_meanwhile_gets_no_file() {
+    let (temporary, _) = folder();
+    let root = temporary.path().join("root");
+    let (_state, files) = with_store(&root);
+    let staged = files.stage(&put("sub/new", 3), owner()).await.unwrap();
+    staged.sink(0).await.unwrap().write_all(b"new").unwrap();
+    files.rename(&path("sub"), &path("elsewhere"), false).await.unwrap();
+    files.make_folder(&path("sub")).await.unwrap();
+    assert!(matches!(staged.commit(3, |_| {}).await, Err(FilesError::NotFound)));
+    assert_eq!(names(&files, "sub").await, [""; 0]);
+    assert_eq!(names(&files, "elsewhere").await, ["elsewhere/b.txt"]);
+    assert_eq!(fs::read_dir(root.join("elsewhere")).unwrap().count(), 1, "no part is left");
 }

@@ -1,6 +1,7 @@
 //! The password file: what may be read, and what its lines say.
 //!
-//! One account a line, `name:$argon2id$...`; blank lines and lines that begin with `#` say nothing.
+//! One account a line, `name:$argon2id$...` or `name:$argon2id$...:upload` for one that may store files
+//! (`:read` says what is so without it); blank lines and lines that begin with `#` say nothing.
 //! Whatever else there is makes the whole file wrong: nothing is passed over in silence, and so a
 //! further `:field` of a later version is an error for this one. Knows nothing of who signs in.
 
@@ -31,12 +32,50 @@ pub(crate) struct PasswordFile {
     costs: Vec<Cost>,
 }
 
+/// What an account may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum May {
+    /// See and fetch files
+    #[default]
+    Read,
+    /// Store, remove and rename them too
+    Upload,
+}
+
+impl May {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "read" => Some(Self::Read),
+            "upload" => Some(Self::Upload),
+            _ => None,
+        }
+    }
+
+    /// As it stands in a line after the hash: nothing for what needs no word.
+    pub(crate) fn field(self) -> &'static str {
+        match self {
+            Self::Read => "",
+            Self::Upload => ":upload",
+        }
+    }
+}
+
+impl fmt::Display for May {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Read => "read",
+            Self::Upload => "upload",
+        })
+    }
+}
+
 /// One line of a password file.
 #[derive(Debug, Clone)]
 pub(crate) struct Account {
     /// As it is spelled in the file.
     pub(crate) name: ClientName,
     pub(crate) hash: StoredHash,
+    pub(crate) may: May,
     /// Counted from 1.
     pub(crate) line: usize,
 }
@@ -117,9 +156,9 @@ pub enum LineProblem {
     /// No colon.
     #[error("this is not of the form name:$argon2id$...")]
     NoHash,
-    /// A second colon.
-    #[error("there is a further field after the hash, which this version does not know")]
-    FurtherField,
+    /// A third field that is no right, or a fourth field.
+    #[error("what follows the hash must be :read or :upload")]
+    Right,
     /// Not a client's name.
     #[error(transparent)]
     Name(#[from] BadName),
@@ -181,10 +220,12 @@ impl PasswordFile {
         }
         let (name, rest) = text.split_once(':').ok_or(LineProblem::NoHash)?;
         let name = ClientName::parse(name)?;
-        if rest.contains(':') {
-            return Err(LineProblem::FurtherField);
-        }
-        let hash = StoredHash::parse(rest)?;
+        // Neither a hash nor a right has a colon.
+        let (hash, may) = match rest.split_once(':') {
+            None => (rest, May::Read),
+            Some((hash, may)) => (hash, May::parse(may).ok_or(LineProblem::Right)?),
+        };
+        let hash = StoredHash::parse(hash)?;
         if !self.costs.contains(&hash.cost) {
             self.costs.push(hash.cost);
             if self.costs.iter().filter(|&&cost| cost != Cost::DEFAULT).count() > OTHER_COSTS {
@@ -194,7 +235,7 @@ impl PasswordFile {
         match self.accounts.entry(name.key()) {
             Entry::Occupied(first) => Err(LineProblem::Twice { first: first.get().line }),
             Entry::Vacant(free) => {
-                free.insert(Account { name, hash, line });
+                free.insert(Account { name, hash, may, line });
                 Ok(())
             }
         }

@@ -227,7 +227,7 @@ impl Guest {
             message: "Connected to the server successfully.".to_owned(),
             max_clients: self.shared.registry.max_clients(),
             limits: Limits::CURRENT,
-            upload: false,
+            upload: self.shared.may_upload(slot.name()),
         });
         stream.writer.write_frame(FrameKind::Reply, &welcome.encode()).await?;
         stream.writer.end(FrameKind::Eof, &PlainEnd {}.encode()).await

@@ -10,8 +10,9 @@ use tokio::time::timeout;
 use tracing::{debug, error};
 
 use crate::command;
-use crate::config::{CONTENT_STREAMS, GRACE, LAST_WORD_PATIENCE};
-use crate::registry::Slot;
+use crate::config::{CONTENT_MEMORY, CONTENT_STREAMS, GRACE, LAST_WORD_PATIENCE};
+use crate::ledger::Owner;
+use crate::registry::{Holder, Slot};
 use crate::server::Shared;
 
 /// A client's connection, with its share of a slot.
@@ -33,8 +34,11 @@ pub struct Context {
     pub name: ClientName,
     /// One permit for each file that may be sent at once.
     pub content: Semaphore,
-    /// One permit to prove what a client has of a file.
+    /// A permit for each KiB that content may hold in memory.
+    pub memory: Semaphore,
+    /// One permit to prove what one side has of a file.
     pub proofs: Semaphore,
+    holder: Holder,
     /// The share of a slot; gone once the member has said exit.
     slot: Mutex<Option<Slot>>,
     left: Notify,
@@ -54,7 +58,9 @@ impl Member {
             number: slot.number(),
             name: slot.name().clone(),
             content: Semaphore::new(CONTENT_STREAMS),
+            memory: Semaphore::new(CONTENT_MEMORY / 1024),
             proofs: Semaphore::new(1),
+            holder: slot.holder(),
             slot: Mutex::new(Some(slot)),
             left: Notify::new(),
             shared,
@@ -146,6 +152,16 @@ async fn announce(connection: &Connection) -> Result<(), StreamError> {
 }
 
 impl Context {
+    /// Whose the files are that it stores.
+    #[must_use]
+    pub fn owner(&self) -> Owner {
+        match self.holder {
+            Holder::Account => Owner::account(&self.name),
+            Holder::Key(fingerprint) => Owner::key(fingerprint),
+            Holder::Connection => Owner::nobody(),
+        }
+    }
+
     /// Gives the share of the slot back; the member serves what it has begun, and nothing new.
     pub fn leave(&self) {
         drop(self.slot.lock().unwrap_or_else(PoisonError::into_inner).take());

@@ -33,20 +33,20 @@ fn line(name: &str) -> String {
 }
 
 fn names(path: &Path) -> Vec<String> {
-    list(path).unwrap().into_iter().map(String::from).collect()
+    list(path).unwrap().into_iter().map(|(name, _)| String::from(name)).collect()
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_added_account_signs_in_and_a_removed_one_does_not() {
     let (_folder, path) = folder();
-    assert_eq!(add(&path, &name("Ron"), &secret("hunter2")).unwrap(), Change::Added);
-    assert_eq!(add(&path, &name("Ben"), &secret("hunter3")).unwrap(), Change::Added);
+    assert_eq!(add(&path, &name("Ron"), &secret("hunter2"), None).unwrap(), Change::Added);
+    assert_eq!(add(&path, &name("Ben"), &secret("hunter3"), None).unwrap(), Change::Added);
     assert_eq!(names(&path), ["Ron", "Ben"]);
     let source = "192.0.2.1".parse().unwrap();
     let passwords = Passwords::open(&path).unwrap();
     passwords.sign_in(&name("Ron"), &secret("hunter2"), source).await.unwrap();
 
-    assert_eq!(add(&path, &name("ron"), &secret("hunter4")).unwrap(), Change::Replaced);
+    assert_eq!(add(&path, &name("ron"), &secret("hunter4"), None).unwrap(), Change::Replaced);
     assert_eq!(names(&path), ["ron", "Ben"]);
     remove(&path, &name("BEN")).unwrap();
     let passwords = Passwords::open(&path).unwrap();
@@ -58,8 +58,8 @@ async fn an_added_account_signs_in_and_a_removed_one_does_not() {
 #[test]
 fn a_new_file_is_private_and_each_password_has_its_own_salt() {
     let (folder, path) = folder();
-    add(&path, &name("Ron"), &secret("same")).unwrap();
-    add(&path, &name("Ben"), &secret("same")).unwrap();
+    add(&path, &name("Ron"), &secret("same"), None).unwrap();
+    add(&path, &name("Ben"), &secret("same"), None).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
     let text = fs::read_to_string(&path).unwrap();
@@ -77,17 +77,17 @@ fn everything_else_in_the_file_stays_byte_for_byte() {
     let before = format!("# the team\r\n\n{ron}  # not: an account");
     write_private(&path, &before);
     // A comment begins at the line's beginning; this one is a mistake, so nothing is changed.
-    add(&path, &name("Ben"), &secret("new")).unwrap_err();
+    add(&path, &name("Ben"), &secret("new"), None).unwrap_err();
     assert_eq!(fs::read_to_string(&path).unwrap(), before);
 
     write_private(&path, &format!("# the team\r\n\n{ron}{ben}#{pete}# no end"));
-    add(&path, &name("ron"), &secret("new")).unwrap();
+    add(&path, &name("ron"), &secret("new"), None).unwrap();
     let after = fs::read_to_string(&path).unwrap();
     let new = after.lines().nth(2).unwrap();
     assert!(new.starts_with("ron:") && new != ron.trim_end());
     assert_eq!(after, format!("# the team\r\n\n{new}\n{ben}#{pete}# no end"));
 
-    add(&path, &name("Pete"), &secret("new")).unwrap();
+    add(&path, &name("Pete"), &secret("new"), None).unwrap();
     let after = fs::read_to_string(&path).unwrap();
     assert!(after.starts_with(&format!("# the team\r\n\n{new}\n{ben}#{pete}# no end\nPete:$")));
     assert!(after.ends_with('\n'));
@@ -100,11 +100,29 @@ fn everything_else_in_the_file_stays_byte_for_byte() {
 }
 
 #[test]
+fn an_account_keeps_what_it_may_until_something_else_is_said() {
+    let (_folder, path) = folder();
+    let set = |may| {
+        add(&path, &name("Ron"), &secret("new"), may).unwrap();
+        list(&path).unwrap()[0].1
+    };
+    assert_eq!(set(None), May::Read);
+    assert_eq!(set(Some(May::Upload)), May::Upload);
+    assert_eq!(set(None), May::Upload);
+    assert!(fs::read_to_string(&path).unwrap().ends_with(":upload\n"));
+    let passwords = Passwords::open(&path).unwrap();
+    assert_eq!(passwords.may(&name("ron")), Some(May::Upload));
+    assert_eq!(passwords.may(&name("Ben")), None);
+    assert_eq!(set(Some(May::Read)), May::Read);
+    assert!(!fs::read_to_string(&path).unwrap().contains(":read"));
+}
+
+#[test]
 fn the_file_is_replaced_not_rewritten() {
     let (_folder, path) = folder();
     write_private(&path, &line("Ron"));
     let kept = fs::File::open(&path).unwrap();
-    add(&path, &name("Ben"), &secret("new")).unwrap();
+    add(&path, &name("Ben"), &secret("new"), None).unwrap();
     assert_eq!(io::read_to_string(kept).unwrap(), line("Ron"), "a reader sees one or the other");
 }
 
@@ -115,7 +133,8 @@ fn changes_at_the_same_time_all_count() {
     thread::scope(|scope| {
         for n in 0..6 {
             let path = &path;
-            scope.spawn(move || add(path, &name(&format!("new{n}")), &secret("new")).unwrap());
+            scope
+                .spawn(move || add(path, &name(&format!("new{n}")), &secret("new"), None).unwrap());
             scope.spawn(move || remove(path, &name(&format!("old{n}"))).unwrap());
         }
     });
@@ -130,7 +149,8 @@ fn the_first_change_makes_the_file_for_all_who_come_at_once() {
     thread::scope(|scope| {
         for n in 0..4 {
             let path = &path;
-            scope.spawn(move || add(path, &name(&format!("new{n}")), &secret("new")).unwrap());
+            scope
+                .spawn(move || add(path, &name(&format!("new{n}")), &secret("new"), None).unwrap());
         }
     });
     assert_eq!(names(&path).len(), 4);
@@ -142,7 +162,7 @@ fn a_file_the_server_would_refuse_is_not_touched() {
     let content = line("Ron") + "Ben:s3cret\n";
     write_private(&path, &content);
     for error in [
-        add(&path, &name("Pete"), &secret("new")).unwrap_err(),
+        add(&path, &name("Pete"), &secret("new"), None).unwrap_err(),
         remove(&path, &name("Ron")).unwrap_err(),
         list(&path).unwrap_err(),
     ] {
@@ -154,12 +174,12 @@ fn a_file_the_server_would_refuse_is_not_touched() {
     write_private(&path, &line("Ron"));
     let link = folder.path().join("link");
     symlink(&path, &link).unwrap();
-    let error = add(&link, &name("Ben"), &secret("new")).unwrap_err();
+    let error = add(&link, &name("Ben"), &secret("new"), None).unwrap_err();
     assert!(matches!(error, UserAdminError::File(PasswordFileError::SymbolicLink { .. })));
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
 
     fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
-    let error = add(&path, &name("Ben"), &secret("new")).unwrap_err();
+    let error = add(&path, &name("Ben"), &secret("new"), None).unwrap_err();
     assert!(error.to_string().contains("chmod 600"), "{error}");
     assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o644);
 }
@@ -168,7 +188,7 @@ fn a_file_the_server_would_refuse_is_not_touched() {
 fn a_change_that_would_make_the_file_too_long_is_not_made() {
     let (_folder, path) = folder();
     write_private(&path, &("#".repeat(1024 * 1024 - 1) + "\n"));
-    let error = add(&path, &name("Ron"), &secret("new")).unwrap_err();
+    let error = add(&path, &name("Ron"), &secret("new"), None).unwrap_err();
     assert!(matches!(error, UserAdminError::File(PasswordFileError::TooLong { .. })));
     assert_eq!(fs::metadata(&path).unwrap().len(), 1024 * 1024);
 }
@@ -180,7 +200,7 @@ fn only_adding_makes_a_file() {
     assert!(list(&path).unwrap_err().to_string().contains("No such file"));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     let nowhere = folder.path().join("none/passwords");
-    let error = add(&nowhere, &name("Ron"), &secret("new")).unwrap_err();
+    let error = add(&nowhere, &name("Ron"), &secret("new"), None).unwrap_err();
     assert!(matches!(error, UserAdminError::Write { .. }), "{error}");
 }
 
@@ -203,10 +223,10 @@ fn a_path_without_a_folder_is_in_this_one() {
 fn a_password_has_1_to_1024_bytes() {
     let (_folder, path) = folder();
     let longest = "x".repeat(limits::PASSWORD);
-    add(&path, &name("Ron"), &secret(&longest)).unwrap();
+    add(&path, &name("Ron"), &secret(&longest), None).unwrap();
     let content = fs::read(&path).unwrap();
     for bad in ["", &(longest + "x")] {
-        let error = add(&path, &name("Ben"), &secret(bad)).unwrap_err();
+        let error = add(&path, &name("Ben"), &secret(bad), None).unwrap_err();
         assert!(matches!(
             error,
             UserAdminError::Password(PasswordError::Empty | PasswordError::TooLong)

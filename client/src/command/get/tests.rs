@@ -8,6 +8,9 @@ fn order(folder: &Path, paths: &[&str]) -> cli::Get {
         output: folder.to_owned(),
         overwrite: false,
         json: false,
+        no_resume: false,
+        hold: cli::Hold { patience: 0 },
+        limit: None,
     }
 }
 

@@ -42,6 +42,14 @@ fn accounts_stand_one_a_line_among_blank_lines_and_comments() {
 }
 
 #[test]
+fn an_account_may_read_and_no_more_unless_its_line_says_so() {
+    let hash = hash(Cost::CHEAP);
+    let file = read(format!("a:{hash}\nb:{hash}:read\nc:{hash}:upload\r\n")).unwrap();
+    let may = |account| file.account(&name(account)).unwrap().may;
+    assert_eq!([may("a"), may("b"), may("C")], [May::Read, May::Read, May::Upload]);
+}
+
+#[test]
 fn the_last_line_needs_no_end() {
     assert_eq!(read(format!("Ron:{}", hash(Cost::CHEAP))).unwrap().accounts().len(), 1);
 }
@@ -65,8 +73,10 @@ fn a_wrong_line_is_named_by_its_number_and_never_shown() {
         (format!("s3cret :{good}"), "1 to 32 characters"),
         (format!("s3cret: {good}"), "argon2id"),
         (format!("s3cret:{good} "), "$argon2id$v=19$"),
-        (format!("s3cret:{good}:"), "further field"),
-        (format!("s3cret:{good}:admin"), "further field"),
+        (format!("s3cret:{good}:"), ":read or :upload"),
+        (format!("s3cret:{good}:admin"), ":read or :upload"),
+        (format!("s3cret:{good}:Upload"), ":read or :upload"),
+        (format!("s3cret:{good}:upload:read"), ":read or :upload"),
         (format!("s3cret:{}", good.replace("argon2id", "argon2i")), "argon2id"),
         (format!("s3cret:{}", good.replace("m=8", "m=262145")), "256 MiB"),
         (format!("s3cret:{}", good.replace("t=1", "t=11")), "10 passes"),

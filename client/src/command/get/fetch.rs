@@ -1,0 +1,302 @@
+//! One file, over as many connections as it takes.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::Utc;
+use quiver_protocol::Timestamp;
+use quiver_protocol::text::display_safe;
+use quiver_transport::StreamError;
+use quiver_transport::content::{Hashed, Replace};
+use tokio::time::{Instant, timeout};
+
+use super::{Item, Place, Receipt, explain};
+use crate::action::{self, GetError, Got, KeptPart, Target};
+use crate::connection::{Hold, Line, Link};
+use crate::failure::{Failure, is_loss, is_passing};
+use crate::journal::{self, Direction, Entry, Record, Share};
+use crate::limit::{Gate, Limit};
+use crate::output::human::Pace;
+use crate::output::{Output, json};
+use crate::unix;
+
+/// A beginning of more bytes than this takes long enough to hash that the person is told.
+const WORTH_A_WORD: u64 = 256 * 1024 * 1024;
+
+/// How long after a stream breaks off its connection may take to say that it is gone.
+const AFTERWARDS: Duration = Duration::from_millis(500);
+
+/// What all files of an order have in common.
+#[derive(Clone)]
+pub(super) struct Fetch {
+    pub(super) link: Link,
+    pub(super) output: Output,
+    pub(super) receipt: Receipt,
+    pub(super) json: bool,
+    /// How long a lost server is waited for.
+    pub(super) patience: Duration,
+    /// Start over, whatever is here.
+    pub(super) anew: bool,
+    /// Whether there is one file only.
+    pub(super) alone: bool,
+    pub(super) pace: Arc<Mutex<Pace>>,
+    pub(super) limit: Option<Limit>,
+}
+
+/// One file on its way to its place.
+struct OnItsWay<'a> {
+    fetch: &'a Fetch,
+    item: &'a Item,
+    target: &'a Target,
+    part: KeptPart,
+    /// After the part: whether that is left decides what becomes of the entry. `None` for a part that
+    /// nobody finds again.
+    record: Option<Record>,
+    hold: Hold,
+    /// Bytes that came, over all connections.
+    received: u64,
+    /// The most that was on disk.
+    furthest: u64,
+}
+
+impl Fetch {
+    pub(super) async fn one(&self, item: &Item) -> Result<(), Failure> {
+        let began = Instant::now();
+        let (got, received) = match &item.place {
+            Place::File(target, _) => self.store(item, target).await?,
+            Place::Stdout => {
+                let got = self.pour(item).await.map_err(|error| explain(item, error))?;
+                (got, got.size)
+            }
+        };
+        if !self.json {
+            self.output.say((self.receipt)(&item.path, got)).await;
+            return Ok(());
+        }
+        let target = match &item.place {
+            Place::File(_, shown) => shown.display().to_string(),
+            Place::Stdout => String::new(),
+        };
+        let seconds = began.elapsed().as_secs_f64();
+        let file = json::File {
+            path: &item.path,
+            size: got.size,
+            blake3: got.blake3,
+            target,
+            sent: got.size - got.offset,
+            received,
+            verified: got.size,
+            resumed_at: got.offset,
+            seconds,
+            #[expect(
+                clippy::cast_precision_loss,
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a rate is no exact number, and not negative"
+            )]
+            bytes_per_second: (received as f64 / seconds.max(0.000_001)) as u64,
+        };
+        self.output.data(json::line(&file) + "\n").await
+    }
+
+    /// Into a pipe, which nothing can be taken back from: one attempt.
+    async fn pour(&self, item: &Item) -> Result<Got, GetError> {
+        let line = self.link.line();
+        // Nobody closes the semaphore.
+        let _permit = line.content.acquire().await;
+        let content = action::get(&line.connection, &item.path, None, line.patience).await?;
+        let mut bar = self.output.bars().bar(item.path.as_str(), content.size(), 0);
+        let stdout = unix::raw_stdout().map_err(GetError::Disk)?;
+        let (gate, mut before) = (Gate::default(), 0);
+        let pour = content.pour(stdout, |arrival| {
+            bar.at(arrival.stored);
+            self.slow_down(&gate, arrival.received - before);
+            before = arrival.received;
+        });
+        let got = gate.pass(pour).await?;
+        self.came(got.size, Duration::ZERO);
+        Ok(got)
+    }
+
+    async fn store(&self, item: &Item, target: &Target) -> Result<(Got, u64), Failure> {
+        let origin = self.link.origin();
+        let entry = Entry {
+            direction: Direction::Get,
+            server: origin.server.clone(),
+            fingerprint: origin.fingerprint,
+            certificate: origin.certificate.clone(),
+            name: origin.name.clone(),
+            path: item.path.clone(),
+            local: target.path.clone(),
+            size: 0,
+            begun: Timestamp(Utc::now()),
+            overwrite: target.replace == Replace::Existing,
+        };
+        let id = journal::id(entry.direction, entry.fingerprint, &entry.path, &entry.local);
+        let part = KeptPart::open(target.folder.clone(), id, self.anew).await;
+        let part = part.map_err(|error| explain(item, GetError::Disk(error)))?;
+        let record =
+            part.is_kept().then(|| Record::new(self.link.journal(), self.link.unfinished(), entry));
+        let file = OnItsWay {
+            fetch: self,
+            item,
+            target,
+            part,
+            record,
+            hold: Hold::new(self.patience),
+            received: 0,
+            furthest: 0,
+        };
+        file.arrive().await
+    }
+
+    /// Lets a transfer wait until its bytes have been paid for.
+    fn slow_down(&self, gate: &Gate, bytes: u64) {
+        if let Some(limit) = &self.limit {
+            gate.close_until(limit.take(bytes));
+        }
+    }
+
+    fn came(&self, received: u64, disk: Duration) {
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        pace.received += received;
+        pace.disk += disk;
+    }
+}
+
+impl OnItsWay<'_> {
+    /// Attempt after attempt, as long as trying again may help.
+    async fn arrive(mut self) -> Result<(Got, u64), Failure> {
+        loop {
+            let line = self.fetch.link.line();
+            let error = match self.attempt(&line).await {
+                Ok(got) => {
+                    self.fetch.came(self.received, self.part.written());
+                    if let Some(record) = self.record {
+                        record.done();
+                    }
+                    return Ok((got, self.received));
+                }
+                Err(error) => error,
+            };
+            if error.spoils() {
+                self.part.discard().await;
+                if let Some(record) = self.record {
+                    record.done();
+                }
+                return Err(explain(self.item, error));
+            }
+            let GetError::Stream(error) = error else {
+                return Err(self.broken_off(explain(self.item, error)));
+            };
+            let why = match passing(&line, error).await {
+                Ok(why) => why,
+                Err(error) => return Err(self.broken_off(explain(self.item, error.into()))),
+            };
+            match self.fetch.link.again(&line.connection, &why, &mut self.hold).await {
+                Ok(()) => {}
+                Err(None) => return Err(self.broken_off(explain(self.item, why.into()))),
+                Err(Some(failure)) => return Err(self.broken_off(failure)),
+            }
+        }
+    }
+
+    async fn attempt(&mut self, line: &Line) -> Result<Got, GetError> {
+        // Nobody closes the semaphore.
+        let _permit = line.content.acquire().await;
+        let beginning = self.beginning().await.map_err(GetError::Disk)?;
+        let have = (beginning.length() > 0).then(|| beginning.prefix());
+        let path = &self.item.path;
+        let content = action::get(&line.connection, path, have, line.patience).await?;
+        let (size, offset) = (content.size(), content.offset());
+        self.say_where(have.is_some(), size, offset).await;
+        if offset == 0 {
+            self.furthest = 0;
+        }
+        if let Some(record) = &mut self.record {
+            record.begin(size, offset).await;
+        }
+        let mut bar = self.fetch.output.bars().bar(path.as_str(), size, offset);
+        let (mut came, mut stored) = (offset, offset);
+        let (fetch, gate) = (self.fetch, Gate::default());
+        let record = &mut self.record;
+        let got = content.store(&self.part, beginning, self.target, |arrival| {
+            fetch.slow_down(&gate, arrival.received - came);
+            (came, stored) = (arrival.received, arrival.stored);
+            bar.at(stored);
+            if let Some(record) = record {
+                record.at(stored);
+            }
+        });
+        let got = gate.pass(got).await;
+        self.received += came - offset;
+        if stored > self.furthest.max(offset) {
+            self.furthest = stored;
+            self.hold.progress();
+        }
+        got
+    }
+
+    /// What is here, hashed.
+    async fn beginning(&self) -> std::io::Result<Hashed> {
+        let (length, file) = self.part.content().await?;
+        if length > WORTH_A_WORD {
+            let path = display_safe(self.item.path.as_str());
+            let mebibytes = length / (1024 * 1024);
+            let output = &self.fetch.output;
+            output.say(format!("{path}: checking the {mebibytes} MiB that are here")).await;
+        }
+        // Nobody shortens a part that is locked.
+        let gone = || std::io::Error::other("the part has become shorter");
+        Hashed::of(&file, length).await?.ok_or_else(gone)
+    }
+
+    async fn say_where(&self, offered: bool, size: u64, offset: u64) {
+        if !offered {
+            return;
+        }
+        let path = display_safe(self.item.path.as_str());
+        self.fetch
+            .output
+            .say(if offset == 0 {
+                format!("{path} changed on the server: starting over")
+            } else {
+                format!("{path}: goes on at {} %", crate::output::share(offset, size))
+            })
+            .await;
+    }
+
+    /// The failure, with how to go on where something is kept.
+    fn broken_off(&self, failure: Failure) -> Failure {
+        if matches!(failure, Failure::Exists(_)) {
+            return failure;
+        }
+        let share = self.record.as_ref().and_then(Record::share);
+        failure.goes_on(share.map(
+            |share| {
+                if self.fetch.alone { Share::Of(share) } else { Share::Several }
+            },
+        ))
+    }
+}
+
+/// The error, where trying again later may help; `Err` with it where not.
+pub(in crate::command) async fn passing(
+    line: &Line,
+    error: StreamError,
+) -> Result<StreamError, StreamError> {
+    match error {
+        StreamError::Lost(ended) if is_loss(&ended) => Ok(StreamError::Lost(ended)),
+        StreamError::Refused(refusal) if is_passing(refusal.code) => {
+            Ok(StreamError::Refused(refusal))
+        }
+        StreamError::Reset | StreamError::Stopped | StreamError::Frame(_) => {
+            // A server that goes away may end its streams before its connections.
+            match timeout(AFTERWARDS, line.connection.closed()).await {
+                Ok(ended) if is_loss(&ended.clone().into()) => Ok(StreamError::Lost(ended.into())),
+                _ => Err(error),
+            }
+        }
+        error => Err(error),
+    }
+}

@@ -1,0 +1,112 @@
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+use chrono::Utc;
+
+use super::*;
+
+fn fresh() -> (tempfile::TempDir, Journal) {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::new(folder.path().join("quiver/transfers"));
+    (folder, journal)
+}
+
+fn entry(local: &str) -> Entry {
+    Entry {
+        direction: Direction::Get,
+        server: "example.org:1".parse().unwrap(),
+        fingerprint: Fingerprint([7; 32]),
+        certificate: Some(PathBuf::from("/certs/server.pem")),
+        name: ClientName::parse("Ron").unwrap(),
+        path: FilePath::parse("notes/a b").unwrap(),
+        local: PathBuf::from(local),
+        size: 3,
+        begun: Timestamp(Utc::now()),
+        overwrite: true,
+    }
+}
+
+#[test]
+fn what_is_written_is_found_until_it_is_removed() {
+    let (folder, journal) = fresh();
+    assert!(journal.read().unwrap().0.is_empty());
+    let (one, two) = (entry("/a"), entry("/b"));
+    journal.write(&one).unwrap();
+    journal.write(&two).unwrap();
+    journal.write(&two).unwrap();
+    let (entries, strange) = journal.read().unwrap();
+    assert_eq!(entries.len(), 2);
+    assert!(strange.is_empty(), "{strange:?}");
+    assert_eq!(journal.find(one.id()), Some(entries[0].clone()));
+    let file = folder.path().join(format!("quiver/transfers/{:016x}.json", one.id()));
+    assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+    journal.remove(one.id()).unwrap();
+    journal.remove(one.id()).unwrap();
+    assert_eq!(journal.read().unwrap().0.len(), 1);
+}
+
+#[test]
+fn every_transfer_has_a_number_of_its_own() {
+    let one = entry("/a");
+    let mut others = vec![one.id(), entry("/b").id()];
+    others.push(Entry { direction: Direction::Put, ..one.clone() }.id());
+    others.push(Entry { fingerprint: Fingerprint([8; 32]), ..one.clone() }.id());
+    others.push(Entry { path: FilePath::parse("notes/a").unwrap(), ..one.clone() }.id());
+    others.sort_unstable();
+    others.dedup();
+    assert_eq!(others.len(), 5);
+    // What may change between two runs changes nothing.
+    let later = Entry { size: 9, name: ClientName::parse("Ben").unwrap(), ..one.clone() };
+    assert_eq!(later.id(), one.id());
+}
+
+#[test]
+fn what_was_not_written_here_is_named_and_not_believed() {
+    let (folder, journal) = fresh();
+    journal.write(&entry("/a")).unwrap();
+    let home = folder.path().join("quiver/transfers");
+    let good = fs::read_to_string(journal.name(entry("/a").id())).unwrap();
+    let put = |name: &str, text: &str| fs::write(home.join(name), text).unwrap();
+    put("0000000000000001.json", &good);
+    put("0000000000000002.json", "{");
+    put("0000000000000003.json", &good.replace("notes/a b", "../../etc/passwd"));
+    put("0000000000000004.json", &good.replace("\"/a\"", "\"a\""));
+    put("0000000000000005.json", &good.replace("Ron", "R\\u0000n"));
+    put("0000000000000006.json", &good.replace("{", "{\"more\":1,"));
+    put("note.txt", &good);
+    put("0123.77.new", &good);
+    symlink(journal.name(entry("/a").id()), home.join("0000000000000007.json")).unwrap();
+    fs::create_dir(home.join("0000000000000008.json")).unwrap();
+    let (entries, strange) = journal.read().unwrap();
+    assert_eq!(entries.len(), 1);
+    assert_eq!(strange.len(), 9, "{strange:?}");
+    assert!(strange.iter().all(|strange| strange.to_string().contains("/quiver/transfers/")));
+}
+
+#[tokio::test]
+async fn a_small_file_is_written_down_when_it_breaks_off_a_large_one_before() {
+    let (_folder, journal) = fresh();
+    let unfinished = Unfinished::default();
+    let record = || Record::new(&journal, &unfinished, entry("/a"));
+    let count = || journal.read().unwrap().0.len();
+
+    let mut small = record();
+    small.begin(10, 0).await;
+    assert_eq!((count(), unfinished.share()), (0, None));
+    small.at(5);
+    assert_eq!(unfinished.share(), Some(Share::Of(50)));
+    drop(small);
+    assert_eq!((count(), unfinished.share()), (1, Some(Share::Of(50))));
+
+    let mut again = record();
+    again.begin(10, 5).await;
+    assert_eq!(again.share(), Some(50));
+    again.done();
+    assert_eq!((count(), unfinished.share()), (0, None));
+
+    let mut large = record();
+    large.begin(10_000_000, 0).await;
+    assert_eq!(count(), 1);
+    // Nothing came: there is nothing to go on with.
+    drop(large);
+    assert_eq!(count(), 0);
+}

@@ -1,0 +1,279 @@
+//! A put, step by step as docs/protocol.md has it: it arrives whole, under its name and nowhere else.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
+
+use quiver_e2e::random::Random;
+use quiver_e2e::server::Options;
+use quiver_e2e::wire::{Dial, Frame, hash, kind};
+use quiver_e2e::{Client, Key, PATIENCE, Server, within};
+use serde_json::json;
+
+fn uploads() -> Options {
+    Server::options().argument("--allow-upload").argument("--keep-free=0")
+}
+
+/// What lies in a folder, parts too.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn a_put_of_any_size_arrives_with_its_time_and_its_bit() {
+    const MIB: usize = 1024 * 1024;
+    let server = uploads().start().await;
+    let client = Client::member(&server, "Ron").await;
+    let mut random = Random::new(1);
+    for (number, size) in [0, 1, 1023, 1024, 1025, MIB + 1, 64 * MIB].into_iter().enumerate() {
+        let content = random.bytes(size);
+        let executable = number % 2 == 0;
+        let path = format!("file-{size}");
+        let request = json!({
+            "command": "put", "path": path, "size": size,
+            "modified": "2024-10-19T17:45:47.123456789Z", "executable": executable,
+        });
+        let upload = client.put_as(request).await.unwrap();
+        assert_eq!(upload.ready, json!({"reply": "ready", "path": path}));
+        assert!(!server.files().join(&path).exists(), "nothing stands there yet");
+        let stored = upload.send(&content).await.unwrap();
+        assert_eq!(stored.hash, hash(&content));
+        assert_eq!(stored.frames, size.div_ceil(1024) as u64);
+        let file = server.files().join(&path);
+        assert_eq!(hash(&fs::read(&file).unwrap()), stored.hash);
+        let metadata = fs::metadata(&file).unwrap();
+        let modified = UNIX_EPOCH + Duration::new(1_729_359_947, 123_456_789);
+        assert_eq!(metadata.modified().unwrap(), modified);
+        assert_eq!(metadata.mode() & 0o100 != 0, executable);
+        server.log().wait_for(&format!("stored {path} ({size} bytes) from Client 1: Ron")).await;
+    }
+    assert_eq!(names(&server.files()).len(), 7, "no part is left");
+}
+
+#[tokio::test]
+async fn a_put_without_a_size_arrives_too() {
+    let server = uploads().start().await;
+    let client = Client::member(&server, "Ron").await;
+    let content = Random::new(2).bytes(300_000);
+    let upload = client.put_as(json!({"command": "put", "path": "pipe"})).await.unwrap();
+    upload.send(&content).await.unwrap();
+    assert_eq!(fs::read(server.files().join("pipe")).unwrap(), content);
+    let upload = client.put("empty", json!(null)).await.unwrap();
+    upload.send(b"").await.unwrap();
+    assert_eq!(names(&server.files()), ["empty", "pipe"]);
+}
+
+#[tokio::test]
+async fn the_welcome_tells_who_may_and_others_are_forbidden() {
+    let server = Server::start().await;
+    let client = Client::guest(&server).await;
+    assert_eq!(client.hello("Ron").await.reply().get("upload"), None);
+    for request in [
+        json!({"command": "put", "path": "a", "size": 1}),
+        json!({"command": "remove", "path": "a"}),
+        json!({"command": "rename", "path": "a", "to": "b"}),
+        json!({"command": "make_folder", "path": "a"}),
+        json!({"command": "space"}),
+    ] {
+        assert_eq!(client.ask(request).await.code(), "forbidden");
+    }
+    assert!(!server.outside().join("state").exists(), "nothing to remember");
+    let server = uploads().start().await;
+    let client = Client::guest(&server).await;
+    assert_eq!(client.hello("Ron").await.reply()["upload"], true);
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_refused_before_the_first_byte() {
+    let server = uploads().argument("--max-file-size=1MB").start().await;
+    let client = Client::member(&server, "Ron").await;
+    server.offer("file", "old");
+    fs::create_dir(server.files().join("folder")).unwrap();
+    symlink("file", server.files().join("link")).unwrap();
+    symlink("folder", server.files().join("linked")).unwrap();
+    let refused = async |path: &str, size: u64, replace: bool| {
+        let request = json!({"command": "put", "path": path, "size": size, "replace": replace});
+        client.put_as(request).await.unwrap_err().code().to_owned()
+    };
+    for (path, code) in [
+        ("folder", "exists"),
+        ("link", "forbidden"),
+        ("linked/file", "forbidden"),
+        ("missing/file", "not_found"),
+        ("file/file", "not_a_folder"),
+        (".quiver-0123456789abcdef.part", "bad_path"),
+        ("../file", "bad_path"),
+        ("/file", "bad_path"),
+        ("aux.txt", "bad_path"),
+    ] {
+        for replace in [false, true] {
+            assert_eq!(refused(path, 1, replace).await, code, "{path}");
+        }
+    }
+    assert_eq!(refused("file", 1, false).await, "exists");
+    for size in [1_000_001, 1 << 53, 1 << 63, u64::MAX] {
+        assert_eq!(refused("new", size, false).await, "too_large", "{size}");
+    }
+    assert_eq!(names(&server.files()), ["file", "folder", "link", "linked"]);
+    assert_eq!(fs::read(server.files().join("file")).unwrap(), b"old");
+    client.is_well().await;
+}
+
+#[tokio::test]
+async fn a_file_gives_way_only_when_told() {
+    let server = uploads().start().await;
+    let client = Client::member(&server, "Ron").await;
+    server.offer("file", "old");
+    assert_eq!(client.store_code("file", b"new").await, "exists");
+    assert_eq!(fs::read(server.files().join("file")).unwrap(), b"old");
+    let request = json!({"command": "put", "path": "file", "size": 3, "replace": true});
+    client.put_as(request).await.unwrap().send(b"new").await.unwrap();
+    assert_eq!(fs::read(server.files().join("file")).unwrap(), b"new");
+}
+
+#[tokio::test]
+async fn of_two_puts_of_one_name_one_wins_whole() {
+    let server = uploads().start().await;
+    let one = Client::member(&server, "Ron").await;
+    let other = Client::member(&server, "Ben").await;
+    let (first, second) = (vec![1; 100_000], vec![2; 200_000]);
+    let (a, b) = (one.put("file", first.len()).await, other.put("file", second.len()).await);
+    let (a, b) = tokio::join!(a.unwrap().send(&first), b.unwrap().send(&second));
+    let content = fs::read(server.files().join("file")).unwrap();
+    let (winner, lost) = if a.is_ok() { (first, b) } else { (second, a) };
+    assert!(content == winner, "one of them, whole");
+    assert_eq!(lost.unwrap_err().code(), "exists");
+    assert_eq!(names(&server.files()), ["file"]);
+}
+
+#[tokio::test]
+async fn one_client_may_put_one_name_twice_at_once() {
+    let server = uploads().start().await;
+    let client = Client::member(&server, "Ron").await;
+    let (first, second) = (vec![1; 100_000], vec![2; 200_000]);
+    let put = async |size: usize| {
+        let request = json!({"command": "put", "path": "file", "size": size, "replace": true});
+        client.put_as(request).await.unwrap()
+    };
+    let (a, b) = (put(first.len()).await, put(second.len()).await);
+    let (a, b) = tokio::join!(a.send(&first), b.send(&second));
+    assert_eq!((a.unwrap().hash, b.unwrap().hash), (hash(&first), hash(&second)));
+    let content = fs::read(server.files().join("file")).unwrap();
+    assert!(content == first || content == second, "one of them, whole");
+    assert_eq!(names(&server.files()), ["file"]);
+}
+
+#[tokio::test]
+async fn content_against_the_rules_leaves_nothing() {
+    let server = uploads().start().await;
+    let client = Client::member(&server, "Ron").await;
+    server.offer("file", "old");
+    let content = Random::new(3).bytes(5000);
+    let (whole, wrong) = (hash(&content), hash(b"other"));
+    let data = |bytes: &[u8]| Frame::new(kind::DATA, bytes).encode();
+    let eof = |size: usize, hash: &str| {
+        Frame::json(kind::EOF, &json!({"size": size, "blake3": hash})).encode()
+    };
+    let all: Vec<u8> = content.chunks(1024).flat_map(data).collect();
+    let error = Frame::json(kind::ERROR, &json!({"code": "changed", "message": "gone"})).encode();
+    let received = Frame::json(kind::RECEIVED, &json!({"blake3": whole})).encode();
+    for (what, bytes, code) in [
+        ("a wrong hash", [&all[..], &eof(5000, &wrong)].concat(), "bad_request"),
+        ("a wrong size", [&all[..], &eof(5001, &whole)].concat(), "bad_request"),
+        ("too much", [&all[..], &data(b"x")].concat(), "bad_request"),
+        ("a long chunk", data(&content[..1025]), "bad_request"),
+        ("an empty chunk", data(b""), "bad_request"),
+        ("a chunk after a short one", [data(b"x"), data(b"x")].concat(), "bad_request"),
+        (
+            "an early Eof",
+            [&all[..1027], &eof(1024, &hash(&content[..1024]))].concat(),
+            "bad_request",
+        ),
+        ("two Eofs", [&all[..], &eof(5000, &whole), &eof(5000, &whole)].concat(), "bad_request"),
+        ("an Error", [&all[..1027], &error].concat(), "changed"),
+        ("another frame", [&all[..1027], &received].concat(), "bad_request"),
+        ("a kind nobody knows", [&all[..1027], &[9, 0, 0]].concat(), "bad_request"),
+        ("no Eof", all.clone(), "bad_request"),
+        ("half a chunk", all[..100].to_vec(), "bad_request"),
+    ] {
+        let request = json!({"command": "put", "path": "file", "size": 5000, "replace": true});
+        let mut upload = client.put_as(request).await.unwrap();
+        // Where a part was kept, it is not gone on with.
+        upload.begin(0).await;
+        upload.raw(&bytes).await;
+        let answer = upload.finish().await.unwrap_err();
+        assert_eq!(answer.code(), code, "{what}: {}", answer.message());
+        assert_eq!(fs::read(server.files().join("file")).unwrap(), b"old", "{what}");
+    }
+    client.is_well().await;
+    for (offset, code) in [(1_u64, "bad_request"), (u64::MAX, "bad_request")] {
+        let mut upload = client.put("new", 5000).await.unwrap();
+        upload.begin(offset).await;
+        assert_eq!(upload.finish().await.unwrap_err().code(), code);
+    }
+    let mut upload = client.put("new", 5000).await.unwrap();
+    upload.raw(&all).await;
+    assert_eq!(upload.finish().await.unwrap_err().code(), "bad_request", "content at once");
+    assert!(!server.files().join("new").exists());
+    // After all that the same client stores the same file.
+    client.store("new", &content).await.unwrap();
+    assert_eq!(fs::read(server.files().join("new")).unwrap(), content);
+}
+
+#[tokio::test]
+async fn content_before_it_is_asked_for_is_refused() {
+    let server = uploads().start().await;
+    let client = Client::member(&server, "Ron").await;
+    let request = Frame::request(&json!({"command": "put", "path": "a", "size": 1})).encode();
+    let begin = Frame::json(kind::REPLY, &json!({"reply": "content", "offset": 0})).encode();
+    let mut stream = client.open().await.unwrap();
+    stream.write(&[request, begin, Frame::new(kind::DATA, "x").encode()].concat()).await.unwrap();
+    let answer = within(PATIENCE, "an answer", stream.read_frames()).await.unwrap();
+    // Whether the server was ready before it read on is its own matter; the file is not stored.
+    assert_eq!(answer.last().unwrap().value()["code"], "bad_request");
+    assert!(names(&server.files()).is_empty());
+    client.is_well().await;
+}
+
+#[tokio::test]
+async fn what_broke_off_goes_on_where_it_stopped() {
+    let server = uploads().start().await;
+    let key = Key::new();
+    let content = Random::new(4).bytes(3_000_000);
+    let dial = || Dial::to(&server).key(&key);
+    let first = dial().join("Ron").await;
+    let mut upload = first.put("big", content.len()).await.unwrap();
+    assert_eq!(upload.have(), None);
+    upload.begin(0).await;
+    upload.data(&content[..2 * 1024 * 1024]).await;
+    // The server says what it has written; then this client is gone without a word.
+    loop {
+        let frame =
+            within(PATIENCE, "progress", upload.stream.read_frame()).await.unwrap().unwrap();
+        if frame.value()["stored"].as_u64().unwrap() >= 1024 * 1024 {
+            break;
+        }
+        upload.data(&[]).await;
+    }
+    first.connection().close(1_u32.into(), b"");
+    server.log().wait_for("not stored: big from Client 1: Ron").await;
+    assert!(!server.files().join("big").exists());
+    // Another client's part is nobody else's business.
+    let other = Client::member(&server, "Ben").await;
+    assert_eq!(other.put("big", content.len()).await.unwrap().have(), None);
+    let second = dial().join("Ron").await;
+    let upload = second.put("big", content.len()).await.unwrap();
+    let (have, blake3) = upload.have().unwrap();
+    assert!(have >= 1024 * 1024, "{have}");
+    assert_eq!(blake3, hash(&content[..have as usize]));
+    let stored = upload.send(&content).await.unwrap();
+    assert_eq!(stored.frames, (content.len() as u64 - have).div_ceil(1024), "only the rest");
+    assert_eq!(fs::read(server.files().join("big")).unwrap(), content);
+}

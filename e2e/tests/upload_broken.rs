@@ -1,0 +1,173 @@
+//! Puts that break off, at either end, and clients that let the server wait.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use quiver_e2e::process::Signal;
+use quiver_e2e::random::Random;
+use quiver_e2e::server::Options;
+use quiver_e2e::wire::{Dial, Upload, hash};
+use quiver_e2e::{Client, Key, PATIENCE, Server, within};
+use serde_json::json;
+use tokio::task::JoinSet;
+
+const MIB: usize = 1024 * 1024;
+
+fn uploads() -> Options {
+    Server::options().argument("--allow-upload").argument("--keep-free=0")
+}
+
+/// Waits until the server says that it wrote so much.
+async fn stored(upload: &mut Upload, bytes: u64) {
+    let told = async {
+        loop {
+            let frame = upload.stream.read_frame().await.unwrap().expect("progress");
+            if frame.value()["stored"].as_u64().unwrap() >= bytes {
+                return;
+            }
+        }
+    };
+    within(PATIENCE, "progress", told).await;
+}
+
+#[tokio::test]
+async fn a_killed_server_goes_on_where_it_stopped() {
+    let mut server = uploads().start().await;
+    let key = Key::new();
+    let content = Random::new(1).bytes(8 * MIB);
+    let client = Dial::to(&server).key(&key).join("Ron").await;
+    let mut upload = client.put("big", content.len()).await.unwrap();
+    upload.begin(0).await;
+    upload.data(&content[..5 * MIB]).await;
+    stored(&mut upload, 4 * MIB as u64).await;
+    server.restart().await;
+    assert!(!server.files().join("big").exists());
+    let client = Dial::to(&server).key(&key).join("Ron").await;
+    let upload = client.put("big", content.len()).await.unwrap();
+    let (have, blake3) = upload.have().unwrap();
+    assert!(have >= 4 * MIB as u64, "{have}");
+    assert_eq!(blake3, hash(&content[..have as usize]));
+    let stored = upload.send(&content).await.unwrap();
+    assert_eq!(stored.frames, (content.len() as u64 - have).div_ceil(1024), "only the rest");
+    assert!(fs::read(server.files().join("big")).unwrap() == content);
+    assert_eq!(fs::read_dir(server.files()).unwrap().count(), 1, "no part is left");
+}
+
+#[tokio::test]
+async fn a_source_that_changed_starts_over() {
+    let server = uploads().start().await;
+    let client = Client::member(&server, "Ron").await;
+    let mut upload = client.put("big", 3 * MIB).await.unwrap();
+    upload.begin(0).await;
+    upload.data(&vec![1; 2 * MIB]).await;
+    upload.finish().await.unwrap_err();
+    let content = Random::new(2).bytes(3 * MIB);
+    let upload = client.put("big", content.len()).await.unwrap();
+    assert!(upload.have().is_some());
+    let stored = upload.send(&content).await.unwrap();
+    assert_eq!(stored.frames, content.len().div_ceil(1024) as u64, "all of it");
+    assert!(fs::read(server.files().join("big")).unwrap() == content);
+    // What became shorter than what is here does, too.
+    let mut upload = client.put("small", 3 * MIB).await.unwrap();
+    upload.begin(0).await;
+    upload.data(&vec![1; 2 * MIB]).await;
+    upload.finish().await.unwrap_err();
+    let upload = client.put("small", 3).await.unwrap();
+    assert_eq!(upload.have(), None);
+    upload.send(b"new").await.unwrap();
+    assert_eq!(fs::read_dir(server.files()).unwrap().count(), 2, "no part is left");
+}
+
+#[tokio::test]
+async fn whoever_cannot_be_known_again_leaves_no_part() {
+    let server = uploads().start().await;
+    let client = Dial::to(&server).anonymous().join("Ron").await;
+    let mut upload = client.put("big", 3 * MIB).await.unwrap();
+    upload.begin(0).await;
+    upload.data(&vec![1; 2 * MIB]).await;
+    client.leave().await;
+    server.log().wait_for("not stored: big").await;
+    quiver_e2e::until("the part to go", || fs::read_dir(server.files()).unwrap().count() == 0)
+        .await;
+}
+
+#[tokio::test]
+async fn messages_pass_while_puts_stall() {
+    let server = uploads().start().await;
+    let client = Client::member(&server, "Ron").await;
+    // As many as the server lets in at once, and more; each with all that may wait unread.
+    let mut running = Vec::new();
+    for number in 0..3 {
+        let mut upload = client.put(&format!("file-{number}"), 64 * MIB).await.unwrap();
+        upload.begin(0).await;
+        upload.data(&vec![1; MIB]).await;
+        running.push(upload);
+    }
+    let fourth = client.put("file-4", 64 * MIB);
+    tokio::pin!(fourth);
+    for _ in 0..100 {
+        tokio::select! {
+            _ = &mut fourth => panic!("more was let in than there is room for"),
+            said = client.message("Hello") => assert_eq!(said, "Hello ACK"),
+        }
+    }
+    // A small one still fits beside them, and room that is given back is used again.
+    let request = json!({"command": "put", "path": "small", "size": 10});
+    running.pop().unwrap().stream.abandon();
+    let mut fourth = fourth.await.unwrap();
+    fourth.begin(0).await;
+    running.pop().unwrap().stream.abandon();
+    client.put_as(request).await.unwrap().send(&[1; 10]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_falls_silent_is_cut_off_and_others_work_meanwhile() {
+    let server = uploads().start().await;
+    let silent = Client::member(&server, "Ron").await;
+    let mut puts = JoinSet::new();
+    for number in 0..16 {
+        let silent = silent.clone();
+        puts.spawn(async move {
+            let mut upload = silent.put(&format!("file-{number}"), MIB).await?;
+            upload.begin(0).await;
+            upload.data(&vec![1; 1024]).await;
+            upload.answer().await
+        });
+    }
+    let other = Client::member(&server, "Ben").await;
+    let began = Instant::now();
+    let content = Random::new(3).bytes(MIB);
+    for number in 0..20 {
+        other.store(&format!("other-{number}"), &content).await.unwrap();
+        assert_eq!(silent.message("Hello").await, "Hello ACK");
+    }
+    assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
+    let patience = Duration::from_secs(60);
+    server.log().wait_for_nth_within(patience, "no content for 30 seconds", 3).await;
+    // Those that waited have their turn now.
+    for _ in 0..3 {
+        let cut = within(patience, "a put to be cut off", puts.join_next()).await.unwrap();
+        assert_eq!(cut.unwrap().unwrap_err().code(), "bad_request");
+    }
+    puts.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_server_that_stops_lets_a_running_put_end() {
+    let mut server = uploads().start().await;
+    let client = Client::member(&server, "Ron").await;
+    let content = Random::new(4).bytes(2 * MIB);
+    let mut upload = client.put("big", content.len()).await.unwrap();
+    upload.begin(0).await;
+    upload.data(&content[..MIB]).await;
+    server.signal(Signal::TERM);
+    server.log().wait_for("stopping").await;
+    assert_eq!(client.store_code("new", b"x").await, "shutting_down");
+    upload.data(&content[MIB..]).await;
+    upload.eof(content.len() as u64, &hash(&content)).await;
+    upload.finish().await.unwrap();
+    assert!(server.ended(PATIENCE).await.success());
+    assert!(fs::read(server.files().join("big")).unwrap() == content);
+}

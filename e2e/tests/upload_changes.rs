@@ -1,0 +1,155 @@
+//! Remove, rename, make_folder; and who may.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use quiver_e2e::server::{Options, set_account};
+use quiver_e2e::{Client, Server};
+use serde_json::{Value, json};
+
+fn uploads() -> Options {
+    Server::options().argument("--allow-upload").argument("--keep-free=0")
+}
+
+async fn code(client: &Client, request: Value) -> String {
+    client.ask(request).await.code().to_owned()
+}
+
+fn remove(path: &str) -> Value {
+    json!({"command": "remove", "path": path})
+}
+
+fn rename(path: &str, to: &str, replace: bool) -> Value {
+    json!({"command": "rename", "path": path, "to": to, "replace": replace})
+}
+
+fn make(path: &str) -> Value {
+    json!({"command": "make_folder", "path": path})
+}
+
+#[tokio::test]
+async fn files_and_empty_folders_can_be_removed() {
+    let server = uploads().start().await;
+    let client = Client::member(&server, "Ron").await;
+    server.offer("folder/file", "x");
+    symlink("folder", server.files().join("link")).unwrap();
+    fs::write(server.files().join(".quiver-0123456789abcdef.part"), "x").unwrap();
+    for (path, expected) in [
+        ("folder", "not_empty"),
+        ("link", "forbidden"),
+        ("link/file", "forbidden"),
+        ("missing", "not_found"),
+        ("folder/file/x", "not_a_folder"),
+        (".quiver-0123456789abcdef.part", "bad_path"),
+        ("", "bad_path"),
+        ("..", "bad_path"),
+    ] {
+        assert_eq!(code(&client, remove(path)).await, expected, "{path}");
+    }
+    assert_eq!(client.ask(remove("folder/file")).await.eof(), &json!({}));
+    assert_eq!(client.ask(remove("folder")).await.eof(), &json!({}));
+    assert!(!server.files().join("folder").exists());
+    server.log().wait_for("removed folder/file for Client 1: Ron").await;
+}
+
+#[tokio::test]
+async fn files_and_folders_can_be_renamed() {
+    let server = uploads().start().await;
+    let client = Client::member(&server, "Ron").await;
+    server.offer("a", "a");
+    server.offer("b", "b");
+    server.offer("one/file", "x");
+    server.offer("two/file", "y");
+    fs::create_dir(server.files().join("empty")).unwrap();
+    symlink("a", server.files().join("link")).unwrap();
+    for (path, to, replace, expected) in [
+        ("a", "b", false, "exists"),
+        ("a", "one", true, "exists"),
+        ("one", "b", true, "exists"),
+        ("one", "two", true, "exists"),
+        ("one", "empty", true, "exists"),
+        ("one", "empty", false, "exists"),
+        ("a", "link", true, "forbidden"),
+        ("link", "c", false, "forbidden"),
+        ("a", "link/c", false, "forbidden"),
+        ("missing", "c", false, "not_found"),
+        ("a", "missing/c", false, "not_found"),
+        ("one", "one/c", false, "bad_path"),
+        ("a", ".quiver-0123456789abcdef.part", false, "bad_path"),
+        ("a", "../c", false, "bad_path"),
+    ] {
+        let found = code(&client, rename(path, to, replace)).await;
+        assert_eq!(found, expected, "{path} to {to}");
+    }
+    client.ask(rename("a", "one/c", false)).await.eof();
+    client.ask(rename("b", "one/c", true)).await.eof();
+    client.ask(rename("one", "two/three", false)).await.eof();
+    assert_eq!(fs::read(server.files().join("two/three/c")).unwrap(), b"b");
+    assert!(!server.files().join("a").exists() && !server.files().join("one").exists());
+    server.log().wait_for("renamed one to two/three for Client 1: Ron").await;
+}
+
+#[tokio::test]
+async fn folders_are_made_with_those_they_lie_in() {
+    let server = uploads().start().await;
+    let client = Client::member(&server, "Ron").await;
+    server.offer("file", "x");
+    symlink("..", server.files().join("link")).unwrap();
+    assert_eq!(client.ask(make("a/b/c")).await.eof(), &json!({"created": true}));
+    assert_eq!(client.ask(make("a/b/c")).await.eof(), &json!({"created": false}));
+    assert_eq!(client.ask(make("a")).await.eof(), &json!({"created": false}));
+    assert!(server.files().join("a/b/c").is_dir());
+    for (path, expected) in [
+        ("file", "not_a_folder"),
+        ("file/a", "not_a_folder"),
+        ("link", "forbidden"),
+        ("link/a", "forbidden"),
+        ("a/.quiver-0123456789abcdef.part/b", "bad_path"),
+        ("a/../b", "bad_path"),
+    ] {
+        assert_eq!(code(&client, make(path)).await, expected, "{path}");
+    }
+    client.store("a/b/c/file", b"content").await.unwrap();
+}
+
+#[tokio::test]
+async fn with_passwords_the_account_must_be_allowed_too() {
+    let server = uploads().account("Ron", "tomato").uploader("Ben", "basil").start().await;
+    let ron = Client::guest(&server).await;
+    assert_eq!(ron.sign_in("Ron", "tomato").await.reply().get("upload"), None);
+    assert_eq!(ron.store_code("a", b"x").await, "forbidden");
+    assert_eq!(code(&ron, json!({"command": "space"})).await, "forbidden");
+    let ben = Client::guest(&server).await;
+    assert_eq!(ben.sign_in("ben", "basil").await.reply()["upload"], true);
+    ben.store("a", b"x").await.unwrap();
+    // What is changed holds for who is here already.
+    let file = server.password_file();
+    assert!(set_account(&file, "Ron", "tomato", &["--may", "upload"]).status.success());
+    server.log().wait_for_nth("password file taken over", 1).await;
+    ron.store("b", b"x").await.unwrap();
+    assert!(set_account(&file, "Ben", "basil", &["--may", "read"]).status.success());
+    server.log().wait_for_nth("password file taken over", 2).await;
+    assert_eq!(ben.store_code("c", b"x").await, "forbidden");
+    // A new password leaves the right as it is.
+    assert!(set_account(&file, "Ron", "basil", &[]).status.success());
+    server.log().wait_for_nth("password file taken over", 3).await;
+    ron.store("c", b"x").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_files_takes_none_from_anybody() {
+    let server = Server::options().uploader("Ben", "basil").start().await;
+    let ben = Client::guest(&server).await;
+    assert_eq!(ben.sign_in("Ben", "basil").await.reply().get("upload"), None);
+    assert_eq!(ben.store_code("a", b"x").await, "forbidden");
+}
+
+#[tokio::test]
+async fn what_the_server_remembers_must_lie_outside_what_it_serves() {
+    let finished = uploads().argument("--state=files/state").refuses_to_start(|_| {}).await;
+    assert!(finished.stderr.contains("files/state lies in"), "{}", finished.stderr);
+    let finished = uploads().argument("--state=certs/missing/state").refuses_to_start(|_| {}).await;
+    assert!(finished.stderr.contains("cannot remember who stores what"), "{}", finished.stderr);
+}

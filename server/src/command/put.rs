@@ -1,0 +1,309 @@
+//! `put`: a file that comes, verified and stored before anyone is told.
+
+use std::fmt::Display;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use quiver_protocol::chunk::BLOCK;
+use quiver_protocol::reply::Ready;
+use quiver_protocol::text::display_safe;
+use quiver_protocol::{
+    End as _, FrameError, FrameKind, PlainEnd, Put, Received, Refusal, RefusalCode, Reply, limits,
+};
+use quiver_transport::content::{self, Arrival, Hashed, ReceiveError, Size};
+use quiver_transport::{CommandStream, FrameReader, FrameWriter, StreamError};
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tracing::info;
+
+use super::{CommandError, Next};
+use crate::config::{LARGEST_PUT_WINDOW, PROGRESS_EVERY, PROVING_RATE, PUT_PATIENCE};
+use crate::files::{FilesError, Staged};
+use crate::session::member::Context;
+
+/// A file on its way, of which the log will say what became of it: also where the command is cut off,
+/// as by the end of its connection.
+struct Arriving {
+    path: String,
+    /// `Client 1: Ron`
+    from: String,
+    began: Instant,
+    /// Where in the file the bytes begin that come.
+    offset: AtomicU64,
+    received: AtomicU64,
+    settled: bool,
+}
+
+/// 1. client -> Put  2. server -> Ready  3. client -> Content, Data*, Eof {size, blake3}, meanwhile
+///    server -> Progress*  4. server -> Received, Eof
+pub(super) async fn answer(
+    context: &Context,
+    put: Put,
+    stream: &mut CommandStream,
+) -> Result<Next, CommandError> {
+    let CommandStream { reader, writer } = stream;
+    let size = put.size;
+    let prepared = async {
+        // The semaphore is never closed.
+        let memory = context.memory.acquire_many(memory(size)).await;
+        let staged = context.shared.files.stage(&put, context.owner()).await;
+        let staged = staged.map_err(|error| CommandError::of_files(context, error))?;
+        let arriving = Arriving::begin(context, &put);
+        let kept = match ready(context, &staged, writer).await {
+            Ok(kept) => kept,
+            Err(error) => return Err(arriving.failed(error)),
+        };
+        Ok((memory, staged, arriving, kept))
+    };
+    let (memory, staged, arriving, kept) = tokio::select! {
+        biased;
+        // Content before it is asked for, or anything else the client has no business to say now.
+        error = reader.interrupted() => return Err(CommandError::Refused(error.into())),
+        prepared = prepared => prepared?,
+    };
+    let end = match arrive(context, &staged, size, kept, &arriving, reader, writer).await {
+        Ok(end) => end,
+        Err(Broken::Kept(error)) => return Err(arriving.failed(error)),
+        Err(Broken::Dropped(error)) => {
+            staged.discard().await;
+            return Err(arriving.failed(error));
+        }
+    };
+    // What follows needs the disk, and no memory to speak of.
+    drop(memory);
+    let committed = staged.commit(end.size, move |result| match result {
+        Ok(()) => arriving.succeeded(end.size),
+        Err(error) => {
+            arriving.failed(error);
+        }
+    });
+    committed.await.map_err(|error| CommandError::of_files(context, error))?;
+    let received = Received { blake3: end.blake3 };
+    writer.write_frame(FrameKind::Received, &received.encode()).await?;
+    writer.end(FrameKind::Eof, &PlainEnd {}.encode()).await?;
+    Ok(Next::Done)
+}
+
+/// KiB of memory that a put may take: what may wait unread, and two blocks.
+fn memory(size: Option<u64>) -> u32 {
+    let content = size.unwrap_or(u64::MAX).min(LARGEST_PUT_WINDOW);
+    let headers = content.div_ceil(limits::CHUNK as u64) * 3;
+    // The frames around the content have a few hundred bytes.
+    let unread = (content + headers + 1024).min(LARGEST_PUT_WINDOW);
+    let bytes = unread + 2 * content.min(BLOCK as u64);
+    // At most 1.5 MiB.
+    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
+}
+
+/// 2. server -> Ready {have}
+async fn ready(
+    context: &Context,
+    staged: &Staged,
+    writer: &mut FrameWriter,
+) -> Result<Hashed, CommandError> {
+    let kept = {
+        // One at a time a member, as for a get. The semaphore is never closed.
+        let _permit = context.proofs.acquire().await;
+        staged.kept().await.map_err(|error| CommandError::of_files(context, error))?
+    };
+    let have = (kept.length() > 0).then(|| kept.prefix());
+    let ready = Reply::Ready(Ready { path: staged.path().clone(), have });
+    let said = async {
+        writer.write_frame(FrameKind::Reply, &ready.encode()).await?;
+        writer.flush().await
+    };
+    // Room on the disk is reserved: nobody may have it for not listening.
+    match timeout(PUT_PATIENCE, said).await {
+        Ok(said) => said?,
+        Err(_) => return Err(StreamError::Silent(PUT_PATIENCE).into()),
+    }
+    Ok(kept)
+}
+
+/// Why content did not come, and what becomes of its part.
+enum Broken {
+    /// It may go on another time.
+    Kept(CommandError),
+    /// Nothing can come of it.
+    Dropped(CommandError),
+}
+
+/// 3. client -> Content, Data*, Eof {size, blake3}, meanwhile server -> Progress*
+async fn arrive(
+    context: &Context,
+    staged: &Staged,
+    size: Option<u64>,
+    kept: Hashed,
+    arriving: &Arriving,
+    reader: &mut FrameReader,
+    writer: &mut FrameWriter,
+) -> Result<quiver_protocol::ContentEnd, Broken> {
+    let offset = beginning(reader, kept.length()).await.map_err(Broken::of_stream)?;
+    let from = if offset == 0 { Hashed::nothing() } else { kept };
+    let sink = staged.sink(offset).await;
+    let sink = sink.map_err(|error| Broken::Dropped(CommandError::of_files(context, error)))?;
+    arriving.begins_at(offset);
+    let most = context.shared.max_file_size;
+    let expected = size.map_or(Size::AtMost(most), Size::Known);
+    let (arrived, seen) = watch::channel(Arrival { received: offset, stored: offset });
+    let received = content::receive(reader, expected, from, sink, PUT_PATIENCE, |arrival| {
+        arriving.received.store(arrival.received, Ordering::Relaxed);
+        arrived.send_replace(arrival);
+    });
+    let received = tokio::select! {
+        biased;
+        received = received => received,
+        error = report(writer, seen) => Err(ReceiveError::Stream(error)),
+    };
+    match received {
+        // The sink goes: the part is committed by name.
+        Ok((_, end)) => Ok(end),
+        Err(error) => Err(Broken::of(context, error, size)),
+    }
+}
+
+/// Where the content begins: at the end of what is here already, or at 0.
+async fn beginning(reader: &mut FrameReader, kept: u64) -> Result<u64, StreamError> {
+    // The client may have to read as much as the server kept.
+    let proving = Duration::from_secs(kept / PROVING_RATE);
+    let frame = reader.read_answer(limits::RECEIVED, PUT_PATIENCE + proving).await?;
+    if frame.kind != FrameKind::Reply {
+        return Err(FrameError::Unexpected { found: frame.kind, expected: "a Reply" }.into());
+    }
+    match Reply::decode(&frame.payload)? {
+        Reply::Content { offset } if offset == 0 || offset == kept => Ok(offset),
+        Reply::Content { .. } => Err(malformed("it begins where nothing ended")),
+        _ => Err(malformed("it is another reply")),
+    }
+}
+
+fn malformed(why: &str) -> StreamError {
+    FrameError::Malformed { what: "content", why: why.to_owned() }.into()
+}
+
+/// Tells now and then how much has come. Ends only where nobody can be told.
+async fn report(writer: &mut FrameWriter, mut seen: watch::Receiver<Arrival>) -> StreamError {
+    let mut ticks = interval_at(Instant::now() + PROGRESS_EVERY, PROGRESS_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if !matches!(seen.has_changed(), Ok(true)) {
+            continue;
+        }
+        let Arrival { received, stored } = *seen.borrow_and_update();
+        let progress = Reply::Progress { received, stored }.encode();
+        let said = async {
+            writer.write_frame(FrameKind::Reply, &progress).await?;
+            writer.flush().await
+        };
+        if let Err(error) = said.await {
+            return error;
+        }
+    }
+}
+
+impl Broken {
+    fn of_stream(error: StreamError) -> Self {
+        let refused = |code, words: String| CommandError::Refused(Refusal::new(code, words));
+        match error {
+            // Nothing but the client's own rest is missing.
+            StreamError::Frame(FrameError::Truncated) => {
+                Self::Kept(CommandError::Refused(FrameError::Truncated.into()))
+            }
+            StreamError::Frame(error) => Self::Dropped(CommandError::Refused(error.into())),
+            StreamError::Refused(refusal) => {
+                let words = format!("the client gave up ({:?})", refusal.code);
+                Self::Kept(refused(RefusalCode::Changed, words))
+            }
+            StreamError::Silent(patience) => {
+                let words = format!("no content for {} seconds", patience.as_secs());
+                Self::Kept(refused(RefusalCode::BadRequest, words))
+            }
+            error => Self::Kept(CommandError::Stream(error)),
+        }
+    }
+
+    fn of(context: &Context, error: ReceiveError, size: Option<u64>) -> Self {
+        let words = error.to_string();
+        match error {
+            ReceiveError::Mismatch | ReceiveError::Length { .. } => {
+                Self::Dropped(CommandError::Refused(Refusal::new(RefusalCode::BadRequest, words)))
+            }
+            ReceiveError::Disk(error) => {
+                Self::Dropped(CommandError::of_files(context, FilesError::of_write(error)))
+            }
+            ReceiveError::Stream(StreamError::Frame(FrameError::TooMuchContent { announced }))
+                if size.is_none() =>
+            {
+                let error = FilesError::TooLarge { limit: announced };
+                Self::Dropped(CommandError::of_files(context, error))
+            }
+            ReceiveError::Stream(error) => Self::of_stream(error),
+        }
+    }
+}
+
+impl Arriving {
+    fn begin(context: &Context, put: &Put) -> Self {
+        Self {
+            path: display_safe(put.path.as_str()).into_owned(),
+            from: format!("Client {}: {}", context.number, context.name),
+            began: Instant::now(),
+            offset: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+            settled: false,
+        }
+    }
+
+    fn begins_at(&self, offset: u64) {
+        self.offset.store(offset, Ordering::Relaxed);
+        self.received.store(offset, Ordering::Relaxed);
+    }
+
+    fn succeeded(mut self, size: u64) {
+        self.settled = true;
+        info!("stored {} ({size} bytes) from {}: {}", self.path, self.from, self.what_came());
+    }
+
+    /// The same error, once the log knows.
+    fn failed<E: Display>(mut self, reason: E) -> E {
+        self.settled = true;
+        self.not_stored(&reason);
+        reason
+    }
+
+    fn not_stored(&self, reason: &dyn Display) {
+        let (reason, came) = (reason.to_string(), self.what_came());
+        info!("not stored: {} from {}: {}; {came}", self.path, self.from, display_safe(&reason));
+    }
+
+    fn what_came(&self) -> String {
+        let (received, offset) = (&self.received, &self.offset);
+        let bytes = received.load(Ordering::Relaxed).saturating_sub(offset.load(Ordering::Relaxed));
+        let seconds = self.began.elapsed().as_secs_f64();
+        let rate = bytes as f64 / seconds.max(1e-6) / 1e6;
+        format!("{bytes} bytes came in {seconds:.3} s, {rate:.1} MB/s")
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.not_stored(&"broken off");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_put_takes_memory_by_its_size_and_never_more_than_the_largest() {
+        assert_eq!(memory(Some(0)), 1);
+        assert_eq!(memory(Some(1024)), 5);
+        assert_eq!(memory(Some(64 * 1024 * 1024)), 1536);
+        assert_eq!(memory(Some(u64::MAX)), memory(None));
+        assert!(memory(None) as usize * 1024 <= crate::config::CONTENT_MEMORY);
+    }
+}

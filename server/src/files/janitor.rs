@@ -1,0 +1,107 @@
+//! What nobody came back for: old parts go, and the ledger learns what is there now.
+
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
+
+use cap_std::fs::Dir;
+use quiver_protocol::{FilePath, FolderPath};
+use quiver_transport::content::{PART_PREFIX, PART_SUFFIX, PartFile, is_part_name};
+
+use super::FilesError;
+use super::walk::{place, walk};
+use crate::ledger::Ledger;
+
+/// How long a part waits for its next attempt, from the last byte on.
+const AGE: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Rows of the ledger that are looked at at once.
+const PAGE: u32 = 1000;
+
+/// What a sweep found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Swept {
+    /// Parts that were too old.
+    pub removed: u64,
+    /// Parts that stay, those that puts have now too.
+    pub kept: u64,
+}
+
+/// Goes through all folders. Reads what they hold, and waits for nobody.
+pub(super) fn sweep(root: &Dir, ledger: &Ledger, now: SystemTime) -> Result<Swept, FilesError> {
+    let mut swept = Swept::default();
+    let mut parts = HashMap::new();
+    let mut folders = vec![FolderPath::ROOT];
+    while let Some(path) = folders.pop() {
+        // What cannot be read, or is gone by now, holds nothing of ours.
+        let Ok(folder) = walk(root, path.parts()) else { continue };
+        let Ok(entries) = folder.entries() else { continue };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let (Some(name), Ok(kind)) = (name.to_str(), entry.file_type()) else { continue };
+            if kind.is_dir() {
+                folders.extend(path.join(name).ok().map(|path| folder_path(&path)));
+            } else if kind.is_file() && is_part_name(name) {
+                if is_old(&folder, name, now) && remove(&folder, name) {
+                    swept.removed += 1;
+                } else if let (Some(id), Ok(found)) = (id(name), folder.symlink_metadata(name)) {
+                    parts.insert(id, found.len());
+                    swept.kept += 1;
+                }
+            }
+        }
+    }
+    ledger.found_parts(&parts)?;
+    look_at_files(root, ledger)?;
+    Ok(swept)
+}
+
+fn folder_path(path: &FilePath) -> FolderPath {
+    // Every path of a file is one of a folder.
+    FolderPath::parse(path.as_str()).unwrap_or(FolderPath::ROOT)
+}
+
+fn is_old(folder: &Dir, name: &str, now: SystemTime) -> bool {
+    let modified = folder.symlink_metadata(name).and_then(|found| found.modified());
+    modified
+        .is_ok_and(|modified| now.duration_since(modified.into_std()).is_ok_and(|age| age > AGE))
+}
+
+/// Whether the part is gone: not where a transfer has it now.
+fn remove(folder: &Dir, name: &str) -> bool {
+    match id(name).map(|id| PartFile::open(folder, id)) {
+        Some(Ok(part)) => {
+            part.discard();
+            true
+        }
+        _ => false,
+    }
+}
+
+/// The number in a part's name, as [`PartFile`] writes it.
+fn id(name: &str) -> Option<u64> {
+    let hex = name.strip_prefix(PART_PREFIX)?.strip_suffix(PART_SUFFIX)?;
+    let id = u64::from_str_radix(hex, 16).ok()?;
+    (format!("{id:016x}") == hex).then_some(id)
+}
+
+/// Files that were changed or removed by somebody else than a client count as what they are now.
+fn look_at_files(root: &Dir, ledger: &Ledger) -> Result<(), FilesError> {
+    let mut last = String::new();
+    loop {
+        let rows = ledger.files_after(&last, PAGE)?;
+        let Some((path, _)) = rows.last() else { return Ok(()) };
+        last.clone_from(path);
+        for (path, counted) in rows {
+            let found = FilePath::parse(&path).ok().and_then(|path| size(root, &path));
+            if found != Some(counted) {
+                ledger.found(&path, counted, found)?;
+            }
+        }
+    }
+}
+
+fn size(root: &Dir, path: &FilePath) -> Option<u64> {
+    let (folder, name) = place(root, path).ok()?;
+    let found = folder.symlink_metadata(name).ok()?;
+    found.is_file().then(|| found.len())
+}

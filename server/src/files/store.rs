@@ -1,0 +1,307 @@
+//! A file that comes: its place is looked at, its room reserved, its part opened; at its end it stands
+//! under its name and is somebody's. Knows nothing of streams.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use cap_std::fs::Dir;
+use quiver_protocol::reply::Space;
+use quiver_protocol::{FilePath, Put};
+use quiver_transport::content::{Finish, Hashed, PartFile, Replace};
+
+use super::space::{Promise, Room};
+use super::walk::place;
+use super::{FilesError, blocking};
+use crate::ledger::{Claim, Ledger, Owner};
+use crate::unix;
+
+/// What every put has to fit into. Bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct StoreLimits {
+    /// One file; `u64::MAX` where only the disk is the limit.
+    pub max_file_size: u64,
+    /// What stays free on the disk.
+    pub keep_free: u64,
+}
+
+/// What it takes to change anything.
+#[derive(Debug)]
+pub(super) struct Store {
+    ledger: Arc<Ledger>,
+    room: Arc<Room>,
+    max_file_size: u64,
+}
+
+/// A file that may come. Dropped, it leaves its part for the next attempt, if one was kept for it.
+#[derive(Debug)]
+pub struct Staged {
+    root: Arc<Dir>,
+    folder: Dir,
+    put: Put,
+    id: Option<u64>,
+    /// Bytes in the part at the beginning.
+    kept: u64,
+    held: Arc<Mutex<Held>>,
+}
+
+/// Where the bytes go.
+#[derive(Debug)]
+pub struct Sink {
+    folder: Dir,
+    sized: bool,
+    held: Arc<Mutex<Held>>,
+}
+
+/// What a put has until its end; shared with a write that may outlive it.
+#[derive(Debug)]
+struct Held {
+    part: Option<PartFile>,
+    written: u64,
+    promise: Promise,
+    claim: Option<Claim>,
+}
+
+impl Store {
+    pub(super) fn new(ledger: Ledger, limits: StoreLimits) -> Self {
+        let StoreLimits { max_file_size, keep_free } = limits;
+        Self { ledger: Arc::new(ledger), room: Room::new(keep_free), max_file_size }
+    }
+
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    pub(super) fn space(&self, root: &Dir, owner: &Owner) -> Result<Space, FilesError> {
+        let room = self.room.available(root).map_err(FilesError::Disk)?;
+        let available = room.min(self.ledger.available(owner));
+        Ok(Space { available, max_file_size: self.max_file_size })
+    }
+
+    /// The part of an owner's put that can be known again, or else a new one of nobody's.
+    fn part(
+        &self,
+        folder: &Dir,
+        put: &Put,
+        owner: &Owner,
+    ) -> Result<(PartFile, Option<u64>), FilesError> {
+        if put.size.is_some() && owner.is_somebody() {
+            let id = self.ledger.part_id(owner, put.path.as_str());
+            match PartFile::open(folder, id) {
+                Ok(part) => return Ok((part, Some(id))),
+                // Another put has it, or something else has its name.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::WouldBlock | io::ErrorKind::AlreadyExists
+                    ) => {}
+                Err(error) => return Err(FilesError::of_change(error)),
+            }
+        }
+        let random = RandomState::new().hash_one(put.path.as_str());
+        Ok((PartFile::create(folder, random).map_err(FilesError::of_change)?, None))
+    }
+}
+
+pub(super) fn stage(
+    root: Arc<Dir>,
+    store: Arc<Store>,
+    put: Put,
+    owner: Owner,
+) -> Result<Staged, FilesError> {
+    let size = put.size.unwrap_or(0);
+    if size > store.max_file_size {
+        return Err(FilesError::TooLarge { limit: store.max_file_size });
+    }
+    let (folder, name) = place(&root, &put.path)?;
+    check_place(&folder, name, put.replace)?;
+    let (mut part, id) = store.part(&folder, &put, &owner)?;
+    let mut kept = part.length().map_err(FilesError::Disk)?;
+    if kept > size {
+        part.go_on_at(0).map_err(FilesError::of_change)?;
+        kept = 0;
+    }
+    let promise = store.room.promise(&folder, size - kept)?;
+    let claim = store.ledger.claim(&owner, size, id)?;
+    let held = Held { part: Some(part), written: kept, promise, claim: Some(claim) };
+    Ok(Staged { root, folder, put, id, kept, held: Arc::new(Mutex::new(held)) })
+}
+
+/// Whether a file may get this name: nothing is there, or a file that may give way.
+fn check_place(folder: &Dir, name: &str, replace: bool) -> Result<(), FilesError> {
+    match folder.symlink_metadata(name) {
+        Ok(found) if found.is_symlink() => Err(FilesError::Link),
+        Ok(found) if found.is_file() && replace => Ok(()),
+        Ok(_) => Err(FilesError::Exists),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(FilesError::of(error)),
+    }
+}
+
+impl Staged {
+    /// Where it will stand.
+    #[must_use]
+    pub fn path(&self) -> &FilePath {
+        &self.put.path
+    }
+
+    /// What an earlier attempt left, read and hashed: nothing, where there was none. Takes as long as
+    /// reading it does.
+    ///
+    /// # Errors
+    /// [`FilesError::Disk`].
+    pub async fn kept(&self) -> Result<Hashed, FilesError> {
+        if self.kept == 0 {
+            return Ok(Hashed::nothing());
+        }
+        let content = lock(&self.held).part.as_ref().map(PartFile::content);
+        let content = content.unwrap_or_else(|| Err(gone())).map_err(FilesError::Disk)?;
+        let hashed = Hashed::of(&content, self.kept).await.map_err(FilesError::Disk)?;
+        Ok(hashed.unwrap_or_default())
+    }
+
+    /// Where the bytes from `offset` on go; what the part has beyond is dropped.
+    ///
+    /// # Errors
+    /// [`FilesError`].
+    pub async fn sink(&self, offset: u64) -> Result<Sink, FilesError> {
+        let folder = self.folder.try_clone().map_err(FilesError::Disk)?;
+        let (held, size) = (self.held.clone(), self.put.size);
+        blocking(move || {
+            {
+                let held = &mut *lock(&held);
+                let part = held.part.as_mut().ok_or_else(gone).map_err(FilesError::Disk)?;
+                part.go_on_at(offset).map_err(FilesError::of_change)?;
+                held.written = offset;
+                held.promise.set(size.map_or(0, |size| size - offset));
+            }
+            Ok(Sink { folder, sized: size.is_some(), held })
+        })
+        .await
+    }
+
+    /// Gives the file its name, flushed to disk. All of it has gone into the sink, which must be dropped,
+    /// and was verified. `done` hears what came of it, also where nobody waits for that any more.
+    ///
+    /// # Errors
+    /// [`FilesError`]; what stood under the name then still does, and the part is gone.
+    pub async fn commit(
+        self,
+        size: u64,
+        done: impl FnOnce(&Result<(), FilesError>) + Send + 'static,
+    ) -> Result<(), FilesError> {
+        blocking(move || {
+            let result = self.finish(size);
+            done(&result);
+            result
+        })
+        .await
+    }
+
+    fn finish(self, size: u64) -> Result<(), FilesError> {
+        let Self { root, folder, put, id, held, .. } = self;
+        let (part, claim) = {
+            let mut held = lock(&held);
+            (held.part.take(), held.claim.take())
+        };
+        let (Some(part), Some(claim)) = (part, claim) else {
+            return Err(FilesError::Disk(gone()));
+        };
+        let name = put.path.file_name();
+        let committed = check_still_there(&root, &folder, &put).and_then(|()| {
+            let replace = if put.replace { Replace::Existing } else { Replace::Never };
+            let modified = put.modified.map(|moment| SystemTime::from(moment.0));
+            let finish = Finish { modified, executable: put.executable };
+            part.commit(name, replace, finish).map_err(FilesError::of_change)
+        });
+        if let Err(error) = committed {
+            // Whole, and yet of no use: what stands in its way would stand there the next time.
+            if let Some(Ok(part)) = id.map(|id| PartFile::open(&folder, id)) {
+                part.discard();
+            }
+            claim.without_part()?;
+            return Err(error);
+        }
+        if let Err(error) = claim.settle(put.path.as_str(), size) {
+            // The file stands, verified: that is what the client must know.
+            tracing::error!("a stored file counts against no quota: {error}");
+        }
+        Ok(())
+    }
+
+    /// Removes what came.
+    pub async fn discard(self) {
+        // There is nobody to tell: what cannot be removed now, the janitor will find.
+        let _ = blocking(move || {
+            let (part, claim) = {
+                let mut held = lock(&self.held);
+                (held.part.take(), held.claim.take())
+            };
+            if let Some(part) = part {
+                part.discard();
+            }
+            claim.map_or(Ok(()), |claim| claim.without_part().map_err(FilesError::from))
+        })
+        .await;
+    }
+}
+
+/// Whether the folder is still where it was, with the name still free: somebody may have moved it.
+fn check_still_there(root: &Dir, folder: &Dir, put: &Put) -> Result<(), FilesError> {
+    let (now, name) = place(root, &put.path)?;
+    if !unix::is_same_folder(&now, folder).map_err(FilesError::Disk)? {
+        return Err(FilesError::NotFound);
+    }
+    check_place(folder, name, put.replace)
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let held = &mut *lock(&self.held);
+        let part = held.part.as_mut().ok_or_else(gone)?;
+        let claim = held.claim.as_mut().ok_or_else(gone)?;
+        let length = bytes.len() as u64;
+        if !self.sized {
+            claim.grow(length).map_err(no_room)?;
+            held.promise.more(&self.folder, length).map_err(no_room)?;
+        }
+        let count = part.write(bytes)?;
+        held.promise.used(if self.sized { count as u64 } else { length });
+        held.written += count as u64;
+        claim.holds(held.written).map_err(io::Error::other)?;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        lock(&self.held).part.as_mut().map_or(Ok(()), Write::flush)
+    }
+}
+
+/// The reason goes along: see [`FilesError::of_write`].
+fn no_room(reason: impl Into<FilesError>) -> io::Error {
+    io::Error::new(io::ErrorKind::StorageFull, reason.into())
+}
+
+impl FilesError {
+    /// What a [`Sink`] said.
+    #[must_use]
+    pub fn of_write(error: io::Error) -> Self {
+        if error.get_ref().is_some_and(|reason| reason.is::<Self>()) {
+            return error
+                .into_inner()
+                .and_then(|reason| reason.downcast::<Self>().ok())
+                .map_or(Self::NoSpace, |reason| *reason);
+        }
+        Self::of_change(error)
+    }
+}
+
+fn gone() -> io::Error {
+    io::Error::other("the transfer is over")
+}
+
+/// What is behind this lock is whole after every statement, so a panic elsewhere spoils nothing.
+fn lock(held: &Mutex<Held>) -> MutexGuard<'_, Held> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
+}

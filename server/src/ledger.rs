@@ -1,0 +1,403 @@
+//! Who stored what: quotas that survive a restart. A small database in the state folder, and sums of
+//! it in memory. Knows names and sizes of files, not their bytes, and nothing of who is connected.
+//!
+//! A file's row is written once the file stands. Between the two a crash can leave a file that counts
+//! for nobody. What is counted wrongly, the janitor mends ([`Ledger::found`], [`Ledger::found_parts`]).
+
+mod rows;
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use quiver_protocol::{ClientName, Fingerprint};
+use rusqlite::Connection;
+use thiserror::Error;
+
+use crate::unix;
+
+/// The database in the state folder.
+const FILE: &str = "uploads.sqlite";
+
+/// Whose a file is: whose quota it counts against.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Owner(Arc<str>);
+
+/// The rows of stored files and kept parts.
+pub struct Ledger {
+    path: PathBuf,
+    /// Bytes each owner may have stored; `u64::MAX` where there is no limit.
+    quota: u64,
+    key: [u8; 32],
+    /// Held for a transaction. Taken before `sums`, never after.
+    database: Mutex<Connection>,
+    /// Held for some additions: also where nothing may wait for a disk.
+    sums: Mutex<Sums>,
+}
+
+#[derive(Debug, Default)]
+struct Sums {
+    owners: HashMap<Owner, Sum>,
+    /// Bytes in the parts that wait for their next attempt.
+    kept: HashMap<u64, u64>,
+    /// Parts that a put has now: they count as what it reserved.
+    running: HashSet<u64>,
+}
+
+/// Bytes of one owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Sum {
+    files: u64,
+    parts: u64,
+    reserved: u64,
+}
+
+/// Why the ledger did not do it.
+#[derive(Debug, Error)]
+pub enum LedgerError {
+    /// It would be more than the owner may have.
+    #[error("the quota of {quota} bytes is used up")]
+    Full {
+        /// In bytes.
+        quota: u64,
+    },
+    /// The folder or the database cannot be made or opened.
+    #[error("cannot use {}: {error}", path.display())]
+    Open {
+        /// What cannot be used.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The database failed.
+    #[error("{}: {error}", path.display())]
+    Database {
+        /// The database.
+        path: PathBuf,
+        /// What it said.
+        error: rusqlite::Error,
+    },
+    /// Another version has written it.
+    #[error("{} was written by another version of this program", path.display())]
+    Version {
+        /// The database.
+        path: PathBuf,
+    },
+}
+
+/// What a running put has reserved. Dropped, it is given back, and what is left of a part counts.
+#[derive(Debug)]
+pub struct Claim {
+    ledger: Arc<Ledger>,
+    owner: Owner,
+    reserved: u64,
+    part: Option<u64>,
+    /// Whether the part has a row.
+    recorded: bool,
+    /// Bytes in the part that stays.
+    kept: u64,
+}
+
+impl Owner {
+    /// An account of the password file.
+    #[must_use]
+    pub fn account(name: &ClientName) -> Self {
+        Self(format!("account {}", name.key()).into())
+    }
+
+    /// Whoever holds a key.
+    #[must_use]
+    pub fn key(fingerprint: Fingerprint) -> Self {
+        Self(format!("key {fingerprint}").into())
+    }
+
+    /// All those together who cannot be told apart.
+    #[must_use]
+    pub fn nobody() -> Self {
+        Self("nobody".into())
+    }
+
+    /// Whether it can be known again.
+    #[must_use]
+    pub fn is_somebody(&self) -> bool {
+        &*self.0 != "nobody"
+    }
+}
+
+impl fmt::Debug for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Ledger {
+    /// Opens the ledger in the state folder; both are made where absent, for this user alone. Nobody
+    /// else has it then. Blocks.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn open(folder: &Path, quota: Option<u64>) -> Result<Self, LedgerError> {
+        let path = folder.join(FILE);
+        let failed = |error| LedgerError::Open { path: path.clone(), error };
+        unix::make_private_folder(folder)
+            .map_err(|error| LedgerError::Open { path: folder.to_owned(), error })?;
+        unix::ensure_private_file(&path).map_err(failed)?;
+        let database = |error| LedgerError::Database { path: path.clone(), error };
+        let mut connection = Connection::open(&path).map_err(database)?;
+        let version = rows::prepare(&mut connection).map_err(database)?;
+        if version != rows::SCHEMA {
+            return Err(LedgerError::Version { path });
+        }
+        let key = rows::key(&connection).map_err(database)?;
+        let sums = rows::sums(&connection).map_err(database)?;
+        let quota = quota.unwrap_or(u64::MAX);
+        let (database, sums) = (Mutex::new(connection), Mutex::new(sums));
+        Ok(Self { path, quota, key, database, sums })
+    }
+
+    /// The number that names the part of an owner's put to a path: nobody without the state folder can
+    /// tell which part is whose.
+    #[must_use]
+    pub fn part_id(&self, owner: &Owner, path: &str) -> u64 {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        // No owner has a line feed in its name.
+        hasher.update(owner.0.as_bytes()).update(b"\n").update(path.as_bytes());
+        let mut id = [0; 8];
+        hasher.finalize_xof().fill(&mut id);
+        u64::from_be_bytes(id)
+    }
+
+    /// Bytes an owner may still store.
+    #[must_use]
+    pub fn available(&self, owner: &Owner) -> u64 {
+        let sums = self.sums();
+        self.quota.saturating_sub(sums.owners.get(owner).map_or(0, Sum::total))
+    }
+
+    /// Reserves `size` bytes for a put that has a part of this number, if one that stays.
+    ///
+    /// # Errors
+    /// [`LedgerError::Full`].
+    pub fn claim(
+        self: &Arc<Self>,
+        owner: &Owner,
+        size: u64,
+        part: Option<u64>,
+    ) -> Result<Claim, LedgerError> {
+        let mut sums = self.sums();
+        let kept = part.and_then(|id| sums.kept.get(&id).copied()).unwrap_or(0);
+        let total = sums.owners.get(owner).map_or(0, Sum::total).saturating_sub(kept);
+        if total.checked_add(size).is_none_or(|total| total > self.quota) {
+            return Err(LedgerError::Full { quota: self.quota });
+        }
+        let sum = sums.owners.entry(owner.clone()).or_default();
+        sum.parts = sum.parts.saturating_sub(kept);
+        sum.reserved = sum.reserved.saturating_add(size);
+        if let Some(id) = part {
+            sums.kept.remove(&id);
+            sums.running.insert(id);
+        }
+        let (ledger, owner, recorded) = (self.clone(), owner.clone(), kept > 0);
+        Ok(Claim { ledger, owner, reserved: size, part, recorded, kept })
+    }
+
+    /// A file, or a folder with all that is in it, has another path now. Blocks.
+    ///
+    /// # Errors
+    /// [`LedgerError::Database`].
+    pub fn moved(&self, from: &str, to: &str) -> Result<(), LedgerError> {
+        let mut database = self.database();
+        let gone = self.checked(rows::rename(&mut database, from, to))?;
+        self.forget(gone);
+        Ok(())
+    }
+
+    /// A file is gone. Blocks.
+    ///
+    /// # Errors
+    /// [`LedgerError::Database`].
+    pub fn removed(&self, path: &str) -> Result<(), LedgerError> {
+        let database = self.database();
+        let gone = self.checked(rows::take_file(&database, path))?;
+        self.forget(gone);
+        Ok(())
+    }
+
+    /// Up to `most` files whose paths come after this one, with the sizes that are counted. Blocks.
+    ///
+    /// # Errors
+    /// [`LedgerError::Database`].
+    pub fn files_after(&self, path: &str, most: u32) -> Result<Vec<(String, u64)>, LedgerError> {
+        let database = self.database();
+        self.checked(rows::files_after(&database, path, most))
+    }
+
+    /// A file that was counted with `counted` bytes has `size` now, or is gone. Nothing happens where the
+    /// row has changed meanwhile. Blocks.
+    ///
+    /// # Errors
+    /// [`LedgerError::Database`].
+    pub fn found(&self, path: &str, counted: u64, size: Option<u64>) -> Result<(), LedgerError> {
+        let database = self.database();
+        let row = self.checked(rows::file(&database, path))?;
+        let Some((owner, old)) = row.filter(|(_, old)| *old == counted) else { return Ok(()) };
+        let changed = match size {
+            None => rows::take_file(&database, path).map(drop),
+            Some(size) => rows::put_file(&database, path, &owner, size),
+        };
+        self.checked(changed)?;
+        let mut sums = self.sums();
+        let sum = sums.owners.entry(owner).or_default();
+        sum.files = sum.files.saturating_sub(old).saturating_add(size.unwrap_or(0));
+        Ok(())
+    }
+
+    /// These parts are all there are, with their sizes; those that puts have now aside. Blocks.
+    ///
+    /// # Errors
+    /// [`LedgerError::Database`].
+    pub fn found_parts(&self, found: &HashMap<u64, u64>) -> Result<(), LedgerError> {
+        let mut database = self.database();
+        let mut sums = self.sums();
+        let parts = self.checked(rows::mend_parts(&mut database, found, &sums.running))?;
+        sums.set_parts(parts);
+        sums.owners.retain(|_, sum| sum.total() > 0);
+        Ok(())
+    }
+
+    fn forget(&self, gone: Option<(Owner, u64)>) {
+        if let Some((owner, size)) = gone
+            && let Some(sum) = self.sums().owners.get_mut(&owner)
+        {
+            sum.files = sum.files.saturating_sub(size);
+        }
+    }
+
+    fn checked<T>(&self, result: rusqlite::Result<T>) -> Result<T, LedgerError> {
+        result.map_err(|error| LedgerError::Database { path: self.path.clone(), error })
+    }
+
+    fn database(&self) -> MutexGuard<'_, Connection> {
+        self.database.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sums(&self) -> MutexGuard<'_, Sums> {
+        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ledger").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Claim {
+    /// Reserves more, for a file whose size nobody knew.
+    ///
+    /// # Errors
+    /// [`LedgerError::Full`].
+    pub fn grow(&mut self, bytes: u64) -> Result<(), LedgerError> {
+        let quota = self.ledger.quota;
+        let mut sums = self.ledger.sums();
+        let sum = sums.owners.entry(self.owner.clone()).or_default();
+        if sum.total().checked_add(bytes).is_none_or(|total| total > quota) {
+            return Err(LedgerError::Full { quota });
+        }
+        sum.reserved += bytes;
+        self.reserved += bytes;
+        Ok(())
+    }
+
+    /// So many bytes are in the part, if it stays. The first of them are worth a row. Blocks.
+    ///
+    /// # Errors
+    /// [`LedgerError::Database`].
+    pub fn holds(&mut self, bytes: u64) -> Result<(), LedgerError> {
+        let Some(id) = self.part else { return Ok(()) };
+        self.kept = bytes;
+        if !self.recorded {
+            let database = self.ledger.database();
+            self.ledger.checked(rows::put_part(&database, id, &self.owner, self.reserved))?;
+            self.recorded = true;
+        }
+        Ok(())
+    }
+
+    /// The part is gone. Blocks.
+    ///
+    /// # Errors
+    /// [`LedgerError::Database`].
+    pub fn without_part(mut self) -> Result<(), LedgerError> {
+        self.kept = 0;
+        match self.part {
+            Some(id) if self.recorded => {
+                let ledger = self.ledger.clone();
+                let database = ledger.database();
+                ledger.checked(rows::drop_part(&database, id))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The file stands under this path, with as many bytes. Blocks.
+    ///
+    /// # Errors
+    /// [`LedgerError::Database`].
+    pub fn settle(mut self, path: &str, size: u64) -> Result<(), LedgerError> {
+        self.kept = 0;
+        let part = self.part.filter(|_| self.recorded);
+        let ledger = self.ledger.clone();
+        let mut database = ledger.database();
+        let gone = ledger.checked(rows::settle(&mut database, path, &self.owner, size, part))?;
+        ledger.forget(gone);
+        let mut sums = ledger.sums();
+        let sum = sums.owners.entry(self.owner.clone()).or_default();
+        sum.files = sum.files.saturating_add(size);
+        Ok(())
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let mut sums = self.ledger.sums();
+        if let Some(id) = self.part {
+            sums.running.remove(&id);
+            if self.kept > 0 {
+                sums.kept.insert(id, self.kept);
+            }
+        }
+        if let Some(sum) = sums.owners.get_mut(&self.owner) {
+            sum.reserved = sum.reserved.saturating_sub(self.reserved);
+            sum.parts = sum.parts.saturating_add(self.kept);
+            if sum.total() == 0 {
+                sums.owners.remove(&self.owner);
+            }
+        }
+    }
+}
+
+impl Sums {
+    fn set_parts(&mut self, parts: Vec<(u64, Owner, u64)>) {
+        self.kept.clear();
+        for sum in self.owners.values_mut() {
+            sum.parts = 0;
+        }
+        for (id, owner, size) in parts {
+            self.kept.insert(id, size);
+            let sum = self.owners.entry(owner).or_default();
+            sum.parts = sum.parts.saturating_add(size);
+        }
+    }
+}
+
+impl Sum {
+    fn total(&self) -> u64 {
+        self.files.saturating_add(self.parts).saturating_add(self.reserved)
+    }
+}
+
+#[cfg(test)]
+mod tests;
