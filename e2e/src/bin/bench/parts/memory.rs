@@ -38,7 +38,9 @@ pub(crate) fn gets(cast: &Cast, amount: Amount) -> Section {
         let member = Member::join(server.address, &certificate).await;
         let began = Instant::now();
         join_all((0..GETS).map(|_| member.get("shared", |_| {}))).await;
-        began.elapsed().as_secs_f64()
+        let seconds = began.elapsed().as_secs_f64();
+        member.leave().await;
+        seconds
     });
     let peak = server.peak_memory();
     cast.stage.remove("shared");
@@ -62,7 +64,9 @@ pub(crate) fn first_byte(cast: &Cast) -> Section {
         let member = Member::join(cast.quiver.address, &certificate).await;
         let joined = began.elapsed().as_secs_f64();
         member.first_byte("endless").await;
-        (joined, began.elapsed().as_secs_f64())
+        let first = began.elapsed().as_secs_f64();
+        member.leave().await;
+        (joined, first)
     });
     cast.stage.remove("endless");
     let mut table = Table::new(&["", "seconds"]);
