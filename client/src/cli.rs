@@ -174,7 +174,7 @@ pub struct Transfers {
     #[arg(long)]
     pub clean: bool,
     /// One JSON object a transfer
-    #[arg(long)]
+    #[arg(long, conflicts_with = "clean")]
     pub json: bool,
 }
 

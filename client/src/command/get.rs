@@ -136,15 +136,12 @@ impl Order {
     /// The same for files that were asked for earlier: each goes on to where it was to go. Also those
     /// that cannot, with the reason.
     #[must_use]
-    pub fn of_entries(
-        entries: &[Entry],
-        arguments: &cli::Resume,
-    ) -> (Self, Vec<(PathBuf, Failure)>) {
+    pub fn of_entries(entries: &[Entry], arguments: &cli::Resume) -> (Self, Vec<Failure>) {
         let (mut items, mut failed) = (Vec::new(), Vec::new());
         for entry in entries {
             match Item::of_entry(entry) {
                 Ok(item) => items.push(item),
-                Err(failure) => failed.push((entry.local.clone(), failure)),
+                Err(failure) => failed.push(failure),
             }
         }
         let patience = Duration::from_secs(arguments.hold.patience);
@@ -298,7 +295,7 @@ impl Tally {
 }
 
 /// The exit code of several failures: their own where they are all and alike.
-fn together(exits: &[Exit], all: bool) -> Exit {
+pub(super) fn together(exits: &[Exit], all: bool) -> Exit {
     match exits {
         _ if !all => Exit::Partial,
         [first, rest @ ..] if rest.iter().all(|exit| exit == first) => *first,

@@ -9,6 +9,7 @@ use quiver_protocol::{FilePath, Timestamp};
 
 use crate::action::{Got, Stored};
 use crate::failure::Failure;
+use crate::journal::{self, Direction};
 use crate::limit::Rate;
 
 /// `Client 1: Ben - Start: 2024-10-19 17:45:47, End: Still Connected`, in the zone's time.
@@ -46,6 +47,32 @@ pub fn not_served(count: u64) -> String {
 pub fn received(path: &FilePath, got: Got) -> String {
     let unit = if got.size == 1 { "byte" } else { "bytes" };
     format!("{}: {} {unit} received and verified", display_safe(path.as_str()), got.size)
+}
+
+/// `big from files.example.org:4433 to /home/ron/big: 61 % of 600000000 bytes, begun 2024-10-19 17:45:47`
+#[must_use]
+pub fn transfer<Z: TimeZone>(
+    entry: &journal::Entry,
+    here: Option<u64>,
+    is_running: bool,
+    zone: &Z,
+) -> String
+where
+    Z::Offset: std::fmt::Display,
+{
+    let path = display_safe(entry.path.as_str());
+    let local = entry.local.display().to_string();
+    let local = display_safe(&local);
+    let way = match entry.direction {
+        Direction::Get => format!("{path} from {} to {local}", entry.server),
+        Direction::Put => format!("{local} to {path} on {}", entry.server),
+    };
+    let share = here.map_or_else(String::new, |here| {
+        format!("{} % of ", crate::output::share(here, entry.size))
+    });
+    let begun = entry.begun.0.with_timezone(zone).format("%Y-%m-%d %H:%M:%S");
+    let running = if is_running { ", under way" } else { "" };
+    format!("{way}: {share}{} bytes, begun {begun}{running}", entry.size)
 }
 
 /// How fast content came, and what it waited for, as far as that can be told.
