@@ -6,8 +6,9 @@ use clap::{Args, Parser, Subcommand};
 use quiver_protocol::ClientName;
 
 use crate::address::ServerAddress;
+use crate::limit::Rate;
 
-/// Talk, list and fetch files over one QUIC connection. Without a command: the interactive prompt.
+/// Talk, list, fetch and store files over one QUIC connection. Without a command: the interactive prompt.
 #[derive(Debug, Parser)]
 #[command(name = "quiver", version, max_term_width = 100, after_long_help = AFTER_HELP)]
 pub struct Cli {
@@ -71,6 +72,14 @@ pub enum Command {
     Resume(Resume),
     /// List what is unfinished
     Transfers(Transfers),
+    /// Store files on the server
+    Put(Put),
+    /// Remove files, or folders with nothing in them
+    Rm(Rm),
+    /// Give a file or folder of the server another path
+    Mv(Mv),
+    /// Make folders on the server
+    Mkdir(Mkdir),
     /// Print a completion script for a shell
     Completions {
         /// The shell.
@@ -124,6 +133,9 @@ pub struct Get {
     /// One JSON object a file that arrived
     #[arg(long)]
     pub json: bool,
+    /// Not faster than this, all files together: 10MB/s, 500K, 1.5MiB/s
+    #[arg(long, value_name = "RATE")]
+    pub limit: Option<Rate>,
     /// Start over, whatever an earlier attempt has left
     #[arg(long)]
     pub no_resume: bool,
@@ -166,6 +178,75 @@ pub struct Transfers {
     pub json: bool,
 }
 
+/// `put FILE...`
+#[derive(Debug, Args)]
+pub struct Put {
+    /// The files to store, each under its own name; - for standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The server's folder to store them in [default: its root]
+    #[arg(long, value_name = "DIR", default_value = "", hide_default_value = true)]
+    pub to: String,
+    /// The name to store one file under
+    #[arg(long = "as", value_name = "NAME")]
+    pub name: Option<String>,
+    /// Replace files that exist on the server
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Begin at the beginning, whatever the server kept of an earlier attempt
+    #[arg(long)]
+    pub no_resume: bool,
+    /// Not faster than this, all files together: 10MB/s, 500K, 1.5MiB/s
+    #[arg(long, value_name = "RATE")]
+    pub limit: Option<Rate>,
+    /// One JSON object a file that was stored
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `rm PATH...`
+#[derive(Debug, Args)]
+pub struct Rm {
+    /// The server's files, or folders with nothing in them
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<String>,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+    /// One JSON object a path that was removed
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `mv FROM TO`
+#[derive(Debug, Args)]
+pub struct Mv {
+    /// A file or folder of the server
+    pub from: String,
+    /// Its new path, or the folder it goes into
+    pub to: String,
+    /// Replace a file that exists
+    #[arg(long)]
+    pub overwrite: bool,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `mkdir PATH...`
+#[derive(Debug, Args)]
+pub struct Mkdir {
+    /// The folders to make, and those they lie in
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<String>,
+    /// It is no error where one is there already
+    #[arg(long, short)]
+    pub parents: bool,
+    /// One JSON object a folder
+    #[arg(long)]
+    pub json: bool,
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -202,7 +283,9 @@ mod tests {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "quiver", &mut script);
             let script = String::from_utf8(script).unwrap();
-            for word in ["message", "status", "list", "get", "password-file", "overwrite"] {
+            let commands = Cli::command();
+            let names = commands.get_subcommands().map(clap::Command::get_name);
+            for word in names.chain(["password-file", "overwrite", "no-resume", "limit"]) {
                 assert!(script.contains(word), "{shell}: {word}");
             }
         }
@@ -213,7 +296,13 @@ mod tests {
         let mut page = Vec::new();
         clap_mangen::Man::new(Cli::command()).render(&mut page).unwrap();
         let page = String::from_utf8(page).unwrap();
-        for words in ["quiver\\-get", "10 some of several failed", "QUIVER_SERVER"] {
+        for words in [
+            "quiver\\-get",
+            "quiver\\-put",
+            "quiver\\-mkdir",
+            "10 some of several failed",
+            "QUIVER_SERVER",
+        ] {
             assert!(page.contains(words), "{words}");
         }
     }

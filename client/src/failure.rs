@@ -7,12 +7,12 @@ use std::io;
 use std::path::PathBuf;
 
 use quiver_protocol::text::display_safe;
-use quiver_protocol::{CloseCode, Refusal, RefusalCode};
+use quiver_protocol::{CloseCode, FilePath, Refusal, RefusalCode};
 use quiver_transport::endpoint::EndpointError;
 use quiver_transport::{Ended, IdentityError, StreamError};
 use thiserror::Error;
 
-use crate::action::GetError;
+use crate::action::{GetError, PutError};
 use crate::config::ConfigError;
 use crate::journal::Share;
 pub use untrusted::Untrusted;
@@ -168,6 +168,42 @@ pub enum Failure {
         /// Where else than in a file the content went, before it was verified.
         streamed: bool,
     },
+    /// A file was not stored on the server.
+    #[error("cannot put {}: {source}", display_safe(path))]
+    Put {
+        /// As it was typed.
+        path: String,
+        /// Why.
+        source: PutError,
+    },
+    /// A file that is to be sent cannot be read.
+    #[error("cannot read {}: {source}", display_safe(&path.to_string_lossy()))]
+    Source {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// What is to be sent is no regular file.
+    #[error("cannot put {}: it is {is}", display_safe(&path.to_string_lossy()))]
+    NotAFile {
+        /// What was named.
+        path: PathBuf,
+        /// What it is, with its article.
+        is: &'static str,
+    },
+    /// The server lets this client change nothing.
+    #[error("{what}: this server takes no uploads from you")]
+    ReadOnly {
+        /// What was to be done.
+        what: String,
+    },
+    /// A folder that was to be made stands there.
+    #[error("cannot make {}: it is already there", display_safe(path))]
+    AlreadyThere {
+        /// The folder.
+        path: String,
+    },
     /// A file cannot be stored where it was to be.
     #[error("cannot store {}: {source}", path.display())]
     Target {
@@ -194,12 +230,14 @@ pub enum Failure {
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
     /// Some of several files failed; each was reported.
-    #[error("{failed} of {asked} files did not arrive")]
+    #[error("{failed} of {asked} {what}")]
     Several {
         /// How many failed.
         failed: usize,
         /// Of how many.
         asked: usize,
+        /// What is said of them.
+        what: &'static str,
         /// The code of all of them, where none arrived.
         exit: Exit,
     },
@@ -264,10 +302,21 @@ impl Failure {
         Self::Usage { what: what.into(), hint: Some(hint.into()) }
     }
 
+    /// A file that the person wants to keep on the server.
+    #[must_use]
+    pub fn kept(path: &FilePath) -> Self {
+        let refusal = Refusal::new(RefusalCode::Exists, "it exists on the server already");
+        Self::refused(format!("cannot put {}", display_safe(path.as_str())), refusal)
+    }
+
     /// The failure of a line. `get well soon` finds no file; that it was one is only a guess.
     #[must_use]
     pub fn of_line(self, line: &str) -> Self {
-        if self.exit() == Exit::NotFound {
+        let finds_nothing = match &self {
+            Self::Source { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            other => other.exit() == Exit::NotFound,
+        };
+        if finds_nothing {
             Self::Line { line: line.to_owned(), failure: Box::new(self) }
         } else {
             self
@@ -287,6 +336,8 @@ impl Failure {
             | Self::Target { .. }
             | Self::Leftover { .. }
             | Self::NotClean
+            | Self::Source { .. }
+            | Self::NotAFile { .. }
             | Self::Exists(_) => Exit::Disk,
             Self::Resolve { .. } | Self::Unreachable { .. } | Self::Socket(_) => Exit::Connection,
             Self::Untrusted(_) => Exit::Trust,
@@ -299,6 +350,12 @@ impl Failure {
                 GetError::Mismatch | GetError::Length { .. } => Exit::Verification,
                 GetError::OtherFile => Exit::Other,
             },
+            Self::Put { source, .. } => match source {
+                PutError::Stream(source) => stream_exit(source),
+                PutError::Source(_) => Exit::Disk,
+                PutError::Changed | PutError::Mismatch => Exit::Verification,
+            },
+            Self::ReadOnly { .. } | Self::AlreadyThere { .. } => Exit::Other,
             Self::Output(error) => output_exit(error),
             Self::Several { exit, .. } => *exit,
             Self::Line { failure, .. } | Self::GoesOn { failure, .. } => failure.exit(),
@@ -337,6 +394,24 @@ impl Failure {
             Self::Get { source: GetError::Stream(StreamError::Refused(refusal)), .. } => {
                 return refusal_hint(refusal.code).map(str::to_owned);
             }
+            Self::Put { source: PutError::Stream(StreamError::Refused(refusal)), .. } => {
+                return put_hint(refusal.code).map(str::to_owned);
+            }
+            Self::Put { source: PutError::Changed, .. } => {
+                "the file was written to meanwhile; try again"
+            }
+            Self::Put { source: PutError::Mismatch, .. } => {
+                "do not trust what stands there; put it again with --overwrite --no-resume"
+            }
+            Self::Source { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                "you may not read it"
+            }
+            Self::NotAFile { is: "a folder", .. } => "put takes files: put FOLDER/*",
+            Self::NotAFile { .. } => "put - --as NAME stores what comes from standard input",
+            Self::AlreadyThere { .. } => "mkdir -p takes it as it is",
+            Self::ReadOnly { .. } => {
+                "whoever runs the server can allow it: --allow-upload, or user add NAME --may upload"
+            }
             Self::Get {
                 source: GetError::Mismatch | GetError::Length { .. }, streamed, ..
             } => {
@@ -368,7 +443,8 @@ impl Failure {
         match self {
             Self::GoesOn { failure, .. } => failure.is_lost_connection(),
             Self::Stream { source: StreamError::Lost(_), .. }
-            | Self::Get { source: GetError::Stream(StreamError::Lost(_)), .. } => true,
+            | Self::Get { source: GetError::Stream(StreamError::Lost(_)), .. }
+            | Self::Put { source: PutError::Stream(StreamError::Lost(_)), .. } => true,
             _ => false,
         }
     }
@@ -447,7 +523,21 @@ fn refusal_hint(code: RefusalCode) -> Option<&'static str> {
         RefusalCode::SignInFailed => "check the name and the password",
         RefusalCode::Changed => "the file was written to meanwhile; try again",
         RefusalCode::ShuttingDown | RefusalCode::RateLimited => "try again later",
+        RefusalCode::Exists => "--overwrite replaces a file",
+        RefusalCode::NotEmpty => "remove what is in it first",
+        RefusalCode::NoSpace => "rm makes room, or ask whoever runs the server",
         _ => return None,
+    })
+}
+
+/// Of a put the same codes mean other things to do.
+fn put_hint(code: RefusalCode) -> Option<&'static str> {
+    Some(match code {
+        RefusalCode::NotFound => "--to takes a folder that is there; mkdir makes one",
+        RefusalCode::NotAFolder => "--to takes a folder",
+        RefusalCode::NotAFile => "--as NAME stores it under another name",
+        RefusalCode::Exists => "--overwrite replaces a file; --as NAME stores under another name",
+        _ => return refusal_hint(code),
     })
 }
 

@@ -11,6 +11,7 @@
 //! | [`command`] | one command from arguments to what is shown, wherever it was typed |
 //! | [`prompt`] | lines instead of arguments: at a terminal, or out of a pipe |
 //! | [`output`] | the only place that prints, and that asks |
+//! | [`limit`] | so many bytes a second |
 //! | [`failure`] | every error a user can meet, with its hint and its exit code |
 
 pub mod action;
@@ -23,6 +24,7 @@ pub mod failure;
 pub mod identity_store;
 pub mod journal;
 pub mod known_servers;
+pub mod limit;
 pub mod output;
 pub mod prompt;
 pub mod run;

@@ -13,9 +13,9 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::action;
 use crate::cli::{Cli, Command};
-use crate::command::{self, Given, Order, Resume};
+use crate::command::{self, Given, Order, Removal, Resume, Upload};
 use crate::config::{Config, Folders};
-use crate::connection::{Connector, Link};
+use crate::connection::{Connector, Link, Session};
 use crate::failure::{Exit, Failure};
 use crate::journal::Journal;
 use crate::output::{self, Face, Output, human};
@@ -160,34 +160,72 @@ async fn one_shot(
     output: &Output,
 ) -> Result<(), Failure> {
     // What can be wrong here is said before anything is dialled, and no connection waits for a person.
-    let order = match &command {
+    let ask = async |question: &str| output.confirm(question).await;
+    let ask = output.can_ask().then_some(ask);
+    let prepared = match command {
         Command::Get(arguments) => {
-            let ask = async |question: &str| output.confirm(question).await;
-            Some(Order::prepare(arguments, output.can_ask().then_some(ask)).await?)
+            let order = Order::prepare(&arguments, ask).await?;
+            if let Some(kept) = order.nothing_to_do() {
+                return Err(kept);
+            }
+            Prepared::Get(order)
         }
-        _ => None,
+        Command::Put(arguments) => Prepared::Put(Upload::prepare(&arguments)?),
+        Command::Rm(arguments) => match Removal::prepare(&arguments, ask).await? {
+            Some(removal) => Prepared::Rm(removal),
+            None => return Ok(()),
+        },
+        other => Prepared::Other(other),
     };
-    if let Some(kept) = order.as_ref().and_then(Order::nothing_to_do) {
-        return Err(kept);
-    }
     let session = connector.connect().await?;
     let link = Link::new(connector, &session);
-    let result = match command {
-        Command::Message(arguments) => command::message(&session, output, &arguments.text).await,
-        Command::Status(arguments) => command::status(&session, output, &arguments).await,
-        Command::List(arguments) => command::list(&session, output, &arguments).await,
-        Command::Get(_) => match order {
-            Some(order) => order.fetch(&link, output.clone(), Arc::new(human::received)).await,
-            None => Ok(()),
-        },
-        Command::Completions { .. }
-        | Command::Man { .. }
-        | Command::Transfers(_)
-        | Command::Resume(_) => Ok(()),
+    let result = match prepared {
+        Prepared::Get(order) => order.fetch(&link, output.clone(), Arc::new(human::received)).await,
+        Prepared::Put(upload) => store(upload, &session, output).await,
+        Prepared::Rm(removal) => removal.run(&session, output).await,
+        Prepared::Other(command) => simple(&command, &session, output).await,
     };
     // A failing goodbye fails nothing else.
     let _ = action::goodbye(&link.line().connection, GOODBYE).await;
     result
+}
+
+/// A command, with all that could be checked and asked before a server was dialled.
+enum Prepared {
+    Get(Order),
+    Put(Upload),
+    Rm(Removal),
+    Other(Command),
+}
+
+/// Asks about what the server has already, and stores the rest.
+async fn store(mut upload: Upload, session: &Session, output: &Output) -> Result<(), Failure> {
+    // What goes to standard input is content, not answers.
+    let can_ask = output.can_ask() && !upload.is_streamed();
+    let ask = async |question: &str| output.confirm(question).await;
+    upload.settle(session, can_ask.then_some(ask)).await?;
+    match upload.nothing_to_do() {
+        Some(kept) => Err(kept),
+        None => upload.store(session, output.clone(), Arc::new(human::stored)).await,
+    }
+}
+
+async fn simple(command: &Command, session: &Session, output: &Output) -> Result<(), Failure> {
+    match command {
+        Command::Message(arguments) => command::message(session, output, &arguments.text).await,
+        Command::Status(arguments) => command::status(session, output, arguments).await,
+        Command::List(arguments) => command::list(session, output, arguments).await,
+        Command::Mv(arguments) => command::mv(session, output, arguments).await,
+        Command::Mkdir(arguments) => command::mkdir(session, output, arguments).await,
+        // These are prepared, or need no server.
+        Command::Get(_)
+        | Command::Put(_)
+        | Command::Rm(_)
+        | Command::Resume(_)
+        | Command::Transfers(_)
+        | Command::Completions { .. }
+        | Command::Man { .. } => Ok(()),
+    }
 }
 
 fn completions(shell: clap_complete::Shell) -> Result<Exit, Failure> {

@@ -108,6 +108,7 @@ impl Stage {
             json: false,
             no_resume: false,
             hold: cli::Hold { patience: 0 },
+            limit: None,
         };
         let order = Order::prepare(&arguments, NOBODY).await?;
         let output = Output::new(Face::Batch, true);

@@ -27,7 +27,8 @@ pub async fn run(endpoint: &Endpoint, shared: Arc<Shared>) {
             incoming = endpoint.accept() => {
                 let Some(incoming) = incoming else { break };
                 if let Some(incoming) = admit(incoming, &rooms) {
-                    connections.spawn(connection(incoming, rooms.clone(), shared.clone()));
+                    let (endpoint, rooms) = (endpoint.clone(), rooms.clone());
+                    connections.spawn(connection(endpoint, incoming, rooms, shared.clone()));
                 }
             }
         }
@@ -60,13 +61,14 @@ fn admit(incoming: Incoming, rooms: &Rooms) -> Option<Incoming> {
 }
 
 /// A connection's whole life.
-async fn connection(incoming: Incoming, rooms: Rooms, shared: Arc<Shared>) {
+async fn connection(endpoint: Endpoint, incoming: Incoming, rooms: Rooms, shared: Arc<Shared>) {
     let address = canonical(incoming.remote_address());
     let mut place = rooms.handshakes.enter();
-    let connecting = match incoming.accept() {
+    let connecting = match endpoint.admit(incoming) {
         Ok(connecting) => connecting,
         Err(error) => return debug!("no handshake with {address}: {error}"),
     };
+    drop(endpoint);
     let connection = tokio::select! {
         () = place.lost() => return debug!("handshake with {address} made room for others"),
         () = shared.stopping.cancelled() => return,

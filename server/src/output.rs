@@ -39,13 +39,24 @@ pub fn error(error: &anyhow::Error) {
     let advice = error.downcast_ref::<Advice>();
     // The chain begins with the advice, which is not a cause.
     let causes = error.chain().skip(usize::from(advice.is_some())).map(ToString::to_string);
-    let causes = causes.collect::<Vec<_>>().join(": ");
-    let mut text = format!("error: {}\n", display_safe(&causes));
+    let mut text = format!("error: {}\n", display_safe(&joined(causes)));
     if let Some(Advice(advice)) = advice {
         text.push_str(&format!("hint: {advice}\n"));
     }
     // Where even standard error is closed, the exit code still tells.
     let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// What failed, and why, and why that. Some errors say themselves what their cause says: once is enough.
+fn joined(causes: impl Iterator<Item = String>) -> String {
+    let mut text = String::new();
+    for cause in causes.filter(|cause| !cause.is_empty()) {
+        if !text.ends_with(&cause) {
+            text.push_str(if text.is_empty() { "" } else { ": " });
+            text.push_str(&cause);
+        }
+    }
+    text
 }
 
 /// Prints one line of data.
@@ -89,6 +100,16 @@ mod tests {
         assert_eq!(after(1), "0 days left");
         assert_eq!(after(30), "1 day left");
         assert_eq!(after(24 * 90), "90 days left");
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let told = |causes: &[&str]| joined(causes.iter().map(ToString::to_string));
+        assert_eq!(told(&["cannot listen: in use", "in use"]), "cannot listen: in use");
+        assert_eq!(
+            told(&["cannot serve files", "", "no such file"]),
+            "cannot serve files: no such file"
+        );
     }
 
     #[test]

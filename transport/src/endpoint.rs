@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::{
-    ClientConfig, Connection, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, ServerConfig,
-    TokioRuntime, TransportConfig, VarInt,
+    ClientConfig, Connecting, Connection, EndpointConfig, IdleTimeout, Incoming,
+    MtuDiscoveryConfig, ServerConfig, TokioRuntime, TransportConfig, VarInt,
 };
 use quiver_protocol::{CloseCode, limits};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -16,6 +16,7 @@ use thiserror::Error;
 use crate::close::Ended;
 use crate::congestion::LastPacketPasses;
 use crate::identity::Identity;
+use crate::socket::LongBatches;
 use crate::tls::{self, TlsError};
 use crate::trust::{ServerVerifier, TrustError};
 
@@ -30,10 +31,18 @@ const KEEP_ALIVE: Duration = Duration::from_secs(4);
 /// about three times as much. RFC 9002 (6.2.2) suggests 333 ms, which costs a second there.
 const INITIAL_RTT: Duration = Duration::from_millis(100);
 
-/// The largest UDP payload that is looked for and taken. The largest at which quinn's ten-segment
-/// sends stay under the kernel's 64 KiB; loopback and jumbo frames gain a factor of 1.5 from it
-/// (docs/performance.md). Costs 13 MB of address space for the receive buffer, used as it fills.
-const LARGEST_UDP_PAYLOAD: u16 = 6500;
+/// The largest UDP payload that is looked for on a network: one segmented send still takes ten of
+/// them, and jumbo frames gain a factor of 1.5 (docs/performance.md). A larger bound would make every
+/// search for it longer.
+const LARGEST_ON_NETWORKS: u16 = 6500;
+
+/// The largest UDP payload that is looked for on this machine, and taken from anyone: what fits a
+/// loopback interface's 65,536 bytes behind the headers of IPv6 and UDP. Costs 4 MB of address space
+/// for the receive buffer, used as it fills.
+const LARGEST_ON_LOOPBACK: u16 = 65_488;
+
+/// On loopback the search ends when it is this near: four probes where all pass.
+const LOOPBACK_GRAIN: u16 = 8000;
 
 /// Kernel socket buffers, asked for in bytes; the system may give less. Smaller ones lose packets
 /// on loopback.
@@ -75,6 +84,8 @@ const SERVER_NAME: &str = "quiver";
 pub struct Endpoint {
     inner: quinn::Endpoint,
     congestion: Arc<LastPacketPasses>,
+    /// What a client on this machine is taken with; `None` where nobody is.
+    on_loopback: Option<Arc<ServerConfig>>,
 }
 
 /// An endpoint could not be made.
@@ -117,15 +128,22 @@ impl Endpoint {
     /// [`EndpointError`].
     pub fn listen(address: SocketAddr, identity: &Identity) -> Result<Self, EndpointError> {
         let congestion = Arc::new(LastPacketPasses::default());
-        let mut transport = server_transport();
-        transport.congestion_controller_factory(congestion.clone());
+        let transport = |reach| {
+            let mut transport = server_transport(reach);
+            transport.congestion_controller_factory(congestion.clone());
+            Arc::new(transport)
+        };
         let mut config = ServerConfig::with_crypto(Arc::new(tls::server(identity)?));
         config
-            .transport_config(Arc::new(transport))
+            .transport_config(transport(Reach::Network))
             .max_incoming(WAITING_HANDSHAKES)
             .incoming_buffer_size(HANDSHAKE_BUFFER)
             .incoming_buffer_size_total(HANDSHAKE_BUFFERS);
-        Self::open(address, Some(config), congestion)
+        let mut on_loopback = config.clone();
+        on_loopback.transport_config(transport(Reach::Loopback));
+        let mut endpoint = Self::open(address, Some(config), congestion)?;
+        endpoint.on_loopback = Some(Arc::new(on_loopback));
+        Ok(endpoint)
     }
 
     /// Opens a socket that only dials, at a port of the system's choice.
@@ -147,12 +165,14 @@ impl Endpoint {
         let failed = |source| EndpointError::Bind { address, source };
         let mut config = EndpointConfig::default();
         config
-            .max_udp_payload_size(LARGEST_UDP_PAYLOAD)
+            .max_udp_payload_size(LARGEST_ON_LOOPBACK)
             .map_err(|error| failed(io::Error::other(error)))?;
         let socket = socket(address).map_err(failed)?;
-        let inner =
-            quinn::Endpoint::new(config, server, socket, Arc::new(TokioRuntime)).map_err(failed)?;
-        Ok(Self { inner, congestion })
+        let socket = Arc::new(LongBatches::new(socket, LARGEST_ON_LOOPBACK).map_err(failed)?);
+        let runtime = Arc::new(TokioRuntime);
+        let inner = quinn::Endpoint::new_with_abstract_socket(config, server, socket, runtime)
+            .map_err(failed)?;
+        Ok(Self { inner, congestion, on_loopback: None })
     }
 
     /// Dials a server; the handshake is complete when this returns.
@@ -166,7 +186,7 @@ impl Endpoint {
         verifier: Arc<ServerVerifier>,
     ) -> Result<Connection, DialError> {
         let mut config = ClientConfig::new(Arc::new(tls::client(identity, verifier.clone())?));
-        let mut transport = client_transport();
+        let mut transport = client_transport(Reach::to(address));
         transport.congestion_controller_factory(self.congestion.clone());
         config.transport_config(Arc::new(transport));
         let connecting = self
@@ -190,8 +210,20 @@ impl Endpoint {
     }
 
     /// The next client that knocks; `None` once the endpoint is closed.
-    pub async fn accept(&self) -> Option<quinn::Incoming> {
+    pub async fn accept(&self) -> Option<Incoming> {
         self.inner.accept().await
+    }
+
+    /// Begins the handshake with a client that knocked at this endpoint.
+    ///
+    /// # Errors
+    /// What is wrong with its first packet.
+    pub fn admit(&self, incoming: Incoming) -> Result<Connecting, Ended> {
+        let connecting = match (Reach::to(incoming.remote_address()), &self.on_loopback) {
+            (Reach::Loopback, Some(config)) => incoming.accept_with(config.clone()),
+            _ => incoming.accept(),
+        };
+        connecting.map_err(Ended::from)
     }
 
     /// Where the socket is bound.
@@ -234,9 +266,35 @@ fn socket(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-fn common_transport() -> TransportConfig {
-    let mut mtu = MtuDiscoveryConfig::default();
-    mtu.upper_bound(LARGEST_UDP_PAYLOAD);
+/// How far away the other side is: what is known of the path before any packet crossed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// On this machine.
+    Loopback,
+    /// Anywhere else.
+    Network,
+}
+
+impl Reach {
+    fn to(address: SocketAddr) -> Self {
+        if address.ip().to_canonical().is_loopback() { Self::Loopback } else { Self::Network }
+    }
+
+    fn mtu_discovery(self) -> MtuDiscoveryConfig {
+        let mut mtu = MtuDiscoveryConfig::default();
+        match self {
+            Self::Loopback => {
+                mtu.upper_bound(LARGEST_ON_LOOPBACK).minimum_change(LOOPBACK_GRAIN);
+            }
+            Self::Network => {
+                mtu.upper_bound(LARGEST_ON_NETWORKS);
+            }
+        }
+        mtu
+    }
+}
+
+fn common_transport(reach: Reach) -> TransportConfig {
     let mut config = TransportConfig::default();
     config
         .max_idle_timeout(Some(IdleTimeout::from(
@@ -244,7 +302,7 @@ fn common_transport() -> TransportConfig {
         )))
         .keep_alive_interval(Some(KEEP_ALIVE))
         .initial_rtt(INITIAL_RTT)
-        .mtu_discovery_config(Some(mtu))
+        .mtu_discovery_config(Some(reach.mtu_discovery()))
         .max_concurrent_uni_streams(0_u32.into())
         .stream_receive_window(STREAM_WINDOW.into())
         .datagram_receive_buffer_size(None);
@@ -252,8 +310,8 @@ fn common_transport() -> TransportConfig {
 }
 
 /// What a guest may use; [`promote`] gives more.
-fn server_transport() -> TransportConfig {
-    let mut config = common_transport();
+fn server_transport(reach: Reach) -> TransportConfig {
+    let mut config = common_transport(reach);
     config
         .max_concurrent_bidi_streams(1_u32.into())
         .receive_window(GUEST_WINDOW.into())
@@ -261,8 +319,8 @@ fn server_transport() -> TransportConfig {
     config
 }
 
-fn client_transport() -> TransportConfig {
-    let mut config = common_transport();
+fn client_transport(reach: Reach) -> TransportConfig {
+    let mut config = common_transport(reach);
     config
         .max_concurrent_bidi_streams(EVENT_STREAMS.into())
         // Content streams nobody reads fill their own windows and leave the rest to control streams.

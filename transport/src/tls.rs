@@ -8,7 +8,7 @@ use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{self, kx_group};
 use rustls::server::NoServerSessionStorage;
-use rustls::{ClientConfig, ServerConfig};
+use rustls::{CipherSuite, ClientConfig, ServerConfig};
 use thiserror::Error;
 
 use crate::identity::Identity;
@@ -20,11 +20,16 @@ use crate::trust::{ClientVerifier, ServerVerifier};
 pub struct TlsError(String);
 
 /// The one crypto provider: aws-lc-rs, with the post-quantum hybrid key exchange preferred
-/// (X25519MLKEM768, draft-ietf-tls-ecdhe-mlkem).
+/// (X25519MLKEM768, draft-ietf-tls-ecdhe-mlkem), and AES with 128 bits (docs/decisions, 3).
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
         let kx_groups = vec![kx_group::X25519MLKEM768, kx_group::X25519, kx_group::SECP256R1];
-        Arc::new(CryptoProvider { kx_groups, ..aws_lc_rs::default_provider() })
+        let mut provider = CryptoProvider { kx_groups, ..aws_lc_rs::default_provider() };
+        // A stable sort: the others stay in rustls' order.
+        provider
+            .cipher_suites
+            .sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
+        Arc::new(provider)
     });
     PROVIDER.clone()
 }

@@ -1,11 +1,14 @@
 //! Conversations with the server: one command, one file. They return values and errors, and say
 //! nothing to people.
 
+mod change;
 mod get;
 mod goodbye;
 mod list;
 mod message;
 mod part;
+mod put;
+mod space;
 mod status;
 
 use std::time::Duration;
@@ -14,11 +17,14 @@ use quiver_protocol::{End, FrameError, FrameKind, PlainEnd, Reply, Request, limi
 use quiver_transport::{CommandStream, Connection, StreamError};
 use tokio::time::timeout;
 
+pub use change::{make_folder, remove, rename};
 pub use get::{Content, GetError, Got, Target, get};
 pub use goodbye::goodbye;
 pub use list::{Entries, Listed, list};
 pub use message::message;
 pub use part::KeptPart;
+pub use put::{Offer, PutError, Sending, Standing, Stored, put};
+pub use space::space;
 pub use status::{Clients, status};
 
 /// What a server answers: replies, then one end.
@@ -56,7 +62,7 @@ impl Answer {
         };
         let mut stream =
             timeout(patience, ask).await.map_err(|_| StreamError::Silent(patience))??;
-        if !matches!(request, Request::Get { .. }) {
+        if !matches!(request, Request::Get { .. } | Request::Put(_)) {
             stream.writer.finish();
         }
         Ok(Self { stream, patience })

@@ -21,12 +21,13 @@ use crate::cli;
 use crate::connection::Link;
 use crate::failure::{Exit, Failure};
 use crate::journal::Entry;
+use crate::limit::Limit;
 use crate::output::human::{self, Pace};
 use crate::output::{Face, Output};
 use crate::unix;
 
 /// Files on their way at once: enough to hide a round trip per file, few enough for chat to pass.
-const AT_ONCE: usize = 4;
+pub(super) const AT_ONCE: usize = 4;
 
 /// What is over sooner needs no word about its speed.
 const WORTH_A_PACE: Duration = Duration::from_secs(1);
@@ -44,6 +45,7 @@ pub const NOBODY: Option<Nobody> = None;
 #[derive(Debug)]
 pub struct Order {
     items: Vec<Item>,
+    limit: Option<Limit>,
     /// Targets that exist and that the person wants to keep.
     kept: Vec<PathBuf>,
     manner: Manner,
@@ -90,13 +92,14 @@ impl Order {
             patience: Duration::from_secs(arguments.hold.patience),
         };
         let mut kept = Vec::new();
+        let limit = arguments.limit.map(Limit::new);
         if arguments.output == Path::new("-") {
             if manner.json {
                 let what = "--json and the content cannot share standard output";
                 return Err(Failure::usage(what, "-o DIR stores the files"));
             }
             let item = |path| Item { path, place: Place::Stdout };
-            return Ok(Self { items: paths.into_iter().map(item).collect(), kept, manner });
+            return Ok(Self { items: paths.into_iter().map(item).collect(), limit, kept, manner });
         }
         let mut names = HashSet::new();
         if let Some(twice) = paths.iter().find(|path| !names.insert(path.file_name())) {
@@ -126,7 +129,7 @@ impl Order {
             let target = Target { folder: folder.clone(), path: root.join(&name), name, replace };
             items.push(Item { path, place: Place::File(target, shown) });
         }
-        Ok(Self { items, kept, manner })
+        Ok(Self { items, limit, kept, manner })
     }
 
     /// The same for files that were asked for earlier: each goes on to where it was to go. Also those
@@ -142,7 +145,7 @@ impl Order {
         }
         let patience = Duration::from_secs(arguments.hold.patience);
         let manner = Manner { json: arguments.json, anew: false, patience };
-        (Self { items, kept: Vec::new(), manner }, failed)
+        (Self { items, limit: None, kept: Vec::new(), manner }, failed)
     }
 
     /// Where the files go, from the root.
@@ -192,6 +195,7 @@ impl Order {
             anew: self.manner.anew,
             alone: self.asked() == 1,
             pace: Arc::default(),
+            limit: self.limit.clone(),
         };
         self.run(fetch)
     }
@@ -201,7 +205,7 @@ impl Order {
         let (pace, began, processor) = (fetch.pace.clone(), Instant::now(), unix::processor_time());
         // One after the other where they share a pipe.
         let at_once = if self.is_streamed() { 1 } else { AT_ONCE };
-        let mut tally = Tally { output, asked, failed: 0, exits: Vec::new(), last: None };
+        let mut tally = Tally::new(output, asked, "files did not arrive");
         for kept in self.kept {
             tally.failed(Failure::Exists(kept)).await;
         }
@@ -229,7 +233,7 @@ impl Order {
                 Err(_) => return Err(Failure::Interrupted),
             }
         }
-        tally.failed += waiting.len();
+        tally.skipped(waiting.len());
         let processor = unix::processor_time().saturating_sub(processor);
         tally.say_pace(&pace, began.elapsed(), processor).await;
         tally.result()
@@ -237,17 +241,28 @@ impl Order {
 }
 
 /// What became of several files.
-struct Tally {
+pub(super) struct Tally {
     output: Output,
     asked: usize,
+    /// What is said of those that failed.
+    what: &'static str,
     failed: usize,
     exits: Vec<Exit>,
     last: Option<Failure>,
 }
 
 impl Tally {
+    pub(super) fn new(output: Output, asked: usize, what: &'static str) -> Self {
+        Self { output, asked, what, failed: 0, exits: Vec::new(), last: None }
+    }
+
+    /// So many were not even begun.
+    pub(super) fn skipped(&mut self, count: usize) {
+        self.failed += count;
+    }
+
     /// One of several is reported at once, a single one is left to the caller.
-    async fn failed(&mut self, failure: Failure) {
+    pub(super) async fn failed(&mut self, failure: Failure) {
         self.failed += 1;
         self.exits.push(failure.exit());
         if self.asked > 1 {
@@ -267,13 +282,13 @@ impl Tally {
         }
     }
 
-    fn result(self) -> Result<(), Failure> {
+    pub(super) fn result(self) -> Result<(), Failure> {
         let Some(last) = self.last else { return Ok(()) };
         if self.asked == 1 || matches!(last, Failure::Output(_)) {
             return Err(last);
         }
-        let (failed, asked) = (self.failed, self.asked);
-        Err(Failure::Several { failed, asked, exit: together(&self.exits, failed == asked) })
+        let (failed, asked, what) = (self.failed, self.asked, self.what);
+        Err(Failure::Several { failed, asked, what, exit: together(&self.exits, failed == asked) })
     }
 }
 

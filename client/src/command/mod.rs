@@ -1,7 +1,10 @@
 //! One command, from its arguments to what is shown: the same for the command line, for lines out of
 //! a pipe, and for the prompt.
 
+mod change;
 mod get;
+mod input;
+mod put;
 mod resume;
 mod transfers;
 
@@ -15,7 +18,9 @@ use crate::connection::Session;
 use crate::failure::Failure;
 use crate::output::{Face, Output, Rows, human, json};
 
+pub use change::{Removal, mkdir, mv};
 pub use get::{NOBODY, Nobody, Order, Receipt};
+pub use put::{StoredReceipt, Upload};
 pub use resume::{Given, Resume};
 pub use transfers::transfers;
 

@@ -194,7 +194,7 @@ impl Tally {
             Some(failure) if asked == 1 => Err(failure),
             _ => {
                 let exit = together(&self.exits, failed == asked);
-                Err(Failure::Several { failed, asked, exit })
+                Err(Failure::Several { failed, asked, what: "files did not arrive", exit })
             }
         }
     }

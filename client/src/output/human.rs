@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use chrono::TimeZone;
 use quiver_protocol::reply::{ClientRow, Entry, EntryKind};
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{FilePath, Timestamp};
 
-use crate::action::Got;
+use crate::action::{Got, Stored};
 use crate::failure::Failure;
 use crate::journal::{self, Direction};
+use crate::limit::Rate;
 
 /// `Client 1: Ben - Start: 2024-10-19 17:45:47, End: Still Connected`, in the zone's time.
 pub fn client<Z: TimeZone>(row: &ClientRow, zone: &Z) -> String
@@ -119,6 +121,48 @@ fn bytes(mut count: f64) -> String {
         (count, unit) = (count / 1000.0, larger);
     }
     if unit == "bytes" { format!("{count:.0} {unit}") } else { format!("{count:.1} {unit}") }
+}
+
+/// `secret.txt: 12 bytes stored and verified`
+#[must_use]
+pub fn stored(path: &FilePath, stored: Stored) -> String {
+    let unit = if stored.size == 1 { "byte" } else { "bytes" };
+    format!("{}: {} {unit} stored and verified", display_safe(path.as_str()), stored.size)
+}
+
+/// `big: goes on at 45 %`
+#[must_use]
+pub fn goes_on(path: &FilePath, offset: u64, size: u64) -> String {
+    let percent = u128::from(offset) * 100 / u128::from(size.max(1));
+    format!("{}: goes on at {percent} %", display_safe(path.as_str()))
+}
+
+/// `big: 1.1 GB sent in 12.3 s, 87.4 MB/s`, and what held it up where that is known.
+#[must_use]
+pub fn rate(path: &FilePath, stored: Stored, took: Duration, limit: Option<Rate>) -> String {
+    let (sent, rate) = (ByteSize(stored.sent), per_second(stored.sent, took));
+    let shown = display_safe(path.as_str());
+    let seconds = took.as_secs_f64();
+    let mut text = format!(
+        "{shown}: {} sent in {seconds:.1} s, {}/s",
+        sent.display().si(),
+        ByteSize(rate).display().si()
+    );
+    // Nine tenths of it: the rest is the beginning and the end.
+    if let Some(limit) = limit.filter(|limit| rate >= limit.bytes() / 10 * 9) {
+        text.push_str(&format!(
+            "; limited by --limit {}/s",
+            ByteSize(limit.bytes()).display().si()
+        ));
+    }
+    text
+}
+
+/// Bytes a second, rounded down.
+#[must_use]
+pub fn per_second(bytes: u64, took: Duration) -> u64 {
+    let nanoseconds = took.as_nanos().max(1);
+    u64::try_from(u128::from(bytes) * 1_000_000_000 / nanoseconds).unwrap_or(u64::MAX)
 }
 
 /// What failed, why, and what to do. The server's words for a full server stand alone.

@@ -2,10 +2,14 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{ContentHash, FilePath};
 use serde::Serialize;
+
+use super::human;
+use crate::action::Stored;
 
 /// A file that arrived.
 #[derive(Debug, Serialize)]
@@ -30,6 +34,67 @@ pub struct File<'a> {
     pub seconds: f64,
     /// Received, by those seconds.
     pub bytes_per_second: u64,
+}
+
+/// A file that was stored on the server. Sent is what was handed to the connection, received what the
+/// server took and wrote, verified what its last word confirms; those two count what it had before.
+#[derive(Debug, Serialize)]
+pub struct StoredFile<'a> {
+    path: &'a FilePath,
+    size: u64,
+    blake3: ContentHash,
+    source: &'a str,
+    sent: u64,
+    received: u64,
+    verified: u64,
+    resumed_at: u64,
+    seconds: f64,
+    bytes_per_second: u64,
+}
+
+impl<'a> StoredFile<'a> {
+    /// For a file that came from `source` and `took` so long.
+    #[must_use]
+    pub fn new(path: &'a FilePath, source: &'a str, stored: Stored, took: Duration) -> Self {
+        let Stored { size, blake3, sent, resumed_at } = stored;
+        Self {
+            path,
+            size,
+            blake3,
+            source,
+            sent,
+            received: size,
+            verified: size,
+            resumed_at,
+            seconds: (took.as_secs_f64() * 1000.0).round() / 1000.0,
+            bytes_per_second: human::per_second(sent, took),
+        }
+    }
+}
+
+/// A path that was removed.
+#[derive(Debug, Serialize)]
+pub struct Removed<'a> {
+    /// What was called so.
+    pub removed: &'a FilePath,
+}
+
+/// A path that has another one now.
+#[derive(Debug, Serialize)]
+pub struct Renamed<'a> {
+    /// The old one.
+    pub from: &'a FilePath,
+    /// The new one.
+    pub to: &'a FilePath,
+}
+
+/// A folder that was asked for.
+#[derive(Debug, Serialize)]
+pub struct Folder<'a> {
+    /// Where it is.
+    pub path: &'a FilePath,
+    /// Whether it is new.
+    pub created: bool,
 }
 
 /// An object's line, without its end. Characters that could drive a terminal are written as `\u`

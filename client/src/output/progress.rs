@@ -17,6 +17,9 @@ const REDRAW: Duration = Duration::from_millis(100);
 const TEMPLATE: &str =
     "{prefix} {wide_bar} {share} {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
 
+/// Where nobody knows how much there is.
+const COUNTER: &str = "{prefix} {bytes} {bytes_per_sec}";
+
 /// All bars of this program, one below the other.
 #[derive(Debug)]
 pub struct Bars {
@@ -28,7 +31,8 @@ pub struct Bars {
 pub struct Bar {
     bars: Option<MultiProgress>,
     name: String,
-    size: u64,
+    /// `None` where nobody knows.
+    size: Option<u64>,
     since: Instant,
     /// Where the content begins that comes now.
     offset: u64,
@@ -50,13 +54,14 @@ impl Bars {
         Self { shown: None }
     }
 
-    /// A bar for a file of `size` bytes, of which `offset` are here already.
+    /// A bar for a file of `size` bytes, of which `offset` are here already; of a pipe's size nothing is
+    /// known.
     #[must_use]
-    pub fn bar(&self, name: &str, size: u64, offset: u64) -> Bar {
+    pub fn bar(&self, name: &str, size: impl Into<Option<u64>>, offset: u64) -> Bar {
         Bar {
             bars: self.shown.clone(),
             name: display_safe(name).into_owned(),
-            size,
+            size: size.into(),
             since: Instant::now(),
             offset,
             drawn: None,
@@ -78,18 +83,21 @@ impl Bar {
     pub fn at(&mut self, bytes: u64) {
         let Some(bars) = &self.bars else { return };
         if self.drawn.is_none() && self.since.elapsed() > WORTH_A_BAR {
-            let bar = bars.add(ProgressBar::new(self.size).with_elapsed(self.since.elapsed()));
-            bar.set_style(style());
+            let bar = self.size.map_or_else(ProgressBar::no_length, ProgressBar::new);
+            let bar = bars.add(bar.with_elapsed(self.since.elapsed()));
+            bar.set_style(style(if self.size.is_some() { TEMPLATE } else { COUNTER }));
             bar.set_prefix(self.name.clone());
             // Known to the estimate before it begins: what was here has not come in no time.
-            bar.set_position(self.offset.min(self.size.saturating_sub(1)));
+            let most = self.size.map_or(u64::MAX, |size| size.saturating_sub(1));
+            bar.set_position(self.offset.min(most));
             bar.tick();
             bar.reset_eta();
             bar.enable_steady_tick(REDRAW);
             self.drawn = Some(bar);
         }
         if let Some(bar) = &self.drawn {
-            bar.set_position(bytes.min(self.size.saturating_sub(1)).max(bar.position()));
+            let shown = self.size.map_or(bytes, |size| bytes.min(size.saturating_sub(1)));
+            bar.set_position(shown.max(bar.position()));
         }
     }
 }
@@ -102,8 +110,8 @@ impl Drop for Bar {
     }
 }
 
-fn style() -> ProgressStyle {
-    ProgressStyle::with_template(TEMPLATE)
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("=> ")
         .with_key("share", |state: &ProgressState, out: &mut dyn Write| {
@@ -132,5 +140,6 @@ mod tests {
     #[test]
     fn the_template_is_one() {
         assert!(ProgressStyle::with_template(TEMPLATE).is_ok());
+        assert!(ProgressStyle::with_template(COUNTER).is_ok());
     }
 }

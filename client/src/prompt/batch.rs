@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::line::{HELP, Line};
 use super::news;
 use crate::action;
-use crate::command::{self, NOBODY, Order};
+use crate::command::{self, NOBODY, Order, Removal, Upload};
 use crate::connection::{Connector, Link, Session};
 use crate::failure::{Exit, Failure};
 use crate::output::{Output, human};
@@ -83,6 +83,21 @@ async fn act(session: &Session, link: &Link, output: &Output, line: Line) -> Res
             let order = Order::prepare(&arguments, NOBODY).await?;
             order.fetch(link, output.clone(), Arc::new(human::received)).await
         }
+        Line::Put(arguments) => {
+            let mut upload = Upload::prepare(&arguments)?;
+            if upload.is_streamed() {
+                let what = "standard input has the commands: it cannot be content too";
+                return Err(Failure::usage(what, "put FILE stores a file"));
+            }
+            upload.settle(session, NOBODY).await?;
+            upload.store(session, output.clone(), Arc::new(human::stored)).await
+        }
+        Line::Rm(arguments) => match Removal::prepare(&arguments, NOBODY).await? {
+            Some(removal) => removal.run(session, output).await,
+            None => Ok(()),
+        },
+        Line::Mv(arguments) => command::mv(session, output, &arguments).await,
+        Line::Mkdir(arguments) => command::mkdir(session, output, &arguments).await,
         Line::Help => {
             output.say(HELP).await;
             Ok(())

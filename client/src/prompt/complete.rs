@@ -1,4 +1,5 @@
-//! What Tab offers: commands, files of the server, names of clients. The server is asked, briefly.
+//! What Tab offers: commands, files of the server and of this side, names of clients. The server is
+//! asked, briefly.
 
 use std::sync::mpsc as sync;
 use std::time::Duration;
@@ -34,6 +35,8 @@ enum About {
     Folder(String),
     /// Who is here.
     Clients,
+    /// The entries of this folder, which is on this side; empty, or with a slash at its end.
+    Here(String),
 }
 
 /// Something a word can become.
@@ -54,6 +57,7 @@ pub(super) fn offers(line: &str, questions: &mpsc::Sender<Question>) -> (usize, 
         answers.recv_timeout(PATIENCE + Duration::from_millis(100)).unwrap_or_default()
     };
     let offers = match about(&word) {
+        Some(About::Here(folder)) => local_entries(&folder),
         Some(about) => ask(about),
         None => commands(),
     };
@@ -65,7 +69,11 @@ fn about(word: &LastWord) -> Option<About> {
     let first = word.before.first()?;
     let command = first.to_lowercase();
     match command.strip_prefix('/').unwrap_or(&command) {
-        "get" | "list" => {
+        "put" if word.before.last().is_none_or(|word| word != "--to") => {
+            let length = word.value.rfind('/').map_or(0, |slash| slash + 1);
+            Some(About::Here(word.value[..length].to_owned()))
+        }
+        "get" | "list" | "put" | "rm" | "mv" | "mkdir" => {
             let folder = word.value.rsplit_once('/').map_or("", |(folder, _)| folder);
             Some(About::Folder(folder.to_owned()))
         }
@@ -80,13 +88,29 @@ fn commands() -> Vec<Offer> {
     all.map(|value| Offer { value, whole: true }).collect()
 }
 
+/// Files and folders of this side. A folder that cannot be read offers nothing.
+fn local_entries(folder: &str) -> Vec<Offer> {
+    let place = if folder.is_empty() { "." } else { folder };
+    let Ok(entries) = std::fs::read_dir(place) else { return Vec::new() };
+    let offer = |entry: std::fs::DirEntry| {
+        let value = format!("{folder}{}", entry.file_name().to_str()?);
+        // Links too are what they lead to.
+        let is_folder = std::fs::metadata(entry.path()).is_ok_and(|metadata| metadata.is_dir());
+        Some(match is_folder {
+            true => Offer { value: value + "/", whole: false },
+            false => Offer { value, whole: true },
+        })
+    };
+    entries.filter_map(Result::ok).filter_map(offer).take(OFFERS).collect()
+}
+
 /// The offers that the word can become, written so that they are read as they are.
 fn fitting(word: &LastWord, offers: Vec<Offer>) -> Vec<Pair> {
     let typed = word.value.to_lowercase();
     let mut fitting: Vec<Offer> = offers
         .into_iter()
-        // A slash is offered to who typed one.
-        .filter(|offer| !typed.is_empty() || !offer.value.starts_with('/'))
+        // A slash is offered to who typed one, and a hidden file to who typed its dot.
+        .filter(|offer| !typed.is_empty() || !offer.value.starts_with(['/', '.']))
         .filter(|offer| offer.value.to_lowercase().starts_with(&typed))
         // What cannot be shown as it is would come back as something else.
         .filter(|offer| display_safe(&offer.value) == offer.value)
@@ -122,6 +146,7 @@ impl Question {
             match &self.about {
                 About::Folder(folder) => entries(&connection, folder).await,
                 About::Clients => clients(&connection).await,
+                About::Here(_) => Ok(Vec::new()),
             }
         };
         let offers = timeout(PATIENCE, offers).await;
@@ -177,6 +202,10 @@ mod tests {
         assert_eq!(about(&words::last("get no")), Some(About::Folder(String::new())));
         assert_eq!(about(&words::last("/LIST a/b/c")), Some(About::Folder("a/b".to_owned())));
         assert_eq!(about(&words::last("hello Ro")), Some(About::Clients));
+        assert_eq!(about(&words::last("rm no")), Some(About::Folder(String::new())));
+        assert_eq!(about(&words::last("put no")), Some(About::Here(String::new())));
+        assert_eq!(about(&words::last("put a /tmp/b")), Some(About::Here("/tmp/".to_owned())));
+        assert_eq!(about(&words::last("put a --to n/o")), Some(About::Folder("n".to_owned())));
     }
 
     #[test]
@@ -198,6 +227,8 @@ mod tests {
         };
         assert_eq!(offered("ST"), ["status"]);
         assert_eq!(offered("/s"), ["/say", "/status"]);
-        assert_eq!(offered(""), ["exit", "get", "help", "list", "quit", "status"]);
+        let mut all = COMMANDS;
+        all.sort_unstable();
+        assert_eq!(offered(""), all);
     }
 }

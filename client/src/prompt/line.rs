@@ -5,7 +5,8 @@ use crate::cli;
 use crate::failure::Failure;
 
 /// The words that begin a command. With a slash before them they always do.
-pub(super) const COMMANDS: [&str; 6] = ["status", "list", "get", "help", "exit", "quit"];
+pub(super) const COMMANDS: [&str; 10] =
+    ["status", "list", "get", "put", "rm", "mv", "mkdir", "help", "exit", "quit"];
 
 /// Always a message, whatever it looks like.
 pub(super) const SAY: &str = "/say";
@@ -15,6 +16,10 @@ pub(super) const HELP: &str = "\
 status [--json]                        who is and was here
 list [PATH] [--json]                   the server's files
 get PATH... [-o DIR] [--overwrite]     fetch files, into the current folder where no DIR is given
+put FILE... [--to DIR] [--overwrite]   store files on the server, at its root where no DIR is given
+rm PATH... [--yes]                     remove the server's files and empty folders
+mv FROM TO [--overwrite]               give the server's file or folder another path
+mkdir PATH... [-p]                     make folders on the server
 exit, quit                             leave; Ctrl-D too
 help                                   this
 /say TEXT                              a message, whatever it looks like
@@ -34,6 +39,14 @@ pub(super) enum Line {
     List(cli::List),
     /// `get`
     Get(cli::Get),
+    /// `put`
+    Put(cli::Put),
+    /// `rm`
+    Rm(cli::Rm),
+    /// `mv`
+    Mv(cli::Mv),
+    /// `mkdir`
+    Mkdir(cli::Mkdir),
     /// `help`
     Help,
     /// `exit`
@@ -69,6 +82,10 @@ impl Line {
             "status" => arguments("status", words, line).map(Self::Status),
             "list" => arguments("list", words, line).map(Self::List),
             "get" => arguments("get", words, line).map(Self::Get),
+            "put" => arguments("put", words, line).map(Self::Put),
+            "rm" => arguments("rm", words, line).map(Self::Rm),
+            "mv" => arguments("mv", words, line).map(Self::Mv),
+            "mkdir" => arguments("mkdir", words, line).map(Self::Mkdir),
             _ if !words.is_empty() => Err(misfit(format!("{command} stands alone"), line)),
             "help" => Ok(Self::Help),
             _ => Ok(Self::Exit),
@@ -132,6 +149,14 @@ mod tests {
             panic!()
         };
         assert_eq!(get.paths, ["with space.txt", "-rf"]);
+        let Line::Put(put) = Line::parse(r#"put "with space.txt" --to notes"#).unwrap() else {
+            panic!()
+        };
+        assert_eq!(put.files, [std::path::Path::new("with space.txt")]);
+        assert_eq!(put.to, "notes");
+        assert!(matches!(Line::parse("RM a b").unwrap(), Line::Rm(rm) if rm.paths.len() == 2));
+        assert!(matches!(Line::parse("mv a b/").unwrap(), Line::Mv(mv) if mv.to == "b/"));
+        assert!(matches!(Line::parse("mkdir -p a").unwrap(), Line::Mkdir(made) if made.parents));
     }
 
     #[test]
@@ -142,6 +167,7 @@ mod tests {
         }
         assert_eq!(said("/say get well soon "), "get well soon");
         assert_eq!(said("/SAY  exit"), "exit");
+        assert_eq!(said("/say put it there"), "put it there");
     }
 
     #[test]
@@ -156,6 +182,8 @@ mod tests {
             "/dance",
             "get \"a",
             "list o'clock",
+            "put",
+            "mv away",
             "status --verbose",
         ] {
             let failure = Line::parse(line).unwrap_err();

@@ -17,7 +17,7 @@ use super::transfers::{Over, Transfers};
 use super::{Interrupts, news};
 use crate::action;
 use crate::cli;
-use crate::command::{self, Order};
+use crate::command::{self, Order, Removal, Upload};
 use crate::config::Folders;
 use crate::connection::{Connector, Link, Session};
 use crate::failure::{Exit, Failure};
@@ -166,6 +166,8 @@ impl Prompt<'_> {
                 Ok(())
             }
             Line::Get(arguments) => self.get(&arguments, line).await,
+            Line::Put(arguments) => self.put(&arguments, line).await,
+            Line::Rm(arguments) => self.rm(&arguments).await,
             meant => self.ask(meant).await,
         };
         if let Err(failure) = result {
@@ -184,9 +186,24 @@ impl Prompt<'_> {
                 Line::Say(text) => command::message(session, output, text).await,
                 Line::Status(arguments) => command::status(session, output, arguments).await,
                 Line::List(arguments) => command::list(session, output, arguments).await,
-                Line::Nothing | Line::Get(_) | Line::Help | Line::Exit => Ok(()),
+                Line::Mv(arguments) => command::mv(session, output, arguments).await,
+                Line::Mkdir(arguments) => command::mkdir(session, output, arguments).await,
+                Line::Nothing
+                | Line::Get(_)
+                | Line::Put(_)
+                | Line::Rm(_)
+                | Line::Help
+                | Line::Exit => Ok(()),
             }
         };
+        self.unless_interrupted(run).await
+    }
+
+    async fn unless_interrupted(
+        &self,
+        run: impl Future<Output = Result<(), Failure>>,
+    ) -> Result<(), Failure> {
+        let output = self.output;
         tokio::select! {
             result = run => result,
             () = self.interrupts.next() => {
@@ -215,6 +232,42 @@ impl Prompt<'_> {
         }
         self.reconnect().await?;
         let id = self.transfers.start(order, &self.link, self.output, line);
+        self.attend(id, line).await
+    }
+
+    async fn put(&mut self, arguments: &cli::Put, line: &str) -> Result<(), Failure> {
+        let mut upload = Upload::prepare(arguments)?;
+        if upload.is_streamed() {
+            let what = "the prompt has the terminal: it cannot be content";
+            return Err(Failure::usage(what, "put FILE stores a file"));
+        }
+        self.reconnect().await?;
+        let Some(session) = &self.session else { return Ok(()) };
+        let editor = &mut self.editor;
+        let replace = async |question: &str| Ok(editor.confirm(question).await);
+        upload.settle(session, Some(replace)).await?;
+        if upload.nothing_to_do().is_some() {
+            self.output.say("Nothing is stored.").await;
+            return Ok(());
+        }
+        let id = self.transfers.start_upload(upload, session, self.output, line);
+        self.attend(id, line).await
+    }
+
+    async fn rm(&mut self, arguments: &cli::Rm) -> Result<(), Failure> {
+        let editor = &mut self.editor;
+        let ask = async |question: &str| Ok(editor.confirm(question).await);
+        let Some(removal) = Removal::prepare(arguments, Some(ask)).await? else {
+            self.output.say("Nothing is removed.").await;
+            return Ok(());
+        };
+        self.reconnect().await?;
+        let Some(session) = &self.session else { return Ok(()) };
+        self.unless_interrupted(removal.run(session, self.output)).await
+    }
+
+    /// Waits a moment for a transfer, then makes room for the next line.
+    async fn attend(&mut self, id: Id, line: &str) -> Result<(), Failure> {
         let patience = sleep(FOREGROUND);
         tokio::pin!(patience);
         loop {

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use quiver_protocol::FilePath;
+use quiver_protocol::text::display_safe;
 use tokio::task::{AbortHandle, Id, JoinSet};
 
-use crate::command::{Order, Receipt};
-use crate::connection::Link;
+use crate::command::{Order, Receipt, StoredReceipt, Upload};
+use crate::connection::{Link, Session};
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -41,19 +43,36 @@ impl Transfers {
     /// Begins to fetch what is ordered.
     pub(super) fn start(&mut self, order: Order, link: &Link, output: &Output, line: &str) -> Id {
         let in_background = Arc::new(AtomicBool::new(false));
-        let alone = order.asked() == 1;
-        let seen = in_background.clone();
-        let receipt: Receipt = Arc::new(move |path, _| {
-            let said = "File received successfully";
-            if alone && !seen.load(Ordering::Relaxed) {
-                format!("{said}.")
-            } else {
-                let path = quiver_protocol::text::display_safe(path.as_str());
-                format!("{said}: {path}")
-            }
-        });
+        let said = receipt("File received successfully", order.asked(), &in_background);
+        let receipt: Receipt = Arc::new(move |path, _| said(path));
         let targets = order.targets().map(Path::to_owned).collect();
-        let handle = self.tasks.spawn(order.fetch(link, output.clone(), receipt));
+        let work = order.fetch(link, output.clone(), receipt);
+        self.spawn(work, line, targets, in_background)
+    }
+
+    /// Begins to store what is to be uploaded.
+    pub(super) fn start_upload(
+        &mut self,
+        upload: Upload,
+        session: &Session,
+        output: &Output,
+        line: &str,
+    ) -> Id {
+        let in_background = Arc::new(AtomicBool::new(false));
+        let said = receipt("File stored successfully", upload.asked(), &in_background);
+        let receipt: StoredReceipt = Arc::new(move |path, _| said(path));
+        let work = upload.store(session, output.clone(), receipt);
+        self.spawn(work, line, Vec::new(), in_background)
+    }
+
+    fn spawn(
+        &mut self,
+        work: impl Future<Output = Result<(), Failure>> + Send + 'static,
+        line: &str,
+        targets: Vec<PathBuf>,
+        in_background: Arc<AtomicBool>,
+    ) -> Id {
+        let handle = self.tasks.spawn(work);
         let id = handle.id();
         self.running.insert(id, Running { line: line.to_owned(), targets, handle, in_background });
         id
@@ -101,5 +120,21 @@ impl Transfers {
     /// How many are under way.
     pub(super) fn len(&self) -> usize {
         self.running.len()
+    }
+}
+
+/// The one file that a person waits for needs no name.
+fn receipt(
+    said: &'static str,
+    files: usize,
+    in_background: &Arc<AtomicBool>,
+) -> impl Fn(&FilePath) -> String + Send + Sync + 'static {
+    let in_background = in_background.clone();
+    move |path| {
+        if files == 1 && !in_background.load(Ordering::Relaxed) {
+            format!("{said}.")
+        } else {
+            format!("{said}: {}", display_safe(path.as_str()))
+        }
     }
 }

@@ -15,6 +15,7 @@ use crate::action::{self, GetError, Got, KeptPart, Target};
 use crate::connection::{Hold, Line, Link};
 use crate::failure::{Failure, is_loss, is_passing};
 use crate::journal::{self, Direction, Entry, Record, Share};
+use crate::limit::{Gate, Limit};
 use crate::output::human::Pace;
 use crate::output::{Output, json};
 use crate::unix;
@@ -39,6 +40,7 @@ pub(super) struct Fetch {
     /// Whether there is one file only.
     pub(super) alone: bool,
     pub(super) pace: Arc<Mutex<Pace>>,
+    pub(super) limit: Option<Limit>,
 }
 
 /// One file on its way to its place.
@@ -105,7 +107,13 @@ impl Fetch {
         let content = action::get(&line.connection, &item.path, None, line.patience).await?;
         let mut bar = self.output.bars().bar(item.path.as_str(), content.size(), 0);
         let stdout = unix::raw_stdout().map_err(GetError::Disk)?;
-        let got = content.pour(stdout, |arrival| bar.at(arrival.stored)).await?;
+        let (gate, mut before) = (Gate::default(), 0);
+        let pour = content.pour(stdout, |arrival| {
+            bar.at(arrival.stored);
+            self.slow_down(&gate, arrival.received - before);
+            before = arrival.received;
+        });
+        let got = gate.pass(pour).await?;
         self.came(got.size, Duration::ZERO);
         Ok(got)
     }
@@ -140,6 +148,13 @@ impl Fetch {
             furthest: 0,
         };
         file.arrive().await
+    }
+
+    /// Lets a transfer wait until its bytes have been paid for.
+    fn slow_down(&self, gate: &Gate, bytes: u64) {
+        if let Some(limit) = &self.limit {
+            gate.close_until(limit.take(bytes));
+        }
     }
 
     fn came(&self, received: u64, disk: Duration) {
@@ -200,15 +215,17 @@ impl OnItsWay<'_> {
         }
         let mut bar = self.fetch.output.bars().bar(path.as_str(), size, offset);
         let (mut came, mut stored) = (offset, offset);
+        let (fetch, gate) = (self.fetch, Gate::default());
         let record = &mut self.record;
         let got = content.store(&self.part, beginning, self.target, |arrival| {
+            fetch.slow_down(&gate, arrival.received - came);
             (came, stored) = (arrival.received, arrival.stored);
             bar.at(stored);
             if let Some(record) = record {
                 record.at(stored);
             }
         });
-        let got = got.await;
+        let got = gate.pass(got).await;
         self.received += came - offset;
         if stored > self.furthest.max(offset) {
             self.furthest = stored;

@@ -10,6 +10,7 @@ fn order(folder: &Path, paths: &[&str]) -> cli::Get {
         json: false,
         no_resume: false,
         hold: cli::Hold { patience: 0 },
+        limit: None,
     }
 }
 

@@ -1,76 +1,92 @@
-//! Measures Quiver beside its peers on this machine, in one alternating run; prints medians and ratios.
+//! Measures Quiver beside its peers on this machine, in one alternating run: tables, ratios, and whether
+//! the goals are reached.
 //!
-//! Knows the programs only as their users do: processes, files, and messages on a connection.
+//! Knows the programs only as their users do: processes, files, and Quiver's protocol on a connection.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `cli` | what was typed |
+//! | `cast` | who takes part, and the servers |
+//! | `peers` | how each program is called |
+//! | `moves` | one program moves something: time, processor, memory |
+//! | `parts` | what is measured, one file each |
+//! | `wire` | Quiver's protocol, for what no program shows |
+//! | `stage`, `running`, `proc` | folders, processes, what the kernel says of them |
+//! | `report`, `plot`, `document`, `machine` | what is said of it all |
 
 #![expect(clippy::print_stdout, reason = "a benchmark's product is what it prints")]
+#![expect(clippy::print_stderr, reason = "how far it is, beside the product")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark that cannot go on stops")]
 
-mod latency;
-mod process;
-mod transfer;
+mod cast;
+mod cli;
+mod document;
+mod machine;
+mod moves;
+mod parts;
+mod peers;
+mod plot;
+mod proc;
+mod report;
+mod running;
+mod stage;
+mod wire;
 
-use std::path::PathBuf;
+use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser as _, ValueEnum as _};
 
-/// Measure Quiver beside scp on this machine.
-#[derive(Debug, Parser)]
-#[command(name = "bench")]
-struct Cli {
-    /// Bytes of the file that is moved, in MiB
-    #[arg(long, default_value_t = 1024)]
-    size: u64,
-    /// How often each program moves it; medians count
-    #[arg(long, default_value_t = 7)]
-    rounds: usize,
-    /// Where the files are; a tmpfs, so that no disk is measured
-    #[arg(long, default_value = "/dev/shm")]
-    folder: PathBuf,
-    /// Exit with an error where a goal is missed
-    #[arg(long)]
-    check: bool,
-}
+use crate::cast::Cast;
+use crate::cli::Cli;
+use crate::report::{Goal, Section};
+use crate::stage::Stage;
 
-/// What the figures must reach.
-mod goals {
-    /// The rate of a get over scp's with aes128-gcm.
-    pub(crate) const OVER_SCP: f64 = 1.3;
-    /// Memory of server and client, each, in MiB.
-    pub(crate) const MEMORY: f64 = 64.0;
-}
-
-fn main() {
+fn main() -> ExitCode {
     let cli = Cli::parse();
-    let bench = process::Bench::start(&cli.folder, cli.size * 1024 * 1024);
-    let transfers = transfer::measure(&bench, cli.rounds);
-    let latency = latency::measure(&bench);
-    let server_memory = bench.server_memory();
-
-    println!("get of {} MiB, {} rounds, medians:", cli.size, cli.rounds);
-    for result in &transfers {
-        println!(
-            "  {:<24} {:>7.0} MB/s   {:>5.2} CPU-s/GiB",
-            result.name, result.rate, result.processor
-        );
+    if cli.write {
+        document::check();
     }
-    let (quiver, scp) = (&transfers[0], &transfers[1]);
-    let ratio = quiver.rate / scp.rate;
-    println!("  quiver over scp: {ratio:.2} (goal {:.1})", goals::OVER_SCP);
-    println!("memory at most: server {server_memory:.0} MiB, client {:.0} MiB", quiver.memory);
-    println!("message round trip, ms:      p50     p99");
-    for (name, times) in [("idle", &latency.idle), ("beside a get", &latency.loaded)] {
-        println!("  {name:<22} {:>8.3} {:>7.3}", times.median, times.p99);
+    running::guard();
+    let cast = Cast::assemble(Stage::new(&cli.folder), cli.own_network);
+    println!("{}", machine::describe().text().trim_start());
+    println!("{}\n", cast.versions.join("\n"));
+    for missing in &cast.left_out {
+        println!("LEFT OUT  {missing}");
     }
-
-    let missed = [
-        (ratio < goals::OVER_SCP, "the rate over scp's"),
-        (server_memory > goals::MEMORY, "the server's memory"),
-        (quiver.memory > goals::MEMORY, "the client's memory"),
-    ];
+    let mut sections = Vec::new();
+    parts::measure(
+        &cli,
+        &cast,
+        |part| {
+            let name = part.to_possible_value();
+            eprintln!("... {}", name.as_ref().map_or("", |name| name.get_name()));
+        },
+        |section| {
+            show(&section);
+            sections.push(section);
+        },
+    );
+    if cli.write {
+        document::write(&cast, &sections);
+    }
+    let goals: Vec<&Goal> = sections.iter().flat_map(|section| &section.goals).collect();
+    println!("goals\n{}", report::goals(goals.iter().copied()).text());
     let missed: Vec<_> =
-        missed.iter().filter(|(missed, _)| *missed).map(|(_, goal)| *goal).collect();
+        goals.iter().filter(|goal| goal.is_missed()).map(|goal| goal.what.as_str()).collect();
     if cli.check && !missed.is_empty() {
-        println!("missed: {}", missed.join(", "));
-        std::process::exit(1);
+        println!("missed: {}", missed.join("; "));
+        return ExitCode::FAILURE;
     }
+    ExitCode::SUCCESS
+}
+
+fn show(section: &Section) {
+    println!("{}", section.title);
+    for table in &section.tables {
+        print!("{}", table.text());
+    }
+    for note in &section.notes {
+        println!("  {note}");
+    }
+    println!();
 }

@@ -1,0 +1,354 @@
+//! `put`: one file of this side, which counts as stored once the server has verified it.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use quiver_protocol::chunk::BLOCK;
+use quiver_protocol::reply::Ready;
+use quiver_protocol::{
+    ContentEnd, ContentHash, End as _, FilePath, FrameError, FrameKind, PlainEnd, Put, Received,
+    Refusal, RefusalCode, Reply, Request, limits,
+};
+use quiver_transport::content::{Hashed, SendError, Source, send};
+use quiver_transport::stream::{FrameReader, FrameWriter};
+use quiver_transport::{CommandStream, Connection, StreamError};
+use thiserror::Error;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::{Answer, Part, misfit};
+use crate::limit::{Gate, Limit};
+
+/// How long it may take to tell the server why nothing more comes.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Bytes a second that any disk takes: after the last byte the server may be silent for as long as
+/// this takes, in addition to what the person allows. It verifies and flushes then.
+const SLOW_DISK: u64 = 16 * 1024 * 1024;
+
+/// What is to become of a file.
+#[derive(Debug, Clone)]
+pub struct Offer {
+    /// Where it will stand.
+    pub path: FilePath,
+    /// Whether a file that stands there gives way.
+    pub replace: bool,
+    /// Whether to go on where an earlier attempt stopped.
+    pub resume: bool,
+}
+
+/// A file on its way: the server is ready for it, and where content begins is settled.
+#[derive(Debug)]
+pub struct Sending {
+    stream: CommandStream,
+    source: Source,
+    from: Hashed,
+    patience: Duration,
+}
+
+/// How far a file is, in its bytes; those count that the server had before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// What the server has received.
+    pub received: u64,
+    /// What it has written to its disk, which is not yet a promise.
+    pub stored: u64,
+}
+
+/// What the server has verified, flushed, and put under its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stored {
+    /// Bytes of the whole file.
+    pub size: u64,
+    /// Of the whole file.
+    pub blake3: ContentHash,
+    /// Bytes that were handed to the connection.
+    pub sent: u64,
+    /// Where content began: what the server had before.
+    pub resumed_at: u64,
+}
+
+/// Why a file was not stored. What stood under its name on the server stands there still, but where
+/// the server was lost after the last byte.
+#[derive(Debug, Error)]
+pub enum PutError {
+    /// The file shrank or was rewritten meanwhile.
+    #[error("the file changed while it was sent")]
+    Changed,
+    /// The file could not be read.
+    #[error("{0}")]
+    Source(io::Error),
+    /// The server says that it has something else than was sent.
+    #[error("the server has stored something else than was sent")]
+    Mismatch,
+    /// The server refused, or the conversation broke off.
+    #[error("{}", quiver_protocol::text::display_safe(&.0.to_string()))]
+    Stream(#[from] StreamError),
+}
+
+/// Offers a file, and settles where its content begins.
+///
+/// # Errors
+/// [`PutError`].
+pub async fn put(
+    connection: &Connection,
+    source: Source,
+    offer: &Offer,
+    patience: Duration,
+) -> Result<Sending, PutError> {
+    let request = Request::Put(Put {
+        path: offer.path.clone(),
+        size: source.size(),
+        modified: source.modified().map(Into::into),
+        executable: source.is_executable(),
+        replace: offer.replace,
+    });
+    let mut answer = Answer::to(connection, &request, patience).await?;
+    let Part::Reply(Reply::Ready(ready)) = answer.next::<PlainEnd>().await? else {
+        return Err(misfit("something else than that it is ready").into());
+    };
+    if ready.path != offer.path {
+        return Err(misfit("readiness for another file").into());
+    }
+    let mut stream = answer.stream;
+    let from = match beginning(&source, &ready, offer.resume).await {
+        Ok(from) => from,
+        Err(error) => {
+            tell(&mut stream.writer, RefusalCode::Internal, "the file cannot be read").await;
+            return Err(PutError::Source(error));
+        }
+    };
+    let content = Reply::Content { offset: from.length() };
+    stream.writer.write_frame(FrameKind::Reply, &content.encode()).await?;
+    Ok(Sending { stream, source, from, patience })
+}
+
+/// What the server has already, where that is so.
+async fn beginning(source: &Source, ready: &Ready, resume: bool) -> io::Result<Hashed> {
+    let Some(have) = ready.have.filter(|_| resume) else { return Ok(Hashed::nothing()) };
+    Ok(source.proves(have).await?.unwrap_or_default())
+}
+
+impl Sending {
+    /// Bytes of the whole file; `None` of a pipe.
+    #[must_use]
+    pub fn size(&self) -> Option<u64> {
+        self.source.size()
+    }
+
+    /// Where content begins.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.from.length()
+    }
+
+    /// Sends the content and waits for the server's word that it is safe. `progress` hears of what
+    /// the server says meanwhile, never less than before. `waits` tells whether the source has
+    /// nothing to send at the moment: that is no silence of the server's.
+    ///
+    /// # Errors
+    /// [`PutError`].
+    pub async fn finish(
+        mut self,
+        limit: Option<&Limit>,
+        waits: &(dyn Fn() -> bool + Sync),
+        progress: impl FnMut(Standing) + Send,
+    ) -> Result<Stored, PutError> {
+        let resumed_at = self.from.length();
+        let ledger = Ledger::new(resumed_at, self.source.size());
+        let result = self.converse(limit, waits, &ledger, progress).await;
+        match &result {
+            Err(PutError::Changed) => {
+                let writer = &mut self.stream.writer;
+                tell(writer, RefusalCode::Changed, "the file changed while it was sent").await;
+            }
+            Err(PutError::Source(_)) => {
+                let writer = &mut self.stream.writer;
+                tell(writer, RefusalCode::Internal, "the file cannot be read").await;
+            }
+            _ => {}
+        }
+        let (end, blake3) = result?;
+        if blake3 != end.blake3 {
+            return Err(PutError::Mismatch);
+        }
+        Ok(Stored { size: end.size, blake3, sent: ledger.sent(), resumed_at })
+    }
+
+    /// Both sides at once: what was sent, and the hash that the server says it has.
+    async fn converse(
+        &mut self,
+        limit: Option<&Limit>,
+        waits: &(dyn Fn() -> bool + Sync),
+        ledger: &Ledger,
+        progress: impl FnMut(Standing) + Send,
+    ) -> Result<(ContentEnd, ContentHash), PutError> {
+        let CommandStream { reader, writer } = &mut self.stream;
+        let source = std::mem::replace(&mut self.source, Source::pipe(io::empty()));
+        let from = std::mem::take(&mut self.from);
+        let said = say(writer, source, from, limit, ledger);
+        let heard = hear(reader, ledger, progress);
+        let silence = ledger.silence(self.patience, waits);
+        tokio::pin!(said, heard, silence);
+        let (mut end, mut stopped) = (None, false);
+        loop {
+            tokio::select! {
+                // An Error explains why the server stopped reading.
+                biased;
+                hash = &mut heard => {
+                    let hash = hash?;
+                    let end = end.ok_or_else(|| misfit("that it has what was not sent"))?;
+                    return Ok((end, hash));
+                }
+                sent = &mut said, if end.is_none() && !stopped => match sent {
+                    Ok(sent) => end = Some(sent),
+                    // Its reason is on the way.
+                    Err(SendError::Stream(StreamError::Stopped)) => stopped = true,
+                    Err(SendError::Stream(error)) => return Err(error.into()),
+                    Err(SendError::Changed) => return Err(PutError::Changed),
+                    Err(SendError::Disk(error)) => return Err(PutError::Source(error)),
+                },
+                () = &mut silence => return Err(StreamError::Silent(self.patience).into()),
+            }
+        }
+    }
+}
+
+/// Says why no more content comes. Whether the server learns of it changes nothing here.
+async fn tell(writer: &mut FrameWriter, code: RefusalCode, why: &str) {
+    let refusal = Refusal::new(code, why).encode();
+    if let Ok(Ok(())) = timeout(FAREWELL, writer.end(FrameKind::Error, &refusal)).await {
+        writer.delivered(FAREWELL).await;
+    }
+}
+
+/// The content and its end.
+async fn say(
+    writer: &mut FrameWriter,
+    source: Source,
+    from: Hashed,
+    limit: Option<&Limit>,
+    ledger: &Ledger,
+) -> Result<ContentEnd, SendError> {
+    let gate = Gate::default();
+    let block = limit.map_or(BLOCK, Limit::block);
+    let taken = |length: u64| {
+        ledger.was_sent(length);
+        if let Some(limit) = limit {
+            let next = limit.take(length);
+            gate.close_until(next);
+            ledger.alive_at(next);
+        }
+    };
+    let end = gate.pass(send(writer, source, from, block, taken)).await?;
+    ledger.is_all_sent(end.size);
+    writer.end(FrameKind::Eof, &end.encode()).await?;
+    Ok(end)
+}
+
+/// What the server says, up to the hash of what it has stored and the end of its answer.
+async fn hear(
+    reader: &mut FrameReader,
+    ledger: &Ledger,
+    mut progress: impl FnMut(Standing),
+) -> Result<ContentHash, StreamError> {
+    // Its silence is watched elsewhere: it may be ours.
+    const NEVER: Duration = Duration::MAX;
+    let mut standing = Standing::default();
+    let hash = loop {
+        let frame = reader.read_answer(limits::FRAME, NEVER).await?;
+        ledger.alive_at(Instant::now());
+        match frame.kind {
+            FrameKind::Reply => {
+                let Reply::Progress { received, stored } = Reply::decode(&frame.payload)? else {
+                    return Err(misfit("something else than how far it is"));
+                };
+                if stored > received || received > ledger.at_most() {
+                    return Err(misfit("that it has more than was sent"));
+                }
+                standing.received = standing.received.max(received);
+                standing.stored = standing.stored.max(stored);
+                progress(standing);
+            }
+            FrameKind::Received => break Received::decode(&frame.payload)?.blake3,
+            found => {
+                let expected = "Reply, Received or Error";
+                return Err(FrameError::Unexpected { found, expected }.into());
+            }
+        }
+    };
+    if !ledger.all_sent.load(Ordering::Relaxed) {
+        return Err(misfit("that it has what was not sent"));
+    }
+    let frame = reader.read_answer(limits::FRAME, NEVER).await?;
+    if frame.kind != FrameKind::Eof {
+        return Err(FrameError::Unexpected { found: frame.kind, expected: "Eof" }.into());
+    }
+    PlainEnd::decode(&frame.payload)?;
+    reader.read_end(NEVER).await?;
+    Ok(hash)
+}
+
+/// What both halves of the conversation know of each other.
+#[derive(Debug)]
+struct Ledger {
+    offset: u64,
+    size: Option<u64>,
+    sent: AtomicU64,
+    all_sent: AtomicBool,
+    /// When the server was last seen to take or say something.
+    alive: Mutex<Instant>,
+}
+
+impl Ledger {
+    fn new(offset: u64, size: Option<u64>) -> Self {
+        let (sent, all_sent) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { offset, size, sent, all_sent, alive: Mutex::new(Instant::now()) }
+    }
+
+    fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    fn was_sent(&self, length: u64) {
+        self.sent.fetch_add(length, Ordering::Relaxed);
+        self.alive_at(Instant::now());
+    }
+
+    /// From here on the server has work to do that grows with the content.
+    fn is_all_sent(&self, size: u64) {
+        self.all_sent.store(true, Ordering::Relaxed);
+        let flush = Duration::from_secs(size.saturating_sub(self.offset) / SLOW_DISK);
+        self.alive_at(Instant::now() + flush);
+    }
+
+    fn alive_at(&self, moment: Instant) {
+        let mut alive = self.lock();
+        *alive = (*alive).max(moment);
+    }
+
+    /// What the server can have at the very most: a block may be on its way that is not yet counted.
+    fn at_most(&self) -> u64 {
+        let handed = self.offset.saturating_add(self.sent()).saturating_add(BLOCK as u64);
+        self.size.map_or(handed, |size| size.min(handed))
+    }
+
+    /// Resolves when the server has been silent for too long.
+    async fn silence(&self, patience: Duration, waits: &(dyn Fn() -> bool + Sync)) {
+        loop {
+            let end = *self.lock() + patience;
+            if end > Instant::now() {
+                sleep_until(end).await;
+            } else if !self.all_sent.load(Ordering::Relaxed) && waits() {
+                self.alive_at(Instant::now());
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Instant> {
+        self.alive.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

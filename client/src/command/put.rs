@@ -1,0 +1,353 @@
+//! `put`: several files at once, each checked here before anything is dialled.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use quiver_protocol::text::display_safe;
+use quiver_protocol::{FilePath, FolderPath, Refusal};
+use quiver_transport::Connection;
+use quiver_transport::content::Source;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::get::{AT_ONCE, Tally};
+use super::{folder, input};
+use crate::action::{self, Listed, Offer, PutError, Sending, Stored};
+use crate::cli;
+use crate::connection::Session;
+use crate::failure::Failure;
+use crate::limit::Limit;
+use crate::output::{Bar, Output, human, json};
+use crate::unix;
+
+/// How a stored file is said to a person.
+pub type StoredReceipt = Arc<dyn Fn(&FilePath, Stored) -> String + Send + Sync>;
+
+/// A transfer that takes longer is worth a line about its rate.
+const WORTH_A_LINE: Duration = Duration::from_secs(1);
+
+/// Files to store on the server.
+#[derive(Debug)]
+pub struct Upload {
+    items: Vec<Item>,
+    folder: FolderPath,
+    overwrite: bool,
+    resume: bool,
+    json: bool,
+    limit: Option<Limit>,
+    /// Files that exist on the server and that the person wants to keep.
+    kept: Vec<FilePath>,
+}
+
+#[derive(Debug, Clone)]
+struct Item {
+    origin: Origin,
+    path: FilePath,
+    replace: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Origin {
+    /// As it was typed.
+    File(PathBuf),
+    Stdin,
+}
+
+impl Upload {
+    /// Checks everything that can be checked here: the files, their names, the folder's.
+    ///
+    /// # Errors
+    /// [`Failure`]: nothing was dialled.
+    pub fn prepare(arguments: &cli::Put) -> Result<Self, Failure> {
+        let to = folder(&arguments.to).map_err(|refusal| {
+            Failure::refused(format!("cannot put into {}", display_safe(&arguments.to)), refusal)
+        })?;
+        let from_input = arguments.files.iter().any(|file| file == Path::new("-"));
+        if from_input && arguments.files.len() > 1 {
+            let what = "standard input and files cannot be put together";
+            return Err(Failure::usage(what, "two commands can; ./- is a file called -"));
+        }
+        if from_input && arguments.name.is_none() {
+            let what = "what comes from standard input has no name";
+            return Err(Failure::usage(what, "put - --as NAME gives it one"));
+        }
+        if arguments.name.is_some() && arguments.files.len() > 1 {
+            let what = "--as names one file, and there are several";
+            return Err(Failure::usage(what, "put them one by one"));
+        }
+        let mut items = Vec::new();
+        for file in &arguments.files {
+            let origin = if from_input { Origin::Stdin } else { Origin::File(file.clone()) };
+            if let Origin::File(file) = &origin {
+                open(file)?;
+            }
+            let path = target(&to, file, arguments.name.as_deref())?;
+            items.push(Item { origin, path, replace: arguments.overwrite });
+        }
+        let mut paths = HashSet::new();
+        if let Some(twice) = items.iter().find(|item| !paths.insert(&item.path)) {
+            let what =
+                format!("two files would be stored as {}", display_safe(twice.path.as_str()));
+            return Err(Failure::usage(what, "put one of them with --to into another folder"));
+        }
+        Ok(Self {
+            items,
+            folder: to,
+            overwrite: arguments.overwrite,
+            resume: !arguments.no_resume,
+            json: arguments.json,
+            limit: arguments.limit.map(Limit::new),
+            kept: Vec::new(),
+        })
+    }
+
+    /// Makes sure that the server takes files from this client, and asks about those that exist there
+    /// already. Where nobody can be asked, the server refuses them.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn settle(
+        &mut self,
+        session: &Session,
+        ask: Option<impl AsyncFnMut(&str) -> Result<bool, Failure>>,
+    ) -> Result<(), Failure> {
+        may_change(session, "cannot put files")?;
+        let Some(mut ask) = ask.filter(|_| !self.overwrite) else { return Ok(()) };
+        let there = self.there(session).await;
+        for mut item in std::mem::take(&mut self.items) {
+            if there.contains(&item.path) {
+                let shown = display_safe(item.path.as_str()).into_owned();
+                let question = format!("{shown} exists on the server already. Replace it? [y/N] ");
+                if !ask(&question).await? {
+                    self.kept.push(item.path);
+                    continue;
+                }
+                item.replace = true;
+            }
+            self.items.push(item);
+        }
+        Ok(())
+    }
+
+    /// Which of the files exist. Where the folder cannot be listed, the put itself says why.
+    async fn there(&self, session: &Session) -> HashSet<FilePath> {
+        let mut there = HashSet::new();
+        let last = self.items.iter().map(|item| &item.path).max();
+        let asked = action::list(&session.connection, self.folder.clone(), session.patience).await;
+        let (Ok(mut entries), Some(last)) = (asked, last) else { return there };
+        while let Ok(Listed::Entry(entry)) = entries.next().await {
+            // They come in order.
+            if entry.path > *last {
+                break;
+            }
+            if self.items.iter().any(|item| item.path == entry.path) {
+                there.insert(entry.path);
+            }
+        }
+        there
+    }
+
+    /// How many files are to be stored, those too that the person keeps.
+    #[must_use]
+    pub fn asked(&self) -> usize {
+        self.items.len() + self.kept.len()
+    }
+
+    /// Whether the content comes from standard input.
+    #[must_use]
+    pub fn is_streamed(&self) -> bool {
+        self.items.iter().any(|item| matches!(item.origin, Origin::Stdin))
+    }
+
+    /// Why there is nothing to store, where that is so: the person keeps what the server has.
+    #[must_use]
+    pub fn nothing_to_do(&self) -> Option<Failure> {
+        let kept = self.kept.first().filter(|_| self.items.is_empty())?;
+        Some(Failure::kept(kept))
+    }
+
+    /// Stores the files. Of several each is reported when it is done; one alone is the result.
+    ///
+    /// # Errors
+    /// [`Failure`]; [`Failure::Several`] where some of several failed.
+    pub fn store(
+        self,
+        session: &Session,
+        output: Output,
+        receipt: StoredReceipt,
+    ) -> impl Future<Output = Result<(), Failure>> + Send + use<> {
+        let store = Store {
+            connection: session.connection.clone(),
+            patience: session.patience,
+            permits: session.content.clone(),
+            limit: self.limit.clone(),
+            resume: self.resume,
+            json: self.json,
+            output,
+            receipt,
+        };
+        self.run(store)
+    }
+
+    async fn run(self, store: Store) -> Result<(), Failure> {
+        let mut tally = Tally::new(store.output.clone(), self.asked(), "files were not stored");
+        for kept in &self.kept {
+            tally.failed(Failure::kept(kept)).await;
+        }
+        let mut waiting = self.items.into_iter();
+        let mut running = JoinSet::new();
+        let mut lost = false;
+        loop {
+            while !lost
+                && running.len() < AT_ONCE
+                && let Some(item) = waiting.next()
+            {
+                let store = store.clone();
+                running.spawn(async move { store.one(&item).await });
+            }
+            let Some(done) = running.join_next().await else { break };
+            match done {
+                Ok(Ok(())) => {}
+                Ok(Err(failure)) => {
+                    // What was not begun would only fail in the same way.
+                    lost |= failure.is_lost_connection() || matches!(failure, Failure::Output(_));
+                    tally.failed(failure).await;
+                }
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                // The runtime is going down.
+                Err(_) => return Err(Failure::Interrupted),
+            }
+        }
+        tally.skipped(waiting.len());
+        tally.result()
+    }
+}
+
+/// What all files of an upload have in common.
+#[derive(Clone)]
+struct Store {
+    connection: Connection,
+    patience: Duration,
+    permits: Arc<Semaphore>,
+    limit: Option<Limit>,
+    resume: bool,
+    json: bool,
+    output: Output,
+    receipt: StoredReceipt,
+}
+
+impl Store {
+    async fn one(&self, item: &Item) -> Result<(), Failure> {
+        // Nobody closes the semaphore.
+        let _permit = self.permits.acquire().await;
+        let (source, waits, _end) = match &item.origin {
+            Origin::File(path) => {
+                let source = Source::new(open(path)?).map_err(|error| unreadable(path, error))?;
+                (source, None, None)
+            }
+            Origin::Stdin => {
+                let (pipe, input) = input::standard()?;
+                (Source::pipe(pipe), Some(input.clone()), Some(input.end_on_drop()))
+            }
+        };
+        let began = Instant::now();
+        let offer = Offer { path: item.path.clone(), replace: item.replace, resume: self.resume };
+        let failed = |error| explain(item, error);
+        let sending = action::put(&self.connection, source, &offer, self.patience);
+        let sending = sending.await.map_err(failed)?;
+        self.say_where_it_goes_on(item, &sending).await;
+        let bars = self.output.bars();
+        let mut bar: Bar = bars.bar(item.path.as_str(), sending.size(), sending.offset());
+        let waits = move || waits.as_ref().is_some_and(input::Input::is_waiting);
+        let done = sending.finish(self.limit.as_ref(), &waits, |at| bar.at(at.stored));
+        let stored = done.await.map_err(failed)?;
+        drop(bar);
+        let took = began.elapsed();
+        if self.json {
+            let source = shown(&item.origin);
+            let file = json::StoredFile::new(&item.path, &source, stored, took);
+            self.output.data(json::line(&file) + "\n").await?;
+        } else {
+            self.output.say((self.receipt)(&item.path, stored)).await;
+        }
+        if took > WORTH_A_LINE {
+            let limited = self.limit.as_ref().map(Limit::rate);
+            self.output.say(human::rate(&item.path, stored, took, limited)).await;
+        }
+        Ok(())
+    }
+
+    async fn say_where_it_goes_on(&self, item: &Item, sending: &Sending) {
+        if let (Some(size), offset @ 1..) = (sending.size(), sending.offset()) {
+            self.output.say(human::goes_on(&item.path, offset, size)).await;
+        }
+    }
+}
+
+/// Where a local file will stand.
+fn target(to: &FolderPath, file: &Path, name: Option<&str>) -> Result<FilePath, Failure> {
+    let shown = file.display().to_string();
+    let what = format!("cannot put {}", display_safe(&shown));
+    let name = match (name, file.file_name()) {
+        (Some(name), _) => name,
+        (None, Some(own)) => own.to_str().ok_or_else(|| {
+            let why = format!("{what}: its name is not UTF-8");
+            Failure::usage(why, "--as NAME stores it under another name")
+        })?,
+        (None, None) => return Err(Failure::NotAFile { path: file.to_owned(), is: "a folder" }),
+    };
+    if name.contains('/') {
+        let why = format!("{} is a path where a name is expected", display_safe(name));
+        return Err(Failure::usage(why, "--to DIR says the folder"));
+    }
+    to.join(name).map_err(|rule| Failure::refused(what, Refusal::from(rule)))
+}
+
+/// Opens a regular file, or what a link leads to.
+fn open(path: &Path) -> Result<File, Failure> {
+    let failed = |error| unreadable(path, error);
+    // Opening some devices does something: they are not even opened.
+    is_regular(path, &std::fs::metadata(path).map_err(failed)?)?;
+    let file = unix::open_without_waiting(path).map_err(failed)?;
+    is_regular(path, &file.metadata().map_err(failed)?)?;
+    Ok(file)
+}
+
+fn is_regular(path: &Path, metadata: &std::fs::Metadata) -> Result<(), Failure> {
+    match unix::kind(metadata) {
+        None => Ok(()),
+        Some(is) => Err(Failure::NotAFile { path: path.to_owned(), is }),
+    }
+}
+
+fn unreadable(path: &Path, source: std::io::Error) -> Failure {
+    Failure::Source { path: path.to_owned(), source }
+}
+
+fn explain(item: &Item, error: PutError) -> Failure {
+    match (error, &item.origin) {
+        (PutError::Source(error), Origin::File(path)) => unreadable(path, error),
+        (PutError::Source(source), Origin::Stdin) => {
+            Failure::Source { path: "standard input".into(), source }
+        }
+        (source, origin) => Failure::Put { path: shown(origin), source },
+    }
+}
+
+fn shown(origin: &Origin) -> String {
+    match origin {
+        Origin::File(path) => path.display().to_string(),
+        Origin::Stdin => "-".to_owned(),
+    }
+}
+
+/// Whether the server lets this client change anything.
+pub(super) fn may_change(session: &Session, what: &str) -> Result<(), Failure> {
+    if session.welcome.upload { Ok(()) } else { Err(Failure::ReadOnly { what: what.to_owned() }) }
+}
+
+#[cfg(test)]
+mod tests;

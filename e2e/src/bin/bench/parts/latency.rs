@@ -1,0 +1,114 @@
+//! How long a message takes there and back: alone, and beside gets on the same connection.
+
+use std::cell::Cell;
+use std::time::Instant;
+
+use crate::cast::Cast;
+use crate::cli::Amount;
+use crate::plot::{Plot, Shape};
+use crate::report::{Bound, Section, Table, figure};
+use crate::wire::{Member, block_on};
+
+/// Messages that are timed while nothing else happens.
+const IDLE_MESSAGES: usize = 2000;
+
+/// Round trips in milliseconds, sorted.
+struct Times(Vec<f64>);
+
+/// What happened beside the messages.
+struct Situation {
+    name: String,
+    /// 10^6 bytes a second of content.
+    rate: f64,
+    times: Times,
+}
+
+pub(crate) fn measure(cast: &Cast, amount: Amount) -> Section {
+    let mut section = Section::new("message round trips");
+    cast.stage.file("large", amount.size);
+    let certificate = cast.stage.at("certs/server.pem");
+    let situations = block_on(async {
+        let member = Member::join(cast.quiver.address, &certificate).await;
+        let mut idle = Vec::new();
+        for _ in 0..IDLE_MESSAGES {
+            idle.push(member.round_trip().await);
+        }
+        let mut situations =
+            vec![Situation { name: "idle".to_owned(), rate: 0.0, times: Times::new(idle) }];
+        for gets in [1, 4] {
+            situations.push(beside(&member, gets).await);
+        }
+        situations
+    });
+    let mut table =
+        Table::new(&["", "messages", "p50 ms", "p99 ms", "p99.9 ms", "most ms", "content MB/s"]);
+    for Situation { name, rate, times } in &situations {
+        let rate = if *rate > 0.0 { figure(*rate) } else { String::new() };
+        let milliseconds = [0.5, 0.99, 0.999, 1.0].map(|share| format!("{:.3}", times.at(share)));
+        let messages = crate::cli::count(times.0.len() as u64);
+        table.row([name.clone(), messages].into_iter().chain(milliseconds).chain([rate]));
+    }
+    section.tables.push(table);
+    section.notes.push(
+        "One connection, one message after the other; the gets are verified and store nothing, and run until \
+         all of them are done."
+            .to_owned(),
+    );
+    let groups = situations.iter().map(|situation| {
+        (situation.name.clone(), vec![situation.times.at(0.5), situation.times.at(0.99)])
+    });
+    section.plots.push(Plot {
+        name: "round-trip-under-load",
+        title: "A message's round trip beside gets on the same connection".to_owned(),
+        shape: Shape::Bars { unit: "ms", series: vec!["p50", "p99"], groups: groups.collect() },
+    });
+    let (idle, loaded) = (situations[0].times.at(0.5), situations[2].times.at(0.99));
+    section.goal("message p99 beside 4 gets", Bound::AtMost(5.0), " ms", Ok(loaded));
+    let what = "message p99 beside 4 gets, over the idle median";
+    section.goal(what, Bound::AtMost(25.0), "", Ok(loaded / idle));
+    section
+}
+
+/// Messages for as long as some gets take.
+async fn beside(member: &Member, gets: usize) -> Situation {
+    let (began, over) = (Instant::now(), Cell::new(false));
+    // What the gets have received, each in its place; a rate beside the messages, not a goal.
+    let mut received = vec![0; gets];
+    let content = async {
+        join_all(received.iter_mut().map(|seen| member.get("large", |now| *seen = now))).await;
+        over.set(true);
+    };
+    let messages = async {
+        let mut times = Vec::new();
+        while !over.get() {
+            times.push(member.round_trip().await);
+        }
+        times
+    };
+    let ((), times) = tokio::join!(content, messages);
+    let rate = received.iter().sum::<u64>() as f64 / 1e6 / began.elapsed().as_secs_f64();
+    let name = if gets == 1 { "beside a get".to_owned() } else { format!("beside {gets} gets") };
+    Situation { name, rate, times: Times::new(times) }
+}
+
+/// Polls all of them until all are done, on this task.
+pub(crate) async fn join_all(futures: impl Iterator<Item = impl Future<Output = ()>>) {
+    let mut open: Vec<_> = futures.map(Box::pin).collect();
+    std::future::poll_fn(|context| {
+        open.retain_mut(|future| future.as_mut().poll(context).is_pending());
+        if open.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+}
+
+impl Times {
+    fn new(mut times: Vec<f64>) -> Self {
+        times.sort_unstable_by(f64::total_cmp);
+        Self(times)
+    }
+
+    /// What this share of the messages stayed under.
+    fn at(&self, share: f64) -> f64 {
+        self.0[((self.0.len() - 1) as f64 * share) as usize]
+    }
+}

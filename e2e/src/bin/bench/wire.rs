@@ -1,0 +1,95 @@
+//! Quiver's own protocol, for what no program shows from outside: round trips, gets that store nothing,
+//! the moment the first byte is there.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use quiver_protocol::command::Hello;
+use quiver_protocol::reply::FileHead;
+use quiver_protocol::{
+    ClientName, End as _, FilePath, FrameKind, Received, Reply, Request, limits,
+};
+use quiver_transport::content::{self, Arrival, Hashed, Size};
+use quiver_transport::{CertificateInfo, CommandStream, Connection, Endpoint, ServerVerifier};
+
+/// The longest silence.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A member of a server, on a connection of its own.
+pub(crate) struct Member {
+    connection: Connection,
+    /// Lives as long as its connection.
+    _endpoint: Endpoint,
+}
+
+/// Runs what is asked of a member on one thread, as both binaries do.
+pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(work)
+}
+
+impl Member {
+    /// Dials and says hello.
+    pub(crate) async fn join(server: SocketAddr, certificate: &Path) -> Self {
+        let endpoint = Endpoint::dialler().unwrap();
+        let pinned = CertificateInfo::load(certificate).unwrap().fingerprint;
+        let connection =
+            endpoint.dial(server, None, ServerVerifier::new(Some(pinned))).await.unwrap();
+        let member = Self { connection, _endpoint: endpoint };
+        let name = ClientName::parse("meter").unwrap();
+        member.ask(&Request::Hello(Hello::new(name, None))).await;
+        member
+    }
+
+    /// How long a message takes there and back, in milliseconds.
+    pub(crate) async fn round_trip(&self) -> f64 {
+        let began = Instant::now();
+        self.ask(&Request::Message { text: "Hello".to_owned() }).await;
+        began.elapsed().as_secs_f64() * 1000.0
+    }
+
+    async fn ask(&self, request: &Request) {
+        let mut stream = CommandStream::open(&self.connection).await.unwrap();
+        stream.writer.end(FrameKind::Request, &request.encode()).await.unwrap();
+        loop {
+            let frame = stream.reader.read_answer(limits::FRAME, PATIENCE).await.unwrap();
+            if frame.kind == FrameKind::Eof {
+                return;
+            }
+        }
+    }
+
+    async fn begin(&self, file: &str) -> (CommandStream, FileHead) {
+        let mut stream = CommandStream::open(&self.connection).await.unwrap();
+        let request = Request::Get { path: FilePath::parse(file).unwrap(), have: None };
+        stream.writer.write_frame(FrameKind::Request, &request.encode()).await.unwrap();
+        stream.writer.flush().await.unwrap();
+        let head = stream.reader.read_answer(limits::FRAME, PATIENCE).await.unwrap();
+        match Reply::decode(&head.payload).unwrap() {
+            Reply::File(head) => (stream, head),
+            other => panic!("the server answers a get with {other:?}"),
+        }
+    }
+
+    /// Gets a file, verifies it and stores nothing; `progress` hears of the bytes that are there.
+    pub(crate) async fn get(&self, file: &str, mut progress: impl FnMut(u64)) {
+        let (mut stream, head) = self.begin(file).await;
+        let (size, from) = (Size::Known(head.size), Hashed::nothing());
+        let progress = |arrival: Arrival| progress(arrival.received);
+        let sink = std::io::sink();
+        let received =
+            content::receive(&mut stream.reader, size, from, sink, PATIENCE, progress).await;
+        let (_, end) = received.unwrap();
+        let said = Received { blake3: end.blake3 }.encode();
+        stream.writer.end(FrameKind::Received, &said).await.unwrap();
+    }
+
+    /// Gets a file until its first bytes are there.
+    pub(crate) async fn first_byte(&self, file: &str) {
+        let (mut stream, _) = self.begin(file).await;
+        let frame = stream.reader.read_answer(limits::FRAME, PATIENCE).await.unwrap();
+        assert!(frame.kind == FrameKind::Data && !frame.payload.is_empty());
+        stream.reader.stop();
+    }
+}
