@@ -186,6 +186,7 @@ impl OnItsWay<'_> {
                 }
                 return Err(explain(self.item, error));
             }
+            self.look_again().await;
             let GetError::Stream(error) = error else {
                 return Err(self.broken_off(explain(self.item, error)));
             };
@@ -235,6 +236,15 @@ impl OnItsWay<'_> {
             self.hold.progress();
         }
         got
+    }
+
+    /// Counts what was written last, too.
+    async fn look_again(&mut self) {
+        let Some(record) = &mut self.record else { return };
+        // Fails where the part is gone, or its disk: then it stays as it was last seen.
+        if let Ok((length, _)) = self.part.content().await {
+            record.at(length);
+        }
     }
 
     /// What is here, hashed.
