@@ -174,7 +174,7 @@ pub struct Transfers {
     #[arg(long)]
     pub clean: bool,
     /// One JSON object a transfer
-    #[arg(long)]
+    #[arg(long, conflicts_with = "clean")]
     pub json: bool,
 }
 
@@ -189,13 +189,16 @@ pub struct Put {
     pub to: String,
     /// The name to store one file under
     #[arg(long = "as", value_name = "NAME")]
-    pub name: Option<String>,
+    pub stored_as: Option<String>,
     /// Replace files that exist on the server
     #[arg(long)]
     pub overwrite: bool,
     /// Begin at the beginning, whatever the server kept of an earlier attempt
     #[arg(long)]
     pub no_resume: bool,
+    /// How it holds on.
+    #[command(flatten)]
+    pub hold: Hold,
     /// Not faster than this, all files together: 10MB/s, 500K, 1.5MiB/s
     #[arg(long, value_name = "RATE")]
     pub limit: Option<Rate>,

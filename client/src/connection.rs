@@ -94,7 +94,7 @@ impl Connector {
             password: None,
             patience: config.patience,
             output,
-            journal: Journal::new(folders.state.join("transfers")),
+            journal: Journal::of(folders),
             unfinished: Unfinished::default(),
         })
     }
@@ -103,6 +103,11 @@ impl Connector {
     #[must_use]
     pub fn unfinished(&self) -> Unfinished {
         self.unfinished.clone()
+    }
+
+    /// From now on what is begun counts there.
+    pub fn share(&mut self, unfinished: Unfinished) {
+        self.unfinished = unfinished;
     }
 
     /// Connects, and asks the person for whatever is missing.

@@ -212,6 +212,17 @@ pub enum Failure {
         /// What the system said.
         source: io::Error,
     },
+    /// What is left of a transfer cannot be removed.
+    #[error("cannot remove what is left of {}: {source}", path.display())]
+    Leftover {
+        /// The file it was to become.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Some of it could not be removed; each was reported.
+    #[error("not all that is left could be removed")]
+    NotClean,
     /// Something stands under the name.
     #[error("{} exists already", .0.display())]
     Exists(PathBuf),
@@ -325,6 +336,8 @@ impl Failure {
             | Self::Target { .. }
             | Self::Source { .. }
             | Self::NotAFile { .. }
+            | Self::Leftover { .. }
+            | Self::NotClean
             | Self::Exists(_) => Exit::Disk,
             Self::Resolve { .. } | Self::Unreachable { .. } | Self::Socket(_) => Exit::Connection,
             Self::Untrusted(_) => Exit::Trust,

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::address::ServerAddress;
+use crate::config::Folders;
 use crate::unix;
 pub use unfinished::{Record, Share, Unfinished};
 
@@ -97,6 +98,12 @@ impl Journal {
     #[must_use]
     pub fn new(folder: PathBuf) -> Self {
         Self { folder }
+    }
+
+    /// The journal of a user.
+    #[must_use]
+    pub fn of(folders: &Folders) -> Self {
+        Self::new(folders.state.join("transfers"))
     }
 
     /// Writes an entry, in one step: a reader finds the old one, if any, or this.

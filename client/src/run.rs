@@ -13,10 +13,11 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::action;
 use crate::cli::{Cli, Command};
-use crate::command::{self, Order, Removal, Upload};
+use crate::command::{self, Given, Order, Removal, Resume, Upload};
 use crate::config::{Config, Folders};
 use crate::connection::{Connector, Link, Session};
 use crate::failure::{Exit, Failure};
+use crate::journal::Journal;
 use crate::output::{self, Face, Output, human};
 use crate::prompt;
 use crate::unix::{Signal, Signals, TerminalAsItWas};
@@ -69,6 +70,11 @@ fn act(cli: Cli, variable: impl Fn(&str) -> Option<OsString>) -> Result<Exit, Fa
     }
     let folders = Folders::of_this_user();
     let file = folders.as_ref().map(|folders| folders.config.join("config.toml"));
+    let given = Given {
+        server: cli.settings.server.clone(),
+        certificate: cli.settings.cert.clone(),
+        name: cli.settings.name.clone(),
+    };
     let config = Config::new(cli.settings, variable, file.as_deref())?;
     if config.verbose {
         output::verbose();
@@ -81,7 +87,16 @@ fn act(cli: Cli, variable: impl Fn(&str) -> Option<OsString>) -> Result<Exit, Fa
     let output = Output::new(face, config.quiet);
     let _terminal = TerminalAsItWas::now();
     let runtime = runtime()?;
-    let result = runtime.block_on(with_signals(&config, folders.as_ref(), cli.command, &output));
+    let result = match cli.command {
+        Some(Command::Transfers(arguments)) => runtime.block_on(async {
+            let journal = Journal::of(folders.as_ref().ok_or(Failure::NoHome)?);
+            command::transfers(&journal, &output, &arguments).await.map(|()| Exit::Done)
+        }),
+        command => {
+            let with_signals = with_signals(&config, &given, folders.as_ref(), command, &output);
+            runtime.block_on(with_signals)
+        }
+    };
     // A thread that waits for a disk is given a moment, one that waits for a person none.
     runtime.shutdown_timeout(LAST_WORK);
     result
@@ -97,6 +112,7 @@ fn runtime() -> Result<Runtime, Failure> {
 /// Whatever happens, the server is told that this client is gone.
 async fn with_signals(
     config: &Config,
+    given: &Given,
     folders: Option<&Folders>,
     command: Option<Command>,
     output: &Output,
@@ -109,6 +125,12 @@ async fn with_signals(
     let interrupts = prompt::Interrupts::default();
     let work = async {
         match command {
+            Some(Command::Resume(arguments)) => {
+                let (endpoint, unfinished) = (&endpoint, &unfinished);
+                let folders = folders.ok_or(Failure::NoHome)?;
+                let resume = Resume { config, given, folders, endpoint, output, unfinished };
+                resume.run(&arguments).await.map(|()| Exit::Done)
+            }
             Some(command) => one_shot(connector, command, output).await.map(|()| Exit::Done),
             None if output.face() == Face::Prompt => {
                 prompt::terminal(connector, output, folders, interrupts.clone()).await
@@ -159,7 +181,7 @@ async fn one_shot(
     let link = Link::new(connector, &session);
     let result = match prepared {
         Prepared::Get(order) => order.fetch(&link, output.clone(), Arc::new(human::received)).await,
-        Prepared::Put(upload) => store(upload, &session, output).await,
+        Prepared::Put(upload) => store(upload, &session, &link, output).await,
         Prepared::Rm(removal) => removal.run(&session, output).await,
         Prepared::Other(command) => simple(&command, &session, output).await,
     };
@@ -177,14 +199,19 @@ enum Prepared {
 }
 
 /// Asks about what the server has already, and stores the rest.
-async fn store(mut upload: Upload, session: &Session, output: &Output) -> Result<(), Failure> {
+async fn store(
+    mut upload: Upload,
+    session: &Session,
+    link: &Link,
+    output: &Output,
+) -> Result<(), Failure> {
     // What goes to standard input is content, not answers.
     let can_ask = output.can_ask() && !upload.is_streamed();
     let ask = async |question: &str| output.confirm(question).await;
     upload.settle(session, can_ask.then_some(ask)).await?;
     match upload.nothing_to_do() {
         Some(kept) => Err(kept),
-        None => upload.store(session, output.clone(), Arc::new(human::stored)).await,
+        None => upload.store(link, output.clone(), Arc::new(human::stored)).await,
     }
 }
 

@@ -49,6 +49,10 @@ pub struct Met {
 pub enum Act {
     /// Bytes are sent.
     Send(Vec<u8>),
+    /// Frames are read up to one of this kind, or to the end.
+    Hear(u8),
+    /// The other side is told that nothing more is read.
+    StopReading,
     /// The sending half is finished.
     Finish,
     /// The sending half is abandoned.
@@ -231,7 +235,7 @@ async fn converse(connection: &quinn::Connection, news: &News, number: usize, sc
             hear(&request);
             let request = request.value();
             let acts = script(&request).unwrap_or_else(|| plain(&request));
-            play(&connection, &mut stream, acts).await;
+            play(&connection, &mut stream, acts, hear).await;
             while let Ok(Some(frame)) = stream.read_frame().await {
                 hear(&frame);
             }
@@ -241,7 +245,12 @@ async fn converse(connection: &quinn::Connection, news: &News, number: usize, sc
     }
 }
 
-async fn play(connection: &quinn::Connection, stream: &mut Stream, acts: Vec<Act>) {
+async fn play(
+    connection: &quinn::Connection,
+    stream: &mut Stream,
+    acts: Vec<Act>,
+    hear: impl Fn(&Frame),
+) {
     for act in acts {
         match act {
             Act::Send(bytes) => {
@@ -249,6 +258,17 @@ async fn play(connection: &quinn::Connection, stream: &mut Stream, acts: Vec<Act
                 if stream.send.write_all(&bytes).await.is_err() {
                     return;
                 }
+            }
+            Act::Hear(kind) => {
+                while let Ok(Some(frame)) = stream.read_frame().await {
+                    hear(&frame);
+                    if frame.kind == kind {
+                        break;
+                    }
+                }
+            }
+            Act::StopReading => {
+                let _ = stream.recv.stop(0_u32.into());
             }
             Act::Finish => stream.finish(),
             Act::Reset => {

@@ -1,15 +1,18 @@
-//! A way for UDP datagrams between clients and a server, which can be cut. To a server, a cut path is a
-//! client that was killed, or whose network is gone. Knows nothing of QUIC.
+//! A way for UDP datagrams between clients and a server, which can be cut, slowed down, and led elsewhere.
+//! To a server, a cut path is a client that was killed, or whose network is gone. Knows nothing of QUIC.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
 
 use crate::deadline::{PATIENCE, within};
 
@@ -29,6 +32,13 @@ struct State {
     swallowed: watch::Sender<u64>,
     /// How many datagrams may come back to each client.
     answers: u64,
+    /// How many bytes came back to all of them.
+    came_back: AtomicU64,
+    /// How many bytes may come back in a second; 0 where nothing limits them.
+    rate: AtomicU64,
+    server: Mutex<SocketAddr>,
+    /// Which of its addresses a client has towards the server, counted from 0.
+    address: AtomicU64,
 }
 
 impl Path {
@@ -51,9 +61,13 @@ impl Path {
             cut: AtomicBool::new(false),
             swallowed: watch::Sender::new(0),
             answers,
+            came_back: AtomicU64::new(0),
+            rate: AtomicU64::new(0),
+            server: Mutex::new(server),
+            address: AtomicU64::new(0),
         });
         let mut relay = JoinSet::new();
-        relay.spawn(forward(Arc::new(front), server, state.clone()));
+        relay.spawn(forward(Arc::new(front), state.clone()));
         Self { address, state, _relay: relay }
     }
 
@@ -78,6 +92,28 @@ impl Path {
         within(PATIENCE, "something to be lost", swallowed.changed()).await.unwrap();
     }
 
+    /// From here on no more than so many bytes a second come back to each client.
+    pub fn slow(&self, bytes_per_second: u64) {
+        self.state.rate.store(bytes_per_second, Ordering::SeqCst);
+    }
+
+    /// How many bytes have come back to clients, with all that QUIC adds.
+    #[must_use]
+    pub fn came_back(&self) -> u64 {
+        self.state.came_back.load(Ordering::SeqCst)
+    }
+
+    /// From here on clients have other ports towards the server. What it says to the old ones is lost.
+    pub fn change_address(&self) {
+        self.state.address.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// From here on the path leads to another server.
+    pub fn lead_to(&self, server: SocketAddr) {
+        *self.state.server.lock().unwrap_or_else(PoisonError::into_inner) = server;
+        self.change_address();
+    }
+
     /// Everything passes again.
     pub fn heal(&self) {
         self.state.cut.store(false, Ordering::SeqCst);
@@ -95,9 +131,28 @@ impl State {
     }
 }
 
-async fn forward(front: Arc<UdpSocket>, server: SocketAddr, state: Arc<State>) {
-    let mut ways: HashMap<SocketAddr, Arc<UdpSocket>> = HashMap::new();
-    let mut backward = JoinSet::new();
+/// A client's way to the server.
+struct Way {
+    socket: Arc<UdpSocket>,
+    address: u64,
+    /// Ends with the way.
+    _backward: JoinSet<()>,
+}
+
+impl Way {
+    async fn open(front: &Arc<UdpSocket>, client: SocketAddr, state: &Arc<State>) -> Self {
+        let address = state.address.load(Ordering::SeqCst);
+        let server = *state.server.lock().unwrap_or_else(PoisonError::into_inner);
+        let socket = Arc::new(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap());
+        socket.connect(server).await.unwrap();
+        let mut backward = JoinSet::new();
+        backward.spawn(back(socket.clone(), front.clone(), client, state.clone()));
+        Self { socket, address, _backward: backward }
+    }
+}
+
+async fn forward(front: Arc<UdpSocket>, state: Arc<State>) {
+    let mut ways: HashMap<SocketAddr, Way> = HashMap::new();
     let mut datagram = vec![0; 65_536];
     loop {
         // Errors here are news of ports that were closed: the other clients do not care.
@@ -107,25 +162,37 @@ async fn forward(front: Arc<UdpSocket>, server: SocketAddr, state: Arc<State>) {
         }
         let way = match ways.entry(client) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => {
-                let way = Arc::new(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap());
-                way.connect(server).await.unwrap();
-                backward.spawn(back(way.clone(), front.clone(), client, state.clone()));
-                new.insert(way)
-            }
+            Entry::Vacant(new) => new.insert(Way::open(&front, client, &state).await),
         };
-        let _ = way.send(&datagram[..length]).await;
+        if way.address != state.address.load(Ordering::SeqCst) {
+            *way = Way::open(&front, client, &state).await;
+        }
+        let _ = way.socket.send(&datagram[..length]).await;
     }
 }
 
 async fn back(way: Arc<UdpSocket>, front: Arc<UdpSocket>, client: SocketAddr, state: Arc<State>) {
     let mut datagram = vec![0; 65_536];
     let mut answers = state.answers;
+    // When the last datagram has passed, at the path's rate.
+    let mut passed = Instant::now();
     loop {
         let Ok(length) = way.recv(&mut datagram).await else { continue };
+        let rate = state.rate.load(Ordering::SeqCst);
+        if rate > 0 {
+            passed =
+                passed.max(Instant::now()) + Duration::from_secs(1) * length as u32 / rate as u32;
+            // Timers are no finer than this.
+            let ahead = passed.saturating_duration_since(Instant::now());
+            if ahead > Duration::from_millis(2) {
+                sleep(ahead).await;
+            }
+        }
         if !state.swallows() && answers > 0 {
             answers -= 1;
-            let _ = front.send_to(&datagram[..length], client).await;
+            if front.send_to(&datagram[..length], client).await.is_ok() {
+                state.came_back.fetch_add(length as u64, Ordering::SeqCst);
+            }
         }
     }
 }

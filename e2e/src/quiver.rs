@@ -95,6 +95,33 @@ impl Home {
         names(&self.folder())
     }
 
+    /// The parts in that folder.
+    #[must_use]
+    pub fn parts(&self) -> Vec<PathBuf> {
+        let is_part = |name: &String| name.starts_with(".quiver-") && name.ends_with(".part");
+        self.names().into_iter().filter(is_part).map(|name| self.file(name)).collect()
+    }
+
+    /// How many bytes are in the only part; 0 where there is none.
+    ///
+    /// # Panics
+    /// Where there are several.
+    #[must_use]
+    pub fn part_length(&self) -> u64 {
+        let parts = self.parts();
+        assert!(parts.len() < 2, "{parts:?}");
+        parts.first().and_then(|part| fs::metadata(part).ok()).map_or(0, |part| part.len())
+    }
+
+    /// The journal's files.
+    #[must_use]
+    pub fn journal(&self) -> Vec<PathBuf> {
+        let folder = self.root.path().join("state/quiver/transfers");
+        let is_there = folder.exists();
+        let names = if is_there { names(&folder) } else { Vec::new() };
+        names.into_iter().map(|name| folder.join(name)).collect()
+    }
+
     /// `quiver` with arguments.
     #[must_use]
     pub fn quiver<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Quiver {

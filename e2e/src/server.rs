@@ -146,8 +146,21 @@ impl Server {
         self.process.signal(Signal::KILL);
         self.process.ended(PATIENCE).await;
         self.options.listen = Some(self.address);
-        let started = self.options.start_in(self.folder.path()).await;
-        (self.process, self.log, self.address, self.fingerprint) = started;
+        let process = Process::start(&mut self.options.command(self.folder.path()));
+        (self.process, self.log, self.address, self.fingerprint) = listening(process).await;
+    }
+
+    /// Kills it and starts it again, with the same folders, at another port. Its log begins anew.
+    ///
+    /// # Panics
+    /// When it does not end, or not start.
+    pub async fn is_killed_and_starts_again(&mut self) {
+        self.signal(Signal::KILL);
+        self.ended(PATIENCE).await;
+        let alarms = self.log.alarms();
+        assert!(alarms.is_empty(), "the server was not well: {}", alarms.join("\n"));
+        let process = Process::start(&mut self.options.command(self.folder.path()));
+        (self.process, self.log, self.address, self.fingerprint) = listening(process).await;
     }
 
     /// Waits for its end.
@@ -237,26 +250,9 @@ impl Options {
     /// When it does not.
     pub async fn start(self) -> Server {
         let folder = self.prepare();
-        let (process, log, address, fingerprint) = self.start_in(folder.path()).await;
+        let process = Process::start(&mut self.command(folder.path()));
+        let (process, log, address, fingerprint) = listening(process).await;
         Server { process, log, address, fingerprint, folder, options: self }
-    }
-
-    async fn start_in(&self, folder: &Path) -> (Process, Log, SocketAddr, String) {
-        let process = Process::start(&mut self.command(folder));
-        let log = Log::new(process.stderr.clone());
-        let mut fingerprint = None;
-        let listening = process.stderr.wait(|line| {
-            let message = serde_json::from_str::<serde_json::Value>(line).ok()?;
-            let message = message.get("message")?.as_str()?;
-            if let Some(text) = message.strip_prefix("fingerprint ") {
-                fingerprint = Some(text.to_owned());
-            }
-            message.strip_prefix("listening on ").map(|address| address.parse().unwrap())
-        });
-        let address = within(PATIENCE, "the server to listen", listening).await;
-        let address = address.unwrap_or_else(|| panic!("no server: {}", log.tail()));
-        let fingerprint = fingerprint.expect("a server says its fingerprint before it listens");
-        (process, log, address, fingerprint)
     }
 
     /// Starts one that is expected to refuse, and waits for its end. `spoil` is shown its folder first,
@@ -329,6 +325,24 @@ impl Options {
     fn drops_root(&self) -> bool {
         self.unprivileged && is_root()
     }
+}
+
+/// Waits until a server listens; where, and its fingerprint.
+async fn listening(process: Process) -> (Process, Log, SocketAddr, String) {
+    let log = Log::new(process.stderr.clone());
+    let mut fingerprint = None;
+    let listening = process.stderr.wait(|line| {
+        let message = serde_json::from_str::<serde_json::Value>(line).ok()?;
+        let message = message.get("message")?.as_str()?;
+        if let Some(text) = message.strip_prefix("fingerprint ") {
+            fingerprint = Some(text.to_owned());
+        }
+        message.strip_prefix("listening on ").map(|address| address.parse().unwrap())
+    });
+    let address = within(PATIENCE, "the server to listen", listening).await;
+    let address = address.unwrap_or_else(|| panic!("no server: {}", log.tail()));
+    let fingerprint = fingerprint.expect("a server says its fingerprint before it listens");
+    (process, log, address, fingerprint)
 }
 
 /// Sets an account's password, with the server's own command.

@@ -64,19 +64,29 @@ async fn a_disk_that_fills_up_leaves_nothing_half() {
         return;
     }
     let server = Server::start().await;
-    for (when, used, size) in [
-        ("at the first block", MIB, 10),
-        ("at the first of several", MIB, 2 * MIB),
-        ("in the middle", 0, 2 * MIB),
-        ("at the last byte", 0, MIB + 1),
+    for (when, used, size, goes_on) in [
+        ("at the first block", MIB, 10, None),
+        ("at the first of several", MIB, 2 * MIB, None),
+        ("in the middle", 0, 2 * MIB, Some(50)),
+        ("at the last byte", 0, MIB + 1, Some(99)),
     ] {
         server.offer("big", vec![7; size]);
         let home = Home::new();
         let finished = get_onto_a_small_disk(&home, &server, used).await;
         assert_eq!(finished.code(), 8, "{when}: {}", finished.stderr);
-        assert_eq!(finished.stdout, "used\n", "{when}");
-        let said = "error: cannot store big: No space left on device\n\
-             hint: make room, or store elsewhere with -o DIR\n";
+        let (there, how) = match goes_on {
+            None => (1, String::new()),
+            Some(share) => {
+                (2, format!("; the same command, or quiver resume, goes on at {share} %"))
+            }
+        };
+        let names: Vec<_> = finished.stdout.lines().collect();
+        assert_eq!((names.len(), names.last()), (there, Some(&"used")), "{when}: {names:?}");
+        assert!(!names.contains(&"big"), "{when}");
+        let said = format!(
+            "error: cannot store big: No space left on device\n\
+             hint: make room, or store elsewhere with -o DIR{how}\n"
+        );
         assert_eq!(finished.stderr, said, "{when}");
     }
     // What fits exactly fits.

@@ -36,7 +36,9 @@ async fn files_of_every_size_arrive_as_they_are() {
         let finished = get(&home, &server, &[&name]).await;
         assert_eq!(finished.expect(0).stdout, "");
         let unit = if size == 1 { "byte" } else { "bytes" };
-        assert_eq!(finished.stderr, format!("{name}: {size} {unit} received and verified\n"));
+        // On a busy machine a word about its speed follows.
+        let said = format!("{name}: {size} {unit} received and verified\n");
+        assert!(finished.stderr.starts_with(&said), "{}", finished.stderr);
         assert_eq!(hash(home.file(&name)), hash(offered));
         server.log().wait_for(&format!("delivered {name} ({size} bytes) to Client")).await;
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::{
-    ClientConfig, Connecting, Connection, EndpointConfig, IdleTimeout, Incoming,
-    MtuDiscoveryConfig, ServerConfig, TokioRuntime, TransportConfig, VarInt,
+    ClientConfig, Connecting, Connection, EndpointConfig, IdleTimeout, Incoming, ServerConfig,
+    TokioRuntime, TransportConfig, VarInt,
 };
 use quiver_protocol::{CloseCode, limits};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -16,6 +16,7 @@ use thiserror::Error;
 use crate::close::Ended;
 use crate::congestion::LastPacketPasses;
 use crate::identity::Identity;
+use crate::reach::{self, Reach};
 use crate::socket::LongBatches;
 use crate::tls::{self, TlsError};
 use crate::trust::{ServerVerifier, TrustError};
@@ -31,25 +32,16 @@ const KEEP_ALIVE: Duration = Duration::from_secs(4);
 /// about three times as much. RFC 9002 (6.2.2) suggests 333 ms, which costs a second there.
 const INITIAL_RTT: Duration = Duration::from_millis(100);
 
-/// The largest UDP payload that is looked for on a network: one segmented send still takes ten of
-/// them, and jumbo frames gain a factor of 1.5 (docs/performance.md). A larger bound would make every
-/// search for it longer.
-const LARGEST_ON_NETWORKS: u16 = 6500;
-
-/// The largest UDP payload that is looked for on this machine, and taken from anyone: what fits a
-/// loopback interface's 65,536 bytes behind the headers of IPv6 and UDP. Costs 4 MB of address space
-/// for the receive buffer, used as it fills.
-const LARGEST_ON_LOOPBACK: u16 = 65_488;
-
-/// On loopback the search ends when it is this near: four probes where all pass.
-const LOOPBACK_GRAIN: u16 = 8000;
-
 /// Kernel socket buffers, asked for in bytes; the system may give less. Smaller ones lose packets
 /// on loopback.
 const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
 
 /// What one stream may hold that was not read yet. Cannot change during a connection.
 const STREAM_WINDOW: u32 = 1024 * 1024;
+
+/// The same at a client, which has few streams of content and reads them at full speed. Every eighth of
+/// it is told to the server, in a packet of its own.
+const CLIENT_STREAM_WINDOW: u32 = 2 * 1024 * 1024;
 
 /// What a guest may send before it is read: a hello and its frames.
 const GUEST_WINDOW: u32 = 64 * 1024;
@@ -89,8 +81,15 @@ const SERVER_NAME: &str = "quiver";
 pub struct Endpoint {
     inner: quinn::Endpoint,
     congestion: Arc<LastPacketPasses>,
-    /// What a client on this machine is taken with; `None` where nobody is.
-    on_loopback: Option<Arc<ServerConfig>>,
+    /// `None` where nobody is taken.
+    on_loopback: Option<OnLoopback>,
+}
+
+/// What a client on this machine is taken with.
+#[derive(Debug, Clone)]
+struct OnLoopback {
+    v4: Arc<ServerConfig>,
+    v6: Arc<ServerConfig>,
 }
 
 /// An endpoint could not be made.
@@ -144,10 +143,17 @@ impl Endpoint {
             .max_incoming(WAITING_HANDSHAKES)
             .incoming_buffer_size(HANDSHAKE_BUFFER)
             .incoming_buffer_size_total(HANDSHAKE_BUFFERS);
-        let mut on_loopback = config.clone();
-        on_loopback.transport_config(transport(Reach::Loopback));
+        let on_loopback = |address| {
+            let mut config = config.clone();
+            config.transport_config(transport(Reach::to(address)));
+            Arc::new(config)
+        };
+        let on_loopback = OnLoopback {
+            v4: on_loopback(Ipv4Addr::LOCALHOST.into()),
+            v6: on_loopback(Ipv6Addr::LOCALHOST.into()),
+        };
         let mut endpoint = Self::open(address, Some(config), congestion)?;
-        endpoint.on_loopback = Some(Arc::new(on_loopback));
+        endpoint.on_loopback = Some(on_loopback);
         Ok(endpoint)
     }
 
@@ -170,10 +176,10 @@ impl Endpoint {
         let failed = |source| EndpointError::Bind { address, source };
         let mut config = EndpointConfig::default();
         config
-            .max_udp_payload_size(LARGEST_ON_LOOPBACK)
+            .max_udp_payload_size(reach::LARGEST)
             .map_err(|error| failed(io::Error::other(error)))?;
         let socket = socket(address).map_err(failed)?;
-        let socket = Arc::new(LongBatches::new(socket, LARGEST_ON_LOOPBACK).map_err(failed)?);
+        let socket = Arc::new(LongBatches::new(socket, reach::LARGEST).map_err(failed)?);
         let runtime = Arc::new(TokioRuntime);
         let inner = quinn::Endpoint::new_with_abstract_socket(config, server, socket, runtime)
             .map_err(failed)?;
@@ -191,7 +197,7 @@ impl Endpoint {
         verifier: Arc<ServerVerifier>,
     ) -> Result<Connection, DialError> {
         let mut config = ClientConfig::new(Arc::new(tls::client(identity, verifier.clone())?));
-        let mut transport = client_transport(Reach::to(address));
+        let mut transport = client_transport(Reach::to(address.ip()));
         transport.congestion_controller_factory(self.congestion.clone());
         config.transport_config(Arc::new(transport));
         let connecting = self
@@ -224,8 +230,12 @@ impl Endpoint {
     /// # Errors
     /// What is wrong with its first packet.
     pub fn admit(&self, incoming: Incoming) -> Result<Connecting, Ended> {
-        let connecting = match (Reach::to(incoming.remote_address()), &self.on_loopback) {
-            (Reach::Loopback, Some(config)) => incoming.accept_with(config.clone()),
+        let address = incoming.remote_address().ip().to_canonical();
+        let connecting = match &self.on_loopback {
+            Some(on_loopback) if address.is_loopback() => {
+                let config = if address.is_ipv4() { &on_loopback.v4 } else { &on_loopback.v6 };
+                incoming.accept_with(config.clone())
+            }
             _ => incoming.accept(),
         };
         connecting.map_err(Ended::from)
@@ -271,34 +281,6 @@ fn socket(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-/// How far away the other side is: what is known of the path before any packet crossed it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reach {
-    /// On this machine.
-    Loopback,
-    /// Anywhere else.
-    Network,
-}
-
-impl Reach {
-    fn to(address: SocketAddr) -> Self {
-        if address.ip().to_canonical().is_loopback() { Self::Loopback } else { Self::Network }
-    }
-
-    fn mtu_discovery(self) -> MtuDiscoveryConfig {
-        let mut mtu = MtuDiscoveryConfig::default();
-        match self {
-            Self::Loopback => {
-                mtu.upper_bound(LARGEST_ON_LOOPBACK).minimum_change(LOOPBACK_GRAIN);
-            }
-            Self::Network => {
-                mtu.upper_bound(LARGEST_ON_NETWORKS);
-            }
-        }
-        mtu
-    }
-}
-
 fn common_transport(reach: Reach) -> TransportConfig {
     let mut config = TransportConfig::default();
     config
@@ -329,7 +311,8 @@ fn client_transport(reach: Reach) -> TransportConfig {
     config
         .max_concurrent_bidi_streams(EVENT_STREAMS.into())
         // Content streams nobody reads fill their own windows and leave the rest to control streams.
-        .receive_window(((CLIENT_CONTENT_STREAMS + 1) * STREAM_WINDOW).into())
+        .stream_receive_window(CLIENT_STREAM_WINDOW.into())
+        .receive_window(((CLIENT_CONTENT_STREAMS + 1) * CLIENT_STREAM_WINDOW).into())
         .send_window(CLIENT_SEND_WINDOW);
     config
 }

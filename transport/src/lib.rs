@@ -16,6 +16,7 @@ mod congestion;
 pub mod content;
 pub mod endpoint;
 pub mod identity;
+mod reach;
 mod socket;
 pub mod stream;
 pub mod tls;

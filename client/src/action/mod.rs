@@ -23,7 +23,7 @@ pub use goodbye::goodbye;
 pub use list::{Entries, Listed, list};
 pub use message::message;
 pub use part::KeptPart;
-pub use put::{Offer, PutError, Sending, Standing, Stored, put};
+pub use put::{Handed, Offer, PutError, Sending, Standing, Stored, put};
 pub use space::space;
 pub use status::{Clients, status};
 

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use quiver_protocol::chunk::BLOCK;
@@ -27,6 +27,9 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// this takes, in addition to what the person allows. It verifies and flushes then.
 const SLOW_DISK: u64 = 16 * 1024 * 1024;
 
+/// Bytes of a block that comes out of a pipe: a slow one must not keep the server waiting for long.
+const PIPED: usize = 64 * 1024;
+
 /// What is to become of a file.
 #[derive(Debug, Clone)]
 pub struct Offer {
@@ -44,8 +47,15 @@ pub struct Sending {
     stream: CommandStream,
     source: Source,
     from: Hashed,
+    /// Whether the server had something to go on with, and that was wanted.
+    was_offered: bool,
     patience: Duration,
+    ledger: Arc<Ledger>,
 }
+
+/// What became of a file that is being sent, so far: also when that was broken off.
+#[derive(Debug, Clone)]
+pub struct Handed(Arc<Ledger>);
 
 /// How far a file is, in its bytes; those count that the server had before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -121,7 +131,9 @@ pub async fn put(
     };
     let content = Reply::Content { offset: from.length() };
     stream.writer.write_frame(FrameKind::Reply, &content.encode()).await?;
-    Ok(Sending { stream, source, from, patience })
+    let was_offered = offer.resume && ready.have.is_some();
+    let ledger = Arc::new(Ledger::new(from.length(), source.size()));
+    Ok(Sending { stream, source, from, was_offered, patience, ledger })
 }
 
 /// What the server has already, where that is so.
@@ -143,6 +155,18 @@ impl Sending {
         self.from.length()
     }
 
+    /// Whether the server had something to go on with; where content begins at 0, that was of no use.
+    #[must_use]
+    pub fn was_offered(&self) -> bool {
+        self.was_offered
+    }
+
+    /// For whoever wants to know later.
+    #[must_use]
+    pub fn handed(&self) -> Handed {
+        Handed(self.ledger.clone())
+    }
+
     /// Sends the content and waits for the server's word that it is safe. `progress` hears of what
     /// the server says meanwhile, never less than before. `waits` tells whether the source has
     /// nothing to send at the moment: that is no silence of the server's.
@@ -156,7 +180,7 @@ impl Sending {
         progress: impl FnMut(Standing) + Send,
     ) -> Result<Stored, PutError> {
         let resumed_at = self.from.length();
-        let ledger = Ledger::new(resumed_at, self.source.size());
+        let ledger = self.ledger.clone();
         let result = self.converse(limit, waits, &ledger, progress).await;
         match &result {
             Err(PutError::Changed) => {
@@ -215,6 +239,20 @@ impl Sending {
     }
 }
 
+impl Handed {
+    /// Bytes that were handed to the connection.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.0.sent()
+    }
+
+    /// Whether those were all.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.0.all_sent.load(Ordering::Relaxed)
+    }
+}
+
 /// Says why no more content comes. Whether the server learns of it changes nothing here.
 async fn tell(writer: &mut FrameWriter, code: RefusalCode, why: &str) {
     let refusal = Refusal::new(code, why).encode();
@@ -232,7 +270,8 @@ async fn say(
     ledger: &Ledger,
 ) -> Result<ContentEnd, SendError> {
     let gate = Gate::default();
-    let block = limit.map_or(BLOCK, Limit::block);
+    let most = if source.size().is_some() { BLOCK } else { PIPED };
+    let block = limit.map_or(most, |limit| limit.block().min(most));
     let taken = |length: u64| {
         ledger.was_sent(length);
         if let Some(limit) = limit {

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use self::fetch::Fetch;
+pub(super) use self::fetch::passing;
 use crate::action::{GetError, Got, Target};
 use crate::cli;
 use crate::connection::Link;
@@ -135,15 +136,12 @@ impl Order {
     /// The same for files that were asked for earlier: each goes on to where it was to go. Also those
     /// that cannot, with the reason.
     #[must_use]
-    pub fn of_entries(
-        entries: &[Entry],
-        arguments: &cli::Resume,
-    ) -> (Self, Vec<(PathBuf, Failure)>) {
+    pub fn of_entries(entries: &[Entry], arguments: &cli::Resume) -> (Self, Vec<Failure>) {
         let (mut items, mut failed) = (Vec::new(), Vec::new());
         for entry in entries {
             match Item::of_entry(entry) {
                 Ok(item) => items.push(item),
-                Err(failure) => failed.push((entry.local.clone(), failure)),
+                Err(failure) => failed.push(failure),
             }
         }
         let patience = Duration::from_secs(arguments.hold.patience);
@@ -189,6 +187,7 @@ impl Order {
         output: Output,
         receipt: Receipt,
     ) -> impl Future<Output = Result<(), Failure>> + Send + use<> {
+        let limit = self.limit.as_ref().map(Limit::rate);
         let fetch = Fetch {
             link: link.clone(),
             output,
@@ -197,7 +196,7 @@ impl Order {
             patience: self.manner.patience,
             anew: self.manner.anew,
             alone: self.asked() == 1,
-            pace: Arc::default(),
+            pace: Arc::new(Mutex::new(Pace { limit, ..Pace::default() })),
             limit: self.limit.clone(),
         };
         self.run(fetch)
@@ -275,7 +274,7 @@ impl Tally {
     }
 
     /// Where nobody else talks, and there was something to wait for.
-    async fn say_pace(&self, pace: &Mutex<Pace>, took: Duration, processor: Duration) {
+    pub(super) async fn say_pace(&self, pace: &Mutex<Pace>, took: Duration, processor: Duration) {
         if self.output.face() == Face::Prompt || took < WORTH_A_PACE {
             return;
         }
@@ -296,7 +295,7 @@ impl Tally {
 }
 
 /// The exit code of several failures: their own where they are all and alike.
-fn together(exits: &[Exit], all: bool) -> Exit {
+pub(super) fn together(exits: &[Exit], all: bool) -> Exit {
     match exits {
         _ if !all => Exit::Partial,
         [first, rest @ ..] if rest.iter().all(|exit| exit == first) => *first,

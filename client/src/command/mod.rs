@@ -5,6 +5,8 @@ mod change;
 mod get;
 mod input;
 mod put;
+mod resume;
+mod transfers;
 
 use chrono::Local;
 use quiver_protocol::text::display_safe;
@@ -19,6 +21,8 @@ use crate::output::{Face, Output, Rows, human, json};
 pub use change::{Removal, mkdir, mv};
 pub use get::{NOBODY, Nobody, Order, Receipt};
 pub use put::{StoredReceipt, Upload};
+pub use resume::{Given, Resume};
+pub use transfers::transfers;
 
 /// Sends a message and prints the answer.
 ///

@@ -1,33 +1,32 @@
 //! `put`: several files at once, each checked here before anything is dialled.
 
+mod store;
+
 use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{FilePath, FolderPath, Refusal};
-use quiver_transport::Connection;
-use quiver_transport::content::Source;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
+use self::store::Store;
+use super::folder;
 use super::get::{AT_ONCE, Tally};
-use super::{folder, input};
-use crate::action::{self, Listed, Offer, PutError, Sending, Stored};
+use crate::action::{self, Listed, PutError, Stored};
 use crate::cli;
-use crate::connection::Session;
+use crate::connection::{Link, Session};
 use crate::failure::Failure;
 use crate::limit::Limit;
-use crate::output::{Bar, Output, human, json};
+use crate::output::Output;
+use crate::output::human::Pace;
 use crate::unix;
 
 /// How a stored file is said to a person.
 pub type StoredReceipt = Arc<dyn Fn(&FilePath, Stored) -> String + Send + Sync>;
-
-/// A transfer that takes longer is worth a line about its rate.
-const WORTH_A_LINE: Duration = Duration::from_secs(1);
 
 /// Files to store on the server.
 #[derive(Debug)]
@@ -37,6 +36,8 @@ pub struct Upload {
     overwrite: bool,
     resume: bool,
     json: bool,
+    /// How long a lost server is waited for.
+    patience: Duration,
     limit: Option<Limit>,
     /// Files that exist on the server and that the person wants to keep.
     kept: Vec<FilePath>,
@@ -70,11 +71,11 @@ impl Upload {
             let what = "standard input and files cannot be put together";
             return Err(Failure::usage(what, "two commands can; ./- is a file called -"));
         }
-        if from_input && arguments.name.is_none() {
+        if from_input && arguments.stored_as.is_none() {
             let what = "what comes from standard input has no name";
             return Err(Failure::usage(what, "put - --as NAME gives it one"));
         }
-        if arguments.name.is_some() && arguments.files.len() > 1 {
+        if arguments.stored_as.is_some() && arguments.files.len() > 1 {
             let what = "--as names one file, and there are several";
             return Err(Failure::usage(what, "put them one by one"));
         }
@@ -84,7 +85,7 @@ impl Upload {
             if let Origin::File(file) = &origin {
                 open(file)?;
             }
-            let path = target(&to, file, arguments.name.as_deref())?;
+            let path = target(&to, file, arguments.stored_as.as_deref())?;
             items.push(Item { origin, path, replace: arguments.overwrite });
         }
         let mut paths = HashSet::new();
@@ -99,6 +100,7 @@ impl Upload {
             overwrite: arguments.overwrite,
             resume: !arguments.no_resume,
             json: arguments.json,
+            patience: Duration::from_secs(arguments.hold.patience),
             limit: arguments.limit.map(Limit::new),
             kept: Vec::new(),
         })
@@ -172,27 +174,32 @@ impl Upload {
     /// Stores the files. Of several each is reported when it is done; one alone is the result.
     ///
     /// # Errors
-    /// [`Failure`]; [`Failure::Several`] where some of several failed.
+    /// [`Failure`]; [`Failure::Several`] where some of several failed. Dropped before it is done, the
+    /// server keeps what it has for the next attempt.
     pub fn store(
         self,
-        session: &Session,
+        link: &Link,
         output: Output,
         receipt: StoredReceipt,
     ) -> impl Future<Output = Result<(), Failure>> + Send + use<> {
+        let limit = self.limit.as_ref().map(Limit::rate);
         let store = Store {
-            connection: session.connection.clone(),
-            patience: session.patience,
-            permits: session.content.clone(),
-            limit: self.limit.clone(),
-            resume: self.resume,
-            json: self.json,
+            link: link.clone(),
             output,
             receipt,
+            json: self.json,
+            resume: self.resume,
+            patience: self.patience,
+            alone: self.asked() == 1,
+            pace: Arc::new(Mutex::new(Pace { limit, is_blind: true, ..Pace::default() })),
+            limit: self.limit.clone(),
         };
         self.run(store)
     }
 
     async fn run(self, store: Store) -> Result<(), Failure> {
+        let (pace, began) = (store.pace.clone(), Instant::now());
+        let processor = unix::processor_time();
         let mut tally = Tally::new(store.output.clone(), self.asked(), "files were not stored");
         for kept in &self.kept {
             tally.failed(Failure::kept(kept)).await;
@@ -222,68 +229,9 @@ impl Upload {
             }
         }
         tally.skipped(waiting.len());
+        let processor = unix::processor_time().saturating_sub(processor);
+        tally.say_pace(&pace, began.elapsed(), processor).await;
         tally.result()
-    }
-}
-
-/// What all files of an upload have in common.
-#[derive(Clone)]
-struct Store {
-    connection: Connection,
-    patience: Duration,
-    permits: Arc<Semaphore>,
-    limit: Option<Limit>,
-    resume: bool,
-    json: bool,
-    output: Output,
-    receipt: StoredReceipt,
-}
-
-impl Store {
-    async fn one(&self, item: &Item) -> Result<(), Failure> {
-        // Nobody closes the semaphore.
-        let _permit = self.permits.acquire().await;
-        let (source, waits, _end) = match &item.origin {
-            Origin::File(path) => {
-                let source = Source::new(open(path)?).map_err(|error| unreadable(path, error))?;
-                (source, None, None)
-            }
-            Origin::Stdin => {
-                let (pipe, input) = input::standard()?;
-                (Source::pipe(pipe), Some(input.clone()), Some(input.end_on_drop()))
-            }
-        };
-        let began = Instant::now();
-        let offer = Offer { path: item.path.clone(), replace: item.replace, resume: self.resume };
-        let failed = |error| explain(item, error);
-        let sending = action::put(&self.connection, source, &offer, self.patience);
-        let sending = sending.await.map_err(failed)?;
-        self.say_where_it_goes_on(item, &sending).await;
-        let bars = self.output.bars();
-        let mut bar: Bar = bars.bar(item.path.as_str(), sending.size(), sending.offset());
-        let waits = move || waits.as_ref().is_some_and(input::Input::is_waiting);
-        let done = sending.finish(self.limit.as_ref(), &waits, |at| bar.at(at.stored));
-        let stored = done.await.map_err(failed)?;
-        drop(bar);
-        let took = began.elapsed();
-        if self.json {
-            let source = shown(&item.origin);
-            let file = json::StoredFile::new(&item.path, &source, stored, took);
-            self.output.data(json::line(&file) + "\n").await?;
-        } else {
-            self.output.say((self.receipt)(&item.path, stored)).await;
-        }
-        if took > WORTH_A_LINE {
-            let limited = self.limit.as_ref().map(Limit::rate);
-            self.output.say(human::rate(&item.path, stored, took, limited)).await;
-        }
-        Ok(())
-    }
-
-    async fn say_where_it_goes_on(&self, item: &Item, sending: &Sending) {
-        if let (Some(size), offset @ 1..) = (sending.size(), sending.offset()) {
-            self.output.say(human::goes_on(&item.path, offset, size)).await;
-        }
     }
 }
 

@@ -109,8 +109,11 @@ impl Record {
         }
     }
 
-    /// So many bytes are on disk.
+    /// So many bytes are on disk. Counts from [`begin`](Self::begin) on.
     pub fn at(&mut self, bytes: u64) {
+        if !self.is_begun {
+            return;
+        }
         self.here = Here { bytes, size: self.entry.size };
         self.unfinished.set(self.entry.id(), Some(self.here));
     }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytesize::ByteSize;
 use chrono::TimeZone;
 use quiver_protocol::reply::{ClientRow, Entry, EntryKind};
 use quiver_protocol::text::display_safe;
@@ -10,6 +9,7 @@ use quiver_protocol::{FilePath, Timestamp};
 
 use crate::action::{Got, Stored};
 use crate::failure::Failure;
+use crate::journal::{self, Direction};
 use crate::limit::Rate;
 
 /// `Client 1: Ben - Start: 2024-10-19 17:45:47, End: Still Connected`, in the zone's time.
@@ -49,6 +49,32 @@ pub fn received(path: &FilePath, got: Got) -> String {
     format!("{}: {} {unit} received and verified", display_safe(path.as_str()), got.size)
 }
 
+/// `big from files.example.org:4433 to /home/ron/big: 61 % of 600000000 bytes, begun 2024-10-19 17:45:47`
+#[must_use]
+pub fn transfer<Z: TimeZone>(
+    entry: &journal::Entry,
+    here: Option<u64>,
+    is_running: bool,
+    zone: &Z,
+) -> String
+where
+    Z::Offset: std::fmt::Display,
+{
+    let path = display_safe(entry.path.as_str());
+    let local = entry.local.display().to_string();
+    let local = display_safe(&local);
+    let way = match entry.direction {
+        Direction::Get => format!("{path} from {} to {local}", entry.server),
+        Direction::Put => format!("{local} to {path} on {}", entry.server),
+    };
+    let share = here.map_or_else(String::new, |here| {
+        format!("{} % of ", crate::output::share(here, entry.size))
+    });
+    let begun = entry.begun.0.with_timezone(zone).format("%Y-%m-%d %H:%M:%S");
+    let running = if is_running { ", under way" } else { "" };
+    format!("{way}: {share}{} bytes, begun {begun}{running}", entry.size)
+}
+
 /// How fast content came, and what it waited for, as far as that can be told.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Pace {
@@ -60,6 +86,10 @@ pub struct Pace {
     pub disk: Duration,
     /// How long processors worked for this program.
     pub processor: Duration,
+    /// What the person allowed.
+    pub limit: Option<Rate>,
+    /// Whether nobody measured the disk.
+    pub is_blind: bool,
 }
 
 /// `33.6 MB in 2.4 s: 14.0 MB/s, limited by this disk`
@@ -70,11 +100,16 @@ pub fn pace(pace: &Pace) -> String {
     let rate = pace.received as f64 / seconds;
     let of = |time: Duration| time.as_secs_f64() / seconds;
     // QUIC is one thread's work here; the disk's share counts where nothing else could go on meanwhile.
-    let limit = if of(pace.processor) >= 0.85 {
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let allowed = pace.limit.map(|limit| limit.bytes() as f64);
+    // Nine tenths of it: the rest is the beginning and the end.
+    let limit = if allowed.is_some_and(|allowed| rate >= allowed * 0.9) {
+        ", limited by --limit"
+    } else if of(pace.processor) >= 0.85 {
         ", limited by this processor"
     } else if of(pace.disk) >= 0.6 {
         ", limited by this disk"
-    } else if of(pace.processor) <= 0.5 && of(pace.disk) <= 0.3 {
+    } else if !pace.is_blind && of(pace.processor) <= 0.5 && of(pace.disk) <= 0.3 {
         ", limited by the network or the server"
     } else {
         ""
@@ -108,27 +143,6 @@ pub fn stored(path: &FilePath, stored: Stored) -> String {
 pub fn goes_on(path: &FilePath, offset: u64, size: u64) -> String {
     let percent = u128::from(offset) * 100 / u128::from(size.max(1));
     format!("{}: goes on at {percent} %", display_safe(path.as_str()))
-}
-
-/// `big: 1.1 GB sent in 12.3 s, 87.4 MB/s`, and what held it up where that is known.
-#[must_use]
-pub fn rate(path: &FilePath, stored: Stored, took: Duration, limit: Option<Rate>) -> String {
-    let (sent, rate) = (ByteSize(stored.sent), per_second(stored.sent, took));
-    let shown = display_safe(path.as_str());
-    let seconds = took.as_secs_f64();
-    let mut text = format!(
-        "{shown}: {} sent in {seconds:.1} s, {}/s",
-        sent.display().si(),
-        ByteSize(rate).display().si()
-    );
-    // Nine tenths of it: the rest is the beginning and the end.
-    if let Some(limit) = limit.filter(|limit| rate >= limit.bytes() / 10 * 9) {
-        text.push_str(&format!(
-            "; limited by --limit {}/s",
-            ByteSize(limit.bytes()).display().si()
-        ));
-    }
-    text
 }
 
 /// Bytes a second, rounded down.
@@ -208,9 +222,16 @@ mod tests {
                 took: seconds(2.0),
                 disk: seconds(disk),
                 processor: seconds(processor),
+                ..Pace::default()
             };
             assert_eq!(pace(&shown), format!("33.6 MB in 2.0 s: 16.8 MB/s{limit}"));
         }
+        let limit = "10MB/s".parse().ok();
+        let held = Pace { received: 10_000_000, took: seconds(1.0), limit, ..Pace::default() };
+        assert_eq!(pace(&held), "10.0 MB in 1.0 s: 10.0 MB/s, limited by --limit");
+        // Who did not look does not know.
+        let blind = Pace { limit: None, is_blind: true, ..held };
+        assert_eq!(pace(&blind), "10.0 MB in 1.0 s: 10.0 MB/s");
         assert_eq!(bytes(999.0), "999 bytes");
     }
 

@@ -90,7 +90,7 @@ async fn act(session: &Session, link: &Link, output: &Output, line: Line) -> Res
                 return Err(Failure::usage(what, "put FILE stores a file"));
             }
             upload.settle(session, NOBODY).await?;
-            upload.store(session, output.clone(), Arc::new(human::stored)).await
+            upload.store(link, output.clone(), Arc::new(human::stored)).await
         }
         Line::Rm(arguments) => match Removal::prepare(&arguments, NOBODY).await? {
             Some(removal) => removal.run(session, output).await,

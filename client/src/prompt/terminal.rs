@@ -250,7 +250,7 @@ impl Prompt<'_> {
             self.output.say("Nothing is stored.").await;
             return Ok(());
         }
-        let id = self.transfers.start_upload(upload, session, self.output, line);
+        let id = self.transfers.start_upload(upload, &self.link, self.output, line);
         self.attend(id, line).await
     }
 

@@ -10,7 +10,7 @@ use quiver_protocol::text::display_safe;
 use tokio::task::{AbortHandle, Id, JoinSet};
 
 use crate::command::{Order, Receipt, StoredReceipt, Upload};
-use crate::connection::{Link, Session};
+use crate::connection::Link;
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -54,14 +54,14 @@ impl Transfers {
     pub(super) fn start_upload(
         &mut self,
         upload: Upload,
-        session: &Session,
+        link: &Link,
         output: &Output,
         line: &str,
     ) -> Id {
         let in_background = Arc::new(AtomicBool::new(false));
         let said = receipt("File stored successfully", upload.asked(), &in_background);
         let receipt: StoredReceipt = Arc::new(move |path, _| said(path));
-        let work = upload.store(session, output.clone(), receipt);
+        let work = upload.store(link, output.clone(), receipt);
         self.spawn(work, line, Vec::new(), in_background)
     }
 

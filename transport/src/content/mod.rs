@@ -1,10 +1,11 @@
 //! A file's content on a stream: one engine for every command that moves files.
 //!
 //! The wire cuts content into chunks of 1024 bytes; here it moves in blocks of 256 KiB: one read, one
-//! hash, one write, one `Bytes` for QUIC. File work runs on blocking threads, one block at a time, so
-//! that the thread that drives QUIC stays free for messages, and a slow client holds no thread.
+//! hash, one write, one `Bytes` for QUIC. File work runs on blocking threads, a block or a few at a time,
+//! so that the thread that drives QUIC stays free for messages, and a slow client holds no thread.
 //! Knows open files, not what they are called on a server.
 
+mod hop;
 mod part;
 mod prefix;
 mod receive;

@@ -10,10 +10,11 @@ use thiserror::Error;
 use tokio::task::{self, JoinHandle};
 
 use super::Hashed;
+use super::hop::{self, Company};
 use crate::stream::{FrameReader, StreamError};
 
 /// Pieces of the stream taken at once; a packet is a piece.
-const PIECES: usize = 32;
+const PIECES: usize = 64;
 
 /// Why content did not arrive whole.
 #[derive(Debug, Error)]
@@ -115,8 +116,7 @@ pub async fn receive<W: Write + Send + 'static>(
         return Err(ReceiveError::Length { announced: due, found });
     }
     reader.read_end(patience).await?;
-    writer.write(block).await?;
-    let (sink, hash) = writer.close().await?;
+    let (sink, hash) = writer.close(block).await?;
     if hash != end.blake3 {
         return Err(ReceiveError::Mismatch);
     }
@@ -132,17 +132,22 @@ fn tail(kind: FrameKind, payload: &[u8]) -> Result<ContentEnd, ReceiveError> {
     }
 }
 
-/// Writes and hashes block after block on a blocking thread, one behind the network.
+/// Writes and hashes blocks on a blocking thread, one hop behind the network.
 struct BlockWriter<W> {
     state: Option<Work<W>>,
     running: Option<JoinHandle<Written<W>>>,
+    company: Company,
     capacity: usize,
+    /// Blocks that wait for the next hop.
+    full: Vec<Vec<u8>>,
+    /// Blocks that came back from one.
+    empty: Vec<Vec<u8>>,
     /// Bytes that are in the sink.
     written: u64,
 }
 
-/// What comes back from the blocking thread: the work, and the block's buffer.
-type Written<W> = io::Result<(Work<W>, Vec<u8>)>;
+/// What comes back from the blocking thread: the work, and the blocks' buffers.
+type Written<W> = io::Result<(Work<W>, Vec<Vec<u8>>)>;
 
 struct Work<W> {
     sink: W,
@@ -151,43 +156,71 @@ struct Work<W> {
 
 impl<W: Write + Send + 'static> BlockWriter<W> {
     fn new(sink: W, hasher: blake3::Hasher, announced: u64) -> Self {
-        let capacity = usize::try_from(announced).map_or(BLOCK, |size| size.min(BLOCK));
-        Self { state: Some(Work { sink, hasher }), running: None, capacity, written: 0 }
+        Self {
+            state: Some(Work { sink, hasher }),
+            running: None,
+            company: Company::join(),
+            capacity: usize::try_from(announced).map_or(BLOCK, |size| size.min(BLOCK)),
+            full: Vec::new(),
+            empty: Vec::new(),
+            written: 0,
+        }
     }
 
     /// An empty block, no larger than the content.
-    fn buffer(&self) -> Vec<u8> {
-        Vec::with_capacity(self.capacity)
+    fn buffer(&mut self) -> Vec<u8> {
+        self.empty.pop().unwrap_or_else(|| Vec::with_capacity(self.capacity))
     }
 
-    /// Starts to write a block and returns an empty one, once the block before is written.
+    /// Takes a block and returns an empty one. It is written as soon as the hop before it has ended; what
+    /// comes until then goes along, and is waited for once that is enough for a hop.
     async fn write(&mut self, block: Vec<u8>) -> io::Result<Vec<u8>> {
-        let empty = match self.running.take() {
-            Some(running) => {
-                let (work, mut buffer) = finished(running).await?;
-                self.state = Some(work);
-                self.written += buffer.len() as u64;
-                buffer.clear();
-                buffer
-            }
-            None => self.buffer(),
-        };
+        self.full.push(block);
+        let most = self.company.blocks(hop::WRITE);
+        let idle = self.running.as_ref().is_none_or(JoinHandle::is_finished);
+        if idle || self.full.len() >= most {
+            self.wait().await?;
+            self.empty.truncate(most);
+            self.start()?;
+        }
+        Ok(self.buffer())
+    }
+
+    fn start(&mut self) -> io::Result<()> {
         let Some(mut work) = self.state.take() else {
             return Err(io::Error::other("an earlier write failed"));
         };
+        let blocks = std::mem::take(&mut self.full);
         self.running = Some(task::spawn_blocking(move || {
-            work.hasher.update(&block);
-            work.sink.write_all(&block)?;
-            Ok((work, block))
+            for block in &blocks {
+                work.hasher.update(block);
+                work.sink.write_all(block)?;
+            }
+            Ok((work, blocks))
         }));
-        Ok(empty)
+        Ok(())
     }
 
-    /// Waits for the last block; the sink and the hash of all that went into it.
-    async fn close(mut self) -> io::Result<(W, ContentHash)> {
+    /// Waits for the hop that runs.
+    async fn wait(&mut self) -> io::Result<()> {
         if let Some(running) = self.running.take() {
-            self.state = Some(finished(running).await?.0);
+            let (work, blocks) = finished(running).await?;
+            self.state = Some(work);
+            for mut block in blocks {
+                self.written += block.len() as u64;
+                block.clear();
+                self.empty.push(block);
+            }
         }
+        Ok(())
+    }
+
+    /// Writes what is left; the sink and the hash of all that went into it.
+    async fn close(mut self, last: Vec<u8>) -> io::Result<(W, ContentHash)> {
+        self.full.push(last);
+        self.wait().await?;
+        self.start()?;
+        self.wait().await?;
         let Some(mut work) = self.state else {
             return Err(io::Error::other("an earlier write failed"));
         };
@@ -204,3 +237,6 @@ async fn finished<T>(running: JoinHandle<io::Result<T>>) -> io::Result<T> {
         Err(error) => Err(io::Error::other(error)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,7 @@ use thiserror::Error;
 use tokio::task::{self, JoinHandle};
 
 use super::Hashed;
+use super::hop::{self, Company};
 use crate::stream::{FrameWriter, StreamError};
 use crate::unix;
 
@@ -112,8 +113,16 @@ impl Source {
         Ok(hashed.filter(|hashed| hashed.prefix() == claim))
     }
 
+    /// Whether what was read so far may be believed.
+    fn check(&mut self) -> Result<(), SendError> {
+        match &mut self.0 {
+            Origin::File(file) => file.check(),
+            Origin::Pipe(_) => Ok(()),
+        }
+    }
+
     /// Reads up to `most` bytes of what comes at `offset` to the front of `buffer`; fewer only at the end, where
-    /// there are none.
+    /// there are none. A file is to be [checked](Self::check) after that.
     fn read(&mut self, buffer: &mut [u8], offset: u64, most: usize) -> Result<usize, SendError> {
         match &mut self.0 {
             Origin::File(file) => file.read(buffer, offset, most),
@@ -134,7 +143,7 @@ impl Source {
 }
 
 impl OpenFile {
-    fn read(&mut self, buffer: &mut [u8], offset: u64, most: usize) -> Result<usize, SendError> {
+    fn read(&self, buffer: &mut [u8], offset: u64, most: usize) -> Result<usize, SendError> {
         let left = self.size.saturating_sub(offset);
         let length = usize::try_from(left).map_or(most, |left| left.min(most));
         self.file.read_exact_at(&mut buffer[..length], offset).map_err(|error| {
@@ -144,7 +153,6 @@ impl OpenFile {
                 SendError::Disk(error)
             }
         })?;
-        self.check()?;
         Ok(length)
     }
 
@@ -178,9 +186,9 @@ impl Stamp {
 /// Sends a file's content from the end of `from` on as Data frames, and returns what its Eof has to say.
 /// `progress` hears of each block's bytes once QUIC has taken them.
 ///
-/// Holds two blocks, and one to spare, beside QUIC's send window. `block` is how many file bytes each
-/// has: whole chunks, at most [`BLOCK`], which is the fastest; less is for those who send many files at
-/// once.
+/// Holds two blocks, and one to spare, beside QUIC's send window; four times as many where few transfers
+/// run. `block` is how many file bytes each has: whole chunks, at most [`BLOCK`], which is the fastest;
+/// less is for those who send many files at once.
 ///
 /// # Errors
 /// [`SendError`]. The stream is then without an Eof: the caller says why, in an Error.
@@ -193,23 +201,36 @@ pub async fn send(
 ) -> Result<ContentEnd, SendError> {
     writer.flush().await?;
     writer.carry_content();
-    let mut next = BlockReader::new(source, from, block).start();
+    let mut next = BlockReader::new(source, from, block).start(1);
+    let company = Company::join();
     loop {
-        let Step { reader, block } = finished(next).await?;
-        let Some((framed, length)) = block else {
+        let Step { reader, blocks, ended } = finished(next).await?;
+        if ended {
+            leave(writer, blocks, &mut progress).await?;
             let blake3 = ContentHash(*reader.hasher.finalize().as_bytes());
             return Ok(ContentEnd { size: reader.offset, blake3 });
-        };
-        // The next block is read while this one leaves.
-        next = reader.start();
-        writer.write_block(framed).await?;
-        progress(length as u64);
+        }
+        // The next blocks are read while these leave.
+        next = reader.start(company.blocks(hop::READ));
+        leave(writer, blocks, &mut progress).await?;
         // Messages get their turn even where the network takes everything at once.
         task::yield_now().await;
     }
 }
 
-/// Reads, hashes and frames block after block, on whatever blocking thread is free.
+async fn leave(
+    writer: &mut FrameWriter,
+    blocks: Vec<Block>,
+    progress: &mut impl FnMut(u64),
+) -> Result<(), StreamError> {
+    for block in blocks {
+        writer.write_block(block.framed).await?;
+        progress(block.length as u64);
+    }
+    Ok(())
+}
+
+/// Reads, hashes and frames blocks, on whatever blocking thread is free.
 struct BlockReader {
     source: Source,
     block: usize,
@@ -220,8 +241,15 @@ struct BlockReader {
 
 struct Step {
     reader: BlockReader,
-    /// The frames of a block and its file bytes; `None` at the end of the file.
-    block: Option<(Bytes, usize)>,
+    blocks: Vec<Block>,
+    /// Whether these are the last.
+    ended: bool,
+}
+
+struct Block {
+    framed: Bytes,
+    /// Its file bytes.
+    length: usize,
 }
 
 impl BlockReader {
@@ -232,21 +260,39 @@ impl BlockReader {
         Self { source, block, offset, hasher, buffers: Buffers::default() }
     }
 
-    fn start(self) -> JoinHandle<Result<Step, SendError>> {
-        task::spawn_blocking(move || self.step())
+    /// Reads up to `most` blocks.
+    fn start(self, most: usize) -> JoinHandle<Result<Step, SendError>> {
+        task::spawn_blocking(move || self.step(most))
     }
 
-    fn step(mut self) -> Result<Step, SendError> {
+    fn step(mut self, most: usize) -> Result<Step, SendError> {
+        // What came out of a pipe does not wait for what has not come yet.
+        let most = if self.source.size().is_some() { most } else { 1 };
+        self.buffers.keep(most);
+        let (mut blocks, mut ended) = (Vec::with_capacity(most), false);
+        while blocks.len() < most && !ended {
+            match self.block()? {
+                Some(block) => blocks.push(block),
+                None => ended = true,
+            }
+            // A small file is one hop.
+            ended |= self.source.size().is_some_and(|size| size <= self.offset);
+        }
+        self.source.check()?;
+        Ok(Step { reader: self, blocks, ended })
+    }
+
+    /// The next block; `None` at the end.
+    fn block(&mut self) -> Result<Option<Block>, SendError> {
         let mut buffer = self.buffers.take(self.next_length());
         let length = self.source.read(&mut buffer[HEADROOM..], self.offset, self.block)?;
         if length == 0 {
-            return Ok(Step { reader: self, block: None });
+            return Ok(None);
         }
         self.hasher.update(&buffer[HEADROOM..HEADROOM + length]);
         self.offset += length as u64;
         let framed = frame_in_place(&mut buffer, length);
-        let block = Some((self.buffers.lend(buffer, framed), length));
-        Ok(Step { reader: self, block })
+        Ok(Some(Block { framed: self.buffers.lend(buffer, framed), length }))
     }
 
     /// Room that the next block needs: small files do not pay for a whole one.
@@ -265,10 +311,16 @@ async fn finished(step: JoinHandle<Result<Step, SendError>>) -> Result<Step, Sen
     }
 }
 
-/// Block buffers that come back once QUIC needs them no more. One of them is kept for the next block; a
+/// Block buffers that come back once QUIC needs them no more. Kept are those that one hop needs; a
 /// transfer that stalls would hold any others for nothing.
 #[derive(Debug, Clone, Default)]
-struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
+struct Buffers(Arc<Mutex<Kept>>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    buffers: Vec<Vec<u8>>,
+    most: usize,
+}
 
 struct Lent {
     buffer: Vec<u8>,
@@ -277,9 +329,16 @@ struct Lent {
 }
 
 impl Buffers {
+    /// Keeps at most so many.
+    fn keep(&self, most: usize) {
+        let mut kept = self.lock();
+        kept.most = most;
+        kept.buffers.truncate(most);
+    }
+
     /// A buffer for a block of `length` bytes. Small files do not pay for a whole block.
     fn take(&self, length: usize) -> Vec<u8> {
-        let mut buffer = self.lock().pop().unwrap_or_default();
+        let mut buffer = self.lock().buffers.pop().unwrap_or_default();
         let size = if length == BLOCK { FRAMED_BLOCK } else { HEADROOM + length };
         if buffer.len() < size {
             buffer.resize(size, 0);
@@ -291,7 +350,7 @@ impl Buffers {
         Bytes::from_owner(Lent { buffer, length, home: self.clone() })
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Vec<u8>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -304,68 +363,12 @@ impl AsRef<[u8]> for Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        let mut home = self.home.lock();
-        if home.is_empty() {
-            home.push(std::mem::take(&mut self.buffer));
+        let mut kept = self.home.lock();
+        if kept.buffers.len() < kept.most {
+            kept.buffers.push(std::mem::take(&mut self.buffer));
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write as _;
-
-    use super::*;
-
-    fn source(content: &[u8]) -> (tempfile::NamedTempFile, OpenFile) {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(content).unwrap();
-        // A day ago, so that any write is seen whatever the clock's grain.
-        let yesterday = SystemTime::now() - std::time::Duration::from_secs(86_400);
-        file.as_file().set_modified(yesterday).unwrap();
-        let Source(Origin::File(open)) = Source::new(file.reopen().unwrap()).unwrap() else {
-            panic!("a file is a file")
-        };
-        (file, open)
-    }
-
-    #[test]
-    fn what_is_appended_does_not_matter() {
-        let (mut file, mut source) = source(b"content");
-        file.write_all(b" and more").unwrap();
-        source.check().unwrap();
-        file.write_all(b" and more").unwrap();
-        source.check().unwrap();
-        assert_eq!(source.size, 7);
-    }
-
-    #[test]
-    fn what_shrinks_or_is_rewritten_has_changed() {
-        let (file, mut shrunk) = source(b"content");
-        file.as_file().set_len(3).unwrap();
-        assert!(matches!(shrunk.check(), Err(SendError::Changed)));
-
-        let (file, mut rewritten) = source(b"content");
-        file.as_file().write_all_at(b"CON", 0).unwrap();
-        assert!(matches!(rewritten.check(), Err(SendError::Changed)));
-    }
-
-    #[test]
-    fn a_new_file_under_the_name_does_not_matter() {
-        let (file, mut source) = source(b"content");
-        let mut other = tempfile::NamedTempFile::new().unwrap();
-        other.write_all(b"x").unwrap();
-        other.persist(file.path()).unwrap();
-        source.check().unwrap();
-    }
-
-    #[test]
-    fn one_buffer_comes_back() {
-        let buffers = Buffers::default();
-        let lent = [buffers.lend(buffers.take(BLOCK), 10), buffers.lend(buffers.take(BLOCK), 10)];
-        assert_eq!((lent[0].len(), buffers.lock().len()), (10, 0));
-        drop(lent);
-        assert_eq!(buffers.lock().len(), 1);
-        assert_eq!(buffers.take(5).len(), FRAMED_BLOCK);
-    }
-}
+mod tests;

@@ -9,7 +9,7 @@ use super::*;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-const LARGEST: u16 = 65_488;
+const LARGEST: u16 = 65_507;
 
 fn socket() -> Arc<LongBatches> {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -82,8 +82,9 @@ async fn batches_too_long_for_one_call_arrive_too() {
     arrives_as_it_was_cut(10 * 6551, Some(6551)).await;
     arrives_as_it_was_cut(9 * 8952 + 1, Some(8952)).await;
     arrives_as_it_was_cut(7 * 8952 + 1, Some(8952)).await;
-    arrives_as_it_was_cut(10 * 65_488, Some(65_488)).await;
-    arrives_as_it_was_cut(9 * 65_488 + 77, Some(65_488)).await;
+    // No longer, for the system's own receive buffers may hold no more.
+    arrives_as_it_was_cut(2 * 65_488, Some(65_488)).await;
+    arrives_as_it_was_cut(65_507 + 77, Some(65_507)).await;
 }
 
 #[tokio::test]

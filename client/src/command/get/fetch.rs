@@ -186,9 +186,13 @@ impl OnItsWay<'_> {
                 }
                 return Err(explain(self.item, error));
             }
+            self.look_again().await;
+            let GetError::Stream(error) = error else {
+                return Err(self.broken_off(explain(self.item, error)));
+            };
             let why = match passing(&line, error).await {
                 Ok(why) => why,
-                Err(error) => return Err(self.broken_off(explain(self.item, error))),
+                Err(error) => return Err(self.broken_off(explain(self.item, error.into()))),
             };
             match self.fetch.link.again(&line.connection, &why, &mut self.hold).await {
                 Ok(()) => {}
@@ -232,6 +236,15 @@ impl OnItsWay<'_> {
             self.hold.progress();
         }
         got
+    }
+
+    /// Counts what was written last, too.
+    async fn look_again(&mut self) {
+        let Some(record) = &mut self.record else { return };
+        // Fails where the part is gone, or its disk: then it stays as it was last seen.
+        if let Ok((length, _)) = self.part.content().await {
+            record.at(length);
+        }
     }
 
     /// What is here, hashed.
@@ -278,8 +291,10 @@ impl OnItsWay<'_> {
 }
 
 /// The error, where trying again later may help; `Err` with it where not.
-async fn passing(line: &Line, error: GetError) -> Result<StreamError, GetError> {
-    let GetError::Stream(error) = error else { return Err(error) };
+pub(in crate::command) async fn passing(
+    line: &Line,
+    error: StreamError,
+) -> Result<StreamError, StreamError> {
     match error {
         StreamError::Lost(ended) if is_loss(&ended) => Ok(StreamError::Lost(ended)),
         StreamError::Refused(refusal) if is_passing(refusal.code) => {
@@ -289,9 +304,9 @@ async fn passing(line: &Line, error: GetError) -> Result<StreamError, GetError> 
             // A server that goes away may end its streams before its connections.
             match timeout(AFTERWARDS, line.connection.closed()).await {
                 Ok(ended) if is_loss(&ended.clone().into()) => Ok(StreamError::Lost(ended.into())),
-                _ => Err(error.into()),
+                _ => Err(error),
             }
         }
-        error => Err(error.into()),
+        error => Err(error),
     }
 }

@@ -8,9 +8,10 @@ fn put(files: &[PathBuf]) -> cli::Put {
     cli::Put {
         files: files.to_vec(),
         to: String::new(),
-        name: None,
+        stored_as: None,
         overwrite: false,
         no_resume: false,
+        hold: cli::Hold { patience: 0 },
         limit: None,
         json: false,
     }
@@ -37,7 +38,7 @@ fn each_file_keeps_its_own_name_in_the_folder() {
     arguments.to = "notes/2024/".to_owned();
     arguments.files.truncate(1);
     assert_eq!(paths(&Upload::prepare(&arguments).unwrap()), ["notes/2024/-rf"]);
-    arguments.name = Some("other".to_owned());
+    arguments.stored_as = Some("other".to_owned());
     assert_eq!(paths(&Upload::prepare(&arguments).unwrap()), ["notes/2024/other"]);
 }
 
@@ -78,7 +79,7 @@ fn standard_input_needs_a_name_and_stands_alone() {
     let typed = |files: &[&str], name: Option<&str>| {
         let files: Vec<_> = files.iter().map(PathBuf::from).collect();
         let mut arguments = put(&files);
-        arguments.name = name.map(str::to_owned);
+        arguments.stored_as = name.map(str::to_owned);
         Upload::prepare(&arguments)
     };
     assert!(typed(&["-"], Some("name")).unwrap().is_streamed());

@@ -44,9 +44,8 @@ fn measured(cast: &Cast, sections: &[Section]) -> String {
     if !cast.left_out.is_empty() {
         let _ = writeln!(text, "Left out: {}.", cast.left_out.join("; "));
     }
-    let typed = std::env::args().skip(1).filter(|argument| argument != "--own-network");
-    let command = std::iter::once("scripts/bench".to_owned()).chain(typed).collect::<Vec<_>>();
-    let _ = write!(text, "To measure the same: `{}`.\n\n", command.join(" "));
+    let command = command(std::env::args().skip(1));
+    let _ = write!(text, "To measure the same: `{command}`.\n\n");
     text.push_str(&goals(sections.iter().flat_map(|section| &section.goals)).markdown());
     for section in sections {
         let _ = write!(text, "\n### {}\n", section.title);
@@ -62,4 +61,26 @@ fn measured(cast: &Cast, sections: &[Section]) -> String {
     }
     text.push('\n');
     text
+}
+
+/// What to type for the same figures elsewhere: without the folders of this machine.
+fn command(arguments: impl Iterator<Item = String>) -> String {
+    let mut command = "scripts/bench".to_owned();
+    let mut folder = false;
+    for argument in arguments.filter(|argument| argument != "--own-network") {
+        command.push(' ');
+        command.push_str(if folder { "DIR" } else { &argument });
+        folder = ["--disk", "--folder"].contains(&argument.as_str());
+    }
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_names_no_folder_of_this_machine() {
+        let typed = ["--own-network", "--write", "--disk", "/srv/scratch", "--rounds", "9"];
+        let command = super::command(typed.into_iter().map(str::to_owned));
+        assert_eq!(command, "scripts/bench --write --disk DIR --rounds 9");
+    }
 }

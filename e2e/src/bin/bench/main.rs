@@ -48,8 +48,10 @@ fn main() -> ExitCode {
     }
     running::guard();
     let cast = Cast::assemble(Stage::new(&cli.folder), cli.own_network);
-    println!("{}", machine::describe().text().trim_start());
-    println!("{}\n", cast.versions.join("\n"));
+    for row in machine::describe().rows {
+        println!("{}", row.join(": "));
+    }
+    println!("versions: {}\n", cast.versions.join("; "));
     for missing in &cast.left_out {
         println!("LEFT OUT  {missing}");
     }

@@ -2,7 +2,7 @@
 //! does hits them alike.
 
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::peers::sendme::{self, Sender};
 use crate::peers::{Call, Job, Peer};
 use crate::proc;
 use crate::running::Running;
-use crate::stage::{FILES, remove};
+use crate::stage::{FILES, Stage, remove};
 
 /// How often memory is looked at.
 const LOOK: Duration = Duration::from_millis(10);
@@ -110,7 +110,7 @@ pub(crate) fn once(cast: &Cast, peer: Peer, job: &Job, compare: bool) -> Sample 
             sshd.wait_for_sessions();
         }
     };
-    let sample = run(call.command(peer), server, settled);
+    let sample = run(&cast.stage, call.command(peer), server, settled);
     let what = format!("{}: {}", peer.name(), arrived.display());
     assert_eq!(contents(&arrived), (job.files, job.bytes), "{what} (files, bytes)");
     if compare {
@@ -135,12 +135,13 @@ fn contents(path: &Path) -> (u64, u64) {
 }
 
 /// Runs a client to its end, beside the server it talks to. `settled` waits until the server is done too.
-pub(crate) fn run(mut command: Command, server: u32, settled: impl Fn()) -> Sample {
+pub(crate) fn run(stage: &Stage, mut command: Command, server: u32, settled: impl Fn()) -> Sample {
     settled();
     proc::tree(server).into_iter().for_each(proc::forget_peak_memory);
     let processor = || proc::tree_processor(server) + proc::children_processor();
     let before = processor();
-    command.stdin(Stdio::null()).stdout(Stdio::null());
+    let complaints = stage.at("complaints");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&complaints).unwrap());
     let began = Instant::now();
     let mut client = Running::start(&mut command);
     let over = Arc::new(AtomicBool::new(false));
@@ -148,7 +149,10 @@ pub(crate) fn run(mut command: Command, server: u32, settled: impl Fn()) -> Samp
     let status = client.child().wait().unwrap();
     let seconds = began.elapsed().as_secs_f64();
     over.store(true, Ordering::Relaxed);
-    assert!(status.success(), "{command:?} failed: {status}");
+    if !status.success() {
+        let said = fs::read(&complaints).unwrap_or_default();
+        panic!("{command:?} failed: {status}\n{}", String::from_utf8_lossy(&said));
+    }
     settled();
     let processor = processor() - before;
     let [client_memory, server_memory] = watchers.map(|watcher| {

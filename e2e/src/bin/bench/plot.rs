@@ -26,7 +26,7 @@ pub(crate) struct Axis {
     pub(crate) marks: Vec<(f64, String)>,
 }
 
-const WIDTH: f64 = 760.0;
+const WIDTH: f64 = 800.0;
 const LEFT: f64 = 70.0;
 const TOP: f64 = 40.0;
 /// The height of the part that lines are drawn in.

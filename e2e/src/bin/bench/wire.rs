@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use quiver_protocol::command::Hello;
 use quiver_protocol::reply::FileHead;
 use quiver_protocol::{
-    ClientName, End as _, FilePath, FrameKind, Received, Reply, Request, limits,
+    ClientName, CloseCode, End as _, FilePath, FrameKind, Received, Reply, Request, limits,
 };
 use quiver_transport::content::{self, Arrival, Hashed, Size};
 use quiver_transport::{CertificateInfo, CommandStream, Connection, Endpoint, ServerVerifier};
@@ -19,8 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A member of a server, on a connection of its own.
 pub(crate) struct Member {
     connection: Connection,
-    /// Lives as long as its connection.
-    _endpoint: Endpoint,
+    endpoint: Endpoint,
 }
 
 /// Runs what is asked of a member on one thread, as both binaries do.
@@ -36,10 +35,16 @@ impl Member {
         let pinned = CertificateInfo::load(certificate).unwrap().fingerprint;
         let connection =
             endpoint.dial(server, None, ServerVerifier::new(Some(pinned))).await.unwrap();
-        let member = Self { connection, _endpoint: endpoint };
+        let member = Self { connection, endpoint };
         let name = ClientName::parse("meter").unwrap();
         member.ask(&Request::Hello(Hello::new(name, None))).await;
         member
+    }
+
+    /// Says goodbye, and waits until it is said: the name is free for the next one then.
+    pub(crate) async fn leave(self) {
+        self.endpoint.close(CloseCode::Goodbye);
+        self.endpoint.wait_idle(PATIENCE).await;
     }
 
     /// How long a message takes there and back, in milliseconds.

@@ -38,6 +38,7 @@ pub(crate) fn measure(cast: &Cast, amount: Amount) -> Section {
         for gets in [1, 4] {
             situations.push(beside(&member, gets).await);
         }
+        member.leave().await;
         situations
     });
     let mut table =

@@ -22,6 +22,9 @@ use crate::wire::block_on;
 /// What quinn's discovery finds on an Ethernet that carries IPv6, in bytes of UDP payload.
 const PATH_MTU: u16 = 1452;
 
+/// The search for the path MTU may end this far below it (quinn's default).
+const SEARCH_GRAIN: u16 = 20;
+
 /// The headers of IPv4 and UDP, which an interface's MTU counts too.
 const HEADERS: u16 = 20 + 8;
 
@@ -33,12 +36,13 @@ pub(crate) fn measure(cast: &Cast, amount: Amount, own_network: bool) -> Section
     let mut section = Section::new(what.clone());
     cast.stage.file("large", amount.size);
     let rounds = amount.rounds.min(5);
-    let columns = ["", "path MTU", "get MB/s", "bare stream MB/s", "get over bare"];
+    let columns = ["", "path MTU found", "get MB/s", "bare stream MB/s", "get over bare"];
     let mut table = Table::new(&columns);
     let reached = if own_network {
         let network = Network::make();
         let pair = Pair::measure(cast, network.address, amount.size, rounds);
-        assert_eq!(pair.path_mtu, PATH_MTU, "the network carries what it was made for");
+        let found = PATH_MTU - SEARCH_GRAIN..=PATH_MTU;
+        assert!(found.contains(&pair.path_mtu), "a path MTU of {} was found", pair.path_mtu);
         table.row(pair.row("as on a network"));
         Ok(pair.ratio())
     } else {
@@ -102,7 +106,7 @@ fn get(cast: &Cast, server: &QuiverServer, job: &Job) -> f64 {
     let call = Call::to_quiver(job, &cast.stage, server.address);
     let arrived = call.target().join(&job.name);
     remove(&arrived);
-    let seconds = moves::run(call.command(Peer::Quiver), server.id(), || {}).seconds;
+    let seconds = moves::run(&cast.stage, call.command(Peer::Quiver), server.id(), || {}).seconds;
     assert_eq!(fs::metadata(&arrived).unwrap().len(), job.bytes, "the get is not whole");
     remove(&arrived);
     seconds

@@ -1,0 +1,243 @@
+//! One file on its way to the server, over as many connections as it takes.
+
+use std::path::{Path, absolute};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::Utc;
+use quiver_protocol::text::display_safe;
+use quiver_protocol::{RefusalCode, Timestamp};
+use quiver_transport::StreamError;
+use quiver_transport::content::{Hashed, Source};
+use tokio::time::Instant;
+
+use super::{Item, Origin, StoredReceipt, explain, open, shown, unreadable};
+use crate::action::{self, Offer, PutError, Sending, Stored};
+use crate::command::get::passing;
+use crate::command::input;
+use crate::connection::{Hold, Line, Link};
+use crate::failure::Failure;
+use crate::journal::{Direction, Entry, Record, Share};
+use crate::limit::Limit;
+use crate::output::human::{self, Pace};
+use crate::output::{Output, json};
+
+/// What all files of an upload have in common.
+#[derive(Clone)]
+pub(super) struct Store {
+    pub(super) link: Link,
+    pub(super) output: Output,
+    pub(super) receipt: StoredReceipt,
+    pub(super) json: bool,
+    /// Whether to go on where an earlier run stopped.
+    pub(super) resume: bool,
+    /// How long a lost server is waited for.
+    pub(super) patience: Duration,
+    /// Whether there is one file only.
+    pub(super) alone: bool,
+    pub(super) pace: Arc<Mutex<Pace>>,
+    pub(super) limit: Option<Limit>,
+}
+
+/// One file on its way.
+struct OnItsWay<'a> {
+    store: &'a Store,
+    item: &'a Item,
+    file: &'a Path,
+    record: Record,
+    hold: Hold,
+    /// Bytes that were handed to connections.
+    sent: u64,
+    /// The most that was on the server's disk.
+    furthest: u64,
+    /// Whether what the server keeps was begun by this run.
+    is_begun: bool,
+    /// Whether an attempt was lost after its last byte: the file may be there.
+    may_be_there: bool,
+}
+
+impl Store {
+    pub(super) async fn one(&self, item: &Item) -> Result<(), Failure> {
+        let began = Instant::now();
+        let stored = match &item.origin {
+            Origin::File(file) => self.file(item, file).await?,
+            Origin::Stdin => self.pipe(item).await?,
+        };
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner).received += stored.sent;
+        if self.json {
+            let source = shown(&item.origin);
+            let file = json::StoredFile::new(&item.path, &source, stored, began.elapsed());
+            self.output.data(json::line(&file) + "\n").await
+        } else {
+            self.output.say((self.receipt)(&item.path, stored)).await;
+            Ok(())
+        }
+    }
+
+    /// What comes once, and cannot be sent again.
+    async fn pipe(&self, item: &Item) -> Result<Stored, Failure> {
+        let failed = |error| explain(item, error);
+        let line = self.link.line();
+        // Nobody closes the semaphore.
+        let _permit = line.content.acquire().await;
+        let (pipe, input) = input::standard()?;
+        let _end = input.end_on_drop();
+        let offer = Offer { path: item.path.clone(), replace: item.replace, resume: false };
+        let sending = action::put(&line.connection, Source::pipe(pipe), &offer, line.patience);
+        let sending = sending.await.map_err(failed)?;
+        let mut bar = self.output.bars().bar(item.path.as_str(), None, 0);
+        let waits = || input.is_waiting();
+        let done = sending.finish(self.limit.as_ref(), &waits, |at| bar.at(at.stored));
+        done.await.map_err(failed)
+    }
+
+    async fn file(&self, item: &Item, file: &Path) -> Result<Stored, Failure> {
+        let origin = self.link.origin();
+        let entry = Entry {
+            direction: Direction::Put,
+            server: origin.server.clone(),
+            fingerprint: origin.fingerprint,
+            certificate: origin.certificate.clone(),
+            name: origin.name.clone(),
+            path: item.path.clone(),
+            local: absolute(file).map_err(|error| unreadable(file, error))?,
+            size: 0,
+            begun: Timestamp(Utc::now()),
+            overwrite: item.replace,
+        };
+        let way = OnItsWay {
+            store: self,
+            item,
+            file,
+            record: Record::new(self.link.journal(), self.link.unfinished(), entry),
+            hold: Hold::new(self.patience),
+            sent: 0,
+            furthest: 0,
+            is_begun: false,
+            may_be_there: false,
+        };
+        way.arrive().await
+    }
+}
+
+impl OnItsWay<'_> {
+    /// Attempt after attempt, as long as trying again may help.
+    async fn arrive(mut self) -> Result<Stored, Failure> {
+        loop {
+            let line = self.store.link.line();
+            let error = match self.attempt(&line).await {
+                Ok(stored) => {
+                    self.record.done();
+                    return Ok(Stored { sent: self.sent, ..stored });
+                }
+                Err(error) => error,
+            };
+            let error = match error {
+                PutError::Stream(StreamError::Refused(refusal))
+                    if self.may_be_there && refusal.code == RefusalCode::Exists =>
+                {
+                    if let Some(stored) = self.is_there(&line).await {
+                        self.record.done();
+                        return Ok(stored);
+                    }
+                    StreamError::Refused(refusal)
+                }
+                PutError::Stream(error) => error,
+                error => {
+                    // The server keeps nothing that is not what it was said to be.
+                    let kept = !matches!(error, PutError::Mismatch);
+                    let failure = explain(self.item, error);
+                    if kept {
+                        return Err(self.broken_off(failure));
+                    }
+                    self.record.done();
+                    return Err(failure);
+                }
+            };
+            let failed = |error: StreamError| explain(self.item, error.into());
+            let why = match passing(&line, error).await {
+                Ok(why) => why,
+                Err(error) => return Err(self.broken_off(failed(error))),
+            };
+            match self.store.link.again(&line.connection, &why, &mut self.hold).await {
+                Ok(()) => {}
+                Err(None) => return Err(self.broken_off(failed(why))),
+                Err(Some(failure)) => return Err(self.broken_off(failure)),
+            }
+        }
+    }
+
+    async fn attempt(&mut self, line: &Line) -> Result<Stored, PutError> {
+        // Nobody closes the semaphore.
+        let _permit = line.content.acquire().await;
+        let source = self.source()?;
+        let (path, replace) = (self.item.path.clone(), self.item.replace);
+        let resume = self.store.resume || self.is_begun;
+        let offer = Offer { path, replace, resume };
+        let sending = action::put(&line.connection, source, &offer, line.patience).await?;
+        self.say_where(&sending).await;
+        self.is_begun = true;
+        let (size, offset) = (sending.size().unwrap_or_default(), sending.offset());
+        if offset == 0 {
+            self.furthest = 0;
+        }
+        self.record.begin(size, offset).await;
+        let mut bar = self.store.output.bars().bar(self.item.path.as_str(), size, offset);
+        let (record, mut furthest) = (&mut self.record, offset);
+        let handed = sending.handed();
+        let done = sending.finish(self.store.limit.as_ref(), &|| false, |at| {
+            bar.at(at.stored);
+            record.at(at.stored.max(offset));
+            furthest = furthest.max(at.stored);
+        });
+        let done = done.await;
+        self.sent += handed.bytes();
+        self.may_be_there |= handed.is_all();
+        if furthest > self.furthest.max(offset) {
+            self.furthest = furthest;
+            self.hold.progress();
+        }
+        done
+    }
+
+    fn source(&self) -> Result<Source, PutError> {
+        let open = open(self.file).map_err(|failure| match failure {
+            Failure::Source { source, .. } => PutError::Source(source),
+            // It was a file when it was looked at first.
+            _ => PutError::Changed,
+        });
+        Source::new(open?).map_err(PutError::Source)
+    }
+
+    /// After an attempt whose end nobody heard: whether the server has just this file. It proves a
+    /// beginning that is the whole, so that nothing is sent.
+    async fn is_there(&self, line: &Line) -> Option<Stored> {
+        let file = open(self.file).ok()?;
+        let size = file.metadata().ok()?.len();
+        let whole = Hashed::of(&file, size).await.ok()??.prefix();
+        let path = &self.item.path;
+        let found = action::get(&line.connection, path, Some(whole), line.patience).await.ok()?;
+        let is_same = found.size() == size && found.offset() == size && size > 0;
+        let blake3 = whole.blake3;
+        is_same.then_some(Stored { size, blake3, sent: self.sent, resumed_at: size })
+    }
+
+    async fn say_where(&self, sending: &Sending) {
+        let (size, offset) = (sending.size().unwrap_or_default(), sending.offset());
+        let path = &self.item.path;
+        if offset > 0 {
+            self.store.output.say(human::goes_on(path, offset, size)).await;
+        } else if sending.was_offered() {
+            let path = display_safe(path.as_str());
+            self.store.output.say(format!("{path} changed here: starting over")).await;
+        }
+    }
+
+    /// The failure, with how to go on where the server keeps something.
+    fn broken_off(&self, failure: Failure) -> Failure {
+        let share = self.record.share();
+        failure.goes_on(
+            share.map(|share| if self.store.alone { Share::Of(share) } else { Share::Several }),
+        )
+    }
+}

@@ -1,0 +1,179 @@
+//! `transfers`: what is unfinished on this machine, whoever began it; and its removal.
+
+use std::io;
+
+use cap_std::fs::Dir;
+use chrono::Local;
+use quiver_protocol::text::display_safe;
+use quiver_protocol::{FilePath, Timestamp};
+use quiver_transport::content::{PART_PREFIX, PART_SUFFIX, PartFile};
+use serde::Serialize;
+use tokio::task;
+
+use crate::cli;
+use crate::failure::Failure;
+use crate::journal::{Direction, Entry, Journal, Strange};
+use crate::output::{Output, Rows, human, json};
+use crate::unix;
+
+/// A transfer as programs see it.
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    direction: Direction,
+    server: String,
+    path: &'a FilePath,
+    local: String,
+    size: u64,
+    /// `null` for a put: its part is on the server.
+    here: Option<u64>,
+    running: bool,
+    begun: Timestamp,
+}
+
+/// What is here of a transfer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Here {
+    /// Bytes of its part; `None` where that is not here at all.
+    pub(super) bytes: Option<u64>,
+    /// Whether some process goes on with it now.
+    pub(super) is_running: bool,
+}
+
+/// Lists what is unfinished, or removes it.
+///
+/// # Errors
+/// [`Failure`].
+pub async fn transfers(
+    journal: &Journal,
+    output: &Output,
+    arguments: &cli::Transfers,
+) -> Result<(), Failure> {
+    let entries = read(journal, output).await?;
+    if arguments.clean {
+        clean(journal, output, entries).await
+    } else {
+        list(output, arguments.json, entries).await
+    }
+}
+
+/// The journal's entries. What is strange in there is reported, and not believed.
+pub(super) async fn read(journal: &Journal, output: &Output) -> Result<Vec<Entry>, Failure> {
+    let journal = journal.clone();
+    let read = on_disk(move || journal.read()).await;
+    let (entries, strange) =
+        read.map_err(|source| Failure::System { what: "cannot read the transfers", source })?;
+    for Strange { path, why } in strange {
+        let what = format!("{} is no transfer: {}", path.display(), display_safe(&why));
+        output.failure(&Failure::usage(what, "remove it")).await;
+    }
+    Ok(entries)
+}
+
+async fn list(output: &Output, as_json: bool, entries: Vec<Entry>) -> Result<(), Failure> {
+    let mut rows = Rows::bare(output);
+    let is_empty = entries.is_empty();
+    for entry in entries {
+        let (entry, here) = look(entry).await;
+        rows.push(&if as_json {
+            json::line(&Row {
+                direction: entry.direction,
+                server: entry.server.to_string(),
+                path: &entry.path,
+                local: entry.local.display().to_string(),
+                size: entry.size,
+                here: here.bytes,
+                running: here.is_running,
+                begun: entry.begun,
+            })
+        } else {
+            human::transfer(&entry, here.bytes, here.is_running, &Local)
+        })
+        .await?;
+    }
+    rows.finish().await?;
+    if is_empty && !as_json {
+        output.say("nothing is unfinished").await;
+    }
+    Ok(())
+}
+
+async fn clean(journal: &Journal, output: &Output, entries: Vec<Entry>) -> Result<(), Failure> {
+    let mut failed = None;
+    for entry in entries {
+        let journal = journal.clone();
+        let path = display_safe(entry.path.as_str()).into_owned();
+        let local = entry.local.clone();
+        match on_disk(move || remove(&journal, &entry)).await {
+            Ok(true) => output.say(format!("{path}: removed what was left")).await,
+            Ok(false) => output.say(format!("{path} is under way: nothing is removed")).await,
+            Err(source) => {
+                let failure = Failure::Leftover { path: local, source };
+                output.failure(&failure).await;
+                failed = Some(failure);
+            }
+        }
+    }
+    failed.map_or(Ok(()), |_| Err(Failure::NotClean))
+}
+
+/// Removes a part and its entry, unless some process has the part; whether it did.
+fn remove(journal: &Journal, entry: &Entry) -> io::Result<bool> {
+    if let Some((folder, name)) = place(entry)
+        && folder.symlink_metadata(&name).is_ok_and(|found| found.is_file())
+    {
+        match PartFile::open(&folder, entry.id()) {
+            // Somebody else's is left to them.
+            Ok(part) if unix::is_mine_alone(&part.content()?)? => part.discard(),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+    journal.remove(entry.id())?;
+    Ok(true)
+}
+
+/// What is here of a transfer, on a blocking thread.
+pub(super) async fn look(entry: Entry) -> (Entry, Here) {
+    let copy = entry.clone();
+    let looked = on_disk(move || {
+        let here = here(&entry);
+        Ok((entry, here))
+    });
+    // Fails only where the runtime is going down.
+    looked.await.unwrap_or((copy, Here { bytes: None, is_running: false }))
+}
+
+fn here(entry: &Entry) -> Here {
+    let nothing =
+        Here { bytes: (entry.direction == Direction::Get).then_some(0), is_running: false };
+    let Some((folder, name)) = place(entry) else { return nothing };
+    match folder.symlink_metadata(&name) {
+        Ok(found) if found.is_file() => {
+            let locked = PartFile::open(&folder, entry.id())
+                .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+            Here { bytes: Some(found.len()), is_running: locked }
+        }
+        _ => nothing,
+    }
+}
+
+/// The folder and the name of a transfer's part, where that is here and not on the server.
+fn place(entry: &Entry) -> Option<(Dir, String)> {
+    if entry.direction == Direction::Put {
+        return None;
+    }
+    let folder = Dir::open_ambient_dir(entry.local.parent()?, cap_std::ambient_authority()).ok()?;
+    Some((folder, format!("{PART_PREFIX}{:016x}{PART_SUFFIX}", entry.id())))
+}
+
+async fn on_disk<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    match task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // The runtime is going down.
+        Err(error) => Err(io::Error::other(error)),
+    }
+}

@@ -1,0 +1,100 @@
+//! `quiver rm`, `mv` and `mkdir` and a real server.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+
+use std::fs;
+
+use quiver_e2e::process::Finished;
+use quiver_e2e::quiver::names;
+use quiver_e2e::{Home, Person, Server};
+use serde_json::{Value, json};
+
+async fn server() -> Server {
+    Server::options().argument("--allow-upload").start().await
+}
+
+async fn quiver(home: &Home, server: &Server, arguments: &[&str]) -> Finished {
+    home.with(server, "Ron", arguments).run().await
+}
+
+#[tokio::test]
+async fn files_and_empty_folders_are_removed() {
+    let server = server().await;
+    for path in ["a", "b", "notes/c"] {
+        server.offer(path, "content");
+    }
+    fs::create_dir(server.files().join("empty")).unwrap();
+    let home = Home::new();
+    let refused = quiver(&home, &server, &["rm", "a"]).await;
+    assert!(refused.expect(2).stderr.contains("hint: --yes"), "{}", refused.stderr);
+    let removed = quiver(&home, &server, &["rm", "a", "empty/", "--yes"]).await;
+    assert_eq!(removed.expect(0).stderr, "a: removed\nempty: removed\n");
+    let some = quiver(&home, &server, &["rm", "b", "notes", "missing", "--yes", "--json"]).await;
+    let said: Value = serde_json::from_str(&some.expect(10).stdout).unwrap();
+    assert_eq!(said, json!({"removed": "b"}));
+    assert!(some.stderr.contains("hint: remove what is in it first"), "{}", some.stderr);
+    assert!(some.stderr.contains("error: 2 of 3 were not removed"), "{}", some.stderr);
+    assert_eq!(names(&server.files()), ["notes"]);
+}
+
+#[tokio::test]
+async fn files_and_folders_get_other_paths() {
+    let server = server().await;
+    for path in ["a", "b", "notes/c"] {
+        server.offer(path, path);
+    }
+    let home = Home::new();
+    let moved = quiver(&home, &server, &["mv", "a", "d", "--json"]).await;
+    let said: Value = serde_json::from_str(&moved.expect(0).stdout).unwrap();
+    assert_eq!(said, json!({"from": "a", "to": "d"}));
+    let refused = quiver(&home, &server, &["mv", "d", "b"]).await;
+    assert!(refused.expect(1).stderr.contains("hint: --overwrite"), "{}", refused.stderr);
+    quiver(&home, &server, &["mv", "d", "b", "--overwrite"]).await.expect(0);
+    // Into a folder, with a slash and without.
+    let into = quiver(&home, &server, &["mv", "b", "notes"]).await;
+    assert_eq!(into.expect(0).stderr, "b is now notes/b\n");
+    quiver(&home, &server, &["mv", "notes/b", "notes/old"]).await.expect(0);
+    quiver(&home, &server, &["mkdir", "other"]).await.expect(0);
+    quiver(&home, &server, &["mv", "notes/", "other/"]).await.expect(0);
+    assert_eq!(fs::read_to_string(server.files().join("other/notes/old")).unwrap(), "a");
+    assert_eq!(quiver(&home, &server, &["mv", "missing", "x"]).await.code(), 7);
+    assert_eq!(names(&server.files()), ["other"]);
+}
+
+#[tokio::test]
+async fn folders_are_made_with_those_above_them() {
+    let server = server().await;
+    let home = Home::new();
+    let made = quiver(&home, &server, &["mkdir", "a/b/c", "d"]).await;
+    assert_eq!(made.expect(0).stderr, "a/b/c: made\nd: made\n");
+    assert!(server.files().join("a/b/c").is_dir());
+    let again = quiver(&home, &server, &["mkdir", "d"]).await;
+    assert!(again.expect(1).stderr.contains("it is already there"), "{}", again.stderr);
+    let parents = quiver(&home, &server, &["mkdir", "-p", "d", "--json"]).await;
+    let said: Value = serde_json::from_str(&parents.expect(0).stdout).unwrap();
+    assert_eq!(said, json!({"path": "d", "created": false}));
+}
+
+#[tokio::test]
+async fn a_person_is_asked_before_something_goes() {
+    let server = server().await;
+    server.offer("a.txt", "content");
+    let home = Home::new();
+    let mut ron = Person::arrive(&home, &server, "Ron");
+    for (answer, said) in [("n", "Nothing is removed."), ("y", "a.txt: removed")] {
+        ron.terminal.type_line("rm a.txt");
+        ron.terminal.wait_for_end("Remove a.txt from the server? [y/N]");
+        ron.does(&format!("{answer}\r"));
+        ron.terminal.wait_for(said);
+    }
+    assert!(names(&server.files()).is_empty());
+    assert_eq!(ron.says("mkdir notes"), "notes: made");
+    assert_eq!(ron.says("mv notes old"), "notes is now old");
+    ron.leaves();
+    // Out of a pipe nobody is asked.
+    server.offer("b", "content");
+    let batch = home.with(&server, "Ron", [""; 0]);
+    batch.run_with_input("rm b\n").await.expect(2);
+    batch.run_with_input("rm b --yes\nmkdir c\n").await.expect(0);
+    assert_eq!(names(&server.files()), ["c", "old"]);
+}

@@ -1,0 +1,410 @@
+//! `quiver put` and a real server: what is stored is what was sent, and an interrupted put goes on.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::print_stderr, reason = "a story that cannot be told here says so")]
+
+use std::fs;
+use std::fs::{File, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+use std::process::Stdio;
+use std::time::Duration;
+
+use quiver_e2e::process::{Finished, Process, Signal};
+use quiver_e2e::quiver::{finish, names};
+use quiver_e2e::random::Random;
+use quiver_e2e::server::{is_root, small_disks};
+use quiver_e2e::{Home, PATIENCE, Person, Server, until};
+use serde_json::Value;
+
+const MIB: usize = 1024 * 1024;
+
+async fn server() -> Server {
+    Server::options().argument("--allow-upload").start().await
+}
+
+/// `quiver put ...` as Ron.
+async fn put(home: &Home, server: &Server, arguments: &[&str]) -> Finished {
+    home.with(server, "Ron", ["put"]).and(arguments).run().await
+}
+
+/// A put of `big` that is in the middle: slow enough that it can be met there.
+async fn begun(home: &Home, server: &Server) -> Process {
+    let process = home.with(server, "Ron", ["put", "big", "--limit", "4MB/s"]).start();
+    until("content on the server's disk", || {
+        names(&server.files()).iter().any(|name| {
+            name.starts_with(".quiver-")
+                && fs::metadata(server.files().join(name))
+                    .is_ok_and(|part| part.len() > 2 * MIB as u64)
+        })
+    })
+    .await;
+    process
+}
+
+/// The folder's names but for those of parts.
+fn stored(server: &Server) -> Vec<String> {
+    let mut names = names(&server.files());
+    names.retain(|name| !name.starts_with(".quiver-"));
+    names
+}
+
+#[tokio::test]
+async fn files_of_every_size_are_stored_as_they_are() {
+    let server = server().await;
+    let home = Home::new();
+    let mut random = Random::new(21);
+    for size in [0, 1, 1023, 1024, 1025, 256 * 1024, 64 * MIB] {
+        let name = format!("{size}.bin");
+        fs::write(home.file(&name), random.bytes(size)).unwrap();
+        let finished = put(&home, &server, &[&name]).await;
+        assert_eq!(finished.expect(0).stdout, "");
+        let unit = if size == 1 { "byte" } else { "bytes" };
+        let said = format!("{name}: {size} {unit} stored and verified\n");
+        assert!(finished.stderr.starts_with(&said), "{}", finished.stderr);
+        let (here, there) = (fs::read(home.file(&name)), fs::read(server.files().join(&name)));
+        assert!(here.unwrap() == there.unwrap(), "{name}");
+    }
+    assert_eq!(names(&server.files()).len(), 7);
+}
+
+#[tokio::test]
+async fn a_name_is_stored_as_it_is() {
+    let server = server().await;
+    fs::create_dir(server.files().join("notes")).unwrap();
+    let home = Home::new();
+    let long = format!("{}.txt", "n".repeat(251));
+    let all = ["with space", "it's \"quoted\"", "\u{1f980}", "-rf", ".hidden", &long];
+    for name in all {
+        fs::write(home.file(name), name).unwrap();
+    }
+    let arguments: Vec<&str> = ["--to", "notes/", "--"].into_iter().chain(all).collect();
+    put(&home, &server, &arguments).await.expect(0);
+    for name in all {
+        let there = server.files().join("notes").join(name);
+        assert_eq!(fs::read_to_string(there).unwrap(), name);
+    }
+    let name = format!("{long}x");
+    let finished = put(&home, &server, &["-rf", "--as", &name]).await;
+    assert!(finished.code() == 2 || finished.code() == 7, "{}", finished.stderr);
+}
+
+#[tokio::test]
+async fn what_a_file_is_goes_with_it() {
+    let server = server().await;
+    let home = Home::new();
+    fs::write(home.file("tool"), "#!/bin/sh\n").unwrap();
+    fs::set_permissions(home.file("tool"), Permissions::from_mode(0o755)).unwrap();
+    let then = std::time::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    File::options().write(true).open(home.file("tool")).unwrap().set_modified(then).unwrap();
+    put(&home, &server, &["tool"]).await.expect(0);
+    let metadata = fs::metadata(server.files().join("tool")).unwrap();
+    assert_eq!(metadata.modified().unwrap(), then);
+    assert_eq!(metadata.permissions().mode() & 0o100, 0o100);
+}
+
+#[tokio::test]
+async fn what_exists_is_replaced_only_when_told() {
+    let server = server().await;
+    server.offer("a", "old");
+    let home = Home::new();
+    for name in ["a", "b"] {
+        fs::write(home.file(name), "new").unwrap();
+    }
+    let finished = put(&home, &server, &["a"]).await;
+    finished.expect(1);
+    assert!(finished.stderr.contains("hint: --overwrite replaces"), "{}", finished.stderr);
+    put(&home, &server, &["a", "b"]).await.expect(10);
+    assert_eq!(fs::read_to_string(server.files().join("a")).unwrap(), "old");
+    assert_eq!(fs::read_to_string(server.files().join("b")).unwrap(), "new");
+    put(&home, &server, &["a", "--overwrite"]).await.expect(0);
+    assert_eq!(fs::read_to_string(server.files().join("a")).unwrap(), "new");
+    // A folder never gives way.
+    fs::create_dir(server.files().join("c")).unwrap();
+    fs::write(home.file("c"), "").unwrap();
+    assert_ne!(put(&home, &server, &["c", "--overwrite"]).await.code(), 0);
+    assert!(server.files().join("c").is_dir());
+}
+
+#[tokio::test]
+async fn standard_input_is_stored_byte_by_byte() {
+    let server = server().await;
+    let home = Home::new();
+    let content = Random::new(22).bytes(3 * MIB + 7);
+    fs::write(home.file("input"), &content).unwrap();
+    let mut command = home.with(&server, "Ron", ["put", "-", "--as", "piped", "--json"]).command();
+    command.stdin(File::open(home.file("input")).unwrap()).stdout(Stdio::piped());
+    let finished = finish(Process::start_as_is(&mut command)).await;
+    let said: Value = serde_json::from_str(&finished.expect(0).stdout).unwrap();
+    assert_eq!((&said["size"], &said["source"]), (&content.len().into(), &"-".into()));
+    assert_eq!(said["blake3"], blake3::hash(&content).to_hex().as_str());
+    assert!(fs::read(server.files().join("piped")).unwrap() == content);
+    // And back, through a pipe too.
+    let back = home.file("back");
+    let get = home.with(&server, "Ron", ["get", "piped", "-o", "-"]);
+    get.run_into(File::create(&back).unwrap()).await.expect(0);
+    assert!(fs::read(back).unwrap() == content);
+}
+
+#[tokio::test]
+async fn an_input_that_is_silent_keeps_nobody() {
+    let server = server().await;
+    let home = Home::new();
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let mut command = home.with(&server, "Ron", ["put", "-", "--as", "slow"]).command();
+    command.stdin(reader).stdout(Stdio::piped());
+    let mut process = Process::start_as_is(&mut command);
+    drop(command);
+    writer.write_all(b"a beginning").unwrap();
+    server.log().wait_for("Client 1: Ron").await;
+    process.signal(Signal::INT);
+    let began = std::time::Instant::now();
+    assert_eq!(process.ended(PATIENCE).await.code(), Some(130));
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    server.log().wait_for("Client 1: Ron has disconnected").await;
+    assert!(stored(&server).is_empty());
+}
+
+#[tokio::test]
+async fn the_same_command_goes_on_after_ctrl_c() {
+    let server = server().await;
+    let home = Home::new();
+    let content = Random::new(23).bytes(16 * MIB);
+    fs::write(home.file("big"), &content).unwrap();
+    let mut process = begun(&home, &server).await;
+    process.signal(Signal::INT);
+    assert_eq!(process.ended(PATIENCE).await.code(), Some(130));
+    let said = process.stderr.so_far().join("\n");
+    assert!(said.contains("the same command"), "{said}");
+    assert!(stored(&server).is_empty());
+    server.log().wait_for("Client 1: Ron has disconnected").await;
+    goes_on(&home, &server, &content).await;
+}
+
+#[tokio::test]
+async fn the_same_command_goes_on_after_a_kill() {
+    let server = server().await;
+    let home = Home::new();
+    let content = Random::new(24).bytes(16 * MIB);
+    fs::write(home.file("big"), &content).unwrap();
+    let mut process = begun(&home, &server).await;
+    process.signal(Signal::KILL);
+    process.ended(PATIENCE).await;
+    // Until then the server takes it for alive, and it has the part.
+    server.log().wait_for("Client 1: Ron has disconnected").await;
+    goes_on(&home, &server, &content).await;
+}
+
+/// Puts `big` again: from where it stopped.
+async fn goes_on(home: &Home, server: &Server, content: &[u8]) {
+    let finished = put(home, server, &["big", "--json"]).await;
+    let said: Value = serde_json::from_str(&finished.expect(0).stdout).unwrap();
+    let (sent, resumed) = (said["sent"].as_u64().unwrap(), said["resumed_at"].as_u64().unwrap());
+    assert!(resumed > 2 * MIB as u64, "{said}");
+    assert_eq!(sent + resumed, content.len() as u64, "{said}");
+    assert!(finished.stderr.contains("big: goes on at "), "{}", finished.stderr);
+    assert!(fs::read(server.files().join("big")).unwrap() == content);
+    assert_eq!(names(&server.files()), ["big"]);
+}
+
+#[tokio::test]
+async fn a_put_outlives_its_server() {
+    let mut server = server().await;
+    let home = Home::new();
+    let content = Random::new(25).bytes(16 * MIB);
+    fs::write(home.file("big"), &content).unwrap();
+    let mut process = begun(&home, &server).await;
+    server.restart().await;
+    let status = process.ended(Duration::from_secs(60)).await;
+    let said = process.stderr.so_far().join("\n");
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(said.contains("big: goes on at "), "{said}");
+    assert!(fs::read(server.files().join("big")).unwrap() == content);
+}
+
+#[tokio::test]
+async fn a_put_that_is_stopped_for_long_goes_on() {
+    let server = server().await;
+    let home = Home::new();
+    let content = Random::new(26).bytes(16 * MIB);
+    fs::write(home.file("big"), &content).unwrap();
+    let mut process = begun(&home, &server).await;
+    // As Ctrl-Z does, and fg long after the connection is gone.
+    process.signal(Signal::STOP);
+    server.log().wait_for("Client 1: Ron has disconnected").await;
+    process.signal(Signal::CONT);
+    let status = process.ended(Duration::from_secs(60)).await;
+    let said = process.stderr.so_far().join("\n");
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(said.contains("big: goes on at "), "{said}");
+    assert!(fs::read(server.files().join("big")).unwrap() == content);
+}
+
+#[tokio::test]
+async fn another_file_under_the_name_starts_over() {
+    let server = server().await;
+    let home = Home::new();
+    fs::write(home.file("big"), Random::new(27).bytes(16 * MIB)).unwrap();
+    let mut process = begun(&home, &server).await;
+    process.signal(Signal::INT);
+    process.ended(PATIENCE).await;
+    server.log().wait_for("Client 1: Ron has disconnected").await;
+    let other = Random::new(28).bytes(5 * MIB);
+    fs::write(home.file("big"), &other).unwrap();
+    let finished = put(&home, &server, &["big"]).await;
+    assert!(finished.expect(0).stderr.contains("big changed here: starting over"));
+    assert!(fs::read(server.files().join("big")).unwrap() == other);
+}
+
+#[tokio::test]
+async fn a_file_that_changes_while_it_is_sent_is_not_stored() {
+    let change: [(&str, fn(&File)); 2] = [
+        ("truncated", |file| file.set_len(MIB as u64).unwrap()),
+        ("rewritten", |file| file.write_all_at(b"other", 15 * MIB as u64).unwrap()),
+    ];
+    for (what, change) in change {
+        let server = server().await;
+        let home = Home::new();
+        fs::write(home.file("big"), Random::new(29).bytes(16 * MIB)).unwrap();
+        let mut process = begun(&home, &server).await;
+        change(&File::options().write(true).open(home.file("big")).unwrap());
+        let status = process.ended(PATIENCE).await;
+        let said = process.stderr.so_far().join("\n");
+        assert_eq!(status.code(), Some(9), "{what}: {said}");
+        assert!(said.contains("the file changed while it was sent"), "{what}: {said}");
+        assert!(stored(&server).is_empty(), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_appended_meanwhile_is_not_sent() {
+    let server = server().await;
+    let home = Home::new();
+    let content = Random::new(30).bytes(16 * MIB);
+    fs::write(home.file("big"), &content).unwrap();
+    let mut process = begun(&home, &server).await;
+    let mut file = File::options().append(true).open(home.file("big")).unwrap();
+    file.write_all(b"more").unwrap();
+    assert_eq!(process.ended(PATIENCE).await.code(), Some(0));
+    assert!(fs::read(server.files().join("big")).unwrap() == content);
+}
+
+#[tokio::test]
+async fn of_two_puts_of_one_name_one_wins_whole() {
+    let server = server().await;
+    let homes = [Home::new(), Home::new()];
+    let contents = [31, 32].map(|seed| Random::new(seed).bytes(8 * MIB));
+    let mut running = Vec::new();
+    for (home, content) in homes.iter().zip(&contents) {
+        fs::write(home.file("same"), content).unwrap();
+    }
+    for (home, name) in homes.iter().zip(["Ron", "Ben"]) {
+        running.push(home.with(&server, name, ["put", "same", "--overwrite"]).start());
+    }
+    for process in &mut running {
+        assert_eq!(process.ended(PATIENCE).await.code(), Some(0));
+    }
+    let there = fs::read(server.files().join("same")).unwrap();
+    assert!(contents.contains(&there));
+    assert_eq!(names(&server.files()), ["same"]);
+}
+
+#[tokio::test]
+async fn a_full_server_says_so() {
+    if !small_disks() {
+        return;
+    }
+    let server = Server::options()
+        .argument("--allow-upload")
+        .argument("--keep-free=0")
+        .disk("1m")
+        .start()
+        .await;
+    let home = Home::new();
+    fs::write(home.file("a"), vec![7; 2 * MIB]).unwrap();
+    let finished = put(&home, &server, &["a"]).await;
+    finished.expect(1);
+    assert!(finished.stderr.contains("hint: rm makes room"), "{}", finished.stderr);
+    // Of a pipe nobody knows before.
+    let mut command = home.with(&server, "Ron", ["put", "-", "--as", "piped"]).command();
+    command.stdin(File::open(home.file("a")).unwrap()).stdout(Stdio::piped());
+    let finished = finish(Process::start_as_is(&mut command)).await;
+    finished.expect(1);
+    assert!(finished.stderr.contains("hint: rm makes room"), "{}", finished.stderr);
+    assert!(stored(&server).is_empty());
+}
+
+#[tokio::test]
+async fn who_may_not_is_told() {
+    let server = Server::options()
+        .account("Ron", "secret")
+        .uploader("Ben", "secret")
+        .argument("--allow-upload")
+        .start()
+        .await;
+    let home = Home::new();
+    fs::write(home.file("a"), "content").unwrap();
+    fs::write(home.file("password"), "secret\n").unwrap();
+    fs::set_permissions(home.file("password"), Permissions::from_mode(0o600)).unwrap();
+    let arguments = ["put", "a", "--password-file", "password"];
+    let finished = home.with(&server, "Ron", arguments).run().await;
+    finished.expect(1);
+    assert!(finished.stderr.contains("takes no uploads from you"), "{}", finished.stderr);
+    let other = Home::new();
+    fs::write(other.file("a"), "content").unwrap();
+    fs::copy(home.file("password"), other.file("password")).unwrap();
+    other.with(&server, "Ben", arguments).run().await.expect(0);
+}
+
+#[tokio::test]
+async fn a_file_one_may_not_read_is_named() {
+    if is_root() {
+        eprintln!("SKIPPED: nothing is hidden from root");
+        return;
+    }
+    let server = server().await;
+    let home = Home::new();
+    fs::write(home.file("a"), "content").unwrap();
+    fs::set_permissions(home.file("a"), Permissions::from_mode(0o000)).unwrap();
+    let finished = put(&home, &server, &["a"]).await;
+    assert!(finished.expect(8).stderr.contains("cannot read a: Permission denied"));
+}
+
+#[tokio::test]
+async fn a_limit_is_kept_both_ways() {
+    let server = server().await;
+    let home = Home::new();
+    fs::write(home.file("a"), vec![7; 3_000_000]).unwrap();
+    for arguments in [["put", "a"], ["get", "a"]] {
+        let began = std::time::Instant::now();
+        let quiver = home.with(&server, "Ron", arguments);
+        quiver.and(["--overwrite", "--limit", "1.5MB/s"]).run().await.expect(0);
+        assert!(began.elapsed() > Duration::from_millis(1700), "{:?}", began.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn the_prompt_stores_files_too() {
+    let server = server().await;
+    server.offer("taken", "old");
+    fs::create_dir(server.files().join("notes")).unwrap();
+    let home = Home::new();
+    for name in ["a.txt", "with space.txt", "taken"] {
+        fs::write(home.file(name), "new").unwrap();
+    }
+    let mut ron = Person::arrive(&home, &server, "Ron");
+    assert_eq!(ron.says("put a.txt"), "File stored successfully.");
+    assert_eq!(ron.says("put \"with space.txt\" --to notes"), "File stored successfully.");
+    assert_eq!(fs::read_to_string(server.files().join("notes/with space.txt")).unwrap(), "new");
+    ron.terminal.type_line("put taken");
+    ron.terminal.wait_for_end("taken exists on the server already. Replace it? [y/N]");
+    ron.terminal.type_line("n");
+    ron.terminal.wait_for("Nothing is stored.");
+    assert_eq!(fs::read_to_string(server.files().join("taken")).unwrap(), "old");
+    assert!(ron.says("put it there").contains("/say put it there sends the line as a message"));
+    assert_eq!(ron.says("/say put it there"), "Server: put it there ACK");
+    ron.terminal.type_text("put a.t\t");
+    ron.terminal.wait_for_end("put a.txt");
+    ron.does(" --overwrite\r");
+    ron.leaves();
+}

@@ -1,0 +1,45 @@
+//! How many blocks go to a blocking thread at once.
+//!
+//! Each hop to another thread and back wakes two of them, which costs about what 100 KiB of content
+//! cost. So the few transfers of a quiet process take several blocks along. Where there are many, each
+//! holds as little as it can.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Blocks that a transfer with little company reads in one hop: 1 MiB, as much as may be on its way.
+pub(super) const READ: usize = 4;
+
+/// Blocks that it writes in one hop at most. What is not yet written is lost where a process is killed, and
+/// has to be sent again.
+pub(super) const WRITE: usize = 2;
+
+/// So many transfers at once may take several blocks along: together they hold 10 MiB more than they
+/// would one by one.
+const FEW: usize = 4;
+
+/// Transfers of this process that run now.
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+
+/// A transfer among those that run; over when dropped.
+#[derive(Debug)]
+pub(super) struct Company(());
+
+impl Company {
+    pub(super) fn join() -> Self {
+        RUNNING.fetch_add(1, Ordering::Relaxed);
+        Self(())
+    }
+
+    /// How many blocks its next hop takes along: `most` where few others run.
+    // Not a constant of the transfer: the company changes while it runs.
+    #[expect(clippy::unused_self, reason = "only those that are counted may ask")]
+    pub(super) fn blocks(&self, most: usize) -> usize {
+        if RUNNING.load(Ordering::Relaxed) <= FEW { most } else { 1 }
+    }
+}
+
+impl Drop for Company {
+    fn drop(&mut self) {
+        RUNNING.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,70 @@
+use super::*;
+
+/// A sink that is full after so many bytes.
+struct Disk {
+    content: Vec<u8>,
+    room: usize,
+}
+
+impl Write for Disk {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.content.len() + bytes.len() > self.room {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.content.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn writer(room: usize) -> BlockWriter<Disk> {
+    let disk = Disk { content: Vec::new(), room };
+    BlockWriter::new(disk, blake3::Hasher::new(), u64::MAX)
+}
+
+#[tokio::test]
+async fn blocks_are_written_in_their_order() {
+    for count in 0..=7_u8 {
+        let mut writer = writer(usize::MAX);
+        let mut block = writer.buffer();
+        let mut expected = Vec::new();
+        for number in 0..count {
+            assert!(block.is_empty());
+            block.extend_from_slice(&[number; 1000]);
+            expected.extend_from_slice(&[number; 1000]);
+            block = writer.write(block).await.unwrap();
+        }
+        assert!(writer.written <= expected.len() as u64);
+        block.extend_from_slice(b"last");
+        expected.extend_from_slice(b"last");
+        let (disk, hash) = writer.close(block).await.unwrap();
+        assert_eq!(disk.content, expected);
+        assert_eq!(hash, ContentHash(*blake3::hash(&expected).as_bytes()));
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_ends_it_soon() {
+    let mut writer = writer(2500);
+    for _ in 0..2 * hop::WRITE + 3 {
+        match writer.write(vec![7; 1000]).await {
+            Ok(_) => {}
+            Err(error) => {
+                assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+                // What comes after the failure fails too.
+                assert!(writer.close(vec![7]).await.is_err());
+                return;
+            }
+        }
+    }
+    panic!("nobody said that the disk is full");
+}
+
+#[tokio::test]
+async fn a_full_disk_is_found_by_the_last_block_too() {
+    let error = writer(3).close(vec![7; 4]).await.err().unwrap();
+    assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+}
