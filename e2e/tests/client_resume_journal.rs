@@ -44,7 +44,7 @@ fn rows(text: &str) -> Vec<Value> {
 }
 
 /// The journal remembers the path's address; the server itself is asked.
-fn at<'a>(server: &'a Server) -> [String; 2] {
+fn at(server: &Server) -> [String; 2] {
     ["--server".to_owned(), server.address().to_string()]
 }
 
