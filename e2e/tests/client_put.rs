@@ -10,11 +10,12 @@ use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::process::Stdio;
 use std::time::Duration;
 
+use quiver_e2e::path::Path;
 use quiver_e2e::process::{Finished, Process, Signal};
 use quiver_e2e::quiver::{finish, names};
 use quiver_e2e::random::Random;
 use quiver_e2e::server::{is_root, small_disks};
-use quiver_e2e::{Home, PATIENCE, Person, Server, until};
+use quiver_e2e::{Home, PATIENCE, Person, Server, until, within};
 use serde_json::Value;
 
 const MIB: usize = 1024 * 1024;
@@ -31,6 +32,11 @@ async fn put(home: &Home, server: &Server, arguments: &[&str]) -> Finished {
 /// A put of `big` that is in the middle: slow enough that it can be met there.
 async fn begun(home: &Home, server: &Server) -> Process {
     let process = home.with(server, "Ron", ["put", "big", "--limit", "4MB/s"]).start();
+    content_comes(server).await;
+    process
+}
+
+async fn content_comes(server: &Server) {
     until("content on the server's disk", || {
         names(&server.files()).iter().any(|name| {
             name.starts_with(".quiver-")
@@ -39,7 +45,6 @@ async fn begun(home: &Home, server: &Server) -> Process {
         })
     })
     .await;
-    process
 }
 
 /// The folder's names but for those of parts.
@@ -215,6 +220,27 @@ async fn a_put_outlives_its_server() {
     fs::write(home.file("big"), &content).unwrap();
     let mut process = begun(&home, &server).await;
     server.restart().await;
+    let status = process.ended(Duration::from_secs(60)).await;
+    let said = process.stderr.so_far().join("\n");
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(said.contains("big: goes on at "), "{said}");
+    assert!(fs::read(server.files().join("big")).unwrap() == content);
+}
+
+#[tokio::test]
+async fn a_put_outlives_its_network() {
+    let server = server().await;
+    let home = Home::new();
+    let content = Random::new(33).bytes(16 * MIB);
+    fs::write(home.file("big"), &content).unwrap();
+    let path = Path::to(server.address()).await;
+    let quiver = home.quiver(["--name", "Ron", "put", "big", "--limit", "4MB/s"]);
+    let mut process = quiver.server(path.address(), &server.certificate()).start();
+    content_comes(&server).await;
+    path.cut();
+    let lost = process.stderr.wait(|line| line.contains("trying again").then_some(()));
+    within(PATIENCE, "the client to notice", lost).await.unwrap();
+    path.heal();
     let status = process.ended(Duration::from_secs(60)).await;
     let said = process.stderr.so_far().join("\n");
     assert_eq!(status.code(), Some(0), "{said}");

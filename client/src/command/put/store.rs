@@ -7,9 +7,9 @@ use std::time::Duration;
 use chrono::Utc;
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{RefusalCode, Timestamp};
-use quiver_transport::StreamError;
 use quiver_transport::content::{Hashed, Source};
-use tokio::time::Instant;
+use quiver_transport::{Ended, StreamError};
+use tokio::time::{Instant, sleep};
 
 use super::{Item, Origin, StoredReceipt, explain, open, shown, unreadable};
 use crate::action::{self, Offer, PutError, Sending, Stored};
@@ -21,6 +21,10 @@ use crate::journal::{Direction, Entry, Record, Share};
 use crate::limit::Limit;
 use crate::output::human::{self, Pace};
 use crate::output::{Output, json};
+
+/// After a silence both sides give the connection up at about the same time, and until the server has,
+/// it has the part in use: whoever comes too early finds nothing to go on with.
+const RELEASE: Duration = Duration::from_secs(2);
 
 /// What all files of an upload have in common.
 #[derive(Clone)]
@@ -160,6 +164,7 @@ impl OnItsWay<'_> {
                 Err(error) => return Err(self.broken_off(failed(error))),
             };
             match self.store.link.again(&line.connection, &why, &mut self.hold).await {
+                Ok(()) if is_mutual(&why) && self.furthest > 0 => sleep(RELEASE).await,
                 Ok(()) => {}
                 Err(None) => return Err(self.broken_off(failed(why))),
                 Err(Some(failure)) => return Err(self.broken_off(failure)),
@@ -240,4 +245,9 @@ impl OnItsWay<'_> {
             share.map(|share| if self.store.alone { Share::Of(share) } else { Share::Several }),
         )
     }
+}
+
+/// Whether neither side has heard of the other for a while.
+fn is_mutual(why: &StreamError) -> bool {
+    matches!(why, StreamError::Lost(Ended::Silent))
 }
