@@ -87,7 +87,8 @@ async fn see_through(lies: Vec<Lie>) {
                 fs::write(home.file("a.txt"), content).unwrap();
             }
             let around = names(home.root());
-            let finished = run(&home, &impostor, &["get", PATH, "--overwrite"]).await;
+            let finished =
+                run(&home, &impostor, &["get", PATH, "--overwrite", "--patience", "0"]).await;
             assert_eq!(finished.code(), code, "{what}: {}", finished.stderr);
             assert!(finished.stderr.starts_with("error: "), "{what}: {}", finished.stderr);
             assert_eq!(names(home.root()), around, "{what}");
