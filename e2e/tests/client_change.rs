@@ -1,7 +1,5 @@
 //! `quiver rm`, `mv` and `mkdir` and a real server.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
-
 use std::fs;
 
 use quiver_e2e::process::Finished;
