@@ -1,7 +1,6 @@
 //! `quiver put` and a real server: what is stored is what was sent, and an interrupted put goes on.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
-#![expect(clippy::print_stderr, reason = "a story that cannot be told here says so")]
 
 use std::fs;
 use std::fs::{File, Permissions};
@@ -284,7 +283,8 @@ async fn another_file_under_the_name_starts_over() {
 
 #[tokio::test]
 async fn a_file_that_changes_while_it_is_sent_is_not_stored() {
-    let change: [(&str, fn(&File)); 2] = [
+    type Change = fn(&File);
+    let change: [(&str, Change); 2] = [
         ("truncated", |file| file.set_len(MIB as u64).unwrap()),
         ("rewritten", |file| file.write_all_at(b"other", 15 * MIB as u64).unwrap()),
     ];
@@ -405,7 +405,8 @@ async fn a_limit_is_kept_both_ways() {
         let began = std::time::Instant::now();
         let quiver = home.with(&server, "Ron", arguments);
         quiver.and(["--overwrite", "--limit", "1.5MB/s"]).run().await.expect(0);
-        assert!(began.elapsed() > Duration::from_millis(1700), "{:?}", began.elapsed());
+        // Two seconds, but for the burst at the beginning and the blocks that nothing follows.
+        assert!(began.elapsed() > Duration::from_millis(1200), "{:?}", began.elapsed());
     }
 }
 

@@ -5,6 +5,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use quiver_e2e::deadline::within;
 use quiver_e2e::path::Path;
 use quiver_e2e::process::{Process, Signal};
 use quiver_e2e::random::Random;
@@ -95,6 +96,9 @@ async fn a_server_that_stops_and_starts_again_is_found_with_the_password_of_this
     get.server.log().wait_for("stopping: running transfers may end").await;
     get.server.signal(Signal::TERM);
     get.server.log().wait_for("not delivered: big").await;
+    // What is on its way over the slow path has to come out at its end before that leads elsewhere.
+    let told = get.process.stderr.wait(|line| line.contains("connection lost").then_some(()));
+    within(PATIENCE, "the client's word", told).await;
     get.server.is_killed_and_starts_again().await;
     get.path.lead_to(get.server.address());
     let said = get.arrives().await;
