@@ -92,12 +92,14 @@ impl TerminalAsItWas {
         Self(rustix::termios::tcgetattr(io::stdin()).ok())
     }
 
-    /// And hides what is typed from here on.
+    /// And hides what is typed from here on. Control characters too are kept for whoever reads next: a Ctrl-D
+    /// that comes before the reader takes the terminal's lines apart itself would be lost.
     pub(crate) fn without_echo() -> Self {
         let was = Self::now();
         if let Some(settings) = &was.0 {
             let mut hidden = settings.clone();
-            hidden.local_modes.remove(LocalModes::ECHO);
+            let shown = LocalModes::ECHO | LocalModes::ECHONL;
+            hidden.local_modes.remove(shown | LocalModes::ICANON | LocalModes::ISIG);
             // Where it fails, the question that follows fails in the same way.
             let _ = rustix::termios::tcsetattr(io::stdin(), OptionalActions::Now, &hidden);
         }

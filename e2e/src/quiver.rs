@@ -4,8 +4,9 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::net::SocketAddr;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -15,7 +16,7 @@ use tempfile::TempDir;
 use crate::binary;
 use crate::deadline::PATIENCE;
 use crate::process::{Finished, Process};
-use crate::server::Server;
+use crate::server::{NOBODY, Server, is_root};
 use crate::terminal::Terminal;
 
 /// What may come from whoever runs the tests, and must not.
@@ -239,6 +240,45 @@ impl Quiver {
     pub fn command(&self) -> Command {
         let mut command = Command::new(binary::client());
         command.args(&self.arguments).current_dir(&self.folder);
+        for variable in VARIABLES {
+            command.env_remove(variable);
+        }
+        command.envs(self.variables());
+        command
+    }
+
+    /// The same, as somebody who may do what everybody may: as nobody, where these tests run as root. The home is
+    /// opened to them, but for what has narrower rights of its own.
+    ///
+    /// # Panics
+    /// Where the disk says no.
+    #[must_use]
+    pub fn unprivileged(&self) -> Command {
+        if !is_root() {
+            return self.command();
+        }
+        fs::set_permissions(&self.root, Permissions::from_mode(0o755)).unwrap();
+        for folder in ["state", "data"] {
+            chown(self.root.join(folder), Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        // Nobody may read neither the folder with the program nor the server's.
+        let program = self.root.join("quiver");
+        fs::copy(binary::client(), &program).unwrap();
+        let nobody = NOBODY.to_string();
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", &nobody, "--regid", &nobody, "--clear-groups", "--"]);
+        command.arg(&program);
+        for argument in &self.arguments {
+            let is_certificate = Path::new(argument).file_name() == Some(OsStr::new("server.pem"));
+            if is_certificate {
+                let copy = self.root.join("server.pem");
+                fs::copy(argument, &copy).unwrap();
+                command.arg(copy);
+            } else {
+                command.arg(argument);
+            }
+        }
+        command.current_dir(&self.folder);
         for variable in VARIABLES {
             command.env_remove(variable);
         }

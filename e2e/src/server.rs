@@ -16,7 +16,7 @@ use crate::log::Log;
 use crate::process::{self, Finished, Memory, Process, Signal};
 
 /// Whom an unprivileged server runs as: nobody, by number.
-const NOBODY: u32 = 65_534;
+pub(crate) const NOBODY: u32 = 65_534;
 
 /// A running server. Dropped, it is killed, and its folders are gone. Its log must be free of errors
 /// then: no story makes a server panic or fail.

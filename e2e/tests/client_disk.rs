@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::fs::{File, Permissions};
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
 use quiver_e2e::process::{Finished, Process};
@@ -14,9 +14,6 @@ use quiver_e2e::server::is_root;
 use quiver_e2e::{Home, Server};
 
 const MIB: usize = 1024 * 1024;
-
-/// Whom to be in order to be refused: nobody, by number.
-const NOBODY: u32 = 65_534;
 
 /// `unshare`, so that what is mounted is gone with the last process that sees it.
 fn namespace() -> Command {
@@ -100,33 +97,8 @@ async fn a_folder_one_may_not_write_to_is_named() {
     let server = Server::start().await;
     server.offer("a", "content");
     let home = Home::new();
-    // Nobody reads neither the server's folder nor, perhaps, the one with the program.
-    let (certificate, program) = (home.root().join("server.pem"), home.root().join("quiver"));
-    fs::copy(server.certificate(), &certificate).unwrap();
-    fs::copy(quiver_e2e::binary::client(), &program).unwrap();
-    fs::set_permissions(home.root(), Permissions::from_mode(0o755)).unwrap();
     fs::set_permissions(home.folder(), Permissions::from_mode(0o555)).unwrap();
-    let quiver = home.quiver(["--name", "Ron"]).server(server.address(), &certificate);
-    let inner = quiver.and(["get", "a"]).command();
-    let mut command = if is_root() {
-        for folder in ["state", "data"] {
-            chown(home.root().join(folder), Some(NOBODY), Some(NOBODY)).unwrap();
-        }
-        let mut command = Command::new("setpriv");
-        let nobody = NOBODY.to_string();
-        command.args(["--reuid", &nobody, "--regid", &nobody, "--clear-groups", "--"]);
-        command.arg(&program);
-        command
-    } else {
-        Command::new(&program)
-    };
-    command.args(inner.get_args()).current_dir(home.folder());
-    for (name, value) in inner.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
+    let mut command = home.with(&server, "Ron", ["get", "a"]).unprivileged();
     let finished = finish(Process::start(&mut command)).await;
     finished.expect(8);
     let said = "error: cannot store a: Permission denied\nhint: store elsewhere with -o DIR\n";
