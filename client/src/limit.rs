@@ -113,13 +113,13 @@ impl Gate {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(moment);
     }
 
-    /// Does the work, with a pause wherever the gate is closed and the work gives way.
+    /// Does the work, with a pause wherever the gate is closed and the work gives way, and one at the end until
+    /// the last bytes have been paid for.
     pub async fn pass<F: Future>(&self, work: F) -> F::Output {
         let mut work = pin!(work);
         let mut pause = pin!(sleep_until(Instant::now()));
-        poll_fn(move |context| {
-            let closed = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(until) = closed.filter(|until| *until > Instant::now()) {
+        let output = poll_fn(move |context| {
+            if let Some(until) = self.closed().filter(|until| *until > Instant::now()) {
                 if pause.deadline() != until {
                     pause.as_mut().reset(until);
                 }
@@ -129,7 +129,15 @@ impl Gate {
             }
             work.as_mut().poll(context)
         })
-        .await
+        .await;
+        if let Some(until) = self.closed() {
+            sleep_until(until).await;
+        }
+        output
+    }
+
+    fn closed(&self) -> Option<Instant> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -178,6 +186,14 @@ mod tests {
     fn a_low_limit_has_small_blocks() {
         assert_eq!(Limit::new("100".parse().unwrap()).block(), CHUNK);
         assert_eq!(Limit::new("1GB".parse().unwrap()).block(), BLOCK);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_bytes_are_paid_for_too() {
+        let gate = Gate::default();
+        let start = Instant::now();
+        gate.pass(async { gate.close_until(start + Duration::from_secs(60)) }).await;
+        assert_eq!(start.elapsed(), Duration::from_secs(60));
     }
 
     #[tokio::test(start_paused = true)]
