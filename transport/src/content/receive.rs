@@ -69,7 +69,7 @@ pub struct Arrival {
 /// Verified is not yet durable: the caller commits the sink, then says Received.
 ///
 /// # Errors
-/// [`ReceiveError`]; the sink is then dropped.
+/// [`ReceiveError`]. The sink is dropped before this returns: nothing writes to it any more.
 pub async fn receive<W: Write + Send + 'static>(
     reader: &mut FrameReader,
     size: Size,
@@ -84,30 +84,20 @@ pub async fn receive<W: Write + Send + 'static>(
     let mut unpacker = Unpacker::new(announced);
     let mut writer = BlockWriter::new(sink, from.hasher, announced);
     let mut block = writer.buffer();
-    let mut pieces = [const { Bytes::new() }; PIECES];
-    let end = 'content: loop {
-        let Some(count) = reader.read_pieces(&mut pieces, patience).await? else {
-            return Err(FrameError::Truncated.into());
-        };
-        for (index, piece) in pieces[..count].iter_mut().map(std::mem::take).enumerate() {
-            let mut input = piece.as_ref();
-            loop {
-                match unpacker.feed(&mut input, &mut block)? {
-                    Step::Hungry => break,
-                    Step::Full => block = writer.write(block).await?,
-                    Step::Tail(kind, payload) => {
-                        // Nothing may follow the frame that ends the content.
-                        if input.has_remaining() || index + 1 < count {
-                            return Err(FrameError::Trailing.into());
-                        }
-                        break 'content tail(kind, &payload)?;
-                    }
-                }
-            }
+    let progress_of = |unpacker: &Unpacker, written| Arrival {
+        received: offset + unpacker.seen(),
+        stored: offset + written,
+    };
+    let taken =
+        take(reader, &mut unpacker, &mut writer, &mut block, patience, |unpacker, written| {
+            progress(progress_of(unpacker, written));
+        });
+    let end = match taken.await {
+        Ok(end) => end,
+        Err(error) => {
+            writer.abandon().await;
+            return Err(error);
         }
-        progress(Arrival { received: offset + unpacker.seen(), stored: offset + writer.written });
-        // Messages get their turn even where content never runs dry.
-        task::yield_now().await;
     };
     let came = offset + unpacker.seen();
     let due = if let Size::Known(size) = size { size } else { end.size };
@@ -122,6 +112,43 @@ pub async fn receive<W: Write + Send + 'static>(
     }
     progress(Arrival { received: came, stored: came });
     Ok((sink, end))
+}
+
+/// Takes content up to the frame that ends it. What of the last block is not handed to the writer stays in
+/// `block`.
+async fn take<W: Write + Send + 'static>(
+    reader: &mut FrameReader,
+    unpacker: &mut Unpacker,
+    writer: &mut BlockWriter<W>,
+    block: &mut Vec<u8>,
+    patience: Duration,
+    mut progress: impl FnMut(&Unpacker, u64),
+) -> Result<ContentEnd, ReceiveError> {
+    let mut pieces = [const { Bytes::new() }; PIECES];
+    loop {
+        let Some(count) = reader.read_pieces(&mut pieces, patience).await? else {
+            return Err(FrameError::Truncated.into());
+        };
+        for (index, piece) in pieces[..count].iter_mut().map(std::mem::take).enumerate() {
+            let mut input = piece.as_ref();
+            loop {
+                match unpacker.feed(&mut input, block)? {
+                    Step::Hungry => break,
+                    Step::Full => *block = writer.write(std::mem::take(block)).await?,
+                    Step::Tail(kind, payload) => {
+                        // Nothing may follow the frame that ends the content.
+                        if input.has_remaining() || index + 1 < count {
+                            return Err(FrameError::Trailing.into());
+                        }
+                        return tail(kind, &payload);
+                    }
+                }
+            }
+        }
+        progress(unpacker, writer.written);
+        // Messages get their turn even where content never runs dry.
+        task::yield_now().await;
+    }
 }
 
 fn tail(kind: FrameKind, payload: &[u8]) -> Result<ContentEnd, ReceiveError> {
@@ -213,6 +240,12 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
             }
         }
         Ok(())
+    }
+
+    /// Lets go of the sink, once the hop that runs has ended: until then a next attempt would find it in use.
+    async fn abandon(mut self) {
+        // Why it ends is known already.
+        let _ = self.wait().await;
     }
 
     /// Writes what is left; the sink and the hash of all that went into it.
