@@ -18,7 +18,7 @@ use thiserror::Error;
 use crate::address::ServerAddress;
 use crate::config::Folders;
 use crate::unix;
-pub use unfinished::{Record, Share, Unfinished};
+pub use unfinished::{Kept, Record, Share, Unfinished};
 
 /// The longest file that is read; a path has at most 4096 bytes, and there are three.
 const LONGEST: u64 = 64 * 1024;

@@ -12,6 +12,7 @@ use quiver_transport::content::{Finish, PartFile};
 use tokio::task;
 
 use super::Target;
+use crate::journal::Kept;
 use crate::unix;
 
 /// How many names are tried for a part; random ones hardly ever collide.
@@ -30,6 +31,7 @@ struct Slot {
     file: Option<PartFile>,
     /// Which of the sinks may write: a block of an attempt that was given up may still be under way.
     turn: u64,
+    kept: Kept,
     written: Duration,
 }
 
@@ -65,7 +67,9 @@ impl KeptPart {
             if anew {
                 file.go_on_at(0)?;
             }
-            let slot = Slot { file: Some(file), turn: 0, written: Duration::ZERO };
+            let kept = Kept::default();
+            kept.set(file.length()?);
+            let slot = Slot { file: Some(file), turn: 0, kept, written: Duration::ZERO };
             Ok(Self { slot: Arc::new(Mutex::new(slot)), is_kept })
         })
         .await
@@ -75,6 +79,12 @@ impl KeptPart {
     #[must_use]
     pub fn is_kept(&self) -> bool {
         self.is_kept
+    }
+
+    /// How many bytes are in it, at any time.
+    #[must_use]
+    pub fn kept(&self) -> Kept {
+        lock(&self.slot).kept.clone()
     }
 
     /// How many bytes are in it, and a handle to read them with. No attempt that was given up writes
@@ -114,6 +124,7 @@ impl KeptPart {
             held.turn += 1;
             let turn = held.turn;
             held.file.as_mut().ok_or_else(gone)?.go_on_at(offset)?;
+            held.kept.set(offset);
             drop(held);
             Ok(Sink { slot, turn })
         })
@@ -140,6 +151,9 @@ impl Write for Sink {
         let began = Instant::now();
         let result = slot.file.as_mut().ok_or_else(gone)?.write(bytes);
         slot.written += began.elapsed();
+        if let Ok(count) = &result {
+            slot.kept.grow(*count as u64);
+        }
         result
     }
 

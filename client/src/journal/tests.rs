@@ -86,25 +86,29 @@ fn what_was_not_written_here_is_named_and_not_believed() {
 async fn a_small_file_is_written_down_when_it_breaks_off_a_large_one_before() {
     let (_folder, journal) = fresh();
     let unfinished = Unfinished::default();
-    let record = || Record::new(&journal, &unfinished, entry("/a"));
+    let record = |bytes| {
+        let kept = Kept::default();
+        kept.set(bytes);
+        (Record::new(&journal, &unfinished, entry("/a"), kept.clone()), kept)
+    };
     let count = || journal.read().unwrap().0.len();
 
-    let mut small = record();
-    small.begin(10, 0).await;
+    let (mut small, kept) = record(0);
+    small.begin(10).await;
     assert_eq!((count(), unfinished.share()), (0, None));
-    small.at(5);
+    kept.grow(5);
     assert_eq!(unfinished.share(), Some(Share::Of(50)));
     drop(small);
     assert_eq!((count(), unfinished.share()), (1, Some(Share::Of(50))));
 
-    let mut again = record();
-    again.begin(10, 5).await;
+    let (mut again, _) = record(5);
+    again.begin(10).await;
     assert_eq!(again.share(), Some(50));
     again.done();
     assert_eq!((count(), unfinished.share()), (0, None));
 
-    let mut large = record();
-    large.begin(10_000_000, 0).await;
+    let (mut large, _) = record(0);
+    large.begin(10_000_000).await;
     assert_eq!(count(), 1);
     // Nothing came: there is nothing to go on with.
     drop(large);

@@ -1,6 +1,7 @@
 //! What this run has begun and not done: how much of it is here, and its entry in the journal.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::task;
@@ -16,11 +17,15 @@ const WORTH_AN_ENTRY: u64 = 1024 * 1024;
 #[derive(Debug, Clone, Default)]
 pub struct Unfinished(Arc<Mutex<BTreeMap<u64, Here>>>);
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 struct Here {
-    bytes: u64,
+    bytes: Kept,
     size: u64,
 }
+
+/// Bytes of a file that are on a disk, for who counts them and who asks. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Kept(Arc<AtomicU64>);
 
 /// How much of something is here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +52,7 @@ impl Unfinished {
     #[must_use]
     pub fn share(&self) -> Option<Share> {
         let all = self.lock();
-        let mut begun = all.values().filter(|here| here.bytes > 0);
+        let mut begun = all.values().filter(|here| here.bytes.get() > 0);
         let first = begun.next()?;
         Some(if begun.next().is_some() { Share::Several } else { Share::Of(first.share()) })
     }
@@ -65,31 +70,47 @@ impl Unfinished {
 }
 
 impl Here {
-    fn share(self) -> u64 {
-        crate::output::share(self.bytes, self.size)
+    fn share(&self) -> u64 {
+        crate::output::share(self.bytes.get(), self.size)
+    }
+}
+
+impl Kept {
+    /// So many they are now.
+    pub fn set(&self, bytes: u64) {
+        self.0.store(bytes, Ordering::Relaxed);
+    }
+
+    /// So many more.
+    pub fn grow(&self, bytes: u64) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
 impl Record {
-    /// For a transfer that is about to begin. Its size is not known yet.
+    /// For a transfer that is about to begin, of which `kept` is on a disk. Its size is not known yet.
     #[must_use]
-    pub fn new(journal: &Journal, unfinished: &Unfinished, entry: Entry) -> Self {
+    pub fn new(journal: &Journal, unfinished: &Unfinished, entry: Entry, kept: Kept) -> Self {
         Self {
             journal: journal.clone(),
             unfinished: unfinished.clone(),
             entry,
-            here: Here::default(),
+            here: Here { bytes: kept, size: 0 },
             is_begun: false,
             is_written: false,
         }
     }
 
-    /// Its content comes, from `offset` on of `size` bytes. That it cannot be written down costs no more
+    /// Its content comes, `size` bytes with those that are kept. That it cannot be written down costs no more
     /// than that: the same command finds the part without it.
-    pub async fn begin(&mut self, size: u64, offset: u64) {
-        self.entry.size = size;
+    pub async fn begin(&mut self, size: u64) {
+        (self.entry.size, self.here.size) = (size, size);
         self.is_begun = true;
-        self.at(offset);
+        self.unfinished.set(self.entry.id(), Some(self.here.clone()));
         if size > WORTH_AN_ENTRY && !self.is_written {
             let (journal, mut entry) = (self.journal.clone(), self.entry.clone());
             let write = task::spawn_blocking(move || {
@@ -109,19 +130,10 @@ impl Record {
         }
     }
 
-    /// So many bytes are on disk. Counts from [`begin`](Self::begin) on.
-    pub fn at(&mut self, bytes: u64) {
-        if !self.is_begun {
-            return;
-        }
-        self.here = Here { bytes, size: self.entry.size };
-        self.unfinished.set(self.entry.id(), Some(self.here));
-    }
-
     /// How much is here, in per cent; `None` where there is nothing to go on with.
     #[must_use]
     pub fn share(&self) -> Option<u64> {
-        (self.is_begun && self.here.bytes > 0).then(|| self.here.share())
+        (self.is_begun && self.here.bytes.get() > 0).then(|| self.here.share())
     }
 
     /// It is done, or nothing of it is kept.
@@ -139,7 +151,7 @@ impl Drop for Record {
         if !self.is_begun {
             return;
         }
-        let result = if self.here.bytes == 0 {
+        let result = if self.here.bytes.get() == 0 {
             self.journal.remove(self.entry.id())
         } else if !self.is_written {
             self.journal.write(&self.entry)

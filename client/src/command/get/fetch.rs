@@ -135,8 +135,8 @@ impl Fetch {
         let id = journal::id(entry.direction, entry.fingerprint, &entry.path, &entry.local);
         let part = KeptPart::open(target.folder.clone(), id, self.anew).await;
         let part = part.map_err(|error| explain(item, GetError::Disk(error)))?;
-        let record =
-            part.is_kept().then(|| Record::new(self.link.journal(), self.link.unfinished(), entry));
+        let (journal, unfinished) = (self.link.journal(), self.link.unfinished());
+        let record = part.is_kept().then(|| Record::new(journal, unfinished, entry, part.kept()));
         let file = OnItsWay {
             fetch: self,
             item,
@@ -186,7 +186,6 @@ impl OnItsWay<'_> {
                 }
                 return Err(explain(self.item, error));
             }
-            self.look_again().await;
             let GetError::Stream(error) = error else {
                 return Err(self.broken_off(explain(self.item, error)));
             };
@@ -215,19 +214,15 @@ impl OnItsWay<'_> {
             self.furthest = 0;
         }
         if let Some(record) = &mut self.record {
-            record.begin(size, offset).await;
+            record.begin(size).await;
         }
         let mut bar = self.fetch.output.bars().bar(path.as_str(), size, offset);
         let (mut came, mut stored) = (offset, offset);
         let (fetch, gate) = (self.fetch, Gate::default());
-        let record = &mut self.record;
         let got = content.store(&self.part, beginning, self.target, |arrival| {
             fetch.slow_down(&gate, arrival.received - came);
             (came, stored) = (arrival.received, arrival.stored);
             bar.at(stored);
-            if let Some(record) = record {
-                record.at(stored);
-            }
         });
         let got = gate.pass(got).await;
         self.received += came - offset;
@@ -236,15 +231,6 @@ impl OnItsWay<'_> {
             self.hold.progress();
         }
         got
-    }
-
-    /// Counts what was written last, too.
-    async fn look_again(&mut self) {
-        let Some(record) = &mut self.record else { return };
-        // Fails where the part is gone, or its disk: then it stays as it was last seen.
-        if let Ok((length, _)) = self.part.content().await {
-            record.at(length);
-        }
     }
 
     /// What is here, hashed.

@@ -17,7 +17,7 @@ use crate::command::get::passing;
 use crate::command::input;
 use crate::connection::{Hold, Line, Link};
 use crate::failure::Failure;
-use crate::journal::{Direction, Entry, Record, Share};
+use crate::journal::{Direction, Entry, Kept, Record, Share};
 use crate::limit::Limit;
 use crate::output::human::{self, Pace};
 use crate::output::{Output, json};
@@ -49,6 +49,8 @@ struct OnItsWay<'a> {
     item: &'a Item,
     file: &'a Path,
     record: Record,
+    /// What the server has of it.
+    kept: Kept,
     hold: Hold,
     /// Bytes that were handed to connections.
     sent: u64,
@@ -109,11 +111,14 @@ impl Store {
             begun: Timestamp(Utc::now()),
             overwrite: item.replace,
         };
+        let (journal, unfinished) = (self.link.journal(), self.link.unfinished());
+        let kept = Kept::default();
         let way = OnItsWay {
             store: self,
             item,
             file,
-            record: Record::new(self.link.journal(), self.link.unfinished(), entry),
+            record: Record::new(journal, unfinished, entry, kept.clone()),
+            kept,
             hold: Hold::new(self.patience),
             sent: 0,
             furthest: 0,
@@ -186,13 +191,14 @@ impl OnItsWay<'_> {
         if offset == 0 {
             self.furthest = 0;
         }
-        self.record.begin(size, offset).await;
+        self.kept.set(offset);
+        self.record.begin(size).await;
         let mut bar = self.store.output.bars().bar(self.item.path.as_str(), size, offset);
-        let (record, mut furthest) = (&mut self.record, offset);
+        let (kept, mut furthest) = (&self.kept, offset);
         let handed = sending.handed();
         let done = sending.finish(self.store.limit.as_ref(), &|| false, |at| {
             bar.at(at.stored);
-            record.at(at.stored.max(offset));
+            kept.set(at.stored.max(offset));
             furthest = furthest.max(at.stored);
         });
         let done = done.await;
