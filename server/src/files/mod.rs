@@ -27,7 +27,7 @@ use std::time::SystemTime;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use quiver_protocol::reply::{Entry, Space};
-use quiver_protocol::{FilePath, FolderPath, Put};
+use quiver_protocol::{FilePath, FolderPath, Put, Timestamp};
 use quiver_transport::content::Source;
 use thiserror::Error;
 use tokio::sync::Semaphore;
@@ -205,14 +205,19 @@ impl Files {
         blocking(move || change::rename(&root, &store, &path, &to, replace)).await
     }
 
-    /// Makes a folder and those it lies in; whether it was not there before.
+    /// Makes a folder and those it lies in; whether it was not there before. With a time, that is when it was
+    /// last changed from then on.
     ///
     /// # Errors
     /// [`FilesError`].
-    pub async fn make_folder(&self, path: &FilePath) -> Result<bool, FilesError> {
+    pub async fn make_folder(
+        &self,
+        path: &FilePath,
+        modified: Option<Timestamp>,
+    ) -> Result<bool, FilesError> {
         let (root, path) = (self.root.clone(), path.clone());
         self.store()?;
-        blocking(move || change::make_folder(&root, &path)).await
+        blocking(move || change::make_folder(&root, &path, modified)).await
     }
 
     /// Removes parts that nobody came back for, and brings the ledger in line with what is there now.
