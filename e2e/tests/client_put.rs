@@ -1,20 +1,17 @@
 //! `quiver put` and a real server: what is stored is what was sent, and a refusal says why.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
-
 use std::fs;
 use std::fs::{File, Permissions};
 use std::io::Write as _;
-use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 use std::time::Duration;
 
-use quiver_e2e::path::Path;
+use quiver_e2e::disk::small_disks;
 use quiver_e2e::process::{Finished, Process, Signal};
 use quiver_e2e::quiver::{finish, names};
 use quiver_e2e::random::Random;
-use quiver_e2e::server::small_disks;
-use quiver_e2e::{Home, PATIENCE, Person, Server, until, within};
+use quiver_e2e::{Home, PATIENCE, Person, Server};
 use serde_json::Value;
 
 const MIB: usize = 1024 * 1024;
@@ -26,13 +23,6 @@ async fn server() -> Server {
 /// `quiver put ...` as Ron.
 async fn put(home: &Home, server: &Server, arguments: &[&str]) -> Finished {
     home.with(server, "Ron", ["put"]).and(arguments).run().await
-}
-
-/// The folder's names but for those of parts.
-fn stored(server: &Server) -> Vec<String> {
-    let mut names = names(&server.files());
-    names.retain(|name| !name.starts_with(".quiver-"));
-    names
 }
 
 #[tokio::test]
@@ -148,7 +138,7 @@ async fn an_input_that_is_silent_keeps_nobody() {
     assert_eq!(process.ended(PATIENCE).await.code(), Some(130));
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
     server.log().wait_for("Client 1: Ron has disconnected").await;
-    assert!(stored(&server).is_empty());
+    assert!(server.stored().is_empty());
 }
 
 #[tokio::test]
@@ -193,7 +183,7 @@ async fn a_full_server_says_so() {
     let finished = finish(Process::start_as_is(&mut command)).await;
     finished.expect(1);
     assert!(finished.stderr.contains("hint: rm makes room"), "{}", finished.stderr);
-    assert!(stored(&server).is_empty());
+    assert!(server.stored().is_empty());
 }
 
 #[tokio::test]

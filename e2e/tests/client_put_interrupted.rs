@@ -45,13 +45,6 @@ async fn content_comes(server: &Server) {
     .await;
 }
 
-/// The folder's names but for those of parts.
-fn stored(server: &Server) -> Vec<String> {
-    let mut names = names(&server.files());
-    names.retain(|name| !name.starts_with(".quiver-"));
-    names
-}
-
 #[tokio::test]
 async fn the_same_command_goes_on_after_ctrl_c() {
     let server = server().await;
@@ -63,7 +56,7 @@ async fn the_same_command_goes_on_after_ctrl_c() {
     assert_eq!(process.ended(PATIENCE).await.code(), Some(130));
     let said = process.stderr.so_far().join("\n");
     assert!(said.contains("the same command"), "{said}");
-    assert!(stored(&server).is_empty());
+    assert!(server.stored().is_empty());
     server.log().wait_for("Client 1: Ron has disconnected").await;
     goes_on(&home, &server, &content).await;
 }
@@ -94,19 +87,24 @@ async fn goes_on(home: &Home, server: &Server, content: &[u8]) {
     assert_eq!(names(&server.files()), ["big"]);
 }
 
+/// The end of a put that met with something, and went on by itself.
+async fn went_on(mut process: Process, server: &Server, content: &[u8]) {
+    let status = process.ended(Duration::from_secs(60)).await;
+    let said = process.stderr.so_far().join("\n");
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(said.contains("big: goes on at "), "{said}");
+    assert!(fs::read(server.files().join("big")).unwrap() == content);
+}
+
 #[tokio::test]
 async fn a_put_outlives_its_server() {
     let mut server = server().await;
     let home = Home::new();
     let content = Random::new(25).bytes(16 * MIB);
     fs::write(home.file("big"), &content).unwrap();
-    let mut process = begun(&home, &server).await;
+    let process = begun(&home, &server).await;
     server.restart().await;
-    let status = process.ended(Duration::from_secs(60)).await;
-    let said = process.stderr.so_far().join("\n");
-    assert_eq!(status.code(), Some(0), "{said}");
-    assert!(said.contains("big: goes on at "), "{said}");
-    assert!(fs::read(server.files().join("big")).unwrap() == content);
+    went_on(process, &server, &content).await;
 }
 
 #[tokio::test]
@@ -117,17 +115,13 @@ async fn a_put_outlives_its_network() {
     fs::write(home.file("big"), &content).unwrap();
     let path = Path::to(server.address()).await;
     let quiver = home.quiver(["--name", "Ron", "put", "big", "--limit", "4MB/s"]);
-    let mut process = quiver.server(path.address(), &server.certificate()).start();
+    let process = quiver.server(path.address(), &server.certificate()).start();
     content_comes(&server).await;
     path.cut();
     let lost = process.stderr.wait(|line| line.contains("trying again").then_some(()));
     within(PATIENCE, "the client to notice", lost).await.unwrap();
     path.heal();
-    let status = process.ended(Duration::from_secs(60)).await;
-    let said = process.stderr.so_far().join("\n");
-    assert_eq!(status.code(), Some(0), "{said}");
-    assert!(said.contains("big: goes on at "), "{said}");
-    assert!(fs::read(server.files().join("big")).unwrap() == content);
+    went_on(process, &server, &content).await;
 }
 
 #[tokio::test]
@@ -136,16 +130,12 @@ async fn a_put_that_is_stopped_for_long_goes_on() {
     let home = Home::new();
     let content = Random::new(26).bytes(16 * MIB);
     fs::write(home.file("big"), &content).unwrap();
-    let mut process = begun(&home, &server).await;
+    let process = begun(&home, &server).await;
     // As Ctrl-Z does, and fg long after the connection is gone.
     process.signal(Signal::STOP);
     server.log().wait_for("Client 1: Ron has disconnected").await;
     process.signal(Signal::CONT);
-    let status = process.ended(Duration::from_secs(60)).await;
-    let said = process.stderr.so_far().join("\n");
-    assert_eq!(status.code(), Some(0), "{said}");
-    assert!(said.contains("big: goes on at "), "{said}");
-    assert!(fs::read(server.files().join("big")).unwrap() == content);
+    went_on(process, &server, &content).await;
 }
 
 #[tokio::test]
@@ -181,7 +171,7 @@ async fn a_file_that_changes_while_it_is_sent_is_not_stored() {
         let said = process.stderr.so_far().join("\n");
         assert_eq!(status.code(), Some(9), "{what}: {said}");
         assert!(said.contains("the file changed while it was sent"), "{what}: {said}");
-        assert!(stored(&server).is_empty(), "{what}");
+        assert!(server.stored().is_empty(), "{what}");
     }
 }
 
