@@ -7,6 +7,7 @@ use quiver_protocol::ClientName;
 
 use crate::address::ServerAddress;
 use crate::limit::Rate;
+use crate::tree::Decision;
 
 /// Talk, list, fetch and store files over one QUIC connection. Without a command: the interactive prompt.
 #[derive(Debug, Parser)]
@@ -121,9 +122,13 @@ pub struct List {
 /// `get PATH...`
 #[derive(Debug, Args)]
 pub struct Get {
-    /// The files to fetch, each stored under the last part of its path
+    /// The files to fetch, each stored under the last part of its path. A pattern like '*.txt',
+    /// 'notes/20??/*' or '**/*.md' stands for what the server has of it; / is all of it
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<String>,
+    /// How many.
+    #[command(flatten)]
+    pub many: Many,
     /// Where to store them: a folder, or - for standard output
     #[arg(long, short, value_name = "DIR", default_value = ".", hide_default_value = true)]
     pub output: PathBuf,
@@ -142,6 +147,43 @@ pub struct Get {
     /// How it holds on.
     #[command(flatten)]
     pub hold: Hold,
+}
+
+/// Many files at once, and what becomes of those that exist.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Many {
+    /// Folders too, with all that is in them
+    #[arg(long, short)]
+    pub recursive: bool,
+    /// Only show what would be done with each file
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Keep files that exist with other content, and store the new ones beside them: a (2).txt
+    #[arg(long, conflicts_with_all = ["overwrite", "skip"])]
+    pub keep_both: bool,
+    /// Leave files that exist with other content as they are
+    #[arg(long, conflicts_with = "overwrite")]
+    pub skip: bool,
+}
+
+impl Many {
+    /// Whether it takes a plan to do what was typed.
+    #[must_use]
+    pub fn takes_a_plan(&self) -> bool {
+        self.recursive || self.dry_run || self.keep_both || self.skip
+    }
+
+    /// What was said about files that exist with other content.
+    #[must_use]
+    pub fn said(&self, overwrite: bool) -> Option<Decision> {
+        if overwrite {
+            Some(Decision::Replace)
+        } else if self.keep_both {
+            Some(Decision::KeepBoth)
+        } else {
+            self.skip.then_some(Decision::Skip)
+        }
+    }
 }
 
 /// How a transfer holds on when its connection is lost.
@@ -184,6 +226,9 @@ pub struct Put {
     /// The files to store, each under its own name; - for standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// How many.
+    #[command(flatten)]
+    pub many: Many,
     /// The server's folder to store them in [default: its root]
     #[arg(long, value_name = "DIR", default_value = "", hide_default_value = true)]
     pub to: String,

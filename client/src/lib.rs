@@ -9,6 +9,7 @@
 //! | [`known_servers`], [`identity_store`], [`journal`] | what the client keeps between runs |
 //! | [`action`] | one conversation with the server, one file: no words for people |
 //! | [`command`] | one command from arguments to what is shown, wherever it was typed |
+//! | [`tree`] | many files as one order: patterns, and the plan of what is to be done |
 //! | [`prompt`] | lines instead of arguments: at a terminal, or out of a pipe |
 //! | [`output`] | the only place that prints, and that asks |
 //! | [`limit`] | so many bytes a second |
@@ -28,4 +29,5 @@ pub mod limit;
 pub mod output;
 pub mod prompt;
 pub mod run;
+pub mod tree;
 mod unix;

@@ -43,6 +43,17 @@ pub(crate) fn is_mine_alone(file: &File) -> io::Result<bool> {
     Ok(is_mine && metadata.nlink() == 1 && metadata.mode() & 0o002 == 0)
 }
 
+/// Whether something was not opened because it is a link.
+pub(crate) fn is_link(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+}
+
+/// Bytes that this user may still store on a folder's disk.
+pub(crate) fn room(folder: &impl std::os::fd::AsFd) -> io::Result<u64> {
+    let disk = rustix::fs::fstatvfs(folder)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
 /// How long processors have worked for this process.
 pub(crate) fn processor_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);

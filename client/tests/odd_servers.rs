@@ -102,6 +102,7 @@ impl Stage {
         let session = connector.connect().await?;
         let link = Link::new(connector, &session);
         let arguments = cli::Get {
+            many: cli::Many::default(),
             paths: vec![path.to_owned()],
             output: self.path("inbox"),
             overwrite: false,

@@ -129,6 +129,12 @@ impl FolderPath {
     }
 }
 
+impl From<FilePath> for FolderPath {
+    fn from(path: FilePath) -> Self {
+        Self(Some(path))
+    }
+}
+
 fn check_part(part: &str) -> Result<(), BadPath> {
     if part.is_empty() {
         return Err(BadPath::EmptyPart);

@@ -11,7 +11,9 @@ use quiver_protocol::{
     ContentHash, End as _, FilePath, FrameError, FrameKind, PlainEnd, Prefix, Received,
     RefusalCode, Reply, Request,
 };
-use quiver_transport::content::{Arrival, Finish, Hashed, ReceiveError, Replace, Size, receive};
+use quiver_transport::content::{
+    Arrival, Finish, Hashed, ReceiveError, Replace, SMALL, Size, receive, receive_small,
+};
 use quiver_transport::{CommandStream, Connection, StreamError};
 use thiserror::Error;
 
@@ -148,11 +150,40 @@ impl Content {
         let from = if self.head.offset == 0 { Hashed::nothing() } else { beginning };
         let sink = part.sink(self.head.offset).await.map_err(GetError::Disk)?;
         let (_, got) = self.receive(from, sink, progress).await?;
-        let finish = Finish {
-            modified: Some(self.head.modified.0.into()),
-            executable: self.head.executable,
-        };
-        part.commit(target, finish).await.map_err(GetError::Disk)?;
+        part.commit(target, self.finish()).await.map_err(GetError::Disk)?;
+        self.acknowledge(got).await;
+        Ok(got)
+    }
+
+    /// Whether it fits into memory, with many others.
+    #[must_use]
+    pub fn is_small(&self) -> bool {
+        self.head.size <= SMALL && self.head.offset == 0
+    }
+
+    /// Receives a small file into memory. Once it stands under its name, that is to be
+    /// [acknowledged](Self::acknowledge).
+    ///
+    /// # Errors
+    /// [`GetError`].
+    pub async fn take(&mut self) -> Result<(Vec<u8>, Got), GetError> {
+        let reader = &mut self.stream.reader;
+        let (bytes, end) = receive_small(reader, self.head.size, self.patience).await?;
+        Ok((bytes, Got { size: end.size, blake3: end.blake3, offset: 0 }))
+    }
+
+    /// What the file is given with its name.
+    #[must_use]
+    pub fn finish(&self) -> Finish {
+        Finish { modified: Some(self.head.modified.0.into()), executable: self.head.executable }
+    }
+
+    /// Finishes with nothing to come: all of the file is here, as the server says. Its hash, proved.
+    ///
+    /// # Errors
+    /// [`GetError`].
+    pub async fn agree(mut self, whole: Hashed) -> Result<Got, GetError> {
+        let (_, got) = self.receive(whole, io::sink(), |_| {}).await?;
         self.acknowledge(got).await;
         Ok(got)
     }
@@ -184,7 +215,7 @@ impl Content {
     }
 
     /// The file is safe: whether the server learns of it changes nothing here.
-    async fn acknowledge(&mut self, got: Got) {
+    pub async fn acknowledge(&mut self, got: Got) {
         let received = Received { blake3: got.blake3 }.encode();
         if self.stream.writer.end(FrameKind::Received, &received).await.is_ok() {
             self.stream.writer.delivered(FAREWELL).await;

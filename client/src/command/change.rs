@@ -5,8 +5,8 @@ use quiver_protocol::{FilePath, Refusal, RefusalCode};
 use quiver_transport::StreamError;
 
 use super::folder;
-use super::get::Tally;
 use super::put::may_change;
+use super::tally::Tally;
 use crate::action::{self, Listed};
 use crate::cli;
 use crate::connection::Session;

@@ -5,33 +5,33 @@ mod fetch;
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cap_std::fs::Dir;
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{FilePath, Refusal};
 use quiver_transport::content::{Replace, is_part_name};
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use self::fetch::Fetch;
-pub(super) use self::fetch::passing;
+pub(super) use self::fetch::{Fetch, passing};
+use super::tally::Tally;
+use super::trees::GetTrees;
 use crate::action::{GetError, Got, Target};
 use crate::cli;
 use crate::connection::Link;
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::journal::Entry;
 use crate::limit::Limit;
-use crate::output::human::{self, Pace};
-use crate::output::{Face, Output};
+use crate::output::Output;
+use crate::output::human::Pace;
 use crate::unix;
 
 /// Files on their way at once: enough to hide a round trip per file, few enough for chat to pass.
 pub(super) const AT_ONCE: usize = 4;
 
-/// What is over sooner needs no word about its speed.
-const WORTH_A_PACE: Duration = Duration::from_secs(1);
+/// What is said of files that failed.
+pub(super) const NOT_ARRIVED: &str = "files did not arrive";
 
 /// How a file's arrival is said to a person.
 pub type Receipt = Arc<dyn Fn(&FilePath, Got) -> String + Send + Sync>;
@@ -45,11 +45,19 @@ pub const NOBODY: Option<Nobody> = None;
 /// Files to fetch and where to put them.
 #[derive(Debug)]
 pub struct Order {
-    items: Vec<Item>,
+    work: Work,
     limit: Option<Limit>,
     /// Targets that exist and that the person wants to keep.
     kept: Vec<PathBuf>,
     manner: Manner,
+}
+
+#[derive(Debug)]
+enum Work {
+    /// Each was named.
+    Files(Vec<Item>),
+    /// What folders and patterns hold, once the server has said so.
+    Trees(GetTrees),
 }
 
 /// How files are fetched.
@@ -62,14 +70,16 @@ struct Manner {
     patience: Duration,
 }
 
+/// A file, and where it goes.
 #[derive(Debug, Clone)]
-struct Item {
-    path: FilePath,
-    place: Place,
+pub(super) struct Item {
+    pub(super) path: FilePath,
+    pub(super) place: Place,
 }
 
+/// Where a file goes.
 #[derive(Debug, Clone)]
-enum Place {
+pub(super) enum Place {
     /// A folder, the name in it, and the path as people see it.
     File(Target, PathBuf),
     Stdout,
@@ -85,22 +95,27 @@ impl Order {
         arguments: &cli::Get,
         mut replace: Option<impl AsyncFnMut(&str) -> Result<bool, Failure>>,
     ) -> Result<Self, Failure> {
-        let paths: Vec<FilePath> =
-            arguments.paths.iter().map(|typed| parse(typed)).collect::<Result<_, _>>()?;
+        let limit = arguments.limit.map(Limit::new);
         let manner = Manner {
             json: arguments.json,
             anew: arguments.no_resume,
             patience: Duration::from_secs(arguments.hold.patience),
         };
+        if arguments.output == Path::new("-") && manner.json {
+            let what = "--json and the content cannot share standard output";
+            return Err(Failure::usage(what, "-o DIR stores the files"));
+        }
         let mut kept = Vec::new();
-        let limit = arguments.limit.map(Limit::new);
+        if GetTrees::is_meant(arguments) {
+            let work = Work::Trees(GetTrees::prepare(arguments)?);
+            return Ok(Self { work, limit, kept, manner });
+        }
+        let paths: Vec<FilePath> =
+            arguments.paths.iter().map(|typed| parse(typed)).collect::<Result<_, _>>()?;
         if arguments.output == Path::new("-") {
-            if manner.json {
-                let what = "--json and the content cannot share standard output";
-                return Err(Failure::usage(what, "-o DIR stores the files"));
-            }
             let item = |path| Item { path, place: Place::Stdout };
-            return Ok(Self { items: paths.into_iter().map(item).collect(), limit, kept, manner });
+            let work = Work::Files(paths.into_iter().map(item).collect());
+            return Ok(Self { work, limit, kept, manner });
         }
         let mut names = HashSet::new();
         if let Some(twice) = paths.iter().find(|path| !names.insert(path.file_name())) {
@@ -130,7 +145,7 @@ impl Order {
             let target = Target { folder: folder.clone(), path: root.join(&name), name, replace };
             items.push(Item { path, place: Place::File(target, shown) });
         }
-        Ok(Self { items, limit, kept, manner })
+        Ok(Self { work: Work::Files(items), limit, kept, manner })
     }
 
     /// The same for files that were asked for earlier: each goes on to where it was to go. Also those
@@ -146,34 +161,47 @@ impl Order {
         }
         let patience = Duration::from_secs(arguments.hold.patience);
         let manner = Manner { json: arguments.json, anew: false, patience };
-        (Self { items, limit: None, kept: Vec::new(), manner }, failed)
+        (Self { work: Work::Files(items), limit: None, kept: Vec::new(), manner }, failed)
     }
 
     /// Where the files go, from the root.
     pub fn targets(&self) -> impl Iterator<Item = &Path> {
-        self.items.iter().filter_map(|item| match &item.place {
+        self.items().iter().filter_map(|item| match &item.place {
             Place::File(target, _) => Some(target.path.as_path()),
             Place::Stdout => None,
         })
     }
 
-    /// How many files were asked for.
+    /// How many files were asked for; several, where nobody knows yet.
     #[must_use]
     pub fn asked(&self) -> usize {
-        self.items.len() + self.kept.len()
+        match &self.work {
+            Work::Files(items) => items.len() + self.kept.len(),
+            Work::Trees(_) => usize::MAX,
+        }
+    }
+
+    fn items(&self) -> &[Item] {
+        match &self.work {
+            Work::Files(items) => items,
+            Work::Trees(_) => &[],
+        }
     }
 
     /// Why there is nothing to fetch, where that is so: the person keeps every file they have.
     #[must_use]
     pub fn nothing_to_do(&self) -> Option<Failure> {
-        let kept = self.kept.first().filter(|_| self.items.is_empty())?;
+        let kept = self.kept.first().filter(|_| self.items().is_empty())?;
         Some(Failure::Exists(kept.clone()))
     }
 
     /// Whether the content goes to standard output.
     #[must_use]
     pub fn is_streamed(&self) -> bool {
-        self.items.iter().any(|item| matches!(item.place, Place::Stdout))
+        match &self.work {
+            Work::Files(items) => items.iter().any(|item| matches!(item.place, Place::Stdout)),
+            Work::Trees(trees) => trees.is_streamed(),
+        }
     }
 
     /// Fetches the files. Of several each is reported when it is done; one alone is the result.
@@ -191,7 +219,8 @@ impl Order {
         let fetch = Fetch {
             link: link.clone(),
             output,
-            receipt,
+            receipt: Some(receipt).filter(|_| matches!(self.work, Work::Files(_))),
+            total: None,
             json: self.manner.json,
             patience: self.manner.patience,
             anew: self.manner.anew,
@@ -203,107 +232,31 @@ impl Order {
     }
 
     async fn run(self, fetch: Fetch) -> Result<(), Failure> {
-        let (asked, output) = (self.asked(), fetch.output.clone());
+        let asked = self.asked();
+        let items = match self.work {
+            Work::Trees(trees) => return trees.run(fetch).await,
+            Work::Files(items) => items,
+        };
         let (pace, began, processor) = (fetch.pace.clone(), Instant::now(), unix::processor_time());
         // One after the other where they share a pipe.
-        let at_once = if self.is_streamed() { 1 } else { AT_ONCE };
-        let mut tally = Tally::new(output, asked, "files did not arrive");
+        let is_streamed = items.iter().any(|item| matches!(item.place, Place::Stdout));
+        let at_once = if is_streamed { 1 } else { AT_ONCE };
+        let mut tally = Tally::new(fetch.output.clone(), asked, NOT_ARRIVED);
         for kept in self.kept {
             tally.failed(Failure::Exists(kept)).await;
         }
-        let mut waiting = self.items.into_iter();
-        let mut running = JoinSet::new();
-        let mut lost = false;
-        loop {
-            while !lost
-                && running.len() < at_once
-                && let Some(item) = waiting.next()
-            {
-                let fetch = fetch.clone();
-                running.spawn(async move { fetch.one(&item).await });
-            }
-            let Some(done) = running.join_next().await else { break };
-            match done {
-                Ok(Ok(())) => {}
-                Ok(Err(failure)) => {
-                    // What was not begun would only fail in the same way.
-                    lost |= failure.is_lost_connection() || matches!(failure, Failure::Output(_));
-                    tally.failed(failure).await;
-                }
-                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-                // The runtime is going down.
-                Err(_) => return Err(Failure::Interrupted),
-            }
-        }
-        tally.skipped(waiting.len());
+        let one = |item: Item| {
+            let fetch = fetch.clone();
+            async move { fetch.one(&item).await }
+        };
+        tally.all(items, at_once, one).await?;
         let processor = unix::processor_time().saturating_sub(processor);
         tally.say_pace(&pace, began.elapsed(), processor).await;
         tally.result()
     }
 }
 
-/// What became of several files.
-pub(super) struct Tally {
-    output: Output,
-    asked: usize,
-    /// What is said of those that failed.
-    what: &'static str,
-    failed: usize,
-    exits: Vec<Exit>,
-    last: Option<Failure>,
-}
-
-impl Tally {
-    pub(super) fn new(output: Output, asked: usize, what: &'static str) -> Self {
-        Self { output, asked, what, failed: 0, exits: Vec::new(), last: None }
-    }
-
-    /// So many were not even begun.
-    pub(super) fn skipped(&mut self, count: usize) {
-        self.failed += count;
-    }
-
-    /// One of several is reported at once, a single one is left to the caller.
-    pub(super) async fn failed(&mut self, failure: Failure) {
-        self.failed += 1;
-        self.exits.push(failure.exit());
-        if self.asked > 1 {
-            self.output.failure(&failure).await;
-        }
-        self.last = Some(failure);
-    }
-
-    /// Where nobody else talks, and there was something to wait for.
-    pub(super) async fn say_pace(&self, pace: &Mutex<Pace>, took: Duration, processor: Duration) {
-        if self.output.face() == Face::Prompt || took < WORTH_A_PACE {
-            return;
-        }
-        let sum = *pace.lock().unwrap_or_else(PoisonError::into_inner);
-        if sum.received > 0 {
-            self.output.say(human::pace(&Pace { took, processor, ..sum })).await;
-        }
-    }
-
-    pub(super) fn result(self) -> Result<(), Failure> {
-        let Some(last) = self.last else { return Ok(()) };
-        if self.asked == 1 || matches!(last, Failure::Output(_)) {
-            return Err(last);
-        }
-        let (failed, asked, what) = (self.failed, self.asked, self.what);
-        Err(Failure::Several { failed, asked, what, exit: together(&self.exits, failed == asked) })
-    }
-}
-
-/// The exit code of several failures: their own where they are all and alike.
-pub(super) fn together(exits: &[Exit], all: bool) -> Exit {
-    match exits {
-        _ if !all => Exit::Partial,
-        [first, rest @ ..] if rest.iter().all(|exit| exit == first) => *first,
-        _ => Exit::Other,
-    }
-}
-
-fn explain(item: &Item, error: GetError) -> Failure {
+pub(super) fn explain(item: &Item, error: GetError) -> Failure {
     match (&item.place, error) {
         (Place::Stdout, GetError::Disk(error)) => Failure::Output(error),
         (Place::File(_, shown), GetError::Disk(source)) => {

@@ -6,7 +6,9 @@ mod get;
 mod input;
 mod put;
 mod resume;
+mod tally;
 mod transfers;
+mod trees;
 
 use chrono::Local;
 use quiver_protocol::text::display_safe;

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{FilePath, FolderPath, Refusal};
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use self::store::Store;
 use super::folder;
-use super::get::{AT_ONCE, Tally};
+use super::get::AT_ONCE;
+use super::tally::Tally;
 use crate::action::{self, Listed, PutError, Stored};
 use crate::cli;
 use crate::connection::{Link, Session};
@@ -24,6 +24,9 @@ use crate::limit::Limit;
 use crate::output::Output;
 use crate::output::human::Pace;
 use crate::unix;
+
+/// What is said of files that failed.
+pub(super) const NOT_STORED: &str = "files were not stored";
 
 /// How a stored file is said to a person.
 pub type StoredReceipt = Arc<dyn Fn(&FilePath, Stored) -> String + Send + Sync>;
@@ -200,35 +203,15 @@ impl Upload {
     async fn run(self, store: Store) -> Result<(), Failure> {
         let (pace, began) = (store.pace.clone(), Instant::now());
         let processor = unix::processor_time();
-        let mut tally = Tally::new(store.output.clone(), self.asked(), "files were not stored");
+        let mut tally = Tally::new(store.output.clone(), self.asked(), NOT_STORED);
         for kept in &self.kept {
             tally.failed(Failure::kept(kept)).await;
         }
-        let mut waiting = self.items.into_iter();
-        let mut running = JoinSet::new();
-        let mut lost = false;
-        loop {
-            while !lost
-                && running.len() < AT_ONCE
-                && let Some(item) = waiting.next()
-            {
-                let store = store.clone();
-                running.spawn(async move { store.one(&item).await });
-            }
-            let Some(done) = running.join_next().await else { break };
-            match done {
-                Ok(Ok(())) => {}
-                Ok(Err(failure)) => {
-                    // What was not begun would only fail in the same way.
-                    lost |= failure.is_lost_connection() || matches!(failure, Failure::Output(_));
-                    tally.failed(failure).await;
-                }
-                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-                // The runtime is going down.
-                Err(_) => return Err(Failure::Interrupted),
-            }
-        }
-        tally.skipped(waiting.len());
+        let one = |item: Item| {
+            let store = store.clone();
+            async move { store.one(&item).await }
+        };
+        tally.all(self.items, AT_ONCE, one).await?;
         let processor = unix::processor_time().saturating_sub(processor);
         tally.say_pace(&pace, began.elapsed(), processor).await;
         tally.result()

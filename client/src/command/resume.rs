@@ -8,7 +8,8 @@ use quiver_protocol::ClientName;
 use quiver_protocol::text::display_safe;
 use quiver_transport::Endpoint;
 
-use super::get::{Order, together};
+use super::get::Order;
+use super::tally::together;
 use super::transfers;
 use crate::action;
 use crate::address::ServerAddress;

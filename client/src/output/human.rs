@@ -6,6 +6,7 @@ use chrono::TimeZone;
 use quiver_protocol::reply::{ClientRow, Entry, EntryKind};
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{FilePath, Timestamp};
+use serde::Serialize;
 
 use crate::action::{Got, Stored};
 use crate::failure::Failure;
@@ -129,6 +130,48 @@ fn bytes(mut count: f64) -> String {
         (count, unit) = (count / 1000.0, larger);
     }
     if unit == "bytes" { format!("{count:.0} {unit}") } else { format!("{count:.1} {unit}") }
+}
+
+/// What became of the files of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Summary {
+    /// Files that moved, verified.
+    pub moved: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Files that were there already, with the same content.
+    pub same: u64,
+    /// Files that differ from what is there, which was to stay as it is.
+    pub kept: u64,
+    /// Files that failed, each named.
+    pub failed: u64,
+    /// Links, devices and the like.
+    pub left_out: u64,
+}
+
+/// `10000 files received and verified (41.0 MB in 0.8 s, 12345 a second), 3 already here, 1 failed`
+#[must_use]
+pub fn summary(summary: &Summary, done: &str, took: Duration) -> String {
+    let files = |count: u64| if count == 1 { "file" } else { "files" };
+    let seconds = took.as_secs_f64().max(0.001);
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let (moved, size) = (summary.moved as f64, summary.bytes as f64);
+    let mut text = format!("{} {} {done}", summary.moved, files(summary.moved));
+    if summary.moved > 0 {
+        let (size, rate) = (bytes(size), moved / seconds);
+        text += &format!(" and verified ({size} in {seconds:.1} s, {rate:.0} a second)");
+    }
+    for (count, what) in [
+        (summary.same, "already there"),
+        (summary.kept, "kept as they were"),
+        (summary.failed, "failed"),
+        (summary.left_out, "left out"),
+    ] {
+        if count > 0 {
+            text += &format!(", {count} {what}");
+        }
+    }
+    text
 }
 
 /// `secret.txt: 12 bytes stored and verified`

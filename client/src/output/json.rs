@@ -8,32 +8,50 @@ use quiver_protocol::text::display_safe;
 use quiver_protocol::{ContentHash, FilePath};
 use serde::Serialize;
 
-use super::human;
-use crate::action::Stored;
+use super::human::{self, Summary};
+use crate::action::{Got, Stored};
 
-/// A file that arrived.
+/// A file that arrived. Sent is what the server's end of the content accounts for: the bytes of its last
+/// stream. Received are the bytes that came here in this run, over all its connections, verified those that
+/// are hashed, flushed to disk and under the final name.
 #[derive(Debug, Serialize)]
 pub struct File<'a> {
-    /// What was asked for.
-    pub path: &'a FilePath,
-    /// Bytes.
-    pub size: u64,
-    /// Of the content.
-    pub blake3: ContentHash,
-    /// Where it stands now.
-    pub target: String,
-    /// What the server's end of the content accounts for: the bytes of its last stream.
-    pub sent: u64,
-    /// Bytes that came here in this run, over all its connections.
-    pub received: u64,
-    /// Bytes that are hashed, flushed to disk and under the final name.
-    pub verified: u64,
-    /// Where the last stream began: what was here before it.
-    pub resumed_at: u64,
-    /// From the first question to the final name.
-    pub seconds: f64,
-    /// Received, by those seconds.
-    pub bytes_per_second: u64,
+    path: &'a FilePath,
+    size: u64,
+    blake3: ContentHash,
+    target: String,
+    sent: u64,
+    received: u64,
+    verified: u64,
+    resumed_at: u64,
+    seconds: f64,
+    bytes_per_second: u64,
+}
+
+impl<'a> File<'a> {
+    /// For a file that stands at `target` now, of which `received` bytes came, and that `took` so long.
+    #[must_use]
+    pub fn new(
+        path: &'a FilePath,
+        target: String,
+        got: Got,
+        received: u64,
+        took: Duration,
+    ) -> Self {
+        let Got { size, blake3, offset } = got;
+        Self {
+            path,
+            size,
+            blake3,
+            target,
+            sent: size - offset,
+            received,
+            verified: size,
+            resumed_at: offset,
+            seconds: took.as_secs_f64(),
+            bytes_per_second: human::per_second(received, took),
+        }
+    }
 }
 
 /// A file that was stored on the server. Sent is what was handed to the connection, received what the
@@ -70,6 +88,40 @@ impl<'a> StoredFile<'a> {
             bytes_per_second: human::per_second(sent, took),
         }
     }
+}
+
+/// What became of the files of an order, after all of them.
+#[derive(Debug, Serialize)]
+pub struct Summed<'a> {
+    summary: &'a Summary,
+}
+
+impl<'a> Summed<'a> {
+    /// For what became of them.
+    #[must_use]
+    pub fn new(summary: &'a Summary) -> Self {
+        Self { summary }
+    }
+}
+
+/// What would be done with a file or folder.
+#[derive(Debug, Serialize)]
+pub struct Planned<'a> {
+    /// `new`, `resume`, `same`, `differs`, `differs_replaced`, `differs_both_kept`, `differs_kept`,
+    /// `does_not_fit` or `blocked`.
+    pub plan: &'a str,
+    /// Where it comes from.
+    pub path: &'a FilePath,
+    /// Where it would be.
+    pub target: String,
+    /// `file` or `folder`.
+    pub kind: &'a str,
+    /// Bytes.
+    pub size: u64,
+    /// Bytes that are there already.
+    pub resume_at: u64,
+    /// Why it is blocked, or does not fit.
+    pub why: Option<&'a str>,
 }
 
 /// A path that was removed.

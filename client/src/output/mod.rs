@@ -18,7 +18,7 @@ use tokio::task;
 use crate::failure::Failure;
 pub(crate) use ask::is_yes;
 pub(crate) use progress::share;
-pub use progress::{Bar, Bars};
+pub use progress::{Bar, Bars, Total};
 pub use rows::Rows;
 
 /// Who is on the other side of this program.

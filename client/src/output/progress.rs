@@ -4,6 +4,7 @@
 
 use std::fmt::Write;
 use std::io::IsTerminal as _;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
@@ -30,6 +31,8 @@ pub struct Bars {
 #[derive(Debug)]
 pub struct Bar {
     bars: Option<MultiProgress>,
+    /// The bar that this one is a part of.
+    total: Option<Total>,
     name: String,
     /// `None` where nobody knows.
     size: Option<u64>,
@@ -38,6 +41,10 @@ pub struct Bar {
     offset: u64,
     drawn: Option<ProgressBar>,
 }
+
+/// The bar of several files. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Total(Arc<Mutex<(Bar, u64)>>);
 
 impl Bars {
     /// On stderr, where that is a terminal that can move its cursor.
@@ -60,12 +67,19 @@ impl Bars {
     pub fn bar(&self, name: &str, size: impl Into<Option<u64>>, offset: u64) -> Bar {
         Bar {
             bars: self.shown.clone(),
+            total: None,
             name: display_safe(name).into_owned(),
             size: size.into(),
             since: Instant::now(),
             offset,
             drawn: None,
         }
+    }
+
+    /// A bar for several files of `bytes` bytes together.
+    #[must_use]
+    pub fn total(&self, name: &str, bytes: u64) -> Total {
+        Total(Arc::new(Mutex::new((self.bar(name, bytes, 0), 0))))
     }
 
     /// Does something that prints, while no bar is in the way.
@@ -77,10 +91,36 @@ impl Bars {
     }
 }
 
+impl Total {
+    /// One of the files, of which `offset` bytes are here already.
+    #[must_use]
+    pub fn part(&self, offset: u64) -> Bar {
+        self.grow(offset);
+        let mut bar = Bars::none().bar("", None, offset);
+        bar.total = Some(self.clone());
+        bar
+    }
+
+    /// So many bytes more are there.
+    pub fn grow(&self, bytes: u64) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (bar, sum) = &mut *held;
+        *sum += bytes;
+        let sum = *sum;
+        bar.at(sum);
+    }
+}
+
 impl Bar {
     /// So many bytes are there. Never shows all of them, for the file is not under its name yet, and
     /// never goes back.
     pub fn at(&mut self, bytes: u64) {
+        if let Some(total) = &self.total {
+            // What was begun anew counts once.
+            let new = bytes.saturating_sub(self.offset);
+            self.offset += new;
+            return total.grow(new);
+        }
         let Some(bars) = &self.bars else { return };
         if self.drawn.is_none() && self.since.elapsed() > WORTH_A_BAR {
             let bar = self.size.map_or_else(ProgressBar::no_length, ProgressBar::new);

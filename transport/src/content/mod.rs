@@ -11,7 +11,7 @@ mod prefix;
 mod receive;
 mod send;
 
-pub use part::{Finish, PART_PREFIX, PART_SUFFIX, PartFile, Replace, is_part_name};
+pub use part::{Finish, PART_PREFIX, PART_SUFFIX, PartFile, Replace, is_part_name, part_length};
 pub use prefix::Hashed;
-pub use receive::{Arrival, ReceiveError, Size, receive};
+pub use receive::{Arrival, ReceiveError, SMALL, Size, receive, receive_small};
 pub use send::{SendError, Source, send};

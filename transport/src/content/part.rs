@@ -24,6 +24,19 @@ pub fn is_part_name(name: &str) -> bool {
     middle.is_some_and(|hex| hex.len() == 16 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
+/// How many bytes are in the part that `id` stands for in `folder`; `None` where there is none.
+///
+/// # Errors
+/// What the system says.
+pub fn part_length(folder: &Dir, id: u64) -> io::Result<Option<u64>> {
+    match folder.symlink_metadata(name_of(id)) {
+        Ok(found) if found.is_file() => Ok(Some(found.len())),
+        Ok(_) => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// What to do where the final name is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replace {
@@ -63,15 +76,20 @@ enum Fate {
 }
 
 impl PartFile {
-    /// Creates a part in `folder`; `id` is a random number that makes its name. Never an existing
-    /// file, never through a link. Dropped without a commit, it is removed.
+    /// Creates a part in `folder`; `id` makes its name. Never an existing file, never through a link. Dropped
+    /// without a commit, it is removed.
     ///
     /// # Errors
-    /// What the system says.
+    /// What the system says: `AlreadyExists` where there is such a part, `WouldBlock` where another transfer
+    /// took it as soon as it was there.
     pub fn create(folder: &Dir, id: u64) -> io::Result<Self> {
         let name = name_of(id);
         let file =
             folder.open_with(&name, OpenOptions::new().read(true).write(true).create_new(true))?;
+        unix::lock(&file)?;
+        if !unix::is_same(&file, folder, &name)? {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         Ok(Self { folder: folder.try_clone()?, name, file, fate: Fate::Removed })
     }
 

@@ -13,6 +13,10 @@ use super::Hashed;
 use super::hop::{self, Company};
 use crate::stream::{FrameReader, StreamError};
 
+/// A file of no more bytes is small: it fits into a quarter of a block, and its hash takes no longer than
+/// waking a thread does.
+pub const SMALL: u64 = 64 * 1024;
+
 /// Pieces of the stream taken at once; a packet is a piece.
 const PIECES: usize = 64;
 
@@ -76,13 +80,24 @@ pub async fn receive<W: Write + Send + 'static>(
     from: Hashed,
     sink: W,
     patience: Duration,
-    mut progress: impl FnMut(Arrival),
+    progress: impl FnMut(Arrival),
 ) -> Result<(W, ContentEnd), ReceiveError> {
     let offset = from.length;
     let (Size::Known(most) | Size::AtMost(most)) = size;
-    let announced = most.saturating_sub(offset);
-    let mut unpacker = Unpacker::new(announced);
-    let mut writer = BlockWriter::new(sink, from.hasher, announced);
+    let writer = BlockWriter::new(sink, from.hasher, most.saturating_sub(offset));
+    into(writer, reader, size, offset, patience, progress).await
+}
+
+async fn into<W: Write + Send + 'static>(
+    mut writer: BlockWriter<W>,
+    reader: &mut FrameReader,
+    size: Size,
+    offset: u64,
+    patience: Duration,
+    mut progress: impl FnMut(Arrival),
+) -> Result<(W, ContentEnd), ReceiveError> {
+    let (Size::Known(most) | Size::AtMost(most)) = size;
+    let mut unpacker = Unpacker::new(most.saturating_sub(offset));
     let mut block = writer.buffer();
     let progress_of = |unpacker: &Unpacker, written| Arrival {
         received: offset + unpacker.seen(),
@@ -112,6 +127,25 @@ pub async fn receive<W: Write + Send + 'static>(
     }
     progress(Arrival { received: came, stored: came });
     Ok((sink, end))
+}
+
+/// The same for a small file, into memory: nothing waits for another thread. What has more than `most` bytes
+/// is refused.
+///
+/// # Errors
+/// [`ReceiveError`].
+pub async fn receive_small(
+    reader: &mut FrameReader,
+    size: u64,
+    patience: Duration,
+) -> Result<(Vec<u8>, ContentEnd), ReceiveError> {
+    if size > SMALL {
+        return Err(FrameError::TooMuchContent { announced: SMALL }.into());
+    }
+    let sink = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+    let writer = BlockWriter::new(sink, blake3::Hasher::new(), size);
+    let writer = BlockWriter { is_memory: true, ..writer };
+    into(writer, reader, Size::Known(size), 0, patience, |_| {}).await
 }
 
 /// Takes content up to the frame that ends it. What of the last block is not handed to the writer stays in
@@ -163,6 +197,8 @@ fn tail(kind: FrameKind, payload: &[u8]) -> Result<ContentEnd, ReceiveError> {
 struct BlockWriter<W> {
     state: Option<Work<W>>,
     running: Option<JoinHandle<Written<W>>>,
+    /// Whether the sink is memory, which nobody waits for.
+    is_memory: bool,
     company: Company,
     capacity: usize,
     /// Blocks that wait for the next hop.
@@ -181,11 +217,22 @@ struct Work<W> {
     hasher: blake3::Hasher,
 }
 
+impl<W: Write> Work<W> {
+    fn take(&mut self, blocks: &[Vec<u8>]) -> io::Result<()> {
+        for block in blocks {
+            self.hasher.update(block);
+            self.sink.write_all(block)?;
+        }
+        Ok(())
+    }
+}
+
 impl<W: Write + Send + 'static> BlockWriter<W> {
     fn new(sink: W, hasher: blake3::Hasher, announced: u64) -> Self {
         Self {
             state: Some(Work { sink, hasher }),
             running: None,
+            is_memory: false,
             company: Company::join(),
             capacity: usize::try_from(announced).map_or(BLOCK, |size| size.min(BLOCK)),
             full: Vec::new(),
@@ -218,26 +265,32 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
             return Err(io::Error::other("an earlier write failed"));
         };
         let blocks = std::mem::take(&mut self.full);
+        if self.is_memory {
+            work.take(&blocks)?;
+            self.taken(work, blocks);
+            return Ok(());
+        }
         self.running = Some(task::spawn_blocking(move || {
-            for block in &blocks {
-                work.hasher.update(block);
-                work.sink.write_all(block)?;
-            }
+            work.take(&blocks)?;
             Ok((work, blocks))
         }));
         Ok(())
+    }
+
+    fn taken(&mut self, work: Work<W>, blocks: Vec<Vec<u8>>) {
+        self.state = Some(work);
+        for mut block in blocks {
+            self.written += block.len() as u64;
+            block.clear();
+            self.empty.push(block);
+        }
     }
 
     /// Waits for the hop that runs.
     async fn wait(&mut self) -> io::Result<()> {
         if let Some(running) = self.running.take() {
             let (work, blocks) = finished(running).await?;
-            self.state = Some(work);
-            for mut block in blocks {
-                self.written += block.len() as u64;
-                block.clear();
-                self.empty.push(block);
-            }
+            self.taken(work, blocks);
         }
         Ok(())
     }

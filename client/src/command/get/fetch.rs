@@ -17,7 +17,7 @@ use crate::failure::{Failure, is_loss, is_passing};
 use crate::journal::{self, Direction, Entry, Record, Share};
 use crate::limit::{Gate, Limit};
 use crate::output::human::Pace;
-use crate::output::{Output, json};
+use crate::output::{Bar, Output, Total, json};
 use crate::unix;
 
 /// A beginning of more bytes than this takes long enough to hash that the person is told.
@@ -28,19 +28,22 @@ const AFTERWARDS: Duration = Duration::from_millis(500);
 
 /// What all files of an order have in common.
 #[derive(Clone)]
-pub(super) struct Fetch {
-    pub(super) link: Link,
-    pub(super) output: Output,
-    pub(super) receipt: Receipt,
-    pub(super) json: bool,
+pub(in crate::command) struct Fetch {
+    pub(in crate::command) link: Link,
+    pub(in crate::command) output: Output,
+    /// `None` where what becomes of all of them is told.
+    pub(in crate::command) receipt: Option<Receipt>,
+    /// The bar of all of them, where they share one.
+    pub(in crate::command) total: Option<Total>,
+    pub(in crate::command) json: bool,
     /// How long a lost server is waited for.
-    pub(super) patience: Duration,
+    pub(in crate::command) patience: Duration,
     /// Start over, whatever is here.
-    pub(super) anew: bool,
+    pub(in crate::command) anew: bool,
     /// Whether there is one file only.
-    pub(super) alone: bool,
-    pub(super) pace: Arc<Mutex<Pace>>,
-    pub(super) limit: Option<Limit>,
+    pub(in crate::command) alone: bool,
+    pub(in crate::command) pace: Arc<Mutex<Pace>>,
+    pub(in crate::command) limit: Option<Limit>,
 }
 
 /// One file on its way to its place.
@@ -60,7 +63,8 @@ struct OnItsWay<'a> {
 }
 
 impl Fetch {
-    pub(super) async fn one(&self, item: &Item) -> Result<(), Failure> {
+    /// A file, from the first question to the receipt.
+    pub(in crate::command) async fn one(&self, item: &Item) -> Result<(), Failure> {
         let began = Instant::now();
         let (got, received) = match &item.place {
             Place::File(target, _) => self.store(item, target).await?,
@@ -69,43 +73,38 @@ impl Fetch {
                 (got, got.size)
             }
         };
+        self.say(item, got, received, began).await
+    }
+
+    /// Tells that a file is there; `received` bytes of it came in this run.
+    pub(in crate::command) async fn say(
+        &self,
+        item: &Item,
+        got: Got,
+        received: u64,
+        began: Instant,
+    ) -> Result<(), Failure> {
         if !self.json {
-            self.output.say((self.receipt)(&item.path, got)).await;
+            if let Some(receipt) = &self.receipt {
+                self.output.say(receipt(&item.path, got)).await;
+            }
             return Ok(());
         }
         let target = match &item.place {
             Place::File(_, shown) => shown.display().to_string(),
             Place::Stdout => String::new(),
         };
-        let seconds = began.elapsed().as_secs_f64();
-        let file = json::File {
-            path: &item.path,
-            size: got.size,
-            blake3: got.blake3,
-            target,
-            sent: got.size - got.offset,
-            received,
-            verified: got.size,
-            resumed_at: got.offset,
-            seconds,
-            #[expect(
-                clippy::cast_precision_loss,
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a rate is no exact number, and not negative"
-            )]
-            bytes_per_second: (received as f64 / seconds.max(0.000_001)) as u64,
-        };
+        let file = json::File::new(&item.path, target, got, received, began.elapsed());
         self.output.data(json::line(&file) + "\n").await
     }
 
     /// Into a pipe, which nothing can be taken back from: one attempt.
-    async fn pour(&self, item: &Item) -> Result<Got, GetError> {
+    pub(in crate::command) async fn pour(&self, item: &Item) -> Result<Got, GetError> {
         let line = self.link.line();
         // Nobody closes the semaphore.
         let _permit = line.content.acquire().await;
         let content = action::get(&line.connection, &item.path, None, line.patience).await?;
-        let mut bar = self.output.bars().bar(item.path.as_str(), content.size(), 0);
+        let mut bar = self.bar(item.path.as_str(), content.size(), 0);
         let stdout = unix::raw_stdout().map_err(GetError::Disk)?;
         let (gate, mut before) = (Gate::default(), 0);
         let pour = content.pour(stdout, |arrival| {
@@ -118,7 +117,12 @@ impl Fetch {
         Ok(got)
     }
 
-    async fn store(&self, item: &Item, target: &Target) -> Result<(Got, u64), Failure> {
+    /// Into a file; with how many bytes of it came.
+    pub(in crate::command) async fn store(
+        &self,
+        item: &Item,
+        target: &Target,
+    ) -> Result<(Got, u64), Failure> {
         let origin = self.link.origin();
         let entry = Entry {
             direction: Direction::Get,
@@ -150,14 +154,22 @@ impl Fetch {
         file.arrive().await
     }
 
+    fn bar(&self, name: &str, size: u64, offset: u64) -> Bar {
+        match &self.total {
+            Some(total) => total.part(offset),
+            None => self.output.bars().bar(name, size, offset),
+        }
+    }
+
     /// Lets a transfer wait until its bytes have been paid for.
-    fn slow_down(&self, gate: &Gate, bytes: u64) {
+    pub(in crate::command) fn slow_down(&self, gate: &Gate, bytes: u64) {
         if let Some(limit) = &self.limit {
             gate.close_until(limit.take(bytes));
         }
     }
 
-    fn came(&self, received: u64, disk: Duration) {
+    /// So much came, of which the disk took so long.
+    pub(in crate::command) fn came(&self, received: u64, disk: Duration) {
         let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
         pace.received += received;
         pace.disk += disk;
@@ -216,7 +228,7 @@ impl OnItsWay<'_> {
         if let Some(record) = &mut self.record {
             record.begin(size).await;
         }
-        let mut bar = self.fetch.output.bars().bar(path.as_str(), size, offset);
+        let mut bar = self.fetch.bar(path.as_str(), size, offset);
         let (mut came, mut stored) = (offset, offset);
         let (fetch, gate) = (self.fetch, Gate::default());
         let got = content.store(&self.part, beginning, self.target, |arrival| {

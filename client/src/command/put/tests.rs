@@ -9,6 +9,7 @@ fn put(files: &[PathBuf]) -> cli::Put {
         files: files.to_vec(),
         to: String::new(),
         stored_as: None,
+        many: cli::Many::default(),
         overwrite: false,
         no_resume: false,
         hold: cli::Hold { patience: 0 },

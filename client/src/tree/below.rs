@@ -1,0 +1,72 @@
+//! Folders below a folder that was named: no link leads out of it, or anywhere else.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cap_fs_ext::DirExt as _;
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
+use quiver_protocol::FilePath;
+
+use crate::unix;
+
+/// A folder, and the way to those in it.
+#[derive(Debug)]
+pub(super) struct Below {
+    root: Arc<Dir>,
+    /// The folder that was asked for last: files come folder by folder.
+    last: Mutex<Option<(String, Arc<Dir>)>>,
+}
+
+impl Below {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let root = Dir::open_ambient_dir(path, cap_std::ambient_authority())?;
+        Ok(Self { root: Arc::new(root), last: Mutex::new(None) })
+    }
+
+    /// The folder itself.
+    pub(super) fn root(&self) -> &Arc<Dir> {
+        &self.root
+    }
+
+    /// The folder that a file or folder lies in, and its name there.
+    pub(super) fn parent<'a>(&self, path: &'a FilePath) -> io::Result<(Arc<Dir>, &'a str)> {
+        let name = path.file_name();
+        let above = path.as_str().len() - name.len();
+        let folder = self.folder(path.as_str()[..above].trim_end_matches('/'))?;
+        Ok((folder, name))
+    }
+
+    /// A folder by its path; the empty one is the folder itself. A link on the way is an error.
+    pub(super) fn folder(&self, path: &str) -> io::Result<Arc<Dir>> {
+        if path.is_empty() {
+            return Ok(self.root.clone());
+        }
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, folder)) = &*last
+            && known == path
+        {
+            return Ok(folder.clone());
+        }
+        let mut folder = None;
+        for part in path.split('/') {
+            let above: &Dir = folder.as_ref().unwrap_or(&self.root);
+            folder = Some(above.open_dir_nofollow(part)?);
+        }
+        let folder = folder.map_or_else(|| self.root.clone(), Arc::new);
+        *last = Some((path.to_owned(), folder.clone()));
+        Ok(folder)
+    }
+}
+
+/// Opens a regular file to be read: never through a link, never waiting for the other end of a pipe.
+pub(super) fn read(folder: &Dir, name: &str) -> io::Result<std::fs::File> {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(unix::NO_SURPRISES);
+    let file = folder.open_with(name, &options)?.into_std();
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::other("it is no regular file any more"))
+    }
+}

@@ -1,0 +1,16 @@
+//! Many files as one order: what a pattern stands for, what a folder here holds, where files are to go,
+//! and the plan of what is to be done with each. Knows disks and names, nothing of connections.
+//!
+//! A tree may be larger than memory. Its plan is a table in a temporary database file, which goes with
+//! the program, whatever happens to it.
+
+mod below;
+mod pattern;
+mod place;
+mod plan;
+mod walk;
+
+pub use pattern::{BadPattern, Pattern};
+pub use place::{Place, another_name};
+pub use plan::{Count, Decision, Found, Item, Kind, Plan, PlanError, State};
+pub use walk::{Odd, Oddity, Trunk};

@@ -1,0 +1,129 @@
+//! The plan's rows. Knows SQL, and nothing of what becomes of an item.
+
+use chrono::{DateTime, Utc};
+use quiver_protocol::{FilePath, Timestamp};
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension as _, Row, ToSql};
+
+use super::{Count, Decision, Found, Item, Kind, PlanError, State};
+
+/// Places are unique: one place takes one thing.
+pub(super) const TABLE: &str = "
+    create table items (
+        number integer primary key,
+        trunk integer not null,
+        source text not null,
+        target text not null unique,
+        is_folder integer not null,
+        size integer not null,
+        seconds integer not null,
+        nanoseconds integer not null,
+        state integer not null,
+        offset integer not null,
+        why text,
+        decision integer
+    ) strict;
+    create index folders on items (number) where is_folder = 1;
+";
+
+pub(super) const INSERT: &str = "
+    insert or ignore into items
+        (trunk, source, target, is_folder, size, seconds, nanoseconds, state, offset, why)
+        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+
+const COLUMNS: &str = "number, trunk, source, target, is_folder, size, seconds, nanoseconds, state, offset, why, decision";
+
+const NEW: i64 = 0;
+const BEGUN: i64 = 1;
+const ALIKE: i64 = 2;
+const SAME: i64 = 3;
+const DIFFERS: i64 = 4;
+const BLOCKED: i64 = 5;
+
+/// The number of a state, its offset, and its reason.
+pub(super) fn of_state(state: &State) -> (i64, i64, Option<&str>) {
+    match state {
+        State::New => (NEW, 0, None),
+        State::Begun(offset) => (BEGUN, offset.cast_signed(), None),
+        State::Alike => (ALIKE, 0, None),
+        State::Same => (SAME, 0, None),
+        State::Differs => (DIFFERS, 0, None),
+        State::Blocked(why) => (BLOCKED, 0, Some(why)),
+    }
+}
+
+pub(super) fn first(
+    database: &Connection,
+    which: &str,
+    value: impl ToSql,
+) -> Result<Option<Item>, PlanError> {
+    let sql = format!("select {COLUMNS} from items {which}");
+    Ok(database.prepare_cached(&sql)?.query_row([value], item).optional()?)
+}
+
+pub(super) fn some(
+    database: &Connection,
+    which: &str,
+    value: impl ToSql,
+    most: u32,
+) -> Result<Vec<Item>, PlanError> {
+    let sql = format!("select {COLUMNS} from items {which} limit {most}");
+    let mut rows = database.prepare_cached(&sql)?;
+    Ok(rows.query_map([value], item)?.collect::<Result<_, _>>()?)
+}
+
+/// How many rows there are, and the sum of a column of theirs.
+pub(super) fn count(
+    database: &Connection,
+    column: &str,
+    which: &str,
+    value: impl ToSql,
+) -> Result<Count, PlanError> {
+    let sql = format!("select {column} from items where {which}");
+    let mut rows = database.prepare_cached(&sql)?;
+    let mut rows = rows.query([value])?;
+    let mut count = Count::default();
+    while let Some(row) = rows.next()? {
+        count.files += 1;
+        // A server may claim any size.
+        count.bytes = count.bytes.saturating_add(row.get::<_, i64>(0)?.cast_unsigned());
+    }
+    Ok(count)
+}
+
+fn item(row: &Row<'_>) -> rusqlite::Result<Item> {
+    let kind = if row.get(4)? {
+        Kind::Folder { modified: moment(row)? }
+    } else {
+        Kind::File { size: row.get::<_, i64>(5)?.cast_unsigned(), modified: moment(row)? }
+    };
+    let state = match row.get(8)? {
+        NEW => State::New,
+        BEGUN => State::Begun(row.get::<_, i64>(9)?.cast_unsigned()),
+        ALIKE => State::Alike,
+        SAME => State::Same,
+        DIFFERS => State::Differs,
+        BLOCKED => State::Blocked(row.get(10)?),
+        other => return Err(rusqlite::Error::IntegralValueOutOfRange(8, other)),
+    };
+    let decision = row.get::<_, Option<i64>>(11)?.map(|number| {
+        [Decision::Replace, Decision::KeepBoth, Decision::Skip]
+            .into_iter()
+            .find(|decision| *decision as i64 == number)
+            .ok_or(rusqlite::Error::IntegralValueOutOfRange(11, number))
+    });
+    let found = Found { trunk: row.get(1)?, source: path(row, 2)?, target: path(row, 3)?, kind };
+    Ok(Item { number: row.get(0)?, found, state, decision: decision.transpose()? })
+}
+
+fn path(row: &Row<'_>, index: usize) -> rusqlite::Result<FilePath> {
+    let text: String = row.get(index)?;
+    let failed =
+        |error| rusqlite::Error::FromSqlConversionFailure(index, Type::Text, Box::new(error));
+    FilePath::parse(&text).map_err(failed)
+}
+
+fn moment(row: &Row<'_>) -> rusqlite::Result<Timestamp> {
+    let moment: Option<DateTime<Utc>> = DateTime::from_timestamp(row.get(6)?, row.get(7)?);
+    Ok(Timestamp(moment.ok_or(rusqlite::Error::IntegralValueOutOfRange(6, row.get(6)?))?))
+}
