@@ -1,6 +1,8 @@
 //! Every error a user can meet: what failed and why (its `Display`), what to do about it (its hint),
 //! and its exit code. Texts from other machines are escaped here, once.
 
+mod exit;
+mod hint;
 mod untrusted;
 
 use std::io;
@@ -15,73 +17,8 @@ use thiserror::Error;
 use crate::action::{GetError, PutError};
 use crate::config::ConfigError;
 use crate::journal::Share;
+pub use exit::Exit;
 pub use untrusted::Untrusted;
-
-/// The exit codes; their numbers are documented and do not change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Exit {
-    /// Done.
-    Done = 0,
-    /// None of the others.
-    Other = 1,
-    /// The command line, or a setting.
-    Usage = 2,
-    /// Cannot connect, or timed out, or the connection was lost.
-    Connection = 3,
-    /// The server is not the one that is trusted.
-    Trust = 4,
-    /// Sign-in refused.
-    SignIn = 5,
-    /// All slots are taken.
-    Busy = 6,
-    /// No such file or client.
-    NotFound = 7,
-    /// A local file or the local disk.
-    Disk = 8,
-    /// Content failed verification.
-    Verification = 9,
-    /// Some of several failed.
-    Partial = 10,
-    /// The other client declined.
-    Declined = 11,
-    /// Ctrl-C.
-    Interrupted = 130,
-    /// SIGTERM.
-    Terminated = 143,
-}
-
-/// The one mapping of the wire's codes to exit codes.
-impl From<RefusalCode> for Exit {
-    fn from(code: RefusalCode) -> Self {
-        match code {
-            RefusalCode::Busy => Self::Busy,
-            RefusalCode::NameTaken
-            | RefusalCode::BadName
-            | RefusalCode::SignInFailed
-            | RefusalCode::SignInRequired => Self::SignIn,
-            RefusalCode::NotFound
-            | RefusalCode::NotAFile
-            | RefusalCode::NotAFolder
-            | RefusalCode::BadPath
-            | RefusalCode::NoSuchClient => Self::NotFound,
-            RefusalCode::Changed => Self::Verification,
-            RefusalCode::Declined => Self::Declined,
-            RefusalCode::BadRequest
-            | RefusalCode::UnknownCommand
-            | RefusalCode::UnsupportedVersion
-            | RefusalCode::Forbidden
-            | RefusalCode::TooLarge
-            | RefusalCode::NoSpace
-            | RefusalCode::RateLimited
-            | RefusalCode::ShuttingDown
-            | RefusalCode::Internal
-            | RefusalCode::Exists
-            | RefusalCode::NotEmpty
-            | RefusalCode::Unknown => Self::Other,
-        }
-    }
-}
 
 /// An error for a person.
 #[derive(Debug, Error)]
@@ -323,114 +260,6 @@ impl Failure {
         }
     }
 
-    /// The exit code.
-    #[must_use]
-    pub fn exit(&self) -> Exit {
-        match self {
-            Self::Usage { .. } | Self::Config(_) => Exit::Usage,
-            Self::NoHome
-            | Self::Certificate(_)
-            | Self::Identity(_)
-            | Self::PasswordFile { .. }
-            | Self::SharedPasswordFile(_)
-            | Self::Target { .. }
-            | Self::Source { .. }
-            | Self::NotAFile { .. }
-            | Self::Leftover { .. }
-            | Self::NotClean
-            | Self::Exists(_) => Exit::Disk,
-            Self::Resolve { .. } | Self::Unreachable { .. } | Self::Socket(_) => Exit::Connection,
-            Self::Untrusted(_) => Exit::Trust,
-            Self::Busy(_) => Exit::Busy,
-            Self::Refused { refusal, .. } => refusal.code.into(),
-            Self::Stream { source, .. } => stream_exit(source),
-            Self::Get { source, .. } => match source {
-                GetError::Stream(source) => stream_exit(source),
-                GetError::Disk(error) => output_exit(error),
-                GetError::Mismatch | GetError::Length { .. } => Exit::Verification,
-                GetError::OtherFile => Exit::Other,
-            },
-            Self::Put { source, .. } => match source {
-                PutError::Stream(source) => stream_exit(source),
-                PutError::Source(_) => Exit::Disk,
-                PutError::Changed | PutError::Mismatch => Exit::Verification,
-            },
-            Self::ReadOnly { .. } | Self::AlreadyThere { .. } => Exit::Other,
-            Self::Output(error) => output_exit(error),
-            Self::Several { exit, .. } => *exit,
-            Self::Line { failure, .. } | Self::GoesOn { failure, .. } => failure.exit(),
-            Self::Interrupted => Exit::Interrupted,
-            Self::Terminated => Exit::Terminated,
-            Self::System { .. } => Exit::Other,
-        }
-    }
-
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::Usage { hint, .. } => return hint.clone(),
-            Self::Line { line, failure } => {
-                let hint = failure.hint().map_or_else(String::new, |hint| hint + "; ");
-                return Some(format!("{hint}/say {} sends the line as a message", line.trim()));
-            }
-            Self::GoesOn { failure, share } => {
-                let hint = failure.hint().map_or_else(String::new, |hint| hint + "; ");
-                return Some(hint + &how_to_go_on(*share));
-            }
-            Self::NoHome => "set HOME, or XDG_CONFIG_HOME, XDG_DATA_HOME and XDG_STATE_HOME",
-            Self::Certificate(IdentityError::Read { .. }) => {
-                "make one with scripts/generate-certs, or copy the server's server.pem"
-            }
-            Self::Certificate(_) => "--cert takes the server's server.pem",
-            Self::Identity(IdentityError::SharedKey(path)) => return Some(chmod(path)),
-            Self::Identity(_) => "XDG_DATA_HOME says where the client's own key is kept",
-            Self::SharedPasswordFile(path) => return Some(chmod(path)),
-            Self::Unreachable { .. } => {
-                "is the server running, and is its UDP port open? --server says where it is"
-            }
-            Self::Untrusted(untrusted) => return untrusted.hint(),
-            Self::Refused { refusal, .. } => return refusal_hint(refusal.code).map(str::to_owned),
-            Self::Get { source: GetError::Stream(StreamError::Refused(refusal)), .. } => {
-                return refusal_hint(refusal.code).map(str::to_owned);
-            }
-            Self::Put { source: PutError::Stream(StreamError::Refused(refusal)), .. } => {
-                return put_hint(refusal.code).map(str::to_owned);
-            }
-            Self::Put { source: PutError::Changed, .. } => {
-                "the file was written to meanwhile; try again"
-            }
-            Self::Put { source: PutError::Mismatch, .. } => {
-                "do not trust what stands there; put it again with --overwrite --no-resume"
-            }
-            Self::Source { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                "you may not read it"
-            }
-            Self::NotAFile { is: "a folder", .. } => "put takes files: put FOLDER/*",
-            Self::NotAFile { .. } => "put - --as NAME stores what comes from standard input",
-            Self::AlreadyThere { .. } => "mkdir -p takes it as it is",
-            Self::ReadOnly { .. } => {
-                "whoever runs the server can allow it: --allow-upload, or user add NAME --may upload"
-            }
-            Self::Get {
-                source: GetError::Mismatch | GetError::Length { .. }, streamed, ..
-            } => {
-                if *streamed {
-                    "what was written to standard output is not the file: do not use it"
-                } else {
-                    "nothing was stored; try again"
-                }
-            }
-            Self::Get { source: GetError::Disk(error), .. }
-            | Self::Target { source: error, .. } => {
-                return disk_hint(error).map(str::to_owned);
-            }
-            Self::Exists(_) => "--overwrite replaces it; -o DIR stores elsewhere",
-            _ => return None,
-        };
-        Some(hint.to_owned())
-    }
-
     /// Whether there is nothing to say: whoever was reading has gone, or the server's words suffice.
     #[must_use]
     pub fn is_silent(&self) -> bool {
@@ -488,70 +317,6 @@ pub fn is_loss(ended: &Ended) -> bool {
         }
         Ended::Here | Ended::Unknown(_) | Ended::NoCommonProtocol(_) | Ended::Failed(_) => false,
     }
-}
-
-fn how_to_go_on(share: Share) -> String {
-    match share {
-        Share::Of(share) => format!("the same command, or quiver resume, goes on at {share} %"),
-        Share::Several => "quiver resume goes on with what is here".to_owned(),
-    }
-}
-
-fn stream_exit(error: &StreamError) -> Exit {
-    match error {
-        StreamError::Refused(refusal) => refusal.code.into(),
-        StreamError::Silent(_) | StreamError::Lost(_) => Exit::Connection,
-        StreamError::Frame(_) | StreamError::Reset | StreamError::Stopped => Exit::Other,
-    }
-}
-
-/// Who closed the pipe wants no more; everything else is a disk.
-fn output_exit(error: &io::Error) -> Exit {
-    if error.kind() == io::ErrorKind::BrokenPipe { Exit::Other } else { Exit::Disk }
-}
-
-fn chmod(path: &std::path::Path) -> String {
-    format!("chmod 600 {}", path.display())
-}
-
-fn refusal_hint(code: RefusalCode) -> Option<&'static str> {
-    Some(match code {
-        RefusalCode::NotFound => "list shows what there is",
-        RefusalCode::NotAFile => "list PATH shows what is in a folder",
-        RefusalCode::NameTaken => "--name takes another name",
-        RefusalCode::SignInRequired => "--password-file FILE signs in without a terminal",
-        RefusalCode::SignInFailed => "check the name and the password",
-        RefusalCode::Changed => "the file was written to meanwhile; try again",
-        RefusalCode::ShuttingDown | RefusalCode::RateLimited => "try again later",
-        RefusalCode::Exists => "--overwrite replaces a file",
-        RefusalCode::NotEmpty => "remove what is in it first",
-        RefusalCode::NoSpace => "rm makes room, or ask whoever runs the server",
-        _ => return None,
-    })
-}
-
-/// Of a put the same codes mean other things to do.
-fn put_hint(code: RefusalCode) -> Option<&'static str> {
-    Some(match code {
-        RefusalCode::NotFound => "--to takes a folder that is there; mkdir makes one",
-        RefusalCode::NotAFolder => "--to takes a folder",
-        RefusalCode::NotAFile => "--as NAME stores it under another name",
-        RefusalCode::Exists => "--overwrite replaces a file; --as NAME stores under another name",
-        _ => return refusal_hint(code),
-    })
-}
-
-fn disk_hint(error: &io::Error) -> Option<&'static str> {
-    Some(match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "make room, or store elsewhere with -o DIR"
-        }
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "store elsewhere with -o DIR"
-        }
-        io::ErrorKind::NotFound => "-o takes a folder that exists",
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

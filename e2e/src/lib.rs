@@ -9,6 +9,7 @@
 //! | [`quiver`] | a `quiver` with a home of its own, as a process or at a terminal |
 //! | [`person`] | somebody at the prompt of that `quiver` |
 //! | [`impostor`] | a server that says whatever a story wants |
+//! | [`disk`] | small disks, for programs that are to fill them |
 //! | [`log`] | the server's log, line by line, and waiting for one |
 //! | [`path`] | a way for datagrams that can be cut |
 //! | [`wire`] | frames, streams and a client; uses none of Quiver's own code |
@@ -18,15 +19,12 @@
 //!
 //! Whatever fails here fails a test, so everything panics with what it knows instead of returning errors.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::print_stderr,
-    reason = "what fails here fails a test, and the test's output is the place to say why"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "what fails here fails a test")]
+#![expect(clippy::print_stderr, reason = "a test's output is the place to say why it failed")]
 
 pub mod binary;
 pub mod deadline;
+pub mod disk;
 pub mod impostor;
 pub mod log;
 pub mod path;

@@ -5,15 +5,18 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::binary;
 use crate::deadline::{PATIENCE, within};
+use crate::disk::with_a_disk;
+pub use crate::disk::{is_root, small_disks};
 use crate::log::Log;
 use crate::process::{self, Finished, Memory, Process, Signal};
+use crate::quiver::names;
 
 /// Whom an unprivileged server runs as: nobody, by number.
 pub(crate) const NOBODY: u32 = 65_534;
@@ -83,6 +86,17 @@ impl Server {
         // Mounted where only the server sees it.
         let seen = PathBuf::from(format!("/proc/{}/root", self.process.id()));
         seen.join(files.strip_prefix("/").unwrap())
+    }
+
+    /// What is stored there: the names but for those of parts, in order.
+    ///
+    /// # Panics
+    /// Where the folder cannot be read.
+    #[must_use]
+    pub fn stored(&self) -> Vec<String> {
+        let mut names = names(&self.files());
+        names.retain(|name| !name.starts_with(".quiver-"));
+        names
     }
 
     /// The folder above that one, of which nothing else is served.
@@ -297,11 +311,7 @@ impl Options {
             command.arg(folder.join("quiver-server"));
             command
         } else if let Some(size) = &self.disk {
-            // What is mounted is gone with the last process that sees it.
-            const SCRIPT: &str =
-                "mount -t tmpfs -o size=\"$1\" tmpfs \"$2\" && shift 2 && exec \"$@\"";
-            let mut command = namespace();
-            command.args(["--", "sh", "-c", SCRIPT, "sh", size]).arg(files(folder));
+            let mut command = with_a_disk(size, &files(folder));
             command.arg(binary::server());
             command
         } else {
@@ -363,36 +373,6 @@ pub fn set_account(
     command.args(["user", "add", name, "--password-stdin", "--passwords"]).arg(password_file);
     command.args(arguments);
     process::run(&mut command, format!("{password}\n").as_bytes())
-}
-
-/// `unshare`, so that what is mounted is gone with the last process that sees it.
-fn namespace() -> Command {
-    let mut command = Command::new("unshare");
-    command.args(if is_root() { &["--mount"][..] } else { &["--mount", "--map-root-user"] });
-    command
-}
-
-/// Whether a small disk can be had; says so where it cannot. In continuous integration it must.
-///
-/// # Panics
-/// Where it must and cannot.
-#[must_use]
-pub fn small_disks() -> bool {
-    let folder = tempfile::tempdir().unwrap();
-    let mount = ["--", "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs"];
-    let tried = namespace().args(mount).arg(folder.path()).stdin(Stdio::null()).output();
-    let works = tried.is_ok_and(|tried| tried.status.success());
-    assert!(works || std::env::var_os("CI").is_none(), "no tmpfs can be mounted");
-    if !works {
-        eprintln!("SKIPPED: mounting a tmpfs takes root or user namespaces");
-    }
-    works
-}
-
-/// Whether this process may do everything.
-#[must_use]
-pub fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
 }
 
 fn files(folder: &Path) -> PathBuf {

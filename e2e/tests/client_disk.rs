@@ -1,58 +1,31 @@
 //! Disks that are full, closed or missing: exit code 8, clear words, and nothing half is left.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
-#![expect(clippy::print_stderr, reason = "a story that cannot be told here says so")]
 
 use std::fs;
 use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
+use quiver_e2e::disk::{SmallDisk, small_disks};
 use quiver_e2e::process::{Finished, Process};
-use quiver_e2e::quiver::finish;
-use quiver_e2e::server::is_root;
+use quiver_e2e::quiver::{finish, names};
 use quiver_e2e::{Home, Server};
 
 const MIB: usize = 1024 * 1024;
 
-/// `unshare`, so that what is mounted is gone with the last process that sees it.
-fn namespace() -> Command {
-    let mut command = Command::new("unshare");
-    command.args(if is_root() { &["--mount"][..] } else { &["--mount", "--map-root-user"] });
-    command
-}
-
-/// Whether a small disk can be had. In continuous integration it must.
-fn small_disks() -> bool {
-    let folder = tempfile::tempdir().unwrap();
-    let mount = ["--", "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs"];
-    let tried = namespace().args(mount).arg(folder.path()).stdin(Stdio::null()).output();
-    let works = tried.is_ok_and(|tried| tried.status.success());
-    assert!(works || std::env::var_os("CI").is_none(), "no tmpfs can be mounted");
-    if !works {
-        eprintln!("SKIPPED: mounting a tmpfs takes root or user namespaces");
-    }
-    works
-}
-
-/// Gets `big` onto a disk of one MiB on which `used` bytes are taken. Standard output is what is on the
-/// disk afterwards.
-async fn get_onto_a_small_disk(home: &Home, server: &Server, used: usize) -> Finished {
-    const SCRIPT: &str = "mount -t tmpfs -o size=1m tmpfs . && cd \"$PWD\" && \
-        head -c \"$0\" /dev/zero > used && \"$@\"; code=$?; ls -A; exit $code";
+/// Gets `big` onto a disk of one MiB on which `used` bytes are taken, and the names that are on the disk
+/// afterwards.
+async fn get_onto_a_small_disk(
+    home: &Home,
+    server: &Server,
+    used: usize,
+) -> (Finished, Vec<String>) {
+    let disk = SmallDisk::over(&home.folder(), "1m");
+    fs::write(disk.folder().join("used"), vec![0; used]).unwrap();
     let quiver = home.with(server, "Ron", ["get", "big"]);
-    let inner = quiver.command();
-    let mut command = namespace();
-    command.args(["--", "sh", "-c", SCRIPT]).arg(used.to_string());
-    command.arg(inner.get_program()).args(inner.get_args());
-    command.current_dir(home.folder());
-    for (name, value) in inner.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    finish(Process::start(&mut command)).await
+    let finished = finish(Process::start(&mut disk.enter(&quiver.command()))).await;
+    (finished, names(&disk.folder()))
 }
 
 #[tokio::test]
@@ -69,7 +42,7 @@ async fn a_disk_that_fills_up_leaves_nothing_half() {
     ] {
         server.offer("big", vec![7; size]);
         let home = Home::new();
-        let finished = get_onto_a_small_disk(&home, &server, used).await;
+        let (finished, names) = get_onto_a_small_disk(&home, &server, used).await;
         assert_eq!(finished.code(), 8, "{when}: {}", finished.stderr);
         let (there, how) = match goes_on {
             None => (1, String::new()),
@@ -77,9 +50,8 @@ async fn a_disk_that_fills_up_leaves_nothing_half() {
                 (2, format!("; the same command, or quiver resume, goes on at {share} %"))
             }
         };
-        let names: Vec<_> = finished.stdout.lines().collect();
-        assert_eq!((names.len(), names.last()), (there, Some(&"used")), "{when}: {names:?}");
-        assert!(!names.contains(&"big"), "{when}");
+        assert_eq!((names.len(), &*names[there - 1]), (there, "used"), "{when}: {names:?}");
+        assert!(!names.contains(&"big".to_owned()), "{when}");
         let said = format!(
             "error: cannot store big: No space left on device\n\
              hint: make room, or store elsewhere with -o DIR{how}\n"
@@ -89,7 +61,9 @@ async fn a_disk_that_fills_up_leaves_nothing_half() {
     // What fits exactly fits.
     server.offer("big", vec![7; MIB]);
     let home = Home::new();
-    assert_eq!(get_onto_a_small_disk(&home, &server, 0).await.expect(0).stdout, "big\nused\n");
+    let (finished, names) = get_onto_a_small_disk(&home, &server, 0).await;
+    finished.expect(0);
+    assert_eq!(names, ["big", "used"]);
 }
 
 #[tokio::test]

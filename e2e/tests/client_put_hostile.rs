@@ -42,6 +42,12 @@ fn end() -> Act {
     Act::eof(&json!({}))
 }
 
+/// What a server says that stores the file, and how far it is on the way.
+fn storing(on_the_way: [Act; 2]) -> Vec<Act> {
+    let [one, two] = on_the_way;
+    vec![ready(), Act::Hear(kind::EOF), one, two, received(&hash(CONTENT)), end(), Act::Finish]
+}
+
 fn listing(entries: &[&str]) -> Vec<Act> {
     let entry = |path: &&str| {
         Act::reply(&json!({"reply": "entry", "path": path, "kind": "file", "size": 1,
@@ -86,16 +92,7 @@ fn home() -> Home {
 
 #[tokio::test]
 async fn an_honest_server_is_believed() {
-    let acts = vec![
-        ready(),
-        Act::Hear(kind::EOF),
-        progress(14, 5),
-        progress(14, 14),
-        received(&hash(CONTENT)),
-        end(),
-        Act::Finish,
-    ];
-    let impostor = answering("put", acts);
+    let impostor = answering("put", storing([progress(14, 5), progress(14, 14)]));
     let home = home();
     let finished = run(&home, &impostor, &["put", "a.txt"]).await;
     assert_eq!(finished.expect(0).stderr, "a.txt: 14 bytes stored and verified\n");
@@ -194,16 +191,8 @@ async fn what_is_not_confirmed_is_not_stored() {
 
 #[tokio::test]
 async fn progress_that_goes_back_fools_nobody() {
-    let acts = vec![
-        ready(),
-        Act::Hear(kind::EOF),
-        progress(14, 14),
-        progress(3, 0),
-        received(&hash(CONTENT)),
-        end(),
-        Act::Finish,
-    ];
-    run(&home(), &answering("put", acts), &["put", "a.txt"]).await.expect(0);
+    let impostor = answering("put", storing([progress(14, 14), progress(3, 0)]));
+    run(&home(), &impostor, &["put", "a.txt"]).await.expect(0);
 }
 
 #[tokio::test]

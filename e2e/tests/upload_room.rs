@@ -3,8 +3,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use quiver_e2e::disk::small_disks;
 use quiver_e2e::random::Random;
-use quiver_e2e::server::{Options, small_disks};
+use quiver_e2e::server::Options;
 use quiver_e2e::wire::Dial;
 use quiver_e2e::{Client, Key, Server};
 use serde_json::{Value, json};

@@ -21,6 +21,16 @@ fn contents(length: usize) -> Vec<u8> {
     (0..length).map(|index| (index / 7 * 31 % 251) as u8).collect()
 }
 
+fn batch<'a>(to: &LongBatches, contents: &'a [u8], segment_size: Option<usize>) -> Transmit<'a> {
+    Transmit {
+        destination: to.local_addr().unwrap(),
+        ecn: Some(EcnCodepoint::Ect0),
+        contents,
+        segment_size,
+        src_ip: None,
+    }
+}
+
 async fn send(from: &Arc<LongBatches>, batch: &Transmit<'_>) {
     let mut poller = from.clone().create_io_poller();
     loop {
@@ -55,13 +65,7 @@ async fn receive(at: &LongBatches, bytes: usize) -> (Vec<Vec<u8>>, Vec<Option<Ec
 async fn arrives_as_it_was_cut(length: usize, segment: Option<usize>) {
     let (from, to) = (socket(), socket());
     let contents = contents(length);
-    let batch = Transmit {
-        destination: to.local_addr().unwrap(),
-        ecn: Some(EcnCodepoint::Ect0),
-        contents: &contents,
-        segment_size: segment,
-        src_ip: None,
-    };
+    let batch = batch(&to, &contents, segment);
     send(&from, &batch).await;
     let (datagrams, marks) = receive(&to, length).await;
     let expected: Vec<&[u8]> = contents.chunks(segment.unwrap_or(length)).collect();
@@ -93,13 +97,7 @@ async fn the_rest_of_a_half_sent_batch_follows_and_nothing_twice() {
     let contents = contents(10 * 8952);
     from.remember(HalfSent { beginning: [9; 32], sent: 1 });
     from.remember(HalfSent { beginning: beginning(&contents), sent: 7 * 8952 });
-    let batch = Transmit {
-        destination: to.local_addr().unwrap(),
-        ecn: None,
-        contents: &contents,
-        segment_size: Some(8952),
-        src_ip: None,
-    };
+    let batch = batch(&to, &contents, Some(8952));
     send(&from, &batch).await;
     let (datagrams, _) = receive(&to, 3 * 8952).await;
     let expected: Vec<&[u8]> = contents.chunks(8952).skip(7).collect();
@@ -129,13 +127,7 @@ async fn a_full_socket_makes_the_sender_wait() {
     let from = Arc::new(LongBatches::new(small, LARGEST).unwrap());
     let to = socket();
     let contents = contents(10 * 8952);
-    let batch = Transmit {
-        destination: to.local_addr().unwrap(),
-        ecn: None,
-        contents: &contents,
-        segment_size: Some(8952),
-        src_ip: None,
-    };
+    let batch = batch(&to, &contents, Some(8952));
     let (_, (datagrams, _)) = tokio::join!(send(&from, &batch), receive(&to, contents.len()));
     assert!(datagrams == contents.chunks(8952).collect::<Vec<_>>());
 }
