@@ -9,6 +9,8 @@ use std::sync::Arc;
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{Refusal, RefusalCode};
 
+use quiver_transport::Crew;
+
 use self::arrive::Homeward;
 use super::collect::{Collector, Note};
 use super::course::{Course, Voice, Will};
@@ -102,7 +104,12 @@ impl GetTrees {
         };
         let room = Room { free: room(place).await?, largest: u64::MAX };
         let voice = Voice::of(&fetch.output, fetch.json, &fetch.pace);
-        let course = Course::new(Homeward { fetch, place: place.clone() }, planner, voice, tally);
+        let course = Course::new(
+            Homeward { fetch, place: place.clone(), crew: Crew::default() },
+            planner,
+            voice,
+            tally,
+        );
         let shown = |item: &Item| place.shown(&item.found.target).display().to_string();
         let does_not_fit = |why| {
             let path = place.typed().to_owned();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use cap_std::fs::Dir;
 use quiver_protocol::FilePath;
 use quiver_protocol::text::display_safe;
+use quiver_transport::Crew;
 use quiver_transport::content::{Finish, PartFile, Replace};
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
@@ -27,6 +28,8 @@ use crate::tree::{Item, Kind, Place, State, another_name};
 pub(super) struct Homeward {
     pub(super) fetch: Fetch,
     pub(super) place: Arc<Place>,
+    /// Who stores small files.
+    pub(super) crew: Crew,
 }
 
 impl Way for Homeward {
@@ -197,7 +200,7 @@ impl Homeward {
         let server = self.fetch.link.origin().fingerprint;
         let id = journal::id(Direction::Get, server, path, &target.path);
         let (fetch, size) = (self.fetch.clone(), bytes.len() as u64);
-        let stored = on_a_thread(move || {
+        let stored = self.crew.work(move || {
             let began = std::time::Instant::now();
             let mut part = match PartFile::create(&target.folder, id) {
                 Ok(part) => part,
@@ -207,17 +210,16 @@ impl Homeward {
                         io::ErrorKind::AlreadyExists | io::ErrorKind::WouldBlock
                     ) =>
                 {
-                    return Ok(Ok(false));
+                    return Ok(false);
                 }
-                Err(error) => return Ok(Err(error)),
+                Err(error) => return Err(error),
             };
             let stored = part
                 .write_all(&bytes)
                 .and_then(|()| part.commit(&target.name, target.replace, finish));
             fetch.came(size, began.elapsed());
-            Ok(stored.map(|()| true))
+            stored.map(|()| true)
         });
-        // The runtime is going down where the thread did not do it.
-        stored.await.unwrap_or_else(|failure| Err(io::Error::other(failure.to_string())))
+        stored.await.unwrap_or_else(|ending| Err(io::Error::other(ending)))
     }
 }
