@@ -1,5 +1,7 @@
 //! `quiver get` of folders and patterns, and a real server: what is here afterwards is what was there.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+
 use std::fs;
 use std::os::unix::fs::symlink;
 

@@ -15,8 +15,9 @@ pub(super) const SAY: &str = "/say";
 pub(super) const HELP: &str = "\
 status [--json]                        who is and was here
 list [PATH] [--json]                   the server's files
-get PATH... [-o DIR] [--overwrite]     fetch files, into the current folder where no DIR is given
-put FILE... [--to DIR] [--overwrite]   store files on the server, at its root where no DIR is given
+get PATH... [-r] [-o DIR]              fetch files, into the current folder where no DIR is given
+put FILE... [-r] [--to DIR]            store files on the server, at its root where no DIR is given
+                                       -r: folders too; --dry-run: only say what would be done
 rm PATH... [--yes]                     remove the server's files and empty folders
 mv FROM TO [--overwrite]               give the server's file or folder another path
 mkdir PATH... [-p]                     make folders on the server
