@@ -14,7 +14,7 @@ use super::complete::Question;
 use super::editor::{Editor, Typed};
 use super::line::{HELP, Line};
 use super::transfers::{Over, Transfers};
-use super::{Interrupts, news};
+use super::{CONNECTED_AGAIN, Interrupts, connection_lost, news};
 use crate::action;
 use crate::cli;
 use crate::command::{self, Order, Removal, Upload};
@@ -332,13 +332,12 @@ impl Prompt<'_> {
 
     async fn renewed(&mut self, session: Session) {
         self.session = Some(session);
-        self.output.say("Connected to the server again.").await;
+        self.output.say(CONNECTED_AGAIN).await;
     }
 
     async fn lost(&mut self, why: &Ended) {
         self.session = None;
-        let why = display_safe(&why.to_string()).into_owned();
-        self.output.say(format!("Connection lost: {why}. The next command connects again.")).await;
+        self.output.say(connection_lost(why)).await;
     }
 
     /// Makes sure that there is a connection, or tries once to make one.
@@ -353,7 +352,7 @@ impl Prompt<'_> {
             session = self.link.reconnect() => self.session = Some(session?),
             () = self.interrupts.next() => return Err(Failure::Interrupted),
         }
-        self.output.say("Connected to the server again.").await;
+        self.output.say(CONNECTED_AGAIN).await;
         Ok(())
     }
 
