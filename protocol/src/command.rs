@@ -65,6 +65,9 @@ pub enum Request {
     MakeFolder {
         /// The folder. Those it lies in are made too.
         path: FilePath,
+        /// When something in it was last added or removed; `None` leaves the time that it has.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        modified: Option<Timestamp>,
     },
     /// 1. client -> Space  2. server -> [`Space`](crate::Reply::Space), Eof
     Space,
@@ -170,8 +173,8 @@ impl Request {
                 Self::Rename { path: FilePath::parse(&path)?, to: FilePath::parse(&to)?, replace }
             }
             "make_folder" => {
-                let Path { path } = from_json(payload)?;
-                Self::MakeFolder { path: FilePath::parse(&path)? }
+                let MakeFolder { path, modified } = from_json(payload)?;
+                Self::MakeFolder { path: FilePath::parse(&path)?, modified }
             }
             "space" => Self::Space,
             _ => return Err(Refusal::new(RefusalCode::UnknownCommand, "no command has this name")),
@@ -254,6 +257,12 @@ struct Rename {
     to: String,
     #[serde(default)]
     replace: bool,
+}
+
+#[derive(Deserialize)]
+struct MakeFolder {
+    path: String,
+    modified: Option<Timestamp>,
 }
 
 fn from_json<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, Refusal> {

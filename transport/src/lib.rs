@@ -10,10 +10,12 @@
 //! | [`stream`] | one frame read or written, with a limit and a patience |
 //! | [`mod@close`] | why a connection ended |
 //! | [`content`] | a file as Data frames: one engine for every command that moves content |
+//! | [`crew`] | threads for small work on disks |
 
 pub mod close;
 mod congestion;
 pub mod content;
+pub mod crew;
 pub mod endpoint;
 pub mod identity;
 mod reach;
@@ -24,6 +26,7 @@ pub mod trust;
 mod unix;
 
 pub use close::{Ended, close};
+pub use crew::Crew;
 pub use endpoint::Endpoint;
 pub use identity::{CertificateInfo, Identity, IdentityError};
 pub use stream::{CommandStream, Frame, FrameReader, FrameWriter, StreamError};

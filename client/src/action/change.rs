@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quiver_protocol::{FilePath, MadeFolder, PlainEnd, Request};
+use quiver_protocol::{FilePath, MadeFolder, PlainEnd, Request, Timestamp};
 use quiver_transport::{Connection, StreamError};
 
 use super::{Answer, Part, misfit};
@@ -34,16 +34,18 @@ pub async fn rename(
     ask::<PlainEnd>(connection, &request, patience).await.map(drop)
 }
 
-/// Makes a folder, and those it lies in; whether it is new.
+/// Makes a folder, and those it lies in, and gives it a time; whether it is new.
 ///
 /// # Errors
 /// [`StreamError`].
 pub async fn make_folder(
     connection: &Connection,
     path: FilePath,
+    modified: Option<Timestamp>,
     patience: Duration,
 ) -> Result<bool, StreamError> {
-    let made: MadeFolder = ask(connection, &Request::MakeFolder { path }, patience).await?;
+    let request = Request::MakeFolder { path, modified };
+    let made: MadeFolder = ask(connection, &request, patience).await?;
     Ok(made.created)
 }
 

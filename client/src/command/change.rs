@@ -148,7 +148,9 @@ pub async fn mkdir(
     let mut tally = Tally::new(output.clone(), paths.len(), "folders were not made");
     for (done, path) in paths.iter().enumerate() {
         let what = format!("cannot make {}", shown(path));
-        match action::make_folder(&session.connection, path.clone(), session.patience).await {
+        let made =
+            action::make_folder(&session.connection, path.clone(), None, session.patience).await;
+        match made {
             Ok(created) if created || arguments.parents => {
                 if arguments.json {
                     output.data(json::line(&json::Folder { path, created }) + "\n").await?;

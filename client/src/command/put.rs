@@ -12,10 +12,11 @@ use quiver_protocol::text::display_safe;
 use quiver_protocol::{FilePath, FolderPath, Refusal};
 use tokio::time::Instant;
 
-use self::store::Store;
+pub(super) use self::store::Store;
 use super::folder;
 use super::get::AT_ONCE;
 use super::tally::Tally;
+use super::trees::PutTrees;
 use crate::action::{self, Listed, PutError, Stored};
 use crate::cli;
 use crate::connection::{Link, Session};
@@ -23,6 +24,7 @@ use crate::failure::Failure;
 use crate::limit::Limit;
 use crate::output::Output;
 use crate::output::human::Pace;
+use crate::tree::Trunk;
 use crate::unix;
 
 /// What is said of files that failed.
@@ -34,7 +36,7 @@ pub type StoredReceipt = Arc<dyn Fn(&FilePath, Stored) -> String + Send + Sync>;
 /// Files to store on the server.
 #[derive(Debug)]
 pub struct Upload {
-    items: Vec<Item>,
+    work: Work,
     folder: FolderPath,
     overwrite: bool,
     resume: bool,
@@ -46,17 +48,29 @@ pub struct Upload {
     kept: Vec<FilePath>,
 }
 
-#[derive(Debug, Clone)]
-struct Item {
-    origin: Origin,
-    path: FilePath,
-    replace: bool,
+#[derive(Debug)]
+enum Work {
+    /// Each was named.
+    Files(Vec<Item>),
+    /// What folders hold.
+    Trees(PutTrees),
 }
 
+/// A file, and where it goes.
 #[derive(Debug, Clone)]
-enum Origin {
+pub(super) struct Item {
+    pub(super) origin: Origin,
+    pub(super) path: FilePath,
+    pub(super) replace: bool,
+}
+
+/// Where a file comes from.
+#[derive(Debug, Clone)]
+pub(super) enum Origin {
     /// As it was typed.
     File(PathBuf),
+    /// Below a folder that was typed.
+    Below(Arc<Trunk>, FilePath),
     Stdin,
 }
 
@@ -82,6 +96,17 @@ impl Upload {
             let what = "--as names one file, and there are several";
             return Err(Failure::usage(what, "put them one by one"));
         }
+        if arguments.many.takes_a_plan() {
+            if from_input {
+                let what = "standard input takes no plan: it is what it is";
+                return Err(Failure::usage(what, "put - --as NAME stores it"));
+            }
+            return Ok(Self::of(
+                arguments,
+                to.clone(),
+                Work::Trees(PutTrees::prepare(arguments, to)?),
+            ));
+        }
         let mut items = Vec::new();
         for file in &arguments.files {
             let origin = if from_input { Origin::Stdin } else { Origin::File(file.clone()) };
@@ -97,16 +122,27 @@ impl Upload {
                 format!("two files would be stored as {}", display_safe(twice.path.as_str()));
             return Err(Failure::usage(what, "put one of them with --to into another folder"));
         }
-        Ok(Self {
-            items,
-            folder: to,
+        Ok(Self::of(arguments, to, Work::Files(items)))
+    }
+
+    fn of(arguments: &cli::Put, folder: FolderPath, work: Work) -> Self {
+        Self {
+            work,
+            folder,
             overwrite: arguments.overwrite,
             resume: !arguments.no_resume,
             json: arguments.json,
             patience: Duration::from_secs(arguments.hold.patience),
             limit: arguments.limit.map(Limit::new),
             kept: Vec::new(),
-        })
+        }
+    }
+
+    fn items(&self) -> &[Item] {
+        match &self.work {
+            Work::Files(items) => items,
+            Work::Trees(_) => &[],
+        }
     }
 
     /// Makes sure that the server takes files from this client, and asks about those that exist there
@@ -122,7 +158,8 @@ impl Upload {
         may_change(session, "cannot put files")?;
         let Some(mut ask) = ask.filter(|_| !self.overwrite) else { return Ok(()) };
         let there = self.there(session).await;
-        for mut item in std::mem::take(&mut self.items) {
+        let Work::Files(items) = &mut self.work else { return Ok(()) };
+        for mut item in std::mem::take(items) {
             if there.contains(&item.path) {
                 let shown = display_safe(item.path.as_str()).into_owned();
                 let question = format!("{shown} exists on the server already. Replace it? [y/N] ");
@@ -132,7 +169,7 @@ impl Upload {
                 }
                 item.replace = true;
             }
-            self.items.push(item);
+            items.push(item);
         }
         Ok(())
     }
@@ -140,37 +177,40 @@ impl Upload {
     /// Which of the files exist. Where the folder cannot be listed, the put itself says why.
     async fn there(&self, session: &Session) -> HashSet<FilePath> {
         let mut there = HashSet::new();
-        let last = self.items.iter().map(|item| &item.path).max();
+        let Some(last) = self.items().iter().map(|item| &item.path).max() else { return there };
         let asked = action::list(&session.connection, self.folder.clone(), session.patience).await;
-        let (Ok(mut entries), Some(last)) = (asked, last) else { return there };
+        let Ok(mut entries) = asked else { return there };
         while let Ok(Listed::Entry(entry)) = entries.next().await {
             // They come in order.
             if entry.path > *last {
                 break;
             }
-            if self.items.iter().any(|item| item.path == entry.path) {
+            if self.items().iter().any(|item| item.path == entry.path) {
                 there.insert(entry.path);
             }
         }
         there
     }
 
-    /// How many files are to be stored, those too that the person keeps.
+    /// How many files are to be stored, those too that the person keeps; several, where nobody knows yet.
     #[must_use]
     pub fn asked(&self) -> usize {
-        self.items.len() + self.kept.len()
+        match &self.work {
+            Work::Files(items) => items.len() + self.kept.len(),
+            Work::Trees(_) => usize::MAX,
+        }
     }
 
     /// Whether the content comes from standard input.
     #[must_use]
     pub fn is_streamed(&self) -> bool {
-        self.items.iter().any(|item| matches!(item.origin, Origin::Stdin))
+        self.items().iter().any(|item| matches!(item.origin, Origin::Stdin))
     }
 
     /// Why there is nothing to store, where that is so: the person keeps what the server has.
     #[must_use]
     pub fn nothing_to_do(&self) -> Option<Failure> {
-        let kept = self.kept.first().filter(|_| self.items.is_empty())?;
+        let kept = self.kept.first().filter(|_| self.items().is_empty())?;
         Some(Failure::kept(kept))
     }
 
@@ -189,7 +229,8 @@ impl Upload {
         let store = Store {
             link: link.clone(),
             output,
-            receipt,
+            receipt: Some(receipt).filter(|_| matches!(self.work, Work::Files(_))),
+            total: None,
             json: self.json,
             resume: self.resume,
             patience: self.patience,
@@ -201,17 +242,22 @@ impl Upload {
     }
 
     async fn run(self, store: Store) -> Result<(), Failure> {
+        let asked = self.asked();
+        let items = match self.work {
+            Work::Trees(trees) => return trees.run(store).await,
+            Work::Files(items) => items,
+        };
         let (pace, began) = (store.pace.clone(), Instant::now());
         let processor = unix::processor_time();
-        let mut tally = Tally::new(store.output.clone(), self.asked(), NOT_STORED);
+        let mut tally = Tally::new(store.output.clone(), asked, NOT_STORED);
         for kept in &self.kept {
             tally.failed(Failure::kept(kept)).await;
         }
         let one = |item: Item| {
             let store = store.clone();
-            async move { store.one(&item).await }
+            async move { store.one(&item).await.map(drop) }
         };
-        tally.all(self.items, AT_ONCE, one).await?;
+        tally.all(items, AT_ONCE, one).await?;
         let processor = unix::processor_time().saturating_sub(processor);
         tally.say_pace(&pace, began.elapsed(), processor).await;
         tally.result()
@@ -219,7 +265,11 @@ impl Upload {
 }
 
 /// Where a local file will stand.
-fn target(to: &FolderPath, file: &Path, name: Option<&str>) -> Result<FilePath, Failure> {
+pub(super) fn target(
+    to: &FolderPath,
+    file: &Path,
+    name: Option<&str>,
+) -> Result<FilePath, Failure> {
     let shown = file.display().to_string();
     let what = format!("cannot put {}", display_safe(&shown));
     let name = match (name, file.file_name()) {
@@ -254,13 +304,16 @@ fn is_regular(path: &Path, metadata: &std::fs::Metadata) -> Result<(), Failure> 
     }
 }
 
-fn unreadable(path: &Path, source: std::io::Error) -> Failure {
+pub(super) fn unreadable(path: &Path, source: std::io::Error) -> Failure {
     Failure::Source { path: path.to_owned(), source }
 }
 
 fn explain(item: &Item, error: PutError) -> Failure {
     match (error, &item.origin) {
         (PutError::Source(error), Origin::File(path)) => unreadable(path, error),
+        (PutError::Source(error), Origin::Below(trunk, source)) => {
+            unreadable(&trunk.shown(source), error)
+        }
         (PutError::Source(source), Origin::Stdin) => {
             Failure::Source { path: "standard input".into(), source }
         }
@@ -269,9 +322,16 @@ fn explain(item: &Item, error: PutError) -> Failure {
 }
 
 fn shown(origin: &Origin) -> String {
-    match origin {
-        Origin::File(path) => path.display().to_string(),
-        Origin::Stdin => "-".to_owned(),
+    origin.path().display().to_string()
+}
+
+impl Origin {
+    fn path(&self) -> PathBuf {
+        match self {
+            Self::File(path) => path.clone(),
+            Self::Below(trunk, source) => trunk.shown(source),
+            Self::Stdin => PathBuf::from("-"),
+        }
     }
 }
 

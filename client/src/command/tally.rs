@@ -29,9 +29,9 @@ impl Tally {
         Self { output, asked, what, failed: 0, exits: Vec::new(), last: None }
     }
 
-    /// Whether anything has failed.
-    pub(in crate::command) fn has_failed(&self) -> bool {
-        self.last.is_some()
+    /// How many have failed, those too that were not begun.
+    pub(in crate::command) fn failures(&self) -> usize {
+        self.failed
     }
 
     /// One more was asked for than was known.

@@ -52,7 +52,7 @@ impl Failure {
             Self::Source { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "you may not read it"
             }
-            Self::NotAFile { is: "a folder", .. } => "put takes files: put FOLDER/*",
+            Self::NotAFile { is: "a folder", .. } => "put -r takes folders",
             Self::NotAFile { .. } => "put - --as NAME stores what comes from standard input",
             Self::AlreadyThere { .. } => "mkdir -p takes it as it is",
             Self::ReadOnly { .. } => {
@@ -92,7 +92,7 @@ fn chmod(path: &Path) -> String {
 fn refusal_hint(code: RefusalCode) -> Option<&'static str> {
     Some(match code {
         RefusalCode::NotFound => "list shows what there is",
-        RefusalCode::NotAFile => "list PATH shows what is in a folder",
+        RefusalCode::NotAFile => "list PATH shows what is in a folder, get -r PATH fetches it",
         RefusalCode::NameTaken => "--name takes another name",
         RefusalCode::SignInRequired => "--password-file FILE signs in without a terminal",
         RefusalCode::SignInFailed => "check the name and the password",

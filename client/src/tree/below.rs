@@ -31,10 +31,17 @@ impl Below {
 
     /// The folder that a file or folder lies in, and its name there.
     pub(super) fn parent<'a>(&self, path: &'a FilePath) -> io::Result<(Arc<Dir>, &'a str)> {
-        let name = path.file_name();
-        let above = path.as_str().len() - name.len();
-        let folder = self.folder(path.as_str()[..above].trim_end_matches('/'))?;
-        Ok((folder, name))
+        Ok((self.folder(above(path))?, path.file_name()))
+    }
+
+    /// The same folder where it is the one that was asked for last.
+    pub(super) fn known_parent(&self, path: &FilePath) -> Option<Arc<Dir>> {
+        let above = above(path);
+        if above.is_empty() {
+            return Some(self.root.clone());
+        }
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().filter(|(known, _)| known == above).map(|(_, folder)| folder.clone())
     }
 
     /// A folder by its path; the empty one is the folder itself. A link on the way is an error.
@@ -69,4 +76,9 @@ pub(super) fn read(folder: &Dir, name: &str) -> io::Result<std::fs::File> {
     } else {
         Err(io::Error::other("it is no regular file any more"))
     }
+}
+
+/// The path of the folder that something lies in; the empty one for the root.
+fn above(path: &FilePath) -> &str {
+    path.as_str().rsplit_once('/').map_or("", |(above, _)| above)
 }

@@ -34,12 +34,18 @@ impl Place {
         Ok(Self { below, path: typed.canonicalize()?, typed: typed.to_owned() })
     }
 
-    /// The folder a target lies in.
+    /// The folder a target lies in. Blocks.
     ///
     /// # Errors
     /// What the system says: where something else than a folder stands in the way, too.
     pub fn parent(&self, target: &FilePath) -> io::Result<Arc<Dir>> {
         self.below.parent(target).map(|(folder, _)| folder)
+    }
+
+    /// The same where it is known already: nothing blocks.
+    #[must_use]
+    pub fn known_parent(&self, target: &FilePath) -> Option<Arc<Dir>> {
+        self.below.known_parent(target)
     }
 
     /// The folder as it was typed.

@@ -105,7 +105,11 @@ fn requests_keep_their_bytes() {
         ("remove", Request::Remove { path: path("secret.txt") }),
         ("rename", rename("secret.txt", "notes/2024/old.txt", false)),
         ("rename-replace", rename("new", "old", true)),
-        ("make_folder", Request::MakeFolder { path: path("notes/2024") }),
+        ("make_folder", Request::MakeFolder { path: path("notes/2024"), modified: None }),
+        ("make_folder-dated", {
+            let modified = Some(moment(1_729_359_947, 0));
+            Request::MakeFolder { path: path("notes/2024"), modified }
+        }),
         ("space", Request::Space),
     ];
     for (name, request) in &table {

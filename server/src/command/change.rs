@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use quiver_protocol::text::display_safe;
-use quiver_protocol::{End as _, FilePath, FrameKind, MadeFolder, PlainEnd, Reply};
+use quiver_protocol::{End as _, FilePath, FrameKind, MadeFolder, PlainEnd, Reply, Timestamp};
 use quiver_transport::FrameWriter;
 use tracing::info;
 
@@ -41,9 +41,10 @@ pub(super) async fn rename(
 pub(super) async fn make_folder(
     context: &Context,
     path: FilePath,
+    modified: Option<Timestamp>,
     writer: &mut FrameWriter,
 ) -> Result<Next, CommandError> {
-    let made = context.shared.files.make_folder(&path).await;
+    let made = context.shared.files.make_folder(&path, modified).await;
     let created = made.map_err(|error| CommandError::of_files(context, error))?;
     if created {
         log(context, format_args!("made the folder {}", display_safe(path.as_str())));

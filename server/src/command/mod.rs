@@ -119,7 +119,9 @@ async fn dispatch(
         Request::Rename { path, to, replace } => {
             change::rename(context, path, to, replace, writer).await
         }
-        Request::MakeFolder { path } => change::make_folder(context, path, writer).await,
+        Request::MakeFolder { path, modified } => {
+            change::make_folder(context, path, modified, writer).await
+        }
         Request::Space => change::space(context, writer).await,
         Request::Put(_) => {
             Err(CommandError::Refused(context.shared.internal("put", &"not its place")))

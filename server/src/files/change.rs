@@ -3,7 +3,7 @@
 use std::io;
 
 use cap_std::fs::Dir;
-use quiver_protocol::FilePath;
+use quiver_protocol::{FilePath, Timestamp};
 use quiver_transport::content::is_part_name;
 
 use super::FilesError;
@@ -70,7 +70,11 @@ pub(super) fn rename(
 }
 
 /// Whether the folder was not there before.
-pub(super) fn make_folder(root: &Dir, path: &FilePath) -> Result<bool, FilesError> {
+pub(super) fn make_folder(
+    root: &Dir,
+    path: &FilePath,
+    modified: Option<Timestamp>,
+) -> Result<bool, FilesError> {
     if path.parts().any(is_part_name) {
         return Err(FilesError::PartName);
     }
@@ -88,6 +92,10 @@ pub(super) fn make_folder(root: &Dir, path: &FilePath) -> Result<bool, FilesErro
             Err(error) => return Err(FilesError::of_change(error)),
         };
         folder = walk(&folder, std::iter::once(part))?;
+    }
+    if let Some(modified) = modified {
+        let folder = folder.open(".").map_err(FilesError::of)?.into_std();
+        folder.set_modified(modified.0.into()).map_err(FilesError::of_change)?;
     }
     Ok(created)
 }

@@ -27,7 +27,8 @@ use std::time::SystemTime;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use quiver_protocol::reply::{Entry, Space};
-use quiver_protocol::{FilePath, FolderPath, Put};
+use quiver_protocol::{FilePath, FolderPath, Put, Timestamp};
+use quiver_transport::Crew;
 use quiver_transport::content::Source;
 use thiserror::Error;
 use tokio::sync::Semaphore;
@@ -47,6 +48,8 @@ pub struct Files {
     root: Arc<Dir>,
     /// A list holds a folder's names in memory, so there are only so many at once.
     lists: Semaphore,
+    /// Who opens files: many are small, and over at once.
+    crew: Crew,
     /// What it takes to change anything; absent where nobody may.
     store: Option<Arc<Store>>,
 }
@@ -127,7 +130,12 @@ impl Files {
     /// What the system says.
     pub fn open_root(path: &Path) -> io::Result<Self> {
         let root = Dir::open_ambient_dir(path, ambient_authority())?;
-        Ok(Self { root: Arc::new(root), lists: Semaphore::new(LISTS), store: None })
+        Ok(Self {
+            root: Arc::new(root),
+            lists: Semaphore::new(LISTS),
+            crew: Crew::default(),
+            store: None,
+        })
     }
 
     /// The same folder, in which files can be stored too; `ledger` remembers whose they are.
@@ -143,13 +151,13 @@ impl Files {
         self.store.is_some()
     }
 
-    /// Opens a regular file; its length is fixed from here on.
+    /// Opens a regular file; its length is fixed from here on. A small one is read at once.
     ///
     /// # Errors
     /// [`FilesError`].
     pub async fn open(&self, path: &FilePath) -> Result<Source, FilesError> {
         let (root, path) = (self.root.clone(), path.clone());
-        blocking(move || open::open(&root, &path)).await
+        self.small(move || open::open(&root, &path)?.load().map_err(FilesError::Disk)).await
     }
 
     /// Lists a folder.
@@ -205,14 +213,19 @@ impl Files {
         blocking(move || change::rename(&root, &store, &path, &to, replace)).await
     }
 
-    /// Makes a folder and those it lies in; whether it was not there before.
+    /// Makes a folder and those it lies in; whether it was not there before. With a time, that is when it was
+    /// last changed from then on.
     ///
     /// # Errors
     /// [`FilesError`].
-    pub async fn make_folder(&self, path: &FilePath) -> Result<bool, FilesError> {
+    pub async fn make_folder(
+        &self,
+        path: &FilePath,
+        modified: Option<Timestamp>,
+    ) -> Result<bool, FilesError> {
         let (root, path) = (self.root.clone(), path.clone());
         self.store()?;
-        blocking(move || change::make_folder(&root, &path)).await
+        blocking(move || change::make_folder(&root, &path, modified)).await
     }
 
     /// Removes parts that nobody came back for, and brings the ledger in line with what is there now.
@@ -222,6 +235,15 @@ impl Files {
     pub async fn sweep(&self, now: SystemTime) -> Result<Swept, FilesError> {
         let (root, store) = (self.root.clone(), self.store()?);
         blocking(move || janitor::sweep(&root, store.ledger(), now)).await
+    }
+
+    /// Work that does not keep a disk busy for long.
+    async fn small<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, FilesError> + Send + 'static,
+    ) -> Result<T, FilesError> {
+        let ending = |error| Err(FilesError::Disk(io::Error::other(error)));
+        self.crew.work(work).await.unwrap_or_else(ending)
     }
 
     fn store(&self) -> Result<Arc<Store>, FilesError> {

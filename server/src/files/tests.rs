@@ -181,7 +181,7 @@ async fn a_folder_that_was_moved_meanwhile_gets_no_file() {
     let staged = files.stage(&put("sub/new", 3), owner()).await.unwrap();
     staged.sink(0).await.unwrap().write_all(b"new").unwrap();
     files.rename(&path("sub"), &path("elsewhere"), false).await.unwrap();
-    files.make_folder(&path("sub")).await.unwrap();
+    files.make_folder(&path("sub"), None).await.unwrap();
     assert!(matches!(staged.commit(3, |_| {}).await, Err(FilesError::NotFound)));
     assert_eq!(names(&files, "sub").await, [""; 0]);
     assert_eq!(names(&files, "elsewhere").await, ["elsewhere/b.txt"]);

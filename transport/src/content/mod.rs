@@ -13,5 +13,9 @@ mod send;
 
 pub use part::{Finish, PART_PREFIX, PART_SUFFIX, PartFile, Replace, is_part_name, part_length};
 pub use prefix::Hashed;
-pub use receive::{Arrival, ReceiveError, SMALL, Size, receive, receive_small};
+pub use receive::{Arrival, ReceiveError, Size, receive, receive_small};
 pub use send::{SendError, Source, send};
+
+/// A file of no more bytes is small: it fits into a quarter of a block, and its hash takes no longer than
+/// waking a thread does.
+pub const SMALL: u64 = 64 * 1024;

@@ -9,13 +9,9 @@ use quiver_protocol::{ContentEnd, ContentHash, End as _, FrameError, FrameKind, 
 use thiserror::Error;
 use tokio::task::{self, JoinHandle};
 
-use super::Hashed;
 use super::hop::{self, Company};
+use super::{Hashed, SMALL};
 use crate::stream::{FrameReader, StreamError};
-
-/// A file of no more bytes is small: it fits into a quarter of a block, and its hash takes no longer than
-/// waking a thread does.
-pub const SMALL: u64 = 64 * 1024;
 
 /// Pieces of the stream taken at once; a packet is a piece.
 const PIECES: usize = 64;

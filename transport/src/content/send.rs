@@ -14,8 +14,8 @@ use quiver_protocol::{ContentEnd, ContentHash, Prefix};
 use thiserror::Error;
 use tokio::task::{self, JoinHandle};
 
-use super::Hashed;
 use super::hop::{self, Company};
+use super::{Hashed, SMALL};
 use crate::stream::{FrameWriter, StreamError};
 use crate::unix;
 
@@ -35,6 +35,8 @@ struct OpenFile {
     size: u64,
     executable: bool,
     seen: Stamp,
+    /// All of its bytes, where they were read when it was opened.
+    loaded: Option<Vec<u8>>,
 }
 
 /// What tells an appended file from a rewritten one.
@@ -66,7 +68,30 @@ impl Source {
     pub fn new(file: File) -> io::Result<Self> {
         let seen = Stamp::of(&file)?;
         let executable = unix::is_executable(&file)?;
-        Ok(Self(Origin::File(OpenFile { size: seen.size, executable, file, seen })))
+        Ok(Self(Origin::File(OpenFile { size: seen.size, executable, file, seen, loaded: None })))
+    }
+
+    /// Reads a [small](SMALL) file at once, so that nobody waits for another thread when it is sent. Blocks.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn load(mut self) -> io::Result<Self> {
+        if let Origin::File(file) = &mut self.0
+            && file.size <= SMALL
+        {
+            let mut bytes = vec![0; usize::try_from(file.size).unwrap_or(0)];
+            match file.file.read_exact_at(&mut bytes, 0) {
+                Ok(()) => file.loaded = Some(bytes),
+                // It has shrunk: that is said when it is sent.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(self)
+    }
+
+    fn is_loaded(&self) -> bool {
+        matches!(&self.0, Origin::File(OpenFile { loaded: Some(_), .. }))
     }
 
     /// Takes what comes out of a pipe, up to its end. It is read on blocking threads.
@@ -146,6 +171,11 @@ impl OpenFile {
     fn read(&self, buffer: &mut [u8], offset: u64, most: usize) -> Result<usize, SendError> {
         let left = self.size.saturating_sub(offset);
         let length = usize::try_from(left).map_or(most, |left| left.min(most));
+        let loaded = self.loaded.as_ref().zip(usize::try_from(offset).ok());
+        if let Some(bytes) = loaded.and_then(|(loaded, at)| loaded.get(at..at + length)) {
+            buffer[..length].copy_from_slice(bytes);
+            return Ok(length);
+        }
         self.file.read_exact_at(&mut buffer[..length], offset).map_err(|error| {
             if error.kind() == io::ErrorKind::UnexpectedEof {
                 SendError::Changed
@@ -204,7 +234,7 @@ pub async fn send(
     let mut next = BlockReader::new(source, from, block).start(1);
     let company = Company::join();
     loop {
-        let Step { reader, blocks, ended } = finished(next).await?;
+        let Step { reader, blocks, ended } = next.finished().await?;
         if ended {
             leave(writer, blocks, &mut progress).await?;
             let blake3 = ContentHash(*reader.hasher.finalize().as_bytes());
@@ -239,6 +269,13 @@ struct BlockReader {
     buffers: Buffers,
 }
 
+/// A step on its way.
+enum Hop {
+    /// What is in memory takes no other thread.
+    Here(Box<Result<Step, SendError>>),
+    There(JoinHandle<Result<Step, SendError>>),
+}
+
 struct Step {
     reader: BlockReader,
     blocks: Vec<Block>,
@@ -261,8 +298,11 @@ impl BlockReader {
     }
 
     /// Reads up to `most` blocks.
-    fn start(self, most: usize) -> JoinHandle<Result<Step, SendError>> {
-        task::spawn_blocking(move || self.step(most))
+    fn start(self, most: usize) -> Hop {
+        if self.source.is_loaded() {
+            return Hop::Here(Box::new(self.step(most)));
+        }
+        Hop::There(task::spawn_blocking(move || self.step(most)))
     }
 
     fn step(mut self, most: usize) -> Result<Step, SendError> {
@@ -302,12 +342,18 @@ impl BlockReader {
     }
 }
 
-async fn finished(step: JoinHandle<Result<Step, SendError>>) -> Result<Step, SendError> {
-    match step.await {
-        Ok(step) => step,
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        // The runtime is going down.
-        Err(error) => Err(SendError::Disk(io::Error::other(error))),
+impl Hop {
+    async fn finished(self) -> Result<Step, SendError> {
+        let step = match self {
+            Self::Here(step) => return *step,
+            Self::There(step) => step,
+        };
+        match step.await {
+            Ok(step) => step,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // The runtime is going down.
+            Err(error) => Err(SendError::Disk(io::Error::other(error))),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! One file on its way to the server, over as many connections as it takes.
 
-use std::path::{Path, absolute};
+use std::fs::File;
+use std::path::absolute;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::failure::Failure;
 use crate::journal::{Direction, Entry, Kept, Record, Share};
 use crate::limit::Limit;
 use crate::output::human::{self, Pace};
-use crate::output::{Output, json};
+use crate::output::{Output, Total, json};
 
 /// After a silence both sides give the connection up at about the same time, and until the server has,
 /// it has the part in use: whoever comes too early finds nothing to go on with.
@@ -28,26 +29,28 @@ const RELEASE: Duration = Duration::from_secs(2);
 
 /// What all files of an upload have in common.
 #[derive(Clone)]
-pub(super) struct Store {
-    pub(super) link: Link,
-    pub(super) output: Output,
-    pub(super) receipt: StoredReceipt,
-    pub(super) json: bool,
+pub(in crate::command) struct Store {
+    pub(in crate::command) link: Link,
+    pub(in crate::command) output: Output,
+    /// `None` where what becomes of all of them is told.
+    pub(in crate::command) receipt: Option<StoredReceipt>,
+    /// The bar of all of them, where they share one.
+    pub(in crate::command) total: Option<Total>,
+    pub(in crate::command) json: bool,
     /// Whether to go on where an earlier run stopped.
-    pub(super) resume: bool,
+    pub(in crate::command) resume: bool,
     /// How long a lost server is waited for.
-    pub(super) patience: Duration,
+    pub(in crate::command) patience: Duration,
     /// Whether there is one file only.
-    pub(super) alone: bool,
-    pub(super) pace: Arc<Mutex<Pace>>,
-    pub(super) limit: Option<Limit>,
+    pub(in crate::command) alone: bool,
+    pub(in crate::command) pace: Arc<Mutex<Pace>>,
+    pub(in crate::command) limit: Option<Limit>,
 }
 
 /// One file on its way.
 struct OnItsWay<'a> {
     store: &'a Store,
     item: &'a Item,
-    file: &'a Path,
     record: Record,
     /// What the server has of it.
     kept: Kept,
@@ -63,21 +66,34 @@ struct OnItsWay<'a> {
 }
 
 impl Store {
-    pub(super) async fn one(&self, item: &Item) -> Result<(), Failure> {
+    /// A file, from the first question to the receipt.
+    pub(in crate::command) async fn one(&self, item: &Item) -> Result<Stored, Failure> {
         let began = Instant::now();
         let stored = match &item.origin {
-            Origin::File(file) => self.file(item, file).await?,
+            Origin::File(_) | Origin::Below(..) => self.file(item).await?,
             Origin::Stdin => self.pipe(item).await?,
         };
+        self.say(item, stored, began).await?;
+        Ok(stored)
+    }
+
+    /// Tells that a file is stored.
+    pub(in crate::command) async fn say(
+        &self,
+        item: &Item,
+        stored: Stored,
+        began: Instant,
+    ) -> Result<(), Failure> {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner).received += stored.sent;
         if self.json {
             let source = shown(&item.origin);
             let file = json::StoredFile::new(&item.path, &source, stored, began.elapsed());
-            self.output.data(json::line(&file) + "\n").await
-        } else {
-            self.output.say((self.receipt)(&item.path, stored)).await;
-            Ok(())
+            return self.output.data(json::line(&file) + "\n").await;
         }
+        if let Some(receipt) = &self.receipt {
+            self.output.say(receipt(&item.path, stored)).await;
+        }
+        Ok(())
     }
 
     /// What comes once, and cannot be sent again.
@@ -97,8 +113,9 @@ impl Store {
         done.await.map_err(failed)
     }
 
-    async fn file(&self, item: &Item, file: &Path) -> Result<Stored, Failure> {
+    async fn file(&self, item: &Item) -> Result<Stored, Failure> {
         let origin = self.link.origin();
+        let here = item.origin.path();
         let entry = Entry {
             direction: Direction::Put,
             server: origin.server.clone(),
@@ -106,7 +123,7 @@ impl Store {
             certificate: origin.certificate.clone(),
             name: origin.name.clone(),
             path: item.path.clone(),
-            local: absolute(file).map_err(|error| unreadable(file, error))?,
+            local: absolute(&here).map_err(|error| unreadable(&here, error))?,
             size: 0,
             begun: Timestamp(Utc::now()),
             overwrite: item.replace,
@@ -116,7 +133,6 @@ impl Store {
         let way = OnItsWay {
             store: self,
             item,
-            file,
             record: Record::new(journal, unfinished, entry, kept.clone()),
             kept,
             hold: Hold::new(self.patience),
@@ -193,7 +209,10 @@ impl OnItsWay<'_> {
         }
         self.kept.set(offset);
         self.record.begin(size).await;
-        let mut bar = self.store.output.bars().bar(self.item.path.as_str(), size, offset);
+        let mut bar = match &self.store.total {
+            Some(total) => total.part(offset),
+            None => self.store.output.bars().bar(self.item.path.as_str(), size, offset),
+        };
         let (kept, mut furthest) = (&self.kept, offset);
         let handed = sending.handed();
         let done = sending.finish(self.store.limit.as_ref(), &|| false, |at| {
@@ -212,18 +231,26 @@ impl OnItsWay<'_> {
     }
 
     fn source(&self) -> Result<Source, PutError> {
-        let open = open(self.file).map_err(|failure| match failure {
-            Failure::Source { source, .. } => PutError::Source(source),
-            // It was a file when it was looked at first.
-            _ => PutError::Changed,
-        });
-        Source::new(open?).map_err(PutError::Source)
+        Source::new(self.open()?).map_err(PutError::Source)
+    }
+
+    fn open(&self) -> Result<File, PutError> {
+        match &self.item.origin {
+            Origin::File(path) => open(path).map_err(|failure| match failure {
+                Failure::Source { source, .. } => PutError::Source(source),
+                // It was a file when it was looked at first.
+                _ => PutError::Changed,
+            }),
+            Origin::Below(trunk, source) => trunk.read(source).map_err(PutError::Source),
+            // What comes once is not opened again.
+            Origin::Stdin => Err(PutError::Changed),
+        }
     }
 
     /// After an attempt whose end nobody heard: whether the server has just this file. It proves a
     /// beginning that is the whole, so that nothing is sent.
     async fn is_there(&self, line: &Line) -> Option<Stored> {
-        let file = open(self.file).ok()?;
+        let file = self.open().ok()?;
         let size = file.metadata().ok()?.len();
         let whole = Hashed::of(&file, size).await.ok()??.prefix();
         let path = &self.item.path;

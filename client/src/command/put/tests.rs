@@ -19,7 +19,7 @@ fn put(files: &[PathBuf]) -> cli::Put {
 }
 
 fn paths(upload: &Upload) -> Vec<&str> {
-    upload.items.iter().map(|item| item.path.as_str()).collect()
+    upload.items().iter().map(|item| item.path.as_str()).collect()
 }
 
 #[test]

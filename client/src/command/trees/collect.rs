@@ -3,6 +3,8 @@
 //! Each name is checked against what was asked for before it is used: a list may only name what lies
 //! in its folder, and what a pattern stands for is decided here.
 
+use std::sync::Arc;
+
 use quiver_protocol::reply::{Entry, EntryKind};
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{FilePath, FolderPath, ListEnd};
@@ -13,7 +15,7 @@ use crate::action::{self, Listed};
 use crate::command::get::passing;
 use crate::connection::{Hold, Link};
 use crate::failure::Failure;
-use crate::tree::{Found, Kind, Pattern, PlanError, State};
+use crate::tree::{Found, Kind, Pattern, Plan, PlanError};
 
 /// Entries that are looked at and planned at once.
 const AT_ONCE: usize = 512;
@@ -21,14 +23,14 @@ const AT_ONCE: usize = 512;
 /// Folders that a pattern with `**` may have to pass through.
 const MOST_FOLDERS: usize = 1_000_000;
 
-/// Says what is there of something that goes to a target.
-pub(super) type Look = std::sync::Arc<dyn Fn(&FilePath, &FilePath, Kind) -> State + Send + Sync>;
+/// What the plan makes of something that the server has. Blocks.
+pub(super) type Note = Arc<dyn Fn(&mut Plan, Found) -> Result<(), PlanError> + Send + Sync>;
 
 /// Collects from one server.
 pub(super) struct Collector<'a> {
     pub(super) link: &'a Link,
     pub(super) planner: &'a Planner,
-    pub(super) look: Look,
+    pub(super) note: Note,
     pub(super) hold: Hold,
 }
 
@@ -39,7 +41,7 @@ struct Search {
 }
 
 /// What is done with each part of a list.
-trait Take {
+pub(super) trait Take {
     /// Where an entry goes, if it is wanted.
     fn take(&mut self, entry: &Entry) -> Option<FilePath>;
 }
@@ -83,8 +85,8 @@ impl Collector<'_> {
         }
     }
 
-    /// One folder's list, over as many connections as it takes.
-    async fn folder(
+    /// One folder's list, over as many connections as it takes. How many names the server does not serve.
+    pub(super) async fn folder(
         &mut self,
         folder: FolderPath,
         take: &mut (impl Take + Send),
@@ -147,15 +149,10 @@ impl Collector<'_> {
     }
 
     async fn plan(&self, some: Vec<Found>) -> Result<(), Failure> {
-        let look = self.look.clone();
-        let planned = self.planner.work(move |plan| {
-            for found in &some {
-                let state = look(&found.source, &found.target, found.kind);
-                plan.add(found, &state)?;
-            }
-            Ok::<_, PlanError>(())
-        });
-        planned.await
+        let note = self.note.clone();
+        self.planner
+            .work(move |plan| some.into_iter().try_for_each(|found| note(plan, found)))
+            .await
     }
 }
 
@@ -192,7 +189,7 @@ impl Take for Matching<'_> {
 }
 
 /// Entries of a folder that goes into another, with all that is in it.
-struct Inside(FolderPath);
+pub(super) struct Inside(pub(super) FolderPath);
 
 impl Take for Inside {
     fn take(&mut self, entry: &Entry) -> Option<FilePath> {

@@ -1,28 +1,28 @@
 //! `get` of folders and patterns: planned from the server's lists, many small files at once.
 
-mod course;
+mod arrive;
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use quiver_protocol::text::display_safe;
-use quiver_protocol::{FilePath, Refusal, RefusalCode};
-use quiver_transport::content::Hashed;
-use tokio::task::JoinSet;
+use quiver_protocol::{Refusal, RefusalCode};
 
-use self::course::Course;
-use super::collect::{Collector, Look};
-use super::report::{self, Room};
-use super::{AT_ONCE, Planner, on_a_thread};
-use crate::action::{self, GetError};
+use quiver_transport::Crew;
+
+use self::arrive::Homeward;
+use super::collect::{Collector, Note};
+use super::course::{Course, Voice, Will};
+use super::report::Room;
+use super::{Planner, on_a_thread};
 use crate::cli;
-use crate::command::get::{Fetch, NOT_ARRIVED, passing};
-use crate::command::tally::{Tally, ended, is_shared};
+use crate::command::get::{Fetch, Item as File, NOT_ARRIVED, Place as Goal};
+use crate::command::tally::{Tally, is_shared};
 use crate::connection::Hold;
 use crate::failure::Failure;
 use crate::journal::{self, Direction};
-use crate::tree::{Decision, Item, Kind, Pattern, Place, State};
+use crate::tree::{Found, Item, Pattern, Place, State};
 
 /// What was ordered.
 #[derive(Debug)]
@@ -30,9 +30,7 @@ pub(crate) struct GetTrees {
     /// As they were typed, and what they stand for.
     patterns: Vec<(String, Pattern)>,
     recursive: bool,
-    dry_run: bool,
-    /// What becomes of files that differ.
-    said: Option<Decision>,
+    will: Will,
     /// `None` for standard output.
     place: Option<Arc<Place>>,
 }
@@ -75,8 +73,7 @@ impl GetTrees {
         Ok(Self {
             patterns,
             recursive: many.recursive,
-            dry_run: many.dry_run,
-            said: many.said(arguments.overwrite),
+            will: Will::of(many, arguments.overwrite),
             place,
         })
     }
@@ -99,37 +96,32 @@ impl GetTrees {
         for failure in missing {
             tally.failed(failure).await;
         }
-        if files == 0 && tally.has_failed() {
+        if files == 0 && tally.failures() > 0 {
             return tally.result();
         }
         let Some(place) = &self.place else {
-            return Course::new(fetch, planner, tally).pour().await;
+            return pour(&fetch, &planner, tally).await;
         };
-        compare(&fetch, &planner, place).await?;
         let room = Room { free: room(place).await?, largest: u64::MAX };
-        if self.dry_run {
-            if let Some(decision) = self.said {
-                planner.work(move |plan| plan.decide_all(decision)).await?;
-            }
-            report::show(&planner, &fetch.output, fetch.json, room, |item| shown(place, item))
-                .await?;
-            return tally.result();
-        }
-        planner.decide(self.said, &fetch.output, |item| shown(place, item)).await?;
-        if let Some(why) = report::does_not_fit(&planner, room).await? {
+        let voice = Voice::of(&fetch.output, fetch.json, &fetch.pace);
+        let course = Course::new(
+            Homeward { fetch, place: place.clone(), crew: Crew::default() },
+            planner,
+            voice,
+            tally,
+        );
+        let shown = |item: &Item| place.shown(&item.found.target).display().to_string();
+        let does_not_fit = |why| {
             let path = place.typed().to_owned();
-            return Err(Failure::Target { path, source: io::Error::other(why) });
-        }
-        let place = place.clone();
-        let mut course = Course::new(fetch, planner, tally);
-        course.summary.left_out = not_served;
-        course.run(place).await
+            Failure::Target { path, source: io::Error::other(why) }
+        };
+        course.go(self.will, room, not_served, shown, does_not_fit).await
     }
 
     async fn gather(&self, fetch: &Fetch, planner: &Planner) -> Result<Gathered, Failure> {
-        let look = look(fetch, self.place.clone());
+        let note = note(fetch, self.place.clone());
         let hold = Hold::new(fetch.patience);
-        let mut collector = Collector { link: &fetch.link, planner, look, hold };
+        let mut collector = Collector { link: &fetch.link, planner, note, hold };
         let mut missing = Vec::new();
         for (typed, pattern) in &self.patterns {
             let found = collector.matches(pattern, self.recursive).await;
@@ -143,6 +135,27 @@ impl GetTrees {
         }
         let not_served = if self.recursive { collector.contents().await? } else { 0 };
         Ok(Gathered { missing, not_served })
+    }
+}
+
+/// One file after the other to standard output, each verified.
+async fn pour(fetch: &Fetch, planner: &Planner, mut tally: Tally) -> Result<(), Failure> {
+    let (mut number, mut ends) = (0, false);
+    loop {
+        let items = planner.after(number).await?;
+        let Some(last) = items.last() else { return tally.result() };
+        number = last.number;
+        for item in items {
+            if ends {
+                tally.skipped(1);
+                continue;
+            }
+            let file = File { path: item.found.source, place: Goal::Stdout };
+            if let Err(failure) = fetch.one(&file).await {
+                ends |= is_shared(&failure);
+                tally.failed(failure).await;
+            }
+        }
     }
 }
 
@@ -166,10 +179,6 @@ fn nothing(typed: &str, pattern: &Pattern) -> Failure {
     Failure::refused(what, Refusal::new(RefusalCode::NotFound, why))
 }
 
-fn shown(place: &Place, item: &Item) -> String {
-    place.shown(&item.found.target).display().to_string()
-}
-
 async fn room(place: &Arc<Place>) -> Result<u64, Failure> {
     let place = place.clone();
     on_a_thread(move || {
@@ -179,85 +188,17 @@ async fn room(place: &Arc<Place>) -> Result<u64, Failure> {
     .await
 }
 
-/// Says what is there of a file that is to be fetched.
-fn look(fetch: &Fetch, place: Option<Arc<Place>>) -> Look {
+/// Plans what the server has, with what is there of it.
+fn note(fetch: &Fetch, place: Option<Arc<Place>>) -> Note {
     let server = fetch.link.origin().fingerprint;
-    Arc::new(move |source: &FilePath, target: &FilePath, kind: Kind| {
-        let Some(place) = &place else { return State::New };
-        let part = || journal::id(Direction::Get, server, source, &place.absolute(target));
-        place.look(target, kind, part)
+    Arc::new(move |plan, found: Found| {
+        let state = place.as_ref().map_or(State::New, |place| {
+            let part = || {
+                let path = place.absolute(&found.target);
+                journal::id(Direction::Get, server, &found.source, &path)
+            };
+            place.look(&found.target, found.kind, part)
+        });
+        plan.add(&found, &state).map(drop)
     })
-}
-
-/// Finds out whether files of the same size have the same content.
-async fn compare(fetch: &Fetch, planner: &Planner, place: &Arc<Place>) -> Result<(), Failure> {
-    let mut number = 0;
-    let mut running = JoinSet::new();
-    loop {
-        let alike = planner.after_in(number, State::Alike).await?;
-        let Some(last) = alike.last() else { break };
-        number = last.number;
-        for item in alike {
-            if running.len() >= AT_ONCE as usize
-                && let Some(done) = running.join_next().await
-            {
-                ended(done)??;
-            }
-            let (fetch, planner, place) = (fetch.clone(), planner.clone(), place.clone());
-            running.spawn(async move {
-                let state = match is_same(&fetch, &place, &item).await {
-                    Ok(true) => State::Same,
-                    Ok(false) => State::Differs,
-                    Err(failure) if is_shared(&failure) => return Err(failure),
-                    // What cannot be read here, or is gone there, is told when it is to move.
-                    Err(_) => State::Differs,
-                };
-                planner.work(move |plan| plan.set(item.number, &state)).await
-            });
-        }
-    }
-    while let Some(done) = running.join_next().await {
-        ended(done)??;
-    }
-    Ok(())
-}
-
-/// Whether a file here is what the server has: proved by its hash, with nothing moved.
-async fn is_same(fetch: &Fetch, place: &Arc<Place>, item: &Item) -> Result<bool, Failure> {
-    let (folder, target) = (place.clone(), item.found.target.clone());
-    let failed = |source| Failure::Target { path: place.shown(&item.found.target), source };
-    let file = on_a_thread(move || Ok(folder.read(&target))).await?.map_err(failed)?;
-    let length = file.metadata().map_err(failed)?.len();
-    let Some(whole) = Hashed::of(&file, length).await.map_err(failed)? else { return Ok(false) };
-    let path = &item.found.source;
-    let broken =
-        |error: GetError| Failure::Get { path: path.to_string(), source: error, streamed: false };
-    let mut hold = Hold::new(fetch.patience);
-    loop {
-        let line = fetch.link.line();
-        // Nobody closes the semaphore.
-        let _permit = line.content.acquire().await;
-        let have = Some(whole.prefix());
-        let same = async {
-            let content = action::get(&line.connection, path, have, line.patience).await?;
-            if content.size() != length || content.offset() != length {
-                return Ok(false);
-            }
-            content.agree(whole.clone()).await.map(|_| true)
-        };
-        let error = match same.await {
-            Ok(same) => return Ok(same),
-            Err(GetError::Stream(error)) => error,
-            Err(error) => return Err(broken(error)),
-        };
-        let why = match passing(&line, error).await {
-            Ok(why) => why,
-            Err(error) => return Err(broken(error.into())),
-        };
-        match fetch.link.again(&line.connection, &why, &mut hold).await {
-            Ok(()) => {}
-            Err(None) => return Err(broken(why.into())),
-            Err(Some(failure)) => return Err(failure),
-        }
-    }
 }

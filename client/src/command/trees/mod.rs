@@ -2,7 +2,10 @@
 //! decided, and then moved, many files at once. The same for both directions.
 
 mod collect;
+mod compare;
+mod course;
 mod get;
+mod put;
 mod report;
 
 use std::io;
@@ -17,6 +20,7 @@ use crate::output::{Face, Output};
 use crate::tree::{Decision, Item, Kind, Plan, PlanError, State};
 
 pub(super) use get::GetTrees;
+pub(super) use put::PutTrees;
 
 /// Small files on their way at once, within the streams that a server lets a client open: enough to hide
 /// the way there and back.
@@ -24,6 +28,9 @@ const AT_ONCE: u32 = 32;
 
 /// A larger file counts for several small ones: four such are at once on their way, and chat passes.
 const LARGE_COUNTS_FOR: u32 = AT_ONCE / 4;
+
+/// More copies of one name than this nobody wants.
+const COPIES: u32 = 1000;
 
 /// A plan that is worked on elsewhere than on the thread that drives QUIC. Cheap to clone.
 #[derive(Debug, Clone)]

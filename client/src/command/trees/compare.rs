@@ -1,0 +1,86 @@
+//! Whether files of the same size have the same content: proved by their hash, with nothing moved.
+
+use quiver_protocol::text::display_safe;
+use quiver_transport::content::Hashed;
+use tokio::task::JoinSet;
+
+use super::course::Way;
+use super::{AT_ONCE, Planner, on_a_thread};
+use crate::action::{self, GetError};
+use crate::command::get::passing;
+use crate::command::tally::{ended, is_shared};
+use crate::connection::Hold;
+use crate::failure::Failure;
+use crate::tree::{Item, State};
+
+/// Settles what is the same and what differs.
+pub(super) async fn compare<W: Way>(way: &W, planner: &Planner) -> Result<(), Failure> {
+    let mut number = 0;
+    let mut running = JoinSet::new();
+    loop {
+        let alike = planner.after_in(number, State::Alike).await?;
+        let Some(last) = alike.last() else { break };
+        number = last.number;
+        for item in alike {
+            if running.len() >= AT_ONCE as usize
+                && let Some(done) = running.join_next().await
+            {
+                ended(done)??;
+            }
+            let (way, planner) = (way.clone(), planner.clone());
+            running.spawn(async move {
+                let state = match is_same(&way, &item).await {
+                    Ok(true) => State::Same,
+                    Ok(false) => State::Differs,
+                    Err(failure) if is_shared(&failure) => return Err(failure),
+                    // What cannot be read, or is gone, is told when it is to move.
+                    Err(_) => State::Differs,
+                };
+                planner.work(move |plan| plan.set(item.number, &state)).await
+            });
+        }
+    }
+    while let Some(done) = running.join_next().await {
+        ended(done)??;
+    }
+    Ok(())
+}
+
+async fn is_same<W: Way>(way: &W, item: &Item) -> Result<bool, Failure> {
+    let path = way.remote(item).clone();
+    let what = || format!("cannot compare {}", display_safe(path.as_str()));
+    let disk = |source| Failure::System { what: "cannot compare a file", source };
+    let (reader, read) = (way.clone(), item.clone());
+    let file = on_a_thread(move || Ok(reader.read(&read))).await?.map_err(disk)?;
+    let length = file.metadata().map_err(disk)?.len();
+    let Some(whole) = Hashed::of(&file, length).await.map_err(disk)? else { return Ok(false) };
+    let mut hold = Hold::new(way.patience());
+    loop {
+        let line = way.link().line();
+        // Nobody closes the semaphore.
+        let _permit = line.content.acquire().await;
+        let same = async {
+            let have = Some(whole.prefix());
+            let content = action::get(&line.connection, &path, have, line.patience).await?;
+            if content.size() != length || content.offset() != length {
+                return Ok(false);
+            }
+            content.agree(whole.clone()).await.map(|_| true)
+        };
+        let error = match same.await {
+            Ok(same) => return Ok(same),
+            Err(GetError::Stream(error)) => error,
+            // What it sends is not what it says.
+            Err(_) => return Ok(false),
+        };
+        let why = match passing(&line, error).await {
+            Ok(why) => why,
+            Err(error) => return Err(Failure::stream(what(), error)),
+        };
+        match way.link().again(&line.connection, &why, &mut hold).await {
+            Ok(()) => {}
+            Err(None) => return Err(Failure::stream(what(), why)),
+            Err(Some(failure)) => return Err(failure),
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The way of files from the server to here.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cap_std::fs::Dir;
+use quiver_protocol::FilePath;
+use quiver_protocol::text::display_safe;
+use quiver_transport::Crew;
+use quiver_transport::content::{Finish, PartFile, Replace};
+use tokio::time::{Instant, sleep_until};
+use tracing::debug;
+
+use crate::action::{self, GetError, Got, Target};
+use crate::command::get::{Fetch, Item as File, Place as Goal, explain, passing};
+use crate::command::trees::course::{Manner, Way};
+use crate::command::trees::{COPIES, is_small, on_a_thread};
+use crate::connection::Link;
+use crate::failure::Failure;
+use crate::journal::{self, Direction};
+use crate::output::Total;
+use crate::tree::{Item, Kind, Place, State, another_name};
+
+/// The way.
+#[derive(Clone)]
+pub(super) struct Homeward {
+    pub(super) fetch: Fetch,
+    pub(super) place: Arc<Place>,
+    /// Who stores small files.
+    pub(super) crew: Crew,
+}
+
+impl Way for Homeward {
+    const DONE: &'static str = "received";
+
+    fn share(&mut self, bar: Total) {
+        self.fetch.total = Some(bar);
+    }
+
+    fn link(&self) -> &Link {
+        &self.fetch.link
+    }
+
+    fn patience(&self) -> Duration {
+        self.fetch.patience
+    }
+
+    fn remote<'a>(&self, file: &'a Item) -> &'a FilePath {
+        &file.found.source
+    }
+
+    fn read(&self, file: &Item) -> io::Result<std::fs::File> {
+        self.place.read(&file.found.target)
+    }
+
+    async fn make_folder(&self, folder: &Item) -> Result<(), Failure> {
+        let (place, target) = (self.place.clone(), folder.found.target.clone());
+        let failed =
+            |source| Failure::Target { path: self.place.shown(&folder.found.target), source };
+        on_a_thread(move || Ok(place.make_folder(&target))).await?.map_err(failed)
+    }
+
+    async fn date_folders(&self, folders: Vec<Item>) -> Result<(), Failure> {
+        let place = self.place.clone();
+        on_a_thread(move || {
+            for Item { found, .. } in folders {
+                if let Kind::Folder { modified } = found.kind
+                    && let Err(error) = place.date_folder(&found.target, modified)
+                {
+                    // A time is a courtesy: what is in the folder is what counts.
+                    debug!(folder = found.target.as_str(), %error, "not dated");
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn carry(&self, item: Item, manner: Manner) -> Result<u64, Failure> {
+        let began = Instant::now();
+        let replace = if manner == Manner::Replace { Replace::Existing } else { Replace::Never };
+        let found = &item.found;
+        let folder = self.folder(&found.target).await?;
+        let (name, path) =
+            (found.target.file_name().to_owned(), self.place.absolute(&found.target));
+        let mut target = Target { folder, name, path, replace };
+        if manner == Manner::Beside {
+            self.step_aside(&mut target, &found.target).await?;
+        }
+        let shown = self.place.shown(&found.target).with_file_name(&target.name);
+        let place = Goal::File(target.clone(), shown.clone());
+        let file = File { path: found.source.clone(), place };
+        let small = is_small(&item) && !matches!(item.state, State::Begun(_));
+        let got = if small { self.small(&file, &target).await? } else { None };
+        let (got, received) = match got {
+            Some(got) => (got, got.size),
+            None => self.fetch.store(&file, &target).await?,
+        };
+        self.fetch.say(&file, got, received, began).await?;
+        if manner == Manner::Beside {
+            let (stays, new) = (self.place.shown(&found.target), shown);
+            let (stays, new) = (stays.display().to_string(), new.display().to_string());
+            let said = format!("{} stays, beside {}", display_safe(&stays), display_safe(&new));
+            self.fetch.output.say(said).await;
+        }
+        Ok(got.size)
+    }
+
+    fn blocked(&self, item: &Item, why: &str) -> Failure {
+        let path = self.place.shown(&item.found.target);
+        Failure::Target { path, source: io::Error::other(why.to_owned()) }
+    }
+
+    fn exists(&self, item: &Item) -> Failure {
+        Failure::Exists(self.place.shown(&item.found.target))
+    }
+}
+
+impl Homeward {
+    /// The folder that a file goes to.
+    async fn folder(&self, target: &FilePath) -> Result<Arc<Dir>, Failure> {
+        if let Some(folder) = self.place.known_parent(target) {
+            return Ok(folder);
+        }
+        let failed = |source| Failure::Target { path: self.place.shown(target), source };
+        let (place, target) = (self.place.clone(), target.clone());
+        on_a_thread(move || Ok(place.parent(&target))).await?.map_err(failed)
+    }
+
+    /// Takes a name that nothing has.
+    async fn step_aside(&self, target: &mut Target, found: &FilePath) -> Result<(), Failure> {
+        let shown: PathBuf = self.place.shown(found);
+        let Target { folder, name, .. } = target.clone();
+        let free = on_a_thread(move || {
+            for copy in 2..COPIES {
+                let name = another_name(&name, copy);
+                match folder.symlink_metadata(&name) {
+                    Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(name),
+                    Err(source) => return Err(Failure::Target { path: shown, source }),
+                }
+            }
+            Err(Failure::Exists(shown))
+        });
+        target.name = free.await?;
+        target.path.set_file_name(&target.name);
+        Ok(())
+    }
+
+    /// A small file in one go, from one stream into memory, and from there under its name in one visit to the
+    /// disk. `None` where it takes the long way: it has grown, something of it is here, or its connection was
+    /// lost.
+    async fn small(&self, file: &File, target: &Target) -> Result<Option<Got>, Failure> {
+        let line = self.fetch.link.line();
+        let small = async {
+            let path = &file.path;
+            let mut content = action::get(&line.connection, path, None, line.patience).await?;
+            if !content.is_small() {
+                return Ok(None);
+            }
+            let (bytes, got) = content.take().await?;
+            let stored = self.store(path, target, bytes, content.finish()).await;
+            if !stored.map_err(GetError::Disk)? {
+                return Ok(None);
+            }
+            content.acknowledge(got).await;
+            Ok(Some(got))
+        };
+        let got = match small.await {
+            Ok(Some(got)) => got,
+            Ok(None) => return Ok(None),
+            Err(GetError::Stream(error)) => {
+                return match passing(&line, error).await {
+                    Ok(_) => Ok(None),
+                    Err(error) => Err(explain(file, error.into())),
+                };
+            }
+            Err(error) => return Err(explain(file, error)),
+        };
+        if let Some(total) = &self.fetch.total {
+            total.grow(got.size);
+        }
+        if let Some(limit) = &self.fetch.limit {
+            sleep_until(limit.take(got.size)).await;
+        }
+        Ok(Some(got))
+    }
+
+    /// Whether it is under its name now; not, where an earlier attempt has left something.
+    async fn store(
+        &self,
+        path: &FilePath,
+        target: &Target,
+        bytes: Vec<u8>,
+        finish: Finish,
+    ) -> io::Result<bool> {
+        let target = target.clone();
+        let server = self.fetch.link.origin().fingerprint;
+        let id = journal::id(Direction::Get, server, path, &target.path);
+        let (fetch, size) = (self.fetch.clone(), bytes.len() as u64);
+        let stored = self.crew.work(move || {
+            let began = std::time::Instant::now();
+            let mut part = match PartFile::create(&target.folder, id) {
+                Ok(part) => part,
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::AlreadyExists | io::ErrorKind::WouldBlock
+                    ) =>
+                {
+                    return Ok(false);
+                }
+                Err(error) => return Err(error),
+            };
+            let stored = part
+                .write_all(&bytes)
+                .and_then(|()| part.commit(&target.name, target.replace, finish));
+            fetch.came(size, began.elapsed());
+            stored.map(|()| true)
+        });
+        stored.await.unwrap_or_else(|ending| Err(io::Error::other(ending)))
+    }
+}

@@ -1,0 +1,237 @@
+//! Small work for a disk, done by as few threads as keep up. Waking a thread costs more than creating a
+//! small file does: so whoever is awake takes the next piece too, and another one is woken only where
+//! pieces have to wait, as for a disk that is slow.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+use tokio::sync::oneshot;
+use tokio::task;
+
+/// A piece that has waited for so long is worth another thread.
+const TOO_LONG: Duration = Duration::from_millis(1);
+
+/// Threads at once: as many as there are small files on their way of one client.
+const MOST: usize = 32;
+
+/// How often a thread with nothing to do lets others go first before it leaves: whoever has more for it is
+/// often about to say so.
+const LINGER: usize = 4;
+
+/// The threads, and what waits for them. Cheap to clone; one is enough for a process.
+#[derive(Clone, Default)]
+pub struct Crew(Arc<Mutex<State>>);
+
+/// The runtime is going down: the work is not done, and will not be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the program is ending")]
+pub struct Ending;
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Piece>,
+    threads: usize,
+}
+
+struct Piece {
+    since: Instant,
+    work: Box<dyn FnOnce() + Send>,
+}
+
+/// A thread of the crew, from the moment it is asked for. Where the runtime ends before it comes, nobody else
+/// may be there to do what waits.
+struct Hand {
+    crew: Crew,
+    has_left: bool,
+}
+
+impl Crew {
+    /// Does the work on a thread that may block, and comes back with what it returns.
+    ///
+    /// # Errors
+    /// [`Ending`].
+    ///
+    /// # Panics
+    /// Where the work does.
+    pub async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Ending> {
+        let (done, result) = oneshot::channel();
+        let work = Box::new(move || {
+            // Nobody waits any more where the work was given up.
+            let _ = done.send(catch_unwind(AssertUnwindSafe(work)));
+        });
+        self.add(Piece { since: Instant::now(), work });
+        match result.await {
+            Ok(Ok(result)) => Ok(result),
+            Ok(Err(panic)) => resume_unwind(panic),
+            Err(_) => Err(Ending),
+        }
+    }
+
+    fn add(&self, piece: Piece) {
+        let mut state = self.lock();
+        let first = state.waiting.front().map_or(piece.since, |first| first.since);
+        let is_late = piece.since.duration_since(first) > TOO_LONG && state.threads < MOST;
+        state.waiting.push_back(piece);
+        if state.threads == 0 || is_late {
+            state.threads += 1;
+            drop(state);
+            let hand = Hand { crew: self.clone(), has_left: false };
+            task::spawn_blocking(move || hand.run());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Hand {
+    fn run(mut self) {
+        let mut lingered = 0;
+        loop {
+            let mut state = self.crew.lock();
+            match state.waiting.pop_front() {
+                Some(piece) => {
+                    drop(state);
+                    lingered = 0;
+                    (piece.work)();
+                }
+                None if lingered < LINGER => {
+                    drop(state);
+                    lingered += 1;
+                    thread::yield_now();
+                }
+                None => {
+                    // Under the same lock as the look: nothing can come between.
+                    state.threads -= 1;
+                    drop(state);
+                    self.has_left = true;
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Hand {
+    fn drop(&mut self) {
+        if self.has_left {
+            return;
+        }
+        let mut state = self.crew.lock();
+        state.threads -= 1;
+        if state.threads == 0 {
+            // Nobody comes any more: those who wait are to know.
+            let waiting = std::mem::take(&mut state.waiting);
+            drop(state);
+            drop(waiting);
+        }
+    }
+}
+
+impl fmt::Debug for Crew {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.lock();
+        f.debug_struct("Crew")
+            .field("waiting", &state.waiting.len())
+            .field("threads", &state.threads)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use tokio::runtime::Builder;
+    use tokio::task::JoinSet;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    #[tokio::test]
+    async fn all_work_is_done() {
+        let crew = Crew::default();
+        let work = |number: u64| crew.work(move || number * 2);
+        let all = (0..1000).map(work);
+        let results = timeout(PATIENCE, futures_of(all)).await.unwrap();
+        assert_eq!(results, (0..1000).map(|number| Ok(number * 2)).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn work_that_waits_gets_another_thread() {
+        let crew = Crew::default();
+        let (open, gate) = mpsc::channel();
+        let work = |work: Box<dyn FnOnce() + Send>| {
+            let crew = crew.clone();
+            let mut task = JoinSet::new();
+            task.spawn(async move { crew.work(work).await });
+            task
+        };
+        let mut slow = work(Box::new(move || gate.recv().unwrap()));
+        let mut next = work(Box::new(|| ()));
+        // Whoever comes once it has waited for too long wakes a thread for it.
+        let others = async {
+            let mut others = Vec::new();
+            while next.try_join_next().is_none() {
+                others.push(work(Box::new(|| ())));
+                tokio::time::sleep(TOO_LONG).await;
+            }
+        };
+        timeout(PATIENCE, others).await.unwrap();
+        assert!(slow.try_join_next().is_none());
+        open.send(()).unwrap();
+        assert!(matches!(timeout(PATIENCE, slow.join_next()).await, Ok(Some(Ok(Ok(()))))));
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "on purpose")]
+    async fn work_that_panics_panics_where_it_was_asked_for() {
+        let _ = Crew::default().work(|| panic!("on purpose")).await;
+    }
+
+    #[test]
+    fn work_goes_on_with_the_next_runtime() {
+        let crew = Crew::default();
+        let runtime = || Builder::new_current_thread().max_blocking_threads(1).enable_all().build();
+        let first = runtime().unwrap();
+        let (open, gate) = mpsc::channel::<()>();
+        // The only thread of the first runtime is taken, so that the crew's never comes.
+        first.spawn_blocking(move || gate.recv());
+        let waiting = crew.clone();
+        let waits = first.block_on(async {
+            timeout(Duration::from_millis(10), waiting.work(|| ())).await.is_err()
+        });
+        assert!(waits);
+        first.shutdown_background();
+        open.send(()).unwrap();
+        let second = runtime().unwrap();
+        let done = async {
+            loop {
+                // Until the first runtime has let go of its thread, there is one that never comes.
+                if let Ok(Ok(done)) = timeout(Duration::from_millis(10), crew.work(|| 7)).await {
+                    return done;
+                }
+            }
+        };
+        assert_eq!(second.block_on(async { timeout(PATIENCE, done).await }).unwrap(), 7);
+    }
+
+    async fn futures_of<F: Future>(all: impl Iterator<Item = F>) -> Vec<F::Output> {
+        let mut results = Vec::new();
+        for one in all {
+            results.push(one.await);
+        }
+        results
+    }
+}
