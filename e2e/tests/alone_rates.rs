@@ -1,5 +1,7 @@
 //! How fast others are beside somebody who stops reading: measured, on a machine that does nothing else.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+
 use std::time::{Duration, Instant};
 
 use quiver_e2e::random::Random;
@@ -16,7 +18,7 @@ const SHARE: f64 = 0.8;
 /// How long a get of `big` takes.
 async fn get(client: &Client) -> Duration {
     let began = Instant::now();
-    let content = client.get("big").await.expect("a file").finish().await.expect("all of it");
+    let content = client.get("big").await.unwrap().finish().await.unwrap();
     assert_eq!(content.bytes, SIZE as u64);
     let took = began.elapsed();
     content.received().await;
@@ -40,7 +42,7 @@ async fn sixteen_gets_that_nobody_reads_leave_others_their_rate() {
         let stalled = Client::member(&server, "Ron").await;
         let mut downloads = Vec::new();
         for _ in 0..16 {
-            let mut download = stalled.get("big").await.expect("a file");
+            let mut download = stalled.get("big").await.unwrap();
             download.read_to(1).await;
             downloads.push(download);
         }
