@@ -1,8 +1,6 @@
 //! A server that is started anew while somebody talks to it: commands out of a pipe go on, and so does
 //! what a person at the prompt has left in the background.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
-
 use std::fs;
 use std::io::Write as _;
 

@@ -1,8 +1,6 @@
 //! Where a get is to store something and cannot, or must not: clear words, exit code 8, and what is there
 //! stays as it is.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
-
 use std::fs;
 use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt as _, symlink};

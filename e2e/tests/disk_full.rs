@@ -1,8 +1,6 @@
 //! Disks that fill up at the first, a middle and the last block, at either end: what stood under the name
 //! stands there still, nothing half is under it, and the same command does it once there is room.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
-
 use std::fs;
 
 use quiver_e2e::disk::{SmallDisk, small_disks};

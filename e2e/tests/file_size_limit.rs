@@ -1,8 +1,6 @@
 //! A limit that the system sets to every file (ulimit -f), at either end: clear words instead of a crash,
 //! and nothing half is left.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
-
 use std::fs;
 use std::process::Command;
 

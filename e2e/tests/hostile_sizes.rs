@@ -1,8 +1,6 @@
 //! Sizes of 2^63 and of 2^64 - 1 bytes, announced by either end: refused or given up, and neither room nor
 //! memory is set aside for them.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
-
 use std::fs;
 use std::fs::File;
 
