@@ -100,7 +100,29 @@ async fn the_prompt_goes_on_with_what_runs_in_the_background() {
     });
     assert!(fs::read(home.file("big")).unwrap() == content);
     assert_eq!(home.names(), ["big"]);
+    // No command was needed for that, and nobody was told that one was.
+    let seen = ron.terminal.contents();
+    assert!(!seen.contains("The next command"), "{seen}");
+    assert_eq!(seen.matches("trying again for ").count(), 1, "{seen}");
     assert_eq!(ron.says("still here"), "Server: still here ACK");
     ron.leaves();
     server.log().wait_for("delivered big").await;
+}
+
+#[tokio::test]
+async fn the_prompt_says_what_comes_next_when_a_get_does_not_wait() {
+    let mut server = Server::start().await;
+    server.offer("big", vec![7; 12 * MIB]);
+    let home = Home::new();
+    let mut ron = Person::arrive(&home, &server, "Ron");
+    ron.terminal.type_line("get big --limit 4MB/s --patience 0");
+    ron.terminal.wait_for("goes on in the background. ");
+    until("some of the content", || home.part_length() > 2 * MIB as u64).await;
+    server.restart().await;
+    ron.terminal.wait_for("error: cannot get big: connection lost: ");
+    ron.terminal.wait_for("The next command connects again.");
+    let answer = ron.says("still here");
+    assert_eq!(answer, "Connected to the server again.\nServer: still here ACK");
+    assert_eq!(ron.terminal.contents().matches("The next command").count(), 1);
+    ron.leaves();
 }

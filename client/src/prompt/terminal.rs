@@ -311,7 +311,11 @@ impl Prompt<'_> {
         self.output.failure(&failure).await;
         // A transfer may report the end of a connection that was replaced meanwhile.
         let gone = |session: &mut Session| session.connection.close_reason().is_some();
-        if failure.is_lost_connection() && self.session.take_if(gone).is_some() {
+        if !failure.is_lost_connection() {
+            return;
+        }
+        self.session.take_if(gone);
+        if self.session.is_none() && self.transfers.len() == 0 {
             self.output.say("The next command connects again.").await;
         }
     }
@@ -337,7 +341,10 @@ impl Prompt<'_> {
 
     async fn lost(&mut self, why: &Ended) {
         self.session = None;
-        self.output.say(connection_lost(why)).await;
+        // A transfer says itself that it tries again, and for how long.
+        if self.transfers.len() == 0 {
+            self.output.say(connection_lost(why)).await;
+        }
     }
 
     /// Makes sure that there is a connection, or tries once to make one.
