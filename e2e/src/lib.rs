@@ -14,6 +14,7 @@
 //! | [`path`] | a way for datagrams that can be cut |
 //! | [`wire`] | frames, streams and a client; uses none of Quiver's own code |
 //! | [`terminal`] | a program watched at a pseudo-terminal |
+//! | [`tree`] | folders with all that is in them |
 //! | [`deadline`] | every wait has one |
 //! | [`random`] | bytes and choices that a seed repeats |
 //!
@@ -34,6 +35,7 @@ pub mod quiver;
 pub mod random;
 pub mod server;
 pub mod terminal;
+pub mod tree;
 pub mod wire;
 
 pub use deadline::{PATIENCE, until, within};

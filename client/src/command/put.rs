@@ -308,7 +308,7 @@ pub(super) fn unreadable(path: &Path, source: std::io::Error) -> Failure {
     Failure::Source { path: path.to_owned(), source }
 }
 
-fn explain(item: &Item, error: PutError) -> Failure {
+pub(super) fn explain(item: &Item, error: PutError) -> Failure {
     match (error, &item.origin) {
         (PutError::Source(error), Origin::File(path)) => unreadable(path, error),
         (PutError::Source(error), Origin::Below(trunk, source)) => {

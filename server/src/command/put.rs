@@ -8,7 +8,8 @@ use quiver_protocol::chunk::BLOCK;
 use quiver_protocol::reply::Ready;
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{
-    End as _, FrameError, FrameKind, PlainEnd, Put, Received, Refusal, RefusalCode, Reply, limits,
+    ContentEnd, End as _, FrameError, FrameKind, PlainEnd, Put, Received, Refusal, RefusalCode,
+    Reply, limits,
 };
 use quiver_transport::content::{self, Arrival, Hashed, ReceiveError, Size};
 use quiver_transport::{CommandStream, FrameReader, FrameWriter, StreamError};
@@ -61,8 +62,16 @@ pub(super) async fn answer(
         error = reader.interrupted() => return Err(CommandError::Refused(error.into())),
         prepared = prepared => prepared?,
     };
-    let end = match arrive(context, &staged, size, kept, &arriving, reader, writer).await {
-        Ok(end) => end,
+    let small = match staged.is_small() {
+        Some(size) => {
+            small(context, size, &arriving, reader).await.map(|(bytes, end)| (Some(bytes), end))
+        }
+        None => arrive(context, &staged, size, kept, &arriving, reader, writer)
+            .await
+            .map(|end| (None, end)),
+    };
+    let (bytes, end) = match small {
+        Ok(arrived) => arrived,
         Err(Broken::Kept(error)) => return Err(arriving.failed(error)),
         Err(Broken::Dropped(error)) => {
             staged.discard().await;
@@ -71,13 +80,17 @@ pub(super) async fn answer(
     };
     // What follows needs the disk, and no memory to speak of.
     drop(memory);
-    let committed = staged.commit(end.size, move |result| match result {
+    let done = move |result: &Result<(), FilesError>| match result {
         Ok(()) => arriving.succeeded(end.size),
         Err(error) => {
             arriving.failed(error);
         }
-    });
-    committed.await.map_err(|error| CommandError::of_files(context, error))?;
+    };
+    let committed = match bytes {
+        Some(bytes) => staged.commit_small(bytes, done).await,
+        None => staged.commit(end.size, done).await,
+    };
+    committed.map_err(|error| CommandError::of_files(context, error))?;
     let received = Received { blake3: end.blake3 };
     writer.write_frame(FrameKind::Received, &received.encode()).await?;
     writer.end(FrameKind::Eof, &PlainEnd {}.encode()).await?;
@@ -137,7 +150,7 @@ async fn arrive(
     arriving: &Arriving,
     reader: &mut FrameReader,
     writer: &mut FrameWriter,
-) -> Result<quiver_protocol::ContentEnd, Broken> {
+) -> Result<ContentEnd, Broken> {
     let offset = beginning(reader, kept.length()).await.map_err(Broken::of_stream)?;
     let from = if offset == 0 { Hashed::nothing() } else { kept };
     let sink = staged.sink(offset).await;
@@ -160,6 +173,20 @@ async fn arrive(
         Ok((_, end)) => Ok(end),
         Err(error) => Err(Broken::of(context, error, size)),
     }
+}
+
+/// The same for a small file, into memory: it has come before anyone could be told how far it is.
+async fn small(
+    context: &Context,
+    size: u64,
+    arriving: &Arriving,
+    reader: &mut FrameReader,
+) -> Result<(Vec<u8>, ContentEnd), Broken> {
+    beginning(reader, 0).await.map_err(Broken::of_stream)?;
+    let received = content::receive_small(reader, size, PUT_PATIENCE).await;
+    let (bytes, end) = received.map_err(|error| Broken::of(context, error, Some(size)))?;
+    arriving.received.store(end.size, Ordering::Relaxed);
+    Ok((bytes, end))
 }
 
 /// Where the content begins: at the end of what is here already, or at 0.

@@ -177,7 +177,8 @@ impl Files {
     /// [`FilesError`]; nothing is then reserved, and no name is taken.
     pub async fn stage(&self, put: &Put, owner: Owner) -> Result<Staged, FilesError> {
         let (root, store, put) = (self.root.clone(), self.store()?, put.clone());
-        blocking(move || store::stage(root, store, put, owner)).await
+        let crew = self.crew.clone();
+        self.small(move || store::stage(root, store, put, owner, crew)).await
     }
 
     /// What of an owner's would fit now.

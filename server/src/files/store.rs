@@ -9,7 +9,8 @@ use std::time::SystemTime;
 use cap_std::fs::Dir;
 use quiver_protocol::reply::Space;
 use quiver_protocol::{FilePath, Put};
-use quiver_transport::content::{Finish, Hashed, PartFile, Replace};
+use quiver_transport::Crew;
+use quiver_transport::content::{Finish, Hashed, PartFile, Replace, SMALL};
 
 use super::space::{Promise, Room};
 use super::walk::place;
@@ -44,6 +45,7 @@ pub struct Staged {
     /// Bytes in the part at the beginning.
     kept: u64,
     held: Arc<Mutex<Held>>,
+    crew: Crew,
 }
 
 /// Where the bytes go.
@@ -109,6 +111,7 @@ pub(super) fn stage(
     store: Arc<Store>,
     put: Put,
     owner: Owner,
+    crew: Crew,
 ) -> Result<Staged, FilesError> {
     let size = put.size.unwrap_or(0);
     if size > store.max_file_size {
@@ -125,7 +128,7 @@ pub(super) fn stage(
     let promise = store.room.promise(&folder, size - kept)?;
     let claim = store.ledger.claim(&owner, size, id)?;
     let held = Held { part: Some(part), written: kept, promise, claim: Some(claim) };
-    Ok(Staged { root, folder, put, id, kept, held: Arc::new(Mutex::new(held)) })
+    Ok(Staged { root, folder, put, id, kept, held: Arc::new(Mutex::new(held)), crew })
 }
 
 /// Whether a file may get this name: nothing is there, or a file that may give way.
@@ -144,6 +147,12 @@ impl Staged {
     #[must_use]
     pub fn path(&self) -> &FilePath {
         &self.put.path
+    }
+
+    /// Whether it comes whole, and fits into memory with many others.
+    #[must_use]
+    pub fn is_small(&self) -> Option<u64> {
+        self.put.size.filter(|size| *size <= SMALL && self.kept == 0)
     }
 
     /// What an earlier attempt left, read and hashed: nothing, where there was none. Takes as long as
@@ -199,6 +208,41 @@ impl Staged {
         .await
     }
 
+    /// Stores a small file, all of whose bytes came and were verified, and gives it its name: the whole in one
+    /// visit to the disk. `done` hears what came of it.
+    ///
+    /// # Errors
+    /// [`FilesError`]; what stood under the name then still does, and the part is gone.
+    pub async fn commit_small(
+        self,
+        bytes: Vec<u8>,
+        done: impl FnOnce(&Result<(), FilesError>) + Send + 'static,
+    ) -> Result<(), FilesError> {
+        let crew = self.crew.clone();
+        let stored = crew.work(move || {
+            let result = match self.write(&bytes) {
+                Ok(()) => self.finish(bytes.len() as u64),
+                Err(error) => {
+                    // What cannot be removed now, the janitor will find.
+                    let _ = self.remove();
+                    Err(FilesError::of_change(error))
+                }
+            };
+            done(&result);
+            result
+        });
+        stored.await.unwrap_or_else(|ending| Err(FilesError::Disk(io::Error::other(ending))))
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        let held = &mut *lock(&self.held);
+        let part = held.part.as_mut().ok_or_else(gone)?;
+        part.go_on_at(0)?;
+        part.write_all(bytes)?;
+        held.promise.set(0);
+        Ok(())
+    }
+
     fn finish(self, size: u64) -> Result<(), FilesError> {
         let Self { root, folder, put, id, held, .. } = self;
         let (part, claim) = {
@@ -233,17 +277,18 @@ impl Staged {
     /// Removes what came.
     pub async fn discard(self) {
         // There is nobody to tell: what cannot be removed now, the janitor will find.
-        let _ = blocking(move || {
-            let (part, claim) = {
-                let mut held = lock(&self.held);
-                (held.part.take(), held.claim.take())
-            };
-            if let Some(part) = part {
-                part.discard();
-            }
-            claim.map_or(Ok(()), |claim| claim.without_part().map_err(FilesError::from))
-        })
-        .await;
+        let _ = blocking(move || self.remove()).await;
+    }
+
+    fn remove(self) -> Result<(), FilesError> {
+        let (part, claim) = {
+            let mut held = lock(&self.held);
+            (held.part.take(), held.claim.take())
+        };
+        if let Some(part) = part {
+            part.discard();
+        }
+        claim.map_or(Ok(()), |claim| claim.without_part().map_err(FilesError::from))
     }
 }
 

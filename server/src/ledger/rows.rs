@@ -58,7 +58,7 @@ pub(super) fn sums(connection: &Connection) -> Result<Sums> {
 }
 
 pub(super) fn put_part(database: &Connection, id: u64, owner: &Owner, size: u64) -> Result<()> {
-    database.prepare("INSERT OR REPLACE INTO parts VALUES (?, ?, ?)")?.execute(params![
+    database.prepare_cached("INSERT OR REPLACE INTO parts VALUES (?, ?, ?)")?.execute(params![
         id.cast_signed(),
         &*owner.0,
         signed(size)
@@ -67,7 +67,7 @@ pub(super) fn put_part(database: &Connection, id: u64, owner: &Owner, size: u64)
 }
 
 pub(super) fn drop_part(database: &Connection, id: u64) -> Result<()> {
-    database.prepare("DELETE FROM parts WHERE id = ?")?.execute([id.cast_signed()])?;
+    database.prepare_cached("DELETE FROM parts WHERE id = ?")?.execute([id.cast_signed()])?;
     Ok(())
 }
 
@@ -91,13 +91,13 @@ pub(super) fn settle(
 
 pub(super) fn file(database: &Connection, path: &str) -> Result<Option<(Owner, u64)>> {
     database
-        .prepare("SELECT owner, size FROM files WHERE path = ?")?
+        .prepare_cached("SELECT owner, size FROM files WHERE path = ?")?
         .query_row([path], |row| Ok((owner(row, 0)?, unsigned(row.get(1)?))))
         .optional()
 }
 
 pub(super) fn put_file(database: &Connection, path: &str, owner: &Owner, size: u64) -> Result<()> {
-    database.prepare("INSERT OR REPLACE INTO files VALUES (?, ?, ?)")?.execute(params![
+    database.prepare_cached("INSERT OR REPLACE INTO files VALUES (?, ?, ?)")?.execute(params![
         path,
         &*owner.0,
         signed(size)
@@ -107,7 +107,7 @@ pub(super) fn put_file(database: &Connection, path: &str, owner: &Owner, size: u
 
 pub(super) fn take_file(database: &Connection, path: &str) -> Result<Option<(Owner, u64)>> {
     let gone = file(database, path)?;
-    database.prepare("DELETE FROM files WHERE path = ?")?.execute([path])?;
+    database.prepare_cached("DELETE FROM files WHERE path = ?")?.execute([path])?;
     Ok(gone)
 }
 
@@ -121,7 +121,7 @@ pub(super) fn rename(
     let gone = take_file(&change, to)?;
     // What lies in a folder begins with its path and a slash; '0' is the character after '/'.
     change
-        .prepare(
+        .prepare_cached(
             "UPDATE files SET path = ?2 || substr(path, length(?1) + 1)
              WHERE path = ?1 OR (path > ?1 || '/' AND path < ?1 || '0')",
         )?

@@ -28,6 +28,15 @@ impl Hashed {
         Self::default()
     }
 
+    /// All of these bytes.
+    #[must_use]
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        let mut hashed = Self::nothing();
+        hashed.hasher.update(bytes);
+        hashed.length = bytes.len() as u64;
+        hashed
+    }
+
     /// The first `length` bytes of an open file; `None` where it is shorter. Takes as long as reading
     /// them does, on blocking threads; dropped, it ends soon.
     ///

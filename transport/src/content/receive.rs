@@ -301,8 +301,10 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
     async fn close(mut self, last: Vec<u8>) -> io::Result<(W, ContentHash)> {
         self.full.push(last);
         self.wait().await?;
-        self.start()?;
-        self.wait().await?;
+        if self.full.iter().any(|block| !block.is_empty()) {
+            self.start()?;
+            self.wait().await?;
+        }
         let Some(mut work) = self.state else {
             return Err(io::Error::other("an earlier write failed"));
         };

@@ -90,6 +90,18 @@ impl Source {
         Ok(self)
     }
 
+    /// All of it, hashed; `None` where it has shrunk, or is a pipe.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn whole(&self) -> io::Result<Option<Hashed>> {
+        match &self.0 {
+            Origin::File(OpenFile { loaded: Some(bytes), .. }) => Ok(Some(Hashed::of_bytes(bytes))),
+            Origin::File(file) => Hashed::of(&file.file, file.size).await,
+            Origin::Pipe(_) => Ok(None),
+        }
+    }
+
     fn is_loaded(&self) -> bool {
         matches!(&self.0, Origin::File(OpenFile { loaded: Some(_), .. }))
     }
@@ -134,7 +146,12 @@ impl Source {
         if claim.size > file.size {
             return Ok(None);
         }
-        let hashed = Hashed::of(&file.file, claim.size).await?;
+        let length = usize::try_from(claim.size).ok();
+        let begins = file.loaded.as_ref().zip(length).and_then(|(bytes, end)| bytes.get(..end));
+        let hashed = match begins {
+            Some(bytes) => Some(Hashed::of_bytes(bytes)),
+            None => Hashed::of(&file.file, claim.size).await?,
+        };
         Ok(hashed.filter(|hashed| hashed.prefix() == claim))
     }
 

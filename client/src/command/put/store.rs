@@ -68,9 +68,18 @@ struct OnItsWay<'a> {
 impl Store {
     /// A file, from the first question to the receipt.
     pub(in crate::command) async fn one(&self, item: &Item) -> Result<Stored, Failure> {
+        self.one_that_may_be_there(item, false).await
+    }
+
+    /// The same for one of which all may have been sent already, by an attempt whose end nobody heard.
+    pub(in crate::command) async fn one_that_may_be_there(
+        &self,
+        item: &Item,
+        may_be_there: bool,
+    ) -> Result<Stored, Failure> {
         let began = Instant::now();
         let stored = match &item.origin {
-            Origin::File(_) | Origin::Below(..) => self.file(item).await?,
+            Origin::File(_) | Origin::Below(..) => self.file(item, may_be_there).await?,
             Origin::Stdin => self.pipe(item).await?,
         };
         self.say(item, stored, began).await?;
@@ -113,7 +122,7 @@ impl Store {
         done.await.map_err(failed)
     }
 
-    async fn file(&self, item: &Item) -> Result<Stored, Failure> {
+    async fn file(&self, item: &Item, may_be_there: bool) -> Result<Stored, Failure> {
         let origin = self.link.origin();
         let here = item.origin.path();
         let entry = Entry {
@@ -139,7 +148,7 @@ impl Store {
             sent: 0,
             furthest: 0,
             is_begun: false,
-            may_be_there: false,
+            may_be_there,
         };
         way.arrive().await
     }

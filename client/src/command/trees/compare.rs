@@ -1,11 +1,14 @@
 //! Whether files of the same size have the same content: proved by their hash, with nothing moved.
 
+use std::io;
+
 use quiver_protocol::text::display_safe;
-use quiver_transport::content::Hashed;
+use quiver_transport::Crew;
+use quiver_transport::content::Source;
 use tokio::task::JoinSet;
 
 use super::course::Way;
-use super::{AT_ONCE, Planner, on_a_thread};
+use super::{AT_ONCE, Planner};
 use crate::action::{self, GetError};
 use crate::command::get::passing;
 use crate::command::tally::{ended, is_shared};
@@ -15,45 +18,49 @@ use crate::tree::{Item, State};
 
 /// Settles what is the same and what differs.
 pub(super) async fn compare<W: Way>(way: &W, planner: &Planner) -> Result<(), Failure> {
+    let crew = Crew::default();
     let mut number = 0;
-    let mut running = JoinSet::new();
     loop {
         let alike = planner.after_in(number, State::Alike).await?;
-        let Some(last) = alike.last() else { break };
+        let Some(last) = alike.last() else { return Ok(()) };
         number = last.number;
-        for item in alike {
-            if running.len() >= AT_ONCE as usize
-                && let Some(done) = running.join_next().await
+        let mut waiting = alike.into_iter();
+        let mut running = JoinSet::new();
+        let mut found = Vec::with_capacity(waiting.len());
+        loop {
+            while running.len() < AT_ONCE as usize
+                && let Some(item) = waiting.next()
             {
-                ended(done)??;
+                let (way, crew) = (way.clone(), crew.clone());
+                running.spawn(async move {
+                    let state = match is_same(&way, &crew, &item).await {
+                        Ok(true) => State::Same,
+                        Ok(false) => State::Differs,
+                        Err(failure) if is_shared(&failure) => return Err(failure),
+                        // What cannot be read, or is gone, is told when it is to move.
+                        Err(_) => State::Differs,
+                    };
+                    Ok((item.number, state))
+                });
             }
-            let (way, planner) = (way.clone(), planner.clone());
-            running.spawn(async move {
-                let state = match is_same(&way, &item).await {
-                    Ok(true) => State::Same,
-                    Ok(false) => State::Differs,
-                    Err(failure) if is_shared(&failure) => return Err(failure),
-                    // What cannot be read, or is gone, is told when it is to move.
-                    Err(_) => State::Differs,
-                };
-                planner.work(move |plan| plan.set(item.number, &state)).await
-            });
+            let Some(done) = running.join_next().await else { break };
+            found.push(ended(done)??);
         }
+        planner
+            .work(move |plan| found.iter().try_for_each(|(number, state)| plan.set(*number, state)))
+            .await?;
     }
-    while let Some(done) = running.join_next().await {
-        ended(done)??;
-    }
-    Ok(())
 }
 
-async fn is_same<W: Way>(way: &W, item: &Item) -> Result<bool, Failure> {
+async fn is_same<W: Way>(way: &W, crew: &Crew, item: &Item) -> Result<bool, Failure> {
     let path = way.remote(item).clone();
     let what = || format!("cannot compare {}", display_safe(path.as_str()));
     let disk = |source| Failure::System { what: "cannot compare a file", source };
     let (reader, read) = (way.clone(), item.clone());
-    let file = on_a_thread(move || Ok(reader.read(&read))).await?.map_err(disk)?;
-    let length = file.metadata().map_err(disk)?.len();
-    let Some(whole) = Hashed::of(&file, length).await.map_err(disk)? else { return Ok(false) };
+    let source = crew.work(move || Source::new(reader.read(&read)?)?.load()).await;
+    let source = source.unwrap_or_else(|ending| Err(io::Error::other(ending))).map_err(disk)?;
+    let Some(whole) = source.whole().await.map_err(disk)? else { return Ok(false) };
+    let length = whole.length();
     let mut hold = Hold::new(way.patience());
     loop {
         let line = way.link().line();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{FilePath, FolderPath, Refusal, RefusalCode};
-use quiver_transport::StreamError;
+use quiver_transport::{Crew, StreamError};
 
 use self::leave::{Away, Missing};
 use super::Planner;
@@ -145,7 +145,7 @@ impl PutTrees {
         let room = room(&store).await?;
         let voice = Voice::of(&store.output, store.json, &store.pace);
         let left_out = strange.left_out.len() as u64;
-        let way = Away { store, trunks: Arc::new(self.trunks), missing };
+        let way = Away { store, trunks: Arc::new(self.trunks), crew: Crew::default(), missing };
         let course = Course::new(way, planner, voice, tally);
         let shown = |item: &Item| item.found.target.to_string();
         let does_not_fit = |why: String| {

@@ -7,15 +7,17 @@ use std::time::Duration;
 
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{FilePath, FolderPath, Refusal, RefusalCode, Timestamp};
-use quiver_transport::StreamError;
+use quiver_transport::content::Source;
+use quiver_transport::{Crew, StreamError};
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 use tracing::debug;
 
-use crate::action::{self, PutError};
+use crate::action::{self, Offer, PutError, Stored};
 use crate::command::get::passing;
-use crate::command::put::{Item as Upload, Origin, Store};
-use crate::command::trees::COPIES;
+use crate::command::put::{Item as Upload, Origin, Store, explain};
 use crate::command::trees::course::{Manner, Way};
+use crate::command::trees::{COPIES, is_small};
 use crate::connection::{Hold, Link};
 use crate::failure::Failure;
 use crate::output::Total;
@@ -26,8 +28,18 @@ use crate::tree::{Item, Kind, Trunk, another_name};
 pub(super) struct Away {
     pub(super) store: Store,
     pub(super) trunks: Arc<Vec<Arc<Trunk>>>,
+    /// Who reads small files.
+    pub(super) crew: Crew,
     /// The folder they all go to, where the server does not have it yet.
     pub(super) missing: Option<Arc<Missing>>,
+}
+
+/// What became of a small file.
+enum Sent {
+    /// It is there.
+    Stored(Stored),
+    /// Its connection was lost, maybe after all of it had been sent.
+    Lost { all: bool },
 }
 
 /// A folder that is to be made by the first who needs it.
@@ -95,7 +107,16 @@ impl Way for Away {
         let replace = manner == Manner::Replace;
         let mut upload = Upload { origin, path: found.target.clone(), replace };
         if manner != Manner::Beside {
-            return self.store.one(&upload).await.map(|stored| stored.size);
+            let may_be_there = if is_small(&item) {
+                match self.small(&item, &upload).await? {
+                    Sent::Stored(stored) => return Ok(stored.size),
+                    Sent::Lost { all } => all,
+                }
+            } else {
+                false
+            };
+            let stored = self.store.one_that_may_be_there(&upload, may_be_there).await?;
+            return Ok(stored.size);
         }
         for copy in 2..COPIES {
             upload.path = beside(&found.target, copy)?;
@@ -126,6 +147,40 @@ impl Way for Away {
 impl Away {
     fn trunk(&self, item: &Item) -> &Arc<Trunk> {
         &self.trunks[item.found.trunk as usize]
+    }
+
+    /// A small file in one go, as long as its connection lives.
+    async fn small(&self, item: &Item, upload: &Upload) -> Result<Sent, Failure> {
+        let began = Instant::now();
+        let line = self.store.link.line();
+        let (trunk, source) = (self.trunk(item).clone(), item.found.source.clone());
+        let read = self.crew.work(move || Source::new(trunk.read(&source)?)?.load());
+        let source = read.await.unwrap_or_else(|ending| Err(io::Error::other(ending)));
+        let source = source.map_err(|error| explain(upload, PutError::Source(error)))?;
+        let offer = Offer { path: upload.path.clone(), replace: upload.replace, resume: false };
+        let mut all = false;
+        let sent = async {
+            let sending = action::put(&line.connection, source, &offer, line.patience).await?;
+            let handed = sending.handed();
+            let stored = sending.finish(self.store.limit.as_ref(), &|| false, |_| {}).await;
+            all = handed.is_all();
+            stored
+        };
+        let error = match sent.await {
+            Ok(stored) => {
+                if let Some(total) = &self.store.total {
+                    total.grow(stored.size);
+                }
+                self.store.say(upload, stored, began).await?;
+                return Ok(Sent::Stored(stored));
+            }
+            Err(PutError::Stream(error)) => error,
+            Err(error) => return Err(explain(upload, error)),
+        };
+        match passing(&line, error).await {
+            Ok(_) => Ok(Sent::Lost { all }),
+            Err(error) => Err(explain(upload, error.into())),
+        }
     }
 
     async fn folder(&self, path: &FilePath, modified: Option<Timestamp>) -> Result<(), Failure> {

@@ -1,0 +1,294 @@
+//! `quiver get` of folders and patterns, and a real server: what is here afterwards is what was there.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use quiver_e2e::disk::{SmallDisk, small_disks};
+use quiver_e2e::impostor::{Act, Impostor};
+use quiver_e2e::process::Finished;
+use quiver_e2e::tree::{self, Leaf};
+use quiver_e2e::{Home, Person, Server};
+use serde_json::{Value, json};
+
+/// `quiver get ...` as Ron.
+async fn get(home: &Home, server: &Server, arguments: &[&str]) -> Finished {
+    home.with(server, "Ron", ["get"]).and(arguments).run().await
+}
+
+fn objects(finished: &Finished) -> Vec<Value> {
+    finished.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_folder_comes_with_all_that_is_in_it() {
+    let server = Server::start().await;
+    tree::plant(&server.offer("notes/x", "").with_file_name(""), 31);
+    fs::remove_file(server.files().join("notes/x")).unwrap();
+    symlink("a.txt", server.files().join("notes/link")).unwrap();
+    tree::date(&server.files().join("notes"), 1_200_000_000);
+    let home = Home::new();
+    let got = get(&home, &server, &["-r", "notes"]).await;
+    assert_eq!(got.expect(0).stdout, "");
+    assert!(got.stderr.starts_with("8 files received and verified ("), "{}", got.stderr);
+    assert!(got.stderr.contains(", 1 left out\n"), "{}", got.stderr);
+    let mut there = tree::read(&server.files());
+    assert_eq!(there.remove("notes/link"), Some(Leaf::Other));
+    let here = tree::read(&home.folder());
+    assert!(here == there, "{:?}\n{:?}", here.keys(), there.keys());
+    // Once more: nothing moves, and nothing changes.
+    let again = get(&home, &server, &["-r", "notes/"]).await;
+    assert_eq!(again.expect(0).stderr, "0 files received, 8 already there, 1 left out\n");
+    assert!(tree::read(&home.folder()) == here);
+    // Without -r a folder is none of its business.
+    let refused = get(&Home::new(), &server, &["notes"]).await;
+    assert!(refused.expect(7).stderr.contains("get -r PATH fetches it"), "{}", refused.stderr);
+}
+
+#[tokio::test]
+async fn everything_comes_into_a_folder() {
+    let server = Server::start().await;
+    for path in ["a", "b/c", "b/d/e"] {
+        server.offer(path, path);
+    }
+    let home = Home::new();
+    fs::create_dir(home.file("all")).unwrap();
+    get(&home, &server, &["-r", "/", "-o", "all"]).await.expect(0);
+    let names: Vec<String> = tree::read(&home.file("all")).into_keys().collect();
+    assert_eq!(names, ["a", "b", "b/c", "b/d", "b/d/e"]);
+    // A file may be asked for in the same way.
+    get(&home, &server, &["-r", "b/c", "b/d"]).await.expect(0);
+    assert_eq!(home.names(), ["all", "c", "d"]);
+}
+
+#[tokio::test]
+async fn a_pattern_stands_for_what_the_server_has() {
+    let server = Server::start().await;
+    for path in ["a.txt", "b.txt", "c.md", "[d].txt", "notes/e.txt", "notes/f/g.txt", "x.txt/h"] {
+        server.offer(path, path);
+    }
+    for (pattern, names) in [
+        ("*.txt", vec!["[d].txt", "a.txt", "b.txt"]),
+        ("[ab].txt", vec!["a.txt", "b.txt"]),
+        ("[d].txt", vec!["[d].txt"]),
+        ("notes/?.txt", vec!["e.txt"]),
+        ("**/*.txt", vec!["[d].txt", "a.txt", "b.txt", "e.txt", "g.txt"]),
+        ("notes/**/g.txt", vec!["g.txt"]),
+    ] {
+        let home = Home::new();
+        get(&home, &server, &[pattern]).await.expect(0);
+        assert_eq!(home.names(), names, "{pattern}");
+    }
+    let home = Home::new();
+    get(&home, &server, &["-r", "*s", "x*"]).await.expect(0);
+    let names: Vec<String> = tree::read(&home.folder()).into_keys().collect();
+    let all = ["notes", "notes/e.txt", "notes/f", "notes/f/g.txt", "x.txt", "x.txt/h"];
+    assert_eq!(names, all);
+    let nothing = get(&home, &server, &["*.png"]).await;
+    assert_eq!(
+        nothing.expect(7).stderr,
+        "error: cannot get *.png: nothing there matches\nhint: list shows what there is\n"
+    );
+    // What is there comes all the same.
+    let some = get(&home, &server, &["*.png", "c.*", "missing*"]).await;
+    assert!(some.expect(10).stderr.contains("1 file received and verified"), "{}", some.stderr);
+    assert!(some.stderr.ends_with("error: 2 of 3 files did not arrive\n"), "{}", some.stderr);
+    for bad in ["../*", "/etc/*", "a//b*", "["] {
+        get(&home, &server, &[bad]).await.expect(7);
+    }
+}
+
+#[tokio::test]
+async fn patterns_go_to_standard_output_too() {
+    let server = Server::start().await;
+    for path in ["1.txt", "2.txt", "3.md"] {
+        server.offer(path, format!("{path}\n"));
+    }
+    let home = Home::new();
+    let got = get(&home, &server, &["?.txt", "-o", "-"]).await;
+    assert_eq!(got.expect(0).stdout, "1.txt\n2.txt\n");
+    assert!(home.names().is_empty());
+    get(&home, &server, &["-r", "/", "-o", "-"]).await.expect(2);
+}
+
+#[tokio::test]
+async fn what_differs_is_left_unless_the_person_says_otherwise() {
+    let server = Server::start().await;
+    for (path, content) in [("n/same", "same"), ("n/size", "new size"), ("n/content", "new")] {
+        server.offer(path, content);
+    }
+    let prepare = || {
+        let home = Home::new();
+        fs::create_dir(home.file("n")).unwrap();
+        for (path, content) in [("n/same", "same"), ("n/size", "old"), ("n/content", "old")] {
+            fs::write(home.file(path), content).unwrap();
+        }
+        home
+    };
+    let text = |home: &Home, name: &str| fs::read_to_string(home.file("n").join(name)).unwrap();
+    let home = prepare();
+    let refused = get(&home, &server, &["-r", "n"]).await;
+    assert!(refused.expect(10).stderr.contains("n/size exists already"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("0 files received, 1 already there, 2 failed\n"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!((text(&home, "size"), text(&home, "content")), ("old".into(), "old".into()));
+
+    let skipped = get(&home, &server, &["-r", "n", "--skip"]).await;
+    let said = "0 files received, 1 already there, 2 kept as they were\n";
+    assert_eq!(skipped.expect(0).stderr, said);
+    assert_eq!(text(&home, "content"), "old");
+
+    let both = get(&home, &server, &["-r", "n", "--keep-both"]).await;
+    both.expect(0);
+    assert!(both.stderr.contains("n/size stays, beside n/size (2)\n"), "{}", both.stderr);
+    assert_eq!((text(&home, "size"), text(&home, "size (2)")), ("old".into(), "new size".into()));
+    assert_eq!((text(&home, "content"), text(&home, "content (2)")), ("old".into(), "new".into()));
+
+    let home = prepare();
+    let replaced = get(&home, &server, &["-r", "n", "--overwrite", "--json"]).await;
+    let said = objects(replaced.expect(0));
+    let summary = json!({"summary": {"moved": 2, "bytes": 11, "same": 1, "kept": 0, "failed": 0, "left_out": 0}});
+    assert_eq!(said.last(), Some(&summary));
+    assert_eq!(said.len(), 3);
+    assert_eq!((text(&home, "size"), text(&home, "content")), ("new size".into(), "new".into()));
+    // They cannot be meant together.
+    for pair in
+        [["--skip", "--overwrite"], ["--skip", "--keep-both"], ["--keep-both", "--overwrite"]]
+    {
+        get(&home, &server, &["n/same", pair[0], pair[1]]).await.expect(2);
+    }
+    // One file alone may be kept too.
+    let one = get(&home, &server, &["n/size", "n/same", "--skip"]).await;
+    assert!(one.expect(0).stderr.contains("2 files received"), "{}", one.stderr);
+}
+
+#[tokio::test]
+async fn a_plan_says_what_would_be_and_moves_nothing() {
+    let server = Server::start().await;
+    for path in ["n/new", "n/same", "n/differs", "n/blocked", "n/sub/in a new folder"] {
+        server.offer(path, "123456789");
+    }
+    let home = Home::new();
+    fs::create_dir_all(home.file("n/blocked")).unwrap();
+    fs::write(home.file("n/same"), "123456789").unwrap();
+    fs::write(home.file("n/differs"), "987654321").unwrap();
+    let before = tree::read(&home.folder());
+    let plan = get(&home, &server, &["-r", "n", "--dry-run"]).await;
+    assert_eq!(plan.expect(0).stderr, "");
+    let mut lines: Vec<&str> = plan.stdout.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(
+        lines,
+        [
+            "blocked             n/blocked: a folder stands there",
+            "differs             n/differs (9 bytes)",
+            "new                 n/new (9 bytes)",
+            "new                 n/sub/",
+            "new                 n/sub/in a new folder (9 bytes)",
+            "same                n/same (9 bytes)",
+        ]
+    );
+    let said = get(&home, &server, &["-r", "n", "--dry-run", "--json", "--overwrite"]).await;
+    let said = objects(said.expect(0));
+    let of = |path: &str| said.iter().find(|row| row["path"] == path).unwrap()["plan"].clone();
+    assert_eq!((of("n/new"), of("n/differs")), (json!("new"), json!("differs_replaced")));
+    assert!(tree::read(&home.folder()) == before);
+    // One file is a plan too.
+    let one = get(&home, &server, &["n/new", "--dry-run"]).await;
+    assert_eq!(one.expect(0).stdout, "new                 new (9 bytes)\n");
+}
+
+#[tokio::test]
+async fn links_here_lead_nowhere() {
+    let server = Server::start().await;
+    for path in ["n/sub/file", "n/file"] {
+        server.offer(path, "from the server");
+    }
+    let home = Home::new();
+    let outside = home.root().join("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("precious"), "precious").unwrap();
+    fs::create_dir(home.file("n")).unwrap();
+    symlink(&outside, home.file("n/sub")).unwrap();
+    symlink(outside.join("precious"), home.file("n/file")).unwrap();
+    let got = get(&home, &server, &["-r", "n", "--overwrite"]).await;
+    assert!(
+        got.expect(10).stderr.contains("n/sub: a symbolic link stands there"),
+        "{}",
+        got.stderr
+    );
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
+    assert_eq!(fs::read_to_string(outside.join("precious")).unwrap(), "precious");
+    // A link to a file gives way as itself.
+    assert!(home.file("n/file").symlink_metadata().unwrap().is_file());
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_not_begun() {
+    if !small_disks() {
+        return;
+    }
+    let server = Server::start().await;
+    server.offer("n/a", vec![1; 700_000]);
+    server.offer("n/b", vec![2; 700_000]);
+    let home = Home::new();
+    let disk = SmallDisk::over(&home.folder(), "1m");
+    let plan = home.with(&server, "Ron", ["get", "-r", "n", "--dry-run"]).within(disk.folder());
+    let plan = plan.run().await;
+    assert!(
+        plan.expect(0).stdout.contains("does not fit        n/b (700000 bytes)"),
+        "{}",
+        plan.stdout
+    );
+    let got = home.with(&server, "Ron", ["get", "-r", "n"]).within(disk.folder()).run().await;
+    assert!(got.expect(8).stderr.contains("1400000 bytes are to come where "), "{}", got.stderr);
+    assert_eq!(fs::read_dir(disk.folder()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_list_of_other_names_than_were_asked_for_is_not_used() {
+    for evil in ["../evil", "/tmp/evil", "other/evil", "n/../../evil", "n/sub/evil", "evil"] {
+        let impostor = Impostor::start(move |request| {
+            let moment = "2024-10-19T17:45:47Z";
+            let entry = |path: &str, kind: &str| {
+                let entry = json!({"reply": "entry", "path": path, "kind": kind, "size": 4, "modified": moment});
+                Act::reply(&entry)
+            };
+            let end = [Act::eof(&json!({"entries": 1, "not_served": 0})), Act::Finish];
+            match (request["command"].as_str()?, request["path"].as_str()) {
+                ("list", Some("")) => Some([entry("n", "folder")].into_iter().chain(end).collect()),
+                ("list", Some("n")) => Some([entry(evil, "file")].into_iter().chain(end).collect()),
+                _ => None,
+            }
+        });
+        let home = Home::new();
+        let quiver = home.quiver(["--name", "Ron", "get", "-r", "n"]);
+        let got = quiver.server(impostor.address(), &impostor.certificate()).run().await;
+        assert_ne!(got.code(), 0, "{evil}: {}", got.stderr);
+        assert!(got.stderr.contains("error: cannot list n: "), "{evil}: {}", got.stderr);
+        assert!(home.names().is_empty(), "{evil}: {:?}", home.names());
+        assert!(!home.root().join("evil").exists(), "{evil}");
+    }
+}
+
+#[tokio::test]
+async fn trees_come_at_the_prompt_and_out_of_a_pipe_too() {
+    let server = Server::start().await;
+    for path in ["n/a", "n/b", "c.txt"] {
+        server.offer(path, path);
+    }
+    let home = Home::new();
+    let mut ron = Person::arrive(&home, &server, "Ron");
+    let said = ron.says("get -r n");
+    assert!(said.contains("2 files received and verified"), "{said}");
+    let said = ron.says("get *.txt");
+    assert!(said.contains("1 file received and verified"), "{said}");
+    ron.leaves();
+    assert_eq!(home.names(), ["c.txt", "n"]);
+    let home = Home::new();
+    let batch = home.with(&server, "Ben", Vec::<&str>::new());
+    batch.run_with_input("get -r n\nget c.*\n").await.expect(0);
+    assert_eq!(home.names(), ["c.txt", "n"]);
+}

@@ -1,0 +1,209 @@
+//! `quiver put -r` and a real server: what is there afterwards is what was here.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use quiver_e2e::process::Finished;
+use quiver_e2e::tree::{self, Leaf};
+use quiver_e2e::{Home, Person, Server};
+use serde_json::{Value, json};
+
+async fn server() -> Server {
+    Server::options().argument("--allow-upload").start().await
+}
+
+/// `quiver put ...` as Ron.
+async fn put(home: &Home, server: &Server, arguments: &[&str]) -> Finished {
+    home.with(server, "Ron", ["put"]).and(arguments).run().await
+}
+
+#[tokio::test]
+async fn a_folder_goes_with_all_that_is_in_it() {
+    let server = server().await;
+    let home = Home::new();
+    let notes = home.file("notes");
+    tree::plant(&notes, 32);
+    symlink("a.txt", notes.join("link")).unwrap();
+    symlink("/", notes.join("deep/root")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(notes.join("socket")).unwrap();
+    for path in ["notes/deep", "notes"] {
+        tree::date(&home.file(path), 1_300_000_000);
+    }
+    let stored = put(&home, &server, &["-r", "notes"]).await;
+    assert_eq!(stored.expect(0).stdout, "");
+    for odd in [
+        "notes/link: left out, it is a symbolic link\n",
+        "notes/deep/root: left out, it is a symbolic link\n",
+    ] {
+        assert!(stored.stderr.contains(odd), "{}", stored.stderr);
+    }
+    assert!(stored.stderr.contains("8 files stored and verified ("), "{}", stored.stderr);
+    assert!(stored.stderr.contains(", 3 left out\n"), "{}", stored.stderr);
+    let mut here = tree::read(&home.folder());
+    here.retain(|_, leaf| *leaf != Leaf::Other);
+    let there = tree::read(&server.files());
+    assert!(here == there, "{:?}\n{:?}", here.keys(), there.keys());
+    // Once more: nothing moves, and nothing changes.
+    let again = put(&home, &server, &["-r", "notes/"]).await;
+    let said = "0 files stored, 8 already there, 3 left out\n";
+    assert!(again.expect(0).stderr.ends_with(said), "{}", again.stderr);
+    assert!(tree::read(&server.files()) == there);
+    // And back again.
+    let other = Home::new();
+    other.with(&server, "Ron", ["get", "-r", "notes"]).run().await.expect(0);
+    assert!(tree::read(&other.folder()) == there);
+    // Without -r a folder is none of its business.
+    let refused = put(&home, &server, &["notes"]).await;
+    assert!(refused.expect(8).stderr.contains("hint: put -r takes folders"), "{}", refused.stderr);
+}
+
+#[tokio::test]
+async fn a_folder_goes_where_it_is_told() {
+    let server = server().await;
+    let home = Home::new();
+    for path in ["n/a", "n/sub/b", "c"] {
+        fs::create_dir_all(home.file(path).parent().unwrap()).unwrap();
+        fs::write(home.file(path), path).unwrap();
+    }
+    let stored = || tree::read(&server.files()).into_keys().collect::<Vec<_>>();
+    // Into a folder that is not there yet, under another name, through a link, and without its own name.
+    put(&home, &server, &["-r", "n", "c", "--to", "new/deep"]).await.expect(0);
+    let all = [
+        "new",
+        "new/deep",
+        "new/deep/c",
+        "new/deep/n",
+        "new/deep/n/a",
+        "new/deep/n/sub",
+        "new/deep/n/sub/b",
+    ];
+    assert_eq!(stored(), all);
+    fs::remove_dir_all(server.files().join("new")).unwrap();
+    symlink(home.file("n"), home.file("link")).unwrap();
+    put(&home, &server, &["-r", "link"]).await.expect(0);
+    put(&home, &server, &["-r", "n/sub", "--as", "other"]).await.expect(0);
+    assert_eq!(stored(), ["link", "link/a", "link/sub", "link/sub/b", "other", "other/b"]);
+    fs::remove_dir_all(server.files().join("link")).unwrap();
+    fs::remove_dir_all(server.files().join("other")).unwrap();
+    let within = home.with(&server, "Ron", ["put", "-r", "."]).within(home.file("n"));
+    within.and(["--to", "x"]).run().await.expect(0);
+    assert_eq!(stored(), ["x", "x/a", "x/sub", "x/sub/b"]);
+}
+
+#[tokio::test]
+async fn names_that_no_server_takes_fail_and_the_others_go() {
+    let server = server().await;
+    let home = Home::new();
+    fs::create_dir(home.file("n")).unwrap();
+    for name in ["good", "aux.txt", "back\\slash", "dot."] {
+        fs::write(home.file("n").join(name), name).unwrap();
+    }
+    let stored = put(&home, &server, &["-r", "n"]).await;
+    let stderr = &stored.expect(10).stderr;
+    assert!(stderr.contains("cannot put n/aux.txt: a part of the path is a reserved"), "{stderr}");
+    assert!(stderr.contains("1 file stored and verified"), "{stderr}");
+    assert!(stderr.ends_with("error: 3 of 4 files were not stored\n"), "{stderr}");
+    assert_eq!(server.stored(), ["n"]);
+    assert_eq!(fs::read_dir(server.files().join("n")).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn what_differs_is_left_unless_the_person_says_otherwise() {
+    let home = Home::new();
+    fs::create_dir(home.file("n")).unwrap();
+    for (path, content) in [("n/same", "same"), ("n/size", "new size"), ("n/content", "new")] {
+        fs::write(home.file(path), content).unwrap();
+    }
+    let server = server().await;
+    for (path, content) in [("n/same", "same"), ("n/size", "old"), ("n/content", "old")] {
+        server.offer(path, content);
+    }
+    let text = |name: &str| fs::read_to_string(server.files().join("n").join(name)).unwrap();
+    let refused = put(&home, &server, &["-r", "n"]).await;
+    let said = "0 files stored, 1 already there, 2 failed\n";
+    assert!(refused.expect(10).stderr.contains(said), "{}", refused.stderr);
+    let skipped = put(&home, &server, &["-r", "n", "--skip"]).await;
+    let said = "0 files stored, 1 already there, 2 kept as they were\n";
+    assert_eq!(skipped.expect(0).stderr, said);
+    assert_eq!((text("size"), text("content")), ("old".into(), "old".into()));
+    let both = put(&home, &server, &["-r", "n", "--keep-both"]).await;
+    assert!(both.expect(0).stderr.contains("n/size stays, beside n/size (2)\n"), "{}", both.stderr);
+    assert_eq!((text("size"), text("size (2)")), ("old".into(), "new size".into()));
+    let replaced = put(&home, &server, &["-r", "n", "--overwrite", "--json"]).await;
+    let said: Vec<Value> =
+        replaced.expect(0).stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let summary = json!({"summary": {"moved": 2, "bytes": 11, "same": 1, "kept": 0, "failed": 0, "left_out": 0}});
+    assert_eq!((said.len(), said.last()), (3, Some(&summary)));
+    assert_eq!((text("size"), text("content")), ("new size".into(), "new".into()));
+}
+
+#[tokio::test]
+async fn a_plan_says_what_would_be_and_moves_nothing() {
+    let server = Server::options();
+    let server =
+        server.argument("--allow-upload").argument("--max-file-size").argument("10B").start().await;
+    server.offer("n/same", "123456789");
+    server.offer("n/differs", "987654321");
+    server.offer("n/blocked/x", "");
+    let home = Home::new();
+    fs::create_dir_all(home.file("n/sub")).unwrap();
+    for name in ["new", "same", "differs", "blocked", "sub/inner"] {
+        fs::write(home.file("n").join(name), "123456789").unwrap();
+    }
+    fs::write(home.file("n/large"), "12345678901").unwrap();
+    let before = tree::read(&server.files());
+    let plan = put(&home, &server, &["-r", "n", "--dry-run"]).await;
+    let mut lines: Vec<&str> = plan.expect(0).stdout.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(
+        lines,
+        [
+            "blocked             n/blocked: a folder stands there",
+            "differs             n/differs (9 bytes)",
+            "does not fit        n/large (11 bytes)",
+            "new                 n/new (9 bytes)",
+            "new                 n/sub/",
+            "new                 n/sub/inner (9 bytes)",
+            "same                n/same (9 bytes)",
+        ]
+    );
+    assert!(tree::read(&server.files()) == before);
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_not_begun() {
+    let server = Server::options();
+    let server =
+        server.argument("--allow-upload").argument("--quota").argument("1MB").start().await;
+    let home = Home::new();
+    fs::create_dir(home.file("n")).unwrap();
+    for name in ["a", "b"] {
+        fs::write(home.file("n").join(name), vec![7; 700_000]).unwrap();
+    }
+    let refused = put(&home, &server, &["-r", "n"]).await;
+    let why = "1400000 bytes are to come where 1000000 are free";
+    assert!(refused.expect(1).stderr.contains(why), "{}", refused.stderr);
+    assert!(server.stored().is_empty());
+}
+
+#[tokio::test]
+async fn who_may_only_read_stores_no_folder() {
+    let server = Server::start().await;
+    let home = Home::new();
+    fs::create_dir(home.file("n")).unwrap();
+    let refused = put(&home, &server, &["-r", "n"]).await;
+    assert!(refused.expect(1).stderr.contains("takes no uploads"), "{}", refused.stderr);
+}
+
+#[tokio::test]
+async fn trees_go_at_the_prompt_too() {
+    let server = server().await;
+    let home = Home::new();
+    fs::create_dir(home.file("n")).unwrap();
+    fs::write(home.file("n/a"), "a").unwrap();
+    let mut ron = Person::arrive(&home, &server, "Ron");
+    let said = ron.says("put -r n");
+    assert!(said.contains("1 file stored and verified"), "{said}");
+    ron.leaves();
+    assert_eq!(fs::read_to_string(server.files().join("n/a")).unwrap(), "a");
+}
