@@ -144,9 +144,12 @@ pub(crate) enum Signal {
 }
 
 impl Signals {
-    /// From now on these signals come here.
+    /// From now on these signals come here, and a file that grows beyond the system's limit is an error
+    /// of its write instead of the end of this program.
     pub(crate) fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
+        // What is heard once does not end the program any more, though nobody listens.
+        drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,

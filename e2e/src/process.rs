@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use rustix::process::Signal;
+use rustix::process::{Resource, Rlimit, prlimit};
 use tokio::sync::watch;
 
 use crate::deadline::within;
@@ -136,6 +137,16 @@ impl Process {
             line.trim().trim_end_matches(" kB").parse().unwrap()
         };
         Memory { resident: field("VmRSS:"), peak: field("VmHWM:") }
+    }
+
+    /// From now on the system lets no file of its grow beyond so many bytes.
+    ///
+    /// # Panics
+    /// Where the process has ended.
+    pub fn limit_its_files(&self, bytes: u64) {
+        let id = rustix::process::Pid::from_child(&self.child);
+        let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
+        prlimit(Some(id), Resource::Fsize, limit).expect("a child's limits can be lowered");
     }
 
     /// How many descriptors it has open.

@@ -5,6 +5,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::fs::{File, Permissions};
+use std::io::PipeWriter;
 use std::net::SocketAddr;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
@@ -177,6 +178,18 @@ impl Quiver {
     pub fn environment(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.environment.push((name.to_owned(), value.as_ref().to_owned()));
         self
+    }
+
+    /// Starts it with a pipe as its standard input, for commands one by one.
+    ///
+    /// # Panics
+    /// Where no pipe can be had.
+    #[must_use]
+    pub fn with_a_pipe(&self) -> (Process, PipeWriter) {
+        let (input, writer) = std::io::pipe().unwrap();
+        let mut command = self.command();
+        let process = Process::start_as_is(command.stdin(input).stdout(Stdio::piped()));
+        (process, writer)
     }
 
     /// In another folder.

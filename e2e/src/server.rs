@@ -146,6 +146,14 @@ impl Server {
         self.process.descriptors()
     }
 
+    /// From now on the system lets no file of its grow beyond so many bytes.
+    ///
+    /// # Panics
+    /// Where it does not run.
+    pub fn limit_its_files(&self, bytes: u64) {
+        self.process.limit_its_files(bytes);
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         self.process.signal(signal);

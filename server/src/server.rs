@@ -23,6 +23,7 @@ use crate::ledger::Ledger;
 use crate::output::Hint;
 use crate::passwords::{May, Passwords};
 use crate::registry::Registry;
+use crate::unix;
 
 /// How long closed connections may take to say so, at the end.
 const LAST_PACKETS: Duration = Duration::from_secs(1);
@@ -126,6 +127,7 @@ impl Server {
         let Self { endpoint, shared } = self;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot hear SIGINT")?;
         let mut terminate = signal(SignalKind::terminate()).context("cannot hear SIGTERM")?;
+        unix::survive_large_files().context("cannot hear SIGXFSZ")?;
         info!("listening on {}", endpoint.local_addr().context("cannot tell the address")?);
         let signals = async {
             wait(&mut interrupt, &mut terminate).await;

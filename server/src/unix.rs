@@ -30,6 +30,14 @@ pub(crate) enum NotPrivate {
     Shared { mode: u32 },
 }
 
+/// From now on a file that grows beyond the system's limit (`ulimit -f`) is an error of its write, not the
+/// end of this program. Takes a runtime.
+pub(crate) fn survive_large_files() -> io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    // What is heard once does not end the program any more, though nobody listens.
+    signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).map(drop)
+}
+
 /// Opens a file for reading that belongs to this process's user, and to nobody else.
 ///
 /// What is checked is what was opened, not what the name meant a moment before. Opening never

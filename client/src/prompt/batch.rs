@@ -1,16 +1,15 @@
 //! Lines out of a pipe or a file: no prompt, no questions, data on standard output, the exit code of
-//! the first failure.
+//! the first failure. A connection that is lost between two lines is made again for the next.
 
 use std::io::{self, BufRead as _};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use quiver_transport::StreamError;
 use tokio::sync::mpsc;
 
 use super::line::{HELP, Line};
-use super::news;
+use super::{CONNECTED_AGAIN, connection_lost, news};
 use crate::action;
 use crate::command::{self, NOBODY, Order, Removal, Upload};
 use crate::connection::{Connector, Link, Session};
@@ -23,13 +22,16 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// Reads and runs lines to the end of the input, or to `exit`.
 ///
 /// # Errors
-/// [`Failure`] where there is no connection, or none any more.
+/// [`Failure`] where there is no connection, or it is lost in the middle of a command, or cannot be made
+/// again for the next one.
 pub async fn batch(mut connector: Connector, output: &Output) -> Result<Exit, Failure> {
     let mut session = connector.connect().await?;
     let link = Link::new(connector, &session);
     output.say("Connected to the server successfully.").await;
     let mut lines = lines()?;
     let mut first = Exit::Done;
+    // Whether the loss of this connection was said.
+    let mut is_told = false;
     loop {
         let line = tokio::select! {
             line = lines.recv() => line,
@@ -39,8 +41,10 @@ pub async fn batch(mut connector: Connector, output: &Output) -> Result<Exit, Fa
                 }
                 continue;
             }
-            ended = session.connection.closed() => {
-                return Err(Failure::stream("cannot go on", StreamError::Lost(ended.into())));
+            ended = session.connection.closed(), if !is_told => {
+                is_told = true;
+                output.say(connection_lost(&ended.into())).await;
+                continue;
             }
         };
         let Some(line) = line else { break };
@@ -48,6 +52,12 @@ pub async fn batch(mut connector: Connector, output: &Output) -> Result<Exit, Fa
             Ok(line) => match Line::parse(&line) {
                 Ok(Line::Exit) => break,
                 Ok(meant) => {
+                    let asks = !matches!(meant, Line::Nothing | Line::Help);
+                    if asks && session.connection.close_reason().is_some() {
+                        session = link.reconnect().await?;
+                        is_told = false;
+                        output.say(CONNECTED_AGAIN).await;
+                    }
                     act(&session, &link, output, meant).await.map_err(|error| error.of_line(&line))
                 }
                 Err(failure) => Err(failure),
@@ -55,7 +65,9 @@ pub async fn batch(mut connector: Connector, output: &Output) -> Result<Exit, Fa
             Err(failure) => return Err(failure),
         };
         // A transfer may have made another.
-        session = link.fresh().unwrap_or(session);
+        if let Some(fresh) = link.fresh() {
+            (session, is_told) = (fresh, false);
+        }
         if let Err(failure) = result {
             if failure.is_lost_connection() || matches!(failure, Failure::Output(_)) {
                 return Err(failure);

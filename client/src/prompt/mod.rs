@@ -12,6 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use quiver_protocol::Event;
+use quiver_protocol::text::display_safe;
+use quiver_transport::Ended;
 use tokio::sync::Notify;
 
 pub use batch::batch;
@@ -44,6 +46,15 @@ impl Interrupts {
     async fn next(&self) {
         self.0.came.notified().await;
     }
+}
+
+/// What is said when there is a connection again.
+const CONNECTED_AGAIN: &str = "Connected to the server again.";
+
+/// What is said when the connection is gone while nothing runs.
+fn connection_lost(why: &Ended) -> String {
+    let why = why.to_string();
+    format!("Connection lost: {}. The next command connects again.", display_safe(&why))
 }
 
 /// What an event means to a person; `None` where nothing.

@@ -14,7 +14,7 @@ use super::complete::Question;
 use super::editor::{Editor, Typed};
 use super::line::{HELP, Line};
 use super::transfers::{Over, Transfers};
-use super::{Interrupts, news};
+use super::{CONNECTED_AGAIN, Interrupts, connection_lost, news};
 use crate::action;
 use crate::cli;
 use crate::command::{self, Order, Removal, Upload};
@@ -311,7 +311,11 @@ impl Prompt<'_> {
         self.output.failure(&failure).await;
         // A transfer may report the end of a connection that was replaced meanwhile.
         let gone = |session: &mut Session| session.connection.close_reason().is_some();
-        if failure.is_lost_connection() && self.session.take_if(gone).is_some() {
+        if !failure.is_lost_connection() {
+            return;
+        }
+        self.session.take_if(gone);
+        if self.session.is_none() && self.transfers.len() == 0 {
             self.output.say("The next command connects again.").await;
         }
     }
@@ -332,13 +336,15 @@ impl Prompt<'_> {
 
     async fn renewed(&mut self, session: Session) {
         self.session = Some(session);
-        self.output.say("Connected to the server again.").await;
+        self.output.say(CONNECTED_AGAIN).await;
     }
 
     async fn lost(&mut self, why: &Ended) {
         self.session = None;
-        let why = display_safe(&why.to_string()).into_owned();
-        self.output.say(format!("Connection lost: {why}. The next command connects again.")).await;
+        // A transfer says itself that it tries again, and for how long.
+        if self.transfers.len() == 0 {
+            self.output.say(connection_lost(why)).await;
+        }
     }
 
     /// Makes sure that there is a connection, or tries once to make one.
@@ -353,7 +359,7 @@ impl Prompt<'_> {
             session = self.link.reconnect() => self.session = Some(session?),
             () = self.interrupts.next() => return Err(Failure::Interrupted),
         }
-        self.output.say("Connected to the server again.").await;
+        self.output.say(CONNECTED_AGAIN).await;
         Ok(())
     }
 

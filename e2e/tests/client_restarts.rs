@@ -1,0 +1,128 @@
+//! A server that is started anew while somebody talks to it: commands out of a pipe go on, and so does
+//! what a person at the prompt has left in the background.
+
+use std::fs;
+use std::io::Write as _;
+
+use quiver_e2e::process::Process;
+use quiver_e2e::random::Random;
+use quiver_e2e::{Home, PATIENCE, Person, Server, until, within};
+
+const MIB: usize = 1024 * 1024;
+
+/// Waits until a program has said a line with `text`, on standard error or output.
+async fn says(process: &Process, text: &str) {
+    let said = async {
+        tokio::select! {
+            biased;
+            Some(()) = process.stdout.wait(|line| line.contains(text).then_some(())) => {}
+            Some(()) = process.stderr.wait(|line| line.contains(text).then_some(())) => {}
+            else => panic!("ended before {text:?}: {}", process.stderr.so_far().join("\n")),
+        }
+    };
+    within(PATIENCE, text, said).await;
+}
+
+#[tokio::test]
+async fn commands_out_of_a_pipe_go_on_after_a_restart() {
+    let mut server = Server::start().await;
+    server.offer("a", "content");
+    let home = Home::new();
+    let (mut process, mut lines) = home.with(&server, "Ron", [""; 0]).with_a_pipe();
+    lines.write_all(b"before\n").unwrap();
+    says(&process, "before ACK").await;
+    server.restart().await;
+    says(&process, "Connection lost: ").await;
+    lines.write_all(b"\nget a\nafter\n").unwrap();
+    says(&process, "after ACK").await;
+    assert_eq!(fs::read_to_string(home.file("a")).unwrap(), "content");
+    drop(lines);
+    assert_eq!(process.ended(PATIENCE).await.code(), Some(0));
+    let said = process.stderr.so_far().join("\n");
+    assert_eq!(said.matches("Connection lost: ").count(), 1, "{said}");
+    assert_eq!(said.matches("Connected to the server again.").count(), 1, "{said}");
+    server.log().wait_for("delivered a (7 bytes) to Client 1: Ron").await;
+}
+
+#[tokio::test]
+async fn a_pipe_without_a_server_ends_with_the_next_command() {
+    let mut server = Server::start().await;
+    let home = Home::new();
+    let quiver = home.with(&server, "Ron", ["--timeout", "2"]);
+    let (mut process, mut lines) = quiver.with_a_pipe();
+    lines.write_all(b"before\n").unwrap();
+    says(&process, "before ACK").await;
+    server.signal(quiver_e2e::process::Signal::TERM);
+    assert!(server.ended(PATIENCE).await.success());
+    says(&process, "Connection lost: ").await;
+    lines.write_all(b"help\nlist\nnever\n").unwrap();
+    assert_eq!(process.ended(PATIENCE).await.code(), Some(3));
+    let said = process.stderr.so_far().join("\n");
+    assert!(said.contains("error: cannot connect to "), "{said}");
+    assert_eq!(process.stdout.so_far(), ["before ACK"]);
+}
+
+#[tokio::test]
+async fn a_get_out_of_a_pipe_goes_on_and_so_do_the_next_commands() {
+    let mut server = Server::start().await;
+    let content = Random::new(81).bytes(12 * MIB);
+    server.offer("big", &content);
+    let home = Home::new();
+    let (mut process, mut lines) = home.with(&server, "Ron", [""; 0]).with_a_pipe();
+    lines.write_all(b"get big --limit 4MB/s\nafter\n").unwrap();
+    drop(lines);
+    until("some of the content", || home.part_length() > 2 * MIB as u64).await;
+    server.restart().await;
+    let status = process.ended(PATIENCE).await;
+    let said = process.stderr.so_far().join("\n");
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(said.contains("big: goes on at "), "{said}");
+    assert!(fs::read(home.file("big")).unwrap() == content);
+    assert_eq!(process.stdout.so_far(), ["after ACK"]);
+    assert_eq!(home.names(), ["big"]);
+}
+
+#[tokio::test]
+async fn the_prompt_goes_on_with_what_runs_in_the_background() {
+    let mut server = Server::start().await;
+    let content = Random::new(82).bytes(12 * MIB);
+    server.offer("big", &content);
+    let home = Home::new();
+    let mut ron = Person::arrive(&home, &server, "Ron");
+    ron.terminal.type_line("get big --limit 4MB/s");
+    ron.terminal.wait_for("goes on in the background. ");
+    ron.terminal.wait_for_end("\nRon:");
+    until("some of the content", || home.part_length() > 2 * MIB as u64).await;
+    server.restart().await;
+    ron.terminal.wait_for("Connected to the server again.");
+    ron.terminal.wait_until("the end of the get", |screen| {
+        screen.contains("File received successfully: big") && screen.ends_with("\nRon:")
+    });
+    assert!(fs::read(home.file("big")).unwrap() == content);
+    assert_eq!(home.names(), ["big"]);
+    // No command was needed for that, and nobody was told that one was.
+    let seen = ron.terminal.contents();
+    assert!(!seen.contains("The next command"), "{seen}");
+    assert_eq!(seen.matches("trying again for ").count(), 1, "{seen}");
+    assert_eq!(ron.says("still here"), "Server: still here ACK");
+    ron.leaves();
+    server.log().wait_for("delivered big").await;
+}
+
+#[tokio::test]
+async fn the_prompt_says_what_comes_next_when_a_get_does_not_wait() {
+    let mut server = Server::start().await;
+    server.offer("big", vec![7; 12 * MIB]);
+    let home = Home::new();
+    let mut ron = Person::arrive(&home, &server, "Ron");
+    ron.terminal.type_line("get big --limit 4MB/s --patience 0");
+    ron.terminal.wait_for("goes on in the background. ");
+    until("some of the content", || home.part_length() > 2 * MIB as u64).await;
+    server.restart().await;
+    ron.terminal.wait_for("error: cannot get big: connection lost: ");
+    ron.terminal.wait_for("The next command connects again.");
+    let answer = ron.says("still here");
+    assert_eq!(answer, "Connected to the server again.\nServer: still here ACK");
+    assert_eq!(ron.terminal.contents().matches("The next command").count(), 1);
+    ron.leaves();
+}

@@ -1,0 +1,75 @@
+//! What does not depend on a server: a page of the manual for every command; and a terminal that can do
+//! nothing, at which `quiver` works all the same.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+
+use std::fs;
+
+use quiver_e2e::{Home, Person, Server};
+
+/// The commands that `quiver --help` lists.
+fn commands(help: &str) -> Vec<&str> {
+    let (_, listed) = help.split_once("Commands:\n").unwrap();
+    let lines = listed.lines().take_while(|line| !line.is_empty());
+    let names = lines.filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next());
+    let names: Vec<_> = names.filter(|name| *name != "help").collect();
+    assert!(names.len() >= 12, "{names:?}");
+    names
+}
+
+#[tokio::test]
+async fn every_command_has_a_page_of_the_manual() {
+    let home = Home::new();
+    let help = home.quiver(["--help"]).run().await;
+    for command in commands(&help.expect(0).stdout) {
+        let page = home.quiver(["man", command]).run().await;
+        let page = &page.expect(0).stdout;
+        assert!(page.starts_with(".ie "), "{command}: {page:.200}");
+        assert!(page.contains(&format!(".TH quiver-{command} 1")), "{command}: {page:.300}");
+        for section in [".SH NAME", ".SH SYNOPSIS", ".SH DESCRIPTION", ".SH OPTIONS"] {
+            assert!(page.contains(section), "{command} has no {section}");
+        }
+        assert!(page.contains("\\fB\\-\\-server\\fR"), "{command} does not say what all take");
+    }
+    let none = home.quiver(["man", "fly"]).run().await;
+    assert_eq!(
+        none.expect(2).stderr,
+        "error: there is no command fly\nhint: quiver --help lists them\n"
+    );
+}
+
+#[tokio::test]
+async fn a_dumb_terminal_gets_plain_words() {
+    let server = Server::start().await;
+    // Long enough that a bar would be drawn.
+    server.offer("big", vec![7; 3_000_000]);
+    let home = Home::new();
+    let get = home.with(&server, "Ron", ["get", "big", "--limit", "2MB/s"]);
+    let mut terminal = get.environment("TERM", "dumb").at_a_terminal();
+    assert!(terminal.wait().success(), "{}", terminal.contents());
+    assert!(terminal.contents().contains("received and verified"), "{}", terminal.contents());
+    let raw = terminal.raw();
+    assert!(!raw.contains(&0x1b), "{}", String::from_utf8_lossy(&raw).escape_debug());
+    assert_eq!(fs::metadata(home.file("big")).unwrap().len(), 3_000_000);
+    // Another terminal shows the bar, which moves.
+    fs::remove_file(home.file("big")).unwrap();
+    let mut able = home.with(&server, "Ron", ["get", "big", "--limit", "2MB/s"]).at_a_terminal();
+    assert!(able.wait().success(), "{}", able.contents());
+    assert!(able.raw().contains(&0x1b), "no bar was drawn");
+}
+
+#[tokio::test]
+async fn the_prompt_works_at_a_dumb_terminal() {
+    let server = Server::start().await;
+    server.offer("a", "content");
+    let home = Home::new();
+    let quiver = home.with(&server, "Ron", [""; 0]).environment("TERM", "dumb");
+    let mut ron = Person::at(quiver.at_a_terminal(), "Ron");
+    assert_eq!(ron.says("Hello"), "Server: Hello ACK");
+    assert_eq!(ron.says("list"), "Server: a");
+    assert_eq!(ron.says("get a"), "File received successfully.");
+    assert_eq!(fs::read_to_string(home.file("a")).unwrap(), "content");
+    ron.leaves();
+    let raw = ron.terminal.raw();
+    assert!(!raw.contains(&0x1b), "{}", String::from_utf8_lossy(&raw).escape_debug());
+}

@@ -1,0 +1,70 @@
+//! A limit that the system sets to every file (ulimit -f), at either end: clear words instead of a crash,
+//! and nothing half is left.
+
+use std::fs;
+use std::process::Command;
+
+use quiver_e2e::process::{Finished, Process};
+use quiver_e2e::quiver::finish;
+use quiver_e2e::random::Random;
+use quiver_e2e::{Home, Server};
+
+const MIB: usize = 1024 * 1024;
+
+/// `quiver` where no file may be larger than `limit` bytes.
+async fn limited(home: &Home, server: &Server, limit: usize, arguments: &[&str]) -> Finished {
+    let quiver = home.with(server, "Ron", arguments).command();
+    let mut command = Command::new("prlimit");
+    command.arg(format!("--fsize={limit}")).arg(quiver.get_program()).args(quiver.get_args());
+    command.current_dir(home.folder());
+    for (name, value) in quiver.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    finish(Process::start(&mut command)).await
+}
+
+#[tokio::test]
+async fn a_get_that_is_too_large_here_is_an_error_of_the_disk() {
+    let server = Server::start().await;
+    let content = Random::new(51).bytes(2 * MIB + 1);
+    server.offer("big", &content);
+    for limit in [MIB, 2 * MIB] {
+        let home = Home::new();
+        fs::write(home.file("big"), "older").unwrap();
+        let arguments = ["get", "big", "--overwrite"];
+        let failed = limited(&home, &server, limit, &arguments).await;
+        assert_eq!(failed.code(), 8, "{limit}: {}", failed.stderr);
+        let why = "error: cannot store big: File too large\n";
+        assert!(failed.stderr.starts_with(why), "{limit}: {}", failed.stderr);
+        assert_eq!(fs::read_to_string(home.file("big")).unwrap(), "older", "{limit}");
+
+        // What is here of it is of use where there is no limit, or a higher one.
+        let arrived = limited(&home, &server, content.len(), &arguments).await;
+        assert!(arrived.expect(0).stderr.starts_with("big: goes on at "), "{}", arrived.stderr);
+        assert!(fs::read(home.file("big")).unwrap() == content, "{limit}");
+        assert_eq!(home.names(), ["big"], "{limit}");
+    }
+}
+
+#[tokio::test]
+async fn a_put_that_is_too_large_there_is_refused_and_the_server_goes_on() {
+    let server = Server::options().argument("--allow-upload").start().await;
+    let home = Home::new();
+    let content = Random::new(52).bytes(2 * MIB);
+    fs::write(home.file("fits"), &content).unwrap();
+    fs::write(home.file("big"), [&content[..], b"x"].concat()).unwrap();
+    server.offer("big", "older");
+    server.limit_its_files(2 * MIB as u64);
+    let refused = home.with(&server, "Ron", ["put", "big", "--overwrite"]).run().await;
+    refused.expect(1);
+    assert!(refused.stderr.starts_with("error: cannot put big: "), "{}", refused.stderr);
+    let why = "takes no file as large as this";
+    assert!(refused.stderr.contains(why), "{}", refused.stderr);
+    assert_eq!(fs::read_to_string(server.files().join("big")).unwrap(), "older");
+    home.with(&server, "Ron", ["put", "fits"]).run().await.expect(0);
+    assert!(fs::read(server.files().join("fits")).unwrap() == content);
+    assert_eq!(server.stored(), ["big", "fits"]);
+}

@@ -1,0 +1,136 @@
+//! Sizes of 2^63 and of 2^64 - 1 bytes, announced by either end: refused or given up, and neither room nor
+//! memory is set aside for them.
+
+use std::fs;
+use std::fs::File;
+
+use quiver_e2e::impostor::Act;
+use quiver_e2e::process::Signal;
+use quiver_e2e::quiver::names;
+use quiver_e2e::{Client, Home, Impostor, PATIENCE, Server, until};
+use serde_json::{Value, json};
+
+const MIB: usize = 1024 * 1024;
+
+const SIZES: [u64; 4] = [1 << 62, i64::MAX as u64, 1 << 63, u64::MAX];
+
+/// What a program that has reserved nothing may hold, in KiB.
+const MEMORY: u64 = 64 * 1024;
+
+const TIME: &str = "2024-10-19T17:45:47Z";
+
+#[tokio::test]
+async fn puts_of_any_size_reserve_nothing_that_stays() {
+    let server = Server::options()
+        .argument("--allow-upload")
+        .argument("--quota=8MiB")
+        .argument("--keep-free=0")
+        .start()
+        .await;
+    server.offer("old", "older");
+    let client = Client::member(&server, "Ron").await;
+    let space = async || client.ask(json!({"command": "space"})).await.reply()["available"].clone();
+    let before = space().await;
+    assert_eq!(before, 8 * MIB, "the quota is less than what is free");
+    for round in 0..25 {
+        for size in SIZES {
+            for path in ["new", "old"] {
+                let request =
+                    json!({"command": "put", "path": path, "size": size, "replace": true});
+                let refused = client.put_as(request).await.unwrap_err();
+                assert_eq!(refused.code(), "no_space", "{path}, {size}, round {round}");
+            }
+        }
+    }
+    for size in [json!(1.8e19), json!(-1), json!("1")] {
+        let refused = client.put("new", size.clone()).await.unwrap_err();
+        assert_eq!(refused.code(), "bad_request", "{size}");
+    }
+    assert_eq!(space().await, before);
+    assert_eq!(names(&server.files()), ["old"]);
+    assert_eq!(fs::read_to_string(server.files().join("old")).unwrap(), "older");
+    // All of the room is there.
+    client.store("new", &vec![7; 8 * MIB]).await.unwrap();
+    assert!(server.memory().peak < MEMORY, "{:?}", server.memory());
+}
+
+#[tokio::test]
+async fn a_sparse_file_of_the_largest_size_is_refused_before_a_byte_is_sent() {
+    let server = Server::options().argument("--allow-upload").start().await;
+    let home = Home::new();
+    // The largest that this file system has: on some it is 2^63 - 1.
+    let file = File::create(home.file("sparse")).unwrap();
+    let size =
+        (40..63).rev().map(|bits| (1_u64 << bits) - 1).find(|size| file.set_len(*size).is_ok());
+    let size = size.expect("a file of 2^40 bytes");
+    let refused = home.with(&server, "Ron", ["put", "sparse"]).run().await;
+    assert!(refused.expect(1).stderr.contains("hint: rm makes room"), "{size}: {}", refused.stderr);
+    assert!(names(&server.files()).is_empty());
+}
+
+fn head(size: u64) -> Act {
+    let head = json!({"reply": "file", "path": "a", "size": size, "modified": TIME, "offset": 0});
+    Act::reply(&head)
+}
+
+#[tokio::test]
+async fn a_client_sets_nothing_aside_for_what_is_offered() {
+    for size in SIZES {
+        let impostor = Impostor::start(move |request| {
+            (request["command"] == "get").then(|| {
+                let content = (0..4096).map(|_| Act::data(&[7; 1024]));
+                [head(size)].into_iter().chain(content).collect()
+            })
+        });
+        let home = Home::new();
+        let quiver = home.quiver(["--name", "Ron", "get", "a", "--patience", "0"]);
+        let mut process = quiver.server(impostor.address(), &impostor.certificate()).start();
+        // More does not come: it waits.
+        until("some of the content", || home.part_length() >= 2 * MIB as u64).await;
+        let part = fs::metadata(&home.parts()[0]).unwrap();
+        let blocks = std::os::unix::fs::MetadataExt::blocks(&part) * 512;
+        assert!(blocks <= 8 * MIB as u64, "{size}: {blocks} bytes of the disk");
+        assert!(process.memory().peak < MEMORY, "{size}: {:?}", process.memory());
+        process.signal(Signal::INT);
+        assert_eq!(process.ended(PATIENCE).await.code(), Some(130), "{size}");
+        let said = process.stderr.so_far().join("\n");
+        assert!(!said.contains("panicked"), "{size}: {said}");
+        assert!(said.contains("goes on at 0 %"), "{size}: {said}");
+        let list = home.quiver(["transfers", "--json"]).run().await;
+        assert_eq!(list.expect(0).stdout.lines().count(), 1, "{size}: {}", list.stdout);
+        home.quiver(["transfers"]).run().await.expect(0);
+    }
+}
+
+#[tokio::test]
+async fn lists_with_any_sizes_are_shown() {
+    let entries = SIZES.map(|size| {
+        let path = format!("{size}.bin");
+        json!({"reply": "entry", "path": path, "kind": "file", "size": size, "modified": TIME})
+    });
+    let impostor = Impostor::start(move |request| {
+        (request["command"] == "list").then(|| {
+            let end = Act::eof(&json!({"entries": SIZES.len(), "not_served": 0}));
+            entries.iter().map(Act::reply).chain([end, Act::Finish]).collect()
+        })
+    });
+    let home = Home::new();
+    let run = async |arguments: &[&str]| {
+        let quiver = home.quiver(["--name", "Ron"]).and(arguments);
+        quiver.server(impostor.address(), &impostor.certificate()).run().await
+    };
+    let list = run(&["list", "--json"]).await;
+    let sizes: Vec<u64> = list
+        .expect(0)
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["size"].as_u64().unwrap())
+        .collect();
+    assert_eq!(sizes, SIZES);
+    assert_eq!(run(&["list"]).await.expect(0).stdout.lines().count(), SIZES.len());
+    // Their sum is more than can be counted.
+    let plan = run(&["get", "*", "--dry-run"]).await;
+    assert!(!plan.stderr.contains("panicked"), "{}", plan.stderr);
+    assert_eq!(plan.expect(0).stdout.matches(".bin").count(), SIZES.len(), "{}", plan.stdout);
+    assert!(home.names().is_empty());
+}
