@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 use thiserror::Error;
 
 /// Memory of the database, in KiB; what does not fit goes to its file.
-const CACHE: i64 = 4096;
+const CACHE: i64 = 1024;
 
 /// Items of a plan. A server that lists names without end must not fill this machine's disk.
 const MOST: u64 = 10_000_000;

@@ -17,7 +17,8 @@ const READ: usize = 256 * 1024;
 /// So many bytes of a file's beginning, hashed; the hash goes on with what follows them.
 #[derive(Debug, Clone, Default)]
 pub struct Hashed {
-    pub(super) hasher: blake3::Hasher,
+    /// Two KiB, which would be copied wherever this goes.
+    pub(super) hasher: Box<blake3::Hasher>,
     pub(super) length: u64,
 }
 

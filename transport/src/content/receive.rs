@@ -139,7 +139,7 @@ pub async fn receive_small(
         return Err(FrameError::TooMuchContent { announced: SMALL }.into());
     }
     let sink = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-    let writer = BlockWriter::new(sink, blake3::Hasher::new(), size);
+    let writer = BlockWriter::new(sink, Box::default(), size);
     let writer = BlockWriter { is_memory: true, ..writer };
     into(writer, reader, Size::Known(size), 0, patience, |_| {}).await
 }
@@ -210,7 +210,7 @@ type Written<W> = io::Result<(Work<W>, Vec<Vec<u8>>)>;
 
 struct Work<W> {
     sink: W,
-    hasher: blake3::Hasher,
+    hasher: Box<blake3::Hasher>,
 }
 
 impl<W: Write> Work<W> {
@@ -224,7 +224,7 @@ impl<W: Write> Work<W> {
 }
 
 impl<W: Write + Send + 'static> BlockWriter<W> {
-    fn new(sink: W, hasher: blake3::Hasher, announced: u64) -> Self {
+    fn new(sink: W, hasher: Box<blake3::Hasher>, announced: u64) -> Self {
         Self {
             state: Some(Work { sink, hasher }),
             running: None,

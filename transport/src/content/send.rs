@@ -282,14 +282,14 @@ struct BlockReader {
     source: Source,
     block: usize,
     offset: u64,
-    hasher: blake3::Hasher,
+    hasher: Box<blake3::Hasher>,
     buffers: Buffers,
 }
 
 /// A step on its way.
 enum Hop {
     /// What is in memory takes no other thread.
-    Here(Box<Result<Step, SendError>>),
+    Here(Result<Step, SendError>),
     There(JoinHandle<Result<Step, SendError>>),
 }
 
@@ -317,7 +317,7 @@ impl BlockReader {
     /// Reads up to `most` blocks.
     fn start(self, most: usize) -> Hop {
         if self.source.is_loaded() {
-            return Hop::Here(Box::new(self.step(most)));
+            return Hop::Here(self.step(most));
         }
         Hop::There(task::spawn_blocking(move || self.step(most)))
     }
@@ -362,7 +362,7 @@ impl BlockReader {
 impl Hop {
     async fn finished(self) -> Result<Step, SendError> {
         let step = match self {
-            Self::Here(step) => return *step,
+            Self::Here(step) => return step,
             Self::There(step) => step,
         };
         match step.await {

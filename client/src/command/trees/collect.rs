@@ -4,16 +4,19 @@
 //! in its folder, and what a pattern stands for is decided here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use quiver_protocol::reply::{Entry, EntryKind};
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{FilePath, FolderPath, ListEnd};
 use quiver_transport::StreamError;
+use tokio::task::JoinSet;
 
 use super::Planner;
 use crate::action::{self, Listed};
 use crate::command::get::passing;
-use crate::connection::{Hold, Link};
+use crate::command::tally::ended;
+use crate::connection::{Hold, Line, Link};
 use crate::failure::Failure;
 use crate::tree::{Found, Kind, Pattern, Plan, PlanError};
 
@@ -26,12 +29,17 @@ const MOST_FOLDERS: usize = 1_000_000;
 /// What the plan makes of something that the server has. Blocks.
 pub(super) type Note = Arc<dyn Fn(&mut Plan, Found) -> Result<(), PlanError> + Send + Sync>;
 
-/// Collects from one server.
-pub(super) struct Collector<'a> {
-    pub(super) link: &'a Link,
-    pub(super) planner: &'a Planner,
+/// Folders that are listed at once.
+const LISTS: usize = 3;
+
+/// Collects from one server. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Collector {
+    pub(super) link: Link,
+    pub(super) planner: Planner,
     pub(super) note: Note,
-    pub(super) hold: Hold,
+    /// How long a lost server is waited for.
+    pub(super) patience: Duration,
 }
 
 /// A folder to look through for a pattern, with the open parts that it was reached with.
@@ -46,14 +54,14 @@ pub(super) trait Take {
     fn take(&mut self, entry: &Entry) -> Option<FilePath>;
 }
 
-impl Collector<'_> {
+impl Collector {
     /// Puts what `pattern` stands for into the plan, each match under its own name; with `recursive` folders
     /// too, else they are passed over. Whether there was anything.
     ///
     /// Memory grows with the depth of the tree and the number of folders that a `**` passes through, not
     /// with the number of files.
     pub(super) async fn matches(
-        &mut self,
+        &self,
         pattern: &Pattern,
         recursive: bool,
     ) -> Result<bool, Failure> {
@@ -74,30 +82,41 @@ impl Collector<'_> {
     }
 
     /// Adds what is in the plan's folders, and in theirs. How many names the server does not serve.
-    pub(super) async fn contents(&mut self) -> Result<u64, Failure> {
+    pub(super) async fn contents(&self) -> Result<u64, Failure> {
         let (mut number, mut not_served) = (0, 0);
+        let mut running = JoinSet::new();
         loop {
-            let folder = self.planner.work(move |plan| plan.next_folder(number)).await?;
-            let Some(folder) = folder else { return Ok(not_served) };
-            number = folder.number;
-            let mut inside = Inside(FolderPath::from(folder.found.target));
-            not_served += self.folder(FolderPath::from(folder.found.source), &mut inside).await?;
+            // A list that runs may add folders.
+            while running.len() < LISTS
+                && let Some(folder) =
+                    self.planner.work(move |plan| plan.next_folder(number)).await?
+            {
+                number = folder.number;
+                let this = self.clone();
+                running.spawn(async move {
+                    let mut inside = Inside(FolderPath::from(folder.found.target));
+                    this.folder(FolderPath::from(folder.found.source), &mut inside).await
+                });
+            }
+            let Some(done) = running.join_next().await else { return Ok(not_served) };
+            not_served += ended(done)??;
         }
     }
 
     /// One folder's list, over as many connections as it takes. How many names the server does not serve.
     pub(super) async fn folder(
-        &mut self,
+        &self,
         folder: FolderPath,
         take: &mut (impl Take + Send),
     ) -> Result<u64, Failure> {
+        let mut hold = Hold::new(self.patience);
         loop {
             let line = self.link.line();
             let what = || match folder.as_str() {
                 "" => "cannot list the files".to_owned(),
                 path => format!("cannot list {}", display_safe(path)),
             };
-            let error = match self.list(&line, &folder, take).await {
+            let error = match self.list(&line, &folder, take, &mut hold).await {
                 Ok(Ok(end)) => return Ok(end.not_served),
                 Ok(Err(error)) => error,
                 Err(failure) => return Err(failure),
@@ -106,7 +125,7 @@ impl Collector<'_> {
                 Ok(why) => why,
                 Err(error) => return Err(Failure::stream(what(), error)),
             };
-            match self.link.again(&line.connection, &why, &mut self.hold).await {
+            match self.link.again(&line.connection, &why, &mut hold).await {
                 // What is planned already is not planned twice.
                 Ok(()) => {}
                 Err(None) => return Err(Failure::stream(what(), why)),
@@ -116,10 +135,11 @@ impl Collector<'_> {
     }
 
     async fn list(
-        &mut self,
-        line: &crate::connection::Line,
+        &self,
+        line: &Line,
         folder: &FolderPath,
         take: &mut (impl Take + Send),
+        hold: &mut Hold,
     ) -> Result<Result<ListEnd, StreamError>, Failure> {
         let mut some = Vec::with_capacity(AT_ONCE);
         let entries = action::list(&line.connection, folder.clone(), line.patience).await;
@@ -140,7 +160,7 @@ impl Collector<'_> {
                 }
                 Ok(Listed::End(end)) => {
                     self.plan(some).await?;
-                    self.hold.progress();
+                    hold.progress();
                     return Ok(Ok(end));
                 }
                 Err(error) => return Ok(Err(error)),

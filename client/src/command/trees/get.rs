@@ -19,7 +19,6 @@ use super::{Planner, on_a_thread};
 use crate::cli;
 use crate::command::get::{Fetch, Item as File, NOT_ARRIVED, Place as Goal};
 use crate::command::tally::{Tally, is_shared};
-use crate::connection::Hold;
 use crate::failure::Failure;
 use crate::journal::{self, Direction};
 use crate::tree::{Found, Item, Pattern, Place, State};
@@ -120,8 +119,8 @@ impl GetTrees {
 
     async fn gather(&self, fetch: &Fetch, planner: &Planner) -> Result<Gathered, Failure> {
         let note = note(fetch, self.place.clone());
-        let hold = Hold::new(fetch.patience);
-        let mut collector = Collector { link: &fetch.link, planner, note, hold };
+        let (link, planner, patience) = (fetch.link.clone(), planner.clone(), fetch.patience);
+        let collector = Collector { link, planner, note, patience };
         let mut missing = Vec::new();
         for (typed, pattern) in &self.patterns {
             let found = collector.matches(pattern, self.recursive).await;

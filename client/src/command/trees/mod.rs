@@ -24,7 +24,7 @@ pub(super) use put::PutTrees;
 
 /// Small files on their way at once, within the streams that a server lets a client open: enough to hide
 /// the way there and back.
-const AT_ONCE: u32 = 32;
+const AT_ONCE: u32 = 48;
 
 /// A larger file counts for several small ones: four such are at once on their way, and chat passes.
 const LARGE_COUNTS_FOR: u32 = AT_ONCE / 4;

@@ -217,8 +217,9 @@ impl PutTrees {
             let Some(item) = plan.at(&there.target)? else { return Ok(()) };
             plan.set(item.number, &compare(item.found.kind, there.kind))
         });
-        let hold = Hold::new(store.patience);
-        let mut collector = Collector { link: &store.link, planner, note, hold };
+        let link = store.link.clone();
+        let collector =
+            Collector { link, planner: planner.clone(), note, patience: store.patience };
         let listed = collector.folder(self.to.clone(), &mut Inside(self.to.clone())).await;
         match listed {
             Err(failure) if failure.exit() == Exit::NotFound => return Ok(false),
