@@ -22,6 +22,10 @@ use crate::output::{self, Face, Output, human};
 use crate::prompt;
 use crate::unix::{Signal, Signals, TerminalAsItWas};
 
+/// How many tasks run before the sockets are looked at again. Tokio's own 61 are many milliseconds where
+/// content is what they move.
+const EVENTS: u32 = 4;
+
 /// How long a goodbye may take. It is a courtesy: nothing depends on it.
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -109,6 +113,7 @@ fn act(cli: Cli, variable: impl Fn(&str) -> Option<OsString>) -> Result<Exit, Fa
 fn runtime() -> Result<Runtime, Failure> {
     Builder::new_current_thread()
         .enable_all()
+        .event_interval(EVENTS)
         .build()
         .map_err(|source| Failure::System { what: "cannot start", source })
 }

@@ -55,8 +55,14 @@ const MEMBER_WINDOW: u32 = 6 * 1024 * 1024;
 const CLIENT_SEND_WINDOW: u64 = 2 * 1024 * 1024;
 
 /// What may be on its way to a member, unacknowledged. Bounds memory, and how long a message waits
-/// behind content: at 800 MB/s this much passes in about a millisecond.
-const MEMBER_SEND_WINDOW: u64 = 1024 * 1024;
+/// behind content: at 500 MB/s this much passes in a millisecond.
+const MEMBER_SEND_WINDOW: u64 = 512 * 1024;
+
+/// The same where the way takes longer than [`NEAR`] there and back: the most that may pass in that time.
+const FAR_MEMBER_SEND_WINDOW: u64 = 1024 * 1024;
+
+/// A way there and back on one machine, or in one building, whatever its load.
+const NEAR: Duration = Duration::from_millis(5);
 
 /// Content streams a client reads at once; its connection window holds them all, full, and more.
 pub const CLIENT_CONTENT_STREAMS: u32 = 8;
@@ -266,7 +272,8 @@ impl Endpoint {
 pub fn promote(connection: &Connection) {
     connection.set_max_concurrent_bi_streams(limits::STREAMS.into());
     connection.set_receive_window(MEMBER_WINDOW.into());
-    connection.set_send_window(MEMBER_SEND_WINDOW);
+    let is_near = connection.rtt() < NEAR;
+    connection.set_send_window(if is_near { MEMBER_SEND_WINDOW } else { FAR_MEMBER_SEND_WINDOW });
 }
 
 fn socket(address: SocketAddr) -> io::Result<UdpSocket> {

@@ -8,6 +8,7 @@
 //! | [`tls`] | the rustls configurations, over one crypto provider |
 //! | [`endpoint`] | sockets and QUIC settings, each with its cost |
 //! | [`stream`] | one frame read or written, with a limit and a patience |
+//! | [`precedence`] | talk is written before content |
 //! | [`mod@close`] | why a connection ended |
 //! | [`content`] | a file as Data frames: one engine for every command that moves content |
 //! | [`crew`] | threads for small work on disks |
@@ -18,6 +19,7 @@ pub mod content;
 pub mod crew;
 pub mod endpoint;
 pub mod identity;
+pub mod precedence;
 mod reach;
 mod socket;
 pub mod stream;
@@ -29,6 +31,7 @@ pub use close::{Ended, close};
 pub use crew::Crew;
 pub use endpoint::Endpoint;
 pub use identity::{CertificateInfo, Identity, IdentityError};
+pub use precedence::Precedence;
 pub use stream::{CommandStream, Frame, FrameReader, FrameWriter, StreamError};
 pub use trust::{ServerVerifier, TrustError};
 

@@ -9,6 +9,7 @@ use thiserror::Error;
 use tokio::time::timeout;
 
 use crate::close::Ended;
+use crate::precedence::Precedence;
 
 /// Small frames are gathered up to this many bytes before they are handed to QUIC.
 const GATHER: usize = 32 * 1024;
@@ -75,6 +76,8 @@ pub struct FrameWriter {
     stream: SendStream,
     gathered: Vec<u8>,
     leaving: Bytes,
+    is_content: bool,
+    precedence: Precedence,
 }
 
 impl CommandStream {
@@ -85,6 +88,14 @@ impl CommandStream {
     pub async fn open(connection: &quinn::Connection) -> Result<Self, StreamError> {
         let pair = connection.open_bi().await.map_err(|error| StreamError::Lost(error.into()))?;
         Ok(Self::from(pair))
+    }
+
+    /// The same stream, whose talk is written before the content of others that have this from the same
+    /// connection.
+    #[must_use]
+    pub fn with(mut self, precedence: Precedence) -> Self {
+        self.writer.precedence = precedence;
+        self
     }
 
     /// Ends the conversation with an Error frame, and reads no further.
@@ -103,7 +114,13 @@ impl From<(SendStream, RecvStream)> for CommandStream {
         let _ = send.set_priority(CONTROL_PRIORITY);
         Self {
             reader: FrameReader { stream: recv },
-            writer: FrameWriter { stream: send, gathered: Vec::new(), leaving: Bytes::new() },
+            writer: FrameWriter {
+                stream: send,
+                gathered: Vec::new(),
+                leaving: Bytes::new(),
+                is_content: false,
+                precedence: Precedence::default(),
+            },
         }
     }
 }
@@ -213,7 +230,12 @@ impl FrameWriter {
 
     async fn leave(&mut self) -> Result<(), StreamError> {
         while !self.leaving.is_empty() {
-            self.stream.write_chunks(std::slice::from_mut(&mut self.leaving)).await?;
+            let write = self.stream.write_chunks(std::slice::from_mut(&mut self.leaving));
+            if self.is_content {
+                self.precedence.last(write).await?;
+            } else {
+                self.precedence.first(write).await?;
+            }
         }
         Ok(())
     }
@@ -244,6 +266,7 @@ impl FrameWriter {
     pub(crate) fn carry_content(&mut self) {
         // Fails only on a stream that is over, where no priority matters.
         let _ = self.stream.set_priority(CONTENT_PRIORITY);
+        self.is_content = true;
     }
 
     /// Hands a framed block to QUIC.

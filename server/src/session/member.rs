@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use quiver_protocol::{ClientName, CloseCode, End as _, Event, FrameKind, PlainEnd};
-use quiver_transport::{CommandStream, Connection, Ended, StreamError, close};
+use quiver_transport::{CommandStream, Connection, Ended, Precedence, StreamError, close};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -36,6 +36,8 @@ pub struct Context {
     pub content: Semaphore,
     /// A permit for each KiB that content may hold in memory.
     pub memory: Semaphore,
+    /// What the member's streams know of each other.
+    pub precedence: Precedence,
     /// One permit to prove what one side has of a file.
     pub proofs: Semaphore,
     holder: Holder,
@@ -59,6 +61,7 @@ impl Member {
             name: slot.name().clone(),
             content: Semaphore::new(CONTENT_STREAMS),
             memory: Semaphore::new(CONTENT_MEMORY / 1024),
+            precedence: Precedence::default(),
             proofs: Semaphore::new(1),
             holder: slot.holder(),
             slot: Mutex::new(Some(slot)),
@@ -104,7 +107,8 @@ async fn serve(
             Some(ended) = commands.join_next() => note(ended),
             stream = connection.accept_bi() => {
                 let Ok(stream) = stream else { return Leaving::Lost };
-                commands.spawn(command::answer(context.clone(), stream.into()));
+                let stream = CommandStream::from(stream).with(context.precedence.clone());
+                commands.spawn(command::answer(context.clone(), stream));
             }
         }
     }
@@ -126,7 +130,9 @@ async fn farewell(connection: &Connection, context: &Arc<Context>, commands: &mu
                     // Refused one by one by the command itself: the server is stopping.
                     stream = connection.accept_bi() => match stream {
                         Ok(stream) => {
-                            commands.spawn(command::answer(context.clone(), stream.into()));
+                            let stream = CommandStream::from(stream);
+                            let stream = stream.with(context.precedence.clone());
+                            commands.spawn(command::answer(context.clone(), stream));
                         }
                         Err(_) => break,
                     },

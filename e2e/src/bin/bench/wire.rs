@@ -16,7 +16,8 @@ use quiver_transport::{CertificateInfo, CommandStream, Connection, Endpoint, Ser
 /// The longest silence.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A member of a server, on a connection of its own.
+/// A member of a server, on a connection of its own. Cheap to clone.
+#[derive(Clone)]
 pub(crate) struct Member {
     connection: Connection,
     endpoint: Endpoint,
@@ -24,7 +25,11 @@ pub(crate) struct Member {
 
 /// Runs what is asked of a member on one thread, as both binaries do.
 pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .event_interval(4)
+        .build()
+        .unwrap();
     runtime.block_on(work)
 }
 

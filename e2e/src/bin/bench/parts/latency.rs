@@ -1,7 +1,10 @@
 //! How long a message takes there and back: alone, and beside gets on the same connection.
 
-use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
+
+use tokio::task::JoinSet;
 
 use crate::cast::Cast;
 use crate::cli::Amount;
@@ -70,36 +73,34 @@ pub(crate) fn measure(cast: &Cast, amount: Amount) -> Section {
     section
 }
 
-/// Messages for as long as some gets take.
+/// Messages for as long as some gets take, each a task of its own, as in the client.
 async fn beside(member: &Member, gets: usize) -> Situation {
-    let (began, over) = (Instant::now(), Cell::new(false));
-    // What the gets have received, each in its place; a rate beside the messages, not a goal.
-    let mut received = vec![0; gets];
-    let content = async {
-        join_all(received.iter_mut().map(|seen| member.get("large", |now| *seen = now))).await;
-        over.set(true);
-    };
-    let messages = async {
-        let mut times = Vec::new();
-        while !over.get() {
-            times.push(member.round_trip().await);
+    let began = Instant::now();
+    // What the gets have received; a rate beside the messages, not a goal.
+    let received = Arc::new(AtomicU64::new(0));
+    let mut running = JoinSet::new();
+    for _ in 0..gets {
+        let (member, received) = (member.clone(), received.clone());
+        running.spawn(async move {
+            let mut before = 0;
+            let progress = |now| {
+                received.fetch_add(now - before, Ordering::Relaxed);
+                before = now;
+            };
+            member.get("large", progress).await;
+        });
+    }
+    let mut times = Vec::new();
+    while !running.is_empty() {
+        times.push(member.round_trip().await);
+        while let Some(done) = running.try_join_next() {
+            done.expect("a get");
         }
-        times
-    };
-    let ((), times) = tokio::join!(content, messages);
-    let rate = received.iter().sum::<u64>() as f64 / 1e6 / began.elapsed().as_secs_f64();
+    }
+    let received = received.load(Ordering::Relaxed);
+    let rate = received as f64 / 1e6 / began.elapsed().as_secs_f64();
     let name = if gets == 1 { "beside a get".to_owned() } else { format!("beside {gets} gets") };
     Situation { name, rate, times: Times::new(times) }
-}
-
-/// Polls all of them until all are done, on this task.
-pub(crate) async fn join_all(futures: impl Iterator<Item = impl Future<Output = ()>>) {
-    let mut open: Vec<_> = futures.map(Box::pin).collect();
-    std::future::poll_fn(|context| {
-        open.retain_mut(|future| future.as_mut().poll(context).is_pending());
-        if open.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-    })
-    .await;
 }
 
 impl Times {

@@ -5,7 +5,8 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Instant;
 
-use super::latency::join_all;
+use tokio::task::JoinSet;
+
 use crate::cast::Cast;
 use crate::cli::{self, Amount};
 use crate::moves;
@@ -37,7 +38,12 @@ pub(crate) fn gets(cast: &Cast, amount: Amount) -> Section {
     let seconds = block_on(async {
         let member = Member::join(server.address, &certificate).await;
         let began = Instant::now();
-        join_all((0..GETS).map(|_| member.get("shared", |_| {}))).await;
+        let mut gets = JoinSet::new();
+        for _ in 0..GETS {
+            let member = member.clone();
+            gets.spawn(async move { member.get("shared", |_| {}).await });
+        }
+        gets.join_all().await;
         let seconds = began.elapsed().as_secs_f64();
         member.leave().await;
         seconds
