@@ -62,7 +62,7 @@ pub const HANDSHAKES_UNPROVEN: usize = HANDSHAKES / 4;
 
 /// Files a member may be sent at once, over all streams of a connection; a further get waits. Each holds
 /// three blocks: the first four of them whole ones of 256 KiB, the others a quarter of that. With the
-/// send window of 1 MiB a busy member costs 6.25 MiB, as the memory budget has it.
+/// send window of at most 1 MiB a busy member costs 6.25 MiB, as the memory budget has it.
 pub const CONTENT_STREAMS: usize = 16;
 
 /// What a member's content may hold in memory, in bytes, beside the send window: sixteen gets, or three

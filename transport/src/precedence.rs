@@ -1,17 +1,21 @@
 //! Who writes first on a connection: talk before content. QUIC's priorities order what was written; what
 //! cannot be written, because content has used up all that may be on its way, they do not help. So content
-//! waits while talk waits, for a moment at most.
+//! waits while talk waits, for a moment at most. And where several streams carry content, which keep each
+//! other busy, less of it may be on its way.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, ready};
 use std::time::Duration;
 
+use quinn::Connection;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::timeout;
+
+use crate::endpoint::send_window;
 
 /// How long talk holds up content: many round trips of a busy connection. Talk that waits longer waits for
 /// a reader who does not read, and that is no reason to stop everything else.
@@ -25,12 +29,42 @@ pub struct Precedence(Arc<Talk>);
 struct Talk {
     waiting: AtomicUsize,
     none_waits: Notify,
+    /// Streams that carry content, and the connection whose window is theirs.
+    content: Mutex<usize>,
+    connection: Option<Connection>,
 }
+
+/// A stream that carries content. Over when dropped.
+#[derive(Debug)]
+pub(crate) struct Carries(Precedence);
 
 /// Talk that waits.
 struct Waits<'a>(&'a Talk);
 
 impl Precedence {
+    /// On a connection whose send window is settled here.
+    #[must_use]
+    pub fn on(connection: Connection) -> Self {
+        Self(Arc::new(Talk { connection: Some(connection), ..Talk::default() }))
+    }
+
+    /// One more stream carries content.
+    pub(crate) fn carry(&self) -> Carries {
+        self.count(|streams| streams + 1);
+        Carries(self.clone())
+    }
+
+    fn count(&self, change: impl FnOnce(usize) -> usize) {
+        let mut streams = self.0.content.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = *streams;
+        *streams = change(before);
+        if let Some(connection) = &self.0.connection
+            && (before > 1) != (*streams > 1)
+        {
+            connection.set_send_window(send_window(connection, *streams));
+        }
+    }
+
     /// Writes talk.
     pub(crate) async fn first<F: Future>(&self, write: F) -> F::Output {
         let mut write = pin!(write);
@@ -71,6 +105,12 @@ impl Precedence {
             }
         })
         .await
+    }
+}
+
+impl Drop for Carries {
+    fn drop(&mut self) {
+        self.0.count(|streams| streams.saturating_sub(1));
     }
 }
 

@@ -9,7 +9,7 @@ use thiserror::Error;
 use tokio::time::timeout;
 
 use crate::close::Ended;
-use crate::precedence::Precedence;
+use crate::precedence::{Carries, Precedence};
 
 /// Small frames are gathered up to this many bytes before they are handed to QUIC.
 const GATHER: usize = 32 * 1024;
@@ -76,7 +76,8 @@ pub struct FrameWriter {
     stream: SendStream,
     gathered: Vec<u8>,
     leaving: Bytes,
-    is_content: bool,
+    /// While it carries content.
+    carries: Option<Carries>,
     precedence: Precedence,
 }
 
@@ -118,7 +119,7 @@ impl From<(SendStream, RecvStream)> for CommandStream {
                 stream: send,
                 gathered: Vec::new(),
                 leaving: Bytes::new(),
-                is_content: false,
+                carries: None,
                 precedence: Precedence::default(),
             },
         }
@@ -231,7 +232,7 @@ impl FrameWriter {
     async fn leave(&mut self) -> Result<(), StreamError> {
         while !self.leaving.is_empty() {
             let write = self.stream.write_chunks(std::slice::from_mut(&mut self.leaving));
-            if self.is_content {
+            if self.carries.is_some() {
                 self.precedence.last(write).await?;
             } else {
                 self.precedence.first(write).await?;
@@ -266,7 +267,7 @@ impl FrameWriter {
     pub(crate) fn carry_content(&mut self) {
         // Fails only on a stream that is over, where no priority matters.
         let _ = self.stream.set_priority(CONTENT_PRIORITY);
-        self.is_content = true;
+        self.carries = Some(self.precedence.carry());
     }
 
     /// Hands a framed block to QUIC.

@@ -61,7 +61,7 @@ impl Member {
             name: slot.name().clone(),
             content: Semaphore::new(CONTENT_STREAMS),
             memory: Semaphore::new(CONTENT_MEMORY / 1024),
-            precedence: Precedence::default(),
+            precedence: Precedence::on(connection.clone()),
             proofs: Semaphore::new(1),
             holder: slot.holder(),
             slot: Mutex::new(Some(slot)),

@@ -1,19 +1,21 @@
 //! Sending: a file becomes Data frames, hashed on the way.
 
+mod buffers;
+
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use quiver_protocol::chunk::{BLOCK, FRAMED_BLOCK, HEADROOM, frame_in_place};
+use quiver_protocol::chunk::{BLOCK, HEADROOM, frame_in_place};
 use quiver_protocol::limits::CHUNK;
 use quiver_protocol::{ContentEnd, ContentHash, Prefix};
 use thiserror::Error;
 use tokio::task::{self, JoinHandle};
 
+use self::buffers::Buffers;
 use super::hop::{self, Company};
 use super::{Hashed, SMALL};
 use crate::stream::{FrameWriter, StreamError};
@@ -370,65 +372,6 @@ impl Hop {
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             // The runtime is going down.
             Err(error) => Err(SendError::Disk(io::Error::other(error))),
-        }
-    }
-}
-
-/// Block buffers that come back once QUIC needs them no more. Kept are those that one hop needs; a
-/// transfer that stalls would hold any others for nothing.
-#[derive(Debug, Clone, Default)]
-struct Buffers(Arc<Mutex<Kept>>);
-
-#[derive(Debug, Default)]
-struct Kept {
-    buffers: Vec<Vec<u8>>,
-    most: usize,
-}
-
-struct Lent {
-    buffer: Vec<u8>,
-    length: usize,
-    home: Buffers,
-}
-
-impl Buffers {
-    /// Keeps at most so many.
-    fn keep(&self, most: usize) {
-        let mut kept = self.lock();
-        kept.most = most;
-        kept.buffers.truncate(most);
-    }
-
-    /// A buffer for a block of `length` bytes. Small files do not pay for a whole block.
-    fn take(&self, length: usize) -> Vec<u8> {
-        let mut buffer = self.lock().buffers.pop().unwrap_or_default();
-        let size = if length == BLOCK { FRAMED_BLOCK } else { HEADROOM + length };
-        if buffer.len() < size {
-            buffer.resize(size, 0);
-        }
-        buffer
-    }
-
-    fn lend(&self, buffer: Vec<u8>, length: usize) -> Bytes {
-        Bytes::from_owner(Lent { buffer, length, home: self.clone() })
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl AsRef<[u8]> for Lent {
-    fn as_ref(&self) -> &[u8] {
-        &self.buffer[..self.length]
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        let mut kept = self.home.lock();
-        if kept.buffers.len() < kept.most {
-            kept.buffers.push(std::mem::take(&mut self.buffer));
         }
     }
 }

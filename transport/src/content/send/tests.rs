@@ -1,5 +1,7 @@
 use std::io::Write as _;
 
+use quiver_protocol::chunk::FRAMED_BLOCK;
+
 use super::*;
 
 fn source(content: &[u8]) -> (tempfile::NamedTempFile, OpenFile) {
