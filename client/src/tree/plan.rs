@@ -11,8 +11,10 @@ use thiserror::Error;
 /// Memory of the database, in KiB; what does not fit goes to its file.
 const CACHE: i64 = 1024;
 
-/// Items of a plan. A server that lists names without end must not fill this machine's disk.
+/// Items of a plan, and bytes of their paths. A server that lists names without end must not fill this
+/// machine's disk.
 const MOST: u64 = 10_000_000;
+const MOST_BYTES: u64 = 4 << 30;
 
 /// Items that are written to the file at once.
 const BATCH: usize = 1000;
@@ -26,6 +28,8 @@ pub struct Plan {
     database: Connection,
     unwritten: usize,
     items: u64,
+    /// Of their paths.
+    bytes: u64,
 }
 
 /// A file or folder that was found where it comes from.
@@ -115,7 +119,7 @@ pub enum PlanError {
     #[error("two files would be stored as {0}")]
     Twice(FilePath),
     /// No honest folder holds so much.
-    #[error("there are more than {MOST} files and folders")]
+    #[error("there are more files and folders than one plan may have")]
     TooLarge,
     /// The temporary database failed.
     #[error("cannot keep the plan in a temporary file: {0}")]
@@ -136,7 +140,7 @@ impl Plan {
         database.pragma_update(None, "synchronous", "off")?;
         database.execute_batch(rows::TABLE)?;
         database.execute_batch("begin")?;
-        Ok(Self { database, unwritten: 0, items: 0 })
+        Ok(Self { database, unwritten: 0, items: 0, bytes: 0 })
     }
 
     /// Adds an item. The content of a folder is asked for by [`next_folder`](Self::next_folder) later. The
@@ -173,7 +177,8 @@ impl Plan {
             return Ok(false);
         }
         self.items += 1;
-        if self.items > MOST {
+        self.bytes += (found.source.as_str().len() + found.target.as_str().len()) as u64;
+        if self.items > MOST || self.bytes > MOST_BYTES {
             return Err(PlanError::TooLarge);
         }
         self.unwritten += 1;

@@ -24,7 +24,7 @@ use crate::tree::{Found, Kind, Pattern, Plan, PlanError};
 const AT_ONCE: usize = 512;
 
 /// Folders that a pattern with `**` may have to pass through.
-const MOST_FOLDERS: usize = 1_000_000;
+const MOST_FOLDERS: usize = 100_000;
 
 /// What the plan makes of something that the server has. Blocks.
 pub(super) type Note = Arc<dyn Fn(&mut Plan, Found) -> Result<(), PlanError> + Send + Sync>;
@@ -52,6 +52,11 @@ struct Search {
 pub(super) trait Take {
     /// Where an entry goes, if it is wanted.
     fn take(&mut self, entry: &Entry) -> Option<FilePath>;
+
+    /// Whether it remembers more of the entries than it may.
+    fn is_full(&self) -> bool {
+        false
+    }
 }
 
 impl Collector {
@@ -66,17 +71,20 @@ impl Collector {
         recursive: bool,
     ) -> Result<bool, Failure> {
         let base = pattern.base().clone();
-        let mut matching =
-            Matching { pattern, recursive, open: Vec::new(), matched: false, inner: Vec::new() };
+        let mut matching = Matching {
+            pattern,
+            recursive,
+            open: Vec::new(),
+            matched: false,
+            inner: Vec::new(),
+            most: 0,
+        };
         let mut searches = vec![Search { folder: base, open: vec![0] }];
         while let Some(search) = searches.pop() {
             matching.open = search.open;
+            matching.most = MOST_FOLDERS.saturating_sub(searches.len());
             self.folder(search.folder, &mut matching).await?;
             searches.append(&mut matching.inner);
-            if searches.len() > MOST_FOLDERS {
-                let what = "the pattern stands for too many folders";
-                return Err(Failure::usage(what, "name a folder before the first *"));
-            }
         }
         Ok(matching.matched)
     }
@@ -154,6 +162,10 @@ impl Collector {
                         let kind = kind(&entry);
                         some.push(Found { trunk: 0, source: entry.path, target, kind });
                     }
+                    if take.is_full() {
+                        let what = "the pattern stands for too many folders";
+                        return Err(Failure::usage(what, "name a folder before the first *"));
+                    }
                     if some.len() == AT_ONCE {
                         self.plan(std::mem::take(&mut some)).await?;
                     }
@@ -182,11 +194,16 @@ struct Matching<'a> {
     recursive: bool,
     open: Vec<usize>,
     matched: bool,
-    /// Folders in which something may match.
+    /// Folders in which something may match, and how many there may be.
     inner: Vec<Search>,
+    most: usize,
 }
 
 impl Take for Matching<'_> {
+    fn is_full(&self) -> bool {
+        self.inner.len() > self.most
+    }
+
     fn take(&mut self, entry: &Entry) -> Option<FilePath> {
         let name = entry.path.file_name();
         let depth = self.pattern.depth();
