@@ -59,7 +59,7 @@ const CLIENT_SEND_WINDOW: u64 = 2 * 1024 * 1024;
 const MEMBER_SEND_WINDOW: u64 = 1024 * 1024;
 
 /// The same where several streams carry content to a member that is near: one of them is always ready, so
-/// that half as much keeps the way full. One alone would be 15 % slower with it.
+/// that half as much keeps the way full.
 const SHARED_SEND_WINDOW: u64 = 512 * 1024;
 
 /// A way there and back on one machine, or in one building, whatever its load.
