@@ -303,6 +303,7 @@ fn common_transport(reach: Reach) -> TransportConfig {
         .keep_alive_interval(Some(KEEP_ALIVE))
         .initial_rtt(INITIAL_RTT)
         .mtu_discovery_config(Some(reach.mtu_discovery()))
+        .enable_segmentation_offload(reach.takes_batches())
         .max_concurrent_uni_streams(0_u32.into())
         .stream_receive_window(STREAM_WINDOW.into())
         .datagram_receive_buffer_size(None);

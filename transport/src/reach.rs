@@ -56,6 +56,15 @@ impl Reach {
         }
         mtu
     }
+
+    /// Whether the kernel takes two datagrams of the largest size in one call, to cut them apart. Where it
+    /// does not, each leaves as soon as it is encrypted, and the other side begins with it.
+    pub(crate) fn takes_batches(self) -> bool {
+        match self {
+            Self::Loopback { largest } => largest <= LARGEST / 2,
+            Self::Network => true,
+        }
+    }
 }
 
 /// What is left of an interface's packet behind the headers of IP and UDP.
@@ -76,6 +85,13 @@ mod tests {
         assert_eq!((payload(65_536, v4), payload(65_536, v6)), (65_507, 65_488));
         assert_eq!((payload(1480, v4), payload(1480, v6)), (1452, 1432));
         assert_eq!((payload(100_000, v4), payload(0, v6)), (LARGEST, SMALLEST));
+    }
+
+    #[test]
+    fn only_datagrams_of_which_two_fit_one_call_leave_together() {
+        let largest = |largest| Reach::Loopback { largest }.takes_batches();
+        assert!(largest(1452) && largest(32_753) && !largest(32_754) && !largest(LARGEST));
+        assert!(Reach::Network.takes_batches());
     }
 
     #[test]
