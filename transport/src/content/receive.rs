@@ -1,6 +1,9 @@
 //! Receiving: Data frames become a file again, verified before anyone is told.
 
 use std::io::{self, Write};
+use std::num::NonZero;
+use std::sync::LazyLock;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
@@ -80,7 +83,8 @@ pub async fn receive<W: Write + Send + 'static>(
 ) -> Result<(W, ContentEnd), ReceiveError> {
     let offset = from.length;
     let (Size::Known(most) | Size::AtMost(most)) = size;
-    let writer = BlockWriter::new(sink, from.hasher, most.saturating_sub(offset));
+    let place = Place::of_this_machine();
+    let writer = BlockWriter::new(sink, from.hasher, most.saturating_sub(offset), place);
     into(writer, reader, size, offset, patience, progress).await
 }
 
@@ -139,7 +143,7 @@ pub async fn receive_small(
         return Err(FrameError::TooMuchContent { announced: SMALL }.into());
     }
     let sink = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-    let writer = BlockWriter::new(sink, Box::default(), size);
+    let writer = BlockWriter::new(sink, Box::default(), size, Place::Here);
     let writer = BlockWriter { is_memory: true, ..writer };
     into(writer, reader, Size::Known(size), 0, patience, |_| {}).await
 }
@@ -189,12 +193,36 @@ fn tail(kind: FrameKind, payload: &[u8]) -> Result<ContentEnd, ReceiveError> {
     }
 }
 
-/// Writes and hashes blocks on a blocking thread, one hop behind the network.
+/// Where blocks are hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// On the thread that takes them from the network, while they are in its processor's cache.
+    Here,
+    /// On the thread that writes them.
+    AtTheDisk,
+}
+
+impl Place {
+    /// Two processors have both ends' threads to share where client and server are one machine, and one of
+    /// them is the network's in any case: a hash that moves to another thread then waits for its turn
+    /// there. With more of them it is done beside the network.
+    fn of_this_machine() -> Self {
+        static PLACE: LazyLock<Place> = LazyLock::new(|| {
+            let processors = available_parallelism().map_or(1, NonZero::get);
+            if processors > 2 { Place::AtTheDisk } else { Place::Here }
+        });
+        *PLACE
+    }
+}
+
+/// Writes blocks on a blocking thread, one hop behind the network, and hashes them.
 struct BlockWriter<W> {
     state: Option<Work<W>>,
     running: Option<JoinHandle<Written<W>>>,
     /// Whether the sink is memory, which nobody waits for.
     is_memory: bool,
+    /// Where blocks are hashed before they are written.
+    hasher: Option<Box<blake3::Hasher>>,
     company: Company,
     capacity: usize,
     /// Blocks that wait for the next hop.
@@ -210,13 +238,16 @@ type Written<W> = io::Result<(Work<W>, Vec<Vec<u8>>)>;
 
 struct Work<W> {
     sink: W,
-    hasher: Box<blake3::Hasher>,
+    /// Where blocks are hashed as they are written.
+    hasher: Option<Box<blake3::Hasher>>,
 }
 
 impl<W: Write> Work<W> {
     fn take(&mut self, blocks: &[Vec<u8>]) -> io::Result<()> {
         for block in blocks {
-            self.hasher.update(block);
+            if let Some(hasher) = &mut self.hasher {
+                hasher.update(block);
+            }
             self.sink.write_all(block)?;
         }
         Ok(())
@@ -224,11 +255,16 @@ impl<W: Write> Work<W> {
 }
 
 impl<W: Write + Send + 'static> BlockWriter<W> {
-    fn new(sink: W, hasher: Box<blake3::Hasher>, announced: u64) -> Self {
+    fn new(sink: W, hasher: Box<blake3::Hasher>, announced: u64, place: Place) -> Self {
+        let (here, there) = match place {
+            Place::Here => (Some(hasher), None),
+            Place::AtTheDisk => (None, Some(hasher)),
+        };
         Self {
-            state: Some(Work { sink, hasher }),
+            state: Some(Work { sink, hasher: there }),
             running: None,
             is_memory: false,
+            hasher: here,
             company: Company::join(),
             capacity: usize::try_from(announced).map_or(BLOCK, |size| size.min(BLOCK)),
             full: Vec::new(),
@@ -245,7 +281,7 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
     /// Takes a block and returns an empty one. It is written as soon as the hop before it has ended; what
     /// comes until then goes along, and is waited for once that is enough for a hop.
     async fn write(&mut self, block: Vec<u8>) -> io::Result<Vec<u8>> {
-        self.full.push(block);
+        self.take(block);
         let most = self.company.blocks(hop::WRITE);
         let idle = self.running.as_ref().is_none_or(JoinHandle::is_finished);
         if idle || self.full.len() >= most {
@@ -254,6 +290,14 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
             self.start()?;
         }
         Ok(self.buffer())
+    }
+
+    /// Puts a block where the next hop finds it.
+    fn take(&mut self, block: Vec<u8>) {
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&block);
+        }
+        self.full.push(block);
     }
 
     fn start(&mut self) -> io::Result<()> {
@@ -299,17 +343,18 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
 
     /// Writes what is left; the sink and the hash of all that went into it.
     async fn close(mut self, last: Vec<u8>) -> io::Result<(W, ContentHash)> {
-        self.full.push(last);
+        self.take(last);
         self.wait().await?;
         if self.full.iter().any(|block| !block.is_empty()) {
             self.start()?;
             self.wait().await?;
         }
-        let Some(mut work) = self.state else {
-            return Err(io::Error::other("an earlier write failed"));
-        };
+        let failed = || io::Error::other("an earlier write failed");
+        let mut work = self.state.ok_or_else(failed)?;
         work.sink.flush()?;
-        Ok((work.sink, ContentHash(*work.hasher.finalize().as_bytes())))
+        // One of the two is there.
+        let hasher = self.hasher.or(work.hasher).ok_or_else(failed)?;
+        Ok((work.sink, ContentHash(*hasher.finalize().as_bytes())))
     }
 }
 

@@ -20,15 +20,17 @@ impl Write for Disk {
     }
 }
 
-fn writer(room: usize) -> BlockWriter<Disk> {
+const PLACES: [Place; 2] = [Place::Here, Place::AtTheDisk];
+
+fn writer(room: usize, place: Place) -> BlockWriter<Disk> {
     let disk = Disk { content: Vec::new(), room };
-    BlockWriter::new(disk, Box::default(), u64::MAX)
+    BlockWriter::new(disk, Box::default(), u64::MAX, place)
 }
 
 #[tokio::test]
 async fn blocks_are_written_in_their_order() {
-    for count in 0..=7_u8 {
-        let mut writer = writer(usize::MAX);
+    for (count, place) in (0..=7_u8).flat_map(|count| PLACES.map(|place| (count, place))) {
+        let mut writer = writer(usize::MAX, place);
         let mut block = writer.buffer();
         let mut expected = Vec::new();
         for number in 0..count {
@@ -47,24 +49,38 @@ async fn blocks_are_written_in_their_order() {
 }
 
 #[tokio::test]
-async fn a_full_disk_ends_it_soon() {
-    let mut writer = writer(2500);
-    for _ in 0..2 * hop::WRITE + 3 {
-        match writer.write(vec![7; 1000]).await {
-            Ok(_) => {}
-            Err(error) => {
-                assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-                // What comes after the failure fails too.
-                assert!(writer.close(vec![7]).await.is_err());
-                return;
-            }
-        }
+async fn what_was_hashed_before_counts() {
+    for place in PLACES {
+        let (disk, before) =
+            (Disk { content: Vec::new(), room: 100 }, Hashed::of_bytes(b"before "));
+        let writer = BlockWriter::new(disk, before.hasher, 3, place);
+        let (_, hash) = writer.close(b"now".to_vec()).await.unwrap();
+        assert_eq!(hash, ContentHash(*blake3::hash(b"before now").as_bytes()));
     }
-    panic!("nobody said that the disk is full");
+}
+
+#[tokio::test]
+async fn a_full_disk_ends_it_soon() {
+    for place in PLACES {
+        let mut writer = writer(2500, place);
+        let mut writes = 0;
+        let error = loop {
+            match writer.write(vec![7; 1000]).await {
+                Ok(_) => writes += 1,
+                Err(error) => break error,
+            }
+            assert!(writes < 2 * hop::WRITE + 3, "nobody said that the disk is full");
+        };
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        // What comes after the failure fails too.
+        assert!(writer.close(vec![7]).await.is_err());
+    }
 }
 
 #[tokio::test]
 async fn a_full_disk_is_found_by_the_last_block_too() {
-    let error = writer(3).close(vec![7; 4]).await.err().unwrap();
-    assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    for place in PLACES {
+        let error = writer(3, place).close(vec![7; 4]).await.err().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    }
 }
