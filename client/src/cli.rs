@@ -1,6 +1,6 @@
 //! What was typed on the command line. What it means is decided in [`config`](crate::config).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use quiver_protocol::ClientName;
@@ -147,6 +147,14 @@ pub struct Get {
     /// How it holds on.
     #[command(flatten)]
     pub hold: Hold,
+}
+
+impl Get {
+    /// Whether the content goes to standard output.
+    #[must_use]
+    pub fn is_streamed(&self) -> bool {
+        self.output == Path::new("-")
+    }
 }
 
 /// Many files at once, and what becomes of those that exist.

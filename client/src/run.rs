@@ -39,6 +39,9 @@ const CLOSING_AFTER_GOODBYE: Duration = Duration::from_millis(10);
 /// How long disk work that is under way may need to come to an end, parts to be removed.
 const LAST_WORK: Duration = Duration::from_secs(2);
 
+/// The same where there is none: what is under way then waits for a reader, who may never read.
+const NO_WORK: Duration = Duration::ZERO;
+
 /// Runs the client for a command line; the environment is an argument.
 pub fn run(
     arguments: impl IntoIterator<Item = OsString>,
@@ -95,6 +98,7 @@ fn act(cli: Cli, variable: impl Fn(&str) -> Option<OsString>) -> Result<Exit, Fa
     let output = Output::new(face, config.quiet);
     let _terminal = TerminalAsItWas::now();
     let runtime = runtime()?;
+    let last_work = if stores(cli.command.as_ref()) { LAST_WORK } else { NO_WORK };
     let result = match cli.command {
         Some(Command::Transfers(arguments)) => runtime.block_on(async {
             let journal = Journal::of(folders.as_ref().ok_or(Failure::NoHome)?);
@@ -106,8 +110,27 @@ fn act(cli: Cli, variable: impl Fn(&str) -> Option<OsString>) -> Result<Exit, Fa
         }
     };
     // A thread that waits for a disk is given a moment, one that waits for a person none.
-    runtime.shutdown_timeout(LAST_WORK);
+    runtime.shutdown_timeout(last_work);
     result
+}
+
+/// Whether a command may have a disk at work, here.
+fn stores(command: Option<&Command>) -> bool {
+    match command {
+        // The prompt may be told to.
+        None | Some(Command::Put(_) | Command::Resume(_) | Command::Transfers(_)) => true,
+        Some(Command::Get(arguments)) => !arguments.is_streamed(),
+        Some(
+            Command::Message(_)
+            | Command::Status(_)
+            | Command::List(_)
+            | Command::Rm(_)
+            | Command::Mv(_)
+            | Command::Mkdir(_)
+            | Command::Completions { .. }
+            | Command::Man { .. },
+        ) => false,
+    }
 }
 
 fn runtime() -> Result<Runtime, Failure> {

@@ -101,7 +101,7 @@ impl Order {
             anew: arguments.no_resume,
             patience: Duration::from_secs(arguments.hold.patience),
         };
-        if arguments.output == Path::new("-") && manner.json {
+        if arguments.is_streamed() && manner.json {
             let what = "--json and the content cannot share standard output";
             return Err(Failure::usage(what, "-o DIR stores the files"));
         }
@@ -112,7 +112,7 @@ impl Order {
         }
         let paths: Vec<FilePath> =
             arguments.paths.iter().map(|typed| parse(typed)).collect::<Result<_, _>>()?;
-        if arguments.output == Path::new("-") {
+        if arguments.is_streamed() {
             let item = |path| Item { path, place: Place::Stdout };
             let work = Work::Files(paths.into_iter().map(item).collect());
             return Ok(Self { work, limit, kept, manner });

@@ -2,9 +2,7 @@
 //! silent can still end at once.
 
 use std::io::{self, Read};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use quiver_protocol::chunk::BLOCK;
@@ -12,42 +10,91 @@ use quiver_protocol::chunk::BLOCK;
 use crate::failure::Failure;
 use crate::unix;
 
-type Piece = io::Result<Vec<u8>>;
-
 /// What has come so far; reading it may be ended from outside.
 #[derive(Debug)]
 pub(super) struct Pipe {
-    /// Only one thread reads at a time; the lock is for who moves it between threads.
-    pieces: Mutex<Receiver<Piece>>,
+    shared: Arc<Shared>,
     piece: Vec<u8>,
     taken: usize,
     ended: bool,
-    waiting: Arc<AtomicBool>,
 }
 
 /// The other side of a [`Pipe`].
 #[derive(Debug, Clone)]
-pub(super) struct Input {
-    pieces: SyncSender<Piece>,
-    waiting: Arc<AtomicBool>,
-}
+pub(super) struct Input(Arc<Shared>);
 
 /// Ends what reads the pipe, when dropped.
 #[derive(Debug)]
-pub(super) struct End(SyncSender<Piece>);
+pub(super) struct End(Arc<Shared>);
+
+/// Between the thread that reads standard input and the one that wants it.
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// One waits while one is taken. An empty one is the last.
+    next: Option<io::Result<Vec<u8>>>,
+    /// Whether somebody waits for one.
+    waiting: bool,
+    /// Whether nobody wants the rest.
+    over: bool,
+}
 
 /// Standard input.
 pub(super) fn standard() -> Result<(Pipe, Input), Failure> {
     let failed = |source| Failure::Source { path: "standard input".into(), source };
-    let mut stdin = unix::raw_stdin().map_err(failed)?;
-    // One waits while one is taken.
-    let (pieces, receiver) = sync_channel(1);
-    let waiting = Arc::new(AtomicBool::new(false));
-    let input = Input { pieces: pieces.clone(), waiting: waiting.clone() };
-    let read = move || {
+    let stdin = unix::raw_stdin().map_err(failed)?;
+    let shared = Arc::new(Shared::default());
+    let fill = shared.clone();
+    let read = move || fill.fill(stdin);
+    thread::Builder::new().name("input".to_owned()).spawn(read).map_err(failed)?;
+    let pipe = Pipe { shared: shared.clone(), piece: Vec::new(), taken: 0, ended: false };
+    Ok((pipe, Input(shared)))
+}
+
+impl Input {
+    /// Whether somebody waits for what does not come.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.0.lock().waiting
+    }
+
+    /// Whoever waits for more stops waiting when this is dropped.
+    pub(super) fn end_on_drop(&self) -> End {
+        End(self.0.clone())
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.lock().over = true;
+        self.0.changed.notify_all();
+    }
+}
+
+impl Read for Pipe {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.taken == self.piece.len() && !self.ended {
+            self.piece = self.shared.take()?;
+            self.taken = 0;
+            self.ended = self.piece.is_empty();
+        }
+        let length = buffer.len().min(self.piece.len() - self.taken);
+        buffer[..length].copy_from_slice(&self.piece[self.taken..self.taken + length]);
+        self.taken += length;
+        Ok(length)
+    }
+}
+
+impl Shared {
+    /// Reads to the end, or until nobody wants the rest.
+    fn fill(&self, mut input: impl Read) {
         loop {
             let mut buffer = vec![0; BLOCK];
-            let piece = match stdin.read(&mut buffer) {
+            let piece = match input.read(&mut buffer) {
                 Ok(count) => {
                     buffer.truncate(count);
                     Ok(buffer)
@@ -56,50 +103,103 @@ pub(super) fn standard() -> Result<(Pipe, Input), Failure> {
                 Err(error) => Err(error),
             };
             let is_last = piece.as_ref().map_or(true, Vec::is_empty);
-            if pieces.send(piece).is_err() || is_last {
+            let mut state = self.wait_while(|state| state.next.is_some() && !state.over);
+            if state.over {
+                return;
+            }
+            state.next = Some(piece);
+            drop(state);
+            self.changed.notify_all();
+            if is_last {
                 return;
             }
         }
-    };
-    thread::Builder::new().name("input".to_owned()).spawn(read).map_err(failed)?;
-    let pipe =
-        Pipe { pieces: Mutex::new(receiver), piece: Vec::new(), taken: 0, ended: false, waiting };
-    Ok((pipe, input))
-}
-
-impl Input {
-    /// Whether somebody waits for what does not come.
-    pub(super) fn is_waiting(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed)
     }
 
-    /// Whoever waits for more stops waiting when this is dropped.
-    pub(super) fn end_on_drop(&self) -> End {
-        End(self.pieces.clone())
-    }
-}
-
-impl Drop for End {
-    fn drop(&mut self) {
-        // Where there is no room, nobody waits.
-        let _ = self.0.try_send(Err(io::Error::other("nobody wants the rest")));
-    }
-}
-
-impl Read for Pipe {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.taken == self.piece.len() && !self.ended {
-            self.waiting.store(true, Ordering::Relaxed);
-            let next = self.pieces.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            self.waiting.store(false, Ordering::Relaxed);
-            // The thread says an empty piece at the end, and nothing after it.
-            self.piece = next.unwrap_or_else(|_| Ok(Vec::new()))?;
-            self.taken = 0;
-            self.ended = self.piece.is_empty();
+    /// The next piece. What was read already is not wanted either, once nobody wants the rest.
+    fn take(&self) -> io::Result<Vec<u8>> {
+        self.lock().waiting = true;
+        let mut state = self.wait_while(|state| state.next.is_none() && !state.over);
+        state.waiting = false;
+        if state.over {
+            return Err(io::Error::other("nobody wants the rest"));
         }
-        let length = buffer.len().min(self.piece.len() - self.taken);
-        buffer[..length].copy_from_slice(&self.piece[self.taken..self.taken + length]);
-        self.taken += length;
-        Ok(length)
+        let next = state.next.take();
+        drop(state);
+        self.changed.notify_all();
+        next.unwrap_or_else(|| Ok(Vec::new()))
+    }
+
+    fn wait_while(&self, mut holds: impl FnMut(&State) -> bool) -> MutexGuard<'_, State> {
+        self.changed
+            .wait_while(self.lock(), |state| holds(state))
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A pipe that a thread fills from what a story writes.
+    fn pipe() -> (Pipe, Input, io::PipeWriter, thread::JoinHandle<()>) {
+        let (reader, writer) = io::pipe().unwrap();
+        let shared = Arc::new(Shared::default());
+        let fill = shared.clone();
+        let thread = thread::spawn(move || fill.fill(reader));
+        let pipe = Pipe { shared: shared.clone(), piece: Vec::new(), taken: 0, ended: false };
+        (pipe, Input(shared), writer, thread)
+    }
+
+    #[test]
+    fn what_comes_is_read_to_its_end() {
+        use std::io::Write as _;
+        let (mut pipe, input, mut writer, thread) = pipe();
+        let content: Vec<u8> = (0..u8::MAX).cycle().take(3 * BLOCK + 7).collect();
+        let mut read = Vec::new();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                writer.write_all(&content).unwrap();
+                drop(writer);
+            });
+            pipe.read_to_end(&mut read).unwrap();
+        });
+        assert!(read == content);
+        assert!(!input.is_waiting());
+        // And nothing comes after it.
+        assert_eq!(pipe.read(&mut [0; 8]).unwrap(), 0);
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn whoever_waits_is_told_that_nobody_wants_the_rest() {
+        let (mut pipe, input, _writer, _thread) = pipe();
+        let end = input.end_on_drop();
+        let reader = thread::spawn(move || pipe.read(&mut [0; 8]));
+        while !input.is_waiting() {
+            thread::yield_now();
+        }
+        drop(end);
+        assert!(reader.join().unwrap().is_err());
+    }
+
+    #[test]
+    fn who_comes_to_wait_later_is_told_too() {
+        use std::io::Write as _;
+        let (mut pipe, input, mut writer, thread) = pipe();
+        writer.write_all(b"a beginning").unwrap();
+        // It has come, and nobody has taken it.
+        while input.0.lock().next.is_none() {
+            thread::yield_now();
+        }
+        drop(input.end_on_drop());
+        assert!(pipe.read(&mut [0; 64]).is_err());
+        // The thread that reads ends with the next thing it hears.
+        drop(writer);
+        thread.join().unwrap();
     }
 }

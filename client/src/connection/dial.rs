@@ -3,14 +3,17 @@
 //! The addresses are tried in the resolver's order, the next one a moment after the one before or as
 //! soon as that has failed (after RFC 8305, Happy Eyeballs).
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use quiver_protocol::Fingerprint;
 use quiver_protocol::text::display_safe;
 use quiver_transport::endpoint::DialError;
 use quiver_transport::{Connection, Ended, Endpoint, Identity, ServerVerifier, TrustError};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tracing::debug;
@@ -88,8 +91,7 @@ async fn race(
 }
 
 async fn resolve(server: &ServerAddress, deadline: Instant) -> Result<Vec<SocketAddr>, NotDialled> {
-    let lookup = tokio::net::lookup_host((server.host(), server.port()));
-    let found = match timeout_at(deadline, lookup).await {
+    let found = match timeout_at(deadline, look_up(server)).await {
         Ok(Ok(found)) => found,
         Ok(Err(error)) => return Err(NotDialled::Unresolved(error.to_string())),
         Err(_) => return Err(NotDialled::Unresolved("no answer from the resolver".to_owned())),
@@ -104,6 +106,18 @@ async fn resolve(server: &ServerAddress, deadline: Instant) -> Result<Vec<Socket
         return Err(NotDialled::Unresolved("it has no address".to_owned()));
     }
     Ok(addresses)
+}
+
+/// On a thread that nobody waits for: a resolver may be silent for longer than a person who leaves.
+async fn look_up(server: &ServerAddress) -> io::Result<Vec<SocketAddr>> {
+    let (found, answer) = oneshot::channel();
+    let (host, port) = (server.host().to_owned(), server.port());
+    let look = move || {
+        // Nobody waits any more where the time was up.
+        let _ = found.send((host.as_str(), port).to_socket_addrs().map(Vec::from_iter));
+    };
+    thread::Builder::new().name("resolver".to_owned()).spawn(look)?;
+    answer.await.unwrap_or_else(|_| Err(io::Error::other("the resolver failed")))
 }
 
 /// A server that answers and is not believed is the news, whatever became of the other addresses.

@@ -3,7 +3,6 @@
 mod arrive;
 
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
 use quiver_protocol::text::display_safe;
@@ -54,7 +53,7 @@ impl GetTrees {
     /// [`Failure`]: nothing was asked of the server.
     pub(crate) fn prepare(arguments: &cli::Get) -> Result<Self, Failure> {
         let many = &arguments.many;
-        let streamed = arguments.output == Path::new("-");
+        let streamed = arguments.is_streamed();
         if streamed && (many.recursive || many.dry_run) {
             let what = "folders and plans cannot go to standard output";
             return Err(Failure::usage(what, "-o DIR stores the files in a folder"));
