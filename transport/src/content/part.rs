@@ -205,6 +205,9 @@ impl Drop for PartFile {
             // Nobody is left to tell; the name says what it is.
             let _ = self.folder.remove_file(&self.name);
         }
+        // A copy of the handle, with which somebody still reads, would keep the lock. Where it cannot be given
+        // up here, it goes with that copy.
+        let _ = unix::unlock(&self.file);
     }
 }
 
@@ -275,6 +278,11 @@ mod tests {
         assert_eq!(PartFile::open(&dir, 7).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         drop(part);
         let mut part = PartFile::open(&dir, 7).unwrap();
+        let reader = part.content().unwrap();
+        drop(part);
+        // Nor does somebody who still reads what was there.
+        let mut part = PartFile::open(&dir, 7).unwrap();
+        drop(reader);
         assert_eq!(part.length().unwrap(), 7);
         part.go_on_at(4).unwrap();
         part.write_all(b"act").unwrap();
