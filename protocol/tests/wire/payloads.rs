@@ -266,11 +266,15 @@ fn ends_keep_their_bytes() {
 
 #[test]
 fn events_keep_their_bytes() {
-    let table = [("stopping", Event::Stopping { grace_seconds: 8 })];
+    let table = [
+        ("stopping", Event::Stopping { grace_seconds: 8 }),
+        ("still_there", Event::StillThere),
+    ];
     for (name, event) in &table {
         // A new event does not compile here: give it a row above.
         let kind = match event {
             Event::Stopping { .. } => "stopping",
+            Event::StillThere => "still_there",
             Event::Unknown => panic!("nobody sends an unknown event"),
         };
         assert_eq!(*name, kind);
