@@ -376,12 +376,28 @@ async fn a_server_learns_where_content_begins_before_a_pipe_has_any() {
 }
 
 #[tokio::test]
+async fn an_older_server_keeps_nothing_that_can_be_asked_for() {
+    let stage = Stage::new(async |_, connection: Connection| {
+        welcome(&connection).await;
+        let (mut stream, _) = hear(&connection).await;
+        let refusal = Refusal::new(RefusalCode::UnknownCommand, "no command has this name");
+        stream.refuse(&refusal).await.unwrap();
+        connection.closed().await;
+    });
+    let session = stage.connect(&stage.config()).await.unwrap();
+    let path = FilePath::parse("big").unwrap();
+    assert_eq!(action::kept(&session.connection, &path, PATIENCE).await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn events_of_newer_servers_are_heard_out_and_ignored() {
     let stage = Stage::new(async |_, connection: Connection| {
         welcome(&connection).await;
-        for payload in
-            [&br#"{"event":"party"}"#[..], &Event::StillThere.encode(), &Event::Stopping { grace_seconds: 8 }.encode()]
-        {
+        for payload in [
+            &br#"{"event":"party"}"#[..],
+            &Event::StillThere.encode(),
+            &Event::Stopping { grace_seconds: 8 }.encode(),
+        ] {
             let mut stream = CommandStream::open(&connection).await.unwrap();
             stream.writer.write_frame(FrameKind::Reply, payload).await.unwrap();
             stream.writer.end(FrameKind::Eof, &PlainEnd {}.encode()).await.unwrap();

@@ -193,3 +193,36 @@ async fn the_rest_of_a_put_of_a_tree_follows() {
     let there = files(&server.files().join("there"));
     assert!(there == files(&home.file("t")), "{:?}", there.keys());
 }
+
+#[tokio::test]
+async fn a_plan_knows_what_the_server_has_kept() {
+    let server = server().await;
+    let home = Home::new();
+    let content = Random::new(66).bytes(16 * MIB);
+    fs::write(home.file("big"), &content).unwrap();
+    let put = home.with(&server, "Ron", ["put", "big", "--limit", "4MB/s"]);
+    let process = put.start();
+    comes(&server, 2 * MIB).await;
+    killed(process).await;
+    let plan = async || {
+        let plan = home.with(&server, "Ron", ["put", "big", "--dry-run", "--json"]).run().await;
+        rows(&plan.expect(0).stdout).remove(0)
+    };
+    let row = plan().await;
+    assert_eq!(row["plan"], "resume");
+    let begun = row["resume_at"].as_u64().unwrap();
+    assert!(begun > 2 * MIB as u64, "{row}");
+    let shown = home.with(&server, "Ron", ["put", "big", "--dry-run"]).run().await;
+    assert!(shown.expect(0).stdout.starts_with("resume at "), "{}", shown.stdout);
+    // It is of use for this content, and for nobody else.
+    fs::write(home.file("big"), Random::new(67).bytes(16 * MIB)).unwrap();
+    assert_eq!(plan().await["plan"], "new");
+    let other = Home::new();
+    fs::write(other.file("big"), &content).unwrap();
+    let plan = other.with(&server, "Ben", ["put", "big", "--dry-run", "--json"]).run().await;
+    assert_eq!(rows(&plan.expect(0).stdout)[0]["plan"], "new");
+    // To ask took nothing away.
+    fs::write(home.file("big"), &content).unwrap();
+    let resumed = home.quiver(["resume", "--json"]).run().await;
+    assert!(rows(&resumed.expect(0).stdout)[0]["resumed_at"].as_u64().unwrap() >= begun);
+}

@@ -160,7 +160,9 @@ impl Resume<'_> {
         tally.failed_each(self.output, failed).await;
         if order.asked() > 0 {
             let receipt = Arc::new(human::received);
-            tally.several(self.output, order.fetch(&link, self.output.clone(), receipt).await).await;
+            tally
+                .several(self.output, order.fetch(&link, self.output.clone(), receipt).await)
+                .await;
         }
         let (upload, failed) =
             Upload::of_files(puts.into_iter().filter_map(Entry::file), arguments);
@@ -185,9 +187,7 @@ impl Resume<'_> {
                 let order = Order::of_tree(tree, arguments)?;
                 order.fetch(link, self.output.clone(), Arc::new(human::received)).await
             }
-            Direction::Put => {
-                self.store(Upload::of_tree(tree, arguments)?, session, link).await
-            }
+            Direction::Put => self.store(Upload::of_tree(tree, arguments)?, session, link).await,
         }
     }
 

@@ -4,8 +4,8 @@ use std::io;
 
 use cap_std::fs::Dir;
 use chrono::Local;
-use quiver_protocol::text::display_safe;
 use quiver_protocol::Timestamp;
+use quiver_protocol::text::display_safe;
 use quiver_transport::content::{PART_PREFIX, PART_SUFFIX, PartFile};
 use serde::Serialize;
 use tokio::task;

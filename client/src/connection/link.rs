@@ -5,8 +5,8 @@ use std::path::absolute;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use quiver_protocol::text::display_safe;
 use quiver_protocol::Fingerprint;
+use quiver_protocol::text::display_safe;
 use quiver_transport::{Connection, StreamError};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout_at};

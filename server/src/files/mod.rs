@@ -29,7 +29,7 @@ use cap_std::fs::Dir;
 use quiver_protocol::reply::{Entry, Space};
 use quiver_protocol::{FilePath, FolderPath, Put, Timestamp};
 use quiver_transport::Crew;
-use quiver_transport::content::{SMALL, Source};
+use quiver_transport::content::{Hashed, SMALL, Source};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 use tokio::task;
@@ -193,6 +193,22 @@ impl Files {
     #[must_use]
     pub fn holder(&self, put: &Put, owner: &Owner) -> Option<Holder> {
         self.store.as_ref().filter(|_| put.size > Some(SMALL))?.holder(put, owner)
+    }
+
+    /// What was kept of an owner's put to a path, read and hashed: nothing, where there is none. Takes as long as
+    /// reading it does; nothing keeps a put from going on with it meanwhile.
+    ///
+    /// # Errors
+    /// [`FilesError`].
+    pub async fn kept(&self, path: &FilePath, owner: Owner) -> Result<Hashed, FilesError> {
+        let (root, store, path) = (self.root.clone(), self.store()?, path.clone());
+        let Some(part) = blocking(move || store.kept(&root, &path, &owner)).await? else {
+            return Ok(Hashed::nothing());
+        };
+        let length = part.metadata().map_err(FilesError::Disk)?.len();
+        let hashed = Hashed::of(&part, length).await.map_err(FilesError::Disk)?;
+        // It has become shorter: it begins anew.
+        Ok(hashed.unwrap_or_default())
     }
 
     /// What of an owner's would fit now.

@@ -1,6 +1,7 @@
 //! A file that comes: its place is looked at, its room reserved, its part opened; at its end it stands
 //! under its name and is somebody's. Knows nothing of streams.
 
+use std::fs::File;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +11,7 @@ use cap_std::fs::Dir;
 use quiver_protocol::reply::Space;
 use quiver_protocol::{FilePath, Put};
 use quiver_transport::Crew;
-use quiver_transport::content::{Finish, Hashed, PartFile, Replace, SMALL};
+use quiver_transport::content::{Finish, Hashed, PartFile, Replace, SMALL, part_content};
 
 use super::space::{Promise, Room};
 use super::walk::place;
@@ -88,6 +89,21 @@ impl Store {
 
     pub(super) fn holder(&self, put: &Put, owner: &Owner) -> Option<Holder> {
         self.part_id(put, owner).and_then(|id| self.holds.holder(id))
+    }
+
+    /// What an owner's put to a path would go on with, to be read.
+    pub(super) fn kept(
+        &self,
+        root: &Dir,
+        path: &FilePath,
+        owner: &Owner,
+    ) -> Result<Option<File>, FilesError> {
+        let (folder, _) = place(root, path)?;
+        if !owner.is_somebody() {
+            return Ok(None);
+        }
+        let id = self.ledger.part_id(owner, path.as_str());
+        part_content(&folder, id).map_err(FilesError::Disk)
     }
 
     /// The number of the part of an owner's put, where that can be known again.

@@ -37,6 +37,25 @@ pub fn part_length(folder: &Dir, id: u64) -> io::Result<Option<u64>> {
     }
 }
 
+/// The part that `id` stands for in `folder`, to be read, whoever has it; `None` where there is none.
+///
+/// # Errors
+/// What the system says.
+pub fn part_content(folder: &Dir, id: u64) -> io::Result<Option<std::fs::File>> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    unix::without_waiting(&mut options).follow(FollowSymlinks::No);
+    if part_length(folder, id)?.is_none() {
+        return Ok(None);
+    }
+    match folder.open_with(name_of(id), &options) {
+        Ok(file) if file.metadata()?.is_file() => Ok(Some(file.into_std())),
+        Ok(_) => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// What to do where the final name is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replace {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use chrono::Utc;
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{Refusal, RefusalCode, Timestamp};
-use quiver_transport::content::{Hashed, Source};
 use quiver_transport::StreamError;
+use quiver_transport::content::{Hashed, Source};
 use tokio::time::Instant;
 
 use super::{Item, Origin, StoredReceipt, explain, open, shown, unreadable};

@@ -101,6 +101,11 @@ impl Will {
         Self { dry_run: many.dry_run, said: many.said(overwrite) }
     }
 
+    /// Whether nothing is to move.
+    pub(super) fn is_dry_run(&self) -> bool {
+        self.dry_run
+    }
+
     /// What was said of files that differ.
     pub(super) fn said(&self) -> Option<Decision> {
         self.said

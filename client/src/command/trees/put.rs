@@ -1,5 +1,6 @@
 //! `put` of folders: planned from what is here, compared with the server's lists, many small files at once.
 
+mod kept;
 mod leave;
 
 use std::collections::HashMap;
@@ -158,6 +159,9 @@ impl PutTrees {
             tally.failed(failure).await;
         }
         let is_there = self.look(&store, &planner).await?;
+        if self.will.is_dry_run() {
+            kept::look(&store, &planner, &self.trunks).await?;
+        }
         let to = self.to.clone();
         let missing = (self.recursive && !is_there).then(|| Arc::new(Missing::new(to)));
         let room = room(&store).await?;
