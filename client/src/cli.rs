@@ -175,6 +175,13 @@ pub struct Many {
 }
 
 impl Many {
+    /// What was meant in an earlier run.
+    #[must_use]
+    pub fn of(recursive: bool, said: Option<Decision>) -> Self {
+        let keep_both = said == Some(Decision::KeepBoth);
+        Self { recursive, dry_run: false, keep_both, skip: said == Some(Decision::Skip) }
+    }
+
     /// Whether it takes a plan to do what was typed.
     #[must_use]
     pub fn takes_a_plan(&self) -> bool {
@@ -207,9 +214,9 @@ pub struct Hold {
 /// `resume [PATH]`
 #[derive(Debug, Args)]
 pub struct Resume {
-    /// One of them: its path on the server, or its file here [default: all]
+    /// One of them: its path on the server, or its file or folder here [default: all]
     pub path: Option<PathBuf>,
-    /// One JSON object a file that arrived
+    /// One JSON object a file that arrived or was stored
     #[arg(long)]
     pub json: bool,
     /// How it holds on.

@@ -28,7 +28,7 @@ use crate::known_servers::KnownServers;
 use crate::output::{Face, Output};
 use dial::NotDialled;
 pub use events::Events;
-pub use link::{Hold, Line, Link, Origin};
+pub use link::{Hold, Line, Link};
 use sign_in::Guest;
 use trust::Pin;
 

@@ -2,85 +2,31 @@
 //! the one that began them. Knows files, nothing of connections.
 //!
 //! A file is named by the transfer's number, which is made of what the transfer is: one that says
-//! something else than its name does was not written here, and is not believed.
+//! something else than its name does was not written here, and is not believed. Whoever is at it keeps its
+//! file locked.
 
+mod entry;
 mod unfinished;
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use quiver_protocol::{ClientName, FilePath, Fingerprint, Timestamp};
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::address::ServerAddress;
 use crate::config::Folders;
 use crate::unix;
-pub use unfinished::{Kept, Record, Share, Unfinished};
+pub use entry::{Direction, Entry, OneFile, Origin, Tree, What, id};
+pub use unfinished::{Kept, Record, Share, TreeRecord, Unfinished};
 
-/// The longest file that is read; a path has at most 4096 bytes, and there are three.
-const LONGEST: u64 = 64 * 1024;
-
-/// What a transfer's number is made for; nothing else has the same.
-const CONTEXT: &str = "quiver 2026-11-22 transfer number";
+/// The longest file that is read, in bytes; a command line has at most 2 MiB.
+const LONGEST: u64 = 4 * 1024 * 1024;
 
 /// The folder of unfinished transfers. It need not exist.
 #[derive(Debug, Clone)]
 pub struct Journal {
     folder: PathBuf,
-}
-
-/// Which way the content goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Direction {
-    /// From the server to here.
-    Get,
-    /// From here to the server.
-    Put,
-}
-
-/// A transfer, and what it takes to go on with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Which way.
-    pub direction: Direction,
-    /// Where the server is.
-    pub server: ServerAddress,
-    /// Of the server's key.
-    pub fingerprint: Fingerprint,
-    /// The certificate's file, where one said whom to trust; else the server is remembered.
-    pub certificate: Option<PathBuf>,
-    /// Who this client was.
-    pub name: ClientName,
-    /// The path on the server.
-    pub path: FilePath,
-    /// The file here, from the root.
-    pub local: PathBuf,
-    /// Bytes of the whole file.
-    pub size: u64,
-    /// When it was begun.
-    pub begun: Timestamp,
-    /// Whether it may replace what stands at its end.
-    pub overwrite: bool,
-}
-
-/// An entry as it is written.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Written {
-    direction: Direction,
-    server: String,
-    fingerprint: Fingerprint,
-    certificate: Option<String>,
-    name: String,
-    path: String,
-    local: String,
-    size: u64,
-    begun: Timestamp,
-    overwrite: bool,
 }
 
 /// A file in the folder that is no entry.
@@ -91,6 +37,12 @@ pub struct Strange {
     pub path: PathBuf,
     /// Why it is not believed.
     pub why: String,
+}
+
+/// That this process is at a transfer: its entry's file, locked until this is dropped.
+#[derive(Debug)]
+pub struct AtIt {
+    _file: File,
 }
 
 impl Journal {
@@ -110,7 +62,7 @@ impl Journal {
     ///
     /// # Errors
     /// What the system says; a path that is not UTF-8 cannot be written.
-    pub fn write(&self, entry: &Entry) -> io::Result<()> {
+    pub fn write(&self, entry: &Entry) -> io::Result<AtIt> {
         let text = entry.text()?;
         unix::create_private_folder(&self.folder)?;
         let name = self.name(entry.id());
@@ -121,11 +73,16 @@ impl Journal {
             _ => {}
         }
         let mut file = unix::create_private(&staged)?;
-        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-        written.and_then(|()| fs::rename(&staged, &name)).inspect_err(|_| {
+        let written = file
+            .lock()
+            .and_then(|()| file.write_all(text.as_bytes()))
+            .and_then(|()| file.sync_all())
+            .and_then(|()| fs::rename(&staged, &name));
+        written.inspect_err(|_| {
             // The first error is the one to tell.
             let _ = fs::remove_file(&staged);
-        })
+        })?;
+        Ok(AtIt { _file: file })
     }
 
     /// Removes an entry; one that is not there is removed.
@@ -143,6 +100,13 @@ impl Journal {
     #[must_use]
     pub fn find(&self, id: u64) -> Option<Entry> {
         read(&self.name(id)).ok()
+    }
+
+    /// Whether some process is at a transfer whose entry is there.
+    #[must_use]
+    pub fn is_at_it(&self, id: u64) -> bool {
+        let file = open(&self.name(id));
+        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
     /// All entries, the oldest first, and what is not believed.
@@ -170,7 +134,7 @@ impl Journal {
                 Err(why) => strange.push(Strange { path, why }),
             }
         }
-        entries.sort_by(|one, other| (one.begun, &one.local).cmp(&(other.begun, &other.local)));
+        entries.sort_by_cached_key(|entry| (entry.begun, entry.id()));
         strange.sort_by(|one, other| one.path.cmp(&other.path));
         Ok((entries, strange))
     }
@@ -180,89 +144,21 @@ impl Journal {
     }
 }
 
-impl Entry {
-    /// The transfer's number, the same for the same file from the same server to the same place.
-    #[must_use]
-    pub fn id(&self) -> u64 {
-        id(self.direction, self.fingerprint, &self.path, &self.local)
-    }
-
-    fn text(&self) -> io::Result<String> {
-        let text = |path: &Path| match path.to_str() {
-            Some(text) => Ok(text.to_owned()),
-            None => Err(io::Error::other("the path is not UTF-8")),
-        };
-        let written = Written {
-            direction: self.direction,
-            server: self.server.to_string(),
-            fingerprint: self.fingerprint,
-            certificate: self.certificate.as_deref().map(text).transpose()?,
-            name: self.name.to_string(),
-            path: self.path.to_string(),
-            local: text(&self.local)?,
-            size: self.size,
-            begun: self.begun,
-            overwrite: self.overwrite,
-        };
-        Ok(serde_json::to_string(&written)? + "\n")
-    }
-}
-
-impl TryFrom<Written> for Entry {
-    type Error = String;
-
-    /// What is read is checked as what is typed.
-    fn try_from(written: Written) -> Result<Self, String> {
-        let local = PathBuf::from(written.local);
-        let certificate = written.certificate.map(PathBuf::from);
-        if let Some(path) = certificate.iter().chain([&local]).find(|path| !path.is_absolute()) {
-            return Err(format!("{} does not begin at the root", path.display()));
-        }
-        Ok(Self {
-            direction: written.direction,
-            server: written.server.parse().map_err(|why| format!("server: {why}"))?,
-            fingerprint: written.fingerprint,
-            certificate,
-            name: ClientName::parse(&written.name).map_err(|why| format!("name: {why}"))?,
-            path: FilePath::parse(&written.path).map_err(|why| format!("path: {why}"))?,
-            local,
-            size: written.size,
-            begun: written.begun,
-            overwrite: written.overwrite,
-        })
-    }
-}
-
-/// A transfer's number: of which server, path and place it is.
-#[must_use]
-pub fn id(direction: Direction, server: Fingerprint, path: &FilePath, local: &Path) -> u64 {
-    let direction: &[u8] = match direction {
-        Direction::Get => b"get",
-        Direction::Put => b"put",
-    };
-    let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
-    for part in
-        [direction, &server.0, path.as_str().as_bytes(), local.as_os_str().as_encoded_bytes()]
-    {
-        hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
-    }
-    let mut first = [0; 8];
-    first.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
-    u64::from_be_bytes(first)
-}
-
-fn read(path: &Path) -> Result<Entry, String> {
+fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     // Never through a link, never waiting for the other end of a pipe.
     options.read(true).custom_flags(unix::NO_SURPRISES);
-    let file = options.open(path).map_err(|error| error.to_string())?;
+    options.open(path)
+}
+
+fn read(path: &Path) -> Result<Entry, String> {
+    let file = open(path).map_err(|error| error.to_string())?;
     if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
         return Err("it is no file".to_owned());
     }
     let mut text = String::new();
     file.take(LONGEST).read_to_string(&mut text).map_err(|error| error.to_string())?;
-    let written: Written = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-    Entry::try_from(written)
+    Entry::parse(&text)
 }
 
 #[cfg(test)]

@@ -11,17 +11,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
+use quiver_client::action::{self, Offer};
 use quiver_client::command::{self, NOBODY, Order};
 use quiver_client::config::{Config, Folders};
 use quiver_client::connection::{Connector, Link, Session};
 use quiver_client::failure::{Exit, Failure};
 use quiver_client::output::{Face, Output, human};
 use quiver_client::{cli, known_servers::KnownServers};
-use quiver_protocol::reply::{Entry, EntryKind, FileHead, Limits, Welcome};
+use quiver_protocol::reply::{Entry, EntryKind, FileHead, Limits, Ready, Welcome};
 use quiver_protocol::{
     ClientName, CloseCode, ContentEnd, ContentHash, End as _, Event, FilePath, FrameKind, ListEnd,
-    PlainEnd, Refusal, RefusalCode, Reply, Request, Timestamp,
+    PlainEnd, Refusal, RefusalCode, Reply, Request, Timestamp, limits,
 };
+use quiver_transport::content::Source;
 use quiver_transport::identity::Validity;
 use quiver_transport::trust::peer_fingerprint;
 use quiver_transport::{CommandStream, Connection, Ended, Endpoint, Identity};
@@ -348,12 +350,54 @@ async fn a_silence_ends_when_patience_does() {
 }
 
 #[tokio::test]
+async fn a_server_learns_where_content_begins_before_a_pipe_has_any() {
+    let (heard, mut hears) = channel(1);
+    let stage = Stage::new(move |_, connection| {
+        let heard = heard.clone();
+        async move {
+            welcome(&connection).await;
+            let (mut stream, _) = hear(&connection).await;
+            let path = FilePath::parse("log").unwrap();
+            reply(&mut stream, &Reply::Ready(Ready { path, have: None })).await;
+            stream.writer.flush().await.unwrap();
+            let content = stream.reader.read_frame(limits::RECEIVED, PATIENCE).await.unwrap();
+            heard.send(Reply::decode(&content.payload).unwrap()).await.unwrap();
+            connection.closed().await;
+        }
+    });
+    let session = stage.connect(&stage.config()).await.unwrap();
+    // As a pipe into which nobody has written yet.
+    let (pipe, _open) = std::io::pipe().unwrap();
+    let path = FilePath::parse("log").unwrap();
+    let offer = Offer { path, replace: false, resume: false };
+    let sending = action::put(&session.connection, Source::pipe(pipe), &offer, PATIENCE).await;
+    let _sending = sending.unwrap();
+    assert_eq!(hears.recv().await, Some(Reply::Content { offset: 0 }));
+}
+
+#[tokio::test]
+async fn an_older_server_keeps_nothing_that_can_be_asked_for() {
+    let stage = Stage::new(async |_, connection: Connection| {
+        welcome(&connection).await;
+        let (mut stream, _) = hear(&connection).await;
+        let refusal = Refusal::new(RefusalCode::UnknownCommand, "no command has this name");
+        stream.refuse(&refusal).await.unwrap();
+        connection.closed().await;
+    });
+    let session = stage.connect(&stage.config()).await.unwrap();
+    let path = FilePath::parse("big").unwrap();
+    assert_eq!(action::kept(&session.connection, &path, PATIENCE).await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn events_of_newer_servers_are_heard_out_and_ignored() {
     let stage = Stage::new(async |_, connection: Connection| {
         welcome(&connection).await;
-        for payload in
-            [&br#"{"event":"party"}"#[..], &Event::Stopping { grace_seconds: 8 }.encode()]
-        {
+        for payload in [
+            &br#"{"event":"party"}"#[..],
+            &Event::StillThere.encode(),
+            &Event::Stopping { grace_seconds: 8 }.encode(),
+        ] {
             let mut stream = CommandStream::open(&connection).await.unwrap();
             stream.writer.write_frame(FrameKind::Reply, payload).await.unwrap();
             stream.writer.end(FrameKind::Eof, &PlainEnd {}.encode()).await.unwrap();

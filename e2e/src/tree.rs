@@ -40,6 +40,21 @@ pub fn read(folder: &Path) -> Tree {
     tree
 }
 
+/// How many files have their names by now, in any folder, while others come.
+#[must_use]
+pub fn count(folder: &Path) -> usize {
+    let Ok(entries) = fs::read_dir(folder) else { return 0 };
+    let of = |entry: std::io::Result<fs::DirEntry>| {
+        let Ok(entry) = entry else { return 0 };
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => count(&entry.path()),
+            Ok(_) if !entry.file_name().to_string_lossy().starts_with(".quiver-") => 1,
+            _ => 0,
+        }
+    };
+    entries.map(of).sum()
+}
+
 fn read_into(folder: &Path, above: &str, tree: &mut Tree) {
     for entry in fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();

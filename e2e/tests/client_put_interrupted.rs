@@ -7,7 +7,7 @@ use std::fs;
 use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use quiver_e2e::path::Path;
 use quiver_e2e::process::{Finished, Process, Signal};
@@ -70,9 +70,11 @@ async fn the_same_command_goes_on_after_a_kill() {
     let mut process = begun(&home, &server).await;
     process.signal(Signal::KILL);
     process.ended(PATIENCE).await;
-    // Until then the server takes it for alive, and it has the part.
-    server.log().wait_for("Client 1: Ron has disconnected").await;
+    // The server takes it for alive, and it has the part, for 12 seconds more.
+    let killed = Instant::now();
     goes_on(&home, &server, &content).await;
+    assert!(killed.elapsed() < Duration::from_secs(8), "{:?}", killed.elapsed());
+    server.log().wait_for("Client 1: Ron goes on with big").await;
 }
 
 /// Puts `big` again: from where it stopped.

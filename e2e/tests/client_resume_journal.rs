@@ -162,7 +162,7 @@ async fn a_transfer_whose_folder_is_gone_is_reported_and_the_others_go_on() {
     let resumed = home.quiver(["resume"]).and(at(&server)).run().await;
     let said = &resumed.expect(10).stderr;
     assert!(said.contains("there: No such file or directory"), "{said}");
-    assert!(said.ends_with("error: 1 of 2 files did not arrive\n"), "{said}");
+    assert!(said.ends_with("error: 1 of 2 transfers are not done\n"), "{said}");
     assert!(home.file("one").exists());
     home.quiver(["transfers", "--clean"]).run().await.expect(0);
     assert!(home.journal().is_empty());

@@ -9,7 +9,7 @@ use quiver_e2e::path::Path;
 use quiver_e2e::process::Signal;
 use quiver_e2e::quiver::finish;
 use quiver_e2e::random::Random;
-use quiver_e2e::tree::{self, Leaf};
+use quiver_e2e::tree::{self, Leaf, count};
 use quiver_e2e::{Home, PATIENCE, Server, until};
 use serde_json::Value;
 
@@ -25,21 +25,6 @@ fn plant(folder: &FilePath, seed: u64) {
         fs::write(folder.join(format!("{number:03}")), random.bytes(EACH)).unwrap();
     }
     fs::write(folder.join("large"), random.bytes(4_000_000)).unwrap();
-}
-
-/// Files that have their names, in any folder.
-fn count(folder: &FilePath) -> usize {
-    let Ok(entries) = fs::read_dir(folder) else { return 0 };
-    let of = |entry: std::io::Result<fs::DirEntry>| {
-        let Ok(entry) = entry else { return 0 };
-        let name = entry.file_name().into_string().unwrap();
-        match entry.file_type() {
-            Ok(kind) if kind.is_dir() => count(&entry.path()),
-            Ok(_) if !name.starts_with(".quiver-") => 1,
-            _ => 0,
-        }
-    };
-    entries.map(of).sum()
 }
 
 fn summary(stdout: &str) -> Value {

@@ -71,6 +71,11 @@ pub enum Request {
     },
     /// 1. client -> Space  2. server -> [`Space`](crate::Reply::Space), Eof
     Space,
+    /// 1. client -> Kept  2. server -> [`Kept`](crate::Reply::Kept), Eof
+    Kept {
+        /// Where a put of the client's would go on.
+        path: FilePath,
+    },
 }
 
 /// The beginning of a file, known by its hash.
@@ -177,6 +182,10 @@ impl Request {
                 Self::MakeFolder { path: FilePath::parse(&path)?, modified }
             }
             "space" => Self::Space,
+            "kept" => {
+                let Path { path } = from_json(payload)?;
+                Self::Kept { path: FilePath::parse(&path)? }
+            }
             _ => return Err(Refusal::new(RefusalCode::UnknownCommand, "no command has this name")),
         })
     }

@@ -13,6 +13,8 @@ pub enum Event {
         /// Seconds until connections are closed.
         grace_seconds: u64,
     },
+    /// The server wants to hear from this connection: that QUIC acknowledges this is all it takes.
+    StillThere,
     /// An event of a newer server, to be ignored.
     #[serde(other)]
     Unknown,

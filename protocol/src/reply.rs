@@ -45,6 +45,8 @@ pub enum Reply {
     },
     /// The answer to a space.
     Space(Space),
+    /// The answer to a kept: what the client would be [`Ready`] with, if it put the file now.
+    Kept(Ready),
 }
 
 /// What a new member is told.

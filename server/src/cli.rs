@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use bytesize::ByteSize;
@@ -67,6 +68,9 @@ struct Serve {
     /// What stays free on the disk
     #[arg(long, value_name = "SIZE", value_parser = size, default_value = "512MiB")]
     keep_free: u64,
+    /// How long a put may send nothing while its connection lives, as out of a slow pipe, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..=604_800))]
+    put_patience: u64,
     /// The folder in which the server remembers who stored what; made where uploads are allowed
     #[arg(long, value_name = "DIR", default_value = "state")]
     state: PathBuf,
@@ -194,6 +198,7 @@ impl From<Serve> for Config {
                 max_file_size: serve.max_file_size,
                 quota: serve.quota,
                 keep_free: serve.keep_free,
+                put_patience: Duration::from_secs(serve.put_patience),
             }),
         }
     }

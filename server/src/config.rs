@@ -32,6 +32,11 @@ pub struct Uploads {
     pub quota: Option<u64>,
     /// Bytes that stay free on the disk.
     pub keep_free: u64,
+    /// How long a put may go without a byte, before its content begins and meanwhile, on a connection that
+    /// lives. Whoever wants to hold its permits, and the room it was granted, for longer can send a byte now
+    /// and then; this ends what hangs unnoticed. A dead connection's puts end with it, after
+    /// [`IDLE_TIMEOUT`](quiver_transport::endpoint::IDLE_TIMEOUT).
+    pub put_patience: Duration,
 }
 
 /// How long a guest may take for its handshake, and again for its hello.
@@ -74,8 +79,8 @@ pub const CONTENT_MEMORY: usize = 21 * 256 * 1024;
 /// The stream window: more of a put never waits unread. Bytes.
 pub const LARGEST_PUT_WINDOW: u64 = 1024 * 1024;
 
-/// How long a put may go without a byte, before its content begins and meanwhile.
-pub const PUT_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a client may take to hear that the server is ready for its put.
+pub const READY_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How fast a client must at least read what the server kept of its file, before it goes on. Bytes a
 /// second.

@@ -11,6 +11,7 @@ pub mod command;
 pub mod config;
 pub mod files;
 pub mod history;
+pub mod holds;
 pub mod ledger;
 pub mod logging;
 pub mod output;

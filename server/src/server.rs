@@ -45,6 +45,8 @@ pub struct Shared {
     pub hurry: CancellationToken,
     /// Bytes of the largest file that may be stored.
     pub max_file_size: u64,
+    /// How long a put may go without a byte.
+    pub put_patience: Duration,
     failures: AtomicU64,
 }
 
@@ -88,6 +90,7 @@ impl Server {
             None => None,
         };
         let (files, max_file_size) = with_uploads(files, config.uploads.as_ref())?;
+        let put_patience = config.uploads.map_or(Duration::ZERO, |uploads| uploads.put_patience);
         let (identity, new) = certificate::load_or_create(&config.certs)?;
         let endpoint = Endpoint::listen(config.listen, &identity)
             .hint("choose another address with --listen, like 127.0.0.1:0 or 0.0.0.0:4433")?;
@@ -104,6 +107,7 @@ impl Server {
             stopping: CancellationToken::new(),
             hurry: CancellationToken::new(),
             max_file_size,
+            put_patience,
             failures: AtomicU64::new(0),
         });
         Ok(Self { endpoint, shared })
@@ -176,7 +180,7 @@ async fn sweep(shared: &Shared) {
 /// The folder, in which files may be stored if the settings say so; and how large they may be.
 fn with_uploads(files: Files, uploads: Option<&Uploads>) -> anyhow::Result<(Files, u64)> {
     let Some(uploads) = uploads else { return Ok((files, 0)) };
-    let Uploads { state, max_file_size, quota, keep_free } = uploads;
+    let Uploads { state, max_file_size, quota, keep_free, .. } = uploads;
     let ledger = Ledger::open(state, *quota)
         .context("cannot remember who stores what")
         .hint("name a folder with --state that no other server uses")?;

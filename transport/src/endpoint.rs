@@ -26,7 +26,7 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// Both sides make sure that something crosses the path this often: three chances within the idle
 /// timeout, and often enough to keep a NAT's mapping.
-const KEEP_ALIVE: Duration = Duration::from_secs(4);
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(4);
 
 /// Until a path is measured, it is taken to be this long: lost first packets are repeated after
 /// about three times as much. RFC 9002 (6.2.2) suggests 333 ms, which costs a second there.

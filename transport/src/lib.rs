@@ -10,6 +10,7 @@
 //! | [`stream`] | one frame read or written, with a limit and a patience |
 //! | [`precedence`] | talk is written before content |
 //! | [`mod@close`] | why a connection ended |
+//! | [`pulse`] | whether the other side is still there |
 //! | [`content`] | a file as Data frames: one engine for every command that moves content |
 //! | [`crew`] | threads for small work on disks |
 
@@ -20,6 +21,7 @@ pub mod crew;
 pub mod endpoint;
 pub mod identity;
 pub mod precedence;
+pub mod pulse;
 mod reach;
 mod socket;
 pub mod stream;

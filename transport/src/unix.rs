@@ -48,6 +48,11 @@ pub(crate) fn lock(file: &cap_std::fs::File) -> io::Result<()> {
     Ok(rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive)?)
 }
 
+/// Gives the lock of an open file up, whoever has copies of this handle.
+pub(crate) fn unlock(file: &cap_std::fs::File) -> io::Result<()> {
+    Ok(rustix::fs::flock(file, FlockOperation::Unlock)?)
+}
+
 /// Whether an open file is what a name in a folder stands for now.
 pub(crate) fn is_same(file: &cap_std::fs::File, folder: &Dir, name: &str) -> io::Result<bool> {
     let open = rustix::fs::fstat(file)?;

@@ -4,6 +4,7 @@
 mod change;
 mod get;
 mod goodbye;
+mod kept;
 mod list;
 mod message;
 mod part;
@@ -20,6 +21,7 @@ use tokio::time::timeout;
 pub use change::{make_folder, remove, rename};
 pub use get::{Content, GetError, Got, Target, get};
 pub use goodbye::goodbye;
+pub use kept::kept;
 pub use list::{Entries, Listed, list};
 pub use message::message;
 pub use part::KeptPart;

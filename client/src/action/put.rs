@@ -131,6 +131,10 @@ pub async fn put(
     };
     let content = Reply::Content { offset: from.length() };
     stream.writer.write_frame(FrameKind::Reply, &content.encode()).await?;
+    if source.size().is_none() {
+        // Nobody knows when there is something to go along with it.
+        stream.writer.flush().await?;
+    }
     let was_offered = offer.resume && ready.have.is_some();
     let ledger = Arc::new(Ledger::new(from.length(), source.size()));
     Ok(Sending { stream, source, from, was_offered, patience, ledger })

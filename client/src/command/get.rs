@@ -21,10 +21,11 @@ use crate::action::{GetError, Got, Target};
 use crate::cli;
 use crate::connection::Link;
 use crate::failure::Failure;
-use crate::journal::Entry;
+use crate::journal::{self, OneFile};
 use crate::limit::Limit;
 use crate::output::Output;
 use crate::output::human::Pace;
+use crate::tree::Decision;
 use crate::unix;
 
 /// Files on their way at once: enough to hide a round trip per file, few enough for chat to pass.
@@ -151,10 +152,13 @@ impl Order {
     /// The same for files that were asked for earlier: each goes on to where it was to go. Also those
     /// that cannot, with the reason.
     #[must_use]
-    pub fn of_entries(entries: &[Entry], arguments: &cli::Resume) -> (Self, Vec<Failure>) {
+    pub fn of_files<'a>(
+        files: impl Iterator<Item = &'a OneFile>,
+        arguments: &cli::Resume,
+    ) -> (Self, Vec<Failure>) {
         let (mut items, mut failed) = (Vec::new(), Vec::new());
-        for entry in entries {
-            match Item::of_entry(entry) {
+        for file in files {
+            match Item::of_file(file) {
                 Ok(item) => items.push(item),
                 Err(failure) => failed.push(failure),
             }
@@ -162,6 +166,27 @@ impl Order {
         let patience = Duration::from_secs(arguments.hold.patience);
         let manner = Manner { json: arguments.json, anew: false, patience };
         (Self { work: Work::Files(items), limit: None, kept: Vec::new(), manner }, failed)
+    }
+
+    /// The same for a tree: what it holds is planned anew, and what is here stays.
+    ///
+    /// # Errors
+    /// [`Failure`]: nothing was asked of the server.
+    pub fn of_tree(tree: &journal::Tree, arguments: &cli::Resume) -> Result<Self, Failure> {
+        let arguments = cli::Get {
+            paths: tree.named.clone(),
+            many: cli::Many::of(tree.recursive, tree.differing),
+            output: tree.folder.clone(),
+            overwrite: tree.differing == Some(Decision::Replace),
+            json: arguments.json,
+            limit: None,
+            no_resume: false,
+            hold: arguments.hold.clone(),
+        };
+        let patience = Duration::from_secs(arguments.hold.patience);
+        let manner = Manner { json: arguments.json, anew: false, patience };
+        let work = Work::Trees(GetTrees::prepare(&arguments)?);
+        Ok(Self { work, limit: None, kept: Vec::new(), manner })
     }
 
     /// Where the files go, from the root.
@@ -281,9 +306,9 @@ fn parse(typed: &str) -> Result<FilePath, Failure> {
 
 impl Item {
     /// What was asked for in an earlier run, checked as if it were asked for now.
-    fn of_entry(entry: &Entry) -> Result<Self, Failure> {
-        let shown = entry.local.clone();
-        let failed = |source| Failure::Target { path: entry.local.clone(), source };
+    fn of_file(file: &OneFile) -> Result<Self, Failure> {
+        let shown = file.local.clone();
+        let failed = |source| Failure::Target { path: file.local.clone(), source };
         let (Some(parent), Some(name)) = (shown.parent(), shown.file_name()) else {
             return Err(failed(io::ErrorKind::IsADirectory.into()));
         };
@@ -291,16 +316,16 @@ impl Item {
         let name = name.filter(|name| name.parts().count() == 1);
         let name = name.ok_or_else(|| failed(io::ErrorKind::InvalidFilename.into()))?.to_string();
         let (folder, root) = open(parent)?;
-        if root.join(&name) != entry.local {
+        if root.join(&name) != file.local {
             return Err(failed(io::Error::other("its folder has moved")));
         }
         let taken = is_taken(&folder, &name, &shown)?;
-        if taken && !entry.overwrite {
+        if taken && !file.overwrite {
             return Err(Failure::Exists(shown));
         }
         let replace = if taken { Replace::Existing } else { Replace::Never };
         let target = Target { folder, path: root.join(&name), name, replace };
-        Ok(Self { path: entry.path.clone(), place: Place::File(target, shown) })
+        Ok(Self { path: file.path.clone(), place: Place::File(target, shown) })
     }
 }
 

@@ -21,10 +21,11 @@ use crate::action::{self, Listed, PutError, Stored};
 use crate::cli;
 use crate::connection::{Link, Session};
 use crate::failure::Failure;
+use crate::journal::{self, OneFile};
 use crate::limit::Limit;
 use crate::output::Output;
 use crate::output::human::Pace;
-use crate::tree::Trunk;
+use crate::tree::{Decision, Trunk};
 use crate::unix;
 
 /// What is said of files that failed.
@@ -101,11 +102,9 @@ impl Upload {
                 let what = "standard input takes no plan: it is what it is";
                 return Err(Failure::usage(what, "put - --as NAME stores it"));
             }
-            return Ok(Self::of(
-                arguments,
-                to.clone(),
-                Work::Trees(PutTrees::prepare(arguments, to)?),
-            ));
+            // As it is typed, so that what is said of it is.
+            let trees = PutTrees::prepare(arguments, to.clone(), Path::new(""))?;
+            return Ok(Self::of(arguments, to, Work::Trees(trees)));
         }
         let mut items = Vec::new();
         for file in &arguments.files {
@@ -123,6 +122,44 @@ impl Upload {
             return Err(Failure::usage(what, "put one of them with --to into another folder"));
         }
         Ok(Self::of(arguments, to, Work::Files(items)))
+    }
+
+    /// For files that were begun earlier: each goes on to where it was to go. Also those that cannot, with the
+    /// reason.
+    #[must_use]
+    pub fn of_files<'a>(
+        files: impl Iterator<Item = &'a OneFile>,
+        arguments: &cli::Resume,
+    ) -> (Self, Vec<Failure>) {
+        let (mut items, mut failed) = (Vec::new(), Vec::new());
+        for file in files {
+            let origin = Origin::File(file.local.clone());
+            match open(&file.local) {
+                Ok(_) => {
+                    items.push(Item { origin, path: file.path.clone(), replace: file.overwrite });
+                }
+                Err(failure) => failed.push(failure),
+            }
+        }
+        let put = again(arguments);
+        (Self::of(&put, FolderPath::ROOT, Work::Files(items)), failed)
+    }
+
+    /// The same for a tree: what it holds is planned anew, and what the server has stays.
+    ///
+    /// # Errors
+    /// [`Failure`]: nothing was dialled.
+    pub fn of_tree(tree: &journal::Tree, arguments: &cli::Resume) -> Result<Self, Failure> {
+        let put = cli::Put {
+            files: tree.named.iter().map(PathBuf::from).collect(),
+            many: cli::Many::of(tree.recursive, tree.differing),
+            to: tree.to.as_str().to_owned(),
+            stored_as: tree.stored_as.clone(),
+            overwrite: tree.differing == Some(Decision::Replace),
+            ..again(arguments)
+        };
+        let trees = PutTrees::prepare(&put, tree.to.clone(), &tree.folder)?;
+        Ok(Self::of(&put, tree.to.clone(), Work::Trees(trees)))
     }
 
     fn of(arguments: &cli::Put, folder: FolderPath, work: Work) -> Self {
@@ -261,6 +298,21 @@ impl Upload {
         let processor = unix::processor_time().saturating_sub(processor);
         tally.say_pace(&pace, began.elapsed(), processor).await;
         tally.result()
+    }
+}
+
+/// How what was begun earlier is stored.
+fn again(arguments: &cli::Resume) -> cli::Put {
+    cli::Put {
+        files: Vec::new(),
+        many: cli::Many::default(),
+        to: String::new(),
+        stored_as: None,
+        overwrite: false,
+        no_resume: false,
+        hold: arguments.hold.clone(),
+        limit: None,
+        json: arguments.json,
     }
 }
 

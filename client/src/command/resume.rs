@@ -7,17 +7,19 @@ use std::time::Duration;
 use quiver_protocol::ClientName;
 use quiver_protocol::text::display_safe;
 use quiver_transport::Endpoint;
+use tokio::task;
 
-use super::get::Order;
+use super::get::{NOBODY, Order};
+use super::put::Upload;
 use super::tally::together;
 use super::transfers;
 use crate::action;
 use crate::address::ServerAddress;
 use crate::cli;
 use crate::config::{Config, Folders};
-use crate::connection::{Connector, Link};
+use crate::connection::{Connector, Link, Session};
 use crate::failure::{Exit, Failure};
-use crate::journal::{Direction, Entry, Journal, Unfinished};
+use crate::journal::{Direction, Entry, Journal, Origin, Unfinished, What};
 use crate::output::{Output, human};
 
 /// How long a goodbye may take.
@@ -89,81 +91,144 @@ impl Resume<'_> {
         let mut tally = Tally { asked: entries.len(), ..Tally::default() };
         let mut groups: Vec<Group> = Vec::new();
         for entry in entries {
-            let path = display_safe(entry.path.as_str()).into_owned();
-            if entry.direction == Direction::Put {
-                let what = format!("{path} is on its way to the server");
-                let failure = Failure::usage(what, "the same quiver put goes on with it");
-                tally.failed(self.output, failure).await;
-                continue;
-            }
-            let (entry, here) = transfers::look(entry).await;
+            let (entry, here) = transfers::look(&journal, entry).await;
             if here.is_running {
                 tally.asked -= 1;
-                self.output.say(format!("{path} is under way")).await;
+                self.output.say(format!("{} is under way", transfers::shown(&entry))).await;
                 continue;
             }
-            let config = self.config(&entry);
+            let config = self.config(&entry.origin);
             match groups.iter_mut().find(|group| group.config == config) {
                 Some(group) => group.entries.push(entry),
                 None => groups.push(Group { config, entries: vec![entry] }),
             }
         }
         for group in groups {
-            self.group(group, arguments, &mut tally).await;
+            self.group(group, &journal, arguments, &mut tally).await;
         }
         tally.result()
     }
 
     /// How to reach a transfer's server.
-    fn config(&self, entry: &Entry) -> Config {
+    fn config(&self, origin: &Origin) -> Config {
         let given = self.given;
-        let certificate = given.certificate.clone().or_else(|| entry.certificate.clone());
+        let certificate = given.certificate.clone().or_else(|| origin.certificate.clone());
         Config {
-            server: given.server.clone().unwrap_or_else(|| entry.server.clone()),
+            server: given.server.clone().unwrap_or_else(|| origin.server.clone()),
             certificate,
-            name: Some(given.name.clone().unwrap_or_else(|| entry.name.clone())),
+            name: Some(given.name.clone().unwrap_or_else(|| origin.name.clone())),
             ..self.config.clone()
         }
     }
 
-    async fn group(&self, group: Group, arguments: &cli::Resume, tally: &mut Tally) {
+    async fn group(
+        &self,
+        group: Group,
+        journal: &Journal,
+        arguments: &cli::Resume,
+        tally: &mut Tally,
+    ) {
         let count = group.entries.len();
-        let (link, mut entries) = match self.connect(&group.config).await {
-            Ok(link) => (link, group.entries),
+        let (session, link) = match self.connect(&group.config).await {
+            Ok(connected) => connected,
             Err(failure) => return tally.failed_all(self.output, failure, count).await,
         };
         let server = link.origin().fingerprint;
-        let strangers = entries.extract_if(.., |entry| entry.fingerprint != server);
-        for stranger in strangers.collect::<Vec<_>>() {
-            let path = display_safe(stranger.path.as_str()).into_owned();
-            let what = format!("{path} is a file of another server than {}", group.config.server);
+        let (entries, strangers): (Vec<_>, Vec<_>) =
+            group.entries.into_iter().partition(|entry| entry.origin.fingerprint == server);
+        for stranger in strangers {
+            let (path, is) = match &stranger.what {
+                What::File(_) => (transfers::shown(&stranger), "a file"),
+                What::Tree(_) => (transfers::shown(&stranger), "a tree"),
+            };
+            let what = format!("{path} is {is} of another server than {}", group.config.server);
             let hint = "--server says where that one is; quiver transfers --clean forgets it";
             tally.failed(self.output, Failure::usage(what, hint)).await;
         }
-        let (order, failed) = Order::of_entries(&entries, arguments);
-        for failure in failed {
-            tally.failed(self.output, failure).await;
-        }
-        let asked = order.asked();
-        if asked > 0 {
-            let receipt = Arc::new(human::received);
-            match order.fetch(&link, self.output.clone(), receipt).await {
-                Ok(()) => {}
-                // Each was reported.
-                Err(Failure::Several { failed, exit, .. }) => tally.count(failed, exit),
-                Err(failure) => tally.failed(self.output, failure).await,
+        let (trees, files): (Vec<_>, Vec<_>) =
+            entries.into_iter().partition(|entry| entry.file().is_none());
+        for tree in &trees {
+            if let Err(failure) = self.tree(tree, &session, &link, arguments).await {
+                tally.failed(self.output, failure).await;
             }
+        }
+        // Some were of trees, and are done.
+        let files = self.still_there(journal, files, tally).await;
+        let (gets, puts): (Vec<_>, Vec<_>) =
+            files.iter().partition(|entry| entry.direction == Direction::Get);
+        let (order, failed) = Order::of_files(gets.into_iter().filter_map(Entry::file), arguments);
+        tally.failed_each(self.output, failed).await;
+        if order.asked() > 0 {
+            let receipt = Arc::new(human::received);
+            tally
+                .several(self.output, order.fetch(&link, self.output.clone(), receipt).await)
+                .await;
+        }
+        let (upload, failed) =
+            Upload::of_files(puts.into_iter().filter_map(Entry::file), arguments);
+        tally.failed_each(self.output, failed).await;
+        if upload.asked() > 0 {
+            tally.several(self.output, self.store(upload, &session, &link).await).await;
         }
         // A failing goodbye fails nothing else.
         let _ = action::goodbye(&link.line().connection, GOODBYE).await;
     }
 
-    async fn connect(&self, config: &Config) -> Result<Link, Failure> {
+    async fn tree(
+        &self,
+        entry: &Entry,
+        session: &Session,
+        link: &Link,
+        arguments: &cli::Resume,
+    ) -> Result<(), Failure> {
+        let What::Tree(tree) = &entry.what else { return Ok(()) };
+        match entry.direction {
+            Direction::Get => {
+                let order = Order::of_tree(tree, arguments)?;
+                order.fetch(link, self.output.clone(), Arc::new(human::received)).await
+            }
+            Direction::Put => self.store(Upload::of_tree(tree, arguments)?, session, link).await,
+        }
+    }
+
+    async fn store(
+        &self,
+        mut upload: Upload,
+        session: &Session,
+        link: &Link,
+    ) -> Result<(), Failure> {
+        // What may be replaced was settled when it was begun.
+        upload.settle(session, NOBODY).await?;
+        upload.store(link, self.output.clone(), Arc::new(human::stored)).await
+    }
+
+    /// Those that have not come to their end meanwhile.
+    async fn still_there(
+        &self,
+        journal: &Journal,
+        files: Vec<Entry>,
+        tally: &mut Tally,
+    ) -> Vec<Entry> {
+        let before = files.len();
+        let journal = journal.clone();
+        let left = task::spawn_blocking(move || {
+            let mut files = files;
+            files.retain(|entry| journal.find(entry.id()).is_some());
+            files
+        });
+        // Fails only where the runtime is going down.
+        let left = left.await.unwrap_or_default();
+        tally.asked -= before - left.len();
+        left
+    }
+
+    async fn connect(&self, config: &Config) -> Result<(Session, Link), Failure> {
         let (endpoint, output) = (self.endpoint.clone(), self.output.clone());
         let mut connector = Connector::new(config, Some(self.folders), endpoint, output)?;
         connector.share(self.unfinished.clone());
         let session = connector.connect().await?;
-        Ok(Link::new(connector, &session))
+        let link = Link::new(connector, &session);
+        Ok((session, link))
     }
 }
 
@@ -181,6 +246,22 @@ impl Tally {
         self.last = Some(failure);
     }
 
+    async fn failed_each(&mut self, output: &Output, failures: Vec<Failure>) {
+        for failure in failures {
+            self.failed(output, failure).await;
+        }
+    }
+
+    /// What became of files that were moved together.
+    async fn several(&mut self, output: &Output, result: Result<(), Failure>) {
+        match result {
+            Ok(()) => {}
+            // Each was reported.
+            Err(Failure::Several { failed, exit, .. }) => self.count(failed, exit),
+            Err(failure) => self.failed(output, failure).await,
+        }
+    }
+
     fn count(&mut self, failed: usize, exit: Exit) {
         self.failed += failed;
         self.exits.push(exit);
@@ -195,14 +276,29 @@ impl Tally {
             Some(failure) if asked == 1 => Err(failure),
             _ => {
                 let exit = together(&self.exits, failed == asked);
-                Err(Failure::Several { what: "files did not arrive", failed, asked, exit })
+                Err(Failure::Several { what: "transfers are not done", failed, asked, exit })
             }
         }
     }
 }
 
-/// Whether what was typed names a transfer: its path on the server, or its file here.
+/// Whether what was typed names a transfer: its path on the server, or its file or folder here.
 fn is_meant(entry: &Entry, typed: &Path) -> bool {
-    let here = || std::path::absolute(typed).is_ok_and(|path| path == entry.local);
-    typed.to_str() == Some(entry.path.as_str()) || here()
+    let here = |path: &Path| std::path::absolute(typed).is_ok_and(|typed| typed == path);
+    match &entry.what {
+        What::File(file) => typed.to_str() == Some(file.path.as_str()) || here(&file.local),
+        What::Tree(tree) => {
+            let is_named = |named: &String| {
+                let from_here = tree.folder.join(named);
+                let is_it = entry.direction == Direction::Put && here(&from_here);
+                typed.to_str().map(without_slash) == Some(without_slash(named)) || is_it
+            };
+            tree.named.iter().any(is_named) || here(&tree.folder)
+        }
+    }
+}
+
+/// A folder as it is shown, with a slash at its end, is the same without.
+fn without_slash(typed: &str) -> &str {
+    typed.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(typed)
 }

@@ -4,15 +4,15 @@ use std::io;
 
 use cap_std::fs::Dir;
 use chrono::Local;
+use quiver_protocol::Timestamp;
 use quiver_protocol::text::display_safe;
-use quiver_protocol::{FilePath, Timestamp};
 use quiver_transport::content::{PART_PREFIX, PART_SUFFIX, PartFile};
 use serde::Serialize;
 use tokio::task;
 
 use crate::cli;
 use crate::failure::Failure;
-use crate::journal::{Direction, Entry, Journal, Strange};
+use crate::journal::{Direction, Entry, Journal, Strange, What};
 use crate::output::{Output, Rows, human, json};
 use crate::unix;
 
@@ -20,14 +20,42 @@ use crate::unix;
 #[derive(Debug, Serialize)]
 struct Row<'a> {
     direction: Direction,
+    kind: &'static str,
     server: String,
-    path: &'a FilePath,
+    /// A file's path on the server; the folder there that a tree is put into.
+    path: &'a str,
+    /// Here: a file, or the folder that a tree is put from or into.
     local: String,
-    size: u64,
-    /// `null` for a put: its part is on the server.
+    /// What was named of a tree.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    named: &'a [String],
+    /// `null` for a tree.
+    size: Option<u64>,
+    /// `null` for a tree, and for a put: its part is on the server.
     here: Option<u64>,
     running: bool,
     begun: Timestamp,
+}
+
+impl<'a> Row<'a> {
+    fn of(entry: &'a Entry, here: Here) -> Self {
+        let (kind, path, local, named, size) = match &entry.what {
+            What::File(file) => ("file", file.path.as_str(), &file.local, &[][..], Some(file.size)),
+            What::Tree(tree) => ("tree", tree.to.as_str(), &tree.folder, &tree.named[..], None),
+        };
+        Self {
+            direction: entry.direction,
+            kind,
+            server: entry.origin.server.to_string(),
+            path,
+            local: local.display().to_string(),
+            named,
+            size,
+            here: here.bytes,
+            running: here.is_running,
+            begun: entry.begun,
+        }
+    }
 }
 
 /// What is here of a transfer.
@@ -52,7 +80,7 @@ pub async fn transfers(
     if arguments.clean {
         clean(journal, output, entries).await
     } else {
-        list(output, arguments.json, entries).await
+        list(journal, output, arguments.json, entries).await
     }
 }
 
@@ -69,22 +97,18 @@ pub(super) async fn read(journal: &Journal, output: &Output) -> Result<Vec<Entry
     Ok(entries)
 }
 
-async fn list(output: &Output, as_json: bool, entries: Vec<Entry>) -> Result<(), Failure> {
+async fn list(
+    journal: &Journal,
+    output: &Output,
+    as_json: bool,
+    entries: Vec<Entry>,
+) -> Result<(), Failure> {
     let mut rows = Rows::bare(output);
     let is_empty = entries.is_empty();
     for entry in entries {
-        let (entry, here) = look(entry).await;
+        let (entry, here) = look(journal, entry).await;
         rows.push(&if as_json {
-            json::line(&Row {
-                direction: entry.direction,
-                server: entry.server.to_string(),
-                path: &entry.path,
-                local: entry.local.display().to_string(),
-                size: entry.size,
-                here: here.bytes,
-                running: here.is_running,
-                begun: entry.begun,
-            })
+            json::line(&Row::of(&entry, here))
         } else {
             human::transfer(&entry, here.bytes, here.is_running, &Local)
         })
@@ -101,11 +125,19 @@ async fn clean(journal: &Journal, output: &Output, entries: Vec<Entry>) -> Resul
     let mut failed = None;
     for entry in entries {
         let journal = journal.clone();
-        let path = display_safe(entry.path.as_str()).into_owned();
-        let local = entry.local.clone();
+        let shown = shown(&entry);
+        let local = match &entry.what {
+            What::File(file) => file.local.clone(),
+            What::Tree(tree) => tree.folder.clone(),
+        };
+        let what_goes = match (&entry.what, entry.direction) {
+            (What::File(_), Direction::Get) => "removed what was left",
+            (What::File(_), Direction::Put) => "forgotten; the server keeps what it has for 7 days",
+            (What::Tree(_), _) => "forgotten",
+        };
         match on_disk(move || remove(&journal, &entry)).await {
-            Ok(true) => output.say(format!("{path}: removed what was left")).await,
-            Ok(false) => output.say(format!("{path} is under way: nothing is removed")).await,
+            Ok(true) => output.say(format!("{shown}: {what_goes}")).await,
+            Ok(false) => output.say(format!("{shown} is under way: nothing is removed")).await,
             Err(source) => {
                 let failure = Failure::Leftover { path: local, source };
                 output.failure(&failure).await;
@@ -118,6 +150,9 @@ async fn clean(journal: &Journal, output: &Output, entries: Vec<Entry>) -> Resul
 
 /// Removes a part and its entry, unless some process has the part; whether it did.
 fn remove(journal: &Journal, entry: &Entry) -> io::Result<bool> {
+    if journal.is_at_it(entry.id()) {
+        return Ok(false);
+    }
     if let Some((folder, name)) = place(entry)
         && folder.symlink_metadata(&name).is_ok_and(|found| found.is_file())
     {
@@ -134,10 +169,11 @@ fn remove(journal: &Journal, entry: &Entry) -> io::Result<bool> {
 }
 
 /// What is here of a transfer, on a blocking thread.
-pub(super) async fn look(entry: Entry) -> (Entry, Here) {
-    let copy = entry.clone();
+pub(super) async fn look(journal: &Journal, entry: Entry) -> (Entry, Here) {
+    let (journal, copy) = (journal.clone(), entry.clone());
     let looked = on_disk(move || {
-        let here = here(&entry);
+        let mut here = here(&entry);
+        here.is_running |= journal.is_at_it(entry.id());
         Ok((entry, here))
     });
     // Fails only where the runtime is going down.
@@ -145,8 +181,8 @@ pub(super) async fn look(entry: Entry) -> (Entry, Here) {
 }
 
 fn here(entry: &Entry) -> Here {
-    let nothing =
-        Here { bytes: (entry.direction == Direction::Get).then_some(0), is_running: false };
+    let is_here = entry.direction == Direction::Get && entry.file().is_some();
+    let nothing = Here { bytes: is_here.then_some(0), is_running: false };
     let Some((folder, name)) = place(entry) else { return nothing };
     match folder.symlink_metadata(&name) {
         Ok(found) if found.is_file() => {
@@ -160,11 +196,18 @@ fn here(entry: &Entry) -> Here {
 
 /// The folder and the name of a transfer's part, where that is here and not on the server.
 fn place(entry: &Entry) -> Option<(Dir, String)> {
-    if entry.direction == Direction::Put {
-        return None;
-    }
-    let folder = Dir::open_ambient_dir(entry.local.parent()?, cap_std::ambient_authority()).ok()?;
+    let file = entry.file().filter(|_| entry.direction == Direction::Get)?;
+    let folder = Dir::open_ambient_dir(file.local.parent()?, cap_std::ambient_authority()).ok()?;
     Some((folder, format!("{PART_PREFIX}{:016x}{PART_SUFFIX}", entry.id())))
+}
+
+/// What a transfer is called in a sentence.
+pub(super) fn shown(entry: &Entry) -> String {
+    let shown = match &entry.what {
+        What::File(file) => file.path.to_string(),
+        What::Tree(tree) => tree.named.join(" "),
+    };
+    display_safe(&shown).into_owned()
 }
 
 async fn on_disk<T: Send + 'static>(

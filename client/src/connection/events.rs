@@ -41,6 +41,8 @@ impl Events {
 async fn listen(connection: Connection, events: mpsc::Sender<Event>) {
     while let Ok(pair) = connection.accept_bi().await {
         match hear(pair.into()).await {
+            // It was heard: that was all.
+            Ok(Event::StillThere) => {}
             // Of a newer server: nothing for us.
             Ok(Event::Unknown) => debug!("an unknown event"),
             Ok(event) => {

@@ -1,21 +1,20 @@
 //! A session that transfers share and make again when its connection is lost: whoever notices first
 //! dials, the others go on with what that one got.
 
-use std::path::{PathBuf, absolute};
+use std::path::absolute;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use quiver_protocol::Fingerprint;
 use quiver_protocol::text::display_safe;
-use quiver_protocol::{ClientName, Fingerprint};
 use quiver_transport::{Connection, StreamError};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::debug;
 
 use super::{Connector, Session};
-use crate::address::ServerAddress;
 use crate::failure::Failure;
-use crate::journal::{Journal, Unfinished};
+use crate::journal::{Journal, Origin, Unfinished};
 use crate::output::Output;
 
 /// How long to wait before a server is dialled again; then twice that, up to the other.
@@ -55,19 +54,6 @@ pub struct Line {
     pub patience: Duration,
     /// One permit for each content stream.
     pub content: Arc<Semaphore>,
-}
-
-/// Which server this is, and who this client is to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
-    /// Where it is.
-    pub server: ServerAddress,
-    /// Of its key.
-    pub fingerprint: Fingerprint,
-    /// The certificate's file, where one says whom to trust.
-    pub certificate: Option<PathBuf>,
-    /// This client's name.
-    pub name: ClientName,
 }
 
 /// How long a transfer waits for a lost server: up to its patience, counted from its last progress.

@@ -81,7 +81,7 @@ impl Failure {
 fn how_to_go_on(share: Share) -> String {
     match share {
         Share::Of(share) => format!("the same command, or quiver resume, goes on at {share} %"),
-        Share::Several => "quiver resume goes on with what is here".to_owned(),
+        Share::Several => "quiver resume goes on with the rest".to_owned(),
     }
 }
 

@@ -1,8 +1,10 @@
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use chrono::Utc;
+use quiver_protocol::{ClientName, FilePath, Fingerprint, FolderPath, Timestamp};
 
 use super::*;
+use crate::tree::Decision;
 
 fn fresh() -> (tempfile::TempDir, Journal) {
     let folder = tempfile::tempdir().unwrap();
@@ -10,18 +12,33 @@ fn fresh() -> (tempfile::TempDir, Journal) {
     (folder, journal)
 }
 
-fn entry(local: &str) -> Entry {
-    Entry {
-        direction: Direction::Get,
+fn of(what: What) -> Entry {
+    let origin = Origin {
         server: "example.org:1".parse().unwrap(),
         fingerprint: Fingerprint([7; 32]),
         certificate: Some(PathBuf::from("/certs/server.pem")),
         name: ClientName::parse("Ron").unwrap(),
-        path: FilePath::parse("notes/a b").unwrap(),
-        local: PathBuf::from(local),
-        size: 3,
-        begun: Timestamp(Utc::now()),
-        overwrite: true,
+    };
+    Entry { direction: Direction::Get, origin, begun: Timestamp(Utc::now()), what }
+}
+
+fn file(local: &str) -> OneFile {
+    let path = FilePath::parse("notes/a b").unwrap();
+    OneFile { path, local: PathBuf::from(local), size: 3, overwrite: true }
+}
+
+fn entry(local: &str) -> Entry {
+    of(What::File(file(local)))
+}
+
+fn tree(named: &[&str]) -> Tree {
+    Tree {
+        named: named.iter().map(|name| (*name).to_owned()).collect(),
+        folder: PathBuf::from("/a"),
+        to: FolderPath::parse("there").unwrap(),
+        stored_as: None,
+        recursive: true,
+        differing: Some(Decision::KeepBoth),
     }
 }
 
@@ -32,7 +49,14 @@ fn what_is_written_is_found_until_it_is_removed() {
     let (one, two) = (entry("/a"), entry("/b"));
     journal.write(&one).unwrap();
     journal.write(&two).unwrap();
-    journal.write(&two).unwrap();
+    drop(journal.write(&two).unwrap());
+    let three = of(What::Tree(tree(&["notes", "*.txt"])));
+    let at_it = journal.write(&three).unwrap();
+    assert_eq!(journal.find(three.id()), Some(three.clone()));
+    assert!(journal.is_at_it(three.id()) && !journal.is_at_it(two.id()));
+    drop(at_it);
+    assert!(!journal.is_at_it(three.id()));
+    journal.remove(three.id()).unwrap();
     let (entries, strange) = journal.read().unwrap();
     assert_eq!(entries.len(), 2);
     assert!(strange.is_empty(), "{strange:?}");
@@ -47,16 +71,30 @@ fn what_is_written_is_found_until_it_is_removed() {
 #[test]
 fn every_transfer_has_a_number_of_its_own() {
     let one = entry("/a");
-    let mut others = vec![one.id(), entry("/b").id()];
-    others.push(Entry { direction: Direction::Put, ..one.clone() }.id());
-    others.push(Entry { fingerprint: Fingerprint([8; 32]), ..one.clone() }.id());
-    others.push(Entry { path: FilePath::parse("notes/a").unwrap(), ..one.clone() }.id());
-    others.sort_unstable();
-    others.dedup();
-    assert_eq!(others.len(), 5);
+    let put = |entry: Entry| Entry { direction: Direction::Put, ..entry };
+    let (asked, other) = (of(What::Tree(tree(&["a", "b"]))), of(What::Tree(tree(&["ab"]))));
+    let elsewhere = Origin { fingerprint: Fingerprint([8; 32]), ..one.origin.clone() };
+    let path = FilePath::parse("notes/a").unwrap();
+    let mut all = vec![
+        one.clone(),
+        entry("/b"),
+        put(one.clone()),
+        Entry { origin: elsewhere, ..one.clone() },
+        of(What::File(OneFile { path, ..file("/a") })),
+        put(asked.clone()),
+        asked.clone(),
+        other,
+    ];
+    all.sort_by_key(Entry::id);
+    all.dedup_by_key(|entry| entry.id());
+    assert_eq!(all.len(), 8);
     // What may change between two runs changes nothing.
-    let later = Entry { size: 9, name: ClientName::parse("Ben").unwrap(), ..one.clone() };
+    let mut later = of(What::File(OneFile { size: 9, ..file("/a") }));
+    later.origin.name = ClientName::parse("Ben").unwrap();
     assert_eq!(later.id(), one.id());
+    let differing = Some(Decision::Skip);
+    let later = of(What::Tree(Tree { differing, ..tree(&["a", "b"]) }));
+    assert_eq!(later.id(), asked.id());
 }
 
 #[test]
@@ -72,13 +110,17 @@ fn what_was_not_written_here_is_named_and_not_believed() {
     put("0000000000000004.json", &good.replace("\"/a\"", "\"a\""));
     put("0000000000000005.json", &good.replace("Ron", "R\\u0000n"));
     put("0000000000000006.json", &good.replace("{", "{\"more\":1,"));
+    let asked = of(What::Tree(tree(&["a"]))).text().unwrap();
+    put("0000000000000009.json", &asked.replace("[\"a\"]", "[]"));
+    put("000000000000000a.json", &asked.replace("\"there\"", "\"../there\""));
+    put("000000000000000b.json", &good.replace("\"size\":3,", ""));
     put("note.txt", &good);
     put("0123.77.new", &good);
     symlink(journal.name(entry("/a").id()), home.join("0000000000000007.json")).unwrap();
     fs::create_dir(home.join("0000000000000008.json")).unwrap();
     let (entries, strange) = journal.read().unwrap();
     assert_eq!(entries.len(), 1);
-    assert_eq!(strange.len(), 9, "{strange:?}");
+    assert_eq!(strange.len(), 12, "{strange:?}");
     assert!(strange.iter().all(|strange| strange.to_string().contains("/quiver/transfers/")));
 }
 

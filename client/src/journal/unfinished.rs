@@ -1,13 +1,13 @@
 //! What this run has begun and not done: how much of it is here, and its entry in the journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::task;
 use tracing::debug;
 
-use super::{Entry, Journal};
+use super::{AtIt, Entry, Journal, OneFile, What};
 
 /// Files of more bytes than this have their entry before their content is stored, smaller ones when
 /// they break off: what comes within a blink shall not cost a file.
@@ -15,7 +15,13 @@ const WORTH_AN_ENTRY: u64 = 1024 * 1024;
 
 /// How much is here of what this run has begun, for its last words. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Unfinished(Arc<Mutex<BTreeMap<u64, Here>>>);
+pub struct Unfinished(Arc<Mutex<Begun>>);
+
+#[derive(Debug, Default)]
+struct Begun {
+    files: BTreeMap<u64, Here>,
+    trees: BTreeSet<u64>,
+}
 
 #[derive(Debug, Clone, Default)]
 struct Here {
@@ -36,7 +42,7 @@ pub enum Share {
     Several,
 }
 
-/// A transfer that is under way. Dropped before it is [done](Record::done), it leaves its entry.
+/// A file that is under way. Dropped before it is [done](Record::done), it leaves its entry.
 #[derive(Debug)]
 pub struct Record {
     journal: Journal,
@@ -44,7 +50,17 @@ pub struct Record {
     entry: Entry,
     here: Here,
     is_begun: bool,
-    is_written: bool,
+    written: Option<AtIt>,
+}
+
+/// A tree that is under way. Dropped before it is [done](TreeRecord::done), it leaves its entry.
+#[derive(Debug)]
+pub struct TreeRecord {
+    journal: Journal,
+    unfinished: Unfinished,
+    id: u64,
+    /// `None` where it could not be written down, or another process is at it.
+    written: Option<AtIt>,
 }
 
 impl Unfinished {
@@ -52,19 +68,22 @@ impl Unfinished {
     #[must_use]
     pub fn share(&self) -> Option<Share> {
         let all = self.lock();
-        let mut begun = all.values().filter(|here| here.bytes.get() > 0);
+        if !all.trees.is_empty() {
+            return Some(Share::Several);
+        }
+        let mut begun = all.files.values().filter(|here| here.bytes.get() > 0);
         let first = begun.next()?;
         Some(if begun.next().is_some() { Share::Several } else { Share::Of(first.share()) })
     }
 
     fn set(&self, id: u64, here: Option<Here>) {
         match here {
-            Some(here) => self.lock().insert(id, here),
-            None => self.lock().remove(&id),
+            Some(here) => self.lock().files.insert(id, here),
+            None => self.lock().files.remove(&id),
         };
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Here>> {
+    fn lock(&self) -> MutexGuard<'_, Begun> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -101,32 +120,21 @@ impl Record {
             entry,
             here: Here { bytes: kept, size: 0 },
             is_begun: false,
-            is_written: false,
+            written: None,
         }
     }
 
     /// Its content comes, `size` bytes with those that are kept. That it cannot be written down costs no more
     /// than that: the same command finds the part without it.
     pub async fn begin(&mut self, size: u64) {
-        (self.entry.size, self.here.size) = (size, size);
+        self.here.size = size;
+        if let What::File(OneFile { size: known, .. }) = &mut self.entry.what {
+            *known = size;
+        }
         self.is_begun = true;
         self.unfinished.set(self.entry.id(), Some(self.here.clone()));
-        if size > WORTH_AN_ENTRY && !self.is_written {
-            let (journal, mut entry) = (self.journal.clone(), self.entry.clone());
-            let write = task::spawn_blocking(move || {
-                if let Some(known) = journal.find(entry.id()) {
-                    entry.begun = known.begun;
-                }
-                let result = journal.write(&entry);
-                (entry, result)
-            });
-            match write.await {
-                Ok((entry, Ok(()))) => (self.entry, self.is_written) = (entry, true),
-                Ok((_, Err(error))) => debug!(%error, "a transfer is not written down"),
-                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-                // The runtime is going down.
-                Err(_) => {}
-            }
+        if size > WORTH_AN_ENTRY && self.written.is_none() {
+            (self.entry, self.written) = write(&self.journal, self.entry.clone()).await;
         }
     }
 
@@ -139,9 +147,66 @@ impl Record {
     /// It is done, or nothing of it is kept.
     pub fn done(mut self) {
         // What was written by an earlier run goes too.
-        let _ = self.journal.remove(self.entry.id());
+        self.forget();
         self.is_begun = false;
         self.unfinished.set(self.entry.id(), None);
+    }
+}
+
+impl Record {
+    /// Removes the entry, unless that is of somebody else who is at the same file.
+    fn forget(&mut self) {
+        let id = self.entry.id();
+        if self.written.take().is_some() || !self.journal.is_at_it(id) {
+            let _ = self.journal.remove(id);
+        }
+    }
+}
+
+impl TreeRecord {
+    /// For a tree of which files are about to move.
+    pub async fn begin(journal: &Journal, unfinished: &Unfinished, entry: Entry) -> Self {
+        let (journal, unfinished, id) = (journal.clone(), unfinished.clone(), entry.id());
+        let (_, written) = write(&journal, entry).await;
+        if written.is_some() {
+            unfinished.lock().trees.insert(id);
+        }
+        Self { journal, unfinished, id, written }
+    }
+
+    /// All of it was dealt with.
+    pub fn done(mut self) {
+        self.unfinished.lock().trees.remove(&self.id);
+        if self.written.take().is_some() {
+            // What cannot be removed is found to be done by whoever goes on with it.
+            let _ = self.journal.remove(self.id);
+        }
+    }
+}
+
+/// Writes an entry, unless some other process is at it; one that was known keeps its beginning. That it cannot
+/// be written down costs no more than that: the same command finds what is there without it.
+async fn write(journal: &Journal, mut entry: Entry) -> (Entry, Option<AtIt>) {
+    let (journal, unchanged) = (journal.clone(), entry.clone());
+    let write = task::spawn_blocking(move || {
+        if journal.is_at_it(entry.id()) {
+            return (entry, Ok(None));
+        }
+        if let Some(known) = journal.find(entry.id()) {
+            entry.begun = known.begun;
+        }
+        let result = journal.write(&entry);
+        (entry, result.map(Some))
+    });
+    match write.await {
+        Ok((entry, Ok(written))) => (entry, written),
+        Ok((entry, Err(error))) => {
+            debug!(%error, "a transfer is not written down");
+            (entry, None)
+        }
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // The runtime is going down.
+        Err(_) => (unchanged, None),
     }
 }
 
@@ -151,14 +216,12 @@ impl Drop for Record {
         if !self.is_begun {
             return;
         }
-        let result = if self.here.bytes.get() == 0 {
-            self.journal.remove(self.entry.id())
-        } else if !self.is_written {
-            self.journal.write(&self.entry)
-        } else {
-            Ok(())
-        };
-        if let Err(error) = result {
+        if self.here.bytes.get() == 0 {
+            self.forget();
+        } else if self.written.is_none()
+            && !self.journal.is_at_it(self.entry.id())
+            && let Err(error) = self.journal.write(&self.entry)
+        {
             debug!(%error, "a transfer is not written down");
         }
     }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::action::{Got, Stored};
 use crate::failure::Failure;
-use crate::journal::{self, Direction};
+use crate::journal::{self, Direction, OneFile, What};
 use crate::limit::Rate;
 
 /// `Client 1: Ben - Start: 2024-10-19 17:45:47, End: Still Connected`, in the zone's time.
@@ -61,19 +61,34 @@ pub fn transfer<Z: TimeZone>(
 where
     Z::Offset: std::fmt::Display,
 {
-    let path = display_safe(entry.path.as_str());
-    let local = entry.local.display().to_string();
-    let local = display_safe(&local);
-    let way = match entry.direction {
-        Direction::Get => format!("{path} from {} to {local}", entry.server),
-        Direction::Put => format!("{local} to {path} on {}", entry.server),
+    let server = &entry.origin.server;
+    let (there, here_is, how_far) = match &entry.what {
+        What::File(OneFile { path, local, size, .. }) => {
+            let share = here.map_or_else(String::new, |here| {
+                format!("{} % of ", crate::output::share(here, *size))
+            });
+            let local = local.display().to_string();
+            (path.as_str().to_owned(), local, format!("{share}{size} bytes, "))
+        }
+        What::Tree(tree) => {
+            let (named, folder) = (tree.named.join(" "), tree.folder.display().to_string());
+            match entry.direction {
+                Direction::Get => (named, folder, String::new()),
+                Direction::Put => {
+                    let to = format!("{}/", tree.to.as_str());
+                    (to, format!("{named} in {folder}"), String::new())
+                }
+            }
+        }
     };
-    let share = here.map_or_else(String::new, |here| {
-        format!("{} % of ", crate::output::share(here, entry.size))
-    });
+    let (there, here_is) = (display_safe(&there), display_safe(&here_is));
+    let way = match entry.direction {
+        Direction::Get => format!("{there} from {server} to {here_is}"),
+        Direction::Put => format!("{here_is} to {there} on {server}"),
+    };
     let begun = entry.begun.0.with_timezone(zone).format("%Y-%m-%d %H:%M:%S");
     let running = if is_running { ", under way" } else { "" };
-    format!("{way}: {share}{} bytes, begun {begun}{running}", entry.size)
+    format!("{way}: {how_far}begun {begun}{running}")
 }
 
 /// How fast content came, and what it waited for, as far as that can be told.

@@ -63,6 +63,6 @@ fn news(event: &Event) -> Option<String> {
         Event::Stopping { grace_seconds } => Some(format!(
             "The server is stopping: what runs has {grace_seconds} seconds to end, nothing new begins."
         )),
-        Event::Unknown => None,
+        Event::StillThere | Event::Unknown => None,
     }
 }

@@ -54,6 +54,12 @@ impl Place {
         &self.typed
     }
 
+    /// The folder's path from the root.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// A target's path from the root.
     #[must_use]
     pub fn absolute(&self, target: &FilePath) -> PathBuf {

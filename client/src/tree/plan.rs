@@ -6,6 +6,7 @@ use std::path::Path;
 
 use quiver_protocol::{FilePath, Timestamp};
 use rusqlite::{Connection, params};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Memory of the database, in KiB; what does not fit goes to its file.
@@ -93,7 +94,8 @@ pub enum State {
 }
 
 /// What is to become of a file that differs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Decision {
     /// The new one takes its place.
     Replace,

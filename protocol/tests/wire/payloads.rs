@@ -111,6 +111,7 @@ fn requests_keep_their_bytes() {
             Request::MakeFolder { path: path("notes/2024"), modified }
         }),
         ("space", Request::Space),
+        ("kept", Request::Kept { path: path("secret.txt") }),
     ];
     for (name, request) in &table {
         // A new command does not compile here: give it rows above.
@@ -126,6 +127,7 @@ fn requests_keep_their_bytes() {
             Request::Rename { .. } => "rename",
             Request::MakeFolder { .. } => "make_folder",
             Request::Space => "space",
+            Request::Kept { .. } => "kept",
         };
         assert!(name.starts_with(command), "{name} is a {command}");
     }
@@ -194,6 +196,8 @@ fn replies_keep_their_bytes() {
         ("content", Reply::Content { offset: 5 }),
         ("progress", Reply::Progress { received: 12, stored: 5 }),
         ("space", Reply::Space(Space { available: 1_000_000_000, max_file_size: u64::MAX })),
+        ("kept-nothing", Reply::Kept(Ready { path: path("secret.txt"), have: None })),
+        ("kept", { Reply::Kept(Ready { path: path("secret.txt"), have: Some(beginning()) }) }),
     ];
     for (name, reply) in &table {
         // A new reply does not compile here: give it rows above.
@@ -208,6 +212,7 @@ fn replies_keep_their_bytes() {
             Reply::Content { .. } => "content",
             Reply::Progress { .. } => "progress",
             Reply::Space(_) => "space",
+            Reply::Kept(_) => "kept",
         };
         assert!(name.starts_with(kind), "{name} is a {kind}");
     }
@@ -266,11 +271,13 @@ fn ends_keep_their_bytes() {
 
 #[test]
 fn events_keep_their_bytes() {
-    let table = [("stopping", Event::Stopping { grace_seconds: 8 })];
+    let table =
+        [("stopping", Event::Stopping { grace_seconds: 8 }), ("still_there", Event::StillThere)];
     for (name, event) in &table {
         // A new event does not compile here: give it a row above.
         let kind = match event {
             Event::Stopping { .. } => "stopping",
+            Event::StillThere => "still_there",
             Event::Unknown => panic!("nobody sends an unknown event"),
         };
         assert_eq!(*name, kind);

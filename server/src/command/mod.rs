@@ -3,6 +3,7 @@
 mod change;
 mod exit;
 mod get;
+mod kept;
 mod list;
 mod message;
 mod put;
@@ -123,6 +124,7 @@ async fn dispatch(
             change::make_folder(context, path, modified, writer).await
         }
         Request::Space => change::space(context, writer).await,
+        Request::Kept { path } => kept::answer(context, path, writer).await,
         Request::Put(_) => {
             Err(CommandError::Refused(context.shared.internal("put", &"not its place")))
         }

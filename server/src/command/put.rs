@@ -1,5 +1,7 @@
 //! `put`: a file that comes, verified and stored before anyone is told.
 
+mod takeover;
+
 use std::fmt::Display;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -18,8 +20,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tracing::info;
 
 use super::{CommandError, Next};
-use crate::config::{LARGEST_PUT_WINDOW, PROGRESS_EVERY, PROVING_RATE, PUT_PATIENCE};
+use crate::config::{LARGEST_PUT_WINDOW, PROGRESS_EVERY, PROVING_RATE, READY_PATIENCE};
 use crate::files::{FilesError, Staged};
+use crate::holds::Holder;
 use crate::session::member::Context;
 
 /// A file on its way, of which the log will say what became of it: also where the command is cut off,
@@ -42,44 +45,16 @@ pub(super) async fn answer(
     put: Put,
     stream: &mut CommandStream,
 ) -> Result<Next, CommandError> {
-    let CommandStream { reader, writer } = stream;
-    let size = put.size;
-    let prepared = async {
-        // The semaphore is never closed.
-        let memory = context.memory.acquire_many(memory(size)).await;
-        let staged = context.shared.files.stage(&put, context.owner()).await;
-        let staged = staged.map_err(|error| CommandError::of_files(context, error))?;
-        let arriving = Arriving::begin(context, &put);
-        let kept = match ready(context, &staged, writer).await {
-            Ok(kept) => kept,
-            Err(error) => return Err(arriving.failed(error)),
-        };
-        Ok((memory, staged, arriving, kept))
-    };
-    let (memory, staged, arriving, kept) = tokio::select! {
+    let by = Holder::new(context.connection.clone());
+    let ended = by.end.clone();
+    let Arrived { staged, arriving, bytes, end } = tokio::select! {
         biased;
-        // Content before it is asked for, or anything else the client has no business to say now.
-        error = reader.interrupted() => return Err(CommandError::Refused(error.into())),
-        prepared = prepared => prepared?,
-    };
-    let small = match staged.is_small() {
-        Some(size) => {
-            small(context, size, &arriving, reader).await.map(|(bytes, end)| (Some(bytes), end))
+        () = ended.cancelled() => {
+            let why = "another connection of this client goes on with it";
+            return Err(CommandError::Refused(Refusal::new(RefusalCode::BadRequest, why)));
         }
-        None => arrive(context, &staged, size, kept, &arriving, reader, writer)
-            .await
-            .map(|end| (None, end)),
+        arrived = arrive(context, &put, by, stream) => arrived?,
     };
-    let (bytes, end) = match small {
-        Ok(arrived) => arrived,
-        Err(Broken::Kept(error)) => return Err(arriving.failed(error)),
-        Err(Broken::Dropped(error)) => {
-            staged.discard().await;
-            return Err(arriving.failed(error));
-        }
-    };
-    // What follows needs the disk, and no memory to speak of.
-    drop(memory);
     let done = move |result: &Result<(), FilesError>| match result {
         Ok(()) => arriving.succeeded(end.size),
         Err(error) => {
@@ -92,9 +67,66 @@ pub(super) async fn answer(
     };
     committed.map_err(|error| CommandError::of_files(context, error))?;
     let received = Received { blake3: end.blake3 };
-    writer.write_frame(FrameKind::Received, &received.encode()).await?;
-    writer.end(FrameKind::Eof, &PlainEnd {}.encode()).await?;
+    stream.writer.write_frame(FrameKind::Received, &received.encode()).await?;
+    stream.writer.end(FrameKind::Eof, &PlainEnd {}.encode()).await?;
     Ok(Next::Done)
+}
+
+/// A file all of which has come, and is what was sent.
+struct Arrived {
+    staged: Staged,
+    arriving: Arriving,
+    /// Of a small one, which is nowhere else.
+    bytes: Option<Vec<u8>>,
+    end: ContentEnd,
+}
+
+/// 2. server -> Ready  3. client -> Content, Data*, Eof {size, blake3}, meanwhile server -> Progress*
+async fn arrive(
+    context: &Context,
+    put: &Put,
+    by: Holder,
+    stream: &mut CommandStream,
+) -> Result<Arrived, CommandError> {
+    let CommandStream { reader, writer } = stream;
+    let size = put.size;
+    let prepared = async {
+        // First, for it may take a while, in which others can use the memory.
+        takeover::take_over(context, put).await;
+        // The semaphore is never closed.
+        let memory = context.memory.acquire_many(memory(size)).await;
+        let staged = context.shared.files.stage(put, context.owner(), Some(by)).await;
+        let staged = staged.map_err(|error| CommandError::of_files(context, error))?;
+        let arriving = Arriving::begin(context, put);
+        let kept = match ready(context, &staged, writer).await {
+            Ok(kept) => kept,
+            Err(error) => return Err(arriving.failed(error)),
+        };
+        Ok((memory, staged, arriving, kept))
+    };
+    // What follows its arrival needs the disk, and no memory to speak of.
+    let (_memory, staged, arriving, kept) = tokio::select! {
+        biased;
+        // Content before it is asked for, or anything else the client has no business to say now.
+        error = reader.interrupted() => return Err(CommandError::Refused(error.into())),
+        prepared = prepared => prepared?,
+    };
+    let arrived = match staged.is_small() {
+        Some(size) => {
+            small(context, size, &arriving, reader).await.map(|(bytes, end)| (Some(bytes), end))
+        }
+        None => large(context, &staged, size, kept, &arriving, reader, writer)
+            .await
+            .map(|end| (None, end)),
+    };
+    match arrived {
+        Ok((bytes, end)) => Ok(Arrived { staged, arriving, bytes, end }),
+        Err(Broken::Kept(error)) => Err(arriving.failed(error)),
+        Err(Broken::Dropped(error)) => {
+            staged.discard().await;
+            Err(arriving.failed(error))
+        }
+    }
 }
 
 /// KiB of memory that a put may take: what may wait unread, and two blocks.
@@ -126,9 +158,9 @@ async fn ready(
         writer.flush().await
     };
     // Room on the disk is reserved: nobody may have it for not listening.
-    match timeout(PUT_PATIENCE, said).await {
+    match timeout(READY_PATIENCE, said).await {
         Ok(said) => said?,
-        Err(_) => return Err(StreamError::Silent(PUT_PATIENCE).into()),
+        Err(_) => return Err(StreamError::Silent(READY_PATIENCE).into()),
     }
     Ok(kept)
 }
@@ -142,7 +174,7 @@ enum Broken {
 }
 
 /// 3. client -> Content, Data*, Eof {size, blake3}, meanwhile server -> Progress*
-async fn arrive(
+async fn large(
     context: &Context,
     staged: &Staged,
     size: Option<u64>,
@@ -151,7 +183,7 @@ async fn arrive(
     reader: &mut FrameReader,
     writer: &mut FrameWriter,
 ) -> Result<ContentEnd, Broken> {
-    let offset = beginning(reader, kept.length()).await.map_err(Broken::of_stream)?;
+    let offset = beginning(context, reader, kept.length()).await.map_err(Broken::of_stream)?;
     let from = if offset == 0 { Hashed::nothing() } else { kept };
     let sink = staged.sink(offset).await;
     let sink = sink.map_err(|error| Broken::Dropped(CommandError::of_files(context, error)))?;
@@ -159,7 +191,8 @@ async fn arrive(
     let most = context.shared.max_file_size;
     let expected = size.map_or(Size::AtMost(most), Size::Known);
     let (arrived, seen) = watch::channel(Arrival { received: offset, stored: offset });
-    let received = content::receive(reader, expected, from, sink, PUT_PATIENCE, |arrival| {
+    let patience = context.shared.put_patience;
+    let received = content::receive(reader, expected, from, sink, patience, |arrival| {
         arriving.received.store(arrival.received, Ordering::Relaxed);
         arrived.send_replace(arrival);
     });
@@ -182,18 +215,24 @@ async fn small(
     arriving: &Arriving,
     reader: &mut FrameReader,
 ) -> Result<(Vec<u8>, ContentEnd), Broken> {
-    beginning(reader, 0).await.map_err(Broken::of_stream)?;
-    let received = content::receive_small(reader, size, PUT_PATIENCE).await;
+    beginning(context, reader, 0).await.map_err(Broken::of_stream)?;
+    let patience = context.shared.put_patience;
+    let received = content::receive_small(reader, size, patience).await;
     let (bytes, end) = received.map_err(|error| Broken::of(context, error, Some(size)))?;
     arriving.received.store(end.size, Ordering::Relaxed);
     Ok((bytes, end))
 }
 
 /// Where the content begins: at the end of what is here already, or at 0.
-async fn beginning(reader: &mut FrameReader, kept: u64) -> Result<u64, StreamError> {
+async fn beginning(
+    context: &Context,
+    reader: &mut FrameReader,
+    kept: u64,
+) -> Result<u64, StreamError> {
     // The client may have to read as much as the server kept.
     let proving = Duration::from_secs(kept / PROVING_RATE);
-    let frame = reader.read_answer(limits::RECEIVED, PUT_PATIENCE + proving).await?;
+    let patience = context.shared.put_patience + proving;
+    let frame = reader.read_answer(limits::RECEIVED, patience).await?;
     if frame.kind != FrameKind::Reply {
         return Err(FrameError::Unexpected { found: frame.kind, expected: "a Reply" }.into());
     }

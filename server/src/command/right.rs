@@ -26,7 +26,8 @@ pub(super) fn needs(request: &Request) -> Right {
         | Request::Remove { .. }
         | Request::Rename { .. }
         | Request::MakeFolder { .. }
-        | Request::Space => Right::Upload,
+        | Request::Space
+        | Request::Kept { .. } => Right::Upload,
     }
 }
 

@@ -29,7 +29,7 @@ use cap_std::fs::Dir;
 use quiver_protocol::reply::{Entry, Space};
 use quiver_protocol::{FilePath, FolderPath, Put, Timestamp};
 use quiver_transport::Crew;
-use quiver_transport::content::Source;
+use quiver_transport::content::{Hashed, SMALL, Source};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 use tokio::task;
@@ -39,6 +39,7 @@ pub use self::store::{Sink, Staged, StoreLimits};
 
 use self::store::Store;
 use crate::config::LISTS;
+use crate::holds::Holder;
 use crate::ledger::{Ledger, LedgerError, Owner};
 use crate::unix;
 
@@ -171,14 +172,43 @@ impl Files {
         blocking(move || list::list(&root, &folder)).await
     }
 
-    /// Makes sure that a file may come and will fit, and opens its part.
+    /// Makes sure that a file may come and will fit, and opens its part. `by` can be asked to let go of that,
+    /// where the owner can go on with it another time.
     ///
     /// # Errors
     /// [`FilesError`]; nothing is then reserved, and no name is taken.
-    pub async fn stage(&self, put: &Put, owner: Owner) -> Result<Staged, FilesError> {
+    pub async fn stage(
+        &self,
+        put: &Put,
+        owner: Owner,
+        by: Option<Holder>,
+    ) -> Result<Staged, FilesError> {
         let (root, store, put) = (self.root.clone(), self.store()?, put.clone());
         let crew = self.crew.clone();
-        self.small(move || store::stage(root, store, put, owner, crew)).await
+        self.small(move || store::stage(root, store, put, owner, by, crew)).await
+    }
+
+    /// Who has the part that an owner's put would go on with. Nobody has one of a small file: there is nothing
+    /// in it before the file is whole.
+    #[must_use]
+    pub fn holder(&self, put: &Put, owner: &Owner) -> Option<Holder> {
+        self.store.as_ref().filter(|_| put.size > Some(SMALL))?.holder(put, owner)
+    }
+
+    /// What was kept of an owner's put to a path, read and hashed: nothing, where there is none. Takes as long as
+    /// reading it does; nothing keeps a put from going on with it meanwhile.
+    ///
+    /// # Errors
+    /// [`FilesError`].
+    pub async fn kept(&self, path: &FilePath, owner: Owner) -> Result<Hashed, FilesError> {
+        let (root, store, path) = (self.root.clone(), self.store()?, path.clone());
+        let Some(part) = blocking(move || store.kept(&root, &path, &owner)).await? else {
+            return Ok(Hashed::nothing());
+        };
+        let length = part.metadata().map_err(FilesError::Disk)?.len();
+        let hashed = Hashed::of(&part, length).await.map_err(FilesError::Disk)?;
+        // It has become shorter: it begins anew.
+        Ok(hashed.unwrap_or_default())
     }
 
     /// What of an owner's would fit now.

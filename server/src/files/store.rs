@@ -1,6 +1,7 @@
 //! A file that comes: its place is looked at, its room reserved, its part opened; at its end it stands
 //! under its name and is somebody's. Knows nothing of streams.
 
+use std::fs::File;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,11 +11,12 @@ use cap_std::fs::Dir;
 use quiver_protocol::reply::Space;
 use quiver_protocol::{FilePath, Put};
 use quiver_transport::Crew;
-use quiver_transport::content::{Finish, Hashed, PartFile, Replace, SMALL};
+use quiver_transport::content::{Finish, Hashed, PartFile, Replace, SMALL, part_content};
 
 use super::space::{Promise, Room};
 use super::walk::place;
 use super::{FilesError, blocking};
+use crate::holds::{Hold, Holder, Holds};
 use crate::ledger::{Claim, Ledger, Owner};
 use crate::unix;
 
@@ -31,6 +33,7 @@ pub struct StoreLimits {
 #[derive(Debug)]
 pub(super) struct Store {
     ledger: Arc<Ledger>,
+    holds: Holds,
     room: Arc<Room>,
     max_file_size: u64,
 }
@@ -63,12 +66,15 @@ struct Held {
     written: u64,
     promise: Promise,
     claim: Option<Claim>,
+    /// The last to go.
+    _hold: Option<Hold>,
 }
 
 impl Store {
     pub(super) fn new(ledger: Ledger, limits: StoreLimits) -> Self {
         let StoreLimits { max_file_size, keep_free } = limits;
-        Self { ledger: Arc::new(ledger), room: Room::new(keep_free), max_file_size }
+        let (ledger, room) = (Arc::new(ledger), Room::new(keep_free));
+        Self { ledger, holds: Holds::default(), room, max_file_size }
     }
 
     pub(super) fn ledger(&self) -> &Ledger {
@@ -81,6 +87,31 @@ impl Store {
         Ok(Space { available, max_file_size: self.max_file_size })
     }
 
+    pub(super) fn holder(&self, put: &Put, owner: &Owner) -> Option<Holder> {
+        self.part_id(put, owner).and_then(|id| self.holds.holder(id))
+    }
+
+    /// What an owner's put to a path would go on with, to be read.
+    pub(super) fn kept(
+        &self,
+        root: &Dir,
+        path: &FilePath,
+        owner: &Owner,
+    ) -> Result<Option<File>, FilesError> {
+        let (folder, _) = place(root, path)?;
+        if !owner.is_somebody() {
+            return Ok(None);
+        }
+        let id = self.ledger.part_id(owner, path.as_str());
+        part_content(&folder, id).map_err(FilesError::Disk)
+    }
+
+    /// The number of the part of an owner's put, where that can be known again.
+    fn part_id(&self, put: &Put, owner: &Owner) -> Option<u64> {
+        let is_known = put.size.is_some() && owner.is_somebody();
+        is_known.then(|| self.ledger.part_id(owner, put.path.as_str()))
+    }
+
     /// The part of an owner's put that can be known again, or else a new one of nobody's.
     fn part(
         &self,
@@ -88,8 +119,7 @@ impl Store {
         put: &Put,
         owner: &Owner,
     ) -> Result<(PartFile, Option<u64>), FilesError> {
-        if put.size.is_some() && owner.is_somebody() {
-            let id = self.ledger.part_id(owner, put.path.as_str());
+        if let Some(id) = self.part_id(put, owner) {
             match PartFile::open(folder, id) {
                 Ok(part) => return Ok((part, Some(id))),
                 // Another put has it, or something else has its name.
@@ -111,6 +141,7 @@ pub(super) fn stage(
     store: Arc<Store>,
     put: Put,
     owner: Owner,
+    by: Option<Holder>,
     crew: Crew,
 ) -> Result<Staged, FilesError> {
     let size = put.size.unwrap_or(0);
@@ -127,7 +158,9 @@ pub(super) fn stage(
     }
     let promise = store.room.promise(&folder, size - kept)?;
     let claim = store.ledger.claim(&owner, size, id)?;
-    let held = Held { part: Some(part), written: kept, promise, claim: Some(claim) };
+    let (part, claim) = (Some(part), Some(claim));
+    let hold = id.zip(by).map(|(id, by)| store.holds.take(id, by));
+    let held = Held { part, written: kept, promise, claim, _hold: hold };
     Ok(Staged { root, folder, put, id, kept, held: Arc::new(Mutex::new(held)), crew })
 }
 

@@ -116,7 +116,7 @@ fn put(name: &str, size: u64) -> Put {
 
 /// Puts so much of a file, and stops.
 async fn leave(files: &Files, put: &Put, bytes: &[u8]) {
-    let staged = files.stage(put, owner()).await.unwrap();
+    let staged = files.stage(put, owner(), None).await.unwrap();
     let mut sink = staged.sink(0).await.unwrap();
     sink.write_all(bytes).unwrap();
 }
@@ -140,7 +140,7 @@ async fn the_janitor_takes_old_parts_that_nobody_has() {
     let now = SystemTime::now();
     let week = Duration::from_secs(7 * 24 * 3600);
     assert_eq!(files.sweep(now).await.unwrap(), Swept { removed: 0, kept: 2 });
-    let held = files.stage(&new, owner()).await.unwrap();
+    let held = files.stage(&new, owner(), None).await.unwrap();
     let later = now + week + Duration::from_secs(60);
     assert_eq!(files.sweep(later).await.unwrap(), Swept { removed: 1, kept: 1 });
     assert_eq!((count(&root), count(&root.join("sub"))), (1, 0));
@@ -160,16 +160,16 @@ async fn a_put_goes_on_with_its_own_part_and_no_other() {
     let (_state, files) = with_store(&temporary.path().join("root"));
     let big = put("big", 1000);
     leave(&files, &big, b"content").await;
-    let first = files.stage(&big, owner()).await.unwrap();
+    let first = files.stage(&big, owner(), None).await.unwrap();
     assert_eq!(first.kept().await.unwrap().length(), 7);
     // Another one at the same time has a part of its own, and so has another owner.
-    let second = files.stage(&big, owner()).await.unwrap();
+    let second = files.stage(&big, owner(), None).await.unwrap();
     assert_eq!(second.kept().await.unwrap().length(), 0);
     drop((first, second));
-    let other = files.stage(&big, Owner::nobody()).await.unwrap();
+    let other = files.stage(&big, Owner::nobody(), None).await.unwrap();
     assert_eq!(other.kept().await.unwrap().length(), 0);
     // A file that is shorter than what is here cannot go on with it.
-    let small = files.stage(&put("big", 6), owner()).await.unwrap();
+    let small = files.stage(&put("big", 6), owner(), None).await.unwrap();
     assert_eq!(small.kept().await.unwrap().length(), 0);
 }
 
@@ -178,7 +178,7 @@ async fn a_folder_that_was_moved_meanwhile_gets_no_file() {
     let (temporary, _) = folder();
     let root = temporary.path().join("root");
     let (_state, files) = with_store(&root);
-    let staged = files.stage(&put("sub/new", 3), owner()).await.unwrap();
+    let staged = files.stage(&put("sub/new", 3), owner(), None).await.unwrap();
     staged.sink(0).await.unwrap().write_all(b"new").unwrap();
     files.rename(&path("sub"), &path("elsewhere"), false).await.unwrap();
     files.make_folder(&path("sub"), None).await.unwrap();

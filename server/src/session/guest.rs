@@ -129,7 +129,8 @@ impl Guest {
             | Request::Remove { .. }
             | Request::Rename { .. }
             | Request::MakeFolder { .. }
-            | Request::Space => {
+            | Request::Space
+            | Request::Kept { .. } => {
                 let refusal = Refusal::new(RefusalCode::BadRequest, "say hello first");
                 return Err(Denied::Closing(refusal, CloseCode::ProtocolViolation));
             }

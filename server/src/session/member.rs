@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use quiver_protocol::{ClientName, CloseCode, End as _, Event, FrameKind, PlainEnd};
+use quiver_protocol::{ClientName, CloseCode, Event};
 use quiver_transport::{CommandStream, Connection, Ended, Precedence, StreamError, close};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
@@ -14,6 +14,7 @@ use crate::config::{CONTENT_MEMORY, CONTENT_STREAMS, GRACE, LAST_WORD_PATIENCE};
 use crate::ledger::Owner;
 use crate::registry::{Holder, Slot};
 use crate::server::Shared;
+use crate::session::event;
 
 /// A client's connection, with its share of a slot.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub struct Context {
     pub number: u64,
     /// The client's name.
     pub name: ClientName,
+    /// By which it came.
+    pub connection: Connection,
     /// One permit for each file that may be sent at once.
     pub content: Semaphore,
     /// A permit for each KiB that content may hold in memory.
@@ -59,6 +62,7 @@ impl Member {
         let context = Arc::new(Context {
             number: slot.number(),
             name: slot.name().clone(),
+            connection: connection.clone(),
             content: Semaphore::new(CONTENT_STREAMS),
             memory: Semaphore::new(CONTENT_MEMORY / 1024),
             precedence: Precedence::on(connection.clone()),
@@ -148,11 +152,8 @@ async fn farewell(connection: &Connection, context: &Arc<Context>, commands: &mu
 }
 
 async fn announce(connection: &Connection) -> Result<(), StreamError> {
-    let mut stream = CommandStream::open(connection).await?;
     let event = Event::Stopping { grace_seconds: GRACE.as_secs() };
-    stream.writer.write_frame(FrameKind::Reply, &event.encode()).await?;
-    stream.writer.end(FrameKind::Eof, &PlainEnd {}.encode()).await?;
-    stream.reader.stop();
+    let mut stream = event::say(connection, &event).await?;
     stream.writer.delivered(LAST_WORD_PATIENCE).await;
     Ok(())
 }

@@ -11,7 +11,9 @@ mod prefix;
 mod receive;
 mod send;
 
-pub use part::{Finish, PART_PREFIX, PART_SUFFIX, PartFile, Replace, is_part_name, part_length};
+pub use part::{
+    Finish, PART_PREFIX, PART_SUFFIX, PartFile, Replace, is_part_name, part_content, part_length,
+};
 pub use prefix::Hashed;
 pub use receive::{Arrival, ReceiveError, Size, receive, receive_small};
 pub use send::{SendError, Source, send};

@@ -37,6 +37,25 @@ pub fn part_length(folder: &Dir, id: u64) -> io::Result<Option<u64>> {
     }
 }
 
+/// The part that `id` stands for in `folder`, to be read, whoever has it; `None` where there is none.
+///
+/// # Errors
+/// What the system says.
+pub fn part_content(folder: &Dir, id: u64) -> io::Result<Option<std::fs::File>> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    unix::without_waiting(&mut options).follow(FollowSymlinks::No);
+    if part_length(folder, id)?.is_none() {
+        return Ok(None);
+    }
+    match folder.open_with(name_of(id), &options) {
+        Ok(file) if file.metadata()?.is_file() => Ok(Some(file.into_std())),
+        Ok(_) => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// What to do where the final name is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replace {
@@ -205,6 +224,9 @@ impl Drop for PartFile {
             // Nobody is left to tell; the name says what it is.
             let _ = self.folder.remove_file(&self.name);
         }
+        // A copy of the handle, with which somebody still reads, would keep the lock. Where it cannot be given
+        // up here, it goes with that copy.
+        let _ = unix::unlock(&self.file);
     }
 }
 
@@ -275,6 +297,11 @@ mod tests {
         assert_eq!(PartFile::open(&dir, 7).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         drop(part);
         let mut part = PartFile::open(&dir, 7).unwrap();
+        let reader = part.content().unwrap();
+        drop(part);
+        // Nor does somebody who still reads what was there.
+        let mut part = PartFile::open(&dir, 7).unwrap();
+        drop(reader);
         assert_eq!(part.length().unwrap(), 7);
         part.go_on_at(4).unwrap();
         part.write_all(b"act").unwrap();

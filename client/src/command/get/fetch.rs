@@ -14,7 +14,7 @@ use super::{Item, Place, Receipt, explain};
 use crate::action::{self, GetError, Got, KeptPart, Target};
 use crate::connection::{Hold, Line, Link};
 use crate::failure::{Failure, is_loss, is_passing};
-use crate::journal::{self, Direction, Entry, Record, Share};
+use crate::journal::{Direction, Entry, OneFile, Record, Share, What};
 use crate::limit::{Gate, Limit};
 use crate::output::human::Pace;
 use crate::output::{Bar, Output, Total, json};
@@ -123,21 +123,19 @@ impl Fetch {
         item: &Item,
         target: &Target,
     ) -> Result<(Got, u64), Failure> {
-        let origin = self.link.origin();
-        let entry = Entry {
-            direction: Direction::Get,
-            server: origin.server.clone(),
-            fingerprint: origin.fingerprint,
-            certificate: origin.certificate.clone(),
-            name: origin.name.clone(),
+        let file = OneFile {
             path: item.path.clone(),
             local: target.path.clone(),
             size: 0,
-            begun: Timestamp(Utc::now()),
             overwrite: target.replace == Replace::Existing,
         };
-        let id = journal::id(entry.direction, entry.fingerprint, &entry.path, &entry.local);
-        let part = KeptPart::open(target.folder.clone(), id, self.anew).await;
+        let entry = Entry {
+            direction: Direction::Get,
+            origin: self.link.origin().clone(),
+            begun: Timestamp(Utc::now()),
+            what: What::File(file),
+        };
+        let part = KeptPart::open(target.folder.clone(), entry.id(), self.anew).await;
         let part = part.map_err(|error| explain(item, GetError::Disk(error)))?;
         let (journal, unfinished) = (self.link.journal(), self.link.unfinished());
         let record = part.is_kept().then(|| Record::new(journal, unfinished, entry, part.kept()));

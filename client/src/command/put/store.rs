@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use chrono::Utc;
 use quiver_protocol::text::display_safe;
-use quiver_protocol::{RefusalCode, Timestamp};
+use quiver_protocol::{Refusal, RefusalCode, Timestamp};
+use quiver_transport::StreamError;
 use quiver_transport::content::{Hashed, Source};
-use quiver_transport::{Ended, StreamError};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::{Item, Origin, StoredReceipt, explain, open, shown, unreadable};
 use crate::action::{self, Offer, PutError, Sending, Stored};
@@ -18,14 +18,10 @@ use crate::command::get::passing;
 use crate::command::input;
 use crate::connection::{Hold, Line, Link};
 use crate::failure::Failure;
-use crate::journal::{Direction, Entry, Kept, Record, Share};
+use crate::journal::{Direction, Entry, Kept, OneFile, Record, Share, What};
 use crate::limit::Limit;
 use crate::output::human::{self, Pace};
 use crate::output::{Output, Total, json};
-
-/// After a silence both sides give the connection up at about the same time, and until the server has,
-/// it has the part in use: whoever comes too early finds nothing to go on with.
-const RELEASE: Duration = Duration::from_secs(2);
 
 /// What all files of an upload have in common.
 #[derive(Clone)]
@@ -123,19 +119,18 @@ impl Store {
     }
 
     async fn file(&self, item: &Item, may_be_there: bool) -> Result<Stored, Failure> {
-        let origin = self.link.origin();
         let here = item.origin.path();
-        let entry = Entry {
-            direction: Direction::Put,
-            server: origin.server.clone(),
-            fingerprint: origin.fingerprint,
-            certificate: origin.certificate.clone(),
-            name: origin.name.clone(),
+        let file = OneFile {
             path: item.path.clone(),
             local: absolute(&here).map_err(|error| unreadable(&here, error))?,
             size: 0,
-            begun: Timestamp(Utc::now()),
             overwrite: item.replace,
+        };
+        let entry = Entry {
+            direction: Direction::Put,
+            origin: self.link.origin().clone(),
+            begun: Timestamp(Utc::now()),
+            what: What::File(file),
         };
         let (journal, unfinished) = (self.link.journal(), self.link.unfinished());
         let kept = Kept::default();
@@ -191,10 +186,13 @@ impl OnItsWay<'_> {
             let failed = |error: StreamError| explain(self.item, error.into());
             let why = match passing(&line, error).await {
                 Ok(why) => why,
+                Err(StreamError::Refused(refusal)) if self.is_gone(&refusal) => {
+                    self.record.done();
+                    return Err(failed(StreamError::Refused(refusal)));
+                }
                 Err(error) => return Err(self.broken_off(failed(error))),
             };
             match self.store.link.again(&line.connection, &why, &mut self.hold).await {
-                Ok(()) if is_mutual(&why) && self.furthest > 0 => sleep(RELEASE).await,
                 Ok(()) => {}
                 Err(None) => return Err(self.broken_off(failed(why))),
                 Err(Some(failure)) => return Err(self.broken_off(failure)),
@@ -269,6 +267,12 @@ impl OnItsWay<'_> {
         is_same.then_some(Stored { size, blake3, sent: self.sent, resumed_at: size })
     }
 
+    /// Whether the server keeps nothing of a file that it refused in the middle. Before it, what an earlier
+    /// attempt has left stays; a file that was cut off for want of content does too.
+    fn is_gone(&self, refusal: &Refusal) -> bool {
+        self.is_begun && refusal.code != RefusalCode::BadRequest
+    }
+
     async fn say_where(&self, sending: &Sending) {
         let (size, offset) = (sending.size().unwrap_or_default(), sending.offset());
         let path = &self.item.path;
@@ -287,9 +291,4 @@ impl OnItsWay<'_> {
             share.map(|share| if self.store.alone { Share::Of(share) } else { Share::Several }),
         )
     }
-}
-
-/// Whether neither side has heard of the other for a while.
-fn is_mutual(why: &StreamError) -> bool {
-    matches!(why, StreamError::Lost(Ended::Silent))
 }

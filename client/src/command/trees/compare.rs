@@ -1,7 +1,10 @@
 //! Whether files of the same size have the same content: proved by their hash, with nothing moved.
 
+use std::fs::File;
 use std::io;
+use std::time::Duration;
 
+use quiver_protocol::FilePath;
 use quiver_protocol::text::display_safe;
 use quiver_transport::Crew;
 use quiver_transport::content::Source;
@@ -12,7 +15,7 @@ use super::{AT_ONCE, Planner};
 use crate::action::{self, GetError};
 use crate::command::get::passing;
 use crate::command::tally::{ended, is_shared};
-use crate::connection::Hold;
+use crate::connection::{Hold, Link};
 use crate::failure::Failure;
 use crate::tree::{Item, State};
 
@@ -53,22 +56,36 @@ pub(super) async fn compare<W: Way>(way: &W, planner: &Planner) -> Result<(), Fa
 }
 
 async fn is_same<W: Way>(way: &W, crew: &Crew, item: &Item) -> Result<bool, Failure> {
-    let path = way.remote(item).clone();
+    let (reader, read) = (way.clone(), item.clone());
+    let read = move || reader.read(&read);
+    is_same_as(way.link(), way.patience(), crew, way.remote(item), read).await
+}
+
+/// Whether a file here has the content of one of the server's.
+///
+/// # Errors
+/// [`Failure`] where either cannot be read.
+pub(super) async fn is_same_as(
+    link: &Link,
+    patience: Duration,
+    crew: &Crew,
+    path: &FilePath,
+    read: impl FnOnce() -> io::Result<File> + Send + 'static,
+) -> Result<bool, Failure> {
     let what = || format!("cannot compare {}", display_safe(path.as_str()));
     let disk = |source| Failure::System { what: "cannot compare a file", source };
-    let (reader, read) = (way.clone(), item.clone());
-    let source = crew.work(move || Source::new(reader.read(&read)?)?.load()).await;
+    let source = crew.work(move || Source::new(read()?)?.load()).await;
     let source = source.unwrap_or_else(|ending| Err(io::Error::other(ending))).map_err(disk)?;
     let Some(whole) = source.whole().await.map_err(disk)? else { return Ok(false) };
     let length = whole.length();
-    let mut hold = Hold::new(way.patience());
+    let mut hold = Hold::new(patience);
     loop {
-        let line = way.link().line();
+        let line = link.line();
         // Nobody closes the semaphore.
         let _permit = line.content.acquire().await;
         let same = async {
             let have = Some(whole.prefix());
-            let content = action::get(&line.connection, &path, have, line.patience).await?;
+            let content = action::get(&line.connection, path, have, line.patience).await?;
             if content.size() != length || content.offset() != length {
                 return Ok(false);
             }
@@ -84,7 +101,7 @@ async fn is_same<W: Way>(way: &W, crew: &Crew, item: &Item) -> Result<bool, Fail
             Ok(why) => why,
             Err(error) => return Err(Failure::stream(what(), error)),
         };
-        match way.link().again(&line.connection, &why, &mut hold).await {
+        match link.again(&line.connection, &why, &mut hold).await {
             Ok(()) => {}
             Err(None) => return Err(Failure::stream(what(), why)),
             Err(Some(failure)) => return Err(failure),

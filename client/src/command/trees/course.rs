@@ -19,6 +19,7 @@ use crate::cli;
 use crate::command::tally::{Tally, ended, is_shared};
 use crate::connection::Link;
 use crate::failure::Failure;
+use crate::journal::{Entry, Share, TreeRecord};
 use crate::output::human::{self, Pace, Summary};
 use crate::output::{Output, Total, json};
 use crate::tree::{Decision, Item, Kind, State};
@@ -53,12 +54,12 @@ pub(super) trait Way: Clone + Send + Sync + 'static {
     /// Gives folders the time of their last change, once nothing changes in them any more.
     fn date_folders(&self, folders: Vec<Item>) -> impl Future<Output = Result<(), Failure>> + Send;
 
-    /// Moves a file; how many bytes it has.
+    /// Moves a file; how many bytes it has. `None` where it was to go beside another, and is there.
     fn carry(
         &self,
         file: Item,
         manner: Manner,
-    ) -> impl Future<Output = Result<u64, Failure>> + Send;
+    ) -> impl Future<Output = Result<Option<u64>, Failure>> + Send;
 
     /// Why something does not move.
     fn blocked(&self, item: &Item, why: &str) -> Failure;
@@ -99,6 +100,16 @@ impl Will {
     pub(super) fn of(many: &cli::Many, overwrite: bool) -> Self {
         Self { dry_run: many.dry_run, said: many.said(overwrite) }
     }
+
+    /// Whether nothing is to move.
+    pub(super) fn is_dry_run(&self) -> bool {
+        self.dry_run
+    }
+
+    /// What was said of files that differ.
+    pub(super) fn said(&self) -> Option<Decision> {
+        self.said
+    }
 }
 
 impl Voice {
@@ -113,8 +124,10 @@ pub(super) struct Course<W> {
     planner: Planner,
     voice: Voice,
     tally: Tally,
+    /// What is written down of it; `None` where that cannot be.
+    entry: Option<Entry>,
     summary: Summary,
-    running: JoinSet<Result<u64, Failure>>,
+    running: JoinSet<Result<Option<u64>, Failure>>,
     /// What may be on its way at once.
     lanes: Arc<Semaphore>,
     /// Whether all that has not begun would fail in the same way.
@@ -122,12 +135,19 @@ pub(super) struct Course<W> {
 }
 
 impl<W: Way> Course<W> {
-    pub(super) fn new(way: W, planner: Planner, voice: Voice, tally: Tally) -> Self {
+    pub(super) fn new(
+        way: W,
+        planner: Planner,
+        voice: Voice,
+        tally: Tally,
+        entry: Option<Entry>,
+    ) -> Self {
         Self {
             way,
             planner,
             voice,
             tally,
+            entry,
             summary: Summary::default(),
             running: JoinSet::new(),
             lanes: Arc::new(Semaphore::new(AT_ONCE as usize)),
@@ -169,6 +189,7 @@ impl<W: Way> Course<W> {
     async fn run(mut self) -> Result<(), Failure> {
         let (began, processor) = (Instant::now(), unix::processor_time());
         let moving = self.planner.work(|plan| plan.moving()).await?;
+        let record = self.record(moving.files).await;
         let name = format!("{} files", moving.files);
         self.way.share(self.voice.output.bars().total(&name, moving.bytes));
         let mut number = 0;
@@ -196,7 +217,23 @@ impl<W: Way> Course<W> {
             output.say(human::summary(&self.summary, W::DONE, took)).await;
         }
         self.tally.say_pace(&pace, took, processor).await;
-        self.tally.result()
+        if !self.ends {
+            record.map(TreeRecord::done);
+            return self.tally.result();
+        }
+        // The rest was not even begun.
+        let share = record.map(|_| Share::Several);
+        self.tally.result().map_err(|failure| match failure {
+            several @ Failure::Several { .. } => several.goes_on(share),
+            one => one,
+        })
+    }
+
+    /// From here on another run can go on with it. What is over at once is not worth it.
+    async fn record(&mut self, moving: u64) -> Option<TreeRecord> {
+        let entry = self.entry.take().filter(|_| moving > 0)?;
+        let link = self.way.link();
+        Some(TreeRecord::begin(link.journal(), link.unfinished(), entry).await)
     }
 
     async fn item(&mut self, item: Item) -> Result<(), Failure> {
@@ -264,9 +301,13 @@ impl<W: Way> Course<W> {
         Ok(())
     }
 
-    async fn done(&mut self, done: Result<Result<u64, Failure>, JoinError>) -> Result<(), Failure> {
+    async fn done(
+        &mut self,
+        done: Result<Result<Option<u64>, Failure>, JoinError>,
+    ) -> Result<(), Failure> {
         match ended(done)? {
-            Ok(bytes) => {
+            Ok(None) => self.summary.same += 1,
+            Ok(Some(bytes)) => {
                 self.summary.moved += 1;
                 self.summary.bytes += bytes;
             }

@@ -6,15 +6,14 @@ use std::io;
 use std::sync::Arc;
 
 use quiver_protocol::text::display_safe;
-use quiver_protocol::{Refusal, RefusalCode};
-
+use quiver_protocol::{FolderPath, Refusal, RefusalCode};
 use quiver_transport::Crew;
 
 use self::arrive::Homeward;
 use super::collect::{Collector, Note};
 use super::course::{Course, Voice, Will};
 use super::report::Room;
-use super::{Planner, on_a_thread};
+use super::{Planner, entry, on_a_thread};
 use crate::cli;
 use crate::command::get::{Fetch, Item as File, NOT_ARRIVED, Place as Goal};
 use crate::command::tally::{Tally, is_shared};
@@ -102,18 +101,27 @@ impl GetTrees {
         };
         let room = Room { free: room(place).await?, largest: u64::MAX };
         let voice = Voice::of(&fetch.output, fetch.json, &fetch.pace);
-        let course = Course::new(
-            Homeward { fetch, place: place.clone(), crew: Crew::default() },
-            planner,
-            voice,
-            tally,
-        );
+        let entry = entry(Direction::Get, &fetch.link, self.tree(place));
+        let way = Homeward { fetch, place: place.clone(), crew: Crew::default() };
+        let course = Course::new(way, planner, voice, tally, Some(entry));
         let shown = |item: &Item| place.shown(&item.found.target).display().to_string();
         let does_not_fit = |why| {
             let path = place.typed().to_owned();
             Failure::Target { path, source: io::Error::other(why) }
         };
         course.go(self.will, room, not_served, shown, does_not_fit).await
+    }
+
+    /// What it takes to ask for the same again.
+    fn tree(&self, place: &Place) -> journal::Tree {
+        journal::Tree {
+            named: self.patterns.iter().map(|(typed, _)| typed.clone()).collect(),
+            folder: place.path().to_owned(),
+            to: FolderPath::ROOT,
+            stored_as: None,
+            recursive: self.recursive,
+            differing: self.will.said(),
+        }
     }
 
     async fn gather(&self, fetch: &Fetch, planner: &Planner) -> Result<Gathered, Failure> {

@@ -11,13 +11,18 @@ mod report;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use chrono::Utc;
+use quiver_protocol::path::BadPath;
 use quiver_protocol::text::display_safe;
+use quiver_protocol::{FilePath, FolderPath, Timestamp};
 use quiver_transport::content::SMALL;
 use tokio::task;
 
+use crate::connection::Link;
 use crate::failure::Failure;
+use crate::journal::{self, Direction, Entry, What};
 use crate::output::{Face, Output};
-use crate::tree::{Decision, Item, Kind, Plan, PlanError, State};
+use crate::tree::{Decision, Item, Kind, Plan, PlanError, State, another_name};
 
 pub(super) use get::GetTrees;
 pub(super) use put::PutTrees;
@@ -106,6 +111,18 @@ impl Planner {
             }
         }
     }
+}
+
+/// What is written down of a tree that is under way.
+fn entry(direction: Direction, link: &Link, tree: journal::Tree) -> Entry {
+    let (origin, begun) = (link.origin().clone(), Timestamp(Utc::now()));
+    Entry { direction, origin, begun, what: What::Tree(tree) }
+}
+
+/// The path of a copy of something.
+fn beside(path: &FilePath, copy: u32) -> Result<FilePath, BadPath> {
+    let above = path.as_str().rsplit_once('/').map_or("", |(above, _)| above);
+    FolderPath::parse(above)?.join(&another_name(path.file_name(), copy))
 }
 
 /// Whether a file is one of those of which many may be on their way.

@@ -1,8 +1,10 @@
 //! `put` of folders: planned from what is here, compared with the server's lists, many small files at once.
 
+mod kept;
 mod leave;
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,10 +13,10 @@ use quiver_protocol::{FilePath, FolderPath, Refusal, RefusalCode};
 use quiver_transport::{Crew, StreamError};
 
 use self::leave::{Away, Missing};
-use super::Planner;
 use super::collect::{Collector, Inside, Note};
-use super::course::{Course, Voice, Will};
+use super::course::{Course, Voice, Way as _, Will};
 use super::report::Room;
+use super::{Planner, entry};
 use crate::action;
 use crate::cli;
 use crate::command::get::passing;
@@ -22,6 +24,7 @@ use crate::command::put::{NOT_STORED, Store, target, unreadable};
 use crate::command::tally::Tally;
 use crate::connection::Hold;
 use crate::failure::{Exit, Failure};
+use crate::journal::{self, Direction};
 use crate::tree::{Found, Item, Kind, Odd, Oddity, Plan, PlanError, State, Trunk};
 
 /// What was ordered.
@@ -30,8 +33,10 @@ pub(crate) struct PutTrees {
     trunks: Vec<Arc<Trunk>>,
     named: Vec<Named>,
     to: FolderPath,
-    recursive: bool,
     will: Will,
+    /// What it takes to ask for the same again; `None` where that cannot be written down.
+    tree: Option<journal::Tree>,
+    recursive: bool,
 }
 
 /// Something that was named.
@@ -58,20 +63,28 @@ enum Unread {
 }
 
 impl PutTrees {
-    /// Checks everything that can be checked here.
+    /// Checks everything that can be checked here. What was typed is named from the folder `from`; nothing is
+    /// the current one.
     ///
     /// # Errors
     /// [`Failure`]: nothing was dialled.
-    pub(crate) fn prepare(arguments: &cli::Put, to: FolderPath) -> Result<Self, Failure> {
+    pub(crate) fn prepare(
+        arguments: &cli::Put,
+        to: FolderPath,
+        from: &Path,
+    ) -> Result<Self, Failure> {
         let mut trunks = Vec::new();
         let mut known: HashMap<PathBuf, u32> = HashMap::new();
         let mut named = Vec::new();
         for file in &arguments.files {
             let failed = |error| unreadable(file, error);
+            let here = from.join(file);
             // A folder that a link leads to is one all the same where it was named.
-            let is_link = file.symlink_metadata().map_err(failed)?.is_symlink();
-            let real = if is_link { file.canonicalize().map_err(failed)? } else { file.clone() };
-            let below = real.parent().filter(|_| real.file_name().is_some());
+            let is_link = here.symlink_metadata().map_err(failed)?.is_symlink();
+            let real = if is_link { here.canonicalize().map_err(failed)? } else { here };
+            // The current folder, one above it, the root: they have no name of their own.
+            let has_name = is_link || file.file_name().is_some();
+            let below = real.parent().filter(|_| has_name && real.file_name().is_some());
             let base = below.unwrap_or(&real).to_owned();
             let trunk = if let Some(number) = known.get(&base) {
                 *number
@@ -81,23 +94,29 @@ impl PutTrees {
                 known.insert(base, number);
                 number
             };
-            named.push(Self::named(arguments, &to, file, &real, trunk, &trunks)?);
+            let name = real.file_name().filter(|_| has_name);
+            named.push(Self::named(arguments, &to, file, name, trunk, &trunks)?);
         }
         let will = Will::of(&arguments.many, arguments.overwrite);
-        Ok(Self { trunks, named, to, recursive: arguments.many.recursive, will })
+        let recursive = arguments.many.recursive;
+        let typed = arguments.files.iter().map(|file| file.to_str().map(str::to_owned));
+        let tree = typed.collect::<Option<_>>().zip(current(from)).map(|(named, folder)| {
+            let (to, stored_as) = (to.clone(), arguments.stored_as.clone());
+            journal::Tree { named, folder, to, stored_as, recursive, differing: will.said() }
+        });
+        Ok(Self { trunks, named, to, will, tree, recursive })
     }
 
     fn named(
         arguments: &cli::Put,
         to: &FolderPath,
         typed: &Path,
-        real: &Path,
+        name: Option<&OsStr>,
         trunk: u32,
         trunks: &[Arc<Trunk>],
     ) -> Result<Named, Failure> {
         let is_a_folder = || Failure::NotAFile { path: typed.to_owned(), is: "a folder" };
-        let Some(name) = real.file_name() else {
-            // The current folder, one above it, the root: they have no name of their own.
+        let Some(name) = name else {
             return if arguments.many.recursive {
                 Ok(Named::Contents(trunk))
             } else {
@@ -140,13 +159,17 @@ impl PutTrees {
             tally.failed(failure).await;
         }
         let is_there = self.look(&store, &planner).await?;
+        if self.will.is_dry_run() {
+            kept::look(&store, &planner, &self.trunks).await?;
+        }
         let to = self.to.clone();
         let missing = (self.recursive && !is_there).then(|| Arc::new(Missing::new(to)));
         let room = room(&store).await?;
         let voice = Voice::of(&store.output, store.json, &store.pace);
         let left_out = strange.left_out.len() as u64;
         let way = Away { store, trunks: Arc::new(self.trunks), crew: Crew::default(), missing };
-        let course = Course::new(way, planner, voice, tally);
+        let tree = self.tree.map(|tree| entry(Direction::Put, way.link(), tree));
+        let course = Course::new(way, planner, voice, tally, tree);
         let shown = |item: &Item| item.found.target.to_string();
         let does_not_fit = |why: String| {
             let refusal = Refusal::new(RefusalCode::NoSpace, why);
@@ -255,6 +278,11 @@ impl Strange {
             Oddity::Unreadable(error) => self.failures.push(unreadable(&path, error)),
         }
     }
+}
+
+/// A folder from the root; nothing is the current one.
+fn current(folder: &Path) -> Option<PathBuf> {
+    if folder.is_absolute() { Some(folder.to_owned()) } else { std::env::current_dir().ok() }
 }
 
 /// How something here compares to what the server has in its place.

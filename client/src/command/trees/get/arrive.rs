@@ -15,8 +15,10 @@ use tracing::debug;
 
 use crate::action::{self, GetError, Got, Target};
 use crate::command::get::{Fetch, Item as File, Place as Goal, explain, passing};
+use crate::command::tally::is_shared;
+use crate::command::trees::compare::is_same_as;
 use crate::command::trees::course::{Manner, Way};
-use crate::command::trees::{COPIES, is_small, on_a_thread};
+use crate::command::trees::{COPIES, beside, is_small, on_a_thread};
 use crate::connection::Link;
 use crate::failure::Failure;
 use crate::journal::{self, Direction};
@@ -30,6 +32,15 @@ pub(super) struct Homeward {
     pub(super) place: Arc<Place>,
     /// Who stores small files.
     pub(super) crew: Crew,
+}
+
+/// What is beside a file that stays.
+#[derive(PartialEq, Eq)]
+enum Aside {
+    /// A name that nothing has.
+    Free,
+    /// The other one, which an earlier run has stored.
+    There,
 }
 
 impl Way for Homeward {
@@ -78,7 +89,7 @@ impl Way for Homeward {
         .await
     }
 
-    async fn carry(&self, item: Item, manner: Manner) -> Result<u64, Failure> {
+    async fn carry(&self, item: Item, manner: Manner) -> Result<Option<u64>, Failure> {
         let began = Instant::now();
         let replace = if manner == Manner::Replace { Replace::Existing } else { Replace::Never };
         let found = &item.found;
@@ -86,8 +97,8 @@ impl Way for Homeward {
         let (name, path) =
             (found.target.file_name().to_owned(), self.place.absolute(&found.target));
         let mut target = Target { folder, name, path, replace };
-        if manner == Manner::Beside {
-            self.step_aside(&mut target, &found.target).await?;
+        if manner == Manner::Beside && self.step_aside(&mut target, &item).await? == Aside::There {
+            return Ok(None);
         }
         let shown = self.place.shown(&found.target).with_file_name(&target.name);
         let place = Goal::File(target.clone(), shown.clone());
@@ -105,7 +116,7 @@ impl Way for Homeward {
             let said = format!("{} stays, beside {}", display_safe(&stays), display_safe(&new));
             self.fetch.output.say(said).await;
         }
-        Ok(got.size)
+        Ok(Some(got.size))
     }
 
     fn blocked(&self, item: &Item, why: &str) -> Failure {
@@ -129,24 +140,45 @@ impl Homeward {
         on_a_thread(move || Ok(place.parent(&target))).await?.map_err(failed)
     }
 
-    /// Takes a name that nothing has.
-    async fn step_aside(&self, target: &mut Target, found: &FilePath) -> Result<(), Failure> {
-        let shown: PathBuf = self.place.shown(found);
-        let Target { folder, name, .. } = target.clone();
-        let free = on_a_thread(move || {
-            for copy in 2..COPIES {
-                let name = another_name(&name, copy);
-                match folder.symlink_metadata(&name) {
-                    Ok(_) => {}
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(name),
-                    Err(source) => return Err(Failure::Target { path: shown, source }),
+    /// Takes a name that nothing has, unless an earlier run has done so.
+    async fn step_aside(&self, target: &mut Target, item: &Item) -> Result<Aside, Failure> {
+        let found = &item.found;
+        let shown: PathBuf = self.place.shown(&found.target);
+        for copy in 2..COPIES {
+            let name = another_name(found.target.file_name(), copy);
+            let (folder, other) = (target.folder.clone(), name.clone());
+            let there = on_a_thread(move || Ok(folder.symlink_metadata(other))).await?;
+            match there {
+                Ok(there) => {
+                    let is_alike = |size| there.is_file() && there.len() == size;
+                    if matches!(found.kind, Kind::File { size, .. } if is_alike(size))
+                        && self.has(item, copy).await?
+                    {
+                        return Ok(Aside::There);
+                    }
                 }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    target.path.set_file_name(&name);
+                    target.name = name;
+                    return Ok(Aside::Free);
+                }
+                Err(source) => return Err(Failure::Target { path: shown, source }),
             }
-            Err(Failure::Exists(shown))
-        });
-        target.name = free.await?;
-        target.path.set_file_name(&target.name);
-        Ok(())
+        }
+        Err(Failure::Exists(shown))
+    }
+
+    /// Whether a copy here is the server's file.
+    async fn has(&self, item: &Item, copy: u32) -> Result<bool, Failure> {
+        let Ok(beside) = beside(&item.found.target, copy) else { return Ok(false) };
+        let place = self.place.clone();
+        let read = move || place.read(&beside);
+        let Fetch { link, patience, .. } = &self.fetch;
+        match is_same_as(link, *patience, &self.crew, &item.found.source, read).await {
+            Err(failure) if is_shared(&failure) => Err(failure),
+            // What cannot be read is another one.
+            same => Ok(same.unwrap_or(false)),
+        }
     }
 
     /// A small file in one go, from one stream into memory, and from there under its name in one visit to the

@@ -16,8 +16,10 @@ use tracing::debug;
 use crate::action::{self, Offer, PutError, Stored};
 use crate::command::get::passing;
 use crate::command::put::{Item as Upload, Origin, Store, explain};
+use crate::command::tally::is_shared;
+use crate::command::trees::compare::is_same_as;
 use crate::command::trees::course::{Manner, Way};
-use crate::command::trees::{COPIES, is_small};
+use crate::command::trees::{COPIES, beside, is_small};
 use crate::connection::{Hold, Link};
 use crate::failure::Failure;
 use crate::output::Total;
@@ -96,7 +98,7 @@ impl Way for Away {
         Ok(())
     }
 
-    async fn carry(&self, item: Item, manner: Manner) -> Result<u64, Failure> {
+    async fn carry(&self, item: Item, manner: Manner) -> Result<Option<u64>, Failure> {
         if let Some(Missing { folder, made }) = self.missing.as_deref()
             && let Ok(folder) = FilePath::parse(folder.as_str())
         {
@@ -109,25 +111,34 @@ impl Way for Away {
         if manner != Manner::Beside {
             let may_be_there = if is_small(&item) {
                 match self.small(&item, &upload).await? {
-                    Sent::Stored(stored) => return Ok(stored.size),
+                    Sent::Stored(stored) => return Ok(Some(stored.size)),
                     Sent::Lost { all } => all,
                 }
             } else {
                 false
             };
             let stored = self.store.one_that_may_be_there(&upload, may_be_there).await?;
-            return Ok(stored.size);
+            return Ok(Some(stored.size));
         }
         for copy in 2..COPIES {
-            upload.path = beside(&found.target, copy)?;
+            upload.path = beside(&found.target, copy).map_err(|rule| {
+                let name = another_name(found.target.file_name(), copy);
+                let what = format!("cannot put {}", display_safe(&name));
+                Failure::refused(what, Refusal::from(rule))
+            })?;
             match self.store.one(&upload).await {
-                Err(failure) if is_taken(&failure) => {}
+                // By an earlier run, maybe.
+                Err(failure) if is_taken(&failure) => {
+                    if self.is_it(&item, &upload.path).await? {
+                        return Ok(None);
+                    }
+                }
                 Err(failure) => return Err(failure),
                 Ok(stored) => {
                     let (stays, new) = (found.target.as_str(), upload.path.as_str());
                     let (stays, new) = (display_safe(stays), display_safe(new));
                     self.store.output.say(format!("{stays} stays, beside {new}")).await;
-                    return Ok(stored.size);
+                    return Ok(Some(stored.size));
                 }
             }
         }
@@ -147,6 +158,18 @@ impl Way for Away {
 impl Away {
     fn trunk(&self, item: &Item) -> &Arc<Trunk> {
         &self.trunks[item.found.trunk as usize]
+    }
+
+    /// Whether the server has a file under another path.
+    async fn is_it(&self, item: &Item, path: &FilePath) -> Result<bool, Failure> {
+        let (trunk, source) = (self.trunk(item).clone(), item.found.source.clone());
+        let read = move || trunk.read(&source);
+        let Store { link, patience, .. } = &self.store;
+        match is_same_as(link, *patience, &self.crew, path, read).await {
+            Err(failure) if is_shared(&failure) => Err(failure),
+            // What cannot be read is another one.
+            same => Ok(same.unwrap_or(false)),
+        }
     }
 
     /// A small file in one go, as long as its connection lives.
@@ -201,16 +224,6 @@ impl Away {
             }
         }
     }
-}
-
-/// The path of a copy of something.
-fn beside(path: &FilePath, copy: u32) -> Result<FilePath, Failure> {
-    let name = another_name(path.file_name(), copy);
-    let above = path.as_str().rsplit_once('/').map_or("", |(above, _)| above);
-    FolderPath::parse(above).and_then(|folder| folder.join(&name)).map_err(|rule| {
-        let what = format!("cannot put {}", display_safe(&name));
-        Failure::refused(what, Refusal::from(rule))
-    })
 }
 
 fn is_taken(failure: &Failure) -> bool {

@@ -1,0 +1,83 @@
+//! Who has which part now: so that a client whose connection was lost, and who comes again by another, need not
+//! wait until the server has noticed. Knows nothing of disks, nor of whether a connection lives.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use quiver_transport::Connection;
+use tokio_util::sync::CancellationToken;
+
+/// The parts that puts have now.
+#[derive(Debug, Clone, Default)]
+pub struct Holds(Arc<Mutex<Held>>);
+
+#[derive(Debug, Default)]
+struct Held {
+    last: u64,
+    /// By the part's number: the hold's own number, and who it is. Short locks, never across an await.
+    parts: HashMap<u64, (u64, Holder)>,
+}
+
+/// A put that has a part.
+#[derive(Debug, Clone)]
+pub struct Holder {
+    /// By which it comes.
+    pub connection: Connection,
+    /// Ends the put, if its content has not all come.
+    pub end: CancellationToken,
+    /// The part, its room and its quota are given back.
+    pub gone: CancellationToken,
+}
+
+/// That a put has a part. To be dropped after all that it has.
+#[derive(Debug)]
+pub struct Hold {
+    holds: Holds,
+    part: u64,
+    number: u64,
+    gone: CancellationToken,
+}
+
+impl Holder {
+    /// A put that comes by this connection.
+    #[must_use]
+    pub fn new(connection: Connection) -> Self {
+        Self { connection, end: CancellationToken::new(), gone: CancellationToken::new() }
+    }
+}
+
+impl Holds {
+    /// A put has the part of this number, which nobody else can have at the same time.
+    #[must_use]
+    pub fn take(&self, part: u64, holder: Holder) -> Hold {
+        let gone = holder.gone.clone();
+        let mut held = self.lock();
+        held.last += 1;
+        let number = held.last;
+        held.parts.insert(part, (number, holder));
+        drop(held);
+        Hold { holds: self.clone(), part, number, gone }
+    }
+
+    /// Who has the part of this number.
+    #[must_use]
+    pub fn holder(&self, part: u64) -> Option<Holder> {
+        self.lock().parts.get(&part).map(|(_, holder)| holder.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut held = self.holds.lock();
+        // The part is free since a moment ago: somebody may have it already.
+        if held.parts.get(&self.part).is_some_and(|(number, _)| *number == self.number) {
+            held.parts.remove(&self.part);
+        }
+        drop(held);
+        self.gone.cancel();
+    }
+}
