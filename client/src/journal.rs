@@ -96,6 +96,14 @@ impl Journal {
         }
     }
 
+    /// Removes an entry on behalf of who is done with it, unless that is now of somebody else, who is at the
+    /// same. Where that fails, whoever goes on with it finds that it is done.
+    fn forget(&self, id: u64, mine: Option<AtIt>) {
+        if mine.is_some() || !self.is_at_it(id) {
+            let _ = self.remove(id);
+        }
+    }
+
     /// One entry, where it is there and believed.
     #[must_use]
     pub fn find(&self, id: u64) -> Option<Entry> {

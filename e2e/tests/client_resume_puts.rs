@@ -195,6 +195,30 @@ async fn the_rest_of_a_put_of_a_tree_follows() {
 }
 
 #[tokio::test]
+async fn what_has_arrived_meanwhile_is_done() {
+    let server = server().await;
+    let home = Home::new();
+    let content = Random::new(68).bytes(16 * MIB);
+    fs::create_dir(home.file("t")).unwrap();
+    fs::write(home.file("t/big"), &content).unwrap();
+    let process = home.with(&server, "Ron", ["put", "-r", "t", "--limit", "4MB/s"]).start();
+    until("content on the server's disk", || {
+        let folder = server.files().join("t");
+        let is_large = |name: &String| {
+            fs::metadata(folder.join(name)).is_ok_and(|part| part.len() > 2 * MIB as u64)
+        };
+        folder.exists() && names(&folder).iter().any(is_large)
+    })
+    .await;
+    killed(process).await;
+    assert_eq!(home.journal().len(), 2, "the tree and its file");
+    // As an earlier run would have left it, that was killed after its last byte.
+    fs::write(server.files().join("t/big"), &content).unwrap();
+    home.quiver(["resume"]).run().await.expect(0);
+    assert!(home.journal().is_empty());
+}
+
+#[tokio::test]
 async fn a_plan_knows_what_the_server_has_kept() {
     let server = server().await;
     let home = Home::new();

@@ -128,5 +128,6 @@ async fn nobody_gets_what_another_client_left() {
     // Whose it is still finds it, under another name too.
     let same = Dial::to(&server).key(&key).join("Ronald").await;
     assert!(same.put("big", content.len()).await.unwrap().have().is_some());
+    server.log().wait_for("Client 3: Ronald goes on with big").await;
     assert_eq!(server.log().count("goes on with"), 1);
 }

@@ -41,6 +41,8 @@ pub struct Upload {
     folder: FolderPath,
     overwrite: bool,
     resume: bool,
+    /// Whether an earlier run has begun it.
+    again: bool,
     json: bool,
     /// How long a lost server is waited for.
     patience: Duration,
@@ -142,7 +144,8 @@ impl Upload {
             }
         }
         let put = again(arguments);
-        (Self::of(&put, FolderPath::ROOT, Work::Files(items)), failed)
+        let upload = Self::of(&put, FolderPath::ROOT, Work::Files(items));
+        (Self { again: true, ..upload }, failed)
     }
 
     /// The same for a tree: what it holds is planned anew, and what the server has stays.
@@ -168,6 +171,7 @@ impl Upload {
             folder,
             overwrite: arguments.overwrite,
             resume: !arguments.no_resume,
+            again: false,
             json: arguments.json,
             patience: Duration::from_secs(arguments.hold.patience),
             limit: arguments.limit.map(Limit::new),
@@ -271,6 +275,7 @@ impl Upload {
             json: self.json,
             resume: self.resume,
             patience: self.patience,
+            again: self.again,
             alone: self.asked() == 1,
             pace: Arc::new(Mutex::new(Pace { limit, is_blind: true, ..Pace::default() })),
             limit: self.limit.clone(),

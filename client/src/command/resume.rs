@@ -149,6 +149,11 @@ impl Resume<'_> {
             entries.into_iter().partition(|entry| entry.file().is_none());
         for tree in &trees {
             if let Err(failure) = self.tree(tree, &session, &link, arguments).await {
+                if failure.exit() == Exit::NotFound {
+                    // Nothing of it is there any more.
+                    let (journal, id) = (journal.clone(), tree.id());
+                    let _ = task::spawn_blocking(move || journal.remove(id)).await;
+                }
                 tally.failed(self.output, failure).await;
             }
         }

@@ -53,13 +53,14 @@ pub struct Record {
     written: Option<AtIt>,
 }
 
-/// A tree that is under way. Dropped before it is [done](TreeRecord::done), it leaves its entry.
+/// A tree that is under way. Dropped before it is [done](TreeRecord::done), it leaves its entry, if it has
+/// [begun](TreeRecord::begin).
 #[derive(Debug)]
 pub struct TreeRecord {
     journal: Journal,
     unfinished: Unfinished,
-    id: u64,
-    /// `None` where it could not be written down, or another process is at it.
+    entry: Entry,
+    /// `None` where it was not worth it, could not be written down, or another process is at it.
     written: Option<AtIt>,
 }
 
@@ -154,33 +155,37 @@ impl Record {
 }
 
 impl Record {
-    /// Removes the entry, unless that is of somebody else who is at the same file.
     fn forget(&mut self) {
-        let id = self.entry.id();
-        if self.written.take().is_some() || !self.journal.is_at_it(id) {
-            let _ = self.journal.remove(id);
-        }
+        self.journal.forget(self.entry.id(), self.written.take());
     }
 }
 
 impl TreeRecord {
-    /// For a tree of which files are about to move.
-    pub async fn begin(journal: &Journal, unfinished: &Unfinished, entry: Entry) -> Self {
-        let (journal, unfinished, id) = (journal.clone(), unfinished.clone(), entry.id());
-        let (_, written) = write(&journal, entry).await;
-        if written.is_some() {
-            unfinished.lock().trees.insert(id);
-        }
-        Self { journal, unfinished, id, written }
+    /// For a tree that is planned.
+    #[must_use]
+    pub fn new(journal: &Journal, unfinished: &Unfinished, entry: Entry) -> Self {
+        Self { journal: journal.clone(), unfinished: unfinished.clone(), entry, written: None }
     }
 
-    /// All of it was dealt with.
-    pub fn done(mut self) {
-        self.unfinished.lock().trees.remove(&self.id);
-        if self.written.take().is_some() {
-            // What cannot be removed is found to be done by whoever goes on with it.
-            let _ = self.journal.remove(self.id);
+    /// Files of it are about to move.
+    pub async fn begin(&mut self) {
+        (self.entry, self.written) = write(&self.journal, self.entry.clone()).await;
+        if self.written.is_some() {
+            self.unfinished.lock().trees.insert(self.entry.id());
         }
+    }
+
+    /// Whether another run can go on with it.
+    #[must_use]
+    pub fn is_written(&self) -> bool {
+        self.written.is_some()
+    }
+
+    /// All of it was dealt with. What was written by an earlier run goes too.
+    pub fn done(mut self) {
+        let id = self.entry.id();
+        self.unfinished.lock().trees.remove(&id);
+        self.journal.forget(id, self.written.take());
     }
 }
 

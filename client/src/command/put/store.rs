@@ -37,6 +37,8 @@ pub(in crate::command) struct Store {
     pub(in crate::command) resume: bool,
     /// How long a lost server is waited for.
     pub(in crate::command) patience: Duration,
+    /// Whether an earlier run may have sent all of a file, and not have heard of its end.
+    pub(in crate::command) again: bool,
     /// Whether there is one file only.
     pub(in crate::command) alone: bool,
     pub(in crate::command) pace: Arc<Mutex<Pace>>,
@@ -64,7 +66,7 @@ struct OnItsWay<'a> {
 impl Store {
     /// A file, from the first question to the receipt.
     pub(in crate::command) async fn one(&self, item: &Item) -> Result<Stored, Failure> {
-        self.one_that_may_be_there(item, false).await
+        self.one_that_may_be_there(item, self.again).await
     }
 
     /// The same for one of which all may have been sent already, by an attempt whose end nobody heard.

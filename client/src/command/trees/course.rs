@@ -189,7 +189,11 @@ impl<W: Way> Course<W> {
     async fn run(mut self) -> Result<(), Failure> {
         let (began, processor) = (Instant::now(), unix::processor_time());
         let moving = self.planner.work(|plan| plan.moving()).await?;
-        let record = self.record(moving.files).await;
+        let mut record = self.record();
+        // What is over at once is not worth it.
+        if let Some(record) = record.as_mut().filter(|_| moving.files > 0) {
+            record.begin().await;
+        }
         let name = format!("{} files", moving.files);
         self.way.share(self.voice.output.bars().total(&name, moving.bytes));
         let mut number = 0;
@@ -218,22 +222,22 @@ impl<W: Way> Course<W> {
         }
         self.tally.say_pace(&pace, took, processor).await;
         if !self.ends {
-            record.map(TreeRecord::done);
+            if let Some(record) = record {
+                record.done();
+            }
             return self.tally.result();
         }
         // The rest was not even begun.
-        let share = record.map(|_| Share::Several);
+        let share = record.filter(TreeRecord::is_written).map(|_| Share::Several);
         self.tally.result().map_err(|failure| match failure {
             several @ Failure::Several { .. } => several.goes_on(share),
             one => one,
         })
     }
 
-    /// From here on another run can go on with it. What is over at once is not worth it.
-    async fn record(&mut self, moving: u64) -> Option<TreeRecord> {
-        let entry = self.entry.take().filter(|_| moving > 0)?;
-        let link = self.way.link();
-        Some(TreeRecord::begin(link.journal(), link.unfinished(), entry).await)
+    fn record(&mut self) -> Option<TreeRecord> {
+        let (entry, link) = (self.entry.take()?, self.way.link());
+        Some(TreeRecord::new(link.journal(), link.unfinished(), entry))
     }
 
     async fn item(&mut self, item: Item) -> Result<(), Failure> {
