@@ -13,6 +13,7 @@ pub mod files;
 pub mod history;
 pub mod ledger;
 pub mod logging;
+pub mod metrics;
 pub mod output;
 pub mod passwords;
 pub mod registry;

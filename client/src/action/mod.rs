@@ -18,7 +18,7 @@ use quiver_transport::{CommandStream, Connection, StreamError};
 use tokio::time::timeout;
 
 pub use change::{make_folder, remove, rename};
-pub use get::{Content, GetError, Got, Target, get};
+pub use get::{Came, Content, GetError, Got, Target, get};
 pub use goodbye::goodbye;
 pub use list::{Entries, Listed, list};
 pub use message::message;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use cap_std::fs::Dir;
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{FilePath, Refusal};
-use quiver_transport::content::{Replace, is_part_name};
+use quiver_transport::content::{Replace, Watch, is_part_name};
 use tokio::time::Instant;
 
 pub(super) use self::fetch::{Fetch, passing};
@@ -23,9 +23,7 @@ use crate::connection::Link;
 use crate::failure::Failure;
 use crate::journal::Entry;
 use crate::limit::Limit;
-use crate::output::Output;
-use crate::output::human::Pace;
-use crate::unix;
+use crate::output::{Output, Pace};
 
 /// Files on their way at once: enough to hide a round trip per file, few enough for chat to pass.
 pub(super) const AT_ONCE: usize = 4;
@@ -225,7 +223,7 @@ impl Order {
             patience: self.manner.patience,
             anew: self.manner.anew,
             alone: self.asked() == 1,
-            pace: Arc::new(Mutex::new(Pace { limit, ..Pace::default() })),
+            pace: Arc::new(Mutex::new(Pace::within(limit))),
             limit: self.limit.clone(),
         };
         self.run(fetch)
@@ -237,7 +235,7 @@ impl Order {
             Work::Trees(trees) => return trees.run(fetch).await,
             Work::Files(items) => items,
         };
-        let (pace, began, processor) = (fetch.pace.clone(), Instant::now(), unix::processor_time());
+        let (pace, began, watch) = (fetch.pace.clone(), Instant::now(), Watch::begin());
         // One after the other where they share a pipe.
         let is_streamed = items.iter().any(|item| matches!(item.place, Place::Stdout));
         let at_once = if is_streamed { 1 } else { AT_ONCE };
@@ -250,8 +248,7 @@ impl Order {
             async move { fetch.one(&item).await }
         };
         tally.all(items, at_once, one).await?;
-        let processor = unix::processor_time().saturating_sub(processor);
-        tally.say_pace(&pace, began.elapsed(), processor).await;
+        tally.say_pace(&pace, began.elapsed(), watch.is_busy()).await;
         tally.result()
     }
 }

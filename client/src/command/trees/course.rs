@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quiver_protocol::FilePath;
-
+use quiver_transport::content::Watch;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
@@ -19,10 +19,9 @@ use crate::cli;
 use crate::command::tally::{Tally, ended, is_shared};
 use crate::connection::Link;
 use crate::failure::Failure;
-use crate::output::human::{self, Pace, Summary};
-use crate::output::{Output, Total, json};
+use crate::output::human::{self, Summary};
+use crate::output::{Output, Pace, Total, json};
 use crate::tree::{Decision, Item, Kind, State};
-use crate::unix;
 
 /// A direction: how what is planned gets where it goes.
 pub(super) trait Way: Clone + Send + Sync + 'static {
@@ -167,7 +166,7 @@ impl<W: Way> Course<W> {
 
     /// Everything that is to move. Ends with a line for the person, or an object for a program.
     async fn run(mut self) -> Result<(), Failure> {
-        let (began, processor) = (Instant::now(), unix::processor_time());
+        let (began, watch) = (Instant::now(), Watch::begin());
         let moving = self.planner.work(|plan| plan.moving()).await?;
         let name = format!("{} files", moving.files);
         self.way.share(self.voice.output.bars().total(&name, moving.bytes));
@@ -184,8 +183,7 @@ impl<W: Way> Course<W> {
             self.done(done).await?;
         }
         self.date_folders().await?;
-        let took = began.elapsed();
-        let processor = unix::processor_time().saturating_sub(processor);
+        let (took, is_busy) = (began.elapsed(), watch.is_busy());
         self.summary.failed = self.tally.failures() as u64;
         let Voice { output, json, pace } = self.voice;
         // Its bar goes before the last words.
@@ -195,7 +193,7 @@ impl<W: Way> Course<W> {
         } else {
             output.say(human::summary(&self.summary, W::DONE, took)).await;
         }
-        self.tally.say_pace(&pace, took, processor).await;
+        self.tally.say_pace(&pace, took, is_busy).await;
         self.tally.result()
     }
 

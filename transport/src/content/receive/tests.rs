@@ -40,7 +40,7 @@ async fn blocks_are_written_in_their_order() {
         assert!(writer.written <= expected.len() as u64);
         block.extend_from_slice(b"last");
         expected.extend_from_slice(b"last");
-        let (disk, hash) = writer.close(block).await.unwrap();
+        let (disk, hash, _) = writer.close(block).await.unwrap();
         assert_eq!(disk.content, expected);
         assert_eq!(hash, ContentHash(*blake3::hash(&expected).as_bytes()));
     }
@@ -67,4 +67,30 @@ async fn a_full_disk_ends_it_soon() {
 async fn a_full_disk_is_found_by_the_last_block_too() {
     let error = writer(3).close(vec![7; 4]).await.err().unwrap();
     assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+}
+
+/// A sink that takes its time over each block.
+struct SlowDisk(std::sync::mpsc::Receiver<()>);
+
+impl Write for SlowDisk {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // Nobody sends anything.
+        assert!(self.0.recv_timeout(Duration::from_millis(20)).is_err());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_a_slow_disk_knows_it() {
+    let (_sender, receiver) = std::sync::mpsc::channel();
+    let mut writer = BlockWriter::new(SlowDisk(receiver), Box::default(), u64::MAX);
+    for _ in 0..20 {
+        writer.write(vec![7; 1000]).await.unwrap();
+    }
+    let (_, _, times) = writer.close(Vec::new()).await.unwrap();
+    assert_eq!(times.brake(times.took()), Some(quiver_protocol::Brake::Disk));
 }
