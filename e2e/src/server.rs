@@ -164,12 +164,6 @@ impl Server {
         self.process.limit_its_files(bytes);
     }
 
-    /// Its process's number.
-    #[must_use]
-    pub fn id(&self) -> u32 {
-        self.process.id()
-    }
-
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         self.process.signal(signal);

@@ -16,7 +16,7 @@ fn what_held_a_transfer_back_is_said_where_it_can_be_told() {
     assert_eq!(brake(500, 0, Some(1000)), Some(Brake::Disk), "the thread works for others too");
     assert_eq!(brake(100, 500, None), Some(Brake::Processor));
     assert_eq!(brake(100, 100, Some(850)), Some(Brake::Processor));
-    assert_eq!(brake(100, 200, Some(700)), Some(Brake::Network));
+    assert_eq!(brake(100, 150, Some(700)), Some(Brake::Network));
     assert_eq!(brake(0, 0, Some(0)), Some(Brake::Network));
     assert_eq!(brake(0, 0, Some(800)), None, "a bit of everything");
     assert_eq!(brake(300, 100, Some(300)), None, "a bit of everything");
