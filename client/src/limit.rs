@@ -4,11 +4,12 @@ use std::future::poll_fn;
 use std::num::NonZeroU64;
 use std::pin::pin;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use quiver_protocol::Brake;
 use quiver_protocol::chunk::BLOCK;
 use quiver_protocol::limits::CHUNK;
 use thiserror::Error;
@@ -105,12 +106,28 @@ impl Limit {
 
 /// Holds work up that moves bytes: between two blocks, while it waits for its turn.
 #[derive(Debug, Default)]
-pub struct Gate(Mutex<Option<Instant>>);
+pub struct Gate(Mutex<Held>);
+
+#[derive(Debug, Default)]
+struct Held {
+    /// When it opens.
+    until: Option<Instant>,
+    /// How long it has held up work.
+    paused: Duration,
+}
 
 impl Gate {
     /// Nothing passes before this moment.
     pub fn close_until(&self, moment: Instant) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(moment);
+        self.held().until = Some(moment);
+    }
+
+    /// That it held work up that took so long, where it did.
+    #[must_use]
+    pub fn brake(&self, took: Duration) -> Option<Brake> {
+        // Whoever comes to it now and then goes at its rate.
+        let paused = self.held().paused;
+        (paused > Duration::ZERO && paused >= took / 10).then_some(Brake::Limit)
     }
 
     /// Does the work, with a pause wherever the gate is closed and the work gives way, and one at the end until
@@ -118,26 +135,36 @@ impl Gate {
     pub async fn pass<F: Future>(&self, work: F) -> F::Output {
         let mut work = pin!(work);
         let mut pause = pin!(sleep_until(Instant::now()));
+        let mut since = None;
         let output = poll_fn(move |context| {
             if let Some(until) = self.closed().filter(|until| *until > Instant::now()) {
                 if pause.deadline() != until {
                     pause.as_mut().reset(until);
                 }
                 if pause.as_mut().poll(context).is_pending() {
+                    since.get_or_insert_with(Instant::now);
                     return Poll::Pending;
                 }
+            }
+            if let Some(since) = since.take() {
+                self.held().paused += Instant::elapsed(&since);
             }
             work.as_mut().poll(context)
         })
         .await;
         if let Some(until) = self.closed() {
+            self.held().paused += until.saturating_duration_since(Instant::now());
             sleep_until(until).await;
         }
         output
     }
 
     fn closed(&self) -> Option<Instant> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held().until
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -194,6 +221,7 @@ mod tests {
         let start = Instant::now();
         gate.pass(async { gate.close_until(start + Duration::from_secs(60)) }).await;
         assert_eq!(start.elapsed(), Duration::from_secs(60));
+        assert_eq!(gate.brake(start.elapsed()), Some(Brake::Limit));
     }
 
     #[tokio::test(start_paused = true)]
@@ -205,6 +233,9 @@ mod tests {
             tokio::task::yield_now().await;
             start.elapsed()
         };
+        assert_eq!(gate.brake(Duration::ZERO), None);
         assert_eq!(gate.pass(work).await, Duration::from_secs(60));
+        assert_eq!(gate.brake(Duration::from_secs(600)), Some(Brake::Limit));
+        assert_eq!(gate.brake(Duration::from_secs(601)), None);
     }
 }

@@ -7,7 +7,6 @@ use std::os::unix::fs::{
     DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _,
 };
 use std::path::Path;
-use std::time::Duration;
 
 use rustix::fs::OFlags;
 use rustix::termios::{LocalModes, OptionalActions, Termios};
@@ -52,13 +51,6 @@ pub(crate) fn is_link(error: &io::Error) -> bool {
 pub(crate) fn room(folder: &impl std::os::fd::AsFd) -> io::Result<u64> {
     let disk = rustix::fs::fstatvfs(folder)?;
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
-}
-
-/// How long processors have worked for this process.
-pub(crate) fn processor_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    // Neither is negative.
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// Standard input without a buffer, to be read on a thread of its own.

@@ -290,7 +290,7 @@ async fn only_what_was_sent_gets_its_name_and_is_acknowledged() {
     // b3sum of abc.
     let hex = "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85";
     let blake3 = ContentHash::parse(hex).unwrap();
-    let good = ContentEnd { size: 3, blake3 };
+    let good = ContentEnd { size: 3, blake3, slowed_by: None };
     let changed = Refusal::new(RefusalCode::Changed, "it changed");
     for (path, kind, end, exit) in [
         ("good.txt", FrameKind::Eof, good.encode(), Exit::Done),

@@ -11,6 +11,7 @@
 //! | [`impostor`] | a server that says whatever a story wants |
 //! | [`disk`] | small disks, for programs that are to fill them |
 //! | [`log`] | the server's log, line by line, and waiting for one |
+//! | [`page`] | the page with a server's metrics |
 //! | [`path`] | a way for datagrams that can be cut |
 //! | [`wire`] | frames, streams and a client; uses none of Quiver's own code |
 //! | [`terminal`] | a program watched at a pseudo-terminal |
@@ -28,6 +29,7 @@ pub mod deadline;
 pub mod disk;
 pub mod impostor;
 pub mod log;
+pub mod page;
 pub mod path;
 pub mod person;
 pub mod process;
@@ -40,6 +42,7 @@ pub mod wire;
 
 pub use deadline::{PATIENCE, until, within};
 pub use impostor::Impostor;
+pub use page::Page;
 pub use person::Person;
 pub use quiver::Home;
 pub use server::Server;

@@ -70,6 +70,16 @@ impl Server {
         self.address
     }
 
+    /// Where its metrics can be read.
+    ///
+    /// # Panics
+    /// Where they cannot.
+    pub async fn metrics(&self) -> SocketAddr {
+        let said = self.log.wait_for("metrics at http://").await.message;
+        let address = said.strip_prefix("metrics at http://").and_then(|url| url.split_once('/'));
+        address.expect("a URL").0.parse().unwrap()
+    }
+
     /// Its certificate's fingerprint, as it says at its start.
     #[must_use]
     pub fn fingerprint(&self) -> &str {

@@ -14,10 +14,12 @@
 //! | [`reply`] | what a server answers, and what ends an answer |
 //! | [`event`] | what a server says unasked |
 //! | [`refusal`] | why something was refused |
+//! | [`brake`] | what held a transfer back |
 //! | [`close`] | why a connection was closed |
 //! | [`name`], [`path`], [`hash`], [`time`], [`secret`] | the words the above are made of |
 //! | [`text`] | showing what another machine sent |
 
+pub mod brake;
 pub mod chunk;
 pub mod close;
 pub mod command;
@@ -34,6 +36,7 @@ pub mod text;
 pub mod time;
 pub mod version;
 
+pub use brake::Brake;
 pub use close::CloseCode;
 pub use command::{Prefix, Put, Request};
 pub use event::Event;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::brake::Brake;
 use crate::command::{Prefix, is_false};
 use crate::frame::{self, FrameError};
 use crate::hash::ContentHash;
@@ -223,6 +224,9 @@ pub struct ContentEnd {
     pub size: u64,
     /// The hash of the whole file.
     pub blake3: ContentHash,
+    /// What held the sender back; absent where it cannot tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slowed_by: Option<Brake>,
 }
 
 /// The receiver's word: verified, flushed and under its final name.
@@ -230,6 +234,9 @@ pub struct ContentEnd {
 pub struct Received {
     /// The hash of what was received.
     pub blake3: ContentHash,
+    /// What held the receiver back; absent where it cannot tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slowed_by: Option<Brake>,
 }
 
 impl End for PlainEnd {

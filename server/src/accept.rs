@@ -79,6 +79,7 @@ async fn connection(endpoint: Endpoint, incoming: Incoming, rooms: Rooms, shared
         },
     };
     drop(place);
+    let here = shared.metrics.guest();
     let guest = Guest::new(connection.clone(), address, shared.clone());
     let member = tokio::select! {
         () = shared.stopping.cancelled() => {
@@ -86,7 +87,9 @@ async fn connection(endpoint: Endpoint, incoming: Incoming, rooms: Rooms, shared
         }
         member = guest.greet(&rooms.guests) => member,
     };
+    drop(here);
     if let Some(member) = member {
+        let _here = shared.metrics.member();
         member.run().await;
     }
 }

@@ -1,6 +1,6 @@
 //! What was typed, and which part of the server it means.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -74,6 +74,10 @@ struct Serve {
     /// The folder in which the server remembers who stored what; made where uploads are allowed
     #[arg(long, value_name = "DIR", default_value = "state")]
     state: PathBuf,
+    /// Where Prometheus can read metrics, at http://ADDR/metrics and without a password; a port alone is one
+    /// of 127.0.0.1 [default: nowhere]
+    #[arg(long, value_name = "[ADDR:]PORT", value_parser = metrics_address)]
+    metrics: Option<SocketAddr>,
     /// How log lines look on standard error
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -200,6 +204,7 @@ impl From<Serve> for Config {
                 keep_free: serve.keep_free,
                 put_patience: Duration::from_secs(serve.put_patience),
             }),
+            metrics: serve.metrics,
         }
     }
 }
@@ -242,6 +247,13 @@ fn parse_name(name: &str) -> anyhow::Result<ClientName> {
         .hint("choose a name like Ron or ben-2")
 }
 
+/// `9464`, which only this machine can reach, or `[::]:9464`.
+fn metrics_address(text: &str) -> Result<SocketAddr, String> {
+    let here = text.parse().map(|port: u16| (Ipv4Addr::LOCALHOST, port).into());
+    here.or_else(|_| text.parse())
+        .map_err(|_| "expected a port or an address with one, like 9464 or 192.0.2.7:9464".into())
+}
+
 /// Bytes, as people write them: `512`, `10MB`, `1GiB`.
 fn size(text: &str) -> Result<u64, String> {
     text.parse::<ByteSize>().map(|size| size.as_u64())
@@ -250,6 +262,21 @@ fn size(text: &str) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_alone_is_for_this_machine() {
+        for (text, address) in [
+            ("9464", "127.0.0.1:9464"),
+            ("0", "127.0.0.1:0"),
+            ("192.0.2.7:9464", "192.0.2.7:9464"),
+            ("[::]:9464", "[::]:9464"),
+        ] {
+            assert_eq!(metrics_address(text).unwrap().to_string(), address);
+        }
+        for text in ["", "65536", "-1", "192.0.2.7", "localhost", "localhost:9464", ":9464"] {
+            assert!(metrics_address(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn sizes_are_written_as_people_write_them() {

@@ -19,6 +19,8 @@ pub struct Config {
     pub passwords: Option<PathBuf>,
     /// What clients may store; nothing where absent.
     pub uploads: Option<Uploads>,
+    /// Where the metrics can be read, over HTTP and by everybody; nowhere where absent.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// What clients may store.

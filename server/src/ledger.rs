@@ -39,6 +39,15 @@ pub struct Ledger {
     sums: Mutex<Sums>,
 }
 
+/// What broken off uploads have left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Kept {
+    /// Parts.
+    pub parts: usize,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
 #[derive(Debug, Default)]
 struct Sums {
     owners: HashMap<Owner, Sum>,
@@ -214,6 +223,13 @@ impl Ledger {
         let sum = sums.owners.entry(owner).or_default();
         sum.files = sum.files.saturating_sub(old).saturating_add(size.unwrap_or(0));
         Ok(())
+    }
+
+    /// How much waits for a next attempt.
+    #[must_use]
+    pub fn kept(&self) -> Kept {
+        let kept = &self.sums().kept;
+        Kept { parts: kept.len(), bytes: kept.values().copied().fold(0, u64::saturating_add) }
     }
 
     /// The parts that wait for their next attempt now.

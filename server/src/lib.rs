@@ -14,6 +14,7 @@ pub mod history;
 pub mod holds;
 pub mod ledger;
 pub mod logging;
+pub mod metrics;
 pub mod output;
 pub mod passwords;
 pub mod registry;

@@ -20,6 +20,8 @@ use crate::config::{Config, REMEMBERED_CLIENTS, SWEEP_EVERY, Uploads};
 use crate::files::{Files, StoreLimits, Swept};
 use crate::history::History;
 use crate::ledger::Ledger;
+use crate::metrics::Metrics;
+use crate::metrics::page::Page;
 use crate::output::Hint;
 use crate::passwords::{May, Passwords};
 use crate::registry::Registry;
@@ -47,6 +49,8 @@ pub struct Shared {
     pub max_file_size: u64,
     /// How long a put may go without a byte.
     pub put_patience: Duration,
+    /// What has happened, in numbers.
+    pub metrics: Metrics,
     failures: AtomicU64,
 }
 
@@ -55,6 +59,8 @@ pub struct Shared {
 pub struct Server {
     endpoint: Endpoint,
     shared: Arc<Shared>,
+    /// Where the metrics can be read, if anywhere.
+    page: Option<Page>,
 }
 
 impl Shared {
@@ -70,6 +76,7 @@ impl Shared {
     pub fn internal(&self, what: &str, reason: &dyn Display) -> Refusal {
         let id = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
         error!("failure {id}: {what}: {reason}");
+        self.metrics.failed();
         let message = format!("the server failed; its log says why under failure {id}");
         Refusal::new(RefusalCode::Internal, message)
     }
@@ -94,6 +101,7 @@ impl Server {
         let (identity, new) = certificate::load_or_create(&config.certs)?;
         let endpoint = Endpoint::listen(config.listen, &identity)
             .hint("choose another address with --listen, like 127.0.0.1:0 or 0.0.0.0:4433")?;
+        let page = config.metrics.map(show_metrics).transpose()?;
         if new {
             info!("made a certificate: {}", certificate::path(&config.certs).display());
         }
@@ -108,9 +116,10 @@ impl Server {
             hurry: CancellationToken::new(),
             max_file_size,
             put_patience,
+            metrics: Metrics::new(),
             failures: AtomicU64::new(0),
         });
-        Ok(Self { endpoint, shared })
+        Ok(Self { endpoint, shared, page })
     }
 
     /// Where the server listens.
@@ -128,11 +137,18 @@ impl Server {
     /// # Errors
     /// Where signals cannot be heard.
     pub async fn run(self) -> anyhow::Result<()> {
-        let Self { endpoint, shared } = self;
+        let Self { endpoint, shared, page } = self;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot hear SIGINT")?;
         let mut terminate = signal(SignalKind::terminate()).context("cannot hear SIGTERM")?;
         unix::survive_large_files().context("cannot hear SIGXFSZ")?;
         info!("listening on {}", endpoint.local_addr().context("cannot tell the address")?);
+        let read = async {
+            if let Some(page) = page {
+                info!("metrics at {}", page.url());
+                page.show(Metrics::registry(shared.clone(), SystemTime::now())).await;
+            }
+            std::future::pending::<()>().await;
+        };
         let signals = async {
             wait(&mut interrupt, &mut terminate).await;
             info!("stopping: running transfers may end");
@@ -152,6 +168,8 @@ impl Server {
             () = signals => {}
             () = watching => {}
             () = sweep(&shared) => {}
+            // Until the last connection has ended: how a server stops is worth seeing.
+            () = read => {}
             () = accept::run(&endpoint, shared.clone()) => {}
         }
         endpoint.close(CloseCode::ShuttingDown);
@@ -187,6 +205,17 @@ fn with_uploads(files: Files, uploads: Option<&Uploads>) -> anyhow::Result<(File
     let max_file_size = max_file_size.unwrap_or(u64::MAX);
     let limits = StoreLimits { max_file_size, keep_free: *keep_free };
     Ok((files.with_store(ledger, limits), max_file_size))
+}
+
+/// Takes the address that the metrics are to be read at.
+fn show_metrics(address: SocketAddr) -> anyhow::Result<Page> {
+    let page = Page::listen(address)
+        .with_context(|| format!("cannot show metrics on {address}"))
+        .hint("choose another address with --metrics, like 9464 or 127.0.0.1:9464")?;
+    if !address.ip().is_loopback() {
+        warn!("everybody who reaches {} can read the metrics", page.address());
+    }
+    Ok(page)
 }
 
 async fn wait(

@@ -4,6 +4,8 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
+use std::thread::ThreadId;
+use std::time::Duration;
 
 use cap_std::fs::{Dir, OpenOptionsExt as _};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
@@ -74,4 +76,28 @@ pub(crate) fn make_executable(file: &cap_std::fs::File) -> io::Result<()> {
     let readers = mode & (Mode::RUSR | Mode::RGRP | Mode::ROTH);
     let runners = Mode::from_raw_mode(readers.as_raw_mode() >> 2);
     Ok(rustix::fs::fchmod(file, mode | runners)?)
+}
+
+/// How long a thread has worked, or waited for its turn to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ThreadTime {
+    thread: ThreadId,
+    busy: Duration,
+}
+
+impl ThreadTime {
+    /// How long it was busy since an earlier look; `None` where that was at another thread.
+    pub(crate) fn since(self, before: Self) -> Option<Duration> {
+        (self.thread == before.thread).then(|| self.busy.saturating_sub(before.busy))
+    }
+}
+
+/// This thread's; `None` where the system does not tell. Takes some microseconds, and waits for no disk.
+pub(crate) fn thread_time() -> Option<ThreadTime> {
+    // Nanoseconds on a processor, and in the queue before one (Linux, sched-stats.rst).
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let mut numbers = text.split_ascii_whitespace().map(str::parse::<u64>);
+    let (ran, waited) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
+    let busy = Duration::from_nanos(ran.saturating_add(waited));
+    Some(ThreadTime { thread: std::thread::current().id(), busy })
 }

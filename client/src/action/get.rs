@@ -3,21 +3,23 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cap_std::fs::Dir;
 use quiver_protocol::reply::FileHead;
 use quiver_protocol::{
-    ContentHash, End as _, FilePath, FrameError, FrameKind, PlainEnd, Prefix, Received,
+    ContentEnd, ContentHash, End as _, FilePath, FrameError, FrameKind, PlainEnd, Prefix, Received,
     RefusalCode, Reply, Request,
 };
 use quiver_transport::content::{
-    Arrival, Finish, Hashed, ReceiveError, Replace, SMALL, Size, receive, receive_small,
+    Arrival, Finish, Hashed, LimitedBy, ReceiveError, Replace, SMALL, Size, Times, receive,
+    receive_small,
 };
 use quiver_transport::{CommandStream, Connection, StreamError};
 use thiserror::Error;
 
 use super::{Answer, KeptPart, Part, misfit};
+use crate::limit::Gate;
 
 /// How long the server may take to acknowledge our last word; the file is safe by then.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -56,6 +58,15 @@ pub struct Got {
     pub blake3: ContentHash,
     /// Where the content began that came on the last stream: what was here before it.
     pub offset: u64,
+    /// What limited that stream; `None` where it cannot be told.
+    pub limited_by: Option<LimitedBy>,
+}
+
+/// Content that came whole and was verified, and that the server does not know to be safe.
+#[derive(Debug)]
+pub struct Came {
+    end: ContentEnd,
+    times: Times,
 }
 
 /// Why a file did not arrive. Nothing stands under its name then that was not there before.
@@ -136,7 +147,7 @@ impl Content {
     }
 
     /// Receives the file into a part that begins with `beginning`, and stores it: verified, flushed,
-    /// under its final name. `progress` hears of what has arrived so far.
+    /// under its final name. `progress` hears of what has arrived so far; `gate` is what holds this up.
     ///
     /// # Errors
     /// [`GetError`]; `Disk` with `AlreadyExists` where the name is taken and not to be replaced.
@@ -145,14 +156,16 @@ impl Content {
         part: &KeptPart,
         beginning: Hashed,
         target: &Target,
+        gate: &Gate,
         progress: impl FnMut(Arrival),
     ) -> Result<Got, GetError> {
         let from = if self.head.offset == 0 { Hashed::nothing() } else { beginning };
         let sink = part.sink(self.head.offset).await.map_err(GetError::Disk)?;
-        let (_, got) = self.receive(from, sink, progress).await?;
+        let (_, mut came) = self.receive(from, sink, progress).await?;
+        let since = Instant::now();
         part.commit(target, self.finish()).await.map_err(GetError::Disk)?;
-        self.acknowledge(got).await;
-        Ok(got)
+        came.flushed(since.elapsed());
+        Ok(self.acknowledge(&came, gate).await)
     }
 
     /// Whether it fits into memory, with many others.
@@ -166,10 +179,10 @@ impl Content {
     ///
     /// # Errors
     /// [`GetError`].
-    pub async fn take(&mut self) -> Result<(Vec<u8>, Got), GetError> {
+    pub async fn take(&mut self) -> Result<(Vec<u8>, Came), GetError> {
         let reader = &mut self.stream.reader;
-        let (bytes, end) = receive_small(reader, self.head.size, self.patience).await?;
-        Ok((bytes, Got { size: end.size, blake3: end.blake3, offset: 0 }))
+        let (bytes, end, times) = receive_small(reader, self.head.size, self.patience).await?;
+        Ok((bytes, Came { end, times }))
     }
 
     /// What the file is given with its name.
@@ -183,9 +196,8 @@ impl Content {
     /// # Errors
     /// [`GetError`].
     pub async fn agree(mut self, whole: Hashed) -> Result<Got, GetError> {
-        let (_, got) = self.receive(whole, io::sink(), |_| {}).await?;
-        self.acknowledge(got).await;
-        Ok(got)
+        let (_, came) = self.receive(whole, io::sink(), |_| {}).await?;
+        Ok(self.acknowledge(&came, &Gate::default()).await)
     }
 
     /// Receives the file into a pipe. What is written is not verified before all of it is written.
@@ -195,11 +207,12 @@ impl Content {
     pub async fn pour<W: Write + Send + 'static>(
         mut self,
         pipe: W,
+        gate: &Gate,
         progress: impl FnMut(Arrival),
     ) -> Result<Got, GetError> {
-        let (_, got) = self.receive(Hashed::nothing(), pipe, progress).await?;
-        self.acknowledge(got).await;
-        Ok(got)
+        let (_, came) = self.receive(Hashed::nothing(), pipe, progress).await?;
+        let came = Came { times: came.times.of_pipe(), ..came };
+        Ok(self.acknowledge(&came, gate).await)
     }
 
     async fn receive<W: Write + Send + 'static>(
@@ -207,19 +220,32 @@ impl Content {
         from: Hashed,
         sink: W,
         progress: impl FnMut(Arrival),
-    ) -> Result<(W, Got), GetError> {
+    ) -> Result<(W, Came), GetError> {
         let size = Size::Known(self.head.size);
         let reader = &mut self.stream.reader;
-        let (sink, end) = receive(reader, size, from, sink, self.patience, progress).await?;
-        Ok((sink, Got { size: end.size, blake3: end.blake3, offset: self.head.offset }))
+        let received = receive(reader, size, from, sink, self.patience, progress).await;
+        let (sink, end, times) = received?;
+        Ok((sink, Came { end, times }))
     }
 
     /// The file is safe: whether the server learns of it changes nothing here.
-    pub async fn acknowledge(&mut self, got: Got) {
-        let received = Received { blake3: got.blake3 }.encode();
+    pub async fn acknowledge(&mut self, came: &Came, gate: &Gate) -> Got {
+        let Came { end: ContentEnd { size, blake3, slowed_by: there }, times } = came;
+        let took = times.took();
+        let slowed_by = gate.brake(took).or_else(|| times.brake(took));
+        let received = Received { blake3: *blake3, slowed_by }.encode();
         if self.stream.writer.end(FrameKind::Received, &received).await.is_ok() {
             self.stream.writer.delivered(FAREWELL).await;
         }
+        let limited_by = LimitedBy::of(slowed_by, *there);
+        Got { size: *size, blake3: *blake3, offset: self.head.offset, limited_by }
+    }
+}
+
+impl Came {
+    /// The disk took so long to make it safe.
+    pub fn flushed(&mut self, waited: Duration) {
+        self.times.flushed(waited);
     }
 }
 

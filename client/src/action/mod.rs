@@ -19,7 +19,7 @@ use quiver_transport::{CommandStream, Connection, StreamError};
 use tokio::time::timeout;
 
 pub use change::{make_folder, remove, rename};
-pub use get::{Content, GetError, Got, Target, get};
+pub use get::{Came, Content, GetError, Got, Target, get};
 pub use goodbye::goodbye;
 pub use kept::kept;
 pub use list::{Entries, Listed, list};

@@ -5,7 +5,6 @@ use std::fs::File;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use cap_std::fs::Dir;
 use quiver_transport::content::{Finish, PartFile};
@@ -32,7 +31,6 @@ struct Slot {
     /// Which of the sinks may write: a block of an attempt that was given up may still be under way.
     turn: u64,
     kept: Kept,
-    written: Duration,
 }
 
 /// Where an attempt writes to. Useless once the next one has begun.
@@ -69,7 +67,7 @@ impl KeptPart {
             }
             let kept = Kept::default();
             kept.set(file.length()?);
-            let slot = Slot { file: Some(file), turn: 0, kept, written: Duration::ZERO };
+            let slot = Slot { file: Some(file), turn: 0, kept };
             Ok(Self { slot: Arc::new(Mutex::new(slot)), is_kept })
         })
         .await
@@ -101,12 +99,6 @@ impl KeptPart {
             Ok((file.length()?, file.content()?))
         })
         .await
-    }
-
-    /// How long writing to it has taken.
-    #[must_use]
-    pub fn written(&self) -> Duration {
-        lock(&self.slot).written
     }
 
     /// Removes it.
@@ -148,9 +140,7 @@ impl Write for Sink {
         if slot.turn != self.turn {
             return Err(io::Error::other("another attempt has begun"));
         }
-        let began = Instant::now();
         let result = slot.file.as_mut().ok_or_else(gone)?.write(bytes);
-        slot.written += began.elapsed();
         if let Ok(count) = &result {
             slot.kept.grow(*count as u64);
         }

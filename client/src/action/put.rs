@@ -11,7 +11,7 @@ use quiver_protocol::{
     ContentEnd, ContentHash, End as _, FilePath, FrameError, FrameKind, PlainEnd, Put, Received,
     Refusal, RefusalCode, Reply, Request, limits,
 };
-use quiver_transport::content::{Hashed, SendError, Source, send};
+use quiver_transport::content::{Hashed, LimitedBy, SendError, Source, send};
 use quiver_transport::stream::{FrameReader, FrameWriter};
 use quiver_transport::{CommandStream, Connection, StreamError};
 use thiserror::Error;
@@ -77,6 +77,8 @@ pub struct Stored {
     pub sent: u64,
     /// Where content began: what the server had before.
     pub resumed_at: u64,
+    /// What limited it, on the last stream; `None` where it cannot be told.
+    pub limited_by: Option<LimitedBy>,
 }
 
 /// Why a file was not stored. What stood under its name on the server stands there still, but where
@@ -183,6 +185,7 @@ impl Sending {
         waits: &(dyn Fn() -> bool + Sync),
         progress: impl FnMut(Standing) + Send,
     ) -> Result<Stored, PutError> {
+        let began = Instant::now();
         let resumed_at = self.from.length();
         let ledger = self.ledger.clone();
         let result = self.converse(limit, waits, &ledger, progress).await;
@@ -197,21 +200,23 @@ impl Sending {
             }
             _ => {}
         }
-        let (end, blake3) = result?;
+        let (Said { end, took: sent }, heard) = result?;
+        let Received { blake3, slowed_by: there } = heard;
         if blake3 != end.blake3 {
             return Err(PutError::Mismatch);
         }
-        Ok(Stored { size: end.size, blake3, sent: ledger.sent(), resumed_at })
+        let limited_by = LimitedBy::of_sender(end.slowed_by, sent, began.elapsed(), there);
+        Ok(Stored { size: end.size, blake3, sent: ledger.sent(), resumed_at, limited_by })
     }
 
-    /// Both sides at once: what was sent, and the hash that the server says it has.
+    /// Both sides at once: what was sent, and what the server says it has.
     async fn converse(
         &mut self,
         limit: Option<&Limit>,
         waits: &(dyn Fn() -> bool + Sync),
         ledger: &Ledger,
         progress: impl FnMut(Standing) + Send,
-    ) -> Result<(ContentEnd, ContentHash), PutError> {
+    ) -> Result<(Said, Received), PutError> {
         let CommandStream { reader, writer } = &mut self.stream;
         let source = std::mem::replace(&mut self.source, Source::pipe(io::empty()));
         let from = std::mem::take(&mut self.from);
@@ -224,10 +229,10 @@ impl Sending {
             tokio::select! {
                 // An Error explains why the server stopped reading.
                 biased;
-                hash = &mut heard => {
-                    let hash = hash?;
+                received = &mut heard => {
+                    let received = received?;
                     let end = end.ok_or_else(|| misfit("that it has what was not sent"))?;
-                    return Ok((end, hash));
+                    return Ok((end, received));
                 }
                 sent = &mut said, if end.is_none() && !stopped => match sent {
                     Ok(sent) => end = Some(sent),
@@ -265,6 +270,12 @@ async fn tell(writer: &mut FrameWriter, code: RefusalCode, why: &str) {
     }
 }
 
+/// What was said last, and how long it took until then.
+struct Said {
+    end: ContentEnd,
+    took: Duration,
+}
+
 /// The content and its end.
 async fn say(
     writer: &mut FrameWriter,
@@ -272,8 +283,8 @@ async fn say(
     from: Hashed,
     limit: Option<&Limit>,
     ledger: &Ledger,
-) -> Result<ContentEnd, SendError> {
-    let gate = Gate::default();
+) -> Result<Said, SendError> {
+    let (gate, began) = (Gate::default(), Instant::now());
     let most = if source.size().is_some() { BLOCK } else { PIPED };
     let block = limit.map_or(most, |limit| limit.block().min(most));
     let taken = |length: u64| {
@@ -285,21 +296,23 @@ async fn say(
         }
     };
     let end = gate.pass(send(writer, source, from, block, taken)).await?;
+    let took = began.elapsed();
+    let end = ContentEnd { slowed_by: gate.brake(took).or(end.slowed_by), ..end };
     ledger.is_all_sent(end.size);
     writer.end(FrameKind::Eof, &end.encode()).await?;
-    Ok(end)
+    Ok(Said { end, took })
 }
 
-/// What the server says, up to the hash of what it has stored and the end of its answer.
+/// What the server says, up to its word on what it has stored and the end of its answer.
 async fn hear(
     reader: &mut FrameReader,
     ledger: &Ledger,
     mut progress: impl FnMut(Standing),
-) -> Result<ContentHash, StreamError> {
+) -> Result<Received, StreamError> {
     // Its silence is watched elsewhere: it may be ours.
     const NEVER: Duration = Duration::MAX;
     let mut standing = Standing::default();
-    let hash = loop {
+    let received = loop {
         let frame = reader.read_answer(limits::FRAME, NEVER).await?;
         ledger.alive_at(Instant::now());
         match frame.kind {
@@ -314,7 +327,7 @@ async fn hear(
                 standing.stored = standing.stored.max(stored);
                 progress(standing);
             }
-            FrameKind::Received => break Received::decode(&frame.payload)?.blake3,
+            FrameKind::Received => break Received::decode(&frame.payload)?,
             found => {
                 let expected = "Reply, Received or Error";
                 return Err(FrameError::Unexpected { found, expected }.into());
@@ -330,7 +343,7 @@ async fn hear(
     }
     PlainEnd::decode(&frame.payload)?;
     reader.read_end(NEVER).await?;
-    Ok(hash)
+    Ok(received)
 }
 
 /// What both halves of the conversation know of each other.

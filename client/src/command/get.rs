@@ -11,7 +11,7 @@ use std::time::Duration;
 use cap_std::fs::Dir;
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{FilePath, Refusal};
-use quiver_transport::content::{Replace, is_part_name};
+use quiver_transport::content::{Replace, Watch, is_part_name};
 use tokio::time::Instant;
 
 pub(super) use self::fetch::{Fetch, passing};
@@ -23,10 +23,8 @@ use crate::connection::Link;
 use crate::failure::Failure;
 use crate::journal::{self, OneFile};
 use crate::limit::Limit;
-use crate::output::Output;
-use crate::output::human::Pace;
+use crate::output::{Output, Pace};
 use crate::tree::Decision;
-use crate::unix;
 
 /// Files on their way at once: enough to hide a round trip per file, few enough for chat to pass.
 pub(super) const AT_ONCE: usize = 4;
@@ -250,7 +248,7 @@ impl Order {
             patience: self.manner.patience,
             anew: self.manner.anew,
             alone: self.asked() == 1,
-            pace: Arc::new(Mutex::new(Pace { limit, ..Pace::default() })),
+            pace: Arc::new(Mutex::new(Pace::within(limit))),
             limit: self.limit.clone(),
         };
         self.run(fetch)
@@ -262,7 +260,7 @@ impl Order {
             Work::Trees(trees) => return trees.run(fetch).await,
             Work::Files(items) => items,
         };
-        let (pace, began, processor) = (fetch.pace.clone(), Instant::now(), unix::processor_time());
+        let (pace, began, watch) = (fetch.pace.clone(), Instant::now(), Watch::begin());
         // One after the other where they share a pipe.
         let is_streamed = items.iter().any(|item| matches!(item.place, Place::Stdout));
         let at_once = if is_streamed { 1 } else { AT_ONCE };
@@ -275,8 +273,7 @@ impl Order {
             async move { fetch.one(&item).await }
         };
         tally.all(items, at_once, one).await?;
-        let processor = unix::processor_time().saturating_sub(processor);
-        tally.say_pace(&pace, began.elapsed(), processor).await;
+        tally.say_pace(&pace, began.elapsed(), watch.is_busy()).await;
         tally.result()
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{FilePath, FolderPath, Refusal};
+use quiver_transport::content::Watch;
 use tokio::time::Instant;
 
 pub(super) use self::store::Store;
@@ -23,8 +24,7 @@ use crate::connection::{Link, Session};
 use crate::failure::Failure;
 use crate::journal::{self, OneFile};
 use crate::limit::Limit;
-use crate::output::Output;
-use crate::output::human::Pace;
+use crate::output::{Output, Pace};
 use crate::tree::{Decision, Trunk};
 use crate::unix;
 
@@ -277,7 +277,7 @@ impl Upload {
             patience: self.patience,
             again: self.again,
             alone: self.asked() == 1,
-            pace: Arc::new(Mutex::new(Pace { limit, is_blind: true, ..Pace::default() })),
+            pace: Arc::new(Mutex::new(Pace::within(limit))),
             limit: self.limit.clone(),
         };
         self.run(store)
@@ -289,8 +289,7 @@ impl Upload {
             Work::Trees(trees) => return trees.run(store).await,
             Work::Files(items) => items,
         };
-        let (pace, began) = (store.pace.clone(), Instant::now());
-        let processor = unix::processor_time();
+        let (pace, began, watch) = (store.pace.clone(), Instant::now(), Watch::begin());
         let mut tally = Tally::new(store.output.clone(), asked, NOT_STORED);
         for kept in &self.kept {
             tally.failed(Failure::kept(kept)).await;
@@ -300,8 +299,7 @@ impl Upload {
             async move { store.one(&item).await.map(drop) }
         };
         tally.all(items, AT_ONCE, one).await?;
-        let processor = unix::processor_time().saturating_sub(processor);
-        tally.say_pace(&pace, began.elapsed(), processor).await;
+        tally.say_pace(&pace, began.elapsed(), watch.is_busy()).await;
         tally.result()
     }
 }

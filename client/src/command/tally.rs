@@ -7,8 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::failure::{Exit, Failure};
-use crate::output::human::{self, Pace};
-use crate::output::{Face, Output};
+use crate::output::{Face, Output, Pace};
 
 /// What is over sooner needs no word about its speed.
 const WORTH_A_PACE: Duration = Duration::from_secs(1);
@@ -85,19 +84,20 @@ impl Tally {
         Ok(())
     }
 
-    /// Where nobody else talks, and there was something to wait for.
+    /// Where nobody else talks, and there was something to wait for. `is_busy` tells whether this processor
+    /// hardly had a rest.
     pub(in crate::command) async fn say_pace(
         &self,
         pace: &Mutex<Pace>,
         took: Duration,
-        processor: Duration,
+        is_busy: bool,
     ) {
         if self.output.face() == Face::Prompt || took < WORTH_A_PACE {
             return;
         }
-        let sum = *pace.lock().unwrap_or_else(PoisonError::into_inner);
-        if sum.received > 0 {
-            self.output.say(human::pace(&Pace { took, processor, ..sum })).await;
+        let said = pace.lock().unwrap_or_else(PoisonError::into_inner).line(took, is_busy);
+        if let Some(said) = said {
+            self.output.say(said).await;
         }
     }
 

@@ -11,7 +11,6 @@ use serde::Serialize;
 use crate::action::{Got, Stored};
 use crate::failure::Failure;
 use crate::journal::{self, Direction, OneFile, What};
-use crate::limit::Rate;
 
 /// `Client 1: Ben - Start: 2024-10-19 17:45:47, End: Still Connected`, in the zone's time.
 pub fn client<Z: TimeZone>(row: &ClientRow, zone: &Z) -> String
@@ -91,52 +90,8 @@ where
     format!("{way}: {how_far}begun {begun}{running}")
 }
 
-/// How fast content came, and what it waited for, as far as that can be told.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Pace {
-    /// Bytes that came.
-    pub received: u64,
-    /// From the first question to the last answer.
-    pub took: Duration,
-    /// Of that, how long the disk took what was written.
-    pub disk: Duration,
-    /// How long processors worked for this program.
-    pub processor: Duration,
-    /// What the person allowed.
-    pub limit: Option<Rate>,
-    /// Whether nobody measured the disk.
-    pub is_blind: bool,
-}
-
-/// `33.6 MB in 2.4 s: 14.0 MB/s, limited by this disk`
-#[must_use]
-pub fn pace(pace: &Pace) -> String {
-    let seconds = pace.took.as_secs_f64().max(0.001);
-    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
-    let rate = pace.received as f64 / seconds;
-    let of = |time: Duration| time.as_secs_f64() / seconds;
-    // QUIC is one thread's work here; the disk's share counts where nothing else could go on meanwhile.
-    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
-    let allowed = pace.limit.map(|limit| limit.bytes() as f64);
-    // Nine tenths of it: the rest is the beginning and the end.
-    let limit = if allowed.is_some_and(|allowed| rate >= allowed * 0.9) {
-        ", limited by --limit"
-    } else if of(pace.processor) >= 0.85 {
-        ", limited by this processor"
-    } else if of(pace.disk) >= 0.6 {
-        ", limited by this disk"
-    } else if !pace.is_blind && of(pace.processor) <= 0.5 && of(pace.disk) <= 0.3 {
-        ", limited by the network or the server"
-    } else {
-        ""
-    };
-    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
-    let received = pace.received as f64;
-    format!("{} in {seconds:.1} s: {}/s{limit}", bytes(received), bytes(rate))
-}
-
 /// Three digits or so, in powers of a thousand.
-fn bytes(mut count: f64) -> String {
+pub(super) fn bytes(mut count: f64) -> String {
     let mut unit = "bytes";
     for larger in ["kB", "MB", "GB", "TB"] {
         if count < 1000.0 {
@@ -267,30 +222,9 @@ mod tests {
     }
 
     #[test]
-    fn what_a_transfer_waited_for_is_said_where_it_can_be_told() {
-        let seconds = Duration::from_secs_f64;
-        for (disk, processor, limit) in [
-            (0.1, 0.4, ", limited by the network or the server"),
-            (1.5, 0.4, ", limited by this disk"),
-            (1.5, 1.9, ", limited by this processor"),
-            (0.8, 1.2, ""),
-        ] {
-            let shown = Pace {
-                received: 33_600_000,
-                took: seconds(2.0),
-                disk: seconds(disk),
-                processor: seconds(processor),
-                ..Pace::default()
-            };
-            assert_eq!(pace(&shown), format!("33.6 MB in 2.0 s: 16.8 MB/s{limit}"));
-        }
-        let limit = "10MB/s".parse().ok();
-        let held = Pace { received: 10_000_000, took: seconds(1.0), limit, ..Pace::default() };
-        assert_eq!(pace(&held), "10.0 MB in 1.0 s: 10.0 MB/s, limited by --limit");
-        // Who did not look does not know.
-        let blind = Pace { limit: None, is_blind: true, ..held };
-        assert_eq!(pace(&blind), "10.0 MB in 1.0 s: 10.0 MB/s");
+    fn amounts_are_short() {
         assert_eq!(bytes(999.0), "999 bytes");
+        assert_eq!(bytes(33_600_000.0), "33.6 MB");
     }
 
     #[test]

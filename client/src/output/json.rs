@@ -8,6 +8,7 @@ use quiver_protocol::text::display_safe;
 use quiver_protocol::{ContentHash, FilePath};
 use serde::Serialize;
 
+use super::SERVER;
 use super::human::{self, Summary};
 use crate::action::{Got, Stored};
 
@@ -26,6 +27,7 @@ pub struct File<'a> {
     resumed_at: u64,
     seconds: f64,
     bytes_per_second: u64,
+    limited_by: Option<String>,
 }
 
 impl<'a> File<'a> {
@@ -38,7 +40,7 @@ impl<'a> File<'a> {
         received: u64,
         took: Duration,
     ) -> Self {
-        let Got { size, blake3, offset } = got;
+        let Got { size, blake3, offset, limited_by } = got;
         Self {
             path,
             size,
@@ -50,6 +52,7 @@ impl<'a> File<'a> {
             resumed_at: offset,
             seconds: took.as_secs_f64(),
             bytes_per_second: human::per_second(received, took),
+            limited_by: limited_by.map(|by| by.code(SERVER)),
         }
     }
 }
@@ -68,13 +71,14 @@ pub struct StoredFile<'a> {
     resumed_at: u64,
     seconds: f64,
     bytes_per_second: u64,
+    limited_by: Option<String>,
 }
 
 impl<'a> StoredFile<'a> {
     /// For a file that came from `source` and `took` so long.
     #[must_use]
     pub fn new(path: &'a FilePath, source: &'a str, stored: Stored, took: Duration) -> Self {
-        let Stored { size, blake3, sent, resumed_at } = stored;
+        let Stored { size, blake3, sent, resumed_at, limited_by } = stored;
         Self {
             path,
             size,
@@ -86,6 +90,7 @@ impl<'a> StoredFile<'a> {
             resumed_at,
             seconds: (took.as_secs_f64() * 1000.0).round() / 1000.0,
             bytes_per_second: human::per_second(sent, took),
+            limited_by: limited_by.map(|by| by.code(SERVER)),
         }
     }
 }
@@ -193,6 +198,7 @@ mod tests {
             resumed_at: 0,
             seconds: 0.5,
             bytes_per_second: 2,
+            limited_by: None,
         };
         let text = line(&file);
         assert!(text.starts_with(r#"{"path":"näme\u202e\udb40\udc01.txt","size":1,"#), "{text}");

@@ -7,6 +7,7 @@
 mod ask;
 pub mod human;
 pub mod json;
+mod pace;
 mod progress;
 mod rows;
 
@@ -17,9 +18,13 @@ use tokio::task;
 
 use crate::failure::Failure;
 pub(crate) use ask::is_yes;
+pub use pace::Pace;
 pub(crate) use progress::share;
 pub use progress::{Bar, Bars, Total};
 pub use rows::Rows;
+
+/// What the other end is called where it limited a transfer.
+const SERVER: &str = "server";
 
 /// Who is on the other side of this program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

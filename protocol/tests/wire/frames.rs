@@ -48,7 +48,7 @@ fn frames_keep_their_bytes() {
         (FrameKind::Data, b"Quiver".to_vec()),
         (FrameKind::Eof, PlainEnd {}.encode()),
         (FrameKind::Error, Refusal::new(RefusalCode::Busy, "later").encode()),
-        (FrameKind::Received, Received { blake3: ContentHash([7; 32]) }.encode()),
+        (FrameKind::Received, Received { blake3: ContentHash([7; 32]), slowed_by: None }.encode()),
     ];
     for (kind, payload) in payloads {
         rows.push((kind_name(kind).to_owned(), HEXLOWER.encode(&framed(kind, &payload))));
@@ -81,14 +81,16 @@ fn a_whole_get_keeps_its_bytes() {
     let length = chunk::frame_in_place(&mut buffer, content.len());
     let (whole, rest) = buffer[..length].split_at(FrameHeader::LENGTH + limits::CHUNK);
 
+    let end = ContentEnd { size, blake3: hash, slowed_by: None };
+    let received = Received { blake3: hash, slowed_by: None };
     let get = Request::Get { path: FilePath::parse("count.bin").unwrap(), have: None };
     let conversation = [
         ("client-request", framed(FrameKind::Request, &get.encode())),
         ("server-reply", framed(FrameKind::Reply, &head.encode())),
         ("server-data", whole.to_vec()),
         ("server-data", rest.to_vec()),
-        ("server-eof", framed(FrameKind::Eof, &ContentEnd { size, blake3: hash }.encode())),
-        ("client-received", framed(FrameKind::Received, &Received { blake3: hash }.encode())),
+        ("server-eof", framed(FrameKind::Eof, &end.encode())),
+        ("client-received", framed(FrameKind::Received, &received.encode())),
     ];
     check("get.txt", conversation.map(|(name, bytes)| (name.to_owned(), HEXLOWER.encode(&bytes))));
 
@@ -99,7 +101,7 @@ fn a_whole_get_keeps_its_bytes() {
     let (mut input, mut block) = (&received[..], Vec::new());
     let step = chunk::Unpacker::new(size).feed(&mut input, &mut block).unwrap();
     let chunk::Step::Tail(FrameKind::Eof, payload) = step else { panic!("{step:?}") };
-    assert_eq!(ContentEnd::decode(&payload), Ok(ContentEnd { size, blake3: hash }));
+    assert_eq!(ContentEnd::decode(&payload), Ok(end));
     assert!(block == content && input.is_empty());
 }
 

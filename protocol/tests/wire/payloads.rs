@@ -7,8 +7,9 @@ use quiver_protocol::reply::{
     ClientRow, Entry, EntryKind, FileHead, Limits, Ready, Space, Welcome,
 };
 use quiver_protocol::{
-    ClientName, ContentEnd, ContentHash, End, Event, FilePath, FolderPath, ListEnd, MadeFolder,
-    PlainEnd, Prefix, Put, Received, Refusal, RefusalCode, Reply, Request, Secret, Timestamp,
+    Brake, ClientName, ContentEnd, ContentHash, End, Event, FilePath, FolderPath, ListEnd,
+    MadeFolder, PlainEnd, Prefix, Put, Received, Refusal, RefusalCode, Reply, Request, Secret,
+    Timestamp,
 };
 
 use crate::lines::{self, check};
@@ -240,12 +241,29 @@ fn ends_keep_their_bytes() {
             AnyEnd::Received(end) => end.encode(),
         }
     }
+    let content = |slowed_by| {
+        // A new brake does not compile here: give it a row below.
+        if let Some(brake) = slowed_by {
+            match brake {
+                Brake::Disk | Brake::Processor | Brake::Pipe | Brake::Limit | Brake::Network => {}
+                Brake::Unknown => panic!("nobody sends an unknown brake"),
+            }
+        }
+        AnyEnd::Content(ContentEnd { size: 12, blake3: digest(), slowed_by })
+    };
+    let received = |slowed_by| AnyEnd::Received(Received { blake3: digest(), slowed_by });
     let rows = [
         ("eof", AnyEnd::Plain(PlainEnd {})),
         ("eof-list", AnyEnd::List(ListEnd { entries: 1, not_served: 0 })),
         ("eof-make_folder", AnyEnd::MadeFolder(MadeFolder { created: true })),
-        ("eof-content", AnyEnd::Content(ContentEnd { size: 12, blake3: digest() })),
-        ("received", AnyEnd::Received(Received { blake3: digest() })),
+        ("eof-content", content(None)),
+        ("received", received(None)),
+        ("eof-content-disk", content(Some(Brake::Disk))),
+        ("eof-content-processor", content(Some(Brake::Processor))),
+        ("eof-content-pipe", content(Some(Brake::Pipe))),
+        ("eof-content-limit", content(Some(Brake::Limit))),
+        ("eof-content-network", content(Some(Brake::Network))),
+        ("received-disk", received(Some(Brake::Disk))),
     ];
     check(
         "ends.txt",
@@ -260,13 +278,26 @@ fn ends_keep_their_bytes() {
             "eof" => PlainEnd::decode(payload).map(AnyEnd::Plain),
             "eof-list" => ListEnd::decode(payload).map(AnyEnd::List),
             "eof-make_folder" => MadeFolder::decode(payload).map(AnyEnd::MadeFolder),
-            "eof-content" => ContentEnd::decode(payload).map(AnyEnd::Content),
-            "received" => Received::decode(payload).map(AnyEnd::Received),
+            name if name.starts_with("eof-content") => {
+                ContentEnd::decode(payload).map(AnyEnd::Content)
+            }
+            name if name.starts_with("received") => Received::decode(payload).map(AnyEnd::Received),
             unknown => panic!("no end is called {unknown}"),
         };
         let meant = rows.iter().find(|(known, _)| known == name).unwrap();
         assert_eq!(decoded.as_ref(), Ok(&meant.1), "{}", payload.escape_ascii());
     }
+}
+
+#[test]
+fn brakes_of_a_newer_program_are_unknown() {
+    let hash = digest();
+    let end = format!(r#"{{"size":12,"blake3":"{hash}","slowed_by":"moon_phase"}}"#);
+    let slowed_by = Some(Brake::Unknown);
+    let meant = ContentEnd { size: 12, blake3: hash, slowed_by };
+    assert_eq!(ContentEnd::decode(end.as_bytes()), Ok(meant));
+    let received = format!(r#"{{"blake3":"{hash}","slowed_by":"moon_phase"}}"#);
+    assert_eq!(Received::decode(received.as_bytes()), Ok(Received { blake3: hash, slowed_by }));
 }
 
 #[test]

@@ -1,36 +1,29 @@
 //! `get`: a file's content, and the word that it has arrived.
 
-use std::fmt::Display;
+use std::time::Duration;
 
 use quiver_protocol::chunk::BLOCK;
 use quiver_protocol::reply::FileHead;
-use quiver_protocol::text::display_safe;
 use quiver_protocol::{
     ContentEnd, End as _, FilePath, FrameError, FrameKind, Prefix, Received, Refusal, RefusalCode,
     Reply, limits,
 };
-use quiver_transport::content::{self, Hashed, SendError, Source};
+use quiver_transport::content::{self, Hashed, LimitedBy, SendError, Source};
 use quiver_transport::{CommandStream, FrameWriter, StreamError};
-use tracing::info;
 
+use super::transfer::Transfer;
 use super::{CommandError, Next};
 use crate::config::{CONTENT_STREAMS, RECEIVED_PATIENCE};
 use crate::files::FilesError;
+use crate::metrics::Direction;
 use crate::session::member::Context;
 
 /// What was sent, whole.
 pub(super) struct Sent {
-    delivery: Delivery,
+    transfer: Transfer,
     end: ContentEnd,
-}
-
-/// A file on its way, of which the log will say what became of it: also where the command is cut off,
-/// as by the end of its connection.
-struct Delivery {
-    path: String,
-    /// `Client 1: Ron`
-    to: String,
-    settled: bool,
+    /// How long it took until all had left.
+    took: Duration,
 }
 
 /// 1. client -> Get  2. server -> File, Data*, Eof {size, blake3}
@@ -48,7 +41,7 @@ pub(super) async fn answer(
     let _memory = context.memory.acquire_many((3 * block / 1024) as u32).await;
     let opened = context.shared.files.open(&path).await;
     let source = opened.map_err(|error| CommandError::of_files(context, error))?;
-    let delivery = Delivery::begin(context, &path);
+    let transfer = Transfer::begin(context, Direction::Get, &path);
     let (Some(size), Some(modified)) = (source.size(), source.modified()) else {
         return Err(CommandError::of_files(context, FilesError::NotAFile));
     };
@@ -65,14 +58,17 @@ pub(super) async fn answer(
             executable: source.is_executable(),
         });
         writer.write_frame(FrameKind::Reply, &head.encode()).await?;
-        let end = content::send(writer, source, from, block, |_| {}).await?;
+        let end = content::send(writer, source, from, block, |bytes| transfer.moves(bytes)).await?;
         writer.end(FrameKind::Eof, &end.encode()).await?;
         Ok(end)
     };
     match sent.await {
-        Ok(end) => Ok(Next::AwaitReceived(Sent { delivery, end })),
+        Ok(end) => {
+            let took = transfer.took();
+            Ok(Next::AwaitReceived(Sent { transfer, end, took }))
+        }
         Err(error) => {
-            delivery.failed(&error);
+            let error = transfer.failed(error);
             Err(match error {
                 SendError::Changed => {
                     let refusal = Refusal::new(RefusalCode::Changed, error.to_string());
@@ -95,52 +91,32 @@ async fn proved(context: &Context, source: &Source, have: Prefix) -> Result<Hash
     Ok(source.proves(have).await?.unwrap_or_default())
 }
 
-/// 3. client -> Received {blake3}
-pub(super) async fn confirm(stream: &mut CommandStream, sent: Sent) {
-    match received(stream, &sent.end).await {
-        Ok(()) => sent.delivery.succeeded(sent.end.size),
+/// 3. client -> Received {blake3}; whether it came.
+pub(super) async fn confirm(stream: &mut CommandStream, sent: Sent) -> bool {
+    let Sent { transfer, end, took } = sent;
+    match received(stream, &end).await {
+        Ok(Received { slowed_by: there, .. }) => {
+            let limited_by = LimitedBy::of_sender(end.slowed_by, took, transfer.took(), there);
+            transfer.succeeded(end.size, limited_by);
+            true
+        }
         Err(error) => {
             stream.reader.stop();
-            sent.delivery.failed(&error);
+            transfer.failed(error);
+            false
         }
     }
 }
 
-async fn received(stream: &mut CommandStream, end: &ContentEnd) -> Result<(), StreamError> {
+async fn received(stream: &mut CommandStream, end: &ContentEnd) -> Result<Received, StreamError> {
     let frame = stream.reader.read_frame(limits::RECEIVED, RECEIVED_PATIENCE).await?;
     if frame.kind != FrameKind::Received {
         return Err(FrameError::Unexpected { found: frame.kind, expected: "Received" }.into());
     }
-    if Received::decode(&frame.payload)?.blake3 != end.blake3 {
+    let received = Received::decode(&frame.payload)?;
+    if received.blake3 != end.blake3 {
         let why = "the hash is not the one that was sent".to_owned();
         return Err(FrameError::Malformed { what: "received", why }.into());
     }
-    Ok(())
-}
-
-impl Delivery {
-    fn begin(context: &Context, path: &FilePath) -> Self {
-        let path = display_safe(path.as_str()).into_owned();
-        let to = format!("Client {}: {}", context.number, context.name);
-        Self { path, to, settled: false }
-    }
-
-    fn succeeded(mut self, size: u64) {
-        self.settled = true;
-        info!("delivered {} ({size} bytes) to {}", self.path, self.to);
-    }
-
-    fn failed(mut self, reason: &dyn Display) {
-        self.settled = true;
-        let reason = reason.to_string();
-        info!("not delivered: {} to {}: {}", self.path, self.to, display_safe(&reason));
-    }
-}
-
-impl Drop for Delivery {
-    fn drop(&mut self) {
-        if !self.settled {
-            info!("not delivered: {} to {}: broken off", self.path, self.to);
-        }
-    }
+    Ok(received)
 }

@@ -9,6 +9,7 @@ mod message;
 mod put;
 mod right;
 mod status;
+mod transfer;
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +20,9 @@ use tracing::debug;
 
 use crate::config::REQUEST_PATIENCE;
 use crate::files::FilesError;
+use crate::metrics::Outcome;
 use crate::session::member::Context;
+pub(crate) use transfer::CLIENT;
 
 /// Why a command has no regular end.
 #[derive(Debug)]
@@ -42,20 +45,53 @@ enum Next {
 
 /// Reads a stream's request, answers it, and ends it with exactly one Eof or one Error.
 pub async fn answer(context: Arc<Context>, mut stream: CommandStream) {
+    let mut counted = context.shared.metrics.command("unknown");
     let next = match request(&mut stream).await {
-        Ok(request) => converse(&context, request, &mut stream).await,
+        Ok(request) => {
+            counted.is(name(&request));
+            converse(&context, request, &mut stream).await
+        }
         Err(error) => Err(error),
     };
     match next {
-        Ok(Next::Done) => stream.reader.stop(),
-        Ok(Next::AwaitReceived(sent)) => get::confirm(&mut stream, sent).await,
-        Ok(Next::Leave) => exit::leave(&context, &mut stream).await,
+        Ok(Next::Done) => {
+            stream.reader.stop();
+            counted.ends(Outcome::Done);
+        }
+        Ok(Next::AwaitReceived(sent)) => {
+            if get::confirm(&mut stream, sent).await {
+                counted.ends(Outcome::Done);
+            }
+        }
+        Ok(Next::Leave) => {
+            exit::leave(&context, &mut stream).await;
+            counted.ends(Outcome::Done);
+        }
         Err(CommandError::Refused(refusal)) => {
+            counted.ends(Outcome::refused(&refusal));
             if let Err(error) = stream.refuse(&refusal).await {
                 debug!("{} did not hear a refusal: {error}", context.name);
             }
         }
         Err(CommandError::Stream(error)) => debug!("{} broke off: {error}", context.name),
+    }
+}
+
+/// What a command is called where it is counted.
+fn name(request: &Request) -> &'static str {
+    match request {
+        Request::Hello(_) => "hello",
+        Request::Message { .. } => "message",
+        Request::Status => "status",
+        Request::List { .. } => "list",
+        Request::Get { .. } => "get",
+        Request::Exit => "exit",
+        Request::Put(_) => "put",
+        Request::Remove { .. } => "remove",
+        Request::Rename { .. } => "rename",
+        Request::MakeFolder { .. } => "make_folder",
+        Request::Space => "space",
+        Request::Kept { .. } => "kept",
     }
 }
 

@@ -2,41 +2,26 @@
 
 mod takeover;
 
-use std::fmt::Display;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use quiver_protocol::chunk::BLOCK;
 use quiver_protocol::reply::Ready;
-use quiver_protocol::text::display_safe;
 use quiver_protocol::{
-    ContentEnd, End as _, FrameError, FrameKind, PlainEnd, Put, Received, Refusal, RefusalCode,
-    Reply, limits,
+    Brake, ContentEnd, End as _, FrameError, FrameKind, PlainEnd, Put, Received, Refusal,
+    RefusalCode, Reply, limits,
 };
-use quiver_transport::content::{self, Arrival, Hashed, ReceiveError, Size};
+use quiver_transport::content::{self, Arrival, Hashed, LimitedBy, ReceiveError, Size, Times};
 use quiver_transport::{CommandStream, FrameReader, FrameWriter, StreamError};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
-use tracing::info;
 
+use super::transfer::Transfer;
 use super::{CommandError, Next};
 use crate::config::{LARGEST_PUT_WINDOW, PROGRESS_EVERY, PROVING_RATE, READY_PATIENCE};
 use crate::files::{FilesError, Staged};
 use crate::holds::Holder;
+use crate::metrics::Direction;
 use crate::session::member::Context;
-
-/// A file on its way, of which the log will say what became of it: also where the command is cut off,
-/// as by the end of its connection.
-struct Arriving {
-    path: String,
-    /// `Client 1: Ron`
-    from: String,
-    began: Instant,
-    /// Where in the file the bytes begin that come.
-    offset: AtomicU64,
-    received: AtomicU64,
-    settled: bool,
-}
 
 /// 1. client -> Put  2. server -> Ready  3. client -> Content, Data*, Eof {size, blake3}, meanwhile
 ///    server -> Progress*  4. server -> Received, Eof
@@ -47,7 +32,7 @@ pub(super) async fn answer(
 ) -> Result<Next, CommandError> {
     let by = Holder::new(context.connection.clone());
     let ended = by.end.clone();
-    let Arrived { staged, arriving, bytes, end } = tokio::select! {
+    let Arrived { staged, transfer, came } = tokio::select! {
         biased;
         () = ended.cancelled() => {
             let why = "another connection of this client goes on with it";
@@ -55,10 +40,16 @@ pub(super) async fn answer(
         }
         arrived = arrive(context, &put, by, stream) => arrived?,
     };
+    let Came { bytes, end, mut times } = came;
+    let since = Instant::now();
+    let there = end.slowed_by;
     let done = move |result: &Result<(), FilesError>| match result {
-        Ok(()) => arriving.succeeded(end.size),
+        Ok(()) => {
+            let slowed_by = flushed(&mut times, since);
+            transfer.succeeded(end.size, LimitedBy::of(slowed_by, there));
+        }
         Err(error) => {
-            arriving.failed(error);
+            transfer.failed(error);
         }
     };
     let committed = match bytes {
@@ -66,19 +57,24 @@ pub(super) async fn answer(
         None => staged.commit(end.size, done).await,
     };
     committed.map_err(|error| CommandError::of_files(context, error))?;
-    let received = Received { blake3: end.blake3 };
+    let slowed_by = flushed(&mut times, since);
+    let received = Received { blake3: end.blake3, slowed_by };
     stream.writer.write_frame(FrameKind::Received, &received.encode()).await?;
     stream.writer.end(FrameKind::Eof, &PlainEnd {}.encode()).await?;
     Ok(Next::Done)
 }
 
+/// What held this end back, now that the disk has been waited for too.
+fn flushed(times: &mut Times, since: Instant) -> Option<Brake> {
+    times.flushed(since.elapsed());
+    times.brake(times.took())
+}
+
 /// A file all of which has come, and is what was sent.
 struct Arrived {
     staged: Staged,
-    arriving: Arriving,
-    /// Of a small one, which is nowhere else.
-    bytes: Option<Vec<u8>>,
-    end: ContentEnd,
+    transfer: Transfer,
+    came: Came,
 }
 
 /// 2. server -> Ready  3. client -> Content, Data*, Eof {size, blake3}, meanwhile server -> Progress*
@@ -97,34 +93,30 @@ async fn arrive(
         let memory = context.memory.acquire_many(memory(size)).await;
         let staged = context.shared.files.stage(put, context.owner(), Some(by)).await;
         let staged = staged.map_err(|error| CommandError::of_files(context, error))?;
-        let arriving = Arriving::begin(context, put);
+        let transfer = Transfer::begin(context, Direction::Put, &put.path);
         let kept = match ready(context, &staged, writer).await {
             Ok(kept) => kept,
-            Err(error) => return Err(arriving.failed(error)),
+            Err(error) => return Err(transfer.failed(error)),
         };
-        Ok((memory, staged, arriving, kept))
+        Ok((memory, staged, transfer, kept))
     };
     // What follows its arrival needs the disk, and no memory to speak of.
-    let (_memory, staged, arriving, kept) = tokio::select! {
+    let (_memory, staged, transfer, kept) = tokio::select! {
         biased;
         // Content before it is asked for, or anything else the client has no business to say now.
         error = reader.interrupted() => return Err(CommandError::Refused(error.into())),
         prepared = prepared => prepared?,
     };
-    let arrived = match staged.is_small() {
-        Some(size) => {
-            small(context, size, &arriving, reader).await.map(|(bytes, end)| (Some(bytes), end))
-        }
-        None => large(context, &staged, size, kept, &arriving, reader, writer)
-            .await
-            .map(|end| (None, end)),
+    let came = match staged.is_small() {
+        Some(size) => small(context, size, &transfer, reader).await,
+        None => large(context, &staged, size, kept, &transfer, reader, writer).await,
     };
-    match arrived {
-        Ok((bytes, end)) => Ok(Arrived { staged, arriving, bytes, end }),
-        Err(Broken::Kept(error)) => Err(arriving.failed(error)),
+    match came {
+        Ok(came) => Ok(Arrived { staged, transfer, came }),
+        Err(Broken::Kept(error)) => Err(transfer.failed(error)),
         Err(Broken::Dropped(error)) => {
             staged.discard().await;
-            Err(arriving.failed(error))
+            Err(transfer.failed(error))
         }
     }
 }
@@ -165,6 +157,14 @@ async fn ready(
     Ok(kept)
 }
 
+/// Content that came whole and was verified.
+struct Came {
+    /// All of it, where it is not in its part.
+    bytes: Option<Vec<u8>>,
+    end: ContentEnd,
+    times: Times,
+}
+
 /// Why content did not come, and what becomes of its part.
 enum Broken {
     /// It may go on another time.
@@ -179,21 +179,22 @@ async fn large(
     staged: &Staged,
     size: Option<u64>,
     kept: Hashed,
-    arriving: &Arriving,
+    transfer: &Transfer,
     reader: &mut FrameReader,
     writer: &mut FrameWriter,
-) -> Result<ContentEnd, Broken> {
+) -> Result<Came, Broken> {
     let offset = beginning(context, reader, kept.length()).await.map_err(Broken::of_stream)?;
     let from = if offset == 0 { Hashed::nothing() } else { kept };
     let sink = staged.sink(offset).await;
     let sink = sink.map_err(|error| Broken::Dropped(CommandError::of_files(context, error)))?;
-    arriving.begins_at(offset);
     let most = context.shared.max_file_size;
     let expected = size.map_or(Size::AtMost(most), Size::Known);
     let (arrived, seen) = watch::channel(Arrival { received: offset, stored: offset });
     let patience = context.shared.put_patience;
+    let mut before = offset;
     let received = content::receive(reader, expected, from, sink, patience, |arrival| {
-        arriving.received.store(arrival.received, Ordering::Relaxed);
+        transfer.moves(arrival.received - before);
+        before = arrival.received;
         arrived.send_replace(arrival);
     });
     let received = tokio::select! {
@@ -203,7 +204,7 @@ async fn large(
     };
     match received {
         // The sink goes: the part is committed by name.
-        Ok((_, end)) => Ok(end),
+        Ok((_, end, times)) => Ok(Came { bytes: None, end, times }),
         Err(error) => Err(Broken::of(context, error, size)),
     }
 }
@@ -212,15 +213,15 @@ async fn large(
 async fn small(
     context: &Context,
     size: u64,
-    arriving: &Arriving,
+    transfer: &Transfer,
     reader: &mut FrameReader,
-) -> Result<(Vec<u8>, ContentEnd), Broken> {
+) -> Result<Came, Broken> {
     beginning(context, reader, 0).await.map_err(Broken::of_stream)?;
     let patience = context.shared.put_patience;
     let received = content::receive_small(reader, size, patience).await;
-    let (bytes, end) = received.map_err(|error| Broken::of(context, error, Some(size)))?;
-    arriving.received.store(end.size, Ordering::Relaxed);
-    Ok((bytes, end))
+    let (bytes, end, times) = received.map_err(|error| Broken::of(context, error, Some(size)))?;
+    transfer.moves(end.size);
+    Ok(Came { bytes: Some(bytes), end, times })
 }
 
 /// Where the content begins: at the end of what is here already, or at 0.
@@ -305,57 +306,6 @@ impl Broken {
                 Self::Dropped(CommandError::of_files(context, error))
             }
             ReceiveError::Stream(error) => Self::of_stream(error),
-        }
-    }
-}
-
-impl Arriving {
-    fn begin(context: &Context, put: &Put) -> Self {
-        Self {
-            path: display_safe(put.path.as_str()).into_owned(),
-            from: format!("Client {}: {}", context.number, context.name),
-            began: Instant::now(),
-            offset: AtomicU64::new(0),
-            received: AtomicU64::new(0),
-            settled: false,
-        }
-    }
-
-    fn begins_at(&self, offset: u64) {
-        self.offset.store(offset, Ordering::Relaxed);
-        self.received.store(offset, Ordering::Relaxed);
-    }
-
-    fn succeeded(mut self, size: u64) {
-        self.settled = true;
-        info!("stored {} ({size} bytes) from {}: {}", self.path, self.from, self.what_came());
-    }
-
-    /// The same error, once the log knows.
-    fn failed<E: Display>(mut self, reason: E) -> E {
-        self.settled = true;
-        self.not_stored(&reason);
-        reason
-    }
-
-    fn not_stored(&self, reason: &dyn Display) {
-        let (reason, came) = (reason.to_string(), self.what_came());
-        info!("not stored: {} from {}: {}; {came}", self.path, self.from, display_safe(&reason));
-    }
-
-    fn what_came(&self) -> String {
-        let (received, offset) = (&self.received, &self.offset);
-        let bytes = received.load(Ordering::Relaxed).saturating_sub(offset.load(Ordering::Relaxed));
-        let seconds = self.began.elapsed().as_secs_f64();
-        let rate = bytes as f64 / seconds.max(1e-6) / 1e6;
-        format!("{bytes} bytes came in {seconds:.3} s, {rate:.1} MB/s")
-    }
-}
-
-impl Drop for Arriving {
-    fn drop(&mut self) {
-        if !self.settled {
-            self.not_stored(&"broken off");
         }
     }
 }

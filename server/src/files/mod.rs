@@ -40,7 +40,7 @@ pub use self::store::{Sink, Staged, StoreLimits};
 use self::store::Store;
 use crate::config::LISTS;
 use crate::holds::Holder;
-use crate::ledger::{Ledger, LedgerError, Owner};
+use crate::ledger::{Kept, Ledger, LedgerError, Owner};
 use crate::unix;
 
 /// A rooted directory.
@@ -150,6 +150,12 @@ impl Files {
     #[must_use]
     pub fn takes_files(&self) -> bool {
         self.store.is_some()
+    }
+
+    /// What waits for its next attempt; `None` where no files are taken.
+    #[must_use]
+    pub fn kept_parts(&self) -> Option<Kept> {
+        self.store.as_ref().map(|store| store.ledger().kept())
     }
 
     /// Opens a regular file; its length is fixed from here on. A small one is read at once.

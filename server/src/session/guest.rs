@@ -17,6 +17,7 @@ use tracing::{debug, info, warn};
 
 use super::member::Member;
 use crate::config::{GUEST_PATIENCE, LAST_WORD_PATIENCE};
+use crate::metrics::{Outcome, SignIn};
 use crate::passwords::SignInError;
 use crate::registry::{EntryError, Holder, Slot};
 use crate::server::Shared;
@@ -61,10 +62,18 @@ impl Guest {
                 return None;
             };
             drop(place);
+            let hello = self.shared.metrics.command("hello");
             let denied = match self.answer(&mut stream, request).await {
-                Ok(member) => return Some(member),
+                Ok(member) => {
+                    hello.ends(Outcome::Done);
+                    return Some(member);
+                }
                 Err(denied) => denied,
             };
+            hello.ends(match &denied {
+                Denied::Again(refusal) | Denied::Closing(refusal, _) => Outcome::refused(refusal),
+                Denied::Broken(_) => Outcome::BrokenOff,
+            });
             match denied {
                 Denied::Again(refusal) => {
                     last = close_code(refusal.code);
@@ -185,6 +194,7 @@ impl Guest {
             Err(EntryError::Busy { number, max_clients }) => {
                 info!("connection from {address} as Client {number}");
                 info!("Max clients reached. Rejecting Client {number}: {name}");
+                self.shared.metrics.busy();
                 let message = format!(
                     "Server is busy: {max_clients} of {max_clients} clients are connected. Try again later."
                 );
@@ -192,6 +202,7 @@ impl Guest {
                 Err(Denied::Closing(refusal, CloseCode::Busy))
             }
             Err(error @ EntryError::TooManyConnections(_)) => {
+                self.shared.metrics.busy();
                 let message = format!("Server is busy: {error}. Try again later.");
                 let refusal = Refusal::new(RefusalCode::Busy, message);
                 Err(Denied::Closing(refusal, CloseCode::Busy))
@@ -208,10 +219,12 @@ impl Guest {
         let code = match error {
             SignInError::Failed => {
                 info!("sign-in as {name} from {address} failed");
+                self.shared.metrics.sign_in_failed(SignIn::Wrong);
                 RefusalCode::SignInFailed
             }
             SignInError::TooMany { .. } => {
                 warn!("too many attempts to sign in, {name} from {address} refused");
+                self.shared.metrics.sign_in_failed(SignIn::TooMany);
                 RefusalCode::RateLimited
             }
             SignInError::Internal(reason) => {

@@ -6,17 +6,21 @@
 //! Knows open files, not what they are called on a server.
 
 mod hop;
+mod limited;
 mod part;
 mod prefix;
 mod receive;
 mod send;
+mod times;
 
+pub use limited::LimitedBy;
 pub use part::{
     Finish, PART_PREFIX, PART_SUFFIX, PartFile, Replace, is_part_name, part_content, part_length,
 };
 pub use prefix::Hashed;
 pub use receive::{Arrival, ReceiveError, Size, receive, receive_small};
 pub use send::{SendError, Source, send};
+pub use times::{Times, Watch};
 
 /// A file of no more bytes is small: it fits into a quarter of a block, and its hash takes no longer than
 /// waking a thread does.

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::num::NonZero;
 use std::sync::LazyLock;
 use std::thread::available_parallelism;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes};
 use quiver_protocol::chunk::{BLOCK, Step, Unpacker};
@@ -13,6 +13,7 @@ use thiserror::Error;
 use tokio::task::{self, JoinHandle};
 
 use super::hop::{self, Company};
+use super::times::{Times, Visit};
 use super::{Hashed, SMALL};
 use crate::stream::{FrameReader, StreamError};
 
@@ -67,7 +68,7 @@ pub struct Arrival {
 
 /// Receives a file's content from the end of `from` on into `sink`, up to the Eof and the end of the
 /// stream, and gives the sink back, with the file's size and hash, when they are what the sender
-/// says. `progress` hears of what has arrived so far. No silence may be longer than `patience`.
+/// says, and where the time went. `progress` hears of what has arrived so far. No silence may be longer than `patience`.
 ///
 /// Verified is not yet durable: the caller commits the sink, then says Received.
 ///
@@ -80,7 +81,7 @@ pub async fn receive<W: Write + Send + 'static>(
     sink: W,
     patience: Duration,
     progress: impl FnMut(Arrival),
-) -> Result<(W, ContentEnd), ReceiveError> {
+) -> Result<(W, ContentEnd, Times), ReceiveError> {
     let offset = from.length;
     let (Size::Known(most) | Size::AtMost(most)) = size;
     let place = Place::of_this_machine();
@@ -95,7 +96,7 @@ async fn into<W: Write + Send + 'static>(
     offset: u64,
     patience: Duration,
     mut progress: impl FnMut(Arrival),
-) -> Result<(W, ContentEnd), ReceiveError> {
+) -> Result<(W, ContentEnd, Times), ReceiveError> {
     let (Size::Known(most) | Size::AtMost(most)) = size;
     let mut unpacker = Unpacker::new(most.saturating_sub(offset));
     let mut block = writer.buffer();
@@ -121,12 +122,12 @@ async fn into<W: Write + Send + 'static>(
         return Err(ReceiveError::Length { announced: due, found });
     }
     reader.read_end(patience).await?;
-    let (sink, hash) = writer.close(block).await?;
+    let (sink, hash, times) = writer.close(block).await?;
     if hash != end.blake3 {
         return Err(ReceiveError::Mismatch);
     }
     progress(Arrival { received: came, stored: came });
-    Ok((sink, end))
+    Ok((sink, end, times))
 }
 
 /// The same for a small file, into memory: nothing waits for another thread. What has more than `most` bytes
@@ -138,7 +139,7 @@ pub async fn receive_small(
     reader: &mut FrameReader,
     size: u64,
     patience: Duration,
-) -> Result<(Vec<u8>, ContentEnd), ReceiveError> {
+) -> Result<(Vec<u8>, ContentEnd, Times), ReceiveError> {
     if size > SMALL {
         return Err(FrameError::TooMuchContent { announced: SMALL }.into());
     }
@@ -180,6 +181,7 @@ async fn take<W: Write + Send + 'static>(
             }
         }
         progress(unpacker, writer.written);
+        writer.times.look();
         // Messages get their turn even where content never runs dry.
         task::yield_now().await;
     }
@@ -231,6 +233,7 @@ struct BlockWriter<W> {
     empty: Vec<Vec<u8>>,
     /// Bytes that are in the sink.
     written: u64,
+    times: Times,
 }
 
 /// What comes back from the blocking thread: the work, and the blocks' buffers.
@@ -240,16 +243,20 @@ struct Work<W> {
     sink: W,
     /// Where blocks are hashed as they are written.
     hasher: Option<Box<blake3::Hasher>>,
+    /// The last one.
+    visit: Visit,
 }
 
 impl<W: Write> Work<W> {
     fn take(&mut self, blocks: &[Vec<u8>]) -> io::Result<()> {
+        self.visit = Visit::begin();
         for block in blocks {
             if let Some(hasher) = &mut self.hasher {
                 hasher.update(block);
             }
-            self.sink.write_all(block)?;
+            self.visit.on_disk(|| self.sink.write_all(block))?;
         }
+        self.visit.end();
         Ok(())
     }
 }
@@ -261,7 +268,7 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
             Place::AtTheDisk => (None, Some(hasher)),
         };
         Self {
-            state: Some(Work { sink, hasher: there }),
+            state: Some(Work { sink, hasher: there, visit: Visit::begin() }),
             running: None,
             is_memory: false,
             hasher: here,
@@ -270,6 +277,7 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
             full: Vec::new(),
             empty: Vec::new(),
             written: 0,
+            times: Times::begin(),
         }
     }
 
@@ -329,7 +337,9 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
     /// Waits for the hop that runs.
     async fn wait(&mut self) -> io::Result<()> {
         if let Some(running) = self.running.take() {
+            let since = Instant::now();
             let (work, blocks) = finished(running).await?;
+            self.times.waited(since, &work.visit);
             self.taken(work, blocks);
         }
         Ok(())
@@ -341,8 +351,8 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
         let _ = self.wait().await;
     }
 
-    /// Writes what is left; the sink and the hash of all that went into it.
-    async fn close(mut self, last: Vec<u8>) -> io::Result<(W, ContentHash)> {
+    /// Writes what is left; the sink, the hash of all that went into it, and where the time went.
+    async fn close(mut self, last: Vec<u8>) -> io::Result<(W, ContentHash, Times)> {
         self.take(last);
         self.wait().await?;
         if self.full.iter().any(|block| !block.is_empty()) {
@@ -352,9 +362,11 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
         let failed = || io::Error::other("an earlier write failed");
         let mut work = self.state.ok_or_else(failed)?;
         work.sink.flush()?;
+        self.times.moved();
         // One of the two is there.
         let hasher = self.hasher.or(work.hasher).ok_or_else(failed)?;
-        Ok((work.sink, ContentHash(*hasher.finalize().as_bytes())))
+        let hash = ContentHash(*hasher.finalize().as_bytes());
+        Ok((work.sink, hash, self.times))
     }
 }
 

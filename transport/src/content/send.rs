@@ -6,7 +6,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use quiver_protocol::chunk::{BLOCK, HEADROOM, frame_in_place};
@@ -17,6 +17,7 @@ use tokio::task::{self, JoinHandle};
 
 use self::buffers::Buffers;
 use super::hop::{self, Company};
+use super::times::{Times, Visit};
 use super::{Hashed, SMALL};
 use crate::stream::{FrameWriter, StreamError};
 use crate::unix;
@@ -250,14 +251,23 @@ pub async fn send(
 ) -> Result<ContentEnd, SendError> {
     writer.flush().await?;
     writer.carry_content();
+    let mut times = Times::begin();
+    if source.size().is_none() {
+        times = times.of_pipe();
+    }
     let mut next = BlockReader::new(source, from, block).start(1);
     let company = Company::join();
     loop {
-        let Step { reader, blocks, ended } = next.finished().await?;
+        let since = Instant::now();
+        let Step { reader, blocks, ended, visit } = next.finished().await?;
+        times.waited(since, &visit);
+        times.look();
         if ended {
             leave(writer, blocks, &mut progress).await?;
+            times.moved();
             let blake3 = ContentHash(*reader.hasher.finalize().as_bytes());
-            return Ok(ContentEnd { size: reader.offset, blake3 });
+            let slowed_by = times.brake(times.took());
+            return Ok(ContentEnd { size: reader.offset, blake3, slowed_by });
         }
         // The next blocks are read while these leave.
         next = reader.start(company.blocks(hop::READ));
@@ -300,6 +310,7 @@ struct Step {
     blocks: Vec<Block>,
     /// Whether these are the last.
     ended: bool,
+    visit: Visit,
 }
 
 struct Block {
@@ -328,9 +339,10 @@ impl BlockReader {
         // What came out of a pipe does not wait for what has not come yet.
         let most = if self.source.size().is_some() { most } else { 1 };
         self.buffers.keep(most);
+        let mut visit = Visit::begin();
         let (mut blocks, mut ended) = (Vec::with_capacity(most), false);
         while blocks.len() < most && !ended {
-            match self.block()? {
+            match self.block(&mut visit)? {
                 Some(block) => blocks.push(block),
                 None => ended = true,
             }
@@ -338,13 +350,15 @@ impl BlockReader {
             ended |= self.source.size().is_some_and(|size| size <= self.offset);
         }
         self.source.check()?;
-        Ok(Step { reader: self, blocks, ended })
+        visit.end();
+        Ok(Step { reader: self, blocks, ended, visit })
     }
 
     /// The next block; `None` at the end.
-    fn block(&mut self) -> Result<Option<Block>, SendError> {
+    fn block(&mut self, visit: &mut Visit) -> Result<Option<Block>, SendError> {
         let mut buffer = self.buffers.take(self.next_length());
-        let length = self.source.read(&mut buffer[HEADROOM..], self.offset, self.block)?;
+        let read = || self.source.read(&mut buffer[HEADROOM..], self.offset, self.block);
+        let length = visit.on_disk(read)?;
         if length == 0 {
             return Ok(None);
         }

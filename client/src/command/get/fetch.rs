@@ -7,7 +7,7 @@ use chrono::Utc;
 use quiver_protocol::Timestamp;
 use quiver_protocol::text::display_safe;
 use quiver_transport::StreamError;
-use quiver_transport::content::{Hashed, Replace};
+use quiver_transport::content::{Hashed, LimitedBy, Replace};
 use tokio::time::{Instant, timeout};
 
 use super::{Item, Place, Receipt, explain};
@@ -16,8 +16,7 @@ use crate::connection::{Hold, Line, Link};
 use crate::failure::{Failure, is_loss, is_passing};
 use crate::journal::{Direction, Entry, OneFile, Record, Share, What};
 use crate::limit::{Gate, Limit};
-use crate::output::human::Pace;
-use crate::output::{Bar, Output, Total, json};
+use crate::output::{Bar, Output, Pace, Total, json};
 use crate::unix;
 
 /// A beginning of more bytes than this takes long enough to hash that the person is told.
@@ -84,6 +83,8 @@ impl Fetch {
         received: u64,
         began: Instant,
     ) -> Result<(), Failure> {
+        let pace = || self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        pace().moved(received, began.elapsed(), got.limited_by);
         if !self.json {
             if let Some(receipt) = &self.receipt {
                 self.output.say(receipt(&item.path, got)).await;
@@ -107,14 +108,14 @@ impl Fetch {
         let mut bar = self.bar(item.path.as_str(), content.size(), 0);
         let stdout = unix::raw_stdout().map_err(GetError::Disk)?;
         let (gate, mut before) = (Gate::default(), 0);
-        let pour = content.pour(stdout, |arrival| {
+        let began = Instant::now();
+        let pour = content.pour(stdout, &gate, |arrival| {
             bar.at(arrival.stored);
             self.slow_down(&gate, arrival.received - before);
             before = arrival.received;
         });
         let got = gate.pass(pour).await?;
-        self.came(got.size, Duration::ZERO);
-        Ok(got)
+        Ok(held(got, &gate, began))
     }
 
     /// Into a file; with how many bytes of it came.
@@ -165,13 +166,12 @@ impl Fetch {
             gate.close_until(limit.take(bytes));
         }
     }
+}
 
-    /// So much came, of which the disk took so long.
-    pub(in crate::command) fn came(&self, received: u64, disk: Duration) {
-        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
-        pace.received += received;
-        pace.disk += disk;
-    }
+/// The same, where the gate held it up to its very end.
+fn held(got: Got, gate: &Gate, began: Instant) -> Got {
+    let limit = gate.brake(began.elapsed()).map(LimitedBy::Here);
+    Got { limited_by: limit.or(got.limited_by), ..got }
 }
 
 impl OnItsWay<'_> {
@@ -181,7 +181,6 @@ impl OnItsWay<'_> {
             let line = self.fetch.link.line();
             let error = match self.attempt(&line).await {
                 Ok(got) => {
-                    self.fetch.came(self.received, self.part.written());
                     if let Some(record) = self.record {
                         record.done();
                     }
@@ -229,7 +228,8 @@ impl OnItsWay<'_> {
         let mut bar = self.fetch.bar(path.as_str(), size, offset);
         let (mut came, mut stored) = (offset, offset);
         let (fetch, gate) = (self.fetch, Gate::default());
-        let got = content.store(&self.part, beginning, self.target, |arrival| {
+        let began = Instant::now();
+        let got = content.store(&self.part, beginning, self.target, &gate, |arrival| {
             fetch.slow_down(&gate, arrival.received - came);
             (came, stored) = (arrival.received, arrival.stored);
             bar.at(stored);
@@ -240,7 +240,7 @@ impl OnItsWay<'_> {
             self.furthest = stored;
             self.hold.progress();
         }
-        got
+        got.map(|got| held(got, &gate, began))
     }
 
     /// What is here, hashed.

@@ -20,8 +20,7 @@ use crate::connection::{Hold, Line, Link};
 use crate::failure::Failure;
 use crate::journal::{Direction, Entry, Kept, OneFile, Record, Share, What};
 use crate::limit::Limit;
-use crate::output::human::{self, Pace};
-use crate::output::{Output, Total, json};
+use crate::output::{Output, Pace, Total, human, json};
 
 /// What all files of an upload have in common.
 #[derive(Clone)]
@@ -91,7 +90,8 @@ impl Store {
         stored: Stored,
         began: Instant,
     ) -> Result<(), Failure> {
-        self.pace.lock().unwrap_or_else(PoisonError::into_inner).received += stored.sent;
+        let pace = || self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        pace().moved(stored.sent, began.elapsed(), stored.limited_by);
         if self.json {
             let source = shown(&item.origin);
             let file = json::StoredFile::new(&item.path, &source, stored, began.elapsed());
@@ -265,8 +265,8 @@ impl OnItsWay<'_> {
         let path = &self.item.path;
         let found = action::get(&line.connection, path, Some(whole), line.patience).await.ok()?;
         let is_same = found.size() == size && found.offset() == size && size > 0;
-        let blake3 = whole.blake3;
-        is_same.then_some(Stored { size, blake3, sent: self.sent, resumed_at: size })
+        let (blake3, sent, resumed_at) = (whole.blake3, self.sent, size);
+        is_same.then_some(Stored { size, blake3, sent, resumed_at, limited_by: None })
     }
 
     /// Whether the server keeps nothing of a file that it refused in the middle. Before it, what an earlier

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quiver_protocol::FilePath;
-
+use quiver_transport::content::Watch;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
@@ -20,10 +20,9 @@ use crate::command::tally::{Tally, ended, is_shared};
 use crate::connection::Link;
 use crate::failure::Failure;
 use crate::journal::{Entry, Share, TreeRecord};
-use crate::output::human::{self, Pace, Summary};
-use crate::output::{Output, Total, json};
+use crate::output::human::{self, Summary};
+use crate::output::{Output, Pace, Total, json};
 use crate::tree::{Decision, Item, Kind, State};
-use crate::unix;
 
 /// A direction: how what is planned gets where it goes.
 pub(super) trait Way: Clone + Send + Sync + 'static {
@@ -187,7 +186,7 @@ impl<W: Way> Course<W> {
 
     /// Everything that is to move. Ends with a line for the person, or an object for a program.
     async fn run(mut self) -> Result<(), Failure> {
-        let (began, processor) = (Instant::now(), unix::processor_time());
+        let (began, watch) = (Instant::now(), Watch::begin());
         let moving = self.planner.work(|plan| plan.moving()).await?;
         let mut record = self.record();
         // What is over at once is not worth it.
@@ -209,8 +208,7 @@ impl<W: Way> Course<W> {
             self.done(done).await?;
         }
         self.date_folders().await?;
-        let took = began.elapsed();
-        let processor = unix::processor_time().saturating_sub(processor);
+        let (took, is_busy) = (began.elapsed(), watch.is_busy());
         self.summary.failed = self.tally.failures() as u64;
         let Voice { output, json, pace } = self.voice;
         // Its bar goes before the last words.
@@ -220,7 +218,7 @@ impl<W: Way> Course<W> {
         } else {
             output.say(human::summary(&self.summary, W::DONE, took)).await;
         }
-        self.tally.say_pace(&pace, took, processor).await;
+        self.tally.say_pace(&pace, took, is_busy).await;
         if !self.ends {
             if let Some(record) = record {
                 record.done();

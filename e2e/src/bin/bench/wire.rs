@@ -90,8 +90,8 @@ impl Member {
         let sink = std::io::sink();
         let received =
             content::receive(&mut stream.reader, size, from, sink, PATIENCE, progress).await;
-        let (_, end) = received.unwrap();
-        let said = Received { blake3: end.blake3 }.encode();
+        let (_, end, _) = received.unwrap();
+        let said = Received { blake3: end.blake3, slowed_by: None }.encode();
         stream.writer.end(FrameKind::Received, &said).await.unwrap();
     }
 

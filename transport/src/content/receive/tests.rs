@@ -42,7 +42,7 @@ async fn blocks_are_written_in_their_order() {
         assert!(writer.written <= expected.len() as u64);
         block.extend_from_slice(b"last");
         expected.extend_from_slice(b"last");
-        let (disk, hash) = writer.close(block).await.unwrap();
+        let (disk, hash, _) = writer.close(block).await.unwrap();
         assert_eq!(disk.content, expected);
         assert_eq!(hash, ContentHash(*blake3::hash(&expected).as_bytes()));
     }
@@ -54,7 +54,7 @@ async fn what_was_hashed_before_counts() {
         let (disk, before) =
             (Disk { content: Vec::new(), room: 100 }, Hashed::of_bytes(b"before "));
         let writer = BlockWriter::new(disk, before.hasher, 3, place);
-        let (_, hash) = writer.close(b"now".to_vec()).await.unwrap();
+        let (_, hash, _) = writer.close(b"now".to_vec()).await.unwrap();
         assert_eq!(hash, ContentHash(*blake3::hash(b"before now").as_bytes()));
     }
 }
@@ -83,4 +83,30 @@ async fn a_full_disk_is_found_by_the_last_block_too() {
         let error = writer(3, place).close(vec![7; 4]).await.err().unwrap();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
     }
+}
+
+/// A sink that takes its time over each block.
+struct SlowDisk(std::sync::mpsc::Receiver<()>);
+
+impl Write for SlowDisk {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // Nobody sends anything.
+        assert!(self.0.recv_timeout(Duration::from_millis(20)).is_err());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_a_slow_disk_knows_it() {
+    let (_sender, receiver) = std::sync::mpsc::channel();
+    let mut writer = BlockWriter::new(SlowDisk(receiver), Box::default(), u64::MAX, Place::Here);
+    for _ in 0..20 {
+        writer.write(vec![7; 1000]).await.unwrap();
+    }
+    let (_, _, times) = writer.close(Vec::new()).await.unwrap();
+    assert_eq!(times.brake(times.took()), Some(quiver_protocol::Brake::Disk));
 }

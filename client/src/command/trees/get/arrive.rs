@@ -22,6 +22,7 @@ use crate::command::trees::{COPIES, beside, is_small, on_a_thread};
 use crate::connection::Link;
 use crate::failure::Failure;
 use crate::journal::{self, Direction};
+use crate::limit::Gate;
 use crate::output::Total;
 use crate::tree::{Item, Kind, Place, State, another_name};
 
@@ -192,13 +193,14 @@ impl Homeward {
             if !content.is_small() {
                 return Ok(None);
             }
-            let (bytes, got) = content.take().await?;
+            let (bytes, mut came) = content.take().await?;
+            let since = Instant::now();
             let stored = self.store(path, target, bytes, content.finish()).await;
             if !stored.map_err(GetError::Disk)? {
                 return Ok(None);
             }
-            content.acknowledge(got).await;
-            Ok(Some(got))
+            came.flushed(since.elapsed());
+            Ok(Some(content.acknowledge(&came, &Gate::default()).await))
         };
         let got = match small.await {
             Ok(Some(got)) => got,
@@ -231,9 +233,7 @@ impl Homeward {
         let target = target.clone();
         let server = self.fetch.link.origin().fingerprint;
         let id = journal::id(Direction::Get, server, path, &target.path);
-        let (fetch, size) = (self.fetch.clone(), bytes.len() as u64);
         let stored = self.crew.work(move || {
-            let began = std::time::Instant::now();
             let mut part = match PartFile::create(&target.folder, id) {
                 Ok(part) => part,
                 Err(error)
@@ -246,11 +246,9 @@ impl Homeward {
                 }
                 Err(error) => return Err(error),
             };
-            let stored = part
-                .write_all(&bytes)
-                .and_then(|()| part.commit(&target.name, target.replace, finish));
-            fetch.came(size, began.elapsed());
-            stored.map(|()| true)
+            part.write_all(&bytes)?;
+            part.commit(&target.name, target.replace, finish)?;
+            Ok(true)
         });
         stored.await.unwrap_or_else(|ending| Err(io::Error::other(ending)))
     }

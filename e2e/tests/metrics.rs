@@ -1,0 +1,259 @@
+//! What a server counts, read as Prometheus does: the numbers are those of what happened, and the page is no
+//! way to harm the server.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+
+use std::net::{SocketAddr, TcpListener};
+
+use quiver_e2e::process::Signal;
+use quiver_e2e::random::Random;
+use quiver_e2e::server::Options;
+use quiver_e2e::wire::Dial;
+use quiver_e2e::{Client, Key, PATIENCE, Page, Server, within};
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+const MIB: usize = 1024 * 1024;
+
+fn watched() -> Options {
+    Server::options().argument("--metrics=0")
+}
+
+#[track_caller]
+fn expect(page: &Page, numbers: &[(&str, usize)]) {
+    for (name, number) in numbers {
+        assert_eq!(page.number(name), *number as f64, "{name} in {}", page.body);
+    }
+}
+
+#[tokio::test]
+async fn the_numbers_are_those_of_what_moved() {
+    let server = watched().argument("--allow-upload").start().await;
+    let metrics = server.metrics().await;
+    assert!(metrics.ip().is_loopback(), "a port alone is for this machine");
+    let started = Page::read(metrics).await;
+    expect(
+        &started,
+        &[
+            ("quiver_clients", 0),
+            ("quiver_max_clients", 3),
+            ("quiver_connections_total", 0),
+            ("quiver_transfers_total{direction=\"get\",outcome=\"verified\"}", 0),
+        ],
+    );
+    assert!(started.body.contains("\nquiver_content_sent_bytes_total 0\n"), "zero is shown");
+    assert!(started.body.contains("quiver_build_info{version=\""), "{}", started.body);
+    assert!(started.number("process_start_time_seconds") > 1.7e9);
+
+    server.offer("secret.txt", Random::new(1).bytes(3 * MIB));
+    let client = Client::member(&server, "Ron").await;
+    assert_eq!(client.get_code("secret.txt").await, "");
+    let content = Random::new(2).bytes(5 * MIB);
+    let upload = client.put("up", json!(content.len())).await.unwrap();
+    upload.send(&content).await.unwrap();
+    client.is_well().await;
+    server.log().wait_for("delivered secret.txt").await;
+    server.log().wait_for("stored up").await;
+    let page = Page::read(metrics).await;
+    expect(
+        &page,
+        &[
+            ("quiver_clients", 1),
+            ("quiver_members", 1),
+            ("quiver_guests", 0),
+            ("quiver_connections_total", 1),
+            ("quiver_content_sent_bytes_total", 3 * MIB),
+            ("quiver_content_received_bytes_total", 5 * MIB),
+            ("quiver_content_verified_bytes_total{direction=\"get\"}", 3 * MIB),
+            ("quiver_content_verified_bytes_total{direction=\"put\"}", 5 * MIB),
+            ("quiver_transfers_total{direction=\"get\",outcome=\"verified\"}", 1),
+            ("quiver_transfers_total{direction=\"put\",outcome=\"verified\"}", 1),
+            ("quiver_transfers_running{direction=\"get\"}", 0),
+            ("quiver_transfers_running{direction=\"put\"}", 0),
+            ("quiver_transfer_seconds_count{direction=\"get\"}", 1),
+            ("quiver_transfer_seconds_count{direction=\"put\"}", 1),
+            ("quiver_commands_total{command=\"hello\",outcome=\"done\"}", 1),
+            ("quiver_commands_total{command=\"get\",outcome=\"done\"}", 1),
+            ("quiver_commands_total{command=\"put\",outcome=\"done\"}", 1),
+            ("quiver_commands_total{command=\"message\",outcome=\"done\"}", 1),
+            ("quiver_failures_total", 0),
+        ],
+    );
+    let limits =
+        page.body.lines().filter(|line| line.starts_with("quiver_transfers_limited_total"));
+    assert_eq!(limits.count(), 2, "one of each direction: {}", page.body);
+    for secret in ["Ron", "secret", "up\"", "127.0.0.1"] {
+        assert!(!page.body.contains(secret), "{secret} in {}", page.body);
+    }
+    client.leave().await;
+    server.log().wait_for("client count: 0 of 3").await;
+    expect(&Page::read(metrics).await, &[("quiver_clients", 0), ("quiver_connections_total", 1)]);
+}
+
+#[tokio::test]
+async fn what_fails_is_counted_too() {
+    let server = watched().max_clients(1).account("Ron", "tomato").start().await;
+    let metrics = server.metrics().await;
+    server.offer("big", Random::new(3).bytes(8 * MIB));
+    let client = Dial::to(&server).connect().await.unwrap();
+    assert_eq!(client.sign_in("Ron", "wrong").await.code(), "sign_in_failed");
+    assert_eq!(client.sign_in("Ron", "tomato").await.reply()["reply"], "welcome");
+    assert_eq!(client.get_code("missing").await, "not_found");
+    assert_eq!(client.say(b"\x00\x00\x02{}").await.code(), "bad_request");
+    let mut download = client.get("big").await.unwrap();
+    download.read_to(1).await;
+    expect(&Page::read(metrics).await, &[("quiver_transfers_running{direction=\"get\"}", 1)]);
+    client.leave().await;
+    let log = server.log();
+    log.wait_for("not delivered: big to Client 1: Ron: ").await;
+    let page = Page::read(metrics).await;
+    expect(
+        &page,
+        &[
+            ("quiver_sign_in_failures_total{reason=\"wrong\"}", 1),
+            ("quiver_commands_total{command=\"hello\",outcome=\"refused\"}", 1),
+            ("quiver_commands_total{command=\"hello\",outcome=\"done\"}", 1),
+            ("quiver_commands_total{command=\"get\",outcome=\"refused\"}", 1),
+            ("quiver_commands_total{command=\"unknown\",outcome=\"refused\"}", 1),
+            ("quiver_transfers_total{direction=\"get\",outcome=\"failed\"}", 1),
+            ("quiver_transfers_total{direction=\"get\",outcome=\"verified\"}", 0),
+            ("quiver_transfers_running{direction=\"get\"}", 0),
+            ("quiver_content_verified_bytes_total{direction=\"get\"}", 0),
+        ],
+    );
+    assert!(page.number("quiver_content_sent_bytes_total") > 0.0, "some of it had left");
+}
+
+#[tokio::test]
+async fn who_finds_the_server_busy_is_counted() {
+    let server = watched().max_clients(1).start().await;
+    let metrics = server.metrics().await;
+    let _ron = Client::member(&server, "Ron").await;
+    let ben = Client::guest(&server).await;
+    assert_eq!(ben.hello("Ben").await.code(), "busy");
+    expect(&Page::read(metrics).await, &[("quiver_busy_refusals_total", 1), ("quiver_clients", 1)]);
+}
+
+#[tokio::test]
+async fn what_is_kept_of_broken_uploads_is_shown() {
+    let server = watched().argument("--allow-upload").argument("--keep-free=0").start().await;
+    let metrics = server.metrics().await;
+    let key = Key::new();
+    let client = Dial::to(&server).key(&key).join("Ron").await;
+    let content = Random::new(4).bytes(4 * MIB);
+    let mut upload = client.put("up", json!(content.len())).await.unwrap();
+    upload.begin(0).await;
+    upload.data(&content[..2 * MIB]).await;
+    let some = async {
+        while upload.stream.read_frame().await.unwrap().unwrap().value()["stored"] == 0 {}
+    };
+    within(PATIENCE, "some of it to be stored", some).await;
+    client.leave().await;
+    let kept = async {
+        loop {
+            let page = Page::read(metrics).await;
+            if page.number("quiver_kept_parts") == 1.0 {
+                return page;
+            }
+        }
+    };
+    let page = within(PATIENCE, "the part to be kept", kept).await;
+    expect(&page, &[("quiver_transfers_total{direction=\"put\",outcome=\"failed\"}", 1)]);
+    let kept = page.number("quiver_kept_parts_bytes");
+    assert!(0.0 < kept && kept <= (2 * MIB) as f64, "{kept}");
+}
+
+#[tokio::test]
+async fn each_reader_gets_the_format_it_asks_for_and_nothing_else() {
+    let server = watched().start().await;
+    let metrics = server.metrics().await;
+    let page = Page::read(metrics).await;
+    assert_eq!(page.status(), "200 OK");
+    assert!(page.head.to_lowercase().contains("content-type: text/plain; version=0.0.4"));
+    assert!(!page.body.contains("# EOF"));
+    let open = "GET /metrics HTTP/1.1\r\nHost: a\r\nAccept: application/openmetrics-text\r\n\r\n";
+    let page = Page::ask(metrics, open).await;
+    assert!(page.head.to_lowercase().contains("content-type: application/openmetrics-text; "));
+    assert!(page.body.ends_with("# EOF\n"), "{}", page.body);
+    let status = async |request: &str| {
+        Page::ask(metrics, &format!("{request}\r\nHost: a\r\n\r\n")).await.status().to_owned()
+    };
+    assert_eq!(status("HEAD /metrics HTTP/1.1").await, "200 OK");
+    assert_eq!(status("GET / HTTP/1.1").await, "404 Not Found");
+    assert_eq!(status("GET /metrics/../secret HTTP/1.1").await, "404 Not Found");
+    assert_eq!(status("POST /metrics HTTP/1.1").await, "405 Method Not Allowed");
+    assert_eq!(
+        status("PUT /metrics HTTP/1.1\r\nContent-Length: 9999999999").await,
+        "405 Method Not Allowed"
+    );
+}
+
+#[tokio::test]
+async fn who_says_nothing_or_too_much_keeps_nobody_out() {
+    let server = watched().start().await;
+    let metrics = server.metrics().await;
+    let mut silent = Vec::new();
+    for _ in 0..40 {
+        silent.push(TcpStream::connect(metrics).await.unwrap());
+    }
+    assert_eq!(Page::read(metrics).await.status(), "200 OK");
+    // The oldest made room.
+    let mut nothing = [0; 1];
+    let ended = within(PATIENCE, "the end of a connection", silent[0].read(&mut nothing)).await;
+    assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
+    // Headers without an end.
+    let mut endless = TcpStream::connect(metrics).await.unwrap();
+    endless.write_all(b"GET /metrics HTTP/1.1\r\n").await.unwrap();
+    let pours = async { while endless.write_all(b"A: b\r\n").await.is_ok() {} };
+    within(PATIENCE, "the end of patience", pours).await;
+    assert_eq!(Page::read(metrics).await.status(), "200 OK");
+    let client = Client::member(&server, "Ron").await;
+    client.is_well().await;
+}
+
+#[tokio::test]
+async fn an_address_that_cannot_be_had_is_refused() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let options = Server::options().argument(format!("--metrics={address}"));
+    let finished = options.refuses_to_start(|_| {}).await;
+    assert_eq!(finished.code(), 1);
+    let said = format!("error: cannot show metrics on {address}: Address already in use");
+    assert!(finished.stderr.contains(&said), "{}", finished.stderr);
+    assert!(finished.stderr.contains("\nhint: choose another address with --metrics"));
+    for bad in ["nowhere", "127.0.0.1", "70000"] {
+        let options = Server::options().argument(format!("--metrics={bad}"));
+        let finished = options.refuses_to_start(|_| {}).await;
+        assert_eq!(finished.code(), 2, "{}", finished.stderr);
+        assert!(finished.stderr.contains("expected a port or an address with one"));
+    }
+}
+
+#[tokio::test]
+async fn the_page_can_be_read_until_the_server_ends_and_no_longer() {
+    let mut server = watched().argument("--allow-upload").start().await;
+    let metrics: SocketAddr = server.metrics().await;
+    let client = Client::member(&server, "Ron").await;
+    let content = Random::new(5).bytes(MIB);
+    let mut upload = client.put("up", json!(content.len())).await.unwrap();
+    upload.begin(0).await;
+    upload.data(&content[..1024]).await;
+    let mut silent = TcpStream::connect(metrics).await.unwrap();
+    server.signal(Signal::TERM);
+    server.log().wait_for("stopping").await;
+    // A put may end, and until then its server can be watched.
+    let page = Page::read(metrics).await;
+    expect(&page, &[("quiver_transfers_running{direction=\"put\"}", 1)]);
+    server.signal(Signal::TERM);
+    assert!(server.ended(PATIENCE).await.success());
+    let ended = within(PATIENCE, "the end of a connection", silent.read(&mut [0; 1])).await;
+    assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
+    assert!(TcpStream::connect(metrics).await.is_err(), "nobody listens any more");
+}
+
+#[tokio::test]
+async fn without_being_asked_for_there_is_no_page() {
+    let server = Server::start().await;
+    assert_eq!(server.log().count("metrics"), 0);
+}

@@ -1,0 +1,390 @@
+//! What is counted of a server, for whoever watches it: numbers, and no names, paths or addresses. Always
+//! counted, which costs next to nothing; shown by a [`page`] where that is wanted.
+
+pub mod page;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+use quiver_protocol::{Refusal, RefusalCode};
+use quiver_transport::content::LimitedBy;
+
+use crate::command::CLIENT;
+use crate::server::Shared;
+
+/// Which way content goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// To a client.
+    Get,
+    /// From a client.
+    Put,
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// As it should.
+    Done,
+    /// The client was told why not.
+    Refused,
+    /// The server failed, and its log knows more.
+    Failed,
+    /// There was nobody left to tell.
+    BrokenOff,
+}
+
+/// Why a sign-in failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SignIn {
+    /// A wrong name or password.
+    Wrong,
+    /// Too many attempts before it.
+    TooMany,
+}
+
+/// The counters of one server.
+#[derive(Debug)]
+pub struct Metrics {
+    connections: Counter,
+    guests: Gauge,
+    members: Gauge,
+    busy: Counter,
+    sign_ins: Family<ByReason, Counter>,
+    commands: Family<ByCommand, Counter>,
+    sent: Counter,
+    received: Counter,
+    verified: Family<ByDirection, Counter>,
+    running: Family<ByDirection, Gauge>,
+    transfers: Family<ByOutcome, Counter>,
+    seconds: Family<ByDirection, Histogram>,
+    limits: Family<ByLimit, Counter>,
+    failures: Counter,
+}
+
+/// A connection that is here; gone when dropped.
+#[derive(Debug)]
+pub struct Here(Gauge);
+
+/// A command under way. Dropped before it has ended, it was broken off.
+#[derive(Debug)]
+pub struct Command<'a> {
+    metrics: &'a Metrics,
+    command: &'static str,
+    outcome: Outcome,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByDirection {
+    direction: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByOutcome {
+    direction: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByLimit {
+    direction: &'static str,
+    by: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByCommand {
+    command: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByReason {
+    reason: &'static str,
+}
+
+/// What others know, asked when somebody wants to read it.
+#[derive(Debug)]
+struct Asked(Arc<Shared>);
+
+impl Metrics {
+    /// All at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        // From a millisecond to an hour and more.
+        let seconds: fn() -> Histogram = || Histogram::new(exponential_buckets(0.001, 4.0, 12));
+        let metrics = Self {
+            connections: Counter::default(),
+            guests: Gauge::default(),
+            members: Gauge::default(),
+            busy: Counter::default(),
+            sign_ins: Family::default(),
+            commands: Family::default(),
+            sent: Counter::default(),
+            received: Counter::default(),
+            verified: Family::default(),
+            running: Family::default(),
+            transfers: Family::default(),
+            seconds: Family::new_with_constructor(seconds),
+            limits: Family::default(),
+            failures: Counter::default(),
+        };
+        // What has not happened yet is zero, not unknown.
+        for direction in [Direction::Get, Direction::Put].map(Direction::label) {
+            drop(metrics.verified.get_or_create(&ByDirection { direction }));
+            drop(metrics.running.get_or_create(&ByDirection { direction }));
+            drop(metrics.seconds.get_or_create(&ByDirection { direction }));
+            for outcome in ["verified", "failed"] {
+                drop(metrics.transfers.get_or_create(&ByOutcome { direction, outcome }));
+            }
+        }
+        for reason in [SignIn::Wrong, SignIn::TooMany].map(SignIn::label) {
+            drop(metrics.sign_ins.get_or_create(&ByReason { reason }));
+        }
+        metrics
+    }
+
+    /// A connection is made, by a guest.
+    #[must_use]
+    pub fn guest(&self) -> Here {
+        self.connections.inc();
+        Here::of(&self.guests)
+    }
+
+    /// A guest was welcomed.
+    #[must_use]
+    pub fn member(&self) -> Here {
+        Here::of(&self.members)
+    }
+
+    /// Somebody found all slots taken, or has as many connections as one may have.
+    pub fn busy(&self) {
+        self.busy.inc();
+    }
+
+    /// A sign-in failed.
+    pub fn sign_in_failed(&self, why: SignIn) {
+        self.sign_ins.get_or_create(&ByReason { reason: why.label() }).inc();
+    }
+
+    /// Something failed inside.
+    pub fn failed(&self) {
+        self.failures.inc();
+    }
+
+    /// A command has begun.
+    #[must_use]
+    pub fn command(&self, command: &'static str) -> Command<'_> {
+        Command { metrics: self, command, outcome: Outcome::BrokenOff }
+    }
+
+    /// A transfer has begun.
+    pub fn transfer_begins(&self, direction: Direction) {
+        self.running.get_or_create(&direction.into()).inc();
+    }
+
+    /// So many bytes of content were handed to QUIC, or came.
+    pub fn moved(&self, direction: Direction, bytes: u64) {
+        match direction {
+            Direction::Get => self.sent.inc_by(bytes),
+            Direction::Put => self.received.inc_by(bytes),
+        };
+    }
+
+    /// A transfer has come to its end, after so many bytes.
+    pub fn transfer_verified(
+        &self,
+        direction: Direction,
+        bytes: u64,
+        took: Duration,
+        limited_by: Option<LimitedBy>,
+    ) {
+        self.transfer_ended(direction, "verified");
+        self.verified.get_or_create(&direction.into()).inc_by(bytes);
+        self.seconds.get_or_create(&direction.into()).observe(took.as_secs_f64());
+        let by = limited_by.map_or_else(|| "unknown".to_owned(), |limit| limit.code(CLIENT));
+        self.limits.get_or_create(&ByLimit { direction: direction.label(), by }).inc();
+    }
+
+    /// A transfer came to nothing.
+    pub fn transfer_failed(&self, direction: Direction) {
+        self.transfer_ended(direction, "failed");
+    }
+
+    fn transfer_ended(&self, direction: Direction, outcome: &'static str) {
+        self.running.get_or_create(&direction.into()).dec();
+        let direction = direction.label();
+        self.transfers.get_or_create(&ByOutcome { direction, outcome }).inc();
+    }
+
+    /// All of them, under the names that people see, with what `shared` knows beside.
+    #[must_use]
+    pub fn registry(shared: Arc<Shared>, started: SystemTime) -> Registry {
+        let mut registry = Registry::default();
+        let started = started.duration_since(UNIX_EPOCH).unwrap_or_default();
+        registry.register(
+            "process_start_time_seconds",
+            "When the server was started, in seconds since 1970",
+            ConstGauge::new(started.as_secs_f64()),
+        );
+        let ours = registry.sub_registry_with_prefix("quiver");
+        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        ours.register("build", "What this server is", version);
+        let of = &shared.metrics;
+        of.register_people(ours);
+        of.register_work(ours);
+        of.register_transfers(ours);
+        ours.register_collector(Box::new(Asked(shared.clone())));
+        registry
+    }
+
+    fn register_people(&self, to: &mut Registry) {
+        to.register("connections", "Connections that were made", self.connections.clone());
+        to.register("guests", "Connections that have not been welcomed (yet)", self.guests.clone());
+        to.register("members", "Connections that were welcomed", self.members.clone());
+        to.register("busy_refusals", "Hellos that found no slot free", self.busy.clone());
+        to.register("sign_in_failures", "Sign-ins that failed", self.sign_ins.clone());
+    }
+
+    fn register_work(&self, to: &mut Registry) {
+        to.register("commands", "Commands that have ended", self.commands.clone());
+        to.register("failures", "Failures of the server, as in its log", self.failures.clone());
+    }
+
+    fn register_transfers(&self, to: &mut Registry) {
+        to.register_with_unit(
+            "content_sent",
+            "Content of files that was handed to the network",
+            Unit::Bytes,
+            self.sent.clone(),
+        );
+        to.register_with_unit(
+            "content_received",
+            "Content of files that came",
+            Unit::Bytes,
+            self.received.clone(),
+        );
+        to.register_with_unit(
+            "content_verified",
+            "Content that moved of files that then stood verified and flushed at their receiver",
+            Unit::Bytes,
+            self.verified.clone(),
+        );
+        to.register("transfers_running", "Transfers under way", self.running.clone());
+        to.register("transfers", "Transfers that have ended", self.transfers.clone());
+        to.register_with_unit(
+            "transfer",
+            "How long verified transfers took",
+            Unit::Seconds,
+            self.seconds.clone(),
+        );
+        to.register(
+            "transfers_limited",
+            "Verified transfers by what limited them",
+            self.limits.clone(),
+        );
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Collector for Asked {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let Self(shared) = self;
+        let mut gauge = |name: &str, help: &str, unit: Option<&Unit>, value: usize| {
+            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            gauge.encode(encoder.encode_descriptor(name, help, unit, gauge.metric_type())?)
+        };
+        let (here, most) = (shared.registry.count(), shared.registry.max_clients());
+        gauge("clients", "Clients that hold a slot", None, here)?;
+        gauge("max_clients", "Slots", None, most)?;
+        let Some(kept) = shared.files.kept_parts() else { return Ok(()) };
+        let bytes = usize::try_from(kept.bytes).unwrap_or(usize::MAX);
+        gauge("kept_parts", "Uploads that were broken off and are kept", None, kept.parts)?;
+        gauge("kept_parts", "What of them is here", Some(&Unit::Bytes), bytes)
+    }
+}
+
+impl Direction {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Put => "put",
+        }
+    }
+}
+
+impl From<Direction> for ByDirection {
+    fn from(direction: Direction) -> Self {
+        Self { direction: direction.label() }
+    }
+}
+
+impl SignIn {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Wrong => "wrong",
+            Self::TooMany => "too_many",
+        }
+    }
+}
+
+impl Outcome {
+    /// Of a command that was refused with this.
+    #[must_use]
+    pub fn refused(refusal: &Refusal) -> Self {
+        if refusal.code == RefusalCode::Internal { Self::Failed } else { Self::Refused }
+    }
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::BrokenOff => "broken_off",
+        }
+    }
+}
+
+impl Here {
+    fn of(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Here {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Command<'_> {
+    /// It is known now which one it is.
+    pub fn is(&mut self, command: &'static str) {
+        self.command = command;
+    }
+
+    /// It has ended.
+    pub fn ends(mut self, outcome: Outcome) {
+        self.outcome = outcome;
+    }
+}
+
+impl Drop for Command<'_> {
+    fn drop(&mut self) {
+        let by = ByCommand { command: self.command, outcome: self.outcome.label() };
+        self.metrics.commands.get_or_create(&by).inc();
+    }
+}
