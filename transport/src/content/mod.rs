@@ -10,11 +10,13 @@ mod part;
 mod prefix;
 mod receive;
 mod send;
+mod whole;
 
 pub use part::{Finish, PART_PREFIX, PART_SUFFIX, PartFile, Replace, is_part_name, part_length};
 pub use prefix::Hashed;
 pub use receive::{Arrival, ReceiveError, Size, receive, receive_small};
 pub use send::{SendError, Source, send};
+pub use whole::store_new;
 
 /// A file of no more bytes is small: it fits into a quarter of a block, and its hash takes no longer than
 /// waking a thread does.

@@ -9,7 +9,7 @@ use cap_std::fs::Dir;
 use quiver_protocol::FilePath;
 use quiver_protocol::text::display_safe;
 use quiver_transport::Crew;
-use quiver_transport::content::{Finish, PartFile, Replace};
+use quiver_transport::content::{Finish, PartFile, Replace, store_new};
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
@@ -96,7 +96,8 @@ impl Way for Homeward {
         let got = if small { self.small(&file, &target).await? } else { None };
         let (got, received) = match got {
             Some(got) => (got, got.size),
-            None => self.fetch.store(&file, &target).await?,
+            // Rare, and large: what nearly all files do without is not moved along with them.
+            None => Box::pin(self.fetch.store(&file, &target)).await?,
         };
         self.fetch.say(&file, got, received, began).await?;
         if manner == Manner::Beside {
@@ -202,6 +203,12 @@ impl Homeward {
         let (fetch, size) = (self.fetch.clone(), bytes.len() as u64);
         let stored = self.crew.work(move || {
             let began = std::time::Instant::now();
+            if target.replace == Replace::Never
+                && store_new(&target.folder, &target.name, &bytes, finish)?
+            {
+                fetch.came(size, began.elapsed());
+                return Ok(true);
+            }
             let mut part = match PartFile::create(&target.folder, id) {
                 Ok(part) => part,
                 Err(error)
