@@ -165,15 +165,15 @@ fn check_part(part: &str) -> Result<(), BadPath> {
 
 /// Windows opens a device for these names whatever their extension, and drops spaces before the dot.
 fn is_reserved(part: &str) -> bool {
-    let stem = part.split('.').next().unwrap_or(part).trim_end_matches(' ').to_ascii_uppercase();
-    if matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$") {
+    let stem = part.split('.').next().unwrap_or(part).trim_end_matches(' ');
+    let is = |device: &str| stem.eq_ignore_ascii_case(device);
+    if ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"].into_iter().any(is) {
         return true;
     }
-    let numbered = stem.strip_prefix("COM").or_else(|| stem.strip_prefix("LPT"));
-    numbered.is_some_and(|rest| {
-        let mut digits = rest.chars();
-        matches!((digits.next(), digits.next()), (Some('0'..='9' | '¹' | '²' | '³'), None))
-    })
+    let Some((device, rest)) = stem.split_at_checked(3) else { return false };
+    let mut digits = rest.chars();
+    ["COM", "LPT"].into_iter().any(|numbered| device.eq_ignore_ascii_case(numbered))
+        && matches!((digits.next(), digits.next()), (Some('0'..='9' | '¹' | '²' | '³'), None))
 }
 
 impl fmt::Display for FilePath {

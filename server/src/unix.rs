@@ -9,7 +9,9 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt}
 use std::path::Path;
 
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as CapOpenOptionsExt};
-use rustix::fs::{Access, AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, Stat};
+use rustix::fs::{
+    Access, AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, Stat,
+};
 use tempfile::NamedTempFile;
 
 /// Every right of the group and of others.
@@ -123,6 +125,15 @@ pub(crate) fn bare_stdin() -> io::Result<File> {
 /// Opens without waiting for the other end of a pipe, and never takes a terminal as its own.
 pub(crate) fn without_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
     CapOpenOptionsExt::custom_flags(options, (OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32)
+}
+
+/// Opens a file below a folder for reading, over all parts of its path at once; never through a link, never
+/// waiting. `None` where that cannot be, whatever the reason.
+pub(crate) fn open_beneath(root: &Dir, path: &str) -> Option<File> {
+    let flags =
+        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    rustix::fs::openat2(root, path, flags, Mode::empty(), beneath).ok().map(File::from)
 }
 
 /// Whether opening failed because there is a socket, or a device nobody drives.

@@ -1,6 +1,7 @@
 //! Small work for a disk, done by as few threads as keep up. Waking a thread costs more than creating a
 //! small file does: so whoever is awake takes the next piece too, and another one is woken only where
-//! pieces have to wait, as for a disk that is slow.
+//! pieces have to wait, as for a disk that is slow. For the same reason those who wait for pieces that are
+//! done at about the same time are woken together: what they then say fits into few packets.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::sync::oneshot;
 use tokio::task;
+use tokio::time::timeout;
 
 /// A piece that has waited for so long is worth another thread.
 const TOO_LONG: Duration = Duration::from_millis(1);
@@ -22,6 +24,12 @@ const MOST: usize = 32;
 /// How often a thread with nothing to do lets others go first before it leaves: whoever has more for it is
 /// often about to say so.
 const LINGER: usize = 4;
+
+/// Pieces that are told of together, at most.
+const TOGETHER: usize = 16;
+
+/// A piece that took longer waited for its disk: it is told of at once, with those before it.
+const QUICK: Duration = Duration::from_micros(200);
 
 /// The threads, and what waits for them. Cheap to clone; one is enough for a process.
 #[derive(Clone, Default)]
@@ -35,12 +43,45 @@ pub struct Ending;
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Piece>,
+    /// What nobody was told of yet.
+    done: Vec<Box<dyn Work>>,
     threads: usize,
+    /// When a piece was last taken.
+    taken: Option<Instant>,
+    /// Whether the last piece that was done was quick: others wait for the processor then, of which another
+    /// thread has no more.
+    is_quick: bool,
 }
 
 struct Piece {
     since: Instant,
-    work: Box<dyn FnOnce() + Send>,
+    work: Box<dyn Work>,
+}
+
+/// What is done first, and told later.
+trait Work: Send {
+    fn run(&mut self);
+
+    fn tell(self: Box<Self>);
+}
+
+struct Job<F, T> {
+    work: Option<F>,
+    result: Option<thread::Result<T>>,
+    done: oneshot::Sender<thread::Result<T>>,
+}
+
+impl<F: FnOnce() -> T + Send, T: Send> Work for Job<F, T> {
+    fn run(&mut self) {
+        self.result = self.work.take().map(|work| catch_unwind(AssertUnwindSafe(work)));
+    }
+
+    fn tell(self: Box<Self>) {
+        if let Some(result) = self.result {
+            // Nobody waits any more where the work was given up.
+            let _ = self.done.send(result);
+        }
+    }
 }
 
 /// A thread of the crew, from the moment it is asked for. Where the runtime ends before it comes, nobody else
@@ -62,13 +103,19 @@ impl Crew {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Ending> {
-        let (done, result) = oneshot::channel();
-        let work = Box::new(move || {
-            // Nobody waits any more where the work was given up.
-            let _ = done.send(catch_unwind(AssertUnwindSafe(work)));
-        });
-        self.add(Piece { since: Instant::now(), work });
-        match result.await {
+        let (done, mut result) = oneshot::channel();
+        let work = Job { work: Some(work), result: None, done };
+        self.add(Piece { since: Instant::now(), work: Box::new(work) });
+        let mut patience = TOO_LONG;
+        let result = loop {
+            match timeout(patience, &mut result).await {
+                Ok(result) => break result,
+                // It may be done, and whoever did it be at something slow now.
+                Err(_) => self.tell(),
+            }
+            patience *= 2;
+        };
+        match result {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(panic)) => resume_unwind(panic),
             Err(_) => Err(Ending),
@@ -78,7 +125,10 @@ impl Crew {
     fn add(&self, piece: Piece) {
         let mut state = self.lock();
         let first = state.waiting.front().map_or(piece.since, |first| first.since);
-        let is_late = piece.since.duration_since(first) > TOO_LONG && state.threads < MOST;
+        let long_since = |moment| piece.since.duration_since(moment) > TOO_LONG;
+        let is_late = long_since(first)
+            && (!state.is_quick || state.taken.is_none_or(long_since))
+            && state.threads < MOST;
         state.waiting.push_back(piece);
         if state.threads == 0 || is_late {
             state.threads += 1;
@@ -86,6 +136,11 @@ impl Crew {
             let hand = Hand { crew: self.clone(), has_left: false };
             task::spawn_blocking(move || hand.run());
         }
+    }
+
+    fn tell(&self) {
+        let done = std::mem::take(&mut self.lock().done);
+        done.into_iter().for_each(Work::tell);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -96,28 +151,46 @@ impl Crew {
 impl Hand {
     fn run(mut self) {
         let mut lingered = 0;
+        let mut done = None;
         loop {
             let mut state = self.crew.lock();
-            match state.waiting.pop_front() {
-                Some(piece) => {
-                    drop(state);
-                    lingered = 0;
-                    (piece.work)();
-                }
-                None if lingered < LINGER => {
-                    drop(state);
-                    lingered += 1;
-                    thread::yield_now();
-                }
-                None => {
+            let due = done.take().map_or_else(Vec::new, |(work, took)| state.is_done(work, took));
+            let next = state.waiting.pop_front();
+            let now = Instant::now();
+            match next {
+                Some(_) => state.taken = Some(now),
+                None if lingered == LINGER => {
                     // Under the same lock as the look: nothing can come between.
                     state.threads -= 1;
                     drop(state);
                     self.has_left = true;
                     return;
                 }
+                None => {}
+            }
+            drop(state);
+            due.into_iter().for_each(Work::tell);
+            if let Some(Piece { mut work, .. }) = next {
+                lingered = 0;
+                work.run();
+                done = Some((work, now.elapsed()));
+            } else {
+                lingered += 1;
+                thread::yield_now();
             }
         }
+    }
+}
+
+impl State {
+    /// Those who are to hear of it now.
+    fn is_done(&mut self, work: Box<dyn Work>, took: Duration) -> Vec<Box<dyn Work>> {
+        self.is_quick = took < QUICK;
+        self.done.push(work);
+        if self.is_quick && self.done.len() < TOGETHER && !self.waiting.is_empty() {
+            return Vec::new();
+        }
+        std::mem::take(&mut self.done)
     }
 }
 
@@ -153,7 +226,6 @@ mod tests {
 
     use tokio::runtime::Builder;
     use tokio::task::JoinSet;
-    use tokio::time::timeout;
 
     use super::*;
 
@@ -192,6 +264,23 @@ mod tests {
         assert!(slow.try_join_next().is_none());
         open.send(()).unwrap();
         assert!(matches!(timeout(PATIENCE, slow.join_next()).await, Ok(Some(Ok(Ok(()))))));
+    }
+
+    #[tokio::test]
+    async fn what_is_done_is_heard_of_whatever_becomes_of_the_next() {
+        let crew = Crew::default();
+        let (open, gate) = mpsc::channel();
+        let mut all = JoinSet::new();
+        let mut add = |work: Box<dyn FnOnce() -> bool + Send>| {
+            let crew = crew.clone();
+            all.spawn(async move { crew.work(work).await });
+        };
+        // Both wait before a thread comes, so that they are done one after the other.
+        add(Box::new(|| true));
+        add(Box::new(move || gate.recv().unwrap()));
+        assert!(matches!(timeout(PATIENCE, all.join_next()).await, Ok(Some(Ok(Ok(true))))));
+        open.send(false).unwrap();
+        assert!(matches!(timeout(PATIENCE, all.join_next()).await, Ok(Some(Ok(Ok(false))))));
     }
 
     #[tokio::test]

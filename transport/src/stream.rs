@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use quinn::{ReadError, ReadExactError, RecvStream, SendStream, VarInt, WriteError};
+use bytes::{Buf as _, Bytes};
+use quinn::{ReadError, RecvStream, SendStream, VarInt, WriteError};
+use quiver_protocol::limits::{self, CHUNK};
 use quiver_protocol::{FrameError, FrameHeader, FrameKind, Refusal, frame};
 use thiserror::Error;
 use tokio::time::timeout;
@@ -65,6 +66,8 @@ pub struct CommandStream {
 #[derive(Debug)]
 pub struct FrameReader {
     stream: RecvStream,
+    /// What came with a frame that was read, and is not read yet.
+    rest: Bytes,
 }
 
 /// The writing half. Small frames are gathered until [`flush`](Self::flush) or [`end`](Self::end).
@@ -114,7 +117,7 @@ impl From<(SendStream, RecvStream)> for CommandStream {
         // Fails only on a stream that is over, where no priority matters.
         let _ = send.set_priority(CONTROL_PRIORITY);
         Self {
-            reader: FrameReader { stream: recv },
+            reader: FrameReader { stream: recv, rest: Bytes::new() },
             writer: FrameWriter {
                 stream: send,
                 gathered: Vec::new(),
@@ -138,14 +141,14 @@ impl FrameReader {
     ) -> Result<Frame, StreamError> {
         let read = async {
             let mut header = [0; FrameHeader::LENGTH];
-            self.stream.read_exact(&mut header).await?;
+            self.read_exact(&mut header).await?;
             let header = FrameHeader::parse(header)?;
             let length = usize::from(header.length);
             if length > limit {
                 return Err(FrameError::TooLong { length, limit }.into());
             }
             let mut payload = vec![0; length];
-            self.stream.read_exact(&mut payload).await?;
+            self.read_exact(&mut payload).await?;
             Ok(Frame { kind: header.kind, payload })
         };
         timeout(patience, read).await.map_err(|_| StreamError::Silent(patience))?
@@ -172,6 +175,9 @@ impl FrameReader {
     /// # Errors
     /// [`FrameError::Trailing`] where it has, [`StreamError::Silent`] where it does not finish.
     pub async fn read_end(&mut self, patience: Duration) -> Result<(), StreamError> {
+        if !self.rest.is_empty() {
+            return Err(FrameError::Trailing.into());
+        }
         let end = timeout(patience, self.stream.read_chunk(1, true)).await;
         match end.map_err(|_| StreamError::Silent(patience))? {
             Ok(None) => Ok(()),
@@ -182,6 +188,9 @@ impl FrameReader {
 
     /// Resolves when the other side says something out of turn; never for one that is done talking.
     pub async fn interrupted(&mut self) -> FrameError {
+        if !self.rest.is_empty() {
+            return FrameError::Trailing;
+        }
         match self.stream.read_chunk(1, true).await {
             Ok(Some(_)) => FrameError::Trailing,
             Ok(None) | Err(_) => std::future::pending().await,
@@ -190,8 +199,37 @@ impl FrameReader {
 
     /// Reads no further: what still comes is dropped, and the other side is told.
     pub fn stop(&mut self) {
+        self.rest.clear();
         // Fails only where the stream is over anyway.
         let _ = self.stream.stop(VarInt::from_u32(0));
+    }
+
+    /// Fills `buffer`, taking along what came with that: each look at the stream costs the lock that all
+    /// streams of its connection share.
+    async fn read_exact(&mut self, mut buffer: &mut [u8]) -> Result<(), StreamError> {
+        while !buffer.is_empty() {
+            if self.rest.is_empty() {
+                let chunk = self.stream.read_chunk(usize::MAX, true).await?;
+                self.rest = chunk.ok_or(FrameError::Truncated)?.bytes;
+            }
+            let (now, later) = buffer.split_at_mut(buffer.len().min(self.rest.len()));
+            self.rest.copy_to_slice(now);
+            buffer = later;
+        }
+        Ok(())
+    }
+
+    /// The next piece of the raw stream; `None` at its end.
+    pub(crate) async fn read_piece(
+        &mut self,
+        patience: Duration,
+    ) -> Result<Option<Bytes>, StreamError> {
+        if !self.rest.is_empty() {
+            return Ok(Some(std::mem::take(&mut self.rest)));
+        }
+        let read = timeout(patience, self.stream.read_chunk(usize::MAX, true)).await;
+        let chunk = read.map_err(|_| StreamError::Silent(patience))??;
+        Ok(chunk.map(|chunk| chunk.bytes))
     }
 
     /// The next pieces of the raw stream into `pieces`; how many, or `None` at its end.
@@ -200,6 +238,12 @@ impl FrameReader {
         pieces: &mut [Bytes],
         patience: Duration,
     ) -> Result<Option<usize>, StreamError> {
+        if let Some(first) = pieces.first_mut()
+            && !self.rest.is_empty()
+        {
+            *first = std::mem::take(&mut self.rest);
+            return Ok(Some(1));
+        }
         let read = timeout(patience, self.stream.read_chunks(pieces)).await;
         Ok(read.map_err(|_| StreamError::Silent(patience))??)
     }
@@ -270,6 +314,20 @@ impl FrameWriter {
         self.carries = Some(self.precedence.carry());
     }
 
+    /// Says a small file's bytes, with what is said before and after them.
+    ///
+    /// # Errors
+    /// [`FrameError`].
+    pub(crate) fn gather_content(&mut self, bytes: &[u8]) -> Result<(), FrameError> {
+        // Room for the end too, that it is not all copied once more.
+        let headers = bytes.len().div_ceil(CHUNK) * FrameHeader::LENGTH;
+        self.gathered.reserve(bytes.len() + headers + limits::RECEIVED);
+        for chunk in bytes.chunks(CHUNK) {
+            frame::append(&mut self.gathered, FrameKind::Data, chunk)?;
+        }
+        Ok(())
+    }
+
     /// Hands a framed block to QUIC.
     pub(crate) async fn write_block(&mut self, block: Bytes) -> Result<(), StreamError> {
         self.flush().await?;
@@ -287,15 +345,6 @@ impl From<ReadError> for StreamError {
             ReadError::ClosedStream
             | ReadError::IllegalOrderedRead
             | ReadError::ZeroRttRejected => Self::Reset,
-        }
-    }
-}
-
-impl From<ReadExactError> for StreamError {
-    fn from(error: ReadExactError) -> Self {
-        match error {
-            ReadExactError::FinishedEarly(_) => FrameError::Truncated.into(),
-            ReadExactError::ReadError(error) => error.into(),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The calls of this crate that only Unix has.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::thread::ThreadId;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use cap_std::fs::{Dir, OpenOptionsExt as _};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
 
 /// Creates a file that only its owner can read; never an existing one, never through a link.
 pub(crate) fn create_private(path: &Path) -> io::Result<File> {
@@ -22,7 +24,42 @@ pub(crate) fn is_shared(file: &File) -> io::Result<bool> {
 
 /// Makes the names in a folder as durable as the files they stand for.
 pub(crate) fn sync_folder(folder: &Dir) -> io::Result<()> {
-    Ok(rustix::fs::fsync(folder.open(".")?)?)
+    match rustix::fs::fsync(folder) {
+        // The handle stands for a path alone.
+        Err(Errno::BADF) => Ok(rustix::fs::fsync(folder.open(".")?)?),
+        synced => Ok(synced?),
+    }
+}
+
+/// Creates a file in a folder that has no name yet, and is gone with its handle unless it is
+/// [given](give_name) one. `None` where there are no such files.
+pub(crate) fn nameless(folder: &Dir) -> io::Result<Option<File>> {
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    // Less what the user takes away from all new files.
+    let everybody = Mode::from_raw_mode(0o666);
+    match rustix::fs::openat(folder, ".", flags, everybody) {
+        Ok(file) => Ok(Some(file.into())),
+        // An old kernel opens the folder itself, and says that it is one.
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Gives a nameless file its name, and refuses with `AlreadyExists` where that is taken, in one step. Whether
+/// it has it: not where the system, or the file system, does not let this process.
+pub(crate) fn give_name(file: &File, folder: &Dir, name: &str) -> io::Result<bool> {
+    let given = match rustix::fs::linkat(file, "", folder, name, AtFlags::EMPTY_PATH) {
+        // Before Linux 6.10 only a privileged process may: others go by way of /proc.
+        Err(Errno::NOENT | Errno::PERM) => {
+            let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+            rustix::fs::linkat(rustix::fs::CWD, path, folder, name, AtFlags::SYMLINK_FOLLOW)
+        }
+        given => given,
+    };
+    match given {
+        Err(error @ Errno::EXIST) => Err(error.into()),
+        given => Ok(given.is_ok()),
+    }
 }
 
 /// Renames within a folder, and refuses with `AlreadyExists` where the new name is taken, in one step.
@@ -30,7 +67,7 @@ pub(crate) fn rename_new(folder: &Dir, from: &str, to: &str) -> io::Result<()> {
     match rustix::fs::renameat_with(folder, from, folder, to, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(()),
         // Some file systems cannot; a hard link refuses a taken name just as atomically.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP) => {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
             folder.hard_link(from, folder, to)?;
             folder.remove_file(from)
         }
@@ -46,32 +83,32 @@ pub(crate) fn without_waiting(
 }
 
 /// Locks an open file for this handle, and refuses with `WouldBlock` where another handle has it.
-pub(crate) fn lock(file: &cap_std::fs::File) -> io::Result<()> {
+pub(crate) fn lock(file: &File) -> io::Result<()> {
     Ok(rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive)?)
 }
 
 /// Gives the lock of an open file up, whoever has copies of this handle.
-pub(crate) fn unlock(file: &cap_std::fs::File) -> io::Result<()> {
+pub(crate) fn unlock(file: &File) -> io::Result<()> {
     Ok(rustix::fs::flock(file, FlockOperation::Unlock)?)
 }
 
 /// Whether an open file is what a name in a folder stands for now.
-pub(crate) fn is_same(file: &cap_std::fs::File, folder: &Dir, name: &str) -> io::Result<bool> {
+pub(crate) fn is_same(file: &File, folder: &Dir, name: &str) -> io::Result<bool> {
     let open = rustix::fs::fstat(file)?;
     match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(named) => Ok((open.st_dev, open.st_ino) == (named.st_dev, named.st_ino)),
-        Err(rustix::io::Errno::NOENT) => Ok(false),
+        Err(Errno::NOENT) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Whether its owner may run an open file.
-pub(crate) fn is_executable(file: &File) -> io::Result<bool> {
-    Ok(file.metadata()?.mode() & 0o100 != 0)
+/// Whether its owner may run a file.
+pub(crate) fn is_executable(metadata: &Metadata) -> bool {
+    metadata.mode() & 0o100 != 0
 }
 
 /// Lets everybody run an open file who may read it.
-pub(crate) fn make_executable(file: &cap_std::fs::File) -> io::Result<()> {
+pub(crate) fn make_executable(file: &File) -> io::Result<()> {
     let mode = Mode::from_raw_mode(rustix::fs::fstat(file)?.st_mode);
     let readers = mode & (Mode::RUSR | Mode::RGRP | Mode::ROTH);
     let runners = Mode::from_raw_mode(readers.as_raw_mode() >> 2);

@@ -21,7 +21,7 @@ pub(super) struct Below {
 impl Below {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let root = Dir::open_ambient_dir(path, cap_std::ambient_authority())?;
-        Ok(Self { root: Arc::new(root), last: Mutex::new(None) })
+        Ok(Self { root: Arc::new(to_be_flushed(root)), last: Mutex::new(None) })
     }
 
     /// The folder itself.
@@ -60,9 +60,19 @@ impl Below {
             let above: &Dir = folder.as_ref().unwrap_or(&self.root);
             folder = Some(above.open_dir_nofollow(part)?);
         }
-        let folder = folder.map_or_else(|| self.root.clone(), Arc::new);
+        let folder =
+            folder.map_or_else(|| self.root.clone(), |folder| Arc::new(to_be_flushed(folder)));
         *last = Some((path.to_owned(), folder.clone()));
         Ok(folder)
+    }
+}
+
+/// The way to a folder leads over handles that cannot be flushed. This one can, if it may be read: so that not
+/// every file that is stored in it needs a handle of its own for that.
+fn to_be_flushed(folder: Dir) -> Dir {
+    match folder.open(".") {
+        Ok(opened) => Dir::from_std_file(opened.into_std()),
+        Err(_) => folder,
     }
 }
 

@@ -12,6 +12,7 @@ mod prefix;
 mod receive;
 mod send;
 mod times;
+mod whole;
 
 pub use limited::LimitedBy;
 pub use part::{
@@ -21,6 +22,7 @@ pub use prefix::Hashed;
 pub use receive::{Arrival, ReceiveError, Size, receive, receive_small};
 pub use send::{SendError, Source, send};
 pub use times::{Times, Watch};
+pub use whole::store_new;
 
 /// A file of no more bytes is small: it fits into a quarter of a block, and its hash takes no longer than
 /// waking a thread does.

@@ -1,10 +1,11 @@
 //! A file on its way to its name: beside the target, under a name of its own, until it is whole.
 
+use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write};
 use std::time::SystemTime;
 
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt as _};
-use cap_std::fs::{Dir, File, OpenOptions};
+use cap_std::fs::{Dir, OpenOptions};
 
 use crate::unix;
 
@@ -74,6 +75,15 @@ pub struct Finish {
     pub executable: bool,
 }
 
+impl Finish {
+    pub(super) fn apply(self, file: &File) -> io::Result<()> {
+        if self.executable {
+            unix::make_executable(file)?;
+        }
+        self.modified.map_or(Ok(()), |modified| file.set_modified(modified))
+    }
+}
+
 /// A file under its temporary name, locked for as long as this is held.
 #[derive(Debug)]
 pub struct PartFile {
@@ -105,6 +115,7 @@ impl PartFile {
         let name = name_of(id);
         let file =
             folder.open_with(&name, OpenOptions::new().read(true).write(true).create_new(true))?;
+        let file = file.into_std();
         unix::lock(&file)?;
         if !unix::is_same(&file, folder, &name)? {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -126,7 +137,7 @@ impl PartFile {
         // Between opening a part and locking it, another transfer may have given it its final name.
         for _ in 0..RACES {
             let file = match folder.open_with(&name, &options) {
-                Ok(file) if file.metadata()?.is_file() => file,
+                Ok(file) if file.metadata()?.is_file() => file.into_std(),
                 Ok(_) => return Err(io::ErrorKind::AlreadyExists.into()),
                 Err(_) if folder.symlink_metadata(&name).is_ok_and(|found| !found.is_file()) => {
                     return Err(io::ErrorKind::AlreadyExists.into());
@@ -153,8 +164,8 @@ impl PartFile {
     ///
     /// # Errors
     /// What the system says.
-    pub fn content(&self) -> io::Result<std::fs::File> {
-        Ok(self.file.try_clone()?.into_std())
+    pub fn content(&self) -> io::Result<File> {
+        self.file.try_clone()
     }
 
     /// Drops what is in it beyond `offset` bytes; what is written goes there.
@@ -185,12 +196,7 @@ impl PartFile {
     }
 
     fn finish(&self, target: &str, replace: Replace, finish: Finish) -> io::Result<()> {
-        if finish.executable {
-            unix::make_executable(&self.file)?;
-        }
-        if let Some(modified) = finish.modified {
-            self.content()?.set_modified(modified)?;
-        }
+        finish.apply(&self.file)?;
         self.file.sync_all()?;
         match replace {
             Replace::Never => unix::rename_new(&self.folder, &self.name, target),

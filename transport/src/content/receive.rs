@@ -80,24 +80,12 @@ pub async fn receive<W: Write + Send + 'static>(
     from: Hashed,
     sink: W,
     patience: Duration,
-    progress: impl FnMut(Arrival),
+    mut progress: impl FnMut(Arrival),
 ) -> Result<(W, ContentEnd, Times), ReceiveError> {
     let offset = from.length;
     let (Size::Known(most) | Size::AtMost(most)) = size;
     let place = Place::of_this_machine();
-    let writer = BlockWriter::new(sink, from.hasher, most.saturating_sub(offset), place);
-    into(writer, reader, size, offset, patience, progress).await
-}
-
-async fn into<W: Write + Send + 'static>(
-    mut writer: BlockWriter<W>,
-    reader: &mut FrameReader,
-    size: Size,
-    offset: u64,
-    patience: Duration,
-    mut progress: impl FnMut(Arrival),
-) -> Result<(W, ContentEnd, Times), ReceiveError> {
-    let (Size::Known(most) | Size::AtMost(most)) = size;
+    let mut writer = BlockWriter::new(sink, from.hasher, most.saturating_sub(offset), place);
     let mut unpacker = Unpacker::new(most.saturating_sub(offset));
     let mut block = writer.buffer();
     let progress_of = |unpacker: &Unpacker, written| Arrival {
@@ -116,11 +104,7 @@ async fn into<W: Write + Send + 'static>(
         }
     };
     let came = offset + unpacker.seen();
-    let due = if let Size::Known(size) = size { size } else { end.size };
-    if came != due || end.size != due {
-        let found = if end.size == due { came } else { end.size };
-        return Err(ReceiveError::Length { announced: due, found });
-    }
+    check_length(size, came, &end)?;
     reader.read_end(patience).await?;
     let (sink, hash, times) = writer.close(block).await?;
     if hash != end.blake3 {
@@ -143,10 +127,39 @@ pub async fn receive_small(
     if size > SMALL {
         return Err(FrameError::TooMuchContent { announced: SMALL }.into());
     }
-    let sink = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-    let writer = BlockWriter::new(sink, Box::default(), size, Place::Here);
-    let writer = BlockWriter { is_memory: true, ..writer };
-    into(writer, reader, Size::Known(size), 0, patience, |_| {}).await
+    let mut times = Times::begin();
+    let mut unpacker = Unpacker::new(size);
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+    let end = loop {
+        let Some(piece) = reader.read_piece(patience).await? else {
+            return Err(FrameError::Truncated.into());
+        };
+        let mut input = piece.as_ref();
+        match unpacker.feed(&mut input, &mut bytes)? {
+            Step::Hungry => {}
+            // Never: what is announced fits into a block.
+            Step::Full => return Err(FrameError::TooMuchContent { announced: size }.into()),
+            Step::Tail(..) if !input.is_empty() => return Err(FrameError::Trailing.into()),
+            Step::Tail(kind, payload) => break tail(kind, &payload)?,
+        }
+    };
+    check_length(Size::Known(size), bytes.len() as u64, &end)?;
+    reader.read_end(patience).await?;
+    if ContentHash(*blake3::hash(&bytes).as_bytes()) != end.blake3 {
+        return Err(ReceiveError::Mismatch);
+    }
+    times.moved();
+    Ok((bytes, end, times))
+}
+
+/// Whether as much came as was announced, and as the end says.
+fn check_length(size: Size, came: u64, end: &ContentEnd) -> Result<(), ReceiveError> {
+    let due = if let Size::Known(size) = size { size } else { end.size };
+    if came != due || end.size != due {
+        let found = if end.size == due { came } else { end.size };
+        return Err(ReceiveError::Length { announced: due, found });
+    }
+    Ok(())
 }
 
 /// Takes content up to the frame that ends it. What of the last block is not handed to the writer stays in
@@ -221,8 +234,6 @@ impl Place {
 struct BlockWriter<W> {
     state: Option<Work<W>>,
     running: Option<JoinHandle<Written<W>>>,
-    /// Whether the sink is memory, which nobody waits for.
-    is_memory: bool,
     /// Where blocks are hashed before they are written.
     hasher: Option<Box<blake3::Hasher>>,
     company: Company,
@@ -270,7 +281,6 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
         Self {
             state: Some(Work { sink, hasher: there, visit: Visit::begin() }),
             running: None,
-            is_memory: false,
             hasher: here,
             company: Company::join(),
             capacity: usize::try_from(announced).map_or(BLOCK, |size| size.min(BLOCK)),
@@ -313,11 +323,6 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
             return Err(io::Error::other("an earlier write failed"));
         };
         let blocks = std::mem::take(&mut self.full);
-        if self.is_memory {
-            work.take(&blocks)?;
-            self.taken(work, blocks);
-            return Ok(());
-        }
         self.running = Some(task::spawn_blocking(move || {
             work.take(&blocks)?;
             Ok((work, blocks))

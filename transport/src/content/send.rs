@@ -3,7 +3,7 @@
 mod buffers;
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
 use std::time::{Instant, SystemTime};
@@ -28,6 +28,8 @@ pub struct Source(Origin);
 enum Origin {
     /// As many bytes as it had when it was opened.
     File(OpenFile),
+    /// The same of a small one, all read.
+    Memory(Loaded),
     /// As many as come.
     Pipe(Box<dyn Read + Send + Sync>),
 }
@@ -38,8 +40,12 @@ struct OpenFile {
     size: u64,
     executable: bool,
     seen: Stamp,
-    /// All of its bytes, where they were read when it was opened.
-    loaded: Option<Vec<u8>>,
+}
+
+struct Loaded {
+    bytes: Vec<u8>,
+    executable: bool,
+    modified: SystemTime,
 }
 
 /// What tells an appended file from a rewritten one.
@@ -69,28 +75,43 @@ impl Source {
     /// # Errors
     /// What the system says of its size and time.
     pub fn new(file: File) -> io::Result<Self> {
-        let seen = Stamp::of(&file)?;
-        let executable = unix::is_executable(&file)?;
-        Ok(Self(Origin::File(OpenFile { size: seen.size, executable, file, seen, loaded: None })))
+        let metadata = file.metadata()?;
+        Self::of(file, &metadata)
+    }
+
+    /// The same, with what was just asked of the file.
+    ///
+    /// # Errors
+    /// What the system says of its time.
+    pub fn of(file: File, metadata: &Metadata) -> io::Result<Self> {
+        let (seen, executable) = (Stamp::of(metadata)?, unix::is_executable(metadata));
+        Ok(Self(Origin::File(OpenFile { size: seen.size, executable, file, seen })))
     }
 
     /// Reads a [small](SMALL) file at once, so that nobody waits for another thread when it is sent. Blocks.
     ///
     /// # Errors
     /// What the system says.
-    pub fn load(mut self) -> io::Result<Self> {
-        if let Origin::File(file) = &mut self.0
-            && file.size <= SMALL
-        {
-            let mut bytes = vec![0; usize::try_from(file.size).unwrap_or(0)];
-            match file.file.read_exact_at(&mut bytes, 0) {
-                Ok(()) => file.loaded = Some(bytes),
-                // It has shrunk: that is said when it is sent.
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
-                Err(error) => return Err(error),
+    pub fn load(self) -> io::Result<Self> {
+        let mut file = match self.0 {
+            Origin::File(file) if file.size <= SMALL => file,
+            other => return Ok(Self(other)),
+        };
+        let mut bytes = vec![0; usize::try_from(file.size).unwrap_or(0)];
+        let read = match file.file.read_exact_at(&mut bytes, 0) {
+            Ok(()) => file.check(),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(SendError::Changed),
+            Err(error) => Err(error.into()),
+        };
+        match read {
+            Ok(()) => {
+                let (executable, modified) = (file.executable, file.seen.modified);
+                Ok(Self(Origin::Memory(Loaded { bytes, executable, modified })))
             }
+            Err(SendError::Disk(error)) => Err(error),
+            // That it has changed is said when it is sent.
+            Err(SendError::Changed | SendError::Stream(_)) => Ok(Self(Origin::File(file))),
         }
-        Ok(self)
     }
 
     /// All of it, hashed; `None` where it has shrunk, or is a pipe.
@@ -99,14 +120,10 @@ impl Source {
     /// What the system says.
     pub async fn whole(&self) -> io::Result<Option<Hashed>> {
         match &self.0 {
-            Origin::File(OpenFile { loaded: Some(bytes), .. }) => Ok(Some(Hashed::of_bytes(bytes))),
+            Origin::Memory(Loaded { bytes, .. }) => Ok(Some(Hashed::of_bytes(bytes))),
             Origin::File(file) => Hashed::of(&file.file, file.size).await,
             Origin::Pipe(_) => Ok(None),
         }
-    }
-
-    fn is_loaded(&self) -> bool {
-        matches!(&self.0, Origin::File(OpenFile { loaded: Some(_), .. }))
     }
 
     /// Takes what comes out of a pipe, up to its end. It is read on blocking threads.
@@ -120,6 +137,7 @@ impl Source {
     pub fn size(&self) -> Option<u64> {
         match &self.0 {
             Origin::File(file) => Some(file.size),
+            Origin::Memory(Loaded { bytes, .. }) => Some(bytes.len() as u64),
             Origin::Pipe(_) => None,
         }
     }
@@ -129,6 +147,7 @@ impl Source {
     pub fn modified(&self) -> Option<SystemTime> {
         match &self.0 {
             Origin::File(file) => Some(file.seen.modified),
+            Origin::Memory(loaded) => Some(loaded.modified),
             Origin::Pipe(_) => None,
         }
     }
@@ -136,7 +155,11 @@ impl Source {
     /// Whether a file is a program of its owner's.
     #[must_use]
     pub fn is_executable(&self) -> bool {
-        matches!(&self.0, Origin::File(OpenFile { executable: true, .. }))
+        match &self.0 {
+            Origin::File(file) => file.executable,
+            Origin::Memory(loaded) => loaded.executable,
+            Origin::Pipe(_) => false,
+        }
     }
 
     /// Checks whether a file begins as somebody says: with so many bytes of this hash. If so, content
@@ -145,24 +168,31 @@ impl Source {
     /// # Errors
     /// What the system says.
     pub async fn proves(&self, claim: Prefix) -> io::Result<Option<Hashed>> {
-        let Origin::File(file) = &self.0 else { return Ok(None) };
-        if claim.size > file.size {
-            return Ok(None);
-        }
-        let length = usize::try_from(claim.size).ok();
-        let begins = file.loaded.as_ref().zip(length).and_then(|(bytes, end)| bytes.get(..end));
-        let hashed = match begins {
-            Some(bytes) => Some(Hashed::of_bytes(bytes)),
-            None => Hashed::of(&file.file, claim.size).await?,
+        let hashed = match &self.0 {
+            Origin::File(file) if claim.size <= file.size => {
+                Hashed::of(&file.file, claim.size).await?
+            }
+            Origin::Memory(Loaded { bytes, .. }) => usize::try_from(claim.size)
+                .ok()
+                .and_then(|length| bytes.get(..length))
+                .map(Hashed::of_bytes),
+            Origin::File(_) | Origin::Pipe(_) => None,
         };
         Ok(hashed.filter(|hashed| hashed.prefix() == claim))
+    }
+
+    /// What follows `from`, where it is in memory and no more than a block.
+    fn rest(&self, from: &Hashed, block: usize) -> Option<&[u8]> {
+        let Origin::Memory(Loaded { bytes, .. }) = &self.0 else { return None };
+        let rest = bytes.get(usize::try_from(from.length).ok()?..)?;
+        (rest.len() <= block).then_some(rest)
     }
 
     /// Whether what was read so far may be believed.
     fn check(&mut self) -> Result<(), SendError> {
         match &mut self.0 {
             Origin::File(file) => file.check(),
-            Origin::Pipe(_) => Ok(()),
+            Origin::Memory(_) | Origin::Pipe(_) => Ok(()),
         }
     }
 
@@ -171,6 +201,12 @@ impl Source {
     fn read(&mut self, buffer: &mut [u8], offset: u64, most: usize) -> Result<usize, SendError> {
         match &mut self.0 {
             Origin::File(file) => file.read(buffer, offset, most),
+            Origin::Memory(Loaded { bytes, .. }) => {
+                let at = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+                let length = most.min(bytes.len() - at);
+                buffer[..length].copy_from_slice(&bytes[at..at + length]);
+                Ok(length)
+            }
             Origin::Pipe(pipe) => {
                 let mut length = 0;
                 while length < most {
@@ -191,11 +227,6 @@ impl OpenFile {
     fn read(&self, buffer: &mut [u8], offset: u64, most: usize) -> Result<usize, SendError> {
         let left = self.size.saturating_sub(offset);
         let length = usize::try_from(left).map_or(most, |left| left.min(most));
-        let loaded = self.loaded.as_ref().zip(usize::try_from(offset).ok());
-        if let Some(bytes) = loaded.and_then(|(loaded, at)| loaded.get(at..at + length)) {
-            buffer[..length].copy_from_slice(bytes);
-            return Ok(length);
-        }
         self.file.read_exact_at(&mut buffer[..length], offset).map_err(|error| {
             if error.kind() == io::ErrorKind::UnexpectedEof {
                 SendError::Changed
@@ -210,7 +241,7 @@ impl OpenFile {
     /// means that content was rewritten. Times have the grain of the kernel's tick, so what is
     /// rewritten within a few milliseconds of the opening may go unseen.
     fn check(&mut self) -> Result<(), SendError> {
-        let now = Stamp::of(&self.file)?;
+        let now = Stamp::of(&self.file.metadata()?)?;
         let appended = now.size > self.seen.size;
         if now.size < self.size || (now.modified != self.seen.modified && !appended) {
             return Err(SendError::Changed);
@@ -227,14 +258,14 @@ impl fmt::Debug for Source {
 }
 
 impl Stamp {
-    fn of(file: &File) -> io::Result<Self> {
-        let metadata = file.metadata()?;
+    fn of(metadata: &Metadata) -> io::Result<Self> {
         Ok(Self { size: metadata.len(), modified: metadata.modified()? })
     }
 }
 
 /// Sends a file's content from the end of `from` on as Data frames, and returns what its Eof has to say.
-/// `progress` hears of each block's bytes once QUIC has taken them.
+/// `progress` hears of each block's bytes once QUIC has taken them. What is in memory and no longer than a
+/// block is gathered only, and leaves with what the caller says next.
 ///
 /// Holds two blocks, and one to spare, beside QUIC's send window; four times as many where few transfers
 /// run. `block` is how many file bytes each has: whole chunks, at most [`BLOCK`], which is the fastest;
@@ -249,6 +280,16 @@ pub async fn send(
     block: usize,
     mut progress: impl FnMut(u64),
 ) -> Result<ContentEnd, SendError> {
+    if let Some(bytes) = source.rest(&from, block) {
+        // One write for the whole answer: what comes after it takes it along.
+        writer.carry_content();
+        writer.gather_content(bytes).map_err(StreamError::from)?;
+        let (mut hasher, length) = (from.hasher, bytes.len() as u64);
+        hasher.update(bytes);
+        progress(length);
+        let blake3 = ContentHash(*hasher.finalize().as_bytes());
+        return Ok(ContentEnd { size: from.length + length, blake3, slowed_by: None });
+    }
     writer.flush().await?;
     writer.carry_content();
     let mut times = Times::begin();
@@ -329,7 +370,7 @@ impl BlockReader {
 
     /// Reads up to `most` blocks.
     fn start(self, most: usize) -> Hop {
-        if self.source.is_loaded() {
+        if matches!(self.source.0, Origin::Memory(_)) {
             return Hop::Here(self.step(most));
         }
         Hop::There(task::spawn_blocking(move || self.step(most)))

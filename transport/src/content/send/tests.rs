@@ -98,6 +98,34 @@ fn a_small_file_is_one_step() {
 }
 
 #[test]
+fn what_is_in_memory_is_sent_as_it_was_read() {
+    let (file, small) = source(b"content");
+    let small = Source(Origin::File(small)).load().unwrap();
+    file.as_file().write_all_at(b"CON", 0).unwrap();
+    assert_eq!(small.rest(&Hashed::nothing(), CHUNK), Some(&b"content"[..]));
+    assert_eq!(small.rest(&Hashed::of_bytes(b"con"), CHUNK), Some(&b"tent"[..]));
+    // A block at a time, where that is all that may leave at once.
+    assert_eq!(small.rest(&Hashed::nothing(), 6), None);
+    assert_eq!(steps(small, 1).0, [[7]]);
+    let (_file, large) = source(&vec![1; SMALL as usize + 1]);
+    let large = Source(Origin::File(large)).load().unwrap();
+    assert_eq!(large.rest(&Hashed::nothing(), BLOCK), None);
+}
+
+#[test]
+fn what_changes_while_it_is_read_is_not_taken_for_whole() {
+    let (file, rewritten) = source(b"content");
+    file.as_file().write_all_at(b"CON", 0).unwrap();
+    let (file, shrunk) = source(b"content");
+    file.as_file().set_len(3).unwrap();
+    for changed in [rewritten, shrunk] {
+        let source = Source(Origin::File(changed)).load().unwrap();
+        let step = BlockReader::new(source, Hashed::nothing(), BLOCK).step(1);
+        assert!(matches!(step.err(), Some(SendError::Changed)));
+    }
+}
+
+#[test]
 fn what_a_pipe_gives_does_not_wait_for_what_follows() {
     let pipe = Source::pipe(io::Cursor::new(vec![1; BLOCK + 1]));
     assert_eq!(steps(pipe, 4).0, [vec![BLOCK], vec![1], vec![]]);

@@ -9,7 +9,7 @@ use cap_std::fs::Dir;
 use quiver_protocol::FilePath;
 use quiver_protocol::text::display_safe;
 use quiver_transport::Crew;
-use quiver_transport::content::{Finish, PartFile, Replace};
+use quiver_transport::content::{Finish, PartFile, Replace, store_new};
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
@@ -108,7 +108,8 @@ impl Way for Homeward {
         let got = if small { self.small(&file, &target).await? } else { None };
         let (got, received) = match got {
             Some(got) => (got, got.size),
-            None => self.fetch.store(&file, &target).await?,
+            // Rare, and large: what nearly all files do without is not moved along with them.
+            None => Box::pin(self.fetch.store(&file, &target)).await?,
         };
         self.fetch.say(&file, got, received, began).await?;
         if manner == Manner::Beside {
@@ -234,6 +235,11 @@ impl Homeward {
         let server = self.fetch.link.origin().fingerprint;
         let id = journal::id(Direction::Get, server, path, &target.path);
         let stored = self.crew.work(move || {
+            if target.replace == Replace::Never
+                && store_new(&target.folder, &target.name, &bytes, finish)?
+            {
+                return Ok(true);
+            }
             let mut part = match PartFile::create(&target.folder, id) {
                 Ok(part) => part,
                 Err(error)

@@ -117,7 +117,8 @@ impl Way for Away {
             } else {
                 false
             };
-            let stored = self.store.one_that_may_be_there(&upload, may_be_there).await?;
+            // Large, and not moved along with the many small files.
+            let stored = Box::pin(self.store.one_that_may_be_there(&upload, may_be_there)).await?;
             return Ok(Some(stored.size));
         }
         for copy in 2..COPIES {
@@ -126,7 +127,7 @@ impl Way for Away {
                 let what = format!("cannot put {}", display_safe(&name));
                 Failure::refused(what, Refusal::from(rule))
             })?;
-            match self.store.one(&upload).await {
+            match Box::pin(self.store.one(&upload)).await {
                 // By an earlier run, maybe.
                 Err(failure) if is_taken(&failure) => {
                     if self.is_it(&item, &upload.path).await? {
