@@ -14,7 +14,7 @@ use quiver_protocol::{
 use quiver_transport::content::{
     Arrival, Finish, Hashed, ReceiveError, Replace, SMALL, Size, receive, receive_small,
 };
-use quiver_transport::{CommandStream, Connection, StreamError};
+use quiver_transport::{Channel, CommandStream, StreamError};
 use thiserror::Error;
 
 use super::{Answer, KeptPart, Part, misfit};
@@ -102,7 +102,7 @@ impl GetError {
 /// # Errors
 /// [`GetError::Stream`], [`GetError::OtherFile`].
 pub async fn get(
-    connection: &Connection,
+    connection: &Channel,
     path: &FilePath,
     have: Option<Prefix>,
     patience: Duration,
