@@ -15,7 +15,7 @@ use std::time::Duration;
 use chrono::Utc;
 use quiver_protocol::reply::Welcome;
 use quiver_protocol::{ClientName, Secret};
-use quiver_transport::{Connection, Endpoint, Identity};
+use quiver_transport::{Channel, Connection, Endpoint, Identity};
 use tokio::sync::Semaphore;
 use tracing::debug;
 
@@ -55,7 +55,7 @@ pub struct Connector {
 #[derive(Debug)]
 pub struct Session {
     /// Where commands are asked.
-    pub connection: Connection,
+    pub connection: Channel,
     /// What the server said to the hello.
     pub welcome: Welcome,
     /// What it says unasked.

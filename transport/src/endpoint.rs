@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use quinn::{
     ClientConfig, Connecting, Connection, EndpointConfig, IdleTimeout, Incoming, ServerConfig,
-    TokioRuntime, TransportConfig, VarInt,
+    Side, TokioRuntime, TransportConfig, VarInt,
 };
 use quiver_protocol::{CloseCode, limits};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -58,8 +58,8 @@ const CLIENT_SEND_WINDOW: u64 = 2 * 1024 * 1024;
 /// behind content: at 500 MB/s this much passes in two milliseconds.
 const MEMBER_SEND_WINDOW: u64 = 1024 * 1024;
 
-/// The same where several streams carry content to a member that is near: one of them is always ready, so
-/// that half as much keeps the way full.
+/// The same, at either side, where several streams carry content to one that is near: one of them is always
+/// ready, so that half as much keeps the way full.
 const SHARED_SEND_WINDOW: u64 = 512 * 1024;
 
 /// A way there and back on one machine, or in one building, whatever its load.
@@ -276,10 +276,13 @@ pub fn promote(connection: &Connection) {
     connection.set_send_window(MEMBER_SEND_WINDOW);
 }
 
-/// What may be on its way to a member while so many streams carry content, in bytes.
+/// What may be on its way to the other side while so many streams carry content, in bytes.
 pub(crate) fn send_window(connection: &Connection, streams: usize) -> u64 {
-    let shared = streams > 1 && connection.rtt() < NEAR;
-    if shared { SHARED_SEND_WINDOW } else { MEMBER_SEND_WINDOW }
+    match connection.side() {
+        _ if streams > 1 && connection.rtt() < NEAR => SHARED_SEND_WINDOW,
+        Side::Client => CLIENT_SEND_WINDOW,
+        Side::Server => MEMBER_SEND_WINDOW,
+    }
 }
 
 fn socket(address: SocketAddr) -> io::Result<UdpSocket> {

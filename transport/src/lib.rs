@@ -9,11 +9,13 @@
 //! | [`endpoint`] | sockets and QUIC settings, each with its cost |
 //! | [`stream`] | one frame read or written, with a limit and a patience |
 //! | [`precedence`] | talk is written before content |
+//! | [`channel`] | a connection whose streams know of each other |
 //! | [`mod@close`] | why a connection ended |
 //! | [`pulse`] | whether the other side is still there |
 //! | [`content`] | a file as Data frames: one engine for every command that moves content |
 //! | [`crew`] | threads for small work on disks |
 
+pub mod channel;
 pub mod close;
 mod congestion;
 pub mod content;
@@ -29,6 +31,7 @@ pub mod tls;
 pub mod trust;
 mod unix;
 
+pub use channel::Channel;
 pub use close::{Ended, close};
 pub use crew::Crew;
 pub use endpoint::Endpoint;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use quiver_protocol::{FilePath, MadeFolder, PlainEnd, Request, Timestamp};
-use quiver_transport::{Connection, StreamError};
+use quiver_transport::{Channel, StreamError};
 
 use super::{Answer, Part, misfit};
 
@@ -12,7 +12,7 @@ use super::{Answer, Part, misfit};
 /// # Errors
 /// [`StreamError`].
 pub async fn remove(
-    connection: &Connection,
+    connection: &Channel,
     path: FilePath,
     patience: Duration,
 ) -> Result<(), StreamError> {
@@ -24,7 +24,7 @@ pub async fn remove(
 /// # Errors
 /// [`StreamError`].
 pub async fn rename(
-    connection: &Connection,
+    connection: &Channel,
     path: FilePath,
     to: FilePath,
     replace: bool,
@@ -39,7 +39,7 @@ pub async fn rename(
 /// # Errors
 /// [`StreamError`].
 pub async fn make_folder(
-    connection: &Connection,
+    connection: &Channel,
     path: FilePath,
     modified: Option<Timestamp>,
     patience: Duration,
@@ -51,7 +51,7 @@ pub async fn make_folder(
 
 /// A command whose whole answer is its end.
 async fn ask<E: quiver_protocol::End>(
-    connection: &Connection,
+    connection: &Channel,
     request: &Request,
     patience: Duration,
 ) -> Result<E, StreamError> {

@@ -15,7 +15,7 @@ use quiver_transport::content::{
     Arrival, Finish, Hashed, LimitedBy, ReceiveError, Replace, SMALL, Size, Times, receive,
     receive_small,
 };
-use quiver_transport::{CommandStream, Connection, StreamError};
+use quiver_transport::{Channel, CommandStream, StreamError};
 use thiserror::Error;
 
 use super::{Answer, KeptPart, Part, misfit};
@@ -113,7 +113,7 @@ impl GetError {
 /// # Errors
 /// [`GetError::Stream`], [`GetError::OtherFile`].
 pub async fn get(
-    connection: &Connection,
+    connection: &Channel,
     path: &FilePath,
     have: Option<Prefix>,
     patience: Duration,

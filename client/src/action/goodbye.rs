@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use quiver_protocol::{CloseCode, Reply, Request};
-use quiver_transport::{Connection, StreamError};
+use quiver_transport::{Channel, StreamError};
 
 use super::{Answer, misfit};
 
@@ -11,7 +11,7 @@ use super::{Answer, misfit};
 ///
 /// # Errors
 /// [`StreamError`], where the server did not answer in kind; nobody need care.
-pub async fn goodbye(connection: &Connection, patience: Duration) -> Result<(), StreamError> {
+pub async fn goodbye(connection: &Channel, patience: Duration) -> Result<(), StreamError> {
     let said = async {
         match Answer::to(connection, &Request::Exit, patience).await?.only().await? {
             Reply::Goodbye => Ok(()),

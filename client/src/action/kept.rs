@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use quiver_protocol::{FilePath, Prefix, RefusalCode, Reply, Request};
-use quiver_transport::{Connection, StreamError};
+use quiver_transport::{Channel, StreamError};
 
 use super::{Answer, misfit};
 
@@ -13,7 +13,7 @@ use super::{Answer, misfit};
 /// # Errors
 /// [`StreamError`].
 pub async fn kept(
-    connection: &Connection,
+    connection: &Channel,
     path: &FilePath,
     patience: Duration,
 ) -> Result<Option<Prefix>, StreamError> {

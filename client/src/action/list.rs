@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use quiver_protocol::reply::Entry;
 use quiver_protocol::{FolderPath, ListEnd, Reply, Request};
-use quiver_transport::{Connection, StreamError};
+use quiver_transport::{Channel, StreamError};
 
 use super::{Answer, Part, misfit};
 
@@ -29,7 +29,7 @@ pub enum Listed {
 /// # Errors
 /// [`StreamError`].
 pub async fn list(
-    connection: &Connection,
+    connection: &Channel,
     folder: FolderPath,
     patience: Duration,
 ) -> Result<Entries, StreamError> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use quiver_protocol::{Reply, Request};
-use quiver_transport::{Connection, StreamError};
+use quiver_transport::{Channel, StreamError};
 
 use super::{Answer, misfit};
 
@@ -12,7 +12,7 @@ use super::{Answer, misfit};
 /// # Errors
 /// [`StreamError`].
 pub async fn message(
-    connection: &Connection,
+    connection: &Channel,
     text: &str,
     patience: Duration,
 ) -> Result<String, StreamError> {

@@ -15,7 +15,7 @@ mod status;
 use std::time::Duration;
 
 use quiver_protocol::{End, FrameError, FrameKind, PlainEnd, Reply, Request, limits};
-use quiver_transport::{CommandStream, Connection, StreamError};
+use quiver_transport::{Channel, CommandStream, StreamError};
 use tokio::time::timeout;
 
 pub use change::{make_folder, remove, rename};
@@ -51,13 +51,13 @@ impl Answer {
     /// # Errors
     /// [`StreamError`].
     pub async fn to(
-        connection: &Connection,
+        connection: &Channel,
         request: &Request,
         patience: Duration,
     ) -> Result<Self, StreamError> {
         let ask = async {
             // Waits where as many commands run as the server allows.
-            let mut stream = CommandStream::open(connection).await?;
+            let mut stream = connection.open().await?;
             stream.writer.write_frame(FrameKind::Request, &request.encode()).await?;
             stream.writer.flush().await?;
             Ok::<_, StreamError>(stream)

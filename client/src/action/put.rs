@@ -13,7 +13,7 @@ use quiver_protocol::{
 };
 use quiver_transport::content::{Hashed, LimitedBy, SendError, Source, send};
 use quiver_transport::stream::{FrameReader, FrameWriter};
-use quiver_transport::{CommandStream, Connection, StreamError};
+use quiver_transport::{Channel, CommandStream, StreamError};
 use thiserror::Error;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -104,7 +104,7 @@ pub enum PutError {
 /// # Errors
 /// [`PutError`].
 pub async fn put(
-    connection: &Connection,
+    connection: &Channel,
     source: Source,
     offer: &Offer,
     patience: Duration,

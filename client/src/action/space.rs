@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use quiver_protocol::reply::Space;
 use quiver_protocol::{Reply, Request};
-use quiver_transport::{Connection, StreamError};
+use quiver_transport::{Channel, StreamError};
 
 use super::{Answer, misfit};
 
@@ -12,7 +12,7 @@ use super::{Answer, misfit};
 ///
 /// # Errors
 /// [`StreamError`].
-pub async fn space(connection: &Connection, patience: Duration) -> Result<Space, StreamError> {
+pub async fn space(connection: &Channel, patience: Duration) -> Result<Space, StreamError> {
     match Answer::to(connection, &Request::Space, patience).await?.only().await? {
         Reply::Space(space) => Ok(space),
         _ => Err(misfit("something else than what would fit")),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use quiver_protocol::reply::ClientRow;
 use quiver_protocol::{PlainEnd, Reply, Request};
-use quiver_transport::{Connection, StreamError};
+use quiver_transport::{Channel, StreamError};
 
 use super::{Answer, Part, misfit};
 
@@ -16,7 +16,7 @@ pub struct Clients(Answer);
 ///
 /// # Errors
 /// [`StreamError`].
-pub async fn status(connection: &Connection, patience: Duration) -> Result<Clients, StreamError> {
+pub async fn status(connection: &Channel, patience: Duration) -> Result<Clients, StreamError> {
     Ok(Clients(Answer::to(connection, &Request::Status, patience).await?))
 }
 

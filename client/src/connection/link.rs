@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use quiver_protocol::Fingerprint;
 use quiver_protocol::text::display_safe;
-use quiver_transport::{Connection, StreamError};
+use quiver_transport::{Channel, Connection, StreamError};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::debug;
@@ -49,7 +49,7 @@ struct State {
 #[derive(Debug, Clone)]
 pub struct Line {
     /// Where commands are asked.
-    pub connection: Connection,
+    pub connection: Channel,
     /// The longest silence in a command.
     pub patience: Duration,
     /// One permit for each content stream.

@@ -13,7 +13,7 @@ use quiver_protocol::{
     ClientName, CloseCode, Refusal, RefusalCode, Reply, Request, Secret, limits,
 };
 use quiver_transport::endpoint::CLIENT_CONTENT_STREAMS;
-use quiver_transport::{Connection, Ended, StreamError};
+use quiver_transport::{Channel, Connection, Ended, StreamError};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 use tracing::debug;
@@ -33,13 +33,13 @@ const PASSWORDS: u32 = 3;
 /// A connection on which nothing was said yet, or nothing that pleased.
 #[derive(Debug)]
 pub(super) struct Guest {
-    connection: Connection,
+    connection: Channel,
     hellos: u32,
 }
 
 impl Guest {
     pub(super) fn new(connection: Connection) -> Self {
-        Self { connection, hellos: 0 }
+        Self { connection: Channel::on(connection), hellos: 0 }
     }
 
     /// Whether the server will listen to another hello.
@@ -161,7 +161,7 @@ impl Connector {
     }
 }
 
-async fn say(connection: &Connection, hello: Hello) -> Result<Welcome, StreamError> {
+async fn say(connection: &Channel, hello: Hello) -> Result<Welcome, StreamError> {
     match Answer::to(connection, &Request::Hello(hello), CONNECT).await?.only().await? {
         Reply::Welcome(welcome) => Ok(welcome),
         _ => Err(crate::action::misfit("something else than a welcome")),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use quiver_protocol::reply::EntryKind;
 use quiver_protocol::text::display_safe;
-use quiver_transport::{Connection, StreamError};
+use quiver_transport::{Channel, StreamError};
 use rustyline::completion::Pair;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -140,7 +140,7 @@ fn fitting(word: &LastWord, offers: Vec<Offer>) -> Vec<Pair> {
 
 impl Question {
     /// Asks the server, and answers the editor. A server that is slow or refuses offers nothing.
-    pub(super) async fn answer(self, connection: Option<Connection>) {
+    pub(super) async fn answer(self, connection: Option<Channel>) {
         let offers = async {
             let Some(connection) = connection else { return Ok(Vec::new()) };
             match &self.about {
@@ -155,7 +155,7 @@ impl Question {
     }
 }
 
-async fn entries(connection: &Connection, folder: &str) -> Result<Vec<Offer>, StreamError> {
+async fn entries(connection: &Channel, folder: &str) -> Result<Vec<Offer>, StreamError> {
     let folder = command::folder(folder).map_err(StreamError::Refused)?;
     let mut entries = action::list(connection, folder, PATIENCE).await?;
     let mut offers = Vec::new();
@@ -170,7 +170,7 @@ async fn entries(connection: &Connection, folder: &str) -> Result<Vec<Offer>, St
     Ok(offers)
 }
 
-async fn clients(connection: &Connection) -> Result<Vec<Offer>, StreamError> {
+async fn clients(connection: &Channel) -> Result<Vec<Offer>, StreamError> {
     let mut clients = action::status(connection, PATIENCE).await?;
     let mut offers = Vec::new();
     while offers.len() < OFFERS {

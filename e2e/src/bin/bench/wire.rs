@@ -1,17 +1,19 @@
 //! Quiver's own protocol, for what no program shows from outside: round trips, gets that store nothing,
 //! the moment the first byte is there.
 
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use quiver_protocol::chunk::BLOCK;
 use quiver_protocol::command::Hello;
 use quiver_protocol::reply::FileHead;
 use quiver_protocol::{
-    ClientName, CloseCode, End as _, FilePath, FrameKind, Received, Reply, Request, limits,
+    ClientName, CloseCode, End as _, FilePath, FrameKind, Put, Received, Reply, Request, limits,
 };
-use quiver_transport::content::{self, Arrival, Hashed, Size};
-use quiver_transport::{CertificateInfo, CommandStream, Connection, Endpoint, ServerVerifier};
+use quiver_transport::content::{self, Arrival, Hashed, Size, Source};
+use quiver_transport::{CertificateInfo, Channel, CommandStream, Endpoint, ServerVerifier};
 
 /// The longest silence.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -19,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A member of a server, on a connection of its own. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Member {
-    connection: Connection,
+    channel: Channel,
     endpoint: Endpoint,
 }
 
@@ -40,7 +42,7 @@ impl Member {
         let pinned = CertificateInfo::load(certificate).unwrap().fingerprint;
         let connection =
             endpoint.dial(server, None, ServerVerifier::new(Some(pinned))).await.unwrap();
-        let member = Self { connection, endpoint };
+        let member = Self { channel: Channel::on(connection), endpoint };
         let name = ClientName::parse("meter").unwrap();
         member.ask(&Request::Hello(Hello::new(name, None))).await;
         member
@@ -60,7 +62,7 @@ impl Member {
     }
 
     async fn ask(&self, request: &Request) {
-        let mut stream = CommandStream::open(&self.connection).await.unwrap();
+        let mut stream = self.channel.open().await.unwrap();
         stream.writer.end(FrameKind::Request, &request.encode()).await.unwrap();
         loop {
             let frame = stream.reader.read_answer(limits::FRAME, PATIENCE).await.unwrap();
@@ -71,7 +73,7 @@ impl Member {
     }
 
     async fn begin(&self, file: &str) -> (CommandStream, FileHead) {
-        let mut stream = CommandStream::open(&self.connection).await.unwrap();
+        let mut stream = self.channel.open().await.unwrap();
         let request = Request::Get { path: FilePath::parse(file).unwrap(), have: None };
         stream.writer.write_frame(FrameKind::Request, &request.encode()).await.unwrap();
         stream.writer.flush().await.unwrap();
@@ -93,6 +95,37 @@ impl Member {
         let (_, end, _) = received.unwrap();
         let said = Received { blake3: end.blake3, slowed_by: None }.encode();
         stream.writer.end(FrameKind::Received, &said).await.unwrap();
+    }
+
+    /// Puts a file in the place of what is there; `progress` hears of each block's bytes.
+    pub(crate) async fn put(&self, local: &Path, name: &str, progress: impl FnMut(u64)) {
+        let mut stream = self.channel.open().await.unwrap();
+        let source = Source::new(File::open(local).unwrap()).unwrap();
+        let put = Put {
+            path: FilePath::parse(name).unwrap(),
+            size: source.size(),
+            modified: None,
+            executable: false,
+            replace: true,
+        };
+        stream.writer.write_frame(FrameKind::Request, &Request::Put(put).encode()).await.unwrap();
+        stream.writer.flush().await.unwrap();
+        let ready = stream.reader.read_answer(limits::FRAME, PATIENCE).await.unwrap();
+        assert_eq!(ready.kind, FrameKind::Reply);
+        let begins = Reply::Content { offset: 0 }.encode();
+        stream.writer.write_frame(FrameKind::Reply, &begins).await.unwrap();
+        let nothing = Hashed::nothing();
+        let sent = content::send(&mut stream.writer, source, nothing, BLOCK, progress).await;
+        let end = sent.unwrap();
+        stream.writer.end(FrameKind::Eof, &end.encode()).await.unwrap();
+        loop {
+            // How far it is, and then the hash of what it has.
+            let frame = stream.reader.read_answer(limits::FRAME, PATIENCE).await.unwrap();
+            if frame.kind == FrameKind::Received {
+                assert_eq!(Received::decode(&frame.payload).unwrap().blake3, end.blake3);
+                return;
+            }
+        }
     }
 
     /// Gets a file until its first bytes are there.

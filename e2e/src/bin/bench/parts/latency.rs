@@ -1,4 +1,4 @@
-//! How long a message takes there and back: alone, and beside gets on the same connection.
+//! How long a message takes there and back: alone, and beside gets and puts on the same connection.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,10 +10,21 @@ use crate::cast::Cast;
 use crate::cli::Amount;
 use crate::plot::{Plot, Shape};
 use crate::report::{Bound, Section, Table, figure};
+use crate::stage::{FILES, remove};
 use crate::wire::{Member, block_on};
 
 /// Messages that are timed while nothing else happens.
 const IDLE_MESSAGES: usize = 2000;
+
+/// How many there are of them.
+const TRANSFERS: [usize; 2] = [1, 4];
+
+/// Which way content goes beside the messages.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Gets,
+    Puts,
+}
 
 /// Round trips in milliseconds, sorted.
 struct Times(Vec<f64>);
@@ -38,8 +49,10 @@ pub(crate) fn measure(cast: &Cast, amount: Amount) -> Section {
         }
         let mut situations =
             vec![Situation { name: "idle".to_owned(), rate: 0.0, times: Times::new(idle) }];
-        for gets in [1, 4] {
-            situations.push(beside(&member, gets).await);
+        for way in [Way::Gets, Way::Puts] {
+            for transfers in TRANSFERS {
+                situations.push(beside(cast, &member, way, transfers).await);
+            }
         }
         member.leave().await;
         situations
@@ -54,8 +67,8 @@ pub(crate) fn measure(cast: &Cast, amount: Amount) -> Section {
     }
     section.tables.push(table);
     section.notes.push(
-        "One connection, one message after the other; the gets are verified and store nothing, and run until \
-         all of them are done."
+        "One connection, one message after the other; the gets are verified and store nothing; the puts are \
+         stored, three at once at most. They run until all of them are done."
             .to_owned(),
     );
     let groups = situations.iter().map(|situation| {
@@ -63,7 +76,7 @@ pub(crate) fn measure(cast: &Cast, amount: Amount) -> Section {
     });
     section.plots.push(Plot {
         name: "round-trip-under-load",
-        title: "A message's round trip beside gets on the same connection".to_owned(),
+        title: "A message's round trip beside transfers on the same connection".to_owned(),
         shape: Shape::Bars { unit: "ms", series: vec!["p50", "p99"], groups: groups.collect() },
     });
     let (idle, loaded) = (situations[0].times.at(0.5), situations[2].times.at(0.99));
@@ -73,34 +86,56 @@ pub(crate) fn measure(cast: &Cast, amount: Amount) -> Section {
     section
 }
 
-/// Messages for as long as some gets take, each a task of its own, as in the client.
-async fn beside(member: &Member, gets: usize) -> Situation {
+/// Messages for as long as some transfers take, each a task of its own, as in the client.
+async fn beside(cast: &Cast, member: &Member, way: Way, transfers: usize) -> Situation {
     let began = Instant::now();
-    // What the gets have received; a rate beside the messages, not a goal.
-    let received = Arc::new(AtomicU64::new(0));
+    // Bytes of content that have passed; a rate beside the messages, not a goal.
+    let passed = Arc::new(AtomicU64::new(0));
     let mut running = JoinSet::new();
-    for _ in 0..gets {
-        let (member, received) = (member.clone(), received.clone());
+    for index in 0..transfers {
+        let (member, passed) = (member.clone(), passed.clone());
+        let large = cast.stage.at(FILES).join("large");
         running.spawn(async move {
-            let mut before = 0;
-            let progress = |now| {
-                received.fetch_add(now - before, Ordering::Relaxed);
-                before = now;
-            };
-            member.get("large", progress).await;
+            match way {
+                Way::Gets => {
+                    let mut before = 0;
+                    let progress = |now| {
+                        passed.fetch_add(now - before, Ordering::Relaxed);
+                        before = now;
+                    };
+                    member.get("large", progress).await;
+                }
+                Way::Puts => {
+                    let progress = |block| {
+                        passed.fetch_add(block, Ordering::Relaxed);
+                    };
+                    member.put(&large, &stored(index), progress).await;
+                }
+            }
         });
     }
     let mut times = Vec::new();
     while !running.is_empty() {
         times.push(member.round_trip().await);
         while let Some(done) = running.try_join_next() {
-            done.expect("a get");
+            done.expect("a transfer");
         }
     }
-    let received = received.load(Ordering::Relaxed);
-    let rate = received as f64 / 1e6 / began.elapsed().as_secs_f64();
-    let name = if gets == 1 { "beside a get".to_owned() } else { format!("beside {gets} gets") };
-    Situation { name, rate, times: Times::new(times) }
+    let rate = passed.load(Ordering::Relaxed) as f64 / 1e6 / began.elapsed().as_secs_f64();
+    for index in 0..transfers {
+        remove(&cast.stage.at(FILES).join(stored(index)));
+    }
+    Situation { name: name(way, transfers), rate, times: Times::new(times) }
+}
+
+fn name(way: Way, transfers: usize) -> String {
+    let (one, several) = if way == Way::Gets { ("get", "gets") } else { ("put", "puts") };
+    if transfers == 1 { format!("beside a {one}") } else { format!("beside {transfers} {several}") }
+}
+
+/// Where a put is stored.
+fn stored(index: usize) -> String {
+    format!("uploads/{index}")
 }
 
 impl Times {
