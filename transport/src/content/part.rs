@@ -296,7 +296,7 @@ mod tests {
         // Nobody else has it meanwhile.
         assert_eq!(PartFile::open(&dir, 7).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         drop(part);
-        let mut part = PartFile::open(&dir, 7).unwrap();
+        let part = PartFile::open(&dir, 7).unwrap();
         let reader = part.content().unwrap();
         drop(part);
         // Nor does somebody who still reads what was there.
