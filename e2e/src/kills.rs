@@ -16,6 +16,9 @@ use crate::{Home, Server};
 /// For so long nothing passes a path whose sender has noticed that nobody listens.
 const SILENCE: Duration = Duration::from_millis(100);
 
+/// Dead connections that a client may have beside a living one: eight are its limit.
+const DEAD: usize = 6;
+
 /// Bytes that a packet has, at the least, beside the frames of a file: of QUIC's header, its tag, and the head
 /// of a STREAM frame.
 const PACKET: u64 = 30;
@@ -101,11 +104,7 @@ impl Ordeal {
                     process.signal(Signal::KILL);
                     process.ended(PATIENCE).await;
                     stage.silence().await;
-                    if self.direction == Direction::Put {
-                        // Until then the server takes it for alive, and it has the part.
-                        let gone = "not stored: big from ";
-                        stage.server.log().wait_for_nth(gone, kills.len() + 1).await;
-                    }
+                    stage.may_come_again(kills.len() + 1).await;
                     kills.push(stage.account());
                     process = stage.begin();
                 }
@@ -161,6 +160,18 @@ impl Stage {
         match self.direction {
             Direction::Get => self.path.came_back(),
             Direction::Put => self.path.went_there(),
+        }
+    }
+
+    /// Waits, after so many kills of the client, until the server lets it go on. For 12 seconds it takes each of
+    /// them for alive: one that puts has the part, and those that get count as connections.
+    async fn may_come_again(&self, kills: usize) {
+        let (gone, due) = match self.direction {
+            Direction::Get => ("not delivered: big to ", kills.saturating_sub(DEAD)),
+            Direction::Put => ("not stored: big from ", kills),
+        };
+        if due > 0 {
+            self.server.log().wait_for_nth(gone, due).await;
         }
     }
 
