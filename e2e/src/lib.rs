@@ -13,6 +13,7 @@
 //! | [`log`] | the server's log, line by line, and waiting for one |
 //! | [`page`] | the page with a server's metrics |
 //! | [`path`] | a way for datagrams that can be cut |
+//! | [`kills`] | a file on its way, and what a kill of either end costs |
 //! | [`wire`] | frames, streams and a client; uses none of Quiver's own code |
 //! | [`terminal`] | a program watched at a pseudo-terminal |
 //! | [`tree`] | folders with all that is in them |
@@ -28,6 +29,7 @@ pub mod binary;
 pub mod deadline;
 pub mod disk;
 pub mod impostor;
+pub mod kills;
 pub mod log;
 pub mod page;
 pub mod path;

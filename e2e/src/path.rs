@@ -32,13 +32,42 @@ struct State {
     swallowed: watch::Sender<u64>,
     /// How many datagrams may come back to each client.
     answers: u64,
-    /// How many bytes came back to all of them.
-    came_back: AtomicU64,
-    /// How many bytes may come back in a second; 0 where nothing limits them.
+    /// What came back to all of them.
+    came_back: Counter,
+    /// What went to the server.
+    went_there: Counter,
+    /// How many bytes may pass in a second, each way; 0 where nothing limits them.
     rate: AtomicU64,
     server: Mutex<SocketAddr>,
     /// Which of its addresses a client has towards the server, counted from 0.
     address: AtomicU64,
+}
+
+/// What has passed a path in one direction, with all that QUIC adds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Passed {
+    /// Bytes of UDP's payload.
+    pub bytes: u64,
+    /// In so many datagrams.
+    pub datagrams: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counter {
+    bytes: AtomicU64,
+    datagrams: AtomicU64,
+}
+
+impl Counter {
+    fn count(&self, length: usize) {
+        self.bytes.fetch_add(length as u64, Ordering::SeqCst);
+        self.datagrams.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn so_far(&self) -> Passed {
+        let (bytes, datagrams) = (&self.bytes, &self.datagrams);
+        Passed { bytes: bytes.load(Ordering::SeqCst), datagrams: datagrams.load(Ordering::SeqCst) }
+    }
 }
 
 impl Path {
@@ -61,7 +90,8 @@ impl Path {
             cut: AtomicBool::new(false),
             swallowed: watch::Sender::new(0),
             answers,
-            came_back: AtomicU64::new(0),
+            came_back: Counter::default(),
+            went_there: Counter::default(),
             rate: AtomicU64::new(0),
             server: Mutex::new(server),
             address: AtomicU64::new(0),
@@ -92,15 +122,21 @@ impl Path {
         within(PATIENCE, "something to be lost", swallowed.changed()).await.unwrap();
     }
 
-    /// From here on no more than so many bytes a second come back to each client.
+    /// From here on no more than so many bytes a second go to the server, and come back to each client.
     pub fn slow(&self, bytes_per_second: u64) {
         self.state.rate.store(bytes_per_second, Ordering::SeqCst);
     }
 
-    /// How many bytes have come back to clients, with all that QUIC adds.
+    /// What has come back to clients.
     #[must_use]
-    pub fn came_back(&self) -> u64 {
-        self.state.came_back.load(Ordering::SeqCst)
+    pub fn came_back(&self) -> Passed {
+        self.state.came_back.so_far()
+    }
+
+    /// What has gone to the server.
+    #[must_use]
+    pub fn went_there(&self) -> Passed {
+        self.state.went_there.so_far()
     }
 
     /// From here on clients have other ports towards the server. What it says to the old ones is lost.
@@ -131,6 +167,32 @@ impl State {
     }
 }
 
+/// Lets bytes pass at a path's rate.
+struct Pace {
+    /// When the last of them has passed.
+    passed: Instant,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self { passed: Instant::now() }
+    }
+
+    async fn keep(&mut self, length: usize, state: &State) {
+        let rate = state.rate.load(Ordering::SeqCst);
+        if rate == 0 {
+            return;
+        }
+        let takes = Duration::from_secs(1) * length as u32 / rate as u32;
+        self.passed = self.passed.max(Instant::now()) + takes;
+        // Timers are no finer than this.
+        let ahead = self.passed.saturating_duration_since(Instant::now());
+        if ahead > Duration::from_millis(2) {
+            sleep(ahead).await;
+        }
+    }
+}
+
 /// A client's way to the server.
 struct Way {
     socket: Arc<UdpSocket>,
@@ -154,6 +216,7 @@ impl Way {
 async fn forward(front: Arc<UdpSocket>, state: Arc<State>) {
     let mut ways: HashMap<SocketAddr, Way> = HashMap::new();
     let mut datagram = vec![0; 65_536];
+    let mut pace = Pace::new();
     loop {
         // Errors here are news of ports that were closed: the other clients do not care.
         let Ok((length, client)) = front.recv_from(&mut datagram).await else { continue };
@@ -167,31 +230,24 @@ async fn forward(front: Arc<UdpSocket>, state: Arc<State>) {
         if way.address != state.address.load(Ordering::SeqCst) {
             *way = Way::open(&front, client, &state).await;
         }
-        let _ = way.socket.send(&datagram[..length]).await;
+        pace.keep(length, &state).await;
+        if way.socket.send(&datagram[..length]).await.is_ok() {
+            state.went_there.count(length);
+        }
     }
 }
 
 async fn back(way: Arc<UdpSocket>, front: Arc<UdpSocket>, client: SocketAddr, state: Arc<State>) {
     let mut datagram = vec![0; 65_536];
     let mut answers = state.answers;
-    // When the last datagram has passed, at the path's rate.
-    let mut passed = Instant::now();
+    let mut pace = Pace::new();
     loop {
         let Ok(length) = way.recv(&mut datagram).await else { continue };
-        let rate = state.rate.load(Ordering::SeqCst);
-        if rate > 0 {
-            passed =
-                passed.max(Instant::now()) + Duration::from_secs(1) * length as u32 / rate as u32;
-            // Timers are no finer than this.
-            let ahead = passed.saturating_duration_since(Instant::now());
-            if ahead > Duration::from_millis(2) {
-                sleep(ahead).await;
-            }
-        }
+        pace.keep(length, &state).await;
         if !state.swallows() && answers > 0 {
             answers -= 1;
             if front.send_to(&datagram[..length], client).await.is_ok() {
-                state.came_back.fetch_add(length as u64, Ordering::SeqCst);
+                state.came_back.count(length);
             }
         }
     }

@@ -3,8 +3,10 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::time::{Duration, Instant};
 
 use quiver_e2e::process::Process;
+use quiver_e2e::quiver::names;
 use quiver_e2e::random::Random;
 use quiver_e2e::{Home, PATIENCE, Person, Server, until, within};
 
@@ -80,6 +82,45 @@ async fn a_get_out_of_a_pipe_goes_on_and_so_do_the_next_commands() {
     assert!(fs::read(home.file("big")).unwrap() == content);
     assert_eq!(process.stdout.so_far(), ["after ACK"]);
     assert_eq!(home.names(), ["big"]);
+}
+
+/// Less than a connection lives without a sign of life.
+const SOON: Duration = Duration::from_secs(10);
+
+#[tokio::test]
+async fn transfers_go_on_as_soon_as_the_server_is_there_again() {
+    let mut server = Server::options().argument("--allow-upload").start().await;
+    let content = Random::new(83).bytes(12 * MIB);
+    server.offer("here", &content);
+    let homes = [Home::new(), Home::new()];
+    fs::write(homes[1].file("there"), &content).unwrap();
+    let begin = |home: &Home, name, arguments: [&str; 2]| {
+        home.with(&server, name, arguments).and(["--limit", "4MB/s"]).start()
+    };
+    let mut get = begin(&homes[0], "Ron", ["get", "here"]);
+    let mut put = begin(&homes[1], "Ben", ["put", "there"]);
+    until("some of the get", || homes[0].part_length() > 2 * MIB as u64).await;
+    let is_large = |name: &String| {
+        let part = fs::metadata(server.files().join(name));
+        name.starts_with(".quiver-") && part.is_ok_and(|part| part.len() > 2 * MIB as u64)
+    };
+    until("some of the put", || names(&server.files()).iter().any(is_large)).await;
+    server.restart().await;
+    let began = Instant::now();
+    for process in [&get, &put] {
+        // Not its silence: that it knows nothing of the connection.
+        says(process, "connection lost (reset by the other side): trying again for 60 s").await;
+    }
+    server.log().wait_for_nth("Client connected as ", 2).await;
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    for (process, file) in [(&mut get, "here: goes on at "), (&mut put, "there: goes on at ")] {
+        let status = process.ended(PATIENCE).await;
+        let said = process.stderr.so_far().join("\n");
+        assert_eq!(status.code(), Some(0), "{said}");
+        assert!(said.contains(file), "{said}");
+    }
+    assert!(fs::read(homes[0].file("here")).unwrap() == content);
+    assert!(fs::read(server.files().join("there")).unwrap() == content);
 }
 
 #[tokio::test]

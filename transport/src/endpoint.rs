@@ -9,6 +9,7 @@ use quinn::{
     ClientConfig, Connecting, Connection, EndpointConfig, IdleTimeout, Incoming, ServerConfig,
     Side, TokioRuntime, TransportConfig, VarInt,
 };
+use quinn_proto::RandomConnectionIdGenerator;
 use quiver_protocol::{CloseCode, limits};
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
@@ -78,6 +79,9 @@ const WAITING_HANDSHAKES: usize = 1024;
 /// What early packets of waiting handshakes may hold, in bytes: each, and all together.
 const HANDSHAKE_BUFFER: u64 = 16 * 1024;
 const HANDSHAKE_BUFFERS: u64 = 4 * 1024 * 1024;
+
+/// Bytes of a server's connection ids, all of them random.
+const CONNECTION_ID: usize = 8;
 
 /// The name in the TLS handshake. Certificates are known by fingerprint, so it says nothing, and
 /// nobody on the way learns which host was meant.
@@ -159,7 +163,8 @@ impl Endpoint {
             v4: on_loopback(Ipv4Addr::LOCALHOST.into()),
             v6: on_loopback(Ipv6Addr::LOCALHOST.into()),
         };
-        let mut endpoint = Self::open(address, Some(config), congestion)?;
+        let mut endpoint =
+            Self::open(address, outlives_restarts(identity)?, Some(config), congestion)?;
         endpoint.on_loopback = Some(on_loopback);
         Ok(endpoint)
     }
@@ -169,7 +174,7 @@ impl Endpoint {
     /// # Errors
     /// [`EndpointError::Bind`].
     pub fn dialler() -> Result<Self, EndpointError> {
-        let open = |address| Self::open(address, None, Arc::default());
+        let open = |address| Self::open(address, EndpointConfig::default(), None, Arc::default());
         open((Ipv6Addr::UNSPECIFIED, 0).into())
             // Where there is no IPv6 at all.
             .or_else(|_| open((Ipv4Addr::UNSPECIFIED, 0).into()))
@@ -177,11 +182,11 @@ impl Endpoint {
 
     fn open(
         address: SocketAddr,
+        mut config: EndpointConfig,
         server: Option<ServerConfig>,
         congestion: Arc<LastPacketPasses>,
     ) -> Result<Self, EndpointError> {
         let failed = |source| EndpointError::Bind { address, source };
-        let mut config = EndpointConfig::default();
         config
             .max_udp_payload_size(reach::LARGEST)
             .map_err(|error| failed(io::Error::other(error)))?;
@@ -267,6 +272,17 @@ impl Endpoint {
         // The time is up or the endpoint is idle: nothing depends on which.
         let _ = tokio::time::timeout(patience, self.inner.wait_idle()).await;
     }
+}
+
+/// A server that is started again with the same identity answers packets of connections that it knows nothing
+/// of with a stateless reset (RFC 9000, 10.3), which their clients believe. It sends fifty a second at most,
+/// each shorter than what it answers, and none for packets of fewer than 22 bytes: ours have 29 or more.
+fn outlives_restarts(identity: &Identity) -> Result<EndpointConfig, TlsError> {
+    let mut config = EndpointConfig::new(Arc::new(tls::reset_key(identity)?));
+    // Whoever was told the token of an id could end the connection that has it next, so none may come again:
+    // of quinn's own there are 16 million. Nor would those of an earlier run be known as ours.
+    config.cid_generator(|| Box::new(RandomConnectionIdGenerator::new(CONNECTION_ID)));
+    Ok(config)
 }
 
 /// Gives a guest what a member may use.

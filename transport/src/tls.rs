@@ -4,6 +4,8 @@ mod cipher;
 
 use std::sync::{Arc, LazyLock};
 
+use ::aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
+use ::aws_lc_rs::hmac;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quiver_protocol::version::ALPN;
 use rustls::client::Resumption;
@@ -15,6 +17,9 @@ use thiserror::Error;
 
 use crate::identity::Identity;
 use crate::trust::{ClientVerifier, ServerVerifier};
+
+/// What the key for stateless resets is derived for.
+const RESET_LABEL: &[u8] = b"quiver/1 stateless reset";
 
 /// TLS could not be set up with this identity.
 #[derive(Debug, Error)]
@@ -71,4 +76,12 @@ pub(crate) fn client(
     config.enable_early_data = false;
     config.resumption = Resumption::disabled();
     QuicClientConfig::try_from(config).map_err(|error| TlsError(error.to_string()))
+}
+
+/// The key of the tokens in stateless resets (RFC 9000, 10.3.2): the same for as long as the identity's private
+/// key is, of which it tells nothing (HKDF, RFC 5869).
+pub(crate) fn reset_key(identity: &Identity) -> Result<hmac::Key, TlsError> {
+    let failed = |_| TlsError("no key for stateless resets can be derived".to_owned());
+    let secret = Salt::new(HKDF_SHA256, &[]).extract(identity.key().secret_der());
+    Ok(secret.expand(&[RESET_LABEL], hmac::HMAC_SHA256).map_err(failed)?.into())
 }

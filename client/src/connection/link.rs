@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use quiver_protocol::Fingerprint;
 use quiver_protocol::text::display_safe;
-use quiver_transport::{Channel, Connection, StreamError};
+use quiver_transport::{Channel, Connection, Ended, StreamError};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::debug;
@@ -163,12 +163,15 @@ impl Link {
     ) -> Result<(), Option<Failure>> {
         let Some(deadline) = hold.deadline() else { return Err(None) };
         self.tell(lost, why, deadline).await;
+        // A server that says it knows nothing of the connection is there. It need not say so twice.
+        let mut is_there = matches!(why, StreamError::Lost(Ended::Reset)) && hold.is_fresh();
         loop {
             let Some(moment) = hold.next(deadline) else { return Err(None) };
             // The first one to notice may have made another long since.
-            if !self.is_renewed(lost) {
+            if !is_there && !self.is_renewed(lost) {
                 sleep_until(moment).await;
             }
+            is_there = false;
             match timeout_at(deadline, self.renew(lost)).await {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(failure)) if failure.is_passing() => {
@@ -238,6 +241,11 @@ impl Hold {
     /// There was progress: the time begins anew with the next loss.
     pub fn progress(&mut self) {
         (self.deadline, self.pause) = (None, PAUSE);
+    }
+
+    /// Whether nothing was tried yet since the last progress.
+    fn is_fresh(&self) -> bool {
+        self.pause == PAUSE
     }
 
     fn deadline(&mut self) -> Option<Instant> {

@@ -30,6 +30,9 @@ pub(crate) struct Cli {
     /// Exit with an error where a goal is missed
     #[arg(long)]
     pub(crate) check: bool,
+    /// Where the part resume kills; the same seed, the same points [default: another each time]
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
     /// Write tables and plots into docs/performance.md and docs/plots
     #[arg(long)]
     pub(crate) write: bool,
@@ -52,8 +55,10 @@ pub(crate) enum Part {
     Files,
     /// 200,000 files of 1 KiB
     Many,
-    /// Message round trips, alone and beside gets
+    /// Message round trips, alone and beside gets and puts
     Latency,
+    /// One large file each way, and kills of either end
+    Resume,
     /// A get and a bare QUIC stream at a path MTU of 1452
     Mtu,
     /// The server's memory for 16 gets of one member
@@ -66,13 +71,14 @@ pub(crate) enum Part {
 
 impl Part {
     /// In the order in which they are measured.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Get,
         Self::Put,
         Self::Sizes,
         Self::Files,
         Self::Many,
         Self::Latency,
+        Self::Resume,
         Self::Mtu,
         Self::Memory,
         Self::FirstByte,

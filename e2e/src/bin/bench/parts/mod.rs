@@ -4,6 +4,7 @@ pub(crate) mod large;
 pub(crate) mod latency;
 pub(crate) mod memory;
 pub(crate) mod mtu;
+pub(crate) mod resume;
 pub(crate) mod sizes;
 pub(crate) mod trees;
 
@@ -34,6 +35,7 @@ fn one(part: Part, cli: &Cli, cast: &Cast, amount: Amount) -> Section {
         Part::Files => trees::few(cast, amount),
         Part::Many => trees::many(cast, amount),
         Part::Latency => latency::measure(cast, amount),
+        Part::Resume => resume::measure(amount, cli.seed),
         Part::Mtu => mtu::measure(cast, amount, cli.own_network),
         Part::Memory => memory::gets(cast, amount),
         Part::FirstByte => memory::first_byte(cast),
