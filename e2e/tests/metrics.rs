@@ -1,8 +1,6 @@
 //! What a server counts, read as Prometheus does: the numbers are those of what happened, and the page is no
 //! way to harm the server.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
-
 use std::net::{SocketAddr, TcpListener};
 
 use quiver_e2e::process::Signal;
