@@ -149,6 +149,15 @@ pub(crate) fn may_read(folder: &Dir, name: &str, is_folder: bool) -> bool {
     rustix::fs::accessat(folder, name, wanted, flags).is_ok()
 }
 
+/// Whether this process may create files in a folder, as far as that can be told without one.
+///
+/// # Errors
+/// What the system says: `PermissionDenied` where it may not, `ReadOnlyFilesystem`.
+pub(crate) fn check_writable(folder: &Dir) -> io::Result<()> {
+    let create = Access::WRITE_OK | Access::EXEC_OK;
+    Ok(rustix::fs::accessat(folder, ".", create, AtFlags::EACCESS)?)
+}
+
 /// Makes the names in a folder as durable as the files they stand for.
 pub(crate) fn sync_dir(folder: &Dir) -> io::Result<()> {
     Ok(rustix::fs::fsync(folder.open(".")?)?)

@@ -128,6 +128,8 @@ impl Store {
         if is_small {
             let kept = id.map_or(Ok(None), |id| part_length(folder, id));
             if kept.map_err(FilesError::of_change)?.is_none() {
+                // A part would be refused here: nobody is to send what cannot be stored.
+                unix::check_writable(folder).map_err(FilesError::of_change)?;
                 return Ok((None, None));
             }
         }

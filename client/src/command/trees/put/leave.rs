@@ -109,17 +109,13 @@ impl Way for Away {
         let replace = manner == Manner::Replace;
         let mut upload = Upload { origin, path: found.target.clone(), replace };
         if manner != Manner::Beside {
-            let may_be_there = if is_small(&item) {
-                match self.small(&item, &upload).await? {
-                    Sent::Stored(stored) => return Ok(Some(stored.size)),
-                    Sent::Lost { all } => all,
+            return match self.plainly(&item, &upload).await {
+                // It came meanwhile: what a killed run had sent is stored until the server has noticed.
+                Err(failure) if is_taken(&failure) && self.is_it(&item, &upload.path).await? => {
+                    Ok(None)
                 }
-            } else {
-                false
+                stored => stored.map(|stored| Some(stored.size)),
             };
-            // Large, and not moved along with the many small files.
-            let stored = Box::pin(self.store.one_that_may_be_there(&upload, may_be_there)).await?;
-            return Ok(Some(stored.size));
         }
         for copy in 2..COPIES {
             upload.path = beside(&found.target, copy).map_err(|rule| {
@@ -171,6 +167,20 @@ impl Away {
             // What cannot be read is another one.
             same => Ok(same.unwrap_or(false)),
         }
+    }
+
+    /// A file to the place that was planned for it.
+    async fn plainly(&self, item: &Item, upload: &Upload) -> Result<Stored, Failure> {
+        let may_be_there = if is_small(item) {
+            match self.small(item, upload).await? {
+                Sent::Stored(stored) => return Ok(stored),
+                Sent::Lost { all } => all,
+            }
+        } else {
+            false
+        };
+        // Large, and not moved along with the many small files.
+        Box::pin(self.store.one_that_may_be_there(upload, may_be_there)).await
     }
 
     /// A small file in one go, as long as its connection lives.
