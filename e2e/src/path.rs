@@ -41,6 +41,8 @@ struct State {
     server: Mutex<SocketAddr>,
     /// Which of its addresses a client has towards the server, counted from 0.
     address: AtomicU64,
+    /// How many ways to the server were opened: what comes back by the newest counts.
+    ways: AtomicU64,
 }
 
 /// What has passed a path in one direction, with all that QUIC adds.
@@ -95,6 +97,7 @@ impl Path {
             rate: AtomicU64::new(0),
             server: Mutex::new(server),
             address: AtomicU64::new(0),
+            ways: AtomicU64::new(0),
         });
         let mut relay = JoinSet::new();
         relay.spawn(forward(Arc::new(front), state.clone()));
@@ -127,7 +130,8 @@ impl Path {
         self.state.rate.store(bytes_per_second, Ordering::SeqCst);
     }
 
-    /// What has come back to clients.
+    /// What has come back to clients, in each case while none had come after them: a server goes on asking a
+    /// dead one for a sign of life, with content it knows to be on its way.
     #[must_use]
     pub fn came_back(&self) -> Passed {
         self.state.came_back.so_far()
@@ -207,8 +211,9 @@ impl Way {
         let server = *state.server.lock().unwrap_or_else(PoisonError::into_inner);
         let socket = Arc::new(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap());
         socket.connect(server).await.unwrap();
+        let number = state.ways.fetch_add(1, Ordering::SeqCst) + 1;
         let mut backward = JoinSet::new();
-        backward.spawn(back(socket.clone(), front.clone(), client, state.clone()));
+        backward.spawn(back(socket.clone(), front.clone(), client, number, state.clone()));
         Self { socket, address, _backward: backward }
     }
 }
@@ -237,7 +242,13 @@ async fn forward(front: Arc<UdpSocket>, state: Arc<State>) {
     }
 }
 
-async fn back(way: Arc<UdpSocket>, front: Arc<UdpSocket>, client: SocketAddr, state: Arc<State>) {
+async fn back(
+    way: Arc<UdpSocket>,
+    front: Arc<UdpSocket>,
+    client: SocketAddr,
+    number: u64,
+    state: Arc<State>,
+) {
     let mut datagram = vec![0; 65_536];
     let mut answers = state.answers;
     let mut pace = Pace::new();
@@ -246,7 +257,8 @@ async fn back(way: Arc<UdpSocket>, front: Arc<UdpSocket>, client: SocketAddr, st
         pace.keep(length, &state).await;
         if !state.swallows() && answers > 0 {
             answers -= 1;
-            if front.send_to(&datagram[..length], client).await.is_ok() {
+            let is_newest = || state.ways.load(Ordering::SeqCst) == number;
+            if front.send_to(&datagram[..length], client).await.is_ok() && is_newest() {
                 state.came_back.count(length);
             }
         }
