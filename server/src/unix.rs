@@ -149,6 +149,11 @@ pub(crate) fn may_read(folder: &Dir, name: &str, is_folder: bool) -> bool {
     rustix::fs::accessat(folder, name, wanted, flags).is_ok()
 }
 
+/// Whether this process may make and remove names in a folder.
+pub(crate) fn check_writable(folder: &Dir) -> io::Result<()> {
+    Ok(rustix::fs::accessat(folder, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?)
+}
+
 /// Makes the names in a folder as durable as the files they stand for.
 pub(crate) fn sync_dir(folder: &Dir) -> io::Result<()> {
     Ok(rustix::fs::fsync(folder.open(".")?)?)

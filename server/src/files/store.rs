@@ -10,7 +10,7 @@ use cap_std::fs::Dir;
 use quiver_protocol::reply::Space;
 use quiver_protocol::{FilePath, Put};
 use quiver_transport::Crew;
-use quiver_transport::content::{Finish, Hashed, PartFile, Replace, SMALL};
+use quiver_transport::content::{Finish, Hashed, PartFile, Replace, SMALL, part_length, store_new};
 
 use super::space::{Promise, Room};
 use super::walk::place;
@@ -59,6 +59,7 @@ pub struct Sink {
 /// What a put has until its end; shared with a write that may outlive it.
 #[derive(Debug)]
 struct Held {
+    /// `None` of a small file that comes whole, and of a transfer that is over.
     part: Option<PartFile>,
     written: u64,
     promise: Promise,
@@ -81,17 +82,27 @@ impl Store {
         Ok(Space { available, max_file_size: self.max_file_size })
     }
 
-    /// The part of an owner's put that can be known again, or else a new one of nobody's.
+    /// The part of an owner's put that can be known again, or else a new one of nobody's. A small file that
+    /// nothing is here of comes whole, and needs none.
     fn part(
         &self,
         folder: &Dir,
         put: &Put,
         owner: &Owner,
-    ) -> Result<(PartFile, Option<u64>), FilesError> {
-        if put.size.is_some() && owner.is_somebody() {
-            let id = self.ledger.part_id(owner, put.path.as_str());
+    ) -> Result<(Option<PartFile>, Option<u64>), FilesError> {
+        let is_small = put.size.is_some_and(|size| size <= SMALL);
+        let id = (put.size.is_some() && owner.is_somebody())
+            .then(|| self.ledger.part_id(owner, put.path.as_str()));
+        if is_small {
+            let kept = id.map_or(Ok(None), |id| part_length(folder, id));
+            if kept.map_err(FilesError::of_change)?.is_none() {
+                unix::check_writable(folder).map_err(FilesError::of_change)?;
+                return Ok((None, None));
+            }
+        }
+        if let Some(id) = id {
             match PartFile::open(folder, id) {
-                Ok(part) => return Ok((part, Some(id))),
+                Ok(part) => return Ok((Some(part), Some(id))),
                 // Another put has it, or something else has its name.
                 Err(error)
                     if matches!(
@@ -101,9 +112,13 @@ impl Store {
                 Err(error) => return Err(FilesError::of_change(error)),
             }
         }
-        let random = RandomState::new().hash_one(put.path.as_str());
-        Ok((PartFile::create(folder, random).map_err(FilesError::of_change)?, None))
+        Ok((Some(nobodys(folder, put).map_err(FilesError::of_change)?), None))
     }
+}
+
+/// A part that is not known again.
+fn nobodys(folder: &Dir, put: &Put) -> io::Result<PartFile> {
+    PartFile::create(folder, RandomState::new().hash_one(put.path.as_str()))
 }
 
 pub(super) fn stage(
@@ -120,14 +135,14 @@ pub(super) fn stage(
     let (folder, name) = place(&root, &put.path)?;
     check_place(&folder, name, put.replace)?;
     let (mut part, id) = store.part(&folder, &put, &owner)?;
-    let mut kept = part.length().map_err(FilesError::Disk)?;
-    if kept > size {
+    let mut kept = part.as_ref().map_or(Ok(0), PartFile::length).map_err(FilesError::Disk)?;
+    if let Some(part) = part.as_mut().filter(|_| kept > size) {
         part.go_on_at(0).map_err(FilesError::of_change)?;
         kept = 0;
     }
     let promise = store.room.promise(&folder, size - kept)?;
     let claim = store.ledger.claim(&owner, size, id)?;
-    let held = Held { part: Some(part), written: kept, promise, claim: Some(claim) };
+    let held = Held { part, written: kept, promise, claim: Some(claim) };
     Ok(Staged { root, folder, put, id, kept, held: Arc::new(Mutex::new(held)), crew })
 }
 
@@ -201,7 +216,7 @@ impl Staged {
         done: impl FnOnce(&Result<(), FilesError>) + Send + 'static,
     ) -> Result<(), FilesError> {
         blocking(move || {
-            let result = self.finish(size);
+            let result = self.finish(size, None);
             done(&result);
             result
         })
@@ -221,7 +236,7 @@ impl Staged {
         let crew = self.crew.clone();
         let stored = crew.work(move || {
             let result = match self.write(&bytes) {
-                Ok(()) => self.finish(bytes.len() as u64),
+                Ok(()) => self.finish(bytes.len() as u64, Some(&bytes)),
                 Err(error) => {
                     // What cannot be removed now, the janitor will find.
                     let _ = self.remove();
@@ -234,30 +249,36 @@ impl Staged {
         stored.await.unwrap_or_else(|ending| Err(FilesError::Disk(io::Error::other(ending))))
     }
 
+    /// Into the part, where there is one.
     fn write(&self, bytes: &[u8]) -> io::Result<()> {
         let held = &mut *lock(&self.held);
-        let part = held.part.as_mut().ok_or_else(gone)?;
-        part.go_on_at(0)?;
-        part.write_all(bytes)?;
-        held.promise.set(0);
+        if let Some(part) = held.part.as_mut() {
+            part.go_on_at(0)?;
+            part.write_all(bytes)?;
+            held.promise.set(0);
+        }
         Ok(())
     }
 
-    fn finish(self, size: u64) -> Result<(), FilesError> {
+    /// `whole` is all of a file that has no part.
+    fn finish(self, size: u64, whole: Option<&[u8]>) -> Result<(), FilesError> {
         let Self { root, folder, put, id, held, .. } = self;
         let (part, claim) = {
             let mut held = lock(&held);
             (held.part.take(), held.claim.take())
         };
-        let (Some(part), Some(claim)) = (part, claim) else {
-            return Err(FilesError::Disk(gone()));
-        };
+        let Some(claim) = claim else { return Err(FilesError::Disk(gone())) };
         let name = put.path.file_name();
         let committed = check_still_there(&root, &folder, &put).and_then(|()| {
             let replace = if put.replace { Replace::Existing } else { Replace::Never };
             let modified = put.modified.map(|moment| SystemTime::from(moment.0));
             let finish = Finish { modified, executable: put.executable };
-            part.commit(name, replace, finish).map_err(FilesError::of_change)
+            let stored = match (part, whole) {
+                (Some(part), _) => part.commit(name, replace, finish),
+                (None, Some(bytes)) => store_whole(&folder, &put, bytes, replace, finish),
+                (None, None) => Err(gone()),
+            };
+            stored.map_err(FilesError::of_change)
         });
         if let Err(error) = committed {
             // Whole, and yet of no use: what stands in its way would stand there the next time.
@@ -290,6 +311,23 @@ impl Staged {
         }
         claim.map_or(Ok(()), |claim| claim.without_part().map_err(FilesError::from))
     }
+}
+
+/// Stores a small file for which there is no part.
+fn store_whole(
+    folder: &Dir,
+    put: &Put,
+    bytes: &[u8],
+    replace: Replace,
+    finish: Finish,
+) -> io::Result<()> {
+    let name = put.path.file_name();
+    if replace == Replace::Never && store_new(folder, name, bytes, finish)? {
+        return Ok(());
+    }
+    let mut part = nobodys(folder, put)?;
+    part.write_all(bytes)?;
+    part.commit(name, replace, finish)
 }
 
 /// Whether the folder is still where it was, with the name still free: somebody may have moved it.

@@ -121,6 +121,9 @@ async fn leave(files: &Files, put: &Put, bytes: &[u8]) {
     sink.write_all(bytes).unwrap();
 }
 
+/// More than what comes whole.
+const LARGE: u64 = 100_000;
+
 fn owner() -> Owner {
     Owner::account(&quiver_protocol::ClientName::parse("Ron").unwrap())
 }
@@ -130,7 +133,7 @@ async fn the_janitor_takes_old_parts_that_nobody_has() {
     let (temporary, _) = folder();
     let root = temporary.path().join("root");
     let (_state, files) = with_store(&root);
-    let (old, new) = (put("sub/old", 1000), put("new", 1000));
+    let (old, new) = (put("sub/old", LARGE), put("new", LARGE));
     leave(&files, &old, b"old").await;
     leave(&files, &new, b"new").await;
     let count = |folder: &Path| {
@@ -158,7 +161,7 @@ async fn the_janitor_takes_old_parts_that_nobody_has() {
 async fn a_put_goes_on_with_its_own_part_and_no_other() {
     let (temporary, _) = folder();
     let (_state, files) = with_store(&temporary.path().join("root"));
-    let big = put("big", 1000);
+    let big = put("big", LARGE);
     leave(&files, &big, b"content").await;
     let first = files.stage(&big, owner()).await.unwrap();
     assert_eq!(first.kept().await.unwrap().length(), 7);
@@ -178,12 +181,31 @@ async fn a_folder_that_was_moved_meanwhile_gets_no_file() {
     let (temporary, _) = folder();
     let root = temporary.path().join("root");
     let (_state, files) = with_store(&root);
-    let staged = files.stage(&put("sub/new", 3), owner()).await.unwrap();
+    let staged = files.stage(&put("sub/new", LARGE), owner()).await.unwrap();
     staged.sink(0).await.unwrap().write_all(b"new").unwrap();
     files.rename(&path("sub"), &path("elsewhere"), false).await.unwrap();
     files.make_folder(&path("sub"), None).await.unwrap();
-    assert!(matches!(staged.commit(3, |_| {}).await, Err(FilesError::NotFound)));
+    assert!(matches!(staged.commit(LARGE, |_| {}).await, Err(FilesError::NotFound)));
     assert_eq!(names(&files, "sub").await, [""; 0]);
     assert_eq!(names(&files, "elsewhere").await, ["elsewhere/b.txt"]);
     assert_eq!(fs::read_dir(root.join("elsewhere")).unwrap().count(), 1, "no part is left");
+}
+
+#[tokio::test]
+async fn a_small_file_is_nowhere_before_it_is_there() {
+    let (temporary, _) = folder();
+    let root = temporary.path().join("root");
+    let (_state, files) = with_store(&root);
+    let staged = files.stage(&put("sub/new", 3), owner()).await.unwrap();
+    let other = files.stage(&put("sub/new", 5), owner()).await.unwrap();
+    assert_eq!(fs::read_dir(root.join("sub")).unwrap().count(), 1);
+    staged.commit_small(b"new".to_vec(), |_| {}).await.unwrap();
+    assert_eq!(fs::read(root.join("sub/new")).unwrap(), b"new");
+    let late = other.commit_small(b"other".to_vec(), |_| {}).await;
+    assert!(matches!(late, Err(FilesError::Exists)));
+    let replacing = Put { replace: true, ..put("sub/new", 5) };
+    let staged = files.stage(&replacing, owner()).await.unwrap();
+    staged.commit_small(b"other".to_vec(), |_| {}).await.unwrap();
+    assert_eq!(fs::read(root.join("sub/new")).unwrap(), b"other");
+    assert_eq!(fs::read_dir(root.join("sub")).unwrap().count(), 2, "no part is left");
 }
