@@ -89,7 +89,8 @@ async fn converse(
     right::permit(context, right::needs(&request)).map_err(CommandError::Refused)?;
     // The one command in which the client has more to say.
     if let Request::Put(put) = request {
-        return put::answer(context, put, stream).await;
+        // Large, and not moved along with every other command.
+        return Box::pin(put::answer(context, put, stream)).await;
     }
     let CommandStream { reader, writer } = stream;
     tokio::select! {

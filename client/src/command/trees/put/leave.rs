@@ -115,12 +115,13 @@ impl Way for Away {
             } else {
                 false
             };
-            let stored = self.store.one_that_may_be_there(&upload, may_be_there).await?;
+            // Large, and not moved along with the many small files.
+            let stored = Box::pin(self.store.one_that_may_be_there(&upload, may_be_there)).await?;
             return Ok(stored.size);
         }
         for copy in 2..COPIES {
             upload.path = beside(&found.target, copy)?;
-            match self.store.one(&upload).await {
+            match Box::pin(self.store.one(&upload)).await {
                 Err(failure) if is_taken(&failure) => {}
                 Err(failure) => return Err(failure),
                 Ok(stored) => {
