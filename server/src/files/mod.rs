@@ -1,5 +1,5 @@
 //! The folder whose files clients may have, and where those may put some who are allowed to. Nothing
-//! outside it can be named: every path is walked from one open directory, part by part, and no link is
+//! outside it can be named: every path is opened from one open directory, and no link is
 //! followed. Nobody else in this crate knows paths on disk.
 //!
 //! | module | what it holds |
