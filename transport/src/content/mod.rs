@@ -11,6 +11,7 @@ mod part;
 mod prefix;
 mod receive;
 mod send;
+mod source;
 mod times;
 mod whole;
 
@@ -20,7 +21,8 @@ pub use part::{
 };
 pub use prefix::Hashed;
 pub use receive::{Arrival, ReceiveError, Size, receive, receive_small};
-pub use send::{SendError, Source, send};
+pub use send::{SendError, send};
+pub use source::Source;
 pub use times::{Times, Watch};
 pub use whole::store_new;
 

@@ -1,8 +1,12 @@
 use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
+use std::time::SystemTime;
 
 use quiver_protocol::chunk::FRAMED_BLOCK;
 
 use super::*;
+use crate::content::SMALL;
+use crate::content::source::OpenFile;
 
 fn source(content: &[u8]) -> (tempfile::NamedTempFile, OpenFile) {
     let mut file = tempfile::NamedTempFile::new().unwrap();
