@@ -1,8 +1,9 @@
 //! `put`: one file of this side, which counts as stored once the server has verified it.
 
+mod ledger;
+
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use quiver_protocol::chunk::BLOCK;
@@ -15,17 +16,14 @@ use quiver_transport::content::{Hashed, LimitedBy, SendError, Source, send};
 use quiver_transport::stream::{FrameReader, FrameWriter};
 use quiver_transport::{Channel, CommandStream, StreamError};
 use thiserror::Error;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 
+use self::ledger::Ledger;
 use super::{Answer, Part, misfit};
 use crate::limit::{Gate, Limit};
 
 /// How long it may take to tell the server why nothing more comes.
 const FAREWELL: Duration = Duration::from_secs(2);
-
-/// Bytes a second that any disk takes: after the last byte the server may be silent for as long as
-/// this takes, in addition to what the person allows. It verifies and flushes then.
-const SLOW_DISK: u64 = 16 * 1024 * 1024;
 
 /// Bytes of a block that comes out of a pipe: a slow one must not keep the server waiting for long.
 const PIPED: usize = 64 * 1024;
@@ -258,7 +256,7 @@ impl Handed {
     /// Whether those were all.
     #[must_use]
     pub fn is_all(&self) -> bool {
-        self.0.all_sent.load(Ordering::Relaxed)
+        self.0.has_sent_all()
     }
 }
 
@@ -334,7 +332,7 @@ async fn hear(
             }
         }
     };
-    if !ledger.all_sent.load(Ordering::Relaxed) {
+    if !ledger.has_sent_all() {
         return Err(misfit("that it has what was not sent"));
     }
     let frame = reader.read_answer(limits::FRAME, NEVER).await?;
@@ -344,67 +342,4 @@ async fn hear(
     PlainEnd::decode(&frame.payload)?;
     reader.read_end(NEVER).await?;
     Ok(received)
-}
-
-/// What both halves of the conversation know of each other.
-#[derive(Debug)]
-struct Ledger {
-    offset: u64,
-    size: Option<u64>,
-    sent: AtomicU64,
-    all_sent: AtomicBool,
-    /// When the server was last seen to take or say something.
-    alive: Mutex<Instant>,
-}
-
-impl Ledger {
-    fn new(offset: u64, size: Option<u64>) -> Self {
-        let (sent, all_sent) = (AtomicU64::new(0), AtomicBool::new(false));
-        Self { offset, size, sent, all_sent, alive: Mutex::new(Instant::now()) }
-    }
-
-    fn sent(&self) -> u64 {
-        self.sent.load(Ordering::Relaxed)
-    }
-
-    fn was_sent(&self, length: u64) {
-        self.sent.fetch_add(length, Ordering::Relaxed);
-        self.alive_at(Instant::now());
-    }
-
-    /// From here on the server has work to do that grows with the content.
-    fn is_all_sent(&self, size: u64) {
-        self.all_sent.store(true, Ordering::Relaxed);
-        let flush = Duration::from_secs(size.saturating_sub(self.offset) / SLOW_DISK);
-        self.alive_at(Instant::now() + flush);
-    }
-
-    fn alive_at(&self, moment: Instant) {
-        let mut alive = self.lock();
-        *alive = (*alive).max(moment);
-    }
-
-    /// What the server can have at the very most: a block may be on its way that is not yet counted.
-    fn at_most(&self) -> u64 {
-        let handed = self.offset.saturating_add(self.sent()).saturating_add(BLOCK as u64);
-        self.size.map_or(handed, |size| size.min(handed))
-    }
-
-    /// Resolves when the server has been silent for too long.
-    async fn silence(&self, patience: Duration, waits: &(dyn Fn() -> bool + Sync)) {
-        loop {
-            let end = *self.lock() + patience;
-            if end > Instant::now() {
-                sleep_until(end).await;
-            } else if !self.all_sent.load(Ordering::Relaxed) && waits() {
-                self.alive_at(Instant::now());
-            } else {
-                return;
-            }
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Instant> {
-        self.alive.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
