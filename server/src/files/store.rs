@@ -1,6 +1,8 @@
 //! A file that comes: its place is looked at, its room reserved, its part opened; at its end it stands
 //! under its name and is somebody's. Knows nothing of streams.
 
+mod sink;
+
 use std::fs::File;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Write};
@@ -15,6 +17,7 @@ use quiver_transport::content::{
     Finish, Hashed, PartFile, Replace, SMALL, part_content, part_length, store_new,
 };
 
+pub use self::sink::Sink;
 use super::space::{Promise, Room};
 use super::walk::place;
 use super::{FilesError, blocking};
@@ -51,14 +54,6 @@ pub struct Staged {
     kept: u64,
     held: Arc<Mutex<Held>>,
     crew: Crew,
-}
-
-/// Where the bytes go.
-#[derive(Debug)]
-pub struct Sink {
-    folder: Dir,
-    sized: bool,
-    held: Arc<Mutex<Held>>,
 }
 
 /// What a put has until its end; shared with a write that may outlive it.
@@ -372,47 +367,6 @@ fn check_still_there(root: &Dir, folder: &Dir, put: &Put) -> Result<(), FilesErr
         return Err(FilesError::NotFound);
     }
     check_place(folder, name, put.replace)
-}
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let held = &mut *lock(&self.held);
-        let part = held.part.as_mut().ok_or_else(gone)?;
-        let claim = held.claim.as_mut().ok_or_else(gone)?;
-        let length = bytes.len() as u64;
-        if !self.sized {
-            claim.grow(length).map_err(no_room)?;
-            held.promise.more(&self.folder, length).map_err(no_room)?;
-        }
-        let count = part.write(bytes)?;
-        held.promise.used(if self.sized { count as u64 } else { length });
-        held.written += count as u64;
-        claim.holds(held.written).map_err(io::Error::other)?;
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        lock(&self.held).part.as_mut().map_or(Ok(()), Write::flush)
-    }
-}
-
-/// The reason goes along: see [`FilesError::of_write`].
-fn no_room(reason: impl Into<FilesError>) -> io::Error {
-    io::Error::new(io::ErrorKind::StorageFull, reason.into())
-}
-
-impl FilesError {
-    /// What a [`Sink`] said.
-    #[must_use]
-    pub fn of_write(error: io::Error) -> Self {
-        if error.get_ref().is_some_and(|reason| reason.is::<Self>()) {
-            return error
-                .into_inner()
-                .and_then(|reason| reason.downcast::<Self>().ok())
-                .map_or(Self::NoSpace, |reason| *reason);
-        }
-        Self::of_change(error)
-    }
 }
 
 fn gone() -> io::Error {
