@@ -4,161 +4,31 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
 
-use std::future::Future;
-use std::net::{Ipv4Addr, SocketAddr};
+mod stage;
+
+use std::net::Ipv4Addr;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
 use quiver_client::action::{self, Offer};
-use quiver_client::command::{self, NOBODY, Order};
-use quiver_client::config::{Config, Folders};
-use quiver_client::connection::{Connector, Link, Session};
-use quiver_client::failure::{Exit, Failure};
-use quiver_client::output::{Face, Output, human};
-use quiver_client::{cli, known_servers::KnownServers};
-use quiver_protocol::reply::{Entry, EntryKind, FileHead, Limits, Ready, Welcome};
+use quiver_client::config::Config;
+use quiver_client::failure::Exit;
+use quiver_client::known_servers::KnownServers;
+use quiver_client::output::{Face, Output};
+use quiver_client::{cli, command};
+use quiver_protocol::reply::{Entry, EntryKind, Ready};
 use quiver_protocol::{
-    ClientName, CloseCode, ContentEnd, ContentHash, End as _, Event, FilePath, FrameKind, ListEnd,
-    PlainEnd, Refusal, RefusalCode, Reply, Request, Timestamp, limits,
+    CloseCode, ContentEnd, ContentHash, End as _, Event, FilePath, FrameKind, ListEnd, PlainEnd,
+    Refusal, RefusalCode, Reply, Request, Timestamp, limits,
 };
 use quiver_transport::content::Source;
 use quiver_transport::identity::Validity;
 use quiver_transport::trust::peer_fingerprint;
 use quiver_transport::{CommandStream, Connection, Ended, Endpoint, Identity};
 use tokio::sync::mpsc::{Sender, channel};
-use tokio::task::JoinSet;
 
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// A server, and a client's folders.
-struct Stage {
-    address: SocketAddr,
-    identity: Identity,
-    folder: tempfile::TempDir,
-    _server: JoinSet<()>,
-}
-
-impl Stage {
-    /// `script` plays each connection, given its number from 0.
-    fn new<F>(script: impl Fn(usize, Connection) -> F + Send + 'static) -> Self
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let identity = Identity::create("odd", &[], Validity::days(Utc::now(), 1)).unwrap();
-        let endpoint = Endpoint::listen((Ipv4Addr::LOCALHOST, 0).into(), &identity).unwrap();
-        let address = endpoint.local_addr().unwrap();
-        let mut server = JoinSet::new();
-        server.spawn(async move {
-            let mut plays = JoinSet::new();
-            let mut number = 0;
-            while let Some(incoming) = endpoint.accept().await {
-                // A client that does not believe this server never gets here.
-                let Ok(connection) = incoming.await else { continue };
-                plays.spawn(script(number, connection));
-                number += 1;
-            }
-        });
-        let folder = tempfile::tempdir().unwrap();
-        let stage = Self { address, identity, folder, _server: server };
-        std::fs::write(stage.path("server.pem"), stage.identity.certificate_pem()).unwrap();
-        std::fs::create_dir(stage.path("inbox")).unwrap();
-        stage
-    }
-
-    fn path(&self, name: &str) -> std::path::PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn folders(&self) -> Folders {
-        let [config, data, state] = ["config", "data", "state"].map(|name| self.path(name));
-        Folders { config, data, state }
-    }
-
-    fn config(&self) -> Config {
-        Config {
-            server: self.address.to_string().parse().unwrap(),
-            certificate: Some(self.path("server.pem")),
-            name: Some(ClientName::parse("Ron").unwrap()),
-            password_file: None,
-            patience: PATIENCE,
-            quiet: true,
-            verbose: false,
-        }
-    }
-
-    fn connector(&self, config: &Config) -> Result<Connector, Failure> {
-        let output = Output::new(Face::Batch, true);
-        let endpoint = Endpoint::dialler().unwrap();
-        Connector::new(config, Some(&self.folders()), endpoint, output)
-    }
-
-    async fn connect(&self, config: &Config) -> Result<Session, Failure> {
-        self.connector(config)?.connect().await
-    }
-
-    /// Fetches one file into the inbox.
-    async fn get(&self, path: &str) -> Result<(), Failure> {
-        let mut connector = self.connector(&self.config())?;
-        let session = connector.connect().await?;
-        let link = Link::new(connector, &session);
-        let arguments = cli::Get {
-            many: cli::Many::default(),
-            paths: vec![path.to_owned()],
-            output: self.path("inbox"),
-            overwrite: false,
-            json: false,
-            no_resume: false,
-            hold: cli::Hold { patience: 0 },
-            limit: None,
-        };
-        let order = Order::prepare(&arguments, NOBODY).await?;
-        let output = Output::new(Face::Batch, true);
-        let receipt = Arc::new(human::received);
-        order.fetch(&link, output, receipt).await
-    }
-
-    fn inbox(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.path("inbox")).unwrap();
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
-    }
-}
-
-/// The next request.
-async fn hear(connection: &Connection) -> (CommandStream, Request) {
-    let mut stream: CommandStream = connection.accept_bi().await.unwrap().into();
-    let frame = stream.reader.read_frame(65_535, PATIENCE).await.unwrap();
-    (stream, Request::decode(&frame.payload).unwrap())
-}
-
-async fn reply(stream: &mut CommandStream, reply: &Reply) {
-    stream.writer.write_frame(FrameKind::Reply, &reply.encode()).await.unwrap();
-}
-
-async fn welcome(connection: &Connection) {
-    let (mut stream, request) = hear(connection).await;
-    let Request::Hello(hello) = request else { panic!("{request:?} where a hello was due") };
-    quiver_transport::endpoint::promote(connection);
-    let message = "Welcome".to_owned();
-    let welcome = Welcome {
-        client: 1,
-        name: hello.name,
-        message,
-        max_clients: 3,
-        limits: Limits::CURRENT,
-        upload: false,
-    };
-    reply(&mut stream, &Reply::Welcome(welcome)).await;
-    stream.writer.end(FrameKind::Eof, &PlainEnd {}.encode()).await.unwrap();
-}
-
-async fn head(stream: &mut CommandStream, path: &str, size: u64) {
-    let path = FilePath::parse(path).unwrap();
-    let head =
-        FileHead { path, size, modified: Timestamp(Utc::now()), offset: 0, executable: false };
-    reply(stream, &Reply::File(head)).await;
-}
+use self::stage::{PATIENCE, Stage, head, hear, reply, welcome};
 
 #[tokio::test]
 async fn a_guest_that_had_to_make_room_says_hello_again() {
@@ -247,7 +117,7 @@ async fn an_expired_certificate_is_a_matter_of_trust() {
     let expired = Identity::create("old", &[], Validity::days(long_ago, 1)).unwrap();
     let endpoint = Endpoint::listen((Ipv4Addr::LOCALHOST, 0).into(), &expired).unwrap();
     stage.address = endpoint.local_addr().unwrap();
-    stage._server.spawn(async move {
+    stage.server.spawn(async move {
         while let Some(incoming) = endpoint.accept().await {
             assert!(incoming.await.is_err());
         }

@@ -44,11 +44,13 @@ impl Person {
         format!("\n{}:", self.name)
     }
 
-    /// Types a line and waits for the next prompt; what came between.
+    /// Types a line at an empty prompt and waits for the next one; what came between.
     ///
     /// # Panics
-    /// Where the prompt does not come back.
+    /// Where the prompt is not there, or does not come back.
     pub fn says(&mut self, line: &str) -> String {
+        // What somebody was just told may stand there already and the prompt below it not yet.
+        self.terminal.wait_for_end(&self.prompt());
         self.does(&format!("{line}\r"));
         let screen = self.terminal.contents();
         let prompt = self.prompt();

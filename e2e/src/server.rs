@@ -169,20 +169,7 @@ impl Server {
         self.process.signal(signal);
     }
 
-    /// Kills it, and starts another with the same settings in its place: the same address, the same
-    /// folders.
-    ///
-    /// # Panics
-    /// When it does not start.
-    pub async fn restart(&mut self) {
-        self.process.signal(Signal::KILL);
-        self.process.ended(PATIENCE).await;
-        self.options.listen = Some(self.address);
-        let process = Process::start(&mut self.options.command(self.folder.path()));
-        (self.process, self.log, self.address, self.fingerprint) = listening(process).await;
-    }
-
-    /// Kills it and starts it again, with the same folders, at another port. Its log begins anew.
+    /// Kills it and starts it again, with the same settings and folders, at another port. Its log begins anew.
     ///
     /// # Panics
     /// When it does not end, or not start.
@@ -193,6 +180,15 @@ impl Server {
         assert!(alarms.is_empty(), "the server was not well: {}", alarms.join("\n"));
         let process = Process::start(&mut self.options.command(self.folder.path()));
         (self.process, self.log, self.address, self.fingerprint) = listening(process).await;
+    }
+
+    /// The same in its place: at the same port.
+    ///
+    /// # Panics
+    /// As that.
+    pub async fn restart(&mut self) {
+        self.options.listen = Some(self.address);
+        self.is_killed_and_starts_again().await;
     }
 
     /// Waits for its end.
