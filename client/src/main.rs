@@ -2,6 +2,12 @@
 
 use std::process::ExitCode;
 
+use mimalloc::MiMalloc;
+
+/// Keeps the memory of the last packets for the next ones (docs/decisions, 7).
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
 fn main() -> ExitCode {
     quiver_client::run::run(std::env::args_os(), |name| std::env::var_os(name))
 }

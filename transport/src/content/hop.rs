@@ -6,14 +6,15 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Blocks that a transfer with little company reads in one hop: 1 MiB, as much as may be on its way.
-pub(super) const READ: usize = 4;
+/// Blocks that a transfer with little company reads in one hop: 512 KiB, half of what may be on its way, so
+/// that one half is read while the other leaves. A get is 6 % slower with four blocks, and a put no faster.
+pub(super) const READ: usize = 2;
 
 /// Blocks that it writes in one hop at most. What is not yet written is lost where a process is killed, and
 /// has to be sent again.
 pub(super) const WRITE: usize = 2;
 
-/// So many transfers at once may take several blocks along: together they hold 10 MiB more than they
+/// So many transfers at once may take several blocks along: together they hold 4 MiB more than they
 /// would one by one.
 const FEW: usize = 4;
 

@@ -20,6 +20,10 @@ use crate::stream::{FrameReader, StreamError};
 /// Pieces of the stream taken at once; a packet is a piece.
 const PIECES: usize = 64;
 
+/// Bytes that are hashed at once, as a block fills: few enough that they are still in the processor's
+/// nearest caches, and enough for all lanes of its vectors.
+const HASHED_AT_ONCE: usize = 64 * 1024;
+
 /// Why content did not arrive whole.
 #[derive(Debug, Error)]
 pub enum ReceiveError {
@@ -181,7 +185,10 @@ async fn take<W: Write + Send + 'static>(
             let mut input = piece.as_ref();
             loop {
                 match unpacker.feed(&mut input, block)? {
-                    Step::Hungry => break,
+                    Step::Hungry => {
+                        writer.hash_ahead(block);
+                        break;
+                    }
                     Step::Full => *block = writer.write(std::mem::take(block)).await?,
                     Step::Tail(kind, payload) => {
                         // Nothing may follow the frame that ends the content.
@@ -236,6 +243,8 @@ struct BlockWriter<W> {
     running: Option<JoinHandle<Written<W>>>,
     /// Where blocks are hashed before they are written.
     hasher: Option<Box<blake3::Hasher>>,
+    /// What of the block that fills went into that.
+    hashed: usize,
     company: Company,
     capacity: usize,
     /// Blocks that wait for the next hop.
@@ -282,6 +291,7 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
             state: Some(Work { sink, hasher: there, visit: Visit::begin() }),
             running: None,
             hasher: here,
+            hashed: 0,
             company: Company::join(),
             capacity: usize::try_from(announced).map_or(BLOCK, |size| size.min(BLOCK)),
             full: Vec::new(),
@@ -310,10 +320,22 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
         Ok(self.buffer())
     }
 
+    /// Hashes what a block that fills has so far, but for less than is worth a call.
+    fn hash_ahead(&mut self, block: &[u8]) {
+        let end = block.len() / HASHED_AT_ONCE * HASHED_AT_ONCE;
+        if let Some(hasher) = &mut self.hasher
+            && end > self.hashed
+        {
+            hasher.update(&block[self.hashed..end]);
+            self.hashed = end;
+        }
+    }
+
     /// Puts a block where the next hop finds it.
     fn take(&mut self, block: Vec<u8>) {
         if let Some(hasher) = &mut self.hasher {
-            hasher.update(&block);
+            hasher.update(&block[self.hashed..]);
+            self.hashed = 0;
         }
         self.full.push(block);
     }

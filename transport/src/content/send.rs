@@ -37,7 +37,7 @@ pub enum SendError {
 /// `progress` hears of each block's bytes once QUIC has taken them. What is in memory and no longer than a
 /// block is gathered only, and leaves with what the caller says next.
 ///
-/// Holds two blocks, and one to spare, beside QUIC's send window; four times as many where few transfers
+/// Holds two blocks, and one to spare, beside QUIC's send window; twice as many where few transfers
 /// run. `block` is how many file bytes each has: whole chunks, at most [`BLOCK`], which is the fastest;
 /// less is for those who send many files at once.
 ///
