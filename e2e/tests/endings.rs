@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use quiver_e2e::path::Path;
 use quiver_e2e::process::Signal;
 use quiver_e2e::wire::{Closed, Dial, Download, Frame, Stream, kind};
-use quiver_e2e::{Client, Key, PATIENCE, Server, within};
+use quiver_e2e::{Client, Key, PATIENCE, Server, until, within};
 use serde_json::json;
 
 /// Offers a file that fits no window.
@@ -73,6 +73,24 @@ async fn a_dead_clients_slot_is_free_after_15_seconds() {
     server.log().wait_for("not delivered: big to Client 1: Ron").await;
     assert_eq!(Client::guest(&server).await.hello("Ben").await.reply()["client"], 3);
     assert_eq!(ron.closed().await, Closed::TimedOut);
+}
+
+#[tokio::test]
+async fn so_is_that_of_one_that_was_asked_nothing() {
+    let server = Server::options().max_clients(1).start().await;
+    let path = Path::to(server.address()).await;
+    let ron = Dial::to(&server).by(path.address()).join("Ron").await;
+    let frames = || ron.connection().stats();
+    let (heard, said) = (frames().frame_rx.ping, frames().frame_tx.acks);
+    until("a keep-alive of the server", || frames().frame_rx.ping > heard).await;
+    until("its acknowledgement", || frames().frame_tx.acks > said).await;
+    // Nothing is on its way to the client: silence begins to count with what the server says next.
+    path.cut();
+    let began = Instant::now();
+    server.log().wait_for("Client 1: Ron has disconnected").await;
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(15), "{took:?}");
+    assert_eq!(Client::guest(&server).await.hello("Ben").await.reply()["client"], 2);
 }
 
 #[tokio::test]

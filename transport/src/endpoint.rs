@@ -22,12 +22,14 @@ use crate::socket::LongBatches;
 use crate::tls::{self, TlsError};
 use crate::trust::{ServerVerifier, TrustError};
 
-/// A connection nobody hears from ends after this. A killed client's slot is free by then.
-pub const IDLE_TIMEOUT: Duration = Duration::from_secs(12);
+/// A connection nobody hears from ends after this. QUIC counts from the first packet that was sent after the
+/// last one that came (RFC 9000, 10.1), at the latest a keep-alive: so a killed client's slot is free
+/// after this and [`KEEP_ALIVE`], 13 s.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Both sides make sure that something crosses the path this often: three chances within the idle
 /// timeout, and often enough to keep a NAT's mapping.
-pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(4);
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(3);
 
 /// Until a path is measured, it is taken to be this long: lost first packets are repeated after
 /// about three times as much. RFC 9002 (6.2.2) suggests 333 ms, which costs a second there.

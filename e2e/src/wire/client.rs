@@ -56,7 +56,7 @@ impl Dial {
         let mut transport = TransportConfig::default();
         transport
             .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(12_000))))
-            .keep_alive_interval(Some(Duration::from_secs(4)))
+            .keep_alive_interval(Some(Duration::from_secs(3)))
             .max_concurrent_bidi_streams(8_u32.into())
             .max_concurrent_uni_streams(0_u32.into())
             .stream_receive_window((1024 * 1024_u32).into())
