@@ -24,7 +24,7 @@ use crate::trust::{ServerVerifier, TrustError};
 
 /// A connection nobody hears from ends after this. QUIC counts from the first packet that was sent after the
 /// last one that came (RFC 9000, 10.1), at the latest a keep-alive: so a killed client's slot is free
-/// after this and [`KEEP_ALIVE`], 13 s.
+/// after this and `KEEP_ALIVE`, 13 s.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Both sides make sure that something crosses the path this often: three chances within the idle
