@@ -42,6 +42,10 @@ const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
 /// What one stream may hold that was not read yet. Cannot change during a connection.
 const STREAM_WINDOW: u32 = 1024 * 1024;
 
+/// The same at a server whose client is on the same machine: enough where the way there and back is short, and a
+/// put whose server is killed has less to send again.
+const NEAR_STREAM_WINDOW: u32 = 512 * 1024;
+
 /// The same at a client, which has few streams of content and reads them at full speed. Every eighth of
 /// it is told to the server, in a packet of its own.
 const CLIENT_STREAM_WINDOW: u32 = 2 * 1024 * 1024;
@@ -326,7 +330,6 @@ fn common_transport(reach: Reach) -> TransportConfig {
         .mtu_discovery_config(Some(reach.mtu_discovery()))
         .enable_segmentation_offload(reach.takes_batches())
         .max_concurrent_uni_streams(0_u32.into())
-        .stream_receive_window(STREAM_WINDOW.into())
         .datagram_receive_buffer_size(None);
     config
 }
@@ -334,8 +337,10 @@ fn common_transport(reach: Reach) -> TransportConfig {
 /// What a guest may use; [`promote`] gives more.
 fn server_transport(reach: Reach) -> TransportConfig {
     let mut config = common_transport(reach);
+    let window = if reach == Reach::Network { STREAM_WINDOW } else { NEAR_STREAM_WINDOW };
     config
         .max_concurrent_bidi_streams(1_u32.into())
+        .stream_receive_window(window.into())
         .receive_window(GUEST_WINDOW.into())
         .send_window(GUEST_WINDOW.into());
     config

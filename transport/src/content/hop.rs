@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// that one half is read while the other leaves. A get is 6 % slower with four blocks, and a put no faster.
 pub(super) const READ: usize = 2;
 
-/// Blocks that it writes in one hop at most. What is not yet written is lost where a process is killed, and
-/// has to be sent again.
-pub(super) const WRITE: usize = 2;
+/// Blocks of such a transfer that may wait while one is written. What was taken from the network and not
+/// yet written is lost where a process is killed, and has to be sent again: 768 KiB with these. A put
+/// is 11 % slower with one, and 4 % faster with no bound at all.
+pub(super) const BEHIND: usize = 2;
 
 /// So many transfers at once may take several blocks along: together they hold 4 MiB more than they
 /// would one by one.

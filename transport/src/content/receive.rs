@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes};
 use quiver_protocol::chunk::{BLOCK, Step, Unpacker};
+use quiver_protocol::limits::CHUNK;
 use quiver_protocol::{ContentEnd, ContentHash, End as _, FrameError, FrameKind, Refusal};
 use thiserror::Error;
 use tokio::task::{self, JoinHandle};
@@ -17,8 +18,11 @@ use super::times::{Times, Visit};
 use super::{Hashed, SMALL};
 use crate::stream::{FrameReader, StreamError};
 
-/// Pieces of the stream taken at once; a packet is a piece.
+/// Pieces of the stream taken at once, at most; a packet is a piece.
 const PIECES: usize = 64;
+
+/// How large one may be, as far as is known before a whole one has come: as the largest packet.
+const PIECE: usize = 64 * 1024;
 
 /// Bytes that are hashed at once, as a block fills: few enough that they are still in the processor's
 /// nearest caches, and enough for all lanes of its vectors.
@@ -177,10 +181,14 @@ async fn take<W: Write + Send + 'static>(
     mut progress: impl FnMut(&Unpacker, u64),
 ) -> Result<ContentEnd, ReceiveError> {
     let mut pieces = [const { Bytes::new() }; PIECES];
+    let mut largest = 0;
     loop {
-        let Some(count) = reader.read_pieces(&mut pieces, patience).await? else {
+        let piece = if largest < CHUNK { PIECE } else { largest };
+        let most = (writer.room(block) / piece).clamp(1, PIECES);
+        let Some(count) = reader.read_pieces(&mut pieces[..most], patience).await? else {
             return Err(FrameError::Truncated.into());
         };
+        largest = pieces[..count].iter().map(Bytes::len).fold(largest, usize::max);
         for (index, piece) in pieces[..count].iter_mut().map(std::mem::take).enumerate() {
             let mut input = piece.as_ref();
             loop {
@@ -241,6 +249,8 @@ impl Place {
 struct BlockWriter<W> {
     state: Option<Work<W>>,
     running: Option<JoinHandle<Written<W>>>,
+    /// Blocks of the hop that runs.
+    on_the_way: usize,
     /// Where blocks are hashed before they are written.
     hasher: Option<Box<blake3::Hasher>>,
     /// What of the block that fills went into that.
@@ -290,6 +300,7 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
         Self {
             state: Some(Work { sink, hasher: there, visit: Visit::begin() }),
             running: None,
+            on_the_way: 0,
             hasher: here,
             hashed: 0,
             company: Company::join(),
@@ -307,17 +318,32 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
     }
 
     /// Takes a block and returns an empty one. It is written as soon as the hop before it has ended; what
-    /// comes until then goes along, and is waited for once that is enough for a hop.
+    /// comes until then goes along, and is waited for once there is as much as may be lost.
     async fn write(&mut self, block: Vec<u8>) -> io::Result<Vec<u8>> {
         self.take(block);
-        let most = self.company.blocks(hop::WRITE);
         let idle = self.running.as_ref().is_none_or(JoinHandle::is_finished);
-        if idle || self.full.len() >= most {
+        let most = self.most();
+        if idle || self.unwritten() >= most {
             self.wait().await?;
             self.empty.truncate(most);
             self.start()?;
         }
         Ok(self.buffer())
+    }
+
+    /// Blocks that may be unwritten.
+    fn most(&self) -> usize {
+        1 + self.company.blocks(hop::BEHIND)
+    }
+
+    /// Blocks that are.
+    fn unwritten(&self) -> usize {
+        self.on_the_way + self.full.len()
+    }
+
+    /// Bytes that may still be taken before something has to be written, beside those of a block that fills.
+    fn room(&self, block: &[u8]) -> usize {
+        (self.most().saturating_sub(self.unwritten()) * BLOCK).saturating_sub(block.len())
     }
 
     /// Hashes what a block that fills has so far, but for less than is worth a call.
@@ -345,6 +371,7 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
             return Err(io::Error::other("an earlier write failed"));
         };
         let blocks = std::mem::take(&mut self.full);
+        self.on_the_way = blocks.len();
         self.running = Some(task::spawn_blocking(move || {
             work.take(&blocks)?;
             Ok((work, blocks))
@@ -366,6 +393,7 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
         if let Some(running) = self.running.take() {
             let since = Instant::now();
             let (work, blocks) = finished(running).await?;
+            self.on_the_way = 0;
             self.times.waited(since, &work.visit);
             self.taken(work, blocks);
         }

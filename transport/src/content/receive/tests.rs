@@ -69,7 +69,7 @@ async fn a_full_disk_ends_it_soon() {
                 Ok(_) => writes += 1,
                 Err(error) => break error,
             }
-            assert!(writes < 2 * hop::WRITE + 3, "nobody said that the disk is full");
+            assert!(writes < 2 * hop::BEHIND + 3, "nobody said that the disk is full");
         };
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         // What comes after the failure fails too.

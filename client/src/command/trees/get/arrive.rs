@@ -139,7 +139,9 @@ impl Homeward {
         }
         let failed = |source| Failure::Target { path: self.place.shown(target), source };
         let (place, target) = (self.place.clone(), target.clone());
-        on_a_thread(move || Ok(place.parent(&target))).await?.map_err(failed)
+        // All that goes there asks at once: a thread for each would only wait for the first.
+        let folder = self.crew.work(move || place.parent(&target)).await;
+        folder.map_err(|_| Failure::Interrupted)?.map_err(failed)
     }
 
     /// Takes a name that nothing has, unless an earlier run has done so.
