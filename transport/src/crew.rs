@@ -18,8 +18,9 @@ use tokio::time::timeout;
 /// A piece that has waited for so long is worth another thread.
 const TOO_LONG: Duration = Duration::from_millis(1);
 
-/// Threads at once: as many as there are small files on their way of one client.
-const MOST: usize = 32;
+/// Threads at once. With 32 a disk of two processors stored 3,000 files a second instead of 3,700, and each
+/// keeps 150 KiB of memory; fewer than this would leave a disk idle whose every flush takes long.
+const MOST: usize = 16;
 
 /// How often a thread with nothing to do lets others go first before it leaves: whoever has more for it is
 /// often about to say so.
