@@ -1,4 +1,4 @@
-//! How many blocks go to a blocking thread at once.
+//! How many blocks go to a blocking thread at once, or wait for one.
 //!
 //! Each hop to another thread and back wakes two of them, which costs about what 100 KiB of content
 //! cost. So the few transfers of a quiet process take several blocks along. Where there are many, each
@@ -10,9 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// that one half is read while the other leaves. A get is 6 % slower with four blocks, and a put no faster.
 pub(super) const READ: usize = 2;
 
-/// Blocks of such a transfer that may wait while one is written. What was taken from the network and not
-/// yet written is lost where a process is killed, and has to be sent again: 768 KiB with these. A put
-/// is 11 % slower with one, and 4 % faster with no bound at all.
+/// Blocks of such a transfer that may wait to be written while the next one fills. What was taken from the
+/// network and not yet written is lost where a process is killed, and has to be sent again: 768 KiB with these.
 pub(super) const BEHIND: usize = 2;
 
 /// So many transfers at once may take several blocks along: together they hold 4 MiB more than they
