@@ -163,7 +163,7 @@ impl Stage {
         }
     }
 
-    /// Waits, after so many kills of the client, until the server lets it go on. For 10 seconds it takes each of
+    /// Waits, after so many kills of the client, until the server lets it go on. For 11 seconds it takes each of
     /// them for alive: one that puts has the part, and those that get count as connections.
     async fn may_come_again(&self, kills: usize) {
         let (gone, due) = match self.direction {

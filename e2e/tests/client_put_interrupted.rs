@@ -70,7 +70,7 @@ async fn the_same_command_goes_on_after_a_kill() {
     let mut process = begun(&home, &server).await;
     process.signal(Signal::KILL);
     process.ended(PATIENCE).await;
-    // The server takes it for alive, and it has the part, for 10 seconds more.
+    // The server takes it for alive, and it has the part, for 11 seconds more.
     let killed = Instant::now();
     goes_on(&home, &server, &content).await;
     assert!(killed.elapsed() < Duration::from_secs(8), "{:?}", killed.elapsed());

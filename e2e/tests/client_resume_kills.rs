@@ -51,7 +51,7 @@ async fn a_put_whose_server_is_killed_ten_times_goes_on() {
     ten_kills(Direction::Put, Victim::Server, 2).await;
 }
 
-/// Slow: a server waits 10 seconds for a sign of life of each client.
+/// Slow: a server waits 11 seconds for a sign of life of each client.
 #[tokio::test]
 async fn a_put_whose_client_is_killed_ten_times_goes_on() {
     ten_kills(Direction::Put, Victim::Client, 5).await;

@@ -16,7 +16,7 @@ use serde_json::json;
 const MIB: usize = 1024 * 1024;
 
 /// Until then the server takes a silent connection for alive.
-const IDLE: Duration = Duration::from_secs(10);
+const IDLE: Duration = Duration::from_secs(11);
 
 fn uploads() -> Options {
     Server::options().argument("--allow-upload").argument("--keep-free=0")
