@@ -245,6 +245,9 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
     pub(super) async fn abandon(mut self) {
         // Why it ends is known already.
         let _ = self.until(|state| state.work.is_some()).await;
+        // The thread may not have left the desk yet.
+        let work = self.desk.lock().work.take();
+        drop(work);
     }
 
     /// Writes what is left; the sink, the hash of all that went into it, and where the time went.

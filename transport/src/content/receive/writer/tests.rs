@@ -113,3 +113,34 @@ async fn who_waits_for_a_slow_disk_knows_it() {
     let (_, _, times) = writer.close(Vec::new()).await.unwrap();
     assert_eq!(times.brake(times.took()), Some(quiver_protocol::Brake::Disk));
 }
+
+/// A sink that tells when it is closed.
+struct Door(Arc<Mutex<bool>>);
+
+impl Write for Door {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        *self.0.lock().unwrap() = true;
+    }
+}
+
+#[tokio::test]
+async fn the_sink_of_what_is_given_up_is_closed() {
+    for _ in 0..1000 {
+        let closed = Arc::default();
+        let door = Door(Arc::clone(&closed));
+        let mut writer = BlockWriter::new(door, Box::default(), u64::MAX, Place::Here);
+        writer.write(vec![7; 1000]).await.unwrap();
+        writer.abandon().await;
+        assert!(*closed.lock().unwrap());
+    }
+}
