@@ -51,6 +51,10 @@ const NEAR_STREAM_WINDOW: u32 = 512 * 1024;
 /// it is told to the server, in a packet of its own.
 const CLIENT_STREAM_WINDOW: u32 = 2 * 1024 * 1024;
 
+/// The same where the server is on the same machine: with what a client has taken and not yet written, a kill costs
+/// no more than that window and a block.
+const NEAR_CLIENT_STREAM_WINDOW: u32 = 1536 * 1024;
+
 /// What a guest may send before it is read: a hello and its frames.
 const GUEST_WINDOW: u32 = 64 * 1024;
 
@@ -349,11 +353,13 @@ fn server_transport(reach: Reach) -> TransportConfig {
 
 fn client_transport(reach: Reach) -> TransportConfig {
     let mut config = common_transport(reach);
+    let window =
+        if reach == Reach::Network { CLIENT_STREAM_WINDOW } else { NEAR_CLIENT_STREAM_WINDOW };
     config
         .max_concurrent_bidi_streams(EVENT_STREAMS.into())
         // Content streams nobody reads fill their own windows and leave the rest to control streams.
-        .stream_receive_window(CLIENT_STREAM_WINDOW.into())
-        .receive_window(((CLIENT_CONTENT_STREAMS + 1) * CLIENT_STREAM_WINDOW).into())
+        .stream_receive_window(window.into())
+        .receive_window(((CLIENT_CONTENT_STREAMS + 1) * window).into())
         .send_window(CLIENT_SEND_WINDOW);
     config
 }
