@@ -45,7 +45,7 @@ const STREAM_WINDOW: u32 = 1024 * 1024;
 
 /// The same at a server whose client is on the same machine: enough where the way there and back is short, and a
 /// put whose server is killed has less to send again.
-const NEAR_STREAM_WINDOW: u32 = 512 * 1024;
+const NEAR_STREAM_WINDOW: u32 = 448 * 1024;
 
 /// The same at a client, which has few streams of content and reads them at full speed. Every eighth of
 /// it is told to the server, in a packet of its own.
