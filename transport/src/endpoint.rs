@@ -103,15 +103,8 @@ const SERVER_NAME: &str = "quiver";
 pub struct Endpoint {
     inner: quinn::Endpoint,
     congestion: Arc<LastPacketPasses>,
-    /// `None` where nobody is taken.
-    on_loopback: Option<OnLoopback>,
-}
-
-/// What a client on this machine is taken with.
-#[derive(Debug, Clone)]
-struct OnLoopback {
-    v4: Arc<ServerConfig>,
-    v6: Arc<ServerConfig>,
+    /// What clients are taken with, but for what depends on where they are; `None` where nobody is taken.
+    server: Option<ServerConfig>,
 }
 
 /// An endpoint could not be made.
@@ -154,29 +147,14 @@ impl Endpoint {
     /// [`EndpointError`].
     pub fn listen(address: SocketAddr, identity: &Identity) -> Result<Self, EndpointError> {
         let congestion = Arc::new(LastPacketPasses::default());
-        let transport = |reach| {
-            let mut transport = server_transport(reach);
-            transport.congestion_controller_factory(congestion.clone());
-            Arc::new(transport)
-        };
         let mut config = ServerConfig::with_crypto(Arc::new(tls::server(identity)?));
         config
-            .transport_config(transport(Reach::Network))
             .max_incoming(WAITING_HANDSHAKES)
             .incoming_buffer_size(HANDSHAKE_BUFFER)
             .incoming_buffer_size_total(HANDSHAKE_BUFFERS);
-        let on_loopback = |address| {
-            let mut config = config.clone();
-            config.transport_config(transport(Reach::to(address)));
-            Arc::new(config)
-        };
-        let on_loopback = OnLoopback {
-            v4: on_loopback(Ipv4Addr::LOCALHOST.into()),
-            v6: on_loopback(Ipv6Addr::LOCALHOST.into()),
-        };
-        let mut endpoint =
-            Self::open(address, outlives_restarts(identity)?, Some(config), congestion)?;
-        endpoint.on_loopback = Some(on_loopback);
+        let endpoint_config = outlives_restarts(identity)?;
+        let mut endpoint = Self::open(address, endpoint_config, Some(config.clone()), congestion)?;
+        endpoint.server = Some(config);
         Ok(endpoint)
     }
 
@@ -206,7 +184,7 @@ impl Endpoint {
         let runtime = Arc::new(TokioRuntime);
         let inner = quinn::Endpoint::new_with_abstract_socket(config, server, socket, runtime)
             .map_err(failed)?;
-        Ok(Self { inner, congestion, on_loopback: None })
+        Ok(Self { inner, congestion, server: None })
     }
 
     /// Dials a server; the handshake is complete when this returns.
@@ -220,7 +198,7 @@ impl Endpoint {
         verifier: Arc<ServerVerifier>,
     ) -> Result<Connection, DialError> {
         let mut config = ClientConfig::new(Arc::new(tls::client(identity, verifier.clone())?));
-        let mut transport = client_transport(Reach::to(address.ip()));
+        let mut transport = client_transport(Reach::to(address));
         transport.congestion_controller_factory(self.congestion.clone());
         config.transport_config(Arc::new(transport));
         let connecting = self
@@ -253,13 +231,15 @@ impl Endpoint {
     /// # Errors
     /// What is wrong with its first packet.
     pub fn admit(&self, incoming: Incoming) -> Result<Connecting, Ended> {
-        let address = incoming.remote_address().ip().to_canonical();
-        let connecting = match &self.on_loopback {
-            Some(on_loopback) if address.is_loopback() => {
-                let config = if address.is_ipv4() { &on_loopback.v4 } else { &on_loopback.v6 };
-                incoming.accept_with(config.clone())
+        let connecting = match &self.server {
+            Some(server) => {
+                let mut transport = server_transport(Reach::to(incoming.remote_address()));
+                transport.congestion_controller_factory(self.congestion.clone());
+                let mut config = server.clone();
+                config.transport_config(Arc::new(transport));
+                incoming.accept_with(Arc::new(config))
             }
-            _ => incoming.accept(),
+            None => incoming.accept(),
         };
         connecting.map_err(Ended::from)
     }
@@ -342,7 +322,7 @@ fn common_transport(reach: Reach) -> TransportConfig {
 /// What a guest may use; [`promote`] gives more.
 fn server_transport(reach: Reach) -> TransportConfig {
     let mut config = common_transport(reach);
-    let window = if reach == Reach::Network { STREAM_WINDOW } else { NEAR_STREAM_WINDOW };
+    let window = if reach.is_loopback() { NEAR_STREAM_WINDOW } else { STREAM_WINDOW };
     config
         .max_concurrent_bidi_streams(1_u32.into())
         .stream_receive_window(window.into())
@@ -353,8 +333,7 @@ fn server_transport(reach: Reach) -> TransportConfig {
 
 fn client_transport(reach: Reach) -> TransportConfig {
     let mut config = common_transport(reach);
-    let window =
-        if reach == Reach::Network { CLIENT_STREAM_WINDOW } else { NEAR_CLIENT_STREAM_WINDOW };
+    let window = if reach.is_loopback() { NEAR_CLIENT_STREAM_WINDOW } else { CLIENT_STREAM_WINDOW };
     config
         .max_concurrent_bidi_streams(EVENT_STREAMS.into())
         // Content streams nobody reads fill their own windows and leave the rest to control streams.

@@ -1,7 +1,6 @@
 //! How far away the other side is, and how large a datagram may be looked for on the way.
 
-use std::fs;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use quinn::MtuDiscoveryConfig;
 
@@ -20,29 +19,38 @@ const SMALLEST: u16 = 1200;
 /// What is known of a path before any packet has crossed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reach {
-    /// On this machine, where the interface tells what it carries.
+    /// On this machine, where the interface tells what the whole way carries.
     Loopback {
         /// The largest UDP payload.
         largest: u16,
     },
     /// Anywhere else.
-    Network,
+    Network {
+        /// The largest UDP payload that is looked for: no more than the first link carries.
+        largest: u16,
+    },
 }
 
 impl Reach {
-    pub(crate) fn to(address: IpAddr) -> Self {
-        let address = address.to_canonical();
+    pub(crate) fn to(address: SocketAddr) -> Self {
+        let ip = address.ip().to_canonical();
         // Elsewhere than on Linux nothing tells, and a search finds it.
-        let told = fs::read_to_string("/sys/class/net/lo/mtu");
-        let mtu = told.ok().and_then(|told| told.trim().parse::<u32>().ok());
-        match mtu {
-            Some(mtu) if address.is_loopback() => Self::Loopback { largest: payload(mtu, address) },
-            _ => Self::Network,
+        match first_link(address).map(|mtu| payload(mtu, ip)) {
+            Some(largest) if ip.is_loopback() => Self::Loopback { largest },
+            told => {
+                let largest = told.unwrap_or(LARGEST).min(LARGEST_ON_NETWORKS);
+                Self::Network { largest }
+            }
         }
     }
 
+    pub(crate) fn is_loopback(self) -> bool {
+        matches!(self, Self::Loopback { .. })
+    }
+
     /// On a network a search by halves; on loopback one probe, whether what the interface says is true of
-    /// the other side too. Each probe costs both sides 20 ns a byte of padding.
+    /// the other side too. Each probe costs both sides 20 ns a byte of padding, and one that is larger than the
+    /// path carries a wait for its loss.
     pub(crate) fn mtu_discovery(self) -> MtuDiscoveryConfig {
         let mut mtu = MtuDiscoveryConfig::default();
         match self {
@@ -50,8 +58,8 @@ impl Reach {
                 // A first step that is too small sends the search to its end at once.
                 mtu.upper_bound(largest).minimum_change((largest - SMALLEST) / 2 + 1);
             }
-            Self::Network => {
-                mtu.upper_bound(LARGEST_ON_NETWORKS);
+            Self::Network { largest } => {
+                mtu.upper_bound(largest);
             }
         }
         mtu
@@ -62,9 +70,36 @@ impl Reach {
     pub(crate) fn takes_batches(self) -> bool {
         match self {
             Self::Loopback { largest } => largest <= LARGEST / 2,
-            Self::Network => true,
+            Self::Network { .. } => true,
         }
     }
+}
+
+/// The largest IP packet that the first link of the way to an address carries, as the kernel's routes say.
+/// No packet is sent for it.
+#[cfg(target_os = "linux")]
+fn first_link(address: SocketAddr) -> Option<u32> {
+    use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
+
+    use rustix::net::sockopt::{ip_mtu, ipv6_mtu};
+
+    let connected = |from: IpAddr, to: SocketAddr| {
+        let socket = UdpSocket::bind((from, 0)).ok()?;
+        socket.connect(to).ok()?;
+        Some(socket)
+    };
+    match address {
+        SocketAddr::V6(v6) => match v6.ip().to_ipv4_mapped() {
+            Some(v4) => first_link((v4, v6.port()).into()),
+            None => ipv6_mtu(connected(Ipv6Addr::UNSPECIFIED.into(), address)?).ok(),
+        },
+        SocketAddr::V4(_) => ip_mtu(connected(Ipv4Addr::UNSPECIFIED.into(), address)?).ok(),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn first_link(_: SocketAddr) -> Option<u32> {
+    None
 }
 
 /// What is left of an interface's packet behind the headers of IP and UDP.
@@ -91,17 +126,29 @@ mod tests {
     fn only_datagrams_of_which_two_fit_one_call_leave_together() {
         let largest = |largest| Reach::Loopback { largest }.takes_batches();
         assert!(largest(1452) && largest(32_753) && !largest(32_754) && !largest(LARGEST));
-        assert!(Reach::Network.takes_batches());
+        assert!(Reach::Network { largest: LARGEST_ON_NETWORKS }.takes_batches());
+    }
+
+    fn reach(address: &str) -> Reach {
+        Reach::to(SocketAddr::new(address.parse().unwrap(), 4433))
     }
 
     #[test]
     fn only_this_machine_is_near() {
-        for far in ["192.0.2.1", "2001:db8::1", "::", "::ffff:192.0.2.1"] {
-            assert_eq!(Reach::to(far.parse().unwrap()), Reach::Network);
+        for far in ["192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1"] {
+            assert!(!reach(far).is_loopback(), "{far}");
         }
         #[cfg(target_os = "linux")]
         for near in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
-            assert!(matches!(Reach::to(near.parse().unwrap()), Reach::Loopback { .. }));
+            assert!(reach(near).is_loopback(), "{near}");
+        }
+    }
+
+    #[test]
+    fn a_search_on_a_network_has_a_bound_also_where_no_way_leads_there() {
+        for nowhere in ["255.255.255.255", "fe80::1"] {
+            let Reach::Network { largest } = reach(nowhere) else { panic!("{nowhere} is near") };
+            assert!((SMALLEST..=LARGEST_ON_NETWORKS).contains(&largest), "{nowhere}: {largest}");
         }
     }
 }
