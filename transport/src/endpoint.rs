@@ -71,8 +71,8 @@ const CLIENT_SEND_WINDOW: u64 = 2 * 1024 * 1024;
 const MEMBER_SEND_WINDOW: u64 = 1024 * 1024;
 
 /// The same, at either side, where several streams carry content to one that is near: one of them is always
-/// ready, so that half as much keeps the way full.
-const SHARED_SEND_WINDOW: u64 = 512 * 1024;
+/// ready, so that less keeps the way full.
+const SHARED_SEND_WINDOW: u64 = 384 * 1024;
 
 /// A way there and back on one machine, or in one building, whatever its load.
 const NEAR: Duration = Duration::from_millis(5);
