@@ -152,6 +152,7 @@ impl Endpoint {
             .max_incoming(WAITING_HANDSHAKES)
             .incoming_buffer_size(HANDSHAKE_BUFFER)
             .incoming_buffer_size_total(HANDSHAKE_BUFFERS);
+        let config = taking(&config, Reach::UNKNOWN, congestion.clone());
         let endpoint_config = outlives_restarts(identity)?;
         let mut endpoint = Self::open(address, endpoint_config, Some(config.clone()), congestion)?;
         endpoint.server = Some(config);
@@ -233,11 +234,8 @@ impl Endpoint {
     pub fn admit(&self, incoming: Incoming) -> Result<Connecting, Ended> {
         let connecting = match &self.server {
             Some(server) => {
-                let mut transport = server_transport(Reach::to(incoming.remote_address()));
-                transport.congestion_controller_factory(self.congestion.clone());
-                let mut config = server.clone();
-                config.transport_config(Arc::new(transport));
-                incoming.accept_with(Arc::new(config))
+                let reach = Reach::to(incoming.remote_address());
+                incoming.accept_with(Arc::new(taking(server, reach, self.congestion.clone())))
             }
             None => incoming.accept(),
         };
@@ -263,6 +261,15 @@ impl Endpoint {
         // The time is up or the endpoint is idle: nothing depends on which.
         let _ = tokio::time::timeout(patience, self.inner.wait_idle()).await;
     }
+}
+
+/// What a client from there is taken with.
+fn taking(server: &ServerConfig, reach: Reach, congestion: Arc<LastPacketPasses>) -> ServerConfig {
+    let mut transport = server_transport(reach);
+    transport.congestion_controller_factory(congestion);
+    let mut config = server.clone();
+    config.transport_config(Arc::new(transport));
+    config
 }
 
 /// A server that is started again with the same identity answers packets of connections that it knows nothing

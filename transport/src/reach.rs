@@ -32,15 +32,17 @@ pub(crate) enum Reach {
 }
 
 impl Reach {
+    /// Of one that nothing is known of.
+    pub(crate) const UNKNOWN: Self = Self::Network { largest: LARGEST_ON_NETWORKS };
+
+    /// Asks the kernel, whose answer is at hand.
     pub(crate) fn to(address: SocketAddr) -> Self {
         let ip = address.ip().to_canonical();
         // Elsewhere than on Linux nothing tells, and a search finds it.
         match first_link(address).map(|mtu| payload(mtu, ip)) {
             Some(largest) if ip.is_loopback() => Self::Loopback { largest },
-            told => {
-                let largest = told.unwrap_or(LARGEST).min(LARGEST_ON_NETWORKS);
-                Self::Network { largest }
-            }
+            Some(largest) => Self::Network { largest: largest.min(LARGEST_ON_NETWORKS) },
+            None => Self::UNKNOWN,
         }
     }
 
@@ -126,7 +128,7 @@ mod tests {
     fn only_datagrams_of_which_two_fit_one_call_leave_together() {
         let largest = |largest| Reach::Loopback { largest }.takes_batches();
         assert!(largest(1452) && largest(32_753) && !largest(32_754) && !largest(LARGEST));
-        assert!(Reach::Network { largest: LARGEST_ON_NETWORKS }.takes_batches());
+        assert!(Reach::UNKNOWN.takes_batches());
     }
 
     fn reach(address: &str) -> Reach {

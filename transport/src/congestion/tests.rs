@@ -30,7 +30,7 @@ async fn pair() -> Pair {
     way.spawn(relay(front, listener.local_addr().unwrap(), is_deaf.clone()));
     let dialler = Endpoint::dialler().unwrap();
     let verifier = ServerVerifier::new(Some(identity.fingerprint()));
-    let accept = async { listener.accept().await.unwrap().await.unwrap() };
+    let accept = async { listener.admit(listener.accept().await.unwrap()).unwrap().await.unwrap() };
     let (server, client) = tokio::join!(accept, dialler.dial(address, None, verifier));
     endpoint::promote(&server);
     let (server, client) = ((listener, server), (dialler, client.unwrap()));
