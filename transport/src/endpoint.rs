@@ -51,8 +51,8 @@ const NEAR_STREAM_WINDOW: u32 = 448 * 1024;
 /// it is told to the server, in a packet of its own.
 const CLIENT_STREAM_WINDOW: u32 = 2 * 1024 * 1024;
 
-/// The same where the server is on the same machine: with what a client has taken and not yet written, a kill costs
-/// no more than that window and a block.
+/// The same where the server is on the same machine: with the three blocks that may be taken and not yet written,
+/// a kill of the client costs no more than the window of networks and a block.
 const NEAR_CLIENT_STREAM_WINDOW: u32 = 1536 * 1024;
 
 /// What a guest may send before it is read: a hello and its frames.

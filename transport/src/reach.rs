@@ -37,10 +37,14 @@ impl Reach {
 
     /// Asks the kernel, whose answer is at hand.
     pub(crate) fn to(address: SocketAddr) -> Self {
-        let ip = address.ip().to_canonical();
-        // Elsewhere than on Linux nothing tells, and a search finds it.
-        match first_link(address).map(|mtu| payload(mtu, ip)) {
-            Some(largest) if ip.is_loopback() => Self::Loopback { largest },
+        Self::over(first_link(address), address.ip().to_canonical())
+    }
+
+    /// Over a first link that carries packets of so many bytes. Elsewhere than on Linux nothing tells, and a
+    /// search finds it.
+    fn over(mtu: Option<u32>, address: IpAddr) -> Self {
+        match mtu.map(|mtu| payload(mtu, address)) {
+            Some(largest) if address.is_loopback() => Self::Loopback { largest },
             Some(largest) => Self::Network { largest: largest.min(LARGEST_ON_NETWORKS) },
             None => Self::UNKNOWN,
         }
@@ -77,8 +81,8 @@ impl Reach {
     }
 }
 
-/// The largest IP packet that the first link of the way to an address carries, as the kernel's routes say.
-/// No packet is sent for it.
+/// The largest IP packet that the first link of the way to an address carries, in bytes, as the kernel's routes
+/// say, or less where routers have told the kernel so. No packet is sent for it.
 #[cfg(target_os = "linux")]
 fn first_link(address: SocketAddr) -> Option<u32> {
     use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
@@ -137,7 +141,7 @@ mod tests {
 
     #[test]
     fn only_this_machine_is_near() {
-        for far in ["192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1"] {
+        for far in ["192.0.2.1", "2001:db8::1", "::", "::ffff:192.0.2.1"] {
             assert!(!reach(far).is_loopback(), "{far}");
         }
         #[cfg(target_os = "linux")]
@@ -147,10 +151,29 @@ mod tests {
     }
 
     #[test]
-    fn a_search_on_a_network_has_a_bound_also_where_no_way_leads_there() {
-        for nowhere in ["255.255.255.255", "fe80::1"] {
-            let Reach::Network { largest } = reach(nowhere) else { panic!("{nowhere} is near") };
-            assert!((SMALLEST..=LARGEST_ON_NETWORKS).contains(&largest), "{nowhere}: {largest}");
-        }
+    fn nothing_is_looked_for_that_the_first_link_does_not_carry() {
+        let [v4, v6] = ["192.0.2.1", "2001:db8::1"].map(|address| address.parse().unwrap());
+        let largest = |mtu, address| match Reach::over(mtu, address) {
+            Reach::Network { largest } => largest,
+            near @ Reach::Loopback { .. } => panic!("{address}: {near:?}"),
+        };
+        assert_eq!((largest(Some(1500), v4), largest(Some(1500), v6)), (1472, 1452));
+        // What routers said of the way may be forged, and is never believed below what every path carries.
+        assert_eq!((largest(Some(552), v4), largest(Some(1280), v6)), (SMALLEST, 1232));
+        assert_eq!((largest(Some(9000), v4), largest(None, v4)), (6500, 6500));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_kernel_tells_of_the_first_link_and_nothing_where_no_way_leads_there() {
+        let link = |address: &str| first_link(SocketAddr::new(address.parse().unwrap(), 4433));
+        let told = std::fs::read_to_string("/sys/class/net/lo/mtu").unwrap();
+        let mtu: u32 = told.trim().parse().unwrap();
+        assert_eq!(link("::1"), Some(mtu));
+        // An IPv4 packet has 65,535 bytes at most.
+        assert_eq!(link("127.0.0.1"), Some(mtu.min(65_535)));
+        assert_eq!(link("::ffff:127.0.0.1"), link("127.0.0.1"));
+        // Without a scope no link is meant.
+        assert_eq!(link("fe80::1"), None);
     }
 }
