@@ -32,6 +32,7 @@ impl Failure {
             Self::Identity(IdentityError::SharedKey(path)) => return Some(chmod(path)),
             Self::Identity(_) => "XDG_DATA_HOME says where the client's own key is kept",
             Self::SharedPasswordFile(path) => return Some(chmod(path)),
+            Self::Resolve { .. } => "is the name spelt right? --server takes an address too",
             Self::Unreachable { .. } => {
                 "is the server running, and is its UDP port open? --server says where it is"
             }

@@ -67,3 +67,11 @@ fn a_missing_certificate_says_how_to_make_one() {
     assert!(failure.to_string().starts_with("cannot read certs/server.pem: No such file"));
     assert!(failure.hint().unwrap().starts_with("make one with scripts/generate-certs"));
 }
+
+#[test]
+fn a_name_that_leads_nowhere_is_told_with_what_else_can_be_said() {
+    let (host, why) = ("files.exampel.org".to_owned(), "no such name".to_owned());
+    let failure = Failure::Resolve { host, why };
+    assert_eq!(failure.to_string(), "cannot find files.exampel.org: no such name");
+    assert_eq!(failure.hint().unwrap(), "is the name spelt right? --server takes an address too");
+}
