@@ -139,6 +139,24 @@ impl Process {
         Memory { resident: field("VmRSS:"), peak: field("VmHWM:") }
     }
 
+    /// How long its threads have had a processor (proc(5): utime and stime).
+    ///
+    /// # Panics
+    /// Where the process has ended.
+    #[must_use]
+    pub fn processor_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
+        // The name in parentheses may hold anything; the fields behind it are counted from 3.
+        let fields = stat.rsplit_once(')').unwrap().1;
+        let ticks: u64 = fields
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .map(|ticks| ticks.parse::<u64>().unwrap())
+            .sum();
+        Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
+    }
+
     /// From now on the system lets no file of its grow beyond so many bytes.
     ///
     /// # Panics

@@ -150,6 +150,12 @@ impl Server {
         self.process.memory()
     }
 
+    /// How long its threads have had a processor.
+    #[must_use]
+    pub fn processor_time(&self) -> Duration {
+        self.process.processor_time()
+    }
+
     /// How many descriptors it has open.
     #[must_use]
     pub fn descriptors(&self) -> usize {

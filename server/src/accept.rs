@@ -89,7 +89,6 @@ async fn connection(endpoint: Endpoint, incoming: Incoming, rooms: Rooms, shared
     };
     drop(here);
     if let Some(member) = member {
-        let _here = shared.metrics.member();
         member.run().await;
     }
 }

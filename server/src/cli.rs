@@ -74,6 +74,9 @@ struct Serve {
     /// The folder in which the server remembers who stored what; made where uploads are allowed
     #[arg(long, value_name = "DIR", default_value = "state")]
     state: PathBuf,
+    /// Memory for what waits to be read by clients, all of them together
+    #[arg(long, value_name = "SIZE", value_parser = buffer_budget, default_value = "512MiB")]
+    buffer_budget: u64,
     /// Where Prometheus can read metrics, at http://ADDR/metrics and without a password; a port alone is one
     /// of 127.0.0.1 [default: nowhere]
     #[arg(long, value_name = "[ADDR:]PORT", value_parser = metrics_address)]
@@ -204,6 +207,7 @@ impl From<Serve> for Config {
                 keep_free: serve.keep_free,
                 put_patience: Duration::from_secs(serve.put_patience),
             }),
+            buffer_budget: serve.buffer_budget,
             metrics: serve.metrics,
         }
     }
@@ -257,6 +261,13 @@ fn metrics_address(text: &str) -> Result<SocketAddr, String> {
 /// Bytes, as people write them: `512`, `10MB`, `1GiB`.
 fn size(text: &str) -> Result<u64, String> {
     text.parse::<ByteSize>().map(|size| size.as_u64())
+}
+
+/// A size that some answers fit into at least.
+fn buffer_budget(text: &str) -> Result<u64, String> {
+    const LEAST: u64 = 16 * 1024 * 1024;
+    let bytes = size(text)?;
+    if bytes < LEAST { Err("expected 16MiB or more".to_owned()) } else { Ok(bytes) }
 }
 
 #[cfg(test)]

@@ -19,6 +19,8 @@ pub struct Config {
     pub passwords: Option<PathBuf>,
     /// What clients may store; nothing where absent.
     pub uploads: Option<Uploads>,
+    /// Bytes of memory for answers that wait to be read, all connections together.
+    pub buffer_budget: u64,
     /// Where the metrics can be read, over HTTP and by everybody; nowhere where absent.
     pub metrics: Option<SocketAddr>,
 }
@@ -94,8 +96,18 @@ pub const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 /// How often the janitor comes.
 pub const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
-/// Lists being put together at once, over all members: each holds the names of a whole folder.
-pub const LISTS: usize = 4;
+/// Threads that list folders, at low priority: so many clients are listed a folder at once.
+pub const LIST_THREADS: usize = 4;
+
+/// Threads that hash what is here of a file before the rest of it is sent, at low priority: so many clients'
+/// files at once.
+pub const PROOF_THREADS: usize = 2;
+
+/// How long a client may read nothing of an answer that is no content, before its stream is reset.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Connections that said goodbye and hold nothing but their last packets; one more closes the oldest.
+pub const LEAVING: usize = 16;
 
 /// Clients that status remembers.
 pub const REMEMBERED_CLIENTS: usize = 10_000;

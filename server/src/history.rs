@@ -1,6 +1,7 @@
 //! Who was here, and when: what status tells. Knows nothing of connections.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, SubsecRound as _, Utc};
@@ -40,10 +41,12 @@ impl History {
         }
     }
 
-    /// Everyone, by number.
+    /// Up to `most` clients with numbers after `number`, by number.
     #[must_use]
-    pub fn rows(&self) -> Vec<ClientRow> {
-        self.lock().values().cloned().collect()
+    pub fn rows_after(&self, number: u64, most: usize) -> Vec<ClientRow> {
+        let rows = self.lock();
+        let after = (Bound::Excluded(number), Bound::Unbounded);
+        rows.range(after).take(most).map(|(_, row)| row.clone()).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, ClientRow>> {
@@ -65,7 +68,7 @@ mod tests {
     }
 
     fn numbers(history: &History) -> Vec<u64> {
-        history.rows().iter().map(|row| row.number).collect()
+        history.rows_after(0, 100).iter().map(|row| row.number).collect()
     }
 
     #[test]
@@ -74,10 +77,26 @@ mod tests {
         come(&history, 2);
         come(&history, 1);
         history.end(1, Utc::now());
-        let rows = history.rows();
+        let rows = history.rows_after(0, 10);
         assert_eq!(numbers(&history), [1, 2]);
         assert!(rows[0].end.unwrap() >= rows[0].start);
         assert_eq!(rows[1].end, None);
+    }
+
+    #[test]
+    fn rows_are_had_a_few_at_a_time() {
+        let history = History::new(10);
+        for number in [1, 2, 5, 6] {
+            come(&history, number);
+        }
+        let numbers = |after, most| -> Vec<u64> {
+            history.rows_after(after, most).iter().map(|row| row.number).collect()
+        };
+        assert_eq!(numbers(0, 2), [1, 2]);
+        assert_eq!(numbers(2, 2), [5, 6]);
+        assert_eq!(numbers(3, 1), [5]);
+        assert!(numbers(6, 2).is_empty());
+        assert!(numbers(u64::MAX, 2).is_empty());
     }
 
     #[test]

@@ -5,8 +5,10 @@
 //! [`registry`]; each stream a member opens is one [`command`].
 
 pub mod accept;
+pub mod buffer_budget;
 pub mod certificate;
 pub mod cli;
+pub mod client_limits;
 pub mod command;
 pub mod config;
 pub mod files;

@@ -248,7 +248,7 @@ impl Metrics {
     fn register_people(&self, to: &mut Registry) {
         to.register("connections", "Connections that were made", self.connections.clone());
         to.register("guests", "Connections that have not been welcomed (yet)", self.guests.clone());
-        to.register("members", "Connections that were welcomed", self.members.clone());
+        to.register("members", "Connections that hold a share of a slot", self.members.clone());
         to.register("busy_refusals", "Hellos that found no slot free", self.busy.clone());
         to.register("sign_in_failures", "Sign-ins that failed", self.sign_ins.clone());
     }
@@ -309,6 +309,8 @@ impl Collector for Asked {
         let (here, most) = (shared.registry.count(), shared.registry.max_clients());
         gauge("clients", "Clients that hold a slot", None, here)?;
         gauge("max_clients", "Slots", None, most)?;
+        let leaving = shared.leaving.len();
+        gauge("leaving", "Connections that said goodbye and are not closed yet", None, leaving)?;
         let Some(kept) = shared.files.kept_parts() else { return Ok(()) };
         let bytes = usize::try_from(kept.bytes).unwrap_or(usize::MAX);
         gauge("kept_parts", "Uploads that were broken off and are kept", None, kept.parts)?;

@@ -8,6 +8,7 @@ use quiver_protocol::{ClientName, Fingerprint, limits};
 use thiserror::Error;
 use tracing::info;
 
+use crate::client_limits::ClientLimits;
 use crate::history::History;
 
 /// The slots of a server.
@@ -37,6 +38,7 @@ struct Client {
     name: ClientName,
     holder: Holder,
     connections: usize,
+    limits: Arc<ClientLimits>,
 }
 
 /// Whose name it is: what makes two connections one client.
@@ -77,6 +79,7 @@ pub struct Slot {
     number: u64,
     name: ClientName,
     holder: Holder,
+    limits: Arc<ClientLimits>,
     joined: bool,
 }
 
@@ -115,8 +118,9 @@ impl Registry {
                 return Err(EntryError::TooManyConnections(client.name.clone()));
             }
             client.connections += 1;
-            let (number, name) = (client.number, client.name.clone());
-            return Ok(Slot { shared: shared.clone(), number, name, holder, joined: true });
+            let Client { number, ref name, ref limits, .. } = *client;
+            let (name, limits) = (name.clone(), limits.clone());
+            return Ok(Slot { shared: shared.clone(), number, name, holder, limits, joined: true });
         }
         if state.clients.len() >= shared.max_clients {
             state.last_number += 1;
@@ -128,11 +132,13 @@ impl Registry {
         }
         state.last_number += 1;
         let number = state.last_number;
-        let client = Client { number, name: name.clone(), holder, connections: 1 };
+        let limits = Arc::new(ClientLimits::default());
+        let client =
+            Client { number, name: name.clone(), holder, connections: 1, limits: limits.clone() };
         state.clients.insert(name.key(), client);
         // Within the lock, so that no status shows a later number without this one.
         shared.history.begin(number, name.clone(), Utc::now());
-        Ok(Slot { shared: shared.clone(), number, name, holder, joined: false })
+        Ok(Slot { shared: shared.clone(), number, name, holder, limits, joined: false })
     }
 }
 
@@ -159,6 +165,12 @@ impl Slot {
     #[must_use]
     pub fn holder(&self) -> Holder {
         self.holder
+    }
+
+    /// What all connections of the client may do at once.
+    #[must_use]
+    pub fn limits(&self) -> &Arc<ClientLimits> {
+        &self.limits
     }
 
     /// Whether the client was here before, with another connection.

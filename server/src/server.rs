@@ -9,14 +9,17 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail};
 use quiver_protocol::{ClientName, CloseCode, Refusal, RefusalCode};
-use quiver_transport::Endpoint;
+use quiver_transport::{BackgroundPool, Endpoint};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::accept;
+use crate::buffer_budget::BufferBudget;
 use crate::certificate;
-use crate::config::{Config, REMEMBERED_CLIENTS, SWEEP_EVERY, Uploads};
+use crate::config::{
+    Config, LEAVING, LIST_THREADS, PROOF_THREADS, REMEMBERED_CLIENTS, SWEEP_EVERY, Uploads,
+};
 use crate::files::{Files, StoreLimits, Swept};
 use crate::history::History;
 use crate::ledger::Ledger;
@@ -26,6 +29,7 @@ use crate::output::Hint;
 use crate::passwords::{May, Passwords};
 use crate::registry::Registry;
 use crate::unix;
+use crate::waiting_room::WaitingRoom;
 
 /// How long closed connections may take to say so, at the end.
 const LAST_PACKETS: Duration = Duration::from_secs(1);
@@ -49,6 +53,14 @@ pub struct Shared {
     pub max_file_size: u64,
     /// How long a put may go without a byte.
     pub put_patience: Duration,
+    /// Memory for answers that wait to be read.
+    pub buffers: BufferBudget,
+    /// Where folders are listed.
+    pub lists: BackgroundPool,
+    /// Where files are hashed that are here already.
+    pub proofs: BackgroundPool,
+    /// Connections that said goodbye and are not closed yet.
+    pub leaving: WaitingRoom,
     /// What has happened, in numbers.
     pub metrics: Metrics,
     failures: AtomicU64,
@@ -116,6 +128,10 @@ impl Server {
             hurry: CancellationToken::new(),
             max_file_size,
             put_patience,
+            buffers: BufferBudget::new(config.buffer_budget),
+            lists: BackgroundPool::new(LIST_THREADS),
+            proofs: BackgroundPool::new(PROOF_THREADS),
+            leaving: WaitingRoom::new(LEAVING),
             metrics: Metrics::new(),
             failures: AtomicU64::new(0),
         });

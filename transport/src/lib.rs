@@ -14,7 +14,9 @@
 //! | [`pulse`] | whether the other side is still there |
 //! | [`content`] | a file as Data frames: one engine for every command that moves content |
 //! | [`crew`] | threads for small work on disks |
+//! | [`background`] | threads of low priority for long work, in turns |
 
+pub mod background;
 pub mod channel;
 pub mod close;
 mod congestion;
@@ -31,6 +33,7 @@ pub mod tls;
 pub mod trust;
 mod unix;
 
+pub use background::{BackgroundPool, Lane};
 pub use channel::Channel;
 pub use close::{Ended, close};
 pub use crew::Crew;

@@ -48,6 +48,9 @@ pub enum StreamError {
     /// The other side does not want what is being sent.
     #[error("the other side stopped reading")]
     Stopped,
+    /// The other side did not read for this long, and what was being sent was given up.
+    #[error("nothing was read for {} seconds", .0.as_secs())]
+    Unread(Duration),
     /// The connection ended.
     #[error("connection lost: {0}")]
     Lost(Ended),
@@ -82,6 +85,8 @@ pub struct FrameWriter {
     /// While it carries content.
     carries: Option<Carries>,
     precedence: Precedence,
+    /// How long a write of anything but content may take.
+    write_timeout: Option<Duration>,
 }
 
 impl CommandStream {
@@ -99,6 +104,14 @@ impl CommandStream {
     #[must_use]
     pub fn with(mut self, precedence: Precedence) -> Self {
         self.writer.precedence = precedence;
+        self
+    }
+
+    /// The same stream, which is reset where the other side reads nothing of it for `timeout`. Content is
+    /// excepted: what it holds is bounded where it is sent.
+    #[must_use]
+    pub fn with_write_timeout(mut self, timeout: Duration) -> Self {
+        self.writer.write_timeout = Some(timeout);
         self
     }
 
@@ -124,6 +137,7 @@ impl From<(SendStream, RecvStream)> for CommandStream {
                 leaving: Bytes::new(),
                 carries: None,
                 precedence: Precedence::default(),
+                write_timeout: None,
             },
         }
     }
@@ -186,14 +200,16 @@ impl FrameReader {
         }
     }
 
-    /// Resolves when the other side says something out of turn; never for one that is done talking.
-    pub async fn interrupted(&mut self) -> FrameError {
+    /// Resolves when the other side says something out of turn ([`FrameError::Trailing`]), or gives up what
+    /// it was saying ([`StreamError::Reset`]); never for one that is done talking.
+    pub async fn interrupted(&mut self) -> StreamError {
         if !self.rest.is_empty() {
-            return FrameError::Trailing;
+            return FrameError::Trailing.into();
         }
         match self.stream.read_chunk(1, true).await {
-            Ok(Some(_)) => FrameError::Trailing,
-            Ok(None) | Err(_) => std::future::pending().await,
+            Ok(Some(_)) => FrameError::Trailing.into(),
+            Ok(None) => std::future::pending().await,
+            Err(error) => error.into(),
         }
     }
 
@@ -278,11 +294,31 @@ impl FrameWriter {
             let write = self.stream.write_chunks(std::slice::from_mut(&mut self.leaving));
             if self.carries.is_some() {
                 self.precedence.last(write).await?;
+            } else if let Some(limit) = self.write_timeout {
+                let Ok(written) = timeout(limit, self.precedence.first(write)).await else {
+                    // Else what was not read would be kept until the connection ends.
+                    let _ = self.stream.reset(VarInt::from_u32(0));
+                    return Err(StreamError::Unread(limit));
+                };
+                written?;
             } else {
                 self.precedence.first(write).await?;
             }
         }
         Ok(())
+    }
+
+    /// Resolves when the other side wants no more of what is sent; never otherwise, also after this half was
+    /// finished. Borrows nothing, so that it can be awaited beside a write.
+    pub fn stopped(&self) -> impl Future<Output = StreamError> + Send + 'static {
+        let stopped = self.stream.stopped();
+        async move {
+            match stopped.await {
+                Ok(Some(_)) => StreamError::Stopped,
+                // The end of the connection is told by whatever is written next.
+                Ok(None) | Err(_) => std::future::pending().await,
+            }
+        }
     }
 
     /// Says the last frame and finishes this half.

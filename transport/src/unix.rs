@@ -115,6 +115,17 @@ pub(crate) fn make_executable(file: &File) -> io::Result<()> {
     Ok(rustix::fs::fchmod(file, mode | runners)?)
 }
 
+/// How much a background thread gives way: beside a busy thread of normal priority it has a thirtieth of a
+/// processor, beside none all of it (sched(7): weights of 36 and 1024).
+const BACKGROUND_NICE: i32 = 15;
+
+/// Lets the calling thread give way to others, for good. Where the system refuses, it is a thread like the
+/// others: slower for them, not wrong.
+pub(crate) fn lower_thread_priority() {
+    // On Linux this is of the calling thread alone, and lowers its priority for disks too (ioprio_set(2)).
+    let _ = rustix::process::setpriority_process(None, BACKGROUND_NICE);
+}
+
 /// How long a thread has worked, or waited for its turn to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ThreadTime {

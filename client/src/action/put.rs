@@ -143,7 +143,7 @@ pub async fn put(
 /// What the server has already, where that is so.
 async fn beginning(source: &Source, ready: &Ready, resume: bool) -> io::Result<Hashed> {
     let Some(have) = ready.have.filter(|_| resume) else { return Ok(Hashed::nothing()) };
-    Ok(source.proves(have).await?.unwrap_or_default())
+    Ok(source.proves(have, None).await?.unwrap_or_default())
 }
 
 impl Sending {

@@ -121,7 +121,7 @@ impl Failure {
 fn stream_exit(error: &StreamError) -> Exit {
     match error {
         StreamError::Refused(refusal) => refusal.code.into(),
-        StreamError::Silent(_) | StreamError::Lost(_) => Exit::Connection,
+        StreamError::Silent(_) | StreamError::Unread(_) | StreamError::Lost(_) => Exit::Connection,
         StreamError::Frame(_) | StreamError::Reset | StreamError::Stopped => Exit::Other,
     }
 }

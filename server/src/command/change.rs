@@ -16,6 +16,7 @@ pub(super) async fn remove(
     path: FilePath,
     writer: &mut FrameWriter,
 ) -> Result<Next, CommandError> {
+    let _permit = context.limits.changes.acquire().await;
     let removed = context.shared.files.remove(&path).await;
     removed.map_err(|error| CommandError::of_files(context, error))?;
     log(context, format_args!("removed {}", display_safe(path.as_str())));
@@ -30,6 +31,7 @@ pub(super) async fn rename(
     replace: bool,
     writer: &mut FrameWriter,
 ) -> Result<Next, CommandError> {
+    let _permit = context.limits.changes.acquire().await;
     let renamed = context.shared.files.rename(&path, &to, replace).await;
     renamed.map_err(|error| CommandError::of_files(context, error))?;
     let (path, to) = (display_safe(path.as_str()), display_safe(to.as_str()));
@@ -44,6 +46,7 @@ pub(super) async fn make_folder(
     modified: Option<Timestamp>,
     writer: &mut FrameWriter,
 ) -> Result<Next, CommandError> {
+    let _permit = context.limits.changes.acquire().await;
     let made = context.shared.files.make_folder(&path, modified).await;
     let created = made.map_err(|error| CommandError::of_files(context, error))?;
     if created {

@@ -83,12 +83,10 @@ pub(super) async fn answer(
     }
 }
 
-/// What of the file need not be sent. Hashing it costs the disk and the processor more than anything else a
-/// request may ask for, so a member has one of them at a time.
+/// What of the file need not be sent.
 async fn proved(context: &Context, source: &Source, have: Prefix) -> Result<Hashed, SendError> {
-    // The semaphore is never closed.
-    let _permit = context.proofs.acquire().await;
-    Ok(source.proves(have).await?.unwrap_or_default())
+    let _permit = context.limits.proofs.acquire().await;
+    Ok(source.proves(have, Some(&context.proof_lane())).await?.unwrap_or_default())
 }
 
 /// 3. client -> Received {blake3}; whether it came.

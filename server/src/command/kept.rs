@@ -14,9 +14,9 @@ pub(super) async fn answer(
     writer: &mut FrameWriter,
 ) -> Result<Next, CommandError> {
     let kept = {
-        // One at a time a member, as for a get. The semaphore is never closed.
-        let _permit = context.proofs.acquire().await;
-        let kept = context.shared.files.kept(&path, context.owner()).await;
+        let _permit = context.limits.proofs.acquire().await;
+        let lane = context.proof_lane();
+        let kept = context.shared.files.kept(&path, context.owner(), &lane).await;
         kept.map_err(|error| CommandError::of_files(context, error))?
     };
     let have = (kept.length() > 0).then(|| kept.prefix());

@@ -6,19 +6,32 @@ use quiver_transport::FrameWriter;
 use super::{CommandError, Next};
 use crate::session::member::Context;
 
+/// Memory for a list's names at first, in bytes: what most folders need.
+const LIST_MEMORY: usize = 128 * 1024;
+
 /// 1. client -> List  2. server -> Entry*, Eof {entries, not_served}
 pub(super) async fn answer(
     context: &Context,
     path: FolderPath,
     writer: &mut FrameWriter,
 ) -> Result<Next, CommandError> {
-    let listed = context.shared.files.list(&path).await;
-    let listing = listed.map_err(|error| CommandError::of_files(context, error))?;
-    let entries = listing.entries.len() as u64;
-    for entry in listing.entries {
-        writer.write_frame(FrameKind::Reply, &Reply::Entry(entry).encode()).await?;
+    let failed = |error| CommandError::of_files(context, error);
+    let _permit = context.limits.long_answers.acquire().await;
+    let memory = context.shared.buffers.reserve(LIST_MEMORY).await;
+    let listed = context.shared.files.list(&path, context.list_lane(), memory).await;
+    let mut listing = listed.map_err(failed)?;
+    let mut entries = 0;
+    loop {
+        let batch = listing.next().await.map_err(failed)?;
+        if batch.is_empty() {
+            break;
+        }
+        entries += batch.len() as u64;
+        for entry in batch {
+            writer.write_frame(FrameKind::Reply, &Reply::Entry(entry).encode()).await?;
+        }
     }
-    let end = ListEnd { entries, not_served: listing.not_served };
+    let end = ListEnd { entries, not_served: listing.not_served() };
     writer.end(FrameKind::Eof, &end.encode()).await?;
     Ok(Next::Done)
 }

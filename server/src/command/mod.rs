@@ -1,7 +1,7 @@
 //! Commands: one stream, one request, one answer. Each has its file; here is what they share.
 
 mod change;
-mod exit;
+pub mod exit;
 mod get;
 mod kept;
 mod list;
@@ -64,7 +64,7 @@ pub async fn answer(context: Arc<Context>, mut stream: CommandStream) {
             }
         }
         Ok(Next::Leave) => {
-            exit::leave(&context, &mut stream).await;
+            context.leave(stream);
             counted.ends(Outcome::Done);
         }
         Err(CommandError::Refused(refusal)) => {
@@ -130,10 +130,13 @@ async fn converse(
         return Box::pin(put::answer(context, put, stream)).await;
     }
     let CommandStream { reader, writer } = stream;
+    let stopped = writer.stopped();
     tokio::select! {
         biased;
         // A second request, or anything else the client has no business to say now.
-        error = reader.interrupted() => Err(CommandError::Refused(error.into())),
+        error = reader.interrupted() => Err(CommandError::out_of_turn(error)),
+        // The client has given up: what the answer holds is for others.
+        error = stopped => Err(CommandError::Stream(error)),
         next = dispatch(context, request, writer) => next,
     }
 }
@@ -169,6 +172,14 @@ async fn dispatch(
 }
 
 impl CommandError {
+    /// What came where the client had nothing to say: a frame too many is refused, a reset ends the command.
+    fn out_of_turn(error: StreamError) -> Self {
+        match error {
+            StreamError::Frame(error) => Self::Refused(error.into()),
+            error => Self::Stream(error),
+        }
+    }
+
     /// The client is told in its own terms; what is the server's own trouble goes to its log.
     fn of_files(context: &Context, error: FilesError) -> Self {
         let code = match &error {

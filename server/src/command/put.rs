@@ -54,7 +54,10 @@ pub(super) async fn answer(
     };
     let committed = match bytes {
         Some(bytes) => staged.commit_small(bytes, done).await,
-        None => staged.commit(end.size, done).await,
+        None => {
+            let _permit = context.limits.changes.acquire().await;
+            staged.commit(end.size, done).await
+        }
     };
     committed.map_err(|error| CommandError::of_files(context, error))?;
     let slowed_by = flushed(&mut times, since);
@@ -85,6 +88,7 @@ async fn arrive(
     stream: &mut CommandStream,
 ) -> Result<Arrived, CommandError> {
     let CommandStream { reader, writer } = stream;
+    let stopped = writer.stopped();
     let size = put.size;
     let prepared = async {
         // First, for it may take a while, in which others can use the memory.
@@ -104,7 +108,8 @@ async fn arrive(
     let (_memory, staged, transfer, kept) = tokio::select! {
         biased;
         // Content before it is asked for, or anything else the client has no business to say now.
-        error = reader.interrupted() => return Err(CommandError::Refused(error.into())),
+        error = reader.interrupted() => return Err(CommandError::out_of_turn(error)),
+        error = stopped => return Err(CommandError::Stream(error)),
         prepared = prepared => prepared?,
     };
     let came = match staged.is_small() {
@@ -139,9 +144,11 @@ async fn ready(
     writer: &mut FrameWriter,
 ) -> Result<Hashed, CommandError> {
     let kept = {
-        // One at a time a member, as for a get. The semaphore is never closed.
-        let _permit = context.proofs.acquire().await;
-        staged.kept().await.map_err(|error| CommandError::of_files(context, error))?
+        let _permit = context.limits.proofs.acquire().await;
+        staged
+            .kept(&context.proof_lane())
+            .await
+            .map_err(|error| CommandError::of_files(context, error))?
     };
     let have = (kept.length() > 0).then(|| kept.prefix());
     let ready = Reply::Ready(Ready { path: staged.path().clone(), have });

@@ -2,17 +2,30 @@
 
 use quiver_protocol::{End as _, FrameKind, PlainEnd, Reply};
 use quiver_transport::FrameWriter;
+use tokio::task::yield_now;
 
 use super::{CommandError, Next};
 use crate::session::member::Context;
+
+/// Clients that are looked up at once: so many are copied while the client reads those before.
+const ROWS_AT_ONCE: usize = 256;
 
 /// 1. client -> Status  2. server -> Client*, Eof
 pub(super) async fn answer(
     context: &Context,
     writer: &mut FrameWriter,
 ) -> Result<Next, CommandError> {
-    for row in context.shared.history.rows() {
-        writer.write_frame(FrameKind::Reply, &Reply::Client(row).encode()).await?;
+    let _permit = context.limits.long_answers.acquire().await;
+    let mut last = 0;
+    loop {
+        let rows = context.shared.history.rows_after(last, ROWS_AT_ONCE);
+        let Some(row) = rows.last() else { break };
+        last = row.number;
+        for row in rows {
+            writer.write_frame(FrameKind::Reply, &Reply::Client(row).encode()).await?;
+        }
+        // Messages get their turn even where the network takes everything at once.
+        yield_now().await;
     }
     writer.end(FrameKind::Eof, &PlainEnd {}.encode()).await?;
     Ok(Next::Done)

@@ -26,19 +26,18 @@ use std::time::SystemTime;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use quiver_protocol::reply::{Entry, Space};
-use quiver_protocol::{FilePath, FolderPath, Put, Timestamp};
-use quiver_transport::Crew;
+use quiver_protocol::reply::Space;
+use quiver_protocol::{FilePath, Put, Timestamp};
 use quiver_transport::content::{Hashed, SMALL, Source};
+use quiver_transport::{Crew, Lane};
 use thiserror::Error;
-use tokio::sync::Semaphore;
 use tokio::task;
 
 pub use self::janitor::Swept;
+pub use self::list::Listing;
 pub use self::store::{Sink, Staged, StoreLimits};
 
 use self::store::Store;
-use crate::config::LISTS;
 use crate::holds::Holder;
 use crate::ledger::{Kept, Ledger, LedgerError, Owner};
 use crate::unix;
@@ -47,22 +46,10 @@ use crate::unix;
 #[derive(Debug)]
 pub struct Files {
     root: Arc<Dir>,
-    /// A list holds a folder's names in memory, so there are only so many at once.
-    lists: Semaphore,
     /// Who opens files: many are small, and over at once.
     crew: Crew,
     /// What it takes to change anything; absent where nobody may.
     store: Option<Arc<Store>>,
-}
-
-/// What is in a folder.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Listing {
-    /// What get and list serve, by path in byte order.
-    pub entries: Vec<Entry>,
-    /// How many other names there are: links, pipes, devices, illegal names, parts
-    /// of transfers, what may not be read.
-    pub not_served: u64,
 }
 
 /// Why a file or folder is not served, or not changed.
@@ -131,12 +118,7 @@ impl Files {
     /// What the system says.
     pub fn open_root(path: &Path) -> io::Result<Self> {
         let root = Dir::open_ambient_dir(path, ambient_authority())?;
-        Ok(Self {
-            root: Arc::new(root),
-            lists: Semaphore::new(LISTS),
-            crew: Crew::default(),
-            store: None,
-        })
+        Ok(Self { root: Arc::new(root), crew: Crew::default(), store: None })
     }
 
     /// The same folder, in which files can be stored too; `ledger` remembers whose they are.
@@ -167,17 +149,6 @@ impl Files {
         self.small(move || open::open(&root, &path)?.load().map_err(FilesError::Disk)).await
     }
 
-    /// Lists a folder.
-    ///
-    /// # Errors
-    /// [`FilesError`].
-    pub async fn list(&self, folder: &FolderPath) -> Result<Listing, FilesError> {
-        // The semaphore is never closed.
-        let _permit = self.lists.acquire().await;
-        let (root, folder) = (self.root.clone(), folder.clone());
-        blocking(move || list::list(&root, &folder)).await
-    }
-
     /// Makes sure that a file may come and will fit, and opens its part. `by` can be asked to let go of that,
     /// where the owner can go on with it another time.
     ///
@@ -202,17 +173,22 @@ impl Files {
     }
 
     /// What was kept of an owner's put to a path, read and hashed: nothing, where there is none. Takes as long as
-    /// reading it does; nothing keeps a put from going on with it meanwhile.
+    /// reading it does, in `lane`; nothing keeps a put from going on with it meanwhile.
     ///
     /// # Errors
     /// [`FilesError`].
-    pub async fn kept(&self, path: &FilePath, owner: Owner) -> Result<Hashed, FilesError> {
+    pub async fn kept(
+        &self,
+        path: &FilePath,
+        owner: Owner,
+        lane: &Lane,
+    ) -> Result<Hashed, FilesError> {
         let (root, store, path) = (self.root.clone(), self.store()?, path.clone());
         let Some(part) = blocking(move || store.kept(&root, &path, &owner)).await? else {
             return Ok(Hashed::nothing());
         };
         let length = part.metadata().map_err(FilesError::Disk)?.len();
-        let hashed = Hashed::of(&part, length).await.map_err(FilesError::Disk)?;
+        let hashed = Hashed::of_in_lane(&part, length, lane).await.map_err(FilesError::Disk)?;
         // It has become shorter: it begins anew.
         Ok(hashed.unwrap_or_default())
     }

@@ -12,10 +12,10 @@ use std::time::SystemTime;
 use cap_std::fs::Dir;
 use quiver_protocol::reply::Space;
 use quiver_protocol::{FilePath, Put};
-use quiver_transport::Crew;
 use quiver_transport::content::{
     Finish, Hashed, PartFile, Replace, SMALL, part_content, part_length, store_new,
 };
+use quiver_transport::{Crew, Lane};
 
 pub use self::sink::Sink;
 use super::space::{Promise, Room};
@@ -201,17 +201,18 @@ impl Staged {
     }
 
     /// What an earlier attempt left, read and hashed: nothing, where there was none. Takes as long as
-    /// reading it does.
+    /// reading it does, in `lane`.
     ///
     /// # Errors
     /// [`FilesError::Disk`].
-    pub async fn kept(&self) -> Result<Hashed, FilesError> {
+    pub async fn kept(&self, lane: &Lane) -> Result<Hashed, FilesError> {
         if self.kept == 0 {
             return Ok(Hashed::nothing());
         }
         let content = lock(&self.held).part.as_ref().map(PartFile::content);
         let content = content.unwrap_or_else(|| Err(gone())).map_err(FilesError::Disk)?;
-        let hashed = Hashed::of(&content, self.kept).await.map_err(FilesError::Disk)?;
+        let hashed =
+            Hashed::of_in_lane(&content, self.kept, lane).await.map_err(FilesError::Disk)?;
         Ok(hashed.unwrap_or_default())
     }
 

@@ -77,10 +77,10 @@ impl Guest {
             match denied {
                 Denied::Again(refusal) => {
                     last = close_code(refusal.code);
-                    self.refuse(stream, &refusal).await;
+                    self.refuse(stream, &refusal, room).await;
                 }
                 Denied::Closing(refusal, code) => {
-                    self.refuse(stream, &refusal).await;
+                    self.refuse(stream, &refusal, room).await;
                     close(&self.connection, code);
                     return None;
                 }
@@ -98,7 +98,8 @@ impl Guest {
     ) -> Option<(CommandStream, Result<Vec<u8>, StreamError>)> {
         let began = Instant::now();
         let heard = async {
-            let mut stream = CommandStream::from(self.connection.accept_bi().await.ok()?);
+            let stream = CommandStream::from(self.connection.accept_bi().await.ok()?);
+            let mut stream = stream.with_write_timeout(GUEST_PATIENCE);
             let frame = stream.reader.read_frame(limits::HELLO, GUEST_PATIENCE).await;
             let request = frame.and_then(|frame| match frame.kind {
                 FrameKind::Request => Ok(frame.payload),
@@ -146,7 +147,10 @@ impl Guest {
         };
         let judged = tokio::select! {
             biased;
-            error = stream.reader.interrupted() => Err(Denied::Again(error.into())),
+            error = stream.reader.interrupted() => Err(match error {
+                StreamError::Frame(error) => Denied::Again(error.into()),
+                error => Denied::Broken(error),
+            }),
             slot = self.judge(hello) => slot,
         };
         let slot = judged?;
@@ -247,11 +251,20 @@ impl Guest {
         stream.writer.end(FrameKind::Eof, &PlainEnd {}.encode()).await
     }
 
-    /// Says why, and makes sure it is heard before anything is closed.
-    async fn refuse(&self, mut stream: CommandStream, refusal: &Refusal) {
+    /// Says why, and makes sure it is heard before anything is closed. Meanwhile the guest has a place in `room`:
+    /// one that acknowledges nothing makes room for others.
+    async fn refuse(&self, mut stream: CommandStream, refusal: &Refusal, room: &WaitingRoom) {
         debug!("{} was refused: {}", self.address, display_safe(&refusal.message));
-        let said = timeout(LAST_WORD_PATIENCE, stream.refuse(refusal)).await;
-        if !matches!(said, Ok(Ok(()))) || !stream.writer.delivered(LAST_WORD_PATIENCE).await {
+        let mut place = room.enter();
+        let heard = async {
+            stream.refuse(refusal).await.is_ok()
+                && stream.writer.delivered(LAST_WORD_PATIENCE).await
+        };
+        let heard = tokio::select! {
+            () = place.lost() => false,
+            heard = timeout(LAST_WORD_PATIENCE, heard) => heard.unwrap_or(false),
+        };
+        if !heard {
             debug!("{} may not have heard why it was refused", self.address);
         }
     }

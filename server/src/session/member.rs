@@ -2,15 +2,17 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use quinn::{RecvStream, SendStream};
 use quiver_protocol::{ClientName, CloseCode, Event};
-use quiver_transport::{CommandStream, Connection, Ended, Precedence, StreamError, close};
+use quiver_transport::{CommandStream, Connection, Ended, Lane, Precedence, StreamError, close};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{debug, error};
 
-use crate::command;
-use crate::config::{CONTENT_MEMORY, CONTENT_STREAMS, GRACE, LAST_WORD_PATIENCE};
+use crate::client_limits::ClientLimits;
+use crate::command::{self, exit};
+use crate::config::{ANSWER_TIMEOUT, CONTENT_MEMORY, CONTENT_STREAMS, GRACE, LAST_WORD_PATIENCE};
 use crate::ledger::Owner;
 use crate::registry::{Holder, Slot};
 use crate::server::Shared;
@@ -41,12 +43,12 @@ pub struct Context {
     pub memory: Semaphore,
     /// What the member's streams know of each other.
     pub precedence: Precedence,
-    /// One permit to prove what one side has of a file.
-    pub proofs: Semaphore,
+    /// What all connections of the client may do at once.
+    pub limits: Arc<ClientLimits>,
     holder: Holder,
-    /// The share of a slot; gone once the member has said exit.
-    slot: Mutex<Option<Slot>>,
-    left: Notify,
+    /// The stream on which the member said exit.
+    exit: Mutex<Option<CommandStream>>,
+    has_exited: Notify,
 }
 
 impl Member {
@@ -59,6 +61,7 @@ impl Member {
     /// Serves the member's streams until it leaves, is lost, or the server stops.
     pub async fn run(self) {
         let Self { connection, slot, shared } = self;
+        let counted = shared.metrics.member();
         let context = Arc::new(Context {
             number: slot.number(),
             name: slot.name().clone(),
@@ -66,23 +69,26 @@ impl Member {
             content: Semaphore::new(CONTENT_STREAMS),
             memory: Semaphore::new(CONTENT_MEMORY / 1024),
             precedence: Precedence::on(connection.clone()),
-            proofs: Semaphore::new(1),
+            limits: slot.limits().clone(),
             holder: slot.holder(),
-            slot: Mutex::new(Some(slot)),
-            left: Notify::new(),
+            exit: Mutex::new(None),
+            has_exited: Notify::new(),
             shared,
         });
         let mut commands = JoinSet::new();
         let leaving = serve(&connection, &context, &mut commands).await;
         match leaving {
             Leaving::Lost => {}
-            Leaving::Exit => {
-                // The goodbye has been said; the client closes, or we do.
-                let _ = timeout(LAST_WORD_PATIENCE, connection.closed()).await;
-                close(&connection, CloseCode::Goodbye);
+            Leaving::Exit(stream) => {
+                // First all that the connection holds, then its share of a slot.
+                commands.shutdown().await;
+                drop(slot);
+                drop(counted);
+                farewell(&connection, &context, stream).await;
             }
             Leaving::Stopping => {
-                farewell(&connection, &context, &mut commands).await;
+                let _slot = slot;
+                finish_commands(&connection, &context, &mut commands).await;
                 close(&connection, CloseCode::ShuttingDown);
             }
         }
@@ -94,7 +100,8 @@ impl Member {
 }
 
 enum Leaving {
-    Exit,
+    /// The client said exit on this stream.
+    Exit(Option<CommandStream>),
     Lost,
     Stopping,
 }
@@ -106,20 +113,42 @@ async fn serve(
 ) -> Leaving {
     loop {
         tokio::select! {
-            () = context.left.notified() => return Leaving::Exit,
+            () = context.has_exited.notified() => return Leaving::Exit(context.take_exit()),
             () = context.shared.stopping.cancelled() => return Leaving::Stopping,
             Some(ended) = commands.join_next() => note(ended),
             stream = connection.accept_bi() => {
                 let Ok(stream) = stream else { return Leaving::Lost };
-                let stream = CommandStream::from(stream).with(context.precedence.clone());
-                commands.spawn(command::answer(context.clone(), stream));
+                commands.spawn(command::answer(context.clone(), context.command_stream(stream)));
             }
         }
     }
 }
 
+/// Says goodbye and closes the connection: once the client has closed it, or 2 seconds later, or when others that
+/// leave need the place.
+async fn farewell(connection: &Connection, context: &Context, stream: Option<CommandStream>) {
+    let mut place = context.shared.leaving.enter();
+    let said = async {
+        if let Some(stream) = stream
+            && let Err(error) = exit::say_goodbye(stream).await
+        {
+            debug!("{} did not hear the goodbye: {error}", context.name);
+        }
+        connection.closed().await;
+    };
+    tokio::select! {
+        () = place.lost() => debug!("{} made room for others that leave", context.name),
+        _ = timeout(LAST_WORD_PATIENCE, said) => {}
+    }
+    close(connection, CloseCode::Goodbye);
+}
+
 /// Says that the server stops, and lets what runs come to its end, within the grace.
-async fn farewell(connection: &Connection, context: &Arc<Context>, commands: &mut JoinSet<()>) {
+async fn finish_commands(
+    connection: &Connection,
+    context: &Arc<Context>,
+    commands: &mut JoinSet<()>,
+) {
     let hurry = context.shared.hurry.clone();
     let all = async {
         // Whoever lets the server open no stream is told by the close.
@@ -134,8 +163,7 @@ async fn farewell(connection: &Connection, context: &Arc<Context>, commands: &mu
                     // Refused one by one by the command itself: the server is stopping.
                     stream = connection.accept_bi() => match stream {
                         Ok(stream) => {
-                            let stream = CommandStream::from(stream);
-                            let stream = stream.with(context.precedence.clone());
+                            let stream = context.command_stream(stream);
                             commands.spawn(command::answer(context.clone(), stream));
                         }
                         Err(_) => break,
@@ -169,14 +197,31 @@ impl Context {
         }
     }
 
-    /// Gives the share of the slot back; the member serves what it has begun, and nothing new.
-    pub fn leave(&self) {
-        drop(self.slot.lock().unwrap_or_else(PoisonError::into_inner).take());
+    /// Where folders are listed for this client, in turns with others.
+    #[must_use]
+    pub fn list_lane(&self) -> Lane {
+        self.shared.lists.lane(self.number)
     }
 
-    /// The last word is said: the connection may close.
-    pub fn gone(&self) {
-        self.left.notify_one();
+    /// Where files are hashed for this client, in turns with others.
+    #[must_use]
+    pub fn proof_lane(&self) -> Lane {
+        self.shared.proofs.lane(self.number)
+    }
+
+    /// The client said exit on this stream, on which it is owed a goodbye.
+    pub fn leave(&self, stream: CommandStream) {
+        *self.exit.lock().unwrap_or_else(PoisonError::into_inner) = Some(stream);
+        self.has_exited.notify_one();
+    }
+
+    fn take_exit(&self) -> Option<CommandStream> {
+        self.exit.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn command_stream(&self, stream: (SendStream, RecvStream)) -> CommandStream {
+        let stream = CommandStream::from(stream).with(self.precedence.clone());
+        stream.with_write_timeout(ANSWER_TIMEOUT)
     }
 }
 

@@ -7,9 +7,15 @@ use std::os::unix::fs::FileExt as _;
 use quiver_protocol::{ContentHash, Prefix};
 use tokio::task;
 
+use crate::background::Lane;
+
 /// Bytes that are read and hashed before somebody else may have the thread, and before a proof that
 /// nobody wants any more ends: a few milliseconds.
 const STRIDE: u64 = 16 * 1024 * 1024;
+
+/// The same on a thread of low priority, where others wait for their turn: half a millisecond, and some
+/// twenty beside threads that take all of the processor.
+const LANE_STRIDE: u64 = 4 * 1024 * 1024;
 
 /// Bytes of one read.
 const READ: usize = 256 * 1024;
@@ -44,26 +50,42 @@ impl Hashed {
     /// # Errors
     /// What the system says.
     pub async fn of(file: &File, length: u64) -> io::Result<Option<Self>> {
-        let mut hashed = Self::nothing();
-        let mut file = file.try_clone()?;
-        while hashed.length < length {
-            let end = length.min(hashed.length + STRIDE);
-            let stride = task::spawn_blocking(move || {
-                let whole = hashed.read_to(&file, end)?;
-                Ok::<_, io::Error>((file, hashed, whole))
-            });
-            let whole;
-            (file, hashed, whole) = match stride.await {
-                Ok(result) => result?,
-                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-                // The runtime is going down.
-                Err(error) => return Err(io::Error::other(error)),
-            };
-            if !whole {
+        Self::by_strides(file, length, STRIDE, None).await
+    }
+
+    /// The same on the threads of a [`BackgroundPool`](crate::BackgroundPool), a stride each time it is the
+    /// lane's turn.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn of_in_lane(file: &File, length: u64, lane: &Lane) -> io::Result<Option<Self>> {
+        Self::by_strides(file, length, LANE_STRIDE, Some(lane)).await
+    }
+
+    async fn by_strides(
+        file: &File,
+        length: u64,
+        stride: u64,
+        lane: Option<&Lane>,
+    ) -> io::Result<Option<Self>> {
+        let mut next = Stride { hashed: Self::nothing(), file: file.try_clone()?, end: 0 };
+        while next.hashed.length < length {
+            next.end = length.min(next.hashed.length + stride);
+            let is_whole;
+            (next, is_whole) = match lane {
+                Some(lane) => lane.run(move || next.run()).await.map_err(io::Error::other)?,
+                None => match task::spawn_blocking(move || next.run()).await {
+                    Ok(result) => result,
+                    Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                    // The runtime is going down.
+                    Err(error) => Err(io::Error::other(error)),
+                },
+            }?;
+            if !is_whole {
                 return Ok(None);
             }
         }
-        Ok(Some(hashed))
+        Ok(Some(next.hashed))
     }
 
     /// How many bytes.
@@ -98,6 +120,22 @@ impl Hashed {
     }
 }
 
+/// What is hashed in one step.
+struct Stride {
+    hashed: Hashed,
+    file: File,
+    /// Where in the file it ends.
+    end: u64,
+}
+
+impl Stride {
+    /// Itself, hashed as far as it goes, and whether the file was long enough.
+    fn run(mut self) -> io::Result<(Self, bool)> {
+        let is_whole = self.hashed.read_to(&self.file, self.end)?;
+        Ok((self, is_whole))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
@@ -109,10 +147,14 @@ mod tests {
         let content: Vec<u8> = (0..STRIDE as usize + 70_000).map(|at| (at % 251) as u8).collect();
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&content).unwrap();
+        let pool = crate::BackgroundPool::new(1);
+        let lane = pool.lane(1);
         for length in [0, 1, READ, READ + 1, STRIDE as usize, STRIDE as usize + 1, content.len()] {
             let hashed = Hashed::of(&file, length as u64).await.unwrap().unwrap();
             let blake3 = ContentHash(*blake3::hash(&content[..length]).as_bytes());
             assert_eq!(hashed.prefix(), Prefix { size: length as u64, blake3 });
+            let in_lane = Hashed::of_in_lane(&file, length as u64, &lane).await.unwrap().unwrap();
+            assert_eq!(in_lane.prefix(), hashed.prefix());
         }
         assert!(Hashed::of(&file, content.len() as u64 + 1).await.unwrap().is_none());
     }

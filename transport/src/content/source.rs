@@ -11,6 +11,7 @@ use quiver_protocol::Prefix;
 
 use super::send::SendError;
 use super::{Hashed, SMALL};
+use crate::background::Lane;
 use crate::unix;
 
 /// Where content comes from.
@@ -140,15 +141,17 @@ impl Source {
     }
 
     /// Checks whether a file begins as somebody says: with so many bytes of this hash. If so, content
-    /// need not be sent but from there on.
+    /// need not be sent but from there on. A file is read in `lane`, where there is one, else on blocking
+    /// threads.
     ///
     /// # Errors
     /// What the system says.
-    pub async fn proves(&self, claim: Prefix) -> io::Result<Option<Hashed>> {
+    pub async fn proves(&self, claim: Prefix, lane: Option<&Lane>) -> io::Result<Option<Hashed>> {
         let hashed = match &self.0 {
-            Origin::File(file) if claim.size <= file.size => {
-                Hashed::of(&file.file, claim.size).await?
-            }
+            Origin::File(OpenFile { file, size, .. }) if claim.size <= *size => match lane {
+                Some(lane) => Hashed::of_in_lane(file, claim.size, lane).await?,
+                None => Hashed::of(file, claim.size).await?,
+            },
             Origin::Memory(Loaded { bytes, .. }) => usize::try_from(claim.size)
                 .ok()
                 .and_then(|length| bytes.get(..length))

@@ -89,7 +89,7 @@ async fn begun(store: &Store, crew: &Crew, item: &Item, trunk: Arc<Trunk>) -> Re
     let source = crew.work(move || Source::new(trunk.read(&source)?)).await;
     let source = source.unwrap_or_else(|ending| Err(io::Error::other(ending)));
     let proved = match source {
-        Ok(source) => source.proves(have).await,
+        Ok(source) => source.proves(have, None).await,
         Err(error) => Err(error),
     };
     // What cannot be read is told when it is to move.

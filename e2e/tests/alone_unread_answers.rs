@@ -1,0 +1,85 @@
+//! Answers that a client does not read: their memory is bounded, whatever there is to tell.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+
+use std::fs::File;
+
+use quiver_e2e::wire::{Dial, Frame, Stream};
+use quiver_e2e::{Client, Key, Server};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+/// KiB in a MiB.
+const MIB: u64 = 1024;
+
+/// Connections that one client may have, and streams that each may open.
+const CONNECTIONS: u64 = 8;
+const STREAMS: usize = 60;
+
+/// The budget of docs/operations.md, in KiB: of the server, and of eight busy members.
+const BUDGET: u64 = 64 * MIB + CONNECTIONS * 25 * MIB / 4;
+
+/// Connections of one client that asks on every stream, and reads nothing.
+async fn ask_and_read_nothing(server: &Server, request: &Value) -> Vec<(Client, Vec<Stream>)> {
+    let (key, mut clients) = (Key::new(), Vec::new());
+    for _ in 0..CONNECTIONS {
+        // No more than the first frames of an answer leaves the server.
+        let dial = Dial::to(server).key(&key).transport(|settings| {
+            settings.stream_receive_window(1024_u32.into());
+        });
+        let client = dial.join("Reader").await;
+        let mut streams = Vec::new();
+        for _ in 0..STREAMS {
+            let mut stream = client.open().await.unwrap();
+            stream.write_frame(&Frame::request(request)).await.unwrap();
+            stream.finish();
+            streams.push(stream);
+        }
+        clients.push((client, streams));
+    }
+    // All of it has come, and was looked at.
+    for (client, _) in &clients {
+        client.is_well().await;
+    }
+    clients
+}
+
+#[tokio::test]
+async fn lists_that_nobody_reads_take_what_is_budgeted() {
+    let server = Server::start().await;
+    for number in 0..20_000 {
+        File::create(server.files().join(format!("a-file-with-a-name-{number}"))).unwrap();
+    }
+    let readers = ask_and_read_nothing(&server, &json!({"command": "list", "path": ""})).await;
+    let other = Client::member(&server, "Ron").await;
+    let list = other.list("").await;
+    assert_eq!(list.eof(), &json!({"entries": 20_000, "not_served": 0}));
+    assert!(list.replies.is_sorted_by_key(|entry| entry["path"].as_str().unwrap().to_owned()));
+    let memory = server.memory();
+    assert!(memory.peak < BUDGET, "{memory:?}");
+    drop(readers);
+}
+
+#[tokio::test]
+async fn rows_of_a_status_that_nobody_reads_take_what_is_budgeted() {
+    const CLIENTS: usize = 3000;
+    let server = Server::options().max_clients(20).start().await;
+    let mut guests = JoinSet::new();
+    for number in 0..CLIENTS {
+        let dial = Dial::to(&server).anonymous();
+        guests.spawn(async move { dial.join(&format!("client-{number}")).await.leave().await });
+        if guests.len() == 15 {
+            guests.join_next().await.unwrap().unwrap();
+        }
+    }
+    while let Some(left) = guests.join_next().await {
+        left.unwrap();
+    }
+    let readers = ask_and_read_nothing(&server, &json!({"command": "status"})).await;
+    let rows = Client::member(&server, "Ron").await.status().await;
+    assert_eq!(rows.len(), CLIENTS + 2);
+    assert!(rows.is_sorted_by_key(|row| row["number"].as_u64().unwrap()));
+    let memory = server.memory();
+    assert!(memory.peak < BUDGET, "{memory:?}");
+    drop(readers);
+}

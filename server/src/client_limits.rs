@@ -1,0 +1,36 @@
+//! What one client may have the server do at once, over all of its connections. Knows no commands.
+
+use tokio::sync::Semaphore;
+
+/// Proofs of what one side has of a file that a client may have under way: reading and hashing it costs the
+/// server more than anything else that a request may ask for.
+const PROOFS: usize = 1;
+
+/// Answers without a bound (`list`, `status`) that a client may be sent at once: as many as Quiver's own
+/// client asks for at once, for a tree and at its prompt. Each holds a folder and some memory.
+const LONG_ANSWERS: usize = 4;
+
+/// Changes of a client that may wait for the disk at once: enough to keep a disk busy, and far fewer than
+/// the threads for such work.
+const CHANGES: usize = 32;
+
+/// Permits that all connections of a client share. The semaphores are never closed.
+#[derive(Debug)]
+pub struct ClientLimits {
+    /// One for each proof of what one side has of a file.
+    pub proofs: Semaphore,
+    /// One for each answer without a bound.
+    pub long_answers: Semaphore,
+    /// One for each change of a file or folder that is being flushed.
+    pub changes: Semaphore,
+}
+
+impl Default for ClientLimits {
+    fn default() -> Self {
+        Self {
+            proofs: Semaphore::new(PROOFS),
+            long_answers: Semaphore::new(LONG_ANSWERS),
+            changes: Semaphore::new(CHANGES),
+        }
+    }
+}
