@@ -57,6 +57,8 @@ pub(crate) enum Part {
     Many,
     /// Message round trips, alone and beside gets and puts
     Latency,
+    /// A get and messages beside another client that misuses the server
+    Misuse,
     /// One large file each way, and kills of either end
     Resume,
     /// A get and a bare QUIC stream at a path MTU of 1452
@@ -71,13 +73,14 @@ pub(crate) enum Part {
 
 impl Part {
     /// In the order in which they are measured.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Get,
         Self::Put,
         Self::Sizes,
         Self::Files,
         Self::Many,
         Self::Latency,
+        Self::Misuse,
         Self::Resume,
         Self::Mtu,
         Self::Memory,

@@ -145,7 +145,9 @@ mod tests {
     #[tokio::test]
     async fn every_name_comes_once_and_in_order_however_little_memory_there_is() {
         let names: BTreeSet<String> = (0..5000)
-            .map(|number: u32| format!("{:x}-{}", number * 2_654_435_761, "é".repeat(9)))
+            .map(|number: u32| {
+                format!("{:x}-{}", number.wrapping_mul(2_654_435_761), "é".repeat(9))
+            })
             .collect();
         for (budget, most) in [(64, 40), (200, 10), (100_000, 1)] {
             let budget = BufferBudget::new(budget * 1024);

@@ -27,7 +27,7 @@ enum Way {
 }
 
 /// Round trips in milliseconds, sorted.
-struct Times(Vec<f64>);
+pub(crate) struct Times(Vec<f64>);
 
 /// What happened beside the messages.
 struct Situation {
@@ -139,13 +139,13 @@ fn stored(index: usize) -> String {
 }
 
 impl Times {
-    fn new(mut times: Vec<f64>) -> Self {
+    pub(crate) fn new(mut times: Vec<f64>) -> Self {
         times.sort_unstable_by(f64::total_cmp);
         Self(times)
     }
 
     /// What this share of the messages stayed under.
-    fn at(&self, share: f64) -> f64 {
+    pub(crate) fn at(&self, share: f64) -> f64 {
         self.0[((self.0.len() - 1) as f64 * share) as usize]
     }
 }

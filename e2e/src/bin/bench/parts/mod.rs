@@ -3,6 +3,7 @@
 pub(crate) mod large;
 pub(crate) mod latency;
 pub(crate) mod memory;
+pub(crate) mod misuse;
 pub(crate) mod mtu;
 pub(crate) mod resume;
 pub(crate) mod sizes;
@@ -35,6 +36,7 @@ fn one(part: Part, cli: &Cli, cast: &Cast, amount: Amount) -> Section {
         Part::Files => trees::few(cast, amount),
         Part::Many => trees::many(cast, amount),
         Part::Latency => latency::measure(cast, amount),
+        Part::Misuse => misuse::measure(cast, amount),
         Part::Resume => resume::measure(amount, cli.seed),
         Part::Mtu => mtu::measure(cast, amount, cli.own_network),
         Part::Memory => memory::gets(cast, amount),
