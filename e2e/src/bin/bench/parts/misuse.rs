@@ -138,7 +138,7 @@ impl Misuser {
     fn start(misuse: Misuse, cast: &Cast, certificate: &Path) -> Self {
         let fingerprint = CertificateInfo::load(certificate).unwrap().fingerprint.to_string();
         let (address, stop) = (cast.quiver.address, Arc::new(AtomicBool::new(false)));
-        let (ready, begun) = mpsc::channel();
+        let (ready, begun) = mpsc::channel::<()>();
         let stopped = stop.clone();
         let thread = std::thread::spawn(move || {
             block_on(async {
