@@ -21,6 +21,7 @@ use crate::reach::{self, Reach};
 use crate::socket::LongBatches;
 use crate::tls::{self, TlsError};
 use crate::trust::{ServerVerifier, TrustError};
+use crate::unix;
 
 /// A connection nobody hears from ends after this. QUIC counts from the first packet that was sent after the
 /// last one that came (RFC 9000, 10.1), at the latest a keep-alive: so a killed client's slot is free
@@ -121,6 +122,17 @@ pub enum EndpointError {
     /// The identity is not fit for TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
+}
+
+impl EndpointError {
+    /// Whether the address is one of IPv6, which this system has not.
+    #[must_use]
+    pub fn is_without_ipv6(&self) -> bool {
+        match self {
+            Self::Bind { address, source } => address.is_ipv6() && unix::has_no_address(source),
+            Self::Tls(_) => false,
+        }
+    }
 }
 
 /// A server could not be reached.

@@ -15,6 +15,7 @@
 //! | [`content`] | a file as Data frames: one engine for every command that moves content |
 //! | [`crew`] | threads for small work on disks |
 //! | [`background`] | threads of low priority for long work, in turns |
+//! | [`log_writer`] | log lines, written by a thread of their own |
 
 pub mod background;
 pub mod channel;
@@ -24,6 +25,7 @@ pub mod content;
 pub mod crew;
 pub mod endpoint;
 pub mod identity;
+pub mod log_writer;
 pub mod precedence;
 pub mod pulse;
 mod reach;
@@ -39,6 +41,7 @@ pub use close::{Ended, close};
 pub use crew::Crew;
 pub use endpoint::Endpoint;
 pub use identity::{CertificateInfo, Identity, IdentityError};
+pub use log_writer::LogWriter;
 pub use precedence::Precedence;
 pub use stream::{CommandStream, Frame, FrameReader, FrameWriter, StreamError};
 pub use trust::{ServerVerifier, TrustError};

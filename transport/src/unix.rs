@@ -126,6 +126,21 @@ pub(crate) fn lower_thread_priority() {
     let _ = rustix::process::setpriority_process(None, BACKGROUND_NICE);
 }
 
+/// Whether a socket failed because the system has no address of its kind.
+pub(crate) fn has_no_address(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(errno, Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL))
+}
+
+/// Waits until an output takes bytes, or has failed: the next write says which.
+pub(crate) fn wait_until_writable(output: &File) -> io::Result<()> {
+    use rustix::event::{PollFd, PollFlags, poll};
+    match poll(&mut [PollFd::new(output, PollFlags::OUT)], None) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// How long a thread has worked, or waited for its turn to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ThreadTime {
