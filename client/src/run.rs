@@ -87,9 +87,7 @@ fn act(cli: Cli, variable: impl Fn(&str) -> Option<OsString>) -> Result<Exit, Fa
         name: cli.settings.name.clone(),
     };
     let config = Config::new(cli.settings, variable, file.as_deref())?;
-    if config.verbose {
-        output::verbose();
-    }
+    let _log = config.verbose.then(output::verbose).transpose()?;
     let face = match &cli.command {
         Some(_) => Face::OneShot,
         None if output::is_interactive() => Face::Prompt,
@@ -111,6 +109,7 @@ fn act(cli: Cli, variable: impl Fn(&str) -> Option<OsString>) -> Result<Exit, Fa
     };
     // A thread that waits for a disk is given a moment, one that waits for a person none.
     runtime.shutdown_timeout(last_work);
+    output.bars().end();
     result
 }
 

@@ -113,8 +113,8 @@ impl TerminalAsItWas {
 impl Drop for TerminalAsItWas {
     fn drop(&mut self) {
         if let Some(settings) = &self.0 {
-            // A terminal that is gone needs no settings.
-            let _ = rustix::termios::tcsetattr(io::stdin(), OptionalActions::Drain, settings);
+            // Without waiting for its output: one that is stopped takes none. One that is gone needs no settings.
+            let _ = rustix::termios::tcsetattr(io::stdin(), OptionalActions::Now, settings);
         }
     }
 }

@@ -12,8 +12,12 @@ mod progress;
 mod rows;
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::os::fd::AsFd as _;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
 
+use quiver_transport::LogWriter;
 use tokio::task;
 
 use crate::failure::Failure;
@@ -25,6 +29,9 @@ pub use rows::Rows;
 
 /// What the other end is called where it limited a transfer.
 const SERVER: &str = "server";
+
+/// How long the last lines of a verbose log, or the words of a program that was told to end, may take to be written.
+const LAST_LINES: Duration = Duration::from_millis(500);
 
 /// Who is on the other side of this program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,8 +172,21 @@ pub fn last_words(failure: &Failure) {
         failure => is_signal(failure),
     };
     let break_first = if cut && io::stderr().is_terminal() { "\n" } else { "" };
-    // Where nobody can be told, there is nobody to tell.
-    let _ = Stream::Talk.write(&format!("{break_first}{}\n", human::failure(failure)));
+    let text = format!("{break_first}{}\n", human::failure(failure));
+    let (done, written) = mpsc::channel();
+    let write = move || {
+        // Where stderr does not take it, the exit code still tells.
+        let _ = Stream::Talk.write(&text);
+        // Fails where it took too long.
+        let _ = done.send(());
+    };
+    // A program that was told to end does not wait for a stderr that takes nothing.
+    match thread::Builder::new().name("last words".to_owned()).spawn(write) {
+        Ok(_) if cut => drop(written.recv_timeout(LAST_LINES)),
+        Ok(_) => drop(written.recv()),
+        // Without a thread there are no last words, and the exit code still tells.
+        Err(_) => {}
+    }
 }
 
 fn is_signal(failure: &Failure) -> bool {
@@ -188,14 +208,36 @@ pub fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
-/// From now on says on stderr what happens underneath.
-pub fn verbose() {
+/// The log of what happens underneath. Dropped, it has been written, as far as stderr takes it at once.
+#[derive(Debug)]
+pub struct VerboseLog(LogWriter);
+
+/// From now on says on stderr what happens underneath, as long as stderr takes it.
+///
+/// # Errors
+/// [`Failure::System`] where no thread can be had.
+pub fn verbose() -> Result<VerboseLog, Failure> {
     use tracing_subscriber::EnvFilter;
+    let failed = |source| Failure::System { what: "cannot log", source };
+    let stderr = io::stderr().as_fd().try_clone_to_owned().map_err(failed)?;
+    let writer = LogWriter::start(stderr.into(), report_dropped).map_err(failed)?;
+    let lines = writer.clone();
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new("quiver_client=debug,quiver_transport=debug"))
-        .with_writer(io::stderr)
+        .with_writer(move || lines.clone())
         .with_ansi(false)
         .finish();
     // Fails only where a test has set another one.
     let _ = tracing::subscriber::set_global_default(subscriber);
+    Ok(VerboseLog(writer))
+}
+
+fn report_dropped(count: u64) {
+    tracing::warn!("{count} log lines were dropped: standard error did not take them");
+}
+
+impl Drop for VerboseLog {
+    fn drop(&mut self) {
+        self.0.flush(LAST_LINES);
+    }
 }
