@@ -9,6 +9,8 @@
 //! | [`quiver`] | a `quiver` with a home of its own, as a process or at a terminal |
 //! | [`person`] | somebody at the prompt of that `quiver` |
 //! | [`impostor`] | a server that says whatever a story wants |
+//! | [`fault`] | system calls that fail on purpose |
+//! | [`sockets`] | where a process listens |
 //! | [`disk`] | small disks, for programs that are to fill them |
 //! | [`log`] | the server's log, line by line, and waiting for one |
 //! | [`page`] | the page with a server's metrics |
@@ -28,6 +30,7 @@
 pub mod binary;
 pub mod deadline;
 pub mod disk;
+pub mod fault;
 pub mod impostor;
 pub mod kills;
 pub mod log;
@@ -38,6 +41,7 @@ pub mod process;
 pub mod quiver;
 pub mod random;
 pub mod server;
+pub mod sockets;
 pub mod terminal;
 pub mod tree;
 pub mod wire;

@@ -83,11 +83,24 @@ impl Process {
     /// Where it cannot be started.
     #[must_use]
     pub fn start_as_is(command: &mut Command) -> Self {
-        command.stderr(Stdio::piped());
+        Self::start_with_stderr(command, Stdio::piped())
+    }
+
+    /// The same with another standard error, of which there are no lines unless it is piped.
+    ///
+    /// # Panics
+    /// Where it cannot be started.
+    #[must_use]
+    pub fn start_with_stderr(command: &mut Command, stderr: impl Into<Stdio>) -> Self {
+        command.stderr(stderr);
         let mut child =
             command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
         let (stdout, stderr) = (Lines::default(), Lines::default());
-        let mut readers = vec![stderr.collect(child.stderr.take().expect("it is piped"))];
+        let mut readers = Vec::new();
+        match child.stderr.take() {
+            Some(output) => readers.push(stderr.collect(output)),
+            None => stderr.lock().closed = true,
+        }
         match child.stdout.take() {
             Some(output) => readers.push(stdout.collect(output)),
             None => stdout.lock().closed = true,

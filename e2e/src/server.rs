@@ -1,5 +1,7 @@
 //! A real `quiver-server` with folders of its own, and what can be seen of it from outside.
 
+mod starts;
+
 use std::ffi::OsString;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -283,10 +285,7 @@ impl Options {
     /// # Panics
     /// When it does not.
     pub async fn start(self) -> Server {
-        let folder = self.prepare();
-        let process = Process::start(&mut self.command(folder.path()));
-        let (process, log, address, fingerprint) = listening(process).await;
-        Server { process, log, address, fingerprint, folder, options: self }
+        self.start_after(|_| {}).await
     }
 
     /// Starts one that is expected to refuse, and waits for its end. `spoil` is shown its folder first,
