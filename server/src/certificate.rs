@@ -1,5 +1,7 @@
 //! The server's own certificate: `server.pem` and `server.key` in one folder.
 
+mod expiry;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +10,7 @@ use chrono::Utc;
 use quiver_transport::identity::Validity;
 use quiver_transport::{CertificateInfo, Identity, IdentityError};
 
+pub use self::expiry::ExpiryWarnings;
 use crate::output::Hint;
 
 /// How long a certificate made at first start is valid, in days.

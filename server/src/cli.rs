@@ -1,13 +1,16 @@
 //! What was typed, and which part of the server it means.
 
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use quiver_protocol::ClientName;
+use quiver_transport::LogWriter;
 
 use crate::config::{Config, Uploads};
 use crate::output::Hint;
@@ -40,9 +43,9 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct Serve {
-    /// Where to listen; the IPv6 wildcard takes IPv4 too
-    #[arg(long, value_name = "ADDR", default_value = "[::]:4433")]
-    listen: SocketAddr,
+    /// Where to listen; the IPv6 wildcard takes IPv4 too [default: [::]:4433, or 0.0.0.0:4433 without IPv6]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
     /// The folder whose files clients may get
     #[arg(long, value_name = "DIR", default_value = "files")]
     files: PathBuf,
@@ -157,22 +160,33 @@ struct PasswordFile {
     path: PathBuf,
 }
 
-/// Does what was typed.
-///
-/// # Errors
-/// What failed and why, with a [`Hint`] where there is something to do about it.
-pub fn run(cli: Cli) -> anyhow::Result<()> {
-    match cli.command.unwrap_or(Command::Serve(cli.serve)) {
-        Command::Serve(serve) => self::serve(serve),
-        Command::Cert(Cert::New { certs, hosts, days, force }) => {
+/// Does what was typed, and says what failed.
+#[must_use]
+pub fn run(cli: Cli) -> ExitCode {
+    let done = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+        Command::Serve(serve) => return self::serve(serve),
+        Command::Cert(cert) => self::cert(cert),
+        Command::User(user) => self::user(user),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn cert(cert: Cert) -> anyhow::Result<()> {
+    match cert {
+        Cert::New { certs, hosts, days, force } => {
             let info = certificate::create(&certs, &hosts, days, force)?;
             output::certificate(&certificate::path(&certs), &info)
         }
-        Command::Cert(Cert::Show { certs }) => {
+        Cert::Show { certs } => {
             let info = certificate::show(&certs)?;
             output::certificate(&certificate::path(&certs), &info)
         }
-        Command::User(user) => self::user(user),
     }
 }
 
@@ -180,8 +194,26 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
 /// content is what they move.
 const EVENTS: u32 = 4;
 
-fn serve(serve: Serve) -> anyhow::Result<()> {
-    logging::start(serve.log_format);
+/// Runs the server. What failed is said through the log's writer: after the log's lines, and without waiting for a
+/// standard error that takes nothing.
+fn serve(serve: Serve) -> ExitCode {
+    let mut log = match logging::start(serve.log_format) {
+        Ok(log) => log,
+        Err(error) => {
+            output::error(&error);
+            return ExitCode::FAILURE;
+        }
+    };
+    let served = run_server(serve, log.clone());
+    if let Err(error) = &served {
+        // What it does not take is counted as a line of the log.
+        let _ = log.write_all(output::error_text(error).as_bytes());
+    }
+    log.flush(logging::LAST_LINES);
+    if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn run_server(serve: Serve, log: LogWriter) -> anyhow::Result<()> {
     // One thread drives QUIC, blocking threads do the file work: on few cores this is faster, and
     // its latency steadier, than a work-stealing runtime (docs/performance.md).
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -189,7 +221,10 @@ fn serve(serve: Serve) -> anyhow::Result<()> {
         .event_interval(EVENTS)
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(async { Server::build(Config::from(serve))?.run().await })
+    let deadline =
+        runtime.block_on(async { Server::build(Config::from(serve), log)?.run().await })?;
+    runtime.shutdown_timeout(deadline.saturating_duration_since(Instant::now()));
+    Ok(())
 }
 
 impl From<Serve> for Config {

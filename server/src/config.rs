@@ -1,14 +1,15 @@
 //! What the server is meant to do.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// The settings of a running server; none changes while it runs.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where to listen. An IPv6 wildcard takes IPv4 too.
-    pub listen: SocketAddr,
+    /// Where to listen, as it was typed. An IPv6 wildcard takes IPv4 too. Where absent: [`DEFAULT_ADDRESS`], or
+    /// [`DEFAULT_ADDRESS_V4`] where the system has no IPv6.
+    pub listen: Option<SocketAddr>,
     /// The folder whose files clients may get.
     pub files: PathBuf,
     /// The folder with `server.pem` and `server.key`.
@@ -43,6 +44,16 @@ pub struct Uploads {
     pub put_patience: Duration,
 }
 
+/// Where a server listens if nothing else was typed: IPv6 and IPv4 on one socket.
+pub const DEFAULT_ADDRESS: SocketAddr =
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), DEFAULT_PORT);
+
+/// The same without IPv6.
+pub const DEFAULT_ADDRESS_V4: SocketAddr =
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), DEFAULT_PORT);
+
+const DEFAULT_PORT: u16 = 4433;
+
 /// How long a guest may take for its handshake, and again for its hello.
 pub const GUEST_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -59,6 +70,10 @@ pub const LAST_WORD_PATIENCE: Duration = Duration::from_secs(2);
 /// How long running commands may go on once the server is told to stop. With what follows it stays
 /// under ten seconds.
 pub const GRACE: Duration = Duration::from_secs(8);
+
+/// How long after the first signal the process is gone at the latest, but for its log's last lines: work that still
+/// waits for a disk then is left behind.
+pub const STOP: Duration = Duration::from_millis(9250);
 
 /// Guests at once; one more sends the oldest away. A guest costs 38 KB.
 pub const GUESTS: usize = 128;
@@ -108,6 +123,8 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Connections that said goodbye and hold nothing but their last packets; one more closes the oldest.
 pub const LEAVING: usize = 16;
+/// How often the certificate's dates are looked at. A machine that sleeps would miss a longer time.
+pub const EXPIRY_EVERY: Duration = Duration::from_secs(3600);
 
 /// Clients that status remembers.
 pub const REMEMBERED_CLIENTS: usize = 10_000;

@@ -1,14 +1,37 @@
-//! Where log lines go: standard error, as text or JSON. `RUST_LOG` says how much; `info` without it.
+//! Where log lines go: standard error, as text or JSON, by a thread of their own. `RUST_LOG` says how much; `info`
+//! without it.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::panic::{self, PanicHookInfo};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use quiver_protocol::text::display_safe;
+use quiver_transport::LogWriter;
+use tracing::{error, warn};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::ChronoLocal;
 
 use crate::cli::LogFormat;
 
-/// Starts logging, once.
-pub fn start(format: LogFormat) {
+/// How long the last lines may take to be written at the end. With the grace and the last packets it stays under ten
+/// seconds.
+pub const LAST_LINES: Duration = Duration::from_millis(500);
+
+/// Starts logging, once. Panics are logged too.
+///
+/// # Errors
+/// Where no thread can be had.
+pub fn start(format: LogFormat) -> anyhow::Result<LogWriter> {
+    let stderr = io::stderr().as_fd().try_clone_to_owned().context("cannot use standard error")?;
+    let writer = LogWriter::start(File::from(stderr), report).context("cannot start logging")?;
+    let lines = writer.clone();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || lines.clone());
     match format {
         LogFormat::Text => {
             let time = ChronoLocal::new("%Y-%m-%d %H:%M:%S%.3f".to_owned());
@@ -18,5 +41,33 @@ pub fn start(format: LogFormat) {
             builder.with_timer(time).with_target(false).with_ansi(colour).init();
         }
         LogFormat::Json => builder.json().flatten_event(true).init(),
+    }
+    // The default hook writes to standard error itself, and would wait for it.
+    let last = writer.clone();
+    panic::set_hook(Box::new(move |panic| {
+        log_panic(panic);
+        // It may be the end of the process.
+        last.flush(LAST_LINES);
+    }));
+    Ok(writer)
+}
+
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    let thread = thread.name().unwrap_or("without a name");
+    let panic = panic.to_string();
+    let backtrace = Backtrace::capture();
+    match backtrace.status() {
+        BacktraceStatus::Captured => {
+            error!("thread {thread} {}\n{backtrace}", display_safe(&panic));
+        }
+        _ => error!("thread {thread} {}", display_safe(&panic)),
+    }
+}
+
+fn report(count: u64) {
+    match count {
+        1 => warn!("1 log line was dropped: standard error did not take it"),
+        _ => warn!("{count} log lines were dropped: standard error did not take them"),
     }
 }

@@ -5,18 +5,11 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use mimalloc::MiMalloc;
 use quiver_server::cli::Cli;
-use quiver_server::output;
 
 /// Keeps the memory of the last packets for the next ones (docs/decisions, 7).
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    match quiver_server::cli::run(Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            output::error(&error);
-            ExitCode::FAILURE
-        }
-    }
+    quiver_server::cli::run(Cli::parse())
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _};
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
@@ -302,6 +302,10 @@ impl Default for Metrics {
 impl Collector for Asked {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let Self(shared) = self;
+        let dropped = ConstCounter::new(shared.log.dropped());
+        let help = "Lines of the log that standard error did not take";
+        let kind = dropped.metric_type();
+        dropped.encode(encoder.encode_descriptor("log_lines_dropped", help, None, kind)?)?;
         let mut gauge = |name: &str, help: &str, unit: Option<&Unit>, value: usize| {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
             gauge.encode(encoder.encode_descriptor(name, help, unit, gauge.metric_type())?)

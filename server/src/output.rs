@@ -36,6 +36,13 @@ impl<T, E: Into<anyhow::Error>> Hint<T> for Result<T, E> {
 
 /// Shows an error: what failed, why, and what to do.
 pub fn error(error: &anyhow::Error) {
+    // Where even standard error is closed, the exit code still tells.
+    let _ = io::stderr().write_all(error_text(error).as_bytes());
+}
+
+/// The lines that say what failed, why, and what to do.
+#[must_use]
+pub fn error_text(error: &anyhow::Error) -> String {
     let advice = error.downcast_ref::<Advice>();
     // The chain begins with the advice, which is not a cause.
     let causes = error.chain().skip(usize::from(advice.is_some())).map(ToString::to_string);
@@ -43,8 +50,7 @@ pub fn error(error: &anyhow::Error) {
     if let Some(Advice(advice)) = advice {
         text.push_str(&format!("hint: {advice}\n"));
     }
-    // Where even standard error is closed, the exit code still tells.
-    let _ = io::stderr().write_all(text.as_bytes());
+    text
 }
 
 /// What failed, and why, and why that. Some errors say themselves what their cause says: once is enough.

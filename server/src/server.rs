@@ -1,24 +1,26 @@
 //! The server as a whole: built, run, and shut down in a written order.
 
+use std::cell::Cell;
 use std::fmt::Display;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
+use chrono::Utc;
 use quiver_protocol::{ClientName, CloseCode, Refusal, RefusalCode};
-use quiver_transport::{BackgroundPool, Endpoint};
-use tokio::signal::unix::{SignalKind, signal};
+use quiver_transport::{BackgroundPool, CertificateInfo, Endpoint, Identity, LogWriter};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::accept;
 use crate::buffer_budget::BufferBudget;
-use crate::certificate;
+use crate::certificate::{self, ExpiryWarnings};
 use crate::config::{
-    Config, LEAVING, LIST_THREADS, PROOF_THREADS, REMEMBERED_CLIENTS, SWEEP_EVERY, Uploads,
+    Config, DEFAULT_ADDRESS, DEFAULT_ADDRESS_V4, EXPIRY_EVERY, LEAVING, LIST_THREADS,
+    PROOF_THREADS, REMEMBERED_CLIENTS, STOP, SWEEP_EVERY, Uploads,
 };
 use crate::files::{Files, StoreLimits, Swept};
 use crate::history::History;
@@ -28,6 +30,8 @@ use crate::metrics::page::Page;
 use crate::output::Hint;
 use crate::passwords::{May, Passwords};
 use crate::registry::Registry;
+use crate::secrets::Secrets;
+use crate::stop_signals::StopSignals;
 use crate::unix;
 use crate::waiting_room::WaitingRoom;
 
@@ -63,6 +67,8 @@ pub struct Shared {
     pub leaving: WaitingRoom,
     /// What has happened, in numbers.
     pub metrics: Metrics,
+    /// Where the log goes.
+    pub log: LogWriter,
     failures: AtomicU64,
 }
 
@@ -73,6 +79,12 @@ pub struct Server {
     shared: Arc<Shared>,
     /// Where the metrics can be read, if anywhere.
     page: Option<Page>,
+    /// Of its certificate.
+    expiry: ExpiryWarnings,
+    /// What no folder may hold that is served.
+    secrets: Secrets,
+    /// Where the served folder is.
+    folder: PathBuf,
 }
 
 impl Shared {
@@ -99,11 +111,12 @@ impl Server {
     ///
     /// # Errors
     /// What is missing or wrong, and what to do about it.
-    pub fn build(config: Config) -> anyhow::Result<Self> {
+    pub fn build(config: Config, log: LogWriter) -> anyhow::Result<Self> {
         let files = Files::open_root(&config.files)
             .with_context(|| format!("cannot serve {}", config.files.display()))
             .hint("make the folder, or name another with --files")?;
-        keep_apart(&config)?;
+        let secrets = Secrets::of(&config);
+        secrets.check_outside(&files.root(), &config.files)?;
         let passwords = match &config.passwords {
             Some(path) => Some(Passwords::open(path)?),
             None => None,
@@ -111,8 +124,8 @@ impl Server {
         let (files, max_file_size) = with_uploads(files, config.uploads.as_ref())?;
         let put_patience = config.uploads.map_or(Duration::ZERO, |uploads| uploads.put_patience);
         let (identity, new) = certificate::load_or_create(&config.certs)?;
-        let endpoint = Endpoint::listen(config.listen, &identity)
-            .hint("choose another address with --listen, like 127.0.0.1:0 or 0.0.0.0:4433")?;
+        let expiry = ExpiryWarnings::new(&CertificateInfo::read(identity.certificate())?);
+        let endpoint = listen(config.listen, &identity)?;
         let page = config.metrics.map(show_metrics).transpose()?;
         if new {
             info!("made a certificate: {}", certificate::path(&config.certs).display());
@@ -133,9 +146,11 @@ impl Server {
             proofs: BackgroundPool::new(PROOF_THREADS),
             leaving: WaitingRoom::new(LEAVING),
             metrics: Metrics::new(),
+            log,
             failures: AtomicU64::new(0),
         });
-        Ok(Self { endpoint, shared, page })
+        let folder = config.files;
+        Ok(Self { endpoint, shared, page, expiry, secrets, folder })
     }
 
     /// Where the server listens.
@@ -146,16 +161,16 @@ impl Server {
         self.endpoint.local_addr().context("cannot tell where the server listens")
     }
 
-    /// Serves until SIGINT or SIGTERM, then stops: takes nobody new, tells the members, lets running
+    /// Serves until SIGINT, SIGTERM or SIGHUP, then stops: takes no new clients, tells the members, lets running
     /// commands end within the grace, closes the connections, and waits until their last packets are
-    /// sent. A second signal skips the grace.
+    /// sent. A second SIGINT or SIGTERM skips the grace. Returns when the process must be gone.
     ///
     /// # Errors
     /// Where signals cannot be heard.
-    pub async fn run(self) -> anyhow::Result<()> {
-        let Self { endpoint, shared, page } = self;
-        let mut interrupt = signal(SignalKind::interrupt()).context("cannot hear SIGINT")?;
-        let mut terminate = signal(SignalKind::terminate()).context("cannot hear SIGTERM")?;
+    pub async fn run(self) -> anyhow::Result<Instant> {
+        let Self { endpoint, shared, page, expiry, secrets, folder } = self;
+        let mut stop_signals = StopSignals::listen().context("cannot hear signals")?;
+        let deadline = Cell::new(None);
         unix::survive_large_files().context("cannot hear SIGXFSZ")?;
         info!("listening on {}", endpoint.local_addr().context("cannot tell the address")?);
         let read = async {
@@ -166,10 +181,11 @@ impl Server {
             std::future::pending::<()>().await;
         };
         let signals = async {
-            wait(&mut interrupt, &mut terminate).await;
+            stop_signals.stop().await;
+            deadline.set(Some(Instant::now() + STOP));
             info!("stopping: running transfers may end");
             shared.stopping.cancel();
-            wait(&mut interrupt, &mut terminate).await;
+            stop_signals.stop_at_once().await;
             warn!("stopping at once");
             shared.hurry.cancel();
             std::future::pending::<()>().await;
@@ -184,6 +200,8 @@ impl Server {
             () = signals => {}
             () = watching => {}
             () = sweep(&shared) => {}
+            () = shared.files.follow_path(move |root| secrets.check_outside(root, &folder)) => {}
+            () = watch_expiry(expiry) => {}
             // Until the last connection has ended: how a server stops is worth seeing.
             () = read => {}
             () = accept::run(&endpoint, shared.clone()) => {}
@@ -191,15 +209,18 @@ impl Server {
         endpoint.close(CloseCode::ShuttingDown);
         endpoint.wait_idle(LAST_PACKETS).await;
         info!("stopped");
-        Ok(())
+        Ok(deadline.get().unwrap_or_else(Instant::now))
     }
 }
 
-/// Comes at once, and then now and then; never ends.
+/// Runs at start, then every `SWEEP_EVERY` and whenever another folder is served. Never returns.
 async fn sweep(shared: &Shared) {
     let mut times = tokio::time::interval(SWEEP_EVERY);
     while shared.files.takes_files() {
-        times.tick().await;
+        tokio::select! {
+            _ = times.tick() => {}
+            () = shared.files.replaced() => {}
+        }
         match shared.files.sweep(SystemTime::now()).await {
             Ok(Swept { removed: 0, kept }) => debug!("{kept} unfinished uploads are kept"),
             Ok(Swept { removed, kept }) => {
@@ -234,40 +255,25 @@ fn show_metrics(address: SocketAddr) -> anyhow::Result<Page> {
     Ok(page)
 }
 
-async fn wait(
-    interrupt: &mut tokio::signal::unix::Signal,
-    terminate: &mut tokio::signal::unix::Signal,
-) {
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+/// Listens where it was typed; else at the default address, on IPv4 alone where the system has no IPv6.
+fn listen(typed: Option<SocketAddr>, identity: &Identity) -> anyhow::Result<Endpoint> {
+    let endpoint = match Endpoint::listen(typed.unwrap_or(DEFAULT_ADDRESS), identity) {
+        Err(error) if typed.is_none() && error.is_without_ipv6() => {
+            warn!("no IPv6 on this machine: listening on IPv4 alone ({error})");
+            Endpoint::listen(DEFAULT_ADDRESS_V4, identity)
+        }
+        endpoint => endpoint,
+    };
+    endpoint.hint("choose another address with --listen, like 127.0.0.1:0 or 0.0.0.0:4433")
 }
 
-/// The folder that is served must not hold what lets others be the server.
-fn keep_apart(config: &Config) -> anyhow::Result<()> {
-    let files = real(&config.files)?;
-    let state = config.uploads.as_ref().map(|uploads| &uploads.state);
-    let secrets = [Some(&config.certs), config.passwords.as_ref(), state];
-    for secret in secrets.into_iter().flatten() {
-        // What does not exist yet is judged by where it will be.
-        if real(secret)?.starts_with(&files) {
-            let (files, secret) = (config.files.display(), secret.display());
-            bail!("{secret} lies in {files}, which every client may read");
+/// Warns about the certificate's dates. Runs at start, then every `EXPIRY_EVERY`. Never returns.
+async fn watch_expiry(mut warnings: ExpiryWarnings) {
+    let mut times = tokio::time::interval(EXPIRY_EVERY);
+    loop {
+        times.tick().await;
+        if let Some(warning) = warnings.due(Utc::now()) {
+            warn!("{warning}");
         }
     }
-    Ok(())
-}
-
-/// The path without links, as far as it exists.
-fn real(path: &Path) -> anyhow::Result<PathBuf> {
-    let absolute = std::path::absolute(path)
-        .with_context(|| format!("cannot tell where {} is", path.display()))?;
-    for ancestor in absolute.ancestors() {
-        if let Ok(found) = ancestor.canonicalize() {
-            let rest = absolute.strip_prefix(ancestor).unwrap_or(Path::new(""));
-            return Ok(found.join(rest));
-        }
-    }
-    Ok(absolute)
 }

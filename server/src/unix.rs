@@ -40,6 +40,15 @@ pub(crate) fn survive_large_files() -> io::Result<()> {
     signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).map(drop)
 }
 
+/// Whether this process ignores a signal, as one that `nohup` has started does. No, where the system does not tell.
+pub(crate) fn is_ignored(signal: rustix::process::Signal) -> bool {
+    // A mask in hexadecimal, of which signal 1 is the lowest bit (proc_pid_status(5)).
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal.as_raw() - 1) & 1 == 1)
+}
+
 /// Opens a file for reading that belongs to this process's user, and to nobody else.
 ///
 /// What is checked is what was opened, not what the name meant a moment before. Opening never
@@ -173,6 +182,15 @@ pub(crate) fn free_space(folder: &Dir) -> io::Result<u64> {
 pub(crate) fn is_same_folder(one: &Dir, other: &Dir) -> io::Result<bool> {
     let (one, other) = (rustix::fs::fstat(one)?, rustix::fs::fstat(other)?);
     Ok((one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
+}
+
+/// Whether a handle is of the folder at a path.
+///
+/// # Errors
+/// What the system says; `NotFound` where nothing is at the path.
+pub(crate) fn is_folder_at(folder: &Dir, path: &Path) -> io::Result<bool> {
+    let (folder, found) = (rustix::fs::fstat(folder)?, rustix::fs::stat(path)?);
+    Ok((folder.st_dev, folder.st_ino) == (found.st_dev, found.st_ino))
 }
 
 /// Renames, and refuses with `AlreadyExists` where the new name is taken, in one step.

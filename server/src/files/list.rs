@@ -68,7 +68,7 @@ impl Files {
         lane: Lane,
         memory: BufferReservation,
     ) -> Result<Listing, FilesError> {
-        let (root, path) = (self.root.clone(), folder.clone());
+        let (root, path) = (self.root.current(), folder.clone());
         let state = in_lane(&lane, move || {
             let folder = walk(&root, path.parts())?;
             let reading = Some(folder.entries().map_err(FilesError::of)?);

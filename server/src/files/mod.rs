@@ -4,6 +4,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | `root` | the served folder itself |
 //! | `walk` | the way to a folder |
 //! | `open`, `list` | what can be read |
 //! | `store` | a file that comes: its part, its place, its room |
@@ -15,6 +16,7 @@ mod change;
 mod janitor;
 mod list;
 mod open;
+mod root;
 mod space;
 mod store;
 mod walk;
@@ -22,9 +24,8 @@ mod walk;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use quiver_protocol::reply::Space;
 use quiver_protocol::{FilePath, Put, Timestamp};
@@ -32,20 +33,25 @@ use quiver_transport::content::{Hashed, SMALL, Source};
 use quiver_transport::{Crew, Lane};
 use thiserror::Error;
 use tokio::task;
+use tokio::time::MissedTickBehavior;
 
 pub use self::janitor::Swept;
 pub use self::list::Listing;
 pub use self::store::{Sink, Staged, StoreLimits};
 
+use self::root::RootFolder;
 use self::store::Store;
 use crate::holds::Holder;
 use crate::ledger::{Kept, Ledger, LedgerError, Owner};
 use crate::unix;
 
+/// How often the path of the served folder is looked at.
+const FOLLOW_EVERY: Duration = Duration::from_secs(2);
+
 /// A rooted directory.
 #[derive(Debug)]
 pub struct Files {
-    root: Arc<Dir>,
+    root: Arc<RootFolder>,
     /// Who opens files: many are small, and over at once.
     crew: Crew,
     /// What it takes to change anything; absent where nobody may.
@@ -117,8 +123,8 @@ impl Files {
     /// # Errors
     /// What the system says.
     pub fn open_root(path: &Path) -> io::Result<Self> {
-        let root = Dir::open_ambient_dir(path, ambient_authority())?;
-        Ok(Self { root: Arc::new(root), crew: Crew::default(), store: None })
+        let root = Arc::new(RootFolder::open(path)?);
+        Ok(Self { root, crew: Crew::default(), store: None })
     }
 
     /// The same folder, in which files can be stored too; `ledger` remembers whose they are.
@@ -126,6 +132,38 @@ impl Files {
     pub fn with_store(mut self, ledger: Ledger, limits: StoreLimits) -> Self {
         self.store = Some(Arc::new(Store::new(ledger, limits)));
         self
+    }
+
+    /// The folder that is served now.
+    #[must_use]
+    pub fn root(&self) -> Arc<Dir> {
+        self.root.current()
+    }
+
+    /// Serves another folder once one is at the path that the root was opened at, if `check` agrees. Runs at start,
+    /// then every `FOLLOW_EVERY`. Never returns.
+    pub async fn follow_path(
+        &self,
+        check: impl Fn(&Dir) -> anyhow::Result<()> + Send + Sync + 'static,
+    ) {
+        let check = Arc::new(check);
+        let mut times = tokio::time::interval(FOLLOW_EVERY);
+        times.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            times.tick().await;
+            let (root, check) = (self.root.clone(), check.clone());
+            // Fails only where the runtime is going down.
+            let _ = blocking(move || {
+                root.follow_path(&*check);
+                Ok(())
+            })
+            .await;
+        }
+    }
+
+    /// Waits until another folder is served than at the last call.
+    pub async fn replaced(&self) {
+        self.root.replaced().await;
     }
 
     /// Whether anything can be changed here.
@@ -145,7 +183,7 @@ impl Files {
     /// # Errors
     /// [`FilesError`].
     pub async fn open(&self, path: &FilePath) -> Result<Source, FilesError> {
-        let (root, path) = (self.root.clone(), path.clone());
+        let (root, path) = (self.root.current(), path.clone());
         self.small(move || open::open(&root, &path)?.load().map_err(FilesError::Disk)).await
     }
 
@@ -160,7 +198,7 @@ impl Files {
         owner: Owner,
         by: Option<Holder>,
     ) -> Result<Staged, FilesError> {
-        let (root, store, put) = (self.root.clone(), self.store()?, put.clone());
+        let (root, store, put) = (self.root.current(), self.store()?, put.clone());
         let crew = self.crew.clone();
         self.small(move || store::stage(root, store, put, owner, by, crew)).await
     }
@@ -183,7 +221,7 @@ impl Files {
         owner: Owner,
         lane: &Lane,
     ) -> Result<Hashed, FilesError> {
-        let (root, store, path) = (self.root.clone(), self.store()?, path.clone());
+        let (root, store, path) = (self.root.current(), self.store()?, path.clone());
         let Some(part) = blocking(move || store.kept(&root, &path, &owner)).await? else {
             return Ok(Hashed::nothing());
         };
@@ -198,7 +236,7 @@ impl Files {
     /// # Errors
     /// [`FilesError`].
     pub async fn space(&self, owner: Owner) -> Result<Space, FilesError> {
-        let (root, store) = (self.root.clone(), self.store()?);
+        let (root, store) = (self.root.current(), self.store()?);
         blocking(move || store.space(&root, &owner)).await
     }
 
@@ -207,7 +245,7 @@ impl Files {
     /// # Errors
     /// [`FilesError`].
     pub async fn remove(&self, path: &FilePath) -> Result<(), FilesError> {
-        let (root, store, path) = (self.root.clone(), self.store()?, path.clone());
+        let (root, store, path) = (self.root.current(), self.store()?, path.clone());
         blocking(move || change::remove(&root, &store, &path)).await
     }
 
@@ -221,7 +259,7 @@ impl Files {
         to: &FilePath,
         replace: bool,
     ) -> Result<(), FilesError> {
-        let (root, store) = (self.root.clone(), self.store()?);
+        let (root, store) = (self.root.current(), self.store()?);
         let (path, to) = (path.clone(), to.clone());
         blocking(move || change::rename(&root, &store, &path, &to, replace)).await
     }
@@ -236,7 +274,7 @@ impl Files {
         path: &FilePath,
         modified: Option<Timestamp>,
     ) -> Result<bool, FilesError> {
-        let (root, path) = (self.root.clone(), path.clone());
+        let (root, path) = (self.root.current(), path.clone());
         self.store()?;
         blocking(move || change::make_folder(&root, &path, modified)).await
     }
@@ -246,7 +284,7 @@ impl Files {
     /// # Errors
     /// [`FilesError`].
     pub async fn sweep(&self, now: SystemTime) -> Result<Swept, FilesError> {
-        let (root, store) = (self.root.clone(), self.store()?);
+        let (root, store) = (self.root.current(), self.store()?);
         blocking(move || janitor::sweep(&root, store.ledger(), now)).await
     }
 

@@ -1,0 +1,95 @@
+//! A terminal that takes nothing, or is gone, while a transfer shows its progress there: the transfer is done, and a
+//! client that is told to end does.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+
+use std::fs;
+use std::io::Read as _;
+use std::time::Duration;
+
+use portable_pty::{CommandBuilder, PtySize, native_pty_system};
+use quiver_e2e::process::Signal;
+use quiver_e2e::terminal::Terminal;
+use quiver_e2e::{Home, Server, until};
+
+const SIZE: usize = 4_000_000;
+
+/// Long enough for a bar.
+const ARGUMENTS: [&str; 4] = ["get", "big", "--limit", "2MB/s"];
+
+async fn with_a_bar(server: &Server, home: &Home) -> Terminal {
+    let terminal = home.with(server, "Ron", ARGUMENTS).at_a_terminal();
+    until("a bar", || terminal.raw().contains(&0x1b)).await;
+    terminal
+}
+
+#[tokio::test]
+async fn a_stopped_terminal_stops_no_transfer() {
+    let server = Server::start().await;
+    server.offer("big", vec![7; SIZE]);
+    let home = Home::new();
+    let mut terminal = with_a_bar(&server, &home).await;
+    terminal.type_text("\x13");
+    server.log().wait_for("delivered big").await;
+    assert_eq!(fs::metadata(home.file("big")).unwrap().len(), SIZE as u64);
+    // Beyond the idle timeout: what drives QUIC does not wait for the terminal.
+    let ended = server.log().wait_for("Ron has disconnected");
+    assert!(tokio::time::timeout(Duration::from_secs(16), ended).await.is_err());
+    terminal.type_text("\x11");
+    assert!(terminal.wait().success());
+    assert!(terminal.contents().contains("received and verified"), "{}", terminal.contents());
+}
+
+#[tokio::test]
+async fn a_client_at_a_stopped_terminal_ends_when_it_is_told_to() {
+    let server = Server::start().await;
+    server.offer("big", vec![7; SIZE]);
+    let home = Home::new();
+    let mut terminal = with_a_bar(&server, &home).await;
+    terminal.type_text("\x13");
+    let id = rustix::process::Pid::from_raw(terminal.id().cast_signed()).unwrap();
+    rustix::process::kill_process(id, Signal::TERM).unwrap();
+    assert_eq!(terminal.wait().exit_code(), 143);
+    server.log().wait_for("not delivered: big").await;
+}
+
+#[tokio::test]
+async fn a_terminal_that_is_gone_ends_no_transfer() {
+    let server = Server::start().await;
+    server.offer("big", vec![7; SIZE]);
+    let home = Home::new();
+    let quiver = home.with(&server, "Ron", ARGUMENTS).command();
+    let mut command = CommandBuilder::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]);
+    command.arg(quiver.get_program());
+    command.args(quiver.get_args());
+    command.cwd(home.folder());
+    for (name, value) in quiver.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        }
+    }
+    let size = PtySize { rows: 50, cols: 120, pixel_width: 0, pixel_height: 0 };
+    let pair = native_pty_system().openpty(size).unwrap();
+    let mut child = pair.slave.spawn_command(command).unwrap();
+    drop(pair.slave);
+    let mut output = pair.master.try_clone_reader().unwrap();
+    let seen = tokio::task::spawn_blocking(move || {
+        let mut byte = [0];
+        while byte != [0x1b] {
+            output.read_exact(&mut byte).unwrap();
+        }
+    });
+    quiver_e2e::within(quiver_e2e::PATIENCE, "a bar", seen).await.unwrap();
+    drop(pair.master);
+    server.log().wait_for("delivered big").await;
+    let mut status = None;
+    until("the client to end", || {
+        status = child.try_wait().unwrap();
+        status.is_some()
+    })
+    .await;
+    assert!(status.unwrap().success());
+    assert_eq!(fs::metadata(home.file("big")).unwrap().len(), SIZE as u64);
+}

@@ -1,0 +1,169 @@
+//! What happens to a server while it lives: signals, the dates of its certificate, a machine without IPv6.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use quiver_e2e::fault::{faults, traced, with_fault};
+use quiver_e2e::process::{Process, Signal};
+use quiver_e2e::quiver::finish;
+use quiver_e2e::sockets::{Protocol, listens_at};
+use quiver_e2e::{Client, Home, PATIENCE, Server, binary, until, within};
+use rcgen::{CertificateParams, KeyPair};
+
+const DAY: u64 = 24 * 3600;
+
+/// Starts a server that ignores SIGHUP from its first moment, as `nohup` has it.
+const IGNORE_HANGUP: &str = "trap '' HUP; exec \"$@\"";
+
+#[tokio::test]
+async fn a_hangup_stops_a_server_as_sigterm_does() {
+    let mut server = Server::start().await;
+    server.offer("big", vec![7; 32 * 1024 * 1024]);
+    let client = Client::member(&server, "Ron").await;
+    let mut download = client.get("big").await.unwrap();
+    download.read_to(1).await;
+    server.signal(Signal::HUP);
+    server.log().wait_for("stopping: running transfers may end").await;
+    // A terminal that is closed may send it twice: the transfer has its grace all the same.
+    server.signal(Signal::HUP);
+    download.finish().await.unwrap().received().await;
+    assert!(server.ended(PATIENCE).await.success());
+    server.log().wait_for("delivered big").await;
+    assert_eq!(server.log().count("stopping at once"), 0);
+    assert_eq!(server.log().entries().last().unwrap().message, "stopped");
+}
+
+#[tokio::test]
+async fn a_server_that_was_told_to_ignore_hangups_does() {
+    let home = Home::new();
+    fs::create_dir(home.file("files")).unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", IGNORE_HANGUP, "sh"]).arg(binary::server());
+    command.args(["--listen", "127.0.0.1:0"]).current_dir(home.folder());
+    let mut server = Process::start(&mut command);
+    let listening = server.stderr.wait(|line| line.contains("listening on").then_some(()));
+    within(PATIENCE, "the server to listen", listening).await.unwrap();
+    server.signal(Signal::HUP);
+    // Signals are taken in no order: the next one is sent once this one is not pending any more.
+    until("the hangup to be taken", || {
+        let status = fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
+        let pending = status.lines().find_map(|line| line.strip_prefix("ShdPnd:")).unwrap();
+        pending.trim() == "0000000000000000"
+    })
+    .await;
+    assert!(listens_at(server.id(), Protocol::Udp).is_some());
+    let said = |text: &str| server.stderr.so_far().iter().any(|line| line.contains(text));
+    assert!(!said("stopping"));
+    server.signal(Signal::TERM);
+    assert!(server.ended(PATIENCE).await.success());
+}
+
+/// Puts a certificate into a server's folder that is valid between two moments, as seconds before or after now.
+fn certificate(folder: &Path, from: i64, until: i64) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed();
+    let key = KeyPair::generate().unwrap();
+    let mut parameters = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    // Of the type that rcgen has for moments only its beginning is in reach.
+    let moment = |seconds: i64| {
+        rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs((now + seconds).cast_unsigned())
+    };
+    parameters.not_before = moment(from);
+    parameters.not_after = moment(until);
+    let pem = parameters.self_signed(&key).unwrap().pem();
+    let certs = folder.join("certs");
+    fs::create_dir(&certs).unwrap();
+    fs::write(certs.join("server.pem"), pem).unwrap();
+    fs::write(certs.join("server.key"), key.serialize_pem()).unwrap();
+    fs::set_permissions(certs.join("server.key"), Permissions::from_mode(0o600)).unwrap();
+}
+
+#[tokio::test]
+async fn a_certificate_whose_time_is_over_or_near_its_end_is_warned_about() {
+    let day = DAY.cast_signed();
+    let warning = "the certificate ";
+    for (from, until, said) in [
+        (-10 * day, -day, Some("the certificate expired on 20")),
+        (day, 10 * day, Some("the certificate is not valid before 20")),
+        (-day, 10 * day + 60, Some("the certificate expires in 10 days, on 20")),
+        (-day, 20 * day, None),
+    ] {
+        let start = |folder: &Path| certificate(folder, from, until);
+        let mut server = Server::options().start_after(start).await;
+        if let Some(said) = said {
+            assert_eq!(server.log().wait_for(warning).await.level, "WARN");
+            server.log().wait_for(said).await;
+        }
+        server.signal(Signal::TERM);
+        assert!(server.ended(PATIENCE).await.success());
+        assert_eq!(server.log().count(warning), usize::from(said.is_some()));
+    }
+}
+
+/// A command line that runs a server with the default port free, where the first socket, of IPv6, cannot be had.
+fn without_ipv6(home: &Home) -> Command {
+    let fault = with_fault("socket:when=1", "EAFNOSUPPORT", &home.file("trace"));
+    let mut command = Command::new("unshare");
+    command.args(if quiver_e2e::server::is_root() {
+        &["--net"][..]
+    } else {
+        &["--net", "--map-root-user"]
+    });
+    command.arg("--").arg(fault.get_program()).args(fault.get_args()).arg(binary::server());
+    fs::create_dir_all(home.file("files")).unwrap();
+    command.current_dir(home.folder());
+    command
+}
+
+#[tokio::test]
+async fn without_ipv6_the_default_address_is_one_of_ipv4() {
+    // Where small disks can be had, networks can.
+    if !faults() || !quiver_e2e::disk::small_disks() {
+        return;
+    }
+    let home = Home::new();
+    let mut server = Process::start(&mut without_ipv6(&home));
+    let mut said = Vec::new();
+    let listening = server.stderr.wait(|line| {
+        said.push(line.to_owned());
+        line.contains("listening on 0.0.0.0:4433").then_some(())
+    });
+    within(PATIENCE, "the server to listen", listening).await.unwrap();
+    let warning = "WARN no IPv6 on this machine: listening on IPv4 alone";
+    assert!(said.iter().any(|line| line.contains(warning)), "{said:?}");
+    // strace ends with the server.
+    let id = rustix::process::Pid::from_raw(traced(server.id()).cast_signed()).unwrap();
+    rustix::process::kill_process(id, Signal::TERM).unwrap();
+    assert!(server.ended(PATIENCE).await.success());
+
+    // What was typed is meant.
+    let mut typed = without_ipv6(&home);
+    typed.args(["--listen", "[::]:4433"]);
+    let refused = finish(Process::start(&mut typed)).await;
+    assert_eq!(refused.code(), 1);
+    let error = "error: cannot listen on [::]:4433: Address family not supported by protocol";
+    assert!(refused.stderr.contains(error), "{}", refused.stderr);
+    assert!(refused.stderr.contains("0.0.0.0:4433"), "{}", refused.stderr);
+}
+
+#[tokio::test]
+async fn without_ipv6_a_client_reaches_a_server_by_ipv4() {
+    if !faults() {
+        return;
+    }
+    let server = Server::start().await;
+    let home = Home::new();
+    let quiver = home.with(&server, "Ron", ["message", "Hello"]).command();
+    let mut command = with_fault("socket:when=1", "EAFNOSUPPORT", &home.file("trace"));
+    command.arg(quiver.get_program()).args(quiver.get_args());
+    command.current_dir(home.folder()).stdin(Stdio::null()).stdout(Stdio::piped());
+    command.envs(quiver.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let finished = finish(Process::start_as_is(&mut command)).await;
+    assert_eq!(finished.expect(0).stdout, "Hello ACK\n");
+    let trace = fs::read_to_string(home.file("trace")).unwrap();
+    assert!(trace.contains("AF_INET6") && trace.contains("INJECTED"), "{trace}");
+}
