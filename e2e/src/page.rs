@@ -23,7 +23,7 @@ impl Page {
     /// # Panics
     /// Where nobody answers.
     pub async fn read(address: SocketAddr) -> Self {
-        Self::ask(address, "GET /metrics HTTP/1.1\r\nHost: quiver\r\n\r\n").await
+        Self::ask(address, &format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\n\r\n")).await
     }
 
     /// Says this, and reads to the end of the connection.

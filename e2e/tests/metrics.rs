@@ -170,12 +170,16 @@ async fn each_reader_gets_the_format_it_asks_for_and_nothing_else() {
     assert_eq!(page.status(), "200 OK");
     assert!(page.head.to_lowercase().contains("content-type: text/plain; version=0.0.4"));
     assert!(!page.body.contains("# EOF"));
-    let open = "GET /metrics HTTP/1.1\r\nHost: a\r\nAccept: application/openmetrics-text\r\n\r\n";
+    let open =
+        "GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: application/openmetrics-text\r\n\r\n";
     let page = Page::ask(metrics, open).await;
     assert!(page.head.to_lowercase().contains("content-type: application/openmetrics-text; "));
     assert!(page.body.ends_with("# EOF\n"), "{}", page.body);
     let status = async |request: &str| {
-        Page::ask(metrics, &format!("{request}\r\nHost: a\r\n\r\n")).await.status().to_owned()
+        Page::ask(metrics, &format!("{request}\r\nHost: localhost\r\n\r\n"))
+            .await
+            .status()
+            .to_owned()
     };
     assert_eq!(status("HEAD /metrics HTTP/1.1").await, "200 OK");
     assert_eq!(status("GET / HTTP/1.1").await, "404 Not Found");
@@ -185,6 +189,47 @@ async fn each_reader_gets_the_format_it_asks_for_and_nothing_else() {
         status("PUT /metrics HTTP/1.1\r\nContent-Length: 9999999999").await,
         "405 Method Not Allowed"
     );
+}
+
+#[tokio::test]
+async fn a_web_page_cannot_read_them_under_a_name_of_its_own() {
+    let named = "--metrics-host=quiver.example.org";
+    let server = watched().argument(named).argument("--metrics-host=watched").start().await;
+    let metrics = server.metrics().await;
+    let ask = async |lines: &str| Page::ask(metrics, &format!("GET {lines}\r\n\r\n")).await;
+    let with = async |host: &str| ask(&format!("/metrics HTTP/1.1\r\nHost: {host}")).await;
+    let port = metrics.port();
+    for right in [
+        "127.0.0.1",
+        "localhost",
+        "[::1]:9464",
+        "quiver.example.org",
+        &format!("Watched:{port}"),
+        // As through a mapped port.
+        "192.0.2.7:1",
+    ] {
+        let page = with(right).await;
+        assert_eq!(page.status(), "200 OK", "{right}");
+        assert!(page.body.contains("quiver_clients 0"), "{}", page.body);
+    }
+    for wrong in ["evil.example", &format!("evil.example:{port}"), "127.0.0.1.evil.example"] {
+        let page = with(wrong).await;
+        assert_eq!(page.status(), "421 Misdirected Request", "{wrong}");
+        assert!(page.body.contains("--metrics-host"), "{}", page.body);
+        assert!(!page.body.contains("quiver_clients"), "{}", page.body);
+    }
+    // Neither by saying it elsewhere, nor by saying nothing, nor by saying both.
+    let line = ask("http://evil.example/metrics HTTP/1.1\r\nHost: 127.0.0.1").await;
+    assert_eq!(line.status(), "421 Misdirected Request");
+    assert_eq!(ask("/metrics HTTP/1.1").await.status(), "400 Bad Request");
+    let both = "/metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example";
+    assert_eq!(ask(both).await.status(), "400 Bad Request");
+    // A reader of the time before there were hosts.
+    assert!(ask("/metrics HTTP/1.0").await.head.starts_with("HTTP/1.0 200 OK"));
+    let options = Server::options().argument("--metrics=0").argument("--metrics-host=a:9464");
+    let finished = options.refuses_to_start(|_| {}).await;
+    assert_eq!(finished.code(), 2, "{}", finished.stderr);
+    assert!(finished.stderr.contains("expected the name of a host without a port"));
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use quiver_protocol::ClientName;
 use quiver_transport::LogWriter;
 
 use crate::config::{Config, Uploads};
+use crate::metrics::host::HostName;
 use crate::output::Hint;
 use crate::passwords::May;
 use crate::server::Server;
@@ -84,6 +85,10 @@ struct Serve {
     /// of 127.0.0.1 [default: nowhere]
     #[arg(long, value_name = "[ADDR:]PORT", value_parser = metrics_address)]
     metrics: Option<SocketAddr>,
+    /// A host name under which the metrics are read, as in Prometheus' scrape_configs; may be repeated. An
+    /// address and localhost are always right
+    #[arg(long = "metrics-host", value_name = "NAME", requires = "metrics")]
+    metrics_hosts: Vec<HostName>,
     /// How log lines look on standard error
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -244,6 +249,7 @@ impl From<Serve> for Config {
             }),
             buffer_budget: serve.buffer_budget,
             metrics: serve.metrics,
+            metrics_hosts: serve.metrics_hosts,
         }
     }
 }

@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::metrics::host::HostName;
+
 /// The settings of a running server; none changes while it runs.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -24,6 +26,8 @@ pub struct Config {
     pub buffer_budget: u64,
     /// Where the metrics can be read, over HTTP and by everybody; nowhere where absent.
     pub metrics: Option<SocketAddr>,
+    /// The names that readers of the metrics may ask for, beside addresses and `localhost`.
+    pub metrics_hosts: Vec<HostName>,
 }
 
 /// What clients may store.

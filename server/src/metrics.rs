@@ -1,6 +1,7 @@
 //! What is counted of a server, for whoever watches it: numbers, and no names, paths or addresses. Always
 //! counted, which costs next to nothing; shown by a [`page`] where that is wanted.
 
+pub mod host;
 pub mod page;
 
 use std::sync::Arc;

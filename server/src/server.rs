@@ -26,6 +26,7 @@ use crate::files::{Files, StoreLimits, Swept};
 use crate::history::History;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
+use crate::metrics::host::HostName;
 use crate::metrics::page::Page;
 use crate::output::Hint;
 use crate::passwords::{May, Passwords};
@@ -126,7 +127,8 @@ impl Server {
         let (identity, new) = certificate::load_or_create(&config.certs)?;
         let expiry = ExpiryWarnings::new(&CertificateInfo::read(identity.certificate())?);
         let endpoint = listen(config.listen, &identity)?;
-        let page = config.metrics.map(show_metrics).transpose()?;
+        let names = config.metrics_hosts;
+        let page = config.metrics.map(|address| show_metrics(address, names)).transpose()?;
         if new {
             info!("made a certificate: {}", certificate::path(&config.certs).display());
         }
@@ -245,8 +247,8 @@ fn with_uploads(files: Files, uploads: Option<&Uploads>) -> anyhow::Result<(File
 }
 
 /// Takes the address that the metrics are to be read at.
-fn show_metrics(address: SocketAddr) -> anyhow::Result<Page> {
-    let page = Page::listen(address)
+fn show_metrics(address: SocketAddr, names: Vec<HostName>) -> anyhow::Result<Page> {
+    let page = Page::listen(address, names)
         .with_context(|| format!("cannot show metrics on {address}"))
         .hint("choose another address with --metrics, like 9464 or 127.0.0.1:9464")?;
     if !address.ip().is_loopback() {

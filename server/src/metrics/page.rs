@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::debug;
 
+use super::host::{self, HostError, HostName};
 use crate::waiting_room::{Place, WaitingRoom};
 
 /// Readers at once; one more sends the oldest away, so that nobody keeps the real one out by saying nothing.
@@ -47,18 +48,20 @@ const PROMETHEUS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub struct Page {
     listener: TcpListener,
     address: SocketAddr,
+    /// What it may be called beside its address.
+    names: Vec<HostName>,
 }
 
 impl Page {
-    /// Takes the address.
+    /// Takes the address. The page may be asked for under any address, `localhost` and these names.
     ///
     /// # Errors
     /// What the system says.
-    pub fn listen(address: SocketAddr) -> io::Result<Self> {
+    pub fn listen(address: SocketAddr, names: Vec<HostName>) -> io::Result<Self> {
         let listener = std::net::TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        Ok(Self { listener: TcpListener::from_std(listener)?, address })
+        Ok(Self { listener: TcpListener::from_std(listener)?, address, names })
     }
 
     /// Where it is.
@@ -75,7 +78,8 @@ impl Page {
 
     /// Shows it, until this is dropped: then everybody who reads it is gone too.
     pub async fn show(self, registry: Registry) {
-        let (registry, room) = (Arc::new(registry), WaitingRoom::new(READERS));
+        let (registry, names) = (Arc::new(registry), Arc::<[HostName]>::from(self.names));
+        let room = WaitingRoom::new(READERS);
         let mut readers = JoinSet::new();
         loop {
             tokio::select! {
@@ -83,7 +87,8 @@ impl Page {
                 Some(_) = readers.join_next() => {}
                 taken = self.listener.accept() => match taken {
                     Ok((stream, _)) => {
-                        readers.spawn(serve(stream, room.enter(), registry.clone()));
+                        let (registry, names) = (registry.clone(), names.clone());
+                        readers.spawn(serve(stream, room.enter(), registry, names));
                     }
                     Err(error) => {
                         debug!("nobody can read the metrics: {error}");
@@ -96,9 +101,14 @@ impl Page {
 }
 
 /// One reader, who asks once.
-async fn serve(stream: TcpStream, mut place: Place, registry: Arc<Registry>) {
+async fn serve(
+    stream: TcpStream,
+    mut place: Place,
+    registry: Arc<Registry>,
+    names: Arc<[HostName]>,
+) {
     let answer = service_fn(|request: Request<_>| {
-        let answer = answer(&request, &registry);
+        let answer = answer(&request, &registry, &names);
         async move { Ok::<_, Infallible>(answer) }
     });
     let connection = http1::Builder::new()
@@ -117,7 +127,22 @@ async fn serve(stream: TcpStream, mut place: Place, registry: Arc<Registry>) {
     }
 }
 
-fn answer<B>(request: &Request<B>, registry: &Registry) -> Response<Full<Bytes>> {
+fn answer<B>(
+    request: &Request<B>,
+    registry: &Registry,
+    names: &[HostName],
+) -> Response<Full<Bytes>> {
+    match host::check(request, names) {
+        Ok(()) => {}
+        Err(HostError::Malformed) => {
+            return plain(StatusCode::BAD_REQUEST, "one Host is needed, an address or a name\n");
+        }
+        Err(HostError::NotServed) => {
+            let why = "the metrics are not served under this name: ask for them by address, or start \
+                       quiver-server with --metrics-host and the name\n";
+            return plain(StatusCode::MISDIRECTED_REQUEST, why);
+        }
+    }
     if request.uri().path() != PATH {
         return plain(StatusCode::NOT_FOUND, "the metrics are at /metrics\n");
     }
