@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use quiver_protocol::ClientName;
+use quiver_protocol::text::{display_path, display_safe};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -40,7 +41,7 @@ pub struct Config {
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// The file is there and cannot be read.
-    #[error("cannot read {}: {source}", .path.display())]
+    #[error("cannot read {}: {source}", display_path(.path))]
     Read {
         /// The file.
         path: PathBuf,
@@ -48,7 +49,7 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// The file is not what a configuration looks like.
-    #[error("{}, line {line}: {why}", .path.display())]
+    #[error("{}, line {line}: {}", display_path(.path), display_safe(.why))]
     Syntax {
         /// The file.
         path: PathBuf,
@@ -91,7 +92,7 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         let written = file.map(Written::read).transpose()?.unwrap_or_default();
         let place = |key| match file {
-            Some(path) => format!("{}: {key}", path.display()),
+            Some(path) => format!("{}: {key}", display_path(path)),
             None => String::from(key),
         };
         let text = |name: &'static str| match variable(name) {

@@ -8,7 +8,7 @@ mod untrusted;
 use std::io;
 use std::path::PathBuf;
 
-use quiver_protocol::text::display_safe;
+use quiver_protocol::text::{display_path, display_remark, display_safe};
 use quiver_protocol::{CloseCode, FilePath, Refusal, RefusalCode};
 use quiver_transport::endpoint::EndpointError;
 use quiver_transport::{Ended, IdentityError, StreamError};
@@ -44,7 +44,7 @@ pub enum Failure {
     #[error("{0}")]
     Identity(IdentityError),
     /// The file that `--password-file` names.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {source}", display_path(path))]
     PasswordFile {
         /// The file.
         path: PathBuf,
@@ -52,7 +52,7 @@ pub enum Failure {
         source: io::Error,
     },
     /// The password's file is open to others.
-    #[error("{} can be read by other users", .0.display())]
+    #[error("{} can be read by other users", display_path(.0))]
     SharedPasswordFile(PathBuf),
     /// No socket could be opened.
     #[error("{0}")]
@@ -77,10 +77,10 @@ pub enum Failure {
     #[error(transparent)]
     Untrusted(#[from] Untrusted),
     /// All slots are taken; the server's words.
-    #[error("{}", display_safe(.0))]
+    #[error("{}", display_remark(.0))]
     Busy(String),
     /// The server refused.
-    #[error("{what}: {}", display_safe(&refusal.message))]
+    #[error("{what}: {refusal}")]
     Refused {
         /// What was asked for.
         what: String,
@@ -88,7 +88,7 @@ pub enum Failure {
         refusal: Refusal,
     },
     /// The conversation with the server broke off.
-    #[error("{what}: {}", display_safe(&source.to_string()))]
+    #[error("{what}: {source}")]
     Stream {
         /// What it was about.
         what: String,
@@ -114,7 +114,7 @@ pub enum Failure {
         source: PutError,
     },
     /// A file that is to be sent cannot be read.
-    #[error("cannot read {}: {source}", display_safe(&path.to_string_lossy()))]
+    #[error("cannot read {}: {source}", display_path(path))]
     Source {
         /// The file.
         path: PathBuf,
@@ -122,7 +122,7 @@ pub enum Failure {
         source: io::Error,
     },
     /// What is to be sent is no regular file.
-    #[error("cannot put {}: it is {is}", display_safe(&path.to_string_lossy()))]
+    #[error("cannot put {}: it is {is}", display_path(path))]
     NotAFile {
         /// What was named.
         path: PathBuf,
@@ -142,7 +142,7 @@ pub enum Failure {
         path: String,
     },
     /// A file cannot be stored where it was to be.
-    #[error("cannot store {}: {source}", path.display())]
+    #[error("cannot store {}: {source}", display_path(path))]
     Target {
         /// The file or folder.
         path: PathBuf,
@@ -150,7 +150,7 @@ pub enum Failure {
         source: io::Error,
     },
     /// What is left of a transfer cannot be removed.
-    #[error("cannot remove what is left of {}: {source}", path.display())]
+    #[error("cannot remove what is left of {}: {source}", display_path(path))]
     Leftover {
         /// The file it was to become.
         path: PathBuf,
@@ -161,7 +161,7 @@ pub enum Failure {
     #[error("not all that is left could be removed")]
     NotClean,
     /// Something stands under the name.
-    #[error("{} exists already", .0.display())]
+    #[error("{} exists already", display_path(.0))]
     Exists(PathBuf),
     /// Standard output or the terminal does not take what is to be printed.
     #[error("cannot write to standard output: {0}")]

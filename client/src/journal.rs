@@ -13,6 +13,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use quiver_protocol::text::{display_path, display_safe};
 use thiserror::Error;
 
 use crate::config::Folders;
@@ -31,7 +32,7 @@ pub struct Journal {
 
 /// A file in the folder that is no entry.
 #[derive(Debug, Error)]
-#[error("{}: {why}", .path.display())]
+#[error("{}: {}", display_path(.path), display_safe(.why))]
 pub struct Strange {
     /// The file.
     pub path: PathBuf,

@@ -8,6 +8,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use quiver_protocol::Fingerprint;
+use quiver_protocol::text::display_path;
 use thiserror::Error;
 
 use crate::address::ServerAddress;
@@ -32,7 +33,7 @@ pub struct Known {
 #[derive(Debug, Error)]
 pub enum KnownServersError {
     /// It cannot be read.
-    #[error("cannot read {}: {source}", .path.display())]
+    #[error("cannot read {}: {source}", display_path(.path))]
     Read {
         /// The file.
         path: PathBuf,
@@ -40,7 +41,7 @@ pub enum KnownServersError {
         source: io::Error,
     },
     /// It cannot be written.
-    #[error("cannot write {}: {source}", .path.display())]
+    #[error("cannot write {}: {source}", display_path(.path))]
     Write {
         /// The file.
         path: PathBuf,
@@ -48,7 +49,7 @@ pub enum KnownServersError {
         source: io::Error,
     },
     /// A line is not what a line looks like.
-    #[error("{}, line {line}: expected `host:port fingerprint`", .path.display())]
+    #[error("{}, line {line}: expected `host:port fingerprint`", display_path(.path))]
     Line {
         /// The file.
         path: PathBuf,

@@ -50,8 +50,7 @@ pub fn run(
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
-            // Where nobody reads it, the code still tells.
-            let _ = error.print();
+            output::bad_usage(&error);
             return exit(Exit::Usage);
         }
         Err(help) => return end(help.print().map(|()| Exit::Done).map_err(Failure::Output)),

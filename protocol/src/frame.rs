@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::text::display_remark;
+
 /// What a frame is. The numbers are the wire's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -121,11 +123,11 @@ pub enum FrameError {
         announced: u64,
     },
     /// A payload is not the JSON object its kind calls for.
-    #[error("malformed {what}: {why}")]
+    #[error("malformed {what}: {}", display_remark(why))]
     Malformed {
         /// What it should have been.
         what: &'static str,
-        /// What the parser said.
+        /// What the parser said; it may repeat what came.
         why: String,
     },
 }

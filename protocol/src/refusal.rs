@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::frame::{self, FrameError};
+use crate::text::display_remark;
 
 /// The codes of `quiver/1`, in snake_case on the wire. The list grows at its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,7 +67,7 @@ pub enum RefusalCode {
 pub struct Refusal {
     /// For programs.
     pub code: RefusalCode,
-    /// For people. From another machine: escape it before it is shown.
+    /// For people. From another machine: show it as [`Display`](fmt::Display) does, escaped and not at any length.
     pub message: String,
 }
 
@@ -93,7 +94,7 @@ impl Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&display_remark(&self.message))
     }
 }
 

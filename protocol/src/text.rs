@@ -1,7 +1,13 @@
-//! Showing what another machine sent: names, messages and errors must not drive a terminal or a log.
+//! Showing what another machine sent, and names of files, whoever gave them: they must not drive a terminal or a
+//! log.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::path::Path;
+
+/// Bytes of the longest error, reason or other remark of another machine that is shown or logged, escaped; a
+/// longer one is cut.
+pub const REMARK: usize = 1024;
 
 /// The text with control and bidirectional characters escaped, everything else as it is.
 ///
@@ -17,18 +23,49 @@ pub fn display_safe(text: &str) -> Cow<'_, str> {
     }
     let mut safe = String::with_capacity(text.len() + 16);
     for character in text.chars() {
-        match character {
-            '\n' => safe.push_str("\\n"),
-            '\r' => safe.push_str("\\r"),
-            '\t' => safe.push_str("\\t"),
-            hidden if is_unsafe(hidden) => {
-                // Writing to a String cannot fail.
-                let _ = write!(safe, "\\u{{{:x}}}", u32::from(hidden));
-            }
-            plain => safe.push(plain),
-        }
+        push_escaped(&mut safe, character);
     }
     Cow::Owned(safe)
+}
+
+/// The same of an error, a reason or another remark, which is cut where it is longer than [`REMARK`], and then
+/// says so. Showing it once more changes nothing.
+#[must_use]
+pub fn display_remark(text: &str) -> Cow<'_, str> {
+    let safe = if text.len() <= REMARK { display_safe(text) } else { Cow::Borrowed(text) };
+    if safe.len() <= REMARK {
+        return safe;
+    }
+    let ending = format!("... (cut: {} bytes in all)", text.len());
+    let (mut shown, mut escaped) = (String::with_capacity(REMARK), String::new());
+    for character in text.chars() {
+        escaped.clear();
+        push_escaped(&mut escaped, character);
+        if shown.len() + escaped.len() + ending.len() > REMARK {
+            break;
+        }
+        shown.push_str(&escaped);
+    }
+    Cow::Owned(shown + &ending)
+}
+
+/// A path of this machine, escaped like everything else: its names may come from anywhere.
+#[must_use]
+pub fn display_path(path: &Path) -> String {
+    display_safe(&path.to_string_lossy()).into_owned()
+}
+
+fn push_escaped(safe: &mut String, character: char) {
+    match character {
+        '\n' => safe.push_str("\\n"),
+        '\r' => safe.push_str("\\r"),
+        '\t' => safe.push_str("\\t"),
+        hidden if is_unsafe(hidden) => {
+            // Writing to a String cannot fail.
+            let _ = write!(safe, "\\u{{{:x}}}", u32::from(hidden));
+        }
+        plain => safe.push(plain),
+    }
 }
 
 fn is_unsafe(character: char) -> bool {
@@ -58,6 +95,35 @@ mod tests {
         assert_eq!(display_safe("a\nServer: b\r\t"), "a\\nServer: b\\r\\t");
         assert_eq!(display_safe("x\u{202e}gpj.exe"), "x\\u{202e}gpj.exe");
         assert_eq!(display_safe("\u{9b}2J\u{7f}"), "\\u{9b}2J\\u{7f}");
+    }
+
+    #[test]
+    fn a_long_remark_is_cut_between_characters_and_says_so() {
+        for (short, long) in [("x".repeat(REMARK), "x".repeat(REMARK + 1)), {
+            let short = "ä".repeat(REMARK / 2);
+            (short.clone(), short + "ä")
+        }] {
+            assert!(matches!(display_remark(&short), Cow::Borrowed(same) if same == short));
+            let shown = display_remark(&long);
+            assert!(shown.len() <= REMARK && shown.len() > REMARK - 8, "{}", shown.len());
+            assert!(shown.ends_with(&format!("... (cut: {} bytes in all)", long.len())), "{shown}");
+            assert_eq!(display_remark(&shown), shown);
+        }
+        // What grows by being escaped counts as it is shown, and no escape is cut in two.
+        let shown = display_remark("a\u{202e}").into_owned();
+        assert_eq!(shown, "a\\u{202e}");
+        let shown = display_remark(&"\u{202e}".repeat(300)).into_owned();
+        let (escapes, _) = shown.split_once("... (cut: 900 bytes in all)").unwrap();
+        assert!(shown.len() <= REMARK && escapes.replace("\\u{202e}", "").is_empty(), "{shown}");
+        assert!(display_remark(&"\x1b[2J\n".repeat(20_000)).len() <= REMARK);
+    }
+
+    #[test]
+    fn a_path_is_shown_escaped_whatever_its_bytes() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt as _;
+        assert_eq!(display_path(Path::new("/a/x\u{202e}gpj.exe")), "/a/x\\u{202e}gpj.exe");
+        assert_eq!(display_path(Path::new(OsStr::from_bytes(b"a\xff\n"))), "a\u{fffd}\\n");
     }
 
     #[test]

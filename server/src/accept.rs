@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use quinn::Incoming;
 use quiver_protocol::CloseCode;
-use quiver_transport::{Endpoint, close};
+use quiver_transport::{Ended, Endpoint, close};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{debug, error};
@@ -74,7 +74,10 @@ async fn connection(endpoint: Endpoint, incoming: Incoming, rooms: Rooms, shared
         () = shared.stopping.cancelled() => return,
         connection = timeout(GUEST_PATIENCE, connecting) => match connection {
             Ok(Ok(connection)) => connection,
-            Ok(Err(error)) => return debug!("handshake with {address} failed: {error}"),
+            Ok(Err(error)) => {
+                // As an end of a connection: what the other side says of it is not logged as it is.
+                return debug!("handshake with {address} failed: {}", Ended::from(error));
+            }
             Err(_) => return debug!("handshake with {address} took too long"),
         },
     };

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use chrono::Utc;
+use quiver_protocol::text::display_path;
 use quiver_transport::identity::Validity;
 use quiver_transport::{CertificateInfo, Identity, IdentityError};
 
@@ -44,7 +45,7 @@ pub fn create(
         hosts.to_vec()
     };
     let identity = Identity::create("Quiver server", &hosts, Validity::days(Utc::now(), days))?;
-    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", display_path(folder)))?;
     let saved = identity.save(&path(folder), &key_path(folder), force);
     match saved {
         Err(error @ IdentityError::Exists(_)) => {
@@ -76,7 +77,7 @@ pub fn load_or_create(folder: &Path) -> anyhow::Result<(Identity, bool)> {
     }
     let identity = match Identity::load(&certificate, &key) {
         Err(error @ IdentityError::SharedKey(_)) => {
-            Err(error).hint(format!("chmod 600 {}", key.display()))
+            Err(error).hint(format!("chmod 600 {}", display_path(&key)))
         }
         Err(error @ (IdentityError::Mismatch { .. } | IdentityError::Read { .. })) => Err(error)
             .hint(

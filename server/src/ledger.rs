@@ -13,6 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use quiver_protocol::text::display_path;
 use quiver_protocol::{ClientName, Fingerprint};
 use rusqlite::Connection;
 use thiserror::Error;
@@ -75,7 +76,7 @@ pub enum LedgerError {
         quota: u64,
     },
     /// The folder or the database cannot be made or opened.
-    #[error("cannot use {}: {error}", path.display())]
+    #[error("cannot use {}: {error}", display_path(path))]
     Open {
         /// What cannot be used.
         path: PathBuf,
@@ -83,7 +84,7 @@ pub enum LedgerError {
         error: io::Error,
     },
     /// The database failed.
-    #[error("{}: {error}", path.display())]
+    #[error("{}: {error}", display_path(path))]
     Database {
         /// The database.
         path: PathBuf,
@@ -91,7 +92,7 @@ pub enum LedgerError {
         error: rusqlite::Error,
     },
     /// Another version has written it.
-    #[error("{} was written by another version of this program", path.display())]
+    #[error("{} was written by another version of this program", display_path(path))]
     Version {
         /// The database.
         path: PathBuf,

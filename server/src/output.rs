@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
-use quiver_protocol::text::display_safe;
+use quiver_protocol::text::{display_path, display_safe};
 use quiver_transport::CertificateInfo;
 
 /// What to do about an error: shown on a line of its own.
@@ -79,7 +79,7 @@ pub fn line(text: &str) -> anyhow::Result<()> {
 /// Where standard output does not take it.
 pub fn certificate(path: &Path, info: &CertificateInfo) -> anyhow::Result<()> {
     let date = |moment: DateTime<Utc>| moment.format("%Y-%m-%d").to_string();
-    line(&format!("certificate: {}", path.display()))?;
+    line(&format!("certificate: {}", display_path(path)))?;
     line(&format!("fingerprint: {}", info.fingerprint))?;
     line(&format!("names:       {}", display_safe(&info.names.join(", "))))?;
     line(&format!("valid from:  {}", date(info.not_before)))?;

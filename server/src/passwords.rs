@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use quiver_protocol::text::display_path;
 use quiver_protocol::{ClientName, Secret};
 use thiserror::Error;
 use tokio::sync::OwnedSemaphorePermit;
@@ -120,7 +121,7 @@ impl Passwords {
                 Ok(Look::Same) => complaint = None,
                 Ok(Look::New { accounts }) => {
                     complaint = None;
-                    tracing::info!(path = %self.path.display(), accounts, "password file taken over");
+                    tracing::info!(path = %display_path(&self.path), accounts, "password file taken over");
                 }
                 Err(error) => {
                     let error = error.to_string();

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
 use chrono::Utc;
+use quiver_protocol::text::display_path;
 use quiver_protocol::{ClientName, CloseCode, Refusal, RefusalCode};
 use quiver_transport::{BackgroundPool, CertificateInfo, Endpoint, Identity, LogWriter};
 use tokio_util::sync::CancellationToken;
@@ -114,7 +115,7 @@ impl Server {
     /// What is missing or wrong, and what to do about it.
     pub fn build(config: Config, log: LogWriter) -> anyhow::Result<Self> {
         let files = Files::open_root(&config.files)
-            .with_context(|| format!("cannot serve {}", config.files.display()))
+            .with_context(|| format!("cannot serve {}", display_path(&config.files)))
             .hint("make the folder, or name another with --files")?;
         let secrets = Secrets::of(&config);
         secrets.check_outside(&files.root(), &config.files)?;
@@ -130,7 +131,7 @@ impl Server {
         let names = config.metrics_hosts;
         let page = config.metrics.map(|address| show_metrics(address, names)).transpose()?;
         if new {
-            info!("made a certificate: {}", certificate::path(&config.certs).display());
+            info!("made a certificate: {}", display_path(&certificate::path(&config.certs)));
         }
         info!("fingerprint {}", identity.fingerprint());
         let history = Arc::new(History::new(REMEMBERED_CLIENTS));

@@ -11,6 +11,7 @@
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use quiver_protocol::text::display_path;
 use quiver_protocol::{ClientName, Secret, limits};
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -34,7 +35,7 @@ pub enum UserAdminError {
     #[error(transparent)]
     File(#[from] PasswordFileError),
     /// No such account.
-    #[error("{} has no account {name}", path.display())]
+    #[error("{} has no account {name}", display_path(path))]
     NoAccount {
         /// The file.
         path: PathBuf,
@@ -49,7 +50,7 @@ pub enum UserAdminError {
     Hashing(argon2::password_hash::Error),
     /// The new file could not be made or put in place: the old one stands. Or, at the very last,
     /// the folder could not be flushed: then the new one stands and may be lost with the power.
-    #[error("cannot write {}: {error}", path.display())]
+    #[error("cannot write {}: {error}", display_path(path))]
     Write {
         /// The file.
         path: PathBuf,

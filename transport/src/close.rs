@@ -2,6 +2,7 @@
 
 use quinn::{Connection, ConnectionError, VarInt};
 use quiver_protocol::CloseCode;
+use quiver_protocol::text::display_remark;
 use thiserror::Error;
 
 use crate::congestion;
@@ -34,10 +35,10 @@ pub enum Ended {
     #[error("connection refused")]
     Refused,
     /// The other side speaks no protocol of ours.
-    #[error("no common protocol: {0}")]
+    #[error("no common protocol: {}", display_remark(.0))]
     NoCommonProtocol(String),
-    /// QUIC or TLS failed.
-    #[error("{0}")]
+    /// QUIC or TLS failed; the other side may have said why.
+    #[error("{}", display_remark(.0))]
     Failed(String),
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Datelike as _, Utc};
 use quiver_protocol::Fingerprint;
+use quiver_protocol::text::display_path;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject as _;
@@ -30,7 +31,7 @@ pub struct Identity {
 #[derive(Debug, Error)]
 pub enum IdentityError {
     /// A file could not be read.
-    #[error("cannot read {path}: {source}", path = .path.display())]
+    #[error("cannot read {path}: {source}", path = display_path(.path))]
     Read {
         /// The file.
         path: PathBuf,
@@ -38,7 +39,7 @@ pub enum IdentityError {
         source: io::Error,
     },
     /// A file could not be written.
-    #[error("cannot write {path}: {source}", path = .path.display())]
+    #[error("cannot write {path}: {source}", path = display_path(.path))]
     Write {
         /// The file.
         path: PathBuf,
@@ -46,13 +47,13 @@ pub enum IdentityError {
         source: io::Error,
     },
     /// A file is there already, and was not to be replaced.
-    #[error("{path} exists already", path = .0.display())]
+    #[error("{path} exists already", path = display_path(.0))]
     Exists(PathBuf),
     /// Others could read the private key.
-    #[error("{path} can be read by other users", path = .0.display())]
+    #[error("{path} can be read by other users", path = display_path(.0))]
     SharedKey(PathBuf),
     /// The file holds no such PEM section, or a broken one.
-    #[error("{path} holds no valid {what} in PEM form", path = .path.display())]
+    #[error("{path} holds no valid {what} in PEM form", path = display_path(.path))]
     Pem {
         /// The file.
         path: PathBuf,
@@ -63,7 +64,7 @@ pub enum IdentityError {
     #[error("not a valid X.509 certificate")]
     Certificate,
     /// The certificate shows another key.
-    #[error("{certificate} does not belong to {key}", certificate = .certificate.display(), key = .key.display())]
+    #[error("{certificate} does not belong to {key}", certificate = display_path(.certificate), key = display_path(.key))]
     Mismatch {
         /// The certificate's file.
         certificate: PathBuf,

@@ -90,7 +90,7 @@ pub enum GetError {
     #[error("the server sent something else than was asked for")]
     OtherFile,
     /// The server refused, or the conversation broke off.
-    #[error("{}", quiver_protocol::text::display_safe(&.0.to_string()))]
+    #[error("{0}")]
     Stream(#[from] StreamError),
 }
 

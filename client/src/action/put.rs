@@ -93,7 +93,7 @@ pub enum PutError {
     #[error("the server has stored something else than was sent")]
     Mismatch,
     /// The server refused, or the conversation broke off.
-    #[error("{}", quiver_protocol::text::display_safe(&.0.to_string()))]
+    #[error("{0}")]
     Stream(#[from] StreamError),
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cap_std::fs::Dir;
-use quiver_protocol::text::display_safe;
+use quiver_protocol::text::{display_path, display_safe};
 use quiver_protocol::{FilePath, Refusal};
 use quiver_transport::content::{Replace, Watch, is_part_name};
 use tokio::time::Instant;
@@ -133,7 +133,8 @@ impl Order {
             let taken = is_taken(&folder, &name, &shown)?;
             if taken && !arguments.overwrite {
                 let Some(ask) = &mut replace else { return Err(Failure::Exists(shown)) };
-                let question = format!("{} exists already. Replace it? [y/N] ", shown.display());
+                let question =
+                    format!("{} exists already. Replace it? [y/N] ", display_path(&shown));
                 if !ask(&question).await? {
                     kept.push(shown);
                     continue;

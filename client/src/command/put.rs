@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use quiver_protocol::text::display_safe;
+use quiver_protocol::text::{display_path, display_safe};
 use quiver_protocol::{FilePath, FolderPath, Refusal};
 use quiver_transport::content::Watch;
 use tokio::time::Instant;
@@ -325,8 +325,7 @@ pub(super) fn target(
     file: &Path,
     name: Option<&str>,
 ) -> Result<FilePath, Failure> {
-    let shown = file.display().to_string();
-    let what = format!("cannot put {}", display_safe(&shown));
+    let what = format!("cannot put {}", display_path(file));
     let name = match (name, file.file_name()) {
         (Some(name), _) => name,
         (None, Some(own)) => own.to_str().ok_or_else(|| {

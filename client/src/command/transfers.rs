@@ -5,7 +5,7 @@ use std::io;
 use cap_std::fs::Dir;
 use chrono::Local;
 use quiver_protocol::Timestamp;
-use quiver_protocol::text::display_safe;
+use quiver_protocol::text::{display_path, display_safe};
 use quiver_transport::content::{PART_PREFIX, PART_SUFFIX, PartFile};
 use serde::Serialize;
 use tokio::task;
@@ -91,7 +91,7 @@ pub(super) async fn read(journal: &Journal, output: &Output) -> Result<Vec<Entry
     let (entries, strange) =
         read.map_err(|source| Failure::System { what: "cannot read the transfers", source })?;
     for Strange { path, why } in strange {
-        let what = format!("{} is no transfer: {}", path.display(), display_safe(&why));
+        let what = format!("{} is no transfer: {}", display_path(&path), display_safe(&why));
         output.failure(&Failure::usage(what, "remove it")).await;
     }
     Ok(entries)

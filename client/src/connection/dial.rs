@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use quiver_protocol::Fingerprint;
-use quiver_protocol::text::display_safe;
+use quiver_protocol::text::display_remark;
 use quiver_transport::endpoint::DialError;
 use quiver_transport::{Connection, Ended, Endpoint, Identity, ServerVerifier, TrustError};
 use tokio::sync::oneshot;
@@ -79,7 +79,7 @@ async fn race(
                     return Ok(connection);
                 }
                 Some((address, Err(error))) => {
-                    debug!(%address, error = %display_safe(&error.to_string()), "no connection");
+                    debug!(%address, error = %display_remark(&error.to_string()), "no connection");
                     lost.push((address, error));
                 }
                 None => {}
@@ -125,7 +125,7 @@ fn judge(addresses: &[SocketAddr], lost: Vec<(SocketAddr, DialError)>) -> NotDia
     let reason = |address: &SocketAddr| {
         let why = match lost.iter().find(|(other, _)| other == address) {
             None | Some((_, DialError::Ended(Ended::Silent))) => "no answer".to_owned(),
-            Some((_, error)) => display_safe(&error.to_string()).into_owned(),
+            Some((_, error)) => display_remark(&error.to_string()).into_owned(),
         };
         format!("{why} ({address})")
     };

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use quiver_protocol::Fingerprint;
-use quiver_protocol::text::display_safe;
 use quiver_transport::{Channel, Connection, Ended, StreamError};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -189,11 +188,11 @@ impl Link {
         }
         let why = match why {
             StreamError::Lost(ended) => format!("connection lost ({ended})"),
-            StreamError::Refused(refusal) => refusal.message.clone(),
+            StreamError::Refused(refusal) => refusal.to_string(),
             other => format!("connection lost ({other})"),
         };
         let seconds = deadline.saturating_duration_since(Instant::now()).as_secs_f64().round();
-        self.0.output.say(format!("{}: trying again for {seconds} s", display_safe(&why))).await;
+        self.0.output.say(format!("{why}: trying again for {seconds} s")).await;
     }
 
     fn is_renewed(&self, lost: &Connection) -> bool {

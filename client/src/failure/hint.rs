@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use quiver_protocol::RefusalCode;
+use quiver_protocol::text::display_path;
 use quiver_transport::{IdentityError, StreamError};
 
 use super::Failure;
@@ -87,7 +88,7 @@ fn how_to_go_on(share: Share) -> String {
 }
 
 fn chmod(path: &Path) -> String {
-    format!("chmod 600 {}", path.display())
+    format!("chmod 600 {}", display_path(path))
 }
 
 fn refusal_hint(code: RefusalCode) -> Option<&'static str> {

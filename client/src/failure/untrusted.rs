@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use quiver_protocol::Fingerprint;
+use quiver_protocol::text::display_path;
 use quiver_transport::TrustError;
 use thiserror::Error;
 
@@ -14,7 +15,7 @@ pub enum Untrusted {
     /// Its certificate is not the one that `--cert` names.
     #[error(
         "{server} is not the server of {}\n  expected fingerprint {expected}\n  its fingerprint is   {presented}",
-        certificate.display()
+        display_path(certificate)
     )]
     NotTheCertificate {
         /// The server.
@@ -77,7 +78,7 @@ impl Untrusted {
             Self::Changed { file, line, server, expected, .. } => format!(
                 "somebody may be in between. If the server was set up anew, remove line {line} of {}:\n  \
                  {server} {expected}",
-                file.display()
+                display_path(file)
             ),
             Self::Unknown { .. } | Self::Declined(_) => {
                 "--cert FILE trusts the server with that certificate".to_owned()

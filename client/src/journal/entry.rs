@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use quiver_protocol::text::display_path;
 use quiver_protocol::{ClientName, FilePath, Fingerprint, FolderPath, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -269,6 +270,6 @@ fn from_the_root(path: String) -> Result<PathBuf, String> {
     if path.is_absolute() {
         Ok(path)
     } else {
-        Err(format!("{} does not begin at the root", path.display()))
+        Err(format!("{} does not begin at the root", display_path(&path)))
     }
 }

@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use quiver_protocol::text::display_safe;
 use quiver_transport::LogWriter;
 use tokio::task;
 
@@ -187,6 +188,14 @@ pub fn last_words(failure: &Failure) {
         // Without a thread there are no last words, and the exit code still tells.
         Err(_) => {}
     }
+}
+
+/// Reports what is wrong with a command line. It may repeat names that a shell has put there.
+pub fn bad_usage(error: &clap::Error) {
+    let text = error.render().to_string();
+    let safe = text.split('\n').map(display_safe).collect::<Vec<_>>().join("\n");
+    // Where nobody reads it, the exit code still tells.
+    let _ = if safe == text { error.print() } else { Stream::Talk.write(&safe) };
 }
 
 fn is_signal(failure: &Failure) -> bool {

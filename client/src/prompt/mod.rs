@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use quiver_protocol::Event;
-use quiver_protocol::text::display_safe;
 use quiver_transport::Ended;
 use tokio::sync::Notify;
 
@@ -53,8 +52,7 @@ const CONNECTED_AGAIN: &str = "Connected to the server again.";
 
 /// What is said when the connection is gone while nothing runs.
 fn connection_lost(why: &Ended) -> String {
-    let why = why.to_string();
-    format!("Connection lost: {}. The next command connects again.", display_safe(&why))
+    format!("Connection lost: {why}. The next command connects again.")
 }
 
 /// What an event means to a person; `None` where nothing.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use quiver_protocol::FilePath;
-use quiver_protocol::text::display_safe;
+use quiver_protocol::text::{display_remark, display_safe};
 use quiver_transport::content::LimitedBy;
 use tracing::info;
 
@@ -86,7 +86,7 @@ impl Transfer {
         let Words { done, way, .. } = self.words();
         let Self { path, client, .. } = self;
         let (reason, moved) = (reason.to_string(), self.what_moved());
-        info!("not {done}: {path} {way} {client}: {}; {moved}", display_safe(&reason));
+        info!("not {done}: {path} {way} {client}: {}; {moved}", display_remark(&reason));
     }
 
     fn words(&self) -> Words {

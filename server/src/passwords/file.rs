@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use quiver_protocol::ClientName;
 use quiver_protocol::name::BadName;
+use quiver_protocol::text::display_path;
 use thiserror::Error;
 
 use super::hashing::{Cost, HashProblem, StoredHash};
@@ -84,7 +85,7 @@ pub(crate) struct Account {
 #[derive(Debug, Error)]
 pub enum PasswordFileError {
     /// It is not there, or the system refuses.
-    #[error("cannot read {}: {error}", path.display())]
+    #[error("cannot read {}: {error}", display_path(path))]
     Io {
         /// The file.
         path: PathBuf,
@@ -92,13 +93,13 @@ pub enum PasswordFileError {
         error: io::Error,
     },
     /// Its name is a symbolic link.
-    #[error("{} is a symbolic link: name the password file itself", path.display())]
+    #[error("{} is a symbolic link: name the password file itself", display_path(path))]
     SymbolicLink {
         /// The link.
         path: PathBuf,
     },
     /// It is a folder, a pipe or a device.
-    #[error("{} is not a regular file", path.display())]
+    #[error("{} is not a regular file", display_path(path))]
     NotAFile {
         /// What was named.
         path: PathBuf,
@@ -106,8 +107,8 @@ pub enum PasswordFileError {
     /// It belongs to another user.
     #[error(
         "{} belongs to user {owner}, but this program runs as user {me}: type `chown {me} {}`",
-        path.display(),
-        path.display()
+        display_path(path),
+        display_path(path)
     )]
     Foreign {
         /// The file.
@@ -120,8 +121,8 @@ pub enum PasswordFileError {
     /// Its group or all others have rights on it.
     #[error(
         "others than its owner have rights on {} (mode {mode:04o}): type `chmod 600 {}`",
-        path.display(),
-        path.display()
+        display_path(path),
+        display_path(path)
     )]
     Shared {
         /// The file.
@@ -130,13 +131,13 @@ pub enum PasswordFileError {
         mode: u32,
     },
     /// It is over 1 MiB.
-    #[error("{} has more than {LONGEST} bytes: that is no password file", path.display())]
+    #[error("{} has more than {LONGEST} bytes: that is no password file", display_path(path))]
     TooLong {
         /// The file.
         path: PathBuf,
     },
     /// A line is wrong.
-    #[error("{}, line {line}: {problem}", path.display())]
+    #[error("{}, line {line}: {problem}", display_path(path))]
     Line {
         /// The file.
         path: PathBuf,

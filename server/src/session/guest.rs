@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use quiver_protocol::command::Hello;
 use quiver_protocol::reply::{Limits, Welcome};
-use quiver_protocol::text::display_safe;
 use quiver_protocol::{
     CloseCode, End as _, FrameError, FrameKind, PlainEnd, Refusal, RefusalCode, Reply, Request,
     limits,
@@ -254,7 +253,7 @@ impl Guest {
     /// Says why, and makes sure it is heard before anything is closed. Meanwhile the guest has a place in `room`:
     /// one that acknowledges nothing makes room for others.
     async fn refuse(&self, mut stream: CommandStream, refusal: &Refusal, room: &WaitingRoom) {
-        debug!("{} was refused: {}", self.address, display_safe(&refusal.message));
+        debug!("{} was refused: {refusal}", self.address);
         let mut place = room.enter();
         let heard = async {
             stream.refuse(refusal).await.is_ok()
