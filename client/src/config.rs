@@ -171,30 +171,5 @@ impl Written {
     }
 }
 
-/// Where this program keeps what is its own, by the XDG base directories.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Folders {
-    /// For what people write: `config.toml`.
-    pub config: PathBuf,
-    /// For what must not be lost: the client's identity.
-    pub data: PathBuf,
-    /// For what it learned: known servers, the prompt's history.
-    pub state: PathBuf,
-}
-
-impl Folders {
-    /// This user's folders; `None` for a user without a home. None of them need exist.
-    #[must_use]
-    pub fn of_this_user() -> Option<Self> {
-        use etcetera::BaseStrategy as _;
-        let base = etcetera::choose_base_strategy().ok()?;
-        Some(Self {
-            config: base.config_dir().join("quiver"),
-            data: base.data_dir().join("quiver"),
-            state: base.state_dir().unwrap_or_else(|| base.data_dir()).join("quiver"),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests;

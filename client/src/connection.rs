@@ -15,13 +15,14 @@ use std::time::Duration;
 use chrono::Utc;
 use quiver_protocol::reply::Welcome;
 use quiver_protocol::{ClientName, Secret};
-use quiver_transport::{Channel, Connection, Endpoint, Identity};
+use quiver_transport::{Channel, Connection, Endpoint, Identity, IdentityError};
 use tokio::sync::Semaphore;
 use tracing::debug;
 
 use crate::address::ServerAddress;
-use crate::config::{Config, Folders};
+use crate::config::Config;
 use crate::failure::Failure;
+use crate::folders::{Folders, NoFolder};
 use crate::identity_store;
 use crate::journal::{Journal, Unfinished};
 use crate::known_servers::KnownServers;
@@ -37,11 +38,14 @@ use trust::Pin;
 pub struct Connector {
     server: ServerAddress,
     certificate: Option<PathBuf>,
-    known: KnownServers,
+    /// Or why none can be known.
+    known: Result<KnownServers, NoFolder>,
     /// Settled once, for all connections of this run.
     pin: Option<Pin>,
     endpoint: Endpoint,
     identity: Arc<Identity>,
+    /// Why the identity is of this run alone, where it is.
+    identity_not_kept: Option<String>,
     name: Option<ClientName>,
     password_file: Option<PathBuf>,
     password: Option<Secret>,
@@ -68,27 +72,43 @@ pub struct Session {
 }
 
 impl Connector {
-    /// Prepares; nothing is dialled yet. The client's own key is made at first use.
+    /// Prepares; nothing is dialled yet. The client's own key is made at first use, and for this run alone where
+    /// it cannot be kept.
     ///
     /// # Errors
-    /// [`Failure`]: no folder for the key, or a key that cannot be used.
+    /// [`Failure`]: a key that is there and cannot be used.
     pub fn new(
         config: &Config,
-        folders: Option<&Folders>,
+        folders: &Folders,
         endpoint: Endpoint,
         output: Output,
     ) -> Result<Self, Failure> {
-        let folders = folders.ok_or(Failure::NoHome)?;
-        let identity =
-            identity_store::load_or_create(&folders.data, Utc::now()).map_err(Failure::Identity)?;
-        debug!(fingerprint = %identity.fingerprint(), "this client's own key");
+        let now = Utc::now();
+        let (identity, identity_not_kept) =
+            match folders.data().map(|data| identity_store::load_or_create(data, now)) {
+                Ok(Err(error @ IdentityError::Write { .. })) => {
+                    (identity_store::ephemeral(now), Some(error.to_string()))
+                }
+                Ok(kept) => (kept, None),
+                Err(why) => (identity_store::ephemeral(now), Some(why.to_string())),
+            };
+        let identity = identity.map_err(Failure::Identity)?;
+        debug!(
+            fingerprint = %identity.fingerprint(),
+            not_kept = identity_not_kept.as_deref(),
+            "this client's own key"
+        );
         Ok(Self {
             server: config.server.clone(),
             certificate: config.certificate.clone(),
-            known: KnownServers::new(folders.state.join("known_servers")),
+            known: match folders.state() {
+                Ok(state) => Ok(KnownServers::new(state.join("known_servers"))),
+                Err(why) => Err(why.clone()),
+            },
             pin: None,
             endpoint,
             identity: Arc::new(identity),
+            identity_not_kept,
             name: config.name.clone(),
             password_file: config.password_file.clone(),
             password: None,
@@ -147,9 +167,7 @@ impl Connector {
             pin.map(Pin::fingerprint),
         );
         dialled.await.map_err(|error| match (error, pin) {
-            (NotDialled::Untrusted(why), Some(pin)) => {
-                pin.explain(&self.server, &self.known, why).into()
-            }
+            (NotDialled::Untrusted(why), Some(pin)) => pin.explain(&self.server, why).into(),
             (error, _) => self.not_dialled(error),
         })
     }

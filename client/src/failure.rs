@@ -16,6 +16,7 @@ use thiserror::Error;
 
 use crate::action::{GetError, PutError};
 use crate::config::ConfigError;
+use crate::folders::NoFolder;
 use crate::journal::Share;
 pub use exit::Exit;
 pub use untrusted::Untrusted;
@@ -34,9 +35,9 @@ pub enum Failure {
     /// A setting is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A user without a home folder.
-    #[error("there is no folder for this program's files: this user has no home")]
-    NoHome,
+    /// Nothing can be found of earlier transfers.
+    #[error("there is no folder with unfinished transfers: {0}")]
+    NoTransfers(NoFolder),
     /// The file that `--cert` names.
     #[error("{0}")]
     Certificate(IdentityError),

@@ -32,11 +32,19 @@ pub fn load_or_create(folder: &Path, now: DateTime<Utc>) -> Result<Identity, Ide
     Identity::load(&home.join(CERTIFICATE), &home.join(KEY))
 }
 
+/// An identity for this run alone, where none can be kept: servers know its connections as one client too.
+///
+/// # Errors
+/// [`IdentityError`].
+pub fn ephemeral(now: DateTime<Utc>) -> Result<Identity, IdentityError> {
+    Identity::create("quiver client", &[], Validity::days(now, DAYS))
+}
+
 /// Both files come into being in one step: a folder is made aside and renamed, which fails where
 /// another client was faster.
 fn create(folder: &Path, home: &Path, now: DateTime<Utc>) -> Result<(), IdentityError> {
     let failed = |source| IdentityError::Write { path: home.to_owned(), source };
-    let identity = Identity::create("quiver client", &[], Validity::days(now, DAYS))?;
+    let identity = ephemeral(now)?;
     let aside = folder.join(format!("identity.{:016x}", RandomState::new().hash_one(home)));
     unix::create_private_folder(&aside).map_err(failed)?;
     let made = identity

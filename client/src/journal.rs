@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use quiver_protocol::text::{display_path, display_safe};
 use thiserror::Error;
 
-use crate::config::Folders;
+use crate::folders::{Folders, NoFolder};
 use crate::unix;
 pub use entry::{Direction, Entry, OneFile, Origin, Tree, What, id};
 pub use unfinished::{Kept, Record, Share, TreeRecord, Unfinished};
@@ -27,7 +27,8 @@ const LONGEST: u64 = 4 * 1024 * 1024;
 /// The folder of unfinished transfers. It need not exist.
 #[derive(Debug, Clone)]
 pub struct Journal {
-    folder: PathBuf,
+    /// Or why there can be none: nothing is found then, and nothing can be written.
+    folder: Result<PathBuf, NoFolder>,
 }
 
 /// A file in the folder that is no entry.
@@ -50,13 +51,29 @@ impl Journal {
     /// The journal in a folder.
     #[must_use]
     pub fn new(folder: PathBuf) -> Self {
-        Self { folder }
+        Self { folder: Ok(folder) }
     }
 
     /// The journal of a user.
     #[must_use]
     pub fn of(folders: &Folders) -> Self {
-        Self::new(folders.state.join("transfers"))
+        let folder = folders.state().map(|state| state.join("transfers"));
+        Self { folder: folder.map_err(Clone::clone) }
+    }
+
+    /// Makes sure that entries can be written. Writes nothing. Blocks.
+    ///
+    /// # Errors
+    /// Why not, for people.
+    pub fn check(&self) -> Result<(), String> {
+        let folder = self.folder.as_deref().map_err(ToString::to_string)?;
+        let failed = |error| format!("cannot write {}: {error}", display_path(folder));
+        unix::may_create_in(folder).map_err(failed)
+    }
+
+    fn folder(&self) -> io::Result<&Path> {
+        let none = |why: &NoFolder| io::Error::new(io::ErrorKind::NotFound, why.clone());
+        self.folder.as_deref().map_err(none)
     }
 
     /// Writes an entry, in one step: a reader finds the old one, if any, or this.
@@ -65,8 +82,8 @@ impl Journal {
     /// What the system says; a path that is not UTF-8 cannot be written.
     pub fn write(&self, entry: &Entry) -> io::Result<AtIt> {
         let text = entry.text()?;
-        unix::create_private_folder(&self.folder)?;
-        let name = self.name(entry.id());
+        unix::create_private_folder(self.folder()?)?;
+        let name = self.name(entry.id())?;
         let staged = name.with_extension(format!("{}.new", std::process::id()));
         // Left behind by a process of the same number.
         match fs::remove_file(&staged) {
@@ -91,7 +108,7 @@ impl Journal {
     /// # Errors
     /// What the system says.
     pub fn remove(&self, id: u64) -> io::Result<()> {
-        match fs::remove_file(self.name(id)) {
+        match self.name(id).and_then(fs::remove_file) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
@@ -108,13 +125,13 @@ impl Journal {
     /// One entry, where it is there and believed.
     #[must_use]
     pub fn find(&self, id: u64) -> Option<Entry> {
-        read(&self.name(id)).ok()
+        read(&self.name(id).ok()?).ok()
     }
 
     /// Whether some process is at a transfer whose entry is there.
     #[must_use]
     pub fn is_at_it(&self, id: u64) -> bool {
-        let file = open(&self.name(id));
+        let file = self.name(id).and_then(|name| open(&name));
         file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
@@ -123,7 +140,7 @@ impl Journal {
     /// # Errors
     /// What the system says of the folder; one that does not exist is empty.
     pub fn read(&self) -> io::Result<(Vec<Entry>, Vec<Strange>)> {
-        let names = match fs::read_dir(&self.folder) {
+        let names = match self.folder().and_then(fs::read_dir) {
             Ok(names) => names,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Default::default()),
             Err(error) => return Err(error),
@@ -136,7 +153,9 @@ impl Journal {
                 continue;
             }
             match read(&path) {
-                Ok(entry) if path == self.name(entry.id()) => entries.push(entry),
+                Ok(entry) if self.name(entry.id()).is_ok_and(|name| name == path) => {
+                    entries.push(entry);
+                }
                 Ok(_) => strange.push(Strange { path, why: "it belongs elsewhere".to_owned() }),
                 // It came to its end meanwhile.
                 Err(_) if path.symlink_metadata().is_err() => {}
@@ -148,8 +167,8 @@ impl Journal {
         Ok((entries, strange))
     }
 
-    fn name(&self, id: u64) -> PathBuf {
-        self.folder.join(format!("{id:016x}.json"))
+    fn name(&self, id: u64) -> io::Result<PathBuf> {
+        Ok(self.folder()?.join(format!("{id:016x}.json")))
     }
 }
 

@@ -22,6 +22,7 @@ pub mod command;
 pub mod config;
 pub mod connection;
 pub mod failure;
+pub mod folders;
 pub mod identity_store;
 pub mod journal;
 pub mod known_servers;

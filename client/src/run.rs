@@ -14,9 +14,10 @@ use tokio::runtime::{Builder, Runtime};
 use crate::action;
 use crate::cli::{Cli, Command};
 use crate::command::{self, Given, Order, Removal, Resume, Upload};
-use crate::config::{Config, Folders};
+use crate::config::Config;
 use crate::connection::{Connector, Link, Session};
 use crate::failure::{Exit, Failure};
+use crate::folders::{Folders, NoFolder};
 use crate::journal::Journal;
 use crate::output::{self, Face, Output, human};
 use crate::prompt;
@@ -78,8 +79,9 @@ fn act(cli: Cli, variable: impl Fn(&str) -> Option<OsString>) -> Result<Exit, Fa
         Some(Command::Man { command }) => return manual(command.as_deref()),
         _ => {}
     }
-    let folders = Folders::of_this_user();
-    let file = folders.as_ref().map(|folders| folders.config.join("config.toml"));
+    let home = std::env::home_dir();
+    let folders = Folders::new(&variable, home.as_deref());
+    let file = folders.config().ok().map(|config| config.join("config.toml"));
     let given = Given {
         server: cli.settings.server.clone(),
         certificate: cli.settings.cert.clone(),
@@ -95,14 +97,19 @@ fn act(cli: Cli, variable: impl Fn(&str) -> Option<OsString>) -> Result<Exit, Fa
     let output = Output::new(face, config.quiet);
     let _terminal = TerminalAsItWas::now();
     let runtime = runtime()?;
+    if let Err(why @ NoFolder::OutOfReach { .. }) = folders.config() {
+        let note = human::without_numbers(format!("note: no settings are read: {why}"));
+        runtime.block_on(output.say(note));
+    }
     let last_work = if stores(cli.command.as_ref()) { LAST_WORK } else { NO_WORK };
     let result = match cli.command {
         Some(Command::Transfers(arguments)) => runtime.block_on(async {
-            let journal = Journal::of(folders.as_ref().ok_or(Failure::NoHome)?);
+            folders.state().map_err(|why| Failure::NoTransfers(why.clone()))?;
+            let journal = Journal::of(&folders);
             command::transfers(&journal, &output, &arguments).await.map(|()| Exit::Done)
         }),
         command => {
-            let with_signals = with_signals(&config, &given, folders.as_ref(), command, &output);
+            let with_signals = with_signals(&config, &given, &folders, command, &output);
             runtime.block_on(with_signals)
         }
     };
@@ -143,7 +150,7 @@ fn runtime() -> Result<Runtime, Failure> {
 async fn with_signals(
     config: &Config,
     given: &Given,
-    folders: Option<&Folders>,
+    folders: &Folders,
     command: Option<Command>,
     output: &Output,
 ) -> Result<Exit, Failure> {
@@ -157,7 +164,7 @@ async fn with_signals(
         match command {
             Some(Command::Resume(arguments)) => {
                 let (endpoint, unfinished) = (&endpoint, &unfinished);
-                let folders = folders.ok_or(Failure::NoHome)?;
+                folders.state().map_err(|why| Failure::NoTransfers(why.clone()))?;
                 let resume = Resume { config, given, folders, endpoint, output, unfinished };
                 resume.run(&arguments).await.map(|()| Exit::Done)
             }

@@ -8,12 +8,24 @@ use std::os::unix::fs::{
 };
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use rustix::fs::{Access, OFlags};
+use rustix::io::Errno;
 use rustix::termios::{LocalModes, OptionalActions, Termios};
 
 /// Creates a folder, and those above it, that only its owner can look into.
 pub(crate) fn create_private_folder(path: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Makes sure that a folder, or the first one above it that exists, lets this process create something.
+pub(crate) fn may_create_in(folder: &Path) -> io::Result<()> {
+    for folder in folder.ancestors() {
+        match rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK) {
+            Err(Errno::NOENT) => {}
+            checked => return Ok(checked?),
+        }
+    }
+    Err(io::ErrorKind::NotFound.into())
 }
 
 /// Creates a file that only its owner can read; never an existing one, never through a link.

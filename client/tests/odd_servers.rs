@@ -74,7 +74,7 @@ async fn an_unknown_server_learns_nothing_but_that_somebody_asked() {
     assert_eq!(failure.exit(), Exit::Trust);
     assert!(failure.to_string().contains(&stage.identity.fingerprint().to_string()));
     assert_eq!(was_seen.recv().await, Some((None, false)));
-    assert!(!stage.folders().state.join("known_servers").exists());
+    assert!(!stage.folders().state().unwrap().join("known_servers").exists());
 }
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn a_server_that_is_another_one_is_refused() {
     }
 
     let config = Config { certificate: None, ..stage.config() };
-    let known = KnownServers::new(stage.folders().state.join("known_servers"));
+    let known = KnownServers::new(stage.folders().state().unwrap().join("known_servers"));
     known.remember(&config.server, other.fingerprint()).unwrap();
     let failure = stage.connect(&config).await.unwrap_err();
     assert_eq!(failure.exit(), Exit::Trust);
@@ -105,7 +105,7 @@ async fn a_server_that_is_remembered_is_believed() {
         connection.closed().await;
     });
     let config = Config { certificate: None, ..stage.config() };
-    let known = KnownServers::new(stage.folders().state.join("known_servers"));
+    let known = KnownServers::new(stage.folders().state().unwrap().join("known_servers"));
     known.remember(&config.server, stage.identity.fingerprint()).unwrap();
     stage.connect(&config).await.unwrap();
 }
@@ -299,6 +299,6 @@ async fn the_client_shows_the_same_key_every_time() {
     let first = was_seen.recv().await.unwrap();
     assert!(first.is_some());
     assert_eq!(was_seen.recv().await.unwrap(), first);
-    let key = stage.folders().data.join("identity/client.key");
+    let key = stage.folders().data().unwrap().join("identity/client.key");
     assert!(Path::new(&key).exists());
 }

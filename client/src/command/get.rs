@@ -257,6 +257,9 @@ impl Order {
 
     async fn run(self, fetch: Fetch) -> Result<(), Failure> {
         let asked = self.asked();
+        if !self.is_streamed() {
+            fetch.link.note_what_is_not_kept(journal::Direction::Get).await;
+        }
         let items = match self.work {
             Work::Trees(trees) => return trees.run(fetch).await,
             Work::Files(items) => items,

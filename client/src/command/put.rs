@@ -284,6 +284,9 @@ impl Upload {
     }
 
     async fn run(self, store: Store) -> Result<(), Failure> {
+        if !self.is_streamed() {
+            store.link.note_what_is_not_kept(journal::Direction::Put).await;
+        }
         let asked = self.asked();
         let items = match self.work {
             Work::Trees(trees) => return trees.run(store).await,
@@ -352,10 +355,8 @@ fn open(path: &Path) -> Result<File, Failure> {
 }
 
 fn is_regular(path: &Path, metadata: &std::fs::Metadata) -> Result<(), Failure> {
-    match unix::kind(metadata) {
-        None => Ok(()),
-        Some(is) => Err(Failure::NotAFile { path: path.to_owned(), is }),
-    }
+    let refused = |is| Err(Failure::NotAFile { path: path.to_owned(), is });
+    unix::kind(metadata).map_or(Ok(()), refused)
 }
 
 pub(super) fn unreadable(path: &Path, source: std::io::Error) -> Failure {

@@ -16,9 +16,10 @@ use super::transfers;
 use crate::action;
 use crate::address::ServerAddress;
 use crate::cli;
-use crate::config::{Config, Folders};
+use crate::config::Config;
 use crate::connection::{Connector, Link, Session};
 use crate::failure::{Exit, Failure};
+use crate::folders::Folders;
 use crate::journal::{Direction, Entry, Journal, Origin, Unfinished, What};
 use crate::output::{Output, human};
 
@@ -229,7 +230,7 @@ impl Resume<'_> {
 
     async fn connect(&self, config: &Config) -> Result<(Session, Link), Failure> {
         let (endpoint, output) = (self.endpoint.clone(), self.output.clone());
-        let mut connector = Connector::new(config, Some(self.folders), endpoint, output)?;
+        let mut connector = Connector::new(config, self.folders, endpoint, output)?;
         connector.share(self.unfinished.clone());
         let session = connector.connect().await?;
         let link = Link::new(connector, &session);

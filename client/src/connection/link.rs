@@ -2,19 +2,21 @@
 //! dials, the others go on with what that one got.
 
 use std::path::absolute;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use quiver_protocol::Fingerprint;
 use quiver_transport::{Channel, Connection, Ended, StreamError};
 use tokio::sync::{Notify, Semaphore};
+use tokio::task;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::debug;
 
 use super::{Connector, Session};
 use crate::failure::Failure;
-use crate::journal::{Journal, Origin, Unfinished};
-use crate::output::Output;
+use crate::journal::{Direction, Journal, Origin, Unfinished};
+use crate::output::{Output, human};
 
 /// How long to wait before a server is dialled again; then twice that, up to the other.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -33,6 +35,9 @@ struct Shared {
     journal: Journal,
     unfinished: Unfinished,
     output: Output,
+    identity_not_kept: Option<String>,
+    /// Whether it was said what cannot be kept.
+    noted: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -85,6 +90,8 @@ impl Link {
             journal: connector.journal.clone(),
             unfinished: connector.unfinished.clone(),
             output: connector.output.clone(),
+            identity_not_kept: connector.identity_not_kept.clone(),
+            noted: AtomicBool::new(false),
             connector: tokio::sync::Mutex::new(connector),
             state: Mutex::new(state),
             renewed: Notify::new(),
@@ -114,6 +121,30 @@ impl Link {
     #[must_use]
     pub fn unfinished(&self) -> &Unfinished {
         &self.0.unfinished
+    }
+
+    /// Says, once, what of a transfer that is about to begin no later run can go on with, where that is so.
+    pub async fn note_what_is_not_kept(&self, direction: Direction) {
+        if self.0.noted.load(Ordering::Relaxed) {
+            return;
+        }
+        let note = match (direction, &self.0.identity_not_kept) {
+            (Direction::Put, Some(why)) => {
+                format!("note: a later run cannot resume an upload that breaks off: {why}")
+            }
+            _ => {
+                let journal = self.0.journal.clone();
+                // Fails only where the runtime is going down.
+                match task::spawn_blocking(move || journal.check()).await {
+                    Ok(Err(why)) => {
+                        format!("note: quiver resume cannot find what breaks off: {why}")
+                    }
+                    _ => return,
+                }
+            }
+        };
+        self.0.noted.store(true, Ordering::Relaxed);
+        self.0.output.say(human::without_numbers(note)).await;
     }
 
     /// Waits for a session that a transfer made.

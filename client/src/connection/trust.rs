@@ -10,7 +10,8 @@ use tracing::debug;
 use super::{Connector, dial};
 use crate::address::ServerAddress;
 use crate::failure::{Failure, Untrusted};
-use crate::known_servers::{Known, KnownServers};
+use crate::known_servers::{Known, KnownServersError};
+use crate::output::human;
 
 /// The one server that is trusted, and who says so.
 #[derive(Debug, Clone)]
@@ -18,33 +19,30 @@ pub(super) enum Pin {
     /// A certificate's file.
     Certificate { path: PathBuf, fingerprint: Fingerprint },
     /// A line in the file of known servers.
-    Known(Known),
+    Known { known: Known, file: PathBuf },
+    /// The person, for this run: it cannot be remembered.
+    Person(Fingerprint),
 }
 
 impl Pin {
     pub(super) fn fingerprint(&self) -> Fingerprint {
         match self {
-            Self::Certificate { fingerprint, .. } => *fingerprint,
-            Self::Known(known) => known.fingerprint,
+            Self::Certificate { fingerprint, .. } | Self::Person(fingerprint) => *fingerprint,
+            Self::Known { known, .. } => known.fingerprint,
         }
     }
 
     /// Why a server was not believed, in terms of who said what to believe.
-    pub(super) fn explain(
-        &self,
-        server: &ServerAddress,
-        known: &KnownServers,
-        why: TrustError,
-    ) -> Untrusted {
+    pub(super) fn explain(&self, server: &ServerAddress, why: TrustError) -> Untrusted {
         let server = server.to_string();
         match (self, why) {
             (Self::Certificate { path, .. }, TrustError::WrongKey { expected, presented }) => {
                 let certificate = path.clone();
                 Untrusted::NotTheCertificate { server, certificate, expected, presented }
             }
-            (Self::Known(Known { line, .. }), TrustError::WrongKey { expected, presented }) => {
-                let file = known.path().to_owned();
-                Untrusted::Changed { server, expected, presented, file, line: *line }
+            (Self::Known { known, file }, TrustError::WrongKey { expected, presented }) => {
+                let (file, line) = (file.clone(), known.line);
+                Untrusted::Changed { server, expected, presented, file, line }
             }
             (_, why) => bad_certificate(server, why),
         }
@@ -63,9 +61,10 @@ impl Connector {
             let info = CertificateInfo::load(path).map_err(Failure::Certificate)?;
             return Ok(Pin::Certificate { path: path.clone(), fingerprint: info.fingerprint });
         }
-        if let Some(known) = self.known.look_up(&self.server).map_err(Untrusted::from)? {
+        let looked_up = self.known.as_ref().map(|known| known.look_up(&self.server)).ok();
+        if let Some(known) = looked_up.transpose().map_err(Untrusted::from)?.flatten() {
             debug!(line = known.line, "the server is known");
-            return Ok(Pin::Known(known));
+            return Ok(self.known_as(known));
         }
         let presented = self.fingerprint_of_the_server().await?;
         let server = self.server.to_string();
@@ -75,8 +74,25 @@ impl Connector {
         if !self.ask_to_trust(presented).await? {
             return Err(Untrusted::Declined(server).into());
         }
-        let known = self.known.remember(&self.server, presented).map_err(Untrusted::from)?;
-        Ok(Pin::Known(known))
+        let remembered = match &self.known {
+            Ok(known) => known.remember(&self.server, presented),
+            Err(_) => return Ok(Pin::Person(presented)),
+        };
+        match remembered {
+            Ok(known) => Ok(self.known_as(known)),
+            // The person has said whom to trust; that the disk does not keep it changes nothing of that.
+            Err(error @ KnownServersError::Write { .. }) => {
+                let note = format!("note: you will be asked about {} again: {error}", self.server);
+                self.output.say(human::without_numbers(note)).await;
+                Ok(Pin::Person(presented))
+            }
+            Err(error) => Err(Untrusted::from(error).into()),
+        }
+    }
+
+    fn known_as(&self, known: Known) -> Pin {
+        let file = self.known.as_ref().map(|known| known.path().to_owned()).unwrap_or_default();
+        Pin::Known { known, file }
     }
 
     async fn fingerprint_of_the_server(&self) -> Result<Fingerprint, Failure> {
@@ -93,8 +109,12 @@ impl Connector {
         let mut question = format!(
             "The server {} is not known yet. Its fingerprint is\n  {presented}\n\
              The server's owner sees the same with `quiver-server cert show`.\n\
-             Trust and remember it? [yes/no] ",
-            self.server
+             {} [yes/no] ",
+            self.server,
+            match &self.known {
+                Ok(_) => "Trust and remember it?".to_owned(),
+                Err(why) => format!("Trust it now? It cannot be remembered, for {why}."),
+            }
         );
         loop {
             match self.output.ask(&question).await?.map(|answer| answer.to_ascii_lowercase()) {

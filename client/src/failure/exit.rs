@@ -80,7 +80,7 @@ impl Failure {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Usage { .. } | Self::Config(_) => Exit::Usage,
-            Self::NoHome
+            Self::NoTransfers(_)
             | Self::Certificate(_)
             | Self::Identity(_)
             | Self::PasswordFile { .. }

@@ -25,7 +25,7 @@ impl Failure {
                 let hint = failure.hint().map_or_else(String::new, |hint| hint + "; ");
                 return Some(hint + &how_to_go_on(*share));
             }
-            Self::NoHome => "set HOME, or XDG_CONFIG_HOME, XDG_DATA_HOME and XDG_STATE_HOME",
+            Self::NoTransfers(_) => "XDG_STATE_HOME names a folder for them",
             Self::Certificate(IdentityError::Read { .. }) => {
                 "make one with scripts/generate-certs, or copy the server's server.pem"
             }

@@ -102,7 +102,7 @@ fn what_was_not_written_here_is_named_and_not_believed() {
     let (folder, journal) = fresh();
     journal.write(&entry("/a")).unwrap();
     let home = folder.path().join("quiver/transfers");
-    let good = fs::read_to_string(journal.name(entry("/a").id())).unwrap();
+    let good = fs::read_to_string(journal.name(entry("/a").id()).unwrap()).unwrap();
     let put = |name: &str, text: &str| fs::write(home.join(name), text).unwrap();
     put("0000000000000001.json", &good);
     put("0000000000000002.json", "{");
@@ -116,7 +116,7 @@ fn what_was_not_written_here_is_named_and_not_believed() {
     put("000000000000000b.json", &good.replace("\"size\":3,", ""));
     put("note.txt", &good);
     put("0123.77.new", &good);
-    symlink(journal.name(entry("/a").id()), home.join("0000000000000007.json")).unwrap();
+    symlink(journal.name(entry("/a").id()).unwrap(), home.join("0000000000000007.json")).unwrap();
     fs::create_dir(home.join("0000000000000008.json")).unwrap();
     let (entries, strange) = journal.read().unwrap();
     assert_eq!(entries.len(), 1);

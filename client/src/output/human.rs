@@ -179,7 +179,7 @@ pub fn failure(failure: &Failure) -> String {
 }
 
 /// `No such file or directory (os error 2)` says it twice.
-fn without_numbers(text: String) -> String {
+pub(crate) fn without_numbers(text: String) -> String {
     const NUMBER: &str = " (os error ";
     let Some((before, rest)) = text.split_once(NUMBER) else { return text };
     match rest.split_once(')') {

@@ -18,9 +18,9 @@ use super::{CONNECTED_AGAIN, Interrupts, connection_lost, news};
 use crate::action;
 use crate::cli;
 use crate::command::{self, Order, Removal, Upload};
-use crate::config::Folders;
 use crate::connection::{Connector, Link, Session};
 use crate::failure::{Exit, Failure};
+use crate::folders::Folders;
 use crate::output::Output;
 
 /// How long a transfer keeps the prompt waiting: a small file is there before the next line.
@@ -36,12 +36,12 @@ const GOODBYE: Duration = Duration::from_secs(2);
 pub async fn terminal(
     mut connector: Connector,
     output: &Output,
-    folders: Option<&Folders>,
+    folders: &Folders,
     interrupts: Interrupts,
 ) -> Result<Exit, Failure> {
     let session = connector.connect().await?;
     output.say("Connected to the server successfully.").await;
-    let history = folders.map(|folders| folders.state.join("history"));
+    let history = folders.state().ok().map(|state| state.join("history"));
     let (editor, questions, above) = Editor::start(history).await?;
     output.print_above(above);
     interrupts.want();

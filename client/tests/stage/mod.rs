@@ -9,9 +9,10 @@ use std::time::Duration;
 use chrono::Utc;
 use quiver_client::cli;
 use quiver_client::command::{NOBODY, Order};
-use quiver_client::config::{Config, Folders};
+use quiver_client::config::Config;
 use quiver_client::connection::{Connector, Link, Session};
 use quiver_client::failure::Failure;
+use quiver_client::folders::Folders;
 use quiver_client::output::{Face, Output, human};
 use quiver_protocol::End as _;
 use quiver_protocol::reply::{FileHead, Limits, Welcome};
@@ -64,7 +65,7 @@ impl Stage {
 
     pub(crate) fn folders(&self) -> Folders {
         let [config, data, state] = ["config", "data", "state"].map(|name| self.path(name));
-        Folders { config, data, state }
+        Folders::at(config, data, state)
     }
 
     pub(crate) fn config(&self) -> Config {
@@ -82,7 +83,7 @@ impl Stage {
     pub(crate) fn connector(&self, config: &Config) -> Result<Connector, Failure> {
         let output = Output::new(Face::Batch, true);
         let endpoint = Endpoint::dialler().unwrap();
-        Connector::new(config, Some(&self.folders()), endpoint, output)
+        Connector::new(config, &self.folders(), endpoint, output)
     }
 
     pub(crate) async fn connect(&self, config: &Config) -> Result<Session, Failure> {
