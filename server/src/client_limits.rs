@@ -14,6 +14,9 @@ const LONG_ANSWERS: usize = 4;
 /// the threads for such work.
 const CHANGES: usize = 32;
 
+/// Files of unknown size that a client may be sent at once: a sixteenth of those of all clients.
+const SPOOLS: usize = 4;
+
 /// Permits that all connections of a client share. The semaphores are never closed.
 #[derive(Debug)]
 pub struct ClientLimits {
@@ -23,6 +26,8 @@ pub struct ClientLimits {
     pub long_answers: Semaphore,
     /// One for each change of a file or folder that is being flushed.
     pub changes: Semaphore,
+    /// One for each file of unknown size that is sent.
+    pub spools: Semaphore,
 }
 
 impl Default for ClientLimits {
@@ -31,6 +36,7 @@ impl Default for ClientLimits {
             proofs: Semaphore::new(PROOFS),
             long_answers: Semaphore::new(LONG_ANSWERS),
             changes: Semaphore::new(CHANGES),
+            spools: Semaphore::new(SPOOLS),
         }
     }
 }

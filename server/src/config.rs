@@ -130,5 +130,12 @@ pub const LEAVING: usize = 16;
 /// How often the certificate's dates are looked at. A machine that sleeps would miss a longer time.
 pub const EXPIRY_EVERY: Duration = Duration::from_secs(3600);
 
+/// Bytes of the longest file that is sent although its file system does not tell its size, as procfs does not:
+/// it is copied to a temporary file first.
+pub const SPOOL: u64 = 16 * 1024 * 1024;
+
+/// Such files at once, over all members: a GiB of temporary files at most.
+pub const SPOOLS: usize = 64;
+
 /// Clients that status remembers.
 pub const REMEMBERED_CLIENTS: usize = 10_000;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use cap_std::fs::Dir;
+use quiver_protocol::text::display_path;
 
 use crate::config::Config;
 use crate::unix;
@@ -31,7 +32,7 @@ impl Secrets {
             for folder in real(secret)?.ancestors() {
                 match unix::is_folder_at(served, folder) {
                     Ok(true) => {
-                        let (secret, path) = (secret.display(), path.display());
+                        let (secret, path) = (display_path(secret), display_path(path));
                         bail!("{secret} lies in {path}, which every client may read");
                     }
                     Ok(false) => {}
@@ -42,7 +43,7 @@ impl Secrets {
                         ) => {}
                     Err(error) => {
                         return Err(error)
-                            .with_context(|| format!("cannot look at {}", folder.display()));
+                            .with_context(|| format!("cannot look at {}", display_path(folder)));
                     }
                 }
             }
@@ -54,7 +55,7 @@ impl Secrets {
 /// The path without links, as far as it exists.
 fn real(path: &Path) -> anyhow::Result<PathBuf> {
     let absolute = std::path::absolute(path)
-        .with_context(|| format!("cannot tell where {} is", path.display()))?;
+        .with_context(|| format!("cannot tell where {} is", display_path(path)))?;
     for ancestor in absolute.ancestors() {
         if let Ok(found) = ancestor.canonicalize() {
             return Ok(match absolute.strip_prefix(ancestor) {

@@ -150,7 +150,7 @@ impl Content {
     /// under its final name. `progress` hears of what has arrived so far; `gate` is what holds this up.
     ///
     /// # Errors
-    /// [`GetError`]; `Disk` with `AlreadyExists` where the name is taken and not to be replaced.
+    /// [`GetError`]; `Disk` with `AlreadyExists` where the name is taken by another content and not to be replaced.
     pub async fn store(
         mut self,
         part: &KeptPart,
@@ -163,7 +163,7 @@ impl Content {
         let sink = part.sink(self.head.offset).await.map_err(GetError::Disk)?;
         let (_, mut came) = self.receive(from, sink, progress).await?;
         let since = Instant::now();
-        part.commit(target, self.finish()).await.map_err(GetError::Disk)?;
+        part.commit(target, self.finish(), came.end.blake3).await.map_err(GetError::Disk)?;
         came.flushed(since.elapsed());
         Ok(self.acknowledge(&came, gate).await)
     }

@@ -25,6 +25,7 @@ pub use kept::kept;
 pub use list::{Entries, Listed, list};
 pub use message::message;
 pub use part::KeptPart;
+pub(crate) use part::is_stored;
 pub use put::{Handed, Offer, PutError, Sending, Standing, Stored, put};
 pub use space::space;
 pub use status::{Clients, status};

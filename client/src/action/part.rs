@@ -6,7 +6,8 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cap_std::fs::Dir;
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
+use quiver_protocol::ContentHash;
 use quiver_transport::content::{Finish, PartFile};
 use tokio::task;
 
@@ -123,14 +124,67 @@ impl KeptPart {
         .await
     }
 
-    /// Gives it its final name. Where that fails it stays as it is, and this has it no more.
-    pub(super) async fn commit(&self, target: &Target, finish: Finish) -> io::Result<()> {
-        let (slot, name, replace) = (self.slot.clone(), target.name.clone(), target.replace);
+    /// Gives it its final name; `blake3` is the hash of all of it. Where another run was first, and has stored the
+    /// same content under that name, it is removed. Where this fails it stays as it is, and this has it no more.
+    pub(super) async fn commit(
+        &self,
+        target: &Target,
+        finish: Finish,
+        blake3: ContentHash,
+    ) -> io::Result<()> {
+        let (slot, target) = (self.slot.clone(), target.clone());
         on_disk(move || {
-            let file = lock(&slot).file.take().ok_or_else(gone)?;
-            file.commit(&name, replace, finish)
+            let Target { folder, name, replace, .. } = &target;
+            let mut file = lock(&slot).file.take().ok_or_else(gone)?;
+            match file.try_commit(name, *replace, finish) {
+                Err(error)
+                    if error.kind() == io::ErrorKind::AlreadyExists
+                        && is_stored(folder, name, file.length()?, blake3)? =>
+                {
+                    file.discard();
+                    Ok(())
+                }
+                committed => committed,
+            }
         })
         .await
+    }
+}
+
+/// Whether a name stands for a file with this content; its name is durable then. Blocks for as long as reading it
+/// takes.
+///
+/// # Errors
+/// What the system says; whatever cannot be read is another content.
+pub(crate) fn is_stored(
+    folder: &Dir,
+    name: &str,
+    size: u64,
+    blake3: ContentHash,
+) -> io::Result<bool> {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(unix::NO_SURPRISES);
+    let Ok(file) = folder.open_with(name, &options) else { return Ok(false) };
+    if !file.metadata().is_ok_and(|found| found.is_file() && found.len() == size) {
+        return Ok(false);
+    }
+    let mut hasher = blake3::Hasher::new();
+    if hasher.update_reader(&file).is_err() || ContentHash(*hasher.finalize().as_bytes()) != blake3
+    {
+        return Ok(false);
+    }
+    // The run that stored it may have come no further than to the name.
+    match folder.open(".").and_then(|folder| folder.sync_all()) {
+        // Some file systems flush no folders.
+        Err(error)
+            if !matches!(
+                error.kind(),
+                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+            ) =>
+        {
+            Err(error)
+        }
+        _ => Ok(true),
     }
 }
 

@@ -86,6 +86,9 @@ pub enum PutError {
     /// The file shrank or was rewritten meanwhile.
     #[error("the file changed while it was sent")]
     Changed,
+    /// The file ends before the size that its file system gives: it can be sent [without](Source::without_size).
+    #[error("the file ends before its size, as its file system gives it")]
+    WrongSize,
     /// The file could not be read.
     #[error("{0}")]
     Source(io::Error),
@@ -192,6 +195,11 @@ impl Sending {
                 let writer = &mut self.stream.writer;
                 tell(writer, RefusalCode::Changed, "the file changed while it was sent").await;
             }
+            Err(PutError::WrongSize) => {
+                let writer = &mut self.stream.writer;
+                tell(writer, RefusalCode::Changed, "the file has another size than announced")
+                    .await;
+            }
             Err(PutError::Source(_)) => {
                 let writer = &mut self.stream.writer;
                 tell(writer, RefusalCode::Internal, "the file cannot be read").await;
@@ -238,6 +246,7 @@ impl Sending {
                     Err(SendError::Stream(StreamError::Stopped)) => stopped = true,
                     Err(SendError::Stream(error)) => return Err(error.into()),
                     Err(SendError::Changed) => return Err(PutError::Changed),
+                    Err(SendError::WrongSize) => return Err(PutError::WrongSize),
                     Err(SendError::Disk(error)) => return Err(PutError::Source(error)),
                 },
                 () = &mut silence => return Err(StreamError::Silent(self.patience).into()),

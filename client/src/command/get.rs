@@ -140,8 +140,9 @@ impl Order {
                     continue;
                 }
             }
-            // Where nothing stood a moment ago, nothing is replaced.
-            let replace = if taken { Replace::Existing } else { Replace::Never };
+            // Where nothing stood a moment ago, nothing is replaced, unless that was said of whatever is there.
+            let may_replace = taken || arguments.overwrite;
+            let replace = if may_replace { Replace::Existing } else { Replace::Never };
             let target = Target { folder: folder.clone(), path: root.join(&name), name, replace };
             items.push(Item { path, place: Place::File(target, shown) });
         }
@@ -256,10 +257,10 @@ impl Order {
     }
 
     async fn run(self, fetch: Fetch) -> Result<(), Failure> {
-        let asked = self.asked();
         if !self.is_streamed() {
             fetch.link.note_what_is_not_kept(journal::Direction::Get).await;
         }
+        let asked = self.asked();
         let items = match self.work {
             Work::Trees(trees) => return trees.run(fetch).await,
             Work::Files(items) => items,
@@ -324,7 +325,7 @@ impl Item {
         if taken && !file.overwrite {
             return Err(Failure::Exists(shown));
         }
-        let replace = if taken { Replace::Existing } else { Replace::Never };
+        let replace = if file.overwrite { Replace::Existing } else { Replace::Never };
         let target = Target { folder, path: root.join(&name), name, replace };
         Ok(Self { path: file.path.clone(), place: Place::File(target, shown) })
     }

@@ -105,7 +105,7 @@ impl Failure {
             Self::Put { source, .. } => match source {
                 PutError::Stream(source) => stream_exit(source),
                 PutError::Source(_) => Exit::Disk,
-                PutError::Changed | PutError::Mismatch => Exit::Verification,
+                PutError::Changed | PutError::WrongSize | PutError::Mismatch => Exit::Verification,
             },
             Self::ReadOnly { .. } | Self::AlreadyThere { .. } => Exit::Other,
             Self::Output(error) => output_exit(error),

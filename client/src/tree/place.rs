@@ -121,6 +121,8 @@ impl Place {
                     State::Alike
                 }
             }
+            // A server's file system that does not tell sizes gives 0 for files that are not empty.
+            (Kind::File { size: 0, .. }, Some(there)) if there.is_file() => State::Alike,
             (Kind::File { .. }, Some(_)) => State::Differs,
         })
     }

@@ -2,12 +2,13 @@
 //! is no file and no folder, are named and left out.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use cap_std::fs::Metadata;
 use quiver_protocol::path::BadPath;
 use quiver_protocol::{FilePath, FolderPath, Timestamp};
+use quiver_transport::content::SMALL;
 
 use super::below::{self, Below};
 use super::plan::{Found, Kind};
@@ -132,6 +133,16 @@ impl Trunk {
     pub fn read(&self, source: &FilePath) -> io::Result<File> {
         let (folder, name) = self.below.parent(source)?;
         below::read(&folder, name)
+    }
+
+    /// Whether anything can be read of a file, whatever size it is said to have. Blocks.
+    ///
+    /// # Errors
+    /// As of [`read`](Self::read).
+    pub fn has_content(&self, source: &FilePath) -> io::Result<bool> {
+        // All that such a file gives to one read: some give nothing to a shorter one.
+        let mut buffer = vec![0; SMALL as usize];
+        Ok(self.read(source)?.read(&mut buffer)? > 0)
     }
 }
 

@@ -11,6 +11,8 @@ use quiver_protocol::{
 use quiver_transport::content::{self, Hashed, LimitedBy, SendError, Source};
 use quiver_transport::{CommandStream, FrameWriter, StreamError};
 
+use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit};
+
 use super::transfer::Transfer;
 use super::{CommandError, Next};
 use crate::config::{CONTENT_STREAMS, RECEIVED_PATIENCE};
@@ -41,6 +43,8 @@ pub(super) async fn answer(
     let _memory = context.memory.acquire_many((3 * block / 1024) as u32).await;
     let opened = context.shared.files.open(&path).await;
     let source = opened.map_err(|error| CommandError::of_files(context, error))?;
+    // Held until the content is sent, like the file it is in.
+    let (source, _spooled) = with_size(context, source).await?;
     let transfer = Transfer::begin(context, Direction::Get, &path);
     let (Some(size), Some(modified)) = (source.size(), source.modified()) else {
         return Err(CommandError::of_files(context, FilesError::NotAFile));
@@ -70,7 +74,7 @@ pub(super) async fn answer(
         Err(error) => {
             let error = transfer.failed(error);
             Err(match error {
-                SendError::Changed => {
+                SendError::Changed | SendError::WrongSize => {
                     let refusal = Refusal::new(RefusalCode::Changed, error.to_string());
                     CommandError::Refused(refusal)
                 }
@@ -81,6 +85,23 @@ pub(super) async fn answer(
             })
         }
     }
+}
+
+/// A source whose size is known, and what to hold for as long as it is used.
+async fn with_size(
+    context: &Context,
+    source: Source,
+) -> Result<(Source, Option<(SemaphorePermit<'_>, OwnedSemaphorePermit)>), CommandError> {
+    if source.size().is_some() {
+        return Ok((source, None));
+    }
+    let failed = |error| CommandError::of_files(context, error);
+    // Files that this client is sent already do not keep others from theirs. The semaphore is never closed.
+    let Ok(own) = context.limits.spools.acquire().await else {
+        return Err(failed(FilesError::Spools));
+    };
+    let (source, permit) = context.shared.files.spool(source).await.map_err(failed)?;
+    Ok((source, Some((own, permit))))
 }
 
 /// What of the file need not be sent.

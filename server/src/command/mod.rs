@@ -193,8 +193,14 @@ impl CommandError {
             FilesError::PartName | FilesError::Inside => RefusalCode::BadPath,
             FilesError::Exists => RefusalCode::Exists,
             FilesError::NotEmpty => RefusalCode::NotEmpty,
-            FilesError::TooLarge { .. } | FilesError::DiskLimit => RefusalCode::TooLarge,
+            FilesError::TooLarge { .. } | FilesError::DiskLimit | FilesError::NoLength { .. } => {
+                RefusalCode::TooLarge
+            }
+            FilesError::Spools => RefusalCode::RateLimited,
             FilesError::NoSpace | FilesError::Quota { .. } => RefusalCode::NoSpace,
+            FilesError::Spool(_) => {
+                return Self::Refused(context.shared.internal("file access", &error));
+            }
             FilesError::Disk(reason) => {
                 return Self::Refused(context.shared.internal("file access", reason));
             }

@@ -32,6 +32,7 @@ use quiver_protocol::{FilePath, Put, Timestamp};
 use quiver_transport::content::{Hashed, SMALL, Source};
 use quiver_transport::{Crew, Lane};
 use thiserror::Error;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task;
 use tokio::time::MissedTickBehavior;
 
@@ -41,6 +42,7 @@ pub use self::store::{Sink, Staged, StoreLimits};
 
 use self::root::RootFolder;
 use self::store::Store;
+use crate::config::{SPOOL, SPOOLS};
 use crate::holds::Holder;
 use crate::ledger::{Kept, Ledger, LedgerError, Owner};
 use crate::unix;
@@ -52,6 +54,8 @@ const FOLLOW_EVERY: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Files {
     root: Arc<RootFolder>,
+    /// A permit for each temporary file with content of unknown length.
+    spools: Arc<Semaphore>,
     /// Who opens files: many are small, and over at once.
     crew: Crew,
     /// What it takes to change anything; absent where nobody may.
@@ -112,6 +116,18 @@ pub enum FilesError {
         /// In bytes.
         quota: u64,
     },
+    /// Its file system does not tell its length, and it is long.
+    #[error("its file system does not tell its size, and it has more than {limit} bytes")]
+    NoLength {
+        /// In bytes.
+        limit: u64,
+    },
+    /// As many such files are on their way as the server holds.
+    #[error("the server is sending too many files of unknown size: try again later")]
+    Spools,
+    /// Such a file could not be read, or copied to the folder for temporary files.
+    #[error("cannot copy a file of unknown size to a temporary file: {0}")]
+    Spool(io::Error),
     /// The disk failed.
     #[error("{0}")]
     Disk(io::Error),
@@ -123,8 +139,12 @@ impl Files {
     /// # Errors
     /// What the system says.
     pub fn open_root(path: &Path) -> io::Result<Self> {
-        let root = Arc::new(RootFolder::open(path)?);
-        Ok(Self { root, crew: Crew::default(), store: None })
+        Ok(Self {
+            root: Arc::new(RootFolder::open(path)?),
+            spools: Arc::new(Semaphore::new(SPOOLS)),
+            crew: Crew::default(),
+            store: None,
+        })
     }
 
     /// The same folder, in which files can be stored too; `ledger` remembers whose they are.
@@ -178,13 +198,32 @@ impl Files {
         self.store.as_ref().map(|store| store.ledger().kept())
     }
 
-    /// Opens a regular file; its length is fixed from here on. A small one is read at once.
+    /// Opens a regular file; its length is fixed from here on, unless its file system does not tell it. A small
+    /// one is read at once.
     ///
     /// # Errors
     /// [`FilesError`].
     pub async fn open(&self, path: &FilePath) -> Result<Source, FilesError> {
         let (root, path) = (self.root.current(), path.clone());
         self.small(move || open::open(&root, &path)?.load().map_err(FilesError::Disk)).await
+    }
+
+    /// Gives a source of unknown length one: what it holds is copied into a temporary file without a name, which
+    /// counts for as long as the second value is held.
+    ///
+    /// # Errors
+    /// [`FilesError`]: it is too large for that, or too many are held.
+    pub async fn spool(
+        &self,
+        source: Source,
+    ) -> Result<(Source, OwnedSemaphorePermit), FilesError> {
+        let permit = self.spools.clone().try_acquire_owned().map_err(|_| FilesError::Spools)?;
+        let spooled = blocking(move || {
+            let spool = tempfile::tempfile().map_err(FilesError::Spool)?;
+            source.spool(spool, SPOOL).map_err(FilesError::Spool)
+        });
+        let source = spooled.await?.ok_or(FilesError::NoLength { limit: SPOOL })?;
+        Ok((source, permit))
     }
 
     /// Makes sure that a file may come and will fit, and opens its part. `by` can be asked to let go of that,

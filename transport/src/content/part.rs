@@ -190,6 +190,14 @@ impl PartFile {
     /// What the system says: `AlreadyExists` where the name is taken and not to be replaced. What
     /// stood under the name is then as it was, and the part as one that was dropped.
     pub fn commit(mut self, target: &str, replace: Replace, finish: Finish) -> io::Result<()> {
+        self.try_commit(target, replace, finish)
+    }
+
+    /// The same; where it fails, this is still the part.
+    ///
+    /// # Errors
+    /// As of [`commit`](Self::commit).
+    pub fn try_commit(&mut self, target: &str, replace: Replace, finish: Finish) -> io::Result<()> {
         self.finish(target, replace, finish)?;
         self.fate = Fate::Committed;
         unix::sync_folder(&self.folder)

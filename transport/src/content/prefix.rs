@@ -50,7 +50,8 @@ impl Hashed {
     /// # Errors
     /// What the system says.
     pub async fn of(file: &File, length: u64) -> io::Result<Option<Self>> {
-        Self::by_strides(file, length, STRIDE, None).await
+        let (hashed, is_whole) = Self::up_to(file, length, STRIDE, None).await?;
+        Ok(is_whole.then_some(hashed))
     }
 
     /// The same on the threads of a [`BackgroundPool`](crate::BackgroundPool), a stride each time it is the
@@ -59,15 +60,27 @@ impl Hashed {
     /// # Errors
     /// What the system says.
     pub async fn of_in_lane(file: &File, length: u64, lane: &Lane) -> io::Result<Option<Self>> {
-        Self::by_strides(file, length, LANE_STRIDE, Some(lane)).await
+        let (hashed, is_whole) = Self::up_to(file, length, LANE_STRIDE, Some(lane)).await?;
+        Ok(is_whole.then_some(hashed))
     }
 
-    async fn by_strides(
+    /// All of an open file, however long it is. Takes as long as reading it does, on blocking threads; dropped,
+    /// it ends soon.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn to_the_end(file: &File) -> io::Result<Self> {
+        let (hashed, _) = Self::up_to(file, u64::MAX, STRIDE, None).await?;
+        Ok(hashed)
+    }
+
+    /// What there is of the first `length` bytes, and whether that is all of them.
+    async fn up_to(
         file: &File,
         length: u64,
         stride: u64,
         lane: Option<&Lane>,
-    ) -> io::Result<Option<Self>> {
+    ) -> io::Result<(Self, bool)> {
         let mut next = Stride { hashed: Self::nothing(), file: file.try_clone()?, end: 0 };
         while next.hashed.length < length {
             next.end = length.min(next.hashed.length + stride);
@@ -82,10 +95,10 @@ impl Hashed {
                 },
             }?;
             if !is_whole {
-                return Ok(None);
+                return Ok((next.hashed, false));
             }
         }
-        Ok(Some(next.hashed))
+        Ok((next.hashed, true))
     }
 
     /// How many bytes.
@@ -157,5 +170,7 @@ mod tests {
             assert_eq!(in_lane.prefix(), hashed.prefix());
         }
         assert!(Hashed::of(&file, content.len() as u64 + 1).await.unwrap().is_none());
+        let all = Hashed::to_the_end(&file).await.unwrap();
+        assert_eq!(all.prefix(), Hashed::of_bytes(&content).prefix());
     }
 }

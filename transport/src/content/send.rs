@@ -25,6 +25,9 @@ pub enum SendError {
     /// The file shrank or was rewritten meanwhile.
     #[error("the file changed while it was sent")]
     Changed,
+    /// The file ends before the size that its file system gives, and was not changed.
+    #[error("the file ends before its size, as its file system gives it")]
+    WrongSize,
     /// The file could not be read.
     #[error("cannot read the file: {0}")]
     Disk(#[from] io::Error),
@@ -63,7 +66,7 @@ pub async fn send(
     writer.flush().await?;
     writer.carry_content();
     let mut times = Times::begin();
-    if source.size().is_none() {
+    if matches!(source.0, Origin::Pipe(_)) {
         times = times.of_pipe();
     }
     let mut next = BlockReader::new(source, from, block).start(1);

@@ -1,5 +1,7 @@
-//! Where content comes from: a file whose length is fixed when it is opened, memory, a pipe. Knows nothing of
-//! streams.
+//! Where content comes from: a file whose length is fixed when it is opened, memory, a pipe, a file whose file
+//! system does not tell its length. Knows nothing of streams.
+//!
+//! Procfs, sysfs and some FUSE file systems give a size of 0, or of a page, to files that have other content.
 
 use std::fmt;
 use std::fs::{File, Metadata};
@@ -14,6 +16,9 @@ use super::{Hashed, SMALL};
 use crate::background::Lane;
 use crate::unix;
 
+/// Bytes of each read of a file of unknown length: the first has all of a [small](SMALL) one.
+const READ: usize = SMALL as usize;
+
 /// Where content comes from.
 pub struct Source(pub(super) Origin);
 
@@ -22,6 +27,8 @@ pub(super) enum Origin {
     File(OpenFile),
     /// The same of a small one, all read.
     Memory(Loaded),
+    /// As many as there are until its end.
+    Unsized(Unsized),
     /// As many as come.
     Pipe(Box<dyn Read + Send + Sync>),
 }
@@ -31,7 +38,18 @@ pub(super) struct OpenFile {
     file: File,
     pub(super) size: u64,
     executable: bool,
+    modified: SystemTime,
     seen: Stamp,
+}
+
+/// A file of unknown length.
+pub(super) struct Unsized {
+    file: File,
+    /// What was read of it already, and how much of that was taken.
+    head: Vec<u8>,
+    taken: usize,
+    executable: bool,
+    modified: SystemTime,
 }
 
 pub(super) struct Loaded {
@@ -48,7 +66,7 @@ pub(super) struct Stamp {
 }
 
 impl Source {
-    /// Takes an open file and fixes its length.
+    /// Takes an open file and fixes its length. One of size 0 is read from, once, for not all of them are empty.
     ///
     /// # Errors
     /// What the system says of its size and time.
@@ -63,33 +81,77 @@ impl Source {
     /// What the system says of its time.
     pub fn of(file: File, metadata: &Metadata) -> io::Result<Self> {
         let (seen, executable) = (Stamp::of(metadata)?, unix::is_executable(metadata));
-        Ok(Self(Origin::File(OpenFile { size: seen.size, executable, file, seen })))
+        let modified = seen.modified;
+        if seen.size == 0 {
+            let unsized_file = Unsized::begin(file, executable, modified)?;
+            if !unsized_file.head.is_empty() {
+                return Ok(Self(Origin::Unsized(unsized_file)));
+            }
+            let file = OpenFile { size: 0, executable, modified, file: unsized_file.file, seen };
+            return Ok(Self(Origin::File(file)));
+        }
+        Ok(Self(Origin::File(OpenFile { size: seen.size, executable, modified, file, seen })))
     }
 
-    /// Reads a [small](SMALL) file at once, so that nobody waits for another thread when it is sent. Blocks.
+    /// Takes an open file whose size is known to be [wrong](SendError::WrongSize): it is read to its end.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn without_size(file: File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        let (executable, modified) = (unix::is_executable(&metadata), metadata.modified()?);
+        Ok(Self(Origin::Unsized(Unsized::begin(file, executable, modified)?)))
+    }
+
+    /// Reads a [small](SMALL) file at once, so that nobody waits for another thread when it is sent. What is
+    /// small is told by its content, where its file system gives another size. Blocks.
     ///
     /// # Errors
     /// What the system says.
     pub fn load(self) -> io::Result<Self> {
         let mut file = match self.0 {
             Origin::File(file) if file.size <= SMALL => file,
+            Origin::Unsized(file) => return file.load().map(Self),
             other => return Ok(Self(other)),
         };
         let mut bytes = vec![0; usize::try_from(file.size).unwrap_or(0)];
-        let read = match file.file.read_exact_at(&mut bytes, 0) {
-            Ok(()) => file.check(),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(SendError::Changed),
-            Err(error) => Err(error.into()),
-        };
-        match read {
-            Ok(()) => {
-                let (executable, modified) = (file.executable, file.seen.modified);
-                Ok(Self(Origin::Memory(Loaded { bytes, executable, modified })))
+        let length = read_to_fill(&file.file, &mut bytes, 0)?;
+        let is_whole = if length < bytes.len() {
+            // Either it ends there in truth, or it has just been cut.
+            bytes.truncate(length);
+            file.is_as_seen()?
+        } else {
+            match file.check() {
+                Ok(()) => true,
+                Err(SendError::Disk(error)) => return Err(error),
+                Err(_) => false,
             }
-            Err(SendError::Disk(error)) => Err(error),
+        };
+        if !is_whole {
             // That it has changed is said when it is sent.
-            Err(SendError::Changed | SendError::Stream(_)) => Ok(Self(Origin::File(file))),
+            return Ok(Self(Origin::File(file)));
         }
+        let OpenFile { executable, modified, .. } = file;
+        Ok(Self(Origin::Memory(Loaded { bytes, executable, modified })))
+    }
+
+    /// Copies a file of unknown length into `spool`, an empty file without a name, so that its length is known.
+    /// `None` where it has more than `limit` bytes. Other sources stay as they are. Blocks.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn spool(self, spool: File, limit: u64) -> io::Result<Option<Self>> {
+        let mut file = match self.0 {
+            Origin::Unsized(file) => file,
+            other => return Ok(Some(Self(other))),
+        };
+        let (executable, modified) = (file.executable, file.modified);
+        let size = io::copy(&mut (&mut file).take(limit.saturating_add(1)), &mut &spool)?;
+        if size > limit {
+            return Ok(None);
+        }
+        let seen = Stamp::of(&spool.metadata()?)?;
+        Ok(Some(Self(Origin::File(OpenFile { size, executable, modified, file: spool, seen }))))
     }
 
     /// All of it, hashed; `None` where it has shrunk, or is a pipe.
@@ -100,6 +162,7 @@ impl Source {
         match &self.0 {
             Origin::Memory(Loaded { bytes, .. }) => Ok(Some(Hashed::of_bytes(bytes))),
             Origin::File(file) => Hashed::of(&file.file, file.size).await,
+            Origin::Unsized(file) => Hashed::to_the_end(&file.file).await.map(Some),
             Origin::Pipe(_) => Ok(None),
         }
     }
@@ -110,13 +173,13 @@ impl Source {
         Self(Origin::Pipe(Box::new(pipe)))
     }
 
-    /// Bytes of a file; `None` of a pipe.
+    /// Bytes of a file; `None` of a pipe, and of a file whose file system does not tell.
     #[must_use]
     pub fn size(&self) -> Option<u64> {
         match &self.0 {
             Origin::File(file) => Some(file.size),
             Origin::Memory(Loaded { bytes, .. }) => Some(bytes.len() as u64),
-            Origin::Pipe(_) => None,
+            Origin::Unsized(_) | Origin::Pipe(_) => None,
         }
     }
 
@@ -124,8 +187,9 @@ impl Source {
     #[must_use]
     pub fn modified(&self) -> Option<SystemTime> {
         match &self.0 {
-            Origin::File(file) => Some(file.seen.modified),
+            Origin::File(file) => Some(file.modified),
             Origin::Memory(loaded) => Some(loaded.modified),
+            Origin::Unsized(file) => Some(file.modified),
             Origin::Pipe(_) => None,
         }
     }
@@ -136,6 +200,7 @@ impl Source {
         match &self.0 {
             Origin::File(file) => file.executable,
             Origin::Memory(loaded) => loaded.executable,
+            Origin::Unsized(file) => file.executable,
             Origin::Pipe(_) => false,
         }
     }
@@ -156,7 +221,7 @@ impl Source {
                 .ok()
                 .and_then(|length| bytes.get(..length))
                 .map(Hashed::of_bytes),
-            Origin::File(_) | Origin::Pipe(_) => None,
+            Origin::File(_) | Origin::Unsized(_) | Origin::Pipe(_) => None,
         };
         Ok(hashed.filter(|hashed| hashed.prefix() == claim))
     }
@@ -172,7 +237,7 @@ impl Source {
     pub(super) fn check(&mut self) -> Result<(), SendError> {
         match &mut self.0 {
             Origin::File(file) => file.check(),
-            Origin::Memory(_) | Origin::Pipe(_) => Ok(()),
+            Origin::Memory(_) | Origin::Unsized(_) | Origin::Pipe(_) => Ok(()),
         }
     }
 
@@ -192,19 +257,87 @@ impl Source {
                 buffer[..length].copy_from_slice(&bytes[at..at + length]);
                 Ok(length)
             }
-            Origin::Pipe(pipe) => {
-                let mut length = 0;
-                while length < most {
-                    match pipe.read(&mut buffer[length..most]) {
-                        Ok(0) => break,
-                        Ok(count) => length += count,
-                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                        Err(error) => return Err(error.into()),
-                    }
-                }
-                Ok(length)
+            Origin::Unsized(file) => Ok(fill(file, &mut buffer[..most])?),
+            Origin::Pipe(pipe) => Ok(fill(pipe, &mut buffer[..most])?),
+        }
+    }
+}
+
+/// Reads until a buffer is full or nothing more comes; how many bytes came.
+fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while length < buffer.len() {
+        match from.read(&mut buffer[length..]) {
+            Ok(0) => break,
+            Ok(count) => length += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(length)
+}
+
+/// The same of a file, from an offset on.
+fn read_to_fill(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    struct At<'a>(&'a File, u64);
+    impl Read for At<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let count = self.0.read_at(buffer, self.1)?;
+            self.1 += count as u64;
+            Ok(count)
+        }
+    }
+    fill(&mut At(file, offset), buffer)
+}
+
+impl Unsized {
+    /// Reads once. Such files are read from their beginning to their end and never again, by so many bytes at a
+    /// time: some do not give the same twice, some nothing to a read that begins inside, and some refuse a read
+    /// of an odd length.
+    fn begin(file: File, executable: bool, modified: SystemTime) -> io::Result<Self> {
+        let mut begun = Self { file, head: Vec::new(), taken: 0, executable, modified };
+        begun.read_on()?;
+        Ok(begun)
+    }
+
+    /// Adds what one more read gives to the head; how much that was.
+    fn read_on(&mut self) -> io::Result<usize> {
+        let before = self.head.len();
+        self.head.resize(before + READ, 0);
+        let read = loop {
+            match self.file.read(&mut self.head[before..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        self.head.truncate(before + read.as_ref().map_or(0, |length| *length));
+        read
+    }
+
+    /// All of it, where it is small.
+    fn load(mut self) -> io::Result<Origin> {
+        while self.head.len() as u64 <= SMALL {
+            if self.read_on()? == 0 {
+                let Self { head: bytes, executable, modified, .. } = self;
+                return Ok(Origin::Memory(Loaded { bytes, executable, modified }));
             }
         }
+        Ok(Origin::Unsized(self))
+    }
+}
+
+impl Read for Unsized {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.taken == self.head.len() {
+            self.taken = 0;
+            self.head.clear();
+            self.read_on()?;
+        }
+        let rest = &self.head[self.taken..];
+        let length = rest.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&rest[..length]);
+        self.taken += length;
+        Ok(length)
     }
 }
 
@@ -212,14 +345,16 @@ impl OpenFile {
     fn read(&self, buffer: &mut [u8], offset: u64, most: usize) -> Result<usize, SendError> {
         let left = self.size.saturating_sub(offset);
         let length = usize::try_from(left).map_or(most, |left| left.min(most));
-        self.file.read_exact_at(&mut buffer[..length], offset).map_err(|error| {
-            if error.kind() == io::ErrorKind::UnexpectedEof {
-                SendError::Changed
-            } else {
-                SendError::Disk(error)
-            }
-        })?;
+        if read_to_fill(&self.file, &mut buffer[..length], offset)? < length {
+            let wrong = self.is_as_seen()?;
+            return Err(if wrong { SendError::WrongSize } else { SendError::Changed });
+        }
         Ok(length)
+    }
+
+    /// Whether its size and time are still the same. One that ends before that size had it never.
+    fn is_as_seen(&self) -> io::Result<bool> {
+        Ok(Stamp::of(&self.file.metadata()?)? == self.seen)
     }
 
     /// What is appended does not matter: it moves the time and the end. A new time at an old size
@@ -247,3 +382,6 @@ impl Stamp {
         Ok(Self { size: metadata.len(), modified: metadata.modified()? })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! One file on its way to the server, over as many connections as it takes.
 
 use std::fs::File;
+use std::io;
 use std::path::absolute;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use quiver_protocol::text::display_safe;
 use quiver_protocol::{Refusal, RefusalCode, Timestamp};
 use quiver_transport::StreamError;
 use quiver_transport::content::{Hashed, Source};
+use tokio::task;
 use tokio::time::Instant;
 
 use super::{Item, Origin, StoredReceipt, explain, open, shown, unreadable};
@@ -60,6 +62,8 @@ struct OnItsWay<'a> {
     is_begun: bool,
     /// Whether an attempt was lost after its last byte: the file may be there.
     may_be_there: bool,
+    /// Whether the size that the file system gives is wrong: the file is read to its end instead.
+    wrong_size: bool,
 }
 
 impl Store {
@@ -146,6 +150,7 @@ impl Store {
             furthest: 0,
             is_begun: false,
             may_be_there,
+            wrong_size: false,
         };
         way.arrive().await
     }
@@ -174,6 +179,12 @@ impl OnItsWay<'_> {
                     StreamError::Refused(refusal)
                 }
                 PutError::Stream(error) => error,
+                PutError::WrongSize if !self.wrong_size => {
+                    // The server keeps nothing of what was announced with that size.
+                    self.wrong_size = true;
+                    self.kept.set(0);
+                    continue;
+                }
                 error => {
                     // The server keeps nothing that is not what it was said to be.
                     let kept = !matches!(error, PutError::Mismatch);
@@ -205,19 +216,19 @@ impl OnItsWay<'_> {
     async fn attempt(&mut self, line: &Line) -> Result<Stored, PutError> {
         // Nobody closes the semaphore.
         let _permit = line.content.acquire().await;
-        let source = self.source()?;
+        let source = self.source().await?;
         let (path, replace) = (self.item.path.clone(), self.item.replace);
         let resume = self.store.resume || self.is_begun;
         let offer = Offer { path, replace, resume };
         let sending = action::put(&line.connection, source, &offer, line.patience).await?;
         self.say_where(&sending).await;
         self.is_begun = true;
-        let (size, offset) = (sending.size().unwrap_or_default(), sending.offset());
+        let (size, offset) = (sending.size(), sending.offset());
         if offset == 0 {
             self.furthest = 0;
         }
         self.kept.set(offset);
-        self.record.begin(size).await;
+        self.record.begin(size.unwrap_or_default()).await;
         let mut bar = match &self.store.total {
             Some(total) => total.part(offset),
             None => self.store.output.bars().bar(self.item.path.as_str(), size, offset),
@@ -226,7 +237,10 @@ impl OnItsWay<'_> {
         let handed = sending.handed();
         let done = sending.finish(self.store.limit.as_ref(), &|| false, |at| {
             bar.at(at.stored);
-            kept.set(at.stored.max(offset));
+            // Without a size nothing is kept that a later attempt could go on with.
+            if size.is_some() {
+                kept.set(at.stored.max(offset));
+            }
             furthest = furthest.max(at.stored);
         });
         let done = done.await;
@@ -239,12 +253,24 @@ impl OnItsWay<'_> {
         done
     }
 
-    fn source(&self) -> Result<Source, PutError> {
-        Source::new(self.open()?).map_err(PutError::Source)
+    /// Opened, and read where it is small, on a blocking thread.
+    async fn source(&self) -> Result<Source, PutError> {
+        let (origin, wrong_size) = (self.item.origin.clone(), self.wrong_size);
+        let opened = task::spawn_blocking(move || {
+            let file = Self::open(&origin)?;
+            let source = if wrong_size { Source::without_size(file) } else { Source::new(file) };
+            source.and_then(Source::load).map_err(PutError::Source)
+        });
+        match opened.await {
+            Ok(source) => source,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // The runtime is going down.
+            Err(error) => Err(PutError::Source(io::Error::other(error))),
+        }
     }
 
-    fn open(&self) -> Result<File, PutError> {
-        match &self.item.origin {
+    fn open(origin: &Origin) -> Result<File, PutError> {
+        match origin {
             Origin::File(path) => open(path).map_err(|failure| match failure {
                 Failure::Source { source, .. } => PutError::Source(source),
                 // It was a file when it was looked at first.
@@ -259,7 +285,7 @@ impl OnItsWay<'_> {
     /// After an attempt whose end nobody heard: whether the server has just this file. It proves a
     /// beginning that is the whole, so that nothing is sent.
     async fn is_there(&self, line: &Line) -> Option<Stored> {
-        let file = self.open().ok()?;
+        let file = Self::open(&self.item.origin).ok()?;
         let size = file.metadata().ok()?.len();
         let whole = Hashed::of(&file, size).await.ok()??.prefix();
         let path = &self.item.path;

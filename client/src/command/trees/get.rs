@@ -19,7 +19,7 @@ use crate::command::get::{Fetch, Item as File, NOT_ARRIVED, Place as Goal};
 use crate::command::tally::{Tally, is_shared};
 use crate::failure::Failure;
 use crate::journal::{self, Direction};
-use crate::tree::{Found, Item, Pattern, Place, State};
+use crate::tree::{Decision, Found, Item, Pattern, Place, State};
 
 /// What was ordered.
 #[derive(Debug)]
@@ -102,7 +102,8 @@ impl GetTrees {
         let room = Room { free: room(place).await?, largest: u64::MAX };
         let voice = Voice::of(&fetch.output, fetch.json, &fetch.pace);
         let entry = entry(Direction::Get, &fetch.link, self.tree(place));
-        let way = Homeward { fetch, place: place.clone(), crew: Crew::default() };
+        let (place, overwrite) = (place.clone(), self.will.said() == Some(Decision::Replace));
+        let way = Homeward { fetch, place: place.clone(), crew: Crew::default(), overwrite };
         let course = Course::new(way, planner, voice, tally, Some(entry));
         let shown = |item: &Item| place.shown(&item.found.target).display().to_string();
         let does_not_fit = |why| {

@@ -25,7 +25,7 @@ use crate::command::tally::Tally;
 use crate::connection::Hold;
 use crate::failure::{Exit, Failure};
 use crate::journal::{self, Direction};
-use crate::tree::{Found, Item, Kind, Odd, Oddity, Plan, PlanError, State, Trunk};
+use crate::tree::{Decision, Found, Item, Kind, Odd, Oddity, Plan, PlanError, State, Trunk};
 
 /// What was ordered.
 #[derive(Debug)]
@@ -167,7 +167,9 @@ impl PutTrees {
         let room = room(&store).await?;
         let voice = Voice::of(&store.output, store.json, &store.pace);
         let left_out = strange.left_out.len() as u64;
-        let way = Away { store, trunks: Arc::new(self.trunks), crew: Crew::default(), missing };
+        let overwrite = self.will.said() == Some(Decision::Replace);
+        let (trunks, crew) = (Arc::new(self.trunks), Crew::default());
+        let way = Away { store, trunks, crew, missing, overwrite };
         let tree = self.tree.map(|tree| entry(Direction::Put, way.link(), tree));
         let course = Course::new(way, planner, voice, tally, tree);
         let shown = |item: &Item| item.found.target.to_string();
@@ -236,9 +238,21 @@ impl PutTrees {
 
     /// Looks at what the server has where the files are to go; whether it has that folder at all.
     async fn look(&self, store: &Store, planner: &Planner) -> Result<bool, Failure> {
-        let note: Note = Arc::new(|plan: &mut Plan, there: Found| {
-            let Some(item) = plan.at(&there.target)? else { return Ok(()) };
-            plan.set(item.number, &compare(item.found.kind, there.kind))
+        let trunks = self.trunks.clone();
+        let note: Note = Arc::new(move |plan: &mut Plan, there: Found| {
+            let Some(Item { number, found, .. }) = plan.at(&there.target)? else { return Ok(()) };
+            let mut state = compare(found.kind, there.kind);
+            // A file system that does not tell sizes gives 0 for files that are not empty.
+            if is_empty_file(found.kind) && matches!(there.kind, Kind::File { .. }) {
+                let has_content = trunks[found.trunk as usize].has_content(&found.source);
+                // What cannot be read is told when it is to move.
+                state = match (has_content.unwrap_or(false), is_empty_file(there.kind)) {
+                    (true, true) => State::Differs,
+                    (true, false) => State::Alike,
+                    (false, _) => state,
+                };
+            }
+            plan.set(number, &state)
         });
         let link = store.link.clone();
         let collector =
@@ -283,6 +297,10 @@ impl Strange {
 /// A folder from the root; nothing is the current one.
 fn current(folder: &Path) -> Option<PathBuf> {
     if folder.is_absolute() { Some(folder.to_owned()) } else { std::env::current_dir().ok() }
+}
+
+fn is_empty_file(kind: Kind) -> bool {
+    matches!(kind, Kind::File { size: 0, .. })
 }
 
 /// How something here compares to what the server has in its place.

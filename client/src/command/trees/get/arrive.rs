@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cap_std::fs::Dir;
-use quiver_protocol::FilePath;
 use quiver_protocol::text::display_safe;
+use quiver_protocol::{ContentHash, FilePath};
 use quiver_transport::Crew;
 use quiver_transport::content::{Finish, PartFile, Replace, store_new};
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
-use crate::action::{self, GetError, Got, Target};
+use crate::action::{self, GetError, Got, Target, is_stored};
 use crate::command::get::{Fetch, Item as File, Place as Goal, explain, passing};
 use crate::command::tally::is_shared;
 use crate::command::trees::compare::is_same_as;
@@ -33,6 +33,8 @@ pub(super) struct Homeward {
     pub(super) place: Arc<Place>,
     /// Who stores small files.
     pub(super) crew: Crew,
+    /// Whether what comes into the way meanwhile is replaced.
+    pub(super) overwrite: bool,
 }
 
 /// What is beside a file that stays.
@@ -105,7 +107,11 @@ impl Way for Homeward {
         let place = Goal::File(target.clone(), shown.clone());
         let file = File { path: found.source.clone(), place };
         let small = is_small(&item) && !matches!(item.state, State::Begun(_));
-        let got = if small { self.small(&file, &target).await? } else { None };
+        let may_replace = self.overwrite && manner == Manner::Free;
+        let got = if small { self.small(&file, &target, may_replace).await? } else { None };
+        if may_replace {
+            target.replace = Replace::Existing;
+        }
         let (got, received) = match got {
             Some(got) => (got, got.size),
             // Rare, and large: what nearly all files do without is not moved along with them.
@@ -154,7 +160,8 @@ impl Homeward {
             let there = on_a_thread(move || Ok(folder.symlink_metadata(other))).await?;
             match there {
                 Ok(there) => {
-                    let is_alike = |size| there.is_file() && there.len() == size;
+                    // A size of 0 may be what a file system says that tells none.
+                    let is_alike = |size| there.is_file() && (size == 0 || there.len() == size);
                     if matches!(found.kind, Kind::File { size, .. } if is_alike(size))
                         && self.has(item, copy).await?
                     {
@@ -188,7 +195,12 @@ impl Homeward {
     /// A small file in one go, from one stream into memory, and from there under its name in one visit to the
     /// disk. `None` where it takes the long way: it has grown, something of it is here, or its connection was
     /// lost.
-    async fn small(&self, file: &File, target: &Target) -> Result<Option<Got>, Failure> {
+    async fn small(
+        &self,
+        file: &File,
+        target: &Target,
+        may_replace: bool,
+    ) -> Result<Option<Got>, Failure> {
         let line = self.fetch.link.line();
         let small = async {
             let path = &file.path;
@@ -198,7 +210,7 @@ impl Homeward {
             }
             let (bytes, mut came) = content.take().await?;
             let since = Instant::now();
-            let stored = self.store(path, target, bytes, content.finish()).await;
+            let stored = self.store(path, target, may_replace, bytes, content.finish()).await;
             if !stored.map_err(GetError::Disk)? {
                 return Ok(None);
             }
@@ -230,17 +242,32 @@ impl Homeward {
         &self,
         path: &FilePath,
         target: &Target,
+        may_replace: bool,
         bytes: Vec<u8>,
         finish: Finish,
     ) -> io::Result<bool> {
-        let target = target.clone();
+        let mut target = target.clone();
         let server = self.fetch.link.origin().fingerprint;
         let id = journal::id(Direction::Get, server, path, &target.path);
         let stored = self.crew.work(move || {
-            if target.replace == Replace::Never
-                && store_new(&target.folder, &target.name, &bytes, finish)?
-            {
-                return Ok(true);
+            if target.replace == Replace::Never {
+                match store_new(&target.folder, &target.name, &bytes, finish) {
+                    Ok(true) => return Ok(true),
+                    Ok(false) => {}
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                        // By another run of the same.
+                        if has_bytes(&target, &bytes)? {
+                            return Ok(true);
+                        }
+                        if !may_replace {
+                            return Err(error);
+                        }
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            if may_replace {
+                target.replace = Replace::Existing;
             }
             let mut part = match PartFile::create(&target.folder, id) {
                 Ok(part) => part,
@@ -255,9 +282,22 @@ impl Homeward {
                 Err(error) => return Err(error),
             };
             part.write_all(&bytes)?;
-            part.commit(&target.name, target.replace, finish)?;
-            Ok(true)
+            match part.commit(&target.name, target.replace, finish) {
+                Err(error)
+                    if error.kind() == io::ErrorKind::AlreadyExists
+                        && has_bytes(&target, &bytes)? =>
+                {
+                    Ok(true)
+                }
+                committed => committed.map(|()| true),
+            }
         });
         stored.await.unwrap_or_else(|ending| Err(io::Error::other(ending)))
     }
+}
+
+/// Whether a target is a file with these bytes, as where another run of the same was first.
+fn has_bytes(target: &Target, bytes: &[u8]) -> io::Result<bool> {
+    let blake3 = ContentHash(*blake3::hash(bytes).as_bytes());
+    is_stored(&target.folder, &target.name, bytes.len() as u64, blake3)
 }

@@ -34,6 +34,8 @@ pub(super) struct Away {
     pub(super) crew: Crew,
     /// The folder they all go to, where the server does not have it yet.
     pub(super) missing: Option<Arc<Missing>>,
+    /// Whether what comes into the way meanwhile is replaced.
+    pub(super) overwrite: bool,
 }
 
 /// What became of a small file.
@@ -106,7 +108,7 @@ impl Way for Away {
         }
         let found = &item.found;
         let origin = Origin::Below(self.trunk(&item).clone(), found.source.clone());
-        let replace = manner == Manner::Replace;
+        let replace = manner == Manner::Replace || (self.overwrite && manner == Manner::Free);
         let mut upload = Upload { origin, path: found.target.clone(), replace };
         if manner != Manner::Beside {
             return match self.plainly(&item, &upload).await {

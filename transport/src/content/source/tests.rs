@@ -1,0 +1,113 @@
+use std::fs;
+use std::io::{Seek as _, Write as _};
+
+use super::*;
+
+/// A few bytes of which procfs says that there are none.
+const PROCFS: &str = "/proc/sys/kernel/ostype";
+
+/// A few bytes of which sysfs says that there are 4096.
+const SYSFS: &str = "/sys/class/net/lo/mtu";
+
+fn open(path: &str) -> Source {
+    Source::new(File::open(path).unwrap()).unwrap()
+}
+
+/// All that a source gives, some bytes at a time.
+fn read_all(mut source: Source) -> Result<Vec<u8>, SendError> {
+    let (mut all, mut buffer) = (Vec::new(), vec![0; 100 * 1024]);
+    loop {
+        let most = buffer.len();
+        let length = source.read(&mut buffer, all.len() as u64, most)?;
+        source.check()?;
+        if length == 0 {
+            return Ok(all);
+        }
+        all.extend_from_slice(&buffer[..length]);
+    }
+}
+
+/// A file of these bytes, and a source that was told another size by its file system.
+fn of_wrong_size(content: &[u8], size: u64) -> (File, Source) {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(content).unwrap();
+    let seen = Stamp::of(&file.metadata().unwrap()).unwrap();
+    let (executable, modified) = (false, seen.modified);
+    let open = OpenFile { file: file.try_clone().unwrap(), size, executable, modified, seen };
+    (file, Source(Origin::File(open)))
+}
+
+#[test]
+fn a_size_of_0_is_believed_only_where_nothing_can_be_read() {
+    let empty = Source::new(tempfile::tempfile().unwrap()).unwrap();
+    assert_eq!(empty.size(), Some(0));
+    assert!(matches!(empty.0, Origin::File(_)));
+    let source = open(PROCFS);
+    assert_eq!(source.size(), None);
+    assert!(source.modified().is_some());
+    let content = fs::read(PROCFS).unwrap();
+    assert_eq!(read_all(source).unwrap(), content);
+    let loaded = open(PROCFS).load().unwrap();
+    assert_eq!(loaded.size(), Some(content.len() as u64));
+    assert_eq!(read_all(loaded).unwrap(), content);
+}
+
+#[tokio::test]
+async fn a_small_file_that_ends_before_its_size_has_the_bytes_it_has() {
+    let content = fs::read(SYSFS).unwrap();
+    assert!(content.len() < 4096);
+    let source = open(SYSFS).load().unwrap();
+    assert_eq!(source.size(), Some(content.len() as u64));
+    let whole = source.whole().await.unwrap().unwrap();
+    assert_eq!(whole.prefix(), Hashed::of_bytes(&content).prefix());
+}
+
+#[test]
+fn a_large_one_says_that_its_size_is_wrong_and_is_read_to_its_end_then() {
+    let content = vec![7; 300 * 1024];
+    let (mut file, mut source) = of_wrong_size(&content, 1024 * 1024);
+    let (mut offset, mut buffer) = (0, vec![0; 100 * 1024]);
+    let error = loop {
+        match source.read(&mut buffer, offset, 100 * 1024) {
+            Ok(length) => offset += length as u64,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, SendError::WrongSize), "{error}");
+    file.rewind().unwrap();
+    assert_eq!(read_all(Source::without_size(file).unwrap()).unwrap(), content);
+}
+
+#[test]
+fn one_that_was_cut_meanwhile_has_changed() {
+    for size in [300 * 1024, 1000] {
+        let content = vec![7; size];
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&content).unwrap();
+        let source = Source::new(file.try_clone().unwrap()).unwrap();
+        file.set_len(500).unwrap();
+        let source = source.load().unwrap();
+        assert!(matches!(read_all(source), Err(SendError::Changed)), "{size}");
+    }
+}
+
+#[tokio::test]
+async fn what_has_no_size_is_spooled_up_to_a_limit() {
+    let content = fs::read("/proc/kallsyms").unwrap();
+    let length = content.len() as u64;
+    assert!(length > SMALL);
+    let spool = |limit| {
+        let source = open("/proc/kallsyms").load().unwrap();
+        assert_eq!(source.size(), None);
+        source.spool(tempfile::tempfile().unwrap(), limit).unwrap()
+    };
+    assert!(spool(length - 1).is_none());
+    let source = spool(length).unwrap();
+    assert_eq!(source.size(), Some(length));
+    assert!(source.modified().is_some());
+    let beginning = Hashed::of_bytes(&content[..1000]).prefix();
+    assert_eq!(source.proves(beginning).await.unwrap().unwrap().length(), 1000);
+    assert!(read_all(source).unwrap() == content);
+    let whole = open("/proc/kallsyms").whole().await.unwrap().unwrap();
+    assert_eq!(whole.prefix(), Hashed::of_bytes(&content).prefix());
+}
