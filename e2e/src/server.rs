@@ -1,5 +1,6 @@
 //! A real `quiver-server` with folders of its own, and what can be seen of it from outside.
 
+mod folders;
 mod starts;
 
 use std::ffi::OsString;
@@ -43,8 +44,8 @@ pub struct Options {
     uploaders: Vec<String>,
     /// Where to listen, if not at a port of the system's choice.
     listen: Option<SocketAddr>,
-    /// The size of the disk with the files, as mount(8) takes it.
-    disk: Option<String>,
+    /// The folder that is a disk of its own, and its size as mount(8) takes it.
+    disk: Option<(&'static str, String)>,
     environment: Vec<(String, String)>,
     arguments: Vec<OsString>,
     unprivileged: bool,
@@ -86,18 +87,6 @@ impl Server {
     #[must_use]
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
-    }
-
-    /// The folder whose files it serves.
-    #[must_use]
-    pub fn files(&self) -> PathBuf {
-        let files = files(self.folder.path());
-        if self.options.disk.is_none() {
-            return files;
-        }
-        // Mounted where only the server sees it.
-        let seen = PathBuf::from(format!("/proc/{}/root", self.process.id()));
-        seen.join(files.strip_prefix("/").unwrap())
     }
 
     /// What is stored there: the names but for those of parts, in order.
@@ -245,13 +234,6 @@ impl Options {
         self.account(name, password)
     }
 
-    /// Its files on a disk of their own, of this size, as mount(8) takes it. See [`small_disks`].
-    #[must_use]
-    pub fn disk(mut self, size: &str) -> Self {
-        self.disk = Some(size.to_owned());
-        self
-    }
-
     /// A variable of its environment.
     #[must_use]
     pub fn environment(mut self, name: &str, value: &str) -> Self {
@@ -305,6 +287,9 @@ impl Options {
     fn prepare(&self) -> TempDir {
         let folder = tempfile::Builder::new().prefix("quiver-e2e-").tempdir().unwrap();
         fs::create_dir(files(folder.path())).unwrap();
+        if let Some((place, _)) = &self.disk {
+            fs::create_dir_all(folder.path().join(place)).unwrap();
+        }
         for (name, password) in self.accounts.iter().flatten() {
             let may = if self.uploaders.contains(name) { &["--may", "upload"][..] } else { &[] };
             let added = set_account(&password_file(folder.path()), name, password, may);
@@ -329,8 +314,8 @@ impl Options {
             command.args(["--reuid", &nobody, "--regid", &nobody, "--clear-groups", "--"]);
             command.arg(folder.join("quiver-server"));
             command
-        } else if let Some(size) = &self.disk {
-            let mut command = with_a_disk(size, &files(folder));
+        } else if let Some((place, size)) = &self.disk {
+            let mut command = with_a_disk(size, &folder.join(place));
             command.arg(binary::server());
             command
         } else {
@@ -395,7 +380,7 @@ pub fn set_account(
 }
 
 fn files(folder: &Path) -> PathBuf {
-    folder.join("files")
+    folder.join(folders::FILES)
 }
 
 fn password_file(folder: &Path) -> PathBuf {

@@ -14,8 +14,16 @@ pub struct Holds(Arc<Mutex<Held>>);
 #[derive(Debug, Default)]
 struct Held {
     last: u64,
-    /// By the part's number: the hold's own number, and who it is. Short locks, never across an await.
-    parts: HashMap<u64, (u64, Holder)>,
+    /// By the part's number. Short locks, never across an await.
+    parts: HashMap<u64, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// The hold's own number.
+    number: u64,
+    holder: Holder,
+    is_obsolete: bool,
 }
 
 /// A put that has a part.
@@ -54,7 +62,7 @@ impl Holds {
         let mut held = self.lock();
         held.last += 1;
         let number = held.last;
-        held.parts.insert(part, (number, holder));
+        held.parts.insert(part, Entry { number, holder, is_obsolete: false });
         drop(held);
         Hold { holds: self.clone(), part, number, gone }
     }
@@ -62,7 +70,15 @@ impl Holds {
     /// Who has the part of this number.
     #[must_use]
     pub fn holder(&self, part: u64) -> Option<Holder> {
-        self.lock().parts.get(&part).map(|(_, holder)| holder.clone())
+        self.lock().parts.get(&part).map(|entry| entry.holder.clone())
+    }
+
+    /// The file that this part was to become is stored by another put of the same client: no later one needs
+    /// what the put that has it may leave.
+    pub fn mark_obsolete(&self, part: u64) {
+        if let Some(entry) = self.lock().parts.get_mut(&part) {
+            entry.is_obsolete = true;
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
@@ -70,14 +86,25 @@ impl Holds {
     }
 }
 
-impl Drop for Hold {
-    fn drop(&mut self) {
+impl Hold {
+    /// Says that the put has the part no more. The part's number, where nobody needs what is left of it.
+    #[must_use]
+    pub fn release(self) -> Option<u64> {
+        self.remove().then_some(self.part)
+    }
+
+    fn remove(&self) -> bool {
         let mut held = self.holds.lock();
         // The part is free since a moment ago: somebody may have it already.
-        if held.parts.get(&self.part).is_some_and(|(number, _)| *number == self.number) {
-            held.parts.remove(&self.part);
-        }
-        drop(held);
+        let is_mine = held.parts.get(&self.part).is_some_and(|entry| entry.number == self.number);
+        let entry = if is_mine { held.parts.remove(&self.part) } else { None };
+        entry.is_some_and(|entry| entry.is_obsolete)
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.remove();
         self.gone.cancel();
     }
 }

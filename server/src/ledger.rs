@@ -1,14 +1,17 @@
 //! Who stored what: quotas that survive a restart. A small database in the state folder, and sums of
 //! it in memory. Knows names and sizes of files, not their bytes, and nothing of who is connected.
 //!
-//! A file's row is written once the file stands. Between the two a crash can leave a file that counts
-//! for nobody. What is counted wrongly, the janitor mends ([`Ledger::found`], [`Ledger::found_parts`]).
+//! A row is a path and what it counts: of a file its size, of a folder [`FOLDER_SIZE`]. It is written before
+//! the file or folder gets its name ([`Claim::record`]), so that nothing is ever stored without one. What others
+//! changed, the janitor mends ([`Ledger::found`], [`Ledger::found_parts`]).
 
 mod claim;
+mod intents;
 mod rows;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +22,11 @@ use rusqlite::Connection;
 use thiserror::Error;
 
 use crate::unix;
-pub use claim::Claim;
+pub use claim::{Claim, Record};
+pub use intents::{Rename, Replacement};
+
+/// What a folder that a client made counts against its quota: one block of a disk.
+pub const FOLDER_SIZE: u64 = 4096;
 
 /// The database in the state folder.
 const FILE: &str = "uploads.sqlite";
@@ -175,24 +182,41 @@ impl Ledger {
         self.quota.saturating_sub(sums.owners.get(owner).map_or(0, Sum::total))
     }
 
-    /// A file, or a folder with all that is in it, has another path now. Blocks.
-    ///
-    /// # Errors
-    /// [`LedgerError::Database`].
-    pub fn moved(&self, from: &str, to: &str) -> Result<(), LedgerError> {
-        let mut database = self.database();
-        let gone = self.checked(rows::rename(&mut database, from, to))?;
-        self.forget(gone);
-        Ok(())
+    /// A number for a part that no later put goes on with: [`is_temporary`](Self::is_temporary) knows it again.
+    #[must_use]
+    pub fn temporary_part_id(&self) -> u64 {
+        let random = RandomState::new().hash_one(()) as u32;
+        u64::from(random) << 32 | u64::from(self.mark(random))
     }
 
-    /// A file is gone. Blocks.
+    /// Whether a part's number is one of those: then nobody needs the part once its put has ended.
+    #[must_use]
+    pub fn is_temporary(&self, id: u64) -> bool {
+        self.mark((id >> 32) as u32) == id as u32
+    }
+
+    fn mark(&self, random: u32) -> u32 {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        // No owner is called so: it is the number of no put's part.
+        hasher.update(b"temporary\n").update(&random.to_be_bytes());
+        let mut mark = [0; 4];
+        hasher.finalize_xof().fill(&mut mark);
+        u32::from_be_bytes(mark)
+    }
+
+    /// A file, or a folder and all that was in it, is gone. Blocks.
     ///
     /// # Errors
     /// [`LedgerError::Database`].
     pub fn removed(&self, path: &str) -> Result<(), LedgerError> {
-        let database = self.database();
-        let gone = self.checked(rows::take_file(&database, path))?;
+        let mut database = self.database();
+        let mut remove = || {
+            let change = database.transaction()?;
+            let gone = rows::take_tree(&change, path)?;
+            change.commit()?;
+            Ok(gone)
+        };
+        let gone = self.checked(remove())?;
         self.forget(gone);
         Ok(())
     }
@@ -239,6 +263,28 @@ impl Ledger {
         self.sums().kept.keys().copied().collect()
     }
 
+    /// Whether a part waits for its next attempt.
+    #[must_use]
+    pub fn is_waiting(&self, id: u64) -> bool {
+        self.sums().kept.contains_key(&id)
+    }
+
+    /// An owner's part that waited is gone. Blocks.
+    ///
+    /// # Errors
+    /// [`LedgerError::Database`].
+    pub fn removed_part(&self, id: u64, owner: &Owner) -> Result<(), LedgerError> {
+        let database = self.database();
+        self.checked(rows::drop_part(&database, id))?;
+        let mut sums = self.sums();
+        if let Some(size) = sums.kept.remove(&id)
+            && let Some(sum) = sums.owners.get_mut(owner)
+        {
+            sum.parts = sum.parts.saturating_sub(size);
+        }
+        Ok(())
+    }
+
     /// Of the parts that were `waiting` when somebody went to look, these were found, with their sizes.
     /// Those that puts have now, and those that came to wait meanwhile, are left alone. Blocks.
     ///
@@ -265,11 +311,11 @@ impl Ledger {
         Ok(())
     }
 
-    fn forget(&self, gone: Option<(Owner, u64)>) {
-        if let Some((owner, size)) = gone
-            && let Some(sum) = self.sums().owners.get_mut(&owner)
-        {
-            sum.files = sum.files.saturating_sub(size);
+    fn forget(&self, gone: impl IntoIterator<Item = (Owner, u64)>) {
+        for (owner, size) in gone {
+            if let Some(sum) = self.sums().owners.get_mut(&owner) {
+                sum.files = sum.files.saturating_sub(size);
+            }
         }
     }
 
@@ -283,6 +329,15 @@ impl Ledger {
 
     fn sums(&self) -> MutexGuard<'_, Sums> {
         self.sums.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LedgerError {
+    /// Whether the database's disk is full.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        let Self::Database { error, .. } = self else { return false };
+        error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
     }
 }
 

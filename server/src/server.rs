@@ -244,7 +244,9 @@ fn with_uploads(files: Files, uploads: Option<&Uploads>) -> anyhow::Result<(File
         .hint("name a folder with --state that no other server uses")?;
     let max_file_size = max_file_size.unwrap_or(u64::MAX);
     let limits = StoreLimits { max_file_size, keep_free: *keep_free };
-    Ok((files.with_store(ledger, limits), max_file_size))
+    let files = files.with_store(ledger, limits);
+    files.settle_unfinished().context("cannot tell who stores what")?;
+    Ok((files, max_file_size))
 }
 
 /// Takes the address that the metrics are to be read at.

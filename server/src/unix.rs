@@ -193,6 +193,31 @@ pub(crate) fn is_folder_at(folder: &Dir, path: &Path) -> io::Result<bool> {
     Ok((folder.st_dev, folder.st_ino) == (found.st_dev, found.st_ino))
 }
 
+/// A file or folder that stays on the disk until this is dropped, whatever becomes of its name: removing that
+/// takes no time then, and dropping this as long as a large file's blocks take to be freed.
+#[derive(Debug)]
+pub(crate) struct Inode {
+    /// Its number.
+    pub(crate) number: u64,
+    _file: OwnedFd,
+}
+
+impl Inode {
+    /// What a name stands for; never what a link points to. No right to read it is needed.
+    pub(crate) fn of(folder: &Dir, name: &str) -> io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(folder, name, flags, Mode::empty())?;
+        Ok(Self { number: rustix::fs::fstat(&file)?.st_ino, _file: file })
+    }
+}
+
+/// Whether an open file is this process's user's, has one name, and nobody else may write to it.
+pub(crate) fn is_mine_alone(file: &File) -> io::Result<bool> {
+    let stat = rustix::fs::fstat(file)?;
+    let is_mine = stat.st_uid == rustix::process::geteuid().as_raw();
+    Ok(is_mine && stat.st_nlink == 1 && stat.st_mode & 0o002 == 0)
+}
+
 /// Renames, and refuses with `AlreadyExists` where the new name is taken, in one step.
 pub(crate) fn rename_new(from: (&Dir, &str), to: (&Dir, &str)) -> io::Result<()> {
     use rustix::io::Errno;

@@ -47,7 +47,7 @@ pub(super) async fn make_folder(
     writer: &mut FrameWriter,
 ) -> Result<Next, CommandError> {
     let _permit = context.limits.changes.acquire().await;
-    let made = context.shared.files.make_folder(&path, modified).await;
+    let made = context.shared.files.make_folder(&path, modified, context.owner()).await;
     let created = made.map_err(|error| CommandError::of_files(context, error))?;
     if created {
         log(context, format_args!("made the folder {}", display_safe(path.as_str())));

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use quiver_protocol::{FrameError, FrameKind, Refusal, RefusalCode, Request, limits};
 use quiver_transport::{CommandStream, FrameWriter, StreamError};
-use tracing::debug;
+use tracing::{debug, error};
 
 use crate::config::REQUEST_PATIENCE;
 use crate::files::FilesError;
@@ -200,6 +200,10 @@ impl CommandError {
             FilesError::NoSpace | FilesError::Quota { .. } => RefusalCode::NoSpace,
             FilesError::Spool(_) => {
                 return Self::Refused(context.shared.internal("file access", &error));
+            }
+            FilesError::StateFull(reason) => {
+                error!("cannot record who stores what: {reason}");
+                RefusalCode::NoSpace
             }
             FilesError::Disk(reason) => {
                 return Self::Refused(context.shared.internal("file access", reason));

@@ -91,12 +91,7 @@ async fn arrive(
     let stopped = writer.stopped();
     let size = put.size;
     let prepared = async {
-        // First, for it may take a while, in which others can use the memory.
-        takeover::take_over(context, put).await;
-        // The semaphore is never closed.
-        let memory = context.memory.acquire_many(memory(size)).await;
-        let staged = context.shared.files.stage(put, context.owner(), Some(by)).await;
-        let staged = staged.map_err(|error| CommandError::of_files(context, error))?;
+        let (memory, staged) = takeover::stage(context, put, &by).await?;
         let transfer = Transfer::begin(context, Direction::Put, &put.path);
         let kept = match ready(context, &staged, writer).await {
             Ok(kept) => kept,

@@ -5,11 +5,13 @@ use std::io;
 use cap_std::fs::Dir;
 use quiver_protocol::{FilePath, Timestamp};
 use quiver_transport::content::is_part_name;
+use tracing::warn;
 
 use super::FilesError;
 use super::store::Store;
 use super::walk::{place, walk};
-use crate::unix;
+use crate::ledger::{FOLDER_SIZE, Owner};
+use crate::unix::{self, Inode};
 
 /// What is changed here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,14 +21,25 @@ enum Kind {
 }
 
 pub(super) fn remove(root: &Dir, store: &Store, path: &FilePath) -> Result<(), FilesError> {
-    let (folder, name) = place(root, path)?;
-    match kind(&folder, name)? {
-        Kind::File => {
-            folder.remove_file(name).map_err(FilesError::of_change)?;
-            store.ledger().removed(path.as_str())?;
+    // Freed after the lock.
+    let removed: Inode;
+    let folder = {
+        let _lock = store.names().lock(path.as_str());
+        let (folder, name) = place(root, path)?;
+        let kind = kind(&folder, name)?;
+        removed = Inode::of(&folder, name).map_err(FilesError::of)?;
+        match kind {
+            Kind::File => folder.remove_file(name),
+            Kind::Folder => folder.remove_dir(name),
         }
-        Kind::Folder => folder.remove_dir(name).map_err(FilesError::of_change)?,
-    }
+        .map_err(FilesError::of_change)?;
+        if let Err(error) = store.ledger().removed(path.as_str()) {
+            // It is gone: that is what the client must know.
+            warn!("what was removed still counts until the janitor comes: {error}");
+        }
+        folder
+    };
+    drop(removed);
     unix::sync_dir(&folder).map_err(FilesError::Disk)
 }
 
@@ -41,63 +54,120 @@ pub(super) fn rename(
     if inside.is_some_and(|rest| rest.starts_with('/')) {
         return Err(FilesError::Inside);
     }
-    let (folder, name) = place(root, path)?;
-    let (new_folder, new_name) = place(root, to)?;
-    let what = kind(&folder, name)?;
-    let gives_way = match kind(&new_folder, new_name) {
-        Ok(there) => {
-            if !replace || there != Kind::File || what != Kind::File {
-                return Err(FilesError::Exists);
+    // Freed after the lock.
+    let mut older: Option<Inode> = None;
+    let (folder, new_folder) = {
+        let _lock = store.names().lock_all();
+        let (folder, name) = place(root, path)?;
+        let (new_folder, new_name) = place(root, to)?;
+        let what = kind(&folder, name)?;
+        match kind(&new_folder, new_name) {
+            Ok(there) => {
+                if !replace || there != Kind::File || what != Kind::File {
+                    return Err(FilesError::Exists);
+                }
+                if path == to {
+                    return Ok(());
+                }
+                older = Some(Inode::of(&new_folder, new_name).map_err(FilesError::of)?);
             }
-            if path == to {
-                return Ok(());
-            }
-            true
+            Err(FilesError::NotFound) => {}
+            Err(FilesError::NotAFile) => return Err(FilesError::Exists),
+            Err(error) => return Err(error),
         }
-        Err(FilesError::NotFound) => false,
-        Err(FilesError::NotAFile) => return Err(FilesError::Exists),
-        Err(error) => return Err(error),
+        let inode = Inode::of(&folder, name).map_err(FilesError::of)?.number;
+        let record = store.ledger().begin_rename(path.as_str(), to.as_str(), inode)?;
+        let renamed = match older {
+            Some(_) => folder.rename(name, &new_folder, new_name),
+            None => unix::rename_new((&folder, name), (&new_folder, new_name)),
+        };
+        if let Err(error) = store.ledger().end_rename(&record, renamed.is_ok()) {
+            // The record stays: the janitor ends it.
+            warn!("the quota database is behind the files: {error}");
+        }
+        renamed.map_err(FilesError::of_change)?;
+        (folder, new_folder)
     };
-    let renamed = if gives_way {
-        folder.rename(name, &new_folder, new_name)
-    } else {
-        unix::rename_new((&folder, name), (&new_folder, new_name))
-    };
-    renamed.map_err(FilesError::of_change)?;
-    store.ledger().moved(path.as_str(), to.as_str())?;
-    unix::sync_dir(&new_folder).map_err(FilesError::Disk)?;
-    unix::sync_dir(&folder).map_err(FilesError::Disk)
+    drop(older);
+    let (new, old) = (unix::sync_dir(&new_folder), unix::sync_dir(&folder));
+    new.and(old).map_err(FilesError::Disk)
 }
 
-/// Whether the folder was not there before.
+/// Whether the folder was not there before. Each one that is made counts against the owner's quota.
 pub(super) fn make_folder(
     root: &Dir,
+    store: &Store,
     path: &FilePath,
     modified: Option<Timestamp>,
+    owner: &Owner,
 ) -> Result<bool, FilesError> {
     if path.parts().any(is_part_name) {
         return Err(FilesError::PartName);
     }
     let mut folder = root.try_clone().map_err(FilesError::Disk)?;
-    let mut created = false;
-    for part in path.parts() {
-        created = match folder.create_dir(part) {
-            Ok(()) => {
-                unix::sync_dir(&folder).map_err(FilesError::Disk)?;
-                true
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
+    let (mut moves, mut created) = (store.names().moves(), false);
+    let text = path.as_str();
+    let ends = text.match_indices('/').map(|(end, _)| end).chain([text.len()]);
+    for end in ends {
+        let new = NewFolder { store, owner, path: &text[..end] };
+        created = match folder.symlink_metadata(new.name()) {
             // What is there already may be all that is needed.
-            Err(_) if folder.symlink_metadata(part).is_ok() => false,
-            Err(error) => return Err(FilesError::of_change(error)),
+            Ok(_) => false,
+            Err(_) => new.make(root, &mut folder, &mut moves)?,
         };
-        folder = walk(&folder, std::iter::once(part))?;
+        folder = walk(&folder, std::iter::once(new.name()))?;
     }
     if let Some(modified) = modified {
         let folder = folder.open(".").map_err(FilesError::of)?.into_std();
         folder.set_modified(modified.0.into()).map_err(FilesError::of_change)?;
     }
     Ok(created)
+}
+
+/// A folder that may have to be made.
+struct NewFolder<'a> {
+    store: &'a Store,
+    owner: &'a Owner,
+    path: &'a str,
+}
+
+impl NewFolder<'_> {
+    fn name(&self) -> &str {
+        self.path.rsplit_once('/').map_or(self.path, |(_, name)| name)
+    }
+
+    /// Makes it in the folder it lies in, which is looked up anew where folders were moved since it was. Whether
+    /// it was not there.
+    fn make(&self, root: &Dir, folder: &mut Dir, moves: &mut u64) -> Result<bool, FilesError> {
+        let Self { store, owner, path } = *self;
+        {
+            let lock = store.names().lock(path);
+            if lock.moves() != *moves {
+                *moves = lock.moves();
+                let parents = path.rsplit_once('/').map_or("", |(parents, _)| parents);
+                let parents = parents.split('/').filter(|part| !part.is_empty());
+                *folder = walk(root, parents)?;
+            }
+            if folder.symlink_metadata(self.name()).is_ok() {
+                return Ok(false);
+            }
+            let _room = store.room().promise(folder, FOLDER_SIZE)?;
+            let mut claim = store.ledger().claim(owner, FOLDER_SIZE, None)?;
+            let record = claim.record(path, FOLDER_SIZE, None)?;
+            let made = folder.create_dir(self.name());
+            let noted = if made.is_ok() { claim.confirm(record) } else { claim.revert(record) };
+            if let Err(error) = noted {
+                warn!("the quota database is behind the files: {error}");
+            }
+            match made {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+                Err(error) => return Err(FilesError::of_change(error)),
+            }
+        }
+        unix::sync_dir(folder).map_err(FilesError::Disk)?;
+        Ok(true)
+    }
 }
 
 /// What a name in a folder stands for: a file or a folder, or an error.

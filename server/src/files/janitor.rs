@@ -8,8 +8,10 @@ use quiver_protocol::{FilePath, FolderPath};
 use quiver_transport::content::{PART_PREFIX, PART_SUFFIX, PartFile, is_part_name};
 
 use super::FilesError;
+use super::store::Store;
 use super::walk::{place, walk};
-use crate::ledger::Ledger;
+use crate::ledger::FOLDER_SIZE;
+use crate::unix::Inode;
 
 /// How long a part waits for its next attempt, from the last byte on.
 const AGE: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -27,7 +29,9 @@ pub struct Swept {
 }
 
 /// Goes through all folders. Reads what they hold, and waits for nobody.
-pub(super) fn sweep(root: &Dir, ledger: &Ledger, now: SystemTime) -> Result<Swept, FilesError> {
+pub(super) fn sweep(root: &Dir, store: &Store, now: SystemTime) -> Result<Swept, FilesError> {
+    settle_unfinished(root, store)?;
+    let ledger = store.ledger();
     let mut swept = Swept::default();
     let (waiting, mut parts) = (ledger.waiting_parts(), HashMap::new());
     let mut folders = vec![FolderPath::ROOT];
@@ -41,7 +45,8 @@ pub(super) fn sweep(root: &Dir, ledger: &Ledger, now: SystemTime) -> Result<Swep
             if kind.is_dir() {
                 folders.extend(path.join(name).ok().map(|path| folder_path(&path)));
             } else if kind.is_file() && is_part_name(name) {
-                if is_old(&folder, name, now) && remove(&folder, name) {
+                let is_useless = is_old(&folder, name, now) || is_left_over(store, &folder, name);
+                if is_useless && remove(&folder, name) {
                     swept.removed += 1;
                 } else if let (Some(id), Ok(found)) = (id(name), folder.symlink_metadata(name)) {
                     parts.insert(id, found.len());
@@ -51,8 +56,42 @@ pub(super) fn sweep(root: &Dir, ledger: &Ledger, now: SystemTime) -> Result<Swep
         }
     }
     ledger.found_parts(&waiting, &parts)?;
-    look_at_files(root, ledger)?;
+    look_at_files(root, store)?;
     Ok(swept)
+}
+
+/// Ends what was recorded of renames and replaced files when a process was killed, or its quota database failed,
+/// by what is there now. To be called before the first client comes, too.
+pub(super) fn settle_unfinished(root: &Dir, store: &Store) -> Result<(), FilesError> {
+    let _lock = store.names().lock_all();
+    let ledger = store.ledger();
+    let (renames, replaced) = ledger.unfinished()?;
+    if renames.is_empty() && replaced.is_empty() {
+        return Ok(());
+    }
+    for rename in renames {
+        let happened = inode(root, &rename.target) == Some(rename.inode);
+        ledger.end_rename(&rename, happened)?;
+    }
+    for older in replaced {
+        let happened = inode(root, &older.path) != Some(older.inode);
+        ledger.end_replacement(&older.path, happened)?;
+    }
+    ledger.recount()?;
+    Ok(())
+}
+
+fn inode(root: &Dir, path: &str) -> Option<u64> {
+    let path = FilePath::parse(path).ok()?;
+    let (folder, name) = place(root, &path).ok()?;
+    Inode::of(&folder, name).ok().map(|inode| inode.number)
+}
+
+/// Whether a part is of no use since the process ended that made it.
+fn is_left_over(store: &Store, folder: &Dir, name: &str) -> bool {
+    let Ok(found) = folder.symlink_metadata(name) else { return false };
+    let is_useless = found.len() == 0 || id(name).is_some_and(|id| store.ledger().is_temporary(id));
+    is_useless && found.modified().is_ok_and(|modified| modified.into_std() < store.started())
 }
 
 fn folder_path(path: &FilePath) -> FolderPath {
@@ -84,24 +123,33 @@ fn id(name: &str) -> Option<u64> {
     (format!("{id:016x}") == hex).then_some(id)
 }
 
-/// Files that were changed or removed by somebody else than a client count as what they are now.
-fn look_at_files(root: &Dir, ledger: &Ledger) -> Result<(), FilesError> {
+/// Files and folders that were changed or removed by somebody else than a client count as what they are now.
+fn look_at_files(root: &Dir, store: &Store) -> Result<(), FilesError> {
+    let ledger = store.ledger();
     let mut last = String::new();
     loop {
         let rows = ledger.files_after(&last, PAGE)?;
         let Some((path, _)) = rows.last() else { return Ok(()) };
         last.clone_from(path);
         for (path, counted) in rows {
-            let found = FilePath::parse(&path).ok().and_then(|path| size(root, &path));
-            if found != Some(counted) {
-                ledger.found(&path, counted, found)?;
+            let file = FilePath::parse(&path).ok();
+            let size = || file.as_ref().and_then(|path| size(root, path));
+            if size() != Some(counted) {
+                // A row is written a moment before its file has its name.
+                let _lock = store.names().lock(&path);
+                ledger.found(&path, counted, size())?;
             }
         }
     }
 }
 
+/// What a file or folder counts.
 fn size(root: &Dir, path: &FilePath) -> Option<u64> {
     let (folder, name) = place(root, path).ok()?;
     let found = folder.symlink_metadata(name).ok()?;
-    found.is_file().then(|| found.len())
+    match () {
+        () if found.is_file() => Some(found.len()),
+        () if found.is_dir() => Some(FOLDER_SIZE),
+        () => None,
+    }
 }

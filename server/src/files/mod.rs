@@ -10,11 +10,13 @@
 //! | `store` | a file that comes: its part, its place, its room |
 //! | `space` | what the disk has room for |
 //! | `change` | remove, rename, make a folder |
+//! | `names` | locks on paths: a name and its quota row change together |
 //! | `janitor` | what nobody came back for |
 
 mod change;
 mod janitor;
 mod list;
+mod names;
 mod open;
 mod root;
 mod space;
@@ -38,7 +40,7 @@ use tokio::time::MissedTickBehavior;
 
 pub use self::janitor::Swept;
 pub use self::list::Listing;
-pub use self::store::{Sink, Staged, StoreLimits};
+pub use self::store::{IfLocked, Sink, Staged, StoreLimits};
 
 use self::root::RootFolder;
 use self::store::Store;
@@ -128,6 +130,9 @@ pub enum FilesError {
     /// Such a file could not be read, or copied to the folder for temporary files.
     #[error("cannot copy a file of unknown size to a temporary file: {0}")]
     Spool(io::Error),
+    /// The quota database's disk has no room for the row that says whose it is.
+    #[error("the server has no room to record it")]
+    StateFull(LedgerError),
     /// The disk failed.
     #[error("{0}")]
     Disk(io::Error),
@@ -227,7 +232,7 @@ impl Files {
     }
 
     /// Makes sure that a file may come and will fit, and opens its part. `by` can be asked to let go of that,
-    /// where the owner can go on with it another time.
+    /// where the owner can go on with it another time. `None` where another put has it, and is to be waited for.
     ///
     /// # Errors
     /// [`FilesError`]; nothing is then reserved, and no name is taken.
@@ -236,10 +241,11 @@ impl Files {
         put: &Put,
         owner: Owner,
         by: Option<Holder>,
-    ) -> Result<Staged, FilesError> {
+        if_locked: IfLocked,
+    ) -> Result<Option<Staged>, FilesError> {
         let (root, store, put) = (self.root.current(), self.store()?, put.clone());
         let crew = self.crew.clone();
-        self.small(move || store::stage(root, store, put, owner, by, crew)).await
+        self.small(move || store::stage(root, store, put, owner, by, if_locked, crew)).await
     }
 
     /// Who has the part that an owner's put would go on with. Nobody has one of a small file: there is nothing
@@ -303,8 +309,8 @@ impl Files {
         blocking(move || change::rename(&root, &store, &path, &to, replace)).await
     }
 
-    /// Makes a folder and those it lies in; whether it was not there before. With a time, that is when it was
-    /// last changed from then on.
+    /// Makes a folder and those it lies in; whether it was not there before. Each that is made counts against the
+    /// owner's quota. With a time, that is when it was last changed from then on.
     ///
     /// # Errors
     /// [`FilesError`].
@@ -312,10 +318,19 @@ impl Files {
         &self,
         path: &FilePath,
         modified: Option<Timestamp>,
+        owner: Owner,
     ) -> Result<bool, FilesError> {
-        let (root, path) = (self.root.current(), path.clone());
-        self.store()?;
-        blocking(move || change::make_folder(&root, &path, modified)).await
+        let (root, store, path) = (self.root.current(), self.store()?, path.clone());
+        blocking(move || change::make_folder(&root, &store, &path, modified, &owner)).await
+    }
+
+    /// Brings the ledger in line with what a killed process had begun to rename or replace. Blocks; to be called
+    /// before the first client comes.
+    ///
+    /// # Errors
+    /// [`FilesError`].
+    pub fn settle_unfinished(&self) -> Result<(), FilesError> {
+        janitor::settle_unfinished(&self.root.current(), &*self.store()?)
     }
 
     /// Removes parts that nobody came back for, and brings the ledger in line with what is there now.
@@ -324,7 +339,7 @@ impl Files {
     /// [`FilesError`].
     pub async fn sweep(&self, now: SystemTime) -> Result<Swept, FilesError> {
         let (root, store) = (self.root.current(), self.store()?);
-        blocking(move || janitor::sweep(&root, store.ledger(), now)).await
+        blocking(move || janitor::sweep(&root, &store, now)).await
     }
 
     /// Work that does not keep a disk busy for long.
@@ -381,6 +396,7 @@ impl From<LedgerError> for FilesError {
     fn from(error: LedgerError) -> Self {
         match error {
             LedgerError::Full { quota } => Self::Quota { quota },
+            full if full.is_disk_full() => Self::StateFull(full),
             other => Self::Disk(io::Error::other(other)),
         }
     }

@@ -1,10 +1,11 @@
 //! A file that comes: its place is looked at, its room reserved, its part opened; at its end it stands
 //! under its name and is somebody's. Knows nothing of streams.
 
+mod commit;
+mod part;
 mod sink;
 
 use std::fs::File;
-use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -12,18 +13,19 @@ use std::time::SystemTime;
 use cap_std::fs::Dir;
 use quiver_protocol::reply::Space;
 use quiver_protocol::{FilePath, Put};
-use quiver_transport::content::{
-    Finish, Hashed, PartFile, Replace, SMALL, part_content, part_length, store_new,
-};
+use quiver_transport::content::{Hashed, PartFile, SMALL, part_content};
 use quiver_transport::{Crew, Lane};
+use tokio::runtime::Handle;
 
+pub use self::part::IfLocked;
+use self::part::is_usable;
 pub use self::sink::Sink;
+use super::names::NameLocks;
 use super::space::{Promise, Room};
 use super::walk::place;
 use super::{FilesError, blocking};
 use crate::holds::{Hold, Holder, Holds};
 use crate::ledger::{Claim, Ledger, Owner};
-use crate::unix;
 
 /// What every put has to fit into. Bytes.
 #[derive(Debug, Clone, Copy)]
@@ -39,17 +41,24 @@ pub struct StoreLimits {
 pub(super) struct Store {
     ledger: Arc<Ledger>,
     holds: Holds,
+    names: NameLocks,
     room: Arc<Room>,
     max_file_size: u64,
+    /// Temporary parts that are older were left by an earlier process.
+    started: SystemTime,
 }
 
 /// A file that may come. Dropped, it leaves its part for the next attempt, if one was kept for it.
 #[derive(Debug)]
 pub struct Staged {
     root: Arc<Dir>,
+    store: Arc<Store>,
     folder: Dir,
     put: Put,
+    /// The number of the part, if it stays for the next attempt.
     id: Option<u64>,
+    /// The number of the owner's part for this path, whether this put has it or not.
+    path_id: Option<u64>,
     /// Bytes in the part at the beginning.
     kept: u64,
     held: Arc<Mutex<Held>>,
@@ -64,19 +73,33 @@ struct Held {
     written: u64,
     promise: Promise,
     claim: Option<Claim>,
-    /// The last to go.
-    _hold: Option<Hold>,
+    hold: Option<Hold>,
+    /// What it takes to remove the part that is left where nobody needs it.
+    place: Option<(Arc<Store>, Dir)>,
 }
 
 impl Store {
     pub(super) fn new(ledger: Ledger, limits: StoreLimits) -> Self {
         let StoreLimits { max_file_size, keep_free } = limits;
         let (ledger, room) = (Arc::new(ledger), Room::new(keep_free));
-        Self { ledger, holds: Holds::default(), room, max_file_size }
+        let (holds, names, started) = (Holds::default(), NameLocks::new(), SystemTime::now());
+        Self { ledger, holds, names, room, max_file_size, started }
     }
 
-    pub(super) fn ledger(&self) -> &Ledger {
+    pub(super) fn ledger(&self) -> &Arc<Ledger> {
         &self.ledger
+    }
+
+    pub(super) fn names(&self) -> &NameLocks {
+        &self.names
+    }
+
+    pub(super) fn room(&self) -> &Arc<Room> {
+        &self.room
+    }
+
+    pub(super) fn started(&self) -> SystemTime {
+        self.started
     }
 
     pub(super) fn space(&self, root: &Dir, owner: &Owner) -> Result<Space, FilesError> {
@@ -86,7 +109,7 @@ impl Store {
     }
 
     pub(super) fn holder(&self, put: &Put, owner: &Owner) -> Option<Holder> {
-        self.part_id(put, owner).and_then(|id| self.holds.holder(id))
+        self.path_id(&put.path, owner).and_then(|id| self.holds.holder(id))
     }
 
     /// What an owner's put to a path would go on with, to be read.
@@ -97,92 +120,87 @@ impl Store {
         owner: &Owner,
     ) -> Result<Option<File>, FilesError> {
         let (folder, _) = place(root, path)?;
-        if !owner.is_somebody() {
-            return Ok(None);
+        let Some(id) = self.path_id(path, owner) else { return Ok(None) };
+        let part = part_content(&folder, id).map_err(FilesError::Disk)?;
+        match part {
+            Some(part) if !is_usable(&part, path)? => Ok(None),
+            part => Ok(part),
         }
-        let id = self.ledger.part_id(owner, path.as_str());
-        part_content(&folder, id).map_err(FilesError::Disk)
     }
 
-    /// The number of the part of an owner's put, where that can be known again.
-    fn part_id(&self, put: &Put, owner: &Owner) -> Option<u64> {
-        let is_known = put.size.is_some() && owner.is_somebody();
-        is_known.then(|| self.ledger.part_id(owner, put.path.as_str()))
-    }
-
-    /// The part of an owner's put that can be known again, or else a new one of nobody's. A small file that
-    /// nothing is here of comes whole, and needs none.
-    fn part(
-        &self,
-        folder: &Dir,
-        put: &Put,
-        owner: &Owner,
-    ) -> Result<(Option<PartFile>, Option<u64>), FilesError> {
-        let is_small = put.size.is_some_and(|size| size <= SMALL);
-        let id = self.part_id(put, owner);
-        if is_small {
-            let kept = id.map_or(Ok(None), |id| part_length(folder, id));
-            if kept.map_err(FilesError::of_change)?.is_none() {
-                // A part would be refused here: nobody is to send what cannot be stored.
-                unix::check_writable(folder).map_err(FilesError::of_change)?;
-                return Ok((None, None));
-            }
-        }
-        if let Some(id) = id {
-            match PartFile::open(folder, id) {
-                Ok(part) => return Ok((Some(part), Some(id))),
-                // Another put has it, or something else has its name.
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::WouldBlock | io::ErrorKind::AlreadyExists
-                    ) => {}
-                Err(error) => return Err(FilesError::of_change(error)),
-            }
-        }
-        Ok((Some(nobodys(folder, put).map_err(FilesError::of_change)?), None))
+    /// The number of an owner's part for a path.
+    fn path_id(&self, path: &FilePath, owner: &Owner) -> Option<u64> {
+        owner.is_somebody().then(|| self.ledger.part_id(owner, path.as_str()))
     }
 }
 
-/// A part that is not known again.
-fn nobodys(folder: &Dir, put: &Put) -> io::Result<PartFile> {
-    PartFile::create(folder, RandomState::new().hash_one(put.path.as_str()))
-}
-
+/// Stages a put. `None` where its part is locked, and to be waited for.
 pub(super) fn stage(
     root: Arc<Dir>,
     store: Arc<Store>,
     put: Put,
     owner: Owner,
     by: Option<Holder>,
+    if_locked: IfLocked,
     crew: Crew,
-) -> Result<Staged, FilesError> {
+) -> Result<Option<Staged>, FilesError> {
     let size = put.size.unwrap_or(0);
     if size > store.max_file_size {
         return Err(FilesError::TooLarge { limit: store.max_file_size });
     }
     let (folder, name) = place(&root, &put.path)?;
     check_place(&folder, name, put.replace)?;
-    let (mut part, id) = store.part(&folder, &put, &owner)?;
+    let path_id = store.path_id(&put.path, &owner);
+    let Some((mut part, id)) = store.part(&folder, &put, path_id, if_locked)? else {
+        return Ok(None);
+    };
     let mut kept = part.as_ref().map_or(Ok(0), PartFile::length).map_err(FilesError::Disk)?;
     if let Some(part) = part.as_mut().filter(|_| kept > size) {
         part.go_on_at(0).map_err(FilesError::of_change)?;
         kept = 0;
     }
-    let promise = store.room.promise(&folder, size - kept)?;
-    let claim = store.ledger.claim(&owner, size, id)?;
+    // An empty file takes room too: a name and an inode.
+    let promise = store.room.promise(&folder, if size == 0 { 1 } else { size - kept })?;
+    let mut claim = store.ledger.claim(&owner, size, id)?;
+    if kept > 0 {
+        claim.record_part()?;
+    }
+    claim.holds(kept);
     let hold = id.zip(by).map(|(id, by)| store.holds.take(id, by));
-    let held = Held { part, written: kept, promise, claim: Some(claim), _hold: hold };
-    Ok(Staged { root, folder, put, id, kept, held: Arc::new(Mutex::new(held)), crew })
+    let place = match &hold {
+        Some(_) => Some((store.clone(), folder.try_clone().map_err(FilesError::Disk)?)),
+        None => None,
+    };
+    let held = Held { part, written: kept, promise, claim: Some(claim), hold, place };
+    let held = Arc::new(Mutex::new(held));
+    Ok(Some(Staged { root, store, folder, put, id, path_id, kept, held, crew }))
 }
 
-/// Whether a file may get this name: nothing is there, or a file that may give way.
-fn check_place(folder: &Dir, name: &str, replace: bool) -> Result<(), FilesError> {
+impl Drop for Held {
+    fn drop(&mut self) {
+        let owner = self.claim.as_ref().map(|claim| claim.owner().clone());
+        drop((self.part.take(), self.claim.take()));
+        self.promise.set(0);
+        // Only now: who waits for it then finds all of it free.
+        let obsolete = self.hold.take().and_then(Hold::release);
+        if let (Some(id), Some(owner), Some((store, folder))) = (obsolete, owner, self.place.take())
+        {
+            let remove = move || store.remove_waiting_part(&folder, id, &owner);
+            match Handle::try_current() {
+                Ok(runtime) => drop(runtime.spawn_blocking(remove)),
+                Err(_) => remove(),
+            }
+        }
+    }
+}
+
+/// Whether a file has this name that may give way; an error, where what has it may not.
+fn check_place(folder: &Dir, name: &str, replace: bool) -> Result<bool, FilesError> {
     match folder.symlink_metadata(name) {
         Ok(found) if found.is_symlink() => Err(FilesError::Link),
-        Ok(found) if found.is_file() && replace => Ok(()),
+        Ok(found) if found.is_file() && replace => Ok(true),
         Ok(_) => Err(FilesError::Exists),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(FilesError::of(error)),
     }
 }
@@ -229,6 +247,9 @@ impl Staged {
                 let part = held.part.as_mut().ok_or_else(gone).map_err(FilesError::Disk)?;
                 part.go_on_at(offset).map_err(FilesError::of_change)?;
                 held.written = offset;
+                if let Some(claim) = &mut held.claim {
+                    claim.holds(offset);
+                }
                 held.promise.set(size.map_or(0, |size| size - offset));
             }
             Ok(Sink { folder, sized: size.is_some(), held })
@@ -291,41 +312,6 @@ impl Staged {
         Ok(())
     }
 
-    /// `whole` is all of a file that has no part.
-    fn finish(self, size: u64, whole: Option<&[u8]>) -> Result<(), FilesError> {
-        let Self { root, folder, put, id, held, .. } = self;
-        let (part, claim) = {
-            let mut held = lock(&held);
-            (held.part.take(), held.claim.take())
-        };
-        let Some(claim) = claim else { return Err(FilesError::Disk(gone())) };
-        let name = put.path.file_name();
-        let committed = check_still_there(&root, &folder, &put).and_then(|()| {
-            let replace = if put.replace { Replace::Existing } else { Replace::Never };
-            let modified = put.modified.map(|moment| SystemTime::from(moment.0));
-            let finish = Finish { modified, executable: put.executable };
-            let stored = match (part, whole) {
-                (Some(part), _) => part.commit(name, replace, finish),
-                (None, Some(bytes)) => store_whole(&folder, &put, bytes, replace, finish),
-                (None, None) => Err(gone()),
-            };
-            stored.map_err(FilesError::of_change)
-        });
-        if let Err(error) = committed {
-            // Whole, and yet of no use: what stands in its way would stand there the next time.
-            if let Some(Ok(part)) = id.map(|id| PartFile::open(&folder, id)) {
-                part.discard();
-            }
-            claim.without_part()?;
-            return Err(error);
-        }
-        if let Err(error) = claim.settle(put.path.as_str(), size) {
-            // The file stands, verified: that is what the client must know.
-            tracing::error!("a stored file counts against no quota: {error}");
-        }
-        Ok(())
-    }
-
     /// Removes what came.
     pub async fn discard(self) {
         // There is nobody to tell: what cannot be removed now, the janitor will find.
@@ -342,32 +328,6 @@ impl Staged {
         }
         claim.map_or(Ok(()), |claim| claim.without_part().map_err(FilesError::from))
     }
-}
-
-/// Stores a small file for which there is no part.
-fn store_whole(
-    folder: &Dir,
-    put: &Put,
-    bytes: &[u8],
-    replace: Replace,
-    finish: Finish,
-) -> io::Result<()> {
-    let name = put.path.file_name();
-    if replace == Replace::Never && store_new(folder, name, bytes, finish)? {
-        return Ok(());
-    }
-    let mut part = nobodys(folder, put)?;
-    part.write_all(bytes)?;
-    part.commit(name, replace, finish)
-}
-
-/// Whether the folder is still where it was, with the name still free: somebody may have moved it.
-fn check_still_there(root: &Dir, folder: &Dir, put: &Put) -> Result<(), FilesError> {
-    let (now, name) = place(root, &put.path)?;
-    if !unix::is_same_folder(&now, folder).map_err(FilesError::Disk)? {
-        return Err(FilesError::NotFound);
-    }
-    check_place(folder, name, put.replace)
 }
 
 fn gone() -> io::Error {

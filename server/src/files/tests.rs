@@ -135,9 +135,14 @@ fn put(name: &str, size: u64) -> Put {
     Put { path: path(name), size: Some(size), modified: None, executable: false, replace: false }
 }
 
+/// Begins a put.
+async fn stage(files: &Files, put: &Put, owner: Owner) -> Staged {
+    files.stage(put, owner, None, IfLocked::StartOver).await.unwrap().unwrap()
+}
+
 /// Puts so much of a file, and stops.
 async fn leave(files: &Files, put: &Put, bytes: &[u8]) {
-    let staged = files.stage(put, owner(), None).await.unwrap();
+    let staged = stage(files, put, owner()).await;
     let mut sink = staged.sink(0).await.unwrap();
     sink.write_all(bytes).unwrap();
 }
@@ -164,7 +169,7 @@ async fn the_janitor_takes_old_parts_that_nobody_has() {
     let now = SystemTime::now();
     let week = Duration::from_secs(7 * 24 * 3600);
     assert_eq!(files.sweep(now).await.unwrap(), Swept { removed: 0, kept: 2 });
-    let held = files.stage(&new, owner(), None).await.unwrap();
+    let held = stage(&files, &new, owner()).await;
     let later = now + week + Duration::from_secs(60);
     assert_eq!(files.sweep(later).await.unwrap(), Swept { removed: 1, kept: 1 });
     assert_eq!((count(&root), count(&root.join("sub"))), (1, 0));
@@ -184,16 +189,16 @@ async fn a_put_goes_on_with_its_own_part_and_no_other() {
     let (_state, files) = with_store(&temporary.path().join("root"));
     let big = put("big", LARGE);
     leave(&files, &big, b"content").await;
-    let first = files.stage(&big, owner(), None).await.unwrap();
+    let first = stage(&files, &big, owner()).await;
     assert_eq!(kept(&first).await, 7);
     // Another one at the same time has a part of its own, and so has another owner.
-    let second = files.stage(&big, owner(), None).await.unwrap();
+    let second = stage(&files, &big, owner()).await;
     assert_eq!(kept(&second).await, 0);
     drop((first, second));
-    let other = files.stage(&big, Owner::nobody(), None).await.unwrap();
+    let other = stage(&files, &big, Owner::nobody()).await;
     assert_eq!(kept(&other).await, 0);
     // A file that is shorter than what is here cannot go on with it.
-    let small = files.stage(&put("big", 6), owner(), None).await.unwrap();
+    let small = stage(&files, &put("big", 6), owner()).await;
     assert_eq!(kept(&small).await, 0);
 }
 
@@ -202,10 +207,10 @@ async fn a_folder_that_was_moved_meanwhile_gets_no_file() {
     let (temporary, _) = folder();
     let root = temporary.path().join("root");
     let (_state, files) = with_store(&root);
-    let staged = files.stage(&put("sub/new", LARGE), owner(), None).await.unwrap();
+    let staged = stage(&files, &put("sub/new", LARGE), owner()).await;
     staged.sink(0).await.unwrap().write_all(b"new").unwrap();
     files.rename(&path("sub"), &path("elsewhere"), false).await.unwrap();
-    files.make_folder(&path("sub"), None).await.unwrap();
+    files.make_folder(&path("sub"), None, owner()).await.unwrap();
     assert!(matches!(staged.commit(LARGE, |_| {}).await, Err(FilesError::NotFound)));
     assert_eq!(names(&files, "sub").await, [""; 0]);
     assert_eq!(names(&files, "elsewhere").await, ["elsewhere/b.txt"]);
@@ -217,16 +222,111 @@ async fn a_small_file_is_nowhere_before_it_is_there() {
     let (temporary, _) = folder();
     let root = temporary.path().join("root");
     let (_state, files) = with_store(&root);
-    let staged = files.stage(&put("sub/new", 3), owner(), None).await.unwrap();
-    let other = files.stage(&put("sub/new", 5), owner(), None).await.unwrap();
+    let staged = stage(&files, &put("sub/new", 3), owner()).await;
+    let other = stage(&files, &put("sub/new", 5), owner()).await;
     assert_eq!(fs::read_dir(root.join("sub")).unwrap().count(), 1);
     staged.commit_small(b"new".to_vec(), |_| {}).await.unwrap();
     assert_eq!(fs::read(root.join("sub/new")).unwrap(), b"new");
     let late = other.commit_small(b"other".to_vec(), |_| {}).await;
     assert!(matches!(late, Err(FilesError::Exists)));
     let replacing = Put { replace: true, ..put("sub/new", 5) };
-    let staged = files.stage(&replacing, owner(), None).await.unwrap();
+    let staged = stage(&files, &replacing, owner()).await;
     staged.commit_small(b"other".to_vec(), |_| {}).await.unwrap();
     assert_eq!(fs::read(root.join("sub/new")).unwrap(), b"other");
     assert_eq!(fs::read_dir(root.join("sub")).unwrap().count(), 2, "no part is left");
+}
+
+/// The owner's quota rows, and the files and folders below the root but for the operator's.
+async fn counted(files: &Files) -> u64 {
+    QUOTA - files.space(owner()).await.unwrap().available.min(QUOTA)
+}
+
+const QUOTA: u64 = 1_000_000;
+
+fn with_quota(root: &Path, state: &Path) -> Files {
+    let ledger = Ledger::open(state, Some(QUOTA)).unwrap();
+    let limits = StoreLimits { max_file_size: u64::MAX, keep_free: 0 };
+    let files = Files::open_root(root).unwrap().with_store(ledger, limits);
+    files.settle_unfinished().unwrap();
+    files
+}
+
+#[tokio::test]
+async fn what_a_kill_left_undone_is_settled_by_what_is_there() {
+    let (temporary, _) = folder();
+    let (root, state) = (temporary.path().join("root"), temporary.path().join("state"));
+    let files = with_quota(&root, &state);
+    for name in ["moved", "unmoved", "old", "replaced"] {
+        let staged = stage(&files, &put(name, 3), owner()).await;
+        staged.commit_small(b"new".to_vec(), |_| {}).await.unwrap();
+    }
+    files.make_folder(&path("made/deeper"), None, owner()).await.unwrap();
+    let before = 4 * 3 + 2 * crate::ledger::FOLDER_SIZE;
+    assert_eq!(counted(&files).await, before);
+    let ledger = files.store.as_ref().unwrap().ledger();
+    let ben = Owner::account(&quiver_protocol::ClientName::parse("Ben").unwrap());
+    {
+        let root = Dir::open_ambient_dir(&root, cap_std::ambient_authority()).unwrap();
+        let inode = |name: &str| unix::Inode::of(&root, name).unwrap().number;
+        // As a process leaves it that is killed between the row and the name, or the name and the row.
+        for (from, to) in [("moved", "there"), ("unmoved", "nowhere"), ("made", "after")] {
+            ledger.begin_rename(from, to, inode(from)).unwrap();
+        }
+        let claim = ledger.claim(&ben, 20, None).unwrap();
+        for name in ["old", "replaced"] {
+            drop(claim.record(name, 10, Some(inode(name))).unwrap());
+        }
+        drop(claim.record("never", 10, None).unwrap());
+    }
+    fs::rename(root.join("moved"), root.join("there")).unwrap();
+    fs::rename(root.join("made"), root.join("after")).unwrap();
+    fs::write(root.join("other"), "0123456789").unwrap();
+    fs::rename(root.join("other"), root.join("replaced")).unwrap();
+    drop(files);
+
+    let files = with_quota(&root, &state);
+    assert_eq!(counted(&files).await, before - 3);
+    let ledger = files.store.as_ref().unwrap().ledger();
+    assert_eq!(ledger.available(&ben), QUOTA - 20);
+    files.sweep(SystemTime::now()).await.unwrap();
+    assert_eq!(counted(&files).await, before - 3);
+    let ledger = files.store.as_ref().unwrap().ledger();
+    assert_eq!(ledger.available(&ben), QUOTA - 10);
+    let rows: Vec<_> = ledger.files_after("", 100).unwrap().into_iter().map(|row| row.0).collect();
+    assert_eq!(rows, ["after", "after/deeper", "old", "replaced", "there", "unmoved"]);
+}
+
+#[tokio::test]
+async fn temporary_parts_of_a_killed_process_go_and_those_that_can_go_on_stay() {
+    let (temporary, _) = folder();
+    let (root, state) = (temporary.path().join("root"), temporary.path().join("state"));
+    let files = with_quota(&root, &state);
+    let pipe = Put { size: None, ..put("pipe", 0) };
+    let (piped, kept) = (stage(&files, &pipe, owner()).await, put("kept", LARGE));
+    piped.sink(0).await.unwrap().write_all(b"half").unwrap();
+    leave(&files, &kept, b"half").await;
+    let parts = || {
+        let names = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path());
+        names.filter(|path| is_part_name(path.file_name().unwrap().to_str().unwrap()))
+    };
+    assert_eq!(parts().count(), 2);
+    assert_eq!(files.sweep(SystemTime::now()).await.unwrap(), Swept { removed: 0, kept: 2 });
+    // A copy stays where the process is killed.
+    let copies: Vec<_> = parts().map(|path| (fs::read(&path).unwrap(), path)).collect();
+    drop((piped, files));
+    let long_ago = SystemTime::now() - Duration::from_secs(60);
+    let write = |path: &Path, content: &[u8]| {
+        fs::write(path, content).unwrap();
+        fs::File::options().write(true).open(path).unwrap().set_modified(long_ago).unwrap();
+    };
+    for (content, path) in copies {
+        write(&path, &content);
+    }
+    write(&root.join(".quiver-0123456789abcdef.part"), b"");
+    write(&root.join(".quiver-0123456789abcdee.part"), b"somebody else's");
+    assert_eq!(parts().count(), 4);
+    let files = with_quota(&root, &state);
+    assert_eq!(files.sweep(SystemTime::now()).await.unwrap(), Swept { removed: 2, kept: 2 });
+    assert_eq!(self::kept(&stage(&files, &kept, owner()).await).await, 4);
+    assert_eq!(counted(&files).await, 4);
 }

@@ -6,14 +6,21 @@ use rusqlite::{Connection, OptionalExtension as _, Result, Row, TransactionBehav
 
 use super::{Owner, Sum, Sums};
 
-/// What this version writes. Another number is another version's file.
-pub(super) const SCHEMA: i64 = 1;
+/// What this version writes. An older file is brought up to it, a newer one is another version's.
+pub(super) const SCHEMA: i64 = 2;
 
-/// Paths are keys, so that one file is one row; parts are known by the number in their name.
+/// Paths are keys, so that one file or folder is one row; parts are known by the number in their name.
 const TABLES: &str = "
     CREATE TABLE files (path TEXT PRIMARY KEY, owner TEXT NOT NULL, size INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE parts (id INTEGER PRIMARY KEY, owner TEXT NOT NULL, size INTEGER NOT NULL);
     CREATE TABLE secret (key BLOB NOT NULL);
+";
+
+/// Changes that are recorded before they are made, for a crash in between: `renames` of files and folders, and
+/// the rows, if any, of files that are being `replaced`. Both are empty but for moments.
+const TABLES_OF_2: &str = "
+    CREATE TABLE renames (id INTEGER PRIMARY KEY, source TEXT NOT NULL, target TEXT NOT NULL, inode INTEGER NOT NULL);
+    CREATE TABLE replaced (path TEXT PRIMARY KEY, owner TEXT, size INTEGER NOT NULL, inode INTEGER NOT NULL) WITHOUT ROWID;
 ";
 
 /// Makes what is missing; the version of what is there.
@@ -29,10 +36,14 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<i64> {
     if version == 0 {
         change.execute_batch(TABLES)?;
         change.execute("INSERT INTO secret SELECT randomblob(32)", [])?;
-        change.pragma_update(None, "user_version", SCHEMA)?;
     }
+    if !(0..SCHEMA).contains(&version) {
+        return Ok(version);
+    }
+    change.execute_batch(TABLES_OF_2)?;
+    change.pragma_update(None, "user_version", SCHEMA)?;
     change.commit()?;
-    Ok(if version == 0 { SCHEMA } else { version })
+    Ok(SCHEMA)
 }
 
 pub(super) fn key(connection: &Connection) -> Result<[u8; 32]> {
@@ -41,12 +52,8 @@ pub(super) fn key(connection: &Connection) -> Result<[u8; 32]> {
 
 pub(super) fn sums(connection: &Connection) -> Result<Sums> {
     let mut sums = Sums::default();
-    let mut rows = connection.prepare("SELECT owner, TOTAL(size) FROM files GROUP BY owner")?;
-    let mut rows = rows.query([])?;
-    while let Some(row) = rows.next()? {
-        // TOTAL never overflows; beyond 2^53 a byte more or less is no matter.
-        let files = row.get::<_, f64>(1)? as u64;
-        sums.owners.insert(owner(row, 0)?, Sum { files, ..Sum::default() });
+    for (owner, files) in totals(connection)? {
+        sums.owners.insert(owner, Sum { files, ..Sum::default() });
     }
     let mut rows = connection.prepare("SELECT id, owner, size FROM parts")?;
     let part = |row: &Row<'_>| {
@@ -55,6 +62,19 @@ pub(super) fn sums(connection: &Connection) -> Result<Sums> {
     let parts = rows.query_map([], part)?.collect::<Result<_>>()?;
     sums.set_parts(parts);
     Ok(sums)
+}
+
+/// What each owner's files and folders count.
+pub(super) fn totals(database: &Connection) -> Result<Vec<(Owner, u64)>> {
+    database
+        .prepare("SELECT owner, TOTAL(size) FROM files GROUP BY owner")?
+        .query_map([], total)?
+        .collect()
+}
+
+fn total(row: &Row<'_>) -> Result<(Owner, u64)> {
+    // TOTAL never overflows; beyond 2^53 a byte more or less is no matter.
+    Ok((owner(row, 0)?, row.get::<_, f64>(1)? as u64))
 }
 
 pub(super) fn put_part(database: &Connection, id: u64, owner: &Owner, size: u64) -> Result<()> {
@@ -69,24 +89,6 @@ pub(super) fn put_part(database: &Connection, id: u64, owner: &Owner, size: u64)
 pub(super) fn drop_part(database: &Connection, id: u64) -> Result<()> {
     database.prepare_cached("DELETE FROM parts WHERE id = ?")?.execute([id.cast_signed()])?;
     Ok(())
-}
-
-/// Whose and how large the file was that stood there.
-pub(super) fn settle(
-    database: &mut Connection,
-    path: &str,
-    owner: &Owner,
-    size: u64,
-    part: Option<u64>,
-) -> Result<Option<(Owner, u64)>> {
-    let change = database.transaction()?;
-    let gone = file(&change, path)?;
-    put_file(&change, path, owner, size)?;
-    if let Some(id) = part {
-        drop_part(&change, id)?;
-    }
-    change.commit()?;
-    Ok(gone)
 }
 
 pub(super) fn file(database: &Connection, path: &str) -> Result<Option<(Owner, u64)>> {
@@ -111,22 +113,36 @@ pub(super) fn take_file(database: &Connection, path: &str) -> Result<Option<(Own
     Ok(gone)
 }
 
-/// What stood under the new path.
-pub(super) fn rename(
-    database: &mut Connection,
-    from: &str,
-    to: &str,
-) -> Result<Option<(Owner, u64)>> {
-    let change = database.transaction()?;
-    let gone = take_file(&change, to)?;
+/// Deletes the rows of a path and of all below it; what they counted.
+pub(super) fn take_tree(database: &Connection, path: &str) -> Result<Vec<(Owner, u64)>> {
     // What lies in a folder begins with its path and a slash; '0' is the character after '/'.
-    change
+    let gone = database
+        .prepare_cached(
+            "SELECT owner, TOTAL(size) FROM files
+             WHERE path = ?1 OR (path > ?1 || '/' AND path < ?1 || '0') GROUP BY owner",
+        )?
+        .query_map([path], total)?
+        .collect::<Result<Vec<_>>>()?;
+    if !gone.is_empty() {
+        database
+            .prepare_cached(
+                "DELETE FROM files WHERE path = ?1 OR (path > ?1 || '/' AND path < ?1 || '0')",
+            )?
+            .execute([path])?;
+    }
+    Ok(gone)
+}
+
+/// What the rows counted that were at the new path, or below it.
+pub(super) fn rename(database: &Connection, from: &str, to: &str) -> Result<Vec<(Owner, u64)>> {
+    // The file system had nothing there, or a file that gave way: other rows are of what the operator removed.
+    let gone = take_tree(database, to)?;
+    database
         .prepare_cached(
             "UPDATE files SET path = ?2 || substr(path, length(?1) + 1)
              WHERE path = ?1 OR (path > ?1 || '/' AND path < ?1 || '0')",
         )?
         .execute([from, to])?;
-    change.commit()?;
     Ok(gone)
 }
 

@@ -15,7 +15,23 @@ fn ledger(quota: u64) -> (tempfile::TempDir, Arc<Ledger>) {
 }
 
 fn store(ledger: &Arc<Ledger>, owner: &Owner, path: &str, size: u64) {
-    ledger.claim(owner, size, None).unwrap().settle(path, size).unwrap();
+    settle(ledger.claim(owner, size, None).unwrap(), path, size);
+}
+
+fn settle(mut claim: Claim, path: &str, size: u64) {
+    let record = claim.record(path, size, None).unwrap();
+    claim.confirm(record).unwrap();
+}
+
+fn moved(ledger: &Ledger, from: &str, to: &str) {
+    let rename = ledger.begin_rename(from, to, 1).unwrap();
+    ledger.end_rename(&rename, true).unwrap();
+}
+
+/// So many bytes are in the part of a put.
+fn hold(claim: &mut Claim, bytes: u64) {
+    claim.record_part().unwrap();
+    claim.holds(bytes);
 }
 
 #[test]
@@ -48,7 +64,7 @@ fn what_is_on_its_way_counts_too() {
     assert!(ledger.claim(&ron, 1, None).is_err());
     drop(sized);
     unsized_put.grow(1).unwrap();
-    unsized_put.settle("a", 61).unwrap();
+    settle(unsized_put, "a", 61);
     assert_eq!(ledger.available(&ron), 39);
 }
 
@@ -58,7 +74,7 @@ fn all_of_it_survives_a_restart() {
     let ron = owner("Ron");
     store(&first, &ron, "a", 100);
     let mut claim = first.claim(&ron, 300, Some(7)).unwrap();
-    claim.holds(10).unwrap();
+    hold(&mut claim, 10);
     let id = first.part_id(&ron, "b");
     // As after a kill: nobody has said how much is in the part.
     drop(claim);
@@ -80,7 +96,7 @@ fn a_part_counts_once_and_goes_with_its_file() {
     let (_folder, ledger) = ledger(100);
     let ron = owner("Ron");
     let begin = || ledger.claim(&ron, 80, Some(7)).unwrap();
-    begin().holds(50).unwrap();
+    hold(&mut begin(), 50);
     assert_eq!(ledger.available(&ron), 50);
     // Going on with it takes no more than the file.
     let claim = begin();
@@ -92,13 +108,13 @@ fn a_part_counts_once_and_goes_with_its_file() {
     drop(claim);
     ledger.found_parts(&waiting, &HashMap::new()).unwrap();
     assert_eq!(ledger.available(&ron), 50);
-    begin().settle("a", 80).unwrap();
+    settle(begin(), "a", 80);
     assert_eq!(ledger.available(&ron), 20);
     ledger.removed("a").unwrap();
     assert!(ledger.claim(&ron, 101, Some(7)).is_err());
     begin().without_part().unwrap();
     assert_eq!(ledger.available(&ron), 100);
-    begin().holds(50).unwrap();
+    hold(&mut begin(), 50);
     ledger.found_parts(&ledger.waiting_parts(), &HashMap::new()).unwrap();
     assert_eq!(ledger.available(&ron), 100);
 }
@@ -110,14 +126,14 @@ fn files_are_followed_where_they_are_moved() {
     for (path, size) in [("a", 1), ("a/b", 2), ("a/b/c", 4), ("a.txt", 8), ("a0", 16), ("ab", 32)] {
         store(&ledger, &ron, path, size);
     }
-    ledger.moved("a", "new").unwrap();
+    moved(&ledger, "a", "new");
     let paths = |ledger: &Ledger| {
         let files = ledger.files_after("", 100).unwrap();
         files.into_iter().map(|(path, _)| path).collect::<Vec<_>>()
     };
     assert_eq!(paths(&ledger), ["a.txt", "a0", "ab", "new", "new/b", "new/b/c"]);
     // What stood there does not count any more.
-    ledger.moved("ab", "a0").unwrap();
+    moved(&ledger, "ab", "a0");
     assert_eq!(paths(&ledger), ["a.txt", "a0", "new", "new/b", "new/b/c"]);
     assert_eq!(ledger.available(&ron), 1000 - (1 + 2 + 4 + 8 + 32));
     assert_eq!(
@@ -157,6 +173,108 @@ fn a_file_of_another_version_is_left_alone() {
     let (folder, first) = ledger(100);
     drop(first);
     let state = folder.path().join("state");
-    Connection::open(state.join(FILE)).unwrap().pragma_update(None, "user_version", 2).unwrap();
+    let newer = rows::SCHEMA + 1;
+    Connection::open(state.join(FILE)).unwrap().pragma_update(None, "user_version", newer).unwrap();
     assert!(matches!(Ledger::open(&state, None), Err(LedgerError::Version { .. })));
+}
+
+#[test]
+fn a_database_of_the_first_version_is_brought_up_to_date_with_all_its_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Connection::open(folder.path().join(FILE)).unwrap();
+    first
+        .execute_batch(
+            "CREATE TABLE files (path TEXT PRIMARY KEY, owner TEXT NOT NULL, size INTEGER NOT NULL) WITHOUT ROWID;
+             CREATE TABLE parts (id INTEGER PRIMARY KEY, owner TEXT NOT NULL, size INTEGER NOT NULL);
+             CREATE TABLE secret (key BLOB NOT NULL);
+             INSERT INTO files VALUES ('a', 'account ron', 100), ('b/c', 'account ron', 20);
+             INSERT INTO parts VALUES (7, 'account ron', 3);
+             INSERT INTO secret VALUES (x'0707070707070707070707070707070707070707070707070707070707070707');
+             PRAGMA user_version = 1;",
+        )
+        .unwrap();
+    drop(first);
+    let ron = owner("Ron");
+    for _ in 0..2 {
+        let ledger = open(folder.path(), 1000);
+        assert_eq!(ledger.available(&ron), 1000 - 123);
+        assert_eq!(ledger.waiting_parts(), HashSet::from([7]));
+        assert_eq!(ledger.key, [7; 32]);
+        moved(&ledger, "a", "d");
+        moved(&ledger, "d", "a");
+    }
+}
+
+#[test]
+fn a_row_counts_from_the_name_on_and_goes_where_there_is_none() {
+    let (folder, first) = ledger(1000);
+    let (ron, ben) = (owner("Ron"), owner("Ben"));
+    store(&first, &ron, "old", 100);
+    let claim = |size| first.claim(&ben, size, None).unwrap();
+    let (mut new, mut replacing, mut done) = (claim(50), claim(60), claim(70));
+    let record = new.record("new", 50, None).unwrap();
+    new.revert(record).unwrap();
+    let record = replacing.record("old", 60, Some(1)).unwrap();
+    replacing.revert(record).unwrap();
+    let record = done.record("old", 70, Some(1)).unwrap();
+    assert_eq!((first.available(&ron), first.available(&ben)), (900, 820));
+    done.confirm(record).unwrap();
+    drop((new, replacing, done));
+    assert_eq!((first.available(&ron), first.available(&ben)), (1000, 930));
+    assert_eq!(first.unfinished().unwrap(), (vec![], vec![]));
+    drop(first);
+    let second = open(&folder.path().join("state"), 1000);
+    assert_eq!(second.files_after("", 9).unwrap(), [("old".to_owned(), 70)]);
+    assert_eq!((second.available(&ron), second.available(&ben)), (1000, 930));
+}
+
+#[test]
+fn what_a_killed_process_was_about_to_replace_keeps_its_owner() {
+    let (folder, first) = ledger(1000);
+    let (ron, ben) = (owner("Ron"), owner("Ben"));
+    for path in ["a", "b"] {
+        store(&first, &ron, path, 100);
+    }
+    let claim = first.claim(&ben, 200, None).unwrap();
+    for (path, inode) in [("a", 1), ("b", 2), ("operators", 3)] {
+        drop(claim.record(path, 50, Some(inode)).unwrap());
+    }
+    drop(claim);
+    drop(first);
+    let second = open(&folder.path().join("state"), 1000);
+    let (_, replaced) = second.unfinished().unwrap();
+    let paths: Vec<_> = replaced.iter().map(|older| (older.path.as_str(), older.inode)).collect();
+    assert_eq!(paths, [("a", 1), ("b", 2), ("operators", 3)]);
+    second.end_replacement("a", false).unwrap();
+    second.end_replacement("b", true).unwrap();
+    second.end_replacement("operators", false).unwrap();
+    second.recount().unwrap();
+    assert_eq!((second.available(&ron), second.available(&ben)), (900, 950));
+    assert_eq!(second.unfinished().unwrap(), (vec![], vec![]));
+}
+
+#[test]
+fn rows_of_what_the_operator_removed_are_in_nobodys_way() {
+    let (_folder, ledger) = ledger(1000);
+    let (ron, ben) = (owner("Ron"), owner("Ben"));
+    for (path, size) in [("old", 1), ("old/a", 2), ("old/b/c", 4), ("old0", 8)] {
+        store(&ledger, &ron, path, size);
+    }
+    store(&ledger, &ben, "new/a", 100);
+    moved(&ledger, "new", "old");
+    assert_eq!((ledger.available(&ron), ledger.available(&ben)), (992, 900));
+    ledger.removed("old").unwrap();
+    assert_eq!((ledger.available(&ron), ledger.available(&ben)), (992, 1000));
+}
+
+#[test]
+fn numbers_of_temporary_parts_are_known_again() {
+    let (folder, first) = ledger(1000);
+    let ids: Vec<u64> = (0..100).map(|_| first.temporary_part_id()).collect();
+    let others = (0..100_u64).map(|number| first.part_id(&owner("Ron"), &number.to_string()));
+    assert_eq!(others.filter(|id| first.is_temporary(*id)).count(), 0);
+    drop(first);
+    let second = open(&folder.path().join("state"), 1000);
+    assert!(ids.iter().all(|id| second.is_temporary(*id)));
+    assert_eq!(ids.iter().collect::<HashSet<_>>().len(), 100);
 }

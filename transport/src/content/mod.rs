@@ -24,7 +24,7 @@ pub use receive::{Arrival, ReceiveError, Size, receive, receive_small};
 pub use send::{SendError, send};
 pub use source::Source;
 pub use times::{Times, Watch};
-pub use whole::store_new;
+pub use whole::{NamelessFile, store_new};
 
 /// A file of no more bytes is small: it fits into a quarter of a block, and its hash takes no longer than
 /// waking a thread does.

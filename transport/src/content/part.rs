@@ -198,18 +198,36 @@ impl PartFile {
     /// # Errors
     /// As of [`commit`](Self::commit).
     pub fn try_commit(&mut self, target: &str, replace: Replace, finish: Finish) -> io::Result<()> {
-        self.finish(target, replace, finish)?;
-        self.fate = Fate::Committed;
+        self.flush_to_disk(finish)?;
+        self.give_name(target, replace)?;
         unix::sync_folder(&self.folder)
     }
 
-    fn finish(&self, target: &str, replace: Replace, finish: Finish) -> io::Result<()> {
+    /// Sets the file's time and rights and flushes its content to disk: the slow half of a
+    /// [commit](Self::commit).
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn flush_to_disk(&self, finish: Finish) -> io::Result<()> {
         finish.apply(&self.file)?;
-        self.file.sync_all()?;
+        self.file.sync_all()
+    }
+
+    /// Renames a [flushed](Self::flush_to_disk) part to `target` in its folder. The caller flushes the folder.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    pub fn rename(mut self, target: &str, replace: Replace) -> io::Result<()> {
+        self.give_name(target, replace)
+    }
+
+    fn give_name(&mut self, target: &str, replace: Replace) -> io::Result<()> {
         match replace {
-            Replace::Never => unix::rename_new(&self.folder, &self.name, target),
-            Replace::Existing => self.folder.rename(&self.name, &self.folder, target),
+            Replace::Never => unix::rename_new(&self.folder, &self.name, target)?,
+            Replace::Existing => self.folder.rename(&self.name, &self.folder, target)?,
         }
+        self.fate = Fate::Committed;
+        Ok(())
     }
 }
 

@@ -1,5 +1,6 @@
 //! A small file that gets its name in one step: until then it has none, and nothing to clean up.
 
+use std::fs::File;
 use std::io::{self, Write as _};
 
 use cap_std::fs::Dir;
@@ -15,15 +16,40 @@ use crate::unix;
 /// # Errors
 /// What the system says: `AlreadyExists` where the name is taken.
 pub fn store_new(folder: &Dir, name: &str, bytes: &[u8], finish: Finish) -> io::Result<bool> {
-    let Some(mut file) = unix::nameless(folder)? else { return Ok(false) };
-    file.write_all(bytes)?;
-    finish.apply(&file)?;
-    file.sync_all()?;
-    if !unix::give_name(&file, folder, name)? {
+    let Some(file) = NamelessFile::write(folder, bytes, finish)? else { return Ok(false) };
+    if !file.give_name(folder, name)? {
         return Ok(false);
     }
     unix::sync_folder(folder)?;
     Ok(true)
+}
+
+/// A whole file, flushed to disk, that has no name yet. Dropped without one, it is gone.
+#[derive(Debug)]
+pub struct NamelessFile(File);
+
+impl NamelessFile {
+    /// Writes a file and flushes it. `None` where this file system, or this system, knows no files without a
+    /// name. Blocks for as long as the disk needs.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn write(folder: &Dir, bytes: &[u8], finish: Finish) -> io::Result<Option<Self>> {
+        let Some(mut file) = unix::nameless(folder)? else { return Ok(None) };
+        file.write_all(bytes)?;
+        finish.apply(&file)?;
+        file.sync_all()?;
+        Ok(Some(Self(file)))
+    }
+
+    /// Gives the file a name that nothing has, in the folder it was written in. The caller flushes the folder.
+    /// `false` where the system does not let this process.
+    ///
+    /// # Errors
+    /// What the system says: `AlreadyExists` where the name is taken.
+    pub fn give_name(&self, folder: &Dir, name: &str) -> io::Result<bool> {
+        unix::give_name(&self.0, folder, name)
+    }
 }
 
 #[cfg(test)]

@@ -6,9 +6,13 @@ use std::time::Duration;
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{Event, Put};
 use quiver_transport::pulse;
-use tokio::time::timeout;
+use tokio::sync::SemaphorePermit;
+use tokio::time::{Instant, sleep, timeout};
 use tracing::info;
 
+use super::{CommandError, memory};
+use crate::files::{IfLocked, Staged};
+use crate::holds::Holder;
 use crate::session::event;
 use crate::session::member::Context;
 
@@ -16,21 +20,57 @@ use crate::session::member::Context;
 /// flushed.
 const LETTING_GO: Duration = Duration::from_secs(5);
 
-/// Makes sure that no dead connection's put has the part that this one would go on with. One that lives keeps
-/// it, and so does one of the same connection: this put then begins at the beginning, beside it.
-pub(super) async fn take_over(context: &Context, put: &Put) {
-    let Some(holder) = context.shared.files.holder(put, &context.owner()) else { return };
+/// How often a put looks again for a part that is locked, and not by a put that could be asked to let go: one
+/// that opens it now, or the janitor.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Stages a put, with the memory it may take. A part of its client is taken over from every dead connection that
+/// has it: of several puts that wait for the same one, the first gets it, and the others look again who has it.
+pub(super) async fn stage<'a>(
+    context: &'a Context,
+    put: &Put,
+    by: &Holder,
+) -> Result<(Option<SemaphorePermit<'a>>, Staged), CommandError> {
+    let mut patience = Instant::now() + LETTING_GO;
+    loop {
+        let mut if_locked = take_over(context, put, &mut patience).await;
+        if Instant::now() > patience {
+            if_locked = IfLocked::StartOver;
+        }
+        // Not before, for that may take a while, in which others can use the memory. The semaphore is never
+        // closed.
+        let memory = context.memory.acquire_many(memory(put.size)).await.ok();
+        let files = &context.shared.files;
+        let staged = files.stage(put, context.owner(), Some(by.clone()), if_locked).await;
+        if let Some(staged) = staged.map_err(|error| CommandError::of_files(context, error))? {
+            return Ok((memory, staged));
+        }
+        drop(memory);
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Sees to it that no dead connection's put has the part that this one would go on with. One that lives keeps
+/// it, and so does one of the same connection: this put then starts over, beside it.
+async fn take_over(context: &Context, put: &Put, patience: &mut Instant) -> IfLocked {
+    let Some(holder) = context.shared.files.holder(put, &context.owner()) else {
+        return IfLocked::Wait;
+    };
     if holder.connection.stable_id() == context.connection.stable_id() {
-        return;
+        return IfLocked::StartOver;
     }
     let ask = event::say(&holder.connection, &Event::StillThere);
     if pulse::is_alive(&holder.connection, ask).await {
-        return;
+        return IfLocked::StartOver;
     }
     let path = display_safe(put.path.as_str());
     let (number, name) = (context.number, &context.name);
     info!("Client {number}: {name} goes on with {path}, which a silent connection of theirs had");
     holder.end.cancel();
-    // One that takes longer has the part for good: this put begins at the beginning.
-    let _ = timeout(LETTING_GO, holder.gone.cancelled()).await;
+    // One that takes longer has the part for good.
+    if timeout(LETTING_GO, holder.gone.cancelled()).await.is_err() {
+        return IfLocked::StartOver;
+    }
+    *patience = Instant::now() + LETTING_GO;
+    IfLocked::Wait
 }

@@ -25,10 +25,11 @@ impl Write for Sink {
             claim.grow(length).map_err(no_room)?;
             held.promise.more(&self.folder, length).map_err(no_room)?;
         }
+        claim.record_part().map_err(no_room)?;
         let count = part.write(bytes)?;
         held.promise.used(if self.sized { count as u64 } else { length });
         held.written += count as u64;
-        claim.holds(held.written).map_err(io::Error::other)?;
+        claim.holds(held.written);
         Ok(count)
     }
 

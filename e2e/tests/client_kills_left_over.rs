@@ -1,0 +1,135 @@
+//! kill -9 of either end in the middle of puts and gets, again and again, and the same command at once: every
+//! file is whole in the end, nothing else is left at either end, and the server's quota rows say what is there.
+//!
+//! `QUIVER_KILLS=40` for more rounds than fit into every run.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+
+use std::fs;
+use std::path::Path as FilePath;
+
+use quiver_e2e::path::Path;
+use quiver_e2e::process::{Process, Signal};
+use quiver_e2e::quiver::names;
+use quiver_e2e::random::Random;
+use quiver_e2e::{Home, PATIENCE, Server, until};
+use rusqlite::Connection;
+
+const MIB: usize = 1024 * 1024;
+const SIZE: usize = 4 * MIB;
+
+/// Bytes a second that pass the path: a kill meets a transfer in full flight.
+const RATE: u64 = 12 * 1024 * 1024;
+
+/// Rounds of each story.
+fn rounds() -> u64 {
+    std::env::var("QUIVER_KILLS").map_or(3, |rounds| rounds.parse().unwrap())
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Victim {
+    Client,
+    Server,
+    Both,
+}
+
+/// Bytes of the longest unfinished file in a folder.
+fn part_length(folder: &FilePath) -> u64 {
+    let parts = names(folder).into_iter().filter(|name| name.starts_with(".quiver-"));
+    let length = |name| fs::metadata(folder.join(name)).map_or(0, |part| part.len());
+    parts.map(length).max().unwrap_or(0)
+}
+
+/// Rounds of one command, each with two kills at random points.
+async fn endure(command: &str, victim: Victim) {
+    let mut server = Server::options().argument("--allow-upload").start().await;
+    let home = Home::new();
+    let path = Path::to(server.address()).await;
+    path.slow(RATE);
+    let mut random = Random::new(rounds());
+    let mut expected = Vec::new();
+    let certificate = server.certificate();
+    let start = |name: &str| -> Process {
+        let quiver = home.quiver(["--name", "Ron", command, name]);
+        quiver.server(path.address(), &certificate).start()
+    };
+    for round in 0..rounds() {
+        let name = format!("file {round:02}");
+        let content = Random::new(round).bytes(SIZE);
+        match command {
+            "put" => fs::write(home.file(&name), &content).unwrap(),
+            _ => drop(server.offer(&name, &content)),
+        }
+        let mut process = start(&name);
+        let mut kept = 0;
+        for kill in 1..=2 {
+            let folder = if command == "put" { server.files() } else { home.folder() };
+            let most = (SIZE as u64 * kill / 3).max(kept + 1);
+            let point = kept + 1 + random.number() % (most - kept);
+            until("the point", || part_length(&folder) >= point || folder.join(&name).exists())
+                .await;
+            kept = part_length(&folder).min(point);
+            if victim != Victim::Server {
+                process.signal(Signal::KILL);
+                process.ended(PATIENCE).await;
+            }
+            if victim != Victim::Client {
+                server.is_killed_and_starts_again().await;
+                path.lead_to(server.address());
+            }
+            if victim != Victim::Server {
+                process = start(&name);
+            }
+        }
+        let status = process.ended(4 * PATIENCE).await;
+        let said = process.stderr.so_far().join("\n");
+        // Killed after the file had its name.
+        let is_there = said.contains("exists");
+        assert!(status.success() || is_there, "{command} {round}: {status:?} {said}");
+        expected.push((name, content));
+    }
+    for (name, content) in &expected {
+        for folder in [server.files(), home.folder()] {
+            assert!(fs::read(folder.join(name)).unwrap() == *content, "{command}: {name}");
+        }
+    }
+    let all: Vec<_> = expected.iter().map(|(name, _)| name.clone()).collect();
+    // Puts of killed clients may run on for as long as their connections seem to live.
+    until("the end of all puts", || names(&server.files()) == all).await;
+    assert_eq!(names(&home.folder()), all);
+    assert!(home.journal().is_empty());
+    server.signal(Signal::TERM);
+    server.ended(2 * PATIENCE).await;
+    let database = Connection::open(server.state().join("uploads.sqlite")).unwrap();
+    let sum = |table: &str| -> u64 {
+        let sum = format!("SELECT COALESCE(SUM(size), 0) FROM {table}");
+        database.query_row(&sum, [], |row| row.get::<_, i64>(0)).unwrap().unsigned_abs()
+    };
+    let stored = if command == "put" { all.len() * SIZE } else { 0 };
+    assert_eq!((sum("files"), sum("parts")), (stored as u64, 0), "{command}");
+}
+
+#[tokio::test]
+async fn puts_whose_client_is_killed_leave_nothing() {
+    endure("put", Victim::Client).await;
+}
+
+#[tokio::test]
+async fn puts_whose_server_is_killed_leave_nothing() {
+    endure("put", Victim::Server).await;
+}
+
+#[tokio::test]
+async fn puts_both_ends_of_which_are_killed_leave_nothing() {
+    endure("put", Victim::Both).await;
+}
+
+#[tokio::test]
+async fn gets_whose_client_is_killed_leave_nothing() {
+    endure("get", Victim::Client).await;
+}
+
+#[tokio::test]
+async fn gets_whose_server_is_killed_leave_nothing() {
+    endure("get", Victim::Server).await;
+}

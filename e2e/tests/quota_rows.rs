@@ -1,0 +1,189 @@
+//! Everything that a client stores counts for it, from the moment it has its name until it has none: whatever
+//! others rename and remove meanwhile, and whatever disk is full.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+
+use std::fs;
+use std::io::Write as _;
+
+use quiver_e2e::disk::small_disks;
+use quiver_e2e::random::Random;
+use quiver_e2e::server::Options;
+use quiver_e2e::wire::Dial;
+use quiver_e2e::{Client, Key, PATIENCE, Server, within};
+use serde_json::json;
+
+const QUOTA: u64 = 10_000_000;
+
+/// What a folder counts.
+const FOLDER: u64 = 4096;
+
+fn uploads() -> Options {
+    Server::options().argument("--allow-upload").argument(format!("--quota={QUOTA}"))
+}
+
+/// What is counted of all that the client has stored.
+async fn counted(client: &Client) -> u64 {
+    let space = client.ask(json!({"command": "space"})).await;
+    QUOTA - space.reply()["available"].as_u64().unwrap()
+}
+
+async fn rename(client: &Client, path: &str, to: &str) -> String {
+    let answer = client.ask(json!({"command": "rename", "path": path, "to": to})).await;
+    answer.code().to_owned()
+}
+
+async fn make_folder(client: &Client, path: &str) -> String {
+    client.ask(json!({"command": "make_folder", "path": path})).await.code().to_owned()
+}
+
+async fn remove(client: &Client, path: &str) -> String {
+    client.ask(json!({"command": "remove", "path": path})).await.code().to_owned()
+}
+
+/// Bytes of all files in the folder.
+fn stored(server: &Server) -> u64 {
+    let files = fs::read_dir(server.files()).unwrap();
+    files.map(|file| file.unwrap().metadata().unwrap().len()).sum()
+}
+
+#[tokio::test]
+async fn a_file_that_is_renamed_or_removed_while_its_put_commits_keeps_its_owner() {
+    let server = uploads().argument("--keep-free=0").start().await;
+    let client = Client::member(&server, "Ron").await;
+    // Small ones and large ones get their names in different ways.
+    for (round, size) in [1000, 100_000].repeat(15).into_iter().enumerate() {
+        let content = Random::new(round as u64).bytes(size);
+        let change = async {
+            // As soon as it has its name.
+            loop {
+                let code = match round % 3 {
+                    0 => remove(&client, "new").await,
+                    _ => rename(&client, "new", &format!("moved {round}")).await,
+                };
+                if code != "not_found" {
+                    return code;
+                }
+            }
+        };
+        let change = within(PATIENCE, "the file", change);
+        let (put, changed) = tokio::join!(client.store("new", &content), change);
+        put.unwrap();
+        assert_eq!(changed, "", "round {round}");
+        assert_eq!(counted(&client).await, stored(&server), "round {round}");
+    }
+    assert_eq!(server.stored().len(), 20);
+}
+
+#[tokio::test]
+async fn folders_count_against_a_quota_as_long_as_they_are_there() {
+    let mut server = uploads().argument("--keep-free=0").start().await;
+    let key = Key::new();
+    let client = Dial::to(&server).key(&key).join("Ron").await;
+    // Those it lies in are made too.
+    assert_eq!(make_folder(&client, "a/b/c").await, "");
+    assert_eq!(counted(&client).await, 3 * FOLDER);
+    assert_eq!(make_folder(&client, "a/b/c").await, "");
+    client.store("a/b/file", &[1; 100]).await.unwrap();
+    assert_eq!(counted(&client).await, 3 * FOLDER + 100);
+    assert_eq!(rename(&client, "a", "new").await, "");
+    assert_eq!(counted(&client).await, 3 * FOLDER + 100);
+    // The operator's are nobody's.
+    fs::create_dir(server.files().join("operators")).unwrap();
+    assert_eq!(make_folder(&client, "operators/d").await, "");
+    assert_eq!(counted(&client).await, 4 * FOLDER + 100);
+    server.restart().await;
+    let client = Dial::to(&server).key(&key).join("Ron").await;
+    server.log().wait_for("listening on").await;
+    assert_eq!(counted(&client).await, 4 * FOLDER + 100);
+    for path in ["operators/d", "operators", "new/b/c", "new/b/file", "new/b", "new"] {
+        assert_eq!(remove(&client, path).await, "", "{path}");
+    }
+    assert_eq!(counted(&client).await, 0);
+}
+
+#[tokio::test]
+async fn a_folder_that_does_not_fit_is_not_made() {
+    let server = uploads().argument("--keep-free=0").start().await;
+    let client = Client::member(&server, "Ron").await;
+    let rest = usize::try_from(QUOTA - 2 * FOLDER - 10).unwrap();
+    client.store("file", &vec![1; rest]).await.unwrap();
+    let deep = json!({"command": "make_folder", "path": "a/b/c"});
+    let refused = client.ask(deep).await;
+    assert_eq!(refused.code(), "no_space", "{}", refused.message());
+    assert_eq!(make_folder(&client, "d").await, "no_space");
+    assert_eq!(server.stored(), ["a", "file"]);
+    assert!(server.files().join("a/b").is_dir());
+    assert_eq!(fs::read_dir(server.files().join("a/b")).unwrap().count(), 0);
+    assert_eq!(counted(&client).await, QUOTA - 10);
+
+    if !small_disks() {
+        return;
+    }
+    // More is to stay free than the disk has.
+    let server = uploads().argument("--keep-free=8MiB").disk("4m").start().await;
+    let client = Client::member(&server, "Ron").await;
+    assert_eq!(make_folder(&client, "a").await, "no_space");
+    assert_eq!(client.store_code("empty", b"").await, "no_space");
+    assert!(server.stored().is_empty());
+}
+
+#[tokio::test]
+async fn nothing_is_stored_whose_row_cannot_be_written() {
+    if !small_disks() {
+        return;
+    }
+    let server = uploads().argument("--keep-free=0").state_disk("256k").with_alarms().start().await;
+    let client = Client::member(&server, "Ron").await;
+    client.store("first", &[1; 10]).await.unwrap();
+    let full = server.state().join("full");
+    let fill = || {
+        let mut file = fs::File::create(&full).unwrap();
+        while file.write_all(&[0; 512]).is_ok() {}
+    };
+    fill();
+    let mut refused = 0;
+    for number in 0..200 {
+        let code = client.store_code(&format!("file {number}"), &[1; 1000]).await;
+        assert!(["", "no_space"].contains(&code.as_str()), "{code}");
+        refused += usize::from(!code.is_empty());
+        assert_eq!(server.stored().len(), 201 - refused - (199 - number));
+    }
+    assert!(refused > 0);
+    assert_eq!(counted(&client).await, stored(&server));
+    let content = Random::new(1).bytes(1_000_000);
+    assert_eq!(client.store_code("large", &content).await, "no_space");
+    assert_eq!(
+        client.put("piped", json!(null)).await.unwrap().send(&content).await.unwrap_err().code(),
+        "no_space"
+    );
+    assert_eq!(make_folder(&client, "folder").await, "no_space");
+    assert_eq!(rename(&client, "first", "last").await, "no_space");
+    assert_eq!(counted(&client).await, stored(&server));
+    // What is in the way of room can go, and then there is room.
+    assert_eq!(remove(&client, "first").await, "");
+    assert!(!server.stored().contains(&"first".to_owned()));
+    server.log().wait_for("cannot record who stores what").await;
+    fs::remove_file(&full).unwrap();
+    client.store("large", &content).await.unwrap();
+    assert_eq!(make_folder(&client, "folder").await, "");
+}
+
+#[tokio::test]
+async fn a_rename_to_where_the_operator_removed_a_folder_is_no_failure() {
+    let server = uploads().argument("--keep-free=0").start().await;
+    let client = Client::member(&server, "Ron").await;
+    for folder in ["old", "new"] {
+        assert_eq!(make_folder(&client, folder).await, "");
+        client.store(&format!("{folder}/a"), &[1; 100]).await.unwrap();
+    }
+    fs::remove_dir_all(server.files().join("old")).unwrap();
+    assert_eq!(rename(&client, "new", "old").await, "");
+    assert_eq!(server.stored(), ["old"]);
+    assert_eq!(counted(&client).await, FOLDER + 100);
+    // Its rows are of what is there now.
+    assert_eq!(rename(&client, "old", "new").await, "");
+    assert_eq!(remove(&client, "new/a").await, "");
+    assert_eq!(remove(&client, "new").await, "");
+    assert_eq!(counted(&client).await, 0);
+}

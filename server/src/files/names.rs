@@ -1,0 +1,66 @@
+//! Locks on paths: whoever changes what a path stands for changes its quota row too, and nobody else sees or
+//! changes either in between. Held for a few system calls and row writes, never while content is flushed.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// Paths that share a lock are as rare as that: 16 threads change names at once, at most.
+const LOCKS: usize = 256;
+
+/// The locks of all paths.
+#[derive(Debug)]
+pub(super) struct NameLocks {
+    all: RwLock<()>,
+    paths: [Mutex<()>; LOCKS],
+    hasher: RandomState,
+    /// How often [`lock_all`](Self::lock_all) was called: only its callers move folders.
+    moves: AtomicU64,
+}
+
+/// One path, and with it the way there.
+#[derive(Debug)]
+pub(super) struct PathLock<'a> {
+    _path: MutexGuard<'a, ()>,
+    _all: RwLockReadGuard<'a, ()>,
+    moves: u64,
+}
+
+/// Every path.
+#[derive(Debug)]
+pub(super) struct AllPathsLock<'a>(#[expect(dead_code, reason = "held")] RwLockWriteGuard<'a, ()>);
+
+impl NameLocks {
+    pub(super) fn new() -> Self {
+        let paths = [const { Mutex::new(()) }; LOCKS];
+        Self { all: RwLock::new(()), paths, hasher: RandomState::new(), moves: AtomicU64::new(0) }
+    }
+
+    /// Until it is dropped, this path stands for nothing else than what the caller makes of it, and no folder is
+    /// moved. One at a time a thread.
+    pub(super) fn lock(&self, path: &str) -> PathLock<'_> {
+        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
+        let path = self.hasher.hash_one(path) as usize % LOCKS;
+        let path = self.paths[path].lock().unwrap_or_else(PoisonError::into_inner);
+        PathLock { _path: path, _all: all, moves: self.moves.load(Ordering::Relaxed) }
+    }
+
+    /// A number that is another one after a folder was moved.
+    pub(super) fn moves(&self) -> u64 {
+        self.moves.load(Ordering::Relaxed)
+    }
+
+    /// Until it is dropped, only the caller changes names.
+    pub(super) fn lock_all(&self) -> AllPathsLock<'_> {
+        let all = self.all.write().unwrap_or_else(PoisonError::into_inner);
+        self.moves.fetch_add(1, Ordering::Relaxed);
+        AllPathsLock(all)
+    }
+}
+
+impl PathLock<'_> {
+    /// What [`NameLocks::moves`] is for as long as this is held.
+    pub(super) fn moves(&self) -> u64 {
+        self.moves
+    }
+}

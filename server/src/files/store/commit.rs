@@ -1,0 +1,130 @@
+//! A file that came whole gets its name. Its quota row is written just before that, under the lock of its path:
+//! without a row there is no file, and a rename or removal meets both or neither.
+
+use std::io::{self, Write as _};
+use std::time::SystemTime;
+
+use cap_std::fs::Dir;
+use quiver_protocol::Put;
+use quiver_transport::content::{Finish, NamelessFile, PartFile, Replace};
+use tracing::{error, warn};
+
+use super::part::temporary;
+use super::{FilesError, Staged, Store, check_place, gone, lock};
+use crate::files::walk::place;
+use crate::ledger::Claim;
+use crate::unix::{self, Inode};
+
+/// A file that is about to get its name.
+struct Commit<'a> {
+    root: &'a Dir,
+    store: &'a Store,
+    folder: &'a Dir,
+    put: &'a Put,
+    size: u64,
+}
+
+impl Staged {
+    /// `whole` is all of a file that has no part.
+    pub(super) fn finish(self, size: u64, whole: Option<&[u8]>) -> Result<(), FilesError> {
+        let Self { root, store, folder, put, id, path_id, held, .. } = self;
+        let (part, claim) = {
+            let mut held = lock(&held);
+            (held.part.take(), held.claim.take())
+        };
+        let Some(mut claim) = claim else { return Err(FilesError::Disk(gone())) };
+        let commit = Commit { root: &root, store: &store, folder: &folder, put: &put, size };
+        if let Err(reason) = commit.store(part, whole, &mut claim) {
+            // Whole, and yet of no use: what stands in its way would stand there the next time.
+            if let Some(Ok(part)) = id.map(|id| PartFile::open(&folder, id)) {
+                part.discard();
+            }
+            if let Err(error) = claim.without_part() {
+                error!("a partial file that was removed still counts: {error}");
+            }
+            return Err(reason);
+        }
+        if let Some(other) = path_id.filter(|_| id.is_none()) {
+            store.holds.mark_obsolete(other);
+            store.remove_waiting_part(&folder, other, claim.owner());
+        }
+        unix::sync_dir(&folder).map_err(FilesError::Disk)
+    }
+}
+
+impl Commit<'_> {
+    /// Flushes the file and gives it its name; the folder is not flushed yet.
+    fn store(
+        &self,
+        part: Option<PartFile>,
+        whole: Option<&[u8]>,
+        claim: &mut Claim,
+    ) -> Result<(), FilesError> {
+        let Self { folder, put, .. } = *self;
+        let name = put.path.file_name();
+        let replace = if put.replace { Replace::Existing } else { Replace::Never };
+        let modified = put.modified.map(|moment| SystemTime::from(moment.0));
+        let finish = Finish { modified, executable: put.executable };
+        if let (None, Some(bytes), Replace::Never) = (&part, whole, replace) {
+            let file = NamelessFile::write(folder, bytes, finish).map_err(FilesError::of_change)?;
+            if let Some(file) = file
+                && self.give_name(claim, || file.give_name(folder, name))?
+            {
+                return Ok(());
+            }
+        }
+        let part = match (part, whole) {
+            (Some(part), _) => Ok(part),
+            (None, Some(bytes)) => self.temporary(bytes),
+            (None, None) => Err(gone()),
+        };
+        let part = part.map_err(FilesError::of_change)?;
+        part.flush_to_disk(finish).map_err(FilesError::of_change)?;
+        self.give_name(claim, || part.rename(name, replace).map(|()| true))?;
+        Ok(())
+    }
+
+    /// A small file for which there is no part.
+    fn temporary(&self, bytes: &[u8]) -> io::Result<PartFile> {
+        let mut part = temporary(self.folder, &self.store.ledger)?;
+        part.write_all(bytes)?;
+        Ok(part)
+    }
+
+    /// Writes the file's row and has it named. Whether it has its name: else there is no row.
+    fn give_name(
+        &self,
+        claim: &mut Claim,
+        give_name: impl FnOnce() -> io::Result<bool>,
+    ) -> Result<bool, FilesError> {
+        let path = self.put.path.as_str();
+        // Freed after the lock.
+        let older: Option<Inode>;
+        let _lock = self.store.names.lock(path);
+        older = self.check_still_there()?;
+        let record = claim.record(path, self.size, older.as_ref().map(|inode| inode.number))?;
+        let named = give_name();
+        let noted = match named {
+            Ok(true) => claim.confirm(record),
+            _ => claim.revert(record),
+        };
+        if let Err(error) = noted {
+            // What is not so is mended by the janitor.
+            warn!("the quota database is behind the files: {error}");
+        }
+        named.map_err(FilesError::of_change)
+    }
+
+    /// The file that gives way. An error, where the folder is not any more where it was, or the
+    /// name is taken: somebody may have moved it.
+    fn check_still_there(&self) -> Result<Option<Inode>, FilesError> {
+        let (now, name) = place(self.root, &self.put.path)?;
+        if !unix::is_same_folder(&now, self.folder).map_err(FilesError::Disk)? {
+            return Err(FilesError::NotFound);
+        }
+        if !check_place(self.folder, name, self.put.replace)? {
+            return Ok(None);
+        }
+        Inode::of(self.folder, name).map(Some).map_err(FilesError::of)
+    }
+}

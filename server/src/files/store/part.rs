@@ -1,0 +1,106 @@
+//! The part of a put: found again, temporary, or none. Knows whose it is, and nothing of what comes.
+
+use std::fs::File;
+use std::io;
+
+use cap_std::fs::Dir;
+use quiver_protocol::text::display_safe;
+use quiver_protocol::{FilePath, Put};
+use quiver_transport::content::{PartFile, SMALL, part_length};
+use tracing::warn;
+
+use super::{FilesError, Store};
+use crate::ledger::{Ledger, Owner};
+use crate::unix;
+
+/// How many numbers are tried for a temporary part; random ones hardly ever collide.
+const NUMBERS: usize = 8;
+
+/// What a put does whose part another one has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfLocked {
+    /// Nothing yet: its caller sees to it that the other one lets go.
+    Wait,
+    /// It starts over, with a temporary part.
+    StartOver,
+}
+
+impl Store {
+    /// The part of an owner's put that can be known again, or else a temporary one. A small file that nothing is
+    /// here of comes whole, and needs none. `None` where another put has it, and is to be waited for.
+    pub(super) fn part(
+        &self,
+        folder: &Dir,
+        put: &Put,
+        path_id: Option<u64>,
+        if_locked: IfLocked,
+    ) -> Result<Option<(Option<PartFile>, Option<u64>)>, FilesError> {
+        let is_small = put.size.is_some_and(|size| size <= SMALL);
+        let id = path_id.filter(|_| put.size.is_some());
+        if is_small {
+            let kept = id.map_or(Ok(None), |id| part_length(folder, id));
+            if kept.map_err(FilesError::of_change)?.unwrap_or(0) == 0 {
+                // A part would be refused here: nobody is to send what cannot be stored.
+                unix::check_writable(folder).map_err(FilesError::of_change)?;
+                return Ok(Some((None, None)));
+            }
+        }
+        if let Some(id) = id {
+            match PartFile::open(folder, id) {
+                Ok(part) => {
+                    if is_usable(&part.content().map_err(FilesError::Disk)?, &put.path)? {
+                        return Ok(Some((Some(part), Some(id))));
+                    }
+                }
+                // A small file is there sooner than another put lets go.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if if_locked == IfLocked::Wait && !is_small {
+                        return Ok(None);
+                    }
+                }
+                // Something else has its name.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(FilesError::of_change(error)),
+            }
+        }
+        let part = temporary(folder, &self.ledger).map_err(FilesError::of_change)?;
+        Ok(Some((Some(part), None)))
+    }
+
+    /// Removes what an owner's earlier attempt left of a file that is stored now.
+    pub(super) fn remove_waiting_part(&self, folder: &Dir, id: u64, owner: &Owner) {
+        if !self.ledger.is_waiting(id) {
+            return;
+        }
+        // Where it is locked, a later put has it.
+        if let Ok(part) = PartFile::open(folder, id) {
+            if let Err(error) = self.ledger.removed_part(id, owner) {
+                warn!("a partial file that was removed still counts: {error}");
+            }
+            part.discard();
+        }
+    }
+}
+
+/// Whether an open part can be gone on with: what others could change, or have under another name, is not.
+pub(super) fn is_usable(part: &File, path: &FilePath) -> Result<bool, FilesError> {
+    let is_usable = unix::is_mine_alone(part).map_err(FilesError::Disk)?;
+    if !is_usable {
+        let path = display_safe(path.as_str());
+        warn!("the partial file of {path} is not used: others own it, name it or may write to it");
+    }
+    Ok(is_usable)
+}
+
+/// A part that no later put goes on with.
+pub(super) fn temporary(folder: &Dir, ledger: &Ledger) -> io::Result<PartFile> {
+    let mut created = PartFile::create(folder, ledger.temporary_part_id());
+    for _ in 1..NUMBERS {
+        match created {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            created => return created,
+        }
+        created = PartFile::create(folder, ledger.temporary_part_id());
+    }
+    created
+}
