@@ -61,23 +61,27 @@ async fn a_third_connection_goes_on_with_what_two_dead_ones_had() {
     let _first_put = begun(&server, &first, &content).await;
     first_path.cut();
     let second_put = second.put("big", content.len());
-    let third_put = async {
-        // The second one waits until the first is known to be dead, and dies itself.
-        first_path.swallowed().await;
-        second_path.cut();
-        third.put("big", content.len()).await.unwrap()
-    };
     tokio::pin!(second_put);
-    let third_put = tokio::select! {
-        _ = &mut second_put => panic!("it is dead"),
-        put = within(PATIENCE, "the third put", third_put) => put,
-    };
+    // The second one waits until the first is known to be dead, and dies itself.
+    tokio::select! {
+        biased;
+        _ = &mut second_put => panic!("nobody has asked whether the other connection lives"),
+        said = second.message("Hello") => assert_eq!(said, "Hello ACK"),
+    }
+    second_path.cut();
+    let third_put = third.put("big", content.len()).await.unwrap();
     let (have, _) = third_put.have().expect("what the first one sent");
     assert!(have >= content.len() as u64 / 2, "{have}");
     third_put.send(&content).await.unwrap();
     assert!(fs::read(server.files().join("big")).unwrap() == content);
-    assert_eq!(names(&server.files()), ["big"]);
-    assert_eq!(counted(&third).await, content.len());
+    // The second one ends without a word.
+    until("the parts to go", || names(&server.files()) == ["big"]).await;
+    let one = async {
+        while counted(&third).await != content.len() {
+            tokio::task::yield_now().await;
+        }
+    };
+    within(PATIENCE, "one file to count", one).await;
 }
 
 #[tokio::test]

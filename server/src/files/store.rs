@@ -18,7 +18,7 @@ use quiver_transport::{Crew, Lane};
 use tokio::runtime::Handle;
 
 pub use self::part::IfLocked;
-use self::part::is_usable;
+use self::part::{Part, is_usable};
 pub use self::sink::Sink;
 use super::names::NameLocks;
 use super::space::{Promise, Room};
@@ -151,8 +151,11 @@ pub(super) fn stage(
     let (folder, name) = place(&root, &put.path)?;
     check_place(&folder, name, put.replace)?;
     let path_id = store.path_id(&put.path, &owner);
-    let Some((mut part, id)) = store.part(&folder, &put, path_id, if_locked)? else {
-        return Ok(None);
+    let (mut part, id) = match store.part(&folder, &put, path_id, if_locked)? {
+        Part::Resumable(part, id) => (Some(part), Some(id)),
+        Part::Temporary(part) => (Some(part), None),
+        Part::Unneeded => (None, None),
+        Part::Locked => return Ok(None),
     };
     let mut kept = part.as_ref().map_or(Ok(0), PartFile::length).map_err(FilesError::Disk)?;
     if let Some(part) = part.as_mut().filter(|_| kept > size) {

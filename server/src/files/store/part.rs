@@ -25,16 +25,28 @@ pub enum IfLocked {
     StartOver,
 }
 
+/// What a put writes to.
+#[derive(Debug)]
+pub(super) enum Part {
+    /// The part of this number, which the next attempt finds again.
+    Resumable(PartFile, u64),
+    /// A part of this put alone.
+    Temporary(PartFile),
+    /// None: a small file that nothing is here of comes whole.
+    Unneeded,
+    /// Another put has the part.
+    Locked,
+}
+
 impl Store {
-    /// The part of an owner's put that can be known again, or else a temporary one. A small file that nothing is
-    /// here of comes whole, and needs none. `None` where another put has it, and is to be waited for.
+    /// What a put writes to whose owner's part for the path has the number `path_id`.
     pub(super) fn part(
         &self,
         folder: &Dir,
         put: &Put,
         path_id: Option<u64>,
         if_locked: IfLocked,
-    ) -> Result<Option<(Option<PartFile>, Option<u64>)>, FilesError> {
+    ) -> Result<Part, FilesError> {
         let is_small = put.size.is_some_and(|size| size <= SMALL);
         let id = path_id.filter(|_| put.size.is_some());
         if is_small {
@@ -42,20 +54,20 @@ impl Store {
             if kept.map_err(FilesError::of_change)?.unwrap_or(0) == 0 {
                 // A part would be refused here: nobody is to send what cannot be stored.
                 unix::check_writable(folder).map_err(FilesError::of_change)?;
-                return Ok(Some((None, None)));
+                return Ok(Part::Unneeded);
             }
         }
         if let Some(id) = id {
             match PartFile::open(folder, id) {
                 Ok(part) => {
                     if is_usable(&part.content().map_err(FilesError::Disk)?, &put.path)? {
-                        return Ok(Some((Some(part), Some(id))));
+                        return Ok(Part::Resumable(part, id));
                     }
                 }
                 // A small file is there sooner than another put lets go.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if if_locked == IfLocked::Wait && !is_small {
-                        return Ok(None);
+                        return Ok(Part::Locked);
                     }
                 }
                 // Something else has its name.
@@ -64,7 +76,7 @@ impl Store {
             }
         }
         let part = temporary(folder, &self.ledger).map_err(FilesError::of_change)?;
-        Ok(Some((Some(part), None)))
+        Ok(Part::Temporary(part))
     }
 
     /// Removes what an owner's earlier attempt left of a file that is stored now.
