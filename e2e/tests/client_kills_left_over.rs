@@ -7,6 +7,7 @@
 
 use std::fs;
 use std::path::Path as FilePath;
+use std::time::{Duration, Instant};
 
 use quiver_e2e::path::Path;
 use quiver_e2e::process::{Process, Signal};
@@ -20,6 +21,15 @@ const SIZE: usize = 4 * MIB;
 
 /// Bytes a second that pass the path: a kill meets a transfer in full flight.
 const RATE: u64 = 12 * 1024 * 1024;
+
+/// For so long a client sends nothing that waits for its answer.
+const SILENCE: Duration = Duration::from_millis(300);
+
+/// Until then a dead connection has ended.
+const LONGEST_SILENCE: Duration = Duration::from_secs(18);
+
+/// A handshake has more bytes.
+const REQUEST: u64 = 3000;
 
 /// Rounds of each story.
 fn rounds() -> u64 {
@@ -38,6 +48,19 @@ fn part_length(folder: &FilePath) -> u64 {
     let parts = names(folder).into_iter().filter(|name| name.starts_with(".quiver-"));
     let length = |name| fs::metadata(folder.join(name)).map_or(0, |part| part.len());
     parts.map(length).max().unwrap_or(0)
+}
+
+/// Waits until nobody sends anything to the server: a client waits for its answer.
+async fn silence(path: &Path) {
+    let (mut passed, mut since) = (path.went_there(), Instant::now());
+    until("silence", || {
+        let now = path.went_there();
+        if now != passed {
+            (passed, since) = (now, Instant::now());
+        }
+        since.elapsed() > SILENCE
+    })
+    .await;
 }
 
 /// Rounds of one command, each with two kills at random points.
@@ -79,6 +102,15 @@ async fn endure(command: &str, victim: Victim) {
                 server.is_killed_and_starts_again().await;
                 path.lead_to(server.address());
             }
+            if victim == Victim::Client && command == "put" {
+                // One more, killed while it waits for the server to find out about the one before.
+                let before = path.went_there();
+                let mut waiting = start(&name);
+                until("its request", || path.went_there().bytes > before.bytes + REQUEST).await;
+                silence(&path).await;
+                waiting.signal(Signal::KILL);
+                waiting.ended(PATIENCE).await;
+            }
             if victim != Victim::Server {
                 process = start(&name);
             }
@@ -86,11 +118,12 @@ async fn endure(command: &str, victim: Victim) {
         let status = process.ended(4 * PATIENCE).await;
         let said = process.stderr.so_far().join("\n");
         // Killed after the file had its name.
-        let is_there = said.contains("exists");
+        let is_there = said.contains("already");
         assert!(status.success() || is_there, "{command} {round}: {status:?} {said}");
         assert!(fs::read(home.file(&name)).unwrap() == content, "{command}: {name}");
         assert_eq!(home.names(), [name.as_str()], "{command}");
-        assert!(home.journal().is_empty(), "{command}: {name}");
+        // A killed client cannot know that its file is stored: its entry stays for `resume`.
+        assert!(is_there || home.journal().is_empty(), "{command}: {name}");
         expected.push((name, content));
     }
     for (name, content) in &expected {
@@ -98,7 +131,9 @@ async fn endure(command: &str, victim: Victim) {
     }
     let all: Vec<_> = expected.iter().map(|(name, _)| name.clone()).collect();
     // Puts of killed clients may run on for as long as their connections seem to live.
-    until("the end of all puts", || names(&server.files()) == all).await;
+    let (since, is_done) = (Instant::now(), || names(&server.files()) == all);
+    until("the end of all puts", || is_done() || since.elapsed() > LONGEST_SILENCE).await;
+    assert_eq!(names(&server.files()), all, "{command}");
     server.signal(Signal::TERM);
     server.ended(2 * PATIENCE).await;
     let database = Connection::open(server.state().join("uploads.sqlite")).unwrap();

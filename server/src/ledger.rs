@@ -182,14 +182,15 @@ impl Ledger {
         self.quota.saturating_sub(sums.owners.get(owner).map_or(0, Sum::total))
     }
 
-    /// A number for a part that no later put goes on with: [`is_temporary`](Self::is_temporary) knows it again.
+    /// A number for a part that no later put resumes, recognised by [`is_temporary`](Self::is_temporary).
     #[must_use]
     pub fn temporary_part_id(&self) -> u64 {
         let random = RandomState::new().hash_one(()) as u32;
         u64::from(random) << 32 | u64::from(self.mark(random))
     }
 
-    /// Whether a part's number is one of those: then nobody needs the part once its put has ended.
+    /// Whether a part's number is from [`temporary_part_id`](Self::temporary_part_id), of this or an earlier process:
+    /// the part is useless once its put has ended.
     #[must_use]
     pub fn is_temporary(&self, id: u64) -> bool {
         self.mark((id >> 32) as u32) == id as u32

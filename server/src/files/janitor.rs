@@ -60,8 +60,8 @@ pub(super) fn sweep(root: &Dir, store: &Store, now: SystemTime) -> Result<Swept,
     Ok(swept)
 }
 
-/// Ends what was recorded of renames and replaced files when a process was killed, or its quota database failed,
-/// by what is there now. To be called before the first client comes, too.
+/// Settles the renames and replaced files that were recorded when a process was killed, or when its quota database
+/// failed: the inode that has the name now tells whether the change happened. Also runs before clients connect.
 pub(super) fn settle_unfinished(root: &Dir, store: &Store) -> Result<(), FilesError> {
     let _lock = store.names().lock_all();
     let ledger = store.ledger();
@@ -87,7 +87,7 @@ fn inode(root: &Dir, path: &str) -> Option<u64> {
     Inode::of(&folder, name).ok().map(|inode| inode.number)
 }
 
-/// Whether a part is of no use since the process ended that made it.
+/// Whether a part was left by an earlier process and no upload can resume it.
 fn is_left_over(store: &Store, folder: &Dir, name: &str) -> bool {
     let Ok(found) = folder.symlink_metadata(name) else { return false };
     let is_useless = found.len() == 0 || id(name).is_some_and(|id| store.ledger().is_temporary(id));
@@ -135,7 +135,7 @@ fn look_at_files(root: &Dir, store: &Store) -> Result<(), FilesError> {
             let file = FilePath::parse(&path).ok();
             let size = || file.as_ref().and_then(|path| size(root, path));
             if size() != Some(counted) {
-                // A row is written a moment before its file has its name.
+                // The row is written before the name: without the lock a file that gets its name now seems missing.
                 let _lock = store.names().lock(&path);
                 ledger.found(&path, counted, size())?;
             }

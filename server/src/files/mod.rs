@@ -324,8 +324,8 @@ impl Files {
         blocking(move || change::make_folder(&root, &store, &path, modified, &owner)).await
     }
 
-    /// Brings the ledger in line with what a killed process had begun to rename or replace. Blocks; to be called
-    /// before the first client comes.
+    /// Settles the quota rows of what a killed process had begun to rename or replace. Blocks; runs before clients
+    /// connect.
     ///
     /// # Errors
     /// [`FilesError`].

@@ -1,11 +1,11 @@
-//! Locks on paths: whoever changes what a path stands for changes its quota row too, and nobody else sees or
-//! changes either in between. Held for a few system calls and row writes, never while content is flushed.
+//! Locks on paths: a name in the file system and its quota row change together. Held for a few system calls and
+//! row writes, never while content is flushed.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// Paths that share a lock are as rare as that: 16 threads change names at once, at most.
+/// Locks for all paths, by their hash. Some 16 threads store files at once: two of them rarely share a lock.
 const LOCKS: usize = 256;
 
 /// The locks of all paths.
@@ -36,8 +36,8 @@ impl NameLocks {
         Self { all: RwLock::new(()), paths, hasher: RandomState::new(), moves: AtomicU64::new(0) }
     }
 
-    /// Until it is dropped, this path stands for nothing else than what the caller makes of it, and no folder is
-    /// moved. One at a time a thread.
+    /// Locks one path: no other thread stores, renames or removes a file or folder of this path, and no folder is
+    /// moved. A thread may hold one lock at a time.
     pub(super) fn lock(&self, path: &str) -> PathLock<'_> {
         let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
         let path = self.hasher.hash_one(path) as usize % LOCKS;
@@ -45,12 +45,12 @@ impl NameLocks {
         PathLock { _path: path, _all: all, moves: self.moves.load(Ordering::Relaxed) }
     }
 
-    /// A number that is another one after a folder was moved.
+    /// A counter that changes when a folder may have been moved.
     pub(super) fn moves(&self) -> u64 {
         self.moves.load(Ordering::Relaxed)
     }
 
-    /// Until it is dropped, only the caller changes names.
+    /// Locks all paths: no other thread stores, renames or removes anything.
     pub(super) fn lock_all(&self) -> AllPathsLock<'_> {
         let all = self.all.write().unwrap_or_else(PoisonError::into_inner);
         self.moves.fetch_add(1, Ordering::Relaxed);

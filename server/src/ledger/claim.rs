@@ -1,7 +1,7 @@
 //! Claims: what a running put reserves of a quota, and what becomes of that.
 //!
-//! A row is written before its file or folder has the name, and taken back where that fails: a crash in between
-//! leaves a row without a file, which the janitor finds, and never a file without a row.
+//! A row is written before its file or folder gets the name, and removed if that fails: a crash in between leaves a
+//! row without a file, which the cleanup removes, and never a file without a row.
 
 use std::sync::Arc;
 
@@ -195,7 +195,7 @@ impl Claim {
         reverted
     }
 
-    /// The row that was written counts from here on, instead of the one before and of what was reserved.
+    /// Counts the new row, and neither the previous one nor the reservation.
     fn counts(&mut self, size: u64, previous: Option<(Owner, u64)>) {
         self.ledger.forget(previous);
         let mut sums = self.ledger.sums();

@@ -1,6 +1,6 @@
-//! Changes of names that are recorded before the file system makes them, so that no crash between the two
-//! loses a row: a rename, and a file that replaces another one. What a crash left is settled by what the file
-//! system shows. Knows inode numbers, and not how to look them up.
+//! Renames and replaced files, recorded before the file system changes a name: a crash between the two loses no
+//! row. At the next start the inode that has the name tells whether the change happened. Knows inode numbers, not
+//! how to look them up.
 
 use rusqlite::{Connection, Row, params};
 

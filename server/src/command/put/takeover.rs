@@ -20,12 +20,13 @@ use crate::session::member::Context;
 /// flushed.
 const LETTING_GO: Duration = Duration::from_secs(5);
 
-/// How often a put looks again for a part that is locked, and not by a put that could be asked to let go: one
-/// that opens it now, or the janitor.
+/// How often a put tries again to lock a part whose lock has no known holder: a put that has just opened it, or the
+/// cleanup.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Stages a put, with the memory it may take. A part of its client is taken over from every dead connection that
-/// has it: of several puts that wait for the same one, the first gets it, and the others look again who has it.
+/// Stages a put, with the memory it may take. Its client's part is taken over from each dead connection that has
+/// it. Where several puts wait for the same part, the first to lock it gets it, and the others check that one's
+/// connection in turn.
 pub(super) async fn stage<'a>(
     context: &'a Context,
     put: &Put,
@@ -50,8 +51,8 @@ pub(super) async fn stage<'a>(
     }
 }
 
-/// Sees to it that no dead connection's put has the part that this one would go on with. One that lives keeps
-/// it, and so does one of the same connection: this put then starts over, beside it.
+/// Ends the put that has the part, if its connection is dead. A put whose connection lives, or is the same one,
+/// keeps the part: the new put then starts over.
 async fn take_over(context: &Context, put: &Put, patience: &mut Instant) -> IfLocked {
     let Some(holder) = context.shared.files.holder(put, &context.owner()) else {
         return IfLocked::Wait;

@@ -1,5 +1,5 @@
-//! A file that came whole gets its name. Its quota row is written just before that, under the lock of its path:
-//! without a row there is no file, and a rename or removal meets both or neither.
+//! Commits an upload: flush, quota row, name. The row is written just before the name, under the lock of the
+//! path: no file has a name without a row, and a rename or removal sees both or neither.
 
 use std::io::{self, Write as _};
 use std::time::SystemTime;
@@ -91,7 +91,7 @@ impl Commit<'_> {
         Ok(part)
     }
 
-    /// Writes the file's row and has it named. Whether it has its name: else there is no row.
+    /// Writes the file's row and gives it its name. Without the name (`false`, or an error) the row is removed.
     fn give_name(
         &self,
         claim: &mut Claim,
@@ -109,7 +109,7 @@ impl Commit<'_> {
             _ => claim.revert(record),
         };
         if let Err(error) = noted {
-            // What is not so is mended by the janitor.
+            // The next cleanup repairs the row.
             warn!("the quota database is behind the files: {error}");
         }
         named.map_err(FilesError::of_change)
