@@ -12,6 +12,7 @@
 //! | [`fault`] | system calls that fail on purpose |
 //! | [`sockets`] | where a process listens |
 //! | [`disk`] | small disks, for programs that are to fill them |
+//! | [`fault`] | system calls that fail, as on other kernels and file systems |
 //! | [`log`] | the server's log, line by line, and waiting for one |
 //! | [`page`] | the page with a server's metrics |
 //! | [`path`] | a way for datagrams that can be cut |
@@ -47,6 +48,7 @@ pub mod tree;
 pub mod wire;
 
 pub use deadline::{PATIENCE, until, within};
+pub use fault::{Faults, faults_possible};
 pub use impostor::Impostor;
 pub use page::Page;
 pub use person::Person;

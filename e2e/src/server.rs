@@ -1,5 +1,6 @@
 //! A real `quiver-server` with folders of its own, and what can be seen of it from outside.
 
+mod accounts;
 mod folders;
 mod starts;
 
@@ -17,9 +18,11 @@ use crate::binary;
 use crate::deadline::{PATIENCE, within};
 use crate::disk::with_a_disk;
 pub use crate::disk::{is_root, small_disks};
+use crate::fault::Faults;
 use crate::log::Log;
-use crate::process::{self, Finished, Memory, Process, Signal};
+use crate::process::{Finished, Memory, Process, Signal};
 use crate::quiver::names;
+pub use accounts::{add_account, set_account};
 
 /// Whom an unprivileged server runs as: nobody, by number.
 pub(crate) const NOBODY: u32 = 65_534;
@@ -50,6 +53,7 @@ pub struct Options {
     arguments: Vec<OsString>,
     unprivileged: bool,
     alarms_allowed: bool,
+    faults: Faults,
 }
 
 impl Server {
@@ -255,6 +259,13 @@ impl Options {
         self
     }
 
+    /// System calls of its fail. See [`faults_possible`](crate::faults_possible).
+    #[must_use]
+    pub fn faults(mut self, faults: Faults) -> Self {
+        self.faults = faults;
+        self
+    }
+
     /// A story in which the server has reason to log errors.
     #[must_use]
     pub fn with_alarms(mut self) -> Self {
@@ -333,7 +344,7 @@ impl Options {
         command.args(&self.arguments);
         command.env_remove("RUST_LOG").envs(self.environment.iter().cloned());
         command.current_dir(folder);
-        command
+        self.faults.upon(&command)
     }
 
     fn drops_root(&self) -> bool {
@@ -357,26 +368,6 @@ async fn listening(process: Process) -> (Process, Log, SocketAddr, String) {
     let address = address.unwrap_or_else(|| panic!("no server: {}", log.tail()));
     let fingerprint = fingerprint.expect("a server says its fingerprint before it listens");
     (process, log, address, fingerprint)
-}
-
-/// Sets an account's password, with the server's own command.
-#[must_use]
-pub fn add_account(password_file: &Path, name: &str, password: &str) -> Finished {
-    set_account(password_file, name, password, &[])
-}
-
-/// The same, with further arguments.
-#[must_use]
-pub fn set_account(
-    password_file: &Path,
-    name: &str,
-    password: &str,
-    arguments: &[&str],
-) -> Finished {
-    let mut command = Command::new(binary::server());
-    command.args(["user", "add", name, "--password-stdin", "--passwords"]).arg(password_file);
-    command.args(arguments);
-    process::run(&mut command, format!("{password}\n").as_bytes())
 }
 
 fn files(folder: &Path) -> PathBuf {

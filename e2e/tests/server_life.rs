@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use quiver_e2e::fault::{faults, traced, with_fault};
+use quiver_e2e::fault::{Faults, faults_possible};
 use quiver_e2e::process::{Process, Signal};
 use quiver_e2e::quiver::finish;
 use quiver_e2e::sockets::{Protocol, listens_at};
@@ -104,16 +104,21 @@ async fn a_certificate_whose_time_is_over_or_near_its_end_is_warned_about() {
     }
 }
 
+/// The first socket, which is one of IPv6, cannot be had.
+fn no_first_socket() -> Faults {
+    Faults::of(&["socket:error=EAFNOSUPPORT:when=1"])
+}
+
 /// A command line that runs a server with the default port free, where the first socket, of IPv6, cannot be had.
 fn without_ipv6(home: &Home) -> Command {
-    let fault = with_fault("socket:when=1", "EAFNOSUPPORT", &home.file("trace"));
+    let server = no_first_socket().upon(&Command::new(binary::server()));
     let mut command = Command::new("unshare");
     command.args(if quiver_e2e::server::is_root() {
         &["--net"][..]
     } else {
         &["--net", "--map-root-user"]
     });
-    command.arg("--").arg(fault.get_program()).args(fault.get_args()).arg(binary::server());
+    command.arg("--").arg(server.get_program()).args(server.get_args());
     fs::create_dir_all(home.file("files")).unwrap();
     command.current_dir(home.folder());
     command
@@ -122,7 +127,7 @@ fn without_ipv6(home: &Home) -> Command {
 #[tokio::test]
 async fn without_ipv6_the_default_address_is_one_of_ipv4() {
     // Where small disks can be had, networks can.
-    if !faults() || !quiver_e2e::disk::small_disks() {
+    if !faults_possible() || !quiver_e2e::disk::small_disks() {
         return;
     }
     let home = Home::new();
@@ -135,9 +140,7 @@ async fn without_ipv6_the_default_address_is_one_of_ipv4() {
     within(PATIENCE, "the server to listen", listening).await.unwrap();
     let warning = "WARN no IPv6 on this machine: listening on IPv4 alone";
     assert!(said.iter().any(|line| line.contains(warning)), "{said:?}");
-    // strace ends with the server.
-    let id = rustix::process::Pid::from_raw(traced(server.id()).cast_signed()).unwrap();
-    rustix::process::kill_process(id, Signal::TERM).unwrap();
+    server.signal(Signal::TERM);
     assert!(server.ended(PATIENCE).await.success());
 
     // What was typed is meant.
@@ -152,16 +155,14 @@ async fn without_ipv6_the_default_address_is_one_of_ipv4() {
 
 #[tokio::test]
 async fn without_ipv6_a_client_reaches_a_server_by_ipv4() {
-    if !faults() {
+    if !faults_possible() {
         return;
     }
     let server = Server::start().await;
     let home = Home::new();
     let quiver = home.with(&server, "Ron", ["message", "Hello"]).command();
-    let mut command = with_fault("socket:when=1", "EAFNOSUPPORT", &home.file("trace"));
-    command.arg(quiver.get_program()).args(quiver.get_args());
-    command.current_dir(home.folder()).stdin(Stdio::null()).stdout(Stdio::piped());
-    command.envs(quiver.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut command = no_first_socket().logged_to(home.file("trace")).upon(&quiver);
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
     let finished = finish(Process::start_as_is(&mut command)).await;
     assert_eq!(finished.expect(0).stdout, "Hello ACK\n");
     let trace = fs::read_to_string(home.file("trace")).unwrap();
