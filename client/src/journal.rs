@@ -8,12 +8,13 @@
 mod entry;
 mod unfinished;
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use quiver_protocol::text::{display_path, display_safe};
+use quiver_transport::file_system::{Lock, is_locked, sync_file, try_lock};
 use thiserror::Error;
 
 use crate::folders::{Folders, NoFolder};
@@ -45,6 +46,9 @@ pub struct Strange {
 #[derive(Debug)]
 pub struct AtIt {
     _file: File,
+    /// `None` where nothing can be locked: another process does not see then that this one is at it. The
+    /// partial file is safe all the same, for such are not shared without a lock.
+    _lock: Option<Lock>,
 }
 
 impl Journal {
@@ -91,16 +95,22 @@ impl Journal {
             _ => {}
         }
         let mut file = unix::create_private(&staged)?;
-        let written = file
-            .lock()
-            .and_then(|()| file.write_all(text.as_bytes()))
-            .and_then(|()| file.sync_all())
-            .and_then(|()| fs::rename(&staged, &name));
-        written.inspect_err(|_| {
+        // It is new: there is nothing to wait for.
+        let lock = match try_lock(&file) {
+            Err(error) if error.kind() != io::ErrorKind::Unsupported => Err(error),
+            lock => Ok(lock.ok()),
+        };
+        let written = lock.and_then(|lock| {
+            file.write_all(text.as_bytes())?;
+            sync_file(&file)?;
+            fs::rename(&staged, &name)?;
+            Ok(lock)
+        });
+        let lock = written.inspect_err(|_| {
             // The first error is the one to tell.
             let _ = fs::remove_file(&staged);
         })?;
-        Ok(AtIt { _file: file })
+        Ok(AtIt { _file: file, _lock: lock })
     }
 
     /// Removes an entry; one that is not there is removed.
@@ -132,7 +142,7 @@ impl Journal {
     #[must_use]
     pub fn is_at_it(&self, id: u64) -> bool {
         let file = self.name(id).and_then(|name| open(&name));
-        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+        file.is_ok_and(|file| is_locked(&file))
     }
 
     /// All entries, the oldest first, and what is not believed.

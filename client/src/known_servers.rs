@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use quiver_protocol::Fingerprint;
 use quiver_protocol::text::display_path;
+use quiver_transport::file_system::{self, Lock, sync_file};
 use thiserror::Error;
 
 use crate::address::ServerAddress;
@@ -129,14 +130,18 @@ impl KnownServers {
         }
     }
 
-    /// Held until dropped, or until this process ends.
-    fn lock(&self) -> io::Result<File> {
+    /// Held until dropped, or until this process ends. `None` where nothing can be locked: of two programs that
+    /// remember a server at once, one may then forget what the other wrote, and its person is asked again.
+    fn lock(&self) -> io::Result<Option<(File, Lock)>> {
         if let Some(folder) = self.path.parent() {
             unix::create_private_folder(folder)?;
         }
         let lock = unix::open_lock(&self.path.with_extension("lock"))?;
-        lock.lock()?;
-        Ok(lock)
+        match file_system::lock(&lock) {
+            Ok(held) => Ok(Some((lock, held))),
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// In one step: a reader finds the old file or the new one. Under the lock.
@@ -149,7 +154,7 @@ impl KnownServers {
         }
         let mut file = unix::create_private(&staged)?;
         file.write_all(text.as_bytes())?;
-        file.sync_all()?;
+        sync_file(&file)?;
         fs::rename(&staged, &self.path)
     }
 }

@@ -59,12 +59,6 @@ pub(crate) fn is_link(error: &io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
 }
 
-/// Bytes that this user may still store on a folder's disk.
-pub(crate) fn room(folder: &impl std::os::fd::AsFd) -> io::Result<u64> {
-    let disk = rustix::fs::fstatvfs(folder)?;
-    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
-}
-
 /// Standard input without a buffer, to be read on a thread of its own.
 pub(crate) fn raw_stdin() -> io::Result<File> {
     Ok(io::stdin().as_fd().try_clone_to_owned()?.into())

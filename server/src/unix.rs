@@ -9,9 +9,11 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt}
 use std::path::Path;
 
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as CapOpenOptionsExt};
-use rustix::fs::{
-    Access, AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, Stat,
+use quiver_transport::file_system::{self, Lock};
+pub(crate) use quiver_transport::file_system::{
+    check_writable, free_space, may_read, rename_new, sync_folder as sync_dir,
 };
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat};
 use tempfile::NamedTempFile;
 
 /// Every right of the group and of others.
@@ -104,25 +106,37 @@ pub(crate) fn ensure_private_file(path: &Path) -> io::Result<()> {
 
 /// An open folder.
 #[derive(Debug)]
-pub(crate) struct Folder(OwnedFd);
+pub(crate) struct Folder {
+    folder: Dir,
+    lock: Option<Lock>,
+}
 
 impl Folder {
     /// Opens a folder.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self(rustix::fs::open(path, flags, Mode::empty())?))
+        let folder = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+        Ok(Self { folder: Dir::from_std_file(folder), lock: None })
     }
 
     /// Waits until no other process or thread holds this folder's lock, and holds it until the
     /// handle is dropped. The lock binds only those who ask for it too.
-    pub(crate) fn lock(&self) -> io::Result<()> {
-        let lock = || rustix::fs::flock(&self.0, FlockOperation::LockExclusive);
-        Ok(rustix::io::retry_on_intr(lock)?)
+    pub(crate) fn lock(&mut self) -> io::Result<()> {
+        self.lock = Some(file_system::lock(&self.folder)?);
+        Ok(())
+    }
+
+    /// Gives a file in this folder another name there, which must be free.
+    pub(crate) fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let missing = || io::Error::from(io::ErrorKind::InvalidFilename);
+        let name = |path: &Path| path.file_name().map(Path::new).map(Path::to_owned);
+        let (from, to) = (name(from).ok_or_else(missing)?, name(to).ok_or_else(missing)?);
+        rename_new((&self.folder, from), (&self.folder, to))
     }
 
     /// Flushes the folder's entries to disk: without this a rename may be lost with the power.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        Ok(rustix::fs::fsync(&self.0)?)
+        sync_dir(&self.folder)
     }
 }
 
@@ -149,33 +163,6 @@ pub(crate) fn open_beneath(root: &Dir, path: &str) -> Option<File> {
 pub(crate) fn is_no_file(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(rustix::io::Errno::from_raw_os_error);
     matches!(errno, Some(rustix::io::Errno::NXIO | rustix::io::Errno::NODEV))
-}
-
-/// Whether this process may read a file, or enter a folder and read it. No link is followed.
-pub(crate) fn may_read(folder: &Dir, name: &str, is_folder: bool) -> bool {
-    let wanted = if is_folder { Access::READ_OK | Access::EXEC_OK } else { Access::READ_OK };
-    let flags = AtFlags::EACCESS | AtFlags::SYMLINK_NOFOLLOW;
-    rustix::fs::accessat(folder, name, wanted, flags).is_ok()
-}
-
-/// Whether this process may create files in a folder, as far as that can be told without one.
-///
-/// # Errors
-/// What the system says: `PermissionDenied` where it may not, `ReadOnlyFilesystem`.
-pub(crate) fn check_writable(folder: &Dir) -> io::Result<()> {
-    let create = Access::WRITE_OK | Access::EXEC_OK;
-    Ok(rustix::fs::accessat(folder, ".", create, AtFlags::EACCESS)?)
-}
-
-/// Makes the names in a folder as durable as the files they stand for.
-pub(crate) fn sync_dir(folder: &Dir) -> io::Result<()> {
-    Ok(rustix::fs::fsync(folder.open(".")?)?)
-}
-
-/// Bytes that this process may still write to the disk a folder is on.
-pub(crate) fn free_space(folder: &Dir) -> io::Result<u64> {
-    let disk = rustix::fs::fstatvfs(folder)?;
-    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 /// Whether two handles are of the same folder.
@@ -216,27 +203,6 @@ pub(crate) fn is_mine_alone(file: &File) -> io::Result<bool> {
     let stat = rustix::fs::fstat(file)?;
     let is_mine = stat.st_uid == rustix::process::geteuid().as_raw();
     Ok(is_mine && stat.st_nlink == 1 && stat.st_mode & 0o002 == 0)
-}
-
-/// Renames, and refuses with `AlreadyExists` where the new name is taken, in one step.
-pub(crate) fn rename_new(from: (&Dir, &str), to: (&Dir, &str)) -> io::Result<()> {
-    use rustix::io::Errno;
-    match rustix::fs::renameat_with(from.0, from.1, to.0, to.1, RenameFlags::NOREPLACE) {
-        Ok(()) => Ok(()),
-        // Some file systems cannot; a hard link refuses a taken name just as atomically. Folders have
-        // none, and take the place of an empty folder at most.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-            if from.0.symlink_metadata(from.1)?.is_dir() {
-                if to.0.symlink_metadata(to.1).is_ok() {
-                    return Err(io::ErrorKind::AlreadyExists.into());
-                }
-                return from.0.rename(from.1, to.0, to.1);
-            }
-            from.0.hard_link(from.1, to.0, to.1)?;
-            from.0.remove_file(from.1)
-        }
-        Err(error) => Err(error.into()),
-    }
 }
 
 #[cfg(test)]

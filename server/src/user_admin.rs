@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use quiver_protocol::text::display_path;
 use quiver_protocol::{ClientName, Secret, limits};
+use quiver_transport::file_system::sync_file;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -218,7 +219,7 @@ fn folder_of(path: &Path) -> &Path {
 /// The file's folder, locked for as long as it is held.
 fn locked_folder(path: &Path) -> Result<Folder, UserAdminError> {
     let error = |error| UserAdminError::Write { path: path.to_owned(), error };
-    let folder = Folder::open(folder_of(path)).map_err(error)?;
+    let mut folder = Folder::open(folder_of(path)).map_err(error)?;
     folder.lock().map_err(error)?;
     Ok(folder)
 }
@@ -235,12 +236,14 @@ fn write(
     let write = || {
         let mut file = unix::new_private_file(folder_of(path))?;
         file.write_all(content.content())?;
-        file.as_file().sync_all()?;
+        sync_file(file.as_file())?;
         if replaces {
             file.persist(path)?;
         } else {
             // Whoever put a file there in the meantime without the lock keeps it.
-            file.persist_noclobber(path)?;
+            let staged = file.into_temp_path();
+            folder.rename_new(&staged, path)?;
+            staged.keep()?;
         }
         folder.sync()
     };

@@ -16,6 +16,7 @@
 //! | [`crew`] | threads for small work on disks |
 //! | [`background`] | threads of low priority for long work, in turns |
 //! | [`log_writer`] | log lines, written by a thread of their own |
+//! | [`file_system`] | calls that not every kernel or file system supports |
 
 pub mod background;
 pub mod channel;
@@ -24,6 +25,7 @@ mod congestion;
 pub mod content;
 pub mod crew;
 pub mod endpoint;
+pub mod file_system;
 pub mod identity;
 pub mod log_writer;
 pub mod precedence;

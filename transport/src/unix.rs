@@ -9,7 +9,7 @@ use std::thread::ThreadId;
 use std::time::Duration;
 
 use cap_std::fs::{Dir, OpenOptionsExt as _};
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 /// Creates a file that only its owner can read; never an existing one, never through a link.
@@ -22,27 +22,15 @@ pub(crate) fn is_shared(file: &File) -> io::Result<bool> {
     Ok(file.metadata()?.mode() & 0o077 != 0)
 }
 
-/// Makes the names in a folder as durable as the files they stand for.
-pub(crate) fn sync_folder(folder: &Dir) -> io::Result<()> {
-    match rustix::fs::fsync(folder) {
-        // The handle stands for a path alone.
-        Err(Errno::BADF) => Ok(rustix::fs::fsync(folder.open(".")?)?),
-        synced => Ok(synced?),
-    }
-}
-
 /// Creates a file in a folder that has no name yet, and is gone with its handle unless it is
 /// [given](give_name) one. `None` where there are no such files.
-pub(crate) fn nameless(folder: &Dir) -> io::Result<Option<File>> {
+pub(crate) fn nameless(folder: &Dir) -> Option<File> {
     let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
     // Less what the user takes away from all new files.
     let everybody = Mode::from_raw_mode(0o666);
-    match rustix::fs::openat(folder, ".", flags, everybody) {
-        Ok(file) => Ok(Some(file.into())),
-        // An old kernel opens the folder itself, and says that it is one.
-        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    // File systems and kernels without such files have many words for that. A disk that is full or failing says
+    // so again when a file with a name is created.
+    rustix::fs::openat(folder, ".", flags, everybody).ok().map(File::from)
 }
 
 /// Gives a nameless file its name, and refuses with `AlreadyExists` where that is taken, in one step. Whether
@@ -62,34 +50,11 @@ pub(crate) fn give_name(file: &File, folder: &Dir, name: &str) -> io::Result<boo
     }
 }
 
-/// Renames within a folder, and refuses with `AlreadyExists` where the new name is taken, in one step.
-pub(crate) fn rename_new(folder: &Dir, from: &str, to: &str) -> io::Result<()> {
-    match rustix::fs::renameat_with(folder, from, folder, to, RenameFlags::NOREPLACE) {
-        Ok(()) => Ok(()),
-        // Some file systems cannot; a hard link refuses a taken name just as atomically.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-            folder.hard_link(from, folder, to)?;
-            folder.remove_file(from)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
 /// Opens without waiting for the other end of a pipe, and never takes a terminal as its own.
 pub(crate) fn without_waiting(
     options: &mut cap_std::fs::OpenOptions,
 ) -> &mut cap_std::fs::OpenOptions {
     options.custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32)
-}
-
-/// Locks an open file for this handle, and refuses with `WouldBlock` where another handle has it.
-pub(crate) fn lock(file: &File) -> io::Result<()> {
-    Ok(rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive)?)
-}
-
-/// Gives the lock of an open file up, whoever has copies of this handle.
-pub(crate) fn unlock(file: &File) -> io::Result<()> {
-    Ok(rustix::fs::flock(file, FlockOperation::Unlock)?)
 }
 
 /// Whether an open file is what a name in a folder stands for now.
@@ -105,14 +70,6 @@ pub(crate) fn is_same(file: &File, folder: &Dir, name: &str) -> io::Result<bool>
 /// Whether its owner may run a file.
 pub(crate) fn is_executable(metadata: &Metadata) -> bool {
     metadata.mode() & 0o100 != 0
-}
-
-/// Lets everybody run an open file who may read it.
-pub(crate) fn make_executable(file: &File) -> io::Result<()> {
-    let mode = Mode::from_raw_mode(rustix::fs::fstat(file)?.st_mode);
-    let readers = mode & (Mode::RUSR | Mode::RGRP | Mode::ROTH);
-    let runners = Mode::from_raw_mode(readers.as_raw_mode() >> 2);
-    Ok(rustix::fs::fchmod(file, mode | runners)?)
 }
 
 /// How much a background thread gives way: beside a busy thread of normal priority it has a thirtieth of a

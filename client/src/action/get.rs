@@ -15,6 +15,7 @@ use quiver_transport::content::{
     Arrival, Finish, Hashed, LimitedBy, ReceiveError, Replace, SMALL, Size, Times, receive,
     receive_small,
 };
+use quiver_transport::file_system::Unset;
 use quiver_transport::{Channel, CommandStream, StreamError};
 use thiserror::Error;
 
@@ -60,6 +61,8 @@ pub struct Got {
     pub offset: u64,
     /// What limited that stream; `None` where it cannot be told.
     pub limited_by: Option<LimitedBy>,
+    /// What could not be set of the file it became.
+    pub unset: Unset,
 }
 
 /// Content that came whole and was verified, and that the server does not know to be safe.
@@ -67,6 +70,7 @@ pub struct Got {
 pub struct Came {
     end: ContentEnd,
     times: Times,
+    unset: Unset,
 }
 
 /// Why a file did not arrive. Nothing stands under its name then that was not there before.
@@ -163,8 +167,9 @@ impl Content {
         let sink = part.sink(self.head.offset).await.map_err(GetError::Disk)?;
         let (_, mut came) = self.receive(from, sink, progress).await?;
         let since = Instant::now();
-        part.commit(target, self.finish(), came.end.blake3).await.map_err(GetError::Disk)?;
-        came.flushed(since.elapsed());
+        let unset =
+            part.commit(target, self.finish(), came.end.blake3).await.map_err(GetError::Disk)?;
+        came.stored(since.elapsed(), unset);
         Ok(self.acknowledge(&came, gate).await)
     }
 
@@ -182,7 +187,7 @@ impl Content {
     pub async fn take(&mut self) -> Result<(Vec<u8>, Came), GetError> {
         let reader = &mut self.stream.reader;
         let (bytes, end, times) = receive_small(reader, self.head.size, self.patience).await?;
-        Ok((bytes, Came { end, times }))
+        Ok((bytes, Came { end, times, unset: Unset::default() }))
     }
 
     /// What the file is given with its name.
@@ -225,12 +230,12 @@ impl Content {
         let reader = &mut self.stream.reader;
         let received = receive(reader, size, from, sink, self.patience, progress).await;
         let (sink, end, times) = received?;
-        Ok((sink, Came { end, times }))
+        Ok((sink, Came { end, times, unset: Unset::default() }))
     }
 
     /// The file is safe: whether the server learns of it changes nothing here.
     pub async fn acknowledge(&mut self, came: &Came, gate: &Gate) -> Got {
-        let Came { end: ContentEnd { size, blake3, slowed_by: there }, times } = came;
+        let Came { end: ContentEnd { size, blake3, slowed_by: there }, times, unset } = came;
         let took = times.took();
         let slowed_by = gate.brake(took).or_else(|| times.brake(took));
         let received = Received { blake3: *blake3, slowed_by }.encode();
@@ -238,14 +243,16 @@ impl Content {
             self.stream.writer.delivered(FAREWELL).await;
         }
         let limited_by = LimitedBy::of(slowed_by, *there);
-        Got { size: *size, blake3: *blake3, offset: self.head.offset, limited_by }
+        let (size, blake3, offset) = (*size, *blake3, self.head.offset);
+        Got { size, blake3, offset, limited_by, unset: *unset }
     }
 }
 
 impl Came {
-    /// The disk took so long to make it safe.
-    pub fn flushed(&mut self, waited: Duration) {
+    /// It has its name. The disk took so long to make it safe, and refused some attributes.
+    pub fn stored(&mut self, waited: Duration, unset: Unset) {
         self.times.flushed(waited);
+        self.unset = unset;
     }
 }
 

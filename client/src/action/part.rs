@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
 use quiver_protocol::ContentHash;
 use quiver_transport::content::{Finish, PartFile};
+use quiver_transport::file_system::Unset;
 use tokio::task;
 
 use super::Target;
@@ -124,14 +125,15 @@ impl KeptPart {
         .await
     }
 
-    /// Gives it its final name; `blake3` is the hash of all of it. Where another run was first, and has stored the
-    /// same content under that name, it is removed. Where this fails it stays as it is, and this has it no more.
+    /// Gives it its final name; the attributes that could not be set. `blake3` is the hash of all of it: where another
+    /// run was first, and has stored the same content under that name, this is removed. Where it fails, the
+    /// partial file stays as it is, and this has it no more.
     pub(super) async fn commit(
         &self,
         target: &Target,
         finish: Finish,
         blake3: ContentHash,
-    ) -> io::Result<()> {
+    ) -> io::Result<Unset> {
         let (slot, target) = (self.slot.clone(), target.clone());
         on_disk(move || {
             let Target { folder, name, replace, .. } = &target;
@@ -142,7 +144,7 @@ impl KeptPart {
                         && is_stored(folder, name, file.length()?, blake3)? =>
                 {
                     file.discard();
-                    Ok(())
+                    Ok(Unset::default())
                 }
                 committed => committed,
             }

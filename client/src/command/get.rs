@@ -12,6 +12,7 @@ use cap_std::fs::Dir;
 use quiver_protocol::text::{display_path, display_safe};
 use quiver_protocol::{FilePath, Refusal};
 use quiver_transport::content::{Replace, Watch, is_part_name};
+use quiver_transport::file_system::stat;
 use tokio::time::Instant;
 
 pub(super) use self::fetch::{Fetch, passing};
@@ -344,7 +345,7 @@ fn is_taken(folder: &Dir, name: &str, shown: &Path) -> Result<bool, Failure> {
     if is_part_name(name) {
         return Err(failed(io::Error::other("such names are kept for files on their way")));
     }
-    match folder.symlink_metadata(name) {
+    match stat(folder, name) {
         Ok(metadata) if metadata.is_dir() => Err(failed(io::ErrorKind::IsADirectory.into())),
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),

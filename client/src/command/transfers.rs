@@ -7,6 +7,7 @@ use chrono::Local;
 use quiver_protocol::Timestamp;
 use quiver_protocol::text::{display_path, display_safe};
 use quiver_transport::content::{PART_PREFIX, PART_SUFFIX, PartFile};
+use quiver_transport::file_system::stat;
 use serde::Serialize;
 use tokio::task;
 
@@ -154,7 +155,7 @@ fn remove(journal: &Journal, entry: &Entry) -> io::Result<bool> {
         return Ok(false);
     }
     if let Some((folder, name)) = place(entry)
-        && folder.symlink_metadata(&name).is_ok_and(|found| found.is_file())
+        && stat(&folder, &name).is_ok_and(|found| found.is_file())
     {
         match PartFile::open(&folder, entry.id()) {
             // Somebody else's is left to them.
@@ -184,7 +185,7 @@ fn here(entry: &Entry) -> Here {
     let is_here = entry.direction == Direction::Get && entry.file().is_some();
     let nothing = Here { bytes: is_here.then_some(0), is_running: false };
     let Some((folder, name)) = place(entry) else { return nothing };
-    match folder.symlink_metadata(&name) {
+    match stat(&folder, &name) {
         Ok(found) if found.is_file() => {
             let locked = PartFile::open(&folder, entry.id())
                 .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);

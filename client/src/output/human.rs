@@ -1,11 +1,13 @@
 //! How things look to people. Pure: a zone is an argument, nothing is printed here.
 
+use std::path::Path;
 use std::time::Duration;
 
 use chrono::TimeZone;
 use quiver_protocol::reply::{ClientRow, Entry, EntryKind};
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{FilePath, Timestamp};
+use quiver_transport::file_system::Unset;
 use serde::Serialize;
 
 use crate::action::{Got, Stored};
@@ -142,6 +144,16 @@ pub fn summary(summary: &Summary, done: &str, took: Duration) -> String {
         }
     }
     text
+}
+
+/// `warning: stored a.txt, but could not set its time (Operation not permitted); this is said once`
+#[must_use]
+pub fn unset(shown: &Path, unset: Unset) -> String {
+    let shown = shown.display().to_string();
+    format!(
+        "warning: stored {}, but could not set {unset}; this is said once",
+        display_safe(&shown)
+    )
 }
 
 /// `secret.txt: 12 bytes stored and verified`

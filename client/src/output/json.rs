@@ -40,7 +40,7 @@ impl<'a> File<'a> {
         received: u64,
         took: Duration,
     ) -> Self {
-        let Got { size, blake3, offset, limited_by } = got;
+        let Got { size, blake3, offset, limited_by, unset: _ } = got;
         Self {
             path,
             size,

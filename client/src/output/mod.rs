@@ -13,12 +13,15 @@ mod rows;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::AsFd as _;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use quiver_protocol::text::display_safe;
 use quiver_transport::LogWriter;
+use quiver_transport::file_system::Unset;
 use tokio::task;
 
 use crate::failure::Failure;
@@ -58,6 +61,8 @@ struct Inner {
     face: Face,
     quiet: bool,
     bars: Bars,
+    /// Whether a person was warned of attributes that could not be set.
+    warned: AtomicBool,
     /// Who prints waits here, first come first served.
     turn: tokio::sync::Mutex<()>,
     above: Mutex<Option<Above>>,
@@ -69,7 +74,8 @@ impl Output {
     pub fn new(face: Face, quiet: bool) -> Self {
         let bars = if face == Face::OneShot && !quiet { Bars::on_stderr() } else { Bars::none() };
         let turn = tokio::sync::Mutex::new(());
-        Self { inner: Arc::new(Inner { face, quiet, bars, turn, above: Mutex::new(None) }) }
+        let (warned, above) = (AtomicBool::new(false), Mutex::new(None));
+        Self { inner: Arc::new(Inner { face, quiet, bars, warned, turn, above }) }
     }
 
     /// The face.
@@ -101,6 +107,14 @@ impl Output {
     pub async fn say(&self, line: impl Into<String>) {
         if !self.inner.quiet {
             self.talk(line.into()).await;
+        }
+    }
+
+    /// Warns that a file or folder here was stored without some of its attributes: once in a run, for where
+    /// one is refused, all are.
+    pub async fn warn_of_unset(&self, shown: &Path, unset: Unset) {
+        if !unset.is_empty() && !self.inner.warned.swap(true, Ordering::Relaxed) {
+            self.say(human::unset(shown, unset)).await;
         }
     }
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use cap_std::fs::Dir;
-use cap_std::time::SystemTime as CapTime;
 use quiver_protocol::{FilePath, Timestamp};
 use quiver_transport::content::{is_part_name, part_length};
+use quiver_transport::file_system::{Unset, free_space, set_modified, stat};
 
 use super::below::Below;
 use super::plan::{Kind, State};
@@ -96,7 +96,7 @@ impl Place {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(State::New),
             other => other?,
         };
-        let there = match folder.symlink_metadata(name) {
+        let there = match stat(&folder, name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             other => Some(other?),
         };
@@ -136,7 +136,7 @@ impl Place {
         match folder.create_dir(name) {
             Err(error)
                 if error.kind() == io::ErrorKind::AlreadyExists
-                    && folder.symlink_metadata(name)?.is_dir() =>
+                    && stat(&folder, name)?.is_dir() =>
             {
                 Ok(())
             }
@@ -144,15 +144,13 @@ impl Place {
         }
     }
 
-    /// Gives a folder the time of its last change. Blocks.
+    /// Gives a folder the time of its last change; what could not be set. Blocks.
     ///
     /// # Errors
-    /// What the system says.
-    pub fn date_folder(&self, target: &FilePath, modified: Timestamp) -> io::Result<()> {
-        use cap_fs_ext::{DirExt as _, SystemTimeSpec};
+    /// What the system says of the folders above it.
+    pub fn date_folder(&self, target: &FilePath, modified: Timestamp) -> io::Result<Unset> {
         let (folder, name) = self.below.parent(target)?;
-        let modified = CapTime::from_std(SystemTime::from(modified.0));
-        folder.set_symlink_times(name, None, Some(SystemTimeSpec::from(modified)))
+        Ok(set_modified(&folder, name, SystemTime::from(modified.0)))
     }
 
     /// Bytes that this user may still store there. Blocks.
@@ -160,7 +158,7 @@ impl Place {
     /// # Errors
     /// What the system says.
     pub fn room(&self) -> io::Result<u64> {
-        unix::room(self.below.root())
+        free_space(self.below.root())
     }
 
     /// A file that stands there, to be read. Blocks.

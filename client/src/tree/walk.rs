@@ -5,10 +5,10 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use cap_std::fs::Metadata;
 use quiver_protocol::path::BadPath;
 use quiver_protocol::{FilePath, FolderPath, Timestamp};
 use quiver_transport::content::SMALL;
+use quiver_transport::file_system::{Stat, stat};
 
 use super::below::{self, Below};
 use super::plan::{Found, Kind};
@@ -101,7 +101,7 @@ impl Trunk {
             let entry = entry.map_err(unreadable)?;
             let name = entry.file_name();
             let odd = |oddity| Odd { path: here.join(&name), oddity };
-            let kind = match folder.symlink_metadata(&name).and_then(|metadata| kind(&metadata)) {
+            let kind = match stat(&folder, &name).map(|found| kind(&found)) {
                 Ok(Ok(kind)) => kind,
                 Ok(Err(is)) => {
                     each(Err(odd(Oddity::Kind(is))))?;
@@ -147,18 +147,17 @@ impl Trunk {
 }
 
 /// A file or folder, or what else it is.
-fn kind(metadata: &Metadata) -> io::Result<Result<Kind, &'static str>> {
-    let modified = Timestamp::from(metadata.modified()?.into_std());
-    let kind = metadata.file_type();
-    Ok(if kind.is_file() {
-        Ok(Kind::File { size: metadata.len(), modified })
-    } else if kind.is_dir() {
+fn kind(found: &Stat) -> Result<Kind, &'static str> {
+    let modified = Timestamp::from(found.modified());
+    if found.is_file() {
+        Ok(Kind::File { size: found.len(), modified })
+    } else if found.is_dir() {
         Ok(Kind::Folder { modified })
-    } else if kind.is_symlink() {
+    } else if found.is_symlink() {
         Err("a symbolic link")
     } else {
         Err("neither a file nor a folder")
-    })
+    }
 }
 
 #[cfg(test)]

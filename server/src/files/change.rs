@@ -5,11 +5,12 @@ use std::io;
 use cap_std::fs::Dir;
 use quiver_protocol::{FilePath, Timestamp};
 use quiver_transport::content::is_part_name;
+use quiver_transport::file_system::{set_modified, stat};
 use tracing::warn;
 
-use super::FilesError;
 use super::store::Store;
 use super::walk::{place, walk};
+use super::{FilesError, unset};
 use crate::ledger::{FOLDER_SIZE, Owner};
 use crate::unix::{self, Inode};
 
@@ -110,7 +111,7 @@ pub(super) fn make_folder(
     let ends = text.match_indices('/').map(|(end, _)| end).chain([text.len()]);
     for end in ends {
         let new = NewFolder { store, owner, path: &text[..end] };
-        created = match folder.symlink_metadata(new.name()) {
+        created = match stat(&folder, new.name()) {
             // What is there already may be all that is needed.
             Ok(_) => false,
             Err(_) => new.make(root, &mut folder, &mut moves)?,
@@ -118,8 +119,7 @@ pub(super) fn make_folder(
         folder = walk(&folder, std::iter::once(new.name()))?;
     }
     if let Some(modified) = modified {
-        let folder = folder.open(".").map_err(FilesError::of)?.into_std();
-        folder.set_modified(modified.0.into()).map_err(FilesError::of_change)?;
+        unset::log(path, set_modified(&folder, ".", modified.0.into()));
     }
     Ok(created)
 }
@@ -148,7 +148,7 @@ impl NewFolder<'_> {
                 let parents = parents.split('/').filter(|part| !part.is_empty());
                 *folder = walk(root, parents)?;
             }
-            if folder.symlink_metadata(self.name()).is_ok() {
+            if stat(&*folder, self.name()).is_ok() {
                 return Ok(false);
             }
             let _room = store.room().promise(folder, FOLDER_SIZE)?;
@@ -172,7 +172,7 @@ impl NewFolder<'_> {
 
 /// What a name in a folder stands for: a file or a folder, or an error.
 fn kind(folder: &Dir, name: &str) -> Result<Kind, FilesError> {
-    let found = folder.symlink_metadata(name).map_err(FilesError::of)?;
+    let found = stat(folder, name).map_err(FilesError::of)?;
     if found.is_symlink() {
         Err(FilesError::Link)
     } else if found.is_dir() {

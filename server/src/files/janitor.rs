@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use cap_std::fs::Dir;
 use quiver_protocol::{FilePath, FolderPath};
 use quiver_transport::content::{PART_PREFIX, PART_SUFFIX, PartFile, is_part_name};
+use quiver_transport::file_system::stat;
 
 use super::FilesError;
 use super::store::Store;
@@ -42,13 +43,21 @@ pub(super) fn sweep(root: &Dir, store: &Store, now: SystemTime) -> Result<Swept,
         for entry in entries.flatten() {
             let name = entry.file_name();
             let (Some(name), Ok(kind)) = (name.to_str(), entry.file_type()) else { continue };
-            if kind.is_dir() {
+            let (mut is_dir, mut is_file) = (kind.is_dir(), kind.is_file());
+            // Not every file system tells along with a name what it stands for.
+            if !is_dir
+                && !is_file
+                && let Ok(found) = stat(&folder, name)
+            {
+                (is_dir, is_file) = (found.is_dir(), found.is_file());
+            }
+            if is_dir {
                 folders.extend(path.join(name).ok().map(|path| folder_path(&path)));
-            } else if kind.is_file() && is_part_name(name) {
+            } else if is_file && is_part_name(name) {
                 let is_useless = is_old(&folder, name, now) || is_left_over(store, &folder, name);
                 if is_useless && remove(&folder, name) {
                     swept.removed += 1;
-                } else if let (Some(id), Ok(found)) = (id(name), folder.symlink_metadata(name)) {
+                } else if let (Some(id), Ok(found)) = (id(name), stat(&folder, name)) {
                     parts.insert(id, found.len());
                     swept.kept += 1;
                 }
@@ -89,9 +98,9 @@ fn inode(root: &Dir, path: &str) -> Option<u64> {
 
 /// Whether a part was left by an earlier process and no upload can resume it.
 fn is_left_over(store: &Store, folder: &Dir, name: &str) -> bool {
-    let Ok(found) = folder.symlink_metadata(name) else { return false };
+    let Ok(found) = stat(folder, name) else { return false };
     let is_useless = found.len() == 0 || id(name).is_some_and(|id| store.ledger().is_temporary(id));
-    is_useless && found.modified().is_ok_and(|modified| modified.into_std() < store.started())
+    is_useless && found.modified() < store.started()
 }
 
 fn folder_path(path: &FilePath) -> FolderPath {
@@ -100,9 +109,8 @@ fn folder_path(path: &FilePath) -> FolderPath {
 }
 
 fn is_old(folder: &Dir, name: &str, now: SystemTime) -> bool {
-    let modified = folder.symlink_metadata(name).and_then(|found| found.modified());
-    modified
-        .is_ok_and(|modified| now.duration_since(modified.into_std()).is_ok_and(|age| age > AGE))
+    let found = stat(folder, name);
+    found.is_ok_and(|found| now.duration_since(found.modified()).is_ok_and(|age| age > AGE))
 }
 
 /// Whether the part is gone: not where a transfer has it now.
@@ -146,7 +154,7 @@ fn look_at_files(root: &Dir, store: &Store) -> Result<(), FilesError> {
 /// What a file or folder counts.
 fn size(root: &Dir, path: &FilePath) -> Option<u64> {
     let (folder, name) = place(root, path).ok()?;
-    let found = folder.symlink_metadata(name).ok()?;
+    let found = stat(&folder, name).ok()?;
     match () {
         () if found.is_file() => Some(found.len()),
         () if found.is_dir() => Some(FOLDER_SIZE),

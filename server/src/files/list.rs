@@ -8,6 +8,7 @@ use quiver_protocol::reply::{Entry, EntryKind};
 use quiver_protocol::{FolderPath, Timestamp};
 use quiver_transport::Lane;
 use quiver_transport::content::is_part_name;
+use quiver_transport::file_system::stat;
 
 use self::page::NamePage;
 use super::walk::walk;
@@ -168,7 +169,7 @@ impl State {
 /// The entry of a name that get or list would serve.
 fn served(folder: &Dir, path: &FolderPath, name: &str) -> Option<Entry> {
     let path = path.join(name).ok()?;
-    let metadata = folder.symlink_metadata(name).ok()?;
+    let metadata = stat(folder, name).ok()?;
     let (kind, size) = if metadata.is_file() {
         (EntryKind::File, metadata.len())
     } else if metadata.is_dir() {
@@ -177,7 +178,7 @@ fn served(folder: &Dir, path: &FolderPath, name: &str) -> Option<Entry> {
         return None;
     };
     let readable = unix::may_read(folder, name, kind == EntryKind::Folder);
-    let modified = Timestamp::from(metadata.modified().ok()?.into_std());
+    let modified = Timestamp::from(metadata.modified());
     readable.then_some(Entry { path, kind, size, modified })
 }
 

@@ -11,6 +11,7 @@
 //! | `space` | what the disk has room for |
 //! | `change` | remove, rename, make a folder |
 //! | `names` | locks on paths: a name and its quota row change together |
+//! | `unset` | times and permissions that the file system refuses |
 //! | `janitor` | what nobody came back for |
 
 mod change;
@@ -21,6 +22,7 @@ mod open;
 mod root;
 mod space;
 mod store;
+mod unset;
 mod walk;
 
 use std::io;

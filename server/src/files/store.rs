@@ -14,6 +14,7 @@ use cap_std::fs::Dir;
 use quiver_protocol::reply::Space;
 use quiver_protocol::{FilePath, Put};
 use quiver_transport::content::{Hashed, PartFile, SMALL, part_content};
+use quiver_transport::file_system::stat;
 use quiver_transport::{Crew, Lane};
 use tokio::runtime::Handle;
 
@@ -199,7 +200,7 @@ impl Drop for Held {
 
 /// Whether a file has this name that may give way; an error, where what has it may not.
 fn check_place(folder: &Dir, name: &str, replace: bool) -> Result<bool, FilesError> {
-    match folder.symlink_metadata(name) {
+    match stat(folder, name) {
         Ok(found) if found.is_symlink() => Err(FilesError::Link),
         Ok(found) if found.is_file() && replace => Ok(true),
         Ok(_) => Err(FilesError::Exists),

@@ -4,6 +4,7 @@ use cap_fs_ext::DirExt as _;
 use cap_std::fs::Dir;
 use quiver_protocol::FilePath;
 use quiver_transport::content::is_part_name;
+use quiver_transport::file_system::stat;
 
 use super::FilesError;
 use crate::unix;
@@ -27,7 +28,7 @@ pub(super) fn walk<'a>(
 }
 
 pub(super) fn is_link(folder: &Dir, name: &str) -> bool {
-    folder.symlink_metadata(name).is_ok_and(|metadata| metadata.is_symlink())
+    stat(folder, name).is_ok_and(|found| found.is_symlink())
 }
 
 /// The folder a path lies in, and its name there, for whoever is about to change something there.

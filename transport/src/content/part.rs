@@ -7,6 +7,10 @@ use std::time::SystemTime;
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt as _};
 use cap_std::fs::{Dir, OpenOptions};
 
+use crate::file_system::{
+    Lock, Unset, make_executable, rename_new, set_file_modified, stat, sync_file, sync_folder,
+    try_lock, unlock,
+};
 use crate::unix;
 
 /// What a part's name begins with.
@@ -30,7 +34,7 @@ pub fn is_part_name(name: &str) -> bool {
 /// # Errors
 /// What the system says.
 pub fn part_length(folder: &Dir, id: u64) -> io::Result<Option<u64>> {
-    match folder.symlink_metadata(name_of(id)) {
+    match stat(folder, name_of(id)) {
         Ok(found) if found.is_file() => Ok(Some(found.len())),
         Ok(_) => Ok(None),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -76,11 +80,11 @@ pub struct Finish {
 }
 
 impl Finish {
-    pub(super) fn apply(self, file: &File) -> io::Result<()> {
-        if self.executable {
-            unix::make_executable(file)?;
-        }
-        self.modified.map_or(Ok(()), |modified| file.set_modified(modified))
+    /// Gives an open file its attributes; those that could not be set.
+    pub(super) fn apply(self, file: &File) -> Unset {
+        let executable = if self.executable { make_executable(file) } else { Ok(()) };
+        let modified = self.modified.map_or(Ok(()), |modified| set_file_modified(file, modified));
+        Unset::of(modified, executable)
     }
 }
 
@@ -90,6 +94,9 @@ pub struct PartFile {
     folder: Dir,
     name: String,
     file: File,
+    /// `None` where the file system has no locks, and nothing else excludes others: then its name is one that
+    /// nothing else knows.
+    _lock: Option<Lock>,
     fate: Fate,
 }
 
@@ -116,19 +123,26 @@ impl PartFile {
         let file =
             folder.open_with(&name, OpenOptions::new().read(true).write(true).create_new(true))?;
         let file = file.into_std();
-        unix::lock(&file)?;
+        let lock = match try_lock(&file) {
+            Ok(lock) => Some(lock),
+            // It was created here: only a transfer that expects a part of this name would take it, and those
+            // open no part that they cannot lock.
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => None,
+            Err(error) => return Err(error),
+        };
         if !unix::is_same(&file, folder, &name)? {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        Ok(Self { folder: folder.try_clone()?, name, file, fate: Fate::Removed })
+        let folder = folder.try_clone()?;
+        Ok(Self { folder, name, file, _lock: lock, fate: Fate::Removed })
     }
 
     /// Opens the part that `id` stands for in `folder`, or creates it. Dropped without a commit, it
     /// stays for the next attempt.
     ///
     /// # Errors
-    /// What the system says: `WouldBlock` where another transfer has the part, `AlreadyExists` where
-    /// something else than a regular file has its name.
+    /// What the system says: `WouldBlock` where another transfer has the part, or might have it because nothing
+    /// can be locked here; `AlreadyExists` where something else than a regular file has its name.
     pub fn open(folder: &Dir, id: u64) -> io::Result<Self> {
         let name = name_of(id);
         let mut options = OpenOptions::new();
@@ -139,14 +153,24 @@ impl PartFile {
             let file = match folder.open_with(&name, &options) {
                 Ok(file) if file.metadata()?.is_file() => file.into_std(),
                 Ok(_) => return Err(io::ErrorKind::AlreadyExists.into()),
-                Err(_) if folder.symlink_metadata(&name).is_ok_and(|found| !found.is_file()) => {
+                Err(_) if stat(folder, &name).is_ok_and(|found| !found.is_file()) => {
                     return Err(io::ErrorKind::AlreadyExists.into());
                 }
                 Err(error) => return Err(error),
             };
-            unix::lock(&file)?;
+            let lock = match try_lock(&file) {
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                    // Left by nobody who could go on with it.
+                    if file.metadata()?.len() == 0 {
+                        folder.remove_file(&name)?;
+                    }
+                    break;
+                }
+                lock => Some(lock?),
+            };
             if unix::is_same(&file, folder, &name)? {
-                return Ok(Self { folder: folder.try_clone()?, name, file, fate: Fate::Kept });
+                let folder = folder.try_clone()?;
+                return Ok(Self { folder, name, file, _lock: lock, fate: Fate::Kept });
             }
         }
         Err(io::ErrorKind::WouldBlock.into())
@@ -183,13 +207,13 @@ impl PartFile {
         self.fate = Fate::Removed;
     }
 
-    /// Flushes the content to disk, renames it to `target` in its folder, and makes the name durable.
-    /// Blocks for as long as the disk needs.
+    /// Flushes the content to disk, renames it to `target` in its folder, and makes the name durable; the
+    /// attributes that could not be set. Blocks for as long as the disk needs.
     ///
     /// # Errors
     /// What the system says: `AlreadyExists` where the name is taken and not to be replaced. What
     /// stood under the name is then as it was, and the part as one that was dropped.
-    pub fn commit(mut self, target: &str, replace: Replace, finish: Finish) -> io::Result<()> {
+    pub fn commit(mut self, target: &str, replace: Replace, finish: Finish) -> io::Result<Unset> {
         self.try_commit(target, replace, finish)
     }
 
@@ -197,20 +221,27 @@ impl PartFile {
     ///
     /// # Errors
     /// As of [`commit`](Self::commit).
-    pub fn try_commit(&mut self, target: &str, replace: Replace, finish: Finish) -> io::Result<()> {
-        self.flush_to_disk(finish)?;
+    pub fn try_commit(
+        &mut self,
+        target: &str,
+        replace: Replace,
+        finish: Finish,
+    ) -> io::Result<Unset> {
+        let unset = self.flush_to_disk(finish)?;
         self.give_name(target, replace)?;
-        unix::sync_folder(&self.folder)
+        sync_folder(&self.folder)?;
+        Ok(unset)
     }
 
     /// Sets the file's time and rights and flushes its content to disk: the slow half of a
-    /// [commit](Self::commit).
+    /// [commit](Self::commit). The attributes that could not be set.
     ///
     /// # Errors
     /// What the system says.
-    pub fn flush_to_disk(&self, finish: Finish) -> io::Result<()> {
-        finish.apply(&self.file)?;
-        self.file.sync_all()
+    pub fn flush_to_disk(&self, finish: Finish) -> io::Result<Unset> {
+        let unset = finish.apply(&self.file);
+        sync_file(&self.file)?;
+        Ok(unset)
     }
 
     /// Renames a [flushed](Self::flush_to_disk) part to `target` in its folder. The caller flushes the folder.
@@ -223,7 +254,7 @@ impl PartFile {
 
     fn give_name(&mut self, target: &str, replace: Replace) -> io::Result<()> {
         match replace {
-            Replace::Never => unix::rename_new(&self.folder, &self.name, target)?,
+            Replace::Never => rename_new((&self.folder, &self.name), (&self.folder, target))?,
             Replace::Existing => self.folder.rename(&self.name, &self.folder, target)?,
         }
         self.fate = Fate::Committed;
@@ -258,7 +289,7 @@ impl Drop for PartFile {
         }
         // A copy of the handle, with which somebody still reads, would keep the lock. Where it cannot be given
         // up here, it goes with that copy.
-        let _ = unix::unlock(&self.file);
+        let _ = unlock(&self.file);
     }
 }
 

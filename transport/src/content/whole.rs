@@ -6,22 +6,28 @@ use std::io::{self, Write as _};
 use cap_std::fs::Dir;
 
 use super::Finish;
+use crate::file_system::{Unset, sync_file, sync_folder};
 use crate::unix;
 
 /// Stores a file under a name that nothing has, flushed to disk before it has it, and the name after. Wherever
-/// this ends, nothing is left of it but the whole file. `false` where this file system, or this system, knows
-/// no files without a name: a [part](super::PartFile) does the same in more steps. Blocks for as long as the
-/// disk needs.
+/// this ends, nothing is left of it but the whole file. `None` where this file system, or this system, knows
+/// no files without a name: a [part](super::PartFile) does the same in more steps. Else the attributes that
+/// could not be set. Blocks for as long as the disk needs.
 ///
 /// # Errors
 /// What the system says: `AlreadyExists` where the name is taken.
-pub fn store_new(folder: &Dir, name: &str, bytes: &[u8], finish: Finish) -> io::Result<bool> {
-    let Some(file) = NamelessFile::write(folder, bytes, finish)? else { return Ok(false) };
+pub fn store_new(
+    folder: &Dir,
+    name: &str,
+    bytes: &[u8],
+    finish: Finish,
+) -> io::Result<Option<Unset>> {
+    let Some((file, unset)) = NamelessFile::write(folder, bytes, finish)? else { return Ok(None) };
     if !file.give_name(folder, name)? {
-        return Ok(false);
+        return Ok(None);
     }
-    unix::sync_folder(folder)?;
-    Ok(true)
+    sync_folder(folder)?;
+    Ok(Some(unset))
 }
 
 /// A whole file, flushed to disk, that has no name yet. Dropped without one, it is gone.
@@ -29,17 +35,17 @@ pub fn store_new(folder: &Dir, name: &str, bytes: &[u8], finish: Finish) -> io::
 pub struct NamelessFile(File);
 
 impl NamelessFile {
-    /// Writes a file and flushes it. `None` where this file system, or this system, knows no files without a
-    /// name. Blocks for as long as the disk needs.
+    /// Writes a file and flushes it; the attributes that could not be set. `None` where this file system, or this
+    /// system, knows no files without a name. Blocks for as long as the disk needs.
     ///
     /// # Errors
     /// What the system says.
-    pub fn write(folder: &Dir, bytes: &[u8], finish: Finish) -> io::Result<Option<Self>> {
-        let Some(mut file) = unix::nameless(folder)? else { return Ok(None) };
+    pub fn write(folder: &Dir, bytes: &[u8], finish: Finish) -> io::Result<Option<(Self, Unset)>> {
+        let Some(mut file) = unix::nameless(folder) else { return Ok(None) };
         file.write_all(bytes)?;
-        finish.apply(&file)?;
-        file.sync_all()?;
-        Ok(Some(Self(file)))
+        let unset = finish.apply(&file);
+        sync_file(&file)?;
+        Ok(Some((Self(file), unset)))
     }
 
     /// Gives the file a name that nothing has, in the folder it was written in. The caller flushes the folder.
@@ -70,7 +76,7 @@ mod tests {
         let (temporary, dir) = folder();
         let modified = SystemTime::UNIX_EPOCH + Duration::from_nanos(1_234_567_891);
         let finish = Finish { modified: Some(modified), executable: true };
-        assert!(store_new(&dir, "a", b"content", finish).unwrap());
+        assert_eq!(store_new(&dir, "a", b"content", finish).unwrap(), Some(Unset::default()));
         let path = temporary.path().join("a");
         assert_eq!(fs::read(&path).unwrap(), b"content");
         let metadata = fs::metadata(&path).unwrap();

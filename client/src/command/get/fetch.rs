@@ -85,6 +85,9 @@ impl Fetch {
     ) -> Result<(), Failure> {
         let pace = || self.pace.lock().unwrap_or_else(PoisonError::into_inner);
         pace().moved(received, began.elapsed(), got.limited_by);
+        if let Place::File(_, shown) = &item.place {
+            self.output.warn_of_unset(shown, got.unset).await;
+        }
         if !self.json {
             if let Some(receipt) = &self.receipt {
                 self.output.say(receipt(&item.path, got)).await;

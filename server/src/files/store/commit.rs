@@ -11,6 +11,7 @@ use tracing::{error, warn};
 
 use super::part::temporary;
 use super::{FilesError, Staged, Store, check_place, gone, lock};
+use crate::files::unset;
 use crate::files::walk::place;
 use crate::ledger::Claim;
 use crate::unix::{self, Inode};
@@ -67,9 +68,10 @@ impl Commit<'_> {
         let finish = Finish { modified, executable: put.executable };
         if let (None, Some(bytes), Replace::Never) = (&part, whole, replace) {
             let file = NamelessFile::write(folder, bytes, finish).map_err(FilesError::of_change)?;
-            if let Some(file) = file
+            if let Some((file, unset)) = file
                 && self.give_name(claim, || file.give_name(folder, name))?
             {
+                unset::log(&put.path, unset);
                 return Ok(());
             }
         }
@@ -79,8 +81,9 @@ impl Commit<'_> {
             (None, None) => Err(gone()),
         };
         let part = part.map_err(FilesError::of_change)?;
-        part.flush_to_disk(finish).map_err(FilesError::of_change)?;
+        let unset = part.flush_to_disk(finish).map_err(FilesError::of_change)?;
         self.give_name(claim, || part.rename(name, replace).map(|()| true))?;
+        unset::log(&put.path, unset);
         Ok(())
     }
 

@@ -106,7 +106,7 @@ async fn what_has_no_size_is_spooled_up_to_a_limit() {
     assert_eq!(source.size(), Some(length));
     assert!(source.modified().is_some());
     let beginning = Hashed::of_bytes(&content[..1000]).prefix();
-    assert_eq!(source.proves(beginning).await.unwrap().unwrap().length(), 1000);
+    assert_eq!(source.proves(beginning, None).await.unwrap().unwrap().length(), 1000);
     assert!(read_all(source).unwrap() == content);
     let whole = open("/proc/kallsyms").whole().await.unwrap().unwrap();
     assert_eq!(whole.prefix(), Hashed::of_bytes(&content).prefix());

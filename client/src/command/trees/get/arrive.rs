@@ -10,6 +10,7 @@ use quiver_protocol::text::display_safe;
 use quiver_protocol::{ContentHash, FilePath};
 use quiver_transport::Crew;
 use quiver_transport::content::{Finish, PartFile, Replace, store_new};
+use quiver_transport::file_system::{Unset, stat};
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
@@ -78,18 +79,26 @@ impl Way for Homeward {
 
     async fn date_folders(&self, folders: Vec<Item>) -> Result<(), Failure> {
         let place = self.place.clone();
-        on_a_thread(move || {
+        let unset = on_a_thread(move || {
+            let mut first = None;
             for Item { found, .. } in folders {
-                if let Kind::Folder { modified } = found.kind
-                    && let Err(error) = place.date_folder(&found.target, modified)
-                {
-                    // A time is a courtesy: what is in the folder is what counts.
-                    debug!(folder = found.target.as_str(), %error, "not dated");
+                let Kind::Folder { modified } = found.kind else { continue };
+                match place.date_folder(&found.target, modified) {
+                    Ok(unset) if unset.is_empty() => {}
+                    Ok(unset) => {
+                        debug!(folder = found.target.as_str(), %unset, "not dated");
+                        first.get_or_insert_with(|| (place.shown(&found.target), unset));
+                    }
+                    // It was moved or removed meanwhile.
+                    Err(error) => debug!(folder = found.target.as_str(), %error, "not dated"),
                 }
             }
-            Ok(())
-        })
-        .await
+            Ok(first)
+        });
+        if let Some((shown, unset)) = unset.await? {
+            self.fetch.output.warn_of_unset(&shown, unset).await;
+        }
+        Ok(())
     }
 
     async fn carry(&self, item: Item, manner: Manner) -> Result<Option<u64>, Failure> {
@@ -157,7 +166,7 @@ impl Homeward {
         for copy in 2..COPIES {
             let name = another_name(found.target.file_name(), copy);
             let (folder, other) = (target.folder.clone(), name.clone());
-            let there = on_a_thread(move || Ok(folder.symlink_metadata(other))).await?;
+            let there = on_a_thread(move || Ok(stat(&folder, other))).await?;
             match there {
                 Ok(there) => {
                     // A size of 0 may be what a file system says that tells none.
@@ -211,10 +220,8 @@ impl Homeward {
             let (bytes, mut came) = content.take().await?;
             let since = Instant::now();
             let stored = self.store(path, target, may_replace, bytes, content.finish()).await;
-            if !stored.map_err(GetError::Disk)? {
-                return Ok(None);
-            }
-            came.flushed(since.elapsed());
+            let Some(unset) = stored.map_err(GetError::Disk)? else { return Ok(None) };
+            came.stored(since.elapsed(), unset);
             Ok(Some(content.acknowledge(&came, &Gate::default()).await))
         };
         let got = match small.await {
@@ -237,7 +244,8 @@ impl Homeward {
         Ok(Some(got))
     }
 
-    /// Whether it is under its name now; not, where an earlier attempt has left something.
+    /// Gives it its name; the attributes that could not be set. `None` where an earlier attempt has left
+    /// something: it has no name then.
     async fn store(
         &self,
         path: &FilePath,
@@ -245,19 +253,19 @@ impl Homeward {
         may_replace: bool,
         bytes: Vec<u8>,
         finish: Finish,
-    ) -> io::Result<bool> {
+    ) -> io::Result<Option<Unset>> {
         let mut target = target.clone();
         let server = self.fetch.link.origin().fingerprint;
         let id = journal::id(Direction::Get, server, path, &target.path);
         let stored = self.crew.work(move || {
             if target.replace == Replace::Never {
                 match store_new(&target.folder, &target.name, &bytes, finish) {
-                    Ok(true) => return Ok(true),
-                    Ok(false) => {}
+                    Ok(Some(unset)) => return Ok(Some(unset)),
+                    Ok(None) => {}
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                         // By another run of the same.
                         if has_bytes(&target, &bytes)? {
-                            return Ok(true);
+                            return Ok(Some(Unset::default()));
                         }
                         if !may_replace {
                             return Err(error);
@@ -277,7 +285,7 @@ impl Homeward {
                         io::ErrorKind::AlreadyExists | io::ErrorKind::WouldBlock
                     ) =>
                 {
-                    return Ok(false);
+                    return Ok(None);
                 }
                 Err(error) => return Err(error),
             };
@@ -287,9 +295,9 @@ impl Homeward {
                     if error.kind() == io::ErrorKind::AlreadyExists
                         && has_bytes(&target, &bytes)? =>
                 {
-                    Ok(true)
+                    Ok(Some(Unset::default()))
                 }
-                committed => committed.map(|()| true),
+                committed => committed.map(Some),
             }
         });
         stored.await.unwrap_or_else(|ending| Err(io::Error::other(ending)))

@@ -1,0 +1,310 @@
+//! A server on kernels and file systems that lack something: what is safe is stored and served, and what really
+//! fails is refused.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+
+use quiver_e2e::process;
+use quiver_e2e::quiver::names;
+use quiver_e2e::random::Random;
+use quiver_e2e::server::Options;
+use quiver_e2e::wire::{Dial, hash};
+use quiver_e2e::{Client, Faults, Home, Key, Server, binary, faults_possible};
+use serde_json::json;
+
+const MIB: usize = 1024 * 1024;
+
+/// What a file system in user space often has neither of: a rename that replaces nothing, and hard links.
+const NO_RENAME: [&str; 2] = ["renameat2:error=EINVAL", "linkat:error=EIO"];
+
+fn uploads(faults: &[&str]) -> Options {
+    with(Faults::of(faults))
+}
+
+fn with(faults: Faults) -> Options {
+    Server::options().argument("--allow-upload").argument("--keep-free=0").faults(faults)
+}
+
+/// Stores small and large files, new ones and over others; the content of the large one.
+async fn store(client: &Client, server: &Server) -> Vec<u8> {
+    let large = Random::new(41).bytes(3 * MIB);
+    client.ask(json!({"command": "make_folder", "path": "folder"})).await.eof();
+    client.store("folder/small", b"content").await.unwrap();
+    client.store("folder/large", &large).await.unwrap();
+    for path in ["folder/small", "folder/large"] {
+        assert_eq!(client.store_code(path, b"other").await, "exists");
+    }
+    let replaced = json!({"command": "put", "path": "folder/small", "size": 5, "replace": true});
+    client.put_as(replaced).await.unwrap().send(b"newer").await.unwrap();
+    assert_eq!(fs::read(server.files().join("folder/small")).unwrap(), b"newer");
+    assert!(fs::read(server.files().join("folder/large")).unwrap() == large);
+    assert_eq!(names(&server.files().join("folder")), ["large", "small"], "no part is left");
+    large
+}
+
+fn warnings(server: &Server, of: &str) -> usize {
+    let entries = server.log().entries();
+    entries.iter().filter(|entry| entry.level == "WARN" && entry.message.contains(of)).count()
+}
+
+#[tokio::test]
+async fn files_are_stored_where_no_rename_and_no_link_refuses_a_taken_name() {
+    if !faults_possible() {
+        return;
+    }
+    for faults in [&NO_RENAME, &["renameat2:error=ENOSYS", "linkat:error=EPERM"]] {
+        let server = uploads(faults).start().await;
+        let client = Client::member(&server, "Ron").await;
+        store(&client, &server).await;
+        let rename =
+            |from: &str, to: &str| client.ask(json!({"command": "rename", "path": from, "to": to}));
+        rename("folder/small", "folder/renamed").await.eof();
+        assert_eq!(rename("folder/renamed", "folder/large").await.code(), "exists");
+        rename("folder", "moved").await.eof();
+        client.ask(json!({"command": "make_folder", "path": "folder"})).await.eof();
+        assert_eq!(rename("moved", "folder").await.code(), "exists");
+        assert_eq!(names(&server.files().join("moved")), ["large", "renamed"]);
+    }
+}
+
+#[tokio::test]
+async fn a_hard_link_takes_a_new_name_where_a_rename_cannot() {
+    if !faults_possible() {
+        return;
+    }
+    let server = uploads(&["renameat2:error=EINVAL"]).start().await;
+    store(&Client::member(&server, "Ron").await, &server).await;
+    // The old name cannot be removed: the file is stored all the same.
+    let server = uploads(&["renameat2:error=EINVAL", "unlinkat:error=EIO"]).start().await;
+    let client = Client::member(&server, "Ron").await;
+    client.store("large", &vec![1; 2 * MIB]).await.unwrap();
+    assert_eq!(fs::read(server.files().join("large")).unwrap().len(), 2 * MIB);
+    assert_eq!(warnings(&server, "kept its old name"), 1);
+}
+
+#[tokio::test]
+async fn files_are_stored_where_times_and_modes_cannot_be_set() {
+    if !faults_possible() {
+        return;
+    }
+    for error in ["EPERM", "EINVAL", "EOPNOTSUPP", "EIO"] {
+        let faults = ["utimensat", "fchmod"].map(|call| format!("{call}:error={error}"));
+        let server = uploads(&faults.each_ref().map(String::as_str)).start().await;
+        let client = Client::member(&server, "Ron").await;
+        for (path, size) in [("small", 7), ("large", 2 * MIB)] {
+            let request = json!({"command": "put", "path": path, "size": size,
+                "modified": "2024-10-19T17:45:47Z", "executable": true});
+            client.put_as(request).await.unwrap().send(&vec![1; size]).await.unwrap();
+            assert_eq!(fs::read(server.files().join(path)).unwrap(), vec![1; size]);
+        }
+        let dated =
+            json!({"command": "make_folder", "path": "f", "modified": "1969-10-19T17:45:47Z"});
+        client.ask(dated).await.eof();
+        assert!(server.files().join("f").is_dir());
+        assert_eq!(warnings(&server, "could not set"), 1, "the log cannot be filled");
+        let said = server.log().wait_for("stored small, but could not set its time (").await;
+        assert!(said.message.contains(" and its permission to run ("), "{}", said.message);
+    }
+}
+
+#[tokio::test]
+async fn files_are_stored_where_folders_cannot_be_flushed() {
+    if !faults_possible() {
+        return;
+    }
+    for error in ["EINVAL", "EBADF", "EOPNOTSUPP", "ENOSYS"] {
+        // The served folder itself, not the files in it.
+        let faults = Faults::of(&[&format!("fsync:error={error}")]).at("files");
+        let server = with(faults).start().await;
+        let client = Client::member(&server, "Ron").await;
+        client.store("small", b"content").await.unwrap();
+        client.store("large", &vec![1; 2 * MIB]).await.unwrap();
+        client.ask(json!({"command": "make_folder", "path": "folder"})).await.eof();
+        client.ask(json!({"command": "rename", "path": "small", "to": "folder/a"})).await.eof();
+        client.ask(json!({"command": "remove", "path": "large"})).await.eof();
+        assert_eq!(server.stored(), ["folder"]);
+        assert_eq!(warnings(&server, "cannot flush folders"), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_fails_is_no_file_system_that_cannot() {
+    if !faults_possible() {
+        return;
+    }
+    let faults = Faults::of(&["fsync:error=EIO"]).at("files");
+    let server = with(faults).with_alarms().start().await;
+    let client = Client::member(&server, "Ron").await;
+    for (path, size) in [("small", 7), ("large", 2 * MIB)] {
+        assert_eq!(client.store_code(path, &vec![1; size]).await, "internal");
+    }
+}
+
+#[tokio::test]
+async fn partial_uploads_go_on_where_nothing_can_be_locked() {
+    if !faults_possible() {
+        return;
+    }
+    for error in ["ENOLCK", "ENOSYS", "EOPNOTSUPP"] {
+        let server = uploads(&[&format!("flock:error={error}")]).start().await;
+        let key = Key::new();
+        let client = Dial::to(&server).key(&key).join("Ron").await;
+        let large = store(&client, &server).await;
+        let begin = async |client: &Client| {
+            let mut upload = client.put("big", large.len()).await.unwrap();
+            let have = upload.have().map(|(have, _)| have);
+            upload.begin(0).await;
+            upload.data(&large[..2 * MIB]).await;
+            (upload, have)
+        };
+        let (first, have) = begin(&client).await;
+        assert_eq!(have, None);
+        // One put at a time has the part, as with locks.
+        let (second, have) = begin(&client).await;
+        assert_eq!(have, None);
+        let is_part = |name: &&String| name.starts_with(".quiver-");
+        assert_eq!(names(&server.files()).iter().filter(is_part).count(), 2);
+        drop(second.finish().await);
+        first.finish().await.unwrap_err();
+        let upload = client.put("big", large.len()).await.unwrap();
+        let (have, blake3) = upload.have().unwrap();
+        assert!(have >= MIB as u64, "{have}");
+        assert_eq!(blake3, hash(&large[..usize::try_from(have).unwrap()]));
+        upload.send(&large).await.unwrap();
+        assert_eq!(names(&server.files()), ["big", "folder"]);
+    }
+}
+
+#[tokio::test]
+async fn files_are_served_where_access_cannot_be_asked_for() {
+    if !faults_possible() {
+        return;
+    }
+    for error in ["ENOSYS", "EPERM"] {
+        let faults = Faults::of(&[&format!("faccessat2:error={error}")]);
+        let options = Server::options().unprivileged().argument("--allow-upload").faults(faults);
+        let server = options.start().await;
+        for (path, mode) in
+            [("a", 0o644), ("shut", 0o000), ("folder/b", 0o644), ("closed/c", 0o644)]
+        {
+            let path = server.offer(path, "content");
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        for (folder, mode) in [("closed", 0o000), ("folder", 0o777)] {
+            let folder = server.files().join(folder);
+            fs::set_permissions(folder, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        symlink("a", server.files().join("link")).unwrap();
+        let client = Client::member(&server, "Ron").await;
+        let listed = client.list("").await;
+        let paths: Vec<_> = listed.replies.iter().map(|entry| &entry["path"]).collect();
+        if quiver_e2e::disk::is_root() {
+            assert_eq!(paths, [&json!("a"), &json!("folder")]);
+        }
+        client.get("folder/b").await.unwrap();
+        assert_eq!(client.get_code("shut").await, "forbidden");
+        assert_eq!(client.get_code("closed/c").await, "forbidden");
+        client.store("folder/new", b"content").await.unwrap();
+        if quiver_e2e::disk::is_root() {
+            assert_eq!(client.store_code("new", b"content").await, "forbidden");
+        }
+    }
+}
+
+#[tokio::test]
+async fn files_are_served_where_a_path_cannot_be_opened_at_once() {
+    if !faults_possible() {
+        return;
+    }
+    for error in ["ENOSYS", "EPERM"] {
+        let server = uploads(&[&format!("openat2:error={error}")]).start().await;
+        server.offer("a/b/c", "content");
+        symlink("b", server.files().join("a/link")).unwrap();
+        let client = Client::member(&server, "Ron").await;
+        client.get("a/b/c").await.unwrap();
+        assert_eq!(client.get_code("a/link/c").await, "forbidden");
+        store(&client, &server).await;
+    }
+}
+
+#[tokio::test]
+async fn files_are_stored_where_free_space_is_unknown() {
+    if !faults_possible() {
+        return;
+    }
+    let server = uploads(&["fstatfs:error=ENOSYS"]).start().await;
+    let client = Client::member(&server, "Ron").await;
+    store(&client, &server).await;
+    let home = Home::new();
+    fs::create_dir(home.file("notes")).unwrap();
+    fs::write(home.file("notes/a"), "content").unwrap();
+    home.with(&server, "Ben", ["put", "-r", "notes"]).run().await.expect(0);
+}
+
+#[tokio::test]
+async fn both_programs_run_on_an_old_kernel() {
+    if !faults_possible() {
+        return;
+    }
+    // What came after Linux 4.4.
+    let newer = [
+        "copy_file_range",
+        "preadv2",
+        "pwritev2",
+        "statx",
+        "io_uring_setup",
+        "pidfd_open",
+        "clone3",
+        "rseq",
+        "close_range",
+        "openat2",
+        "faccessat2",
+        "epoll_pwait2",
+    ];
+    let newer = newer.map(|call| format!("{call}:error=ENOSYS"));
+    let newer = newer.each_ref().map(String::as_str);
+    let server = uploads(&newer).start().await;
+    let client = Client::member(&server, "Ron").await;
+    store(&client, &server).await;
+    let home = Home::new();
+    let run = async |arguments: &[&str]| {
+        let quiver = home.with(&server, "Ben", [""; 0]).and(arguments);
+        let mut command = Faults::of(&newer).upon(&quiver.command());
+        quiver_e2e::quiver::finish(process::Process::start(&mut command)).await
+    };
+    let got = run(&["get", "-r", "folder"]).await;
+    assert!(got.expect(0).stderr.starts_with("2 files received and verified"), "{}", got.stderr);
+    run(&["message", "Hello"]).await.expect(0);
+    run(&["put", "folder/small", "--as", "again"]).await.expect(0);
+    run(&["put", "-r", "folder", "--to", "back"]).await.expect(0);
+    assert_eq!(names(&server.files()), ["again", "back", "folder"]);
+}
+
+#[test]
+fn accounts_are_changed_where_nothing_can_be_locked_or_renamed_at_once() {
+    if !faults_possible() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("passwords");
+    let mut faults = vec!["flock:error=ENOLCK", "fsync:error=EINVAL"];
+    faults.extend(NO_RENAME);
+    for name in ["Ron", "Ben", "Ron"] {
+        let mut command = process_of_user_add(&file, name);
+        command = Faults::of(&faults).upon(&command);
+        let added = process::run(&mut command, b"a secret\n");
+        added.expect(0);
+    }
+    let text = fs::read_to_string(&file).unwrap();
+    assert_eq!(text.lines().count(), 2, "{text}");
+    assert_eq!(names(folder.path()), ["passwords"]);
+}
+
+fn process_of_user_add(file: &Path, name: &str) -> std::process::Command {
+    let mut command = std::process::Command::new(binary::server());
+    command.args(["user", "add", name, "--password-stdin", "--passwords"]).arg(file);
+    command
+}

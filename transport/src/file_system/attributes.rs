@@ -1,0 +1,138 @@
+//! A file's time and permissions. Where they are refused, its content is no less safe: that is a warning, never
+//! a failure.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{AtFlags, Mode, Timespec, Timestamps, UTIME_OMIT};
+use rustix::io::Errno;
+use rustix::path::Arg;
+
+/// The attributes of a stored file or folder that could not be set, with the reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Unset {
+    modified: Option<Errno>,
+    executable: Option<Errno>,
+}
+
+impl Unset {
+    /// Whether every attribute was set.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Of a file that was to have a time and to be executable.
+    pub(crate) fn of(modified: Result<(), Errno>, executable: Result<(), Errno>) -> Self {
+        Self { modified: modified.err(), executable: executable.err() }
+    }
+}
+
+/// `its time (Operation not permitted)`
+impl fmt::Display for Unset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let said = [("its time", self.modified), ("its permission to run", self.executable)];
+        let mut between = "";
+        for (what, error) in said {
+            if let Some(error) = error {
+                let why = io::Error::from(error).to_string();
+                // `Operation not permitted (os error 1)` says it twice.
+                let why = why.split_once(" (os error").map_or(why.as_str(), |(why, _)| why);
+                write!(f, "{between}{what} ({why})")?;
+                between = " and ";
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Sets when a file or folder was last modified, by its name in a folder; `.` is the folder itself. No link is
+/// followed, and no permission to read is needed.
+pub fn set_modified(folder: impl AsFd, name: impl Arg, modified: SystemTime) -> Unset {
+    let set = rustix::fs::utimensat(folder, name, &times(modified), AtFlags::SYMLINK_NOFOLLOW);
+    Unset { modified: set.err(), executable: None }
+}
+
+/// Sets when an open file was last modified.
+pub(crate) fn set_file_modified(file: &File, modified: SystemTime) -> Result<(), Errno> {
+    rustix::fs::futimens(file, &times(modified))
+}
+
+/// Adds the permission to run an open file for all who may read it.
+pub(crate) fn make_executable(file: &File) -> Result<(), Errno> {
+    let mode = Mode::from_raw_mode(rustix::fs::fstat(file)?.st_mode);
+    let readers = mode & (Mode::RUSR | Mode::RGRP | Mode::ROTH);
+    let runners = Mode::from_raw_mode(readers.as_raw_mode() >> 2);
+    rustix::fs::fchmod(file, mode | runners)
+}
+
+/// The time of the last access stays.
+fn times(modified: SystemTime) -> Timestamps {
+    let last_access = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
+    Timestamps { last_access, last_modification: timespec(modified) }
+}
+
+/// As the kernel counts: whole seconds, negative ones before 1970, and nanoseconds after them.
+fn timespec(time: SystemTime) -> Timespec {
+    let seconds = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX);
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => {
+            Timespec { tv_sec: seconds(after.as_secs()), tv_nsec: after.subsec_nanos().into() }
+        }
+        Err(error) => {
+            let before = error.duration();
+            match before.subsec_nanos() {
+                0 => {
+                    Timespec { tv_sec: 0_i64.saturating_sub_unsigned(before.as_secs()), tv_nsec: 0 }
+                }
+                part => Timespec {
+                    tv_sec: (-1_i64).saturating_sub_unsigned(before.as_secs()),
+                    tv_nsec: (1_000_000_000 - part).into(),
+                },
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rustix::fs::CWD;
+
+    use super::*;
+    use crate::file_system::stat;
+
+    #[test]
+    fn every_time_is_set_as_it_is() {
+        // A file system in memory keeps every time, others clamp them.
+        let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+        let moments = [
+            UNIX_EPOCH,
+            UNIX_EPOCH + Duration::new(1, 999_999_999),
+            UNIX_EPOCH - Duration::new(0, 1),
+            UNIX_EPOCH - Duration::new(7, 0),
+            UNIX_EPOCH - Duration::new(62_167_219_200, 999_999_999),
+            UNIX_EPOCH + Duration::new(253_402_300_799, 999_999_999),
+            UNIX_EPOCH - Duration::from_secs(1 << 63),
+            UNIX_EPOCH + Duration::from_secs(i64::MAX as u64),
+        ];
+        for moment in moments {
+            assert!(set_modified(CWD, folder.path(), moment).is_empty());
+            assert_eq!(stat(CWD, folder.path()).unwrap().modified(), moment);
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_set_is_said() {
+        assert!(Unset::default().is_empty());
+        let unset = Unset::of(Err(Errno::PERM), Err(Errno::OPNOTSUPP));
+        let said = "its time (Operation not permitted) and its permission to run (Operation not supported)";
+        assert_eq!(unset.to_string(), said);
+        let missing = set_modified(CWD, "/nowhere/at/all", UNIX_EPOCH);
+        assert_eq!(missing.to_string(), "its time (No such file or directory)");
+    }
+}

@@ -1,0 +1,48 @@
+//! Calls to the file system that not every kernel or file system supports, each with what replaces it. Used by
+//! the server and the client. Knows nothing of partial files or streams.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `stat` | what a name stands for, whatever its times are |
+//! | `attributes` | times and permissions, which may be refused |
+//! | `access` | whether something may be read or written |
+//! | `lock` | exclusive use of a file or folder |
+//! | `rename` | a rename that replaces nothing |
+//! | `space` | free space |
+//! | `sync` | files and folders made durable |
+//!
+//! What replaces a call is either invisible to the caller, or logged.
+
+mod access;
+mod attributes;
+mod lock;
+mod rename;
+mod space;
+mod stat;
+mod sync;
+
+pub use access::{check_writable, may_read};
+pub use attributes::{Unset, set_modified};
+pub(crate) use attributes::{make_executable, set_file_modified};
+pub use lock::{Lock, is_locked, lock, try_lock, unlock};
+pub use rename::rename_new;
+pub use space::free_space;
+pub use stat::{Stat, stat};
+pub use sync::{sync_file, sync_folder};
+
+use rustix::io::Errno;
+
+/// Whether an error says that the file system or the kernel does not support a call, or that a security policy
+/// forbids it. A failing disk says something else.
+fn is_unsupported(error: Errno) -> bool {
+    matches!(
+        error,
+        Errno::INVAL
+            | Errno::NOSYS
+            | Errno::OPNOTSUPP
+            | Errno::NOTTY
+            | Errno::NOLCK
+            | Errno::PERM
+            | Errno::ACCESS
+    )
+}
