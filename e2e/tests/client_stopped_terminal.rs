@@ -1,8 +1,6 @@
 //! A terminal that takes nothing, or is gone, while a transfer shows its progress there: the transfer is done, and a
 //! client that is told to end does.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
-
 use std::fs;
 use std::io::Read as _;
 use std::time::Duration;

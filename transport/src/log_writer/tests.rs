@@ -16,7 +16,7 @@ fn start(output: impl Into<OwnedFd>) -> LogWriter {
     let itself = Arc::new(OnceLock::<LogWriter>::new());
     let report = {
         let itself = itself.clone();
-        move |count| writeln!(itself.get().unwrap().clone(), "dropped {count}").unwrap()
+        move |count| log(itself.get().unwrap(), format!("dropped {count}"))
     };
     let writer = LogWriter::start(OwnedFd::into(output.into()), report).unwrap();
     itself.set(writer.clone()).unwrap();
