@@ -99,7 +99,7 @@ fn inode(root: &Dir, path: &str) -> Option<u64> {
 /// Whether a part was left by an earlier process and no upload can resume it.
 fn is_left_over(store: &Store, folder: &Dir, name: &str) -> bool {
     let Ok(found) = stat(folder, name) else { return false };
-    let is_useless = found.len() == 0 || id(name).is_some_and(|id| store.ledger().is_temporary(id));
+    let is_useless = found.is_empty() || id(name).is_some_and(|id| store.ledger().is_temporary(id));
     is_useless && found.modified() < store.started()
 }
 
