@@ -267,7 +267,7 @@ async fn what_a_kill_left_undone_is_settled_by_what_is_there() {
     let ben = Owner::account(&quiver_protocol::ClientName::parse("Ben").unwrap());
     {
         let root = Dir::open_ambient_dir(&root, cap_std::ambient_authority()).unwrap();
-        let inode = |name: &str| unix::Inode::of(&root, name).unwrap().number;
+        let inode = |name: &str| crate::unix::Inode::of(&root, name).unwrap().number;
         // As a process leaves it that is killed between the row and the name, or the name and the row.
         for (from, to) in [("moved", "there"), ("unmoved", "nowhere"), ("made", "after")] {
             ledger.begin_rename(from, to, inode(from)).unwrap();
