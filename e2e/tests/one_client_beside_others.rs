@@ -7,7 +7,7 @@ use std::fs::File;
 use std::time::Duration;
 
 use quiver_e2e::wire::{Dial, Frame, Stream, kind};
-use quiver_e2e::{Client, Key, PATIENCE, Page, Server, within};
+use quiver_e2e::{Client, Faults, Key, PATIENCE, Page, Server, faults_possible, within};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -155,4 +155,37 @@ async fn an_answer_that_is_not_read_is_given_up() {
         assert!(answer.unwrap().is_some(), "it was finished");
     }
     client.is_well().await;
+}
+
+#[tokio::test]
+async fn changes_that_wait_for_a_slow_disk_leave_threads_to_others() {
+    if !faults_possible() {
+        return;
+    }
+    // Not the first ones: they are of the certificate.
+    let slow = Faults::of(&["fsync:delay_enter=10s:when=20+"]);
+    let options = Server::options().argument("--allow-upload").argument("--keep-free=0");
+    let server = options.max_clients(8).faults(slow).start().await;
+    server.offer("large", vec![7; 1 << 20]);
+    let (mut clients, mut answers) = (Vec::new(), JoinSet::new());
+    // More than the server has threads for such work, in all.
+    for name in ["Ron", "Ben"] {
+        let key = Key::new();
+        for connection in 0..8 {
+            let client = Dial::to(&server).key(&key).join(name).await;
+            for folder in 0..60 {
+                let path = format!("{name}-{connection}-{folder}");
+                let request = Frame::request(&json!({"command": "make_folder", "path": path}));
+                let mut stream = client.open().await.unwrap();
+                stream.write_frame(&request).await.unwrap();
+                answers.spawn(async move { stream.answer().await.unwrap() });
+            }
+            client.is_well().await;
+            clients.push(client);
+        }
+    }
+    let other = Client::member(&server, "Pete").await;
+    assert_eq!(other.get_code("large").await, "");
+    while answers.try_join_next().is_some() {}
+    assert!(answers.len() > 800, "{} folders wait", answers.len());
 }
