@@ -9,7 +9,7 @@ use quiver_protocol::{
     Reply, limits,
 };
 use quiver_transport::content::{self, Hashed, LimitedBy, SendError, Source};
-use quiver_transport::{CommandStream, FrameWriter, StreamError};
+use quiver_transport::{CommandStream, StreamError};
 
 use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit};
 
@@ -33,7 +33,7 @@ pub(super) async fn answer(
     context: &Context,
     path: FilePath,
     have: Option<Prefix>,
-    writer: &mut FrameWriter,
+    stream: &mut CommandStream,
 ) -> Result<Next, CommandError> {
     // Held until the content is sent: the semaphore is never closed.
     let _permit = context.content.acquire().await;
@@ -49,11 +49,22 @@ pub(super) async fn answer(
     let (Some(size), Some(modified)) = (source.size(), source.modified()) else {
         return Err(CommandError::of_files(context, FilesError::NotAFile));
     };
+    let from = match have {
+        None => Ok(Hashed::nothing()),
+        Some(have) => {
+            let stopped = stream.writer.stopped();
+            tokio::select! {
+                biased;
+                // The client says more, or has given up: what proving takes is for others.
+                error = stream.reader.interrupted() => Err(error.into()),
+                error = stopped => Err(error.into()),
+                proved = proved(context, &source, have) => proved,
+            }
+        }
+    };
+    let CommandStream { reader, writer } = stream;
     let sent = async {
-        let from = match have {
-            Some(have) => proved(context, &source, have).await?,
-            None => Hashed::nothing(),
-        };
+        let from = from?;
         let head = Reply::File(FileHead {
             path,
             size,
@@ -66,7 +77,13 @@ pub(super) async fn answer(
         writer.end(FrameKind::Eof, &end.encode()).await?;
         Ok(end)
     };
-    match sent.await {
+    let sent = tokio::select! {
+        biased;
+        // A second request, or anything else the client has no business to say now.
+        error = reader.out_of_turn() => Err(SendError::Stream(error.into())),
+        sent = sent => sent,
+    };
+    match sent {
         Ok(end) => {
             let took = transfer.took();
             Ok(Next::AwaitReceived(Sent { transfer, end, took }))
@@ -81,7 +98,7 @@ pub(super) async fn answer(
                 SendError::Disk(reason) => {
                     CommandError::Refused(context.shared.internal("reading a file", &reason))
                 }
-                SendError::Stream(error) => CommandError::Stream(error),
+                SendError::Stream(error) => CommandError::out_of_turn(error),
             })
         }
     }

@@ -124,10 +124,11 @@ async fn converse(
         return Err(CommandError::Refused(refusal));
     }
     right::permit(context, right::needs(&request)).map_err(CommandError::Refused)?;
-    // The one command in which the client has more to say.
-    if let Request::Put(put) = request {
+    match request {
         // Large, and not moved along with every other command.
-        return Box::pin(put::answer(context, put, stream)).await;
+        Request::Put(put) => return Box::pin(put::answer(context, put, stream)).await,
+        Request::Get { path, have } => return get::answer(context, path, have, stream).await,
+        _ => {}
     }
     let CommandStream { reader, writer } = stream;
     let stopped = writer.stopped();
@@ -154,7 +155,6 @@ async fn dispatch(
         Request::Message { text } => message::answer(text, writer).await,
         Request::Status => status::answer(context, writer).await,
         Request::List { path } => list::answer(context, path, writer).await,
-        Request::Get { path, have } => get::answer(context, path, have, writer).await,
         Request::Exit => Ok(Next::Leave),
         Request::Remove { path } => change::remove(context, path, writer).await,
         Request::Rename { path, to, replace } => {
@@ -165,8 +165,9 @@ async fn dispatch(
         }
         Request::Space => change::space(context, writer).await,
         Request::Kept { path } => kept::answer(context, path, writer).await,
-        Request::Put(_) => {
-            Err(CommandError::Refused(context.shared.internal("put", &"not its place")))
+        Request::Get { .. } | Request::Put(_) => {
+            let error = context.shared.internal("a transfer", &"it has a conversation of its own");
+            Err(CommandError::Refused(error))
         }
     }
 }
