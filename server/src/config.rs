@@ -122,6 +122,14 @@ pub const LIST_THREADS: usize = 4;
 /// files at once.
 pub const PROOF_THREADS: usize = 2;
 
+/// How many times as long as they hashed these threads rest while content moves: hashing at full speed would
+/// cost a get a fifth of its rate, at low priority too (scripts/bench --only misuse).
+pub const PROOF_REST: u32 = 4;
+
+/// How long a stream that its client gave up counts as open. Else a client could ask and give up without end, and
+/// have the thread that drives QUIC to itself: so it does 2,000 times a second, over all of its connections.
+pub const GIVEN_UP: Duration = Duration::from_millis(250);
+
 /// How long a client may read nothing of an answer that is no content, before its stream is reset.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 

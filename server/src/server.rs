@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use chrono::Utc;
 use quiver_protocol::text::display_path;
 use quiver_protocol::{ClientName, CloseCode, Refusal, RefusalCode};
+use quiver_transport::content::is_moving;
 use quiver_transport::{BackgroundPool, CertificateInfo, Endpoint, Identity, LogWriter};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -20,7 +21,7 @@ use crate::accept;
 use crate::buffer_budget::BufferBudget;
 use crate::certificate::{self, ExpiryWarnings};
 use crate::config::{
-    Config, DEFAULT_ADDRESS, DEFAULT_ADDRESS_V4, EXPIRY_EVERY, LEAVING, LIST_THREADS,
+    Config, DEFAULT_ADDRESS, DEFAULT_ADDRESS_V4, EXPIRY_EVERY, LEAVING, LIST_THREADS, PROOF_REST,
     PROOF_THREADS, REMEMBERED_CLIENTS, STOP, SWEEP_EVERY, Uploads,
 };
 use crate::files::{Files, StoreLimits, Swept};
@@ -146,7 +147,9 @@ impl Server {
             put_patience,
             buffers: BufferBudget::new(config.buffer_budget),
             lists: BackgroundPool::new(LIST_THREADS),
-            proofs: BackgroundPool::new(PROOF_THREADS),
+            proofs: BackgroundPool::resting(PROOF_THREADS, || {
+                if is_moving() { PROOF_REST } else { 0 }
+            }),
             leaving: WaitingRoom::new(LEAVING),
             metrics: Metrics::new(),
             log,

@@ -7,11 +7,15 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 use tokio::sync::oneshot;
 
 use crate::unix;
+
+/// A step that waited for its disk says little of how long others should be left alone.
+const LONGEST_REST: Duration = Duration::from_millis(50);
 
 /// What a lane's owner is known by, for instance a client's number.
 pub type LaneId = u64;
@@ -64,6 +68,8 @@ impl<F: FnOnce() -> T + Send, T: Send> Step for Job<F, T> {
 struct Shared {
     /// At most so many threads.
     threads: usize,
+    /// How long a thread rests after a step, as a multiple of what the step took.
+    rest: fn() -> u32,
     state: Mutex<State>,
     ready: Condvar,
 }
@@ -89,8 +95,15 @@ impl BackgroundPool {
     /// A pool of at most `threads` threads (at least one), which are started when they are needed.
     #[must_use]
     pub fn new(threads: usize) -> Self {
-        let (state, ready) = (Mutex::default(), Condvar::new());
-        Self { shared: Arc::new(Shared { threads: threads.max(1), state, ready }) }
+        Self::resting(threads, || 0)
+    }
+
+    /// The same, whose threads rest after each step, for as many times as long as it took as `rest` says then. Low
+    /// priority leaves the processor to others; rest leaves them its caches and the memory's bandwidth too.
+    #[must_use]
+    pub fn resting(threads: usize, rest: fn() -> u32) -> Self {
+        let (threads, state, ready) = (threads.max(1), Mutex::default(), Condvar::new());
+        Self { shared: Arc::new(Shared { threads, rest, state, ready }) }
     }
 
     /// The lane of this id.
@@ -180,8 +193,14 @@ impl Shared {
                 continue;
             };
             drop(state);
+            let mut rest = Duration::ZERO;
             if !step.is_given_up() {
+                let since = Instant::now();
                 step.run();
+                rest = since.elapsed().saturating_mul((self.rest)()).min(LONGEST_REST);
+            }
+            if rest > Duration::ZERO {
+                thread::park_timeout(rest);
             }
             state = self.lock();
             state.finished(id);

@@ -16,9 +16,10 @@ use std::sync::Arc;
 
 use quiver_protocol::{FrameError, FrameKind, Refusal, RefusalCode, Request, limits};
 use quiver_transport::{CommandStream, FrameWriter, StreamError};
+use tokio::time::sleep;
 use tracing::{debug, error};
 
-use crate::config::REQUEST_PATIENCE;
+use crate::config::{GIVEN_UP, REQUEST_PATIENCE};
 use crate::files::FilesError;
 use crate::metrics::Outcome;
 use crate::session::member::Context;
@@ -73,7 +74,13 @@ pub async fn answer(context: Arc<Context>, mut stream: CommandStream) {
                 debug!("{} did not hear a refusal: {error}", context.name);
             }
         }
-        Err(CommandError::Stream(error)) => debug!("{} broke off: {error}", context.name),
+        Err(CommandError::Stream(error)) => {
+            debug!("{} broke off: {error}", context.name);
+            drop(counted);
+            if matches!(error, StreamError::Stopped | StreamError::Reset) {
+                sleep(GIVEN_UP).await;
+            }
+        }
     }
 }
 

@@ -21,6 +21,12 @@ const FEW: usize = 4;
 /// Transfers of this process that run now.
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
 
+/// Whether content moves in this process now.
+#[must_use]
+pub fn is_moving() -> bool {
+    RUNNING.load(Ordering::Relaxed) > 0
+}
+
 /// A transfer among those that run; over when dropped.
 #[derive(Debug)]
 pub(super) struct Company(());

@@ -15,6 +15,7 @@ mod source;
 mod times;
 mod whole;
 
+pub use hop::is_moving;
 pub use limited::LimitedBy;
 pub use part::{
     Finish, PART_PREFIX, PART_SUFFIX, PartFile, Replace, is_part_name, part_content, part_length,
