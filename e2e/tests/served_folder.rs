@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use quiver_e2e::disk::small_disks;
 use quiver_e2e::random::Random;
 use quiver_e2e::server::is_root;
-use quiver_e2e::{Client, Server, until};
+use quiver_e2e::{Client, PATIENCE, Server, until, within};
+use serde_json::json;
 
 const MIB: usize = 1024 * 1024;
 
@@ -182,4 +183,33 @@ async fn what_clients_store_goes_to_the_new_folder_and_counts_there() {
     assert_eq!(code, "");
     assert_eq!(server.stored(), ["second"]);
     assert!(fs::read(server.files().join("second")).unwrap() == content);
+}
+
+#[tokio::test]
+async fn files_that_come_back_with_their_folder_count_again() {
+    let options = Server::options().argument("--allow-upload").argument("--quota=3MiB");
+    let server = options.start().await;
+    let client = Client::member(&server, "Ron").await;
+    let available =
+        async || client.ask(json!({"command": "space"})).await.reply()["available"].clone();
+    client.store("first", &Random::new(74).bytes(MIB)).await.unwrap();
+    assert_eq!(available().await, 2 * MIB);
+    let away = server.outside().join("away");
+    // As where a disk is unmounted, and mounted again.
+    fs::rename(server.files(), &away).unwrap();
+    fs::create_dir(server.files()).unwrap();
+    is_noticed(&server, 1).await;
+    within(PATIENCE, "nothing to count", async { while available().await != 3 * MIB {} }).await;
+    // One that is received meanwhile is in the folder that it began in.
+    let upload = client.put("second", MIB).await.unwrap();
+    fs::remove_dir_all(server.files()).unwrap();
+    fs::rename(&away, server.files()).unwrap();
+    is_noticed(&server, 2).await;
+    within(PATIENCE, "the first file to count again", async { while available().await != MIB {} })
+        .await;
+    drop(upload);
+    within(PATIENCE, "the first file alone to count", async {
+        while available().await != 2 * MIB {}
+    })
+    .await;
 }

@@ -14,6 +14,9 @@ const LONG_ANSWERS: usize = 4;
 /// the threads for such work.
 const CHANGES: usize = 32;
 
+/// Renames of a client at once: each keeps all names of the server to itself for a moment.
+const RENAMES: usize = 2;
+
 /// Files of unknown size that a client may be sent at once: a sixteenth of those of all clients.
 const SPOOLS: usize = 4;
 
@@ -26,6 +29,8 @@ pub struct ClientLimits {
     pub long_answers: Semaphore,
     /// One for each change of a file or folder that is being flushed.
     pub changes: Semaphore,
+    /// One for each rename.
+    pub renames: Semaphore,
     /// One for each file of unknown size that is sent.
     pub spools: Semaphore,
 }
@@ -36,6 +41,7 @@ impl Default for ClientLimits {
             proofs: Semaphore::new(PROOFS),
             long_answers: Semaphore::new(LONG_ANSWERS),
             changes: Semaphore::new(CHANGES),
+            renames: Semaphore::new(RENAMES),
             spools: Semaphore::new(SPOOLS),
         }
     }

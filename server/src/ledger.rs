@@ -15,6 +15,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use quiver_protocol::text::display_path;
 use quiver_protocol::{ClientName, Fingerprint};
@@ -231,17 +232,23 @@ impl Ledger {
         self.checked(rows::files_after(&database, path, most))
     }
 
-    /// A file that was counted with `counted` bytes has `size` now, or is gone. Nothing happens where the
-    /// row has changed meanwhile. Blocks.
+    /// A file that was counted with `counted` bytes has `size` now, or is missing since `now`. Nothing happens where
+    /// the row has changed meanwhile. Blocks.
     ///
     /// # Errors
     /// [`LedgerError::Database`].
-    pub fn found(&self, path: &str, counted: u64, size: Option<u64>) -> Result<(), LedgerError> {
-        let database = self.database();
+    pub fn found(
+        &self,
+        path: &str,
+        counted: u64,
+        size: Option<u64>,
+        now: SystemTime,
+    ) -> Result<(), LedgerError> {
+        let mut database = self.database();
         let row = self.checked(rows::file(&database, path))?;
         let Some((owner, old)) = row.filter(|(_, old)| *old == counted) else { return Ok(()) };
         let changed = match size {
-            None => rows::take_file(&database, path).map(drop),
+            None => rows::set_aside(&mut database, path, seconds(now)).map(drop),
             Some(size) => rows::put_file(&database, path, &owner, size),
         };
         self.checked(changed)?;
@@ -249,6 +256,39 @@ impl Ledger {
         let sum = sums.owners.entry(owner).or_default();
         sum.files = sum.files.saturating_sub(old).saturating_add(size.unwrap_or(0));
         Ok(())
+    }
+
+    /// Up to `most` files that were missing whose paths come after this one, with the sizes that were counted.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// [`LedgerError::Database`].
+    pub fn missing_after(&self, path: &str, most: u32) -> Result<Vec<(String, u64)>, LedgerError> {
+        let database = self.database();
+        self.checked(rows::missing_after(&database, path, most))
+    }
+
+    /// A file that was missing is there again, and counts for its owner unless it has another by now. Blocks.
+    ///
+    /// # Errors
+    /// [`LedgerError::Database`].
+    pub fn is_back(&self, path: &str) -> Result<(), LedgerError> {
+        let mut database = self.database();
+        if let Some((owner, size)) = self.checked(rows::bring_back(&mut database, path))? {
+            let mut sums = self.sums();
+            let sum = sums.owners.entry(owner).or_default();
+            sum.files = sum.files.saturating_add(size);
+        }
+        Ok(())
+    }
+
+    /// Forgets the owners of files that are missing since before this time. Blocks.
+    ///
+    /// # Errors
+    /// [`LedgerError::Database`].
+    pub fn forget_missing(&self, before: SystemTime) -> Result<(), LedgerError> {
+        let database = self.database();
+        self.checked(rows::forget_missing(&database, seconds(before)))
     }
 
     /// How much waits for a next attempt.
@@ -340,6 +380,12 @@ impl LedgerError {
         let Self::Database { error, .. } = self else { return false };
         error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
     }
+}
+
+/// Of the Unix time.
+fn seconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 impl fmt::Debug for Ledger {

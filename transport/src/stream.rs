@@ -213,15 +213,6 @@ impl FrameReader {
         }
     }
 
-    /// Resolves when the other side says something out of turn; never for one that is done talking, or gives
-    /// up what it was saying.
-    pub async fn out_of_turn(&mut self) -> FrameError {
-        match self.interrupted().await {
-            StreamError::Frame(error) => error,
-            _ => std::future::pending().await,
-        }
-    }
-
     /// Reads no further: what still comes is dropped, and the other side is told.
     pub fn stop(&mut self) {
         self.rest.clear();

@@ -67,6 +67,11 @@ pub(crate) fn is_same(file: &File, folder: &Dir, name: &str) -> io::Result<bool>
     }
 }
 
+/// Whether a file has no blocks on a disk.
+pub(crate) fn has_no_blocks(metadata: &Metadata) -> bool {
+    metadata.blocks() == 0
+}
+
 /// Whether its owner may run a file.
 pub(crate) fn is_executable(metadata: &Metadata) -> bool {
     metadata.mode() & 0o100 != 0

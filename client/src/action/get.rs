@@ -27,7 +27,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 /// How much of a beginning that is offered a server must be able to hash in a second, four of them at
 /// once. Longer beginnings are waited for accordingly.
-const PROOF_RATE: u64 = 32 * 1024 * 1024;
+pub(super) const PROOF_RATE: u64 = 32 * 1024 * 1024;
 
 /// A file on its way: the server has it and has said how large it is.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
 use quiver_protocol::ContentHash;
 use quiver_transport::content::{Finish, PartFile};
-use quiver_transport::file_system::Unset;
+use quiver_transport::file_system::{Unset, sync_folder};
 use tokio::task;
 
 use super::Target;
@@ -57,7 +57,9 @@ impl KeptPart {
                 Err(error)
                     if matches!(
                         error.kind(),
-                        io::ErrorKind::WouldBlock | io::ErrorKind::AlreadyExists
+                        io::ErrorKind::WouldBlock
+                            | io::ErrorKind::AlreadyExists
+                            | io::ErrorKind::Unsupported
                     ) =>
                 {
                     (create(&folder)?, false)
@@ -176,18 +178,8 @@ pub(crate) fn is_stored(
         return Ok(false);
     }
     // The run that stored it may have come no further than to the name.
-    match folder.open(".").and_then(|folder| folder.sync_all()) {
-        // Some file systems flush no folders.
-        Err(error)
-            if !matches!(
-                error.kind(),
-                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
-            ) =>
-        {
-            Err(error)
-        }
-        _ => Ok(true),
-    }
+    sync_folder(folder)?;
+    Ok(true)
 }
 
 impl Write for Sink {

@@ -19,6 +19,7 @@ use thiserror::Error;
 use tokio::time::{Instant, timeout};
 
 use self::ledger::Ledger;
+use super::get::PROOF_RATE;
 use super::{Answer, Part, misfit};
 use crate::limit::{Gate, Limit};
 
@@ -118,6 +119,9 @@ pub async fn put(
         replace: offer.replace,
     });
     let mut answer = Answer::to(connection, &request, patience).await?;
+    // The server first hashes what it kept, which may be nearly all of the file.
+    let kept = source.size().filter(|_| offer.resume).unwrap_or(0);
+    answer.patience = patience + Duration::from_secs(kept / PROOF_RATE);
     let Part::Reply(Reply::Ready(ready)) = answer.next::<PlainEnd>().await? else {
         return Err(misfit("something else than that it is ready").into());
     };

@@ -161,7 +161,14 @@ fn remove(journal: &Journal, entry: &Entry) -> io::Result<bool> {
             // Somebody else's is left to them.
             Ok(part) if unix::is_mine_alone(&part.content()?)? => part.discard(),
             Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Unsupported
+                ) =>
+            {
+                return Ok(false);
+            }
             Err(error) => return Err(error),
         }
     }

@@ -31,7 +31,7 @@ pub(super) async fn rename(
     replace: bool,
     writer: &mut FrameWriter,
 ) -> Result<Next, CommandError> {
-    let _permit = context.limits.changes.acquire().await;
+    let _permit = context.limits.renames.acquire().await;
     let renamed = context.shared.files.rename(&path, &to, replace).await;
     renamed.map_err(|error| CommandError::of_files(context, error))?;
     let (path, to) = (display_safe(path.as_str()), display_safe(to.as_str()));

@@ -79,8 +79,9 @@ pub(super) async fn answer(
     };
     let sent = tokio::select! {
         biased;
-        // A second request, or anything else the client has no business to say now.
-        error = reader.out_of_turn() => Err(SendError::Stream(error.into())),
+        // A second request, or anything else the client has no business to say now; or it has given up, which
+        // the write tells where it stopped reading.
+        error = reader.interrupted() => Err(SendError::Stream(error)),
         sent = sent => sent,
     };
     match sent {

@@ -138,12 +138,13 @@ async fn ready(
     staged: &Staged,
     writer: &mut FrameWriter,
 ) -> Result<Hashed, CommandError> {
-    let kept = {
+    let kept = if staged.has_kept() {
         let _permit = context.limits.proofs.acquire().await;
-        staged
-            .kept(&context.proof_lane())
-            .await
-            .map_err(|error| CommandError::of_files(context, error))?
+        let kept = staged.kept(&context.proof_lane()).await;
+        kept.map_err(|error| CommandError::of_files(context, error))?
+    } else {
+        // No put waits for a proof that another one needs.
+        Hashed::nothing()
     };
     let have = (kept.length() > 0).then(|| kept.prefix());
     let ready = Reply::Ready(Ready { path: staged.path().clone(), have });

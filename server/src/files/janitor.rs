@@ -14,6 +14,9 @@ use super::walk::{place, walk};
 use crate::ledger::FOLDER_SIZE;
 use crate::unix::Inode;
 
+/// How long the owner of a file is remembered that is not there any more.
+const MISSING: Duration = Duration::from_secs(30 * 24 * 3600);
+
 /// How long a part waits for its next attempt, from the last byte on.
 const AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -30,7 +33,13 @@ pub struct Swept {
 }
 
 /// Goes through all folders. Reads what they hold, and waits for nobody.
-pub(super) fn sweep(root: &Dir, store: &Store, now: SystemTime) -> Result<Swept, FilesError> {
+/// Stops where the folder is not the one that is `served` any more: the rows are of what is in that one.
+pub(super) fn sweep(
+    root: &Dir,
+    store: &Store,
+    now: SystemTime,
+    served: &dyn Fn() -> bool,
+) -> Result<Swept, FilesError> {
     settle_unfinished(root, store)?;
     let ledger = store.ledger();
     let mut swept = Swept::default();
@@ -64,8 +73,11 @@ pub(super) fn sweep(root: &Dir, store: &Store, now: SystemTime) -> Result<Swept,
             }
         }
     }
-    ledger.found_parts(&waiting, &parts)?;
-    look_at_files(root, store)?;
+    if served() {
+        ledger.found_parts(&waiting, &parts)?;
+        look_for_missing(root, store, now, served)?;
+        look_at_files(root, store, now, served)?;
+    }
     Ok(swept)
 }
 
@@ -132,7 +144,12 @@ fn id(name: &str) -> Option<u64> {
 }
 
 /// Files and folders that were changed or removed by somebody else than a client count as what they are now.
-fn look_at_files(root: &Dir, store: &Store) -> Result<(), FilesError> {
+fn look_at_files(
+    root: &Dir,
+    store: &Store,
+    now: SystemTime,
+    served: &dyn Fn() -> bool,
+) -> Result<(), FilesError> {
     let ledger = store.ledger();
     let mut last = String::new();
     loop {
@@ -145,7 +162,37 @@ fn look_at_files(root: &Dir, store: &Store) -> Result<(), FilesError> {
             if size() != Some(counted) {
                 // The row is written before the name: without the lock a file that gets its name now seems missing.
                 let _lock = store.names().lock(&path);
-                ledger.found(&path, counted, size())?;
+                if !served() {
+                    return Ok(());
+                }
+                ledger.found(&path, counted, size(), now)?;
+            }
+        }
+    }
+}
+
+/// Files that were missing, as while a disk was not mounted, and are there again count for their owners again.
+fn look_for_missing(
+    root: &Dir,
+    store: &Store,
+    now: SystemTime,
+    served: &dyn Fn() -> bool,
+) -> Result<(), FilesError> {
+    let ledger = store.ledger();
+    ledger.forget_missing(now.checked_sub(MISSING).unwrap_or(SystemTime::UNIX_EPOCH))?;
+    let mut last = String::new();
+    loop {
+        let rows = ledger.missing_after(&last, PAGE)?;
+        let Some((path, _)) = rows.last() else { return Ok(()) };
+        last.clone_from(path);
+        for (path, counted) in rows {
+            let file = FilePath::parse(&path).ok();
+            let is_there = || file.as_ref().and_then(|path| size(root, path)) == Some(counted);
+            if is_there() {
+                let _lock = store.names().lock(&path);
+                if served() && is_there() {
+                    ledger.is_back(&path)?;
+                }
             }
         }
     }

@@ -172,7 +172,7 @@ impl Files {
         by: Option<Holder>,
         if_locked: IfLocked,
     ) -> Result<Option<Staged>, FilesError> {
-        let (root, store, put) = (self.root.current(), self.store()?, put.clone());
+        let (root, store, put) = (self.root.clone(), self.store()?, put.clone());
         let crew = self.crew.clone();
         self.small(move || store::stage(root, store, put, owner, by, if_locked, crew)).await
     }
@@ -267,8 +267,12 @@ impl Files {
     /// # Errors
     /// [`FilesError`].
     pub async fn sweep(&self, now: SystemTime) -> Result<Swept, FilesError> {
-        let (root, store) = (self.root.current(), self.store()?);
-        blocking(move || janitor::sweep(&root, &store, now)).await
+        let (served, store) = (self.root.clone(), self.store()?);
+        blocking(move || {
+            let root = served.current();
+            janitor::sweep(&root, &store, now, &|| served.serves(&root))
+        })
+        .await
     }
 
     /// Work that does not keep a disk busy for long.

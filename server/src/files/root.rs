@@ -60,6 +60,11 @@ impl RootFolder {
         lock(&self.current).clone()
     }
 
+    /// Whether this handle is of the folder that is served now.
+    pub(super) fn serves(&self, root: &Arc<Dir>) -> bool {
+        Arc::ptr_eq(root, &lock(&self.current))
+    }
+
     /// Waits until another folder is served than at the last call.
     pub(super) async fn replaced(&self) {
         self.replaced.notified().await;

@@ -22,6 +22,7 @@ pub use self::part::IfLocked;
 use self::part::{Part, is_usable};
 pub use self::sink::Sink;
 use super::names::NameLocks;
+use super::root::RootFolder;
 use super::space::{Promise, Room};
 use super::walk::place;
 use super::{FilesError, blocking};
@@ -53,6 +54,7 @@ pub(super) struct Store {
 #[derive(Debug)]
 pub struct Staged {
     root: Arc<Dir>,
+    served: Arc<RootFolder>,
     store: Arc<Store>,
     folder: Dir,
     put: Put,
@@ -137,7 +139,7 @@ impl Store {
 
 /// Stages a put. `None` where its part is locked, and to be waited for.
 pub(super) fn stage(
-    root: Arc<Dir>,
+    served: Arc<RootFolder>,
     store: Arc<Store>,
     put: Put,
     owner: Owner,
@@ -149,6 +151,7 @@ pub(super) fn stage(
     if size > store.max_file_size {
         return Err(FilesError::TooLarge { limit: store.max_file_size });
     }
+    let root = served.current();
     let (folder, name) = place(&root, &put.path)?;
     check_place(&folder, name, put.replace)?;
     let path_id = store.path_id(&put.path, &owner);
@@ -177,13 +180,15 @@ pub(super) fn stage(
     };
     let held = Held { part, written: kept, promise, claim: Some(claim), hold, place };
     let held = Arc::new(Mutex::new(held));
-    Ok(Some(Staged { root, store, folder, put, id, path_id, kept, held, crew }))
+    Ok(Some(Staged { root, served, store, folder, put, id, path_id, kept, held, crew }))
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         let owner = self.claim.as_ref().map(|claim| claim.owner().clone());
-        drop((self.part.take(), self.claim.take()));
+        // The part last: once it is unlocked, another put may claim it.
+        drop(self.claim.take());
+        drop(self.part.take());
         self.promise.set(0);
         // Only now: who waits for it then finds all of it free.
         let obsolete = self.hold.take().and_then(Hold::release);
@@ -220,6 +225,12 @@ impl Staged {
     #[must_use]
     pub fn is_small(&self) -> Option<u64> {
         self.put.size.filter(|size| *size <= SMALL && self.kept == 0)
+    }
+
+    /// Whether an earlier attempt left anything.
+    #[must_use]
+    pub fn has_kept(&self) -> bool {
+        self.kept > 0
     }
 
     /// What an earlier attempt left, read and hashed: nothing, where there was none. Takes as long as
@@ -327,10 +338,11 @@ impl Staged {
             let mut held = lock(&self.held);
             (held.part.take(), held.claim.take())
         };
+        let settled = claim.map_or(Ok(()), |claim| claim.without_part().map_err(FilesError::from));
         if let Some(part) = part {
             part.discard();
         }
-        claim.map_or(Ok(()), |claim| claim.without_part().map_err(FilesError::from))
+        settled
     }
 }
 

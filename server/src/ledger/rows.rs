@@ -17,9 +17,11 @@ const TABLES: &str = "
 ";
 
 /// Changes that are recorded before they are made, for a crash in between: `renames` of files and folders, and
-/// the rows, if any, of files that are being `replaced`. Both are empty but for moments.
+/// the rows, if any, of files that are being `replaced`. Both are empty but for moments. The rows of files that
+/// are not there, `missing` since a second of the Unix time, come back with them.
 const TABLES_OF_2: &str = "
     CREATE TABLE renames (id INTEGER PRIMARY KEY, source TEXT NOT NULL, target TEXT NOT NULL, inode INTEGER NOT NULL);
+    CREATE TABLE missing (path TEXT PRIMARY KEY, owner TEXT NOT NULL, size INTEGER NOT NULL, since INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE replaced (path TEXT PRIMARY KEY, owner TEXT, size INTEGER NOT NULL, inode INTEGER NOT NULL) WITHOUT ROWID;
 ";
 
@@ -111,6 +113,55 @@ pub(super) fn take_file(database: &Connection, path: &str) -> Result<Option<(Own
     let gone = file(database, path)?;
     database.prepare_cached("DELETE FROM files WHERE path = ?")?.execute([path])?;
     Ok(gone)
+}
+
+/// Sets the row of a file aside that is not there; what it counted.
+pub(super) fn set_aside(
+    database: &mut Connection,
+    path: &str,
+    since: i64,
+) -> Result<Option<(Owner, u64)>> {
+    let change = database.transaction()?;
+    let gone = take_file(&change, path)?;
+    if let Some((owner, size)) = &gone {
+        let row = params![path, &*owner.0, signed(*size), since];
+        change.execute("INSERT OR REPLACE INTO missing VALUES (?, ?, ?, ?)", row)?;
+    }
+    change.commit()?;
+    Ok(gone)
+}
+
+/// Brings back the row of a file that was missing, where its path has no other; what it counts.
+pub(super) fn bring_back(database: &mut Connection, path: &str) -> Result<Option<(Owner, u64)>> {
+    let change = database.transaction()?;
+    let found = change
+        .query_row("SELECT owner, size FROM missing WHERE path = ?", [path], |row| {
+            Ok((owner(row, 0)?, unsigned(row.get(1)?)))
+        })
+        .optional()?;
+    change.execute("DELETE FROM missing WHERE path = ?", [path])?;
+    let back = if file(&change, path)?.is_none() { found } else { None };
+    if let Some((owner, size)) = &back {
+        put_file(&change, path, owner, *size)?;
+    }
+    change.commit()?;
+    Ok(back)
+}
+
+pub(super) fn missing_after(
+    database: &Connection,
+    path: &str,
+    most: u32,
+) -> Result<Vec<(String, u64)>> {
+    database
+        .prepare("SELECT path, size FROM missing WHERE path > ? ORDER BY path LIMIT ?")?
+        .query_map(params![path, most], |row| Ok((row.get(0)?, unsigned(row.get(1)?))))?
+        .collect()
+}
+
+pub(super) fn forget_missing(database: &Connection, before: i64) -> Result<()> {
+    database.execute("DELETE FROM missing WHERE since < ?", [before])?;
+    Ok(())
 }
 
 /// Deletes the rows of a path and of all below it; what they counted.

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 
 fn owner(name: &str) -> Owner {
@@ -142,17 +144,42 @@ fn files_are_followed_where_they_are_moved() {
     );
 }
 
+const NOW: SystemTime = SystemTime::UNIX_EPOCH;
+
+#[test]
+fn what_was_missing_counts_again_once_it_is_back() {
+    let (_folder, ledger) = ledger(1000);
+    let (ron, ben) = (owner("Ron"), owner("Ben"));
+    store(&ledger, &ron, "a", 100);
+    store(&ledger, &ron, "b", 200);
+    for (path, size) in [("a", 100), ("b", 200)] {
+        ledger.found(path, size, None, NOW).unwrap();
+    }
+    assert_eq!(ledger.available(&ron), 1000);
+    assert_eq!(ledger.missing_after("", 1).unwrap(), [("a".to_owned(), 100)]);
+    // Another client has stored a file there by now.
+    store(&ledger, &ben, "b", 50);
+    for path in ["a", "b", "never"] {
+        ledger.is_back(path).unwrap();
+    }
+    assert_eq!((ledger.available(&ron), ledger.available(&ben)), (900, 950));
+    assert!(ledger.missing_after("", 9).unwrap().is_empty());
+    ledger.found("a", 100, None, NOW).unwrap();
+    ledger.forget_missing(NOW + Duration::from_secs(1)).unwrap();
+    assert!(ledger.missing_after("", 9).unwrap().is_empty());
+}
+
 #[test]
 fn what_others_changed_is_counted_as_it_is() {
     let (_folder, ledger) = ledger(1000);
     let ron = owner("Ron");
     store(&ledger, &ron, "a", 100);
     store(&ledger, &ron, "b", 200);
-    ledger.found("a", 100, Some(150)).unwrap();
-    ledger.found("b", 200, None).unwrap();
+    ledger.found("a", 100, Some(150), NOW).unwrap();
+    ledger.found("b", 200, None, NOW).unwrap();
     // A row that has changed meanwhile stays.
-    ledger.found("a", 100, None).unwrap();
-    ledger.found("missing", 100, Some(1)).unwrap();
+    ledger.found("a", 100, None, NOW).unwrap();
+    ledger.found("missing", 100, Some(1), NOW).unwrap();
     assert_eq!(ledger.available(&ron), 850);
 }
 

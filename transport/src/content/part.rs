@@ -141,8 +141,8 @@ impl PartFile {
     /// stays for the next attempt.
     ///
     /// # Errors
-    /// What the system says: `WouldBlock` where another transfer has the part, or might have it because nothing
-    /// can be locked here; `AlreadyExists` where something else than a regular file has its name.
+    /// What the system says: `WouldBlock` where another transfer has the part; `Unsupported` where one might have
+    /// it, because nothing can be locked here; `AlreadyExists` where something else than a regular file has its name.
     pub fn open(folder: &Dir, id: u64) -> io::Result<Self> {
         let name = name_of(id);
         let mut options = OpenOptions::new();
@@ -160,11 +160,11 @@ impl PartFile {
             };
             let lock = match try_lock(&file) {
                 Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-                    // Left by nobody who could go on with it.
+                    // Made here a moment ago: no transfer resumes a part where nothing can be locked.
                     if file.metadata()?.len() == 0 {
                         folder.remove_file(&name)?;
                     }
-                    break;
+                    return Err(error);
                 }
                 lock => Some(lock?),
             };

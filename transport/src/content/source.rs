@@ -82,6 +82,11 @@ impl Source {
     pub fn of(file: File, metadata: &Metadata) -> io::Result<Self> {
         let (seen, executable) = (Stamp::of(metadata)?, unix::is_executable(metadata));
         let modified = seen.modified;
+        // No blocks: nothing at all, a hole, or a file system that gives any size.
+        let is_doubtful = seen.size > SMALL && unix::has_no_blocks(metadata);
+        if is_doubtful && read_to_fill(&file, &mut [0], seen.size - 1)? == 0 {
+            return Self::without_size(file);
+        }
         if seen.size == 0 {
             let unsized_file = Unsized::begin(file, executable, modified)?;
             if !unsized_file.head.is_empty() {

@@ -19,6 +19,8 @@ use crate::unix::{self, Inode};
 /// A file that is about to get its name.
 struct Commit<'a> {
     root: &'a Dir,
+    /// Whether `root` is still the folder that is served.
+    is_served: &'a dyn Fn() -> bool,
     store: &'a Store,
     folder: &'a Dir,
     put: &'a Put,
@@ -28,20 +30,29 @@ struct Commit<'a> {
 impl Staged {
     /// `whole` is all of a file that has no part.
     pub(super) fn finish(self, size: u64, whole: Option<&[u8]>) -> Result<(), FilesError> {
-        let Self { root, store, folder, put, id, path_id, held, .. } = self;
+        let Self { root, served, store, folder, put, id, path_id, held, .. } = self;
+        let is_served = || served.serves(&root);
         let (part, claim) = {
             let mut held = lock(&held);
             (held.part.take(), held.claim.take())
         };
         let Some(mut claim) = claim else { return Err(FilesError::Disk(gone())) };
-        let commit = Commit { root: &root, store: &store, folder: &folder, put: &put, size };
+        let commit = Commit {
+            root: &root,
+            is_served: &is_served,
+            store: &store,
+            folder: &folder,
+            put: &put,
+            size,
+        };
         if let Err(reason) = commit.store(part, whole, &mut claim) {
             // Whole, and yet of no use: what stands in its way would stand there the next time.
-            if let Some(Ok(part)) = id.map(|id| PartFile::open(&folder, id)) {
-                part.discard();
-            }
+            let part = id.map(|id| PartFile::open(&folder, id));
             if let Err(error) = claim.without_part() {
                 error!("a partial file that was removed still counts: {error}");
+            }
+            if let Some(Ok(part)) = part {
+                part.discard();
             }
             return Err(reason);
         }
@@ -105,6 +116,11 @@ impl Commit<'_> {
         let older: Option<Inode>;
         let _lock = self.store.names.lock(path);
         older = self.check_still_there()?;
+        if !(self.is_served)() {
+            // Another folder is served by now, and the rows are of what is there.
+            claim.holds(0);
+            return give_name().map_err(FilesError::of_change);
+        }
         let record = claim.record(path, self.size, older.as_ref().map(|inode| inode.number))?;
         let named = give_name();
         let noted = match named {

@@ -70,8 +70,12 @@ impl Store {
                         return Ok(Part::Locked);
                     }
                 }
-                // Something else has its name.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                // Something else has its name, or nothing can be locked here.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::AlreadyExists | io::ErrorKind::Unsupported
+                    ) => {}
                 Err(error) => return Err(FilesError::of_change(error)),
             }
         }
@@ -109,7 +113,12 @@ pub(super) fn temporary(folder: &Dir, ledger: &Ledger) -> io::Result<PartFile> {
     let mut created = PartFile::create(folder, ledger.temporary_part_id());
     for _ in 1..NUMBERS {
         match created {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            // Or the cleanup took it for one that was left over.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::AlreadyExists | io::ErrorKind::WouldBlock
+                ) => {}
             created => return created,
         }
         created = PartFile::create(folder, ledger.temporary_part_id());
