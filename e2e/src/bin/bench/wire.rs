@@ -10,7 +10,8 @@ use quiver_protocol::chunk::BLOCK;
 use quiver_protocol::command::Hello;
 use quiver_protocol::reply::FileHead;
 use quiver_protocol::{
-    ClientName, CloseCode, End as _, FilePath, FrameKind, Put, Received, Reply, Request, limits,
+    ClientName, CloseCode, End as _, FilePath, FolderPath, FrameKind, Put, Received, Reply,
+    Request, limits,
 };
 use quiver_transport::content::{self, Arrival, Hashed, Size, Source};
 use quiver_transport::{CertificateInfo, Channel, CommandStream, Endpoint, ServerVerifier};
@@ -58,6 +59,13 @@ impl Member {
     pub(crate) async fn round_trip(&self) -> f64 {
         let began = Instant::now();
         self.ask(&Request::Message { text: "Hello".to_owned() }).await;
+        began.elapsed().as_secs_f64() * 1000.0
+    }
+
+    /// How long a folder's list takes, in milliseconds.
+    pub(crate) async fn list(&self, folder: &str) -> f64 {
+        let began = Instant::now();
+        self.ask(&Request::List { path: FolderPath::parse(folder).unwrap() }).await;
         began.elapsed().as_secs_f64() * 1000.0
     }
 

@@ -69,16 +69,18 @@ pub(crate) fn measure(cast: &Cast, amount: Amount) -> Section {
     }
     File::create(files.join("sparse")).unwrap().set_len(CLAIMED).unwrap();
     let certificate = cast.stage.at("certs/server.pem");
-    let mut found = Misuse::ALL.map(|_| (Vec::new(), Vec::new()));
+    let mut found = Misuse::ALL.map(|_| (Vec::new(), Vec::new(), Vec::new()));
     for _ in 0..amount.rounds.min(5) {
-        for (misuse, (rates, times)) in Misuse::ALL.into_iter().zip(&mut found) {
+        for (misuse, (rates, times, lists)) in Misuse::ALL.into_iter().zip(&mut found) {
             let _misuser = Misuser::start(misuse, cast, &certificate);
-            let (rate, messages) = block_on(beside(cast, &certificate, amount.size));
+            let (rate, messages, list) = block_on(beside(cast, &certificate, amount.size));
             rates.push(rate);
             times.extend(messages);
+            lists.push(list);
         }
     }
     cast.stage.remove("many");
+    std::fs::remove_file(files.join("sparse")).unwrap();
     let mut table = Table::new(&[
         "the other client does",
         "get MB/s",
@@ -86,9 +88,10 @@ pub(crate) fn measure(cast: &Cast, amount: Amount) -> Section {
         "messages",
         "p50 ms",
         "p99 ms",
+        "list ms",
     ]);
     let mut alone = 0.0;
-    for (misuse, (mut rates, times)) in Misuse::ALL.into_iter().zip(found) {
+    for (misuse, (mut rates, times, lists)) in Misuse::ALL.into_iter().zip(found) {
         rates.sort_unstable_by(f64::total_cmp);
         let rate = rates[rates.len() / 2];
         if misuse == Misuse::Nothing {
@@ -97,12 +100,15 @@ pub(crate) fn measure(cast: &Cast, amount: Amount) -> Section {
         let (share, messages, times) = (rate / alone, count(times.len() as u64), Times::new(times));
         let milliseconds = [0.5, 0.99].map(|share| format!("{:.3}", times.at(share)));
         let cells = [misuse.name().to_owned(), figure(rate), format!("{share:.2}"), messages];
-        table.row(cells.into_iter().chain(milliseconds));
+        let list = Times::new(lists).at(0.5);
+        table.row(cells.into_iter().chain(milliseconds).chain([figure(list)]));
         if misuse != Misuse::Nothing {
             let what = format!("get beside {}, over alone", misuse.name());
             section.goal(what, Bound::AtLeast(0.8), "", Ok(share));
             let what = format!("message p99 beside {}", misuse.name());
             section.goal(what, Bound::AtMost(500.0), " ms", Ok(times.at(0.99)));
+            let what = format!("list of {} files beside {}", count(ENTRIES), misuse.name());
+            section.goal(what, Bound::AtMost(500.0), " ms", Ok(list));
         }
     }
     section.tables.push(table);
@@ -115,8 +121,9 @@ pub(crate) fn measure(cast: &Cast, amount: Amount) -> Section {
     section
 }
 
-/// The rate of a get that stores nothing, in 10^6 bytes a second, and the milliseconds of the messages meanwhile.
-async fn beside(cast: &Cast, certificate: &Path, size: u64) -> (f64, Vec<f64>) {
+/// The rate of a get that stores nothing, in 10^6 bytes a second, the milliseconds of the messages meanwhile, and those
+/// of a list after it.
+async fn beside(cast: &Cast, certificate: &Path, size: u64) -> (f64, Vec<f64>, f64) {
     let member = Member::join(cast.quiver.address, certificate).await;
     let (began, mut times) = (std::time::Instant::now(), Vec::new());
     let messages = async {
@@ -129,8 +136,9 @@ async fn beside(cast: &Cast, certificate: &Path, size: u64) -> (f64, Vec<f64>) {
         () = messages => {}
     }
     let rate = size as f64 / 1e6 / began.elapsed().as_secs_f64();
+    let list = member.list("many").await;
     member.leave().await;
-    (rate, times)
+    (rate, times, list)
 }
 
 impl Misuser {
