@@ -44,8 +44,12 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct Serve {
-    /// Where to listen; the IPv6 wildcard takes IPv4 too [default: [::]:4433, or 0.0.0.0:4433 without IPv6]
-    #[arg(long, value_name = "ADDR")]
+    // Not a doc comment: rustdoc takes the brackets for a link.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        help = "Where to listen; the IPv6 wildcard takes IPv4 too [default: [::]:4433, or 0.0.0.0:4433 without IPv6]"
+    )]
     listen: Option<SocketAddr>,
     /// The folder whose files clients may get
     #[arg(long, value_name = "DIR", default_value = "files")]
