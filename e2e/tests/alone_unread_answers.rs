@@ -1,7 +1,6 @@
 //! Answers that a client does not read: their memory is bounded, whatever there is to tell.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "what fails here fails a test")]
-#![expect(clippy::print_stderr, reason = "what was measured")]
 
 use std::fs::File;
 
