@@ -3,14 +3,17 @@
 //!
 //! Procfs, sysfs and some FUSE file systems give a size of 0, or of a page, to files that have other content.
 
+mod read;
+
 use std::fmt;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt as _;
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use quiver_protocol::Prefix;
 
+use self::read::{fill, read_to_fill};
 use super::send::SendError;
 use super::{Hashed, SMALL};
 use crate::background::Lane;
@@ -18,6 +21,10 @@ use crate::unix;
 
 /// Bytes of each read of a file of unknown length: the first has all of a [small](SMALL) one.
 const READ: usize = SMALL as usize;
+
+/// How often, and how many times, a file is looked at again that has a new time and its old size.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+const LOOKS: usize = 50;
 
 /// Where content comes from.
 pub struct Source(pub(super) Origin);
@@ -268,33 +275,6 @@ impl Source {
     }
 }
 
-/// Reads until a buffer is full or nothing more comes; how many bytes came.
-fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut length = 0;
-    while length < buffer.len() {
-        match from.read(&mut buffer[length..]) {
-            Ok(0) => break,
-            Ok(count) => length += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(length)
-}
-
-/// The same of a file, from an offset on.
-fn read_to_fill(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    struct At<'a>(&'a File, u64);
-    impl Read for At<'_> {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let count = self.0.read_at(buffer, self.1)?;
-            self.1 += count as u64;
-            Ok(count)
-        }
-    }
-    fill(&mut At(file, offset), buffer)
-}
-
 impl Unsized {
     /// Reads once. Such files are read from their beginning to their end and never again, by so many bytes at a
     /// time: some do not give the same twice, some nothing to a read that begins inside, and some refuse a read
@@ -366,7 +346,15 @@ impl OpenFile {
     /// means that content was rewritten. Times have the grain of the kernel's tick, so what is
     /// rewritten within a few milliseconds of the opening may go unseen.
     pub(super) fn check(&mut self) -> Result<(), SendError> {
-        let now = Stamp::of(&self.file.metadata()?)?;
+        let mut now = Stamp::of(&self.file.metadata()?)?;
+        for _ in 0..LOOKS {
+            if now.size != self.seen.size || now.modified == self.seen.modified {
+                break;
+            }
+            // The kernel sets the time of an append before its size, and may be held up in between.
+            thread::park_timeout(LOOK_EVERY);
+            now = Stamp::of(&self.file.metadata()?)?;
+        }
         let appended = now.size > self.seen.size;
         if now.size < self.size || (now.modified != self.seen.modified && !appended) {
             return Err(SendError::Changed);
