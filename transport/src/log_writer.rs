@@ -15,6 +15,9 @@ use crate::unix;
 /// Bytes of lines that may wait for the output: some seconds of a busy server's log.
 const QUEUE: usize = 1024 * 1024;
 
+/// How long the first line after a pause waits for others.
+const GATHER: Duration = Duration::from_millis(1);
+
 /// How often an output that failed is tried again while there are dropped lines to report.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -175,7 +178,10 @@ impl Shared {
         output: &mut Output,
     ) -> MutexGuard<'a, State> {
         if state.unreported == 0 {
-            return self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+            drop(self.work.wait(state).unwrap_or_else(PoisonError::into_inner));
+            // Who logs the next lines wakes nobody: waking a thread costs more than a line does.
+            thread::park_timeout(GATHER);
+            return self.lock();
         }
         let waited = self.work.wait_timeout(state, RETRY);
         let (mut state, result) = waited.unwrap_or_else(PoisonError::into_inner);
