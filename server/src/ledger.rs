@@ -7,6 +7,7 @@
 
 mod claim;
 mod intents;
+mod missing;
 mod rows;
 
 use std::collections::{HashMap, HashSet};
@@ -248,7 +249,7 @@ impl Ledger {
         let row = self.checked(rows::file(&database, path))?;
         let Some((owner, old)) = row.filter(|(_, old)| *old == counted) else { return Ok(()) };
         let changed = match size {
-            None => rows::set_aside(&mut database, path, seconds(now)).map(drop),
+            None => rows::set_aside(&mut database, path, missing::seconds(now)).map(drop),
             Some(size) => rows::put_file(&database, path, &owner, size),
         };
         self.checked(changed)?;
@@ -256,39 +257,6 @@ impl Ledger {
         let sum = sums.owners.entry(owner).or_default();
         sum.files = sum.files.saturating_sub(old).saturating_add(size.unwrap_or(0));
         Ok(())
-    }
-
-    /// Up to `most` files that were missing whose paths come after this one, with the sizes that were counted.
-    /// Blocks.
-    ///
-    /// # Errors
-    /// [`LedgerError::Database`].
-    pub fn missing_after(&self, path: &str, most: u32) -> Result<Vec<(String, u64)>, LedgerError> {
-        let database = self.database();
-        self.checked(rows::missing_after(&database, path, most))
-    }
-
-    /// A file that was missing is there again, and counts for its owner unless it has another by now. Blocks.
-    ///
-    /// # Errors
-    /// [`LedgerError::Database`].
-    pub fn is_back(&self, path: &str) -> Result<(), LedgerError> {
-        let mut database = self.database();
-        if let Some((owner, size)) = self.checked(rows::bring_back(&mut database, path))? {
-            let mut sums = self.sums();
-            let sum = sums.owners.entry(owner).or_default();
-            sum.files = sum.files.saturating_add(size);
-        }
-        Ok(())
-    }
-
-    /// Forgets the owners of files that are missing since before this time. Blocks.
-    ///
-    /// # Errors
-    /// [`LedgerError::Database`].
-    pub fn forget_missing(&self, before: SystemTime) -> Result<(), LedgerError> {
-        let database = self.database();
-        self.checked(rows::forget_missing(&database, seconds(before)))
     }
 
     /// How much waits for a next attempt.
@@ -380,12 +348,6 @@ impl LedgerError {
         let Self::Database { error, .. } = self else { return false };
         error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
     }
-}
-
-/// Of the Unix time.
-fn seconds(time: SystemTime) -> i64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 impl fmt::Debug for Ledger {
