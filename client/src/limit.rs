@@ -4,11 +4,12 @@ use std::future::poll_fn;
 use std::num::NonZeroU64;
 use std::pin::pin;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use parking_lot::{Mutex, MutexGuard};
 use quiver_protocol::Brake;
 use quiver_protocol::chunk::BLOCK;
 use quiver_protocol::limits::CHUNK;
@@ -100,7 +101,7 @@ impl Limit {
     /// So many bytes have moved; from when on more may.
     #[must_use]
     pub fn take(&self, bytes: u64) -> Instant {
-        self.bucket.lock().unwrap_or_else(PoisonError::into_inner).take(bytes, Instant::now())
+        self.bucket.lock().take(bytes, Instant::now())
     }
 }
 
@@ -164,7 +165,7 @@ impl Gate {
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -6,9 +6,9 @@ use std::collections::hash_map::Entry;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -150,7 +150,7 @@ impl Path {
 
     /// From here on the path leads to another server.
     pub fn lead_to(&self, server: SocketAddr) {
-        *self.state.server.lock().unwrap_or_else(PoisonError::into_inner) = server;
+        *self.state.server.lock() = server;
         self.change_address();
     }
 
@@ -208,7 +208,7 @@ struct Way {
 impl Way {
     async fn open(front: &Arc<UdpSocket>, client: SocketAddr, state: &Arc<State>) -> Self {
         let address = state.address.load(Ordering::SeqCst);
-        let server = *state.server.lock().unwrap_or_else(PoisonError::into_inner);
+        let server = *state.server.lock();
         let socket = Arc::new(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap());
         socket.connect(server).await.unwrap();
         let number = state.ways.fetch_add(1, Ordering::SeqCst) + 1;

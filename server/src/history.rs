@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, SubsecRound as _, Utc};
+use parking_lot::{Mutex, MutexGuard};
 use quiver_protocol::reply::ClientRow;
 use quiver_protocol::{ClientName, Timestamp};
 
@@ -50,7 +50,7 @@ impl History {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, ClientRow>> {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rows.lock()
     }
 }
 

@@ -2,8 +2,9 @@
 //! wait until the server has noticed. Knows nothing of disks, nor of whether a connection lives.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use quiver_transport::Connection;
 use tokio_util::sync::CancellationToken;
 
@@ -82,7 +83,7 @@ impl Holds {
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

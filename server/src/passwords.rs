@@ -15,9 +15,10 @@ mod throttle;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use quiver_protocol::text::display_path;
 use quiver_protocol::{ClientName, Secret};
 use thiserror::Error;
@@ -261,9 +262,8 @@ fn now() -> std::time::Instant {
     Instant::now().into_std()
 }
 
-/// What is behind these locks is whole after every statement, so a panic elsewhere spoils nothing.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 #[cfg(test)]

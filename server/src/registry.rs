@@ -1,9 +1,10 @@
 //! Who is connected, and which slots, numbers and names are free. Knows nothing of QUIC.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use chrono::Utc;
+use parking_lot::{Mutex, MutexGuard};
 use quiver_protocol::{ClientName, Fingerprint, limits};
 use thiserror::Error;
 use tracing::info;
@@ -144,7 +145,7 @@ impl Registry {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -5,10 +5,11 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
@@ -188,7 +189,7 @@ impl Shared {
         while !state.is_closed {
             let Some((id, step)) = state.next() else {
                 state.idle += 1;
-                state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
+                self.ready.wait(&mut state);
                 state.idle -= 1;
                 continue;
             };
@@ -208,7 +209,7 @@ impl Shared {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -6,9 +6,11 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::unix;
 
@@ -93,10 +95,10 @@ impl LogWriter {
 
     /// Waits until all lines so far were written or dropped, and no longer than `timeout`.
     pub fn flush(&self, timeout: Duration) {
-        let state = self.0.lock();
+        let mut state = self.0.lock();
         let is_busy = |state: &mut State| state.is_writing || !state.queue.is_empty();
         // Whether it was in time makes no difference to who is about to end.
-        drop(self.0.idle.wait_timeout_while(state, timeout, is_busy));
+        self.0.idle.wait_while_for(&mut state, is_busy, timeout);
     }
 }
 
@@ -174,18 +176,17 @@ impl Shared {
     /// Waits for a line; in the meantime tries an output that has failed.
     fn wait<'a>(
         &'a self,
-        state: MutexGuard<'a, State>,
+        mut state: MutexGuard<'a, State>,
         output: &mut Output,
     ) -> MutexGuard<'a, State> {
         if state.unreported == 0 {
-            drop(self.work.wait(state).unwrap_or_else(PoisonError::into_inner));
+            self.work.wait(&mut state);
+            drop(state);
             // Who logs the next lines wakes nobody: waking a thread costs more than a line does.
             thread::park_timeout(GATHER);
             return self.lock();
         }
-        let waited = self.work.wait_timeout(state, RETRY);
-        let (mut state, result) = waited.unwrap_or_else(PoisonError::into_inner);
-        if result.timed_out() {
+        if self.work.wait_for(&mut state, RETRY).timed_out() {
             state.is_writing = true;
             drop(state);
             self.report(output);
@@ -207,9 +208,8 @@ impl Shared {
         is_written
     }
 
-    /// What is behind this lock is whole after every statement.
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -5,11 +5,12 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, ready};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use quinn::Connection;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -55,7 +56,7 @@ impl Precedence {
     }
 
     fn count(&self, change: impl FnOnce(usize) -> usize) {
-        let mut streams = self.0.content.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut streams = self.0.content.lock();
         let before = *streams;
         *streams = change(before);
         if let Some(connection) = &self.0.connection

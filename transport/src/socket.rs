@@ -7,9 +7,10 @@
 use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use parking_lot::Mutex;
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, Runtime, TokioRuntime, UdpPoller};
 
@@ -76,13 +77,13 @@ impl LongBatches {
 
     /// How many bytes of this batch have left already.
     fn sent_before(&self, beginning: &Beginning) -> usize {
-        let mut half_sent = self.half_sent.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut half_sent = self.half_sent.lock();
         let known = half_sent.iter().position(|half| half.beginning == *beginning);
         known.map_or(0, |index| half_sent.remove(index).sent)
     }
 
     fn remember(&self, half: HalfSent) {
-        let mut half_sent = self.half_sent.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut half_sent = self.half_sent.lock();
         // The oldest may be of a connection that is gone. If it is not, some datagrams leave twice,
         // which QUIC allows for.
         if half_sent.len() == HALF_SENT {

@@ -4,9 +4,10 @@
 //! no name to check. What is always checked: the certificate's dates, and the signature over the
 //! handshake, without which a copy of a public certificate would be enough to impersonate its owner.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
 use quiver_protocol::Fingerprint;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls13_signature};
@@ -64,7 +65,7 @@ impl ServerVerifier {
     /// Why the last handshake was refused, where the server's certificate was the reason.
     #[must_use]
     pub fn judgement(&self) -> Option<TrustError> {
-        self.judgement.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.judgement.lock().clone()
     }
 
     fn judge(&self, certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), TrustError> {
@@ -92,7 +93,7 @@ impl ServerVerifier {
             TrustError::BadSignature => CertificateError::BadSignature,
             TrustError::Unreadable => CertificateError::BadEncoding,
         };
-        *self.judgement.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+        *self.judgement.lock() = Some(reason);
         error.into()
     }
 }

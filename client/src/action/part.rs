@@ -4,9 +4,10 @@
 use std::fs::File;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
+use parking_lot::{Mutex, MutexGuard};
 use quiver_protocol::ContentHash;
 use quiver_transport::content::{Finish, PartFile};
 use quiver_transport::file_system::{Unset, sync_folder};
@@ -201,7 +202,7 @@ impl Write for Sink {
 }
 
 fn lock(slot: &Mutex<Slot>) -> MutexGuard<'_, Slot> {
-    slot.lock().unwrap_or_else(PoisonError::into_inner)
+    slot.lock()
 }
 
 fn gone() -> io::Error {

@@ -5,10 +5,11 @@ mod fetch;
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use cap_std::fs::Dir;
+use parking_lot::Mutex;
 use quiver_protocol::text::{display_path, display_safe};
 use quiver_protocol::{FilePath, Refusal};
 use quiver_transport::content::{Replace, Watch, is_part_name};

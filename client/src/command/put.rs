@@ -5,9 +5,10 @@ mod store;
 use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use quiver_protocol::text::{display_path, display_safe};
 use quiver_protocol::{FilePath, FolderPath, Refusal};
 use quiver_transport::content::Watch;

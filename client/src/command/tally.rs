@@ -1,9 +1,9 @@
 //! What becomes of several files that move at once: each failure is told when it happens, and all of them
 //! make one exit code.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
 use crate::failure::{Exit, Failure};
@@ -95,7 +95,7 @@ impl Tally {
         if self.output.face() == Face::Prompt || took < WORTH_A_PACE {
             return;
         }
-        let said = pace.lock().unwrap_or_else(PoisonError::into_inner).line(took, is_busy);
+        let said = pace.lock().line(took, is_busy);
         if let Some(said) = said {
             self.output.say(said).await;
         }

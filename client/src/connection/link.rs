@@ -2,10 +2,11 @@
 //! dials, the others go on with what that one got.
 
 use std::path::absolute;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use quiver_protocol::Fingerprint;
 use quiver_transport::{Channel, Connection, Ended, StreamError};
 use tokio::sync::{Notify, Semaphore};
@@ -247,7 +248,7 @@ impl Link {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock()
     }
 }
 

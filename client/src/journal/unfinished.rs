@@ -1,9 +1,10 @@
 //! What this run has begun and not done: how much of it is here, and its entry in the journal.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::task;
 use tracing::debug;
 
@@ -85,7 +86,7 @@ impl Unfinished {
     }
 
     fn lock(&self) -> MutexGuard<'_, Begun> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

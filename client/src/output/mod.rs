@@ -15,10 +15,11 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use quiver_protocol::text::display_safe;
 use quiver_transport::LogWriter;
 use quiver_transport::file_system::Unset;
@@ -92,7 +93,7 @@ impl Output {
 
     /// From now on everything is printed by `above`, or as before with `None`.
     pub fn print_above(&self, above: Option<Above>) {
-        *self.inner.above.lock().unwrap_or_else(PoisonError::into_inner) = above;
+        *self.inner.above.lock() = above;
     }
 
     /// Prints data: whole lines, each with its end.
@@ -136,7 +137,7 @@ impl Output {
         let _turn = self.inner.turn.lock().await;
         let inner = self.inner.clone();
         let printed = task::spawn_blocking(move || {
-            let mut above = inner.above.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut above = inner.above.lock();
             match above.as_mut() {
                 Some(print) => print(text),
                 None => inner.bars.aside(|| stream.write(&text)),

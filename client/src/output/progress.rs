@@ -6,11 +6,12 @@
 use std::fmt::Write;
 use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
+use std::sync::{Arc, Weak, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
+use parking_lot::{Mutex, MutexGuard};
 use quiver_protocol::text::display_safe;
 
 /// What is faster than this needs no bar.
@@ -233,7 +234,7 @@ impl Total {
 
     /// So many bytes more are there.
     pub fn grow(&self, bytes: u64) {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.0.lock();
         let (bar, sum) = &mut *held;
         *sum += bytes;
         let sum = *sum;
@@ -266,9 +267,8 @@ impl Drop for Bar {
     }
 }
 
-/// What is behind these locks is whole after every statement.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 fn style(template: &str) -> ProgressStyle {

@@ -2,10 +2,11 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use cap_fs_ext::DirExt as _;
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
+use parking_lot::Mutex;
 use quiver_protocol::FilePath;
 
 use crate::unix;
@@ -40,7 +41,7 @@ impl Below {
         if above.is_empty() {
             return Some(self.root.clone());
         }
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = self.last.lock();
         last.as_ref().filter(|(known, _)| known == above).map(|(_, folder)| folder.clone())
     }
 
@@ -49,7 +50,7 @@ impl Below {
         if path.is_empty() {
             return Ok(self.root.clone());
         }
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock();
         if let Some((known, folder)) = &*last
             && known == path
         {

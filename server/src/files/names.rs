@@ -3,7 +3,8 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Locks for all paths, by their hash. Some 16 threads store files at once: two of them rarely share a lock.
 const LOCKS: usize = 256;
@@ -39,9 +40,9 @@ impl NameLocks {
     /// Locks one path: no other thread stores, renames or removes a file or folder of this path, and no folder is
     /// moved. A thread may hold one lock at a time.
     pub(super) fn lock(&self, path: &str) -> PathLock<'_> {
-        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
+        let all = self.all.read();
         let path = self.hasher.hash_one(path) as usize % LOCKS;
-        let path = self.paths[path].lock().unwrap_or_else(PoisonError::into_inner);
+        let path = self.paths[path].lock();
         PathLock { _path: path, _all: all, moves: self.moves.load(Ordering::Relaxed) }
     }
 
@@ -52,7 +53,7 @@ impl NameLocks {
 
     /// Locks all paths: no other thread stores, renames or removes anything.
     pub(super) fn lock_all(&self) -> AllPathsLock<'_> {
-        let all = self.all.write().unwrap_or_else(PoisonError::into_inner);
+        let all = self.all.write();
         self.moves.fetch_add(1, Ordering::Relaxed);
         AllPathsLock(all)
     }

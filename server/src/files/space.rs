@@ -2,9 +2,10 @@
 //! of them cannot both take the last of it.
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use cap_std::fs::Dir;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::FilesError;
 use crate::unix;
@@ -53,7 +54,7 @@ impl Room {
     }
 
     fn promised(&self) -> MutexGuard<'_, u64> {
-        self.promised.lock().unwrap_or_else(PoisonError::into_inner)
+        self.promised.lock()
     }
 }
 

@@ -7,10 +7,11 @@ mod sink;
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use cap_std::fs::Dir;
+use parking_lot::{Mutex, MutexGuard};
 use quiver_protocol::reply::Space;
 use quiver_protocol::{FilePath, Put};
 use quiver_transport::content::{Hashed, PartFile, SMALL, part_content};
@@ -350,7 +351,6 @@ fn gone() -> io::Error {
     io::Error::other("the transfer is over")
 }
 
-/// What is behind this lock is whole after every statement, so a panic elsewhere spoils nothing.
 fn lock(held: &Mutex<Held>) -> MutexGuard<'_, Held> {
-    held.lock().unwrap_or_else(PoisonError::into_inner)
+    held.lock()
 }

@@ -1,7 +1,8 @@
 //! A connection that holds a slot. Each stream it opens is one command.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use quinn::{RecvStream, SendStream};
 use quiver_protocol::{ClientName, CloseCode, Event};
 use quiver_transport::{CommandStream, Connection, Ended, Lane, Precedence, StreamError, close};
@@ -211,12 +212,12 @@ impl Context {
 
     /// The client said exit on this stream, on which it is owed a goodbye.
     pub fn leave(&self, stream: CommandStream) {
-        *self.exit.lock().unwrap_or_else(PoisonError::into_inner) = Some(stream);
+        *self.exit.lock() = Some(stream);
         self.has_exited.notify_one();
     }
 
     fn take_exit(&self) -> Option<CommandStream> {
-        self.exit.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.exit.lock().take()
     }
 
     fn command_stream(&self, stream: (SendStream, RecvStream)) -> CommandStream {

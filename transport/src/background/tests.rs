@@ -44,8 +44,7 @@ async fn lanes_take_turns_however_many_steps_one_of_them_has() {
     for (id, steps) in [(1, 5), (2, 1), (3, 2)] {
         for _ in 0..steps {
             let (lane, order) = (pool.lane(id), order.clone());
-            let mut run =
-                Box::pin(async move { lane.run(move || order.lock().unwrap().push(id)).await });
+            let mut run = Box::pin(async move { lane.run(move || order.lock().push(id)).await });
             assert!(futures_pending(run.as_mut()).await);
             tasks.spawn(run);
         }
@@ -53,7 +52,7 @@ async fn lanes_take_turns_however_many_steps_one_of_them_has() {
     release.send(()).unwrap();
     timeout(DEADLINE, first.join_next()).await.unwrap();
     timeout(DEADLINE, tasks.join_all()).await.unwrap();
-    assert_eq!(*order.lock().unwrap(), [1, 2, 3, 1, 3, 1, 1, 1]);
+    assert_eq!(*order.lock(), [1, 2, 3, 1, 3, 1, 1, 1]);
 }
 
 /// Polls a future once; whether it waits.

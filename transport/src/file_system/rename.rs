@@ -3,8 +3,8 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use rustix::fs::{AtFlags, RenameFlags};
 use rustix::io::Errno;
 
@@ -52,7 +52,7 @@ pub fn rename_new(
         Err(Errno::PERM) => {}
         Err(error) => return Err(error.into()),
     }
-    let _guard = TWO_STEPS.lock().unwrap_or_else(PoisonError::into_inner);
+    let _guard = TWO_STEPS.lock();
     match stat(to.0, to.1) {
         Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

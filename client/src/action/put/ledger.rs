@@ -1,9 +1,9 @@
 //! What was sent, what the server can have of it, and when it was last heard. Knows nothing of streams.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use quiver_protocol::chunk::BLOCK;
 use tokio::time::{Instant, sleep_until};
 
@@ -74,6 +74,6 @@ impl Ledger {
     }
 
     fn lock(&self) -> MutexGuard<'_, Instant> {
-        self.alive.lock().unwrap_or_else(PoisonError::into_inner)
+        self.alive.lock()
     }
 }

@@ -1,9 +1,10 @@
 //! One file, over as many connections as it takes.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
+use parking_lot::Mutex;
 use quiver_protocol::Timestamp;
 use quiver_protocol::text::display_safe;
 use quiver_transport::StreamError;
@@ -83,7 +84,7 @@ impl Fetch {
         received: u64,
         began: Instant,
     ) -> Result<(), Failure> {
-        let pace = || self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        let pace = || self.pace.lock();
         pace().moved(received, began.elapsed(), got.limited_by);
         if let Place::File(_, shown) = &item.place {
             self.output.warn_of_unset(shown, got.unset).await;

@@ -3,10 +3,11 @@
 use std::fs::File;
 use std::io;
 use std::path::absolute;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
+use parking_lot::Mutex;
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{Refusal, RefusalCode, Timestamp};
 use quiver_transport::StreamError;
@@ -94,7 +95,7 @@ impl Store {
         stored: Stored,
         began: Instant,
     ) -> Result<(), Failure> {
-        let pace = || self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        let pace = || self.pace.lock();
         pace().moved(stored.sent, began.elapsed(), stored.limited_by);
         if self.json {
             let source = shown(&item.origin);

@@ -3,9 +3,10 @@
 
 use std::fs::File;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use quiver_protocol::FilePath;
 use quiver_transport::content::Watch;
 use tokio::sync::Semaphore;

@@ -9,9 +9,10 @@ mod put;
 mod report;
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use chrono::Utc;
+use parking_lot::Mutex;
 use quiver_protocol::path::BadPath;
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{FilePath, FolderPath, Timestamp};
@@ -52,7 +53,7 @@ impl Planner {
         work: impl FnOnce(&mut Plan) -> Result<T, PlanError> + Send + 'static,
     ) -> Result<T, Failure> {
         let plan = self.0.clone();
-        let work = move || work(&mut plan.lock().unwrap_or_else(PoisonError::into_inner));
+        let work = move || work(&mut plan.lock());
         on_a_thread(move || work().map_err(no_plan)).await
     }
 

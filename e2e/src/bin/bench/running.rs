@@ -4,9 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process, set_child_subreaper};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -44,7 +44,7 @@ pub(crate) fn guard() {
         });
         ENDING.store(true, Ordering::SeqCst);
         end_descendants(std::process::id());
-        for folder in FOLDERS.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        for folder in FOLDERS.lock().drain(..) {
             let _ = fs::remove_dir_all(folder);
         }
         std::process::exit(INTERRUPTED);
@@ -54,7 +54,7 @@ pub(crate) fn guard() {
 /// A new folder that is removed with its handle, or when this program is interrupted.
 pub(crate) fn folder(parent: &std::path::Path) -> tempfile::TempDir {
     let folder = tempfile::Builder::new().prefix("quiver-bench-").tempdir_in(parent).unwrap();
-    FOLDERS.lock().unwrap_or_else(PoisonError::into_inner).push(folder.path().to_owned());
+    FOLDERS.lock().push(folder.path().to_owned());
     folder
 }
 

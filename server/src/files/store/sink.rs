@@ -1,9 +1,10 @@
 //! Where the bytes of a file go that comes: into its part, as far as room and quota allow.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use cap_std::fs::Dir;
+use parking_lot::Mutex;
 
 use super::{FilesError, Held, gone, lock};
 

@@ -4,10 +4,11 @@
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::num::NonZero;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock};
 use std::thread::{self, available_parallelism};
 use std::time::Instant;
 
+use parking_lot::{Mutex, MutexGuard};
 use quiver_protocol::ContentHash;
 use quiver_protocol::chunk::BLOCK;
 use tokio::sync::Notify;
@@ -272,7 +273,7 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
 
 impl<W> Desk<W> {
     fn lock(&self) -> MutexGuard<'_, State<W>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

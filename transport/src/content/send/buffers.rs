@@ -1,8 +1,9 @@
 //! Memory for blocks, used again and again.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use quiver_protocol::chunk::{BLOCK, FRAMED_BLOCK, HEADROOM};
 
 /// Block buffers that come back once QUIC needs them no more. Kept are those that one hop needs; a
@@ -44,8 +45,8 @@ impl Buffers {
         Bytes::from_owner(Lent { buffer, length, home: self.clone() })
     }
 
-    pub(super) fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn lock(&self) -> parking_lot::MutexGuard<'_, Kept> {
+        self.0.lock()
     }
 }
 
