@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use quiver_protocol::ClientName;
 
 use crate::address::ServerAddress;
-use crate::limit::Rate;
 use crate::tree::Decision;
+use quiver_transfer::Rate;
 
 /// Talk, list, fetch and store files over one QUIC connection. Without a command: the interactive prompt.
 #[derive(Debug, Parser)]

@@ -14,13 +14,13 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use quiver_protocol::text::{display_path, display_safe};
-use quiver_transport::file_system::{Lock, is_locked, sync_file, try_lock};
+use quiver_transfer::file_system::{Lock, is_locked, sync_file, try_lock};
 use thiserror::Error;
 
 use crate::folders::{Folders, NoFolder};
 use crate::unix;
 pub use entry::{Direction, Entry, OneFile, Origin, Tree, What, id};
-pub use unfinished::{Kept, Record, Share, TreeRecord, Unfinished};
+pub use unfinished::{Record, Share, TreeRecord, Unfinished};
 
 /// The longest file that is read, in bytes; a command line has at most 2 MiB.
 const LONGEST: u64 = 4 * 1024 * 1024;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use quiver_protocol::Fingerprint;
 use quiver_protocol::text::display_path;
-use quiver_transport::file_system::{self, Lock, sync_file};
+use quiver_transfer::file_system::{self, Lock, sync_file};
 use thiserror::Error;
 
 use crate::address::ServerAddress;

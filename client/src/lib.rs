@@ -12,7 +12,6 @@
 //! | [`tree`] | many files as one order: patterns, and the plan of what is to be done |
 //! | [`prompt`] | lines instead of arguments: at a terminal, or out of a pipe |
 //! | [`output`] | the only place that prints, and that asks |
-//! | [`limit`] | so many bytes a second |
 //! | [`failure`] | every error a user can meet, with its hint and its exit code |
 
 pub mod action;
@@ -26,7 +25,6 @@ pub mod folders;
 pub mod identity_store;
 pub mod journal;
 pub mod known_servers;
-pub mod limit;
 pub mod output;
 pub mod prompt;
 pub mod run;

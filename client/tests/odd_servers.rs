@@ -22,7 +22,7 @@ use quiver_protocol::{
     CloseCode, ContentEnd, ContentHash, End as _, Event, FilePath, FrameKind, ListEnd, PlainEnd,
     Refusal, RefusalCode, Reply, Request, Timestamp, limits,
 };
-use quiver_transport::content::Source;
+use quiver_transfer::Source;
 use quiver_transport::identity::Validity;
 use quiver_transport::trust::peer_fingerprint;
 use quiver_transport::{CommandStream, Connection, Ended, Endpoint, Identity};

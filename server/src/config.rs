@@ -96,7 +96,7 @@ pub const CONTENT_STREAMS: usize = 16;
 /// What a member's content may hold in memory, in bytes, beside the send window: sixteen gets, or three
 /// puts, or hundreds of small ones. A put takes what may wait unread (up to the stream window, so that
 /// content that was let in cannot use up the connection's window) and two blocks. A process with few
-/// transfers holds up to 10 MiB more, all members together (transport/src/content/hop.rs).
+/// transfers holds up to 10 MiB more, all members together (transfer/src/batching.rs).
 pub const CONTENT_MEMORY: usize = 21 * 256 * 1024;
 
 /// The stream window: more of a put never waits unread. Bytes.

@@ -16,7 +16,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use quiver_protocol::{Refusal, RefusalCode};
-use quiver_transport::content::LimitedBy;
+use quiver_transfer::Bottleneck;
 
 use crate::command::CLIENT;
 use crate::server::Shared;
@@ -205,7 +205,7 @@ impl Metrics {
         direction: Direction,
         bytes: u64,
         took: Duration,
-        limited_by: Option<LimitedBy>,
+        limited_by: Option<Bottleneck>,
     ) {
         self.transfer_ended(direction, "verified");
         self.verified.get_or_create(&direction.into()).inc_by(bytes);

@@ -1,4 +1,4 @@
-//! The accounts of a password file and the gate before them.
+//! The accounts of a password file and the throttle before them.
 //!
 //! Knows nothing of connections, sessions and slots: whoever asks says from where.
 //!
@@ -43,7 +43,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// of them waits about 2 seconds.
 const WAITING: usize = 64;
 
-/// The accounts of a password file and the gate before them.
+/// The accounts of a password file and the throttle before them.
 ///
 /// Memory: up to 19 MiB (or what the file's costliest hash asks for) for each of
 /// `max(1, cores / 2)` hashing permits, and up to 6 MiB that remember failures.

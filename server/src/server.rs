@@ -12,8 +12,9 @@ use anyhow::Context as _;
 use chrono::Utc;
 use quiver_protocol::text::display_path;
 use quiver_protocol::{ClientName, CloseCode, Refusal, RefusalCode};
-use quiver_transport::content::is_moving;
-use quiver_transport::{BackgroundPool, CertificateInfo, Endpoint, Identity, LogWriter};
+use quiver_transfer::BackgroundPool;
+use quiver_transfer::is_moving;
+use quiver_transport::{CertificateInfo, Endpoint, Identity, LogWriter};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 

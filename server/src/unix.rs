@@ -9,8 +9,8 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt}
 use std::path::Path;
 
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as CapOpenOptionsExt};
-use quiver_transport::file_system::{self, Lock};
-pub(crate) use quiver_transport::file_system::{
+use quiver_transfer::file_system::{self, Lock};
+pub(crate) use quiver_transfer::file_system::{
     check_writable, free_space, may_read, rename_new, sync_folder as sync_dir,
 };
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat};

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use quiver_protocol::text::display_path;
 use quiver_protocol::{ClientName, Secret, limits};
-use quiver_transport::file_system::sync_file;
+use quiver_transfer::file_system::sync_file;
 use thiserror::Error;
 use zeroize::Zeroizing;
 

@@ -15,7 +15,6 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use thiserror::Error;
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
-use crate::file_system::sync_file;
 use crate::{tls, unix};
 
 /// PEM files longer than this are not ours. Bytes.
@@ -289,7 +288,7 @@ fn write(path: &Path, content: &[u8], private: bool, replace: bool) -> Result<()
     let into = |path: &Path| -> io::Result<()> {
         let mut file = if private { unix::create_private(path)? } else { File::create_new(path)? };
         file.write_all(content)?;
-        sync_file(&file)
+        unix::sync_file(&file)
     };
     if !replace {
         return into(path).map_err(failed);

@@ -1,5 +1,5 @@
-//! QUIC and TLS for Quiver: who a machine is, whom it believes, endpoints, framed streams, and a
-//! file's content on a stream. Knows the wire's frames, not what commands mean.
+//! QUIC and TLS for Quiver: who a machine is, whom it believes, endpoints, and framed streams. Knows the wire's
+//! frames, not what commands mean.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -12,20 +12,12 @@
 //! | [`channel`] | a connection whose streams know of each other |
 //! | [`mod@close`] | why a connection ended |
 //! | [`pulse`] | whether the other side is still there |
-//! | [`content`] | a file as Data frames: one engine for every command that moves content |
-//! | [`crew`] | threads for small work on disks |
-//! | [`background`] | threads of low priority for long work, in turns |
 //! | [`log_writer`] | log lines, written by a thread of their own |
-//! | [`file_system`] | calls that not every kernel or file system supports |
 
-pub mod background;
 pub mod channel;
 pub mod close;
 mod congestion;
-pub mod content;
-pub mod crew;
 pub mod endpoint;
-pub mod file_system;
 pub mod identity;
 pub mod log_writer;
 pub mod precedence;
@@ -37,10 +29,8 @@ pub mod tls;
 pub mod trust;
 mod unix;
 
-pub use background::{BackgroundPool, Lane};
 pub use channel::Channel;
 pub use close::{Ended, close};
-pub use crew::Crew;
 pub use endpoint::Endpoint;
 pub use identity::{CertificateInfo, Identity, IdentityError};
 pub use log_writer::LogWriter;

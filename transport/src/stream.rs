@@ -236,10 +236,10 @@ impl FrameReader {
     }
 
     /// The next piece of the raw stream; `None` at its end.
-    pub(crate) async fn read_piece(
-        &mut self,
-        patience: Duration,
-    ) -> Result<Option<Bytes>, StreamError> {
+    ///
+    /// # Errors
+    /// [`StreamError`].
+    pub async fn read_piece(&mut self, patience: Duration) -> Result<Option<Bytes>, StreamError> {
         if !self.rest.is_empty() {
             return Ok(Some(std::mem::take(&mut self.rest)));
         }
@@ -249,7 +249,10 @@ impl FrameReader {
     }
 
     /// The next pieces of the raw stream into `pieces`; how many, or `None` at its end.
-    pub(crate) async fn read_pieces(
+    ///
+    /// # Errors
+    /// [`StreamError`].
+    pub async fn read_pieces(
         &mut self,
         pieces: &mut [Bytes],
         patience: Duration,
@@ -344,7 +347,7 @@ impl FrameWriter {
     }
 
     /// Lets control streams go first from here on.
-    pub(crate) fn carry_content(&mut self) {
+    pub fn carry_content(&mut self) {
         // Fails only on a stream that is over, where no priority matters.
         let _ = self.stream.set_priority(CONTENT_PRIORITY);
         self.carries = Some(self.precedence.carry());
@@ -354,7 +357,7 @@ impl FrameWriter {
     ///
     /// # Errors
     /// [`FrameError`].
-    pub(crate) fn gather_content(&mut self, bytes: &[u8]) -> Result<(), FrameError> {
+    pub fn gather_content(&mut self, bytes: &[u8]) -> Result<(), FrameError> {
         // Room for the end too, that it is not all copied once more.
         let headers = bytes.len().div_ceil(CHUNK) * FrameHeader::LENGTH;
         self.gathered.reserve(bytes.len() + headers + limits::RECEIVED);
@@ -365,7 +368,10 @@ impl FrameWriter {
     }
 
     /// Hands a framed block to QUIC.
-    pub(crate) async fn write_block(&mut self, block: Bytes) -> Result<(), StreamError> {
+    ///
+    /// # Errors
+    /// [`StreamError`].
+    pub async fn write_block(&mut self, block: Bytes) -> Result<(), StreamError> {
         self.flush().await?;
         self.leaving = block;
         self.leave().await

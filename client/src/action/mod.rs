@@ -2,108 +2,22 @@
 //! nothing to people.
 
 mod change;
-mod get;
 mod goodbye;
 mod kept;
-mod list;
 mod message;
-mod part;
-mod put;
 mod space;
 mod status;
 
-use std::time::Duration;
-
-use quiver_protocol::{End, FrameError, FrameKind, PlainEnd, Reply, Request, limits};
-use quiver_transport::{Channel, CommandStream, StreamError};
-use tokio::time::timeout;
-
 pub use change::{make_folder, remove, rename};
-pub use get::{Came, Content, GetError, Got, Target, get};
 pub use goodbye::goodbye;
 pub use kept::kept;
-pub use list::{Entries, Listed, list};
 pub use message::message;
-pub use part::KeptPart;
-pub(crate) use part::is_stored;
-pub use put::{Handed, Offer, PutError, Sending, Standing, Stored, put};
+pub use quiver_transfer::get::{GetError, IncomingFile, ReceivedFile, VerifiedContent, get};
+pub use quiver_transfer::list::{Entries, Listed, list};
+pub use quiver_transfer::put::{
+    Handed, Offer, OutgoingFile, PutError, ReceiverProgress, Stored, put,
+};
+pub(crate) use quiver_transfer::{Answer, Part, is_stored, misfit};
+pub use quiver_transfer::{ResumableFile, Target};
 pub use space::space;
 pub use status::{Clients, status};
-
-/// What a server answers: replies, then one end.
-#[derive(Debug)]
-pub struct Answer {
-    stream: CommandStream,
-    patience: Duration,
-}
-
-/// The next part of an answer.
-#[derive(Debug)]
-pub enum Part<E> {
-    /// A reply; more may follow.
-    Reply(Reply),
-    /// The end.
-    End(E),
-}
-
-impl Answer {
-    /// Asks. No silence of the server may be longer than `patience`.
-    ///
-    /// # Errors
-    /// [`StreamError`].
-    pub async fn to(
-        connection: &Channel,
-        request: &Request,
-        patience: Duration,
-    ) -> Result<Self, StreamError> {
-        let ask = async {
-            // Waits where as many commands run as the server allows.
-            let mut stream = connection.open().await?;
-            stream.writer.write_frame(FrameKind::Request, &request.encode()).await?;
-            stream.writer.flush().await?;
-            Ok::<_, StreamError>(stream)
-        };
-        let mut stream =
-            timeout(patience, ask).await.map_err(|_| StreamError::Silent(patience))??;
-        if !matches!(request, Request::Get { .. } | Request::Put(_)) {
-            stream.writer.finish();
-        }
-        Ok(Self { stream, patience })
-    }
-
-    /// The next reply, or the end `E` that this command has.
-    ///
-    /// # Errors
-    /// [`StreamError`]: a refusal too.
-    pub async fn next<E: End>(&mut self) -> Result<Part<E>, StreamError> {
-        let frame = self.stream.reader.read_answer(limits::FRAME, self.patience).await?;
-        match frame.kind {
-            FrameKind::Reply => Ok(Part::Reply(Reply::decode(&frame.payload)?)),
-            FrameKind::Eof => {
-                let end = E::decode(&frame.payload)?;
-                self.stream.reader.read_end(self.patience).await?;
-                Ok(Part::End(end))
-            }
-            found => Err(FrameError::Unexpected { found, expected: "Reply or Eof" }.into()),
-        }
-    }
-
-    /// The only reply of a command that has one.
-    ///
-    /// # Errors
-    /// As [`next`](Self::next).
-    pub async fn only(mut self) -> Result<Reply, StreamError> {
-        let Part::Reply(reply) = self.next::<PlainEnd>().await? else {
-            return Err(misfit("an answer without a reply"));
-        };
-        match self.next::<PlainEnd>().await? {
-            Part::End(_) => Ok(reply),
-            Part::Reply(_) => Err(misfit("a second reply where one was due")),
-        }
-    }
-}
-
-/// A reply that belongs to another command.
-pub(crate) fn misfit(why: &str) -> StreamError {
-    FrameError::Malformed { what: "answer", why: why.to_owned() }.into()
-}

@@ -12,21 +12,21 @@ use cap_std::fs::Dir;
 use parking_lot::Mutex;
 use quiver_protocol::text::{display_path, display_safe};
 use quiver_protocol::{FilePath, Refusal};
-use quiver_transport::content::{Replace, Watch, is_part_name};
-use quiver_transport::file_system::stat;
+use quiver_transfer::file_system::stat;
+use quiver_transfer::{Replace, ThreadLoad, is_partial_name};
 use tokio::time::Instant;
 
 pub(super) use self::fetch::{Fetch, passing};
 use super::tally::Tally;
 use super::trees::GetTrees;
-use crate::action::{GetError, Got, Target};
+use crate::action::{GetError, ReceivedFile, Target};
 use crate::cli;
 use crate::connection::Link;
 use crate::failure::Failure;
 use crate::journal::{self, OneFile};
-use crate::limit::Limit;
 use crate::output::{Output, Pace};
 use crate::tree::Decision;
+use quiver_transfer::RateLimit;
 
 /// Files on their way at once: enough to hide a round trip per file, few enough for chat to pass.
 pub(super) const AT_ONCE: usize = 4;
@@ -35,7 +35,7 @@ pub(super) const AT_ONCE: usize = 4;
 pub(super) const NOT_ARRIVED: &str = "files did not arrive";
 
 /// How a file's arrival is said to a person.
-pub type Receipt = Arc<dyn Fn(&FilePath, Got) -> String + Send + Sync>;
+pub type Receipt = Arc<dyn Fn(&FilePath, ReceivedFile) -> String + Send + Sync>;
 
 /// Who would be asked where nobody can be.
 pub type Nobody = fn(&str) -> std::future::Ready<Result<bool, Failure>>;
@@ -47,7 +47,7 @@ pub const NOBODY: Option<Nobody> = None;
 #[derive(Debug)]
 pub struct Order {
     work: Work,
-    limit: Option<Limit>,
+    limit: Option<RateLimit>,
     /// Targets that exist and that the person wants to keep.
     kept: Vec<PathBuf>,
     manner: Manner,
@@ -96,7 +96,7 @@ impl Order {
         arguments: &cli::Get,
         mut replace: Option<impl AsyncFnMut(&str) -> Result<bool, Failure>>,
     ) -> Result<Self, Failure> {
-        let limit = arguments.limit.map(Limit::new);
+        let limit = arguments.limit.map(RateLimit::new);
         let manner = Manner {
             json: arguments.json,
             anew: arguments.no_resume,
@@ -242,7 +242,7 @@ impl Order {
         output: Output,
         receipt: Receipt,
     ) -> impl Future<Output = Result<(), Failure>> + Send + use<> {
-        let limit = self.limit.as_ref().map(Limit::rate);
+        let limit = self.limit.as_ref().map(RateLimit::rate);
         let fetch = Fetch {
             link: link.clone(),
             output,
@@ -267,7 +267,7 @@ impl Order {
             Work::Trees(trees) => return trees.run(fetch).await,
             Work::Files(items) => items,
         };
-        let (pace, began, watch) = (fetch.pace.clone(), Instant::now(), Watch::begin());
+        let (pace, began, watch) = (fetch.pace.clone(), Instant::now(), ThreadLoad::begin());
         // One after the other where they share a pipe.
         let is_streamed = items.iter().any(|item| matches!(item.place, Place::Stdout));
         let at_once = if is_streamed { 1 } else { AT_ONCE };
@@ -343,7 +343,7 @@ fn open(path: &Path) -> Result<(Arc<Dir>, PathBuf), Failure> {
 /// Whether something stands under the name: a folder there can never be replaced by a file.
 fn is_taken(folder: &Dir, name: &str, shown: &Path) -> Result<bool, Failure> {
     let failed = |source| Failure::Target { path: shown.to_owned(), source };
-    if is_part_name(name) {
+    if is_partial_name(name) {
         return Err(failed(io::Error::other("such names are kept for files on their way")));
     }
     match stat(folder, name) {

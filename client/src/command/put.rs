@@ -11,7 +11,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use quiver_protocol::text::{display_path, display_safe};
 use quiver_protocol::{FilePath, FolderPath, Refusal};
-use quiver_transport::content::Watch;
+use quiver_transfer::ThreadLoad;
 use tokio::time::Instant;
 
 pub(super) use self::store::Store;
@@ -24,10 +24,10 @@ use crate::cli;
 use crate::connection::{Link, Session};
 use crate::failure::Failure;
 use crate::journal::{self, OneFile};
-use crate::limit::Limit;
 use crate::output::{Output, Pace};
 use crate::tree::{Decision, Trunk};
 use crate::unix;
+use quiver_transfer::RateLimit;
 
 /// What is said of files that failed.
 pub(super) const NOT_STORED: &str = "files were not stored";
@@ -47,7 +47,7 @@ pub struct Upload {
     json: bool,
     /// How long a lost server is waited for.
     patience: Duration,
-    limit: Option<Limit>,
+    limit: Option<RateLimit>,
     /// Files that exist on the server and that the person wants to keep.
     kept: Vec<FilePath>,
 }
@@ -175,7 +175,7 @@ impl Upload {
             again: false,
             json: arguments.json,
             patience: Duration::from_secs(arguments.hold.patience),
-            limit: arguments.limit.map(Limit::new),
+            limit: arguments.limit.map(RateLimit::new),
             kept: Vec::new(),
         }
     }
@@ -267,7 +267,7 @@ impl Upload {
         output: Output,
         receipt: StoredReceipt,
     ) -> impl Future<Output = Result<(), Failure>> + Send + use<> {
-        let limit = self.limit.as_ref().map(Limit::rate);
+        let limit = self.limit.as_ref().map(RateLimit::rate);
         let store = Store {
             link: link.clone(),
             output,
@@ -293,7 +293,7 @@ impl Upload {
             Work::Trees(trees) => return trees.run(store).await,
             Work::Files(items) => items,
         };
-        let (pace, began, watch) = (store.pace.clone(), Instant::now(), Watch::begin());
+        let (pace, began, watch) = (store.pace.clone(), Instant::now(), ThreadLoad::begin());
         let mut tally = Tally::new(store.output.clone(), asked, NOT_STORED);
         for kept in &self.kept {
             tally.failed(Failure::kept(kept)).await;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use quiver_protocol::ClientName;
 use quiver_protocol::text::display_safe;
+use quiver_transfer::blocking;
 use quiver_transport::Endpoint;
-use tokio::task;
 
 use super::get::{NOBODY, Order};
 use super::put::Upload;
@@ -153,7 +153,7 @@ impl Resume<'_> {
                 if failure.exit() == Exit::NotFound {
                     // Nothing of it is there any more.
                     let (journal, id) = (journal.clone(), tree.id());
-                    let _ = task::spawn_blocking(move || journal.remove(id)).await;
+                    let _ = blocking::run(move || journal.remove(id)).await;
                 }
                 tally.failed(self.output, failure).await;
             }
@@ -217,7 +217,7 @@ impl Resume<'_> {
     ) -> Vec<Entry> {
         let before = files.len();
         let journal = journal.clone();
-        let left = task::spawn_blocking(move || {
+        let left = blocking::run(move || {
             let mut files = files;
             files.retain(|entry| journal.find(entry.id()).is_some());
             files

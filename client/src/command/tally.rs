@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use quiver_transfer::blocking;
 use tokio::task::JoinSet;
 
 use crate::failure::{Exit, Failure};
@@ -129,11 +130,7 @@ pub(in crate::command) fn is_shared(failure: &Failure) -> bool {
 pub(in crate::command) fn ended<T>(
     done: Result<Result<T, Failure>, tokio::task::JoinError>,
 ) -> Result<Result<T, Failure>, Failure> {
-    match done {
-        Ok(result) => Ok(result),
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Err(_) => Err(Failure::Interrupted),
-    }
+    blocking::joined(done).map_err(|_| Failure::Interrupted)
 }
 
 #[cfg(test)]

@@ -6,10 +6,10 @@ use cap_std::fs::Dir;
 use chrono::Local;
 use quiver_protocol::Timestamp;
 use quiver_protocol::text::{display_path, display_safe};
-use quiver_transport::content::{PART_PREFIX, PART_SUFFIX, PartFile};
-use quiver_transport::file_system::stat;
+use quiver_transfer::blocking;
+use quiver_transfer::file_system::stat;
+use quiver_transfer::{PARTIAL_PREFIX, PARTIAL_SUFFIX, PartialFile};
 use serde::Serialize;
-use tokio::task;
 
 use crate::cli;
 use crate::failure::Failure;
@@ -88,7 +88,7 @@ pub async fn transfers(
 /// The journal's entries. What is strange in there is reported, and not believed.
 pub(super) async fn read(journal: &Journal, output: &Output) -> Result<Vec<Entry>, Failure> {
     let journal = journal.clone();
-    let read = on_disk(move || journal.read()).await;
+    let read = blocking::run_io(move || journal.read()).await;
     let (entries, strange) =
         read.map_err(|source| Failure::System { what: "cannot read the transfers", source })?;
     for Strange { path, why } in strange {
@@ -136,7 +136,7 @@ async fn clean(journal: &Journal, output: &Output, entries: Vec<Entry>) -> Resul
             (What::File(_), Direction::Put) => "forgotten; the server keeps what it has for 7 days",
             (What::Tree(_), _) => "forgotten",
         };
-        match on_disk(move || remove(&journal, &entry)).await {
+        match blocking::run_io(move || remove(&journal, &entry)).await {
             Ok(true) => output.say(format!("{shown}: {what_goes}")).await,
             Ok(false) => output.say(format!("{shown} is under way: nothing is removed")).await,
             Err(source) => {
@@ -157,7 +157,7 @@ fn remove(journal: &Journal, entry: &Entry) -> io::Result<bool> {
     if let Some((folder, name)) = place(entry)
         && stat(&folder, &name).is_ok_and(|found| found.is_file())
     {
-        match PartFile::open(&folder, entry.id()) {
+        match PartialFile::open(&folder, entry.id()) {
             // Somebody else's is left to them.
             Ok(part) if unix::is_mine_alone(&part.content()?)? => part.discard(),
             Ok(_) => {}
@@ -179,7 +179,7 @@ fn remove(journal: &Journal, entry: &Entry) -> io::Result<bool> {
 /// What is here of a transfer, on a blocking thread.
 pub(super) async fn look(journal: &Journal, entry: Entry) -> (Entry, Here) {
     let (journal, copy) = (journal.clone(), entry.clone());
-    let looked = on_disk(move || {
+    let looked = blocking::run_io(move || {
         let mut here = here(&entry);
         here.is_running |= journal.is_at_it(entry.id());
         Ok((entry, here))
@@ -194,7 +194,7 @@ fn here(entry: &Entry) -> Here {
     let Some((folder, name)) = place(entry) else { return nothing };
     match stat(&folder, &name) {
         Ok(found) if found.is_file() => {
-            let locked = PartFile::open(&folder, entry.id())
+            let locked = PartialFile::open(&folder, entry.id())
                 .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
             Here { bytes: Some(found.len()), is_running: locked }
         }
@@ -206,7 +206,7 @@ fn here(entry: &Entry) -> Here {
 fn place(entry: &Entry) -> Option<(Dir, String)> {
     let file = entry.file().filter(|_| entry.direction == Direction::Get)?;
     let folder = Dir::open_ambient_dir(file.local.parent()?, cap_std::ambient_authority()).ok()?;
-    Some((folder, format!("{PART_PREFIX}{:016x}{PART_SUFFIX}", entry.id())))
+    Some((folder, format!("{PARTIAL_PREFIX}{:016x}{PARTIAL_SUFFIX}", entry.id())))
 }
 
 /// What a transfer is called in a sentence.
@@ -216,15 +216,4 @@ pub(super) fn shown(entry: &Entry) -> String {
         What::Tree(tree) => tree.named.join(" "),
     };
     display_safe(&shown).into_owned()
-}
-
-async fn on_disk<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    match task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        // The runtime is going down.
-        Err(error) => Err(io::Error::other(error)),
-    }
 }

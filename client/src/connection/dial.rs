@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use quiver_protocol::Fingerprint;
 use quiver_protocol::text::display_remark;
+use quiver_transfer::blocking;
 use quiver_transport::endpoint::DialError;
 use quiver_transport::{Connection, Ended, Endpoint, Identity, ServerVerifier, TrustError};
 use tokio::sync::oneshot;
@@ -139,12 +140,7 @@ fn judge(addresses: &[SocketAddr], lost: Vec<(SocketAddr, DialError)>) -> NotDia
 }
 
 fn finished(result: Result<Dialled, tokio::task::JoinError>) -> Option<Dialled> {
-    match result {
-        Ok(dialled) => Some(dialled),
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        // The runtime is going down.
-        Err(_) => None,
-    }
+    blocking::joined(result).ok()
 }
 
 #[cfg(test)]

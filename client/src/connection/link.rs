@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 use quiver_protocol::Fingerprint;
+use quiver_transfer::blocking;
 use quiver_transport::{Channel, Connection, Ended, StreamError};
 use tokio::sync::{Notify, Semaphore};
-use tokio::task;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::debug;
 
@@ -136,7 +136,7 @@ impl Link {
             _ => {
                 let journal = self.0.journal.clone();
                 // Fails only where the runtime is going down.
-                match task::spawn_blocking(move || journal.check()).await {
+                match blocking::run(move || journal.check()).await {
                     Ok(Err(why)) => {
                         format!("note: quiver resume cannot find what breaks off: {why}")
                     }

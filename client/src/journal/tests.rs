@@ -3,6 +3,8 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use chrono::Utc;
 use quiver_protocol::{ClientName, FilePath, Fingerprint, FolderPath, Timestamp};
 
+use quiver_transfer::StoredBytes;
+
 use super::*;
 use crate::tree::Decision;
 
@@ -129,7 +131,7 @@ async fn a_small_file_is_written_down_when_it_breaks_off_a_large_one_before() {
     let (_folder, journal) = fresh();
     let unfinished = Unfinished::default();
     let record = |bytes| {
-        let kept = Kept::default();
+        let kept = StoredBytes::default();
         kept.set(bytes);
         (Record::new(&journal, &unfinished, entry("/a"), kept.clone()), kept)
     };

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
-use tokio::task;
 use tracing::debug;
+
+use quiver_transfer::{ShuttingDown, StoredBytes, blocking};
 
 use super::{AtIt, Entry, Journal, OneFile, What};
 
@@ -26,13 +26,9 @@ struct Begun {
 
 #[derive(Debug, Clone, Default)]
 struct Here {
-    bytes: Kept,
+    bytes: StoredBytes,
     size: u64,
 }
-
-/// Bytes of a file that are on a disk, for who counts them and who asks. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub struct Kept(Arc<AtomicU64>);
 
 /// How much of something is here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,26 +92,15 @@ impl Here {
     }
 }
 
-impl Kept {
-    /// So many they are now.
-    pub fn set(&self, bytes: u64) {
-        self.0.store(bytes, Ordering::Relaxed);
-    }
-
-    /// So many more.
-    pub fn grow(&self, bytes: u64) {
-        self.0.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
 impl Record {
     /// For a transfer that is about to begin, of which `kept` is on a disk. Its size is not known yet.
     #[must_use]
-    pub fn new(journal: &Journal, unfinished: &Unfinished, entry: Entry, kept: Kept) -> Self {
+    pub fn new(
+        journal: &Journal,
+        unfinished: &Unfinished,
+        entry: Entry,
+        kept: StoredBytes,
+    ) -> Self {
         Self {
             journal: journal.clone(),
             unfinished: unfinished.clone(),
@@ -194,7 +179,7 @@ impl TreeRecord {
 /// be written down costs no more than that: the same command finds what is there without it.
 async fn write(journal: &Journal, mut entry: Entry) -> (Entry, Option<AtIt>) {
     let (journal, unchanged) = (journal.clone(), entry.clone());
-    let write = task::spawn_blocking(move || {
+    let write = blocking::run(move || {
         if journal.is_at_it(entry.id()) {
             return (entry, Ok(None));
         }
@@ -210,9 +195,7 @@ async fn write(journal: &Journal, mut entry: Entry) -> (Entry, Option<AtIt>) {
             debug!(%error, "a transfer is not written down");
             (entry, None)
         }
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        // The runtime is going down.
-        Err(_) => (unchanged, None),
+        Err(ShuttingDown) => (unchanged, None),
     }
 }
 

@@ -7,10 +7,10 @@ use chrono::TimeZone;
 use quiver_protocol::reply::{ClientRow, Entry, EntryKind};
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{FilePath, Timestamp};
-use quiver_transport::file_system::Unset;
+use quiver_transfer::file_system::Unset;
 use serde::Serialize;
 
-use crate::action::{Got, Stored};
+use crate::action::{ReceivedFile, Stored};
 use crate::failure::Failure;
 use crate::journal::{self, Direction, OneFile, What};
 
@@ -46,7 +46,7 @@ pub fn not_served(count: u64) -> String {
 
 /// `secret.txt: 12 bytes received and verified`
 #[must_use]
-pub fn received(path: &FilePath, got: Got) -> String {
+pub fn received(path: &FilePath, got: ReceivedFile) -> String {
     let unit = if got.size == 1 { "byte" } else { "bytes" };
     format!("{}: {} {unit} received and verified", display_safe(path.as_str()), got.size)
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::SERVER;
 use super::human::{self, Summary};
-use crate::action::{Got, Stored};
+use crate::action::{ReceivedFile, Stored};
 
 /// A file that arrived. Sent is what the server's end of the content accounts for: the bytes of its last
 /// stream. Received are the bytes that came here in this run, over all its connections, verified those that
@@ -36,11 +36,11 @@ impl<'a> File<'a> {
     pub fn new(
         path: &'a FilePath,
         target: String,
-        got: Got,
+        got: ReceivedFile,
         received: u64,
         took: Duration,
     ) -> Self {
-        let Got { size, blake3, offset, limited_by, unset: _ } = got;
+        let ReceivedFile { size, blake3, offset, limited_by, unset: _ } = got;
         Self {
             path,
             size,

@@ -21,9 +21,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use quiver_protocol::text::display_safe;
+use quiver_transfer::blocking;
+use quiver_transfer::file_system::Unset;
 use quiver_transport::LogWriter;
-use quiver_transport::file_system::Unset;
-use tokio::task;
 
 use crate::failure::Failure;
 pub(crate) use ask::is_yes;
@@ -136,19 +136,14 @@ impl Output {
     async fn print(&self, stream: Stream, text: String) -> io::Result<()> {
         let _turn = self.inner.turn.lock().await;
         let inner = self.inner.clone();
-        let printed = task::spawn_blocking(move || {
+        let printed = blocking::run_io(move || {
             let mut above = inner.above.lock();
             match above.as_mut() {
                 Some(print) => print(text),
                 None => inner.bars.aside(|| stream.write(&text)),
             }
         });
-        match printed.await {
-            Ok(result) => result,
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            // The runtime is going down.
-            Err(error) => Err(io::Error::other(error)),
-        }
+        printed.await
     }
 }
 
@@ -247,7 +242,9 @@ pub fn verbose() -> Result<VerboseLog, Failure> {
     let writer = LogWriter::start(stderr.into(), report_dropped).map_err(failed)?;
     let lines = writer.clone();
     let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new("quiver_client=debug,quiver_transport=debug"))
+        .with_env_filter(EnvFilter::new(
+            "quiver_client=debug,quiver_transfer=debug,quiver_transport=debug",
+        ))
         .with_writer(move || lines.clone())
         .with_ansi(false)
         .finish();

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use quiver_protocol::Brake;
-use quiver_transport::content::LimitedBy;
+use quiver_transfer::Bottleneck;
 
 use super::SERVER;
 use super::human::bytes;
-use crate::limit::Rate;
+use quiver_transfer::Rate;
 
 /// What limited most of this share of the time is what limited all of it.
 const MOST: f64 = 0.6;
@@ -22,7 +22,7 @@ pub struct Pace {
     /// Bytes that moved.
     moved: u64,
     /// How long files were on their way, all together, and what limited each.
-    times: Vec<(Option<LimitedBy>, Duration)>,
+    times: Vec<(Option<Bottleneck>, Duration)>,
     /// What the person allowed.
     limit: Option<Rate>,
 }
@@ -35,7 +35,7 @@ impl Pace {
     }
 
     /// One more file has moved.
-    pub fn moved(&mut self, bytes: u64, took: Duration, limited_by: Option<LimitedBy>) {
+    pub fn moved(&mut self, bytes: u64, took: Duration, limited_by: Option<Bottleneck>) {
         self.moved += bytes;
         match self.times.iter_mut().find(|(known, _)| *known == limited_by) {
             Some((_, time)) => *time += took,
@@ -60,16 +60,16 @@ impl Pace {
         Some(format!("{} in {seconds:.1} s: {}/s{limit}", bytes(moved), bytes(rate)))
     }
 
-    fn limited_by(&self, rate: f64, is_busy: bool) -> Option<LimitedBy> {
+    fn limited_by(&self, rate: f64, is_busy: bool) -> Option<Bottleneck> {
         #[expect(clippy::cast_precision_loss, reason = "a comparison of magnitudes")]
         let allowed = self.limit.map(|limit| limit.bytes() as f64);
         if allowed.is_some_and(|allowed| rate >= allowed * AT_THE_LIMIT) {
-            return Some(LimitedBy::Here(Brake::Limit));
+            return Some(Bottleneck::Here(Brake::Limit));
         }
         let all: Duration = self.times.iter().map(|(_, time)| *time).sum();
         let most = self.times.iter().max_by_key(|(_, time)| *time);
         let told = most.filter(|(_, time)| *time >= all.mul_f64(MOST)).and_then(|(by, _)| *by);
-        told.or(is_busy.then_some(LimitedBy::Here(Brake::Processor)))
+        told.or(is_busy.then_some(Bottleneck::Here(Brake::Processor)))
     }
 }
 
@@ -81,8 +81,8 @@ mod tests {
 
     #[test]
     fn what_limited_most_of_the_files_is_said() {
-        let disk = Some(LimitedBy::Here(Brake::Disk));
-        let server = Some(LimitedBy::There(Brake::Disk));
+        let disk = Some(Bottleneck::Here(Brake::Disk));
+        let server = Some(Bottleneck::There(Brake::Disk));
         let mut pace = Pace::default();
         assert_eq!(pace.line(SECOND, true), None, "nothing has moved");
         pace.moved(30_000_000, SECOND, disk);
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn who_may_be_no_faster_is_limited_by_that() {
         let mut pace = Pace::within("10MB/s".parse().ok());
-        pace.moved(10_000_000, SECOND, Some(LimitedBy::Network));
+        pace.moved(10_000_000, SECOND, Some(Bottleneck::Network));
         let said = pace.line(SECOND, true).unwrap();
         assert_eq!(said, "10.0 MB in 1.0 s: 10.0 MB/s, limited by --limit");
         let said = pace.line(2 * SECOND, true).unwrap();

@@ -7,8 +7,8 @@ use std::time::SystemTime;
 
 use cap_std::fs::Dir;
 use quiver_protocol::{FilePath, Timestamp};
-use quiver_transport::content::{is_part_name, part_length};
-use quiver_transport::file_system::{Unset, free_space, set_modified, stat};
+use quiver_transfer::file_system::{Unset, free_space, set_modified, stat};
+use quiver_transfer::{is_partial_name, partial_length};
 
 use super::below::Below;
 use super::plan::{Kind, State};
@@ -80,7 +80,7 @@ impl Place {
     /// part that an earlier attempt may have left. Blocks.
     #[must_use]
     pub fn look(&self, target: &FilePath, kind: Kind, part: impl FnOnce() -> u64) -> State {
-        if is_part_name(target.file_name()) {
+        if is_partial_name(target.file_name()) {
             return State::Blocked("names like this are kept for files on their way".to_owned());
         }
         self.compare(target, kind, part).unwrap_or_else(|error| State::Blocked(in_the_way(&error)))
@@ -107,7 +107,7 @@ impl Place {
                 State::Blocked("a symbolic link stands there".to_owned())
             }
             (Kind::Folder { .. }, Some(_)) => State::Blocked("a file stands there".to_owned()),
-            (Kind::File { .. }, None) => match part_length(&folder, part())? {
+            (Kind::File { .. }, None) => match partial_length(&folder, part())? {
                 Some(length) if length > 0 => State::Begun(length),
                 _ => State::New,
             },

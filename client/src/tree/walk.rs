@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use quiver_protocol::path::BadPath;
 use quiver_protocol::{FilePath, FolderPath, Timestamp};
-use quiver_transport::content::SMALL;
-use quiver_transport::file_system::{Stat, stat};
+use quiver_transfer::SMALL;
+use quiver_transfer::file_system::{Stat, stat};
 
 use super::below::{self, Below};
 use super::plan::{Found, Kind};

@@ -8,7 +8,7 @@ use quiver_protocol::{
     ContentEnd, End as _, FilePath, FrameError, FrameKind, Prefix, Received, Refusal, RefusalCode,
     Reply, limits,
 };
-use quiver_transport::content::{self, Hashed, LimitedBy, SendError, Source};
+use quiver_transfer::{Bottleneck, Hashed, SendError, Source};
 use quiver_transport::{CommandStream, StreamError};
 
 use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit};
@@ -73,7 +73,8 @@ pub(super) async fn answer(
             executable: source.is_executable(),
         });
         writer.write_frame(FrameKind::Reply, &head.encode()).await?;
-        let end = content::send(writer, source, from, block, |bytes| transfer.moves(bytes)).await?;
+        let end = quiver_transfer::send(writer, source, from, block, |bytes| transfer.moves(bytes))
+            .await?;
         writer.end(FrameKind::Eof, &end.encode()).await?;
         Ok(end)
     };
@@ -133,7 +134,7 @@ pub(super) async fn confirm(stream: &mut CommandStream, sent: Sent) -> bool {
     let Sent { transfer, end, took } = sent;
     match received(stream, &end).await {
         Ok(Received { slowed_by: there, .. }) => {
-            let limited_by = LimitedBy::of_sender(end.slowed_by, took, transfer.took(), there);
+            let limited_by = Bottleneck::of_sender(end.slowed_by, took, transfer.took(), there);
             transfer.succeeded(end.size, limited_by);
             true
         }

@@ -10,7 +10,7 @@ use quiver_protocol::{
     Brake, ContentEnd, End as _, FrameError, FrameKind, PlainEnd, Put, Received, Refusal,
     RefusalCode, Reply, limits,
 };
-use quiver_transport::content::{self, Arrival, Hashed, LimitedBy, ReceiveError, Size, Times};
+use quiver_transfer::{Arrival, Bottleneck, Hashed, ReceiveError, Size, TransferTimings};
 use quiver_transport::{CommandStream, FrameReader, FrameWriter, StreamError};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
@@ -46,7 +46,7 @@ pub(super) async fn answer(
     let done = move |result: &Result<(), FilesError>| match result {
         Ok(()) => {
             let slowed_by = flushed(&mut times, since);
-            transfer.succeeded(end.size, LimitedBy::of(slowed_by, there));
+            transfer.succeeded(end.size, Bottleneck::of(slowed_by, there));
         }
         Err(error) => {
             transfer.failed(error);
@@ -68,7 +68,7 @@ pub(super) async fn answer(
 }
 
 /// What held this end back, now that the disk has been waited for too.
-fn flushed(times: &mut Times, since: Instant) -> Option<Brake> {
+fn flushed(times: &mut TransferTimings, since: Instant) -> Option<Brake> {
     times.flushed(since.elapsed());
     times.brake(times.took())
 }
@@ -165,7 +165,7 @@ struct Came {
     /// All of it, where it is not in its part.
     bytes: Option<Vec<u8>>,
     end: ContentEnd,
-    times: Times,
+    times: TransferTimings,
 }
 
 /// Why content did not come, and what becomes of its part.
@@ -195,7 +195,7 @@ async fn large(
     let (arrived, seen) = watch::channel(Arrival { received: offset, stored: offset });
     let patience = context.shared.put_patience;
     let mut before = offset;
-    let received = content::receive(reader, expected, from, sink, patience, |arrival| {
+    let received = quiver_transfer::receive(reader, expected, from, sink, patience, |arrival| {
         transfer.moves(arrival.received - before);
         before = arrival.received;
         arrived.send_replace(arrival);
@@ -221,7 +221,7 @@ async fn small(
 ) -> Result<Came, Broken> {
     beginning(context, reader, 0).await.map_err(Broken::of_stream)?;
     let patience = context.shared.put_patience;
-    let received = content::receive_small(reader, size, patience).await;
+    let received = quiver_transfer::receive_small(reader, size, patience).await;
     let (bytes, end, times) = received.map_err(|error| Broken::of(context, error, Some(size)))?;
     transfer.moves(end.size);
     Ok(Came { bytes: Some(bytes), end, times })

@@ -1,4 +1,4 @@
-//! What a command needs, as data, and the one gate before all commands.
+//! What a command needs, as data, and the one throttle before all commands.
 
 use quiver_protocol::{Refusal, RefusalCode, Request};
 

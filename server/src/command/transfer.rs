@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use quiver_protocol::FilePath;
 use quiver_protocol::text::{display_remark, display_safe};
-use quiver_transport::content::LimitedBy;
+use quiver_transfer::Bottleneck;
 use tracing::info;
 
 use crate::metrics::Direction;
@@ -63,7 +63,7 @@ impl Transfer {
     }
 
     /// All of its `size` bytes are where they were to go, verified and flushed.
-    pub(super) fn succeeded(mut self, size: u64, limited_by: Option<LimitedBy>) {
+    pub(super) fn succeeded(mut self, size: u64, limited_by: Option<Bottleneck>) {
         self.settled = true;
         let metrics = &self.shared.metrics;
         metrics.transfer_verified(self.direction, self.moved(), self.took(), limited_by);

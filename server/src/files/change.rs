@@ -4,8 +4,8 @@ use std::io;
 
 use cap_std::fs::Dir;
 use quiver_protocol::{FilePath, Timestamp};
-use quiver_transport::content::is_part_name;
-use quiver_transport::file_system::{set_modified, stat};
+use quiver_transfer::file_system::{set_modified, stat};
+use quiver_transfer::is_partial_name;
 use tracing::warn;
 
 use super::store::Store;
@@ -102,7 +102,7 @@ pub(super) fn make_folder(
     modified: Option<Timestamp>,
     owner: &Owner,
 ) -> Result<bool, FilesError> {
-    if path.parts().any(is_part_name) {
+    if path.parts().any(is_partial_name) {
         return Err(FilesError::PartName);
     }
     let mut folder = root.try_clone().map_err(FilesError::Disk)?;

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use cap_std::fs::Dir;
 use quiver_protocol::{FilePath, FolderPath};
-use quiver_transport::content::{PART_PREFIX, PART_SUFFIX, PartFile, is_part_name};
-use quiver_transport::file_system::stat;
+use quiver_transfer::file_system::stat;
+use quiver_transfer::{PARTIAL_PREFIX, PARTIAL_SUFFIX, PartialFile, is_partial_name};
 
 use super::FilesError;
 use super::store::Store;
@@ -62,7 +62,7 @@ pub(super) fn sweep(
             }
             if is_dir {
                 folders.extend(path.join(name).ok().map(|path| folder_path(&path)));
-            } else if is_file && is_part_name(name) {
+            } else if is_file && is_partial_name(name) {
                 let is_useless = is_old(&folder, name, now) || is_left_over(store, &folder, name);
                 if is_useless && remove(&folder, name) {
                     swept.removed += 1;
@@ -127,7 +127,7 @@ fn is_old(folder: &Dir, name: &str, now: SystemTime) -> bool {
 
 /// Whether the part is gone: not where a transfer has it now.
 fn remove(folder: &Dir, name: &str) -> bool {
-    match id(name).map(|id| PartFile::open(folder, id)) {
+    match id(name).map(|id| PartialFile::open(folder, id)) {
         Some(Ok(part)) => {
             part.discard();
             true
@@ -136,9 +136,9 @@ fn remove(folder: &Dir, name: &str) -> bool {
     }
 }
 
-/// The number in a part's name, as [`PartFile`] writes it.
+/// The number in a part's name, as [`PartialFile`] writes it.
 fn id(name: &str) -> Option<u64> {
-    let hex = name.strip_prefix(PART_PREFIX)?.strip_suffix(PART_SUFFIX)?;
+    let hex = name.strip_prefix(PARTIAL_PREFIX)?.strip_suffix(PARTIAL_SUFFIX)?;
     let id = u64::from_str_radix(hex, 16).ok()?;
     (format!("{id:016x}") == hex).then_some(id)
 }

@@ -6,9 +6,9 @@ mod page;
 use cap_std::fs::{Dir, ReadDir};
 use quiver_protocol::reply::{Entry, EntryKind};
 use quiver_protocol::{FolderPath, Timestamp};
-use quiver_transport::Lane;
-use quiver_transport::content::is_part_name;
-use quiver_transport::file_system::stat;
+use quiver_transfer::Lane;
+use quiver_transfer::file_system::stat;
+use quiver_transfer::is_partial_name;
 
 use self::page::NamePage;
 use super::walk::walk;
@@ -139,7 +139,7 @@ impl State {
         for _ in 0..NAMES_A_STEP {
             let Some(entry) = names.next() else { return Ok(false) };
             let name = entry.map_err(FilesError::of)?.file_name();
-            let name = name.to_str().filter(|name| !is_part_name(name));
+            let name = name.to_str().filter(|name| !is_partial_name(name));
             match name.filter(|name| self.path.join(name).is_ok()) {
                 Some(name) => self.page.offer(name),
                 None if self.is_first_pass => self.not_served += 1,

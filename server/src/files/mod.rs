@@ -35,10 +35,9 @@ use std::time::{Duration, SystemTime};
 use cap_std::fs::Dir;
 use quiver_protocol::reply::Space;
 use quiver_protocol::{FilePath, Put, Timestamp};
-use quiver_transport::content::{Hashed, SMALL, Source};
-use quiver_transport::{Crew, Lane};
+use quiver_transfer::{DiskPool, Lane};
+use quiver_transfer::{Hashed, SMALL, Source};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task;
 use tokio::time::MissedTickBehavior;
 
 pub use self::error::FilesError;
@@ -62,7 +61,7 @@ pub struct Files {
     /// A permit for each temporary file with content of unknown length.
     spools: Arc<Semaphore>,
     /// Who opens files: many are small, and over at once.
-    crew: Crew,
+    disk_pool: DiskPool,
     /// What it takes to change anything; absent where nobody may.
     store: Option<Arc<Store>>,
 }
@@ -76,7 +75,7 @@ impl Files {
         Ok(Self {
             root: Arc::new(RootFolder::open(path)?),
             spools: Arc::new(Semaphore::new(SPOOLS)),
-            crew: Crew::default(),
+            disk_pool: DiskPool::default(),
             store: None,
         })
     }
@@ -173,8 +172,8 @@ impl Files {
         if_locked: IfLocked,
     ) -> Result<Option<Staged>, FilesError> {
         let (root, store, put) = (self.root.clone(), self.store()?, put.clone());
-        let crew = self.crew.clone();
-        self.small(move || store::stage(root, store, put, owner, by, if_locked, crew)).await
+        let disk_pool = self.disk_pool.clone();
+        self.small(move || store::stage(root, store, put, owner, by, if_locked, disk_pool)).await
     }
 
     /// Who has the part that an owner's put would go on with. Nobody has one of a small file: there is nothing
@@ -281,7 +280,7 @@ impl Files {
         work: impl FnOnce() -> Result<T, FilesError> + Send + 'static,
     ) -> Result<T, FilesError> {
         let ending = |error| Err(FilesError::Disk(io::Error::other(error)));
-        self.crew.work(work).await.unwrap_or_else(ending)
+        self.disk_pool.work(work).await.unwrap_or_else(ending)
     }
 
     fn store(&self) -> Result<Arc<Store>, FilesError> {
@@ -292,12 +291,7 @@ impl Files {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, FilesError> + Send + 'static,
 ) -> Result<T, FilesError> {
-    match task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        // The runtime is going down.
-        Err(error) => Err(FilesError::Disk(io::Error::other(error))),
-    }
+    quiver_transfer::blocking::run(work).await.map_err(|ending| FilesError::Disk(ending.into()))?
 }
 
 #[cfg(test)]

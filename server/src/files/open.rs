@@ -5,14 +5,14 @@ use std::fs::File;
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt as _};
 use cap_std::fs::{Dir, OpenOptions};
 use quiver_protocol::FilePath;
-use quiver_transport::content::{Source, is_part_name};
+use quiver_transfer::{Source, is_partial_name};
 
 use super::FilesError;
 use super::walk::{is_link, walk};
 use crate::unix;
 
 pub(super) fn open(root: &Dir, path: &FilePath) -> Result<Source, FilesError> {
-    if is_part_name(path.file_name()) {
+    if is_partial_name(path.file_name()) {
         return Err(FilesError::NotFound);
     }
     // Opened without waiting (a pipe would), then asked what it is: no name can change in between.

@@ -14,9 +14,9 @@ use cap_std::fs::Dir;
 use parking_lot::{Mutex, MutexGuard};
 use quiver_protocol::reply::Space;
 use quiver_protocol::{FilePath, Put};
-use quiver_transport::content::{Hashed, PartFile, SMALL, part_content};
-use quiver_transport::file_system::stat;
-use quiver_transport::{Crew, Lane};
+use quiver_transfer::file_system::stat;
+use quiver_transfer::{DiskPool, Lane};
+use quiver_transfer::{Hashed, PartialFile, SMALL, partial_content};
 use tokio::runtime::Handle;
 
 pub use self::part::IfLocked;
@@ -66,14 +66,14 @@ pub struct Staged {
     /// Bytes in the part at the beginning.
     kept: u64,
     held: Arc<Mutex<Held>>,
-    crew: Crew,
+    disk_pool: DiskPool,
 }
 
 /// What a put has until its end; shared with a write that may outlive it.
 #[derive(Debug)]
 struct Held {
     /// `None` of a small file that comes whole, and of a transfer that is over.
-    part: Option<PartFile>,
+    part: Option<PartialFile>,
     written: u64,
     promise: Promise,
     claim: Option<Claim>,
@@ -125,7 +125,7 @@ impl Store {
     ) -> Result<Option<File>, FilesError> {
         let (folder, _) = place(root, path)?;
         let Some(id) = self.path_id(path, owner) else { return Ok(None) };
-        let part = part_content(&folder, id).map_err(FilesError::Disk)?;
+        let part = partial_content(&folder, id).map_err(FilesError::Disk)?;
         match part {
             Some(part) if !is_usable(&part, path)? => Ok(None),
             part => Ok(part),
@@ -146,7 +146,7 @@ pub(super) fn stage(
     owner: Owner,
     by: Option<Holder>,
     if_locked: IfLocked,
-    crew: Crew,
+    disk_pool: DiskPool,
 ) -> Result<Option<Staged>, FilesError> {
     let size = put.size.unwrap_or(0);
     if size > store.max_file_size {
@@ -162,7 +162,7 @@ pub(super) fn stage(
         Part::Unneeded => (None, None),
         Part::Locked => return Ok(None),
     };
-    let mut kept = part.as_ref().map_or(Ok(0), PartFile::length).map_err(FilesError::Disk)?;
+    let mut kept = part.as_ref().map_or(Ok(0), PartialFile::length).map_err(FilesError::Disk)?;
     if let Some(part) = part.as_mut().filter(|_| kept > size) {
         part.go_on_at(0).map_err(FilesError::of_change)?;
         kept = 0;
@@ -181,7 +181,7 @@ pub(super) fn stage(
     };
     let held = Held { part, written: kept, promise, claim: Some(claim), hold, place };
     let held = Arc::new(Mutex::new(held));
-    Ok(Some(Staged { root, served, store, folder, put, id, path_id, kept, held, crew }))
+    Ok(Some(Staged { root, served, store, folder, put, id, path_id, kept, held, disk_pool }))
 }
 
 impl Drop for Held {
@@ -243,7 +243,7 @@ impl Staged {
         if self.kept == 0 {
             return Ok(Hashed::nothing());
         }
-        let content = lock(&self.held).part.as_ref().map(PartFile::content);
+        let content = lock(&self.held).part.as_ref().map(PartialFile::content);
         let content = content.unwrap_or_else(|| Err(gone())).map_err(FilesError::Disk)?;
         let hashed =
             Hashed::of_in_lane(&content, self.kept, lane).await.map_err(FilesError::Disk)?;
@@ -301,8 +301,8 @@ impl Staged {
         bytes: Vec<u8>,
         done: impl FnOnce(&Result<(), FilesError>) + Send + 'static,
     ) -> Result<(), FilesError> {
-        let crew = self.crew.clone();
-        let stored = crew.work(move || {
+        let disk_pool = self.disk_pool.clone();
+        let stored = disk_pool.work(move || {
             let result = match self.write(&bytes) {
                 Ok(()) => self.finish(bytes.len() as u64, Some(&bytes)),
                 Err(error) => {

@@ -5,8 +5,8 @@ use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
 use quiver_protocol::FolderPath;
-use quiver_transport::BackgroundPool;
-use quiver_transport::content::is_part_name;
+use quiver_transfer::BackgroundPool;
+use quiver_transfer::is_partial_name;
 
 use super::*;
 use crate::buffer_budget::BufferBudget;
@@ -164,7 +164,7 @@ async fn the_janitor_takes_old_parts_that_nobody_has() {
     leave(&files, &new, b"new").await;
     let count = |folder: &Path| {
         let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
-        names.filter(|name| is_part_name(name.to_str().unwrap())).count()
+        names.filter(|name| is_partial_name(name.to_str().unwrap())).count()
     };
     let now = SystemTime::now();
     let week = Duration::from_secs(7 * 24 * 3600);
@@ -307,7 +307,7 @@ async fn temporary_parts_of_a_killed_process_go_and_those_that_can_go_on_stay() 
     leave(&files, &kept, b"half").await;
     let parts = || {
         let names = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path());
-        names.filter(|path| is_part_name(path.file_name().unwrap().to_str().unwrap()))
+        names.filter(|path| is_partial_name(path.file_name().unwrap().to_str().unwrap()))
     };
     assert_eq!(parts().count(), 2);
     assert_eq!(files.sweep(SystemTime::now()).await.unwrap(), Swept { removed: 0, kept: 2 });

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use quiver_protocol::FilePath;
 use quiver_protocol::text::display_safe;
-use quiver_transport::file_system::Unset;
+use quiver_transfer::file_system::Unset;
 
 /// Whether this process has warned.
 static WARNED: AtomicBool = AtomicBool::new(false);

@@ -3,8 +3,8 @@
 use cap_fs_ext::DirExt as _;
 use cap_std::fs::Dir;
 use quiver_protocol::FilePath;
-use quiver_transport::content::is_part_name;
-use quiver_transport::file_system::stat;
+use quiver_transfer::file_system::stat;
+use quiver_transfer::is_partial_name;
 
 use super::FilesError;
 use crate::unix;
@@ -33,7 +33,7 @@ pub(super) fn is_link(folder: &Dir, name: &str) -> bool {
 
 /// The folder a path lies in, and its name there, for whoever is about to change something there.
 pub(super) fn place<'a>(root: &Dir, path: &'a FilePath) -> Result<(Dir, &'a str), FilesError> {
-    if path.parts().any(is_part_name) {
+    if path.parts().any(is_partial_name) {
         return Err(FilesError::PartName);
     }
     let parts: Vec<&str> = path.parts().collect();

@@ -7,18 +7,18 @@ use chrono::Utc;
 use parking_lot::Mutex;
 use quiver_protocol::Timestamp;
 use quiver_protocol::text::display_safe;
+use quiver_transfer::{Bottleneck, Hashed, Replace};
 use quiver_transport::StreamError;
-use quiver_transport::content::{Hashed, LimitedBy, Replace};
 use tokio::time::{Instant, timeout};
 
 use super::{Item, Place, Receipt, explain};
-use crate::action::{self, GetError, Got, KeptPart, Target};
+use crate::action::{self, GetError, ReceivedFile, ResumableFile, Target};
 use crate::connection::{Hold, Line, Link};
 use crate::failure::{Failure, is_loss, is_passing};
 use crate::journal::{Direction, Entry, OneFile, Record, Share, What};
-use crate::limit::{Gate, Limit};
 use crate::output::{Bar, Output, Pace, Total, json};
 use crate::unix;
+use quiver_transfer::{RateLimit, Throttle};
 
 /// A beginning of more bytes than this takes long enough to hash that the person is told.
 const WORTH_A_WORD: u64 = 256 * 1024 * 1024;
@@ -43,7 +43,7 @@ pub(in crate::command) struct Fetch {
     /// Whether there is one file only.
     pub(in crate::command) alone: bool,
     pub(in crate::command) pace: Arc<Mutex<Pace>>,
-    pub(in crate::command) limit: Option<Limit>,
+    pub(in crate::command) limit: Option<RateLimit>,
 }
 
 /// One file on its way to its place.
@@ -51,7 +51,7 @@ struct OnItsWay<'a> {
     fetch: &'a Fetch,
     item: &'a Item,
     target: &'a Target,
-    part: KeptPart,
+    part: ResumableFile,
     /// After the part: whether that is left decides what becomes of the entry. `None` for a part that
     /// nobody finds again.
     record: Option<Record>,
@@ -80,7 +80,7 @@ impl Fetch {
     pub(in crate::command) async fn say(
         &self,
         item: &Item,
-        got: Got,
+        got: ReceivedFile,
         received: u64,
         began: Instant,
     ) -> Result<(), Failure> {
@@ -104,22 +104,22 @@ impl Fetch {
     }
 
     /// Into a pipe, which nothing can be taken back from: one attempt.
-    pub(in crate::command) async fn pour(&self, item: &Item) -> Result<Got, GetError> {
+    pub(in crate::command) async fn pour(&self, item: &Item) -> Result<ReceivedFile, GetError> {
         let line = self.link.line();
         // Nobody closes the semaphore.
         let _permit = line.content.acquire().await;
         let content = action::get(&line.connection, &item.path, None, line.patience).await?;
         let mut bar = self.bar(item.path.as_str(), content.size(), 0);
         let stdout = unix::raw_stdout().map_err(GetError::Disk)?;
-        let (gate, mut before) = (Gate::default(), 0);
+        let (throttle, mut before) = (Throttle::default(), 0);
         let began = Instant::now();
-        let pour = content.pour(stdout, &gate, |arrival| {
+        let pour = content.pour(stdout, &throttle, |arrival| {
             bar.at(arrival.stored);
-            self.slow_down(&gate, arrival.received - before);
+            self.slow_down(&throttle, arrival.received - before);
             before = arrival.received;
         });
-        let got = gate.pass(pour).await?;
-        Ok(held(got, &gate, began))
+        let got = throttle.pass(pour).await?;
+        Ok(held(got, &throttle, began))
     }
 
     /// Into a file; with how many bytes of it came.
@@ -127,7 +127,7 @@ impl Fetch {
         &self,
         item: &Item,
         target: &Target,
-    ) -> Result<(Got, u64), Failure> {
+    ) -> Result<(ReceivedFile, u64), Failure> {
         let file = OneFile {
             path: item.path.clone(),
             local: target.path.clone(),
@@ -140,7 +140,7 @@ impl Fetch {
             begun: Timestamp(Utc::now()),
             what: What::File(file),
         };
-        let part = KeptPart::open(target.folder.clone(), entry.id(), self.anew).await;
+        let part = ResumableFile::open(target.folder.clone(), entry.id(), self.anew).await;
         let part = part.map_err(|error| explain(item, GetError::Disk(error)))?;
         let (journal, unfinished) = (self.link.journal(), self.link.unfinished());
         let record = part.is_kept().then(|| Record::new(journal, unfinished, entry, part.kept()));
@@ -165,22 +165,22 @@ impl Fetch {
     }
 
     /// Lets a transfer wait until its bytes have been paid for.
-    pub(in crate::command) fn slow_down(&self, gate: &Gate, bytes: u64) {
+    pub(in crate::command) fn slow_down(&self, throttle: &Throttle, bytes: u64) {
         if let Some(limit) = &self.limit {
-            gate.close_until(limit.take(bytes));
+            throttle.close_until(limit.take(bytes));
         }
     }
 }
 
-/// The same, where the gate held it up to its very end.
-fn held(got: Got, gate: &Gate, began: Instant) -> Got {
-    let limit = gate.brake(began.elapsed()).map(LimitedBy::Here);
-    Got { limited_by: limit.or(got.limited_by), ..got }
+/// The same, where the throttle held it up to its very end.
+fn held(got: ReceivedFile, throttle: &Throttle, began: Instant) -> ReceivedFile {
+    let limit = throttle.brake(began.elapsed()).map(Bottleneck::Here);
+    ReceivedFile { limited_by: limit.or(got.limited_by), ..got }
 }
 
 impl OnItsWay<'_> {
     /// Attempt after attempt, as long as trying again may help.
-    async fn arrive(mut self) -> Result<(Got, u64), Failure> {
+    async fn arrive(mut self) -> Result<(ReceivedFile, u64), Failure> {
         loop {
             let line = self.fetch.link.line();
             let error = match self.attempt(&line).await {
@@ -214,7 +214,7 @@ impl OnItsWay<'_> {
         }
     }
 
-    async fn attempt(&mut self, line: &Line) -> Result<Got, GetError> {
+    async fn attempt(&mut self, line: &Line) -> Result<ReceivedFile, GetError> {
         // Nobody closes the semaphore.
         let _permit = line.content.acquire().await;
         let beginning = self.beginning().await.map_err(GetError::Disk)?;
@@ -231,20 +231,20 @@ impl OnItsWay<'_> {
         }
         let mut bar = self.fetch.bar(path.as_str(), size, offset);
         let (mut came, mut stored) = (offset, offset);
-        let (fetch, gate) = (self.fetch, Gate::default());
+        let (fetch, throttle) = (self.fetch, Throttle::default());
         let began = Instant::now();
-        let got = content.store(&self.part, beginning, self.target, &gate, |arrival| {
-            fetch.slow_down(&gate, arrival.received - came);
+        let got = content.store(&self.part, beginning, self.target, &throttle, |arrival| {
+            fetch.slow_down(&throttle, arrival.received - came);
             (came, stored) = (arrival.received, arrival.stored);
             bar.at(stored);
         });
-        let got = gate.pass(got).await;
+        let got = throttle.pass(got).await;
         self.received += came - offset;
         if stored > self.furthest.max(offset) {
             self.furthest = stored;
             self.hold.progress();
         }
-        got.map(|got| held(got, &gate, began))
+        got.map(|got| held(got, &throttle, began))
     }
 
     /// What is here, hashed.

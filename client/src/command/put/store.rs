@@ -1,7 +1,6 @@
 //! One file on its way to the server, over as many connections as it takes.
 
 use std::fs::File;
-use std::io;
 use std::path::absolute;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,20 +9,21 @@ use chrono::Utc;
 use parking_lot::Mutex;
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{Refusal, RefusalCode, Timestamp};
+use quiver_transfer::blocking;
+use quiver_transfer::{Hashed, Source};
 use quiver_transport::StreamError;
-use quiver_transport::content::{Hashed, Source};
-use tokio::task;
 use tokio::time::Instant;
 
 use super::{Item, Origin, StoredReceipt, explain, open, shown, unreadable};
-use crate::action::{self, Offer, PutError, Sending, Stored};
+use crate::action::{self, Offer, OutgoingFile, PutError, Stored};
 use crate::command::get::passing;
 use crate::command::input;
 use crate::connection::{Hold, Line, Link};
 use crate::failure::Failure;
-use crate::journal::{Direction, Entry, Kept, OneFile, Record, Share, What};
-use crate::limit::Limit;
+use crate::journal::{Direction, Entry, OneFile, Record, Share, What};
 use crate::output::{Output, Pace, Total, human, json};
+use quiver_transfer::RateLimit;
+use quiver_transfer::StoredBytes;
 
 /// What all files of an upload have in common.
 #[derive(Clone)]
@@ -44,7 +44,7 @@ pub(in crate::command) struct Store {
     /// Whether there is one file only.
     pub(in crate::command) alone: bool,
     pub(in crate::command) pace: Arc<Mutex<Pace>>,
-    pub(in crate::command) limit: Option<Limit>,
+    pub(in crate::command) limit: Option<RateLimit>,
 }
 
 /// One file on its way.
@@ -53,7 +53,7 @@ struct OnItsWay<'a> {
     item: &'a Item,
     record: Record,
     /// What the server has of it.
-    kept: Kept,
+    kept: StoredBytes,
     hold: Hold,
     /// Bytes that were handed to connections.
     sent: u64,
@@ -140,7 +140,7 @@ impl Store {
             what: What::File(file),
         };
         let (journal, unfinished) = (self.link.journal(), self.link.unfinished());
-        let kept = Kept::default();
+        let kept = StoredBytes::default();
         let way = OnItsWay {
             store: self,
             item,
@@ -257,17 +257,12 @@ impl OnItsWay<'_> {
     /// Opened, and read where it is small, on a blocking thread.
     async fn source(&self) -> Result<Source, PutError> {
         let (origin, wrong_size) = (self.item.origin.clone(), self.wrong_size);
-        let opened = task::spawn_blocking(move || {
+        let opened = blocking::run(move || {
             let file = Self::open(&origin)?;
             let source = if wrong_size { Source::without_size(file) } else { Source::new(file) };
             source.and_then(Source::load).map_err(PutError::Source)
         });
-        match opened.await {
-            Ok(source) => source,
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            // The runtime is going down.
-            Err(error) => Err(PutError::Source(io::Error::other(error))),
-        }
+        opened.await.unwrap_or_else(|ending| Err(PutError::Source(ending.into())))
     }
 
     fn open(origin: &Origin) -> Result<File, PutError> {
@@ -302,7 +297,7 @@ impl OnItsWay<'_> {
         self.is_begun && refusal.code != RefusalCode::BadRequest
     }
 
-    async fn say_where(&self, sending: &Sending) {
+    async fn say_where(&self, sending: &OutgoingFile) {
         let (size, offset) = (sending.size().unwrap_or_default(), sending.offset());
         let path = &self.item.path;
         if offset > 0 {

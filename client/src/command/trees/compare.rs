@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use quiver_protocol::FilePath;
 use quiver_protocol::text::display_safe;
-use quiver_transport::Crew;
-use quiver_transport::content::Source;
+use quiver_transfer::DiskPool;
+use quiver_transfer::Source;
 use tokio::task::JoinSet;
 
 use super::course::Way;
@@ -21,7 +21,7 @@ use crate::tree::{Item, State};
 
 /// Settles what is the same and what differs.
 pub(super) async fn compare<W: Way>(way: &W, planner: &Planner) -> Result<(), Failure> {
-    let crew = Crew::default();
+    let disk_pool = DiskPool::default();
     let mut number = 0;
     loop {
         let alike = planner.after_in(number, State::Alike).await?;
@@ -34,9 +34,9 @@ pub(super) async fn compare<W: Way>(way: &W, planner: &Planner) -> Result<(), Fa
             while running.len() < AT_ONCE as usize
                 && let Some(item) = waiting.next()
             {
-                let (way, crew) = (way.clone(), crew.clone());
+                let (way, disk_pool) = (way.clone(), disk_pool.clone());
                 running.spawn(async move {
-                    let state = match is_same(&way, &crew, &item).await {
+                    let state = match is_same(&way, &disk_pool, &item).await {
                         Ok(true) => State::Same,
                         Ok(false) => State::Differs,
                         Err(failure) if is_shared(&failure) => return Err(failure),
@@ -55,10 +55,10 @@ pub(super) async fn compare<W: Way>(way: &W, planner: &Planner) -> Result<(), Fa
     }
 }
 
-async fn is_same<W: Way>(way: &W, crew: &Crew, item: &Item) -> Result<bool, Failure> {
+async fn is_same<W: Way>(way: &W, disk_pool: &DiskPool, item: &Item) -> Result<bool, Failure> {
     let (reader, read) = (way.clone(), item.clone());
     let read = move || reader.read(&read);
-    is_same_as(way.link(), way.patience(), crew, way.remote(item), read).await
+    is_same_as(way.link(), way.patience(), disk_pool, way.remote(item), read).await
 }
 
 /// Whether a file here has the content of one of the server's.
@@ -68,13 +68,13 @@ async fn is_same<W: Way>(way: &W, crew: &Crew, item: &Item) -> Result<bool, Fail
 pub(super) async fn is_same_as(
     link: &Link,
     patience: Duration,
-    crew: &Crew,
+    disk_pool: &DiskPool,
     path: &FilePath,
     read: impl FnOnce() -> io::Result<File> + Send + 'static,
 ) -> Result<bool, Failure> {
     let what = || format!("cannot compare {}", display_safe(path.as_str()));
     let disk = |source| Failure::System { what: "cannot compare a file", source };
-    let source = crew.work(move || Source::new(read()?)?.load()).await;
+    let source = disk_pool.work(move || Source::new(read()?)?.load()).await;
     let source = source.unwrap_or_else(|ending| Err(io::Error::other(ending))).map_err(disk)?;
     let Some(whole) = source.whole().await.map_err(disk)? else { return Ok(false) };
     let length = whole.length();

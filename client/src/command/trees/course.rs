@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use quiver_protocol::FilePath;
-use quiver_transport::content::Watch;
+use quiver_transfer::ThreadLoad;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
@@ -187,7 +187,7 @@ impl<W: Way> Course<W> {
 
     /// Everything that is to move. Ends with a line for the person, or an object for a program.
     async fn run(mut self) -> Result<(), Failure> {
-        let (began, watch) = (Instant::now(), Watch::begin());
+        let (began, watch) = (Instant::now(), ThreadLoad::begin());
         let moving = self.planner.work(|plan| plan.moving()).await?;
         let mut record = self.record();
         // What is over at once is not worth it.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{FolderPath, Refusal, RefusalCode};
-use quiver_transport::Crew;
+use quiver_transfer::DiskPool;
 
 use self::arrive::Homeward;
 use super::collect::{Collector, Note};
@@ -103,7 +103,8 @@ impl GetTrees {
         let voice = Voice::of(&fetch.output, fetch.json, &fetch.pace);
         let entry = entry(Direction::Get, &fetch.link, self.tree(place));
         let (place, overwrite) = (place.clone(), self.will.said() == Some(Decision::Replace));
-        let way = Homeward { fetch, place: place.clone(), crew: Crew::default(), overwrite };
+        let way =
+            Homeward { fetch, place: place.clone(), disk_pool: DiskPool::default(), overwrite };
         let course = Course::new(way, planner, voice, tally, Some(entry));
         let shown = |item: &Item| place.shown(&item.found.target).display().to_string();
         let does_not_fit = |why| {

@@ -16,8 +16,7 @@ use parking_lot::Mutex;
 use quiver_protocol::path::BadPath;
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{FilePath, FolderPath, Timestamp};
-use quiver_transport::content::SMALL;
-use tokio::task;
+use quiver_transfer::{SMALL, blocking};
 
 use crate::connection::Link;
 use crate::failure::Failure;
@@ -156,10 +155,5 @@ fn no_plan(error: PlanError) -> Failure {
 async fn on_a_thread<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
-    match task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        // The runtime is going down.
-        Err(_) => Err(Failure::Interrupted),
-    }
+    blocking::run(work).await.map_err(|_| Failure::Interrupted)?
 }

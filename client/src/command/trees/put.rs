@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{FilePath, FolderPath, Refusal, RefusalCode};
-use quiver_transport::{Crew, StreamError};
+use quiver_transfer::DiskPool;
+use quiver_transport::StreamError;
 
 use self::leave::{Away, Missing};
 use super::collect::{Collector, Inside, Note};
@@ -168,8 +169,8 @@ impl PutTrees {
         let voice = Voice::of(&store.output, store.json, &store.pace);
         let left_out = strange.left_out.len() as u64;
         let overwrite = self.will.said() == Some(Decision::Replace);
-        let (trunks, crew) = (Arc::new(self.trunks), Crew::default());
-        let way = Away { store, trunks, crew, missing, overwrite };
+        let (trunks, disk_pool) = (Arc::new(self.trunks), DiskPool::default());
+        let way = Away { store, trunks, disk_pool, missing, overwrite };
         let tree = self.tree.map(|tree| entry(Direction::Put, way.link(), tree));
         let course = Course::new(way, planner, voice, tally, tree);
         let shown = |item: &Item| item.found.target.to_string();

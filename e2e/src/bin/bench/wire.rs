@@ -13,7 +13,7 @@ use quiver_protocol::{
     ClientName, CloseCode, End as _, FilePath, FolderPath, FrameKind, Put, Received, Reply,
     Request, limits,
 };
-use quiver_transport::content::{self, Arrival, Hashed, Size, Source};
+use quiver_transfer::{Arrival, Hashed, Size, Source};
 use quiver_transport::{CertificateInfo, Channel, CommandStream, Endpoint, ServerVerifier};
 
 /// The longest silence.
@@ -99,7 +99,8 @@ impl Member {
         let progress = |arrival: Arrival| progress(arrival.received);
         let sink = std::io::sink();
         let received =
-            content::receive(&mut stream.reader, size, from, sink, PATIENCE, progress).await;
+            quiver_transfer::receive(&mut stream.reader, size, from, sink, PATIENCE, progress)
+                .await;
         let (_, end, _) = received.unwrap();
         let said = Received { blake3: end.blake3, slowed_by: None }.encode();
         stream.writer.end(FrameKind::Received, &said).await.unwrap();
@@ -123,7 +124,8 @@ impl Member {
         let begins = Reply::Content { offset: 0 }.encode();
         stream.writer.write_frame(FrameKind::Reply, &begins).await.unwrap();
         let nothing = Hashed::nothing();
-        let sent = content::send(&mut stream.writer, source, nothing, BLOCK, progress).await;
+        let sent =
+            quiver_transfer::send(&mut stream.writer, source, nothing, BLOCK, progress).await;
         let end = sent.unwrap();
         stream.writer.end(FrameKind::Eof, &end.encode()).await.unwrap();
         loop {

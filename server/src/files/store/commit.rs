@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use cap_std::fs::Dir;
 use quiver_protocol::Put;
-use quiver_transport::content::{Finish, NamelessFile, PartFile, Replace};
+use quiver_transfer::{FileAttributes, NamelessFile, PartialFile, Replace};
 use tracing::{error, warn};
 
 use super::part::temporary;
@@ -47,7 +47,7 @@ impl Staged {
         };
         if let Err(reason) = commit.store(part, whole, &mut claim) {
             // Whole, and yet of no use: what stands in its way would stand there the next time.
-            let part = id.map(|id| PartFile::open(&folder, id));
+            let part = id.map(|id| PartialFile::open(&folder, id));
             if let Err(error) = claim.without_part() {
                 error!("a partial file that was removed still counts: {error}");
             }
@@ -68,7 +68,7 @@ impl Commit<'_> {
     /// Flushes the file and gives it its name; the folder is not flushed yet.
     fn store(
         &self,
-        part: Option<PartFile>,
+        part: Option<PartialFile>,
         whole: Option<&[u8]>,
         claim: &mut Claim,
     ) -> Result<(), FilesError> {
@@ -76,7 +76,7 @@ impl Commit<'_> {
         let name = put.path.file_name();
         let replace = if put.replace { Replace::Existing } else { Replace::Never };
         let modified = put.modified.map(|moment| SystemTime::from(moment.0));
-        let finish = Finish { modified, executable: put.executable };
+        let finish = FileAttributes { modified, executable: put.executable };
         if let (None, Some(bytes), Replace::Never) = (&part, whole, replace) {
             let file = NamelessFile::write(folder, bytes, finish).map_err(FilesError::of_change)?;
             if let Some((file, unset)) = file
@@ -99,7 +99,7 @@ impl Commit<'_> {
     }
 
     /// A small file for which there is no part.
-    fn temporary(&self, bytes: &[u8]) -> io::Result<PartFile> {
+    fn temporary(&self, bytes: &[u8]) -> io::Result<PartialFile> {
         let mut part = temporary(self.folder, &self.store.ledger)?;
         part.write_all(bytes)?;
         Ok(part)

@@ -6,7 +6,7 @@ use std::io;
 use cap_std::fs::Dir;
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{FilePath, Put};
-use quiver_transport::content::{PartFile, SMALL, part_length};
+use quiver_transfer::{PartialFile, SMALL, partial_length};
 use tracing::warn;
 
 use super::{FilesError, Store};
@@ -29,9 +29,9 @@ pub enum IfLocked {
 #[derive(Debug)]
 pub(super) enum Part {
     /// The part of this number, which the next attempt finds again.
-    Resumable(PartFile, u64),
+    Resumable(PartialFile, u64),
     /// A part of this put alone.
-    Temporary(PartFile),
+    Temporary(PartialFile),
     /// None: a small file that nothing is here of comes whole.
     Unneeded,
     /// Another put has the part.
@@ -50,7 +50,7 @@ impl Store {
         let is_small = put.size.is_some_and(|size| size <= SMALL);
         let id = path_id.filter(|_| put.size.is_some());
         if is_small {
-            let kept = id.map_or(Ok(None), |id| part_length(folder, id));
+            let kept = id.map_or(Ok(None), |id| partial_length(folder, id));
             if kept.map_err(FilesError::of_change)?.unwrap_or(0) == 0 {
                 // A part would be refused here: nobody is to send what cannot be stored.
                 unix::check_writable(folder).map_err(FilesError::of_change)?;
@@ -58,7 +58,7 @@ impl Store {
             }
         }
         if let Some(id) = id {
-            match PartFile::open(folder, id) {
+            match PartialFile::open(folder, id) {
                 Ok(part) => {
                     if is_usable(&part.content().map_err(FilesError::Disk)?, &put.path)? {
                         return Ok(Part::Resumable(part, id));
@@ -89,7 +89,7 @@ impl Store {
             return;
         }
         // Where it is locked, a later put has it.
-        if let Ok(part) = PartFile::open(folder, id) {
+        if let Ok(part) = PartialFile::open(folder, id) {
             if let Err(error) = self.ledger.removed_part(id, owner) {
                 warn!("a partial file that was removed still counts: {error}");
             }
@@ -109,8 +109,8 @@ pub(super) fn is_usable(part: &File, path: &FilePath) -> Result<bool, FilesError
 }
 
 /// A part that no later put goes on with.
-pub(super) fn temporary(folder: &Dir, ledger: &Ledger) -> io::Result<PartFile> {
-    let mut created = PartFile::create(folder, ledger.temporary_part_id());
+pub(super) fn temporary(folder: &Dir, ledger: &Ledger) -> io::Result<PartialFile> {
+    let mut created = PartialFile::create(folder, ledger.temporary_part_id());
     for _ in 1..NUMBERS {
         match created {
             // Or the cleanup took it for one that was left over.
@@ -121,7 +121,7 @@ pub(super) fn temporary(folder: &Dir, ledger: &Ledger) -> io::Result<PartFile> {
                 ) => {}
             created => return created,
         }
-        created = PartFile::create(folder, ledger.temporary_part_id());
+        created = PartialFile::create(folder, ledger.temporary_part_id());
     }
     created
 }

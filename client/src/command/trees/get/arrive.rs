@@ -8,13 +8,13 @@ use std::time::Duration;
 use cap_std::fs::Dir;
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{ContentHash, FilePath};
-use quiver_transport::Crew;
-use quiver_transport::content::{Finish, PartFile, Replace, store_new};
-use quiver_transport::file_system::{Unset, stat};
+use quiver_transfer::DiskPool;
+use quiver_transfer::file_system::{Unset, stat};
+use quiver_transfer::{FileAttributes, PartialFile, Replace, store_new};
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
-use crate::action::{self, GetError, Got, Target, is_stored};
+use crate::action::{self, GetError, ReceivedFile, Target, is_stored};
 use crate::command::get::{Fetch, Item as File, Place as Goal, explain, passing};
 use crate::command::tally::is_shared;
 use crate::command::trees::compare::is_same_as;
@@ -23,9 +23,9 @@ use crate::command::trees::{COPIES, beside, is_small, on_a_thread};
 use crate::connection::Link;
 use crate::failure::Failure;
 use crate::journal::{self, Direction};
-use crate::limit::Gate;
 use crate::output::Total;
 use crate::tree::{Item, Kind, Place, State, another_name};
+use quiver_transfer::Throttle;
 
 /// The way.
 #[derive(Clone)]
@@ -33,7 +33,7 @@ pub(super) struct Homeward {
     pub(super) fetch: Fetch,
     pub(super) place: Arc<Place>,
     /// Who stores small files.
-    pub(super) crew: Crew,
+    pub(super) disk_pool: DiskPool,
     /// Whether what comes into the way meanwhile is replaced.
     pub(super) overwrite: bool,
 }
@@ -155,7 +155,7 @@ impl Homeward {
         let failed = |source| Failure::Target { path: self.place.shown(target), source };
         let (place, target) = (self.place.clone(), target.clone());
         // All that goes there asks at once: a thread for each would only wait for the first.
-        let folder = self.crew.work(move || place.parent(&target)).await;
+        let folder = self.disk_pool.work(move || place.parent(&target)).await;
         folder.map_err(|_| Failure::Interrupted)?.map_err(failed)
     }
 
@@ -194,7 +194,7 @@ impl Homeward {
         let place = self.place.clone();
         let read = move || place.read(&beside);
         let Fetch { link, patience, .. } = &self.fetch;
-        match is_same_as(link, *patience, &self.crew, &item.found.source, read).await {
+        match is_same_as(link, *patience, &self.disk_pool, &item.found.source, read).await {
             Err(failure) if is_shared(&failure) => Err(failure),
             // What cannot be read is another one.
             same => Ok(same.unwrap_or(false)),
@@ -209,7 +209,7 @@ impl Homeward {
         file: &File,
         target: &Target,
         may_replace: bool,
-    ) -> Result<Option<Got>, Failure> {
+    ) -> Result<Option<ReceivedFile>, Failure> {
         let line = self.fetch.link.line();
         let small = async {
             let path = &file.path;
@@ -222,7 +222,7 @@ impl Homeward {
             let stored = self.store(path, target, may_replace, bytes, content.finish()).await;
             let Some(unset) = stored.map_err(GetError::Disk)? else { return Ok(None) };
             came.stored(since.elapsed(), unset);
-            Ok(Some(content.acknowledge(&came, &Gate::default()).await))
+            Ok(Some(content.acknowledge(&came, &Throttle::default()).await))
         };
         let got = match small.await {
             Ok(Some(got)) => got,
@@ -252,12 +252,12 @@ impl Homeward {
         target: &Target,
         may_replace: bool,
         bytes: Vec<u8>,
-        finish: Finish,
+        finish: FileAttributes,
     ) -> io::Result<Option<Unset>> {
         let mut target = target.clone();
         let server = self.fetch.link.origin().fingerprint;
         let id = journal::id(Direction::Get, server, path, &target.path);
-        let stored = self.crew.work(move || {
+        let stored = self.disk_pool.work(move || {
             if target.replace == Replace::Never {
                 match store_new(&target.folder, &target.name, &bytes, finish) {
                     Ok(Some(unset)) => return Ok(Some(unset)),
@@ -277,7 +277,7 @@ impl Homeward {
             if may_replace {
                 target.replace = Replace::Existing;
             }
-            let mut part = match PartFile::create(&target.folder, id) {
+            let mut part = match PartialFile::create(&target.folder, id) {
                 Ok(part) => part,
                 Err(error)
                     if matches!(

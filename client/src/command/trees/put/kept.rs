@@ -4,8 +4,9 @@ use std::io;
 use std::sync::Arc;
 
 use quiver_protocol::text::display_safe;
-use quiver_transport::content::Source;
-use quiver_transport::{Crew, StreamError};
+use quiver_transfer::DiskPool;
+use quiver_transfer::Source;
+use quiver_transport::StreamError;
 use tokio::task::JoinSet;
 
 use crate::action;
@@ -26,7 +27,7 @@ pub(super) async fn look(
     planner: &Planner,
     trunks: &[Arc<Trunk>],
 ) -> Result<(), Failure> {
-    let crew = Crew::default();
+    let disk_pool = DiskPool::default();
     let mut number = 0;
     loop {
         let new = planner.after_in(number, State::New).await?;
@@ -42,10 +43,10 @@ pub(super) async fn look(
             while running.len() < LARGE_AT_ONCE as usize
                 && let Some(item) = waiting.next()
             {
-                let (store, crew) = (store.clone(), crew.clone());
+                let (store, disk_pool) = (store.clone(), disk_pool.clone());
                 let trunk = trunks[item.found.trunk as usize].clone();
                 running.spawn(async move {
-                    let begun = begun(&store, &crew, &item, trunk).await?;
+                    let begun = begun(&store, &disk_pool, &item, trunk).await?;
                     Ok((item.number, begun))
                 });
             }
@@ -62,7 +63,12 @@ pub(super) async fn look(
 }
 
 /// Bytes of a file that need not be sent.
-async fn begun(store: &Store, crew: &Crew, item: &Item, trunk: Arc<Trunk>) -> Result<u64, Failure> {
+async fn begun(
+    store: &Store,
+    disk_pool: &DiskPool,
+    item: &Item,
+    trunk: Arc<Trunk>,
+) -> Result<u64, Failure> {
     let path = &item.found.target;
     let mut hold = Hold::new(store.patience);
     let have = loop {
@@ -86,7 +92,7 @@ async fn begun(store: &Store, crew: &Crew, item: &Item, trunk: Arc<Trunk>) -> Re
     };
     let Some(have) = have else { return Ok(0) };
     let source = item.found.source.clone();
-    let source = crew.work(move || Source::new(trunk.read(&source)?)).await;
+    let source = disk_pool.work(move || Source::new(trunk.read(&source)?)).await;
     let source = source.unwrap_or_else(|ending| Err(io::Error::other(ending)));
     let proved = match source {
         Ok(source) => source.proves(have, None).await,

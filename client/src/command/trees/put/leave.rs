@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{FilePath, FolderPath, Refusal, RefusalCode, Timestamp};
-use quiver_transport::content::Source;
-use quiver_transport::{Crew, StreamError};
+use quiver_transfer::DiskPool;
+use quiver_transfer::Source;
+use quiver_transport::StreamError;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use tracing::debug;
@@ -31,7 +32,7 @@ pub(super) struct Away {
     pub(super) store: Store,
     pub(super) trunks: Arc<Vec<Arc<Trunk>>>,
     /// Who reads small files.
-    pub(super) crew: Crew,
+    pub(super) disk_pool: DiskPool,
     /// The folder they all go to, where the server does not have it yet.
     pub(super) missing: Option<Arc<Missing>>,
     /// Whether what comes into the way meanwhile is replaced.
@@ -164,7 +165,7 @@ impl Away {
         let (trunk, source) = (self.trunk(item).clone(), item.found.source.clone());
         let read = move || trunk.read(&source);
         let Store { link, patience, .. } = &self.store;
-        match is_same_as(link, *patience, &self.crew, path, read).await {
+        match is_same_as(link, *patience, &self.disk_pool, path, read).await {
             Err(failure) if is_shared(&failure) => Err(failure),
             // What cannot be read is another one.
             same => Ok(same.unwrap_or(false)),
@@ -190,7 +191,7 @@ impl Away {
         let began = Instant::now();
         let line = self.store.link.line();
         let (trunk, source) = (self.trunk(item).clone(), item.found.source.clone());
-        let read = self.crew.work(move || Source::new(trunk.read(&source)?)?.load());
+        let read = self.disk_pool.work(move || Source::new(trunk.read(&source)?)?.load());
         let source = read.await.unwrap_or_else(|ending| Err(io::Error::other(ending)));
         let source = source.map_err(|error| explain(upload, PutError::Source(error)))?;
         let offer = Offer { path: upload.path.clone(), replace: upload.replace, resume: false };

@@ -1,0 +1,86 @@
+//! A request on a stream of its own, and the replies to it: what every command begins with.
+
+use std::time::Duration;
+
+use quiver_protocol::{End, FrameError, FrameKind, PlainEnd, Reply, Request, limits};
+use quiver_transport::{Channel, CommandStream, StreamError};
+use tokio::time::timeout;
+
+/// What the other side answers: replies, then one end.
+#[derive(Debug)]
+pub struct Answer {
+    pub(crate) stream: CommandStream,
+    pub(crate) patience: Duration,
+}
+
+/// The next part of an answer.
+#[derive(Debug)]
+pub enum Part<E> {
+    /// A reply; more may follow.
+    Reply(Reply),
+    /// The end.
+    End(E),
+}
+
+impl Answer {
+    /// Asks. No silence of the other side may be longer than `patience`.
+    ///
+    /// # Errors
+    /// [`StreamError`].
+    pub async fn to(
+        connection: &Channel,
+        request: &Request,
+        patience: Duration,
+    ) -> Result<Self, StreamError> {
+        let ask = async {
+            // Waits where as many commands run as the other side allows.
+            let mut stream = connection.open().await?;
+            stream.writer.write_frame(FrameKind::Request, &request.encode()).await?;
+            stream.writer.flush().await?;
+            Ok::<_, StreamError>(stream)
+        };
+        let mut stream =
+            timeout(patience, ask).await.map_err(|_| StreamError::Silent(patience))??;
+        if !matches!(request, Request::Get { .. } | Request::Put(_)) {
+            stream.writer.finish();
+        }
+        Ok(Self { stream, patience })
+    }
+
+    /// The next reply, or the end `E` that this command has.
+    ///
+    /// # Errors
+    /// [`StreamError`]: a refusal too.
+    pub async fn next<E: End>(&mut self) -> Result<Part<E>, StreamError> {
+        let frame = self.stream.reader.read_answer(limits::FRAME, self.patience).await?;
+        match frame.kind {
+            FrameKind::Reply => Ok(Part::Reply(Reply::decode(&frame.payload)?)),
+            FrameKind::Eof => {
+                let end = E::decode(&frame.payload)?;
+                self.stream.reader.read_end(self.patience).await?;
+                Ok(Part::End(end))
+            }
+            found => Err(FrameError::Unexpected { found, expected: "Reply or Eof" }.into()),
+        }
+    }
+
+    /// The only reply of a command that has one.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub async fn only(mut self) -> Result<Reply, StreamError> {
+        let Part::Reply(reply) = self.next::<PlainEnd>().await? else {
+            return Err(misfit("an answer without a reply"));
+        };
+        match self.next::<PlainEnd>().await? {
+            Part::End(_) => Ok(reply),
+            Part::Reply(_) => Err(misfit("a second reply where one was due")),
+        }
+    }
+}
+
+/// A reply that belongs to another command.
+#[must_use]
+pub fn misfit(why: &str) -> StreamError {
+    FrameError::Malformed { what: "answer", why: why.to_owned() }.into()
+}

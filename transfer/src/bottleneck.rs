@@ -1,0 +1,122 @@
+//! What limited a transfer, from what both ends say of themselves, and the words for it: the same for every
+//! command, at both ends.
+
+use std::time::Duration;
+
+use quiver_protocol::Brake;
+
+use crate::timings::WORTH_A_WORD;
+
+/// What limited a transfer, as seen from one of its ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Bottleneck {
+    /// Something of this end's.
+    Here(Brake),
+    /// Something of the other end's.
+    There(Brake),
+    /// Each end waited for the other.
+    Network,
+    /// This end waited, and the other does not say for what.
+    NetworkOrThere,
+}
+
+impl Bottleneck {
+    /// From what held this end back, and what the other says of itself. `None` where that tells nothing.
+    #[must_use]
+    pub fn of(here: Option<Brake>, there: Option<Brake>) -> Option<Self> {
+        let own = |brake: &Brake| !matches!(brake, Brake::Network | Brake::Unknown);
+        match (here, there) {
+            (Some(here), _) if own(&here) => Some(Self::Here(here)),
+            (_, Some(there)) if own(&there) => Some(Self::There(there)),
+            (Some(Brake::Network), Some(Brake::Network)) => Some(Self::Network),
+            (Some(Brake::Network), _) => Some(Self::NetworkOrThere),
+            _ => None,
+        }
+    }
+
+    /// The same at the end that sent, whose own word is of the first `sent` of `took`: until all had left.
+    #[must_use]
+    pub fn of_sender(
+        here: Option<Brake>,
+        sent: Duration,
+        took: Duration,
+        there: Option<Brake>,
+    ) -> Option<Self> {
+        let waits = took >= WORTH_A_WORD && took.saturating_sub(sent) >= took / 2;
+        Self::of(if waits { Some(Brake::Network) } else { here }, there)
+    }
+
+    /// For people, who know the other end as `other`: `this disk`, `the server's processor`, `the network`.
+    #[must_use]
+    pub fn words(self, other: &str) -> String {
+        match self {
+            Self::Here(Brake::Limit) => "--limit".to_owned(),
+            Self::Here(brake) => format!("this {}", name(brake)),
+            Self::There(brake) => format!("the {other}'s {}", name(brake)),
+            Self::Network => "the network".to_owned(),
+            Self::NetworkOrThere => format!("the network or the {other}"),
+        }
+    }
+
+    /// For programs: `this_disk`, `server_processor`, `network`, `network_or_server`.
+    #[must_use]
+    pub fn code(self, other: &str) -> String {
+        match self {
+            Self::Here(Brake::Limit) => "limit".to_owned(),
+            Self::Here(brake) => format!("this_{}", name(brake)),
+            Self::There(brake) => format!("{other}_{}", name(brake)),
+            Self::Network => "network".to_owned(),
+            Self::NetworkOrThere => format!("network_or_{other}"),
+        }
+    }
+}
+
+fn name(brake: Brake) -> &'static str {
+    match brake {
+        Brake::Disk => "disk",
+        Brake::Processor => "processor",
+        Brake::Pipe => "pipe",
+        Brake::Limit => "limit",
+        Brake::Network | Brake::Unknown => "network",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_ends_make_one_verdict() {
+        use Brake::{Disk, Limit, Network, Processor, Unknown};
+        for (here, there, words, code) in [
+            (Some(Disk), Some(Network), "this disk", "this_disk"),
+            (Some(Processor), Some(Processor), "this processor", "this_processor"),
+            (Some(Limit), None, "--limit", "limit"),
+            (Some(Network), Some(Disk), "the server's disk", "server_disk"),
+            (None, Some(Processor), "the server's processor", "server_processor"),
+            (Some(Network), Some(Network), "the network", "network"),
+            (Some(Network), None, "the network or the server", "network_or_server"),
+            (Some(Network), Some(Unknown), "the network or the server", "network_or_server"),
+        ] {
+            let verdict = Bottleneck::of(here, there).unwrap();
+            assert_eq!(verdict.words("server"), words);
+            assert_eq!(verdict.code("server"), code);
+        }
+        for there in [None, Some(Network), Some(Unknown)] {
+            assert_eq!(Bottleneck::of(None, there), None);
+        }
+    }
+
+    #[test]
+    fn who_has_sent_everything_waits_for_the_other_end() {
+        let (busy, disk) = (Some(Brake::Processor), Some(Brake::Disk));
+        let after = |millis| {
+            let sent = Duration::from_millis(100);
+            Bottleneck::of_sender(busy, sent, Duration::from_millis(millis), disk)
+        };
+        assert_eq!(after(150), Some(Bottleneck::Here(Brake::Processor)));
+        assert_eq!(after(200), Some(Bottleneck::There(Brake::Disk)));
+        let soon = Duration::from_millis(99);
+        assert_eq!(Bottleneck::of_sender(None, Duration::ZERO, soon, None), None);
+    }
+}

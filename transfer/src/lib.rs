@@ -1,0 +1,65 @@
+//! Moving content: both ends of `get`, `put` and `list`, over any connection and in either role. Knows neither
+//! the server nor the client, and prints nothing.
+//!
+//! The wire cuts content into chunks of 1024 bytes; here it moves in blocks of 256 KiB: one read, one
+//! hash, one write, one `Bytes` for QUIC. File work runs on blocking threads, a block or a few at a time,
+//! so that the thread that drives QUIC stays free for messages, and a slow peer holds no thread.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`answer`] | a request on a stream, and the replies to it |
+//! | [`get`], [`put`], [`list`] | one conversation each, both ends in one file |
+//! | `send`, `receive` | content as Data frames, read or written a block at a time |
+//! | `source` | where content is read from |
+//! | `partial_file`, `resumable_file`, `small_file` | a file until it has its name |
+//! | `prefix` | the proved beginning of a file, which need not be sent again |
+//! | `rate_limit` | at most so many bytes a second |
+//! | `timings`, `bottleneck` | where the time went, and the verdict of both ends |
+//! | `batching` | how many blocks move at once |
+//! | [`disk_pool`] | threads for small work on disks |
+//! | [`background`] | threads of low priority for long work, in turns |
+//! | [`blocking`] | work that blocks, off the thread that drives QUIC |
+//! | [`file_system`] | calls that not every kernel or file system supports |
+
+pub mod answer;
+pub mod background;
+mod batching;
+pub mod blocking;
+mod bottleneck;
+pub mod disk_pool;
+pub mod file_system;
+pub mod get;
+pub mod list;
+mod partial_file;
+mod prefix;
+pub mod put;
+mod rate_limit;
+mod receive;
+mod resumable_file;
+mod send;
+mod small_file;
+mod source;
+mod timings;
+mod unix;
+
+pub use answer::{Answer, Part, misfit};
+pub use background::{BackgroundPool, Lane};
+pub use batching::is_moving;
+pub use bottleneck::Bottleneck;
+pub use disk_pool::{DiskPool, ShuttingDown};
+pub use partial_file::{
+    FileAttributes, PARTIAL_PREFIX, PARTIAL_SUFFIX, PartialFile, Replace, is_partial_name,
+    partial_content, partial_length,
+};
+pub use prefix::Hashed;
+pub use rate_limit::{BadRate, Rate, RateLimit, Throttle};
+pub use receive::{Arrival, ReceiveError, Size, receive, receive_small};
+pub use resumable_file::{ResumableFile, StoredBytes, Target, is_stored};
+pub use send::{SendError, send};
+pub use small_file::{NamelessFile, store_new};
+pub use source::Source;
+pub use timings::{ThreadLoad, TransferTimings};
+
+/// A file of no more bytes is small: it fits into a quarter of a block, and its hash takes no longer than
+/// waking a thread does.
+pub const SMALL: u64 = 64 * 1024;

@@ -1,0 +1,346 @@
+//! Blocks on their way into a sink: hashed, and written in their order by a blocking thread, beside the network.
+//! How many may be unwritten is bounded. Knows nothing of frames.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::num::NonZero;
+use std::sync::{Arc, LazyLock};
+use std::thread::{self, available_parallelism};
+use std::time::Instant;
+
+use parking_lot::{Mutex, MutexGuard};
+use quiver_protocol::ContentHash;
+use quiver_protocol::chunk::BLOCK;
+use tokio::sync::Notify;
+use tokio::task::{self, JoinHandle};
+
+use crate::batching::{self, ActiveTransfers};
+use crate::timings::{DiskAccess, TransferTimings};
+
+/// Bytes that are hashed at once, as a block fills: few enough that they are still in the processor's
+/// nearest caches, and enough for all lanes of its vectors.
+const HASHED_AT_ONCE: usize = 64 * 1024;
+
+/// How often a thread that finds no block lets others go first before it leaves: the next is often nearly
+/// full, and to wake a thread costs more.
+const LINGER: usize = 3;
+
+/// Where blocks are hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// On the thread that takes them from the network, while they are in its processor's cache.
+    Here,
+    /// On the thread that writes them.
+    AtTheDisk,
+}
+
+impl Place {
+    /// Two processors have both ends' threads to share where client and server are one machine, and one of
+    /// them is the network's in any case: a hash that moves to another thread then waits for its turn
+    /// there. With more of them it is done beside the network.
+    pub(super) fn of_this_machine() -> Self {
+        static PLACE: LazyLock<Place> = LazyLock::new(|| {
+            let processors = available_parallelism().map_or(1, NonZero::get);
+            if processors > 2 { Place::AtTheDisk } else { Place::Here }
+        });
+        *PLACE
+    }
+}
+
+/// Writes blocks on a blocking thread, behind the network, and hashes them.
+pub(super) struct BlockWriter<W> {
+    desk: Arc<Desk<W>>,
+    /// Who writes, or did last.
+    scribe: Option<JoinHandle<()>>,
+    /// Where blocks are hashed before they are written.
+    hasher: Option<Box<blake3::Hasher>>,
+    /// What of the block that fills went into that.
+    hashed: usize,
+    active: ActiveTransfers,
+    capacity: usize,
+    pub(super) times: TransferTimings,
+}
+
+/// What the thread that takes blocks from the network and the one that writes them share. Locked for moments.
+struct Desk<W> {
+    state: Mutex<State<W>>,
+    /// A block was written, or the work was laid down.
+    moved: Notify,
+}
+
+struct State<W> {
+    /// Here while nobody writes.
+    work: Option<Work<W>>,
+    waiting: VecDeque<Vec<u8>>,
+    /// Those that wait, and the one that is being written.
+    unwritten: usize,
+    /// Buffers of blocks that were.
+    empty: Vec<Vec<u8>>,
+    /// Bytes that are in the sink.
+    written: u64,
+    /// The last block's.
+    access: DiskAccess,
+    /// Whether the work is lost, and why if nobody was told yet.
+    is_lost: bool,
+    failure: Option<io::Error>,
+}
+
+struct Work<W> {
+    sink: W,
+    /// Where blocks are hashed as they are written.
+    hasher: Option<Box<blake3::Hasher>>,
+}
+
+/// What a look at the desk tells.
+enum Sight {
+    Holds,
+    Not,
+    /// The work is lost, and why if nobody was told yet.
+    Lost(Option<io::Error>),
+}
+
+/// A thread that writes until nothing waits. Where it never comes to that, the work is lost.
+struct Scribe<W> {
+    desk: Arc<Desk<W>>,
+    work: Option<Work<W>>,
+}
+
+impl<W: Write + Send + 'static> BlockWriter<W> {
+    /// For content of so many bytes at most.
+    pub(super) fn new(sink: W, hasher: Box<blake3::Hasher>, announced: u64, place: Place) -> Self {
+        let (here, there) = match place {
+            Place::Here => (Some(hasher), None),
+            Place::AtTheDisk => (None, Some(hasher)),
+        };
+        let state = State {
+            work: Some(Work { sink, hasher: there }),
+            waiting: VecDeque::new(),
+            unwritten: 0,
+            empty: Vec::new(),
+            written: 0,
+            access: DiskAccess::begin(),
+            is_lost: false,
+            failure: None,
+        };
+        Self {
+            desk: Arc::new(Desk { state: Mutex::new(state), moved: Notify::new() }),
+            scribe: None,
+            hasher: here,
+            hashed: 0,
+            active: ActiveTransfers::join(),
+            capacity: usize::try_from(announced).map_or(BLOCK, |size| size.min(BLOCK)),
+            times: TransferTimings::begin(),
+        }
+    }
+
+    /// An empty block, no larger than the content.
+    pub(super) fn buffer(&self) -> Vec<u8> {
+        let most = self.most();
+        let mut state = self.desk.lock();
+        state.empty.truncate(most);
+        let buffer = state.empty.pop();
+        drop(state);
+        buffer.unwrap_or_else(|| Vec::with_capacity(self.capacity))
+    }
+
+    /// Bytes that are in the sink.
+    pub(super) fn written(&self) -> u64 {
+        self.desk.lock().written
+    }
+
+    /// Bytes that may still be taken before something has to be written, beside those of a block that fills.
+    pub(super) fn room(&self, block: &[u8]) -> usize {
+        let free = self.most().saturating_sub(self.desk.lock().unwritten);
+        (free * BLOCK).saturating_sub(block.len())
+    }
+
+    /// Takes a block and returns an empty one, as soon as that may be filled.
+    ///
+    /// # Errors
+    /// What the sink says, of this block or one before.
+    pub(super) async fn write(&mut self, block: Vec<u8>) -> io::Result<Vec<u8>> {
+        self.take(block);
+        let others = self.most() - 1;
+        self.until(|state| state.unwritten <= others).await?;
+        Ok(self.buffer())
+    }
+
+    /// Hashes what a block that fills has so far, but for less than is worth a call.
+    pub(super) fn hash_ahead(&mut self, block: &[u8]) {
+        let end = block.len() / HASHED_AT_ONCE * HASHED_AT_ONCE;
+        if let Some(hasher) = &mut self.hasher
+            && end > self.hashed
+        {
+            hasher.update(&block[self.hashed..end]);
+            self.hashed = end;
+        }
+    }
+
+    /// Blocks that may be unwritten, with the one that fills.
+    fn most(&self) -> usize {
+        1 + self.active.blocks(batching::BEHIND)
+    }
+
+    /// Puts a block where a thread finds it, and sends for one where none is there.
+    fn take(&mut self, block: Vec<u8>) {
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&block[self.hashed..]);
+            self.hashed = 0;
+        }
+        let mut state = self.desk.lock();
+        state.waiting.push_back(block);
+        state.unwritten += 1;
+        let work = state.work.take();
+        drop(state);
+        if work.is_some() {
+            let scribe = Scribe { desk: self.desk.clone(), work };
+            self.scribe = Some(task::spawn_blocking(move || scribe.run()));
+        }
+    }
+
+    /// Waits for something that the thread at the desk brings about.
+    async fn until(&mut self, holds: impl Fn(&State<W>) -> bool) -> io::Result<()> {
+        let mut since = None;
+        loop {
+            match self.look(since, &holds) {
+                Sight::Holds => return Ok(()),
+                Sight::Not => {}
+                Sight::Lost(failure) => return Err(self.loss(failure).await),
+            }
+            since = Some(Instant::now());
+            self.desk.moved.notified().await;
+        }
+    }
+
+    /// How it stands, after a wait that began at `since`.
+    fn look(&mut self, since: Option<Instant>, holds: impl Fn(&State<W>) -> bool) -> Sight {
+        let mut state = self.desk.lock();
+        if let Some(since) = since {
+            self.times.waited(since, &state.access);
+        }
+        if state.is_lost {
+            return Sight::Lost(state.failure.take());
+        }
+        if holds(&state) { Sight::Holds } else { Sight::Not }
+    }
+
+    /// Why the work is lost.
+    async fn loss(&mut self, failure: Option<io::Error>) -> io::Error {
+        let scribe = self.scribe.take();
+        if let Some(failure) = failure {
+            return failure;
+        }
+        match scribe {
+            Some(scribe) => match crate::blocking::joined(scribe.await) {
+                Err(ending) => ending.into(),
+                Ok(()) => io::Error::other("an earlier write failed"),
+            },
+            None => io::Error::other("an earlier write failed"),
+        }
+    }
+
+    /// Lets go of the sink, once the thread at the desk has: until then a next attempt would find it in use.
+    /// Whole blocks that came are written.
+    pub(super) async fn abandon(mut self) {
+        // Why it ends is known already.
+        let _ = self.until(|state| state.work.is_some()).await;
+        // The thread may not have left the desk yet.
+        let work = self.desk.lock().work.take();
+        drop(work);
+    }
+
+    /// Writes what is left; the sink, the hash of all that went into it, and where the time went.
+    ///
+    /// # Errors
+    /// What the sink says.
+    pub(super) async fn close(
+        mut self,
+        last: Vec<u8>,
+    ) -> io::Result<(W, ContentHash, TransferTimings)> {
+        if !last.is_empty() {
+            self.take(last);
+        }
+        self.until(|state| state.work.is_some()).await?;
+        let lost = || io::Error::other("an earlier write failed");
+        let mut work = self.desk.lock().work.take().ok_or_else(lost)?;
+        work.sink.flush()?;
+        self.times.moved();
+        // One of the two is there.
+        let hasher = self.hasher.or(work.hasher).ok_or_else(lost)?;
+        let hash = ContentHash(*hasher.finalize().as_bytes());
+        Ok((work.sink, hash, self.times))
+    }
+}
+
+impl<W> Desk<W> {
+    fn lock(&self) -> MutexGuard<'_, State<W>> {
+        self.state.lock()
+    }
+}
+
+impl<W: Write> Scribe<W> {
+    fn run(mut self) {
+        let mut lingered = 0;
+        loop {
+            let Some(mut block) = self.next(lingered == LINGER) else {
+                if self.work.is_none() {
+                    return;
+                }
+                lingered += 1;
+                thread::yield_now();
+                continue;
+            };
+            lingered = 0;
+            let Some(work) = &mut self.work else { return };
+            let (access, written) = work.write(&block);
+            let mut state = self.desk.lock();
+            state.access = access;
+            if let Err(error) = written {
+                state.failure = Some(error);
+                return;
+            }
+            state.written += block.len() as u64;
+            state.unwritten -= 1;
+            block.clear();
+            state.empty.push(block);
+            drop(state);
+            self.desk.moved.notify_one();
+        }
+    }
+
+    /// The next block. Where none waits and this is to be the end, the work is laid down under the same lock:
+    /// whoever brings another one finds it.
+    fn next(&mut self, ends: bool) -> Option<Vec<u8>> {
+        let mut state = self.desk.lock();
+        let next = state.waiting.pop_front();
+        if next.is_none() && ends {
+            state.work = self.work.take();
+        }
+        next
+    }
+}
+
+impl<W> Drop for Scribe<W> {
+    fn drop(&mut self) {
+        // The sink is closed before anyone is told.
+        if self.work.take().is_some() {
+            self.desk.lock().is_lost = true;
+        }
+        self.desk.moved.notify_one();
+    }
+}
+
+impl<W: Write> Work<W> {
+    fn write(&mut self, block: &[u8]) -> (DiskAccess, io::Result<()>) {
+        let mut access = DiskAccess::begin();
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(block);
+        }
+        let written = access.on_disk(|| self.sink.write_all(block));
+        access.end();
+        (access, written)
+    }
+}
+
+#[cfg(test)]
+mod tests;

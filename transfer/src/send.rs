@@ -1,0 +1,204 @@
+//! OutgoingFile: a file becomes Data frames, hashed on the way.
+
+mod buffers;
+
+use std::io;
+use std::time::Instant;
+
+use bytes::Bytes;
+use quiver_protocol::chunk::{BLOCK, HEADROOM, frame_in_place};
+use quiver_protocol::limits::CHUNK;
+use quiver_protocol::{ContentEnd, ContentHash};
+use thiserror::Error;
+use tokio::task::{self, JoinHandle};
+
+use self::buffers::Buffers;
+use crate::Hashed;
+use crate::batching::{self, ActiveTransfers};
+use crate::source::{Origin, Source};
+use crate::timings::{DiskAccess, TransferTimings};
+use quiver_transport::stream::{FrameWriter, StreamError};
+
+/// Why content was not sent to its end.
+#[derive(Debug, Error)]
+pub enum SendError {
+    /// The file shrank or was rewritten meanwhile.
+    #[error("the file changed while it was sent")]
+    Changed,
+    /// The file ends before the size that its file system gives, and was not changed.
+    #[error("the file ends before its size, as its file system gives it")]
+    WrongSize,
+    /// The file could not be read.
+    #[error("cannot read the file: {0}")]
+    Disk(#[from] io::Error),
+    /// The stream broke off.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+}
+
+/// Sends a file's content from the end of `from` on as Data frames, and returns what its Eof has to say.
+/// `progress` hears of each block's bytes once QUIC has taken them. What is in memory and no longer than a
+/// block is gathered only, and leaves with what the caller says next.
+///
+/// Holds two blocks, and one to spare, beside QUIC's send window; twice as many where few transfers
+/// run. `block` is how many file bytes each has: whole chunks, at most [`BLOCK`], which is the fastest;
+/// less is for those who send many files at once.
+///
+/// # Errors
+/// [`SendError`]. The stream is then without an Eof: the caller says why, in an Error.
+pub async fn send(
+    writer: &mut FrameWriter,
+    source: Source,
+    from: Hashed,
+    block: usize,
+    mut progress: impl FnMut(u64),
+) -> Result<ContentEnd, SendError> {
+    if let Some(bytes) = source.rest(&from, block) {
+        // One write for the whole answer: what comes after it takes it along.
+        writer.carry_content();
+        writer.gather_content(bytes).map_err(StreamError::from)?;
+        let (mut hasher, length) = (from.hasher, bytes.len() as u64);
+        hasher.update(bytes);
+        progress(length);
+        let blake3 = ContentHash(*hasher.finalize().as_bytes());
+        return Ok(ContentEnd { size: from.length + length, blake3, slowed_by: None });
+    }
+    writer.flush().await?;
+    writer.carry_content();
+    let mut times = TransferTimings::begin();
+    if matches!(source.0, Origin::Pipe(_)) {
+        times = times.of_pipe();
+    }
+    let mut next = BlockReader::new(source, from, block).start(1);
+    let active = ActiveTransfers::join();
+    loop {
+        let since = Instant::now();
+        let Step { reader, blocks, ended, access } = next.finished().await?;
+        times.waited(since, &access);
+        times.look();
+        if ended {
+            leave(writer, blocks, &mut progress).await?;
+            times.moved();
+            let blake3 = ContentHash(*reader.hasher.finalize().as_bytes());
+            let slowed_by = times.brake(times.took());
+            return Ok(ContentEnd { size: reader.offset, blake3, slowed_by });
+        }
+        // The next blocks are read while these leave.
+        next = reader.start(active.blocks(batching::READ));
+        leave(writer, blocks, &mut progress).await?;
+        // Messages get their turn even where the network takes everything at once.
+        task::yield_now().await;
+    }
+}
+
+async fn leave(
+    writer: &mut FrameWriter,
+    blocks: Vec<Block>,
+    progress: &mut impl FnMut(u64),
+) -> Result<(), StreamError> {
+    for block in blocks {
+        writer.write_block(block.framed).await?;
+        progress(block.length as u64);
+    }
+    Ok(())
+}
+
+/// Reads, hashes and frames blocks, on whatever blocking thread is free.
+struct BlockReader {
+    source: Source,
+    block: usize,
+    offset: u64,
+    hasher: Box<blake3::Hasher>,
+    buffers: Buffers,
+}
+
+/// A step on its way.
+enum Hop {
+    /// What is in memory takes no other thread.
+    Here(Result<Step, SendError>),
+    There(JoinHandle<Result<Step, SendError>>),
+}
+
+struct Step {
+    reader: BlockReader,
+    blocks: Vec<Block>,
+    /// Whether these are the last.
+    ended: bool,
+    access: DiskAccess,
+}
+
+struct Block {
+    framed: Bytes,
+    /// Its file bytes.
+    length: usize,
+}
+
+impl BlockReader {
+    fn new(source: Source, from: Hashed, block: usize) -> Self {
+        // Only a file's last chunk may be short.
+        let block = (block / CHUNK * CHUNK).clamp(CHUNK, BLOCK);
+        let Hashed { hasher, length: offset } = from;
+        Self { source, block, offset, hasher, buffers: Buffers::default() }
+    }
+
+    /// Reads up to `most` blocks.
+    fn start(self, most: usize) -> Hop {
+        if matches!(self.source.0, Origin::Memory(_)) {
+            return Hop::Here(self.step(most));
+        }
+        Hop::There(task::spawn_blocking(move || self.step(most)))
+    }
+
+    fn step(mut self, most: usize) -> Result<Step, SendError> {
+        // What came out of a pipe does not wait for what has not come yet.
+        let most = if self.source.size().is_some() { most } else { 1 };
+        self.buffers.keep(most);
+        let mut access = DiskAccess::begin();
+        let (mut blocks, mut ended) = (Vec::with_capacity(most), false);
+        while blocks.len() < most && !ended {
+            match self.block(&mut access)? {
+                Some(block) => blocks.push(block),
+                None => ended = true,
+            }
+            // A small file is one hop.
+            ended |= self.source.size().is_some_and(|size| size <= self.offset);
+        }
+        self.source.check()?;
+        access.end();
+        Ok(Step { reader: self, blocks, ended, access })
+    }
+
+    /// The next block; `None` at the end.
+    fn block(&mut self, access: &mut DiskAccess) -> Result<Option<Block>, SendError> {
+        let mut buffer = self.buffers.take(self.next_length());
+        let read = || self.source.read(&mut buffer[HEADROOM..], self.offset, self.block);
+        let length = access.on_disk(read)?;
+        if length == 0 {
+            return Ok(None);
+        }
+        self.hasher.update(&buffer[HEADROOM..HEADROOM + length]);
+        self.offset += length as u64;
+        let framed = frame_in_place(&mut buffer, length);
+        Ok(Some(Block { framed: self.buffers.lend(buffer, framed), length }))
+    }
+
+    /// Room that the next block needs: small files do not pay for a whole one.
+    fn next_length(&self) -> usize {
+        let left = self.source.size().map_or(u64::MAX, |size| size.saturating_sub(self.offset));
+        usize::try_from(left).map_or(self.block, |left| left.min(self.block))
+    }
+}
+
+impl Hop {
+    async fn finished(self) -> Result<Step, SendError> {
+        let step = match self {
+            Self::Here(step) => return step,
+            Self::There(step) => step,
+        };
+        crate::blocking::joined(step.await)
+            .unwrap_or_else(|ending| Err(SendError::Disk(ending.into())))
+    }
+}
+
+#[cfg(test)]
+mod tests;
