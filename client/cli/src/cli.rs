@@ -1,0 +1,372 @@
+//! What was typed on the command line. What it means is decided in [`config`](crate::config).
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+use quiver_protocol::ClientName;
+
+use quiver_client::address::ServerAddress;
+use quiver_client::tree::Decision;
+use quiver_transfer::Rate;
+
+/// Talk, list, fetch and store files over one QUIC connection. Without a command: the interactive prompt.
+#[derive(Debug, Parser)]
+#[command(name = "quiver", version, max_term_width = 100, after_long_help = AFTER_HELP)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub settings: Settings,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+const AFTER_HELP: &str = "\
+Defaults come from the environment (QUIVER_SERVER, QUIVER_CERT, QUIVER_NAME), then from \
+$XDG_CONFIG_HOME/quiver/config.toml (server, cert, name).
+
+Exit codes: 0 done, 1 other, 2 usage, 3 cannot connect or timed out, 4 wrong server certificate, \
+5 sign-in refused, 6 server busy, 7 no such file or client, 8 local disk, 9 content failed \
+verification, 10 some of several failed, 130 Ctrl-C, 143 SIGTERM.";
+
+/// Flags that every command takes.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Settings")]
+pub struct Settings {
+    /// The server [default: localhost:4433]
+    #[arg(long, global = true, value_name = "HOST[:PORT]")]
+    pub server: Option<ServerAddress>,
+    /// The server's certificate: no other server is believed. Without it the server's fingerprint
+    /// is confirmed once and remembered
+    #[arg(long, global = true, value_name = "PEM")]
+    pub cert: Option<PathBuf>,
+    /// Your name [default: asked for at a terminal, else the login name]
+    #[arg(long, global = true, value_parser = ClientName::parse)]
+    pub name: Option<ClientName>,
+    /// A file with your password, which only you may read. Without it you are asked
+    #[arg(long, global = true, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+    /// The longest silence of the server within a command
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 30,
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub timeout: u64,
+    /// Say nothing but data and errors
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Say on stderr what happens underneath
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
+}
+
+/// A command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Send a message and print the server's answer
+    Message(Message),
+    /// Show who is and who was here
+    Status(Status),
+    /// List the server's files
+    List(List),
+    /// Fetch files, from where an earlier attempt stopped
+    Get(Get),
+    /// Go on with what is unfinished
+    Resume(Resume),
+    /// List what is unfinished
+    Transfers(Transfers),
+    /// Store files on the server
+    Put(Put),
+    /// Remove files, or folders with nothing in them
+    Rm(Rm),
+    /// Give a file or folder of the server another path
+    Mv(Mv),
+    /// Make folders on the server
+    Mkdir(Mkdir),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man {
+        /// The command whose page it is [default: the program's]
+        command: Option<String>,
+    },
+}
+
+/// `message TEXT`
+#[derive(Debug, Args)]
+pub struct Message {
+    /// The message
+    pub text: String,
+}
+
+/// `status`
+#[derive(Debug, Args)]
+pub struct Status {
+    /// One JSON object a client
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `list [PATH]`
+#[derive(Debug, Args)]
+pub struct List {
+    /// The folder to list [default: the server's root]
+    #[arg(default_value = "", hide_default_value = true)]
+    pub path: String,
+    /// One JSON object an entry
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `get PATH...`
+#[derive(Debug, Args)]
+pub struct Get {
+    /// The files to fetch, each stored under the last part of its path. A pattern like '*.txt',
+    /// 'notes/20??/*' or '**/*.md' stands for what the server has of it; / is all of it
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<String>,
+    /// How many.
+    #[command(flatten)]
+    pub many: Many,
+    /// Where to store them: a folder, or - for standard output
+    #[arg(long, short, value_name = "DIR", default_value = ".", hide_default_value = true)]
+    pub output: PathBuf,
+    /// Replace files that exist
+    #[arg(long)]
+    pub overwrite: bool,
+    /// One JSON object a file that arrived
+    #[arg(long)]
+    pub json: bool,
+    /// Not faster than this, all files together: 10MB/s, 500K, 1.5MiB/s
+    #[arg(long, value_name = "RATE")]
+    pub limit: Option<Rate>,
+    /// Start over, whatever an earlier attempt has left
+    #[arg(long)]
+    pub no_resume: bool,
+    /// How it holds on.
+    #[command(flatten)]
+    pub hold: Hold,
+}
+
+impl Get {
+    /// Whether the content goes to standard output.
+    #[must_use]
+    pub fn is_streamed(&self) -> bool {
+        self.output == Path::new("-")
+    }
+}
+
+/// Many files at once, and what becomes of those that exist.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Many {
+    /// Folders too, with all that is in them
+    #[arg(long, short)]
+    pub recursive: bool,
+    /// Only show what would be done with each file
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Keep files that exist with other content, and store the new ones beside them: a (2).txt
+    #[arg(long, conflicts_with_all = ["overwrite", "skip"])]
+    pub keep_both: bool,
+    /// Leave files that exist with other content as they are
+    #[arg(long, conflicts_with = "overwrite")]
+    pub skip: bool,
+}
+
+impl Many {
+    /// What was meant in an earlier run.
+    #[must_use]
+    pub fn of(recursive: bool, said: Option<Decision>) -> Self {
+        let keep_both = said == Some(Decision::KeepBoth);
+        Self { recursive, dry_run: false, keep_both, skip: said == Some(Decision::Skip) }
+    }
+
+    /// Whether it takes a plan to do what was typed.
+    #[must_use]
+    pub fn takes_a_plan(&self) -> bool {
+        self.recursive || self.dry_run || self.keep_both || self.skip
+    }
+
+    /// What was said about files that exist with other content.
+    #[must_use]
+    pub fn said(&self, overwrite: bool) -> Option<Decision> {
+        if overwrite {
+            Some(Decision::Replace)
+        } else if self.keep_both {
+            Some(Decision::KeepBoth)
+        } else {
+            self.skip.then_some(Decision::Skip)
+        }
+    }
+}
+
+/// How a transfer holds on when its connection is lost.
+#[derive(Debug, Clone, Args)]
+pub struct Hold {
+    /// How long to try to connect again when the connection is lost, counted from the last
+    /// progress; 0 gives up at once
+    #[arg(long, value_name = "SECONDS", default_value_t = 60,
+          value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    pub patience: u64,
+}
+
+/// `resume [PATH]`
+#[derive(Debug, Args)]
+pub struct Resume {
+    /// One of them: its path on the server, or its file or folder here [default: all]
+    pub path: Option<PathBuf>,
+    /// One JSON object a file that arrived or was stored
+    #[arg(long)]
+    pub json: bool,
+    /// How it holds on.
+    #[command(flatten)]
+    pub hold: Hold,
+}
+
+/// `transfers`
+#[derive(Debug, Args)]
+pub struct Transfers {
+    /// Remove what is left of those that do not run, and forget them
+    #[arg(long)]
+    pub clean: bool,
+    /// One JSON object a transfer
+    #[arg(long, conflicts_with = "clean")]
+    pub json: bool,
+}
+
+/// `put FILE...`
+#[derive(Debug, Args)]
+pub struct Put {
+    /// The files to store, each under its own name; - for standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// How many.
+    #[command(flatten)]
+    pub many: Many,
+    /// The server's folder to store them in [default: its root]
+    #[arg(long, value_name = "DIR", default_value = "", hide_default_value = true)]
+    pub to: String,
+    /// The name to store one file under
+    #[arg(long = "as", value_name = "NAME")]
+    pub stored_as: Option<String>,
+    /// Replace files that exist on the server
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Begin at the beginning, whatever the server kept of an earlier attempt
+    #[arg(long)]
+    pub no_resume: bool,
+    /// How it holds on.
+    #[command(flatten)]
+    pub hold: Hold,
+    /// Not faster than this, all files together: 10MB/s, 500K, 1.5MiB/s
+    #[arg(long, value_name = "RATE")]
+    pub limit: Option<Rate>,
+    /// One JSON object a file that was stored
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `rm PATH...`
+#[derive(Debug, Args)]
+pub struct Rm {
+    /// The server's files, or folders with nothing in them
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<String>,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+    /// One JSON object a path that was removed
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `mv FROM TO`
+#[derive(Debug, Args)]
+pub struct Mv {
+    /// A file or folder of the server
+    pub from: String,
+    /// Its new path, or the folder it goes into
+    pub to: String,
+    /// Replace a file that exists
+    #[arg(long)]
+    pub overwrite: bool,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `mkdir PATH...`
+#[derive(Debug, Args)]
+pub struct Mkdir {
+    /// The folders to make, and those they lie in
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<String>,
+    /// It is no error where one is there already
+    #[arg(long, short)]
+    pub parents: bool,
+    /// One JSON object a folder
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+    use clap::ValueEnum as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn settings_may_stand_anywhere() {
+        for line in ["quiver --name Ron -q status", "quiver status --quiet --name Ron"] {
+            let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+            assert_eq!(cli.settings.name.unwrap().as_str(), "Ron");
+            assert!(cli.settings.quiet && cli.settings.timeout == 30);
+            assert!(matches!(cli.command, Some(Command::Status(_))));
+        }
+    }
+
+    #[test]
+    fn what_begins_with_a_hyphen_follows_two() {
+        let cli = Cli::try_parse_from(["quiver", "get", "-o", "-", "--", "-rf", "a b"]).unwrap();
+        let Some(Command::Get(get)) = cli.command else { panic!("{cli:?}") };
+        assert_eq!(get.paths, ["-rf", "a b"]);
+        assert_eq!(get.output, PathBuf::from("-"));
+    }
+
+    #[test]
+    fn every_shell_completes_every_command() {
+        for shell in clap_complete::Shell::value_variants() {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "quiver", &mut script);
+            let script = String::from_utf8(script).unwrap();
+            let commands = Cli::command();
+            let names = commands.get_subcommands().map(clap::Command::get_name);
+            for word in names.chain(["password-file", "overwrite", "no-resume", "limit"]) {
+                assert!(script.contains(word), "{shell}: {word}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_manual_names_the_commands_and_the_exit_codes() {
+        let mut page = Vec::new();
+        clap_mangen::Man::new(Cli::command()).render(&mut page).unwrap();
+        let page = String::from_utf8(page).unwrap();
+        for words in [
+            "quiver\\-get",
+            "quiver\\-put",
+            "quiver\\-mkdir",
+            "10 some of several failed",
+            "QUIVER_SERVER",
+        ] {
+            assert!(page.contains(words), "{words}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Where a server is: `HOST[:PORT]`, as people type it. Knows no resolver.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// The port a server listens on where nobody says another.
+pub const DEFAULT_PORT: u16 = 4433;
+
+/// A server's host and port. Its text is one form for all ways of writing it, so that a server is
+/// remembered once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerAddress {
+    host: String,
+    port: u16,
+}
+
+/// An address that is none.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum BadAddress {
+    /// There is no host in it.
+    #[error("{0:?} names no host")]
+    NoHost(String),
+    /// A host name has letters, digits, dots, hyphens and underscores.
+    #[error("{0:?} is not a host name or an address")]
+    BadHost(String),
+    /// What follows the last colon is no port.
+    #[error("{0:?} is not a port from 1 to 65535")]
+    BadPort(String),
+}
+
+impl ServerAddress {
+    /// The server on this machine.
+    #[must_use]
+    pub fn local() -> Self {
+        Self { host: "localhost".to_owned(), port: DEFAULT_PORT }
+    }
+
+    /// The host as a resolver wants it: no brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl FromStr for ServerAddress {
+    type Err = BadAddress;
+
+    fn from_str(text: &str) -> Result<Self, BadAddress> {
+        let bad = || BadAddress::BadHost(text.to_owned());
+        let (host, port) = if let Some(rest) = text.strip_prefix('[') {
+            let (host, after) = rest.split_once(']').ok_or_else(bad)?;
+            if !is_v6(host) {
+                return Err(bad());
+            }
+            let port = match after.strip_prefix(':') {
+                Some(port) => Some(port),
+                None if after.is_empty() => None,
+                None => return Err(bad()),
+            };
+            (host, port)
+        } else if is_v6(text) {
+            (text, None)
+        } else {
+            let (host, port) = match text.split_once(':') {
+                Some((host, port)) => (host, Some(port)),
+                None => (text, None),
+            };
+            if port.is_some_and(|port| port.contains([':', '/'])) {
+                return Err(bad());
+            }
+            if host.is_empty() {
+                return Err(BadAddress::NoHost(text.to_owned()));
+            }
+            let is_name = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
+            if !host.chars().all(is_name) || host.starts_with('-') {
+                return Err(bad());
+            }
+            (host, port)
+        };
+        let port = match port {
+            None => DEFAULT_PORT,
+            Some(port) => port
+                .parse()
+                .ok()
+                .filter(|number| *number != 0 && !port.starts_with('+'))
+                .ok_or_else(|| BadAddress::BadPort(port.to_owned()))?,
+        };
+        Ok(Self { host: host.to_lowercase(), port })
+    }
+}
+
+/// An IPv6 address, with a zone after `%` where it is link-local (RFC 4007, 11).
+fn is_v6(text: &str) -> bool {
+    let (address, zone) = match text.split_once('%') {
+        Some((address, zone)) => (address, Some(zone)),
+        None => (text, None),
+    };
+    address.parse::<Ipv6Addr>().is_ok()
+        && zone.is_none_or(|zone| {
+            !zone.is_empty() && zone.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+        })
+}
+
+impl fmt::Display for ServerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_one_form() {
+        for (typed, meant) in [
+            ("localhost", "localhost:4433"),
+            ("LocalHost:5000", "localhost:5000"),
+            ("10.0.0.7", "10.0.0.7:4433"),
+            ("10.0.0.7:1", "10.0.0.7:1"),
+            ("::1", "[::1]:4433"),
+            ("[::1]", "[::1]:4433"),
+            ("[::1]:65535", "[::1]:65535"),
+            ("fe80::1%eth0", "[fe80::1%eth0]:4433"),
+            ("my_host.example-1.org", "my_host.example-1.org:4433"),
+        ] {
+            let address: ServerAddress = typed.parse().unwrap();
+            assert_eq!(address.to_string(), meant);
+            assert_eq!(address.to_string().parse::<ServerAddress>().unwrap(), address);
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for bad in [
+            "",
+            ":4433",
+            "a b",
+            "https://host",
+            "host:",
+            "host:0",
+            "host:65536",
+            "host:+1",
+            "host:x",
+            "[::1",
+            "[::1]x",
+            "[host]:1",
+            "1:2:3",
+            "-host",
+            "#host",
+            "::1%",
+            "user@host",
+        ] {
+            assert!(bad.parse::<ServerAddress>().is_err(), "{bad:?}");
+        }
+    }
+}
