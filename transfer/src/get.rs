@@ -100,7 +100,7 @@ impl GetError {
 ///
 /// # Errors
 /// [`GetError::Stream`], [`GetError::OtherFile`].
-pub async fn get(
+pub async fn fetch(
     connection: &Channel,
     path: &FilePath,
     have: Option<Prefix>,

@@ -28,7 +28,7 @@ pub enum Listed {
 ///
 /// # Errors
 /// [`StreamError`].
-pub async fn list(
+pub async fn fetch(
     connection: &Channel,
     folder: FolderPath,
     patience: Duration,

@@ -105,7 +105,7 @@ pub enum PutError {
 ///
 /// # Errors
 /// [`PutError`].
-pub async fn put(
+pub async fn offer(
     connection: &Channel,
     source: Source,
     offer: &Offer,
