@@ -1,13 +1,17 @@
 //! What was typed on the command line. What it means is decided in [`config`](crate::config).
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use quiver_protocol::ClientName;
 
 use quiver_client::address::ServerAddress;
+use quiver_client::request::{ConflictPolicy, TransferOptions};
 use quiver_client::tree::Decision;
 use quiver_transfer::Rate;
+
+use crate::ui_mode::UiMode;
 
 /// Talk, list, fetch and store files over one QUIC connection. Without a command: the interactive prompt.
 #[derive(Debug, Parser)]
@@ -175,28 +179,25 @@ pub struct Many {
 }
 
 impl Many {
-    /// What was meant in an earlier run.
+    /// What was typed, as options of a transfer.
     #[must_use]
-    pub fn of(recursive: bool, said: Option<Decision>) -> Self {
-        let keep_both = said == Some(Decision::KeepBoth);
-        Self { recursive, dry_run: false, keep_both, skip: said == Some(Decision::Skip) }
-    }
-
-    /// Whether it takes a plan to do what was typed.
-    #[must_use]
-    pub fn takes_a_plan(&self) -> bool {
-        self.recursive || self.dry_run || self.keep_both || self.skip
-    }
-
-    /// What was said about files that exist with other content.
-    #[must_use]
-    pub fn said(&self, overwrite: bool) -> Option<Decision> {
-        if overwrite {
+    pub fn options(&self, overwrite: bool, face: UiMode) -> TransferOptions {
+        let decision = if overwrite {
             Some(Decision::Replace)
         } else if self.keep_both {
             Some(Decision::KeepBoth)
         } else {
             self.skip.then_some(Decision::Skip)
+        };
+        let undecided = match face {
+            UiMode::OneShot | UiMode::Prompt => ConflictPolicy::Ask,
+            UiMode::Batch => ConflictPolicy::Fail,
+        };
+        TransferOptions {
+            recursive: self.recursive,
+            dry_run: self.dry_run,
+            on_conflict: decision.map_or(undecided, ConflictPolicy::Decided),
+            ..TransferOptions::default()
         }
     }
 }
@@ -209,6 +210,15 @@ pub struct Hold {
     #[arg(long, value_name = "SECONDS", default_value_t = 60,
           value_parser = clap::value_parser!(u64).range(0..=86_400))]
     pub patience: u64,
+}
+
+impl Hold {
+    /// The same options, with this; programs are told of each file.
+    #[must_use]
+    pub fn set(&self, options: TransferOptions, report_files: bool) -> TransferOptions {
+        let retry_for = Duration::from_secs(self.patience);
+        TransferOptions { retry_for, report_files, ..options }
+    }
 }
 
 /// `resume [PATH]`

@@ -13,24 +13,14 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::cli::Settings;
+use quiver_client::ClientSettings;
 use quiver_client::address::{BadAddress, ServerAddress};
-
-/// How long connecting may take, all addresses and tries together.
-pub const CONNECT: Duration = Duration::from_secs(10);
 
 /// Settings, whoever made them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// The server.
-    pub server: ServerAddress,
-    /// The file with its certificate.
-    pub certificate: Option<PathBuf>,
-    /// The name to go by.
-    pub name: Option<ClientName>,
-    /// The file with the password.
-    pub password_file: Option<PathBuf>,
-    /// The longest silence within a command.
-    pub patience: Duration,
+    /// What the client connects to, and as what.
+    pub client: ClientSettings,
     /// Only data and errors.
     pub quiet: bool,
     /// What happens underneath, on stderr.
@@ -113,7 +103,7 @@ impl Config {
             None => path,
         };
         let set = |variable: Option<OsString>| variable.filter(|value| !value.is_empty());
-        Ok(Self {
+        let client = ClientSettings {
             server: match (typed.server, text("QUIVER_SERVER")?, written.server) {
                 (Some(server), _, _) => Some(server),
                 (_, Some(value), _) => server(value, "QUIVER_SERVER".to_owned())?,
@@ -132,10 +122,9 @@ impl Config {
                 _ => None,
             },
             password_file: typed.password_file,
-            patience: Duration::from_secs(typed.timeout),
-            quiet: typed.quiet,
-            verbose: typed.verbose,
-        })
+            timeout: Duration::from_secs(typed.timeout),
+        };
+        Ok(Self { client, quiet: typed.quiet, verbose: typed.verbose })
     }
 }
 

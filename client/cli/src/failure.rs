@@ -1,28 +1,23 @@
-//! Every error a user can meet: what failed and why (its `Display`), what to do about it (its hint),
-//! and its exit code. Texts from other machines are escaped here, once.
+//! Every error a user can meet: what failed and why (its `Display`), what to do about it (its hint), and its exit
+//! code.
 
 mod exit;
 mod hint;
-mod untrusted;
 
 use std::io;
-use std::path::PathBuf;
+use std::sync::Arc;
 
-use quiver_protocol::text::{display_path, display_remark, display_safe};
-use quiver_protocol::{CloseCode, FilePath, Refusal, RefusalCode};
+use quiver_client::error::InvalidRequest;
+use quiver_client::journal::Share;
+use quiver_client::{ClientError, ErrorCode};
 use quiver_transport::endpoint::EndpointError;
-use quiver_transport::{Ended, IdentityError, StreamError};
 use thiserror::Error;
 
 use crate::config::ConfigError;
 pub use exit::Exit;
-use quiver_client::action::{GetError, PutError};
-use quiver_client::folders::NoFolder;
-use quiver_client::journal::Share;
-pub use untrusted::Untrusted;
 
 /// An error for a person.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, Error)]
 pub enum Failure {
     /// What was typed does not fit.
     #[error("{what}")]
@@ -34,151 +29,13 @@ pub enum Failure {
     },
     /// A setting is wrong.
     #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// Nothing can be found of earlier transfers.
-    #[error("there is no folder with unfinished transfers: {0}")]
-    NoTransfers(NoFolder),
-    /// The file that `--cert` names.
-    #[error("{0}")]
-    Certificate(IdentityError),
-    /// The client's own key and certificate.
-    #[error("{0}")]
-    Identity(IdentityError),
-    /// The file that `--password-file` names.
-    #[error("cannot read {}: {source}", display_path(path))]
-    PasswordFile {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The password's file is open to others.
-    #[error("{} can be read by other users", display_path(.0))]
-    SharedPasswordFile(PathBuf),
-    /// No socket could be opened.
-    #[error("{0}")]
-    Socket(#[from] EndpointError),
-    /// The host's name leads nowhere.
-    #[error("cannot find {host}: {why}")]
-    Resolve {
-        /// The host.
-        host: String,
-        /// What the resolver said.
-        why: String,
-    },
-    /// No address of the server let a connection come about.
-    #[error("cannot connect to {server}: {why}")]
-    Unreachable {
-        /// The server.
-        server: String,
-        /// Every address with its reason.
-        why: String,
-    },
-    /// The server is not to be believed, or nobody said so far that it is.
+    Config(Arc<ConfigError>),
+    /// The client says so.
     #[error(transparent)]
-    Untrusted(#[from] Untrusted),
-    /// All slots are taken; the server's words.
-    #[error("{}", display_remark(.0))]
-    Busy(String),
-    /// The server refused.
-    #[error("{what}: {refusal}")]
-    Refused {
-        /// What was asked for.
-        what: String,
-        /// The refusal.
-        refusal: Refusal,
-    },
-    /// The conversation with the server broke off.
-    #[error("{what}: {source}")]
-    Stream {
-        /// What it was about.
-        what: String,
-        /// Why.
-        source: StreamError,
-    },
-    /// A file did not arrive.
-    #[error("cannot get {}: {source}", display_safe(path))]
-    Get {
-        /// What was asked for.
-        path: String,
-        /// Why.
-        source: GetError,
-        /// Where else than in a file the content went, before it was verified.
-        streamed: bool,
-    },
-    /// A file was not stored on the server.
-    #[error("cannot put {}: {source}", display_safe(path))]
-    Put {
-        /// As it was typed.
-        path: String,
-        /// Why.
-        source: PutError,
-    },
-    /// A file that is to be sent cannot be read.
-    #[error("cannot read {}: {source}", display_path(path))]
-    Source {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// What is to be sent is no regular file.
-    #[error("cannot put {}: it is {is}", display_path(path))]
-    NotAFile {
-        /// What was named.
-        path: PathBuf,
-        /// What it is, with its article.
-        is: &'static str,
-    },
-    /// The server lets this client change nothing.
-    #[error("{what}: this server takes no uploads from you")]
-    ReadOnly {
-        /// What was to be done.
-        what: String,
-    },
-    /// A folder that was to be made stands there.
-    #[error("cannot make {}: it is already there", display_safe(path))]
-    AlreadyThere {
-        /// The folder.
-        path: String,
-    },
-    /// A file cannot be stored where it was to be.
-    #[error("cannot store {}: {source}", display_path(path))]
-    Target {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// What is left of a transfer cannot be removed.
-    #[error("cannot remove what is left of {}: {source}", display_path(path))]
-    Leftover {
-        /// The file it was to become.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Some of it could not be removed; each was reported.
-    #[error("not all that is left could be removed")]
-    NotClean,
-    /// Something stands under the name.
-    #[error("{} exists already", display_path(.0))]
-    Exists(PathBuf),
+    Client(Arc<ClientError>),
     /// Standard output or the terminal does not take what is to be printed.
     #[error("cannot write to standard output: {0}")]
-    Output(io::Error),
-    /// Some of several files failed; each was reported.
-    #[error("{failed} of {asked} {what}")]
-    Several {
-        /// How many failed.
-        failed: usize,
-        /// Of how many.
-        asked: usize,
-        /// What is said of them.
-        what: &'static str,
-        /// The code of all of them, where none arrived.
-        exit: Exit,
-    },
+    Output(Arc<io::Error>),
     /// A line at the prompt failed that may have been meant as a message.
     #[error("{failure}")]
     Line {
@@ -187,72 +44,50 @@ pub enum Failure {
         /// Why it failed.
         failure: Box<Failure>,
     },
-    /// A transfer broke off, and what is here of it is kept.
-    #[error("{failure}")]
-    GoesOn {
-        /// Why.
-        failure: Box<Failure>,
-        /// How much is here.
-        share: Share,
-    },
-    /// Ctrl-C.
+    /// Ctrl-C, and how much is kept of what was begun.
     #[error("interrupted")]
-    Interrupted,
-    /// SIGTERM.
+    Interrupted(Option<Share>),
+    /// SIGTERM, and how much is kept of what was begun.
     #[error("terminated")]
-    Terminated,
+    Terminated(Option<Share>),
     /// The system did not do what it always does.
     #[error("{what}: {source}")]
     System {
         /// What was tried.
         what: &'static str,
         /// What it said.
-        source: io::Error,
+        source: Arc<io::Error>,
     },
 }
 
 impl Failure {
-    /// A conversation that broke off, or that the server refused.
-    #[must_use]
-    pub fn stream(what: impl Into<String>, error: StreamError) -> Self {
-        let what = what.into();
-        match error {
-            StreamError::Refused(refusal) => Self::refused(what, refusal),
-            StreamError::Lost(Ended::Closed(CloseCode::Busy)) => {
-                Self::Busy("Server is busy. Try again later.".to_owned())
-            }
-            source => Self::Stream { what, source },
-        }
-    }
-
-    /// A refusal.
-    #[must_use]
-    pub fn refused(what: impl Into<String>, refusal: Refusal) -> Self {
-        if refusal.code == RefusalCode::Busy {
-            return Self::Busy(refusal.message);
-        }
-        Self::Refused { what: what.into(), refusal }
-    }
-
     /// A usage error with what to type instead.
     #[must_use]
     pub fn usage(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Usage { what: what.into(), hint: Some(hint.into()) }
     }
 
-    /// A file that the person wants to keep on the server.
+    /// The system did not do what it always does.
     #[must_use]
-    pub fn kept(path: &FilePath) -> Self {
-        let refusal = Refusal::new(RefusalCode::Exists, "it exists on the server already");
-        Self::refused(format!("cannot put {}", display_safe(path.as_str())), refusal)
+    pub fn system(what: &'static str, source: io::Error) -> Self {
+        Self::System { what, source: Arc::new(source) }
+    }
+
+    /// What is to be printed was not taken.
+    #[must_use]
+    pub fn output(error: io::Error) -> Self {
+        Self::Output(Arc::new(error))
     }
 
     /// The failure of a line. `get well soon` finds no file; that it was one is only a guess.
     #[must_use]
     pub fn of_line(self, line: &str) -> Self {
         let finds_nothing = match &self {
-            Self::Source { source, .. } => source.kind() == io::ErrorKind::NotFound,
-            other => other.exit() == Exit::NotFound,
+            Self::Client(error) => match &**error {
+                ClientError::Source { source, .. } => source.kind() == io::ErrorKind::NotFound,
+                error => error.code() == ErrorCode::NotFound,
+            },
+            _ => false,
         };
         if finds_nothing {
             Self::Line { line: line.to_owned(), failure: Box::new(self) }
@@ -261,62 +96,58 @@ impl Failure {
         }
     }
 
-    /// Whether there is nothing to say: whoever was reading has gone, or the server's words suffice.
+    /// Whether there is nothing to say: the reader of the output has gone.
     #[must_use]
     pub fn is_silent(&self) -> bool {
-        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+        match self {
+            Self::Output(error) => error.kind() == io::ErrorKind::BrokenPipe,
+            Self::Client(error) => error.is_silent(),
+            _ => false,
+        }
+    }
+
+    /// Whether nothing can be printed any more.
+    #[must_use]
+    pub fn is_output(&self) -> bool {
+        match self {
+            Self::Output(_) => true,
+            Self::Client(error) => matches!(**error, ClientError::Output(_)),
+            _ => false,
+        }
     }
 
     /// Whether the connection is gone, so that nothing more can be asked on it.
     #[must_use]
     pub fn is_lost_connection(&self) -> bool {
         match self {
-            Self::GoesOn { failure, .. } => failure.is_lost_connection(),
-            Self::Stream { source: StreamError::Lost(_), .. }
-            | Self::Get { source: GetError::Stream(StreamError::Lost(_)), .. }
-            | Self::Put { source: PutError::Stream(StreamError::Lost(_)), .. } => true,
+            Self::Client(error) => error.is_lost_connection(),
+            Self::Line { failure, .. } => failure.is_lost_connection(),
             _ => false,
-        }
-    }
-
-    /// Whether dialling again later may help: the server, or the way to it, is not there just now. One
-    /// that is there and not believed, or that wants something else, is no matter of time.
-    #[must_use]
-    pub fn is_passing(&self) -> bool {
-        match self {
-            Self::Unreachable { .. } | Self::Resolve { .. } | Self::Busy(_) => true,
-            Self::Refused { refusal, .. } => is_passing(refusal.code),
-            Self::Stream { source: StreamError::Lost(ended), .. } => is_loss(ended),
-            Self::Stream { source: StreamError::Silent(_), .. } => true,
-            _ => false,
-        }
-    }
-
-    /// The same, with how to go on where something is kept.
-    #[must_use]
-    pub fn goes_on(self, share: Option<Share>) -> Self {
-        match share {
-            Some(share) => Self::GoesOn { failure: Box::new(self), share },
-            None => self,
         }
     }
 }
 
-/// Whether a refusal is one that passes.
-#[must_use]
-pub fn is_passing(code: RefusalCode) -> bool {
-    matches!(code, RefusalCode::ShuttingDown | RefusalCode::Busy | RefusalCode::RateLimited)
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        Self::Client(Arc::new(error))
+    }
 }
 
-/// Whether a connection ended for want of a network, or of a server that runs.
-#[must_use]
-pub fn is_loss(ended: &Ended) -> bool {
-    match ended {
-        Ended::Silent | Ended::Reset | Ended::Refused => true,
-        Ended::Closed(code) => {
-            matches!(code, CloseCode::ShuttingDown | CloseCode::Busy | CloseCode::TimedOut)
-        }
-        Ended::Here | Ended::Unknown(_) | Ended::NoCommonProtocol(_) | Ended::Failed(_) => false,
+impl From<InvalidRequest> for Failure {
+    fn from(error: InvalidRequest) -> Self {
+        ClientError::from(error).into()
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(Arc::new(error))
+    }
+}
+
+impl From<EndpointError> for Failure {
+    fn from(error: EndpointError) -> Self {
+        ClientError::from(error).into()
     }
 }
 

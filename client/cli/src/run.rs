@@ -2,33 +2,30 @@
 
 use std::ffi::OsString;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser as _};
+use quiver_client::folders::{Folders, NoFolder};
+use quiver_client::journal::Journal;
+use quiver_client::{Client, ClientError, Overrides};
 use quiver_protocol::CloseCode;
 use quiver_protocol::text::display_safe;
 use quiver_transport::Endpoint;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::{Cli, Command};
-use crate::command::{self, Given, Order, Removal, Resume, Upload};
+use crate::command;
 use crate::config::Config;
-use crate::connection::{Connector, Link, Session};
 use crate::failure::{Exit, Failure};
-use crate::output::{self, Face, Output, human};
+use crate::interface::Interface;
+use crate::output::{self, Output, human};
 use crate::prompt;
+use crate::ui_mode::UiMode;
 use crate::unix::{Signal, Signals, TerminalAsItWas};
-use quiver_client::action;
-use quiver_client::folders::{Folders, NoFolder};
-use quiver_client::journal::Journal;
 
 /// How many tasks run before the sockets are looked at again. Tokio's own 61 are many milliseconds where
 /// content is what they move.
 const EVENTS: u32 = 4;
-
-/// How long a goodbye may take. It is a courtesy: nothing depends on it.
-const GOODBYE: Duration = Duration::from_secs(2);
 
 /// How long a closed connection may need to tell the other side.
 const CLOSING: Duration = Duration::from_millis(500);
@@ -54,7 +51,7 @@ pub fn run(
             output::bad_usage(&error);
             return exit(Exit::Usage);
         }
-        Err(help) => return end(help.print().map(|()| Exit::Done).map_err(Failure::Output)),
+        Err(help) => return end(help.print().map(|()| Exit::Done).map_err(Failure::output)),
     };
     end(act(cli, variable))
 }
@@ -82,7 +79,7 @@ fn act(cli: Cli, variable: impl Fn(&str) -> Option<OsString>) -> Result<Exit, Fa
     let home = std::env::home_dir();
     let folders = Folders::new(&variable, home.as_deref());
     let file = folders.config().ok().map(|config| config.join("config.toml"));
-    let given = Given {
+    let overrides = Overrides {
         server: cli.settings.server.clone(),
         certificate: cli.settings.cert.clone(),
         name: cli.settings.name.clone(),
@@ -90,9 +87,9 @@ fn act(cli: Cli, variable: impl Fn(&str) -> Option<OsString>) -> Result<Exit, Fa
     let config = Config::new(cli.settings, variable, file.as_deref())?;
     let _log = config.verbose.then(output::verbose).transpose()?;
     let face = match &cli.command {
-        Some(_) => Face::OneShot,
-        None if output::is_interactive() => Face::Prompt,
-        None => Face::Batch,
+        Some(_) => UiMode::OneShot,
+        None if output::is_interactive() => UiMode::Prompt,
+        None => UiMode::Batch,
     };
     let output = Output::new(face, config.quiet);
     let _terminal = TerminalAsItWas::now();
@@ -104,12 +101,12 @@ fn act(cli: Cli, variable: impl Fn(&str) -> Option<OsString>) -> Result<Exit, Fa
     let last_work = if stores(cli.command.as_ref()) { LAST_WORK } else { NO_WORK };
     let result = match cli.command {
         Some(Command::Transfers(arguments)) => runtime.block_on(async {
-            folders.state().map_err(|why| Failure::NoTransfers(why.clone()))?;
+            folders.state().map_err(|why| ClientError::NoTransfers(why.clone()))?;
             let journal = Journal::of(&folders);
             command::transfers(&journal, &output, &arguments).await.map(|()| Exit::Done)
         }),
         command => {
-            let with_signals = with_signals(&config, &given, &folders, command, &output);
+            let with_signals = with_signals(&config, &overrides, &folders, command, &output);
             runtime.block_on(with_signals)
         }
     };
@@ -143,131 +140,62 @@ fn runtime() -> Result<Runtime, Failure> {
         .enable_all()
         .event_interval(EVENTS)
         .build()
-        .map_err(|source| Failure::System { what: "cannot start", source })
+        .map_err(|source| Failure::system("cannot start", source))
 }
 
 /// Whatever happens, the server is told that this client is gone.
 async fn with_signals(
     config: &Config,
-    given: &Given,
+    overrides: &Overrides,
     folders: &Folders,
     command: Option<Command>,
     output: &Output,
 ) -> Result<Exit, Failure> {
-    let mut signals = Signals::listen()
-        .map_err(|source| Failure::System { what: "cannot listen for signals", source })?;
+    let mut signals =
+        Signals::listen().map_err(|source| Failure::system("cannot listen for signals", source))?;
     let endpoint = Endpoint::dialler()?;
-    let connector = Connector::new(config, folders, endpoint.clone(), output.clone())?;
-    let unfinished = connector.unfinished();
+    let client = Client::new(config.client.clone(), folders.clone(), endpoint.clone())?;
+    let mut interface = Interface::new(client.clone(), output.clone());
     let interrupts = prompt::Interrupts::default();
     let work = async {
         match command {
             Some(Command::Resume(arguments)) => {
-                let (endpoint, unfinished) = (&endpoint, &unfinished);
-                folders.state().map_err(|why| Failure::NoTransfers(why.clone()))?;
-                let resume = Resume { config, given, folders, endpoint, output, unfinished };
-                resume.run(&arguments).await.map(|()| Exit::Done)
+                folders.state().map_err(|why| ClientError::NoTransfers(why.clone()))?;
+                command::resume(&mut interface, overrides, &arguments).await.map(|()| Exit::Done)
             }
-            Some(command) => one_shot(connector, command, output).await.map(|()| Exit::Done),
-            None if output.face() == Face::Prompt => {
-                prompt::terminal(connector, output, folders, interrupts.clone()).await
+            Some(command) => {
+                let result = command::run(&mut interface, &command).await;
+                client.disconnect().await;
+                result.map(|()| Exit::Done)
             }
-            None => prompt::batch(connector, output).await,
+            None if output.mode() == UiMode::Prompt => {
+                prompt::terminal(&mut interface, folders, interrupts.clone()).await
+            }
+            None => prompt::batch(&mut interface).await,
         }
     };
-    tokio::pin!(work);
-    let result = loop {
-        tokio::select! {
-            result = &mut work => break result,
-            signal = signals.next() => match signal {
-                Signal::Interrupt if interrupts.take() => {}
-                Signal::Interrupt => break Err(Failure::Interrupted.goes_on(unfinished.share())),
-                Signal::Terminate => break Err(Failure::Terminated.goes_on(unfinished.share())),
-            },
+    let result = {
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                result = &mut work => break result,
+                signal = signals.next() => match signal {
+                    Signal::Interrupt if interrupts.take() => {}
+                    Signal::Interrupt => {
+                        break Err(Failure::Interrupted(client.unfinished_share()));
+                    }
+                    Signal::Terminate => {
+                        break Err(Failure::Terminated(client.unfinished_share()));
+                    }
+                },
+            }
         }
     };
     endpoint.close(CloseCode::Goodbye);
     endpoint.wait_idle(if result.is_ok() { CLOSING_AFTER_GOODBYE } else { CLOSING }).await;
+    // What still runs lets go of what it holds.
+    client.shut_down().await;
     result
-}
-
-async fn one_shot(
-    mut connector: Connector,
-    command: Command,
-    output: &Output,
-) -> Result<(), Failure> {
-    // What can be wrong here is said before anything is dialled, and no connection waits for a person.
-    let ask = async |question: &str| output.confirm(question).await;
-    let ask = output.can_ask().then_some(ask);
-    let prepared = match command {
-        Command::Get(arguments) => {
-            let order = Order::prepare(&arguments, ask).await?;
-            if let Some(kept) = order.nothing_to_do() {
-                return Err(kept);
-            }
-            Prepared::Get(order)
-        }
-        Command::Put(arguments) => Prepared::Put(Upload::prepare(&arguments)?),
-        Command::Rm(arguments) => match Removal::prepare(&arguments, ask).await? {
-            Some(removal) => Prepared::Rm(removal),
-            None => return Ok(()),
-        },
-        other => Prepared::Other(other),
-    };
-    let session = connector.connect().await?;
-    let link = Link::new(connector, &session);
-    let result = match prepared {
-        Prepared::Get(order) => order.fetch(&link, output.clone(), Arc::new(human::received)).await,
-        Prepared::Put(upload) => store(upload, &session, &link, output).await,
-        Prepared::Rm(removal) => removal.run(&session, output).await,
-        Prepared::Other(command) => simple(&command, &session, output).await,
-    };
-    // A failing goodbye fails nothing else.
-    let _ = action::goodbye(&link.line().connection, GOODBYE).await;
-    result
-}
-
-/// A command, with all that could be checked and asked before a server was dialled.
-enum Prepared {
-    Get(Order),
-    Put(Upload),
-    Rm(Removal),
-    Other(Command),
-}
-
-/// Asks about what the server has already, and stores the rest.
-async fn store(
-    mut upload: Upload,
-    session: &Session,
-    link: &Link,
-    output: &Output,
-) -> Result<(), Failure> {
-    // What goes to standard input is content, not answers.
-    let can_ask = output.can_ask() && !upload.is_streamed();
-    let ask = async |question: &str| output.confirm(question).await;
-    upload.settle(session, can_ask.then_some(ask)).await?;
-    match upload.nothing_to_do() {
-        Some(kept) => Err(kept),
-        None => upload.store(link, output.clone(), Arc::new(human::stored)).await,
-    }
-}
-
-async fn simple(command: &Command, session: &Session, output: &Output) -> Result<(), Failure> {
-    match command {
-        Command::Message(arguments) => command::message(session, output, &arguments.text).await,
-        Command::Status(arguments) => command::status(session, output, arguments).await,
-        Command::List(arguments) => command::list(session, output, arguments).await,
-        Command::Mv(arguments) => command::mv(session, output, arguments).await,
-        Command::Mkdir(arguments) => command::mkdir(session, output, arguments).await,
-        // These are prepared, or need no server.
-        Command::Get(_)
-        | Command::Put(_)
-        | Command::Rm(_)
-        | Command::Resume(_)
-        | Command::Transfers(_)
-        | Command::Completions { .. }
-        | Command::Man { .. } => Ok(()),
-    }
 }
 
 fn completions(shell: clap_complete::Shell) -> Result<Exit, Failure> {
@@ -290,6 +218,6 @@ fn manual(command: Option<&str>) -> Result<Exit, Failure> {
         }
     };
     let mut page = Vec::new();
-    clap_mangen::Man::new(shown).render(&mut page).map_err(Failure::Output)?;
+    clap_mangen::Man::new(shown).render(&mut page).map_err(Failure::output)?;
     output::document(&page).map(|()| Exit::Done)
 }

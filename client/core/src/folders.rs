@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use quiver_protocol::text::display_path;
 use thiserror::Error;
 
+use crate::unix;
+
 /// This program's folders. None of them need exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folders {
@@ -40,6 +42,14 @@ pub enum NoFolder {
         /// What the system said.
         why: String,
     },
+}
+
+/// Creates a folder, and those above it, that only its owner can look into.
+///
+/// # Errors
+/// What the system says.
+pub fn create_private(folder: &Path) -> io::Result<()> {
+    unix::create_private_folder(folder)
 }
 
 impl Folders {

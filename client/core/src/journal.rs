@@ -35,7 +35,7 @@ pub struct Journal {
 /// A file in the folder that is no entry.
 #[derive(Debug, Error)]
 #[error("{}: {}", display_path(.path), display_safe(.why))]
-pub struct Strange {
+pub struct InvalidEntry {
     /// The file.
     pub path: PathBuf,
     /// Why it is not believed.
@@ -44,7 +44,7 @@ pub struct Strange {
 
 /// That this process is at a transfer: its entry's file, locked until this is dropped.
 #[derive(Debug)]
-pub struct AtIt {
+pub struct EntryLock {
     _file: File,
     /// `None` where nothing can be locked: another process does not see then that this one is at it. The
     /// partial file is safe all the same, for such are not shared without a lock.
@@ -84,7 +84,7 @@ impl Journal {
     ///
     /// # Errors
     /// What the system says; a path that is not UTF-8 cannot be written.
-    pub fn write(&self, entry: &Entry) -> io::Result<AtIt> {
+    pub fn write(&self, entry: &Entry) -> io::Result<EntryLock> {
         let text = entry.text()?;
         unix::create_private_folder(self.folder()?)?;
         let name = self.name(entry.id())?;
@@ -110,7 +110,7 @@ impl Journal {
             // The first error is the one to tell.
             let _ = fs::remove_file(&staged);
         })?;
-        Ok(AtIt { _file: file, _lock: lock })
+        Ok(EntryLock { _file: file, _lock: lock })
     }
 
     /// Removes an entry; one that is not there is removed.
@@ -126,7 +126,7 @@ impl Journal {
 
     /// Removes an entry on behalf of who is done with it, unless that is now of somebody else, who is at the
     /// same. Where that fails, whoever goes on with it finds that it is done.
-    fn forget(&self, id: u64, mine: Option<AtIt>) {
+    fn forget(&self, id: u64, mine: Option<EntryLock>) {
         if mine.is_some() || !self.is_at_it(id) {
             let _ = self.remove(id);
         }
@@ -149,13 +149,13 @@ impl Journal {
     ///
     /// # Errors
     /// What the system says of the folder; one that does not exist is empty.
-    pub fn read(&self) -> io::Result<(Vec<Entry>, Vec<Strange>)> {
+    pub fn read(&self) -> io::Result<(Vec<Entry>, Vec<InvalidEntry>)> {
         let names = match self.folder().and_then(fs::read_dir) {
             Ok(names) => names,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Default::default()),
             Err(error) => return Err(error),
         };
-        let (mut entries, mut strange) = (Vec::new(), Vec::new());
+        let (mut entries, mut invalid) = (Vec::new(), Vec::new());
         for name in names {
             let path = name?.path();
             // One that is being written, or was when its writer was killed.
@@ -166,15 +166,17 @@ impl Journal {
                 Ok(entry) if self.name(entry.id()).is_ok_and(|name| name == path) => {
                     entries.push(entry);
                 }
-                Ok(_) => strange.push(Strange { path, why: "it belongs elsewhere".to_owned() }),
+                Ok(_) => {
+                    invalid.push(InvalidEntry { path, why: "it belongs elsewhere".to_owned() })
+                }
                 // It came to its end meanwhile.
                 Err(_) if path.symlink_metadata().is_err() => {}
-                Err(why) => strange.push(Strange { path, why }),
+                Err(why) => invalid.push(InvalidEntry { path, why }),
             }
         }
         entries.sort_by_cached_key(|entry| (entry.begun, entry.id()));
-        strange.sort_by(|one, other| one.path.cmp(&other.path));
-        Ok((entries, strange))
+        invalid.sort_by(|one, other| one.path.cmp(&other.path));
+        Ok((entries, invalid))
     }
 
     fn name(&self, id: u64) -> io::Result<PathBuf> {

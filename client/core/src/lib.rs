@@ -1,11 +1,49 @@
-//! The Quiver client as a library: what is connected, transferred and remembered. Requests in, events out; it
-//! prints nothing and asks no terminal.
+//! The Quiver client as a library: what is connected, transferred and remembered. Requests in, numbered events
+//! out; questions are values with typed answers. It prints nothing, asks no terminal, and knows no arguments.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`Client`] | the handle for interfaces: requests, answers, events |
+//! | [`request`], [`settings`] | what can be asked for, and of which server |
+//! | [`event`], [`question`], [`notice`], [`transfers`] | what is told |
+//! | [`error`] | every error, with a stable code |
+//! | `connection`, `reconnecting` | dial, trust, sign in; and the same again, with retry written once |
+//! | [`commands`], `exchange` | the small commands: for interfaces, and on the wire |
+//! | `download`, `upload`, `trees` | files, and many files by a plan |
+//! | [`journal`], [`known_servers`], [`identity_store`] | what is kept between runs, in [`folders`] |
+//! | [`tree`] | patterns, and the plan of what is to be done |
 
-pub mod action;
 pub mod address;
+mod client;
+pub mod commands;
+mod connection;
+mod download;
+pub mod error;
+pub mod event;
+mod exchange;
 pub mod folders;
 pub mod identity_store;
 pub mod journal;
 pub mod known_servers;
+pub mod notice;
+mod outcomes;
+pub mod progress;
+pub mod question;
+mod reconnecting;
+mod reporter;
+pub mod request;
+mod resume;
+pub mod settings;
+pub mod throughput;
+pub mod transfers;
 pub mod tree;
-pub mod unix;
+mod trees;
+pub mod unfinished;
+mod unix;
+mod upload;
+
+pub use client::{Client, PreparedTransfer, RunningTransfer, TransferEnd};
+pub use error::{ClientError, ErrorCode};
+pub use quiver_transfer::list::Listed;
+pub use resume::Overrides;
+pub use settings::ClientSettings;

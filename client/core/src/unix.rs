@@ -14,7 +14,7 @@ use rustix::io::Errno;
 ///
 /// # Errors
 /// What the system says.
-pub fn create_private_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn create_private_folder(path: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
@@ -22,7 +22,7 @@ pub fn create_private_folder(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// What the system says.
-pub fn may_create_in(folder: &Path) -> io::Result<()> {
+pub(crate) fn may_create_in(folder: &Path) -> io::Result<()> {
     for folder in folder.ancestors() {
         match rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK) {
             Err(Errno::NOENT) => {}
@@ -36,19 +36,19 @@ pub fn may_create_in(folder: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// What the system says.
-pub fn create_private(path: &Path) -> io::Result<File> {
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
 /// Opening fails at a link, waits for no other end of a pipe, and takes no terminal.
-pub const NO_SURPRISES: i32 =
+pub(crate) const NO_SURPRISES: i32 =
     OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).bits() as i32;
 
 /// Opens a file to lock, and creates it where it is missing.
 ///
 /// # Errors
 /// What the system says.
-pub fn open_lock(path: &Path) -> io::Result<File> {
+pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
@@ -56,7 +56,7 @@ pub fn open_lock(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// What the system says.
-pub fn is_shared(file: &File) -> io::Result<bool> {
+pub(crate) fn is_shared(file: &File) -> io::Result<bool> {
     Ok(file.metadata()?.mode() & 0o077 != 0)
 }
 
@@ -64,7 +64,7 @@ pub fn is_shared(file: &File) -> io::Result<bool> {
 ///
 /// # Errors
 /// What the system says.
-pub fn is_mine_alone(file: &File) -> io::Result<bool> {
+pub(crate) fn is_mine_alone(file: &File) -> io::Result<bool> {
     let metadata = file.metadata()?;
     let is_mine = metadata.uid() == rustix::process::geteuid().as_raw();
     Ok(is_mine && metadata.nlink() == 1 && metadata.mode() & 0o002 == 0)
@@ -74,7 +74,7 @@ pub fn is_mine_alone(file: &File) -> io::Result<bool> {
 ///
 /// # Errors
 /// What the system says.
-pub fn is_link(error: &io::Error) -> bool {
+pub(crate) fn is_link(error: &io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
 }
 
@@ -82,7 +82,7 @@ pub fn is_link(error: &io::Error) -> bool {
 ///
 /// # Errors
 /// What the system says.
-pub fn open_without_waiting(path: &Path) -> io::Result<File> {
+pub(crate) fn open_without_waiting(path: &Path) -> io::Result<File> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)
 }
@@ -91,7 +91,7 @@ pub fn open_without_waiting(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// What the system says.
-pub fn kind(metadata: &Metadata) -> Option<&'static str> {
+pub(crate) fn kind(metadata: &Metadata) -> Option<&'static str> {
     let kind = metadata.file_type();
     if kind.is_file() {
         None

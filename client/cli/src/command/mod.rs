@@ -1,126 +1,67 @@
-//! One command, from its arguments to what is shown: the same for the command line, for lines out of
-//! a pipe, and for the prompt.
+//! One command a file, from its arguments to what is shown: the same on the command line, for lines out of a pipe,
+//! and at the prompt.
 
-mod change;
-mod get;
-mod input;
-mod put;
+pub mod get;
+mod list;
+mod message;
+mod mkdir;
+mod mv;
+pub mod put;
 mod resume;
-mod tally;
+pub mod rm;
+mod status;
 mod transfers;
-mod trees;
 
-use chrono::Local;
-use quiver_protocol::text::display_safe;
-use quiver_protocol::{FolderPath, Refusal, RefusalCode, Request};
+use quiver_client::ClientError;
+use quiver_client::error::Failures;
 
-use crate::cli;
-use crate::connection::Session;
+use crate::cli::Command;
 use crate::failure::Failure;
-use crate::output::{Face, Output, Rows, human, json};
-use quiver_client::action::{self, Listed};
+use crate::interface::Interface;
+use crate::output::Output;
 
-pub use change::{Removal, mkdir, mv};
-pub use get::{NOBODY, Nobody, Order, Receipt};
-pub use put::{StoredReceipt, Upload};
-pub use resume::{Given, Resume};
-pub use transfers::transfers;
+pub use resume::run as resume;
+pub use transfers::run as transfers;
+
+/// Runs a command that needs the server.
+///
+/// # Errors
+/// [`Failure`].
+pub async fn run(interface: &mut Interface, command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Message(arguments) => message::run(interface, &arguments.text).await,
+        Command::Status(arguments) => status::run(interface, arguments).await,
+        Command::List(arguments) => list::run(interface, arguments).await,
+        Command::Get(arguments) => get::run(interface, arguments).await,
+        Command::Put(arguments) => put::run(interface, arguments).await,
+        Command::Rm(arguments) => rm::run(interface, arguments).await,
+        Command::Mv(arguments) => mv::run(interface, arguments).await,
+        Command::Mkdir(arguments) => mkdir::run(interface, arguments).await,
+        // These are run without one, or with several.
+        Command::Resume(_)
+        | Command::Transfers(_)
+        | Command::Completions { .. }
+        | Command::Man { .. } => Ok(()),
+    }
+}
 
 /// Sends a message and prints the answer.
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn message(session: &Session, output: &Output, text: &str) -> Result<(), Failure> {
-    let what = "cannot send the message";
-    let length = Request::Message { text: text.to_owned() }.encode().len();
-    let limit = session.welcome.limits.message;
-    if length > limit {
-        let why = format!("it has {length} bytes where at most {limit} are allowed");
-        return Err(Failure::refused(what, Refusal::new(RefusalCode::TooLarge, why)));
+pub async fn say(interface: &mut Interface, text: &str) -> Result<(), Failure> {
+    message::run(interface, text).await
+}
+
+/// One of several failed changes is told at once. Whether the others can still be made: those that cannot count as
+/// failed.
+async fn failed(failures: &mut Failures, output: &Output, error: ClientError, rest: usize) -> bool {
+    let is_lost = error.is_lost_connection();
+    if let Some(error) = failures.add(error, 1) {
+        output.failure(&Failure::Client(error)).await;
     }
-    let answer = action::message(&session.connection, text, session.patience).await;
-    let answer = answer.map_err(|error| Failure::stream(what, error))?;
-    let mut rows = Rows::of_the_server(output);
-    rows.push(&display_safe(&answer)).await?;
-    rows.finish().await
-}
-
-/// Prints who is and was here.
-///
-/// # Errors
-/// [`Failure`].
-pub async fn status(
-    session: &Session,
-    output: &Output,
-    arguments: &cli::Status,
-) -> Result<(), Failure> {
-    let failed = |error| Failure::stream("cannot show who is here", error);
-    let mut clients =
-        action::status(&session.connection, session.patience).await.map_err(failed)?;
-    let mut rows = rows(output, arguments.json);
-    while let Some(row) = clients.next().await.map_err(failed)? {
-        let line = if arguments.json { json::line(&row) } else { human::client(&row, &Local) };
-        rows.push(&line).await?;
+    if is_lost {
+        failures.skipped(rest);
     }
-    rows.finish().await
-}
-
-/// Prints what is in a folder.
-///
-/// # Errors
-/// [`Failure`].
-pub async fn list(
-    session: &Session,
-    output: &Output,
-    arguments: &cli::List,
-) -> Result<(), Failure> {
-    let what = || match arguments.path.as_str() {
-        "" => "cannot list the files".to_owned(),
-        path => format!("cannot list {}", display_safe(path)),
-    };
-    let failed = |error| Failure::stream(what(), error);
-    let folder = folder(&arguments.path).map_err(|refusal| Failure::refused(what(), refusal))?;
-    let mut entries =
-        action::list(&session.connection, folder, session.patience).await.map_err(failed)?;
-    let mut rows = rows(output, arguments.json);
-    loop {
-        match entries.next().await.map_err(failed)? {
-            Listed::Entry(entry) if arguments.json => rows.push(&json::line(&entry)).await?,
-            Listed::Entry(entry) => rows.push(&human::entry(&entry)).await?,
-            Listed::End(end) => {
-                rows.finish().await?;
-                if end.entries == 0 && output.face() == Face::Prompt && !arguments.json {
-                    output.say("Server: nothing there").await;
-                }
-                if end.not_served > 0 {
-                    output.say(human::not_served(end.not_served)).await;
-                }
-                return Ok(());
-            }
-        }
-    }
-}
-
-/// A folder as people write it: the slash that `list` shows behind its name may stay.
-pub(crate) fn folder(typed: &str) -> Result<FolderPath, Refusal> {
-    Ok(FolderPath::parse(typed.strip_suffix('/').unwrap_or(typed))?)
-}
-
-fn rows(output: &Output, json: bool) -> Rows<'_> {
-    if json { Rows::bare(output) } else { Rows::of_the_server(output) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_folder_may_be_written_as_it_is_shown() {
-        for (typed, meant) in [("", ""), ("/", ""), ("notes", "notes"), ("a/b/", "a/b")] {
-            assert_eq!(folder(typed).unwrap().as_str(), meant);
-        }
-        for bad in ["//", "/etc", "..", "a//"] {
-            assert_eq!(folder(bad).unwrap_err().code, RefusalCode::BadPath, "{bad}");
-        }
-    }
+    !is_lost
 }

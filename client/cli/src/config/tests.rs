@@ -32,11 +32,11 @@ fn a_flag_beats_the_environment_which_beats_the_file() {
         ..Settings::default()
     };
     let seen = |config: Config| {
-        let certificate = config.certificate.unwrap().file_name().unwrap().to_owned();
+        let certificate = config.client.certificate.unwrap().file_name().unwrap().to_owned();
         (
-            config.server.to_string(),
+            config.client.server.to_string(),
             certificate.into_string().unwrap(),
-            config.name.unwrap().to_string(),
+            config.client.name.unwrap().to_string(),
         )
     };
     let of = |server: &str, certificate: &str, name: &str| {
@@ -49,15 +49,15 @@ fn a_flag_beats_the_environment_which_beats_the_file() {
     let one = Config::new(Settings::default(), NOTHING, Some(&path)).unwrap();
     assert_eq!(seen(one), of("file:3", "file.pem", "File"));
     let none = Config::new(Settings::default(), NOTHING, None).unwrap();
-    assert_eq!(none.server.to_string(), "localhost:4433");
-    assert_eq!((none.certificate, none.name), (None, None));
+    assert_eq!(none.client.server.to_string(), "localhost:4433");
+    assert_eq!((none.client.certificate, none.client.name), (None, None));
 }
 
 #[test]
 fn a_path_in_the_file_starts_at_the_file() {
     let (folder, path) = written(ALL_KEYS);
     let config = Config::new(Settings::default(), NOTHING, Some(&path)).unwrap();
-    assert_eq!(config.certificate.unwrap(), folder.path().join("certs/file.pem"));
+    assert_eq!(config.client.certificate.unwrap(), folder.path().join("certs/file.pem"));
 }
 
 #[test]
@@ -65,8 +65,8 @@ fn an_empty_variable_is_none_and_a_missing_file_too() {
     let missing = Path::new("/nonexistent/config.toml");
     let config =
         Config::new(Settings::default(), |_| Some(OsString::new()), Some(missing)).unwrap();
-    assert_eq!(config.server.to_string(), "localhost:4433");
-    assert_eq!((config.certificate, config.name), (None, None));
+    assert_eq!(config.client.server.to_string(), "localhost:4433");
+    assert_eq!((config.client.certificate, config.client.name), (None, None));
 }
 
 #[test]

@@ -2,11 +2,9 @@
 
 use std::io;
 
-use quiver_protocol::RefusalCode;
-use quiver_transport::StreamError;
+use quiver_client::ErrorCode;
 
 use super::Failure;
-use quiver_client::action::{GetError, PutError};
 
 /// The exit codes; their numbers are documented and do not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,34 +40,22 @@ pub enum Exit {
     Terminated = 143,
 }
 
-/// The one mapping of the wire's codes to exit codes.
-impl From<RefusalCode> for Exit {
-    fn from(code: RefusalCode) -> Self {
+/// The one mapping of the client's codes to exit codes.
+impl From<ErrorCode> for Exit {
+    fn from(code: ErrorCode) -> Self {
         match code {
-            RefusalCode::Busy => Self::Busy,
-            RefusalCode::NameTaken
-            | RefusalCode::BadName
-            | RefusalCode::SignInFailed
-            | RefusalCode::SignInRequired => Self::SignIn,
-            RefusalCode::NotFound
-            | RefusalCode::NotAFile
-            | RefusalCode::NotAFolder
-            | RefusalCode::BadPath
-            | RefusalCode::NoSuchClient => Self::NotFound,
-            RefusalCode::Changed => Self::Verification,
-            RefusalCode::Declined => Self::Declined,
-            RefusalCode::BadRequest
-            | RefusalCode::UnknownCommand
-            | RefusalCode::UnsupportedVersion
-            | RefusalCode::Forbidden
-            | RefusalCode::TooLarge
-            | RefusalCode::NoSpace
-            | RefusalCode::RateLimited
-            | RefusalCode::ShuttingDown
-            | RefusalCode::Internal
-            | RefusalCode::Exists
-            | RefusalCode::NotEmpty
-            | RefusalCode::Unknown => Self::Other,
+            ErrorCode::InvalidRequest => Self::Usage,
+            ErrorCode::Connection => Self::Connection,
+            ErrorCode::Untrusted => Self::Trust,
+            ErrorCode::SignIn => Self::SignIn,
+            ErrorCode::Busy => Self::Busy,
+            ErrorCode::NotFound => Self::NotFound,
+            ErrorCode::LocalDisk => Self::Disk,
+            ErrorCode::Verification => Self::Verification,
+            ErrorCode::Partial => Self::Partial,
+            ErrorCode::Declined => Self::Declined,
+            ErrorCode::Interrupted => Self::Interrupted,
+            ErrorCode::Other => Self::Other,
         }
     }
 }
@@ -80,53 +66,14 @@ impl Failure {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Usage { .. } | Self::Config(_) => Exit::Usage,
-            Self::NoTransfers(_)
-            | Self::Certificate(_)
-            | Self::Identity(_)
-            | Self::PasswordFile { .. }
-            | Self::SharedPasswordFile(_)
-            | Self::Target { .. }
-            | Self::Source { .. }
-            | Self::NotAFile { .. }
-            | Self::Leftover { .. }
-            | Self::NotClean
-            | Self::Exists(_) => Exit::Disk,
-            Self::Resolve { .. } | Self::Unreachable { .. } | Self::Socket(_) => Exit::Connection,
-            Self::Untrusted(_) => Exit::Trust,
-            Self::Busy(_) => Exit::Busy,
-            Self::Refused { refusal, .. } => refusal.code.into(),
-            Self::Stream { source, .. } => stream_exit(source),
-            Self::Get { source, .. } => match source {
-                GetError::Stream(source) => stream_exit(source),
-                GetError::Disk(error) => output_exit(error),
-                GetError::Mismatch | GetError::Length { .. } => Exit::Verification,
-                GetError::OtherFile => Exit::Other,
-            },
-            Self::Put { source, .. } => match source {
-                PutError::Stream(source) => stream_exit(source),
-                PutError::Source(_) => Exit::Disk,
-                PutError::Changed | PutError::WrongSize | PutError::Mismatch => Exit::Verification,
-            },
-            Self::ReadOnly { .. } | Self::AlreadyThere { .. } => Exit::Other,
-            Self::Output(error) => output_exit(error),
-            Self::Several { exit, .. } => *exit,
-            Self::Line { failure, .. } | Self::GoesOn { failure, .. } => failure.exit(),
-            Self::Interrupted => Exit::Interrupted,
-            Self::Terminated => Exit::Terminated,
+            Self::Client(error) => error.code().into(),
+            // A reader that closed the pipe wants no more; everything else is a disk.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Other,
+            Self::Output(_) => Exit::Disk,
+            Self::Line { failure, .. } => failure.exit(),
+            Self::Interrupted(_) => Exit::Interrupted,
+            Self::Terminated(_) => Exit::Terminated,
             Self::System { .. } => Exit::Other,
         }
     }
-}
-
-fn stream_exit(error: &StreamError) -> Exit {
-    match error {
-        StreamError::Refused(refusal) => refusal.code.into(),
-        StreamError::Silent(_) | StreamError::Unread(_) | StreamError::Lost(_) => Exit::Connection,
-        StreamError::Frame(_) | StreamError::Reset | StreamError::Stopped => Exit::Other,
-    }
-}
-
-/// Who closed the pipe wants no more; everything else is a disk.
-fn output_exit(error: &io::Error) -> Exit {
-    if error.kind() == io::ErrorKind::BrokenPipe { Exit::Other } else { Exit::Disk }
 }

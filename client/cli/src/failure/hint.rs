@@ -3,84 +3,131 @@
 use std::io;
 use std::path::Path;
 
+use quiver_client::ClientError;
+use quiver_client::error::{InvalidRequest, Untrusted};
+use quiver_client::journal::Share;
+use quiver_client::known_servers::KnownServersError;
 use quiver_protocol::RefusalCode;
 use quiver_protocol::text::display_path;
-use quiver_transport::{IdentityError, StreamError};
+use quiver_transfer::get::GetError;
+use quiver_transfer::put::PutError;
+use quiver_transport::{IdentityError, StreamError, TrustError};
 
 use super::Failure;
-use quiver_client::action::{GetError, PutError};
-use quiver_client::journal::Share;
 
 impl Failure {
     /// What to do about it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::Usage { hint, .. } => return hint.clone(),
+        match self {
+            Self::Usage { hint, .. } => hint.clone(),
+            Self::Client(error) => of_client(error),
             Self::Line { line, failure } => {
                 let hint = failure.hint().map_or_else(String::new, |hint| hint + "; ");
-                return Some(format!("{hint}/say {} sends the line as a message", line.trim()));
+                Some(format!("{hint}/say {} sends the line as a message", line.trim()))
             }
-            Self::GoesOn { failure, share } => {
-                let hint = failure.hint().map_or_else(String::new, |hint| hint + "; ");
-                return Some(hint + &how_to_go_on(*share));
-            }
-            Self::NoTransfers(_) => "XDG_STATE_HOME names a folder for them",
-            Self::Certificate(IdentityError::Read { .. }) => {
-                "make one with scripts/generate-certs, or copy the server's server.pem"
-            }
-            Self::Certificate(_) => "--cert takes the server's server.pem",
-            Self::Identity(IdentityError::SharedKey(path)) => return Some(chmod(path)),
-            Self::Identity(_) => "XDG_DATA_HOME says where the client's own key is kept",
-            Self::SharedPasswordFile(path) => return Some(chmod(path)),
-            Self::Resolve { .. } => "is the name spelt right? --server takes an address too",
-            Self::Unreachable { .. } => {
-                "is the server running, and is its UDP port open? --server says where it is"
-            }
-            Self::Untrusted(untrusted) => return untrusted.hint(),
-            Self::Refused { refusal, .. } => return refusal_hint(refusal.code).map(str::to_owned),
-            Self::Get { source: GetError::Stream(StreamError::Refused(refusal)), .. } => {
-                return refusal_hint(refusal.code).map(str::to_owned);
-            }
-            Self::Put { source: PutError::Stream(StreamError::Refused(refusal)), .. } => {
-                return put_hint(refusal.code).map(str::to_owned);
-            }
-            Self::Put { source: PutError::Changed, .. } => {
-                "the file was written to meanwhile; try again"
-            }
-            Self::Put { source: PutError::Mismatch, .. } => {
-                "do not trust what stands there; put it again with --overwrite --no-resume"
-            }
-            Self::Source { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                "you may not read it"
-            }
-            Self::NotAFile { is: "a folder", .. } => "put -r takes folders",
-            Self::NotAFile { .. } => "put - --as NAME stores what comes from standard input",
-            Self::AlreadyThere { .. } => "mkdir -p takes it as it is",
-            Self::ReadOnly { .. } => {
-                "whoever runs the server can allow it: --allow-upload, or user add NAME --may upload"
-            }
-            Self::Get {
-                source: GetError::Mismatch | GetError::Length { .. }, streamed, ..
-            } => {
-                if *streamed {
-                    "what was written to standard output is not the file: do not use it"
-                } else {
-                    "nothing was stored; try again"
-                }
-            }
-            Self::Get { source: GetError::Disk(error), .. }
-            | Self::Target { source: error, .. } => {
-                return disk_hint(error).map(str::to_owned);
-            }
-            Self::Exists(_) => "--overwrite replaces it; -o DIR stores elsewhere",
-            _ => return None,
-        };
-        Some(hint.to_owned())
+            Self::Interrupted(share) | Self::Terminated(share) => share.map(how_to_resume),
+            Self::Config(_) | Self::Output(_) | Self::System { .. } => None,
+        }
     }
 }
 
-fn how_to_go_on(share: Share) -> String {
+fn of_client(error: &ClientError) -> Option<String> {
+    let hint = match error {
+        ClientError::Invalid(request) => return of_request(request).map(str::to_owned),
+        ClientError::Resumable { error, share } => {
+            let hint = of_client(error).map_or_else(String::new, |hint| hint + "; ");
+            return Some(hint + &how_to_resume(*share));
+        }
+        ClientError::NoTransfers(_) => "XDG_STATE_HOME names a folder for them",
+        ClientError::Certificate(IdentityError::Read { .. }) => {
+            "make one with scripts/generate-certs, or copy the server's server.pem"
+        }
+        ClientError::Certificate(_) => "--cert takes the server's server.pem",
+        ClientError::Identity(IdentityError::SharedKey(path)) => return Some(chmod(path)),
+        ClientError::Identity(_) => "XDG_DATA_HOME says where the client's own key is kept",
+        ClientError::SharedPasswordFile(path) => return Some(chmod(path)),
+        ClientError::Resolve { .. } => "is the name spelt right? --server takes an address too",
+        ClientError::Unreachable { .. } => {
+            "is the server running, and is its UDP port open? --server says where it is"
+        }
+        ClientError::Untrusted(untrusted) => return of_untrusted(untrusted),
+        ClientError::Refused { refusal, .. } => {
+            return refusal_hint(refusal.code).map(str::to_owned);
+        }
+        ClientError::Get { source: GetError::Stream(StreamError::Refused(refusal)), .. } => {
+            return refusal_hint(refusal.code).map(str::to_owned);
+        }
+        ClientError::Put { source: PutError::Stream(StreamError::Refused(refusal)), .. } => {
+            return put_hint(refusal.code).map(str::to_owned);
+        }
+        ClientError::Put { source: PutError::Changed, .. } => {
+            "the file was written to meanwhile; try again"
+        }
+        ClientError::Put { source: PutError::Mismatch, .. } => {
+            "do not trust what stands there; put it again with --overwrite --no-resume"
+        }
+        ClientError::Source { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+            "you may not read it"
+        }
+        ClientError::NotAFile { is: "a folder", .. } => "put -r takes folders",
+        ClientError::NotAFile { .. } => "put - --as NAME stores what comes from standard input",
+        ClientError::AlreadyThere { .. } => "mkdir -p takes it as it is",
+        ClientError::ReadOnly { .. } => {
+            "whoever runs the server can allow it: --allow-upload, or user add NAME --may upload"
+        }
+        ClientError::Get {
+            source: GetError::Mismatch | GetError::Length { .. }, streamed, ..
+        } => {
+            if *streamed {
+                "what was written to standard output is not the file: do not use it"
+            } else {
+                "nothing was stored; try again"
+            }
+        }
+        ClientError::Get { source: GetError::Disk(error), .. }
+        | ClientError::Target { source: error, .. } => {
+            return disk_hint(error).map(str::to_owned);
+        }
+        ClientError::Exists(_) => "--overwrite replaces it; -o DIR stores elsewhere",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// How to ask otherwise.
+fn of_request(request: &InvalidRequest) -> Option<&'static str> {
+    Some(match request {
+        InvalidRequest::DownloadTwice(_) => "fetch one of them with -o into another folder",
+        InvalidRequest::UploadTwice(_) => "put one of them with --to into another folder",
+        InvalidRequest::TreeTwice(_) => "two commands with different folders can do it",
+        InvalidRequest::PlanTooLarge => "several commands can do it, folder by folder",
+        InvalidRequest::TreeToStream => "-o DIR stores the files in a folder",
+        InvalidRequest::PatternTooWide => "name a folder before the first *",
+        InvalidRequest::StreamWithoutName => "put - --as NAME gives it one",
+        InvalidRequest::StreamWithPlan => "put - --as NAME stores it",
+        InvalidRequest::NameForSeveral => "put them one by one",
+        InvalidRequest::PathForName(_) => "--to DIR says the folder",
+        InvalidRequest::NotUtf8(_) => "--as NAME stores it under another name",
+        InvalidRequest::RootNotUtf8(_) => "another name, here, would do",
+        InvalidRequest::EntryNotUtf8(_) => "put FILE --as NAME stores it under another name",
+        InvalidRequest::UnderWay(_) => "Ctrl-C on an empty line cancels what is under way",
+        InvalidRequest::NothingUnfinished(_) => "quiver transfers lists what is",
+        InvalidRequest::OtherServer { .. } => {
+            "--server says where that one is; quiver transfers --clean forgets it"
+        }
+        InvalidRequest::JournalEntry { .. } => "remove it",
+        InvalidRequest::NoName => "--name takes one",
+        InvalidRequest::LoginName(_) => "--name NAME says who you are",
+        InvalidRequest::Name(_)
+        | InvalidRequest::PasswordTooLong(_)
+        | InvalidRequest::NoTransfer(_)
+        | InvalidRequest::NotPausable(_)
+        | InvalidRequest::NotConnected => return None,
+    })
+}
+
+fn how_to_resume(share: Share) -> String {
     match share {
         Share::Of(share) => format!("the same command, or quiver resume, goes on at {share} %"),
         Share::Several => "quiver resume goes on with the rest".to_owned(),
@@ -128,5 +175,33 @@ fn disk_hint(error: &io::Error) -> Option<&'static str> {
         }
         io::ErrorKind::NotFound => "-o takes a folder that exists",
         _ => return None,
+    })
+}
+
+fn of_untrusted(untrusted: &Untrusted) -> Option<String> {
+    Some(match untrusted {
+        Untrusted::NotTheCertificate { .. } => {
+            "copy the server's present server.pem if it was renewed; else somebody is in between"
+                .to_owned()
+        }
+        Untrusted::Changed { file, line, server, expected, .. } => format!(
+            "somebody may be in between. If the server was set up anew, remove line {line} of {}:\n  \
+                 {server} {expected}",
+            display_path(file)
+        ),
+        Untrusted::Unknown { .. } | Untrusted::Declined(_) => {
+            "--cert FILE trusts the server with that certificate".to_owned()
+        }
+        Untrusted::Certificate { why: TrustError::NotYetValid(_), .. } => {
+            "is this machine's clock right?".to_owned()
+        }
+        Untrusted::Certificate { why: TrustError::Expired(_), .. } => {
+            "is this machine's clock right? else the server needs a new certificate".to_owned()
+        }
+        Untrusted::Certificate { .. } => return None,
+        Untrusted::KnownServers(KnownServersError::Line { .. }) => {
+            "correct or remove that line".to_owned()
+        }
+        Untrusted::KnownServers(_) => "--cert FILE does without that file".to_owned(),
     })
 }

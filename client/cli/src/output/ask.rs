@@ -8,18 +8,19 @@ use std::thread;
 use quiver_protocol::Secret;
 use tokio::sync::oneshot;
 
-use super::{Face, Output};
+use super::Output;
 use crate::failure::Failure;
+use crate::ui_mode::UiMode;
 use crate::unix::TerminalAsItWas;
 
 impl Output {
     /// Whether there is somebody to ask.
     #[must_use]
     pub fn can_ask(&self) -> bool {
-        let shown = match self.face() {
-            Face::OneShot => io::stderr().is_terminal(),
-            Face::Prompt => io::stdout().is_terminal(),
-            Face::Batch => false,
+        let shown = match self.mode() {
+            UiMode::OneShot => io::stderr().is_terminal(),
+            UiMode::Prompt => io::stdout().is_terminal(),
+            UiMode::Batch => false,
         };
         shown && io::stdin().is_terminal()
     }
@@ -71,12 +72,16 @@ impl Output {
     /// # Errors
     /// [`Failure::System`] where the terminal cannot be used.
     pub async fn confirm(&self, question: &str) -> Result<bool, Failure> {
-        Ok(self.ask(question).await?.is_some_and(|answer| is_yes(&answer)))
+        let above = self.inner.confirm.lock().as_ref().map(|confirm| confirm(question.to_owned()));
+        match above {
+            Some(confirmed) => Ok(confirmed.await),
+            None => Ok(self.ask(question).await?.is_some_and(|answer| is_yes(&answer))),
+        }
     }
 
     async fn pose(&self, question: &str) -> Result<(), Failure> {
         let question = question.to_owned();
-        let to_stdout = self.face() == Face::Prompt;
+        let to_stdout = self.mode() == UiMode::Prompt;
         on_a_thread(move || {
             if to_stdout {
                 let mut stdout = io::stdout().lock();
@@ -108,7 +113,7 @@ pub(crate) fn is_yes(answer: &str) -> bool {
 async fn on_a_thread<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T, Failure> {
-    let failed = |source| Failure::System { what: "cannot use the terminal", source };
+    let failed = |source| Failure::system("cannot use the terminal", source);
     let (done, answer) = oneshot::channel();
     let start = thread::Builder::new().name("question".to_owned()).spawn(move || {
         // Nobody waits any more where the question was given up.

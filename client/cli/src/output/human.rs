@@ -6,13 +6,17 @@ use std::time::Duration;
 use chrono::TimeZone;
 use quiver_protocol::reply::{ClientRow, Entry, EntryKind};
 use quiver_protocol::text::display_safe;
-use quiver_protocol::{FilePath, Timestamp};
+use quiver_protocol::{FilePath, Fingerprint, Timestamp};
 use quiver_transfer::file_system::Unset;
-use serde::Serialize;
 
+use super::SERVER;
 use crate::failure::Failure;
-use quiver_client::action::{ReceivedFile, Stored};
-use quiver_client::journal::{self, Direction, OneFile, What};
+use quiver_client::ClientError;
+use quiver_client::journal::{Direction, OneFile, What, percent};
+use quiver_client::notice::Notice;
+use quiver_client::throughput::Throughput;
+use quiver_client::transfers::TransferSummary;
+use quiver_client::unfinished::UnfinishedTransfer;
 
 /// `Client 1: Ben - Start: 2024-10-19 17:45:47, End: Still Connected`, in the zone's time.
 pub fn client<Z: TimeZone>(row: &ClientRow, zone: &Z) -> String
@@ -46,28 +50,23 @@ pub fn not_served(count: u64) -> String {
 
 /// `secret.txt: 12 bytes received and verified`
 #[must_use]
-pub fn received(path: &FilePath, got: ReceivedFile) -> String {
-    let unit = if got.size == 1 { "byte" } else { "bytes" };
-    format!("{}: {} {unit} received and verified", display_safe(path.as_str()), got.size)
+pub fn received(path: &FilePath, size: u64) -> String {
+    let unit = if size == 1 { "byte" } else { "bytes" };
+    format!("{}: {size} {unit} received and verified", display_safe(path.as_str()))
 }
 
 /// `big from files.example.org:4433 to /home/ron/big: 61 % of 600000000 bytes, begun 2024-10-19 17:45:47`
 #[must_use]
-pub fn transfer<Z: TimeZone>(
-    entry: &journal::Entry,
-    here: Option<u64>,
-    is_running: bool,
-    zone: &Z,
-) -> String
+pub fn transfer<Z: TimeZone>(unfinished: &UnfinishedTransfer, zone: &Z) -> String
 where
     Z::Offset: std::fmt::Display,
 {
+    let UnfinishedTransfer { entry, stored, is_running } = unfinished;
     let server = &entry.origin.server;
     let (there, here_is, how_far) = match &entry.what {
         What::File(OneFile { path, local, size, .. }) => {
-            let share = here.map_or_else(String::new, |here| {
-                format!("{} % of ", crate::output::share(here, *size))
-            });
+            let share = stored
+                .map_or_else(String::new, |stored| format!("{} % of ", percent(stored, *size)));
             let local = local.display().to_string();
             (path.as_str().to_owned(), local, format!("{share}{size} bytes, "))
         }
@@ -88,7 +87,7 @@ where
         Direction::Put => format!("{here_is} to {there} on {server}"),
     };
     let begun = entry.begun.0.with_timezone(zone).format("%Y-%m-%d %H:%M:%S");
-    let running = if is_running { ", under way" } else { "" };
+    let running = if *is_running { ", under way" } else { "" };
     format!("{way}: {how_far}begun {begun}{running}")
 }
 
@@ -104,28 +103,15 @@ pub(super) fn bytes(mut count: f64) -> String {
     if unit == "bytes" { format!("{count:.0} {unit}") } else { format!("{count:.1} {unit}") }
 }
 
-/// What became of the files of an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct Summary {
-    /// Files that moved, verified.
-    pub moved: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Files that were there already, with the same content.
-    pub same: u64,
-    /// Files that differ from what is there, which was to stay as it is.
-    pub kept: u64,
-    /// Files that failed, each named.
-    pub failed: u64,
-    /// Links, devices and the like.
-    pub left_out: u64,
-}
-
 /// `10000 files received and verified (41.0 MB in 0.8 s, 12345 a second), 3 already here, 1 failed`
 #[must_use]
-pub fn summary(summary: &Summary, done: &str, took: Duration) -> String {
+pub fn summary(summary: &TransferSummary, direction: Direction) -> String {
+    let done = match direction {
+        Direction::Get => "received",
+        Direction::Put => "stored",
+    };
     let files = |count: u64| if count == 1 { "file" } else { "files" };
-    let seconds = took.as_secs_f64().max(0.001);
+    let seconds = summary.took.as_secs_f64().max(0.001);
     #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
     let (moved, size) = (summary.moved as f64, summary.bytes as f64);
     let mut text = format!("{} {} {done}", summary.moved, files(summary.moved));
@@ -158,16 +144,87 @@ pub fn unset(shown: &Path, unset: Unset) -> String {
 
 /// `secret.txt: 12 bytes stored and verified`
 #[must_use]
-pub fn stored(path: &FilePath, stored: Stored) -> String {
-    let unit = if stored.size == 1 { "byte" } else { "bytes" };
-    format!("{}: {} {unit} stored and verified", display_safe(path.as_str()), stored.size)
+pub fn stored(path: &FilePath, size: u64) -> String {
+    let unit = if size == 1 { "byte" } else { "bytes" };
+    format!("{}: {size} {unit} stored and verified", display_safe(path.as_str()))
 }
 
-/// `big: goes on at 45 %`
+/// `33.6 MB in 2.4 s: 14.0 MB/s, limited by this disk`
 #[must_use]
-pub fn goes_on(path: &FilePath, offset: u64, size: u64) -> String {
-    let percent = u128::from(offset) * 100 / u128::from(size.max(1));
-    format!("{}: goes on at {percent} %", display_safe(path.as_str()))
+pub fn throughput(throughput: &Throughput) -> String {
+    let seconds = throughput.took.as_secs_f64().max(0.001);
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let moved = throughput.moved as f64;
+    let limit = throughput
+        .limited_by
+        .map_or_else(String::new, |limit| format!(", limited by {}", limit.words(SERVER)));
+    format!("{} in {seconds:.1} s: {}/s{limit}", bytes(moved), bytes(moved / seconds))
+}
+
+/// What is said when the server stops.
+#[must_use]
+pub fn stopping(grace: Duration) -> String {
+    let seconds = grace.as_secs();
+    format!("The server is stopping: what runs has {seconds} seconds to end, nothing new begins.")
+}
+
+/// The question whether to trust a server that is not known.
+#[must_use]
+pub fn trust(server: &str, fingerprint: &Fingerprint, not_remembered: Option<&str>) -> String {
+    let what = match not_remembered {
+        None => "Trust and remember it?".to_owned(),
+        Some(why) => format!("Trust it now? It cannot be remembered, for {why}."),
+    };
+    format!(
+        "The server {server} is not known yet. Its fingerprint is\n  {fingerprint}\n\
+         The server's owner sees the same with `quiver-server cert show`.\n\
+         {what} [yes/no] "
+    )
+}
+
+/// What a notice says.
+#[must_use]
+pub fn notice(notice: &Notice) -> String {
+    let said = match notice {
+        Notice::NotRemembered { server, why } => {
+            format!("note: you will be asked about {server} again: {why}")
+        }
+        Notice::KeyNotKept { why } => {
+            format!("note: a later run cannot resume an upload that breaks off: {why}")
+        }
+        Notice::JournalNotWritten { why } => {
+            format!("note: quiver resume cannot find what breaks off: {why}")
+        }
+        Notice::Reconnecting { why, retry_for } => {
+            format!("{why}: trying again for {} s", retry_for.as_secs_f64().round())
+        }
+        Notice::Checking { path, bytes } => {
+            let mebibytes = bytes / (1024 * 1024);
+            format!("{}: checking the {mebibytes} MiB that are here", display_safe(path.as_str()))
+        }
+        Notice::Resuming { path, offset, size } => {
+            format!("{}: goes on at {} %", display_safe(path.as_str()), percent(*offset, *size))
+        }
+        Notice::StartingOver { path, on_server } => {
+            let place = if *on_server { "on the server" } else { "here" };
+            format!("{} changed {place}: starting over", display_safe(path.as_str()))
+        }
+        Notice::AttributesNotSet { path, unset: attributes } => unset(path, *attributes),
+        Notice::LeftOut { path, kind } => {
+            format!("{}: left out, it is {kind}", display_safe(&path.to_string_lossy()))
+        }
+        Notice::KeptBoth { kept, stored } => {
+            format!("{} stays, beside {}", display_safe(kept), display_safe(stored))
+        }
+        Notice::UnderWay { transfer } => format!("{transfer} is under way"),
+        Notice::NothingUnfinished => "nothing is unfinished".to_owned(),
+    };
+    match notice {
+        Notice::NotRemembered { .. }
+        | Notice::KeyNotKept { .. }
+        | Notice::JournalNotWritten { .. } => without_numbers(said),
+        _ => said,
+    }
 }
 
 /// Bytes a second, rounded down.
@@ -180,7 +237,9 @@ pub fn per_second(bytes: u64, took: Duration) -> u64 {
 /// What failed, why, and what to do. The server's words for a full server stand alone.
 #[must_use]
 pub fn failure(failure: &Failure) -> String {
-    if let Failure::Busy(_) = failure {
+    if let Failure::Client(error) = failure
+        && let ClientError::Busy(_) = **error
+    {
         return failure.to_string();
     }
     let what = without_numbers(failure.to_string());
@@ -205,7 +264,8 @@ pub(crate) fn without_numbers(text: String) -> String {
 #[cfg(test)]
 mod tests {
     use chrono::FixedOffset;
-    use quiver_protocol::ClientName;
+    use quiver_protocol::{Brake, ClientName};
+    use quiver_transfer::Bottleneck;
 
     use super::*;
 
@@ -237,6 +297,19 @@ mod tests {
     fn amounts_are_short() {
         assert_eq!(bytes(999.0), "999 bytes");
         assert_eq!(bytes(33_600_000.0), "33.6 MB");
+    }
+
+    #[test]
+    fn how_fast_it_was_is_said_with_what_limited_it() {
+        let mut measured = Throughput {
+            moved: 33_600_000,
+            took: Duration::from_secs(2),
+            limited_by: Some(Bottleneck::There(Brake::Disk)),
+        };
+        let said = "33.6 MB in 2.0 s: 16.8 MB/s, limited by the server's disk";
+        assert_eq!(throughput(&measured), said);
+        measured.limited_by = None;
+        assert_eq!(throughput(&measured), "33.6 MB in 2.0 s: 16.8 MB/s");
     }
 
     #[test]

@@ -2,15 +2,14 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::time::Duration;
 
+use quiver_client::transfers::{DownloadedFile, TransferSummary, UploadedFile};
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{ContentHash, FilePath};
 use serde::Serialize;
 
 use super::SERVER;
-use super::human::{self, Summary};
-use quiver_client::action::{ReceivedFile, Stored};
+use super::human;
 
 /// A file that arrived. Sent is what the server's end of the content accounts for: the bytes of its last
 /// stream. Received are the bytes that came here in this run, over all its connections, verified those that
@@ -31,28 +30,24 @@ pub struct File<'a> {
 }
 
 impl<'a> File<'a> {
-    /// For a file that stands at `target` now, of which `received` bytes came, and that `took` so long.
+    /// For a file that is here now.
     #[must_use]
-    pub fn new(
-        path: &'a FilePath,
-        target: String,
-        got: ReceivedFile,
-        received: u64,
-        took: Duration,
-    ) -> Self {
-        let ReceivedFile { size, blake3, offset, limited_by, unset: _ } = got;
+    pub fn new(file: &'a DownloadedFile) -> Self {
         Self {
-            path,
-            size,
-            blake3,
-            target,
-            sent: size - offset,
-            received,
-            verified: size,
-            resumed_at: offset,
-            seconds: took.as_secs_f64(),
-            bytes_per_second: human::per_second(received, took),
-            limited_by: limited_by.map(|by| by.code(SERVER)),
+            path: &file.path,
+            size: file.size,
+            blake3: file.blake3,
+            target: file
+                .target
+                .as_ref()
+                .map_or_else(String::new, |path| path.display().to_string()),
+            sent: file.size - file.resumed_at,
+            received: file.received,
+            verified: file.size,
+            resumed_at: file.resumed_at,
+            seconds: file.took.as_secs_f64(),
+            bytes_per_second: human::per_second(file.received, file.took),
+            limited_by: file.limited_by.map(|by| by.code(SERVER)),
         }
     }
 }
@@ -75,37 +70,47 @@ pub struct StoredFile<'a> {
 }
 
 impl<'a> StoredFile<'a> {
-    /// For a file that came from `source` and `took` so long.
+    /// For a file that is there now.
     #[must_use]
-    pub fn new(path: &'a FilePath, source: &'a str, stored: Stored, took: Duration) -> Self {
-        let Stored { size, blake3, sent, resumed_at, limited_by } = stored;
+    pub fn new(file: &'a UploadedFile) -> Self {
         Self {
-            path,
-            size,
-            blake3,
-            source,
-            sent,
-            received: size,
-            verified: size,
-            resumed_at,
-            seconds: (took.as_secs_f64() * 1000.0).round() / 1000.0,
-            bytes_per_second: human::per_second(sent, took),
-            limited_by: limited_by.map(|by| by.code(SERVER)),
+            path: &file.path,
+            size: file.size,
+            blake3: file.blake3,
+            source: &file.source,
+            sent: file.sent,
+            received: file.size,
+            verified: file.size,
+            resumed_at: file.resumed_at,
+            seconds: (file.took.as_secs_f64() * 1000.0).round() / 1000.0,
+            bytes_per_second: human::per_second(file.sent, file.took),
+            limited_by: file.limited_by.map(|by| by.code(SERVER)),
         }
     }
 }
 
-/// What became of the files of an order, after all of them.
+/// What became of the files of a tree, after all of them.
 #[derive(Debug, Serialize)]
-pub struct Summed<'a> {
-    summary: &'a Summary,
+pub struct Summed {
+    summary: Summary,
 }
 
-impl<'a> Summed<'a> {
+#[derive(Debug, Serialize)]
+struct Summary {
+    moved: u64,
+    bytes: u64,
+    same: u64,
+    kept: u64,
+    failed: u64,
+    left_out: u64,
+}
+
+impl Summed {
     /// For what became of them.
     #[must_use]
-    pub fn new(summary: &'a Summary) -> Self {
-        Self { summary }
+    pub fn new(summary: &TransferSummary) -> Self {
+        let TransferSummary { moved, bytes, same, kept, failed, left_out, took: _ } = *summary;
+        Self { summary: Summary { moved, bytes, same, kept, failed, left_out } }
     }
 }
 

@@ -7,14 +7,13 @@
 mod ask;
 pub mod human;
 pub mod json;
-mod pace;
+pub mod plan;
 mod progress;
 mod rows;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::AsFd as _;
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::pin::Pin;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -22,15 +21,13 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use quiver_protocol::text::display_safe;
 use quiver_transfer::blocking;
-use quiver_transfer::file_system::Unset;
 use quiver_transport::LogWriter;
 
 use crate::failure::Failure;
+use crate::ui_mode::UiMode;
 pub(crate) use ask::is_yes;
-pub use pace::Pace;
-pub(crate) use progress::share;
-pub use progress::{Bar, Bars, Total};
-pub use rows::Rows;
+pub use progress::Bars;
+pub use rows::{GATHER, Rows};
 
 /// What the other end is called where it limited a transfer.
 const SERVER: &str = "server";
@@ -38,19 +35,14 @@ const SERVER: &str = "server";
 /// How long the last lines of a verbose log, or the words of a program that was told to end, may take to be written.
 const LAST_LINES: Duration = Duration::from_millis(500);
 
-/// Who is on the other side of this program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Face {
-    /// One command, then the end.
-    OneShot,
-    /// Commands out of a pipe or a file.
-    Batch,
-    /// A person at a terminal.
-    Prompt,
-}
-
 /// Prints a text above the line that is being typed.
 pub type Above = Box<dyn FnMut(String) -> io::Result<()> + Send>;
+
+/// Asks whether, on the line that is being typed.
+pub type ConfirmAbove = Box<dyn Fn(String) -> Confirmed + Send + Sync>;
+
+/// The answer, in time.
+pub type Confirmed = Pin<Box<dyn Future<Output = bool> + Send>>;
 
 /// Where everything is said. Cheap to clone.
 #[derive(Clone)]
@@ -59,30 +51,29 @@ pub struct Output {
 }
 
 struct Inner {
-    face: Face,
+    mode: UiMode,
     quiet: bool,
     bars: Bars,
-    /// Whether a person was warned of attributes that could not be set.
-    warned: AtomicBool,
     /// Who prints waits here, first come first served.
     turn: tokio::sync::Mutex<()>,
     above: Mutex<Option<Above>>,
+    confirm: Mutex<Option<ConfirmAbove>>,
 }
 
 impl Output {
-    /// For a face; `quiet` leaves nothing but data and errors.
+    /// For a mode; `quiet` leaves nothing but data and errors.
     #[must_use]
-    pub fn new(face: Face, quiet: bool) -> Self {
-        let bars = if face == Face::OneShot && !quiet { Bars::on_stderr() } else { Bars::none() };
+    pub fn new(mode: UiMode, quiet: bool) -> Self {
+        let bars = if mode == UiMode::OneShot && !quiet { Bars::on_stderr() } else { Bars::none() };
         let turn = tokio::sync::Mutex::new(());
-        let (warned, above) = (AtomicBool::new(false), Mutex::new(None));
-        Self { inner: Arc::new(Inner { face, quiet, bars, warned, turn, above }) }
+        let (above, confirm) = (Mutex::new(None), Mutex::new(None));
+        Self { inner: Arc::new(Inner { mode, quiet, bars, turn, above, confirm }) }
     }
 
-    /// The face.
+    /// Who is on the other side.
     #[must_use]
-    pub fn face(&self) -> Face {
-        self.inner.face
+    pub fn mode(&self) -> UiMode {
+        self.inner.mode
     }
 
     /// The progress bars.
@@ -96,26 +87,23 @@ impl Output {
         *self.inner.above.lock() = above;
     }
 
+    /// From now on questions for a yes are asked by `confirm`, or as before with `None`.
+    pub fn confirm_above(&self, confirm: Option<ConfirmAbove>) {
+        *self.inner.confirm.lock() = confirm;
+    }
+
     /// Prints data: whole lines, each with its end.
     ///
     /// # Errors
     /// [`Failure::Output`].
     pub async fn data(&self, text: String) -> Result<(), Failure> {
-        self.print(Stream::Data, text).await.map_err(Failure::Output)
+        self.print(Stream::Data, text).await.map_err(Failure::output)
     }
 
     /// Says a line to the person, unless they want quiet.
     pub async fn say(&self, line: impl Into<String>) {
         if !self.inner.quiet {
             self.talk(line.into()).await;
-        }
-    }
-
-    /// Warns that a file or folder here was stored without some of its attributes: once in a run, for where
-    /// one is refused, all are.
-    pub async fn warn_of_unset(&self, shown: &Path, unset: Unset) {
-        if !unset.is_empty() && !self.inner.warned.swap(true, Ordering::Relaxed) {
-            self.say(human::unset(shown, unset)).await;
         }
     }
 
@@ -128,7 +116,7 @@ impl Output {
 
     async fn talk(&self, mut text: String) {
         text.push('\n');
-        let stream = if self.inner.face == Face::Prompt { Stream::Data } else { Stream::Talk };
+        let stream = if self.inner.mode == UiMode::Prompt { Stream::Data } else { Stream::Talk };
         // Where nobody can be told, there is nobody to tell.
         let _ = self.print(stream, text).await;
     }
@@ -149,7 +137,7 @@ impl Output {
 
 impl std::fmt::Debug for Output {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Output").field("face", &self.inner.face).finish_non_exhaustive()
+        f.debug_struct("Output").field("mode", &self.inner.mode).finish_non_exhaustive()
     }
 }
 
@@ -178,10 +166,7 @@ pub fn last_words(failure: &Failure) {
         return;
     }
     // A signal leaves the terminal's cursor where it was, behind a question or a prompt.
-    let cut = match failure {
-        Failure::GoesOn { failure, .. } => is_signal(failure),
-        failure => is_signal(failure),
-    };
+    let cut = matches!(failure, Failure::Interrupted(_) | Failure::Terminated(_));
     let break_first = if cut && io::stderr().is_terminal() { "\n" } else { "" };
     let text = format!("{break_first}{}\n", human::failure(failure));
     let (done, written) = mpsc::channel();
@@ -208,17 +193,13 @@ pub fn bad_usage(error: &clap::Error) {
     let _ = if safe == text { error.print() } else { Stream::Talk.write(&safe) };
 }
 
-fn is_signal(failure: &Failure) -> bool {
-    matches!(failure, Failure::Interrupted | Failure::Terminated)
-}
-
 /// Prints what was made without a server: a completion script, a manual page.
 ///
 /// # Errors
 /// [`Failure::Output`].
 pub fn document(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(Failure::Output)
+    stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(Failure::output)
 }
 
 /// Whether a person sits at both ends: they type lines and see what is printed.
@@ -237,7 +218,7 @@ pub struct VerboseLog(LogWriter);
 /// [`Failure::System`] where no thread can be had.
 pub fn verbose() -> Result<VerboseLog, Failure> {
     use tracing_subscriber::EnvFilter;
-    let failed = |source| Failure::System { what: "cannot log", source };
+    let failed = |source| Failure::system("cannot log", source);
     let stderr = io::stderr().as_fd().try_clone_to_owned().map_err(failed)?;
     let writer = LogWriter::start(stderr.into(), report_dropped).map_err(failed)?;
     let lines = writer.clone();

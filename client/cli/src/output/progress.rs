@@ -5,13 +5,14 @@
 
 use std::fmt::Write;
 use std::io::IsTerminal as _;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
+use quiver_client::journal::percent;
+use quiver_client::progress::Progress;
 use quiver_protocol::text::display_safe;
 
 /// What is faster than this needs no bar.
@@ -32,33 +33,6 @@ const COUNTER: &str = "{prefix} {bytes} {bytes_per_sec}";
 #[derive(Debug)]
 pub struct Bars {
     screen: Option<Arc<Screen>>,
-}
-
-/// One file's bar; gone when dropped.
-#[derive(Debug)]
-pub struct Bar {
-    progress: Option<Arc<Progress>>,
-    /// The bar that this one is a part of.
-    total: Option<Total>,
-    /// Where the content begins that is received now.
-    offset: u64,
-}
-
-/// The bar of several files. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Total(Arc<Mutex<(Bar, u64)>>);
-
-/// How far a file is: what its bar shows at the next drawing.
-#[derive(Debug)]
-struct Progress {
-    name: String,
-    /// `None` where nobody knows.
-    size: Option<u64>,
-    since: Instant,
-    offset: u64,
-    bytes: AtomicU64,
-    is_moving: AtomicBool,
-    is_over: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -91,36 +65,17 @@ impl Bars {
         Self { screen: None }
     }
 
-    /// A bar for a file of `size` bytes, of which `offset` are here already; of a pipe's size nothing is
-    /// known.
-    #[must_use]
-    pub fn bar(&self, name: &str, size: impl Into<Option<u64>>, offset: u64) -> Bar {
-        let progress = self.screen.as_ref().map(|screen| {
-            let progress = Arc::new(Progress {
-                name: display_safe(name).into_owned(),
-                size: size.into(),
-                since: Instant::now(),
-                offset,
-                bytes: AtomicU64::new(offset),
-                is_moving: AtomicBool::new(false),
-                is_over: AtomicBool::new(false),
-            });
-            lock(&screen.new).push(progress.clone());
-            progress
-        });
-        Bar { progress, total: None, offset }
-    }
-
-    /// A bar for several files of `bytes` bytes together.
-    #[must_use]
-    pub fn total(&self, name: &str, bytes: u64) -> Total {
-        Total(Arc::new(Mutex::new((self.bar(name, bytes, 0), 0))))
+    /// Shows how far something is, for as long as that is not over.
+    pub fn show(&self, progress: Arc<Progress>) {
+        if let Some(screen) = &self.screen {
+            screen.new.lock().push(progress);
+        }
     }
 
     /// Does something that prints, while no bar is in the way. Blocks.
     pub(super) fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
         let Some(screen) = &self.screen else { return print() };
-        let mut drawing = lock(&screen.drawing);
+        let mut drawing = screen.drawing.lock();
         drawing.clear(&screen.new);
         print()
     }
@@ -130,7 +85,7 @@ impl Bars {
         let Some(screen) = self.screen.clone() else { return };
         let (done, ended) = mpsc::channel();
         let end = thread::Builder::new().name("bars".to_owned()).spawn(move || {
-            let mut drawing = lock(&screen.drawing);
+            let mut drawing = screen.drawing.lock();
             drawing.clear(&screen.new);
             drawing.has_ended = true;
             // Fails where it took too long.
@@ -150,7 +105,7 @@ impl Screen {
         let drawn = Arc::downgrade(&screen);
         let started = thread::Builder::new().name("bars".to_owned()).spawn(move || {
             while let Some(screen) = Weak::upgrade(&drawn) {
-                lock(&screen.drawing).draw(&screen.new);
+                screen.drawing.lock().draw(&screen.new);
                 drop(screen);
                 thread::park_timeout(REDRAW);
             }
@@ -166,11 +121,11 @@ impl Drawing {
         }
         self.remove_what_is_over(new);
         for (progress, bar) in &mut self.bars {
-            if bar.is_none() && progress.is_worth_a_bar() {
-                *bar = Some(progress.bar(&self.all));
+            if bar.is_none() && is_worth_a_bar(progress) {
+                *bar = Some(new_bar(progress, &self.all));
             }
             if let Some(bar) = bar {
-                bar.set_position(progress.shown());
+                bar.set_position(shown(progress, progress.bytes()));
                 bar.tick();
             }
         }
@@ -184,10 +139,10 @@ impl Drawing {
     }
 
     fn remove_what_is_over(&mut self, new: &Mutex<Vec<Arc<Progress>>>) {
-        let new = std::mem::take(&mut *lock(new));
+        let new = std::mem::take(&mut *new.lock());
         self.bars.extend(new.into_iter().map(|progress| (progress, None)));
         self.bars.retain(|(progress, bar)| {
-            let is_over = progress.is_over.load(Ordering::Acquire);
+            let is_over = progress.is_over();
             if let Some(bar) = bar.as_ref().filter(|_| is_over) {
                 bar.finish_and_clear();
                 self.all.remove(bar);
@@ -197,78 +152,25 @@ impl Drawing {
     }
 }
 
-impl Progress {
-    fn is_worth_a_bar(&self) -> bool {
-        self.is_moving.load(Ordering::Acquire) && self.since.elapsed() > WORTH_A_BAR
-    }
-
-    /// Never all of the file, for it is not under its name yet.
-    fn shown(&self) -> u64 {
-        let most = self.size.map_or(u64::MAX, |size| size.saturating_sub(1));
-        self.bytes.load(Ordering::Acquire).min(most)
-    }
-
-    fn bar(&self, all: &MultiProgress) -> ProgressBar {
-        let bar = self.size.map_or_else(ProgressBar::no_length, ProgressBar::new);
-        let bar = all.add(bar.with_elapsed(self.since.elapsed()));
-        bar.set_style(style(if self.size.is_some() { TEMPLATE } else { COUNTER }));
-        bar.set_prefix(self.name.clone());
-        // Known to the estimate before it begins: what was here was not received in no time.
-        let most = self.size.map_or(u64::MAX, |size| size.saturating_sub(1));
-        bar.set_position(self.offset.min(most));
-        bar.tick();
-        bar.reset_eta();
-        bar
-    }
+fn is_worth_a_bar(progress: &Progress) -> bool {
+    progress.is_moving() && progress.since().elapsed() > WORTH_A_BAR
 }
 
-impl Total {
-    /// One of the files, of which `offset` bytes are here already.
-    #[must_use]
-    pub fn part(&self, offset: u64) -> Bar {
-        self.grow(offset);
-        let mut bar = Bars::none().bar("", None, offset);
-        bar.total = Some(self.clone());
-        bar
-    }
-
-    /// So many bytes more are there.
-    pub fn grow(&self, bytes: u64) {
-        let mut held = self.0.lock();
-        let (bar, sum) = &mut *held;
-        *sum += bytes;
-        let sum = *sum;
-        bar.at(sum);
-    }
+/// Never all of a file, for it is not under its name yet.
+fn shown(progress: &Progress, bytes: u64) -> u64 {
+    bytes.min(progress.size().map_or(u64::MAX, |size| size.saturating_sub(1)))
 }
 
-impl Bar {
-    /// So many bytes are there. Never shows all of them, for the file is not under its name yet, and
-    /// never goes back.
-    pub fn at(&mut self, bytes: u64) {
-        if let Some(total) = &self.total {
-            // What was begun anew counts once.
-            let new = bytes.saturating_sub(self.offset);
-            self.offset += new;
-            return total.grow(new);
-        }
-        if let Some(progress) = &self.progress {
-            progress.bytes.fetch_max(bytes, Ordering::AcqRel);
-            progress.is_moving.store(true, Ordering::Release);
-        }
-    }
-}
-
-impl Drop for Bar {
-    fn drop(&mut self) {
-        if let Some(progress) = &self.progress {
-            progress.is_over.store(true, Ordering::Release);
-        }
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock()
+fn new_bar(progress: &Progress, all: &MultiProgress) -> ProgressBar {
+    let bar = progress.size().map_or_else(ProgressBar::no_length, ProgressBar::new);
+    let bar = all.add(bar.with_elapsed(progress.since().elapsed()));
+    bar.set_style(style(if progress.size().is_some() { TEMPLATE } else { COUNTER }));
+    bar.set_prefix(display_safe(progress.name()).into_owned());
+    // Known to the estimate before it begins: what was here was not received in no time.
+    bar.set_position(shown(progress, progress.offset()));
+    bar.tick();
+    bar.reset_eta();
+    bar
 }
 
 fn style(template: &str) -> ProgressStyle {
@@ -277,26 +179,13 @@ fn style(template: &str) -> ProgressStyle {
         .progress_chars("=> ")
         .with_key("share", |state: &ProgressState, out: &mut dyn Write| {
             // Nobody reads the result of writing to a String.
-            let _ = write!(out, "{:>3} %", share(state.pos(), state.len().unwrap_or(0)));
+            let _ = write!(out, "{:>3} %", percent(state.pos(), state.len().unwrap_or(0)));
         })
-}
-
-/// Rounded down: 100 only when it is all there.
-pub(crate) fn share(position: u64, size: u64) -> u64 {
-    let hundredths = u128::from(position) * 100 / u128::from(size.max(1));
-    u64::try_from(hundredths).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nothing_is_whole_before_it_is() {
-        assert_eq!(share(u64::MAX - 1, u64::MAX), 99);
-        assert_eq!(share(0, 0), 0);
-        assert_eq!(share(5, 10), 50);
-    }
 
     #[test]
     fn the_template_is_one() {

@@ -1,10 +1,11 @@
 //! Data that comes row by row: gathered a little, printed in order.
 
-use super::{Face, Output};
+use super::Output;
 use crate::failure::Failure;
+use crate::ui_mode::UiMode;
 
 /// Rows wait until there are this many bytes of them.
-const GATHER: usize = 16 * 1024;
+pub const GATHER: usize = 16 * 1024;
 
 /// Rows on their way out. What is not [finished](Self::finish) may not be printed.
 #[derive(Debug)]
@@ -17,8 +18,14 @@ impl<'a> Rows<'a> {
     /// The rows of an answer. At the prompt the first one says who answers.
     #[must_use]
     pub fn of_the_server(output: &'a Output) -> Self {
-        let speaker = if output.face() == Face::Prompt { "Server: " } else { "" };
+        let speaker = if output.mode() == UiMode::Prompt { "Server: " } else { "" };
         Self { output, gathered: speaker.to_owned() }
+    }
+
+    /// The rows of an answer, or objects for a program.
+    #[must_use]
+    pub fn of(output: &'a Output, json: bool) -> Self {
+        if json { Self::bare(output) } else { Self::of_the_server(output) }
     }
 
     /// Rows for a program: nothing but themselves.

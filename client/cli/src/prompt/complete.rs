@@ -4,17 +4,15 @@
 use std::sync::mpsc as sync;
 use std::time::Duration;
 
+use quiver_client::{Client, ClientError, Listed};
 use quiver_protocol::reply::EntryKind;
 use quiver_protocol::text::display_safe;
-use quiver_transport::{Channel, StreamError};
 use rustyline::completion::Pair;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::line::{COMMANDS, SAY};
 use super::words::{self, LastWord};
-use crate::command;
-use quiver_client::action::{self, Listed};
 
 /// How long Tab may take.
 const PATIENCE: Duration = Duration::from_millis(700);
@@ -140,12 +138,12 @@ fn fitting(word: &LastWord, offers: Vec<Offer>) -> Vec<Pair> {
 
 impl Question {
     /// Asks the server, and answers the editor. A server that is slow or refuses offers nothing.
-    pub(super) async fn answer(self, connection: Option<Channel>) {
+    pub(super) async fn answer(self, client: Client) {
         let offers = async {
-            let Some(connection) = connection else { return Ok(Vec::new()) };
             match &self.about {
-                About::Folder(folder) => entries(&connection, folder).await,
-                About::Clients => clients(&connection).await,
+                _ if !client.is_connected() => Ok(Vec::new()),
+                About::Folder(folder) => entries(&client, folder).await,
+                About::Clients => clients(&client).await,
                 About::Here(_) => Ok(Vec::new()),
             }
         };
@@ -155,9 +153,8 @@ impl Question {
     }
 }
 
-async fn entries(connection: &Channel, folder: &str) -> Result<Vec<Offer>, StreamError> {
-    let folder = command::folder(folder).map_err(StreamError::Refused)?;
-    let mut entries = action::list(connection, folder, PATIENCE).await?;
+async fn entries(client: &Client, folder: &str) -> Result<Vec<Offer>, ClientError> {
+    let mut entries = client.list(folder).await?;
     let mut offers = Vec::new();
     while offers.len() < OFFERS {
         let Listed::Entry(entry) = entries.next().await? else { break };
@@ -170,8 +167,8 @@ async fn entries(connection: &Channel, folder: &str) -> Result<Vec<Offer>, Strea
     Ok(offers)
 }
 
-async fn clients(connection: &Channel) -> Result<Vec<Offer>, StreamError> {
-    let mut clients = action::status(connection, PATIENCE).await?;
+async fn clients(client: &Client) -> Result<Vec<Offer>, ClientError> {
+    let mut clients = client.status().await?;
     let mut offers = Vec::new();
     while offers.len() < OFFERS {
         let Some(client) = clients.next().await? else { break };

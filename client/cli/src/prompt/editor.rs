@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::complete::{self, Question};
 use crate::failure::Failure;
 use crate::output::Above;
-use quiver_client::unix;
+use quiver_client::folders;
 
 /// Lines that are remembered.
 const HISTORY: usize = 1000;
@@ -61,7 +61,7 @@ impl Editor {
     pub(super) async fn start(
         history: Option<PathBuf>,
     ) -> Result<(Self, mpsc::Receiver<Question>, Option<Above>), Failure> {
-        let failed = |source| Failure::System { what: "cannot use the terminal", source };
+        let failed = |source| Failure::system("cannot use the terminal", source);
         let (asks, asked) = sync::channel();
         let (say, typed) = mpsc::channel(1);
         let (question, questions) = mpsc::channel(1);
@@ -159,7 +159,7 @@ fn keep(editor: &mut LineEditor, line: &str, history: Option<&PathBuf>) {
     let is_new = editor.add_history_entry(line).unwrap_or(false);
     let Some(path) = history.filter(|_| is_new) else { return };
     if let Some(folder) = path.parent() {
-        let _ = unix::create_private_folder(folder);
+        let _ = folders::create_private(folder);
     }
     let _ = editor.append_history(path);
 }

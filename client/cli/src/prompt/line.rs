@@ -1,7 +1,9 @@
 //! What a line means: the first word decides, whatever its case; everything else is a message.
 
+use clap::{FromArgMatches as _, Subcommand as _};
+
 use super::words;
-use crate::cli;
+use crate::cli::Command;
 use crate::failure::Failure;
 
 /// The words that begin a command. With a slash before them they always do.
@@ -34,20 +36,8 @@ pub(super) enum Line {
     Nothing,
     /// A message.
     Say(String),
-    /// `status`
-    Status(cli::Status),
-    /// `list`
-    List(cli::List),
-    /// `get`
-    Get(cli::Get),
-    /// `put`
-    Put(cli::Put),
-    /// `rm`
-    Rm(cli::Rm),
-    /// `mv`
-    Mv(cli::Mv),
-    /// `mkdir`
-    Mkdir(cli::Mkdir),
+    /// A command, with the arguments that it has on the command line.
+    Command(Command),
     /// `help`
     Help,
     /// `exit`
@@ -80,31 +70,28 @@ impl Line {
         let words =
             words::split(rest).map_err(|_| misfit("a quote is not closed".to_owned(), line))?;
         match command {
-            "status" => arguments("status", words, line).map(Self::Status),
-            "list" => arguments("list", words, line).map(Self::List),
-            "get" => arguments("get", words, line).map(Self::Get),
-            "put" => arguments("put", words, line).map(Self::Put),
-            "rm" => arguments("rm", words, line).map(Self::Rm),
-            "mv" => arguments("mv", words, line).map(Self::Mv),
-            "mkdir" => arguments("mkdir", words, line).map(Self::Mkdir),
-            _ if !words.is_empty() => Err(misfit(format!("{command} stands alone"), line)),
+            "help" | "exit" | "quit" if !words.is_empty() => {
+                Err(misfit(format!("{command} stands alone"), line))
+            }
             "help" => Ok(Self::Help),
-            _ => Ok(Self::Exit),
+            "exit" | "quit" => Ok(Self::Exit),
+            name => parse(name, words, line).map(Self::Command),
         }
     }
 }
 
 /// The same arguments as on the command line.
-fn arguments<T: clap::Args>(
-    name: &'static str,
-    words: Vec<String>,
-    line: &str,
-) -> Result<T, Failure> {
-    let parser =
-        T::augment_args(clap::Command::new(name)).no_binary_name(true).disable_help_flag(true);
-    parser
+fn parse(name: &str, words: Vec<String>, line: &str) -> Result<Command, Failure> {
+    let commands = Command::augment_subcommands(clap::Command::new("quiver"));
+    let commands = commands
+        .no_binary_name(true)
+        .disable_help_flag(true)
+        .disable_help_subcommand(true)
+        .mut_subcommands(|command| command.disable_help_flag(true));
+    let words = std::iter::once(name.to_owned()).chain(words);
+    commands
         .try_get_matches_from(words)
-        .and_then(|matches| T::from_arg_matches(&matches))
+        .and_then(|matches| Command::from_arg_matches(&matches))
         .map_err(|error| misfit(format!("{name}: {}", first_words(&error.to_string())), line))
 }
 
@@ -137,27 +124,39 @@ mod tests {
 
     #[test]
     fn the_first_word_decides_whatever_its_case() {
-        assert!(matches!(Line::parse(" STATUS ").unwrap(), Line::Status(_)));
+        assert!(matches!(Line::parse(" STATUS ").unwrap(), Line::Command(Command::Status(_))));
         assert!(matches!(Line::parse("Exit").unwrap(), Line::Exit));
         assert!(matches!(Line::parse("quit").unwrap(), Line::Exit));
         assert!(matches!(Line::parse("/help").unwrap(), Line::Help));
         assert!(
-            matches!(Line::parse("/List notes").unwrap(), Line::List(list) if list.path == "notes")
+            matches!(Line::parse("/List notes").unwrap(), Line::Command(Command::List(list)) if list.path == "notes")
         );
-        assert!(matches!(Line::parse("list").unwrap(), Line::List(list) if list.path.is_empty()));
+        assert!(
+            matches!(Line::parse("list").unwrap(), Line::Command(Command::List(list)) if list.path.is_empty())
+        );
         assert!(matches!(Line::parse(" \t ").unwrap(), Line::Nothing));
-        let Line::Get(get) = Line::parse(r#"Get "with space.txt" -- -rf"#).unwrap() else {
+        let Line::Command(Command::Get(get)) =
+            Line::parse(r#"Get "with space.txt" -- -rf"#).unwrap()
+        else {
             panic!()
         };
         assert_eq!(get.paths, ["with space.txt", "-rf"]);
-        let Line::Put(put) = Line::parse(r#"put "with space.txt" --to notes"#).unwrap() else {
+        let Line::Command(Command::Put(put)) =
+            Line::parse(r#"put "with space.txt" --to notes"#).unwrap()
+        else {
             panic!()
         };
         assert_eq!(put.files, [std::path::Path::new("with space.txt")]);
         assert_eq!(put.to, "notes");
-        assert!(matches!(Line::parse("RM a b").unwrap(), Line::Rm(rm) if rm.paths.len() == 2));
-        assert!(matches!(Line::parse("mv a b/").unwrap(), Line::Mv(mv) if mv.to == "b/"));
-        assert!(matches!(Line::parse("mkdir -p a").unwrap(), Line::Mkdir(made) if made.parents));
+        assert!(
+            matches!(Line::parse("RM a b").unwrap(), Line::Command(Command::Rm(rm)) if rm.paths.len() == 2)
+        );
+        assert!(
+            matches!(Line::parse("mv a b/").unwrap(), Line::Command(Command::Mv(mv)) if mv.to == "b/")
+        );
+        assert!(
+            matches!(Line::parse("mkdir -p a").unwrap(), Line::Command(Command::Mkdir(made)) if made.parents)
+        );
     }
 
     #[test]

@@ -5,14 +5,11 @@ mod complete;
 mod editor;
 mod line;
 mod terminal;
-mod transfers;
 mod words;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use quiver_protocol::Event;
-use quiver_transport::Ended;
 use tokio::sync::Notify;
 
 pub use batch::batch;
@@ -51,16 +48,6 @@ impl Interrupts {
 const CONNECTED_AGAIN: &str = "Connected to the server again.";
 
 /// What is said when the connection is gone while nothing runs.
-fn connection_lost(why: &Ended) -> String {
+fn connection_lost(why: &str) -> String {
     format!("Connection lost: {why}. The next command connects again.")
-}
-
-/// What an event means to a person; `None` where nothing.
-fn news(event: &Event) -> Option<String> {
-    match event {
-        Event::Stopping { grace_seconds } => Some(format!(
-            "The server is stopping: what runs has {grace_seconds} seconds to end, nothing new begins."
-        )),
-        Event::StillThere | Event::Unknown => None,
-    }
 }

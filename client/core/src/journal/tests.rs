@@ -59,9 +59,9 @@ fn what_is_written_is_found_until_it_is_removed() {
     drop(at_it);
     assert!(!journal.is_at_it(three.id()));
     journal.remove(three.id()).unwrap();
-    let (entries, strange) = journal.read().unwrap();
+    let (entries, invalid) = journal.read().unwrap();
     assert_eq!(entries.len(), 2);
-    assert!(strange.is_empty(), "{strange:?}");
+    assert!(invalid.is_empty(), "{invalid:?}");
     assert_eq!(journal.find(one.id()), Some(entries[0].clone()));
     let file = folder.path().join(format!("quiver/transfers/{:016x}.json", one.id()));
     assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
@@ -120,10 +120,10 @@ fn what_was_not_written_here_is_named_and_not_believed() {
     put("0123.77.new", &good);
     symlink(journal.name(entry("/a").id()).unwrap(), home.join("0000000000000007.json")).unwrap();
     fs::create_dir(home.join("0000000000000008.json")).unwrap();
-    let (entries, strange) = journal.read().unwrap();
+    let (entries, invalid) = journal.read().unwrap();
     assert_eq!(entries.len(), 1);
-    assert_eq!(strange.len(), 12, "{strange:?}");
-    assert!(strange.iter().all(|strange| strange.to_string().contains("/quiver/transfers/")));
+    assert_eq!(invalid.len(), 12, "{invalid:?}");
+    assert!(invalid.iter().all(|invalid| invalid.to_string().contains("/quiver/transfers/")));
 }
 
 #[tokio::test]

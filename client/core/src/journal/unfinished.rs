@@ -8,7 +8,7 @@ use tracing::debug;
 
 use quiver_transfer::{ShuttingDown, StoredBytes, blocking};
 
-use super::{AtIt, Entry, Journal, OneFile, What};
+use super::{Entry, EntryLock, Journal, OneFile, What};
 
 /// Files of more bytes than this have their entry before their content is stored, smaller ones when
 /// they break off: what comes within a blink shall not cost a file.
@@ -47,7 +47,7 @@ pub struct Record {
     entry: Entry,
     here: Here,
     is_begun: bool,
-    written: Option<AtIt>,
+    written: Option<EntryLock>,
 }
 
 /// A tree that is under way. Dropped before it is [done](TreeRecord::done), it leaves its entry, if it has
@@ -58,7 +58,7 @@ pub struct TreeRecord {
     unfinished: Unfinished,
     entry: Entry,
     /// `None` where it was not worth it, could not be written down, or another process is at it.
-    written: Option<AtIt>,
+    written: Option<EntryLock>,
 }
 
 impl Unfinished {
@@ -177,7 +177,7 @@ impl TreeRecord {
 
 /// Writes an entry, unless some other process is at it; one that was known keeps its beginning. That it cannot
 /// be written down costs no more than that: the same command finds what is there without it.
-async fn write(journal: &Journal, mut entry: Entry) -> (Entry, Option<AtIt>) {
+async fn write(journal: &Journal, mut entry: Entry) -> (Entry, Option<EntryLock>) {
     let (journal, unchanged) = (journal.clone(), entry.clone());
     let write = blocking::run(move || {
         if journal.is_at_it(entry.id()) {

@@ -11,6 +11,6 @@ mod plan;
 mod walk;
 
 pub use pattern::{BadPattern, Pattern};
-pub use place::{Place, another_name};
-pub use plan::{Count, Decision, Found, Item, Kind, Plan, PlanError, State};
-pub use walk::{Odd, Oddity, Trunk};
+pub use place::{TargetFolder, another_name};
+pub use plan::{Count, Decision, Found, Item, ItemState, Kind, Plan, PlanError};
+pub use walk::{SkipReason, Skipped, SourceRoot};

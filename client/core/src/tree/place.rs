@@ -11,12 +11,12 @@ use quiver_transfer::file_system::{Unset, free_space, set_modified, stat};
 use quiver_transfer::{is_partial_name, partial_length};
 
 use super::below::Below;
-use super::plan::{Kind, State};
+use super::plan::{ItemState, Kind};
 use crate::unix;
 
 /// The folder. What is said of paths below it never follows a link.
 #[derive(Debug)]
-pub struct Place {
+pub struct TargetFolder {
     below: Below,
     /// From the root.
     path: PathBuf,
@@ -24,7 +24,7 @@ pub struct Place {
     typed: PathBuf,
 }
 
-impl Place {
+impl TargetFolder {
     /// Opens the folder.
     ///
     /// # Errors
@@ -79,11 +79,14 @@ impl Place {
     /// How something that is to go to `target` compares to what is there; `part` tells the number of the
     /// part that an earlier attempt may have left. Blocks.
     #[must_use]
-    pub fn look(&self, target: &FilePath, kind: Kind, part: impl FnOnce() -> u64) -> State {
+    pub fn look(&self, target: &FilePath, kind: Kind, part: impl FnOnce() -> u64) -> ItemState {
         if is_partial_name(target.file_name()) {
-            return State::Blocked("names like this are kept for files on their way".to_owned());
+            return ItemState::Blocked(
+                "names like this are kept for files on their way".to_owned(),
+            );
         }
-        self.compare(target, kind, part).unwrap_or_else(|error| State::Blocked(in_the_way(&error)))
+        self.compare(target, kind, part)
+            .unwrap_or_else(|error| ItemState::Blocked(in_the_way(&error)))
     }
 
     fn compare(
@@ -91,9 +94,9 @@ impl Place {
         target: &FilePath,
         kind: Kind,
         part: impl FnOnce() -> u64,
-    ) -> io::Result<State> {
+    ) -> io::Result<ItemState> {
         let (folder, name) = match self.below.parent(target) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(State::New),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(ItemState::New),
             other => other?,
         };
         let there = match stat(&folder, name) {
@@ -101,29 +104,29 @@ impl Place {
             other => Some(other?),
         };
         Ok(match (kind, there) {
-            (Kind::Folder { .. }, None) => State::New,
-            (Kind::Folder { .. }, Some(there)) if there.is_dir() => State::Same,
+            (Kind::Folder { .. }, None) => ItemState::New,
+            (Kind::Folder { .. }, Some(there)) if there.is_dir() => ItemState::Same,
             (Kind::Folder { .. }, Some(there)) if there.is_symlink() => {
-                State::Blocked("a symbolic link stands there".to_owned())
+                ItemState::Blocked("a symbolic link stands there".to_owned())
             }
-            (Kind::Folder { .. }, Some(_)) => State::Blocked("a file stands there".to_owned()),
+            (Kind::Folder { .. }, Some(_)) => ItemState::Blocked("a file stands there".to_owned()),
             (Kind::File { .. }, None) => match partial_length(&folder, part())? {
-                Some(length) if length > 0 => State::Begun(length),
-                _ => State::New,
+                Some(length) if length > 0 => ItemState::Begun(length),
+                _ => ItemState::New,
             },
             (Kind::File { .. }, Some(there)) if there.is_dir() => {
-                State::Blocked("a folder stands there".to_owned())
+                ItemState::Blocked("a folder stands there".to_owned())
             }
             (Kind::File { size, .. }, Some(there)) if there.is_file() && there.len() == size => {
                 if size == 0 {
-                    State::Same
+                    ItemState::Same
                 } else {
-                    State::Alike
+                    ItemState::Alike
                 }
             }
             // A server's file system that does not tell sizes gives 0 for files that are not empty.
-            (Kind::File { size: 0, .. }, Some(there)) if there.is_file() => State::Alike,
-            (Kind::File { .. }, Some(_)) => State::Differs,
+            (Kind::File { size: 0, .. }, Some(there)) if there.is_file() => ItemState::Alike,
+            (Kind::File { .. }, Some(_)) => ItemState::Differs,
         })
     }
 
@@ -207,24 +210,24 @@ mod tests {
         fs::write(at("notes/a"), "12345").unwrap();
         fs::write(at("notes/.quiver-00000000000000ab.part"), "123").unwrap();
         std::os::unix::fs::symlink(at("notes"), at("link")).unwrap();
-        let place = Place::open(folder.path()).unwrap();
+        let place = TargetFolder::open(folder.path()).unwrap();
         let moment = Timestamp::from(SystemTime::UNIX_EPOCH);
         let file = |name: &str, size| {
             place.look(&path(name), Kind::File { size, modified: moment }, || 0xab)
         };
-        let is_blocked = |state| matches!(state, State::Blocked(_));
-        assert_eq!(file("notes/a", 5), State::Alike);
-        assert_eq!(file("notes/a", 6), State::Differs);
-        assert_eq!(file("notes/b", 6), State::Begun(3));
-        assert_eq!(file("other/b", 6), State::New);
-        assert_eq!(file("link", 6), State::Differs);
+        let is_blocked = |state| matches!(state, ItemState::Blocked(_));
+        assert_eq!(file("notes/a", 5), ItemState::Alike);
+        assert_eq!(file("notes/a", 6), ItemState::Differs);
+        assert_eq!(file("notes/b", 6), ItemState::Begun(3));
+        assert_eq!(file("other/b", 6), ItemState::New);
+        assert_eq!(file("link", 6), ItemState::Differs);
         assert!(is_blocked(file("notes/sub", 6)));
         assert!(is_blocked(file("link/a", 5)));
         assert!(is_blocked(file("notes/a/b", 5)));
         assert!(is_blocked(file(".quiver-00000000000000ab.part", 5)));
         let folder = |name: &str| place.look(&path(name), Kind::Folder { modified: moment }, || 0);
-        assert_eq!(folder("notes/sub"), State::Same);
-        assert_eq!(folder("notes/new"), State::New);
+        assert_eq!(folder("notes/sub"), ItemState::Same);
+        assert_eq!(folder("notes/new"), ItemState::New);
         assert!(is_blocked(folder("notes/a")));
         assert!(is_blocked(folder("link")));
         place.make_folder(&path("notes/sub")).unwrap();

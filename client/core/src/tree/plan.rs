@@ -37,7 +37,7 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// Which of the things that were named it belongs to.
-    pub trunk: u32,
+    pub source_root: u32,
     /// Where it is: on the server, or below the folder here that was named.
     pub source: FilePath,
     /// Where it is to be: below the folder here, or on the server. Nothing else in the plan goes there.
@@ -71,14 +71,14 @@ pub struct Item {
     /// What was found.
     pub found: Found,
     /// How that compares to what is where it is to be.
-    pub state: State,
+    pub state: ItemState,
     /// What is to become of a file that differs; `None` where nobody has decided.
     pub decision: Option<Decision>,
 }
 
 /// How an item compares to what is where it is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
+pub enum ItemState {
     /// Nothing is there.
     New,
     /// So many bytes of it are there already, unproved.
@@ -150,14 +150,14 @@ impl Plan {
     ///
     /// # Errors
     /// [`PlanError`].
-    pub fn add(&mut self, found: &Found, state: &State) -> Result<bool, PlanError> {
+    pub fn add(&mut self, found: &Found, state: &ItemState) -> Result<bool, PlanError> {
         let (is_folder, size, modified) = match found.kind {
             Kind::Folder { modified } => (true, 0, modified),
             Kind::File { size, modified } => (false, size, modified),
         };
         let (state, offset, why) = rows::of_state(state);
         let new = self.database.prepare_cached(rows::INSERT)?.execute(params![
-            found.trunk,
+            found.source_root,
             found.source.as_str(),
             found.target.as_str(),
             is_folder,
@@ -171,8 +171,9 @@ impl Plan {
         ])?;
         if new == 0 {
             let there = self.at(&found.target)?;
-            let is_it =
-                |item: Item| (item.found.trunk, &item.found.source) == (found.trunk, &found.source);
+            let is_it = |item: Item| {
+                (item.found.source_root, &item.found.source) == (found.source_root, &found.source)
+            };
             if !there.is_some_and(is_it) {
                 return Err(PlanError::Twice(found.target.clone()));
             }
@@ -232,7 +233,7 @@ impl Plan {
     ///
     /// # Errors
     /// [`PlanError::Database`].
-    pub fn after_in(&self, number: i64, state: &State) -> Result<Vec<Item>, PlanError> {
+    pub fn after_in(&self, number: i64, state: &ItemState) -> Result<Vec<Item>, PlanError> {
         let (state, _, _) = rows::of_state(state);
         let which = format!("where number > ?1 and state = {state} order by number");
         rows::some(&self.database, &which, number, READ)
@@ -251,7 +252,7 @@ impl Plan {
     ///
     /// # Errors
     /// [`PlanError::Database`].
-    pub fn set(&self, number: i64, state: &State) -> Result<(), PlanError> {
+    pub fn set(&self, number: i64, state: &ItemState) -> Result<(), PlanError> {
         let (state, offset, why) = rows::of_state(state);
         let sql = "update items set state = ?2, offset = ?3, why = ?4 where number = ?1";
         self.database.prepare_cached(sql)?.execute(params![number, state, offset, why])?;
@@ -273,7 +274,7 @@ impl Plan {
     /// # Errors
     /// [`PlanError::Database`].
     pub fn decide_all(&self, decision: Decision) -> Result<(), PlanError> {
-        let (differs, _, _) = rows::of_state(&State::Differs);
+        let (differs, _, _) = rows::of_state(&ItemState::Differs);
         let sql = "update items set decision = ?1 where state = ?2 and decision is null";
         self.database.prepare_cached(sql)?.execute(params![decision as i64, differs])?;
         Ok(())
@@ -283,7 +284,7 @@ impl Plan {
     ///
     /// # Errors
     /// [`PlanError::Database`].
-    pub fn count(&self, state: &State) -> Result<Count, PlanError> {
+    pub fn count(&self, state: &ItemState) -> Result<Count, PlanError> {
         let (state, _, _) = rows::of_state(state);
         rows::count(&self.database, "size", "state = ?1 and is_folder = 0", state)
     }
@@ -294,12 +295,12 @@ impl Plan {
     /// # Errors
     /// [`PlanError::Database`].
     pub fn moving(&self) -> Result<Count, PlanError> {
-        let (differs, _, _) = rows::of_state(&State::Differs);
+        let (differs, _, _) = rows::of_state(&ItemState::Differs);
         let which = format!(
             "is_folder = 0 and (state <= ?1 or (state = {differs} and decision < {}))",
             Decision::Skip as i64
         );
-        let (begun, _, _) = rows::of_state(&State::Begun(0));
+        let (begun, _, _) = rows::of_state(&ItemState::Begun(0));
         rows::count(&self.database, "size", &which, begun)
     }
 
@@ -308,7 +309,7 @@ impl Plan {
     /// # Errors
     /// [`PlanError::Database`].
     pub fn begun(&self) -> Result<u64, PlanError> {
-        let (begun, _, _) = rows::of_state(&State::Begun(0));
+        let (begun, _, _) = rows::of_state(&ItemState::Begun(0));
         Ok(rows::count(&self.database, "offset", "state = ?1", begun)?.bytes)
     }
 }

@@ -16,7 +16,7 @@ use crate::unix;
 
 /// Something that was named: a file, or a folder with what is in it.
 #[derive(Debug)]
-pub struct Trunk {
+pub struct SourceRoot {
     below: Below,
     /// What its files are below, as it was typed.
     typed: PathBuf,
@@ -24,16 +24,16 @@ pub struct Trunk {
 
 /// Something that does not go to the server.
 #[derive(Debug)]
-pub struct Odd {
+pub struct Skipped {
     /// Where it is, as people see it.
     pub path: PathBuf,
     /// Why.
-    pub oddity: Oddity,
+    pub reason: SkipReason,
 }
 
 /// Why something does not go to the server.
 #[derive(Debug)]
-pub enum Oddity {
+pub enum SkipReason {
     /// It is no file and no folder; what it is instead, with its article.
     Kind(&'static str),
     /// The server would not take a name like this.
@@ -44,7 +44,7 @@ pub enum Oddity {
     Unreadable(io::Error),
 }
 
-impl Trunk {
+impl SourceRoot {
     /// The folder that is written `typed`, for what is below it.
     ///
     /// # Errors
@@ -68,7 +68,7 @@ impl Trunk {
     /// A source that was named itself: also where a link leads to it. Blocks.
     ///
     /// # Errors
-    /// What the system says; an oddity where it is neither a file nor a folder.
+    /// What the system says; an reason where it is neither a file nor a folder.
     pub fn named(&self, source: &FilePath) -> io::Result<Result<Kind, &'static str>> {
         let metadata = std::fs::metadata(self.typed.join(source.as_str()))?;
         let modified = Timestamp::from(metadata.modified()?);
@@ -86,41 +86,42 @@ impl Trunk {
     ///
     /// # Errors
     /// Where the folder cannot be read, or `each` gives up.
-    pub fn list<E: From<Odd>>(
+    pub fn list<E: From<Skipped>>(
         &self,
-        trunk: u32,
+        source_root: u32,
         source: &FolderPath,
         target: &FolderPath,
-        mut each: impl FnMut(Result<Found, Odd>) -> Result<(), E>,
+        mut each: impl FnMut(Result<Found, Skipped>) -> Result<(), E>,
     ) -> Result<(), E> {
         let here = FilePath::parse(source.as_str());
         let here = here.map_or_else(|_| self.typed.clone(), |path| self.shown(&path));
-        let unreadable = |error| Odd { path: here.clone(), oddity: Oddity::Unreadable(error) };
+        let unreadable =
+            |error| Skipped { path: here.clone(), reason: SkipReason::Unreadable(error) };
         let folder = self.below.folder(source.as_str()).map_err(unreadable)?;
         for entry in folder.entries().map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;
             let name = entry.file_name();
-            let odd = |oddity| Odd { path: here.join(&name), oddity };
+            let odd = |reason| Skipped { path: here.join(&name), reason };
             let kind = match stat(&folder, &name).map(|found| kind(&found)) {
                 Ok(Ok(kind)) => kind,
                 Ok(Err(is)) => {
-                    each(Err(odd(Oddity::Kind(is))))?;
+                    each(Err(odd(SkipReason::Kind(is))))?;
                     continue;
                 }
                 // It went while we looked.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => {
-                    each(Err(odd(Oddity::Unreadable(error))))?;
+                    each(Err(odd(SkipReason::Unreadable(error))))?;
                     continue;
                 }
             };
             let Some(text) = name.to_str() else {
-                each(Err(odd(Oddity::NotUtf8)))?;
+                each(Err(odd(SkipReason::NotUtf8)))?;
                 continue;
             };
             each(match (source.join(text), target.join(text)) {
-                (Ok(source), Ok(target)) => Ok(Found { trunk, source, target, kind }),
-                (Err(rule), _) | (_, Err(rule)) => Err(odd(Oddity::Name(rule))),
+                (Ok(source), Ok(target)) => Ok(Found { source_root, source, target, kind }),
+                (Err(rule), _) | (_, Err(rule)) => Err(odd(SkipReason::Name(rule))),
             })?;
         }
         Ok(())
@@ -178,15 +179,15 @@ mod tests {
         fs::write(folder.path().join("notes").join(OsStr::from_bytes(b"\xff")), "").unwrap();
         std::os::unix::fs::symlink(at("a"), at("link")).unwrap();
         let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
-        let trunk = Trunk::open(folder.path()).unwrap();
+        let source_root = SourceRoot::open(folder.path()).unwrap();
         let (mut found, mut odd) = (Vec::new(), Vec::new());
         let notes = FolderPath::parse("notes").unwrap();
-        let list = trunk.list(0, &notes, &FolderPath::parse("x/notes").unwrap(), |entry| {
+        let list = source_root.list(0, &notes, &FolderPath::parse("x/notes").unwrap(), |entry| {
             match entry {
                 Ok(entry) => found.push(entry),
                 Err(entry) => odd.push(entry),
             }
-            Ok::<_, Odd>(())
+            Ok::<_, Skipped>(())
         });
         list.unwrap();
         found.sort_by(|one, other| one.source.cmp(&other.source));
@@ -196,15 +197,18 @@ mod tests {
         assert!(matches!(found[0].kind, Kind::File { size: 5, .. }));
         assert!(matches!(found[1].kind, Kind::Folder { .. }));
         assert_eq!(odd.len(), 4, "{odd:?}");
-        let is = |name: &str| odd.iter().find(|odd| odd.path == at(name)).map(|odd| &odd.oddity);
-        assert!(matches!(is("link"), Some(Oddity::Kind("a symbolic link"))));
-        assert!(matches!(is("aux"), Some(Oddity::Name(BadPath::Reserved))));
-        assert!(matches!(is("socket"), Some(Oddity::Kind(_))));
+        let is = |name: &str| odd.iter().find(|odd| odd.path == at(name)).map(|odd| &odd.reason);
+        assert!(matches!(is("link"), Some(SkipReason::Kind("a symbolic link"))));
+        assert!(matches!(is("aux"), Some(SkipReason::Name(BadPath::Reserved))));
+        assert!(matches!(is("socket"), Some(SkipReason::Kind(_))));
         let path = |text: &str| FilePath::parse(text).unwrap();
-        assert!(trunk.read(&path("notes/a")).is_ok());
-        assert!(trunk.read(&path("notes/link")).is_err());
-        assert!(trunk.read(&path("notes/sub")).is_err());
+        assert!(source_root.read(&path("notes/a")).is_ok());
+        assert!(source_root.read(&path("notes/link")).is_err());
+        assert!(source_root.read(&path("notes/sub")).is_err());
         // What was typed may be a link.
-        assert!(matches!(trunk.named(&path("notes/link")), Ok(Ok(Kind::File { size: 5, .. }))));
+        assert!(matches!(
+            source_root.named(&path("notes/link")),
+            Ok(Ok(Kind::File { size: 5, .. }))
+        ));
     }
 }

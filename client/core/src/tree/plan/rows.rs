@@ -5,13 +5,13 @@ use quiver_protocol::{FilePath, Timestamp};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql};
 
-use super::{Count, Decision, Found, Item, Kind, PlanError, State};
+use super::{Count, Decision, Found, Item, ItemState, Kind, PlanError};
 
 /// Places are unique: one place takes one thing.
 pub(super) const TABLE: &str = "
     create table items (
         number integer primary key,
-        trunk integer not null,
+        source_root integer not null,
         source text not null,
         target text not null unique,
         is_folder integer not null,
@@ -28,10 +28,10 @@ pub(super) const TABLE: &str = "
 
 pub(super) const INSERT: &str = "
     insert or ignore into items
-        (trunk, source, target, is_folder, size, seconds, nanoseconds, state, offset, why)
+        (source_root, source, target, is_folder, size, seconds, nanoseconds, state, offset, why)
         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
-const COLUMNS: &str = "number, trunk, source, target, is_folder, size, seconds, nanoseconds, state, offset, why, decision";
+const COLUMNS: &str = "number, source_root, source, target, is_folder, size, seconds, nanoseconds, state, offset, why, decision";
 
 const NEW: i64 = 0;
 const BEGUN: i64 = 1;
@@ -41,14 +41,14 @@ const DIFFERS: i64 = 4;
 const BLOCKED: i64 = 5;
 
 /// The number of a state, its offset, and its reason.
-pub(super) fn of_state(state: &State) -> (i64, i64, Option<&str>) {
+pub(super) fn of_state(state: &ItemState) -> (i64, i64, Option<&str>) {
     match state {
-        State::New => (NEW, 0, None),
-        State::Begun(offset) => (BEGUN, offset.cast_signed(), None),
-        State::Alike => (ALIKE, 0, None),
-        State::Same => (SAME, 0, None),
-        State::Differs => (DIFFERS, 0, None),
-        State::Blocked(why) => (BLOCKED, 0, Some(why)),
+        ItemState::New => (NEW, 0, None),
+        ItemState::Begun(offset) => (BEGUN, offset.cast_signed(), None),
+        ItemState::Alike => (ALIKE, 0, None),
+        ItemState::Same => (SAME, 0, None),
+        ItemState::Differs => (DIFFERS, 0, None),
+        ItemState::Blocked(why) => (BLOCKED, 0, Some(why)),
     }
 }
 
@@ -98,12 +98,12 @@ fn item(row: &Row<'_>) -> rusqlite::Result<Item> {
         Kind::File { size: row.get::<_, i64>(5)?.cast_unsigned(), modified: moment(row)? }
     };
     let state = match row.get(8)? {
-        NEW => State::New,
-        BEGUN => State::Begun(row.get::<_, i64>(9)?.cast_unsigned()),
-        ALIKE => State::Alike,
-        SAME => State::Same,
-        DIFFERS => State::Differs,
-        BLOCKED => State::Blocked(row.get(10)?),
+        NEW => ItemState::New,
+        BEGUN => ItemState::Begun(row.get::<_, i64>(9)?.cast_unsigned()),
+        ALIKE => ItemState::Alike,
+        SAME => ItemState::Same,
+        DIFFERS => ItemState::Differs,
+        BLOCKED => ItemState::Blocked(row.get(10)?),
         other => return Err(rusqlite::Error::IntegralValueOutOfRange(8, other)),
     };
     let decision = row.get::<_, Option<i64>>(11)?.map(|number| {
@@ -112,7 +112,8 @@ fn item(row: &Row<'_>) -> rusqlite::Result<Item> {
             .find(|decision| *decision as i64 == number)
             .ok_or(rusqlite::Error::IntegralValueOutOfRange(11, number))
     });
-    let found = Found { trunk: row.get(1)?, source: path(row, 2)?, target: path(row, 3)?, kind };
+    let found =
+        Found { source_root: row.get(1)?, source: path(row, 2)?, target: path(row, 3)?, kind };
     Ok(Item { number: row.get(0)?, found, state, decision: decision.transpose()? })
 }
 

@@ -1,0 +1,36 @@
+//! `list`: what is in a folder of the server.
+
+use quiver_client::Listed;
+
+use crate::cli;
+use crate::failure::Failure;
+use crate::interface::Interface;
+use crate::output::{Rows, human, json};
+use crate::ui_mode::UiMode;
+
+/// Prints what is in a folder.
+///
+/// # Errors
+/// [`Failure`].
+pub(super) async fn run(interface: &mut Interface, arguments: &cli::List) -> Result<(), Failure> {
+    interface.connect().await?;
+    let mut entries = interface.client.list(&arguments.path).await?;
+    let output = &interface.output;
+    let mut rows = Rows::of(output, arguments.json);
+    loop {
+        match entries.next().await? {
+            Listed::Entry(entry) if arguments.json => rows.push(&json::line(&entry)).await?,
+            Listed::Entry(entry) => rows.push(&human::entry(&entry)).await?,
+            Listed::End(end) => {
+                rows.finish().await?;
+                if end.entries == 0 && output.mode() == UiMode::Prompt && !arguments.json {
+                    output.say("Server: nothing there").await;
+                }
+                if end.not_served > 0 {
+                    output.say(human::not_served(end.not_served)).await;
+                }
+                return Ok(());
+            }
+        }
+    }
+}

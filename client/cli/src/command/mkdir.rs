@@ -1,0 +1,46 @@
+//! `mkdir`: makes folders on the server.
+
+use quiver_client::ClientError;
+use quiver_client::commands::parse_path;
+use quiver_client::error::Failures;
+use quiver_protocol::text::display_safe;
+
+use super::failed;
+use crate::cli;
+use crate::failure::Failure;
+use crate::interface::Interface;
+use crate::output::json;
+
+/// Makes folders.
+///
+/// # Errors
+/// [`Failure`]; that some of several failed, too.
+pub(super) async fn run(interface: &mut Interface, arguments: &cli::Mkdir) -> Result<(), Failure> {
+    interface.connect().await?;
+    let paths = arguments.paths.iter().map(|typed| parse_path(typed, "make"));
+    let paths = paths.collect::<Result<Vec<_>, _>>()?;
+    let (client, output) = (interface.client.clone(), interface.output.clone());
+    client.may_change("cannot make folders")?;
+    let mut failures = Failures::new(paths.len(), "folders were not made");
+    let mut paths = paths.iter();
+    while let Some(path) = paths.next() {
+        let rest = paths.len();
+        let error = match interface.drive(client.make_folder(path)).await? {
+            Ok(created) if created || arguments.parents => {
+                if arguments.json {
+                    output.data(json::line(&json::Folder { path, created }) + "\n").await?;
+                } else {
+                    let said = if created { "made" } else { "already there" };
+                    output.say(format!("{}: {said}", display_safe(path.as_str()))).await;
+                }
+                continue;
+            }
+            Ok(_) => ClientError::AlreadyThere { path: path.to_string() },
+            Err(error) => error,
+        };
+        if !failed(&mut failures, &output, error, rest).await {
+            break;
+        }
+    }
+    Ok(failures.result()?)
+}

@@ -1,0 +1,118 @@
+//! `rm`: removes files and empty folders of the server.
+
+use quiver_client::commands::parse_path;
+use quiver_client::error::Failures;
+use quiver_protocol::FilePath;
+use quiver_protocol::text::display_safe;
+
+use super::failed;
+use crate::cli;
+use crate::failure::Failure;
+use crate::interface::Interface;
+use crate::output::{Output, json};
+use crate::ui_mode::UiMode;
+
+/// Paths to remove, as they were typed.
+#[derive(Debug)]
+struct Removal {
+    paths: Vec<FilePath>,
+}
+
+/// Removes paths, once that is confirmed.
+///
+/// # Errors
+/// [`Failure`]; that some of several failed, too.
+pub(super) async fn run(interface: &mut Interface, arguments: &cli::Rm) -> Result<(), Failure> {
+    let removal = Removal::parse(arguments)?;
+    if !arguments.yes && !removal.confirm(&interface.output).await? {
+        if interface.output.mode() == UiMode::Prompt {
+            interface.output.say("Nothing is removed.").await;
+        }
+        return Ok(());
+    }
+    interface.connect().await?;
+    removal.carry_out(interface, arguments.json).await
+}
+
+impl Removal {
+    fn parse(arguments: &cli::Rm) -> Result<Self, Failure> {
+        let paths = arguments.paths.iter().map(|typed| parse_path(typed, "remove"));
+        Ok(Self { paths: paths.collect::<Result<_, _>>()? })
+    }
+
+    async fn confirm(&self, output: &Output) -> Result<bool, Failure> {
+        if !output.can_ask() {
+            let what = "nobody can be asked whether to remove that";
+            return Err(Failure::usage(what, "--yes removes without asking"));
+        }
+        output.confirm(&self.question()).await
+    }
+
+    fn question(&self) -> String {
+        const NAMED: usize = 3;
+        let named: Vec<_> = self.paths.iter().take(NAMED).map(shown).collect();
+        let more = match self.paths.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!("Remove {}{more} from the server? [y/N] ", named.join(", "))
+    }
+
+    async fn carry_out(self, interface: &mut Interface, as_json: bool) -> Result<(), Failure> {
+        let (client, output) = (interface.client.clone(), interface.output.clone());
+        client.may_change("cannot remove files")?;
+        let mut failures = Failures::new(self.paths.len(), "were not removed");
+        let mut paths = self.paths.iter();
+        while let Some(path) = paths.next() {
+            let rest = paths.len();
+            match interface.drive(client.remove(path)).await? {
+                Ok(()) if as_json => {
+                    output.data(json::line(&json::Removed { removed: path }) + "\n").await?;
+                }
+                Ok(()) => output.say(format!("{}: removed", shown(path))).await,
+                Err(error) => {
+                    if !failed(&mut failures, &output, error, rest).await {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(failures.result()?)
+    }
+}
+
+fn shown(path: &FilePath) -> String {
+    display_safe(path.as_str()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Exit;
+
+    fn rm(paths: &[&str]) -> cli::Rm {
+        let paths = paths.iter().map(|path| (*path).to_owned()).collect();
+        cli::Rm { paths, yes: false, json: false }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_removed_unasked() {
+        let output = Output::new(UiMode::Batch, true);
+        let removal = Removal::parse(&rm(&["a"])).unwrap();
+        assert_eq!(removal.confirm(&output).await.unwrap_err().exit(), Exit::Usage);
+    }
+
+    #[test]
+    fn the_question_names_a_few_and_counts_the_rest() {
+        let removal = Removal::parse(&rm(&["a", "b/", "c", "d", "e"])).unwrap();
+        assert_eq!(removal.question(), "Remove a, b, c and 2 more from the server? [y/N] ");
+    }
+
+    #[test]
+    fn what_is_no_path_is_refused_here() {
+        for bad in ["", "/", "../a", "a//"] {
+            let failure = Removal::parse(&rm(&[bad])).unwrap_err();
+            assert_eq!(failure.exit(), Exit::NotFound, "{bad}");
+        }
+    }
+}

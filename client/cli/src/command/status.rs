@@ -1,0 +1,23 @@
+//! `status`: who is and was connected.
+
+use chrono::Local;
+
+use crate::cli;
+use crate::failure::Failure;
+use crate::interface::Interface;
+use crate::output::{Rows, human, json};
+
+/// Prints who is and was connected.
+///
+/// # Errors
+/// [`Failure`].
+pub(super) async fn run(interface: &mut Interface, arguments: &cli::Status) -> Result<(), Failure> {
+    interface.connect().await?;
+    let mut clients = interface.client.status().await?;
+    let mut rows = Rows::of(&interface.output, arguments.json);
+    while let Some(row) = clients.next().await? {
+        let line = if arguments.json { json::line(&row) } else { human::client(&row, &Local) };
+        rows.push(&line).await?;
+    }
+    rows.finish().await
+}

@@ -1,0 +1,297 @@
+//! The command line as one interface of the client: takes its events, shows them, and asks its questions. Knows no
+//! command.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use quiver_client::event::{ClientEvent, ConnectionState, EventKind, EventReceiver};
+use quiver_client::question::{Answer, Attendant, Question, QuestionId};
+use quiver_client::transfers::{PlannedFile, TransferEvent, TransferId};
+use quiver_client::tree::Decision;
+use quiver_client::{Client, ClientError, PreparedTransfer, TransferEnd};
+use quiver_protocol::FilePath;
+use quiver_protocol::text::display_safe;
+
+use crate::failure::Failure;
+use crate::output::{GATHER, Output, human, json, plan};
+use crate::ui_mode::UiMode;
+
+/// One interface of one client.
+#[derive(Debug)]
+pub struct Interface {
+    /// The client.
+    pub client: Client,
+    /// Where everything is said.
+    pub output: Output,
+    events: EventReceiver,
+    _attendant: Option<Attendant>,
+    styles: HashMap<TransferId, Style>,
+    /// Of transfers that were started by other means.
+    style: Style,
+    /// Rows of a plan that wait until there are some more.
+    rows: String,
+}
+
+/// How a transfer is shown.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Style {
+    /// One JSON object a file.
+    pub json: bool,
+    /// Whether it is the one file that a person waits for at the prompt: it needs no name.
+    pub is_awaited: bool,
+}
+
+impl Interface {
+    /// Takes all events of a client from now on. Questions are asked where there is somebody to ask.
+    #[must_use]
+    pub fn new(client: Client, output: Output) -> Self {
+        let events = client.all_events();
+        let attendant = output.can_ask().then(|| client.questions().attend());
+        Self {
+            client,
+            output,
+            events,
+            _attendant: attendant,
+            styles: HashMap::new(),
+            style: Style::default(),
+            rows: String::new(),
+        }
+    }
+
+    /// How transfers are shown that are not [styled](Self::style).
+    pub fn style_all(&mut self, style: Style) {
+        self.style = style;
+    }
+
+    /// How a transfer is shown.
+    pub fn style(&mut self, id: TransferId, style: Style) {
+        self.styles.insert(id, style);
+    }
+
+    /// Does some work, and shows what happens meanwhile, up to its end.
+    ///
+    /// # Errors
+    /// [`Failure`] where nothing can be shown any more; the work is given up then.
+    pub async fn drive<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Failure> {
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                Some(event) = self.events.next() => {
+                    self.show(event).await?;
+                }
+                done = &mut work => {
+                    self.show_what_waits().await?;
+                    return Ok(done);
+                }
+            }
+        }
+    }
+
+    /// The next event, to be [shown](Self::show).
+    pub async fn next(&mut self) -> Option<ClientEvent> {
+        self.events.next().await
+    }
+
+    /// The next event that has happened already, to be [shown](Self::show).
+    pub fn try_next(&mut self) -> Option<ClientEvent> {
+        self.events.try_next()
+    }
+
+    /// Shows all events that have happened.
+    ///
+    /// # Errors
+    /// [`Failure`] where nothing can be shown any more.
+    pub async fn show_what_waits(&mut self) -> Result<(), Failure> {
+        while let Some(event) = self.events.try_next() {
+            self.show(event).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes sure that there is a connection.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn connect(&mut self) -> Result<(), Failure> {
+        let client = self.client.clone();
+        self.drive(client.connect()).await??;
+        Ok(())
+    }
+
+    /// Carries out a transfer that was prepared: settles it with the server, starts it and waits for its end.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn transfer(
+        &mut self,
+        mut prepared: PreparedTransfer,
+        style: Style,
+    ) -> Result<(), Failure> {
+        self.connect().await?;
+        let client = self.client.clone();
+        self.drive(client.settle(&mut prepared)).await??;
+        if let Some(kept) = prepared.nothing_to_do() {
+            return Err(kept.into());
+        }
+        let mut running = client.start(prepared)?;
+        self.style(running.id, style);
+        match self.drive(running.ended()).await? {
+            TransferEnd::Done => Ok(()),
+            TransferEnd::Failed(error) => Err(Failure::Client(error)),
+            TransferEnd::Cancelled => Err(ClientError::Interrupted.into()),
+        }
+    }
+
+    /// Shows an event. Of the connection's state only what a person waits for is shown; the rest comes back.
+    ///
+    /// # Errors
+    /// [`Failure`] where nothing can be shown any more.
+    pub async fn show(&mut self, event: ClientEvent) -> Result<Option<ConnectionState>, Failure> {
+        match event.kind {
+            // This reader misses nothing, and questions are asked here alone.
+            EventKind::Snapshot(_) | EventKind::QuestionSettled(_) => {}
+            EventKind::Connection(state) => {
+                if matches!(state, ConnectionState::Reached)
+                    && self.output.mode() != UiMode::OneShot
+                {
+                    self.output.say("Connected to server.").await;
+                }
+                return Ok(Some(state));
+            }
+            EventKind::ServerStopping(grace) => {
+                if self.output.mode() != UiMode::OneShot {
+                    self.output.say(human::stopping(grace)).await;
+                }
+            }
+            EventKind::SignInRefused(error) | EventKind::Failed(error) => {
+                self.output.failure(&Failure::Client(error)).await;
+            }
+            EventKind::Notice(notice) => self.output.say(human::notice(&notice)).await,
+            EventKind::Question(id, question) => self.ask(id, &question).await?,
+            EventKind::Transfer(id, event) => self.show_transfer(id, event).await?,
+        }
+        Ok(None)
+    }
+
+    async fn show_transfer(&mut self, id: TransferId, event: TransferEvent) -> Result<(), Failure> {
+        let style = self.styles.get(&id).copied().unwrap_or(self.style);
+        match event {
+            TransferEvent::State(state) => {
+                if state.is_over() {
+                    self.styles.remove(&id);
+                }
+            }
+            TransferEvent::Started(progress) => self.output.bars().show(progress),
+            TransferEvent::Downloaded(file) if style.json => {
+                self.output.data(json::line(&json::File::new(&file)) + "\n").await?;
+            }
+            TransferEvent::Downloaded(file) => {
+                let said = match self.output.mode() {
+                    UiMode::Prompt => receipt("File received successfully", style, &file.path),
+                    _ => human::received(&file.path, file.size),
+                };
+                self.output.say(said).await;
+            }
+            TransferEvent::Uploaded(file) if style.json => {
+                self.output.data(json::line(&json::StoredFile::new(&file)) + "\n").await?;
+            }
+            TransferEvent::Uploaded(file) => {
+                let said = match self.output.mode() {
+                    UiMode::Prompt => receipt("File stored successfully", style, &file.path),
+                    _ => human::stored(&file.path, file.size),
+                };
+                self.output.say(said).await;
+            }
+            TransferEvent::FileFailed(error) => {
+                self.output.failure(&Failure::Client(error)).await;
+            }
+            TransferEvent::Planned(planned) => self.show_planned(&planned, style.json).await?,
+            TransferEvent::PlanShown => {
+                self.output.data(std::mem::take(&mut self.rows)).await?;
+            }
+            TransferEvent::Summary(summary) if style.json => {
+                self.output.data(json::line(&json::Summed::new(&summary)) + "\n").await?;
+            }
+            TransferEvent::Summary(summary) => {
+                if let Ok(status) = self.client.transfer(id) {
+                    self.output.say(human::summary(&summary, status.direction)).await;
+                }
+            }
+            TransferEvent::Throughput(throughput) => {
+                if self.output.mode() != UiMode::Prompt {
+                    self.output.say(human::throughput(&throughput)).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn show_planned(&mut self, planned: &PlannedFile, json: bool) -> Result<(), Failure> {
+        self.rows += &if json { plan::object(planned) } else { plan::line(planned) };
+        self.rows.push('\n');
+        if self.rows.len() >= GATHER {
+            self.output.data(std::mem::take(&mut self.rows)).await?;
+        }
+        Ok(())
+    }
+
+    async fn ask(&self, id: QuestionId, question: &Arc<Question>) -> Result<(), Failure> {
+        let answer = match &**question {
+            Question::Trust { server, fingerprint, not_remembered } => {
+                let question = human::trust(server, fingerprint, not_remembered.as_deref());
+                Some(Answer::Trust(self.ask_yes_or_no(question).await?))
+            }
+            Question::Name => self.output.ask("Enter your client name: ").await?.map(Answer::Name),
+            Question::Password => self.output.ask_hidden("Password: ").await?.map(Answer::Password),
+            Question::Replace { path, on_server } => {
+                let place = if *on_server { " on the server" } else { "" };
+                let question = format!("{path} exists{place} already. Replace it? [y/N] ");
+                Some(Answer::Replace(self.output.confirm(&question).await?))
+            }
+            // The prompt's line is no place for it.
+            Question::Conflict { .. } if self.output.mode() == UiMode::Prompt => None,
+            Question::Conflict { path } => Some(self.ask_conflict(path).await?),
+        };
+        match answer {
+            // Fails only where the question was given up meanwhile.
+            Some(answer) => drop(self.client.questions().answer(id, answer)),
+            None => self.client.questions().dismiss(id),
+        }
+        Ok(())
+    }
+
+    async fn ask_yes_or_no(&self, mut question: String) -> Result<bool, Failure> {
+        loop {
+            match self.output.ask(&question).await?.map(|answer| answer.to_ascii_lowercase()) {
+                Some(answer) if answer == "yes" => return Ok(true),
+                Some(answer) if answer != "no" => {
+                    "Please type yes or no: ".clone_into(&mut question);
+                }
+                _ => return Ok(false),
+            }
+        }
+    }
+
+    async fn ask_conflict(&self, path: &str) -> Result<Answer, Failure> {
+        let question = format!(
+            "{path} is there already, with other content. [r]eplace it, keep [b]oth, or [s]kip it? \
+             (a capital letter: all that follow) "
+        );
+        let answer = self.output.ask(&question).await?.unwrap_or_default();
+        let decision = match answer.to_ascii_lowercase().as_str() {
+            "r" | "replace" => Decision::Replace,
+            "b" | "both" => Decision::KeepBoth,
+            _ => Decision::Skip,
+        };
+        Ok(Answer::Conflict { decision, for_all: answer.starts_with(char::is_uppercase) })
+    }
+}
+
+fn receipt(said: &str, style: Style, path: &FilePath) -> String {
+    if style.is_awaited {
+        format!("{said}.")
+    } else {
+        format!("{said}: {}", display_safe(path.as_str()))
+    }
+}

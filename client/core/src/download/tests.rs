@@ -1,0 +1,83 @@
+use std::fs;
+
+use super::*;
+use crate::error::ErrorCode;
+use crate::event::{EventHub, EventKind};
+use crate::question::Questions;
+
+fn request(folder: &Path, paths: &[&str]) -> DownloadRequest {
+    DownloadRequest {
+        paths: paths.iter().map(|path| (*path).to_owned()).collect(),
+        destination: Destination::Folder(folder.to_owned()),
+        options: TransferOptions::default(),
+    }
+}
+
+async fn prepared(request: DownloadRequest) -> Result<Download, ClientError> {
+    let hub = EventHub::default();
+    Download::prepare(request, &Reporter::new(hub.clone(), Questions::new(hub))).await
+}
+
+#[tokio::test]
+async fn a_file_goes_to_the_last_part_of_what_was_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = ["a/b/-rf", "with space.txt"];
+    let download = prepared(request(folder.path(), &paths)).await.unwrap();
+    let names = download.items_of_work().iter().map(|item| match &item.place {
+        Place::File(target, _) => target.name.as_str(),
+        Place::Stream => "-",
+    });
+    assert_eq!(names.collect::<Vec<_>>(), ["-rf", "with space.txt"]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_stored_is_refused_before_it_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("taken"), "").unwrap();
+    fs::create_dir(folder.path().join("folder")).unwrap();
+    let missing = folder.path().join("missing");
+    for (folder, paths, code) in [
+        (folder.path(), &["a/x", "b/x"][..], ErrorCode::InvalidRequest),
+        (folder.path(), &["../x"], ErrorCode::NotFound),
+        (folder.path(), &["a/"], ErrorCode::NotFound),
+        (folder.path(), &["free", "taken"], ErrorCode::LocalDisk),
+        (folder.path(), &["folder"], ErrorCode::LocalDisk),
+        (folder.path(), &[".quiver-0123456789abcdef.part"], ErrorCode::LocalDisk),
+        (missing.as_path(), &["x"], ErrorCode::LocalDisk),
+    ] {
+        let error = prepared(request(folder, paths)).await.unwrap_err();
+        assert_eq!(error.code(), code, "{paths:?}: {error}");
+    }
+    let mut overwriting = request(folder.path(), &["taken"]);
+    overwriting.options.on_conflict = ConflictPolicy::Decided(crate::tree::Decision::Replace);
+    assert_eq!(prepared(overwriting).await.unwrap().asked(), 1);
+}
+
+#[tokio::test]
+async fn what_is_to_be_kept_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a"), "").unwrap();
+    fs::write(folder.path().join("b"), "").unwrap();
+    let hub = EventHub::default();
+    let mut events = hub.subscribe();
+    let questions = Questions::new(hub.clone());
+    let _attendant = questions.attend();
+    let reporter = Reporter::new(hub, questions.clone());
+    let mut asking = request(folder.path(), &["a", "b"]);
+    asking.options.on_conflict = ConflictPolicy::Ask;
+    let answers = async {
+        for _ in 0..2 {
+            let (id, path) = loop {
+                let event = events.next().await.unwrap();
+                let EventKind::Question(id, question) = event.kind else { continue };
+                let Question::Replace { path, on_server: false } = &*question else { panic!() };
+                break (id, path.clone());
+            };
+            questions.answer(id, Answer::Replace(path.ends_with("/b"))).unwrap();
+        }
+    };
+    let (download, ()) = tokio::join!(Download::prepare(asking, &reporter), answers);
+    let download = download.unwrap();
+    assert_eq!(download.kept, [folder.path().join("a")]);
+    assert_eq!((download.items_of_work().len(), download.asked()), (1, 2));
+}

@@ -1,0 +1,161 @@
+//! The stable code of each error: what programs and interfaces decide by. Says nothing to people.
+
+use std::io;
+
+use quiver_protocol::RefusalCode;
+use quiver_transport::StreamError;
+use serde::{Serialize, Serializer};
+
+use super::ClientError;
+use crate::exchange::{GetError, PutError};
+
+/// What kind of error it is. The texts of [`as_str`](Self::as_str) do not change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorCode {
+    /// What was asked for cannot be done as it was asked.
+    InvalidRequest,
+    /// Cannot connect, or timed out, or the connection was lost.
+    Connection,
+    /// The server is not the one that is trusted.
+    Untrusted,
+    /// Sign-in refused.
+    SignIn,
+    /// All slots are taken.
+    Busy,
+    /// No such file or client.
+    NotFound,
+    /// A local file or the local disk.
+    LocalDisk,
+    /// Content failed verification.
+    Verification,
+    /// Some of several failed.
+    Partial,
+    /// The other client declined.
+    Declined,
+    /// The program ended before it was done.
+    Interrupted,
+    /// None of the others.
+    Other,
+}
+
+impl ErrorCode {
+    /// The code as text.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::Connection => "connection",
+            Self::Untrusted => "untrusted",
+            Self::SignIn => "sign_in",
+            Self::Busy => "busy",
+            Self::NotFound => "not_found",
+            Self::LocalDisk => "local_disk",
+            Self::Verification => "verification",
+            Self::Partial => "partial",
+            Self::Declined => "declined",
+            Self::Interrupted => "interrupted",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl Serialize for ErrorCode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// The one mapping of the wire's codes.
+impl From<RefusalCode> for ErrorCode {
+    fn from(code: RefusalCode) -> Self {
+        match code {
+            RefusalCode::Busy => Self::Busy,
+            RefusalCode::NameTaken
+            | RefusalCode::BadName
+            | RefusalCode::SignInFailed
+            | RefusalCode::SignInRequired => Self::SignIn,
+            RefusalCode::NotFound
+            | RefusalCode::NotAFile
+            | RefusalCode::NotAFolder
+            | RefusalCode::BadPath
+            | RefusalCode::NoSuchClient => Self::NotFound,
+            RefusalCode::Changed => Self::Verification,
+            RefusalCode::Declined => Self::Declined,
+            RefusalCode::BadRequest
+            | RefusalCode::UnknownCommand
+            | RefusalCode::UnsupportedVersion
+            | RefusalCode::Forbidden
+            | RefusalCode::TooLarge
+            | RefusalCode::NoSpace
+            | RefusalCode::RateLimited
+            | RefusalCode::ShuttingDown
+            | RefusalCode::Internal
+            | RefusalCode::Exists
+            | RefusalCode::NotEmpty
+            | RefusalCode::Unknown => Self::Other,
+        }
+    }
+}
+
+impl ClientError {
+    /// The error's stable code.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Invalid(_) => ErrorCode::InvalidRequest,
+            Self::NoTransfers(_)
+            | Self::Certificate(_)
+            | Self::Identity(_)
+            | Self::PasswordFile { .. }
+            | Self::SharedPasswordFile(_)
+            | Self::Target { .. }
+            | Self::Source { .. }
+            | Self::NotAFile { .. }
+            | Self::Leftover { .. }
+            | Self::NotClean
+            | Self::Exists(_) => ErrorCode::LocalDisk,
+            Self::Resolve { .. } | Self::Unreachable { .. } | Self::Socket(_) => {
+                ErrorCode::Connection
+            }
+            Self::Untrusted(_) => ErrorCode::Untrusted,
+            Self::Busy(_) => ErrorCode::Busy,
+            Self::Refused { refusal, .. } => refusal.code.into(),
+            Self::Stream { source, .. } => stream_code(source),
+            Self::Get { source, .. } => match source {
+                GetError::Stream(source) => stream_code(source),
+                GetError::Disk(error) => output_code(error),
+                GetError::Mismatch | GetError::Length { .. } => ErrorCode::Verification,
+                GetError::OtherFile => ErrorCode::Other,
+            },
+            Self::Put { source, .. } => match source {
+                PutError::Stream(source) => stream_code(source),
+                PutError::Source(_) => ErrorCode::LocalDisk,
+                PutError::Changed | PutError::WrongSize | PutError::Mismatch => {
+                    ErrorCode::Verification
+                }
+            },
+            Self::ReadOnly { .. } | Self::AlreadyThere { .. } | Self::System { .. } => {
+                ErrorCode::Other
+            }
+            Self::Output(error) => output_code(error),
+            Self::Several { code, .. } => *code,
+            Self::Resumable { error, .. } => error.code(),
+            Self::Interrupted => ErrorCode::Interrupted,
+        }
+    }
+}
+
+fn stream_code(error: &StreamError) -> ErrorCode {
+    match error {
+        StreamError::Refused(refusal) => refusal.code.into(),
+        StreamError::Silent(_) | StreamError::Unread(_) | StreamError::Lost(_) => {
+            ErrorCode::Connection
+        }
+        StreamError::Frame(_) | StreamError::Reset | StreamError::Stopped => ErrorCode::Other,
+    }
+}
+
+/// A reader that closed the pipe wants no more; everything else is a disk.
+fn output_code(error: &io::Error) -> ErrorCode {
+    if error.kind() == io::ErrorKind::BrokenPipe { ErrorCode::Other } else { ErrorCode::LocalDisk }
+}

@@ -1,0 +1,50 @@
+//! Conversations with the server: one command, one file. They return values and errors, and say
+//! nothing to people.
+
+mod change;
+mod goodbye;
+mod kept;
+mod message;
+mod space;
+mod status;
+
+use quiver_protocol::{FolderPath, Refusal};
+
+pub(crate) use change::{make_folder, remove, rename};
+pub(crate) use goodbye::goodbye;
+pub(crate) use kept::kept;
+pub(crate) use message::message;
+pub(crate) use quiver_transfer::get::{GetError, ReceivedFile, fetch as get};
+pub(crate) use quiver_transfer::list::{Entries, Listed, fetch as list};
+pub(crate) use quiver_transfer::put::{
+    Handed, Offer, OutgoingFile, PutError, Stored, offer as put,
+};
+pub(crate) use quiver_transfer::{Answer, Part, misfit};
+pub(crate) use quiver_transfer::{ResumableFile, Target};
+pub(crate) use space::space;
+pub(crate) use status::{Clients, status};
+
+/// A folder of the server as it is written: the slash that a list shows behind its name may stay.
+///
+/// # Errors
+/// The refusal that the server would give.
+pub(crate) fn parse_folder(typed: &str) -> Result<FolderPath, Refusal> {
+    Ok(FolderPath::parse(typed.strip_suffix('/').unwrap_or(typed))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use quiver_protocol::RefusalCode;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_may_be_written_as_it_is_shown() {
+        for (typed, meant) in [("", ""), ("/", ""), ("notes", "notes"), ("a/b/", "a/b")] {
+            assert_eq!(parse_folder(typed).unwrap().as_str(), meant);
+        }
+        for bad in ["//", "/etc", "..", "a//"] {
+            assert_eq!(parse_folder(bad).unwrap_err().code, RefusalCode::BadPath, "{bad}");
+        }
+    }
+}

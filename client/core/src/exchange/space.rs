@@ -1,0 +1,20 @@
+//! `space`: what would fit on the server now.
+
+use std::time::Duration;
+
+use quiver_protocol::reply::Space;
+use quiver_protocol::{Reply, Request};
+use quiver_transport::{Channel, StreamError};
+
+use super::{Answer, misfit};
+
+/// Asks what would fit.
+///
+/// # Errors
+/// [`StreamError`].
+pub(crate) async fn space(connection: &Channel, patience: Duration) -> Result<Space, StreamError> {
+    match Answer::to(connection, &Request::Space, patience).await?.only().await? {
+        Reply::Space(space) => Ok(space),
+        _ => Err(misfit("something else than what would fit")),
+    }
+}

@@ -1,0 +1,174 @@
+//! The files of a transfer, a page at a time: those that were named, or those of a tree's plan.
+
+use std::collections::BTreeSet;
+
+use parking_lot::Mutex;
+use quiver_protocol::FilePath;
+
+use crate::error::ClientError;
+use crate::tree::{Decision, Item, ItemState, Kind};
+use crate::trees::Planner;
+
+/// A file or folder of a transfer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransferFile {
+    /// Its number in the transfer, from 1. Pages follow it.
+    pub number: u64,
+    /// Where it comes from.
+    pub source: FilePath,
+    /// Where it goes, to be shown.
+    pub target: String,
+    /// Bytes of a file, where they are known; `None` for a folder.
+    pub size: Option<u64>,
+    /// What has become of it so far.
+    pub state: FileState,
+}
+
+/// What has become of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileState {
+    /// It is to move.
+    Waiting,
+    /// It has moved, verified.
+    Done,
+    /// It was there already.
+    Same,
+    /// Another one is there and stays.
+    Kept,
+    /// It did not move, and why was told.
+    Failed,
+}
+
+/// The files, and which are done.
+#[derive(Debug, Default)]
+pub(crate) struct Files(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    named: Vec<TransferFile>,
+    planner: Option<Planner>,
+    done: Numbers,
+    failed: BTreeSet<u64>,
+}
+
+/// Numbers that arrive nearly in order: those up to one, and a few beyond.
+#[derive(Debug, Default)]
+struct Numbers {
+    up_to: u64,
+    beyond: BTreeSet<u64>,
+}
+
+impl Numbers {
+    fn insert(&mut self, number: u64) {
+        self.beyond.insert(number);
+        while self.beyond.remove(&(self.up_to + 1)) {
+            self.up_to += 1;
+        }
+    }
+
+    fn contains(&self, number: u64) -> bool {
+        number <= self.up_to || self.beyond.contains(&number)
+    }
+}
+
+impl Files {
+    /// A file that was named; its number.
+    pub(crate) fn add(&self, source: FilePath, target: String) -> u64 {
+        let mut state = self.0.lock();
+        let number = state.named.len() as u64 + 1;
+        let file = FileState::Waiting;
+        state.named.push(TransferFile { number, source, target, size: None, state: file });
+        number
+    }
+
+    /// The plan that has the files.
+    pub(crate) fn plan(&self, planner: Planner) {
+        self.0.lock().planner = Some(planner);
+    }
+
+    /// What became of a file, or that nothing is to become of it.
+    pub(crate) fn settle(&self, number: u64, is_done: bool, size: Option<u64>) {
+        let mut state = self.0.lock();
+        let index = usize::try_from(number).unwrap_or(usize::MAX).wrapping_sub(1);
+        if let Some(file) = state.named.get_mut(index) {
+            file.size = size.or(file.size);
+        }
+        if !is_done {
+            state.failed.insert(number);
+        }
+        state.done.insert(number);
+    }
+
+    /// Up to `most` files after the one with this number.
+    ///
+    /// # Errors
+    /// [`ClientError::System`] where the plan cannot be read.
+    pub(crate) async fn after(
+        &self,
+        number: u64,
+        most: usize,
+    ) -> Result<Vec<TransferFile>, ClientError> {
+        let planner = self.0.lock().planner.clone();
+        let mut page: Vec<TransferFile> = match planner {
+            Some(planner) => {
+                let after = i64::try_from(number).unwrap_or(i64::MAX);
+                let items = planner.after(after).await?;
+                items.into_iter().take(most).map(planned).collect()
+            }
+            None => {
+                let state = self.0.lock();
+                let from = usize::try_from(number).unwrap_or(usize::MAX);
+                state.named.iter().skip(from).take(most).cloned().collect()
+            }
+        };
+        let state = self.0.lock();
+        for file in &mut page {
+            if state.failed.contains(&file.number) {
+                file.state = FileState::Failed;
+            } else if file.state == FileState::Waiting && state.done.contains(file.number) {
+                file.state = FileState::Done;
+            }
+        }
+        Ok(page)
+    }
+}
+
+fn planned(item: Item) -> TransferFile {
+    let state = match (&item.state, item.decision) {
+        (ItemState::Same, _) => FileState::Same,
+        (ItemState::Alike | ItemState::Differs, Some(Decision::Skip)) => FileState::Kept,
+        _ => FileState::Waiting,
+    };
+    let size = match item.found.kind {
+        Kind::File { size, .. } => Some(size),
+        Kind::Folder { .. } => None,
+    };
+    TransferFile {
+        number: u64::try_from(item.number).unwrap_or(0),
+        source: item.found.source,
+        target: item.found.target.to_string(),
+        size,
+        state,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn named_files_come_in_pages_with_what_became_of_them() {
+        let files = Files::default();
+        for name in ["a", "b", "c"] {
+            files.add(FilePath::parse(name).unwrap(), name.to_owned());
+        }
+        files.settle(2, true, Some(7));
+        files.settle(3, false, None);
+        let page = files.after(0, 2).await.unwrap();
+        let states: Vec<_> = page.iter().map(|file| (file.number, file.state)).collect();
+        assert_eq!(states, [(1, FileState::Waiting), (2, FileState::Done)]);
+        assert_eq!(page[1].size, Some(7));
+        let rest = files.after(2, 2).await.unwrap();
+        assert_eq!((rest.len(), rest[0].state), (1, FileState::Failed));
+    }
+}
