@@ -54,7 +54,7 @@ pub enum Untrusted {
     /// The person said no.
     #[error("{0} is not trusted")]
     Declined(String),
-    /// Its certificate is over, or it does not deadline the key.
+    /// Its certificate is over, or it does not hold the key.
     #[error("cannot trust {server}: {why}")]
     Certificate {
         /// The server.

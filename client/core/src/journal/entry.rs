@@ -54,7 +54,7 @@ pub struct Origin {
 pub enum What {
     /// One file.
     File(OneFile),
-    /// What folders and patterns deadline.
+    /// What folders and patterns hold.
     Tree(Tree),
 }
 
