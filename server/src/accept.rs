@@ -11,8 +11,8 @@ use tokio::time::timeout;
 use tracing::{debug, error};
 
 use crate::config::{GUEST_PATIENCE, GUESTS, HANDSHAKES, HANDSHAKES_UNPROVEN};
-use crate::server::Shared;
 use crate::session::guest::Guest;
+use crate::shared::Shared;
 use crate::waiting_room::WaitingRoom;
 
 /// Takes connections until the server stops, then waits until the last of them has ended.

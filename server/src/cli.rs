@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use bytesize::ByteSize;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use quiver_protocol::ClientName;
 use quiver_transport::LogWriter;
 
 use crate::config::{Config, Uploads};
+use crate::log_format::LogFormat;
 use crate::metrics::host::HostName;
 use crate::output::Hint;
 use crate::passwords::May;
@@ -96,15 +97,6 @@ struct Serve {
     /// How log lines look on standard error
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
-}
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people
-    Text,
-    /// One JSON object a line
-    Json,
 }
 
 #[derive(Debug, Subcommand)]

@@ -15,7 +15,7 @@ use tracing::{error, warn};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::ChronoLocal;
 
-use crate::cli::LogFormat;
+use crate::log_format::LogFormat;
 
 /// How long the last lines may take to be written at the end. With the grace and the last packets it stays under ten
 /// seconds.

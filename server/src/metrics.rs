@@ -1,25 +1,22 @@
-//! What is counted of a server, for whoever watches it: numbers, and no names, paths or addresses. Always
-//! counted, which costs next to nothing; shown by a [`page`] where that is wanted.
+//! What is counted of a server: numbers, and no names, paths or addresses. Always counted, which costs next to
+//! nothing; shown by a [`page`] if configured. Knows no part of the server.
 
 pub mod host;
 pub mod page;
 
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _};
-use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use quiver_protocol::{Refusal, RefusalCode};
 use quiver_transfer::Bottleneck;
 
-use crate::command::CLIENT;
-use crate::server::Shared;
+/// What the other end is called where it limited a transfer.
+pub const CLIENT: &str = "client";
 
 /// Which way content goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -111,10 +108,6 @@ struct ByReason {
     reason: &'static str,
 }
 
-/// What others know, asked when somebody wants to read it.
-#[derive(Debug)]
-struct Asked(Arc<Shared>);
-
 impl Metrics {
     /// All at zero.
     #[must_use]
@@ -175,9 +168,9 @@ impl Metrics {
         self.sign_ins.get_or_create(&ByReason { reason: why.label() }).inc();
     }
 
-    /// Something failed inside.
-    pub fn failed(&self) {
-        self.failures.inc();
+    /// Something failed inside. The failure's number, from 1.
+    pub fn failed(&self) -> u64 {
+        self.failures.inc() + 1
     }
 
     /// A command has begun.
@@ -225,25 +218,11 @@ impl Metrics {
         self.transfers.get_or_create(&ByOutcome { direction, outcome }).inc();
     }
 
-    /// All of them, under the names that people see, with what `shared` knows beside.
-    #[must_use]
-    pub fn registry(shared: Arc<Shared>, started: SystemTime) -> Registry {
-        let mut registry = Registry::default();
-        let started = started.duration_since(UNIX_EPOCH).unwrap_or_default();
-        registry.register(
-            "process_start_time_seconds",
-            "When the server was started, in seconds since 1970",
-            ConstGauge::new(started.as_secs_f64()),
-        );
-        let ours = registry.sub_registry_with_prefix("quiver");
-        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
-        ours.register("build", "What this server is", version);
-        let of = &shared.metrics;
-        of.register_people(ours);
-        of.register_work(ours);
-        of.register_transfers(ours);
-        ours.register_collector(Box::new(Asked(shared.clone())));
-        registry
+    /// Registers all of them, under the names that people see.
+    pub fn register(&self, to: &mut Registry) {
+        self.register_people(to);
+        self.register_work(to);
+        self.register_transfers(to);
     }
 
     fn register_people(&self, to: &mut Registry) {
@@ -297,29 +276,6 @@ impl Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl Collector for Asked {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let Self(shared) = self;
-        let dropped = ConstCounter::new(shared.log.dropped());
-        let help = "Lines of the log that standard error did not take";
-        let kind = dropped.metric_type();
-        dropped.encode(encoder.encode_descriptor("log_lines_dropped", help, None, kind)?)?;
-        let mut gauge = |name: &str, help: &str, unit: Option<&Unit>, value: usize| {
-            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
-            gauge.encode(encoder.encode_descriptor(name, help, unit, gauge.metric_type())?)
-        };
-        let (here, most) = (shared.registry.count(), shared.registry.max_clients());
-        gauge("clients", "Clients that hold a slot", None, here)?;
-        gauge("max_clients", "Slots", None, most)?;
-        let leaving = shared.leaving.len();
-        gauge("leaving", "Connections that said goodbye and are not closed yet", None, leaving)?;
-        let Some(kept) = shared.files.kept_parts() else { return Ok(()) };
-        let bytes = usize::try_from(kept.bytes).unwrap_or(usize::MAX);
-        gauge("kept_parts", "Uploads that were broken off and are kept", None, kept.parts)?;
-        gauge("kept_parts", "What of them is here", Some(&Unit::Bytes), bytes)
     }
 }
 

@@ -1,17 +1,15 @@
 //! The server as a whole: built, run, and shut down in a written order.
 
 use std::cell::Cell;
-use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
 use chrono::Utc;
+use quiver_protocol::CloseCode;
 use quiver_protocol::text::display_path;
-use quiver_protocol::{ClientName, CloseCode, Refusal, RefusalCode};
 use quiver_transfer::BackgroundPool;
 use quiver_transfer::is_moving;
 use quiver_transport::{CertificateInfo, Endpoint, Identity, LogWriter};
@@ -31,50 +29,18 @@ use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::metrics::host::HostName;
 use crate::metrics::page::Page;
+use crate::metrics_export;
 use crate::output::Hint;
-use crate::passwords::{May, Passwords};
+use crate::passwords::Passwords;
 use crate::registry::Registry;
 use crate::secrets::Secrets;
+use crate::shared::Shared;
 use crate::stop_signals::StopSignals;
 use crate::unix;
 use crate::waiting_room::WaitingRoom;
 
 /// How long closed connections may take to say so, at the end.
 const LAST_PACKETS: Duration = Duration::from_secs(1);
-
-/// What all connections share.
-#[derive(Debug)]
-pub struct Shared {
-    /// Who is here.
-    pub registry: Registry,
-    /// Who was here.
-    pub history: Arc<History>,
-    /// What can be got.
-    pub files: Files,
-    /// Who may come in; everyone, where there is no password file.
-    pub passwords: Option<Passwords>,
-    /// The server begins nothing new.
-    pub stopping: CancellationToken,
-    /// The server waits for nothing any more.
-    pub hurry: CancellationToken,
-    /// Bytes of the largest file that may be stored.
-    pub max_file_size: u64,
-    /// How long a put may go without a byte.
-    pub put_patience: Duration,
-    /// Memory for answers that wait to be read.
-    pub buffers: BufferBudget,
-    /// Where folders are listed.
-    pub lists: BackgroundPool,
-    /// Where files are hashed that are here already.
-    pub proofs: BackgroundPool,
-    /// Connections that said goodbye and are not closed yet.
-    pub leaving: WaitingRoom,
-    /// What has happened, in numbers.
-    pub metrics: Metrics,
-    /// Where the log goes.
-    pub log: LogWriter,
-    failures: AtomicU64,
-}
 
 /// A server that is ready to run.
 #[derive(Debug)]
@@ -89,25 +55,6 @@ pub struct Server {
     secrets: Secrets,
     /// Where the served folder is.
     folder: PathBuf,
-}
-
-impl Shared {
-    /// Whether whoever goes by this name may store files now: the server and, where there is a password
-    /// file, the account must allow it.
-    #[must_use]
-    pub fn may_upload(&self, name: &ClientName) -> bool {
-        let allowed = |passwords: &Passwords| passwords.may(name) == Some(May::Upload);
-        self.files.takes_files() && self.passwords.as_ref().is_none_or(allowed)
-    }
-
-    /// Logs what went wrong inside, and what to tell the client: an id to look for in the log.
-    pub fn internal(&self, what: &str, reason: &dyn Display) -> Refusal {
-        let id = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
-        error!("failure {id}: {what}: {reason}");
-        self.metrics.failed();
-        let message = format!("the server failed; its log says why under failure {id}");
-        Refusal::new(RefusalCode::Internal, message)
-    }
 }
 
 impl Server {
@@ -152,9 +99,8 @@ impl Server {
                 if is_moving() { PROOF_REST } else { 0 }
             }),
             leaving: WaitingRoom::new(LEAVING),
-            metrics: Metrics::new(),
+            metrics: Arc::new(Metrics::new()),
             log,
-            failures: AtomicU64::new(0),
         });
         let folder = config.files;
         Ok(Self { endpoint, shared, page, expiry, secrets, folder })
@@ -183,7 +129,7 @@ impl Server {
         let read = async {
             if let Some(page) = page {
                 info!("metrics at {}", page.url());
-                page.show(Metrics::registry(shared.clone(), SystemTime::now())).await;
+                page.show(metrics_export::registry(shared.clone(), SystemTime::now())).await;
             }
             std::future::pending::<()>().await;
         };

@@ -7,61 +7,62 @@ use quiver_protocol::{End as _, FilePath, FrameKind, MadeFolder, PlainEnd, Reply
 use quiver_transport::FrameWriter;
 use tracing::info;
 
+use super::context::Client;
 use super::{CommandError, Next};
-use crate::session::member::Context;
+use crate::files::Files;
 
 /// 1. client -> Remove  2. server -> Eof
 pub(super) async fn remove(
-    context: &Context,
+    files: &Files,
+    client: &Client,
     path: FilePath,
     writer: &mut FrameWriter,
 ) -> Result<Next, CommandError> {
-    let _permit = context.limits.changes.acquire().await;
-    let removed = context.shared.files.remove(&path).await;
-    removed.map_err(|error| CommandError::of_files(context, error))?;
-    log(context, format_args!("removed {}", display_safe(path.as_str())));
+    let _permit = client.limits.changes.acquire().await;
+    files.remove(&path).await?;
+    log(client, format_args!("removed {}", display_safe(path.as_str())));
     done(writer, &PlainEnd {}.encode()).await
 }
 
 /// 1. client -> Rename  2. server -> Eof
 pub(super) async fn rename(
-    context: &Context,
+    files: &Files,
+    client: &Client,
     path: FilePath,
     to: FilePath,
     replace: bool,
     writer: &mut FrameWriter,
 ) -> Result<Next, CommandError> {
-    let _permit = context.limits.renames.acquire().await;
-    let renamed = context.shared.files.rename(&path, &to, replace).await;
-    renamed.map_err(|error| CommandError::of_files(context, error))?;
+    let _permit = client.limits.renames.acquire().await;
+    files.rename(&path, &to, replace).await?;
     let (path, to) = (display_safe(path.as_str()), display_safe(to.as_str()));
-    log(context, format_args!("renamed {path} to {to}"));
+    log(client, format_args!("renamed {path} to {to}"));
     done(writer, &PlainEnd {}.encode()).await
 }
 
 /// 1. client -> MakeFolder  2. server -> Eof {created}
 pub(super) async fn make_folder(
-    context: &Context,
+    files: &Files,
+    client: &Client,
     path: FilePath,
     modified: Option<Timestamp>,
     writer: &mut FrameWriter,
 ) -> Result<Next, CommandError> {
-    let _permit = context.limits.changes.acquire().await;
-    let made = context.shared.files.make_folder(&path, modified, context.owner()).await;
-    let created = made.map_err(|error| CommandError::of_files(context, error))?;
+    let _permit = client.limits.changes.acquire().await;
+    let created = files.make_folder(&path, modified, client.owner.clone()).await?;
     if created {
-        log(context, format_args!("made the folder {}", display_safe(path.as_str())));
+        log(client, format_args!("made the folder {}", display_safe(path.as_str())));
     }
     done(writer, &MadeFolder { created }.encode()).await
 }
 
 /// 1. client -> Space  2. server -> Space, Eof
 pub(super) async fn space(
-    context: &Context,
+    files: &Files,
+    client: &Client,
     writer: &mut FrameWriter,
 ) -> Result<Next, CommandError> {
-    let space = context.shared.files.space(context.owner()).await;
-    let space = space.map_err(|error| CommandError::of_files(context, error))?;
+    let space = files.space(client.owner.clone()).await?;
     writer.write_frame(FrameKind::Reply, &Reply::Space(space).encode()).await?;
     done(writer, &PlainEnd {}.encode()).await
 }
@@ -71,6 +72,6 @@ async fn done(writer: &mut FrameWriter, end: &[u8]) -> Result<Next, CommandError
     Ok(Next::Done)
 }
 
-fn log(context: &Context, what: impl Display) {
-    info!("{what} for Client {}: {}", context.number, context.name);
+fn log(client: &Client, what: impl Display) {
+    info!("{what} for {client}");
 }

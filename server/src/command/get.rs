@@ -13,12 +13,13 @@ use quiver_transport::{CommandStream, StreamError};
 
 use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit};
 
+use super::context::Context;
 use super::transfer::Transfer;
 use super::{CommandError, Next};
 use crate::config::{CONTENT_STREAMS, RECEIVED_PATIENCE};
 use crate::files::FilesError;
+use crate::internal_failure;
 use crate::metrics::Direction;
-use crate::session::member::Context;
 
 /// What was sent, whole.
 pub(super) struct Sent {
@@ -41,13 +42,13 @@ pub(super) async fn answer(
     let block = if many { BLOCK / 4 } else { BLOCK };
     // Three blocks: they always fit, but for what puts have now. The semaphore is never closed.
     let _memory = context.memory.acquire_many((3 * block / 1024) as u32).await;
-    let opened = context.shared.files.open(&path).await;
-    let source = opened.map_err(|error| CommandError::of_files(context, error))?;
+    let opened = context.files().open(&path).await;
+    let source = opened.map_err(|error| CommandError::of_files(context.metrics(), error))?;
     // Held until the content is sent, like the file it is in.
     let (source, _spooled) = with_size(context, source).await?;
     let transfer = Transfer::begin(context, Direction::Get, &path);
     let (Some(size), Some(modified)) = (source.size(), source.modified()) else {
-        return Err(CommandError::of_files(context, FilesError::NotAFile));
+        return Err(CommandError::of_files(context.metrics(), FilesError::NotAFile));
     };
     let from = match have {
         None => Ok(Hashed::nothing()),
@@ -97,9 +98,11 @@ pub(super) async fn answer(
                     let refusal = Refusal::new(RefusalCode::Changed, error.to_string());
                     CommandError::Refused(refusal)
                 }
-                SendError::Disk(reason) => {
-                    CommandError::Refused(context.shared.internal("reading a file", &reason))
-                }
+                SendError::Disk(reason) => CommandError::Refused(internal_failure::report(
+                    context.metrics(),
+                    "reading a file",
+                    &reason,
+                )),
                 SendError::Stream(error) => CommandError::out_of_turn(error),
             })
         }
@@ -114,18 +117,18 @@ async fn with_size(
     if source.size().is_some() {
         return Ok((source, None));
     }
-    let failed = |error| CommandError::of_files(context, error);
+    let failed = |error| CommandError::of_files(context.metrics(), error);
     // Files that this client is sent already do not keep others from theirs. The semaphore is never closed.
-    let Ok(own) = context.limits.spools.acquire().await else {
+    let Ok(own) = context.client.limits.spools.acquire().await else {
         return Err(failed(FilesError::Spools));
     };
-    let (source, permit) = context.shared.files.spool(source).await.map_err(failed)?;
+    let (source, permit) = context.files().spool(source).await.map_err(failed)?;
     Ok((source, Some((own, permit))))
 }
 
 /// What of the file need not be sent.
 async fn proved(context: &Context, source: &Source, have: Prefix) -> Result<Hashed, SendError> {
-    let _permit = context.limits.proofs.acquire().await;
+    let _permit = context.client.limits.proofs.acquire().await;
     Ok(source.proves(have, Some(&context.proof_lane())).await?.unwrap_or_default())
 }
 

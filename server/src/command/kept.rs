@@ -2,22 +2,24 @@
 
 use quiver_protocol::reply::Ready;
 use quiver_protocol::{End as _, FilePath, FrameKind, PlainEnd, Reply};
+use quiver_transfer::Lane;
 use quiver_transport::FrameWriter;
 
+use super::context::Client;
 use super::{CommandError, Next};
-use crate::session::member::Context;
+use crate::files::Files;
 
 /// 1. client -> Kept  2. server -> Kept, Eof
 pub(super) async fn answer(
-    context: &Context,
+    files: &Files,
+    client: &Client,
+    lane: Lane,
     path: FilePath,
     writer: &mut FrameWriter,
 ) -> Result<Next, CommandError> {
     let kept = {
-        let _permit = context.limits.proofs.acquire().await;
-        let lane = context.proof_lane();
-        let kept = context.shared.files.kept(&path, context.owner(), &lane).await;
-        kept.map_err(|error| CommandError::of_files(context, error))?
+        let _permit = client.limits.proofs.acquire().await;
+        files.kept(&path, client.owner.clone(), &lane).await?
     };
     let have = (kept.length() > 0).then(|| kept.prefix());
     let reply = Reply::Kept(Ready { path, have });

@@ -3,8 +3,8 @@
 use quiver_protocol::{End as _, FolderPath, FrameKind, ListEnd, Reply};
 use quiver_transport::FrameWriter;
 
+use super::context::Context;
 use super::{CommandError, Next};
-use crate::session::member::Context;
 
 /// Memory for a list's names at first, in bytes: what most folders need.
 const LIST_MEMORY: usize = 128 * 1024;
@@ -15,10 +15,10 @@ pub(super) async fn answer(
     path: FolderPath,
     writer: &mut FrameWriter,
 ) -> Result<Next, CommandError> {
-    let failed = |error| CommandError::of_files(context, error);
-    let _permit = context.limits.long_answers.acquire().await;
-    let memory = context.shared.buffers.reserve(LIST_MEMORY).await;
-    let listed = context.shared.files.list(&path, context.list_lane(), memory).await;
+    let failed = |error| CommandError::of_files(context.metrics(), error);
+    let _permit = context.client.limits.long_answers.acquire().await;
+    let memory = context.buffers().reserve(LIST_MEMORY).await;
+    let listed = context.files().list(&path, context.list_lane(), memory).await;
     let mut listing = listed.map_err(failed)?;
     let mut entries = 0;
     loop {

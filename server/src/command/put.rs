@@ -15,13 +15,13 @@ use quiver_transport::{CommandStream, FrameReader, FrameWriter, StreamError};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
+use super::context::Context;
 use super::transfer::Transfer;
 use super::{CommandError, Next};
 use crate::config::{LARGEST_PUT_WINDOW, PROGRESS_EVERY, PROVING_RATE, READY_PATIENCE};
 use crate::files::{FilesError, Staged};
 use crate::holds::Holder;
 use crate::metrics::Direction;
-use crate::session::member::Context;
 
 /// 1. client -> Put  2. server -> Ready  3. client -> Content, Data*, Eof {size, blake3}, meanwhile
 ///    server -> Progress*  4. server -> Received, Eof
@@ -55,11 +55,11 @@ pub(super) async fn answer(
     let committed = match bytes {
         Some(bytes) => staged.commit_small(bytes, done).await,
         None => {
-            let _permit = context.limits.changes.acquire().await;
+            let _permit = context.client.limits.changes.acquire().await;
             staged.commit(end.size, done).await
         }
     };
-    committed.map_err(|error| CommandError::of_files(context, error))?;
+    committed.map_err(|error| CommandError::of_files(context.metrics(), error))?;
     let slowed_by = flushed(&mut times, since);
     let received = Received { blake3: end.blake3, slowed_by };
     stream.writer.write_frame(FrameKind::Received, &received.encode()).await?;
@@ -139,9 +139,9 @@ async fn ready(
     writer: &mut FrameWriter,
 ) -> Result<Hashed, CommandError> {
     let kept = if staged.has_kept() {
-        let _permit = context.limits.proofs.acquire().await;
+        let _permit = context.client.limits.proofs.acquire().await;
         let kept = staged.kept(&context.proof_lane()).await;
-        kept.map_err(|error| CommandError::of_files(context, error))?
+        kept.map_err(|error| CommandError::of_files(context.metrics(), error))?
     } else {
         // No put waits for a proof that another one needs.
         Hashed::nothing()
@@ -189,11 +189,12 @@ async fn large(
     let offset = beginning(context, reader, kept.length()).await.map_err(Broken::of_stream)?;
     let from = if offset == 0 { Hashed::nothing() } else { kept };
     let sink = staged.sink(offset).await;
-    let sink = sink.map_err(|error| Broken::Dropped(CommandError::of_files(context, error)))?;
-    let most = context.shared.max_file_size;
+    let sink =
+        sink.map_err(|error| Broken::Dropped(CommandError::of_files(context.metrics(), error)))?;
+    let most = context.max_file_size();
     let expected = size.map_or(Size::AtMost(most), Size::Known);
     let (arrived, seen) = watch::channel(Arrival { received: offset, stored: offset });
-    let patience = context.shared.put_patience;
+    let patience = context.put_patience();
     let mut before = offset;
     let received = quiver_transfer::receive(reader, expected, from, sink, patience, |arrival| {
         transfer.moves(arrival.received - before);
@@ -220,7 +221,7 @@ async fn small(
     reader: &mut FrameReader,
 ) -> Result<Came, Broken> {
     beginning(context, reader, 0).await.map_err(Broken::of_stream)?;
-    let patience = context.shared.put_patience;
+    let patience = context.put_patience();
     let received = quiver_transfer::receive_small(reader, size, patience).await;
     let (bytes, end, times) = received.map_err(|error| Broken::of(context, error, Some(size)))?;
     transfer.moves(end.size);
@@ -235,7 +236,7 @@ async fn beginning(
 ) -> Result<u64, StreamError> {
     // The client may have to read as much as the server kept.
     let proving = Duration::from_secs(kept / PROVING_RATE);
-    let patience = context.shared.put_patience + proving;
+    let patience = context.put_patience() + proving;
     let frame = reader.read_answer(limits::RECEIVED, patience).await?;
     if frame.kind != FrameKind::Reply {
         return Err(FrameError::Unexpected { found: frame.kind, expected: "a Reply" }.into());
@@ -299,14 +300,15 @@ impl Broken {
             ReceiveError::Mismatch | ReceiveError::Length { .. } => {
                 Self::Dropped(CommandError::Refused(Refusal::new(RefusalCode::BadRequest, words)))
             }
-            ReceiveError::Disk(error) => {
-                Self::Dropped(CommandError::of_files(context, FilesError::of_write(error)))
-            }
+            ReceiveError::Disk(error) => Self::Dropped(CommandError::of_files(
+                context.metrics(),
+                FilesError::of_write(error),
+            )),
             ReceiveError::Stream(StreamError::Frame(FrameError::TooMuchContent { announced }))
                 if size.is_none() =>
             {
                 let error = FilesError::TooLarge { limit: announced };
-                Self::Dropped(CommandError::of_files(context, error))
+                Self::Dropped(CommandError::of_files(context.metrics(), error))
             }
             ReceiveError::Stream(error) => Self::of_stream(error),
         }

@@ -5,20 +5,22 @@ use quiver_transport::FrameWriter;
 use tokio::task::yield_now;
 
 use super::{CommandError, Next};
-use crate::session::member::Context;
+use crate::client_limits::ClientLimits;
+use crate::history::History;
 
 /// Clients that are looked up at once: so many are copied while the client reads those before.
 const ROWS_AT_ONCE: usize = 256;
 
 /// 1. client -> Status  2. server -> Client*, Eof
 pub(super) async fn answer(
-    context: &Context,
+    history: &History,
+    limits: &ClientLimits,
     writer: &mut FrameWriter,
 ) -> Result<Next, CommandError> {
-    let _permit = context.limits.long_answers.acquire().await;
+    let _permit = limits.long_answers.acquire().await;
     let mut last = 0;
     loop {
-        let rows = context.shared.history.rows_after(last, ROWS_AT_ONCE);
+        let rows = history.rows_after(last, ROWS_AT_ONCE);
         let Some(row) = rows.last() else { break };
         last = row.number;
         for row in rows {

@@ -15,11 +15,13 @@ use tokio::time::{Instant, timeout};
 use tracing::{debug, info, warn};
 
 use super::member::Member;
+use crate::command::authorization::{Permission, authorize};
 use crate::config::{GUEST_PATIENCE, LAST_WORD_PATIENCE};
+use crate::internal_failure;
 use crate::metrics::{Outcome, SignIn};
 use crate::passwords::SignInError;
 use crate::registry::{EntryError, Holder, Slot};
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::waiting_room::{Place, WaitingRoom};
 
 /// A stranger with a connection.
@@ -127,22 +129,9 @@ impl Guest {
             Err(StreamError::Frame(error)) => return Err(Denied::Again(error.into())),
             Err(error) => return Err(Denied::Broken(error)),
         };
-        let hello = match Request::decode(&payload).map_err(Denied::Again)? {
-            Request::Hello(hello) => hello,
-            Request::Message { .. }
-            | Request::Status
-            | Request::List { .. }
-            | Request::Get { .. }
-            | Request::Exit
-            | Request::Put(_)
-            | Request::Remove { .. }
-            | Request::Rename { .. }
-            | Request::MakeFolder { .. }
-            | Request::Space
-            | Request::Kept { .. } => {
-                let refusal = Refusal::new(RefusalCode::BadRequest, "say hello first");
-                return Err(Denied::Closing(refusal, CloseCode::ProtocolViolation));
-            }
+        let Request::Hello(hello) = Request::decode(&payload).map_err(Denied::Again)? else {
+            let refusal = Refusal::new(RefusalCode::BadRequest, "say hello first");
+            return Err(Denied::Closing(refusal, CloseCode::ProtocolViolation));
         };
         let judged = tokio::select! {
             biased;
@@ -231,20 +220,23 @@ impl Guest {
                 RefusalCode::RateLimited
             }
             SignInError::Internal(reason) => {
-                return Denied::Again(self.shared.internal("sign-in", &reason));
+                let refusal = internal_failure::report(&self.shared.metrics, "sign-in", &reason);
+                return Denied::Again(refusal);
             }
         };
         Denied::Again(Refusal::new(code, words))
     }
 
     async fn welcome(&self, stream: &mut CommandStream, slot: &Slot) -> Result<(), StreamError> {
+        let Shared { files, passwords, .. } = &*self.shared;
+        let upload = authorize(Permission::Upload, slot.name(), files, passwords.as_ref()).is_ok();
         let welcome = Reply::Welcome(Welcome {
             client: slot.number(),
             name: slot.name().clone(),
             message: "Connected to the server successfully.".to_owned(),
             max_clients: self.shared.registry.max_clients(),
             limits: Limits::CURRENT,
-            upload: self.shared.may_upload(slot.name()),
+            upload,
         });
         stream.writer.write_frame(FrameKind::Reply, &welcome.encode()).await?;
         stream.writer.end(FrameKind::Eof, &PlainEnd {}.encode()).await

@@ -1,6 +1,5 @@
 //! The two stages of a connection, as two types: a [guest](guest::Guest) may only say hello, a
 //! [member](member::Member) may use commands.
 
-pub mod event;
 pub mod guest;
 pub mod member;

@@ -11,10 +11,10 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::info;
 
 use super::{CommandError, memory};
+use crate::command::context::Context;
+use crate::event;
 use crate::files::{IfLocked, Staged};
 use crate::holds::Holder;
-use crate::session::event;
-use crate::session::member::Context;
 
 /// How long a put that was ended may take to let go of its part: a block is being written, or the whole
 /// flushed.
@@ -41,9 +41,12 @@ pub(super) async fn stage<'a>(
         // Not before, for that may take a while, in which others can use the memory. The semaphore is never
         // closed.
         let memory = context.memory.acquire_many(memory(put.size)).await.ok();
-        let files = &context.shared.files;
-        let staged = files.stage(put, context.owner(), Some(by.clone()), if_locked).await;
-        if let Some(staged) = staged.map_err(|error| CommandError::of_files(context, error))? {
+        let files = context.files();
+        let staged =
+            files.stage(put, context.client.owner.clone(), Some(by.clone()), if_locked).await;
+        if let Some(staged) =
+            staged.map_err(|error| CommandError::of_files(context.metrics(), error))?
+        {
             return Ok((memory, staged));
         }
         drop(memory);
@@ -54,7 +57,7 @@ pub(super) async fn stage<'a>(
 /// Ends the put that has the part, if its connection is dead. A put whose connection lives, or is the same one,
 /// keeps the part: the new put then starts over.
 async fn take_over(context: &Context, put: &Put, patience: &mut Instant) -> IfLocked {
-    let Some(holder) = context.shared.files.holder(put, &context.owner()) else {
+    let Some(holder) = context.files().holder(put, &context.client.owner) else {
         return IfLocked::Wait;
     };
     if holder.connection.stable_id() == context.connection.stable_id() {
@@ -65,8 +68,8 @@ async fn take_over(context: &Context, put: &Put, patience: &mut Instant) -> IfLo
         return IfLocked::StartOver;
     }
     let path = display_safe(put.path.as_str());
-    let (number, name) = (context.number, &context.name);
-    info!("Client {number}: {name} goes on with {path}, which a silent connection of theirs had");
+    let client = &context.client;
+    info!("{client} goes on with {path}, which a silent connection of theirs had");
     holder.end.cancel();
     // One that takes longer has the part for good.
     if timeout(LETTING_GO, holder.gone.cancelled()).await.is_err() {

@@ -1,0 +1,146 @@
+//! What the commands of one connection use: the client that asks, its limits, and the server's pieces that answer.
+//! Holds no session state.
+
+use std::fmt;
+use std::sync::Arc;
+
+use quiver_protocol::{ClientName, Refusal};
+use quiver_transfer::Lane;
+use quiver_transport::Connection;
+use tokio::sync::Semaphore;
+
+use super::authorization::{self, Permission};
+use super::exit::ExitRequest;
+use crate::buffer_budget::BufferBudget;
+use crate::client_limits::ClientLimits;
+use crate::config::{CONTENT_MEMORY, CONTENT_STREAMS};
+use crate::files::Files;
+use crate::history::History;
+use crate::ledger::Owner;
+use crate::metrics::Metrics;
+use crate::registry::{Holder, Slot};
+use crate::shared::Shared;
+
+/// What the commands of one connection use.
+#[derive(Debug)]
+pub struct Context {
+    /// The client that asks.
+    pub client: Client,
+    /// Its connection.
+    pub connection: Connection,
+    /// One permit for each file that may be sent at once.
+    pub content: Semaphore,
+    /// A permit for each KiB that content may hold in memory.
+    pub memory: Semaphore,
+    /// Whether the client said exit.
+    pub exit: ExitRequest,
+    shared: Arc<Shared>,
+}
+
+/// The client that asks. Shown as `Client 1: Ron`.
+#[derive(Debug)]
+pub struct Client {
+    /// Its number.
+    pub number: u64,
+    /// Its name.
+    pub name: ClientName,
+    /// The owner of the files that it stores.
+    pub owner: Owner,
+    /// What all of its connections may do at once.
+    pub limits: Arc<ClientLimits>,
+}
+
+impl Context {
+    /// For a connection that holds this slot.
+    #[must_use]
+    pub fn new(connection: Connection, slot: &Slot, shared: Arc<Shared>) -> Self {
+        let owner = match slot.holder() {
+            Holder::Account => Owner::account(slot.name()),
+            Holder::Key(fingerprint) => Owner::key(fingerprint),
+            Holder::Connection => Owner::nobody(),
+        };
+        let client = Client {
+            number: slot.number(),
+            name: slot.name().clone(),
+            owner,
+            limits: slot.limits().clone(),
+        };
+        Self {
+            client,
+            connection,
+            content: Semaphore::new(CONTENT_STREAMS),
+            memory: Semaphore::new(CONTENT_MEMORY / 1024),
+            exit: ExitRequest::default(),
+            shared,
+        }
+    }
+
+    /// The served folder.
+    #[must_use]
+    pub fn files(&self) -> &Files {
+        &self.shared.files
+    }
+
+    /// The clients that are or were connected.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.shared.history
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.shared.metrics
+    }
+
+    /// Memory for answers that wait to be read.
+    #[must_use]
+    pub fn buffers(&self) -> &BufferBudget {
+        &self.shared.buffers
+    }
+
+    /// The largest file that may be stored, in bytes.
+    #[must_use]
+    pub fn max_file_size(&self) -> u64 {
+        self.shared.max_file_size
+    }
+
+    /// How long an upload may go without a byte.
+    #[must_use]
+    pub fn put_patience(&self) -> std::time::Duration {
+        self.shared.put_patience
+    }
+
+    /// Where folders are listed for this client, in turns with others.
+    #[must_use]
+    pub fn list_lane(&self) -> Lane {
+        self.shared.lists.lane(self.client.number)
+    }
+
+    /// Where files are hashed for this client, in turns with others.
+    #[must_use]
+    pub fn proof_lane(&self) -> Lane {
+        self.shared.proofs.lane(self.client.number)
+    }
+
+    /// Whether the server accepts no command any more.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.shared.stopping.is_cancelled()
+    }
+
+    /// Whether the client has this permission now.
+    ///
+    /// # Errors
+    /// What to tell the client.
+    pub fn authorize(&self, permission: Permission) -> Result<(), Refusal> {
+        let Shared { files, passwords, .. } = &*self.shared;
+        authorization::authorize(permission, &self.client.name, files, passwords.as_ref())
+    }
+}
+
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Client {}: {}", self.number, self.name)
+    }
+}
