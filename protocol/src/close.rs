@@ -16,6 +16,8 @@ pub enum CloseCode {
     ShuttingDown = 4,
     /// The peer was silent for too long, or had to make room for others.
     TimedOut = 5,
+    /// The client's slot was lost, as when an administrator took it away: connect again.
+    SlotLost = 6,
 }
 
 impl CloseCode {
@@ -29,6 +31,7 @@ impl CloseCode {
             3 => Self::ProtocolViolation,
             4 => Self::ShuttingDown,
             5 => Self::TimedOut,
+            6 => Self::SlotLost,
             _ => return None,
         })
     }
@@ -43,6 +46,7 @@ impl CloseCode {
             Self::ProtocolViolation => "protocol violation",
             Self::ShuttingDown => "shutting down",
             Self::TimedOut => "timed out",
+            Self::SlotLost => "slot lost, connect again",
         }
     }
 }
@@ -53,10 +57,10 @@ mod tests {
 
     #[test]
     fn codes_survive_the_wire() {
-        for number in 0..=5 {
+        for number in 0..=6 {
             assert_eq!(CloseCode::from_wire(number).unwrap() as u64, number);
         }
-        assert_eq!(CloseCode::from_wire(6), None);
+        assert_eq!(CloseCode::from_wire(7), None);
         assert_eq!(CloseCode::from_wire(u64::MAX), None);
     }
 }

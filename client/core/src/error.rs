@@ -288,7 +288,13 @@ pub fn is_loss(ended: &Ended) -> bool {
     match ended {
         Ended::Silent | Ended::Reset | Ended::Refused => true,
         Ended::Closed(code) => {
-            matches!(code, CloseCode::ShuttingDown | CloseCode::Busy | CloseCode::TimedOut)
+            matches!(
+                code,
+                CloseCode::ShuttingDown
+                    | CloseCode::Busy
+                    | CloseCode::TimedOut
+                    | CloseCode::SlotLost
+            )
         }
         Ended::Here | Ended::Unknown(_) | Ended::NoCommonProtocol(_) | Ended::Failed(_) => false,
     }

@@ -123,6 +123,7 @@ fn numbers_stay() {
             CloseCode::ProtocolViolation => "protocol-violation",
             CloseCode::ShuttingDown => "shutting-down",
             CloseCode::TimedOut => "timed-out",
+            CloseCode::SlotLost => "slot-lost",
         };
         rows.push((format!("close-{name}"), (code as u32).to_string()));
     }
