@@ -1,16 +1,68 @@
-//! What the server says unasked: a stream of its own for each event.
+//! A client's connection as the rest of the server reaches it: events to it, and whether it is alive. Serves no
+//! streams, and knows no client.
+
+use std::time::Duration;
 
 use quiver_protocol::{End as _, Event, FrameKind, PlainEnd};
-use quiver_transport::{CommandStream, Connection, StreamError};
+use quiver_transport::{CommandStream, Connection, StreamError, pulse};
+use thiserror::Error;
+use tokio::time::timeout;
 
-/// Says an event, and hears nothing. Waits for as long as the client lets the server open no stream.
-///
-/// # Errors
-/// [`StreamError`].
-pub async fn say(connection: &Connection, event: &Event) -> Result<CommandStream, StreamError> {
-    let mut stream = CommandStream::open(connection).await?;
-    stream.writer.write_frame(FrameKind::Reply, &event.encode()).await?;
-    stream.writer.end(FrameKind::Eof, &PlainEnd {}.encode()).await?;
-    stream.reader.stop();
-    Ok(stream)
+/// How long a client may take to acknowledge an event.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A connection to a client.
+#[derive(Debug, Clone)]
+pub struct ClientConnection(Connection);
+
+/// Why an event did not reach a connection.
+#[derive(Debug, Error)]
+pub enum DeliveryError {
+    /// No connection has this id, or not any more.
+    #[error("no such connection")]
+    NotConnected,
+    /// The client did not acknowledge the event in time, or lets the server open no stream.
+    #[error("not acknowledged within {} seconds", DELIVERY_TIMEOUT.as_secs())]
+    TimedOut,
+    /// The connection or the stream failed.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+}
+
+impl ClientConnection {
+    /// Reaches the client by this connection.
+    #[must_use]
+    pub fn new(connection: Connection) -> Self {
+        Self(connection)
+    }
+
+    /// Sends an event, on a stream of its own. It is acknowledged when this returns. Takes 2 seconds at most.
+    ///
+    /// # Errors
+    /// [`DeliveryError`], never [`DeliveryError::NotConnected`].
+    pub async fn deliver(&self, event: &Event) -> Result<(), DeliveryError> {
+        let delivered = async {
+            let mut stream = self.send(event).await?;
+            Ok(stream.writer.delivered(DELIVERY_TIMEOUT).await)
+        };
+        match timeout(DELIVERY_TIMEOUT, delivered).await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) | Err(_) => Err(DeliveryError::TimedOut),
+            Ok(Err(error)) => Err(DeliveryError::Stream(error)),
+        }
+    }
+
+    /// Whether the client still acknowledges what is sent to it. Takes some seconds where it does not.
+    pub async fn is_alive(&self) -> bool {
+        pulse::is_alive(&self.0, self.send(&Event::StillThere)).await
+    }
+
+    /// Waits for as long as the client lets the server open no stream.
+    async fn send(&self, event: &Event) -> Result<CommandStream, StreamError> {
+        let mut stream = CommandStream::open(&self.0).await?;
+        stream.writer.write_frame(FrameKind::Reply, &event.encode()).await?;
+        stream.writer.end(FrameKind::Eof, &PlainEnd {}.encode()).await?;
+        stream.reader.stop();
+        Ok(stream)
+    }
 }

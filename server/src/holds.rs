@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
-use quiver_transport::Connection;
 use tokio_util::sync::CancellationToken;
+
+use crate::registry::ConnectionId;
 
 /// The parts that puts have now.
 #[derive(Debug, Clone, Default)]
@@ -31,7 +32,7 @@ struct Entry {
 #[derive(Debug, Clone)]
 pub struct Holder {
     /// By which it comes.
-    pub connection: Connection,
+    pub connection: ConnectionId,
     /// Ends the put, if its content has not all come.
     pub end: CancellationToken,
     /// The part, its room and its quota are given back.
@@ -50,7 +51,7 @@ pub struct Hold {
 impl Holder {
     /// A put that comes by this connection.
     #[must_use]
-    pub fn new(connection: Connection) -> Self {
+    pub fn new(connection: ConnectionId) -> Self {
         Self { connection, end: CancellationToken::new(), gone: CancellationToken::new() }
     }
 }

@@ -1,46 +1,32 @@
-//! Who is connected, and which slots, numbers and names are free. Knows nothing of QUIC.
+//! The connected clients: their slots, numbers, names and connections. Serves no connection.
+//!
+//! The interface is that of a registry which several servers can share: entering can fail, a slot can be lost while
+//! it is held, and slots are released through a queue. The one implementation keeps all of it in memory.
 
-use std::collections::HashMap;
+mod memory;
+
 use std::sync::Arc;
 
-use chrono::Utc;
-use parking_lot::{Mutex, MutexGuard};
-use quiver_protocol::{ClientName, Fingerprint, limits};
+use quiver_protocol::{ClientName, Event, Fingerprint, limits};
 use thiserror::Error;
-use tracing::info;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
+use self::memory::Memory;
+use crate::client_connection::{ClientConnection, DeliveryError};
 use crate::client_limits::ClientLimits;
 use crate::history::History;
 
-/// The slots of a server.
+/// The slots of a server. A cheap handle.
 #[derive(Debug, Clone)]
 pub struct Registry {
-    shared: Arc<Shared>,
+    memory: Arc<Memory>,
+    releases: mpsc::UnboundedSender<Release>,
 }
 
-#[derive(Debug)]
-struct Shared {
-    max_clients: usize,
-    history: Arc<History>,
-    /// Short locks, never across an await.
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    last_number: u64,
-    /// By the name's key.
-    clients: HashMap<String, Client>,
-}
-
-#[derive(Debug)]
-struct Client {
-    number: u64,
-    name: ClientName,
-    holder: Holder,
-    connections: usize,
-    limits: Arc<ClientLimits>,
-}
+/// Names one connection of one client, as long as the server runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId(u64);
 
 /// Whose name it is: what makes two connections one client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +47,7 @@ pub enum EntryError {
     Busy {
         /// The number the client would have had.
         number: u64,
-        /// How many may be here, and are.
+        /// How many clients may be connected, and are.
         max_clients: usize,
     },
     /// Another client has this name.
@@ -70,82 +56,128 @@ pub enum EntryError {
     /// The client has as many connections as one may have.
     #[error("{0} has {limit} connections already", limit = limits::CONNECTIONS_PER_CLIENT)]
     TooManyConnections(ClientName),
+    /// The registry cannot be asked now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
 }
 
-/// A connection's share of a client's slot. Dropped means left: with a client's last connection the
-/// slot and the name are free, and the history knows when.
+/// The registry cannot be asked now; it may be later. The text is for the log.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("the registry is unavailable: {0}")]
+pub struct Unavailable(String);
+
+/// A connection's share of a client's slot. With a client's last connection its slot and name are free.
+///
+/// [`release`](Self::release) it; dropped, it is put into the same queue, and is free some time later.
 #[derive(Debug)]
 pub struct Slot {
-    shared: Arc<Shared>,
     number: u64,
     name: ClientName,
     holder: Holder,
+    connection: ConnectionId,
     limits: Arc<ClientLimits>,
     joined: bool,
+    lost: CancellationToken,
+    registry: Registry,
+    /// Told once it is released.
+    done: Option<oneshot::Sender<()>>,
+}
+
+/// A share that is to be released.
+#[derive(Debug)]
+struct Release {
+    name: ClientName,
+    connection: ConnectionId,
+    /// Told once it is released.
+    done: Option<oneshot::Sender<()>>,
+}
+
+/// The queue of slots that are to be released. It holds at most one entry for each slot.
+#[derive(Debug)]
+pub struct Releases {
+    queue: mpsc::UnboundedReceiver<Release>,
+    memory: Arc<Memory>,
 }
 
 impl Registry {
-    /// With `max_clients` slots; comings and goings are told to `history`.
+    /// With `max_clients` slots, in this server's memory; `history` is told when clients connect and disconnect.
+    /// Slots are released for as long as [`Releases::process`] runs.
     #[must_use]
-    pub fn new(max_clients: usize, history: Arc<History>) -> Self {
-        Self { shared: Arc::new(Shared { max_clients, history, state: Mutex::default() }) }
+    pub fn in_memory(max_clients: usize, history: Arc<History>) -> (Self, Releases) {
+        let memory = Arc::new(Memory::new(max_clients, history));
+        let (releases, queue) = mpsc::unbounded_channel();
+        (Self { memory: memory.clone(), releases }, Releases { queue, memory })
     }
 
     /// How many clients may be connected at once.
     #[must_use]
     pub fn max_clients(&self) -> usize {
-        self.shared.max_clients
+        self.memory.max_clients()
     }
 
     /// How many clients are connected.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.shared.lock().clients.len()
+        self.memory.count()
     }
 
     /// Takes a slot, or a share in the one this client has.
     ///
     /// # Errors
     /// [`EntryError`].
-    pub fn enter(&self, name: ClientName, holder: Holder) -> Result<Slot, EntryError> {
-        let shared = &self.shared;
-        let mut state = shared.lock();
-        let same = state.clients.get_mut(&name.key());
-        if let Some(client) = same
-            && client.holder == holder
-            && holder != Holder::Connection
-        {
-            if client.connections >= limits::CONNECTIONS_PER_CLIENT {
-                return Err(EntryError::TooManyConnections(client.name.clone()));
-            }
-            client.connections += 1;
-            let Client { number, ref name, ref limits, .. } = *client;
-            let (name, limits) = (name.clone(), limits.clone());
-            return Ok(Slot { shared: shared.clone(), number, name, holder, limits, joined: true });
+    pub async fn enter(&self, name: ClientName, holder: Holder) -> Result<Slot, EntryError> {
+        if self.releases.is_closed() {
+            return Err(Unavailable("no slot can be released any more".to_owned()).into());
         }
-        if state.clients.len() >= shared.max_clients {
-            state.last_number += 1;
-            let (number, max_clients) = (state.last_number, shared.max_clients);
-            return Err(EntryError::Busy { number, max_clients });
-        }
-        if let Some(other) = state.clients.get(&name.key()) {
-            return Err(EntryError::NameTaken(other.name.clone()));
-        }
-        state.last_number += 1;
-        let number = state.last_number;
-        let limits = Arc::new(ClientLimits::default());
-        let client =
-            Client { number, name: name.clone(), holder, connections: 1, limits: limits.clone() };
-        state.clients.insert(name.key(), client);
-        // Within the lock, so that no status shows a later number without this one.
-        shared.history.begin(number, name.clone(), Utc::now());
-        Ok(Slot { shared: shared.clone(), number, name, holder, limits, joined: false })
+        let entered = self.memory.enter(name, holder)?;
+        Ok(Slot {
+            number: entered.number,
+            name: entered.name,
+            holder,
+            connection: entered.connection,
+            limits: entered.limits,
+            joined: entered.joined,
+            lost: entered.lost,
+            registry: self.clone(),
+            done: None,
+        })
     }
-}
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
+    /// Takes the slot of the client with this number away, at once: its name is free, and each of its connections
+    /// learns of the loss. Whether there was such a client.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn revoke(&self, number: u64) -> Result<bool, Unavailable> {
+        Ok(self.memory.revoke(number))
+    }
+
+    /// The connections of the client of this name, in the order in which they were made; none where no such client
+    /// is connected.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn connections(&self, name: &ClientName) -> Result<Vec<ConnectionId>, Unavailable> {
+        Ok(self.memory.connections(name))
+    }
+
+    /// Sends an event to one connection of a client, which has acknowledged it when this returns. Takes some
+    /// seconds at most.
+    ///
+    /// # Errors
+    /// [`DeliveryError`].
+    pub async fn deliver(&self, to: ConnectionId, event: &Event) -> Result<(), DeliveryError> {
+        let connection = self.memory.connection(to).ok_or(DeliveryError::NotConnected)?;
+        connection.deliver(event).await
+    }
+
+    /// Whether there is such a connection, and its client still acknowledges what is sent to it. Takes some
+    /// seconds where it does not.
+    pub async fn is_alive(&self, connection: ConnectionId) -> bool {
+        match self.memory.connection(connection) {
+            Some(connection) => connection.is_alive().await,
+            None => false,
+        }
     }
 }
 
@@ -168,33 +200,79 @@ impl Slot {
         self.holder
     }
 
+    /// The connection whose share it is.
+    #[must_use]
+    pub fn connection(&self) -> ConnectionId {
+        self.connection
+    }
+
     /// What all connections of the client may do at once.
     #[must_use]
     pub fn limits(&self) -> &Arc<ClientLimits> {
         &self.limits
     }
 
-    /// Whether the client was here before, with another connection.
+    /// Whether the client was connected before, with another connection.
     #[must_use]
     pub fn joined(&self) -> bool {
         self.joined
     }
+
+    /// From now on the connection can be reached by its id, until its share is released.
+    pub fn attach(&self, connection: ClientConnection) {
+        self.registry.memory.attach(self.connection, connection);
+    }
+
+    /// Resolves once the slot is lost: it and its name may be another client's already. Never otherwise.
+    pub async fn lost(&self) {
+        self.lost.cancelled().await;
+    }
+
+    /// Gives the share back, and waits until that is done. Dropped meanwhile, it is done nevertheless.
+    ///
+    /// # Errors
+    /// [`Unavailable`], where nothing is released any more.
+    pub async fn release(mut self) -> Result<(), Unavailable> {
+        let (done, is_done) = oneshot::channel();
+        self.done = Some(done);
+        drop(self);
+        is_done.await.map_err(|_| Unavailable("the slot was not released".to_owned()))
+    }
 }
 
+/// Waits for nothing.
 impl Drop for Slot {
     fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        let Some(client) = state.clients.get_mut(&self.name.key()) else { return };
-        client.connections -= 1;
-        if client.connections > 0 {
-            return;
+        let Self { ref name, connection, .. } = *self;
+        let release = Release { name: name.clone(), connection, done: self.done.take() };
+        // Fails only after the end of the server, with which all slots are gone.
+        let _ = self.registry.releases.send(release);
+    }
+}
+
+impl Releases {
+    /// Releases slots as they are queued. Never returns.
+    pub async fn process(&mut self) {
+        while let Some(release) = self.queue.recv().await {
+            self.release(release);
         }
-        state.clients.remove(&self.name.key());
-        self.shared.history.end(self.number, Utc::now());
-        let count = state.clients.len();
-        drop(state);
-        info!("Client {}: {} has disconnected", self.number, self.name);
-        info!("client count: {count} of {}", self.shared.max_clients);
+        std::future::pending().await
+    }
+
+    /// Takes nothing more into the queue, and releases what is in it.
+    pub fn close(&mut self) {
+        self.queue.close();
+        while let Ok(release) = self.queue.try_recv() {
+            self.release(release);
+        }
+    }
+
+    fn release(&self, Release { name, connection, done }: Release) {
+        self.memory.release(&name, connection);
+        if let Some(done) = done {
+            // Fails where the session waits no more.
+            let _ = done.send(());
+        }
     }
 }
 

@@ -32,7 +32,7 @@ use crate::metrics::page::Page;
 use crate::metrics_export;
 use crate::output::Hint;
 use crate::passwords::Passwords;
-use crate::registry::Registry;
+use crate::registry::{Registry, Releases};
 use crate::secrets::Secrets;
 use crate::shared::Shared;
 use crate::stop_signals::StopSignals;
@@ -47,6 +47,8 @@ const LAST_PACKETS: Duration = Duration::from_secs(1);
 pub struct Server {
     endpoint: Endpoint,
     shared: Arc<Shared>,
+    /// The slots that are to be released.
+    releases: Releases,
     /// Where the metrics can be read, if anywhere.
     page: Option<Page>,
     /// Of its certificate.
@@ -84,8 +86,9 @@ impl Server {
         }
         info!("fingerprint {}", identity.fingerprint());
         let history = Arc::new(History::new(REMEMBERED_CLIENTS));
+        let (registry, releases) = Registry::in_memory(config.max_clients, history.clone());
         let shared = Arc::new(Shared {
-            registry: Registry::new(config.max_clients, history.clone()),
+            registry,
             history,
             files,
             passwords,
@@ -103,7 +106,7 @@ impl Server {
             log,
         });
         let folder = config.files;
-        Ok(Self { endpoint, shared, page, expiry, secrets, folder })
+        Ok(Self { endpoint, shared, releases, page, expiry, secrets, folder })
     }
 
     /// Where the server listens.
@@ -121,7 +124,7 @@ impl Server {
     /// # Errors
     /// Where signals cannot be heard.
     pub async fn run(self) -> anyhow::Result<Instant> {
-        let Self { endpoint, shared, page, expiry, secrets, folder } = self;
+        let Self { endpoint, shared, mut releases, page, expiry, secrets, folder } = self;
         let mut stop_signals = StopSignals::listen().context("cannot hear signals")?;
         let deadline = Cell::new(None);
         unix::survive_large_files().context("cannot hear SIGXFSZ")?;
@@ -155,10 +158,12 @@ impl Server {
             () = sweep(&shared) => {}
             () = shared.files.follow_path(move |root| secrets.check_outside(root, &folder)) => {}
             () = watch_expiry(expiry) => {}
+            () = releases.process() => {}
             // Until the last connection has ended: how a server stops is worth seeing.
             () = read => {}
             () = accept::run(&endpoint, shared.clone()) => {}
         }
+        releases.close();
         endpoint.close(CloseCode::ShuttingDown);
         endpoint.wait_idle(LAST_PACKETS).await;
         info!("stopped");
@@ -232,3 +237,6 @@ async fn watch_expiry(mut warnings: ExpiryWarnings) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,10 +3,10 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use quiver_protocol::{ClientName, Refusal};
 use quiver_transfer::Lane;
-use quiver_transport::Connection;
 use tokio::sync::Semaphore;
 
 use super::authorization::{self, Permission};
@@ -18,7 +18,7 @@ use crate::files::Files;
 use crate::history::History;
 use crate::ledger::Owner;
 use crate::metrics::Metrics;
-use crate::registry::{Holder, Slot};
+use crate::registry::{ConnectionId, Holder, Registry, Slot};
 use crate::shared::Shared;
 
 /// What the commands of one connection use.
@@ -27,7 +27,7 @@ pub struct Context {
     /// The client that asks.
     pub client: Client,
     /// Its connection.
-    pub connection: Connection,
+    pub connection: ConnectionId,
     /// One permit for each file that may be sent at once.
     pub content: Semaphore,
     /// A permit for each KiB that content may hold in memory.
@@ -53,7 +53,7 @@ pub struct Client {
 impl Context {
     /// For a connection that holds this slot.
     #[must_use]
-    pub fn new(connection: Connection, slot: &Slot, shared: Arc<Shared>) -> Self {
+    pub fn new(slot: &Slot, shared: Arc<Shared>) -> Self {
         let owner = match slot.holder() {
             Holder::Account => Owner::account(slot.name()),
             Holder::Key(fingerprint) => Owner::key(fingerprint),
@@ -67,12 +67,18 @@ impl Context {
         };
         Self {
             client,
-            connection,
+            connection: slot.connection(),
             content: Semaphore::new(CONTENT_STREAMS),
             memory: Semaphore::new(CONTENT_MEMORY / 1024),
             exit: ExitRequest::default(),
             shared,
         }
+    }
+
+    /// The connected clients.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.shared.registry
     }
 
     /// The served folder.
@@ -107,7 +113,7 @@ impl Context {
 
     /// How long an upload may go without a byte.
     #[must_use]
-    pub fn put_patience(&self) -> std::time::Duration {
+    pub fn put_patience(&self) -> Duration {
         self.shared.put_patience
     }
 

@@ -30,7 +30,7 @@ pub(super) async fn answer(
     put: Put,
     stream: &mut CommandStream,
 ) -> Result<Next, CommandError> {
-    let by = Holder::new(context.connection.clone());
+    let by = Holder::new(context.connection);
     let ended = by.end.clone();
     let Arrived { staged, transfer, came } = tokio::select! {
         biased;

@@ -3,71 +3,151 @@ use super::*;
 const KEY: Holder = Holder::Key(Fingerprint([1; 32]));
 const OTHER_KEY: Holder = Holder::Key(Fingerprint([2; 32]));
 
-fn registry(max_clients: usize) -> (Registry, Arc<History>) {
+/// A registry whose slots are released by [`Releases::close`], and by nothing else.
+fn registry(max_clients: usize) -> (Registry, Releases, Arc<History>) {
     let history = Arc::new(History::new(100));
-    (Registry::new(max_clients, history.clone()), history)
+    let (registry, releases) = Registry::in_memory(max_clients, history.clone());
+    (registry, releases, history)
+}
+
+/// Releases all slots that are queued by now.
+fn release_queued(releases: &mut Releases) {
+    while let Ok(release) = releases.queue.try_recv() {
+        releases.release(release);
+    }
 }
 
 fn name(text: &str) -> ClientName {
     ClientName::parse(text).unwrap()
 }
 
-#[test]
-fn a_full_server_is_busy_until_somebody_leaves() {
-    let (registry, history) = registry(2);
-    let ron = registry.enter(name("Ron"), Holder::Connection).unwrap();
-    let _ben = registry.enter(name("Ben"), Holder::Connection).unwrap();
-    let busy = registry.enter(name("Pete"), Holder::Connection).unwrap_err();
+#[tokio::test]
+async fn a_full_server_is_busy_until_somebody_leaves() {
+    let (registry, mut releases, history) = registry(2);
+    let ron = registry.enter(name("Ron"), Holder::Connection).await.unwrap();
+    let _ben = registry.enter(name("Ben"), Holder::Connection).await.unwrap();
+    let busy = registry.enter(name("Pete"), Holder::Connection).await.unwrap_err();
     assert_eq!(busy, EntryError::Busy { number: 3, max_clients: 2 });
     drop(ron);
-    let pete = registry.enter(name("Pete"), Holder::Connection).unwrap();
+    release_queued(&mut releases);
+    let pete = registry.enter(name("Pete"), Holder::Connection).await.unwrap();
     assert_eq!(pete.number(), 4, "a busy refusal uses a number up");
     let ended: Vec<_> =
         history.rows_after(0, 100).iter().map(|row| (row.number, row.end.is_some())).collect();
     assert_eq!(ended, [(1, true), (2, false), (4, false)]);
 }
 
-#[test]
-fn names_are_unique_without_regard_to_case() {
-    let (registry, _) = registry(5);
-    let ron = registry.enter(name("Ron"), KEY).unwrap();
+#[tokio::test]
+async fn names_are_unique_without_regard_to_case() {
+    let (registry, mut releases, _) = registry(5);
+    let ron = registry.enter(name("Ron"), KEY).await.unwrap();
     for holder in [OTHER_KEY, Holder::Connection] {
-        let taken = registry.enter(name("rON"), holder).unwrap_err();
+        let taken = registry.enter(name("rON"), holder).await.unwrap_err();
         assert_eq!(taken, EntryError::NameTaken(name("Ron")));
     }
     drop(ron);
-    assert_eq!(registry.enter(name("rON"), OTHER_KEY).unwrap().number(), 2);
+    release_queued(&mut releases);
+    assert_eq!(registry.enter(name("rON"), OTHER_KEY).await.unwrap().number(), 2);
 }
 
-#[test]
-fn connections_of_one_key_are_one_client() {
-    let (registry, history) = registry(1);
-    let first = registry.enter(name("Ron"), KEY).unwrap();
-    let second = registry.enter(name("ron"), KEY).unwrap();
+#[tokio::test]
+async fn connections_of_one_key_are_one_client() {
+    let (registry, mut releases, history) = registry(1);
+    let first = registry.enter(name("Ron"), KEY).await.unwrap();
+    let second = registry.enter(name("ron"), KEY).await.unwrap();
     assert_eq!((second.number(), second.name().as_str(), second.joined()), (1, "Ron", true));
     drop(first);
+    release_queued(&mut releases);
     assert_eq!(registry.count(), 1);
     assert_eq!(history.rows_after(0, 100)[0].end, None);
     drop(second);
+    release_queued(&mut releases);
     assert_eq!(registry.count(), 0);
     assert_eq!(history.rows_after(0, 100).len(), 1);
     assert!(history.rows_after(0, 100)[0].end.is_some());
 }
 
-#[test]
-fn without_a_key_each_connection_is_a_client() {
-    let (registry, _) = registry(5);
-    let _ron = registry.enter(name("Ron"), Holder::Connection).unwrap();
-    let again = registry.enter(name("Ron"), Holder::Connection).unwrap_err();
+#[tokio::test]
+async fn without_a_key_each_connection_is_a_client() {
+    let (registry, _releases, _) = registry(5);
+    let _ron = registry.enter(name("Ron"), Holder::Connection).await.unwrap();
+    let again = registry.enter(name("Ron"), Holder::Connection).await.unwrap_err();
     assert_eq!(again, EntryError::NameTaken(name("Ron")));
 }
 
-#[test]
-fn one_client_has_at_most_eight_connections() {
-    let (registry, _) = registry(1);
-    let slots: Vec<_> = (0..8).map(|_| registry.enter(name("Ron"), KEY).unwrap()).collect();
-    let ninth = registry.enter(name("Ron"), KEY).unwrap_err();
+#[tokio::test]
+async fn one_client_has_at_most_eight_connections() {
+    let (registry, mut releases, _) = registry(1);
+    let mut slots = Vec::new();
+    for _ in 0..8 {
+        slots.push(registry.enter(name("Ron"), KEY).await.unwrap());
+    }
+    let ninth = registry.enter(name("Ron"), KEY).await.unwrap_err();
     assert_eq!(ninth, EntryError::TooManyConnections(name("Ron")));
     drop(slots);
+    release_queued(&mut releases);
     assert_eq!(registry.count(), 0);
+}
+
+#[tokio::test]
+async fn a_released_slot_is_free_when_release_returns() {
+    let (registry, mut releases, history) = registry(1);
+    let ron = registry.enter(name("Ron"), KEY).await.unwrap();
+    tokio::select! {
+        released = ron.release() => released.unwrap(),
+        () = releases.process() => {}
+    }
+    assert_eq!(registry.count(), 0);
+    assert!(history.rows_after(0, 100)[0].end.is_some());
+    assert_eq!(registry.enter(name("Ben"), KEY).await.unwrap().number(), 2);
+}
+
+#[tokio::test]
+async fn a_slot_that_is_dropped_is_released_once_and_without_waiting() {
+    let (registry, mut releases, _) = registry(1);
+    let first = registry.enter(name("Ron"), KEY).await.unwrap();
+    let _second = registry.enter(name("Ron"), KEY).await.unwrap();
+    // Cancelled after it was queued, it is dropped too.
+    let mut release = Box::pin(first.release());
+    tokio::select! {
+        biased;
+        _ = &mut release => panic!("nothing processes the queue"),
+        () = async {} => {}
+    }
+    drop(release);
+    assert_eq!(registry.count(), 1, "only queued");
+    release_queued(&mut releases);
+    assert_eq!(registry.connections(&name("ron")).await.unwrap(), [ConnectionId(2)]);
+}
+
+#[tokio::test]
+async fn a_revoked_slot_is_free_at_once_and_each_of_its_connections_learns_of_it() {
+    let (registry, mut releases, history) = registry(1);
+    let first = registry.enter(name("Ron"), KEY).await.unwrap();
+    let second = registry.enter(name("Ron"), KEY).await.unwrap();
+    assert!(!first.lost.is_cancelled());
+    assert_eq!(registry.revoke(2).await, Ok(false));
+    assert_eq!(registry.revoke(1).await, Ok(true));
+    tokio::join!(first.lost(), second.lost());
+    assert_eq!(registry.count(), 0);
+    assert!(history.rows_after(0, 100)[0].end.is_some());
+    let successor = registry.enter(name("Ron"), OTHER_KEY).await.unwrap();
+    // What the old connections give back was not theirs any more.
+    drop((first, second));
+    release_queued(&mut releases);
+    assert_eq!(registry.connections(&name("Ron")).await.unwrap(), [successor.connection()]);
+    assert!(!successor.lost.is_cancelled());
+}
+
+#[tokio::test]
+async fn a_registry_that_releases_no_slots_any_more_is_unavailable() {
+    let (registry, mut releases, _) = registry(2);
+    let ron = registry.enter(name("Ron"), KEY).await.unwrap();
+    let ben = registry.enter(name("Ben"), OTHER_KEY).await.unwrap();
+    drop(ron);
+    releases.close();
+    assert_eq!(registry.count(), 1, "what was queued before is released");
+    let refused = registry.enter(name("Pete"), Holder::Connection).await.unwrap_err();
+    assert!(matches!(refused, EntryError::Unavailable(_)), "{refused}");
+    assert!(ben.release().await.is_err());
 }

@@ -12,7 +12,7 @@ use quiver_protocol::{
 };
 use quiver_transport::{CommandStream, Connection, StreamError, close, endpoint, trust};
 use tokio::time::{Instant, timeout};
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::member::Member;
 use crate::command::authorization::{Permission, authorize};
@@ -169,7 +169,7 @@ impl Guest {
                 (account, Holder::Account)
             }
         };
-        let entered = self.shared.registry.enter(name.clone(), holder);
+        let entered = self.shared.registry.enter(name.clone(), holder).await;
         match entered {
             Ok(slot) => {
                 let number = slot.number();
@@ -196,6 +196,14 @@ impl Guest {
             Err(error @ EntryError::TooManyConnections(_)) => {
                 self.shared.metrics.busy();
                 let message = format!("Server is busy: {error}. Try again later.");
+                let refusal = Refusal::new(RefusalCode::Busy, message);
+                Err(Denied::Closing(refusal, CloseCode::Busy))
+            }
+            Err(EntryError::Unavailable(reason)) => {
+                error!("{name} from {address} refused: {reason}");
+                self.shared.metrics.busy();
+                let message =
+                    "Server is busy: its list of clients is unavailable. Try again later.";
                 let refusal = Refusal::new(RefusalCode::Busy, message);
                 Err(Denied::Closing(refusal, CloseCode::Busy))
             }

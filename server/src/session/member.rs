@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use quinn::{RecvStream, SendStream};
 use quiver_protocol::{CloseCode, Event};
-use quiver_transport::{CommandStream, Connection, Ended, Precedence, StreamError, close};
+use quiver_transport::{CommandStream, Connection, Ended, Precedence, close};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tracing::{debug, error};
+use tracing::{debug, error, info, warn};
 
+use crate::client_connection::ClientConnection;
 use crate::command::context::Context;
 use crate::command::{self, exit};
 use crate::config::{ANSWER_TIMEOUT, GRACE, LAST_WORD_PATIENCE};
-use crate::event;
 use crate::registry::Slot;
 use crate::shared::Shared;
 
@@ -35,6 +35,18 @@ struct Session {
     commands: JoinSet<()>,
 }
 
+/// Why no more commands are served.
+enum Leaving {
+    /// The client said exit on this stream.
+    Exit(Option<CommandStream>),
+    /// The connection ended.
+    Lost,
+    /// The client's slot is not its own any more.
+    SlotLost,
+    /// The server stops.
+    Stopping,
+}
+
 impl Member {
     /// A guest that was welcomed.
     #[must_use]
@@ -42,47 +54,49 @@ impl Member {
         Self { connection, slot, shared }
     }
 
-    /// Serves the member's streams until it leaves, is lost, or the server stops.
+    /// Serves the member's streams until it leaves, its connection or its slot is lost, or the server stops.
     pub async fn run(self) {
         let Self { connection, slot, shared } = self;
         let counted = shared.metrics.member();
-        let context = Arc::new(Context::new(connection.clone(), &slot, shared.clone()));
+        slot.attach(ClientConnection::new(connection.clone()));
+        let context = Arc::new(Context::new(&slot, shared.clone()));
         let precedence = Precedence::on(connection.clone());
         let commands = JoinSet::new();
         let mut session = Session { connection, context, precedence, shared, commands };
-        match session.serve().await {
+        match session.serve(&slot).await {
             Leaving::Lost => {}
             Leaving::Exit(stream) => {
                 // First all that the connection holds, then its share of a slot.
                 session.commands.shutdown().await;
-                drop(slot);
+                session.release(slot).await;
                 drop(counted);
                 session.farewell(stream).await;
+                return session.ended().await;
             }
             Leaving::Stopping => {
-                let _slot = slot;
-                session.finish_commands().await;
+                session.finish_commands(&slot).await;
                 close(&session.connection, CloseCode::ShuttingDown);
             }
+            Leaving::SlotLost => {
+                // Without a grace: the name may be another client's already.
+                session.commands.shutdown().await;
+                info!("{} is disconnected: its slot was lost", session.context.client);
+                close(&session.connection, CloseCode::SlotLost);
+            }
         }
-        let ended = Ended::from(session.connection.closed().await);
-        debug!("connection of {} ended: {ended}", session.context.client);
-        // What still runs has nobody to answer to; dropping it gives back what it holds.
+        session.ended().await;
+        // The client hears no answer any more; ended, the commands give back what they hold.
         session.commands.shutdown().await;
+        drop(counted);
+        session.release(slot).await;
     }
 }
 
-enum Leaving {
-    /// The client said exit on this stream.
-    Exit(Option<CommandStream>),
-    Lost,
-    Stopping,
-}
-
 impl Session {
-    async fn serve(&mut self) -> Leaving {
+    async fn serve(&mut self, slot: &Slot) -> Leaving {
         loop {
             tokio::select! {
+                () = slot.lost() => return Leaving::SlotLost,
                 stream = self.context.exit.requested() => return Leaving::Exit(stream),
                 () = self.shared.stopping.cancelled() => return Leaving::Stopping,
                 Some(ended) = self.commands.join_next() => note(ended),
@@ -98,6 +112,18 @@ impl Session {
         let stream = CommandStream::from(stream).with(self.precedence.clone());
         let stream = stream.with_write_timeout(ANSWER_TIMEOUT);
         self.commands.spawn(command::answer(self.context.clone(), stream));
+    }
+
+    async fn release(&self, slot: Slot) {
+        if let Err(reason) = slot.release().await {
+            warn!("cannot release the slot of {}: {reason}", self.context.client);
+        }
+    }
+
+    /// Waits for the end of the connection.
+    async fn ended(&self) {
+        let ended = Ended::from(self.connection.closed().await);
+        debug!("connection of {} ended: {ended}", self.context.client);
     }
 
     /// Says goodbye and closes the connection: once the client has closed it, or 2 seconds later, or when others
@@ -120,12 +146,20 @@ impl Session {
         close(connection, CloseCode::Goodbye);
     }
 
-    /// Says that the server stops, and lets running commands end within the grace.
-    async fn finish_commands(&mut self) {
+    /// Says that the server stops, and lets running commands end: within the grace, and while the client has its
+    /// slot.
+    async fn finish_commands(&mut self, slot: &Slot) {
         let (hurry, connection) = (self.shared.hurry.clone(), self.connection.clone());
+        let context = self.context.clone();
         let all = async {
             // A client that lets the server open no stream is told by the close.
-            let told = timeout(LAST_WORD_PATIENCE, announce(&connection));
+            let told = async {
+                let event = Event::Stopping { grace_seconds: GRACE.as_secs() };
+                if let Err(reason) = ClientConnection::new(connection.clone()).deliver(&event).await
+                {
+                    debug!("{} was not told of the stop: {reason}", context.client);
+                }
+            };
             let done = async {
                 loop {
                     tokio::select! {
@@ -145,16 +179,10 @@ impl Session {
         };
         tokio::select! {
             () = hurry.cancelled() => {}
+            () = slot.lost() => {}
             _ = timeout(GRACE, all) => {}
         }
     }
-}
-
-async fn announce(connection: &Connection) -> Result<(), StreamError> {
-    let event = Event::Stopping { grace_seconds: GRACE.as_secs() };
-    let mut stream = event::say(connection, &event).await?;
-    stream.writer.delivered(LAST_WORD_PATIENCE).await;
-    Ok(())
 }
 
 fn note(ended: Result<(), tokio::task::JoinError>) {

@@ -3,16 +3,14 @@
 
 use std::time::Duration;
 
+use quiver_protocol::Put;
 use quiver_protocol::text::display_safe;
-use quiver_protocol::{Event, Put};
-use quiver_transport::pulse;
 use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::info;
 
 use super::{CommandError, memory};
 use crate::command::context::Context;
-use crate::event;
 use crate::files::{IfLocked, Staged};
 use crate::holds::Holder;
 
@@ -60,11 +58,10 @@ async fn take_over(context: &Context, put: &Put, patience: &mut Instant) -> IfLo
     let Some(holder) = context.files().holder(put, &context.client.owner) else {
         return IfLocked::Wait;
     };
-    if holder.connection.stable_id() == context.connection.stable_id() {
+    if holder.connection == context.connection {
         return IfLocked::StartOver;
     }
-    let ask = event::say(&holder.connection, &Event::StillThere);
-    if pulse::is_alive(&holder.connection, ask).await {
+    if context.registry().is_alive(holder.connection).await {
         return IfLocked::StartOver;
     }
     let path = display_safe(put.path.as_str());

@@ -1,0 +1,179 @@
+//! The registry of one server, in its memory. Waits for nothing.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::Utc;
+use parking_lot::Mutex;
+use quiver_protocol::{ClientName, limits};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use super::{ConnectionId, EntryError, Holder};
+use crate::client_connection::ClientConnection;
+use crate::client_limits::ClientLimits;
+use crate::history::History;
+
+/// All slots of this server.
+#[derive(Debug)]
+pub(super) struct Memory {
+    max_clients: usize,
+    history: Arc<History>,
+    /// Short locks, never across an await.
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    last_number: u64,
+    last_connection: u64,
+    /// By the name's key.
+    clients: HashMap<String, Entry>,
+    /// Those that can be reached.
+    connections: HashMap<ConnectionId, ClientConnection>,
+}
+
+/// A connected client.
+#[derive(Debug)]
+struct Entry {
+    number: u64,
+    name: ClientName,
+    holder: Holder,
+    connections: Vec<ConnectionId>,
+    limits: Arc<ClientLimits>,
+    lost: CancellationToken,
+}
+
+/// A share of a slot, as it was taken.
+pub(super) struct Entered {
+    pub(super) number: u64,
+    pub(super) name: ClientName,
+    pub(super) connection: ConnectionId,
+    pub(super) limits: Arc<ClientLimits>,
+    pub(super) joined: bool,
+    pub(super) lost: CancellationToken,
+}
+
+impl Memory {
+    pub(super) fn new(max_clients: usize, history: Arc<History>) -> Self {
+        Self { max_clients, history, state: Mutex::default() }
+    }
+
+    pub(super) fn max_clients(&self) -> usize {
+        self.max_clients
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.state.lock().clients.len()
+    }
+
+    pub(super) fn enter(&self, name: ClientName, holder: Holder) -> Result<Entered, EntryError> {
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        let same = state.clients.get_mut(&name.key());
+        if let Some(client) = same
+            && client.holder == holder
+            && holder != Holder::Connection
+        {
+            if client.connections.len() >= limits::CONNECTIONS_PER_CLIENT {
+                return Err(EntryError::TooManyConnections(client.name.clone()));
+            }
+            state.last_connection += 1;
+            let connection = ConnectionId(state.last_connection);
+            client.connections.push(connection);
+            return Ok(client.entered(connection, true));
+        }
+        if state.clients.len() >= self.max_clients {
+            state.last_number += 1;
+            let (number, max_clients) = (state.last_number, self.max_clients);
+            return Err(EntryError::Busy { number, max_clients });
+        }
+        if let Some(other) = state.clients.get(&name.key()) {
+            return Err(EntryError::NameTaken(other.name.clone()));
+        }
+        state.last_number += 1;
+        state.last_connection += 1;
+        let (number, connection) = (state.last_number, ConnectionId(state.last_connection));
+        let client = Entry {
+            number,
+            name: name.clone(),
+            holder,
+            connections: vec![connection],
+            limits: Arc::default(),
+            lost: CancellationToken::new(),
+        };
+        let entered = client.entered(connection, false);
+        state.clients.insert(name.key(), client);
+        // Within the lock, so that no status shows a later number without this one.
+        self.history.begin(number, name, Utc::now());
+        Ok(entered)
+    }
+
+    pub(super) fn release(&self, name: &ClientName, connection: ConnectionId) {
+        let mut state = self.state.lock();
+        state.connections.remove(&connection);
+        let Some(client) = state.clients.get_mut(&name.key()) else { return };
+        // The connections of a slot that was lost are not among those of the next client of this name.
+        client.connections.retain(|other| *other != connection);
+        if !client.connections.is_empty() {
+            return;
+        }
+        let number = client.number;
+        let name = client.name.clone();
+        let count = self.remove(&mut state, &name, number);
+        drop(state);
+        info!("Client {number}: {name} has disconnected");
+        self.log_count(count);
+    }
+
+    pub(super) fn revoke(&self, number: u64) -> bool {
+        let mut state = self.state.lock();
+        let Some(client) = state.clients.values().find(|client| client.number == number) else {
+            return false;
+        };
+        let (name, lost) = (client.name.clone(), client.lost.clone());
+        let count = self.remove(&mut state, &name, number);
+        drop(state);
+        info!("Client {number}: {name} has lost its slot");
+        self.log_count(count);
+        lost.cancel();
+        true
+    }
+
+    pub(super) fn connections(&self, name: &ClientName) -> Vec<ConnectionId> {
+        let state = self.state.lock();
+        state.clients.get(&name.key()).map_or_else(Vec::new, |client| client.connections.clone())
+    }
+
+    pub(super) fn attach(&self, id: ConnectionId, connection: ClientConnection) {
+        self.state.lock().connections.insert(id, connection);
+    }
+
+    pub(super) fn connection(&self, id: ConnectionId) -> Option<ClientConnection> {
+        self.state.lock().connections.get(&id).cloned()
+    }
+
+    /// How many clients are left.
+    fn remove(&self, state: &mut State, name: &ClientName, number: u64) -> usize {
+        state.clients.remove(&name.key());
+        self.history.end(number, Utc::now());
+        state.clients.len()
+    }
+
+    fn log_count(&self, count: usize) {
+        info!("client count: {count} of {}", self.max_clients);
+    }
+}
+
+impl Entry {
+    fn entered(&self, connection: ConnectionId, joined: bool) -> Entered {
+        Entered {
+            number: self.number,
+            name: self.name.clone(),
+            connection,
+            limits: self.limits.clone(),
+            joined,
+            lost: self.lost.clone(),
+        }
+    }
+}
