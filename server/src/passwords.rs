@@ -21,9 +21,9 @@ use std::time::Duration;
 use parking_lot::{Mutex, MutexGuard};
 use quiver_protocol::text::display_path;
 use quiver_protocol::{ClientName, Secret};
+use quiver_transfer::{ShuttingDown, blocking};
 use thiserror::Error;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::task::JoinError;
 use tokio::time::{Instant, MissedTickBehavior};
 
 pub use self::file::{LineProblem, May, PasswordFileError};
@@ -88,9 +88,9 @@ pub enum CheckError {
     /// Argon2 failed: out of memory.
     #[error("hashing failed: {0}")]
     Hashing(argon2::Error),
-    /// The hashing thread is gone.
+    /// The server ends before the password is hashed.
     #[error("hashing did not finish: {0}")]
-    Lost(JoinError),
+    ShuttingDown(ShuttingDown),
 }
 
 impl Passwords {
@@ -191,7 +191,7 @@ impl Passwords {
         match self.workbench.run(work).await {
             Ok(Ok(judged)) => Ok(judged),
             Ok(Err(error)) => Err(CheckError::Hashing(error).into()),
-            Err(WorkError::Lost(error)) => Err(CheckError::Lost(error).into()),
+            Err(WorkError::ShuttingDown(ending)) => Err(CheckError::ShuttingDown(ending).into()),
             Err(WorkError::Full) => {
                 Err(SignInError::TooMany { what: Crowd::Waiting, retry_after: throttle::SOON })
             }
@@ -201,9 +201,10 @@ impl Passwords {
     /// Looks at the file once.
     async fn look(&self) -> Result<Look, PasswordFileError> {
         let (path, old) = (self.path.clone(), Arc::clone(&lock(&self.file)));
-        let read = tokio::task::spawn_blocking(move || old.read_if_changed(&path));
-        // The thread cannot be lost but by a panic or at the runtime's end: the next look will tell.
-        let Ok(read) = read.await else { return Ok(Look::Same) };
+        // Not read, where the server ends.
+        let Ok(read) = blocking::run(move || old.read_if_changed(&path)).await else {
+            return Ok(Look::Same);
+        };
         let Some(file) = read? else { return Ok(Look::Same) };
         let accounts = file.accounts().len();
         *lock(&self.file) = Arc::new(file);

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Params, PasswordHasher, Version};
 use quiver_protocol::Secret;
+use quiver_transfer::{ShuttingDown, blocking};
 use thiserror::Error;
 use tokio::sync::Semaphore;
-use tokio::task::JoinError;
 use zeroize::Zeroizing;
 
 /// The most memory a hash may take, in KiB.
@@ -172,8 +172,8 @@ pub(crate) struct Workbench {
 pub(crate) enum WorkError {
     #[error("too many are waiting already")]
     Full,
-    #[error("the hashing thread failed")]
-    Lost(#[from] JoinError),
+    #[error(transparent)]
+    ShuttingDown(#[from] ShuttingDown),
 }
 
 impl Workbench {
@@ -189,6 +189,9 @@ impl Workbench {
     ///
     /// A caller that goes away while waiting gives its place up. One that goes away later does not:
     /// the work cannot be stopped, so it holds its permit until it is done.
+    ///
+    /// # Panics
+    /// Where the work does.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -201,7 +204,7 @@ impl Workbench {
             let _held = (place, permit);
             work()
         };
-        Ok(tokio::task::spawn_blocking(work).await?)
+        Ok(blocking::run(work).await?)
     }
 }
 

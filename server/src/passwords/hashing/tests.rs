@@ -3,6 +3,8 @@ use std::pin::Pin;
 use std::sync::mpsc;
 use std::task::Poll;
 
+use tokio::task::JoinSet;
+
 use super::*;
 
 impl Cost {
@@ -196,7 +198,10 @@ async fn a_waiting_caller_that_goes_away_gives_its_place_up() {
 
 #[tokio::test]
 async fn work_that_panics_gives_its_permit_back() {
-    let bench = Workbench::new(1, 0);
-    assert!(matches!(bench.run(|| panic!("on purpose")).await, Err(WorkError::Lost(_))));
+    let bench = Arc::new(Workbench::new(1, 0));
+    let other = bench.clone();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { other.run::<()>(|| panic!("on purpose")).await });
+    assert!(tasks.join_next().await.unwrap().unwrap_err().is_panic());
     assert_eq!(bench.run(|| 1).await.unwrap(), 1);
 }
