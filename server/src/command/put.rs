@@ -1,6 +1,6 @@
 //! `put`: a file that comes, verified and stored before anyone is told.
 
-mod takeover;
+mod reclaim;
 
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ use super::transfer::Transfer;
 use super::{CommandError, Next};
 use crate::config::{LARGEST_PUT_WINDOW, PROGRESS_EVERY, PROVING_RATE, READY_PATIENCE};
 use crate::files::{FilesError, Staged};
-use crate::holds::Holder;
 use crate::metrics::Direction;
+use crate::upload_locks::LockOwner;
 
 /// 1. client -> Put  2. server -> Ready  3. client -> Content, Data*, Eof {size, blake3}, meanwhile
 ///    server -> Progress*  4. server -> Received, Eof
@@ -30,7 +30,7 @@ pub(super) async fn answer(
     put: Put,
     stream: &mut CommandStream,
 ) -> Result<Next, CommandError> {
-    let by = Holder::new(context.connection);
+    let by = LockOwner::new(context.connection);
     let ended = by.end.clone();
     let Arrived { staged, transfer, came } = tokio::select! {
         biased;
@@ -84,14 +84,14 @@ struct Arrived {
 async fn arrive(
     context: &Context,
     put: &Put,
-    by: Holder,
+    by: LockOwner,
     stream: &mut CommandStream,
 ) -> Result<Arrived, CommandError> {
     let CommandStream { reader, writer } = stream;
     let stopped = writer.stopped();
     let size = put.size;
     let prepared = async {
-        let (memory, staged) = takeover::stage(context, put, &by).await?;
+        let (memory, staged) = reclaim::stage(context, put, &by).await?;
         let transfer = Transfer::begin(context, Direction::Put, &put.path);
         let kept = match ready(context, &staged, writer).await {
             Ok(kept) => kept,

@@ -48,8 +48,8 @@ pub use self::store::{IfLocked, Sink, Staged, StoreLimits};
 use self::root::RootFolder;
 use self::store::Store;
 use crate::config::{SPOOL, SPOOLS};
-use crate::holds::Holder;
 use crate::ledger::{Kept, Ledger, Owner};
+use crate::upload_locks::LockOwner;
 
 /// How often the path of the served folder is looked at.
 const FOLLOW_EVERY: Duration = Duration::from_secs(2);
@@ -168,7 +168,7 @@ impl Files {
         &self,
         put: &Put,
         owner: Owner,
-        by: Option<Holder>,
+        by: Option<LockOwner>,
         if_locked: IfLocked,
     ) -> Result<Option<Staged>, FilesError> {
         let (root, store, put) = (self.root.clone(), self.store()?, put.clone());
@@ -179,8 +179,8 @@ impl Files {
     /// Who has the part that an owner's put would go on with. Nobody has one of a small file: there is nothing
     /// in it before the file is whole.
     #[must_use]
-    pub fn holder(&self, put: &Put, owner: &Owner) -> Option<Holder> {
-        self.store.as_ref().filter(|_| put.size > Some(SMALL))?.holder(put, owner)
+    pub fn lock_owner(&self, put: &Put, owner: &Owner) -> Option<LockOwner> {
+        self.store.as_ref().filter(|_| put.size > Some(SMALL))?.lock_owner(put, owner)
     }
 
     /// What was kept of an owner's put to a path, read and hashed: nothing, where there is none. Takes as long as

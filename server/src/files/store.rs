@@ -27,8 +27,8 @@ use super::root::RootFolder;
 use super::space::{Promise, Room};
 use super::walk::place;
 use super::{FilesError, blocking};
-use crate::holds::{Hold, Holder, Holds};
 use crate::ledger::{Claim, Ledger, Owner};
+use crate::upload_locks::{LockOwner, UploadLock, UploadLocks};
 
 /// What every put has to fit into. Bytes.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +43,7 @@ pub struct StoreLimits {
 #[derive(Debug)]
 pub(super) struct Store {
     ledger: Arc<Ledger>,
-    holds: Holds,
+    upload_locks: UploadLocks,
     names: NameLocks,
     room: Arc<Room>,
     max_file_size: u64,
@@ -77,7 +77,7 @@ struct Held {
     written: u64,
     promise: Promise,
     claim: Option<Claim>,
-    hold: Option<Hold>,
+    lock: Option<UploadLock>,
     /// What it takes to remove the part that is left where nobody needs it.
     place: Option<(Arc<Store>, Dir)>,
 }
@@ -86,8 +86,9 @@ impl Store {
     pub(super) fn new(ledger: Ledger, limits: StoreLimits) -> Self {
         let StoreLimits { max_file_size, keep_free } = limits;
         let (ledger, room) = (Arc::new(ledger), Room::new(keep_free));
-        let (holds, names, started) = (Holds::default(), NameLocks::new(), SystemTime::now());
-        Self { ledger, holds, names, room, max_file_size, started }
+        let (upload_locks, names, started) =
+            (UploadLocks::default(), NameLocks::new(), SystemTime::now());
+        Self { ledger, upload_locks, names, room, max_file_size, started }
     }
 
     pub(super) fn ledger(&self) -> &Arc<Ledger> {
@@ -112,8 +113,8 @@ impl Store {
         Ok(Space { available, max_file_size: self.max_file_size })
     }
 
-    pub(super) fn holder(&self, put: &Put, owner: &Owner) -> Option<Holder> {
-        self.path_id(&put.path, owner).and_then(|id| self.holds.holder(id))
+    pub(super) fn lock_owner(&self, put: &Put, owner: &Owner) -> Option<LockOwner> {
+        self.path_id(&put.path, owner).and_then(|id| self.upload_locks.owner(id))
     }
 
     /// What an owner's put to a path would go on with, to be read.
@@ -144,7 +145,7 @@ pub(super) fn stage(
     store: Arc<Store>,
     put: Put,
     owner: Owner,
-    by: Option<Holder>,
+    by: Option<LockOwner>,
     if_locked: IfLocked,
     disk_pool: DiskPool,
 ) -> Result<Option<Staged>, FilesError> {
@@ -174,12 +175,12 @@ pub(super) fn stage(
         claim.record_part()?;
     }
     claim.holds(kept);
-    let hold = id.zip(by).map(|(id, by)| store.holds.take(id, by));
-    let place = match &hold {
+    let lock = id.zip(by).map(|(id, by)| store.upload_locks.lock(id, by));
+    let place = match &lock {
         Some(_) => Some((store.clone(), folder.try_clone().map_err(FilesError::Disk)?)),
         None => None,
     };
-    let held = Held { part, written: kept, promise, claim: Some(claim), hold, place };
+    let held = Held { part, written: kept, promise, claim: Some(claim), lock, place };
     let held = Arc::new(Mutex::new(held));
     Ok(Some(Staged { root, served, store, folder, put, id, path_id, kept, held, disk_pool }))
 }
@@ -192,7 +193,7 @@ impl Drop for Held {
         drop(self.part.take());
         self.promise.set(0);
         // Only now: who waits for it then finds all of it free.
-        let obsolete = self.hold.take().and_then(Hold::release);
+        let obsolete = self.lock.take().and_then(UploadLock::release);
         if let (Some(id), Some(owner), Some((store, folder))) = (obsolete, owner, self.place.take())
         {
             let remove = move || store.remove_waiting_part(&folder, id, &owner);

@@ -57,7 +57,7 @@ impl Staged {
             return Err(reason);
         }
         if let Some(other) = path_id.filter(|_| id.is_none()) {
-            store.holds.mark_obsolete(other);
+            store.upload_locks.mark_obsolete(other);
             store.remove_waiting_part(&folder, other, claim.owner());
         }
         unix::sync_dir(&folder).map_err(FilesError::Disk)
