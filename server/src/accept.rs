@@ -11,14 +11,14 @@ use tokio::time::timeout;
 use tracing::{debug, error};
 
 use crate::config::{GUEST_PATIENCE, GUESTS, HANDSHAKES, HANDSHAKES_UNPROVEN};
+use crate::handshake_queue::HandshakeQueue;
 use crate::session::guest::Guest;
 use crate::shared::Shared;
-use crate::waiting_room::WaitingRoom;
 
 /// Takes connections until the server stops, then waits until the last of them has ended.
 pub async fn run(endpoint: &Endpoint, shared: Arc<Shared>) {
-    let rooms =
-        Rooms { handshakes: WaitingRoom::new(HANDSHAKES), guests: WaitingRoom::new(GUESTS) };
+    let queues =
+        Queues { handshakes: HandshakeQueue::new(HANDSHAKES), guests: HandshakeQueue::new(GUESTS) };
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -26,9 +26,9 @@ pub async fn run(endpoint: &Endpoint, shared: Arc<Shared>) {
             Some(ended) = connections.join_next() => note(ended),
             incoming = endpoint.accept() => {
                 let Some(incoming) = incoming else { break };
-                if let Some(incoming) = admit(incoming, &rooms) {
-                    let (endpoint, rooms) = (endpoint.clone(), rooms.clone());
-                    connections.spawn(connection(endpoint, incoming, rooms, shared.clone()));
+                if let Some(incoming) = admit(incoming, &queues) {
+                    let (endpoint, queues) = (endpoint.clone(), queues.clone());
+                    connections.spawn(connection(endpoint, incoming, queues, shared.clone()));
                 }
             }
         }
@@ -43,14 +43,14 @@ pub async fn run(endpoint: &Endpoint, shared: Arc<Shared>) {
 }
 
 #[derive(Debug, Clone)]
-struct Rooms {
-    handshakes: WaitingRoom,
-    guests: WaitingRoom,
+struct Queues {
+    handshakes: HandshakeQueue,
+    guests: HandshakeQueue,
 }
 
 /// Under load an address must prove that it is one, before it costs a handshake.
-fn admit(incoming: Incoming, rooms: &Rooms) -> Option<Incoming> {
-    let crowded = rooms.handshakes.len() >= HANDSHAKES_UNPROVEN;
+fn admit(incoming: Incoming, queues: &Queues) -> Option<Incoming> {
+    let crowded = queues.handshakes.len() >= HANDSHAKES_UNPROVEN;
     if crowded && !incoming.remote_address_validated() && incoming.may_retry() {
         if let Err(error) = incoming.retry() {
             debug!("cannot ask for address validation: {error}");
@@ -61,16 +61,16 @@ fn admit(incoming: Incoming, rooms: &Rooms) -> Option<Incoming> {
 }
 
 /// A connection's whole life.
-async fn connection(endpoint: Endpoint, incoming: Incoming, rooms: Rooms, shared: Arc<Shared>) {
+async fn connection(endpoint: Endpoint, incoming: Incoming, queues: Queues, shared: Arc<Shared>) {
     let address = canonical(incoming.remote_address());
-    let mut place = rooms.handshakes.enter();
+    let mut ticket = queues.handshakes.enter();
     let connecting = match endpoint.admit(incoming) {
         Ok(connecting) => connecting,
         Err(error) => return debug!("no handshake with {address}: {error}"),
     };
     drop(endpoint);
     let connection = tokio::select! {
-        () = place.lost() => return debug!("handshake with {address} made room for others"),
+        () = ticket.lost() => return debug!("handshake with {address} made room for others"),
         () = shared.stopping.cancelled() => return,
         connection = timeout(GUEST_PATIENCE, connecting) => match connection {
             Ok(Ok(connection)) => connection,
@@ -81,14 +81,14 @@ async fn connection(endpoint: Endpoint, incoming: Incoming, rooms: Rooms, shared
             Err(_) => return debug!("handshake with {address} took too long"),
         },
     };
-    drop(place);
+    drop(ticket);
     let here = shared.metrics.guest();
     let guest = Guest::new(connection.clone(), address, shared.clone());
     let member = tokio::select! {
         () = shared.stopping.cancelled() => {
             return close(&connection, CloseCode::ShuttingDown);
         }
-        member = guest.greet(&rooms.guests) => member,
+        member = guest.greet(&queues.guests) => member,
     };
     drop(here);
     if let Some(member) = member {

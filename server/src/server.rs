@@ -24,6 +24,7 @@ use crate::config::{
     PROOF_THREADS, REMEMBERED_CLIENTS, STOP, SWEEP_EVERY, Uploads,
 };
 use crate::files::{Files, StoreLimits, Swept};
+use crate::handshake_queue::HandshakeQueue;
 use crate::history::History;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
@@ -37,7 +38,6 @@ use crate::secrets::Secrets;
 use crate::shared::Shared;
 use crate::stop_signals::StopSignals;
 use crate::unix;
-use crate::waiting_room::WaitingRoom;
 
 /// How long closed connections may take to say so, at the end.
 const LAST_PACKETS: Duration = Duration::from_secs(1);
@@ -101,7 +101,7 @@ impl Server {
             proofs: BackgroundPool::resting(PROOF_THREADS, || {
                 if is_moving() { PROOF_REST } else { 0 }
             }),
-            leaving: WaitingRoom::new(LEAVING),
+            leaving: HandshakeQueue::new(LEAVING),
             metrics: Arc::new(Metrics::new()),
             log,
         });

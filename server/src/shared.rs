@@ -9,11 +9,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::buffer_budget::BufferBudget;
 use crate::files::Files;
+use crate::handshake_queue::HandshakeQueue;
 use crate::history::History;
 use crate::metrics::Metrics;
 use crate::passwords::Passwords;
 use crate::registry::Registry;
-use crate::waiting_room::WaitingRoom;
 
 /// What all connections share.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub struct Shared {
     /// The threads that hash files which are stored already.
     pub proofs: BackgroundPool,
     /// Connections that were sent a goodbye and are not closed yet.
-    pub leaving: WaitingRoom,
+    pub leaving: HandshakeQueue,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Where the log goes.

@@ -22,7 +22,7 @@ use tokio::time::{sleep, timeout};
 use tracing::debug;
 
 use super::host::{self, HostError, HostName};
-use crate::waiting_room::{Place, WaitingRoom};
+use crate::handshake_queue::{HandshakeQueue, Ticket};
 
 /// Readers at once; one more sends the oldest away, so that nobody keeps the real one out by saying nothing.
 const READERS: usize = 8;
@@ -79,7 +79,7 @@ impl Page {
     /// Shows it, until this is dropped: then everybody who reads it is gone too.
     pub async fn show(self, registry: Registry) {
         let (registry, names) = (Arc::new(registry), Arc::<[HostName]>::from(self.names));
-        let room = WaitingRoom::new(READERS);
+        let queue = HandshakeQueue::new(READERS);
         let mut readers = JoinSet::new();
         loop {
             tokio::select! {
@@ -88,7 +88,7 @@ impl Page {
                 taken = self.listener.accept() => match taken {
                     Ok((stream, _)) => {
                         let (registry, names) = (registry.clone(), names.clone());
-                        readers.spawn(serve(stream, room.enter(), registry, names));
+                        readers.spawn(serve(stream, queue.enter(), registry, names));
                     }
                     Err(error) => {
                         debug!("nobody can read the metrics: {error}");
@@ -103,7 +103,7 @@ impl Page {
 /// One reader, who asks once.
 async fn serve(
     stream: TcpStream,
-    mut place: Place,
+    mut ticket: Ticket,
     registry: Arc<Registry>,
     names: Arc<[HostName]>,
 ) {
@@ -118,7 +118,7 @@ async fn serve(
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), answer);
     tokio::select! {
-        () = place.lost() => debug!("a reader of the metrics made room for others"),
+        () = ticket.lost() => debug!("a reader of the metrics made room for others"),
         served = timeout(PATIENCE, connection) => match served {
             Ok(Ok(())) => {}
             Ok(Err(error)) => debug!("a reader of the metrics was not served: {error}"),

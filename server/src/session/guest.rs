@@ -17,12 +17,12 @@ use tracing::{debug, error, info, warn};
 use super::member::Member;
 use crate::command::authorization::{Permission, authorize};
 use crate::config::{GUEST_PATIENCE, LAST_WORD_PATIENCE};
+use crate::handshake_queue::{HandshakeQueue, Ticket};
 use crate::internal_failure;
 use crate::metrics::{Outcome, SignIn};
 use crate::passwords::SignInError;
 use crate::registry::{EntryError, Holder, Slot};
 use crate::shared::Shared;
-use crate::waiting_room::{Place, WaitingRoom};
 
 /// A stranger with a connection.
 #[derive(Debug)]
@@ -53,16 +53,16 @@ impl Guest {
 
     /// Listens for a hello and judges it: a member, or nobody, and the connection is closed.
     ///
-    /// The guest has a place in `room` while it keeps us waiting, none while we keep it waiting.
-    pub async fn greet(mut self, room: &WaitingRoom) -> Option<Member> {
+    /// The guest has a ticket of `queue` while the server waits for it, and none while it waits for the server.
+    pub async fn greet(mut self, queue: &HandshakeQueue) -> Option<Member> {
         let mut last = CloseCode::ProtocolViolation;
         for _ in 0..limits::HELLOS {
-            let mut place = room.enter();
-            let Some((mut stream, request)) = self.listen(&mut place).await else {
+            let mut ticket = queue.enter();
+            let Some((mut stream, request)) = self.listen(&mut ticket).await else {
                 close(&self.connection, CloseCode::TimedOut);
                 return None;
             };
-            drop(place);
+            drop(ticket);
             let hello = self.shared.metrics.command("hello");
             let denied = match self.answer(&mut stream, request).await {
                 Ok(member) => {
@@ -78,10 +78,10 @@ impl Guest {
             match denied {
                 Denied::Again(refusal) => {
                     last = close_code(refusal.code);
-                    self.refuse(stream, &refusal, room).await;
+                    self.refuse(stream, &refusal, queue).await;
                 }
                 Denied::Closing(refusal, code) => {
-                    self.refuse(stream, &refusal, room).await;
+                    self.refuse(stream, &refusal, queue).await;
                     close(&self.connection, code);
                     return None;
                 }
@@ -92,10 +92,10 @@ impl Guest {
         None
     }
 
-    /// The guest's next request, or what is wrong with it; `None` once its time or place is lost.
+    /// The guest's next request, or what is wrong with it; `None` once its time is over or its ticket lost.
     async fn listen(
         &mut self,
-        place: &mut Place,
+        ticket: &mut Ticket,
     ) -> Option<(CommandStream, Result<Vec<u8>, StreamError>)> {
         let began = Instant::now();
         let heard = async {
@@ -109,7 +109,7 @@ impl Guest {
             Some((stream, request))
         };
         let heard = tokio::select! {
-            () = place.lost() => {
+            () = ticket.lost() => {
                 debug!("{} said nothing and made room for others", self.address);
                 None
             }
@@ -250,17 +250,17 @@ impl Guest {
         stream.writer.end(FrameKind::Eof, &PlainEnd {}.encode()).await
     }
 
-    /// Says why, and makes sure it is heard before anything is closed. Meanwhile the guest has a place in `room`:
-    /// one that acknowledges nothing makes room for others.
-    async fn refuse(&self, mut stream: CommandStream, refusal: &Refusal, room: &WaitingRoom) {
+    /// Sends the refusal, and waits until it is acknowledged. Meanwhile the guest has a ticket of `queue`: one that
+    /// acknowledges nothing makes room for others.
+    async fn refuse(&self, mut stream: CommandStream, refusal: &Refusal, queue: &HandshakeQueue) {
         debug!("{} was refused: {refusal}", self.address);
-        let mut place = room.enter();
+        let mut ticket = queue.enter();
         let heard = async {
             stream.refuse(refusal).await.is_ok()
                 && stream.writer.delivered(LAST_WORD_PATIENCE).await
         };
         let heard = tokio::select! {
-            () = place.lost() => false,
+            () = ticket.lost() => false,
             heard = timeout(LAST_WORD_PATIENCE, heard) => heard.unwrap_or(false),
         };
         if !heard {

@@ -127,10 +127,10 @@ impl Session {
     }
 
     /// Says goodbye and closes the connection: once the client has closed it, or 2 seconds later, or when others
-    /// that leave need the place.
+    /// that leave need its ticket.
     async fn farewell(&self, stream: Option<CommandStream>) {
         let Self { connection, context, .. } = self;
-        let mut place = self.shared.leaving.enter();
+        let mut ticket = self.shared.leaving.enter();
         let said = async {
             if let Some(stream) = stream
                 && let Err(error) = exit::say_goodbye(stream).await
@@ -140,7 +140,7 @@ impl Session {
             connection.closed().await;
         };
         tokio::select! {
-            () = place.lost() => debug!("{} made room for others that leave", context.client.name),
+            () = ticket.lost() => debug!("{} made room for others that leave", context.client.name),
             _ = timeout(LAST_WORD_PATIENCE, said) => {}
         }
         close(connection, CloseCode::Goodbye);

@@ -1,7 +1,8 @@
-//! A bounded place for strangers: whoever comes to a full one sends its oldest away.
+//! A bounded queue for connections that have not signed in yet, and others that the server waits for: one more in a
+//! full queue makes the oldest leave.
 //!
-//! So that any number of silent connections never keeps a real client out, and none costs more than
-//! its place. Knows nothing of what is waited for.
+//! So any number of silent connections never keeps a real client out, and none costs more than its ticket. Knows
+//! nothing of what is waited for.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,9 +10,9 @@ use std::sync::Arc;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
-/// A room with so many places.
+/// A queue with a capacity.
 #[derive(Debug, Clone)]
-pub struct WaitingRoom {
+pub struct HandshakeQueue {
     shared: Arc<Shared>,
 }
 
@@ -24,30 +25,30 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     next: u64,
-    /// In the order of arrival. A sender that is dropped sends its guest away.
+    /// By age. Dropping a sender takes the ticket away.
     waiting: BTreeMap<u64, oneshot::Sender<()>>,
 }
 
-/// A place in a room; dropped means free.
+/// A position in a queue; dropped, it is free.
 #[derive(Debug)]
-pub struct Place {
+pub struct Ticket {
     shared: Arc<Shared>,
     id: u64,
-    stays: oneshot::Receiver<()>,
+    is_kept: oneshot::Receiver<()>,
 }
 
-impl WaitingRoom {
-    /// With `capacity` places, at least one.
+impl HandshakeQueue {
+    /// With `capacity` tickets, at least one.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         let capacity = capacity.max(1);
         Self { shared: Arc::new(Shared { capacity, state: Mutex::default() }) }
     }
 
-    /// Takes a place; the oldest in a full room loses its own.
+    /// Takes a ticket; in a full queue, the oldest one is lost.
     #[must_use]
-    pub fn enter(&self) -> Place {
-        let (sender, stays) = oneshot::channel();
+    pub fn enter(&self) -> Ticket {
+        let (sender, is_kept) = oneshot::channel();
         let mut state = self.shared.lock();
         while state.waiting.len() >= self.shared.capacity {
             state.waiting.pop_first();
@@ -55,27 +56,27 @@ impl WaitingRoom {
         let id = state.next;
         state.next += 1;
         state.waiting.insert(id, sender);
-        Place { shared: self.shared.clone(), id, stays }
+        Ticket { shared: self.shared.clone(), id, is_kept }
     }
 
-    /// How many wait.
+    /// How many tickets are taken.
     #[must_use]
     pub fn len(&self) -> usize {
         self.shared.lock().waiting.len()
     }
 
-    /// Whether nobody waits.
+    /// Whether no ticket is taken.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-impl Place {
-    /// Resolves when the place is lost to somebody who came later.
+impl Ticket {
+    /// Resolves when the ticket is lost to a newer one.
     pub async fn lost(&mut self) {
-        // Nothing is ever sent: the end of the sender is the news.
-        let _ = (&mut self.stays).await;
+        // Nothing is ever sent: only the end of the sender counts.
+        let _ = (&mut self.is_kept).await;
     }
 }
 
@@ -85,7 +86,7 @@ impl Shared {
     }
 }
 
-impl Drop for Place {
+impl Drop for Ticket {
     fn drop(&mut self) {
         self.shared.lock().waiting.remove(&self.id);
     }
@@ -97,28 +98,28 @@ mod tests {
 
     use super::*;
 
-    fn is_lost(place: &mut Place) -> bool {
-        place.stays.try_recv() == Err(TryRecvError::Closed)
+    fn is_lost(ticket: &mut Ticket) -> bool {
+        ticket.is_kept.try_recv() == Err(TryRecvError::Closed)
     }
 
     #[test]
     fn the_oldest_makes_room_for_the_newest() {
-        let room = WaitingRoom::new(2);
-        let (mut first, mut second) = (room.enter(), room.enter());
+        let queue = HandshakeQueue::new(2);
+        let (mut first, mut second) = (queue.enter(), queue.enter());
         assert!(!is_lost(&mut first));
-        let mut third = room.enter();
+        let mut third = queue.enter();
         assert!(is_lost(&mut first) && !is_lost(&mut second) && !is_lost(&mut third));
-        assert_eq!(room.len(), 2);
+        assert_eq!(queue.len(), 2);
     }
 
     #[test]
-    fn who_leaves_makes_room_too() {
-        let room = WaitingRoom::new(2);
-        let (mut first, second) = (room.enter(), room.enter());
+    fn a_dropped_ticket_makes_room_too() {
+        let queue = HandshakeQueue::new(2);
+        let (mut first, second) = (queue.enter(), queue.enter());
         drop(second);
-        let _third = room.enter();
+        let _third = queue.enter();
         assert!(!is_lost(&mut first));
         drop(first);
-        assert_eq!(room.len(), 1);
+        assert_eq!(queue.len(), 1);
     }
 }
