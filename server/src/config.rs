@@ -112,7 +112,7 @@ pub const PROVING_RATE: u64 = 10 * 1024 * 1024;
 /// How often a put hears how far it is.
 pub const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 
-/// How often the janitor comes.
+/// How often the cleanup runs.
 pub const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
 /// Threads that list folders, at low priority: so many clients are listed a folder at once.

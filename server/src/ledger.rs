@@ -3,7 +3,7 @@
 //!
 //! A row is a path and what it counts: of a file its size, of a folder [`FOLDER_SIZE`]. It is written before
 //! the file or folder gets its name ([`Claim::record`]), so that nothing is ever stored without one. What others
-//! changed, the janitor mends ([`Ledger::found`], [`Ledger::found_parts`]).
+//! changed, the cleanup mends ([`Ledger::found`], [`Ledger::found_parts`]).
 
 mod claim;
 mod intents;

@@ -83,7 +83,7 @@ pub(super) fn rename(
             None => unix::rename_new((&folder, name), (&new_folder, new_name)),
         };
         if let Err(error) = store.ledger().end_rename(&record, renamed.is_ok()) {
-            // The record stays: the janitor ends it.
+            // The record stays: the cleanup ends it.
             warn!("the quota database is behind the files: {error}");
         }
         renamed.map_err(FilesError::of_change)?;

@@ -13,11 +13,11 @@
 //! | `change` | remove, rename, make a folder |
 //! | `names` | locks on paths: a name and its quota row change together |
 //! | `unset` | times and permissions that the file system refuses |
-//! | `janitor` | what nobody came back for |
+//! | `cleanup` | old partial files, and what was changed by others |
 
 mod change;
+mod cleanup;
 mod error;
-mod janitor;
 mod list;
 mod names;
 mod open;
@@ -40,8 +40,8 @@ use quiver_transfer::{Hashed, SMALL, Source};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::MissedTickBehavior;
 
+pub use self::cleanup::Swept;
 pub use self::error::FilesError;
-pub use self::janitor::Swept;
 pub use self::list::Listing;
 pub use self::store::{IfLocked, Sink, Staged, StoreLimits};
 
@@ -258,7 +258,7 @@ impl Files {
     /// # Errors
     /// [`FilesError`].
     pub fn settle_unfinished(&self) -> Result<(), FilesError> {
-        janitor::settle_unfinished(&self.root.current(), &*self.store()?)
+        cleanup::settle_unfinished(&self.root.current(), &*self.store()?)
     }
 
     /// Removes parts that nobody came back for, and brings the ledger in line with what is there now.
@@ -269,7 +269,7 @@ impl Files {
         let (served, store) = (self.root.clone(), self.store()?);
         blocking(move || {
             let root = served.current();
-            janitor::sweep(&root, &store, now, &|| served.serves(&root))
+            cleanup::sweep(&root, &store, now, &|| served.serves(&root))
         })
         .await
     }

@@ -307,7 +307,7 @@ impl Staged {
             let result = match self.write(&bytes) {
                 Ok(()) => self.finish(bytes.len() as u64, Some(&bytes)),
                 Err(error) => {
-                    // What cannot be removed now, the janitor will find.
+                    // What cannot be removed now is left to the cleanup.
                     let _ = self.remove();
                     Err(FilesError::of_change(error))
                 }
@@ -331,7 +331,7 @@ impl Staged {
 
     /// Removes what came.
     pub async fn discard(self) {
-        // There is nobody to tell: what cannot be removed now, the janitor will find.
+        // No caller is left to tell: what cannot be removed now is left to the cleanup.
         let _ = blocking(move || self.remove()).await;
     }
 

@@ -23,7 +23,7 @@ pub struct Claim {
 /// A row whose file or folder does not have its name yet. To be [confirmed](Claim::confirm) or
 /// [reverted](Claim::revert).
 #[derive(Debug)]
-#[must_use = "a row without a file counts until the janitor comes"]
+#[must_use = "a row without a file counts until the cleanup runs"]
 pub struct Record {
     path: String,
     size: u64,
@@ -177,7 +177,7 @@ impl Claim {
     /// Blocks.
     ///
     /// # Errors
-    /// [`LedgerError::Database`]: the row stays, and counts until the janitor comes.
+    /// [`LedgerError::Database`]: the row stays, and counts until the cleanup runs.
     pub fn revert(&mut self, record: Record) -> Result<(), LedgerError> {
         let Record { path, size, previous, replaces } = record;
         let reverted = if replaces {

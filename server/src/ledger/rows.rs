@@ -28,7 +28,7 @@ const TABLES_OF_2: &str = "
 /// Makes what is missing; the version of what is there.
 pub(super) fn prepare(connection: &mut Connection) -> Result<i64> {
     // One server a state folder: the lock is held until the end. No write waits for the disk: what the
-    // power takes are the last rows, which the janitor mends; a killed process loses nothing.
+    // power takes are the last rows, which the cleanup mends; a killed process loses nothing.
     connection.busy_timeout(Duration::ZERO)?;
     connection.execute_batch(
         "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;",

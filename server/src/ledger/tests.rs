@@ -103,7 +103,7 @@ fn a_part_counts_once_and_goes_with_its_file() {
     // Going on with it takes no more than the file.
     let claim = begin();
     assert_eq!(ledger.available(&ron), 20);
-    // The janitor leaves alone what is running, and what began to wait while it looked.
+    // The cleanup leaves alone what is running, and what began to wait while it looked.
     let waiting = ledger.waiting_parts();
     ledger.found_parts(&waiting, &HashMap::new()).unwrap();
     assert_eq!(ledger.available(&ron), 20);

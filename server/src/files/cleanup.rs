@@ -1,4 +1,4 @@
-//! What nobody came back for: old parts go, and the ledger learns what is there now.
+//! Cleanup: removes old partial files, and brings the ledger in line with the files that are stored now.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
