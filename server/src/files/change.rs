@@ -151,7 +151,7 @@ impl NewFolder<'_> {
             if stat(&*folder, self.name()).is_ok() {
                 return Ok(false);
             }
-            let _room = store.room().promise(folder, FOLDER_SIZE)?;
+            let _room = store.room().reserve(folder, FOLDER_SIZE)?;
             let mut claim = store.ledger().claim(owner, FOLDER_SIZE, None)?;
             let record = claim.record(path, FOLDER_SIZE, None)?;
             let made = folder.create_dir(self.name());

@@ -1,5 +1,5 @@
-//! Room on the disk: what is free, what must stay free, and what running puts were promised, so that two
-//! of them cannot both take the last of it.
+//! Space on the disk: what is free, what must stay free, and what is reserved for running uploads, so that two of
+//! them cannot both take the last of it.
 
 use std::io;
 use std::sync::Arc;
@@ -10,63 +10,63 @@ use parking_lot::{Mutex, MutexGuard};
 use super::FilesError;
 use crate::unix;
 
-/// The room of one disk.
+/// The space of one disk.
 #[derive(Debug)]
 pub(super) struct Room {
     /// Bytes that stay free.
     keep_free: u64,
-    /// Bytes that running puts have still to write.
-    promised: Mutex<u64>,
+    /// Bytes that running uploads have still to write.
+    reserved: Mutex<u64>,
 }
 
-/// Room for the rest of a file. Dropped, it is given back.
+/// Space for the rest of a file. Dropped, it is given back.
 #[derive(Debug)]
-pub(super) struct Promise {
+pub(super) struct SpaceReservation {
     room: Arc<Room>,
     left: u64,
 }
 
 impl Room {
     pub(super) fn new(keep_free: u64) -> Arc<Self> {
-        Arc::new(Self { keep_free, promised: Mutex::new(0) })
+        Arc::new(Self { keep_free, reserved: Mutex::new(0) })
     }
 
-    /// Bytes that nobody was promised, beside those that stay free.
+    /// Bytes that are not reserved, beside those that stay free.
     pub(super) fn available(&self, folder: &Dir) -> io::Result<u64> {
-        let promised = *self.promised();
-        self.free(folder, promised)
+        let reserved = *self.reserved();
+        self.free(folder, reserved)
     }
 
-    /// Promises as many bytes.
-    pub(super) fn promise(
+    /// Reserves as many bytes.
+    pub(super) fn reserve(
         self: &Arc<Self>,
         folder: &Dir,
         bytes: u64,
-    ) -> Result<Promise, FilesError> {
-        let mut promise = Promise { room: self.clone(), left: 0 };
-        promise.more(folder, bytes)?;
-        Ok(promise)
+    ) -> Result<SpaceReservation, FilesError> {
+        let mut reservation = SpaceReservation { room: self.clone(), left: 0 };
+        reservation.more(folder, bytes)?;
+        Ok(reservation)
     }
 
-    fn free(&self, folder: &Dir, promised: u64) -> io::Result<u64> {
+    fn free(&self, folder: &Dir, reserved: u64) -> io::Result<u64> {
         let free = unix::free_space(folder)?;
-        Ok(free.saturating_sub(self.keep_free).saturating_sub(promised))
+        Ok(free.saturating_sub(self.keep_free).saturating_sub(reserved))
     }
 
-    fn promised(&self) -> MutexGuard<'_, u64> {
-        self.promised.lock()
+    fn reserved(&self) -> MutexGuard<'_, u64> {
+        self.reserved.lock()
     }
 }
 
-impl Promise {
-    /// Promises more, for a file whose size nobody knew.
+impl SpaceReservation {
+    /// Reserves more, for a file of unknown size.
     pub(super) fn more(&mut self, folder: &Dir, bytes: u64) -> Result<(), FilesError> {
-        let mut promised = self.room.promised();
+        let mut reserved = self.room.reserved();
         // Asking the disk takes no waiting: the kernel has the numbers.
-        if self.room.free(folder, *promised).map_err(FilesError::Disk)? < bytes {
+        if self.room.free(folder, *reserved).map_err(FilesError::Disk)? < bytes {
             return Err(FilesError::NoSpace);
         }
-        *promised += bytes;
+        *reserved += bytes;
         self.left += bytes;
         Ok(())
     }
@@ -76,15 +76,15 @@ impl Promise {
         self.set(self.left.saturating_sub(bytes));
     }
 
-    /// So many bytes are still to come, after what was there before has given its room back.
+    /// So many bytes are still to come, after what was there before has given its space back.
     pub(super) fn set(&mut self, left: u64) {
-        let mut promised = self.room.promised();
-        *promised = promised.saturating_sub(self.left).saturating_add(left);
+        let mut reserved = self.room.reserved();
+        *reserved = reserved.saturating_sub(self.left).saturating_add(left);
         self.left = left;
     }
 }
 
-impl Drop for Promise {
+impl Drop for SpaceReservation {
     fn drop(&mut self) {
         self.set(0);
     }
@@ -101,14 +101,14 @@ mod tests {
         let free = unix::free_space(&dir).unwrap();
         // Others use this disk too: about half of what is free is kept free, and a quarter asked for.
         let room = Room::new(free / 2);
-        let first = room.promise(&dir, free / 3).unwrap();
-        assert!(matches!(room.promise(&dir, free / 3), Err(FilesError::NoSpace)));
-        assert!(matches!(room.promise(&dir, u64::MAX), Err(FilesError::NoSpace)));
+        let first = room.reserve(&dir, free / 3).unwrap();
+        assert!(matches!(room.reserve(&dir, free / 3), Err(FilesError::NoSpace)));
+        assert!(matches!(room.reserve(&dir, u64::MAX), Err(FilesError::NoSpace)));
         drop(first);
-        let mut second = room.promise(&dir, free / 3).unwrap();
+        let mut second = room.reserve(&dir, free / 3).unwrap();
         second.used(free / 3);
         assert!(room.available(&dir).unwrap() >= free / 3);
         drop(second);
-        assert_eq!(*room.promised(), 0);
+        assert_eq!(*room.reserved(), 0);
     }
 }

@@ -24,7 +24,7 @@ use self::part::{Part, is_usable};
 pub use self::sink::Sink;
 use super::names::NameLocks;
 use super::root::RootFolder;
-use super::space::{Promise, Room};
+use super::space::{Room, SpaceReservation};
 use super::walk::place;
 use super::{FilesError, blocking};
 use crate::ledger::{Claim, Ledger, Owner};
@@ -75,7 +75,7 @@ struct Held {
     /// `None` of a small file that comes whole, and of a transfer that is over.
     part: Option<PartialFile>,
     written: u64,
-    promise: Promise,
+    space: SpaceReservation,
     claim: Option<Claim>,
     lock: Option<UploadLock>,
     /// What it takes to remove the part that is left where nobody needs it.
@@ -169,7 +169,7 @@ pub(super) fn stage(
         kept = 0;
     }
     // An empty file takes room too: a name and an inode.
-    let promise = store.room.promise(&folder, if size == 0 { 1 } else { size - kept })?;
+    let space = store.room.reserve(&folder, if size == 0 { 1 } else { size - kept })?;
     let mut claim = store.ledger.claim(&owner, size, id)?;
     if kept > 0 {
         claim.record_part()?;
@@ -180,7 +180,7 @@ pub(super) fn stage(
         Some(_) => Some((store.clone(), folder.try_clone().map_err(FilesError::Disk)?)),
         None => None,
     };
-    let held = Held { part, written: kept, promise, claim: Some(claim), lock, place };
+    let held = Held { part, written: kept, space, claim: Some(claim), lock, place };
     let held = Arc::new(Mutex::new(held));
     Ok(Some(Staged { root, served, store, folder, put, id, path_id, kept, held, disk_pool }))
 }
@@ -191,7 +191,7 @@ impl Drop for Held {
         // The part last: once it is unlocked, another put may claim it.
         drop(self.claim.take());
         drop(self.part.take());
-        self.promise.set(0);
+        self.space.set(0);
         // Only now: who waits for it then finds all of it free.
         let obsolete = self.lock.take().and_then(UploadLock::release);
         if let (Some(id), Some(owner), Some((store, folder))) = (obsolete, owner, self.place.take())
@@ -267,7 +267,7 @@ impl Staged {
                 if let Some(claim) = &mut held.claim {
                     claim.holds(offset);
                 }
-                held.promise.set(size.map_or(0, |size| size - offset));
+                held.space.set(size.map_or(0, |size| size - offset));
             }
             Ok(Sink { folder, sized: size.is_some(), held })
         })
@@ -324,7 +324,7 @@ impl Staged {
         if let Some(part) = held.part.as_mut() {
             part.go_on_at(0)?;
             part.write_all(bytes)?;
-            held.promise.set(0);
+            held.space.set(0);
         }
         Ok(())
     }

@@ -24,11 +24,11 @@ impl Write for Sink {
         let length = bytes.len() as u64;
         if !self.sized {
             claim.grow(length).map_err(no_room)?;
-            held.promise.more(&self.folder, length).map_err(no_room)?;
+            held.space.more(&self.folder, length).map_err(no_room)?;
         }
         claim.record_part().map_err(no_room)?;
         let count = part.write(bytes)?;
-        held.promise.used(if self.sized { count as u64 } else { length });
+        held.space.used(if self.sized { count as u64 } else { length });
         held.written += count as u64;
         claim.holds(held.written);
         Ok(count)
