@@ -26,13 +26,13 @@ use crate::config::{
 use crate::files::{Files, StoreLimits, Swept};
 use crate::handshake_queue::HandshakeQueue;
 use crate::history::History;
-use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::metrics::host::HostName;
 use crate::metrics::page::Page;
 use crate::metrics_export;
 use crate::output::Hint;
 use crate::passwords::Passwords;
+use crate::quota_db::QuotaDb;
 use crate::registry::{Registry, Releases};
 use crate::secrets::Secrets;
 use crate::shared::Shared;
@@ -194,12 +194,12 @@ async fn sweep(shared: &Shared) {
 fn with_uploads(files: Files, uploads: Option<&Uploads>) -> anyhow::Result<(Files, u64)> {
     let Some(uploads) = uploads else { return Ok((files, 0)) };
     let Uploads { state, max_file_size, quota, keep_free, .. } = uploads;
-    let ledger = Ledger::open(state, *quota)
+    let quota_db = QuotaDb::open(state, *quota)
         .context("cannot remember who stores what")
         .hint("name a folder with --state that no other server uses")?;
     let max_file_size = max_file_size.unwrap_or(u64::MAX);
     let limits = StoreLimits { max_file_size, keep_free: *keep_free };
-    let files = files.with_store(ledger, limits);
+    let files = files.with_store(quota_db, limits);
     files.settle_unfinished().context("cannot tell who stores what")?;
     Ok((files, max_file_size))
 }

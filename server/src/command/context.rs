@@ -16,8 +16,8 @@ use crate::client_limits::ClientLimits;
 use crate::config::{CONTENT_MEMORY, CONTENT_STREAMS};
 use crate::files::Files;
 use crate::history::History;
-use crate::ledger::Owner;
 use crate::metrics::Metrics;
+use crate::quota_db::Owner;
 use crate::registry::{ConnectionId, Holder, Registry, Slot};
 use crate::shared::Shared;
 

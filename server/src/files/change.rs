@@ -11,7 +11,7 @@ use tracing::warn;
 use super::store::Store;
 use super::walk::{place, walk};
 use super::{FilesError, unset};
-use crate::ledger::{FOLDER_SIZE, Owner};
+use crate::quota_db::{FOLDER_SIZE, Owner};
 use crate::unix::{self, Inode};
 
 /// What is changed here.
@@ -34,7 +34,7 @@ pub(super) fn remove(root: &Dir, store: &Store, path: &FilePath) -> Result<(), F
             Kind::Folder => folder.remove_dir(name),
         }
         .map_err(FilesError::of_change)?;
-        if let Err(error) = store.ledger().removed(path.as_str()) {
+        if let Err(error) = store.quota_db().removed(path.as_str()) {
             // It is gone: that is what the client must know.
             warn!("what was removed still counts until the janitor comes: {error}");
         }
@@ -77,12 +77,12 @@ pub(super) fn rename(
             Err(error) => return Err(error),
         }
         let inode = Inode::of(&folder, name).map_err(FilesError::of)?.number;
-        let record = store.ledger().begin_rename(path.as_str(), to.as_str(), inode)?;
+        let record = store.quota_db().begin_rename(path.as_str(), to.as_str(), inode)?;
         let renamed = match older {
             Some(_) => folder.rename(name, &new_folder, new_name),
             None => unix::rename_new((&folder, name), (&new_folder, new_name)),
         };
-        if let Err(error) = store.ledger().end_rename(&record, renamed.is_ok()) {
+        if let Err(error) = store.quota_db().end_rename(&record, renamed.is_ok()) {
             // The record stays: the cleanup ends it.
             warn!("the quota database is behind the files: {error}");
         }
@@ -152,10 +152,11 @@ impl NewFolder<'_> {
                 return Ok(false);
             }
             let _room = store.room().reserve(folder, FOLDER_SIZE)?;
-            let mut claim = store.ledger().claim(owner, FOLDER_SIZE, None)?;
-            let record = claim.record(path, FOLDER_SIZE, None)?;
+            let mut reservation = store.quota_db().reserve(owner, FOLDER_SIZE, None)?;
+            let record = reservation.record(path, FOLDER_SIZE, None)?;
             let made = folder.create_dir(self.name());
-            let noted = if made.is_ok() { claim.confirm(record) } else { claim.revert(record) };
+            let noted =
+                if made.is_ok() { reservation.confirm(record) } else { reservation.revert(record) };
             if let Err(error) = noted {
                 warn!("the quota database is behind the files: {error}");
             }

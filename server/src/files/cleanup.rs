@@ -1,4 +1,4 @@
-//! Cleanup: removes old partial files, and brings the ledger in line with the files that are stored now.
+//! Cleanup: removes old partial files, and brings the quota database in line with the files that are stored now.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
@@ -11,7 +11,7 @@ use quiver_transfer::{PARTIAL_PREFIX, PARTIAL_SUFFIX, PartialFile, is_partial_na
 use super::FilesError;
 use super::store::Store;
 use super::walk::{place, walk};
-use crate::ledger::FOLDER_SIZE;
+use crate::quota_db::FOLDER_SIZE;
 use crate::unix::Inode;
 
 /// How long the owner of a file is remembered that is not there any more.
@@ -20,7 +20,7 @@ const MISSING: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How long a part waits for its next attempt, from the last byte on.
 const AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Rows of the ledger that are looked at at once.
+/// Rows of the quota database that are looked at at once.
 const PAGE: u32 = 1000;
 
 /// What a sweep found.
@@ -41,9 +41,9 @@ pub(super) fn sweep(
     served: &dyn Fn() -> bool,
 ) -> Result<Swept, FilesError> {
     settle_unfinished(root, store)?;
-    let ledger = store.ledger();
+    let quota_db = store.quota_db();
     let mut swept = Swept::default();
-    let (waiting, mut parts) = (ledger.waiting_parts(), HashMap::new());
+    let (waiting, mut parts) = (quota_db.waiting_parts(), HashMap::new());
     let mut folders = vec![FolderPath::ROOT];
     while let Some(path) = folders.pop() {
         // What cannot be read, or is gone by now, holds nothing of ours.
@@ -74,7 +74,7 @@ pub(super) fn sweep(
         }
     }
     if served() {
-        ledger.found_parts(&waiting, &parts)?;
+        quota_db.found_parts(&waiting, &parts)?;
         look_for_missing(root, store, now, served)?;
         look_at_files(root, store, now, served)?;
     }
@@ -85,20 +85,20 @@ pub(super) fn sweep(
 /// failed: the inode that has the name now tells whether the change happened. Also runs before clients connect.
 pub(super) fn settle_unfinished(root: &Dir, store: &Store) -> Result<(), FilesError> {
     let _lock = store.names().lock_all();
-    let ledger = store.ledger();
-    let (renames, replaced) = ledger.unfinished()?;
+    let quota_db = store.quota_db();
+    let (renames, replaced) = quota_db.unfinished()?;
     if renames.is_empty() && replaced.is_empty() {
         return Ok(());
     }
     for rename in renames {
         let happened = inode(root, &rename.target) == Some(rename.inode);
-        ledger.end_rename(&rename, happened)?;
+        quota_db.end_rename(&rename, happened)?;
     }
     for older in replaced {
         let happened = inode(root, &older.path) != Some(older.inode);
-        ledger.end_replacement(&older.path, happened)?;
+        quota_db.end_replacement(&older.path, happened)?;
     }
-    ledger.recount()?;
+    quota_db.recount()?;
     Ok(())
 }
 
@@ -111,7 +111,8 @@ fn inode(root: &Dir, path: &str) -> Option<u64> {
 /// Whether a part was left by an earlier process and no upload can resume it.
 fn is_left_over(store: &Store, folder: &Dir, name: &str) -> bool {
     let Ok(found) = stat(folder, name) else { return false };
-    let is_useless = found.is_empty() || id(name).is_some_and(|id| store.ledger().is_temporary(id));
+    let is_useless =
+        found.is_empty() || id(name).is_some_and(|id| store.quota_db().is_temporary(id));
     is_useless && found.modified() < store.started()
 }
 
@@ -150,10 +151,10 @@ fn look_at_files(
     now: SystemTime,
     served: &dyn Fn() -> bool,
 ) -> Result<(), FilesError> {
-    let ledger = store.ledger();
+    let quota_db = store.quota_db();
     let mut last = String::new();
     loop {
-        let rows = ledger.files_after(&last, PAGE)?;
+        let rows = quota_db.files_after(&last, PAGE)?;
         let Some((path, _)) = rows.last() else { return Ok(()) };
         last.clone_from(path);
         for (path, counted) in rows {
@@ -165,7 +166,7 @@ fn look_at_files(
                 if !served() {
                     return Ok(());
                 }
-                ledger.found(&path, counted, size(), now)?;
+                quota_db.found(&path, counted, size(), now)?;
             }
         }
     }
@@ -178,11 +179,11 @@ fn look_for_missing(
     now: SystemTime,
     served: &dyn Fn() -> bool,
 ) -> Result<(), FilesError> {
-    let ledger = store.ledger();
-    ledger.forget_missing(now.checked_sub(MISSING).unwrap_or(SystemTime::UNIX_EPOCH))?;
+    let quota_db = store.quota_db();
+    quota_db.forget_missing(now.checked_sub(MISSING).unwrap_or(SystemTime::UNIX_EPOCH))?;
     let mut last = String::new();
     loop {
-        let rows = ledger.missing_after(&last, PAGE)?;
+        let rows = quota_db.missing_after(&last, PAGE)?;
         let Some((path, _)) = rows.last() else { return Ok(()) };
         last.clone_from(path);
         for (path, counted) in rows {
@@ -191,7 +192,7 @@ fn look_for_missing(
             if is_there() {
                 let _lock = store.names().lock(&path);
                 if served() && is_there() {
-                    ledger.is_back(&path)?;
+                    quota_db.is_back(&path)?;
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::io;
 
 use thiserror::Error;
 
-use crate::ledger::LedgerError;
+use crate::quota_db::QuotaDbError;
 use crate::unix;
 
 /// Why a file or folder is not served, or not changed.
@@ -75,7 +75,7 @@ pub enum FilesError {
     Spool(io::Error),
     /// The quota database's disk has no room for the row that says whose it is.
     #[error("the server has no room to record it")]
-    StateFull(LedgerError),
+    StateFull(QuotaDbError),
     /// The disk failed.
     #[error("{0}")]
     Disk(io::Error),
@@ -107,10 +107,10 @@ impl FilesError {
     }
 }
 
-impl From<LedgerError> for FilesError {
-    fn from(error: LedgerError) -> Self {
+impl From<QuotaDbError> for FilesError {
+    fn from(error: QuotaDbError) -> Self {
         match error {
-            LedgerError::Full { quota } => Self::Quota { quota },
+            QuotaDbError::Full { quota } => Self::Quota { quota },
             full if full.is_disk_full() => Self::StateFull(full),
             other => Self::Disk(io::Error::other(other)),
         }

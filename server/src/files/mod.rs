@@ -48,7 +48,7 @@ pub use self::store::{IfLocked, Sink, Staged, StoreLimits};
 use self::root::RootFolder;
 use self::store::Store;
 use crate::config::{SPOOL, SPOOLS};
-use crate::ledger::{Kept, Ledger, Owner};
+use crate::quota_db::{Kept, Owner, QuotaDb};
 use crate::upload_locks::LockOwner;
 
 /// How often the path of the served folder is looked at.
@@ -80,10 +80,10 @@ impl Files {
         })
     }
 
-    /// The same folder, in which files can be stored too; `ledger` remembers whose they are.
+    /// The same folder, in which files can be stored too; `quota_db` remembers whose they are.
     #[must_use]
-    pub fn with_store(mut self, ledger: Ledger, limits: StoreLimits) -> Self {
-        self.store = Some(Arc::new(Store::new(ledger, limits)));
+    pub fn with_store(mut self, quota_db: QuotaDb, limits: StoreLimits) -> Self {
+        self.store = Some(Arc::new(Store::new(quota_db, limits)));
         self
     }
 
@@ -128,7 +128,7 @@ impl Files {
     /// What waits for its next attempt; `None` where no files are taken.
     #[must_use]
     pub fn kept_parts(&self) -> Option<Kept> {
-        self.store.as_ref().map(|store| store.ledger().kept())
+        self.store.as_ref().map(|store| store.quota_db().kept())
     }
 
     /// Opens a regular file; its length is fixed from here on, unless its file system does not tell it. A small
@@ -261,7 +261,7 @@ impl Files {
         cleanup::settle_unfinished(&self.root.current(), &*self.store()?)
     }
 
-    /// Removes parts that nobody came back for, and brings the ledger in line with what is there now.
+    /// Removes parts that nobody came back for, and brings the quota database in line with what is there now.
     ///
     /// # Errors
     /// [`FilesError`].

@@ -27,7 +27,7 @@ use super::root::RootFolder;
 use super::space::{Room, SpaceReservation};
 use super::walk::place;
 use super::{FilesError, blocking};
-use crate::ledger::{Claim, Ledger, Owner};
+use crate::quota_db::{Owner, QuotaDb, QuotaReservation};
 use crate::upload_locks::{LockOwner, UploadLock, UploadLocks};
 
 /// What every put has to fit into. Bytes.
@@ -42,7 +42,7 @@ pub struct StoreLimits {
 /// What it takes to change anything.
 #[derive(Debug)]
 pub(super) struct Store {
-    ledger: Arc<Ledger>,
+    quota_db: Arc<QuotaDb>,
     upload_locks: UploadLocks,
     names: NameLocks,
     room: Arc<Room>,
@@ -76,23 +76,23 @@ struct Held {
     part: Option<PartialFile>,
     written: u64,
     space: SpaceReservation,
-    claim: Option<Claim>,
+    reservation: Option<QuotaReservation>,
     lock: Option<UploadLock>,
     /// What it takes to remove the part that is left where nobody needs it.
     place: Option<(Arc<Store>, Dir)>,
 }
 
 impl Store {
-    pub(super) fn new(ledger: Ledger, limits: StoreLimits) -> Self {
+    pub(super) fn new(quota_db: QuotaDb, limits: StoreLimits) -> Self {
         let StoreLimits { max_file_size, keep_free } = limits;
-        let (ledger, room) = (Arc::new(ledger), Room::new(keep_free));
+        let (quota_db, room) = (Arc::new(quota_db), Room::new(keep_free));
         let (upload_locks, names, started) =
             (UploadLocks::default(), NameLocks::new(), SystemTime::now());
-        Self { ledger, upload_locks, names, room, max_file_size, started }
+        Self { quota_db, upload_locks, names, room, max_file_size, started }
     }
 
-    pub(super) fn ledger(&self) -> &Arc<Ledger> {
-        &self.ledger
+    pub(super) fn quota_db(&self) -> &Arc<QuotaDb> {
+        &self.quota_db
     }
 
     pub(super) fn names(&self) -> &NameLocks {
@@ -109,7 +109,7 @@ impl Store {
 
     pub(super) fn space(&self, root: &Dir, owner: &Owner) -> Result<Space, FilesError> {
         let room = self.room.available(root).map_err(FilesError::Disk)?;
-        let available = room.min(self.ledger.available(owner));
+        let available = room.min(self.quota_db.available(owner));
         Ok(Space { available, max_file_size: self.max_file_size })
     }
 
@@ -135,7 +135,7 @@ impl Store {
 
     /// The number of an owner's part for a path.
     fn path_id(&self, path: &FilePath, owner: &Owner) -> Option<u64> {
-        owner.is_somebody().then(|| self.ledger.part_id(owner, path.as_str()))
+        owner.is_somebody().then(|| self.quota_db.part_id(owner, path.as_str()))
     }
 }
 
@@ -170,26 +170,26 @@ pub(super) fn stage(
     }
     // An empty file takes room too: a name and an inode.
     let space = store.room.reserve(&folder, if size == 0 { 1 } else { size - kept })?;
-    let mut claim = store.ledger.claim(&owner, size, id)?;
+    let mut reservation = store.quota_db.reserve(&owner, size, id)?;
     if kept > 0 {
-        claim.record_part()?;
+        reservation.record_part()?;
     }
-    claim.holds(kept);
+    reservation.holds(kept);
     let lock = id.zip(by).map(|(id, by)| store.upload_locks.lock(id, by));
     let place = match &lock {
         Some(_) => Some((store.clone(), folder.try_clone().map_err(FilesError::Disk)?)),
         None => None,
     };
-    let held = Held { part, written: kept, space, claim: Some(claim), lock, place };
+    let held = Held { part, written: kept, space, reservation: Some(reservation), lock, place };
     let held = Arc::new(Mutex::new(held));
     Ok(Some(Staged { root, served, store, folder, put, id, path_id, kept, held, disk_pool }))
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let owner = self.claim.as_ref().map(|claim| claim.owner().clone());
-        // The part last: once it is unlocked, another put may claim it.
-        drop(self.claim.take());
+        let owner = self.reservation.as_ref().map(|reservation| reservation.owner().clone());
+        // The part last: once it is unlocked, another put may lock it.
+        drop(self.reservation.take());
         drop(self.part.take());
         self.space.set(0);
         // Only now: who waits for it then finds all of it free.
@@ -264,8 +264,8 @@ impl Staged {
                 let part = held.part.as_mut().ok_or_else(gone).map_err(FilesError::Disk)?;
                 part.go_on_at(offset).map_err(FilesError::of_change)?;
                 held.written = offset;
-                if let Some(claim) = &mut held.claim {
-                    claim.holds(offset);
+                if let Some(reservation) = &mut held.reservation {
+                    reservation.holds(offset);
                 }
                 held.space.set(size.map_or(0, |size| size - offset));
             }
@@ -336,11 +336,12 @@ impl Staged {
     }
 
     fn remove(self) -> Result<(), FilesError> {
-        let (part, claim) = {
+        let (part, reservation) = {
             let mut held = lock(&self.held);
-            (held.part.take(), held.claim.take())
+            (held.part.take(), held.reservation.take())
         };
-        let settled = claim.map_or(Ok(()), |claim| claim.without_part().map_err(FilesError::from));
+        let settled = reservation
+            .map_or(Ok(()), |reservation| reservation.without_part().map_err(FilesError::from));
         if let Some(part) = part {
             part.discard();
         }

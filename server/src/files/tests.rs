@@ -126,9 +126,9 @@ async fn a_list_is_in_byte_order_and_leaves_illegal_names_out() {
 
 fn with_store(root: &Path) -> (tempfile::TempDir, Files) {
     let state = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(state.path(), None).unwrap();
+    let quota_db = QuotaDb::open(state.path(), None).unwrap();
     let limits = StoreLimits { max_file_size: u64::MAX, keep_free: 0 };
-    (state, Files::open_root(root).unwrap().with_store(ledger, limits))
+    (state, Files::open_root(root).unwrap().with_store(quota_db, limits))
 }
 
 fn put(name: &str, size: u64) -> Put {
@@ -244,9 +244,9 @@ async fn counted(files: &Files) -> u64 {
 const QUOTA: u64 = 1_000_000;
 
 fn with_quota(root: &Path, state: &Path) -> Files {
-    let ledger = Ledger::open(state, Some(QUOTA)).unwrap();
+    let quota_db = QuotaDb::open(state, Some(QUOTA)).unwrap();
     let limits = StoreLimits { max_file_size: u64::MAX, keep_free: 0 };
-    let files = Files::open_root(root).unwrap().with_store(ledger, limits);
+    let files = Files::open_root(root).unwrap().with_store(quota_db, limits);
     files.settle_unfinished().unwrap();
     files
 }
@@ -261,22 +261,22 @@ async fn what_a_kill_left_undone_is_settled_by_what_is_there() {
         staged.commit_small(b"new".to_vec(), |_| {}).await.unwrap();
     }
     files.make_folder(&path("made/deeper"), None, owner()).await.unwrap();
-    let before = 4 * 3 + 2 * crate::ledger::FOLDER_SIZE;
+    let before = 4 * 3 + 2 * crate::quota_db::FOLDER_SIZE;
     assert_eq!(counted(&files).await, before);
-    let ledger = files.store.as_ref().unwrap().ledger();
+    let quota_db = files.store.as_ref().unwrap().quota_db();
     let ben = Owner::account(&quiver_protocol::ClientName::parse("Ben").unwrap());
     {
         let root = Dir::open_ambient_dir(&root, cap_std::ambient_authority()).unwrap();
         let inode = |name: &str| crate::unix::Inode::of(&root, name).unwrap().number;
         // As a process leaves it that is killed between the row and the name, or the name and the row.
         for (from, to) in [("moved", "there"), ("unmoved", "nowhere"), ("made", "after")] {
-            ledger.begin_rename(from, to, inode(from)).unwrap();
+            quota_db.begin_rename(from, to, inode(from)).unwrap();
         }
-        let claim = ledger.claim(&ben, 20, None).unwrap();
+        let reservation = quota_db.reserve(&ben, 20, None).unwrap();
         for name in ["old", "replaced"] {
-            drop(claim.record(name, 10, Some(inode(name))).unwrap());
+            drop(reservation.record(name, 10, Some(inode(name))).unwrap());
         }
-        drop(claim.record("never", 10, None).unwrap());
+        drop(reservation.record("never", 10, None).unwrap());
     }
     fs::rename(root.join("moved"), root.join("there")).unwrap();
     fs::rename(root.join("made"), root.join("after")).unwrap();
@@ -286,13 +286,14 @@ async fn what_a_kill_left_undone_is_settled_by_what_is_there() {
 
     let files = with_quota(&root, &state);
     assert_eq!(counted(&files).await, before - 3);
-    let ledger = files.store.as_ref().unwrap().ledger();
-    assert_eq!(ledger.available(&ben), QUOTA - 20);
+    let quota_db = files.store.as_ref().unwrap().quota_db();
+    assert_eq!(quota_db.available(&ben), QUOTA - 20);
     files.sweep(SystemTime::now()).await.unwrap();
     assert_eq!(counted(&files).await, before - 3);
-    let ledger = files.store.as_ref().unwrap().ledger();
-    assert_eq!(ledger.available(&ben), QUOTA - 10);
-    let rows: Vec<_> = ledger.files_after("", 100).unwrap().into_iter().map(|row| row.0).collect();
+    let quota_db = files.store.as_ref().unwrap().quota_db();
+    assert_eq!(quota_db.available(&ben), QUOTA - 10);
+    let rows: Vec<_> =
+        quota_db.files_after("", 100).unwrap().into_iter().map(|row| row.0).collect();
     assert_eq!(rows, ["after", "after/deeper", "old", "replaced", "there", "unmoved"]);
 }
 

@@ -13,7 +13,7 @@ use super::part::temporary;
 use super::{FilesError, Staged, Store, check_place, gone, lock};
 use crate::files::unset;
 use crate::files::walk::place;
-use crate::ledger::Claim;
+use crate::quota_db::QuotaReservation;
 use crate::unix::{self, Inode};
 
 /// A file that is about to get its name.
@@ -32,11 +32,11 @@ impl Staged {
     pub(super) fn finish(self, size: u64, whole: Option<&[u8]>) -> Result<(), FilesError> {
         let Self { root, served, store, folder, put, id, path_id, held, .. } = self;
         let is_served = || served.serves(&root);
-        let (part, claim) = {
+        let (part, reservation) = {
             let mut held = lock(&held);
-            (held.part.take(), held.claim.take())
+            (held.part.take(), held.reservation.take())
         };
-        let Some(mut claim) = claim else { return Err(FilesError::Disk(gone())) };
+        let Some(mut reservation) = reservation else { return Err(FilesError::Disk(gone())) };
         let commit = Commit {
             root: &root,
             is_served: &is_served,
@@ -45,10 +45,10 @@ impl Staged {
             put: &put,
             size,
         };
-        if let Err(reason) = commit.store(part, whole, &mut claim) {
+        if let Err(reason) = commit.store(part, whole, &mut reservation) {
             // Whole, and yet of no use: what stands in its way would stand there the next time.
             let part = id.map(|id| PartialFile::open(&folder, id));
-            if let Err(error) = claim.without_part() {
+            if let Err(error) = reservation.without_part() {
                 error!("a partial file that was removed still counts: {error}");
             }
             if let Some(Ok(part)) = part {
@@ -58,7 +58,7 @@ impl Staged {
         }
         if let Some(other) = path_id.filter(|_| id.is_none()) {
             store.upload_locks.mark_obsolete(other);
-            store.remove_waiting_part(&folder, other, claim.owner());
+            store.remove_waiting_part(&folder, other, reservation.owner());
         }
         unix::sync_dir(&folder).map_err(FilesError::Disk)
     }
@@ -70,7 +70,7 @@ impl Commit<'_> {
         &self,
         part: Option<PartialFile>,
         whole: Option<&[u8]>,
-        claim: &mut Claim,
+        reservation: &mut QuotaReservation,
     ) -> Result<(), FilesError> {
         let Self { folder, put, .. } = *self;
         let name = put.path.file_name();
@@ -80,7 +80,7 @@ impl Commit<'_> {
         if let (None, Some(bytes), Replace::Never) = (&part, whole, replace) {
             let file = NamelessFile::write(folder, bytes, finish).map_err(FilesError::of_change)?;
             if let Some((file, unset)) = file
-                && self.give_name(claim, || file.give_name(folder, name))?
+                && self.give_name(reservation, || file.give_name(folder, name))?
             {
                 unset::log(&put.path, unset);
                 return Ok(());
@@ -93,14 +93,14 @@ impl Commit<'_> {
         };
         let part = part.map_err(FilesError::of_change)?;
         let unset = part.flush_to_disk(finish).map_err(FilesError::of_change)?;
-        self.give_name(claim, || part.rename(name, replace).map(|()| true))?;
+        self.give_name(reservation, || part.rename(name, replace).map(|()| true))?;
         unset::log(&put.path, unset);
         Ok(())
     }
 
     /// A small file for which there is no part.
     fn temporary(&self, bytes: &[u8]) -> io::Result<PartialFile> {
-        let mut part = temporary(self.folder, &self.store.ledger)?;
+        let mut part = temporary(self.folder, &self.store.quota_db)?;
         part.write_all(bytes)?;
         Ok(part)
     }
@@ -108,7 +108,7 @@ impl Commit<'_> {
     /// Writes the file's row and gives it its name. Without the name (`false`, or an error) the row is removed.
     fn give_name(
         &self,
-        claim: &mut Claim,
+        reservation: &mut QuotaReservation,
         give_name: impl FnOnce() -> io::Result<bool>,
     ) -> Result<bool, FilesError> {
         let path = self.put.path.as_str();
@@ -118,14 +118,15 @@ impl Commit<'_> {
         older = self.check_still_there()?;
         if !(self.is_served)() {
             // Another folder is served by now, and the rows are of what is there.
-            claim.holds(0);
+            reservation.holds(0);
             return give_name().map_err(FilesError::of_change);
         }
-        let record = claim.record(path, self.size, older.as_ref().map(|inode| inode.number))?;
+        let record =
+            reservation.record(path, self.size, older.as_ref().map(|inode| inode.number))?;
         let named = give_name();
         let noted = match named {
-            Ok(true) => claim.confirm(record),
-            _ => claim.revert(record),
+            Ok(true) => reservation.confirm(record),
+            _ => reservation.revert(record),
         };
         if let Err(error) = noted {
             // The next cleanup repairs the row.

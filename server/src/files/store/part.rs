@@ -10,7 +10,7 @@ use quiver_transfer::{PartialFile, SMALL, partial_length};
 use tracing::warn;
 
 use super::{FilesError, Store};
-use crate::ledger::{Ledger, Owner};
+use crate::quota_db::{Owner, QuotaDb};
 use crate::unix;
 
 /// How many numbers are tried for a temporary part; random ones hardly ever collide.
@@ -79,18 +79,18 @@ impl Store {
                 Err(error) => return Err(FilesError::of_change(error)),
             }
         }
-        let part = temporary(folder, &self.ledger).map_err(FilesError::of_change)?;
+        let part = temporary(folder, &self.quota_db).map_err(FilesError::of_change)?;
         Ok(Part::Temporary(part))
     }
 
     /// Removes what an owner's earlier attempt left of a file that is stored now.
     pub(super) fn remove_waiting_part(&self, folder: &Dir, id: u64, owner: &Owner) {
-        if !self.ledger.is_waiting(id) {
+        if !self.quota_db.is_waiting(id) {
             return;
         }
         // Where it is locked, a later put has it.
         if let Ok(part) = PartialFile::open(folder, id) {
-            if let Err(error) = self.ledger.removed_part(id, owner) {
+            if let Err(error) = self.quota_db.removed_part(id, owner) {
                 warn!("a partial file that was removed still counts: {error}");
             }
             part.discard();
@@ -109,8 +109,8 @@ pub(super) fn is_usable(part: &File, path: &FilePath) -> Result<bool, FilesError
 }
 
 /// A part that no later put goes on with.
-pub(super) fn temporary(folder: &Dir, ledger: &Ledger) -> io::Result<PartialFile> {
-    let mut created = PartialFile::create(folder, ledger.temporary_part_id());
+pub(super) fn temporary(folder: &Dir, quota_db: &QuotaDb) -> io::Result<PartialFile> {
+    let mut created = PartialFile::create(folder, quota_db.temporary_part_id());
     for _ in 1..NUMBERS {
         match created {
             // Or the cleanup took it for one that was left over.
@@ -121,7 +121,7 @@ pub(super) fn temporary(folder: &Dir, ledger: &Ledger) -> io::Result<PartialFile
                 ) => {}
             created => return created,
         }
-        created = PartialFile::create(folder, ledger.temporary_part_id());
+        created = PartialFile::create(folder, quota_db.temporary_part_id());
     }
     created
 }

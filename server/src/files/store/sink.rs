@@ -20,17 +20,17 @@ impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let held = &mut *lock(&self.held);
         let part = held.part.as_mut().ok_or_else(gone)?;
-        let claim = held.claim.as_mut().ok_or_else(gone)?;
+        let reservation = held.reservation.as_mut().ok_or_else(gone)?;
         let length = bytes.len() as u64;
         if !self.sized {
-            claim.grow(length).map_err(no_room)?;
+            reservation.grow(length).map_err(no_room)?;
             held.space.more(&self.folder, length).map_err(no_room)?;
         }
-        claim.record_part().map_err(no_room)?;
+        reservation.record_part().map_err(no_room)?;
         let count = part.write(bytes)?;
         held.space.used(if self.sized { count as u64 } else { length });
         held.written += count as u64;
-        claim.holds(held.written);
+        reservation.holds(held.written);
         Ok(count)
     }
 

@@ -2,15 +2,15 @@
 
 use std::time::SystemTime;
 
-use super::{Ledger, LedgerError, rows};
+use super::{QuotaDb, QuotaDbError, rows};
 
-impl Ledger {
+impl QuotaDb {
     /// Up to `most` files that were missing whose paths come after this one, with the sizes that were counted.
     /// Blocks.
     ///
     /// # Errors
-    /// [`LedgerError::Database`].
-    pub fn missing_after(&self, path: &str, most: u32) -> Result<Vec<(String, u64)>, LedgerError> {
+    /// [`QuotaDbError::Database`].
+    pub fn missing_after(&self, path: &str, most: u32) -> Result<Vec<(String, u64)>, QuotaDbError> {
         let database = self.database();
         self.checked(rows::missing_after(&database, path, most))
     }
@@ -18,8 +18,8 @@ impl Ledger {
     /// A file that was missing is there again, and counts for its owner unless it has another by now. Blocks.
     ///
     /// # Errors
-    /// [`LedgerError::Database`].
-    pub fn is_back(&self, path: &str) -> Result<(), LedgerError> {
+    /// [`QuotaDbError::Database`].
+    pub fn is_back(&self, path: &str) -> Result<(), QuotaDbError> {
         let mut database = self.database();
         if let Some((owner, size)) = self.checked(rows::bring_back(&mut database, path))? {
             let mut sums = self.sums();
@@ -32,8 +32,8 @@ impl Ledger {
     /// Forgets the owners of files that are missing since before this time. Blocks.
     ///
     /// # Errors
-    /// [`LedgerError::Database`].
-    pub fn forget_missing(&self, before: SystemTime) -> Result<(), LedgerError> {
+    /// [`QuotaDbError::Database`].
+    pub fn forget_missing(&self, before: SystemTime) -> Result<(), QuotaDbError> {
         let database = self.database();
         self.checked(rows::forget_missing(&database, seconds(before)))
     }

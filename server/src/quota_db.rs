@@ -2,12 +2,12 @@
 //! it in memory. Knows names and sizes of files, not their bytes, and nothing of who is connected.
 //!
 //! A row is a path and what it counts: of a file its size, of a folder [`FOLDER_SIZE`]. It is written before
-//! the file or folder gets its name ([`Claim::record`]), so that nothing is ever stored without one. What others
-//! changed, the cleanup mends ([`Ledger::found`], [`Ledger::found_parts`]).
+//! the file or folder gets its name ([`QuotaReservation::record`]), so that nothing is ever stored without one. The
+//! cleanup corrects rows of files that others changed ([`QuotaDb::found`], [`QuotaDb::found_parts`]).
 
-mod claim;
 mod intents;
 mod missing;
+mod reservation;
 mod rows;
 
 use std::collections::{HashMap, HashSet};
@@ -25,8 +25,8 @@ use rusqlite::Connection;
 use thiserror::Error;
 
 use crate::unix;
-pub use claim::{Claim, Record};
 pub use intents::{Rename, Replacement};
+pub use reservation::{QuotaReservation, Record};
 
 /// What a folder that a client made counts against its quota: one block of a disk.
 pub const FOLDER_SIZE: u64 = 4096;
@@ -39,7 +39,7 @@ const FILE: &str = "uploads.sqlite";
 pub struct Owner(Arc<str>);
 
 /// The rows of stored files and kept parts.
-pub struct Ledger {
+pub struct QuotaDb {
     path: PathBuf,
     /// Bytes each owner may have stored; `u64::MAX` where there is no limit.
     quota: u64,
@@ -76,9 +76,9 @@ struct Sum {
     reserved: u64,
 }
 
-/// Why the ledger did not do it.
+/// Why the quota database did not do it.
 #[derive(Debug, Error)]
-pub enum LedgerError {
+pub enum QuotaDbError {
     /// It would be more than the owner may have.
     #[error("the quota of {quota} bytes is used up")]
     Full {
@@ -141,23 +141,23 @@ impl fmt::Debug for Owner {
     }
 }
 
-impl Ledger {
-    /// Opens the ledger in the state folder; both are made where absent, for this user alone. Nobody
+impl QuotaDb {
+    /// Opens the quota database in the state folder; both are made where absent, for this user alone. Nobody
     /// else has it then. Blocks.
     ///
     /// # Errors
-    /// [`LedgerError`].
-    pub fn open(folder: &Path, quota: Option<u64>) -> Result<Self, LedgerError> {
+    /// [`QuotaDbError`].
+    pub fn open(folder: &Path, quota: Option<u64>) -> Result<Self, QuotaDbError> {
         let path = folder.join(FILE);
-        let failed = |error| LedgerError::Open { path: path.clone(), error };
+        let failed = |error| QuotaDbError::Open { path: path.clone(), error };
         unix::make_private_folder(folder)
-            .map_err(|error| LedgerError::Open { path: folder.to_owned(), error })?;
+            .map_err(|error| QuotaDbError::Open { path: folder.to_owned(), error })?;
         unix::ensure_private_file(&path).map_err(failed)?;
-        let database = |error| LedgerError::Database { path: path.clone(), error };
+        let database = |error| QuotaDbError::Database { path: path.clone(), error };
         let mut connection = Connection::open(&path).map_err(database)?;
         let version = rows::prepare(&mut connection).map_err(database)?;
         if version != rows::SCHEMA {
-            return Err(LedgerError::Version { path });
+            return Err(QuotaDbError::Version { path });
         }
         let key = rows::key(&connection).map_err(database)?;
         let sums = rows::sums(&connection).map_err(database)?;
@@ -211,8 +211,8 @@ impl Ledger {
     /// A file, or a folder and all that was in it, is gone. Blocks.
     ///
     /// # Errors
-    /// [`LedgerError::Database`].
-    pub fn removed(&self, path: &str) -> Result<(), LedgerError> {
+    /// [`QuotaDbError::Database`].
+    pub fn removed(&self, path: &str) -> Result<(), QuotaDbError> {
         let mut database = self.database();
         let mut remove = || {
             let change = database.transaction()?;
@@ -228,8 +228,8 @@ impl Ledger {
     /// Up to `most` files whose paths come after this one, with the sizes that are counted. Blocks.
     ///
     /// # Errors
-    /// [`LedgerError::Database`].
-    pub fn files_after(&self, path: &str, most: u32) -> Result<Vec<(String, u64)>, LedgerError> {
+    /// [`QuotaDbError::Database`].
+    pub fn files_after(&self, path: &str, most: u32) -> Result<Vec<(String, u64)>, QuotaDbError> {
         let database = self.database();
         self.checked(rows::files_after(&database, path, most))
     }
@@ -238,14 +238,14 @@ impl Ledger {
     /// the row has changed meanwhile. Blocks.
     ///
     /// # Errors
-    /// [`LedgerError::Database`].
+    /// [`QuotaDbError::Database`].
     pub fn found(
         &self,
         path: &str,
         counted: u64,
         size: Option<u64>,
         now: SystemTime,
-    ) -> Result<(), LedgerError> {
+    ) -> Result<(), QuotaDbError> {
         let mut database = self.database();
         let row = self.checked(rows::file(&database, path))?;
         let Some((owner, old)) = row.filter(|(_, old)| *old == counted) else { return Ok(()) };
@@ -282,8 +282,8 @@ impl Ledger {
     /// An owner's part that waited is gone. Blocks.
     ///
     /// # Errors
-    /// [`LedgerError::Database`].
-    pub fn removed_part(&self, id: u64, owner: &Owner) -> Result<(), LedgerError> {
+    /// [`QuotaDbError::Database`].
+    pub fn removed_part(&self, id: u64, owner: &Owner) -> Result<(), QuotaDbError> {
         let database = self.database();
         self.checked(rows::drop_part(&database, id))?;
         let mut sums = self.sums();
@@ -299,12 +299,12 @@ impl Ledger {
     /// Those that puts have now, and those that came to wait meanwhile, are left alone. Blocks.
     ///
     /// # Errors
-    /// [`LedgerError::Database`].
+    /// [`QuotaDbError::Database`].
     pub fn found_parts(
         &self,
         waiting: &HashSet<u64>,
         found: &HashMap<u64, u64>,
-    ) -> Result<(), LedgerError> {
+    ) -> Result<(), QuotaDbError> {
         let mut database = self.database();
         let mut sums = self.sums();
         let Sums { running, kept, .. } = &*sums;
@@ -329,8 +329,8 @@ impl Ledger {
         }
     }
 
-    fn checked<T>(&self, result: rusqlite::Result<T>) -> Result<T, LedgerError> {
-        result.map_err(|error| LedgerError::Database { path: self.path.clone(), error })
+    fn checked<T>(&self, result: rusqlite::Result<T>) -> Result<T, QuotaDbError> {
+        result.map_err(|error| QuotaDbError::Database { path: self.path.clone(), error })
     }
 
     fn database(&self) -> MutexGuard<'_, Connection> {
@@ -342,7 +342,7 @@ impl Ledger {
     }
 }
 
-impl LedgerError {
+impl QuotaDbError {
     /// Whether the database's disk is full.
     #[must_use]
     pub fn is_disk_full(&self) -> bool {
@@ -351,9 +351,9 @@ impl LedgerError {
     }
 }
 
-impl fmt::Debug for Ledger {
+impl fmt::Debug for QuotaDb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ledger").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("QuotaDb").field("path", &self.path).finish_non_exhaustive()
     }
 }
 

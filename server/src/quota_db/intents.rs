@@ -4,7 +4,7 @@
 
 use rusqlite::{Connection, Row, params};
 
-use super::{Ledger, LedgerError, Owner, Sums, rows};
+use super::{Owner, QuotaDb, QuotaDbError, Sums, rows};
 
 /// A rename that was recorded and may or may not have happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,17 +27,17 @@ pub struct Replacement {
     pub inode: u64,
 }
 
-impl Ledger {
+impl QuotaDb {
     /// Records that a file or folder is about to be renamed. Blocks.
     ///
     /// # Errors
-    /// [`LedgerError::Database`]: it must not be renamed then.
+    /// [`QuotaDbError::Database`]: it must not be renamed then.
     pub fn begin_rename(
         &self,
         source: &str,
         target: &str,
         inode: u64,
-    ) -> Result<Rename, LedgerError> {
+    ) -> Result<Rename, QuotaDbError> {
         let database = self.database();
         let insert = "INSERT INTO renames (source, target, inode) VALUES (?, ?, ?)";
         let insert = database.prepare_cached(insert);
@@ -50,8 +50,8 @@ impl Ledger {
     /// not `happened`, all rows stay. Blocks.
     ///
     /// # Errors
-    /// [`LedgerError::Database`]: the record stays, for [`unfinished`](Self::unfinished).
-    pub fn end_rename(&self, rename: &Rename, happened: bool) -> Result<(), LedgerError> {
+    /// [`QuotaDbError::Database`]: the record stays, for [`unfinished`](Self::unfinished).
+    pub fn end_rename(&self, rename: &Rename, happened: bool) -> Result<(), QuotaDbError> {
         let mut database = self.database();
         let ended = || {
             let change = database.transaction()?;
@@ -72,8 +72,8 @@ impl Ledger {
     /// meanwhile. Blocks.
     ///
     /// # Errors
-    /// [`LedgerError::Database`].
-    pub fn unfinished(&self) -> Result<(Vec<Rename>, Vec<Replacement>), LedgerError> {
+    /// [`QuotaDbError::Database`].
+    pub fn unfinished(&self) -> Result<(Vec<Rename>, Vec<Replacement>), QuotaDbError> {
         let database = self.database();
         let read = || {
             let rename = |row: &Row<'_>| {
@@ -97,8 +97,8 @@ impl Ledger {
     /// Forgets a recorded replacement. Where it has not `happened`, the older file's row is restored. Blocks.
     ///
     /// # Errors
-    /// [`LedgerError::Database`].
-    pub fn end_replacement(&self, path: &str, happened: bool) -> Result<(), LedgerError> {
+    /// [`QuotaDbError::Database`].
+    pub fn end_replacement(&self, path: &str, happened: bool) -> Result<(), QuotaDbError> {
         let mut database = self.database();
         let mut end = || {
             let change = database.transaction()?;
@@ -114,8 +114,8 @@ impl Ledger {
     /// Adds up anew what the rows of files and folders count. Nothing may be renamed or stored meanwhile. Blocks.
     ///
     /// # Errors
-    /// [`LedgerError::Database`].
-    pub fn recount(&self) -> Result<(), LedgerError> {
+    /// [`QuotaDbError::Database`].
+    pub fn recount(&self) -> Result<(), QuotaDbError> {
         let database = self.database();
         let totals = self.checked(rows::totals(&database))?;
         let mut sums = self.sums();

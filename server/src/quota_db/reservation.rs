@@ -1,16 +1,16 @@
-//! Claims: what a running put reserves of a quota, and what becomes of that.
+//! What a running upload reserves of a quota, and what becomes of that.
 //!
 //! A row is written before its file or folder gets the name, and removed if that fails: a crash in between leaves a
 //! row without a file, which the cleanup removes, and never a file without a row.
 
 use std::sync::Arc;
 
-use super::{Ledger, LedgerError, Owner, Sum, intents, rows};
+use super::{Owner, QuotaDb, QuotaDbError, Sum, intents, rows};
 
 /// What a running put has reserved. Dropped, it is given back, and what is left of a part counts.
 #[derive(Debug)]
-pub struct Claim {
-    ledger: Arc<Ledger>,
+pub struct QuotaReservation {
+    quota_db: Arc<QuotaDb>,
     owner: Owner,
     reserved: u64,
     part: Option<u64>,
@@ -20,8 +20,8 @@ pub struct Claim {
     kept: u64,
 }
 
-/// A row whose file or folder does not have its name yet. To be [confirmed](Claim::confirm) or
-/// [reverted](Claim::revert).
+/// A row whose file or folder does not have its name yet. To be [confirmed](QuotaReservation::confirm) or
+/// [reverted](QuotaReservation::revert).
 #[derive(Debug)]
 #[must_use = "a row without a file counts until the cleanup runs"]
 pub struct Record {
@@ -33,22 +33,22 @@ pub struct Record {
     replaces: bool,
 }
 
-impl Ledger {
+impl QuotaDb {
     /// Reserves `size` bytes for a put that has a part of this number, if one that stays.
     ///
     /// # Errors
-    /// [`LedgerError::Full`].
-    pub fn claim(
+    /// [`QuotaDbError::Full`].
+    pub fn reserve(
         self: &Arc<Self>,
         owner: &Owner,
         size: u64,
         part: Option<u64>,
-    ) -> Result<Claim, LedgerError> {
+    ) -> Result<QuotaReservation, QuotaDbError> {
         let mut sums = self.sums();
         let kept = part.and_then(|id| sums.kept.get(&id).copied()).unwrap_or(0);
         let total = sums.owners.get(owner).map_or(0, Sum::total).saturating_sub(kept);
         if total.checked_add(size).is_none_or(|total| total > self.quota) {
-            return Err(LedgerError::Full { quota: self.quota });
+            return Err(QuotaDbError::Full { quota: self.quota });
         }
         let sum = sums.owners.entry(owner.clone()).or_default();
         sum.parts = sum.parts.saturating_sub(kept);
@@ -57,12 +57,12 @@ impl Ledger {
             sums.kept.remove(&id);
             sums.running.insert(id);
         }
-        let (ledger, owner, recorded) = (self.clone(), owner.clone(), kept > 0);
-        Ok(Claim { ledger, owner, reserved: size, part, recorded, kept })
+        let (quota_db, owner, recorded) = (self.clone(), owner.clone(), kept > 0);
+        Ok(QuotaReservation { quota_db, owner, reserved: size, part, recorded, kept })
     }
 }
 
-impl Claim {
+impl QuotaReservation {
     /// Whose quota it is.
     #[must_use]
     pub fn owner(&self) -> &Owner {
@@ -72,13 +72,13 @@ impl Claim {
     /// Reserves more, for a file whose size nobody knew.
     ///
     /// # Errors
-    /// [`LedgerError::Full`].
-    pub fn grow(&mut self, bytes: u64) -> Result<(), LedgerError> {
-        let quota = self.ledger.quota;
-        let mut sums = self.ledger.sums();
+    /// [`QuotaDbError::Full`].
+    pub fn grow(&mut self, bytes: u64) -> Result<(), QuotaDbError> {
+        let quota = self.quota_db.quota;
+        let mut sums = self.quota_db.sums();
         let sum = sums.owners.entry(self.owner.clone()).or_default();
         if sum.total().checked_add(bytes).is_none_or(|total| total > quota) {
-            return Err(LedgerError::Full { quota });
+            return Err(QuotaDbError::Full { quota });
         }
         sum.reserved += bytes;
         self.reserved += bytes;
@@ -88,11 +88,11 @@ impl Claim {
     /// Writes the row of the part, if it stays and has none yet: before the first byte is in it. Blocks.
     ///
     /// # Errors
-    /// [`LedgerError::Database`].
-    pub fn record_part(&mut self) -> Result<(), LedgerError> {
+    /// [`QuotaDbError::Database`].
+    pub fn record_part(&mut self) -> Result<(), QuotaDbError> {
         if let Some(id) = self.part.filter(|_| !self.recorded) {
-            let database = self.ledger.database();
-            self.ledger.checked(rows::put_part(&database, id, &self.owner, self.reserved))?;
+            let database = self.quota_db.database();
+            self.quota_db.checked(rows::put_part(&database, id, &self.owner, self.reserved))?;
             self.recorded = true;
         }
         Ok(())
@@ -108,14 +108,14 @@ impl Claim {
     /// The part is gone. Blocks.
     ///
     /// # Errors
-    /// [`LedgerError::Database`].
-    pub fn without_part(mut self) -> Result<(), LedgerError> {
+    /// [`QuotaDbError::Database`].
+    pub fn without_part(mut self) -> Result<(), QuotaDbError> {
         self.kept = 0;
         match self.part {
             Some(id) if self.recorded => {
-                let ledger = self.ledger.clone();
-                let database = ledger.database();
-                ledger.checked(rows::drop_part(&database, id))
+                let quota_db = self.quota_db.clone();
+                let database = quota_db.database();
+                quota_db.checked(rows::drop_part(&database, id))
             }
             _ => Ok(()),
         }
@@ -125,14 +125,14 @@ impl Claim {
     /// that has it until then. The caller keeps others from changing what has the path. Blocks.
     ///
     /// # Errors
-    /// [`LedgerError::Database`]: it must not get its name then.
+    /// [`QuotaDbError::Database`]: it must not get its name then.
     pub fn record(
         &self,
         path: &str,
         size: u64,
         replaced: Option<u64>,
-    ) -> Result<Record, LedgerError> {
-        let mut database = self.ledger.database();
+    ) -> Result<Record, QuotaDbError> {
+        let mut database = self.quota_db.database();
         let mut write = || {
             let change = database.transaction()?;
             let previous = rows::file(&change, path)?;
@@ -143,15 +143,15 @@ impl Claim {
             change.commit()?;
             Ok(previous)
         };
-        let previous = self.ledger.checked(write())?;
+        let previous = self.quota_db.checked(write())?;
         Ok(Record { path: path.to_owned(), size, previous, replaces: replaced.is_some() })
     }
 
     /// The file or folder has its name: it counts instead of what was reserved, and the part is gone. Blocks.
     ///
     /// # Errors
-    /// [`LedgerError::Database`]: its row is written all the same.
-    pub fn confirm(&mut self, record: Record) -> Result<(), LedgerError> {
+    /// [`QuotaDbError::Database`]: its row is written all the same.
+    pub fn confirm(&mut self, record: Record) -> Result<(), QuotaDbError> {
         self.kept = 0;
         let Record { path, size, previous, replaces } = record;
         self.counts(size, previous);
@@ -159,7 +159,7 @@ impl Claim {
         if part.is_none() && !replaces {
             return Ok(());
         }
-        let mut database = self.ledger.database();
+        let mut database = self.quota_db.database();
         let mut write = || {
             let change = database.transaction()?;
             if let Some(id) = part {
@@ -170,26 +170,26 @@ impl Claim {
             }
             change.commit()
         };
-        self.ledger.checked(write())
+        self.quota_db.checked(write())
     }
 
     /// The file or folder did not get its name: its row goes, and that of the file it was to replace comes back.
     /// Blocks.
     ///
     /// # Errors
-    /// [`LedgerError::Database`]: the row stays, and counts until the cleanup runs.
-    pub fn revert(&mut self, record: Record) -> Result<(), LedgerError> {
+    /// [`QuotaDbError::Database`]: the row stays, and counts until the cleanup runs.
+    pub fn revert(&mut self, record: Record) -> Result<(), QuotaDbError> {
         let Record { path, size, previous, replaces } = record;
         let reverted = if replaces {
-            self.ledger.end_replacement(&path, false)
+            self.quota_db.end_replacement(&path, false)
         } else {
-            let database = self.ledger.database();
-            self.ledger.checked(rows::take_file(&database, &path).map(drop))
+            let database = self.quota_db.database();
+            self.quota_db.checked(rows::take_file(&database, &path).map(drop))
         };
         match &reverted {
             Ok(()) if replaces => {}
             // What the row before stood for is gone already.
-            Ok(()) => self.ledger.forget(previous),
+            Ok(()) => self.quota_db.forget(previous),
             Err(_) => self.counts(size, previous),
         }
         reverted
@@ -197,8 +197,8 @@ impl Claim {
 
     /// Counts the new row, and neither the previous one nor the reservation.
     fn counts(&mut self, size: u64, previous: Option<(Owner, u64)>) {
-        self.ledger.forget(previous);
-        let mut sums = self.ledger.sums();
+        self.quota_db.forget(previous);
+        let mut sums = self.quota_db.sums();
         let sum = sums.owners.entry(self.owner.clone()).or_default();
         sum.files = sum.files.saturating_add(size);
         sum.reserved = sum.reserved.saturating_sub(self.reserved);
@@ -206,9 +206,9 @@ impl Claim {
     }
 }
 
-impl Drop for Claim {
+impl Drop for QuotaReservation {
     fn drop(&mut self) {
-        let mut sums = self.ledger.sums();
+        let mut sums = self.quota_db.sums();
         if let Some(id) = self.part {
             sums.running.remove(&id);
             if self.kept > 0 {

@@ -208,7 +208,7 @@ pub(super) fn files_after(
         .collect()
 }
 
-/// The parts of which the ledger knows whose they are and that nobody has now.
+/// The parts of which the quota database knows whose they are and that nobody has now.
 pub(super) fn mend_parts(
     database: &mut Connection,
     is_running: impl Fn(u64) -> bool,

@@ -6,80 +6,80 @@ fn owner(name: &str) -> Owner {
     Owner::account(&ClientName::parse(name).unwrap())
 }
 
-fn open(folder: &Path, quota: u64) -> Arc<Ledger> {
-    Arc::new(Ledger::open(folder, Some(quota)).unwrap())
+fn open(folder: &Path, quota: u64) -> Arc<QuotaDb> {
+    Arc::new(QuotaDb::open(folder, Some(quota)).unwrap())
 }
 
-fn ledger(quota: u64) -> (tempfile::TempDir, Arc<Ledger>) {
+fn quota_db(quota: u64) -> (tempfile::TempDir, Arc<QuotaDb>) {
     let folder = tempfile::tempdir().unwrap();
-    let ledger = open(&folder.path().join("state"), quota);
-    (folder, ledger)
+    let quota_db = open(&folder.path().join("state"), quota);
+    (folder, quota_db)
 }
 
-fn store(ledger: &Arc<Ledger>, owner: &Owner, path: &str, size: u64) {
-    settle(ledger.claim(owner, size, None).unwrap(), path, size);
+fn store(quota_db: &Arc<QuotaDb>, owner: &Owner, path: &str, size: u64) {
+    settle(quota_db.reserve(owner, size, None).unwrap(), path, size);
 }
 
-fn settle(mut claim: Claim, path: &str, size: u64) {
-    let record = claim.record(path, size, None).unwrap();
-    claim.confirm(record).unwrap();
+fn settle(mut reservation: QuotaReservation, path: &str, size: u64) {
+    let record = reservation.record(path, size, None).unwrap();
+    reservation.confirm(record).unwrap();
 }
 
-fn moved(ledger: &Ledger, from: &str, to: &str) {
-    let rename = ledger.begin_rename(from, to, 1).unwrap();
-    ledger.end_rename(&rename, true).unwrap();
+fn moved(quota_db: &QuotaDb, from: &str, to: &str) {
+    let rename = quota_db.begin_rename(from, to, 1).unwrap();
+    quota_db.end_rename(&rename, true).unwrap();
 }
 
 /// So many bytes are in the part of a put.
-fn hold(claim: &mut Claim, bytes: u64) {
-    claim.record_part().unwrap();
-    claim.holds(bytes);
+fn hold(reservation: &mut QuotaReservation, bytes: u64) {
+    reservation.record_part().unwrap();
+    reservation.holds(bytes);
 }
 
 #[test]
 fn what_is_stored_counts_until_it_is_gone() {
-    let (_folder, ledger) = ledger(100);
+    let (_folder, quota_db) = quota_db(100);
     let (ron, ben) = (owner("Ron"), owner("Ben"));
-    store(&ledger, &ron, "a", 40);
-    store(&ledger, &ron, "b", 50);
-    assert_eq!((ledger.available(&ron), ledger.available(&ben)), (10, 100));
-    assert!(matches!(ledger.claim(&ron, 11, None), Err(LedgerError::Full { quota: 100 })));
-    assert!(matches!(ledger.claim(&ron, u64::MAX, None), Err(LedgerError::Full { .. })));
+    store(&quota_db, &ron, "a", 40);
+    store(&quota_db, &ron, "b", 50);
+    assert_eq!((quota_db.available(&ron), quota_db.available(&ben)), (10, 100));
+    assert!(matches!(quota_db.reserve(&ron, 11, None), Err(QuotaDbError::Full { quota: 100 })));
+    assert!(matches!(quota_db.reserve(&ron, u64::MAX, None), Err(QuotaDbError::Full { .. })));
     // The name does not matter, nor its case.
-    assert_eq!(ledger.available(&owner("RON")), 10);
+    assert_eq!(quota_db.available(&owner("RON")), 10);
     // Whoever replaces a file has it from then on.
-    store(&ledger, &ben, "a", 30);
-    assert_eq!((ledger.available(&ron), ledger.available(&ben)), (50, 70));
-    ledger.removed("a").unwrap();
-    ledger.removed("nothing").unwrap();
-    assert_eq!((ledger.available(&ron), ledger.available(&ben)), (50, 100));
+    store(&quota_db, &ben, "a", 30);
+    assert_eq!((quota_db.available(&ron), quota_db.available(&ben)), (50, 70));
+    quota_db.removed("a").unwrap();
+    quota_db.removed("nothing").unwrap();
+    assert_eq!((quota_db.available(&ron), quota_db.available(&ben)), (50, 100));
 }
 
 #[test]
 fn what_is_on_its_way_counts_too() {
-    let (_folder, ledger) = ledger(100);
+    let (_folder, quota_db) = quota_db(100);
     let ron = owner("Ron");
-    let mut unsized_put = ledger.claim(&ron, 0, None).unwrap();
+    let mut unsized_put = quota_db.reserve(&ron, 0, None).unwrap();
     unsized_put.grow(60).unwrap();
-    let sized = ledger.claim(&ron, 40, None).unwrap();
+    let sized = quota_db.reserve(&ron, 40, None).unwrap();
     assert!(unsized_put.grow(1).is_err());
-    assert!(ledger.claim(&ron, 1, None).is_err());
+    assert!(quota_db.reserve(&ron, 1, None).is_err());
     drop(sized);
     unsized_put.grow(1).unwrap();
     settle(unsized_put, "a", 61);
-    assert_eq!(ledger.available(&ron), 39);
+    assert_eq!(quota_db.available(&ron), 39);
 }
 
 #[test]
 fn all_of_it_survives_a_restart() {
-    let (folder, first) = ledger(1000);
+    let (folder, first) = quota_db(1000);
     let ron = owner("Ron");
     store(&first, &ron, "a", 100);
-    let mut claim = first.claim(&ron, 300, Some(7)).unwrap();
-    hold(&mut claim, 10);
+    let mut reservation = first.reserve(&ron, 300, Some(7)).unwrap();
+    hold(&mut reservation, 10);
     let id = first.part_id(&ron, "b");
     // As after a kill: nobody has said how much is in the part.
-    drop(claim);
+    drop(reservation);
     assert_eq!(first.available(&ron), 890);
     drop(first);
     let second = open(&folder.path().join("state"), 1000);
@@ -95,51 +95,51 @@ fn all_of_it_survives_a_restart() {
 
 #[test]
 fn a_part_counts_once_and_goes_with_its_file() {
-    let (_folder, ledger) = ledger(100);
+    let (_folder, quota_db) = quota_db(100);
     let ron = owner("Ron");
-    let begin = || ledger.claim(&ron, 80, Some(7)).unwrap();
+    let begin = || quota_db.reserve(&ron, 80, Some(7)).unwrap();
     hold(&mut begin(), 50);
-    assert_eq!(ledger.available(&ron), 50);
+    assert_eq!(quota_db.available(&ron), 50);
     // Going on with it takes no more than the file.
-    let claim = begin();
-    assert_eq!(ledger.available(&ron), 20);
+    let reservation = begin();
+    assert_eq!(quota_db.available(&ron), 20);
     // The cleanup leaves alone what is running, and what began to wait while it looked.
-    let waiting = ledger.waiting_parts();
-    ledger.found_parts(&waiting, &HashMap::new()).unwrap();
-    assert_eq!(ledger.available(&ron), 20);
-    drop(claim);
-    ledger.found_parts(&waiting, &HashMap::new()).unwrap();
-    assert_eq!(ledger.available(&ron), 50);
+    let waiting = quota_db.waiting_parts();
+    quota_db.found_parts(&waiting, &HashMap::new()).unwrap();
+    assert_eq!(quota_db.available(&ron), 20);
+    drop(reservation);
+    quota_db.found_parts(&waiting, &HashMap::new()).unwrap();
+    assert_eq!(quota_db.available(&ron), 50);
     settle(begin(), "a", 80);
-    assert_eq!(ledger.available(&ron), 20);
-    ledger.removed("a").unwrap();
-    assert!(ledger.claim(&ron, 101, Some(7)).is_err());
+    assert_eq!(quota_db.available(&ron), 20);
+    quota_db.removed("a").unwrap();
+    assert!(quota_db.reserve(&ron, 101, Some(7)).is_err());
     begin().without_part().unwrap();
-    assert_eq!(ledger.available(&ron), 100);
+    assert_eq!(quota_db.available(&ron), 100);
     hold(&mut begin(), 50);
-    ledger.found_parts(&ledger.waiting_parts(), &HashMap::new()).unwrap();
-    assert_eq!(ledger.available(&ron), 100);
+    quota_db.found_parts(&quota_db.waiting_parts(), &HashMap::new()).unwrap();
+    assert_eq!(quota_db.available(&ron), 100);
 }
 
 #[test]
 fn files_are_followed_where_they_are_moved() {
-    let (_folder, ledger) = ledger(1000);
+    let (_folder, quota_db) = quota_db(1000);
     let ron = owner("Ron");
     for (path, size) in [("a", 1), ("a/b", 2), ("a/b/c", 4), ("a.txt", 8), ("a0", 16), ("ab", 32)] {
-        store(&ledger, &ron, path, size);
+        store(&quota_db, &ron, path, size);
     }
-    moved(&ledger, "a", "new");
-    let paths = |ledger: &Ledger| {
-        let files = ledger.files_after("", 100).unwrap();
+    moved(&quota_db, "a", "new");
+    let paths = |quota_db: &QuotaDb| {
+        let files = quota_db.files_after("", 100).unwrap();
         files.into_iter().map(|(path, _)| path).collect::<Vec<_>>()
     };
-    assert_eq!(paths(&ledger), ["a.txt", "a0", "ab", "new", "new/b", "new/b/c"]);
+    assert_eq!(paths(&quota_db), ["a.txt", "a0", "ab", "new", "new/b", "new/b/c"]);
     // What stood there does not count any more.
-    moved(&ledger, "ab", "a0");
-    assert_eq!(paths(&ledger), ["a.txt", "a0", "new", "new/b", "new/b/c"]);
-    assert_eq!(ledger.available(&ron), 1000 - (1 + 2 + 4 + 8 + 32));
+    moved(&quota_db, "ab", "a0");
+    assert_eq!(paths(&quota_db), ["a.txt", "a0", "new", "new/b", "new/b/c"]);
+    assert_eq!(quota_db.available(&ron), 1000 - (1 + 2 + 4 + 8 + 32));
     assert_eq!(
-        ledger.files_after("a0", 2).unwrap(),
+        quota_db.files_after("a0", 2).unwrap(),
         [("new".to_owned(), 1), ("new/b".to_owned(), 2)]
     );
 }
@@ -148,46 +148,46 @@ const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
 #[test]
 fn what_was_missing_counts_again_once_it_is_back() {
-    let (_folder, ledger) = ledger(1000);
+    let (_folder, quota_db) = quota_db(1000);
     let (ron, ben) = (owner("Ron"), owner("Ben"));
-    store(&ledger, &ron, "a", 100);
-    store(&ledger, &ron, "b", 200);
+    store(&quota_db, &ron, "a", 100);
+    store(&quota_db, &ron, "b", 200);
     for (path, size) in [("a", 100), ("b", 200)] {
-        ledger.found(path, size, None, NOW).unwrap();
+        quota_db.found(path, size, None, NOW).unwrap();
     }
-    assert_eq!(ledger.available(&ron), 1000);
-    assert_eq!(ledger.missing_after("", 1).unwrap(), [("a".to_owned(), 100)]);
+    assert_eq!(quota_db.available(&ron), 1000);
+    assert_eq!(quota_db.missing_after("", 1).unwrap(), [("a".to_owned(), 100)]);
     // Another client has stored a file there by now.
-    store(&ledger, &ben, "b", 50);
+    store(&quota_db, &ben, "b", 50);
     for path in ["a", "b", "never"] {
-        ledger.is_back(path).unwrap();
+        quota_db.is_back(path).unwrap();
     }
-    assert_eq!((ledger.available(&ron), ledger.available(&ben)), (900, 950));
-    assert!(ledger.missing_after("", 9).unwrap().is_empty());
-    ledger.found("a", 100, None, NOW).unwrap();
-    ledger.forget_missing(NOW + Duration::from_secs(1)).unwrap();
-    assert!(ledger.missing_after("", 9).unwrap().is_empty());
+    assert_eq!((quota_db.available(&ron), quota_db.available(&ben)), (900, 950));
+    assert!(quota_db.missing_after("", 9).unwrap().is_empty());
+    quota_db.found("a", 100, None, NOW).unwrap();
+    quota_db.forget_missing(NOW + Duration::from_secs(1)).unwrap();
+    assert!(quota_db.missing_after("", 9).unwrap().is_empty());
 }
 
 #[test]
 fn what_others_changed_is_counted_as_it_is() {
-    let (_folder, ledger) = ledger(1000);
+    let (_folder, quota_db) = quota_db(1000);
     let ron = owner("Ron");
-    store(&ledger, &ron, "a", 100);
-    store(&ledger, &ron, "b", 200);
-    ledger.found("a", 100, Some(150), NOW).unwrap();
-    ledger.found("b", 200, None, NOW).unwrap();
+    store(&quota_db, &ron, "a", 100);
+    store(&quota_db, &ron, "b", 200);
+    quota_db.found("a", 100, Some(150), NOW).unwrap();
+    quota_db.found("b", 200, None, NOW).unwrap();
     // A row that has changed meanwhile stays.
-    ledger.found("a", 100, None, NOW).unwrap();
-    ledger.found("missing", 100, Some(1), NOW).unwrap();
-    assert_eq!(ledger.available(&ron), 850);
+    quota_db.found("a", 100, None, NOW).unwrap();
+    quota_db.found("missing", 100, Some(1), NOW).unwrap();
+    assert_eq!(quota_db.available(&ron), 850);
 }
 
 #[test]
 fn one_state_folder_is_one_servers() {
-    let (folder, _ledger) = ledger(100);
+    let (folder, _ledger) = quota_db(100);
     let state = folder.path().join("state");
-    assert!(matches!(Ledger::open(&state, None), Err(LedgerError::Database { .. })));
+    assert!(matches!(QuotaDb::open(&state, None), Err(QuotaDbError::Database { .. })));
     let mode = |path: &Path| {
         use std::os::unix::fs::PermissionsExt as _;
         std::fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -197,12 +197,12 @@ fn one_state_folder_is_one_servers() {
 
 #[test]
 fn a_file_of_another_version_is_left_alone() {
-    let (folder, first) = ledger(100);
+    let (folder, first) = quota_db(100);
     drop(first);
     let state = folder.path().join("state");
     let newer = rows::SCHEMA + 1;
     Connection::open(state.join(FILE)).unwrap().pragma_update(None, "user_version", newer).unwrap();
-    assert!(matches!(Ledger::open(&state, None), Err(LedgerError::Version { .. })));
+    assert!(matches!(QuotaDb::open(&state, None), Err(QuotaDbError::Version { .. })));
 }
 
 #[test]
@@ -223,22 +223,22 @@ fn a_database_of_the_first_version_is_brought_up_to_date_with_all_its_rows() {
     drop(first);
     let ron = owner("Ron");
     for _ in 0..2 {
-        let ledger = open(folder.path(), 1000);
-        assert_eq!(ledger.available(&ron), 1000 - 123);
-        assert_eq!(ledger.waiting_parts(), HashSet::from([7]));
-        assert_eq!(ledger.key, [7; 32]);
-        moved(&ledger, "a", "d");
-        moved(&ledger, "d", "a");
+        let quota_db = open(folder.path(), 1000);
+        assert_eq!(quota_db.available(&ron), 1000 - 123);
+        assert_eq!(quota_db.waiting_parts(), HashSet::from([7]));
+        assert_eq!(quota_db.key, [7; 32]);
+        moved(&quota_db, "a", "d");
+        moved(&quota_db, "d", "a");
     }
 }
 
 #[test]
 fn a_row_counts_from_the_name_on_and_goes_where_there_is_none() {
-    let (folder, first) = ledger(1000);
+    let (folder, first) = quota_db(1000);
     let (ron, ben) = (owner("Ron"), owner("Ben"));
     store(&first, &ron, "old", 100);
-    let claim = |size| first.claim(&ben, size, None).unwrap();
-    let (mut new, mut replacing, mut done) = (claim(50), claim(60), claim(70));
+    let reservation = |size| first.reserve(&ben, size, None).unwrap();
+    let (mut new, mut replacing, mut done) = (reservation(50), reservation(60), reservation(70));
     let record = new.record("new", 50, None).unwrap();
     new.revert(record).unwrap();
     let record = replacing.record("old", 60, Some(1)).unwrap();
@@ -257,16 +257,16 @@ fn a_row_counts_from_the_name_on_and_goes_where_there_is_none() {
 
 #[test]
 fn what_a_killed_process_was_about_to_replace_keeps_its_owner() {
-    let (folder, first) = ledger(1000);
+    let (folder, first) = quota_db(1000);
     let (ron, ben) = (owner("Ron"), owner("Ben"));
     for path in ["a", "b"] {
         store(&first, &ron, path, 100);
     }
-    let claim = first.claim(&ben, 200, None).unwrap();
+    let reservation = first.reserve(&ben, 200, None).unwrap();
     for (path, inode) in [("a", 1), ("b", 2), ("operators", 3)] {
-        drop(claim.record(path, 50, Some(inode)).unwrap());
+        drop(reservation.record(path, 50, Some(inode)).unwrap());
     }
-    drop(claim);
+    drop(reservation);
     drop(first);
     let second = open(&folder.path().join("state"), 1000);
     let (_, replaced) = second.unfinished().unwrap();
@@ -282,21 +282,21 @@ fn what_a_killed_process_was_about_to_replace_keeps_its_owner() {
 
 #[test]
 fn rows_of_what_the_operator_removed_are_in_nobodys_way() {
-    let (_folder, ledger) = ledger(1000);
+    let (_folder, quota_db) = quota_db(1000);
     let (ron, ben) = (owner("Ron"), owner("Ben"));
     for (path, size) in [("old", 1), ("old/a", 2), ("old/b/c", 4), ("old0", 8)] {
-        store(&ledger, &ron, path, size);
+        store(&quota_db, &ron, path, size);
     }
-    store(&ledger, &ben, "new/a", 100);
-    moved(&ledger, "new", "old");
-    assert_eq!((ledger.available(&ron), ledger.available(&ben)), (992, 900));
-    ledger.removed("old").unwrap();
-    assert_eq!((ledger.available(&ron), ledger.available(&ben)), (992, 1000));
+    store(&quota_db, &ben, "new/a", 100);
+    moved(&quota_db, "new", "old");
+    assert_eq!((quota_db.available(&ron), quota_db.available(&ben)), (992, 900));
+    quota_db.removed("old").unwrap();
+    assert_eq!((quota_db.available(&ron), quota_db.available(&ben)), (992, 1000));
 }
 
 #[test]
 fn numbers_of_temporary_parts_are_known_again() {
-    let (folder, first) = ledger(1000);
+    let (folder, first) = quota_db(1000);
     let ids: Vec<u64> = (0..100).map(|_| first.temporary_part_id()).collect();
     let others = (0..100_u64).map(|number| first.part_id(&owner("Ron"), &number.to_string()));
     assert_eq!(others.filter(|id| first.is_temporary(*id)).count(), 0);
