@@ -1,0 +1,260 @@
+//! The receiving end of `get`: one file, verified, under its final name before the sender is told.
+
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use crate::file_system::Unset;
+use crate::{
+    Arrival, Bottleneck, FileAttributes, Hashed, ReceiveError, SMALL, Size, TransferTimings,
+    receive, receive_small,
+};
+use quiver_protocol::reply::FileHead;
+use quiver_protocol::{
+    ContentEnd, ContentHash, End as _, FilePath, FrameError, FrameKind, PlainEnd, Prefix, Received,
+    RefusalCode, Reply, Request,
+};
+use quiver_transport::{Channel, CommandStream, StreamError};
+use thiserror::Error;
+
+use crate::rate_limit::Throttle;
+use crate::{Answer, Part, ResumableFile, Target, misfit};
+
+/// How long the server may take to acknowledge our last word; the file is safe by then.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// How much of a beginning that is offered a server must be able to hash in a second, four of them at
+/// once. Longer beginnings are waited for accordingly.
+pub(crate) const PROOF_RATE: u64 = 32 * 1024 * 1024;
+
+/// A file on its way: the server has it and has said how large it is.
+#[derive(Debug)]
+pub struct IncomingFile {
+    stream: CommandStream,
+    head: FileHead,
+    patience: Duration,
+}
+
+/// What arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReceivedFile {
+    /// Bytes of the whole file.
+    pub size: u64,
+    /// Of the whole file.
+    pub blake3: ContentHash,
+    /// Where the content began that came on the last stream: what was here before it.
+    pub offset: u64,
+    /// What limited that stream; `None` where it cannot be told.
+    pub limited_by: Option<Bottleneck>,
+    /// What could not be set of the file it became.
+    pub unset: Unset,
+}
+
+/// IncomingFile that came whole and was verified, and that the server does not know to be safe.
+#[derive(Debug)]
+pub struct VerifiedContent {
+    end: ContentEnd,
+    times: TransferTimings,
+    unset: Unset,
+}
+
+/// Why a file did not arrive. Nothing stands under its name then that was not there before.
+#[derive(Debug, Error)]
+pub enum GetError {
+    /// It came whole and is not what was sent.
+    #[error("the content does not match its hash")]
+    Mismatch,
+    /// It came shorter or longer than announced.
+    #[error("the content has {found} bytes where {announced} were announced")]
+    Length {
+        /// The announced bytes.
+        announced: u64,
+        /// What came.
+        found: u64,
+    },
+    /// It could not be written.
+    #[error("{0}")]
+    Disk(io::Error),
+    /// The server answered with another file, or a piece of it.
+    #[error("the server sent something else than was asked for")]
+    OtherFile,
+    /// The server refused, or the conversation broke off.
+    #[error("{0}")]
+    Stream(#[from] StreamError),
+}
+
+impl GetError {
+    /// Whether what has come so far is of no use to the next attempt: it is not what the server has, or
+    /// came from one that does not keep to the rules. A stream that merely ends early breaks off.
+    #[must_use]
+    pub fn spoils(&self) -> bool {
+        match self {
+            Self::Mismatch | Self::Length { .. } | Self::OtherFile => true,
+            Self::Stream(StreamError::Refused(refusal)) => refusal.code == RefusalCode::Changed,
+            Self::Stream(StreamError::Frame(error)) => !matches!(error, FrameError::Truncated),
+            Self::Disk(_) | Self::Stream(_) => false,
+        }
+    }
+}
+
+/// Asks for a file, from where `have` ends if the server's begins so, else from its beginning.
+///
+/// # Errors
+/// [`GetError::Stream`], [`GetError::OtherFile`].
+pub async fn fetch(
+    connection: &Channel,
+    path: &FilePath,
+    have: Option<Prefix>,
+    patience: Duration,
+) -> Result<IncomingFile, GetError> {
+    let offered = have.map_or(0, |have| have.size);
+    let request = Request::Get { path: path.clone(), have };
+    let hashing = Duration::from_secs(offered / PROOF_RATE);
+    let mut answer = Answer::to(connection, &request, patience).await?;
+    answer.patience = patience + hashing;
+    let Part::Reply(Reply::File(head)) = answer.next::<PlainEnd>().await? else {
+        return Err(misfit("something else than a file").into());
+    };
+    let is_offset = head.offset == 0 || (head.offset == offered && offered <= head.size);
+    if head.path != *path || !is_offset {
+        return Err(GetError::OtherFile);
+    }
+    Ok(IncomingFile { stream: answer.stream, head, patience })
+}
+
+impl IncomingFile {
+    /// Bytes of the file.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.head.size
+    }
+
+    /// How many of them are here already and do not come again.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.head.offset
+    }
+
+    /// Receives the file into a part that begins with `beginning`, and stores it: verified, flushed,
+    /// under its final name. `progress` hears of what has arrived so far; `throttle` is what holds this up.
+    ///
+    /// # Errors
+    /// [`GetError`]; `Disk` with `AlreadyExists` where the name is taken by another content and not to be replaced.
+    pub async fn store(
+        mut self,
+        part: &ResumableFile,
+        beginning: Hashed,
+        target: &Target,
+        throttle: &Throttle,
+        progress: impl FnMut(Arrival),
+    ) -> Result<ReceivedFile, GetError> {
+        let from = if self.head.offset == 0 { Hashed::nothing() } else { beginning };
+        let sink = part.sink(self.head.offset).await.map_err(GetError::Disk)?;
+        let (_, mut came) = self.receive(from, sink, progress).await?;
+        let since = Instant::now();
+        let unset =
+            part.commit(target, self.finish(), came.end.blake3).await.map_err(GetError::Disk)?;
+        came.stored(since.elapsed(), unset);
+        Ok(self.acknowledge(&came, throttle).await)
+    }
+
+    /// Whether it fits into memory, with many others.
+    #[must_use]
+    pub fn is_small(&self) -> bool {
+        self.head.size <= SMALL && self.head.offset == 0
+    }
+
+    /// Receives a small file into memory. Once it stands under its name, that is to be
+    /// [acknowledged](Self::acknowledge).
+    ///
+    /// # Errors
+    /// [`GetError`].
+    pub async fn take(&mut self) -> Result<(Vec<u8>, VerifiedContent), GetError> {
+        let reader = &mut self.stream.reader;
+        let (bytes, end, times) = receive_small(reader, self.head.size, self.patience).await?;
+        Ok((bytes, VerifiedContent { end, times, unset: Unset::default() }))
+    }
+
+    /// What the file is given with its name.
+    #[must_use]
+    pub fn finish(&self) -> FileAttributes {
+        FileAttributes {
+            modified: Some(self.head.modified.0.into()),
+            executable: self.head.executable,
+        }
+    }
+
+    /// Finishes with nothing to come: all of the file is here, as the server says. Its hash, proved.
+    ///
+    /// # Errors
+    /// [`GetError`].
+    pub async fn agree(mut self, whole: Hashed) -> Result<ReceivedFile, GetError> {
+        let (_, came) = self.receive(whole, io::sink(), |_| {}).await?;
+        Ok(self.acknowledge(&came, &Throttle::default()).await)
+    }
+
+    /// Receives the file into a pipe. What is written is not verified before all of it is written.
+    ///
+    /// # Errors
+    /// [`GetError`]; part of the file, or all of it, may have been written.
+    pub async fn pour<W: Write + Send + 'static>(
+        mut self,
+        pipe: W,
+        throttle: &Throttle,
+        progress: impl FnMut(Arrival),
+    ) -> Result<ReceivedFile, GetError> {
+        let (_, came) = self.receive(Hashed::nothing(), pipe, progress).await?;
+        let came = VerifiedContent { times: came.times.of_pipe(), ..came };
+        Ok(self.acknowledge(&came, throttle).await)
+    }
+
+    async fn receive<W: Write + Send + 'static>(
+        &mut self,
+        from: Hashed,
+        sink: W,
+        progress: impl FnMut(Arrival),
+    ) -> Result<(W, VerifiedContent), GetError> {
+        let size = Size::Known(self.head.size);
+        let reader = &mut self.stream.reader;
+        let received = receive(reader, size, from, sink, self.patience, progress).await;
+        let (sink, end, times) = received?;
+        Ok((sink, VerifiedContent { end, times, unset: Unset::default() }))
+    }
+
+    /// The file is safe: whether the server learns of it changes nothing here.
+    pub async fn acknowledge(
+        &mut self,
+        came: &VerifiedContent,
+        throttle: &Throttle,
+    ) -> ReceivedFile {
+        let VerifiedContent { end: ContentEnd { size, blake3, slowed_by: there }, times, unset } =
+            came;
+        let took = times.took();
+        let slowed_by = throttle.brake(took).or_else(|| times.brake(took));
+        let received = Received { blake3: *blake3, slowed_by }.encode();
+        if self.stream.writer.end(FrameKind::Received, &received).await.is_ok() {
+            self.stream.writer.delivered(FAREWELL).await;
+        }
+        let limited_by = Bottleneck::of(slowed_by, *there);
+        let (size, blake3, offset) = (*size, *blake3, self.head.offset);
+        ReceivedFile { size, blake3, offset, limited_by, unset: *unset }
+    }
+}
+
+impl VerifiedContent {
+    /// It has its name. The disk took so long to make it safe, and refused some attributes.
+    pub fn stored(&mut self, waited: Duration, unset: Unset) {
+        self.times.flushed(waited);
+        self.unset = unset;
+    }
+}
+
+impl From<ReceiveError> for GetError {
+    fn from(error: ReceiveError) -> Self {
+        match error {
+            ReceiveError::Mismatch => Self::Mismatch,
+            ReceiveError::Length { announced, found } => Self::Length { announced, found },
+            ReceiveError::Disk(error) => Self::Disk(error),
+            ReceiveError::Stream(error) => Self::Stream(error),
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! The sending end of `put`: one file, which counts as stored once the receiver has verified it.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::{Bottleneck, Hashed, SendError, Source, send};
+use quiver_protocol::chunk::BLOCK;
+use quiver_protocol::reply::Ready;
+use quiver_protocol::{
+    ContentEnd, ContentHash, End as _, FilePath, FrameError, FrameKind, PlainEnd, Put, Received,
+    Refusal, RefusalCode, Reply, Request, limits,
+};
+use quiver_transport::stream::{FrameReader, FrameWriter};
+use quiver_transport::{Channel, CommandStream, StreamError};
+use thiserror::Error;
+use tokio::time::{Instant, timeout};
+
+use super::send_progress::SendProgress;
+use crate::get::PROOF_RATE;
+use crate::rate_limit::{RateLimit, Throttle};
+use crate::{Answer, Part, misfit};
+
+/// How long it may take to tell the server why nothing more comes.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Bytes of a block that comes out of a pipe: a slow one must not keep the server waiting for long.
+const PIPED: usize = 64 * 1024;
+
+/// What is to become of a file.
+#[derive(Debug, Clone)]
+pub struct Offer {
+    /// Where it will stand.
+    pub path: FilePath,
+    /// Whether a file that stands there gives way.
+    pub replace: bool,
+    /// Whether to go on where an earlier attempt stopped.
+    pub resume: bool,
+}
+
+/// A file on its way: the server is ready for it, and where content begins is settled.
+#[derive(Debug)]
+pub struct OutgoingFile {
+    stream: CommandStream,
+    source: Source,
+    from: Hashed,
+    /// Whether the server had something to go on with, and that was wanted.
+    was_offered: bool,
+    patience: Duration,
+    send_progress: Arc<SendProgress>,
+}
+
+/// What became of a file that is being sent, so far: also when that was broken off.
+#[derive(Debug, Clone)]
+pub struct Handed(Arc<SendProgress>);
+
+/// How far a file is, in its bytes; those count that the server had before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ReceiverProgress {
+    /// What the server has received.
+    pub received: u64,
+    /// What it has written to its disk, which is not yet a promise.
+    pub stored: u64,
+}
+
+/// What the server has verified, flushed, and put under its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stored {
+    /// Bytes of the whole file.
+    pub size: u64,
+    /// Of the whole file.
+    pub blake3: ContentHash,
+    /// Bytes that were handed to the connection.
+    pub sent: u64,
+    /// Where content began: what the server had before.
+    pub resumed_at: u64,
+    /// What limited it, on the last stream; `None` where it cannot be told.
+    pub limited_by: Option<Bottleneck>,
+}
+
+/// Why a file was not stored. What stood under its name on the server stands there still, but where
+/// the server was lost after the last byte.
+#[derive(Debug, Error)]
+pub enum PutError {
+    /// The file shrank or was rewritten meanwhile.
+    #[error("the file changed while it was sent")]
+    Changed,
+    /// The file ends before the size that its file system gives: it can be sent [without](Source::without_size).
+    #[error("the file ends before its size, as its file system gives it")]
+    WrongSize,
+    /// The file could not be read.
+    #[error("{0}")]
+    Source(io::Error),
+    /// The server says that it has something else than was sent.
+    #[error("the server has stored something else than was sent")]
+    Mismatch,
+    /// The server refused, or the conversation broke off.
+    #[error("{0}")]
+    Stream(#[from] StreamError),
+}
+
+/// Offers a file, and settles where its content begins.
+///
+/// # Errors
+/// [`PutError`].
+pub async fn offer(
+    connection: &Channel,
+    source: Source,
+    offer: &Offer,
+    patience: Duration,
+) -> Result<OutgoingFile, PutError> {
+    let request = Request::Put(Put {
+        path: offer.path.clone(),
+        size: source.size(),
+        modified: source.modified().map(Into::into),
+        executable: source.is_executable(),
+        replace: offer.replace,
+    });
+    let mut answer = Answer::to(connection, &request, patience).await?;
+    // The server first hashes what it kept, which may be nearly all of the file.
+    let kept = source.size().filter(|_| offer.resume).unwrap_or(0);
+    answer.patience = patience + Duration::from_secs(kept / PROOF_RATE);
+    let Part::Reply(Reply::Ready(ready)) = answer.next::<PlainEnd>().await? else {
+        return Err(misfit("something else than that it is ready").into());
+    };
+    if ready.path != offer.path {
+        return Err(misfit("readiness for another file").into());
+    }
+    let mut stream = answer.stream;
+    let from = match beginning(&source, &ready, offer.resume).await {
+        Ok(from) => from,
+        Err(error) => {
+            tell(&mut stream.writer, RefusalCode::Internal, "the file cannot be read").await;
+            return Err(PutError::Source(error));
+        }
+    };
+    let content = Reply::Content { offset: from.length() };
+    stream.writer.write_frame(FrameKind::Reply, &content.encode()).await?;
+    if source.size().is_none() {
+        // Nobody knows when there is something to go along with it.
+        stream.writer.flush().await?;
+    }
+    let was_offered = offer.resume && ready.have.is_some();
+    let send_progress = Arc::new(SendProgress::new(from.length(), source.size()));
+    Ok(OutgoingFile { stream, source, from, was_offered, patience, send_progress })
+}
+
+/// What the server has already, where that is so.
+async fn beginning(source: &Source, ready: &Ready, resume: bool) -> io::Result<Hashed> {
+    let Some(have) = ready.have.filter(|_| resume) else { return Ok(Hashed::nothing()) };
+    Ok(source.proves(have, None).await?.unwrap_or_default())
+}
+
+impl OutgoingFile {
+    /// Bytes of the whole file; `None` of a pipe.
+    #[must_use]
+    pub fn size(&self) -> Option<u64> {
+        self.source.size()
+    }
+
+    /// Where content begins.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.from.length()
+    }
+
+    /// Whether the server had something to go on with; where content begins at 0, that was of no use.
+    #[must_use]
+    pub fn was_offered(&self) -> bool {
+        self.was_offered
+    }
+
+    /// For whoever wants to know later.
+    #[must_use]
+    pub fn handed(&self) -> Handed {
+        Handed(self.send_progress.clone())
+    }
+
+    /// Sends the content and waits for the server's word that it is safe. `progress` hears of what
+    /// the server says meanwhile, never less than before. `waits` tells whether the source has
+    /// nothing to send at the moment: that is no silence of the server's.
+    ///
+    /// # Errors
+    /// [`PutError`].
+    pub async fn finish(
+        mut self,
+        limit: Option<&RateLimit>,
+        waits: &(dyn Fn() -> bool + Sync),
+        progress: impl FnMut(ReceiverProgress) + Send,
+    ) -> Result<Stored, PutError> {
+        let began = Instant::now();
+        let resumed_at = self.from.length();
+        let send_progress = self.send_progress.clone();
+        let result = self.converse(limit, waits, &send_progress, progress).await;
+        match &result {
+            Err(PutError::Changed) => {
+                let writer = &mut self.stream.writer;
+                tell(writer, RefusalCode::Changed, "the file changed while it was sent").await;
+            }
+            Err(PutError::WrongSize) => {
+                let writer = &mut self.stream.writer;
+                tell(writer, RefusalCode::Changed, "the file has another size than announced")
+                    .await;
+            }
+            Err(PutError::Source(_)) => {
+                let writer = &mut self.stream.writer;
+                tell(writer, RefusalCode::Internal, "the file cannot be read").await;
+            }
+            _ => {}
+        }
+        let (Said { end, took: sent }, heard) = result?;
+        let Received { blake3, slowed_by: there } = heard;
+        if blake3 != end.blake3 {
+            return Err(PutError::Mismatch);
+        }
+        let limited_by = Bottleneck::of_sender(end.slowed_by, sent, began.elapsed(), there);
+        Ok(Stored { size: end.size, blake3, sent: send_progress.sent(), resumed_at, limited_by })
+    }
+
+    /// Both sides at once: what was sent, and what the server says it has.
+    async fn converse(
+        &mut self,
+        limit: Option<&RateLimit>,
+        waits: &(dyn Fn() -> bool + Sync),
+        send_progress: &SendProgress,
+        progress: impl FnMut(ReceiverProgress) + Send,
+    ) -> Result<(Said, Received), PutError> {
+        let CommandStream { reader, writer } = &mut self.stream;
+        let source = std::mem::replace(&mut self.source, Source::pipe(io::empty()));
+        let from = std::mem::take(&mut self.from);
+        let said = say(writer, source, from, limit, send_progress);
+        let heard = hear(reader, send_progress, progress);
+        let silence = send_progress.silence(self.patience, waits);
+        tokio::pin!(said, heard, silence);
+        let (mut end, mut stopped) = (None, false);
+        loop {
+            tokio::select! {
+                // An Error explains why the server stopped reading.
+                biased;
+                received = &mut heard => {
+                    let received = received?;
+                    let end = end.ok_or_else(|| misfit("that it has what was not sent"))?;
+                    return Ok((end, received));
+                }
+                sent = &mut said, if end.is_none() && !stopped => match sent {
+                    Ok(sent) => end = Some(sent),
+                    // Its reason is on the way.
+                    Err(SendError::Stream(StreamError::Stopped)) => stopped = true,
+                    Err(SendError::Stream(error)) => return Err(error.into()),
+                    Err(SendError::Changed) => return Err(PutError::Changed),
+                    Err(SendError::WrongSize) => return Err(PutError::WrongSize),
+                    Err(SendError::Disk(error)) => return Err(PutError::Source(error)),
+                },
+                () = &mut silence => return Err(StreamError::Silent(self.patience).into()),
+            }
+        }
+    }
+}
+
+impl Handed {
+    /// Bytes that were handed to the connection.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.0.sent()
+    }
+
+    /// Whether those were all.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.0.has_sent_all()
+    }
+}
+
+/// Says why no more content comes. Whether the server learns of it changes nothing here.
+async fn tell(writer: &mut FrameWriter, code: RefusalCode, why: &str) {
+    let refusal = Refusal::new(code, why).encode();
+    if let Ok(Ok(())) = timeout(FAREWELL, writer.end(FrameKind::Error, &refusal)).await {
+        writer.delivered(FAREWELL).await;
+    }
+}
+
+/// What was said last, and how long it took until then.
+struct Said {
+    end: ContentEnd,
+    took: Duration,
+}
+
+/// The content and its end.
+async fn say(
+    writer: &mut FrameWriter,
+    source: Source,
+    from: Hashed,
+    limit: Option<&RateLimit>,
+    send_progress: &SendProgress,
+) -> Result<Said, SendError> {
+    let (throttle, began) = (Throttle::default(), Instant::now());
+    let most = if source.size().is_some() { BLOCK } else { PIPED };
+    let block = limit.map_or(most, |limit| limit.block().min(most));
+    let taken = |length: u64| {
+        send_progress.was_sent(length);
+        if let Some(limit) = limit {
+            let next = limit.take(length);
+            throttle.close_until(next);
+            send_progress.alive_at(next);
+        }
+    };
+    let end = throttle.pass(send(writer, source, from, block, taken)).await?;
+    let took = began.elapsed();
+    let end = ContentEnd { slowed_by: throttle.brake(took).or(end.slowed_by), ..end };
+    send_progress.is_all_sent(end.size);
+    writer.end(FrameKind::Eof, &end.encode()).await?;
+    Ok(Said { end, took })
+}
+
+/// What the server says, up to its word on what it has stored and the end of its answer.
+async fn hear(
+    reader: &mut FrameReader,
+    send_progress: &SendProgress,
+    mut progress: impl FnMut(ReceiverProgress),
+) -> Result<Received, StreamError> {
+    // Its silence is watched elsewhere: it may be ours.
+    const NEVER: Duration = Duration::MAX;
+    let mut standing = ReceiverProgress::default();
+    let received = loop {
+        let frame = reader.read_answer(limits::FRAME, NEVER).await?;
+        send_progress.alive_at(Instant::now());
+        match frame.kind {
+            FrameKind::Reply => {
+                let Reply::Progress { received, stored } = Reply::decode(&frame.payload)? else {
+                    return Err(misfit("something else than how far it is"));
+                };
+                if stored > received || received > send_progress.at_most() {
+                    return Err(misfit("that it has more than was sent"));
+                }
+                standing.received = standing.received.max(received);
+                standing.stored = standing.stored.max(stored);
+                progress(standing);
+            }
+            FrameKind::Received => break Received::decode(&frame.payload)?,
+            found => {
+                let expected = "Reply, Received or Error";
+                return Err(FrameError::Unexpected { found, expected }.into());
+            }
+        }
+    };
+    if !send_progress.has_sent_all() {
+        return Err(misfit("that it has what was not sent"));
+    }
+    let frame = reader.read_answer(limits::FRAME, NEVER).await?;
+    if frame.kind != FrameKind::Eof {
+        return Err(FrameError::Unexpected { found: frame.kind, expected: "Eof" }.into());
+    }
+    PlainEnd::decode(&frame.payload)?;
+    reader.read_end(NEVER).await?;
+    Ok(received)
+}
