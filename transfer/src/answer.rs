@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use quiver_protocol::{End, FrameError, FrameKind, PlainEnd, Reply, Request, limits};
-use quiver_transport::{Channel, CommandStream, StreamError};
+use quiver_transport::{Channel, CommandStream, FrameReader, StreamError};
 use tokio::time::timeout;
 
 /// What the other side answers: replies, then one end.
@@ -83,4 +83,22 @@ impl Answer {
 #[must_use]
 pub fn misfit(why: &str) -> StreamError {
     FrameError::Malformed { what: "answer", why: why.to_owned() }.into()
+}
+
+/// Does this end's work on an answer for as long as the other side has nothing to say and wants the answer.
+/// `stopped` is that of the answer's writer, which the work may borrow.
+///
+/// # Errors
+/// [`StreamError`] where the other side said something out of turn, or gave up: the work is dropped.
+pub async fn unless_interrupted<T>(
+    reader: &mut FrameReader,
+    stopped: impl Future<Output = StreamError>,
+    work: impl Future<Output = T>,
+) -> Result<T, StreamError> {
+    tokio::select! {
+        biased;
+        error = reader.interrupted() => Err(error),
+        error = stopped => Err(error),
+        done = work => Ok(done),
+    }
 }

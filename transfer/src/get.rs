@@ -9,6 +9,7 @@
 //! reading no further.
 
 mod fetch;
+mod serve;
 
-pub(crate) use self::fetch::PROOF_RATE;
 pub use self::fetch::{GetError, IncomingFile, ReceivedFile, VerifiedContent, fetch};
+pub use self::serve::{SentFile, ServeError, ServedFile, serve};

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`answer`] | a request on a stream, and the replies to it |
 //! | [`get`], [`put`], [`list`] | one conversation each, both ends in one file |
+//! | `observer` | what a transfer tells the end that runs it |
 //! | `send`, `receive` | content as Data frames, read or written a block at a time |
 //! | `source` | where content is read from |
 //! | `partial_file`, `resumable_file`, `small_file` | a file until it has its name |
@@ -30,6 +31,7 @@ pub mod disk_pool;
 pub mod file_system;
 pub mod get;
 pub mod list;
+mod observer;
 mod partial_file;
 mod prefix;
 pub mod put;
@@ -47,11 +49,12 @@ pub use background::{BackgroundPool, Lane};
 pub use batching::is_moving;
 pub use bottleneck::Bottleneck;
 pub use disk_pool::{DiskPool, ShuttingDown};
+pub use observer::Observer;
 pub use partial_file::{
     FileAttributes, PARTIAL_PREFIX, PARTIAL_SUFFIX, PartialFile, Replace, is_partial_name,
     partial_content, partial_length,
 };
-pub use prefix::Hashed;
+pub use prefix::{Hashed, ProofLimits};
 pub use rate_limit::{BadRate, Rate, RateLimit, Throttle};
 pub use receive::{Arrival, ReceiveError, Size, receive, receive_small};
 pub use resumable_file::{ResumableFile, StoredBytes, Target, is_stored};

@@ -1,10 +1,14 @@
-//! `list`: what is in a folder of the server.
+//! `list`: what is in a folder. Knows nothing of which entries there are, and who may see them.
+//!
+//! 1. receiver -> List {path}
+//! 2. sender -> Entry*, Eof {entries, not_served}
 
 use std::time::Duration;
 
 use quiver_protocol::reply::Entry;
-use quiver_protocol::{FolderPath, ListEnd, Reply, Request};
-use quiver_transport::{Channel, StreamError};
+use quiver_protocol::{End as _, FolderPath, FrameKind, ListEnd, Reply, Request};
+use quiver_transport::{Channel, FrameWriter, StreamError};
+use thiserror::Error;
 
 use crate::{Answer, Part, misfit};
 
@@ -56,4 +60,55 @@ impl Entries {
             Part::End(end) => Ok(Listed::End(end)),
         }
     }
+}
+
+/// Where the entries of a folder are read from.
+pub trait Listing: Send {
+    /// Why there are no more.
+    type Error;
+
+    /// The next entries, which go on where those before ended, in the byte order of their paths; none at the end.
+    ///
+    /// # Errors
+    /// The folder cannot be read any further.
+    fn next(&mut self) -> impl Future<Output = Result<Vec<Entry>, Self::Error>> + Send;
+
+    /// How many names of the folder were left out so far.
+    fn not_served(&self) -> u64;
+}
+
+/// Why a list was not sent to its end.
+#[derive(Debug, Error)]
+pub enum ListError<E> {
+    /// The folder cannot be read any further.
+    #[error(transparent)]
+    Listing(E),
+    /// The stream broke off.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+}
+
+/// Sends a folder's entries: 2. sender -> Entry*, Eof. The caller watches for a receiver that gives up, as
+/// with [`unless_interrupted`](crate::answer::unless_interrupted).
+///
+/// # Errors
+/// [`ListError`]. The stream has no end then: the caller says why, in an Error.
+pub async fn serve<L: Listing>(
+    mut listing: L,
+    writer: &mut FrameWriter,
+) -> Result<(), ListError<L::Error>> {
+    let mut entries = 0;
+    loop {
+        let batch = listing.next().await.map_err(ListError::Listing)?;
+        if batch.is_empty() {
+            break;
+        }
+        entries += batch.len() as u64;
+        for entry in batch {
+            writer.write_frame(FrameKind::Reply, &Reply::Entry(entry).encode()).await?;
+        }
+    }
+    let end = ListEnd { entries, not_served: listing.not_served() };
+    writer.end(FrameKind::Eof, &end.encode()).await?;
+    Ok(())
 }

@@ -8,7 +8,11 @@
 //!
 //! Either end may end the conversation with an Error instead of its next frame.
 
+mod accept;
 mod offer;
 mod send_progress;
+mod staging;
 
+pub use self::accept::{AcceptError, AcceptLimits, StoreError, VerifiedUpload, accept};
 pub use self::offer::{Handed, Offer, OutgoingFile, PutError, ReceiverProgress, Stored, offer};
+pub use self::staging::Staging;

@@ -16,15 +16,12 @@ use quiver_protocol::{
 use quiver_transport::{Channel, CommandStream, StreamError};
 use thiserror::Error;
 
+use crate::prefix::PROOF_RATE;
 use crate::rate_limit::Throttle;
 use crate::{Answer, Part, ResumableFile, Target, misfit};
 
 /// How long the server may take to acknowledge our last word; the file is safe by then.
 const FAREWELL: Duration = Duration::from_secs(5);
-
-/// How much of a beginning that is offered a server must be able to hash in a second, four of them at
-/// once. Longer beginnings are waited for accordingly.
-pub(crate) const PROOF_RATE: u64 = 32 * 1024 * 1024;
 
 /// A file on its way: the server has it and has said how large it is.
 #[derive(Debug)]

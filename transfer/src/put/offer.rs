@@ -17,7 +17,7 @@ use thiserror::Error;
 use tokio::time::{Instant, timeout};
 
 use super::send_progress::SendProgress;
-use crate::get::PROOF_RATE;
+use crate::prefix::PROOF_RATE;
 use crate::rate_limit::{RateLimit, Throttle};
 use crate::{Answer, Part, misfit};
 
