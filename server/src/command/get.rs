@@ -1,16 +1,11 @@
-//! `get`: a file's content, and the word that it has arrived.
-
-use std::time::Duration;
+//! `get`: who may be sent a file when, and what the log and the metrics learn of it. The conversation is
+//! [`quiver_transfer::get`]'s.
 
 use quiver_protocol::chunk::BLOCK;
-use quiver_protocol::reply::FileHead;
-use quiver_protocol::{
-    ContentEnd, End as _, FilePath, FrameError, FrameKind, Prefix, Received, Refusal, RefusalCode,
-    Reply, limits,
-};
-use quiver_transfer::{Bottleneck, Hashed, SendError, Source};
-use quiver_transport::{CommandStream, StreamError};
-
+use quiver_protocol::{FilePath, Prefix};
+use quiver_transfer::get::{SentFile, ServeError, ServedFile, serve};
+use quiver_transfer::{Observer as _, ProofLimits, Source};
+use quiver_transport::CommandStream;
 use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit};
 
 use super::context::Context;
@@ -18,15 +13,12 @@ use super::transfer::Transfer;
 use super::{CommandError, Next};
 use crate::config::{CONTENT_STREAMS, RECEIVED_PATIENCE};
 use crate::files::FilesError;
-use crate::internal_failure;
 use crate::metrics::Direction;
 
-/// What was sent, whole.
+/// A file that was sent, and is not confirmed yet.
 pub(super) struct Sent {
+    file: SentFile,
     transfer: Transfer,
-    end: ContentEnd,
-    /// How long it took until all had left.
-    took: Duration,
 }
 
 /// 1. client -> Get  2. server -> File, Data*, Eof {size, blake3}
@@ -47,64 +39,16 @@ pub(super) async fn answer(
     // Held until the content is sent, like the file it is in.
     let (source, _spooled) = with_size(context, source).await?;
     let transfer = Transfer::begin(context, Direction::Get, &path);
-    let (Some(size), Some(modified)) = (source.size(), source.modified()) else {
-        return Err(CommandError::of_files(context.metrics(), FilesError::NotAFile));
-    };
-    let from = match have {
-        None => Ok(Hashed::nothing()),
-        Some(have) => {
-            let stopped = stream.writer.stopped();
-            tokio::select! {
-                biased;
-                // The client says more, or has given up: what proving takes is for others.
-                error = stream.reader.interrupted() => Err(error.into()),
-                error = stopped => Err(error.into()),
-                proved = proved(context, &source, have) => proved,
-            }
-        }
-    };
-    let CommandStream { reader, writer } = stream;
-    let sent = async {
-        let from = from?;
-        let head = Reply::File(FileHead {
-            path,
-            size,
-            modified: modified.into(),
-            offset: from.length(),
-            executable: source.is_executable(),
-        });
-        writer.write_frame(FrameKind::Reply, &head.encode()).await?;
-        let end = quiver_transfer::send(writer, source, from, block, |bytes| transfer.moves(bytes))
-            .await?;
-        writer.end(FrameKind::Eof, &end.encode()).await?;
-        Ok(end)
-    };
-    let sent = tokio::select! {
-        biased;
-        // A second request, or anything else the client has no business to say now; or it has given up, which
-        // the write tells where it stopped reading.
-        error = reader.interrupted() => Err(SendError::Stream(error)),
-        sent = sent => sent,
-    };
-    match sent {
-        Ok(end) => {
-            let took = transfer.took();
-            Ok(Next::AwaitReceived(Sent { transfer, end, took }))
-        }
+    let permits = Some(&context.client.limits.proofs);
+    let proofs = ProofLimits { lane: Some(context.proof_lane()), permits };
+    let served = ServedFile { path, source, have, block, proofs };
+    match serve(stream, served, &transfer).await {
+        Ok(file) => Ok(Next::AwaitReceived(Sent { file, transfer })),
         Err(error) => {
-            let error = transfer.failed(error);
-            Err(match error {
-                SendError::Changed | SendError::WrongSize => {
-                    let refusal = Refusal::new(RefusalCode::Changed, error.to_string());
-                    CommandError::Refused(refusal)
-                }
-                SendError::Disk(reason) => CommandError::Refused(internal_failure::report(
-                    context.metrics(),
-                    "reading a file",
-                    &reason,
-                )),
-                SendError::Stream(error) => CommandError::out_of_turn(error),
-            })
+            if let ServeError::Send(reason) = &error {
+                transfer.failed(reason);
+            }
+            Err(CommandError::of_get(context.metrics(), error))
         }
     }
 }
@@ -126,38 +70,8 @@ async fn with_size(
     Ok((source, Some((own, permit))))
 }
 
-/// What of the file need not be sent.
-async fn proved(context: &Context, source: &Source, have: Prefix) -> Result<Hashed, SendError> {
-    let _permit = context.client.limits.proofs.acquire().await;
-    Ok(source.proves(have, Some(&context.proof_lane())).await?.unwrap_or_default())
-}
-
-/// 3. client -> Received {blake3}; whether it came.
+/// 3. client -> Received {blake3}; whether it was received.
 pub(super) async fn confirm(stream: &mut CommandStream, sent: Sent) -> bool {
-    let Sent { transfer, end, took } = sent;
-    match received(stream, &end).await {
-        Ok(Received { slowed_by: there, .. }) => {
-            let limited_by = Bottleneck::of_sender(end.slowed_by, took, transfer.took(), there);
-            transfer.succeeded(end.size, limited_by);
-            true
-        }
-        Err(error) => {
-            stream.reader.stop();
-            transfer.failed(error);
-            false
-        }
-    }
-}
-
-async fn received(stream: &mut CommandStream, end: &ContentEnd) -> Result<Received, StreamError> {
-    let frame = stream.reader.read_frame(limits::RECEIVED, RECEIVED_PATIENCE).await?;
-    if frame.kind != FrameKind::Received {
-        return Err(FrameError::Unexpected { found: frame.kind, expected: "Received" }.into());
-    }
-    let received = Received::decode(&frame.payload)?;
-    if received.blake3 != end.blake3 {
-        let why = "the hash is not the one that was sent".to_owned();
-        return Err(FrameError::Malformed { what: "received", why }.into());
-    }
-    Ok(received)
+    let Sent { file, transfer } = sent;
+    file.confirm(&mut stream.reader, RECEIVED_PATIENCE, transfer).await.is_ok()
 }

@@ -1,6 +1,7 @@
-//! `list`: what is in a folder, as far as get serves it.
+//! `list`: the entries of a folder, as far as get serves them.
 
-use quiver_protocol::{End as _, FolderPath, FrameKind, ListEnd, Reply};
+use quiver_protocol::FolderPath;
+use quiver_transfer::list;
 use quiver_transport::FrameWriter;
 
 use super::context::Context;
@@ -15,23 +16,9 @@ pub(super) async fn answer(
     path: FolderPath,
     writer: &mut FrameWriter,
 ) -> Result<Next, CommandError> {
-    let failed = |error| CommandError::of_files(context.metrics(), error);
     let _permit = context.client.limits.long_answers.acquire().await;
     let memory = context.buffers().reserve(LIST_MEMORY).await;
-    let listed = context.files().list(&path, context.list_lane(), memory).await;
-    let mut listing = listed.map_err(failed)?;
-    let mut entries = 0;
-    loop {
-        let batch = listing.next().await.map_err(failed)?;
-        if batch.is_empty() {
-            break;
-        }
-        entries += batch.len() as u64;
-        for entry in batch {
-            writer.write_frame(FrameKind::Reply, &Reply::Entry(entry).encode()).await?;
-        }
-    }
-    let end = ListEnd { entries, not_served: listing.not_served() };
-    writer.end(FrameKind::Eof, &end.encode()).await?;
+    let listing = context.files().list(&path, context.list_lane(), memory).await?;
+    list::serve(listing, writer).await?;
     Ok(Next::Done)
 }

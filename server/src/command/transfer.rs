@@ -1,6 +1,8 @@
 //! A file on its way, of which the log says what became of it and the metrics count it: also where the
 //! command is cut off, as by the end of its connection. Knows nothing of streams.
 
+mod error;
+
 use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use quiver_protocol::FilePath;
 use quiver_protocol::text::display_safe;
-use quiver_transfer::Bottleneck;
+use quiver_transfer::{Bottleneck, Observer};
 
 use super::context::Context;
 use crate::metrics::{Direction, Metrics};
@@ -41,28 +43,14 @@ impl Transfer {
         }
     }
 
-    /// So many bytes more of its content have moved.
-    pub(super) fn moves(&self, bytes: u64) {
-        self.moved.fetch_add(bytes, Ordering::Relaxed);
-        self.metrics.moved(self.direction, bytes);
-    }
-
-    pub(super) fn took(&self) -> Duration {
-        self.began.elapsed()
-    }
-
-    /// All of its `size` bytes are where they were to go, verified and flushed.
-    pub(super) fn succeeded(mut self, size: u64, limited_by: Option<Bottleneck>) {
-        self.settled = true;
-        self.metrics.transfer_verified(self.direction, self.moved(), self.took(), limited_by);
-        self.log().succeeded(size, limited_by);
-    }
-
-    /// The same error, once the log knows.
-    pub(super) fn failed<E: Display>(mut self, reason: E) -> E {
-        self.settled = true;
-        self.has_failed(&reason);
+    /// The same error, once it is logged and counted.
+    pub(super) fn fail<E: Display>(self, reason: E) -> E {
+        self.failed(&reason);
         reason
+    }
+
+    fn took(&self) -> Duration {
+        self.began.elapsed()
     }
 
     fn has_failed(&self, reason: &dyn Display) {
@@ -75,13 +63,31 @@ impl Transfer {
             direction: self.direction,
             path: &self.path,
             client: &self.client,
-            moved: self.moved(),
+            moved: self.bytes(),
             took: self.took(),
         }
     }
 
-    fn moved(&self) -> u64 {
+    fn bytes(&self) -> u64 {
         self.moved.load(Ordering::Relaxed)
+    }
+}
+
+impl Observer for Transfer {
+    fn moved(&self, bytes: u64) {
+        self.moved.fetch_add(bytes, Ordering::Relaxed);
+        self.metrics.moved(self.direction, bytes);
+    }
+
+    fn succeeded(mut self, size: u64, limited_by: Option<Bottleneck>) {
+        self.settled = true;
+        self.metrics.transfer_verified(self.direction, self.bytes(), self.took(), limited_by);
+        self.log().succeeded(size, limited_by);
+    }
+
+    fn failed(mut self, reason: &dyn Display) {
+        self.settled = true;
+        self.has_failed(reason);
     }
 }
 

@@ -8,7 +8,7 @@ use quiver_protocol::reply::{Entry, EntryKind};
 use quiver_protocol::{FolderPath, Timestamp};
 use quiver_transfer::Lane;
 use quiver_transfer::file_system::stat;
-use quiver_transfer::is_partial_name;
+use quiver_transfer::{is_partial_name, list};
 
 use self::page::NamePage;
 use super::walk::walk;
@@ -81,12 +81,14 @@ impl Files {
     }
 }
 
-impl Listing {
+impl list::Listing for Listing {
+    type Error = FilesError;
+
     /// The next entries, sorted by the bytes of their paths; none at the end.
     ///
     /// # Errors
     /// [`FilesError`]; there is nothing more to be had then.
-    pub async fn next(&mut self) -> Result<Vec<Entry>, FilesError> {
+    async fn next(&mut self) -> Result<Vec<Entry>, FilesError> {
         while let Some(mut state) = self.state.take() {
             let step = in_lane(&self.lane, move || {
                 let step = state.step()?;
@@ -106,8 +108,7 @@ impl Listing {
 
     /// How many names were not served so far: links, pipes, devices, illegal names, partial files, what may
     /// not be read.
-    #[must_use]
-    pub fn not_served(&self) -> u64 {
+    fn not_served(&self) -> u64 {
         self.state.as_ref().map_or(0, |state| state.not_served)
     }
 }

@@ -16,7 +16,7 @@ use quiver_protocol::reply::Space;
 use quiver_protocol::{FilePath, Put};
 use quiver_transfer::file_system::stat;
 use quiver_transfer::{DiskPool, Lane};
-use quiver_transfer::{Hashed, PartialFile, SMALL, partial_content};
+use quiver_transfer::{Hashed, PartialFile, partial_content};
 use tokio::runtime::Handle;
 
 pub use self::part::IfLocked;
@@ -217,18 +217,6 @@ fn check_place(folder: &Dir, name: &str, replace: bool) -> Result<bool, FilesErr
 }
 
 impl Staged {
-    /// Where it will stand.
-    #[must_use]
-    pub fn path(&self) -> &FilePath {
-        &self.put.path
-    }
-
-    /// Whether it comes whole, and fits into memory with many others.
-    #[must_use]
-    pub fn is_small(&self) -> Option<u64> {
-        self.put.size.filter(|size| *size <= SMALL && self.kept == 0)
-    }
-
     /// Whether an earlier attempt left anything.
     #[must_use]
     pub fn has_kept(&self) -> bool {

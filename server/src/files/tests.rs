@@ -7,6 +7,7 @@ use std::time::Duration;
 use quiver_protocol::FolderPath;
 use quiver_transfer::BackgroundPool;
 use quiver_transfer::is_partial_name;
+use quiver_transfer::list::Listing as _;
 
 use super::*;
 use crate::buffer_budget::BufferBudget;
