@@ -1,5 +1,5 @@
 //! A pool of low-priority threads for work that others must not feel: hashing what is already on a disk,
-//! and reading large folders. Work is cut into short steps, which clients take in turns. Knows nothing of
+//! and reading large folders. Work is cut into short steps, which lanes take in turns. Knows nothing of
 //! what the steps do.
 
 use std::collections::{HashMap, VecDeque};
@@ -18,7 +18,7 @@ use crate::unix;
 /// A step that waited for its disk says little of how long others should be left alone.
 const LONGEST_REST: Duration = Duration::from_millis(50);
 
-/// What a lane's owner is known by, for instance a client's number.
+/// What a lane's owner is known by, for instance the number of a connected peer.
 pub type LaneId = u64;
 
 /// A pool of threads at low priority. Dropped, it runs the step that each thread has begun, and no other.
@@ -27,7 +27,7 @@ pub struct BackgroundPool {
     shared: Arc<Shared>,
 }
 
-/// One client's way to a pool. All lanes with the same id, however many, run one step at a time. Cheap to
+/// One owner's access to a pool. All lanes with the same id, however many, run one step at a time. Cheap to
 /// clone.
 #[derive(Debug, Clone)]
 pub struct Lane {

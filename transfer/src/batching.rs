@@ -1,12 +1,11 @@
 //! How many blocks go to a blocking thread at once, or wait for one.
 //!
-//! Each hop to another thread and back wakes two of them, which costs about what 100 KiB of content
-//! cost. So the few transfers of a quiet process take several blocks along. Where there are many, each
-//! holds as little as it can.
+//! Each step on another thread wakes two of them, which costs about what 100 KiB of content cost. So where few
+//! transfers run, each takes several blocks along. Where there are many, each holds as little as it can.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Blocks that a transfer with little active reads in one hop: 512 KiB, half of what may be on its way, so
+/// Blocks that a transfer reads in one step while few others run: 512 KiB, half of what may be on its way, so
 /// that one half is read while the other leaves. A get is 6 % slower with four blocks, and a put no faster.
 pub(crate) const READ: usize = 2;
 
@@ -37,8 +36,8 @@ impl ActiveTransfers {
         Self(())
     }
 
-    /// How many blocks its next hop takes along: `most` where few others run.
-    // Not a constant of the transfer: the active changes while it runs.
+    /// How many blocks its next step takes along: `most` where few others run.
+    // Not a constant of the transfer: how many run changes while it does.
     #[expect(clippy::unused_self, reason = "only those that are counted may ask")]
     pub(crate) fn blocks(&self, most: usize) -> usize {
         if RUNNING.load(Ordering::Relaxed) <= FEW { most } else { 1 }

@@ -46,7 +46,7 @@ impl Bottleneck {
         Self::of(if waits { Some(Brake::Network) } else { here }, there)
     }
 
-    /// For people, who know the other end as `other`: `this disk`, `the server's processor`, `the network`.
+    /// For people, who know the other end as `other`: `this disk`, `the sender's processor`, `the network`.
     #[must_use]
     pub fn words(self, other: &str) -> String {
         match self {
@@ -58,7 +58,7 @@ impl Bottleneck {
         }
     }
 
-    /// For programs: `this_disk`, `server_processor`, `network`, `network_or_server`.
+    /// For programs: `this_disk`, `sender_processor`, `network`, `network_or_sender`.
     #[must_use]
     pub fn code(self, other: &str) -> String {
         match self {
@@ -92,15 +92,15 @@ mod tests {
             (Some(Disk), Some(Network), "this disk", "this_disk"),
             (Some(Processor), Some(Processor), "this processor", "this_processor"),
             (Some(Limit), None, "--limit", "limit"),
-            (Some(Network), Some(Disk), "the server's disk", "server_disk"),
-            (None, Some(Processor), "the server's processor", "server_processor"),
+            (Some(Network), Some(Disk), "the sender's disk", "sender_disk"),
+            (None, Some(Processor), "the sender's processor", "sender_processor"),
             (Some(Network), Some(Network), "the network", "network"),
-            (Some(Network), None, "the network or the server", "network_or_server"),
-            (Some(Network), Some(Unknown), "the network or the server", "network_or_server"),
+            (Some(Network), None, "the network or the sender", "network_or_sender"),
+            (Some(Network), Some(Unknown), "the network or the sender", "network_or_sender"),
         ] {
             let verdict = Bottleneck::of(here, there).unwrap();
-            assert_eq!(verdict.words("server"), words);
-            assert_eq!(verdict.code("server"), code);
+            assert_eq!(verdict.words("sender"), words);
+            assert_eq!(verdict.code("sender"), code);
         }
         for there in [None, Some(Network), Some(Unknown)] {
             assert_eq!(Bottleneck::of(None, there), None);

@@ -1,5 +1,5 @@
-//! Moving content: both ends of `get`, `put` and `list`, over any connection and in either role. Knows neither
-//! the server nor the client, and prints nothing.
+//! Moving content: both ends of `get`, `put` and `list`, over any connection; either end may have dialled.
+//! Knows senders and receivers, no accounts and no settings; logs and prints nothing.
 //!
 //! The wire cuts content into chunks of 1024 bytes; here it moves in blocks of 256 KiB: one read, one
 //! hash, one write, one `Bytes` for QUIC. File work runs on blocking threads, a block or a few at a time,

@@ -12,7 +12,7 @@ use quiver_protocol::{ContentEnd, ContentHash, End as _, FrameError, FrameKind, 
 use thiserror::Error;
 use tokio::task;
 
-use self::writer::{BlockWriter, Place};
+use self::writer::{BlockWriter, HashingThread};
 use crate::timings::TransferTimings;
 use crate::{Hashed, SMALL};
 use quiver_transport::stream::{FrameReader, StreamError};
@@ -87,8 +87,9 @@ pub async fn receive<W: Write + Send + 'static>(
 ) -> Result<(W, ContentEnd, TransferTimings), ReceiveError> {
     let offset = from.length;
     let (Size::Known(most) | Size::AtMost(most)) = size;
-    let place = Place::of_this_machine();
-    let mut writer = BlockWriter::new(sink, from.hasher, most.saturating_sub(offset), place);
+    let hashing_thread = HashingThread::of_this_machine();
+    let mut writer =
+        BlockWriter::new(sink, from.hasher, most.saturating_sub(offset), hashing_thread);
     let mut unpacker = Unpacker::new(most.saturating_sub(offset));
     let mut block = writer.buffer();
     let progress_of = |unpacker: &Unpacker, written| Arrival {

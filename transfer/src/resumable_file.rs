@@ -1,5 +1,5 @@
 //! The part of a file that is here so far: found again by the next attempt, held across those of one
-//! run. Knows the disk, nothing of servers or of what is said to people.
+//! run. Knows the disk, no streams.
 
 use std::fs::File;
 use std::hash::{BuildHasher as _, RandomState};

@@ -1,4 +1,4 @@
-//! OutgoingFile: a file becomes Data frames, hashed on the way.
+//! Sending: a file becomes Data frames, hashed as it is read.
 
 mod buffers;
 
@@ -15,7 +15,7 @@ use tokio::task::{self, JoinHandle};
 use self::buffers::Buffers;
 use crate::Hashed;
 use crate::batching::{self, ActiveTransfers};
-use crate::source::{Origin, Source};
+use crate::source::{ContentSource, Source};
 use crate::timings::{DiskAccess, TransferTimings};
 use quiver_transport::stream::{FrameWriter, StreamError};
 
@@ -66,7 +66,7 @@ pub async fn send(
     writer.flush().await?;
     writer.carry_content();
     let mut times = TransferTimings::begin();
-    if matches!(source.0, Origin::Pipe(_)) {
+    if matches!(source.0, ContentSource::Pipe(_)) {
         times = times.of_pipe();
     }
     let mut next = BlockReader::new(source, from, block).start(1);
@@ -77,7 +77,7 @@ pub async fn send(
         times.waited(since, &access);
         times.look();
         if ended {
-            leave(writer, blocks, &mut progress).await?;
+            write_blocks(writer, blocks, &mut progress).await?;
             times.moved();
             let blake3 = ContentHash(*reader.hasher.finalize().as_bytes());
             let slowed_by = times.brake(times.took());
@@ -85,13 +85,13 @@ pub async fn send(
         }
         // The next blocks are read while these leave.
         next = reader.start(active.blocks(batching::READ));
-        leave(writer, blocks, &mut progress).await?;
+        write_blocks(writer, blocks, &mut progress).await?;
         // Messages get their turn even where the network takes everything at once.
         task::yield_now().await;
     }
 }
 
-async fn leave(
+async fn write_blocks(
     writer: &mut FrameWriter,
     blocks: Vec<Block>,
     progress: &mut impl FnMut(u64),
@@ -112,11 +112,11 @@ struct BlockReader {
     buffers: Buffers,
 }
 
-/// A step on its way.
-enum Hop {
-    /// What is in memory takes no other thread.
-    Here(Result<Step, SendError>),
-    There(JoinHandle<Result<Step, SendError>>),
+/// A step that was started.
+enum StartedStep {
+    /// Done at once: what is in memory takes no other thread.
+    Done(Result<Step, SendError>),
+    Running(JoinHandle<Result<Step, SendError>>),
 }
 
 struct Step {
@@ -142,11 +142,11 @@ impl BlockReader {
     }
 
     /// Reads up to `most` blocks.
-    fn start(self, most: usize) -> Hop {
-        if matches!(self.source.0, Origin::Memory(_)) {
-            return Hop::Here(self.step(most));
+    fn start(self, most: usize) -> StartedStep {
+        if matches!(self.source.0, ContentSource::Memory(_)) {
+            return StartedStep::Done(self.step(most));
         }
-        Hop::There(task::spawn_blocking(move || self.step(most)))
+        StartedStep::Running(task::spawn_blocking(move || self.step(most)))
     }
 
     fn step(mut self, most: usize) -> Result<Step, SendError> {
@@ -160,7 +160,7 @@ impl BlockReader {
                 Some(block) => blocks.push(block),
                 None => ended = true,
             }
-            // A small file is one hop.
+            // A small file is one step.
             ended |= self.source.size().is_some_and(|size| size <= self.offset);
         }
         self.source.check()?;
@@ -189,11 +189,11 @@ impl BlockReader {
     }
 }
 
-impl Hop {
+impl StartedStep {
     async fn finished(self) -> Result<Step, SendError> {
         let step = match self {
-            Self::Here(step) => return step,
-            Self::There(step) => step,
+            Self::Done(step) => return step,
+            Self::Running(step) => step,
         };
         crate::blocking::joined(step.await)
             .unwrap_or_else(|ending| Err(SendError::Disk(ending.into())))

@@ -27,9 +27,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 const LOOKS: usize = 50;
 
 /// Where content comes from.
-pub struct Source(pub(crate) Origin);
+pub struct Source(pub(crate) ContentSource);
 
-pub(crate) enum Origin {
+pub(crate) enum ContentSource {
     /// As many bytes as it had when it was opened.
     File(OpenFile),
     /// The same of a small one, all read.
@@ -97,12 +97,18 @@ impl Source {
         if seen.size == 0 {
             let unsized_file = Unsized::begin(file, executable, modified)?;
             if !unsized_file.head.is_empty() {
-                return Ok(Self(Origin::Unsized(unsized_file)));
+                return Ok(Self(ContentSource::Unsized(unsized_file)));
             }
             let file = OpenFile { size: 0, executable, modified, file: unsized_file.file, seen };
-            return Ok(Self(Origin::File(file)));
+            return Ok(Self(ContentSource::File(file)));
         }
-        Ok(Self(Origin::File(OpenFile { size: seen.size, executable, modified, file, seen })))
+        Ok(Self(ContentSource::File(OpenFile {
+            size: seen.size,
+            executable,
+            modified,
+            file,
+            seen,
+        })))
     }
 
     /// Takes an open file whose size is known to be [wrong](SendError::WrongSize): it is read to its end.
@@ -112,7 +118,7 @@ impl Source {
     pub fn without_size(file: File) -> io::Result<Self> {
         let metadata = file.metadata()?;
         let (executable, modified) = (unix::is_executable(&metadata), metadata.modified()?);
-        Ok(Self(Origin::Unsized(Unsized::begin(file, executable, modified)?)))
+        Ok(Self(ContentSource::Unsized(Unsized::begin(file, executable, modified)?)))
     }
 
     /// Reads a [small](SMALL) file at once, so that nobody waits for another thread when it is sent. What is
@@ -122,8 +128,8 @@ impl Source {
     /// What the system says.
     pub fn load(self) -> io::Result<Self> {
         let mut file = match self.0 {
-            Origin::File(file) if file.size <= SMALL => file,
-            Origin::Unsized(file) => return file.load().map(Self),
+            ContentSource::File(file) if file.size <= SMALL => file,
+            ContentSource::Unsized(file) => return file.load().map(Self),
             other => return Ok(Self(other)),
         };
         let mut bytes = vec![0; usize::try_from(file.size).unwrap_or(0)];
@@ -141,10 +147,10 @@ impl Source {
         };
         if !is_whole {
             // That it has changed is said when it is sent.
-            return Ok(Self(Origin::File(file)));
+            return Ok(Self(ContentSource::File(file)));
         }
         let OpenFile { executable, modified, .. } = file;
-        Ok(Self(Origin::Memory(Loaded { bytes, executable, modified })))
+        Ok(Self(ContentSource::Memory(Loaded { bytes, executable, modified })))
     }
 
     /// Copies a file of unknown length into `spool`, an empty file without a name, so that its length is known.
@@ -154,7 +160,7 @@ impl Source {
     /// What the system says.
     pub fn spool(self, spool: File, limit: u64) -> io::Result<Option<Self>> {
         let mut file = match self.0 {
-            Origin::Unsized(file) => file,
+            ContentSource::Unsized(file) => file,
             other => return Ok(Some(Self(other))),
         };
         let (executable, modified) = (file.executable, file.modified);
@@ -163,7 +169,13 @@ impl Source {
             return Ok(None);
         }
         let seen = Stamp::of(&spool.metadata()?)?;
-        Ok(Some(Self(Origin::File(OpenFile { size, executable, modified, file: spool, seen }))))
+        Ok(Some(Self(ContentSource::File(OpenFile {
+            size,
+            executable,
+            modified,
+            file: spool,
+            seen,
+        }))))
     }
 
     /// All of it, hashed; `None` where it has shrunk, or is a pipe.
@@ -172,26 +184,26 @@ impl Source {
     /// What the system says.
     pub async fn whole(&self) -> io::Result<Option<Hashed>> {
         match &self.0 {
-            Origin::Memory(Loaded { bytes, .. }) => Ok(Some(Hashed::of_bytes(bytes))),
-            Origin::File(file) => Hashed::of(&file.file, file.size).await,
-            Origin::Unsized(file) => Hashed::to_the_end(&file.file).await.map(Some),
-            Origin::Pipe(_) => Ok(None),
+            ContentSource::Memory(Loaded { bytes, .. }) => Ok(Some(Hashed::of_bytes(bytes))),
+            ContentSource::File(file) => Hashed::of(&file.file, file.size).await,
+            ContentSource::Unsized(file) => Hashed::to_the_end(&file.file).await.map(Some),
+            ContentSource::Pipe(_) => Ok(None),
         }
     }
 
     /// Takes what comes out of a pipe, up to its end. It is read on blocking threads.
     #[must_use]
     pub fn pipe(pipe: impl Read + Send + Sync + 'static) -> Self {
-        Self(Origin::Pipe(Box::new(pipe)))
+        Self(ContentSource::Pipe(Box::new(pipe)))
     }
 
     /// Bytes of a file; `None` of a pipe, and of a file whose file system does not tell.
     #[must_use]
     pub fn size(&self) -> Option<u64> {
         match &self.0 {
-            Origin::File(file) => Some(file.size),
-            Origin::Memory(Loaded { bytes, .. }) => Some(bytes.len() as u64),
-            Origin::Unsized(_) | Origin::Pipe(_) => None,
+            ContentSource::File(file) => Some(file.size),
+            ContentSource::Memory(Loaded { bytes, .. }) => Some(bytes.len() as u64),
+            ContentSource::Unsized(_) | ContentSource::Pipe(_) => None,
         }
     }
 
@@ -199,10 +211,10 @@ impl Source {
     #[must_use]
     pub fn modified(&self) -> Option<SystemTime> {
         match &self.0 {
-            Origin::File(file) => Some(file.modified),
-            Origin::Memory(loaded) => Some(loaded.modified),
-            Origin::Unsized(file) => Some(file.modified),
-            Origin::Pipe(_) => None,
+            ContentSource::File(file) => Some(file.modified),
+            ContentSource::Memory(loaded) => Some(loaded.modified),
+            ContentSource::Unsized(file) => Some(file.modified),
+            ContentSource::Pipe(_) => None,
         }
     }
 
@@ -210,10 +222,10 @@ impl Source {
     #[must_use]
     pub fn is_executable(&self) -> bool {
         match &self.0 {
-            Origin::File(file) => file.executable,
-            Origin::Memory(loaded) => loaded.executable,
-            Origin::Unsized(file) => file.executable,
-            Origin::Pipe(_) => false,
+            ContentSource::File(file) => file.executable,
+            ContentSource::Memory(loaded) => loaded.executable,
+            ContentSource::Unsized(file) => file.executable,
+            ContentSource::Pipe(_) => false,
         }
     }
 
@@ -225,22 +237,22 @@ impl Source {
     /// What the system says.
     pub async fn proves(&self, claim: Prefix, lane: Option<&Lane>) -> io::Result<Option<Hashed>> {
         let hashed = match &self.0 {
-            Origin::File(OpenFile { file, size, .. }) if claim.size <= *size => match lane {
+            ContentSource::File(OpenFile { file, size, .. }) if claim.size <= *size => match lane {
                 Some(lane) => Hashed::of_in_lane(file, claim.size, lane).await?,
                 None => Hashed::of(file, claim.size).await?,
             },
-            Origin::Memory(Loaded { bytes, .. }) => usize::try_from(claim.size)
+            ContentSource::Memory(Loaded { bytes, .. }) => usize::try_from(claim.size)
                 .ok()
                 .and_then(|length| bytes.get(..length))
                 .map(Hashed::of_bytes),
-            Origin::File(_) | Origin::Unsized(_) | Origin::Pipe(_) => None,
+            ContentSource::File(_) | ContentSource::Unsized(_) | ContentSource::Pipe(_) => None,
         };
         Ok(hashed.filter(|hashed| hashed.prefix() == claim))
     }
 
     /// What follows `from`, where it is in memory and no more than a block.
     pub(crate) fn rest(&self, from: &Hashed, block: usize) -> Option<&[u8]> {
-        let Origin::Memory(Loaded { bytes, .. }) = &self.0 else { return None };
+        let ContentSource::Memory(Loaded { bytes, .. }) = &self.0 else { return None };
         let rest = bytes.get(usize::try_from(from.length).ok()?..)?;
         (rest.len() <= block).then_some(rest)
     }
@@ -248,8 +260,8 @@ impl Source {
     /// Whether what was read so far may be believed.
     pub(crate) fn check(&mut self) -> Result<(), SendError> {
         match &mut self.0 {
-            Origin::File(file) => file.check(),
-            Origin::Memory(_) | Origin::Unsized(_) | Origin::Pipe(_) => Ok(()),
+            ContentSource::File(file) => file.check(),
+            ContentSource::Memory(_) | ContentSource::Unsized(_) | ContentSource::Pipe(_) => Ok(()),
         }
     }
 
@@ -262,15 +274,15 @@ impl Source {
         most: usize,
     ) -> Result<usize, SendError> {
         match &mut self.0 {
-            Origin::File(file) => file.read(buffer, offset, most),
-            Origin::Memory(Loaded { bytes, .. }) => {
+            ContentSource::File(file) => file.read(buffer, offset, most),
+            ContentSource::Memory(Loaded { bytes, .. }) => {
                 let at = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
                 let length = most.min(bytes.len() - at);
                 buffer[..length].copy_from_slice(&bytes[at..at + length]);
                 Ok(length)
             }
-            Origin::Unsized(file) => Ok(fill(file, &mut buffer[..most])?),
-            Origin::Pipe(pipe) => Ok(fill(pipe, &mut buffer[..most])?),
+            ContentSource::Unsized(file) => Ok(fill(file, &mut buffer[..most])?),
+            ContentSource::Pipe(pipe) => Ok(fill(pipe, &mut buffer[..most])?),
         }
     }
 }
@@ -300,14 +312,14 @@ impl Unsized {
     }
 
     /// All of it, where it is small.
-    fn load(mut self) -> io::Result<Origin> {
+    fn load(mut self) -> io::Result<ContentSource> {
         while self.head.len() as u64 <= SMALL {
             if self.read_on()? == 0 {
                 let Self { head: bytes, executable, modified, .. } = self;
-                return Ok(Origin::Memory(Loaded { bytes, executable, modified }));
+                return Ok(ContentSource::Memory(Loaded { bytes, executable, modified }));
             }
         }
-        Ok(Origin::Unsized(self))
+        Ok(ContentSource::Unsized(self))
     }
 }
 

@@ -1,5 +1,5 @@
 //! Where the time of a transfer goes, at one end: what it waited for, and whether the thread that moves it
-//! was ever free. Looked at a few times for each hop, never for each chunk; a short transfer costs a handful
+//! was ever free. Looked at a few times for each step on another thread, never for each chunk; a short transfer costs a handful
 //! of looks at the clock.
 
 use std::time::{Duration, Instant};
@@ -36,7 +36,7 @@ pub struct ThreadLoad {
     before: Option<ThreadTime>,
 }
 
-/// What a access to another thread was spent on.
+/// What the time of a step on another thread was spent on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DiskAccess {
     began: Instant,
@@ -65,7 +65,7 @@ impl TransferTimings {
         }
     }
 
-    /// The transfer could do nothing, from `since` on, until a access had ended.
+    /// The transfer could do nothing, from `since` on, until a step had ended.
     pub(crate) fn waited(&mut self, since: Instant, access: &DiskAccess) {
         // What comes after its end is the way back, and the thread's own business.
         let waited = access.ended.saturating_duration_since(since);
@@ -146,7 +146,7 @@ impl ThreadLoad {
 }
 
 impl DiskAccess {
-    /// It begins now, on the thread that is visited.
+    /// It begins now, on the thread that runs the step.
     pub(crate) fn begin() -> Self {
         let now = Instant::now();
         Self { began: now, disk: Duration::ZERO, ended: now }
@@ -167,7 +167,7 @@ impl DiskAccess {
     fn share_of_disk(&self) -> f64 {
         let took = self.ended.saturating_duration_since(self.began);
         let share = self.disk.as_secs_f64() / took.as_secs_f64();
-        // A access that took no time was no disk's.
+        // A step that took no time waited for no disk.
         if share.is_finite() { share.min(1.0) } else { 0.0 }
     }
 }

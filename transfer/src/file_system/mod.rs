@@ -1,5 +1,4 @@
-//! Calls to the file system that not every kernel or file system supports, each with what replaces it. Used by
-//! the server and the client. Knows nothing of partial files or streams.
+//! Calls to the file system that not every kernel or file system supports, each with what replaces it. Knows nothing of partial files or streams.
 //!
 //! | module | what it holds |
 //! |---|---|

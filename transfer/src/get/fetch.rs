@@ -20,10 +20,10 @@ use crate::prefix::PROOF_RATE;
 use crate::rate_limit::Throttle;
 use crate::{Answer, Part, ResumableFile, Target, misfit};
 
-/// How long the server may take to acknowledge our last word; the file is safe by then.
+/// How long the sender may take to receive the acknowledgement; the file is safe by then.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// A file on its way: the server has it and has said how large it is.
+/// A file that is being received: the sender has it and has said how large it is.
 #[derive(Debug)]
 pub struct IncomingFile {
     stream: CommandStream,
@@ -46,7 +46,7 @@ pub struct ReceivedFile {
     pub unset: Unset,
 }
 
-/// IncomingFile that came whole and was verified, and that the server does not know to be safe.
+/// Content that was received whole and verified, and is not acknowledged yet.
 #[derive(Debug)]
 pub struct VerifiedContent {
     end: ContentEnd,
@@ -54,13 +54,13 @@ pub struct VerifiedContent {
     unset: Unset,
 }
 
-/// Why a file did not arrive. Nothing stands under its name then that was not there before.
+/// Why a file was not received. Its name is as it was before.
 #[derive(Debug, Error)]
 pub enum GetError {
-    /// It came whole and is not what was sent.
+    /// It was received whole and is not what was sent.
     #[error("the content does not match its hash")]
     Mismatch,
-    /// It came shorter or longer than announced.
+    /// It is shorter or longer than announced.
     #[error("the content has {found} bytes where {announced} were announced")]
     Length {
         /// The announced bytes.
@@ -71,17 +71,17 @@ pub enum GetError {
     /// It could not be written.
     #[error("{0}")]
     Disk(io::Error),
-    /// The server answered with another file, or a piece of it.
+    /// The sender answered with another file, or a piece of it.
     #[error("the server sent something else than was asked for")]
     OtherFile,
-    /// The server refused, or the conversation broke off.
+    /// The sender refused, or the conversation broke off.
     #[error("{0}")]
     Stream(#[from] StreamError),
 }
 
 impl GetError {
-    /// Whether what has come so far is of no use to the next attempt: it is not what the server has, or
-    /// came from one that does not keep to the rules. A stream that merely ends early breaks off.
+    /// Whether what was received so far is of no use to the next attempt: it is not what the sender has, or the
+    /// sender broke the protocol. A stream that only ends early does not spoil it.
     #[must_use]
     pub fn spoils(&self) -> bool {
         match self {
@@ -93,7 +93,8 @@ impl GetError {
     }
 }
 
-/// Asks for a file, from where `have` ends if the server's begins so, else from its beginning.
+/// Asks for a file: 1. receiver -> Get. Content follows from where `have` ends, if the sender's file begins so, else from
+/// its beginning.
 ///
 /// # Errors
 /// [`GetError::Stream`], [`GetError::OtherFile`].
@@ -125,7 +126,7 @@ impl IncomingFile {
         self.head.size
     }
 
-    /// How many of them are here already and do not come again.
+    /// How many of them this end has already, which are not sent again.
     #[must_use]
     pub fn offset(&self) -> u64 {
         self.head.offset
@@ -180,7 +181,7 @@ impl IncomingFile {
         }
     }
 
-    /// Finishes with nothing to come: all of the file is here, as the server says. Its hash, proved.
+    /// Finishes where this end has all of the file already, as the sender says: `whole` is what it has.
     ///
     /// # Errors
     /// [`GetError`].
@@ -217,7 +218,8 @@ impl IncomingFile {
         Ok((sink, VerifiedContent { end, times, unset: Unset::default() }))
     }
 
-    /// The file is safe: whether the server learns of it changes nothing here.
+    /// Tells the sender that the file is safe: 3. receiver -> Received. Whether it learns of it changes nothing at this
+    /// end.
     pub async fn acknowledge(
         &mut self,
         came: &VerifiedContent,

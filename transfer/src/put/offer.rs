@@ -21,30 +21,30 @@ use crate::prefix::PROOF_RATE;
 use crate::rate_limit::{RateLimit, Throttle};
 use crate::{Answer, Part, misfit};
 
-/// How long it may take to tell the server why nothing more comes.
+/// How long it may take to tell the receiver why no more is sent.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// Bytes of a block that comes out of a pipe: a slow one must not keep the server waiting for long.
+/// Bytes of a block that comes out of a pipe: a slow one must not keep the receiver waiting for long.
 const PIPED: usize = 64 * 1024;
 
 /// What is to become of a file.
 #[derive(Debug, Clone)]
 pub struct Offer {
-    /// Where it will stand.
+    /// The path under which it is stored.
     pub path: FilePath,
-    /// Whether a file that stands there gives way.
+    /// Whether a file that has this path is replaced.
     pub replace: bool,
     /// Whether to go on where an earlier attempt stopped.
     pub resume: bool,
 }
 
-/// A file on its way: the server is ready for it, and where content begins is settled.
+/// A file that is being sent: the receiver is ready for it, and where content begins is settled.
 #[derive(Debug)]
 pub struct OutgoingFile {
     stream: CommandStream,
     source: Source,
     from: Hashed,
-    /// Whether the server had something to go on with, and that was wanted.
+    /// Whether the receiver had kept something of it, and it was to be resumed.
     was_offered: bool,
     patience: Duration,
     send_progress: Arc<SendProgress>,
@@ -54,16 +54,16 @@ pub struct OutgoingFile {
 #[derive(Debug, Clone)]
 pub struct Handed(Arc<SendProgress>);
 
-/// How far a file is, in its bytes; those count that the server had before.
+/// How far a file is, in its bytes, with those that the receiver had before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ReceiverProgress {
-    /// What the server has received.
+    /// What the receiver has received.
     pub received: u64,
     /// What it has written to its disk, which is not yet a promise.
     pub stored: u64,
 }
 
-/// What the server has verified, flushed, and put under its name.
+/// What the receiver has verified, flushed, and stored under its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stored {
     /// Bytes of the whole file.
@@ -72,14 +72,14 @@ pub struct Stored {
     pub blake3: ContentHash,
     /// Bytes that were handed to the connection.
     pub sent: u64,
-    /// Where content began: what the server had before.
+    /// Where content began: what the receiver had before.
     pub resumed_at: u64,
     /// What limited it, on the last stream; `None` where it cannot be told.
     pub limited_by: Option<Bottleneck>,
 }
 
-/// Why a file was not stored. What stood under its name on the server stands there still, but where
-/// the server was lost after the last byte.
+/// Why a file was not stored. What the receiver had under its name is unchanged, but where the receiver was lost
+/// after the last byte.
 #[derive(Debug, Error)]
 pub enum PutError {
     /// The file shrank or was rewritten meanwhile.
@@ -91,15 +91,15 @@ pub enum PutError {
     /// The file could not be read.
     #[error("{0}")]
     Source(io::Error),
-    /// The server says that it has something else than was sent.
+    /// The receiver says that it has something else than was sent.
     #[error("the server has stored something else than was sent")]
     Mismatch,
-    /// The server refused, or the conversation broke off.
+    /// The receiver refused, or the conversation broke off.
     #[error("{0}")]
     Stream(#[from] StreamError),
 }
 
-/// Offers a file, and settles where its content begins.
+/// Offers a file, and settles where its content begins: 1. sender -> Put  2. receiver -> Ready  3. sender -> Content.
 ///
 /// # Errors
 /// [`PutError`].
@@ -117,7 +117,7 @@ pub async fn offer(
         replace: offer.replace,
     });
     let mut answer = Answer::to(connection, &request, patience).await?;
-    // The server first hashes what it kept, which may be nearly all of the file.
+    // The receiver first hashes what it kept, which may be nearly all of the file.
     let kept = source.size().filter(|_| offer.resume).unwrap_or(0);
     answer.patience = patience + Duration::from_secs(kept / PROOF_RATE);
     let Part::Reply(Reply::Ready(ready)) = answer.next::<PlainEnd>().await? else {
@@ -137,7 +137,7 @@ pub async fn offer(
     let content = Reply::Content { offset: from.length() };
     stream.writer.write_frame(FrameKind::Reply, &content.encode()).await?;
     if source.size().is_none() {
-        // Nobody knows when there is something to go along with it.
+        // When there is content to send along with it is not known.
         stream.writer.flush().await?;
     }
     let was_offered = offer.resume && ready.have.is_some();
@@ -145,7 +145,7 @@ pub async fn offer(
     Ok(OutgoingFile { stream, source, from, was_offered, patience, send_progress })
 }
 
-/// What the server has already, where that is so.
+/// What the receiver has already, if it is the beginning of this file.
 async fn beginning(source: &Source, ready: &Ready, resume: bool) -> io::Result<Hashed> {
     let Some(have) = ready.have.filter(|_| resume) else { return Ok(Hashed::nothing()) };
     Ok(source.proves(have, None).await?.unwrap_or_default())
@@ -164,21 +164,21 @@ impl OutgoingFile {
         self.from.length()
     }
 
-    /// Whether the server had something to go on with; where content begins at 0, that was of no use.
+    /// Whether the receiver had kept something of it; where content begins at 0, that was of no use.
     #[must_use]
     pub fn was_offered(&self) -> bool {
         self.was_offered
     }
 
-    /// For whoever wants to know later.
+    /// What was sent of it, to be asked later.
     #[must_use]
     pub fn handed(&self) -> Handed {
         Handed(self.send_progress.clone())
     }
 
-    /// Sends the content and waits for the server's word that it is safe. `progress` hears of what
-    /// the server says meanwhile, never less than before. `waits` tells whether the source has
-    /// nothing to send at the moment: that is no silence of the server's.
+    /// Sends the content and waits for the receiver to confirm that it is stored. `progress` hears of what the
+    /// receiver reports meanwhile, never less than before. `waits` tells whether the source has nothing to send at
+    /// the moment: the receiver's silence does not count then.
     ///
     /// # Errors
     /// [`PutError`].
@@ -208,8 +208,8 @@ impl OutgoingFile {
             }
             _ => {}
         }
-        let (Said { end, took: sent }, heard) = result?;
-        let Received { blake3, slowed_by: there } = heard;
+        let (SentContent { end, took: sent }, received) = result?;
+        let Received { blake3, slowed_by: there } = received;
         if blake3 != end.blake3 {
             return Err(PutError::Mismatch);
         }
@@ -217,32 +217,32 @@ impl OutgoingFile {
         Ok(Stored { size: end.size, blake3, sent: send_progress.sent(), resumed_at, limited_by })
     }
 
-    /// Both sides at once: what was sent, and what the server says it has.
+    /// Both directions at once: what was sent, and what the receiver says it has.
     async fn converse(
         &mut self,
         limit: Option<&RateLimit>,
         waits: &(dyn Fn() -> bool + Sync),
         send_progress: &SendProgress,
         progress: impl FnMut(ReceiverProgress) + Send,
-    ) -> Result<(Said, Received), PutError> {
+    ) -> Result<(SentContent, Received), PutError> {
         let CommandStream { reader, writer } = &mut self.stream;
         let source = std::mem::replace(&mut self.source, Source::pipe(io::empty()));
         let from = std::mem::take(&mut self.from);
-        let said = say(writer, source, from, limit, send_progress);
-        let heard = hear(reader, send_progress, progress);
+        let sent = send_content(writer, source, from, limit, send_progress);
+        let received = read_confirmation(reader, send_progress, progress);
         let silence = send_progress.silence(self.patience, waits);
-        tokio::pin!(said, heard, silence);
+        tokio::pin!(sent, received, silence);
         let (mut end, mut stopped) = (None, false);
         loop {
             tokio::select! {
-                // An Error explains why the server stopped reading.
+                // An Error explains why the receiver stopped reading.
                 biased;
-                received = &mut heard => {
+                received = &mut received => {
                     let received = received?;
                     let end = end.ok_or_else(|| misfit("that it has what was not sent"))?;
                     return Ok((end, received));
                 }
-                sent = &mut said, if end.is_none() && !stopped => match sent {
+                sent = &mut sent, if end.is_none() && !stopped => match sent {
                     Ok(sent) => end = Some(sent),
                     // Its reason is on the way.
                     Err(SendError::Stream(StreamError::Stopped)) => stopped = true,
@@ -271,7 +271,7 @@ impl Handed {
     }
 }
 
-/// Says why no more content comes. Whether the server learns of it changes nothing here.
+/// Tells the receiver why no more content is sent. Whether it learns of it changes nothing at this end.
 async fn tell(writer: &mut FrameWriter, code: RefusalCode, why: &str) {
     let refusal = Refusal::new(code, why).encode();
     if let Ok(Ok(())) = timeout(FAREWELL, writer.end(FrameKind::Error, &refusal)).await {
@@ -279,20 +279,21 @@ async fn tell(writer: &mut FrameWriter, code: RefusalCode, why: &str) {
     }
 }
 
-/// What was said last, and how long it took until then.
-struct Said {
+/// All content was sent.
+struct SentContent {
     end: ContentEnd,
+    /// How long that took.
     took: Duration,
 }
 
-/// The content and its end.
-async fn say(
+/// 3. sender -> Data*, Eof
+async fn send_content(
     writer: &mut FrameWriter,
     source: Source,
     from: Hashed,
     limit: Option<&RateLimit>,
     send_progress: &SendProgress,
-) -> Result<Said, SendError> {
+) -> Result<SentContent, SendError> {
     let (throttle, began) = (Throttle::default(), Instant::now());
     let most = if source.size().is_some() { BLOCK } else { PIPED };
     let block = limit.map_or(most, |limit| limit.block().min(most));
@@ -309,18 +310,18 @@ async fn say(
     let end = ContentEnd { slowed_by: throttle.brake(took).or(end.slowed_by), ..end };
     send_progress.is_all_sent(end.size);
     writer.end(FrameKind::Eof, &end.encode()).await?;
-    Ok(Said { end, took })
+    Ok(SentContent { end, took })
 }
 
-/// What the server says, up to its word on what it has stored and the end of its answer.
-async fn hear(
+/// Reads what the receiver reports, up to its confirmation of what it has stored and the end of its answer.
+async fn read_confirmation(
     reader: &mut FrameReader,
     send_progress: &SendProgress,
     mut progress: impl FnMut(ReceiverProgress),
 ) -> Result<Received, StreamError> {
-    // Its silence is watched elsewhere: it may be ours.
+    // Its silence is watched by `SendProgress`: this end may be the one that is silent.
     const NEVER: Duration = Duration::MAX;
-    let mut standing = ReceiverProgress::default();
+    let mut reported = ReceiverProgress::default();
     let received = loop {
         let frame = reader.read_answer(limits::FRAME, NEVER).await?;
         send_progress.alive_at(Instant::now());
@@ -332,9 +333,9 @@ async fn hear(
                 if stored > received || received > send_progress.at_most() {
                     return Err(misfit("that it has more than was sent"));
                 }
-                standing.received = standing.received.max(received);
-                standing.stored = standing.stored.max(stored);
-                progress(standing);
+                reported.received = reported.received.max(received);
+                reported.stored = reported.stored.max(stored);
+                progress(reported);
             }
             FrameKind::Received => break Received::decode(&frame.payload)?,
             found => {

@@ -1,4 +1,4 @@
-//! What was sent, what the server can have of it, and when it was last heard. Knows nothing of streams.
+//! What was sent, what the receiver can have of it, and when it last showed that it is alive. Knows nothing of streams.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -7,18 +7,18 @@ use parking_lot::{Mutex, MutexGuard};
 use quiver_protocol::chunk::BLOCK;
 use tokio::time::{Instant, sleep_until};
 
-/// Bytes a second that any disk takes: after the last byte the server may be silent for as long as
-/// this takes, in addition to what the person allows. It verifies and flushes then.
+/// Bytes a second that any disk takes: after the last byte the receiver may be silent for as long as
+/// this takes, in addition to the timeout. It verifies and flushes then.
 const SLOW_DISK: u64 = 16 * 1024 * 1024;
 
-/// What both halves of the conversation know of each other.
+/// What the sending and the reading half of the conversation share.
 #[derive(Debug)]
 pub(super) struct SendProgress {
     offset: u64,
     size: Option<u64>,
     sent: AtomicU64,
     all_sent: AtomicBool,
-    /// When the server was last seen to take or say something.
+    /// When the receiver last took or sent something.
     alive: Mutex<Instant>,
 }
 
@@ -37,7 +37,7 @@ impl SendProgress {
         self.alive_at(Instant::now());
     }
 
-    /// From here on the server has work to do that grows with the content.
+    /// From here on the receiver has work to do that grows with the content.
     pub(super) fn is_all_sent(&self, size: u64) {
         self.all_sent.store(true, Ordering::Relaxed);
         let flush = Duration::from_secs(size.saturating_sub(self.offset) / SLOW_DISK);
@@ -53,13 +53,13 @@ impl SendProgress {
         *alive = (*alive).max(moment);
     }
 
-    /// What the server can have at the very most: a block may be on its way that is not yet counted.
+    /// What the receiver can have at most: a block may be on its way that is not yet counted.
     pub(super) fn at_most(&self) -> u64 {
         let handed = self.offset.saturating_add(self.sent()).saturating_add(BLOCK as u64);
         self.size.map_or(handed, |size| size.min(handed))
     }
 
-    /// Resolves when the server has been silent for too long.
+    /// Resolves when the receiver has been silent for too long.
     pub(super) async fn silence(&self, patience: Duration, waits: &(dyn Fn() -> bool + Sync)) {
         loop {
             let end = *self.lock() + patience;

@@ -1,5 +1,5 @@
-//! Blocks on their way into a sink: hashed, and written in their order by a blocking thread, beside the network.
-//! How many may be unwritten is bounded. Knows nothing of frames.
+//! Writes blocks to a sink: hashed, and written in order by a blocking thread while more are received. The number of
+//! unwritten blocks is bounded. Knows nothing of frames.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -21,37 +21,37 @@ use crate::timings::{DiskAccess, TransferTimings};
 /// nearest caches, and enough for all lanes of its vectors.
 const HASHED_AT_ONCE: usize = 64 * 1024;
 
-/// How often a thread that finds no block lets others go first before it leaves: the next is often nearly
-/// full, and to wake a thread costs more.
+/// How often a thread that finds no block yields before it ends: the next is often nearly full, and to wake a thread
+/// costs more.
 const LINGER: usize = 3;
 
-/// Where blocks are hashed.
+/// Which thread hashes blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    /// On the thread that takes them from the network, while they are in its processor's cache.
-    Here,
-    /// On the thread that writes them.
-    AtTheDisk,
+pub(super) enum HashingThread {
+    /// The one that takes them from the network, while they are in its processor's cache.
+    Network,
+    /// The one that writes them.
+    Writer,
 }
 
-impl Place {
-    /// Two processors have both ends' threads to share where client and server are one machine, and one of
-    /// them is the network's in any case: a hash that moves to another thread then waits for its turn
-    /// there. With more of them it is done beside the network.
+impl HashingThread {
+    /// Two processors have the threads of both ends to share where those are on one machine, and one of them is the
+    /// network's in any case: a hash that moves to another thread then waits for its turn there. With more
+    /// processors it is done beside the network.
     pub(super) fn of_this_machine() -> Self {
-        static PLACE: LazyLock<Place> = LazyLock::new(|| {
+        static HASHING_THREAD: LazyLock<HashingThread> = LazyLock::new(|| {
             let processors = available_parallelism().map_or(1, NonZero::get);
-            if processors > 2 { Place::AtTheDisk } else { Place::Here }
+            if processors > 2 { HashingThread::Writer } else { HashingThread::Network }
         });
-        *PLACE
+        *HASHING_THREAD
     }
 }
 
 /// Writes blocks on a blocking thread, behind the network, and hashes them.
 pub(super) struct BlockWriter<W> {
-    desk: Arc<Desk<W>>,
-    /// Who writes, or did last.
-    scribe: Option<JoinHandle<()>>,
+    queue: Arc<WriteQueue<W>>,
+    /// The thread that writes, or did last.
+    thread: Option<JoinHandle<()>>,
     /// Where blocks are hashed before they are written.
     hasher: Option<Box<blake3::Hasher>>,
     /// What of the block that fills went into that.
@@ -62,14 +62,14 @@ pub(super) struct BlockWriter<W> {
 }
 
 /// What the thread that takes blocks from the network and the one that writes them share. Locked for moments.
-struct Desk<W> {
+struct WriteQueue<W> {
     state: Mutex<State<W>>,
-    /// A block was written, or the work was laid down.
+    /// A block was written, or the thread has ended.
     moved: Notify,
 }
 
 struct State<W> {
-    /// Here while nobody writes.
+    /// `None` while a thread writes.
     work: Option<Work<W>>,
     waiting: VecDeque<Vec<u8>>,
     /// Those that wait, and the one that is being written.
@@ -80,7 +80,7 @@ struct State<W> {
     written: u64,
     /// The last block's.
     access: DiskAccess,
-    /// Whether the work is lost, and why if nobody was told yet.
+    /// Whether the work is lost, and why if that was not reported yet.
     is_lost: bool,
     failure: Option<io::Error>,
 }
@@ -91,26 +91,32 @@ struct Work<W> {
     hasher: Option<Box<blake3::Hasher>>,
 }
 
-/// What a look at the desk tells.
-enum Sight {
-    Holds,
-    Not,
-    /// The work is lost, and why if nobody was told yet.
+/// What the queue is found in.
+enum QueueState {
+    /// What is waited for is true.
+    Ready,
+    Pending,
+    /// The work is lost, and why if that was not reported yet.
     Lost(Option<io::Error>),
 }
 
-/// A thread that writes until nothing waits. Where it never comes to that, the work is lost.
-struct Scribe<W> {
-    desk: Arc<Desk<W>>,
+/// A thread that writes until nothing waits. Where it ends before that, the work is lost.
+struct WriterThread<W> {
+    queue: Arc<WriteQueue<W>>,
     work: Option<Work<W>>,
 }
 
 impl<W: Write + Send + 'static> BlockWriter<W> {
     /// For content of so many bytes at most.
-    pub(super) fn new(sink: W, hasher: Box<blake3::Hasher>, announced: u64, place: Place) -> Self {
-        let (here, there) = match place {
-            Place::Here => (Some(hasher), None),
-            Place::AtTheDisk => (None, Some(hasher)),
+    pub(super) fn new(
+        sink: W,
+        hasher: Box<blake3::Hasher>,
+        announced: u64,
+        hashing_thread: HashingThread,
+    ) -> Self {
+        let (here, there) = match hashing_thread {
+            HashingThread::Network => (Some(hasher), None),
+            HashingThread::Writer => (None, Some(hasher)),
         };
         let state = State {
             work: Some(Work { sink, hasher: there }),
@@ -123,8 +129,8 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
             failure: None,
         };
         Self {
-            desk: Arc::new(Desk { state: Mutex::new(state), moved: Notify::new() }),
-            scribe: None,
+            queue: Arc::new(WriteQueue { state: Mutex::new(state), moved: Notify::new() }),
+            thread: None,
             hasher: here,
             hashed: 0,
             active: ActiveTransfers::join(),
@@ -136,7 +142,7 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
     /// An empty block, no larger than the content.
     pub(super) fn buffer(&self) -> Vec<u8> {
         let most = self.most();
-        let mut state = self.desk.lock();
+        let mut state = self.queue.lock();
         state.empty.truncate(most);
         let buffer = state.empty.pop();
         drop(state);
@@ -145,12 +151,12 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
 
     /// Bytes that are in the sink.
     pub(super) fn written(&self) -> u64 {
-        self.desk.lock().written
+        self.queue.lock().written
     }
 
     /// Bytes that may still be taken before something has to be written, beside those of a block that fills.
     pub(super) fn room(&self, block: &[u8]) -> usize {
-        let free = self.most().saturating_sub(self.desk.lock().unwritten);
+        let free = self.most().saturating_sub(self.queue.lock().unwritten);
         (free * BLOCK).saturating_sub(block.len())
     }
 
@@ -187,51 +193,51 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
             hasher.update(&block[self.hashed..]);
             self.hashed = 0;
         }
-        let mut state = self.desk.lock();
+        let mut state = self.queue.lock();
         state.waiting.push_back(block);
         state.unwritten += 1;
         let work = state.work.take();
         drop(state);
         if work.is_some() {
-            let scribe = Scribe { desk: self.desk.clone(), work };
-            self.scribe = Some(task::spawn_blocking(move || scribe.run()));
+            let thread = WriterThread { queue: self.queue.clone(), work };
+            self.thread = Some(task::spawn_blocking(move || thread.run()));
         }
     }
 
-    /// Waits for something that the thread at the desk brings about.
+    /// Waits for something that the writer's thread brings about.
     async fn until(&mut self, holds: impl Fn(&State<W>) -> bool) -> io::Result<()> {
         let mut since = None;
         loop {
-            match self.look(since, &holds) {
-                Sight::Holds => return Ok(()),
-                Sight::Not => {}
-                Sight::Lost(failure) => return Err(self.loss(failure).await),
+            match self.state(since, &holds) {
+                QueueState::Ready => return Ok(()),
+                QueueState::Pending => {}
+                QueueState::Lost(failure) => return Err(self.loss(failure).await),
             }
             since = Some(Instant::now());
-            self.desk.moved.notified().await;
+            self.queue.moved.notified().await;
         }
     }
 
-    /// How it stands, after a wait that began at `since`.
-    fn look(&mut self, since: Option<Instant>, holds: impl Fn(&State<W>) -> bool) -> Sight {
-        let mut state = self.desk.lock();
+    /// The state of the queue, after a wait that began at `since`.
+    fn state(&mut self, since: Option<Instant>, holds: impl Fn(&State<W>) -> bool) -> QueueState {
+        let mut state = self.queue.lock();
         if let Some(since) = since {
             self.times.waited(since, &state.access);
         }
         if state.is_lost {
-            return Sight::Lost(state.failure.take());
+            return QueueState::Lost(state.failure.take());
         }
-        if holds(&state) { Sight::Holds } else { Sight::Not }
+        if holds(&state) { QueueState::Ready } else { QueueState::Pending }
     }
 
     /// Why the work is lost.
     async fn loss(&mut self, failure: Option<io::Error>) -> io::Error {
-        let scribe = self.scribe.take();
+        let thread = self.thread.take();
         if let Some(failure) = failure {
             return failure;
         }
-        match scribe {
-            Some(scribe) => match crate::blocking::joined(scribe.await) {
+        match thread {
+            Some(thread) => match crate::blocking::joined(thread.await) {
                 Err(ending) => ending.into(),
                 Ok(()) => io::Error::other("an earlier write failed"),
             },
@@ -239,13 +245,13 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
         }
     }
 
-    /// Lets go of the sink, once the thread at the desk has: until then a next attempt would find it in use.
-    /// Whole blocks that came are written.
+    /// Drops the sink, once the writer's thread has ended: until then a next attempt would find it in use. Whole blocks
+    /// that were received are written.
     pub(super) async fn abandon(mut self) {
         // Why it ends is known already.
         let _ = self.until(|state| state.work.is_some()).await;
-        // The thread may not have left the desk yet.
-        let work = self.desk.lock().work.take();
+        // The thread may still hold the queue.
+        let work = self.queue.lock().work.take();
         drop(work);
     }
 
@@ -262,7 +268,7 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
         }
         self.until(|state| state.work.is_some()).await?;
         let lost = || io::Error::other("an earlier write failed");
-        let mut work = self.desk.lock().work.take().ok_or_else(lost)?;
+        let mut work = self.queue.lock().work.take().ok_or_else(lost)?;
         work.sink.flush()?;
         self.times.moved();
         // One of the two is there.
@@ -272,13 +278,13 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
     }
 }
 
-impl<W> Desk<W> {
+impl<W> WriteQueue<W> {
     fn lock(&self) -> MutexGuard<'_, State<W>> {
         self.state.lock()
     }
 }
 
-impl<W: Write> Scribe<W> {
+impl<W: Write> WriterThread<W> {
     fn run(mut self) {
         let mut lingered = 0;
         loop {
@@ -293,7 +299,7 @@ impl<W: Write> Scribe<W> {
             lingered = 0;
             let Some(work) = &mut self.work else { return };
             let (access, written) = work.write(&block);
-            let mut state = self.desk.lock();
+            let mut state = self.queue.lock();
             state.access = access;
             if let Err(error) = written {
                 state.failure = Some(error);
@@ -304,14 +310,14 @@ impl<W: Write> Scribe<W> {
             block.clear();
             state.empty.push(block);
             drop(state);
-            self.desk.moved.notify_one();
+            self.queue.moved.notify_one();
         }
     }
 
-    /// The next block. Where none waits and this is to be the end, the work is laid down under the same lock:
-    /// whoever brings another one finds it.
+    /// The next block. Where none waits and this is to be the end, the work is given back under the same lock, so
+    /// that the next block starts another thread.
     fn next(&mut self, ends: bool) -> Option<Vec<u8>> {
-        let mut state = self.desk.lock();
+        let mut state = self.queue.lock();
         let next = state.waiting.pop_front();
         if next.is_none() && ends {
             state.work = self.work.take();
@@ -320,13 +326,13 @@ impl<W: Write> Scribe<W> {
     }
 }
 
-impl<W> Drop for Scribe<W> {
+impl<W> Drop for WriterThread<W> {
     fn drop(&mut self) {
-        // The sink is closed before anyone is told.
+        // The sink is closed before this is reported.
         if self.work.take().is_some() {
-            self.desk.lock().is_lost = true;
+            self.queue.lock().is_lost = true;
         }
-        self.desk.moved.notify_one();
+        self.queue.moved.notify_one();
     }
 }
 

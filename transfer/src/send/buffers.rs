@@ -6,7 +6,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use quiver_protocol::chunk::{BLOCK, FRAMED_BLOCK, HEADROOM};
 
-/// Block buffers that come back once QUIC needs them no more. Kept are those that one hop needs; a
+/// Block buffers that come back once QUIC needs them no more. Kept are those that one step needs; a
 /// transfer that stalls would hold any others for nothing.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Buffers(Arc<Mutex<Kept>>);

@@ -14,7 +14,7 @@ fn source(content: &[u8]) -> (tempfile::NamedTempFile, OpenFile) {
     // A day ago, so that any write is seen whatever the clock's grain.
     let yesterday = SystemTime::now() - std::time::Duration::from_secs(86_400);
     file.as_file().set_modified(yesterday).unwrap();
-    let Source(Origin::File(open)) = Source::new(file.reopen().unwrap()).unwrap() else {
+    let Source(ContentSource::File(open)) = Source::new(file.reopen().unwrap()).unwrap() else {
         panic!("a file is a file")
     };
     (file, open)
@@ -87,7 +87,7 @@ fn a_step_reads_as_many_blocks_as_it_may() {
         (6, vec![vec![BLOCK, BLOCK, BLOCK, BLOCK, BLOCK, 7]]),
     ] {
         let (_file, open) = source(&content);
-        let (lengths, size, found) = steps(Source(Origin::File(open)), most);
+        let (lengths, size, found) = steps(Source(ContentSource::File(open)), most);
         assert_eq!((lengths, size), (expected, content.len() as u64));
         assert_eq!(found, hash);
     }
@@ -96,15 +96,15 @@ fn a_step_reads_as_many_blocks_as_it_may() {
 #[test]
 fn a_small_file_is_one_step() {
     let (_file, small) = source(b"content");
-    assert_eq!(steps(Source(Origin::File(small)), 1).0, [[7]]);
+    assert_eq!(steps(Source(ContentSource::File(small)), 1).0, [[7]]);
     let (_file, empty) = source(b"");
-    assert_eq!(steps(Source(Origin::File(empty)), 1).0, [Vec::<usize>::new()]);
+    assert_eq!(steps(Source(ContentSource::File(empty)), 1).0, [Vec::<usize>::new()]);
 }
 
 #[test]
 fn what_is_in_memory_is_sent_as_it_was_read() {
     let (file, small) = source(b"content");
-    let small = Source(Origin::File(small)).load().unwrap();
+    let small = Source(ContentSource::File(small)).load().unwrap();
     file.as_file().write_all_at(b"CON", 0).unwrap();
     assert_eq!(small.rest(&Hashed::nothing(), CHUNK), Some(&b"content"[..]));
     assert_eq!(small.rest(&Hashed::of_bytes(b"con"), CHUNK), Some(&b"tent"[..]));
@@ -112,7 +112,7 @@ fn what_is_in_memory_is_sent_as_it_was_read() {
     assert_eq!(small.rest(&Hashed::nothing(), 6), None);
     assert_eq!(steps(small, 1).0, [[7]]);
     let (_file, large) = source(&vec![1; SMALL as usize + 1]);
-    let large = Source(Origin::File(large)).load().unwrap();
+    let large = Source(ContentSource::File(large)).load().unwrap();
     assert_eq!(large.rest(&Hashed::nothing(), BLOCK), None);
 }
 
@@ -123,7 +123,7 @@ fn what_changes_while_it_is_read_is_not_taken_for_whole() {
     let (file, shrunk) = source(b"content");
     file.as_file().set_len(3).unwrap();
     for changed in [rewritten, shrunk] {
-        let source = Source(Origin::File(changed)).load().unwrap();
+        let source = Source(ContentSource::File(changed)).load().unwrap();
         let step = BlockReader::new(source, Hashed::nothing(), BLOCK).step(1);
         assert!(matches!(step.err(), Some(SendError::Changed)));
     }
@@ -138,7 +138,8 @@ fn what_a_pipe_gives_does_not_wait_for_what_follows() {
 #[test]
 fn a_step_of_a_changed_file_is_not_sent() {
     let (file, open) = source(&vec![1; 3 * BLOCK]);
-    let step = BlockReader::new(Source(Origin::File(open)), Hashed::nothing(), BLOCK).step(1);
+    let step =
+        BlockReader::new(Source(ContentSource::File(open)), Hashed::nothing(), BLOCK).step(1);
     file.as_file().set_len(BLOCK as u64).unwrap();
     let next = step.unwrap().reader.step(2);
     assert!(matches!(next.err(), Some(SendError::Changed)));

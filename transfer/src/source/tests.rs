@@ -34,14 +34,14 @@ fn of_wrong_size(content: &[u8], size: u64) -> (File, Source) {
     let seen = Stamp::of(&file.metadata().unwrap()).unwrap();
     let (executable, modified) = (false, seen.modified);
     let open = OpenFile { file: file.try_clone().unwrap(), size, executable, modified, seen };
-    (file, Source(Origin::File(open)))
+    (file, Source(ContentSource::File(open)))
 }
 
 #[test]
 fn a_size_of_0_is_believed_only_where_nothing_can_be_read() {
     let empty = Source::new(tempfile::tempfile().unwrap()).unwrap();
     assert_eq!(empty.size(), Some(0));
-    assert!(matches!(empty.0, Origin::File(_)));
+    assert!(matches!(empty.0, ContentSource::File(_)));
     let source = open(PROCFS);
     assert_eq!(source.size(), None);
     assert!(source.modified().is_some());

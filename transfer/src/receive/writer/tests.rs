@@ -23,17 +23,19 @@ impl Write for Disk {
     }
 }
 
-const PLACES: [Place; 2] = [Place::Here, Place::AtTheDisk];
+const HASHING_THREADS: [HashingThread; 2] = [HashingThread::Network, HashingThread::Writer];
 
-fn writer(room: usize, place: Place) -> BlockWriter<Disk> {
+fn writer(room: usize, hashing_thread: HashingThread) -> BlockWriter<Disk> {
     let disk = Disk { content: Vec::new(), room };
-    BlockWriter::new(disk, Box::default(), u64::MAX, place)
+    BlockWriter::new(disk, Box::default(), u64::MAX, hashing_thread)
 }
 
 #[tokio::test]
 async fn blocks_are_written_in_their_order() {
-    for (count, place) in (0..=7_u8).flat_map(|count| PLACES.map(|place| (count, place))) {
-        let mut writer = writer(usize::MAX, place);
+    for (count, hashing_thread) in
+        (0..=7_u8).flat_map(|count| HASHING_THREADS.map(|hashing_thread| (count, hashing_thread)))
+    {
+        let mut writer = writer(usize::MAX, hashing_thread);
         let mut block = writer.buffer();
         let mut expected = Vec::new();
         for number in 0..count {
@@ -53,10 +55,10 @@ async fn blocks_are_written_in_their_order() {
 
 #[tokio::test]
 async fn what_was_hashed_before_counts() {
-    for place in PLACES {
+    for hashing_thread in HASHING_THREADS {
         let (disk, before) =
             (Disk { content: Vec::new(), room: 100 }, Hashed::of_bytes(b"before "));
-        let writer = BlockWriter::new(disk, before.hasher, 3, place);
+        let writer = BlockWriter::new(disk, before.hasher, 3, hashing_thread);
         let (_, hash, _) = writer.close(b"now".to_vec()).await.unwrap();
         assert_eq!(hash, ContentHash(*blake3::hash(b"before now").as_bytes()));
     }
@@ -64,8 +66,8 @@ async fn what_was_hashed_before_counts() {
 
 #[tokio::test]
 async fn a_full_disk_ends_it_soon() {
-    for place in PLACES {
-        let mut writer = writer(2500, place);
+    for hashing_thread in HASHING_THREADS {
+        let mut writer = writer(2500, hashing_thread);
         let mut writes = 0;
         let error = loop {
             match writer.write(vec![7; 1000]).await {
@@ -82,8 +84,8 @@ async fn a_full_disk_ends_it_soon() {
 
 #[tokio::test]
 async fn a_full_disk_is_found_by_the_last_block_too() {
-    for place in PLACES {
-        let error = writer(3, place).close(vec![7; 4]).await.err().unwrap();
+    for hashing_thread in HASHING_THREADS {
+        let error = writer(3, hashing_thread).close(vec![7; 4]).await.err().unwrap();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
     }
 }
@@ -106,7 +108,8 @@ impl Write for SlowDisk {
 #[tokio::test]
 async fn who_waits_for_a_slow_disk_knows_it() {
     let (_sender, receiver) = std::sync::mpsc::channel();
-    let mut writer = BlockWriter::new(SlowDisk(receiver), Box::default(), u64::MAX, Place::Here);
+    let mut writer =
+        BlockWriter::new(SlowDisk(receiver), Box::default(), u64::MAX, HashingThread::Network);
     for _ in 0..20 {
         writer.write(vec![7; 1000]).await.unwrap();
     }
@@ -138,7 +141,7 @@ async fn the_sink_of_what_is_given_up_is_closed() {
     for _ in 0..1000 {
         let closed = Arc::default();
         let door = Door(Arc::clone(&closed));
-        let mut writer = BlockWriter::new(door, Box::default(), u64::MAX, Place::Here);
+        let mut writer = BlockWriter::new(door, Box::default(), u64::MAX, HashingThread::Network);
         writer.write(vec![7; 1000]).await.unwrap();
         writer.abandon().await;
         assert!(*closed.lock());
