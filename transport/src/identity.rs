@@ -15,7 +15,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use thiserror::Error;
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
-use crate::{tls, unix};
+use crate::{crypto, unix};
 
 /// PEM files longer than this are not ours. Bytes.
 const PEM_LIMIT: u64 = 64 * 1024;
@@ -141,7 +141,7 @@ impl Identity {
         let key =
             PrivateKeyDer::from_pem_slice(&contents(file).map_err(read)?).map_err(|_| bad_pem())?;
         let pair =
-            CertifiedKey::from_der(vec![certificate.clone()], key.clone_key(), &tls::provider());
+            CertifiedKey::from_der(vec![certificate.clone()], key.clone_key(), &crypto::provider());
         match pair {
             Ok(_) => {}
             Err(rustls::Error::InconsistentKeys(_)) => {

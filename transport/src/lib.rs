@@ -17,6 +17,7 @@
 pub mod channel;
 pub mod close;
 mod congestion;
+mod crypto;
 pub mod endpoint;
 pub mod identity;
 pub mod log_writer;

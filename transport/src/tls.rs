@@ -1,20 +1,17 @@
 //! The rustls configurations: TLS 1.3 only, one crypto provider, one ALPN, no early data, no resumption.
 
-mod cipher;
+use std::sync::Arc;
 
-use std::sync::{Arc, LazyLock};
-
-use ::aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
-use ::aws_lc_rs::hmac;
+use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
+use aws_lc_rs::hmac;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quiver_protocol::version::ALPN;
 use rustls::client::Resumption;
-use rustls::crypto::CryptoProvider;
-use rustls::crypto::aws_lc_rs::{self, kx_group};
 use rustls::server::NoServerSessionStorage;
 use rustls::{ClientConfig, ServerConfig};
 use thiserror::Error;
 
+use crate::crypto::provider;
 use crate::identity::Identity;
 use crate::trust::{ClientVerifier, ServerVerifier};
 
@@ -25,18 +22,6 @@ const RESET_LABEL: &[u8] = b"quiver/1 stateless reset";
 #[derive(Debug, Error)]
 #[error("cannot set up TLS: {0}")]
 pub struct TlsError(String);
-
-/// The one crypto provider: aws-lc-rs, with the post-quantum hybrid key exchange preferred
-/// (X25519MLKEM768, draft-ietf-tls-ecdhe-mlkem), AES with 128 bits (docs/decisions, 3), and the
-/// implementation of AES that is the faster one on this processor (docs/decisions, 4).
-pub(crate) fn provider() -> Arc<CryptoProvider> {
-    static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
-        let kx_groups = vec![kx_group::X25519MLKEM768, kx_group::X25519, kx_group::SECP256R1];
-        let cipher_suites = cipher::suites();
-        Arc::new(CryptoProvider { kx_groups, cipher_suites, ..aws_lc_rs::default_provider() })
-    });
-    PROVIDER.clone()
-}
 
 /// A server's side: shows its identity, asks for a client's and does not require it.
 pub(crate) fn server(identity: &Identity) -> Result<QuicServerConfig, TlsError> {

@@ -16,8 +16,8 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use thiserror::Error as ThisError;
 
+use crate::crypto;
 use crate::identity::CertificateInfo;
-use crate::tls;
 
 /// Why a server was not believed.
 #[derive(Debug, Clone, PartialEq, Eq, ThisError)]
@@ -59,7 +59,7 @@ impl ServerVerifier {
     /// certificate's key, for a caller who then asks a person before a word is said.
     #[must_use]
     pub fn new(pinned: Option<Fingerprint>) -> Arc<Self> {
-        Arc::new(Self { pinned, provider: tls::provider(), judgement: Mutex::new(None) })
+        Arc::new(Self { pinned, provider: crypto::provider(), judgement: Mutex::new(None) })
     }
 
     /// Why the last handshake was refused, where the server's certificate was the reason.
