@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use quinn::Incoming;
 use quiver_protocol::CloseCode;
-use quiver_transport::{Ended, Endpoint, close};
+use quiver_transport::{Endpoint, close};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{debug, error};
@@ -64,19 +64,19 @@ fn admit(incoming: Incoming, queues: &Queues) -> Option<Incoming> {
 async fn connection(endpoint: Endpoint, incoming: Incoming, queues: Queues, shared: Arc<Shared>) {
     let address = canonical(incoming.remote_address());
     let mut ticket = queues.handshakes.enter();
-    let connecting = match endpoint.admit(incoming) {
-        Ok(connecting) => connecting,
+    let handshake = match endpoint.admit(incoming) {
+        Ok(handshake) => handshake,
         Err(error) => return debug!("no handshake with {address}: {error}"),
     };
     drop(endpoint);
     let connection = tokio::select! {
         () = ticket.lost() => return debug!("handshake with {address} made room for others"),
         () = shared.stopping.cancelled() => return,
-        connection = timeout(GUEST_PATIENCE, connecting) => match connection {
-            Ok(Ok(connection)) => connection,
+        accepted = timeout(GUEST_PATIENCE, handshake.complete()) => match accepted {
+            Ok(Ok(accepted)) => accepted.connection,
             Ok(Err(error)) => {
                 // As an end of a connection: what the other side says of it is not logged as it is.
-                return debug!("handshake with {address} failed: {}", Ended::from(error));
+                return debug!("handshake with {address} failed: {error}");
             }
             Err(_) => return debug!("handshake with {address} took too long"),
         },

@@ -12,7 +12,7 @@ use quiver_protocol::CloseCode;
 use quiver_protocol::text::display_path;
 use quiver_transfer::BackgroundPool;
 use quiver_transfer::is_moving;
-use quiver_transport::{CertificateInfo, Endpoint, Identity, LogWriter};
+use quiver_transport::{CertificateInfo, Endpoint, Identity, LogWriter, Protocol};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
@@ -217,13 +217,14 @@ fn show_metrics(address: SocketAddr, names: Vec<HostName>) -> anyhow::Result<Pag
 
 /// Listens where it was typed; else at the default address, on IPv4 alone where the system has no IPv6.
 fn listen(typed: Option<SocketAddr>, identity: &Identity) -> anyhow::Result<Endpoint> {
-    let endpoint = match Endpoint::listen(typed.unwrap_or(DEFAULT_ADDRESS), identity) {
-        Err(error) if typed.is_none() && error.is_without_ipv6() => {
-            warn!("no IPv6 on this machine: listening on IPv4 alone ({error})");
-            Endpoint::listen(DEFAULT_ADDRESS_V4, identity)
-        }
-        endpoint => endpoint,
-    };
+    let endpoint =
+        match Endpoint::listen(typed.unwrap_or(DEFAULT_ADDRESS), identity, &[Protocol::QUIVER_1]) {
+            Err(error) if typed.is_none() && error.is_without_ipv6() => {
+                warn!("no IPv6 on this machine: listening on IPv4 alone ({error})");
+                Endpoint::listen(DEFAULT_ADDRESS_V4, identity, &[Protocol::QUIVER_1])
+            }
+            endpoint => endpoint,
+        };
     endpoint.hint("choose another address with --listen, like 127.0.0.1:0 or 0.0.0.0:4433")
 }
 

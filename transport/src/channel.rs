@@ -1,26 +1,34 @@
-//! A connection whose streams know of each other: what is said on one goes before the content of others.
-//! Knows nothing of commands.
+//! A connection with its role, whose streams know of each other: what is said on one goes before the content of
+//! others. Knows nothing of commands.
 
 use std::ops::Deref;
 
 use quinn::Connection;
 
 use crate::precedence::Precedence;
+use crate::role::Role;
 use crate::stream::{CommandStream, StreamError};
 
-/// A connection, and the precedence among the streams that this side opens on it. Cheap to clone.
+/// A connection, its role, and the precedence among its streams. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Channel {
     connection: Connection,
+    role: Role,
     precedence: Precedence,
 }
 
 impl Channel {
-    /// Over a connection of which there is no other channel.
+    /// Over a connection of which there is no other channel, and which has the limits of this role.
     #[must_use]
-    pub fn on(connection: Connection) -> Self {
-        let precedence = Precedence::on(connection.clone());
-        Self { connection, precedence }
+    pub fn on(connection: Connection, role: Role) -> Self {
+        let precedence = Precedence::on(connection.clone(), role);
+        Self { connection, role, precedence }
+    }
+
+    /// What the two sides are to each other.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
     }
 
     /// Opens a stream to the other side; waits where as many are open as it allows.
@@ -29,6 +37,16 @@ impl Channel {
     /// [`StreamError::Lost`].
     pub async fn open(&self) -> Result<CommandStream, StreamError> {
         Ok(CommandStream::open(&self.connection).await?.with(self.precedence.clone()))
+    }
+
+    /// Waits for the next stream that the other side opens.
+    ///
+    /// # Errors
+    /// [`StreamError::Lost`].
+    pub async fn accept(&self) -> Result<CommandStream, StreamError> {
+        let pair = self.connection.accept_bi().await;
+        let pair = pair.map_err(|error| StreamError::Lost(error.into()))?;
+        Ok(CommandStream::from(pair).with(self.precedence.clone()))
     }
 }
 

@@ -6,7 +6,10 @@
 //! | [`identity`] | a key and its self-signed certificate: create, keep, load, fingerprint |
 //! | [`trust`] | which certificates are believed, and why one was not |
 //! | [`tls`] | the rustls configurations, over one crypto provider |
-//! | [`endpoint`] | sockets and QUIC settings, each with its cost |
+//! | [`endpoint`] | sockets that dial and accept, and their QUIC settings, each with its cost |
+//! | [`role`] | what each role may use: windows and stream counts, each with its cost |
+//! | [`alpn`] | protocols, with the roles of their two sides |
+//! | [`handshake`] | accepted connections, routed by protocol |
 //! | [`stream`] | one frame read or written, with a limit and a patience |
 //! | [`precedence`] | talk is written before content |
 //! | [`channel`] | a connection whose streams know of each other |
@@ -14,28 +17,34 @@
 //! | [`pulse`] | whether the other side is still there |
 //! | [`log_writer`] | log lines, written by a thread of their own |
 
+pub mod alpn;
 pub mod channel;
 pub mod close;
 mod congestion;
 mod crypto;
 pub mod endpoint;
+pub mod handshake;
 pub mod identity;
 pub mod log_writer;
 pub mod precedence;
 pub mod pulse;
 mod reach;
+pub mod role;
 mod socket;
 pub mod stream;
 pub mod tls;
 pub mod trust;
 mod unix;
 
+pub use alpn::Protocol;
 pub use channel::Channel;
 pub use close::{Ended, close};
 pub use endpoint::Endpoint;
+pub use handshake::{Accepted, Handshake};
 pub use identity::{CertificateInfo, Identity, IdentityError};
 pub use log_writer::LogWriter;
 pub use precedence::Precedence;
+pub use role::Role;
 pub use stream::{CommandStream, Frame, FrameReader, FrameWriter, StreamError};
 pub use trust::{ServerVerifier, TrustError};
 

@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::timeout;
 
-use crate::endpoint::send_window;
+use crate::role::Role;
 
 /// How long talk holds up content: many round trips of a busy connection. Talk that waits longer waits for
 /// a reader who does not read, and that is no reason to stop everything else.
@@ -30,9 +30,10 @@ pub struct Precedence(Arc<Talk>);
 struct Talk {
     waiting: AtomicUsize,
     none_waits: Notify,
-    /// Streams that carry content, and the connection whose window is theirs.
+    /// Streams that carry content.
     content: Mutex<usize>,
-    connection: Option<Connection>,
+    /// The connection whose send window they share, and its role, which says how large that is.
+    connection: Option<(Connection, Role)>,
 }
 
 /// A stream that carries content. Over when dropped.
@@ -43,10 +44,10 @@ pub(crate) struct Carries(Precedence);
 struct Waits<'a>(&'a Talk);
 
 impl Precedence {
-    /// On a connection whose send window is settled here.
+    /// On a connection in this role, whose send window is set here from now on.
     #[must_use]
-    pub fn on(connection: Connection) -> Self {
-        Self(Arc::new(Talk { connection: Some(connection), ..Talk::default() }))
+    pub fn on(connection: Connection, role: Role) -> Self {
+        Self(Arc::new(Talk { connection: Some((connection, role)), ..Talk::default() }))
     }
 
     /// One more stream carries content.
@@ -59,10 +60,10 @@ impl Precedence {
         let mut streams = self.0.content.lock();
         let before = *streams;
         *streams = change(before);
-        if let Some(connection) = &self.0.connection
+        if let Some((connection, role)) = &self.0.connection
             && (before > 1) != (*streams > 1)
         {
-            connection.set_send_window(send_window(connection, *streams));
+            connection.set_send_window(role.send_window(*streams, connection.rtt()));
         }
     }
 

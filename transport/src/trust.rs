@@ -136,10 +136,20 @@ impl ServerCertVerifier for ServerVerifier {
     }
 }
 
-/// What a server makes of a client's certificate: none is needed, and any is believed whose key the
-/// client holds, for the fingerprint is all that is learned from it.
+/// What the side that accepts makes of a certificate of the side that dials: any is believed whose key the other
+/// side has, since the fingerprint is all that is learned from it. The caller compares it ([`peer_fingerprint`]).
 #[derive(Debug)]
-pub(crate) struct ClientVerifier(pub(crate) Arc<CryptoProvider>);
+pub(crate) struct ClientVerifier {
+    provider: Arc<CryptoProvider>,
+    is_required: bool,
+}
+
+impl ClientVerifier {
+    /// `is_required`: refuses those that show no certificate.
+    pub(crate) fn new(is_required: bool) -> Self {
+        Self { provider: crypto::provider(), is_required }
+    }
+}
 
 impl ClientCertVerifier for ClientVerifier {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
@@ -147,7 +157,7 @@ impl ClientCertVerifier for ClientVerifier {
     }
 
     fn client_auth_mandatory(&self) -> bool {
-        false
+        self.is_required
     }
 
     fn verify_client_cert(
@@ -175,12 +185,12 @@ impl ClientCertVerifier for ClientVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 

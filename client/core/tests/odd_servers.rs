@@ -21,7 +21,7 @@ use quiver_protocol::{
 };
 use quiver_transport::identity::Validity;
 use quiver_transport::trust::peer_fingerprint;
-use quiver_transport::{CommandStream, Connection, Endpoint, Identity};
+use quiver_transport::{CommandStream, Connection, Endpoint, Identity, Protocol};
 use tokio::sync::mpsc::{Sender, channel};
 
 use self::stage::{PATIENCE, Stage, head, hear, reply, welcome};
@@ -111,7 +111,8 @@ async fn an_expired_certificate_is_a_matter_of_trust() {
     let mut stage = Stage::new(async |_, _: Connection| {});
     let long_ago = Utc::now() - chrono::Days::new(400);
     let expired = Identity::create("old", &[], Validity::days(long_ago, 1)).unwrap();
-    let endpoint = Endpoint::listen((Ipv4Addr::LOCALHOST, 0).into(), &expired).unwrap();
+    let endpoint =
+        Endpoint::listen((Ipv4Addr::LOCALHOST, 0).into(), &expired, &[Protocol::QUIVER_1]).unwrap();
     stage.address = endpoint.local_addr().unwrap();
     stage.server.spawn(async move {
         while let Some(incoming) = endpoint.accept().await {

@@ -10,7 +10,7 @@ use quiver_protocol::{
     CloseCode, End as _, FrameError, FrameKind, PlainEnd, Refusal, RefusalCode, Reply, Request,
     limits,
 };
-use quiver_transport::{CommandStream, Connection, StreamError, close, endpoint, trust};
+use quiver_transport::{CommandStream, Connection, Role, StreamError, close, trust};
 use tokio::time::{Instant, timeout};
 use tracing::{debug, error, info, warn};
 
@@ -142,7 +142,7 @@ impl Guest {
             slot = self.judge(hello) => slot,
         };
         let slot = judged?;
-        endpoint::promote(&self.connection);
+        Role::Member.apply_to(&self.connection);
         self.welcome(stream, &slot).await.map_err(Denied::Broken)?;
         Ok(Member::new(self.connection.clone(), slot, self.shared.clone()))
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use quinn::{RecvStream, SendStream};
 use quiver_protocol::{CloseCode, Event};
-use quiver_transport::{CommandStream, Connection, Ended, Precedence, close};
+use quiver_transport::{CommandStream, Connection, Ended, Precedence, Role, close};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
@@ -60,7 +60,7 @@ impl Member {
         let counted = shared.metrics.member();
         slot.attach(ClientConnection::new(connection.clone()));
         let context = Arc::new(Context::new(&slot, shared.clone()));
-        let precedence = Precedence::on(connection.clone());
+        let precedence = Precedence::on(connection.clone(), Role::Member);
         let commands = JoinSet::new();
         let mut session = Session { connection, context, precedence, shared, commands };
         match session.serve(&slot).await {

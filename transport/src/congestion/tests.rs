@@ -7,7 +7,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::*;
-use crate::endpoint::{self, Endpoint};
+use crate::Protocol;
+use crate::endpoint::Endpoint;
 use crate::identity::{Identity, Validity};
 use crate::trust::ServerVerifier;
 use crate::{Ended, close};
@@ -23,17 +24,22 @@ struct Pair {
 async fn pair() -> Pair {
     let validity = Validity::days(chrono::Utc::now(), 1);
     let identity = Identity::create("a server", &[], validity).unwrap();
-    let listener = Endpoint::listen((Ipv4Addr::LOCALHOST, 0).into(), &identity).unwrap();
+    let listener =
+        Endpoint::listen((Ipv4Addr::LOCALHOST, 0).into(), &identity, &[Protocol::QUIVER_1])
+            .unwrap();
     let (mut way, is_deaf) = (JoinSet::new(), Arc::new(AtomicBool::new(false)));
     let front = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = front.local_addr().unwrap();
     way.spawn(relay(front, listener.local_addr().unwrap(), is_deaf.clone()));
     let dialler = Endpoint::dialler().unwrap();
     let verifier = ServerVerifier::new(Some(identity.fingerprint()));
-    let accept = async { listener.admit(listener.accept().await.unwrap()).unwrap().await.unwrap() };
-    let (server, client) = tokio::join!(accept, dialler.dial(address, None, verifier));
-    endpoint::promote(&server);
-    let (server, client) = ((listener, server), (dialler, client.unwrap()));
+    let accept = async {
+        let handshake = listener.admit(listener.accept().await.unwrap()).unwrap();
+        handshake.complete().await.unwrap().promote()
+    };
+    let (server, client) =
+        tokio::join!(accept, dialler.dial(address, Protocol::QUIVER_1, None, verifier));
+    let (server, client) = ((listener, (*server).clone()), (dialler, client.unwrap()));
     Pair { server, client, is_deaf, _way: way }
 }
 

@@ -13,7 +13,9 @@ use quiver_protocol::Fingerprint;
 use quiver_protocol::text::display_remark;
 use quiver_transfer::blocking;
 use quiver_transport::endpoint::DialError;
-use quiver_transport::{Connection, Ended, Endpoint, Identity, ServerVerifier, TrustError};
+use quiver_transport::{
+    Connection, Ended, Endpoint, Identity, Protocol, ServerVerifier, TrustError,
+};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
@@ -67,7 +69,10 @@ async fn race(
             let (endpoint, identity) = (endpoint.clone(), identity.cloned());
             race.spawn(async move {
                 let verifier = ServerVerifier::new(pin);
-                (address, endpoint.dial(address, identity.as_deref(), verifier).await)
+                (
+                    address,
+                    endpoint.dial(address, Protocol::QUIVER_1, identity.as_deref(), verifier).await,
+                )
             });
         }
         if race.is_empty() {
@@ -157,7 +162,8 @@ mod tests {
     async fn an_address_that_does_not_answer_costs_a_moment() {
         let validity = Validity::days(chrono::Utc::now(), 1);
         let identity = Identity::create("server", &[], validity).unwrap();
-        let server = Endpoint::listen(address("127.0.0.1:0"), &identity).unwrap();
+        let server =
+            Endpoint::listen(address("127.0.0.1:0"), &identity, &[Protocol::QUIVER_1]).unwrap();
         let mute = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let addresses = [mute.local_addr().unwrap(), server.local_addr().unwrap()];
         let mut answering = JoinSet::new();

@@ -12,8 +12,8 @@ use quiver_protocol::reply::Welcome;
 use quiver_protocol::{
     ClientName, CloseCode, Refusal, RefusalCode, Reply, Request, Secret, limits,
 };
-use quiver_transport::endpoint::CLIENT_CONTENT_STREAMS;
-use quiver_transport::{Channel, Connection, Ended, StreamError};
+use quiver_transport::role::CLIENT_CONTENT_STREAMS;
+use quiver_transport::{Channel, Connection, Ended, Role, StreamError};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 use tracing::debug;
@@ -41,7 +41,7 @@ pub(super) struct Guest {
 
 impl Guest {
     pub(super) fn new(connection: Connection) -> Self {
-        Self { connection: Channel::on(connection), hellos: 0 }
+        Self { connection: Channel::on(connection, Role::Client), hellos: 0 }
     }
 
     /// Whether the server will listen to another hello.

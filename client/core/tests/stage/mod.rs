@@ -14,7 +14,7 @@ use quiver_protocol::End as _;
 use quiver_protocol::reply::{FileHead, Limits, Welcome};
 use quiver_protocol::{ClientName, FilePath, FrameKind, PlainEnd, Reply, Request, Timestamp};
 use quiver_transport::identity::Validity;
-use quiver_transport::{CommandStream, Connection, Endpoint, Identity};
+use quiver_transport::{CommandStream, Connection, Endpoint, Identity, Protocol, Role};
 use tokio::task::JoinSet;
 
 /// How long either waits for the other.
@@ -35,7 +35,9 @@ impl Stage {
         F: Future<Output = ()> + Send + 'static,
     {
         let identity = Identity::create("odd", &[], Validity::days(Utc::now(), 1)).unwrap();
-        let endpoint = Endpoint::listen((Ipv4Addr::LOCALHOST, 0).into(), &identity).unwrap();
+        let endpoint =
+            Endpoint::listen((Ipv4Addr::LOCALHOST, 0).into(), &identity, &[Protocol::QUIVER_1])
+                .unwrap();
         let address = endpoint.local_addr().unwrap();
         let mut server = JoinSet::new();
         server.spawn(async move {
@@ -120,7 +122,7 @@ pub(crate) async fn reply(stream: &mut CommandStream, reply: &Reply) {
 pub(crate) async fn welcome(connection: &Connection) {
     let (mut stream, request) = hear(connection).await;
     let Request::Hello(hello) = request else { panic!("{request:?} where a hello was due") };
-    quiver_transport::endpoint::promote(connection);
+    Role::Member.apply_to(connection);
     let message = "Welcome".to_owned();
     let welcome = Welcome {
         client: 1,

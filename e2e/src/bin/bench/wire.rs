@@ -14,7 +14,9 @@ use quiver_protocol::{
     Request, limits,
 };
 use quiver_transfer::{Arrival, Hashed, Size, Source};
-use quiver_transport::{CertificateInfo, Channel, CommandStream, Endpoint, ServerVerifier};
+use quiver_transport::{
+    CertificateInfo, Channel, CommandStream, Endpoint, Protocol, Role, ServerVerifier,
+};
 
 /// The longest silence.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -41,9 +43,11 @@ impl Member {
     pub(crate) async fn join(server: SocketAddr, certificate: &Path) -> Self {
         let endpoint = Endpoint::dialler().unwrap();
         let pinned = CertificateInfo::load(certificate).unwrap().fingerprint;
-        let connection =
-            endpoint.dial(server, None, ServerVerifier::new(Some(pinned))).await.unwrap();
-        let member = Self { channel: Channel::on(connection), endpoint };
+        let connection = endpoint
+            .dial(server, Protocol::QUIVER_1, None, ServerVerifier::new(Some(pinned)))
+            .await
+            .unwrap();
+        let member = Self { channel: Channel::on(connection, Role::Client), endpoint };
         let name = ClientName::parse("meter").unwrap();
         member.ask(&Request::Hello(Hello::new(name, None))).await;
         member

@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use quiver_protocol::CloseCode;
-use quiver_transport::{CertificateInfo, Endpoint, Identity, ServerVerifier, endpoint};
+use quiver_transport::{CertificateInfo, Endpoint, Identity, Protocol, ServerVerifier};
 use tokio::time::{sleep, timeout};
 
 use crate::cast::Cast;
@@ -158,11 +158,11 @@ async fn send(
     size: u64,
     fits: u16,
 ) -> u16 {
-    let endpoint = Endpoint::listen((address, 0).into(), &identity).unwrap();
+    let endpoint = Endpoint::listen((address, 0).into(), &identity, &[Protocol::QUIVER_1]).unwrap();
     bound.send(endpoint.local_addr().unwrap()).unwrap();
     let knocked = endpoint.accept().await.unwrap();
-    let connection = endpoint.admit(knocked).unwrap().await.unwrap();
-    endpoint::promote(&connection);
+    let accepted = endpoint.admit(knocked).unwrap().complete().await.unwrap();
+    let connection = accepted.promote();
     let (mut send, _receive) = connection.accept_bi().await.unwrap();
     searched(&connection, fits).await;
     // The clock starts with this.
@@ -182,7 +182,10 @@ async fn send(
 async fn receive(address: SocketAddr, certificate: &Path, size: u64) -> f64 {
     let endpoint = Endpoint::dialler().unwrap();
     let pinned = CertificateInfo::load(certificate).unwrap().fingerprint;
-    let connection = endpoint.dial(address, None, ServerVerifier::new(Some(pinned))).await.unwrap();
+    let connection = endpoint
+        .dial(address, Protocol::QUIVER_1, None, ServerVerifier::new(Some(pinned)))
+        .await
+        .unwrap();
     let (mut send, mut receive) = connection.open_bi().await.unwrap();
     send.write_all(b"go").await.unwrap();
     receive.read_exact(&mut [0]).await.unwrap();
