@@ -123,6 +123,3 @@ impl Controller for Closable {
         self
     }
 }
-
-#[cfg(test)]
-mod tests;

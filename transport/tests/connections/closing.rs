@@ -1,0 +1,47 @@
+//! A connection's last packet is sent where the congestion window is full.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use quiver_protocol::CloseCode;
+use quiver_transport::{Ended, Protocol, close};
+use tokio::time::timeout;
+
+use crate::network::{Pair, pair};
+
+/// Sends until no more leaves, for nothing is acknowledged.
+async fn congest(pair: &Pair) {
+    pair.relay.drops_from_client.store(true, Ordering::Relaxed);
+    let server = &pair.accepted.connection;
+    let (mut send, _recv) = server.open_bi().await.unwrap();
+    while timeout(Duration::from_millis(300), send.write_all(&[0; 65_536])).await.is_ok() {}
+    assert!(server.stats().path.cwnd < 512 * 1024);
+}
+
+/// How the connection ends at the client, long before its idle timeout.
+async fn end_at_client(pair: &Pair) -> Ended {
+    timeout(Duration::from_secs(6), pair.dialled.closed()).await.unwrap().into()
+}
+
+async fn promoted() -> Pair {
+    let pair = pair(Protocol::QUIVER_1).await;
+    pair.accepted.protocol.accepted_role().apply_to(&pair.accepted.connection);
+    pair
+}
+
+#[tokio::test]
+async fn a_full_congestion_window_does_not_hold_back_the_end_of_a_connection() {
+    let pair = promoted().await;
+    congest(&pair).await;
+    close(&pair.accepted.connection, CloseCode::ShuttingDown);
+    assert_eq!(end_at_client(&pair).await, Ended::Closed(CloseCode::ShuttingDown));
+}
+
+#[tokio::test]
+async fn nor_does_it_hold_back_the_end_of_all_connections() {
+    let pair = promoted().await;
+    congest(&pair).await;
+    pair.accepting.close(CloseCode::ShuttingDown);
+    pair.accepting.wait_idle(Duration::from_secs(6)).await;
+    assert_eq!(end_at_client(&pair).await, Ended::Closed(CloseCode::ShuttingDown));
+}
