@@ -90,7 +90,10 @@ impl Client {
     async fn dial(address: SocketAddr, identity: &Identity) -> Self {
         let endpoint = Endpoint::dialler().unwrap();
         let verifier = ServerVerifier::new(None);
-        let connection = within(endpoint.dial(address, Some(identity), verifier)).await.unwrap();
+        let connection =
+            within(endpoint.dial(address, Protocol::QUIVER_1, Some(identity), verifier))
+                .await
+                .unwrap();
         Self { _endpoint: endpoint, connection }
     }
 

@@ -12,10 +12,10 @@ use chrono::Utc;
 use parking_lot::Mutex;
 use quiver_protocol::{FilePath, FrameKind, Request, limits};
 use quiver_transfer::{Bottleneck, Observer};
-use quiver_transport::endpoint::promote;
 use quiver_transport::identity::Validity;
 use quiver_transport::{
-    Channel, CommandStream, Connection, Endpoint, Identity, Precedence, ServerVerifier,
+    Channel, CommandStream, Connection, Endpoint, Identity, Precedence, Protocol, Role,
+    ServerVerifier,
 };
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -25,6 +25,9 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The longest silence of one end that the other accepts.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A protocol between equals: whichever end dialled, either may ask and answer.
+const PROTOCOL: Protocol = Protocol::peer_to_peer(b"ends/1");
 
 /// Which end opened the connection.
 #[derive(Debug, Clone, Copy)]
@@ -85,18 +88,18 @@ pub(crate) async fn whoever_dialled(conversation: impl AsyncFn(Asking, Answering
 
 async fn connect(dialled: Dialled) -> (Asking, Answering) {
     let identity = Identity::create("end", &[], Validity::days(Utc::now(), 1)).unwrap();
-    let listening = Endpoint::listen(([127, 0, 0, 1], 0).into(), &identity).unwrap();
+    let listening = Endpoint::listen(([127, 0, 0, 1], 0).into(), &identity, &[PROTOCOL]).unwrap();
     let dialling = Endpoint::dialler().unwrap();
     let address = listening.local_addr().unwrap();
-    let dial = dialling.dial(address, None, ServerVerifier::new(None));
+    let dial = dialling.dial(address, PROTOCOL, Some(&identity), ServerVerifier::new(None));
     let accept = async {
         let incoming = listening.accept().await.unwrap();
-        listening.admit(incoming).unwrap().await.unwrap()
+        listening.admit(incoming).unwrap().complete().await.unwrap()
     };
     let (dialled_connection, accepted) = tokio::join!(dial, accept);
     let dialled_connection = dialled_connection.unwrap();
+    let accepted = Connection::clone(&accepted.promote());
     assert!(dialled_connection.side().is_client() && accepted.side().is_server());
-    promote(&accepted);
     match dialled {
         Dialled::Asking => {
             (Asking::new(dialled_connection, dialling), Answering::new(accepted, listening))
@@ -109,13 +112,17 @@ async fn connect(dialled: Dialled) -> (Asking, Answering) {
 
 impl Asking {
     fn new(connection: Connection, endpoint: Endpoint) -> Self {
-        Self { channel: Channel::on(connection), folder: Folder::new(), _endpoint: endpoint }
+        Self {
+            channel: Channel::on(connection, Role::Peer),
+            folder: Folder::new(),
+            _endpoint: endpoint,
+        }
     }
 }
 
 impl Answering {
     fn new(connection: Connection, endpoint: Endpoint) -> Self {
-        let precedence = Precedence::on(connection.clone());
+        let precedence = Precedence::on(connection.clone(), Role::Peer);
         Self { connection, precedence, folder: Folder::new(), _endpoint: endpoint }
     }
 
