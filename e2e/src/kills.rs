@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use crate::deadline::{PATIENCE, until};
 use crate::path::{Passed, Path};
 use crate::process::{Process, Signal};
-use crate::quiver::names;
 use crate::random::Random;
+use crate::tree::names;
 use crate::{Home, Server};
 
 /// For so long nothing passes a path whose sender has noticed that nobody listens.

@@ -13,6 +13,7 @@
 //! | [`sockets`] | where a process listens |
 //! | [`disk`] | small disks, for programs that are to fill them |
 //! | [`fault`] | system calls that fail, as on other kernels and file systems |
+//! | [`fingerprint`] | the name of a certificate |
 //! | [`log`] | the server's log, line by line, and waiting for one |
 //! | [`page`] | the page with a server's metrics |
 //! | [`path`] | a way for datagrams that can be cut |
@@ -32,6 +33,7 @@ pub mod binary;
 pub mod deadline;
 pub mod disk;
 pub mod fault;
+pub mod fingerprint;
 pub mod impostor;
 pub mod kills;
 pub mod log;

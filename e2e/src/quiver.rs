@@ -19,6 +19,7 @@ use crate::deadline::PATIENCE;
 use crate::process::{Finished, Process};
 use crate::server::{NOBODY, Server, is_root};
 use crate::terminal::Terminal;
+pub use crate::tree::names;
 
 /// What may come from whoever runs the tests, and must not.
 const VARIABLES: [&str; 7] = [
@@ -311,19 +312,6 @@ impl Quiver {
         variables.extend(self.environment.iter().cloned());
         variables
     }
-}
-
-/// The names in a folder, hidden ones too, in order.
-///
-/// # Panics
-/// Where it cannot be read.
-#[must_use]
-pub fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).unwrap();
-    let mut names: Vec<String> =
-        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
-    names.sort_unstable();
-    names
 }
 
 /// Waits for the end of a program, and for all it said.

@@ -21,7 +21,7 @@ pub use crate::disk::{is_root, small_disks};
 use crate::fault::Faults;
 use crate::log::Log;
 use crate::process::{Finished, Memory, Process, Signal};
-use crate::quiver::names;
+use crate::tree::names;
 pub use accounts::{add_account, set_account};
 
 /// Whom an unprivileged server runs as: nobody, by number.

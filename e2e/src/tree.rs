@@ -40,6 +40,19 @@ pub fn read(folder: &Path) -> Tree {
     tree
 }
 
+/// The names in a folder, hidden ones too, in order.
+///
+/// # Panics
+/// Where it cannot be read.
+#[must_use]
+pub fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    names.sort_unstable();
+    names
+}
+
 /// How many files have their names by now, in any folder, while others come.
 #[must_use]
 pub fn count(folder: &Path) -> usize {

@@ -9,10 +9,10 @@ use rustls::pki_types::pem::PemObject as _;
 use super::{Options, Server, listening};
 use crate::binary;
 use crate::deadline::until;
+use crate::fingerprint::fingerprint;
 use crate::log::Log;
 use crate::process::{self, Process};
 use crate::sockets::{Protocol, listens_at};
-use crate::wire::fingerprint;
 
 impl Server {
     /// Its process's number.

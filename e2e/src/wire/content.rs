@@ -34,6 +34,26 @@ pub struct Content {
     stream: Stream,
 }
 
+impl Stream {
+    /// The answer to a get: its head, then content to be read.
+    ///
+    /// # Errors
+    /// The [`Answer`], where it is a refusal.
+    ///
+    /// # Panics
+    /// Where the answer breaks the rules, or does not come.
+    pub async fn download(mut self) -> Result<Download, Answer> {
+        let head = within(PATIENCE, "the head of a file", self.read_frame()).await.unwrap();
+        let head = head.expect("an answer");
+        if head.kind == kind::REPLY {
+            return Ok(Download::new(self, head.value()));
+        }
+        let after = self.read_frame().await.unwrap();
+        assert_eq!(after, None, "after a refusal");
+        Err(Answer { replies: Vec::new(), end: End::of(&head) })
+    }
+}
+
 impl Download {
     pub(super) fn new(stream: Stream, head: Value) -> Self {
         Self { head, stream, frames: 0, bytes: 0, short: false, hasher: blake3::Hasher::new() }

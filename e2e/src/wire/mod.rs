@@ -19,5 +19,7 @@ pub use frame::{Frame, kind};
 pub use handshake::first_datagrams;
 pub use listener::Listener;
 pub use stream::{Answer, Broken, End, Stream};
-pub use tls::{Key, client_config, fingerprint, server_config, sha256_hex};
+pub use tls::{Key, client_config, server_config};
+
+pub use crate::fingerprint::{fingerprint, sha256_hex};
 pub use upload::{Stored, Upload, hash};

@@ -4,7 +4,6 @@
 use quinn::{ConnectionError, ReadError, RecvStream, SendStream, VarInt, WriteError};
 use serde_json::Value;
 
-use super::content::Download;
 use super::frame::{Frame, kind};
 use crate::deadline::{PATIENCE, within};
 
@@ -105,24 +104,6 @@ impl Stream {
         let after = self.read_frame().await?;
         assert_eq!(after, None, "after the end of an answer");
         Ok(Answer { replies, end })
-    }
-
-    /// The answer to a get: its head, then content to be read.
-    ///
-    /// # Errors
-    /// The [`Answer`], where it is a refusal.
-    ///
-    /// # Panics
-    /// Where the answer breaks the rules, or does not come.
-    pub async fn download(mut self) -> Result<Download, Answer> {
-        let head = within(PATIENCE, "the head of a file", self.read_frame()).await.unwrap();
-        let head = head.expect("an answer");
-        if head.kind == kind::REPLY {
-            return Ok(Download::new(self, head.value()));
-        }
-        let after = self.read_frame().await.unwrap();
-        assert_eq!(after, None, "after a refusal");
-        Err(Answer { replies: Vec::new(), end: End::of(&head) })
     }
 
     /// Sends bytes, whatever they are.

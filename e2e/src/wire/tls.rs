@@ -9,6 +9,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, Serve
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 use x509_parser::prelude::{ASN1Time, FromDer as _, X509Certificate};
 
+use crate::fingerprint::fingerprint;
+
 /// A client's key with its self-signed certificate.
 #[derive(Debug, Clone)]
 pub struct Key {
@@ -63,27 +65,6 @@ impl Default for Key {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// The SHA-256 of a certificate's SubjectPublicKeyInfo, in hex.
-///
-/// # Panics
-/// Where it is no certificate.
-#[must_use]
-pub fn fingerprint(certificate: &[u8]) -> String {
-    let (_, parsed) = X509Certificate::from_der(certificate).unwrap();
-    sha256_hex(parsed.public_key().raw)
-}
-
-/// The SHA-256 of bytes, in hex.
-#[must_use]
-pub fn sha256_hex(bytes: &[u8]) -> String {
-    let digest = aws_lc_rs_digest(bytes);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn aws_lc_rs_digest(bytes: &[u8]) -> Vec<u8> {
-    ::aws_lc_rs::digest::digest(&::aws_lc_rs::digest::SHA256, bytes).as_ref().to_vec()
 }
 
 /// A client's side of TLS: believes the server with this fingerprint, shows `key` when asked.

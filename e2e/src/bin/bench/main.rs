@@ -12,7 +12,7 @@
 //! | `parts` | what is measured, one file each |
 //! | `wire` | Quiver's protocol, for what no program shows |
 //! | `stage`, `running`, `proc` | folders, processes, what the kernel says of them |
-//! | `report`, `plot`, `document`, `machine` | what is said of it all |
+//! | `report`, `plot`, `figure`, `document`, `machine` | what is said of it all |
 
 #![expect(clippy::print_stdout, reason = "a benchmark's product is what it prints")]
 #![expect(clippy::print_stderr, reason = "how far it is, beside the product")]
@@ -21,6 +21,7 @@
 mod cast;
 mod cli;
 mod document;
+mod figure;
 mod machine;
 mod moves;
 mod parts;

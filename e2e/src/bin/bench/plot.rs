@@ -114,7 +114,7 @@ impl Plot {
                     BAR - 3.0
                 );
                 let what = series.get(index).copied().unwrap_or_default();
-                let label = format!("{} {unit} {what}", crate::report::figure(*value));
+                let label = format!("{} {unit} {what}", crate::figure::figure(*value));
                 content.push_str(&text(NAMES + length + 6.0, y + 12.0, "start", label.trim_end()));
                 y += BAR;
             }

@@ -1,5 +1,6 @@
 //! What was found: tables, goals and plots, for the terminal and for the documentation.
 
+use crate::figure::figure;
 use crate::plot::Plot;
 
 /// All that is said of one part.
@@ -131,16 +132,6 @@ pub(crate) fn goals<'a>(goals: impl Iterator<Item = &'a Goal>) -> Table {
     let mut table = Table::new(&["", "goal", "reached", ""]);
     goals.for_each(|goal| table.row(goal.row()));
     table
-}
-
-/// A figure with about three digits that count.
-pub(crate) fn figure(value: f64) -> String {
-    match value {
-        value if value >= 100.0 => crate::cli::count(value.round() as u64),
-        value if value >= 10.0 => format!("{value:.1}"),
-        value if value >= 0.1 => format!("{value:.2}"),
-        value => format!("{value:.3}"),
-    }
 }
 
 #[cfg(test)]

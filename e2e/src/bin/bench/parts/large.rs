@@ -2,9 +2,10 @@
 
 use crate::cast::Cast;
 use crate::cli::{self, Amount};
+use crate::figure::figure;
 use crate::moves::{self, Moved};
 use crate::peers::{Direction, Job, Peer};
-use crate::report::{Bound, Section, Table, figure};
+use crate::report::{Bound, Section, Table};
 
 const GIB: f64 = (1_u64 << 30) as f64;
 

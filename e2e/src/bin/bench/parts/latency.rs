@@ -8,8 +8,9 @@ use tokio::task::JoinSet;
 
 use crate::cast::Cast;
 use crate::cli::Amount;
+use crate::figure::figure;
 use crate::plot::{Plot, Shape};
-use crate::report::{Bound, Section, Table, figure};
+use crate::report::{Bound, Section, Table};
 use crate::stage::{FILES, remove};
 use crate::wire::{Member, block_on};
 

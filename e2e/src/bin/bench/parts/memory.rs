@@ -9,9 +9,10 @@ use tokio::task::JoinSet;
 
 use crate::cast::Cast;
 use crate::cli::{self, Amount};
+use crate::figure::figure;
 use crate::moves;
 use crate::peers::{Call, Direction, Job, Peer};
-use crate::report::{Bound, Section, Table, figure};
+use crate::report::{Bound, Section, Table};
 use crate::stage::{FILES, QuiverServer, Stage};
 use crate::wire::{Member, block_on};
 

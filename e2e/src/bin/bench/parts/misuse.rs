@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use super::latency::Times;
 use crate::cast::Cast;
 use crate::cli::{Amount, count};
-use crate::report::{Bound, Section, Table, figure};
+use crate::figure::figure;
+use crate::report::{Bound, Section, Table};
 use crate::stage::FILES;
 use crate::wire::{Member, block_on};
 

@@ -14,9 +14,10 @@ use tokio::time::{sleep, timeout};
 
 use crate::cast::Cast;
 use crate::cli::{self, Amount};
+use crate::figure::figure;
 use crate::moves::{self, median};
 use crate::peers::{Call, Direction, Job, Peer};
-use crate::report::{Bound, Section, Table, figure};
+use crate::report::{Bound, Section, Table};
 use crate::stage::{FILES, QuiverServer, remove};
 use crate::wire::block_on;
 

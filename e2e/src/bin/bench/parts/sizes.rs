@@ -2,10 +2,11 @@
 
 use crate::cast::Cast;
 use crate::cli::{self, Amount};
+use crate::figure::figure;
 use crate::moves;
 use crate::peers::{Direction, Job, Peer};
 use crate::plot::{Axis, Plot, Shape};
-use crate::report::{Section, Table, figure};
+use crate::report::{Section, Table};
 
 /// From 1 KiB on, each 16 or 32 times the one before.
 const SIZES: [u64; 5] = [1 << 10, 1 << 15, 1 << 20, 1 << 25, 1 << 30];

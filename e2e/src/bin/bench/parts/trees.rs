@@ -2,10 +2,11 @@
 
 use crate::cast::Cast;
 use crate::cli::{self, Amount, count};
+use crate::figure::figure;
 use crate::moves::{self, Moved};
 use crate::peers::{Job, Peer};
 use crate::plot::{Plot, Shape};
-use crate::report::{Bound, Section, Table, figure};
+use crate::report::{Bound, Section, Table};
 
 /// Bytes of each file.
 const SMALL: u64 = 4096;
