@@ -1,0 +1,348 @@
+//! Which crate may depend on which (ARCHITECTURE.md), and which of them may print. Looks at the manifests and
+//! at calls of macros, not at what dependencies bring along.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use proc_macro2::{TokenStream, TokenTree};
+use serde_json::Value;
+
+use crate::modules::{Modules, read_tokens};
+use crate::tokens;
+use crate::violation::Violation;
+
+struct Rule {
+    package: &'static str,
+    /// The packages of this workspace that it may depend on.
+    may_use: &'static [&'static str],
+    /// Dependencies of other origin that it must not have.
+    must_not_use: &'static [&'static str],
+    may_print: bool,
+}
+
+const TERMINAL: &[&str] =
+    &["clap", "clap_complete", "clap_mangen", "indicatif", "rustyline", "rpassword"];
+
+const RULES: [Rule; 7] = [
+    Rule {
+        package: "quiver-protocol",
+        may_use: &[],
+        must_not_use: &[
+            "tokio",
+            "tokio-util",
+            "quinn",
+            "quinn-proto",
+            "socket2",
+            "cap-std",
+            "rustix",
+        ],
+        may_print: false,
+    },
+    Rule {
+        package: "quiver-transport",
+        may_use: &["quiver-protocol"],
+        must_not_use: TERMINAL,
+        may_print: false,
+    },
+    Rule {
+        package: "quiver-transfer",
+        may_use: &["quiver-protocol", "quiver-transport"],
+        must_not_use: TERMINAL,
+        may_print: false,
+    },
+    Rule {
+        package: "quiver-server",
+        may_use: &["quiver-protocol", "quiver-transport", "quiver-transfer"],
+        must_not_use: &[],
+        may_print: true,
+    },
+    Rule {
+        package: "quiver-client",
+        may_use: &["quiver-protocol", "quiver-transport", "quiver-transfer"],
+        must_not_use: TERMINAL,
+        may_print: false,
+    },
+    Rule {
+        package: "quiver-cli",
+        may_use: &["quiver-protocol", "quiver-transport", "quiver-transfer", "quiver-client"],
+        must_not_use: &[],
+        may_print: true,
+    },
+    Rule {
+        package: "quiver-e2e",
+        may_use: &["quiver-protocol", "quiver-transport", "quiver-transfer", "quiver-client"],
+        must_not_use: &[],
+        may_print: true,
+    },
+];
+
+const PRINT_MACROS: [&str; 5] = ["print", "println", "eprint", "eprintln", "dbg"];
+
+/// A package of the workspace, as its manifest says.
+#[derive(Debug)]
+pub(crate) struct Package {
+    pub(crate) name: String,
+    pub(crate) folder: PathBuf,
+    /// Those of tests and build scripts too.
+    dependencies: Vec<String>,
+}
+
+/// All packages of the workspace in this folder.
+///
+/// # Panics
+/// Where cargo cannot read the manifests.
+pub(crate) fn packages(workspace: &Path) -> Vec<Package> {
+    let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
+    let output = Command::new(cargo)
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .current_dir(workspace)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let string = |value: &Value| value.as_str().unwrap().to_owned();
+    let packages = metadata["packages"].as_array().unwrap().iter();
+    packages
+        .map(|package| Package {
+            name: string(&package["name"]),
+            folder: Path::new(package["manifest_path"].as_str().unwrap())
+                .parent()
+                .unwrap()
+                .to_owned(),
+            dependencies: {
+                let dependencies = package["dependencies"].as_array().unwrap().iter();
+                dependencies.map(|dependency| string(&dependency["name"])).collect()
+            },
+        })
+        .collect()
+}
+
+pub(crate) fn check_dependencies(workspace: &Path) -> Vec<Violation> {
+    let packages = packages(workspace);
+    let mut violations = Vec::new();
+    for package in &packages {
+        let manifest = below(workspace, &package.folder.join("Cargo.toml"));
+        let Some(rule) = rule(&package.name) else {
+            violations.push(Violation::new(
+                manifest,
+                format!("no rule says what {} may depend on", package.name),
+                "add it to RULES in e2e/tests/tidy/crates.rs, as ARCHITECTURE.md places it",
+            ));
+            continue;
+        };
+        for dependency in &package.dependencies {
+            let is_ours = packages.iter().any(|other| other.name == *dependency);
+            let is_allowed = match is_ours {
+                true => rule.may_use.contains(&dependency.as_str()),
+                false => !rule.must_not_use.contains(&dependency.as_str()),
+            };
+            if !is_allowed {
+                violations.push(Violation::new(
+                    &manifest,
+                    format!("{} must not depend on {dependency}", package.name),
+                    "move what needs it into a crate that may, or pass it in (ARCHITECTURE.md, the crates)",
+                ));
+            }
+        }
+    }
+    violations
+}
+
+pub(crate) fn check_printing(workspace: &Path) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for package in packages(workspace) {
+        if rule(&package.name).is_none_or(|rule| rule.may_print) {
+            continue;
+        }
+        let root = package.folder.join("src/lib.rs");
+        // Without the files that are compiled for tests alone.
+        let files = Modules::read(&root).map(|modules| modules.files());
+        match files.and_then(|files| print_calls_in(&files)) {
+            Ok(calls) => violations.extend(calls.into_iter().map(|(file, line, name)| {
+                Violation::new(
+                    format!("{}:{line}", below(workspace, &file)),
+                    format!("{} must not print, and this is {name}!", package.name),
+                    "hand the text to the caller: a returned value, an event or a log line",
+                )
+            })),
+            Err(error) => {
+                violations.push(Violation::new(
+                    below(workspace, &root),
+                    error,
+                    "make it readable Rust",
+                ));
+            }
+        }
+    }
+    violations
+}
+
+fn print_calls_in(files: &[PathBuf]) -> Result<Vec<(PathBuf, usize, String)>, String> {
+    let mut found = Vec::new();
+    for file in files {
+        let calls = print_calls(read_tokens(file)?).into_iter();
+        found.extend(calls.map(|(line, name)| (file.clone(), line, name)));
+    }
+    Ok(found)
+}
+
+fn rule(package: &str) -> Option<&'static Rule> {
+    RULES.iter().find(|rule| rule.package == package)
+}
+
+/// The line and the name of each macro called here that prints. Tests may.
+fn print_calls(tokens: TokenStream) -> Vec<(usize, String)> {
+    let tokens = tokens::without_tests(tokens);
+    let mut found = Vec::new();
+    for (index, token) in tokens.iter().enumerate() {
+        match token {
+            TokenTree::Ident(ident) if PRINT_MACROS.iter().any(|name| ident == name) => {
+                if matches!(tokens.get(index + 1), Some(TokenTree::Punct(mark)) if mark.as_char() == '!')
+                {
+                    found.push((ident.span().start().line, ident.to_string()));
+                }
+            }
+            TokenTree::Group(group) => found.extend(print_calls(group.stream())),
+            _ => {}
+        }
+    }
+    found
+}
+
+fn below(workspace: &Path, file: &Path) -> String {
+    file.strip_prefix(workspace).unwrap_or(file).display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sources::Sources;
+
+    const PACKAGES: [(&str, &str); 7] = [
+        ("protocol", "quiver-protocol"),
+        ("transport", "quiver-transport"),
+        ("transfer", "quiver-transfer"),
+        ("server", "quiver-server"),
+        ("client/core", "quiver-client"),
+        ("client/cli", "quiver-cli"),
+        ("e2e", "quiver-e2e"),
+    ];
+
+    /// A workspace of all crates, in which one has these lines more in its manifest, and this code.
+    fn workspace(changed: &str, lines: &str, code: &str) -> Sources {
+        let folders = PACKAGES.map(|(folder, _)| format!("\"{folder}\"")).join(", ");
+        let mut files =
+            vec![("Cargo.toml".to_owned(), format!("[workspace]\nmembers = [{folders}]\n"))];
+        for (folder, name) in PACKAGES {
+            let (lines, code) = if name == changed { (lines, code) } else { ("", "") };
+            let manifest = format!("[package]\nname = \"{name}\"\n{lines}\n");
+            files.push((format!("{folder}/Cargo.toml"), manifest));
+            files.push((
+                format!("{folder}/src/lib.rs"),
+                "mod a; #[cfg(test)] mod tests;".to_owned(),
+            ));
+            files.push((format!("{folder}/src/a.rs"), code.to_owned()));
+            files.push((format!("{folder}/src/tests.rs"), "fn f() { println!(); }".to_owned()));
+        }
+        let files: Vec<_> =
+            files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+        Sources::new(&files)
+    }
+
+    fn broken_by(package: &str, lines: &str) -> Vec<String> {
+        let workspace = workspace(package, lines, "");
+        check_dependencies(workspace.path()).into_iter().map(|violation| violation.rule).collect()
+    }
+
+    #[test]
+    fn each_arrow_of_the_crates_has_one_direction() {
+        for (package, dependency) in [
+            ("quiver-protocol", "quiver-transport"),
+            ("quiver-transport", "quiver-transfer"),
+            ("quiver-transfer", "quiver-server"),
+            ("quiver-transfer", "quiver-client"),
+            ("quiver-server", "quiver-client"),
+            ("quiver-server", "quiver-cli"),
+            ("quiver-server", "quiver-e2e"),
+            ("quiver-client", "quiver-server"),
+            ("quiver-client", "quiver-cli"),
+            ("quiver-cli", "quiver-server"),
+        ] {
+            let expected = [format!("{package} must not depend on {dependency}")];
+            for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
+                assert_eq!(
+                    broken_by(package, &format!("[{kind}]\n{dependency} = \"1\"")),
+                    expected
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn dependencies_along_the_arrows_are_allowed() {
+        for (package, dependency) in [
+            ("quiver-transport", "quiver-protocol"),
+            ("quiver-server", "quiver-transfer"),
+            ("quiver-cli", "quiver-client"),
+            ("quiver-cli", "clap"),
+            ("quiver-protocol", "serde"),
+        ] {
+            assert_eq!(
+                broken_by(package, &format!("[dependencies]\n{dependency} = \"1\"")),
+                [""; 0]
+            );
+        }
+    }
+
+    #[test]
+    fn a_crate_without_sockets_or_terminal_gets_none() {
+        for (package, dependency) in [
+            ("quiver-protocol", "tokio"),
+            ("quiver-protocol", "quinn"),
+            ("quiver-client", "clap"),
+            ("quiver-client", "indicatif"),
+            ("quiver-client", "rustyline"),
+            ("quiver-client", "rpassword"),
+        ] {
+            let expected = [format!("{package} must not depend on {dependency}")];
+            assert_eq!(
+                broken_by(package, &format!("[dependencies]\n{dependency} = \"1\"")),
+                expected
+            );
+            let renamed = format!(
+                "[dependencies]\nother = {{ package = \"{dependency}\", version = \"1\" }}"
+            );
+            assert_eq!(broken_by(package, &renamed), expected);
+        }
+    }
+
+    #[test]
+    fn a_crate_without_a_rule_is_reported() {
+        let sources = Sources::new(&[
+            ("Cargo.toml", "[workspace]\nmembers = [\"page\"]"),
+            ("page/Cargo.toml", "[package]\nname = \"quiver-page\""),
+            ("page/src/lib.rs", ""),
+        ]);
+        let violations = check_dependencies(sources.path());
+        assert_eq!(violations.len(), 1);
+        assert_eq!(violations[0].place, "page/Cargo.toml");
+        assert_eq!(violations[0].rule, "no rule says what quiver-page may depend on");
+    }
+
+    #[test]
+    fn a_library_that_prints_is_reported_with_the_line() {
+        let code = "//! x\n\nfn f() { if true {\n std::println!(\"{}\", 1) } }\n\
+                    fn g() { \"println!\"; log.print(); write!(x, \"eprintln!\"); }\n\
+                    #[cfg(test)] mod tests { fn f() { println!() } }\nfn h() { dbg!(1); }";
+        for package in ["quiver-protocol", "quiver-transport", "quiver-transfer", "quiver-client"] {
+            let workspace = workspace(package, "", code);
+            let violations = check_printing(workspace.path());
+            let lines: Vec<_> =
+                violations.iter().map(|found| found.place.rsplit(':').next().unwrap()).collect();
+            assert_eq!(lines, ["4", "7"], "{violations:?}");
+            assert!(violations[0].rule.contains("println!"), "{}", violations[0]);
+        }
+        let allowed = workspace("quiver-cli", "", code);
+        assert!(check_printing(allowed.path()).is_empty());
+    }
+}
