@@ -11,6 +11,7 @@ mod client_get;
 mod client_get_at_once;
 mod client_hostile;
 mod client_kills_left_over;
+mod client_library;
 mod client_no_home;
 mod client_prompt;
 mod client_put;

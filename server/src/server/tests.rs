@@ -13,7 +13,7 @@ use quiver_protocol::{
 };
 use quiver_transport::identity::Validity;
 use quiver_transport::trust::ServerVerifier;
-use quiver_transport::{CommandStream, Connection, Ended, StreamError};
+use quiver_transport::{CommandStream, Connection, Ended, Protocol, StreamError};
 use tokio::time::timeout;
 use tracing::subscriber::DefaultGuard;
 

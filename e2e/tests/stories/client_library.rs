@@ -1,0 +1,293 @@
+//! The client as a library, without the command line, and a real server: requests in, events out, questions
+//! answered as values.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use quiver_client::event::{ClientEvent, ConnectionState, EventKind, EventReceiver};
+use quiver_client::folders::Folders;
+use quiver_client::notice::Notice;
+use quiver_client::question::{Answer, AnswerError, Question, QuestionId};
+use quiver_client::request::{
+    ConflictPolicy, Destination, DownloadRequest, TransferOptions, UploadContent, UploadRequest,
+};
+use quiver_client::transfers::{FileState, TransferEvent, TransferId, TransferState};
+use quiver_client::tree::Decision;
+use quiver_client::{Client, ClientSettings, ErrorCode, RunningTransfer, TransferEnd};
+use quiver_e2e::deadline::{PATIENCE, until, within};
+use quiver_e2e::tree;
+use quiver_e2e::{Home, Server};
+use quiver_protocol::ClientName;
+use quiver_transport::Endpoint;
+
+/// More files than a reader's queue has events.
+const FILES: usize = quiver_client::event::CAPACITY + 44;
+
+/// Bytes of a file that takes a while at [`RATE`].
+const LARGE: usize = 24 * 1024 * 1024;
+const RATE: &str = "4MB/s";
+
+/// A client with folders of its own, of a server whose certificate it does not know.
+fn client(server: &Server, home: &Home) -> Client {
+    let at = |name: &str| home.folder().join(name);
+    let settings = ClientSettings {
+        server: server.address().to_string().parse().unwrap(),
+        certificate: None,
+        name: Some(ClientName::parse("Ron").unwrap()),
+        password_file: None,
+        timeout: PATIENCE,
+    };
+    let folders = Folders::at(at("config"), at("data"), at("state"));
+    Client::new(settings, folders, Endpoint::dialler().unwrap()).unwrap()
+}
+
+/// The first event that is wanted.
+async fn wait_for<T>(
+    events: &mut EventReceiver,
+    what: &str,
+    wanted: impl Fn(&ClientEvent) -> Option<T>,
+) -> T {
+    within(PATIENCE, what, async {
+        loop {
+            let event = events.next().await.unwrap();
+            if let Some(found) = wanted(&event) {
+                return found;
+            }
+        }
+    })
+    .await
+}
+
+fn question(event: &ClientEvent) -> Option<(QuestionId, Question)> {
+    match &event.kind {
+        EventKind::Question(id, question) => Some((*id, (**question).clone())),
+        _ => None,
+    }
+}
+
+fn state(event: &ClientEvent, id: TransferId) -> Option<TransferState> {
+    match event.kind {
+        EventKind::Transfer(other, TransferEvent::State(state)) if other == id => Some(state),
+        _ => None,
+    }
+}
+
+/// Connects, and trusts the server once it is asked for.
+async fn connect(client: &Client, server: &Server) {
+    let mut events = client.events();
+    let _attendant = client.questions().attend();
+    let trust = async {
+        let (id, question) = wait_for(&mut events, "the question of trust", question).await;
+        let Question::Trust { fingerprint, not_remembered: None, .. } = question else {
+            panic!("{question:?}")
+        };
+        assert_eq!(fingerprint.to_string(), server.fingerprint());
+        let wrong = client.questions().answer(id, Answer::Replace(true));
+        assert_eq!(wrong, Err(AnswerError::OtherKind));
+        client.questions().answer(id, Answer::Trust(true)).unwrap();
+    };
+    let (welcome, ()) =
+        within(PATIENCE, "a connection", async { tokio::join!(client.connect(), trust) }).await;
+    assert_eq!(welcome.unwrap().name.as_str(), "Ron");
+}
+
+async fn download(
+    client: &Client,
+    path: &str,
+    folder: PathBuf,
+    options: TransferOptions,
+) -> RunningTransfer {
+    let destination = Destination::Folder(folder);
+    let request = DownloadRequest { paths: vec![path.to_owned()], destination, options };
+    let prepared = client.prepare_download(request).await.unwrap();
+    client.start(prepared).unwrap()
+}
+
+#[tokio::test]
+async fn a_tree_is_watched_to_its_end_and_a_slow_reader_gets_a_snapshot() {
+    let server = Server::start().await;
+    for number in 0..FILES {
+        server.offer(format!("many/{number:04}"), format!("{number}"));
+    }
+    let home = Home::new();
+    let inbox = home.folder().join("inbox");
+    fs::create_dir_all(inbox.join("many")).unwrap();
+    fs::write(inbox.join("many/0007"), "another content").unwrap();
+    let client = client(&server, &home);
+    connect(&client, &server).await;
+
+    let (mut events, mut slow) = (client.events(), client.events());
+    let _attendant = client.questions().attend();
+    let options = TransferOptions {
+        recursive: true,
+        on_conflict: ConflictPolicy::Ask,
+        report_files: true,
+        ..TransferOptions::default()
+    };
+    let mut running = download(&client, "many", inbox.clone(), options).await;
+    let (id, asked) = wait_for(&mut events, "the conflict", question).await;
+    let Question::Conflict { path } = asked else { panic!("{asked:?}") };
+    assert!(path.ends_with("many/0007"), "{path}");
+    assert_eq!(client.transfer(running.id).unwrap().state, TransferState::WaitingForAnswer);
+    assert_eq!(client.questions().open().len(), 1);
+    let decision = Answer::Conflict { decision: Decision::Replace, for_all: true };
+    client.questions().answer(id, decision).unwrap();
+
+    let (mut done, mut last) = (0, 0);
+    let over = wait_for(&mut events, "the end of the transfer", |event| {
+        state(event, running.id).filter(|state| state.is_over())
+    });
+    assert_eq!(over.await, TransferState::Done);
+    assert!(matches!(running.ended().await, TransferEnd::Done));
+    let status = client.transfer(running.id).unwrap();
+    assert_eq!((status.files, status.files_done), (Some(FILES as u64), FILES as u64));
+    assert_eq!((status.received, status.verified), (status.bytes.unwrap(), status.bytes.unwrap()));
+    // Its files, in pages: the folder, and what is in it.
+    loop {
+        let page = client.transfer_files(running.id, last, 100).await.unwrap();
+        let Some(file) = page.last() else { break };
+        last = file.number;
+        done += page.iter().filter(|file| file.state == FileState::Done).count();
+    }
+    assert_eq!((last, done), (FILES as u64 + 1, FILES));
+    assert_eq!(fs::read(inbox.join("many/0007")).unwrap(), b"7");
+    assert_eq!(tree::count(&inbox.join("many")), FILES);
+
+    // One that took nothing meanwhile is told how everything is now, and what follows.
+    let snapshot = wait_for(&mut slow, "a snapshot", |event| match &event.kind {
+        EventKind::Snapshot(snapshot) => Some(snapshot.clone()),
+        _ => panic!("{event:?} where a snapshot was due"),
+    })
+    .await;
+    assert!(matches!(snapshot.connection, ConnectionState::Connected(_)));
+    assert_eq!(snapshot.transfers[0].state, TransferState::Done);
+    assert!(snapshot.questions.is_empty());
+    client.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_running_download_is_paused_resumed_and_cancelled() {
+    let server = Server::start().await;
+    server.offer("large", vec![7; LARGE]);
+    let home = Home::new();
+    let inbox = home.folder().join("inbox");
+    fs::create_dir(&inbox).unwrap();
+    let client = client(&server, &home);
+    connect(&client, &server).await;
+    let mut events = client.events();
+    let options = TransferOptions { rate_limit: RATE.parse().ok(), ..TransferOptions::default() };
+    let mut running = download(&client, "large", inbox.clone(), options).await;
+    let id = running.id;
+    let received = || client.transfer(id).unwrap().received;
+    until("some of it is here", || received() > 1_000_000).await;
+
+    client.pause(id).unwrap();
+    wait_for(&mut events, "its pause", |event| {
+        state(event, id).filter(|state| *state == TransferState::Paused)
+    })
+    .await;
+    // The server has no more to do with it, and what came is kept.
+    server.log().wait_for("not delivered: large").await;
+    let before = received();
+    assert_eq!(client.transfer(id).unwrap().state, TransferState::Paused);
+
+    client.resume(id).unwrap();
+    let offset = wait_for(&mut events, "where it is resumed", |event| match &event.kind {
+        EventKind::Notice(Notice::Resuming { offset, .. }) => Some(*offset),
+        _ => None,
+    });
+    let offset = offset.await;
+    assert!(offset > 0 && offset <= before, "{offset} of {before}");
+    until("more of it is here", || received() > before).await;
+    assert_eq!(client.transfer(id).unwrap().state, TransferState::Running);
+
+    client.cancel(id).unwrap();
+    assert!(matches!(running.ended().await, TransferEnd::Cancelled));
+    assert_eq!(client.transfer(id).unwrap().state, TransferState::Cancelled);
+    assert!(client.pause(id).is_err() && client.cancel(id).is_err());
+    assert!(!inbox.join("large").exists());
+    assert_eq!(partial_files(&inbox), 1, "what came is kept for a later attempt");
+    client.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_running_upload_is_paused_and_resumed_to_its_end() {
+    let server = Server::options().argument("--allow-upload").start().await;
+    let home = Home::new();
+    let large = home.folder().join("large");
+    fs::write(&large, vec![7; LARGE]).unwrap();
+    let client = client(&server, &home);
+    connect(&client, &server).await;
+    let mut events = client.events();
+    let request = UploadRequest {
+        content: UploadContent::Paths(vec![large]),
+        to: String::new(),
+        stored_as: None,
+        options: TransferOptions {
+            rate_limit: "12MB/s".parse().ok(),
+            ..TransferOptions::default()
+        },
+    };
+    let mut prepared = client.prepare_upload(request).unwrap();
+    client.settle(&mut prepared).await.unwrap();
+    let mut running = client.start(prepared).unwrap();
+    let id = running.id;
+    until("some of it is there", || client.transfer(id).unwrap().received > 1_000_000).await;
+    client.pause(id).unwrap();
+    server.log().wait_for("not stored: large").await;
+    client.resume(id).unwrap();
+    let resumed = wait_for(&mut events, "where it is resumed", |event| match &event.kind {
+        EventKind::Notice(Notice::Resuming { offset, .. }) => Some(*offset),
+        _ => None,
+    });
+    assert!(resumed.await > 0);
+    let end = within(PATIENCE * 3, "its end", running.ended()).await;
+    assert!(matches!(end, TransferEnd::Done), "{end:?}");
+    assert_eq!(fs::read(server.files().join("large")).unwrap().len(), LARGE);
+    client.shut_down().await;
+}
+
+#[tokio::test]
+async fn events_go_on_over_a_renewed_session_and_errors_have_codes() {
+    let mut server = Server::start().await;
+    let home = Home::new();
+    let client = client(&server, &home);
+    connect(&client, &server).await;
+    let mut readers = [client.events(), client.events()];
+    let missing = client.list("missing").await.unwrap().next().await.unwrap_err();
+    assert_eq!((missing.code(), missing.code().as_str()), (ErrorCode::NotFound, "not_found"));
+    server.is_killed_and_starts_again().await;
+    for events in &mut readers {
+        wait_for(events, "the loss", |event| match &event.kind {
+            EventKind::Connection(ConnectionState::Lost(_)) => Some(()),
+            _ => None,
+        })
+        .await;
+    }
+    assert!(!client.is_connected());
+    client.connect().await.unwrap();
+    for events in &mut readers {
+        wait_for(events, "the renewed session", |event| match &event.kind {
+            EventKind::Connection(ConnectionState::Renewed(welcome)) => Some(welcome.client),
+            _ => None,
+        })
+        .await;
+    }
+    assert_eq!(client.message("Hello").await.unwrap(), "Hello ACK");
+    client.disconnect().await;
+    client.shut_down().await;
+    assert!(
+        within(PATIENCE, "the end of events", async {
+            while readers[0].next().await.is_some() {}
+            true
+        })
+        .await
+    );
+}
+
+fn partial_files(folder: &Path) -> usize {
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+    names.filter(|name| name.to_string_lossy().ends_with(".part")).count()
+}
