@@ -3,6 +3,9 @@
 //! The way of a command: [`accept`] decides whether to talk to whoever knocks; a
 //! [guest](session::guest) may only say hello; a [member](session::member) holds a slot of the
 //! [`registry`]; each stream a member opens is one [`command`].
+//!
+//! Imports go one way: `main > cli > server > accept > session > command > metrics_export > shared > files`, and the
+//! leaves below them.
 
 pub mod accept;
 pub mod buffer_budget;

@@ -1,4 +1,4 @@
-//! Commands: one stream, one request, one answer. A new command has a file of its own and a line in [`Command::of`];
+//! Commands: one stream, one request, one answer. A new command has a file of its own and a line in `Command::of`;
 //! the rest of this file is the same for all of them.
 
 pub mod authorization;
