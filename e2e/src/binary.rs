@@ -31,7 +31,7 @@ fn find(name: &str) -> PathBuf {
     let binary = folder.join(name);
     assert!(
         binary.is_file(),
-        "\n{} is not there.\nBuild it with: cargo build --workspace --bins (with the profile of this \
+        "\n{} is not there.\nBuild it with: cargo build --workspace --bins --tests (with the profile of this \
          test)\ncargo nextest run does so by itself before these tests.\n",
         binary.display()
     );
