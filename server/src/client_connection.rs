@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use quiver_protocol::{End as _, Event, FrameKind, PlainEnd};
-use quiver_transport::{CommandStream, Connection, StreamError, pulse};
+use quiver_transport::{CommandStream, Connection, StreamError, liveness};
 use thiserror::Error;
 use tokio::time::timeout;
 
@@ -54,7 +54,7 @@ impl ClientConnection {
 
     /// Whether the client still acknowledges what is sent to it. Takes some seconds where it does not.
     pub async fn is_alive(&self) -> bool {
-        pulse::is_alive(&self.0, self.send(&Event::StillThere)).await
+        liveness::is_alive(&self.0, self.send(&Event::StillThere)).await
     }
 
     /// Waits for as long as the client lets the server open no stream.

@@ -14,7 +14,7 @@
 //! | [`precedence`] | talk is written before content |
 //! | [`channel`] | a connection whose streams know of each other |
 //! | [`mod@close`] | why a connection ended |
-//! | [`pulse`] | whether the other side is still there |
+//! | [`liveness`] | whether the other side is still there |
 //! | [`log_writer`] | log lines, written by a thread of their own |
 
 pub mod alpn;
@@ -25,9 +25,9 @@ mod crypto;
 pub mod endpoint;
 pub mod handshake;
 pub mod identity;
+pub mod liveness;
 pub mod log_writer;
 pub mod precedence;
-pub mod pulse;
 mod reach;
 pub mod role;
 mod socket;
