@@ -1,28 +1,28 @@
-//! A connection with its role, whose streams know of each other: what is said on one goes before the content of
+//! A connection with its role and the priority among its streams: control traffic of one goes before the content of
 //! others. Knows nothing of commands.
 
 use std::ops::Deref;
 
 use quinn::Connection;
 
-use crate::precedence::Precedence;
+use crate::priority::StreamPriority;
 use crate::role::Role;
 use crate::stream::{CommandStream, StreamError};
 
-/// A connection, its role, and the precedence among its streams. Cheap to clone.
+/// A connection, its role, and the priority among its streams. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Channel {
     connection: Connection,
     role: Role,
-    precedence: Precedence,
+    priority: StreamPriority,
 }
 
 impl Channel {
     /// Over a connection of which there is no other channel, and which has the limits of this role.
     #[must_use]
     pub fn on(connection: Connection, role: Role) -> Self {
-        let precedence = Precedence::on(connection.clone(), role);
-        Self { connection, role, precedence }
+        let priority = StreamPriority::on(connection.clone(), role);
+        Self { connection, role, priority }
     }
 
     /// What the two sides are to each other.
@@ -36,7 +36,7 @@ impl Channel {
     /// # Errors
     /// [`StreamError::Lost`].
     pub async fn open(&self) -> Result<CommandStream, StreamError> {
-        Ok(CommandStream::open(&self.connection).await?.with(self.precedence.clone()))
+        Ok(CommandStream::open(&self.connection).await?.with_priority(self.priority.clone()))
     }
 
     /// Waits for the next stream that the other side opens.
@@ -46,7 +46,7 @@ impl Channel {
     pub async fn accept(&self) -> Result<CommandStream, StreamError> {
         let pair = self.connection.accept_bi().await;
         let pair = pair.map_err(|error| StreamError::Lost(error.into()))?;
-        Ok(CommandStream::from(pair).with(self.precedence.clone()))
+        Ok(CommandStream::from(pair).with_priority(self.priority.clone()))
     }
 }
 

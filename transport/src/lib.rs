@@ -11,8 +11,8 @@
 //! | [`alpn`] | protocols, with the roles of their two sides |
 //! | [`handshake`] | accepted connections, routed by protocol |
 //! | [`stream`] | one frame read or written, with a limit and a patience |
-//! | [`precedence`] | talk is written before content |
-//! | [`channel`] | a connection whose streams know of each other |
+//! | [`priority`] | control traffic is written before content |
+//! | [`channel`] | a connection with its role and the priority among its streams |
 //! | [`mod@close`] | why a connection ended |
 //! | [`liveness`] | whether the other side is still there |
 //! | [`log_writer`] | log lines, written by a thread of their own |
@@ -27,7 +27,7 @@ pub mod handshake;
 pub mod identity;
 pub mod liveness;
 pub mod log_writer;
-pub mod precedence;
+pub mod priority;
 mod reach;
 pub mod role;
 mod socket;
@@ -43,7 +43,7 @@ pub use endpoint::Endpoint;
 pub use handshake::{Accepted, Handshake};
 pub use identity::{CertificateInfo, Identity, IdentityError};
 pub use log_writer::LogWriter;
-pub use precedence::Precedence;
+pub use priority::StreamPriority;
 pub use role::Role;
 pub use stream::{CommandStream, Frame, FrameReader, FrameWriter, StreamError};
 pub use trust::{ServerVerifier, TrustError};

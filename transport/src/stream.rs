@@ -10,7 +10,7 @@ use thiserror::Error;
 use tokio::time::timeout;
 
 use crate::close::Ended;
-use crate::precedence::{Carries, Precedence};
+use crate::priority::{ContentStream, StreamPriority};
 
 /// Small frames are gathered up to this many bytes before they are handed to QUIC.
 const GATHER: usize = 32 * 1024;
@@ -83,8 +83,8 @@ pub struct FrameWriter {
     gathered: Vec<u8>,
     leaving: Bytes,
     /// While it carries content.
-    carries: Option<Carries>,
-    precedence: Precedence,
+    content: Option<ContentStream>,
+    priority: StreamPriority,
     /// How long a write of anything but content may take.
     write_timeout: Option<Duration>,
 }
@@ -99,11 +99,10 @@ impl CommandStream {
         Ok(Self::from(pair))
     }
 
-    /// The same stream, whose talk is written before the content of others that have this from the same
-    /// connection.
+    /// The same stream, whose control traffic is written before the content of other streams with this priority.
     #[must_use]
-    pub fn with(mut self, precedence: Precedence) -> Self {
-        self.writer.precedence = precedence;
+    pub fn with_priority(mut self, priority: StreamPriority) -> Self {
+        self.writer.priority = priority;
         self
     }
 
@@ -135,8 +134,8 @@ impl From<(SendStream, RecvStream)> for CommandStream {
                 stream: send,
                 gathered: Vec::new(),
                 leaving: Bytes::new(),
-                carries: None,
-                precedence: Precedence::default(),
+                content: None,
+                priority: StreamPriority::default(),
                 write_timeout: None,
             },
         }
@@ -295,17 +294,17 @@ impl FrameWriter {
     async fn leave(&mut self) -> Result<(), StreamError> {
         while !self.leaving.is_empty() {
             let write = self.stream.write_chunks(std::slice::from_mut(&mut self.leaving));
-            if self.carries.is_some() {
-                self.precedence.last(write).await?;
+            if self.content.is_some() {
+                self.priority.write_content(write).await?;
             } else if let Some(limit) = self.write_timeout {
-                let Ok(written) = timeout(limit, self.precedence.first(write)).await else {
+                let Ok(written) = timeout(limit, self.priority.write_control(write)).await else {
                     // Else what was not read would be kept until the connection ends.
                     let _ = self.stream.reset(VarInt::from_u32(0));
                     return Err(StreamError::Unread(limit));
                 };
                 written?;
             } else {
-                self.precedence.first(write).await?;
+                self.priority.write_control(write).await?;
             }
         }
         Ok(())
@@ -346,11 +345,11 @@ impl FrameWriter {
         matches!(timeout(patience, self.stream.stopped()).await, Ok(Ok(None)))
     }
 
-    /// Lets control streams go first from here on.
+    /// Carries content from now on: control traffic of other streams is written first.
     pub fn carry_content(&mut self) {
         // Fails only on a stream that is over, where no priority matters.
         let _ = self.stream.set_priority(CONTENT_PRIORITY);
-        self.carries = Some(self.precedence.carry());
+        self.content = Some(self.priority.add_content_stream());
     }
 
     /// Says a small file's bytes, with what is said before and after them.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use quinn::{RecvStream, SendStream};
 use quiver_protocol::{CloseCode, Event};
-use quiver_transport::{CommandStream, Connection, Ended, Precedence, Role, close};
+use quiver_transport::{CommandStream, Connection, Ended, Role, StreamPriority, close};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
@@ -29,7 +29,7 @@ struct Session {
     connection: Connection,
     context: Arc<Context>,
     /// Decides which stream of the connection is written first.
-    precedence: Precedence,
+    priority: StreamPriority,
     shared: Arc<Shared>,
     /// The running commands.
     commands: JoinSet<()>,
@@ -60,9 +60,9 @@ impl Member {
         let counted = shared.metrics.member();
         slot.attach(ClientConnection::new(connection.clone()));
         let context = Arc::new(Context::new(&slot, shared.clone()));
-        let precedence = Precedence::on(connection.clone(), Role::Member);
+        let priority = StreamPriority::on(connection.clone(), Role::Member);
         let commands = JoinSet::new();
-        let mut session = Session { connection, context, precedence, shared, commands };
+        let mut session = Session { connection, context, priority, shared, commands };
         match session.serve(&slot).await {
             Leaving::Lost => {}
             Leaving::Exit(stream) => {
@@ -109,7 +109,7 @@ impl Session {
     }
 
     fn answer(&mut self, stream: (SendStream, RecvStream)) {
-        let stream = CommandStream::from(stream).with(self.precedence.clone());
+        let stream = CommandStream::from(stream).with_priority(self.priority.clone());
         let stream = stream.with_write_timeout(ANSWER_TIMEOUT);
         self.commands.spawn(command::answer(self.context.clone(), stream));
     }

@@ -14,8 +14,8 @@ use quiver_protocol::{FilePath, FrameKind, Request, limits};
 use quiver_transfer::{Bottleneck, Observer};
 use quiver_transport::identity::Validity;
 use quiver_transport::{
-    Channel, CommandStream, Connection, Endpoint, Identity, Precedence, Protocol, Role,
-    ServerVerifier,
+    Channel, CommandStream, Connection, Endpoint, Identity, Protocol, Role, ServerVerifier,
+    StreamPriority,
 };
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -46,7 +46,7 @@ pub(crate) struct Asking {
 /// The end that answers them.
 pub(crate) struct Answering {
     connection: Connection,
-    precedence: Precedence,
+    priority: StreamPriority,
     pub(crate) folder: Folder,
     _endpoint: Endpoint,
 }
@@ -122,14 +122,14 @@ impl Asking {
 
 impl Answering {
     fn new(connection: Connection, endpoint: Endpoint) -> Self {
-        let precedence = Precedence::on(connection.clone(), Role::Peer);
-        Self { connection, precedence, folder: Folder::new(), _endpoint: endpoint }
+        let priority = StreamPriority::on(connection.clone(), Role::Peer);
+        Self { connection, priority, folder: Folder::new(), _endpoint: endpoint }
     }
 
     /// The next request, and the stream to answer it on.
     pub(crate) async fn request(&self) -> (Request, CommandStream) {
         let pair = self.connection.accept_bi().await.unwrap();
-        let mut stream = CommandStream::from(pair).with(self.precedence.clone());
+        let mut stream = CommandStream::from(pair).with_priority(self.priority.clone());
         let frame = stream.reader.read_frame(limits::MESSAGE, PATIENCE).await.unwrap();
         assert_eq!(frame.kind, FrameKind::Request);
         (Request::decode(&frame.payload).unwrap(), stream)
