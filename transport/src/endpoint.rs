@@ -21,7 +21,7 @@ use crate::close::Ended;
 use crate::congestion::LastPacketPasses;
 use crate::handshake::Handshake;
 use crate::identity::Identity;
-use crate::reach::{self, Reach};
+use crate::path_mtu::{self, PathMtu};
 use crate::role::RoleLimits;
 use crate::socket::LongBatches;
 use crate::tls::{self, TlsError};
@@ -159,13 +159,13 @@ impl Endpoint {
     ) -> Result<Self, EndpointError> {
         let failed = |source| EndpointError::Bind { address, source };
         config
-            .max_udp_payload_size(reach::LARGEST)
+            .max_udp_payload_size(path_mtu::MAX_PAYLOAD)
             .map_err(|error| failed(io::Error::other(error)))?;
         let socket = socket(address).map_err(failed)?;
-        let socket = Arc::new(LongBatches::new(socket, reach::LARGEST).map_err(failed)?);
+        let socket = Arc::new(LongBatches::new(socket, path_mtu::MAX_PAYLOAD).map_err(failed)?);
         let runtime = Arc::new(TokioRuntime);
         let congestion = Arc::<LastPacketPasses>::default();
-        let server = accepting.as_ref().map(|it| it.server_config(Reach::UNKNOWN, &congestion));
+        let server = accepting.as_ref().map(|it| it.server_config(PathMtu::UNKNOWN, &congestion));
         let inner = quinn::Endpoint::new_with_abstract_socket(config, server, socket, runtime)
             .map_err(failed)?;
         Ok(Self { inner, congestion, accepting: Arc::new(RwLock::new(accepting)) })
@@ -184,7 +184,7 @@ impl Endpoint {
         protocols: &[Protocol],
     ) -> Result<(), TlsError> {
         let accepting = Accepting::new(identity, protocols)?;
-        let config = accepting.server_config(Reach::UNKNOWN, &self.congestion);
+        let config = accepting.server_config(PathMtu::UNKNOWN, &self.congestion);
         let mut current = self.accepting.write();
         *current = Some(accepting);
         self.inner.set_server_config(Some(config));
@@ -208,9 +208,9 @@ impl Endpoint {
         }
         let crypto = tls::client(identity, verifier.clone(), protocol)?;
         let mut config = ClientConfig::new(Arc::new(crypto));
-        let reach = Reach::to(address);
-        let limits = protocol.dialled_role().limits(reach.is_loopback());
-        config.transport_config(Arc::new(transport(reach, &limits, &self.congestion)));
+        let path = PathMtu::to(address);
+        let limits = protocol.dialled_role().limits(path.is_loopback());
+        config.transport_config(Arc::new(transport(path, &limits, &self.congestion)));
         let connecting = self
             .inner
             .connect_with(config, self.reachable(address), SERVER_NAME)
@@ -245,8 +245,8 @@ impl Endpoint {
             incoming.refuse();
             return Err(Ended::Here);
         };
-        let reach = Reach::to(incoming.remote_address());
-        let config = accepting.server_config(reach, &self.congestion);
+        let path = PathMtu::to(incoming.remote_address());
+        let config = accepting.server_config(path, &self.congestion);
         let connecting = incoming.accept_with(Arc::new(config))?;
         Ok(Handshake::new(connecting, accepting.protocols))
     }
@@ -283,16 +283,16 @@ impl Accepting {
     }
 
     /// What a connection over such a path is accepted with.
-    fn server_config(&self, reach: Reach, congestion: &Arc<LastPacketPasses>) -> ServerConfig {
-        let limits = Protocol::guest_limits(&self.protocols, reach.is_loopback());
+    fn server_config(&self, path: PathMtu, congestion: &Arc<LastPacketPasses>) -> ServerConfig {
+        let limits = Protocol::guest_limits(&self.protocols, path.is_loopback());
         let mut config = self.config.clone();
-        config.transport_config(Arc::new(transport(reach, &limits, congestion)));
+        config.transport_config(Arc::new(transport(path, &limits, congestion)));
         config
     }
 }
 
 fn transport(
-    reach: Reach,
+    path: PathMtu,
     limits: &RoleLimits,
     congestion: &Arc<LastPacketPasses>,
 ) -> TransportConfig {
@@ -303,8 +303,8 @@ fn transport(
         )))
         .keep_alive_interval(Some(KEEP_ALIVE))
         .initial_rtt(INITIAL_RTT)
-        .mtu_discovery_config(Some(reach.mtu_discovery()))
-        .enable_segmentation_offload(reach.takes_batches())
+        .mtu_discovery_config(Some(path.mtu_discovery()))
+        .enable_segmentation_offload(path.takes_batches())
         .congestion_controller_factory(congestion.clone());
     limits.configure(&mut config);
     config
