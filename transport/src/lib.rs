@@ -10,7 +10,7 @@
 //! | [`role`] | what each role may use: windows and stream counts, each with its cost |
 //! | [`alpn`] | protocols, with the roles of their two sides |
 //! | [`handshake`] | accepted connections, routed by protocol |
-//! | [`stream`] | one frame read or written, with a limit and a patience |
+//! | [`stream`] | one frame read or written, with a limit and a timeout |
 //! | [`priority`] | control traffic is written before content |
 //! | [`channel`] | a connection with its role and the priority among its streams |
 //! | [`mod@close`] | why a connection ended |

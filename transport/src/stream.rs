@@ -1,4 +1,4 @@
-//! Frames on a QUIC stream: each read names its limit and its patience. Knows nothing of commands.
+//! Frames on a QUIC stream: each read names its limit and its timeout. Knows nothing of commands.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use quinn::{ReadError, RecvStream, SendStream, VarInt, WriteError};
 use quiver_protocol::limits::{self, CHUNK};
 use quiver_protocol::{FrameError, FrameHeader, FrameKind, Refusal, frame};
 use thiserror::Error;
-use tokio::time::timeout;
+use tokio::time;
 
 use crate::close::Ended;
 use crate::priority::{ContentStream, StreamPriority};
@@ -143,14 +143,14 @@ impl From<(SendStream, RecvStream)> for CommandStream {
 }
 
 impl FrameReader {
-    /// Reads one frame, of at most `limit` bytes of payload, whole within `patience`.
+    /// Reads one frame, of at most `limit` bytes of payload, whole within `timeout`.
     ///
     /// # Errors
     /// [`StreamError`]; [`FrameError::Truncated`] where the stream ends first.
     pub async fn read_frame(
         &mut self,
         limit: usize,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Frame, StreamError> {
         let read = async {
             let mut header = [0; FrameHeader::LENGTH];
@@ -164,7 +164,7 @@ impl FrameReader {
             self.read_exact(&mut payload).await?;
             Ok(Frame { kind: header.kind, payload })
         };
-        timeout(patience, read).await.map_err(|_| StreamError::Silent(patience))?
+        time::timeout(timeout, read).await.map_err(|_| StreamError::Silent(timeout))?
     }
 
     /// Reads one frame of an answer; an Error frame becomes [`StreamError::Refused`].
@@ -174,9 +174,9 @@ impl FrameReader {
     pub async fn read_answer(
         &mut self,
         limit: usize,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Frame, StreamError> {
-        let frame = self.read_frame(limit, patience).await?;
+        let frame = self.read_frame(limit, timeout).await?;
         if frame.kind == FrameKind::Error {
             return Err(Refusal::decode(&frame.payload)?.into());
         }
@@ -187,12 +187,12 @@ impl FrameReader {
     ///
     /// # Errors
     /// [`FrameError::Trailing`] where it has, [`StreamError::Silent`] where it does not finish.
-    pub async fn read_end(&mut self, patience: Duration) -> Result<(), StreamError> {
+    pub async fn read_end(&mut self, timeout: Duration) -> Result<(), StreamError> {
         if !self.rest.is_empty() {
             return Err(FrameError::Trailing.into());
         }
-        let end = timeout(patience, self.stream.read_chunk(1, true)).await;
-        match end.map_err(|_| StreamError::Silent(patience))? {
+        let end = time::timeout(timeout, self.stream.read_chunk(1, true)).await;
+        match end.map_err(|_| StreamError::Silent(timeout))? {
             Ok(None) => Ok(()),
             Ok(Some(_)) => Err(FrameError::Trailing.into()),
             Err(error) => Err(error.into()),
@@ -238,12 +238,12 @@ impl FrameReader {
     ///
     /// # Errors
     /// [`StreamError`].
-    pub async fn read_piece(&mut self, patience: Duration) -> Result<Option<Bytes>, StreamError> {
+    pub async fn read_piece(&mut self, timeout: Duration) -> Result<Option<Bytes>, StreamError> {
         if !self.rest.is_empty() {
             return Ok(Some(std::mem::take(&mut self.rest)));
         }
-        let read = timeout(patience, self.stream.read_chunk(usize::MAX, true)).await;
-        let chunk = read.map_err(|_| StreamError::Silent(patience))??;
+        let read = time::timeout(timeout, self.stream.read_chunk(usize::MAX, true)).await;
+        let chunk = read.map_err(|_| StreamError::Silent(timeout))??;
         Ok(chunk.map(|chunk| chunk.bytes))
     }
 
@@ -254,7 +254,7 @@ impl FrameReader {
     pub async fn read_pieces(
         &mut self,
         pieces: &mut [Bytes],
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Option<usize>, StreamError> {
         if let Some(first) = pieces.first_mut()
             && !self.rest.is_empty()
@@ -262,8 +262,8 @@ impl FrameReader {
             *first = std::mem::take(&mut self.rest);
             return Ok(Some(1));
         }
-        let read = timeout(patience, self.stream.read_chunks(pieces)).await;
-        Ok(read.map_err(|_| StreamError::Silent(patience))??)
+        let read = time::timeout(timeout, self.stream.read_chunks(pieces)).await;
+        Ok(read.map_err(|_| StreamError::Silent(timeout))??)
     }
 }
 
@@ -297,7 +297,8 @@ impl FrameWriter {
             if self.content.is_some() {
                 self.priority.write_content(write).await?;
             } else if let Some(limit) = self.write_timeout {
-                let Ok(written) = timeout(limit, self.priority.write_control(write)).await else {
+                let Ok(written) = time::timeout(limit, self.priority.write_control(write)).await
+                else {
                     // Else what was not read would be kept until the connection ends.
                     let _ = self.stream.reset(VarInt::from_u32(0));
                     return Err(StreamError::Unread(limit));
@@ -340,9 +341,9 @@ impl FrameWriter {
         let _ = self.stream.finish();
     }
 
-    /// Waits until the other side has everything, `patience` at the longest; whether it has.
-    pub async fn delivered(&mut self, patience: Duration) -> bool {
-        matches!(timeout(patience, self.stream.stopped()).await, Ok(Ok(None)))
+    /// Waits until the other side has everything, for at most `timeout`; whether it has.
+    pub async fn delivered(&mut self, timeout: Duration) -> bool {
+        matches!(time::timeout(timeout, self.stream.stopped()).await, Ok(Ok(None)))
     }
 
     /// Carries content from now on: control traffic of other streams is written first.
