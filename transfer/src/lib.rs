@@ -10,10 +10,11 @@
 //! | [`answer`] | a request on a stream, and the replies to it |
 //! | [`get`], [`put`], [`list`] | one conversation each, both ends in one file |
 //! | `observer` | what a transfer tells the end that runs it |
-//! | `send`, `receive` | content as Data frames, read or written a block at a time |
+//! | `send`, `send_error`, `receive` | content as Data frames, read or written a block at a time |
 //! | `source` | where content is read from |
 //! | `partial_file`, `resumable_file`, `small_file` | a file until it has its name |
 //! | `prefix` | the proved beginning of a file, which need not be sent again |
+//! | `proof` | where such beginnings are hashed, and how many at once |
 //! | `rate_limit` | at most so many bytes a second |
 //! | `timings`, `bottleneck` | where the time went, and the verdict of both ends |
 //! | `batching` | how many blocks move at once |
@@ -34,11 +35,13 @@ pub mod list;
 mod observer;
 mod partial_file;
 mod prefix;
+mod proof;
 pub mod put;
 mod rate_limit;
 mod receive;
 mod resumable_file;
 mod send;
+mod send_error;
 mod small_file;
 mod source;
 mod timings;
@@ -54,11 +57,13 @@ pub use partial_file::{
     FileAttributes, PARTIAL_PREFIX, PARTIAL_SUFFIX, PartialFile, Replace, is_partial_name,
     partial_content, partial_length,
 };
-pub use prefix::{Hashed, ProofLimits};
+pub use prefix::Hashed;
+pub use proof::ProofLimits;
 pub use rate_limit::{BadRate, Rate, RateLimit, Throttle};
 pub use receive::{Arrival, ReceiveError, Size, receive, receive_small};
 pub use resumable_file::{ResumableFile, StoredBytes, Target, is_stored};
-pub use send::{SendError, send};
+pub use send::send;
+pub use send_error::SendError;
 pub use small_file::{NamelessFile, store_new};
 pub use source::Source;
 pub use timings::{ThreadLoad, TransferTimings};

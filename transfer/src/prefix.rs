@@ -5,10 +5,9 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 
 use quiver_protocol::{ContentHash, Prefix};
-use tokio::sync::Semaphore;
 
 use crate::background::Lane;
-use crate::{Source, blocking};
+use crate::blocking;
 
 /// Bytes a second of an offered beginning that the other side must be able to read and hash, four of them at once.
 /// Longer beginnings are waited for accordingly.
@@ -31,26 +30,6 @@ pub struct Hashed {
     /// Two KiB, which would be copied wherever this goes.
     pub(crate) hasher: Box<blake3::Hasher>,
     pub(crate) length: u64,
-}
-
-/// Where beginnings of files are hashed, and how many of them at once. By default on blocking threads, without a limit.
-#[derive(Debug, Clone, Default)]
-pub struct ProofLimits<'a> {
-    /// Hashes at low priority, in turns with other lanes.
-    pub lane: Option<Lane>,
-    /// A permit for each file that may be hashed at once. Must not be closed.
-    pub permits: Option<&'a Semaphore>,
-}
-
-impl ProofLimits<'_> {
-    /// What of a source is as `claim` says; [nothing](Hashed::nothing), where it is not. Waits for a permit.
-    pub(crate) async fn prove(&self, source: &Source, claim: Prefix) -> io::Result<Hashed> {
-        let _permit = match self.permits {
-            Some(permits) => permits.acquire().await.ok(),
-            None => None,
-        };
-        Ok(source.proves(claim, self.lane.as_ref()).await?.unwrap_or_default())
-    }
 }
 
 impl Hashed {

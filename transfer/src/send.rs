@@ -2,39 +2,21 @@
 
 mod buffers;
 
-use std::io;
 use std::time::Instant;
 
 use bytes::Bytes;
 use quiver_protocol::chunk::{BLOCK, HEADROOM, frame_in_place};
 use quiver_protocol::limits::CHUNK;
 use quiver_protocol::{ContentEnd, ContentHash};
-use thiserror::Error;
 use tokio::task::{self, JoinHandle};
 
 use self::buffers::Buffers;
 use crate::Hashed;
 use crate::batching::{self, ActiveTransfers};
+use crate::send_error::SendError;
 use crate::source::{ContentSource, Source};
 use crate::timings::{DiskAccess, TransferTimings};
 use quiver_transport::stream::{FrameWriter, StreamError};
-
-/// Why content was not sent to its end.
-#[derive(Debug, Error)]
-pub enum SendError {
-    /// The file shrank or was rewritten meanwhile.
-    #[error("the file changed while it was sent")]
-    Changed,
-    /// The file ends before the size that its file system gives, and was not changed.
-    #[error("the file ends before its size, as its file system gives it")]
-    WrongSize,
-    /// The file could not be read.
-    #[error("cannot read the file: {0}")]
-    Disk(#[from] io::Error),
-    /// The stream broke off.
-    #[error(transparent)]
-    Stream(#[from] StreamError),
-}
 
 /// Sends a file's content from the end of `from` on as Data frames, and returns what its Eof has to say.
 /// `progress` hears of each block's bytes once QUIC has taken them. What is in memory and no longer than a

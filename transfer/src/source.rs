@@ -15,7 +15,7 @@ use quiver_protocol::Prefix;
 
 use self::read::{fill, read_to_fill};
 use crate::background::Lane;
-use crate::send::SendError;
+use crate::send_error::SendError;
 use crate::unix;
 use crate::{Hashed, SMALL};
 

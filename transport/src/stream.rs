@@ -1,15 +1,16 @@
 //! Frames on a QUIC stream: each read names its limit and its timeout. Knows nothing of commands.
 
+mod error;
+
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
-use quinn::{ReadError, RecvStream, SendStream, VarInt, WriteError};
+use quinn::{RecvStream, SendStream, VarInt};
 use quiver_protocol::limits::{self, CHUNK};
 use quiver_protocol::{FrameError, FrameHeader, FrameKind, Refusal, frame};
-use thiserror::Error;
 use tokio::time;
 
-use crate::close::Ended;
+pub use self::error::StreamError;
 use crate::priority::{ContentStream, StreamPriority};
 
 /// Small frames are gathered up to this many bytes before they are handed to QUIC.
@@ -28,32 +29,6 @@ pub struct Frame {
     pub kind: FrameKind,
     /// Its payload.
     pub payload: Vec<u8>,
-}
-
-/// Why a conversation on a stream broke off.
-#[derive(Debug, Error)]
-pub enum StreamError {
-    /// The other side broke the rules for frames.
-    #[error(transparent)]
-    Frame(#[from] FrameError),
-    /// The other side refused, in an Error frame.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// The other side said nothing for this long.
-    #[error("no answer for {} seconds", .0.as_secs())]
-    Silent(Duration),
-    /// The other side abandoned what it was sending.
-    #[error("the other side abandoned the stream")]
-    Reset,
-    /// The other side does not want what is being sent.
-    #[error("the other side stopped reading")]
-    Stopped,
-    /// The other side did not read for this long, and what was being sent was given up.
-    #[error("nothing was read for {} seconds", .0.as_secs())]
-    Unread(Duration),
-    /// The connection ended.
-    #[error("connection lost: {0}")]
-    Lost(Ended),
 }
 
 /// The two halves of a command's stream.
@@ -375,29 +350,5 @@ impl FrameWriter {
         self.flush().await?;
         self.leaving = block;
         self.leave().await
-    }
-}
-
-impl From<ReadError> for StreamError {
-    fn from(error: ReadError) -> Self {
-        match error {
-            ReadError::Reset(_) => Self::Reset,
-            ReadError::ConnectionLost(reason) => Self::Lost(reason.into()),
-            // This side stopped reading, or asked for what no stream of ours has.
-            ReadError::ClosedStream
-            | ReadError::IllegalOrderedRead
-            | ReadError::ZeroRttRejected => Self::Reset,
-        }
-    }
-}
-
-impl From<WriteError> for StreamError {
-    fn from(error: WriteError) -> Self {
-        match error {
-            WriteError::Stopped(_) | WriteError::ClosedStream | WriteError::ZeroRttRejected => {
-                Self::Stopped
-            }
-            WriteError::ConnectionLost(reason) => Self::Lost(reason.into()),
-        }
     }
 }

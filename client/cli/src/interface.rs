@@ -4,8 +4,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use quiver_client::Attendant;
 use quiver_client::event::{ClientEvent, ConnectionState, EventKind, EventReceiver};
-use quiver_client::question::{Answer, Attendant, Question, QuestionId};
+use quiver_client::question::{Answer, Question, QuestionId};
 use quiver_client::transfers::{PlannedFile, TransferEvent, TransferId};
 use quiver_client::tree::Decision;
 use quiver_client::{Client, ClientError, PreparedTransfer, TransferEnd};

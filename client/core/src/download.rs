@@ -1,6 +1,7 @@
 //! Files from the server: several at once, each to a place that was settled before anything was asked for.
 
 mod file;
+mod tree;
 
 use std::collections::HashSet;
 use std::io;
@@ -16,10 +17,11 @@ use quiver_transfer::{RateLimit, Replace, ThreadLoad, is_partial_name};
 use tokio::time::Instant;
 
 pub(crate) use self::file::{DownloadContext, StreamTarget};
+use self::tree::TreeDownload;
 use crate::error::{ClientError, InvalidRequest};
 use crate::exchange::{GetError, Target};
 use crate::journal::{self, OneFile};
-use crate::outcomes::Outcomes;
+use crate::outcomes::{FILES_AT_ONCE, Outcomes};
 use crate::question::{Answer, Question};
 use crate::reconnecting::ReconnectingSession;
 use crate::reporter::Reporter;
@@ -29,10 +31,6 @@ use crate::request::{
 use crate::throughput::ThroughputMeter;
 use crate::transfers::TransferState;
 use crate::tree::Pattern;
-use crate::trees::TreeDownload;
-
-/// Files that move at once: enough to hide a round trip per file, few enough for control traffic to pass.
-pub(crate) const AT_ONCE: usize = 4;
 
 /// What is said of files that failed.
 pub(crate) const NOT_ARRIVED: &str = "files did not arrive";
@@ -245,7 +243,7 @@ async fn fetch_all(
 ) -> Result<(), ClientError> {
     let (began, load) = (Instant::now(), ThreadLoad::begin());
     // One after the other where they share a stream.
-    let at_once = if context.stream.is_some() { 1 } else { AT_ONCE };
+    let at_once = if context.stream.is_some() { 1 } else { FILES_AT_ONCE };
     let asked = items.len() + kept.len();
     let reporter = context.reporter.clone();
     let mut outcomes = Outcomes::new(reporter.clone(), asked, NOT_ARRIVED);

@@ -4,13 +4,16 @@
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use quiver_transfer::blocking;
 use tokio::task::JoinSet;
 
 use crate::error::{ClientError, Failures};
 use crate::reporter::Reporter;
+use crate::tasks::joined;
 use crate::throughput::ThroughputMeter;
 use crate::transfers::TransferEvent;
+
+/// Files that move at once: enough to hide a round trip per file, few enough for control traffic to pass.
+pub(crate) const FILES_AT_ONCE: usize = 4;
 
 /// What is over sooner needs no word about its speed.
 const WORTH_A_WORD: Duration = Duration::from_secs(1);
@@ -126,18 +129,4 @@ impl Outcomes {
 /// Whether what has not begun would fail in the same way.
 pub(crate) fn is_shared(error: &ClientError) -> bool {
     error.is_lost_connection() || matches!(error, ClientError::Output(_))
-}
-
-/// What came of a task; an error where the runtime is going down.
-pub(crate) fn joined<T>(
-    done: Result<Result<T, ClientError>, tokio::task::JoinError>,
-) -> Result<Result<T, ClientError>, ClientError> {
-    blocking::joined(done).map_err(|_| ClientError::Interrupted)
-}
-
-/// Blocking work off the thread that drives QUIC; an error where the runtime is going down.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, ClientError> + Send + 'static,
-) -> Result<T, ClientError> {
-    blocking::run(work).await.map_err(|_| ClientError::Interrupted)?
 }

@@ -9,7 +9,8 @@ use quiver_transfer::file_system::Unset;
 use crate::error::ClientError;
 use crate::event::{EventHub, EventKind};
 use crate::notice::Notice;
-use crate::question::{Answer, Question, Questions};
+use crate::question::{Answer, Question};
+use crate::questions::Questions;
 use crate::transfers::{Transfer, TransferEvent, TransferState};
 
 /// Tells events and asks questions. Cheap to clone.

@@ -2,6 +2,7 @@
 
 mod file;
 mod input;
+mod tree;
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -16,11 +17,11 @@ use tokio::time::Instant;
 
 pub(crate) use self::file::UploadContext;
 use self::input::Input;
-use crate::download::AT_ONCE;
+use self::tree::TreeUpload;
 use crate::error::{ClientError, InvalidRequest};
 use crate::exchange::{self, Listed, PutError, parse_folder};
 use crate::journal::{self, OneFile};
-use crate::outcomes::Outcomes;
+use crate::outcomes::{FILES_AT_ONCE, Outcomes};
 use crate::question::{Answer, Question};
 use crate::reconnecting::ReconnectingSession;
 use crate::reporter::Reporter;
@@ -30,7 +31,6 @@ use crate::request::{
 use crate::throughput::ThroughputMeter;
 use crate::transfers::TransferState;
 use crate::tree::SourceRoot;
-use crate::trees::TreeUpload;
 use crate::unix;
 
 /// What is said of files that failed.
@@ -296,7 +296,7 @@ async fn store_all(
             done.map(drop)
         }
     };
-    outcomes.all(items, AT_ONCE, one).await?;
+    outcomes.all(items, FILES_AT_ONCE, one).await?;
     outcomes.tell_throughput(&throughput, began.elapsed(), load.is_busy()).await;
     outcomes.result()
 }

@@ -1,3 +1,5 @@
+//! Chunks of content, cut and joined, and hostile ones.
+
 use proptest::prelude::*;
 
 use super::*;

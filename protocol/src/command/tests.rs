@@ -1,3 +1,5 @@
+//! Requests as bytes: what is read back, what is refused and with which words.
+
 use proptest::prelude::*;
 
 use super::*;

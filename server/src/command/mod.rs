@@ -57,7 +57,9 @@ impl<'a> Command<'a> {
         let files = context.files();
         match request {
             Request::Hello(_) => Self::new("hello", Connected, refuse_hello()),
-            Request::Exit => Self::new("exit", Connected, async { Ok(Next::Leave) }),
+            Request::Exit => {
+                Self::replying("exit", Connected, stream, |_| async { Ok(Next::Leave) })
+            }
             Request::Message { text } => {
                 Self::replying("message", Connected, stream, |to| message::answer(text, to))
             }

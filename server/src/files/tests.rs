@@ -1,3 +1,5 @@
+//! The served folder on a real disk: what is found, listed, stored and cleaned up.
+
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::symlink;

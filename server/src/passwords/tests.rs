@@ -1,3 +1,5 @@
+//! Sign-in as a whole: right and wrong passwords, delays, files that change.
+
 use std::fs::{self, Permissions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;

@@ -1,3 +1,5 @@
+//! The quota database on a real disk, over restarts and after kills.
+
 use std::time::Duration;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Slots, names and connections of the registry in memory.
+
 use super::*;
 
 const KEY: Holder = Holder::Key(Fingerprint([1; 32]));

@@ -1,3 +1,5 @@
+//! Changes of the password file, as the commands `user` make them.
+
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::thread;

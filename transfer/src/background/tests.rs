@@ -1,3 +1,5 @@
+//! Lanes, their turns, and steps that are given up or panic.
+
 use std::sync::mpsc;
 use std::time::Duration;
 

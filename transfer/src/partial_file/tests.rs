@@ -1,3 +1,5 @@
+//! A partial file on a real disk, until it has its name or is gone.
+
 use std::fs;
 
 use super::*;

@@ -1,4 +1,6 @@
-use std::io::Write as _;
+//! Blocks read from files that stay, grow, shrink or are rewritten.
+
+use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::time::SystemTime;
 

@@ -1,3 +1,5 @@
+//! Sources whose length is wrong or unknown.
+
 use std::fs;
 use std::io::{Seek as _, Write as _};
 

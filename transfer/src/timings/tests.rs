@@ -1,3 +1,5 @@
+//! What held a transfer back, told from its times.
+
 use std::sync::mpsc;
 
 use super::*;

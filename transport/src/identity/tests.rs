@@ -1,3 +1,5 @@
+//! Certificates and keys as files.
+
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Datagrams through real sockets, many in one call.
+
 use std::future::poll_fn;
 use std::net::Ipv4Addr;
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! Where each setting comes from: flag, environment or file, and what is said of a wrong one.
+
 use std::fs;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Exit codes and texts of failures, as a person at a terminal gets them.
+
 use std::path::PathBuf;
 
 use quiver_protocol::{Refusal, RefusalCode};

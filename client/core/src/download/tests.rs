@@ -1,9 +1,11 @@
+//! What a download checks before it asks the server for anything.
+
 use std::fs;
 
 use super::*;
 use crate::error::ErrorCode;
 use crate::event::{EventHub, EventKind};
-use crate::question::Questions;
+use crate::questions::Questions;
 
 fn request(folder: &Path, paths: &[&str]) -> DownloadRequest {
     DownloadRequest {

@@ -1,3 +1,5 @@
+//! The journal on a real disk: written, found, removed, and what it does not believe.
+
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use chrono::Utc;

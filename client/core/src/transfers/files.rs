@@ -6,8 +6,8 @@ use parking_lot::Mutex;
 use quiver_protocol::FilePath;
 
 use crate::error::ClientError;
+use crate::planner::Planner;
 use crate::tree::{Decision, Item, ItemState, Kind};
-use crate::trees::Planner;
 
 /// A file or folder of a transfer.
 #[derive(Debug, Clone, PartialEq, Eq)]

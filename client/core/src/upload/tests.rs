@@ -1,3 +1,5 @@
+//! What an upload checks before it dials.
+
 use std::fs;
 use std::os::unix::fs::symlink;
 

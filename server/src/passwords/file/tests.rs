@@ -1,3 +1,5 @@
+//! Password files, line by line, and their permissions.
+
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 

@@ -1,3 +1,5 @@
+//! Argon2 hashes and the queue in which they are computed.
+
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::mpsc;

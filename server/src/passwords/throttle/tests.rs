@@ -1,3 +1,5 @@
+//! Delays after failures, with the time as an argument.
+
 use std::net::Ipv6Addr;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Blocks on their way to a disk that is full or slow.
+
 use std::time::Duration;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The plan as a database: what goes in comes out, in order and counted.
+
 use chrono::DateTime;
 
 use super::*;

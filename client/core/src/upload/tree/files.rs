@@ -21,9 +21,7 @@ use crate::progress::TotalMeter;
 use crate::reconnecting::{ReconnectingSession, SessionHandle};
 use crate::reporter::Reporter;
 use crate::tree::{Item, Kind, SourceRoot, another_name};
-use crate::trees::compare::is_same_as;
-use crate::trees::executor::{Placement, TreeTransfer};
-use crate::trees::{COPIES, beside, is_small};
+use crate::tree_transfer::{COPIES, Placement, TreeTransfer, beside, is_same_as, is_small};
 use crate::upload::{UploadContext, UploadItem, UploadSource, explain};
 
 /// Files of a tree to the server.

@@ -13,18 +13,16 @@ use quiver_protocol::{FilePath, FolderPath, Refusal, RefusalCode};
 use quiver_transfer::DiskPool;
 
 use self::files::{MissingFolder, TreeUploads};
-use super::collect::{Collector, Inside, Note};
-use super::dry_run::Room;
-use super::executor::{Executor, TreeTransfer as _};
-use super::{Planner, entry};
 use crate::error::{ClientError, ErrorCode, InvalidRequest};
 use crate::exchange;
 use crate::journal::{self, Direction};
 use crate::notice::Notice;
 use crate::outcomes::Outcomes;
+use crate::planner::Planner;
 use crate::reconnecting::SessionHandle;
 use crate::request::TransferOptions;
 use crate::tree::{Found, Item, ItemState, Kind, Plan, PlanError, SkipReason, Skipped, SourceRoot};
+use crate::tree_transfer::{Collector, Executor, Inside, Note, Room, TreeTransfer as _, entry};
 use crate::upload::{NOT_STORED, UploadContext, target, unreadable};
 
 /// An upload of folders.

@@ -10,17 +10,18 @@ use quiver_transfer::DiskPool;
 use quiver_transfer::Source;
 use tokio::task::JoinSet;
 
-use super::executor::TreeTransfer;
-use super::{AT_ONCE, Planner};
+use super::{AT_ONCE, TreeTransfer};
 use crate::error::ClientError;
 use crate::exchange::{self, GetError};
-use crate::outcomes::{is_shared, joined};
+use crate::outcomes::is_shared;
+use crate::planner::Planner;
 use crate::reconnecting::{ReconnectingSession, SessionHandle};
 use crate::reporter::Reporter;
+use crate::tasks::joined;
 use crate::tree::{Item, ItemState};
 
 /// Settles what is the same and what differs.
-pub(super) async fn compare<W: TreeTransfer>(
+pub(crate) async fn compare<W: TreeTransfer>(
     way: &W,
     planner: &Planner,
 ) -> Result<(), ClientError> {
@@ -73,7 +74,7 @@ async fn is_same<W: TreeTransfer>(
 ///
 /// # Errors
 /// [`ClientError`] where either cannot be read.
-pub(super) async fn is_same_as(
+pub(crate) async fn is_same_as(
     session: &ReconnectingSession,
     retry_for: Duration,
     reporter: &Reporter,

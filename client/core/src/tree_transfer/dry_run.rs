@@ -2,23 +2,23 @@
 
 use std::sync::Arc;
 
-use super::Planner;
 use crate::error::ClientError;
+use crate::planner::Planner;
 use crate::reporter::Reporter;
 use crate::transfers::{PlannedFile, TransferEvent};
 use crate::tree::{Decision, Item, ItemState, Kind};
 
 /// What has to be enough for a plan. Bytes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Room {
+pub(crate) struct Room {
     /// All files together.
-    pub(super) free: u64,
+    pub(crate) free: u64,
     /// One file.
-    pub(super) largest: u64,
+    pub(crate) largest: u64,
 }
 
 /// Why what is to move does not fit, if so.
-pub(super) async fn does_not_fit(
+pub(crate) async fn does_not_fit(
     planner: &Planner,
     room: Room,
 ) -> Result<Option<String>, ClientError> {
@@ -29,7 +29,7 @@ pub(super) async fn does_not_fit(
 }
 
 /// Tells of each file, and of each folder that is not there.
-pub(super) async fn tell(
+pub(crate) async fn tell(
     planner: &Planner,
     reporter: &Reporter,
     room: Room,

@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use quiver_protocol::ClientName;
 use quiver_transfer::blocking;
 
+use super::{Client, GOODBYE};
 use crate::address::ServerAddress;
-use crate::client::Client;
 use crate::connection::Connector;
 use crate::download::Download;
 use crate::error::{ClientError, ErrorCode, InvalidRequest};
@@ -22,9 +21,6 @@ use crate::request::ResumeRequest;
 use crate::settings::ClientSettings;
 use crate::unfinished;
 use crate::upload::Upload;
-
-/// How long a goodbye may take.
-const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Settings that were given for this run; they beat what a transfer was begun with.
 #[derive(Debug, Clone, Default)]
@@ -52,32 +48,34 @@ struct Group {
     entries: Vec<Entry>,
 }
 
-/// Resumes one transfer, or all.
-///
-/// # Errors
-/// [`ClientError`]; [`ClientError::Several`] where some of several failed.
-pub(crate) async fn resume(
-    client: &Client,
-    overrides: &Overrides,
-    request: &ResumeRequest,
-) -> Result<(), ClientError> {
-    let (journal, reporter) = (client.journal(), client.reporter().clone());
-    let (mut entries, invalid) = unfinished::read(&journal).await?;
-    for entry in invalid {
-        let error = InvalidRequest::JournalEntry { path: entry.path, why: entry.why };
-        reporter.failed(Arc::new(error.into())).await;
-    }
-    if let Some(typed) = &request.path {
-        entries.retain(|entry| is_meant(entry, typed));
-        if entries.is_empty() {
-            return Err(InvalidRequest::NothingUnfinished(typed.clone()).into());
+impl Client {
+    /// Resumes what is unfinished, with whichever server; `overrides` beat what each was begun with.
+    ///
+    /// # Errors
+    /// [`ClientError`]; [`ClientError::Several`] where some of several failed.
+    pub async fn resume_unfinished(
+        &self,
+        overrides: &Overrides,
+        request: &ResumeRequest,
+    ) -> Result<(), ClientError> {
+        let (journal, reporter) = (self.journal(), self.reporter().clone());
+        let (mut entries, invalid) = unfinished::read(&journal).await?;
+        for entry in invalid {
+            let error = InvalidRequest::JournalEntry { path: entry.path, why: entry.why };
+            reporter.failed(Arc::new(error.into())).await;
         }
+        if let Some(typed) = &request.path {
+            entries.retain(|entry| is_meant(entry, typed));
+            if entries.is_empty() {
+                return Err(InvalidRequest::NothingUnfinished(typed.clone()).into());
+            }
+        }
+        if entries.is_empty() {
+            reporter.notice(Notice::NothingUnfinished).await;
+            return Ok(());
+        }
+        Resume { client: self, overrides, request, journal, reporter }.run(entries).await
     }
-    if entries.is_empty() {
-        reporter.notice(Notice::NothingUnfinished).await;
-        return Ok(());
-    }
-    Resume { client, overrides, request, journal, reporter }.run(entries).await
 }
 
 impl Resume<'_> {

@@ -12,12 +12,12 @@ use quiver_protocol::{FilePath, FolderPath, ListEnd};
 use quiver_transport::StreamError;
 use tokio::task::JoinSet;
 
-use super::Planner;
 use crate::error::{ClientError, InvalidRequest};
 use crate::exchange::{self, Listed};
-use crate::outcomes::joined;
+use crate::planner::Planner;
 use crate::reconnecting::{ReconnectingSession, RetryDeadline, SessionHandle};
 use crate::reporter::Reporter;
+use crate::tasks::joined;
 use crate::tree::{Found, Kind, Pattern, Plan, PlanError};
 
 /// Entries that are looked at and planned at once.
@@ -27,20 +27,20 @@ const AT_ONCE: usize = 512;
 const MOST_FOLDERS: usize = 100_000;
 
 /// What the plan makes of something that the server has. Blocks.
-pub(super) type Note = Arc<dyn Fn(&mut Plan, Found) -> Result<(), PlanError> + Send + Sync>;
+pub(crate) type Note = Arc<dyn Fn(&mut Plan, Found) -> Result<(), PlanError> + Send + Sync>;
 
 /// Folders that are listed at once.
 const LISTS: usize = 3;
 
 /// Collects from one server. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Collector {
-    pub(super) session: ReconnectingSession,
-    pub(super) planner: Planner,
-    pub(super) note: Note,
+pub(crate) struct Collector {
+    pub(crate) session: ReconnectingSession,
+    pub(crate) planner: Planner,
+    pub(crate) note: Note,
     /// How long a lost connection is made again.
-    pub(super) retry_for: Duration,
-    pub(super) reporter: Reporter,
+    pub(crate) retry_for: Duration,
+    pub(crate) reporter: Reporter,
 }
 
 /// A folder to look through for a pattern, with the open parts that it was reached with.
@@ -50,7 +50,7 @@ struct Search {
 }
 
 /// What is done with each part of a list.
-pub(super) trait Take {
+pub(crate) trait Take {
     /// Where an entry goes, if it is wanted.
     fn take(&mut self, entry: &Entry) -> Option<FilePath>;
 
@@ -66,7 +66,7 @@ impl Collector {
     ///
     /// Memory grows with the depth of the tree and the number of folders that a `**` passes through, not
     /// with the number of files.
-    pub(super) async fn matches(
+    pub(crate) async fn matches(
         &self,
         pattern: &Pattern,
         recursive: bool,
@@ -91,7 +91,7 @@ impl Collector {
     }
 
     /// Adds what is in the plan's folders, and in theirs. How many names the server does not serve.
-    pub(super) async fn contents(&self) -> Result<u64, ClientError> {
+    pub(crate) async fn contents(&self) -> Result<u64, ClientError> {
         let (mut number, mut not_served) = (0, 0);
         let mut running = JoinSet::new();
         loop {
@@ -113,7 +113,7 @@ impl Collector {
     }
 
     /// One folder's list, over as many connections as it takes. How many names the server does not serve.
-    pub(super) async fn folder(
+    pub(crate) async fn folder(
         &self,
         folder: FolderPath,
         take: &mut (impl Take + Send),
@@ -219,7 +219,7 @@ impl Take for Matching<'_> {
 }
 
 /// Entries of a folder that goes into another, with all that is in it.
-pub(super) struct Inside(pub(super) FolderPath);
+pub(crate) struct Inside(pub(crate) FolderPath);
 
 impl Take for Inside {
     fn take(&mut self, entry: &Entry) -> Option<FilePath> {

@@ -11,17 +11,16 @@ use quiver_protocol::{FolderPath, Refusal, RefusalCode};
 use quiver_transfer::DiskPool;
 
 use self::files::TreeDownloads;
-use super::collect::{Collector, Note};
-use super::dry_run::Room;
-use super::executor::Executor;
-use super::{Planner, entry};
 use crate::download::{DownloadContext, DownloadItem, NOT_ARRIVED, Place};
 use crate::error::{ClientError, InvalidRequest};
 use crate::journal::{self, Direction};
-use crate::outcomes::{Outcomes, blocking, is_shared};
+use crate::outcomes::{Outcomes, is_shared};
+use crate::planner::Planner;
 use crate::request::TransferOptions;
+use crate::tasks::blocking;
 use crate::transfers::TransferState;
 use crate::tree::{Found, Item, ItemState, Pattern, TargetFolder};
+use crate::tree_transfer::{Collector, Executor, Note, Room, entry};
 
 /// A download of folders and patterns.
 #[derive(Debug)]

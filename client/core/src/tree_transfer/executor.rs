@@ -1,91 +1,32 @@
 //! A plan, carried out: folders first, then what is in them, many small files at once. The same for both
 //! directions.
 
-use std::fs::File;
-use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
-use quiver_protocol::FilePath;
 use quiver_transfer::ThreadLoad;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::compare::compare;
+use super::decide::decide;
 use super::dry_run::{self, Room};
-use super::{AT_ONCE, Planner, weight};
+use super::{AT_ONCE, Placement, TreeTransfer, weight};
 use crate::error::ClientError;
 use crate::journal::{Entry, Share, TreeRecord};
-use crate::outcomes::{Outcomes, is_shared, joined};
+use crate::outcomes::{Outcomes, is_shared};
+use crate::planner::Planner;
 use crate::progress::TotalMeter;
-use crate::reconnecting::ReconnectingSession;
 use crate::reporter::Reporter;
 use crate::request::TransferOptions;
+use crate::tasks::joined;
 use crate::throughput::ThroughputMeter;
 use crate::transfers::{Transfer, TransferEvent, TransferState, TransferSummary};
 use crate::tree::{Decision, Item, ItemState, Kind};
 
-/// A direction: how what is planned gets where it goes.
-pub(super) trait TreeTransfer: Clone + Send + Sync + 'static {
-    /// What moves from now on counts there.
-    fn count(&mut self, total: TotalMeter);
-
-    /// The session with the server.
-    fn session(&self) -> &ReconnectingSession;
-
-    /// Where it is told how it goes.
-    fn reporter(&self) -> &Reporter;
-
-    /// How long a lost connection is made again.
-    fn retry_for(&self) -> Duration;
-
-    /// Where a file is on the server, or will be.
-    fn remote<'a>(&self, file: &'a Item) -> &'a FilePath;
-
-    /// The file here, to be read. Blocks.
-    ///
-    /// # Errors
-    /// What the system says.
-    fn read(&self, file: &Item) -> io::Result<File>;
-
-    /// Makes a folder that is not there.
-    fn make_folder(&self, folder: &Item) -> impl Future<Output = Result<(), ClientError>> + Send;
-
-    /// Gives folders the time of their last change, once nothing changes in them any more.
-    fn date_folders(
-        &self,
-        folders: Vec<Item>,
-    ) -> impl Future<Output = Result<(), ClientError>> + Send;
-
-    /// Moves a file; how many bytes it has. `None` where it was to go beside another, and is there.
-    fn transfer(
-        &self,
-        file: Item,
-        placement: Placement,
-    ) -> impl Future<Output = Result<Option<u64>, ClientError>> + Send;
-
-    /// Why something does not move.
-    fn blocked(&self, item: &Item, why: &str) -> ClientError;
-
-    /// The same of a file that differs from one that is to stay.
-    fn exists(&self, item: &Item) -> ClientError;
-}
-
-/// Where a file goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Placement {
-    /// Where nothing is.
-    Free,
-    /// Into the place of another.
-    Replace,
-    /// Beside another, under a name that nothing has.
-    Beside,
-}
-
 /// A plan that is carried out.
-pub(super) struct Executor<W> {
+pub(crate) struct Executor<W> {
     way: W,
     planner: Planner,
     reporter: Reporter,
@@ -103,7 +44,7 @@ pub(super) struct Executor<W> {
 }
 
 impl<W: TreeTransfer> Executor<W> {
-    pub(super) fn new(
+    pub(crate) fn new(
         way: W,
         planner: Planner,
         throughput: Arc<Mutex<ThroughputMeter>>,
@@ -129,7 +70,7 @@ impl<W: TreeTransfer> Executor<W> {
     ///
     /// # Errors
     /// [`ClientError`]; [`ClientError::Several`] where some of several failed.
-    pub(super) async fn go(
+    pub(crate) async fn go(
         mut self,
         options: &TransferOptions,
         room: Room,
@@ -149,7 +90,7 @@ impl<W: TreeTransfer> Executor<W> {
             dry_run::tell(&self.planner, &self.reporter, room, shown).await?;
             return self.outcomes.result();
         }
-        self.planner.decide(options.on_conflict, &self.reporter, shown).await?;
+        decide(&self.planner, options.on_conflict, &self.reporter, shown).await?;
         if let Some(why) = dry_run::does_not_fit(&self.planner, room).await? {
             return Err(does_not_fit(why));
         }

@@ -19,14 +19,13 @@ use crate::error::ClientError;
 use crate::exchange::{self, GetError, ReceivedFile, Target};
 use crate::journal::{self, Direction};
 use crate::notice::Notice;
-use crate::outcomes::{blocking, is_shared};
+use crate::outcomes::is_shared;
 use crate::progress::TotalMeter;
 use crate::reconnecting::ReconnectingSession;
 use crate::reporter::Reporter;
+use crate::tasks::blocking;
 use crate::tree::{Item, ItemState, Kind, TargetFolder, another_name};
-use crate::trees::compare::is_same_as;
-use crate::trees::executor::{Placement, TreeTransfer};
-use crate::trees::{COPIES, beside, is_small};
+use crate::tree_transfer::{COPIES, Placement, TreeTransfer, beside, is_same_as, is_small};
 
 /// Files of a tree from the server.
 #[derive(Clone)]

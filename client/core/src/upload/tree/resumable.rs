@@ -10,10 +10,11 @@ use tokio::task::JoinSet;
 
 use crate::error::{ClientError, is_passing};
 use crate::exchange;
-use crate::outcomes::joined;
+use crate::planner::Planner;
 use crate::reconnecting::SessionHandle;
+use crate::tasks::joined;
 use crate::tree::{Item, ItemState, Kind, SourceRoot};
-use crate::trees::{AT_ONCE, LARGE_COUNTS_FOR, Planner, is_small};
+use crate::tree_transfer::{AT_ONCE, LARGE_COUNTS_FOR, is_small};
 use crate::upload::UploadContext;
 
 /// Questions at once: each may take the server as long as reading what it has kept.

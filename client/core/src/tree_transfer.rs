@@ -1,0 +1,121 @@
+//! Folders and patterns: what they hold is put into a plan, compared with what is there already, shown or
+//! decided, and then moved, many files at once. The same for both directions.
+
+mod collect;
+mod compare;
+mod decide;
+mod dry_run;
+mod executor;
+
+use std::fs::File;
+use std::io;
+use std::time::Duration;
+
+use chrono::Utc;
+use quiver_protocol::path::BadPath;
+use quiver_protocol::{FilePath, FolderPath, Timestamp};
+use quiver_transfer::SMALL;
+
+pub(crate) use self::collect::{Collector, Inside, Note};
+pub(crate) use self::compare::is_same_as;
+pub(crate) use self::dry_run::Room;
+pub(crate) use self::executor::Executor;
+use crate::error::ClientError;
+use crate::journal::{self, Direction, Entry, What};
+use crate::progress::TotalMeter;
+use crate::reconnecting::ReconnectingSession;
+use crate::reporter::Reporter;
+use crate::tree::{Item, Kind, another_name};
+
+/// Small files on their way at once, within the streams that a server lets a client open: enough to hide
+/// the way there and back.
+pub(crate) const AT_ONCE: u32 = 48;
+
+/// A larger file counts for several small ones: four such are at once on their way, and chat passes.
+pub(crate) const LARGE_COUNTS_FOR: u32 = AT_ONCE / 4;
+
+/// More copies of one name than this nobody wants.
+pub(crate) const COPIES: u32 = 1000;
+
+/// A direction: how what is planned gets where it goes.
+pub(crate) trait TreeTransfer: Clone + Send + Sync + 'static {
+    /// What moves from now on counts there.
+    fn count(&mut self, total: TotalMeter);
+
+    /// The session with the server.
+    fn session(&self) -> &ReconnectingSession;
+
+    /// Where it is told how it goes.
+    fn reporter(&self) -> &Reporter;
+
+    /// How long a lost connection is made again.
+    fn retry_for(&self) -> Duration;
+
+    /// Where a file is on the server, or will be.
+    fn remote<'a>(&self, file: &'a Item) -> &'a FilePath;
+
+    /// The file here, to be read. Blocks.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn read(&self, file: &Item) -> io::Result<File>;
+
+    /// Makes a folder that is not there.
+    fn make_folder(&self, folder: &Item) -> impl Future<Output = Result<(), ClientError>> + Send;
+
+    /// Gives folders the time of their last change, once nothing changes in them any more.
+    fn date_folders(
+        &self,
+        folders: Vec<Item>,
+    ) -> impl Future<Output = Result<(), ClientError>> + Send;
+
+    /// Moves a file; how many bytes it has. `None` where it was to go beside another, and is there.
+    fn transfer(
+        &self,
+        file: Item,
+        placement: Placement,
+    ) -> impl Future<Output = Result<Option<u64>, ClientError>> + Send;
+
+    /// Why something does not move.
+    fn blocked(&self, item: &Item, why: &str) -> ClientError;
+
+    /// The same of a file that differs from one that is to stay.
+    fn exists(&self, item: &Item) -> ClientError;
+}
+
+/// Where a file goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Placement {
+    /// Where nothing is.
+    Free,
+    /// Into the place of another.
+    Replace,
+    /// Beside another, under a name that nothing has.
+    Beside,
+}
+
+/// What is written down of a tree that is under way.
+pub(crate) fn entry(
+    direction: Direction,
+    session: &ReconnectingSession,
+    tree: journal::Tree,
+) -> Entry {
+    let (origin, begun) = (session.origin().clone(), Timestamp(Utc::now()));
+    Entry { direction, origin, begun, what: What::Tree(tree) }
+}
+
+/// The path of a copy of something.
+pub(crate) fn beside(path: &FilePath, copy: u32) -> Result<FilePath, BadPath> {
+    let above = path.as_str().rsplit_once('/').map_or("", |(above, _)| above);
+    FolderPath::parse(above)?.join(&another_name(path.file_name(), copy))
+}
+
+/// Whether a file is one of those of which many may be on their way.
+pub(crate) fn is_small(item: &Item) -> bool {
+    matches!(item.found.kind, Kind::File { size, .. } if size <= SMALL)
+}
+
+/// How much of what may be on its way at once a file counts for.
+fn weight(item: &Item) -> u32 {
+    if is_small(item) { 1 } else { LARGE_COUNTS_FOR }
+}

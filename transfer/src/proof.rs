@@ -1,0 +1,29 @@
+//! Proofs that a file begins as the other end says: where they are hashed, and how many at once.
+
+use std::io;
+
+use quiver_protocol::Prefix;
+use tokio::sync::Semaphore;
+
+use crate::background::Lane;
+use crate::{Hashed, Source};
+
+/// Where beginnings of files are hashed, and how many of them at once. By default on blocking threads, without a limit.
+#[derive(Debug, Clone, Default)]
+pub struct ProofLimits<'a> {
+    /// Hashes at low priority, in turns with other lanes.
+    pub lane: Option<Lane>,
+    /// A permit for each file that may be hashed at once. Must not be closed.
+    pub permits: Option<&'a Semaphore>,
+}
+
+impl ProofLimits<'_> {
+    /// What of a source is as `claim` says; [nothing](Hashed::nothing), where it is not. Waits for a permit.
+    pub(crate) async fn prove(&self, source: &Source, claim: Prefix) -> io::Result<Hashed> {
+        let _permit = match self.permits {
+            Some(permits) => permits.acquire().await.ok(),
+            None => None,
+        };
+        Ok(source.proves(claim, self.lane.as_ref()).await?.unwrap_or_default())
+    }
+}
