@@ -258,7 +258,7 @@ async fn events_go_on_over_a_renewed_session_and_errors_have_codes() {
     let mut readers = [client.events(), client.events()];
     let missing = client.list("missing").await.unwrap().next().await.unwrap_err();
     assert_eq!((missing.code(), missing.code().as_str()), (ErrorCode::NotFound, "not_found"));
-    server.is_killed_and_starts_again().await;
+    server.restart().await;
     for events in &mut readers {
         wait_for(events, "the loss", |event| match &event.kind {
             EventKind::Connection(ConnectionState::Lost(_)) => Some(()),
