@@ -98,7 +98,7 @@ fn act(cli: Cli, variable: impl Fn(&str) -> Option<OsString>) -> Result<Exit, Fa
         let note = human::without_numbers(format!("note: no settings are read: {why}"));
         runtime.block_on(output.say(note));
     }
-    let last_work = if stores(cli.command.as_ref()) { LAST_WORK } else { NO_WORK };
+    let last_work = if command::may_store(cli.command.as_ref()) { LAST_WORK } else { NO_WORK };
     let result = match cli.command {
         Some(Command::Transfers(arguments)) => runtime.block_on(async {
             folders.state().map_err(|why| ClientError::NoTransfers(why.clone()))?;
@@ -114,25 +114,6 @@ fn act(cli: Cli, variable: impl Fn(&str) -> Option<OsString>) -> Result<Exit, Fa
     runtime.shutdown_timeout(last_work);
     output.bars().end();
     result
-}
-
-/// Whether a command may have a disk at work, here.
-fn stores(command: Option<&Command>) -> bool {
-    match command {
-        // The prompt may be told to.
-        None | Some(Command::Put(_) | Command::Resume(_) | Command::Transfers(_)) => true,
-        Some(Command::Get(arguments)) => !arguments.is_streamed(),
-        Some(
-            Command::Message(_)
-            | Command::Status(_)
-            | Command::List(_)
-            | Command::Rm(_)
-            | Command::Mv(_)
-            | Command::Mkdir(_)
-            | Command::Completions { .. }
-            | Command::Man { .. },
-        ) => false,
-    }
 }
 
 fn runtime() -> Result<Runtime, Failure> {

@@ -1,17 +1,20 @@
-//! The small commands of a client: one request, one answer each.
+//! The small commands of a client: one request, one answer each, from the call of an interface to the frames. What
+//! transfers ask too is in `exchange`.
 
 use quiver_protocol::reply::ClientRow;
 use quiver_protocol::text::display_safe;
-use quiver_protocol::{FilePath, Refusal, RefusalCode, Request};
+use quiver_protocol::{FilePath, PlainEnd, Refusal, RefusalCode, Reply, Request};
 use quiver_transport::StreamError;
 
 use crate::client::Client;
 use crate::error::ClientError;
-use crate::exchange::{self, Clients, Entries, Listed, parse_folder};
+use crate::exchange::{self, Answer, Entries, Listed, Part, misfit, parse_folder};
+
+const NO_STATUS: &str = "cannot show who is here";
 
 /// The clients that are and were connected, by number, one after the other as they come.
 #[derive(Debug)]
-pub struct ClientRows(Clients);
+pub struct ClientRows(Answer);
 
 /// A folder's entries, in byte order, one after the other as they come.
 #[derive(Debug)]
@@ -27,15 +30,17 @@ impl Client {
     /// [`ClientError`]: it is longer than the server takes, too.
     pub async fn message(&self, text: &str) -> Result<String, ClientError> {
         let what = "cannot send the message";
-        let length = Request::Message { text: text.to_owned() }.encode().len();
-        let limit = self.welcome()?.limits.message;
+        let request = Request::Message { text: text.to_owned() };
+        let (length, limit) = (request.encode().len(), self.welcome()?.limits.message);
         if length > limit {
             let why = format!("it has {length} bytes where at most {limit} are allowed");
             return Err(ClientError::refused(what, Refusal::new(RefusalCode::TooLarge, why)));
         }
-        let handle = self.handle()?;
-        let answer = exchange::message(&handle.connection, text, handle.patience).await;
-        answer.map_err(|error| ClientError::stream(what, error))
+        match self.ask(&request, what).await?.only().await {
+            Ok(Reply::Text { text }) => Ok(text),
+            Ok(_) => Err(ClientError::stream(what, misfit("something else than a text"))),
+            Err(error) => Err(ClientError::stream(what, error)),
+        }
     }
 
     /// Asks who is and was connected.
@@ -43,9 +48,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn status(&self) -> Result<ClientRows, ClientError> {
-        let handle = self.handle()?;
-        let clients = exchange::status(&handle.connection, handle.patience).await;
-        clients.map(ClientRows).map_err(no_status)
+        Ok(ClientRows(self.ask(&Request::Status, NO_STATUS).await?))
     }
 
     /// Asks for a folder's entries; the empty text is the server's root.
@@ -145,6 +148,12 @@ impl Client {
         Ok(target)
     }
 
+    async fn ask(&self, request: &Request, what: &str) -> Result<Answer, ClientError> {
+        let handle = self.handle()?;
+        let answer = Answer::to(&handle.connection, request, handle.patience).await;
+        answer.map_err(|error| ClientError::stream(what, error))
+    }
+
     async fn is_folder(&self, path: &FilePath) -> bool {
         match self.list(path.as_str()).await {
             Ok(mut entries) => entries.next().await.is_ok(),
@@ -159,7 +168,12 @@ impl ClientRows {
     /// # Errors
     /// [`ClientError`].
     pub async fn next(&mut self) -> Result<Option<ClientRow>, ClientError> {
-        self.0.next().await.map_err(no_status)
+        let failed = |error| ClientError::stream(NO_STATUS, error);
+        match self.0.next::<PlainEnd>().await.map_err(failed)? {
+            Part::Reply(Reply::Client(row)) => Ok(Some(row)),
+            Part::Reply(_) => Err(failed(misfit("something else than a client"))),
+            Part::End(_) => Ok(None),
+        }
     }
 }
 
@@ -172,10 +186,6 @@ impl FolderEntries {
         let next = self.entries.next().await;
         next.map_err(|error| ClientError::stream(&*self.what, error))
     }
-}
-
-fn no_status(error: StreamError) -> ClientError {
-    ClientError::stream("cannot show who is here", error)
 }
 
 /// A file or folder of the server as it is written: a folder's slash may stay. `verb` says what fails else.

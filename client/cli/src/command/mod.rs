@@ -1,5 +1,5 @@
 //! One command a file, from its arguments to what is shown: the same on the command line, for lines out of a pipe,
-//! and at the prompt.
+//! and at the prompt. Here is the table of them, and what the prompt knows of each.
 
 pub mod get;
 mod list;
@@ -23,6 +23,26 @@ use crate::output::Output;
 pub use resume::run as resume;
 pub use transfers::run as transfers;
 
+/// The words that begin a command at the prompt. With a slash before them they always do.
+pub const AT_THE_PROMPT: [&str; 10] =
+    ["status", "list", "get", "put", "rm", "mv", "mkdir", "help", "exit", "quit"];
+
+/// What `help` says at the prompt.
+pub const HELP: &str = "\
+status [--json]                        who is and was here
+list [PATH] [--json]                   the server's files
+get PATH... [-r] [-o DIR]              fetch files, into the current folder where no DIR is given
+put FILE... [-r] [--to DIR]            store files on the server, at its root where no DIR is given
+                                       -r: folders too; --dry-run: only say what would be done
+rm PATH... [--yes]                     remove the server's files and empty folders
+mv FROM TO [--overwrite]               give the server's file or folder another path
+mkdir PATH... [-p]                     make folders on the server
+exit, quit                             leave; Ctrl-D too
+help                                   this
+/say TEXT                              a message, whatever it looks like
+Any other line is a message. Commands may be written with a slash before them. Words with spaces are
+quoted: get \"with space.txt\". Ctrl-C ends a running command, and on an empty line all transfers.";
+
 /// Runs a command that needs the server.
 ///
 /// # Errors
@@ -42,6 +62,25 @@ pub async fn run(interface: &mut Interface, command: &Command) -> Result<(), Fai
         | Command::Transfers(_)
         | Command::Completions { .. }
         | Command::Man { .. } => Ok(()),
+    }
+}
+
+/// Whether a command may be storing files on this computer when it ends; `None` is the prompt.
+pub fn may_store(command: Option<&Command>) -> bool {
+    match command {
+        // The prompt may be told to.
+        None | Some(Command::Put(_) | Command::Resume(_) | Command::Transfers(_)) => true,
+        Some(Command::Get(arguments)) => !arguments.is_streamed(),
+        Some(
+            Command::Message(_)
+            | Command::Status(_)
+            | Command::List(_)
+            | Command::Rm(_)
+            | Command::Mv(_)
+            | Command::Mkdir(_)
+            | Command::Completions { .. }
+            | Command::Man { .. },
+        ) => false,
     }
 }
 

@@ -7,9 +7,10 @@ use std::thread;
 use quiver_client::event::ConnectionState;
 use tokio::sync::mpsc;
 
-use super::line::{HELP, Line};
+use super::line::Line;
 use super::{CONNECTED_AGAIN, connection_lost};
 use crate::command;
+use crate::command::HELP;
 use crate::failure::{Exit, Failure};
 use crate::interface::Interface;
 

@@ -11,8 +11,9 @@ use rustyline::completion::Pair;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::line::{COMMANDS, SAY};
+use super::line::SAY;
 use super::words::{self, LastWord};
+use crate::command::AT_THE_PROMPT;
 
 /// How long Tab may take.
 const PATIENCE: Duration = Duration::from_millis(700);
@@ -80,8 +81,8 @@ fn about(word: &LastWord) -> Option<About> {
 }
 
 fn commands() -> Vec<Offer> {
-    let names = COMMANDS.iter().map(|name| (*name).to_owned());
-    let slashed = COMMANDS.iter().map(|name| format!("/{name}"));
+    let names = AT_THE_PROMPT.iter().map(|name| (*name).to_owned());
+    let slashed = AT_THE_PROMPT.iter().map(|name| format!("/{name}"));
     let all = names.chain([SAY.to_owned()]).chain(slashed);
     all.map(|value| Offer { value, whole: true }).collect()
 }
@@ -224,7 +225,7 @@ mod tests {
         };
         assert_eq!(offered("ST"), ["status"]);
         assert_eq!(offered("/s"), ["/say", "/status"]);
-        let mut all = COMMANDS;
+        let mut all = AT_THE_PROMPT;
         all.sort_unstable();
         assert_eq!(offered(""), all);
     }

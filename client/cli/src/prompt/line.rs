@@ -4,30 +4,11 @@ use clap::{FromArgMatches as _, Subcommand as _};
 
 use super::words;
 use crate::cli::Command;
+use crate::command::AT_THE_PROMPT;
 use crate::failure::Failure;
-
-/// The words that begin a command. With a slash before them they always do.
-pub(super) const COMMANDS: [&str; 10] =
-    ["status", "list", "get", "put", "rm", "mv", "mkdir", "help", "exit", "quit"];
 
 /// Always a message, whatever it looks like.
 pub(super) const SAY: &str = "/say";
-
-/// What `help` says.
-pub(super) const HELP: &str = "\
-status [--json]                        who is and was here
-list [PATH] [--json]                   the server's files
-get PATH... [-r] [-o DIR]              fetch files, into the current folder where no DIR is given
-put FILE... [-r] [--to DIR]            store files on the server, at its root where no DIR is given
-                                       -r: folders too; --dry-run: only say what would be done
-rm PATH... [--yes]                     remove the server's files and empty folders
-mv FROM TO [--overwrite]               give the server's file or folder another path
-mkdir PATH... [-p]                     make folders on the server
-exit, quit                             leave; Ctrl-D too
-help                                   this
-/say TEXT                              a message, whatever it looks like
-Any other line is a message. Commands may be written with a slash before them. Words with spaces are
-quoted: get \"with space.txt\". Ctrl-C ends a running command, and on an empty line all transfers.";
 
 /// A line.
 #[derive(Debug)]
@@ -61,10 +42,10 @@ impl Line {
                 return Err(Failure::usage("there is nothing to say", "/say TEXT"));
             }
             Some("say") => return Ok(Self::Say(rest.trim().to_owned())),
-            Some(name) if COMMANDS.contains(&name) => name,
+            Some(name) if AT_THE_PROMPT.contains(&name) => name,
             Some(_) => return Err(misfit(format!("there is no command {first}"), line)),
         };
-        if !COMMANDS.contains(&command) {
+        if !AT_THE_PROMPT.contains(&command) {
             return Ok(Self::Say(line.to_owned()));
         }
         let words =

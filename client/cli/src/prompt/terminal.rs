@@ -16,10 +16,11 @@ use tokio::time::sleep;
 
 use super::complete::Question;
 use super::editor::{Editor, Typed};
-use super::line::{HELP, Line};
+use super::line::Line;
 use super::{CONNECTED_AGAIN, Interrupts, connection_lost};
 use crate::cli::{self, Command};
 use crate::command;
+use crate::command::HELP;
 use crate::failure::{Exit, Failure};
 use crate::interface::{Interface, Style};
 

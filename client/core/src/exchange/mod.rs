@@ -1,19 +1,16 @@
-//! Conversations with the server: one command, one file. They return values and errors, and say
-//! nothing to people.
+//! Conversations with the server that the sign-in and transfers need: one command, one file. They return values and
+//! errors. Those of the small commands alone are in `commands`.
 
 mod change;
 mod goodbye;
 mod kept;
-mod message;
 mod space;
-mod status;
 
 use quiver_protocol::{FolderPath, Refusal};
 
 pub(crate) use change::{make_folder, remove, rename};
 pub(crate) use goodbye::goodbye;
 pub(crate) use kept::kept;
-pub(crate) use message::message;
 pub(crate) use quiver_transfer::get::{GetError, ReceivedFile, fetch as get};
 pub(crate) use quiver_transfer::list::{Entries, Listed, fetch as list};
 pub(crate) use quiver_transfer::put::{
@@ -22,7 +19,6 @@ pub(crate) use quiver_transfer::put::{
 pub(crate) use quiver_transfer::{Answer, Part, misfit};
 pub(crate) use quiver_transfer::{ResumableFile, Target};
 pub(crate) use space::space;
-pub(crate) use status::{Clients, status};
 
 /// A folder of the server as it is written: the slash that a list shows behind its name may stay.
 ///
