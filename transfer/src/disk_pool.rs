@@ -86,7 +86,7 @@ impl<F: FnOnce() -> T + Send, T: Send> Work for Job<F, T> {
     }
 }
 
-/// A thread of the disk_pool, from the moment it is asked for. Where the runtime ends before it comes, nobody else
+/// A thread of the pool, from the moment it is asked for. Where the runtime ends before it comes, nobody else
 /// may be there to do what waits.
 struct Worker {
     disk_pool: DiskPool,
@@ -297,7 +297,7 @@ mod tests {
         let runtime = || Builder::new_current_thread().max_blocking_threads(1).enable_all().build();
         let first = runtime().unwrap();
         let (open, throttle) = mpsc::channel::<()>();
-        // The only thread of the first runtime is taken, so that the disk_pool's never comes.
+        // The only thread of the first runtime is taken, so that the pool's never comes.
         first.spawn_blocking(move || throttle.recv());
         let waiting = disk_pool.clone();
         let waits = first.block_on(async {

@@ -355,7 +355,7 @@ impl OpenFile {
     }
 
     /// What is appended does not matter: it moves the time and the end. A new time at an old size
-    /// means that content was rewritten. TransferTimings have the grain of the kernel's tick, so what is
+    /// means that content was rewritten. Times have the grain of the kernel's tick, so what is
     /// rewritten within a few milliseconds of the opening may go unseen.
     pub(crate) fn check(&mut self) -> Result<(), SendError> {
         let mut now = Stamp::of(&self.file.metadata()?)?;

@@ -1,8 +1,7 @@
 //! The command line as one interface of the client: takes its events, shows them, and asks its questions. Knows no
 //! command.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, VecDeque};
 
 use quiver_client::Attendant;
 use quiver_client::event::{ClientEvent, ConnectionState, EventKind, EventReceiver};
@@ -25,6 +24,9 @@ pub struct Interface {
     /// Where everything is said.
     pub output: Output,
     events: EventReceiver,
+    /// What happened while something else was waited for, and is not shown yet: questions, and states of the
+    /// connection.
+    deferred: VecDeque<ClientEvent>,
     _attendant: Option<Attendant>,
     styles: HashMap<TransferId, Style>,
     /// Of transfers that were started by other means.
@@ -52,6 +54,7 @@ impl Interface {
             client,
             output,
             events,
+            deferred: VecDeque::new(),
             _attendant: attendant,
             styles: HashMap::new(),
             style: Style::default(),
@@ -69,18 +72,20 @@ impl Interface {
         self.styles.insert(id, style);
     }
 
-    /// Does some work, and shows what happens meanwhile, up to its end.
+    /// Does some work, and shows what happens meanwhile, up to its end. States of the connection are left for
+    /// [`next`](Self::next).
     ///
     /// # Errors
     /// [`Failure`] where nothing can be shown any more; the work is given up then.
     pub async fn drive<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Failure> {
         tokio::pin!(work);
         loop {
+            while let Some(question) = self.deferred_question() {
+                self.show(question).await?;
+            }
             tokio::select! {
                 biased;
-                Some(event) = self.events.next() => {
-                    self.show(event).await?;
-                }
+                Some(event) = self.events.next() => self.show_or_defer(event).await?,
                 done = &mut work => {
                     self.show_what_waits().await?;
                     return Ok(done);
@@ -91,23 +96,76 @@ impl Interface {
 
     /// The next event, to be [shown](Self::show).
     pub async fn next(&mut self) -> Option<ClientEvent> {
-        self.events.next().await
+        match self.deferred.pop_front() {
+            Some(event) => Some(event),
+            None => self.events.next().await,
+        }
     }
 
     /// The next event that has happened already, to be [shown](Self::show).
     pub fn try_next(&mut self) -> Option<ClientEvent> {
-        self.events.try_next()
+        self.deferred.pop_front().or_else(|| self.events.try_next())
     }
 
-    /// Shows all events that have happened.
+    /// Shows all events that have happened, but states of the connection.
     ///
     /// # Errors
     /// [`Failure`] where nothing can be shown any more.
     pub async fn show_what_waits(&mut self) -> Result<(), Failure> {
         while let Some(event) = self.events.try_next() {
-            self.show(event).await?;
+            self.show_or_defer(event).await?;
+        }
+        while let Some(question) = self.deferred_question() {
+            self.show(question).await?;
         }
         Ok(())
+    }
+
+    /// Asks whether something may be done; no answer is a no. Transfers go on meanwhile, and are shown.
+    ///
+    /// # Errors
+    /// [`Failure`] where nothing can be asked or shown.
+    pub async fn confirm(&mut self, question: &str) -> Result<bool, Failure> {
+        let output = self.output.clone();
+        self.wait_for_person(output.confirm(question)).await
+    }
+
+    /// Waits for an answer. Transfers would stop once no more of their events can wait, so they are shown; a second
+    /// question waits for the first.
+    async fn wait_for_person<T>(
+        &mut self,
+        answer: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        tokio::pin!(answer);
+        loop {
+            tokio::select! {
+                biased;
+                answer = &mut answer => return answer,
+                Some(event) = self.events.next() => match event.kind {
+                    EventKind::Question(..) => self.deferred.push_back(event),
+                    // In a box, because what is shown may have asked.
+                    _ => Box::pin(self.show_or_defer(event)).await?,
+                },
+            }
+        }
+    }
+
+    async fn show_or_defer(&mut self, event: ClientEvent) -> Result<(), Failure> {
+        match event.kind {
+            EventKind::Connection(ConnectionState::Reached) => {}
+            EventKind::Connection(_) => {
+                self.deferred.push_back(event);
+                return Ok(());
+            }
+            _ => {}
+        }
+        self.show(event).await.map(drop)
+    }
+
+    fn deferred_question(&mut self) -> Option<ClientEvent> {
+        let is_question = |event: &ClientEvent| matches!(event.kind, EventKind::Question(..));
+        let at = self.deferred.iter().position(is_question)?;
+        self.deferred.remove(at)
     }
 
     /// Makes sure that there is a connection.
@@ -237,56 +295,61 @@ impl Interface {
         Ok(())
     }
 
-    async fn ask(&self, id: QuestionId, question: &Arc<Question>) -> Result<(), Failure> {
-        let answer = match &**question {
-            Question::Trust { server, fingerprint, not_remembered } => {
-                let question = human::trust(server, fingerprint, not_remembered.as_deref());
-                Some(Answer::Trust(self.ask_yes_or_no(question).await?))
-            }
-            Question::Name => self.output.ask("Enter your client name: ").await?.map(Answer::Name),
-            Question::Password => self.output.ask_hidden("Password: ").await?.map(Answer::Password),
-            Question::Replace { path, on_server } => {
-                let place = if *on_server { " on the server" } else { "" };
-                let question = format!("{path} exists{place} already. Replace it? [y/N] ");
-                Some(Answer::Replace(self.output.confirm(&question).await?))
-            }
-            // The prompt's line is no place for it.
-            Question::Conflict { .. } if self.output.mode() == UiMode::Prompt => None,
-            Question::Conflict { path } => Some(self.ask_conflict(path).await?),
-        };
-        match answer {
+    async fn ask(&mut self, id: QuestionId, question: &Question) -> Result<(), Failure> {
+        let output = self.output.clone();
+        match self.wait_for_person(answer(&output, question)).await? {
             // Fails only where the question was given up meanwhile.
             Some(answer) => drop(self.client.questions().answer(id, answer)),
             None => self.client.questions().dismiss(id),
         }
         Ok(())
     }
+}
 
-    async fn ask_yes_or_no(&self, mut question: String) -> Result<bool, Failure> {
-        loop {
-            match self.output.ask(&question).await?.map(|answer| answer.to_ascii_lowercase()) {
-                Some(answer) if answer == "yes" => return Ok(true),
-                Some(answer) if answer != "no" => {
-                    "Please type yes or no: ".clone_into(&mut question);
-                }
-                _ => return Ok(false),
+/// What the person says to a question; `None` where there is no answer.
+async fn answer(output: &Output, question: &Question) -> Result<Option<Answer>, Failure> {
+    Ok(match question {
+        Question::Trust { server, fingerprint, not_remembered } => {
+            let question = human::trust(server, fingerprint, not_remembered.as_deref());
+            Some(Answer::Trust(ask_yes_or_no(output, question).await?))
+        }
+        Question::Name => output.ask("Enter your client name: ").await?.map(Answer::Name),
+        Question::Password => output.ask_hidden("Password: ").await?.map(Answer::Password),
+        Question::Replace { path, on_server } => {
+            let place = if *on_server { " on the server" } else { "" };
+            let question = format!("{path} exists{place} already. Replace it? [y/N] ");
+            Some(Answer::Replace(output.confirm(&question).await?))
+        }
+        // The prompt's line is no place for it.
+        Question::Conflict { .. } if output.mode() == UiMode::Prompt => None,
+        Question::Conflict { path } => Some(ask_conflict(output, path).await?),
+    })
+}
+
+async fn ask_yes_or_no(output: &Output, mut question: String) -> Result<bool, Failure> {
+    loop {
+        match output.ask(&question).await?.map(|answer| answer.to_ascii_lowercase()) {
+            Some(answer) if answer == "yes" => return Ok(true),
+            Some(answer) if answer != "no" => {
+                "Please type yes or no: ".clone_into(&mut question);
             }
+            _ => return Ok(false),
         }
     }
+}
 
-    async fn ask_conflict(&self, path: &str) -> Result<Answer, Failure> {
-        let question = format!(
-            "{path} is there already, with other content. [r]eplace it, keep [b]oth, or [s]kip it? \
-             (a capital letter: all that follow) "
-        );
-        let answer = self.output.ask(&question).await?.unwrap_or_default();
-        let decision = match answer.to_ascii_lowercase().as_str() {
-            "r" | "replace" => Decision::Replace,
-            "b" | "both" => Decision::KeepBoth,
-            _ => Decision::Skip,
-        };
-        Ok(Answer::Conflict { decision, for_all: answer.starts_with(char::is_uppercase) })
-    }
+async fn ask_conflict(output: &Output, path: &str) -> Result<Answer, Failure> {
+    let question = format!(
+        "{path} is there already, with other content. [r]eplace it, keep [b]oth, or [s]kip it? \
+         (a capital letter: all that follow) "
+    );
+    let answer = output.ask(&question).await?.unwrap_or_default();
+    let decision = match answer.to_ascii_lowercase().as_str() {
+        "r" | "replace" => Decision::Replace,
+        "b" | "both" => Decision::KeepBoth,
+        _ => Decision::Skip,
+    };
+    Ok(Answer::Conflict { decision, for_all: answer.starts_with(char::is_uppercase) })
 }
 
 fn receipt(said: &str, style: Style, path: &FilePath) -> String {

@@ -2,8 +2,9 @@
 
 use std::fs;
 
+use quiver_e2e::deadline::until;
 use quiver_e2e::process::Signal;
-use quiver_e2e::{Client, Home, PATIENCE, Person, Server};
+use quiver_e2e::{Client, Home, PATIENCE, Person, Server, tree};
 
 /// The server's files of the promised conversation.
 fn offer_files(server: &Server) {
@@ -263,4 +264,25 @@ async fn that_the_server_stops_is_said_above_the_line_being_typed() {
     ron.terminal.wait_for("error: cannot connect to ");
     ron.terminal.type_text("\x04");
     assert_eq!(ron.terminal.wait().exit_code(), 0);
+}
+
+#[tokio::test]
+async fn transfers_go_on_while_a_question_waits_for_its_answer() {
+    const FILES: usize = 1_000;
+    let server = Server::start().await;
+    fs::create_dir(server.files().join("many")).unwrap();
+    for number in 0..FILES {
+        fs::write(server.files().join(format!("many/{number}")), [1; 4096]).unwrap();
+    }
+    let home = Home::new();
+    let mut ron = Person::arrive(&home, &server, "Ron");
+    // More lines than the prompt lets wait: without them being shown the transfer would stop.
+    ron.terminal.type_line("get -r many --json --limit 1MB/s");
+    ron.terminal.wait_for("goes on in the background. ");
+    ron.terminal.type_line("rm many/1");
+    ron.terminal.wait_for("Remove many/1 from the server? [y/N]");
+    until("all files", || tree::count(&home.folder().join("many")) == FILES).await;
+    ron.terminal.type_line("n");
+    ron.terminal.wait_for("Nothing is removed.");
+    assert_eq!(ron.says("Hello"), "Server: Hello ACK");
 }

@@ -24,7 +24,7 @@ struct Removal {
 /// [`Failure`]; that some of several failed, too.
 pub(super) async fn run(interface: &mut Interface, arguments: &cli::Rm) -> Result<(), Failure> {
     let removal = Removal::parse(arguments)?;
-    if !arguments.yes && !removal.confirm(&interface.output).await? {
+    if !arguments.yes && !removal.confirm(interface).await? {
         if interface.output.mode() == UiMode::Prompt {
             interface.output.say("Nothing is removed.").await;
         }
@@ -40,12 +40,9 @@ impl Removal {
         Ok(Self { paths: paths.collect::<Result<_, _>>()? })
     }
 
-    async fn confirm(&self, output: &Output) -> Result<bool, Failure> {
-        if !output.can_ask() {
-            let what = "nobody can be asked whether to remove that";
-            return Err(Failure::usage(what, "--yes removes without asking"));
-        }
-        output.confirm(&self.question()).await
+    async fn confirm(&self, interface: &mut Interface) -> Result<bool, Failure> {
+        somebody_to_ask(&interface.output)?;
+        interface.confirm(&self.question()).await
     }
 
     fn question(&self) -> String {
@@ -81,6 +78,14 @@ impl Removal {
     }
 }
 
+fn somebody_to_ask(output: &Output) -> Result<(), Failure> {
+    if output.can_ask() {
+        return Ok(());
+    }
+    let what = "nobody can be asked whether to remove that";
+    Err(Failure::usage(what, "--yes removes without asking"))
+}
+
 fn shown(path: &FilePath) -> String {
     display_safe(path.as_str()).into_owned()
 }
@@ -95,11 +100,10 @@ mod tests {
         cli::Rm { paths, yes: false, json: false }
     }
 
-    #[tokio::test]
-    async fn nothing_is_removed_unasked() {
+    #[test]
+    fn nothing_is_removed_unasked() {
         let output = Output::new(UiMode::Batch, true);
-        let removal = Removal::parse(&rm(&["a"])).unwrap();
-        assert_eq!(removal.confirm(&output).await.unwrap_err().exit(), Exit::Usage);
+        assert_eq!(somebody_to_ask(&output).unwrap_err().exit(), Exit::Usage);
     }
 
     #[test]

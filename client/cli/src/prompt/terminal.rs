@@ -335,11 +335,10 @@ impl Prompt<'_> {
         // What the loss of the last one means is told by what follows.
         self.is_loss_told = true;
         let client: Client = self.interface.client.clone();
-        let connected = tokio::select! {
-            connected = client.connect() => connected.map(drop),
+        tokio::select! {
+            connected = self.interface.drive(client.connect()) => drop(connected??),
             () = self.interrupts.next() => return Err(Failure::Interrupted(None)),
-        };
-        connected?;
+        }
         while let Some(event) = self.interface.try_next() {
             self.show(event).await?;
         }

@@ -197,7 +197,7 @@ fn read_password(path: &Path) -> Result<Secret, ClientError> {
         return Err(ClientError::SharedPasswordFile(path.to_owned()));
     }
     let mut text = String::new();
-    // One more than allowed, so that a longer one is noticed, and the end of its handle.
+    // One more than allowed, so that a longer one is noticed, and the end of its line.
     file.take(limits::PASSWORD as u64 + 3).read_to_string(&mut text).map_err(|error| {
         let source = if error.kind() == io::ErrorKind::InvalidData {
             io::Error::other("it is not UTF-8")

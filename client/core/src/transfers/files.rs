@@ -1,6 +1,6 @@
 //! The files of a transfer, a page at a time: those that were named, or those of a tree's plan.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
 use quiver_protocol::FilePath;
@@ -48,26 +48,27 @@ struct State {
     named: Vec<TransferFile>,
     planner: Option<Planner>,
     done: Numbers,
-    failed: BTreeSet<u64>,
+    failed: Numbers,
 }
 
-/// Numbers that arrive nearly in order: those up to one, and a few beyond.
+/// A set of numbers, most of which follow each other: first and last of each run.
 #[derive(Debug, Default)]
-struct Numbers {
-    up_to: u64,
-    beyond: BTreeSet<u64>,
-}
+struct Numbers(BTreeMap<u64, u64>);
 
 impl Numbers {
     fn insert(&mut self, number: u64) {
-        self.beyond.insert(number);
-        while self.beyond.remove(&(self.up_to + 1)) {
-            self.up_to += 1;
-        }
+        let before = self.0.range(..=number).next_back().map(|(first, last)| (*first, *last));
+        let first = match before {
+            Some((_, last)) if last >= number => return,
+            Some((first, last)) if last + 1 == number => first,
+            _ => number,
+        };
+        let last = self.0.remove(&(number + 1)).unwrap_or(number);
+        self.0.insert(first, last);
     }
 
     fn contains(&self, number: u64) -> bool {
-        number <= self.up_to || self.beyond.contains(&number)
+        self.0.range(..=number).next_back().is_some_and(|(_, last)| *last >= number)
     }
 }
 
@@ -86,7 +87,8 @@ impl Files {
         self.0.lock().planner = Some(planner);
     }
 
-    /// What became of a file, or that nothing is to become of it.
+    /// What became of a file or folder, also where it was to stay as it is: each is settled once, nearly in the order
+    /// of their numbers.
     pub(crate) fn settle(&self, number: u64, is_done: bool, size: Option<u64>) {
         let mut state = self.0.lock();
         let index = usize::try_from(number).unwrap_or(usize::MAX).wrapping_sub(1);
@@ -123,7 +125,7 @@ impl Files {
         };
         let state = self.0.lock();
         for file in &mut page {
-            if state.failed.contains(&file.number) {
+            if state.failed.contains(file.number) {
                 file.state = FileState::Failed;
             } else if file.state == FileState::Waiting && state.done.contains(file.number) {
                 file.state = FileState::Done;
@@ -155,6 +157,19 @@ fn planned(item: Item) -> TransferFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_that_follow_each_other_are_one_run() {
+        let mut numbers = Numbers::default();
+        for number in [2, 9, 1, 4, 3, 3, 8] {
+            numbers.insert(number);
+        }
+        assert_eq!(numbers.0.into_iter().collect::<Vec<_>>(), [(1, 4), (8, 9)]);
+        let mut numbers = Numbers::default();
+        numbers.insert(5);
+        let contained: Vec<_> = (4..=6).filter(|number| numbers.contains(*number)).collect();
+        assert_eq!(contained, [5]);
+    }
 
     #[tokio::test]
     async fn named_files_come_in_pages_with_what_became_of_them() {

@@ -68,7 +68,7 @@ impl SourceRoot {
     /// A source that was named itself: also where a link leads to it. Blocks.
     ///
     /// # Errors
-    /// What the system says; an reason where it is neither a file nor a folder.
+    /// What the system says; the reason where it is neither a file nor a folder.
     pub fn named(&self, source: &FilePath) -> io::Result<Result<Kind, &'static str>> {
         let metadata = std::fs::metadata(self.typed.join(source.as_str()))?;
         let modified = Timestamp::from(metadata.modified()?);

@@ -168,9 +168,11 @@ impl<W: TreeTransfer> Executor<W> {
             }
             (ItemState::Same, _) => {
                 self.summary.same += 1;
+                self.settle(item.number, true, None);
                 return Ok(());
             }
             (ItemState::Blocked(why), _) => {
+                self.settle(item.number, false, None);
                 self.failed(self.way.blocked(&item, why)).await;
                 return Ok(());
             }
@@ -179,9 +181,11 @@ impl<W: TreeTransfer> Executor<W> {
             (ItemState::Alike | ItemState::Differs, Some(Decision::KeepBoth)) => Placement::Beside,
             (ItemState::Alike | ItemState::Differs, Some(Decision::Skip)) => {
                 self.summary.kept += 1;
+                self.settle(item.number, true, None);
                 return Ok(());
             }
             (ItemState::Alike | ItemState::Differs, None) => {
+                self.settle(item.number, false, None);
                 self.failed(self.way.exists(&item)).await;
                 return Ok(());
             }
@@ -190,12 +194,15 @@ impl<W: TreeTransfer> Executor<W> {
     }
 
     async fn folder(&mut self, folder: &Item) -> Result<(), ClientError> {
+        if self.ends {
+            return Ok(());
+        }
         let made = match &folder.state {
-            _ if self.ends => Ok(()),
             ItemState::New => self.way.make_folder(folder).await,
             ItemState::Blocked(why) => Err(self.way.blocked(folder, why)),
             _ => Ok(()),
         };
+        self.settle(folder.number, made.is_ok(), None);
         if let Err(failure) = made {
             self.outcomes.one_more();
             self.failed(failure).await;
@@ -241,10 +248,7 @@ impl<W: TreeTransfer> Executor<W> {
         done: Result<(i64, Result<Option<u64>, ClientError>), JoinError>,
     ) -> Result<(), ClientError> {
         let (number, done) = joined(done.map(Ok))??;
-        if let Some(transfer) = self.transfer() {
-            let size = done.as_ref().ok().copied().flatten();
-            transfer.files.settle(u64::try_from(number).unwrap_or(0), done.is_ok(), size);
-        }
+        self.settle(number, done.is_ok(), done.as_ref().ok().copied().flatten());
         match done {
             Ok(None) => self.summary.same += 1,
             Ok(Some(bytes)) => {
@@ -254,6 +258,12 @@ impl<W: TreeTransfer> Executor<W> {
             Err(error) => self.failed(error).await,
         }
         Ok(())
+    }
+
+    fn settle(&self, number: i64, is_done: bool, size: Option<u64>) {
+        if let Some(transfer) = self.transfer() {
+            transfer.files.settle(u64::try_from(number).unwrap_or(0), is_done, size);
+        }
     }
 
     async fn failed(&mut self, failure: ClientError) {

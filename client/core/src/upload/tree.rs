@@ -78,7 +78,7 @@ impl TreeUpload {
         for file in paths {
             let failed = |error| unreadable(file, error);
             let here = from.join(file);
-            // A folder that a session leads to is one all the same where it was named.
+            // A folder that a link leads to is one all the same where it was named.
             let is_link = here.symlink_metadata().map_err(failed)?.is_symlink();
             let real = if is_link { here.canonicalize().map_err(failed)? } else { here };
             // The current folder, one above it, the root: they have no name of their own.
