@@ -9,27 +9,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
-use parking_lot::Mutex;
 use quiver_protocol::text::{display_path, display_safe};
 use quiver_protocol::{FilePath, Refusal};
 use quiver_transfer::file_system::stat;
-use quiver_transfer::{RateLimit, Replace, ThreadLoad, is_partial_name};
-use tokio::time::Instant;
+use quiver_transfer::{Replace, is_partial_name};
 
 pub(crate) use self::file::{DownloadContext, StreamTarget};
 use self::tree::TreeDownload;
 use crate::error::{ClientError, InvalidRequest};
 use crate::exchange::{GetError, Target};
 use crate::journal::{self, OneFile};
-use crate::outcomes::{FILES_AT_ONCE, Outcomes};
+use crate::outcomes::FILES_AT_ONCE;
 use crate::question::{Answer, Question};
 use crate::reconnecting::ReconnectingSession;
 use crate::reporter::Reporter;
 use crate::request::{
     ConflictPolicy, Destination, DownloadRequest, ResumeRequest, TransferOptions,
 };
-use crate::throughput::ThroughputMeter;
-use crate::transfers::TransferState;
+use crate::transfer_context::{NamedFiles, TransferContext};
 use crate::tree::Pattern;
 
 /// What is said of files that failed.
@@ -216,54 +213,26 @@ impl Download {
         if self.stream.is_none() {
             session.tell_what_is_not_kept(journal::Direction::Get).await;
         }
-        let rate_limit = self.options.rate_limit.map(RateLimit::new);
-        let context = DownloadContext {
-            session,
-            total: None,
-            reports: matches!(self.work, Work::Files(_)) || self.options.report_files,
-            retry_for: self.options.retry_for,
-            anew: !self.options.resume,
-            alone: self.asked() == 1,
-            throughput: Arc::new(Mutex::new(ThroughputMeter::within(self.options.rate_limit))),
-            rate_limit,
-            stream: self.stream,
-            reporter,
+        let (asked, is_tree) = (self.asked(), matches!(self.work, Work::Tree(_)));
+        let shared = TransferContext::new(session, reporter, &self.options, asked, is_tree);
+        let context = DownloadContext { shared, anew: !self.options.resume, stream: self.stream };
+        let items = match self.work {
+            Work::Tree(tree) => return tree.run(context).await,
+            Work::Files(items) => items,
         };
-        match self.work {
-            Work::Tree(tree) => tree.run(context).await,
-            Work::Files(items) => fetch_all(items, self.kept, context).await,
-        }
+        let files = NamedFiles {
+            items,
+            kept: self.kept.into_iter().map(ClientError::Exists).collect(),
+            what: NOT_ARRIVED,
+            // One after the other where they share a stream.
+            at_once: if context.stream.is_some() { 1 } else { FILES_AT_ONCE },
+        };
+        let one = |item: DownloadItem| {
+            let context = context.clone();
+            async move { context.one(&item).await }
+        };
+        context.shared.move_all(files, DownloadItem::shown, one).await
     }
-}
-
-async fn fetch_all(
-    items: Vec<DownloadItem>,
-    kept: Vec<PathBuf>,
-    context: DownloadContext,
-) -> Result<(), ClientError> {
-    let (began, load) = (Instant::now(), ThreadLoad::begin());
-    // One after the other where they share a stream.
-    let at_once = if context.stream.is_some() { 1 } else { FILES_AT_ONCE };
-    let asked = items.len() + kept.len();
-    let reporter = context.reporter.clone();
-    let mut outcomes = Outcomes::new(reporter.clone(), asked, NOT_ARRIVED);
-    for kept in kept {
-        outcomes.failed(ClientError::Exists(kept)).await;
-    }
-    let items: Vec<_> = items.into_iter().map(|item| (context.number(&item), item)).collect();
-    reporter.state(TransferState::Running).await;
-    let throughput = context.throughput.clone();
-    let one = |(number, item): (u64, DownloadItem)| {
-        let context = context.clone();
-        async move {
-            let done = context.one(&item).await;
-            context.settle(number, done.as_ref().ok().copied());
-            done.map(drop)
-        }
-    };
-    outcomes.all(items, at_once, one).await?;
-    outcomes.tell_throughput(&throughput, began.elapsed(), load.is_busy()).await;
-    outcomes.result()
 }
 
 pub(crate) fn explain(item: &DownloadItem, error: GetError) -> ClientError {
@@ -290,6 +259,15 @@ fn parse(typed: &str) -> Result<FilePath, ClientError> {
 }
 
 impl DownloadItem {
+    /// Its path, and its target as it is shown.
+    fn shown(&self) -> (FilePath, String) {
+        let target = match &self.place {
+            Place::File(_, shown) => shown.display().to_string(),
+            Place::Stream => String::new(),
+        };
+        (self.path.clone(), target)
+    }
+
     /// What was asked for in an earlier run, checked as if it were asked for now.
     fn of_file(file: &OneFile) -> Result<Self, ClientError> {
         let shown = file.local.clone();

@@ -9,7 +9,8 @@
 //! | [`error`] | every error, with a stable code |
 //! | `connection`, `reconnecting` | dial, trust, sign in; and the same again, with retry written once |
 //! | [`commands`], `exchange` | the small commands: for interfaces, and on the wire |
-//! | `download`, `upload`, `trees` | files, and many files by a plan |
+//! | `download`, `upload` | files, and folders, each way; `transfer_context` is what all files of one have in common |
+//! | `planner`, `tree_transfer` | many files by a plan, the same each way |
 //! | [`journal`], [`known_servers`], [`identity_store`] | what is kept between runs, in [`folders`] |
 //! | [`tree`] | patterns, and the plan of what is to be done |
 
@@ -37,6 +38,7 @@ pub mod request;
 pub mod settings;
 mod tasks;
 pub mod throughput;
+mod transfer_context;
 pub mod transfers;
 pub mod tree;
 mod tree_transfer;

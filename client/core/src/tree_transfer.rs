@@ -9,7 +9,6 @@ mod executor;
 
 use std::fs::File;
 use std::io;
-use std::time::Duration;
 
 use chrono::Utc;
 use quiver_protocol::path::BadPath;
@@ -24,7 +23,7 @@ use crate::error::ClientError;
 use crate::journal::{self, Direction, Entry, What};
 use crate::progress::TotalMeter;
 use crate::reconnecting::ReconnectingSession;
-use crate::reporter::Reporter;
+use crate::transfer_context::TransferContext;
 use crate::tree::{Item, Kind, another_name};
 
 /// Small files on their way at once, within the streams that a server lets a client open: enough to hide
@@ -39,17 +38,11 @@ pub(crate) const COPIES: u32 = 1000;
 
 /// A direction: how what is planned gets where it goes.
 pub(crate) trait TreeTransfer: Clone + Send + Sync + 'static {
+    /// What all files have in common.
+    fn context(&self) -> &TransferContext;
+
     /// What moves from now on counts there.
     fn count(&mut self, total: TotalMeter);
-
-    /// The session with the server.
-    fn session(&self) -> &ReconnectingSession;
-
-    /// Where it is told how it goes.
-    fn reporter(&self) -> &Reporter;
-
-    /// How long a lost connection is made again.
-    fn retry_for(&self) -> Duration;
 
     /// Where a file is on the server, or will be.
     fn remote<'a>(&self, file: &'a Item) -> &'a FilePath;

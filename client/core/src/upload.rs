@@ -9,11 +9,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use quiver_protocol::text::{display_path, display_safe};
 use quiver_protocol::{FilePath, FolderPath, Refusal};
-use quiver_transfer::{RateLimit, ThreadLoad};
-use tokio::time::Instant;
 
 pub(crate) use self::file::UploadContext;
 use self::input::Input;
@@ -21,15 +18,14 @@ use self::tree::TreeUpload;
 use crate::error::{ClientError, InvalidRequest};
 use crate::exchange::{self, Listed, PutError, parse_folder};
 use crate::journal::{self, OneFile};
-use crate::outcomes::{FILES_AT_ONCE, Outcomes};
+use crate::outcomes::FILES_AT_ONCE;
 use crate::question::{Answer, Question};
 use crate::reconnecting::ReconnectingSession;
 use crate::reporter::Reporter;
 use crate::request::{
     ConflictPolicy, ResumeRequest, TransferOptions, UploadContent, UploadRequest,
 };
-use crate::throughput::ThroughputMeter;
-use crate::transfers::TransferState;
+use crate::transfer_context::{NamedFiles, TransferContext};
 use crate::tree::SourceRoot;
 use crate::unix;
 
@@ -251,54 +247,31 @@ impl Upload {
         if !self.is_streamed() {
             session.tell_what_is_not_kept(journal::Direction::Put).await;
         }
-        let alone = self.asked() == 1;
-        let rate_limit = self.options.rate_limit.map(RateLimit::new);
+        let (asked, is_tree) = (self.asked(), matches!(self.work, Work::Tree(_)));
+        let shared = TransferContext::new(session, reporter, &self.options, asked, is_tree);
         let context = UploadContext {
-            session,
-            total: None,
-            reports: matches!(self.work, Work::Files(_)) || self.options.report_files,
+            shared,
             resume: self.options.resume,
-            retry_for: self.options.retry_for,
             again: self.again,
-            alone,
-            throughput: Arc::new(Mutex::new(ThroughputMeter::within(self.options.rate_limit))),
-            rate_limit,
             input: self.input,
-            reporter,
         };
-        match self.work {
-            Work::Tree(tree) => tree.run(context).await,
-            Work::Files(items) => store_all(items, self.kept, context).await,
-        }
+        let items = match self.work {
+            Work::Tree(tree) => return tree.run(context).await,
+            Work::Files(items) => items,
+        };
+        let files = NamedFiles {
+            items,
+            kept: self.kept.iter().map(ClientError::kept).collect(),
+            what: NOT_STORED,
+            at_once: FILES_AT_ONCE,
+        };
+        let one = |item: UploadItem| {
+            let context = context.clone();
+            async move { context.one(&item).await.map(|stored| stored.size) }
+        };
+        let shown = |item: &UploadItem| (item.path.clone(), item.path.to_string());
+        context.shared.move_all(files, shown, one).await
     }
-}
-
-async fn store_all(
-    items: Vec<UploadItem>,
-    kept: Vec<FilePath>,
-    context: UploadContext,
-) -> Result<(), ClientError> {
-    let (began, load) = (Instant::now(), ThreadLoad::begin());
-    let asked = items.len() + kept.len();
-    let reporter = context.reporter.clone();
-    let mut outcomes = Outcomes::new(reporter.clone(), asked, NOT_STORED);
-    for kept in &kept {
-        outcomes.failed(ClientError::kept(kept)).await;
-    }
-    let items: Vec<_> = items.into_iter().map(|item| (context.number(&item), item)).collect();
-    reporter.state(TransferState::Running).await;
-    let throughput = context.throughput.clone();
-    let one = |(number, item): (u64, UploadItem)| {
-        let context = context.clone();
-        async move {
-            let done = context.one(&item).await;
-            context.settle(number, done.as_ref().ok().map(|stored| stored.size));
-            done.map(drop)
-        }
-    };
-    outcomes.all(items, FILES_AT_ONCE, one).await?;
-    outcomes.tell_throughput(&throughput, began.elapsed(), load.is_busy()).await;
-    outcomes.result()
 }
 
 /// Where a local file will stand.

@@ -21,7 +21,7 @@ pub struct ServedFile<'a> {
     pub source: Source,
     /// The beginning that the receiver says it has.
     pub have: Option<Prefix>,
-    /// Bytes of content that are read and sent at once: see [`send`].
+    /// Bytes of content that are read and sent at once: see [`send()`].
     pub block: usize,
     /// Where that beginning is hashed.
     pub proofs: ProofLimits<'a>,

@@ -3,23 +3,20 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use chrono::Utc;
 use parking_lot::Mutex;
 use quiver_protocol::Timestamp;
-use quiver_transfer::{Bottleneck, Hashed, RateLimit, Replace, Throttle};
+use quiver_transfer::{Bottleneck, Hashed, Replace, Throttle};
 use tokio::time::Instant;
 
 use super::{DownloadItem, Place, explain};
 use crate::error::ClientError;
 use crate::exchange::{self, GetError, ReceivedFile, ResumableFile, Target};
-use crate::journal::{Direction, Entry, OneFile, Record, Share, What};
+use crate::journal::{Direction, Entry, OneFile, Record, What};
 use crate::notice::Notice;
-use crate::progress::{Meter, TotalMeter};
-use crate::reconnecting::{ReconnectingSession, RetryDeadline, SessionHandle};
-use crate::reporter::Reporter;
-use crate::throughput::ThroughputMeter;
+use crate::reconnecting::{RetryDeadline, SessionHandle};
+use crate::transfer_context::TransferContext;
 use crate::transfers::{DownloadedFile, TransferEvent};
 
 /// A beginning of more bytes than this takes long enough to hash that it is told.
@@ -28,20 +25,9 @@ const WORTH_A_WORD: u64 = 256 * 1024 * 1024;
 /// What all files of a download have in common. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct DownloadContext {
-    pub(crate) session: ReconnectingSession,
-    pub(crate) reporter: Reporter,
-    /// Whether each file is told of.
-    pub(crate) reports: bool,
-    /// The progress of all of them, where they share one.
-    pub(crate) total: Option<TotalMeter>,
-    /// How long a lost connection is made again.
-    pub(crate) retry_for: Duration,
+    pub(crate) shared: TransferContext,
     /// Start over, whatever is here.
     pub(crate) anew: bool,
-    /// Whether there is one file only.
-    pub(crate) alone: bool,
-    pub(crate) throughput: Arc<Mutex<ThroughputMeter>>,
-    pub(crate) rate_limit: Option<RateLimit>,
     /// Where content goes that is not stored.
     pub(crate) stream: Option<StreamTarget>,
 }
@@ -64,6 +50,8 @@ struct ActiveDownload<'a> {
     received: AtomicU64,
     /// The most that was on disk.
     furthest: u64,
+    /// Whether its size is among those of the transfer.
+    is_sized: bool,
 }
 
 impl DownloadContext {
@@ -81,23 +69,6 @@ impl DownloadContext {
         Ok(got.size)
     }
 
-    /// A file that was named, for those who look at the transfer; its number there.
-    pub(super) fn number(&self, item: &DownloadItem) -> u64 {
-        let target = match &item.place {
-            Place::File(_, shown) => shown.display().to_string(),
-            Place::Stream => String::new(),
-        };
-        let transfer = self.reporter.transfer();
-        transfer.map_or(0, |transfer| transfer.files.add(item.path.clone(), target))
-    }
-
-    /// What became of a file: its bytes, or that it failed.
-    pub(crate) fn settle(&self, number: u64, done: Option<u64>) {
-        if let Some(transfer) = self.reporter.transfer() {
-            transfer.files.settle(number, done.is_some(), done);
-        }
-    }
-
     /// Tells that a file is there; `received` bytes of it came in this run.
     pub(crate) async fn done(
         &self,
@@ -107,34 +78,32 @@ impl DownloadContext {
         began: Instant,
     ) {
         let took = began.elapsed();
-        self.throughput.lock().moved(received, took, got.limited_by);
-        if let Some(transfer) = self.reporter.transfer() {
-            transfer.counters.add_done(got.size);
-        }
+        self.shared.count(got.size, received, took, got.limited_by);
         let target = match &item.place {
             Place::File(_, shown) => {
-                self.reporter.attributes_not_set(shown, got.unset).await;
+                self.shared.reporter.attributes_not_set(shown, got.unset).await;
                 Some(shown.clone())
             }
             Place::Stream => None,
         };
-        if !self.reports {
+        if !self.shared.reports {
             return;
         }
         let ReceivedFile { size, blake3, offset: resumed_at, limited_by, .. } = got;
         let path = item.path.clone();
         let file =
             DownloadedFile { path, target, size, blake3, resumed_at, received, took, limited_by };
-        self.reporter.event(TransferEvent::Downloaded(Arc::new(file))).await;
+        self.shared.reporter.event(TransferEvent::Downloaded(Arc::new(file))).await;
     }
 
     /// Into a stream, which nothing can be taken back from: one attempt.
     async fn pour(&self, item: &DownloadItem) -> Result<ReceivedFile, GetError> {
-        let handle = self.session.handle();
+        let handle = self.shared.session.handle();
         // The semaphore is never closed.
         let _permit = handle.content.acquire().await;
         let content = exchange::get(&handle.connection, &item.path, None, handle.patience).await?;
-        let mut meter = self.meter(item.path.as_str(), content.size(), 0).await;
+        self.shared.add_bytes(content.size());
+        let mut meter = self.shared.meter(&item.path, Some(content.size()), 0).await;
         let gone = || GetError::Disk(io::ErrorKind::BrokenPipe.into());
         let stream = self.stream.clone().ok_or_else(gone)?;
         let (throttle, mut before) = (Throttle::default(), 0);
@@ -162,13 +131,14 @@ impl DownloadContext {
         };
         let entry = Entry {
             direction: Direction::Get,
-            origin: self.session.origin().clone(),
+            origin: self.shared.session.origin().clone(),
             begun: Timestamp(Utc::now()),
             what: What::File(file),
         };
         let partial = ResumableFile::open(target.folder.clone(), entry.id(), self.anew).await;
         let partial = partial.map_err(|error| explain(item, GetError::Disk(error)))?;
-        let (journal, unfinished) = (self.session.journal(), self.session.unfinished());
+        let (journal, unfinished) =
+            (self.shared.session.journal(), self.shared.session.unfinished());
         let record =
             partial.is_kept().then(|| Record::new(journal, unfinished, entry, partial.kept()));
         let file = ActiveDownload {
@@ -177,31 +147,20 @@ impl DownloadContext {
             target,
             partial,
             record,
-            deadline: RetryDeadline::new(self.retry_for),
+            deadline: RetryDeadline::new(self.shared.retry_for),
             received: AtomicU64::new(0),
             furthest: 0,
+            is_sized: false,
         };
         file.run().await
     }
 
-    async fn meter(&self, name: &str, size: u64, offset: u64) -> Meter {
-        if let Some(total) = &self.total {
-            return total.part(offset);
-        }
-        if let Some(transfer) = self.reporter.transfer() {
-            transfer.counters.add_bytes(size);
-        }
-        let (meter, progress) = Meter::new(name, Some(size), offset);
-        self.reporter.event(TransferEvent::Started(progress)).await;
-        meter
-    }
-
     /// So many bytes came: they are counted, and the transfer waits until they have been paid for.
     fn came(&self, throttle: &Throttle, bytes: u64) {
-        if let Some(transfer) = self.reporter.transfer() {
+        if let Some(transfer) = self.shared.reporter.transfer() {
             transfer.counters.add_received(bytes);
         }
-        if let Some(limit) = &self.rate_limit {
+        if let Some(limit) = &self.shared.rate_limit {
             throttle.close_until(limit.take(bytes));
         }
     }
@@ -217,10 +176,14 @@ impl ActiveDownload<'_> {
     /// Attempt after attempt, as long as trying again may help.
     async fn run(mut self) -> Result<(ReceivedFile, u64), ClientError> {
         loop {
-            let handle = self.context.session.handle();
-            let error = match self.unless_paused(&handle).await {
-                // What came so far is here for the next attempt.
-                None => continue,
+            let handle = self.context.shared.session.handle();
+            let attempt = self.context.shared.unless_paused(self.attempt(&handle)).await;
+            let error = match attempt {
+                // What came so far is here for the next attempt. A pause is no lack of progress.
+                None => {
+                    self.deadline.progress();
+                    continue;
+                }
                 Some(Ok(got)) => {
                     if let Some(record) = self.record {
                         record.done();
@@ -239,31 +202,11 @@ impl ActiveDownload<'_> {
             let GetError::Stream(error) = error else {
                 return Err(self.broken_off(explain(self.item, error)));
             };
-            let DownloadContext { session, reporter, .. } = self.context;
+            let TransferContext { session, reporter, .. } = &self.context.shared;
             let renewed = session.renew_after(&handle, error, &mut self.deadline, reporter).await;
             if let Err(not) = renewed {
                 let error = not.explain(|error| explain(self.item, error.into()));
                 return Err(self.broken_off(error));
-            }
-        }
-    }
-
-    /// An attempt; `None` where the transfer was paused in the middle of it, and may run again now.
-    async fn unless_paused(
-        &mut self,
-        handle: &SessionHandle,
-    ) -> Option<Result<ReceivedFile, GetError>> {
-        let context = self.context;
-        let Some(transfer) = context.reporter.transfer() else {
-            return Some(self.attempt(handle).await);
-        };
-        transfer.control.running().await;
-        tokio::select! {
-            biased;
-            got = self.attempt(handle) => Some(got),
-            () = transfer.control.paused() => {
-                self.deadline.progress();
-                None
             }
         }
     }
@@ -283,7 +226,10 @@ impl ActiveDownload<'_> {
         if let Some(record) = &mut self.record {
             record.begin(size).await;
         }
-        let mut meter = self.context.meter(path.as_str(), size, offset).await;
+        if !std::mem::replace(&mut self.is_sized, true) {
+            self.context.shared.add_bytes(size);
+        }
+        let mut meter = self.context.shared.meter(path, Some(size), offset).await;
         let (mut came, mut stored) = (offset, offset);
         let (context, throttle, received) = (self.context, Throttle::default(), &self.received);
         let began = Instant::now();
@@ -307,7 +253,7 @@ impl ActiveDownload<'_> {
         let (length, file) = self.partial.content().await?;
         if length > WORTH_A_WORD {
             let path = self.item.path.clone();
-            self.context.reporter.notice(Notice::Checking { path, bytes: length }).await;
+            self.context.shared.reporter.notice(Notice::Checking { path, bytes: length }).await;
         }
         // A partial file that is locked is shortened by no other process.
         let gone = || io::Error::other("the part has become shorter");
@@ -324,7 +270,7 @@ impl ActiveDownload<'_> {
         } else {
             Notice::Resuming { path, offset, size }
         };
-        self.context.reporter.notice(notice).await;
+        self.context.shared.reporter.notice(notice).await;
     }
 
     /// The error, with how much is kept where something is.
@@ -332,10 +278,7 @@ impl ActiveDownload<'_> {
         if matches!(error, ClientError::Exists(_)) {
             return error;
         }
-        let share = self.record.as_ref().and_then(Record::share);
-        error.resumable(
-            share.map(|share| if self.context.alone { Share::Of(share) } else { Share::Several }),
-        )
+        self.context.shared.broken_off(error, self.record.as_ref().and_then(Record::share))
     }
 }
 

@@ -73,7 +73,7 @@ impl TreeDownload {
         let Gathered { missing, not_served } = self.gather(&context, &planner).await?;
         let files = planner.work(|plan| plan.files()).await?;
         let asked = usize::try_from(files).unwrap_or(usize::MAX).saturating_add(missing.len());
-        let mut outcomes = Outcomes::new(context.reporter.clone(), asked, NOT_ARRIVED);
+        let mut outcomes = Outcomes::new(context.shared.reporter.clone(), asked, NOT_ARRIVED);
         for error in missing {
             outcomes.failed(error).await;
         }
@@ -84,8 +84,8 @@ impl TreeDownload {
             return pour(&context, &planner, outcomes).await;
         };
         let room = Room { free: room(folder).await?, largest: u64::MAX };
-        let throughput = context.throughput.clone();
-        let entry = entry(Direction::Get, &context.session, self.tree(folder));
+        let throughput = context.shared.throughput.clone();
+        let entry = entry(Direction::Get, &context.shared.session, self.tree(folder));
         let (folder, overwrite) = (folder.clone(), self.options.on_conflict.replaces());
         let disk_pool = DiskPool::default();
         let downloads = TreeDownloads { context, folder: folder.clone(), disk_pool, overwrite };
@@ -116,11 +116,11 @@ impl TreeDownload {
         planner: &Planner,
     ) -> Result<Gathered, ClientError> {
         let collector = Collector {
-            session: context.session.clone(),
+            session: context.shared.session.clone(),
             planner: planner.clone(),
             note: note(context, self.folder.clone()),
-            retry_for: context.retry_for,
-            reporter: context.reporter.clone(),
+            retry_for: context.shared.retry_for,
+            reporter: context.shared.reporter.clone(),
         };
         let mut missing = Vec::new();
         for (typed, pattern) in &self.patterns {
@@ -144,7 +144,7 @@ async fn pour(
     planner: &Planner,
     mut outcomes: Outcomes,
 ) -> Result<(), ClientError> {
-    context.reporter.state(TransferState::Running).await;
+    context.shared.reporter.state(TransferState::Running).await;
     let (mut number, mut ends) = (0, false);
     loop {
         let items = planner.after(number).await?;
@@ -195,7 +195,7 @@ async fn room(folder: &Arc<TargetFolder>) -> Result<u64, ClientError> {
 
 /// Plans what the server has, with what is there of it.
 fn note(context: &DownloadContext, folder: Option<Arc<TargetFolder>>) -> Note {
-    let server = context.session.origin().fingerprint;
+    let server = context.shared.session.origin().fingerprint;
     Arc::new(move |plan, found: Found| {
         let state = folder.as_ref().map_or(ItemState::New, |folder| {
             let partial = || {

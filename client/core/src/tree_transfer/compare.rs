@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io;
-use std::time::Duration;
 
 use quiver_protocol::FilePath;
 use quiver_protocol::text::display_safe;
@@ -15,9 +14,9 @@ use crate::error::ClientError;
 use crate::exchange::{self, GetError};
 use crate::outcomes::is_shared;
 use crate::planner::Planner;
-use crate::reconnecting::{ReconnectingSession, SessionHandle};
-use crate::reporter::Reporter;
+use crate::reconnecting::SessionHandle;
 use crate::tasks::joined;
+use crate::transfer_context::TransferContext;
 use crate::tree::{Item, ItemState};
 
 /// Settles what is the same and what differs.
@@ -66,8 +65,7 @@ async fn is_same<W: TreeTransfer>(
 ) -> Result<bool, ClientError> {
     let (reader, read) = (way.clone(), item.clone());
     let read = move || reader.read(&read);
-    let (session, retry_for) = (way.session(), way.retry_for());
-    is_same_as(session, retry_for, way.reporter(), disk_pool, way.remote(item), read).await
+    is_same_as(way.context(), disk_pool, way.remote(item), read).await
 }
 
 /// Whether a file here has the content of one of the server's.
@@ -75,9 +73,7 @@ async fn is_same<W: TreeTransfer>(
 /// # Errors
 /// [`ClientError`] where either cannot be read.
 pub(crate) async fn is_same_as(
-    session: &ReconnectingSession,
-    retry_for: Duration,
-    reporter: &Reporter,
+    context: &TransferContext,
     disk_pool: &DiskPool,
     path: &FilePath,
     read: impl FnOnce() -> io::Result<File> + Send + 'static,
@@ -107,5 +103,5 @@ pub(crate) async fn is_same_as(
             Err(_) => Ok(false),
         }
     };
-    session.retry(retry_for, reporter, what, same).await
+    context.session.retry(context.retry_for, &context.reporter, what, same).await
 }

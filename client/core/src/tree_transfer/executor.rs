@@ -52,7 +52,7 @@ impl<W: TreeTransfer> Executor<W> {
         entry: Option<Entry>,
     ) -> Self {
         Self {
-            reporter: way.reporter().clone(),
+            reporter: way.context().reporter.clone(),
             way,
             planner,
             throughput,
@@ -153,7 +153,7 @@ impl<W: TreeTransfer> Executor<W> {
     }
 
     fn record(&mut self) -> Option<TreeRecord> {
-        let (entry, session) = (self.entry.take()?, self.way.session());
+        let (entry, session) = (self.entry.take()?, &self.way.context().session);
         Some(TreeRecord::new(session.journal(), session.unfinished(), entry))
     }
 

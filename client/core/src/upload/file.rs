@@ -3,12 +3,10 @@
 use std::fs::File;
 use std::path::absolute;
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::Utc;
-use parking_lot::Mutex;
 use quiver_protocol::{Refusal, RefusalCode, Timestamp};
-use quiver_transfer::{Hashed, RateLimit, Source, StoredBytes, blocking};
+use quiver_transfer::{Hashed, Source, StoredBytes, blocking};
 use quiver_transport::StreamError;
 use tokio::time::Instant;
 
@@ -16,33 +14,20 @@ use super::input::Input;
 use super::{UploadItem, UploadSource, explain, open, unreadable};
 use crate::error::{ClientError, is_passing};
 use crate::exchange::{self, Handed, Offer, OutgoingFile, PutError, Stored};
-use crate::journal::{Direction, Entry, OneFile, Record, Share, What};
+use crate::journal::{Direction, Entry, OneFile, Record, What};
 use crate::notice::Notice;
-use crate::progress::{Meter, TotalMeter};
-use crate::reconnecting::{ReconnectingSession, RetryDeadline, SessionHandle};
-use crate::reporter::Reporter;
-use crate::throughput::ThroughputMeter;
+use crate::reconnecting::{RetryDeadline, SessionHandle};
+use crate::transfer_context::TransferContext;
 use crate::transfers::{TransferEvent, UploadedFile};
 
 /// What all files of an upload have in common. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct UploadContext {
-    pub(crate) session: ReconnectingSession,
-    pub(crate) reporter: Reporter,
-    /// Whether each file is told of.
-    pub(crate) reports: bool,
-    /// The progress of all of them, where they share one.
-    pub(crate) total: Option<TotalMeter>,
+    pub(crate) shared: TransferContext,
     /// Whether to take up what an earlier run has left.
     pub(crate) resume: bool,
-    /// How long a lost connection is made again.
-    pub(crate) retry_for: Duration,
     /// Whether an earlier run may have sent all of a file, and not have heard of its end.
     pub(crate) again: bool,
-    /// Whether there is one file only.
-    pub(crate) alone: bool,
-    pub(crate) throughput: Arc<Mutex<ThroughputMeter>>,
-    pub(crate) rate_limit: Option<RateLimit>,
     /// Where content comes from that is no file.
     pub(crate) input: Option<Input>,
 }
@@ -61,6 +46,8 @@ struct ActiveUpload<'a> {
     handed: Option<Handed>,
     /// The most that was on the server's disk.
     furthest: u64,
+    /// Whether its size is among those of the transfer.
+    is_sized: bool,
     /// Whether what the server keeps was begun by this run.
     is_begun: bool,
     /// Whether an attempt was lost after its last byte: the file may be there.
@@ -92,40 +79,23 @@ impl UploadContext {
         Ok(stored)
     }
 
-    /// A file that was named, for those who look at the transfer; its number there.
-    pub(super) fn number(&self, item: &UploadItem) -> u64 {
-        let transfer = self.reporter.transfer();
-        let target = item.path.to_string();
-        transfer.map_or(0, |transfer| transfer.files.add(item.path.clone(), target))
-    }
-
-    /// What became of a file: its bytes, or that it failed.
-    pub(crate) fn settle(&self, number: u64, done: Option<u64>) {
-        if let Some(transfer) = self.reporter.transfer() {
-            transfer.files.settle(number, done.is_some(), done);
-        }
-    }
-
     /// Tells that a file is stored.
     pub(crate) async fn done(&self, item: &UploadItem, stored: Stored, began: Instant) {
         let took = began.elapsed();
-        self.throughput.lock().moved(stored.sent, took, stored.limited_by);
-        if let Some(transfer) = self.reporter.transfer() {
-            transfer.counters.add_done(stored.size);
-        }
-        if !self.reports {
+        self.shared.count(stored.size, stored.sent, took, stored.limited_by);
+        if !self.shared.reports {
             return;
         }
         let Stored { size, blake3, sent, resumed_at, limited_by } = stored;
         let (path, source) = (item.path.clone(), item.source.shown());
         let file = UploadedFile { path, source, size, blake3, sent, resumed_at, took, limited_by };
-        self.reporter.event(TransferEvent::Uploaded(Arc::new(file))).await;
+        self.shared.reporter.event(TransferEvent::Uploaded(Arc::new(file))).await;
     }
 
     /// What comes once, and cannot be sent again.
     async fn pipe(&self, item: &UploadItem) -> Result<Stored, ClientError> {
         let failed = |error| explain(item, error);
-        let handle = self.session.handle();
+        let handle = self.shared.session.handle();
         // The semaphore is never closed.
         let _permit = handle.content.acquire().await;
         let Some(input) = &self.input else { return Err(failed(PutError::Changed)) };
@@ -135,22 +105,11 @@ impl UploadContext {
         let sending =
             exchange::put(&handle.connection, Source::pipe(pipe), &offer, handle.patience);
         let sending = sending.await.map_err(failed)?;
-        let mut meter = self.meter(item.path.as_str(), None, 0).await;
+        let mut meter = self.shared.meter(&item.path, None, 0).await;
         let waits = || input.is_waiting();
-        let done = sending.finish(self.rate_limit.as_ref(), &waits, |at| meter.set(at.stored));
+        let done =
+            sending.finish(self.shared.rate_limit.as_ref(), &waits, |at| meter.set(at.stored));
         done.await.map_err(failed)
-    }
-
-    async fn meter(&self, name: &str, size: Option<u64>, offset: u64) -> Meter {
-        if let Some(total) = &self.total {
-            return total.part(offset);
-        }
-        if let Some(transfer) = self.reporter.transfer() {
-            transfer.counters.add_bytes(size.unwrap_or(0));
-        }
-        let (meter, progress) = Meter::new(name, size, offset);
-        self.reporter.event(TransferEvent::Started(progress)).await;
-        meter
     }
 
     async fn file(&self, item: &UploadItem, may_be_there: bool) -> Result<Stored, ClientError> {
@@ -163,21 +122,23 @@ impl UploadContext {
         };
         let entry = Entry {
             direction: Direction::Put,
-            origin: self.session.origin().clone(),
+            origin: self.shared.session.origin().clone(),
             begun: Timestamp(Utc::now()),
             what: What::File(file),
         };
-        let (journal, unfinished) = (self.session.journal(), self.session.unfinished());
+        let (journal, unfinished) =
+            (self.shared.session.journal(), self.shared.session.unfinished());
         let kept = StoredBytes::default();
         let upload = ActiveUpload {
             context: self,
             item,
             record: Record::new(journal, unfinished, entry, kept.clone()),
             kept,
-            deadline: RetryDeadline::new(self.retry_for),
+            deadline: RetryDeadline::new(self.shared.retry_for),
             sent: 0,
             handed: None,
             furthest: 0,
+            is_sized: false,
             is_begun: false,
             may_be_there,
             wrong_size: false,
@@ -190,15 +151,18 @@ impl ActiveUpload<'_> {
     /// Attempt after attempt, as long as trying again may help.
     async fn run(mut self) -> Result<Stored, ClientError> {
         loop {
-            let handle = self.context.session.handle();
-            let attempt = self.unless_paused(&handle).await;
+            let handle = self.context.shared.session.handle();
+            let attempt = self.context.shared.unless_paused(self.attempt(&handle)).await;
             if let Some(handed) = self.handed.take() {
                 self.sent += handed.bytes();
                 self.may_be_there |= handed.is_all();
             }
             let error = match attempt {
-                // What the server has so far is kept for the next attempt.
-                None => continue,
+                // What the server has so far is kept for the next attempt. A pause is no lack of progress.
+                None => {
+                    self.deadline.progress();
+                    continue;
+                }
                 Some(Ok(stored)) => {
                     self.record.done();
                     return Ok(Stored { sent: self.sent, ..stored });
@@ -240,28 +204,11 @@ impl ActiveUpload<'_> {
                 self.record.done();
                 return Err(explain(self.item, error.into()));
             }
-            let UploadContext { session, reporter, .. } = self.context;
+            let TransferContext { session, reporter, .. } = &self.context.shared;
             let renewed = session.renew_after(&handle, error, &mut self.deadline, reporter).await;
             if let Err(not) = renewed {
                 let error = not.explain(|error| explain(self.item, error.into()));
                 return Err(self.broken_off(error));
-            }
-        }
-    }
-
-    /// An attempt; `None` where the transfer was paused in the middle of it, and may run again now.
-    async fn unless_paused(&mut self, handle: &SessionHandle) -> Option<Result<Stored, PutError>> {
-        let context = self.context;
-        let Some(transfer) = context.reporter.transfer() else {
-            return Some(self.attempt(handle).await);
-        };
-        transfer.control.running().await;
-        tokio::select! {
-            biased;
-            stored = self.attempt(handle) => Some(stored),
-            () = transfer.control.paused() => {
-                self.deadline.progress();
-                None
             }
         }
     }
@@ -282,13 +229,16 @@ impl ActiveUpload<'_> {
         }
         self.kept.set(offset);
         self.record.begin(size.unwrap_or_default()).await;
-        let mut meter = self.context.meter(self.item.path.as_str(), size, offset).await;
-        let counters = self.context.reporter.transfer().map(|transfer| &transfer.counters);
+        if !std::mem::replace(&mut self.is_sized, true) {
+            self.context.shared.add_bytes(size.unwrap_or_default());
+        }
+        let mut meter = self.context.shared.meter(&self.item.path, size, offset).await;
+        let counters = self.context.shared.reporter.transfer().map(|transfer| &transfer.counters);
         let (kept, mut furthest, mut received) = (&self.kept, offset, offset);
         let handed = sending.handed();
         self.handed = Some(handed.clone());
         let mut sent = 0;
-        let done = sending.finish(self.context.rate_limit.as_ref(), &|| false, |at| {
+        let done = sending.finish(self.context.shared.rate_limit.as_ref(), &|| false, |at| {
             meter.set(at.stored);
             // Without a size nothing is kept that a later attempt could take up.
             if size.is_some() {
@@ -367,14 +317,11 @@ impl ActiveUpload<'_> {
         } else {
             return;
         };
-        self.context.reporter.notice(notice).await;
+        self.context.shared.reporter.notice(notice).await;
     }
 
     /// The error, with how much the server keeps where it does.
     fn broken_off(&self, error: ClientError) -> ClientError {
-        let share = self.record.share();
-        error.resumable(
-            share.map(|share| if self.context.alone { Share::Of(share) } else { Share::Several }),
-        )
+        self.context.shared.broken_off(error, self.record.share())
     }
 }

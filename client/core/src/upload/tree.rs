@@ -21,8 +21,9 @@ use crate::outcomes::Outcomes;
 use crate::planner::Planner;
 use crate::reconnecting::SessionHandle;
 use crate::request::TransferOptions;
+use crate::transfer_context::TransferContext;
 use crate::tree::{Found, Item, ItemState, Kind, Plan, PlanError, SkipReason, Skipped, SourceRoot};
-use crate::tree_transfer::{Collector, Executor, Inside, Note, Room, TreeTransfer as _, entry};
+use crate::tree_transfer::{Collector, Executor, Inside, Note, Room, entry};
 use crate::upload::{NOT_STORED, UploadContext, target, unreadable};
 
 /// An upload of folders.
@@ -143,7 +144,7 @@ impl TreeUpload {
         let files = planner.work(|plan| plan.files()).await?;
         let failed = not_planned.failures.len();
         let asked = usize::try_from(files).unwrap_or(usize::MAX).saturating_add(failed);
-        let reporter = context.reporter.clone();
+        let reporter = context.shared.reporter.clone();
         let mut outcomes = Outcomes::new(reporter.clone(), asked, NOT_STORED);
         let left_out = not_planned.left_out.len() as u64;
         for (path, kind) in not_planned.left_out {
@@ -160,11 +161,12 @@ impl TreeUpload {
         let missing =
             (self.options.recursive && !is_there).then(|| Arc::new(MissingFolder::new(to)));
         let room = room(&context).await?;
-        let throughput = context.throughput.clone();
+        let throughput = context.shared.throughput.clone();
         let overwrite = self.options.on_conflict.replaces();
         let (source_roots, disk_pool) = (Arc::new(self.source_roots), DiskPool::default());
         let uploads = TreeUploads { context, source_roots, disk_pool, missing, overwrite };
-        let tree = self.tree.map(|tree| entry(Direction::Put, uploads.session(), tree));
+        let tree =
+            self.tree.map(|tree| entry(Direction::Put, &uploads.context.shared.session, tree));
         let executor = Executor::new(uploads, planner, throughput, outcomes, tree);
         let shown = |item: &Item| item.found.target.to_string();
         let does_not_fit = |why: String| {
@@ -250,11 +252,11 @@ impl TreeUpload {
             plan.set(number, &state)
         });
         let collector = Collector {
-            session: context.session.clone(),
+            session: context.shared.session.clone(),
             planner: planner.clone(),
             note,
-            retry_for: context.retry_for,
-            reporter: context.reporter.clone(),
+            retry_for: context.shared.retry_for,
+            reporter: context.shared.reporter.clone(),
         };
         let listed = collector.folder(self.to.clone(), &mut Inside(self.to.clone())).await;
         match listed {
@@ -324,7 +326,7 @@ async fn room(context: &UploadContext) -> Result<Room, ClientError> {
     let ask = |handle: SessionHandle| async move {
         exchange::space(&handle.connection, handle.patience).await
     };
-    let UploadContext { session, retry_for, reporter, .. } = context;
+    let TransferContext { session, retry_for, reporter, .. } = &context.shared;
     let space = session.retry(*retry_for, reporter, what, ask).await?;
     Ok(Room { free: space.available, largest: space.max_file_size })
 }

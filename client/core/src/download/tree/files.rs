@@ -3,7 +3,6 @@
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use cap_std::fs::Dir;
 use quiver_protocol::{ContentHash, FilePath};
@@ -21,9 +20,9 @@ use crate::journal::{self, Direction};
 use crate::notice::Notice;
 use crate::outcomes::is_shared;
 use crate::progress::TotalMeter;
-use crate::reconnecting::ReconnectingSession;
-use crate::reporter::Reporter;
+
 use crate::tasks::blocking;
+use crate::transfer_context::TransferContext;
 use crate::tree::{Item, ItemState, Kind, TargetFolder, another_name};
 use crate::tree_transfer::{COPIES, Placement, TreeTransfer, beside, is_same_as, is_small};
 
@@ -48,20 +47,12 @@ enum Aside {
 }
 
 impl TreeTransfer for TreeDownloads {
+    fn context(&self) -> &TransferContext {
+        &self.context.shared
+    }
+
     fn count(&mut self, total: TotalMeter) {
-        self.context.total = Some(total);
-    }
-
-    fn session(&self) -> &ReconnectingSession {
-        &self.context.session
-    }
-
-    fn reporter(&self) -> &Reporter {
-        &self.context.reporter
-    }
-
-    fn retry_for(&self) -> Duration {
-        self.context.retry_for
+        self.context.shared.total = Some(total);
     }
 
     fn remote<'a>(&self, file: &'a Item) -> &'a FilePath {
@@ -98,7 +89,7 @@ impl TreeTransfer for TreeDownloads {
             Ok(first)
         });
         if let Some((shown, unset)) = unset.await? {
-            self.context.reporter.attributes_not_set(&shown, unset).await;
+            self.context.shared.reporter.attributes_not_set(&shown, unset).await;
         }
         Ok(())
     }
@@ -139,7 +130,7 @@ impl TreeTransfer for TreeDownloads {
         if placement == Placement::Beside {
             let kept = self.folder.shown(&found.target).display().to_string();
             let stored = shown.display().to_string();
-            self.context.reporter.notice(Notice::KeptBoth { kept, stored }).await;
+            self.context.shared.reporter.notice(Notice::KeptBoth { kept, stored }).await;
         }
         Ok(Some(got.size))
     }
@@ -201,9 +192,8 @@ impl TreeDownloads {
         let Ok(beside) = beside(&item.found.target, copy) else { return Ok(false) };
         let place = self.folder.clone();
         let read = move || place.read(&beside);
-        let DownloadContext { session, retry_for, reporter, .. } = &self.context;
         let (disk_pool, source) = (&self.disk_pool, &item.found.source);
-        match is_same_as(session, *retry_for, reporter, disk_pool, source, read).await {
+        match is_same_as(&self.context.shared, disk_pool, source, read).await {
             Err(failure) if is_shared(&failure) => Err(failure),
             // What cannot be read is another one.
             same => Ok(same.unwrap_or(false)),
@@ -212,7 +202,7 @@ impl TreeDownloads {
 
     /// A small file came, in one go.
     fn count_small(&self, bytes: u64) {
-        if let Some(transfer) = self.context.reporter.transfer() {
+        if let Some(transfer) = self.context.shared.reporter.transfer() {
             transfer.counters.add_received(bytes);
         }
     }
@@ -226,7 +216,7 @@ impl TreeDownloads {
         target: &Target,
         may_replace: bool,
     ) -> Result<Option<ReceivedFile>, ClientError> {
-        let handle = self.context.session.handle();
+        let handle = self.context.shared.session.handle();
         let small = async {
             let path = &file.path;
             let mut content =
@@ -252,10 +242,10 @@ impl TreeDownloads {
             }
             Err(error) => return Err(explain(file, error)),
         };
-        if let Some(total) = &self.context.total {
+        if let Some(total) = &self.context.shared.total {
             total.grow(got.size);
         }
-        if let Some(limit) = &self.context.rate_limit {
+        if let Some(limit) = &self.context.shared.rate_limit {
             sleep_until(limit.take(got.size)).await;
         }
         Ok(Some(got))
@@ -272,7 +262,7 @@ impl TreeDownloads {
         finish: FileAttributes,
     ) -> io::Result<Option<Unset>> {
         let mut target = target.clone();
-        let server = self.context.session.origin().fingerprint;
+        let server = self.context.shared.session.origin().fingerprint;
         let id = journal::id(Direction::Get, server, path, &target.path);
         let stored = self.disk_pool.work(move || {
             if target.replace == Replace::Never {

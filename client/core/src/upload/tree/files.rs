@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{FilePath, FolderPath, Refusal, RefusalCode, Timestamp};
@@ -18,8 +17,8 @@ use crate::exchange::{self, Offer, PutError, Stored};
 use crate::notice::Notice;
 use crate::outcomes::is_shared;
 use crate::progress::TotalMeter;
-use crate::reconnecting::{ReconnectingSession, SessionHandle};
-use crate::reporter::Reporter;
+use crate::reconnecting::SessionHandle;
+use crate::transfer_context::TransferContext;
 use crate::tree::{Item, Kind, SourceRoot, another_name};
 use crate::tree_transfer::{COPIES, Placement, TreeTransfer, beside, is_same_as, is_small};
 use crate::upload::{UploadContext, UploadItem, UploadSource, explain};
@@ -58,20 +57,12 @@ impl MissingFolder {
 }
 
 impl TreeTransfer for TreeUploads {
+    fn context(&self) -> &TransferContext {
+        &self.context.shared
+    }
+
     fn count(&mut self, total: TotalMeter) {
-        self.context.total = Some(total);
-    }
-
-    fn session(&self) -> &ReconnectingSession {
-        &self.context.session
-    }
-
-    fn reporter(&self) -> &Reporter {
-        &self.context.reporter
-    }
-
-    fn retry_for(&self) -> Duration {
-        self.context.retry_for
+        self.context.shared.total = Some(total);
     }
 
     fn remote<'a>(&self, file: &'a Item) -> &'a FilePath {
@@ -138,7 +129,7 @@ impl TreeTransfer for TreeUploads {
                 Ok(stored) => {
                     let (kept, stored_at) = (found.target.to_string(), upload.path.to_string());
                     let notice = Notice::KeptBoth { kept, stored: stored_at };
-                    self.context.reporter.notice(notice).await;
+                    self.context.shared.reporter.notice(notice).await;
                     return Ok(Some(stored.size));
                 }
             }
@@ -165,8 +156,7 @@ impl TreeUploads {
     async fn is_it(&self, item: &Item, path: &FilePath) -> Result<bool, ClientError> {
         let (source_root, source) = (self.source_root(item).clone(), item.found.source.clone());
         let read = move || source_root.read(&source);
-        let UploadContext { session, retry_for, reporter, .. } = &self.context;
-        match is_same_as(session, *retry_for, reporter, &self.disk_pool, path, read).await {
+        match is_same_as(&self.context.shared, &self.disk_pool, path, read).await {
             Err(failure) if is_shared(&failure) => Err(failure),
             // What cannot be read is another one.
             same => Ok(same.unwrap_or(false)),
@@ -190,7 +180,7 @@ impl TreeUploads {
     /// A small file in one go, as long as its connection lives.
     async fn small(&self, item: &Item, upload: &UploadItem) -> Result<Sent, ClientError> {
         let began = Instant::now();
-        let handle = self.context.session.handle();
+        let handle = self.context.shared.session.handle();
         let (source_root, source) = (self.source_root(item).clone(), item.found.source.clone());
         let read = self.disk_pool.work(move || Source::new(source_root.read(&source)?)?.load());
         let source = read.await.unwrap_or_else(|ending| Err(io::Error::other(ending)));
@@ -201,13 +191,14 @@ impl TreeUploads {
             let sending =
                 exchange::put(&handle.connection, source, &offer, handle.patience).await?;
             let handed = sending.handed();
-            let stored = sending.finish(self.context.rate_limit.as_ref(), &|| false, |_| {}).await;
+            let stored =
+                sending.finish(self.context.shared.rate_limit.as_ref(), &|| false, |_| {}).await;
             all = handed.is_all();
             stored
         };
         let error = match sent.await {
             Ok(stored) => {
-                if let Some(total) = &self.context.total {
+                if let Some(total) = &self.context.shared.total {
                     total.grow(stored.size);
                 }
                 self.count_small(&stored);
@@ -225,7 +216,7 @@ impl TreeUploads {
 
     /// A small file was sent, in one go.
     fn count_small(&self, stored: &Stored) {
-        if let Some(transfer) = self.context.reporter.transfer() {
+        if let Some(transfer) = self.context.shared.reporter.transfer() {
             transfer.counters.add_sent(stored.sent);
             transfer.counters.add_acknowledged(stored.size);
         }
@@ -241,7 +232,7 @@ impl TreeUploads {
             let (connection, patience) = (&handle.connection, handle.patience);
             exchange::make_folder(connection, path.clone(), modified, patience).await
         };
-        let UploadContext { session, retry_for, reporter, .. } = &self.context;
+        let TransferContext { session, retry_for, reporter, .. } = &self.context.shared;
         session.retry(*retry_for, reporter, what, make).await.map(drop)
     }
 }

@@ -13,6 +13,7 @@ use crate::exchange;
 use crate::planner::Planner;
 use crate::reconnecting::SessionHandle;
 use crate::tasks::joined;
+use crate::transfer_context::TransferContext;
 use crate::tree::{Item, ItemState, Kind, SourceRoot};
 use crate::tree_transfer::{AT_ONCE, LARGE_COUNTS_FOR, is_small};
 use crate::upload::UploadContext;
@@ -78,7 +79,7 @@ async fn begun(
             kept => kept,
         }
     };
-    let UploadContext { session, retry_for, reporter, .. } = context;
+    let TransferContext { session, retry_for, reporter, .. } = &context.shared;
     let have = session.retry(*retry_for, reporter, what, ask).await?;
     let Some(have) = have else { return Ok(0) };
     let source = item.found.source.clone();
