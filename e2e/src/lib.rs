@@ -9,7 +9,6 @@
 //! | [`quiver`] | a `quiver` with a home of its own, as a process or at a terminal |
 //! | [`person`] | somebody at the prompt of that `quiver` |
 //! | [`impostor`] | a server that says whatever a story wants |
-//! | [`fault`] | system calls that fail on purpose |
 //! | [`sockets`] | where a process listens |
 //! | [`disk`] | small disks, for programs that are to fill them |
 //! | [`fault`] | system calls that fail, as on other kernels and file systems |

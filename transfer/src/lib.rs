@@ -1,5 +1,5 @@
 //! Moving content: both ends of `get`, `put` and `list`, over any connection; either end may have dialled.
-//! Knows senders and receivers, no accounts and no settings; logs and prints nothing.
+//! Knows senders and receivers, no accounts and no settings; prints nothing, and logs only what a file system lacks.
 //!
 //! The wire cuts content into chunks of 1024 bytes; here it moves in blocks of 256 KiB: one read, one
 //! hash, one write, one `Bytes` for QUIC. File work runs on blocking threads, a block or a few at a time,
@@ -8,7 +8,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`answer`] | a request on a stream, and the replies to it |
-//! | [`get`], [`put`], [`list`] | one conversation each, both ends in one file |
+//! | [`get`], [`put`], [`list`] | one conversation each, with both ends |
 //! | `observer` | what a transfer tells the end that runs it |
 //! | `send`, `send_error`, `receive` | content as Data frames, read or written a block at a time |
 //! | `source` | where content is read from |

@@ -27,12 +27,13 @@ pub struct Interface {
     /// What happened while something else was waited for, and is not shown yet: questions, and states of the
     /// connection.
     deferred: VecDeque<ClientEvent>,
-    _attendant: Option<Attendant>,
+    /// Where there is somebody to ask.
+    attendant: Option<Attendant>,
     styles: HashMap<TransferId, Style>,
     /// Of transfers that were started by other means.
     style: Style,
-    /// Rows of a plan that wait until there are some more.
-    rows: String,
+    /// Rows of plans that wait until there are some more.
+    rows: HashMap<TransferId, String>,
 }
 
 /// How a transfer is shown.
@@ -55,10 +56,10 @@ impl Interface {
             output,
             events,
             deferred: VecDeque::new(),
-            _attendant: attendant,
+            attendant,
             styles: HashMap::new(),
             style: Style::default(),
-            rows: String::new(),
+            rows: HashMap::new(),
         }
     }
 
@@ -83,8 +84,8 @@ impl Interface {
             while let Some(question) = self.deferred_question() {
                 self.show(question).await?;
             }
+            // In no order: neither may keep the other waiting for ever.
             tokio::select! {
-                biased;
                 Some(event) = self.events.next() => self.show_or_defer(event).await?,
                 done = &mut work => {
                     self.show_what_waits().await?;
@@ -239,6 +240,7 @@ impl Interface {
             TransferEvent::State(state) => {
                 if state.is_over() {
                     self.styles.remove(&id);
+                    self.rows.remove(&id);
                 }
             }
             TransferEvent::Started(progress) => self.output.bars().show(progress),
@@ -265,9 +267,10 @@ impl Interface {
             TransferEvent::FileFailed(error) => {
                 self.output.failure(&Failure::Client(error)).await;
             }
-            TransferEvent::Planned(planned) => self.show_planned(&planned, style.json).await?,
+            TransferEvent::Planned(planned) => self.show_planned(id, &planned, style.json).await?,
             TransferEvent::PlanShown => {
-                self.output.data(std::mem::take(&mut self.rows)).await?;
+                let rows = self.rows.remove(&id).unwrap_or_default();
+                self.output.data(rows).await?;
             }
             TransferEvent::Summary(summary) if style.json => {
                 self.output.data(json::line(&json::Summed::new(&summary)) + "\n").await?;
@@ -286,11 +289,17 @@ impl Interface {
         Ok(())
     }
 
-    async fn show_planned(&mut self, planned: &PlannedFile, json: bool) -> Result<(), Failure> {
-        self.rows += &if json { plan::object(planned) } else { plan::line(planned) };
-        self.rows.push('\n');
-        if self.rows.len() >= GATHER {
-            self.output.data(std::mem::take(&mut self.rows)).await?;
+    async fn show_planned(
+        &mut self,
+        id: TransferId,
+        planned: &PlannedFile,
+        json: bool,
+    ) -> Result<(), Failure> {
+        let rows = self.rows.entry(id).or_default();
+        *rows += &if json { plan::object(planned) } else { plan::line(planned) };
+        rows.push('\n');
+        if rows.len() >= GATHER {
+            self.output.data(std::mem::take(rows)).await?;
         }
         Ok(())
     }
@@ -300,7 +309,11 @@ impl Interface {
         match self.wait_for_person(answer(&output, question)).await? {
             // Fails only where the question was given up meanwhile.
             Some(answer) => drop(self.client.questions().answer(id, answer)),
-            None => self.client.questions().dismiss(id),
+            None => {
+                if let Some(attendant) = &self.attendant {
+                    attendant.dismiss(id);
+                }
+            }
         }
         Ok(())
     }

@@ -4,14 +4,13 @@
 mod resume;
 mod transfers;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use quiver_protocol::reply::Welcome;
 use quiver_transport::{Ended, Endpoint};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 
 pub use self::resume::Overrides;
 pub use self::transfers::{PreparedTransfer, RunningTransfer, TransferEnd};
@@ -25,7 +24,7 @@ use crate::questions::Questions;
 use crate::reconnecting::{ReconnectingSession, SessionHandle};
 use crate::reporter::Reporter;
 use crate::settings::ClientSettings;
-use crate::transfers::{TransferId, Transfers};
+use crate::transfers::Transfers;
 
 /// How long a goodbye may take. It is a courtesy: nothing depends on it.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -44,7 +43,6 @@ struct Inner {
     reporter: Reporter,
     transfers: Transfers,
     unfinished: Unfinished,
-    connection: Arc<Mutex<ConnectionState>>,
     /// Until it has made a session.
     connector: tokio::sync::Mutex<Option<Connector>>,
     session: Mutex<Option<ReconnectingSession>>,
@@ -54,7 +52,6 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Tasks {
     all: JoinSet<()>,
-    transfers: HashMap<TransferId, AbortHandle>,
 }
 
 impl Client {
@@ -70,14 +67,15 @@ impl Client {
     ) -> Result<Self, ClientError> {
         let hub = EventHub::default();
         let questions = Questions::new(hub.clone());
-        let reporter = Reporter::new(hub.clone(), questions.clone());
-        let (transfers, unfinished) = (Transfers::default(), Unfinished::default());
         let connection = Arc::new(Mutex::new(ConnectionState::Disconnected));
-        let (all, state, open) = (transfers.clone(), connection.clone(), questions.clone());
+        let reporter = Reporter::new(hub.clone(), questions.clone(), connection.clone());
+        let (transfers, unfinished) = (Transfers::default(), Unfinished::default());
+        // Of these none knows the hub: it would be kept by itself.
+        let (all, open) = (transfers.clone(), questions.lister());
         hub.snapshot_with(move || Snapshot {
-            connection: state.lock().clone(),
+            connection: connection.lock().clone(),
             transfers: all.statuses(),
-            questions: open.open(),
+            questions: open(),
         });
         let mut connector =
             Connector::new(&settings, &folders, endpoint.clone(), reporter.clone())?;
@@ -91,7 +89,6 @@ impl Client {
             reporter,
             transfers,
             unfinished,
-            connection,
             connector: tokio::sync::Mutex::new(Some(connector)),
             session: Mutex::new(None),
             tasks: Mutex::default(),
@@ -169,11 +166,9 @@ impl Client {
         let session = ReconnectingSession::new(connector, session);
         let welcome = session.welcome();
         *self.0.session.lock() = Some(session.clone());
-        *self.0.connection.lock() = ConnectionState::Connected(welcome.clone());
-        let connected = EventKind::Connection(ConnectionState::Connected(welcome.clone()));
-        self.0.reporter.publish(connected).await;
-        let (reporter, state) = (self.0.reporter.clone(), self.0.connection.clone());
-        self.0.tasks.lock().all.spawn(listen(session, reporter, state));
+        let reporter = self.0.reporter.clone();
+        reporter.connection(ConnectionState::Connected(welcome.clone()));
+        self.0.tasks.lock().all.spawn(listen(session, reporter));
         Ok(welcome)
     }
 
@@ -210,28 +205,16 @@ impl Client {
 
     /// Ends all that runs, and waits until it has let go of what it held. Readers of events come to their end.
     pub async fn shut_down(&self) {
-        let mut all = {
-            let mut tasks = self.0.tasks.lock();
-            tasks.transfers.clear();
-            std::mem::take(&mut tasks.all)
-        };
+        let mut all = std::mem::take(&mut self.0.tasks.lock().all);
         all.shutdown().await;
         self.0.hub.close();
     }
 }
 
 /// Tells what the server says unasked, and that it is gone, over all sessions.
-async fn listen(
-    sessions: ReconnectingSession,
-    reporter: Reporter,
-    state: Arc<Mutex<ConnectionState>>,
-) {
-    let mut is_first = true;
+async fn listen(sessions: ReconnectingSession, reporter: Reporter) {
     loop {
         let Session { connection, mut events, .. } = sessions.next_session().await;
-        if !std::mem::replace(&mut is_first, false) {
-            *state.lock() = ConnectionState::Renewed(sessions.welcome());
-        }
         let ended: Ended = loop {
             tokio::select! {
                 // What the server said last comes before that it then went away.
@@ -244,9 +227,13 @@ async fn listen(
                 why = connection.closed() => break why.into(),
             }
         };
-        let lost = ConnectionState::Lost(ended.to_string());
-        *state.lock() = lost.clone();
-        reporter.publish(EventKind::Connection(lost)).await;
+        reporter.connection(ConnectionState::Lost(ended.to_string()));
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.hub.close();
     }
 }
 
@@ -260,6 +247,5 @@ impl Tasks {
                 std::panic::resume_unwind(error.into_panic());
             }
         }
-        self.transfers.retain(|_, task| !task.is_finished());
     }
 }

@@ -20,7 +20,7 @@ use tracing::debug;
 
 use crate::address::ServerAddress;
 use crate::error::ClientError;
-use crate::event::{ConnectionState, EventKind};
+use crate::event::ConnectionState;
 use crate::folders::{Folders, NoFolder};
 use crate::identity_store;
 use crate::journal::{Journal, Unfinished};
@@ -135,7 +135,7 @@ impl Connector {
             self.pin = Some(self.settle_trust().await?);
         }
         let guest = Guest::new(self.dial().await?);
-        self.reporter.publish(EventKind::Connection(ConnectionState::Reached)).await;
+        self.reporter.connection(ConnectionState::Reached);
         self.sign_in(guest, true).await
     }
 

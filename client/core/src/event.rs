@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use crate::error::ClientError;
 use crate::notice::Notice;
 use crate::question::{Question, QuestionId};
-use crate::transfers::{TransferEvent, TransferId, TransferStatus};
+use crate::transfers::{TransferEvent, TransferId, TransferState, TransferStatus};
 
 /// Events that wait for a reader, at most. One that falls behind further gets a [`Snapshot`] in place of what it
 /// missed, or holds up what happens, as it has chosen.
@@ -114,6 +114,7 @@ struct Hub {
 struct HubState {
     last: u64,
     queues: Vec<Weak<Queue>>,
+    is_closed: bool,
 }
 
 #[derive(Debug)]
@@ -162,7 +163,12 @@ impl EventHub {
             filled: Notify::new(),
             taken: Notify::new(),
         });
-        self.0.state.lock().queues.push(Arc::downgrade(&queue));
+        let mut state = self.0.state.lock();
+        state.queues.push(Arc::downgrade(&queue));
+        if state.is_closed {
+            queue.close();
+        }
+        drop(state);
         EventReceiver { hub: self.clone(), queue }
     }
 
@@ -181,17 +187,26 @@ impl EventHub {
         });
     }
 
-    /// The same, once there is room with all readers that must miss nothing.
+    /// A transfer has another state.
+    pub(crate) fn tell_state(&self, id: TransferId, state: TransferState) {
+        self.publish(EventKind::Transfer(id, TransferEvent::State(state)));
+    }
+
+    /// The same, once there is [room](Self::room).
     pub(crate) async fn publish_in_turn(&self, kind: EventKind) {
-        loop {
-            let full = self.full_queue();
-            let Some(queue) = full else { break };
+        self.room().await;
+        self.publish(kind);
+    }
+
+    /// Waits until there is room with all readers that must miss nothing. What is published with a change is
+    /// published right after that change, without waiting: so this comes before both.
+    pub(crate) async fn room(&self) {
+        while let Some(queue) = self.full_queue() {
             let taken = queue.taken.notified();
             if queue.is_full() {
                 taken.await;
             }
         }
-        self.publish(kind);
     }
 
     fn full_queue(&self) -> Option<Arc<Queue>> {
@@ -201,7 +216,9 @@ impl EventHub {
 
     /// Nothing follows: readers come to their end once they have taken what waits.
     pub(crate) fn close(&self) {
-        for queue in self.0.state.lock().queues.iter().filter_map(Weak::upgrade) {
+        let mut state = self.0.state.lock();
+        state.is_closed = true;
+        for queue in state.queues.iter().filter_map(Weak::upgrade) {
             queue.close();
         }
     }

@@ -1,6 +1,6 @@
 //! Open questions: the first interface to answer settles one, and the others see it settled.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -19,7 +19,9 @@ pub struct Questions {
 #[derive(Debug, Default)]
 struct State {
     last: u64,
-    attendants: usize,
+    last_attendant: u64,
+    /// The interfaces that can be asked.
+    attendants: BTreeSet<u64>,
     open: BTreeMap<QuestionId, Open>,
 }
 
@@ -27,14 +29,17 @@ struct State {
 struct Open {
     question: Arc<Question>,
     answer: oneshot::Sender<Option<Answer>>,
-    /// Interfaces that have no answer.
-    dismissals: usize,
+    /// The interfaces that have no answer.
+    dismissed_by: BTreeSet<u64>,
 }
 
 /// An interface that can be asked, for as long as this is held. While there is none, questions are answered as off a
 /// terminal: not at all.
 #[derive(Debug)]
-pub struct Attendant(Questions);
+pub struct Attendant {
+    questions: Questions,
+    number: u64,
+}
 
 /// A question that was asked; settled when dropped.
 struct Asked<'a> {
@@ -50,14 +55,18 @@ impl Questions {
     /// From now on there is one more interface that can be asked.
     #[must_use]
     pub fn attend(&self) -> Attendant {
-        self.state.lock().attendants += 1;
-        Attendant(self.clone())
+        let mut state = self.state.lock();
+        state.last_attendant += 1;
+        let number = state.last_attendant;
+        state.attendants.insert(number);
+        drop(state);
+        Attendant { questions: self.clone(), number }
     }
 
     /// Whether any interface can be asked.
     #[must_use]
     pub fn is_attended(&self) -> bool {
-        self.state.lock().attendants > 0
+        !self.state.lock().attendants.is_empty()
     }
 
     /// Answers a question, for all interfaces.
@@ -70,80 +79,92 @@ impl Questions {
         if !answer.fits(&open.question) {
             return Err(AnswerError::OtherKind);
         }
-        let Some(open) = state.open.remove(&id) else { return Err(AnswerError::Settled) };
-        drop(state);
-        // Nothing waits any more where the question was given up a moment ago.
-        let _ = open.answer.send(Some(answer));
-        self.hub.publish(EventKind::QuestionSettled(id));
+        self.settle(&mut state, id, Some(answer));
         Ok(())
     }
 
-    /// Says that an interface has no answer: once all have said so, there is none.
-    pub fn dismiss(&self, id: QuestionId) {
-        let mut state = self.state.lock();
-        let attendants = state.attendants;
-        let Some(open) = state.open.get_mut(&id) else { return };
-        open.dismissals += 1;
-        if open.dismissals < attendants {
-            return;
-        }
-        let open = state.open.remove(&id);
-        drop(state);
-        if let Some(open) = open {
-            // Nothing waits any more where the question was given up a moment ago.
-            let _ = open.answer.send(None);
-            self.hub.publish(EventKind::QuestionSettled(id));
+    /// Within the lock, so that a question is told before it is settled.
+    fn settle(&self, state: &mut State, id: QuestionId, answer: Option<Answer>) {
+        let Some(open) = state.open.remove(&id) else { return };
+        // Nothing waits any more where the question was given up a moment ago.
+        let _ = open.answer.send(answer);
+        self.hub.publish(EventKind::QuestionSettled(id));
+    }
+
+    /// Settles questions to which no interface has an answer.
+    fn settle_dismissed(&self, state: &mut State) {
+        let attendants = &state.attendants;
+        let is_dismissed = |open: &Open| attendants.is_subset(&open.dismissed_by);
+        let open = state.open.iter();
+        let dismissed: Vec<_> =
+            open.filter(|(_, open)| is_dismissed(open)).map(|(id, _)| *id).collect();
+        for id in dismissed {
+            self.settle(state, id, None);
         }
     }
 
     /// The questions that wait for an answer.
     #[must_use]
     pub fn open(&self) -> Vec<(QuestionId, Arc<Question>)> {
-        let state = self.state.lock();
-        state.open.iter().map(|(id, open)| (*id, open.question.clone())).collect()
+        self.lister()()
+    }
+
+    /// Lists them without a way to publish anything.
+    pub(crate) fn lister(
+        &self,
+    ) -> impl Fn() -> Vec<(QuestionId, Arc<Question>)> + Send + Sync + use<> {
+        let state = self.state.clone();
+        move || {
+            let state = state.lock();
+            state.open.iter().map(|(id, open)| (*id, open.question.clone())).collect()
+        }
     }
 
     /// Asks; `None` where no interface can be asked, or none has an answer.
     pub(crate) async fn ask(&self, question: Question) -> Option<Answer> {
         let question = Arc::new(question);
         let (answer, answered) = oneshot::channel();
+        self.hub.room().await;
         let id = {
             let mut state = self.state.lock();
-            if state.attendants == 0 {
+            if state.attendants.is_empty() {
                 return None;
             }
             state.last += 1;
             let id = QuestionId(state.last);
-            state.open.insert(id, Open { question: question.clone(), answer, dismissals: 0 });
+            let open = Open { question: question.clone(), answer, dismissed_by: BTreeSet::new() };
+            state.open.insert(id, open);
+            // Within the lock: before anything can settle it.
+            self.hub.publish(EventKind::Question(id, question));
             id
         };
         let _asked = Asked { questions: self, id };
-        self.hub.publish_in_turn(EventKind::Question(id, question)).await;
         answered.await.unwrap_or(None)
+    }
+}
+
+impl Attendant {
+    /// Says that this interface has no answer: once all have said so, there is none.
+    pub fn dismiss(&self, id: QuestionId) {
+        let mut state = self.questions.state.lock();
+        if let Some(open) = state.open.get_mut(&id) {
+            open.dismissed_by.insert(self.number);
+        }
+        self.questions.settle_dismissed(&mut state);
     }
 }
 
 impl Drop for Attendant {
     fn drop(&mut self) {
-        let mut state = self.0.state.lock();
-        state.attendants -= 1;
-        let nobody_left = state.attendants == 0;
-        let open = if nobody_left { std::mem::take(&mut state.open) } else { BTreeMap::new() };
-        drop(state);
-        for (id, open) in open {
-            // As above.
-            let _ = open.answer.send(None);
-            self.0.hub.publish(EventKind::QuestionSettled(id));
-        }
+        let mut state = self.questions.state.lock();
+        state.attendants.remove(&self.number);
+        self.questions.settle_dismissed(&mut state);
     }
 }
 
 impl Drop for Asked<'_> {
     fn drop(&mut self) {
-        let was_open = self.questions.state.lock().open.remove(&self.id).is_some();
-        if was_open {
-            self.questions.hub.publish(EventKind::QuestionSettled(self.id));
-        }
+        self.questions.settle(&mut self.questions.state.lock(), self.id, None);
     }
 }
 
@@ -178,13 +199,14 @@ mod tests {
         let hub = EventHub::default();
         let mut events = hub.subscribe();
         let questions = Questions::new(hub);
-        let _attendants = [questions.attend(), questions.attend()];
+        let attendants = [questions.attend(), questions.attend()];
         let answer = async {
             let Some(EventKind::Question(id, _)) = events.next().await.map(|event| event.kind)
             else {
                 panic!("no question")
             };
-            questions.dismiss(id);
+            attendants[0].dismiss(id);
+            attendants[0].dismiss(id);
             assert_eq!(questions.answer(id, Answer::Trust(true)), Err(AnswerError::OtherKind));
             assert_eq!(questions.answer(id, Answer::Replace(true)), Ok(()));
             assert_eq!(questions.answer(id, Answer::Replace(false)), Err(AnswerError::Settled));
@@ -194,6 +216,19 @@ mod tests {
         let (answered, ()) = tokio::join!(questions.ask(replace()), answer);
         assert_eq!(answered, Some(Answer::Replace(true)));
         assert!(questions.open().is_empty());
+    }
+
+    #[tokio::test]
+    async fn where_no_interface_that_stays_has_an_answer_there_is_none() {
+        let questions = Questions::new(EventHub::default());
+        let (stays, leaves) = (questions.attend(), questions.attend());
+        let asked = questions.ask(replace());
+        tokio::pin!(asked);
+        assert!(timeout(Duration::ZERO, asked.as_mut()).await.is_err());
+        stays.dismiss(questions.open()[0].0);
+        assert!(timeout(Duration::ZERO, asked.as_mut()).await.is_err());
+        drop(leaves);
+        assert_eq!(timeout(DEADLINE, asked).await, Ok(None));
     }
 
     #[tokio::test]

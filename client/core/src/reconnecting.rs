@@ -1,6 +1,8 @@
 //! A session that transfers share and make again when its connection is lost: the first transfer that notices
 //! the loss reconnects, and the others reuse its session. Retrying is written here once.
 
+mod retry_deadline;
+
 use std::path::absolute;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,17 +17,14 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::debug;
 
+pub(crate) use self::retry_deadline::RetryDeadline;
 use crate::connection::{Connector, Pin, Session};
 use crate::error::{ClientError, is_loss, is_passing};
-use crate::event::{ConnectionState, EventKind};
+use crate::event::ConnectionState;
 use crate::journal::{Direction, Journal, Origin, Unfinished};
 use crate::notice::Notice;
 use crate::reporter::Reporter;
-use crate::transfers::TransferState;
-
-/// How long to wait before a server is dialled again; then twice that, up to the other.
-const PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+use crate::transfers::{Transfer, TransferState};
 
 /// How long after a stream breaks off its connection may take to say that it is gone.
 const AFTERWARDS: Duration = Duration::from_millis(500);
@@ -67,14 +66,6 @@ pub(crate) struct SessionHandle {
     pub(crate) patience: Duration,
     /// One permit for each content stream.
     pub(crate) content: Arc<Semaphore>,
-}
-
-/// How long a transfer waits for a lost server: up to its patience, counted from its last progress.
-#[derive(Debug)]
-pub(crate) struct RetryDeadline {
-    patience: Duration,
-    deadline: Option<Instant>,
-    pause: Duration,
 }
 
 impl ReconnectingSession {
@@ -180,9 +171,7 @@ impl ReconnectingSession {
         if self.handle().connection.close_reason().is_none() {
             return Ok(());
         }
-        let session = connector.reconnect().await?;
-        drop(connector);
-        self.take(session).await;
+        self.take(connector.reconnect().await?);
         Ok(())
     }
 
@@ -227,13 +216,27 @@ impl ReconnectingSession {
     ) -> Result<(), NotRenewed> {
         let why = handle.loss(error).await.map_err(NotRenewed::Permanent)?;
         let lost = &handle.connection;
-        let Some(until) = deadline.deadline() else { return Err(NotRenewed::TimedOut(why)) };
-        reporter.state(TransferState::Reconnecting).await;
+        let Some(mut until) = deadline.deadline() else { return Err(NotRenewed::TimedOut(why)) };
+        let transfer = reporter.transfer();
+        let is_paused = || transfer.is_some_and(|transfer| transfer.control.is_paused());
+        let before = transfer.map(Transfer::phase);
+        reporter.phase(TransferState::Reconnecting).await;
         self.tell_loss(lost, &why, until).await;
         // A server that says it knows nothing of the connection is there. It need not say so twice.
         let mut is_there = matches!(why, StreamError::Lost(Ended::Reset)) && deadline.is_fresh();
         loop {
-            let Some(moment) = deadline.next(until) else { return Err(NotRenewed::TimedOut(why)) };
+            if let Some(transfer) = transfer.filter(|_| is_paused()) {
+                transfer.control.running().await;
+                // The time begins anew: a pause is no lack of progress.
+                deadline.progress();
+                until = deadline.deadline().unwrap_or(until);
+            }
+            let Some(moment) = deadline.next(until) else {
+                if is_paused() {
+                    continue;
+                }
+                return Err(NotRenewed::TimedOut(why));
+            };
             // The first one to notice may have made another long since.
             if !is_there && !self.is_renewed(lost) {
                 sleep_until(moment).await;
@@ -241,13 +244,16 @@ impl ReconnectingSession {
             is_there = false;
             match timeout_at(until, self.renew(lost)).await {
                 Ok(Ok(())) => {
-                    reporter.state(TransferState::Running).await;
+                    if let Some(before) = before {
+                        reporter.phase(before).await;
+                    }
                     return Ok(());
                 }
                 Ok(Err(failure)) if failure.is_passing() => {
                     debug!(%failure, "no connection yet");
                 }
                 Ok(Err(failure)) => return Err(NotRenewed::Failed(failure)),
+                Err(_) if is_paused() => {}
                 Err(_) => return Err(NotRenewed::TimedOut(why)),
             }
         }
@@ -278,13 +284,12 @@ impl ReconnectingSession {
         if self.is_renewed(lost) || lost.close_reason().is_none() {
             return Ok(());
         }
-        let session = connector.reconnect().await?;
-        self.take(session).await;
+        self.take(connector.reconnect().await?);
         Ok(())
     }
 
-    /// From now on commands are asked there.
-    async fn take(&self, session: Session) {
+    /// From now on commands are asked there. To be called with the connector locked, so that nobody dials again.
+    fn take(&self, session: Session) {
         let welcome = Arc::new(session.welcome.clone());
         {
             let mut state = self.lock();
@@ -293,8 +298,7 @@ impl ReconnectingSession {
             state.fresh = Some(session);
         }
         self.0.renewed.notify_waiters();
-        let renewed = EventKind::Connection(ConnectionState::Renewed(welcome));
-        self.0.reporter.publish(renewed).await;
+        self.0.reporter.connection(ConnectionState::Renewed(welcome));
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -361,37 +365,5 @@ impl NotRenewed {
             Self::Permanent(error) | Self::TimedOut(error) => explain(error),
             Self::Failed(error) => error,
         }
-    }
-}
-
-impl RetryDeadline {
-    /// For a transfer that has just begun. No patience at all never waits.
-    #[must_use]
-    pub(crate) fn new(patience: Duration) -> Self {
-        Self { patience, deadline: None, pause: PAUSE }
-    }
-
-    /// There was progress: the time begins anew with the next loss.
-    pub(crate) fn progress(&mut self) {
-        (self.deadline, self.pause) = (None, PAUSE);
-    }
-
-    /// Whether nothing was tried yet since the last progress.
-    fn is_fresh(&self) -> bool {
-        self.pause == PAUSE
-    }
-
-    fn deadline(&mut self) -> Option<Instant> {
-        if self.patience.is_zero() {
-            return None;
-        }
-        Some(*self.deadline.get_or_insert_with(|| Instant::now() + self.patience))
-    }
-
-    /// When to try next, if in time.
-    fn next(&mut self, deadline: Instant) -> Option<Instant> {
-        let moment = Instant::now() + self.pause;
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        (moment < deadline).then_some(moment)
     }
 }

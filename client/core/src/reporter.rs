@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use parking_lot::Mutex;
 use quiver_transfer::file_system::Unset;
 
 use crate::error::ClientError;
-use crate::event::{EventHub, EventKind};
+use crate::event::{ConnectionState, EventHub, EventKind};
 use crate::notice::Notice;
 use crate::question::{Answer, Question};
 use crate::questions::Questions;
@@ -18,6 +19,7 @@ use crate::transfers::{Transfer, TransferEvent, TransferState};
 pub(crate) struct Reporter {
     hub: EventHub,
     questions: Questions,
+    connection: Arc<Mutex<ConnectionState>>,
     /// What it is about; `None` for the client as a whole.
     transfer: Option<Arc<Transfer>>,
     /// Whether it was told in this run that attributes could not be set: where one is refused, all are.
@@ -25,8 +27,12 @@ pub(crate) struct Reporter {
 }
 
 impl Reporter {
-    pub(crate) fn new(hub: EventHub, questions: Questions) -> Self {
-        Self { hub, questions, transfer: None, has_warned: Arc::default() }
+    pub(crate) fn new(
+        hub: EventHub,
+        questions: Questions,
+        connection: Arc<Mutex<ConnectionState>>,
+    ) -> Self {
+        Self { hub, questions, connection, transfer: None, has_warned: Arc::default() }
     }
 
     /// The same for one transfer.
@@ -62,11 +68,28 @@ impl Reporter {
         }
     }
 
-    /// The transfer has another state.
-    pub(crate) async fn state(&self, state: TransferState) {
-        if self.transfer.as_ref().is_some_and(|transfer| transfer.set_state(state)) {
-            self.event(TransferEvent::State(state)).await;
+    /// The work of the transfer is elsewhere from now on.
+    pub(crate) async fn phase(&self, phase: TransferState) {
+        if let Some(transfer) = &self.transfer {
+            self.hub.room().await;
+            transfer.set_phase(phase, |state| self.hub.tell_state(transfer.id, state));
         }
+    }
+
+    /// The transfer has failed, and why.
+    pub(crate) async fn transfer_failed(&self, error: Option<Arc<ClientError>>) {
+        if let Some(transfer) = &self.transfer {
+            self.hub.room().await;
+            transfer.failed(error, |state| self.hub.tell_state(transfer.id, state));
+        }
+    }
+
+    /// The connection has another state. Never waits: such events are few.
+    pub(crate) fn connection(&self, state: ConnectionState) {
+        // Within the lock, so that a snapshot has the state that was told last.
+        let mut held = self.connection.lock();
+        *held = state.clone();
+        self.hub.publish(EventKind::Connection(state));
     }
 
     /// Tells, once in a run, that a file or folder here was stored without some of its attributes.
@@ -83,11 +106,11 @@ impl Reporter {
 
     /// Asks; `None` where there is no answer. The transfer waits meanwhile.
     pub(crate) async fn ask(&self, question: Question) -> Option<Answer> {
-        let before = self.transfer.as_ref().map(|transfer| transfer.state());
-        self.state(TransferState::WaitingForAnswer).await;
+        let before = self.transfer.as_ref().map(|transfer| transfer.phase());
+        self.phase(TransferState::WaitingForAnswer).await;
         let answer = self.questions.ask(question).await;
         if let Some(before) = before {
-            self.state(before).await;
+            self.phase(before).await;
         }
         answer
     }

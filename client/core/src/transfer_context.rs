@@ -1,7 +1,9 @@
 //! What all files of one download or upload have in common: the session, where it is told how it goes, and the
 //! numbers of all of them together.
 
+use std::future::pending;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -13,7 +15,7 @@ use crate::error::ClientError;
 use crate::journal::Share;
 use crate::outcomes::Outcomes;
 use crate::progress::{Meter, TotalMeter};
-use crate::reconnecting::ReconnectingSession;
+use crate::reconnecting::{ReconnectingSession, SessionHandle};
 use crate::reporter::Reporter;
 use crate::request::TransferOptions;
 use crate::throughput::ThroughputMeter;
@@ -90,7 +92,10 @@ impl TransferContext {
         }
         let number = |item: T| (self.number(shown(&item)), item);
         let items: Vec<_> = items.into_iter().map(number).collect();
-        self.reporter.state(TransferState::Running).await;
+        if let Some(transfer) = self.reporter.transfer() {
+            transfer.counters.set_files(items.len() as u64);
+        }
+        self.reporter.phase(TransferState::Running).await;
         let one = |(number, item): (u64, T)| {
             let (context, work) = (self.clone(), work(item));
             async move {
@@ -147,14 +152,33 @@ impl TransferContext {
         }
     }
 
-    /// An attempt to move a file, begun once the transfer may run; `None` where it was paused in the middle of it.
-    pub(crate) async fn unless_paused<T>(&self, attempt: impl Future<Output = T>) -> Option<T> {
+    /// A session for an attempt to move a file, once the transfer may run.
+    pub(crate) async fn session_to_run(&self) -> SessionHandle {
+        if let Some(transfer) = self.reporter.transfer() {
+            transfer.control.running().await;
+        }
+        // Not before: the session may have been renewed in the pause.
+        self.session.handle()
+    }
+
+    /// An attempt to move a file; `None` where the transfer was paused in the middle of it. Once all of the content
+    /// has moved (`is_whole`), it comes to its end: the file may have its name at any moment.
+    pub(crate) async fn unless_paused<T>(
+        &self,
+        is_whole: &AtomicBool,
+        attempt: impl Future<Output = T>,
+    ) -> Option<T> {
         let Some(transfer) = self.reporter.transfer() else { return Some(attempt.await) };
-        transfer.control.running().await;
+        let paused = async {
+            transfer.control.paused().await;
+            if is_whole.load(Ordering::Acquire) {
+                pending::<()>().await;
+            }
+        };
         tokio::select! {
             biased;
             done = attempt => Some(done),
-            () = transfer.control.paused() => None,
+            () = paused => None,
         }
     }
 

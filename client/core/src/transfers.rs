@@ -16,7 +16,7 @@ use quiver_transfer::Bottleneck;
 use crate::error::{ClientError, InvalidRequest};
 use crate::journal::Direction;
 pub(crate) use control::Control;
-pub(crate) use counters::Counters;
+pub(crate) use counters::{Counted, Counters};
 pub(crate) use files::Files;
 pub use files::{FileState, TransferFile};
 pub use status::{
@@ -26,6 +26,9 @@ pub use status::{
 
 /// Transfers that are over and still shown; one more forgets the oldest.
 const REMEMBERED: usize = 100;
+
+/// Transfers that are over and of whose trees the files can still be looked at.
+const PLANS_KEPT: usize = 3;
 
 /// A transfer's number in this process, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,7 +51,10 @@ pub(crate) struct Transfer {
 
 #[derive(Debug)]
 struct State {
-    state: TransferState,
+    /// Where its work is: paused or not.
+    phase: TransferState,
+    /// The state that was told last.
+    told: TransferState,
     error: Option<Arc<ClientError>>,
     limited_by: Option<Bottleneck>,
 }
@@ -83,7 +89,8 @@ impl Transfers {
             files: Files::default(),
             targets: Mutex::default(),
             state: Mutex::new(State {
-                state: TransferState::Planning,
+                phase: TransferState::Planning,
+                told: TransferState::Planning,
                 error: None,
                 limited_by: None,
             }),
@@ -93,6 +100,12 @@ impl Transfers {
         let over: Vec<TransferId> = over.map(|transfer| transfer.id).collect();
         for id in over.iter().take(over.len().saturating_sub(REMEMBERED)) {
             all.transfers.remove(id);
+        }
+        // A plan has a file and some memory of its own.
+        for id in over.iter().take(over.len().saturating_sub(PLANS_KEPT)) {
+            if let Some(transfer) = all.transfers.get(id) {
+                transfer.files.forget_plan();
+            }
         }
         transfer
     }
@@ -123,8 +136,8 @@ impl Transfer {
     pub(crate) fn status(&self) -> TransferStatus {
         let state = self.state.lock();
         let (is_over, error, limited_by) =
-            (state.state.is_over(), state.error.clone(), state.limited_by);
-        let state = state.state;
+            (state.phase.is_over(), state.error.clone(), state.limited_by);
+        let state = self.shown(state.phase);
         let counters = &self.counters;
         TransferStatus {
             id: self.id,
@@ -148,30 +161,56 @@ impl Transfer {
         *self.targets.lock() = targets;
     }
 
+    /// The state as it is shown.
     pub(crate) fn state(&self) -> TransferState {
-        self.state.lock().state
+        self.shown(self.state.lock().phase)
     }
 
-    /// Gives it another state; whether it had another one. What is over stays as it is.
-    pub(crate) fn set_state(&self, state: TransferState) -> bool {
-        let mut held = self.state.lock();
-        if held.state == state || held.state.is_over() {
-            return false;
+    /// Where its work is: never [paused](TransferState::Paused).
+    pub(crate) fn phase(&self) -> TransferState {
+        self.state.lock().phase
+    }
+
+    fn shown(&self, phase: TransferState) -> TransferState {
+        if self.control.is_paused() && !phase.is_over() { TransferState::Paused } else { phase }
+    }
+
+    /// Its work is elsewhere from now on; what is over stays so. Tells the state where another one is shown now.
+    pub(crate) fn set_phase(&self, phase: TransferState, tell: impl FnOnce(TransferState)) {
+        let mut state = self.state.lock();
+        if !state.phase.is_over() {
+            state.phase = phase;
         }
-        held.state = state;
-        true
+        self.tell_state(&mut state, tell);
+    }
+
+    /// It was paused, or may go on.
+    pub(crate) fn set_paused(&self, is_paused: bool, tell: impl FnOnce(TransferState)) {
+        let mut state = self.state.lock();
+        self.control.set_paused(is_paused);
+        self.tell_state(&mut state, tell);
+    }
+
+    /// It failed, and why; what is over stays so.
+    pub(crate) fn failed(&self, error: Option<Arc<ClientError>>, tell: impl FnOnce(TransferState)) {
+        let mut state = self.state.lock();
+        if !state.phase.is_over() {
+            (state.phase, state.error) = (TransferState::Failed, error);
+        }
+        self.tell_state(&mut state, tell);
+    }
+
+    /// Within the lock, so that states are told in their order.
+    fn tell_state(&self, state: &mut State, tell: impl FnOnce(TransferState)) {
+        let shown = self.shown(state.phase);
+        if std::mem::replace(&mut state.told, shown) != shown {
+            tell(shown);
+        }
     }
 
     /// Its files moved like this.
     pub(crate) fn was_limited_by(&self, limited_by: Option<Bottleneck>) {
         self.state.lock().limited_by = limited_by;
-    }
-
-    /// It failed, and why.
-    pub(crate) fn failed(&self, error: Arc<ClientError>) {
-        let mut held = self.state.lock();
-        held.error = Some(error);
-        held.state = TransferState::Failed;
     }
 }
 

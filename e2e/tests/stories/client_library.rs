@@ -235,8 +235,13 @@ async fn a_running_upload_is_paused_and_resumed_to_its_end() {
     let mut running = client.start(prepared).unwrap();
     let id = running.id;
     until("some of it is there", || client.transfer(id).unwrap().received > 1_000_000).await;
+    // At once: the server learns of the pause while the next attempt asks for what is kept.
     client.pause(id).unwrap();
-    server.log().wait_for("not stored: large").await;
+    assert_eq!(client.transfer(id).unwrap().state, TransferState::Paused);
+    for _ in 0..8 {
+        // On the one thread of this test the transfer has its turn, and gives its stream up.
+        tokio::task::yield_now().await;
+    }
     client.resume(id).unwrap();
     let resumed = wait_for(&mut events, "where it is resumed", |event| match &event.kind {
         EventKind::Notice(Notice::Resuming { offset, .. }) => Some(*offset),
@@ -246,6 +251,62 @@ async fn a_running_upload_is_paused_and_resumed_to_its_end() {
     let end = within(PATIENCE * 3, "its end", running.ended()).await;
     assert!(matches!(end, TransferEnd::Done), "{end:?}");
     assert_eq!(fs::read(server.files().join("large")).unwrap().len(), LARGE);
+    let status = client.transfer(id).unwrap();
+    let size = LARGE as u64;
+    assert_eq!((status.files, status.files_done), (Some(1), 1));
+    assert_eq!((status.bytes, status.received, status.verified), (Some(size), size, size));
+    client.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_transfer_that_is_paused_again_and_again_is_whole_and_counted_once() {
+    const SIZE: usize = 3_000_000;
+    let server = Server::start().await;
+    fs::write(server.files().join("file"), vec![7; SIZE]).unwrap();
+    let home = Home::new();
+    let client = client(&server, &home);
+    connect(&client, &server).await;
+    // Pauses fall before the first attempt, into the content, and while the file gets its name.
+    for round in 0..40_u64 {
+        let inbox = home.folder().join(round.to_string());
+        fs::create_dir(&inbox).unwrap();
+        let options =
+            TransferOptions { rate_limit: "200MB/s".parse().ok(), ..TransferOptions::default() };
+        let request = DownloadRequest {
+            paths: vec!["file".to_owned()],
+            destination: Destination::Folder(inbox.clone()),
+            options,
+        };
+        let prepared = client.prepare_download(request).await.unwrap();
+        let mut running = client.start(prepared).unwrap();
+        let id = running.id;
+        let mut pause_at = round * 50_000;
+        let end = within(PATIENCE, "its end", async {
+            loop {
+                if client.transfer(id).unwrap().received >= pause_at && client.pause(id).is_ok() {
+                    let state = client.transfer(id).unwrap().state;
+                    assert!(state == TransferState::Paused || state.is_over(), "{state:?}");
+                    tokio::task::yield_now().await;
+                    client.resume(id).unwrap();
+                    pause_at += 700_000;
+                }
+                tokio::select! {
+                    biased;
+                    end = running.ended() => break end,
+                    () = tokio::task::yield_now() => {}
+                }
+            }
+        });
+        let end = end.await;
+        assert!(matches!(end, TransferEnd::Done), "round {round}: {end:?}");
+        assert_eq!(fs::read(inbox.join("file")).unwrap().len(), SIZE);
+        assert_eq!(partial_files(&inbox), 0);
+        let status = client.transfer(id).unwrap();
+        let size = SIZE as u64;
+        assert_eq!((status.bytes, status.received), (Some(size), size), "round {round}");
+        assert_eq!((status.sent, status.verified), (size, size));
+    }
+    assert!(client.journal().read().unwrap().0.is_empty(), "nothing is unfinished");
     client.shut_down().await;
 }
 

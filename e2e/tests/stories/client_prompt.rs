@@ -284,5 +284,24 @@ async fn transfers_go_on_while_a_question_waits_for_its_answer() {
     until("all files", || tree::count(&home.folder().join("many")) == FILES).await;
     ron.terminal.type_line("n");
     ron.terminal.wait_for("Nothing is removed.");
+    ron.terminal.wait_for("{\"summary\":");
     assert_eq!(ron.says("Hello"), "Server: Hello ACK");
+}
+
+#[tokio::test]
+async fn a_file_of_a_tree_that_differs_fails_at_the_prompt_for_its_line_is_no_place_to_ask() {
+    let server = Server::start().await;
+    fs::create_dir(server.files().join("notes")).unwrap();
+    for name in ["a", "b"] {
+        fs::write(server.files().join("notes").join(name), "the server's").unwrap();
+    }
+    let home = Home::new();
+    fs::create_dir(home.folder().join("notes")).unwrap();
+    fs::write(home.folder().join("notes/a"), "of another size").unwrap();
+    let mut ron = Person::arrive(&home, &server, "Ron");
+    let said = ron.says("get -r notes");
+    assert!(said.contains("error: notes/a exists already"), "{said}");
+    assert!(said.contains(", 1 failed"), "{said}");
+    assert_eq!(fs::read(home.folder().join("notes/a")).unwrap(), b"of another size");
+    assert_eq!(fs::read(home.folder().join("notes/b")).unwrap(), b"the server's");
 }

@@ -72,7 +72,7 @@ pub enum GetError {
     #[error("{0}")]
     Disk(io::Error),
     /// The sender answered with another file, or a piece of it.
-    #[error("the server sent something else than was asked for")]
+    #[error("what was sent is not what was asked for")]
     OtherFile,
     /// The sender refused, or the conversation broke off.
     #[error("{0}")]

@@ -92,7 +92,7 @@ pub enum PutError {
     #[error("{0}")]
     Source(io::Error),
     /// The receiver says that it has something else than was sent.
-    #[error("the server has stored something else than was sent")]
+    #[error("what was stored is not what was sent")]
     Mismatch,
     /// The receiver refused, or the conversation broke off.
     #[error("{0}")]

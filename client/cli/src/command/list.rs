@@ -14,23 +14,26 @@ use crate::ui_mode::UiMode;
 /// [`Failure`].
 pub(super) async fn run(interface: &mut Interface, arguments: &cli::List) -> Result<(), Failure> {
     interface.connect().await?;
-    let mut entries = interface.client.list(&arguments.path).await?;
-    let output = &interface.output;
-    let mut rows = Rows::of(output, arguments.json);
-    loop {
-        match entries.next().await? {
-            Listed::Entry(entry) if arguments.json => rows.push(&json::line(&entry)).await?,
-            Listed::Entry(entry) => rows.push(&human::entry(&entry)).await?,
-            Listed::End(end) => {
-                rows.finish().await?;
-                if end.entries == 0 && output.mode() == UiMode::Prompt && !arguments.json {
-                    output.say("Server: nothing there").await;
+    let (client, output) = (interface.client.clone(), interface.output.clone());
+    let list = async {
+        let mut entries = client.list(&arguments.path).await?;
+        let mut rows = Rows::of(&output, arguments.json);
+        loop {
+            match entries.next().await? {
+                Listed::Entry(entry) if arguments.json => rows.push(&json::line(&entry)).await?,
+                Listed::Entry(entry) => rows.push(&human::entry(&entry)).await?,
+                Listed::End(end) => {
+                    rows.finish().await?;
+                    if end.entries == 0 && output.mode() == UiMode::Prompt && !arguments.json {
+                        output.say("Server: nothing there").await;
+                    }
+                    if end.not_served > 0 {
+                        output.say(human::not_served(end.not_served)).await;
+                    }
+                    return Ok(());
                 }
-                if end.not_served > 0 {
-                    output.say(human::not_served(end.not_served)).await;
-                }
-                return Ok(());
             }
         }
-    }
+    };
+    interface.drive(list).await?
 }

@@ -14,7 +14,7 @@ use crate::ui_mode::UiMode;
 
 /// Paths to remove, as they were typed.
 #[derive(Debug)]
-struct Removal {
+pub struct Removal {
     paths: Vec<FilePath>,
 }
 
@@ -23,15 +23,28 @@ struct Removal {
 /// # Errors
 /// [`Failure`]; that some of several failed, too.
 pub(super) async fn run(interface: &mut Interface, arguments: &cli::Rm) -> Result<(), Failure> {
-    let removal = Removal::parse(arguments)?;
-    if !arguments.yes && !removal.confirm(interface).await? {
-        if interface.output.mode() == UiMode::Prompt {
-            interface.output.say("Nothing is removed.").await;
-        }
-        return Ok(());
+    match confirmed(interface, arguments).await? {
+        Some(removal) => removal.carry_out(interface, arguments.json).await,
+        None => Ok(()),
     }
-    interface.connect().await?;
-    removal.carry_out(interface, arguments.json).await
+}
+
+/// What is to be removed, once that is confirmed: no connection waits for a person.
+///
+/// # Errors
+/// [`Failure`].
+pub async fn confirmed(
+    interface: &mut Interface,
+    arguments: &cli::Rm,
+) -> Result<Option<Removal>, Failure> {
+    let removal = Removal::parse(arguments)?;
+    if arguments.yes || removal.confirm(interface).await? {
+        return Ok(Some(removal));
+    }
+    if interface.output.mode() == UiMode::Prompt {
+        interface.output.say("Nothing is removed.").await;
+    }
+    Ok(None)
 }
 
 impl Removal {
@@ -55,7 +68,12 @@ impl Removal {
         format!("Remove {}{more} from the server? [y/N] ", named.join(", "))
     }
 
-    async fn carry_out(self, interface: &mut Interface, as_json: bool) -> Result<(), Failure> {
+    /// Removes them.
+    ///
+    /// # Errors
+    /// [`Failure`]; that some of several failed, too.
+    pub async fn carry_out(self, interface: &mut Interface, as_json: bool) -> Result<(), Failure> {
+        interface.connect().await?;
         let (client, output) = (interface.client.clone(), interface.output.clone());
         client.may_change("cannot remove files")?;
         let mut failures = Failures::new(self.paths.len(), "were not removed");

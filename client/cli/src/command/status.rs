@@ -13,11 +13,15 @@ use crate::output::{Rows, human, json};
 /// [`Failure`].
 pub(super) async fn run(interface: &mut Interface, arguments: &cli::Status) -> Result<(), Failure> {
     interface.connect().await?;
-    let mut clients = interface.client.status().await?;
-    let mut rows = Rows::of(&interface.output, arguments.json);
-    while let Some(row) = clients.next().await? {
-        let line = if arguments.json { json::line(&row) } else { human::client(&row, &Local) };
-        rows.push(&line).await?;
-    }
-    rows.finish().await
+    let (client, output) = (interface.client.clone(), interface.output.clone());
+    let status = async {
+        let mut clients = client.status().await?;
+        let mut rows = Rows::of(&output, arguments.json);
+        while let Some(row) = clients.next().await? {
+            let line = if arguments.json { json::line(&row) } else { human::client(&row, &Local) };
+            rows.push(&line).await?;
+        }
+        rows.finish().await
+    };
+    interface.drive(status).await?
 }

@@ -197,17 +197,25 @@ impl Prompt<'_> {
 
     /// A command that is over before the next line is typed.
     async fn ask(&mut self, meant: Line) -> Result<(), Failure> {
-        // What asks first connects after that.
-        if !matches!(meant, Line::Command(Command::Rm(_))) {
-            self.reconnect().await?;
-        }
+        // Asked first: no connection waits for a person, and a Ctrl-C is an answer.
+        let removal = match &meant {
+            Line::Command(Command::Rm(arguments)) => {
+                match command::rm::confirmed(self.interface, arguments).await? {
+                    Some(removal) => Some((removal, arguments.json)),
+                    None => return Ok(()),
+                }
+            }
+            _ => None,
+        };
+        self.reconnect().await?;
         let interface = &mut *self.interface;
         let output = interface.output.clone();
         let run = async {
-            match &meant {
-                Line::Say(text) => command::say(interface, text).await,
-                Line::Command(command) => command::run(interface, command).await,
-                Line::Nothing | Line::Help | Line::Exit => Ok(()),
+            match (removal, &meant) {
+                (Some((removal, json)), _) => removal.carry_out(interface, json).await,
+                (None, Line::Say(text)) => command::say(interface, text).await,
+                (None, Line::Command(command)) => command::run(interface, command).await,
+                (None, Line::Nothing | Line::Help | Line::Exit) => Ok(()),
             }
         };
         tokio::select! {
@@ -256,7 +264,10 @@ impl Prompt<'_> {
         self.running.insert(id, line.to_owned());
         self.ends.spawn(async move { (id, running.ended().await) });
         let foreground = sleep(FOREGROUND);
-        tokio::pin!(foreground);
+        // One for all turns: a Ctrl-C while something is shown counts too.
+        let interrupts = self.interrupts.clone();
+        let interrupted = interrupts.next();
+        tokio::pin!(foreground, interrupted);
         loop {
             tokio::select! {
                 Some(ended) = self.ends.join_next() => {
@@ -268,10 +279,11 @@ impl Prompt<'_> {
                     }
                 }
                 Some(event) = self.interface.next() => self.show(event).await?,
-                () = self.interrupts.next() => {
+                () = &mut interrupted => {
                     // The terminal has written ^C.
                     self.interface.output.say("").await;
                     self.cancel(id);
+                    interrupted.set(interrupts.next());
                 }
                 () = &mut foreground => {
                     self.interface.style(id, Style { json, is_awaited: false });

@@ -187,10 +187,9 @@ impl Resume<'_> {
         session: &ReconnectingSession,
         named: Vec<String>,
     ) -> Result<(), ClientError> {
-        let transfer = self.client.begin(Direction::Get, named, false);
-        let reporter = self.reporter.of(transfer.clone());
-        let result = download.run(session.clone(), reporter.clone()).await;
-        self.client.ended(&transfer, &reporter, result).await
+        let under_way = self.client.begin(Direction::Get, named, false, download.targets());
+        let reporter = under_way.reporter.clone();
+        under_way.run_among_others(download.run(session.clone(), reporter)).await
     }
 
     async fn upload(
@@ -199,12 +198,14 @@ impl Resume<'_> {
         session: &ReconnectingSession,
         named: Vec<String>,
     ) -> Result<(), ClientError> {
-        let transfer = self.client.begin(Direction::Put, named, false);
-        let reporter = self.reporter.of(transfer.clone());
-        // What may be replaced was settled when it was begun.
-        upload.settle(session, &reporter).await?;
-        let result = upload.run(session.clone(), reporter.clone()).await;
-        self.client.ended(&transfer, &reporter, result).await
+        let under_way = self.client.begin(Direction::Put, named, false, Vec::new());
+        let reporter = under_way.reporter.clone();
+        let work = async {
+            // What may be replaced was settled when it was begun.
+            upload.settle(session, &reporter).await?;
+            upload.run(session.clone(), reporter.clone()).await
+        };
+        under_way.run_among_others(work).await
     }
 
     /// Those that have not come to their end meanwhile.

@@ -8,13 +8,11 @@ use tokio::sync::oneshot;
 use super::Client;
 use crate::download::Download;
 use crate::error::{ClientError, InvalidRequest};
-use crate::event::EventKind;
+use crate::event::EventHub;
 use crate::journal::Direction;
 use crate::reporter::Reporter;
 use crate::request::{DownloadRequest, UploadContent, UploadRequest};
-use crate::transfers::{
-    Transfer, TransferEvent, TransferFile, TransferId, TransferState, TransferStatus,
-};
+use crate::transfers::{Transfer, TransferFile, TransferId, TransferState, TransferStatus};
 use crate::upload::Upload;
 
 /// A transfer that was checked as far as that is possible without a server.
@@ -108,60 +106,36 @@ impl Client {
         if let Some(target) = self.0.transfers.under_way(&work.targets()) {
             return Err(InvalidRequest::UnderWay(target).into());
         }
-        let transfer = self.begin(direction, named, is_streamed);
-        transfer.set_targets(work.targets());
-        let (id, client) = (transfer.id, self.clone());
+        // Before there is one more: it panics where one of them did.
+        self.0.tasks.lock().reap();
+        let under_way = self.begin(direction, named, is_streamed, work.targets());
+        let (id, client) = (under_way.transfer.id, self.clone());
         let (end, ended) = oneshot::channel();
         let task = async move {
-            let reporter = client.0.reporter.of(transfer.clone());
-            let result = match work {
-                Work::Download(download) => download.run(session, reporter.clone()).await,
-                Work::Upload(upload) => upload.run(session, reporter.clone()).await,
-            };
-            let how = match result {
-                Ok(()) => {
-                    reporter.state(TransferState::Done).await;
-                    TransferEnd::Done
-                }
-                Err(error) => {
-                    let error = Arc::new(error);
-                    transfer.failed(error.clone());
-                    reporter.event(TransferEvent::State(TransferState::Failed)).await;
-                    TransferEnd::Failed(error)
-                }
+            let reporter = under_way.reporter.clone();
+            let how = match work {
+                Work::Download(download) => under_way.run(download.run(session, reporter)).await,
+                Work::Upload(upload) => under_way.run(upload.run(session, reporter)).await,
             };
             // The one who started it may not care.
             let _ = end.send(how);
         };
-        let mut tasks = self.0.tasks.lock();
-        tasks.reap();
-        let handle = tasks.all.spawn(task);
-        tasks.transfers.insert(id, handle);
-        drop(tasks);
-        Ok(RunningTransfer { id, client: self.clone(), ended })
+        self.0.tasks.lock().all.spawn(task);
+        Ok(RunningTransfer { id, client, ended })
     }
 
+    /// One more transfer; it is over at the latest when this is dropped.
     pub(super) fn begin(
         &self,
         direction: Direction,
         named: Vec<String>,
         is_streamed: bool,
-    ) -> Arc<Transfer> {
-        self.0.transfers.begin(direction, named, is_streamed)
-    }
-
-    /// A transfer that no task of its own carries out has ended.
-    pub(super) async fn ended(
-        &self,
-        transfer: &Transfer,
-        reporter: &Reporter,
-        result: Result<(), ClientError>,
-    ) -> Result<(), ClientError> {
-        let state = if result.is_ok() { TransferState::Done } else { TransferState::Failed };
-        if transfer.set_state(state) {
-            reporter.event(TransferEvent::State(state)).await;
-        }
-        result
+        targets: Vec<PathBuf>,
+    ) -> UnderWay {
+        let transfer = self.0.transfers.begin(direction, named, is_streamed);
+        transfer.set_targets(targets);
+        let reporter = self.0.reporter.of(transfer.clone());
+        UnderWay { transfer, reporter, hub: self.0.hub.clone() }
     }
 
     /// How all transfers of this process are, by number.
@@ -204,8 +178,7 @@ impl Client {
         if !transfer.control.is_pausable() {
             return Err(InvalidRequest::NotPausable(id.0));
         }
-        transfer.control.pause();
-        self.changed(&transfer, TransferState::Paused);
+        transfer.set_paused(true, |state| self.0.hub.tell_state(transfer.id, state));
         Ok(())
     }
 
@@ -215,10 +188,7 @@ impl Client {
     /// [`InvalidRequest::NoTransfer`].
     pub fn resume(&self, id: TransferId) -> Result<(), InvalidRequest> {
         let transfer = self.0.transfers.find(id)?;
-        if transfer.control.is_paused() {
-            self.changed(&transfer, TransferState::Running);
-            transfer.control.resume();
-        }
+        transfer.set_paused(false, |state| self.0.hub.tell_state(transfer.id, state));
         Ok(())
     }
 
@@ -228,18 +198,74 @@ impl Client {
     /// [`InvalidRequest::NoTransfer`] where it is over.
     pub fn cancel(&self, id: TransferId) -> Result<(), InvalidRequest> {
         let transfer = self.0.transfers.find(id)?;
-        let handle = self.0.tasks.lock().transfers.remove(&id);
-        let handle = handle.ok_or(InvalidRequest::NoTransfer(id.0))?;
-        handle.abort();
-        self.changed(&transfer, TransferState::Cancelled);
+        if transfer.state().is_over() {
+            return Err(InvalidRequest::NoTransfer(id.0));
+        }
+        transfer.control.cancel();
+        transfer.set_phase(TransferState::Cancelled, |state| {
+            self.0.hub.tell_state(transfer.id, state);
+        });
         Ok(())
     }
+}
 
-    fn changed(&self, transfer: &Transfer, state: TransferState) {
-        if transfer.set_state(state) {
-            let event = TransferEvent::State(state);
-            self.0.hub.publish(EventKind::Transfer(transfer.id, event));
+/// A transfer that is being carried out. Dropped before its end, as by a panic or with the client, it is over too.
+pub(super) struct UnderWay {
+    pub(super) transfer: Arc<Transfer>,
+    pub(super) reporter: Reporter,
+    hub: EventHub,
+}
+
+impl UnderWay {
+    /// Does the work of it, unless it is cancelled.
+    async fn run(self, work: impl Future<Output = Result<(), ClientError>>) -> TransferEnd {
+        match self.unless_cancelled(work).await {
+            None => TransferEnd::Cancelled,
+            Some(Ok(())) => {
+                self.reporter.phase(TransferState::Done).await;
+                TransferEnd::Done
+            }
+            Some(Err(error)) => {
+                let error = Arc::new(error);
+                self.reporter.transfer_failed(Some(error.clone())).await;
+                TransferEnd::Failed(error)
+            }
         }
+    }
+
+    /// The same of one of several, whose failures are told by the caller.
+    ///
+    /// # Errors
+    /// [`ClientError::Interrupted`] where it was cancelled.
+    pub(super) async fn run_among_others(
+        self,
+        work: impl Future<Output = Result<(), ClientError>>,
+    ) -> Result<(), ClientError> {
+        let Some(done) = self.unless_cancelled(work).await else {
+            return Err(ClientError::Interrupted);
+        };
+        match &done {
+            Ok(()) => self.reporter.phase(TransferState::Done).await,
+            Err(_) => self.reporter.transfer_failed(None).await,
+        }
+        done
+    }
+
+    async fn unless_cancelled<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.transfer.control.cancelled() => None,
+            done = work => Some(done),
+        }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        // What is over stays as it is.
+        let end =
+            if std::thread::panicking() { TransferState::Failed } else { TransferState::Cancelled };
+        self.transfer.set_phase(end, |state| self.hub.tell_state(self.transfer.id, state));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use chrono::Utc;
 use parking_lot::Mutex;
@@ -17,7 +17,7 @@ use crate::journal::{Direction, Entry, OneFile, Record, What};
 use crate::notice::Notice;
 use crate::reconnecting::{RetryDeadline, SessionHandle};
 use crate::transfer_context::TransferContext;
-use crate::transfers::{DownloadedFile, TransferEvent};
+use crate::transfers::{Counted, DownloadedFile, TransferEvent};
 
 /// A beginning of more bytes than this takes long enough to hash that it is told.
 const WORTH_A_WORD: u64 = 256 * 1024 * 1024;
@@ -50,6 +50,7 @@ struct ActiveDownload<'a> {
     received: AtomicU64,
     /// The most that was on disk.
     furthest: u64,
+    counted: Counted,
     /// Whether its size is among those of the transfer.
     is_sized: bool,
 }
@@ -79,6 +80,9 @@ impl DownloadContext {
     ) {
         let took = began.elapsed();
         self.shared.count(got.size, received, took, got.limited_by);
+        if let Some(transfer) = self.shared.reporter.transfer() {
+            transfer.counters.add_sent_there(got.size);
+        }
         let target = match &item.place {
             Place::File(_, shown) => {
                 self.shared.reporter.attributes_not_set(shown, got.unset).await;
@@ -110,7 +114,8 @@ impl DownloadContext {
         let began = Instant::now();
         let pour = content.pour(stream, &throttle, |arrival| {
             meter.set(arrival.stored);
-            self.came(&throttle, arrival.received - before);
+            let new = arrival.received - before;
+            self.came(&throttle, new, new);
             before = arrival.received;
         });
         let got = throttle.pass(pour).await?;
@@ -150,15 +155,17 @@ impl DownloadContext {
             deadline: RetryDeadline::new(self.shared.retry_for),
             received: AtomicU64::new(0),
             furthest: 0,
+            counted: Counted::default(),
             is_sized: false,
         };
         file.run().await
     }
 
-    /// So many bytes came: they are counted, and the transfer waits until they have been paid for.
-    fn came(&self, throttle: &Throttle, bytes: u64) {
+    /// So many bytes came, `new` of them for the first time: these are counted, and the transfer waits until all have
+    /// been paid for.
+    fn came(&self, throttle: &Throttle, bytes: u64, new: u64) {
         if let Some(transfer) = self.shared.reporter.transfer() {
-            transfer.counters.add_received(bytes);
+            transfer.counters.add_received(new);
         }
         if let Some(limit) = &self.shared.rate_limit {
             throttle.close_until(limit.take(bytes));
@@ -176,8 +183,9 @@ impl ActiveDownload<'_> {
     /// Attempt after attempt, as long as trying again may help.
     async fn run(mut self) -> Result<(ReceivedFile, u64), ClientError> {
         loop {
-            let handle = self.context.shared.session.handle();
-            let attempt = self.context.shared.unless_paused(self.attempt(&handle)).await;
+            let (shared, is_whole) = (&self.context.shared, AtomicBool::new(false));
+            let handle = shared.session_to_run().await;
+            let attempt = shared.unless_paused(&is_whole, self.attempt(&handle, &is_whole)).await;
             let error = match attempt {
                 // What came so far is here for the next attempt. A pause is no lack of progress.
                 None => {
@@ -211,7 +219,12 @@ impl ActiveDownload<'_> {
         }
     }
 
-    async fn attempt(&mut self, handle: &SessionHandle) -> Result<ReceivedFile, GetError> {
+    /// `is_whole` tells once all of the content has come.
+    async fn attempt(
+        &mut self,
+        handle: &SessionHandle,
+        is_whole: &AtomicBool,
+    ) -> Result<ReceivedFile, GetError> {
         // The semaphore is never closed.
         let _permit = handle.content.acquire().await;
         let beginning = self.beginning().await.map_err(GetError::Disk)?;
@@ -230,12 +243,19 @@ impl ActiveDownload<'_> {
             self.context.shared.add_bytes(size);
         }
         let mut meter = self.context.shared.meter(path, Some(size), offset).await;
-        let (mut came, mut stored) = (offset, offset);
+        let (mut came, mut stored, counted) = (offset, offset, &self.counted);
+        is_whole.store(offset == size, Ordering::Release);
+        if let Some(transfer) = self.context.shared.reporter.transfer() {
+            transfer.counters.add_here(counted.raise(offset));
+        }
         let (context, throttle, received) = (self.context, Throttle::default(), &self.received);
         let began = Instant::now();
         let got = content.store(&self.partial, beginning, self.target, &throttle, |arrival| {
             let new = arrival.received - came;
-            context.came(&throttle, new);
+            context.came(&throttle, new, counted.raise(arrival.received));
+            if arrival.received == size {
+                is_whole.store(true, Ordering::Release);
+            }
             received.fetch_add(new, Ordering::Relaxed);
             (came, stored) = (arrival.received, arrival.stored);
             meter.set(stored);

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::*;
 use crate::error::ErrorCode;
-use crate::event::{EventHub, EventKind};
+use crate::event::{ConnectionState, EventHub, EventKind};
 use crate::questions::Questions;
 
 fn request(folder: &Path, paths: &[&str]) -> DownloadRequest {
@@ -15,9 +15,14 @@ fn request(folder: &Path, paths: &[&str]) -> DownloadRequest {
     }
 }
 
+fn reporter(hub: EventHub, questions: Questions) -> Reporter {
+    let connection = Arc::new(parking_lot::Mutex::new(ConnectionState::Disconnected));
+    Reporter::new(hub, questions, connection)
+}
+
 async fn prepared(request: DownloadRequest) -> Result<Download, ClientError> {
     let hub = EventHub::default();
-    Download::prepare(request, &Reporter::new(hub.clone(), Questions::new(hub))).await
+    Download::prepare(request, &reporter(hub.clone(), Questions::new(hub))).await
 }
 
 #[tokio::test]
@@ -64,7 +69,7 @@ async fn what_is_to_be_kept_is_kept() {
     let mut events = hub.subscribe();
     let questions = Questions::new(hub.clone());
     let _attendant = questions.attend();
-    let reporter = Reporter::new(hub, questions.clone());
+    let reporter = reporter(hub, questions.clone());
     let mut asking = request(folder.path(), &["a", "b"]);
     asking.options.on_conflict = ConflictPolicy::Ask;
     let answers = async {

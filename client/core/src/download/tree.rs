@@ -144,7 +144,7 @@ async fn pour(
     planner: &Planner,
     mut outcomes: Outcomes,
 ) -> Result<(), ClientError> {
-    context.shared.reporter.state(TransferState::Running).await;
+    context.shared.reporter.phase(TransferState::Running).await;
     let (mut number, mut ends) = (0, false);
     loop {
         let items = planner.after(number).await?;

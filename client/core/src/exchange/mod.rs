@@ -1,5 +1,5 @@
-//! Conversations with the server that the sign-in and transfers need: one command, one file. They return values and
-//! errors. Those of the small commands alone are in `commands`.
+//! Conversations with the server that transfers and the sign-in need, and changes of names. They return values and
+//! errors. The other small commands are in `commands`, from the call of an interface to the frames.
 
 mod change;
 mod goodbye;

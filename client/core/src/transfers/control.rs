@@ -1,4 +1,4 @@
-//! Pausing a transfer, and letting it go on. Knows nothing of what it moves.
+//! Pausing a transfer, letting it go on, and cancelling it. Knows nothing of what it moves.
 
 use tokio::sync::watch;
 
@@ -6,12 +6,14 @@ use tokio::sync::watch;
 #[derive(Debug)]
 pub(crate) struct Control {
     is_paused: watch::Sender<bool>,
+    is_cancelled: watch::Sender<bool>,
     is_pausable: bool,
 }
 
 impl Control {
     pub(crate) fn new(is_pausable: bool) -> Self {
-        Self { is_paused: watch::Sender::new(false), is_pausable }
+        let (is_paused, is_cancelled) = (watch::Sender::new(false), watch::Sender::new(false));
+        Self { is_paused, is_cancelled, is_pausable }
     }
 
     /// Whether it can be paused at all.
@@ -19,12 +21,19 @@ impl Control {
         self.is_pausable
     }
 
-    pub(crate) fn pause(&self) {
-        self.is_paused.send_replace(true);
+    pub(crate) fn set_paused(&self, is_paused: bool) {
+        self.is_paused.send_replace(is_paused);
     }
 
-    pub(crate) fn resume(&self) {
-        self.is_paused.send_replace(false);
+    /// Its work is given up.
+    pub(crate) fn cancel(&self) {
+        self.is_cancelled.send_replace(true);
+    }
+
+    /// Resolves once it was cancelled.
+    pub(crate) async fn cancelled(&self) {
+        // As below.
+        let _ = self.is_cancelled.subscribe().wait_for(|is_cancelled| *is_cancelled).await;
     }
 
     pub(crate) fn is_paused(&self) -> bool {

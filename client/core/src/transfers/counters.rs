@@ -30,6 +30,17 @@ pub(crate) struct Counters {
     moved: AtomicU64,
 }
 
+/// How many bytes of one file were counted, over all attempts.
+#[derive(Debug, Default)]
+pub(crate) struct Counted(AtomicU64);
+
+impl Counted {
+    /// So many bytes of the file are there; how many of them were not counted before.
+    pub(crate) fn raise(&self, bytes: u64) -> u64 {
+        bytes.saturating_sub(self.0.fetch_max(bytes, Ordering::Relaxed))
+    }
+}
+
 impl Default for Counters {
     fn default() -> Self {
         Self {
@@ -79,6 +90,22 @@ impl Counters {
     /// So many bytes have arrived at the other end, of an upload.
     pub(crate) fn add_acknowledged(&self, bytes: u64) {
         self.received.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// So many bytes were at the other end before.
+    pub(crate) fn add_there(&self, bytes: u64) {
+        self.sent.fetch_add(bytes, Ordering::Relaxed);
+        self.received.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// So many bytes were here before, of a download.
+    pub(crate) fn add_here(&self, bytes: u64) {
+        self.received.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// The other end has sent all of a file of so many bytes.
+    pub(crate) fn add_sent_there(&self, bytes: u64) {
+        self.sent.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// A file has its name, verified.

@@ -87,6 +87,11 @@ impl Files {
         self.0.lock().planner = Some(planner);
     }
 
+    /// The files of the plan cannot be looked at any more.
+    pub(crate) fn forget_plan(&self) {
+        self.0.lock().planner = None;
+    }
+
     /// What became of a file or folder, also where it was to stay as it is: each is settled once, nearly in the order
     /// of their numbers.
     pub(crate) fn settle(&self, number: u64, is_done: bool, size: Option<u64>) {

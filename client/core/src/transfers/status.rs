@@ -72,7 +72,7 @@ pub struct TransferStatus {
     pub time_left: Option<Duration>,
     /// What limited it, once that can be told.
     pub limited_by: Option<Bottleneck>,
-    /// Why it failed.
+    /// Why it failed; `None` for one of several that were resumed together, whose failures are told as events.
     pub error: Option<Arc<ClientError>>,
 }
 

@@ -7,7 +7,7 @@ use crate::planner::Planner;
 use crate::question::{Answer, Question};
 use crate::reporter::Reporter;
 use crate::request::ConflictPolicy;
-use crate::tree::{Decision, Item, ItemState};
+use crate::tree::{Item, ItemState};
 
 /// Settles what becomes of files that differ: as was decided, or as is answered now, file by file. What is not
 /// decided stays so.
@@ -32,10 +32,8 @@ pub(crate) async fn decide(
         for item in differing {
             let path = display_safe(&shown(&item)).into_owned();
             let answer = reporter.ask(Question::Conflict { path }).await;
-            let (decision, for_all) = match answer {
-                Some(Answer::Conflict { decision, for_all }) => (decision, for_all),
-                _ => (Decision::Skip, false),
-            };
+            // Without an answer the rest stays undecided.
+            let Some(Answer::Conflict { decision, for_all }) = answer else { return Ok(()) };
             let number = item.number;
             planner
                 .work(move |plan| {

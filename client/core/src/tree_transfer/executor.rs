@@ -114,7 +114,7 @@ impl<W: TreeTransfer> Executor<W> {
             transfer.counters.set_files(moving.files);
             transfer.counters.set_bytes(moving.bytes);
         }
-        self.reporter.state(TransferState::Running).await;
+        self.reporter.phase(TransferState::Running).await;
         let (total, progress) = TotalMeter::new(&format!("{} files", moving.files), moving.bytes);
         self.reporter.event(TransferEvent::Started(progress)).await;
         self.way.count(total);

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::absolute;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::Utc;
 use quiver_protocol::{Refusal, RefusalCode, Timestamp};
@@ -18,7 +19,7 @@ use crate::journal::{Direction, Entry, OneFile, Record, What};
 use crate::notice::Notice;
 use crate::reconnecting::{RetryDeadline, SessionHandle};
 use crate::transfer_context::TransferContext;
-use crate::transfers::{TransferEvent, UploadedFile};
+use crate::transfers::{Counted, TransferEvent, UploadedFile};
 
 /// What all files of an upload have in common. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -46,6 +47,8 @@ struct ActiveUpload<'a> {
     handed: Option<Handed>,
     /// The most that was on the server's disk.
     furthest: u64,
+    counted: Counted,
+    acknowledged: Counted,
     /// Whether its size is among those of the transfer.
     is_sized: bool,
     /// Whether what the server keeps was begun by this run.
@@ -107,9 +110,22 @@ impl UploadContext {
         let sending = sending.await.map_err(failed)?;
         let mut meter = self.shared.meter(&item.path, None, 0).await;
         let waits = || input.is_waiting();
-        let done =
-            sending.finish(self.shared.rate_limit.as_ref(), &waits, |at| meter.set(at.stored));
-        done.await.map_err(failed)
+        let (handed, counted, acknowledged) =
+            (sending.handed(), Counted::default(), Counted::default());
+        let transfer = self.shared.reporter.transfer();
+        let count = |received: u64| {
+            if let Some(transfer) = transfer {
+                transfer.counters.add_sent(counted.raise(handed.bytes()));
+                transfer.counters.add_acknowledged(acknowledged.raise(received));
+            }
+        };
+        let done = sending.finish(self.shared.rate_limit.as_ref(), &waits, |at| {
+            meter.set(at.stored);
+            count(at.received);
+        });
+        let done = done.await;
+        count(done.as_ref().map_or(0, |stored| stored.size));
+        done.map_err(failed)
     }
 
     async fn file(&self, item: &UploadItem, may_be_there: bool) -> Result<Stored, ClientError> {
@@ -138,6 +154,8 @@ impl UploadContext {
             sent: 0,
             handed: None,
             furthest: 0,
+            counted: Counted::default(),
+            acknowledged: Counted::default(),
             is_sized: false,
             is_begun: false,
             may_be_there,
@@ -151,8 +169,9 @@ impl ActiveUpload<'_> {
     /// Attempt after attempt, as long as trying again may help.
     async fn run(mut self) -> Result<Stored, ClientError> {
         loop {
-            let handle = self.context.shared.session.handle();
-            let attempt = self.context.shared.unless_paused(self.attempt(&handle)).await;
+            let (shared, is_whole) = (&self.context.shared, AtomicBool::new(false));
+            let handle = shared.session_to_run().await;
+            let attempt = shared.unless_paused(&is_whole, self.attempt(&handle, &is_whole)).await;
             if let Some(handed) = self.handed.take() {
                 self.sent += handed.bytes();
                 self.may_be_there |= handed.is_all();
@@ -213,7 +232,12 @@ impl ActiveUpload<'_> {
         }
     }
 
-    async fn attempt(&mut self, handle: &SessionHandle) -> Result<Stored, PutError> {
+    /// `is_whole` tells once all of the content has left.
+    async fn attempt(
+        &mut self,
+        handle: &SessionHandle,
+        is_whole: &AtomicBool,
+    ) -> Result<Stored, PutError> {
         // Nobody closes the semaphore.
         let _permit = handle.content.acquire().await;
         let source = self.source().await?;
@@ -234,10 +258,20 @@ impl ActiveUpload<'_> {
         }
         let mut meter = self.context.shared.meter(&self.item.path, size, offset).await;
         let counters = self.context.shared.reporter.transfer().map(|transfer| &transfer.counters);
-        let (kept, mut furthest, mut received) = (&self.kept, offset, offset);
+        let (kept, mut furthest) = (&self.kept, offset);
+        let (counted, acknowledged) = (&self.counted, &self.acknowledged);
+        if let Some(counters) = counters {
+            counters.add_there(acknowledged.raise(offset));
+            counted.raise(offset);
+        }
         let handed = sending.handed();
         self.handed = Some(handed.clone());
-        let mut sent = 0;
+        let count = |received: u64| {
+            if let Some(counters) = counters {
+                counters.add_sent(counted.raise(offset + handed.bytes()));
+                counters.add_acknowledged(acknowledged.raise(received));
+            }
+        };
         let done = sending.finish(self.context.shared.rate_limit.as_ref(), &|| false, |at| {
             meter.set(at.stored);
             // Without a size nothing is kept that a later attempt could take up.
@@ -245,17 +279,11 @@ impl ActiveUpload<'_> {
                 kept.set(at.stored.max(offset));
             }
             furthest = furthest.max(at.stored);
-            if let Some(counters) = counters {
-                counters.add_sent(handed.bytes() - sent);
-                counters.add_acknowledged(at.received.saturating_sub(received));
-            }
-            sent = handed.bytes();
-            received = received.max(at.received);
+            count(at.received);
+            is_whole.store(handed.is_all(), Ordering::Release);
         });
         let done = done.await;
-        if let Some(counters) = counters {
-            counters.add_sent(handed.bytes().saturating_sub(sent));
-        }
+        count(done.as_ref().map_or(0, |stored| stored.size));
         if furthest > self.furthest.max(offset) {
             self.furthest = furthest;
             self.deadline.progress();

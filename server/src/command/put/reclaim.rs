@@ -18,6 +18,10 @@ use crate::upload_locks::LockOwner;
 /// file flushed.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long the server may take to notice that an upload was given up on the same connection: a packet is on its way,
+/// a block being written.
+const NOTICE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// How often an upload tries again to lock a partial file whose lock has no known owner: an upload that has just
 /// opened it, or the cleanup.
 const RETRY_EVERY: Duration = Duration::from_millis(20);
@@ -53,13 +57,17 @@ pub(super) async fn stage<'a>(
 }
 
 /// Ends the upload that has the partial file, if its connection is dead. An upload whose connection is alive, or is
-/// the same one, keeps it: the new upload then starts over.
+/// the same one, keeps it as long as it runs: the new upload then starts over.
 async fn reclaim(context: &Context, put: &Put, deadline: &mut Instant) -> IfLocked {
     let Some(owner) = context.files().lock_owner(put, &context.client.owner) else {
         return IfLocked::Wait;
     };
     if owner.connection == context.connection {
-        return IfLocked::StartOver;
+        // The client may have given it up a moment ago, as for a pause.
+        return match timeout(NOTICE_TIMEOUT, owner.released.cancelled()).await {
+            Ok(()) => IfLocked::Wait,
+            Err(_) => IfLocked::StartOver,
+        };
     }
     if context.registry().is_alive(owner.connection).await {
         return IfLocked::StartOver;
