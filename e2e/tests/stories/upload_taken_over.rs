@@ -116,6 +116,24 @@ async fn a_put_of_the_same_connection_asks_nobody() {
 }
 
 #[tokio::test]
+async fn a_put_that_was_given_up_a_moment_ago_is_gone_on_with_on_the_same_connection() {
+    let server = uploads().start().await;
+    let client = Client::member(&server, "Ron").await;
+    let content = Random::new(54).bytes(8 * MIB);
+    let mut old = begun(&client, &content, 3 * MIB).await;
+    // The server is at it still when the next request comes.
+    old.data(&content[3 * MIB..7 * MIB]).await;
+    old.stream.abandon();
+    let new = client.put("big", content.len()).await.unwrap();
+    let (have, blake3) = new.have().expect("something of it is kept");
+    assert!(have >= 2 * MIB as u64, "{have}");
+    assert_eq!(blake3, hash(&content[..have as usize]));
+    new.send(&content).await.unwrap();
+    assert!(fs::read(server.files().join("big")).unwrap() == content);
+    assert_eq!(fs::read_dir(server.files()).unwrap().count(), 1, "no part is left");
+}
+
+#[tokio::test]
 async fn nobody_gets_what_another_client_left() {
     let server = uploads().start().await;
     let (key, content) = (Key::new(), Random::new(54).bytes(4 * MIB));
