@@ -113,16 +113,29 @@ impl Terminal {
     /// # Panics
     /// Where it is not within 20 s, or the program ends before; the screen is shown.
     pub fn wait_until(&self, what: &str, wanted: impl Fn(&str) -> bool) {
+        self.wait_state(what, |state| wanted(&visible(state)));
+    }
+
+    /// Waits until the program has written `text`, even where other lines have moved it off the
+    /// screen since.
+    ///
+    /// # Panics
+    /// Where it does not within 20 s, or the program ends before; the screen is shown.
+    pub fn wait_for_output(&self, text: &str) {
+        self.wait_state(&format!("{text:?} to be written"), |state| {
+            state.raw.windows(text.len()).any(|written| written == text.as_bytes())
+        });
+    }
+
+    fn wait_state(&self, what: &str, reached: impl Fn(&State) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         let mut state = self.screen.state.lock().expect("the screen");
-        loop {
-            let seen = visible(&state);
-            if wanted(&seen) {
-                return;
-            }
+        while !reached(&state) {
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!state.ended, "the program ended; waited for {what}; the screen:\n{seen}");
-            assert!(!left.is_zero(), "waited in vain for {what}; the screen:\n{seen}");
+            let ended = state.ended;
+            assert!(!ended, "the program ended; waited for {what}; the screen:\n{}", visible(&state));
+            let late = left.is_zero();
+            assert!(!late, "waited in vain for {what}; the screen:\n{}", visible(&state));
             state = self.screen.changed.wait_timeout(state, left).expect("the screen").0;
         }
     }

@@ -278,13 +278,13 @@ async fn transfers_go_on_while_a_question_waits_for_its_answer() {
     let mut ron = Person::arrive(&home, &server, "Ron");
     // More lines than the prompt lets wait: without them being shown the transfer would stop.
     ron.terminal.type_line("get -r many --json --limit 1MB/s");
-    ron.terminal.wait_for("goes on in the background. ");
+    ron.terminal.wait_for_output("goes on in the background. ");
     ron.terminal.type_line("rm many/1");
-    ron.terminal.wait_for("Remove many/1 from the server? [y/N]");
+    ron.terminal.wait_for_output("Remove many/1 from the server? [y/N]");
     until("all files", || tree::count(&home.folder().join("many")) == FILES).await;
     ron.terminal.type_line("n");
-    ron.terminal.wait_for("Nothing is removed.");
-    ron.terminal.wait_for("{\"summary\":");
+    ron.terminal.wait_for_output("Nothing is removed.");
+    ron.terminal.wait_for_output("{\"summary\":");
     assert_eq!(ron.says("Hello"), "Server: Hello ACK");
 }
 
