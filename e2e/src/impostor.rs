@@ -16,7 +16,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::deadline::{PATIENCE, within};
-use crate::wire::{Frame, Stream, kind};
+use crate::wire::{RawFrame, Stream, kind};
 pub use certificate::Certificate;
 use certificate::Shown;
 
@@ -166,7 +166,7 @@ impl Act {
     /// A frame of JSON.
     #[must_use]
     pub fn json(kind: u8, value: &Value) -> Self {
-        Self::Send(Frame::json(kind, value).encode())
+        Self::Send(RawFrame::json(kind, value).encode())
     }
 
     /// A Reply frame.
@@ -190,7 +190,7 @@ impl Act {
     /// One Data frame, however long.
     #[must_use]
     pub fn data(content: &[u8]) -> Self {
-        Self::Send(Frame::new(kind::DATA, content).encode())
+        Self::Send(RawFrame::new(kind::DATA, content).encode())
     }
 
     /// A reply, an Eof and the end.
@@ -228,7 +228,7 @@ async fn converse(connection: &quinn::Connection, news: &News, number: usize, sc
         let (connection, news, script) = (connection.clone(), news.clone(), script.clone());
         streams.spawn(async move {
             let mut stream = Stream::from(pair);
-            let hear = |frame: &Frame| {
+            let hear = |frame: &RawFrame| {
                 news.send_modify(|met| met[number].heard.extend(frame.encode()));
             };
             let Ok(Some(request)) = stream.read_frame().await else { return };
@@ -249,7 +249,7 @@ async fn play(
     connection: &quinn::Connection,
     stream: &mut Stream,
     acts: Vec<Act>,
-    hear: impl Fn(&Frame),
+    hear: impl Fn(&RawFrame),
 ) {
     for act in acts {
         match act {

@@ -15,7 +15,7 @@ pub struct Log {
 
 /// One line.
 #[derive(Debug, Clone)]
-pub struct Entry {
+pub struct LogEntry {
     /// `INFO`, `WARN`, ...
     pub level: String,
     /// The words.
@@ -35,7 +35,7 @@ impl Log {
     ///
     /// # Panics
     /// When none comes.
-    pub async fn wait_for(&self, text: &str) -> Entry {
+    pub async fn wait_for(&self, text: &str) -> LogEntry {
         self.wait_for_nth(text, 1).await
     }
 
@@ -43,7 +43,7 @@ impl Log {
     ///
     /// # Panics
     /// When they do not come.
-    pub async fn wait_for_nth(&self, text: &str, count: usize) -> Entry {
+    pub async fn wait_for_nth(&self, text: &str, count: usize) -> LogEntry {
         self.wait_for_nth_within(PATIENCE, text, count).await
     }
 
@@ -51,11 +51,16 @@ impl Log {
     ///
     /// # Panics
     /// When they do not come.
-    pub async fn wait_for_nth_within(&self, patience: Duration, text: &str, count: usize) -> Entry {
+    pub async fn wait_for_nth_within(
+        &self,
+        patience: Duration,
+        text: &str,
+        count: usize,
+    ) -> LogEntry {
         let what = format!("log line {count} with {text:?}");
         let mut left = count;
         let wait = self.lines.wait(|line| {
-            let entry = Entry::parse(line)?;
+            let entry = LogEntry::parse(line)?;
             left -= usize::from(entry.message.contains(text));
             (left == 0).then_some(entry)
         });
@@ -73,15 +78,15 @@ impl Log {
 
     /// All lines so far that are log lines.
     #[must_use]
-    pub fn entries(&self) -> Vec<Entry> {
-        self.lines.so_far().iter().filter_map(|line| Entry::parse(line)).collect()
+    pub fn entries(&self) -> Vec<LogEntry> {
+        self.lines.so_far().iter().filter_map(|line| LogEntry::parse(line)).collect()
     }
 
     /// What a server that is well never says: an error, or a line that is no log line (a panic).
     #[must_use]
     pub fn alarms(&self) -> Vec<String> {
         let mut lines = self.lines.so_far();
-        lines.retain(|line| Entry::parse(line).is_none_or(|entry| entry.level == "ERROR"));
+        lines.retain(|line| LogEntry::parse(line).is_none_or(|entry| entry.level == "ERROR"));
         lines
     }
 
@@ -93,7 +98,7 @@ impl Log {
     }
 }
 
-impl Entry {
+impl LogEntry {
     fn parse(line: &str) -> Option<Self> {
         let fields: Value = serde_json::from_str(line).ok()?;
         let text = |name: &str| Some(fields.get(name)?.as_str()?.to_owned());

@@ -133,7 +133,11 @@ impl Terminal {
         while !reached(&state) {
             let left = deadline.saturating_duration_since(Instant::now());
             let ended = state.ended;
-            assert!(!ended, "the program ended; waited for {what}; the screen:\n{}", visible(&state));
+            assert!(
+                !ended,
+                "the program ended; waited for {what}; the screen:\n{}",
+                visible(&state)
+            );
             let late = left.is_zero();
             assert!(!late, "waited in vain for {what}; the screen:\n{}", visible(&state));
             state = self.screen.changed.wait_timeout(state, left).expect("the screen").0;

@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use quiver_protocol::chunk::{self, Step, Unpacker};
+use quiver_protocol::chunk::{self, UnpackStep, Unpacker};
 use quiver_protocol::{
     ContentEnd, End, Event, FrameError, FrameHeader, FrameKind, ListEnd, PlainEnd, Received,
     Refusal, Reply, Request, frame, limits,
@@ -91,9 +91,9 @@ fn unpack(wire: &mut &[u8], announced: u64) -> Option<(Vec<u8>, Tail)> {
         content.append(&mut block);
         assert_eq!(unpacker.seen(), content.len() as u64);
         match step {
-            Step::Hungry => return None,
-            Step::Full => {}
-            Step::Tail(kind, payload) => return Some((content, (kind, payload))),
+            UnpackStep::NeedInput => return None,
+            UnpackStep::BlockReady => {}
+            UnpackStep::End(kind, payload) => return Some((content, (kind, payload))),
         }
     }
 }

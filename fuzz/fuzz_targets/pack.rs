@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use quiver_protocol::chunk::{BLOCK, HEADROOM, Step, Unpacker, frame_in_place};
+use quiver_protocol::chunk::{BLOCK, HEADROOM, UnpackStep, Unpacker, frame_in_place};
 use quiver_protocol::{FrameKind, frame, limits::CHUNK};
 
 fuzz_target!(|input: (u8, u32, u8, Vec<u16>, u16, Vec<u8>)| {
@@ -46,14 +46,14 @@ fuzz_target!(|input: (u8, u32, u8, Vec<u16>, u16, Vec<u8>)| {
             let step = unpacker.feed(&mut piece, &mut block).expect("these are good frames");
             assert!(block.len() <= BLOCK, "a block grew beyond its size");
             match step {
-                Step::Hungry => break,
-                Step::Full => {
+                UnpackStep::NeedInput => break,
+                UnpackStep::BlockReady => {
                     assert!(block.len() > BLOCK - CHUNK, "full with room for a chunk");
                     got.extend_from_slice(&block[begun..]);
                     begun = 0;
                     block.clear();
                 }
-                Step::Tail(kind, payload) => break 'stream (kind, payload),
+                UnpackStep::End(kind, payload) => break 'stream (kind, payload),
             }
         }
         assert!(piece.is_empty(), "hungry with food on the table");

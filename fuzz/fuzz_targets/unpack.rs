@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use quiver_protocol::chunk::{Step, Unpacker};
+use quiver_protocol::chunk::{UnpackStep, Unpacker};
 use quiver_protocol::{FrameError, FrameKind, limits::CHUNK};
 
 #[derive(Debug, PartialEq)]
@@ -66,9 +66,9 @@ fn unpacked(mut wire: &[u8], announced: u64, cuts: &[u8]) -> (Vec<u8>, Outcome) 
             let step = unpacker.feed(&mut piece, &mut block);
             content.append(&mut block);
             match step {
-                Ok(Step::Full) => {}
-                Ok(Step::Hungry) => break,
-                Ok(Step::Tail(kind, payload)) => return (content, Outcome::Tail(kind, payload)),
+                Ok(UnpackStep::BlockReady) => {}
+                Ok(UnpackStep::NeedInput) => break,
+                Ok(UnpackStep::End(kind, payload)) => return (content, Outcome::Tail(kind, payload)),
                 Err(error) => return (content, Outcome::Refused(error)),
             }
         }

@@ -57,11 +57,11 @@ pub struct Unpacker {
     /// File bytes of all chunks whose header came.
     begun: u64,
     short: bool,
-    state: State,
+    state: UnpackState,
 }
 
 #[derive(Debug)]
-enum State {
+enum UnpackState {
     Header { bytes: [u8; FrameHeader::LENGTH], have: usize },
     Chunk { left: usize },
     Tail { header: FrameHeader, payload: Vec<u8> },
@@ -69,27 +69,27 @@ enum State {
 
 /// Where an [`Unpacker`] stands after it was fed.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum UnpackStep {
     /// All input is used up: bring more.
-    Hungry,
+    NeedInput,
     /// The output has no room for the next chunk: take the block away.
-    Full,
+    BlockReady,
     /// A frame other than Data came, whole: the content is over.
-    Tail(FrameKind, Vec<u8>),
+    End(FrameKind, Vec<u8>),
 }
 
 impl Unpacker {
     /// For a stream that announced `announced` bytes of content.
     #[must_use]
     pub fn new(announced: u64) -> Self {
-        Self { announced, begun: 0, short: false, state: State::empty_header() }
+        Self { announced, begun: 0, short: false, state: UnpackState::empty_header() }
     }
 
     /// File bytes seen so far, those of an unfinished chunk too.
     #[must_use]
     pub fn seen(&self) -> u64 {
         match self.state {
-            State::Chunk { left } => self.begun - left as u64,
+            UnpackState::Chunk { left } => self.begun - left as u64,
             _ => self.begun,
         }
     }
@@ -99,50 +99,54 @@ impl Unpacker {
     ///
     /// # Errors
     /// A [`FrameError`] for anything the wire does not allow; the stream is then of no more use.
-    pub fn feed(&mut self, input: &mut &[u8], block: &mut Vec<u8>) -> Result<Step, FrameError> {
+    pub fn feed(
+        &mut self,
+        input: &mut &[u8],
+        block: &mut Vec<u8>,
+    ) -> Result<UnpackStep, FrameError> {
         loop {
             match &mut self.state {
-                State::Header { bytes, have } => {
+                UnpackState::Header { bytes, have } => {
                     let take = input.len().min(FrameHeader::LENGTH - *have);
                     bytes[*have..*have + take].copy_from_slice(&input[..take]);
                     *have += take;
                     *input = &input[take..];
                     if *have < FrameHeader::LENGTH {
-                        return Ok(Step::Hungry);
+                        return Ok(UnpackStep::NeedInput);
                     }
                     let header = FrameHeader::parse(*bytes)?;
                     self.state = self.begin(header)?;
                 }
-                State::Chunk { left } => {
+                UnpackState::Chunk { left } => {
                     if *left > BLOCK - block.len() {
-                        return Ok(Step::Full);
+                        return Ok(UnpackStep::BlockReady);
                     }
                     let take = input.len().min(*left);
                     block.extend_from_slice(&input[..take]);
                     *input = &input[take..];
                     *left -= take;
                     if *left > 0 {
-                        return Ok(Step::Hungry);
+                        return Ok(UnpackStep::NeedInput);
                     }
-                    self.state = State::empty_header();
+                    self.state = UnpackState::empty_header();
                 }
-                State::Tail { header, payload } => {
+                UnpackState::Tail { header, payload } => {
                     let wanted = usize::from(header.length) - payload.len();
                     let take = input.len().min(wanted);
                     payload.extend_from_slice(&input[..take]);
                     *input = &input[take..];
                     if take < wanted {
-                        return Ok(Step::Hungry);
+                        return Ok(UnpackStep::NeedInput);
                     }
-                    return Ok(Step::Tail(header.kind, std::mem::take(payload)));
+                    return Ok(UnpackStep::End(header.kind, std::mem::take(payload)));
                 }
             }
         }
     }
 
-    fn begin(&mut self, header: FrameHeader) -> Result<State, FrameError> {
+    fn begin(&mut self, header: FrameHeader) -> Result<UnpackState, FrameError> {
         if header.kind != FrameKind::Data {
-            return Ok(State::Tail { header, payload: Vec::new() });
+            return Ok(UnpackState::Tail { header, payload: Vec::new() });
         }
         let length = usize::from(header.length);
         if length == 0 {
@@ -159,11 +163,11 @@ impl Unpacker {
         if self.begun > self.announced {
             return Err(FrameError::TooMuchContent { announced: self.announced });
         }
-        Ok(State::Chunk { left: length })
+        Ok(UnpackState::Chunk { left: length })
     }
 }
 
-impl State {
+impl UnpackState {
     const fn empty_header() -> Self {
         Self::Header { bytes: [0; FrameHeader::LENGTH], have: 0 }
     }

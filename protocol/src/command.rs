@@ -37,7 +37,7 @@ pub enum Request {
         path: FilePath,
         /// What the client has of it already; the server checks it.
         #[serde(skip_serializing_if = "Option::is_none")]
-        have: Option<Prefix>,
+        have: Option<ContentPrefix>,
     },
     /// 1. client -> Exit  2. server -> [`Goodbye`](crate::Reply::Goodbye), Eof  3. either closes
     Exit,
@@ -45,7 +45,7 @@ pub enum Request {
     ///    [`Content`](crate::Reply::Content), Data*, Eof [`ContentEnd`](crate::ContentEnd), meanwhile
     ///    server -> [`Progress`](crate::Reply::Progress)*  4. server ->
     ///    [`Received`](crate::Received), Eof
-    Put(Put),
+    Put(PutRequest),
     /// 1. client -> Remove  2. server -> Eof
     Remove {
         /// A file, or a folder with nothing in it.
@@ -80,7 +80,7 @@ pub enum Request {
 
 /// The beginning of a file, known by its hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Prefix {
+pub struct ContentPrefix {
     /// How many bytes.
     pub size: u64,
     /// The hash of them.
@@ -89,7 +89,7 @@ pub struct Prefix {
 
 /// A file that the client wants to store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Put {
+pub struct PutRequest {
     /// Where. Its folder is there.
     pub path: FilePath,
     /// Bytes of the whole file; `None` where nobody knows yet, as of a pipe.
@@ -168,7 +168,7 @@ impl Request {
                 Self::Get { path: FilePath::parse(&path)?, have }
             }
             "exit" => Self::Exit,
-            "put" => Self::Put(Put::decode(payload)?),
+            "put" => Self::Put(PutRequest::decode(payload)?),
             "remove" => {
                 let Path { path } = from_json(payload)?;
                 Self::Remove { path: FilePath::parse(&path)? }
@@ -217,7 +217,7 @@ impl Hello {
     }
 }
 
-impl Put {
+impl PutRequest {
     fn decode(payload: &[u8]) -> Result<Self, Refusal> {
         #[derive(Deserialize)]
         struct Fields {
@@ -257,7 +257,7 @@ struct Path {
 #[derive(Deserialize)]
 struct Get {
     path: String,
-    have: Option<Prefix>,
+    have: Option<ContentPrefix>,
 }
 
 #[derive(Deserialize)]

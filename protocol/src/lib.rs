@@ -19,7 +19,7 @@
 //! | [`name`], [`path`], [`hash`], [`time`], [`secret`] | the words the above are made of |
 //! | [`text`] | showing what another machine sent |
 
-pub mod brake;
+pub mod bottleneck;
 pub mod chunk;
 pub mod close;
 pub mod command;
@@ -36,15 +36,15 @@ pub mod text;
 pub mod time;
 pub mod version;
 
-pub use brake::Brake;
+pub use bottleneck::Bottleneck;
 pub use close::CloseCode;
-pub use command::{Prefix, Put, Request};
+pub use command::{ContentPrefix, PutRequest, Request};
 pub use event::Event;
 pub use frame::{FrameError, FrameHeader, FrameKind};
 pub use hash::{ContentHash, Fingerprint};
 pub use name::ClientName;
 pub use path::{FilePath, FolderPath};
 pub use refusal::{Refusal, RefusalCode};
-pub use reply::{ContentEnd, End, ListEnd, MadeFolder, PlainEnd, Received, Reply};
+pub use reply::{ContentEnd, EofPayload, ListEnd, MadeFolder, PlainEnd, Received, Reply};
 pub use secret::Secret;
 pub use time::Timestamp;

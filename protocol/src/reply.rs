@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::brake::Brake;
-use crate::command::{Prefix, is_false};
+use crate::bottleneck::Bottleneck;
+use crate::command::{ContentPrefix, is_false};
 use crate::frame::{self, FrameError};
 use crate::hash::ContentHash;
 use crate::limits;
@@ -25,7 +25,7 @@ pub enum Reply {
     /// One row of a status.
     Client(ClientRow),
     /// One entry of a list.
-    Entry(Entry),
+    Entry(FolderEntry),
     /// Before the content of a get.
     File(FileHead),
     /// The answer to an exit.
@@ -106,7 +106,7 @@ pub struct ClientRow {
 
 /// A file or folder on the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct FolderEntry {
     /// Relative to the server's root.
     pub path: FilePath,
     /// What it is.
@@ -150,7 +150,7 @@ pub struct Ready {
     pub path: FilePath,
     /// What the server kept of an earlier attempt; the client checks it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub have: Option<Prefix>,
+    pub have: Option<ContentPrefix>,
 }
 
 /// What still fits.
@@ -179,7 +179,7 @@ impl Reply {
 }
 
 /// The object in an Eof frame, or in a Received.
-pub trait End: Serialize + for<'de> Deserialize<'de> {
+pub trait EofPayload: Serialize + for<'de> Deserialize<'de> {
     /// What it is called in errors.
     const WHAT: &'static str;
 
@@ -226,7 +226,7 @@ pub struct ContentEnd {
     pub blake3: ContentHash,
     /// What held the sender back; absent where it cannot tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub slowed_by: Option<Brake>,
+    pub slowed_by: Option<Bottleneck>,
 }
 
 /// The receiver's word: verified, flushed and under its final name.
@@ -236,25 +236,25 @@ pub struct Received {
     pub blake3: ContentHash,
     /// What held the receiver back; absent where it cannot tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub slowed_by: Option<Brake>,
+    pub slowed_by: Option<Bottleneck>,
 }
 
-impl End for PlainEnd {
+impl EofPayload for PlainEnd {
     const WHAT: &'static str = "eof";
 }
 
-impl End for ListEnd {
+impl EofPayload for ListEnd {
     const WHAT: &'static str = "eof of a list";
 }
 
-impl End for MadeFolder {
+impl EofPayload for MadeFolder {
     const WHAT: &'static str = "eof of make_folder";
 }
 
-impl End for ContentEnd {
+impl EofPayload for ContentEnd {
     const WHAT: &'static str = "eof of content";
 }
 
-impl End for Received {
+impl EofPayload for Received {
     const WHAT: &'static str = "received";
 }

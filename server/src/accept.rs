@@ -13,10 +13,10 @@ use tracing::{debug, error};
 use crate::config::{GUEST_PATIENCE, GUESTS, HANDSHAKES, HANDSHAKES_UNPROVEN};
 use crate::handshake_queue::HandshakeQueue;
 use crate::session::guest::Guest;
-use crate::shared::Shared;
+use crate::shared::ServerState;
 
 /// Takes connections until the server stops, then waits until the last of them has ended.
-pub async fn run(endpoint: &Endpoint, shared: Arc<Shared>) {
+pub async fn run(endpoint: &Endpoint, shared: Arc<ServerState>) {
     let queues =
         Queues { handshakes: HandshakeQueue::new(HANDSHAKES), guests: HandshakeQueue::new(GUESTS) };
     let mut connections = JoinSet::new();
@@ -61,7 +61,12 @@ fn admit(incoming: Incoming, queues: &Queues) -> Option<Incoming> {
 }
 
 /// A connection's whole life.
-async fn connection(endpoint: Endpoint, incoming: Incoming, queues: Queues, shared: Arc<Shared>) {
+async fn connection(
+    endpoint: Endpoint,
+    incoming: Incoming,
+    queues: Queues,
+    shared: Arc<ServerState>,
+) {
     let address = canonical(incoming.remote_address());
     let mut ticket = queues.handshakes.enter();
     let handshake = match endpoint.admit(incoming) {

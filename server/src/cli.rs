@@ -16,35 +16,35 @@ use crate::config::{Config, Uploads};
 use crate::log_format::LogFormat;
 use crate::metrics::host::HostName;
 use crate::output::Hint;
-use crate::passwords::May;
+use crate::passwords::AccountPermission;
 use crate::server::Server;
-use crate::user_admin::{self, Change};
+use crate::user_admin::{self, AccountChange};
 use crate::{certificate, logging, output};
 
 /// A QUIC-based secure transfer service: people connect by name, talk, and get files.
 #[derive(Debug, Parser)]
 #[command(name = "quiver-server", version, args_conflicts_with_subcommands = true)]
-pub struct Cli {
+pub struct ServerArgs {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<ServerCommand>,
     #[command(flatten)]
-    serve: Serve,
+    serve: ServeArgs,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum ServerCommand {
     /// Run the server (the default command)
-    Serve(Serve),
+    Serve(ServeArgs),
     /// Make or show the server's certificate
     #[command(subcommand)]
-    Cert(Cert),
+    Cert(CertArgs),
     /// Change the accounts of a password file
     #[command(subcommand)]
-    User(User),
+    User(UserArgs),
 }
 
 #[derive(Debug, Args)]
-struct Serve {
+struct ServeArgs {
     // Not a doc comment: rustdoc takes the brackets for a link.
     #[arg(
         long,
@@ -100,7 +100,7 @@ struct Serve {
 }
 
 #[derive(Debug, Subcommand)]
-enum Cert {
+enum CertArgs {
     /// Make a self-signed certificate and its key
     New {
         /// The folder to put server.pem and server.key into
@@ -126,16 +126,16 @@ enum Cert {
 }
 
 #[derive(Debug, Subcommand)]
-enum User {
+enum UserArgs {
     /// Add an account, or give it a new password
     Add {
         /// The account's name
         name: String,
         #[command(flatten)]
-        passwords: PasswordFile,
+        passwords: PasswordFileArgs,
         /// What it may do; an account that is there keeps what it may [default: read]
         #[arg(long, value_name = "RIGHT", value_enum)]
-        may: Option<May>,
+        may: Option<AccountPermission>,
         /// Read the password from standard input, one line, instead of asking for it
         #[arg(long)]
         password_stdin: bool,
@@ -145,17 +145,17 @@ enum User {
         /// The account's name
         name: String,
         #[command(flatten)]
-        passwords: PasswordFile,
+        passwords: PasswordFileArgs,
     },
     /// List the accounts
     List {
         #[command(flatten)]
-        passwords: PasswordFile,
+        passwords: PasswordFileArgs,
     },
 }
 
 #[derive(Debug, Args)]
-struct PasswordFile {
+struct PasswordFileArgs {
     /// The password file; made where absent, for its owner alone
     #[arg(long = "passwords", value_name = "FILE")]
     path: PathBuf,
@@ -163,11 +163,11 @@ struct PasswordFile {
 
 /// Does what was typed, and says what failed.
 #[must_use]
-pub fn run(cli: Cli) -> ExitCode {
-    let done = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
-        Command::Serve(serve) => return self::serve(serve),
-        Command::Cert(cert) => self::cert(cert),
-        Command::User(user) => self::user(user),
+pub fn run(cli: ServerArgs) -> ExitCode {
+    let done = match cli.command.unwrap_or(ServerCommand::Serve(cli.serve)) {
+        ServerCommand::Serve(serve) => return self::serve(serve),
+        ServerCommand::Cert(cert) => self::cert(cert),
+        ServerCommand::User(user) => self::user(user),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -178,13 +178,13 @@ pub fn run(cli: Cli) -> ExitCode {
     }
 }
 
-fn cert(cert: Cert) -> anyhow::Result<()> {
+fn cert(cert: CertArgs) -> anyhow::Result<()> {
     match cert {
-        Cert::New { certs, hosts, days, force } => {
+        CertArgs::New { certs, hosts, days, force } => {
             let info = certificate::create(&certs, &hosts, days, force)?;
             output::certificate(&certificate::path(&certs), &info)
         }
-        Cert::Show { certs } => {
+        CertArgs::Show { certs } => {
             let info = certificate::show(&certs)?;
             output::certificate(&certificate::path(&certs), &info)
         }
@@ -197,7 +197,7 @@ const EVENTS: u32 = 4;
 
 /// Runs the server. What failed is said through the log's writer: after the log's lines, and without waiting for a
 /// standard error that takes nothing.
-fn serve(serve: Serve) -> ExitCode {
+fn serve(serve: ServeArgs) -> ExitCode {
     let mut log = match logging::start(serve.log_format) {
         Ok(log) => log,
         Err(error) => {
@@ -214,7 +214,7 @@ fn serve(serve: Serve) -> ExitCode {
     if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn run_server(serve: Serve, log: LogWriter) -> anyhow::Result<()> {
+fn run_server(serve: ServeArgs, log: LogWriter) -> anyhow::Result<()> {
     // One thread drives QUIC, blocking threads do the file work: on few cores this is faster, and
     // its latency steadier, than a work-stealing runtime (docs/performance.md).
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -228,8 +228,8 @@ fn run_server(serve: Serve, log: LogWriter) -> anyhow::Result<()> {
     Ok(())
 }
 
-impl From<Serve> for Config {
-    fn from(serve: Serve) -> Self {
+impl From<ServeArgs> for Config {
+    fn from(serve: ServeArgs) -> Self {
         Self {
             listen: serve.listen,
             files: serve.files,
@@ -250,22 +250,22 @@ impl From<Serve> for Config {
     }
 }
 
-fn user(user: User) -> anyhow::Result<()> {
+fn user(user: UserArgs) -> anyhow::Result<()> {
     match user {
-        User::Add { name, passwords, may, password_stdin } => {
+        UserArgs::Add { name, passwords, may, password_stdin } => {
             let name = parse_name(&name)?;
             let password = user_admin::read_password(password_stdin)?;
             match user_admin::add(&passwords.path, &name, &password, may)? {
-                Change::Added => output::line(&format!("{name} added")),
-                Change::Replaced => output::line(&format!("{name} has a new password")),
+                AccountChange::Added => output::line(&format!("{name} added")),
+                AccountChange::Replaced => output::line(&format!("{name} has a new password")),
             }
         }
-        User::Remove { name, passwords } => {
+        UserArgs::Remove { name, passwords } => {
             let name = parse_name(&name)?;
             user_admin::remove(&passwords.path, &name)?;
             output::line(&format!("{name} removed"))
         }
-        User::List { passwords } => {
+        UserArgs::List { passwords } => {
             for (name, may) in user_admin::list(&passwords.path)? {
                 output::line(&listed(&name, may))?;
             }
@@ -275,10 +275,10 @@ fn user(user: User) -> anyhow::Result<()> {
 }
 
 /// `Ron`, and ` (upload)` where it may do more than read.
-fn listed(name: &ClientName, may: May) -> String {
+fn listed(name: &ClientName, may: AccountPermission) -> String {
     match may {
-        May::Read => name.to_string(),
-        May::Upload => format!("{name} ({may})"),
+        AccountPermission::Read => name.to_string(),
+        AccountPermission::Upload => format!("{name} ({may})"),
     }
 }
 

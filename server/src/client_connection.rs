@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use quiver_protocol::{End as _, Event, FrameKind, PlainEnd};
+use quiver_protocol::{EofPayload as _, Event, FrameKind, PlainEnd};
 use quiver_transport::{CommandStream, Connection, StreamError, liveness};
 use thiserror::Error;
 use tokio::time::timeout;

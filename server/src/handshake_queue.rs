@@ -13,17 +13,17 @@ use tokio::sync::oneshot;
 /// A queue with a capacity.
 #[derive(Debug, Clone)]
 pub struct HandshakeQueue {
-    shared: Arc<Shared>,
+    shared: Arc<HandshakeQueueShared>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct HandshakeQueueShared {
     capacity: usize,
-    state: Mutex<State>,
+    state: Mutex<HandshakeQueueState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct HandshakeQueueState {
     next: u64,
     /// By age. Dropping a sender takes the ticket away.
     waiting: BTreeMap<u64, oneshot::Sender<()>>,
@@ -32,7 +32,7 @@ struct State {
 /// A position in a queue; dropped, it is free.
 #[derive(Debug)]
 pub struct Ticket {
-    shared: Arc<Shared>,
+    shared: Arc<HandshakeQueueShared>,
     id: u64,
     is_kept: oneshot::Receiver<()>,
 }
@@ -42,7 +42,7 @@ impl HandshakeQueue {
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         let capacity = capacity.max(1);
-        Self { shared: Arc::new(Shared { capacity, state: Mutex::default() }) }
+        Self { shared: Arc::new(HandshakeQueueShared { capacity, state: Mutex::default() }) }
     }
 
     /// Takes a ticket; in a full queue, the oldest one is lost.
@@ -80,8 +80,8 @@ impl Ticket {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl HandshakeQueueShared {
+    fn lock(&self) -> MutexGuard<'_, HandshakeQueueState> {
         self.state.lock()
     }
 }

@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use quiver_protocol::{Refusal, RefusalCode};
-use quiver_transfer::Bottleneck;
+use quiver_transfer::TransferBottleneck;
 
 /// What the other end is called where it limited a transfer.
 pub const CLIENT: &str = "client";
@@ -29,7 +29,7 @@ pub enum Direction {
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Outcome {
+pub enum CommandOutcome {
     /// As it should.
     Done,
     /// The client was told why not.
@@ -70,14 +70,14 @@ pub struct Metrics {
 
 /// A connection that is here; gone when dropped.
 #[derive(Debug)]
-pub struct Here(Gauge);
+pub struct OpenConnection(Gauge);
 
 /// A command under way. Dropped before it has ended, it was broken off.
 #[derive(Debug)]
-pub struct Command<'a> {
+pub struct RunningCommand<'a> {
     metrics: &'a Metrics,
     command: &'static str,
-    outcome: Outcome,
+    outcome: CommandOutcome,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -147,15 +147,15 @@ impl Metrics {
 
     /// A connection is made, by a guest.
     #[must_use]
-    pub fn guest(&self) -> Here {
+    pub fn guest(&self) -> OpenConnection {
         self.connections.inc();
-        Here::of(&self.guests)
+        OpenConnection::of(&self.guests)
     }
 
     /// A guest was welcomed.
     #[must_use]
-    pub fn member(&self) -> Here {
-        Here::of(&self.members)
+    pub fn member(&self) -> OpenConnection {
+        OpenConnection::of(&self.members)
     }
 
     /// Somebody found all slots taken, or has as many connections as one may have.
@@ -175,8 +175,8 @@ impl Metrics {
 
     /// A command has begun.
     #[must_use]
-    pub fn command(&self, command: &'static str) -> Command<'_> {
-        Command { metrics: self, command, outcome: Outcome::BrokenOff }
+    pub fn command(&self, command: &'static str) -> RunningCommand<'_> {
+        RunningCommand { metrics: self, command, outcome: CommandOutcome::BrokenOff }
     }
 
     /// A transfer has begun.
@@ -198,7 +198,7 @@ impl Metrics {
         direction: Direction,
         bytes: u64,
         took: Duration,
-        limited_by: Option<Bottleneck>,
+        limited_by: Option<TransferBottleneck>,
     ) {
         self.transfer_ended(direction, "verified");
         self.verified.get_or_create(&direction.into()).inc_by(bytes);
@@ -303,7 +303,7 @@ impl SignIn {
     }
 }
 
-impl Outcome {
+impl CommandOutcome {
     /// Of a command that was refused with this.
     #[must_use]
     pub fn refused(refusal: &Refusal) -> Self {
@@ -320,32 +320,32 @@ impl Outcome {
     }
 }
 
-impl Here {
+impl OpenConnection {
     fn of(gauge: &Gauge) -> Self {
         gauge.inc();
         Self(gauge.clone())
     }
 }
 
-impl Drop for Here {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.0.dec();
     }
 }
 
-impl Command<'_> {
+impl RunningCommand<'_> {
     /// It is known now which one it is.
     pub fn is(&mut self, command: &'static str) {
         self.command = command;
     }
 
     /// It has ended.
-    pub fn ends(mut self, outcome: Outcome) {
+    pub fn ends(mut self, outcome: CommandOutcome) {
         self.outcome = outcome;
     }
 }
 
-impl Drop for Command<'_> {
+impl Drop for RunningCommand<'_> {
     fn drop(&mut self) {
         let by = ByCommand { command: self.command, outcome: self.outcome.label() };
         self.metrics.commands.get_or_create(&by).inc();

@@ -12,15 +12,15 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::shared::Shared;
+use crate::shared::ServerState;
 
 /// The state of the server, collected whenever the metrics are read.
 #[derive(Debug)]
-struct CurrentState(Arc<Shared>);
+struct CurrentState(Arc<ServerState>);
 
 /// All metrics of a server that was started at `started`, under the names that people see.
 #[must_use]
-pub fn registry(shared: Arc<Shared>, started: SystemTime) -> Registry {
+pub fn registry(shared: Arc<ServerState>, started: SystemTime) -> Registry {
     let mut registry = Registry::default();
     let started = started.duration_since(UNIX_EPOCH).unwrap_or_default();
     registry.register(

@@ -11,9 +11,9 @@ use quiver_transport::CertificateInfo;
 
 /// What to do about an error: shown on a line of its own.
 #[derive(Debug)]
-struct Advice(String);
+struct HintText(String);
 
-impl fmt::Display for Advice {
+impl fmt::Display for HintText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -30,7 +30,7 @@ pub trait Hint<T> {
 
 impl<T, E: Into<anyhow::Error>> Hint<T> for Result<T, E> {
     fn hint(self, advice: impl Into<String>) -> anyhow::Result<T> {
-        self.map_err(|error| error.into().context(Advice(advice.into())))
+        self.map_err(|error| error.into().context(HintText(advice.into())))
     }
 }
 
@@ -43,11 +43,11 @@ pub fn error(error: &anyhow::Error) {
 /// The lines that say what failed, why, and what to do.
 #[must_use]
 pub fn error_text(error: &anyhow::Error) -> String {
-    let advice = error.downcast_ref::<Advice>();
+    let advice = error.downcast_ref::<HintText>();
     // The chain begins with the advice, which is not a cause.
     let causes = error.chain().skip(usize::from(advice.is_some())).map(ToString::to_string);
     let mut text = format!("error: {}\n", display_safe(&joined(causes)));
-    if let Some(Advice(advice)) = advice {
+    if let Some(HintText(advice)) = advice {
         text.push_str(&format!("hint: {advice}\n"));
     }
     text
@@ -122,7 +122,7 @@ mod tests {
     fn an_error_keeps_its_causes_and_its_hint() {
         let failed: Result<(), _> = Err(io::Error::other("why"));
         let error = failed.context("what").hint("do this").unwrap_err();
-        assert_eq!(error.downcast_ref::<Advice>().unwrap().0, "do this");
+        assert_eq!(error.downcast_ref::<HintText>().unwrap().0, "do this");
         assert_eq!(format!("{error:#}"), "do this: what: why");
     }
 }

@@ -26,11 +26,11 @@ use thiserror::Error;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, MissedTickBehavior};
 
-pub use self::file::{LineProblem, May, PasswordFileError};
+pub use self::file::{AccountPermission, LineProblem, PasswordFileError};
 pub use self::hashing::HashProblem;
 
-use self::hashing::{Verdict, WorkError, Workbench};
-use self::throttle::{Outcome, Throttle, Who};
+use self::hashing::{HashingError, HashingPool, Verdict};
+use self::throttle::{AttemptOrigin, AttemptOutcome, SignInThrottle};
 pub(crate) use self::{
     file::PasswordFile,
     hashing::{Cost, SALT, StoredHash},
@@ -50,8 +50,8 @@ const WAITING: usize = 64;
 pub struct Passwords {
     path: PathBuf,
     file: Mutex<Arc<PasswordFile>>,
-    throttle: Mutex<Throttle>,
-    workbench: Workbench,
+    throttle: Mutex<SignInThrottle>,
+    workbench: HashingPool,
 }
 
 /// Why an attempt did not succeed.
@@ -64,7 +64,7 @@ pub enum SignInError {
     #[error("too many sign-in attempts: try again later")]
     TooMany {
         /// What there is too much of. For the log; the client need not know.
-        what: Crowd,
+        what: ThrottleReason,
         /// When to try again, roughly.
         retry_after: Duration,
     },
@@ -75,7 +75,7 @@ pub enum SignInError {
 
 /// What there is too much of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Crowd {
+pub enum ThrottleReason {
     /// Failures (and attempts under way) of this source within a minute.
     Failures,
     /// Attempts of everybody that wait for hashing.
@@ -104,7 +104,7 @@ impl Passwords {
             path: path.to_owned(),
             file: Mutex::new(Arc::new(PasswordFile::read(path)?)),
             throttle: Mutex::default(),
-            workbench: Workbench::new((cores / 2).max(1), WAITING),
+            workbench: HashingPool::new((cores / 2).max(1), WAITING),
         })
     }
 
@@ -119,8 +119,8 @@ impl Passwords {
         loop {
             looks.tick().await;
             match self.look().await {
-                Ok(Look::Same) => complaint = None,
-                Ok(Look::New { accounts }) => {
+                Ok(ReloadOutcome::Same) => complaint = None,
+                Ok(ReloadOutcome::New { accounts }) => {
                     complaint = None;
                     tracing::info!(path = %display_path(&self.path), accounts, "password file taken over");
                 }
@@ -140,7 +140,7 @@ impl Passwords {
 
     /// What an account may do, as the file says now; `None` where it is gone.
     #[must_use]
-    pub fn may(&self, name: &ClientName) -> Option<May> {
+    pub fn may(&self, name: &ClientName) -> Option<AccountPermission> {
         lock(&self.file).account(name).map(|account| account.may)
     }
 
@@ -159,17 +159,17 @@ impl Passwords {
         password: &Secret,
         source: IpAddr,
     ) -> Result<ClientName, SignInError> {
-        let mut attempt = Attempt::enter(self, Who::new(source, name))?;
+        let mut attempt = Attempt::enter(self, AttemptOrigin::new(source, name))?;
         attempt.wait().await;
-        attempt.outcome = Outcome::Failure;
+        attempt.outcome = AttemptOutcome::Failure;
         match self.judge(name, password).await {
             Ok((account, Verdict { matches: true, .. })) => {
-                attempt.outcome = Outcome::Success;
+                attempt.outcome = AttemptOutcome::Success;
                 account.ok_or(SignInError::Failed)
             }
             Ok(_) => Err(SignInError::Failed),
             Err(error) => {
-                attempt.outcome = Outcome::Unjudged;
+                attempt.outcome = AttemptOutcome::Unjudged;
                 Err(error)
             }
         }
@@ -191,24 +191,25 @@ impl Passwords {
         match self.workbench.run(work).await {
             Ok(Ok(judged)) => Ok(judged),
             Ok(Err(error)) => Err(CheckError::Hashing(error).into()),
-            Err(WorkError::ShuttingDown(ending)) => Err(CheckError::ShuttingDown(ending).into()),
-            Err(WorkError::Full) => {
-                Err(SignInError::TooMany { what: Crowd::Waiting, retry_after: throttle::SOON })
-            }
+            Err(HashingError::ShuttingDown(ending)) => Err(CheckError::ShuttingDown(ending).into()),
+            Err(HashingError::Full) => Err(SignInError::TooMany {
+                what: ThrottleReason::Waiting,
+                retry_after: throttle::SOON,
+            }),
         }
     }
 
     /// Looks at the file once.
-    async fn look(&self) -> Result<Look, PasswordFileError> {
+    async fn look(&self) -> Result<ReloadOutcome, PasswordFileError> {
         let (path, old) = (self.path.clone(), Arc::clone(&lock(&self.file)));
         // Not read, where the server ends.
         let Ok(read) = blocking::run(move || old.read_if_changed(&path)).await else {
-            return Ok(Look::Same);
+            return Ok(ReloadOutcome::Same);
         };
-        let Some(file) = read? else { return Ok(Look::Same) };
+        let Some(file) = read? else { return Ok(ReloadOutcome::Same) };
         let accounts = file.accounts().len();
         *lock(&self.file) = Arc::new(file);
-        Ok(Look::New { accounts })
+        Ok(ReloadOutcome::New { accounts })
     }
 }
 
@@ -220,7 +221,7 @@ impl fmt::Debug for Passwords {
 
 /// What a look at the file showed.
 #[derive(Debug, PartialEq, Eq)]
-enum Look {
+enum ReloadOutcome {
     Same,
     New { accounts: usize },
 }
@@ -228,19 +229,19 @@ enum Look {
 /// An attempt on its way. Dropped, it has left the throttle, whatever became of it.
 struct Attempt<'a> {
     passwords: &'a Passwords,
-    who: Who,
-    outcome: Outcome,
+    who: AttemptOrigin,
+    outcome: AttemptOutcome,
     /// Given back after the outcome was noted, so that the next attempt's delay is right.
     turn: Option<OwnedSemaphorePermit>,
     turns: Arc<tokio::sync::Semaphore>,
 }
 
 impl<'a> Attempt<'a> {
-    fn enter(passwords: &'a Passwords, who: Who) -> Result<Self, SignInError> {
-        let turns = lock(&passwords.throttle)
-            .enter(&who, now())
-            .map_err(|retry_after| SignInError::TooMany { what: Crowd::Failures, retry_after })?;
-        Ok(Self { passwords, who, outcome: Outcome::Unjudged, turn: None, turns })
+    fn enter(passwords: &'a Passwords, who: AttemptOrigin) -> Result<Self, SignInError> {
+        let turns = lock(&passwords.throttle).enter(&who, now()).map_err(|retry_after| {
+            SignInError::TooMany { what: ThrottleReason::Failures, retry_after }
+        })?;
+        Ok(Self { passwords, who, outcome: AttemptOutcome::Unjudged, turn: None, turns })
     }
 
     /// Waits for the turn, and then as long as earlier failures ask for.

@@ -25,8 +25,8 @@ use rusqlite::Connection;
 use thiserror::Error;
 
 use crate::unix;
-pub use intents::{Rename, Replacement};
-pub use reservation::{QuotaReservation, Record};
+pub use intents::{RecordedRename, RecordedReplacement};
+pub use reservation::{PendingRow, QuotaReservation};
 
 /// What a folder that a client made counts against its quota: one block of a disk.
 pub const FOLDER_SIZE: u64 = 4096;
@@ -47,12 +47,12 @@ pub struct QuotaDb {
     /// Held for a transaction. Taken before `sums`, never after.
     database: Mutex<Connection>,
     /// Held for some additions: also where nothing may wait for a disk.
-    sums: Mutex<Sums>,
+    sums: Mutex<OwnerTotals>,
 }
 
 /// What broken off uploads have left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Kept {
+pub struct KeptUploads {
     /// Parts.
     pub parts: usize,
     /// Their bytes.
@@ -60,7 +60,7 @@ pub struct Kept {
 }
 
 #[derive(Debug, Default)]
-struct Sums {
+struct OwnerTotals {
     owners: HashMap<Owner, Sum>,
     /// Bytes in the parts that wait for their next attempt.
     kept: HashMap<u64, u64>,
@@ -262,9 +262,12 @@ impl QuotaDb {
 
     /// How much waits for a next attempt.
     #[must_use]
-    pub fn kept(&self) -> Kept {
+    pub fn kept(&self) -> KeptUploads {
         let kept = &self.sums().kept;
-        Kept { parts: kept.len(), bytes: kept.values().copied().fold(0, u64::saturating_add) }
+        KeptUploads {
+            parts: kept.len(),
+            bytes: kept.values().copied().fold(0, u64::saturating_add),
+        }
     }
 
     /// The parts that wait for their next attempt now.
@@ -307,7 +310,7 @@ impl QuotaDb {
     ) -> Result<(), QuotaDbError> {
         let mut database = self.database();
         let mut sums = self.sums();
-        let Sums { running, kept, .. } = &*sums;
+        let OwnerTotals { running, kept, .. } = &*sums;
         // Its size now, or nothing where it is gone.
         let size = |id: u64| match (found.get(&id), kept.get(&id)) {
             (None, Some(_)) if waiting.contains(&id) => None,
@@ -337,7 +340,7 @@ impl QuotaDb {
         self.database.lock()
     }
 
-    fn sums(&self) -> MutexGuard<'_, Sums> {
+    fn sums(&self) -> MutexGuard<'_, OwnerTotals> {
         self.sums.lock()
     }
 }
@@ -357,7 +360,7 @@ impl fmt::Debug for QuotaDb {
     }
 }
 
-impl Sums {
+impl OwnerTotals {
     fn set_parts(&mut self, parts: Vec<(u64, Owner, u64)>) {
         self.kept.clear();
         for sum in self.owners.values_mut() {

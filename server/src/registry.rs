@@ -12,7 +12,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use self::memory::Memory;
+use self::memory::InMemoryRegistry;
 use crate::client_connection::{ClientConnection, DeliveryError};
 use crate::client_limits::ClientLimits;
 use crate::history::History;
@@ -20,7 +20,7 @@ use crate::history::History;
 /// The slots of a server. A cheap handle.
 #[derive(Debug, Clone)]
 pub struct Registry {
-    memory: Arc<Memory>,
+    memory: Arc<InMemoryRegistry>,
     releases: mpsc::UnboundedSender<Release>,
 }
 
@@ -30,7 +30,7 @@ pub struct ConnectionId(u64);
 
 /// Whose name it is: what makes two connections one client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Holder {
+pub enum NameOwner {
     /// Whoever signs in to the account of this name.
     Account,
     /// Whoever holds this key.
@@ -73,7 +73,7 @@ pub struct Unavailable(String);
 pub struct Slot {
     number: u64,
     name: ClientName,
-    holder: Holder,
+    holder: NameOwner,
     connection: ConnectionId,
     limits: Arc<ClientLimits>,
     joined: bool,
@@ -96,7 +96,7 @@ struct Release {
 #[derive(Debug)]
 pub struct Releases {
     queue: mpsc::UnboundedReceiver<Release>,
-    memory: Arc<Memory>,
+    memory: Arc<InMemoryRegistry>,
 }
 
 impl Registry {
@@ -104,7 +104,7 @@ impl Registry {
     /// Slots are released for as long as [`Releases::process`] runs.
     #[must_use]
     pub fn in_memory(max_clients: usize, history: Arc<History>) -> (Self, Releases) {
-        let memory = Arc::new(Memory::new(max_clients, history));
+        let memory = Arc::new(InMemoryRegistry::new(max_clients, history));
         let (releases, queue) = mpsc::unbounded_channel();
         (Self { memory: memory.clone(), releases }, Releases { queue, memory })
     }
@@ -125,7 +125,7 @@ impl Registry {
     ///
     /// # Errors
     /// [`EntryError`].
-    pub async fn enter(&self, name: ClientName, holder: Holder) -> Result<Slot, EntryError> {
+    pub async fn enter(&self, name: ClientName, holder: NameOwner) -> Result<Slot, EntryError> {
         if self.releases.is_closed() {
             return Err(Unavailable("no slot can be released any more".to_owned()).into());
         }
@@ -196,7 +196,7 @@ impl Slot {
 
     /// Whose it is.
     #[must_use]
-    pub fn holder(&self) -> Holder {
+    pub fn holder(&self) -> NameOwner {
         self.holder
     }
 

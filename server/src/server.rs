@@ -23,19 +23,19 @@ use crate::config::{
     Config, DEFAULT_ADDRESS, DEFAULT_ADDRESS_V4, EXPIRY_EVERY, LEAVING, LIST_THREADS, PROOF_REST,
     PROOF_THREADS, REMEMBERED_CLIENTS, STOP, SWEEP_EVERY, Uploads,
 };
-use crate::files::{Files, StoreLimits, Swept};
+use crate::files::{Files, StoreLimits, SweepSummary};
 use crate::handshake_queue::HandshakeQueue;
 use crate::history::History;
 use crate::metrics::Metrics;
 use crate::metrics::host::HostName;
-use crate::metrics::page::Page;
+use crate::metrics::page::MetricsPage;
 use crate::metrics_export;
 use crate::output::Hint;
 use crate::passwords::Passwords;
 use crate::quota_db::QuotaDb;
 use crate::registry::{Registry, Releases};
 use crate::secrets::Secrets;
-use crate::shared::Shared;
+use crate::shared::ServerState;
 use crate::stop_signals::StopSignals;
 use crate::unix;
 
@@ -46,11 +46,11 @@ const LAST_PACKETS: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Server {
     endpoint: Endpoint,
-    shared: Arc<Shared>,
+    shared: Arc<ServerState>,
     /// The slots that are to be released.
     releases: Releases,
     /// Where the metrics can be read, if anywhere.
-    page: Option<Page>,
+    page: Option<MetricsPage>,
     /// Of its certificate.
     expiry: ExpiryWarnings,
     /// What no folder may hold that is served.
@@ -87,7 +87,7 @@ impl Server {
         info!("fingerprint {}", identity.fingerprint());
         let history = Arc::new(History::new(REMEMBERED_CLIENTS));
         let (registry, releases) = Registry::in_memory(config.max_clients, history.clone());
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ServerState {
             registry,
             history,
             files,
@@ -172,7 +172,7 @@ impl Server {
 }
 
 /// Runs at start, then every `SWEEP_EVERY` and whenever another folder is served. Never returns.
-async fn sweep(shared: &Shared) {
+async fn sweep(shared: &ServerState) {
     let mut times = tokio::time::interval(SWEEP_EVERY);
     while shared.files.takes_files() {
         tokio::select! {
@@ -180,8 +180,8 @@ async fn sweep(shared: &Shared) {
             () = shared.files.replaced() => {}
         }
         match shared.files.sweep(SystemTime::now()).await {
-            Ok(Swept { removed: 0, kept }) => debug!("{kept} unfinished uploads are kept"),
-            Ok(Swept { removed, kept }) => {
+            Ok(SweepSummary { removed: 0, kept }) => debug!("{kept} unfinished uploads are kept"),
+            Ok(SweepSummary { removed, kept }) => {
                 info!("removed {removed} unfinished uploads nobody came back for; {kept} are kept");
             }
             Err(reason) => error!("cannot look after unfinished uploads: {reason}"),
@@ -205,8 +205,8 @@ fn with_uploads(files: Files, uploads: Option<&Uploads>) -> anyhow::Result<(File
 }
 
 /// Takes the address that the metrics are to be read at.
-fn show_metrics(address: SocketAddr, names: Vec<HostName>) -> anyhow::Result<Page> {
-    let page = Page::listen(address, names)
+fn show_metrics(address: SocketAddr, names: Vec<HostName>) -> anyhow::Result<MetricsPage> {
+    let page = MetricsPage::listen(address, names)
         .with_context(|| format!("cannot show metrics on {address}"))
         .hint("choose another address with --metrics, like 9464 or 127.0.0.1:9464")?;
     if !address.ip().is_loopback() {

@@ -17,7 +17,7 @@ use crate::registry::Registry;
 
 /// What all connections share.
 #[derive(Debug)]
-pub struct Shared {
+pub struct ServerState {
     /// The connected clients.
     pub registry: Registry,
     /// The clients that are or were connected.

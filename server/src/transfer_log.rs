@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use quiver_protocol::text::display_remark;
-use quiver_transfer::Bottleneck;
+use quiver_transfer::TransferBottleneck;
 use tracing::info;
 
 use crate::metrics::{CLIENT, Direction};
@@ -16,7 +16,7 @@ pub(crate) struct TransferLog<'a> {
     pub(crate) direction: Direction,
     /// The file's path.
     pub(crate) path: &'a str,
-    /// `Client 1: Ron`
+    /// `ClientLabel 1: Ron`
     pub(crate) client: &'a str,
     /// Bytes of content that moved: none of those that were stored before.
     pub(crate) moved: u64,
@@ -24,7 +24,7 @@ pub(crate) struct TransferLog<'a> {
     pub(crate) took: Duration,
 }
 
-struct Words {
+struct TransferWords {
     done: &'static str,
     way: &'static str,
     moved: &'static str,
@@ -32,8 +32,8 @@ struct Words {
 
 impl TransferLog<'_> {
     /// All of its `size` bytes were verified and flushed by the receiver.
-    pub(crate) fn succeeded(&self, size: u64, limited_by: Option<Bottleneck>) {
-        let Words { done, way, .. } = self.words();
+    pub(crate) fn succeeded(&self, size: u64, limited_by: Option<TransferBottleneck>) {
+        let TransferWords { done, way, .. } = self.words();
         let Self { path, client, .. } = self;
         let limit = limited_by
             .map_or_else(String::new, |limit| format!(", limited by {}", limit.words(CLIENT)));
@@ -42,15 +42,15 @@ impl TransferLog<'_> {
 
     /// It failed for this reason, which may hold text of the client.
     pub(crate) fn failed(&self, reason: &str) {
-        let Words { done, way, .. } = self.words();
+        let TransferWords { done, way, .. } = self.words();
         let Self { path, client, .. } = self;
         info!("not {done}: {path} {way} {client}: {}; {self}", display_remark(reason));
     }
 
-    fn words(&self) -> Words {
+    fn words(&self) -> TransferWords {
         match self.direction {
-            Direction::Get => Words { done: "delivered", way: "to", moved: "went" },
-            Direction::Put => Words { done: "stored", way: "from", moved: "came" },
+            Direction::Get => TransferWords { done: "delivered", way: "to", moved: "went" },
+            Direction::Put => TransferWords { done: "stored", way: "from", moved: "came" },
         }
     }
 }
@@ -60,7 +60,7 @@ impl fmt::Display for TransferLog<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (bytes, seconds) = (self.moved, self.took.as_secs_f64());
         let rate = bytes as f64 / seconds.max(1e-6) / 1e6;
-        let Words { moved, .. } = self.words();
+        let TransferWords { moved, .. } = self.words();
         write!(f, "{bytes} bytes {moved} in {seconds:.3} s, {rate:.1} MB/s")
     }
 }

@@ -9,7 +9,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt}
 use std::path::Path;
 
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as CapOpenOptionsExt};
-use quiver_transfer::file_system::{self, Lock};
+use quiver_transfer::file_system::{self, FileLock};
 pub(crate) use quiver_transfer::file_system::{
     check_writable, free_space, may_read, rename_new, sync_folder as sync_dir,
 };
@@ -106,12 +106,12 @@ pub(crate) fn ensure_private_file(path: &Path) -> io::Result<()> {
 
 /// An open folder.
 #[derive(Debug)]
-pub(crate) struct Folder {
+pub(crate) struct OpenFolder {
     folder: Dir,
-    lock: Option<Lock>,
+    lock: Option<FileLock>,
 }
 
-impl Folder {
+impl OpenFolder {
     /// Opens a folder.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;

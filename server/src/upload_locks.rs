@@ -11,17 +11,17 @@ use crate::registry::ConnectionId;
 
 /// The partial files that running uploads have locked.
 #[derive(Debug, Clone, Default)]
-pub struct UploadLocks(Arc<Mutex<State>>);
+pub struct UploadLocks(Arc<Mutex<LocksState>>);
 
 #[derive(Debug, Default)]
-struct State {
+struct LocksState {
     last: u64,
     /// By the partial file's number. Short locks, never across an await.
-    locks: HashMap<u64, Entry>,
+    locks: HashMap<u64, LockEntry>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct LockEntry {
     /// The lock's own number.
     number: u64,
     owner: LockOwner,
@@ -64,7 +64,7 @@ impl UploadLocks {
         let mut state = self.state();
         state.last += 1;
         let number = state.last;
-        state.locks.insert(part, Entry { number, owner, is_obsolete: false });
+        state.locks.insert(part, LockEntry { number, owner, is_obsolete: false });
         drop(state);
         UploadLock { locks: self.clone(), part, number, released }
     }
@@ -83,7 +83,7 @@ impl UploadLocks {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, LocksState> {
         self.0.lock()
     }
 }

@@ -17,12 +17,14 @@ use quiver_transfer::file_system::sync_file;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::passwords::{Cost, May, PasswordFile, PasswordFileError, SALT, StoredHash};
-use crate::unix::{self, Folder};
+use crate::passwords::{
+    AccountPermission, Cost, PasswordFile, PasswordFileError, SALT, StoredHash,
+};
+use crate::unix::{self, OpenFolder};
 
 /// What [`add`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
+pub enum AccountChange {
     /// There is a new account.
     Added,
     /// The account was there and has a new password, and its name the new spelling.
@@ -92,8 +94,8 @@ pub fn add(
     path: &Path,
     name: &ClientName,
     password: &Secret,
-    may: Option<May>,
-) -> Result<Change, UserAdminError> {
+    may: Option<AccountPermission>,
+) -> Result<AccountChange, UserAdminError> {
     check_password(password.expose())?;
     // Before the lock: hashing takes its time.
     let salt: [u8; SALT] = argon2::password_hash::try_generate_salt()
@@ -120,7 +122,7 @@ pub fn add(
         }
         content.extend_from_slice(new_line.as_bytes());
     }
-    let change = if account.is_some() { Change::Replaced } else { Change::Added };
+    let change = if account.is_some() { AccountChange::Replaced } else { AccountChange::Added };
     write(path, &folder, content, old.is_some())?;
     Ok(change)
 }
@@ -147,7 +149,7 @@ pub fn remove(path: &Path, name: &ClientName) -> Result<(), UserAdminError> {
 ///
 /// # Errors
 /// [`UserAdminError::File`].
-pub fn list(path: &Path) -> Result<Vec<(ClientName, May)>, UserAdminError> {
+pub fn list(path: &Path) -> Result<Vec<(ClientName, AccountPermission)>, UserAdminError> {
     let file = PasswordFile::read(path)?;
     let mut accounts: Vec<_> = file.accounts().collect();
     accounts.sort_by_key(|account| account.line);
@@ -217,9 +219,9 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 /// The file's folder, locked for as long as it is held.
-fn locked_folder(path: &Path) -> Result<Folder, UserAdminError> {
+fn locked_folder(path: &Path) -> Result<OpenFolder, UserAdminError> {
     let error = |error| UserAdminError::Write { path: path.to_owned(), error };
-    let mut folder = Folder::open(folder_of(path)).map_err(error)?;
+    let mut folder = OpenFolder::open(folder_of(path)).map_err(error)?;
     folder.lock().map_err(error)?;
     Ok(folder)
 }
@@ -227,7 +229,7 @@ fn locked_folder(path: &Path) -> Result<Folder, UserAdminError> {
 /// Puts a new content in the file's place: all of it or, whatever happens, nothing.
 fn write(
     path: &Path,
-    folder: &Folder,
+    folder: &OpenFolder,
     content: Vec<u8>,
     replaces: bool,
 ) -> Result<(), UserAdminError> {

@@ -2,27 +2,27 @@
 
 use std::time::Duration;
 
-use quiver_protocol::{End, FrameError, FrameKind, PlainEnd, Reply, Request, limits};
+use quiver_protocol::{EofPayload, FrameError, FrameKind, PlainEnd, Reply, Request, limits};
 use quiver_transport::{Channel, CommandStream, FrameReader, StreamError};
 use tokio::time::timeout;
 
 /// What the other side answers: replies, then one end.
 #[derive(Debug)]
-pub struct Answer {
+pub struct AnswerReader {
     pub(crate) stream: CommandStream,
     pub(crate) patience: Duration,
 }
 
 /// The next part of an answer.
 #[derive(Debug)]
-pub enum Part<E> {
+pub enum AnswerPart<E> {
     /// A reply; more may follow.
     Reply(Reply),
     /// The end.
     End(E),
 }
 
-impl Answer {
+impl AnswerReader {
     /// Asks. No silence of the other side may be longer than `patience`.
     ///
     /// # Errors
@@ -51,14 +51,14 @@ impl Answer {
     ///
     /// # Errors
     /// [`StreamError`]: a refusal too.
-    pub async fn next<E: End>(&mut self) -> Result<Part<E>, StreamError> {
+    pub async fn next<E: EofPayload>(&mut self) -> Result<AnswerPart<E>, StreamError> {
         let frame = self.stream.reader.read_answer(limits::FRAME, self.patience).await?;
         match frame.kind {
-            FrameKind::Reply => Ok(Part::Reply(Reply::decode(&frame.payload)?)),
+            FrameKind::Reply => Ok(AnswerPart::Reply(Reply::decode(&frame.payload)?)),
             FrameKind::Eof => {
                 let end = E::decode(&frame.payload)?;
                 self.stream.reader.read_end(self.patience).await?;
-                Ok(Part::End(end))
+                Ok(AnswerPart::End(end))
             }
             found => Err(FrameError::Unexpected { found, expected: "Reply or Eof" }.into()),
         }
@@ -69,12 +69,12 @@ impl Answer {
     /// # Errors
     /// As [`next`](Self::next).
     pub async fn only(mut self) -> Result<Reply, StreamError> {
-        let Part::Reply(reply) = self.next::<PlainEnd>().await? else {
+        let AnswerPart::Reply(reply) = self.next::<PlainEnd>().await? else {
             return Err(misfit("an answer without a reply"));
         };
         match self.next::<PlainEnd>().await? {
-            Part::End(_) => Ok(reply),
-            Part::Reply(_) => Err(misfit("a second reply where one was due")),
+            AnswerPart::End(_) => Ok(reply),
+            AnswerPart::Reply(_) => Err(misfit("a second reply where one was due")),
         }
     }
 }

@@ -24,14 +24,14 @@ pub type LaneId = u64;
 /// A pool of threads at low priority. Dropped, it runs the step that each thread has begun, and no other.
 #[derive(Debug)]
 pub struct BackgroundPool {
-    shared: Arc<Shared>,
+    shared: Arc<BackgroundShared>,
 }
 
 /// One owner's access to a pool. All lanes with the same id, however many, run one step at a time. Cheap to
 /// clone.
 #[derive(Debug, Clone)]
 pub struct Lane {
-    shared: Arc<Shared>,
+    shared: Arc<BackgroundShared>,
     id: LaneId,
 }
 
@@ -41,7 +41,7 @@ pub struct Lane {
 pub struct PoolClosed;
 
 /// A step that waits for its turn.
-trait Step: Send {
+trait LaneStep: Send {
     /// Whether its owner was dropped, so that its result has no use.
     fn is_given_up(&self) -> bool;
 
@@ -49,12 +49,12 @@ trait Step: Send {
     fn run(self: Box<Self>);
 }
 
-struct Job<F, T> {
+struct LaneJob<F, T> {
     work: F,
     done: oneshot::Sender<thread::Result<T>>,
 }
 
-impl<F: FnOnce() -> T + Send, T: Send> Step for Job<F, T> {
+impl<F: FnOnce() -> T + Send, T: Send> LaneStep for LaneJob<F, T> {
     fn is_given_up(&self) -> bool {
         self.done.is_closed()
     }
@@ -66,17 +66,17 @@ impl<F: FnOnce() -> T + Send, T: Send> Step for Job<F, T> {
     }
 }
 
-struct Shared {
+struct BackgroundShared {
     /// At most so many threads.
     threads: usize,
     /// How long a thread rests after a step, as a multiple of what the step took.
     rest: fn() -> u32,
-    state: Mutex<State>,
+    state: Mutex<BackgroundState>,
     ready: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct BackgroundState {
     lanes: HashMap<LaneId, LaneState>,
     /// Lanes with a step to run that run none, in the order of their turns.
     turns: VecDeque<LaneId>,
@@ -88,7 +88,7 @@ struct State {
 /// Present while a lane has a step that waits or runs.
 #[derive(Default)]
 struct LaneState {
-    waiting: VecDeque<Box<dyn Step>>,
+    waiting: VecDeque<Box<dyn LaneStep>>,
     is_running: bool,
 }
 
@@ -104,7 +104,7 @@ impl BackgroundPool {
     #[must_use]
     pub fn resting(threads: usize, rest: fn() -> u32) -> Self {
         let (threads, state, ready) = (threads.max(1), Mutex::default(), Condvar::new());
-        Self { shared: Arc::new(Shared { threads, rest, state, ready }) }
+        Self { shared: Arc::new(BackgroundShared { threads, rest, state, ready }) }
     }
 
     /// The lane of this id.
@@ -128,7 +128,7 @@ impl Lane {
         step: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, PoolClosed> {
         let (done, result) = oneshot::channel();
-        self.shared.add(self.id, Box::new(Job { work: step, done }));
+        self.shared.add(self.id, Box::new(LaneJob { work: step, done }));
         match result.await {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(panic)) => resume_unwind(panic),
@@ -137,8 +137,8 @@ impl Lane {
     }
 }
 
-impl Shared {
-    fn add(self: &Arc<Self>, id: LaneId, step: Box<dyn Step>) {
+impl BackgroundShared {
+    fn add(self: &Arc<Self>, id: LaneId, step: Box<dyn LaneStep>) {
         let mut state = self.lock();
         if state.is_closed {
             return;
@@ -208,14 +208,14 @@ impl Shared {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, BackgroundState> {
         self.state.lock()
     }
 }
 
-impl State {
+impl BackgroundState {
     /// The next step in turn.
-    fn next(&mut self) -> Option<(LaneId, Box<dyn Step>)> {
+    fn next(&mut self) -> Option<(LaneId, Box<dyn LaneStep>)> {
         let id = self.turns.pop_front()?;
         let lane = self.lanes.get_mut(&id)?;
         let step = lane.waiting.pop_front()?;
@@ -247,7 +247,7 @@ impl Drop for BackgroundPool {
     }
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for BackgroundShared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared").field("threads", &self.threads).finish_non_exhaustive()
     }

@@ -35,7 +35,7 @@ const QUICK: Duration = Duration::from_micros(200);
 
 /// The threads, and what waits for them. Cheap to clone; one is enough for a process.
 #[derive(Clone, Default)]
-pub struct DiskPool(Arc<Mutex<State>>);
+pub struct DiskPool(Arc<Mutex<DiskPoolState>>);
 
 /// The runtime is going down: the work is not done, and will not be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -43,10 +43,10 @@ pub struct DiskPool(Arc<Mutex<State>>);
 pub struct ShuttingDown;
 
 #[derive(Default)]
-struct State {
-    waiting: VecDeque<Piece>,
+struct DiskPoolState {
+    waiting: VecDeque<PoolTask>,
     /// What nobody was told of yet.
-    done: Vec<Box<dyn Work>>,
+    done: Vec<Box<dyn DiskWork>>,
     threads: usize,
     /// When a piece was last taken.
     taken: Option<Instant>,
@@ -55,25 +55,25 @@ struct State {
     is_quick: bool,
 }
 
-struct Piece {
+struct PoolTask {
     since: Instant,
-    work: Box<dyn Work>,
+    work: Box<dyn DiskWork>,
 }
 
 /// What is done first, and told later.
-trait Work: Send {
+trait DiskWork: Send {
     fn run(&mut self);
 
     fn tell(self: Box<Self>);
 }
 
-struct Job<F, T> {
+struct DiskJob<F, T> {
     work: Option<F>,
     result: Option<thread::Result<T>>,
     done: oneshot::Sender<thread::Result<T>>,
 }
 
-impl<F: FnOnce() -> T + Send, T: Send> Work for Job<F, T> {
+impl<F: FnOnce() -> T + Send, T: Send> DiskWork for DiskJob<F, T> {
     fn run(&mut self) {
         self.result = self.work.take().map(|work| catch_unwind(AssertUnwindSafe(work)));
     }
@@ -106,8 +106,8 @@ impl DiskPool {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ShuttingDown> {
         let (done, mut result) = oneshot::channel();
-        let work = Job { work: Some(work), result: None, done };
-        self.add(Piece { since: Instant::now(), work: Box::new(work) });
+        let work = DiskJob { work: Some(work), result: None, done };
+        self.add(PoolTask { since: Instant::now(), work: Box::new(work) });
         let mut patience = TOO_LONG;
         let result = loop {
             match timeout(patience, &mut result).await {
@@ -124,7 +124,7 @@ impl DiskPool {
         }
     }
 
-    fn add(&self, piece: Piece) {
+    fn add(&self, piece: PoolTask) {
         let mut state = self.lock();
         let first = state.waiting.front().map_or(piece.since, |first| first.since);
         let long_since = |moment| piece.since.duration_since(moment) > TOO_LONG;
@@ -142,10 +142,10 @@ impl DiskPool {
 
     fn tell(&self) {
         let done = std::mem::take(&mut self.lock().done);
-        done.into_iter().for_each(Work::tell);
+        done.into_iter().for_each(DiskWork::tell);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, DiskPoolState> {
         self.0.lock()
     }
 }
@@ -171,8 +171,8 @@ impl Worker {
                 None => {}
             }
             drop(state);
-            due.into_iter().for_each(Work::tell);
-            if let Some(Piece { mut work, .. }) = next {
+            due.into_iter().for_each(DiskWork::tell);
+            if let Some(PoolTask { mut work, .. }) = next {
                 lingered = 0;
                 work.run();
                 done = Some((work, now.elapsed()));
@@ -184,9 +184,9 @@ impl Worker {
     }
 }
 
-impl State {
+impl DiskPoolState {
     /// Those who are to hear of it now.
-    fn is_done(&mut self, work: Box<dyn Work>, took: Duration) -> Vec<Box<dyn Work>> {
+    fn is_done(&mut self, work: Box<dyn DiskWork>, took: Duration) -> Vec<Box<dyn DiskWork>> {
         self.is_quick = took < QUICK;
         self.done.push(work);
         if self.is_quick && self.done.len() < TOGETHER && !self.waiting.is_empty() {

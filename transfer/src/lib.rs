@@ -47,21 +47,21 @@ mod source;
 mod timings;
 mod unix;
 
-pub use answer::{Answer, Part, misfit};
+pub use answer::{AnswerPart, AnswerReader, misfit};
 pub use background::{BackgroundPool, Lane};
 pub use batching::is_moving;
-pub use bottleneck::Bottleneck;
+pub use bottleneck::TransferBottleneck;
 pub use disk_pool::{DiskPool, ShuttingDown};
 pub use observer::Observer;
 pub use partial_file::{
-    FileAttributes, PARTIAL_PREFIX, PARTIAL_SUFFIX, PartialFile, Replace, is_partial_name,
+    FileAttributes, PARTIAL_PREFIX, PARTIAL_SUFFIX, PartialFile, ReplacePolicy, is_partial_name,
     partial_content, partial_length,
 };
-pub use prefix::Hashed;
+pub use prefix::HashedPrefix;
 pub use proof::ProofLimits;
-pub use rate_limit::{BadRate, Rate, RateLimit, Throttle};
-pub use receive::{Arrival, ReceiveError, Size, receive, receive_small};
-pub use resumable_file::{ResumableFile, StoredBytes, Target, is_stored};
+pub use rate_limit::{BadRate, Rate, RateLimit, TransferThrottle};
+pub use receive::{ContentSize, ReceiveError, ReceiveProgress, receive, receive_small};
+pub use resumable_file::{ResumableFile, StorageTarget, StoredBytes, is_stored};
 pub use send::send;
 pub use send_error::SendError;
 pub use small_file::{NamelessFile, store_new};

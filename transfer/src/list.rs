@@ -5,25 +5,25 @@
 
 use std::time::Duration;
 
-use quiver_protocol::reply::Entry;
-use quiver_protocol::{End as _, FolderPath, FrameKind, ListEnd, Reply, Request};
+use quiver_protocol::reply::FolderEntry;
+use quiver_protocol::{EofPayload as _, FolderPath, FrameKind, ListEnd, Reply, Request};
 use quiver_transport::{Channel, FrameWriter, StreamError};
 use thiserror::Error;
 
-use crate::{Answer, Part, misfit};
+use crate::{AnswerPart, AnswerReader, misfit};
 
 /// A folder's entries, in byte order, one after the other as they come.
 #[derive(Debug)]
 pub struct Entries {
-    answer: Answer,
+    answer: AnswerReader,
     folder: FolderPath,
 }
 
 /// An entry, or what is known after the last.
 #[derive(Debug)]
-pub enum Listed {
+pub enum ListItem {
     /// One entry.
-    Entry(Entry),
+    Entry(FolderEntry),
     /// The end of the list.
     End(ListEnd),
 }
@@ -38,7 +38,7 @@ pub async fn fetch(
     patience: Duration,
 ) -> Result<Entries, StreamError> {
     let request = Request::List { path: folder.clone() };
-    Ok(Entries { answer: Answer::to(connection, &request, patience).await?, folder })
+    Ok(Entries { answer: AnswerReader::to(connection, &request, patience).await?, folder })
 }
 
 impl Entries {
@@ -46,24 +46,24 @@ impl Entries {
     ///
     /// # Errors
     /// [`StreamError`].
-    pub async fn next(&mut self) -> Result<Listed, StreamError> {
+    pub async fn next(&mut self) -> Result<ListItem, StreamError> {
         match self.answer.next::<ListEnd>().await? {
-            Part::Reply(Reply::Entry(entry)) => {
+            AnswerPart::Reply(Reply::Entry(entry)) => {
                 let joined = self.folder.join(entry.path.file_name());
                 if joined.is_ok_and(|path| path == entry.path) {
-                    Ok(Listed::Entry(entry))
+                    Ok(ListItem::Entry(entry))
                 } else {
                     Err(misfit("an entry of another folder"))
                 }
             }
-            Part::Reply(_) => Err(misfit("something else than an entry")),
-            Part::End(end) => Ok(Listed::End(end)),
+            AnswerPart::Reply(_) => Err(misfit("something else than an entry")),
+            AnswerPart::End(end) => Ok(ListItem::End(end)),
         }
     }
 }
 
 /// Where the entries of a folder are read from.
-pub trait Listing: Send {
+pub trait EntrySource: Send {
     /// Why there are no more.
     type Error;
 
@@ -71,7 +71,7 @@ pub trait Listing: Send {
     ///
     /// # Errors
     /// The folder cannot be read any further.
-    fn next(&mut self) -> impl Future<Output = Result<Vec<Entry>, Self::Error>> + Send;
+    fn next(&mut self) -> impl Future<Output = Result<Vec<FolderEntry>, Self::Error>> + Send;
 
     /// How many names of the folder were left out so far.
     fn not_served(&self) -> u64;
@@ -93,7 +93,7 @@ pub enum ListError<E> {
 ///
 /// # Errors
 /// [`ListError`]. The stream has no end then: the caller says why, in an Error.
-pub async fn serve<L: Listing>(
+pub async fn serve<L: EntrySource>(
     mut listing: L,
     writer: &mut FrameWriter,
 ) -> Result<(), ListError<L::Error>> {

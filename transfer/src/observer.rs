@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use crate::Bottleneck;
+use crate::TransferBottleneck;
 
 /// Hears how a transfer goes at this end. One that is dropped before it heard of an end was cut off, as by
 /// the loss of its connection.
@@ -11,7 +11,7 @@ pub trait Observer: Send + Sync + 'static {
     fn moved(&self, bytes: u64);
 
     /// All `size` bytes of the file are stored at the receiver, verified and flushed.
-    fn succeeded(self, size: u64, limited_by: Option<Bottleneck>);
+    fn succeeded(self, size: u64, limited_by: Option<TransferBottleneck>);
 
     /// The file is not stored, or it is not known to be.
     fn failed(self, reason: &dyn Display);
@@ -21,7 +21,7 @@ pub trait Observer: Send + Sync + 'static {
 impl Observer for () {
     fn moved(&self, _bytes: u64) {}
 
-    fn succeeded(self, _size: u64, _limited_by: Option<Bottleneck>) {}
+    fn succeeded(self, _size: u64, _limited_by: Option<TransferBottleneck>) {}
 
     fn failed(self, _reason: &dyn Display) {}
 }

@@ -8,8 +8,8 @@ use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt as _};
 use cap_std::fs::{Dir, OpenOptions};
 
 use crate::file_system::{
-    Lock, Unset, make_executable, rename_new, set_file_modified, stat, sync_file, sync_folder,
-    try_lock, unlock,
+    FileLock, UnsetAttributes, make_executable, rename_new, set_file_modified, stat, sync_file,
+    sync_folder, try_lock, unlock,
 };
 use crate::unix;
 
@@ -64,7 +64,7 @@ pub fn partial_content(folder: &Dir, id: u64) -> io::Result<Option<std::fs::File
 
 /// What to do where the final name is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Replace {
+pub enum ReplacePolicy {
     /// Refuse, and leave what is there.
     Never,
     /// Put the new file in its place, in one step.
@@ -82,10 +82,10 @@ pub struct FileAttributes {
 
 impl FileAttributes {
     /// Gives an open file its attributes; those that could not be set.
-    pub(crate) fn apply(self, file: &File) -> Unset {
+    pub(crate) fn apply(self, file: &File) -> UnsetAttributes {
         let executable = if self.executable { make_executable(file) } else { Ok(()) };
         let modified = self.modified.map_or(Ok(()), |modified| set_file_modified(file, modified));
-        Unset::of(modified, executable)
+        UnsetAttributes::of(modified, executable)
     }
 }
 
@@ -97,13 +97,13 @@ pub struct PartialFile {
     file: File,
     /// `None` where the file system has no locks, and nothing else excludes others: then its name is one that
     /// nothing else knows.
-    _lock: Option<Lock>,
-    fate: Fate,
+    _lock: Option<FileLock>,
+    fate: DropAction,
 }
 
 /// What happens to a part that is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum DropAction {
     /// It goes.
     Removed,
     /// It stays for the next attempt, if there is anything in it.
@@ -135,7 +135,7 @@ impl PartialFile {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let folder = folder.try_clone()?;
-        Ok(Self { folder, name, file, _lock: lock, fate: Fate::Removed })
+        Ok(Self { folder, name, file, _lock: lock, fate: DropAction::Removed })
     }
 
     /// Opens the part that `id` stands for in `folder`, or creates it. Dropped without a commit, it
@@ -171,7 +171,7 @@ impl PartialFile {
             };
             if unix::is_same(&file, folder, &name)? {
                 let folder = folder.try_clone()?;
-                return Ok(Self { folder, name, file, _lock: lock, fate: Fate::Kept });
+                return Ok(Self { folder, name, file, _lock: lock, fate: DropAction::Kept });
             }
         }
         Err(io::ErrorKind::WouldBlock.into())
@@ -205,7 +205,7 @@ impl PartialFile {
 
     /// Removes it, whatever was to happen to it.
     pub fn discard(mut self) {
-        self.fate = Fate::Removed;
+        self.fate = DropAction::Removed;
     }
 
     /// Flushes the content to disk, renames it to `target` in its folder, and makes the name durable; the
@@ -217,9 +217,9 @@ impl PartialFile {
     pub fn commit(
         mut self,
         target: &str,
-        replace: Replace,
+        replace: ReplacePolicy,
         finish: FileAttributes,
-    ) -> io::Result<Unset> {
+    ) -> io::Result<UnsetAttributes> {
         self.try_commit(target, replace, finish)
     }
 
@@ -230,9 +230,9 @@ impl PartialFile {
     pub fn try_commit(
         &mut self,
         target: &str,
-        replace: Replace,
+        replace: ReplacePolicy,
         finish: FileAttributes,
-    ) -> io::Result<Unset> {
+    ) -> io::Result<UnsetAttributes> {
         let unset = self.flush_to_disk(finish)?;
         self.give_name(target, replace)?;
         sync_folder(&self.folder)?;
@@ -244,7 +244,7 @@ impl PartialFile {
     ///
     /// # Errors
     /// What the system says.
-    pub fn flush_to_disk(&self, finish: FileAttributes) -> io::Result<Unset> {
+    pub fn flush_to_disk(&self, finish: FileAttributes) -> io::Result<UnsetAttributes> {
         let unset = finish.apply(&self.file);
         sync_file(&self.file)?;
         Ok(unset)
@@ -254,16 +254,16 @@ impl PartialFile {
     ///
     /// # Errors
     /// As [`commit`](Self::commit).
-    pub fn rename(mut self, target: &str, replace: Replace) -> io::Result<()> {
+    pub fn rename(mut self, target: &str, replace: ReplacePolicy) -> io::Result<()> {
         self.give_name(target, replace)
     }
 
-    fn give_name(&mut self, target: &str, replace: Replace) -> io::Result<()> {
+    fn give_name(&mut self, target: &str, replace: ReplacePolicy) -> io::Result<()> {
         match replace {
-            Replace::Never => rename_new((&self.folder, &self.name), (&self.folder, target))?,
-            Replace::Existing => self.folder.rename(&self.name, &self.folder, target)?,
+            ReplacePolicy::Never => rename_new((&self.folder, &self.name), (&self.folder, target))?,
+            ReplacePolicy::Existing => self.folder.rename(&self.name, &self.folder, target)?,
         }
-        self.fate = Fate::Committed;
+        self.fate = DropAction::Committed;
         Ok(())
     }
 }
@@ -285,9 +285,9 @@ impl Write for PartialFile {
 impl Drop for PartialFile {
     fn drop(&mut self) {
         let goes = match self.fate {
-            Fate::Committed => false,
-            Fate::Removed => true,
-            Fate::Kept => self.length().is_ok_and(|length| length == 0),
+            DropAction::Committed => false,
+            DropAction::Removed => true,
+            DropAction::Kept => self.length().is_ok_and(|length| length == 0),
         };
         if goes {
             // Nobody is left to tell; the name says what it is.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 
-use quiver_protocol::{ContentHash, Prefix};
+use quiver_protocol::{ContentHash, ContentPrefix};
 
 use crate::background::Lane;
 use crate::blocking;
@@ -26,13 +26,13 @@ const READ: usize = 256 * 1024;
 
 /// So many bytes of a file's beginning, hashed; the hash goes on with what follows them.
 #[derive(Debug, Clone, Default)]
-pub struct Hashed {
+pub struct HashedPrefix {
     /// Two KiB, which would be copied wherever this goes.
     pub(crate) hasher: Box<blake3::Hasher>,
     pub(crate) length: u64,
 }
 
-impl Hashed {
+impl HashedPrefix {
     /// No byte: content from the beginning.
     #[must_use]
     pub fn nothing() -> Self {
@@ -85,7 +85,7 @@ impl Hashed {
         stride: u64,
         lane: Option<&Lane>,
     ) -> io::Result<(Self, bool)> {
-        let mut next = Stride { hashed: Self::nothing(), file: file.try_clone()?, end: 0 };
+        let mut next = HashStep { hashed: Self::nothing(), file: file.try_clone()?, end: 0 };
         while next.hashed.length < length {
             next.end = length.min(next.hashed.length + stride);
             let is_whole;
@@ -108,9 +108,9 @@ impl Hashed {
 
     /// What is said of them on the wire.
     #[must_use]
-    pub fn prefix(&self) -> Prefix {
+    pub fn prefix(&self) -> ContentPrefix {
         let blake3 = ContentHash(*self.hasher.finalize().as_bytes());
-        Prefix { size: self.length, blake3 }
+        ContentPrefix { size: self.length, blake3 }
     }
 
     /// Whether the file was long enough.
@@ -133,14 +133,14 @@ impl Hashed {
 }
 
 /// What is hashed in one step.
-struct Stride {
-    hashed: Hashed,
+struct HashStep {
+    hashed: HashedPrefix,
     file: File,
     /// Where in the file it ends.
     end: u64,
 }
 
-impl Stride {
+impl HashStep {
     /// Itself, hashed as far as it goes, and whether the file was long enough.
     fn run(mut self) -> io::Result<(Self, bool)> {
         let is_whole = self.hashed.read_to(&self.file, self.end)?;
@@ -162,14 +162,15 @@ mod tests {
         let pool = crate::BackgroundPool::new(1);
         let lane = pool.lane(1);
         for length in [0, 1, READ, READ + 1, STRIDE as usize, STRIDE as usize + 1, content.len()] {
-            let hashed = Hashed::of(&file, length as u64).await.unwrap().unwrap();
+            let hashed = HashedPrefix::of(&file, length as u64).await.unwrap().unwrap();
             let blake3 = ContentHash(*blake3::hash(&content[..length]).as_bytes());
-            assert_eq!(hashed.prefix(), Prefix { size: length as u64, blake3 });
-            let in_lane = Hashed::of_in_lane(&file, length as u64, &lane).await.unwrap().unwrap();
+            assert_eq!(hashed.prefix(), ContentPrefix { size: length as u64, blake3 });
+            let in_lane =
+                HashedPrefix::of_in_lane(&file, length as u64, &lane).await.unwrap().unwrap();
             assert_eq!(in_lane.prefix(), hashed.prefix());
         }
-        assert!(Hashed::of(&file, content.len() as u64 + 1).await.unwrap().is_none());
-        let all = Hashed::to_the_end(&file).await.unwrap();
-        assert_eq!(all.prefix(), Hashed::of_bytes(&content).prefix());
+        assert!(HashedPrefix::of(&file, content.len() as u64 + 1).await.unwrap().is_none());
+        let all = HashedPrefix::to_the_end(&file).await.unwrap();
+        assert_eq!(all.prefix(), HashedPrefix::of_bytes(&content).prefix());
     }
 }

@@ -2,11 +2,11 @@
 
 use std::io;
 
-use quiver_protocol::Prefix;
+use quiver_protocol::ContentPrefix;
 use tokio::sync::Semaphore;
 
 use crate::background::Lane;
-use crate::{Hashed, Source};
+use crate::{HashedPrefix, Source};
 
 /// Where beginnings of files are hashed, and how many of them at once. By default on blocking threads, without a limit.
 #[derive(Debug, Clone, Default)]
@@ -19,7 +19,11 @@ pub struct ProofLimits<'a> {
 
 impl ProofLimits<'_> {
     /// What of a source is as `claim` says; [nothing](Hashed::nothing), where it is not. Waits for a permit.
-    pub(crate) async fn prove(&self, source: &Source, claim: Prefix) -> io::Result<Hashed> {
+    pub(crate) async fn prove(
+        &self,
+        source: &Source,
+        claim: ContentPrefix,
+    ) -> io::Result<HashedPrefix> {
         let _permit = match self.permits {
             Some(permits) => permits.acquire().await.ok(),
             None => None,

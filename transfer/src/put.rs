@@ -14,5 +14,7 @@ mod send_progress;
 mod staging;
 
 pub use self::accept::{AcceptError, AcceptLimits, StoreError, VerifiedUpload, accept};
-pub use self::offer::{Handed, Offer, OutgoingFile, PutError, ReceiverProgress, Stored, offer};
+pub use self::offer::{
+    OutgoingFile, PutError, PutOffer, ReceiverProgress, SendState, StoredReceipt, offer,
+};
 pub use self::staging::Staging;

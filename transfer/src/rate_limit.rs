@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use parking_lot::{Mutex, MutexGuard};
-use quiver_protocol::Brake;
+use quiver_protocol::Bottleneck;
 use quiver_protocol::chunk::BLOCK;
 use quiver_protocol::limits::CHUNK;
 use thiserror::Error;
@@ -53,13 +53,13 @@ impl Rate {
 
 /// A bucket of tokens: says when the next bytes may go. Knows no clock.
 #[derive(Debug)]
-struct Bucket {
+struct TokenBucket {
     rate: Rate,
     /// When all that went has been paid for.
     paid: Option<Instant>,
 }
 
-impl Bucket {
+impl TokenBucket {
     /// Takes so many bytes at a moment; from when on more may be taken.
     fn take(&mut self, bytes: u64, now: Instant) -> Instant {
         let earliest = now.checked_sub(BURST).unwrap_or(now);
@@ -76,14 +76,14 @@ impl Bucket {
 #[derive(Debug, Clone)]
 pub struct RateLimit {
     rate: Rate,
-    bucket: Arc<Mutex<Bucket>>,
+    bucket: Arc<Mutex<TokenBucket>>,
 }
 
 impl RateLimit {
     /// A limit of its own.
     #[must_use]
     pub fn new(rate: Rate) -> Self {
-        Self { rate, bucket: Arc::new(Mutex::new(Bucket { rate, paid: None })) }
+        Self { rate, bucket: Arc::new(Mutex::new(TokenBucket { rate, paid: None })) }
     }
 
     /// The rate.
@@ -107,17 +107,17 @@ impl RateLimit {
 
 /// Holds work up that moves bytes: between two blocks, while it waits for its turn.
 #[derive(Debug, Default)]
-pub struct Throttle(Mutex<Held>);
+pub struct TransferThrottle(Mutex<GateState>);
 
 #[derive(Debug, Default)]
-struct Held {
+struct GateState {
     /// When it opens.
     until: Option<Instant>,
     /// How long it has held up work.
     paused: Duration,
 }
 
-impl Throttle {
+impl TransferThrottle {
     /// Nothing passes before this moment.
     pub fn close_until(&self, moment: Instant) {
         self.held().until = Some(moment);
@@ -125,10 +125,10 @@ impl Throttle {
 
     /// That it held work up that took so long, where it did.
     #[must_use]
-    pub fn brake(&self, took: Duration) -> Option<Brake> {
+    pub fn brake(&self, took: Duration) -> Option<Bottleneck> {
         // Whoever comes to it now and then goes at its rate.
         let paused = self.held().paused;
-        (paused > Duration::ZERO && paused >= took / 10).then_some(Brake::Limit)
+        (paused > Duration::ZERO && paused >= took / 10).then_some(Bottleneck::Limit)
     }
 
     /// Does the work, with a pause wherever the throttle is closed and the work gives way, and one at the end until
@@ -164,7 +164,7 @@ impl Throttle {
         self.held().until
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
+    fn held(&self) -> MutexGuard<'_, GateState> {
         self.0.lock()
     }
 }
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_second_takes_what_the_rate_says() {
-        let mut bucket = Bucket { rate: "1kB/s".parse().unwrap(), paid: None };
+        let mut bucket = TokenBucket { rate: "1kB/s".parse().unwrap(), paid: None };
         let start = Instant::now();
         assert_eq!(bucket.take(500, start), start + Duration::from_millis(500));
         assert_eq!(bucket.take(500, start), start + Duration::from_secs(1));
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn far_too_much_is_late_and_no_overflow() {
-        let mut bucket = Bucket { rate: "1".parse().unwrap(), paid: None };
+        let mut bucket = TokenBucket { rate: "1".parse().unwrap(), paid: None };
         let start = Instant::now();
         assert!(bucket.take(u64::MAX, start) >= start);
         assert!(bucket.take(u64::MAX, start) >= start);
@@ -218,16 +218,16 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_last_bytes_are_paid_for_too() {
-        let throttle = Throttle::default();
+        let throttle = TransferThrottle::default();
         let start = Instant::now();
         throttle.pass(async { throttle.close_until(start + Duration::from_secs(60)) }).await;
         assert_eq!(start.elapsed(), Duration::from_secs(60));
-        assert_eq!(throttle.brake(start.elapsed()), Some(Brake::Limit));
+        assert_eq!(throttle.brake(start.elapsed()), Some(Bottleneck::Limit));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_closed_gate_holds_up_and_opens_by_itself() {
-        let throttle = Throttle::default();
+        let throttle = TransferThrottle::default();
         let start = Instant::now();
         let work = async {
             throttle.close_until(start + Duration::from_secs(60));
@@ -236,7 +236,7 @@ mod tests {
         };
         assert_eq!(throttle.brake(Duration::ZERO), None);
         assert_eq!(throttle.pass(work).await, Duration::from_secs(60));
-        assert_eq!(throttle.brake(Duration::from_secs(600)), Some(Brake::Limit));
+        assert_eq!(throttle.brake(Duration::from_secs(600)), Some(Bottleneck::Limit));
         assert_eq!(throttle.brake(Duration::from_secs(601)), None);
     }
 }

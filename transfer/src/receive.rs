@@ -6,15 +6,15 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
-use quiver_protocol::chunk::{Step, Unpacker};
+use quiver_protocol::chunk::{UnpackStep, Unpacker};
 use quiver_protocol::limits::CHUNK;
-use quiver_protocol::{ContentEnd, ContentHash, End as _, FrameError, FrameKind, Refusal};
+use quiver_protocol::{ContentEnd, ContentHash, EofPayload as _, FrameError, FrameKind, Refusal};
 use thiserror::Error;
 use tokio::task;
 
 use self::writer::{BlockWriter, HashingThread};
 use crate::timings::TransferTimings;
-use crate::{Hashed, SMALL};
+use crate::{HashedPrefix, SMALL};
 use quiver_transport::stream::{FrameReader, StreamError};
 
 /// Pieces of the stream taken at once, at most; a packet is a piece.
@@ -53,7 +53,7 @@ impl From<FrameError> for ReceiveError {
 
 /// How many bytes a file that comes has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Size {
+pub enum ContentSize {
     /// The sender has said so.
     Known(u64),
     /// The sender does not know; more than this is refused.
@@ -62,7 +62,7 @@ pub enum Size {
 
 /// How much of a file is here, in its bytes; those count that were here before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Arrival {
+pub struct ReceiveProgress {
     /// What has come.
     pub received: u64,
     /// What was written to the sink.
@@ -79,20 +79,20 @@ pub struct Arrival {
 /// [`ReceiveError`]. The sink is dropped before this returns: nothing writes to it any more.
 pub async fn receive<W: Write + Send + 'static>(
     reader: &mut FrameReader,
-    size: Size,
-    from: Hashed,
+    size: ContentSize,
+    from: HashedPrefix,
     sink: W,
     patience: Duration,
-    mut progress: impl FnMut(Arrival),
+    mut progress: impl FnMut(ReceiveProgress),
 ) -> Result<(W, ContentEnd, TransferTimings), ReceiveError> {
     let offset = from.length;
-    let (Size::Known(most) | Size::AtMost(most)) = size;
+    let (ContentSize::Known(most) | ContentSize::AtMost(most)) = size;
     let hashing_thread = HashingThread::of_this_machine();
     let mut writer =
         BlockWriter::new(sink, from.hasher, most.saturating_sub(offset), hashing_thread);
     let mut unpacker = Unpacker::new(most.saturating_sub(offset));
     let mut block = writer.buffer();
-    let progress_of = |unpacker: &Unpacker, written| Arrival {
+    let progress_of = |unpacker: &Unpacker, written| ReceiveProgress {
         received: offset + unpacker.seen(),
         stored: offset + written,
     };
@@ -114,7 +114,7 @@ pub async fn receive<W: Write + Send + 'static>(
     if hash != end.blake3 {
         return Err(ReceiveError::Mismatch);
     }
-    progress(Arrival { received: came, stored: came });
+    progress(ReceiveProgress { received: came, stored: came });
     Ok((sink, end, times))
 }
 
@@ -140,14 +140,16 @@ pub async fn receive_small(
         };
         let mut input = piece.as_ref();
         match unpacker.feed(&mut input, &mut bytes)? {
-            Step::Hungry => {}
+            UnpackStep::NeedInput => {}
             // Never: what is announced fits into a block.
-            Step::Full => return Err(FrameError::TooMuchContent { announced: size }.into()),
-            Step::Tail(..) if !input.is_empty() => return Err(FrameError::Trailing.into()),
-            Step::Tail(kind, payload) => break tail(kind, &payload)?,
+            UnpackStep::BlockReady => {
+                return Err(FrameError::TooMuchContent { announced: size }.into());
+            }
+            UnpackStep::End(..) if !input.is_empty() => return Err(FrameError::Trailing.into()),
+            UnpackStep::End(kind, payload) => break tail(kind, &payload)?,
         }
     };
-    check_length(Size::Known(size), bytes.len() as u64, &end)?;
+    check_length(ContentSize::Known(size), bytes.len() as u64, &end)?;
     reader.read_end(patience).await?;
     if ContentHash(*blake3::hash(&bytes).as_bytes()) != end.blake3 {
         return Err(ReceiveError::Mismatch);
@@ -157,8 +159,8 @@ pub async fn receive_small(
 }
 
 /// Whether as much came as was announced, and as the end says.
-fn check_length(size: Size, came: u64, end: &ContentEnd) -> Result<(), ReceiveError> {
-    let due = if let Size::Known(size) = size { size } else { end.size };
+fn check_length(size: ContentSize, came: u64, end: &ContentEnd) -> Result<(), ReceiveError> {
+    let due = if let ContentSize::Known(size) = size { size } else { end.size };
     if came != due || end.size != due {
         let found = if end.size == due { came } else { end.size };
         return Err(ReceiveError::Length { announced: due, found });
@@ -189,12 +191,12 @@ async fn take<W: Write + Send + 'static>(
             let mut input = piece.as_ref();
             loop {
                 match unpacker.feed(&mut input, block)? {
-                    Step::Hungry => {
+                    UnpackStep::NeedInput => {
                         writer.hash_ahead(block);
                         break;
                     }
-                    Step::Full => *block = writer.write(std::mem::take(block)).await?,
-                    Step::Tail(kind, payload) => {
+                    UnpackStep::BlockReady => *block = writer.write(std::mem::take(block)).await?,
+                    UnpackStep::End(kind, payload) => {
                         // Nothing may follow the frame that ends the content.
                         if input.has_remaining() || index + 1 < count {
                             return Err(FrameError::Trailing.into());

@@ -12,15 +12,15 @@ use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
 use parking_lot::{Mutex, MutexGuard};
 use quiver_protocol::ContentHash;
 
-use crate::file_system::{Unset, sync_folder};
-use crate::{FileAttributes, PartialFile, Replace, blocking, unix};
+use crate::file_system::{UnsetAttributes, sync_folder};
+use crate::{FileAttributes, PartialFile, ReplacePolicy, blocking, unix};
 
 /// How many names are tried for a part; random ones hardly ever collide.
 const PART_NAMES: usize = 8;
 
 /// Where a file is stored.
 #[derive(Debug, Clone)]
-pub struct Target {
+pub struct StorageTarget {
     /// The folder.
     pub folder: Arc<Dir>,
     /// Its name there: one part of a path.
@@ -28,18 +28,18 @@ pub struct Target {
     /// Both, from the root: what the file is known by.
     pub path: PathBuf,
     /// What happens to a file that has this name.
-    pub replace: Replace,
+    pub replace: ReplacePolicy,
 }
 
 /// A part, held and locked until this is dropped, committed or discarded.
 #[derive(Debug)]
 pub struct ResumableFile {
-    slot: Arc<Mutex<Slot>>,
+    slot: Arc<Mutex<PartialSlot>>,
     is_kept: bool,
 }
 
 #[derive(Debug)]
-struct Slot {
+struct PartialSlot {
     /// `None` once it has its final name, or none any more.
     file: Option<PartialFile>,
     /// Which of the sinks may write: a block of an attempt that was given up may still be under way.
@@ -49,8 +49,8 @@ struct Slot {
 
 /// Where an attempt writes to. Useless once the next one has begun.
 #[derive(Debug)]
-pub(crate) struct Sink {
-    slot: Arc<Mutex<Slot>>,
+pub(crate) struct PartialSink {
+    slot: Arc<Mutex<PartialSlot>>,
     turn: u64,
 }
 
@@ -105,7 +105,7 @@ impl ResumableFile {
             }
             let kept = StoredBytes::default();
             kept.set(file.length()?);
-            let slot = Slot { file: Some(file), turn: 0, kept };
+            let slot = PartialSlot { file: Some(file), turn: 0, kept };
             Ok(Self { slot: Arc::new(Mutex::new(slot)), is_kept })
         })
         .await
@@ -148,7 +148,7 @@ impl ResumableFile {
     }
 
     /// Drops what is in it beyond `offset`; what is written goes there.
-    pub(crate) async fn sink(&self, offset: u64) -> io::Result<Sink> {
+    pub(crate) async fn sink(&self, offset: u64) -> io::Result<PartialSink> {
         let slot = self.slot.clone();
         blocking::run_io(move || {
             let mut held = lock(&slot);
@@ -157,7 +157,7 @@ impl ResumableFile {
             held.file.as_mut().ok_or_else(gone)?.go_on_at(offset)?;
             held.kept.set(offset);
             drop(held);
-            Ok(Sink { slot, turn })
+            Ok(PartialSink { slot, turn })
         })
         .await
     }
@@ -167,13 +167,13 @@ impl ResumableFile {
     /// partial file stays as it is, and this has it no more.
     pub(crate) async fn commit(
         &self,
-        target: &Target,
+        target: &StorageTarget,
         finish: FileAttributes,
         blake3: ContentHash,
-    ) -> io::Result<Unset> {
+    ) -> io::Result<UnsetAttributes> {
         let (slot, target) = (self.slot.clone(), target.clone());
         blocking::run_io(move || {
-            let Target { folder, name, replace, .. } = &target;
+            let StorageTarget { folder, name, replace, .. } = &target;
             let mut file = lock(&slot).file.take().ok_or_else(gone)?;
             match file.try_commit(name, *replace, finish) {
                 Err(error)
@@ -181,7 +181,7 @@ impl ResumableFile {
                         && is_stored(folder, name, file.length()?, blake3)? =>
                 {
                     file.discard();
-                    Ok(Unset::default())
+                    Ok(UnsetAttributes::default())
                 }
                 committed => committed,
             }
@@ -212,7 +212,7 @@ pub fn is_stored(folder: &Dir, name: &str, size: u64, blake3: ContentHash) -> io
     Ok(true)
 }
 
-impl Write for Sink {
+impl Write for PartialSink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut slot = lock(&self.slot);
         if slot.turn != self.turn {
@@ -230,7 +230,7 @@ impl Write for Sink {
     }
 }
 
-fn lock(slot: &Mutex<Slot>) -> MutexGuard<'_, Slot> {
+fn lock(slot: &Mutex<PartialSlot>) -> MutexGuard<'_, PartialSlot> {
     slot.lock()
 }
 

@@ -11,7 +11,7 @@ use quiver_protocol::{ContentEnd, ContentHash};
 use tokio::task::{self, JoinHandle};
 
 use self::buffers::Buffers;
-use crate::Hashed;
+use crate::HashedPrefix;
 use crate::batching::{self, ActiveTransfers};
 use crate::send_error::SendError;
 use crate::source::{ContentSource, Source};
@@ -31,7 +31,7 @@ use quiver_transport::stream::{FrameWriter, StreamError};
 pub async fn send(
     writer: &mut FrameWriter,
     source: Source,
-    from: Hashed,
+    from: HashedPrefix,
     block: usize,
     mut progress: impl FnMut(u64),
 ) -> Result<ContentEnd, SendError> {
@@ -55,7 +55,7 @@ pub async fn send(
     let active = ActiveTransfers::join();
     loop {
         let since = Instant::now();
-        let Step { reader, blocks, ended, access } = next.finished().await?;
+        let ReadStep { reader, blocks, ended, access } = next.finished().await?;
         times.waited(since, &access);
         times.look();
         if ended {
@@ -75,7 +75,7 @@ pub async fn send(
 
 async fn write_blocks(
     writer: &mut FrameWriter,
-    blocks: Vec<Block>,
+    blocks: Vec<ReadBlock>,
     progress: &mut impl FnMut(u64),
 ) -> Result<(), StreamError> {
     for block in blocks {
@@ -97,29 +97,29 @@ struct BlockReader {
 /// A step that was started.
 enum StartedStep {
     /// Done at once: what is in memory takes no other thread.
-    Done(Result<Step, SendError>),
-    Running(JoinHandle<Result<Step, SendError>>),
+    Done(Result<ReadStep, SendError>),
+    Running(JoinHandle<Result<ReadStep, SendError>>),
 }
 
-struct Step {
+struct ReadStep {
     reader: BlockReader,
-    blocks: Vec<Block>,
+    blocks: Vec<ReadBlock>,
     /// Whether these are the last.
     ended: bool,
     access: DiskAccess,
 }
 
-struct Block {
+struct ReadBlock {
     framed: Bytes,
     /// Its file bytes.
     length: usize,
 }
 
 impl BlockReader {
-    fn new(source: Source, from: Hashed, block: usize) -> Self {
+    fn new(source: Source, from: HashedPrefix, block: usize) -> Self {
         // Only a file's last chunk may be short.
         let block = (block / CHUNK * CHUNK).clamp(CHUNK, BLOCK);
-        let Hashed { hasher, length: offset } = from;
+        let HashedPrefix { hasher, length: offset } = from;
         Self { source, block, offset, hasher, buffers: Buffers::default() }
     }
 
@@ -131,7 +131,7 @@ impl BlockReader {
         StartedStep::Running(task::spawn_blocking(move || self.step(most)))
     }
 
-    fn step(mut self, most: usize) -> Result<Step, SendError> {
+    fn step(mut self, most: usize) -> Result<ReadStep, SendError> {
         // What came out of a pipe does not wait for what has not come yet.
         let most = if self.source.size().is_some() { most } else { 1 };
         self.buffers.keep(most);
@@ -147,11 +147,11 @@ impl BlockReader {
         }
         self.source.check()?;
         access.end();
-        Ok(Step { reader: self, blocks, ended, access })
+        Ok(ReadStep { reader: self, blocks, ended, access })
     }
 
     /// The next block; `None` at the end.
-    fn block(&mut self, access: &mut DiskAccess) -> Result<Option<Block>, SendError> {
+    fn block(&mut self, access: &mut DiskAccess) -> Result<Option<ReadBlock>, SendError> {
         let mut buffer = self.buffers.take(self.next_length());
         let read = || self.source.read(&mut buffer[HEADROOM..], self.offset, self.block);
         let length = access.on_disk(read)?;
@@ -161,7 +161,7 @@ impl BlockReader {
         self.hasher.update(&buffer[HEADROOM..HEADROOM + length]);
         self.offset += length as u64;
         let framed = frame_in_place(&mut buffer, length);
-        Ok(Some(Block { framed: self.buffers.lend(buffer, framed), length }))
+        Ok(Some(ReadBlock { framed: self.buffers.lend(buffer, framed), length }))
     }
 
     /// Room that the next block needs: small files do not pay for a whole one.
@@ -172,7 +172,7 @@ impl BlockReader {
 }
 
 impl StartedStep {
-    async fn finished(self) -> Result<Step, SendError> {
+    async fn finished(self) -> Result<ReadStep, SendError> {
         let step = match self {
             Self::Done(step) => return step,
             Self::Running(step) => step,

@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use cap_std::fs::Dir;
 
 use crate::FileAttributes;
-use crate::file_system::{Unset, sync_file, sync_folder};
+use crate::file_system::{UnsetAttributes, sync_file, sync_folder};
 use crate::unix;
 
 /// Stores a file under a name that nothing has, flushed to disk before it has it, and the name after. Wherever
@@ -21,7 +21,7 @@ pub fn store_new(
     name: &str,
     bytes: &[u8],
     finish: FileAttributes,
-) -> io::Result<Option<Unset>> {
+) -> io::Result<Option<UnsetAttributes>> {
     let Some((file, unset)) = NamelessFile::write(folder, bytes, finish)? else { return Ok(None) };
     if !file.give_name(folder, name)? {
         return Ok(None);
@@ -44,7 +44,7 @@ impl NamelessFile {
         folder: &Dir,
         bytes: &[u8],
         finish: FileAttributes,
-    ) -> io::Result<Option<(Self, Unset)>> {
+    ) -> io::Result<Option<(Self, UnsetAttributes)>> {
         let Some(mut file) = unix::nameless(folder) else { return Ok(None) };
         file.write_all(bytes)?;
         let unset = finish.apply(&file);
@@ -80,7 +80,10 @@ mod tests {
         let (temporary, dir) = folder();
         let modified = SystemTime::UNIX_EPOCH + Duration::from_nanos(1_234_567_891);
         let finish = FileAttributes { modified: Some(modified), executable: true };
-        assert_eq!(store_new(&dir, "a", b"content", finish).unwrap(), Some(Unset::default()));
+        assert_eq!(
+            store_new(&dir, "a", b"content", finish).unwrap(),
+            Some(UnsetAttributes::default())
+        );
         let path = temporary.path().join("a");
         assert_eq!(fs::read(&path).unwrap(), b"content");
         let metadata = fs::metadata(&path).unwrap();

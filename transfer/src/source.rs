@@ -11,13 +11,13 @@ use std::io::{self, Read};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use quiver_protocol::Prefix;
+use quiver_protocol::ContentPrefix;
 
 use self::read::{fill, read_to_fill};
 use crate::background::Lane;
 use crate::send_error::SendError;
 use crate::unix;
-use crate::{Hashed, SMALL};
+use crate::{HashedPrefix, SMALL};
 
 /// Bytes of each read of a file of unknown length: the first has all of a [small](SMALL) one.
 const READ: usize = SMALL as usize;
@@ -33,9 +33,9 @@ pub(crate) enum ContentSource {
     /// As many bytes as it had when it was opened.
     File(OpenFile),
     /// The same of a small one, all read.
-    Memory(Loaded),
+    Memory(LoadedContent),
     /// As many as there are until its end.
-    Unsized(Unsized),
+    Unsized(UnsizedFile),
     /// As many as come.
     Pipe(Box<dyn Read + Send + Sync>),
 }
@@ -46,11 +46,11 @@ pub(crate) struct OpenFile {
     pub(crate) size: u64,
     executable: bool,
     modified: SystemTime,
-    seen: Stamp,
+    seen: ContentStamp,
 }
 
 /// A file of unknown length.
-pub(crate) struct Unsized {
+pub(crate) struct UnsizedFile {
     file: File,
     /// What was read of it already, and how much of that was taken.
     head: Vec<u8>,
@@ -59,7 +59,7 @@ pub(crate) struct Unsized {
     modified: SystemTime,
 }
 
-pub(crate) struct Loaded {
+pub(crate) struct LoadedContent {
     bytes: Vec<u8>,
     executable: bool,
     modified: SystemTime,
@@ -67,7 +67,7 @@ pub(crate) struct Loaded {
 
 /// What tells an appended file from a rewritten one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stamp {
+pub(crate) struct ContentStamp {
     size: u64,
     modified: SystemTime,
 }
@@ -87,7 +87,7 @@ impl Source {
     /// # Errors
     /// What the system says of its time.
     pub fn of(file: File, metadata: &Metadata) -> io::Result<Self> {
-        let (seen, executable) = (Stamp::of(metadata)?, unix::is_executable(metadata));
+        let (seen, executable) = (ContentStamp::of(metadata)?, unix::is_executable(metadata));
         let modified = seen.modified;
         // No blocks: nothing at all, a hole, or a file system that gives any size.
         let is_doubtful = seen.size > SMALL && unix::has_no_blocks(metadata);
@@ -95,7 +95,7 @@ impl Source {
             return Self::without_size(file);
         }
         if seen.size == 0 {
-            let unsized_file = Unsized::begin(file, executable, modified)?;
+            let unsized_file = UnsizedFile::begin(file, executable, modified)?;
             if !unsized_file.head.is_empty() {
                 return Ok(Self(ContentSource::Unsized(unsized_file)));
             }
@@ -118,7 +118,7 @@ impl Source {
     pub fn without_size(file: File) -> io::Result<Self> {
         let metadata = file.metadata()?;
         let (executable, modified) = (unix::is_executable(&metadata), metadata.modified()?);
-        Ok(Self(ContentSource::Unsized(Unsized::begin(file, executable, modified)?)))
+        Ok(Self(ContentSource::Unsized(UnsizedFile::begin(file, executable, modified)?)))
     }
 
     /// Reads a [small](SMALL) file at once, so that nobody waits for another thread when it is sent. What is
@@ -150,7 +150,7 @@ impl Source {
             return Ok(Self(ContentSource::File(file)));
         }
         let OpenFile { executable, modified, .. } = file;
-        Ok(Self(ContentSource::Memory(Loaded { bytes, executable, modified })))
+        Ok(Self(ContentSource::Memory(LoadedContent { bytes, executable, modified })))
     }
 
     /// Copies a file of unknown length into `spool`, an empty file without a name, so that its length is known.
@@ -168,7 +168,7 @@ impl Source {
         if size > limit {
             return Ok(None);
         }
-        let seen = Stamp::of(&spool.metadata()?)?;
+        let seen = ContentStamp::of(&spool.metadata()?)?;
         Ok(Some(Self(ContentSource::File(OpenFile {
             size,
             executable,
@@ -182,11 +182,13 @@ impl Source {
     ///
     /// # Errors
     /// What the system says.
-    pub async fn whole(&self) -> io::Result<Option<Hashed>> {
+    pub async fn whole(&self) -> io::Result<Option<HashedPrefix>> {
         match &self.0 {
-            ContentSource::Memory(Loaded { bytes, .. }) => Ok(Some(Hashed::of_bytes(bytes))),
-            ContentSource::File(file) => Hashed::of(&file.file, file.size).await,
-            ContentSource::Unsized(file) => Hashed::to_the_end(&file.file).await.map(Some),
+            ContentSource::Memory(LoadedContent { bytes, .. }) => {
+                Ok(Some(HashedPrefix::of_bytes(bytes)))
+            }
+            ContentSource::File(file) => HashedPrefix::of(&file.file, file.size).await,
+            ContentSource::Unsized(file) => HashedPrefix::to_the_end(&file.file).await.map(Some),
             ContentSource::Pipe(_) => Ok(None),
         }
     }
@@ -202,7 +204,7 @@ impl Source {
     pub fn size(&self) -> Option<u64> {
         match &self.0 {
             ContentSource::File(file) => Some(file.size),
-            ContentSource::Memory(Loaded { bytes, .. }) => Some(bytes.len() as u64),
+            ContentSource::Memory(LoadedContent { bytes, .. }) => Some(bytes.len() as u64),
             ContentSource::Unsized(_) | ContentSource::Pipe(_) => None,
         }
     }
@@ -235,24 +237,28 @@ impl Source {
     ///
     /// # Errors
     /// What the system says.
-    pub async fn proves(&self, claim: Prefix, lane: Option<&Lane>) -> io::Result<Option<Hashed>> {
+    pub async fn proves(
+        &self,
+        claim: ContentPrefix,
+        lane: Option<&Lane>,
+    ) -> io::Result<Option<HashedPrefix>> {
         let hashed = match &self.0 {
             ContentSource::File(OpenFile { file, size, .. }) if claim.size <= *size => match lane {
-                Some(lane) => Hashed::of_in_lane(file, claim.size, lane).await?,
-                None => Hashed::of(file, claim.size).await?,
+                Some(lane) => HashedPrefix::of_in_lane(file, claim.size, lane).await?,
+                None => HashedPrefix::of(file, claim.size).await?,
             },
-            ContentSource::Memory(Loaded { bytes, .. }) => usize::try_from(claim.size)
+            ContentSource::Memory(LoadedContent { bytes, .. }) => usize::try_from(claim.size)
                 .ok()
                 .and_then(|length| bytes.get(..length))
-                .map(Hashed::of_bytes),
+                .map(HashedPrefix::of_bytes),
             ContentSource::File(_) | ContentSource::Unsized(_) | ContentSource::Pipe(_) => None,
         };
         Ok(hashed.filter(|hashed| hashed.prefix() == claim))
     }
 
     /// What follows `from`, where it is in memory and no more than a block.
-    pub(crate) fn rest(&self, from: &Hashed, block: usize) -> Option<&[u8]> {
-        let ContentSource::Memory(Loaded { bytes, .. }) = &self.0 else { return None };
+    pub(crate) fn rest(&self, from: &HashedPrefix, block: usize) -> Option<&[u8]> {
+        let ContentSource::Memory(LoadedContent { bytes, .. }) = &self.0 else { return None };
         let rest = bytes.get(usize::try_from(from.length).ok()?..)?;
         (rest.len() <= block).then_some(rest)
     }
@@ -275,7 +281,7 @@ impl Source {
     ) -> Result<usize, SendError> {
         match &mut self.0 {
             ContentSource::File(file) => file.read(buffer, offset, most),
-            ContentSource::Memory(Loaded { bytes, .. }) => {
+            ContentSource::Memory(LoadedContent { bytes, .. }) => {
                 let at = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
                 let length = most.min(bytes.len() - at);
                 buffer[..length].copy_from_slice(&bytes[at..at + length]);
@@ -287,7 +293,7 @@ impl Source {
     }
 }
 
-impl Unsized {
+impl UnsizedFile {
     /// Reads once. Such files are read from their beginning to their end and never again, by so many bytes at a
     /// time: some do not give the same twice, some nothing to a read that begins inside, and some refuse a read
     /// of an odd length.
@@ -316,14 +322,14 @@ impl Unsized {
         while self.head.len() as u64 <= SMALL {
             if self.read_on()? == 0 {
                 let Self { head: bytes, executable, modified, .. } = self;
-                return Ok(ContentSource::Memory(Loaded { bytes, executable, modified }));
+                return Ok(ContentSource::Memory(LoadedContent { bytes, executable, modified }));
             }
         }
         Ok(ContentSource::Unsized(self))
     }
 }
 
-impl Read for Unsized {
+impl Read for UnsizedFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.taken == self.head.len() {
             self.taken = 0;
@@ -351,21 +357,21 @@ impl OpenFile {
 
     /// Whether its size and time are still the same. One that ends before that size had it never.
     fn is_as_seen(&self) -> io::Result<bool> {
-        Ok(Stamp::of(&self.file.metadata()?)? == self.seen)
+        Ok(ContentStamp::of(&self.file.metadata()?)? == self.seen)
     }
 
     /// What is appended does not matter: it moves the time and the end. A new time at an old size
     /// means that content was rewritten. Times have the grain of the kernel's tick, so what is
     /// rewritten within a few milliseconds of the opening may go unseen.
     pub(crate) fn check(&mut self) -> Result<(), SendError> {
-        let mut now = Stamp::of(&self.file.metadata()?)?;
+        let mut now = ContentStamp::of(&self.file.metadata()?)?;
         for _ in 0..LOOKS {
             if now.size != self.seen.size || now.modified == self.seen.modified {
                 break;
             }
             // The kernel sets the time of an append before its size, and may be held up in between.
             thread::park_timeout(LOOK_EVERY);
-            now = Stamp::of(&self.file.metadata()?)?;
+            now = ContentStamp::of(&self.file.metadata()?)?;
         }
         let appended = now.size > self.seen.size;
         if now.size < self.size || (now.modified != self.seen.modified && !appended) {
@@ -382,7 +388,7 @@ impl fmt::Debug for Source {
     }
 }
 
-impl Stamp {
+impl ContentStamp {
     fn of(metadata: &Metadata) -> io::Result<Self> {
         Ok(Self { size: metadata.len(), modified: metadata.modified()? })
     }

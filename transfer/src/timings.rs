@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use quiver_protocol::Brake;
+use quiver_protocol::Bottleneck;
 
 use crate::unix::{self, ThreadTime};
 
@@ -94,25 +94,25 @@ impl TransferTimings {
 
     /// What held this end back, of a transfer that took so long; `None` where that cannot be told.
     #[must_use]
-    pub fn brake(&self, took: Duration) -> Option<Brake> {
+    pub fn brake(&self, took: Duration) -> Option<Bottleneck> {
         if took < WORTH_A_WORD {
             return None;
         }
         let share = |time: Duration| time.as_secs_f64() / took.as_secs_f64();
         let (disk, hashing) = (share(self.disk), share(self.hashing));
         if disk >= 0.5 {
-            return Some(if self.is_pipe { Brake::Pipe } else { Brake::Disk });
+            return Some(if self.is_pipe { Bottleneck::Pipe } else { Bottleneck::Disk });
         }
         if hashing >= 0.5 {
-            return Some(Brake::Processor);
+            return Some(Bottleneck::Processor);
         }
         let busy = share(self.busy?);
         // A thread that is often free waits itself, and there is nobody left to wait for but the other end
         // and the way there.
         if busy >= BUSY {
-            Some(Brake::Processor)
+            Some(Bottleneck::Processor)
         } else if busy <= 0.7 && disk + hashing <= 0.3 {
-            Some(Brake::Network)
+            Some(Bottleneck::Network)
         } else {
             None
         }

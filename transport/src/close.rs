@@ -15,7 +15,7 @@ pub fn close(connection: &Connection, code: CloseCode) {
 
 /// How a connection came to its end.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Ended {
+pub enum ConnectionEnd {
     /// This side closed it.
     #[error("closed here")]
     Here,
@@ -48,7 +48,7 @@ const NO_APPLICATION_PROTOCOL: u64 = 0x100 + 120;
 /// QUIC's CONNECTION_REFUSED (RFC 9000, 20.1).
 const CONNECTION_REFUSED: u64 = 0x2;
 
-impl From<ConnectionError> for Ended {
+impl From<ConnectionError> for ConnectionEnd {
     fn from(error: ConnectionError) -> Self {
         let by_peer = |code: u64, reason: String| match code {
             NO_APPLICATION_PROTOCOL => Self::NoCommonProtocol(reason),

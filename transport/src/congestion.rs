@@ -16,19 +16,19 @@ use quinn_proto::RttEstimator;
 
 /// Makes controllers that open together, and also one by one.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct LastPacketPasses {
+pub(crate) struct CloseAwareCongestion {
     cubic: Arc<CubicConfig>,
     all_close: Arc<AtomicBool>,
 }
 
 /// One connection's controller.
-struct Closable {
+struct CloseAwareController {
     within: Box<dyn Controller>,
     closes: Arc<AtomicBool>,
     all_close: Arc<AtomicBool>,
 }
 
-impl LastPacketPasses {
+impl CloseAwareCongestion {
     /// Every connection is about to be closed.
     pub(crate) fn open_all(&self) {
         self.all_close.store(true, Ordering::Relaxed);
@@ -37,14 +37,16 @@ impl LastPacketPasses {
 
 /// This connection is about to be closed.
 pub(crate) fn open(connection: &Connection) {
-    if let Ok(controller) = connection.congestion_state().into_any().downcast::<Closable>() {
+    if let Ok(controller) =
+        connection.congestion_state().into_any().downcast::<CloseAwareController>()
+    {
         controller.closes.store(true, Ordering::Relaxed);
     }
 }
 
-impl ControllerFactory for LastPacketPasses {
+impl ControllerFactory for CloseAwareCongestion {
     fn build(self: Arc<Self>, now: Instant, current_mtu: u16) -> Box<dyn Controller> {
-        Box::new(Closable {
+        Box::new(CloseAwareController {
             within: self.cubic.clone().build(now, current_mtu),
             closes: Arc::default(),
             all_close: self.all_close.clone(),
@@ -52,13 +54,13 @@ impl ControllerFactory for LastPacketPasses {
     }
 }
 
-impl Closable {
+impl CloseAwareController {
     fn is_open(&self) -> bool {
         self.closes.load(Ordering::Relaxed) || self.all_close.load(Ordering::Relaxed)
     }
 }
 
-impl Controller for Closable {
+impl Controller for CloseAwareController {
     fn on_sent(&mut self, now: Instant, bytes: u64, last_packet_number: u64) {
         self.within.on_sent(now, bytes, last_packet_number);
     }

@@ -17,13 +17,13 @@ use socket2::{Domain, Socket, Type};
 use thiserror::Error;
 
 use crate::alpn::Protocol;
-use crate::close::Ended;
-use crate::congestion::LastPacketPasses;
+use crate::close::ConnectionEnd;
+use crate::congestion::CloseAwareCongestion;
 use crate::handshake::Handshake;
 use crate::identity::Identity;
 use crate::path_mtu::{self, PathMtu};
 use crate::role::RoleLimits;
-use crate::socket::LongBatches;
+use crate::socket::BatchSocket;
 use crate::tls::{self, TlsError};
 use crate::trust::{ServerVerifier, TrustError};
 use crate::unix;
@@ -65,14 +65,14 @@ const SERVER_NAME: &str = "quiver";
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     inner: quinn::Endpoint,
-    congestion: Arc<LastPacketPasses>,
+    congestion: Arc<CloseAwareCongestion>,
     /// How connections are accepted; `None` while none are.
-    accepting: Arc<RwLock<Option<Accepting>>>,
+    accepting: Arc<RwLock<Option<AcceptConfig>>>,
 }
 
 /// How an endpoint accepts connections.
 #[derive(Debug, Clone)]
-struct Accepting {
+struct AcceptConfig {
     protocols: Arc<[Protocol]>,
     /// All settings but those that depend on the path.
     config: ServerConfig,
@@ -113,7 +113,7 @@ pub enum DialError {
     Trust(TrustError),
     /// No connection came about.
     #[error(transparent)]
-    Ended(Ended),
+    Ended(ConnectionEnd),
     /// The address can never be one of a server.
     #[error("cannot dial: {0}")]
     Address(String),
@@ -136,7 +136,7 @@ impl Endpoint {
         identity: &Identity,
         protocols: &[Protocol],
     ) -> Result<Self, EndpointError> {
-        let accepting = Accepting::new(identity, protocols)?;
+        let accepting = AcceptConfig::new(identity, protocols)?;
         Self::open(address, outlives_restarts(identity)?, Some(accepting))
     }
 
@@ -155,16 +155,16 @@ impl Endpoint {
     fn open(
         address: SocketAddr,
         mut config: EndpointConfig,
-        accepting: Option<Accepting>,
+        accepting: Option<AcceptConfig>,
     ) -> Result<Self, EndpointError> {
         let failed = |source| EndpointError::Bind { address, source };
         config
             .max_udp_payload_size(path_mtu::MAX_PAYLOAD)
             .map_err(|error| failed(io::Error::other(error)))?;
         let socket = socket(address).map_err(failed)?;
-        let socket = Arc::new(LongBatches::new(socket, path_mtu::MAX_PAYLOAD).map_err(failed)?);
+        let socket = Arc::new(BatchSocket::new(socket, path_mtu::MAX_PAYLOAD).map_err(failed)?);
         let runtime = Arc::new(TokioRuntime);
-        let congestion = Arc::<LastPacketPasses>::default();
+        let congestion = Arc::<CloseAwareCongestion>::default();
         let server = accepting.as_ref().map(|it| it.server_config(PathMtu::UNKNOWN, &congestion));
         let inner = quinn::Endpoint::new_with_abstract_socket(config, server, socket, runtime)
             .map_err(failed)?;
@@ -183,7 +183,7 @@ impl Endpoint {
         identity: &Identity,
         protocols: &[Protocol],
     ) -> Result<(), TlsError> {
-        let accepting = Accepting::new(identity, protocols)?;
+        let accepting = AcceptConfig::new(identity, protocols)?;
         let config = accepting.server_config(PathMtu::UNKNOWN, &self.congestion);
         let mut current = self.accepting.write();
         *current = Some(accepting);
@@ -239,11 +239,11 @@ impl Endpoint {
     /// Begins the handshake of a connection that another machine dialled at this endpoint.
     ///
     /// # Errors
-    /// What is wrong with its first packet; [`Ended::Here`] where this endpoint accepts no connections.
-    pub fn admit(&self, incoming: Incoming) -> Result<Handshake, Ended> {
+    /// What is wrong with its first packet; [`ConnectionEnd::Here`] where this endpoint accepts no connections.
+    pub fn admit(&self, incoming: Incoming) -> Result<Handshake, ConnectionEnd> {
         let Some(accepting) = self.accepting.read().clone() else {
             incoming.refuse();
-            return Err(Ended::Here);
+            return Err(ConnectionEnd::Here);
         };
         let path = PathMtu::to(incoming.remote_address());
         let config = accepting.server_config(path, &self.congestion);
@@ -272,7 +272,7 @@ impl Endpoint {
     }
 }
 
-impl Accepting {
+impl AcceptConfig {
     fn new(identity: &Identity, protocols: &[Protocol]) -> Result<Self, TlsError> {
         let mut config = ServerConfig::with_crypto(Arc::new(tls::server(identity, protocols)?));
         config
@@ -283,7 +283,7 @@ impl Accepting {
     }
 
     /// What a connection over such a path is accepted with.
-    fn server_config(&self, path: PathMtu, congestion: &Arc<LastPacketPasses>) -> ServerConfig {
+    fn server_config(&self, path: PathMtu, congestion: &Arc<CloseAwareCongestion>) -> ServerConfig {
         let limits = Protocol::guest_limits(&self.protocols, path.is_loopback());
         let mut config = self.config.clone();
         config.transport_config(Arc::new(transport(path, &limits, congestion)));
@@ -294,7 +294,7 @@ impl Accepting {
 fn transport(
     path: PathMtu,
     limits: &RoleLimits,
-    congestion: &Arc<LastPacketPasses>,
+    congestion: &Arc<CloseAwareCongestion>,
 ) -> TransportConfig {
     let mut config = TransportConfig::default();
     config

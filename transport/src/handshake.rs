@@ -8,7 +8,7 @@ use quiver_protocol::CloseCode;
 
 use crate::alpn::Protocol;
 use crate::channel::Channel;
-use crate::close::{Ended, close};
+use crate::close::{ConnectionEnd, close};
 use crate::trust::peer_fingerprint;
 
 /// A handshake that has begun. Given up when dropped.
@@ -20,7 +20,7 @@ pub struct Handshake {
 
 /// A connection that another machine dialled. What it may use is a guest's ([`Role::Guest`](crate::Role::Guest)).
 #[derive(Debug)]
-pub struct Accepted {
+pub struct AcceptedConnection {
     /// The connection.
     pub connection: Connection,
     /// What both sides agreed on: one of those that the endpoint accepts.
@@ -36,25 +36,25 @@ impl Handshake {
     /// certificate is not compared with anything: see [`peer_fingerprint`].
     ///
     /// # Errors
-    /// [`Ended`]: [`NoCommonProtocol`](Ended::NoCommonProtocol) where the other side speaks none of the protocols,
+    /// [`ConnectionEnd`]: [`NoCommonProtocol`](Ended::NoCommonProtocol) where the other side speaks none of the protocols,
     /// [`Failed`](Ended::Failed) where its protocol requires a certificate and it shows none.
-    pub async fn complete(self) -> Result<Accepted, Ended> {
-        let connection = self.connecting.await.map_err(Ended::from)?;
+    pub async fn complete(self) -> Result<AcceptedConnection, ConnectionEnd> {
+        let connection = self.connecting.await.map_err(ConnectionEnd::from)?;
         let Some(protocol) = Protocol::negotiated(&self.protocols, &connection) else {
             // TLS has refused this before, so it does not happen.
             close(&connection, CloseCode::ProtocolViolation);
-            return Err(Ended::NoCommonProtocol("no protocol was agreed on".to_owned()));
+            return Err(ConnectionEnd::NoCommonProtocol("no protocol was agreed on".to_owned()));
         };
         // Where every protocol requires one, TLS has refused this before, in words that tell the other side.
         if protocol.requires_certificate() && peer_fingerprint(&connection).is_none() {
             close(&connection, CloseCode::ProtocolViolation);
-            return Err(Ended::Failed("the other side showed no certificate".to_owned()));
+            return Err(ConnectionEnd::Failed("the other side showed no certificate".to_owned()));
         }
-        Ok(Accepted { connection, protocol })
+        Ok(AcceptedConnection { connection, protocol })
     }
 }
 
-impl Accepted {
+impl AcceptedConnection {
     /// Lets the other side use what its protocol's role may. To be called once it is known who it is.
     #[must_use]
     pub fn promote(self) -> Channel {

@@ -38,9 +38,9 @@ mod unix;
 
 pub use alpn::Protocol;
 pub use channel::Channel;
-pub use close::{Ended, close};
+pub use close::{ConnectionEnd, close};
 pub use endpoint::Endpoint;
-pub use handshake::{Accepted, Handshake};
+pub use handshake::{AcceptedConnection, Handshake};
 pub use identity::{CertificateInfo, Identity, IdentityError};
 pub use log_writer::LogWriter;
 pub use priority::StreamPriority;

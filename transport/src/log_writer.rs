@@ -25,24 +25,24 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// The log's output. Cheap to clone; a write is one whole line, and always succeeds.
 #[derive(Clone)]
-pub struct LogWriter(Arc<Shared>);
+pub struct LogWriter(Arc<LogWriterShared>);
 
 /// Logs that so many lines were dropped.
-type Report = Box<dyn Fn(u64) + Send + Sync>;
+type DroppedLinesReport = Box<dyn Fn(u64) + Send + Sync>;
 
-struct Shared {
-    state: Mutex<State>,
+struct LogWriterShared {
+    state: Mutex<LogWriterState>,
     /// There are lines to write.
     work: Condvar,
     /// All lines were written or dropped.
     idle: Condvar,
     dropped: AtomicU64,
-    report: Report,
+    report: DroppedLinesReport,
     writer: OnceLock<ThreadId>,
 }
 
 #[derive(Default)]
-struct State {
+struct LogWriterState {
     queue: VecDeque<Box<[u8]>>,
     /// Bytes in the queue.
     bytes: usize,
@@ -57,7 +57,7 @@ struct State {
 }
 
 /// The output, and what became of the last write.
-struct Output {
+struct LogOutput {
     file: File,
     has_failed: bool,
     /// The last line was cut off by an error.
@@ -73,7 +73,7 @@ impl LogWriter {
     /// # Errors
     /// Where no thread can be had.
     pub fn start(output: File, report: impl Fn(u64) + Send + Sync + 'static) -> io::Result<Self> {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(LogWriterShared {
             state: Mutex::default(),
             work: Condvar::new(),
             idle: Condvar::new(),
@@ -82,7 +82,7 @@ impl LogWriter {
             writer: OnceLock::new(),
         });
         let (worker, output) =
-            (shared.clone(), Output { file: output, has_failed: false, is_cut: false });
+            (shared.clone(), LogOutput { file: output, has_failed: false, is_cut: false });
         thread::Builder::new().name("log".to_owned()).spawn(move || worker.run(output))?;
         Ok(Self(shared))
     }
@@ -96,7 +96,7 @@ impl LogWriter {
     /// Waits until all lines so far were written or dropped, and no longer than `timeout`.
     pub fn flush(&self, timeout: Duration) {
         let mut state = self.0.lock();
-        let is_busy = |state: &mut State| state.is_writing || !state.queue.is_empty();
+        let is_busy = |state: &mut LogWriterState| state.is_writing || !state.queue.is_empty();
         // Whether it was in time makes no difference to who is about to end.
         self.0.idle.wait_while_for(&mut state, is_busy, timeout);
     }
@@ -119,7 +119,7 @@ impl fmt::Debug for LogWriter {
     }
 }
 
-impl Shared {
+impl LogWriterShared {
     fn add(&self, line: &[u8]) {
         let mut state = self.lock();
         if self.writer.get() == Some(&thread::current().id()) {
@@ -136,12 +136,12 @@ impl Shared {
         self.work.notify_one();
     }
 
-    fn drop_line(&self, state: &mut State) {
+    fn drop_line(&self, state: &mut LogWriterState) {
         state.unreported += 1;
         self.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn run(&self, mut output: Output) {
+    fn run(&self, mut output: LogOutput) {
         // Set once, here.
         let _ = self.writer.set(thread::current().id());
         let mut state = self.lock();
@@ -176,9 +176,9 @@ impl Shared {
     /// Waits for a line; in the meantime tries an output that has failed.
     fn wait<'a>(
         &'a self,
-        mut state: MutexGuard<'a, State>,
-        output: &mut Output,
-    ) -> MutexGuard<'a, State> {
+        mut state: MutexGuard<'a, LogWriterState>,
+        output: &mut LogOutput,
+    ) -> MutexGuard<'a, LogWriterState> {
         if state.unreported == 0 {
             self.work.wait(&mut state);
             drop(state);
@@ -196,7 +196,7 @@ impl Shared {
     }
 
     /// Reports the lines that were dropped; whether the output took it.
-    fn report(&self, output: &mut Output) -> bool {
+    fn report(&self, output: &mut LogOutput) -> bool {
         let count = self.lock().unreported;
         (self.report)(count);
         // Where the log's filter leaves the report out, there is nothing to write.
@@ -208,12 +208,12 @@ impl Shared {
         is_written
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, LogWriterState> {
         self.state.lock()
     }
 }
 
-impl Output {
+impl LogOutput {
     /// Writes a whole line; whether all of it was taken.
     fn write(&mut self, line: &[u8]) -> bool {
         let result = self.finish_cut_line().and_then(|()| self.write_all(line));

@@ -24,24 +24,24 @@ const LONGEST_BATCH: usize = 65_536;
 const HALF_SENT: usize = 64;
 
 /// The beginning of a batch: encrypted, so no two are alike.
-type Beginning = [u8; 32];
+type BatchPrefix = [u8; 32];
 
 /// A socket that takes batches of any length.
 #[derive(Debug)]
-pub(crate) struct LongBatches {
+pub(crate) struct BatchSocket {
     inner: Arc<dyn AsyncUdpSocket>,
     receive_segments: usize,
-    half_sent: Mutex<Vec<HalfSent>>,
+    half_sent: Mutex<Vec<PartialBatch>>,
 }
 
 /// A batch whose rest the kernel had no room for. Its connection tries the whole batch again.
 #[derive(Debug)]
-struct HalfSent {
-    beginning: Beginning,
+struct PartialBatch {
+    beginning: BatchPrefix,
     sent: usize,
 }
 
-impl LongBatches {
+impl BatchSocket {
     /// Takes a bound socket, for datagrams of at most `largest` bytes.
     ///
     /// # Errors
@@ -66,7 +66,7 @@ impl LongBatches {
                 Ok(()) => sent = end,
                 Err(error) => {
                     if sent > 0 && error.kind() == io::ErrorKind::WouldBlock {
-                        self.remember(HalfSent { beginning, sent });
+                        self.remember(PartialBatch { beginning, sent });
                     }
                     return Err(error);
                 }
@@ -76,13 +76,13 @@ impl LongBatches {
     }
 
     /// How many bytes of this batch have left already.
-    fn sent_before(&self, beginning: &Beginning) -> usize {
+    fn sent_before(&self, beginning: &BatchPrefix) -> usize {
         let mut half_sent = self.half_sent.lock();
         let known = half_sent.iter().position(|half| half.beginning == *beginning);
         known.map_or(0, |index| half_sent.remove(index).sent)
     }
 
-    fn remember(&self, half: HalfSent) {
+    fn remember(&self, half: PartialBatch) {
         let mut half_sent = self.half_sent.lock();
         // The oldest may be of a connection that is gone. If it is not, some datagrams leave twice,
         // which QUIC allows for.
@@ -93,14 +93,14 @@ impl LongBatches {
     }
 }
 
-fn beginning(contents: &[u8]) -> Beginning {
-    let mut beginning = Beginning::default();
+fn beginning(contents: &[u8]) -> BatchPrefix {
+    let mut beginning = BatchPrefix::default();
     let length = contents.len().min(beginning.len());
     beginning[..length].copy_from_slice(&contents[..length]);
     beginning
 }
 
-impl AsyncUdpSocket for LongBatches {
+impl AsyncUdpSocket for BatchSocket {
     fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
         self.inner.clone().create_io_poller()
     }

@@ -16,13 +16,13 @@ use crate::ui_mode::UiMode;
 /// Talk, list, fetch and store files over one QUIC connection. Without a command: the interactive prompt.
 #[derive(Debug, Parser)]
 #[command(name = "quiver", version, max_term_width = 100, after_long_help = AFTER_HELP)]
-pub struct Cli {
+pub struct ClientArgs {
     /// What holds for every command.
     #[command(flatten)]
-    pub settings: Settings,
+    pub settings: SettingsArgs,
     /// What to do.
     #[command(subcommand)]
-    pub command: Option<Command>,
+    pub command: Option<CommandArgs>,
 }
 
 const AFTER_HELP: &str = "\
@@ -36,7 +36,7 @@ verification, 10 some of several failed, 130 Ctrl-C, 143 SIGTERM.";
 /// Flags that every command takes.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Settings")]
-pub struct Settings {
+pub struct SettingsArgs {
     /// The server [default: localhost:4433]
     #[arg(long, global = true, value_name = "HOST[:PORT]")]
     pub server: Option<ServerAddress>,
@@ -64,27 +64,27 @@ pub struct Settings {
 
 /// A command.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum CommandArgs {
     /// Send a message and print the server's answer
-    Message(Message),
+    Message(MessageArgs),
     /// Show who is and who was here
-    Status(Status),
+    Status(StatusArgs),
     /// List the server's files
-    List(List),
+    List(ListArgs),
     /// Fetch files, from where an earlier attempt stopped
-    Get(Get),
+    Get(GetArgs),
     /// Go on with what is unfinished
-    Resume(Resume),
+    Resume(ResumeArgs),
     /// List what is unfinished
-    Transfers(Transfers),
+    Transfers(TransfersArgs),
     /// Store files on the server
-    Put(Put),
+    Put(PutArgs),
     /// Remove files, or folders with nothing in them
-    Rm(Rm),
+    Rm(RmArgs),
     /// Give a file or folder of the server another path
-    Mv(Mv),
+    Mv(MvArgs),
     /// Make folders on the server
-    Mkdir(Mkdir),
+    Mkdir(MkdirArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell.
@@ -99,14 +99,14 @@ pub enum Command {
 
 /// `message TEXT`
 #[derive(Debug, Args)]
-pub struct Message {
+pub struct MessageArgs {
     /// The message
     pub text: String,
 }
 
 /// `status`
 #[derive(Debug, Args)]
-pub struct Status {
+pub struct StatusArgs {
     /// One JSON object a client
     #[arg(long)]
     pub json: bool,
@@ -114,7 +114,7 @@ pub struct Status {
 
 /// `list [PATH]`
 #[derive(Debug, Args)]
-pub struct List {
+pub struct ListArgs {
     /// The folder to list [default: the server's root]
     #[arg(default_value = "", hide_default_value = true)]
     pub path: String,
@@ -125,14 +125,14 @@ pub struct List {
 
 /// `get PATH...`
 #[derive(Debug, Args)]
-pub struct Get {
+pub struct GetArgs {
     /// The files to fetch, each stored under the last part of its path. A pattern like '*.txt',
     /// 'notes/20??/*' or '**/*.md' stands for what the server has of it; / is all of it
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<String>,
     /// How many.
     #[command(flatten)]
-    pub many: Many,
+    pub many: MultiFileArgs,
     /// Where to store them: a folder, or - for standard output
     #[arg(long, short, value_name = "DIR", default_value = ".", hide_default_value = true)]
     pub output: PathBuf,
@@ -150,10 +150,10 @@ pub struct Get {
     pub no_resume: bool,
     /// How it holds on.
     #[command(flatten)]
-    pub hold: Hold,
+    pub hold: RetryArgs,
 }
 
-impl Get {
+impl GetArgs {
     /// Whether the content goes to standard output.
     #[must_use]
     pub fn is_streamed(&self) -> bool {
@@ -163,7 +163,7 @@ impl Get {
 
 /// Many files at once, and what becomes of those that exist.
 #[derive(Debug, Clone, Default, Args)]
-pub struct Many {
+pub struct MultiFileArgs {
     /// Folders too, with all that is in them
     #[arg(long, short)]
     pub recursive: bool,
@@ -178,7 +178,7 @@ pub struct Many {
     pub skip: bool,
 }
 
-impl Many {
+impl MultiFileArgs {
     /// What was typed, as options of a transfer.
     #[must_use]
     pub fn options(&self, overwrite: bool, face: UiMode) -> TransferOptions {
@@ -204,7 +204,7 @@ impl Many {
 
 /// How a transfer holds on when its connection is lost.
 #[derive(Debug, Clone, Args)]
-pub struct Hold {
+pub struct RetryArgs {
     /// How long to try to connect again when the connection is lost, counted from the last
     /// progress; 0 gives up at once
     #[arg(long, value_name = "SECONDS", default_value_t = 60,
@@ -212,7 +212,7 @@ pub struct Hold {
     pub patience: u64,
 }
 
-impl Hold {
+impl RetryArgs {
     /// The same options, with this; programs are told of each file.
     #[must_use]
     pub fn set(&self, options: TransferOptions, report_files: bool) -> TransferOptions {
@@ -223,7 +223,7 @@ impl Hold {
 
 /// `resume [PATH]`
 #[derive(Debug, Args)]
-pub struct Resume {
+pub struct ResumeArgs {
     /// One of them: its path on the server, or its file or folder here [default: all]
     pub path: Option<PathBuf>,
     /// One JSON object a file that arrived or was stored
@@ -231,12 +231,12 @@ pub struct Resume {
     pub json: bool,
     /// How it holds on.
     #[command(flatten)]
-    pub hold: Hold,
+    pub hold: RetryArgs,
 }
 
 /// `transfers`
 #[derive(Debug, Args)]
-pub struct Transfers {
+pub struct TransfersArgs {
     /// Remove what is left of those that do not run, and forget them
     #[arg(long)]
     pub clean: bool,
@@ -247,13 +247,13 @@ pub struct Transfers {
 
 /// `put FILE...`
 #[derive(Debug, Args)]
-pub struct Put {
+pub struct PutArgs {
     /// The files to store, each under its own name; - for standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// How many.
     #[command(flatten)]
-    pub many: Many,
+    pub many: MultiFileArgs,
     /// The server's folder to store them in [default: its root]
     #[arg(long, value_name = "DIR", default_value = "", hide_default_value = true)]
     pub to: String,
@@ -268,7 +268,7 @@ pub struct Put {
     pub no_resume: bool,
     /// How it holds on.
     #[command(flatten)]
-    pub hold: Hold,
+    pub hold: RetryArgs,
     /// Not faster than this, all files together: 10MB/s, 500K, 1.5MiB/s
     #[arg(long, value_name = "RATE")]
     pub limit: Option<Rate>,
@@ -279,7 +279,7 @@ pub struct Put {
 
 /// `rm PATH...`
 #[derive(Debug, Args)]
-pub struct Rm {
+pub struct RmArgs {
     /// The server's files, or folders with nothing in them
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<String>,
@@ -293,7 +293,7 @@ pub struct Rm {
 
 /// `mv FROM TO`
 #[derive(Debug, Args)]
-pub struct Mv {
+pub struct MvArgs {
     /// A file or folder of the server
     pub from: String,
     /// Its new path, or the folder it goes into
@@ -308,7 +308,7 @@ pub struct Mv {
 
 /// `mkdir PATH...`
 #[derive(Debug, Args)]
-pub struct Mkdir {
+pub struct MkdirArgs {
     /// The folders to make, and those they lie in
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<String>,
@@ -329,23 +329,24 @@ mod tests {
 
     #[test]
     fn the_definition_is_sound() {
-        Cli::command().debug_assert();
+        ClientArgs::command().debug_assert();
     }
 
     #[test]
     fn settings_may_stand_anywhere() {
         for line in ["quiver --name Ron -q status", "quiver status --quiet --name Ron"] {
-            let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+            let cli = ClientArgs::try_parse_from(line.split(' ')).unwrap();
             assert_eq!(cli.settings.name.unwrap().as_str(), "Ron");
             assert!(cli.settings.quiet && cli.settings.timeout == 30);
-            assert!(matches!(cli.command, Some(Command::Status(_))));
+            assert!(matches!(cli.command, Some(CommandArgs::Status(_))));
         }
     }
 
     #[test]
     fn what_begins_with_a_hyphen_follows_two() {
-        let cli = Cli::try_parse_from(["quiver", "get", "-o", "-", "--", "-rf", "a b"]).unwrap();
-        let Some(Command::Get(get)) = cli.command else { panic!("{cli:?}") };
+        let cli =
+            ClientArgs::try_parse_from(["quiver", "get", "-o", "-", "--", "-rf", "a b"]).unwrap();
+        let Some(CommandArgs::Get(get)) = cli.command else { panic!("{cli:?}") };
         assert_eq!(get.paths, ["-rf", "a b"]);
         assert_eq!(get.output, PathBuf::from("-"));
     }
@@ -354,9 +355,9 @@ mod tests {
     fn every_shell_completes_every_command() {
         for shell in clap_complete::Shell::value_variants() {
             let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut Cli::command(), "quiver", &mut script);
+            clap_complete::generate(*shell, &mut ClientArgs::command(), "quiver", &mut script);
             let script = String::from_utf8(script).unwrap();
-            let commands = Cli::command();
+            let commands = ClientArgs::command();
             let names = commands.get_subcommands().map(clap::Command::get_name);
             for word in names.chain(["password-file", "overwrite", "no-resume", "limit"]) {
                 assert!(script.contains(word), "{shell}: {word}");
@@ -367,7 +368,7 @@ mod tests {
     #[test]
     fn the_manual_names_the_commands_and_the_exit_codes() {
         let mut page = Vec::new();
-        clap_mangen::Man::new(Cli::command()).render(&mut page).unwrap();
+        clap_mangen::Man::new(ClientArgs::command()).render(&mut page).unwrap();
         let page = String::from_utf8(page).unwrap();
         for words in [
             "quiver\\-get",

@@ -12,7 +12,7 @@ use quiver_protocol::text::{display_path, display_safe};
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::cli::Settings;
+use crate::cli::SettingsArgs;
 use quiver_client::ClientSettings;
 use quiver_client::address::{BadAddress, ServerAddress};
 
@@ -76,11 +76,11 @@ impl Config {
     /// # Errors
     /// [`ConfigError`]. What a flag overrides is not looked at.
     pub fn new(
-        typed: Settings,
+        typed: SettingsArgs,
         variable: impl Fn(&str) -> Option<OsString>,
         file: Option<&Path>,
     ) -> Result<Self, ConfigError> {
-        let written = file.map(Written::read).transpose()?.unwrap_or_default();
+        let written = file.map(ConfigFile::read).transpose()?.unwrap_or_default();
         let place = |key| match file {
             Some(path) => format!("{}: {key}", display_path(path)),
             None => String::from(key),
@@ -131,13 +131,13 @@ impl Config {
 /// The configuration file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct ConfigFile {
     server: Option<String>,
     cert: Option<PathBuf>,
     name: Option<String>,
 }
 
-impl Written {
+impl ConfigFile {
     fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,

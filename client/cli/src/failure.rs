@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 
 use quiver_client::error::InvalidRequest;
-use quiver_client::journal::Share;
+use quiver_client::journal::UnfinishedShare;
 use quiver_client::{ClientError, ErrorCode};
 use quiver_transport::endpoint::EndpointError;
 use thiserror::Error;
@@ -46,10 +46,10 @@ pub enum Failure {
     },
     /// Ctrl-C, and how much is kept of what was begun.
     #[error("interrupted")]
-    Interrupted(Option<Share>),
+    Interrupted(Option<UnfinishedShare>),
     /// SIGTERM, and how much is kept of what was begun.
     #[error("terminated")]
-    Terminated(Option<Share>),
+    Terminated(Option<UnfinishedShare>),
     /// The system did not do what it always does.
     #[error("{what}: {source}")]
     System {

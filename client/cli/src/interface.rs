@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use quiver_client::Attendant;
+use quiver_client::InterfaceGuard;
 use quiver_client::event::{ClientEvent, ConnectionState, EventKind, EventReceiver};
 use quiver_client::question::{Answer, Question, QuestionId};
 use quiver_client::transfers::{PlannedFile, TransferEvent, TransferId};
@@ -28,17 +28,17 @@ pub struct Interface {
     /// connection.
     deferred: VecDeque<ClientEvent>,
     /// Where there is somebody to ask.
-    attendant: Option<Attendant>,
-    styles: HashMap<TransferId, Style>,
+    attendant: Option<InterfaceGuard>,
+    styles: HashMap<TransferId, TransferStyle>,
     /// Of transfers that were started by other means.
-    style: Style,
+    style: TransferStyle,
     /// Rows of plans that wait until there are some more.
     rows: HashMap<TransferId, String>,
 }
 
 /// How a transfer is shown.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Style {
+pub struct TransferStyle {
     /// One JSON object a file.
     pub json: bool,
     /// Whether it is the one file that a person waits for at the prompt: it needs no name.
@@ -58,18 +58,18 @@ impl Interface {
             deferred: VecDeque::new(),
             attendant,
             styles: HashMap::new(),
-            style: Style::default(),
+            style: TransferStyle::default(),
             rows: HashMap::new(),
         }
     }
 
     /// How transfers are shown that are not [styled](Self::style).
-    pub fn style_all(&mut self, style: Style) {
+    pub fn style_all(&mut self, style: TransferStyle) {
         self.style = style;
     }
 
     /// How a transfer is shown.
-    pub fn style(&mut self, id: TransferId, style: Style) {
+    pub fn style(&mut self, id: TransferId, style: TransferStyle) {
         self.styles.insert(id, style);
     }
 
@@ -186,7 +186,7 @@ impl Interface {
     pub async fn transfer(
         &mut self,
         mut prepared: PreparedTransfer,
-        style: Style,
+        style: TransferStyle,
     ) -> Result<(), Failure> {
         self.connect().await?;
         let client = self.client.clone();
@@ -245,7 +245,7 @@ impl Interface {
             }
             TransferEvent::Started(progress) => self.output.bars().show(progress),
             TransferEvent::Downloaded(file) if style.json => {
-                self.output.data(json::line(&json::File::new(&file)) + "\n").await?;
+                self.output.data(json::line(&json::FileLine::new(&file)) + "\n").await?;
             }
             TransferEvent::Downloaded(file) => {
                 let said = match self.output.mode() {
@@ -255,7 +255,7 @@ impl Interface {
                 self.output.say(said).await;
             }
             TransferEvent::Uploaded(file) if style.json => {
-                self.output.data(json::line(&json::StoredFile::new(&file)) + "\n").await?;
+                self.output.data(json::line(&json::StoredLine::new(&file)) + "\n").await?;
             }
             TransferEvent::Uploaded(file) => {
                 let said = match self.output.mode() {
@@ -273,7 +273,7 @@ impl Interface {
                 self.output.data(rows).await?;
             }
             TransferEvent::Summary(summary) if style.json => {
-                self.output.data(json::line(&json::Summed::new(&summary)) + "\n").await?;
+                self.output.data(json::line(&json::SummaryCounts::new(&summary)) + "\n").await?;
             }
             TransferEvent::Summary(summary) => {
                 if let Ok(status) = self.client.transfer(id) {
@@ -365,7 +365,7 @@ async fn ask_conflict(output: &Output, path: &str) -> Result<Answer, Failure> {
     Ok(Answer::Conflict { decision, for_all: answer.starts_with(char::is_uppercase) })
 }
 
-fn receipt(said: &str, style: Style, path: &FilePath) -> String {
+fn receipt(said: &str, style: TransferStyle, path: &FilePath) -> String {
     if style.is_awaited {
         format!("{said}.")
     } else {

@@ -7,13 +7,13 @@ use std::time::Duration;
 use clap::{CommandFactory as _, Parser as _};
 use quiver_client::folders::{Folders, NoFolder};
 use quiver_client::journal::Journal;
-use quiver_client::{Client, ClientError, Overrides};
+use quiver_client::{Client, ClientError, ResumeOverrides};
 use quiver_protocol::CloseCode;
 use quiver_protocol::text::display_safe;
 use quiver_transport::Endpoint;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::cli::{Cli, Command};
+use crate::cli::{ClientArgs, CommandArgs};
 use crate::command;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
@@ -21,7 +21,7 @@ use crate::interface::Interface;
 use crate::output::{self, Output, human};
 use crate::prompt;
 use crate::ui_mode::UiMode;
-use crate::unix::{Signal, Signals, TerminalAsItWas};
+use crate::unix::{Signal, Signals, TerminalRestorer};
 
 /// How many tasks run before the sockets are looked at again. Tokio's own 61 are many milliseconds where
 /// content is what they move.
@@ -45,7 +45,7 @@ pub fn run(
     arguments: impl IntoIterator<Item = OsString>,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli = match ClientArgs::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
             output::bad_usage(&error);
@@ -70,16 +70,16 @@ fn exit(code: Exit) -> ExitCode {
     ExitCode::from(code as u8)
 }
 
-fn act(cli: Cli, variable: impl Fn(&str) -> Option<OsString>) -> Result<Exit, Failure> {
+fn act(cli: ClientArgs, variable: impl Fn(&str) -> Option<OsString>) -> Result<Exit, Failure> {
     match cli.command {
-        Some(Command::Completions { shell }) => return completions(shell),
-        Some(Command::Man { command }) => return manual(command.as_deref()),
+        Some(CommandArgs::Completions { shell }) => return completions(shell),
+        Some(CommandArgs::Man { command }) => return manual(command.as_deref()),
         _ => {}
     }
     let home = std::env::home_dir();
     let folders = Folders::new(&variable, home.as_deref());
     let file = folders.config().ok().map(|config| config.join("config.toml"));
-    let overrides = Overrides {
+    let overrides = ResumeOverrides {
         server: cli.settings.server.clone(),
         certificate: cli.settings.cert.clone(),
         name: cli.settings.name.clone(),
@@ -92,7 +92,7 @@ fn act(cli: Cli, variable: impl Fn(&str) -> Option<OsString>) -> Result<Exit, Fa
         None => UiMode::Batch,
     };
     let output = Output::new(face, config.quiet);
-    let _terminal = TerminalAsItWas::now();
+    let _terminal = TerminalRestorer::now();
     let runtime = runtime()?;
     if let Err(why @ NoFolder::OutOfReach { .. }) = folders.config() {
         let note = human::without_numbers(format!("note: no settings are read: {why}"));
@@ -100,7 +100,7 @@ fn act(cli: Cli, variable: impl Fn(&str) -> Option<OsString>) -> Result<Exit, Fa
     }
     let last_work = if command::may_store(cli.command.as_ref()) { LAST_WORK } else { NO_WORK };
     let result = match cli.command {
-        Some(Command::Transfers(arguments)) => runtime.block_on(async {
+        Some(CommandArgs::Transfers(arguments)) => runtime.block_on(async {
             folders.state().map_err(|why| ClientError::NoTransfers(why.clone()))?;
             let journal = Journal::of(&folders);
             command::transfers(&journal, &output, &arguments).await.map(|()| Exit::Done)
@@ -127,9 +127,9 @@ fn runtime() -> Result<Runtime, Failure> {
 /// Whatever happens, the server is told that this client is gone.
 async fn with_signals(
     config: &Config,
-    overrides: &Overrides,
+    overrides: &ResumeOverrides,
     folders: &Folders,
-    command: Option<Command>,
+    command: Option<CommandArgs>,
     output: &Output,
 ) -> Result<Exit, Failure> {
     let mut signals =
@@ -140,7 +140,7 @@ async fn with_signals(
     let interrupts = prompt::Interrupts::default();
     let work = async {
         match command {
-            Some(Command::Resume(arguments)) => {
+            Some(CommandArgs::Resume(arguments)) => {
                 folders.state().map_err(|why| ClientError::NoTransfers(why.clone()))?;
                 command::resume(&mut interface, overrides, &arguments).await.map(|()| Exit::Done)
             }
@@ -181,13 +181,13 @@ async fn with_signals(
 
 fn completions(shell: clap_complete::Shell) -> Result<Exit, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "quiver", &mut script);
+    clap_complete::generate(shell, &mut ClientArgs::command(), "quiver", &mut script);
     output::document(&script).map(|()| Exit::Done)
 }
 
 /// The program's page, or a command's.
 fn manual(command: Option<&str>) -> Result<Exit, Failure> {
-    let mut program = Cli::command();
+    let mut program = ClientArgs::command();
     // Commands have the flags that all of them take only then.
     program.build();
     let shown = match command {

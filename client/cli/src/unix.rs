@@ -19,9 +19,9 @@ pub(crate) fn raw_stdout() -> io::Result<File> {
 /// Puts the terminal back as it was, when dropped: a line editor or a hidden question that a signal
 /// interrupts leaves it without echo.
 #[derive(Debug)]
-pub(crate) struct TerminalAsItWas(Option<Termios>);
+pub(crate) struct TerminalRestorer(Option<Termios>);
 
-impl TerminalAsItWas {
+impl TerminalRestorer {
     pub(crate) fn now() -> Self {
         Self(rustix::termios::tcgetattr(io::stdin()).ok())
     }
@@ -41,7 +41,7 @@ impl TerminalAsItWas {
     }
 }
 
-impl Drop for TerminalAsItWas {
+impl Drop for TerminalRestorer {
     fn drop(&mut self) {
         if let Some(settings) = &self.0 {
             // Without waiting for its output: one that is stopped takes none. One that is gone needs no settings.

@@ -9,17 +9,17 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use quiver_protocol::reply::Welcome;
-use quiver_transport::{Ended, Endpoint};
+use quiver_transport::{ConnectionEnd, Endpoint};
 use tokio::task::JoinSet;
 
-pub use self::resume::Overrides;
+pub use self::resume::ResumeOverrides;
 pub use self::transfers::{PreparedTransfer, RunningTransfer, TransferEnd};
 use crate::connection::{Connector, Session};
 use crate::error::{ClientError, InvalidRequest};
 use crate::event::{ConnectionState, EventHub, EventKind, EventReceiver, Snapshot};
 use crate::exchange;
 use crate::folders::Folders;
-use crate::journal::{Journal, Share, Unfinished};
+use crate::journal::{Journal, UnfinishedFiles, UnfinishedShare};
 use crate::questions::Questions;
 use crate::reconnecting::{ReconnectingSession, SessionHandle};
 use crate::reporter::Reporter;
@@ -31,10 +31,10 @@ const GOODBYE: Duration = Duration::from_secs(2);
 
 /// A client of one server. Cheap to clone; all clones are the same client.
 #[derive(Debug, Clone)]
-pub struct Client(Arc<Inner>);
+pub struct Client(Arc<ClientInner>);
 
 #[derive(Debug)]
-struct Inner {
+struct ClientInner {
     settings: ClientSettings,
     folders: Folders,
     endpoint: Endpoint,
@@ -42,7 +42,7 @@ struct Inner {
     questions: Questions,
     reporter: Reporter,
     transfers: Transfers,
-    unfinished: Unfinished,
+    unfinished: UnfinishedFiles,
     /// Until it has made a session.
     connector: tokio::sync::Mutex<Option<Connector>>,
     session: Mutex<Option<ReconnectingSession>>,
@@ -69,7 +69,7 @@ impl Client {
         let questions = Questions::new(hub.clone());
         let connection = Arc::new(Mutex::new(ConnectionState::Disconnected));
         let reporter = Reporter::new(hub.clone(), questions.clone(), connection.clone());
-        let (transfers, unfinished) = (Transfers::default(), Unfinished::default());
+        let (transfers, unfinished) = (Transfers::default(), UnfinishedFiles::default());
         // Of these none knows the hub: it would be kept by itself.
         let (all, open) = (transfers.clone(), questions.lister());
         hub.snapshot_with(move || Snapshot {
@@ -80,7 +80,7 @@ impl Client {
         let mut connector =
             Connector::new(&settings, &folders, endpoint.clone(), reporter.clone())?;
         connector.share(unfinished.clone());
-        Ok(Self(Arc::new(Inner {
+        Ok(Self(Arc::new(ClientInner {
             settings,
             folders,
             endpoint,
@@ -128,7 +128,7 @@ impl Client {
 
     /// How much of what this run has begun is kept, for last words.
     #[must_use]
-    pub fn unfinished_share(&self) -> Option<Share> {
+    pub fn unfinished_share(&self) -> Option<UnfinishedShare> {
         self.0.unfinished.share()
     }
 
@@ -137,7 +137,7 @@ impl Client {
     }
 
     pub(crate) fn connector(&self, settings: &ClientSettings) -> Result<Connector, ClientError> {
-        let Inner { folders, endpoint, reporter, unfinished, .. } = &*self.0;
+        let ClientInner { folders, endpoint, reporter, unfinished, .. } = &*self.0;
         let mut connector = Connector::new(settings, folders, endpoint.clone(), reporter.clone())?;
         connector.share(unfinished.clone());
         Ok(connector)
@@ -215,7 +215,7 @@ impl Client {
 async fn listen(sessions: ReconnectingSession, reporter: Reporter) {
     loop {
         let Session { connection, mut events, .. } = sessions.next_session().await;
-        let ended: Ended = loop {
+        let ended: ConnectionEnd = loop {
             tokio::select! {
                 // What the server said last comes before that it then went away.
                 biased;
@@ -231,7 +231,7 @@ async fn listen(sessions: ReconnectingSession, reporter: Reporter) {
     }
 }
 
-impl Drop for Inner {
+impl Drop for ClientInner {
     fn drop(&mut self) {
         self.hub.close();
     }

@@ -8,13 +8,13 @@ use quiver_transport::StreamError;
 
 use crate::client::Client;
 use crate::error::ClientError;
-use crate::exchange::{self, Answer, Entries, Listed, Part, misfit, parse_folder};
+use crate::exchange::{self, AnswerPart, AnswerReader, Entries, ListItem, misfit, parse_folder};
 
 const NO_STATUS: &str = "cannot show who is here";
 
 /// The clients that are and were connected, by number, one after the other as they come.
 #[derive(Debug)]
-pub struct ClientRows(Answer);
+pub struct ClientRows(AnswerReader);
 
 /// A folder's entries, in byte order, one after the other as they come.
 #[derive(Debug)]
@@ -148,9 +148,9 @@ impl Client {
         Ok(target)
     }
 
-    async fn ask(&self, request: &Request, what: &str) -> Result<Answer, ClientError> {
+    async fn ask(&self, request: &Request, what: &str) -> Result<AnswerReader, ClientError> {
         let handle = self.handle()?;
-        let answer = Answer::to(&handle.connection, request, handle.patience).await;
+        let answer = AnswerReader::to(&handle.connection, request, handle.patience).await;
         answer.map_err(|error| ClientError::stream(what, error))
     }
 
@@ -170,9 +170,9 @@ impl ClientRows {
     pub async fn next(&mut self) -> Result<Option<ClientRow>, ClientError> {
         let failed = |error| ClientError::stream(NO_STATUS, error);
         match self.0.next::<PlainEnd>().await.map_err(failed)? {
-            Part::Reply(Reply::Client(row)) => Ok(Some(row)),
-            Part::Reply(_) => Err(failed(misfit("something else than a client"))),
-            Part::End(_) => Ok(None),
+            AnswerPart::Reply(Reply::Client(row)) => Ok(Some(row)),
+            AnswerPart::Reply(_) => Err(failed(misfit("something else than a client"))),
+            AnswerPart::End(_) => Ok(None),
         }
     }
 }
@@ -182,7 +182,7 @@ impl FolderEntries {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn next(&mut self) -> Result<Listed, ClientError> {
+    pub async fn next(&mut self) -> Result<ListItem, ClientError> {
         let next = self.entries.next().await;
         next.map_err(|error| ClientError::stream(&*self.what, error))
     }

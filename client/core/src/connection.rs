@@ -23,14 +23,14 @@ use crate::error::ClientError;
 use crate::event::ConnectionState;
 use crate::folders::{Folders, NoFolder};
 use crate::identity_store;
-use crate::journal::{Journal, Unfinished};
+use crate::journal::{Journal, UnfinishedFiles};
 use crate::known_servers::KnownServers;
 use crate::reporter::Reporter;
 use crate::settings::ClientSettings;
-use dial::NotDialled;
+use dial::DialFailure;
 pub(crate) use events::Events;
-use sign_in::Guest;
-pub(crate) use trust::Pin;
+use sign_in::GuestConnection;
+pub(crate) use trust::PinnedServer;
 
 /// Makes sessions with one server, and remembers what it takes: whom to trust, who to be.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub(crate) struct Connector {
     /// Or why none can be known.
     known: Result<KnownServers, NoFolder>,
     /// Settled once, for all connections of this run.
-    pub(crate) pin: Option<Pin>,
+    pub(crate) pin: Option<PinnedServer>,
     endpoint: Endpoint,
     identity: Arc<Identity>,
     /// Why the identity is of this run alone, where it is.
@@ -51,7 +51,7 @@ pub(crate) struct Connector {
     patience: Duration,
     pub(crate) reporter: Reporter,
     pub(crate) journal: Journal,
-    pub(crate) unfinished: Unfinished,
+    pub(crate) unfinished: UnfinishedFiles,
 }
 
 /// A connection on which this client is a member.
@@ -114,12 +114,12 @@ impl Connector {
             patience: settings.timeout,
             reporter,
             journal: Journal::of(folders),
-            unfinished: Unfinished::default(),
+            unfinished: UnfinishedFiles::default(),
         })
     }
 
     /// From now on what is begun counts there.
-    pub(crate) fn share(&mut self, unfinished: Unfinished) {
+    pub(crate) fn share(&mut self, unfinished: UnfinishedFiles) {
         self.unfinished = unfinished;
     }
 
@@ -134,7 +134,7 @@ impl Connector {
         if self.pin.is_none() {
             self.pin = Some(self.settle_trust().await?);
         }
-        let guest = Guest::new(self.dial().await?);
+        let guest = GuestConnection::new(self.dial().await?);
         self.reporter.connection(ConnectionState::Reached);
         self.sign_in(guest, true).await
     }
@@ -144,7 +144,7 @@ impl Connector {
     /// # Errors
     /// [`ClientError`]; a name that somebody else has taken meanwhile too.
     pub(crate) async fn reconnect(&mut self) -> Result<Session, ClientError> {
-        let guest = Guest::new(self.dial().await?);
+        let guest = GuestConnection::new(self.dial().await?);
         self.sign_in(guest, false).await
     }
 
@@ -155,22 +155,22 @@ impl Connector {
             &self.endpoint,
             &self.server,
             Some(&self.identity),
-            pin.map(Pin::fingerprint),
+            pin.map(PinnedServer::fingerprint),
         );
         dialled.await.map_err(|error| match (error, pin) {
-            (NotDialled::Untrusted(why), Some(pin)) => pin.explain(&self.server, why).into(),
+            (DialFailure::Untrusted(why), Some(pin)) => pin.explain(&self.server, why).into(),
             (error, _) => self.not_dialled(error),
         })
     }
 
-    fn not_dialled(&self, error: NotDialled) -> ClientError {
+    fn not_dialled(&self, error: DialFailure) -> ClientError {
         let server = self.server.to_string();
         match error {
-            NotDialled::Untrusted(why) => trust::bad_certificate(server, why).into(),
-            NotDialled::Unresolved(why) => {
+            DialFailure::Untrusted(why) => trust::bad_certificate(server, why).into(),
+            DialFailure::Unresolved(why) => {
                 ClientError::Resolve { host: self.server.host().to_owned(), why }
             }
-            NotDialled::Unreachable(why) => ClientError::Unreachable { server, why },
+            DialFailure::Unreachable(why) => ClientError::Unreachable { server, why },
         }
     }
 }

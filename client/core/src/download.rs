@@ -12,13 +12,13 @@ use cap_std::fs::Dir;
 use quiver_protocol::text::{display_path, display_safe};
 use quiver_protocol::{FilePath, Refusal};
 use quiver_transfer::file_system::stat;
-use quiver_transfer::{Replace, is_partial_name};
+use quiver_transfer::{ReplacePolicy, is_partial_name};
 
 pub(crate) use self::file::{DownloadContext, StreamTarget};
 use self::tree::TreeDownload;
 use crate::error::{ClientError, InvalidRequest};
-use crate::exchange::{GetError, Target};
-use crate::journal::{self, OneFile};
+use crate::exchange::{GetError, StorageTarget};
+use crate::journal::{self, SingleFile};
 use crate::outcomes::FILES_AT_ONCE;
 use crate::question::{Answer, Question};
 use crate::reconnecting::ReconnectingSession;
@@ -35,7 +35,7 @@ pub(crate) const NOT_ARRIVED: &str = "files did not arrive";
 /// A download that was checked as far as it can be here.
 #[derive(Debug)]
 pub(crate) struct Download {
-    work: Work,
+    work: DownloadState,
     options: TransferOptions,
     /// Targets that exist and are kept.
     kept: Vec<PathBuf>,
@@ -44,7 +44,7 @@ pub(crate) struct Download {
 }
 
 #[derive(Debug)]
-enum Work {
+enum DownloadState {
     /// Each was named.
     Files(Vec<DownloadItem>),
     /// What folders and patterns hold, once the server has said so.
@@ -55,14 +55,14 @@ enum Work {
 #[derive(Debug, Clone)]
 pub(crate) struct DownloadItem {
     pub(crate) path: FilePath,
-    pub(crate) place: Place,
+    pub(crate) place: DownloadTarget,
 }
 
 /// Where a file goes.
 #[derive(Debug, Clone)]
-pub(crate) enum Place {
+pub(crate) enum DownloadTarget {
     /// A folder, the name in it, and the path as people see it.
-    File(Target, PathBuf),
+    File(StorageTarget, PathBuf),
     Stream,
 }
 
@@ -84,18 +84,19 @@ impl Download {
         };
         let kept = Vec::new();
         if is_tree {
-            let work = Work::Tree(TreeDownload::prepare(&paths, folder.as_deref(), &options)?);
+            let work =
+                DownloadState::Tree(TreeDownload::prepare(&paths, folder.as_deref(), &options)?);
             return Ok(Self { work, options, kept, stream });
         }
         let paths: Vec<FilePath> =
             paths.iter().map(|typed| parse(typed)).collect::<Result<_, _>>()?;
         let Some(output) = folder else {
-            let item = |path| DownloadItem { path, place: Place::Stream };
-            let work = Work::Files(paths.into_iter().map(item).collect());
+            let item = |path| DownloadItem { path, place: DownloadTarget::Stream };
+            let work = DownloadState::Files(paths.into_iter().map(item).collect());
             return Ok(Self { work, options, kept, stream });
         };
         let (items, kept) = Self::items(paths, &output, options.on_conflict, reporter).await?;
-        Ok(Self { work: Work::Files(items), options, kept, stream })
+        Ok(Self { work: DownloadState::Files(items), options, kept, stream })
     }
 
     async fn items(
@@ -128,9 +129,10 @@ impl Download {
             }
             // Where nothing stood a moment ago, nothing is replaced, unless that was said of whatever is there.
             let may_replace = taken || on_conflict.replaces();
-            let replace = if may_replace { Replace::Existing } else { Replace::Never };
-            let target = Target { folder: folder.clone(), path: root.join(&name), name, replace };
-            items.push(DownloadItem { path, place: Place::File(target, shown) });
+            let replace = if may_replace { ReplacePolicy::Existing } else { ReplacePolicy::Never };
+            let target =
+                StorageTarget { folder: folder.clone(), path: root.join(&name), name, replace };
+            items.push(DownloadItem { path, place: DownloadTarget::File(target, shown) });
         }
         Ok((items, kept))
     }
@@ -138,7 +140,7 @@ impl Download {
     /// The same for files that an earlier run has begun: each goes where it was to go. Also those that cannot,
     /// with the reason.
     pub(crate) fn of_files<'a>(
-        files: impl Iterator<Item = &'a OneFile>,
+        files: impl Iterator<Item = &'a SingleFile>,
         request: &ResumeRequest,
     ) -> (Self, Vec<ClientError>) {
         let (mut items, mut failed) = (Vec::new(), Vec::new());
@@ -149,7 +151,10 @@ impl Download {
             }
         }
         let options = request.options();
-        (Self { work: Work::Files(items), options, kept: Vec::new(), stream: None }, failed)
+        (
+            Self { work: DownloadState::Files(items), options, kept: Vec::new(), stream: None },
+            failed,
+        )
     }
 
     /// The same for a tree: what it holds is planned anew, and what is here stays.
@@ -157,19 +162,20 @@ impl Download {
     /// # Errors
     /// [`ClientError`]: nothing was asked of the server.
     pub(crate) fn of_tree(
-        tree: &journal::Tree,
+        tree: &journal::TreeSelection,
         request: &ResumeRequest,
     ) -> Result<Self, ClientError> {
         let options = request.options_of(tree);
-        let work = Work::Tree(TreeDownload::prepare(&tree.named, Some(&tree.folder), &options)?);
+        let work =
+            DownloadState::Tree(TreeDownload::prepare(&tree.named, Some(&tree.folder), &options)?);
         Ok(Self { work, options, kept: Vec::new(), stream: None })
     }
 
     /// Where the files go, from the root.
     pub(crate) fn targets(&self) -> Vec<PathBuf> {
         let target = |item: &DownloadItem| match &item.place {
-            Place::File(target, _) => Some(target.path.clone()),
-            Place::Stream => None,
+            DownloadTarget::File(target, _) => Some(target.path.clone()),
+            DownloadTarget::Stream => None,
         };
         self.items_of_work().iter().filter_map(target).collect()
     }
@@ -182,15 +188,15 @@ impl Download {
     /// How many files were asked for; several, where that is not known yet.
     pub(crate) fn asked(&self) -> usize {
         match &self.work {
-            Work::Files(items) => items.len() + self.kept.len(),
-            Work::Tree(_) => usize::MAX,
+            DownloadState::Files(items) => items.len() + self.kept.len(),
+            DownloadState::Tree(_) => usize::MAX,
         }
     }
 
     fn items_of_work(&self) -> &[DownloadItem] {
         match &self.work {
-            Work::Files(items) => items,
-            Work::Tree(_) => &[],
+            DownloadState::Files(items) => items,
+            DownloadState::Tree(_) => &[],
         }
     }
 
@@ -213,12 +219,12 @@ impl Download {
         if self.stream.is_none() {
             session.tell_what_is_not_kept(journal::Direction::Get).await;
         }
-        let (asked, is_tree) = (self.asked(), matches!(self.work, Work::Tree(_)));
+        let (asked, is_tree) = (self.asked(), matches!(self.work, DownloadState::Tree(_)));
         let shared = TransferContext::new(session, reporter, &self.options, asked, is_tree);
         let context = DownloadContext { shared, anew: !self.options.resume, stream: self.stream };
         let items = match self.work {
-            Work::Tree(tree) => return tree.run(context).await,
-            Work::Files(items) => items,
+            DownloadState::Tree(tree) => return tree.run(context).await,
+            DownloadState::Files(items) => items,
         };
         let files = NamedFiles {
             items,
@@ -237,8 +243,8 @@ impl Download {
 
 pub(crate) fn explain(item: &DownloadItem, error: GetError) -> ClientError {
     match (&item.place, error) {
-        (Place::Stream, GetError::Disk(error)) => ClientError::Output(error),
-        (Place::File(_, shown), GetError::Disk(source)) => {
+        (DownloadTarget::Stream, GetError::Disk(error)) => ClientError::Output(error),
+        (DownloadTarget::File(_, shown), GetError::Disk(source)) => {
             if source.kind() == io::ErrorKind::AlreadyExists {
                 ClientError::Exists(shown.clone())
             } else {
@@ -247,7 +253,7 @@ pub(crate) fn explain(item: &DownloadItem, error: GetError) -> ClientError {
         }
         (place, source) => {
             let path = item.path.to_string();
-            ClientError::Get { path, source, streamed: matches!(place, Place::Stream) }
+            ClientError::Get { path, source, streamed: matches!(place, DownloadTarget::Stream) }
         }
     }
 }
@@ -262,14 +268,14 @@ impl DownloadItem {
     /// Its path, and its target as it is shown.
     fn shown(&self) -> (FilePath, String) {
         let target = match &self.place {
-            Place::File(_, shown) => shown.display().to_string(),
-            Place::Stream => String::new(),
+            DownloadTarget::File(_, shown) => shown.display().to_string(),
+            DownloadTarget::Stream => String::new(),
         };
         (self.path.clone(), target)
     }
 
     /// What was asked for in an earlier run, checked as if it were asked for now.
-    fn of_file(file: &OneFile) -> Result<Self, ClientError> {
+    fn of_file(file: &SingleFile) -> Result<Self, ClientError> {
         let shown = file.local.clone();
         let failed = |source| ClientError::Target { path: file.local.clone(), source };
         let (Some(parent), Some(name)) = (shown.parent(), shown.file_name()) else {
@@ -286,9 +292,9 @@ impl DownloadItem {
         if taken && !file.overwrite {
             return Err(ClientError::Exists(shown));
         }
-        let replace = if file.overwrite { Replace::Existing } else { Replace::Never };
-        let target = Target { folder, path: root.join(&name), name, replace };
-        Ok(Self { path: file.path.clone(), place: Place::File(target, shown) })
+        let replace = if file.overwrite { ReplacePolicy::Existing } else { ReplacePolicy::Never };
+        let target = StorageTarget { folder, path: root.join(&name), name, replace };
+        Ok(Self { path: file.path.clone(), place: DownloadTarget::File(target, shown) })
     }
 }
 

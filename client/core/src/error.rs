@@ -12,12 +12,12 @@ use std::path::PathBuf;
 use quiver_protocol::text::{display_path, display_remark, display_safe};
 use quiver_protocol::{CloseCode, FilePath, Refusal, RefusalCode};
 use quiver_transport::endpoint::EndpointError;
-use quiver_transport::{Ended, IdentityError, StreamError};
+use quiver_transport::{ConnectionEnd, IdentityError, StreamError};
 use thiserror::Error;
 
 use crate::exchange::{GetError, PutError};
 use crate::folders::NoFolder;
-use crate::journal::Share;
+use crate::journal::UnfinishedShare;
 pub use code::ErrorCode;
 pub use failures::Failures;
 pub use invalid::InvalidRequest;
@@ -179,7 +179,7 @@ pub enum ClientError {
         /// Why.
         error: Box<ClientError>,
         /// How much is here.
-        share: Share,
+        share: UnfinishedShare,
     },
     /// The program ends before it was done.
     #[error("interrupted")]
@@ -201,7 +201,7 @@ impl ClientError {
         let what = what.into();
         match error {
             StreamError::Refused(refusal) => Self::refused(what, refusal),
-            StreamError::Lost(Ended::Closed(CloseCode::Busy)) => {
+            StreamError::Lost(ConnectionEnd::Closed(CloseCode::Busy)) => {
                 Self::Busy("Server is busy. Try again later.".to_owned())
             }
             source => Self::Stream { what, source },
@@ -268,7 +268,7 @@ impl ClientError {
 
     /// The same, with how much is kept, where something is.
     #[must_use]
-    pub fn resumable(self, share: Option<Share>) -> Self {
+    pub fn resumable(self, share: Option<UnfinishedShare>) -> Self {
         match share {
             Some(share) => Self::Resumable { error: Box::new(self), share },
             None => self,
@@ -284,10 +284,10 @@ pub fn is_passing(code: RefusalCode) -> bool {
 
 /// Whether a connection ended for want of a network, or of a server that runs.
 #[must_use]
-pub fn is_loss(ended: &Ended) -> bool {
+pub fn is_loss(ended: &ConnectionEnd) -> bool {
     match ended {
-        Ended::Silent | Ended::Reset | Ended::Refused => true,
-        Ended::Closed(code) => {
+        ConnectionEnd::Silent | ConnectionEnd::Reset | ConnectionEnd::Refused => true,
+        ConnectionEnd::Closed(code) => {
             matches!(
                 code,
                 CloseCode::ShuttingDown
@@ -296,6 +296,9 @@ pub fn is_loss(ended: &Ended) -> bool {
                     | CloseCode::SlotLost
             )
         }
-        Ended::Here | Ended::Unknown(_) | Ended::NoCommonProtocol(_) | Ended::Failed(_) => false,
+        ConnectionEnd::Here
+        | ConnectionEnd::Unknown(_)
+        | ConnectionEnd::NoCommonProtocol(_)
+        | ConnectionEnd::Failed(_) => false,
     }
 }

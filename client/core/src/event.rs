@@ -92,7 +92,7 @@ pub struct Snapshot {
 
 /// What becomes of events that a reader does not take in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Overflow {
+enum OverflowPolicy {
     /// They are dropped, and a snapshot takes their place.
     Snapshot,
     /// What happens next waits for the reader.
@@ -101,10 +101,10 @@ enum Overflow {
 
 /// Where events are published. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct EventHub(Arc<Hub>);
+pub(crate) struct EventHub(Arc<HubShared>);
 
 #[derive(Default)]
-struct Hub {
+struct HubShared {
     state: Mutex<HubState>,
     /// Makes the snapshot for a reader that fell behind.
     snapshot: OnceLock<Box<dyn Fn() -> Snapshot + Send + Sync>>,
@@ -113,20 +113,20 @@ struct Hub {
 #[derive(Default)]
 struct HubState {
     last: u64,
-    queues: Vec<Weak<Queue>>,
+    queues: Vec<Weak<EventQueue>>,
     is_closed: bool,
 }
 
 #[derive(Debug)]
-struct Queue {
-    overflow: Overflow,
-    state: Mutex<QueueState>,
+struct EventQueue {
+    overflow: OverflowPolicy,
+    state: Mutex<EventQueueState>,
     filled: Notify,
     taken: Notify,
 }
 
 #[derive(Debug, Default)]
-struct QueueState {
+struct EventQueueState {
     events: VecDeque<ClientEvent>,
     has_missed: bool,
     is_closed: bool,
@@ -136,7 +136,7 @@ struct QueueState {
 #[derive(Debug)]
 pub struct EventReceiver {
     hub: EventHub,
-    queue: Arc<Queue>,
+    queue: Arc<EventQueue>,
 }
 
 impl EventHub {
@@ -148,16 +148,16 @@ impl EventHub {
 
     /// Events from now on, for a reader that may miss some and is told the state of everything then.
     pub(crate) fn subscribe(&self) -> EventReceiver {
-        self.reader(Overflow::Snapshot)
+        self.reader(OverflowPolicy::Snapshot)
     }
 
     /// All events from now on: what happens waits where the reader does not.
     pub(crate) fn subscribe_to_all(&self) -> EventReceiver {
-        self.reader(Overflow::Wait)
+        self.reader(OverflowPolicy::Wait)
     }
 
-    fn reader(&self, overflow: Overflow) -> EventReceiver {
-        let queue = Arc::new(Queue {
+    fn reader(&self, overflow: OverflowPolicy) -> EventReceiver {
+        let queue = Arc::new(EventQueue {
             overflow,
             state: Mutex::default(),
             filled: Notify::new(),
@@ -209,7 +209,7 @@ impl EventHub {
         }
     }
 
-    fn full_queue(&self) -> Option<Arc<Queue>> {
+    fn full_queue(&self) -> Option<Arc<EventQueue>> {
         let state = self.0.state.lock();
         state.queues.iter().filter_map(Weak::upgrade).find(|queue| queue.is_full())
     }
@@ -231,13 +231,13 @@ impl EventHub {
     }
 }
 
-impl Queue {
+impl EventQueue {
     fn push(&self, event: ClientEvent) {
         let mut state = self.state.lock();
         if state.is_closed {
             return;
         }
-        if self.overflow == Overflow::Snapshot && state.events.len() >= CAPACITY {
+        if self.overflow == OverflowPolicy::Snapshot && state.events.len() >= CAPACITY {
             state.events.clear();
             state.has_missed = true;
         }
@@ -251,7 +251,7 @@ impl Queue {
 
     fn is_full(&self) -> bool {
         let state = self.state.lock();
-        self.overflow == Overflow::Wait && !state.is_closed && state.events.len() >= CAPACITY
+        self.overflow == OverflowPolicy::Wait && !state.is_closed && state.events.len() >= CAPACITY
     }
 
     fn close(&self) {
@@ -267,14 +267,14 @@ impl EventReceiver {
         loop {
             let filled = self.queue.filled.notified();
             match self.take() {
-                Taken::Event(event) => return Some(event),
-                Taken::Missed => {
+                TakenEvents::Event(event) => return Some(event),
+                TakenEvents::Missed => {
                     if let Some(snapshot) = self.hub.snapshot() {
                         return Some(snapshot);
                     }
                 }
-                Taken::Nothing => filled.await,
-                Taken::End => return None,
+                TakenEvents::Nothing => filled.await,
+                TakenEvents::End => return None,
             }
         }
     }
@@ -282,21 +282,21 @@ impl EventReceiver {
     /// The next event that is there already.
     pub fn try_next(&mut self) -> Option<ClientEvent> {
         match self.take() {
-            Taken::Event(event) => Some(event),
-            Taken::Missed => self.hub.snapshot(),
-            Taken::Nothing | Taken::End => None,
+            TakenEvents::Event(event) => Some(event),
+            TakenEvents::Missed => self.hub.snapshot(),
+            TakenEvents::Nothing | TakenEvents::End => None,
         }
     }
 
-    fn take(&self) -> Taken {
+    fn take(&self) -> TakenEvents {
         let mut state = self.queue.state.lock();
         if std::mem::take(&mut state.has_missed) {
-            return Taken::Missed;
+            return TakenEvents::Missed;
         }
         let taken = match state.events.pop_front() {
-            Some(event) => Taken::Event(event),
-            None if state.is_closed => Taken::End,
-            None => Taken::Nothing,
+            Some(event) => TakenEvents::Event(event),
+            None if state.is_closed => TakenEvents::End,
+            None => TakenEvents::Nothing,
         };
         drop(state);
         self.queue.taken.notify_waiters();
@@ -304,7 +304,7 @@ impl EventReceiver {
     }
 }
 
-enum Taken {
+enum TakenEvents {
     Event(ClientEvent),
     /// Events were dropped.
     Missed,
@@ -318,7 +318,7 @@ impl Drop for EventReceiver {
     }
 }
 
-impl std::fmt::Debug for Hub {
+impl std::fmt::Debug for HubShared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let state = self.state.lock();
         f.debug_struct("Hub")

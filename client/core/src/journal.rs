@@ -14,13 +14,15 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use quiver_protocol::text::{display_path, display_safe};
-use quiver_transfer::file_system::{Lock, is_locked, sync_file, try_lock};
+use quiver_transfer::file_system::{FileLock, is_locked, sync_file, try_lock};
 use thiserror::Error;
 
 use crate::folders::{Folders, NoFolder};
 use crate::unix;
-pub use entry::{Direction, Entry, OneFile, Origin, Tree, What, id};
-pub use unfinished::{Record, Share, TreeRecord, Unfinished};
+pub use entry::{
+    Direction, JournalEntry, ServerRef, SingleFile, TransferSubject, TreeSelection, id,
+};
+pub use unfinished::{FileRecord, TreeRecord, UnfinishedFiles, UnfinishedShare};
 
 /// The longest file that is read, in bytes; a command line has at most 2 MiB.
 const LONGEST: u64 = 4 * 1024 * 1024;
@@ -48,7 +50,7 @@ pub struct EntryLock {
     _file: File,
     /// `None` where nothing can be locked: another process does not see then that this one is at it. The
     /// partial file is safe all the same, for such are not shared without a lock.
-    _lock: Option<Lock>,
+    _lock: Option<FileLock>,
 }
 
 impl Journal {
@@ -84,7 +86,7 @@ impl Journal {
     ///
     /// # Errors
     /// What the system says; a path that is not UTF-8 cannot be written.
-    pub fn write(&self, entry: &Entry) -> io::Result<EntryLock> {
+    pub fn write(&self, entry: &JournalEntry) -> io::Result<EntryLock> {
         let text = entry.text()?;
         unix::create_private_folder(self.folder()?)?;
         let name = self.name(entry.id())?;
@@ -134,7 +136,7 @@ impl Journal {
 
     /// One entry, where it is there and believed.
     #[must_use]
-    pub fn find(&self, id: u64) -> Option<Entry> {
+    pub fn find(&self, id: u64) -> Option<JournalEntry> {
         read(&self.name(id).ok()?).ok()
     }
 
@@ -149,7 +151,7 @@ impl Journal {
     ///
     /// # Errors
     /// What the system says of the folder; one that does not exist is empty.
-    pub fn read(&self) -> io::Result<(Vec<Entry>, Vec<InvalidEntry>)> {
+    pub fn read(&self) -> io::Result<(Vec<JournalEntry>, Vec<InvalidEntry>)> {
         let names = match self.folder().and_then(fs::read_dir) {
             Ok(names) => names,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Default::default()),
@@ -198,14 +200,14 @@ fn open(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-fn read(path: &Path) -> Result<Entry, String> {
+fn read(path: &Path) -> Result<JournalEntry, String> {
     let file = open(path).map_err(|error| error.to_string())?;
     if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
         return Err("it is no file".to_owned());
     }
     let mut text = String::new();
     file.take(LONGEST).read_to_string(&mut text).map_err(|error| error.to_string())?;
-    Entry::parse(&text)
+    JournalEntry::parse(&text)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use quiver_protocol::Fingerprint;
 use quiver_protocol::text::display_path;
-use quiver_transfer::file_system::{self, Lock, sync_file};
+use quiver_transfer::file_system::{self, FileLock, sync_file};
 use thiserror::Error;
 
 use crate::address::ServerAddress;
@@ -23,7 +23,7 @@ pub struct KnownServers {
 
 /// A server that was confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Known {
+pub struct KnownServer {
     /// Of its key.
     pub fingerprint: Fingerprint,
     /// Its line in the file, from 1.
@@ -76,7 +76,10 @@ impl KnownServers {
     ///
     /// # Errors
     /// [`KnownServersError`], for a bad line anywhere in the file.
-    pub fn look_up(&self, server: &ServerAddress) -> Result<Option<Known>, KnownServersError> {
+    pub fn look_up(
+        &self,
+        server: &ServerAddress,
+    ) -> Result<Option<KnownServer>, KnownServersError> {
         self.find(&self.read()?, server)
     }
 
@@ -89,7 +92,7 @@ impl KnownServers {
         &self,
         server: &ServerAddress,
         fingerprint: Fingerprint,
-    ) -> Result<Known, KnownServersError> {
+    ) -> Result<KnownServer, KnownServersError> {
         let failed = |source| KnownServersError::Write { path: self.path.clone(), source };
         let _lock = self.lock().map_err(failed)?;
         let mut text = self.read()?;
@@ -101,10 +104,14 @@ impl KnownServers {
         }
         text.push_str(&format!("{server} {fingerprint}\n"));
         self.replace(&text).map_err(failed)?;
-        Ok(Known { fingerprint, line: text.lines().count() })
+        Ok(KnownServer { fingerprint, line: text.lines().count() })
     }
 
-    fn find(&self, text: &str, server: &ServerAddress) -> Result<Option<Known>, KnownServersError> {
+    fn find(
+        &self,
+        text: &str,
+        server: &ServerAddress,
+    ) -> Result<Option<KnownServer>, KnownServersError> {
         let mut found = None;
         for (number, line) in text.lines().enumerate() {
             let line = line.trim();
@@ -116,7 +123,7 @@ impl KnownServers {
             let address: ServerAddress = host.parse().map_err(|_| bad())?;
             let fingerprint = Fingerprint::parse(fingerprint.trim()).ok_or_else(bad)?;
             if address == *server && found.is_none() {
-                found = Some(Known { fingerprint, line: number + 1 });
+                found = Some(KnownServer { fingerprint, line: number + 1 });
             }
         }
         Ok(found)
@@ -132,7 +139,7 @@ impl KnownServers {
 
     /// Held until dropped, or until this process ends. `None` where nothing can be locked: of two programs that
     /// remember a server at once, one may then forget what the other wrote, and its person is asked again.
-    fn lock(&self) -> io::Result<Option<(File, Lock)>> {
+    fn lock(&self) -> io::Result<Option<(File, FileLock)>> {
         if let Some(folder) = self.path.parent() {
             unix::create_private_folder(folder)?;
         }
@@ -185,7 +192,7 @@ mod tests {
         known.remember(&server("[::1]:5"), TWO).unwrap();
         assert_eq!(
             known.look_up(&server("A:4433")).unwrap(),
-            Some(Known { fingerprint: ONE, line: 1 })
+            Some(KnownServer { fingerprint: ONE, line: 1 })
         );
         assert_eq!(known.look_up(&server("[::1]:5")).unwrap().unwrap().line, 2);
         assert_eq!(known.look_up(&server("::1")).unwrap(), None);
@@ -197,7 +204,7 @@ mod tests {
         let (_folder, known) = fresh();
         known.remember(&server("a"), ONE).unwrap();
         let held = known.remember(&server("a"), TWO).unwrap();
-        assert_eq!(held, Known { fingerprint: ONE, line: 1 });
+        assert_eq!(held, KnownServer { fingerprint: ONE, line: 1 });
         assert_eq!(fs::read_to_string(known.path()).unwrap().lines().count(), 1);
     }
 
@@ -209,7 +216,7 @@ mod tests {
         assert_eq!(known.remember(&server("a"), TWO).unwrap().line, 4);
         assert_eq!(
             known.look_up(&server("b:1")).unwrap(),
-            Some(Known { fingerprint: ONE, line: 3 })
+            Some(KnownServer { fingerprint: ONE, line: 3 })
         );
     }
 

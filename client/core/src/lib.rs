@@ -46,8 +46,8 @@ pub mod unfinished;
 mod unix;
 mod upload;
 
-pub use client::{Client, Overrides, PreparedTransfer, RunningTransfer, TransferEnd};
+pub use client::{Client, PreparedTransfer, ResumeOverrides, RunningTransfer, TransferEnd};
 pub use error::{ClientError, ErrorCode};
-pub use questions::{Attendant, Questions};
-pub use quiver_transfer::list::Listed;
+pub use questions::{InterfaceGuard, Questions};
+pub use quiver_transfer::list::ListItem;
 pub use settings::ClientSettings;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use quiver_protocol::FilePath;
-use quiver_transfer::file_system::Unset;
+use quiver_transfer::file_system::UnsetAttributes;
 
 /// Something worth knowing.
 #[derive(Debug, Clone)]
@@ -61,7 +61,7 @@ pub enum Notice {
         /// The file, to be shown.
         path: PathBuf,
         /// Which.
-        unset: Unset,
+        unset: UnsetAttributes,
     },
     /// Something here is neither a file nor a folder, and not sent.
     LeftOut {

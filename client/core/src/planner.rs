@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use crate::error::{ClientError, InvalidRequest};
 use crate::tasks::blocking;
-use crate::tree::{Item, ItemState, Plan, PlanError};
+use crate::tree::{Plan, PlanError, PlanItem, PlanItemState};
 
 /// A plan that is worked on elsewhere than on the thread that drives QUIC. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -33,7 +33,7 @@ impl Planner {
     }
 
     /// Some items after the one with this number.
-    pub(crate) async fn after(&self, number: i64) -> Result<Vec<Item>, ClientError> {
+    pub(crate) async fn after(&self, number: i64) -> Result<Vec<PlanItem>, ClientError> {
         self.work(move |plan| plan.after(number)).await
     }
 
@@ -41,8 +41,8 @@ impl Planner {
     pub(crate) async fn after_in(
         &self,
         number: i64,
-        state: ItemState,
-    ) -> Result<Vec<Item>, ClientError> {
+        state: PlanItemState,
+    ) -> Result<Vec<PlanItem>, ClientError> {
         self.work(move |plan| plan.after_in(number, &state)).await
     }
 }

@@ -20,17 +20,17 @@ pub struct Progress {
 
 /// Sets a [`Progress`]; that is over when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Meter {
+pub(crate) struct ProgressMeter {
     progress: Option<Arc<Progress>>,
     /// The meter of which this file is a part.
-    total: Option<TotalMeter>,
+    total: Option<TotalProgressMeter>,
     /// Where the content begins that is moved now.
     offset: u64,
 }
 
 /// Sets the progress of several files together. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct TotalMeter(Arc<Mutex<(Meter, u64)>>);
+pub(crate) struct TotalProgressMeter(Arc<Mutex<(ProgressMeter, u64)>>);
 
 impl Progress {
     /// What it is called: a path, or how many files. Not fit for a terminal as it is.
@@ -76,7 +76,7 @@ impl Progress {
     }
 }
 
-impl Meter {
+impl ProgressMeter {
     /// For a file of which `offset` bytes are there, and its progress.
     pub(crate) fn new(name: &str, size: Option<u64>, offset: u64) -> (Self, Arc<Progress>) {
         let progress = Arc::new(Progress {
@@ -106,17 +106,17 @@ impl Meter {
     }
 }
 
-impl TotalMeter {
+impl TotalProgressMeter {
     /// For several files of `bytes` bytes together, and their progress.
     pub(crate) fn new(name: &str, bytes: u64) -> (Self, Arc<Progress>) {
-        let (meter, progress) = Meter::new(name, Some(bytes), 0);
+        let (meter, progress) = ProgressMeter::new(name, Some(bytes), 0);
         (Self(Arc::new(Mutex::new((meter, 0)))), progress)
     }
 
     /// One of the files, of which `offset` bytes are there already.
-    pub(crate) fn part(&self, offset: u64) -> Meter {
+    pub(crate) fn part(&self, offset: u64) -> ProgressMeter {
         self.grow(offset);
-        Meter { progress: None, total: Some(self.clone()), offset }
+        ProgressMeter { progress: None, total: Some(self.clone()), offset }
     }
 
     /// So many bytes more are there.
@@ -129,7 +129,7 @@ impl TotalMeter {
     }
 }
 
-impl Drop for Meter {
+impl Drop for ProgressMeter {
     fn drop(&mut self) {
         if let Some(progress) = &self.progress {
             progress.is_over.store(true, Ordering::Release);
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_total_counts_what_was_there_and_what_comes_once() {
-        let (total, progress) = TotalMeter::new("2 files", 100);
+        let (total, progress) = TotalProgressMeter::new("2 files", 100);
         let mut part = total.part(10);
         part.set(30);
         part.set(20);

@@ -13,20 +13,20 @@ use crate::question::{Answer, AnswerError, Question, QuestionId};
 #[derive(Debug, Clone)]
 pub struct Questions {
     hub: EventHub,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<QuestionsState>>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct QuestionsState {
     last: u64,
     last_attendant: u64,
     /// The interfaces that can be asked.
     attendants: BTreeSet<u64>,
-    open: BTreeMap<QuestionId, Open>,
+    open: BTreeMap<QuestionId, QuestionEntry>,
 }
 
 #[derive(Debug)]
-struct Open {
+struct QuestionEntry {
     question: Arc<Question>,
     answer: oneshot::Sender<Option<Answer>>,
     /// The interfaces that have no answer.
@@ -36,13 +36,13 @@ struct Open {
 /// An interface that can be asked, for as long as this is held. While there is none, questions are answered as off a
 /// terminal: not at all.
 #[derive(Debug)]
-pub struct Attendant {
+pub struct InterfaceGuard {
     questions: Questions,
     number: u64,
 }
 
 /// A question that was asked; settled when dropped.
-struct Asked<'a> {
+struct OpenQuestion<'a> {
     questions: &'a Questions,
     id: QuestionId,
 }
@@ -54,13 +54,13 @@ impl Questions {
 
     /// From now on there is one more interface that can be asked.
     #[must_use]
-    pub fn attend(&self) -> Attendant {
+    pub fn attend(&self) -> InterfaceGuard {
         let mut state = self.state.lock();
         state.last_attendant += 1;
         let number = state.last_attendant;
         state.attendants.insert(number);
         drop(state);
-        Attendant { questions: self.clone(), number }
+        InterfaceGuard { questions: self.clone(), number }
     }
 
     /// Whether any interface can be asked.
@@ -84,7 +84,7 @@ impl Questions {
     }
 
     /// Within the lock, so that a question is told before it is settled.
-    fn settle(&self, state: &mut State, id: QuestionId, answer: Option<Answer>) {
+    fn settle(&self, state: &mut QuestionsState, id: QuestionId, answer: Option<Answer>) {
         let Some(open) = state.open.remove(&id) else { return };
         // Nothing waits any more where the question was given up a moment ago.
         let _ = open.answer.send(answer);
@@ -92,9 +92,9 @@ impl Questions {
     }
 
     /// Settles questions to which no interface has an answer.
-    fn settle_dismissed(&self, state: &mut State) {
+    fn settle_dismissed(&self, state: &mut QuestionsState) {
         let attendants = &state.attendants;
-        let is_dismissed = |open: &Open| attendants.is_subset(&open.dismissed_by);
+        let is_dismissed = |open: &QuestionEntry| attendants.is_subset(&open.dismissed_by);
         let open = state.open.iter();
         let dismissed: Vec<_> =
             open.filter(|(_, open)| is_dismissed(open)).map(|(id, _)| *id).collect();
@@ -132,18 +132,19 @@ impl Questions {
             }
             state.last += 1;
             let id = QuestionId(state.last);
-            let open = Open { question: question.clone(), answer, dismissed_by: BTreeSet::new() };
+            let open =
+                QuestionEntry { question: question.clone(), answer, dismissed_by: BTreeSet::new() };
             state.open.insert(id, open);
             // Within the lock: before anything can settle it.
             self.hub.publish(EventKind::Question(id, question));
             id
         };
-        let _asked = Asked { questions: self, id };
+        let _asked = OpenQuestion { questions: self, id };
         answered.await.unwrap_or(None)
     }
 }
 
-impl Attendant {
+impl InterfaceGuard {
     /// Says that this interface has no answer: once all have said so, there is none.
     pub fn dismiss(&self, id: QuestionId) {
         let mut state = self.questions.state.lock();
@@ -154,7 +155,7 @@ impl Attendant {
     }
 }
 
-impl Drop for Attendant {
+impl Drop for InterfaceGuard {
     fn drop(&mut self) {
         let mut state = self.questions.state.lock();
         state.attendants.remove(&self.number);
@@ -162,7 +163,7 @@ impl Drop for Attendant {
     }
 }
 
-impl Drop for Asked<'_> {
+impl Drop for OpenQuestion<'_> {
     fn drop(&mut self) {
         self.questions.settle(&mut self.questions.state.lock(), self.id, None);
     }

@@ -12,16 +12,16 @@ use parking_lot::{Mutex, MutexGuard};
 use quiver_protocol::Fingerprint;
 use quiver_protocol::reply::Welcome;
 use quiver_transfer::blocking;
-use quiver_transport::{Channel, Connection, Ended, StreamError};
+use quiver_transport::{Channel, Connection, ConnectionEnd, StreamError};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::debug;
 
 pub(crate) use self::retry_deadline::RetryDeadline;
-use crate::connection::{Connector, Pin, Session};
+use crate::connection::{Connector, PinnedServer, Session};
 use crate::error::{ClientError, is_loss, is_passing};
 use crate::event::ConnectionState;
-use crate::journal::{Direction, Journal, Origin, Unfinished};
+use crate::journal::{Direction, Journal, ServerRef, UnfinishedFiles};
 use crate::notice::Notice;
 use crate::reporter::Reporter;
 use crate::transfers::{Transfer, TransferState};
@@ -31,16 +31,16 @@ const AFTERWARDS: Duration = Duration::from_millis(500);
 
 /// The way to one server. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct ReconnectingSession(Arc<Shared>);
+pub(crate) struct ReconnectingSession(Arc<ReconnectShared>);
 
 #[derive(Debug)]
-struct Shared {
+struct ReconnectShared {
     connector: tokio::sync::Mutex<Connector>,
-    state: Mutex<State>,
+    state: Mutex<ReconnectState>,
     renewed: Notify,
-    origin: Origin,
+    origin: ServerRef,
     journal: Journal,
-    unfinished: Unfinished,
+    unfinished: UnfinishedFiles,
     reporter: Reporter,
     identity_not_kept: Option<String>,
     /// Whether it was said what cannot be kept.
@@ -48,7 +48,7 @@ struct Shared {
 }
 
 #[derive(Debug)]
-struct State {
+struct ReconnectState {
     handle: SessionHandle,
     welcome: Arc<Welcome>,
     /// A session that was made, until its listener has it.
@@ -75,20 +75,23 @@ impl ReconnectingSession {
     /// Never: a connector that has made a session knows whom it trusts.
     #[must_use]
     pub(crate) fn new(connector: Connector, session: Session) -> Self {
-        let origin = Origin {
+        let origin = ServerRef {
             server: connector.server.clone(),
-            fingerprint: connector.pin.as_ref().map_or(Fingerprint([0; 32]), Pin::fingerprint),
+            fingerprint: connector
+                .pin
+                .as_ref()
+                .map_or(Fingerprint([0; 32]), PinnedServer::fingerprint),
             // Without a current folder there is no telling where a relative path leads later.
             certificate: connector.certificate.as_ref().and_then(|path| absolute(path).ok()),
             name: session.welcome.name.clone(),
         };
-        let state = State {
+        let state = ReconnectState {
             handle: SessionHandle::of(&session),
             welcome: Arc::new(session.welcome.clone()),
             fresh: Some(session),
             told: None,
         };
-        Self(Arc::new(Shared {
+        Self(Arc::new(ReconnectShared {
             journal: connector.journal.clone(),
             unfinished: connector.unfinished.clone(),
             reporter: connector.reporter.clone(),
@@ -109,7 +112,7 @@ impl ReconnectingSession {
 
     /// Which server this is.
     #[must_use]
-    pub(crate) fn origin(&self) -> &Origin {
+    pub(crate) fn origin(&self) -> &ServerRef {
         &self.0.origin
     }
 
@@ -121,7 +124,7 @@ impl ReconnectingSession {
 
     /// What is unfinished in this run.
     #[must_use]
-    pub(crate) fn unfinished(&self) -> &Unfinished {
+    pub(crate) fn unfinished(&self) -> &UnfinishedFiles {
         &self.0.unfinished
     }
 
@@ -206,24 +209,25 @@ impl ReconnectingSession {
     /// loss of one and the time allows. The same operation may then be done again.
     ///
     /// # Errors
-    /// [`NotRenewed`].
+    /// [`RetryRefusal`].
     pub(crate) async fn renew_after(
         &self,
         handle: &SessionHandle,
         error: StreamError,
         deadline: &mut RetryDeadline,
         reporter: &Reporter,
-    ) -> Result<(), NotRenewed> {
-        let why = handle.loss(error).await.map_err(NotRenewed::Permanent)?;
+    ) -> Result<(), RetryRefusal> {
+        let why = handle.loss(error).await.map_err(RetryRefusal::Permanent)?;
         let lost = &handle.connection;
-        let Some(mut until) = deadline.deadline() else { return Err(NotRenewed::TimedOut(why)) };
+        let Some(mut until) = deadline.deadline() else { return Err(RetryRefusal::TimedOut(why)) };
         let transfer = reporter.transfer();
         let is_paused = || transfer.is_some_and(|transfer| transfer.control.is_paused());
         let before = transfer.map(Transfer::phase);
         reporter.phase(TransferState::Reconnecting).await;
         self.tell_loss(lost, &why, until).await;
         // A server that says it knows nothing of the connection is there. It need not say so twice.
-        let mut is_there = matches!(why, StreamError::Lost(Ended::Reset)) && deadline.is_fresh();
+        let mut is_there =
+            matches!(why, StreamError::Lost(ConnectionEnd::Reset)) && deadline.is_fresh();
         loop {
             if let Some(transfer) = transfer.filter(|_| is_paused()) {
                 transfer.control.running().await;
@@ -235,7 +239,7 @@ impl ReconnectingSession {
                 if is_paused() {
                     continue;
                 }
-                return Err(NotRenewed::TimedOut(why));
+                return Err(RetryRefusal::TimedOut(why));
             };
             // The first one to notice may have made another long since.
             if !is_there && !self.is_renewed(lost) {
@@ -252,9 +256,9 @@ impl ReconnectingSession {
                 Ok(Err(failure)) if failure.is_passing() => {
                     debug!(%failure, "no connection yet");
                 }
-                Ok(Err(failure)) => return Err(NotRenewed::Failed(failure)),
+                Ok(Err(failure)) => return Err(RetryRefusal::Failed(failure)),
                 Err(_) if is_paused() => {}
-                Err(_) => return Err(NotRenewed::TimedOut(why)),
+                Err(_) => return Err(RetryRefusal::TimedOut(why)),
             }
         }
     }
@@ -301,7 +305,7 @@ impl ReconnectingSession {
         self.0.reporter.connection(ConnectionState::Renewed(welcome));
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ReconnectState> {
         self.0.state.lock()
     }
 }
@@ -349,7 +353,7 @@ impl SessionHandle {
 
 /// Why an operation cannot be done again on another connection.
 #[derive(Debug)]
-pub(crate) enum NotRenewed {
+pub(crate) enum RetryRefusal {
     /// The error is no loss of the connection.
     Permanent(StreamError),
     /// It is one, and the time is up.
@@ -358,7 +362,7 @@ pub(crate) enum NotRenewed {
     Failed(ClientError),
 }
 
-impl NotRenewed {
+impl RetryRefusal {
     /// As an error of the operation.
     pub(crate) fn explain(self, explain: impl FnOnce(StreamError) -> ClientError) -> ClientError {
         match self {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
-use quiver_transfer::file_system::Unset;
+use quiver_transfer::file_system::UnsetAttributes;
 
 use crate::error::ClientError;
 use crate::event::{ConnectionState, EventHub, EventKind};
@@ -93,7 +93,7 @@ impl Reporter {
     }
 
     /// Tells, once in a run, that a file or folder here was stored without some of its attributes.
-    pub(crate) async fn attributes_not_set(&self, shown: &Path, unset: Unset) {
+    pub(crate) async fn attributes_not_set(&self, shown: &Path, unset: UnsetAttributes) {
         if !unset.is_empty() && !self.has_warned.swap(true, Ordering::Relaxed) {
             self.notice(Notice::AttributesNotSet { path: shown.to_owned(), unset }).await;
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use quiver_transfer::Rate;
 
-use crate::journal::Tree;
+use crate::journal::TreeSelection;
 use crate::tree::Decision;
 
 /// What becomes of files that exist with other content.
@@ -144,7 +144,7 @@ impl ResumeRequest {
     }
 
     /// The same for a tree, with what was decided when it was begun.
-    pub(crate) fn options_of(&self, tree: &Tree) -> TransferOptions {
+    pub(crate) fn options_of(&self, tree: &TreeSelection) -> TransferOptions {
         let on_conflict = tree.differing.map_or(ConflictPolicy::Ask, ConflictPolicy::Decided);
         TransferOptions { recursive: tree.recursive, on_conflict, ..self.options() }
     }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use quiver_protocol::Brake;
-use quiver_transfer::{Bottleneck, Rate};
+use quiver_protocol::Bottleneck;
+use quiver_transfer::{Rate, TransferBottleneck};
 
 /// What limited most of this share of the time is what limited all of it.
 const MOST: f64 = 0.6;
@@ -20,7 +20,7 @@ pub struct Throughput {
     /// From the first question to the last answer.
     pub took: Duration,
     /// What limited most of it; `None` where that cannot be told.
-    pub limited_by: Option<Bottleneck>,
+    pub limited_by: Option<TransferBottleneck>,
 }
 
 /// What all files of a transfer add up to.
@@ -29,7 +29,7 @@ pub(crate) struct ThroughputMeter {
     /// Bytes that moved.
     moved: u64,
     /// How long files took, all together, and what limited each.
-    times: Vec<(Option<Bottleneck>, Duration)>,
+    times: Vec<(Option<TransferBottleneck>, Duration)>,
     /// The rate limit.
     limit: Option<Rate>,
 }
@@ -41,7 +41,12 @@ impl ThroughputMeter {
     }
 
     /// One more file has moved.
-    pub(crate) fn moved(&mut self, bytes: u64, took: Duration, limited_by: Option<Bottleneck>) {
+    pub(crate) fn moved(
+        &mut self,
+        bytes: u64,
+        took: Duration,
+        limited_by: Option<TransferBottleneck>,
+    ) {
         self.moved += bytes;
         match self.times.iter_mut().find(|(known, _)| *known == limited_by) {
             Some((_, time)) => *time += took,
@@ -62,16 +67,16 @@ impl ThroughputMeter {
         Some(Throughput { moved: self.moved, took, limited_by })
     }
 
-    fn limited_by(&self, rate: f64, is_busy: bool) -> Option<Bottleneck> {
+    fn limited_by(&self, rate: f64, is_busy: bool) -> Option<TransferBottleneck> {
         #[expect(clippy::cast_precision_loss, reason = "a comparison of magnitudes")]
         let allowed = self.limit.map(|limit| limit.bytes() as f64);
         if allowed.is_some_and(|allowed| rate >= allowed * AT_THE_LIMIT) {
-            return Some(Bottleneck::Here(Brake::Limit));
+            return Some(TransferBottleneck::Local(Bottleneck::Limit));
         }
         let all: Duration = self.times.iter().map(|(_, time)| *time).sum();
         let most = self.times.iter().max_by_key(|(_, time)| *time);
         let told = most.filter(|(_, time)| *time >= all.mul_f64(MOST)).and_then(|(by, _)| *by);
-        told.or(is_busy.then_some(Bottleneck::Here(Brake::Processor)))
+        told.or(is_busy.then_some(TransferBottleneck::Local(Bottleneck::Processor)))
     }
 }
 
@@ -83,8 +88,8 @@ mod tests {
 
     #[test]
     fn what_limited_most_of_the_files_is_told() {
-        let disk = Some(Bottleneck::Here(Brake::Disk));
-        let server = Some(Bottleneck::There(Brake::Disk));
+        let disk = Some(TransferBottleneck::Local(Bottleneck::Disk));
+        let server = Some(TransferBottleneck::Remote(Bottleneck::Disk));
         let mut meter = ThroughputMeter::default();
         assert_eq!(meter.total(SECOND, true), None, "nothing has moved");
         meter.moved(30_000_000, SECOND, disk);
@@ -93,7 +98,10 @@ mod tests {
         assert_eq!(limited_by(&meter, true), disk);
         meter.moved(3_600_000, SECOND, server);
         assert_eq!(limited_by(&meter, false), None);
-        assert_eq!(limited_by(&meter, true), Some(Bottleneck::Here(Brake::Processor)));
+        assert_eq!(
+            limited_by(&meter, true),
+            Some(TransferBottleneck::Local(Bottleneck::Processor))
+        );
         meter.moved(0, SECOND, server);
         assert_eq!(limited_by(&meter, false), server);
         meter.moved(0, 10 * SECOND, None);
@@ -104,9 +112,9 @@ mod tests {
     #[test]
     fn what_may_be_no_faster_is_limited_by_that() {
         let mut meter = ThroughputMeter::within("10MB/s".parse().ok());
-        meter.moved(10_000_000, SECOND, Some(Bottleneck::Network));
+        meter.moved(10_000_000, SECOND, Some(TransferBottleneck::Network));
         let limited_by = |took| meter.total(took, true).unwrap().limited_by;
-        assert_eq!(limited_by(SECOND), Some(Bottleneck::Here(Brake::Limit)));
-        assert_eq!(limited_by(2 * SECOND), Some(Bottleneck::Network));
+        assert_eq!(limited_by(SECOND), Some(TransferBottleneck::Local(Bottleneck::Limit)));
+        assert_eq!(limited_by(2 * SECOND), Some(TransferBottleneck::Network));
     }
 }

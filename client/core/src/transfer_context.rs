@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use quiver_protocol::FilePath;
-use quiver_transfer::{Bottleneck, RateLimit, ThreadLoad};
+use quiver_transfer::{RateLimit, ThreadLoad, TransferBottleneck};
 use tokio::time::Instant;
 
 use crate::error::ClientError;
-use crate::journal::Share;
+use crate::journal::UnfinishedShare;
 use crate::outcomes::Outcomes;
-use crate::progress::{Meter, TotalMeter};
+use crate::progress::{ProgressMeter, TotalProgressMeter};
 use crate::reconnecting::{ReconnectingSession, SessionHandle};
 use crate::reporter::Reporter;
 use crate::request::TransferOptions;
@@ -29,7 +29,7 @@ pub(crate) struct TransferContext {
     /// Whether each file is told of.
     pub(crate) reports: bool,
     /// The progress of all of them, where they share one.
-    pub(crate) total: Option<TotalMeter>,
+    pub(crate) total: Option<TotalProgressMeter>,
     /// How long a lost connection is made again.
     pub(crate) retry_for: Duration,
     /// Whether there is one file only.
@@ -122,11 +122,16 @@ impl TransferContext {
     }
 
     /// The progress of one file, of which `offset` bytes are there already.
-    pub(crate) async fn meter(&self, path: &FilePath, size: Option<u64>, offset: u64) -> Meter {
+    pub(crate) async fn meter(
+        &self,
+        path: &FilePath,
+        size: Option<u64>,
+        offset: u64,
+    ) -> ProgressMeter {
         if let Some(total) = &self.total {
             return total.part(offset);
         }
-        let (meter, progress) = Meter::new(path.as_str(), size, offset);
+        let (meter, progress) = ProgressMeter::new(path.as_str(), size, offset);
         self.reporter.event(TransferEvent::Started(progress)).await;
         meter
     }
@@ -144,7 +149,7 @@ impl TransferContext {
         size: u64,
         moved: u64,
         took: Duration,
-        limited_by: Option<Bottleneck>,
+        limited_by: Option<TransferBottleneck>,
     ) {
         self.throughput.lock().moved(moved, took, limited_by);
         if let Some(transfer) = self.reporter.transfer() {
@@ -184,8 +189,8 @@ impl TransferContext {
 
     /// An error, with how much is kept of the file where something is.
     pub(crate) fn broken_off(&self, error: ClientError, share: Option<u64>) -> ClientError {
-        error.resumable(
-            share.map(|share| if self.is_alone { Share::Of(share) } else { Share::Several }),
-        )
+        error.resumable(share.map(|share| {
+            if self.is_alone { UnfinishedShare::Of(share) } else { UnfinishedShare::Several }
+        }))
     }
 }

@@ -11,13 +11,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use quiver_transfer::Bottleneck;
+use quiver_transfer::TransferBottleneck;
 
 use crate::error::{ClientError, InvalidRequest};
 use crate::journal::Direction;
-pub(crate) use control::Control;
-pub(crate) use counters::{Counted, Counters};
-pub(crate) use files::Files;
+pub(crate) use control::TransferControl;
+pub(crate) use counters::{FileBytesCounter, TransferCounters};
+pub(crate) use files::TransferFiles;
 pub use files::{FileState, TransferFile};
 pub use status::{
     DownloadedFile, PlannedFile, TransferEvent, TransferState, TransferStatus, TransferSummary,
@@ -41,30 +41,30 @@ pub(crate) struct Transfer {
     direction: Direction,
     /// What was asked for, as it was written.
     named: Vec<String>,
-    pub(crate) control: Control,
-    pub(crate) counters: Counters,
-    pub(crate) files: Files,
+    pub(crate) control: TransferControl,
+    pub(crate) counters: TransferCounters,
+    pub(crate) files: TransferFiles,
     /// Where its files go, from the root.
     targets: Mutex<Vec<PathBuf>>,
-    state: Mutex<State>,
+    state: Mutex<TransferProgressState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct TransferProgressState {
     /// Where its work is: paused or not.
     phase: TransferState,
     /// The state that was told last.
     told: TransferState,
     error: Option<Arc<ClientError>>,
-    limited_by: Option<Bottleneck>,
+    limited_by: Option<TransferBottleneck>,
 }
 
 /// All transfers of a client. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Transfers(Arc<Mutex<All>>);
+pub(crate) struct Transfers(Arc<Mutex<AllTransfers>>);
 
 #[derive(Debug, Default)]
-struct All {
+struct AllTransfers {
     last: u64,
     transfers: BTreeMap<TransferId, Arc<Transfer>>,
 }
@@ -84,11 +84,11 @@ impl Transfers {
             id,
             direction,
             named,
-            control: Control::new(!is_streamed),
-            counters: Counters::default(),
-            files: Files::default(),
+            control: TransferControl::new(!is_streamed),
+            counters: TransferCounters::default(),
+            files: TransferFiles::default(),
             targets: Mutex::default(),
-            state: Mutex::new(State {
+            state: Mutex::new(TransferProgressState {
                 phase: TransferState::Planning,
                 told: TransferState::Planning,
                 error: None,
@@ -201,7 +201,7 @@ impl Transfer {
     }
 
     /// Within the lock, so that states are told in their order.
-    fn tell_state(&self, state: &mut State, tell: impl FnOnce(TransferState)) {
+    fn tell_state(&self, state: &mut TransferProgressState, tell: impl FnOnce(TransferState)) {
         let shown = self.shown(state.phase);
         if std::mem::replace(&mut state.told, shown) != shown {
             tell(shown);
@@ -209,7 +209,7 @@ impl Transfer {
     }
 
     /// Its files moved like this.
-    pub(crate) fn was_limited_by(&self, limited_by: Option<Bottleneck>) {
+    pub(crate) fn was_limited_by(&self, limited_by: Option<TransferBottleneck>) {
         self.state.lock().limited_by = limited_by;
     }
 }

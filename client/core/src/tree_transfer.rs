@@ -15,16 +15,16 @@ use quiver_protocol::path::BadPath;
 use quiver_protocol::{FilePath, FolderPath, Timestamp};
 use quiver_transfer::SMALL;
 
-pub(crate) use self::collect::{Collector, Inside, Note};
+pub(crate) use self::collect::{AddToPlan, Collector, WholeFolder};
 pub(crate) use self::compare::is_same_as;
-pub(crate) use self::dry_run::Room;
+pub(crate) use self::dry_run::SpaceNeeded;
 pub(crate) use self::executor::Executor;
 use crate::error::ClientError;
-use crate::journal::{self, Direction, Entry, What};
-use crate::progress::TotalMeter;
+use crate::journal::{self, Direction, JournalEntry, TransferSubject};
+use crate::progress::TotalProgressMeter;
 use crate::reconnecting::ReconnectingSession;
 use crate::transfer_context::TransferContext;
-use crate::tree::{Item, Kind, another_name};
+use crate::tree::{ItemKind, PlanItem, another_name};
 
 /// Small files on their way at once, within the streams that a server lets a client open: enough to hide
 /// the way there and back.
@@ -42,38 +42,41 @@ pub(crate) trait TreeTransfer: Clone + Send + Sync + 'static {
     fn context(&self) -> &TransferContext;
 
     /// What moves from now on counts there.
-    fn count(&mut self, total: TotalMeter);
+    fn count(&mut self, total: TotalProgressMeter);
 
     /// Where a file is on the server, or will be.
-    fn remote<'a>(&self, file: &'a Item) -> &'a FilePath;
+    fn remote<'a>(&self, file: &'a PlanItem) -> &'a FilePath;
 
     /// The file here, to be read. Blocks.
     ///
     /// # Errors
     /// What the system says.
-    fn read(&self, file: &Item) -> io::Result<File>;
+    fn read(&self, file: &PlanItem) -> io::Result<File>;
 
     /// Makes a folder that is not there.
-    fn make_folder(&self, folder: &Item) -> impl Future<Output = Result<(), ClientError>> + Send;
+    fn make_folder(
+        &self,
+        folder: &PlanItem,
+    ) -> impl Future<Output = Result<(), ClientError>> + Send;
 
     /// Gives folders the time of their last change, once nothing changes in them any more.
     fn date_folders(
         &self,
-        folders: Vec<Item>,
+        folders: Vec<PlanItem>,
     ) -> impl Future<Output = Result<(), ClientError>> + Send;
 
     /// Moves a file; how many bytes it has. `None` where it was to go beside another, and is there.
     fn transfer(
         &self,
-        file: Item,
+        file: PlanItem,
         placement: Placement,
     ) -> impl Future<Output = Result<Option<u64>, ClientError>> + Send;
 
     /// Why something does not move.
-    fn blocked(&self, item: &Item, why: &str) -> ClientError;
+    fn blocked(&self, item: &PlanItem, why: &str) -> ClientError;
 
     /// The same of a file that differs from one that is to stay.
-    fn exists(&self, item: &Item) -> ClientError;
+    fn exists(&self, item: &PlanItem) -> ClientError;
 }
 
 /// Where a file goes.
@@ -91,10 +94,10 @@ pub(crate) enum Placement {
 pub(crate) fn entry(
     direction: Direction,
     session: &ReconnectingSession,
-    tree: journal::Tree,
-) -> Entry {
+    tree: journal::TreeSelection,
+) -> JournalEntry {
     let (origin, begun) = (session.origin().clone(), Timestamp(Utc::now()));
-    Entry { direction, origin, begun, what: What::Tree(tree) }
+    JournalEntry { direction, origin, begun, what: TransferSubject::Tree(tree) }
 }
 
 /// The path of a copy of something.
@@ -104,11 +107,11 @@ pub(crate) fn beside(path: &FilePath, copy: u32) -> Result<FilePath, BadPath> {
 }
 
 /// Whether a file is one of those of which many may be on their way.
-pub(crate) fn is_small(item: &Item) -> bool {
-    matches!(item.found.kind, Kind::File { size, .. } if size <= SMALL)
+pub(crate) fn is_small(item: &PlanItem) -> bool {
+    matches!(item.found.kind, ItemKind::File { size, .. } if size <= SMALL)
 }
 
 /// How much of what may be on its way at once a file counts for.
-fn weight(item: &Item) -> u32 {
+fn weight(item: &PlanItem) -> u32 {
     if is_small(item) { 1 } else { LARGE_COUNTS_FOR }
 }

@@ -8,14 +8,14 @@ use quiver_transfer::file_system::stat;
 use quiver_transfer::{PARTIAL_PREFIX, PARTIAL_SUFFIX, PartialFile, blocking};
 
 use crate::error::ClientError;
-use crate::journal::{Direction, Entry, InvalidEntry, Journal, What};
+use crate::journal::{Direction, InvalidEntry, Journal, JournalEntry, TransferSubject};
 use crate::unix;
 
 /// A transfer that is unfinished.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnfinishedTransfer {
     /// What it is, and what it takes to resume it.
-    pub entry: Entry,
+    pub entry: JournalEntry,
     /// Bytes of its partial file; `None` where that is not here at all.
     pub stored: Option<u64>,
     /// Whether some process carries it out now.
@@ -49,7 +49,7 @@ pub async fn list(
 ///
 /// # Errors
 /// What the system says.
-pub async fn remove(journal: &Journal, entry: &Entry) -> io::Result<bool> {
+pub async fn remove(journal: &Journal, entry: &JournalEntry) -> io::Result<bool> {
     let (journal, entry) = (journal.clone(), entry.clone());
     blocking::run_io(move || remove_blocking(&journal, &entry)).await
 }
@@ -57,13 +57,13 @@ pub async fn remove(journal: &Journal, entry: &Entry) -> io::Result<bool> {
 /// The journal's entries, the oldest first, and what in it is none.
 pub(crate) async fn read(
     journal: &Journal,
-) -> Result<(Vec<Entry>, Vec<InvalidEntry>), ClientError> {
+) -> Result<(Vec<JournalEntry>, Vec<InvalidEntry>), ClientError> {
     let journal = journal.clone();
     let read = blocking::run_io(move || journal.read()).await;
     read.map_err(|source| ClientError::System { what: "cannot read the transfers", source })
 }
 
-fn remove_blocking(journal: &Journal, entry: &Entry) -> io::Result<bool> {
+fn remove_blocking(journal: &Journal, entry: &JournalEntry) -> io::Result<bool> {
     if journal.is_at_it(entry.id()) {
         return Ok(false);
     }
@@ -90,7 +90,7 @@ fn remove_blocking(journal: &Journal, entry: &Entry) -> io::Result<bool> {
 }
 
 /// What is here of a transfer.
-pub(crate) async fn look(journal: &Journal, entry: Entry) -> UnfinishedTransfer {
+pub(crate) async fn look(journal: &Journal, entry: JournalEntry) -> UnfinishedTransfer {
     let (journal, copy) = (journal.clone(), entry.clone());
     let looked = blocking::run(move || {
         let mut unfinished = look_blocking(entry);
@@ -102,7 +102,7 @@ pub(crate) async fn look(journal: &Journal, entry: Entry) -> UnfinishedTransfer 
     looked.await.unwrap_or(nothing)
 }
 
-fn look_blocking(entry: Entry) -> UnfinishedTransfer {
+fn look_blocking(entry: JournalEntry) -> UnfinishedTransfer {
     let is_here = entry.direction == Direction::Get && entry.file().is_some();
     let found = partial_file(&entry).and_then(|(folder, name)| {
         let found = stat(&folder, &name).ok().filter(|found| found.is_file())?;
@@ -119,17 +119,17 @@ fn look_blocking(entry: Entry) -> UnfinishedTransfer {
 }
 
 /// The folder and the name of a transfer's partial file, where that is here and not on the server.
-fn partial_file(entry: &Entry) -> Option<(Dir, String)> {
+fn partial_file(entry: &JournalEntry) -> Option<(Dir, String)> {
     let file = entry.file().filter(|_| entry.direction == Direction::Get)?;
     let folder = Dir::open_ambient_dir(file.local.parent()?, cap_std::ambient_authority()).ok()?;
     Some((folder, format!("{PARTIAL_PREFIX}{:016x}{PARTIAL_SUFFIX}", entry.id())))
 }
 
 /// What a transfer is called in a sentence.
-pub(crate) fn shown(entry: &Entry) -> String {
+pub(crate) fn shown(entry: &JournalEntry) -> String {
     let shown = match &entry.what {
-        What::File(file) => file.path.to_string(),
-        What::Tree(tree) => tree.named.join(" "),
+        TransferSubject::File(file) => file.path.to_string(),
+        TransferSubject::Tree(tree) => tree.named.join(" "),
     };
     display_safe(&shown).into_owned()
 }

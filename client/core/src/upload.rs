@@ -13,11 +13,11 @@ use quiver_protocol::text::{display_path, display_safe};
 use quiver_protocol::{FilePath, FolderPath, Refusal};
 
 pub(crate) use self::file::UploadContext;
-use self::input::Input;
+use self::input::PipeInput;
 use self::tree::TreeUpload;
 use crate::error::{ClientError, InvalidRequest};
-use crate::exchange::{self, Listed, PutError, parse_folder};
-use crate::journal::{self, OneFile};
+use crate::exchange::{self, ListItem, PutError, parse_folder};
+use crate::journal::{self, SingleFile};
 use crate::outcomes::FILES_AT_ONCE;
 use crate::question::{Answer, Question};
 use crate::reconnecting::ReconnectingSession;
@@ -35,7 +35,7 @@ pub(crate) const NOT_STORED: &str = "files were not stored";
 /// An upload that was checked as far as it can be here.
 #[derive(Debug)]
 pub(crate) struct Upload {
-    work: Work,
+    work: UploadState,
     folder: FolderPath,
     options: TransferOptions,
     /// Whether an earlier run has begun it.
@@ -43,11 +43,11 @@ pub(crate) struct Upload {
     /// Files that exist on the server and are kept.
     kept: Vec<FilePath>,
     /// Where content comes from that is no file.
-    input: Option<Input>,
+    input: Option<PipeInput>,
 }
 
 #[derive(Debug)]
-enum Work {
+enum UploadState {
     /// Each was named.
     Files(Vec<UploadItem>),
     /// What folders hold.
@@ -92,8 +92,8 @@ impl Upload {
                 let path = target(&folder, Path::new("-"), Some(&name))?;
                 let replace = options.on_conflict.replaces();
                 let item = UploadItem { source: UploadSource::Stream, path, replace };
-                let upload = Self::of(options, folder, Work::Files(vec![item]));
-                return Ok(Self { input: Some(Input::new(stream)), ..upload });
+                let upload = Self::of(options, folder, UploadState::Files(vec![item]));
+                return Ok(Self { input: Some(PipeInput::new(stream)), ..upload });
             }
         };
         if stored_as.is_some() && paths.len() > 1 {
@@ -103,7 +103,7 @@ impl Upload {
             // As it is written, so that what is said of it is.
             let here = Path::new("");
             let tree = TreeUpload::prepare(&paths, stored_as, folder.clone(), &options, here)?;
-            return Ok(Self::of(options, folder, Work::Tree(tree)));
+            return Ok(Self::of(options, folder, UploadState::Tree(tree)));
         }
         let mut items = Vec::new();
         for file in paths {
@@ -116,13 +116,13 @@ impl Upload {
         if let Some(twice) = items.iter().find(|item| !paths.insert(&item.path)) {
             return Err(InvalidRequest::UploadTwice(twice.path.to_string()).into());
         }
-        Ok(Self::of(options, folder, Work::Files(items)))
+        Ok(Self::of(options, folder, UploadState::Files(items)))
     }
 
     /// For files that an earlier run has begun: each goes where it was to go. Also those that cannot, with the
     /// reason.
     pub(crate) fn of_files<'a>(
-        files: impl Iterator<Item = &'a OneFile>,
+        files: impl Iterator<Item = &'a SingleFile>,
         request: &ResumeRequest,
     ) -> (Self, Vec<ClientError>) {
         let (mut items, mut failed) = (Vec::new(), Vec::new());
@@ -133,7 +133,7 @@ impl Upload {
                 Err(failure) => failed.push(failure),
             }
         }
-        let upload = Self::of(request.options(), FolderPath::ROOT, Work::Files(items));
+        let upload = Self::of(request.options(), FolderPath::ROOT, UploadState::Files(items));
         (Self { again: true, ..upload }, failed)
     }
 
@@ -142,24 +142,24 @@ impl Upload {
     /// # Errors
     /// [`ClientError`]: nothing was dialled.
     pub(crate) fn of_tree(
-        tree: &journal::Tree,
+        tree: &journal::TreeSelection,
         request: &ResumeRequest,
     ) -> Result<Self, ClientError> {
         let options = request.options_of(tree);
         let paths: Vec<PathBuf> = tree.named.iter().map(PathBuf::from).collect();
         let (stored_as, to) = (tree.stored_as.clone(), tree.to.clone());
         let work = TreeUpload::prepare(&paths, stored_as, to.clone(), &options, &tree.folder)?;
-        Ok(Self::of(options, to, Work::Tree(work)))
+        Ok(Self::of(options, to, UploadState::Tree(work)))
     }
 
-    fn of(options: TransferOptions, folder: FolderPath, work: Work) -> Self {
+    fn of(options: TransferOptions, folder: FolderPath, work: UploadState) -> Self {
         Self { work, folder, options, again: false, kept: Vec::new(), input: None }
     }
 
     fn items(&self) -> &[UploadItem] {
         match &self.work {
-            Work::Files(items) => items,
-            Work::Tree(_) => &[],
+            UploadState::Files(items) => items,
+            UploadState::Tree(_) => &[],
         }
     }
 
@@ -180,7 +180,7 @@ impl Upload {
             return Ok(());
         }
         let there = self.there(session).await;
-        let Work::Files(items) = &mut self.work else { return Ok(()) };
+        let UploadState::Files(items) = &mut self.work else { return Ok(()) };
         for mut item in std::mem::take(items) {
             if there.contains(&item.path) {
                 let path = display_safe(item.path.as_str()).into_owned();
@@ -203,7 +203,7 @@ impl Upload {
         let handle = session.handle();
         let asked = exchange::list(&handle.connection, self.folder.clone(), handle.patience).await;
         let Ok(mut entries) = asked else { return there };
-        while let Ok(Listed::Entry(entry)) = entries.next().await {
+        while let Ok(ListItem::Entry(entry)) = entries.next().await {
             // They come in order.
             if entry.path > *last {
                 break;
@@ -218,8 +218,8 @@ impl Upload {
     /// How many files are to be stored, those too that are kept; several, where that is not known yet.
     pub(crate) fn asked(&self) -> usize {
         match &self.work {
-            Work::Files(items) => items.len() + self.kept.len(),
-            Work::Tree(_) => usize::MAX,
+            UploadState::Files(items) => items.len() + self.kept.len(),
+            UploadState::Tree(_) => usize::MAX,
         }
     }
 
@@ -247,7 +247,7 @@ impl Upload {
         if !self.is_streamed() {
             session.tell_what_is_not_kept(journal::Direction::Put).await;
         }
-        let (asked, is_tree) = (self.asked(), matches!(self.work, Work::Tree(_)));
+        let (asked, is_tree) = (self.asked(), matches!(self.work, UploadState::Tree(_)));
         let shared = TransferContext::new(session, reporter, &self.options, asked, is_tree);
         let context = UploadContext {
             shared,
@@ -256,8 +256,8 @@ impl Upload {
             input: self.input,
         };
         let items = match self.work {
-            Work::Tree(tree) => return tree.run(context).await,
-            Work::Files(items) => items,
+            UploadState::Tree(tree) => return tree.run(context).await,
+            UploadState::Files(items) => items,
         };
         let files = NamedFiles {
             items,

@@ -14,10 +14,10 @@ use chrono::Utc;
 use quiver_client::event::{ConnectionState, EventKind};
 use quiver_client::known_servers::KnownServers;
 use quiver_client::{ClientSettings, ErrorCode};
-use quiver_protocol::reply::{Entry, EntryKind};
+use quiver_protocol::reply::{EntryKind, FolderEntry};
 use quiver_protocol::{
-    CloseCode, ContentEnd, ContentHash, End as _, Event, FilePath, FrameKind, ListEnd, PlainEnd,
-    Refusal, RefusalCode, Reply, Request, Timestamp,
+    CloseCode, ContentEnd, ContentHash, EofPayload as _, Event, FilePath, FrameKind, ListEnd,
+    PlainEnd, Refusal, RefusalCode, Reply, Request, Timestamp,
 };
 use quiver_transport::identity::Validity;
 use quiver_transport::trust::peer_fingerprint;
@@ -194,7 +194,7 @@ async fn a_folder_lists_nothing_but_its_own() {
         let (mut stream, _) = hear(&connection).await;
         let path = FilePath::parse("elsewhere/a.txt").unwrap();
         let modified = Timestamp(Utc::now());
-        let entry = Entry { path, kind: EntryKind::File, size: 1, modified };
+        let entry = FolderEntry { path, kind: EntryKind::File, size: 1, modified };
         reply(&mut stream, &Reply::Entry(entry)).await;
         let end = ListEnd { entries: 1, not_served: 0 };
         stream.writer.end(FrameKind::Eof, &end.encode()).await.unwrap();

@@ -8,7 +8,7 @@ use quinn::{ClientConfig, ConnectionError, Endpoint, IdleTimeout, TransportConfi
 use serde_json::{Value, json};
 
 use super::content::Download;
-use super::frame::Frame;
+use super::frame::RawFrame;
 use super::stream::{Answer, Broken, Stream};
 use super::tls::{self, Key};
 use crate::deadline::{PATIENCE, within};
@@ -235,7 +235,7 @@ impl Client {
     /// # Errors
     /// [`Broken`], where there is no answer.
     pub async fn try_ask(&self, request: Value) -> Result<Answer, Broken> {
-        self.try_say(&Frame::request(&request).encode()).await
+        self.try_say(&RawFrame::request(&request).encode()).await
     }
 
     /// Asks for something that is answered.
@@ -251,7 +251,7 @@ impl Client {
     /// # Panics
     /// Where there is no answer.
     pub async fn hello(&self, name: &str) -> Answer {
-        self.say(&Frame::hello(name).encode()).await
+        self.say(&RawFrame::hello(name).encode()).await
     }
 
     /// Says hello with a password.
@@ -299,7 +299,7 @@ impl Client {
     /// Where there is no answer.
     pub async fn get(&self, path: &str) -> Result<Download, Answer> {
         let mut stream = self.open().await.unwrap();
-        let request = Frame::request(&json!({"command": "get", "path": path}));
+        let request = RawFrame::request(&json!({"command": "get", "path": path}));
         stream.write_frame(&request).await.unwrap();
         stream.download().await
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::frame::{Frame, kind};
+use super::frame::{RawFrame, kind};
 use super::stream::{Answer, Broken, End, Stream};
 use crate::deadline::{PATIENCE, within};
 
@@ -138,7 +138,7 @@ impl Download {
             }
             let payload = &rest[..length];
             if frame != kind::DATA {
-                let frame = Frame::new(frame, payload);
+                let frame = RawFrame::new(frame, payload);
                 self.stream.start += 3 + length;
                 return Ok(Some(End::of(&frame)));
             }
@@ -181,7 +181,10 @@ impl Content {
     /// Where it cannot be said.
     pub async fn received_as(self, hash: &str) {
         let mut stream = self.stream;
-        stream.write_frame(&Frame::json(kind::RECEIVED, &json!({"blake3": hash}))).await.unwrap();
+        stream
+            .write_frame(&RawFrame::json(kind::RECEIVED, &json!({"blake3": hash})))
+            .await
+            .unwrap();
         stream.finish();
         within(PATIENCE, "Received to arrive", stream.send.stopped()).await.unwrap();
     }

@@ -20,14 +20,14 @@ pub mod kind {
 
 /// One frame.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Frame {
+pub struct RawFrame {
     /// One of [`kind`], or none.
     pub kind: u8,
     /// Up to 65535 bytes.
     pub payload: Vec<u8>,
 }
 
-impl Frame {
+impl RawFrame {
     /// Any frame.
     pub fn new(kind: u8, payload: impl Into<Vec<u8>>) -> Self {
         Self { kind, payload: payload.into() }
@@ -85,7 +85,7 @@ impl Frame {
     }
 }
 
-impl std::fmt::Debug for Frame {
+impl std::fmt::Debug for RawFrame {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let shown = &self.payload[..self.payload.len().min(200)];
         write!(f, "{} {} {:?}", self.kind, self.payload.len(), String::from_utf8_lossy(shown))

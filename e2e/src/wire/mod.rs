@@ -15,7 +15,7 @@ mod upload;
 
 pub use client::{Client, Closed, Dial};
 pub use content::{Content, Download};
-pub use frame::{Frame, kind};
+pub use frame::{RawFrame, kind};
 pub use handshake::first_datagrams;
 pub use listener::Listener;
 pub use stream::{Answer, Broken, End, Stream};

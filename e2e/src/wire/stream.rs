@@ -4,7 +4,7 @@
 use quinn::{ConnectionError, ReadError, RecvStream, SendStream, VarInt, WriteError};
 use serde_json::Value;
 
-use super::frame::{Frame, kind};
+use super::frame::{RawFrame, kind};
 use crate::deadline::{PATIENCE, within};
 
 /// How much is taken from QUIC at once.
@@ -63,12 +63,12 @@ impl Stream {
     ///
     /// # Errors
     /// [`Broken`].
-    pub async fn read_frame(&mut self) -> Result<Option<Frame>, Broken> {
+    pub async fn read_frame(&mut self) -> Result<Option<RawFrame>, Broken> {
         let Some(header) = self.peek(3).await? else { return Ok(None) };
         let (kind, length) = (header[0], u16::from_be_bytes([header[1], header[2]]));
         let whole = 3 + usize::from(length);
         let frame = self.peek(whole).await?.ok_or(Broken::Short)?;
-        let frame = Frame::new(kind, &frame[3..]);
+        let frame = RawFrame::new(kind, &frame[3..]);
         self.start += whole;
         Ok(Some(frame))
     }
@@ -77,7 +77,7 @@ impl Stream {
     ///
     /// # Errors
     /// [`Broken`].
-    pub async fn read_frames(&mut self) -> Result<Vec<Frame>, Broken> {
+    pub async fn read_frames(&mut self) -> Result<Vec<RawFrame>, Broken> {
         let mut frames = Vec::new();
         while let Some(frame) = self.read_frame().await? {
             frames.push(frame);
@@ -118,7 +118,7 @@ impl Stream {
     ///
     /// # Errors
     /// [`Broken`].
-    pub async fn write_frame(&mut self, frame: &Frame) -> Result<(), Broken> {
+    pub async fn write_frame(&mut self, frame: &RawFrame) -> Result<(), Broken> {
         self.write(&frame.encode()).await
     }
 
@@ -209,7 +209,7 @@ impl Answer {
 impl End {
     /// # Panics
     /// Where the frame is no end.
-    pub(super) fn of(frame: &Frame) -> Self {
+    pub(super) fn of(frame: &RawFrame) -> Self {
         let object = frame.value();
         match frame.kind {
             kind::EOF => Self::Eof(object),

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::client::Client;
-use super::frame::{Frame, kind};
+use super::frame::{RawFrame, kind};
 use super::stream::{Answer, Broken, End, Stream};
 use crate::deadline::{PATIENCE, within};
 
@@ -63,7 +63,7 @@ impl Client {
     /// Where there is no answer.
     pub async fn put_as(&self, request: Value) -> Result<Upload, Answer> {
         let mut stream = self.open().await.unwrap();
-        stream.write_frame(&Frame::request(&request)).await.unwrap();
+        stream.write_frame(&RawFrame::request(&request)).await.unwrap();
         stream.ready().await
     }
 
@@ -121,7 +121,8 @@ impl Upload {
 
     /// Says where the content begins.
     pub async fn begin(&mut self, offset: u64) {
-        self.say(&Frame::json(kind::REPLY, &json!({"reply": "content", "offset": offset}))).await;
+        self.say(&RawFrame::json(kind::REPLY, &json!({"reply": "content", "offset": offset})))
+            .await;
     }
 
     /// Sends bytes of the file. Whole chunks, unless they are the last.
@@ -129,7 +130,7 @@ impl Upload {
         for block in content.chunks(WRITE) {
             let mut frames = Vec::with_capacity(block.len() + block.len() / 64 + 3);
             for chunk in block.chunks(CHUNK) {
-                frames.extend(Frame::new(kind::DATA, chunk).encode());
+                frames.extend(RawFrame::new(kind::DATA, chunk).encode());
                 self.frames += 1;
             }
             self.raw(&frames).await;
@@ -138,11 +139,11 @@ impl Upload {
 
     /// Sends the end of the content.
     pub async fn eof(&mut self, size: u64, hash: &str) {
-        self.say(&Frame::json(kind::EOF, &json!({"size": size, "blake3": hash}))).await;
+        self.say(&RawFrame::json(kind::EOF, &json!({"size": size, "blake3": hash}))).await;
     }
 
     /// Sends any frame.
-    pub async fn say(&mut self, frame: &Frame) {
+    pub async fn say(&mut self, frame: &RawFrame) {
         self.raw(&frame.encode()).await;
     }
 

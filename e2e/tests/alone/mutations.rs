@@ -8,7 +8,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use quiver_e2e::random::Random;
-use quiver_e2e::wire::{Broken, Frame, Stream, kind};
+use quiver_e2e::wire::{Broken, RawFrame, Stream, kind};
 use quiver_e2e::{Client, PATIENCE, Server, within};
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -47,11 +47,11 @@ fn originals() -> Vec<Vec<u8>> {
         json!({"command": "get", "path": "none", "have": {"size": 7, "blake3": "0".repeat(64)}}),
     ];
     let mut originals: Vec<_> =
-        requests.iter().map(|request| Frame::request(request).encode()).collect();
-    originals.push(Frame::json(kind::RECEIVED, &json!({"blake3": "0".repeat(64)})).encode());
-    originals.push(Frame::new(kind::DATA, vec![7; 1024]).encode());
-    originals.push(Frame::new(kind::EOF, "{}").encode());
-    originals.push(Frame::new(kind::ERROR, r#"{"code":"busy","message":"later"}"#).encode());
+        requests.iter().map(|request| RawFrame::request(request).encode()).collect();
+    originals.push(RawFrame::json(kind::RECEIVED, &json!({"blake3": "0".repeat(64)})).encode());
+    originals.push(RawFrame::new(kind::DATA, vec![7; 1024]).encode());
+    originals.push(RawFrame::new(kind::EOF, "{}").encode());
+    originals.push(RawFrame::new(kind::ERROR, r#"{"code":"busy","message":"later"}"#).encode());
     originals
 }
 
@@ -121,7 +121,7 @@ async fn say(client: &Client, random: &mut Random, bytes: &[u8]) -> String {
     code
 }
 
-async fn hear(stream: &mut Stream) -> Vec<Frame> {
+async fn hear(stream: &mut Stream) -> Vec<RawFrame> {
     stream.read_frames().await.unwrap()
 }
 

@@ -4,7 +4,7 @@
 
 use std::fs::File;
 
-use quiver_e2e::wire::{Dial, Frame, Stream};
+use quiver_e2e::wire::{Dial, RawFrame, Stream};
 use quiver_e2e::{Client, Key, Server};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -37,7 +37,7 @@ async fn ask_and_read_nothing(server: &Server, request: &Value) -> Vec<(Client, 
         let mut streams = Vec::new();
         for _ in 0..STREAMS {
             let mut stream = client.open().await.unwrap();
-            stream.write_frame(&Frame::request(request)).await.unwrap();
+            stream.write_frame(&RawFrame::request(request)).await.unwrap();
             stream.finish();
             streams.push(stream);
         }

@@ -5,13 +5,13 @@
 use std::fs::File;
 use std::time::{Duration, Instant};
 
-use quiver_e2e::wire::{Dial, Frame, Stream, kind};
+use quiver_e2e::wire::{Dial, RawFrame, Stream, kind};
 use quiver_e2e::{Client, PATIENCE, Server, within};
 use serde_json::json;
 
 /// A request, as the text it is.
 fn request(text: impl AsRef<[u8]>) -> Vec<u8> {
-    Frame::new(kind::REQUEST, text.as_ref()).encode()
+    RawFrame::new(kind::REQUEST, text.as_ref()).encode()
 }
 
 /// What is no frame that begins a conversation, and the code it is refused with.
@@ -31,8 +31,8 @@ fn malformed() -> Vec<(Vec<u8>, &'static str)> {
         cases.push((vec![kind, 0xff, 0xff], "bad_request"));
     }
     for kind in [kind::REPLY, kind::DATA, kind::EOF, kind::ERROR, kind::RECEIVED] {
-        cases.push((Frame::new(kind, r#"{"command":"status"}"#).encode(), "bad_request"));
-        cases.push((Frame::new(kind, "").encode(), "bad_request"));
+        cases.push((RawFrame::new(kind, r#"{"command":"status"}"#).encode(), "bad_request"));
+        cases.push((RawFrame::new(kind, "").encode(), "bad_request"));
     }
     let texts: [&[u8]; 22] = [
         b"",
@@ -136,7 +136,7 @@ async fn nothing_may_follow_a_request() {
     let client = Client::member(&server, "Ron").await;
     for command in ["status", "exit"] {
         let one = request(json!({"command": command}).to_string());
-        for more in [one.clone(), b"x".to_vec(), Frame::new(kind::RECEIVED, "{}").encode()] {
+        for more in [one.clone(), b"x".to_vec(), RawFrame::new(kind::RECEIVED, "{}").encode()] {
             let answer = client.say(&[one.clone(), more].concat()).await;
             assert_eq!(answer.code(), "bad_request", "{command}");
             client.is_well().await;
@@ -155,7 +155,7 @@ fn padded(mut request: serde_json::Value, length: usize) -> Vec<u8> {
     request["padding"] = json!("");
     let bare = request.to_string().len();
     request["padding"] = json!("x".repeat(length - bare));
-    let frame = Frame::request(&request);
+    let frame = RawFrame::request(&request);
     assert_eq!(frame.payload.len(), length);
     frame.encode()
 }
@@ -274,8 +274,10 @@ async fn only_a_right_received_counts_as_delivered() {
             "right" => content.received().await,
             "wrong" => content.received_as(&"0".repeat(64)).await,
             "silent" => content.into_stream().finish(),
-            "garbled" => say_last(content.into_stream(), &Frame::new(kind::RECEIVED, "[]")).await,
-            "other" => say_last(content.into_stream(), &Frame::new(kind::EOF, "{}")).await,
+            "garbled" => {
+                say_last(content.into_stream(), &RawFrame::new(kind::RECEIVED, "[]")).await
+            }
+            "other" => say_last(content.into_stream(), &RawFrame::new(kind::EOF, "{}")).await,
             _ => content.into_stream().abandon(),
         }
         if name == "right" {
@@ -297,7 +299,7 @@ async fn only_a_right_received_counts_as_delivered() {
     drop(content);
 }
 
-async fn say_last(mut stream: Stream, frame: &Frame) {
+async fn say_last(mut stream: Stream, frame: &RawFrame) {
     stream.write_frame(frame).await.unwrap();
     stream.finish();
 }

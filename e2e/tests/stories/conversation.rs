@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use quiver_e2e::random::Random;
-use quiver_e2e::wire::{Closed, Frame, kind};
+use quiver_e2e::wire::{Closed, RawFrame, kind};
 use quiver_e2e::{Client, PATIENCE, Server, within};
 use serde_json::json;
 
@@ -21,7 +21,7 @@ fn set_moment(path: &Path) {
 /// Says one request, as the text it is, and gives the frames that come back, as texts.
 async fn exchange(client: &Client, request: &str) -> Vec<(u8, String)> {
     let mut stream = client.open().await.unwrap();
-    stream.write_frame(&Frame::new(kind::REQUEST, request)).await.unwrap();
+    stream.write_frame(&RawFrame::new(kind::REQUEST, request)).await.unwrap();
     stream.finish();
     let frames = within(PATIENCE, "an answer", stream.read_frames()).await.unwrap();
     frames.iter().map(|frame| (frame.kind, frame.text().to_owned())).collect()
@@ -89,7 +89,7 @@ async fn a_get_is_these_bytes() {
 
     let received =
         br#"{"blake3":"d00278ae47eb27b34faecf67b4fe263f82d5412916c1ffd97c8cb7fb814b8444"}"#;
-    stream.write_frame(&Frame::new(kind::RECEIVED, received)).await.unwrap();
+    stream.write_frame(&RawFrame::new(kind::RECEIVED, received)).await.unwrap();
     stream.finish();
     server.log().wait_for("delivered count.bin (1025 bytes) to Client 1: Ron").await;
 }
@@ -99,7 +99,7 @@ async fn the_answer_does_not_wait_for_the_end_of_the_stream() {
     let server = Server::start().await;
     let client = Client::member(&server, "Ron").await;
     let mut stream = client.open().await.unwrap();
-    let request = Frame::request(&json!({"command": "message", "text": "Hello"}));
+    let request = RawFrame::request(&json!({"command": "message", "text": "Hello"}));
     stream.write_frame(&request).await.unwrap();
     let answer = within(PATIENCE, "the answer", stream.answer()).await.unwrap();
     assert_eq!(answer.reply()["text"], "Hello ACK");

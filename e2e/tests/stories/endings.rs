@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use quiver_e2e::path::Path;
 use quiver_e2e::process::Signal;
-use quiver_e2e::wire::{Closed, Dial, Download, Frame, Stream, kind};
+use quiver_e2e::wire::{Closed, Dial, Download, RawFrame, Stream, kind};
 use quiver_e2e::{Client, Key, PATIENCE, Server, until, within};
 use serde_json::json;
 
@@ -45,7 +45,7 @@ async fn a_guest_has_ten_seconds_to_say_hello() {
     let silent = Client::guest(&server).await;
     let slow = Client::guest(&server).await;
     let mut half = slow.open().await.unwrap();
-    let hello = Frame::hello("Ben").encode();
+    let hello = RawFrame::hello("Ben").encode();
     half.write(&hello[..hello.len() / 2]).await.unwrap();
     let refused = Client::guest(&server).await;
     assert_eq!(refused.hello("Ron").await.code(), "name_taken");

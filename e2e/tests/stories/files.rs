@@ -11,7 +11,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use quiver_e2e::server::is_root;
-use quiver_e2e::wire::{Frame, kind};
+use quiver_e2e::wire::{RawFrame, kind};
 use quiver_e2e::{Client, Server};
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 
@@ -99,7 +99,7 @@ async fn bad_paths_are_refused_and_never_repaired() {
             let mut request = format!("{{\"command\":\"{command}\",\"path\":\"").into_bytes();
             request.extend(bytes);
             request.extend(b"\"}");
-            let answer = client.say(&Frame::new(kind::REQUEST, request).encode()).await;
+            let answer = client.say(&RawFrame::new(kind::REQUEST, request).encode()).await;
             assert_eq!(answer.code(), "bad_request", "{command} {bytes:?}");
             client.is_well().await;
         }

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
 
 use quiver_e2e::path::Path;
-use quiver_e2e::wire::{Broken, Closed, Dial, Frame, Listener, Stream, kind};
+use quiver_e2e::wire::{Broken, Closed, Dial, Listener, RawFrame, Stream, kind};
 use quiver_e2e::{Client, Key, PATIENCE, within};
 use serde_json::json;
 
@@ -16,7 +16,7 @@ async fn pair() -> (Client, quinn::Connection) {
 }
 
 /// Answers the next request with these bytes.
-async fn answer(connection: &quinn::Connection, bytes: &[u8]) -> (Frame, Stream) {
+async fn answer(connection: &quinn::Connection, bytes: &[u8]) -> (RawFrame, Stream) {
     let mut stream = Listener::stream(connection).await;
     let request = within(PATIENCE, "a request", stream.read_frame()).await.unwrap().unwrap();
     stream.write(bytes).await.unwrap();
@@ -27,8 +27,8 @@ async fn answer(connection: &quinn::Connection, bytes: &[u8]) -> (Frame, Stream)
 #[tokio::test]
 async fn both_ends_understand_each_other() {
     let (client, server) = pair().await;
-    let text = Frame::json(kind::REPLY, &json!({"reply": "text", "text": "Hello ACK"}));
-    let bytes = [text.encode(), Frame::new(kind::EOF, "{}").encode()].concat();
+    let text = RawFrame::json(kind::REPLY, &json!({"reply": "text", "text": "Hello ACK"}));
+    let bytes = [text.encode(), RawFrame::new(kind::EOF, "{}").encode()].concat();
     let (said, (request, _stream)) = tokio::join!(client.message("Hello"), answer(&server, &bytes));
     assert_eq!(said, "Hello ACK");
     assert_eq!(request.value(), json!({"command": "message", "text": "Hello"}));
@@ -39,7 +39,7 @@ async fn both_ends_understand_each_other() {
 #[tokio::test]
 async fn an_answer_without_an_end_is_none() {
     let (client, server) = pair().await;
-    let text = Frame::json(kind::REPLY, &json!({"reply": "text", "text": "Hello ACK"})).encode();
+    let text = RawFrame::json(kind::REPLY, &json!({"reply": "text", "text": "Hello ACK"})).encode();
     for cut in [0, 1, 3, text.len() - 1, text.len()] {
         let request = client.try_ask(json!({"command": "status"}));
         let (said, _) = tokio::join!(request, answer(&server, &text[..cut]));
@@ -51,8 +51,8 @@ async fn an_answer_without_an_end_is_none() {
 #[should_panic(expected = "only the last Data frame is shorter")]
 async fn content_that_is_cut_wrongly_is_noticed() {
     let (client, server) = pair().await;
-    let head = Frame::json(kind::REPLY, &json!({"reply": "file", "size": 1025, "offset": 0}));
-    let short = [Frame::new(kind::DATA, [7]), Frame::new(kind::DATA, vec![7; 1024])];
+    let head = RawFrame::json(kind::REPLY, &json!({"reply": "file", "size": 1025, "offset": 0}));
+    let short = [RawFrame::new(kind::DATA, [7]), RawFrame::new(kind::DATA, vec![7; 1024])];
     let bytes = [head.encode(), short[0].encode(), short[1].encode()].concat();
     let (download, _stream) = tokio::join!(client.get("x"), answer(&server, &bytes));
     let _ = download.unwrap().finish().await;
@@ -65,15 +65,15 @@ async fn a_path_can_be_cut_and_healed() {
     let dial = Dial::at(path.address(), &listener.key().fingerprint());
     let (client, server) = tokio::join!(dial.connect(), listener.connection());
     let client = client.unwrap();
-    let eof = Frame::new(kind::EOF, "{}").encode();
+    let eof = RawFrame::new(kind::EOF, "{}").encode();
     path.cut();
     let mut stream = client.open().await.unwrap();
-    stream.write_frame(&Frame::hello("Ron")).await.unwrap();
+    stream.write_frame(&RawFrame::hello("Ron")).await.unwrap();
     stream.finish();
     path.swallowed().await;
     path.heal();
     // What was lost is sent again.
     let heard = answer(&server, &eof).await;
-    assert_eq!(heard.0, Frame::hello("Ron"));
+    assert_eq!(heard.0, RawFrame::hello("Ron"));
     within(PATIENCE, "an answer", stream.answer()).await.unwrap().eof();
 }

@@ -5,7 +5,7 @@
 use std::fs::File;
 
 use quiver_e2e::path::Path;
-use quiver_e2e::wire::{Dial, Frame};
+use quiver_e2e::wire::{Dial, RawFrame};
 use quiver_e2e::{Client, PATIENCE, Page, Server, within};
 use serde_json::json;
 
@@ -22,7 +22,7 @@ async fn server() -> Server {
 }
 
 fn exit() -> Vec<u8> {
-    Frame::request(&json!({"command": "exit"})).encode()
+    RawFrame::request(&json!({"command": "exit"})).encode()
 }
 
 #[tokio::test]

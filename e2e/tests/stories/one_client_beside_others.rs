@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::time::Duration;
 
-use quiver_e2e::wire::{Dial, Frame, Stream, kind};
+use quiver_e2e::wire::{Dial, RawFrame, Stream, kind};
 use quiver_e2e::{Client, Faults, Key, PATIENCE, Page, Server, faults_possible, within};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -34,7 +34,7 @@ async fn ask_for_a_proof(client: &Client, path: &str, size: u64) -> Stream {
     let have = json!({"size": size, "blake3": "0".repeat(64)});
     let mut stream = client.open().await.unwrap();
     let request = json!({"command": "get", "path": path, "have": have});
-    stream.write_frame(&Frame::request(&request)).await.unwrap();
+    stream.write_frame(&RawFrame::request(&request)).await.unwrap();
     stream
 }
 
@@ -110,7 +110,7 @@ async fn lists_that_were_given_up_hold_up_nobody() {
         for client in &clients {
             for _ in 0..8 {
                 let mut stream = client.open().await.unwrap();
-                let list = Frame::request(&json!({"command": "list", "path": ""}));
+                let list = RawFrame::request(&json!({"command": "list", "path": ""}));
                 stream.write_frame(&list).await.unwrap();
                 stream.finish();
                 streams.push(stream);
@@ -155,7 +155,7 @@ async fn an_answer_that_is_not_read_is_given_up() {
     let message = json!({"command": "message", "text": "x".repeat(10_000)});
     for request in [&list, &list, &message] {
         let Stream { mut send, mut recv, .. } = client.open().await.unwrap();
-        send.write_all(&Frame::request(request).encode()).await.unwrap();
+        send.write_all(&RawFrame::request(request).encode()).await.unwrap();
         requests.push(send);
         answers.spawn(async move { recv.received_reset().await.unwrap() });
     }
@@ -182,7 +182,7 @@ async fn changes_that_wait_for_a_slow_disk_leave_threads_to_others() {
             let client = Dial::to(&server).key(&key).join(name).await;
             for folder in 0..60 {
                 let path = format!("{name}-{connection}-{folder}");
-                let request = Frame::request(&json!({"command": "make_folder", "path": path}));
+                let request = RawFrame::request(&json!({"command": "make_folder", "path": path}));
                 let mut stream = client.open().await.unwrap();
                 stream.write_frame(&request).await.unwrap();
                 answers.spawn(async move { stream.answer().await.unwrap() });

@@ -5,7 +5,7 @@
 use std::future::ready;
 use std::pin::pin;
 
-use quiver_e2e::wire::{Closed, Dial, Frame, Stream, kind};
+use quiver_e2e::wire::{Closed, Dial, RawFrame, Stream, kind};
 use quiver_e2e::{Client, Key, PATIENCE, Server, within};
 use serde_json::{Value, json};
 
@@ -41,12 +41,15 @@ async fn a_guest_may_say_hello_three_times() {
 async fn three_hellos_that_are_none_break_the_protocol() {
     let server = Server::start().await;
     let guest = Client::guest(&server).await;
-    assert_eq!(guest.say(&Frame::new(kind::REQUEST, "hello").encode()).await.code(), "bad_request");
+    assert_eq!(
+        guest.say(&RawFrame::new(kind::REQUEST, "hello").encode()).await.code(),
+        "bad_request"
+    );
     let future = json!({"command": "hello", "version": 2, "names": ["Ron"]});
     let answer = guest.ask(future).await;
     assert_eq!(answer.code(), "unsupported_version");
     assert!(answer.message().contains("version 1"), "{}", answer.message());
-    assert_eq!(guest.say(&Frame::new(7, "{}").encode()).await.code(), "bad_request");
+    assert_eq!(guest.say(&RawFrame::new(7, "{}").encode()).await.code(), "bad_request");
     assert_eq!(guest.closed().await, Closed::Code(3));
 }
 
@@ -237,7 +240,7 @@ async fn a_stream_over_the_limit_waits_for_its_turn() {
     }
     // QUIC tells of ended streams several at a time, so one or two of the 64 may still be missing.
     assert!((56..=64).contains(&streams.len()), "{}", streams.len());
-    let message = Frame::request(&json!({"command": "message", "text": "Hello"}));
+    let message = RawFrame::request(&json!({"command": "message", "text": "Hello"}));
     let answer = async |mut stream: Stream| {
         stream.write_frame(&message).await.unwrap();
         stream.finish();

@@ -9,7 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use quiver_e2e::random::Random;
 use quiver_e2e::server::Options;
-use quiver_e2e::wire::{Dial, Frame, hash, kind};
+use quiver_e2e::wire::{Dial, RawFrame, hash, kind};
 use quiver_e2e::{Client, Key, PATIENCE, Server, within};
 use serde_json::json;
 
@@ -177,13 +177,14 @@ async fn content_against_the_rules_leaves_nothing() {
     server.offer("file", "old");
     let content = Random::new(3).bytes(5000);
     let (whole, wrong) = (hash(&content), hash(b"other"));
-    let data = |bytes: &[u8]| Frame::new(kind::DATA, bytes).encode();
+    let data = |bytes: &[u8]| RawFrame::new(kind::DATA, bytes).encode();
     let eof = |size: usize, hash: &str| {
-        Frame::json(kind::EOF, &json!({"size": size, "blake3": hash})).encode()
+        RawFrame::json(kind::EOF, &json!({"size": size, "blake3": hash})).encode()
     };
     let all: Vec<u8> = content.chunks(1024).flat_map(data).collect();
-    let error = Frame::json(kind::ERROR, &json!({"code": "changed", "message": "gone"})).encode();
-    let received = Frame::json(kind::RECEIVED, &json!({"blake3": whole})).encode();
+    let error =
+        RawFrame::json(kind::ERROR, &json!({"code": "changed", "message": "gone"})).encode();
+    let received = RawFrame::json(kind::RECEIVED, &json!({"blake3": whole})).encode();
     for (what, bytes, code) in [
         ("a wrong hash", [&all[..], &eof(5000, &wrong)].concat(), "bad_request"),
         ("a wrong size", [&all[..], &eof(5001, &whole)].concat(), "bad_request"),
@@ -231,10 +232,13 @@ async fn content_against_the_rules_leaves_nothing() {
 async fn content_before_it_is_asked_for_is_refused() {
     let server = uploads().start().await;
     let client = Client::member(&server, "Ron").await;
-    let request = Frame::request(&json!({"command": "put", "path": "a", "size": 1})).encode();
-    let begin = Frame::json(kind::REPLY, &json!({"reply": "content", "offset": 0})).encode();
+    let request = RawFrame::request(&json!({"command": "put", "path": "a", "size": 1})).encode();
+    let begin = RawFrame::json(kind::REPLY, &json!({"reply": "content", "offset": 0})).encode();
     let mut stream = client.open().await.unwrap();
-    stream.write(&[request, begin, Frame::new(kind::DATA, "x").encode()].concat()).await.unwrap();
+    stream
+        .write(&[request, begin, RawFrame::new(kind::DATA, "x").encode()].concat())
+        .await
+        .unwrap();
     let answer = within(PATIENCE, "an answer", stream.read_frames()).await.unwrap();
     // Whether the server was ready before it read on is its own matter; the file is not stored.
     assert_eq!(answer.last().unwrap().value()["code"], "bad_request");

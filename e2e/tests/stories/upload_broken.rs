@@ -7,7 +7,7 @@ use std::fs;
 use quiver_e2e::process::Signal;
 use quiver_e2e::random::Random;
 use quiver_e2e::server::Options;
-use quiver_e2e::wire::{Dial, Frame, Stream, Upload, hash};
+use quiver_e2e::wire::{Dial, RawFrame, Stream, Upload, hash};
 use quiver_e2e::{Client, Key, PATIENCE, Server, within};
 use serde_json::json;
 
@@ -135,7 +135,7 @@ async fn a_client_that_falls_silent_is_cut_off_and_others_work_meanwhile() {
     for number in 3..16 {
         let mut stream = silent.open().await.unwrap();
         let request = json!({"command": "put", "path": format!("file-{number}"), "size": MIB});
-        stream.write_frame(&Frame::request(&request)).await.unwrap();
+        stream.write_frame(&RawFrame::request(&request)).await.unwrap();
         waiting.push(stream);
     }
     let other = Client::member(&server, "Ben").await;

@@ -35,9 +35,9 @@ fn unpacked(wire: &[u8], piece: usize, announced: u64) -> Result<(Vec<u8>, Tail)
         let mut input = part;
         loop {
             match unpacker.feed(&mut input, &mut block)? {
-                Step::Hungry => break,
-                Step::Full => content.append(&mut block),
-                Step::Tail(kind, payload) => {
+                UnpackStep::NeedInput => break,
+                UnpackStep::BlockReady => content.append(&mut block),
+                UnpackStep::End(kind, payload) => {
                     content.append(&mut block);
                     return Ok((content, Some((kind, payload))));
                 }
@@ -95,7 +95,7 @@ fn seen_counts_the_bytes_that_came_not_those_a_header_promised() {
     let mut unpacker = Unpacker::new(9);
     let mut block = Vec::new();
     for (mut piece, seen) in [(&[2, 0][..], 0), (&[9, b'a', b'b'], 2), (b"cdefghi", 9)] {
-        assert_eq!(unpacker.feed(&mut piece, &mut block), Ok(Step::Hungry));
+        assert_eq!(unpacker.feed(&mut piece, &mut block), Ok(UnpackStep::NeedInput));
         assert_eq!(unpacker.seen(), seen);
     }
     assert_eq!(block, b"abcdefghi");

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use data_encoding::HEXLOWER;
 use quiver_protocol::{
-    ContentEnd, End, Event, ListEnd, MadeFolder, PlainEnd, Received, Refusal, Reply, Request,
+    ContentEnd, EofPayload, Event, ListEnd, MadeFolder, PlainEnd, Received, Refusal, Reply, Request,
 };
 
 use crate::lines::golden;

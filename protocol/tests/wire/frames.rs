@@ -3,8 +3,8 @@
 use data_encoding::HEXLOWER;
 use quiver_protocol::reply::FileHead;
 use quiver_protocol::{
-    CloseCode, ContentEnd, ContentHash, End, FilePath, FrameHeader, FrameKind, PlainEnd, Received,
-    Refusal, RefusalCode, Reply, Request, Timestamp, chunk, frame, limits, version,
+    CloseCode, ContentEnd, ContentHash, EofPayload, FilePath, FrameHeader, FrameKind, PlainEnd,
+    Received, Refusal, RefusalCode, Reply, Request, Timestamp, chunk, frame, limits, version,
 };
 
 use crate::lines::{self, check};
@@ -100,7 +100,7 @@ fn a_whole_get_keeps_its_bytes() {
         frames[2..5].iter().flat_map(|(_, hex)| HEXLOWER.decode(hex.as_bytes()).unwrap()).collect();
     let (mut input, mut block) = (&received[..], Vec::new());
     let step = chunk::Unpacker::new(size).feed(&mut input, &mut block).unwrap();
-    let chunk::Step::Tail(FrameKind::Eof, payload) = step else { panic!("{step:?}") };
+    let chunk::UnpackStep::End(FrameKind::Eof, payload) = step else { panic!("{step:?}") };
     assert_eq!(ContentEnd::decode(&payload), Ok(end));
     assert!(block == content && input.is_empty());
 }

@@ -4,12 +4,12 @@ use std::fmt::Debug;
 
 use quiver_protocol::command::Hello;
 use quiver_protocol::reply::{
-    ClientRow, Entry, EntryKind, FileHead, Limits, Ready, Space, Welcome,
+    ClientRow, EntryKind, FileHead, FolderEntry, Limits, Ready, Space, Welcome,
 };
 use quiver_protocol::{
-    Brake, ClientName, ContentEnd, ContentHash, End, Event, FilePath, FolderPath, ListEnd,
-    MadeFolder, PlainEnd, Prefix, Put, Received, Refusal, RefusalCode, Reply, Request, Secret,
-    Timestamp,
+    Bottleneck, ClientName, ContentEnd, ContentHash, ContentPrefix, EofPayload, Event, FilePath,
+    FolderPath, ListEnd, MadeFolder, PlainEnd, PutRequest, Received, Refusal, RefusalCode, Reply,
+    Request, Secret, Timestamp,
 };
 
 use crate::lines::{self, check};
@@ -56,8 +56,8 @@ fn digest() -> ContentHash {
 }
 
 /// The first 5 bytes of that file.
-fn beginning() -> Prefix {
-    Prefix { size: 5, blake3: ContentHash(*blake3::hash(b"Hello").as_bytes()) }
+fn beginning() -> ContentPrefix {
+    ContentPrefix { size: 5, blake3: ContentHash(*blake3::hash(b"Hello").as_bytes()) }
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn requests_keep_their_bytes() {
     let message = |text: &str| Request::Message { text: text.to_owned() };
     let list = |text| Request::List { path: FolderPath::parse(text).unwrap() };
     let get = |text| Request::Get { path: path(text), have: None };
-    let put = |text, size| Put {
+    let put = |text, size| PutRequest {
         path: path(text),
         size,
         modified: None,
@@ -96,11 +96,11 @@ fn requests_keep_their_bytes() {
         ("exit", Request::Exit),
         ("put", {
             let modified = Some(moment(1_729_359_947, 0));
-            Request::Put(Put { modified, ..put("secret.txt", Some(12)) })
+            Request::Put(PutRequest { modified, ..put("secret.txt", Some(12)) })
         }),
         ("put-program", {
             let put = put("tools/with space", Some(u64::MAX));
-            Request::Put(Put { executable: true, replace: true, ..put })
+            Request::Put(PutRequest { executable: true, replace: true, ..put })
         }),
         ("put-pipe", Request::Put(put("backup.tar", None))),
         ("remove", Request::Remove { path: path("secret.txt") }),
@@ -160,7 +160,7 @@ fn replies_keep_their_bytes() {
         Reply::Client(ClientRow { number, name: name(name_), start, end })
     };
     let entry = |path_: &str, kind, size, modified| {
-        Reply::Entry(Entry { path: path(path_), kind, size, modified })
+        Reply::Entry(FolderEntry { path: path(path_), kind, size, modified })
     };
     let file = |path_: &str, size, modified, offset| {
         let path = path(path_);
@@ -245,8 +245,12 @@ fn ends_keep_their_bytes() {
         // A new brake does not compile here: give it a row below.
         if let Some(brake) = slowed_by {
             match brake {
-                Brake::Disk | Brake::Processor | Brake::Pipe | Brake::Limit | Brake::Network => {}
-                Brake::Unknown => panic!("nobody sends an unknown brake"),
+                Bottleneck::Disk
+                | Bottleneck::Processor
+                | Bottleneck::Pipe
+                | Bottleneck::Limit
+                | Bottleneck::Network => {}
+                Bottleneck::Unknown => panic!("nobody sends an unknown brake"),
             }
         }
         AnyEnd::Content(ContentEnd { size: 12, blake3: digest(), slowed_by })
@@ -258,12 +262,12 @@ fn ends_keep_their_bytes() {
         ("eof-make_folder", AnyEnd::MadeFolder(MadeFolder { created: true })),
         ("eof-content", content(None)),
         ("received", received(None)),
-        ("eof-content-disk", content(Some(Brake::Disk))),
-        ("eof-content-processor", content(Some(Brake::Processor))),
-        ("eof-content-pipe", content(Some(Brake::Pipe))),
-        ("eof-content-limit", content(Some(Brake::Limit))),
-        ("eof-content-network", content(Some(Brake::Network))),
-        ("received-disk", received(Some(Brake::Disk))),
+        ("eof-content-disk", content(Some(Bottleneck::Disk))),
+        ("eof-content-processor", content(Some(Bottleneck::Processor))),
+        ("eof-content-pipe", content(Some(Bottleneck::Pipe))),
+        ("eof-content-limit", content(Some(Bottleneck::Limit))),
+        ("eof-content-network", content(Some(Bottleneck::Network))),
+        ("received-disk", received(Some(Bottleneck::Disk))),
     ];
     check(
         "ends.txt",
@@ -293,7 +297,7 @@ fn ends_keep_their_bytes() {
 fn brakes_of_a_newer_program_are_unknown() {
     let hash = digest();
     let end = format!(r#"{{"size":12,"blake3":"{hash}","slowed_by":"moon_phase"}}"#);
-    let slowed_by = Some(Brake::Unknown);
+    let slowed_by = Some(Bottleneck::Unknown);
     let meant = ContentEnd { size: 12, blake3: hash, slowed_by };
     assert_eq!(ContentEnd::decode(end.as_bytes()), Ok(meant));
     let received = format!(r#"{{"blake3":"{hash}","slowed_by":"moon_phase"}}"#);

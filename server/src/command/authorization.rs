@@ -3,7 +3,7 @@
 use quiver_protocol::{ClientName, Refusal, RefusalCode};
 
 use crate::files::Files;
-use crate::passwords::{May, Passwords};
+use crate::passwords::{AccountPermission, Passwords};
 
 /// What a client must be allowed to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,5 +41,5 @@ pub fn authorize(
 
 /// Whether the account may upload, where there are accounts; every client may, where there are none.
 fn may_upload(name: &ClientName, passwords: Option<&Passwords>) -> bool {
-    passwords.is_none_or(|passwords| passwords.may(name) == Some(May::Upload))
+    passwords.is_none_or(|passwords| passwords.may(name) == Some(AccountPermission::Upload))
 }

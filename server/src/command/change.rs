@@ -3,21 +3,23 @@
 use std::fmt::Display;
 
 use quiver_protocol::text::display_safe;
-use quiver_protocol::{End as _, FilePath, FrameKind, MadeFolder, PlainEnd, Reply, Timestamp};
+use quiver_protocol::{
+    EofPayload as _, FilePath, FrameKind, MadeFolder, PlainEnd, Reply, Timestamp,
+};
 use quiver_transport::FrameWriter;
 use tracing::info;
 
-use super::context::Client;
-use super::{CommandError, Next};
+use super::context::ClientLabel;
+use super::{CommandError, NextStep};
 use crate::files::Files;
 
 /// 1. client -> Remove  2. server -> Eof
 pub(super) async fn remove(
     files: &Files,
-    client: &Client,
+    client: &ClientLabel,
     path: FilePath,
     writer: &mut FrameWriter,
-) -> Result<Next, CommandError> {
+) -> Result<NextStep, CommandError> {
     let _permit = client.limits.changes.acquire().await;
     files.remove(&path).await?;
     log(client, format_args!("removed {}", display_safe(path.as_str())));
@@ -27,12 +29,12 @@ pub(super) async fn remove(
 /// 1. client -> Rename  2. server -> Eof
 pub(super) async fn rename(
     files: &Files,
-    client: &Client,
+    client: &ClientLabel,
     path: FilePath,
     to: FilePath,
     replace: bool,
     writer: &mut FrameWriter,
-) -> Result<Next, CommandError> {
+) -> Result<NextStep, CommandError> {
     let _permit = client.limits.renames.acquire().await;
     files.rename(&path, &to, replace).await?;
     let (path, to) = (display_safe(path.as_str()), display_safe(to.as_str()));
@@ -43,11 +45,11 @@ pub(super) async fn rename(
 /// 1. client -> MakeFolder  2. server -> Eof {created}
 pub(super) async fn make_folder(
     files: &Files,
-    client: &Client,
+    client: &ClientLabel,
     path: FilePath,
     modified: Option<Timestamp>,
     writer: &mut FrameWriter,
-) -> Result<Next, CommandError> {
+) -> Result<NextStep, CommandError> {
     let _permit = client.limits.changes.acquire().await;
     let created = files.make_folder(&path, modified, client.owner.clone()).await?;
     if created {
@@ -59,19 +61,19 @@ pub(super) async fn make_folder(
 /// 1. client -> Space  2. server -> Space, Eof
 pub(super) async fn space(
     files: &Files,
-    client: &Client,
+    client: &ClientLabel,
     writer: &mut FrameWriter,
-) -> Result<Next, CommandError> {
+) -> Result<NextStep, CommandError> {
     let space = files.space(client.owner.clone()).await?;
     writer.write_frame(FrameKind::Reply, &Reply::Space(space).encode()).await?;
     done(writer, &PlainEnd {}.encode()).await
 }
 
-async fn done(writer: &mut FrameWriter, end: &[u8]) -> Result<Next, CommandError> {
+async fn done(writer: &mut FrameWriter, end: &[u8]) -> Result<NextStep, CommandError> {
     writer.end(FrameKind::Eof, end).await?;
-    Ok(Next::Done)
+    Ok(NextStep::Done)
 }
 
-fn log(client: &Client, what: impl Display) {
+fn log(client: &ClientLabel, what: impl Display) {
     info!("{what} for {client}");
 }

@@ -18,14 +18,14 @@ use crate::files::Files;
 use crate::history::History;
 use crate::metrics::Metrics;
 use crate::quota_db::Owner;
-use crate::registry::{ConnectionId, Holder, Registry, Slot};
-use crate::shared::Shared;
+use crate::registry::{ConnectionId, NameOwner, Registry, Slot};
+use crate::shared::ServerState;
 
 /// What the commands of one connection use.
 #[derive(Debug)]
 pub struct Context {
     /// The client that asks.
-    pub client: Client,
+    pub client: ClientLabel,
     /// Its connection.
     pub connection: ConnectionId,
     /// One permit for each file that may be sent at once.
@@ -34,12 +34,12 @@ pub struct Context {
     pub memory: Semaphore,
     /// Whether the client said exit.
     pub exit: ExitRequest,
-    shared: Arc<Shared>,
+    shared: Arc<ServerState>,
 }
 
-/// The client that asks. Shown as `Client 1: Ron`.
+/// The client that asks. Shown as `ClientLabel 1: Ron`.
 #[derive(Debug)]
-pub struct Client {
+pub struct ClientLabel {
     /// Its number.
     pub number: u64,
     /// Its name.
@@ -53,13 +53,13 @@ pub struct Client {
 impl Context {
     /// For a connection that holds this slot.
     #[must_use]
-    pub fn new(slot: &Slot, shared: Arc<Shared>) -> Self {
+    pub fn new(slot: &Slot, shared: Arc<ServerState>) -> Self {
         let owner = match slot.holder() {
-            Holder::Account => Owner::account(slot.name()),
-            Holder::Key(fingerprint) => Owner::key(fingerprint),
-            Holder::Connection => Owner::nobody(),
+            NameOwner::Account => Owner::account(slot.name()),
+            NameOwner::Key(fingerprint) => Owner::key(fingerprint),
+            NameOwner::Connection => Owner::nobody(),
         };
-        let client = Client {
+        let client = ClientLabel {
             number: slot.number(),
             name: slot.name().clone(),
             owner,
@@ -140,12 +140,12 @@ impl Context {
     /// # Errors
     /// What to tell the client.
     pub fn authorize(&self, permission: Permission) -> Result<(), Refusal> {
-        let Shared { files, passwords, .. } = &*self.shared;
+        let ServerState { files, passwords, .. } = &*self.shared;
         authorization::authorize(permission, &self.client.name, files, passwords.as_ref())
     }
 }
 
-impl fmt::Display for Client {
+impl fmt::Display for ClientLabel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Client {}: {}", self.number, self.name)
     }

@@ -1,7 +1,7 @@
 //! `exit`: the client's other commands end, then its slot is free, then it hears the goodbye.
 
 use parking_lot::Mutex;
-use quiver_protocol::{End as _, FrameKind, PlainEnd, Reply};
+use quiver_protocol::{EofPayload as _, FrameKind, PlainEnd, Reply};
 use quiver_transport::{CommandStream, StreamError};
 use tokio::sync::Notify;
 

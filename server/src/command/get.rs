@@ -2,32 +2,32 @@
 //! [`quiver_transfer::get`]'s.
 
 use quiver_protocol::chunk::BLOCK;
-use quiver_protocol::{FilePath, Prefix};
+use quiver_protocol::{ContentPrefix, FilePath};
 use quiver_transfer::get::{SentFile, ServeError, ServedFile, serve};
 use quiver_transfer::{Observer as _, ProofLimits, Source};
 use quiver_transport::CommandStream;
 use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit};
 
 use super::context::Context;
-use super::transfer::Transfer;
-use super::{CommandError, Next};
+use super::transfer::TransferRecord;
+use super::{CommandError, NextStep};
 use crate::config::{CONTENT_STREAMS, RECEIVED_PATIENCE};
 use crate::files::FilesError;
 use crate::metrics::Direction;
 
 /// A file that was sent, and is not confirmed yet.
-pub(super) struct Sent {
+pub(super) struct UnconfirmedFile {
     file: SentFile,
-    transfer: Transfer,
+    transfer: TransferRecord,
 }
 
 /// 1. client -> Get  2. server -> File, Data*, Eof {size, blake3}
 pub(super) async fn answer(
     context: &Context,
     path: FilePath,
-    have: Option<Prefix>,
+    have: Option<ContentPrefix>,
     stream: &mut CommandStream,
-) -> Result<Next, CommandError> {
+) -> Result<NextStep, CommandError> {
     // Held until the content is sent: the semaphore is never closed.
     let _permit = context.content.acquire().await;
     let many = context.content.available_permits() < CONTENT_STREAMS * 3 / 4;
@@ -38,12 +38,12 @@ pub(super) async fn answer(
     let source = opened.map_err(|error| CommandError::of_files(context.metrics(), error))?;
     // Held until the content is sent, like the file it is in.
     let (source, _spooled) = with_size(context, source).await?;
-    let transfer = Transfer::begin(context, Direction::Get, &path);
+    let transfer = TransferRecord::begin(context, Direction::Get, &path);
     let permits = Some(&context.client.limits.proofs);
     let proofs = ProofLimits { lane: Some(context.proof_lane()), permits };
     let served = ServedFile { path, source, have, block, proofs };
     match serve(stream, served, &transfer).await {
-        Ok(file) => Ok(Next::AwaitReceived(Sent { file, transfer })),
+        Ok(file) => Ok(NextStep::AwaitReceived(UnconfirmedFile { file, transfer })),
         Err(error) => {
             if let ServeError::Send(reason) = &error {
                 transfer.failed(reason);
@@ -71,7 +71,7 @@ async fn with_size(
 }
 
 /// 3. client -> Received {blake3}; whether it was received.
-pub(super) async fn confirm(stream: &mut CommandStream, sent: Sent) -> bool {
-    let Sent { file, transfer } = sent;
+pub(super) async fn confirm(stream: &mut CommandStream, sent: UnconfirmedFile) -> bool {
+    let UnconfirmedFile { file, transfer } = sent;
     file.confirm(&mut stream.reader, RECEIVED_PATIENCE, transfer).await.is_ok()
 }

@@ -1,22 +1,22 @@
 //! `kept`: what a put would go on with, for whoever wants to know before.
 
 use quiver_protocol::reply::Ready;
-use quiver_protocol::{End as _, FilePath, FrameKind, PlainEnd, Reply};
+use quiver_protocol::{EofPayload as _, FilePath, FrameKind, PlainEnd, Reply};
 use quiver_transfer::Lane;
 use quiver_transport::FrameWriter;
 
-use super::context::Client;
-use super::{CommandError, Next};
+use super::context::ClientLabel;
+use super::{CommandError, NextStep};
 use crate::files::Files;
 
 /// 1. client -> Kept  2. server -> Kept, Eof
 pub(super) async fn answer(
     files: &Files,
-    client: &Client,
+    client: &ClientLabel,
     lane: Lane,
     path: FilePath,
     writer: &mut FrameWriter,
-) -> Result<Next, CommandError> {
+) -> Result<NextStep, CommandError> {
     let kept = {
         let _permit = client.limits.proofs.acquire().await;
         files.kept(&path, client.owner.clone(), &lane).await?
@@ -25,5 +25,5 @@ pub(super) async fn answer(
     let reply = Reply::Kept(Ready { path, have });
     writer.write_frame(FrameKind::Reply, &reply.encode()).await?;
     writer.end(FrameKind::Eof, &PlainEnd {}.encode()).await?;
-    Ok(Next::Done)
+    Ok(NextStep::Done)
 }

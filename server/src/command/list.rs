@@ -5,7 +5,7 @@ use quiver_transfer::list;
 use quiver_transport::FrameWriter;
 
 use super::context::Context;
-use super::{CommandError, Next};
+use super::{CommandError, NextStep};
 
 /// Memory for a list's names at first, in bytes: what most folders need.
 const LIST_MEMORY: usize = 128 * 1024;
@@ -15,10 +15,10 @@ pub(super) async fn answer(
     context: &Context,
     path: FolderPath,
     writer: &mut FrameWriter,
-) -> Result<Next, CommandError> {
+) -> Result<NextStep, CommandError> {
     let _permit = context.client.limits.long_answers.acquire().await;
     let memory = context.buffers().reserve(LIST_MEMORY).await;
     let listing = context.files().list(&path, context.list_lane(), memory).await?;
     list::serve(listing, writer).await?;
-    Ok(Next::Done)
+    Ok(NextStep::Done)
 }

@@ -1,4 +1,4 @@
-//! Commands: one stream, one request, one answer. A new command has a file of its own and a line in `Command::of`;
+//! Commands: one stream, one request, one answer. A new command has a file of its own and a line in `PendingCommand::of`;
 //! the rest of this file is the same for all of them.
 
 pub mod authorization;
@@ -26,30 +26,30 @@ use self::authorization::Permission;
 use self::context::Context;
 use self::error::{CommandError, refusal_of_files};
 use crate::config::{GIVEN_UP, REQUEST_PATIENCE};
-use crate::metrics::Outcome;
+use crate::metrics::CommandOutcome;
 
 /// What is left to do once an answer is complete.
-enum Next {
+enum NextStep {
     /// Nothing.
     Done,
     /// The client will say that it has the content.
-    AwaitReceived(get::Sent),
+    AwaitReceived(get::UnconfirmedFile),
     /// The client leaves.
     Leave,
 }
 
 /// A command that was asked for, and does nothing before its answer is awaited.
-struct Command<'a> {
+struct PendingCommand<'a> {
     /// The name under which it is counted.
     name: &'static str,
     /// The permission that it needs.
     permission: Permission,
-    answer: Answer<'a>,
+    answer: PendingAnswer<'a>,
 }
 
-type Answer<'a> = Pin<Box<dyn Future<Output = Result<Next, CommandError>> + Send + 'a>>;
+type PendingAnswer<'a> = Pin<Box<dyn Future<Output = Result<NextStep, CommandError>> + Send + 'a>>;
 
-impl<'a> Command<'a> {
+impl<'a> PendingCommand<'a> {
     /// The one table of commands.
     fn of(request: Request, context: &'a Context, stream: &'a mut CommandStream) -> Self {
         use Permission::{Connected, Read, Upload};
@@ -58,7 +58,7 @@ impl<'a> Command<'a> {
         match request {
             Request::Hello(_) => Self::new("hello", Connected, refuse_hello()),
             Request::Exit => {
-                Self::replying("exit", Connected, stream, |_| async { Ok(Next::Leave) })
+                Self::replying("exit", Connected, stream, |_| async { Ok(NextStep::Leave) })
             }
             Request::Message { text } => {
                 Self::replying("message", Connected, stream, |to| message::answer(text, to))
@@ -99,7 +99,7 @@ impl<'a> Command<'a> {
     fn new(
         name: &'static str,
         permission: Permission,
-        answer: impl Future<Output = Result<Next, CommandError>> + Send + 'a,
+        answer: impl Future<Output = Result<NextStep, CommandError>> + Send + 'a,
     ) -> Self {
         Self { name, permission, answer: Box::pin(answer) }
     }
@@ -112,7 +112,7 @@ impl<'a> Command<'a> {
         answer: impl FnOnce(&'a mut FrameWriter) -> F,
     ) -> Self
     where
-        F: Future<Output = Result<Next, CommandError>> + Send + 'a,
+        F: Future<Output = Result<NextStep, CommandError>> + Send + 'a,
     {
         let CommandStream { reader, writer } = stream;
         let stopped = writer.stopped();
@@ -135,7 +135,7 @@ pub async fn answer(context: Arc<Context>, mut stream: CommandStream) {
     let mut counted = context.metrics().command("unknown");
     let next = match request(&mut stream).await {
         Ok(request) => {
-            let command = Command::of(request, &context, &mut stream);
+            let command = PendingCommand::of(request, &context, &mut stream);
             counted.is(command.name);
             match admit(&context, command.permission) {
                 Ok(()) => command.answer.await,
@@ -145,19 +145,19 @@ pub async fn answer(context: Arc<Context>, mut stream: CommandStream) {
         Err(error) => Err(error),
     };
     let refusal = match next {
-        Ok(Next::Done) => {
+        Ok(NextStep::Done) => {
             stream.reader.stop();
-            return counted.ends(Outcome::Done);
+            return counted.ends(CommandOutcome::Done);
         }
-        Ok(Next::AwaitReceived(sent)) => {
+        Ok(NextStep::AwaitReceived(sent)) => {
             if get::confirm(&mut stream, sent).await {
-                counted.ends(Outcome::Done);
+                counted.ends(CommandOutcome::Done);
             }
             return;
         }
-        Ok(Next::Leave) => {
+        Ok(NextStep::Leave) => {
             context.exit.request(stream);
-            return counted.ends(Outcome::Done);
+            return counted.ends(CommandOutcome::Done);
         }
         Err(CommandError::Refused(refusal)) => refusal,
         Err(CommandError::Files(error)) => refusal_of_files(context.metrics(), error),
@@ -170,7 +170,7 @@ pub async fn answer(context: Arc<Context>, mut stream: CommandStream) {
             return;
         }
     };
-    counted.ends(Outcome::refused(&refusal));
+    counted.ends(CommandOutcome::refused(&refusal));
     if let Err(error) = stream.refuse(&refusal).await {
         debug!("{} did not hear a refusal: {error}", context.client.name);
     }
@@ -203,7 +203,7 @@ fn admit(context: &Context, permission: Permission) -> Result<(), Refusal> {
     context.authorize(permission)
 }
 
-async fn refuse_hello() -> Result<Next, CommandError> {
+async fn refuse_hello() -> Result<NextStep, CommandError> {
     let refusal = Refusal::new(RefusalCode::BadRequest, "hello was said already");
     Err(CommandError::Refused(refusal))
 }

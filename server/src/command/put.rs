@@ -4,24 +4,24 @@
 mod reclaim;
 
 use quiver_protocol::chunk::BLOCK;
-use quiver_protocol::{Put, Refusal, RefusalCode, limits};
-use quiver_transfer::Hashed;
+use quiver_protocol::{PutRequest, Refusal, RefusalCode, limits};
+use quiver_transfer::HashedPrefix;
 use quiver_transfer::answer::unless_interrupted;
 use quiver_transfer::put::{AcceptError, AcceptLimits, Staging, VerifiedUpload, accept};
 use quiver_transport::CommandStream;
 use tokio::sync::SemaphorePermit;
 
 use super::context::Context;
-use super::transfer::Transfer;
-use super::{CommandError, Next};
+use super::transfer::TransferRecord;
+use super::{CommandError, NextStep};
 use crate::config::{LARGEST_PUT_WINDOW, PROGRESS_EVERY, PROVING_RATE, READY_PATIENCE};
-use crate::files::{FilesError, Sink, Staged};
+use crate::files::{FilesError, PartialFileSink, StagedFile};
 use crate::metrics::Direction;
 use crate::upload_locks::LockOwner;
 
 /// A file that is about to be received, and what it holds of the client's limits.
-struct Upload<'a> {
-    staged: Staged,
+struct PendingUpload<'a> {
+    staged: StagedFile,
     /// Of the connection, until the content is verified.
     memory: Option<SemaphorePermit<'a>>,
     context: &'a Context,
@@ -31,9 +31,9 @@ struct Upload<'a> {
 ///    server -> Progress*  4. server -> Received, Eof
 pub(super) async fn answer(
     context: &Context,
-    put: Put,
+    put: PutRequest,
     stream: &mut CommandStream,
-) -> Result<Next, CommandError> {
+) -> Result<NextStep, CommandError> {
     let by = LockOwner::new(context.connection);
     let ended = by.end.clone();
     let (upload, transfer) = tokio::select! {
@@ -45,22 +45,22 @@ pub(super) async fn answer(
         received = receive(context, &put, by, stream) => received?,
     };
     upload.store(&mut stream.writer, transfer).await?;
-    Ok(Next::Done)
+    Ok(NextStep::Done)
 }
 
 /// Everything up to the verified content.
 async fn receive<'a>(
     context: &'a Context,
-    put: &Put,
+    put: &PutRequest,
     by: LockOwner,
     stream: &mut CommandStream,
-) -> Result<(VerifiedUpload<Upload<'a>>, Transfer), CommandError> {
+) -> Result<(VerifiedUpload<PendingUpload<'a>>, TransferRecord), CommandError> {
     let stopped = stream.writer.stopped();
     let staged = reclaim::stage(context, put, &by);
     // A client that gives up, or sends content before it is asked for, does not wait for its partial file.
     let staged = unless_interrupted(&mut stream.reader, stopped, staged).await;
     let (memory, staged) = staged.map_err(CommandError::out_of_turn)??;
-    let transfer = Transfer::begin(context, Direction::Put, &put.path);
+    let transfer = TransferRecord::begin(context, Direction::Put, &put.path);
     let limits = AcceptLimits {
         timeout: context.put_patience(),
         ready_timeout: READY_PATIENCE,
@@ -68,7 +68,7 @@ async fn receive<'a>(
         max_size: context.max_file_size(),
         progress_every: PROGRESS_EVERY,
     };
-    let upload = Upload { staged, memory, context };
+    let upload = PendingUpload { staged, memory, context };
     match accept(stream, put, upload, &limits, &transfer).await {
         Ok(upload) => Ok((upload, transfer)),
         Err(AcceptError::Interrupted(error)) => Err(CommandError::out_of_turn(error)),
@@ -87,20 +87,20 @@ fn memory(size: Option<u64>) -> u32 {
     u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
 }
 
-impl Staging for Upload<'_> {
-    type Sink = Sink;
+impl Staging for PendingUpload<'_> {
+    type Sink = PartialFileSink;
     type Error = FilesError;
 
     fn has_kept(&self) -> bool {
         self.staged.has_kept()
     }
 
-    async fn kept(&self) -> Result<Hashed, FilesError> {
+    async fn kept(&self) -> Result<HashedPrefix, FilesError> {
         let _permit = self.context.client.limits.proofs.acquire().await;
         self.staged.kept(&self.context.proof_lane()).await
     }
 
-    async fn sink(&self, offset: u64) -> Result<Sink, FilesError> {
+    async fn sink(&self, offset: u64) -> Result<PartialFileSink, FilesError> {
         self.staged.sink(offset).await
     }
 

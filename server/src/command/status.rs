@@ -1,10 +1,10 @@
 //! `status`: who is here and who was.
 
-use quiver_protocol::{End as _, FrameKind, PlainEnd, Reply};
+use quiver_protocol::{EofPayload as _, FrameKind, PlainEnd, Reply};
 use quiver_transport::FrameWriter;
 use tokio::task::yield_now;
 
-use super::{CommandError, Next};
+use super::{CommandError, NextStep};
 use crate::client_limits::ClientLimits;
 use crate::history::History;
 
@@ -16,7 +16,7 @@ pub(super) async fn answer(
     history: &History,
     limits: &ClientLimits,
     writer: &mut FrameWriter,
-) -> Result<Next, CommandError> {
+) -> Result<NextStep, CommandError> {
     let _permit = limits.long_answers.acquire().await;
     let mut last = 0;
     loop {
@@ -30,5 +30,5 @@ pub(super) async fn answer(
         yield_now().await;
     }
     writer.end(FrameKind::Eof, &PlainEnd {}.encode()).await?;
-    Ok(Next::Done)
+    Ok(NextStep::Done)
 }

@@ -10,17 +10,17 @@ use std::time::{Duration, Instant};
 
 use quiver_protocol::FilePath;
 use quiver_protocol::text::display_safe;
-use quiver_transfer::{Bottleneck, Observer};
+use quiver_transfer::{Observer, TransferBottleneck};
 
 use super::context::Context;
 use crate::metrics::{Direction, Metrics};
 use crate::transfer_log::TransferLog;
 
 /// From its first byte to its last word.
-pub(super) struct Transfer {
+pub(super) struct TransferRecord {
     direction: Direction,
     path: String,
-    /// `Client 1: Ron`
+    /// `ClientLabel 1: Ron`
     client: String,
     began: Instant,
     /// Bytes of content that moved: none of those that were there before.
@@ -29,7 +29,7 @@ pub(super) struct Transfer {
     metrics: Arc<Metrics>,
 }
 
-impl Transfer {
+impl TransferRecord {
     pub(super) fn begin(context: &Context, direction: Direction, path: &FilePath) -> Self {
         context.metrics().transfer_begins(direction);
         Self {
@@ -73,13 +73,13 @@ impl Transfer {
     }
 }
 
-impl Observer for Transfer {
+impl Observer for TransferRecord {
     fn moved(&self, bytes: u64) {
         self.moved.fetch_add(bytes, Ordering::Relaxed);
         self.metrics.moved(self.direction, bytes);
     }
 
-    fn succeeded(mut self, size: u64, limited_by: Option<Bottleneck>) {
+    fn succeeded(mut self, size: u64, limited_by: Option<TransferBottleneck>) {
         self.settled = true;
         self.metrics.transfer_verified(self.direction, self.bytes(), self.took(), limited_by);
         self.log().succeeded(size, limited_by);
@@ -91,7 +91,7 @@ impl Observer for Transfer {
     }
 }
 
-impl Drop for Transfer {
+impl Drop for TransferRecord {
     fn drop(&mut self) {
         if !self.settled {
             self.has_failed(&"broken off");

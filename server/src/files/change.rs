@@ -8,7 +8,7 @@ use quiver_transfer::file_system::{set_modified, stat};
 use quiver_transfer::is_partial_name;
 use tracing::warn;
 
-use super::store::Store;
+use super::store::UploadStore;
 use super::walk::{place, walk};
 use super::{FilesError, unset};
 use crate::quota_db::{FOLDER_SIZE, Owner};
@@ -16,12 +16,12 @@ use crate::unix::{self, Inode};
 
 /// What is changed here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum ChangedKind {
     File,
     Folder,
 }
 
-pub(super) fn remove(root: &Dir, store: &Store, path: &FilePath) -> Result<(), FilesError> {
+pub(super) fn remove(root: &Dir, store: &UploadStore, path: &FilePath) -> Result<(), FilesError> {
     // Freed after the lock.
     let removed: Inode;
     let folder = {
@@ -30,8 +30,8 @@ pub(super) fn remove(root: &Dir, store: &Store, path: &FilePath) -> Result<(), F
         let kind = kind(&folder, name)?;
         removed = Inode::of(&folder, name).map_err(FilesError::of)?;
         match kind {
-            Kind::File => folder.remove_file(name),
-            Kind::Folder => folder.remove_dir(name),
+            ChangedKind::File => folder.remove_file(name),
+            ChangedKind::Folder => folder.remove_dir(name),
         }
         .map_err(FilesError::of_change)?;
         if let Err(error) = store.quota_db().removed(path.as_str()) {
@@ -46,7 +46,7 @@ pub(super) fn remove(root: &Dir, store: &Store, path: &FilePath) -> Result<(), F
 
 pub(super) fn rename(
     root: &Dir,
-    store: &Store,
+    store: &UploadStore,
     path: &FilePath,
     to: &FilePath,
     replace: bool,
@@ -64,7 +64,7 @@ pub(super) fn rename(
         let what = kind(&folder, name)?;
         match kind(&new_folder, new_name) {
             Ok(there) => {
-                if !replace || there != Kind::File || what != Kind::File {
+                if !replace || there != ChangedKind::File || what != ChangedKind::File {
                     return Err(FilesError::Exists);
                 }
                 if path == to {
@@ -97,7 +97,7 @@ pub(super) fn rename(
 /// Whether the folder was not there before. Each one that is made counts against the owner's quota.
 pub(super) fn make_folder(
     root: &Dir,
-    store: &Store,
+    store: &UploadStore,
     path: &FilePath,
     modified: Option<Timestamp>,
     owner: &Owner,
@@ -126,7 +126,7 @@ pub(super) fn make_folder(
 
 /// A folder that may have to be made.
 struct NewFolder<'a> {
-    store: &'a Store,
+    store: &'a UploadStore,
     owner: &'a Owner,
     path: &'a str,
 }
@@ -172,14 +172,14 @@ impl NewFolder<'_> {
 }
 
 /// What a name in a folder stands for: a file or a folder, or an error.
-fn kind(folder: &Dir, name: &str) -> Result<Kind, FilesError> {
+fn kind(folder: &Dir, name: &str) -> Result<ChangedKind, FilesError> {
     let found = stat(folder, name).map_err(FilesError::of)?;
     if found.is_symlink() {
         Err(FilesError::Link)
     } else if found.is_dir() {
-        Ok(Kind::Folder)
+        Ok(ChangedKind::Folder)
     } else if found.is_file() {
-        Ok(Kind::File)
+        Ok(ChangedKind::File)
     } else {
         Err(FilesError::NotAFile)
     }

@@ -9,7 +9,7 @@ use quiver_transfer::file_system::stat;
 use quiver_transfer::{PARTIAL_PREFIX, PARTIAL_SUFFIX, PartialFile, is_partial_name};
 
 use super::FilesError;
-use super::store::Store;
+use super::store::UploadStore;
 use super::walk::{place, walk};
 use crate::quota_db::FOLDER_SIZE;
 use crate::unix::Inode;
@@ -25,7 +25,7 @@ const PAGE: u32 = 1000;
 
 /// What a sweep found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Swept {
+pub struct SweepSummary {
     /// Parts that were too old.
     pub removed: u64,
     /// Parts that stay, those that puts have now too.
@@ -36,13 +36,13 @@ pub struct Swept {
 /// Stops where the folder is not the one that is `served` any more: the rows are of what is in that one.
 pub(super) fn sweep(
     root: &Dir,
-    store: &Store,
+    store: &UploadStore,
     now: SystemTime,
     served: &dyn Fn() -> bool,
-) -> Result<Swept, FilesError> {
+) -> Result<SweepSummary, FilesError> {
     settle_unfinished(root, store)?;
     let quota_db = store.quota_db();
-    let mut swept = Swept::default();
+    let mut swept = SweepSummary::default();
     let (waiting, mut parts) = (quota_db.waiting_parts(), HashMap::new());
     let mut folders = vec![FolderPath::ROOT];
     while let Some(path) = folders.pop() {
@@ -83,7 +83,7 @@ pub(super) fn sweep(
 
 /// Settles the renames and replaced files that were recorded when a process was killed, or when its quota database
 /// failed: the inode that has the name now tells whether the change happened. Also runs before clients connect.
-pub(super) fn settle_unfinished(root: &Dir, store: &Store) -> Result<(), FilesError> {
+pub(super) fn settle_unfinished(root: &Dir, store: &UploadStore) -> Result<(), FilesError> {
     let _lock = store.names().lock_all();
     let quota_db = store.quota_db();
     let (renames, replaced) = quota_db.unfinished()?;
@@ -109,7 +109,7 @@ fn inode(root: &Dir, path: &str) -> Option<u64> {
 }
 
 /// Whether a part was left by an earlier process and no upload can resume it.
-fn is_left_over(store: &Store, folder: &Dir, name: &str) -> bool {
+fn is_left_over(store: &UploadStore, folder: &Dir, name: &str) -> bool {
     let Ok(found) = stat(folder, name) else { return false };
     let is_useless =
         found.is_empty() || id(name).is_some_and(|id| store.quota_db().is_temporary(id));
@@ -147,7 +147,7 @@ fn id(name: &str) -> Option<u64> {
 /// Files and folders that were changed or removed by somebody else than a client count as what they are now.
 fn look_at_files(
     root: &Dir,
-    store: &Store,
+    store: &UploadStore,
     now: SystemTime,
     served: &dyn Fn() -> bool,
 ) -> Result<(), FilesError> {
@@ -175,7 +175,7 @@ fn look_at_files(
 /// Files that were missing, as while a disk was not mounted, and are there again count for their owners again.
 fn look_for_missing(
     root: &Dir,
-    store: &Store,
+    store: &UploadStore,
     now: SystemTime,
     served: &dyn Fn() -> bool,
 ) -> Result<(), FilesError> {

@@ -4,7 +4,7 @@
 mod page;
 
 use cap_std::fs::{Dir, ReadDir};
-use quiver_protocol::reply::{Entry, EntryKind};
+use quiver_protocol::reply::{EntryKind, FolderEntry};
 use quiver_protocol::{FolderPath, Timestamp};
 use quiver_transfer::Lane;
 use quiver_transfer::file_system::stat;
@@ -28,7 +28,7 @@ const PATH_BYTES_A_BATCH: usize = 32 * 1024;
 /// A folder that is being listed. Names that appear or disappear meanwhile may be listed or not; all others
 /// are listed once.
 #[derive(Debug)]
-pub struct Listing {
+pub struct FolderListing {
     lane: Lane,
     /// Away while a step runs.
     state: Option<State>,
@@ -48,11 +48,11 @@ struct State {
 }
 
 /// What a step came to.
-enum Step {
+enum ListStep {
     /// More names are to be read first.
     Reading,
     /// Entries, in the order of their paths.
-    Batch(Vec<Entry>),
+    Batch(Vec<FolderEntry>),
     /// There are no more.
     End,
 }
@@ -68,7 +68,7 @@ impl Files {
         folder: &FolderPath,
         lane: Lane,
         memory: BufferReservation,
-    ) -> Result<Listing, FilesError> {
+    ) -> Result<FolderListing, FilesError> {
         let (root, path) = (self.root.current(), folder.clone());
         let state = in_lane(&lane, move || {
             let folder = walk(&root, path.parts())?;
@@ -77,18 +77,18 @@ impl Files {
             Ok(State { folder, path, page, reading, is_first_pass: true, not_served: 0 })
         });
         let state = state.await?;
-        Ok(Listing { lane, state: Some(state) })
+        Ok(FolderListing { lane, state: Some(state) })
     }
 }
 
-impl list::Listing for Listing {
+impl list::EntrySource for FolderListing {
     type Error = FilesError;
 
     /// The next entries, sorted by the bytes of their paths; none at the end.
     ///
     /// # Errors
     /// [`FilesError`]; there is nothing more to be had then.
-    async fn next(&mut self) -> Result<Vec<Entry>, FilesError> {
+    async fn next(&mut self) -> Result<Vec<FolderEntry>, FilesError> {
         while let Some(mut state) = self.state.take() {
             let step = in_lane(&self.lane, move || {
                 let step = state.step()?;
@@ -97,10 +97,10 @@ impl list::Listing for Listing {
             let (state, step) = step.await?;
             self.state = Some(state);
             match step {
-                Step::Reading => {}
-                Step::Batch(entries) if entries.is_empty() => {}
-                Step::Batch(entries) => return Ok(entries),
-                Step::End => break,
+                ListStep::Reading => {}
+                ListStep::Batch(entries) if entries.is_empty() => {}
+                ListStep::Batch(entries) => return Ok(entries),
+                ListStep::End => break,
             }
         }
         Ok(Vec::new())
@@ -114,7 +114,7 @@ impl list::Listing for Listing {
 }
 
 impl State {
-    fn step(&mut self) -> Result<Step, FilesError> {
+    fn step(&mut self) -> Result<ListStep, FilesError> {
         if let Some(mut names) = self.reading.take() {
             if self.read(&mut names)? {
                 self.reading = Some(names);
@@ -122,17 +122,17 @@ impl State {
                 self.is_first_pass = false;
                 self.page.sort();
             }
-            return Ok(Step::Reading);
+            return Ok(ListStep::Reading);
         }
         let batch = self.batch();
         if !batch.is_empty() {
-            return Ok(Step::Batch(batch));
+            return Ok(ListStep::Batch(batch));
         }
         if self.page.begin_next() {
             self.reading = Some(self.folder.entries().map_err(FilesError::of)?);
-            return Ok(Step::Reading);
+            return Ok(ListStep::Reading);
         }
-        Ok(Step::End)
+        Ok(ListStep::End)
     }
 
     /// Reads some names into the page; whether there may be more.
@@ -151,7 +151,7 @@ impl State {
     }
 
     /// The entries of the page's next names. Empty only where the page has no more.
-    fn batch(&mut self) -> Vec<Entry> {
+    fn batch(&mut self) -> Vec<FolderEntry> {
         let (mut entries, mut bytes) = (Vec::new(), 0);
         while entries.len() < ENTRIES_A_BATCH && bytes < PATH_BYTES_A_BATCH {
             let Some(name) = self.page.next() else { break };
@@ -168,7 +168,7 @@ impl State {
 }
 
 /// The entry of a name that get or list would serve.
-fn served(folder: &Dir, path: &FolderPath, name: &str) -> Option<Entry> {
+fn served(folder: &Dir, path: &FolderPath, name: &str) -> Option<FolderEntry> {
     let path = path.join(name).ok()?;
     let metadata = stat(folder, name).ok()?;
     let (kind, size) = if metadata.is_file() {
@@ -180,7 +180,7 @@ fn served(folder: &Dir, path: &FolderPath, name: &str) -> Option<Entry> {
     };
     let readable = unix::may_read(folder, name, kind == EntryKind::Folder);
     let modified = Timestamp::from(metadata.modified());
-    readable.then_some(Entry { path, kind, size, modified })
+    readable.then_some(FolderEntry { path, kind, size, modified })
 }
 
 async fn in_lane<T: Send + 'static>(

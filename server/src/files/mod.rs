@@ -34,21 +34,21 @@ use std::time::{Duration, SystemTime};
 
 use cap_std::fs::Dir;
 use quiver_protocol::reply::Space;
-use quiver_protocol::{FilePath, Put, Timestamp};
+use quiver_protocol::{FilePath, PutRequest, Timestamp};
 use quiver_transfer::{DiskPool, Lane};
-use quiver_transfer::{Hashed, SMALL, Source};
+use quiver_transfer::{HashedPrefix, SMALL, Source};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::MissedTickBehavior;
 
-pub use self::cleanup::Swept;
+pub use self::cleanup::SweepSummary;
 pub use self::error::FilesError;
-pub use self::list::Listing;
-pub use self::store::{IfLocked, Sink, Staged, StoreLimits};
+pub use self::list::FolderListing;
+pub use self::store::{IfLocked, PartialFileSink, StagedFile, StoreLimits};
 
 use self::root::RootFolder;
-use self::store::Store;
+use self::store::UploadStore;
 use crate::config::{SPOOL, SPOOLS};
-use crate::quota_db::{Kept, Owner, QuotaDb};
+use crate::quota_db::{KeptUploads, Owner, QuotaDb};
 use crate::upload_locks::LockOwner;
 
 /// How often the path of the served folder is looked at.
@@ -63,7 +63,7 @@ pub struct Files {
     /// Who opens files: many are small, and over at once.
     disk_pool: DiskPool,
     /// What it takes to change anything; absent where nobody may.
-    store: Option<Arc<Store>>,
+    store: Option<Arc<UploadStore>>,
 }
 
 impl Files {
@@ -83,7 +83,7 @@ impl Files {
     /// The same folder, in which files can be stored too; `quota_db` remembers whose they are.
     #[must_use]
     pub fn with_store(mut self, quota_db: QuotaDb, limits: StoreLimits) -> Self {
-        self.store = Some(Arc::new(Store::new(quota_db, limits)));
+        self.store = Some(Arc::new(UploadStore::new(quota_db, limits)));
         self
     }
 
@@ -127,7 +127,7 @@ impl Files {
 
     /// What waits for its next attempt; `None` where no files are taken.
     #[must_use]
-    pub fn kept_parts(&self) -> Option<Kept> {
+    pub fn kept_parts(&self) -> Option<KeptUploads> {
         self.store.as_ref().map(|store| store.quota_db().kept())
     }
 
@@ -166,11 +166,11 @@ impl Files {
     /// [`FilesError`]; nothing is then reserved, and no name is taken.
     pub async fn stage(
         &self,
-        put: &Put,
+        put: &PutRequest,
         owner: Owner,
         by: Option<LockOwner>,
         if_locked: IfLocked,
-    ) -> Result<Option<Staged>, FilesError> {
+    ) -> Result<Option<StagedFile>, FilesError> {
         let (root, store, put) = (self.root.clone(), self.store()?, put.clone());
         let disk_pool = self.disk_pool.clone();
         self.small(move || store::stage(root, store, put, owner, by, if_locked, disk_pool)).await
@@ -179,7 +179,7 @@ impl Files {
     /// Who has the part that an owner's put would go on with. Nobody has one of a small file: there is nothing
     /// in it before the file is whole.
     #[must_use]
-    pub fn lock_owner(&self, put: &Put, owner: &Owner) -> Option<LockOwner> {
+    pub fn lock_owner(&self, put: &PutRequest, owner: &Owner) -> Option<LockOwner> {
         self.store.as_ref().filter(|_| put.size > Some(SMALL))?.lock_owner(put, owner)
     }
 
@@ -193,13 +193,14 @@ impl Files {
         path: &FilePath,
         owner: Owner,
         lane: &Lane,
-    ) -> Result<Hashed, FilesError> {
+    ) -> Result<HashedPrefix, FilesError> {
         let (root, store, path) = (self.root.current(), self.store()?, path.clone());
         let Some(part) = blocking(move || store.kept(&root, &path, &owner)).await? else {
-            return Ok(Hashed::nothing());
+            return Ok(HashedPrefix::nothing());
         };
         let length = part.metadata().map_err(FilesError::Disk)?.len();
-        let hashed = Hashed::of_in_lane(&part, length, lane).await.map_err(FilesError::Disk)?;
+        let hashed =
+            HashedPrefix::of_in_lane(&part, length, lane).await.map_err(FilesError::Disk)?;
         // It has become shorter: it begins anew.
         Ok(hashed.unwrap_or_default())
     }
@@ -265,7 +266,7 @@ impl Files {
     ///
     /// # Errors
     /// [`FilesError`].
-    pub async fn sweep(&self, now: SystemTime) -> Result<Swept, FilesError> {
+    pub async fn sweep(&self, now: SystemTime) -> Result<SweepSummary, FilesError> {
         let (served, store) = (self.root.clone(), self.store()?);
         blocking(move || {
             let root = served.current();
@@ -283,7 +284,7 @@ impl Files {
         self.disk_pool.work(work).await.unwrap_or_else(ending)
     }
 
-    fn store(&self) -> Result<Arc<Store>, FilesError> {
+    fn store(&self) -> Result<Arc<UploadStore>, FilesError> {
         self.store.clone().ok_or(FilesError::NoUploads)
     }
 }

@@ -28,7 +28,7 @@ pub(super) struct RootFolder {
 
 /// What is at the path.
 #[derive(Debug)]
-enum Look {
+enum RootCheck {
     /// The folder that is served.
     Same,
     /// Another one, which is served from now on.
@@ -78,22 +78,22 @@ impl RootFolder {
         let path = display_safe(&path);
         let look = self.look(check);
         let complaint = match &look {
-            Look::Same | Look::Replaced => None,
-            Look::Missing(reason) => {
+            RootCheck::Same | RootCheck::Replaced => None,
+            RootCheck::Missing(reason) => {
                 Some(format!("the served folder cannot be opened at {path} any more: {reason}"))
             }
-            Look::Refused(reason) => {
+            RootCheck::Refused(reason) => {
                 Some(format!("not serving the new folder at {path}: {reason:#}"))
             }
         };
         let mut last = lock(&self.complaint);
         match (&look, &complaint) {
-            (Look::Replaced, _) => {
+            (RootCheck::Replaced, _) => {
                 info!("now serving the new folder at {path}");
                 self.replaced.notify_one();
             }
             (_, Some(_)) if complaint == *last => {}
-            (Look::Refused(_), Some(new)) => error!("{new}; {STILL}"),
+            (RootCheck::Refused(_), Some(new)) => error!("{new}; {STILL}"),
             (_, Some(new)) => warn!("{new}; {STILL}"),
             (_, None) if last.is_some() => info!("the served folder is at {path} again"),
             (_, None) => {}
@@ -101,20 +101,20 @@ impl RootFolder {
         *last = complaint;
     }
 
-    fn look(&self, check: impl FnOnce(&Dir) -> anyhow::Result<()>) -> Look {
+    fn look(&self, check: impl FnOnce(&Dir) -> anyhow::Result<()>) -> RootCheck {
         let found = match Dir::open_ambient_dir(&self.path, ambient_authority()) {
             Ok(found) => found,
-            Err(reason) => return Look::Missing(reason),
+            Err(reason) => return RootCheck::Missing(reason),
         };
         // A handle that the system cannot look at any more is of a folder that is gone.
         if unix::is_same_folder(&found, &self.current()).unwrap_or(false) {
-            return Look::Same;
+            return RootCheck::Same;
         }
         if let Err(reason) = check(&found) {
-            return Look::Refused(reason);
+            return RootCheck::Refused(reason);
         }
         *lock(&self.current) = Arc::new(found);
-        Look::Replaced
+        RootCheck::Replaced
     }
 }
 

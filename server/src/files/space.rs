@@ -12,7 +12,7 @@ use crate::unix;
 
 /// The space of one disk.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct FreeSpace {
     /// Bytes that stay free.
     keep_free: u64,
     /// Bytes that running uploads have still to write.
@@ -22,11 +22,11 @@ pub(super) struct Room {
 /// Space for the rest of a file. Dropped, it is given back.
 #[derive(Debug)]
 pub(super) struct SpaceReservation {
-    room: Arc<Room>,
+    room: Arc<FreeSpace>,
     left: u64,
 }
 
-impl Room {
+impl FreeSpace {
     pub(super) fn new(keep_free: u64) -> Arc<Self> {
         Arc::new(Self { keep_free, reserved: Mutex::new(0) })
     }
@@ -100,7 +100,7 @@ mod tests {
         let dir = Dir::open_ambient_dir(folder.path(), cap_std::ambient_authority()).unwrap();
         let free = unix::free_space(&dir).unwrap();
         // Others use this disk too: about half of what is free is kept free, and a quarter asked for.
-        let room = Room::new(free / 2);
+        let room = FreeSpace::new(free / 2);
         let first = room.reserve(&dir, free / 3).unwrap();
         assert!(matches!(room.reserve(&dir, free / 3), Err(FilesError::NoSpace)));
         assert!(matches!(room.reserve(&dir, u64::MAX), Err(FilesError::NoSpace)));

@@ -13,18 +13,18 @@ use std::time::SystemTime;
 use cap_std::fs::Dir;
 use parking_lot::{Mutex, MutexGuard};
 use quiver_protocol::reply::Space;
-use quiver_protocol::{FilePath, Put};
+use quiver_protocol::{FilePath, PutRequest};
 use quiver_transfer::file_system::stat;
 use quiver_transfer::{DiskPool, Lane};
-use quiver_transfer::{Hashed, PartialFile, partial_content};
+use quiver_transfer::{HashedPrefix, PartialFile, partial_content};
 use tokio::runtime::Handle;
 
 pub use self::part::IfLocked;
-use self::part::{Part, is_usable};
-pub use self::sink::Sink;
+use self::part::{StagedPart, is_usable};
+pub use self::sink::PartialFileSink;
 use super::names::NameLocks;
 use super::root::RootFolder;
-use super::space::{Room, SpaceReservation};
+use super::space::{FreeSpace, SpaceReservation};
 use super::walk::place;
 use super::{FilesError, blocking};
 use crate::quota_db::{Owner, QuotaDb, QuotaReservation};
@@ -41,11 +41,11 @@ pub struct StoreLimits {
 
 /// What it takes to change anything.
 #[derive(Debug)]
-pub(super) struct Store {
+pub(super) struct UploadStore {
     quota_db: Arc<QuotaDb>,
     upload_locks: UploadLocks,
     names: NameLocks,
-    room: Arc<Room>,
+    room: Arc<FreeSpace>,
     max_file_size: u64,
     /// Temporary parts that are older were left by an earlier process.
     started: SystemTime,
@@ -53,25 +53,25 @@ pub(super) struct Store {
 
 /// A file that may come. Dropped, it leaves its part for the next attempt, if one was kept for it.
 #[derive(Debug)]
-pub struct Staged {
+pub struct StagedFile {
     root: Arc<Dir>,
     served: Arc<RootFolder>,
-    store: Arc<Store>,
+    store: Arc<UploadStore>,
     folder: Dir,
-    put: Put,
+    put: PutRequest,
     /// The number of the part, if it stays for the next attempt.
     id: Option<u64>,
     /// The number of the owner's part for this path, whether this put has it or not.
     path_id: Option<u64>,
     /// Bytes in the part at the beginning.
     kept: u64,
-    held: Arc<Mutex<Held>>,
+    held: Arc<Mutex<StagedResources>>,
     disk_pool: DiskPool,
 }
 
 /// What a put has until its end; shared with a write that may outlive it.
 #[derive(Debug)]
-struct Held {
+struct StagedResources {
     /// `None` of a small file that comes whole, and of a transfer that is over.
     part: Option<PartialFile>,
     written: u64,
@@ -79,13 +79,13 @@ struct Held {
     reservation: Option<QuotaReservation>,
     lock: Option<UploadLock>,
     /// What it takes to remove the part that is left where nobody needs it.
-    place: Option<(Arc<Store>, Dir)>,
+    place: Option<(Arc<UploadStore>, Dir)>,
 }
 
-impl Store {
+impl UploadStore {
     pub(super) fn new(quota_db: QuotaDb, limits: StoreLimits) -> Self {
         let StoreLimits { max_file_size, keep_free } = limits;
-        let (quota_db, room) = (Arc::new(quota_db), Room::new(keep_free));
+        let (quota_db, room) = (Arc::new(quota_db), FreeSpace::new(keep_free));
         let (upload_locks, names, started) =
             (UploadLocks::default(), NameLocks::new(), SystemTime::now());
         Self { quota_db, upload_locks, names, room, max_file_size, started }
@@ -99,7 +99,7 @@ impl Store {
         &self.names
     }
 
-    pub(super) fn room(&self) -> &Arc<Room> {
+    pub(super) fn room(&self) -> &Arc<FreeSpace> {
         &self.room
     }
 
@@ -113,7 +113,7 @@ impl Store {
         Ok(Space { available, max_file_size: self.max_file_size })
     }
 
-    pub(super) fn lock_owner(&self, put: &Put, owner: &Owner) -> Option<LockOwner> {
+    pub(super) fn lock_owner(&self, put: &PutRequest, owner: &Owner) -> Option<LockOwner> {
         self.path_id(&put.path, owner).and_then(|id| self.upload_locks.owner(id))
     }
 
@@ -142,13 +142,13 @@ impl Store {
 /// Stages a put. `None` where its part is locked, and to be waited for.
 pub(super) fn stage(
     served: Arc<RootFolder>,
-    store: Arc<Store>,
-    put: Put,
+    store: Arc<UploadStore>,
+    put: PutRequest,
     owner: Owner,
     by: Option<LockOwner>,
     if_locked: IfLocked,
     disk_pool: DiskPool,
-) -> Result<Option<Staged>, FilesError> {
+) -> Result<Option<StagedFile>, FilesError> {
     let size = put.size.unwrap_or(0);
     if size > store.max_file_size {
         return Err(FilesError::TooLarge { limit: store.max_file_size });
@@ -158,10 +158,10 @@ pub(super) fn stage(
     check_place(&folder, name, put.replace)?;
     let path_id = store.path_id(&put.path, &owner);
     let (mut part, id) = match store.part(&folder, &put, path_id, if_locked)? {
-        Part::Resumable(part, id) => (Some(part), Some(id)),
-        Part::Temporary(part) => (Some(part), None),
-        Part::Unneeded => (None, None),
-        Part::Locked => return Ok(None),
+        StagedPart::Resumable(part, id) => (Some(part), Some(id)),
+        StagedPart::Temporary(part) => (Some(part), None),
+        StagedPart::Unneeded => (None, None),
+        StagedPart::Locked => return Ok(None),
     };
     let mut kept = part.as_ref().map_or(Ok(0), PartialFile::length).map_err(FilesError::Disk)?;
     if let Some(part) = part.as_mut().filter(|_| kept > size) {
@@ -180,12 +180,13 @@ pub(super) fn stage(
         Some(_) => Some((store.clone(), folder.try_clone().map_err(FilesError::Disk)?)),
         None => None,
     };
-    let held = Held { part, written: kept, space, reservation: Some(reservation), lock, place };
+    let held =
+        StagedResources { part, written: kept, space, reservation: Some(reservation), lock, place };
     let held = Arc::new(Mutex::new(held));
-    Ok(Some(Staged { root, served, store, folder, put, id, path_id, kept, held, disk_pool }))
+    Ok(Some(StagedFile { root, served, store, folder, put, id, path_id, kept, held, disk_pool }))
 }
 
-impl Drop for Held {
+impl Drop for StagedResources {
     fn drop(&mut self) {
         let owner = self.reservation.as_ref().map(|reservation| reservation.owner().clone());
         // The part last: once it is unlocked, another put may lock it.
@@ -216,7 +217,7 @@ fn check_place(folder: &Dir, name: &str, replace: bool) -> Result<bool, FilesErr
     }
 }
 
-impl Staged {
+impl StagedFile {
     /// Whether an earlier attempt left anything.
     #[must_use]
     pub fn has_kept(&self) -> bool {
@@ -228,14 +229,14 @@ impl Staged {
     ///
     /// # Errors
     /// [`FilesError::Disk`].
-    pub async fn kept(&self, lane: &Lane) -> Result<Hashed, FilesError> {
+    pub async fn kept(&self, lane: &Lane) -> Result<HashedPrefix, FilesError> {
         if self.kept == 0 {
-            return Ok(Hashed::nothing());
+            return Ok(HashedPrefix::nothing());
         }
         let content = lock(&self.held).part.as_ref().map(PartialFile::content);
         let content = content.unwrap_or_else(|| Err(gone())).map_err(FilesError::Disk)?;
         let hashed =
-            Hashed::of_in_lane(&content, self.kept, lane).await.map_err(FilesError::Disk)?;
+            HashedPrefix::of_in_lane(&content, self.kept, lane).await.map_err(FilesError::Disk)?;
         Ok(hashed.unwrap_or_default())
     }
 
@@ -243,7 +244,7 @@ impl Staged {
     ///
     /// # Errors
     /// [`FilesError`].
-    pub async fn sink(&self, offset: u64) -> Result<Sink, FilesError> {
+    pub async fn sink(&self, offset: u64) -> Result<PartialFileSink, FilesError> {
         let folder = self.folder.try_clone().map_err(FilesError::Disk)?;
         let (held, size) = (self.held.clone(), self.put.size);
         blocking(move || {
@@ -257,7 +258,7 @@ impl Staged {
                 }
                 held.space.set(size.map_or(0, |size| size - offset));
             }
-            Ok(Sink { folder, sized: size.is_some(), held })
+            Ok(PartialFileSink { folder, sized: size.is_some(), held })
         })
         .await
     }
@@ -341,6 +342,6 @@ fn gone() -> io::Error {
     io::Error::other("the transfer is over")
 }
 
-fn lock(held: &Mutex<Held>) -> MutexGuard<'_, Held> {
+fn lock(held: &Mutex<StagedResources>) -> MutexGuard<'_, StagedResources> {
     held.lock()
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use quiver_protocol::FolderPath;
 use quiver_transfer::BackgroundPool;
 use quiver_transfer::is_partial_name;
-use quiver_transfer::list::Listing as _;
+use quiver_transfer::list::EntrySource as _;
 
 use super::*;
 use crate::buffer_budget::BufferBudget;
@@ -48,7 +48,7 @@ async fn names(files: &Files, folder: &str) -> Vec<String> {
     listed(files, &FolderPath::parse(folder).unwrap()).await.unwrap().0
 }
 
-async fn kept(staged: &Staged) -> u64 {
+async fn kept(staged: &StagedFile) -> u64 {
     let pool = BackgroundPool::new(1);
     staged.kept(&pool.lane(1)).await.unwrap().length()
 }
@@ -134,17 +134,23 @@ fn with_store(root: &Path) -> (tempfile::TempDir, Files) {
     (state, Files::open_root(root).unwrap().with_store(quota_db, limits))
 }
 
-fn put(name: &str, size: u64) -> Put {
-    Put { path: path(name), size: Some(size), modified: None, executable: false, replace: false }
+fn put(name: &str, size: u64) -> PutRequest {
+    PutRequest {
+        path: path(name),
+        size: Some(size),
+        modified: None,
+        executable: false,
+        replace: false,
+    }
 }
 
 /// Begins a put.
-async fn stage(files: &Files, put: &Put, owner: Owner) -> Staged {
+async fn stage(files: &Files, put: &PutRequest, owner: Owner) -> StagedFile {
     files.stage(put, owner, None, IfLocked::StartOver).await.unwrap().unwrap()
 }
 
 /// Puts so much of a file, and stops.
-async fn leave(files: &Files, put: &Put, bytes: &[u8]) {
+async fn leave(files: &Files, put: &PutRequest, bytes: &[u8]) {
     let staged = stage(files, put, owner()).await;
     let mut sink = staged.sink(0).await.unwrap();
     sink.write_all(bytes).unwrap();
@@ -171,13 +177,13 @@ async fn the_janitor_takes_old_parts_that_nobody_has() {
     };
     let now = SystemTime::now();
     let week = Duration::from_secs(7 * 24 * 3600);
-    assert_eq!(files.sweep(now).await.unwrap(), Swept { removed: 0, kept: 2 });
+    assert_eq!(files.sweep(now).await.unwrap(), SweepSummary { removed: 0, kept: 2 });
     let held = stage(&files, &new, owner()).await;
     let later = now + week + Duration::from_secs(60);
-    assert_eq!(files.sweep(later).await.unwrap(), Swept { removed: 1, kept: 1 });
+    assert_eq!(files.sweep(later).await.unwrap(), SweepSummary { removed: 1, kept: 1 });
     assert_eq!((count(&root), count(&root.join("sub"))), (1, 0));
     drop(held);
-    assert_eq!(files.sweep(later).await.unwrap(), Swept { removed: 1, kept: 0 });
+    assert_eq!(files.sweep(later).await.unwrap(), SweepSummary { removed: 1, kept: 0 });
     assert_eq!((count(&root), count(&root.join("sub"))), (0, 0));
     // What only looks like a part of ours stays.
     fs::write(root.join(".quiver-0123456789ABCDEF.part"), "x").unwrap();
@@ -232,7 +238,7 @@ async fn a_small_file_is_nowhere_before_it_is_there() {
     assert_eq!(fs::read(root.join("sub/new")).unwrap(), b"new");
     let late = other.commit_small(b"other".to_vec(), |_| {}).await;
     assert!(matches!(late, Err(FilesError::Exists)));
-    let replacing = Put { replace: true, ..put("sub/new", 5) };
+    let replacing = PutRequest { replace: true, ..put("sub/new", 5) };
     let staged = stage(&files, &replacing, owner()).await;
     staged.commit_small(b"other".to_vec(), |_| {}).await.unwrap();
     assert_eq!(fs::read(root.join("sub/new")).unwrap(), b"other");
@@ -305,7 +311,7 @@ async fn temporary_parts_of_a_killed_process_go_and_those_that_can_go_on_stay() 
     let (temporary, _) = folder();
     let (root, state) = (temporary.path().join("root"), temporary.path().join("state"));
     let files = with_quota(&root, &state);
-    let pipe = Put { size: None, ..put("pipe", 0) };
+    let pipe = PutRequest { size: None, ..put("pipe", 0) };
     let (piped, kept) = (stage(&files, &pipe, owner()).await, put("kept", LARGE));
     piped.sink(0).await.unwrap().write_all(b"half").unwrap();
     leave(&files, &kept, b"half").await;
@@ -314,7 +320,7 @@ async fn temporary_parts_of_a_killed_process_go_and_those_that_can_go_on_stay() 
         names.filter(|path| is_partial_name(path.file_name().unwrap().to_str().unwrap()))
     };
     assert_eq!(parts().count(), 2);
-    assert_eq!(files.sweep(SystemTime::now()).await.unwrap(), Swept { removed: 0, kept: 2 });
+    assert_eq!(files.sweep(SystemTime::now()).await.unwrap(), SweepSummary { removed: 0, kept: 2 });
     // A copy stays where the process is killed.
     let copies: Vec<_> = parts().map(|path| (fs::read(&path).unwrap(), path)).collect();
     drop((piped, files));
@@ -330,7 +336,7 @@ async fn temporary_parts_of_a_killed_process_go_and_those_that_can_go_on_stay() 
     write(&root.join(".quiver-0123456789abcdee.part"), b"somebody else's");
     assert_eq!(parts().count(), 4);
     let files = with_quota(&root, &state);
-    assert_eq!(files.sweep(SystemTime::now()).await.unwrap(), Swept { removed: 2, kept: 2 });
+    assert_eq!(files.sweep(SystemTime::now()).await.unwrap(), SweepSummary { removed: 2, kept: 2 });
     assert_eq!(self::kept(&stage(&files, &kept, owner()).await).await, 4);
     assert_eq!(counted(&files).await, 4);
 }

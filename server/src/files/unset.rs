@@ -4,14 +4,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use quiver_protocol::FilePath;
 use quiver_protocol::text::display_safe;
-use quiver_transfer::file_system::Unset;
+use quiver_transfer::file_system::UnsetAttributes;
 
 /// Whether this process has warned.
 static WARNED: AtomicBool = AtomicBool::new(false);
 
 /// Logs what could not be set of a file or folder that a client has stored. The first time in a server's life it
 /// is a warning: a client could fill the log otherwise.
-pub(super) fn log(path: &FilePath, unset: Unset) {
+pub(super) fn log(path: &FilePath, unset: UnsetAttributes) {
     if unset.is_empty() {
         return;
     }

@@ -45,14 +45,14 @@ const PROMETHEUS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// A page that nobody is shown yet.
 #[derive(Debug)]
-pub struct Page {
+pub struct MetricsPage {
     listener: TcpListener,
     address: SocketAddr,
     /// What it may be called beside its address.
     names: Vec<HostName>,
 }
 
-impl Page {
+impl MetricsPage {
     /// Takes the address. The page may be asked for under any address, `localhost` and these names.
     ///
     /// # Errors

@@ -35,7 +35,7 @@ pub(crate) struct PasswordFile {
 
 /// What an account may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum May {
+pub enum AccountPermission {
     /// See and fetch files
     #[default]
     Read,
@@ -43,7 +43,7 @@ pub enum May {
     Upload,
 }
 
-impl May {
+impl AccountPermission {
     fn parse(text: &str) -> Option<Self> {
         match text {
             "read" => Some(Self::Read),
@@ -61,7 +61,7 @@ impl May {
     }
 }
 
-impl fmt::Display for May {
+impl fmt::Display for AccountPermission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Read => "read",
@@ -76,7 +76,7 @@ pub(crate) struct Account {
     /// As it is spelled in the file.
     pub(crate) name: ClientName,
     pub(crate) hash: StoredHash,
-    pub(crate) may: May,
+    pub(crate) may: AccountPermission,
     /// Counted from 1.
     pub(crate) line: usize,
 }
@@ -223,8 +223,8 @@ impl PasswordFile {
         let name = ClientName::parse(name)?;
         // Neither a hash nor a right has a colon.
         let (hash, may) = match rest.split_once(':') {
-            None => (rest, May::Read),
-            Some((hash, may)) => (hash, May::parse(may).ok_or(LineProblem::Right)?),
+            None => (rest, AccountPermission::Read),
+            Some((hash, may)) => (hash, AccountPermission::parse(may).ok_or(LineProblem::Right)?),
         };
         let hash = StoredHash::parse(hash)?;
         if !self.costs.contains(&hash.cost) {

@@ -160,7 +160,7 @@ pub(crate) fn verify(
 
 /// Where hashing is done: a few at a time on blocking threads, a bounded number waiting.
 #[derive(Debug)]
-pub(crate) struct Workbench {
+pub(crate) struct HashingPool {
     /// Work that is under way.
     permits: Arc<Semaphore>,
     /// Work that is under way or waits.
@@ -169,14 +169,14 @@ pub(crate) struct Workbench {
 
 /// Why work was not done.
 #[derive(Debug, Error)]
-pub(crate) enum WorkError {
+pub(crate) enum HashingError {
     #[error("too many are waiting already")]
     Full,
     #[error(transparent)]
     ShuttingDown(#[from] ShuttingDown),
 }
 
-impl Workbench {
+impl HashingPool {
     /// Room for `at_once` pieces of work and `waiting` more behind them.
     pub(crate) fn new(at_once: usize, waiting: usize) -> Self {
         Self {
@@ -195,11 +195,11 @@ impl Workbench {
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, WorkError> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| WorkError::Full)?;
+    ) -> Result<T, HashingError> {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| HashingError::Full)?;
         // Nothing ever closes this semaphore.
         let permit =
-            Arc::clone(&self.permits).acquire_owned().await.map_err(|_| WorkError::Full)?;
+            Arc::clone(&self.permits).acquire_owned().await.map_err(|_| HashingError::Full)?;
         let work = move || {
             let _held = (place, permit);
             work()

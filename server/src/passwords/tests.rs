@@ -154,7 +154,7 @@ async fn the_sixty_first_failure_of_a_source_is_refused_unseen() {
         assert!(matches!(error, SignInError::Failed), "{attempt}");
     }
     let error = sign_in(&passwords, "Ron", "hunter2").await.unwrap_err();
-    assert!(matches!(error, SignInError::TooMany { what: Crowd::Failures, .. }));
+    assert!(matches!(error, SignInError::TooMany { what: ThrottleReason::Failures, .. }));
     assert!(error.to_string().ends_with("try again later"));
 
     let other = "2001:db8::1".parse().unwrap();
@@ -166,10 +166,10 @@ async fn the_sixty_first_failure_of_a_source_is_refused_unseen() {
 #[tokio::test(start_paused = true)]
 async fn a_full_hashing_queue_says_later_and_is_nobodys_failure() {
     let mut passwords = Disk::with(&line("Ron", "hunter2")).open();
-    let bench = std::mem::replace(&mut passwords.workbench, Workbench::new(0, 0));
+    let bench = std::mem::replace(&mut passwords.workbench, HashingPool::new(0, 0));
     for _ in 0..3 {
         let error = sign_in(&passwords, "Ron", "hunter2").await.unwrap_err();
-        assert!(matches!(error, SignInError::TooMany { what: Crowd::Waiting, .. }));
+        assert!(matches!(error, SignInError::TooMany { what: ThrottleReason::Waiting, .. }));
     }
     passwords.workbench = bench;
     let before = Instant::now();
@@ -181,7 +181,7 @@ async fn a_full_hashing_queue_says_later_and_is_nobodys_failure() {
 async fn a_caller_that_goes_away_while_hashing_has_failed() {
     let mut passwords = Disk::with(&line("Ron", "hunter2")).open();
     // Nobody ever gets a permit here: the attempt waits until its caller goes.
-    let bench = std::mem::replace(&mut passwords.workbench, Workbench::new(0, 1));
+    let bench = std::mem::replace(&mut passwords.workbench, HashingPool::new(0, 1));
     let patience = Duration::from_millis(1);
     tokio::time::timeout(patience, sign_in(&passwords, "Ron", "hunter2")).await.unwrap_err();
     passwords.workbench = bench;

@@ -33,7 +33,7 @@ const ENTRIES: usize = 4096;
 
 /// From where an attempt comes, as far as addresses tell people apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Source {
+pub(crate) enum AttemptSource {
     /// One address.
     V4(Ipv4Addr),
     /// The first 64 bits: what is handed out to one network, whose every host can take any number
@@ -41,7 +41,7 @@ pub(crate) enum Source {
     V6([u16; 4]),
 }
 
-impl From<IpAddr> for Source {
+impl From<IpAddr> for AttemptSource {
     fn from(address: IpAddr) -> Self {
         // A dual-stack socket shows IPv4 as ::ffff:a.b.c.d, all of it in one /64.
         match address.to_canonical() {
@@ -56,12 +56,12 @@ impl From<IpAddr> for Source {
 
 /// Who tries: a source, and the account it asks for (as [`ClientName::key`], known or not).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Who {
-    source: Source,
+pub(crate) struct AttemptOrigin {
+    source: AttemptSource,
     account: String,
 }
 
-impl Who {
+impl AttemptOrigin {
     pub(crate) fn new(source: IpAddr, name: &ClientName) -> Self {
         Self { source: source.into(), account: name.key() }
     }
@@ -69,7 +69,7 @@ impl Who {
 
 /// What came of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum AttemptOutcome {
     /// The password was right.
     Success,
     /// It was not, or nobody waited for the answer.
@@ -86,14 +86,14 @@ pub(crate) enum Outcome {
 /// 3. [`delay`](Self::delay) says how long it waits then.
 /// 4. [`leave`](Self::leave) notes what came of it. Every attempt that entered must leave.
 #[derive(Debug, Default)]
-pub(crate) struct Throttle {
-    sources: HashMap<Source, Failures>,
-    pairs: HashMap<Who, Streak>,
+pub(crate) struct SignInThrottle {
+    sources: HashMap<AttemptSource, SourceFailures>,
+    pairs: HashMap<AttemptOrigin, Streak>,
 }
 
 /// A source's failures of the last minute, oldest first, and its attempts under way.
 #[derive(Debug, Default)]
-struct Failures {
+struct SourceFailures {
     times: VecDeque<Instant>,
     under_way: usize,
 }
@@ -107,13 +107,17 @@ struct Streak {
     turn: Arc<Semaphore>,
 }
 
-impl Throttle {
+impl SignInThrottle {
     /// Lets an attempt in and gives the semaphore whose only permit is its turn.
     ///
     /// # Errors
     /// How long to wait before the next try, where the source has [`FAILURES`] within a minute.
     /// An attempt under way counts as one until its outcome is known.
-    pub(crate) fn enter(&mut self, who: &Who, now: Instant) -> Result<Arc<Semaphore>, Duration> {
+    pub(crate) fn enter(
+        &mut self,
+        who: &AttemptOrigin,
+        now: Instant,
+    ) -> Result<Arc<Semaphore>, Duration> {
         let free = make_room(&mut self.sources, &who.source, |failures| failures.idle_since(now))
             && make_room(&mut self.pairs, who, |streak| streak.idle_since(now));
         if !free {
@@ -132,7 +136,7 @@ impl Throttle {
     }
 
     /// How long an attempt whose turn has come waits before its password is looked at.
-    pub(crate) fn delay(&self, who: &Who, now: Instant) -> Duration {
+    pub(crate) fn delay(&self, who: &AttemptOrigin, now: Instant) -> Duration {
         match self.pairs.get(who).map_or(0, |streak| streak.length(now)) {
             0 => Duration::ZERO,
             length => {
@@ -144,16 +148,16 @@ impl Throttle {
 
     /// Notes what came of an attempt. A success ends the account's delay, for whoever knows the
     /// password need not be slowed down; the source's failures stay.
-    pub(crate) fn leave(&mut self, who: &Who, outcome: Outcome, now: Instant) {
+    pub(crate) fn leave(&mut self, who: &AttemptOrigin, outcome: AttemptOutcome, now: Instant) {
         if let Some(streak) = self.pairs.get_mut(who) {
             streak.under_way = streak.under_way.saturating_sub(1);
             match outcome {
-                Outcome::Success => (streak.length, streak.last) = (0, None),
-                Outcome::Failure => {
+                AttemptOutcome::Success => (streak.length, streak.last) = (0, None),
+                AttemptOutcome::Failure => {
                     streak.length = streak.length(now).saturating_add(1);
                     streak.last = Some(now);
                 }
-                Outcome::Unjudged => {}
+                AttemptOutcome::Unjudged => {}
             }
             if streak.under_way == 0 && streak.last.is_none() {
                 self.pairs.remove(who);
@@ -162,7 +166,7 @@ impl Throttle {
         if let Some(failures) = self.sources.get_mut(&who.source) {
             failures.under_way = failures.under_way.saturating_sub(1);
             failures.forget(now);
-            if outcome == Outcome::Failure {
+            if outcome == AttemptOutcome::Failure {
                 failures.times.push_back(now);
             }
             if failures.under_way == 0 && failures.times.is_empty() {
@@ -172,15 +176,15 @@ impl Throttle {
     }
 }
 
-impl Failures {
+impl SourceFailures {
     fn forget(&mut self, now: Instant) {
         while self.times.front().is_some_and(|&time| is_forgotten(time, now)) {
             self.times.pop_front();
         }
     }
 
-    fn idle_since(&self, now: Instant) -> Idle {
-        Idle::since(self.under_way, self.times.back().copied(), now)
+    fn idle_since(&self, now: Instant) -> IsIdle {
+        IsIdle::since(self.under_way, self.times.back().copied(), now)
     }
 }
 
@@ -194,8 +198,8 @@ impl Streak {
         if self.last.is_some_and(|last| !is_forgotten(last, now)) { self.length } else { 0 }
     }
 
-    fn idle_since(&self, now: Instant) -> Idle {
-        Idle::since(self.under_way, self.last, now)
+    fn idle_since(&self, now: Instant) -> IsIdle {
+        IsIdle::since(self.under_way, self.last, now)
     }
 }
 
@@ -205,7 +209,7 @@ fn is_forgotten(failure: Instant, now: Instant) -> bool {
 
 /// Whether an entry may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Idle {
+enum IsIdle {
     /// It says nothing any more.
     Forgotten,
     /// Nothing is under way; the last failure was then.
@@ -214,7 +218,7 @@ enum Idle {
     Not,
 }
 
-impl Idle {
+impl IsIdle {
     fn since(under_way: usize, last: Option<Instant>, now: Instant) -> Self {
         match last {
             _ if under_way > 0 => Self::Not,
@@ -230,15 +234,15 @@ impl Idle {
 fn make_room<K: Hash + Eq + Clone, V>(
     table: &mut HashMap<K, V>,
     key: &K,
-    idle: impl Fn(&V) -> Idle,
+    idle: impl Fn(&V) -> IsIdle,
 ) -> bool {
     if table.len() < ENTRIES || table.contains_key(key) {
         return true;
     }
-    table.retain(|_, entry| idle(entry) != Idle::Forgotten);
+    table.retain(|_, entry| idle(entry) != IsIdle::Forgotten);
     if table.len() >= ENTRIES
         && let Some((oldest, entry)) = table.iter().min_by_key(|(_, entry)| idle(entry))
-        && idle(entry) != Idle::Not
+        && idle(entry) != IsIdle::Not
     {
         let oldest = oldest.clone();
         table.remove(&oldest);

@@ -4,11 +4,11 @@
 
 use rusqlite::{Connection, Row, params};
 
-use super::{Owner, QuotaDb, QuotaDbError, Sums, rows};
+use super::{Owner, OwnerTotals, QuotaDb, QuotaDbError, rows};
 
 /// A rename that was recorded and may or may not have happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rename {
+pub struct RecordedRename {
     id: i64,
     /// The path before.
     pub source: String,
@@ -20,7 +20,7 @@ pub struct Rename {
 
 /// A file that was about to be replaced when its new row was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Replacement {
+pub struct RecordedReplacement {
     /// The path of both files.
     pub path: String,
     /// The older file.
@@ -37,13 +37,13 @@ impl QuotaDb {
         source: &str,
         target: &str,
         inode: u64,
-    ) -> Result<Rename, QuotaDbError> {
+    ) -> Result<RecordedRename, QuotaDbError> {
         let database = self.database();
         let insert = "INSERT INTO renames (source, target, inode) VALUES (?, ?, ?)";
         let insert = database.prepare_cached(insert);
         let values = params![source, target, inode.cast_signed()];
         let id = self.checked(insert.and_then(|mut insert| insert.insert(values)))?;
-        Ok(Rename { id, source: source.to_owned(), target: target.to_owned(), inode })
+        Ok(RecordedRename { id, source: source.to_owned(), target: target.to_owned(), inode })
     }
 
     /// Moves the rows of what was renamed, and deletes those of what the target path had. Where the rename has
@@ -51,7 +51,7 @@ impl QuotaDb {
     ///
     /// # Errors
     /// [`QuotaDbError::Database`]: the record stays, for [`unfinished`](Self::unfinished).
-    pub fn end_rename(&self, rename: &Rename, happened: bool) -> Result<(), QuotaDbError> {
+    pub fn end_rename(&self, rename: &RecordedRename, happened: bool) -> Result<(), QuotaDbError> {
         let mut database = self.database();
         let ended = || {
             let change = database.transaction()?;
@@ -73,19 +73,26 @@ impl QuotaDb {
     ///
     /// # Errors
     /// [`QuotaDbError::Database`].
-    pub fn unfinished(&self) -> Result<(Vec<Rename>, Vec<Replacement>), QuotaDbError> {
+    pub fn unfinished(
+        &self,
+    ) -> Result<(Vec<RecordedRename>, Vec<RecordedReplacement>), QuotaDbError> {
         let database = self.database();
         let read = || {
             let rename = |row: &Row<'_>| {
                 let (id, source, target) = (row.get(0)?, row.get(1)?, row.get(2)?);
-                Ok(Rename { id, source, target, inode: row.get::<_, i64>(3)?.cast_unsigned() })
+                Ok(RecordedRename {
+                    id,
+                    source,
+                    target,
+                    inode: row.get::<_, i64>(3)?.cast_unsigned(),
+                })
             };
             let mut renames =
                 database.prepare("SELECT id, source, target, inode FROM renames ORDER BY id")?;
             let renames = renames.query_map([], rename)?.collect::<rusqlite::Result<_>>()?;
             let replacement = |row: &Row<'_>| {
                 let inode = row.get::<_, i64>(1)?.cast_unsigned();
-                Ok(Replacement { path: row.get(0)?, inode })
+                Ok(RecordedReplacement { path: row.get(0)?, inode })
             };
             let mut replaced = database.prepare("SELECT path, inode FROM replaced")?;
             let replaced = replaced.query_map([], replacement)?.collect::<rusqlite::Result<_>>()?;
@@ -119,7 +126,7 @@ impl QuotaDb {
         let database = self.database();
         let totals = self.checked(rows::totals(&database))?;
         let mut sums = self.sums();
-        let Sums { owners, .. } = &mut *sums;
+        let OwnerTotals { owners, .. } = &mut *sums;
         for sum in owners.values_mut() {
             sum.files = 0;
         }

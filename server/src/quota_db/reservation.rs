@@ -24,7 +24,7 @@ pub struct QuotaReservation {
 /// [reverted](QuotaReservation::revert).
 #[derive(Debug)]
 #[must_use = "a row without a file counts until the cleanup runs"]
-pub struct Record {
+pub struct PendingRow {
     path: String,
     size: u64,
     /// The row that the path had before.
@@ -131,7 +131,7 @@ impl QuotaReservation {
         path: &str,
         size: u64,
         replaced: Option<u64>,
-    ) -> Result<Record, QuotaDbError> {
+    ) -> Result<PendingRow, QuotaDbError> {
         let mut database = self.quota_db.database();
         let mut write = || {
             let change = database.transaction()?;
@@ -144,16 +144,16 @@ impl QuotaReservation {
             Ok(previous)
         };
         let previous = self.quota_db.checked(write())?;
-        Ok(Record { path: path.to_owned(), size, previous, replaces: replaced.is_some() })
+        Ok(PendingRow { path: path.to_owned(), size, previous, replaces: replaced.is_some() })
     }
 
     /// The file or folder has its name: it counts instead of what was reserved, and the part is gone. Blocks.
     ///
     /// # Errors
     /// [`QuotaDbError::Database`]: its row is written all the same.
-    pub fn confirm(&mut self, record: Record) -> Result<(), QuotaDbError> {
+    pub fn confirm(&mut self, record: PendingRow) -> Result<(), QuotaDbError> {
         self.kept = 0;
-        let Record { path, size, previous, replaces } = record;
+        let PendingRow { path, size, previous, replaces } = record;
         self.counts(size, previous);
         let part = self.part.filter(|_| self.recorded);
         if part.is_none() && !replaces {
@@ -178,8 +178,8 @@ impl QuotaReservation {
     ///
     /// # Errors
     /// [`QuotaDbError::Database`]: the row stays, and counts until the cleanup runs.
-    pub fn revert(&mut self, record: Record) -> Result<(), QuotaDbError> {
-        let Record { path, size, previous, replaces } = record;
+    pub fn revert(&mut self, record: PendingRow) -> Result<(), QuotaDbError> {
+        let PendingRow { path, size, previous, replaces } = record;
         let reverted = if replaces {
             self.quota_db.end_replacement(&path, false)
         } else {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Result, Row, TransactionBehavior, params};
 
-use super::{Owner, Sum, Sums};
+use super::{Owner, OwnerTotals, Sum};
 
 /// What this version writes. An older file is brought up to it, a newer one is another version's.
 pub(super) const SCHEMA: i64 = 2;
@@ -52,8 +52,8 @@ pub(super) fn key(connection: &Connection) -> Result<[u8; 32]> {
     connection.query_row("SELECT key FROM secret", [], |row| row.get(0))
 }
 
-pub(super) fn sums(connection: &Connection) -> Result<Sums> {
-    let mut sums = Sums::default();
+pub(super) fn sums(connection: &Connection) -> Result<OwnerTotals> {
+    let mut sums = OwnerTotals::default();
     for (owner, files) in totals(connection)? {
         sums.owners.insert(owner, Sum { files, ..Sum::default() });
     }

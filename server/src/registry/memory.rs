@@ -9,43 +9,43 @@ use quiver_protocol::{ClientName, limits};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::{ConnectionId, EntryError, Holder};
+use super::{ConnectionId, EntryError, NameOwner};
 use crate::client_connection::ClientConnection;
 use crate::client_limits::ClientLimits;
 use crate::history::History;
 
 /// All slots of this server.
 #[derive(Debug)]
-pub(super) struct Memory {
+pub(super) struct InMemoryRegistry {
     max_clients: usize,
     history: Arc<History>,
     /// Short locks, never across an await.
-    state: Mutex<State>,
+    state: Mutex<RegistryState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct RegistryState {
     last_number: u64,
     last_connection: u64,
     /// By the name's key.
-    clients: HashMap<String, Entry>,
+    clients: HashMap<String, ConnectedClient>,
     /// Those that can be reached.
     connections: HashMap<ConnectionId, ClientConnection>,
 }
 
 /// A connected client.
 #[derive(Debug)]
-struct Entry {
+struct ConnectedClient {
     number: u64,
     name: ClientName,
-    holder: Holder,
+    holder: NameOwner,
     connections: Vec<ConnectionId>,
     limits: Arc<ClientLimits>,
     lost: CancellationToken,
 }
 
 /// A share of a slot, as it was taken.
-pub(super) struct Entered {
+pub(super) struct EnteredSlot {
     pub(super) number: u64,
     pub(super) name: ClientName,
     pub(super) connection: ConnectionId,
@@ -54,7 +54,7 @@ pub(super) struct Entered {
     pub(super) lost: CancellationToken,
 }
 
-impl Memory {
+impl InMemoryRegistry {
     pub(super) fn new(max_clients: usize, history: Arc<History>) -> Self {
         Self { max_clients, history, state: Mutex::default() }
     }
@@ -67,13 +67,17 @@ impl Memory {
         self.state.lock().clients.len()
     }
 
-    pub(super) fn enter(&self, name: ClientName, holder: Holder) -> Result<Entered, EntryError> {
+    pub(super) fn enter(
+        &self,
+        name: ClientName,
+        holder: NameOwner,
+    ) -> Result<EnteredSlot, EntryError> {
         let mut state = self.state.lock();
         let state = &mut *state;
         let same = state.clients.get_mut(&name.key());
         if let Some(client) = same
             && client.holder == holder
-            && holder != Holder::Connection
+            && holder != NameOwner::Connection
         {
             if client.connections.len() >= limits::CONNECTIONS_PER_CLIENT {
                 return Err(EntryError::TooManyConnections(client.name.clone()));
@@ -94,7 +98,7 @@ impl Memory {
         state.last_number += 1;
         state.last_connection += 1;
         let (number, connection) = (state.last_number, ConnectionId(state.last_connection));
-        let client = Entry {
+        let client = ConnectedClient {
             number,
             name: name.clone(),
             holder,
@@ -154,7 +158,7 @@ impl Memory {
     }
 
     /// How many clients are left.
-    fn remove(&self, state: &mut State, name: &ClientName, number: u64) -> usize {
+    fn remove(&self, state: &mut RegistryState, name: &ClientName, number: u64) -> usize {
         state.clients.remove(&name.key());
         self.history.end(number, Utc::now());
         state.clients.len()
@@ -165,9 +169,9 @@ impl Memory {
     }
 }
 
-impl Entry {
-    fn entered(&self, connection: ConnectionId, joined: bool) -> Entered {
-        Entered {
+impl ConnectedClient {
+    fn entered(&self, connection: ConnectionId, joined: bool) -> EnteredSlot {
+        EnteredSlot {
             number: self.number,
             name: self.name.clone(),
             connection,

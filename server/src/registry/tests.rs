@@ -2,8 +2,8 @@
 
 use super::*;
 
-const KEY: Holder = Holder::Key(Fingerprint([1; 32]));
-const OTHER_KEY: Holder = Holder::Key(Fingerprint([2; 32]));
+const KEY: NameOwner = NameOwner::Key(Fingerprint([1; 32]));
+const OTHER_KEY: NameOwner = NameOwner::Key(Fingerprint([2; 32]));
 
 /// A registry whose slots are released by [`Releases::close`], and by nothing else.
 fn registry(max_clients: usize) -> (Registry, Releases, Arc<History>) {
@@ -26,13 +26,13 @@ fn name(text: &str) -> ClientName {
 #[tokio::test]
 async fn a_full_server_is_busy_until_somebody_leaves() {
     let (registry, mut releases, history) = registry(2);
-    let ron = registry.enter(name("Ron"), Holder::Connection).await.unwrap();
-    let _ben = registry.enter(name("Ben"), Holder::Connection).await.unwrap();
-    let busy = registry.enter(name("Pete"), Holder::Connection).await.unwrap_err();
+    let ron = registry.enter(name("Ron"), NameOwner::Connection).await.unwrap();
+    let _ben = registry.enter(name("Ben"), NameOwner::Connection).await.unwrap();
+    let busy = registry.enter(name("Pete"), NameOwner::Connection).await.unwrap_err();
     assert_eq!(busy, EntryError::Busy { number: 3, max_clients: 2 });
     drop(ron);
     release_queued(&mut releases);
-    let pete = registry.enter(name("Pete"), Holder::Connection).await.unwrap();
+    let pete = registry.enter(name("Pete"), NameOwner::Connection).await.unwrap();
     assert_eq!(pete.number(), 4, "a busy refusal uses a number up");
     let ended: Vec<_> =
         history.rows_after(0, 100).iter().map(|row| (row.number, row.end.is_some())).collect();
@@ -43,7 +43,7 @@ async fn a_full_server_is_busy_until_somebody_leaves() {
 async fn names_are_unique_without_regard_to_case() {
     let (registry, mut releases, _) = registry(5);
     let ron = registry.enter(name("Ron"), KEY).await.unwrap();
-    for holder in [OTHER_KEY, Holder::Connection] {
+    for holder in [OTHER_KEY, NameOwner::Connection] {
         let taken = registry.enter(name("rON"), holder).await.unwrap_err();
         assert_eq!(taken, EntryError::NameTaken(name("Ron")));
     }
@@ -72,8 +72,8 @@ async fn connections_of_one_key_are_one_client() {
 #[tokio::test]
 async fn without_a_key_each_connection_is_a_client() {
     let (registry, _releases, _) = registry(5);
-    let _ron = registry.enter(name("Ron"), Holder::Connection).await.unwrap();
-    let again = registry.enter(name("Ron"), Holder::Connection).await.unwrap_err();
+    let _ron = registry.enter(name("Ron"), NameOwner::Connection).await.unwrap();
+    let again = registry.enter(name("Ron"), NameOwner::Connection).await.unwrap_err();
     assert_eq!(again, EntryError::NameTaken(name("Ron")));
 }
 
@@ -149,7 +149,7 @@ async fn a_registry_that_releases_no_slots_any_more_is_unavailable() {
     drop(ron);
     releases.close();
     assert_eq!(registry.count(), 1, "what was queued before is released");
-    let refused = registry.enter(name("Pete"), Holder::Connection).await.unwrap_err();
+    let refused = registry.enter(name("Pete"), NameOwner::Connection).await.unwrap_err();
     assert!(matches!(refused, EntryError::Unavailable(_)), "{refused}");
     assert!(ben.release().await.is_err());
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use quiver_protocol::command::Hello;
 use quiver_protocol::reply::{Limits, Welcome};
 use quiver_protocol::{
-    CloseCode, End as _, FrameError, FrameKind, PlainEnd, Refusal, RefusalCode, Reply, Request,
-    limits,
+    CloseCode, EofPayload as _, FrameError, FrameKind, PlainEnd, Refusal, RefusalCode, Reply,
+    Request, limits,
 };
 use quiver_transport::{CommandStream, Connection, Role, StreamError, close, trust};
 use tokio::time::{Instant, timeout};
@@ -19,17 +19,17 @@ use crate::command::authorization::{Permission, authorize};
 use crate::config::{GUEST_PATIENCE, LAST_WORD_PATIENCE};
 use crate::handshake_queue::{HandshakeQueue, Ticket};
 use crate::internal_failure;
-use crate::metrics::{Outcome, SignIn};
+use crate::metrics::{CommandOutcome, SignIn};
 use crate::passwords::SignInError;
-use crate::registry::{EntryError, Holder, Slot};
-use crate::shared::Shared;
+use crate::registry::{EntryError, NameOwner, Slot};
+use crate::shared::ServerState;
 
 /// A stranger with a connection.
 #[derive(Debug)]
 pub struct Guest {
     connection: Connection,
     address: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<ServerState>,
     /// What is left of the time a guest may keep us waiting.
     patience: Duration,
 }
@@ -47,7 +47,7 @@ enum Denied {
 impl Guest {
     /// Takes a fresh connection.
     #[must_use]
-    pub fn new(connection: Connection, address: SocketAddr, shared: Arc<Shared>) -> Self {
+    pub fn new(connection: Connection, address: SocketAddr, shared: Arc<ServerState>) -> Self {
         Self { connection, address, shared, patience: GUEST_PATIENCE }
     }
 
@@ -66,14 +66,16 @@ impl Guest {
             let hello = self.shared.metrics.command("hello");
             let denied = match self.answer(&mut stream, request).await {
                 Ok(member) => {
-                    hello.ends(Outcome::Done);
+                    hello.ends(CommandOutcome::Done);
                     return Some(member);
                 }
                 Err(denied) => denied,
             };
             hello.ends(match &denied {
-                Denied::Again(refusal) | Denied::Closing(refusal, _) => Outcome::refused(refusal),
-                Denied::Broken(_) => Outcome::BrokenOff,
+                Denied::Again(refusal) | Denied::Closing(refusal, _) => {
+                    CommandOutcome::refused(refusal)
+                }
+                Denied::Broken(_) => CommandOutcome::BrokenOff,
             });
             match denied {
                 Denied::Again(refusal) => {
@@ -153,7 +155,7 @@ impl Guest {
         let (name, holder) = match &self.shared.passwords {
             None => {
                 let key = trust::peer_fingerprint(&self.connection);
-                (hello.name, key.map_or(Holder::Connection, Holder::Key))
+                (hello.name, key.map_or(NameOwner::Connection, NameOwner::Key))
             }
             Some(passwords) => {
                 let Some(password) = hello.password else {
@@ -166,7 +168,7 @@ impl Guest {
                 let signed_in = passwords.sign_in(&hello.name, &password, address.ip()).await;
                 let account =
                     signed_in.map_err(|error| self.sign_in_refusal(&hello.name, error))?;
-                (account, Holder::Account)
+                (account, NameOwner::Account)
             }
         };
         let entered = self.shared.registry.enter(name.clone(), holder).await;
@@ -236,7 +238,7 @@ impl Guest {
     }
 
     async fn welcome(&self, stream: &mut CommandStream, slot: &Slot) -> Result<(), StreamError> {
-        let Shared { files, passwords, .. } = &*self.shared;
+        let ServerState { files, passwords, .. } = &*self.shared;
         let upload = authorize(Permission::Upload, slot.name(), files, passwords.as_ref()).is_ok();
         let welcome = Reply::Welcome(Welcome {
             client: slot.number(),

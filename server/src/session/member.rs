@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use quinn::{RecvStream, SendStream};
 use quiver_protocol::{CloseCode, Event};
-use quiver_transport::{CommandStream, Connection, Ended, Role, StreamPriority, close};
+use quiver_transport::{CommandStream, Connection, ConnectionEnd, Role, StreamPriority, close};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
@@ -14,14 +14,14 @@ use crate::command::context::Context;
 use crate::command::{self, exit};
 use crate::config::{ANSWER_TIMEOUT, GRACE, LAST_WORD_PATIENCE};
 use crate::registry::Slot;
-use crate::shared::Shared;
+use crate::shared::ServerState;
 
 /// A client's connection, with its share of a slot.
 #[derive(Debug)]
 pub struct Member {
     connection: Connection,
     slot: Slot,
-    shared: Arc<Shared>,
+    shared: Arc<ServerState>,
 }
 
 /// What serves the streams of one connection.
@@ -30,7 +30,7 @@ struct Session {
     context: Arc<Context>,
     /// Decides which stream of the connection is written first.
     priority: StreamPriority,
-    shared: Arc<Shared>,
+    shared: Arc<ServerState>,
     /// The running commands.
     commands: JoinSet<()>,
 }
@@ -50,7 +50,7 @@ enum Leaving {
 impl Member {
     /// A guest that was welcomed.
     #[must_use]
-    pub fn new(connection: Connection, slot: Slot, shared: Arc<Shared>) -> Self {
+    pub fn new(connection: Connection, slot: Slot, shared: Arc<ServerState>) -> Self {
         Self { connection, slot, shared }
     }
 
@@ -122,7 +122,7 @@ impl Session {
 
     /// Waits for the end of the connection.
     async fn ended(&self) {
-        let ended = Ended::from(self.connection.closed().await);
+        let ended = ConnectionEnd::from(self.connection.closed().await);
         debug!("connection of {} ended: {ended}", self.context.client);
     }
 

@@ -41,14 +41,17 @@ fn names(path: &Path) -> Vec<String> {
 #[tokio::test(start_paused = true)]
 async fn an_added_account_signs_in_and_a_removed_one_does_not() {
     let (_folder, path) = folder();
-    assert_eq!(add(&path, &name("Ron"), &secret("hunter2"), None).unwrap(), Change::Added);
-    assert_eq!(add(&path, &name("Ben"), &secret("hunter3"), None).unwrap(), Change::Added);
+    assert_eq!(add(&path, &name("Ron"), &secret("hunter2"), None).unwrap(), AccountChange::Added);
+    assert_eq!(add(&path, &name("Ben"), &secret("hunter3"), None).unwrap(), AccountChange::Added);
     assert_eq!(names(&path), ["Ron", "Ben"]);
     let source = "192.0.2.1".parse().unwrap();
     let passwords = Passwords::open(&path).unwrap();
     passwords.sign_in(&name("Ron"), &secret("hunter2"), source).await.unwrap();
 
-    assert_eq!(add(&path, &name("ron"), &secret("hunter4"), None).unwrap(), Change::Replaced);
+    assert_eq!(
+        add(&path, &name("ron"), &secret("hunter4"), None).unwrap(),
+        AccountChange::Replaced
+    );
     assert_eq!(names(&path), ["ron", "Ben"]);
     remove(&path, &name("BEN")).unwrap();
     let passwords = Passwords::open(&path).unwrap();
@@ -108,14 +111,14 @@ fn an_account_keeps_what_it_may_until_something_else_is_said() {
         add(&path, &name("Ron"), &secret("new"), may).unwrap();
         list(&path).unwrap()[0].1
     };
-    assert_eq!(set(None), May::Read);
-    assert_eq!(set(Some(May::Upload)), May::Upload);
-    assert_eq!(set(None), May::Upload);
+    assert_eq!(set(None), AccountPermission::Read);
+    assert_eq!(set(Some(AccountPermission::Upload)), AccountPermission::Upload);
+    assert_eq!(set(None), AccountPermission::Upload);
     assert!(fs::read_to_string(&path).unwrap().ends_with(":upload\n"));
     let passwords = Passwords::open(&path).unwrap();
-    assert_eq!(passwords.may(&name("ron")), Some(May::Upload));
+    assert_eq!(passwords.may(&name("ron")), Some(AccountPermission::Upload));
     assert_eq!(passwords.may(&name("Ben")), None);
-    assert_eq!(set(Some(May::Read)), May::Read);
+    assert_eq!(set(Some(AccountPermission::Read)), AccountPermission::Read);
     assert!(!fs::read_to_string(&path).unwrap().contains(":read"));
 }
 

@@ -13,12 +13,12 @@ use rustix::path::Arg;
 
 /// The attributes of a stored file or folder that could not be set, with the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Unset {
+pub struct UnsetAttributes {
     modified: Option<Errno>,
     executable: Option<Errno>,
 }
 
-impl Unset {
+impl UnsetAttributes {
     /// Whether every attribute was set.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -32,7 +32,7 @@ impl Unset {
 }
 
 /// `its time (Operation not permitted)`
-impl fmt::Display for Unset {
+impl fmt::Display for UnsetAttributes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let said = [("its time", self.modified), ("its permission to run", self.executable)];
         let mut between = "";
@@ -51,9 +51,9 @@ impl fmt::Display for Unset {
 
 /// Sets when a file or folder was last modified, by its name in a folder; `.` is the folder itself. No link is
 /// followed, and no permission to read is needed.
-pub fn set_modified(folder: impl AsFd, name: impl Arg, modified: SystemTime) -> Unset {
+pub fn set_modified(folder: impl AsFd, name: impl Arg, modified: SystemTime) -> UnsetAttributes {
     let set = rustix::fs::utimensat(folder, name, &times(modified), AtFlags::SYMLINK_NOFOLLOW);
-    Unset { modified: set.err(), executable: None }
+    UnsetAttributes { modified: set.err(), executable: None }
 }
 
 /// Sets when an open file was last modified.
@@ -128,8 +128,8 @@ mod tests {
 
     #[test]
     fn what_could_not_be_set_is_said() {
-        assert!(Unset::default().is_empty());
-        let unset = Unset::of(Err(Errno::PERM), Err(Errno::OPNOTSUPP));
+        assert!(UnsetAttributes::default().is_empty());
+        let unset = UnsetAttributes::of(Err(Errno::PERM), Err(Errno::OPNOTSUPP));
         let said = "its time (Operation not permitted) and its permission to run (Operation not supported)";
         assert_eq!(unset.to_string(), said);
         let missing = set_modified(CWD, "/nowhere/at/all", UNIX_EPOCH);

@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// That an open file or folder is this holder's. The lock ends when this and every copy of the handle are
 /// dropped, or by [`unlock`].
 #[derive(Debug)]
-pub struct Lock {
+pub struct FileLock {
     /// Where the file system has no locks.
     _name: Option<UnixDatagram>,
 }
@@ -32,11 +32,11 @@ pub struct Lock {
 ///
 /// # Errors
 /// `WouldBlock` where another handle has it, `Unsupported` where there is no way to tell.
-pub fn try_lock(file: impl AsFd) -> io::Result<Lock> {
+pub fn try_lock(file: impl AsFd) -> io::Result<FileLock> {
     let file = file.as_fd();
     match flock(file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Lock { _name: None }),
-        Err(error) if is_unsupported(error) => Ok(Lock { _name: Some(take_name(file)?) }),
+        Ok(()) => Ok(FileLock { _name: None }),
+        Err(error) if is_unsupported(error) => Ok(FileLock { _name: Some(take_name(file)?) }),
         Err(error) => Err(error.into()),
     }
 }
@@ -46,20 +46,20 @@ pub fn try_lock(file: impl AsFd) -> io::Result<Lock> {
 /// # Errors
 /// `Unsupported` where there is no way to tell, `WouldBlock` after ten seconds of another process's lock on a
 /// file system that has none itself.
-pub fn lock(file: impl AsFd) -> io::Result<Lock> {
+pub fn lock(file: impl AsFd) -> io::Result<FileLock> {
     let file = file.as_fd();
     match flock(file, FlockOperation::LockExclusive) {
-        Ok(()) => return Ok(Lock { _name: None }),
+        Ok(()) => return Ok(FileLock { _name: None }),
         Err(error) if is_unsupported(error) => {}
         Err(error) => return Err(error.into()),
     }
     for _ in 1..ATTEMPTS {
         match take_name(file) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => pause(),
-            taken => return Ok(Lock { _name: Some(taken?) }),
+            taken => return Ok(FileLock { _name: Some(taken?) }),
         }
     }
-    Ok(Lock { _name: Some(take_name(file)?) })
+    Ok(FileLock { _name: Some(take_name(file)?) })
 }
 
 #[expect(clippy::disallowed_methods, reason = "the kernel has no way to wait for a name")]
@@ -84,7 +84,7 @@ pub fn is_locked(file: &std::fs::File) -> bool {
 }
 
 /// Gives the lock of an open file up, whoever has copies of its handle. A lock that is a name ends with the
-/// [`Lock`].
+/// [`FileLock`].
 ///
 /// # Errors
 /// What the system says.

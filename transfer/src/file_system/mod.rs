@@ -21,12 +21,12 @@ mod stat;
 mod sync;
 
 pub use access::{check_writable, may_read};
-pub use attributes::{Unset, set_modified};
+pub use attributes::{UnsetAttributes, set_modified};
 pub(crate) use attributes::{make_executable, set_file_modified};
-pub use lock::{Lock, is_locked, lock, try_lock, unlock};
+pub use lock::{FileLock, is_locked, lock, try_lock, unlock};
 pub use rename::rename_new;
 pub use space::free_space;
-pub use stat::{Stat, stat};
+pub use stat::{FileStat, stat};
 pub use sync::{sync_file, sync_folder};
 
 use rustix::io::Errno;

@@ -10,7 +10,7 @@ use rustix::path::Arg;
 
 /// What a name stands for. A symbolic link stands for itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stat {
+pub struct FileStat {
     kind: FileType,
     size: u64,
     modified: SystemTime,
@@ -20,9 +20,9 @@ pub struct Stat {
 ///
 /// # Errors
 /// What the system says.
-pub fn stat(folder: impl AsFd, name: impl Arg) -> io::Result<Stat> {
+pub fn stat(folder: impl AsFd, name: impl Arg) -> io::Result<FileStat> {
     let found = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
-    Ok(Stat {
+    Ok(FileStat {
         kind: FileType::from_raw_mode(found.st_mode),
         // No file system has negative sizes.
         size: u64::try_from(found.st_size).unwrap_or(0),
@@ -30,7 +30,7 @@ pub fn stat(folder: impl AsFd, name: impl Arg) -> io::Result<Stat> {
     })
 }
 
-impl Stat {
+impl FileStat {
     /// Whether it is a regular file.
     #[must_use]
     pub fn is_file(&self) -> bool {

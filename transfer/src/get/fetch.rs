@@ -3,22 +3,22 @@
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use crate::file_system::Unset;
+use crate::file_system::UnsetAttributes;
 use crate::{
-    Arrival, Bottleneck, FileAttributes, Hashed, ReceiveError, SMALL, Size, TransferTimings,
-    receive, receive_small,
+    ContentSize, FileAttributes, HashedPrefix, ReceiveError, ReceiveProgress, SMALL,
+    TransferBottleneck, TransferTimings, receive, receive_small,
 };
 use quiver_protocol::reply::FileHead;
 use quiver_protocol::{
-    ContentEnd, ContentHash, End as _, FilePath, FrameError, FrameKind, PlainEnd, Prefix, Received,
-    RefusalCode, Reply, Request,
+    ContentEnd, ContentHash, ContentPrefix, EofPayload as _, FilePath, FrameError, FrameKind,
+    PlainEnd, Received, RefusalCode, Reply, Request,
 };
 use quiver_transport::{Channel, CommandStream, StreamError};
 use thiserror::Error;
 
 use crate::prefix::PROOF_RATE;
-use crate::rate_limit::Throttle;
-use crate::{Answer, Part, ResumableFile, Target, misfit};
+use crate::rate_limit::TransferThrottle;
+use crate::{AnswerPart, AnswerReader, ResumableFile, StorageTarget, misfit};
 
 /// How long the sender may take to receive the acknowledgement; the file is safe by then.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -41,9 +41,9 @@ pub struct ReceivedFile {
     /// Where the content began that came on the last stream: what was here before it.
     pub offset: u64,
     /// What limited that stream; `None` where it cannot be told.
-    pub limited_by: Option<Bottleneck>,
+    pub limited_by: Option<TransferBottleneck>,
     /// What could not be set of the file it became.
-    pub unset: Unset,
+    pub unset: UnsetAttributes,
 }
 
 /// Content that was received whole and verified, and is not acknowledged yet.
@@ -51,7 +51,7 @@ pub struct ReceivedFile {
 pub struct VerifiedContent {
     end: ContentEnd,
     times: TransferTimings,
-    unset: Unset,
+    unset: UnsetAttributes,
 }
 
 /// Why a file was not received. Its name is as it was before.
@@ -101,15 +101,15 @@ impl GetError {
 pub async fn fetch(
     connection: &Channel,
     path: &FilePath,
-    have: Option<Prefix>,
+    have: Option<ContentPrefix>,
     patience: Duration,
 ) -> Result<IncomingFile, GetError> {
     let offered = have.map_or(0, |have| have.size);
     let request = Request::Get { path: path.clone(), have };
     let hashing = Duration::from_secs(offered / PROOF_RATE);
-    let mut answer = Answer::to(connection, &request, patience).await?;
+    let mut answer = AnswerReader::to(connection, &request, patience).await?;
     answer.patience = patience + hashing;
-    let Part::Reply(Reply::File(head)) = answer.next::<PlainEnd>().await? else {
+    let AnswerPart::Reply(Reply::File(head)) = answer.next::<PlainEnd>().await? else {
         return Err(misfit("something else than a file").into());
     };
     let is_offset = head.offset == 0 || (head.offset == offered && offered <= head.size);
@@ -140,12 +140,12 @@ impl IncomingFile {
     pub async fn store(
         mut self,
         part: &ResumableFile,
-        beginning: Hashed,
-        target: &Target,
-        throttle: &Throttle,
-        progress: impl FnMut(Arrival),
+        beginning: HashedPrefix,
+        target: &StorageTarget,
+        throttle: &TransferThrottle,
+        progress: impl FnMut(ReceiveProgress),
     ) -> Result<ReceivedFile, GetError> {
-        let from = if self.head.offset == 0 { Hashed::nothing() } else { beginning };
+        let from = if self.head.offset == 0 { HashedPrefix::nothing() } else { beginning };
         let sink = part.sink(self.head.offset).await.map_err(GetError::Disk)?;
         let (_, mut came) = self.receive(from, sink, progress).await?;
         let since = Instant::now();
@@ -169,7 +169,7 @@ impl IncomingFile {
     pub async fn take(&mut self) -> Result<(Vec<u8>, VerifiedContent), GetError> {
         let reader = &mut self.stream.reader;
         let (bytes, end, times) = receive_small(reader, self.head.size, self.patience).await?;
-        Ok((bytes, VerifiedContent { end, times, unset: Unset::default() }))
+        Ok((bytes, VerifiedContent { end, times, unset: UnsetAttributes::default() }))
     }
 
     /// What the file is given with its name.
@@ -185,9 +185,9 @@ impl IncomingFile {
     ///
     /// # Errors
     /// [`GetError`].
-    pub async fn agree(mut self, whole: Hashed) -> Result<ReceivedFile, GetError> {
+    pub async fn agree(mut self, whole: HashedPrefix) -> Result<ReceivedFile, GetError> {
         let (_, came) = self.receive(whole, io::sink(), |_| {}).await?;
-        Ok(self.acknowledge(&came, &Throttle::default()).await)
+        Ok(self.acknowledge(&came, &TransferThrottle::default()).await)
     }
 
     /// Receives the file into a pipe. What is written is not verified before all of it is written.
@@ -197,25 +197,25 @@ impl IncomingFile {
     pub async fn pour<W: Write + Send + 'static>(
         mut self,
         pipe: W,
-        throttle: &Throttle,
-        progress: impl FnMut(Arrival),
+        throttle: &TransferThrottle,
+        progress: impl FnMut(ReceiveProgress),
     ) -> Result<ReceivedFile, GetError> {
-        let (_, came) = self.receive(Hashed::nothing(), pipe, progress).await?;
+        let (_, came) = self.receive(HashedPrefix::nothing(), pipe, progress).await?;
         let came = VerifiedContent { times: came.times.of_pipe(), ..came };
         Ok(self.acknowledge(&came, throttle).await)
     }
 
     async fn receive<W: Write + Send + 'static>(
         &mut self,
-        from: Hashed,
+        from: HashedPrefix,
         sink: W,
-        progress: impl FnMut(Arrival),
+        progress: impl FnMut(ReceiveProgress),
     ) -> Result<(W, VerifiedContent), GetError> {
-        let size = Size::Known(self.head.size);
+        let size = ContentSize::Known(self.head.size);
         let reader = &mut self.stream.reader;
         let received = receive(reader, size, from, sink, self.patience, progress).await;
         let (sink, end, times) = received?;
-        Ok((sink, VerifiedContent { end, times, unset: Unset::default() }))
+        Ok((sink, VerifiedContent { end, times, unset: UnsetAttributes::default() }))
     }
 
     /// Tells the sender that the file is safe: 3. receiver -> Received. Whether it learns of it changes nothing at this
@@ -223,7 +223,7 @@ impl IncomingFile {
     pub async fn acknowledge(
         &mut self,
         came: &VerifiedContent,
-        throttle: &Throttle,
+        throttle: &TransferThrottle,
     ) -> ReceivedFile {
         let VerifiedContent { end: ContentEnd { size, blake3, slowed_by: there }, times, unset } =
             came;
@@ -233,7 +233,7 @@ impl IncomingFile {
         if self.stream.writer.end(FrameKind::Received, &received).await.is_ok() {
             self.stream.writer.delivered(FAREWELL).await;
         }
-        let limited_by = Bottleneck::of(slowed_by, *there);
+        let limited_by = TransferBottleneck::of(slowed_by, *there);
         let (size, blake3, offset) = (*size, *blake3, self.head.offset);
         ReceivedFile { size, blake3, offset, limited_by, unset: *unset }
     }
@@ -241,7 +241,7 @@ impl IncomingFile {
 
 impl VerifiedContent {
     /// It has its name. The disk took so long to make it safe, and refused some attributes.
-    pub fn stored(&mut self, waited: Duration, unset: Unset) {
+    pub fn stored(&mut self, waited: Duration, unset: UnsetAttributes) {
         self.times.flushed(waited);
         self.unset = unset;
     }

@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use quiver_protocol::reply::FileHead;
 use quiver_protocol::{
-    ContentEnd, End as _, FilePath, FrameError, FrameKind, Prefix, Received, Reply, limits,
+    ContentEnd, ContentPrefix, EofPayload as _, FilePath, FrameError, FrameKind, Received, Reply,
+    limits,
 };
 use quiver_transport::{CommandStream, FrameReader, StreamError};
 use thiserror::Error;
 
 use crate::answer::unless_interrupted;
-use crate::{Bottleneck, Hashed, Observer, ProofLimits, SendError, Source, send};
+use crate::{HashedPrefix, Observer, ProofLimits, SendError, Source, TransferBottleneck, send};
 
 /// A file that is served.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ pub struct ServedFile<'a> {
     /// Its content, of known [size](Source::size).
     pub source: Source,
     /// The beginning that the receiver says it has.
-    pub have: Option<Prefix>,
+    pub have: Option<ContentPrefix>,
     /// Bytes of content that are read and sent at once: see [`send()`].
     pub block: usize,
     /// Where that beginning is hashed.
@@ -74,7 +75,7 @@ pub async fn serve(
     };
     let CommandStream { reader, writer } = stream;
     let from = match have {
-        None => Hashed::nothing(),
+        None => HashedPrefix::nothing(),
         Some(have) => {
             // A receiver that gives up must not keep what proving takes.
             let proved = proofs.prove(&source, have);
@@ -119,7 +120,8 @@ impl SentFile {
         let Self { end, began, took } = self;
         match received(reader, &end, timeout).await {
             Ok(Received { slowed_by: there, .. }) => {
-                let limited_by = Bottleneck::of_sender(end.slowed_by, took, began.elapsed(), there);
+                let limited_by =
+                    TransferBottleneck::of_sender(end.slowed_by, took, began.elapsed(), there);
                 observer.succeeded(end.size, limited_by);
                 Ok(())
             }

@@ -22,7 +22,7 @@ fn a_part_becomes_a_file_only_by_commit() {
     part.write_all(b"content").unwrap();
     assert_eq!(names(&temporary), [".quiver-00000000000000ab.part"]);
     assert!(is_partial_name(&names(&temporary)[0]));
-    part.commit("a.txt", Replace::Never, FileAttributes::default()).unwrap();
+    part.commit("a.txt", ReplacePolicy::Never, FileAttributes::default()).unwrap();
     assert_eq!(names(&temporary), ["a.txt"]);
     assert_eq!(fs::read(temporary.path().join("a.txt")).unwrap(), b"content");
 }
@@ -39,12 +39,12 @@ fn a_taken_name_is_replaced_only_when_told() {
     let (temporary, dir) = folder();
     fs::write(temporary.path().join("a"), "old").unwrap();
     let part = PartialFile::create(&dir, 1).unwrap();
-    let refused = part.commit("a", Replace::Never, FileAttributes::default()).unwrap_err();
+    let refused = part.commit("a", ReplacePolicy::Never, FileAttributes::default()).unwrap_err();
     assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
     assert_eq!(fs::read(temporary.path().join("a")).unwrap(), b"old");
     assert_eq!(names(&temporary), ["a"]);
     let part = PartialFile::create(&dir, 1).unwrap();
-    part.commit("a", Replace::Existing, FileAttributes::default()).unwrap();
+    part.commit("a", ReplacePolicy::Existing, FileAttributes::default()).unwrap();
     assert_eq!(fs::read(temporary.path().join("a")).unwrap(), b"");
 }
 
@@ -75,7 +75,7 @@ fn a_part_that_is_kept_goes_on_where_it_stopped() {
     part.write_all(b"act").unwrap();
     let modified = SystemTime::UNIX_EPOCH + std::time::Duration::from_nanos(1_234_567_891);
     let finish = FileAttributes { modified: Some(modified), executable: true };
-    part.commit("a", Replace::Never, finish).unwrap();
+    part.commit("a", ReplacePolicy::Never, finish).unwrap();
     let path = temporary.path().join("a");
     assert_eq!(fs::read(&path).unwrap(), b"contact");
     let metadata = fs::metadata(&path).unwrap();
@@ -117,7 +117,7 @@ fn of_two_who_finish_the_same_part_at_once_each_has_a_file_of_its_own() {
                     part.go_on_at(0).unwrap();
                     part.write_all(&[writer; 100]).unwrap();
                     let name = format!("{writer}-{round}");
-                    part.commit(&name, Replace::Never, FileAttributes::default()).unwrap();
+                    part.commit(&name, ReplacePolicy::Never, FileAttributes::default()).unwrap();
                 }
             });
         }

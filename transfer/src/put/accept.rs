@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use quiver_protocol::reply::Ready;
 use quiver_protocol::{
-    Brake, ContentEnd, End as _, FrameError, FrameKind, PlainEnd, Put, Received, Reply, limits,
+    Bottleneck, ContentEnd, EofPayload as _, FrameError, FrameKind, PlainEnd, PutRequest, Received,
+    Reply, limits,
 };
 use quiver_transport::{CommandStream, FrameReader, FrameWriter, StreamError};
 use thiserror::Error;
@@ -13,9 +14,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::Staging;
 use crate::answer::unless_interrupted;
-use crate::receive::{Arrival, ReceiveError, Size, receive, receive_small};
+use crate::receive::{ContentSize, ReceiveError, ReceiveProgress, receive, receive_small};
 use crate::timings::TransferTimings;
-use crate::{Bottleneck, Hashed, Observer, SMALL};
+use crate::{HashedPrefix, Observer, SMALL, TransferBottleneck};
 
 /// What a sender is granted.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +38,7 @@ pub struct AcceptLimits {
 #[derive(Debug)]
 pub struct VerifiedUpload<S> {
     staging: S,
-    content: Content,
+    content: ReceivedContent,
 }
 
 /// Why a file was not received.
@@ -73,7 +74,7 @@ pub enum StoreError<E> {
 
 /// Content that was received whole and verified.
 #[derive(Debug)]
-struct Content {
+struct ReceivedContent {
     /// All of it, of a small file; else it is in the sink.
     bytes: Option<Vec<u8>>,
     end: ContentEnd,
@@ -81,8 +82,8 @@ struct Content {
 }
 
 /// What is to be received, and where to.
-struct Upload<'a, S, O> {
-    put: &'a Put,
+struct UploadRequestParts<'a, S, O> {
+    put: &'a PutRequest,
     staging: &'a S,
     limits: &'a AcceptLimits,
     observer: &'a O,
@@ -114,12 +115,12 @@ impl<E> AcceptError<E> {
 /// [`AcceptError`]. The stream has no end then: the caller says why, in an Error.
 pub async fn accept<S: Staging>(
     stream: &mut CommandStream,
-    put: &Put,
+    put: &PutRequest,
     staging: S,
     limits: &AcceptLimits,
     observer: &impl Observer,
 ) -> Result<VerifiedUpload<S>, AcceptError<S::Error>> {
-    let upload = Upload { put, staging: &staging, limits, observer };
+    let upload = UploadRequestParts { put, staging: &staging, limits, observer };
     match upload.receive(stream).await {
         Ok(content) => Ok(VerifiedUpload { staging, content }),
         Err(error) => {
@@ -131,8 +132,11 @@ pub async fn accept<S: Staging>(
     }
 }
 
-impl<S: Staging, O: Observer> Upload<'_, S, O> {
-    async fn receive(&self, stream: &mut CommandStream) -> Result<Content, AcceptError<S::Error>> {
+impl<S: Staging, O: Observer> UploadRequestParts<'_, S, O> {
+    async fn receive(
+        &self,
+        stream: &mut CommandStream,
+    ) -> Result<ReceivedContent, AcceptError<S::Error>> {
         let CommandStream { reader, writer } = stream;
         let ready = unless_interrupted(reader, writer.stopped(), self.ready(writer)).await;
         let kept = ready.map_err(AcceptError::Interrupted)??;
@@ -143,11 +147,11 @@ impl<S: Staging, O: Observer> Upload<'_, S, O> {
     }
 
     /// 2. receiver -> Ready {have}
-    async fn ready(&self, writer: &mut FrameWriter) -> Result<Hashed, AcceptError<S::Error>> {
+    async fn ready(&self, writer: &mut FrameWriter) -> Result<HashedPrefix, AcceptError<S::Error>> {
         let kept = if self.staging.has_kept() {
             self.staging.kept().await.map_err(AcceptError::Kept)?
         } else {
-            Hashed::nothing()
+            HashedPrefix::nothing()
         };
         let have = (kept.length() > 0).then(|| kept.prefix());
         let ready = Reply::Ready(Ready { path: self.put.path.clone(), have });
@@ -165,16 +169,17 @@ impl<S: Staging, O: Observer> Upload<'_, S, O> {
     /// 3. sender -> Content, Data*, Eof {size, blake3}, meanwhile receiver -> Progress*
     async fn large(
         &self,
-        kept: Hashed,
+        kept: HashedPrefix,
         reader: &mut FrameReader,
         writer: &mut FrameWriter,
-    ) -> Result<Content, AcceptError<S::Error>> {
+    ) -> Result<ReceivedContent, AcceptError<S::Error>> {
         let content = AcceptError::Content;
         let offset = self.offset(reader, kept.length()).await.map_err(content)?;
-        let from = if offset == 0 { Hashed::nothing() } else { kept };
+        let from = if offset == 0 { HashedPrefix::nothing() } else { kept };
         let sink = self.staging.sink(offset).await.map_err(AcceptError::Sink)?;
-        let expected = self.put.size.map_or(Size::AtMost(self.limits.max_size), Size::Known);
-        let (arrived, seen) = watch::channel(Arrival { received: offset, stored: offset });
+        let expected =
+            self.put.size.map_or(ContentSize::AtMost(self.limits.max_size), ContentSize::Known);
+        let (arrived, seen) = watch::channel(ReceiveProgress { received: offset, stored: offset });
         let mut before = offset;
         let received = receive(reader, expected, from, sink, self.limits.timeout, |arrival| {
             self.observer.moved(arrival.received - before);
@@ -190,15 +195,19 @@ impl<S: Staging, O: Observer> Upload<'_, S, O> {
         };
         // The sink is dropped: the file is committed by name.
         let (_, end, times) = received.map_err(content)?;
-        Ok(Content { bytes: None, end, times })
+        Ok(ReceivedContent { bytes: None, end, times })
     }
 
     /// The same of a small file, into memory: it is received before its sender could be told how far it is.
-    async fn small(&self, size: u64, reader: &mut FrameReader) -> Result<Content, ReceiveError> {
+    async fn small(
+        &self,
+        size: u64,
+        reader: &mut FrameReader,
+    ) -> Result<ReceivedContent, ReceiveError> {
         self.offset(reader, 0).await?;
         let (bytes, end, times) = receive_small(reader, size, self.limits.timeout).await?;
         self.observer.moved(end.size);
-        Ok(Content { bytes: Some(bytes), end, times })
+        Ok(ReceivedContent { bytes: Some(bytes), end, times })
     }
 
     /// Where the content begins: at the end of what was kept, or at 0.
@@ -228,13 +237,13 @@ impl<S: Staging> VerifiedUpload<S> {
         writer: &mut FrameWriter,
         observer: impl Observer,
     ) -> Result<(), StoreError<S::Error>> {
-        let Self { staging, content: Content { bytes, end, mut times } } = self;
+        let Self { staging, content: ReceivedContent { bytes, end, mut times } } = self;
         let since = Instant::now();
         let there = end.slowed_by;
         let done = move |result: &Result<(), S::Error>| match result {
             Ok(()) => {
                 let slowed_by = flushed(&mut times, since);
-                observer.succeeded(end.size, Bottleneck::of(slowed_by, there));
+                observer.succeeded(end.size, TransferBottleneck::of(slowed_by, there));
             }
             Err(error) => observer.failed(error),
         };
@@ -250,7 +259,7 @@ impl<S: Staging> VerifiedUpload<S> {
 }
 
 /// What held this end back, now that the disk has been waited for too.
-fn flushed(times: &mut TransferTimings, since: Instant) -> Option<Brake> {
+fn flushed(times: &mut TransferTimings, since: Instant) -> Option<Bottleneck> {
     times.flushed(since.elapsed());
     times.brake(times.took())
 }
@@ -268,7 +277,7 @@ fn malformed(why: &str) -> FrameError {
 /// told.
 async fn report(
     writer: &mut FrameWriter,
-    mut seen: watch::Receiver<Arrival>,
+    mut seen: watch::Receiver<ReceiveProgress>,
     every: Duration,
 ) -> StreamError {
     let mut ticks = interval_at(Instant::now() + every, every);
@@ -278,7 +287,7 @@ async fn report(
         if !matches!(seen.has_changed(), Ok(true)) {
             continue;
         }
-        let Arrival { received, stored } = *seen.borrow_and_update();
+        let ReceiveProgress { received, stored } = *seen.borrow_and_update();
         let progress = Reply::Progress { received, stored }.encode();
         let said = async {
             writer.write_frame(FrameKind::Reply, &progress).await?;

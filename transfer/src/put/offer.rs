@@ -4,12 +4,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Bottleneck, Hashed, SendError, Source, send};
+use crate::{HashedPrefix, SendError, Source, TransferBottleneck, send};
 use quiver_protocol::chunk::BLOCK;
 use quiver_protocol::reply::Ready;
 use quiver_protocol::{
-    ContentEnd, ContentHash, End as _, FilePath, FrameError, FrameKind, PlainEnd, Put, Received,
-    Refusal, RefusalCode, Reply, Request, limits,
+    ContentEnd, ContentHash, EofPayload as _, FilePath, FrameError, FrameKind, PlainEnd,
+    PutRequest, Received, Refusal, RefusalCode, Reply, Request, limits,
 };
 use quiver_transport::stream::{FrameReader, FrameWriter};
 use quiver_transport::{Channel, CommandStream, StreamError};
@@ -18,8 +18,8 @@ use tokio::time::{Instant, timeout};
 
 use super::send_progress::SendProgress;
 use crate::prefix::PROOF_RATE;
-use crate::rate_limit::{RateLimit, Throttle};
-use crate::{Answer, Part, misfit};
+use crate::rate_limit::{RateLimit, TransferThrottle};
+use crate::{AnswerPart, AnswerReader, misfit};
 
 /// How long it may take to tell the receiver why no more is sent.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -29,7 +29,7 @@ const PIPED: usize = 64 * 1024;
 
 /// What is to become of a file.
 #[derive(Debug, Clone)]
-pub struct Offer {
+pub struct PutOffer {
     /// The path under which it is stored.
     pub path: FilePath,
     /// Whether a file that has this path is replaced.
@@ -43,7 +43,7 @@ pub struct Offer {
 pub struct OutgoingFile {
     stream: CommandStream,
     source: Source,
-    from: Hashed,
+    from: HashedPrefix,
     /// Whether the receiver had kept something of it, and it was to be resumed.
     was_offered: bool,
     patience: Duration,
@@ -52,7 +52,7 @@ pub struct OutgoingFile {
 
 /// What became of a file that is being sent, so far: also when that was broken off.
 #[derive(Debug, Clone)]
-pub struct Handed(Arc<SendProgress>);
+pub struct SendState(Arc<SendProgress>);
 
 /// How far a file is, in its bytes, with those that the receiver had before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -65,7 +65,7 @@ pub struct ReceiverProgress {
 
 /// What the receiver has verified, flushed, and stored under its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stored {
+pub struct StoredReceipt {
     /// Bytes of the whole file.
     pub size: u64,
     /// Of the whole file.
@@ -75,7 +75,7 @@ pub struct Stored {
     /// Where content began: what the receiver had before.
     pub resumed_at: u64,
     /// What limited it, on the last stream; `None` where it cannot be told.
-    pub limited_by: Option<Bottleneck>,
+    pub limited_by: Option<TransferBottleneck>,
 }
 
 /// Why a file was not stored. What the receiver had under its name is unchanged, but where the receiver was lost
@@ -106,21 +106,21 @@ pub enum PutError {
 pub async fn offer(
     connection: &Channel,
     source: Source,
-    offer: &Offer,
+    offer: &PutOffer,
     patience: Duration,
 ) -> Result<OutgoingFile, PutError> {
-    let request = Request::Put(Put {
+    let request = Request::Put(PutRequest {
         path: offer.path.clone(),
         size: source.size(),
         modified: source.modified().map(Into::into),
         executable: source.is_executable(),
         replace: offer.replace,
     });
-    let mut answer = Answer::to(connection, &request, patience).await?;
+    let mut answer = AnswerReader::to(connection, &request, patience).await?;
     // The receiver first hashes what it kept, which may be nearly all of the file.
     let kept = source.size().filter(|_| offer.resume).unwrap_or(0);
     answer.patience = patience + Duration::from_secs(kept / PROOF_RATE);
-    let Part::Reply(Reply::Ready(ready)) = answer.next::<PlainEnd>().await? else {
+    let AnswerPart::Reply(Reply::Ready(ready)) = answer.next::<PlainEnd>().await? else {
         return Err(misfit("something else than that it is ready").into());
     };
     if ready.path != offer.path {
@@ -146,8 +146,8 @@ pub async fn offer(
 }
 
 /// What the receiver has already, if it is the beginning of this file.
-async fn beginning(source: &Source, ready: &Ready, resume: bool) -> io::Result<Hashed> {
-    let Some(have) = ready.have.filter(|_| resume) else { return Ok(Hashed::nothing()) };
+async fn beginning(source: &Source, ready: &Ready, resume: bool) -> io::Result<HashedPrefix> {
+    let Some(have) = ready.have.filter(|_| resume) else { return Ok(HashedPrefix::nothing()) };
     Ok(source.proves(have, None).await?.unwrap_or_default())
 }
 
@@ -172,8 +172,8 @@ impl OutgoingFile {
 
     /// What was sent of it, to be asked later.
     #[must_use]
-    pub fn handed(&self) -> Handed {
-        Handed(self.send_progress.clone())
+    pub fn handed(&self) -> SendState {
+        SendState(self.send_progress.clone())
     }
 
     /// Sends the content and waits for the receiver to confirm that it is stored. `progress` hears of what the
@@ -187,7 +187,7 @@ impl OutgoingFile {
         limit: Option<&RateLimit>,
         waits: &(dyn Fn() -> bool + Sync),
         progress: impl FnMut(ReceiverProgress) + Send,
-    ) -> Result<Stored, PutError> {
+    ) -> Result<StoredReceipt, PutError> {
         let began = Instant::now();
         let resumed_at = self.from.length();
         let send_progress = self.send_progress.clone();
@@ -213,8 +213,14 @@ impl OutgoingFile {
         if blake3 != end.blake3 {
             return Err(PutError::Mismatch);
         }
-        let limited_by = Bottleneck::of_sender(end.slowed_by, sent, began.elapsed(), there);
-        Ok(Stored { size: end.size, blake3, sent: send_progress.sent(), resumed_at, limited_by })
+        let limited_by = TransferBottleneck::of_sender(end.slowed_by, sent, began.elapsed(), there);
+        Ok(StoredReceipt {
+            size: end.size,
+            blake3,
+            sent: send_progress.sent(),
+            resumed_at,
+            limited_by,
+        })
     }
 
     /// Both directions at once: what was sent, and what the receiver says it has.
@@ -257,7 +263,7 @@ impl OutgoingFile {
     }
 }
 
-impl Handed {
+impl SendState {
     /// Bytes that were handed to the connection.
     #[must_use]
     pub fn bytes(&self) -> u64 {
@@ -290,11 +296,11 @@ struct SentContent {
 async fn send_content(
     writer: &mut FrameWriter,
     source: Source,
-    from: Hashed,
+    from: HashedPrefix,
     limit: Option<&RateLimit>,
     send_progress: &SendProgress,
 ) -> Result<SentContent, SendError> {
-    let (throttle, began) = (Throttle::default(), Instant::now());
+    let (throttle, began) = (TransferThrottle::default(), Instant::now());
     let most = if source.size().is_some() { BLOCK } else { PIPED };
     let block = limit.map_or(most, |limit| limit.block().min(most));
     let taken = |length: u64| {

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::io::Write;
 
-use crate::Hashed;
+use crate::HashedPrefix;
 
 /// A file that is about to be received: its place is known and reserved. Dropped, it keeps what was
 /// received for the next attempt, if there can be one.
@@ -26,7 +26,7 @@ pub trait Staging: Send + Sync {
     ///
     /// # Errors
     /// It could not be read.
-    fn kept(&self) -> impl Future<Output = Result<Hashed, Self::Error>> + Send;
+    fn kept(&self) -> impl Future<Output = Result<HashedPrefix, Self::Error>> + Send;
 
     /// What the bytes from `offset` on are written to; kept bytes beyond it are dropped.
     ///

@@ -63,14 +63,14 @@ pub(super) struct BlockWriter<W> {
 
 /// What the thread that takes blocks from the network and the one that writes them share. Locked for moments.
 struct WriteQueue<W> {
-    state: Mutex<State<W>>,
+    state: Mutex<WriteState<W>>,
     /// A block was written, or the thread has ended.
     moved: Notify,
 }
 
-struct State<W> {
+struct WriteState<W> {
     /// `None` while a thread writes.
-    work: Option<Work<W>>,
+    work: Option<WriteJob<W>>,
     waiting: VecDeque<Vec<u8>>,
     /// Those that wait, and the one that is being written.
     unwritten: usize,
@@ -85,7 +85,7 @@ struct State<W> {
     failure: Option<io::Error>,
 }
 
-struct Work<W> {
+struct WriteJob<W> {
     sink: W,
     /// Where blocks are hashed as they are written.
     hasher: Option<Box<blake3::Hasher>>,
@@ -103,7 +103,7 @@ enum QueueState {
 /// A thread that writes until nothing waits. Where it ends before that, the work is lost.
 struct WriterThread<W> {
     queue: Arc<WriteQueue<W>>,
-    work: Option<Work<W>>,
+    work: Option<WriteJob<W>>,
 }
 
 impl<W: Write + Send + 'static> BlockWriter<W> {
@@ -118,8 +118,8 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
             HashingThread::Network => (Some(hasher), None),
             HashingThread::Writer => (None, Some(hasher)),
         };
-        let state = State {
-            work: Some(Work { sink, hasher: there }),
+        let state = WriteState {
+            work: Some(WriteJob { sink, hasher: there }),
             waiting: VecDeque::new(),
             unwritten: 0,
             empty: Vec::new(),
@@ -205,7 +205,7 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
     }
 
     /// Waits for something that the writer's thread brings about.
-    async fn until(&mut self, holds: impl Fn(&State<W>) -> bool) -> io::Result<()> {
+    async fn until(&mut self, holds: impl Fn(&WriteState<W>) -> bool) -> io::Result<()> {
         let mut since = None;
         loop {
             match self.state(since, &holds) {
@@ -219,7 +219,11 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
     }
 
     /// The state of the queue, after a wait that began at `since`.
-    fn state(&mut self, since: Option<Instant>, holds: impl Fn(&State<W>) -> bool) -> QueueState {
+    fn state(
+        &mut self,
+        since: Option<Instant>,
+        holds: impl Fn(&WriteState<W>) -> bool,
+    ) -> QueueState {
         let mut state = self.queue.lock();
         if let Some(since) = since {
             self.times.waited(since, &state.access);
@@ -279,7 +283,7 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
 }
 
 impl<W> WriteQueue<W> {
-    fn lock(&self) -> MutexGuard<'_, State<W>> {
+    fn lock(&self) -> MutexGuard<'_, WriteState<W>> {
         self.state.lock()
     }
 }
@@ -336,7 +340,7 @@ impl<W> Drop for WriterThread<W> {
     }
 }
 
-impl<W: Write> Work<W> {
+impl<W: Write> WriteJob<W> {
     fn write(&mut self, block: &[u8]) -> (DiskAccess, io::Result<()>) {
         let mut access = DiskAccess::begin();
         if let Some(hasher) = &mut self.hasher {

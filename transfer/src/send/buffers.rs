@@ -9,15 +9,15 @@ use quiver_protocol::chunk::{BLOCK, FRAMED_BLOCK, HEADROOM};
 /// Block buffers that come back once QUIC needs them no more. Kept are those that one step needs; a
 /// transfer that stalls would hold any others for nothing.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Buffers(Arc<Mutex<Kept>>);
+pub(super) struct Buffers(Arc<Mutex<KeptBuffers>>);
 
 #[derive(Debug, Default)]
-pub(super) struct Kept {
+pub(super) struct KeptBuffers {
     pub(super) buffers: Vec<Vec<u8>>,
     most: usize,
 }
 
-struct Lent {
+struct LentBuffer {
     buffer: Vec<u8>,
     length: usize,
     home: Buffers,
@@ -42,21 +42,21 @@ impl Buffers {
     }
 
     pub(super) fn lend(&self, buffer: Vec<u8>, length: usize) -> Bytes {
-        Bytes::from_owner(Lent { buffer, length, home: self.clone() })
+        Bytes::from_owner(LentBuffer { buffer, length, home: self.clone() })
     }
 
-    pub(super) fn lock(&self) -> parking_lot::MutexGuard<'_, Kept> {
+    pub(super) fn lock(&self) -> parking_lot::MutexGuard<'_, KeptBuffers> {
         self.0.lock()
     }
 }
 
-impl AsRef<[u8]> for Lent {
+impl AsRef<[u8]> for LentBuffer {
     fn as_ref(&self) -> &[u8] {
         &self.buffer[..self.length]
     }
 }
 
-impl Drop for Lent {
+impl Drop for LentBuffer {
     fn drop(&mut self) {
         let mut kept = self.home.lock();
         if kept.buffers.len() < kept.most {

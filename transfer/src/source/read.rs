@@ -20,13 +20,13 @@ pub(super) fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize>
 
 /// The same of a file, from an offset on.
 pub(super) fn read_to_fill(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    struct At<'a>(&'a File, u64);
-    impl Read for At<'_> {
+    struct ReadPosition<'a>(&'a File, u64);
+    impl Read for ReadPosition<'_> {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             let count = self.0.read_at(buffer, self.1)?;
             self.1 += count as u64;
             Ok(count)
         }
     }
-    fill(&mut At(file, offset), buffer)
+    fill(&mut ReadPosition(file, offset), buffer)
 }

@@ -33,7 +33,7 @@ fn read_all(mut source: Source) -> Result<Vec<u8>, SendError> {
 fn of_wrong_size(content: &[u8], size: u64) -> (File, Source) {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(content).unwrap();
-    let seen = Stamp::of(&file.metadata().unwrap()).unwrap();
+    let seen = ContentStamp::of(&file.metadata().unwrap()).unwrap();
     let (executable, modified) = (false, seen.modified);
     let open = OpenFile { file: file.try_clone().unwrap(), size, executable, modified, seen };
     (file, Source(ContentSource::File(open)))
@@ -61,7 +61,7 @@ async fn a_small_file_that_ends_before_its_size_has_the_bytes_it_has() {
     let source = open(SYSFS).load().unwrap();
     assert_eq!(source.size(), Some(content.len() as u64));
     let whole = source.whole().await.unwrap().unwrap();
-    assert_eq!(whole.prefix(), Hashed::of_bytes(&content).prefix());
+    assert_eq!(whole.prefix(), HashedPrefix::of_bytes(&content).prefix());
 }
 
 #[test]
@@ -107,9 +107,9 @@ async fn what_has_no_size_is_spooled_up_to_a_limit() {
     let source = spool(length).unwrap();
     assert_eq!(source.size(), Some(length));
     assert!(source.modified().is_some());
-    let beginning = Hashed::of_bytes(&content[..1000]).prefix();
+    let beginning = HashedPrefix::of_bytes(&content[..1000]).prefix();
     assert_eq!(source.proves(beginning, None).await.unwrap().unwrap().length(), 1000);
     assert!(read_all(source).unwrap() == content);
     let whole = open("/proc/kallsyms").whole().await.unwrap().unwrap();
-    assert_eq!(whole.prefix(), Hashed::of_bytes(&content).prefix());
+    assert_eq!(whole.prefix(), HashedPrefix::of_bytes(&content).prefix());
 }

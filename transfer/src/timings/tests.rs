@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use super::*;
 
 /// A transfer of a second that waited so long for a disk and for hashes, on a thread that was busy so long.
-fn brake(disk: u64, hashing: u64, busy: Option<u64>) -> Option<Brake> {
+fn brake(disk: u64, hashing: u64, busy: Option<u64>) -> Option<Bottleneck> {
     let (disk, hashing) = (Duration::from_millis(disk), Duration::from_millis(hashing));
     let busy = busy.map(Duration::from_millis);
     let times = TransferTimings { disk, hashing, busy, ..TransferTimings::begin() };
@@ -14,12 +14,16 @@ fn brake(disk: u64, hashing: u64, busy: Option<u64>) -> Option<Brake> {
 
 #[test]
 fn what_held_a_transfer_back_is_said_where_it_can_be_told() {
-    assert_eq!(brake(500, 0, None), Some(Brake::Disk));
-    assert_eq!(brake(500, 0, Some(1000)), Some(Brake::Disk), "the thread works for others too");
-    assert_eq!(brake(100, 500, None), Some(Brake::Processor));
-    assert_eq!(brake(100, 100, Some(850)), Some(Brake::Processor));
-    assert_eq!(brake(100, 150, Some(700)), Some(Brake::Network));
-    assert_eq!(brake(0, 0, Some(0)), Some(Brake::Network));
+    assert_eq!(brake(500, 0, None), Some(Bottleneck::Disk));
+    assert_eq!(
+        brake(500, 0, Some(1000)),
+        Some(Bottleneck::Disk),
+        "the thread works for others too"
+    );
+    assert_eq!(brake(100, 500, None), Some(Bottleneck::Processor));
+    assert_eq!(brake(100, 100, Some(850)), Some(Bottleneck::Processor));
+    assert_eq!(brake(100, 150, Some(700)), Some(Bottleneck::Network));
+    assert_eq!(brake(0, 0, Some(0)), Some(Bottleneck::Network));
     assert_eq!(brake(0, 0, Some(800)), None, "a bit of everything");
     assert_eq!(brake(300, 100, Some(300)), None, "a bit of everything");
     assert_eq!(brake(0, 0, None), None, "nobody has looked");
@@ -29,7 +33,7 @@ fn what_held_a_transfer_back_is_said_where_it_can_be_told() {
 fn a_pipe_is_no_disk() {
     let times =
         TransferTimings { disk: Duration::from_secs(1), ..TransferTimings::begin() }.of_pipe();
-    assert_eq!(times.brake(Duration::from_secs(1)), Some(Brake::Pipe));
+    assert_eq!(times.brake(Duration::from_secs(1)), Some(Bottleneck::Pipe));
 }
 
 #[test]

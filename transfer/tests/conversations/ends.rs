@@ -11,7 +11,7 @@ use cap_std::fs::Dir;
 use chrono::Utc;
 use parking_lot::Mutex;
 use quiver_protocol::{FilePath, FrameKind, Request, limits};
-use quiver_transfer::{Bottleneck, Observer};
+use quiver_transfer::{Observer, TransferBottleneck};
 use quiver_transport::identity::Validity;
 use quiver_transport::{
     Channel, CommandStream, Connection, Endpoint, Identity, Protocol, Role, ServerVerifier,
@@ -178,7 +178,7 @@ impl Observer for Heard {
         self.0.lock().moved += bytes;
     }
 
-    fn succeeded(self, size: u64, _limited_by: Option<Bottleneck>) {
+    fn succeeded(self, size: u64, _limited_by: Option<TransferBottleneck>) {
         self.0.lock().end = Some(Ending::Succeeded(size));
     }
 

@@ -6,8 +6,8 @@ use quiver_protocol::chunk::BLOCK;
 use quiver_protocol::{ContentHash, FrameError, FrameKind, Refusal, RefusalCode, Request, limits};
 use quiver_transfer::get::{self, GetError, IncomingFile, ReceivedFile, ServeError, ServedFile};
 use quiver_transfer::{
-    Arrival, Hashed, PARTIAL_PREFIX, PARTIAL_SUFFIX, ProofLimits, Replace, ResumableFile, SMALL,
-    SendError, Source, Target, Throttle, store_new,
+    HashedPrefix, PARTIAL_PREFIX, PARTIAL_SUFFIX, ProofLimits, ReceiveProgress, ReplacePolicy,
+    ResumableFile, SMALL, SendError, Source, StorageTarget, TransferThrottle, store_new,
 };
 use quiver_transport::{CommandStream, StreamError};
 use tokio::sync::Semaphore;
@@ -65,7 +65,7 @@ fn source(answering: &Answering, bytes: &[u8]) -> Source {
     Source::new(File::open(answering.folder.path("file")).unwrap()).unwrap().load().unwrap()
 }
 
-async fn fetch(asking: &Asking, have: &Hashed) -> IncomingFile {
+async fn fetch(asking: &Asking, have: &HashedPrefix) -> IncomingFile {
     let have = (have.length() > 0).then(|| have.prefix());
     get::fetch(&asking.channel, &path("file"), have, PATIENCE).await.unwrap()
 }
@@ -85,16 +85,16 @@ async fn store(
     asking: &Asking,
     file: IncomingFile,
     partial: &ResumableFile,
-    beginning: Hashed,
-    progress: impl FnMut(Arrival),
+    beginning: HashedPrefix,
+    progress: impl FnMut(ReceiveProgress),
 ) -> Result<ReceivedFile, GetError> {
-    let target = Target {
+    let target = StorageTarget {
         folder: asking.folder.dir.clone(),
         name: "file".to_owned(),
         path: "file".into(),
-        replace: Replace::Never,
+        replace: ReplacePolicy::Never,
     };
-    file.store(partial, beginning, &target, &Throttle::default(), progress).await
+    file.store(partial, beginning, &target, &TransferThrottle::default(), progress).await
 }
 
 #[tokio::test]
@@ -103,12 +103,12 @@ async fn a_file_is_sent_whole_and_confirmed() {
         let bytes = content(SIZE);
         let (source, sent) = (source(&answering, &bytes), Heard::default());
         let receive = async {
-            let file = fetch(&asking, &Hashed::nothing()).await;
+            let file = fetch(&asking, &HashedPrefix::nothing()).await;
             assert_eq!((file.size(), file.offset()), (SIZE as u64, 0));
             let partial = partial(&asking, &[]).await;
             let mut most = 0;
-            let nothing = Hashed::nothing();
-            let progress = |arrival: Arrival| most = arrival.stored;
+            let nothing = HashedPrefix::nothing();
+            let progress = |arrival: ReceiveProgress| most = arrival.stored;
             let stored = store(&asking, file, &partial, nothing, progress).await.unwrap();
             assert_eq!(stored.blake3, ContentHash(*blake3::hash(&bytes).as_bytes()));
             assert_eq!(most, SIZE as u64);
@@ -131,7 +131,7 @@ async fn what_the_receiver_proves_to_have_is_not_sent_again() {
         let permits = Semaphore::new(1);
         let proofs = ProofLimits { lane: None, permits: Some(&permits) };
         let receive = async {
-            let have = Hashed::of_bytes(&bytes[..LEFT]);
+            let have = HashedPrefix::of_bytes(&bytes[..LEFT]);
             let partial = partial(&asking, &bytes[..LEFT]).await;
             let file = fetch(&asking, &have).await;
             assert_eq!(file.offset(), LEFT as u64);
@@ -155,7 +155,7 @@ async fn a_file_that_begins_otherwise_is_sent_from_its_beginning() {
         let receive = async {
             let other = vec![1; BLOCK];
             let partial = partial(&asking, &other).await;
-            let have = Hashed::of_bytes(&other);
+            let have = HashedPrefix::of_bytes(&other);
             let file = fetch(&asking, &have).await;
             assert_eq!(file.offset(), 0);
             let stored = store(&asking, file, &partial, have, |_| {});
@@ -177,13 +177,13 @@ async fn a_small_file_is_received_in_memory() {
             let bytes = content(size);
             let (source, sent) = (source(&answering, &bytes), Heard::default());
             let receive = async {
-                let mut file = fetch(&asking, &Hashed::nothing()).await;
+                let mut file = fetch(&asking, &HashedPrefix::nothing()).await;
                 assert!(file.is_small());
                 let (received, verified) = file.take().await.unwrap();
                 // Not confirmed before it is stored.
                 assert_eq!(sent.end(), None);
                 store_new(&asking.folder.dir, "file", &received, file.finish()).unwrap();
-                file.acknowledge(&verified, &Throttle::default()).await;
+                file.acknowledge(&verified, &TransferThrottle::default()).await;
             };
             let (served, ()) =
                 tokio::join!(serve(&answering, source, ProofLimits::default(), &sent), receive);
@@ -203,9 +203,9 @@ async fn content_that_does_not_match_its_hash_is_not_stored_and_not_confirmed() 
         let (source, sent) = (source(&answering, &bytes), Heard::default());
         let receive = async {
             let partial = partial(&asking, &bytes[..BLOCK]).await;
-            let file = fetch(&asking, &Hashed::of_bytes(&bytes[..BLOCK])).await;
+            let file = fetch(&asking, &HashedPrefix::of_bytes(&bytes[..BLOCK])).await;
             // As if the disk had given other bytes than those that were proved.
-            let other = Hashed::of_bytes(&vec![1; BLOCK]);
+            let other = HashedPrefix::of_bytes(&vec![1; BLOCK]);
             let stored = store(&asking, file, &partial, other, |_| {});
             let error = stored.await.unwrap_err();
             assert!(matches!(error, GetError::Mismatch) && error.spoils(), "{error:?}");
@@ -228,8 +228,8 @@ async fn a_receiver_is_told_that_the_file_changed() {
         answering.folder.write("file", &content(BLOCK));
         let receive = async {
             let partial = partial(&asking, &[]).await;
-            let file = fetch(&asking, &Hashed::nothing()).await;
-            let nothing = Hashed::nothing();
+            let file = fetch(&asking, &HashedPrefix::nothing()).await;
+            let nothing = HashedPrefix::nothing();
             let stored = store(&asking, file, &partial, nothing, |_| {});
             let error = stored.await.unwrap_err();
             let GetError::Stream(StreamError::Refused(refusal)) = &error else {
@@ -255,7 +255,7 @@ async fn a_sender_stops_where_the_receiver_reads_no_further() {
     const LARGE: usize = 32 * 1024 * 1024;
     whoever_dialled(async |asking, answering| {
         let source = source(&answering, &vec![7; LARGE]);
-        let receive = async { drop(fetch(&asking, &Hashed::nothing()).await) };
+        let receive = async { drop(fetch(&asking, &HashedPrefix::nothing()).await) };
         let sent = Heard::default();
         let (served, ()) =
             tokio::join!(serve(&answering, source, ProofLimits::default(), &sent), receive);
@@ -276,7 +276,7 @@ async fn a_receiver_that_gives_up_ends_the_proof_it_waits_for() {
         let permits = Semaphore::new(0);
         let proofs = ProofLimits { lane: None, permits: Some(&permits) };
         let sent = Heard::default();
-        let have = Hashed::of_bytes(&bytes[..BLOCK]).prefix();
+        let have = HashedPrefix::of_bytes(&bytes[..BLOCK]).prefix();
         let file = path("file");
         let (request, stream) = tokio::select! {
             _ = get::fetch(&asking.channel, &file, Some(have), PATIENCE) => panic!("an answer"),

@@ -1,8 +1,8 @@
 //! `list` between two bare ends.
 
-use quiver_protocol::reply::{Entry, EntryKind};
+use quiver_protocol::reply::{EntryKind, FolderEntry};
 use quiver_protocol::{FolderPath, Refusal, RefusalCode, Request, Timestamp};
-use quiver_transfer::list::{self, ListError, Listed, Listing};
+use quiver_transfer::list::{self, EntrySource, ListError, ListItem};
 use quiver_transport::StreamError;
 
 use crate::ends::{Answering, PATIENCE, whoever_dialled};
@@ -13,10 +13,10 @@ struct Numbers {
     fails: bool,
 }
 
-impl Listing for Numbers {
+impl EntrySource for Numbers {
     type Error = std::io::Error;
 
-    async fn next(&mut self) -> Result<Vec<Entry>, Self::Error> {
+    async fn next(&mut self) -> Result<Vec<FolderEntry>, Self::Error> {
         let batch = self.left.min(300);
         if batch == 0 && self.fails {
             return Err(std::io::Error::other("the disk is gone"));
@@ -35,10 +35,10 @@ fn folder() -> FolderPath {
     FolderPath::parse("folder").unwrap()
 }
 
-fn entry(name: &str) -> Entry {
+fn entry(name: &str) -> FolderEntry {
     let path = folder().join(name).unwrap();
     let modified = Timestamp(chrono::DateTime::UNIX_EPOCH);
-    Entry { path, kind: EntryKind::File, size: 1, modified }
+    FolderEntry { path, kind: EntryKind::File, size: 1, modified }
 }
 
 async fn serve(answering: &Answering, listing: Numbers) -> Result<(), ListError<std::io::Error>> {
@@ -60,8 +60,8 @@ async fn all_entries_are_listed_in_order_and_counted() {
             let mut names = Vec::new();
             let end = loop {
                 match entries.next().await.unwrap() {
-                    Listed::Entry(entry) => names.push(entry.path.file_name().to_owned()),
-                    Listed::End(end) => break end,
+                    ListItem::Entry(entry) => names.push(entry.path.file_name().to_owned()),
+                    ListItem::End(end) => break end,
                 }
             };
             assert_eq!((end.entries, end.not_served), (1000, 3));
@@ -82,8 +82,8 @@ async fn a_list_that_breaks_off_has_no_end() {
             let mut listed = 0;
             loop {
                 match entries.next().await {
-                    Ok(Listed::Entry(_)) => listed += 1,
-                    Ok(Listed::End(end)) => panic!("{end:?}"),
+                    Ok(ListItem::Entry(_)) => listed += 1,
+                    Ok(ListItem::End(end)) => panic!("{end:?}"),
                     Err(StreamError::Refused(refusal)) => {
                         assert_eq!(refusal.code, RefusalCode::Internal);
                         break;

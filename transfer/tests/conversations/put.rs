@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use quiver_protocol::chunk::BLOCK;
 use quiver_protocol::{ContentHash, Refusal, RefusalCode, Request};
 use quiver_transfer::put::{
-    self, AcceptError, AcceptLimits, Offer, OutgoingFile, PutError, StoreError, Stored,
+    self, AcceptError, AcceptLimits, OutgoingFile, PutError, PutOffer, StoreError, StoredReceipt,
 };
 use quiver_transfer::{SMALL, Source};
 
@@ -74,11 +74,11 @@ pub(crate) fn source(asking: &Asking, bytes: &[u8]) -> Source {
 }
 
 pub(crate) async fn offer(asking: &Asking, source: Source) -> Result<OutgoingFile, PutError> {
-    let offer = Offer { path: path("file"), replace: false, resume: true };
+    let offer = PutOffer { path: path("file"), replace: false, resume: true };
     put::offer(&asking.channel, source, &offer, PATIENCE).await
 }
 
-pub(crate) async fn send(asking: &Asking, source: Source) -> Result<Stored, PutError> {
+pub(crate) async fn send(asking: &Asking, source: Source) -> Result<StoredReceipt, PutError> {
     offer(asking, source).await?.finish(None, &|| false, |_| {}).await
 }
 

@@ -4,7 +4,8 @@ use std::io;
 
 use quiver_protocol::chunk::BLOCK;
 use quiver_protocol::{
-    ContentEnd, ContentHash, End as _, FrameKind, Put, RefusalCode, Reply, Request, limits,
+    ContentEnd, ContentHash, EofPayload as _, FrameKind, PutRequest, RefusalCode, Reply, Request,
+    limits,
 };
 use quiver_transfer::put::{AcceptError, AcceptLimits, PutError, StoreError};
 use quiver_transfer::{ReceiveError, Source};
@@ -18,7 +19,7 @@ use crate::staging::{Partial, kept, leave};
 /// What asks for a put of so many bytes, for a sender that breaks the rules afterwards.
 fn request(size: usize) -> Vec<u8> {
     let (path, size) = (path("file"), Some(size as u64));
-    let put = Put { path, size, modified: None, executable: false, replace: false };
+    let put = PutRequest { path, size, modified: None, executable: false, replace: false };
     Request::Put(put).encode()
 }
 

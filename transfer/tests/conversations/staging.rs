@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use cap_std::fs::Dir;
 use parking_lot::Mutex;
-use quiver_protocol::Put;
+use quiver_protocol::PutRequest;
 use quiver_transfer::put::Staging;
 use quiver_transfer::{
-    FileAttributes, Hashed, PartialFile, Replace, blocking, partial_length, store_new,
+    FileAttributes, HashedPrefix, PartialFile, ReplacePolicy, blocking, partial_length, store_new,
 };
 
 use crate::ends::Folder;
@@ -37,7 +37,7 @@ pub(crate) fn kept(folder: &Folder) -> u64 {
 }
 
 impl Partial {
-    pub(crate) fn open(folder: &Folder, put: &Put) -> Self {
+    pub(crate) fn open(folder: &Folder, put: &PutRequest) -> Self {
         let file = PartialFile::open(&folder.dir, PARTIAL).unwrap();
         Self {
             folder: folder.dir.clone(),
@@ -78,12 +78,12 @@ impl Staging for Partial {
         self.kept > 0
     }
 
-    async fn kept(&self) -> io::Result<Hashed> {
+    async fn kept(&self) -> io::Result<HashedPrefix> {
         if self.proves_forever {
             return std::future::pending().await;
         }
         let content = self.file.lock().as_ref().ok_or_else(gone)?.content()?;
-        Ok(Hashed::of(&content, self.kept).await?.unwrap_or_default())
+        Ok(HashedPrefix::of(&content, self.kept).await?.unwrap_or_default())
     }
 
     async fn sink(&self, offset: u64) -> io::Result<Sink> {
@@ -102,7 +102,7 @@ impl Staging for Partial {
         blocking::run_io(move || {
             let file = self.file.lock().take().ok_or_else(gone)?;
             assert_eq!(file.length()?, size);
-            let stored = file.commit(&self.name, Replace::Never, FileAttributes::default());
+            let stored = file.commit(&self.name, ReplacePolicy::Never, FileAttributes::default());
             let stored = stored.map(drop);
             done(&stored);
             stored
@@ -122,7 +122,7 @@ impl Staging for Partial {
                 Ok(None) => {
                     let mut file = self.file.lock().take().ok_or_else(gone)?;
                     file.write_all(&bytes)?;
-                    file.commit(&self.name, Replace::Never, attributes).map(drop)
+                    file.commit(&self.name, ReplacePolicy::Never, attributes).map(drop)
                 }
                 Err(error) => Err(error),
             };

@@ -130,7 +130,7 @@ fn an_output_that_works_again_is_told_what_is_missing() {
 #[test]
 fn a_line_that_was_cut_off_is_ended_before_the_next() {
     let file = tempfile::tempfile().unwrap();
-    let mut output = Output { file: file.try_clone().unwrap(), has_failed: true, is_cut: true };
+    let mut output = LogOutput { file: file.try_clone().unwrap(), has_failed: true, is_cut: true };
     assert!(output.write(b"next\n"));
     assert!(output.write(b"last\n"));
     assert!(!output.has_failed && !output.is_cut);

@@ -13,9 +13,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 const LARGEST: u16 = 65_507;
 
-fn socket() -> Arc<LongBatches> {
+fn socket() -> Arc<BatchSocket> {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    Arc::new(LongBatches::new(socket, LARGEST).unwrap())
+    Arc::new(BatchSocket::new(socket, LARGEST).unwrap())
 }
 
 /// Bytes in which every segment is known by its place.
@@ -23,7 +23,7 @@ fn contents(length: usize) -> Vec<u8> {
     (0..length).map(|index| (index / 7 * 31 % 251) as u8).collect()
 }
 
-fn batch<'a>(to: &LongBatches, contents: &'a [u8], segment_size: Option<usize>) -> Transmit<'a> {
+fn batch<'a>(to: &BatchSocket, contents: &'a [u8], segment_size: Option<usize>) -> Transmit<'a> {
     Transmit {
         destination: to.local_addr().unwrap(),
         ecn: Some(EcnCodepoint::Ect0),
@@ -33,7 +33,7 @@ fn batch<'a>(to: &LongBatches, contents: &'a [u8], segment_size: Option<usize>) 
     }
 }
 
-async fn send(from: &Arc<LongBatches>, batch: &Transmit<'_>) {
+async fn send(from: &Arc<BatchSocket>, batch: &Transmit<'_>) {
     let mut poller = from.clone().create_io_poller();
     loop {
         poll_fn(|context| poller.as_mut().poll_writable(context)).await.unwrap();
@@ -45,7 +45,7 @@ async fn send(from: &Arc<LongBatches>, batch: &Transmit<'_>) {
 }
 
 /// The datagrams that come, as many as there are in `bytes` bytes, and the marks they bear.
-async fn receive(at: &LongBatches, bytes: usize) -> (Vec<Vec<u8>>, Vec<Option<EcnCodepoint>>) {
+async fn receive(at: &BatchSocket, bytes: usize) -> (Vec<Vec<u8>>, Vec<Option<EcnCodepoint>>) {
     let (mut datagrams, mut marks, mut had) = (Vec::new(), Vec::new(), 0);
     let mut buffer = vec![0; usize::from(LARGEST) * at.max_receive_segments()];
     while had < bytes {
@@ -97,8 +97,8 @@ async fn batches_too_long_for_one_call_arrive_too() {
 async fn the_rest_of_a_half_sent_batch_follows_and_nothing_twice() {
     let (from, to) = (socket(), socket());
     let contents = contents(10 * 8952);
-    from.remember(HalfSent { beginning: [9; 32], sent: 1 });
-    from.remember(HalfSent { beginning: beginning(&contents), sent: 7 * 8952 });
+    from.remember(PartialBatch { beginning: [9; 32], sent: 1 });
+    from.remember(PartialBatch { beginning: beginning(&contents), sent: 7 * 8952 });
     let batch = batch(&to, &contents, Some(8952));
     send(&from, &batch).await;
     let (datagrams, _) = receive(&to, 3 * 8952).await;
@@ -113,7 +113,7 @@ async fn the_rest_of_a_half_sent_batch_follows_and_nothing_twice() {
 async fn half_sent_batches_of_lost_connections_are_forgotten() {
     let socket = socket();
     for number in 0..=HALF_SENT {
-        socket.remember(HalfSent { beginning: [number as u8; 32], sent: number + 1 });
+        socket.remember(PartialBatch { beginning: [number as u8; 32], sent: number + 1 });
     }
     assert_eq!(socket.sent_before(&[0; 32]), 0);
     assert_eq!(socket.sent_before(&[1; 32]), 2);
@@ -126,7 +126,7 @@ async fn a_full_socket_makes_the_sender_wait() {
     // every datagram arrives once.
     let small = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     socket2::SockRef::from(&small).set_send_buffer_size(1).unwrap();
-    let from = Arc::new(LongBatches::new(small, LARGEST).unwrap());
+    let from = Arc::new(BatchSocket::new(small, LARGEST).unwrap());
     let to = socket();
     let contents = contents(10 * 8952);
     let batch = batch(&to, &contents, Some(8952));

@@ -6,7 +6,7 @@ use quinn::{ReadError, WriteError};
 use quiver_protocol::{FrameError, Refusal};
 use thiserror::Error;
 
-use crate::close::Ended;
+use crate::close::ConnectionEnd;
 
 /// Why a conversation on a stream broke off.
 #[derive(Debug, Error)]
@@ -31,7 +31,7 @@ pub enum StreamError {
     Unread(Duration),
     /// The connection ended.
     #[error("connection lost: {0}")]
-    Lost(Ended),
+    Lost(ConnectionEnd),
 }
 
 impl From<ReadError> for StreamError {

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use quiver_protocol::CloseCode;
-use quiver_transport::{Ended, Protocol, close};
+use quiver_transport::{ConnectionEnd, Protocol, close};
 use tokio::time::timeout;
 
 use crate::network::{Pair, pair};
@@ -19,7 +19,7 @@ async fn congest(pair: &Pair) {
 }
 
 /// How the connection ends at the client, long before its idle timeout.
-async fn end_at_client(pair: &Pair) -> Ended {
+async fn end_at_client(pair: &Pair) -> ConnectionEnd {
     timeout(Duration::from_secs(6), pair.dialled.closed()).await.unwrap().into()
 }
 
@@ -34,7 +34,7 @@ async fn a_full_congestion_window_does_not_hold_back_the_end_of_a_connection() {
     let pair = promoted().await;
     congest(&pair).await;
     close(&pair.accepted.connection, CloseCode::ShuttingDown);
-    assert_eq!(end_at_client(&pair).await, Ended::Closed(CloseCode::ShuttingDown));
+    assert_eq!(end_at_client(&pair).await, ConnectionEnd::Closed(CloseCode::ShuttingDown));
 }
 
 #[tokio::test]
@@ -43,5 +43,5 @@ async fn nor_does_it_hold_back_the_end_of_all_connections() {
     congest(&pair).await;
     pair.accepting.close(CloseCode::ShuttingDown);
     pair.accepting.wait_idle(Duration::from_secs(6)).await;
-    assert_eq!(end_at_client(&pair).await, Ended::Closed(CloseCode::ShuttingDown));
+    assert_eq!(end_at_client(&pair).await, ConnectionEnd::Closed(CloseCode::ShuttingDown));
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use quiver_transport::endpoint::DialError;
 use quiver_transport::identity::Validity;
-use quiver_transport::{Accepted, Connection, Ended, Endpoint, Identity, Protocol, ServerVerifier};
+use quiver_transport::{
+    AcceptedConnection, Connection, ConnectionEnd, Endpoint, Identity, Protocol, ServerVerifier,
+};
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -38,7 +40,7 @@ pub(crate) fn address(endpoint: &Endpoint) -> SocketAddr {
 }
 
 /// The next connection that another endpoint dials.
-pub(crate) async fn accept(endpoint: &Endpoint) -> Result<Accepted, Ended> {
+pub(crate) async fn accept(endpoint: &Endpoint) -> Result<AcceptedConnection, ConnectionEnd> {
     let incoming = within(endpoint.accept()).await.unwrap();
     within(endpoint.admit(incoming).unwrap().complete()).await
 }
@@ -59,7 +61,7 @@ pub(crate) async fn dial(
 pub(crate) struct Pair {
     pub(crate) dialled: Connection,
     /// Not promoted.
-    pub(crate) accepted: Accepted,
+    pub(crate) accepted: AcceptedConnection,
     pub(crate) dialling: Endpoint,
     pub(crate) accepting: Endpoint,
     pub(crate) relay: Relay,

@@ -7,7 +7,8 @@ use quiver_transport::alpn::alpn;
 use quiver_transport::endpoint::DialError;
 use quiver_transport::trust::peer_fingerprint;
 use quiver_transport::{
-    Accepted, Channel, Connection, Ended, Endpoint, Identity, Protocol, Role, TrustError,
+    AcceptedConnection, Channel, Connection, ConnectionEnd, Endpoint, Identity, Protocol, Role,
+    TrustError,
 };
 use tokio::task::JoinSet;
 
@@ -33,7 +34,7 @@ async fn serve(endpoint: Endpoint) {
     }
 }
 
-async fn answer(accepted: Accepted, word: &str) {
+async fn answer(accepted: AcceptedConnection, word: &str) {
     let channel = accepted.promote();
     let Ok((mut send, mut receive)) = channel.accept_bi().await else { return };
     assert_eq!(receive.read_to_end(64).await.unwrap(), b"who is it?");
@@ -106,7 +107,10 @@ async fn a_client_accepts_peers_later_while_its_connection_to_a_server_lasts() {
     assert_eq!(ask(&to_server).await, format!("server Member {port}"));
     // It accepts peers, and is no server.
     let error = dial(&peer, address(&client), Protocol::QUIVER_1, Some(&ron), &ben).await;
-    assert!(matches!(error, Err(DialError::Ended(Ended::NoCommonProtocol(_)))), "{error:?}");
+    assert!(
+        matches!(error, Err(DialError::Ended(ConnectionEnd::NoCommonProtocol(_)))),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -132,8 +136,11 @@ async fn a_protocol_that_is_not_accepted_is_refused_as_no_common_protocol_at_bot
         dial(&client, address(&listening), PEER, Some(&ron), &server),
         accept(&listening),
     );
-    assert!(matches!(dialled, Err(DialError::Ended(Ended::NoCommonProtocol(_)))), "{dialled:?}");
-    assert!(matches!(accepted, Err(Ended::NoCommonProtocol(_))), "{accepted:?}");
+    assert!(
+        matches!(dialled, Err(DialError::Ended(ConnectionEnd::NoCommonProtocol(_)))),
+        "{dialled:?}"
+    );
+    assert!(matches!(accepted, Err(ConnectionEnd::NoCommonProtocol(_))), "{accepted:?}");
 }
 
 #[tokio::test]
@@ -154,7 +161,7 @@ const NO_CERTIFICATE: Protocol = PEER.with_certificate_required(false);
 
 /// How a connection ends that is refused once its certificate is due. TLS 1.3 completes the handshake at the side
 /// that dials before that, so it may see a connection first.
-async fn refused(dialled: Result<Connection, DialError>) -> Ended {
+async fn refused(dialled: Result<Connection, DialError>) -> ConnectionEnd {
     match dialled {
         Ok(connection) => within(connection.closed()).await.into(),
         Err(DialError::Ended(ended)) => ended,
@@ -169,10 +176,10 @@ async fn where_only_peers_are_accepted_tls_refuses_one_without_a_certificate() {
     let stranger = Endpoint::dialler().unwrap();
     let (dialled, accepted) =
         tokio::join!(dial(&stranger, address(&here), NO_CERTIFICATE, None, &ben), accept(&here));
-    assert!(matches!(accepted, Err(Ended::Failed(_))), "{accepted:?}");
+    assert!(matches!(accepted, Err(ConnectionEnd::Failed(_))), "{accepted:?}");
     let ended = refused(dialled).await;
     // The alert certificate_required (RFC 8446, 6.2) is 116, in QUIC 0x100 more.
-    let Ended::Failed(why) = ended else { panic!("{ended:?}") };
+    let ConnectionEnd::Failed(why) = ended else { panic!("{ended:?}") };
     assert!(why.contains("peer sent no certificates") || why.contains("116"), "{why}");
 }
 
@@ -185,8 +192,8 @@ async fn beside_a_server_only_peers_need_a_certificate() {
     let (dialled, accepted) =
         tokio::join!(dial(&stranger, to, NO_CERTIFICATE, None, &ben), accept(&here));
     let why = accepted.unwrap_err();
-    assert_eq!(why, Ended::Failed("the other side showed no certificate".to_owned()));
-    assert_eq!(refused(dialled).await, Ended::Closed(CloseCode::ProtocolViolation));
+    assert_eq!(why, ConnectionEnd::Failed("the other side showed no certificate".to_owned()));
+    assert_eq!(refused(dialled).await, ConnectionEnd::Closed(CloseCode::ProtocolViolation));
 
     let (dialled, accepted) =
         tokio::join!(dial(&stranger, to, Protocol::QUIVER_1, None, &ben), accept(&here));
@@ -203,7 +210,7 @@ async fn a_server_can_require_a_certificate() {
         dial(&client, address(&listening), Protocol::QUIVER_1, None, &server),
         accept(&listening),
     );
-    assert!(matches!(accepted, Err(Ended::Failed(_))), "{accepted:?}");
+    assert!(matches!(accepted, Err(ConnectionEnd::Failed(_))), "{accepted:?}");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use quiver_client::request::{Destination, DownloadRequest};
 
 use crate::cli;
 use crate::failure::Failure;
-use crate::interface::{Interface, Style};
+use crate::interface::{Interface, TransferStyle};
 use crate::ui_mode::UiMode;
 use crate::unix;
 
@@ -13,12 +13,15 @@ use crate::unix;
 ///
 /// # Errors
 /// [`Failure`].
-pub(super) async fn run(interface: &mut Interface, arguments: &cli::Get) -> Result<(), Failure> {
+pub(super) async fn run(
+    interface: &mut Interface,
+    arguments: &cli::GetArgs,
+) -> Result<(), Failure> {
     let prepared = prepare(interface, arguments).await?;
     if let Some(kept) = prepared.nothing_to_do() {
         return Err(kept.into());
     }
-    let style = Style { json: arguments.json, is_awaited: false };
+    let style = TransferStyle { json: arguments.json, is_awaited: false };
     interface.transfer(prepared, style).await
 }
 
@@ -29,7 +32,7 @@ pub(super) async fn run(interface: &mut Interface, arguments: &cli::Get) -> Resu
 /// [`Failure`].
 pub async fn prepare(
     interface: &mut Interface,
-    arguments: &cli::Get,
+    arguments: &cli::GetArgs,
 ) -> Result<PreparedTransfer, Failure> {
     if arguments.is_streamed() {
         if interface.output.mode() == UiMode::Prompt {

@@ -1,28 +1,31 @@
 //! `list`: what is in a folder of the server.
 
-use quiver_client::Listed;
+use quiver_client::ListItem;
 
 use crate::cli;
 use crate::failure::Failure;
 use crate::interface::Interface;
-use crate::output::{Rows, human, json};
+use crate::output::{RowWriter, human, json};
 use crate::ui_mode::UiMode;
 
 /// Prints what is in a folder.
 ///
 /// # Errors
 /// [`Failure`].
-pub(super) async fn run(interface: &mut Interface, arguments: &cli::List) -> Result<(), Failure> {
+pub(super) async fn run(
+    interface: &mut Interface,
+    arguments: &cli::ListArgs,
+) -> Result<(), Failure> {
     interface.connect().await?;
     let (client, output) = (interface.client.clone(), interface.output.clone());
     let list = async {
         let mut entries = client.list(&arguments.path).await?;
-        let mut rows = Rows::of(&output, arguments.json);
+        let mut rows = RowWriter::of(&output, arguments.json);
         loop {
             match entries.next().await? {
-                Listed::Entry(entry) if arguments.json => rows.push(&json::line(&entry)).await?,
-                Listed::Entry(entry) => rows.push(&human::entry(&entry)).await?,
-                Listed::End(end) => {
+                ListItem::Entry(entry) if arguments.json => rows.push(&json::line(&entry)).await?,
+                ListItem::Entry(entry) => rows.push(&human::entry(&entry)).await?,
+                ListItem::End(end) => {
                     rows.finish().await?;
                     if end.entries == 0 && output.mode() == UiMode::Prompt && !arguments.json {
                         output.say("Server: nothing there").await;

@@ -4,7 +4,7 @@ use quiver_protocol::text::display_safe;
 
 use crate::failure::Failure;
 use crate::interface::Interface;
-use crate::output::Rows;
+use crate::output::RowWriter;
 
 /// Sends a message and prints the answer.
 ///
@@ -14,7 +14,7 @@ pub(super) async fn run(interface: &mut Interface, text: &str) -> Result<(), Fai
     interface.connect().await?;
     let client = interface.client.clone();
     let answer = interface.drive(client.message(text)).await??;
-    let mut rows = Rows::of_the_server(&interface.output);
+    let mut rows = RowWriter::of_the_server(&interface.output);
     rows.push(&display_safe(&answer)).await?;
     rows.finish().await
 }

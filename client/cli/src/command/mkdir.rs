@@ -15,7 +15,10 @@ use crate::output::json;
 ///
 /// # Errors
 /// [`Failure`]; that some of several failed, too.
-pub(super) async fn run(interface: &mut Interface, arguments: &cli::Mkdir) -> Result<(), Failure> {
+pub(super) async fn run(
+    interface: &mut Interface,
+    arguments: &cli::MkdirArgs,
+) -> Result<(), Failure> {
     interface.connect().await?;
     let paths = arguments.paths.iter().map(|typed| parse_path(typed, "make"));
     let paths = paths.collect::<Result<Vec<_>, _>>()?;
@@ -28,7 +31,7 @@ pub(super) async fn run(interface: &mut Interface, arguments: &cli::Mkdir) -> Re
         let error = match interface.drive(client.make_folder(path)).await? {
             Ok(created) if created || arguments.parents => {
                 if arguments.json {
-                    output.data(json::line(&json::Folder { path, created }) + "\n").await?;
+                    output.data(json::line(&json::FolderLine { path, created }) + "\n").await?;
                 } else {
                     let said = if created { "made" } else { "already there" };
                     output.say(format!("{}: {said}", display_safe(path.as_str()))).await;

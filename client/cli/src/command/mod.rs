@@ -15,7 +15,7 @@ mod transfers;
 use quiver_client::ClientError;
 use quiver_client::error::Failures;
 
-use crate::cli::Command;
+use crate::cli::CommandArgs;
 use crate::failure::Failure;
 use crate::interface::Interface;
 use crate::output::Output;
@@ -47,39 +47,41 @@ quoted: get \"with space.txt\". Ctrl-C ends a running command, and on an empty l
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn run(interface: &mut Interface, command: &Command) -> Result<(), Failure> {
+pub async fn run(interface: &mut Interface, command: &CommandArgs) -> Result<(), Failure> {
     match command {
-        Command::Message(arguments) => message::run(interface, &arguments.text).await,
-        Command::Status(arguments) => status::run(interface, arguments).await,
-        Command::List(arguments) => list::run(interface, arguments).await,
-        Command::Get(arguments) => get::run(interface, arguments).await,
-        Command::Put(arguments) => put::run(interface, arguments).await,
-        Command::Rm(arguments) => rm::run(interface, arguments).await,
-        Command::Mv(arguments) => mv::run(interface, arguments).await,
-        Command::Mkdir(arguments) => mkdir::run(interface, arguments).await,
+        CommandArgs::Message(arguments) => message::run(interface, &arguments.text).await,
+        CommandArgs::Status(arguments) => status::run(interface, arguments).await,
+        CommandArgs::List(arguments) => list::run(interface, arguments).await,
+        CommandArgs::Get(arguments) => get::run(interface, arguments).await,
+        CommandArgs::Put(arguments) => put::run(interface, arguments).await,
+        CommandArgs::Rm(arguments) => rm::run(interface, arguments).await,
+        CommandArgs::Mv(arguments) => mv::run(interface, arguments).await,
+        CommandArgs::Mkdir(arguments) => mkdir::run(interface, arguments).await,
         // These are run without one, or with several.
-        Command::Resume(_)
-        | Command::Transfers(_)
-        | Command::Completions { .. }
-        | Command::Man { .. } => Ok(()),
+        CommandArgs::Resume(_)
+        | CommandArgs::Transfers(_)
+        | CommandArgs::Completions { .. }
+        | CommandArgs::Man { .. } => Ok(()),
     }
 }
 
 /// Whether a command may be storing files on this computer when it ends; `None` is the prompt.
-pub fn may_store(command: Option<&Command>) -> bool {
+pub fn may_store(command: Option<&CommandArgs>) -> bool {
     match command {
         // The prompt may be told to.
-        None | Some(Command::Put(_) | Command::Resume(_) | Command::Transfers(_)) => true,
-        Some(Command::Get(arguments)) => !arguments.is_streamed(),
+        None | Some(CommandArgs::Put(_) | CommandArgs::Resume(_) | CommandArgs::Transfers(_)) => {
+            true
+        }
+        Some(CommandArgs::Get(arguments)) => !arguments.is_streamed(),
         Some(
-            Command::Message(_)
-            | Command::Status(_)
-            | Command::List(_)
-            | Command::Rm(_)
-            | Command::Mv(_)
-            | Command::Mkdir(_)
-            | Command::Completions { .. }
-            | Command::Man { .. },
+            CommandArgs::Message(_)
+            | CommandArgs::Status(_)
+            | CommandArgs::List(_)
+            | CommandArgs::Rm(_)
+            | CommandArgs::Mv(_)
+            | CommandArgs::Mkdir(_)
+            | CommandArgs::Completions { .. }
+            | CommandArgs::Man { .. },
         ) => false,
     }
 }

@@ -12,14 +12,14 @@ use crate::output::json;
 ///
 /// # Errors
 /// [`Failure`].
-pub(super) async fn run(interface: &mut Interface, arguments: &cli::Mv) -> Result<(), Failure> {
+pub(super) async fn run(interface: &mut Interface, arguments: &cli::MvArgs) -> Result<(), Failure> {
     interface.connect().await?;
     let from = parse_path(&arguments.from, "move")?;
     let (client, overwrite) = (interface.client.clone(), arguments.overwrite);
     let to = interface.drive(client.rename(&from, &arguments.to, overwrite)).await??;
     let output = &interface.output;
     if arguments.json {
-        return output.data(json::line(&json::Renamed { from: &from, to: &to }) + "\n").await;
+        return output.data(json::line(&json::RenamedLine { from: &from, to: &to }) + "\n").await;
     }
     let (from, to) = (display_safe(from.as_str()), display_safe(to.as_str()));
     output.say(format!("{from} is now {to}")).await;

@@ -7,7 +7,7 @@ use quiver_client::request::{ConflictPolicy, TransferOptions, UploadContent, Upl
 
 use crate::cli;
 use crate::failure::Failure;
-use crate::interface::{Interface, Style};
+use crate::interface::{Interface, TransferStyle};
 use crate::ui_mode::UiMode;
 use crate::unix;
 
@@ -15,9 +15,12 @@ use crate::unix;
 ///
 /// # Errors
 /// [`Failure`].
-pub(super) async fn run(interface: &mut Interface, arguments: &cli::Put) -> Result<(), Failure> {
+pub(super) async fn run(
+    interface: &mut Interface,
+    arguments: &cli::PutArgs,
+) -> Result<(), Failure> {
     let prepared = prepare(interface, arguments)?;
-    let style = Style { json: arguments.json, is_awaited: false };
+    let style = TransferStyle { json: arguments.json, is_awaited: false };
     interface.transfer(prepared, style).await
 }
 
@@ -25,12 +28,15 @@ pub(super) async fn run(interface: &mut Interface, arguments: &cli::Put) -> Resu
 ///
 /// # Errors
 /// [`Failure`].
-pub fn prepare(interface: &Interface, arguments: &cli::Put) -> Result<PreparedTransfer, Failure> {
+pub fn prepare(
+    interface: &Interface,
+    arguments: &cli::PutArgs,
+) -> Result<PreparedTransfer, Failure> {
     let request = request(arguments, interface.output.mode())?;
     Ok(interface.client.prepare_upload(request)?)
 }
 
-fn request(arguments: &cli::Put, face: UiMode) -> Result<UploadRequest, Failure> {
+fn request(arguments: &cli::PutArgs, face: UiMode) -> Result<UploadRequest, Failure> {
     let options =
         arguments.hold.set(arguments.many.options(arguments.overwrite, face), arguments.json);
     let mut options =

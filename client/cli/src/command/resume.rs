@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use quiver_client::Overrides;
+use quiver_client::ResumeOverrides;
 use quiver_client::request::ResumeRequest;
 
 use crate::cli;
 use crate::failure::Failure;
-use crate::interface::{Interface, Style};
+use crate::interface::{Interface, TransferStyle};
 
 /// Resumes one transfer, or all.
 ///
@@ -15,10 +15,10 @@ use crate::interface::{Interface, Style};
 /// [`Failure`].
 pub async fn run(
     interface: &mut Interface,
-    overrides: &Overrides,
-    arguments: &cli::Resume,
+    overrides: &ResumeOverrides,
+    arguments: &cli::ResumeArgs,
 ) -> Result<(), Failure> {
-    interface.style_all(Style { json: arguments.json, is_awaited: false });
+    interface.style_all(TransferStyle { json: arguments.json, is_awaited: false });
     let request = ResumeRequest {
         path: arguments.path.clone(),
         retry_for: Duration::from_secs(arguments.hold.patience),

@@ -14,7 +14,7 @@ use crate::ui_mode::UiMode;
 
 /// Paths to remove, as they were typed.
 #[derive(Debug)]
-pub struct Removal {
+pub struct RemoveRequest {
     paths: Vec<FilePath>,
 }
 
@@ -22,7 +22,7 @@ pub struct Removal {
 ///
 /// # Errors
 /// [`Failure`]; that some of several failed, too.
-pub(super) async fn run(interface: &mut Interface, arguments: &cli::Rm) -> Result<(), Failure> {
+pub(super) async fn run(interface: &mut Interface, arguments: &cli::RmArgs) -> Result<(), Failure> {
     match confirmed(interface, arguments).await? {
         Some(removal) => removal.carry_out(interface, arguments.json).await,
         None => Ok(()),
@@ -35,9 +35,9 @@ pub(super) async fn run(interface: &mut Interface, arguments: &cli::Rm) -> Resul
 /// [`Failure`].
 pub async fn confirmed(
     interface: &mut Interface,
-    arguments: &cli::Rm,
-) -> Result<Option<Removal>, Failure> {
-    let removal = Removal::parse(arguments)?;
+    arguments: &cli::RmArgs,
+) -> Result<Option<RemoveRequest>, Failure> {
+    let removal = RemoveRequest::parse(arguments)?;
     if arguments.yes || removal.confirm(interface).await? {
         return Ok(Some(removal));
     }
@@ -47,8 +47,8 @@ pub async fn confirmed(
     Ok(None)
 }
 
-impl Removal {
-    fn parse(arguments: &cli::Rm) -> Result<Self, Failure> {
+impl RemoveRequest {
+    fn parse(arguments: &cli::RmArgs) -> Result<Self, Failure> {
         let paths = arguments.paths.iter().map(|typed| parse_path(typed, "remove"));
         Ok(Self { paths: paths.collect::<Result<_, _>>()? })
     }
@@ -82,7 +82,7 @@ impl Removal {
             let rest = paths.len();
             match interface.drive(client.remove(path)).await? {
                 Ok(()) if as_json => {
-                    output.data(json::line(&json::Removed { removed: path }) + "\n").await?;
+                    output.data(json::line(&json::RemovedLine { removed: path }) + "\n").await?;
                 }
                 Ok(()) => output.say(format!("{}: removed", shown(path))).await,
                 Err(error) => {
@@ -113,9 +113,9 @@ mod tests {
     use super::*;
     use crate::failure::Exit;
 
-    fn rm(paths: &[&str]) -> cli::Rm {
+    fn rm(paths: &[&str]) -> cli::RmArgs {
         let paths = paths.iter().map(|path| (*path).to_owned()).collect();
-        cli::Rm { paths, yes: false, json: false }
+        cli::RmArgs { paths, yes: false, json: false }
     }
 
     #[test]
@@ -126,14 +126,14 @@ mod tests {
 
     #[test]
     fn the_question_names_a_few_and_counts_the_rest() {
-        let removal = Removal::parse(&rm(&["a", "b/", "c", "d", "e"])).unwrap();
+        let removal = RemoveRequest::parse(&rm(&["a", "b/", "c", "d", "e"])).unwrap();
         assert_eq!(removal.question(), "Remove a, b, c and 2 more from the server? [y/N] ");
     }
 
     #[test]
     fn what_is_no_path_is_refused_here() {
         for bad in ["", "/", "../a", "a//"] {
-            let failure = Removal::parse(&rm(&[bad])).unwrap_err();
+            let failure = RemoveRequest::parse(&rm(&[bad])).unwrap_err();
             assert_eq!(failure.exit(), Exit::NotFound, "{bad}");
         }
     }

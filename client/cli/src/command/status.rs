@@ -5,18 +5,21 @@ use chrono::Local;
 use crate::cli;
 use crate::failure::Failure;
 use crate::interface::Interface;
-use crate::output::{Rows, human, json};
+use crate::output::{RowWriter, human, json};
 
 /// Prints who is and was connected.
 ///
 /// # Errors
 /// [`Failure`].
-pub(super) async fn run(interface: &mut Interface, arguments: &cli::Status) -> Result<(), Failure> {
+pub(super) async fn run(
+    interface: &mut Interface,
+    arguments: &cli::StatusArgs,
+) -> Result<(), Failure> {
     interface.connect().await?;
     let (client, output) = (interface.client.clone(), interface.output.clone());
     let status = async {
         let mut clients = client.status().await?;
-        let mut rows = Rows::of(&output, arguments.json);
+        let mut rows = RowWriter::of(&output, arguments.json);
         while let Some(row) = clients.next().await? {
             let line = if arguments.json { json::line(&row) } else { human::client(&row, &Local) };
             rows.push(&line).await?;

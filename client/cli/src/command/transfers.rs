@@ -3,18 +3,18 @@
 use chrono::Local;
 use quiver_client::ClientError;
 use quiver_client::error::InvalidRequest;
-use quiver_client::journal::{Direction, Journal, What};
+use quiver_client::journal::{Direction, Journal, TransferSubject};
 use quiver_client::unfinished::{self, UnfinishedTransfer};
 use quiver_protocol::Timestamp;
 use serde::Serialize;
 
 use crate::cli;
 use crate::failure::Failure;
-use crate::output::{Output, Rows, human, json};
+use crate::output::{Output, RowWriter, human, json};
 
 /// A transfer as programs see it.
 #[derive(Debug, Serialize)]
-struct Row<'a> {
+struct TransferRow<'a> {
     direction: Direction,
     kind: &'static str,
     server: String,
@@ -33,12 +33,16 @@ struct Row<'a> {
     begun: Timestamp,
 }
 
-impl<'a> Row<'a> {
+impl<'a> TransferRow<'a> {
     fn of(transfer: &'a UnfinishedTransfer) -> Self {
         let UnfinishedTransfer { entry, stored, is_running } = transfer;
         let (kind, path, local, named, size) = match &entry.what {
-            What::File(file) => ("file", file.path.as_str(), &file.local, &[][..], Some(file.size)),
-            What::Tree(tree) => ("tree", tree.to.as_str(), &tree.folder, &tree.named[..], None),
+            TransferSubject::File(file) => {
+                ("file", file.path.as_str(), &file.local, &[][..], Some(file.size))
+            }
+            TransferSubject::Tree(tree) => {
+                ("tree", tree.to.as_str(), &tree.folder, &tree.named[..], None)
+            }
         };
         Self {
             direction: entry.direction,
@@ -62,7 +66,7 @@ impl<'a> Row<'a> {
 pub async fn run(
     journal: &Journal,
     output: &Output,
-    arguments: &cli::Transfers,
+    arguments: &cli::TransfersArgs,
 ) -> Result<(), Failure> {
     let (transfers, invalid) = unfinished::list(journal).await?;
     for entry in invalid {
@@ -81,10 +85,10 @@ async fn list(
     as_json: bool,
     transfers: &[UnfinishedTransfer],
 ) -> Result<(), Failure> {
-    let mut rows = Rows::bare(output);
+    let mut rows = RowWriter::bare(output);
     for transfer in transfers {
         let row = if as_json {
-            json::line(&Row::of(transfer))
+            json::line(&TransferRow::of(transfer))
         } else {
             human::transfer(transfer, &Local)
         };
@@ -106,17 +110,19 @@ async fn clean(
     for transfer in transfers {
         let (shown, entry) = (transfer.shown(), transfer.entry);
         let what_goes = match (&entry.what, entry.direction) {
-            (What::File(_), Direction::Get) => "removed what was left",
-            (What::File(_), Direction::Put) => "forgotten; the server keeps what it has for 7 days",
-            (What::Tree(_), _) => "forgotten",
+            (TransferSubject::File(_), Direction::Get) => "removed what was left",
+            (TransferSubject::File(_), Direction::Put) => {
+                "forgotten; the server keeps what it has for 7 days"
+            }
+            (TransferSubject::Tree(_), _) => "forgotten",
         };
         match unfinished::remove(journal, &entry).await {
             Ok(true) => output.say(format!("{shown}: {what_goes}")).await,
             Ok(false) => output.say(format!("{shown} is under way: nothing is removed")).await,
             Err(source) => {
                 let path = match entry.what {
-                    What::File(file) => file.local,
-                    What::Tree(tree) => tree.folder,
+                    TransferSubject::File(file) => file.local,
+                    TransferSubject::Tree(tree) => tree.folder,
                 };
                 output.failure(&ClientError::Leftover { path, source }.into()).await;
                 is_clean = false;

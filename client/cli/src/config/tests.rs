@@ -27,11 +27,11 @@ const ALL_KEYS: &str = "server = 'file:3'\ncert = 'certs/file.pem'\nname = 'File
 #[test]
 fn a_flag_beats_the_environment_which_beats_the_file() {
     let (_folder, path) = written(ALL_KEYS);
-    let typed = Settings {
+    let typed = SettingsArgs {
         server: Some("flag:1".parse().unwrap()),
         cert: Some("flag.pem".into()),
         name: Some(ClientName::parse("Flag").unwrap()),
-        ..Settings::default()
+        ..SettingsArgs::default()
     };
     let seen = |config: Config| {
         let certificate = config.client.certificate.unwrap().file_name().unwrap().to_owned();
@@ -46,11 +46,11 @@ fn a_flag_beats_the_environment_which_beats_the_file() {
     };
     let all = Config::new(typed, all_variables, Some(&path)).unwrap();
     assert_eq!(seen(all), of("flag:1", "flag.pem", "Flag"));
-    let two = Config::new(Settings::default(), all_variables, Some(&path)).unwrap();
+    let two = Config::new(SettingsArgs::default(), all_variables, Some(&path)).unwrap();
     assert_eq!(seen(two), of("variable:2", "variable.pem", "Variable"));
-    let one = Config::new(Settings::default(), NOTHING, Some(&path)).unwrap();
+    let one = Config::new(SettingsArgs::default(), NOTHING, Some(&path)).unwrap();
     assert_eq!(seen(one), of("file:3", "file.pem", "File"));
-    let none = Config::new(Settings::default(), NOTHING, None).unwrap();
+    let none = Config::new(SettingsArgs::default(), NOTHING, None).unwrap();
     assert_eq!(none.client.server.to_string(), "localhost:4433");
     assert_eq!((none.client.certificate, none.client.name), (None, None));
 }
@@ -58,7 +58,7 @@ fn a_flag_beats_the_environment_which_beats_the_file() {
 #[test]
 fn a_path_in_the_file_starts_at_the_file() {
     let (folder, path) = written(ALL_KEYS);
-    let config = Config::new(Settings::default(), NOTHING, Some(&path)).unwrap();
+    let config = Config::new(SettingsArgs::default(), NOTHING, Some(&path)).unwrap();
     assert_eq!(config.client.certificate.unwrap(), folder.path().join("certs/file.pem"));
 }
 
@@ -66,7 +66,7 @@ fn a_path_in_the_file_starts_at_the_file() {
 fn an_empty_variable_is_none_and_a_missing_file_too() {
     let missing = Path::new("/nonexistent/config.toml");
     let config =
-        Config::new(Settings::default(), |_| Some(OsString::new()), Some(missing)).unwrap();
+        Config::new(SettingsArgs::default(), |_| Some(OsString::new()), Some(missing)).unwrap();
     assert_eq!(config.client.server.to_string(), "localhost:4433");
     assert_eq!((config.client.certificate, config.client.name), (None, None));
 }
@@ -75,7 +75,7 @@ fn an_empty_variable_is_none_and_a_missing_file_too() {
 fn errors_name_the_place() {
     let error = |text: &str| {
         let (folder, path) = written(text);
-        let error = Config::new(Settings::default(), NOTHING, Some(&path)).unwrap_err();
+        let error = Config::new(SettingsArgs::default(), NOTHING, Some(&path)).unwrap_err();
         error.to_string().replace(folder.path().to_str().unwrap(), "")
     };
     let unknown = error("name = 'a'\nsever = 'x'\n");
@@ -85,6 +85,6 @@ fn errors_name_the_place() {
     assert!(error("name = ").starts_with("/config.toml, line 1: "));
 
     let bad = |name: &str| (name == "QUIVER_NAME").then(|| "a b".into());
-    let error = Config::new(Settings::default(), bad, None).unwrap_err();
+    let error = Config::new(SettingsArgs::default(), bad, None).unwrap_err();
     assert!(error.to_string().starts_with("QUIVER_NAME: a name has"));
 }

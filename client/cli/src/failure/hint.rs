@@ -5,7 +5,7 @@ use std::path::Path;
 
 use quiver_client::ClientError;
 use quiver_client::error::{InvalidRequest, Untrusted};
-use quiver_client::journal::Share;
+use quiver_client::journal::UnfinishedShare;
 use quiver_client::known_servers::KnownServersError;
 use quiver_protocol::RefusalCode;
 use quiver_protocol::text::display_path;
@@ -127,10 +127,12 @@ fn of_request(request: &InvalidRequest) -> Option<&'static str> {
     })
 }
 
-fn how_to_resume(share: Share) -> String {
+fn how_to_resume(share: UnfinishedShare) -> String {
     match share {
-        Share::Of(share) => format!("the same command, or quiver resume, goes on at {share} %"),
-        Share::Several => "quiver resume goes on with the rest".to_owned(),
+        UnfinishedShare::Of(share) => {
+            format!("the same command, or quiver resume, goes on at {share} %")
+        }
+        UnfinishedShare::Several => "quiver resume goes on with the rest".to_owned(),
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::Output;
 use crate::failure::Failure;
 use crate::ui_mode::UiMode;
-use crate::unix::TerminalAsItWas;
+use crate::unix::TerminalRestorer;
 
 impl Output {
     /// Whether there is somebody to ask.
@@ -47,23 +47,25 @@ impl Output {
     /// [`Failure::System`] where the terminal cannot be used.
     pub async fn ask_hidden(&self, question: &str) -> Result<Option<Secret>, Failure> {
         // Before the question shows: whoever types at once must not be seen either.
-        let _echo_off = TerminalAsItWas::without_echo();
+        let _echo_off = TerminalRestorer::without_echo();
         self.pose(question).await?;
         let hidden = on_a_thread(|| match rpassword::read_password() {
-            Ok(text) => Ok(Hidden::Typed(Secret::new(text))),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Hidden::End),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Hidden::Interrupted),
+            Ok(text) => Ok(HiddenInput::Typed(Secret::new(text))),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(HiddenInput::End),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                Ok(HiddenInput::Interrupted)
+            }
             Err(error) => Err(error),
         });
         match hidden.await? {
-            Hidden::Typed(answer) => Ok(Some(answer)),
-            Hidden::End => {
+            HiddenInput::Typed(answer) => Ok(Some(answer)),
+            HiddenInput::End => {
                 // Only Enter was echoed.
                 self.pose("\n").await?;
                 Ok(None)
             }
             // The signal is on its way, and decides.
-            Hidden::Interrupted => std::future::pending().await,
+            HiddenInput::Interrupted => std::future::pending().await,
         }
     }
 
@@ -96,7 +98,7 @@ impl Output {
 }
 
 /// How a hidden answer ended.
-enum Hidden {
+enum HiddenInput {
     Typed(Secret),
     /// Ctrl-D.
     End,

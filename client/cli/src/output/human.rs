@@ -4,15 +4,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use chrono::TimeZone;
-use quiver_protocol::reply::{ClientRow, Entry, EntryKind};
+use quiver_protocol::reply::{ClientRow, EntryKind, FolderEntry};
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{FilePath, Fingerprint, Timestamp};
-use quiver_transfer::file_system::Unset;
+use quiver_transfer::file_system::UnsetAttributes;
 
 use super::SERVER;
 use crate::failure::Failure;
 use quiver_client::ClientError;
-use quiver_client::journal::{Direction, OneFile, What, percent};
+use quiver_client::journal::{Direction, SingleFile, TransferSubject, percent};
 use quiver_client::notice::Notice;
 use quiver_client::throughput::Throughput;
 use quiver_client::transfers::TransferSummary;
@@ -31,7 +31,7 @@ where
 
 /// A path of the server; a folder's ends with a slash.
 #[must_use]
-pub fn entry(entry: &Entry) -> String {
+pub fn entry(entry: &FolderEntry) -> String {
     let mut text = display_safe(entry.path.as_str()).into_owned();
     if entry.kind == EntryKind::Folder {
         text.push('/');
@@ -64,13 +64,13 @@ where
     let UnfinishedTransfer { entry, stored, is_running } = unfinished;
     let server = &entry.origin.server;
     let (there, here_is, how_far) = match &entry.what {
-        What::File(OneFile { path, local, size, .. }) => {
+        TransferSubject::File(SingleFile { path, local, size, .. }) => {
             let share = stored
                 .map_or_else(String::new, |stored| format!("{} % of ", percent(stored, *size)));
             let local = local.display().to_string();
             (path.as_str().to_owned(), local, format!("{share}{size} bytes, "))
         }
-        What::Tree(tree) => {
+        TransferSubject::Tree(tree) => {
             let (named, folder) = (tree.named.join(" "), tree.folder.display().to_string());
             match entry.direction {
                 Direction::Get => (named, folder, String::new()),
@@ -134,7 +134,7 @@ pub fn summary(summary: &TransferSummary, direction: Direction) -> String {
 
 /// `warning: stored a.txt, but could not set its time (Operation not permitted); this is said once`
 #[must_use]
-pub fn unset(shown: &Path, unset: Unset) -> String {
+pub fn unset(shown: &Path, unset: UnsetAttributes) -> String {
     let shown = shown.display().to_string();
     format!(
         "warning: stored {}, but could not set {unset}; this is said once",
@@ -264,8 +264,8 @@ pub(crate) fn without_numbers(text: String) -> String {
 #[cfg(test)]
 mod tests {
     use chrono::FixedOffset;
-    use quiver_protocol::{Brake, ClientName};
-    use quiver_transfer::Bottleneck;
+    use quiver_protocol::{Bottleneck, ClientName};
+    use quiver_transfer::TransferBottleneck;
 
     use super::*;
 
@@ -304,7 +304,7 @@ mod tests {
         let mut measured = Throughput {
             moved: 33_600_000,
             took: Duration::from_secs(2),
-            limited_by: Some(Bottleneck::There(Brake::Disk)),
+            limited_by: Some(TransferBottleneck::Remote(Bottleneck::Disk)),
         };
         let said = "33.6 MB in 2.0 s: 16.8 MB/s, limited by the server's disk";
         assert_eq!(throughput(&measured), said);
@@ -320,7 +320,7 @@ mod tests {
 
     #[test]
     fn folders_end_with_a_slash_and_names_are_harmless() {
-        let mut shown = Entry {
+        let mut shown = FolderEntry {
             path: FilePath::parse("a\u{202e}b").unwrap(),
             kind: EntryKind::Folder,
             size: 0,

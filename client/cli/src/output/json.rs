@@ -15,7 +15,7 @@ use super::human;
 /// stream. Received are the bytes that came here in this run, over all its connections, verified those that
 /// are hashed, flushed to disk and under the final name.
 #[derive(Debug, Serialize)]
-pub struct File<'a> {
+pub struct FileLine<'a> {
     path: &'a FilePath,
     size: u64,
     blake3: ContentHash,
@@ -29,7 +29,7 @@ pub struct File<'a> {
     limited_by: Option<String>,
 }
 
-impl<'a> File<'a> {
+impl<'a> FileLine<'a> {
     /// For a file that is here now.
     #[must_use]
     pub fn new(file: &'a DownloadedFile) -> Self {
@@ -55,7 +55,7 @@ impl<'a> File<'a> {
 /// A file that was stored on the server. Sent is what was handed to the connection, received what the
 /// server took and wrote, verified what its last word confirms; those two count what it had before.
 #[derive(Debug, Serialize)]
-pub struct StoredFile<'a> {
+pub struct StoredLine<'a> {
     path: &'a FilePath,
     size: u64,
     blake3: ContentHash,
@@ -69,7 +69,7 @@ pub struct StoredFile<'a> {
     limited_by: Option<String>,
 }
 
-impl<'a> StoredFile<'a> {
+impl<'a> StoredLine<'a> {
     /// For a file that is there now.
     #[must_use]
     pub fn new(file: &'a UploadedFile) -> Self {
@@ -91,12 +91,12 @@ impl<'a> StoredFile<'a> {
 
 /// What became of the files of a tree, after all of them.
 #[derive(Debug, Serialize)]
-pub struct Summed {
-    summary: Summary,
+pub struct SummaryCounts {
+    summary: SummaryLine,
 }
 
 #[derive(Debug, Serialize)]
-struct Summary {
+struct SummaryLine {
     moved: u64,
     bytes: u64,
     same: u64,
@@ -105,18 +105,18 @@ struct Summary {
     left_out: u64,
 }
 
-impl Summed {
+impl SummaryCounts {
     /// For what became of them.
     #[must_use]
     pub fn new(summary: &TransferSummary) -> Self {
         let TransferSummary { moved, bytes, same, kept, failed, left_out, took: _ } = *summary;
-        Self { summary: Summary { moved, bytes, same, kept, failed, left_out } }
+        Self { summary: SummaryLine { moved, bytes, same, kept, failed, left_out } }
     }
 }
 
 /// What would be done with a file or folder.
 #[derive(Debug, Serialize)]
-pub struct Planned<'a> {
+pub struct PlannedLine<'a> {
     /// `new`, `resume`, `same`, `differs`, `differs_replaced`, `differs_both_kept`, `differs_kept`,
     /// `does_not_fit` or `blocked`.
     pub plan: &'a str,
@@ -136,14 +136,14 @@ pub struct Planned<'a> {
 
 /// A path that was removed.
 #[derive(Debug, Serialize)]
-pub struct Removed<'a> {
+pub struct RemovedLine<'a> {
     /// What was called so.
     pub removed: &'a FilePath,
 }
 
 /// A path that has another one now.
 #[derive(Debug, Serialize)]
-pub struct Renamed<'a> {
+pub struct RenamedLine<'a> {
     /// The old one.
     pub from: &'a FilePath,
     /// The new one.
@@ -152,7 +152,7 @@ pub struct Renamed<'a> {
 
 /// A folder that was asked for.
 #[derive(Debug, Serialize)]
-pub struct Folder<'a> {
+pub struct FolderLine<'a> {
     /// Where it is.
     pub path: &'a FilePath,
     /// Whether it is new.
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn a_line_is_the_wires_object_and_drives_no_terminal() {
         let path = FilePath::parse("näme\u{202e}\u{e0001}.txt").unwrap();
-        let file = File {
+        let file = FileLine {
             path: &path,
             size: 1,
             blake3: ContentHash([0; 32]),

@@ -26,8 +26,8 @@ use quiver_transport::LogWriter;
 use crate::failure::Failure;
 use crate::ui_mode::UiMode;
 pub(crate) use ask::is_yes;
-pub use progress::Bars;
-pub use rows::{GATHER, Rows};
+pub use progress::ProgressBars;
+pub use rows::{GATHER, RowWriter};
 
 /// What the other end is called where it limited a transfer.
 const SERVER: &str = "server";
@@ -36,7 +36,7 @@ const SERVER: &str = "server";
 const LAST_LINES: Duration = Duration::from_millis(500);
 
 /// Prints a text above the line that is being typed.
-pub type Above = Box<dyn FnMut(String) -> io::Result<()> + Send>;
+pub type PrintAbove = Box<dyn FnMut(String) -> io::Result<()> + Send>;
 
 /// Asks whether, on the line that is being typed.
 pub type ConfirmAbove = Box<dyn Fn(String) -> Confirmed + Send + Sync>;
@@ -47,16 +47,16 @@ pub type Confirmed = Pin<Box<dyn Future<Output = bool> + Send>>;
 /// Where everything is said. Cheap to clone.
 #[derive(Clone)]
 pub struct Output {
-    inner: Arc<Inner>,
+    inner: Arc<OutputInner>,
 }
 
-struct Inner {
+struct OutputInner {
     mode: UiMode,
     quiet: bool,
-    bars: Bars,
+    bars: ProgressBars,
     /// Who prints waits here, first come first served.
     turn: tokio::sync::Mutex<()>,
-    above: Mutex<Option<Above>>,
+    above: Mutex<Option<PrintAbove>>,
     confirm: Mutex<Option<ConfirmAbove>>,
 }
 
@@ -64,10 +64,14 @@ impl Output {
     /// For a mode; `quiet` leaves nothing but data and errors.
     #[must_use]
     pub fn new(mode: UiMode, quiet: bool) -> Self {
-        let bars = if mode == UiMode::OneShot && !quiet { Bars::on_stderr() } else { Bars::none() };
+        let bars = if mode == UiMode::OneShot && !quiet {
+            ProgressBars::on_stderr()
+        } else {
+            ProgressBars::none()
+        };
         let turn = tokio::sync::Mutex::new(());
         let (above, confirm) = (Mutex::new(None), Mutex::new(None));
-        Self { inner: Arc::new(Inner { mode, quiet, bars, turn, above, confirm }) }
+        Self { inner: Arc::new(OutputInner { mode, quiet, bars, turn, above, confirm }) }
     }
 
     /// Who is on the other side.
@@ -78,12 +82,12 @@ impl Output {
 
     /// The progress bars.
     #[must_use]
-    pub fn bars(&self) -> &Bars {
+    pub fn bars(&self) -> &ProgressBars {
         &self.inner.bars
     }
 
     /// From now on everything is printed by `above`, or as before with `None`.
-    pub fn print_above(&self, above: Option<Above>) {
+    pub fn print_above(&self, above: Option<PrintAbove>) {
         *self.inner.above.lock() = above;
     }
 
@@ -97,7 +101,7 @@ impl Output {
     /// # Errors
     /// [`Failure::Output`].
     pub async fn data(&self, text: String) -> Result<(), Failure> {
-        self.print(Stream::Data, text).await.map_err(Failure::output)
+        self.print(OutputStream::Data, text).await.map_err(Failure::output)
     }
 
     /// Says a line to the person, unless they want quiet.
@@ -116,12 +120,13 @@ impl Output {
 
     async fn talk(&self, mut text: String) {
         text.push('\n');
-        let stream = if self.inner.mode == UiMode::Prompt { Stream::Data } else { Stream::Talk };
+        let stream =
+            if self.inner.mode == UiMode::Prompt { OutputStream::Data } else { OutputStream::Talk };
         // Where nobody can be told, there is nobody to tell.
         let _ = self.print(stream, text).await;
     }
 
-    async fn print(&self, stream: Stream, text: String) -> io::Result<()> {
+    async fn print(&self, stream: OutputStream, text: String) -> io::Result<()> {
         let _turn = self.inner.turn.lock().await;
         let inner = self.inner.clone();
         let printed = blocking::run_io(move || {
@@ -142,12 +147,12 @@ impl std::fmt::Debug for Output {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Stream {
+enum OutputStream {
     Data,
     Talk,
 }
 
-impl Stream {
+impl OutputStream {
     fn write(self, text: &str) -> io::Result<()> {
         match self {
             Self::Data => {
@@ -172,7 +177,7 @@ pub fn last_words(failure: &Failure) {
     let (done, written) = mpsc::channel();
     let write = move || {
         // Where stderr does not take it, the exit code still tells.
-        let _ = Stream::Talk.write(&text);
+        let _ = OutputStream::Talk.write(&text);
         // Fails where it took too long.
         let _ = done.send(());
     };
@@ -190,7 +195,7 @@ pub fn bad_usage(error: &clap::Error) {
     let text = error.render().to_string();
     let safe = text.split('\n').map(display_safe).collect::<Vec<_>>().join("\n");
     // Where nobody reads it, the exit code still tells.
-    let _ = if safe == text { error.print() } else { Stream::Talk.write(&safe) };
+    let _ = if safe == text { error.print() } else { OutputStream::Talk.write(&safe) };
 }
 
 /// Prints what was made without a server: a completion script, a manual page.

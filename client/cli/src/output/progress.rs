@@ -31,32 +31,32 @@ const COUNTER: &str = "{prefix} {bytes} {bytes_per_sec}";
 
 /// All bars of this program, one below the other.
 #[derive(Debug)]
-pub struct Bars {
-    screen: Option<Arc<Screen>>,
+pub struct ProgressBars {
+    screen: Option<Arc<BarScreen>>,
 }
 
 #[derive(Debug)]
-struct Screen {
+struct BarScreen {
     /// Bars that were not drawn yet. Never held while anything is drawn or printed.
     new: Mutex<Vec<Arc<Progress>>>,
     /// Held while something is drawn or printed, which may wait for the terminal.
-    drawing: Mutex<Drawing>,
+    drawing: Mutex<BarState>,
 }
 
 #[derive(Debug, Default)]
-struct Drawing {
+struct BarState {
     all: MultiProgress,
     bars: Vec<(Arc<Progress>, Option<ProgressBar>)>,
     has_ended: bool,
 }
 
-impl Bars {
+impl ProgressBars {
     /// On stderr, where that is a terminal that can move its cursor.
     #[must_use]
     pub fn on_stderr() -> Self {
         let able = std::io::stderr().is_terminal()
             && std::env::var_os("TERM").is_some_and(|term| term != "dumb");
-        Self { screen: able.then(Screen::start).flatten() }
+        Self { screen: able.then(BarScreen::start).flatten() }
     }
 
     /// Nowhere.
@@ -98,7 +98,7 @@ impl Bars {
     }
 }
 
-impl Screen {
+impl BarScreen {
     /// With the thread that draws; `None` where there can be none.
     fn start() -> Option<Arc<Self>> {
         let screen = Arc::new(Self { new: Mutex::default(), drawing: Mutex::default() });
@@ -114,7 +114,7 @@ impl Screen {
     }
 }
 
-impl Drawing {
+impl BarState {
     fn draw(&mut self, new: &Mutex<Vec<Arc<Progress>>>) {
         if self.has_ended {
             return;

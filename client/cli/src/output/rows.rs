@@ -9,12 +9,12 @@ pub const GATHER: usize = 16 * 1024;
 
 /// Rows on their way out. What is not [finished](Self::finish) may not be printed.
 #[derive(Debug)]
-pub struct Rows<'a> {
+pub struct RowWriter<'a> {
     output: &'a Output,
     gathered: String,
 }
 
-impl<'a> Rows<'a> {
+impl<'a> RowWriter<'a> {
     /// The rows of an answer. At the prompt the first one says who answers.
     #[must_use]
     pub fn of_the_server(output: &'a Output) -> Self {

@@ -7,7 +7,7 @@ use std::thread;
 use quiver_client::event::ConnectionState;
 use tokio::sync::mpsc;
 
-use super::line::Line;
+use super::line::ParsedLine;
 use super::{CONNECTED_AGAIN, connection_lost};
 use crate::command;
 use crate::command::HELP;
@@ -38,10 +38,10 @@ pub async fn batch(interface: &mut Interface) -> Result<Exit, Failure> {
         };
         let Some(line) = line else { break };
         let line = line.map_err(|source| Failure::system("cannot read", source))?;
-        let result = match Line::parse(&line) {
-            Ok(Line::Exit) => break,
+        let result = match ParsedLine::parse(&line) {
+            Ok(ParsedLine::Exit) => break,
             Ok(meant) => {
-                let asks = !matches!(meant, Line::Nothing | Line::Help);
+                let asks = !matches!(meant, ParsedLine::Nothing | ParsedLine::Help);
                 if asks && !interface.client.is_connected() {
                     interface.connect().await?;
                     interface.output.say(CONNECTED_AGAIN).await;
@@ -66,15 +66,15 @@ pub async fn batch(interface: &mut Interface) -> Result<Exit, Failure> {
     Ok(first)
 }
 
-async fn act(interface: &mut Interface, line: Line) -> Result<(), Failure> {
+async fn act(interface: &mut Interface, line: ParsedLine) -> Result<(), Failure> {
     match line {
-        Line::Nothing | Line::Exit => Ok(()),
-        Line::Help => {
+        ParsedLine::Nothing | ParsedLine::Exit => Ok(()),
+        ParsedLine::Help => {
             interface.output.say(HELP).await;
             Ok(())
         }
-        Line::Say(text) => command::say(interface, &text).await,
-        Line::Command(command) => command::run(interface, &command).await,
+        ParsedLine::Say(text) => command::say(interface, &text).await,
+        ParsedLine::Command(command) => command::run(interface, &command).await,
     }
 }
 

@@ -15,26 +15,26 @@ use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, ExternalPrinter as _, Helper};
 use tokio::sync::{mpsc, oneshot};
 
-use super::complete::{self, Question};
+use super::complete::{self, CompletionQuery};
 use crate::failure::Failure;
-use crate::output::Above;
+use crate::output::PrintAbove;
 use quiver_client::folders;
 
 /// Lines that are remembered.
 const HISTORY: usize = 1000;
 
-type LineEditor = rustyline::Editor<Offers, FileHistory>;
+type LineEditor = rustyline::Editor<LineHelper, FileHistory>;
 
 /// The way to the editor's thread.
 #[derive(Debug)]
-pub(super) struct Editor {
-    asks: sync::Sender<Ask>,
-    typed: mpsc::Receiver<Typed>,
+pub(super) struct EditorHandle {
+    asks: sync::Sender<EditorCommand>,
+    typed: mpsc::Receiver<EditorEvent>,
 }
 
 /// What the person did.
 #[derive(Debug)]
-pub(super) enum Typed {
+pub(super) enum EditorEvent {
     /// Enter.
     Line(String),
     /// Ctrl-C.
@@ -49,18 +49,18 @@ pub(super) enum Typed {
 }
 
 #[derive(Debug)]
-struct Ask {
+struct EditorCommand {
     prompt: String,
     /// Whether the answer is a line that one may want again.
     remember: bool,
 }
 
-impl Editor {
+impl EditorHandle {
     /// Starts the thread. `history` is the file that keeps lines between runs; without one they are
     /// forgotten. Also returns what Tab wants to know, and what prints above the line that is being typed, where the terminal can.
     pub(super) async fn start(
         history: Option<PathBuf>,
-    ) -> Result<(Self, mpsc::Receiver<Question>, Option<Above>), Failure> {
+    ) -> Result<(Self, mpsc::Receiver<CompletionQuery>, Option<PrintAbove>), Failure> {
         let failed = |source| Failure::system("cannot use the terminal", source);
         let (asks, asked) = sync::channel();
         let (say, typed) = mpsc::channel(1);
@@ -85,25 +85,25 @@ impl Editor {
     /// Asks for a line; [`typed`](Self::typed) has it in time.
     pub(super) fn ask(&self, prompt: String) {
         // A thread that has ended says so below.
-        let _ = self.asks.send(Ask { prompt, remember: true });
+        let _ = self.asks.send(EditorCommand { prompt, remember: true });
     }
 
     /// What was typed. Waiting may be given up and taken up again.
-    pub(super) async fn typed(&mut self) -> Typed {
-        self.typed.recv().await.unwrap_or(Typed::End)
+    pub(super) async fn typed(&mut self) -> EditorEvent {
+        self.typed.recv().await.unwrap_or(EditorEvent::End)
     }
 
     /// Asks whether; anything but yes is no.
     pub(super) async fn confirm(&mut self, question: &str) -> bool {
-        let _ = self.asks.send(Ask { prompt: question.to_owned(), remember: false });
-        matches!(self.typed().await, Typed::Line(answer) if crate::output::is_yes(&answer))
+        let _ = self.asks.send(EditorCommand { prompt: question.to_owned(), remember: false });
+        matches!(self.typed().await, EditorEvent::Line(answer) if crate::output::is_yes(&answer))
     }
 }
 
 fn editor(
-    questions: mpsc::Sender<Question>,
+    questions: mpsc::Sender<CompletionQuery>,
     history: Option<&PathBuf>,
-) -> rustyline::Result<(LineEditor, Option<Above>, Arc<AtomicBool>)> {
+) -> rustyline::Result<(LineEditor, Option<PrintAbove>, Arc<AtomicBool>)> {
     let config = Config::builder()
         .completion_type(CompletionType::List)
         .max_history_size(HISTORY)?
@@ -112,24 +112,23 @@ fn editor(
         .build();
     let empty = Arc::new(AtomicBool::new(true));
     let mut editor = LineEditor::with_config(config)?;
-    editor.set_helper(Some(Offers { questions, empty: empty.clone() }));
+    editor.set_helper(Some(LineHelper { questions, empty: empty.clone() }));
     if let Some(path) = history {
         // The first time there is none.
         let _ = editor.load_history(path);
     }
     // A terminal that cannot move its cursor has none.
-    let above = editor
-        .create_external_printer()
-        .ok()
-        .map(|mut printer| -> Above { Box::new(move |text| printer.print(text).map_err(plain)) });
+    let above = editor.create_external_printer().ok().map(|mut printer| -> PrintAbove {
+        Box::new(move |text| printer.print(text).map_err(plain))
+    });
     Ok((editor, above, empty))
 }
 
 /// Reads a line for every ask, until nobody asks.
 fn serve(
     mut editor: LineEditor,
-    asked: &sync::Receiver<Ask>,
-    say: &mpsc::Sender<Typed>,
+    asked: &sync::Receiver<EditorCommand>,
+    say: &mpsc::Sender<EditorEvent>,
     empty: &AtomicBool,
     history: Option<&PathBuf>,
 ) {
@@ -140,13 +139,13 @@ fn serve(
                 if ask.remember {
                     keep(&mut editor, &line, history);
                 }
-                Typed::Line(line)
+                EditorEvent::Line(line)
             }
             Err(ReadlineError::Interrupted) => {
-                Typed::Interrupted { on_empty_line: empty.load(Ordering::Relaxed) }
+                EditorEvent::Interrupted { on_empty_line: empty.load(Ordering::Relaxed) }
             }
-            Err(ReadlineError::Eof) => Typed::End,
-            Err(error) => Typed::Failed(plain(error)),
+            Err(ReadlineError::Eof) => EditorEvent::End,
+            Err(error) => EditorEvent::Failed(plain(error)),
         };
         if say.blocking_send(typed).is_err() {
             return;
@@ -172,13 +171,13 @@ fn plain(error: ReadlineError) -> io::Error {
 }
 
 /// What helps to type a line.
-struct Offers {
-    questions: mpsc::Sender<Question>,
+struct LineHelper {
+    questions: mpsc::Sender<CompletionQuery>,
     /// Whether nothing is typed, as Ctrl-C wants to know.
     empty: Arc<AtomicBool>,
 }
 
-impl Completer for Offers {
+impl Completer for LineHelper {
     type Candidate = Pair;
 
     fn complete(
@@ -191,7 +190,7 @@ impl Completer for Offers {
     }
 }
 
-impl Hinter for Offers {
+impl Hinter for LineHelper {
     type Hint = String;
 
     /// Never hints; it is told of every change.
@@ -201,6 +200,6 @@ impl Hinter for Offers {
     }
 }
 
-impl Highlighter for Offers {}
-impl Validator for Offers {}
-impl Helper for Offers {}
+impl Highlighter for LineHelper {}
+impl Validator for LineHelper {}
+impl Helper for LineHelper {}

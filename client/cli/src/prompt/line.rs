@@ -3,7 +3,7 @@
 use clap::{FromArgMatches as _, Subcommand as _};
 
 use super::words;
-use crate::cli::Command;
+use crate::cli::CommandArgs;
 use crate::command::AT_THE_PROMPT;
 use crate::failure::Failure;
 
@@ -12,20 +12,20 @@ pub(super) const SAY: &str = "/say";
 
 /// A line.
 #[derive(Debug)]
-pub(super) enum Line {
+pub(super) enum ParsedLine {
     /// Blank.
     Nothing,
     /// A message.
     Say(String),
     /// A command, with the arguments that it has on the command line.
-    Command(Command),
+    Command(CommandArgs),
     /// `help`
     Help,
     /// `exit`
     Exit,
 }
 
-impl Line {
+impl ParsedLine {
     /// Reads a line.
     ///
     /// # Errors
@@ -62,8 +62,8 @@ impl Line {
 }
 
 /// The same arguments as on the command line.
-fn parse(name: &str, words: Vec<String>, line: &str) -> Result<Command, Failure> {
-    let commands = Command::augment_subcommands(clap::Command::new("quiver"));
+fn parse(name: &str, words: Vec<String>, line: &str) -> Result<CommandArgs, Failure> {
+    let commands = CommandArgs::augment_subcommands(clap::Command::new("quiver"));
     let commands = commands
         .no_binary_name(true)
         .disable_help_flag(true)
@@ -72,7 +72,7 @@ fn parse(name: &str, words: Vec<String>, line: &str) -> Result<Command, Failure>
     let words = std::iter::once(name.to_owned()).chain(words);
     commands
         .try_get_matches_from(words)
-        .and_then(|matches| Command::from_arg_matches(&matches))
+        .and_then(|matches| CommandArgs::from_arg_matches(&matches))
         .map_err(|error| misfit(format!("{name}: {}", first_words(&error.to_string())), line))
 }
 
@@ -97,46 +97,49 @@ mod tests {
     use super::*;
 
     fn said(line: &str) -> String {
-        match Line::parse(line).unwrap() {
-            Line::Say(text) => text,
+        match ParsedLine::parse(line).unwrap() {
+            ParsedLine::Say(text) => text,
             other => panic!("{line:?} is {other:?}"),
         }
     }
 
     #[test]
     fn the_first_word_decides_whatever_its_case() {
-        assert!(matches!(Line::parse(" STATUS ").unwrap(), Line::Command(Command::Status(_))));
-        assert!(matches!(Line::parse("Exit").unwrap(), Line::Exit));
-        assert!(matches!(Line::parse("quit").unwrap(), Line::Exit));
-        assert!(matches!(Line::parse("/help").unwrap(), Line::Help));
+        assert!(matches!(
+            ParsedLine::parse(" STATUS ").unwrap(),
+            ParsedLine::Command(CommandArgs::Status(_))
+        ));
+        assert!(matches!(ParsedLine::parse("Exit").unwrap(), ParsedLine::Exit));
+        assert!(matches!(ParsedLine::parse("quit").unwrap(), ParsedLine::Exit));
+        assert!(matches!(ParsedLine::parse("/help").unwrap(), ParsedLine::Help));
         assert!(
-            matches!(Line::parse("/List notes").unwrap(), Line::Command(Command::List(list)) if list.path == "notes")
+            matches!(ParsedLine::parse("/List notes").unwrap(), ParsedLine::Command(CommandArgs::List(list)) if list.path == "notes")
         );
         assert!(
-            matches!(Line::parse("list").unwrap(), Line::Command(Command::List(list)) if list.path.is_empty())
+            matches!(ParsedLine::parse("list").unwrap(), ParsedLine::Command(CommandArgs::List(list)) if list.path.is_empty())
         );
-        assert!(matches!(Line::parse(" \t ").unwrap(), Line::Nothing));
-        let Line::Command(Command::Get(get)) =
-            Line::parse(r#"Get "with space.txt" -- -rf"#).unwrap()
+        assert!(matches!(ParsedLine::parse(" \t ").unwrap(), ParsedLine::Nothing));
+        let ParsedLine::Command(CommandArgs::Get(get)) =
+            ParsedLine::parse(r#"Get "with space.txt" -- -rf"#).unwrap()
         else {
             panic!()
         };
         assert_eq!(get.paths, ["with space.txt", "-rf"]);
-        let Line::Command(Command::Put(put)) =
-            Line::parse(r#"put "with space.txt" --to notes"#).unwrap()
+        let ParsedLine::Command(CommandArgs::Put(put)) =
+            ParsedLine::parse(r#"put "with space.txt" --to notes"#).unwrap()
         else {
             panic!()
         };
         assert_eq!(put.files, [std::path::Path::new("with space.txt")]);
         assert_eq!(put.to, "notes");
         assert!(
-            matches!(Line::parse("RM a b").unwrap(), Line::Command(Command::Rm(rm)) if rm.paths.len() == 2)
+            matches!(ParsedLine::parse("RM a b").unwrap(), ParsedLine::Command(CommandArgs::Rm(rm)) if rm.paths.len() == 2)
         );
         assert!(
-            matches!(Line::parse("mv a b/").unwrap(), Line::Command(Command::Mv(mv)) if mv.to == "b/")
+            matches!(ParsedLine::parse("mv a b/").unwrap(), ParsedLine::Command(CommandArgs::Mv(mv)) if mv.to == "b/")
         );
         assert!(
-            matches!(Line::parse("mkdir -p a").unwrap(), Line::Command(Command::Mkdir(made)) if made.parents)
+            matches!(ParsedLine::parse("mkdir -p a").unwrap(), ParsedLine::Command(CommandArgs::Mkdir(made)) if made.parents)
         );
     }
 
@@ -167,11 +170,11 @@ mod tests {
             "mv away",
             "status --verbose",
         ] {
-            let failure = Line::parse(line).unwrap_err();
+            let failure = ParsedLine::parse(line).unwrap_err();
             let hint = failure.hint().unwrap();
             assert_eq!(hint, format!("/say {line} sends it as a message"), "{failure}");
             assert!(!failure.to_string().contains('\n'), "{failure}");
         }
-        assert!(Line::parse("/say").is_err());
+        assert!(ParsedLine::parse("/say").is_err());
     }
 }

@@ -17,10 +17,10 @@ pub use terminal::terminal;
 
 /// Ctrl-C on its way to the prompt, once there is one: it ends a command, not the program.
 #[derive(Debug, Clone, Default)]
-pub struct Interrupts(Arc<Shared>);
+pub struct Interrupts(Arc<PromptShared>);
 
 #[derive(Debug, Default)]
-struct Shared {
+struct PromptShared {
     wanted: AtomicBool,
     came: Notify,
 }

@@ -14,15 +14,15 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::complete::Question;
-use super::editor::{Editor, Typed};
-use super::line::Line;
+use super::complete::CompletionQuery;
+use super::editor::{EditorEvent, EditorHandle};
+use super::line::ParsedLine;
 use super::{CONNECTED_AGAIN, Interrupts, connection_lost};
-use crate::cli::{self, Command};
+use crate::cli::{self, CommandArgs};
 use crate::command;
 use crate::command::HELP;
 use crate::failure::{Exit, Failure};
-use crate::interface::{Interface, Style};
+use crate::interface::{Interface, TransferStyle};
 
 /// How long a transfer keeps the prompt waiting: a small file is there before the next line.
 const FOREGROUND: Duration = Duration::from_millis(500);
@@ -39,7 +39,7 @@ pub async fn terminal(
     interface.connect().await?;
     interface.output.say("Connected to the server successfully.").await;
     let history = folders.state().ok().map(|state| state.join("history"));
-    let (editor, questions, above) = Editor::start(history).await?;
+    let (editor, questions, above) = EditorHandle::start(history).await?;
     let editor = Arc::new(Mutex::new(editor));
     interface.output.print_above(above);
     let asked = editor.clone();
@@ -71,9 +71,9 @@ struct Prompt<'a> {
     interface: &'a mut Interface,
     name: String,
     /// Locked while a line is typed, or a question answered: never both.
-    editor: Arc<Mutex<Editor>>,
+    editor: Arc<Mutex<EditorHandle>>,
     /// What Tab wants to know.
-    questions: mpsc::Receiver<Question>,
+    questions: mpsc::Receiver<CompletionQuery>,
     interrupts: Interrupts,
     /// Transfers that run, with the line that began each.
     running: HashMap<TransferId, String>,
@@ -88,11 +88,11 @@ struct Prompt<'a> {
 }
 
 /// Something that happens while a line is typed.
-enum Happening {
-    Typed(Typed),
+enum PromptEvent {
+    Typed(EditorEvent),
     Event(ClientEvent),
     Ended(TransferId, TransferEnd),
-    Tab(Question),
+    Tab(CompletionQuery),
     Interrupted,
     Nothing,
 }
@@ -103,22 +103,22 @@ impl Prompt<'_> {
             self.editor.lock().await.ask(format!("{}: ", self.name));
             let typed = loop {
                 match self.next().await {
-                    Happening::Typed(typed) => break typed,
-                    Happening::Event(event) => self.show(event).await?,
-                    Happening::Ended(id, end) => self.ended(id, end).await?,
-                    Happening::Tab(question) => self.look_up(question),
-                    Happening::Interrupted => self.cancel_all(),
-                    Happening::Nothing => {}
+                    PromptEvent::Typed(typed) => break typed,
+                    PromptEvent::Event(event) => self.show(event).await?,
+                    PromptEvent::Ended(id, end) => self.ended(id, end).await?,
+                    PromptEvent::Tab(question) => self.look_up(question),
+                    PromptEvent::Interrupted => self.cancel_all(),
+                    PromptEvent::Nothing => {}
                 }
             };
             let leaves = match typed {
-                Typed::Line(line) => self.line(&line).await?,
-                Typed::Interrupted { on_empty_line } => {
+                EditorEvent::Line(line) => self.line(&line).await?,
+                EditorEvent::Interrupted { on_empty_line } => {
                     self.interrupted(on_empty_line).await;
                     false
                 }
-                Typed::End => self.may_leave().await,
-                Typed::Failed(source) => {
+                EditorEvent::End => self.may_leave().await,
+                EditorEvent::Failed(source) => {
                     return Err(Failure::system("cannot use the terminal", source));
                 }
             };
@@ -128,17 +128,17 @@ impl Prompt<'_> {
         }
     }
 
-    async fn next(&mut self) -> Happening {
+    async fn next(&mut self) -> PromptEvent {
         let editor = self.editor.clone();
         let typed = async move { editor.lock().await.typed().await };
         tokio::select! {
-            typed = typed => Happening::Typed(typed),
+            typed = typed => PromptEvent::Typed(typed),
             Some(ended) = self.ends.join_next() => ended_task(ended),
-            Some(event) = self.interface.next() => Happening::Event(event),
+            Some(event) = self.interface.next() => PromptEvent::Event(event),
             // Where Ctrl-C is no key of the editor's: on a terminal that cannot move its cursor.
-            () = self.interrupts.next() => Happening::Interrupted,
-            Some(question) = self.questions.recv() => Happening::Tab(question),
-            Some(_) = self.lookups.join_next() => Happening::Nothing,
+            () = self.interrupts.next() => PromptEvent::Interrupted,
+            Some(question) = self.questions.recv() => PromptEvent::Tab(question),
+            Some(_) = self.lookups.join_next() => PromptEvent::Nothing,
         }
     }
 
@@ -162,31 +162,31 @@ impl Prompt<'_> {
         Ok(())
     }
 
-    fn look_up(&mut self, question: Question) {
+    fn look_up(&mut self, question: CompletionQuery) {
         self.lookups.spawn(question.answer(self.interface.client.clone()));
     }
 
     /// Runs a line; whether it was the last.
     async fn line(&mut self, line: &str) -> Result<bool, Failure> {
-        let meant = match Line::parse(line) {
+        let meant = match ParsedLine::parse(line) {
             Ok(meant) => meant,
             Err(failure) => {
                 self.interface.output.failure(&failure).await;
                 return Ok(false);
             }
         };
-        if matches!(meant, Line::Exit) {
+        if matches!(meant, ParsedLine::Exit) {
             return Ok(self.may_leave().await);
         }
         self.warned = false;
         let result = match meant {
-            Line::Nothing | Line::Exit => Ok(()),
-            Line::Help => {
+            ParsedLine::Nothing | ParsedLine::Exit => Ok(()),
+            ParsedLine::Help => {
                 self.interface.output.say(HELP).await;
                 Ok(())
             }
-            Line::Command(Command::Get(arguments)) => self.get(&arguments, line).await,
-            Line::Command(Command::Put(arguments)) => self.put(&arguments, line).await,
+            ParsedLine::Command(CommandArgs::Get(arguments)) => self.get(&arguments, line).await,
+            ParsedLine::Command(CommandArgs::Put(arguments)) => self.put(&arguments, line).await,
             meant => self.ask(meant).await,
         };
         if let Err(failure) = result {
@@ -196,10 +196,10 @@ impl Prompt<'_> {
     }
 
     /// A command that is over before the next line is typed.
-    async fn ask(&mut self, meant: Line) -> Result<(), Failure> {
+    async fn ask(&mut self, meant: ParsedLine) -> Result<(), Failure> {
         // Asked first: no connection waits for a person, and a Ctrl-C is an answer.
         let removal = match &meant {
-            Line::Command(Command::Rm(arguments)) => {
+            ParsedLine::Command(CommandArgs::Rm(arguments)) => {
                 match command::rm::confirmed(self.interface, arguments).await? {
                     Some(removal) => Some((removal, arguments.json)),
                     None => return Ok(()),
@@ -213,9 +213,9 @@ impl Prompt<'_> {
         let run = async {
             match (removal, &meant) {
                 (Some((removal, json)), _) => removal.carry_out(interface, json).await,
-                (None, Line::Say(text)) => command::say(interface, text).await,
-                (None, Line::Command(command)) => command::run(interface, command).await,
-                (None, Line::Nothing | Line::Help | Line::Exit) => Ok(()),
+                (None, ParsedLine::Say(text)) => command::say(interface, text).await,
+                (None, ParsedLine::Command(command)) => command::run(interface, command).await,
+                (None, ParsedLine::Nothing | ParsedLine::Help | ParsedLine::Exit) => Ok(()),
             }
         };
         tokio::select! {
@@ -228,7 +228,7 @@ impl Prompt<'_> {
         }
     }
 
-    async fn get(&mut self, arguments: &cli::Get, line: &str) -> Result<(), Failure> {
+    async fn get(&mut self, arguments: &cli::GetArgs, line: &str) -> Result<(), Failure> {
         let prepared = command::get::prepare(self.interface, arguments).await?;
         if prepared.nothing_to_do().is_some() {
             self.interface.output.say("Nothing is fetched.").await;
@@ -238,7 +238,7 @@ impl Prompt<'_> {
         self.start(prepared, arguments.json, line).await
     }
 
-    async fn put(&mut self, arguments: &cli::Put, line: &str) -> Result<(), Failure> {
+    async fn put(&mut self, arguments: &cli::PutArgs, line: &str) -> Result<(), Failure> {
         let mut prepared = command::put::prepare(self.interface, arguments)?;
         self.reconnect().await?;
         let client = self.interface.client.clone();
@@ -260,7 +260,7 @@ impl Prompt<'_> {
         let is_awaited = prepared.asked() == 1;
         let mut running = self.interface.client.start(prepared)?;
         let id = running.id;
-        self.interface.style(id, Style { json, is_awaited });
+        self.interface.style(id, TransferStyle { json, is_awaited });
         self.running.insert(id, line.to_owned());
         self.ends.spawn(async move { (id, running.ended().await) });
         let foreground = sleep(FOREGROUND);
@@ -271,7 +271,7 @@ impl Prompt<'_> {
         loop {
             tokio::select! {
                 Some(ended) = self.ends.join_next() => {
-                    if let Happening::Ended(ended, end) = ended_task(ended) {
+                    if let PromptEvent::Ended(ended, end) = ended_task(ended) {
                         self.ended(ended, end).await?;
                         if ended == id {
                             return Ok(());
@@ -286,7 +286,7 @@ impl Prompt<'_> {
                     interrupted.set(interrupts.next());
                 }
                 () = &mut foreground => {
-                    self.interface.style(id, Style { json, is_awaited: false });
+                    self.interface.style(id, TransferStyle { json, is_awaited: false });
                     let line = display_safe(line.trim()).into_owned();
                     let how = "goes on in the background. Ctrl-C on an empty line cancels it.";
                     self.interface.output.say(format!("{line}: {how}")).await;
@@ -379,11 +379,11 @@ impl Prompt<'_> {
     }
 }
 
-fn ended_task(ended: Result<(TransferId, TransferEnd), tokio::task::JoinError>) -> Happening {
+fn ended_task(ended: Result<(TransferId, TransferEnd), tokio::task::JoinError>) -> PromptEvent {
     match ended {
-        Ok((id, end)) => Happening::Ended(id, end),
+        Ok((id, end)) => PromptEvent::Ended(id, end),
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         // The runtime is going down.
-        Err(_) => Happening::Nothing,
+        Err(_) => PromptEvent::Nothing,
     }
 }

@@ -5,7 +5,7 @@
 
 /// A line that ends inside a quote, or in a backslash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Unfinished;
+pub(super) struct IncompleteLine;
 
 /// The word under the cursor, and those before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,10 +21,10 @@ pub(super) struct LastWord {
 }
 
 /// The words of a line.
-pub(super) fn split(line: &str) -> Result<Vec<String>, Unfinished> {
-    let scan = Scan::of(line);
+pub(super) fn split(line: &str) -> Result<Vec<String>, IncompleteLine> {
+    let scan = WordScanner::of(line);
     if scan.quote.is_some() || scan.escaped {
-        return Err(Unfinished);
+        return Err(IncompleteLine);
     }
     let mut words = scan.words;
     words.extend(scan.word.map(|(_, value)| value));
@@ -33,7 +33,7 @@ pub(super) fn split(line: &str) -> Result<Vec<String>, Unfinished> {
 
 /// The word that a line ends in; empty where it ends between words.
 pub(super) fn last(line: &str) -> LastWord {
-    let scan = Scan::of(line);
+    let scan = WordScanner::of(line);
     let (start, value) = scan.word.unwrap_or((line.len(), String::new()));
     LastWord { before: scan.words, start, value, quote: scan.quote }
 }
@@ -57,7 +57,7 @@ pub(super) fn quoted(value: &str, quote: Option<char>) -> String {
 }
 
 #[derive(Default)]
-struct Scan {
+struct WordScanner {
     words: Vec<String>,
     /// The word that is being read: where it begins, and what it means so far.
     word: Option<(usize, String)>,
@@ -65,7 +65,7 @@ struct Scan {
     escaped: bool,
 }
 
-impl Scan {
+impl WordScanner {
     fn of(line: &str) -> Self {
         let mut scan = Self::default();
         for (index, character) in line.char_indices() {
@@ -130,7 +130,7 @@ mod tests {
             assert_eq!(split(line).unwrap(), words, "{line}");
         }
         for line in ["get \"a", "it's", "a\\"] {
-            assert_eq!(split(line), Err(Unfinished), "{line}");
+            assert_eq!(split(line), Err(IncompleteLine), "{line}");
         }
     }
 

@@ -12,7 +12,7 @@ use crate::connection::Connector;
 use crate::download::Download;
 use crate::error::{ClientError, ErrorCode, InvalidRequest};
 use crate::exchange;
-use crate::journal::{Direction, Entry, Journal, Origin, What};
+use crate::journal::{Direction, Journal, JournalEntry, ServerRef, TransferSubject};
 use crate::notice::Notice;
 use crate::outcomes::Outcomes;
 use crate::reconnecting::ReconnectingSession;
@@ -24,7 +24,7 @@ use crate::upload::Upload;
 
 /// Settings that were given for this run; they beat what a transfer was begun with.
 #[derive(Debug, Clone, Default)]
-pub struct Overrides {
+pub struct ResumeOverrides {
     /// Where the server is now.
     pub server: Option<ServerAddress>,
     /// Whom to trust.
@@ -34,18 +34,18 @@ pub struct Overrides {
 }
 
 /// Resumes transfers.
-struct Resume<'a> {
+struct Resumer<'a> {
     client: &'a Client,
-    overrides: &'a Overrides,
+    overrides: &'a ResumeOverrides,
     request: &'a ResumeRequest,
     journal: Journal,
     reporter: Reporter,
 }
 
 /// Transfers with one server, as one client.
-struct Group {
+struct TransferGroup {
     settings: ClientSettings,
-    entries: Vec<Entry>,
+    entries: Vec<JournalEntry>,
 }
 
 impl Client {
@@ -55,7 +55,7 @@ impl Client {
     /// [`ClientError`]; [`ClientError::Several`] where some of several failed.
     pub async fn resume_unfinished(
         &self,
-        overrides: &Overrides,
+        overrides: &ResumeOverrides,
         request: &ResumeRequest,
     ) -> Result<(), ClientError> {
         let (journal, reporter) = (self.journal(), self.reporter().clone());
@@ -74,15 +74,15 @@ impl Client {
             reporter.notice(Notice::NothingUnfinished).await;
             return Ok(());
         }
-        Resume { client: self, overrides, request, journal, reporter }.run(entries).await
+        Resumer { client: self, overrides, request, journal, reporter }.run(entries).await
     }
 }
 
-impl Resume<'_> {
-    async fn run(&self, entries: Vec<Entry>) -> Result<(), ClientError> {
+impl Resumer<'_> {
+    async fn run(&self, entries: Vec<JournalEntry>) -> Result<(), ClientError> {
         let asked = entries.len();
         let mut outcomes = Outcomes::new(self.reporter.clone(), asked, "transfers are not done");
-        let mut groups: Vec<Group> = Vec::new();
+        let mut groups: Vec<TransferGroup> = Vec::new();
         for entry in entries {
             let found = unfinished::look(&self.journal, entry).await;
             if found.is_running {
@@ -93,7 +93,7 @@ impl Resume<'_> {
             let settings = self.settings(&found.entry.origin);
             match groups.iter_mut().find(|group| group.settings == settings) {
                 Some(group) => group.entries.push(found.entry),
-                None => groups.push(Group { settings, entries: vec![found.entry] }),
+                None => groups.push(TransferGroup { settings, entries: vec![found.entry] }),
             }
         }
         for group in groups {
@@ -103,7 +103,7 @@ impl Resume<'_> {
     }
 
     /// How to reach a transfer's server.
-    fn settings(&self, origin: &Origin) -> ClientSettings {
+    fn settings(&self, origin: &ServerRef) -> ClientSettings {
         let given = self.overrides;
         ClientSettings {
             server: given.server.clone().unwrap_or_else(|| origin.server.clone()),
@@ -113,7 +113,7 @@ impl Resume<'_> {
         }
     }
 
-    async fn group(&self, group: Group, outcomes: &mut Outcomes) {
+    async fn group(&self, group: TransferGroup, outcomes: &mut Outcomes) {
         let count = group.entries.len();
         let session = match self.connect(&group.settings).await {
             Ok(session) => session,
@@ -124,8 +124,8 @@ impl Resume<'_> {
             group.entries.into_iter().partition(|entry| entry.origin.fingerprint == server);
         for other in others {
             let kind = match &other.what {
-                What::File(_) => "a file",
-                What::Tree(_) => "a tree",
+                TransferSubject::File(_) => "a file",
+                TransferSubject::Tree(_) => "a tree",
             };
             let (path, server) = (unfinished::shown(&other), group.settings.server.to_string());
             outcomes.failed(InvalidRequest::OtherServer { path, kind, server }.into()).await;
@@ -146,7 +146,7 @@ impl Resume<'_> {
         let files = self.still_there(files, outcomes).await;
         let (gets, puts): (Vec<_>, Vec<_>) =
             files.iter().partition(|entry| entry.direction == Direction::Get);
-        let gets = gets.into_iter().filter_map(Entry::file);
+        let gets = gets.into_iter().filter_map(JournalEntry::file);
         let (download, failed) = Download::of_files(gets, self.request);
         for error in failed {
             outcomes.failed(error).await;
@@ -154,7 +154,7 @@ impl Resume<'_> {
         if download.asked() > 0 {
             outcomes.together(self.download(download, &session, Vec::new()).await).await;
         }
-        let puts = puts.into_iter().filter_map(Entry::file);
+        let puts = puts.into_iter().filter_map(JournalEntry::file);
         let (upload, failed) = Upload::of_files(puts, self.request);
         for error in failed {
             outcomes.failed(error).await;
@@ -166,8 +166,12 @@ impl Resume<'_> {
         let _ = exchange::goodbye(&session.handle().connection, GOODBYE).await;
     }
 
-    async fn tree(&self, entry: &Entry, session: &ReconnectingSession) -> Result<(), ClientError> {
-        let What::Tree(tree) = &entry.what else { return Ok(()) };
+    async fn tree(
+        &self,
+        entry: &JournalEntry,
+        session: &ReconnectingSession,
+    ) -> Result<(), ClientError> {
+        let TransferSubject::Tree(tree) = &entry.what else { return Ok(()) };
         let named = tree.named.clone();
         match entry.direction {
             Direction::Get => {
@@ -209,7 +213,11 @@ impl Resume<'_> {
     }
 
     /// Those that have not come to their end meanwhile.
-    async fn still_there(&self, files: Vec<Entry>, outcomes: &mut Outcomes) -> Vec<Entry> {
+    async fn still_there(
+        &self,
+        files: Vec<JournalEntry>,
+        outcomes: &mut Outcomes,
+    ) -> Vec<JournalEntry> {
         let before = files.len();
         let journal = self.journal.clone();
         let left = blocking::run(move || {
@@ -231,11 +239,13 @@ impl Resume<'_> {
 }
 
 /// Whether what was typed names a transfer: its path on the server, or its file or folder here.
-fn is_meant(entry: &Entry, typed: &Path) -> bool {
+fn is_meant(entry: &JournalEntry, typed: &Path) -> bool {
     let here = |path: &Path| std::path::absolute(typed).is_ok_and(|typed| typed == path);
     match &entry.what {
-        What::File(file) => typed.to_str() == Some(file.path.as_str()) || here(&file.local),
-        What::Tree(tree) => {
+        TransferSubject::File(file) => {
+            typed.to_str() == Some(file.path.as_str()) || here(&file.local)
+        }
+        TransferSubject::Tree(tree) => {
             let is_named = |named: &String| {
                 let from_here = tree.folder.join(named);
                 let is_it = entry.direction == Direction::Put && here(&from_here);

@@ -131,11 +131,11 @@ impl Client {
         named: Vec<String>,
         is_streamed: bool,
         targets: Vec<PathBuf>,
-    ) -> UnderWay {
+    ) -> TransferGuard {
         let transfer = self.0.transfers.begin(direction, named, is_streamed);
         transfer.set_targets(targets);
         let reporter = self.0.reporter.of(transfer.clone());
-        UnderWay { transfer, reporter, hub: self.0.hub.clone() }
+        TransferGuard { transfer, reporter, hub: self.0.hub.clone() }
     }
 
     /// How all transfers of this process are, by number.
@@ -210,13 +210,13 @@ impl Client {
 }
 
 /// A transfer that is being carried out. Dropped before its end, as by a panic or with the client, it is over too.
-pub(super) struct UnderWay {
+pub(super) struct TransferGuard {
     pub(super) transfer: Arc<Transfer>,
     pub(super) reporter: Reporter,
     hub: EventHub,
 }
 
-impl UnderWay {
+impl TransferGuard {
     /// Does the work of it, unless it is cancelled.
     async fn run(self, work: impl Future<Output = Result<(), ClientError>>) -> TransferEnd {
         match self.unless_cancelled(work).await {
@@ -260,7 +260,7 @@ impl UnderWay {
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for TransferGuard {
     fn drop(&mut self) {
         // What is over stays as it is.
         let end =

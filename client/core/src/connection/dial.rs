@@ -14,7 +14,7 @@ use quiver_protocol::text::display_remark;
 use quiver_transfer::blocking;
 use quiver_transport::endpoint::DialError;
 use quiver_transport::{
-    Connection, Ended, Endpoint, Identity, Protocol, ServerVerifier, TrustError,
+    Connection, ConnectionEnd, Endpoint, Identity, Protocol, ServerVerifier, TrustError,
 };
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -29,7 +29,7 @@ const HEAD_START: Duration = Duration::from_millis(250);
 
 /// Why no connection came about.
 #[derive(Debug)]
-pub(super) enum NotDialled {
+pub(super) enum DialFailure {
     /// Somebody answered who is not to be believed.
     Untrusted(TrustError),
     /// The host's name leads nowhere.
@@ -38,7 +38,7 @@ pub(super) enum NotDialled {
     Unreachable(String),
 }
 
-type Dialled = (SocketAddr, Result<Connection, DialError>);
+type DialledConnection = (SocketAddr, Result<Connection, DialError>);
 
 /// Dials all of a server's addresses; [`CONNECT`] for all of it. Without a pin, whoever answers and
 /// holds the key of their certificate is taken.
@@ -47,7 +47,7 @@ pub(super) async fn dial(
     server: &ServerAddress,
     identity: Option<&Arc<Identity>>,
     pin: Option<Fingerprint>,
-) -> Result<Connection, NotDialled> {
+) -> Result<Connection, DialFailure> {
     let deadline = Instant::now() + CONNECT;
     let addresses = resolve(server, deadline).await?;
     race(endpoint, &addresses, identity, pin, deadline).await
@@ -59,7 +59,7 @@ async fn race(
     identity: Option<&Arc<Identity>>,
     pin: Option<Fingerprint>,
     deadline: Instant,
-) -> Result<Connection, NotDialled> {
+) -> Result<Connection, DialFailure> {
     let mut waiting = addresses.iter().copied();
     let mut race = JoinSet::new();
     let mut lost: Vec<(SocketAddr, DialError)> = Vec::new();
@@ -96,11 +96,14 @@ async fn race(
     }
 }
 
-async fn resolve(server: &ServerAddress, deadline: Instant) -> Result<Vec<SocketAddr>, NotDialled> {
+async fn resolve(
+    server: &ServerAddress,
+    deadline: Instant,
+) -> Result<Vec<SocketAddr>, DialFailure> {
     let found = match timeout_at(deadline, look_up(server)).await {
         Ok(Ok(found)) => found,
-        Ok(Err(error)) => return Err(NotDialled::Unresolved(error.to_string())),
-        Err(_) => return Err(NotDialled::Unresolved("no answer from the resolver".to_owned())),
+        Ok(Err(error)) => return Err(DialFailure::Unresolved(error.to_string())),
+        Err(_) => return Err(DialFailure::Unresolved("no answer from the resolver".to_owned())),
     };
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for address in found {
@@ -109,7 +112,7 @@ async fn resolve(server: &ServerAddress, deadline: Instant) -> Result<Vec<Socket
         }
     }
     if addresses.is_empty() {
-        return Err(NotDialled::Unresolved("it has no address".to_owned()));
+        return Err(DialFailure::Unresolved("it has no address".to_owned()));
     }
     Ok(addresses)
 }
@@ -127,10 +130,10 @@ async fn look_up(server: &ServerAddress) -> io::Result<Vec<SocketAddr>> {
 }
 
 /// A server that answers and is not believed is the news, whatever became of the other addresses.
-fn judge(addresses: &[SocketAddr], lost: Vec<(SocketAddr, DialError)>) -> NotDialled {
+fn judge(addresses: &[SocketAddr], lost: Vec<(SocketAddr, DialError)>) -> DialFailure {
     let reason = |address: &SocketAddr| {
         let why = match lost.iter().find(|(other, _)| other == address) {
-            None | Some((_, DialError::Ended(Ended::Silent))) => "no answer".to_owned(),
+            None | Some((_, DialError::Ended(ConnectionEnd::Silent))) => "no answer".to_owned(),
             Some((_, error)) => display_remark(&error.to_string()).into_owned(),
         };
         format!("{why} ({address})")
@@ -138,13 +141,15 @@ fn judge(addresses: &[SocketAddr], lost: Vec<(SocketAddr, DialError)>) -> NotDia
     let reasons: Vec<String> = addresses.iter().map(reason).collect();
     for (_, error) in lost {
         if let DialError::Trust(why) = error {
-            return NotDialled::Untrusted(why);
+            return DialFailure::Untrusted(why);
         }
     }
-    NotDialled::Unreachable(reasons.join(", "))
+    DialFailure::Unreachable(reasons.join(", "))
 }
 
-fn finished(result: Result<Dialled, tokio::task::JoinError>) -> Option<Dialled> {
+fn finished(
+    result: Result<DialledConnection, tokio::task::JoinError>,
+) -> Option<DialledConnection> {
     blocking::joined(result).ok()
 }
 
@@ -179,14 +184,14 @@ mod tests {
 
         let deadline = Instant::now() + Duration::from_millis(10);
         let nobody = race(&endpoint, &addresses[..1], None, pin, deadline).await.unwrap_err();
-        assert!(matches!(nobody, NotDialled::Unreachable(why) if why.starts_with("no answer (")));
+        assert!(matches!(nobody, DialFailure::Unreachable(why) if why.starts_with("no answer (")));
     }
 
     #[test]
     fn every_address_is_reported() {
         let (six, four) = (address("[::1]:1"), address("127.0.0.1:1"));
-        let lost = vec![(four, DialError::Ended(Ended::Refused))];
-        let NotDialled::Unreachable(why) = judge(&[six, four], lost) else { panic!() };
+        let lost = vec![(four, DialError::Ended(ConnectionEnd::Refused))];
+        let DialFailure::Unreachable(why) = judge(&[six, four], lost) else { panic!() };
         assert_eq!(why, "no answer ([::1]:1), connection refused (127.0.0.1:1)");
     }
 
@@ -194,12 +199,12 @@ mod tests {
     fn distrust_is_the_news() {
         let (six, four) = (address("[::1]:1"), address("127.0.0.1:1"));
         let lost = vec![
-            (six, DialError::Ended(Ended::Refused)),
+            (six, DialError::Ended(ConnectionEnd::Refused)),
             (four, DialError::Trust(TrustError::BadSignature)),
         ];
         assert!(matches!(
             judge(&[six, four], lost),
-            NotDialled::Untrusted(TrustError::BadSignature)
+            DialFailure::Untrusted(TrustError::BadSignature)
         ));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quiver_protocol::{End as _, Event, FrameKind, PlainEnd, limits};
+use quiver_protocol::{EofPayload as _, Event, FrameKind, PlainEnd, limits};
 use quiver_transport::{CommandStream, Connection, StreamError};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;

@@ -13,7 +13,7 @@ use quiver_protocol::{
     ClientName, CloseCode, Refusal, RefusalCode, Reply, Request, Secret, limits,
 };
 use quiver_transport::role::CLIENT_CONTENT_STREAMS;
-use quiver_transport::{Channel, Connection, Ended, Role, StreamError};
+use quiver_transport::{Channel, Connection, ConnectionEnd, Role, StreamError};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 use tracing::debug;
@@ -34,12 +34,12 @@ const PASSWORDS: u32 = 3;
 
 /// A connection on which nothing was said yet, or nothing that pleased.
 #[derive(Debug)]
-pub(super) struct Guest {
+pub(super) struct GuestConnection {
     connection: Channel,
     hellos: u32,
 }
 
-impl Guest {
+impl GuestConnection {
     pub(super) fn new(connection: Connection) -> Self {
         Self { connection: Channel::on(connection, Role::Client), hellos: 0 }
     }
@@ -54,7 +54,7 @@ impl Connector {
     /// Says hello until the server welcomes this client, asking the person where they can help.
     pub(super) async fn sign_in(
         &mut self,
-        mut guest: Guest,
+        mut guest: GuestConnection,
         may_ask_name: bool,
     ) -> Result<Session, ClientError> {
         let mut passwords = 0;
@@ -111,7 +111,7 @@ impl Connector {
     /// long or in the way of others, is replaced without a word.
     async fn hello(
         &self,
-        guest: &mut Guest,
+        guest: &mut GuestConnection,
         hello: Hello,
     ) -> Result<Result<Welcome, Refusal>, ClientError> {
         let deadline = Instant::now() + CONNECT;
@@ -119,15 +119,15 @@ impl Connector {
         loop {
             if !guest.may_speak() {
                 debug!("the connection is used up: dialling again");
-                *guest = Guest::new(self.dial().await?);
+                *guest = GuestConnection::new(self.dial().await?);
             }
             guest.hellos += 1;
             match say(&guest.connection, hello.clone()).await {
                 Ok(welcome) => return Ok(Ok(welcome)),
                 Err(StreamError::Refused(refusal)) => return Ok(Err(refusal)),
-                Err(StreamError::Lost(Ended::Closed(CloseCode::TimedOut) | Ended::Reset))
-                    if Instant::now() + pause < deadline =>
-                {
+                Err(StreamError::Lost(
+                    ConnectionEnd::Closed(CloseCode::TimedOut) | ConnectionEnd::Reset,
+                )) if Instant::now() + pause < deadline => {
                     debug!("the server had no room for this guest: again");
                     sleep(pause).await;
                     pause *= 2;
@@ -174,7 +174,11 @@ impl Connector {
 }
 
 async fn say(connection: &Channel, hello: Hello) -> Result<Welcome, StreamError> {
-    match exchange::Answer::to(connection, &Request::Hello(hello), CONNECT).await?.only().await? {
+    match exchange::AnswerReader::to(connection, &Request::Hello(hello), CONNECT)
+        .await?
+        .only()
+        .await?
+    {
         Reply::Welcome(welcome) => Ok(welcome),
         _ => Err(exchange::misfit("something else than a welcome")),
     }

@@ -10,22 +10,22 @@ use tracing::debug;
 use super::{Connector, dial};
 use crate::address::ServerAddress;
 use crate::error::{ClientError, Untrusted};
-use crate::known_servers::{Known, KnownServersError};
+use crate::known_servers::{KnownServer, KnownServersError};
 use crate::notice::Notice;
 use crate::question::{Answer, Question};
 
 /// The one server that is trusted, and who says so.
 #[derive(Debug, Clone)]
-pub(crate) enum Pin {
+pub(crate) enum PinnedServer {
     /// A certificate's file.
     Certificate { path: PathBuf, fingerprint: Fingerprint },
     /// A line in the file of known servers.
-    Known { known: Known, file: PathBuf },
+    Known { known: KnownServer, file: PathBuf },
     /// The person, for this run: it cannot be remembered.
     Person(Fingerprint),
 }
 
-impl Pin {
+impl PinnedServer {
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         match self {
             Self::Certificate { fingerprint, .. } | Self::Person(fingerprint) => *fingerprint,
@@ -57,10 +57,13 @@ pub(super) fn bad_certificate(server: String, why: TrustError) -> Untrusted {
 impl Connector {
     /// Finds out whom to trust. An unknown server is dialled for its fingerprint alone, without a
     /// certificate of ours, and not kept waiting while a person compares.
-    pub(super) async fn settle_trust(&self) -> Result<Pin, ClientError> {
+    pub(super) async fn settle_trust(&self) -> Result<PinnedServer, ClientError> {
         if let Some(path) = &self.certificate {
             let info = CertificateInfo::load(path).map_err(ClientError::Certificate)?;
-            return Ok(Pin::Certificate { path: path.clone(), fingerprint: info.fingerprint });
+            return Ok(PinnedServer::Certificate {
+                path: path.clone(),
+                fingerprint: info.fingerprint,
+            });
         }
         let looked_up = self.known.as_ref().map(|known| known.look_up(&self.server)).ok();
         if let Some(known) = looked_up.transpose().map_err(Untrusted::from)?.flatten() {
@@ -77,7 +80,7 @@ impl Connector {
         }
         let remembered = match &self.known {
             Ok(known) => known.remember(&self.server, presented),
-            Err(_) => return Ok(Pin::Person(presented)),
+            Err(_) => return Ok(PinnedServer::Person(presented)),
         };
         match remembered {
             Ok(known) => Ok(self.known_as(known)),
@@ -85,15 +88,15 @@ impl Connector {
             Err(error @ KnownServersError::Write { .. }) => {
                 let (server, why) = (self.server.to_string(), error.to_string());
                 self.reporter.notice(Notice::NotRemembered { server, why }).await;
-                Ok(Pin::Person(presented))
+                Ok(PinnedServer::Person(presented))
             }
             Err(error) => Err(Untrusted::from(error).into()),
         }
     }
 
-    fn known_as(&self, known: Known) -> Pin {
+    fn known_as(&self, known: KnownServer) -> PinnedServer {
         let file = self.known.as_ref().map(|known| known.path().to_owned()).unwrap_or_default();
-        Pin::Known { known, file }
+        PinnedServer::Known { known, file }
     }
 
     async fn fingerprint_of_the_server(&self) -> Result<Fingerprint, ClientError> {

@@ -7,17 +7,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use chrono::Utc;
 use parking_lot::Mutex;
 use quiver_protocol::Timestamp;
-use quiver_transfer::{Bottleneck, Hashed, Replace, Throttle};
+use quiver_transfer::{HashedPrefix, ReplacePolicy, TransferBottleneck, TransferThrottle};
 use tokio::time::Instant;
 
-use super::{DownloadItem, Place, explain};
+use super::{DownloadItem, DownloadTarget, explain};
 use crate::error::ClientError;
-use crate::exchange::{self, GetError, ReceivedFile, ResumableFile, Target};
-use crate::journal::{Direction, Entry, OneFile, Record, What};
+use crate::exchange::{self, GetError, ReceivedFile, ResumableFile, StorageTarget};
+use crate::journal::{Direction, FileRecord, JournalEntry, SingleFile, TransferSubject};
 use crate::notice::Notice;
 use crate::reconnecting::{RetryDeadline, SessionHandle};
 use crate::transfer_context::TransferContext;
-use crate::transfers::{Counted, DownloadedFile, TransferEvent};
+use crate::transfers::{DownloadedFile, FileBytesCounter, TransferEvent};
 
 /// A beginning of more bytes than this takes long enough to hash that it is told.
 const WORTH_A_WORD: u64 = 256 * 1024 * 1024;
@@ -40,17 +40,17 @@ pub(crate) struct StreamTarget(Arc<Mutex<Box<dyn Write + Send>>>);
 struct ActiveDownload<'a> {
     context: &'a DownloadContext,
     item: &'a DownloadItem,
-    target: &'a Target,
+    target: &'a StorageTarget,
     partial: ResumableFile,
     /// After the partial file: whether that is left decides what becomes of the entry. `None` for one that no
     /// later run finds.
-    record: Option<Record>,
+    record: Option<FileRecord>,
     deadline: RetryDeadline,
     /// Bytes that came, over all connections.
     received: AtomicU64,
     /// The most that was on disk.
     furthest: u64,
-    counted: Counted,
+    counted: FileBytesCounter,
     /// Whether its size is among those of the transfer.
     is_sized: bool,
 }
@@ -60,8 +60,8 @@ impl DownloadContext {
     pub(crate) async fn one(&self, item: &DownloadItem) -> Result<u64, ClientError> {
         let began = Instant::now();
         let (got, received) = match &item.place {
-            Place::File(target, _) => self.store(item, target).await?,
-            Place::Stream => {
+            DownloadTarget::File(target, _) => self.store(item, target).await?,
+            DownloadTarget::Stream => {
                 let got = self.pour(item).await.map_err(|error| explain(item, error))?;
                 (got, got.size)
             }
@@ -84,11 +84,11 @@ impl DownloadContext {
             transfer.counters.add_sent_there(got.size);
         }
         let target = match &item.place {
-            Place::File(_, shown) => {
+            DownloadTarget::File(_, shown) => {
                 self.shared.reporter.attributes_not_set(shown, got.unset).await;
                 Some(shown.clone())
             }
-            Place::Stream => None,
+            DownloadTarget::Stream => None,
         };
         if !self.shared.reports {
             return;
@@ -110,7 +110,7 @@ impl DownloadContext {
         let mut meter = self.shared.meter(&item.path, Some(content.size()), 0).await;
         let gone = || GetError::Disk(io::ErrorKind::BrokenPipe.into());
         let stream = self.stream.clone().ok_or_else(gone)?;
-        let (throttle, mut before) = (Throttle::default(), 0);
+        let (throttle, mut before) = (TransferThrottle::default(), 0);
         let began = Instant::now();
         let pour = content.pour(stream, &throttle, |arrival| {
             meter.set(arrival.stored);
@@ -126,26 +126,26 @@ impl DownloadContext {
     pub(crate) async fn store(
         &self,
         item: &DownloadItem,
-        target: &Target,
+        target: &StorageTarget,
     ) -> Result<(ReceivedFile, u64), ClientError> {
-        let file = OneFile {
+        let file = SingleFile {
             path: item.path.clone(),
             local: target.path.clone(),
             size: 0,
-            overwrite: target.replace == Replace::Existing,
+            overwrite: target.replace == ReplacePolicy::Existing,
         };
-        let entry = Entry {
+        let entry = JournalEntry {
             direction: Direction::Get,
             origin: self.shared.session.origin().clone(),
             begun: Timestamp(Utc::now()),
-            what: What::File(file),
+            what: TransferSubject::File(file),
         };
         let partial = ResumableFile::open(target.folder.clone(), entry.id(), self.anew).await;
         let partial = partial.map_err(|error| explain(item, GetError::Disk(error)))?;
         let (journal, unfinished) =
             (self.shared.session.journal(), self.shared.session.unfinished());
         let record =
-            partial.is_kept().then(|| Record::new(journal, unfinished, entry, partial.kept()));
+            partial.is_kept().then(|| FileRecord::new(journal, unfinished, entry, partial.kept()));
         let file = ActiveDownload {
             context: self,
             item,
@@ -155,7 +155,7 @@ impl DownloadContext {
             deadline: RetryDeadline::new(self.shared.retry_for),
             received: AtomicU64::new(0),
             furthest: 0,
-            counted: Counted::default(),
+            counted: FileBytesCounter::default(),
             is_sized: false,
         };
         file.run().await
@@ -163,7 +163,7 @@ impl DownloadContext {
 
     /// So many bytes came, `new` of them for the first time: these are counted, and the transfer waits until all have
     /// been paid for.
-    fn came(&self, throttle: &Throttle, bytes: u64, new: u64) {
+    fn came(&self, throttle: &TransferThrottle, bytes: u64, new: u64) {
         if let Some(transfer) = self.shared.reporter.transfer() {
             transfer.counters.add_received(new);
         }
@@ -174,8 +174,8 @@ impl DownloadContext {
 }
 
 /// The same, where the throttle held it up to its very end.
-fn limited(got: ReceivedFile, throttle: &Throttle, began: Instant) -> ReceivedFile {
-    let limit = throttle.brake(began.elapsed()).map(Bottleneck::Here);
+fn limited(got: ReceivedFile, throttle: &TransferThrottle, began: Instant) -> ReceivedFile {
+    let limit = throttle.brake(began.elapsed()).map(TransferBottleneck::Local);
     ReceivedFile { limited_by: limit.or(got.limited_by), ..got }
 }
 
@@ -248,7 +248,8 @@ impl ActiveDownload<'_> {
         if let Some(transfer) = self.context.shared.reporter.transfer() {
             transfer.counters.add_here(counted.raise(offset));
         }
-        let (context, throttle, received) = (self.context, Throttle::default(), &self.received);
+        let (context, throttle, received) =
+            (self.context, TransferThrottle::default(), &self.received);
         let began = Instant::now();
         let got = content.store(&self.partial, beginning, self.target, &throttle, |arrival| {
             let new = arrival.received - came;
@@ -269,7 +270,7 @@ impl ActiveDownload<'_> {
     }
 
     /// What is here, hashed.
-    async fn beginning(&self) -> io::Result<Hashed> {
+    async fn beginning(&self) -> io::Result<HashedPrefix> {
         let (length, file) = self.partial.content().await?;
         if length > WORTH_A_WORD {
             let path = self.item.path.clone();
@@ -277,7 +278,7 @@ impl ActiveDownload<'_> {
         }
         // A partial file that is locked is shortened by no other process.
         let gone = || io::Error::other("the part has become shorter");
-        Hashed::of(&file, length).await?.ok_or_else(gone)
+        HashedPrefix::of(&file, length).await?.ok_or_else(gone)
     }
 
     async fn tell_where(&self, offered: bool, size: u64, offset: u64) {
@@ -298,7 +299,7 @@ impl ActiveDownload<'_> {
         if matches!(error, ClientError::Exists(_)) {
             return error;
         }
-        self.context.shared.broken_off(error, self.record.as_ref().and_then(Record::share))
+        self.context.shared.broken_off(error, self.record.as_ref().and_then(FileRecord::share))
     }
 }
 

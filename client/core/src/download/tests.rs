@@ -31,8 +31,8 @@ async fn a_file_goes_to_the_last_part_of_what_was_asked_for() {
     let paths = ["a/b/-rf", "with space.txt"];
     let download = prepared(request(folder.path(), &paths)).await.unwrap();
     let names = download.items_of_work().iter().map(|item| match &item.place {
-        Place::File(target, _) => target.name.as_str(),
-        Place::Stream => "-",
+        DownloadTarget::File(target, _) => target.name.as_str(),
+        DownloadTarget::Stream => "-",
     });
     assert_eq!(names.collect::<Vec<_>>(), ["-rf", "with space.txt"]);
 }

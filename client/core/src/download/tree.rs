@@ -11,7 +11,7 @@ use quiver_protocol::{FolderPath, Refusal, RefusalCode};
 use quiver_transfer::DiskPool;
 
 use self::files::TreeDownloads;
-use crate::download::{DownloadContext, DownloadItem, NOT_ARRIVED, Place};
+use crate::download::{DownloadContext, DownloadItem, DownloadTarget, NOT_ARRIVED};
 use crate::error::{ClientError, InvalidRequest};
 use crate::journal::{self, Direction};
 use crate::outcomes::{Outcomes, is_shared};
@@ -19,8 +19,8 @@ use crate::planner::Planner;
 use crate::request::TransferOptions;
 use crate::tasks::blocking;
 use crate::transfers::TransferState;
-use crate::tree::{Found, Item, ItemState, Pattern, TargetFolder};
-use crate::tree_transfer::{Collector, Executor, Note, Room, entry};
+use crate::tree::{FoundEntry, Pattern, PlanItem, PlanItemState, TargetFolder};
+use crate::tree_transfer::{AddToPlan, Collector, Executor, SpaceNeeded, entry};
 
 /// A download of folders and patterns.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub(crate) struct TreeDownload {
 }
 
 /// What the server had of an order.
-struct Gathered {
+struct CollectedFiles {
     /// What stands for nothing there.
     missing: Vec<ClientError>,
     /// Names that it does not serve.
@@ -70,7 +70,7 @@ impl TreeDownload {
     /// [`ClientError`]; [`ClientError::Several`] where some of several failed.
     pub(crate) async fn run(self, context: DownloadContext) -> Result<(), ClientError> {
         let planner = Planner::new().await?;
-        let Gathered { missing, not_served } = self.gather(&context, &planner).await?;
+        let CollectedFiles { missing, not_served } = self.gather(&context, &planner).await?;
         let files = planner.work(|plan| plan.files()).await?;
         let asked = usize::try_from(files).unwrap_or(usize::MAX).saturating_add(missing.len());
         let mut outcomes = Outcomes::new(context.shared.reporter.clone(), asked, NOT_ARRIVED);
@@ -83,14 +83,14 @@ impl TreeDownload {
         let Some(folder) = &self.folder else {
             return pour(&context, &planner, outcomes).await;
         };
-        let room = Room { free: room(folder).await?, largest: u64::MAX };
+        let room = SpaceNeeded { free: room(folder).await?, largest: u64::MAX };
         let throughput = context.shared.throughput.clone();
         let entry = entry(Direction::Get, &context.shared.session, self.tree(folder));
         let (folder, overwrite) = (folder.clone(), self.options.on_conflict.replaces());
         let disk_pool = DiskPool::default();
         let downloads = TreeDownloads { context, folder: folder.clone(), disk_pool, overwrite };
         let executor = Executor::new(downloads, planner, throughput, outcomes, Some(entry));
-        let shown = |item: &Item| folder.shown(&item.found.target).display().to_string();
+        let shown = |item: &PlanItem| folder.shown(&item.found.target).display().to_string();
         let does_not_fit = |why| {
             let path = folder.typed().to_owned();
             ClientError::Target { path, source: io::Error::other(why) }
@@ -99,8 +99,8 @@ impl TreeDownload {
     }
 
     /// What it takes to ask for the same again.
-    fn tree(&self, folder: &TargetFolder) -> journal::Tree {
-        journal::Tree {
+    fn tree(&self, folder: &TargetFolder) -> journal::TreeSelection {
+        journal::TreeSelection {
             named: self.patterns.iter().map(|(typed, _)| typed.clone()).collect(),
             folder: folder.path().to_owned(),
             to: FolderPath::ROOT,
@@ -114,7 +114,7 @@ impl TreeDownload {
         &self,
         context: &DownloadContext,
         planner: &Planner,
-    ) -> Result<Gathered, ClientError> {
+    ) -> Result<CollectedFiles, ClientError> {
         let collector = Collector {
             session: context.shared.session.clone(),
             planner: planner.clone(),
@@ -134,7 +134,7 @@ impl TreeDownload {
             missing.push(nothing);
         }
         let not_served = if self.options.recursive { collector.contents().await? } else { 0 };
-        Ok(Gathered { missing, not_served })
+        Ok(CollectedFiles { missing, not_served })
     }
 }
 
@@ -155,7 +155,7 @@ async fn pour(
                 outcomes.skipped(1);
                 continue;
             }
-            let file = DownloadItem { path: item.found.source, place: Place::Stream };
+            let file = DownloadItem { path: item.found.source, place: DownloadTarget::Stream };
             if let Err(error) = context.one(&file).await {
                 ends |= is_shared(&error);
                 outcomes.failed(error).await;
@@ -194,10 +194,10 @@ async fn room(folder: &Arc<TargetFolder>) -> Result<u64, ClientError> {
 }
 
 /// Plans what the server has, with what is there of it.
-fn note(context: &DownloadContext, folder: Option<Arc<TargetFolder>>) -> Note {
+fn note(context: &DownloadContext, folder: Option<Arc<TargetFolder>>) -> AddToPlan {
     let server = context.shared.session.origin().fingerprint;
-    Arc::new(move |plan, found: Found| {
-        let state = folder.as_ref().map_or(ItemState::New, |folder| {
+    Arc::new(move |plan, found: FoundEntry| {
+        let state = folder.as_ref().map_or(PlanItemState::New, |folder| {
             let partial = || {
                 let path = folder.absolute(&found.target);
                 journal::id(Direction::Get, server, &found.source, &path)

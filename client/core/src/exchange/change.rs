@@ -5,7 +5,7 @@ use std::time::Duration;
 use quiver_protocol::{FilePath, MadeFolder, PlainEnd, Request, Timestamp};
 use quiver_transport::{Channel, StreamError};
 
-use super::{Answer, Part, misfit};
+use super::{AnswerPart, AnswerReader, misfit};
 
 /// Removes a file, or a folder with nothing in it.
 ///
@@ -50,13 +50,13 @@ pub(crate) async fn make_folder(
 }
 
 /// A command whose whole answer is its end.
-async fn ask<E: quiver_protocol::End>(
+async fn ask<E: quiver_protocol::EofPayload>(
     connection: &Channel,
     request: &Request,
     patience: Duration,
 ) -> Result<E, StreamError> {
-    match Answer::to(connection, request, patience).await?.next().await? {
-        Part::End(end) => Ok(end),
-        Part::Reply(_) => Err(misfit("a reply where an end was due")),
+    match AnswerReader::to(connection, request, patience).await?.next().await? {
+        AnswerPart::End(end) => Ok(end),
+        AnswerPart::Reply(_) => Err(misfit("a reply where an end was due")),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use quiver_protocol::{CloseCode, Reply, Request};
 use quiver_transport::{Channel, StreamError};
 
-use super::{Answer, misfit};
+use super::{AnswerReader, misfit};
 
 /// Says goodbye, hears it, and closes the connection. Closed it is in any case.
 ///
@@ -13,7 +13,7 @@ use super::{Answer, misfit};
 /// [`StreamError`], where the server did not answer in kind; nobody need care.
 pub(crate) async fn goodbye(connection: &Channel, patience: Duration) -> Result<(), StreamError> {
     let said = async {
-        match Answer::to(connection, &Request::Exit, patience).await?.only().await? {
+        match AnswerReader::to(connection, &Request::Exit, patience).await?.only().await? {
             Reply::Goodbye => Ok(()),
             _ => Err(misfit("something else than a goodbye")),
         }

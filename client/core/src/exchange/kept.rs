@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use quiver_protocol::{FilePath, Prefix, RefusalCode, Reply, Request};
+use quiver_protocol::{ContentPrefix, FilePath, RefusalCode, Reply, Request};
 use quiver_transport::{Channel, StreamError};
 
-use super::{Answer, misfit};
+use super::{AnswerReader, misfit};
 
 /// What a put to this path would go on with, where this side has the same. A server that does not know the
 /// question tells with the put.
@@ -16,9 +16,9 @@ pub(crate) async fn kept(
     connection: &Channel,
     path: &FilePath,
     patience: Duration,
-) -> Result<Option<Prefix>, StreamError> {
+) -> Result<Option<ContentPrefix>, StreamError> {
     let request = Request::Kept { path: path.clone() };
-    match Answer::to(connection, &request, patience).await?.only().await {
+    match AnswerReader::to(connection, &request, patience).await?.only().await {
         Ok(Reply::Kept(kept)) if kept.path == *path => Ok(kept.have),
         Ok(_) => Err(misfit("something else than what it kept")),
         Err(StreamError::Refused(refusal)) if refusal.code == RefusalCode::UnknownCommand => {

@@ -12,12 +12,12 @@ pub(crate) use change::{make_folder, remove, rename};
 pub(crate) use goodbye::goodbye;
 pub(crate) use kept::kept;
 pub(crate) use quiver_transfer::get::{GetError, ReceivedFile, fetch as get};
-pub(crate) use quiver_transfer::list::{Entries, Listed, fetch as list};
+pub(crate) use quiver_transfer::list::{Entries, ListItem, fetch as list};
 pub(crate) use quiver_transfer::put::{
-    Handed, Offer, OutgoingFile, PutError, Stored, offer as put,
+    OutgoingFile, PutError, PutOffer, SendState, StoredReceipt, offer as put,
 };
-pub(crate) use quiver_transfer::{Answer, Part, misfit};
-pub(crate) use quiver_transfer::{ResumableFile, Target};
+pub(crate) use quiver_transfer::{AnswerPart, AnswerReader, misfit};
+pub(crate) use quiver_transfer::{ResumableFile, StorageTarget};
 pub(crate) use space::space;
 
 /// A folder of the server as it is written: the slash that a list shows behind its name may stay.

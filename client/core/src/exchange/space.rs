@@ -6,14 +6,14 @@ use quiver_protocol::reply::Space;
 use quiver_protocol::{Reply, Request};
 use quiver_transport::{Channel, StreamError};
 
-use super::{Answer, misfit};
+use super::{AnswerReader, misfit};
 
 /// Asks what would fit.
 ///
 /// # Errors
 /// [`StreamError`].
 pub(crate) async fn space(connection: &Channel, patience: Duration) -> Result<Space, StreamError> {
-    match Answer::to(connection, &Request::Space, patience).await?.only().await? {
+    match AnswerReader::to(connection, &Request::Space, patience).await?.only().await? {
         Reply::Space(space) => Ok(space),
         _ => Err(misfit("something else than what would fit")),
     }

@@ -25,20 +25,20 @@ pub enum Direction {
 
 /// A transfer, and what it takes to go on with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct JournalEntry {
     /// Which way.
     pub direction: Direction,
     /// Which server.
-    pub origin: Origin,
+    pub origin: ServerRef,
     /// When it was begun.
     pub begun: Timestamp,
     /// Of what.
-    pub what: What,
+    pub what: TransferSubject,
 }
 
 /// Which server this is, and who this client is to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
+pub struct ServerRef {
     /// Where it is.
     pub server: ServerAddress,
     /// Of its key.
@@ -51,16 +51,16 @@ pub struct Origin {
 
 /// What is transferred.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum What {
+pub enum TransferSubject {
     /// One file.
-    File(OneFile),
+    File(SingleFile),
     /// What folders and patterns hold.
-    Tree(Tree),
+    Tree(TreeSelection),
 }
 
 /// A file at both ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OneFile {
+pub struct SingleFile {
     /// The path on the server.
     pub path: FilePath,
     /// The file here, from the root.
@@ -73,7 +73,7 @@ pub struct OneFile {
 
 /// What was asked for, not what it held: that is looked up again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tree {
+pub struct TreeSelection {
     /// As it was typed: of the server for a get, from `folder` for a put.
     pub named: Vec<String>,
     /// The folder here, from the root: where files go, or where they are named from.
@@ -91,7 +91,7 @@ pub struct Tree {
 /// An entry as it is written: a file or a tree.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct StoredEntry {
     direction: Direction,
     server: String,
     fingerprint: Fingerprint,
@@ -107,12 +107,12 @@ struct Written {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     overwrite: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    tree: Option<WrittenTree>,
+    tree: Option<StoredTree>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenTree {
+struct StoredTree {
     named: Vec<String>,
     folder: String,
     to: String,
@@ -121,24 +121,24 @@ struct WrittenTree {
     differing: Option<Decision>,
 }
 
-impl Entry {
+impl JournalEntry {
     /// The transfer's number, the same for the same thing from the same server to the same place.
     #[must_use]
     pub fn id(&self) -> u64 {
         match &self.what {
-            What::File(OneFile { path, local, .. }) => {
+            TransferSubject::File(SingleFile { path, local, .. }) => {
                 id(self.direction, self.origin.fingerprint, path, local)
             }
-            What::Tree(tree) => tree.id(self.direction, self.origin.fingerprint),
+            TransferSubject::Tree(tree) => tree.id(self.direction, self.origin.fingerprint),
         }
     }
 
     /// The file, where it is one.
     #[must_use]
-    pub fn file(&self) -> Option<&OneFile> {
+    pub fn file(&self) -> Option<&SingleFile> {
         match &self.what {
-            What::File(file) => Some(file),
-            What::Tree(_) => None,
+            TransferSubject::File(file) => Some(file),
+            TransferSubject::Tree(_) => None,
         }
     }
 
@@ -147,8 +147,8 @@ impl Entry {
     /// # Errors
     /// A path that is not UTF-8 cannot be.
     pub(super) fn text(&self) -> io::Result<String> {
-        let Origin { server, fingerprint, certificate, name } = &self.origin;
-        let mut written = Written {
+        let ServerRef { server, fingerprint, certificate, name } = &self.origin;
+        let mut written = StoredEntry {
             direction: self.direction,
             server: server.to_string(),
             fingerprint: *fingerprint,
@@ -162,17 +162,18 @@ impl Entry {
             tree: None,
         };
         match &self.what {
-            What::File(file) => {
+            TransferSubject::File(file) => {
                 written.path = Some(file.path.to_string());
                 written.local = Some(utf8(&file.local)?);
                 written.size = Some(file.size);
                 written.overwrite = Some(file.overwrite);
             }
-            What::Tree(tree) => {
-                let Tree { named, folder, to, stored_as, recursive, differing } = tree.clone();
+            TransferSubject::Tree(tree) => {
+                let TreeSelection { named, folder, to, stored_as, recursive, differing } =
+                    tree.clone();
                 let (folder, to) = (utf8(&folder)?, to.as_str().to_owned());
                 written.tree =
-                    Some(WrittenTree { named, folder, to, stored_as, recursive, differing });
+                    Some(StoredTree { named, folder, to, stored_as, recursive, differing });
             }
         }
         Ok(serde_json::to_string(&written)? + "\n")
@@ -183,20 +184,25 @@ impl Entry {
     /// # Errors
     /// Why it is not believed.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let written: Written = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let written: StoredEntry = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let certificate = written.certificate.map(from_the_root).transpose()?;
         let what = match (written.path, written.local, written.size, written.overwrite) {
             (Some(path), Some(local), Some(size), Some(overwrite)) if written.tree.is_none() => {
                 let path = FilePath::parse(&path).map_err(|why| format!("path: {why}"))?;
-                What::File(OneFile { path, local: from_the_root(local)?, size, overwrite })
+                TransferSubject::File(SingleFile {
+                    path,
+                    local: from_the_root(local)?,
+                    size,
+                    overwrite,
+                })
             }
             (None, None, None, None) => {
                 let tree = written.tree.ok_or("it is neither a file nor a tree")?;
-                What::Tree(tree.try_into()?)
+                TransferSubject::Tree(tree.try_into()?)
             }
             _ => return Err("it is neither a file nor a tree".to_owned()),
         };
-        let origin = Origin {
+        let origin = ServerRef {
             server: written.server.parse().map_err(|why| format!("server: {why}"))?,
             fingerprint: written.fingerprint,
             certificate,
@@ -206,7 +212,7 @@ impl Entry {
     }
 }
 
-impl Tree {
+impl TreeSelection {
     fn id(&self, direction: Direction, server: Fingerprint) -> u64 {
         let direction: &[u8] = match direction {
             Direction::Get => b"get of a tree",
@@ -221,10 +227,10 @@ impl Tree {
     }
 }
 
-impl TryFrom<WrittenTree> for Tree {
+impl TryFrom<StoredTree> for TreeSelection {
     type Error = String;
 
-    fn try_from(written: WrittenTree) -> Result<Self, String> {
+    fn try_from(written: StoredTree) -> Result<Self, String> {
         if written.named.is_empty() {
             return Err("it names nothing".to_owned());
         }

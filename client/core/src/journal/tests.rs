@@ -16,27 +16,27 @@ fn fresh() -> (tempfile::TempDir, Journal) {
     (folder, journal)
 }
 
-fn of(what: What) -> Entry {
-    let origin = Origin {
+fn of(what: TransferSubject) -> JournalEntry {
+    let origin = ServerRef {
         server: "example.org:1".parse().unwrap(),
         fingerprint: Fingerprint([7; 32]),
         certificate: Some(PathBuf::from("/certs/server.pem")),
         name: ClientName::parse("Ron").unwrap(),
     };
-    Entry { direction: Direction::Get, origin, begun: Timestamp(Utc::now()), what }
+    JournalEntry { direction: Direction::Get, origin, begun: Timestamp(Utc::now()), what }
 }
 
-fn file(local: &str) -> OneFile {
+fn file(local: &str) -> SingleFile {
     let path = FilePath::parse("notes/a b").unwrap();
-    OneFile { path, local: PathBuf::from(local), size: 3, overwrite: true }
+    SingleFile { path, local: PathBuf::from(local), size: 3, overwrite: true }
 }
 
-fn entry(local: &str) -> Entry {
-    of(What::File(file(local)))
+fn entry(local: &str) -> JournalEntry {
+    of(TransferSubject::File(file(local)))
 }
 
-fn tree(named: &[&str]) -> Tree {
-    Tree {
+fn tree(named: &[&str]) -> TreeSelection {
+    TreeSelection {
         named: named.iter().map(|name| (*name).to_owned()).collect(),
         folder: PathBuf::from("/a"),
         to: FolderPath::parse("there").unwrap(),
@@ -54,7 +54,7 @@ fn what_is_written_is_found_until_it_is_removed() {
     journal.write(&one).unwrap();
     journal.write(&two).unwrap();
     drop(journal.write(&two).unwrap());
-    let three = of(What::Tree(tree(&["notes", "*.txt"])));
+    let three = of(TransferSubject::Tree(tree(&["notes", "*.txt"])));
     let at_it = journal.write(&three).unwrap();
     assert_eq!(journal.find(three.id()), Some(three.clone()));
     assert!(journal.is_at_it(three.id()) && !journal.is_at_it(two.id()));
@@ -75,29 +75,30 @@ fn what_is_written_is_found_until_it_is_removed() {
 #[test]
 fn every_transfer_has_a_number_of_its_own() {
     let one = entry("/a");
-    let put = |entry: Entry| Entry { direction: Direction::Put, ..entry };
-    let (asked, other) = (of(What::Tree(tree(&["a", "b"]))), of(What::Tree(tree(&["ab"]))));
-    let elsewhere = Origin { fingerprint: Fingerprint([8; 32]), ..one.origin.clone() };
+    let put = |entry: JournalEntry| JournalEntry { direction: Direction::Put, ..entry };
+    let (asked, other) =
+        (of(TransferSubject::Tree(tree(&["a", "b"]))), of(TransferSubject::Tree(tree(&["ab"]))));
+    let elsewhere = ServerRef { fingerprint: Fingerprint([8; 32]), ..one.origin.clone() };
     let path = FilePath::parse("notes/a").unwrap();
     let mut all = vec![
         one.clone(),
         entry("/b"),
         put(one.clone()),
-        Entry { origin: elsewhere, ..one.clone() },
-        of(What::File(OneFile { path, ..file("/a") })),
+        JournalEntry { origin: elsewhere, ..one.clone() },
+        of(TransferSubject::File(SingleFile { path, ..file("/a") })),
         put(asked.clone()),
         asked.clone(),
         other,
     ];
-    all.sort_by_key(Entry::id);
+    all.sort_by_key(JournalEntry::id);
     all.dedup_by_key(|entry| entry.id());
     assert_eq!(all.len(), 8);
     // What may change between two runs changes nothing.
-    let mut later = of(What::File(OneFile { size: 9, ..file("/a") }));
+    let mut later = of(TransferSubject::File(SingleFile { size: 9, ..file("/a") }));
     later.origin.name = ClientName::parse("Ben").unwrap();
     assert_eq!(later.id(), one.id());
     let differing = Some(Decision::Skip);
-    let later = of(What::Tree(Tree { differing, ..tree(&["a", "b"]) }));
+    let later = of(TransferSubject::Tree(TreeSelection { differing, ..tree(&["a", "b"]) }));
     assert_eq!(later.id(), asked.id());
 }
 
@@ -114,7 +115,7 @@ fn what_was_not_written_here_is_named_and_not_believed() {
     put("0000000000000004.json", &good.replace("\"/a\"", "\"a\""));
     put("0000000000000005.json", &good.replace("Ron", "R\\u0000n"));
     put("0000000000000006.json", &good.replace("{", "{\"more\":1,"));
-    let asked = of(What::Tree(tree(&["a"]))).text().unwrap();
+    let asked = of(TransferSubject::Tree(tree(&["a"]))).text().unwrap();
     put("0000000000000009.json", &asked.replace("[\"a\"]", "[]"));
     put("000000000000000a.json", &asked.replace("\"there\"", "\"../there\""));
     put("000000000000000b.json", &good.replace("\"size\":3,", ""));
@@ -131,11 +132,11 @@ fn what_was_not_written_here_is_named_and_not_believed() {
 #[tokio::test]
 async fn a_small_file_is_written_down_when_it_breaks_off_a_large_one_before() {
     let (_folder, journal) = fresh();
-    let unfinished = Unfinished::default();
+    let unfinished = UnfinishedFiles::default();
     let record = |bytes| {
         let kept = StoredBytes::default();
         kept.set(bytes);
-        (Record::new(&journal, &unfinished, entry("/a"), kept.clone()), kept)
+        (FileRecord::new(&journal, &unfinished, entry("/a"), kept.clone()), kept)
     };
     let count = || journal.read().unwrap().0.len();
 
@@ -143,9 +144,9 @@ async fn a_small_file_is_written_down_when_it_breaks_off_a_large_one_before() {
     small.begin(10).await;
     assert_eq!((count(), unfinished.share()), (0, None));
     kept.grow(5);
-    assert_eq!(unfinished.share(), Some(Share::Of(50)));
+    assert_eq!(unfinished.share(), Some(UnfinishedShare::Of(50)));
     drop(small);
-    assert_eq!((count(), unfinished.share()), (1, Some(Share::Of(50))));
+    assert_eq!((count(), unfinished.share()), (1, Some(UnfinishedShare::Of(50))));
 
     let (mut again, _) = record(5);
     again.begin(10).await;

@@ -8,7 +8,7 @@ use tracing::debug;
 
 use quiver_transfer::{ShuttingDown, StoredBytes, blocking};
 
-use super::{Entry, EntryLock, Journal, OneFile, What};
+use super::{EntryLock, Journal, JournalEntry, SingleFile, TransferSubject};
 
 /// Files of more bytes than this have their entry before their content is stored, smaller ones when
 /// they break off: what comes within a blink shall not cost a file.
@@ -16,23 +16,23 @@ const WORTH_AN_ENTRY: u64 = 1024 * 1024;
 
 /// How much is here of what this run has begun, for its last words. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Unfinished(Arc<Mutex<Begun>>);
+pub struct UnfinishedFiles(Arc<Mutex<StartedFiles>>);
 
 #[derive(Debug, Default)]
-struct Begun {
-    files: BTreeMap<u64, Here>,
+struct StartedFiles {
+    files: BTreeMap<u64, StartedFile>,
     trees: BTreeSet<u64>,
 }
 
 #[derive(Debug, Clone, Default)]
-struct Here {
+struct StartedFile {
     bytes: StoredBytes,
     size: u64,
 }
 
 /// How much of something is here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Share {
+pub enum UnfinishedShare {
     /// Of the only transfer, in per cent, rounded down.
     Of(u64),
     /// There are several.
@@ -41,11 +41,11 @@ pub enum Share {
 
 /// A file that is under way. Dropped before it is [done](Record::done), it leaves its entry.
 #[derive(Debug)]
-pub struct Record {
+pub struct FileRecord {
     journal: Journal,
-    unfinished: Unfinished,
-    entry: Entry,
-    here: Here,
+    unfinished: UnfinishedFiles,
+    entry: JournalEntry,
+    here: StartedFile,
     is_begun: bool,
     written: Option<EntryLock>,
 }
@@ -55,57 +55,61 @@ pub struct Record {
 #[derive(Debug)]
 pub struct TreeRecord {
     journal: Journal,
-    unfinished: Unfinished,
-    entry: Entry,
+    unfinished: UnfinishedFiles,
+    entry: JournalEntry,
     /// `None` where it was not worth it, could not be written down, or another process is at it.
     written: Option<EntryLock>,
 }
 
-impl Unfinished {
+impl UnfinishedFiles {
     /// What there is to go on with.
     #[must_use]
-    pub fn share(&self) -> Option<Share> {
+    pub fn share(&self) -> Option<UnfinishedShare> {
         let all = self.lock();
         if !all.trees.is_empty() {
-            return Some(Share::Several);
+            return Some(UnfinishedShare::Several);
         }
         let mut begun = all.files.values().filter(|here| here.bytes.get() > 0);
         let first = begun.next()?;
-        Some(if begun.next().is_some() { Share::Several } else { Share::Of(first.share()) })
+        Some(if begun.next().is_some() {
+            UnfinishedShare::Several
+        } else {
+            UnfinishedShare::Of(first.share())
+        })
     }
 
-    fn set(&self, id: u64, here: Option<Here>) {
+    fn set(&self, id: u64, here: Option<StartedFile>) {
         match here {
             Some(here) => self.lock().files.insert(id, here),
             None => self.lock().files.remove(&id),
         };
     }
 
-    fn lock(&self) -> MutexGuard<'_, Begun> {
+    fn lock(&self) -> MutexGuard<'_, StartedFiles> {
         self.0.lock()
     }
 }
 
-impl Here {
+impl StartedFile {
     fn share(&self) -> u64 {
         super::percent(self.bytes.get(), self.size)
     }
 }
 
-impl Record {
+impl FileRecord {
     /// For a transfer that is about to begin, of which `kept` is on a disk. Its size is not known yet.
     #[must_use]
     pub fn new(
         journal: &Journal,
-        unfinished: &Unfinished,
-        entry: Entry,
+        unfinished: &UnfinishedFiles,
+        entry: JournalEntry,
         kept: StoredBytes,
     ) -> Self {
         Self {
             journal: journal.clone(),
             unfinished: unfinished.clone(),
             entry,
-            here: Here { bytes: kept, size: 0 },
+            here: StartedFile { bytes: kept, size: 0 },
             is_begun: false,
             written: None,
         }
@@ -115,7 +119,7 @@ impl Record {
     /// than that: the same command finds the part without it.
     pub async fn begin(&mut self, size: u64) {
         self.here.size = size;
-        if let What::File(OneFile { size: known, .. }) = &mut self.entry.what {
+        if let TransferSubject::File(SingleFile { size: known, .. }) = &mut self.entry.what {
             *known = size;
         }
         self.is_begun = true;
@@ -140,7 +144,7 @@ impl Record {
     }
 }
 
-impl Record {
+impl FileRecord {
     fn forget(&mut self) {
         self.journal.forget(self.entry.id(), self.written.take());
     }
@@ -149,7 +153,7 @@ impl Record {
 impl TreeRecord {
     /// For a tree that is planned.
     #[must_use]
-    pub fn new(journal: &Journal, unfinished: &Unfinished, entry: Entry) -> Self {
+    pub fn new(journal: &Journal, unfinished: &UnfinishedFiles, entry: JournalEntry) -> Self {
         Self { journal: journal.clone(), unfinished: unfinished.clone(), entry, written: None }
     }
 
@@ -177,7 +181,7 @@ impl TreeRecord {
 
 /// Writes an entry, unless some other process is at it; one that was known keeps its beginning. That it cannot
 /// be written down costs no more than that: the same command finds what is there without it.
-async fn write(journal: &Journal, mut entry: Entry) -> (Entry, Option<EntryLock>) {
+async fn write(journal: &Journal, mut entry: JournalEntry) -> (JournalEntry, Option<EntryLock>) {
     let (journal, unchanged) = (journal.clone(), entry.clone());
     let write = blocking::run(move || {
         if journal.is_at_it(entry.id()) {
@@ -199,7 +203,7 @@ async fn write(journal: &Journal, mut entry: Entry) -> (Entry, Option<EntryLock>
     }
 }
 
-impl Drop for Record {
+impl Drop for FileRecord {
     /// A small file's work on the spot: whoever drops this is leaving.
     fn drop(&mut self) {
         if !self.is_begun {

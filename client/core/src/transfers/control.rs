@@ -4,13 +4,13 @@ use tokio::sync::watch;
 
 /// Whether a transfer may move content. Everything that works on it asks here.
 #[derive(Debug)]
-pub(crate) struct Control {
+pub(crate) struct TransferControl {
     is_paused: watch::Sender<bool>,
     is_cancelled: watch::Sender<bool>,
     is_pausable: bool,
 }
 
-impl Control {
+impl TransferControl {
     pub(crate) fn new(is_pausable: bool) -> Self {
         let (is_paused, is_cancelled) = (watch::Sender::new(false), watch::Sender::new(false));
         Self { is_paused, is_cancelled, is_pausable }

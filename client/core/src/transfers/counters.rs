@@ -18,7 +18,7 @@ const UNKNOWN: u64 = u64::MAX;
 
 /// The numbers. Bytes count once, those too that were there before.
 #[derive(Debug)]
-pub(crate) struct Counters {
+pub(crate) struct TransferCounters {
     files: AtomicU64,
     files_done: AtomicU64,
     bytes: AtomicU64,
@@ -32,16 +32,16 @@ pub(crate) struct Counters {
 
 /// How many bytes of one file were counted, over all attempts.
 #[derive(Debug, Default)]
-pub(crate) struct Counted(AtomicU64);
+pub(crate) struct FileBytesCounter(AtomicU64);
 
-impl Counted {
+impl FileBytesCounter {
     /// So many bytes of the file are there; how many of them were not counted before.
     pub(crate) fn raise(&self, bytes: u64) -> u64 {
         bytes.saturating_sub(self.0.fetch_max(bytes, Ordering::Relaxed))
     }
 }
 
-impl Default for Counters {
+impl Default for TransferCounters {
     fn default() -> Self {
         Self {
             files: AtomicU64::new(UNKNOWN),
@@ -56,7 +56,7 @@ impl Default for Counters {
     }
 }
 
-impl Counters {
+impl TransferCounters {
     /// How many files there are.
     pub(crate) fn set_files(&self, files: u64) {
         self.files.store(files, Ordering::Relaxed);

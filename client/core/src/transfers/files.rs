@@ -7,7 +7,7 @@ use quiver_protocol::FilePath;
 
 use crate::error::ClientError;
 use crate::planner::Planner;
-use crate::tree::{Decision, Item, ItemState, Kind};
+use crate::tree::{Decision, ItemKind, PlanItem, PlanItemState};
 
 /// A file or folder of a transfer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,21 +41,21 @@ pub enum FileState {
 
 /// The files, and which are done.
 #[derive(Debug, Default)]
-pub(crate) struct Files(Mutex<State>);
+pub(crate) struct TransferFiles(Mutex<FilesState>);
 
 #[derive(Debug, Default)]
-struct State {
+struct FilesState {
     named: Vec<TransferFile>,
     planner: Option<Planner>,
-    done: Numbers,
-    failed: Numbers,
+    done: IndexSet,
+    failed: IndexSet,
 }
 
 /// A set of numbers, most of which follow each other: first and last of each run.
 #[derive(Debug, Default)]
-struct Numbers(BTreeMap<u64, u64>);
+struct IndexSet(BTreeMap<u64, u64>);
 
-impl Numbers {
+impl IndexSet {
     fn insert(&mut self, number: u64) {
         let before = self.0.range(..=number).next_back().map(|(first, last)| (*first, *last));
         let first = match before {
@@ -72,7 +72,7 @@ impl Numbers {
     }
 }
 
-impl Files {
+impl TransferFiles {
     /// A file that was named; its number.
     pub(crate) fn add(&self, source: FilePath, target: String) -> u64 {
         let mut state = self.0.lock();
@@ -140,15 +140,15 @@ impl Files {
     }
 }
 
-fn planned(item: Item) -> TransferFile {
+fn planned(item: PlanItem) -> TransferFile {
     let state = match (&item.state, item.decision) {
-        (ItemState::Same, _) => FileState::Same,
-        (ItemState::Alike | ItemState::Differs, Some(Decision::Skip)) => FileState::Kept,
+        (PlanItemState::Same, _) => FileState::Same,
+        (PlanItemState::Alike | PlanItemState::Differs, Some(Decision::Skip)) => FileState::Kept,
         _ => FileState::Waiting,
     };
     let size = match item.found.kind {
-        Kind::File { size, .. } => Some(size),
-        Kind::Folder { .. } => None,
+        ItemKind::File { size, .. } => Some(size),
+        ItemKind::Folder { .. } => None,
     };
     TransferFile {
         number: u64::try_from(item.number).unwrap_or(0),
@@ -165,12 +165,12 @@ mod tests {
 
     #[test]
     fn numbers_that_follow_each_other_are_one_run() {
-        let mut numbers = Numbers::default();
+        let mut numbers = IndexSet::default();
         for number in [2, 9, 1, 4, 3, 3, 8] {
             numbers.insert(number);
         }
         assert_eq!(numbers.0.into_iter().collect::<Vec<_>>(), [(1, 4), (8, 9)]);
-        let mut numbers = Numbers::default();
+        let mut numbers = IndexSet::default();
         numbers.insert(5);
         let contained: Vec<_> = (4..=6).filter(|number| numbers.contains(*number)).collect();
         assert_eq!(contained, [5]);
@@ -178,7 +178,7 @@ mod tests {
 
     #[tokio::test]
     async fn named_files_come_in_pages_with_what_became_of_them() {
-        let files = Files::default();
+        let files = TransferFiles::default();
         for name in ["a", "b", "c"] {
             files.add(FilePath::parse(name).unwrap(), name.to_owned());
         }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quiver_protocol::{ContentHash, FilePath};
-use quiver_transfer::Bottleneck;
+use quiver_transfer::TransferBottleneck;
 
 use super::TransferId;
 use crate::error::ClientError;
 use crate::journal::Direction;
 use crate::progress::Progress;
 use crate::throughput::Throughput;
-use crate::tree::{Decision, ItemState, Kind};
+use crate::tree::{Decision, ItemKind, PlanItemState};
 
 /// Where a transfer is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +71,7 @@ pub struct TransferStatus {
     /// How long the rest takes at that rate.
     pub time_left: Option<Duration>,
     /// What limited it, once that can be told.
-    pub limited_by: Option<Bottleneck>,
+    pub limited_by: Option<TransferBottleneck>,
     /// Why it failed; `None` for one of several that were resumed together, whose failures are told as events.
     pub error: Option<Arc<ClientError>>,
 }
@@ -117,7 +117,7 @@ pub struct DownloadedFile {
     /// From the first question to its name.
     pub took: Duration,
     /// What limited its last stream.
-    pub limited_by: Option<Bottleneck>,
+    pub limited_by: Option<TransferBottleneck>,
 }
 
 /// A file that was stored on the server.
@@ -138,7 +138,7 @@ pub struct UploadedFile {
     /// From the first question to the server's last word.
     pub took: Duration,
     /// What limited its last stream.
-    pub limited_by: Option<Bottleneck>,
+    pub limited_by: Option<TransferBottleneck>,
 }
 
 /// What would be done with a file or folder.
@@ -149,9 +149,9 @@ pub struct PlannedFile {
     /// Where it would be, to be shown.
     pub target: String,
     /// What it is.
-    pub kind: Kind,
+    pub kind: ItemKind,
     /// How it compares to what is there.
-    pub state: ItemState,
+    pub state: PlanItemState,
     /// What becomes of one that differs.
     pub decision: Option<Decision>,
     /// Whether there is no room for it.

@@ -13,13 +13,13 @@ use crate::unix;
 
 /// A folder, and the way to those in it.
 #[derive(Debug)]
-pub(super) struct Below {
+pub(super) struct TargetTree {
     root: Arc<Dir>,
     /// The folder that was asked for last: files come folder by folder.
     last: Mutex<Option<(String, Arc<Dir>)>>,
 }
 
-impl Below {
+impl TargetTree {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let root = Dir::open_ambient_dir(path, cap_std::ambient_authority())?;
         Ok(Self { root: Arc::new(to_be_flushed(root)), last: Mutex::new(None) })

@@ -12,5 +12,7 @@ mod walk;
 
 pub use pattern::{BadPattern, Pattern};
 pub use place::{TargetFolder, another_name};
-pub use plan::{Count, Decision, Found, Item, ItemState, Kind, Plan, PlanError};
+pub use plan::{
+    Decision, FoundEntry, ItemCount, ItemKind, Plan, PlanError, PlanItem, PlanItemState,
+};
 pub use walk::{SkipReason, Skipped, SourceRoot};

@@ -10,12 +10,12 @@ use thiserror::Error;
 pub struct Pattern {
     /// The folder in which the first name is open.
     base: FolderPath,
-    rest: Vec<Part>,
+    rest: Vec<PatternPart>,
 }
 
 /// One part of a pattern, behind its literal beginning.
 #[derive(Debug, Clone)]
-enum Part {
+enum PatternPart {
     /// `**`: any number of folders, none too.
     AnyFolders,
     /// A name, or what stands for some.
@@ -53,7 +53,8 @@ impl Pattern {
         // The last part is always looked up in its folder's list: there it says what it is.
         let open = parts.iter().position(|part| Self::is_one(part)).unwrap_or(parts.len() - 1);
         let base = FolderPath::parse(&parts[..open].join("/"))?;
-        let rest = parts[open..].iter().map(|part| Part::parse(part)).collect::<Result<_, _>>()?;
+        let rest =
+            parts[open..].iter().map(|part| PatternPart::parse(part)).collect::<Result<_, _>>()?;
         Ok(Self { base, rest })
     }
 
@@ -61,8 +62,8 @@ impl Pattern {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.rest.iter().any(|part| match part {
-            Part::AnyFolders => true,
-            Part::Name { literal, .. } => Self::is_one(literal),
+            PatternPart::AnyFolders => true,
+            PatternPart::Name { literal, .. } => Self::is_one(literal),
         })
     }
 
@@ -86,21 +87,23 @@ impl Pattern {
         let mut ways = Vec::new();
         match self.rest.get(at) {
             None => {}
-            Some(Part::AnyFolders) => {
+            Some(PatternPart::AnyFolders) => {
                 // The name is one of the folders, or there are none of them.
                 ways.push(at);
                 ways.extend(self.next(at + 1, name));
             }
-            Some(Part::Name { literal, matcher }) if literal == name || matcher.is_match(name) => {
+            Some(PatternPart::Name { literal, matcher })
+                if literal == name || matcher.is_match(name) =>
+            {
                 ways.push(at + 1);
             }
-            Some(Part::Name { .. }) => {}
+            Some(PatternPart::Name { .. }) => {}
         }
         ways
     }
 }
 
-impl Part {
+impl PatternPart {
     fn parse(text: &str) -> Result<Self, BadPattern> {
         if text == "**" {
             return Ok(Self::AnyFolders);

@@ -7,17 +7,17 @@ use std::time::SystemTime;
 
 use cap_std::fs::Dir;
 use quiver_protocol::{FilePath, Timestamp};
-use quiver_transfer::file_system::{Unset, free_space, set_modified, stat};
+use quiver_transfer::file_system::{UnsetAttributes, free_space, set_modified, stat};
 use quiver_transfer::{is_partial_name, partial_length};
 
-use super::below::Below;
-use super::plan::{ItemState, Kind};
+use super::below::TargetTree;
+use super::plan::{ItemKind, PlanItemState};
 use crate::unix;
 
 /// The folder. What is said of paths below it never follows a link.
 #[derive(Debug)]
 pub struct TargetFolder {
-    below: Below,
+    below: TargetTree,
     /// From the root.
     path: PathBuf,
     /// As it was typed.
@@ -30,7 +30,7 @@ impl TargetFolder {
     /// # Errors
     /// What the system says.
     pub fn open(typed: &Path) -> io::Result<Self> {
-        let below = Below::open(typed)?;
+        let below = TargetTree::open(typed)?;
         Ok(Self { below, path: typed.canonicalize()?, typed: typed.to_owned() })
     }
 
@@ -79,24 +79,29 @@ impl TargetFolder {
     /// How something that is to go to `target` compares to what is there; `part` tells the number of the
     /// part that an earlier attempt may have left. Blocks.
     #[must_use]
-    pub fn look(&self, target: &FilePath, kind: Kind, part: impl FnOnce() -> u64) -> ItemState {
+    pub fn look(
+        &self,
+        target: &FilePath,
+        kind: ItemKind,
+        part: impl FnOnce() -> u64,
+    ) -> PlanItemState {
         if is_partial_name(target.file_name()) {
-            return ItemState::Blocked(
+            return PlanItemState::Blocked(
                 "names like this are kept for files on their way".to_owned(),
             );
         }
         self.compare(target, kind, part)
-            .unwrap_or_else(|error| ItemState::Blocked(in_the_way(&error)))
+            .unwrap_or_else(|error| PlanItemState::Blocked(in_the_way(&error)))
     }
 
     fn compare(
         &self,
         target: &FilePath,
-        kind: Kind,
+        kind: ItemKind,
         part: impl FnOnce() -> u64,
-    ) -> io::Result<ItemState> {
+    ) -> io::Result<PlanItemState> {
         let (folder, name) = match self.below.parent(target) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(ItemState::New),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(PlanItemState::New),
             other => other?,
         };
         let there = match stat(&folder, name) {
@@ -104,29 +109,35 @@ impl TargetFolder {
             other => Some(other?),
         };
         Ok(match (kind, there) {
-            (Kind::Folder { .. }, None) => ItemState::New,
-            (Kind::Folder { .. }, Some(there)) if there.is_dir() => ItemState::Same,
-            (Kind::Folder { .. }, Some(there)) if there.is_symlink() => {
-                ItemState::Blocked("a symbolic link stands there".to_owned())
+            (ItemKind::Folder { .. }, None) => PlanItemState::New,
+            (ItemKind::Folder { .. }, Some(there)) if there.is_dir() => PlanItemState::Same,
+            (ItemKind::Folder { .. }, Some(there)) if there.is_symlink() => {
+                PlanItemState::Blocked("a symbolic link stands there".to_owned())
             }
-            (Kind::Folder { .. }, Some(_)) => ItemState::Blocked("a file stands there".to_owned()),
-            (Kind::File { .. }, None) => match partial_length(&folder, part())? {
-                Some(length) if length > 0 => ItemState::Begun(length),
-                _ => ItemState::New,
+            (ItemKind::Folder { .. }, Some(_)) => {
+                PlanItemState::Blocked("a file stands there".to_owned())
+            }
+            (ItemKind::File { .. }, None) => match partial_length(&folder, part())? {
+                Some(length) if length > 0 => PlanItemState::Begun(length),
+                _ => PlanItemState::New,
             },
-            (Kind::File { .. }, Some(there)) if there.is_dir() => {
-                ItemState::Blocked("a folder stands there".to_owned())
+            (ItemKind::File { .. }, Some(there)) if there.is_dir() => {
+                PlanItemState::Blocked("a folder stands there".to_owned())
             }
-            (Kind::File { size, .. }, Some(there)) if there.is_file() && there.len() == size => {
+            (ItemKind::File { size, .. }, Some(there))
+                if there.is_file() && there.len() == size =>
+            {
                 if size == 0 {
-                    ItemState::Same
+                    PlanItemState::Same
                 } else {
-                    ItemState::Alike
+                    PlanItemState::Alike
                 }
             }
             // A server's file system that does not tell sizes gives 0 for files that are not empty.
-            (Kind::File { size: 0, .. }, Some(there)) if there.is_file() => ItemState::Alike,
-            (Kind::File { .. }, Some(_)) => ItemState::Differs,
+            (ItemKind::File { size: 0, .. }, Some(there)) if there.is_file() => {
+                PlanItemState::Alike
+            }
+            (ItemKind::File { .. }, Some(_)) => PlanItemState::Differs,
         })
     }
 
@@ -151,7 +162,11 @@ impl TargetFolder {
     ///
     /// # Errors
     /// What the system says of the folders above it.
-    pub fn date_folder(&self, target: &FilePath, modified: Timestamp) -> io::Result<Unset> {
+    pub fn date_folder(
+        &self,
+        target: &FilePath,
+        modified: Timestamp,
+    ) -> io::Result<UnsetAttributes> {
         let (folder, name) = self.below.parent(target)?;
         Ok(set_modified(&folder, name, SystemTime::from(modified.0)))
     }
@@ -213,21 +228,22 @@ mod tests {
         let place = TargetFolder::open(folder.path()).unwrap();
         let moment = Timestamp::from(SystemTime::UNIX_EPOCH);
         let file = |name: &str, size| {
-            place.look(&path(name), Kind::File { size, modified: moment }, || 0xab)
+            place.look(&path(name), ItemKind::File { size, modified: moment }, || 0xab)
         };
-        let is_blocked = |state| matches!(state, ItemState::Blocked(_));
-        assert_eq!(file("notes/a", 5), ItemState::Alike);
-        assert_eq!(file("notes/a", 6), ItemState::Differs);
-        assert_eq!(file("notes/b", 6), ItemState::Begun(3));
-        assert_eq!(file("other/b", 6), ItemState::New);
-        assert_eq!(file("link", 6), ItemState::Differs);
+        let is_blocked = |state| matches!(state, PlanItemState::Blocked(_));
+        assert_eq!(file("notes/a", 5), PlanItemState::Alike);
+        assert_eq!(file("notes/a", 6), PlanItemState::Differs);
+        assert_eq!(file("notes/b", 6), PlanItemState::Begun(3));
+        assert_eq!(file("other/b", 6), PlanItemState::New);
+        assert_eq!(file("link", 6), PlanItemState::Differs);
         assert!(is_blocked(file("notes/sub", 6)));
         assert!(is_blocked(file("link/a", 5)));
         assert!(is_blocked(file("notes/a/b", 5)));
         assert!(is_blocked(file(".quiver-00000000000000ab.part", 5)));
-        let folder = |name: &str| place.look(&path(name), Kind::Folder { modified: moment }, || 0);
-        assert_eq!(folder("notes/sub"), ItemState::Same);
-        assert_eq!(folder("notes/new"), ItemState::New);
+        let folder =
+            |name: &str| place.look(&path(name), ItemKind::Folder { modified: moment }, || 0);
+        assert_eq!(folder("notes/sub"), PlanItemState::Same);
+        assert_eq!(folder("notes/new"), PlanItemState::New);
         assert!(is_blocked(folder("notes/a")));
         assert!(is_blocked(folder("link")));
         place.make_folder(&path("notes/sub")).unwrap();

@@ -35,7 +35,7 @@ pub struct Plan {
 
 /// A file or folder that was found where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct FoundEntry {
     /// Which of the things that were named it belongs to.
     pub source_root: u32,
     /// Where it is: on the server, or below the folder here that was named.
@@ -43,12 +43,12 @@ pub struct Found {
     /// Where it is to be: below the folder here, or on the server. Nothing else in the plan goes there.
     pub target: FilePath,
     /// What it is.
-    pub kind: Kind,
+    pub kind: ItemKind,
 }
 
 /// What was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ItemKind {
     /// A folder.
     Folder {
         /// When something in it was last added or removed.
@@ -65,20 +65,20 @@ pub enum Kind {
 
 /// A file or folder of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
+pub struct PlanItem {
     /// Its number, from 1, in the order of the plan.
     pub number: i64,
     /// What was found.
-    pub found: Found,
+    pub found: FoundEntry,
     /// How that compares to what is where it is to be.
-    pub state: ItemState,
+    pub state: PlanItemState,
     /// What is to become of a file that differs; `None` where nobody has decided.
     pub decision: Option<Decision>,
 }
 
 /// How an item compares to what is where it is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ItemState {
+pub enum PlanItemState {
     /// Nothing is there.
     New,
     /// So many bytes of it are there already, unproved.
@@ -107,7 +107,7 @@ pub enum Decision {
 
 /// How many there are of something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Count {
+pub struct ItemCount {
     /// Files.
     pub files: u64,
     /// Bytes of all of them.
@@ -150,10 +150,10 @@ impl Plan {
     ///
     /// # Errors
     /// [`PlanError`].
-    pub fn add(&mut self, found: &Found, state: &ItemState) -> Result<bool, PlanError> {
+    pub fn add(&mut self, found: &FoundEntry, state: &PlanItemState) -> Result<bool, PlanError> {
         let (is_folder, size, modified) = match found.kind {
-            Kind::Folder { modified } => (true, 0, modified),
-            Kind::File { size, modified } => (false, size, modified),
+            ItemKind::Folder { modified } => (true, 0, modified),
+            ItemKind::File { size, modified } => (false, size, modified),
         };
         let (state, offset, why) = rows::of_state(state);
         let new = self.database.prepare_cached(rows::INSERT)?.execute(params![
@@ -171,7 +171,7 @@ impl Plan {
         ])?;
         if new == 0 {
             let there = self.at(&found.target)?;
-            let is_it = |item: Item| {
+            let is_it = |item: PlanItem| {
                 (item.found.source_root, &item.found.source) == (found.source_root, &found.source)
             };
             if !there.is_some_and(is_it) {
@@ -204,7 +204,7 @@ impl Plan {
     ///
     /// # Errors
     /// [`PlanError::Database`].
-    pub fn at(&self, target: &FilePath) -> Result<Option<Item>, PlanError> {
+    pub fn at(&self, target: &FilePath) -> Result<Option<PlanItem>, PlanError> {
         rows::first(&self.database, "where target = ?1", target.as_str())
     }
 
@@ -212,7 +212,7 @@ impl Plan {
     ///
     /// # Errors
     /// [`PlanError::Database`].
-    pub fn next_folder(&self, number: i64) -> Result<Option<Item>, PlanError> {
+    pub fn next_folder(&self, number: i64) -> Result<Option<PlanItem>, PlanError> {
         rows::first(
             &self.database,
             "where number > ?1 and is_folder = 1 order by number limit 1",
@@ -225,7 +225,7 @@ impl Plan {
     ///
     /// # Errors
     /// [`PlanError::Database`].
-    pub fn after(&self, number: i64) -> Result<Vec<Item>, PlanError> {
+    pub fn after(&self, number: i64) -> Result<Vec<PlanItem>, PlanError> {
         rows::some(&self.database, "where number > ?1 order by number", number, READ)
     }
 
@@ -233,7 +233,7 @@ impl Plan {
     ///
     /// # Errors
     /// [`PlanError::Database`].
-    pub fn after_in(&self, number: i64, state: &ItemState) -> Result<Vec<Item>, PlanError> {
+    pub fn after_in(&self, number: i64, state: &PlanItemState) -> Result<Vec<PlanItem>, PlanError> {
         let (state, _, _) = rows::of_state(state);
         let which = format!("where number > ?1 and state = {state} order by number");
         rows::some(&self.database, &which, number, READ)
@@ -243,7 +243,7 @@ impl Plan {
     ///
     /// # Errors
     /// [`PlanError::Database`].
-    pub fn folders_before(&self, number: Option<i64>) -> Result<Vec<Item>, PlanError> {
+    pub fn folders_before(&self, number: Option<i64>) -> Result<Vec<PlanItem>, PlanError> {
         let which = "where number < ?1 and is_folder = 1 order by number desc";
         rows::some(&self.database, which, number.unwrap_or(i64::MAX), READ)
     }
@@ -252,7 +252,7 @@ impl Plan {
     ///
     /// # Errors
     /// [`PlanError::Database`].
-    pub fn set(&self, number: i64, state: &ItemState) -> Result<(), PlanError> {
+    pub fn set(&self, number: i64, state: &PlanItemState) -> Result<(), PlanError> {
         let (state, offset, why) = rows::of_state(state);
         let sql = "update items set state = ?2, offset = ?3, why = ?4 where number = ?1";
         self.database.prepare_cached(sql)?.execute(params![number, state, offset, why])?;
@@ -274,7 +274,7 @@ impl Plan {
     /// # Errors
     /// [`PlanError::Database`].
     pub fn decide_all(&self, decision: Decision) -> Result<(), PlanError> {
-        let (differs, _, _) = rows::of_state(&ItemState::Differs);
+        let (differs, _, _) = rows::of_state(&PlanItemState::Differs);
         let sql = "update items set decision = ?1 where state = ?2 and decision is null";
         self.database.prepare_cached(sql)?.execute(params![decision as i64, differs])?;
         Ok(())
@@ -284,7 +284,7 @@ impl Plan {
     ///
     /// # Errors
     /// [`PlanError::Database`].
-    pub fn count(&self, state: &ItemState) -> Result<Count, PlanError> {
+    pub fn count(&self, state: &PlanItemState) -> Result<ItemCount, PlanError> {
         let (state, _, _) = rows::of_state(state);
         rows::count(&self.database, "size", "state = ?1 and is_folder = 0", state)
     }
@@ -294,13 +294,13 @@ impl Plan {
     ///
     /// # Errors
     /// [`PlanError::Database`].
-    pub fn moving(&self) -> Result<Count, PlanError> {
-        let (differs, _, _) = rows::of_state(&ItemState::Differs);
+    pub fn moving(&self) -> Result<ItemCount, PlanError> {
+        let (differs, _, _) = rows::of_state(&PlanItemState::Differs);
         let which = format!(
             "is_folder = 0 and (state <= ?1 or (state = {differs} and decision < {}))",
             Decision::Skip as i64
         );
-        let (begun, _, _) = rows::of_state(&ItemState::Begun(0));
+        let (begun, _, _) = rows::of_state(&PlanItemState::Begun(0));
         rows::count(&self.database, "size", &which, begun)
     }
 
@@ -309,7 +309,7 @@ impl Plan {
     /// # Errors
     /// [`PlanError::Database`].
     pub fn begun(&self) -> Result<u64, PlanError> {
-        let (begun, _, _) = rows::of_state(&ItemState::Begun(0));
+        let (begun, _, _) = rows::of_state(&PlanItemState::Begun(0));
         Ok(rows::count(&self.database, "offset", "state = ?1", begun)?.bytes)
     }
 }

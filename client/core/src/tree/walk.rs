@@ -8,16 +8,16 @@ use std::path::{Path, PathBuf};
 use quiver_protocol::path::BadPath;
 use quiver_protocol::{FilePath, FolderPath, Timestamp};
 use quiver_transfer::SMALL;
-use quiver_transfer::file_system::{Stat, stat};
+use quiver_transfer::file_system::{FileStat, stat};
 
-use super::below::{self, Below};
-use super::plan::{Found, Kind};
+use super::below::{self, TargetTree};
+use super::plan::{FoundEntry, ItemKind};
 use crate::unix;
 
 /// Something that was named: a file, or a folder with what is in it.
 #[derive(Debug)]
 pub struct SourceRoot {
-    below: Below,
+    below: TargetTree,
     /// What its files are below, as it was typed.
     typed: PathBuf,
 }
@@ -52,7 +52,7 @@ impl SourceRoot {
     pub fn open(typed: &Path) -> io::Result<Self> {
         // A name alone lies in the current folder.
         let folder = if typed.as_os_str().is_empty() { Path::new(".") } else { typed };
-        Ok(Self { below: Below::open(folder)?, typed: typed.to_owned() })
+        Ok(Self { below: TargetTree::open(folder)?, typed: typed.to_owned() })
     }
 
     /// A source's path as people see it.
@@ -69,14 +69,14 @@ impl SourceRoot {
     ///
     /// # Errors
     /// What the system says; the reason where it is neither a file nor a folder.
-    pub fn named(&self, source: &FilePath) -> io::Result<Result<Kind, &'static str>> {
+    pub fn named(&self, source: &FilePath) -> io::Result<Result<ItemKind, &'static str>> {
         let metadata = std::fs::metadata(self.typed.join(source.as_str()))?;
         let modified = Timestamp::from(metadata.modified()?);
         Ok(if metadata.is_dir() {
-            Ok(Kind::Folder { modified })
+            Ok(ItemKind::Folder { modified })
         } else {
             match unix::kind(&metadata) {
-                None => Ok(Kind::File { size: metadata.len(), modified }),
+                None => Ok(ItemKind::File { size: metadata.len(), modified }),
                 Some(is) => Err(is),
             }
         })
@@ -91,7 +91,7 @@ impl SourceRoot {
         source_root: u32,
         source: &FolderPath,
         target: &FolderPath,
-        mut each: impl FnMut(Result<Found, Skipped>) -> Result<(), E>,
+        mut each: impl FnMut(Result<FoundEntry, Skipped>) -> Result<(), E>,
     ) -> Result<(), E> {
         let here = FilePath::parse(source.as_str());
         let here = here.map_or_else(|_| self.typed.clone(), |path| self.shown(&path));
@@ -120,7 +120,7 @@ impl SourceRoot {
                 continue;
             };
             each(match (source.join(text), target.join(text)) {
-                (Ok(source), Ok(target)) => Ok(Found { source_root, source, target, kind }),
+                (Ok(source), Ok(target)) => Ok(FoundEntry { source_root, source, target, kind }),
                 (Err(rule), _) | (_, Err(rule)) => Err(odd(SkipReason::Name(rule))),
             })?;
         }
@@ -148,12 +148,12 @@ impl SourceRoot {
 }
 
 /// A file or folder, or what else it is.
-fn kind(found: &Stat) -> Result<Kind, &'static str> {
+fn kind(found: &FileStat) -> Result<ItemKind, &'static str> {
     let modified = Timestamp::from(found.modified());
     if found.is_file() {
-        Ok(Kind::File { size: found.len(), modified })
+        Ok(ItemKind::File { size: found.len(), modified })
     } else if found.is_dir() {
-        Ok(Kind::Folder { modified })
+        Ok(ItemKind::Folder { modified })
     } else if found.is_symlink() {
         Err("a symbolic link")
     } else {
@@ -194,8 +194,8 @@ mod tests {
         let paths: Vec<_> =
             found.iter().map(|found| (found.source.as_str(), found.target.as_str())).collect();
         assert_eq!(paths, [("notes/a", "x/notes/a"), ("notes/sub", "x/notes/sub")]);
-        assert!(matches!(found[0].kind, Kind::File { size: 5, .. }));
-        assert!(matches!(found[1].kind, Kind::Folder { .. }));
+        assert!(matches!(found[0].kind, ItemKind::File { size: 5, .. }));
+        assert!(matches!(found[1].kind, ItemKind::Folder { .. }));
         assert_eq!(odd.len(), 4, "{odd:?}");
         let is = |name: &str| odd.iter().find(|odd| odd.path == at(name)).map(|odd| &odd.reason);
         assert!(matches!(is("link"), Some(SkipReason::Kind("a symbolic link"))));
@@ -208,7 +208,7 @@ mod tests {
         // What was typed may be a link.
         assert!(matches!(
             source_root.named(&path("notes/link")),
-            Ok(Ok(Kind::File { size: 5, .. }))
+            Ok(Ok(ItemKind::File { size: 5, .. }))
         ));
     }
 }

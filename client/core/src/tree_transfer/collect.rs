@@ -6,19 +6,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use quiver_protocol::reply::{Entry, EntryKind};
+use quiver_protocol::reply::{EntryKind, FolderEntry};
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{FilePath, FolderPath, ListEnd};
 use quiver_transport::StreamError;
 use tokio::task::JoinSet;
 
 use crate::error::{ClientError, InvalidRequest};
-use crate::exchange::{self, Listed};
+use crate::exchange::{self, ListItem};
 use crate::planner::Planner;
 use crate::reconnecting::{ReconnectingSession, RetryDeadline, SessionHandle};
 use crate::reporter::Reporter;
 use crate::tasks::joined;
-use crate::tree::{Found, Kind, Pattern, Plan, PlanError};
+use crate::tree::{FoundEntry, ItemKind, Pattern, Plan, PlanError};
 
 /// Entries that are looked at and planned at once.
 const AT_ONCE: usize = 512;
@@ -27,7 +27,8 @@ const AT_ONCE: usize = 512;
 const MOST_FOLDERS: usize = 100_000;
 
 /// What the plan makes of something that the server has. Blocks.
-pub(crate) type Note = Arc<dyn Fn(&mut Plan, Found) -> Result<(), PlanError> + Send + Sync>;
+pub(crate) type AddToPlan =
+    Arc<dyn Fn(&mut Plan, FoundEntry) -> Result<(), PlanError> + Send + Sync>;
 
 /// Folders that are listed at once.
 const LISTS: usize = 3;
@@ -37,22 +38,22 @@ const LISTS: usize = 3;
 pub(crate) struct Collector {
     pub(crate) session: ReconnectingSession,
     pub(crate) planner: Planner,
-    pub(crate) note: Note,
+    pub(crate) note: AddToPlan,
     /// How long a lost connection is made again.
     pub(crate) retry_for: Duration,
     pub(crate) reporter: Reporter,
 }
 
 /// A folder to look through for a pattern, with the open parts that it was reached with.
-struct Search {
+struct PatternSearch {
     folder: FolderPath,
     open: Vec<usize>,
 }
 
 /// What is done with each part of a list.
-pub(crate) trait Take {
+pub(crate) trait EntryFilter {
     /// Where an entry goes, if it is wanted.
-    fn take(&mut self, entry: &Entry) -> Option<FilePath>;
+    fn take(&mut self, entry: &FolderEntry) -> Option<FilePath>;
 
     /// Whether it remembers more of the entries than it may.
     fn is_full(&self) -> bool {
@@ -72,7 +73,7 @@ impl Collector {
         recursive: bool,
     ) -> Result<bool, ClientError> {
         let base = pattern.base().clone();
-        let mut matching = Matching {
+        let mut matching = PatternFilter {
             pattern,
             recursive,
             open: Vec::new(),
@@ -80,7 +81,7 @@ impl Collector {
             inner: Vec::new(),
             most: 0,
         };
-        let mut searches = vec![Search { folder: base, open: vec![0] }];
+        let mut searches = vec![PatternSearch { folder: base, open: vec![0] }];
         while let Some(search) = searches.pop() {
             matching.open = search.open;
             matching.most = MOST_FOLDERS.saturating_sub(searches.len());
@@ -103,7 +104,7 @@ impl Collector {
                 number = folder.number;
                 let this = self.clone();
                 running.spawn(async move {
-                    let mut inside = Inside(FolderPath::from(folder.found.target));
+                    let mut inside = WholeFolder(FolderPath::from(folder.found.target));
                     this.folder(FolderPath::from(folder.found.source), &mut inside).await
                 });
             }
@@ -116,7 +117,7 @@ impl Collector {
     pub(crate) async fn folder(
         &self,
         folder: FolderPath,
-        take: &mut (impl Take + Send),
+        take: &mut (impl EntryFilter + Send),
     ) -> Result<u64, ClientError> {
         let mut deadline = RetryDeadline::new(self.retry_for);
         let what = || match folder.as_str() {
@@ -140,7 +141,7 @@ impl Collector {
         &self,
         handle: &SessionHandle,
         folder: &FolderPath,
-        take: &mut (impl Take + Send),
+        take: &mut (impl EntryFilter + Send),
         deadline: &mut RetryDeadline,
     ) -> Result<Result<ListEnd, StreamError>, ClientError> {
         let mut some = Vec::with_capacity(AT_ONCE);
@@ -151,10 +152,10 @@ impl Collector {
         };
         loop {
             match entries.next().await {
-                Ok(Listed::Entry(entry)) => {
+                Ok(ListItem::Entry(entry)) => {
                     if let Some(target) = take.take(&entry) {
                         let kind = kind(&entry);
-                        some.push(Found { source_root: 0, source: entry.path, target, kind });
+                        some.push(FoundEntry { source_root: 0, source: entry.path, target, kind });
                     }
                     if take.is_full() {
                         return Err(InvalidRequest::PatternTooWide.into());
@@ -163,7 +164,7 @@ impl Collector {
                         self.plan(std::mem::take(&mut some)).await?;
                     }
                 }
-                Ok(Listed::End(end)) => {
+                Ok(ListItem::End(end)) => {
                     self.plan(some).await?;
                     deadline.progress();
                     return Ok(Ok(end));
@@ -173,7 +174,7 @@ impl Collector {
         }
     }
 
-    async fn plan(&self, some: Vec<Found>) -> Result<(), ClientError> {
+    async fn plan(&self, some: Vec<FoundEntry>) -> Result<(), ClientError> {
         let note = self.note.clone();
         self.planner
             .work(move |plan| some.into_iter().try_for_each(|found| note(plan, found)))
@@ -182,22 +183,22 @@ impl Collector {
 }
 
 /// Entries that a pattern may stand for.
-struct Matching<'a> {
+struct PatternFilter<'a> {
     pattern: &'a Pattern,
     recursive: bool,
     open: Vec<usize>,
     matched: bool,
     /// Folders in which something may match, and how many there may be.
-    inner: Vec<Search>,
+    inner: Vec<PatternSearch>,
     most: usize,
 }
 
-impl Take for Matching<'_> {
+impl EntryFilter for PatternFilter<'_> {
     fn is_full(&self) -> bool {
         self.inner.len() > self.most
     }
 
-    fn take(&mut self, entry: &Entry) -> Option<FilePath> {
+    fn take(&mut self, entry: &FolderEntry) -> Option<FilePath> {
         let name = entry.path.file_name();
         let depth = self.pattern.depth();
         let mut open: Vec<usize> =
@@ -207,7 +208,7 @@ impl Take for Matching<'_> {
         let matches = open.last() == Some(&depth);
         open.retain(|&at| at < depth);
         if entry.kind == EntryKind::Folder && !open.is_empty() {
-            self.inner.push(Search { folder: FolderPath::from(entry.path.clone()), open });
+            self.inner.push(PatternSearch { folder: FolderPath::from(entry.path.clone()), open });
         }
         if !matches || (entry.kind == EntryKind::Folder && !self.recursive) {
             return None;
@@ -219,18 +220,18 @@ impl Take for Matching<'_> {
 }
 
 /// Entries of a folder that goes into another, with all that is in it.
-pub(crate) struct Inside(pub(crate) FolderPath);
+pub(crate) struct WholeFolder(pub(crate) FolderPath);
 
-impl Take for Inside {
-    fn take(&mut self, entry: &Entry) -> Option<FilePath> {
+impl EntryFilter for WholeFolder {
+    fn take(&mut self, entry: &FolderEntry) -> Option<FilePath> {
         // What is legal in the server's folder is so in one that is not longer.
         self.0.join(entry.path.file_name()).ok()
     }
 }
 
-fn kind(entry: &Entry) -> Kind {
+fn kind(entry: &FolderEntry) -> ItemKind {
     match entry.kind {
-        EntryKind::Folder => Kind::Folder { modified: entry.modified },
-        EntryKind::File => Kind::File { size: entry.size, modified: entry.modified },
+        EntryKind::Folder => ItemKind::Folder { modified: entry.modified },
+        EntryKind::File => ItemKind::File { size: entry.size, modified: entry.modified },
     }
 }

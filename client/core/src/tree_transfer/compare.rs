@@ -17,7 +17,7 @@ use crate::planner::Planner;
 use crate::reconnecting::SessionHandle;
 use crate::tasks::joined;
 use crate::transfer_context::TransferContext;
-use crate::tree::{Item, ItemState};
+use crate::tree::{PlanItem, PlanItemState};
 
 /// Settles what is the same and what differs.
 pub(crate) async fn compare<W: TreeTransfer>(
@@ -27,7 +27,7 @@ pub(crate) async fn compare<W: TreeTransfer>(
     let disk_pool = DiskPool::default();
     let mut number = 0;
     loop {
-        let alike = planner.after_in(number, ItemState::Alike).await?;
+        let alike = planner.after_in(number, PlanItemState::Alike).await?;
         let Some(last) = alike.last() else { return Ok(()) };
         number = last.number;
         let mut waiting = alike.into_iter();
@@ -40,11 +40,11 @@ pub(crate) async fn compare<W: TreeTransfer>(
                 let (way, disk_pool) = (way.clone(), disk_pool.clone());
                 running.spawn(async move {
                     let state = match is_same(&way, &disk_pool, &item).await {
-                        Ok(true) => ItemState::Same,
-                        Ok(false) => ItemState::Differs,
+                        Ok(true) => PlanItemState::Same,
+                        Ok(false) => PlanItemState::Differs,
                         Err(failure) if is_shared(&failure) => return Err(failure),
                         // What cannot be read, or is gone, is told when it is to move.
-                        Err(_) => ItemState::Differs,
+                        Err(_) => PlanItemState::Differs,
                     };
                     Ok((item.number, state))
                 });
@@ -61,7 +61,7 @@ pub(crate) async fn compare<W: TreeTransfer>(
 async fn is_same<W: TreeTransfer>(
     way: &W,
     disk_pool: &DiskPool,
-    item: &Item,
+    item: &PlanItem,
 ) -> Result<bool, ClientError> {
     let (reader, read) = (way.clone(), item.clone());
     let read = move || reader.read(&read);

@@ -7,7 +7,7 @@ use crate::planner::Planner;
 use crate::question::{Answer, Question};
 use crate::reporter::Reporter;
 use crate::request::ConflictPolicy;
-use crate::tree::{Item, ItemState};
+use crate::tree::{PlanItem, PlanItemState};
 
 /// Settles what becomes of files that differ: as was decided, or as is answered now, file by file. What is not
 /// decided stays so.
@@ -15,7 +15,7 @@ pub(crate) async fn decide(
     planner: &Planner,
     policy: ConflictPolicy,
     reporter: &Reporter,
-    shown: impl Fn(&Item) -> String,
+    shown: impl Fn(&PlanItem) -> String,
 ) -> Result<(), ClientError> {
     match policy {
         ConflictPolicy::Decided(decision) => {
@@ -26,7 +26,7 @@ pub(crate) async fn decide(
     }
     let mut number = 0;
     loop {
-        let differing = planner.after_in(number, ItemState::Differs).await?;
+        let differing = planner.after_in(number, PlanItemState::Differs).await?;
         let Some(last) = differing.last() else { return Ok(()) };
         number = last.number;
         for item in differing {

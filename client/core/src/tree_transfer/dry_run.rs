@@ -6,11 +6,11 @@ use crate::error::ClientError;
 use crate::planner::Planner;
 use crate::reporter::Reporter;
 use crate::transfers::{PlannedFile, TransferEvent};
-use crate::tree::{Decision, Item, ItemState, Kind};
+use crate::tree::{Decision, ItemKind, PlanItem, PlanItemState};
 
 /// What has to be enough for a plan. Bytes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Room {
+pub(crate) struct SpaceNeeded {
     /// All files together.
     pub(crate) free: u64,
     /// One file.
@@ -20,7 +20,7 @@ pub(crate) struct Room {
 /// Why what is to move does not fit, if so.
 pub(crate) async fn does_not_fit(
     planner: &Planner,
-    room: Room,
+    room: SpaceNeeded,
 ) -> Result<Option<String>, ClientError> {
     let moving = planner.work(|plan| plan.moving()).await?;
     let begun = planner.work(|plan| plan.begun()).await?;
@@ -32,8 +32,8 @@ pub(crate) async fn does_not_fit(
 pub(crate) async fn tell(
     planner: &Planner,
     reporter: &Reporter,
-    room: Room,
-    shown: impl Fn(&Item) -> String,
+    room: SpaceNeeded,
+    shown: impl Fn(&PlanItem) -> String,
 ) -> Result<(), ClientError> {
     let mut left = room.free;
     let mut number = 0;
@@ -42,8 +42,8 @@ pub(crate) async fn tell(
         let Some(last) = items.last() else { break };
         number = last.number;
         for item in items {
-            let is_folder = matches!(item.found.kind, Kind::Folder { .. });
-            if is_folder && item.state == ItemState::Same {
+            let is_folder = matches!(item.found.kind, ItemKind::Folder { .. });
+            if is_folder && item.state == PlanItemState::Same {
                 continue;
             }
             let target = shown(&item);
@@ -56,8 +56,8 @@ pub(crate) async fn tell(
 }
 
 /// What would be done, and how much of it is there already. What fits takes its room.
-fn planned(item: Item, target: String, left: &mut u64, largest: u64) -> PlannedFile {
-    let Item { found, state, decision, .. } = item;
+fn planned(item: PlanItem, target: String, left: &mut u64, largest: u64) -> PlannedFile {
+    let PlanItem { found, state, decision, .. } = item;
     let mut planned = PlannedFile {
         source: found.source,
         target,
@@ -68,15 +68,15 @@ fn planned(item: Item, target: String, left: &mut u64, largest: u64) -> PlannedF
         resume_at: 0,
     };
     let moves = match (&planned.state, decision) {
-        (ItemState::Same | ItemState::Blocked(_), _)
-        | (ItemState::Alike | ItemState::Differs, None | Some(Decision::Skip)) => false,
-        (ItemState::Begun(begun), _) => {
+        (PlanItemState::Same | PlanItemState::Blocked(_), _)
+        | (PlanItemState::Alike | PlanItemState::Differs, None | Some(Decision::Skip)) => false,
+        (PlanItemState::Begun(begun), _) => {
             planned.resume_at = *begun;
             true
         }
-        (ItemState::New | ItemState::Alike | ItemState::Differs, _) => true,
+        (PlanItemState::New | PlanItemState::Alike | PlanItemState::Differs, _) => true,
     };
-    if let Kind::File { size, .. } = planned.kind
+    if let ItemKind::File { size, .. } = planned.kind
         && moves
     {
         match left.checked_sub(size.saturating_sub(planned.resume_at)) {
@@ -96,7 +96,7 @@ mod tests {
     use quiver_protocol::{FilePath, Timestamp};
 
     use super::*;
-    use crate::tree::Found;
+    use crate::tree::FoundEntry;
 
     #[test]
     fn what_fits_takes_its_room_and_the_next_may_not_fit() {
@@ -104,18 +104,18 @@ mod tests {
         let mut fits = |state, decision, largest| {
             let path = FilePath::parse("notes/a").unwrap();
             let modified = Timestamp::from(SystemTime::UNIX_EPOCH);
-            let kind = Kind::File { size: 100, modified };
-            let found = Found { source_root: 0, source: path.clone(), target: path, kind };
-            let item = Item { number: 1, found, state, decision };
+            let kind = ItemKind::File { size: 100, modified };
+            let found = FoundEntry { source_root: 0, source: path.clone(), target: path, kind };
+            let item = PlanItem { number: 1, found, state, decision };
             !planned(item, "notes/a".to_owned(), &mut left, largest).does_not_fit
         };
-        assert!(fits(ItemState::New, None, 100));
-        assert!(fits(ItemState::Begun(45), None, 100));
-        assert!(fits(ItemState::Same, None, 100));
-        assert!(fits(ItemState::Differs, None, 100));
-        assert!(fits(ItemState::Differs, Some(Decision::Replace), 100));
-        assert!(!fits(ItemState::New, None, 100));
-        assert!(fits(ItemState::Blocked("a folder stands there".to_owned()), None, 100));
-        assert!(!fits(ItemState::Begun(99), None, 99));
+        assert!(fits(PlanItemState::New, None, 100));
+        assert!(fits(PlanItemState::Begun(45), None, 100));
+        assert!(fits(PlanItemState::Same, None, 100));
+        assert!(fits(PlanItemState::Differs, None, 100));
+        assert!(fits(PlanItemState::Differs, Some(Decision::Replace), 100));
+        assert!(!fits(PlanItemState::New, None, 100));
+        assert!(fits(PlanItemState::Blocked("a folder stands there".to_owned()), None, 100));
+        assert!(!fits(PlanItemState::Begun(99), None, 99));
     }
 }

@@ -11,19 +11,19 @@ use tokio::time::Instant;
 
 use super::compare::compare;
 use super::decide::decide;
-use super::dry_run::{self, Room};
+use super::dry_run::{self, SpaceNeeded};
 use super::{AT_ONCE, Placement, TreeTransfer, weight};
 use crate::error::ClientError;
-use crate::journal::{Entry, Share, TreeRecord};
+use crate::journal::{JournalEntry, TreeRecord, UnfinishedShare};
 use crate::outcomes::{Outcomes, is_shared};
 use crate::planner::Planner;
-use crate::progress::TotalMeter;
+use crate::progress::TotalProgressMeter;
 use crate::reporter::Reporter;
 use crate::request::TransferOptions;
 use crate::tasks::joined;
 use crate::throughput::ThroughputMeter;
 use crate::transfers::{Transfer, TransferEvent, TransferState, TransferSummary};
-use crate::tree::{Decision, Item, ItemState, Kind};
+use crate::tree::{Decision, ItemKind, PlanItem, PlanItemState};
 
 /// A plan that is carried out.
 pub(crate) struct Executor<W> {
@@ -33,7 +33,7 @@ pub(crate) struct Executor<W> {
     throughput: Arc<Mutex<ThroughputMeter>>,
     outcomes: Outcomes,
     /// What is written down of it; `None` where that cannot be.
-    entry: Option<Entry>,
+    entry: Option<JournalEntry>,
     summary: TransferSummary,
     /// With the number of each.
     running: JoinSet<(i64, Result<Option<u64>, ClientError>)>,
@@ -49,7 +49,7 @@ impl<W: TreeTransfer> Executor<W> {
         planner: Planner,
         throughput: Arc<Mutex<ThroughputMeter>>,
         outcomes: Outcomes,
-        entry: Option<Entry>,
+        entry: Option<JournalEntry>,
     ) -> Self {
         Self {
             reporter: way.context().reporter.clone(),
@@ -73,9 +73,9 @@ impl<W: TreeTransfer> Executor<W> {
     pub(crate) async fn go(
         mut self,
         options: &TransferOptions,
-        room: Room,
+        room: SpaceNeeded,
         left_out: u64,
-        shown: impl Fn(&Item) -> String + Send + Sync,
+        shown: impl Fn(&PlanItem) -> String + Send + Sync,
         does_not_fit: impl FnOnce(String) -> ClientError + Send,
     ) -> Result<(), ClientError> {
         self.summary.left_out = left_out;
@@ -115,7 +115,8 @@ impl<W: TreeTransfer> Executor<W> {
             transfer.counters.set_bytes(moving.bytes);
         }
         self.reporter.phase(TransferState::Running).await;
-        let (total, progress) = TotalMeter::new(&format!("{} files", moving.files), moving.bytes);
+        let (total, progress) =
+            TotalProgressMeter::new(&format!("{} files", moving.files), moving.bytes);
         self.reporter.event(TransferEvent::Started(progress)).await;
         self.way.count(total);
         let mut number = 0;
@@ -145,7 +146,7 @@ impl<W: TreeTransfer> Executor<W> {
             return self.outcomes.result();
         }
         // The rest was not even begun.
-        let share = record.filter(TreeRecord::is_written).map(|_| Share::Several);
+        let share = record.filter(TreeRecord::is_written).map(|_| UnfinishedShare::Several);
         self.outcomes.result().map_err(|error| match error {
             several @ ClientError::Several { .. } => several.resumable(share),
             one => one,
@@ -157,8 +158,8 @@ impl<W: TreeTransfer> Executor<W> {
         Some(TreeRecord::new(session.journal(), session.unfinished(), entry))
     }
 
-    async fn item(&mut self, item: Item) -> Result<(), ClientError> {
-        if matches!(item.found.kind, Kind::Folder { .. }) {
+    async fn item(&mut self, item: PlanItem) -> Result<(), ClientError> {
+        if matches!(item.found.kind, ItemKind::Folder { .. }) {
             return self.folder(&item).await;
         }
         let placement = match (&item.state, item.decision) {
@@ -166,25 +167,29 @@ impl<W: TreeTransfer> Executor<W> {
                 self.outcomes.skipped(1);
                 return Ok(());
             }
-            (ItemState::Same, _) => {
+            (PlanItemState::Same, _) => {
                 self.summary.same += 1;
                 self.settle(item.number, true, None);
                 return Ok(());
             }
-            (ItemState::Blocked(why), _) => {
+            (PlanItemState::Blocked(why), _) => {
                 self.settle(item.number, false, None);
                 self.failed(self.way.blocked(&item, why)).await;
                 return Ok(());
             }
-            (ItemState::New | ItemState::Begun(_), _) => Placement::Free,
-            (ItemState::Alike | ItemState::Differs, Some(Decision::Replace)) => Placement::Replace,
-            (ItemState::Alike | ItemState::Differs, Some(Decision::KeepBoth)) => Placement::Beside,
-            (ItemState::Alike | ItemState::Differs, Some(Decision::Skip)) => {
+            (PlanItemState::New | PlanItemState::Begun(_), _) => Placement::Free,
+            (PlanItemState::Alike | PlanItemState::Differs, Some(Decision::Replace)) => {
+                Placement::Replace
+            }
+            (PlanItemState::Alike | PlanItemState::Differs, Some(Decision::KeepBoth)) => {
+                Placement::Beside
+            }
+            (PlanItemState::Alike | PlanItemState::Differs, Some(Decision::Skip)) => {
                 self.summary.kept += 1;
                 self.settle(item.number, true, None);
                 return Ok(());
             }
-            (ItemState::Alike | ItemState::Differs, None) => {
+            (PlanItemState::Alike | PlanItemState::Differs, None) => {
                 self.settle(item.number, false, None);
                 self.failed(self.way.exists(&item)).await;
                 return Ok(());
@@ -193,13 +198,13 @@ impl<W: TreeTransfer> Executor<W> {
         self.start(item, placement).await
     }
 
-    async fn folder(&mut self, folder: &Item) -> Result<(), ClientError> {
+    async fn folder(&mut self, folder: &PlanItem) -> Result<(), ClientError> {
         if self.ends {
             return Ok(());
         }
         let made = match &folder.state {
-            ItemState::New => self.way.make_folder(folder).await,
-            ItemState::Blocked(why) => Err(self.way.blocked(folder, why)),
+            PlanItemState::New => self.way.make_folder(folder).await,
+            PlanItemState::Blocked(why) => Err(self.way.blocked(folder, why)),
             _ => Ok(()),
         };
         self.settle(folder.number, made.is_ok(), None);
@@ -211,7 +216,7 @@ impl<W: TreeTransfer> Executor<W> {
     }
 
     /// Begins as soon as there is a lane, and the transfer is not paused.
-    async fn start(&mut self, file: Item, placement: Placement) -> Result<(), ClientError> {
+    async fn start(&mut self, file: PlanItem, placement: Placement) -> Result<(), ClientError> {
         while self.transfer().is_some_and(|transfer| transfer.control.is_paused()) {
             let reporter = self.reporter.clone();
             let running = async {
@@ -281,7 +286,9 @@ impl<W: TreeTransfer> Executor<W> {
             let folders = self.planner.work(move |plan| plan.folders_before(number)).await?;
             let Some(last) = folders.last() else { return Ok(()) };
             number = Some(last.number);
-            let there = |folder: &Item| matches!(folder.state, ItemState::New | ItemState::Same);
+            let there = |folder: &PlanItem| {
+                matches!(folder.state, PlanItemState::New | PlanItemState::Same)
+            };
             self.way.date_folders(folders.into_iter().filter(there).collect()).await?;
         }
     }

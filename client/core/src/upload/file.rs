@@ -7,19 +7,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::Utc;
 use quiver_protocol::{Refusal, RefusalCode, Timestamp};
-use quiver_transfer::{Hashed, Source, StoredBytes, blocking};
+use quiver_transfer::{HashedPrefix, Source, StoredBytes, blocking};
 use quiver_transport::StreamError;
 use tokio::time::Instant;
 
-use super::input::Input;
+use super::input::PipeInput;
 use super::{UploadItem, UploadSource, explain, open, unreadable};
 use crate::error::{ClientError, is_passing};
-use crate::exchange::{self, Handed, Offer, OutgoingFile, PutError, Stored};
-use crate::journal::{Direction, Entry, OneFile, Record, What};
+use crate::exchange::{self, OutgoingFile, PutError, PutOffer, SendState, StoredReceipt};
+use crate::journal::{Direction, FileRecord, JournalEntry, SingleFile, TransferSubject};
 use crate::notice::Notice;
 use crate::reconnecting::{RetryDeadline, SessionHandle};
 use crate::transfer_context::TransferContext;
-use crate::transfers::{Counted, TransferEvent, UploadedFile};
+use crate::transfers::{FileBytesCounter, TransferEvent, UploadedFile};
 
 /// What all files of an upload have in common. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -30,25 +30,25 @@ pub(crate) struct UploadContext {
     /// Whether an earlier run may have sent all of a file, and not have heard of its end.
     pub(crate) again: bool,
     /// Where content comes from that is no file.
-    pub(crate) input: Option<Input>,
+    pub(crate) input: Option<PipeInput>,
 }
 
 /// One file on its way.
 struct ActiveUpload<'a> {
     context: &'a UploadContext,
     item: &'a UploadItem,
-    record: Record,
+    record: FileRecord,
     /// What the server has of it.
     kept: StoredBytes,
     deadline: RetryDeadline,
     /// Bytes that earlier attempts handed to connections.
     sent: u64,
     /// What the present attempt, or the last one, has handed over.
-    handed: Option<Handed>,
+    handed: Option<SendState>,
     /// The most that was on the server's disk.
     furthest: u64,
-    counted: Counted,
-    acknowledged: Counted,
+    counted: FileBytesCounter,
+    acknowledged: FileBytesCounter,
     /// Whether its size is among those of the transfer.
     is_sized: bool,
     /// Whether what the server keeps was begun by this run.
@@ -61,7 +61,7 @@ struct ActiveUpload<'a> {
 
 impl UploadContext {
     /// A file, from the first question to its report.
-    pub(crate) async fn one(&self, item: &UploadItem) -> Result<Stored, ClientError> {
+    pub(crate) async fn one(&self, item: &UploadItem) -> Result<StoredReceipt, ClientError> {
         self.one_that_may_be_there(item, self.again).await
     }
 
@@ -70,7 +70,7 @@ impl UploadContext {
         &self,
         item: &UploadItem,
         may_be_there: bool,
-    ) -> Result<Stored, ClientError> {
+    ) -> Result<StoredReceipt, ClientError> {
         let began = Instant::now();
         let stored = match &item.source {
             UploadSource::File(_) | UploadSource::Below(..) => {
@@ -83,20 +83,20 @@ impl UploadContext {
     }
 
     /// Tells that a file is stored.
-    pub(crate) async fn done(&self, item: &UploadItem, stored: Stored, began: Instant) {
+    pub(crate) async fn done(&self, item: &UploadItem, stored: StoredReceipt, began: Instant) {
         let took = began.elapsed();
         self.shared.count(stored.size, stored.sent, took, stored.limited_by);
         if !self.shared.reports {
             return;
         }
-        let Stored { size, blake3, sent, resumed_at, limited_by } = stored;
+        let StoredReceipt { size, blake3, sent, resumed_at, limited_by } = stored;
         let (path, source) = (item.path.clone(), item.source.shown());
         let file = UploadedFile { path, source, size, blake3, sent, resumed_at, took, limited_by };
         self.shared.reporter.event(TransferEvent::Uploaded(Arc::new(file))).await;
     }
 
     /// What comes once, and cannot be sent again.
-    async fn pipe(&self, item: &UploadItem) -> Result<Stored, ClientError> {
+    async fn pipe(&self, item: &UploadItem) -> Result<StoredReceipt, ClientError> {
         let failed = |error| explain(item, error);
         let handle = self.shared.session.handle();
         // The semaphore is never closed.
@@ -104,14 +104,14 @@ impl UploadContext {
         let Some(input) = &self.input else { return Err(failed(PutError::Changed)) };
         let pipe = input.start().map_err(|error| failed(PutError::Source(error)))?;
         let _end = input.end_on_drop();
-        let offer = Offer { path: item.path.clone(), replace: item.replace, resume: false };
+        let offer = PutOffer { path: item.path.clone(), replace: item.replace, resume: false };
         let sending =
             exchange::put(&handle.connection, Source::pipe(pipe), &offer, handle.patience);
         let sending = sending.await.map_err(failed)?;
         let mut meter = self.shared.meter(&item.path, None, 0).await;
         let waits = || input.is_waiting();
         let (handed, counted, acknowledged) =
-            (sending.handed(), Counted::default(), Counted::default());
+            (sending.handed(), FileBytesCounter::default(), FileBytesCounter::default());
         let transfer = self.shared.reporter.transfer();
         let count = |received: u64| {
             if let Some(transfer) = transfer {
@@ -128,19 +128,23 @@ impl UploadContext {
         done.map_err(failed)
     }
 
-    async fn file(&self, item: &UploadItem, may_be_there: bool) -> Result<Stored, ClientError> {
+    async fn file(
+        &self,
+        item: &UploadItem,
+        may_be_there: bool,
+    ) -> Result<StoredReceipt, ClientError> {
         let here = item.source.path();
-        let file = OneFile {
+        let file = SingleFile {
             path: item.path.clone(),
             local: absolute(&here).map_err(|error| unreadable(&here, error))?,
             size: 0,
             overwrite: item.replace,
         };
-        let entry = Entry {
+        let entry = JournalEntry {
             direction: Direction::Put,
             origin: self.shared.session.origin().clone(),
             begun: Timestamp(Utc::now()),
-            what: What::File(file),
+            what: TransferSubject::File(file),
         };
         let (journal, unfinished) =
             (self.shared.session.journal(), self.shared.session.unfinished());
@@ -148,14 +152,14 @@ impl UploadContext {
         let upload = ActiveUpload {
             context: self,
             item,
-            record: Record::new(journal, unfinished, entry, kept.clone()),
+            record: FileRecord::new(journal, unfinished, entry, kept.clone()),
             kept,
             deadline: RetryDeadline::new(self.shared.retry_for),
             sent: 0,
             handed: None,
             furthest: 0,
-            counted: Counted::default(),
-            acknowledged: Counted::default(),
+            counted: FileBytesCounter::default(),
+            acknowledged: FileBytesCounter::default(),
             is_sized: false,
             is_begun: false,
             may_be_there,
@@ -167,7 +171,7 @@ impl UploadContext {
 
 impl ActiveUpload<'_> {
     /// Attempt after attempt, as long as trying again may help.
-    async fn run(mut self) -> Result<Stored, ClientError> {
+    async fn run(mut self) -> Result<StoredReceipt, ClientError> {
         loop {
             let (shared, is_whole) = (&self.context.shared, AtomicBool::new(false));
             let handle = shared.session_to_run().await;
@@ -184,7 +188,7 @@ impl ActiveUpload<'_> {
                 }
                 Some(Ok(stored)) => {
                     self.record.done();
-                    return Ok(Stored { sent: self.sent, ..stored });
+                    return Ok(StoredReceipt { sent: self.sent, ..stored });
                 }
                 Some(Err(error)) => error,
             };
@@ -237,13 +241,13 @@ impl ActiveUpload<'_> {
         &mut self,
         handle: &SessionHandle,
         is_whole: &AtomicBool,
-    ) -> Result<Stored, PutError> {
+    ) -> Result<StoredReceipt, PutError> {
         // Nobody closes the semaphore.
         let _permit = handle.content.acquire().await;
         let source = self.source().await?;
         let (path, replace) = (self.item.path.clone(), self.item.replace);
         let resume = self.context.resume || self.is_begun;
-        let offer = Offer { path, replace, resume };
+        let offer = PutOffer { path, replace, resume };
         let sending = exchange::put(&handle.connection, source, &offer, handle.patience).await?;
         self.tell_where(&sending).await;
         self.is_begun = true;
@@ -317,16 +321,16 @@ impl ActiveUpload<'_> {
 
     /// After an attempt whose end nobody heard: whether the server has just this file. It proves a
     /// beginning that is the whole, so that nothing is sent.
-    async fn is_there(&self, handle: &SessionHandle) -> Option<Stored> {
+    async fn is_there(&self, handle: &SessionHandle) -> Option<StoredReceipt> {
         let file = Self::open(&self.item.source).ok()?;
         let size = file.metadata().ok()?.len();
-        let whole = Hashed::of(&file, size).await.ok()??.prefix();
+        let whole = HashedPrefix::of(&file, size).await.ok()??.prefix();
         let path = &self.item.path;
         let found =
             exchange::get(&handle.connection, path, Some(whole), handle.patience).await.ok()?;
         let is_same = found.size() == size && found.offset() == size && size > 0;
         let (blake3, sent, resumed_at) = (whole.blake3, self.sent, size);
-        is_same.then_some(Stored { size, blake3, sent, resumed_at, limited_by: None })
+        is_same.then_some(StoredReceipt { size, blake3, sent, resumed_at, limited_by: None })
     }
 
     /// Whether the server keeps nothing of a file that it refused in the middle. Before it, what an earlier

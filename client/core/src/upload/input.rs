@@ -10,34 +10,34 @@ use quiver_protocol::chunk::BLOCK;
 
 /// What has come so far; reading it may be ended from outside.
 #[derive(Debug)]
-pub(super) struct Pipe {
-    shared: Arc<Shared>,
+pub(super) struct PipeReader {
+    shared: Arc<PipeShared>,
     piece: Vec<u8>,
     taken: usize,
     ended: bool,
 }
 
-/// The other side of a [`Pipe`]. Cheap to clone.
+/// The other side of a [`PipeReader`]. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Input {
-    shared: Arc<Shared>,
+pub(crate) struct PipeInput {
+    shared: Arc<PipeShared>,
     /// Until it is read.
     stream: Arc<Mutex<Option<Box<dyn Read + Send>>>>,
 }
 
 /// Ends what reads the pipe, when dropped.
 #[derive(Debug)]
-pub(super) struct End(Arc<Shared>);
+pub(super) struct PipeEnd(Arc<PipeShared>);
 
 /// Between the thread that reads standard input and the one that wants it.
 #[derive(Debug, Default)]
-struct Shared {
-    state: Mutex<State>,
+struct PipeShared {
+    state: Mutex<PipeState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct PipeState {
     /// One waits while one is taken. An empty one is the last.
     next: Option<io::Result<Vec<u8>>>,
     /// Whether somebody waits for one.
@@ -46,19 +46,19 @@ struct State {
     over: bool,
 }
 
-impl Input {
+impl PipeInput {
     /// Of a stream that is not read yet.
     pub(super) fn new(stream: Box<dyn Read + Send>) -> Self {
         Self { shared: Arc::default(), stream: Arc::new(Mutex::new(Some(stream))) }
     }
 
     /// Reads the stream from now on; once.
-    pub(super) fn start(&self) -> io::Result<Pipe> {
+    pub(super) fn start(&self) -> io::Result<PipeReader> {
         let taken = || io::Error::other("the stream is being read already");
         let stream = self.stream.lock().take().ok_or_else(taken)?;
         let fill = self.shared.clone();
         thread::Builder::new().name("input".to_owned()).spawn(move || fill.fill(stream))?;
-        Ok(Pipe { shared: self.shared.clone(), piece: Vec::new(), taken: 0, ended: false })
+        Ok(PipeReader { shared: self.shared.clone(), piece: Vec::new(), taken: 0, ended: false })
     }
 
     /// Whether somebody waits for what does not come.
@@ -67,19 +67,19 @@ impl Input {
     }
 
     /// Whoever waits for more stops waiting when this is dropped.
-    pub(super) fn end_on_drop(&self) -> End {
-        End(self.shared.clone())
+    pub(super) fn end_on_drop(&self) -> PipeEnd {
+        PipeEnd(self.shared.clone())
     }
 }
 
-impl Drop for End {
+impl Drop for PipeEnd {
     fn drop(&mut self) {
         self.0.lock().over = true;
         self.0.changed.notify_all();
     }
 }
 
-impl Read for Pipe {
+impl Read for PipeReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.taken == self.piece.len() && !self.ended {
             self.piece = self.shared.take()?;
@@ -93,7 +93,7 @@ impl Read for Pipe {
     }
 }
 
-impl Shared {
+impl PipeShared {
     /// Reads to the end, or until nobody wants the rest.
     fn fill(&self, mut input: impl Read) {
         loop {
@@ -134,18 +134,18 @@ impl Shared {
         next.unwrap_or_else(|| Ok(Vec::new()))
     }
 
-    fn wait_while(&self, mut holds: impl FnMut(&State) -> bool) -> MutexGuard<'_, State> {
+    fn wait_while(&self, mut holds: impl FnMut(&PipeState) -> bool) -> MutexGuard<'_, PipeState> {
         let mut state = self.lock();
         self.changed.wait_while(&mut state, |state| holds(state));
         state
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, PipeState> {
         self.state.lock()
     }
 }
 
-impl std::fmt::Debug for Input {
+impl std::fmt::Debug for PipeInput {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Input").finish_non_exhaustive()
     }
@@ -156,13 +156,13 @@ mod tests {
     use super::*;
 
     /// A pipe that a thread fills from what a story writes.
-    fn pipe() -> (Pipe, Input, io::PipeWriter, thread::JoinHandle<()>) {
+    fn pipe() -> (PipeReader, PipeInput, io::PipeWriter, thread::JoinHandle<()>) {
         let (reader, writer) = io::pipe().unwrap();
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(PipeShared::default());
         let fill = shared.clone();
         let thread = thread::spawn(move || fill.fill(reader));
-        let pipe = Pipe { shared: shared.clone(), piece: Vec::new(), taken: 0, ended: false };
-        (pipe, Input { shared, stream: Arc::default() }, writer, thread)
+        let pipe = PipeReader { shared: shared.clone(), piece: Vec::new(), taken: 0, ended: false };
+        (pipe, PipeInput { shared, stream: Arc::default() }, writer, thread)
     }
 
     #[test]

@@ -22,40 +22,42 @@ use crate::planner::Planner;
 use crate::reconnecting::SessionHandle;
 use crate::request::TransferOptions;
 use crate::transfer_context::TransferContext;
-use crate::tree::{Found, Item, ItemState, Kind, Plan, PlanError, SkipReason, Skipped, SourceRoot};
-use crate::tree_transfer::{Collector, Executor, Inside, Note, Room, entry};
+use crate::tree::{
+    FoundEntry, ItemKind, Plan, PlanError, PlanItem, PlanItemState, SkipReason, Skipped, SourceRoot,
+};
+use crate::tree_transfer::{AddToPlan, Collector, Executor, SpaceNeeded, WholeFolder, entry};
 use crate::upload::{NOT_STORED, UploadContext, target, unreadable};
 
 /// An upload of folders.
 #[derive(Debug)]
 pub(crate) struct TreeUpload {
     source_roots: Vec<Arc<SourceRoot>>,
-    named: Vec<Named>,
+    named: Vec<NamedSource>,
     to: FolderPath,
     options: TransferOptions,
     /// What it takes to ask for the same again; `None` where that cannot be written down.
-    tree: Option<journal::Tree>,
+    tree: Option<journal::TreeSelection>,
 }
 
 /// Something that was named.
 #[derive(Debug)]
-enum Named {
+enum NamedSource {
     /// A file or a folder, under a name.
-    One(Found),
+    One(FoundEntry),
     /// What is in a folder, without the folder: its number.
     Contents(u32),
 }
 
 /// What was found here and is not in the plan.
 #[derive(Default)]
-struct NotPlanned {
+struct LeftOut {
     failures: Vec<ClientError>,
     /// Links and the like, as people see them, and what they are.
     left_out: Vec<(PathBuf, &'static str)>,
 }
 
 /// Why a folder here was not read to its end.
-enum Unread {
+enum UnreadFolder {
     Skipped(Skipped),
     Plan(PlanError),
 }
@@ -102,7 +104,14 @@ impl TreeUpload {
         let typed = paths.iter().map(|file| file.to_str().map(str::to_owned));
         let tree = typed.collect::<Option<_>>().zip(current(from)).map(|(named, folder)| {
             let (recursive, differing) = (options.recursive, options.on_conflict.decision());
-            journal::Tree { named, folder, to: to.clone(), stored_as, recursive, differing }
+            journal::TreeSelection {
+                named,
+                folder,
+                to: to.clone(),
+                stored_as,
+                recursive,
+                differing,
+            }
         });
         Ok(Self { source_roots, named, to, options: options.clone(), tree })
     }
@@ -114,10 +123,14 @@ impl TreeUpload {
         typed: &Path,
         name: Option<&OsStr>,
         (source_root, root): (u32, &SourceRoot),
-    ) -> Result<Named, ClientError> {
+    ) -> Result<NamedSource, ClientError> {
         let is_a_folder = || ClientError::NotAFile { path: typed.to_owned(), is: "a folder" };
         let Some(name) = name else {
-            return if recursive { Ok(Named::Contents(source_root)) } else { Err(is_a_folder()) };
+            return if recursive {
+                Ok(NamedSource::Contents(source_root))
+            } else {
+                Err(is_a_folder())
+            };
         };
         let target = target(to, typed, stored_as)?;
         let what = || format!("cannot put {}", display_safe(&typed.to_string_lossy()));
@@ -128,8 +141,8 @@ impl TreeUpload {
         let source = source.map_err(|rule| ClientError::refused(what(), Refusal::from(rule)))?;
         let kind = root.named(&source).map_err(|error| unreadable(typed, error))?;
         match kind {
-            Ok(Kind::Folder { .. }) if !recursive => Err(is_a_folder()),
-            Ok(kind) => Ok(Named::One(Found { source_root, source, target, kind })),
+            Ok(ItemKind::Folder { .. }) if !recursive => Err(is_a_folder()),
+            Ok(kind) => Ok(NamedSource::One(FoundEntry { source_root, source, target, kind })),
             Err(is) => Err(ClientError::NotAFile { path: typed.to_owned(), is }),
         }
     }
@@ -168,7 +181,7 @@ impl TreeUpload {
         let tree =
             self.tree.map(|tree| entry(Direction::Put, &uploads.context.shared.session, tree));
         let executor = Executor::new(uploads, planner, throughput, outcomes, tree);
-        let shown = |item: &Item| item.found.target.to_string();
+        let shown = |item: &PlanItem| item.found.target.to_string();
         let does_not_fit = |why: String| {
             let refusal = Refusal::new(RefusalCode::NoSpace, why);
             ClientError::refused("cannot put the files", refusal)
@@ -177,15 +190,15 @@ impl TreeUpload {
     }
 
     /// Puts what is here into the plan.
-    async fn gather(&self, planner: &Planner) -> Result<NotPlanned, ClientError> {
-        let mut not_planned = NotPlanned::default();
+    async fn gather(&self, planner: &Planner) -> Result<LeftOut, ClientError> {
+        let mut not_planned = LeftOut::default();
         for named in &self.named {
             match named {
-                Named::One(found) => {
+                NamedSource::One(found) => {
                     let found = found.clone();
-                    planner.work(move |plan| plan.add(&found, &ItemState::New)).await?;
+                    planner.work(move |plan| plan.add(&found, &PlanItemState::New)).await?;
                 }
-                Named::Contents(source_root) => {
+                NamedSource::Contents(source_root) => {
                     let (source, target) = (FolderPath::ROOT, self.to.clone());
                     self.list(planner, *source_root, source, target, &mut not_planned).await?;
                 }
@@ -194,7 +207,7 @@ impl TreeUpload {
         let mut number = 0;
         loop {
             let folder = planner.work(move |plan| plan.next_folder(number)).await?;
-            let Some(Item { number: next, found, .. }) = folder else { return Ok(not_planned) };
+            let Some(PlanItem { number: next, found, .. }) = folder else { return Ok(not_planned) };
             number = next;
             let (source, target) = (FolderPath::from(found.source), FolderPath::from(found.target));
             self.list(planner, found.source_root, source, target, &mut not_planned).await?;
@@ -207,22 +220,24 @@ impl TreeUpload {
         number: u32,
         source: FolderPath,
         target: FolderPath,
-        not_planned: &mut NotPlanned,
+        not_planned: &mut LeftOut,
     ) -> Result<(), ClientError> {
         let source_root = self.source_roots[number as usize].clone();
         let listed = planner.work(move |plan| {
             let mut odd = Vec::new();
             let end = source_root.list(number, &source, &target, |entry| {
                 match entry {
-                    Ok(found) => drop(plan.add(&found, &ItemState::New).map_err(Unread::Plan)?),
+                    Ok(found) => {
+                        plan.add(&found, &PlanItemState::New).map_err(UnreadFolder::Plan)?;
+                    }
                     Err(entry) => odd.push(entry),
                 }
                 Ok(())
             });
             match end {
                 Ok(()) => {}
-                Err(Unread::Skipped(unreadable)) => odd.push(unreadable),
-                Err(Unread::Plan(error)) => return Err(error),
+                Err(UnreadFolder::Skipped(unreadable)) => odd.push(unreadable),
+                Err(UnreadFolder::Plan(error)) => return Err(error),
             }
             Ok(odd)
         });
@@ -235,17 +250,19 @@ impl TreeUpload {
     /// Looks at what the server has where the files are to go; whether it has that folder at all.
     async fn look(&self, context: &UploadContext, planner: &Planner) -> Result<bool, ClientError> {
         let source_roots = self.source_roots.clone();
-        let note: Note = Arc::new(move |plan: &mut Plan, there: Found| {
-            let Some(Item { number, found, .. }) = plan.at(&there.target)? else { return Ok(()) };
+        let note: AddToPlan = Arc::new(move |plan: &mut Plan, there: FoundEntry| {
+            let Some(PlanItem { number, found, .. }) = plan.at(&there.target)? else {
+                return Ok(());
+            };
             let mut state = compare(found.kind, there.kind);
             // A file system that does not tell sizes gives 0 for files that are not empty.
-            if is_empty_file(found.kind) && matches!(there.kind, Kind::File { .. }) {
+            if is_empty_file(found.kind) && matches!(there.kind, ItemKind::File { .. }) {
                 let has_content =
                     source_roots[found.source_root as usize].has_content(&found.source);
                 // What cannot be read is told when it is to move.
                 state = match (has_content.unwrap_or(false), is_empty_file(there.kind)) {
-                    (true, true) => ItemState::Differs,
-                    (true, false) => ItemState::Alike,
+                    (true, true) => PlanItemState::Differs,
+                    (true, false) => PlanItemState::Alike,
                     (false, _) => state,
                 };
             }
@@ -258,7 +275,7 @@ impl TreeUpload {
             retry_for: context.shared.retry_for,
             reporter: context.shared.reporter.clone(),
         };
-        let listed = collector.folder(self.to.clone(), &mut Inside(self.to.clone())).await;
+        let listed = collector.folder(self.to.clone(), &mut WholeFolder(self.to.clone())).await;
         match listed {
             Err(error) if error.code() == ErrorCode::NotFound => return Ok(false),
             listed => listed.map(drop)?,
@@ -268,15 +285,15 @@ impl TreeUpload {
             let folder = planner.work(move |plan| plan.next_folder(number)).await?;
             let Some(folder) = folder else { return Ok(true) };
             number = folder.number;
-            if folder.state == ItemState::Same {
+            if folder.state == PlanItemState::Same {
                 let there = FolderPath::from(folder.found.target);
-                collector.folder(there.clone(), &mut Inside(there)).await?;
+                collector.folder(there.clone(), &mut WholeFolder(there)).await?;
             }
         }
     }
 }
 
-impl NotPlanned {
+impl LeftOut {
     fn add(&mut self, Skipped { path, reason }: Skipped) {
         let shown = path.to_string_lossy();
         let what = format!("cannot put {}", display_safe(&shown));
@@ -298,40 +315,42 @@ fn current(folder: &Path) -> Option<PathBuf> {
     if folder.is_absolute() { Some(folder.to_owned()) } else { std::env::current_dir().ok() }
 }
 
-fn is_empty_file(kind: Kind) -> bool {
-    matches!(kind, Kind::File { size: 0, .. })
+fn is_empty_file(kind: ItemKind) -> bool {
+    matches!(kind, ItemKind::File { size: 0, .. })
 }
 
 /// How something here compares to what the server has in its place.
-fn compare(here: Kind, there: Kind) -> ItemState {
+fn compare(here: ItemKind, there: ItemKind) -> PlanItemState {
     match (here, there) {
-        (Kind::Folder { .. }, Kind::Folder { .. }) => ItemState::Same,
-        (Kind::Folder { .. }, Kind::File { .. }) => {
-            ItemState::Blocked("a file stands there".to_owned())
+        (ItemKind::Folder { .. }, ItemKind::Folder { .. }) => PlanItemState::Same,
+        (ItemKind::Folder { .. }, ItemKind::File { .. }) => {
+            PlanItemState::Blocked("a file stands there".to_owned())
         }
-        (Kind::File { .. }, Kind::Folder { .. }) => {
-            ItemState::Blocked("a folder stands there".to_owned())
+        (ItemKind::File { .. }, ItemKind::Folder { .. }) => {
+            PlanItemState::Blocked("a folder stands there".to_owned())
         }
-        (Kind::File { size: 0, .. }, Kind::File { size: 0, .. }) => ItemState::Same,
-        (Kind::File { size: here, .. }, Kind::File { size: there, .. }) if here == there => {
-            ItemState::Alike
+        (ItemKind::File { size: 0, .. }, ItemKind::File { size: 0, .. }) => PlanItemState::Same,
+        (ItemKind::File { size: here, .. }, ItemKind::File { size: there, .. })
+            if here == there =>
+        {
+            PlanItemState::Alike
         }
-        (Kind::File { .. }, Kind::File { .. }) => ItemState::Differs,
+        (ItemKind::File { .. }, ItemKind::File { .. }) => PlanItemState::Differs,
     }
 }
 
 /// What the server has room for.
-async fn room(context: &UploadContext) -> Result<Room, ClientError> {
+async fn room(context: &UploadContext) -> Result<SpaceNeeded, ClientError> {
     let what = || "cannot ask what fits".to_owned();
     let ask = |handle: SessionHandle| async move {
         exchange::space(&handle.connection, handle.patience).await
     };
     let TransferContext { session, retry_for, reporter, .. } = &context.shared;
     let space = session.retry(*retry_for, reporter, what, ask).await?;
-    Ok(Room { free: space.available, largest: space.max_file_size })
+    Ok(SpaceNeeded { free: space.available, largest: space.max_file_size })
 }
 
-impl From<Skipped> for Unread {
+impl From<Skipped> for UnreadFolder {
     fn from(odd: Skipped) -> Self {
         Self::Skipped(odd)
     }

@@ -10,7 +10,7 @@ use chrono::Utc;
 use quiver_client::folders::Folders;
 use quiver_client::request::{Destination, DownloadRequest, TransferOptions};
 use quiver_client::{Client, ClientError, ClientSettings, TransferEnd};
-use quiver_protocol::End as _;
+use quiver_protocol::EofPayload as _;
 use quiver_protocol::reply::{FileHead, Limits, Welcome};
 use quiver_protocol::{ClientName, FilePath, FrameKind, PlainEnd, Reply, Request, Timestamp};
 use quiver_transport::identity::Validity;

@@ -7,7 +7,7 @@ use clap::{Parser, ValueEnum};
 /// Measure Quiver beside its peers on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "bench", max_term_width = 100)]
-pub(crate) struct Cli {
+pub(crate) struct BenchArgs {
     /// Only these parts, separated by commas [default: all]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "PART")]
     pub(crate) only: Vec<Part>,
@@ -101,7 +101,7 @@ pub(crate) struct Amount {
     pub(crate) many: u64,
 }
 
-impl Cli {
+impl BenchArgs {
     pub(crate) fn wants(&self, part: Part) -> bool {
         self.only.is_empty() || self.only.contains(&part)
     }
@@ -146,19 +146,19 @@ mod tests {
 
     #[test]
     fn the_definition_is_sound() {
-        Cli::command().debug_assert();
+        BenchArgs::command().debug_assert();
     }
 
     #[test]
     fn parts_are_chosen_by_name() {
-        let cli = Cli::try_parse_from(["bench", "--only", "get,first-byte"]).unwrap();
+        let cli = BenchArgs::try_parse_from(["bench", "--only", "get,first-byte"]).unwrap();
         let wanted: Vec<_> = Part::ALL.into_iter().filter(|part| cli.wants(*part)).collect();
         assert_eq!(wanted, [Part::Get, Part::FirstByte]);
     }
 
     #[test]
     fn quick_figures_are_not_for_the_documentation() {
-        assert!(Cli::try_parse_from(["bench", "--quick", "--write"]).is_err());
+        assert!(BenchArgs::try_parse_from(["bench", "--quick", "--write"]).is_err());
     }
 
     #[test]

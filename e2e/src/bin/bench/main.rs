@@ -38,12 +38,12 @@ use std::process::ExitCode;
 use clap::{Parser as _, ValueEnum as _};
 
 use crate::cast::Cast;
-use crate::cli::Cli;
+use crate::cli::BenchArgs;
 use crate::report::{Goal, Section};
 use crate::stage::Stage;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = BenchArgs::parse();
     if cli.write {
         document::check();
     }

@@ -10,10 +10,10 @@ use quiver_protocol::chunk::BLOCK;
 use quiver_protocol::command::Hello;
 use quiver_protocol::reply::FileHead;
 use quiver_protocol::{
-    ClientName, CloseCode, End as _, FilePath, FolderPath, FrameKind, Put, Received, Reply,
-    Request, limits,
+    ClientName, CloseCode, EofPayload as _, FilePath, FolderPath, FrameKind, PutRequest, Received,
+    Reply, Request, limits,
 };
-use quiver_transfer::{Arrival, Hashed, Size, Source};
+use quiver_transfer::{ContentSize, HashedPrefix, ReceiveProgress, Source};
 use quiver_transport::{
     CertificateInfo, Channel, CommandStream, Endpoint, Protocol, Role, ServerVerifier,
 };
@@ -99,8 +99,8 @@ impl Member {
     /// Gets a file, verifies it and stores nothing; `progress` hears of the bytes that are there.
     pub(crate) async fn get(&self, file: &str, mut progress: impl FnMut(u64)) {
         let (mut stream, head) = self.begin(file).await;
-        let (size, from) = (Size::Known(head.size), Hashed::nothing());
-        let progress = |arrival: Arrival| progress(arrival.received);
+        let (size, from) = (ContentSize::Known(head.size), HashedPrefix::nothing());
+        let progress = |arrival: ReceiveProgress| progress(arrival.received);
         let sink = std::io::sink();
         let received =
             quiver_transfer::receive(&mut stream.reader, size, from, sink, PATIENCE, progress)
@@ -114,7 +114,7 @@ impl Member {
     pub(crate) async fn put(&self, local: &Path, name: &str, progress: impl FnMut(u64)) {
         let mut stream = self.channel.open().await.unwrap();
         let source = Source::new(File::open(local).unwrap()).unwrap();
-        let put = Put {
+        let put = PutRequest {
             path: FilePath::parse(name).unwrap(),
             size: source.size(),
             modified: None,
@@ -127,7 +127,7 @@ impl Member {
         assert_eq!(ready.kind, FrameKind::Reply);
         let begins = Reply::Content { offset: 0 }.encode();
         stream.writer.write_frame(FrameKind::Reply, &begins).await.unwrap();
-        let nothing = Hashed::nothing();
+        let nothing = HashedPrefix::nothing();
         let sent =
             quiver_transfer::send(&mut stream.writer, source, nothing, BLOCK, progress).await;
         let end = sent.unwrap();

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use quiver_protocol::Put;
+use quiver_protocol::PutRequest;
 use quiver_protocol::text::display_safe;
 use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, sleep, timeout};
@@ -11,7 +11,7 @@ use tracing::info;
 
 use super::{CommandError, memory};
 use crate::command::context::Context;
-use crate::files::{IfLocked, Staged};
+use crate::files::{IfLocked, StagedFile};
 use crate::upload_locks::LockOwner;
 
 /// How long an upload that was ended may take to release its partial file: a block is being written, or the whole
@@ -31,9 +31,9 @@ const RETRY_EVERY: Duration = Duration::from_millis(20);
 /// one's connection in turn.
 pub(super) async fn stage<'a>(
     context: &'a Context,
-    put: &Put,
+    put: &PutRequest,
     by: &LockOwner,
-) -> Result<(Option<SemaphorePermit<'a>>, Staged), CommandError> {
+) -> Result<(Option<SemaphorePermit<'a>>, StagedFile), CommandError> {
     let mut deadline = Instant::now() + RELEASE_TIMEOUT;
     loop {
         let mut if_locked = reclaim(context, put, &mut deadline).await;
@@ -58,7 +58,7 @@ pub(super) async fn stage<'a>(
 
 /// Ends the upload that has the partial file, if its connection is dead. An upload whose connection is alive, or is
 /// the same one, keeps it as long as it runs: the new upload then starts over.
-async fn reclaim(context: &Context, put: &Put, deadline: &mut Instant) -> IfLocked {
+async fn reclaim(context: &Context, put: &PutRequest, deadline: &mut Instant) -> IfLocked {
     let Some(owner) = context.files().lock_owner(put, &context.client.owner) else {
         return IfLocked::Wait;
     };

@@ -1,6 +1,6 @@
 //! What the client is told where a transfer of its failed.
 
-use quiver_protocol::{FrameError, Put, Refusal, RefusalCode};
+use quiver_protocol::{FrameError, PutRequest, Refusal, RefusalCode};
 use quiver_transfer::get::ServeError;
 use quiver_transfer::list::ListError;
 use quiver_transfer::put::{AcceptError, StoreError};
@@ -30,7 +30,7 @@ impl CommandError {
     /// Of an upload that was not received.
     pub(in crate::command) fn of_put(
         metrics: &Metrics,
-        put: &Put,
+        put: &PutRequest,
         error: AcceptError<FilesError>,
     ) -> Self {
         match error {

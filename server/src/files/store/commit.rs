@@ -5,12 +5,12 @@ use std::io::{self, Write as _};
 use std::time::SystemTime;
 
 use cap_std::fs::Dir;
-use quiver_protocol::Put;
-use quiver_transfer::{FileAttributes, NamelessFile, PartialFile, Replace};
+use quiver_protocol::PutRequest;
+use quiver_transfer::{FileAttributes, NamelessFile, PartialFile, ReplacePolicy};
 use tracing::{error, warn};
 
 use super::part::temporary;
-use super::{FilesError, Staged, Store, check_place, gone, lock};
+use super::{FilesError, StagedFile, UploadStore, check_place, gone, lock};
 use crate::files::unset;
 use crate::files::walk::place;
 use crate::quota_db::QuotaReservation;
@@ -21,13 +21,13 @@ struct Commit<'a> {
     root: &'a Dir,
     /// Whether `root` is still the folder that is served.
     is_served: &'a dyn Fn() -> bool,
-    store: &'a Store,
+    store: &'a UploadStore,
     folder: &'a Dir,
-    put: &'a Put,
+    put: &'a PutRequest,
     size: u64,
 }
 
-impl Staged {
+impl StagedFile {
     /// `whole` is all of a file that has no part.
     pub(super) fn finish(self, size: u64, whole: Option<&[u8]>) -> Result<(), FilesError> {
         let Self { root, served, store, folder, put, id, path_id, held, .. } = self;
@@ -74,10 +74,10 @@ impl Commit<'_> {
     ) -> Result<(), FilesError> {
         let Self { folder, put, .. } = *self;
         let name = put.path.file_name();
-        let replace = if put.replace { Replace::Existing } else { Replace::Never };
+        let replace = if put.replace { ReplacePolicy::Existing } else { ReplacePolicy::Never };
         let modified = put.modified.map(|moment| SystemTime::from(moment.0));
         let finish = FileAttributes { modified, executable: put.executable };
-        if let (None, Some(bytes), Replace::Never) = (&part, whole, replace) {
+        if let (None, Some(bytes), ReplacePolicy::Never) = (&part, whole, replace) {
             let file = NamelessFile::write(folder, bytes, finish).map_err(FilesError::of_change)?;
             if let Some((file, unset)) = file
                 && self.give_name(reservation, || file.give_name(folder, name))?

@@ -5,11 +5,11 @@ use std::io;
 
 use cap_std::fs::Dir;
 use quiver_protocol::text::display_safe;
-use quiver_protocol::{FilePath, Put};
+use quiver_protocol::{FilePath, PutRequest};
 use quiver_transfer::{PartialFile, SMALL, partial_length};
 use tracing::warn;
 
-use super::{FilesError, Store};
+use super::{FilesError, UploadStore};
 use crate::quota_db::{Owner, QuotaDb};
 use crate::unix;
 
@@ -27,7 +27,7 @@ pub enum IfLocked {
 
 /// What a put writes to.
 #[derive(Debug)]
-pub(super) enum Part {
+pub(super) enum StagedPart {
     /// The part of this number, which the next attempt finds again.
     Resumable(PartialFile, u64),
     /// A part of this put alone.
@@ -38,15 +38,15 @@ pub(super) enum Part {
     Locked,
 }
 
-impl Store {
+impl UploadStore {
     /// What a put writes to whose owner's part for the path has the number `path_id`.
     pub(super) fn part(
         &self,
         folder: &Dir,
-        put: &Put,
+        put: &PutRequest,
         path_id: Option<u64>,
         if_locked: IfLocked,
-    ) -> Result<Part, FilesError> {
+    ) -> Result<StagedPart, FilesError> {
         let is_small = put.size.is_some_and(|size| size <= SMALL);
         let id = path_id.filter(|_| put.size.is_some());
         if is_small {
@@ -54,20 +54,20 @@ impl Store {
             if kept.map_err(FilesError::of_change)?.unwrap_or(0) == 0 {
                 // A part would be refused here: nobody is to send what cannot be stored.
                 unix::check_writable(folder).map_err(FilesError::of_change)?;
-                return Ok(Part::Unneeded);
+                return Ok(StagedPart::Unneeded);
             }
         }
         if let Some(id) = id {
             match PartialFile::open(folder, id) {
                 Ok(part) => {
                     if is_usable(&part.content().map_err(FilesError::Disk)?, &put.path)? {
-                        return Ok(Part::Resumable(part, id));
+                        return Ok(StagedPart::Resumable(part, id));
                     }
                 }
                 // A small file is there sooner than another put lets go.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if if_locked == IfLocked::Wait && !is_small {
-                        return Ok(Part::Locked);
+                        return Ok(StagedPart::Locked);
                     }
                 }
                 // Something else has its name, or nothing can be locked here.
@@ -80,7 +80,7 @@ impl Store {
             }
         }
         let part = temporary(folder, &self.quota_db).map_err(FilesError::of_change)?;
-        Ok(Part::Temporary(part))
+        Ok(StagedPart::Temporary(part))
     }
 
     /// Removes what an owner's earlier attempt left of a file that is stored now.

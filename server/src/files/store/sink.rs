@@ -6,17 +6,17 @@ use std::sync::Arc;
 use cap_std::fs::Dir;
 use parking_lot::Mutex;
 
-use super::{FilesError, Held, gone, lock};
+use super::{FilesError, StagedResources, gone, lock};
 
 /// Where the bytes go.
 #[derive(Debug)]
-pub struct Sink {
+pub struct PartialFileSink {
     pub(super) folder: Dir,
     pub(super) sized: bool,
-    pub(super) held: Arc<Mutex<Held>>,
+    pub(super) held: Arc<Mutex<StagedResources>>,
 }
 
-impl Write for Sink {
+impl Write for PartialFileSink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let held = &mut *lock(&self.held);
         let part = held.part.as_mut().ok_or_else(gone)?;
@@ -45,7 +45,7 @@ fn no_room(reason: impl Into<FilesError>) -> io::Error {
 }
 
 impl FilesError {
-    /// What a [`Sink`] said.
+    /// What a [`PartialFileSink`] said.
     #[must_use]
     pub fn of_write(error: io::Error) -> Self {
         if error.get_ref().is_some_and(|reason| reason.is::<Self>()) {

@@ -48,7 +48,10 @@ fn an_account_may_read_and_no_more_unless_its_line_says_so() {
     let hash = hash(Cost::CHEAP);
     let file = read(format!("a:{hash}\nb:{hash}:read\nc:{hash}:upload\r\n")).unwrap();
     let may = |account| file.account(&name(account)).unwrap().may;
-    assert_eq!([may("a"), may("b"), may("C")], [May::Read, May::Read, May::Upload]);
+    assert_eq!(
+        [may("a"), may("b"), may("C")],
+        [AccountPermission::Read, AccountPermission::Read, AccountPermission::Upload]
+    );
 }
 
 #[test]

@@ -153,13 +153,13 @@ async fn poll_once<F: Future>(future: &mut Pin<Box<F>>) -> Option<F::Output> {
 
 #[tokio::test]
 async fn work_waits_in_a_queue_that_can_be_full() {
-    let bench = Workbench::new(1, 1);
+    let bench = HashingPool::new(1, 1);
     let (let_go, held) = mpsc::channel::<()>();
     let mut first = Box::pin(bench.run(move || held.recv().unwrap()));
     assert!(poll_once(&mut first).await.is_none());
     let mut second = Box::pin(bench.run(|| 2));
     assert!(poll_once(&mut second).await.is_none());
-    assert!(matches!(bench.run(|| 3).await, Err(WorkError::Full)));
+    assert!(matches!(bench.run(|| 3).await, Err(HashingError::Full)));
 
     let_go.send(()).unwrap();
     first.await.unwrap();
@@ -169,7 +169,7 @@ async fn work_waits_in_a_queue_that_can_be_full() {
 
 #[tokio::test]
 async fn a_caller_that_goes_away_frees_nothing_before_the_hash_is_done() {
-    let bench = Workbench::new(1, 1);
+    let bench = HashingPool::new(1, 1);
     let (let_go, held) = mpsc::channel::<()>();
     let mut gone = Box::pin(bench.run(move || held.recv().unwrap()));
     assert!(poll_once(&mut gone).await.is_none());
@@ -184,7 +184,7 @@ async fn a_caller_that_goes_away_frees_nothing_before_the_hash_is_done() {
 
 #[tokio::test]
 async fn a_waiting_caller_that_goes_away_gives_its_place_up() {
-    let bench = Workbench::new(1, 1);
+    let bench = HashingPool::new(1, 1);
     let (let_go, held) = mpsc::channel::<()>();
     let mut first = Box::pin(bench.run(move || held.recv().unwrap()));
     assert!(poll_once(&mut first).await.is_none());
@@ -200,7 +200,7 @@ async fn a_waiting_caller_that_goes_away_gives_its_place_up() {
 
 #[tokio::test]
 async fn work_that_panics_gives_its_permit_back() {
-    let bench = Arc::new(Workbench::new(1, 0));
+    let bench = Arc::new(HashingPool::new(1, 0));
     let other = bench.clone();
     let mut tasks = JoinSet::new();
     tasks.spawn(async move { other.run::<()>(|| panic!("on purpose")).await });

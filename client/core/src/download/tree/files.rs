@@ -6,24 +6,24 @@ use std::sync::Arc;
 
 use cap_std::fs::Dir;
 use quiver_protocol::{ContentHash, FilePath};
-use quiver_transfer::file_system::{Unset, stat};
+use quiver_transfer::file_system::{UnsetAttributes, stat};
 use quiver_transfer::{
-    DiskPool, FileAttributes, PartialFile, Replace, Throttle, is_stored, store_new,
+    DiskPool, FileAttributes, PartialFile, ReplacePolicy, TransferThrottle, is_stored, store_new,
 };
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
-use crate::download::{DownloadContext, DownloadItem, Place, explain};
+use crate::download::{DownloadContext, DownloadItem, DownloadTarget, explain};
 use crate::error::ClientError;
-use crate::exchange::{self, GetError, ReceivedFile, Target};
+use crate::exchange::{self, GetError, ReceivedFile, StorageTarget};
 use crate::journal::{self, Direction};
 use crate::notice::Notice;
 use crate::outcomes::is_shared;
-use crate::progress::TotalMeter;
+use crate::progress::TotalProgressMeter;
 
 use crate::tasks::blocking;
 use crate::transfer_context::TransferContext;
-use crate::tree::{Item, ItemState, Kind, TargetFolder, another_name};
+use crate::tree::{ItemKind, PlanItem, PlanItemState, TargetFolder, another_name};
 use crate::tree_transfer::{COPIES, Placement, TreeTransfer, beside, is_same_as, is_small};
 
 /// Files of a tree from the server.
@@ -39,7 +39,7 @@ pub(super) struct TreeDownloads {
 
 /// What is beside a file that stays.
 #[derive(PartialEq, Eq)]
-enum Aside {
+enum BesideFile {
     /// A name that nothing has.
     Free,
     /// The other one, which an earlier run has stored.
@@ -51,31 +51,31 @@ impl TreeTransfer for TreeDownloads {
         &self.context.shared
     }
 
-    fn count(&mut self, total: TotalMeter) {
+    fn count(&mut self, total: TotalProgressMeter) {
         self.context.shared.total = Some(total);
     }
 
-    fn remote<'a>(&self, file: &'a Item) -> &'a FilePath {
+    fn remote<'a>(&self, file: &'a PlanItem) -> &'a FilePath {
         &file.found.source
     }
 
-    fn read(&self, file: &Item) -> io::Result<std::fs::File> {
+    fn read(&self, file: &PlanItem) -> io::Result<std::fs::File> {
         self.folder.read(&file.found.target)
     }
 
-    async fn make_folder(&self, folder: &Item) -> Result<(), ClientError> {
+    async fn make_folder(&self, folder: &PlanItem) -> Result<(), ClientError> {
         let (place, target) = (self.folder.clone(), folder.found.target.clone());
         let failed =
             |source| ClientError::Target { path: self.folder.shown(&folder.found.target), source };
         blocking(move || Ok(place.make_folder(&target))).await?.map_err(failed)
     }
 
-    async fn date_folders(&self, folders: Vec<Item>) -> Result<(), ClientError> {
+    async fn date_folders(&self, folders: Vec<PlanItem>) -> Result<(), ClientError> {
         let place = self.folder.clone();
         let unset = blocking(move || {
             let mut first = None;
-            for Item { found, .. } in folders {
-                let Kind::Folder { modified } = found.kind else { continue };
+            for PlanItem { found, .. } in folders {
+                let ItemKind::Folder { modified } = found.kind else { continue };
                 match place.date_folder(&found.target, modified) {
                     Ok(unset) if unset.is_empty() => {}
                     Ok(unset) => {
@@ -94,28 +94,35 @@ impl TreeTransfer for TreeDownloads {
         Ok(())
     }
 
-    async fn transfer(&self, item: Item, placement: Placement) -> Result<Option<u64>, ClientError> {
+    async fn transfer(
+        &self,
+        item: PlanItem,
+        placement: Placement,
+    ) -> Result<Option<u64>, ClientError> {
         let began = Instant::now();
-        let replace =
-            if placement == Placement::Replace { Replace::Existing } else { Replace::Never };
+        let replace = if placement == Placement::Replace {
+            ReplacePolicy::Existing
+        } else {
+            ReplacePolicy::Never
+        };
         let found = &item.found;
         let folder = self.parent_of(&found.target).await?;
         let (name, path) =
             (found.target.file_name().to_owned(), self.folder.absolute(&found.target));
-        let mut target = Target { folder, name, path, replace };
+        let mut target = StorageTarget { folder, name, path, replace };
         if placement == Placement::Beside
-            && self.step_aside(&mut target, &item).await? == Aside::There
+            && self.step_aside(&mut target, &item).await? == BesideFile::There
         {
             return Ok(None);
         }
         let shown = self.folder.shown(&found.target).with_file_name(&target.name);
-        let place = Place::File(target.clone(), shown.clone());
+        let place = DownloadTarget::File(target.clone(), shown.clone());
         let file = DownloadItem { path: found.source.clone(), place };
-        let small = is_small(&item) && !matches!(item.state, ItemState::Begun(_));
+        let small = is_small(&item) && !matches!(item.state, PlanItemState::Begun(_));
         let may_replace = self.overwrite && placement == Placement::Free;
         let got = if small { self.small(&file, &target, may_replace).await? } else { None };
         if may_replace {
-            target.replace = Replace::Existing;
+            target.replace = ReplacePolicy::Existing;
         }
         let small = got.is_some();
         let (got, received) = match got {
@@ -135,12 +142,12 @@ impl TreeTransfer for TreeDownloads {
         Ok(Some(got.size))
     }
 
-    fn blocked(&self, item: &Item, why: &str) -> ClientError {
+    fn blocked(&self, item: &PlanItem, why: &str) -> ClientError {
         let path = self.folder.shown(&item.found.target);
         ClientError::Target { path, source: io::Error::other(why.to_owned()) }
     }
 
-    fn exists(&self, item: &Item) -> ClientError {
+    fn exists(&self, item: &PlanItem) -> ClientError {
         ClientError::Exists(self.folder.shown(&item.found.target))
     }
 }
@@ -159,7 +166,11 @@ impl TreeDownloads {
     }
 
     /// Takes a name that nothing has, unless an earlier run has done so.
-    async fn step_aside(&self, target: &mut Target, item: &Item) -> Result<Aside, ClientError> {
+    async fn step_aside(
+        &self,
+        target: &mut StorageTarget,
+        item: &PlanItem,
+    ) -> Result<BesideFile, ClientError> {
         let found = &item.found;
         let shown: PathBuf = self.folder.shown(&found.target);
         for copy in 2..COPIES {
@@ -170,16 +181,16 @@ impl TreeDownloads {
                 Ok(there) => {
                     // A size of 0 may be what a file system says that tells none.
                     let is_alike = |size| there.is_file() && (size == 0 || there.len() == size);
-                    if matches!(found.kind, Kind::File { size, .. } if is_alike(size))
+                    if matches!(found.kind, ItemKind::File { size, .. } if is_alike(size))
                         && self.has(item, copy).await?
                     {
-                        return Ok(Aside::There);
+                        return Ok(BesideFile::There);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     target.path.set_file_name(&name);
                     target.name = name;
-                    return Ok(Aside::Free);
+                    return Ok(BesideFile::Free);
                 }
                 Err(source) => return Err(ClientError::Target { path: shown, source }),
             }
@@ -188,7 +199,7 @@ impl TreeDownloads {
     }
 
     /// Whether a copy here is the server's file.
-    async fn has(&self, item: &Item, copy: u32) -> Result<bool, ClientError> {
+    async fn has(&self, item: &PlanItem, copy: u32) -> Result<bool, ClientError> {
         let Ok(beside) = beside(&item.found.target, copy) else { return Ok(false) };
         let place = self.folder.clone();
         let read = move || place.read(&beside);
@@ -213,7 +224,7 @@ impl TreeDownloads {
     async fn small(
         &self,
         file: &DownloadItem,
-        target: &Target,
+        target: &StorageTarget,
         may_replace: bool,
     ) -> Result<Option<ReceivedFile>, ClientError> {
         let handle = self.context.shared.session.handle();
@@ -229,7 +240,7 @@ impl TreeDownloads {
             let stored = self.store(path, target, may_replace, bytes, content.finish()).await;
             let Some(unset) = stored.map_err(GetError::Disk)? else { return Ok(None) };
             came.stored(since.elapsed(), unset);
-            Ok(Some(content.acknowledge(&came, &Throttle::default()).await))
+            Ok(Some(content.acknowledge(&came, &TransferThrottle::default()).await))
         };
         let got = match small.await {
             Ok(Some(got)) => got,
@@ -256,23 +267,23 @@ impl TreeDownloads {
     async fn store(
         &self,
         path: &FilePath,
-        target: &Target,
+        target: &StorageTarget,
         may_replace: bool,
         bytes: Vec<u8>,
         finish: FileAttributes,
-    ) -> io::Result<Option<Unset>> {
+    ) -> io::Result<Option<UnsetAttributes>> {
         let mut target = target.clone();
         let server = self.context.shared.session.origin().fingerprint;
         let id = journal::id(Direction::Get, server, path, &target.path);
         let stored = self.disk_pool.work(move || {
-            if target.replace == Replace::Never {
+            if target.replace == ReplacePolicy::Never {
                 match store_new(&target.folder, &target.name, &bytes, finish) {
                     Ok(Some(unset)) => return Ok(Some(unset)),
                     Ok(None) => {}
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                         // By another run of the same.
                         if has_bytes(&target, &bytes)? {
-                            return Ok(Some(Unset::default()));
+                            return Ok(Some(UnsetAttributes::default()));
                         }
                         if !may_replace {
                             return Err(error);
@@ -282,7 +293,7 @@ impl TreeDownloads {
                 }
             }
             if may_replace {
-                target.replace = Replace::Existing;
+                target.replace = ReplacePolicy::Existing;
             }
             let mut part = match PartialFile::create(&target.folder, id) {
                 Ok(part) => part,
@@ -302,7 +313,7 @@ impl TreeDownloads {
                     if error.kind() == io::ErrorKind::AlreadyExists
                         && has_bytes(&target, &bytes)? =>
                 {
-                    Ok(Some(Unset::default()))
+                    Ok(Some(UnsetAttributes::default()))
                 }
                 committed => committed.map(Some),
             }
@@ -312,7 +323,7 @@ impl TreeDownloads {
 }
 
 /// Whether a target is a file with these bytes, as where another run of the same was first.
-fn has_bytes(target: &Target, bytes: &[u8]) -> io::Result<bool> {
+fn has_bytes(target: &StorageTarget, bytes: &[u8]) -> io::Result<bool> {
     let blake3 = ContentHash(*blake3::hash(bytes).as_bytes());
     is_stored(&target.folder, &target.name, bytes.len() as u64, blake3)
 }

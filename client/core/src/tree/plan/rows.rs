@@ -5,7 +5,7 @@ use quiver_protocol::{FilePath, Timestamp};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql};
 
-use super::{Count, Decision, Found, Item, ItemState, Kind, PlanError};
+use super::{Decision, FoundEntry, ItemCount, ItemKind, PlanError, PlanItem, PlanItemState};
 
 /// Places are unique: one place takes one thing.
 pub(super) const TABLE: &str = "
@@ -41,14 +41,14 @@ const DIFFERS: i64 = 4;
 const BLOCKED: i64 = 5;
 
 /// The number of a state, its offset, and its reason.
-pub(super) fn of_state(state: &ItemState) -> (i64, i64, Option<&str>) {
+pub(super) fn of_state(state: &PlanItemState) -> (i64, i64, Option<&str>) {
     match state {
-        ItemState::New => (NEW, 0, None),
-        ItemState::Begun(offset) => (BEGUN, offset.cast_signed(), None),
-        ItemState::Alike => (ALIKE, 0, None),
-        ItemState::Same => (SAME, 0, None),
-        ItemState::Differs => (DIFFERS, 0, None),
-        ItemState::Blocked(why) => (BLOCKED, 0, Some(why)),
+        PlanItemState::New => (NEW, 0, None),
+        PlanItemState::Begun(offset) => (BEGUN, offset.cast_signed(), None),
+        PlanItemState::Alike => (ALIKE, 0, None),
+        PlanItemState::Same => (SAME, 0, None),
+        PlanItemState::Differs => (DIFFERS, 0, None),
+        PlanItemState::Blocked(why) => (BLOCKED, 0, Some(why)),
     }
 }
 
@@ -56,7 +56,7 @@ pub(super) fn first(
     database: &Connection,
     which: &str,
     value: impl ToSql,
-) -> Result<Option<Item>, PlanError> {
+) -> Result<Option<PlanItem>, PlanError> {
     let sql = format!("select {COLUMNS} from items {which}");
     Ok(database.prepare_cached(&sql)?.query_row([value], item).optional()?)
 }
@@ -66,7 +66,7 @@ pub(super) fn some(
     which: &str,
     value: impl ToSql,
     most: u32,
-) -> Result<Vec<Item>, PlanError> {
+) -> Result<Vec<PlanItem>, PlanError> {
     let sql = format!("select {COLUMNS} from items {which} limit {most}");
     let mut rows = database.prepare_cached(&sql)?;
     Ok(rows.query_map([value], item)?.collect::<Result<_, _>>()?)
@@ -78,11 +78,11 @@ pub(super) fn count(
     column: &str,
     which: &str,
     value: impl ToSql,
-) -> Result<Count, PlanError> {
+) -> Result<ItemCount, PlanError> {
     let sql = format!("select {column} from items where {which}");
     let mut rows = database.prepare_cached(&sql)?;
     let mut rows = rows.query([value])?;
-    let mut count = Count::default();
+    let mut count = ItemCount::default();
     while let Some(row) = rows.next()? {
         count.files += 1;
         // A server may claim any size.
@@ -91,19 +91,19 @@ pub(super) fn count(
     Ok(count)
 }
 
-fn item(row: &Row<'_>) -> rusqlite::Result<Item> {
+fn item(row: &Row<'_>) -> rusqlite::Result<PlanItem> {
     let kind = if row.get(4)? {
-        Kind::Folder { modified: moment(row)? }
+        ItemKind::Folder { modified: moment(row)? }
     } else {
-        Kind::File { size: row.get::<_, i64>(5)?.cast_unsigned(), modified: moment(row)? }
+        ItemKind::File { size: row.get::<_, i64>(5)?.cast_unsigned(), modified: moment(row)? }
     };
     let state = match row.get(8)? {
-        NEW => ItemState::New,
-        BEGUN => ItemState::Begun(row.get::<_, i64>(9)?.cast_unsigned()),
-        ALIKE => ItemState::Alike,
-        SAME => ItemState::Same,
-        DIFFERS => ItemState::Differs,
-        BLOCKED => ItemState::Blocked(row.get(10)?),
+        NEW => PlanItemState::New,
+        BEGUN => PlanItemState::Begun(row.get::<_, i64>(9)?.cast_unsigned()),
+        ALIKE => PlanItemState::Alike,
+        SAME => PlanItemState::Same,
+        DIFFERS => PlanItemState::Differs,
+        BLOCKED => PlanItemState::Blocked(row.get(10)?),
         other => return Err(rusqlite::Error::IntegralValueOutOfRange(8, other)),
     };
     let decision = row.get::<_, Option<i64>>(11)?.map(|number| {
@@ -113,8 +113,8 @@ fn item(row: &Row<'_>) -> rusqlite::Result<Item> {
             .ok_or(rusqlite::Error::IntegralValueOutOfRange(11, number))
     });
     let found =
-        Found { source_root: row.get(1)?, source: path(row, 2)?, target: path(row, 3)?, kind };
-    Ok(Item { number: row.get(0)?, found, state, decision: decision.transpose()? })
+        FoundEntry { source_root: row.get(1)?, source: path(row, 2)?, target: path(row, 3)?, kind };
+    Ok(PlanItem { number: row.get(0)?, found, state, decision: decision.transpose()? })
 }
 
 fn path(row: &Row<'_>, index: usize) -> rusqlite::Result<FilePath> {

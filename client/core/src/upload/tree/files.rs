@@ -13,13 +13,13 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use crate::error::ClientError;
-use crate::exchange::{self, Offer, PutError, Stored};
+use crate::exchange::{self, PutError, PutOffer, StoredReceipt};
 use crate::notice::Notice;
 use crate::outcomes::is_shared;
-use crate::progress::TotalMeter;
+use crate::progress::TotalProgressMeter;
 use crate::reconnecting::SessionHandle;
 use crate::transfer_context::TransferContext;
-use crate::tree::{Item, Kind, SourceRoot, another_name};
+use crate::tree::{ItemKind, PlanItem, SourceRoot, another_name};
 use crate::tree_transfer::{COPIES, Placement, TreeTransfer, beside, is_same_as, is_small};
 use crate::upload::{UploadContext, UploadItem, UploadSource, explain};
 
@@ -37,9 +37,9 @@ pub(super) struct TreeUploads {
 }
 
 /// What became of a small file.
-enum Sent {
+enum SmallFileOutcome {
     /// It is there.
-    Stored(Stored),
+    Stored(StoredReceipt),
     /// Its connection was lost, maybe after all of it had been sent.
     Lost { all: bool },
 }
@@ -61,25 +61,25 @@ impl TreeTransfer for TreeUploads {
         &self.context.shared
     }
 
-    fn count(&mut self, total: TotalMeter) {
+    fn count(&mut self, total: TotalProgressMeter) {
         self.context.shared.total = Some(total);
     }
 
-    fn remote<'a>(&self, file: &'a Item) -> &'a FilePath {
+    fn remote<'a>(&self, file: &'a PlanItem) -> &'a FilePath {
         &file.found.target
     }
 
-    fn read(&self, file: &Item) -> io::Result<File> {
+    fn read(&self, file: &PlanItem) -> io::Result<File> {
         self.source_root(file).read(&file.found.source)
     }
 
-    async fn make_folder(&self, folder: &Item) -> Result<(), ClientError> {
+    async fn make_folder(&self, folder: &PlanItem) -> Result<(), ClientError> {
         self.folder(&folder.found.target, None).await
     }
 
-    async fn date_folders(&self, folders: Vec<Item>) -> Result<(), ClientError> {
-        for Item { found, .. } in folders {
-            if let Kind::Folder { modified } = found.kind
+    async fn date_folders(&self, folders: Vec<PlanItem>) -> Result<(), ClientError> {
+        for PlanItem { found, .. } in folders {
+            if let ItemKind::Folder { modified } = found.kind
                 && let Err(failure) = self.folder(&found.target, Some(modified)).await
             {
                 if failure.is_lost_connection() {
@@ -92,7 +92,11 @@ impl TreeTransfer for TreeUploads {
         Ok(())
     }
 
-    async fn transfer(&self, item: Item, placement: Placement) -> Result<Option<u64>, ClientError> {
+    async fn transfer(
+        &self,
+        item: PlanItem,
+        placement: Placement,
+    ) -> Result<Option<u64>, ClientError> {
         if let Some(MissingFolder { folder, made }) = self.missing.as_deref()
             && let Ok(folder) = FilePath::parse(folder.as_str())
         {
@@ -137,23 +141,23 @@ impl TreeTransfer for TreeUploads {
         Err(self.exists(&item))
     }
 
-    fn blocked(&self, item: &Item, why: &str) -> ClientError {
+    fn blocked(&self, item: &PlanItem, why: &str) -> ClientError {
         let what = format!("cannot put {}", display_safe(item.found.target.as_str()));
         ClientError::refused(what, Refusal::new(RefusalCode::Exists, why))
     }
 
-    fn exists(&self, item: &Item) -> ClientError {
+    fn exists(&self, item: &PlanItem) -> ClientError {
         ClientError::kept(&item.found.target)
     }
 }
 
 impl TreeUploads {
-    fn source_root(&self, item: &Item) -> &Arc<SourceRoot> {
+    fn source_root(&self, item: &PlanItem) -> &Arc<SourceRoot> {
         &self.source_roots[item.found.source_root as usize]
     }
 
     /// Whether the server has a file under another path.
-    async fn is_it(&self, item: &Item, path: &FilePath) -> Result<bool, ClientError> {
+    async fn is_it(&self, item: &PlanItem, path: &FilePath) -> Result<bool, ClientError> {
         let (source_root, source) = (self.source_root(item).clone(), item.found.source.clone());
         let read = move || source_root.read(&source);
         match is_same_as(&self.context.shared, &self.disk_pool, path, read).await {
@@ -164,11 +168,15 @@ impl TreeUploads {
     }
 
     /// A file to the place that was planned for it.
-    async fn plainly(&self, item: &Item, upload: &UploadItem) -> Result<Stored, ClientError> {
+    async fn plainly(
+        &self,
+        item: &PlanItem,
+        upload: &UploadItem,
+    ) -> Result<StoredReceipt, ClientError> {
         let may_be_there = if is_small(item) {
             match self.small(item, upload).await? {
-                Sent::Stored(stored) => return Ok(stored),
-                Sent::Lost { all } => all,
+                SmallFileOutcome::Stored(stored) => return Ok(stored),
+                SmallFileOutcome::Lost { all } => all,
             }
         } else {
             false
@@ -178,14 +186,18 @@ impl TreeUploads {
     }
 
     /// A small file in one go, as long as its connection lives.
-    async fn small(&self, item: &Item, upload: &UploadItem) -> Result<Sent, ClientError> {
+    async fn small(
+        &self,
+        item: &PlanItem,
+        upload: &UploadItem,
+    ) -> Result<SmallFileOutcome, ClientError> {
         let began = Instant::now();
         let handle = self.context.shared.session.handle();
         let (source_root, source) = (self.source_root(item).clone(), item.found.source.clone());
         let read = self.disk_pool.work(move || Source::new(source_root.read(&source)?)?.load());
         let source = read.await.unwrap_or_else(|ending| Err(io::Error::other(ending)));
         let source = source.map_err(|error| explain(upload, PutError::Source(error)))?;
-        let offer = Offer { path: upload.path.clone(), replace: upload.replace, resume: false };
+        let offer = PutOffer { path: upload.path.clone(), replace: upload.replace, resume: false };
         let mut all = false;
         let sent = async {
             let sending =
@@ -203,19 +215,19 @@ impl TreeUploads {
                 }
                 self.count_small(&stored);
                 self.context.done(upload, stored, began).await;
-                return Ok(Sent::Stored(stored));
+                return Ok(SmallFileOutcome::Stored(stored));
             }
             Err(PutError::Stream(error)) => error,
             Err(error) => return Err(explain(upload, error)),
         };
         match handle.is_lost(error).await {
-            Ok(()) => Ok(Sent::Lost { all }),
+            Ok(()) => Ok(SmallFileOutcome::Lost { all }),
             Err(error) => Err(explain(upload, error.into())),
         }
     }
 
     /// A small file was sent, in one go.
-    fn count_small(&self, stored: &Stored) {
+    fn count_small(&self, stored: &StoredReceipt) {
         if let Some(transfer) = self.context.shared.reporter.transfer() {
             transfer.counters.add_sent(stored.sent);
             transfer.counters.add_acknowledged(stored.size);

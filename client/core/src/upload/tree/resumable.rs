@@ -14,7 +14,7 @@ use crate::planner::Planner;
 use crate::reconnecting::SessionHandle;
 use crate::tasks::joined;
 use crate::transfer_context::TransferContext;
-use crate::tree::{Item, ItemState, Kind, SourceRoot};
+use crate::tree::{ItemKind, PlanItem, PlanItemState, SourceRoot};
 use crate::tree_transfer::{AT_ONCE, LARGE_COUNTS_FOR, is_small};
 use crate::upload::UploadContext;
 
@@ -30,12 +30,12 @@ pub(super) async fn look(
     let disk_pool = DiskPool::default();
     let mut number = 0;
     loop {
-        let new = planner.after_in(number, ItemState::New).await?;
+        let new = planner.after_in(number, PlanItemState::New).await?;
         let Some(last) = new.last() else { return Ok(()) };
         number = last.number;
         // Nothing is kept of small ones.
         let is_large =
-            |item: &Item| matches!(item.found.kind, Kind::File { .. }) && !is_small(item);
+            |item: &PlanItem| matches!(item.found.kind, ItemKind::File { .. }) && !is_small(item);
         let mut waiting = new.into_iter().filter(is_large);
         let mut running = JoinSet::new();
         let mut found = Vec::new();
@@ -53,7 +53,7 @@ pub(super) async fn look(
             let Some(done) = running.join_next().await else { break };
             let (number, begun) = joined(done)??;
             if begun > 0 {
-                found.push((number, ItemState::Begun(begun)));
+                found.push((number, PlanItemState::Begun(begun)));
             }
         }
         planner
@@ -66,7 +66,7 @@ pub(super) async fn look(
 async fn begun(
     context: &UploadContext,
     disk_pool: &DiskPool,
-    item: &Item,
+    item: &PlanItem,
     source_root: Arc<SourceRoot>,
 ) -> Result<u64, ClientError> {
     let path = &item.found.target;

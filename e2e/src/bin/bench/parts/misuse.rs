@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
-use quiver_e2e::wire::{Client, Dial, Frame, Key, Stream};
+use quiver_e2e::wire::{Client, Dial, Key, RawFrame, Stream};
 use quiver_transport::CertificateInfo;
 use serde_json::{Value, json};
 
@@ -212,7 +212,7 @@ async fn fill(held: &mut [(Client, Vec<Stream>)], request: &Value) {
 
 async fn ask(client: &Client, request: &Value) -> Stream {
     let mut stream = client.open().await.unwrap();
-    stream.write_frame(&Frame::request(request)).await.unwrap();
+    stream.write_frame(&RawFrame::request(request)).await.unwrap();
     stream
 }
 

@@ -10,13 +10,13 @@ pub(crate) mod sizes;
 pub(crate) mod trees;
 
 use crate::cast::Cast;
-use crate::cli::{Amount, Cli, Part};
+use crate::cli::{Amount, BenchArgs, Part};
 use crate::peers::Direction;
 use crate::report::Section;
 
 /// Measures all that is wanted; `say` hears of each part as it begins, `done` of each that is over.
 pub(crate) fn measure(
-    cli: &Cli,
+    cli: &BenchArgs,
     cast: &Cast,
     mut say: impl FnMut(Part),
     mut done: impl FnMut(Section),
@@ -28,7 +28,7 @@ pub(crate) fn measure(
     }
 }
 
-fn one(part: Part, cli: &Cli, cast: &Cast, amount: Amount) -> Section {
+fn one(part: Part, cli: &BenchArgs, cast: &Cast, amount: Amount) -> Section {
     match part {
         Part::Get => large::measure(cast, amount, Direction::Get),
         Part::Put => large::measure(cast, amount, Direction::Put),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// What one end of a transfer mostly waited for, in snake_case on the wire. The list grows at its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Brake {
+pub enum Bottleneck {
     /// Its disk.
     Disk,
     /// Its processor.
