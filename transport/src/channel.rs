@@ -20,8 +20,8 @@ pub struct Channel {
 impl Channel {
     /// Over a connection of which there is no other channel, and which has the limits of this role.
     #[must_use]
-    pub fn on(connection: Connection, role: Role) -> Self {
-        let priority = StreamPriority::on(connection.clone(), role);
+    pub fn new(connection: Connection, role: Role) -> Self {
+        let priority = StreamPriority::new(connection.clone(), role);
         Self { connection, role, priority }
     }
 

@@ -18,16 +18,16 @@ pub fn close(connection: &Connection, code: CloseCode) {
 pub enum ConnectionEnd {
     /// This side closed it.
     #[error("closed here")]
-    Here,
+    ClosedLocally,
     /// The other side closed it with a code we know.
     #[error("{}", .0.reason())]
-    Closed(CloseCode),
+    ClosedByPeer(CloseCode),
     /// The other side closed it with a code we do not know.
     #[error("closed with code {0}")]
-    Unknown(u64),
+    UnknownCode(u64),
     /// Nothing came for the length of the idle timeout.
     #[error("no sign of life")]
-    Silent,
+    TimedOut,
     /// The other side forgot the connection, as after a restart.
     #[error("reset by the other side")]
     Reset,
@@ -56,12 +56,12 @@ impl From<ConnectionError> for ConnectionEnd {
             _ => Self::Failed(reason),
         };
         match error {
-            ConnectionError::LocallyClosed => Self::Here,
+            ConnectionError::LocallyClosed => Self::ClosedLocally,
             ConnectionError::ApplicationClosed(closed) => {
                 let code = closed.error_code.into_inner();
-                CloseCode::from_wire(code).map_or(Self::Unknown(code), Self::Closed)
+                CloseCode::from_wire(code).map_or(Self::UnknownCode(code), Self::ClosedByPeer)
             }
-            ConnectionError::TimedOut => Self::Silent,
+            ConnectionError::TimedOut => Self::TimedOut,
             ConnectionError::Reset => Self::Reset,
             ConnectionError::ConnectionClosed(closed) => {
                 by_peer(u64::from(closed.error_code), closed.to_string())

@@ -97,7 +97,7 @@ pub enum EndpointError {
 impl EndpointError {
     /// Whether the address is one of IPv6, which this system has not.
     #[must_use]
-    pub fn is_without_ipv6(&self) -> bool {
+    pub fn is_ipv6_unavailable(&self) -> bool {
         match self {
             Self::Bind { address, source } => address.is_ipv6() && unix::has_no_address(source),
             Self::Tls(_) => false,
@@ -239,11 +239,11 @@ impl Endpoint {
     /// Begins the handshake of a connection that another machine dialled at this endpoint.
     ///
     /// # Errors
-    /// What is wrong with its first packet; [`ConnectionEnd::Here`] where this endpoint accepts no connections.
-    pub fn admit(&self, incoming: Incoming) -> Result<Handshake, ConnectionEnd> {
+    /// What is wrong with its first packet; [`ConnectionEnd::ClosedLocally`] where this endpoint accepts no connections.
+    pub fn start_handshake(&self, incoming: Incoming) -> Result<Handshake, ConnectionEnd> {
         let Some(accepting) = self.accepting.read().clone() else {
             incoming.refuse();
-            return Err(ConnectionEnd::Here);
+            return Err(ConnectionEnd::ClosedLocally);
         };
         let path = PathMtu::to(incoming.remote_address());
         let config = accepting.server_config(path, &self.congestion);

@@ -60,6 +60,6 @@ impl AcceptedConnection {
     pub fn promote(self) -> Channel {
         let role = self.protocol.accepted_role();
         role.apply_to(&self.connection);
-        Channel::on(self.connection, role)
+        Channel::new(self.connection, role)
     }
 }

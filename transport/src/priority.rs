@@ -48,7 +48,7 @@ struct WaitingControl<'a>(&'a PriorityState);
 impl StreamPriority {
     /// On a connection in this role, whose send window is set here from now on.
     #[must_use]
-    pub fn on(connection: Connection, role: Role) -> Self {
+    pub fn new(connection: Connection, role: Role) -> Self {
         Self(Arc::new(PriorityState {
             connection: Some((connection, role)),
             ..PriorityState::default()

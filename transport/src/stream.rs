@@ -139,14 +139,14 @@ impl FrameReader {
             self.read_exact(&mut payload).await?;
             Ok(Frame { kind: header.kind, payload })
         };
-        time::timeout(timeout, read).await.map_err(|_| StreamError::Silent(timeout))?
+        time::timeout(timeout, read).await.map_err(|_| StreamError::TimedOut(timeout))?
     }
 
     /// Reads one frame of an answer; an Error frame becomes [`StreamError::Refused`].
     ///
     /// # Errors
     /// [`StreamError`].
-    pub async fn read_answer(
+    pub async fn read_response(
         &mut self,
         limit: usize,
         timeout: Duration,
@@ -161,13 +161,13 @@ impl FrameReader {
     /// Makes sure that the other side has nothing more to say.
     ///
     /// # Errors
-    /// [`FrameError::Trailing`] where it has, [`StreamError::Silent`] where it does not finish.
+    /// [`FrameError::Trailing`] where it has, [`StreamError::TimedOut`] where it does not finish.
     pub async fn read_end(&mut self, timeout: Duration) -> Result<(), StreamError> {
         if !self.rest.is_empty() {
             return Err(FrameError::Trailing.into());
         }
         let end = time::timeout(timeout, self.stream.read_chunk(1, true)).await;
-        match end.map_err(|_| StreamError::Silent(timeout))? {
+        match end.map_err(|_| StreamError::TimedOut(timeout))? {
             Ok(None) => Ok(()),
             Ok(Some(_)) => Err(FrameError::Trailing.into()),
             Err(error) => Err(error.into()),
@@ -218,7 +218,7 @@ impl FrameReader {
             return Ok(Some(std::mem::take(&mut self.rest)));
         }
         let read = time::timeout(timeout, self.stream.read_chunk(usize::MAX, true)).await;
-        let chunk = read.map_err(|_| StreamError::Silent(timeout))??;
+        let chunk = read.map_err(|_| StreamError::TimedOut(timeout))??;
         Ok(chunk.map(|chunk| chunk.bytes))
     }
 
@@ -238,7 +238,7 @@ impl FrameReader {
             return Ok(Some(1));
         }
         let read = time::timeout(timeout, self.stream.read_chunks(pieces)).await;
-        Ok(read.map_err(|_| StreamError::Silent(timeout))??)
+        Ok(read.map_err(|_| StreamError::TimedOut(timeout))??)
     }
 }
 
@@ -276,7 +276,7 @@ impl FrameWriter {
                 else {
                     // Else what was not read would be kept until the connection ends.
                     let _ = self.stream.reset(VarInt::from_u32(0));
-                    return Err(StreamError::Unread(limit));
+                    return Err(StreamError::WriteTimedOut(limit));
                 };
                 written?;
             } else {
@@ -322,7 +322,7 @@ impl FrameWriter {
     }
 
     /// Carries content from now on: control traffic of other streams is written first.
-    pub fn carry_content(&mut self) {
+    pub fn start_content(&mut self) {
         // Fails only on a stream that is over, where no priority matters.
         let _ = self.stream.set_priority(CONTENT_PRIORITY);
         self.content = Some(self.priority.add_content_stream());
@@ -332,7 +332,7 @@ impl FrameWriter {
     ///
     /// # Errors
     /// [`FrameError`].
-    pub fn gather_content(&mut self, bytes: &[u8]) -> Result<(), FrameError> {
+    pub fn buffer_content(&mut self, bytes: &[u8]) -> Result<(), FrameError> {
         // Room for the end too, that it is not all copied once more.
         let headers = bytes.len().div_ceil(CHUNK) * FrameHeader::LENGTH;
         self.gathered.reserve(bytes.len() + headers + limits::RECEIVED);

@@ -161,7 +161,7 @@ impl<S: Staging, O: Observer> UploadRequestParts<'_, S, O> {
         };
         // A sender that does not read must not keep the room that is reserved for its file.
         let patience = self.limits.ready_timeout;
-        let said = timeout(patience, said).await.unwrap_or(Err(StreamError::Silent(patience)));
+        let said = timeout(patience, said).await.unwrap_or(Err(StreamError::TimedOut(patience)));
         said.map_err(AcceptError::Ready)?;
         Ok(kept)
     }
@@ -214,7 +214,7 @@ impl<S: Staging, O: Observer> UploadRequestParts<'_, S, O> {
     async fn offset(&self, reader: &mut FrameReader, kept: u64) -> Result<u64, ReceiveError> {
         // The sender may have to read as much as was kept.
         let proving = Duration::from_secs(kept / self.limits.proof_rate);
-        let frame = reader.read_answer(limits::RECEIVED, self.limits.timeout + proving).await?;
+        let frame = reader.read_response(limits::RECEIVED, self.limits.timeout + proving).await?;
         if frame.kind != FrameKind::Reply {
             return Err(FrameError::Unexpected { found: frame.kind, expected: "a Reply" }.into());
         }

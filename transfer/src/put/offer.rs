@@ -257,7 +257,7 @@ impl OutgoingFile {
                     Err(SendError::WrongSize) => return Err(PutError::WrongSize),
                     Err(SendError::Disk(error)) => return Err(PutError::Source(error)),
                 },
-                () = &mut silence => return Err(StreamError::Silent(self.patience).into()),
+                () = &mut silence => return Err(StreamError::TimedOut(self.patience).into()),
             }
         }
     }
@@ -329,7 +329,7 @@ async fn read_confirmation(
     const NEVER: Duration = Duration::MAX;
     let mut reported = ReceiverProgress::default();
     let received = loop {
-        let frame = reader.read_answer(limits::FRAME, NEVER).await?;
+        let frame = reader.read_response(limits::FRAME, NEVER).await?;
         send_progress.alive_at(Instant::now());
         match frame.kind {
             FrameKind::Reply => {
@@ -353,7 +353,7 @@ async fn read_confirmation(
     if !send_progress.has_sent_all() {
         return Err(misfit("that it has what was not sent"));
     }
-    let frame = reader.read_answer(limits::FRAME, NEVER).await?;
+    let frame = reader.read_response(limits::FRAME, NEVER).await?;
     if frame.kind != FrameKind::Eof {
         return Err(FrameError::Unexpected { found: frame.kind, expected: "Eof" }.into());
     }

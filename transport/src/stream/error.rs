@@ -19,7 +19,7 @@ pub enum StreamError {
     Refused(#[from] Refusal),
     /// The other side said nothing for this long.
     #[error("no answer for {} seconds", .0.as_secs())]
-    Silent(Duration),
+    TimedOut(Duration),
     /// The other side abandoned what it was sending.
     #[error("the other side abandoned the stream")]
     Reset,
@@ -28,7 +28,7 @@ pub enum StreamError {
     Stopped,
     /// The other side did not read for this long, and what was being sent was given up.
     #[error("nothing was read for {} seconds", .0.as_secs())]
-    Unread(Duration),
+    WriteTimedOut(Duration),
     /// The connection ended.
     #[error("connection lost: {0}")]
     Lost(ConnectionEnd),

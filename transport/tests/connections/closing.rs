@@ -34,7 +34,7 @@ async fn a_full_congestion_window_does_not_hold_back_the_end_of_a_connection() {
     let pair = promoted().await;
     congest(&pair).await;
     close(&pair.accepted.connection, CloseCode::ShuttingDown);
-    assert_eq!(end_at_client(&pair).await, ConnectionEnd::Closed(CloseCode::ShuttingDown));
+    assert_eq!(end_at_client(&pair).await, ConnectionEnd::ClosedByPeer(CloseCode::ShuttingDown));
 }
 
 #[tokio::test]
@@ -43,5 +43,5 @@ async fn nor_does_it_hold_back_the_end_of_all_connections() {
     congest(&pair).await;
     pair.accepting.close(CloseCode::ShuttingDown);
     pair.accepting.wait_idle(Duration::from_secs(6)).await;
-    assert_eq!(end_at_client(&pair).await, ConnectionEnd::Closed(CloseCode::ShuttingDown));
+    assert_eq!(end_at_client(&pair).await, ConnectionEnd::ClosedByPeer(CloseCode::ShuttingDown));
 }

@@ -42,7 +42,7 @@ pub(crate) fn address(endpoint: &Endpoint) -> SocketAddr {
 /// The next connection that another endpoint dials.
 pub(crate) async fn accept(endpoint: &Endpoint) -> Result<AcceptedConnection, ConnectionEnd> {
     let incoming = within(endpoint.accept()).await.unwrap();
-    within(endpoint.admit(incoming).unwrap().complete()).await
+    within(endpoint.start_handshake(incoming).unwrap().complete()).await
 }
 
 /// Dials, expecting the key of `other`.

@@ -21,7 +21,7 @@ const BOTH: [Protocol; 2] = [Protocol::QUIVER_1, PEER];
 async fn serve(endpoint: Endpoint) {
     let mut handlers = JoinSet::new();
     while let Some(incoming) = endpoint.accept().await {
-        let handshake = endpoint.admit(incoming).unwrap();
+        let handshake = endpoint.start_handshake(incoming).unwrap();
         handlers.spawn(async move {
             let Ok(accepted) = handshake.complete().await else { return };
             if accepted.protocol == PEER {
@@ -152,7 +152,7 @@ async fn both_ends_of_a_peer_connection_know_the_others_key() {
     let (dialled, accepted) = (dialled.unwrap(), accepted.unwrap());
     assert_eq!(peer_fingerprint(&dialled), Some(ron.fingerprint()));
     assert_eq!(peer_fingerprint(&accepted.connection), Some(ben.fingerprint()));
-    assert_eq!(Channel::on(dialled, PEER.dialled_role()).role(), Role::Peer);
+    assert_eq!(Channel::new(dialled, PEER.dialled_role()).role(), Role::Peer);
     assert_eq!(accepted.promote().role(), Role::Peer);
 }
 
@@ -193,7 +193,7 @@ async fn beside_a_server_only_peers_need_a_certificate() {
         tokio::join!(dial(&stranger, to, NO_CERTIFICATE, None, &ben), accept(&here));
     let why = accepted.unwrap_err();
     assert_eq!(why, ConnectionEnd::Failed("the other side showed no certificate".to_owned()));
-    assert_eq!(refused(dialled).await, ConnectionEnd::Closed(CloseCode::ProtocolViolation));
+    assert_eq!(refused(dialled).await, ConnectionEnd::ClosedByPeer(CloseCode::ProtocolViolation));
 
     let (dialled, accepted) =
         tokio::join!(dial(&stranger, to, Protocol::QUIVER_1, None, &ben), accept(&here));

@@ -29,7 +29,7 @@ struct Sides {
 async fn sides(protocol: Protocol) -> Sides {
     let Pair { dialled, accepted, dialling, accepting, relay } = pair(protocol).await;
     let accepted = accepted.promote();
-    let dialled = Channel::on(dialled, protocol.dialled_role());
+    let dialled = Channel::new(dialled, protocol.dialled_role());
     Sides { dialled, accepted, _pair: (dialling, accepting), relay }
 }
 
