@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quiver_protocol::reply::Ready;
+use quiver_protocol::reply::ResumePoint;
 use quiver_protocol::{
     Bottleneck, ContentEnd, EofPayload as _, FrameError, FrameKind, PlainEnd, PutRequest, Received,
     Reply, limits,
@@ -154,7 +154,7 @@ impl<S: Staging, O: Observer> UploadRequestParts<'_, S, O> {
             HashedPrefix::nothing()
         };
         let have = (kept.length() > 0).then(|| kept.prefix());
-        let ready = Reply::Ready(Ready { path: self.put.path.clone(), have });
+        let ready = Reply::Ready(ResumePoint { path: self.put.path.clone(), have });
         let said = async {
             writer.write_frame(FrameKind::Reply, &ready.encode()).await?;
             writer.flush().await

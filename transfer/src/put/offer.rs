@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::{HashedPrefix, SendError, Source, TransferBottleneck, send};
 use quiver_protocol::chunk::BLOCK;
-use quiver_protocol::reply::Ready;
+use quiver_protocol::reply::ResumePoint;
 use quiver_protocol::{
     ContentEnd, ContentHash, EofPayload as _, FilePath, FrameError, FrameKind, PlainEnd,
     PutRequest, Received, Refusal, RefusalCode, Reply, Request, limits,
@@ -146,7 +146,7 @@ pub async fn offer(
 }
 
 /// What the receiver has already, if it is the beginning of this file.
-async fn beginning(source: &Source, ready: &Ready, resume: bool) -> io::Result<HashedPrefix> {
+async fn beginning(source: &Source, ready: &ResumePoint, resume: bool) -> io::Result<HashedPrefix> {
     let Some(have) = ready.have.filter(|_| resume) else { return Ok(HashedPrefix::nothing()) };
     Ok(source.proves(have, None).await?.unwrap_or_default())
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use quiver_protocol::chunk::BLOCK;
 use quiver_protocol::command::Hello;
-use quiver_protocol::reply::FileHead;
+use quiver_protocol::reply::FileHeader;
 use quiver_protocol::{
     ClientName, CloseCode, EofPayload as _, FilePath, FolderPath, FrameKind, PutRequest, Received,
     Reply, Request, limits,
@@ -84,7 +84,7 @@ impl Member {
         }
     }
 
-    async fn begin(&self, file: &str) -> (CommandStream, FileHead) {
+    async fn begin(&self, file: &str) -> (CommandStream, FileHeader) {
         let mut stream = self.channel.open().await.unwrap();
         let request = Request::Get { path: FilePath::parse(file).unwrap(), have: None };
         stream.writer.write_frame(FrameKind::Request, &request.encode()).await.unwrap();
