@@ -15,22 +15,22 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case")]
 pub enum Reply {
-    /// The reply to a hello: the guest is now a member.
+    /// The reply to a `hello` request: the guest is now a member.
     Welcome(Welcome),
-    /// The reply to a message.
+    /// The reply to a `message` request.
     Text {
         /// The server's text.
         text: String,
     },
-    /// One row of a status.
+    /// One row of the reply to a `status` request.
     Client(ClientRow),
-    /// One entry of a list.
+    /// One entry of the reply to a `list` request.
     Entry(FolderEntry),
-    /// Precedes the content of a get.
+    /// The first reply to a `get` request, before the content.
     File(FileHeader),
-    /// The reply to an exit.
+    /// The reply to an `exit` request.
     Goodbye,
-    /// The reply to a put: the client may send the content, from this point.
+    /// The reply to a `put` request: the client may send the content, from this point.
     Ready(ResumePoint),
     /// The client's response to [`Ready`](Self::Ready), before the content of a put.
     Content {
@@ -44,9 +44,9 @@ pub enum Reply {
         /// Bytes of the file that the server has written to its disk, not yet verified.
         stored: u64,
     },
-    /// The reply to a space.
+    /// The reply to a `space` request.
     Space(AvailableSpace),
-    /// The reply to a kept: where a put of this file would resume now.
+    /// The reply to a `kept` request: where a put of this file would resume now.
     Kept(ResumePoint),
 }
 

@@ -23,8 +23,9 @@ const BATCH_DELAY: Duration = Duration::from_millis(1);
 /// How often a failed output is tried again while there are dropped lines to report.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Queues log lines for the writing thread. Each write is one whole line, and succeeds. Cheap to
-/// clone.
+/// Queues log lines for the writing thread. Cheap to clone.
+///
+/// Each write is one whole line, and always succeeds.
 #[derive(Clone)]
 pub struct LogWriter(Arc<LogWriterShared>);
 

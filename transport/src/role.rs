@@ -49,15 +49,14 @@ const EVENT_STREAMS: u32 = 8;
 /// of them always has data ready, so a smaller window is enough to use the whole throughput.
 const SHARED_SEND_WINDOW: u64 = 384 * 1024;
 
-/// Round-trip time of a short path is less than this: within one machine or building, under any
-/// load.
+/// A path is short if its round-trip time is below this: one machine or building, under any load.
 const SHORT_PATH: Duration = Duration::from_millis(5);
 
 /// The relation of the two sides of a connection, from this side's view. Which side dialled does
 /// not matter: the protocol, and what the other side has proved, determine the role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// The other side dialled and has not signed in yet. It may only send a hello.
+    /// The other side dialled and is not identified yet. It may only send a hello.
     Guest,
     /// This side is the server, and the other side is a client that has signed in.
     Member,
@@ -150,7 +149,7 @@ impl Role {
 
 impl RoleLimits {
     /// Raises the limits that are fixed when a connection starts to those of `other`, for a
-    /// connection that may get either limits later.
+    /// connection that may get either set of limits later.
     #[must_use]
     pub(crate) fn raise_fixed_limits(self, other: &Self) -> Self {
         Self {

@@ -117,10 +117,10 @@ fn the_number_of_dropped_lines_is_written_once_the_output_works_again() {
     assert_eq!(writer.dropped_lines(), 3);
 
     let (sender, line) = mpsc::channel();
-    let output = File::open(&path);
+    let reader = File::open(&path);
     thread::spawn(move || {
         let mut text = String::new();
-        BufReader::new(output.unwrap()).read_line(&mut text).unwrap();
+        BufReader::new(reader.unwrap()).read_line(&mut text).unwrap();
         sender.send(text).unwrap();
     });
     // The report is written although no other line is logged.
