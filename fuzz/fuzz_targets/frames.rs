@@ -1,19 +1,20 @@
-//! Whole streams: frame after frame through the header and the decoder of its kind, content through the
-//! unpacker. What was understood is written again, and must be understood the same way.
+//! Fuzzes whole streams: decodes each frame by its kind, and content with the unpacker. The decoded
+//! items are encoded, and must be decoded again as the same items.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use quiver_protocol::chunk::{self, UnpackStep, Unpacker};
 use quiver_protocol::{
-    ContentEnd, End, Event, FrameError, FrameHeader, FrameKind, ListEnd, PlainEnd, Received,
+    ContentEnd, EofPayload, Event, FrameError, FrameHeader, FrameKind, ListEnd, PlainEnd, Received,
     Refusal, Reply, Request, frame, limits,
 };
 
+/// One decoded frame, or the content of consecutive Data frames.
 #[derive(Debug, PartialEq)]
-enum Item {
+enum StreamItem {
     Request(Request),
-    Refused(Refusal),
+    InvalidRequest(Refusal),
     Reply(Reply),
     Event(Event),
     Content(Vec<u8>),
@@ -24,27 +25,27 @@ enum Item {
     Received(Received),
 }
 
-/// Reads until the bytes end or are no longer of the wire.
-fn read(mut wire: &[u8]) -> Vec<Item> {
+/// Decodes items until the bytes end or are not valid.
+fn decode_stream(mut wire: &[u8]) -> Vec<StreamItem> {
     let mut items = Vec::new();
-    while let Ok(Some(item)) = next(&mut wire) {
-        // What a File announces is followed by its content, up to the frame that is none.
+    while let Ok(Some(item)) = decode_next(&mut wire) {
+        // After a File reply comes its content, up to the first frame of another kind than Data.
         let announced = match &item {
-            Item::Reply(Reply::File(head)) => Some(head.size.saturating_sub(head.offset)),
+            StreamItem::Reply(Reply::File(file)) => Some(file.size.saturating_sub(file.offset)),
             _ => None,
         };
         items.push(item);
         if let Some(announced) = announced {
-            let Some((content, (kind, payload))) = unpack(&mut wire, announced) else { break };
+            let Some((content, kind, payload)) = unpack(&mut wire, announced) else { break };
             assert!(content.len() as u64 <= announced);
-            let Ok(tail) = decode(kind, &payload) else { break };
-            items.extend([Item::Content(content), tail]);
+            let Ok(end) = decode_payload(kind, &payload) else { break };
+            items.extend([StreamItem::Content(content), end]);
         }
     }
     items
 }
 
-fn next(wire: &mut &[u8]) -> Result<Option<Item>, FrameError> {
+fn decode_next(wire: &mut &[u8]) -> Result<Option<StreamItem>, FrameError> {
     let Some((header, rest)) = wire.split_first_chunk::<{ FrameHeader::LENGTH }>() else {
         return Ok(None);
     };
@@ -54,65 +55,67 @@ fn next(wire: &mut &[u8]) -> Result<Option<Item>, FrameError> {
         return Err(FrameError::Truncated);
     };
     *wire = rest;
-    decode(header.kind, payload).map(Some)
+    decode_payload(header.kind, payload).map(Some)
 }
 
-fn decode(kind: FrameKind, payload: &[u8]) -> Result<Item, FrameError> {
+fn decode_payload(kind: FrameKind, payload: &[u8]) -> Result<StreamItem, FrameError> {
     Ok(match kind {
         FrameKind::Request => match Request::decode(payload) {
-            Ok(request) => Item::Request(request),
-            Err(refusal) => Item::Refused(refusal),
+            Ok(request) => StreamItem::Request(request),
+            Err(refusal) => StreamItem::InvalidRequest(refusal),
         },
         FrameKind::Reply => match Reply::decode(payload) {
-            Ok(reply) => Item::Reply(reply),
-            Err(_) => Item::Event(Event::decode(payload)?),
+            Ok(reply) => StreamItem::Reply(reply),
+            Err(_) => StreamItem::Event(Event::decode(payload)?),
         },
         FrameKind::Data => {
             let found = FrameKind::Data;
             return Err(FrameError::Unexpected { found, expected: "anything else" });
         }
         FrameKind::Eof => match (ContentEnd::decode(payload), ListEnd::decode(payload)) {
-            (Ok(end), _) => Item::ContentEnd(end),
-            (_, Ok(end)) => Item::ListEnd(end),
-            _ => Item::PlainEnd(PlainEnd::decode(payload)?),
+            (Ok(end), _) => StreamItem::ContentEnd(end),
+            (_, Ok(end)) => StreamItem::ListEnd(end),
+            _ => StreamItem::PlainEnd(PlainEnd::decode(payload)?),
         },
-        FrameKind::Error => Item::Error(Refusal::decode(payload)?),
-        FrameKind::Received => Item::Received(Received::decode(payload)?),
+        FrameKind::Error => StreamItem::Error(Refusal::decode(payload)?),
+        FrameKind::Received => StreamItem::Received(Received::decode(payload)?),
     })
 }
 
-type Tail = (FrameKind, Vec<u8>);
-
-fn unpack(wire: &mut &[u8], announced: u64) -> Option<(Vec<u8>, Tail)> {
+/// The content, and the kind and payload of the frame that ends it; `None` if the bytes end first
+/// or are not valid.
+fn unpack(wire: &mut &[u8], announced: u64) -> Option<(Vec<u8>, FrameKind, Vec<u8>)> {
     let mut unpacker = Unpacker::new(announced);
     let (mut content, mut block) = (Vec::new(), Vec::new());
     loop {
         let step = unpacker.feed(wire, &mut block).ok()?;
         content.append(&mut block);
-        assert_eq!(unpacker.seen(), content.len() as u64);
+        assert_eq!(unpacker.received(), content.len() as u64);
         match step {
             UnpackStep::NeedInput => return None,
             UnpackStep::BlockReady => {}
-            UnpackStep::End(kind, payload) => return Some((content, (kind, payload))),
+            UnpackStep::End(kind, payload) => return Some((content, kind, payload)),
         }
     }
 }
 
-/// Writes what was read.
-fn write(items: &[Item]) -> Option<Vec<u8>> {
+/// Encodes items; `None` if one does not fit a frame.
+fn encode_stream(items: &[StreamItem]) -> Option<Vec<u8>> {
     let mut wire = Vec::new();
     for item in items {
         let (kind, payload) = match item {
-            Item::Request(request) => (FrameKind::Request, request.encode()),
-            // Written as what a server would answer; see `answered`.
-            Item::Refused(refusal) | Item::Error(refusal) => (FrameKind::Error, refusal.encode()),
-            Item::Reply(reply) => (FrameKind::Reply, reply.encode()),
-            Item::Event(event) => (FrameKind::Reply, event.encode()),
-            Item::ContentEnd(end) => (FrameKind::Eof, end.encode()),
-            Item::ListEnd(end) => (FrameKind::Eof, end.encode()),
-            Item::PlainEnd(end) => (FrameKind::Eof, end.encode()),
-            Item::Received(received) => (FrameKind::Received, received.encode()),
-            Item::Content(content) => {
+            StreamItem::Request(request) => (FrameKind::Request, request.encode()),
+            // Encoded as the server's response; see `with_errors_for_invalid_requests`.
+            StreamItem::InvalidRequest(refusal) | StreamItem::Error(refusal) => {
+                (FrameKind::Error, refusal.encode())
+            }
+            StreamItem::Reply(reply) => (FrameKind::Reply, reply.encode()),
+            StreamItem::Event(event) => (FrameKind::Reply, event.encode()),
+            StreamItem::ContentEnd(end) => (FrameKind::Eof, end.encode()),
+            StreamItem::ListEnd(end) => (FrameKind::Eof, end.encode()),
+            StreamItem::PlainEnd(end) => (FrameKind::Eof, end.encode()),
+            StreamItem::Received(received) => (FrameKind::Received, received.encode()),
+            StreamItem::Content(content) => {
                 for block in content.chunks(chunk::BLOCK) {
                     let mut buffer = vec![0; chunk::HEADROOM];
                     buffer.extend_from_slice(block);
@@ -122,7 +125,7 @@ fn write(items: &[Item]) -> Option<Vec<u8>> {
                 continue;
             }
         };
-        // Some values grow when written the long way (`"end":null`): near the limit they no longer fit.
+        // Some values are longer when encoded again (`"end":null`), and may then not fit a frame.
         if payload.len() > limits::FRAME {
             return None;
         }
@@ -131,17 +134,18 @@ fn write(items: &[Item]) -> Option<Vec<u8>> {
     Some(wire)
 }
 
-fn answered(items: Vec<Item>) -> Vec<Item> {
-    let answer = |item| match item {
-        Item::Refused(refusal) => Item::Error(refusal),
+/// The same items with an Error, the server's response, for each invalid request.
+fn with_errors_for_invalid_requests(items: Vec<StreamItem>) -> Vec<StreamItem> {
+    let replace = |item| match item {
+        StreamItem::InvalidRequest(refusal) => StreamItem::Error(refusal),
         item => item,
     };
-    items.into_iter().map(answer).collect()
+    items.into_iter().map(replace).collect()
 }
 
 fuzz_target!(|wire: &[u8]| {
-    let items = read(wire);
-    if let Some(written) = write(&items) {
-        assert_eq!(read(&written), answered(items));
+    let items = decode_stream(wire);
+    if let Some(encoded) = encode_stream(&items) {
+        assert_eq!(decode_stream(&encoded), with_errors_for_invalid_requests(items));
     }
 });

@@ -1,4 +1,4 @@
-//! What a server sends, read by a client that trusts it as little: replies, events, ends, refusals.
+//! Fuzzes the payloads that a client decodes from an untrusted server.
 
 #![no_main]
 
@@ -6,35 +6,35 @@ use std::fmt::Debug;
 
 use libfuzzer_sys::fuzz_target;
 use quiver_protocol::{
-    ContentEnd, End, Event, FrameError, ListEnd, PlainEnd, Received, Refusal, Reply,
+    ContentEnd, EofPayload, Event, FrameError, ListEnd, PlainEnd, Received, Refusal, Reply,
 };
 
-/// What was read is written again, and reads as the same value.
-fn survives<T: PartialEq + Debug>(
+/// Decodes a payload, and checks that the value is encoded and decoded again as the same value.
+fn check_round_trip<T: PartialEq + Debug>(
     payload: &[u8],
     decode: fn(&[u8]) -> Result<T, FrameError>,
     encode: fn(&T) -> Vec<u8>,
 ) -> Option<T> {
     match decode(payload) {
         Ok(value) => {
-            let written = encode(&value);
-            assert_eq!(decode(&written).as_ref(), Ok(&value));
+            let encoded = encode(&value);
+            assert_eq!(decode(&encoded).as_ref(), Ok(&value));
             Some(value)
         }
         Err(FrameError::Malformed { .. }) => None,
-        Err(other) => panic!("a decoder of payloads said {other:?}"),
+        Err(other) => panic!("a decoder of payloads returned {other:?}"),
     }
 }
 
 fuzz_target!(|payload: &[u8]| {
-    let reply = survives(payload, Reply::decode, Reply::encode);
-    let event = survives(payload, Event::decode, Event::encode);
-    survives(payload, Refusal::decode, Refusal::encode);
-    survives(payload, ListEnd::decode, End::encode);
-    survives(payload, ContentEnd::decode, End::encode);
-    survives(payload, Received::decode, End::encode);
-    let object = survives(payload, PlainEnd::decode, End::encode);
-    // An end with nothing to say is any object: whatever else was read is one.
+    let reply = check_round_trip(payload, Reply::decode, Reply::encode);
+    let event = check_round_trip(payload, Event::decode, Event::encode);
+    check_round_trip(payload, Refusal::decode, Refusal::encode);
+    check_round_trip(payload, ListEnd::decode, EofPayload::encode);
+    check_round_trip(payload, ContentEnd::decode, EofPayload::encode);
+    check_round_trip(payload, Received::decode, EofPayload::encode);
+    let object = check_round_trip(payload, PlainEnd::decode, EofPayload::encode);
+    // Any JSON object is a valid `PlainEnd`, and every reply and event is an object.
     if reply.is_some() || event.is_some() {
         assert!(object.is_some());
     }

@@ -1,4 +1,4 @@
-//! The payload of a Request frame, from somebody nobody trusts yet.
+//! Fuzzes the payload of a Request frame, as a server decodes it from an untrusted client.
 
 #![no_main]
 
@@ -18,8 +18,8 @@ fuzz_target!(|payload: &[u8]| {
                 Request::Message { .. } => limits::MESSAGE,
                 _ => limits::REQUEST,
             };
-            assert!(payload.len() <= limit, "longer than its limit");
-            assert_eq!(Request::decode(&request.encode()).as_ref(), Ok(request), "own encoding");
+            assert!(payload.len() <= limit, "the request exceeds its limit");
+            assert_eq!(Request::decode(&request.encode()).as_ref(), Ok(request), "decoded again");
         }
         Err(refusal) => {
             assert!(
@@ -32,17 +32,17 @@ fuzz_target!(|payload: &[u8]| {
                         | RefusalCode::BadPath
                         | RefusalCode::TooLarge
                 ),
-                "{refusal:?} is not for a decoder to give"
+                "a decoder must not return {refusal:?}"
             );
-            let answer = refusal.encode();
-            assert!(answer.len() <= limits::FRAME, "the refusal fits no frame");
-            assert_eq!(quiver_protocol::Refusal::decode(&answer).as_ref(), Ok(refusal));
+            let encoded = refusal.encode();
+            assert!(encoded.len() <= limits::FRAME, "the refusal does not fit a frame");
+            assert_eq!(quiver_protocol::Refusal::decode(&encoded).as_ref(), Ok(refusal));
         }
     }
-    // A field nobody knows changes nothing.
+    // An unknown field changes nothing.
     if let Some(start) = payload.iter().position(|byte| *byte == b'{') {
         let mut extended = payload[..=start].to_vec();
-        extended.extend_from_slice(br#""nobody knows this":[{"a":null}],"#);
+        extended.extend_from_slice(br#""unknown field":[{"a":null}],"#);
         extended.extend_from_slice(&payload[start + 1..]);
         if let (Ok(request), Ok(same)) = (&decoded, Request::decode(&extended)) {
             assert_eq!(request, &same, "an unknown field changed the meaning");

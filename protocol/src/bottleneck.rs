@@ -1,22 +1,23 @@
-//! What held a transfer back, as one of its ends sees it. Knows nothing of how that is found out.
+//! What limited a transfer's speed, as one of its ends reports it. No measurement in here.
 
 use serde::{Deserialize, Serialize};
 
-/// What one end of a transfer mostly waited for, in snake_case on the wire. The list grows at its end.
+/// What one end of a transfer mostly waited for, in snake_case on the wire. New variants are added
+/// at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bottleneck {
-    /// Its disk.
+    /// The disk of this end.
     Disk,
-    /// Its processor.
+    /// The processor of this end.
     Processor,
-    /// The pipe that the content comes from, or goes to.
+    /// The pipe that the content is read from or written to.
     Pipe,
-    /// It was told to be no faster.
+    /// A configured rate limit.
     Limit,
-    /// The other end, or what lies between the two.
+    /// The other end, or the network between both ends.
     Network,
-    /// A word this program does not know, from a newer one.
+    /// A value that this program does not know, sent by a newer program.
     #[serde(other)]
     Unknown,
 }

@@ -1,40 +1,40 @@
-//! A file's content as Data frames: cutting blocks into chunks in place, and putting chunks together.
+//! A file's content as Data frames: splits blocks into chunks, and joins chunks into blocks.
 //!
 //! The chunk is the wire's unit, never the unit of a system call or an allocation: a block of
-//! [`BLOCK`] bytes becomes one contiguous run of header, payload, header, payload. Pure: no I/O.
+//! [`BLOCK`] bytes becomes one contiguous run of header, payload, header, payload. No I/O in here.
 
 use crate::frame::{FrameError, FrameHeader, FrameKind};
 use crate::limits::CHUNK;
 
-/// File bytes of a whole block: what is read, hashed and written at once. 256 KiB, where one
-/// system call and one hash call cost little beside the bytes they move (docs/performance.md).
+/// File bytes of a whole block, which is read, hashed and written at once. 256 KiB: one system call
+/// and one hash call cost little compared with moving that many bytes (docs/performance.md).
 pub const BLOCK: usize = 256 * CHUNK;
 
-/// Room a block's frame headers need.
+/// Bytes that the frame headers of a whole block need.
 pub const HEADROOM: usize = BLOCK / CHUNK * FrameHeader::LENGTH;
 
-/// Bytes of a whole framed block.
+/// Bytes of a whole block with its frame headers.
 pub const FRAMED_BLOCK: usize = HEADROOM + BLOCK;
 
 /// The header of a Data frame with a whole chunk.
-const WHOLE: [u8; FrameHeader::LENGTH] =
+const WHOLE_CHUNK_HEADER: [u8; FrameHeader::LENGTH] =
     [FrameKind::Data as u8, (CHUNK >> 8) as u8, (CHUNK & 0xff) as u8];
 
-/// Turns a block into Data frames without a second buffer.
+/// Turns a block into Data frames without a second buffer. Returns the length of all frames.
 ///
-/// `buffer` holds the file's bytes at `HEADROOM..HEADROOM + length`; afterwards its beginning holds
-/// the frames, and their total length is returned. Front to back this never overwrites a byte it
-/// still needs, for a frame's end lies at or before the place its next chunk is read from.
+/// On entry, `buffer` holds the file's bytes at `HEADROOM..HEADROOM + length`; on return, it starts
+/// with the frames. Working from front to back never overwrites a byte that is still needed,
+/// because each frame ends at or before the position from which the next chunk is read.
 ///
 /// # Panics
-/// Where `length` is over [`BLOCK`] or `buffer` shorter than `HEADROOM + length`: a caller's mistake.
+/// If `length` exceeds [`BLOCK`], or `buffer` is shorter than `HEADROOM + length`.
 pub fn frame_in_place(buffer: &mut [u8], length: usize) -> usize {
     assert!(length <= BLOCK, "a block holds at most {BLOCK} bytes");
-    let (mut from, mut to, mut left) = (HEADROOM, 0, length);
-    while left > 0 {
-        let size = left.min(CHUNK);
+    let (mut from, mut to, mut remaining) = (HEADROOM, 0, length);
+    while remaining > 0 {
+        let size = remaining.min(CHUNK);
         let header = if size == CHUNK {
-            WHOLE
+            WHOLE_CHUNK_HEADER
         } else {
             FrameHeader { kind: FrameKind::Data, length: size as u16 }.encode()
         };
@@ -42,63 +42,67 @@ pub fn frame_in_place(buffer: &mut [u8], length: usize) -> usize {
         buffer.copy_within(from..from + size, to + FrameHeader::LENGTH);
         from += size;
         to += FrameHeader::LENGTH + size;
-        left -= size;
+        remaining -= size;
     }
     to
 }
 
-/// Puts the chunks of one content stream together again, whatever pieces the network delivers.
+/// Joins the chunks of one content stream, however the network splits them.
 ///
-/// Enforces the wire's rules: every chunk but the last is whole, none is empty, and there are never
-/// more bytes than were announced. The first frame that is not Data ends it.
+/// Enforces the rules of the wire: every chunk but the last is whole, no chunk is empty, and the
+/// content never exceeds the announced bytes. The first frame other than Data ends the content.
 #[derive(Debug)]
 pub struct Unpacker {
     announced: u64,
-    /// File bytes of all chunks whose header came.
-    begun: u64,
-    short: bool,
+    /// File bytes of all chunks whose header was received.
+    started: u64,
+    /// Whether a chunk was shorter than [`CHUNK`]: no other may follow it.
+    had_short_chunk: bool,
     state: UnpackState,
 }
 
 #[derive(Debug)]
 enum UnpackState {
-    Header { bytes: [u8; FrameHeader::LENGTH], have: usize },
-    Chunk { left: usize },
-    Tail { header: FrameHeader, payload: Vec<u8> },
+    Header { bytes: [u8; FrameHeader::LENGTH], filled: usize },
+    Chunk { remaining: usize },
+    EndFrame { header: FrameHeader, payload: Vec<u8> },
 }
 
-/// Where an [`Unpacker`] stands after it was fed.
+/// What an [`Unpacker`] needs next, or the frame that ended the content.
 #[derive(Debug, PartialEq, Eq)]
 pub enum UnpackStep {
-    /// All input is used up: bring more.
+    /// All input is used up: feed more.
     NeedInput,
-    /// The output has no room for the next chunk: take the block away.
+    /// The block has no space for the next chunk: pass an empty one.
     BlockReady,
-    /// A frame other than Data came, whole: the content is over.
+    /// The content has ended: the kind and payload of the frame that followed it.
     End(FrameKind, Vec<u8>),
 }
 
 impl Unpacker {
-    /// For a stream that announced `announced` bytes of content.
+    /// Creates an unpacker for a stream that announced `announced` bytes of content.
     #[must_use]
     pub fn new(announced: u64) -> Self {
-        Self { announced, begun: 0, short: false, state: UnpackState::empty_header() }
+        let state = UnpackState::empty_header();
+        Self { announced, started: 0, had_short_chunk: false, state }
     }
 
-    /// File bytes seen so far, those of an unfinished chunk too.
+    /// File bytes received so far, including those of an incomplete chunk.
     #[must_use]
-    pub fn seen(&self) -> u64 {
+    pub fn received(&self) -> u64 {
         match self.state {
-            UnpackState::Chunk { left } => self.begun - left as u64,
-            _ => self.begun,
+            UnpackState::Chunk { remaining } => self.started - remaining as u64,
+            _ => self.started,
         }
     }
 
-    /// Takes frames from the front of `input` and appends file bytes to `block`, which never grows
-    /// beyond [`BLOCK`]. The caller repeats with more input or an emptied block, as the step asks.
+    /// Takes frames from the front of `input` and appends their file bytes to `block`, which never
+    /// grows beyond [`BLOCK`]. The step tells whether to call again with more input or an empty
+    /// block.
     ///
     /// # Errors
-    /// A [`FrameError`] for anything the wire does not allow; the stream is then of no more use.
+    /// A [`FrameError`] for anything the wire does not allow. The unpacker cannot be used after
+    /// that.
     pub fn feed(
         &mut self,
         input: &mut &[u8],
@@ -106,36 +110,36 @@ impl Unpacker {
     ) -> Result<UnpackStep, FrameError> {
         loop {
             match &mut self.state {
-                UnpackState::Header { bytes, have } => {
-                    let take = input.len().min(FrameHeader::LENGTH - *have);
-                    bytes[*have..*have + take].copy_from_slice(&input[..take]);
-                    *have += take;
+                UnpackState::Header { bytes, filled } => {
+                    let take = input.len().min(FrameHeader::LENGTH - *filled);
+                    bytes[*filled..*filled + take].copy_from_slice(&input[..take]);
+                    *filled += take;
                     *input = &input[take..];
-                    if *have < FrameHeader::LENGTH {
+                    if *filled < FrameHeader::LENGTH {
                         return Ok(UnpackStep::NeedInput);
                     }
                     let header = FrameHeader::parse(*bytes)?;
-                    self.state = self.begin(header)?;
+                    self.state = self.start_frame(header)?;
                 }
-                UnpackState::Chunk { left } => {
-                    if *left > BLOCK - block.len() {
+                UnpackState::Chunk { remaining } => {
+                    if *remaining > BLOCK - block.len() {
                         return Ok(UnpackStep::BlockReady);
                     }
-                    let take = input.len().min(*left);
+                    let take = input.len().min(*remaining);
                     block.extend_from_slice(&input[..take]);
                     *input = &input[take..];
-                    *left -= take;
-                    if *left > 0 {
+                    *remaining -= take;
+                    if *remaining > 0 {
                         return Ok(UnpackStep::NeedInput);
                     }
                     self.state = UnpackState::empty_header();
                 }
-                UnpackState::Tail { header, payload } => {
-                    let wanted = usize::from(header.length) - payload.len();
-                    let take = input.len().min(wanted);
+                UnpackState::EndFrame { header, payload } => {
+                    let missing = usize::from(header.length) - payload.len();
+                    let take = input.len().min(missing);
                     payload.extend_from_slice(&input[..take]);
                     *input = &input[take..];
-                    if take < wanted {
+                    if take < missing {
                         return Ok(UnpackStep::NeedInput);
                     }
                     return Ok(UnpackStep::End(header.kind, std::mem::take(payload)));
@@ -144,9 +148,9 @@ impl Unpacker {
         }
     }
 
-    fn begin(&mut self, header: FrameHeader) -> Result<UnpackState, FrameError> {
+    fn start_frame(&mut self, header: FrameHeader) -> Result<UnpackState, FrameError> {
         if header.kind != FrameKind::Data {
-            return Ok(UnpackState::Tail { header, payload: Vec::new() });
+            return Ok(UnpackState::EndFrame { header, payload: Vec::new() });
         }
         let length = usize::from(header.length);
         if length == 0 {
@@ -155,21 +159,21 @@ impl Unpacker {
         if length > CHUNK {
             return Err(FrameError::Chunk { length, why: "is longer than a chunk" });
         }
-        if self.short {
+        if self.had_short_chunk {
             return Err(FrameError::Chunk { length, why: "follows a shorter one" });
         }
-        self.short = length < CHUNK;
-        self.begun += length as u64;
-        if self.begun > self.announced {
+        self.had_short_chunk = length < CHUNK;
+        self.started += length as u64;
+        if self.started > self.announced {
             return Err(FrameError::TooMuchContent { announced: self.announced });
         }
-        Ok(UnpackState::Chunk { left: length })
+        Ok(UnpackState::Chunk { remaining: length })
     }
 }
 
 impl UnpackState {
     const fn empty_header() -> Self {
-        Self::Header { bytes: [0; FrameHeader::LENGTH], have: 0 }
+        Self::Header { bytes: [0; FrameHeader::LENGTH], filled: 0 }
     }
 }
 

@@ -1,27 +1,27 @@
-//! Why a connection was closed: the application error codes of CONNECTION_CLOSE (RFC 9000, 19.19).
+//! Application error codes that close a connection: CONNECTION_CLOSE (RFC 9000, 19.19).
 
 /// The codes of `quiver/1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum CloseCode {
-    /// Either side is done.
+    /// The client or the server has finished.
     Goodbye = 0,
-    /// All slots are taken; the hello's answer said so before.
+    /// All slots are taken; the response to the hello has said so.
     Busy = 1,
-    /// The last allowed hello was refused.
+    /// The server refused the last hello that the connection was allowed.
     SignInRefused = 2,
-    /// The peer did not keep to the protocol.
+    /// The peer violated the protocol.
     ProtocolViolation = 3,
-    /// The server stops.
+    /// The server is stopping.
     ShuttingDown = 4,
-    /// The peer was silent for too long, or had to make room for others.
+    /// The peer sent nothing for too long, or was the oldest of too many guests.
     TimedOut = 5,
-    /// The client's slot was lost, as when an administrator took it away: connect again.
+    /// The client has lost its slot, as when an administrator took it away: connect again.
     SlotLost = 6,
 }
 
 impl CloseCode {
-    /// The code for a number from the wire; `None` for one that `quiver/1` does not have.
+    /// The code for a number from the wire; `None` for a number that `quiver/1` does not define.
     #[must_use]
     pub fn from_wire(code: u64) -> Option<Self> {
         Some(match code {
@@ -36,7 +36,7 @@ impl CloseCode {
         })
     }
 
-    /// The words that travel with the code, for people who read captures.
+    /// The reason text sent with the code, for people who read packet captures.
     #[must_use]
     pub fn reason(self) -> &'static str {
         match self {
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_survive_the_wire() {
+    fn every_code_is_read_back_from_its_number() {
         for number in 0..=6 {
             assert_eq!(CloseCode::from_wire(number).unwrap() as u64, number);
         }

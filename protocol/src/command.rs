@@ -1,4 +1,4 @@
-//! What a client asks: one JSON object in one Request frame, the first frame of a stream.
+//! A client's requests: one JSON object in one Request frame, the first frame of a stream.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use crate::secret::Secret;
 use crate::time::Timestamp;
 use crate::version::VERSION;
 
-/// A checked request. Each variant documents its conversation.
+/// A valid request. Each variant documents its conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
 pub enum Request {
@@ -20,22 +20,22 @@ pub enum Request {
     Hello(Hello),
     /// 1. client -> Message  2. server -> [`Text`](crate::Reply::Text), Eof
     Message {
-        /// Any text, empty too.
+        /// Any text; may be empty.
         text: String,
     },
     /// 1. client -> Status  2. server -> [`Client`](crate::Reply::Client)*, Eof
     Status,
     /// 1. client -> List  2. server -> [`Entry`](crate::Reply::Entry)*, Eof [`ListEnd`](crate::ListEnd)
     List {
-        /// The folder whose entries are wanted.
+        /// The folder to list.
         path: FolderPath,
     },
     /// 1. client -> Get  2. server -> [`File`](crate::Reply::File), Data*, Eof
     ///    [`ContentEnd`](crate::ContentEnd)  3. client -> [`Received`](crate::Received)
     Get {
-        /// The file that is wanted.
+        /// The file to send.
         path: FilePath,
-        /// What the client has of it already; the server checks it.
+        /// The part of its beginning that the client has already; the server checks the hash.
         #[serde(skip_serializing_if = "Option::is_none")]
         have: Option<ContentPrefix>,
     },
@@ -48,82 +48,83 @@ pub enum Request {
     Put(PutRequest),
     /// 1. client -> Remove  2. server -> Eof
     Remove {
-        /// A file, or a folder with nothing in it.
+        /// A file or an empty folder.
         path: FilePath,
     },
     /// 1. client -> Rename  2. server -> Eof
     Rename {
         /// A file or a folder.
         path: FilePath,
-        /// What it will be called; its folder is there.
+        /// The new path. Its folder must exist.
         to: FilePath,
-        /// Whether a file that is called so already gives way.
+        /// Whether to replace an existing file at the new path.
         #[serde(skip_serializing_if = "is_false")]
         replace: bool,
     },
-    /// 1. client -> MakeFolder  2. server -> Eof [`MadeFolder`](crate::MadeFolder)
+    /// 1. client -> MakeFolder  2. server -> Eof [`MakeFolderEnd`](crate::MakeFolderEnd)
     MakeFolder {
-        /// The folder. Those it lies in are made too.
+        /// The folder to create. Missing parent folders are created too.
         path: FilePath,
-        /// When something in it was last added or removed; `None` leaves the time that it has.
+        /// The modification time to set; `None` leaves the time unchanged.
         #[serde(skip_serializing_if = "Option::is_none")]
         modified: Option<Timestamp>,
     },
     /// 1. client -> Space  2. server -> [`Space`](crate::Reply::Space), Eof
     Space,
+    /// Asks how much of an interrupted put the server has kept.
     /// 1. client -> Kept  2. server -> [`Kept`](crate::Reply::Kept), Eof
     Kept {
-        /// Where a put of the client's would go on.
+        /// The path of the put that the client would resume.
         path: FilePath,
     },
 }
 
-/// The beginning of a file, known by its hash.
+/// The beginning of a file, identified by its hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContentPrefix {
-    /// How many bytes.
+    /// Its length in bytes.
     pub size: u64,
-    /// The hash of them.
+    /// The hash of these bytes.
     pub blake3: ContentHash,
 }
 
-/// A file that the client wants to store.
+/// A request to store a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PutRequest {
-    /// Where. Its folder is there.
+    /// The path to store it under. Its folder must exist.
     pub path: FilePath,
-    /// Bytes of the whole file; `None` where nobody knows yet, as of a pipe.
+    /// Bytes of the whole file; `None` if the client does not know yet, as for a pipe.
     pub size: Option<u64>,
-    /// When its content was last modified; `None` leaves the server's own time.
+    /// When its content was last modified; `None` leaves the time at which the server stored it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub modified: Option<Timestamp>,
-    /// Whether it is a program.
+    /// Whether the file is executable.
     #[serde(skip_serializing_if = "is_false")]
     pub executable: bool,
-    /// Whether a file that is there already gives way.
+    /// Whether to replace an existing file.
     #[serde(skip_serializing_if = "is_false")]
     pub replace: bool,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 pub(crate) fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// Who is there. The only request a guest may make.
+/// Names the client, and signs it in. The only request that a guest may send.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Hello {
-    /// The protocol's version: [`VERSION`].
+    /// The protocol version: [`VERSION`].
     pub version: u32,
-    /// The name the client wants.
+    /// The name that the client asks for.
     pub name: ClientName,
-    /// Only where the server asked for one.
+    /// Only if the server requires one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<Secret>,
 }
 
 impl Hello {
-    /// A hello of this version.
+    /// Creates a hello of this protocol version.
     #[must_use]
     pub fn new(name: ClientName, password: Option<Secret>) -> Self {
         Self { version: VERSION, name, password }
@@ -137,13 +138,13 @@ impl Request {
         frame::to_json(self)
     }
 
-    /// Reads the payload of a Request frame, and judges everything in it that needs no knowledge of
-    /// the server: shape, size, version, name, path.
+    /// Reads the payload of a Request frame, and checks what does not depend on the server's state:
+    /// shape, size, version, name, path.
     ///
     /// # Errors
-    /// The [`Refusal`] to answer with.
+    /// The [`Refusal`] to send to the client.
     pub fn decode(payload: &[u8]) -> Result<Self, Refusal> {
-        let Head { command } = from_json(payload)?;
+        let CommandField { command } = from_json(payload)?;
         let limit = match command.as_str() {
             "hello" => limits::HELLO,
             "message" => limits::MESSAGE,
@@ -155,35 +156,35 @@ impl Request {
         Ok(match command.as_str() {
             "hello" => Self::Hello(Hello::decode(payload)?),
             "message" => {
-                let Text { text } = from_json(payload)?;
+                let MessageFields { text } = from_json(payload)?;
                 Self::Message { text }
             }
             "status" => Self::Status,
             "list" => {
-                let Path { path } = from_json(payload)?;
+                let PathField { path } = from_json(payload)?;
                 Self::List { path: FolderPath::parse(&path)? }
             }
             "get" => {
-                let Get { path, have } = from_json(payload)?;
+                let GetFields { path, have } = from_json(payload)?;
                 Self::Get { path: FilePath::parse(&path)?, have }
             }
             "exit" => Self::Exit,
             "put" => Self::Put(PutRequest::decode(payload)?),
             "remove" => {
-                let Path { path } = from_json(payload)?;
+                let PathField { path } = from_json(payload)?;
                 Self::Remove { path: FilePath::parse(&path)? }
             }
             "rename" => {
-                let Rename { path, to, replace } = from_json(payload)?;
+                let RenameFields { path, to, replace } = from_json(payload)?;
                 Self::Rename { path: FilePath::parse(&path)?, to: FilePath::parse(&to)?, replace }
             }
             "make_folder" => {
-                let MakeFolder { path, modified } = from_json(payload)?;
+                let MakeFolderFields { path, modified } = from_json(payload)?;
                 Self::MakeFolder { path: FilePath::parse(&path)?, modified }
             }
             "space" => Self::Space,
             "kept" => {
-                let Path { path } = from_json(payload)?;
+                let PathField { path } = from_json(payload)?;
                 Self::Kept { path: FilePath::parse(&path)? }
             }
             _ => return Err(Refusal::new(RefusalCode::UnknownCommand, "no command has this name")),
@@ -192,20 +193,20 @@ impl Request {
 }
 
 impl Hello {
-    /// The version is judged before the rest: another version may have other fields.
+    /// Checks the version before the other fields, because another version may have other fields.
     fn decode(payload: &[u8]) -> Result<Self, Refusal> {
         #[derive(Deserialize)]
-        struct Fields {
+        struct HelloFields {
             name: String,
             #[serde(default)]
             password: Option<Secret>,
         }
-        let Version { version } = from_json(payload)?;
+        let VersionField { version } = from_json(payload)?;
         if version != VERSION {
             let message = format!("this server speaks version {VERSION}, not {version}");
             return Err(Refusal::new(RefusalCode::UnsupportedVersion, message));
         }
-        let Fields { name, password } = from_json(payload)?;
+        let HelloFields { name, password } = from_json(payload)?;
         let name = ClientName::parse(&name)
             .map_err(|rule| Refusal::new(RefusalCode::BadName, rule.to_string()))?;
         if password.as_ref().is_some_and(|secret| secret.expose().len() > limits::PASSWORD) {
@@ -220,7 +221,7 @@ impl Hello {
 impl PutRequest {
     fn decode(payload: &[u8]) -> Result<Self, Refusal> {
         #[derive(Deserialize)]
-        struct Fields {
+        struct PutFields {
             path: String,
             size: Option<u64>,
             modified: Option<Timestamp>,
@@ -229,39 +230,40 @@ impl PutRequest {
             #[serde(default)]
             replace: bool,
         }
-        let Fields { path, size, modified, executable, replace } = from_json(payload)?;
+        let PutFields { path, size, modified, executable, replace } = from_json(payload)?;
         Ok(Self { path: FilePath::parse(&path)?, size, modified, executable, replace })
     }
 }
 
+/// The field that says which command a request is.
 #[derive(Deserialize)]
-struct Head {
+struct CommandField {
     command: String,
 }
 
 #[derive(Deserialize)]
-struct Version {
+struct VersionField {
     version: u32,
 }
 
 #[derive(Deserialize)]
-struct Text {
+struct MessageFields {
     text: String,
 }
 
 #[derive(Deserialize)]
-struct Path {
+struct PathField {
     path: String,
 }
 
 #[derive(Deserialize)]
-struct Get {
+struct GetFields {
     path: String,
     have: Option<ContentPrefix>,
 }
 
 #[derive(Deserialize)]
-struct Rename {
+struct RenameFields {
     path: String,
     to: String,
     #[serde(default)]
@@ -269,7 +271,7 @@ struct Rename {
 }
 
 #[derive(Deserialize)]
-struct MakeFolder {
+struct MakeFolderFields {
     path: String,
     modified: Option<Timestamp>,
 }

@@ -1,4 +1,4 @@
-//! What a server says unasked: a Reply and an Eof on a bidirectional stream that the server opens.
+//! Events of a server: a Reply and an Eof on a bidirectional stream that the server opens.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,14 +8,14 @@ use crate::frame::{self, FrameError};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// The server stops: nothing new begins, what runs may end within the grace.
+    /// The server is stopping: it starts no new command. Running commands have a grace period.
     Stopping {
         /// Seconds until connections are closed.
         grace_seconds: u64,
     },
-    /// The server wants to hear from this connection: that QUIC acknowledges this is all it takes.
+    /// The server checks whether this connection is alive. QUIC's acknowledgement is enough.
     StillThere,
-    /// An event of a newer server, to be ignored.
+    /// An event that only newer servers send. Clients ignore it.
     #[serde(other)]
     Unknown,
 }

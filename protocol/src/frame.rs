@@ -1,24 +1,24 @@
-//! The frame: `kind: u8`, `length: u16` big-endian, `payload`. Knows nothing of what payloads mean.
+//! The frame: `kind: u8`, `length: u16` big-endian, `payload`. Does not interpret payloads.
 
 use thiserror::Error;
 
 use crate::text::display_remark;
 
-/// What a frame is. The numbers are the wire's.
+/// The kind of a frame. The discriminants are the numbers on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum FrameKind {
-    /// A client asks for a command: one JSON object. The first frame of a stream.
+    /// A command of a client: one JSON object. The first frame of a stream.
     Request = 0,
-    /// A server answers: one JSON object.
+    /// A part of the response: one JSON object.
     Reply = 1,
     /// 1 to [`CHUNK`](crate::limits::CHUNK) bytes of a file.
     Data = 2,
-    /// The answer is complete: one JSON object, `{}` where there is nothing to say.
+    /// The response is complete: one JSON object, often `{}`.
     Eof = 3,
     /// The command was refused or failed: one JSON object, a [`Refusal`](crate::Refusal).
     Error = 4,
-    /// The receiver has the content verified, flushed and under its final name: one JSON object.
+    /// The receiver has verified, flushed and renamed the content: one JSON object.
     Received = 5,
 }
 
@@ -41,7 +41,7 @@ impl TryFrom<u8> for FrameKind {
 /// The three bytes before a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrameHeader {
-    /// What the frame is.
+    /// The kind of the frame.
     pub kind: FrameKind,
     /// Bytes of payload that follow.
     pub length: u16,
@@ -51,10 +51,10 @@ impl FrameHeader {
     /// Bytes of an encoded header.
     pub const LENGTH: usize = 3;
 
-    /// Reads a header. The length is not judged here: the limit depends on who is asking.
+    /// Reads a header. Does not check the length, whose limit depends on the command.
     ///
     /// # Errors
-    /// [`FrameError::UnknownKind`] where the first byte names no kind.
+    /// [`FrameError::UnknownKind`] if no kind has the number in the first byte.
     pub fn parse(bytes: [u8; Self::LENGTH]) -> Result<Self, FrameError> {
         let [kind, high, low] = bytes;
         Ok(Self { kind: FrameKind::try_from(kind)?, length: u16::from_be_bytes([high, low]) })
@@ -71,7 +71,7 @@ impl FrameHeader {
 /// Appends one frame to `out`.
 ///
 /// # Errors
-/// [`FrameError::TooLong`] where the payload does not fit a 16-bit length; `out` is then unchanged.
+/// [`FrameError::TooLong`] if the payload's length does not fit 16 bits; `out` is then unchanged.
 pub fn append(out: &mut Vec<u8>, kind: FrameKind, payload: &[u8]) -> Result<(), FrameError> {
     let length = u16::try_from(payload.len())
         .map_err(|_| FrameError::TooLong { length: payload.len(), limit: crate::limits::FRAME })?;
@@ -80,18 +80,18 @@ pub fn append(out: &mut Vec<u8>, kind: FrameKind, payload: &[u8]) -> Result<(), 
     Ok(())
 }
 
-/// What can be wrong with a frame, before its payload is looked at.
+/// What is wrong with a frame or its payload.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FrameError {
-    /// The first byte names no kind.
+    /// No kind has the number in the first byte.
     #[error("frame kind {0} is unknown")]
     UnknownKind(u8),
-    /// A frame of another kind was due here.
+    /// The conversation expects a frame of another kind.
     #[error("a {found:?} frame where {expected} was due")]
     Unexpected {
-        /// What came.
+        /// The kind that was received.
         found: FrameKind,
-        /// What the conversation allows here.
+        /// The kind or kinds that the conversation allows.
         expected: &'static str,
     },
     /// The payload is longer than this conversation allows.
@@ -102,45 +102,45 @@ pub enum FrameError {
         /// The allowed bytes.
         limit: usize,
     },
-    /// The stream ended inside a frame or before one that was due.
+    /// The stream ended inside a frame, or before a frame that the conversation requires.
     #[error("the stream ended in the middle of its frames")]
     Truncated,
-    /// Bytes came after the frame that ends a conversation.
+    /// The other side sent bytes after the frame that ends its part of the conversation.
     #[error("bytes after the last frame")]
     Trailing,
-    /// A Data frame had no bytes, more than a chunk, or followed a short one.
+    /// A Data frame is empty, is longer than a chunk, or follows a short one.
     #[error("a Data frame of {length} bytes {why}")]
     Chunk {
-        /// Its bytes.
+        /// Bytes of its payload.
         length: usize,
-        /// What is wrong with that.
+        /// Which rule it breaks.
         why: &'static str,
     },
-    /// More file bytes came than were announced.
+    /// The sender sent more file bytes than it announced.
     #[error("more content than the announced {announced} bytes")]
     TooMuchContent {
         /// The announced bytes.
         announced: u64,
     },
-    /// A payload is not the JSON object its kind calls for.
+    /// A payload is not the JSON object that its frame's kind requires.
     #[error("malformed {what}: {}", display_remark(why))]
     Malformed {
-        /// What it should have been.
+        /// What the payload should be.
         what: &'static str,
-        /// What the parser said; it may repeat what came.
+        /// The parser's error, which may quote the payload.
         why: String,
     },
 }
 
-/// Reads the JSON object of a payload. Fields nobody knows are ignored, leftover bytes are an error.
+/// Reads the JSON object of a payload. Ignores unknown fields, and rejects bytes after the object.
 pub(crate) fn from_json<'a, T: serde::Deserialize<'a>>(
     what: &'static str,
     payload: &'a [u8],
 ) -> Result<T, FrameError> {
     let malformed = |why: String| FrameError::Malformed { what, why };
-    // serde_json does not look at the bytes of strings that it skips.
+    // serde_json does not check that the strings it skips are UTF-8.
     let text = std::str::from_utf8(payload).map_err(|error| malformed(error.to_string()))?;
-    // It also reads a struct from an array of its fields; on the wire it is an object.
+    // It also accepts an array of a struct's fields, which the wire does not allow.
     if !text.trim_ascii_start().starts_with('{') {
         return Err(malformed("not a JSON object".to_owned()));
     }
@@ -149,7 +149,10 @@ pub(crate) fn from_json<'a, T: serde::Deserialize<'a>>(
 
 /// Writes the JSON object of a payload.
 pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> Vec<u8> {
-    #[expect(clippy::expect_used, reason = "the wire's types have string keys and no failing impl")]
+    #[expect(
+        clippy::expect_used,
+        reason = "wire types have string keys, and their Serialize never fails"
+    )]
     serde_json::to_vec(value).expect("a wire type always has a JSON form")
 }
 
@@ -158,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_header_survives_the_wire() {
+    fn a_header_is_read_back_unchanged() {
         for kind in 0..=5 {
             for length in [0, 1, 255, 256, 1024, u16::MAX] {
                 let header = FrameHeader { kind: FrameKind::try_from(kind).unwrap(), length };
@@ -168,14 +171,14 @@ mod tests {
     }
 
     #[test]
-    fn kinds_nobody_knows_are_refused() {
+    fn unknown_frame_kinds_are_rejected() {
         for kind in 6..=u8::MAX {
             assert_eq!(FrameHeader::parse([kind, 0, 0]), Err(FrameError::UnknownKind(kind)));
         }
     }
 
     #[test]
-    fn a_payload_that_fits_no_length_leaves_the_buffer_alone() {
+    fn an_oversized_payload_leaves_the_buffer_unchanged() {
         let mut out = vec![7];
         let error = append(&mut out, FrameKind::Reply, &[0; 65_536]).unwrap_err();
         assert_eq!(error, FrameError::TooLong { length: 65_536, limit: 65_535 });

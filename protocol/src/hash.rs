@@ -1,4 +1,4 @@
-//! 32-byte digests as lower-case hex: of a file's content, and of a certificate's key.
+//! 32-byte digests, written as lower-case hex: of a file's content, and of a certificate's key.
 
 use std::fmt;
 
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_64_lower_case_digits_are_a_hash() {
+    fn a_hash_is_exactly_64_lower_case_hex_digits() {
         let text = "0123456789abcdef".repeat(4);
         assert_eq!(ContentHash::parse(&text).unwrap().to_string(), text);
         for bad in

@@ -1,23 +1,23 @@
-//! What crosses Quiver's wire: types and bytes, and nothing else.
+//! Quiver's wire protocol: the types of its messages, and how they are encoded.
 //!
-//! Hostile bytes become typed values here, once; inside the program only the typed values travel.
-//! Knows nothing of QUIC, sockets, clocks, files or the environment. The words for people are in
-//! `docs/protocol.md`.
+//! Untrusted bytes are parsed into typed values here, once; the other crates pass only typed
+//! values. No QUIC, sockets, clocks, files or environment in here. `docs/protocol.md`
+//! describes the protocol.
 //!
-//! | module | what it holds |
+//! | module | content |
 //! |---|---|
-//! | [`version`] | the protocol's name in the TLS handshake |
+//! | [`version`] | the protocol's name in the TLS handshake, and its version number |
 //! | [`limits`] | every size on the wire, with its reason |
 //! | [`frame`] | kind, length, payload |
 //! | [`chunk`] | a file's content as Data frames |
-//! | [`command`] | what a client asks |
-//! | [`reply`] | what a server answers, and what ends an answer |
-//! | [`event`] | what a server says unasked |
-//! | [`refusal`] | why something was refused |
-//! | [`brake`] | what held a transfer back |
+//! | [`command`] | a client's requests |
+//! | [`reply`] | a server's replies, and the objects that end a response |
+//! | [`event`] | events that a server reports |
+//! | [`refusal`] | why a request was refused |
+//! | [`bottleneck`] | what limited a transfer's speed |
 //! | [`close`] | why a connection was closed |
-//! | [`name`], [`path`], [`hash`], [`time`], [`secret`] | the words the above are made of |
-//! | [`text`] | showing what another machine sent |
+//! | [`name`], [`path`], [`hash`], [`time`], [`secret`] | the field types of these messages |
+//! | [`text`] | escaping of received text before it is shown |
 
 pub mod bottleneck;
 pub mod chunk;
@@ -45,6 +45,6 @@ pub use hash::{ContentHash, Fingerprint};
 pub use name::ClientName;
 pub use path::{FilePath, FolderPath};
 pub use refusal::{Refusal, RefusalCode};
-pub use reply::{ContentEnd, EofPayload, ListEnd, MadeFolder, PlainEnd, Received, Reply};
+pub use reply::{ContentEnd, EofPayload, ListEnd, MakeFolderEnd, PlainEnd, Received, Reply};
 pub use secret::Secret;
 pub use time::Timestamp;

@@ -1,19 +1,20 @@
-//! Every size on the wire, with its reason. Sizes are bytes of an encoded payload unless said otherwise.
+//! Every limit on the wire, with its reason. A size counts the bytes of an encoded payload, if no
+//! other unit is given.
 
-/// The file bytes of one Data frame; only a file's last frame may carry fewer, none carries more.
+/// File bytes of one Data frame. Only the last frame of a file may have fewer; none has more.
 pub const CHUNK: usize = 1024;
 
-/// The largest payload any frame can announce: its length field has 16 bits.
+/// The largest payload of any frame: the length field has 16 bits.
 pub const FRAME: usize = u16::MAX as usize;
 
-/// A hello. A guest is not trusted with more: a name, a password and some room to grow.
+/// A hello: a name, a password, and space for future fields. A guest may send no more.
 pub const HELLO: usize = 4 * 1024;
 
-/// A message. Its answer, four characters longer, still fits a frame.
+/// A message. The response, four characters longer, still fits a frame.
 pub const MESSAGE: usize = 16 * 1024;
 
-/// Every other request: the longest path and its JSON around it. Only a path with more than 4,000
-/// quotation marks, each two bytes of JSON, can be legal and yet too long to ask for.
+/// Every other request: the longest path and the JSON around it. A valid path can exceed this only
+/// if it has more than 4,000 quotation marks, each of which takes two bytes of JSON.
 pub const REQUEST: usize = 8 * 1024;
 
 /// A Received frame.
@@ -22,20 +23,21 @@ pub const RECEIVED: usize = 1024;
 /// A client's name, in characters (all of them ASCII).
 pub const NAME: usize = 32;
 
-/// One part of a path, in bytes of UTF-8: what common file systems allow.
+/// One part of a path, in bytes of UTF-8: the limit of common file systems.
 pub const PATH_PART: usize = 255;
 
-/// A whole path, in bytes of UTF-8: what Linux allows a system call.
+/// A whole path, in bytes of UTF-8: the limit of Linux system calls.
 pub const PATH: usize = 4096;
 
-/// A password, in bytes of UTF-8. Hashing time does not depend on it, reading it does.
+/// A password, in bytes of UTF-8. Bounds the time to read it; the time to hash it does not depend
+/// on its length.
 pub const PASSWORD: usize = 1024;
 
-/// How many hellos a connection may try.
+/// Hellos that a connection may send.
 pub const HELLOS: u32 = 3;
 
-/// How many connections may be one client.
+/// Connections that one client may have.
 pub const CONNECTIONS_PER_CLIENT: usize = 8;
 
-/// How many command streams a member may have open at once.
+/// Command streams that a member may have open at once.
 pub const STREAMS: u32 = 64;

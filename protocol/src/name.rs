@@ -1,4 +1,4 @@
-//! What a client may call itself.
+//! Client names.
 
 use std::fmt;
 
@@ -7,12 +7,12 @@ use thiserror::Error;
 
 use crate::limits;
 
-/// A checked client name: `[A-Za-z0-9][A-Za-z0-9._-]{0,31}`.
+/// A valid client name: `[A-Za-z0-9][A-Za-z0-9._-]{0,31}`.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ClientName(String);
 
-/// A name that is none.
+/// A text that is not a valid client name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error(
     "a name has 1 to 32 characters: letters A to Z, digits, dot, hyphen and underscore, the first a letter or a digit"
@@ -20,25 +20,25 @@ pub struct ClientName(String);
 pub struct BadName;
 
 impl ClientName {
-    /// Checks a name at the door.
+    /// Checks a name.
     ///
     /// # Errors
-    /// [`BadName`] for whatever does not match the pattern; nothing is repaired.
+    /// [`BadName`] if the text does not match the pattern. It is never corrected.
     pub fn parse(text: &str) -> Result<Self, BadName> {
         let [first, rest @ ..] = text.as_bytes() else { return Err(BadName) };
-        let fits = text.len() <= limits::NAME
+        let is_valid = text.len() <= limits::NAME
             && first.is_ascii_alphanumeric()
             && rest.iter().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte));
-        if fits { Ok(Self(text.to_owned())) } else { Err(BadName) }
+        if is_valid { Ok(Self(text.to_owned())) } else { Err(BadName) }
     }
 
-    /// The name as it was given.
+    /// The name as text, with its original case.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The form under which names are unique: `Ron` and `ron` are one name.
+    /// The form in which names are compared: `Ron` and `ron` are the same name.
     #[must_use]
     pub fn key(&self) -> String {
         self.0.to_ascii_lowercase()
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_letters_digits_and_three_marks() {
+    fn a_name_has_letters_digits_dots_hyphens_and_underscores() {
         for good in ["R", "Ron", "7", "a.b-c_d", &"x".repeat(32)] {
             assert_eq!(ClientName::parse(good).unwrap().as_str(), good);
         }
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn case_makes_no_other_name() {
+    fn names_that_differ_only_in_case_have_the_same_key() {
         assert_eq!(
             ClientName::parse("RoN").unwrap().key(),
             ClientName::parse("rOn").unwrap().key()

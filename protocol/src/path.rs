@@ -1,4 +1,4 @@
-//! Names of files on a server, checked at the door. Knows nothing of any disk.
+//! Validated paths of files and folders on a server. No file system access in here.
 
 use std::fmt;
 
@@ -7,9 +7,9 @@ use thiserror::Error;
 
 use crate::limits;
 
-/// A file or folder below a server's root: parts joined by `/`, each of them harmless.
+/// The path of a file or folder below a server's root: parts joined by `/`, each safe to open.
 ///
-/// Bad paths are rejected, never repaired: what was asked for is what is opened.
+/// Bad paths are rejected, never corrected: the server opens exactly the requested path.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FilePath(String);
 
@@ -20,49 +20,49 @@ pub struct FolderPath(Option<FilePath>);
 /// Why a path was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum BadPath {
-    /// There is no path.
+    /// The path is empty.
     #[error("the path is empty")]
     Empty,
-    /// It begins with `/`: paths are relative to the server's folder.
+    /// It starts with `/`: paths are relative to the server's folder.
     #[error("paths are relative to the server's folder: no leading slash")]
     Absolute,
-    /// It has an empty part: `a//b` or `a/`.
+    /// A part is empty: `a//b` or `a/`.
     #[error("the path has an empty part")]
     EmptyPart,
-    /// It has a part `.` or `..`.
+    /// A part is `.` or `..`.
     #[error("the parts . and .. are not allowed")]
-    Dots,
-    /// It has a backslash, a separator elsewhere.
+    DotPart,
+    /// It contains a backslash, which some systems take for a separator.
     #[error("backslashes are not allowed: parts are joined by /")]
     Backslash,
-    /// It has a control character.
+    /// It contains a control character.
     #[error("control characters are not allowed")]
-    Control,
+    ControlCharacter,
     /// A part is longer than file systems allow.
     #[error("a part of the path is longer than 255 bytes")]
-    LongPart,
-    /// The whole is longer than file systems allow.
+    PartTooLong,
+    /// The path is longer than file systems allow.
     #[error("the path is longer than 4096 bytes")]
-    Long,
+    TooLong,
     /// A part ends in a dot or a space, which Windows drops.
     #[error("a part of the path ends in a dot or a space")]
-    Trailing,
-    /// A part is a device on Windows.
+    TrailingDotOrSpace,
+    /// A part is the name of a device on Windows.
     #[error("a part of the path is a reserved device name")]
-    Reserved,
+    ReservedName,
 }
 
 impl FilePath {
     /// Checks a path.
     ///
     /// # Errors
-    /// [`BadPath`], naming the first rule that is broken.
+    /// [`BadPath`]: the first rule that the path breaks.
     pub fn parse(text: &str) -> Result<Self, BadPath> {
         if text.is_empty() {
             return Err(BadPath::Empty);
         }
         if text.len() > limits::PATH {
-            return Err(BadPath::Long);
+            return Err(BadPath::TooLong);
         }
         if text.starts_with('/') {
             return Err(BadPath::Absolute);
@@ -77,12 +77,12 @@ impl FilePath {
         &self.0
     }
 
-    /// Its parts, outermost first; at least one.
+    /// The parts, outermost first; at least one.
     pub fn parts(&self) -> impl Iterator<Item = &str> {
         self.0.split('/')
     }
 
-    /// The last part: the file's own name.
+    /// The last part: the name of the file or folder.
     #[must_use]
     pub fn file_name(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or(&self.0)
@@ -111,7 +111,7 @@ impl FolderPath {
         self.0.as_ref().map_or("", FilePath::as_str)
     }
 
-    /// Its parts, outermost first; none for the root.
+    /// The parts, outermost first; none for the root.
     pub fn parts(&self) -> impl Iterator<Item = &str> {
         self.0.iter().flat_map(FilePath::parts)
     }
@@ -119,7 +119,7 @@ impl FolderPath {
     /// The path of `name` in this folder.
     ///
     /// # Errors
-    /// [`BadPath`] where the name is no legal part, or the whole becomes too long.
+    /// [`BadPath`] if the name is not a valid part, or the joined path is too long.
     pub fn join(&self, name: &str) -> Result<FilePath, BadPath> {
         check_part(name)?;
         match &self.0 {
@@ -140,7 +140,7 @@ fn check_part(part: &str) -> Result<(), BadPath> {
         return Err(BadPath::EmptyPart);
     }
     if part == "." || part == ".." {
-        return Err(BadPath::Dots);
+        return Err(BadPath::DotPart);
     }
     if part.contains('\\') {
         return Err(BadPath::Backslash);
@@ -149,30 +149,30 @@ fn check_part(part: &str) -> Result<(), BadPath> {
         return Err(BadPath::Absolute);
     }
     if part.chars().any(char::is_control) {
-        return Err(BadPath::Control);
+        return Err(BadPath::ControlCharacter);
     }
     if part.len() > limits::PATH_PART {
-        return Err(BadPath::LongPart);
+        return Err(BadPath::PartTooLong);
     }
     if part.ends_with(['.', ' ']) {
-        return Err(BadPath::Trailing);
+        return Err(BadPath::TrailingDotOrSpace);
     }
     if is_reserved(part) {
-        return Err(BadPath::Reserved);
+        return Err(BadPath::ReservedName);
     }
     Ok(())
 }
 
-/// Windows opens a device for these names whatever their extension, and drops spaces before the dot.
+/// Whether Windows opens a device for this name. It ignores the extension and spaces before it.
 fn is_reserved(part: &str) -> bool {
     let stem = part.split('.').next().unwrap_or(part).trim_end_matches(' ');
-    let is = |device: &str| stem.eq_ignore_ascii_case(device);
-    if ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"].into_iter().any(is) {
+    let is_device = |device: &str| stem.eq_ignore_ascii_case(device);
+    if ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"].into_iter().any(is_device) {
         return true;
     }
-    let Some((device, rest)) = stem.split_at_checked(3) else { return false };
+    let Some((prefix, rest)) = stem.split_at_checked(3) else { return false };
     let mut digits = rest.chars();
-    ["COM", "LPT"].into_iter().any(|numbered| device.eq_ignore_ascii_case(numbered))
+    ["COM", "LPT"].into_iter().any(|device| prefix.eq_ignore_ascii_case(device))
         && matches!((digits.next(), digits.next()), (Some('0'..='9' | '¹' | '²' | '³'), None))
 }
 
@@ -213,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ordinary_names_are_kept_as_they_are() {
+    fn valid_paths_are_accepted_unchanged() {
         let long = "é".repeat(127);
         for good in [
             "a",
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_paths_are_rejected_with_the_rule_they_break() {
+    fn a_bad_path_is_rejected_with_the_rule_that_it_breaks() {
         let long_part = "x".repeat(256);
         let long = "x/".repeat(2049) + "x";
         for (bad, rule) in [
@@ -243,31 +243,31 @@ mod tests {
             ("//etc", BadPath::Absolute),
             ("a/", BadPath::EmptyPart),
             ("a//b", BadPath::EmptyPart),
-            (".", BadPath::Dots),
-            ("../s", BadPath::Dots),
-            ("a/../../s", BadPath::Dots),
-            ("a/./b", BadPath::Dots),
+            (".", BadPath::DotPart),
+            ("../s", BadPath::DotPart),
+            ("a/../../s", BadPath::DotPart),
+            ("a/./b", BadPath::DotPart),
             ("..\\s", BadPath::Backslash),
-            ("a\0b", BadPath::Control),
-            ("a\u{85}b", BadPath::Control),
-            ("a\x7f", BadPath::Control),
-            (&long_part, BadPath::LongPart),
-            (&long, BadPath::Long),
-            ("a.", BadPath::Trailing),
-            ("a /b", BadPath::Trailing),
-            ("nul", BadPath::Reserved),
-            ("a/COM1", BadPath::Reserved),
-            ("aux.txt", BadPath::Reserved),
-            ("lpt².tar.gz", BadPath::Reserved),
-            ("Con .txt", BadPath::Reserved),
-            ("conin$", BadPath::Reserved),
+            ("a\0b", BadPath::ControlCharacter),
+            ("a\u{85}b", BadPath::ControlCharacter),
+            ("a\x7f", BadPath::ControlCharacter),
+            (&long_part, BadPath::PartTooLong),
+            (&long, BadPath::TooLong),
+            ("a.", BadPath::TrailingDotOrSpace),
+            ("a /b", BadPath::TrailingDotOrSpace),
+            ("nul", BadPath::ReservedName),
+            ("a/COM1", BadPath::ReservedName),
+            ("aux.txt", BadPath::ReservedName),
+            ("lpt².tar.gz", BadPath::ReservedName),
+            ("Con .txt", BadPath::ReservedName),
+            ("conin$", BadPath::ReservedName),
         ] {
             assert_eq!(FilePath::parse(bad), Err(rule), "{bad:?}");
         }
     }
 
     #[test]
-    fn the_root_is_the_empty_folder_and_no_file() {
+    fn the_root_is_the_empty_folder_path_and_not_a_file() {
         assert_eq!(FolderPath::parse("").unwrap(), FolderPath::ROOT);
         assert_eq!(FolderPath::ROOT.join("a").unwrap().as_str(), "a");
         assert_eq!(FolderPath::parse("a/b").unwrap().join("c").unwrap().as_str(), "a/b/c");
@@ -278,7 +278,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_passes_never_climbs(text in "[a./\\\\ \\x00-\\x1f]{0,12}") {
+        fn an_accepted_path_never_leaves_the_root(text in "[a./\\\\ \\x00-\\x1f]{0,12}") {
             if let Ok(path) = FilePath::parse(&text) {
                 for part in path.parts() {
                     prop_assert!(!part.is_empty() && part != "." && part != ".." && !part.contains('\\'));

@@ -1,4 +1,4 @@
-//! Why something was refused: a code for programs, a message for people.
+//! Refusals of requests: a code for programs, and a message for people.
 
 use std::fmt;
 
@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 use crate::frame::{self, FrameError};
 use crate::text::display_remark;
 
-/// The codes of `quiver/1`, in snake_case on the wire. The list grows at its end.
+/// Why a request was refused, in snake_case on the wire. New codes are added at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalCode {
-    /// A malformed frame, JSON of the wrong shape, or a command that is not allowed here.
+    /// A malformed frame, JSON of the wrong shape, or a command that is not allowed at this point.
     BadRequest,
     /// No command has this name.
     UnknownCommand,
-    /// The hello names a version this server does not speak.
+    /// The hello has a protocol version that this server does not support.
     UnsupportedVersion,
     /// All slots are taken.
     Busy,
@@ -23,41 +23,41 @@ pub enum RefusalCode {
     NameTaken,
     /// The name breaks the rules for names.
     BadName,
-    /// Wrong password or unknown name; the answer does not say which.
+    /// Wrong password or unknown name; the refusal does not say which.
     SignInFailed,
-    /// This server wants a password.
+    /// This server requires a password.
     SignInRequired,
-    /// Nothing is there under this path.
+    /// No file or folder has this path.
     NotFound,
-    /// The path is not a regular file that is served.
+    /// The path is not a regular file that the server serves.
     NotAFile,
     /// The path is not a folder.
     NotAFolder,
     /// The path breaks the rules for paths.
     BadPath,
-    /// The server may not read it, or this client may not do it.
+    /// The server cannot read the file, or the client lacks the permission.
     Forbidden,
-    /// The file changed while it was sent.
+    /// The file changed while the server sent it.
     Changed,
     /// The request is longer than its limit.
     TooLarge,
     /// The server's disk is full.
     NoSpace,
-    /// Too many attempts: later.
+    /// Too many attempts: the client must wait.
     RateLimited,
     /// No connected client has this name.
     NoSuchClient,
     /// The other client declined.
     Declined,
-    /// The server is stopping and begins nothing new.
+    /// The server is stopping and starts no new command.
     ShuttingDown,
-    /// The server failed; its log has the details under the id in the message.
+    /// The server failed. The message has an id under which the server's log has the details.
     Internal,
-    /// Something is there already, and was not to be replaced.
+    /// A file or folder has this path already, and the request does not allow replacing it.
     Exists,
-    /// A folder has something in it.
+    /// The folder is not empty.
     NotEmpty,
-    /// A code this program does not know, from a newer server.
+    /// A code that this program does not know, sent by a newer server.
     #[serde(other)]
     Unknown,
 }
@@ -67,12 +67,13 @@ pub enum RefusalCode {
 pub struct Refusal {
     /// For programs.
     pub code: RefusalCode,
-    /// For people. From another machine: show it as [`Display`](fmt::Display) does, escaped and not at any length.
+    /// For people. It is text from another machine: show it as [`Display`](fmt::Display) does,
+    /// escaped and cut.
     pub message: String,
 }
 
 impl Refusal {
-    /// A refusal with its words.
+    /// Creates a refusal.
     pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
     }

@@ -1,4 +1,4 @@
-//! What a server answers, and the objects that end an answer.
+//! A server's replies, and the objects that end a response.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,74 +15,74 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case")]
 pub enum Reply {
-    /// The answer to a hello: the guest is a member now.
+    /// The reply to a `hello` request: the guest is now a member.
     Welcome(Welcome),
-    /// The answer to a message.
+    /// The reply to a `message` request.
     Text {
-        /// What the server says.
+        /// The server's text.
         text: String,
     },
-    /// One row of a status.
+    /// One row of the reply to a `status` request.
     Client(ClientRow),
-    /// One entry of a list.
+    /// One entry of the reply to a `list` request.
     Entry(FolderEntry),
-    /// Before the content of a get.
-    File(FileHead),
-    /// The answer to an exit.
+    /// The first reply to a `get` request, before the content.
+    File(FileHeader),
+    /// The reply to an `exit` request.
     Goodbye,
-    /// The answer to a put: the content may come.
-    Ready(Ready),
-    /// The client's answer to a [`Ready`], before the content of a put.
+    /// The reply to a `put` request: the client may send the content, from this point.
+    Ready(ResumePoint),
+    /// The client's response to [`Ready`](Self::Ready), before the content of a put.
     Content {
-        /// Where the content that follows begins: what the server has, or 0.
+        /// Offset in the file at which the content starts: the size of what the server has, or 0.
         offset: u64,
     },
-    /// Now and then, while the content of a put comes.
+    /// Sent from time to time while the server receives the content of a put.
     Progress {
-        /// Bytes of the file that have come, those before the offset too.
+        /// Bytes of the file that the server has received, including those before the offset.
         received: u64,
-        /// Bytes of the file that were written to the server's disk, not yet verified.
+        /// Bytes of the file that the server has written to its disk, not yet verified.
         stored: u64,
     },
-    /// The answer to a space.
-    Space(Space),
-    /// The answer to a kept: what the client would be [`Ready`] with, if it put the file now.
-    Kept(Ready),
+    /// The reply to a `space` request.
+    Space(AvailableSpace),
+    /// The reply to a `kept` request: where a put of this file would resume now.
+    Kept(ResumePoint),
 }
 
-/// What a new member is told.
+/// What a new member learns about itself and the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Welcome {
-    /// The client's number, from 1, in the order of hellos.
+    /// The client's number, from 1, assigned in the order of hellos.
     pub client: u64,
-    /// The name it goes by: the form first used, where several connections are one client.
+    /// The client's name, in the form that its first connection used.
     pub name: ClientName,
-    /// Words of welcome for people.
+    /// A welcome message for people.
     pub message: String,
-    /// How many clients may be connected at once.
+    /// Clients that may be connected at once.
     pub max_clients: usize,
     /// The server's limits.
-    pub limits: Limits,
+    pub limits: ServerLimits,
     /// Whether the client may store, remove and rename files.
     #[serde(default, skip_serializing_if = "is_false")]
     pub upload: bool,
 }
 
-/// What a server accepts; payload sizes in bytes.
+/// The limits of a server. Payload sizes are in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {
-    /// A message's payload.
+pub struct ServerLimits {
+    /// The payload of a message.
     pub message: usize,
-    /// Any other request's payload.
+    /// The payload of any other request.
     pub request: usize,
-    /// Command streams of one connection at once.
+    /// Command streams that one connection may have open at once.
     pub streams: u32,
-    /// Connections that may be one client.
+    /// Connections that one client may have.
     pub connections: usize,
 }
 
-impl Limits {
-    /// The limits of this version.
+impl ServerLimits {
+    /// The limits of this protocol version.
     pub const CURRENT: Self = Self {
         message: limits::MESSAGE,
         request: limits::REQUEST,
@@ -91,14 +91,14 @@ impl Limits {
     };
 }
 
-/// Someone who is or was here.
+/// A client that is or was connected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientRow {
     /// The client's number.
     pub number: u64,
     /// Its name.
     pub name: ClientName,
-    /// When it was welcomed.
+    /// When the server welcomed it.
     pub start: Timestamp,
     /// When its last connection ended; `null` while it is connected.
     pub end: Option<Timestamp>,
@@ -107,9 +107,9 @@ pub struct ClientRow {
 /// A file or folder on the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FolderEntry {
-    /// Relative to the server's root.
+    /// The path, relative to the server's root.
     pub path: FilePath,
-    /// What it is.
+    /// File or folder.
     pub kind: EntryKind,
     /// Bytes of a file; 0 for a folder.
     pub size: u64,
@@ -117,7 +117,7 @@ pub struct FolderEntry {
     pub modified: Timestamp,
 }
 
-/// What a list's entry is.
+/// The kind of a folder's entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EntryKind {
@@ -127,36 +127,37 @@ pub enum EntryKind {
     Folder,
 }
 
-/// What precedes a file's content.
+/// Describes a file, before its content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileHead {
-    /// The path that was asked for.
+pub struct FileHeader {
+    /// The requested path.
     pub path: FilePath,
-    /// Bytes of the whole file, fixed when it was opened.
+    /// Bytes of the whole file when the server opened it.
     pub size: u64,
     /// When its content was last modified.
     pub modified: Timestamp,
-    /// Where the content that follows begins: what the client has, where that is still so, or 0.
+    /// Offset in the file at which the content starts: the size of the prefix that the client has,
+    /// if the file still starts with it, or 0.
     pub offset: u64,
-    /// Whether it is a program.
+    /// Whether the file is executable.
     #[serde(default, skip_serializing_if = "is_false")]
     pub executable: bool,
 }
 
-/// What precedes the content of a put, at the server's side.
+/// Where a put can resume: the beginning of the file that the server has already.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ready {
-    /// The path that was named.
+pub struct ResumePoint {
+    /// The path of the put.
     pub path: FilePath,
-    /// What the server kept of an earlier attempt; the client checks it.
+    /// The content that the server has kept from an earlier attempt; the client checks the hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub have: Option<ContentPrefix>,
 }
 
-/// What still fits.
+/// How much a client may still store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Space {
-    /// Bytes that this client may still store, all files together.
+pub struct AvailableSpace {
+    /// Bytes that this client may still store in all files together.
     pub available: u64,
     /// Bytes that one file may have.
     pub max_file_size: u64,
@@ -178,9 +179,9 @@ impl Reply {
     }
 }
 
-/// The object in an Eof frame, or in a Received.
+/// The JSON object in an Eof or Received frame.
 pub trait EofPayload: Serialize + for<'de> Deserialize<'de> {
-    /// What it is called in errors.
+    /// The object's name in errors.
     const WHAT: &'static str;
 
     /// The frame's payload.
@@ -197,23 +198,23 @@ pub trait EofPayload: Serialize + for<'de> Deserialize<'de> {
     }
 }
 
-/// An Eof with nothing to say.
+/// The Eof of a response that has no further data: `{}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlainEnd {}
 
 /// The Eof of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListEnd {
-    /// Entries that were listed.
+    /// Entries that the server listed.
     pub entries: u64,
-    /// Names in the folder that get would refuse, and that are therefore not listed.
+    /// Names in the folder that the server does not list, because a get of them would be refused.
     pub not_served: u64,
 }
 
 /// The Eof of a make_folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MadeFolder {
-    /// Whether the folder is new.
+pub struct MakeFolderEnd {
+    /// Whether the folder was created; `false` if it existed already.
     pub created: bool,
 }
 
@@ -224,17 +225,17 @@ pub struct ContentEnd {
     pub size: u64,
     /// The hash of the whole file.
     pub blake3: ContentHash,
-    /// What held the sender back; absent where it cannot tell.
+    /// What limited the sender; absent if it cannot tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slowed_by: Option<Bottleneck>,
 }
 
-/// The receiver's word: verified, flushed and under its final name.
+/// The receiver's acknowledgement: it has verified, flushed and renamed the content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Received {
-    /// The hash of what was received.
+    /// The hash of the received file.
     pub blake3: ContentHash,
-    /// What held the receiver back; absent where it cannot tell.
+    /// What limited the receiver; absent if it cannot tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slowed_by: Option<Bottleneck>,
 }
@@ -247,7 +248,7 @@ impl EofPayload for ListEnd {
     const WHAT: &'static str = "eof of a list";
 }
 
-impl EofPayload for MadeFolder {
+impl EofPayload for MakeFolderEnd {
     const WHAT: &'static str = "eof of make_folder";
 }
 

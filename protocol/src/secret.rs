@@ -1,23 +1,23 @@
-//! A text that must not be shown, logged or left behind in memory.
+//! Text that must not be shown, logged or left in memory.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// A password on its way: hidden in `Debug`, wiped when dropped.
+/// A password: hidden in `Debug` output, erased from memory when dropped.
 #[derive(Clone, PartialEq, Eq, Serialize, Zeroize, ZeroizeOnDrop)]
 #[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes a text into care.
+    /// Wraps a text.
     #[must_use]
     pub fn new(text: String) -> Self {
         Self(text)
     }
 
-    /// The text, for the one place that needs it.
+    /// The secret text. Must not be shown or logged.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -26,7 +26,7 @@ impl Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // serde's own error repeats what it found, and a PIN sent as a number would reach a log.
+        // serde's own error quotes the value: a PIN sent as a number would reach a log.
         String::deserialize(deserializer)
             .map(Self)
             .map_err(|_| D::Error::custom("a password is a JSON string"))
@@ -44,12 +44,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_does_not_show_itself() {
+    fn debug_output_hides_a_secret() {
         assert_eq!(format!("{:?}", Secret::new("hunter2".to_owned())), "<hidden>");
     }
 
     #[test]
-    fn an_error_does_not_repeat_a_secret_of_the_wrong_type() {
+    fn an_error_does_not_quote_a_secret_of_the_wrong_type() {
         for wrong in ["31337", "3133.7", "[\"31337\"]", "{\"a\":31337}", "true"] {
             let error = serde_json::from_str::<Secret>(wrong).unwrap_err().to_string();
             assert!(error.starts_with("a password is a JSON string"), "{error}");

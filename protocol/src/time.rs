@@ -1,4 +1,4 @@
-//! Moments on the wire: RFC 3339 in UTC. Knows no clock.
+//! Points in time on the wire: RFC 3339 in UTC. No clock is read in here.
 
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -6,27 +6,28 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-/// A moment, written as `2024-10-19T17:45:47Z`, with 3, 6 or 9 decimals of a second where it has any.
+/// A point in time, written as `2024-10-19T17:45:47Z`, with 3, 6 or 9 decimals of a second if it
+/// has a fraction.
 ///
-/// RFC 3339 has years of four digits. A file may carry any time, and one with a strange time must
-/// not spoil a list: what lies outside is written as the first or the last moment there is.
+/// RFC 3339 has years of four digits, but a file can have any modification time, and must not make
+/// a list fail: a time outside that range is written as the first or last time inside.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(pub DateTime<Utc>);
 
 /// 0000-01-01T00:00:00Z.
-const FIRST: DateTime<Utc> = moment(-62_167_219_200, 0);
+const FIRST: DateTime<Utc> = date_time(-62_167_219_200, 0);
 
 /// 9999-12-31T23:59:59.999999999Z.
-const LAST: DateTime<Utc> = moment(253_402_300_799, 999_999_999);
+const LAST: DateTime<Utc> = date_time(253_402_300_799, 999_999_999);
 
-const fn moment(seconds: i64, nanoseconds: u32) -> DateTime<Utc> {
+const fn date_time(seconds: i64, nanoseconds: u32) -> DateTime<Utc> {
     match DateTime::from_timestamp(seconds, nanoseconds) {
-        Some(moment) => moment,
-        None => panic!("both constants are moments"),
+        Some(time) => time,
+        None => panic!("chrono cannot express this time"),
     }
 }
 
-/// For a file's times. Any value has a place, where chrono's own conversion panics on far ones.
+/// Converts a file's time. chrono's own conversion panics on times far outside its range.
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
         let epoch = DateTime::UNIX_EPOCH;
@@ -34,19 +35,19 @@ impl From<SystemTime> for Timestamp {
             Ok(after) => TimeDelta::from_std(after)
                 .ok()
                 .and_then(|after| epoch.checked_add_signed(after))
-                .map_or(LAST, |moment| moment.min(LAST)),
+                .map_or(LAST, |time| time.min(LAST)),
             Err(error) => TimeDelta::from_std(error.duration())
                 .ok()
                 .and_then(|before| epoch.checked_sub_signed(before))
-                .map_or(FIRST, |moment| moment.max(FIRST)),
+                .map_or(FIRST, |time| time.max(FIRST)),
         })
     }
 }
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let moment = self.0.clamp(FIRST, LAST);
-        f.write_str(&moment.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+        let time = self.0.clamp(FIRST, LAST);
+        f.write_str(&time.to_rfc3339_opts(SecondsFormat::AutoSi, true))
     }
 }
 
@@ -65,12 +66,12 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        // The wire has one spelling for each moment: an offset is refused, `+00:00` too.
+        // The wire allows only UTC with `Z`: an offset is rejected, `+00:00` too.
         if !text.ends_with(['Z', 'z']) {
             return Err(D::Error::custom("a time ends with Z"));
         }
         DateTime::parse_from_rfc3339(&text)
-            .map(|moment| Self(moment.with_timezone(&Utc).clamp(FIRST, LAST)))
+            .map(|time| Self(time.with_timezone(&Utc).clamp(FIRST, LAST)))
             .map_err(D::Error::custom)
     }
 }
@@ -88,10 +89,10 @@ mod tests {
     }
 
     #[test]
-    fn moments_are_utc_and_nothing_else_is_read() {
+    fn only_times_in_utc_are_read() {
         assert_eq!(read("2024-10-19T17:45:47.5Z").to_string(), "2024-10-19T17:45:47.500Z");
         assert_eq!(read("2024-10-19t17:45:47z").to_string(), "2024-10-19T17:45:47Z");
-        for refused in [
+        for rejected in [
             "yesterday",
             "",
             "Z",
@@ -101,13 +102,13 @@ mod tests {
             "2024-10-19T17:45:47+01:00Z",
             "2024-10-19T17:45:47",
         ] {
-            let text = format!("\"{refused}\"");
-            assert!(serde_json::from_str::<Timestamp>(&text).is_err(), "{refused}");
+            let text = format!("\"{rejected}\"");
+            assert!(serde_json::from_str::<Timestamp>(&text).is_err(), "{rejected}");
         }
     }
 
     #[test]
-    fn what_rfc_3339_cannot_write_becomes_its_first_or_last_moment() {
+    fn a_time_outside_rfc_3339_becomes_the_first_or_last_one_inside() {
         let (first, last) = ("0000-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z");
         assert_eq!(read("9999-12-31T23:59:60Z").to_string(), last);
         assert_eq!(Timestamp(DateTime::<Utc>::MIN_UTC).to_string(), first);
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_files_time_is_a_moment_however_strange_it_is() {
+    fn any_modification_time_of_a_file_can_be_converted() {
         let far = Duration::from_secs(i64::MAX as u64);
         assert_eq!(Timestamp::from(UNIX_EPOCH + far), Timestamp(LAST));
         assert_eq!(Timestamp::from(UNIX_EPOCH - far), Timestamp(FIRST));
@@ -126,7 +127,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_moment_that_is_written_can_be_read(seconds in -300_000_000_000_i64..300_000_000_000, nanoseconds in 0_u32..1_000_000_000) {
+        fn every_written_time_is_read_back_unchanged(seconds in -300_000_000_000_i64..300_000_000_000, nanoseconds in 0_u32..1_000_000_000) {
             let written = Timestamp(DateTime::from_timestamp(seconds, nanoseconds).unwrap()).to_string();
             prop_assert_eq!(read(&written).to_string(), written);
         }

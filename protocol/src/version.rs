@@ -1,8 +1,9 @@
-//! The protocol's name and number.
+//! The protocol's ALPN identifier and version number.
 
-/// The ALPN identifier (RFC 7301) both ends must agree on. What stands under it never changes in
-/// meaning: new commands, replies, fields and codes extend it, a changed byte means a new name.
+/// The ALPN identifier (RFC 7301) that both ends must agree on. The meaning of existing bytes never
+/// changes under it: new commands, replies, fields and codes extend it, and an incompatible change
+/// needs a new identifier.
 pub const ALPN: &[u8] = b"quiver/1";
 
-/// The number a hello carries.
+/// The version number in a hello.
 pub const VERSION: u32 = 1;

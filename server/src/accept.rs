@@ -69,7 +69,7 @@ async fn connection(
 ) {
     let address = canonical(incoming.remote_address());
     let mut ticket = queues.handshakes.enter();
-    let handshake = match endpoint.admit(incoming) {
+    let handshake = match endpoint.start_handshake(incoming) {
         Ok(handshake) => handshake,
         Err(error) => return debug!("no handshake with {address}: {error}"),
     };

@@ -39,7 +39,7 @@ pub fn registry(shared: Arc<ServerState>, started: SystemTime) -> Registry {
 impl Collector for CurrentState {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let Self(shared) = self;
-        let dropped = ConstCounter::new(shared.log.dropped());
+        let dropped = ConstCounter::new(shared.log.dropped_lines());
         let help = "Lines of the log that standard error did not take";
         let kind = dropped.metric_type();
         dropped.encode(encoder.encode_descriptor("log_lines_dropped", help, None, kind)?)?;

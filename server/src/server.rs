@@ -219,7 +219,7 @@ fn show_metrics(address: SocketAddr, names: Vec<HostName>) -> anyhow::Result<Met
 fn listen(typed: Option<SocketAddr>, identity: &Identity) -> anyhow::Result<Endpoint> {
     let endpoint =
         match Endpoint::listen(typed.unwrap_or(DEFAULT_ADDRESS), identity, &[Protocol::QUIVER_1]) {
-            Err(error) if typed.is_none() && error.is_without_ipv6() => {
+            Err(error) if typed.is_none() && error.is_ipv6_unavailable() => {
                 warn!("no IPv6 on this machine: listening on IPv4 alone ({error})");
                 Endpoint::listen(DEFAULT_ADDRESS_V4, identity, &[Protocol::QUIVER_1])
             }

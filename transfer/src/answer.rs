@@ -40,7 +40,7 @@ impl AnswerReader {
             Ok::<_, StreamError>(stream)
         };
         let mut stream =
-            timeout(patience, ask).await.map_err(|_| StreamError::Silent(patience))??;
+            timeout(patience, ask).await.map_err(|_| StreamError::TimedOut(patience))??;
         if !matches!(request, Request::Get { .. } | Request::Put(_)) {
             stream.writer.finish();
         }
@@ -52,7 +52,7 @@ impl AnswerReader {
     /// # Errors
     /// [`StreamError`]: a refusal too.
     pub async fn next<E: EofPayload>(&mut self) -> Result<AnswerPart<E>, StreamError> {
-        let frame = self.stream.reader.read_answer(limits::FRAME, self.patience).await?;
+        let frame = self.stream.reader.read_response(limits::FRAME, self.patience).await?;
         match frame.kind {
             FrameKind::Reply => Ok(AnswerPart::Reply(Reply::decode(&frame.payload)?)),
             FrameKind::Eof => {

@@ -93,7 +93,7 @@ pub async fn receive<W: Write + Send + 'static>(
     let mut unpacker = Unpacker::new(most.saturating_sub(offset));
     let mut block = writer.buffer();
     let progress_of = |unpacker: &Unpacker, written| ReceiveProgress {
-        received: offset + unpacker.seen(),
+        received: offset + unpacker.received(),
         stored: offset + written,
     };
     let taken =
@@ -107,7 +107,7 @@ pub async fn receive<W: Write + Send + 'static>(
             return Err(error);
         }
     };
-    let came = offset + unpacker.seen();
+    let came = offset + unpacker.received();
     check_length(size, came, &end)?;
     reader.read_end(patience).await?;
     let (sink, hash, times) = writer.close(block).await?;

@@ -37,8 +37,8 @@ pub async fn send(
 ) -> Result<ContentEnd, SendError> {
     if let Some(bytes) = source.rest(&from, block) {
         // One write for the whole answer: what comes after it takes it along.
-        writer.carry_content();
-        writer.gather_content(bytes).map_err(StreamError::from)?;
+        writer.start_content();
+        writer.buffer_content(bytes).map_err(StreamError::from)?;
         let (mut hasher, length) = (from.hasher, bytes.len() as u64);
         hasher.update(bytes);
         progress(length);
@@ -46,7 +46,7 @@ pub async fn send(
         return Ok(ContentEnd { size: from.length + length, blake3, slowed_by: None });
     }
     writer.flush().await?;
-    writer.carry_content();
+    writer.start_content();
     let mut times = TransferTimings::begin();
     if matches!(source.0, ContentSource::Pipe(_)) {
         times = times.of_pipe();

@@ -1,5 +1,5 @@
-//! The protocols that an endpoint speaks, by their ALPN identifiers (RFC 7301), each with the roles of its two
-//! sides. Knows nothing of what is said in them.
+//! Application protocols by their ALPN identifiers (RFC 7301), each with the roles of its two
+//! sides. No messages in here.
 
 use quinn::Connection;
 use quinn::crypto::rustls::HandshakeData;
@@ -7,74 +7,85 @@ use quiver_protocol::version;
 
 use crate::role::{Role, RoleLimits};
 
-/// A protocol: its ALPN identifier, the roles of both sides, and whether the side that dials must show a
-/// certificate.
+/// An application protocol: its ALPN identifier, the roles of both sides, and whether the dialling
+/// side must show a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Protocol {
     alpn: &'static [u8],
-    dialled: Role,
-    accepted: Role,
+    dialled_role: Role,
+    accepted_role: Role,
     requires_certificate: bool,
 }
 
 impl Protocol {
-    /// `quiver/1`, between a client and its server.
+    /// `quiver/1`, between a client and a server.
     pub const QUIVER_1: Self = Self::client_to_server(version::ALPN);
 
     /// Between a client that dials and a server that accepts. The client may show a certificate.
     #[must_use]
     pub const fn client_to_server(alpn: &'static [u8]) -> Self {
-        Self { alpn, dialled: Role::Client, accepted: Role::Member, requires_certificate: false }
+        Self {
+            alpn,
+            dialled_role: Role::Client,
+            accepted_role: Role::Member,
+            requires_certificate: false,
+        }
     }
 
     /// Between two clients, either of which dials. Both must show a certificate.
     #[must_use]
     pub const fn peer_to_peer(alpn: &'static [u8]) -> Self {
-        Self { alpn, dialled: Role::Peer, accepted: Role::Peer, requires_certificate: true }
+        Self {
+            alpn,
+            dialled_role: Role::Peer,
+            accepted_role: Role::Peer,
+            requires_certificate: true,
+        }
     }
 
-    /// The same protocol, in which the side that dials must show a certificate, or need not.
+    /// Sets whether the dialling side must show a certificate.
     #[must_use]
     pub const fn with_certificate_required(self, requires_certificate: bool) -> Self {
         Self { requires_certificate, ..self }
     }
 
-    /// The identifier, 1 to 255 bytes.
+    /// The ALPN identifier, 1 to 255 bytes.
     #[must_use]
     pub const fn alpn(&self) -> &'static [u8] {
         self.alpn
     }
 
-    /// The role of a connection at the side that dialled it, from the beginning.
+    /// The role of a connection on the side that dialled it.
     #[must_use]
     pub const fn dialled_role(&self) -> Role {
-        self.dialled
+        self.dialled_role
     }
 
-    /// The role of a connection at the side that accepted it, once it is known who dialled. Until then it is
-    /// [`Role::Guest`].
+    /// The role of a connection on the side that accepted it, once that side knows who dialled.
+    /// Until then the role is [`Role::Guest`].
     #[must_use]
     pub const fn accepted_role(&self) -> Role {
-        self.accepted
+        self.accepted_role
     }
 
-    /// Whether the side that dials must show a certificate.
+    /// Whether the dialling side must show a certificate.
     #[must_use]
     pub const fn requires_certificate(&self) -> bool {
         self.requires_certificate
     }
 
-    /// The one of `protocols` that both sides of a connection have agreed on.
-    pub(crate) fn negotiated(protocols: &[Self], connection: &Connection) -> Option<Self> {
-        let agreed = alpn(connection)?;
-        protocols.iter().find(|protocol| protocol.alpn == agreed).copied()
+    /// Finds the protocol that both sides of a connection have agreed on.
+    pub(crate) fn find_negotiated(protocols: &[Self], connection: &Connection) -> Option<Self> {
+        let negotiated = alpn(connection)?;
+        protocols.iter().find(|protocol| protocol.alpn == negotiated).copied()
     }
 
-    /// What an accepted connection begins with. QUIC settles this before TLS tells which of `protocols` it is, so
-    /// it is a guest's limits, with the largest of what cannot change later.
+    /// The limits with which an accepted connection starts. QUIC fixes them before TLS has
+    /// negotiated one of `protocols`, so they are a guest's limits, with the largest values of
+    /// those that cannot change later.
     pub(crate) fn guest_limits(protocols: &[Self], is_loopback: bool) -> RoleLimits {
         protocols.iter().fold(Role::Guest.limits(is_loopback), |limits, protocol| {
-            limits.with_fixed_limits_of(&protocol.accepted.limits(is_loopback))
+            limits.raise_fixed_limits(&protocol.accepted_role.limits(is_loopback))
         })
     }
 }
@@ -92,7 +103,7 @@ mod tests {
     const PEER: Protocol = Protocol::peer_to_peer(b"peer/1");
 
     #[test]
-    fn a_server_of_quiver_1_begins_with_a_guests_limits() {
+    fn a_connection_to_a_quiver_1_server_starts_with_a_guests_limits() {
         for is_loopback in [false, true] {
             let limits = Protocol::guest_limits(&[Protocol::QUIVER_1], is_loopback);
             assert_eq!(limits, Role::Guest.limits(is_loopback));
@@ -100,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn beside_peers_a_guest_begins_with_the_stream_window_of_a_peer_and_no_more() {
+    fn if_peers_are_accepted_too_a_guest_starts_with_a_peers_stream_window() {
         let limits = Protocol::guest_limits(&[Protocol::QUIVER_1, PEER], false);
         let stream_window = Role::Peer.limits(false).stream_window;
         assert_eq!(limits, RoleLimits { stream_window, ..Role::Guest.limits(false) });

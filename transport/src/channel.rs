@@ -1,5 +1,5 @@
-//! A connection with its role and the priority among its streams: control traffic of one goes before the content of
-//! others. Knows nothing of commands.
+//! A connection with its role and the priority of its streams: control traffic is written before
+//! the content of other streams. No commands in here.
 
 use std::ops::Deref;
 
@@ -9,7 +9,7 @@ use crate::priority::StreamPriority;
 use crate::role::Role;
 use crate::stream::{CommandStream, StreamError};
 
-/// A connection, its role, and the priority among its streams. Cheap to clone.
+/// A connection, its role, and the priority of its streams. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Channel {
     connection: Connection,
@@ -18,20 +18,20 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Over a connection of which there is no other channel, and which has the limits of this role.
+    /// Creates the only channel of a connection, which must have the limits of this role already.
     #[must_use]
-    pub fn on(connection: Connection, role: Role) -> Self {
-        let priority = StreamPriority::on(connection.clone(), role);
+    pub fn new(connection: Connection, role: Role) -> Self {
+        let priority = StreamPriority::new(connection.clone(), role);
         Self { connection, role, priority }
     }
 
-    /// What the two sides are to each other.
+    /// The role of the connection on this side.
     #[must_use]
     pub fn role(&self) -> Role {
         self.role
     }
 
-    /// Opens a stream to the other side; waits where as many are open as it allows.
+    /// Opens a stream to the other side. Waits while the other side allows no further stream.
     ///
     /// # Errors
     /// [`StreamError::Lost`].

@@ -1,4 +1,4 @@
-//! Why a connection ended: every close code we send, and what we make of those that come.
+//! Closing connections with a code, and the reasons why a connection ended.
 
 use quinn::{Connection, ConnectionError, VarInt};
 use quiver_protocol::CloseCode;
@@ -7,37 +7,37 @@ use thiserror::Error;
 
 use crate::congestion;
 
-/// Closes a connection with a code and its words.
+/// Closes a connection with a code and its reason text.
 pub fn close(connection: &Connection, code: CloseCode) {
-    congestion::open(connection);
+    congestion::remove_limit(connection);
     connection.close(VarInt::from_u32(code as u32), code.reason().as_bytes());
 }
 
-/// How a connection came to its end.
+/// Why a connection ended, or could not be established.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ConnectionEnd {
     /// This side closed it.
-    #[error("closed here")]
-    Here,
-    /// The other side closed it with a code we know.
+    #[error("closed locally")]
+    ClosedLocally,
+    /// The other side closed it with a known code.
     #[error("{}", .0.reason())]
-    Closed(CloseCode),
-    /// The other side closed it with a code we do not know.
+    ClosedByPeer(CloseCode),
+    /// The other side closed it with an unknown code.
     #[error("closed with code {0}")]
-    Unknown(u64),
-    /// Nothing came for the length of the idle timeout.
+    UnknownCode(u64),
+    /// The other side sent nothing for the length of the idle timeout.
     #[error("no sign of life")]
-    Silent,
-    /// The other side forgot the connection, as after a restart.
+    TimedOut,
+    /// The other side does not know the connection any more, as after a restart.
     #[error("reset by the other side")]
     Reset,
-    /// Nobody takes connections there.
+    /// The other side refuses connections.
     #[error("connection refused")]
     Refused,
-    /// The other side speaks no protocol of ours.
+    /// The other side supports none of the protocols that this side offers.
     #[error("no common protocol: {}", display_remark(.0))]
     NoCommonProtocol(String),
-    /// QUIC or TLS failed; the other side may have said why.
+    /// QUIC or TLS failed, with the reason as either side gave it.
     #[error("{}", display_remark(.0))]
     Failed(String),
 }
@@ -50,24 +50,24 @@ const CONNECTION_REFUSED: u64 = 0x2;
 
 impl From<ConnectionError> for ConnectionEnd {
     fn from(error: ConnectionError) -> Self {
-        let by_peer = |code: u64, reason: String| match code {
+        let from_error_code = |code: u64, reason: String| match code {
             NO_APPLICATION_PROTOCOL => Self::NoCommonProtocol(reason),
             CONNECTION_REFUSED => Self::Refused,
             _ => Self::Failed(reason),
         };
         match error {
-            ConnectionError::LocallyClosed => Self::Here,
+            ConnectionError::LocallyClosed => Self::ClosedLocally,
             ConnectionError::ApplicationClosed(closed) => {
                 let code = closed.error_code.into_inner();
-                CloseCode::from_wire(code).map_or(Self::Unknown(code), Self::Closed)
+                CloseCode::from_wire(code).map_or(Self::UnknownCode(code), Self::ClosedByPeer)
             }
-            ConnectionError::TimedOut => Self::Silent,
+            ConnectionError::TimedOut => Self::TimedOut,
             ConnectionError::Reset => Self::Reset,
             ConnectionError::ConnectionClosed(closed) => {
-                by_peer(u64::from(closed.error_code), closed.to_string())
+                from_error_code(u64::from(closed.error_code), closed.to_string())
             }
             ConnectionError::TransportError(error) => {
-                by_peer(u64::from(error.code), error.to_string())
+                from_error_code(u64::from(error.code), error.to_string())
             }
             ConnectionError::VersionMismatch => {
                 Self::NoCommonProtocol("no common version of QUIC".to_owned())

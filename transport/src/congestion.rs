@@ -1,9 +1,10 @@
-//! Congestion control that does not hold back a connection's last packet.
+//! Congestion control that always lets CONNECTION_CLOSE pass.
 //!
-//! quinn-proto up to 0.11.19 never sends CONNECTION_CLOSE where the congestion window is full at that
-//! moment (quinn-rs/quinn issue 2785, mended after that release): the other side then waits for its
-//! idle timeout. RFC 9002 (7) counts no such packet as in flight. So from the decision to close on the
-//! window is open; all else is left to the controller within. To be removed with the next release.
+//! quinn-proto up to 0.11.19 never sends CONNECTION_CLOSE if the congestion window is full at that
+//! moment (quinn-rs/quinn issue 2785, fixed after that release), so the other side waits for its
+//! idle timeout. RFC 9002 (7) does not count such a packet as in flight. So this controller removes
+//! the limit of the congestion window once a connection is about to be closed, and otherwise
+//! delegates to quinn's own. To be removed with the next release of quinn-proto.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -14,55 +15,55 @@ use quinn::Connection;
 use quinn::congestion::{Controller, ControllerFactory, ControllerMetrics, CubicConfig};
 use quinn_proto::RttEstimator;
 
-/// Makes controllers that open together, and also one by one.
+/// Creates the controllers of an endpoint's connections, and can remove all their limits at once.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct CloseAwareCongestion {
+pub(crate) struct CloseAwareControllerFactory {
     cubic: Arc<CubicConfig>,
-    all_close: Arc<AtomicBool>,
+    are_all_closing: Arc<AtomicBool>,
 }
 
-/// One connection's controller.
+/// The congestion controller of one connection.
 struct CloseAwareController {
-    within: Box<dyn Controller>,
-    closes: Arc<AtomicBool>,
-    all_close: Arc<AtomicBool>,
+    inner: Box<dyn Controller>,
+    is_closing: Arc<AtomicBool>,
+    are_all_closing: Arc<AtomicBool>,
 }
 
-impl CloseAwareCongestion {
-    /// Every connection is about to be closed.
-    pub(crate) fn open_all(&self) {
-        self.all_close.store(true, Ordering::Relaxed);
+impl CloseAwareControllerFactory {
+    /// Removes the congestion limit of every connection. To be called before they are closed.
+    pub(crate) fn remove_all_limits(&self) {
+        self.are_all_closing.store(true, Ordering::Relaxed);
     }
 }
 
-/// This connection is about to be closed.
-pub(crate) fn open(connection: &Connection) {
+/// Removes the congestion limit of a connection. To be called before it is closed.
+pub(crate) fn remove_limit(connection: &Connection) {
     if let Ok(controller) =
         connection.congestion_state().into_any().downcast::<CloseAwareController>()
     {
-        controller.closes.store(true, Ordering::Relaxed);
+        controller.is_closing.store(true, Ordering::Relaxed);
     }
 }
 
-impl ControllerFactory for CloseAwareCongestion {
+impl ControllerFactory for CloseAwareControllerFactory {
     fn build(self: Arc<Self>, now: Instant, current_mtu: u16) -> Box<dyn Controller> {
         Box::new(CloseAwareController {
-            within: self.cubic.clone().build(now, current_mtu),
-            closes: Arc::default(),
-            all_close: self.all_close.clone(),
+            inner: self.cubic.clone().build(now, current_mtu),
+            is_closing: Arc::default(),
+            are_all_closing: self.are_all_closing.clone(),
         })
     }
 }
 
 impl CloseAwareController {
-    fn is_open(&self) -> bool {
-        self.closes.load(Ordering::Relaxed) || self.all_close.load(Ordering::Relaxed)
+    fn is_unlimited(&self) -> bool {
+        self.is_closing.load(Ordering::Relaxed) || self.are_all_closing.load(Ordering::Relaxed)
     }
 }
 
 impl Controller for CloseAwareController {
     fn on_sent(&mut self, now: Instant, bytes: u64, last_packet_number: u64) {
-        self.within.on_sent(now, bytes, last_packet_number);
+        self.inner.on_sent(now, bytes, last_packet_number);
     }
 
     fn on_ack(
@@ -73,7 +74,7 @@ impl Controller for CloseAwareController {
         app_limited: bool,
         rtt: &RttEstimator,
     ) {
-        self.within.on_ack(now, sent, bytes, app_limited, rtt);
+        self.inner.on_ack(now, sent, bytes, app_limited, rtt);
     }
 
     fn on_end_acks(
@@ -83,7 +84,7 @@ impl Controller for CloseAwareController {
         app_limited: bool,
         largest_packet_num_acked: Option<u64>,
     ) {
-        self.within.on_end_acks(now, in_flight, app_limited, largest_packet_num_acked);
+        self.inner.on_end_acks(now, in_flight, app_limited, largest_packet_num_acked);
     }
 
     fn on_congestion_event(
@@ -93,32 +94,32 @@ impl Controller for CloseAwareController {
         is_persistent_congestion: bool,
         lost_bytes: u64,
     ) {
-        self.within.on_congestion_event(now, sent, is_persistent_congestion, lost_bytes);
+        self.inner.on_congestion_event(now, sent, is_persistent_congestion, lost_bytes);
     }
 
     fn on_mtu_update(&mut self, new_mtu: u16) {
-        self.within.on_mtu_update(new_mtu);
+        self.inner.on_mtu_update(new_mtu);
     }
 
-    /// Beyond what the pacer takes for a window, too: it then lets everything pass.
+    /// `u64::MAX` without a limit: the pacer does not delay packets for a window that large either.
     fn window(&self) -> u64 {
-        if self.is_open() { u64::MAX } else { self.within.window() }
+        if self.is_unlimited() { u64::MAX } else { self.inner.window() }
     }
 
     fn metrics(&self) -> ControllerMetrics {
-        self.within.metrics()
+        self.inner.metrics()
     }
 
     fn clone_box(&self) -> Box<dyn Controller> {
         Box::new(Self {
-            within: self.within.clone_box(),
-            closes: self.closes.clone(),
-            all_close: self.all_close.clone(),
+            inner: self.inner.clone_box(),
+            is_closing: self.is_closing.clone(),
+            are_all_closing: self.are_all_closing.clone(),
         })
     }
 
     fn initial_window(&self) -> u64 {
-        self.within.initial_window()
+        self.inner.initial_window()
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {

@@ -1,5 +1,5 @@
-//! The one crypto provider under TLS and certificates: key exchanges and ciphers in order of preference. Knows
-//! neither connections nor keys.
+//! The crypto provider that TLS and certificates use: key exchanges and ciphers in order of
+//! preference. No connections or keys in here.
 
 mod cipher;
 
@@ -9,8 +9,8 @@ use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{self, kx_group};
 
 /// aws-lc-rs, with the post-quantum hybrid key exchange preferred (X25519MLKEM768,
-/// draft-ietf-tls-ecdhe-mlkem), AES with 128 bits (docs/decisions, 3), and the implementation of AES that is
-/// the faster one on this processor (docs/decisions, 4).
+/// draft-ietf-tls-ecdhe-mlkem), AES with 128 bits (docs/decisions, 3), and the implementation of
+/// AES that is faster on this processor (docs/decisions, 4).
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
         let kx_groups = vec![kx_group::X25519MLKEM768, kx_group::X25519, kx_group::SECP256R1];

@@ -1,5 +1,5 @@
-//! Sockets that speak QUIC: each dials, accepts, or does both, and its connections have the settings of their
-//! role. Every number says what it costs. What each role may use is in `role`.
+//! Sockets that speak QUIC, dial and accept connections, and give them the settings of their role.
+//! Every number states its cost. The limits of each role are in `role`.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -18,7 +18,7 @@ use thiserror::Error;
 
 use crate::alpn::Protocol;
 use crate::close::ConnectionEnd;
-use crate::congestion::CloseAwareCongestion;
+use crate::congestion::CloseAwareControllerFactory;
 use crate::handshake::Handshake;
 use crate::identity::Identity;
 use crate::path_mtu::{self, PathMtu};
@@ -28,106 +28,108 @@ use crate::tls::{self, TlsError};
 use crate::trust::{ServerVerifier, TrustError};
 use crate::unix;
 
-/// Idle timeout of a connection. QUIC counts from the first packet that was sent after the last one that was
-/// received (RFC 9000, 10.1), at the latest a keep-alive: so a killed client's slot is free after this and
-/// `KEEP_ALIVE`, 14 s. Longer than the 10 s that a server gives a handshake and a hello, so that those timeouts
-/// are reported by their own names.
+/// Idle timeout of a connection. QUIC counts from the first packet that was sent after the last
+/// received one (RFC 9000, 10.1), which is a keep-alive at the latest: so the slot of a killed
+/// client is free after this timeout and `KEEP_ALIVE`, 14 s. Longer than the server's timeouts of
+/// 10 s for a handshake and a hello, so that those are reported under their own names.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(11);
 
-/// Both sides send a packet at least this often: three chances within the idle timeout, and often enough to keep a
-/// NAT's mapping.
+/// Both sides send a packet at least this often: three times within the idle timeout, and often
+/// enough to keep the mapping of a NAT.
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(3);
 
-/// Round-trip time of a path before it is measured: lost first packets are repeated after about three times as
-/// much. RFC 9002 (6.2.2) suggests 333 ms, which costs a second there.
+/// Assumed round-trip time of a path before it is measured: a lost first packet is sent again after
+/// about three times as long. RFC 9002 (6.2.2) suggests 333 ms, with which a lost first packet
+/// costs a second.
 const INITIAL_RTT: Duration = Duration::from_millis(100);
 
-/// Kernel socket buffers, asked for in bytes; the system may give less. Smaller ones lose packets
-/// on loopback.
+/// Requested size of the kernel's socket buffers in bytes; the system may grant less. Smaller
+/// buffers lose packets on loopback.
 const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
 
-/// Handshakes that wait for the accept loop, which takes them at once, so that few ever wait. One beyond this is
-/// refused.
+/// Handshakes that may wait for the accept loop; it is fast, so few wait. Further ones are refused.
 const WAITING_HANDSHAKES: usize = 1024;
 
-/// Bytes that early packets of waiting handshakes may hold: of each, and of all together.
+/// Bytes of early packets that each waiting handshake may buffer, and all of them together.
 const HANDSHAKE_BUFFER: u64 = 16 * 1024;
-const HANDSHAKE_BUFFERS: u64 = 4 * 1024 * 1024;
+const ALL_HANDSHAKE_BUFFERS: u64 = 4 * 1024 * 1024;
 
 /// Bytes of a server's connection ids, all of them random.
-const CONNECTION_ID: usize = 8;
+const CONNECTION_ID_LENGTH: usize = 8;
 
-/// The server name in the TLS handshake. Certificates are known by fingerprint, so one name serves for all, and an
-/// observer does not learn which host is meant.
+/// The server name in the TLS handshake. Certificates are identified by fingerprint, so all servers
+/// share one name, and an observer does not learn the host's name.
 const SERVER_NAME: &str = "quiver";
 
 /// A UDP socket that speaks QUIC. Cheap to clone: clones share the socket.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     inner: quinn::Endpoint,
-    congestion: Arc<CloseAwareCongestion>,
-    /// How connections are accepted; `None` while none are.
-    accepting: Arc<RwLock<Option<AcceptConfig>>>,
+    controllers: Arc<CloseAwareControllerFactory>,
+    /// `None` while the endpoint accepts no connections.
+    accept_config: Arc<RwLock<Option<AcceptConfig>>>,
 }
 
 /// How an endpoint accepts connections.
 #[derive(Debug, Clone)]
 struct AcceptConfig {
     protocols: Arc<[Protocol]>,
-    /// All settings but those that depend on the path.
-    config: ServerConfig,
+    /// All settings except those that depend on the path.
+    base_config: ServerConfig,
 }
 
-/// An endpoint could not be made.
+/// Why an endpoint could not be opened.
 #[derive(Debug, Error)]
 pub enum EndpointError {
     /// The socket could not be opened or bound.
     #[error("cannot listen on {address}: {source}")]
     Bind {
-        /// Where.
+        /// The local address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The identity is not fit for TLS.
+    /// TLS cannot use the identity.
     #[error(transparent)]
     Tls(#[from] TlsError),
 }
 
 impl EndpointError {
-    /// Whether the address is one of IPv6, which this system has not.
+    /// Whether the address is an IPv6 address and the system has no IPv6.
     #[must_use]
-    pub fn is_without_ipv6(&self) -> bool {
+    pub fn is_ipv6_unavailable(&self) -> bool {
         match self {
-            Self::Bind { address, source } => address.is_ipv6() && unix::has_no_address(source),
+            Self::Bind { address, source } => {
+                address.is_ipv6() && unix::is_address_unavailable(source)
+            }
             Self::Tls(_) => false,
         }
     }
 }
 
-/// A server could not be reached.
+/// Why a connection could not be established.
 #[derive(Debug, Error)]
 pub enum DialError {
-    /// Its certificate was not believed. Nothing was said to it.
+    /// The other side's certificate was rejected. No application data was sent.
     #[error(transparent)]
     Trust(TrustError),
-    /// No connection came about.
+    /// The handshake failed or timed out.
     #[error(transparent)]
     Ended(ConnectionEnd),
-    /// The address can never be one of a server.
+    /// The address cannot be dialled.
     #[error("cannot dial: {0}")]
     Address(String),
-    /// The protocol requires a certificate, and there is no identity to show one of.
+    /// The protocol requires a certificate, and the caller passed no identity.
     #[error("this protocol requires a certificate")]
     NoCertificate,
-    /// The identity is not fit for TLS.
+    /// TLS cannot use the identity.
     #[error(transparent)]
     Tls(#[from] TlsError),
 }
 
 impl Endpoint {
-    /// Opens a socket that accepts connections of these protocols. It can dial too. An IPv6 wildcard address
-    /// accepts IPv4 too.
+    /// Opens a socket that accepts connections of these protocols and can dial too. An IPv6
+    /// wildcard address also accepts IPv4.
     ///
     /// # Errors
     /// [`EndpointError`].
@@ -136,26 +138,26 @@ impl Endpoint {
         identity: &Identity,
         protocols: &[Protocol],
     ) -> Result<Self, EndpointError> {
-        let accepting = AcceptConfig::new(identity, protocols)?;
-        Self::open(address, outlives_restarts(identity)?, Some(accepting))
+        let accept_config = AcceptConfig::new(identity, protocols)?;
+        Self::open(address, config_with_reset_key(identity)?, Some(accept_config))
     }
 
-    /// Opens a socket that only dials, at a port of the system's choice. It can start to accept later:
-    /// [`start_accepting`](Self::start_accepting).
+    /// Opens a socket that only dials, on a port that the system chooses. It can accept connections
+    /// after [`start_accepting`](Self::start_accepting).
     ///
     /// # Errors
     /// [`EndpointError::Bind`].
     pub fn dialler() -> Result<Self, EndpointError> {
         let open = |address| Self::open(address, EndpointConfig::default(), None);
         open((Ipv6Addr::UNSPECIFIED, 0).into())
-            // Where there is no IPv6 at all.
+            // For systems without IPv6.
             .or_else(|_| open((Ipv4Addr::UNSPECIFIED, 0).into()))
     }
 
     fn open(
         address: SocketAddr,
         mut config: EndpointConfig,
-        accepting: Option<AcceptConfig>,
+        accept_config: Option<AcceptConfig>,
     ) -> Result<Self, EndpointError> {
         let failed = |source| EndpointError::Bind { address, source };
         config
@@ -164,38 +166,42 @@ impl Endpoint {
         let socket = socket(address).map_err(failed)?;
         let socket = Arc::new(BatchSocket::new(socket, path_mtu::MAX_PAYLOAD).map_err(failed)?);
         let runtime = Arc::new(TokioRuntime);
-        let congestion = Arc::<CloseAwareCongestion>::default();
-        let server = accepting.as_ref().map(|it| it.server_config(PathMtu::UNKNOWN, &congestion));
-        let inner = quinn::Endpoint::new_with_abstract_socket(config, server, socket, runtime)
-            .map_err(failed)?;
-        Ok(Self { inner, congestion, accepting: Arc::new(RwLock::new(accepting)) })
+        let controllers = Arc::<CloseAwareControllerFactory>::default();
+        let server_config = accept_config
+            .as_ref()
+            .map(|accept_config| accept_config.server_config(PathMtu::UNKNOWN, &controllers));
+        let inner =
+            quinn::Endpoint::new_with_abstract_socket(config, server_config, socket, runtime)
+                .map_err(failed)?;
+        Ok(Self { inner, controllers, accept_config: Arc::new(RwLock::new(accept_config)) })
     }
 
-    /// Accepts connections of these protocols from now on, whatever was accepted before. The socket dials as
-    /// before. Each connection begins with a guest's limits, since QUIC settles them before TLS tells its protocol.
+    /// Accepts connections of these protocols from now on, and of no others. The socket can still
+    /// dial. Each connection starts with a guest's limits, because QUIC fixes them before TLS has
+    /// negotiated the protocol.
     ///
-    /// A certificate is asked for, and where every protocol requires one, TLS refuses those that show none.
+    /// TLS asks for a certificate, and refuses clients without one if every protocol requires it.
     ///
     /// # Errors
-    /// [`TlsError`] where the identity is not fit for TLS, or there is no protocol.
+    /// [`TlsError`] if TLS cannot use the identity, or `protocols` is empty.
     pub fn start_accepting(
         &self,
         identity: &Identity,
         protocols: &[Protocol],
     ) -> Result<(), TlsError> {
-        let accepting = AcceptConfig::new(identity, protocols)?;
-        let config = accepting.server_config(PathMtu::UNKNOWN, &self.congestion);
-        let mut current = self.accepting.write();
-        *current = Some(accepting);
-        self.inner.set_server_config(Some(config));
+        let accept_config = AcceptConfig::new(identity, protocols)?;
+        let server_config = accept_config.server_config(PathMtu::UNKNOWN, &self.controllers);
+        let mut current = self.accept_config.write();
+        *current = Some(accept_config);
+        self.inner.set_server_config(Some(server_config));
         Ok(())
     }
 
-    /// Dials a server or a peer, to speak `protocol`. The handshake is complete when this returns; whether the
-    /// other side accepts this side's certificate is not yet known.
+    /// Dials a server or a peer, and completes the handshake for `protocol`. When this returns, it
+    /// is not yet known whether the other side accepts this side's certificate.
     ///
     /// # Errors
-    /// [`DialError::Trust`] where `verifier` did not believe the other side, else what went wrong.
+    /// [`DialError`]; [`DialError::Trust`] if `verifier` rejected the other side's certificate.
     pub async fn dial(
         &self,
         address: SocketAddr,
@@ -208,21 +214,22 @@ impl Endpoint {
         }
         let crypto = tls::client(identity, verifier.clone(), protocol)?;
         let mut config = ClientConfig::new(Arc::new(crypto));
-        let path = PathMtu::to(address);
+        let path = PathMtu::query(address);
         let limits = protocol.dialled_role().limits(path.is_loopback());
-        config.transport_config(Arc::new(transport(path, &limits, &self.congestion)));
+        config.transport_config(Arc::new(transport_config(path, &limits, &self.controllers)));
         let connecting = self
             .inner
-            .connect_with(config, self.reachable(address), SERVER_NAME)
+            .connect_with(config, self.mapped_address(address), SERVER_NAME)
             .map_err(|error| DialError::Address(error.to_string()))?;
-        connecting.await.map_err(|error| match verifier.judgement() {
-            Some(judgement) => DialError::Trust(judgement),
+        connecting.await.map_err(|error| match verifier.rejection() {
+            Some(rejection) => DialError::Trust(rejection),
             None => DialError::Ended(error.into()),
         })
     }
 
-    /// A dual-stack socket reaches IPv4 by mapped addresses (RFC 4291, 2.5.5.2).
-    fn reachable(&self, address: SocketAddr) -> SocketAddr {
+    /// The form of an address that this socket can dial: a dual-stack socket needs IPv4 addresses
+    /// in mapped form (RFC 4291, 2.5.5.2).
+    fn mapped_address(&self, address: SocketAddr) -> SocketAddr {
         match (self.inner.local_addr(), address) {
             (Ok(SocketAddr::V6(_)), SocketAddr::V4(v4)) => {
                 (v4.ip().to_ipv6_mapped(), v4.port()).into()
@@ -231,70 +238,76 @@ impl Endpoint {
         }
     }
 
-    /// The next connection that another machine dials; `None` once the endpoint is closed.
+    /// Waits for the next connection from another machine; `None` once the endpoint is closed.
     pub async fn accept(&self) -> Option<Incoming> {
         self.inner.accept().await
     }
 
-    /// Begins the handshake of a connection that another machine dialled at this endpoint.
+    /// Starts the handshake of a connection that another machine dialled.
     ///
     /// # Errors
-    /// What is wrong with its first packet; [`ConnectionEnd::Here`] where this endpoint accepts no connections.
-    pub fn admit(&self, incoming: Incoming) -> Result<Handshake, ConnectionEnd> {
-        let Some(accepting) = self.accepting.read().clone() else {
+    /// [`ConnectionEnd`] if its first packet is invalid; [`ConnectionEnd::ClosedLocally`] if this
+    /// endpoint accepts no connections.
+    pub fn start_handshake(&self, incoming: Incoming) -> Result<Handshake, ConnectionEnd> {
+        let Some(accept_config) = self.accept_config.read().clone() else {
             incoming.refuse();
-            return Err(ConnectionEnd::Here);
+            return Err(ConnectionEnd::ClosedLocally);
         };
-        let path = PathMtu::to(incoming.remote_address());
-        let config = accepting.server_config(path, &self.congestion);
-        let connecting = incoming.accept_with(Arc::new(config))?;
-        Ok(Handshake::new(connecting, accepting.protocols))
+        let path = PathMtu::query(incoming.remote_address());
+        let server_config = accept_config.server_config(path, &self.controllers);
+        let connecting = incoming.accept_with(Arc::new(server_config))?;
+        Ok(Handshake::new(connecting, accept_config.protocols))
     }
 
-    /// Where the socket is bound.
+    /// The address that the socket is bound to.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.inner.local_addr()
     }
 
-    /// Closes every connection with a code, and the endpoint: it accepts and dials no more.
+    /// Closes every connection with a code, and the endpoint, which then accepts and dials no more.
     pub fn close(&self, code: CloseCode) {
-        self.congestion.open_all();
+        self.controllers.remove_all_limits();
         self.inner.close(VarInt::from_u32(code as u32), code.reason().as_bytes());
     }
 
-    /// Waits until the last packet of every connection is sent, for at most `timeout`.
+    /// Waits until every connection has sent its last packet, for at most `timeout`.
     pub async fn wait_idle(&self, timeout: Duration) {
-        // Either way the caller goes on.
+        // After the timeout the caller does not wait for the remaining packets.
         let _ = tokio::time::timeout(timeout, self.inner.wait_idle()).await;
     }
 }
 
 impl AcceptConfig {
     fn new(identity: &Identity, protocols: &[Protocol]) -> Result<Self, TlsError> {
-        let mut config = ServerConfig::with_crypto(Arc::new(tls::server(identity, protocols)?));
-        config
+        let crypto = tls::server(identity, protocols)?;
+        let mut base_config = ServerConfig::with_crypto(Arc::new(crypto));
+        base_config
             .max_incoming(WAITING_HANDSHAKES)
             .incoming_buffer_size(HANDSHAKE_BUFFER)
-            .incoming_buffer_size_total(HANDSHAKE_BUFFERS);
-        Ok(Self { protocols: protocols.into(), config })
+            .incoming_buffer_size_total(ALL_HANDSHAKE_BUFFERS);
+        Ok(Self { protocols: protocols.into(), base_config })
     }
 
-    /// What a connection over such a path is accepted with.
-    fn server_config(&self, path: PathMtu, congestion: &Arc<CloseAwareCongestion>) -> ServerConfig {
+    /// The settings with which a connection over this path is accepted.
+    fn server_config(
+        &self,
+        path: PathMtu,
+        controllers: &Arc<CloseAwareControllerFactory>,
+    ) -> ServerConfig {
         let limits = Protocol::guest_limits(&self.protocols, path.is_loopback());
-        let mut config = self.config.clone();
-        config.transport_config(Arc::new(transport(path, &limits, congestion)));
+        let mut config = self.base_config.clone();
+        config.transport_config(Arc::new(transport_config(path, &limits, controllers)));
         config
     }
 }
 
-fn transport(
+fn transport_config(
     path: PathMtu,
     limits: &RoleLimits,
-    congestion: &Arc<CloseAwareCongestion>,
+    controllers: &Arc<CloseAwareControllerFactory>,
 ) -> TransportConfig {
     let mut config = TransportConfig::default();
     config
@@ -304,20 +317,22 @@ fn transport(
         .keep_alive_interval(Some(KEEP_ALIVE))
         .initial_rtt(INITIAL_RTT)
         .mtu_discovery_config(Some(path.mtu_discovery()))
-        .enable_segmentation_offload(path.takes_batches())
-        .congestion_controller_factory(congestion.clone());
+        .enable_segmentation_offload(path.accepts_batches())
+        .congestion_controller_factory(controllers.clone());
     limits.configure(&mut config);
     config
 }
 
-/// Lets a server that is started again with the same identity answer packets of connections that it does not know
-/// with a stateless reset (RFC 9000, 10.3), which their clients believe. It sends fifty a second at most, each
-/// shorter than what it answers, and none for packets of fewer than 22 bytes: ours have 29 or more.
-fn outlives_restarts(identity: &Identity) -> Result<EndpointConfig, TlsError> {
+/// The endpoint settings of a server that, after a restart with the same identity, answers packets
+/// of unknown connections with a stateless reset (RFC 9000, 10.3) that their clients accept. It
+/// sends at most fifty a second, each shorter than the packet that it answers, and none for packets
+/// of fewer than 22 bytes: Quiver's packets have 29 or more.
+fn config_with_reset_key(identity: &Identity) -> Result<EndpointConfig, TlsError> {
     let mut config = EndpointConfig::new(Arc::new(tls::reset_key(identity)?));
-    // A client that was told the token of an id could end the connection that has it next, so no id may be used
-    // again: of quinn's own there are 16 million. Nor would those of an earlier run be known as ours.
-    config.cid_generator(|| Box::new(RandomConnectionIdGenerator::new(CONNECTION_ID)));
+    // A client that has learned the token of an id could end the next connection with that id, so
+    // no id may be used again. quinn's own generator has only 16 million ids, and does not
+    // recognise those of an earlier run as its own.
+    config.cid_generator(|| Box::new(RandomConnectionIdGenerator::new(CONNECTION_ID_LENGTH)));
     Ok(config)
 }
 
@@ -327,7 +342,7 @@ fn socket(address: SocketAddr) -> io::Result<UdpSocket> {
     if let SocketAddr::V6(v6) = address {
         socket.set_only_v6(!v6.ip().is_unspecified())?;
     }
-    // Less than asked for is slower, not wrong.
+    // Smaller buffers are slower, and no error.
     let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
     let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
     socket.bind(&address.into())?;

@@ -1,5 +1,5 @@
-//! Handshakes of connections that others dial, and the routing of what they become: each has the protocol that
-//! both sides agreed on. Knows nothing of what follows a handshake.
+//! Handshakes of connections that other machines dial, and the protocol that each of them
+//! negotiates. No application data in here.
 
 use std::sync::Arc;
 
@@ -11,19 +11,20 @@ use crate::channel::Channel;
 use crate::close::{ConnectionEnd, close};
 use crate::trust::peer_fingerprint;
 
-/// A handshake that has begun. Given up when dropped.
+/// A running handshake. Dropping it aborts it.
 #[derive(Debug)]
 pub struct Handshake {
     connecting: Connecting,
     protocols: Arc<[Protocol]>,
 }
 
-/// A connection that another machine dialled. What it may use is a guest's ([`Role::Guest`](crate::Role::Guest)).
+/// A connection that another machine dialled. It has the limits of a guest
+/// ([`Role::Guest`](crate::Role::Guest)).
 #[derive(Debug)]
 pub struct AcceptedConnection {
     /// The connection.
     pub connection: Connection,
-    /// What both sides agreed on: one of those that the endpoint accepts.
+    /// The negotiated protocol, one of those that the endpoint accepts.
     pub protocol: Protocol,
 }
 
@@ -32,20 +33,23 @@ impl Handshake {
         Self { connecting, protocols }
     }
 
-    /// Waits until the other side has proved that it has the key of its certificate, where it shows one. The
-    /// certificate is not compared with anything: see [`peer_fingerprint`].
+    /// Waits until the handshake is complete. If the other side shows a certificate, it has then
+    /// proved that it holds the certificate's key. The fingerprint is not compared with anything:
+    /// see [`peer_fingerprint`].
     ///
     /// # Errors
-    /// [`ConnectionEnd`]: [`NoCommonProtocol`](Ended::NoCommonProtocol) where the other side speaks none of the protocols,
-    /// [`Failed`](Ended::Failed) where its protocol requires a certificate and it shows none.
+    /// [`ConnectionEnd`]: [`NoCommonProtocol`](ConnectionEnd::NoCommonProtocol) if the other side
+    /// supports none of the protocols, [`Failed`](ConnectionEnd::Failed) if its protocol requires a
+    /// certificate and it shows none.
     pub async fn complete(self) -> Result<AcceptedConnection, ConnectionEnd> {
         let connection = self.connecting.await.map_err(ConnectionEnd::from)?;
-        let Some(protocol) = Protocol::negotiated(&self.protocols, &connection) else {
-            // TLS has refused this before, so it does not happen.
+        let Some(protocol) = Protocol::find_negotiated(&self.protocols, &connection) else {
+            // Cannot happen: TLS has refused such a connection.
             close(&connection, CloseCode::ProtocolViolation);
             return Err(ConnectionEnd::NoCommonProtocol("no protocol was agreed on".to_owned()));
         };
-        // Where every protocol requires one, TLS has refused this before, in words that tell the other side.
+        // If every protocol requires a certificate, TLS has refused the connection already, with an
+        // alert that says so.
         if protocol.requires_certificate() && peer_fingerprint(&connection).is_none() {
             close(&connection, CloseCode::ProtocolViolation);
             return Err(ConnectionEnd::Failed("the other side showed no certificate".to_owned()));
@@ -55,11 +59,12 @@ impl Handshake {
 }
 
 impl AcceptedConnection {
-    /// Lets the other side use what its protocol's role may. To be called once it is known who it is.
+    /// Raises the limits to those of the protocol's role. To be called once it is known who the
+    /// other side is.
     #[must_use]
     pub fn promote(self) -> Channel {
         let role = self.protocol.accepted_role();
         role.apply_to(&self.connection);
-        Channel::on(self.connection, role)
+        Channel::new(self.connection, role)
     }
 }

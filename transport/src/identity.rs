@@ -1,5 +1,5 @@
-//! Who a machine is: a private key and the self-signed certificate that shows its public half.
-//! Knows files and certificates, nothing of connections.
+//! A machine's identity: a private key and a self-signed certificate with its public key. Creates,
+//! saves and loads them. No connections in here.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
@@ -17,17 +17,17 @@ use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 use crate::{crypto, unix};
 
-/// PEM files longer than this are not ours. Bytes.
+/// Bytes that are read of a PEM file. Quiver's own files are shorter.
 const PEM_LIMIT: u64 = 64 * 1024;
 
-/// A key and its certificate. `Debug` shows the fingerprint only.
+/// A key and its certificate. `Debug` shows only the fingerprint.
 pub struct Identity {
     certificate: CertificateDer<'static>,
     key: PrivateKeyDer<'static>,
     fingerprint: Fingerprint,
 }
 
-/// What went wrong with a key or a certificate.
+/// Why a key or a certificate could not be created, saved or loaded.
 #[derive(Debug, Error)]
 pub enum IdentityError {
     /// A file could not be read.
@@ -35,7 +35,7 @@ pub enum IdentityError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// A file could not be written.
@@ -43,27 +43,27 @@ pub enum IdentityError {
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// A file is there already, and was not to be replaced.
+    /// The file exists already, and the caller did not allow replacing it.
     #[error("{path} exists already", path = display_path(.0))]
     Exists(PathBuf),
-    /// Others could read the private key.
+    /// Other users have access to the file of the private key.
     #[error("{path} can be read by other users", path = display_path(.0))]
     SharedKey(PathBuf),
-    /// The file holds no such PEM section, or a broken one.
+    /// The file has no valid PEM section of this kind.
     #[error("{path} holds no valid {what} in PEM form", path = display_path(.path))]
     Pem {
         /// The file.
         path: PathBuf,
-        /// What was looked for.
+        /// The kind of PEM section.
         what: &'static str,
     },
-    /// The certificate is not X.509.
+    /// The certificate is not a valid X.509 certificate.
     #[error("not a valid X.509 certificate")]
     Certificate,
-    /// The certificate shows another key.
+    /// The certificate has the public key of another private key.
     #[error("{certificate} does not belong to {key}", certificate = display_path(.certificate), key = display_path(.key))]
     Mismatch {
         /// The certificate's file.
@@ -71,25 +71,25 @@ pub enum IdentityError {
         /// The key's file.
         key: PathBuf,
     },
-    /// A name that no certificate can carry.
+    /// The text is neither a host name nor an address, so no certificate can have it.
     #[error("{0:?} is not a host name or an address")]
     BadHost(String),
-    /// The library could not make it.
+    /// The library could not create the certificate.
     #[error("cannot make a certificate: {0}")]
     Create(#[from] rcgen::Error),
 }
 
-/// From when to when a certificate is valid; whole days.
+/// The period for which a certificate is valid. It starts and ends at 00:00 UTC of these days.
 #[derive(Debug, Clone, Copy)]
 pub struct Validity {
-    /// The first moment.
+    /// The day on which it starts.
     pub from: DateTime<Utc>,
-    /// The last.
+    /// The day on which it ends.
     pub until: DateTime<Utc>,
 }
 
 impl Validity {
-    /// From the day before `now`, for clocks that are slow, through `days` days after it.
+    /// From the day before `now`, because other machines' clocks may be slow, to `days` days later.
     #[must_use]
     pub fn days(now: DateTime<Utc>, days: u32) -> Self {
         Self { from: now - chrono::Days::new(1), until: now + chrono::Days::new(days.into()) }
@@ -97,10 +97,10 @@ impl Validity {
 }
 
 impl Identity {
-    /// Makes a fresh ECDSA P-256 key and a certificate for `hosts` (names or addresses).
+    /// Creates an ECDSA P-256 key and a certificate for `hosts` (names or addresses).
     ///
     /// # Errors
-    /// [`IdentityError::BadHost`] for a host that is neither.
+    /// [`IdentityError::BadHost`] for a host that is neither a name nor an address.
     pub fn create(
         common_name: &str,
         hosts: &[String],
@@ -114,11 +114,12 @@ impl Identity {
         let mut params = CertificateParams::new(hosts)?;
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, common_name);
-        // Certificates count in seconds; ours begin and end with a day.
-        let day =
-            |at: DateTime<Utc>| rcgen::date_time_ymd(at.year(), at.month() as u8, at.day() as u8);
-        params.not_before = day(validity.from);
-        params.not_after = day(validity.until);
+        // X.509 has times in seconds; these are the starts of the two days.
+        let start_of_day = |time: DateTime<Utc>| {
+            rcgen::date_time_ymd(time.year(), time.month() as u8, time.day() as u8)
+        };
+        params.not_before = start_of_day(validity.from);
+        params.not_after = start_of_day(validity.until);
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let certificate = CertificateDer::from(params.self_signed(&key)?);
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
@@ -126,20 +127,21 @@ impl Identity {
         Ok(Self { certificate, key, fingerprint })
     }
 
-    /// Loads what [`save`](Self::save) wrote, or any other pair in PEM form.
+    /// Loads a certificate and its key from PEM files, such as [`save`](Self::save) writes.
     ///
     /// # Errors
-    /// [`IdentityError`]; a key that other users can read is refused, as is a pair that is none.
+    /// [`IdentityError`], also if other users can access the key's file, or the pair does not
+    /// match.
     pub fn load(certificate_path: &Path, key_path: &Path) -> Result<Self, IdentityError> {
         let certificate = load_certificate(certificate_path)?;
         let file = open(key_path)?;
-        let read = |source| IdentityError::Read { path: key_path.to_owned(), source };
-        if unix::is_shared(&file).map_err(read)? {
+        let read_error = |source| IdentityError::Read { path: key_path.to_owned(), source };
+        if unix::is_shared(&file).map_err(read_error)? {
             return Err(IdentityError::SharedKey(key_path.to_owned()));
         }
-        let bad_pem = || IdentityError::Pem { path: key_path.to_owned(), what: "private key" };
-        let key =
-            PrivateKeyDer::from_pem_slice(&contents(file).map_err(read)?).map_err(|_| bad_pem())?;
+        let invalid_pem = || IdentityError::Pem { path: key_path.to_owned(), what: "private key" };
+        let pem = read_contents(file).map_err(read_error)?;
+        let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| invalid_pem())?;
         let pair =
             CertifiedKey::from_der(vec![certificate.clone()], key.clone_key(), &crypto::provider());
         match pair {
@@ -150,15 +152,15 @@ impl Identity {
                     key: key_path.to_owned(),
                 });
             }
-            Err(_) => return Err(bad_pem()),
+            Err(_) => return Err(invalid_pem()),
         }
         let fingerprint = fingerprint(&certificate)?;
         Ok(Self { certificate, key, fingerprint })
     }
 
-    /// Writes both files, the key first and for its owner alone (0600).
+    /// Writes both files, the key first and readable only by its owner (0600).
     ///
-    /// Without `replace` nothing that exists is touched. With it each file is replaced in one step.
+    /// Without `replace`, an existing file is an error. With it, each file is replaced atomically.
     ///
     /// # Errors
     /// [`IdentityError::Exists`], [`IdentityError::Write`].
@@ -211,16 +213,16 @@ impl std::fmt::Debug for Identity {
     }
 }
 
-/// What a certificate says.
+/// The contents of a certificate that Quiver uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateInfo {
-    /// Of its key.
+    /// The fingerprint of its key.
     pub fingerprint: Fingerprint,
-    /// The host names and addresses it was made for.
+    /// The host names and addresses that it was issued for.
     pub names: Vec<String>,
-    /// Valid from this moment.
+    /// The time from which it is valid.
     pub not_before: DateTime<Utc>,
-    /// Valid until this moment.
+    /// The time until which it is valid.
     pub not_after: DateTime<Utc>,
 }
 
@@ -230,22 +232,22 @@ impl CertificateInfo {
     /// # Errors
     /// [`IdentityError::Certificate`].
     pub fn read(certificate: &CertificateDer<'_>) -> Result<Self, IdentityError> {
-        let bad = || IdentityError::Certificate;
-        let (rest, parsed) = X509Certificate::from_der(certificate).map_err(|_| bad())?;
+        let invalid = || IdentityError::Certificate;
+        let (rest, parsed) = X509Certificate::from_der(certificate).map_err(|_| invalid())?;
         if !rest.is_empty() {
-            return Err(bad());
+            return Err(invalid());
         }
-        let moment = |seconds| DateTime::from_timestamp(seconds, 0).ok_or_else(bad);
+        let to_time = |seconds| DateTime::from_timestamp(seconds, 0).ok_or_else(invalid);
         let names = match parsed.subject_alternative_name() {
-            Ok(Some(extension)) => extension.value.general_names.iter().map(readable).collect(),
+            Ok(Some(extension)) => extension.value.general_names.iter().map(name_text).collect(),
             Ok(None) => Vec::new(),
-            Err(_) => return Err(bad()),
+            Err(_) => return Err(invalid()),
         };
         Ok(Self {
             fingerprint: Fingerprint(sha256(parsed.tbs_certificate.subject_pki.raw)),
             names,
-            not_before: moment(parsed.validity().not_before.timestamp())?,
-            not_after: moment(parsed.validity().not_after.timestamp())?,
+            not_before: to_time(parsed.validity().not_before.timestamp())?,
+            not_after: to_time(parsed.validity().not_after.timestamp())?,
         })
     }
 
@@ -267,7 +269,7 @@ pub fn fingerprint(certificate: &CertificateDer<'_>) -> Result<Fingerprint, Iden
 }
 
 fn load_certificate(path: &Path) -> Result<CertificateDer<'static>, IdentityError> {
-    let bytes = contents(open(path)?)
+    let bytes = read_contents(open(path)?)
         .map_err(|source| IdentityError::Read { path: path.to_owned(), source })?;
     CertificateDer::from_pem_slice(&bytes)
         .map_err(|_| IdentityError::Pem { path: path.to_owned(), what: "certificate" })
@@ -277,31 +279,37 @@ fn open(path: &Path) -> Result<File, IdentityError> {
     File::open(path).map_err(|source| IdentityError::Read { path: path.to_owned(), source })
 }
 
-fn contents(file: File) -> io::Result<Vec<u8>> {
+fn read_contents(file: File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(PEM_LIMIT).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-fn write(path: &Path, content: &[u8], private: bool, replace: bool) -> Result<(), IdentityError> {
-    let failed = |source| IdentityError::Write { path: path.to_owned(), source };
-    let into = |path: &Path| -> io::Result<()> {
-        let mut file = if private { unix::create_private(path)? } else { File::create_new(path)? };
+fn write(
+    path: &Path,
+    content: &[u8],
+    is_private: bool,
+    replace: bool,
+) -> Result<(), IdentityError> {
+    let write_error = |source| IdentityError::Write { path: path.to_owned(), source };
+    let write_new = |path: &Path| -> io::Result<()> {
+        let mut file =
+            if is_private { unix::create_private(path)? } else { File::create_new(path)? };
         file.write_all(content)?;
         unix::sync_file(&file)
     };
     if !replace {
-        return into(path).map_err(failed);
+        return write_new(path).map_err(write_error);
     }
     let mut staged = path.as_os_str().to_owned();
     staged.push(".new");
     let staged = PathBuf::from(staged);
-    // Left behind by one that was killed between the two steps below.
+    // A process that was killed before the rename below has left this file.
     match fs::remove_file(&staged) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(write_error(error)),
         _ => {}
     }
-    into(&staged).and_then(|()| fs::rename(&staged, path)).map_err(failed)
+    write_new(&staged).and_then(|()| fs::rename(&staged, path)).map_err(write_error)
 }
 
 fn pem(label: &str, der: &[u8]) -> String {
@@ -315,7 +323,8 @@ fn pem(label: &str, der: &[u8]) -> String {
     text
 }
 
-fn readable(name: &GeneralName<'_>) -> String {
+/// A subject alternative name as text.
+fn name_text(name: &GeneralName<'_>) -> String {
     match name {
         GeneralName::DNSName(name) => (*name).to_owned(),
         GeneralName::IPAddress(bytes) => {

@@ -1,21 +1,21 @@
-//! QUIC and TLS for Quiver: who a machine is, whom it believes, endpoints, and framed streams. Knows the wire's
-//! frames, not what commands mean.
+//! QUIC and TLS for Quiver: identities, verification of certificates, endpoints, and framed
+//! streams. Does not interpret commands.
 //!
-//! | module | what it holds |
+//! | module | content |
 //! |---|---|
-//! | [`identity`] | a key and its self-signed certificate: create, keep, load, fingerprint |
-//! | [`trust`] | which certificates are believed, and why one was not |
-//! | [`tls`] | the rustls configurations, over one crypto provider |
+//! | [`identity`] | a key and its self-signed certificate: create, save, load, fingerprint |
+//! | [`trust`] | which certificates are accepted, and why one was rejected |
+//! | [`tls`] | the rustls configurations, with one crypto provider |
 //! | [`endpoint`] | sockets that dial and accept, and their QUIC settings, each with its cost |
-//! | [`role`] | what each role may use: windows and stream counts, each with its cost |
-//! | [`alpn`] | protocols, with the roles of their two sides |
-//! | [`handshake`] | accepted connections, routed by protocol |
-//! | [`stream`] | one frame read or written, with a limit and a timeout |
-//! | [`priority`] | control traffic is written before content |
-//! | [`channel`] | a connection with its role and the priority among its streams |
-//! | [`mod@close`] | why a connection ended |
-//! | [`liveness`] | whether the other side is still there |
-//! | [`log_writer`] | log lines, written by a thread of their own |
+//! | [`role`] | the limits of each role: windows and stream counts, each with its cost |
+//! | [`alpn`] | application protocols, with the roles of their two sides |
+//! | [`handshake`] | accepted connections and their protocols |
+//! | [`stream`] | reading and writing frames, with limits and timeouts |
+//! | [`priority`] | writing control traffic before content |
+//! | [`channel`] | a connection with its role and the priority of its streams |
+//! | [`mod@close`] | closing connections, and why a connection ended |
+//! | [`liveness`] | whether the other side of a connection still responds |
+//! | [`log_writer`] | writing log lines on a separate thread |
 
 pub mod alpn;
 pub mod channel;
@@ -48,5 +48,5 @@ pub use role::Role;
 pub use stream::{CommandStream, Frame, FrameReader, FrameWriter, StreamError};
 pub use trust::{ServerVerifier, TrustError};
 
-/// The connection type, so that users of this crate name no other crate for it.
+/// The connection type, so that dependents need not depend on quinn for it.
 pub use quinn::Connection;

@@ -1,7 +1,7 @@
-//! Which streams of a connection are written first: control traffic before content. QUIC's priorities order what was
-//! written, but not what cannot be written because content has used up the send window. So content waits while
-//! control traffic waits, for a bounded time. Where several streams carry content, which keep each other busy, the
-//! send window is smaller.
+//! Writes a connection's control traffic before its content. QUIC's priorities order data that was
+//! written, but not writes that wait because content has used up the send window. So writes of
+//! content wait, for a bounded time, while writes of control traffic wait. If several streams carry
+//! content, at least one of them always has data ready, and the send window is smaller.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -18,11 +18,12 @@ use tokio::time::timeout;
 
 use crate::role::Role;
 
-/// How long control traffic delays content: many round trips of a busy connection. Control traffic that waits longer
-/// waits for an application that does not read, which must not stop the other streams.
+/// How long control traffic may delay content: many round trips of a busy connection. Control
+/// traffic that waits longer waits for an application that does not read: it must not stop other
+/// streams.
 const CONTENT_DELAY: Duration = Duration::from_millis(50);
 
-/// The priority among the streams of a connection. Cheap to clone: clones belong to the same connection.
+/// Orders the writes of one connection's streams. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct StreamPriority(Arc<PriorityState>);
 
@@ -30,11 +31,12 @@ pub struct StreamPriority(Arc<PriorityState>);
 struct PriorityState {
     /// Writes of control traffic that wait for the send window.
     waiting_control: AtomicUsize,
-    /// Notified when that becomes 0.
-    no_control_waits: Notify,
+    /// Notified when `waiting_control` becomes 0.
+    control_drained: Notify,
     /// Streams that carry content.
     content_streams: Mutex<usize>,
-    /// The connection whose send window they share, and its role, which says how large that is.
+    /// The connection whose send window the streams share, and its role, which determines the size
+    /// of that window.
     connection: Option<(Connection, Role)>,
 }
 
@@ -46,9 +48,9 @@ pub(crate) struct ContentStream(StreamPriority);
 struct WaitingControl<'a>(&'a PriorityState);
 
 impl StreamPriority {
-    /// On a connection in this role, whose send window is set here from now on.
+    /// Creates the priority of a connection in this role. It sets the connection's send window.
     #[must_use]
-    pub fn on(connection: Connection, role: Role) -> Self {
+    pub fn new(connection: Connection, role: Role) -> Self {
         Self(Arc::new(PriorityState {
             connection: Some((connection, role)),
             ..PriorityState::default()
@@ -72,10 +74,10 @@ impl StreamPriority {
         }
     }
 
-    /// Awaits a write of control traffic, which delays content where there is no room for it.
+    /// Awaits a write of control traffic. While it waits for the send window, content is delayed.
     pub(crate) async fn write_control<F: Future>(&self, write: F) -> F::Output {
         let mut write = pin!(write);
-        // Nearly always there is room.
+        // Nearly always the send window has space.
         if let Poll::Ready(written) =
             poll_fn(|context| Poll::Ready(write.as_mut().poll(context))).await
         {
@@ -94,20 +96,20 @@ impl StreamPriority {
     /// Awaits a write of content, once no control traffic waits.
     pub(crate) async fn write_content<F: Future>(&self, write: F) -> F::Output {
         let mut write = pin!(write);
-        let mut free: Option<Pin<Box<Notified<'_>>>> = None;
+        let mut drained: Option<Pin<Box<Notified<'_>>>> = None;
         poll_fn(|context| {
             loop {
-                if let Some(free) = &mut free {
-                    ready!(free.as_mut().poll(context));
+                if let Some(drained) = &mut drained {
+                    ready!(drained.as_mut().poll(context));
                 }
-                free = None;
+                drained = None;
                 if self.0.waiting_control.load(Ordering::SeqCst) == 0 {
                     return write.as_mut().poll(context);
                 }
-                // Registered before the second look, so that no notification is missed.
-                let notified = Box::pin(self.0.no_control_waits.notified());
+                // Registered before the counter is read again, so that no notification is missed.
+                let notified = Box::pin(self.0.control_drained.notified());
                 if self.0.waiting_control.load(Ordering::SeqCst) > 0 {
-                    free = Some(notified);
+                    drained = Some(notified);
                 }
             }
         })
@@ -131,7 +133,7 @@ impl<'a> WaitingControl<'a> {
 impl Drop for WaitingControl<'_> {
     fn drop(&mut self) {
         if self.0.waiting_control.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.0.no_control_waits.notify_waiters();
+            self.0.control_drained.notify_waiters();
         }
     }
 }
@@ -146,21 +148,21 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn content_waits_while_control_traffic_waits() {
         let priority = StreamPriority::default();
-        let (room, wait) = oneshot::channel::<()>();
+        let (grant, space) = oneshot::channel::<()>();
         let order = std::sync::Mutex::new(Vec::new());
         let control = async {
-            priority.write_control(wait).await.unwrap();
+            priority.write_control(space).await.unwrap();
             order.lock().unwrap().push("control");
         };
         let content = async {
-            // Control traffic waits by now.
+            // By now the write of control traffic waits.
             tokio::task::yield_now().await;
             priority.write_content(async { order.lock().unwrap().push("content") }).await;
         };
         let later = async {
             tokio::time::sleep(CONTENT_DELAY / 2).await;
             assert!(order.lock().unwrap().is_empty());
-            room.send(()).unwrap();
+            grant.send(()).unwrap();
         };
         tokio::join!(control, content, later);
         assert_eq!(*order.lock().unwrap(), ["control", "content"]);
@@ -169,24 +171,24 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn control_traffic_delays_content_for_a_bounded_time() {
         let priority = StreamPriority::default();
-        let (_room, wait) = oneshot::channel::<()>();
+        let (_grant, space) = oneshot::channel::<()>();
         let start = Instant::now();
-        let control = priority.write_control(wait);
+        let control = priority.write_control(space);
         let content = async {
             tokio::task::yield_now().await;
             priority.write_content(async { start.elapsed() }).await
         };
         tokio::select! {
-            _ = control => panic!("there was no room"),
-            waited = content => assert_eq!(waited, CONTENT_DELAY),
+            _ = control => panic!("the send window had no space"),
+            delay = content => assert_eq!(delay, CONTENT_DELAY),
         }
     }
 
     #[tokio::test]
     async fn cancelled_control_traffic_does_not_delay_content() {
         let priority = StreamPriority::default();
-        let (_room, wait) = oneshot::channel::<()>();
-        drop(tokio::time::timeout(Duration::ZERO, priority.write_control(wait)).await);
+        let (_grant, space) = oneshot::channel::<()>();
+        drop(tokio::time::timeout(Duration::ZERO, priority.write_control(space)).await);
         let content = priority.write_content(async { 7 });
         assert_eq!(timeout(Duration::from_secs(10), content).await, Ok(7));
     }

@@ -1,112 +1,118 @@
-//! What the other side of a connection may use, by role: windows, stream counts, datagrams. Each number says what
-//! it costs; quinn's defaults suit no server. Timeouts, sockets and paths are not in here.
+//! The limits of a connection by role: windows, stream counts, datagrams. Each number states its
+//! cost; quinn's defaults are not meant for servers. No timeouts, sockets or paths in here.
 
 use std::time::Duration;
 
 use quinn::{Connection, TransportConfig, VarInt};
 use quiver_protocol::limits;
 
-/// Content streams that a client or peer reads at once. Its connection window holds all of them, full, and one
-/// stream window more.
+/// Content streams that a client or peer reads at once. Its connection window holds the full
+/// windows of all of them and one stream window more.
 pub const CLIENT_CONTENT_STREAMS: u32 = 8;
 
-/// What a guest may send before it is read, and what may be unacknowledged on the way to it: a hello and its
-/// frames. Bytes.
+/// Bytes that a guest may send before the server reads them, and unacknowledged bytes that the
+/// server may have sent to it: enough for a hello and the response.
 const GUEST_WINDOW: u32 = 64 * 1024;
 
 /// Unread bytes that one stream of a member may hold.
 const MEMBER_STREAM_WINDOW: u32 = 1024 * 1024;
 
-/// The same for a member on the same machine: enough where the round trip is short, and after a kill of the
-/// server a put has less to send again.
+/// The same for a member on the same machine: enough for the short round trip, and after a kill of
+/// the server a put has less to send again.
 const LOOPBACK_MEMBER_STREAM_WINDOW: u32 = 448 * 1024;
 
-/// Unread bytes of a member, all streams together: 2 MiB of requests, and the content of puts, of which the
-/// server lets in at most 4 MiB at once (CONTENT_MEMORY in server/src/config.rs), so that content never uses up
-/// what requests need.
+/// Unread bytes that all streams of a member together may hold: 2 MiB of requests, and the content
+/// of puts, of which the server allows at most 4 MiB at once (CONTENT_MEMORY in
+/// server/src/config.rs), so that content never uses up the part that requests need.
 const MEMBER_RECEIVE_WINDOW: u32 = 6 * 1024 * 1024;
 
-/// Unacknowledged bytes on the way to a member. Bounds the server's memory, and how long a message waits behind
-/// content: at 500 MB/s this much passes in two milliseconds.
+/// Unacknowledged bytes that the server may have sent to a member. Bounds the server's memory, and
+/// how long a message waits behind content: at 500 MB/s these bytes take two milliseconds.
 const MEMBER_SEND_WINDOW: u64 = 1024 * 1024;
 
-/// Unread bytes that one stream to a client may hold. A client has few streams of content and reads them at full
-/// speed. Every eighth of this is reported to the server in a packet of its own, so a smaller window costs packets.
+/// Unread bytes that one stream to a client may hold. A client has few streams of content and reads
+/// them at full speed. It sends the server a packet for every eighth of this window that it reads,
+/// so a smaller window costs packets.
 const CLIENT_STREAM_WINDOW: u32 = 2 * 1024 * 1024;
 
-/// The same where the server is on the same machine: with the three blocks that may be read and not yet written,
-/// a kill of the client loses no more than `CLIENT_STREAM_WINDOW` and a block.
+/// The same if the server is on the same machine: with the three blocks that the client may have
+/// read and not yet written, a kill of the client loses at most `CLIENT_STREAM_WINDOW` and a block.
 const LOOPBACK_CLIENT_STREAM_WINDOW: u32 = 1536 * 1024;
 
-/// Unacknowledged bytes on the way from a client to its server.
+/// Unacknowledged bytes that a client may have sent to its server.
 const CLIENT_SEND_WINDOW: u64 = 2 * 1024 * 1024;
 
 /// Streams that a server may open to a client at once, for events.
 const EVENT_STREAMS: u32 = 8;
 
-/// Unacknowledged bytes on a short path, for every role, where several streams carry content: one of them always
-/// has data ready, so that less keeps the path full.
+/// Unacknowledged bytes on a short path, for every role, while several streams carry content: one
+/// of them always has data ready, so a smaller window is enough to use the whole throughput.
 const SHARED_SEND_WINDOW: u64 = 384 * 1024;
 
-/// Round-trip times below this are those of one machine or one building, whatever its load.
+/// A path is short if its round-trip time is below this: one machine or building, under any load.
 const SHORT_PATH: Duration = Duration::from_millis(5);
 
-/// What the two sides of a connection are to each other, as this side sees it. Which of them dialled does not
-/// matter: the role is chosen by the protocol and by what the other side has proved.
+/// The relation of the two sides of a connection, from this side's view. Which side dialled does
+/// not matter: the protocol, and what the other side has proved, determine the role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// The other side dialled, and it is not yet known who it is: it may say hello, no more.
+    /// The other side dialled and is not identified yet. It may only send a hello.
     Guest,
-    /// This side is the server, and the other side a client that has signed in.
+    /// This side is the server, and the other side is a client that has signed in.
     Member,
-    /// This side is the client of the server at the other side.
+    /// This side is a client, and the other side is its server.
     Client,
-    /// Both sides are clients and exchange content with each other.
+    /// Both sides are clients, which exchange content with each other.
     Peer,
 }
 
-/// What one side of a connection lets the other use, and what it sends ahead itself.
+/// The limits that one side of a connection sets for the other, and for its own unacknowledged
+/// data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RoleLimits {
-    /// Unread bytes that one stream may hold. Costs no memory of its own: the receive window bounds all streams
-    /// together. Fixed when a connection begins (RFC 9000, 18.2, and no setter in quinn).
+    /// Unread bytes that one stream may hold. Costs no additional memory: the receive window bounds
+    /// all streams together. Fixed when a connection starts (RFC 9000, 18.2; quinn has no setter).
     pub stream_window: u32,
-    /// Unread bytes that all streams together may hold: what the other side can make this side keep in memory.
+    /// Unread bytes that all streams together may hold: the memory that the other side can make
+    /// this side use.
     pub receive_window: u32,
-    /// Bytes that this side may have on the way, unacknowledged, and so keeps in memory.
+    /// Bytes that this side may have sent without an acknowledgement, which it keeps in memory.
     pub send_window: u64,
-    /// Bidirectional streams that the other side may have open at once. Each costs less than 1 KiB while idle.
+    /// Bidirectional streams that the other side may have open at once. Each costs less than 1 KiB
+    /// while idle.
     pub bidirectional_streams: u32,
     /// Unidirectional streams that the other side may have open at once.
     pub unidirectional_streams: u32,
-    /// Bytes of datagrams (RFC 9221) that are kept until they are read; `None` takes no datagrams. Fixed when a
-    /// connection begins.
+    /// Bytes of unread datagrams (RFC 9221) that are kept; `None` accepts no datagrams. Fixed when
+    /// a connection starts.
     pub datagram_buffer: Option<usize>,
 }
 
 impl Role {
-    /// What this role may use, on the same machine or over any other path.
+    /// The limits of this role, on loopback or on any other path.
     ///
-    /// No role has unidirectional streams, since every command needs an answer, or datagrams, since all that is
-    /// sent must arrive.
+    /// No role has unidirectional streams, because every command needs a response, or datagrams,
+    /// because they may be lost.
     #[must_use]
     pub fn limits(self, is_loopback: bool) -> RoleLimits {
-        let on_path = |loopback, network| if is_loopback { loopback } else { network };
-        let member_stream = on_path(LOOPBACK_MEMBER_STREAM_WINDOW, MEMBER_STREAM_WINDOW);
-        let client_stream = on_path(LOOPBACK_CLIENT_STREAM_WINDOW, CLIENT_STREAM_WINDOW);
-        // Content streams that the application does not read fill their own windows, and one stream window is
-        // left to control streams. Costs 18 MiB a connection at most, 13.5 MiB on loopback.
+        let select = |loopback, network| if is_loopback { loopback } else { network };
+        let member_stream = select(LOOPBACK_MEMBER_STREAM_WINDOW, MEMBER_STREAM_WINDOW);
+        let client_stream = select(LOOPBACK_CLIENT_STREAM_WINDOW, CLIENT_STREAM_WINDOW);
+        // Content streams that the application does not read fill only their own windows, so one
+        // stream window is left for control streams. Costs at most 18 MiB a connection, 13.5 MiB on
+        // loopback.
         let client_receive = (CLIENT_CONTENT_STREAMS + 1) * client_stream;
         let (stream_window, receive_window, send_window, bidirectional_streams) = match self {
-            // The stream window is that of the member it may become.
+            // The stream window is a member's, because it cannot change when the guest becomes one.
             Self::Guest => (member_stream, GUEST_WINDOW, GUEST_WINDOW.into(), 1),
             Self::Member => {
                 (member_stream, MEMBER_RECEIVE_WINDOW, MEMBER_SEND_WINDOW, limits::STREAMS)
             }
             Self::Client => (client_stream, client_receive, CLIENT_SEND_WINDOW, EVENT_STREAMS),
-            // A peer receives content as a client does, so it has a client's windows, and it sends content to
-            // few others, so it needs not the small send window by which a server bounds the memory of many
-            // members. It opens commands as a member does. Costs 20 MiB a peer at most, 15.5 MiB on loopback.
+            // A peer receives content as a client does, so it has a client's windows. It sends
+            // content to few others, so it does not need the small send window with which a server
+            // bounds its memory for many members. It opens commands as a member does. Costs at most
+            // 20 MiB a peer, 15.5 MiB on loopback.
             Self::Peer => (client_stream, client_receive, CLIENT_SEND_WINDOW, limits::STREAMS),
         };
         RoleLimits {
@@ -119,8 +125,8 @@ impl Role {
         }
     }
 
-    /// Lets the other side of a connection use what this role may, as far as that can change after the handshake:
-    /// all but the stream window and datagrams.
+    /// Applies the limits of this role to a connection, except those that cannot change after the
+    /// handshake: the stream window and datagrams.
     pub fn apply_to(self, connection: &Connection) {
         let is_loopback = connection.remote_address().ip().to_canonical().is_loopback();
         let limits = self.limits(is_loopback);
@@ -129,23 +135,23 @@ impl Role {
         connection.set_send_window(limits.send_window);
     }
 
-    /// Bytes that this side may have on the way, unacknowledged, while so many streams carry content over a path
-    /// of this round-trip time.
+    /// Bytes that this side may have sent without an acknowledgement, by the number of streams that
+    /// carry content and the round-trip time of the path.
     pub(crate) fn send_window(self, content_streams: usize, round_trip: Duration) -> u64 {
         if content_streams > 1 && round_trip < SHORT_PATH {
             SHARED_SEND_WINDOW
         } else {
-            // The same on every path.
+            // Loopback and other paths have the same.
             self.limits(false).send_window
         }
     }
 }
 
 impl RoleLimits {
-    /// Raises what cannot change during a connection to what the other limits need, for a connection that may
-    /// come to have either.
+    /// Raises the limits that are fixed when a connection starts to those of `other`, for a
+    /// connection that may get either set of limits later.
     #[must_use]
-    pub(crate) fn with_fixed_limits_of(self, other: &Self) -> Self {
+    pub(crate) fn raise_fixed_limits(self, other: &Self) -> Self {
         Self {
             stream_window: self.stream_window.max(other.stream_window),
             datagram_buffer: self.datagram_buffer.max(other.datagram_buffer),
@@ -153,6 +159,7 @@ impl RoleLimits {
         }
     }
 
+    /// Writes these limits to the settings of a new connection.
     pub(crate) fn configure(&self, config: &mut TransportConfig) {
         config
             .max_concurrent_bidi_streams(VarInt::from_u32(self.bidirectional_streams))
@@ -173,7 +180,7 @@ mod tests {
     const ROLES: [Role; 4] = [Role::Guest, Role::Member, Role::Client, Role::Peer];
 
     #[test]
-    fn each_role_has_its_windows_on_loopback_and_on_networks() {
+    fn each_role_has_its_own_windows_on_loopback_and_on_networks() {
         let windows = |role: Role, is_loopback| {
             let limits = role.limits(is_loopback);
             let send = u32::try_from(limits.send_window).unwrap();
@@ -212,9 +219,9 @@ mod tests {
     fn several_content_streams_share_a_smaller_send_window_on_a_short_path() {
         let [short, long] = [1, 5].map(Duration::from_millis);
         for role in ROLES {
-            let alone = role.limits(true).send_window;
-            assert_eq!(role.send_window(1, short), alone);
-            assert_eq!(role.send_window(2, long), alone);
+            let default = role.limits(true).send_window;
+            assert_eq!(role.send_window(1, short), default);
+            assert_eq!(role.send_window(2, long), default);
             assert_eq!(role.send_window(2, short), 384 * 1024);
         }
     }

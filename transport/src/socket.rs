@@ -1,8 +1,9 @@
-//! The UDP socket under QUIC: quinn's, but for batches that are too long for one call of the kernel.
+//! A UDP socket for QUIC that sends batches of any length: quinn's socket, with several system
+//! calls for a long batch.
 //!
-//! quinn hands up to ten datagrams to the socket at once, and the kernel cuts them apart (generic
-//! segmentation offload). It takes no more than a UDP packet's length at once, so from 6550 bytes a
-//! datagram on ten are too many, and all ten would be lost. Here they leave in several calls.
+//! quinn passes up to ten datagrams to the socket at once, and the kernel splits them (generic
+//! segmentation offload). The kernel accepts at most the length of one UDP packet per call, so ten
+//! datagrams of more than 6550 bytes would all be lost. This socket sends them in several calls.
 
 use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
@@ -14,59 +15,70 @@ use parking_lot::Mutex;
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, Runtime, TokioRuntime, UdpPoller};
 
-/// What one call takes: the longest UDP payload in an IPv4 packet (65,535 bytes less 20 and 8).
-const LONGEST_SEND: usize = 65_507;
+/// Bytes that one system call can send: the longest UDP payload in an IPv4 packet (65,535 bytes
+/// less 20 and 8).
+const MAX_SEND_LENGTH: usize = 65_507;
 
-/// What one received batch holds at most, in bytes: the kernel joins datagrams up to this.
-const LONGEST_BATCH: usize = 65_536;
+/// Bytes of the longest received batch: the kernel joins datagrams up to this length.
+const MAX_RECEIVED_BATCH: usize = 65_536;
 
-/// Half-sent batches that are remembered. Each belongs to a connection that waits for the socket.
-const HALF_SENT: usize = 64;
+/// Partial batches that are remembered. Each belongs to a connection that waits for the socket.
+const MAX_PARTIAL_BATCHES: usize = 64;
 
-/// The beginning of a batch: encrypted, so no two are alike.
+/// The first bytes of a batch. They are encrypted, so they identify it.
 type BatchPrefix = [u8; 32];
 
-/// A socket that takes batches of any length.
+/// A UDP socket that sends batches of any length.
 #[derive(Debug)]
 pub(crate) struct BatchSocket {
     inner: Arc<dyn AsyncUdpSocket>,
     receive_segments: usize,
-    half_sent: Mutex<Vec<PartialBatch>>,
+    partial_batches: Mutex<Vec<PartialBatch>>,
 }
 
-/// A batch whose rest the kernel had no room for. Its connection tries the whole batch again.
+/// A batch of which the kernel has accepted only a part. Its connection will send the whole batch
+/// again.
 #[derive(Debug)]
 struct PartialBatch {
-    beginning: BatchPrefix,
+    prefix: BatchPrefix,
+    /// Bytes that the kernel has accepted.
     sent: usize,
 }
 
 impl BatchSocket {
-    /// Takes a bound socket, for datagrams of at most `largest` bytes.
+    /// Wraps a bound socket, for datagrams of at most `max_payload` bytes.
     ///
     /// # Errors
-    /// What the system says.
-    pub(crate) fn new(socket: UdpSocket, largest: u16) -> io::Result<Self> {
+    /// The system's error.
+    pub(crate) fn new(socket: UdpSocket, max_payload: u16) -> io::Result<Self> {
         let inner = TokioRuntime.wrap_udp_socket(socket)?;
-        // quinn's buffer has this many times the largest datagram for each of 32 batches. What the
-        // socket itself asks for would do for datagrams of 1 KiB, and is 130 MB for those of 64.
-        let enough = LONGEST_BATCH.div_ceil(usize::from(largest));
-        let receive_segments = inner.max_receive_segments().min(enough);
-        Ok(Self { inner, receive_segments, half_sent: Mutex::default() })
+        // quinn's receive buffer holds this many datagrams of the largest size for each of 32
+        // batches. The number that the inner socket asks for suits datagrams of 1 KiB; with 64 KiB
+        // the buffer would take 130 MB.
+        let sufficient = MAX_RECEIVED_BATCH.div_ceil(usize::from(max_payload));
+        let receive_segments = inner.max_receive_segments().min(sufficient);
+        Ok(Self { inner, receive_segments, partial_batches: Mutex::default() })
     }
 
-    fn send_in_parts(&self, batch: &Transmit<'_>, segment: usize, part: usize) -> io::Result<()> {
-        let beginning = beginning(batch.contents);
-        let mut sent = self.sent_before(&beginning);
+    /// Sends a batch of datagrams of `segment_length` bytes in calls of at most `call_length`
+    /// bytes.
+    fn send_in_several_calls(
+        &self,
+        batch: &Transmit<'_>,
+        segment_length: usize,
+        call_length: usize,
+    ) -> io::Result<()> {
+        let prefix = batch_prefix(batch.contents);
+        let mut sent = self.take_sent(&prefix);
         while sent < batch.contents.len() {
-            let end = batch.contents.len().min(sent + part);
+            let end = batch.contents.len().min(sent + call_length);
             let contents = &batch.contents[sent..end];
-            let segment_size = (contents.len() > segment).then_some(segment);
+            let segment_size = (contents.len() > segment_length).then_some(segment_length);
             match self.inner.try_send(&Transmit { contents, segment_size, ..*batch }) {
                 Ok(()) => sent = end,
                 Err(error) => {
                     if sent > 0 && error.kind() == io::ErrorKind::WouldBlock {
-                        self.remember(PartialBatch { beginning, sent });
+                        self.remember(PartialBatch { prefix, sent });
                     }
                     return Err(error);
                 }
@@ -75,29 +87,29 @@ impl BatchSocket {
         Ok(())
     }
 
-    /// How many bytes of this batch have left already.
-    fn sent_before(&self, beginning: &BatchPrefix) -> usize {
-        let mut half_sent = self.half_sent.lock();
-        let known = half_sent.iter().position(|half| half.beginning == *beginning);
-        known.map_or(0, |index| half_sent.remove(index).sent)
+    /// Bytes of this batch that were sent already. Forgets the batch.
+    fn take_sent(&self, prefix: &BatchPrefix) -> usize {
+        let mut partial_batches = self.partial_batches.lock();
+        let index = partial_batches.iter().position(|partial| partial.prefix == *prefix);
+        index.map_or(0, |index| partial_batches.remove(index).sent)
     }
 
-    fn remember(&self, half: PartialBatch) {
-        let mut half_sent = self.half_sent.lock();
-        // The oldest may be of a connection that is gone. If it is not, some datagrams leave twice,
-        // which QUIC allows for.
-        if half_sent.len() == HALF_SENT {
-            half_sent.remove(0);
+    fn remember(&self, partial: PartialBatch) {
+        let mut partial_batches = self.partial_batches.lock();
+        // The oldest may belong to a connection that has ended. If not, some datagrams are sent
+        // twice, which QUIC tolerates.
+        if partial_batches.len() == MAX_PARTIAL_BATCHES {
+            partial_batches.remove(0);
         }
-        half_sent.push(half);
+        partial_batches.push(partial);
     }
 }
 
-fn beginning(contents: &[u8]) -> BatchPrefix {
-    let mut beginning = BatchPrefix::default();
-    let length = contents.len().min(beginning.len());
-    beginning[..length].copy_from_slice(&contents[..length]);
-    beginning
+fn batch_prefix(contents: &[u8]) -> BatchPrefix {
+    let mut prefix = BatchPrefix::default();
+    let length = contents.len().min(prefix.len());
+    prefix[..length].copy_from_slice(&contents[..length]);
+    prefix
 }
 
 impl AsyncUdpSocket for BatchSocket {
@@ -106,14 +118,14 @@ impl AsyncUdpSocket for BatchSocket {
     }
 
     fn try_send(&self, batch: &Transmit<'_>) -> io::Result<()> {
-        let Some(segment) = batch.segment_size.filter(|segment| *segment > 0) else {
+        let Some(segment_length) = batch.segment_size.filter(|length| *length > 0) else {
             return self.inner.try_send(batch);
         };
-        let part = (LONGEST_SEND / segment).max(1) * segment;
-        if batch.contents.len() <= part {
+        let call_length = (MAX_SEND_LENGTH / segment_length).max(1) * segment_length;
+        if batch.contents.len() <= call_length {
             self.inner.try_send(batch)
         } else {
-            self.send_in_parts(batch, segment, part)
+            self.send_in_several_calls(batch, segment_length, call_length)
         }
     }
 

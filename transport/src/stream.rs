@@ -1,4 +1,5 @@
-//! Frames on a QUIC stream: each read names its limit and its timeout. Knows nothing of commands.
+//! Reads and writes frames on a QUIC stream. Each read has a limit and a timeout. No commands in
+//! here.
 
 mod error;
 
@@ -13,54 +14,56 @@ use tokio::time;
 pub use self::error::StreamError;
 use crate::priority::{ContentStream, StreamPriority};
 
-/// Small frames are gathered up to this many bytes before they are handed to QUIC.
-const GATHER: usize = 32 * 1024;
+/// Bytes of small frames that are buffered before they are passed to QUIC.
+const FLUSH_THRESHOLD: usize = 32 * 1024;
 
-/// Control streams go before content streams (quinn: the larger number first).
+/// The priority of control streams: quinn sends streams with a larger number first.
 const CONTROL_PRIORITY: i32 = 1;
 
-/// Content waits while a control stream has something to say.
+/// The priority of content streams.
 const CONTENT_PRIORITY: i32 = 0;
 
-/// One frame, read.
+/// A received frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
-    /// What it is.
+    /// The kind.
     pub kind: FrameKind,
-    /// Its payload.
+    /// The payload.
     pub payload: Vec<u8>,
 }
 
-/// The two halves of a command's stream.
+/// The bidirectional stream of one command.
 #[derive(Debug)]
 pub struct CommandStream {
-    /// What the other side says.
+    /// The receiving half.
     pub reader: FrameReader,
-    /// What this side says.
+    /// The sending half.
     pub writer: FrameWriter,
 }
 
-/// The reading half.
+/// The receiving half of a stream.
 #[derive(Debug)]
 pub struct FrameReader {
     stream: RecvStream,
-    /// What came with a frame that was read, and is not read yet.
-    rest: Bytes,
+    /// Bytes that were received together with the last frame and are not read yet.
+    buffered: Bytes,
 }
 
-/// The writing half. Small frames are gathered until [`flush`](Self::flush) or [`end`](Self::end).
+/// The sending half of a stream. Small frames are buffered until [`flush`](Self::flush) or
+/// [`end`](Self::end).
 ///
-/// Every write may be cancelled: what was not yet taken stays here and goes first the next time, so
-/// that an Error can follow whole frames whatever was interrupted.
+/// Every write may be cancelled: bytes that QUIC has not accepted stay in this writer, and the next
+/// write sends them first. So an Error can follow whole frames whichever write was interrupted.
 #[derive(Debug)]
 pub struct FrameWriter {
     stream: SendStream,
-    gathered: Vec<u8>,
-    leaving: Bytes,
-    /// While it carries content.
+    buffered: Vec<u8>,
+    /// Bytes that QUIC accepts next.
+    outgoing: Bytes,
+    /// Set once the stream carries content.
     content: Option<ContentStream>,
     priority: StreamPriority,
-    /// How long a write of anything but content may take.
+    /// How long a write of control traffic may take.
     write_timeout: Option<Duration>,
 }
 
@@ -74,25 +77,26 @@ impl CommandStream {
         Ok(Self::from(pair))
     }
 
-    /// The same stream, whose control traffic is written before the content of other streams with this priority.
+    /// Makes the stream write control traffic before content of other streams with this priority.
     #[must_use]
     pub fn with_priority(mut self, priority: StreamPriority) -> Self {
         self.writer.priority = priority;
         self
     }
 
-    /// The same stream, which is reset where the other side reads nothing of it for `timeout`. Content is
-    /// excepted: what it holds is bounded where it is sent.
+    /// Resets the stream if a write of control traffic takes longer than `timeout`, because the
+    /// other side does not read. Writes of content have no timeout: the code that sends content
+    /// bounds the memory they use.
     #[must_use]
     pub fn with_write_timeout(mut self, timeout: Duration) -> Self {
         self.writer.write_timeout = Some(timeout);
         self
     }
 
-    /// Ends the conversation with an Error frame, and reads no further.
+    /// Stops reading, and ends the conversation with an Error frame.
     ///
     /// # Errors
-    /// [`StreamError`] where it could not be said.
+    /// [`StreamError`] if the frame could not be written.
     pub async fn refuse(&mut self, refusal: &Refusal) -> Result<(), StreamError> {
         self.reader.stop();
         self.writer.end(FrameKind::Error, &refusal.encode()).await
@@ -101,14 +105,14 @@ impl CommandStream {
 
 impl From<(SendStream, RecvStream)> for CommandStream {
     fn from((send, recv): (SendStream, RecvStream)) -> Self {
-        // Fails only on a stream that is over, where no priority matters.
+        // Fails only if the stream has ended, and then the priority does not matter.
         let _ = send.set_priority(CONTROL_PRIORITY);
         Self {
-            reader: FrameReader { stream: recv, rest: Bytes::new() },
+            reader: FrameReader { stream: recv, buffered: Bytes::new() },
             writer: FrameWriter {
                 stream: send,
-                gathered: Vec::new(),
-                leaving: Bytes::new(),
+                buffered: Vec::new(),
+                outgoing: Bytes::new(),
                 content: None,
                 priority: StreamPriority::default(),
                 write_timeout: None,
@@ -118,10 +122,10 @@ impl From<(SendStream, RecvStream)> for CommandStream {
 }
 
 impl FrameReader {
-    /// Reads one frame, of at most `limit` bytes of payload, whole within `timeout`.
+    /// Reads one whole frame, with at most `limit` bytes of payload, within `timeout`.
     ///
     /// # Errors
-    /// [`StreamError`]; [`FrameError::Truncated`] where the stream ends first.
+    /// [`StreamError`]; [`FrameError::Truncated`] if the stream ends first.
     pub async fn read_frame(
         &mut self,
         limit: usize,
@@ -139,14 +143,14 @@ impl FrameReader {
             self.read_exact(&mut payload).await?;
             Ok(Frame { kind: header.kind, payload })
         };
-        time::timeout(timeout, read).await.map_err(|_| StreamError::Silent(timeout))?
+        time::timeout(timeout, read).await.map_err(|_| StreamError::TimedOut(timeout))?
     }
 
-    /// Reads one frame of an answer; an Error frame becomes [`StreamError::Refused`].
+    /// Reads one frame of a response. An Error frame becomes [`StreamError::Refused`].
     ///
     /// # Errors
     /// [`StreamError`].
-    pub async fn read_answer(
+    pub async fn read_response(
         &mut self,
         limit: usize,
         timeout: Duration,
@@ -158,26 +162,28 @@ impl FrameReader {
         Ok(frame)
     }
 
-    /// Makes sure that the other side has nothing more to say.
+    /// Waits until the other side finishes the stream, and checks that it sends no more bytes.
     ///
     /// # Errors
-    /// [`FrameError::Trailing`] where it has, [`StreamError::Silent`] where it does not finish.
+    /// [`FrameError::Trailing`] if it sends more, [`StreamError::TimedOut`] if it does not finish
+    /// the stream.
     pub async fn read_end(&mut self, timeout: Duration) -> Result<(), StreamError> {
-        if !self.rest.is_empty() {
+        if !self.buffered.is_empty() {
             return Err(FrameError::Trailing.into());
         }
         let end = time::timeout(timeout, self.stream.read_chunk(1, true)).await;
-        match end.map_err(|_| StreamError::Silent(timeout))? {
+        match end.map_err(|_| StreamError::TimedOut(timeout))? {
             Ok(None) => Ok(()),
             Ok(Some(_)) => Err(FrameError::Trailing.into()),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Resolves when the other side says something out of turn ([`FrameError::Trailing`]), or gives up what
-    /// it was saying ([`StreamError::Reset`]); never for one that is done talking.
+    /// Resolves when the other side sends bytes that the conversation does not allow
+    /// ([`FrameError::Trailing`]) or resets the stream ([`StreamError::Reset`]). Never resolves if
+    /// it finishes the stream.
     pub async fn interrupted(&mut self) -> StreamError {
-        if !self.rest.is_empty() {
+        if !self.buffered.is_empty() {
             return FrameError::Trailing.into();
         }
         match self.stream.read_chunk(1, true).await {
@@ -187,42 +193,43 @@ impl FrameReader {
         }
     }
 
-    /// Reads no further: what still comes is dropped, and the other side is told.
+    /// Stops reading: drops further bytes, and asks the other side to stop sending.
     pub fn stop(&mut self) {
-        self.rest.clear();
-        // Fails only where the stream is over anyway.
+        self.buffered.clear();
+        // Fails only if the stream has ended already.
         let _ = self.stream.stop(VarInt::from_u32(0));
     }
 
-    /// Fills `buffer`, taking along what came with that: each look at the stream costs the lock that all
-    /// streams of its connection share.
+    /// Fills `buffer`, and keeps further bytes that were received with it: each read of the QUIC
+    /// stream takes the lock that all streams of the connection share.
     async fn read_exact(&mut self, mut buffer: &mut [u8]) -> Result<(), StreamError> {
         while !buffer.is_empty() {
-            if self.rest.is_empty() {
+            if self.buffered.is_empty() {
                 let chunk = self.stream.read_chunk(usize::MAX, true).await?;
-                self.rest = chunk.ok_or(FrameError::Truncated)?.bytes;
+                self.buffered = chunk.ok_or(FrameError::Truncated)?.bytes;
             }
-            let (now, later) = buffer.split_at_mut(buffer.len().min(self.rest.len()));
-            self.rest.copy_to_slice(now);
-            buffer = later;
+            let (start, rest) = buffer.split_at_mut(buffer.len().min(self.buffered.len()));
+            self.buffered.copy_to_slice(start);
+            buffer = rest;
         }
         Ok(())
     }
 
-    /// The next piece of the raw stream; `None` at its end.
+    /// Reads the next received bytes of the raw stream; `None` at its end.
     ///
     /// # Errors
     /// [`StreamError`].
     pub async fn read_piece(&mut self, timeout: Duration) -> Result<Option<Bytes>, StreamError> {
-        if !self.rest.is_empty() {
-            return Ok(Some(std::mem::take(&mut self.rest)));
+        if !self.buffered.is_empty() {
+            return Ok(Some(std::mem::take(&mut self.buffered)));
         }
         let read = time::timeout(timeout, self.stream.read_chunk(usize::MAX, true)).await;
-        let chunk = read.map_err(|_| StreamError::Silent(timeout))??;
+        let chunk = read.map_err(|_| StreamError::TimedOut(timeout))??;
         Ok(chunk.map(|chunk| chunk.bytes))
     }
 
-    /// The next pieces of the raw stream into `pieces`; how many, or `None` at its end.
+    /// Reads the next received bytes of the raw stream into `pieces`; how many pieces, or `None` at
+    /// its end.
     ///
     /// # Errors
     /// [`StreamError`].
@@ -232,18 +239,18 @@ impl FrameReader {
         timeout: Duration,
     ) -> Result<Option<usize>, StreamError> {
         if let Some(first) = pieces.first_mut()
-            && !self.rest.is_empty()
+            && !self.buffered.is_empty()
         {
-            *first = std::mem::take(&mut self.rest);
+            *first = std::mem::take(&mut self.buffered);
             return Ok(Some(1));
         }
         let read = time::timeout(timeout, self.stream.read_chunks(pieces)).await;
-        Ok(read.map_err(|_| StreamError::Silent(timeout))??)
+        Ok(read.map_err(|_| StreamError::TimedOut(timeout))??)
     }
 }
 
 impl FrameWriter {
-    /// Says one frame, soon: it may be gathered with those that follow.
+    /// Writes one frame. It may be buffered until further frames follow.
     ///
     /// # Errors
     /// [`StreamError`].
@@ -252,31 +259,31 @@ impl FrameWriter {
         kind: FrameKind,
         payload: &[u8],
     ) -> Result<(), StreamError> {
-        frame::append(&mut self.gathered, kind, payload)?;
-        if self.gathered.len() >= GATHER { self.flush().await } else { Ok(()) }
+        frame::append(&mut self.buffered, kind, payload)?;
+        if self.buffered.len() >= FLUSH_THRESHOLD { self.flush().await } else { Ok(()) }
     }
 
-    /// Hands what was gathered to QUIC.
+    /// Passes all buffered frames to QUIC.
     ///
     /// # Errors
     /// [`StreamError`].
     pub async fn flush(&mut self) -> Result<(), StreamError> {
-        self.leave().await?;
-        self.leaving = std::mem::take(&mut self.gathered).into();
-        self.leave().await
+        self.write_outgoing().await?;
+        self.outgoing = std::mem::take(&mut self.buffered).into();
+        self.write_outgoing().await
     }
 
-    async fn leave(&mut self) -> Result<(), StreamError> {
-        while !self.leaving.is_empty() {
-            let write = self.stream.write_chunks(std::slice::from_mut(&mut self.leaving));
+    async fn write_outgoing(&mut self) -> Result<(), StreamError> {
+        while !self.outgoing.is_empty() {
+            let write = self.stream.write_chunks(std::slice::from_mut(&mut self.outgoing));
             if self.content.is_some() {
                 self.priority.write_content(write).await?;
             } else if let Some(limit) = self.write_timeout {
                 let Ok(written) = time::timeout(limit, self.priority.write_control(write)).await
                 else {
-                    // Else what was not read would be kept until the connection ends.
+                    // Otherwise QUIC would keep the unread bytes until the connection ends.
                     let _ = self.stream.reset(VarInt::from_u32(0));
-                    return Err(StreamError::Unread(limit));
+                    return Err(StreamError::WriteTimedOut(limit));
                 };
                 written?;
             } else {
@@ -286,20 +293,20 @@ impl FrameWriter {
         Ok(())
     }
 
-    /// Resolves when the other side wants no more of what is sent; never otherwise, also after this half was
-    /// finished. Borrows nothing, so that it can be awaited beside a write.
+    /// Resolves when the other side stops reading, also after this half was finished. Never
+    /// resolves otherwise. Borrows nothing, so that it can be awaited during a write.
     pub fn stopped(&self) -> impl Future<Output = StreamError> + Send + 'static {
         let stopped = self.stream.stopped();
         async move {
             match stopped.await {
                 Ok(Some(_)) => StreamError::Stopped,
-                // The end of the connection is told by whatever is written next.
+                // The next write reports the end of the connection.
                 Ok(None) | Err(_) => std::future::pending().await,
             }
         }
     }
 
-    /// Says the last frame and finishes this half.
+    /// Writes the last frame, flushes, and finishes this half.
     ///
     /// # Errors
     /// [`StreamError`].
@@ -312,43 +319,44 @@ impl FrameWriter {
 
     /// Finishes this half.
     pub fn finish(&mut self) {
-        // Fails only where it is finished already, or the other side wants no more of it.
+        // Fails only if it is finished already, or the other side has stopped reading.
         let _ = self.stream.finish();
     }
 
-    /// Waits until the other side has everything, for at most `timeout`; whether it has.
+    /// Waits until the other side has received everything. Returns whether it has within `timeout`.
     pub async fn delivered(&mut self, timeout: Duration) -> bool {
         matches!(time::timeout(timeout, self.stream.stopped()).await, Ok(Ok(None)))
     }
 
-    /// Carries content from now on: control traffic of other streams is written first.
-    pub fn carry_content(&mut self) {
-        // Fails only on a stream that is over, where no priority matters.
+    /// Marks the stream as one that carries content: from now on control traffic of other streams
+    /// is written first.
+    pub fn start_content(&mut self) {
+        // Fails only if the stream has ended, and then the priority does not matter.
         let _ = self.stream.set_priority(CONTENT_PRIORITY);
         self.content = Some(self.priority.add_content_stream());
     }
 
-    /// Says a small file's bytes, with what is said before and after them.
+    /// Buffers a small file's content, so that it is sent with the frames before and after it.
     ///
     /// # Errors
     /// [`FrameError`].
-    pub fn gather_content(&mut self, bytes: &[u8]) -> Result<(), FrameError> {
-        // Room for the end too, that it is not all copied once more.
+    pub fn buffer_content(&mut self, bytes: &[u8]) -> Result<(), FrameError> {
+        // Reserves space for the Eof too, which saves copying all of the buffer again.
         let headers = bytes.len().div_ceil(CHUNK) * FrameHeader::LENGTH;
-        self.gathered.reserve(bytes.len() + headers + limits::RECEIVED);
+        self.buffered.reserve(bytes.len() + headers + limits::RECEIVED);
         for chunk in bytes.chunks(CHUNK) {
-            frame::append(&mut self.gathered, FrameKind::Data, chunk)?;
+            frame::append(&mut self.buffered, FrameKind::Data, chunk)?;
         }
         Ok(())
     }
 
-    /// Hands a framed block to QUIC.
+    /// Flushes, and passes a framed block to QUIC.
     ///
     /// # Errors
     /// [`StreamError`].
     pub async fn write_block(&mut self, block: Bytes) -> Result<(), StreamError> {
         self.flush().await?;
-        self.leaving = block;
-        self.leave().await
+        self.outgoing = block;
+        self.write_outgoing().await
     }
 }

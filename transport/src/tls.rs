@@ -15,22 +15,23 @@ use crate::crypto::provider;
 use crate::identity::Identity;
 use crate::trust::{ClientVerifier, ServerVerifier};
 
-/// What the key for stateless resets is derived for.
+/// The HKDF label of the key for stateless resets.
 const RESET_LABEL: &[u8] = b"quiver/1 stateless reset";
 
-/// TLS could not be set up with this identity.
+/// Why TLS could not be configured with an identity.
 #[derive(Debug, Error)]
 #[error("cannot set up TLS: {0}")]
 pub struct TlsError(String);
 
-/// The side that accepts: shows its identity, and asks for the other side's, which is required where every protocol
-/// requires it. What was asked for is settled before TLS has told which protocol it is.
+/// The configuration of the accepting side: it shows its identity and asks for a client
+/// certificate. TLS requires one only if every protocol does, because it asks before it has
+/// negotiated the protocol.
 pub(crate) fn server(
     identity: &Identity,
     protocols: &[Protocol],
 ) -> Result<QuicServerConfig, TlsError> {
     let failed = |error: rustls::Error| TlsError(error.to_string());
-    // rustls would accept every protocol.
+    // With an empty list rustls would accept every protocol.
     if protocols.is_empty() {
         return Err(TlsError("there is no protocol to accept".to_owned()));
     }
@@ -42,14 +43,16 @@ pub(crate) fn server(
         .with_single_cert(vec![identity.certificate().clone()], identity.key())
         .map_err(failed)?;
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.alpn().to_vec()).collect();
-    // Early data could be replayed, and a resumed session would skip the proof of the client's key.
+    // Early data could be replayed, and in a resumed session the client would not prove that it
+    // holds its key.
     config.max_early_data_size = 0;
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     QuicServerConfig::try_from(config).map_err(|error| TlsError(error.to_string()))
 }
 
-/// The side that dials: speaks one protocol, believes whom `verifier` believes, shows its identity when asked.
+/// The configuration of the dialling side: it offers one protocol, accepts the certificates that
+/// `verifier` accepts, and shows its identity if asked.
 pub(crate) fn client(
     identity: Option<&Identity>,
     verifier: Arc<ServerVerifier>,
@@ -73,8 +76,9 @@ pub(crate) fn client(
     QuicClientConfig::try_from(config).map_err(|error| TlsError(error.to_string()))
 }
 
-/// The key of the tokens in stateless resets (RFC 9000, 10.3.2): the same for as long as the identity's private
-/// key is, of which it tells nothing (HKDF, RFC 5869).
+/// The key for the tokens of stateless resets (RFC 9000, 10.3.2). It is derived from the identity's
+/// private key, so it stays the same as long as that key does, and it does not reveal that key
+/// (HKDF, RFC 5869).
 pub(crate) fn reset_key(identity: &Identity) -> Result<hmac::Key, TlsError> {
     let failed = |_| TlsError("no key for stateless resets can be derived".to_owned());
     let secret = Salt::new(HKDF_SHA256, &[]).extract(identity.key().secret_der());

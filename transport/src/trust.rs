@@ -1,8 +1,9 @@
-//! Which certificates are believed. Knows TLS, nothing of files or terminals.
+//! Verification of certificates in the TLS handshake. No files or terminals in here.
 //!
-//! Certificates here are self-signed and known by their key's fingerprint, so there is no chain and
-//! no name to check. What is always checked: the certificate's dates, and the signature over the
-//! handshake, without which a copy of a public certificate would be enough to impersonate its owner.
+//! Certificates are self-signed and identified by the fingerprint of their key, so there is no
+//! chain or name to check. A client always checks the dates of the server's certificate. Both sides
+//! always check the signature over the handshake: without it, a copy of a public certificate would
+//! be enough to impersonate its owner.
 
 use std::sync::Arc;
 
@@ -19,24 +20,24 @@ use thiserror::Error as ThisError;
 use crate::crypto;
 use crate::identity::CertificateInfo;
 
-/// Why a server was not believed.
+/// Why a server's certificate was rejected.
 #[derive(Debug, Clone, PartialEq, Eq, ThisError)]
 pub enum TrustError {
-    /// The certificate shows another key than the pinned one.
+    /// The certificate's key is not the pinned one.
     #[error("the server's fingerprint is {presented}, expected {expected}")]
     WrongKey {
         /// The pinned fingerprint.
         expected: Fingerprint,
-        /// The server's.
+        /// The fingerprint of the server's key.
         presented: Fingerprint,
     },
-    /// The certificate's time is over.
+    /// The certificate has expired.
     #[error("the server's certificate expired on {}", .0.format("%Y-%m-%d"))]
     Expired(DateTime<Utc>),
-    /// The certificate's time has not come.
+    /// The certificate is not valid yet.
     #[error("the server's certificate is not valid before {}", .0.format("%Y-%m-%d"))]
     NotYetValid(DateTime<Utc>),
-    /// The peer does not have the key its certificate shows.
+    /// The server does not hold the key of its certificate.
     #[error("the server does not hold the key of its certificate")]
     BadSignature,
     /// The certificate cannot be read.
@@ -44,31 +45,31 @@ pub enum TrustError {
     Unreadable,
 }
 
-/// What a client makes of a server's certificate.
+/// Verifies a server's certificate for a client.
 ///
-/// Keeps its judgement, for the error that travels through TLS and QUIC loses its type on the way.
+/// Stores the reason of a rejection, because the error loses its type on its way through TLS.
 #[derive(Debug)]
 pub struct ServerVerifier {
     pinned: Option<Fingerprint>,
     provider: Arc<CryptoProvider>,
-    judgement: Mutex<Option<TrustError>>,
+    rejection: Mutex<Option<TrustError>>,
 }
 
 impl ServerVerifier {
-    /// Believes the server with this fingerprint; with `None` any server that holds its
-    /// certificate's key, for a caller who then asks a person before a word is said.
+    /// Accepts only the server with this fingerprint. With `None`, accepts any server that holds
+    /// the key of its certificate: the caller must then ask the user before it sends anything.
     #[must_use]
     pub fn new(pinned: Option<Fingerprint>) -> Arc<Self> {
-        Arc::new(Self { pinned, provider: crypto::provider(), judgement: Mutex::new(None) })
+        Arc::new(Self { pinned, provider: crypto::provider(), rejection: Mutex::new(None) })
     }
 
-    /// Why the last handshake was refused, where the server's certificate was the reason.
+    /// Why the server's certificate was rejected, if it was.
     #[must_use]
-    pub fn judgement(&self) -> Option<TrustError> {
-        self.judgement.lock().clone()
+    pub fn rejection(&self) -> Option<TrustError> {
+        self.rejection.lock().clone()
     }
 
-    fn judge(&self, certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), TrustError> {
+    fn check(&self, certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), TrustError> {
         let info = CertificateInfo::read(certificate).map_err(|_| TrustError::Unreadable)?;
         if let Some(expected) = self.pinned
             && expected != info.fingerprint
@@ -85,7 +86,8 @@ impl ServerVerifier {
         Ok(())
     }
 
-    fn refuse(&self, reason: TrustError) -> Error {
+    /// Stores the reason, and returns it as an error of TLS.
+    fn reject(&self, reason: TrustError) -> Error {
         let error = match reason {
             TrustError::WrongKey { .. } => CertificateError::ApplicationVerificationFailure,
             TrustError::Expired(_) => CertificateError::Expired,
@@ -93,7 +95,7 @@ impl ServerVerifier {
             TrustError::BadSignature => CertificateError::BadSignature,
             TrustError::Unreadable => CertificateError::BadEncoding,
         };
-        *self.judgement.lock() = Some(reason);
+        *self.rejection.lock() = Some(reason);
         error.into()
     }
 }
@@ -107,7 +109,7 @@ impl ServerCertVerifier for ServerVerifier {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.judge(end_entity, now).map_err(|reason| self.refuse(reason))?;
+        self.check(end_entity, now).map_err(|reason| self.reject(reason))?;
         Ok(ServerCertVerified::assertion())
     }
 
@@ -128,7 +130,7 @@ impl ServerCertVerifier for ServerVerifier {
     ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls13_signature(message, certificate, signature, algorithms)
-            .map_err(|_| self.refuse(TrustError::BadSignature))
+            .map_err(|_| self.reject(TrustError::BadSignature))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -136,8 +138,9 @@ impl ServerCertVerifier for ServerVerifier {
     }
 }
 
-/// What the side that accepts makes of a certificate of the side that dials: any is believed whose key the other
-/// side has, since the fingerprint is all that is learned from it. The caller compares it ([`peer_fingerprint`]).
+/// Verifies the certificate of the dialling side for the accepting side. Accepts any certificate
+/// whose key the dialling side holds: only its fingerprint is used, which the caller compares
+/// ([`peer_fingerprint`]).
 #[derive(Debug)]
 pub(crate) struct ClientVerifier {
     provider: Arc<CryptoProvider>,
@@ -145,7 +148,7 @@ pub(crate) struct ClientVerifier {
 }
 
 impl ClientVerifier {
-    /// `is_required`: refuses those that show no certificate.
+    /// Creates a verifier. With `is_required`, a dialling side without a certificate is rejected.
     pub(crate) fn new(is_required: bool) -> Self {
         Self { provider: crypto::provider(), is_required }
     }
@@ -194,7 +197,8 @@ impl ClientCertVerifier for ClientVerifier {
     }
 }
 
-/// The fingerprint of the key the other side of a connection has proved to hold, where it showed one.
+/// The fingerprint of the other side's certificate, whose key it has proved to hold; `None` without
+/// one.
 #[must_use]
 pub fn peer_fingerprint(connection: &quinn::Connection) -> Option<Fingerprint> {
     let identity = connection.peer_identity()?;

@@ -201,7 +201,7 @@ impl ClientError {
         let what = what.into();
         match error {
             StreamError::Refused(refusal) => Self::refused(what, refusal),
-            StreamError::Lost(ConnectionEnd::Closed(CloseCode::Busy)) => {
+            StreamError::Lost(ConnectionEnd::ClosedByPeer(CloseCode::Busy)) => {
                 Self::Busy("Server is busy. Try again later.".to_owned())
             }
             source => Self::Stream { what, source },
@@ -261,7 +261,7 @@ impl ClientError {
             Self::Unreachable { .. } | Self::Resolve { .. } | Self::Busy(_) => true,
             Self::Refused { refusal, .. } => is_passing(refusal.code),
             Self::Stream { source: StreamError::Lost(ended), .. } => is_loss(ended),
-            Self::Stream { source: StreamError::Silent(_), .. } => true,
+            Self::Stream { source: StreamError::TimedOut(_), .. } => true,
             _ => false,
         }
     }
@@ -286,8 +286,8 @@ pub fn is_passing(code: RefusalCode) -> bool {
 #[must_use]
 pub fn is_loss(ended: &ConnectionEnd) -> bool {
     match ended {
-        ConnectionEnd::Silent | ConnectionEnd::Reset | ConnectionEnd::Refused => true,
-        ConnectionEnd::Closed(code) => {
+        ConnectionEnd::TimedOut | ConnectionEnd::Reset | ConnectionEnd::Refused => true,
+        ConnectionEnd::ClosedByPeer(code) => {
             matches!(
                 code,
                 CloseCode::ShuttingDown
@@ -296,8 +296,8 @@ pub fn is_loss(ended: &ConnectionEnd) -> bool {
                     | CloseCode::SlotLost
             )
         }
-        ConnectionEnd::Here
-        | ConnectionEnd::Unknown(_)
+        ConnectionEnd::ClosedLocally
+        | ConnectionEnd::UnknownCode(_)
         | ConnectionEnd::NoCommonProtocol(_)
         | ConnectionEnd::Failed(_) => false,
     }

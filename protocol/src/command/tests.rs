@@ -1,15 +1,15 @@
-//! Requests as bytes: what is read back, what is refused and with which words.
+//! Encoding and decoding of requests, and the codes of refused ones.
 
 use proptest::prelude::*;
 
 use super::*;
 
-fn code(payload: &[u8]) -> RefusalCode {
+fn refusal_code(payload: &[u8]) -> RefusalCode {
     Request::decode(payload).unwrap_err().code
 }
 
 #[test]
-fn requests_survive_the_wire() {
+fn requests_are_read_back_unchanged() {
     let name = ClientName::parse("Ron").unwrap();
     for request in [
         Request::Hello(Hello::new(name.clone(), None)),
@@ -27,14 +27,14 @@ fn requests_survive_the_wire() {
 }
 
 #[test]
-fn fields_nobody_knows_are_ignored() {
+fn unknown_fields_are_ignored() {
     let request = br#"{"new":[1,{"deep":null}],"command":"get","path":"a","haves":{"size":1}}"#;
     let path = FilePath::parse("a").unwrap();
     assert_eq!(Request::decode(request), Ok(Request::Get { path, have: None }));
 }
 
 #[test]
-fn whatever_is_not_one_json_object_is_a_bad_request() {
+fn a_payload_other_than_one_complete_json_object_is_a_bad_request() {
     for payload in [
         &b""[..],
         b"null",
@@ -52,35 +52,44 @@ fn whatever_is_not_one_json_object_is_a_bad_request() {
         b"{\"command\":\"hello\",\"name\":\"Ron\"}",
         b"{\"command\":\"hello\",\"version\":-1,\"name\":\"Ron\"}",
     ] {
-        assert_eq!(code(payload), RefusalCode::BadRequest, "{}", payload.escape_ascii());
+        assert_eq!(refusal_code(payload), RefusalCode::BadRequest, "{}", payload.escape_ascii());
     }
 }
 
 #[test]
-fn refusals_say_what_was_wrong() {
-    assert_eq!(code(br#"{"command":"fly"}"#), RefusalCode::UnknownCommand);
-    assert_eq!(code(br#"{"command":"hello","version":2}"#), RefusalCode::UnsupportedVersion);
-    assert_eq!(code(br#"{"command":"hello","version":1,"name":"a b"}"#), RefusalCode::BadName);
-    assert_eq!(code(br#"{"command":"get","path":""}"#), RefusalCode::BadPath);
-    assert_eq!(code(br#"{"command":"list","path":".."}"#), RefusalCode::BadPath);
+fn a_refusal_has_the_code_of_the_broken_rule() {
+    assert_eq!(refusal_code(br#"{"command":"fly"}"#), RefusalCode::UnknownCommand);
+    assert_eq!(
+        refusal_code(br#"{"command":"hello","version":2}"#),
+        RefusalCode::UnsupportedVersion
+    );
+    assert_eq!(
+        refusal_code(br#"{"command":"hello","version":1,"name":"a b"}"#),
+        RefusalCode::BadName
+    );
+    assert_eq!(refusal_code(br#"{"command":"get","path":""}"#), RefusalCode::BadPath);
+    assert_eq!(refusal_code(br#"{"command":"list","path":".."}"#), RefusalCode::BadPath);
 }
 
 #[test]
-fn each_command_has_its_limit() {
+fn each_command_has_its_own_size_limit() {
     let with_length = |command: &str, field: &str, length: usize| {
         let empty = format!(r#"{{"command":"{command}","{field}":""}}"#);
         let filler = "a".repeat(length - empty.len());
         format!(r#"{{"command":"{command}","{field}":"{filler}"}}"#).into_bytes()
     };
     assert!(Request::decode(&with_length("message", "text", limits::MESSAGE)).is_ok());
-    assert_eq!(code(&with_length("message", "text", limits::MESSAGE + 1)), RefusalCode::TooLarge);
+    let too_long = with_length("message", "text", limits::MESSAGE + 1);
+    assert_eq!(refusal_code(&too_long), RefusalCode::TooLarge);
     assert!(Request::decode(&with_length("status", "x", limits::REQUEST)).is_ok());
-    assert_eq!(code(&with_length("status", "x", limits::REQUEST + 1)), RefusalCode::TooLarge);
-    assert_eq!(code(&with_length("hello", "x", limits::HELLO + 1)), RefusalCode::TooLarge);
+    let too_long = with_length("status", "x", limits::REQUEST + 1);
+    assert_eq!(refusal_code(&too_long), RefusalCode::TooLarge);
+    let too_long = with_length("hello", "x", limits::HELLO + 1);
+    assert_eq!(refusal_code(&too_long), RefusalCode::TooLarge);
 }
 
 #[test]
-fn the_longest_path_fits_a_request() {
+fn a_request_can_hold_the_longest_path_but_for_one_of_quotation_marks() {
     let longest = |part: &str| {
         let part = part.repeat(limits::PATH_PART / part.len());
         let mut path = vec![part; 16].join("/");
@@ -89,18 +98,18 @@ fn the_longest_path_fits_a_request() {
         }
         FilePath::parse(&path).unwrap()
     };
-    // One, two, three and four bytes of UTF-8; a quarter quotation marks.
+    // Characters of one, two, three and four bytes in UTF-8, and a quarter of quotation marks.
     for part in ["x", "é", "漢", "🏹", "x\"yz"] {
         let request = Request::Get { path: longest(part), have: None };
         assert_eq!(Request::decode(&request.encode()), Ok(request), "{part}");
     }
     let quotes = Request::Get { path: longest("\""), have: None };
-    assert_eq!(code(&quotes.encode()), RefusalCode::TooLarge);
+    assert_eq!(refusal_code(&quotes.encode()), RefusalCode::TooLarge);
 }
 
 #[test]
-fn the_answer_to_the_longest_message_fits_a_frame() {
-    // The worst text: every character needs six bytes of JSON, as it did when it came in.
+fn the_response_to_the_longest_message_fits_a_frame() {
+    // The worst case: every character takes six bytes of JSON, in the request as in the reply.
     for text in ["\u{1}".repeat(limits::MESSAGE / 6), "x".repeat(limits::MESSAGE)] {
         let reply = crate::Reply::Text { text: format!("{text} ACK") };
         assert!(reply.encode().len() <= limits::FRAME);
@@ -109,23 +118,23 @@ fn the_answer_to_the_longest_message_fits_a_frame() {
 
 proptest! {
     #[test]
-    fn any_payload_is_a_request_or_a_refusal(payload in proptest::collection::vec(any::<u8>(), 0..300)) {
+    fn any_payload_is_decoded_or_refused_without_panicking(payload in proptest::collection::vec(any::<u8>(), 0..300)) {
         let _ = Request::decode(&payload);
     }
 
     #[test]
-    fn any_text_survives(text in any::<String>()) {
+    fn any_message_text_is_read_back_unchanged(text in any::<String>()) {
         let request = Request::Message { text };
         prop_assert_eq!(Request::decode(&request.encode()), Ok(request));
     }
 }
 
 #[test]
-fn bytes_that_are_no_text_are_refused_in_fields_nobody_knows_too() {
+fn invalid_utf_8_is_refused_in_unknown_fields_too() {
     for payload in [
         &b"{\"command\":\"status\",\"x\":\"\xff\"}"[..],
         b"{\"command\":\"status\",\"\xc0\xaf\":0}",
     ] {
-        assert_eq!(code(payload), RefusalCode::BadRequest);
+        assert_eq!(refusal_code(payload), RefusalCode::BadRequest);
     }
 }

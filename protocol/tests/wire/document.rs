@@ -1,32 +1,35 @@
-//! docs/protocol.md tells the truth: its examples are lines of the golden files and decode, its numbers
-//! and codes are the code's, its hex is the pinned conversation, and nothing is left out.
+//! docs/protocol.md agrees with the code: its examples are lines of the golden files and can be
+//! decoded, its numbers, codes and hex dumps are the pinned ones, and none is missing.
 
 use std::path::Path;
 
 use data_encoding::HEXLOWER;
 use quiver_protocol::{
-    ContentEnd, EofPayload, Event, ListEnd, MadeFolder, PlainEnd, Received, Refusal, Reply, Request,
+    ContentEnd, EofPayload, Event, ListEnd, MakeFolderEnd, PlainEnd, Received, Refusal, Reply,
+    Request,
 };
 
-use crate::lines::golden;
+use crate::golden;
 
-/// A fenced block: what follows the backticks, and its lines.
-struct Block {
+/// A fenced block: its info string and its lines.
+struct FencedBlock {
     info: String,
     lines: Vec<String>,
 }
 
-fn text() -> String {
+fn document() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/protocol.md");
     std::fs::read_to_string(path).unwrap()
 }
 
-fn blocks() -> Vec<Block> {
+fn blocks() -> Vec<FencedBlock> {
     let mut blocks = Vec::new();
-    let mut open: Option<Block> = None;
-    for line in text().lines() {
+    let mut open: Option<FencedBlock> = None;
+    for line in document().lines() {
         match (line.strip_prefix("```"), &mut open) {
-            (Some(info), None) => open = Some(Block { info: info.to_owned(), lines: Vec::new() }),
+            (Some(info), None) => {
+                open = Some(FencedBlock { info: info.to_owned(), lines: Vec::new() });
+            }
             (Some(_), Some(_)) => blocks.extend(open.take()),
             (None, Some(block)) => block.lines.push(line.to_owned()),
             (None, None) => {}
@@ -36,8 +39,8 @@ fn blocks() -> Vec<Block> {
     blocks
 }
 
-/// The golden file with examples of this kind.
-fn file_of(kind: &str) -> &'static str {
+/// The golden file that has examples of this kind.
+fn golden_file(kind: &str) -> &'static str {
     match kind {
         "request" => "requests.txt",
         "reply" => "replies.txt",
@@ -48,7 +51,7 @@ fn file_of(kind: &str) -> &'static str {
     }
 }
 
-fn decodes(kind: &str, payload: &[u8]) -> bool {
+fn is_decodable(kind: &str, payload: &[u8]) -> bool {
     match kind {
         "request" => Request::decode(payload).is_ok(),
         "reply" => Reply::decode(payload).is_ok(),
@@ -56,7 +59,7 @@ fn decodes(kind: &str, payload: &[u8]) -> bool {
         "error" => Refusal::decode(payload).is_ok(),
         "eof" => PlainEnd::decode(payload).is_ok(),
         "eof-list" => ListEnd::decode(payload).is_ok(),
-        "eof-make_folder" => MadeFolder::decode(payload).is_ok(),
+        "eof-make_folder" => MakeFolderEnd::decode(payload).is_ok(),
         "eof-content" => ContentEnd::decode(payload).is_ok(),
         "received" => Received::decode(payload).is_ok(),
         unknown => panic!("docs/protocol.md has a block of kind {unknown:?}"),
@@ -64,7 +67,7 @@ fn decodes(kind: &str, payload: &[u8]) -> bool {
 }
 
 #[test]
-fn every_example_is_a_golden_line_and_decodes() {
+fn every_example_is_a_line_of_a_golden_file_and_can_be_decoded() {
     for block in blocks() {
         let Some(kind) = block.info.strip_prefix("json") else {
             assert!(block.info.is_empty() || block.info.starts_with("hex "), "{}", block.info);
@@ -73,79 +76,81 @@ fn every_example_is_a_golden_line_and_decodes() {
         let kind = kind.trim();
         assert!(!block.lines.is_empty());
         for line in block.lines {
-            assert!(decodes(kind, line.as_bytes()), "no {kind}: {line}");
-            let golden = golden(file_of(kind));
-            assert!(golden.iter().any(|(_, payload)| *payload == line), "not golden: {line}");
+            assert!(is_decodable(kind, line.as_bytes()), "no {kind}: {line}");
+            let pinned = golden::lines(golden_file(kind));
+            assert!(pinned.iter().any(|(_, payload)| *payload == line), "not golden: {line}");
         }
     }
 }
 
 #[test]
-fn every_command_reply_event_and_end_has_an_example() {
-    let shown: Vec<String> = blocks()
+fn the_document_has_an_example_of_every_command_reply_event_and_eof() {
+    let examples: Vec<String> = blocks()
         .into_iter()
         .filter(|block| block.info.starts_with("json "))
         .flat_map(|block| block.lines)
         .collect();
     for file in ["requests.txt", "replies.txt", "events.txt"] {
-        for (_, payload) in golden(file) {
-            // `{"command":"get"` and the like.
-            let head = payload.split([',', '}']).next().unwrap();
-            assert!(shown.iter().any(|line| line.starts_with(head)), "no example of {head}");
+        for (_, payload) in golden::lines(file) {
+            // For example `{"command":"get"`.
+            let first_field = payload.split([',', '}']).next().unwrap();
+            let has_example = examples.iter().any(|line| line.starts_with(first_field));
+            assert!(has_example, "no example of {first_field}");
         }
     }
-    for (name, payload) in golden("ends.txt") {
-        assert!(shown.contains(&payload), "no example of {name}");
+    for (name, payload) in golden::lines("ends.txt") {
+        assert!(examples.contains(&payload), "no example of {name}");
     }
 }
 
 #[test]
-fn tables_have_every_code_and_number() {
-    let text = text();
-    let has_row = |row: String| assert!(text.contains(&format!("\n{row}")), "no row {row}");
-    for (code, _) in golden("refusals.txt") {
-        has_row(format!("| `{code}` |"));
+fn the_tables_have_a_row_for_every_code_and_number() {
+    let document = document();
+    let assert_row = |row: String| assert!(document.contains(&format!("\n{row}")), "no row {row}");
+    for (code, _) in golden::lines("refusals.txt") {
+        assert_row(format!("| `{code}` |"));
     }
-    for (name, number) in golden("numbers.txt") {
+    for (name, number) in golden::lines("numbers.txt") {
         if let Some(limit) = name.strip_prefix("limit-") {
-            has_row(format!("| `{limit}` | {number} |"));
+            assert_row(format!("| `{limit}` | {number} |"));
         } else if let Some(close) = name.strip_prefix("close-") {
-            has_row(format!("| {number} | {} |", close.replace('-', " ")));
+            assert_row(format!("| {number} | {} |", close.replace('-', " ")));
         } else if let Some(kind) = name.strip_prefix("frame-") {
             let (first, rest) = kind.split_at(1);
-            has_row(format!("| {number} | {}{rest} |", first.to_uppercase()));
+            assert_row(format!("| {number} | {}{rest} |", first.to_uppercase()));
         }
     }
-    let (name, alpn) = &golden("numbers.txt")[0];
-    assert!(name == "alpn" && text.contains(&format!("`{alpn}`")));
+    let (name, alpn) = &golden::lines("numbers.txt")[0];
+    assert!(name == "alpn" && document.contains(&format!("`{alpn}`")));
 }
 
 #[test]
-fn the_hex_is_the_pinned_conversation() {
+fn the_hex_dump_is_the_pinned_conversation() {
     let lengths = ["client", "server"].map(|side| {
-        let wire: Vec<u8> = golden("get.txt")
+        let wire: Vec<u8> = golden::lines("get.txt")
             .into_iter()
             .filter(|(name, _)| name.starts_with(side))
             .flat_map(|(_, hex)| HEXLOWER.decode(hex.as_bytes()).unwrap())
             .collect();
-        let mut place = 0;
+        let mut position = 0;
         for block in blocks().into_iter().filter(|block| block.info == format!("hex {side}")) {
             for line in &block.lines {
                 let shown = line.split('#').next().unwrap().trim();
                 if let Some(skipped) = shown.strip_prefix("skip ") {
-                    place += skipped.parse::<usize>().unwrap();
+                    position += skipped.parse::<usize>().unwrap();
                     continue;
                 }
                 for byte in shown.split(' ') {
-                    assert_eq!(u8::from_str_radix(byte, 16), Ok(wire[place]), "at {place}: {line}");
-                    place += 1;
+                    let byte = u8::from_str_radix(byte, 16);
+                    assert_eq!(byte, Ok(wire[position]), "at {position}: {line}");
+                    position += 1;
                 }
             }
         }
-        assert_eq!(place, wire.len(), "the {side}'s hex is not whole");
-        place
+        assert_eq!(position, wire.len(), "the {side}'s hex dump is incomplete");
+        position
     });
     let [client, server] = lengths;
     let sum = format!("In all, {client} bytes from the client and {server} from the server.");
-    assert!(text().contains(&sum), "{sum}");
+    assert!(document().contains(&sum), "{sum}");
 }

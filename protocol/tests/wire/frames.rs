@@ -1,13 +1,13 @@
-//! Frames, a whole conversation, and the numbers.
+//! Golden files of frames, of a whole conversation, and of the protocol's numbers.
 
 use data_encoding::HEXLOWER;
-use quiver_protocol::reply::FileHead;
+use quiver_protocol::reply::FileHeader;
 use quiver_protocol::{
     CloseCode, ContentEnd, ContentHash, EofPayload, FilePath, FrameHeader, FrameKind, PlainEnd,
     Received, Refusal, RefusalCode, Reply, Request, Timestamp, chunk, frame, limits, version,
 };
 
-use crate::lines::{self, check};
+use crate::golden::{self, check};
 
 const KINDS: [FrameKind; 6] = [
     FrameKind::Request,
@@ -19,7 +19,7 @@ const KINDS: [FrameKind; 6] = [
 ];
 
 fn kind_name(kind: FrameKind) -> &'static str {
-    // A new kind does not compile here: give it a place above.
+    // A new kind fails to compile here: add it to `KINDS` too.
     match kind {
         FrameKind::Request => "request",
         FrameKind::Reply => "reply",
@@ -31,7 +31,7 @@ fn kind_name(kind: FrameKind) -> &'static str {
 }
 
 #[test]
-fn frames_keep_their_bytes() {
+fn frames_are_encoded_as_pinned() {
     let mut rows = Vec::new();
     for kind in KINDS {
         for length in [0, 1, 0x0102, 1024, u16::MAX] {
@@ -62,14 +62,14 @@ fn framed(kind: FrameKind, payload: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The conversation that docs/protocol.md shows: a file of 1025 bytes, byte i being i modulo 251, which
-/// is also an input of BLAKE3's published test vectors.
+/// The conversation in docs/protocol.md: a file of 1025 bytes, of which byte i is i modulo 251.
+/// BLAKE3's published test vectors have the same input.
 #[test]
-fn a_whole_get_keeps_its_bytes() {
+fn a_whole_get_is_encoded_as_pinned() {
     let content: Vec<u8> = (0..1025).map(|i| (i % 251) as u8).collect();
     let hash = ContentHash(*blake3::hash(&content).as_bytes());
     let size = content.len() as u64;
-    let head = Reply::File(FileHead {
+    let head = Reply::File(FileHeader {
         path: FilePath::parse("count.bin").unwrap(),
         size,
         modified: Timestamp(chrono::DateTime::from_timestamp(1_729_359_947, 0).unwrap()),
@@ -94,8 +94,8 @@ fn a_whole_get_keeps_its_bytes() {
     ];
     check("get.txt", conversation.map(|(name, bytes)| (name.to_owned(), HEXLOWER.encode(&bytes))));
 
-    // And back, as a receiver reads it.
-    let frames = lines::golden("get.txt");
+    // Decoded, as a receiver does it.
+    let frames = golden::lines("get.txt");
     let received: Vec<u8> =
         frames[2..5].iter().flat_map(|(_, hex)| HEXLOWER.decode(hex.as_bytes()).unwrap()).collect();
     let (mut input, mut block) = (&received[..], Vec::new());
@@ -106,7 +106,7 @@ fn a_whole_get_keeps_its_bytes() {
 }
 
 #[test]
-fn numbers_stay() {
+fn numbers_are_as_pinned() {
     let mut rows = vec![
         ("alpn".to_owned(), String::from_utf8(version::ALPN.to_vec()).unwrap()),
         ("version".to_owned(), version::VERSION.to_string()),
@@ -115,7 +115,7 @@ fn numbers_stay() {
         rows.push((format!("frame-{}", kind_name(kind)), (kind as u8).to_string()));
     }
     for code in (0..=255).filter_map(CloseCode::from_wire) {
-        // A new close code does not compile here; its line appears by itself.
+        // A new close code fails to compile here. Its row is added by this loop.
         let name = match code {
             CloseCode::Goodbye => "goodbye",
             CloseCode::Busy => "busy",

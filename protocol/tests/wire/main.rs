@@ -1,21 +1,22 @@
-//! The wire's bytes, pinned by the files in `tests/golden`, and the document that describes them.
+//! The bytes on the wire, pinned by the files in `tests/golden`, and their description in the docs.
 //!
-//! A line that changes or goes away means that yesterday's programs and today's no longer understand
-//! each other: that is a new ALPN (`quiver/2`), not an edit. A new line for a new command, reply, event,
-//! field or code is how `quiver/1` grows. When a test here fails it prints what the file would have to
-//! hold; CONTRIBUTING.md says when to copy it.
+//! If a line changes or is removed, older and newer programs no longer understand each other: that
+//! needs a new ALPN (`quiver/2`). New lines for new commands, replies, events, fields or codes
+//! extend `quiver/1`. A failing test prints the content that the file would need; CONTRIBUTING.md
+//! says when to copy it.
 //!
-//! | files | what they hold |
+//! | files | content |
 //! |---|---|
-//! | `requests`, `replies`, `ends`, `events`, `refusals` | payloads, written and read |
-//! | `foreign-*` | other spellings of the same values, which other programs may send; read |
-//! | `refused` | requests that are refused, and the code |
-//! | `frames`, `get` | frames and a whole conversation, in hex, written and read |
+//! | `requests`, `replies`, `ends`, `events`, `refusals` | payloads, encoded and decoded |
+//! | `foreign-*` | other encodings of the same values, which other programs may send; decoded |
+//! | `refused` | requests that are refused, and the codes |
+//! | `frames`, `get` | frames and a whole conversation, in hex, encoded and decoded |
 //! | `numbers` | ALPN, version, frame kinds, close codes, limits |
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failure fails the test")]
 
 mod document;
 mod frames;
-mod lines;
+mod golden;
 mod payloads;
+mod refusals;

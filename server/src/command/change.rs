@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{
-    EofPayload as _, FilePath, FrameKind, MadeFolder, PlainEnd, Reply, Timestamp,
+    EofPayload as _, FilePath, FrameKind, MakeFolderEnd, PlainEnd, Reply, Timestamp,
 };
 use quiver_transport::FrameWriter;
 use tracing::info;
@@ -55,7 +55,7 @@ pub(super) async fn make_folder(
     if created {
         log(client, format_args!("made the folder {}", display_safe(path.as_str())));
     }
-    done(writer, &MadeFolder { created }.encode()).await
+    done(writer, &MakeFolderEnd { created }.encode()).await
 }
 
 /// 1. client -> Space  2. server -> Space, Eof

@@ -1,6 +1,6 @@
 //! `kept`: what a put would go on with, for whoever wants to know before.
 
-use quiver_protocol::reply::Ready;
+use quiver_protocol::reply::ResumePoint;
 use quiver_protocol::{EofPayload as _, FilePath, FrameKind, PlainEnd, Reply};
 use quiver_transfer::Lane;
 use quiver_transport::FrameWriter;
@@ -22,7 +22,7 @@ pub(super) async fn answer(
         files.kept(&path, client.owner.clone(), &lane).await?
     };
     let have = (kept.length() > 0).then(|| kept.prefix());
-    let reply = Reply::Kept(Ready { path, have });
+    let reply = Reply::Kept(ResumePoint { path, have });
     writer.write_frame(FrameKind::Reply, &reply.encode()).await?;
     writer.end(FrameKind::Eof, &PlainEnd {}.encode()).await?;
     Ok(NextStep::Done)

@@ -180,7 +180,7 @@ async fn request(stream: &mut CommandStream) -> Result<Request, CommandError> {
     let frame = match stream.reader.read_frame(limits::MESSAGE, REQUEST_PATIENCE).await {
         Ok(frame) => frame,
         Err(StreamError::Frame(error)) => return Err(CommandError::Refused(error.into())),
-        Err(error @ StreamError::Silent(_)) => {
+        Err(error @ StreamError::TimedOut(_)) => {
             let refusal = Refusal::new(RefusalCode::BadRequest, format!("no request: {error}"));
             return Err(CommandError::Refused(refusal));
         }

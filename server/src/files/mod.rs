@@ -33,7 +33,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use cap_std::fs::Dir;
-use quiver_protocol::reply::Space;
+use quiver_protocol::reply::AvailableSpace;
 use quiver_protocol::{FilePath, PutRequest, Timestamp};
 use quiver_transfer::{DiskPool, Lane};
 use quiver_transfer::{HashedPrefix, SMALL, Source};
@@ -209,7 +209,7 @@ impl Files {
     ///
     /// # Errors
     /// [`FilesError`].
-    pub async fn space(&self, owner: Owner) -> Result<Space, FilesError> {
+    pub async fn space(&self, owner: Owner) -> Result<AvailableSpace, FilesError> {
         let (root, store) = (self.root.current(), self.store()?);
         blocking(move || store.space(&root, &owner)).await
     }

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 use cap_std::fs::Dir;
 use parking_lot::{Mutex, MutexGuard};
-use quiver_protocol::reply::Space;
+use quiver_protocol::reply::AvailableSpace;
 use quiver_protocol::{FilePath, PutRequest};
 use quiver_transfer::file_system::stat;
 use quiver_transfer::{DiskPool, Lane};
@@ -107,10 +107,10 @@ impl UploadStore {
         self.started
     }
 
-    pub(super) fn space(&self, root: &Dir, owner: &Owner) -> Result<Space, FilesError> {
+    pub(super) fn space(&self, root: &Dir, owner: &Owner) -> Result<AvailableSpace, FilesError> {
         let room = self.room.available(root).map_err(FilesError::Disk)?;
         let available = room.min(self.quota_db.available(owner));
-        Ok(Space { available, max_file_size: self.max_file_size })
+        Ok(AvailableSpace { available, max_file_size: self.max_file_size })
     }
 
     pub(super) fn lock_owner(&self, put: &PutRequest, owner: &Owner) -> Option<LockOwner> {

@@ -132,7 +132,7 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
 }
 
 async fn read(stream: &mut CommandStream) -> Result<Reply, StreamError> {
-    let frame = stream.reader.read_answer(limits::MESSAGE, DEADLINE).await?;
+    let frame = stream.reader.read_response(limits::MESSAGE, DEADLINE).await?;
     assert_eq!(frame.kind, FrameKind::Reply);
     Ok(Reply::decode(&frame.payload).unwrap())
 }
@@ -164,7 +164,7 @@ async fn a_lost_slot_ends_the_get_and_the_connection_and_the_client_may_connect_
         assert_eq!(registry.revoke(1).await, Ok(true));
         assert_eq!(registry.count(), 0);
         for client in [&client, &second] {
-            assert_eq!(client.ended().await, ConnectionEnd::Closed(CloseCode::SlotLost));
+            assert_eq!(client.ended().await, ConnectionEnd::ClosedByPeer(CloseCode::SlotLost));
         }
         let loss = stage.position("Client 1: Ron has lost its slot");
         let count = stage.position("client count: 0 of 1");
@@ -239,7 +239,7 @@ async fn a_client_that_finds_the_registry_unavailable_is_told_to_try_again_later
         let refused = read(&mut stream).await.unwrap_err();
         let StreamError::Refused(Refusal { code, .. }) = refused else { panic!("{refused:?}") };
         assert_eq!(code, RefusalCode::Busy);
-        assert_eq!(client.ended().await, ConnectionEnd::Closed(CloseCode::Busy));
+        assert_eq!(client.ended().await, ConnectionEnd::ClosedByPeer(CloseCode::Busy));
         stage.position("refused: the registry is unavailable");
     })
     .await;

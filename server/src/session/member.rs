@@ -60,7 +60,7 @@ impl Member {
         let counted = shared.metrics.member();
         slot.attach(ClientConnection::new(connection.clone()));
         let context = Arc::new(Context::new(&slot, shared.clone()));
-        let priority = StreamPriority::on(connection.clone(), Role::Member);
+        let priority = StreamPriority::new(connection.clone(), Role::Member);
         let commands = JoinSet::new();
         let mut session = Session { connection, context, priority, shared, commands };
         match session.serve(&slot).await {

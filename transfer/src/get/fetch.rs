@@ -8,7 +8,7 @@ use crate::{
     ContentSize, FileAttributes, HashedPrefix, ReceiveError, ReceiveProgress, SMALL,
     TransferBottleneck, TransferTimings, receive, receive_small,
 };
-use quiver_protocol::reply::FileHead;
+use quiver_protocol::reply::FileHeader;
 use quiver_protocol::{
     ContentEnd, ContentHash, ContentPrefix, EofPayload as _, FilePath, FrameError, FrameKind,
     PlainEnd, Received, RefusalCode, Reply, Request,
@@ -27,7 +27,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct IncomingFile {
     stream: CommandStream,
-    head: FileHead,
+    head: FileHeader,
     patience: Duration,
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use quiver_protocol::reply::FileHead;
+use quiver_protocol::reply::FileHeader;
 use quiver_protocol::{
     ContentEnd, ContentPrefix, EofPayload as _, FilePath, FrameError, FrameKind, Received, Reply,
     limits,
@@ -84,7 +84,7 @@ pub async fn serve(
         }
     };
     let sent = async {
-        let head = Reply::File(FileHead {
+        let head = Reply::File(FileHeader {
             path,
             size,
             modified: modified.into(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quiver_protocol::reply::Ready;
+use quiver_protocol::reply::ResumePoint;
 use quiver_protocol::{
     Bottleneck, ContentEnd, EofPayload as _, FrameError, FrameKind, PlainEnd, PutRequest, Received,
     Reply, limits,
@@ -154,14 +154,14 @@ impl<S: Staging, O: Observer> UploadRequestParts<'_, S, O> {
             HashedPrefix::nothing()
         };
         let have = (kept.length() > 0).then(|| kept.prefix());
-        let ready = Reply::Ready(Ready { path: self.put.path.clone(), have });
+        let ready = Reply::Ready(ResumePoint { path: self.put.path.clone(), have });
         let said = async {
             writer.write_frame(FrameKind::Reply, &ready.encode()).await?;
             writer.flush().await
         };
         // A sender that does not read must not keep the room that is reserved for its file.
         let patience = self.limits.ready_timeout;
-        let said = timeout(patience, said).await.unwrap_or(Err(StreamError::Silent(patience)));
+        let said = timeout(patience, said).await.unwrap_or(Err(StreamError::TimedOut(patience)));
         said.map_err(AcceptError::Ready)?;
         Ok(kept)
     }
@@ -214,7 +214,7 @@ impl<S: Staging, O: Observer> UploadRequestParts<'_, S, O> {
     async fn offset(&self, reader: &mut FrameReader, kept: u64) -> Result<u64, ReceiveError> {
         // The sender may have to read as much as was kept.
         let proving = Duration::from_secs(kept / self.limits.proof_rate);
-        let frame = reader.read_answer(limits::RECEIVED, self.limits.timeout + proving).await?;
+        let frame = reader.read_response(limits::RECEIVED, self.limits.timeout + proving).await?;
         if frame.kind != FrameKind::Reply {
             return Err(FrameError::Unexpected { found: frame.kind, expected: "a Reply" }.into());
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::{HashedPrefix, SendError, Source, TransferBottleneck, send};
 use quiver_protocol::chunk::BLOCK;
-use quiver_protocol::reply::Ready;
+use quiver_protocol::reply::ResumePoint;
 use quiver_protocol::{
     ContentEnd, ContentHash, EofPayload as _, FilePath, FrameError, FrameKind, PlainEnd,
     PutRequest, Received, Refusal, RefusalCode, Reply, Request, limits,
@@ -146,7 +146,7 @@ pub async fn offer(
 }
 
 /// What the receiver has already, if it is the beginning of this file.
-async fn beginning(source: &Source, ready: &Ready, resume: bool) -> io::Result<HashedPrefix> {
+async fn beginning(source: &Source, ready: &ResumePoint, resume: bool) -> io::Result<HashedPrefix> {
     let Some(have) = ready.have.filter(|_| resume) else { return Ok(HashedPrefix::nothing()) };
     Ok(source.proves(have, None).await?.unwrap_or_default())
 }
@@ -257,7 +257,7 @@ impl OutgoingFile {
                     Err(SendError::WrongSize) => return Err(PutError::WrongSize),
                     Err(SendError::Disk(error)) => return Err(PutError::Source(error)),
                 },
-                () = &mut silence => return Err(StreamError::Silent(self.patience).into()),
+                () = &mut silence => return Err(StreamError::TimedOut(self.patience).into()),
             }
         }
     }
@@ -329,7 +329,7 @@ async fn read_confirmation(
     const NEVER: Duration = Duration::MAX;
     let mut reported = ReceiverProgress::default();
     let received = loop {
-        let frame = reader.read_answer(limits::FRAME, NEVER).await?;
+        let frame = reader.read_response(limits::FRAME, NEVER).await?;
         send_progress.alive_at(Instant::now());
         match frame.kind {
             FrameKind::Reply => {
@@ -353,7 +353,7 @@ async fn read_confirmation(
     if !send_progress.has_sent_all() {
         return Err(misfit("that it has what was not sent"));
     }
-    let frame = reader.read_answer(limits::FRAME, NEVER).await?;
+    let frame = reader.read_response(limits::FRAME, NEVER).await?;
     if frame.kind != FrameKind::Eof {
         return Err(FrameError::Unexpected { found: frame.kind, expected: "Eof" }.into());
     }

@@ -94,7 +94,7 @@ async fn connect(dialled: Dialled) -> (Asking, Answering) {
     let dial = dialling.dial(address, PROTOCOL, Some(&identity), ServerVerifier::new(None));
     let accept = async {
         let incoming = listening.accept().await.unwrap();
-        listening.admit(incoming).unwrap().complete().await.unwrap()
+        listening.start_handshake(incoming).unwrap().complete().await.unwrap()
     };
     let (dialled_connection, accepted) = tokio::join!(dial, accept);
     let dialled_connection = dialled_connection.unwrap();
@@ -113,7 +113,7 @@ async fn connect(dialled: Dialled) -> (Asking, Answering) {
 impl Asking {
     fn new(connection: Connection, endpoint: Endpoint) -> Self {
         Self {
-            channel: Channel::on(connection, Role::Peer),
+            channel: Channel::new(connection, Role::Peer),
             folder: Folder::new(),
             _endpoint: endpoint,
         }
@@ -122,7 +122,7 @@ impl Asking {
 
 impl Answering {
     fn new(connection: Connection, endpoint: Endpoint) -> Self {
-        let priority = StreamPriority::on(connection.clone(), Role::Peer);
+        let priority = StreamPriority::new(connection.clone(), Role::Peer);
         Self { connection, priority, folder: Folder::new(), _endpoint: endpoint }
     }
 

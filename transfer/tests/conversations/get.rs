@@ -304,12 +304,12 @@ async fn a_receiver_that_speaks_while_content_is_sent_ends_it() {
             let CommandStream { reader, writer } = &mut stream;
             writer.write_frame(FrameKind::Request, &request).await.unwrap();
             writer.flush().await.unwrap();
-            let head = reader.read_answer(limits::FRAME, PATIENCE).await.unwrap();
+            let head = reader.read_response(limits::FRAME, PATIENCE).await.unwrap();
             assert_eq!(head.kind, FrameKind::Reply);
             writer.write_frame(FrameKind::Request, &request).await.unwrap();
             writer.flush().await.unwrap();
             loop {
-                match reader.read_answer(limits::FRAME, PATIENCE).await {
+                match reader.read_response(limits::FRAME, PATIENCE).await {
                     Ok(frame) => assert_eq!(frame.kind, FrameKind::Data),
                     Err(StreamError::Refused(_)) => break,
                     Err(error) => panic!("{error:?}"),

@@ -50,10 +50,10 @@ async fn content_that_does_not_match_its_hash_is_neither_stored_nor_kept() {
                 let writer = &mut stream.writer;
                 writer.write_frame(FrameKind::Request, &request(size)).await.unwrap();
                 writer.flush().await.unwrap();
-                stream.reader.read_answer(limits::FRAME, PATIENCE).await.unwrap();
+                stream.reader.read_response(limits::FRAME, PATIENCE).await.unwrap();
                 let begins = Reply::Content { offset: 0 }.encode();
                 writer.write_frame(FrameKind::Reply, &begins).await.unwrap();
-                writer.gather_content(&bytes).unwrap();
+                writer.buffer_content(&bytes).unwrap();
                 let end = ContentEnd {
                     size: size as u64,
                     blake3: ContentHash(*blake3::hash(b"other").as_bytes()),
@@ -61,7 +61,7 @@ async fn content_that_does_not_match_its_hash_is_neither_stored_nor_kept() {
                 };
                 writer.end(FrameKind::Eof, &end.encode()).await.unwrap();
                 loop {
-                    match stream.reader.read_answer(limits::FRAME, PATIENCE).await {
+                    match stream.reader.read_response(limits::FRAME, PATIENCE).await {
                         Ok(frame) => assert_eq!(frame.kind, FrameKind::Reply),
                         Err(StreamError::Refused(refusal)) => break refusal,
                         Err(error) => panic!("{error:?}"),
@@ -228,7 +228,7 @@ async fn content_before_it_is_asked_for_is_refused() {
             let begins = Reply::Content { offset: 0 }.encode();
             writer.write_frame(FrameKind::Reply, &begins).await.unwrap();
             writer.flush().await.unwrap();
-            let error = stream.reader.read_answer(limits::FRAME, PATIENCE).await.unwrap_err();
+            let error = stream.reader.read_response(limits::FRAME, PATIENCE).await.unwrap_err();
             assert!(matches!(error, StreamError::Refused(_)), "{error:?}");
         };
         let received = Heard::default();

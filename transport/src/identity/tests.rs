@@ -1,19 +1,19 @@
-//! Certificates and keys as files.
+//! Creates, saves and loads certificates and keys.
 
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
 
-fn fresh() -> Identity {
+fn new_identity() -> Identity {
     let hosts = ["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
     Identity::create("quiver test", &hosts, Validity::days(Utc::now(), 30)).unwrap()
 }
 
 #[test]
-fn what_was_saved_is_loaded() {
+fn a_saved_identity_is_loaded_again() {
     let folder = tempfile::tempdir().unwrap();
     let (cert, key) = (folder.path().join("a.pem"), folder.path().join("a.key"));
-    let identity = fresh();
+    let identity = new_identity();
     identity.save(&cert, &key, false).unwrap();
     assert_eq!(key.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(Identity::load(&cert, &key).unwrap().fingerprint(), identity.fingerprint());
@@ -24,10 +24,10 @@ fn what_was_saved_is_loaded() {
 }
 
 #[test]
-fn nothing_is_overwritten_unless_told() {
+fn existing_files_are_overwritten_only_if_the_caller_allows_it() {
     let folder = tempfile::tempdir().unwrap();
     let (cert, key) = (folder.path().join("a.pem"), folder.path().join("a.key"));
-    let (first, second) = (fresh(), fresh());
+    let (first, second) = (new_identity(), new_identity());
     first.save(&cert, &key, false).unwrap();
     assert!(matches!(second.save(&cert, &key, false), Err(IdentityError::Exists(_))));
     assert_eq!(Identity::load(&cert, &key).unwrap().fingerprint(), first.fingerprint());
@@ -37,20 +37,20 @@ fn nothing_is_overwritten_unless_told() {
 }
 
 #[test]
-fn a_key_others_can_read_is_refused() {
+fn a_key_that_other_users_can_read_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let (cert, key) = (folder.path().join("a.pem"), folder.path().join("a.key"));
-    fresh().save(&cert, &key, false).unwrap();
+    new_identity().save(&cert, &key, false).unwrap();
     fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).unwrap();
     assert!(matches!(Identity::load(&cert, &key), Err(IdentityError::SharedKey(_))));
 }
 
 #[test]
-fn a_pair_that_is_none_is_refused() {
+fn a_key_of_another_certificate_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
-    fresh().save(&path("a.pem"), &path("a.key"), false).unwrap();
-    fresh().save(&path("b.pem"), &path("b.key"), false).unwrap();
+    new_identity().save(&path("a.pem"), &path("a.key"), false).unwrap();
+    new_identity().save(&path("b.pem"), &path("b.key"), false).unwrap();
     let mixed = Identity::load(&path("a.pem"), &path("b.key"));
     assert!(matches!(mixed, Err(IdentityError::Mismatch { .. })));
     let swapped = Identity::load(&path("b.key"), &path("b.key"));
@@ -59,8 +59,8 @@ fn a_pair_that_is_none_is_refused() {
 }
 
 #[test]
-fn a_host_that_is_no_name_is_refused() {
+fn a_host_that_is_neither_a_name_nor_an_address_is_rejected() {
     let hosts = ["not a host".to_owned()];
-    let made = Identity::create("x", &hosts, Validity::days(Utc::now(), 1));
-    assert!(matches!(made, Err(IdentityError::BadHost(_))));
+    let result = Identity::create("x", &hosts, Validity::days(Utc::now(), 1));
+    assert!(matches!(result, Err(IdentityError::BadHost(_))));
 }

@@ -1,4 +1,4 @@
-//! Why a conversation on a stream broke off, whatever broke it: frames, the other end, QUIC.
+//! Why a conversation on a stream failed: invalid frames, the other side, or QUIC.
 
 use std::time::Duration;
 
@@ -8,27 +8,27 @@ use thiserror::Error;
 
 use crate::close::ConnectionEnd;
 
-/// Why a conversation on a stream broke off.
+/// Why a conversation on a stream failed.
 #[derive(Debug, Error)]
 pub enum StreamError {
-    /// The other side broke the rules for frames.
+    /// The other side violated the rules for frames.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// The other side refused, in an Error frame.
+    /// The other side refused the request with an Error frame.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The other side said nothing for this long.
+    /// The other side sent nothing for this long.
     #[error("no answer for {} seconds", .0.as_secs())]
-    Silent(Duration),
-    /// The other side abandoned what it was sending.
+    TimedOut(Duration),
+    /// The other side reset the stream.
     #[error("the other side abandoned the stream")]
     Reset,
-    /// The other side does not want what is being sent.
+    /// The other side stopped reading.
     #[error("the other side stopped reading")]
     Stopped,
-    /// The other side did not read for this long, and what was being sent was given up.
+    /// The other side read nothing for this long, so this side reset the stream.
     #[error("nothing was read for {} seconds", .0.as_secs())]
-    Unread(Duration),
+    WriteTimedOut(Duration),
     /// The connection ended.
     #[error("connection lost: {0}")]
     Lost(ConnectionEnd),
@@ -39,7 +39,7 @@ impl From<ReadError> for StreamError {
         match error {
             ReadError::Reset(_) => Self::Reset,
             ReadError::ConnectionLost(reason) => Self::Lost(reason.into()),
-            // This side stopped reading, or asked for what no stream of ours has.
+            // This side stopped reading before. Quiver uses neither unordered reads nor 0-RTT.
             ReadError::ClosedStream
             | ReadError::IllegalOrderedRead
             | ReadError::ZeroRttRejected => Self::Reset,

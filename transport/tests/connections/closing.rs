@@ -1,4 +1,4 @@
-//! A connection's last packet is sent where the congestion window is full.
+//! Closing a connection while its congestion window is full.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use quiver_protocol::CloseCode;
 use quiver_transport::{ConnectionEnd, Protocol, close};
 use tokio::time::timeout;
 
-use crate::network::{Pair, pair};
+use crate::network::{ConnectedPair, connect_pair};
 
-/// Sends until no more leaves, for nothing is acknowledged.
-async fn congest(pair: &Pair) {
+/// Sends without acknowledgements until the congestion window is full.
+async fn fill_congestion_window(pair: &ConnectedPair) {
     pair.relay.drops_from_client.store(true, Ordering::Relaxed);
     let server = &pair.accepted.connection;
     let (mut send, _recv) = server.open_bi().await.unwrap();
@@ -18,30 +18,31 @@ async fn congest(pair: &Pair) {
     assert!(server.stats().path.cwnd < 512 * 1024);
 }
 
-/// How the connection ends at the client, long before its idle timeout.
-async fn end_at_client(pair: &Pair) -> ConnectionEnd {
+/// How the connection ends at the client, within less than its idle timeout.
+async fn end_at_client(pair: &ConnectedPair) -> ConnectionEnd {
     timeout(Duration::from_secs(6), pair.dialled.closed()).await.unwrap().into()
 }
 
-async fn promoted() -> Pair {
-    let pair = pair(Protocol::QUIVER_1).await;
+/// A client and a server that has promoted it to a member.
+async fn connect_member() -> ConnectedPair {
+    let pair = connect_pair(Protocol::QUIVER_1).await;
     pair.accepted.protocol.accepted_role().apply_to(&pair.accepted.connection);
     pair
 }
 
 #[tokio::test]
-async fn a_full_congestion_window_does_not_hold_back_the_end_of_a_connection() {
-    let pair = promoted().await;
-    congest(&pair).await;
+async fn a_full_congestion_window_does_not_delay_the_close_of_a_connection() {
+    let pair = connect_member().await;
+    fill_congestion_window(&pair).await;
     close(&pair.accepted.connection, CloseCode::ShuttingDown);
-    assert_eq!(end_at_client(&pair).await, ConnectionEnd::Closed(CloseCode::ShuttingDown));
+    assert_eq!(end_at_client(&pair).await, ConnectionEnd::ClosedByPeer(CloseCode::ShuttingDown));
 }
 
 #[tokio::test]
-async fn nor_does_it_hold_back_the_end_of_all_connections() {
-    let pair = promoted().await;
-    congest(&pair).await;
+async fn a_full_congestion_window_does_not_delay_the_close_of_an_endpoint() {
+    let pair = connect_member().await;
+    fill_congestion_window(&pair).await;
     pair.accepting.close(CloseCode::ShuttingDown);
     pair.accepting.wait_idle(Duration::from_secs(6)).await;
-    assert_eq!(end_at_client(&pair).await, ConnectionEnd::Closed(CloseCode::ShuttingDown));
+    assert_eq!(end_at_client(&pair).await, ConnectionEnd::ClosedByPeer(CloseCode::ShuttingDown));
 }

@@ -1,6 +1,7 @@
-//! Connections over real sockets: dialled and accepted on one socket, routed by ALPN, limited by role, closed.
+//! Connections over real sockets: dialling and accepting on one socket, negotiated protocols,
+//! limits by role, closing.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failure fails the test")]
 
 mod closing;
 mod network;

@@ -1,4 +1,4 @@
-//! One socket dials and accepts, and what it accepts goes to the handler of its protocol.
+//! Sockets that dial and accept, and the choice of a handler by the negotiated protocol.
 
 use std::net::SocketAddr;
 
@@ -12,44 +12,44 @@ use quiver_transport::{
 };
 use tokio::task::JoinSet;
 
-use crate::network::{PEER, accept, address, dial, identity, listener, within};
+use crate::network::{PEER, accept, address, dial, identity, listener, within_timeout};
 
 const BOTH: [Protocol; 2] = [Protocol::QUIVER_1, PEER];
 
-/// Accepts until the endpoint is closed, and routes by protocol. Each handler answers with its own word, its
-/// role, and the port that dialled.
+/// Accepts connections until the endpoint is closed, and passes them to the handler of their
+/// protocol. Each handler responds with its name, its role, and the port that dialled.
 async fn serve(endpoint: Endpoint) {
     let mut handlers = JoinSet::new();
     while let Some(incoming) = endpoint.accept().await {
-        let handshake = endpoint.admit(incoming).unwrap();
+        let handshake = endpoint.start_handshake(incoming).unwrap();
         handlers.spawn(async move {
             let Ok(accepted) = handshake.complete().await else { return };
             if accepted.protocol == PEER {
-                answer(accepted, "peer").await;
+                respond(accepted, "peer").await;
             } else {
                 assert_eq!(accepted.protocol, Protocol::QUIVER_1);
-                answer(accepted, "server").await;
+                respond(accepted, "server").await;
             }
         });
     }
 }
 
-async fn answer(accepted: AcceptedConnection, word: &str) {
+async fn respond(accepted: AcceptedConnection, handler: &str) {
     let channel = accepted.promote();
     let Ok((mut send, mut receive)) = channel.accept_bi().await else { return };
     assert_eq!(receive.read_to_end(64).await.unwrap(), b"who is it?");
     let port = channel.remote_address().port();
-    send.write_all(format!("{word} {:?} {port}", channel.role()).as_bytes()).await.unwrap();
+    send.write_all(format!("{handler} {:?} {port}", channel.role()).as_bytes()).await.unwrap();
     send.finish().unwrap();
     channel.closed().await;
 }
 
-/// What the handler at the other side answers.
+/// Returns the response of the handler on the other side.
 async fn ask(connection: &Connection) -> String {
-    let (mut send, mut receive) = within(connection.open_bi()).await.unwrap();
+    let (mut send, mut receive) = within_timeout(connection.open_bi()).await.unwrap();
     send.write_all(b"who is it?").await.unwrap();
     send.finish().unwrap();
-    String::from_utf8(within(receive.read_to_end(64)).await.unwrap()).unwrap()
+    String::from_utf8(within_timeout(receive.read_to_end(64)).await.unwrap()).unwrap()
 }
 
 async fn dial_and_ask(
@@ -65,31 +65,31 @@ async fn dial_and_ask(
 }
 
 #[tokio::test]
-async fn two_sockets_dial_and_accept_each_other_at_once_with_two_protocols() {
+async fn two_sockets_dial_and_accept_each_other_with_two_protocols_at_once() {
     let [ben, ron] = ["ben", "ron"].map(identity);
-    // One was opened to dial, the other to listen: both do both.
-    let here = Endpoint::dialler().unwrap();
-    here.start_accepting(&ben, &BOTH).unwrap();
-    let there = listener(&ron, &BOTH);
+    // Ben's socket was opened to dial and Ron's to listen, but both do both.
+    let ben_endpoint = Endpoint::dialler().unwrap();
+    ben_endpoint.start_accepting(&ben, &BOTH).unwrap();
+    let ron_endpoint = listener(&ron, &BOTH);
     let mut servers = JoinSet::new();
-    servers.spawn(serve(here.clone()));
-    servers.spawn(serve(there.clone()));
-    let [here_at, there_at] = [&here, &there].map(address);
-    let answers = tokio::join!(
-        dial_and_ask(&here, there_at, PEER, &ben, &ron),
-        dial_and_ask(&there, here_at, PEER, &ron, &ben),
-        dial_and_ask(&here, there_at, Protocol::QUIVER_1, &ben, &ron),
-        dial_and_ask(&there, here_at, Protocol::QUIVER_1, &ron, &ben),
+    servers.spawn(serve(ben_endpoint.clone()));
+    servers.spawn(serve(ron_endpoint.clone()));
+    let [ben_address, ron_address] = [&ben_endpoint, &ron_endpoint].map(address);
+    let responses = tokio::join!(
+        dial_and_ask(&ben_endpoint, ron_address, PEER, &ben, &ron),
+        dial_and_ask(&ron_endpoint, ben_address, PEER, &ron, &ben),
+        dial_and_ask(&ben_endpoint, ron_address, Protocol::QUIVER_1, &ben, &ron),
+        dial_and_ask(&ron_endpoint, ben_address, Protocol::QUIVER_1, &ron, &ben),
     );
-    let [here, there] = [here_at, there_at].map(|address| address.port());
-    assert_eq!(answers.0, format!("peer Peer {here}"));
-    assert_eq!(answers.1, format!("peer Peer {there}"));
-    assert_eq!(answers.2, format!("server Member {here}"));
-    assert_eq!(answers.3, format!("server Member {there}"));
+    let [ben_port, ron_port] = [ben_address, ron_address].map(|address| address.port());
+    assert_eq!(responses.0, format!("peer Peer {ben_port}"));
+    assert_eq!(responses.1, format!("peer Peer {ron_port}"));
+    assert_eq!(responses.2, format!("server Member {ben_port}"));
+    assert_eq!(responses.3, format!("server Member {ron_port}"));
 }
 
 #[tokio::test]
-async fn a_client_accepts_peers_later_while_its_connection_to_a_server_lasts() {
+async fn a_client_can_start_to_accept_peers_while_it_is_connected_to_a_server() {
     let [server, ben, ron] = ["server", "ben", "ron"].map(identity);
     let listening = listener(&server, &[Protocol::QUIVER_1]);
     let client = Endpoint::dialler().unwrap();
@@ -101,11 +101,11 @@ async fn a_client_accepts_peers_later_while_its_connection_to_a_server_lasts() {
     client.start_accepting(&ben, &[PEER]).unwrap();
     servers.spawn(serve(client.clone()));
     let peer = Endpoint::dialler().unwrap();
-    let answer = dial_and_ask(&peer, address(&client), PEER, &ron, &ben).await;
-    assert!(answer.starts_with("peer Peer "), "{answer}");
+    let response = dial_and_ask(&peer, address(&client), PEER, &ron, &ben).await;
+    assert!(response.starts_with("peer Peer "), "{response}");
     let port = address(&client).port();
     assert_eq!(ask(&to_server).await, format!("server Member {port}"));
-    // It accepts peers, and is no server.
+    // It accepts peers but not clients of a server.
     let error = dial(&peer, address(&client), Protocol::QUIVER_1, Some(&ron), &ben).await;
     assert!(
         matches!(error, Err(DialError::Ended(ConnectionEnd::NoCommonProtocol(_)))),
@@ -114,21 +114,22 @@ async fn a_client_accepts_peers_later_while_its_connection_to_a_server_lasts() {
 }
 
 #[tokio::test]
-async fn a_listening_socket_dials_with_its_own_verifier() {
+async fn a_listening_socket_dials_with_the_verifier_of_the_call() {
     let [ben, ron, eve] = ["ben", "ron", "eve"].map(identity);
-    let [here, there] = [&ben, &ron].map(|identity| listener(identity, &[PEER]));
+    let [ben_endpoint, ron_endpoint] = [&ben, &ron].map(|identity| listener(identity, &[PEER]));
+    let ron_address = address(&ron_endpoint);
     let mut servers = JoinSet::new();
-    servers.spawn(serve(there.clone()));
-    let error = dial(&here, address(&there), PEER, Some(&ben), &eve).await.unwrap_err();
+    servers.spawn(serve(ron_endpoint));
+    let error = dial(&ben_endpoint, ron_address, PEER, Some(&ben), &eve).await.unwrap_err();
     let DialError::Trust(TrustError::WrongKey { expected, presented }) = error else {
         panic!("{error:?}")
     };
     assert_eq!((expected, presented), (eve.fingerprint(), ron.fingerprint()));
-    dial(&here, address(&there), PEER, Some(&ben), &ron).await.unwrap();
+    dial(&ben_endpoint, ron_address, PEER, Some(&ben), &ron).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_protocol_that_is_not_accepted_is_refused_as_no_common_protocol_at_both_ends() {
+async fn both_ends_report_no_common_protocol_if_the_listener_does_not_accept_it() {
     let [server, ron] = ["server", "ron"].map(identity);
     let listening = listener(&server, &[Protocol::QUIVER_1]);
     let client = Endpoint::dialler().unwrap();
@@ -144,59 +145,65 @@ async fn a_protocol_that_is_not_accepted_is_refused_as_no_common_protocol_at_bot
 }
 
 #[tokio::test]
-async fn both_ends_of_a_peer_connection_know_the_others_key() {
+async fn both_ends_of_a_peer_connection_know_each_others_key() {
     let [ben, ron] = ["ben", "ron"].map(identity);
-    let [here, there] = [&ben, &ron].map(|identity| listener(identity, &[PEER]));
-    let (dialled, accepted) =
-        tokio::join!(dial(&here, address(&there), PEER, Some(&ben), &ron), accept(&there));
+    let [ben_endpoint, ron_endpoint] = [&ben, &ron].map(|identity| listener(identity, &[PEER]));
+    let (dialled, accepted) = tokio::join!(
+        dial(&ben_endpoint, address(&ron_endpoint), PEER, Some(&ben), &ron),
+        accept(&ron_endpoint),
+    );
     let (dialled, accepted) = (dialled.unwrap(), accepted.unwrap());
     assert_eq!(peer_fingerprint(&dialled), Some(ron.fingerprint()));
     assert_eq!(peer_fingerprint(&accepted.connection), Some(ben.fingerprint()));
-    assert_eq!(Channel::on(dialled, PEER.dialled_role()).role(), Role::Peer);
+    assert_eq!(Channel::new(dialled, PEER.dialled_role()).role(), Role::Peer);
     assert_eq!(accepted.promote().role(), Role::Peer);
 }
 
-/// As a client of another make would dial: with the peers' ALPN, and without a certificate.
+/// The peers' protocol as a foreign client may dial it: without a certificate.
 const NO_CERTIFICATE: Protocol = PEER.with_certificate_required(false);
 
-/// How a connection ends that is refused once its certificate is due. TLS 1.3 completes the handshake at the side
-/// that dials before that, so it may see a connection first.
-async fn refused(dialled: Result<Connection, DialError>) -> ConnectionEnd {
+/// How a connection ends whose dialling side showed no certificate. In TLS 1.3 the handshake of the
+/// dialling side is complete before the other side checks the certificate, so it may have a
+/// connection at first.
+async fn end_of_refused(dialled: Result<Connection, DialError>) -> ConnectionEnd {
     match dialled {
-        Ok(connection) => within(connection.closed()).await.into(),
-        Err(DialError::Ended(ended)) => ended,
+        Ok(connection) => within_timeout(connection.closed()).await.into(),
+        Err(DialError::Ended(end)) => end,
         Err(error) => panic!("{error:?}"),
     }
 }
 
 #[tokio::test]
-async fn where_only_peers_are_accepted_tls_refuses_one_without_a_certificate() {
+async fn tls_refuses_a_peer_without_a_certificate_if_only_peers_are_accepted() {
     let ben = identity("ben");
-    let here = listener(&ben, &[PEER]);
-    let stranger = Endpoint::dialler().unwrap();
-    let (dialled, accepted) =
-        tokio::join!(dial(&stranger, address(&here), NO_CERTIFICATE, None, &ben), accept(&here));
+    let listening = listener(&ben, &[PEER]);
+    let client = Endpoint::dialler().unwrap();
+    let (dialled, accepted) = tokio::join!(
+        dial(&client, address(&listening), NO_CERTIFICATE, None, &ben),
+        accept(&listening),
+    );
     assert!(matches!(accepted, Err(ConnectionEnd::Failed(_))), "{accepted:?}");
-    let ended = refused(dialled).await;
-    // The alert certificate_required (RFC 8446, 6.2) is 116, in QUIC 0x100 more.
-    let ConnectionEnd::Failed(why) = ended else { panic!("{ended:?}") };
-    assert!(why.contains("peer sent no certificates") || why.contains("116"), "{why}");
+    let end = end_of_refused(dialled).await;
+    // The alert certificate_required (RFC 8446, 6.2) is 116, as a QUIC error 0x100 more.
+    let ConnectionEnd::Failed(reason) = end else { panic!("{end:?}") };
+    assert!(reason.contains("peer sent no certificates") || reason.contains("116"), "{reason}");
 }
 
 #[tokio::test]
-async fn beside_a_server_only_peers_need_a_certificate() {
+async fn only_peers_need_a_certificate_if_clients_are_accepted_too() {
     let ben = identity("ben");
-    let here = listener(&ben, &BOTH);
-    let stranger = Endpoint::dialler().unwrap();
-    let to = address(&here);
+    let listening = listener(&ben, &BOTH);
+    let client = Endpoint::dialler().unwrap();
+    let to = address(&listening);
     let (dialled, accepted) =
-        tokio::join!(dial(&stranger, to, NO_CERTIFICATE, None, &ben), accept(&here));
-    let why = accepted.unwrap_err();
-    assert_eq!(why, ConnectionEnd::Failed("the other side showed no certificate".to_owned()));
-    assert_eq!(refused(dialled).await, ConnectionEnd::Closed(CloseCode::ProtocolViolation));
+        tokio::join!(dial(&client, to, NO_CERTIFICATE, None, &ben), accept(&listening));
+    let end = accepted.unwrap_err();
+    assert_eq!(end, ConnectionEnd::Failed("the other side showed no certificate".to_owned()));
+    let end = end_of_refused(dialled).await;
+    assert_eq!(end, ConnectionEnd::ClosedByPeer(CloseCode::ProtocolViolation));
 
     let (dialled, accepted) =
-        tokio::join!(dial(&stranger, to, Protocol::QUIVER_1, None, &ben), accept(&here));
+        tokio::join!(dial(&client, to, Protocol::QUIVER_1, None, &ben), accept(&listening));
     dialled.unwrap();
     assert_eq!(accepted.unwrap().protocol, Protocol::QUIVER_1);
 }
@@ -214,15 +221,15 @@ async fn a_server_can_require_a_certificate() {
 }
 
 #[tokio::test]
-async fn a_peer_is_not_dialled_without_an_identity() {
+async fn dialling_a_peer_without_an_identity_fails() {
     let ben = identity("ben");
-    let here = listener(&ben, &[PEER]);
-    let error = dial(&Endpoint::dialler().unwrap(), address(&here), PEER, None, &ben).await;
+    let listening = listener(&ben, &[PEER]);
+    let error = dial(&Endpoint::dialler().unwrap(), address(&listening), PEER, None, &ben).await;
     assert!(matches!(error, Err(DialError::NoCertificate)), "{error:?}");
 }
 
 #[tokio::test]
-async fn an_endpoint_that_would_accept_no_protocol_is_not_opened() {
+async fn an_endpoint_without_a_protocol_is_not_opened() {
     let listening = Endpoint::listen("127.0.0.1:0".parse().unwrap(), &identity("server"), &[]);
     let error = listening.unwrap_err().to_string();
     assert_eq!(error, "cannot set up TLS: there is no protocol to accept");

@@ -1,151 +1,155 @@
-//! Each role's windows and stream counts are in force, on both sides, whichever of them dialled. All of this is on
-//! loopback; the windows of other paths are in the unit tests of `role`.
+//! QUIC enforces the windows and stream counts of each role on both sides, whichever of them
+//! dialled. These tests run on loopback; the unit tests of `role` check the windows of other paths.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use quinn::{RecvStream, SendStream};
-use quiver_transport::{Channel, Connection, Protocol, Role};
+use quiver_transport::{Channel, Connection, Endpoint, Protocol, Role};
 use tokio::time::timeout;
 
-use crate::network::{PEER, Pair, pair, within};
+use crate::network::{ConnectedPair, PEER, Relay, connect_pair, within_timeout};
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
-/// How long something that must not happen is waited for.
-const MOMENT: Duration = Duration::from_millis(200);
+/// How long a test waits to see that an event does not happen.
+const QUIET_PERIOD: Duration = Duration::from_millis(200);
 
-type Stream = (SendStream, RecvStream);
+type StreamHalves = (SendStream, RecvStream);
 
-/// Two sides of a connection, each in its role.
-struct Sides {
+/// Both sides of a connection, each in its role.
+struct ChannelPair {
     dialled: Channel,
     accepted: Channel,
-    _pair: (quiver_transport::Endpoint, quiver_transport::Endpoint),
-    relay: crate::network::Relay,
+    _endpoints: (Endpoint, Endpoint),
+    relay: Relay,
 }
 
-async fn sides(protocol: Protocol) -> Sides {
-    let Pair { dialled, accepted, dialling, accepting, relay } = pair(protocol).await;
+async fn connect_channels(protocol: Protocol) -> ChannelPair {
+    let pair = connect_pair(protocol).await;
+    let ConnectedPair { dialled, accepted, dialling, accepting, relay } = pair;
     let accepted = accepted.promote();
-    let dialled = Channel::on(dialled, protocol.dialled_role());
-    Sides { dialled, accepted, _pair: (dialling, accepting), relay }
+    let dialled = Channel::new(dialled, protocol.dialled_role());
+    ChannelPair { dialled, accepted, _endpoints: (dialling, accepting), relay }
 }
 
-impl Sides {
-    /// Waits until the side that dialled knows that it was promoted. Uses one of its streams.
-    async fn settle(&self) {
+impl ChannelPair {
+    /// Waits until the dialling side has received its new limits. Uses one of its streams.
+    async fn wait_for_promotion(&self) {
         let (mut send, _receive) = self.accepted.open_bi().await.unwrap();
         send.write_all(b"!").await.unwrap();
         send.finish().unwrap();
-        // The promotion was sent before this, and the relay keeps the order.
-        let (_send, mut receive) = within(self.dialled.accept_bi()).await.unwrap();
-        within(receive.read_to_end(1)).await.unwrap();
-        // Nothing is on the way, which would count in the send window.
-        within(send.stopped()).await.unwrap();
+        // The new limits were sent before this stream's data, and the relay keeps the order.
+        let (_send, mut receive) = within_timeout(self.dialled.accept_bi()).await.unwrap();
+        within_timeout(receive.read_to_end(1)).await.unwrap();
+        // Until the data is acknowledged it counts in the send window.
+        within_timeout(send.stopped()).await.unwrap();
     }
 }
 
-/// Sends `total` bytes that the other side does not read, on as many streams as it takes.
-async fn send_unread(from: &Connection, total: u64, stream_window: u64) -> Vec<Stream> {
+/// Sends `total` bytes that the other side does not read, at most `stream_window` on each stream.
+async fn send_unread(from: &Connection, total: u64, stream_window: u64) -> Vec<StreamHalves> {
     let block = vec![7; 64 * 1024];
-    let (mut streams, mut left) = (Vec::new(), total);
-    while left > 0 {
-        let mut stream = within(from.open_bi()).await.unwrap();
-        let here = left.min(stream_window);
+    let (mut streams, mut remaining) = (Vec::new(), total);
+    while remaining > 0 {
+        let mut stream = within_timeout(from.open_bi()).await.unwrap();
+        let length = remaining.min(stream_window);
         let mut sent = 0;
-        while sent < here {
-            let part = block.len().min((here - sent) as usize);
-            sent += within(stream.0.write(&block[..part])).await.unwrap() as u64;
+        while sent < length {
+            let count = block.len().min((length - sent) as usize);
+            sent += within_timeout(stream.0.write(&block[..count])).await.unwrap() as u64;
         }
-        left -= here;
+        remaining -= length;
         streams.push(stream);
     }
     streams
 }
 
-/// Nothing more can be sent on a stream.
-async fn assert_full(stream: &mut Stream) {
-    let written = timeout(MOMENT, stream.0.write(b"!")).await;
-    assert!(written.is_err(), "one more byte was sent");
+/// Asserts that a stream accepts no more bytes.
+async fn assert_full(stream: &mut StreamHalves) {
+    let written = timeout(QUIET_PERIOD, stream.0.write(b"!")).await;
+    assert!(written.is_err(), "the stream accepted one more byte");
 }
 
-/// One side may send exactly `receive_window` bytes unread, of which one stream holds `stream_window`.
+/// Asserts that the other side holds `receive_window` unread bytes, `stream_window` of one stream.
 async fn assert_receive_window(from: &Connection, receive_window: u64, stream_window: u64) {
     let mut streams = send_unread(from, receive_window, stream_window).await;
-    let mut another = within(from.open_bi()).await.unwrap();
+    let mut another = within_timeout(from.open_bi()).await.unwrap();
     assert_full(&mut another).await;
     assert_full(&mut streams[0]).await;
 }
 
-/// One stream holds `stream_window` bytes unread, where all together may hold more.
+/// Asserts that one stream holds exactly `stream_window` unread bytes while another can still send.
 async fn assert_stream_window(from: &Connection, stream_window: u64) {
     let mut streams = send_unread(from, stream_window, stream_window).await;
     assert_full(&mut streams[0]).await;
     send_unread(from, 1, 1).await;
 }
 
-/// One side may have exactly so many streams open.
+/// Asserts that one side may have exactly `count` bidirectional and no unidirectional streams open.
 async fn assert_streams(from: &Connection, count: usize) {
     let mut streams = Vec::new();
     for _ in 0..count {
-        streams.push(within(from.open_bi()).await.unwrap());
+        streams.push(within_timeout(from.open_bi()).await.unwrap());
     }
-    assert!(timeout(MOMENT, from.open_bi()).await.is_err(), "more than {count} streams");
-    assert!(timeout(MOMENT, from.open_uni()).await.is_err(), "a unidirectional stream");
+    let another = timeout(QUIET_PERIOD, from.open_bi()).await;
+    assert!(another.is_err(), "more than {count} streams were opened");
+    let unidirectional = timeout(QUIET_PERIOD, from.open_uni()).await;
+    assert!(unidirectional.is_err(), "a unidirectional stream was opened");
 }
 
-/// One side, of which the other acknowledges nothing, keeps exactly so many bytes.
+/// Asserts that one side keeps exactly `send_window` bytes without an acknowledgement.
 async fn assert_send_window(from: &Connection, send_window: u64, stream_window: u64) {
     let mut streams = send_unread(from, send_window, stream_window).await;
     assert_full(streams.last_mut().unwrap()).await;
-    let mut another = within(from.open_bi()).await.unwrap();
+    let mut another = within_timeout(from.open_bi()).await.unwrap();
     assert_full(&mut another).await;
 }
 
 #[tokio::test]
 async fn a_guest_may_send_64_kib_on_one_stream() {
     for protocol in [Protocol::QUIVER_1, PEER] {
-        let pair = pair(protocol).await;
+        let pair = connect_pair(protocol).await;
         let mut streams = send_unread(&pair.dialled, 64 * KIB, 64 * KIB).await;
         assert_full(&mut streams[0]).await;
-        assert!(timeout(MOMENT, pair.dialled.open_bi()).await.is_err(), "a second stream");
-        assert!(timeout(MOMENT, pair.dialled.open_uni()).await.is_err());
+        let second = timeout(QUIET_PERIOD, pair.dialled.open_bi()).await;
+        assert!(second.is_err(), "a second stream was opened");
+        assert!(timeout(QUIET_PERIOD, pair.dialled.open_uni()).await.is_err());
     }
 }
 
 #[tokio::test]
-async fn a_guest_is_sent_64_kib_ahead() {
+async fn a_server_sends_a_guest_64_kib_without_acknowledgement() {
     for protocol in [Protocol::QUIVER_1, PEER] {
-        let pair = pair(protocol).await;
+        let pair = connect_pair(protocol).await;
         pair.relay.drops_from_client.store(true, Ordering::Relaxed);
         assert_send_window(&pair.accepted.connection, 64 * KIB, 64 * KIB).await;
     }
 }
 
 #[tokio::test]
-async fn a_stream_of_a_member_holds_448_kib_unread() {
-    let sides = sides(Protocol::QUIVER_1).await;
-    assert_eq!((sides.dialled.role(), sides.accepted.role()), (Role::Client, Role::Member));
-    assert_stream_window(&sides.dialled, 448 * KIB).await;
+async fn a_stream_of_a_member_holds_448_kib_of_unread_bytes() {
+    let pair = connect_channels(Protocol::QUIVER_1).await;
+    assert_eq!((pair.dialled.role(), pair.accepted.role()), (Role::Client, Role::Member));
+    assert_stream_window(&pair.dialled, 448 * KIB).await;
 }
 
 #[tokio::test]
-async fn a_member_may_send_6_mib_unread_over_all_streams() {
-    let sides = sides(Protocol::QUIVER_1).await;
-    assert_receive_window(&sides.dialled, 6 * MIB, 448 * KIB).await;
+async fn all_streams_of_a_member_hold_6_mib_of_unread_bytes() {
+    let pair = connect_channels(Protocol::QUIVER_1).await;
+    assert_receive_window(&pair.dialled, 6 * MIB, 448 * KIB).await;
 }
 
 #[tokio::test]
 async fn a_member_may_open_64_streams() {
-    assert_streams(&sides(Protocol::QUIVER_1).await.dialled, 64).await;
+    assert_streams(&connect_channels(Protocol::QUIVER_1).await.dialled, 64).await;
 }
 
 #[tokio::test]
-async fn eight_streams_to_a_client_hold_1536_kib_unread_each() {
-    let sides = sides(Protocol::QUIVER_1).await;
-    let mut streams = send_unread(&sides.accepted, 8 * 1536 * KIB, 1536 * KIB).await;
+async fn eight_streams_to_a_client_hold_1536_kib_of_unread_bytes_each() {
+    let pair = connect_channels(Protocol::QUIVER_1).await;
+    let mut streams = send_unread(&pair.accepted, 8 * 1536 * KIB, 1536 * KIB).await;
     for stream in &mut streams {
         assert_full(stream).await;
     }
@@ -153,46 +157,47 @@ async fn eight_streams_to_a_client_hold_1536_kib_unread_each() {
 
 #[tokio::test]
 async fn a_server_may_open_8_streams_to_a_client() {
-    assert_streams(&sides(Protocol::QUIVER_1).await.accepted, 8).await;
+    assert_streams(&connect_channels(Protocol::QUIVER_1).await.accepted, 8).await;
 }
 
 #[tokio::test]
-async fn a_client_is_ahead_of_its_server_by_2_mib_and_a_server_of_its_member_by_1_mib() {
-    let sides = sides(Protocol::QUIVER_1).await;
-    sides.settle().await;
-    sides.relay.drops_from_server.store(true, Ordering::Relaxed);
-    assert_send_window(&sides.dialled, 2 * MIB, 448 * KIB).await;
-    sides.relay.drops_from_client.store(true, Ordering::Relaxed);
-    assert_send_window(&sides.accepted, MIB, MIB).await;
+async fn a_client_sends_2_mib_without_acknowledgement_and_a_server_1_mib() {
+    let pair = connect_channels(Protocol::QUIVER_1).await;
+    pair.wait_for_promotion().await;
+    pair.relay.drops_from_server.store(true, Ordering::Relaxed);
+    assert_send_window(&pair.dialled, 2 * MIB, 448 * KIB).await;
+    pair.relay.drops_from_client.store(true, Ordering::Relaxed);
+    assert_send_window(&pair.accepted, MIB, MIB).await;
 }
 
-/// Every test of peers is made from both ends: which of them dialled does not matter.
-async fn both_ends() -> [(Sides, Connection); 2] {
-    let [first, second] = [sides(PEER).await, sides(PEER).await];
+/// Two connections between peers, one with its dialling end and one with its accepting end: a test
+/// must hold for both.
+async fn both_peer_ends() -> [(ChannelPair, Connection); 2] {
+    let [first, second] = [connect_channels(PEER).await, connect_channels(PEER).await];
     let (dialled, accepted) = ((*first.dialled).clone(), (*second.accepted).clone());
     [(first, dialled), (second, accepted)]
 }
 
 #[tokio::test]
-async fn either_peer_may_send_13_824_kib_unread_and_1536_kib_on_one_stream() {
-    for (_sides, end) in both_ends().await {
+async fn either_peer_may_send_13_824_kib_of_unread_bytes_and_1536_kib_on_one_stream() {
+    for (_pair, end) in both_peer_ends().await {
         assert_receive_window(&end, 9 * 1536 * KIB, 1536 * KIB).await;
     }
 }
 
 #[tokio::test]
 async fn either_peer_may_open_64_streams() {
-    for (_sides, end) in both_ends().await {
+    for (_pair, end) in both_peer_ends().await {
         assert_streams(&end, 64).await;
     }
 }
 
 #[tokio::test]
-async fn either_peer_is_ahead_of_the_other_by_2_mib() {
-    for (sides, end) in both_ends().await {
-        sides.settle().await;
-        sides.relay.drops_from_server.store(true, Ordering::Relaxed);
-        sides.relay.drops_from_client.store(true, Ordering::Relaxed);
+async fn either_peer_sends_2_mib_without_acknowledgement() {
+    for (pair, end) in both_peer_ends().await {
+        pair.wait_for_promotion().await;
+        pair.relay.drops_from_server.store(true, Ordering::Relaxed);
+        pair.relay.drops_from_client.store(true, Ordering::Relaxed);
         assert_send_window(&end, 2 * MIB, 1536 * KIB).await;
     }
 }

@@ -47,7 +47,7 @@ fn wire_codes_have_the_documented_exit_codes() {
 
 #[test]
 fn a_lost_connection_is_three_and_a_full_disk_eight() {
-    let lost = stream("cannot list", StreamError::Lost(ConnectionEnd::Silent));
+    let lost = stream("cannot list", StreamError::Lost(ConnectionEnd::TimedOut));
     assert_eq!((lost.exit(), lost.is_lost_connection()), (Exit::Connection, true));
     assert_eq!(lost.to_string(), "cannot list: connection lost: no sign of life");
     let full = io::Error::from(io::ErrorKind::StorageFull);

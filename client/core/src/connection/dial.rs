@@ -133,7 +133,7 @@ async fn look_up(server: &ServerAddress) -> io::Result<Vec<SocketAddr>> {
 fn judge(addresses: &[SocketAddr], lost: Vec<(SocketAddr, DialError)>) -> DialFailure {
     let reason = |address: &SocketAddr| {
         let why = match lost.iter().find(|(other, _)| other == address) {
-            None | Some((_, DialError::Ended(ConnectionEnd::Silent))) => "no answer".to_owned(),
+            None | Some((_, DialError::Ended(ConnectionEnd::TimedOut))) => "no answer".to_owned(),
             Some((_, error)) => display_remark(&error.to_string()).into_owned(),
         };
         format!("{why} ({address})")

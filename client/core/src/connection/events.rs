@@ -58,8 +58,8 @@ async fn listen(connection: Connection, events: mpsc::Sender<Event>) {
 /// Hears one event to its end, and has nothing to answer.
 async fn hear(mut stream: CommandStream) -> Result<Event, StreamError> {
     stream.writer.finish();
-    let reply = stream.reader.read_answer(limits::FRAME, PATIENCE).await?;
-    let end = stream.reader.read_answer(limits::FRAME, PATIENCE).await?;
+    let reply = stream.reader.read_response(limits::FRAME, PATIENCE).await?;
+    let end = stream.reader.read_response(limits::FRAME, PATIENCE).await?;
     if (reply.kind, end.kind) != (FrameKind::Reply, FrameKind::Eof) {
         return Err(crate::exchange::misfit("an event is a Reply and an Eof"));
     }

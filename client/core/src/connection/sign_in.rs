@@ -41,7 +41,7 @@ pub(super) struct GuestConnection {
 
 impl GuestConnection {
     pub(super) fn new(connection: Connection) -> Self {
-        Self { connection: Channel::on(connection, Role::Client), hellos: 0 }
+        Self { connection: Channel::new(connection, Role::Client), hellos: 0 }
     }
 
     /// Whether the server will listen to another hello.
@@ -126,7 +126,7 @@ impl Connector {
                 Ok(welcome) => return Ok(Ok(welcome)),
                 Err(StreamError::Refused(refusal)) => return Ok(Err(refusal)),
                 Err(StreamError::Lost(
-                    ConnectionEnd::Closed(CloseCode::TimedOut) | ConnectionEnd::Reset,
+                    ConnectionEnd::ClosedByPeer(CloseCode::TimedOut) | ConnectionEnd::Reset,
                 )) if Instant::now() + pause < deadline => {
                     debug!("the server had no room for this guest: again");
                     sleep(pause).await;

@@ -148,7 +148,7 @@ impl ClientError {
 fn stream_code(error: &StreamError) -> ErrorCode {
     match error {
         StreamError::Refused(refusal) => refusal.code.into(),
-        StreamError::Silent(_) | StreamError::Unread(_) | StreamError::Lost(_) => {
+        StreamError::TimedOut(_) | StreamError::WriteTimedOut(_) | StreamError::Lost(_) => {
             ErrorCode::Connection
         }
         StreamError::Frame(_) | StreamError::Reset | StreamError::Stopped => ErrorCode::Other,

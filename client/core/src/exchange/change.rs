@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quiver_protocol::{FilePath, MadeFolder, PlainEnd, Request, Timestamp};
+use quiver_protocol::{FilePath, MakeFolderEnd, PlainEnd, Request, Timestamp};
 use quiver_transport::{Channel, StreamError};
 
 use super::{AnswerPart, AnswerReader, misfit};
@@ -45,7 +45,7 @@ pub(crate) async fn make_folder(
     patience: Duration,
 ) -> Result<bool, StreamError> {
     let request = Request::MakeFolder { path, modified };
-    let made: MadeFolder = ask(connection, &request, patience).await?;
+    let made: MakeFolderEnd = ask(connection, &request, patience).await?;
     Ok(made.created)
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quiver_protocol::reply::Space;
+use quiver_protocol::reply::AvailableSpace;
 use quiver_protocol::{Reply, Request};
 use quiver_transport::{Channel, StreamError};
 
@@ -12,7 +12,7 @@ use super::{AnswerReader, misfit};
 ///
 /// # Errors
 /// [`StreamError`].
-pub(crate) async fn space(connection: &Channel, patience: Duration) -> Result<Space, StreamError> {
+pub(crate) async fn space(connection: &Channel, patience: Duration) -> Result<AvailableSpace, StreamError> {
     match AnswerReader::to(connection, &Request::Space, patience).await?.only().await? {
         Reply::Space(space) => Ok(space),
         _ => Err(misfit("something else than what would fit")),

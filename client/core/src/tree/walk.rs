@@ -199,7 +199,7 @@ mod tests {
         assert_eq!(odd.len(), 4, "{odd:?}");
         let is = |name: &str| odd.iter().find(|odd| odd.path == at(name)).map(|odd| &odd.reason);
         assert!(matches!(is("link"), Some(SkipReason::Kind("a symbolic link"))));
-        assert!(matches!(is("aux"), Some(SkipReason::Name(BadPath::Reserved))));
+        assert!(matches!(is("aux"), Some(SkipReason::Name(BadPath::ReservedName))));
         assert!(matches!(is("socket"), Some(SkipReason::Kind(_))));
         let path = |text: &str| FilePath::parse(text).unwrap();
         assert!(source_root.read(&path("notes/a")).is_ok());

@@ -11,7 +11,7 @@ use quiver_client::folders::Folders;
 use quiver_client::request::{Destination, DownloadRequest, TransferOptions};
 use quiver_client::{Client, ClientError, ClientSettings, TransferEnd};
 use quiver_protocol::EofPayload as _;
-use quiver_protocol::reply::{FileHead, Limits, Welcome};
+use quiver_protocol::reply::{FileHeader, ServerLimits, Welcome};
 use quiver_protocol::{ClientName, FilePath, FrameKind, PlainEnd, Reply, Request, Timestamp};
 use quiver_transport::identity::Validity;
 use quiver_transport::{CommandStream, Connection, Endpoint, Identity, Protocol, Role};
@@ -129,7 +129,7 @@ pub(crate) async fn welcome(connection: &Connection) {
         name: hello.name,
         message,
         max_clients: 3,
-        limits: Limits::CURRENT,
+        limits: ServerLimits::CURRENT,
         upload: false,
     };
     reply(&mut stream, &Reply::Welcome(welcome)).await;
@@ -139,6 +139,6 @@ pub(crate) async fn welcome(connection: &Connection) {
 pub(crate) async fn head(stream: &mut CommandStream, path: &str, size: u64) {
     let path = FilePath::parse(path).unwrap();
     let head =
-        FileHead { path, size, modified: Timestamp(Utc::now()), offset: 0, executable: false };
+        FileHeader { path, size, modified: Timestamp(Utc::now()), offset: 0, executable: false };
     reply(stream, &Reply::File(head)).await;
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use quiver_protocol::chunk::BLOCK;
 use quiver_protocol::command::Hello;
-use quiver_protocol::reply::FileHead;
+use quiver_protocol::reply::FileHeader;
 use quiver_protocol::{
     ClientName, CloseCode, EofPayload as _, FilePath, FolderPath, FrameKind, PutRequest, Received,
     Reply, Request, limits,
@@ -47,7 +47,7 @@ impl Member {
             .dial(server, Protocol::QUIVER_1, None, ServerVerifier::new(Some(pinned)))
             .await
             .unwrap();
-        let member = Self { channel: Channel::on(connection, Role::Client), endpoint };
+        let member = Self { channel: Channel::new(connection, Role::Client), endpoint };
         let name = ClientName::parse("meter").unwrap();
         member.ask(&Request::Hello(Hello::new(name, None))).await;
         member
@@ -77,19 +77,19 @@ impl Member {
         let mut stream = self.channel.open().await.unwrap();
         stream.writer.end(FrameKind::Request, &request.encode()).await.unwrap();
         loop {
-            let frame = stream.reader.read_answer(limits::FRAME, PATIENCE).await.unwrap();
+            let frame = stream.reader.read_response(limits::FRAME, PATIENCE).await.unwrap();
             if frame.kind == FrameKind::Eof {
                 return;
             }
         }
     }
 
-    async fn begin(&self, file: &str) -> (CommandStream, FileHead) {
+    async fn begin(&self, file: &str) -> (CommandStream, FileHeader) {
         let mut stream = self.channel.open().await.unwrap();
         let request = Request::Get { path: FilePath::parse(file).unwrap(), have: None };
         stream.writer.write_frame(FrameKind::Request, &request.encode()).await.unwrap();
         stream.writer.flush().await.unwrap();
-        let head = stream.reader.read_answer(limits::FRAME, PATIENCE).await.unwrap();
+        let head = stream.reader.read_response(limits::FRAME, PATIENCE).await.unwrap();
         match Reply::decode(&head.payload).unwrap() {
             Reply::File(head) => (stream, head),
             other => panic!("the server answers a get with {other:?}"),
@@ -123,7 +123,7 @@ impl Member {
         };
         stream.writer.write_frame(FrameKind::Request, &Request::Put(put).encode()).await.unwrap();
         stream.writer.flush().await.unwrap();
-        let ready = stream.reader.read_answer(limits::FRAME, PATIENCE).await.unwrap();
+        let ready = stream.reader.read_response(limits::FRAME, PATIENCE).await.unwrap();
         assert_eq!(ready.kind, FrameKind::Reply);
         let begins = Reply::Content { offset: 0 }.encode();
         stream.writer.write_frame(FrameKind::Reply, &begins).await.unwrap();
@@ -134,7 +134,7 @@ impl Member {
         stream.writer.end(FrameKind::Eof, &end.encode()).await.unwrap();
         loop {
             // How far it is, and then the hash of what it has.
-            let frame = stream.reader.read_answer(limits::FRAME, PATIENCE).await.unwrap();
+            let frame = stream.reader.read_response(limits::FRAME, PATIENCE).await.unwrap();
             if frame.kind == FrameKind::Received {
                 assert_eq!(Received::decode(&frame.payload).unwrap().blake3, end.blake3);
                 return;
@@ -145,7 +145,7 @@ impl Member {
     /// Gets a file until its first bytes are there.
     pub(crate) async fn first_byte(&self, file: &str) {
         let (mut stream, _) = self.begin(file).await;
-        let frame = stream.reader.read_answer(limits::FRAME, PATIENCE).await.unwrap();
+        let frame = stream.reader.read_response(limits::FRAME, PATIENCE).await.unwrap();
         assert!(frame.kind == FrameKind::Data && !frame.payload.is_empty());
         stream.reader.stop();
     }

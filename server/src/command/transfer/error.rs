@@ -58,7 +58,7 @@ impl CommandError {
                 let words = format!("the client gave up ({:?})", refusal.code);
                 Self::Refused(Refusal::new(RefusalCode::Changed, words))
             }
-            StreamError::Silent(patience) => {
+            StreamError::TimedOut(patience) => {
                 let words = format!("no content for {} seconds", patience.as_secs());
                 Self::Refused(Refusal::new(RefusalCode::BadRequest, words))
             }

@@ -75,7 +75,7 @@ async fn begun(
         match exchange::kept(&handle.connection, path, handle.patience).await {
             // The put itself says why, as where its folder is not there yet, or takes its time.
             Err(StreamError::Refused(refusal)) if !is_passing(refusal.code) => Ok(None),
-            Err(StreamError::Silent(_)) => Ok(None),
+            Err(StreamError::TimedOut(_)) => Ok(None),
             kept => kept,
         }
     };

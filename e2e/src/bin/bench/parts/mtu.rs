@@ -162,7 +162,7 @@ async fn send(
     let endpoint = Endpoint::listen((address, 0).into(), &identity, &[Protocol::QUIVER_1]).unwrap();
     bound.send(endpoint.local_addr().unwrap()).unwrap();
     let knocked = endpoint.accept().await.unwrap();
-    let accepted = endpoint.admit(knocked).unwrap().complete().await.unwrap();
+    let accepted = endpoint.start_handshake(knocked).unwrap().complete().await.unwrap();
     let connection = accepted.promote();
     let (mut send, _receive) = connection.accept_bi().await.unwrap();
     searched(&connection, fits).await;
