@@ -19,7 +19,7 @@ pub struct ServerAddress {
 
 /// An address that is none.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum BadAddress {
+pub enum AddressError {
     /// There is no host in it.
     #[error("{0:?} names no host")]
     NoHost(String),
@@ -52,10 +52,10 @@ impl ServerAddress {
 }
 
 impl FromStr for ServerAddress {
-    type Err = BadAddress;
+    type Err = AddressError;
 
-    fn from_str(text: &str) -> Result<Self, BadAddress> {
-        let bad = || BadAddress::BadHost(text.to_owned());
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let bad = || AddressError::BadHost(text.to_owned());
         let (host, port) = if let Some(rest) = text.strip_prefix('[') {
             let (host, after) = rest.split_once(']').ok_or_else(bad)?;
             if !is_v6(host) {
@@ -78,7 +78,7 @@ impl FromStr for ServerAddress {
                 return Err(bad());
             }
             if host.is_empty() {
-                return Err(BadAddress::NoHost(text.to_owned()));
+                return Err(AddressError::NoHost(text.to_owned()));
             }
             let is_name = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
             if !host.chars().all(is_name) || host.starts_with('-') {
@@ -92,7 +92,7 @@ impl FromStr for ServerAddress {
                 .parse()
                 .ok()
                 .filter(|number| *number != 0 && !port.starts_with('+'))
-                .ok_or_else(|| BadAddress::BadPort(port.to_owned()))?,
+                .ok_or_else(|| AddressError::BadPort(port.to_owned()))?,
         };
         Ok(Self { host: host.to_lowercase(), port })
     }

@@ -123,7 +123,7 @@ impl Client {
     /// What is unfinished, on disk.
     #[must_use]
     pub fn journal(&self) -> Journal {
-        Journal::of(&self.0.folders)
+        Journal::from_folders(&self.0.folders)
     }
 
     /// How much of what this run has begun is kept, for last words.

@@ -73,7 +73,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError::ReadOnly`].
-    pub fn may_change(&self, what: &str) -> Result<(), ClientError> {
+    pub fn require_upload_permission(&self, what: &str) -> Result<(), ClientError> {
         if self.welcome()?.upload {
             Ok(())
         } else {
@@ -119,7 +119,7 @@ impl Client {
         let what = || format!("cannot move {shown} to {}", display_safe(to));
         let failed = |error| ClientError::stream(what(), error);
         let refused = |refusal| ClientError::refused(what(), refusal);
-        self.may_change(&what())?;
+        self.require_upload_permission(&what())?;
         let into = |typed: &str| -> Result<FilePath, ClientError> {
             let folder = parse_folder(typed).map_err(refused)?;
             folder.join(from.file_name()).map_err(|rule| refused(rule.into()))

@@ -21,7 +21,7 @@ use tracing::debug;
 use crate::address::ServerAddress;
 use crate::error::ClientError;
 use crate::event::ConnectionState;
-use crate::folders::{Folders, NoFolder};
+use crate::folders::{Folders, FolderError};
 use crate::identity_store;
 use crate::journal::{Journal, UnfinishedFiles};
 use crate::known_servers::KnownServers;
@@ -38,7 +38,7 @@ pub(crate) struct Connector {
     pub(crate) server: ServerAddress,
     pub(crate) certificate: Option<PathBuf>,
     /// Or why none can be known.
-    known: Result<KnownServers, NoFolder>,
+    known: Result<KnownServers, FolderError>,
     /// Settled once, for all connections of this run.
     pub(crate) pin: Option<PinnedServer>,
     endpoint: Endpoint,
@@ -113,7 +113,7 @@ impl Connector {
             password: None,
             patience: settings.timeout,
             reporter,
-            journal: Journal::of(folders),
+            journal: Journal::from_folders(folders),
             unfinished: UnfinishedFiles::default(),
         })
     }
@@ -135,7 +135,7 @@ impl Connector {
             self.pin = Some(self.settle_trust().await?);
         }
         let guest = GuestConnection::new(self.dial().await?);
-        self.reporter.connection(ConnectionState::Reached);
+        self.reporter.connection(ConnectionState::SigningIn);
         self.sign_in(guest, true).await
     }
 

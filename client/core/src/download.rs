@@ -107,7 +107,7 @@ impl Download {
     ) -> Result<(Vec<DownloadItem>, Vec<PathBuf>), ClientError> {
         let mut names = HashSet::new();
         if let Some(twice) = paths.iter().find(|path| !names.insert(path.file_name())) {
-            return Err(InvalidRequest::DownloadTwice(twice.file_name().to_owned()).into());
+            return Err(InvalidRequest::DuplicateDownload(twice.file_name().to_owned()).into());
         }
         let (folder, root) = open(output)?;
         let (mut items, mut kept) = (Vec::new(), Vec::new());
@@ -209,7 +209,7 @@ impl Download {
     /// Fetches the files. Of several each failure is told when it happens; one alone is the result.
     ///
     /// # Errors
-    /// [`ClientError`]; [`ClientError::Several`] where some of several failed. Dropped before it is done,
+    /// [`ClientError`]; [`ClientError::SomeFailed`] where some of several failed. Dropped before it is done,
     /// what has arrived so far is there for the next attempt.
     pub(crate) async fn run(
         self,

@@ -16,12 +16,12 @@ use quiver_transport::{ConnectionEnd, IdentityError, StreamError};
 use thiserror::Error;
 
 use crate::exchange::{GetError, PutError};
-use crate::folders::NoFolder;
+use crate::folders::FolderError;
 use crate::journal::UnfinishedShare;
 pub use code::ErrorCode;
 pub use failures::Failures;
 pub use invalid::InvalidRequest;
-pub use untrusted::Untrusted;
+pub use untrusted::UntrustedServer;
 
 /// An error for a person.
 #[derive(Debug, Error)]
@@ -31,7 +31,7 @@ pub enum ClientError {
     Invalid(#[from] InvalidRequest),
     /// Nothing can be found of earlier transfers.
     #[error("there is no folder with unfinished transfers: {0}")]
-    NoTransfers(NoFolder),
+    NoJournalFolder(FolderError),
     /// The file that `--cert` names.
     #[error("{0}")]
     Certificate(IdentityError),
@@ -70,7 +70,7 @@ pub enum ClientError {
     },
     /// The server is not to be believed, or nobody said so far that it is.
     #[error(transparent)]
-    Untrusted(#[from] Untrusted),
+    Untrusted(#[from] UntrustedServer),
     /// All slots are taken; the server's words.
     #[error("{}", display_remark(.0))]
     Busy(String),
@@ -132,7 +132,7 @@ pub enum ClientError {
     },
     /// A folder that was to be made stands there.
     #[error("cannot make {}: it is already there", display_safe(path))]
-    AlreadyThere {
+    FolderExists {
         /// The folder.
         path: String,
     },
@@ -146,7 +146,7 @@ pub enum ClientError {
     },
     /// What is left of a transfer cannot be removed.
     #[error("cannot remove what is left of {}: {source}", display_path(path))]
-    Leftover {
+    CleanupFailed {
         /// The file it was to become.
         path: PathBuf,
         /// What the system said.
@@ -154,7 +154,7 @@ pub enum ClientError {
     },
     /// Some of it could not be removed; each was reported.
     #[error("not all that is left could be removed")]
-    NotClean,
+    CleanupIncomplete,
     /// Something stands under the name.
     #[error("{} exists already", display_path(.0))]
     Exists(PathBuf),
@@ -163,7 +163,7 @@ pub enum ClientError {
     Output(io::Error),
     /// Some of several files failed; each was reported.
     #[error("{failed} of {asked} {what}")]
-    Several {
+    SomeFailed {
         /// How many failed.
         failed: usize,
         /// Of how many.
@@ -237,7 +237,7 @@ impl ClientError {
 
     /// Whether there is nothing to say: the reader of the output has gone.
     #[must_use]
-    pub fn is_silent(&self) -> bool {
+    pub fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 

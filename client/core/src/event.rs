@@ -70,11 +70,11 @@ pub enum ConnectionState {
     /// There is none, and none is being made.
     Disconnected,
     /// The server is trusted and has answered; the sign-in follows.
-    Reached,
+    SigningIn,
     /// Signed in.
     Connected(Arc<Welcome>),
     /// Signed in again, after the connection was lost.
-    Renewed(Arc<Welcome>),
+    Reconnected(Arc<Welcome>),
     /// It was lost, and why.
     Lost(String),
 }

@@ -15,20 +15,20 @@ use crate::unix;
 /// This program's folders. None of them need exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folders {
-    config: Result<PathBuf, NoFolder>,
-    data: Result<PathBuf, NoFolder>,
-    state: Result<PathBuf, NoFolder>,
+    config: Result<PathBuf, FolderError>,
+    data: Result<PathBuf, FolderError>,
+    state: Result<PathBuf, FolderError>,
 }
 
 /// Why there is no folder for something.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum NoFolder {
+pub enum FolderError {
     /// Neither a home nor a variable says where it would be.
     #[error("this user has no home folder")]
     NoHome,
     /// It cannot be looked at, and nobody can tell what is in it.
     #[error("cannot look at {}: {why}", display_path(.path))]
-    OutOfReach {
+    Inaccessible {
         /// Where it would be.
         path: PathBuf,
         /// What the system said.
@@ -36,7 +36,7 @@ pub enum NoFolder {
     },
     /// Something else than a folder is in the way.
     #[error("{} cannot be a folder: {why}", display_path(.path))]
-    InTheWay {
+    NotAFolder {
         /// Where it would be.
         path: PathBuf,
         /// What the system said.
@@ -61,7 +61,7 @@ impl Folders {
         let folder = |name: &str, below_home: &str| {
             // A relative path is to be ignored (XDG Base Directory Specification, 0.8).
             let named = variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
-            let base = named.or_else(|| Some(home?.join(below_home))).ok_or(NoFolder::NoHome)?;
+            let base = named.or_else(|| Some(home?.join(below_home))).ok_or(FolderError::NoHome)?;
             usable(base.join("quiver"))
         };
         Self {
@@ -80,36 +80,36 @@ impl Folders {
     /// For what people write: `config.toml`.
     ///
     /// # Errors
-    /// [`NoFolder`].
-    pub fn config(&self) -> Result<&Path, &NoFolder> {
+    /// [`FolderError`].
+    pub fn config(&self) -> Result<&Path, &FolderError> {
         self.config.as_deref()
     }
 
     /// For what must not be lost: the client's identity.
     ///
     /// # Errors
-    /// [`NoFolder`].
-    pub fn data(&self) -> Result<&Path, &NoFolder> {
+    /// [`FolderError`].
+    pub fn data(&self) -> Result<&Path, &FolderError> {
         self.data.as_deref()
     }
 
     /// For what the program learned: known servers, unfinished transfers, the prompt's history.
     ///
     /// # Errors
-    /// [`NoFolder`].
-    pub fn state(&self) -> Result<&Path, &NoFolder> {
+    /// [`FolderError`].
+    pub fn state(&self) -> Result<&Path, &FolderError> {
         self.state.as_deref()
     }
 }
 
 /// A folder that is there, or that may be made where the disk lets this user.
-fn usable(path: PathBuf) -> Result<PathBuf, NoFolder> {
+fn usable(path: PathBuf) -> Result<PathBuf, FolderError> {
     let Err(error) = path.symlink_metadata() else { return Ok(path) };
     let why = error.to_string();
     match error.kind() {
-        io::ErrorKind::PermissionDenied => Err(NoFolder::OutOfReach { path, why }),
+        io::ErrorKind::PermissionDenied => Err(FolderError::Inaccessible { path, why }),
         // As with HOME=/dev/null.
-        io::ErrorKind::NotADirectory => Err(NoFolder::InTheWay { path, why }),
+        io::ErrorKind::NotADirectory => Err(FolderError::NotAFolder { path, why }),
         _ => Ok(path),
     }
 }
@@ -138,7 +138,7 @@ mod tests {
         for home in [None, Some(Path::new("")), Some(Path::new("relative"))] {
             let folders = Folders::new(variable, home);
             assert_eq!(folders.state(), Ok(Path::new("/s/quiver")));
-            assert_eq!(folders.data(), Err(&NoFolder::NoHome));
+            assert_eq!(folders.data(), Err(&FolderError::NoHome));
         }
     }
 

@@ -17,7 +17,7 @@ use quiver_protocol::text::{display_path, display_safe};
 use quiver_transfer::file_system::{FileLock, is_locked, sync_file, try_lock};
 use thiserror::Error;
 
-use crate::folders::{Folders, NoFolder};
+use crate::folders::{Folders, FolderError};
 use crate::unix;
 pub use entry::{
     Direction, JournalEntry, ServerRef, SingleFile, TransferSubject, TreeSelection, id,
@@ -31,7 +31,7 @@ const LONGEST: u64 = 4 * 1024 * 1024;
 #[derive(Debug, Clone)]
 pub struct Journal {
     /// Or why there can be none: nothing is found then, and nothing can be written.
-    folder: Result<PathBuf, NoFolder>,
+    folder: Result<PathBuf, FolderError>,
 }
 
 /// A file in the folder that is no entry.
@@ -62,7 +62,7 @@ impl Journal {
 
     /// The journal of a user.
     #[must_use]
-    pub fn of(folders: &Folders) -> Self {
+    pub fn from_folders(folders: &Folders) -> Self {
         let folder = folders.state().map(|state| state.join("transfers"));
         Self { folder: folder.map_err(Clone::clone) }
     }
@@ -78,7 +78,7 @@ impl Journal {
     }
 
     fn folder(&self) -> io::Result<&Path> {
-        let none = |why: &NoFolder| io::Error::new(io::ErrorKind::NotFound, why.clone());
+        let none = |why: &FolderError| io::Error::new(io::ErrorKind::NotFound, why.clone());
         self.folder.as_deref().map_err(none)
     }
 
@@ -176,7 +176,7 @@ impl Journal {
                 Err(why) => invalid.push(InvalidEntry { path, why }),
             }
         }
-        entries.sort_by_cached_key(|entry| (entry.begun, entry.id()));
+        entries.sort_by_cached_key(|entry| (entry.started, entry.id()));
         invalid.sort_by(|one, other| one.path.cmp(&other.path));
         Ok((entries, invalid))
     }

@@ -10,19 +10,19 @@ use quiver_transfer::file_system::UnsetAttributes;
 #[derive(Debug, Clone)]
 pub enum Notice {
     /// The server's fingerprint was confirmed and cannot be remembered.
-    NotRemembered {
+    ServerNotRemembered {
         /// The server.
         server: String,
         /// Why.
         why: String,
     },
     /// An upload that breaks off cannot be resumed by a later run: this client's key is not kept.
-    KeyNotKept {
+    KeyNotStored {
         /// Why.
         why: String,
     },
     /// Transfers that break off are not found by a later run: the journal cannot be written.
-    JournalNotWritten {
+    JournalNotWritable {
         /// Why.
         why: String,
     },
@@ -34,7 +34,7 @@ pub enum Notice {
         retry_for: Duration,
     },
     /// The beginning of a file that is here is hashed, which takes a while.
-    Checking {
+    HashingPrefix {
         /// The file's path on the server.
         path: FilePath,
         /// Its bytes.
@@ -64,7 +64,7 @@ pub enum Notice {
         unset: UnsetAttributes,
     },
     /// Something here is neither a file nor a folder, and not sent.
-    LeftOut {
+    Skipped {
         /// Where it is, to be shown.
         path: PathBuf,
         /// What it is, with its article.
@@ -78,10 +78,10 @@ pub enum Notice {
         stored: String,
     },
     /// An unfinished transfer is carried out by another process.
-    UnderWay {
+    AlreadyRunning {
         /// What it is, to be shown.
         transfer: String,
     },
     /// There is nothing unfinished to resume.
-    NothingUnfinished,
+    NothingToResume,
 }

@@ -31,22 +31,22 @@ impl Outcomes {
 
     /// How many have failed, those too that were not begun.
     pub(crate) fn failures(&self) -> usize {
-        self.failures.failed()
+        self.failures.failed_count()
     }
 
     /// One more was asked for than was known.
     pub(crate) fn one_more(&mut self) {
-        self.failures.one_more();
+        self.failures.add_item();
     }
 
     /// So many fewer are to be done than was known.
     pub(crate) fn fewer(&mut self, count: usize) {
-        self.failures.fewer(count);
+        self.failures.remove_items(count);
     }
 
     /// So many were not even begun.
     pub(crate) fn skipped(&mut self, count: usize) {
-        self.failures.skipped(count);
+        self.failures.add_not_started(count);
     }
 
     /// One of several is told at once, a single one is left to the caller.
@@ -66,8 +66,8 @@ impl Outcomes {
         match result {
             Ok(()) => {}
             // Each was told.
-            Err(ClientError::Several { failed, code, .. }) => {
-                self.failures.add_told(failed, code);
+            Err(ClientError::SomeFailed { failed, code, .. }) => {
+                self.failures.add_reported(failed, code);
             }
             Err(error) => self.failed(error).await,
         }

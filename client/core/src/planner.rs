@@ -49,7 +49,7 @@ impl Planner {
 
 fn no_plan(error: PlanError) -> ClientError {
     match error {
-        PlanError::Twice(path) => InvalidRequest::TreeTwice(path.to_string()).into(),
+        PlanError::Twice(path) => InvalidRequest::DuplicateTreePath(path.to_string()).into(),
         PlanError::TooLarge => InvalidRequest::PlanTooLarge.into(),
         PlanError::Database(error) => {
             let what = "cannot keep the plan in a temporary file";

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 pub struct Progress {
     name: String,
     size: Option<u64>,
-    since: Instant,
+    started_at: Instant,
     offset: u64,
     bytes: AtomicU64,
     is_moving: AtomicBool,
@@ -47,8 +47,8 @@ impl Progress {
 
     /// When it began.
     #[must_use]
-    pub fn since(&self) -> Instant {
-        self.since
+    pub fn started_at(&self) -> Instant {
+        self.started_at
     }
 
     /// How many of its bytes were there when it began.
@@ -63,7 +63,7 @@ impl Progress {
         self.bytes.load(Ordering::Acquire)
     }
 
-    /// Whether any have come since it began.
+    /// Whether any have come started_at it began.
     #[must_use]
     pub fn is_moving(&self) -> bool {
         self.is_moving.load(Ordering::Acquire)
@@ -82,7 +82,7 @@ impl ProgressMeter {
         let progress = Arc::new(Progress {
             name: name.to_owned(),
             size,
-            since: Instant::now(),
+            started_at: Instant::now(),
             offset,
             bytes: AtomicU64::new(offset),
             is_moving: AtomicBool::new(false),

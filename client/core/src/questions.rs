@@ -54,7 +54,7 @@ impl Questions {
 
     /// From now on there is one more interface that can be asked.
     #[must_use]
-    pub fn attend(&self) -> InterfaceGuard {
+    pub fn register_interface(&self) -> InterfaceGuard {
         let mut state = self.state.lock();
         state.last_attendant += 1;
         let number = state.last_attendant;
@@ -65,7 +65,7 @@ impl Questions {
 
     /// Whether any interface can be asked.
     #[must_use]
-    pub fn is_attended(&self) -> bool {
+    pub fn has_interface(&self) -> bool {
         !self.state.lock().attendants.is_empty()
     }
 
@@ -187,7 +187,7 @@ mod tests {
     async fn without_an_interface_there_is_no_answer() {
         let questions = Questions::new(EventHub::default());
         assert_eq!(questions.ask(replace()).await, None);
-        let attendant = questions.attend();
+        let attendant = questions.register_interface();
         let asked = questions.ask(replace());
         tokio::pin!(asked);
         assert!(timeout(Duration::ZERO, asked.as_mut()).await.is_err());
@@ -200,7 +200,7 @@ mod tests {
         let hub = EventHub::default();
         let mut events = hub.subscribe();
         let questions = Questions::new(hub);
-        let attendants = [questions.attend(), questions.attend()];
+        let attendants = [questions.register_interface(), questions.register_interface()];
         let answer = async {
             let Some(EventKind::Question(id, _)) = events.next().await.map(|event| event.kind)
             else {
@@ -222,7 +222,7 @@ mod tests {
     #[tokio::test]
     async fn where_no_interface_that_stays_has_an_answer_there_is_none() {
         let questions = Questions::new(EventHub::default());
-        let (stays, leaves) = (questions.attend(), questions.attend());
+        let (stays, leaves) = (questions.register_interface(), questions.register_interface());
         let asked = questions.ask(replace());
         tokio::pin!(asked);
         assert!(timeout(Duration::ZERO, asked.as_mut()).await.is_err());
@@ -237,7 +237,7 @@ mod tests {
         let hub = EventHub::default();
         let mut events = hub.subscribe();
         let questions = Questions::new(hub);
-        let _attendant = questions.attend();
+        let _attendant = questions.register_interface();
         assert!(timeout(Duration::ZERO, questions.ask(replace())).await.is_err());
         assert!(matches!(events.next().await.unwrap().kind, EventKind::Question(..)));
         assert!(matches!(events.next().await.unwrap().kind, EventKind::QuestionSettled(_)));

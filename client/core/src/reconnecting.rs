@@ -38,7 +38,7 @@ struct ReconnectShared {
     connector: tokio::sync::Mutex<Connector>,
     state: Mutex<ReconnectState>,
     renewed: Notify,
-    origin: ServerRef,
+    server: ServerRef,
     journal: Journal,
     unfinished: UnfinishedFiles,
     reporter: Reporter,
@@ -75,8 +75,8 @@ impl ReconnectingSession {
     /// Never: a connector that has made a session knows whom it trusts.
     #[must_use]
     pub(crate) fn new(connector: Connector, session: Session) -> Self {
-        let origin = ServerRef {
-            server: connector.server.clone(),
+        let server = ServerRef {
+            address: connector.server.clone(),
             fingerprint: connector
                 .pin
                 .as_ref()
@@ -100,7 +100,7 @@ impl ReconnectingSession {
             connector: tokio::sync::Mutex::new(connector),
             state: Mutex::new(state),
             renewed: Notify::new(),
-            origin,
+            server,
         }))
     }
 
@@ -112,8 +112,8 @@ impl ReconnectingSession {
 
     /// Which server this is.
     #[must_use]
-    pub(crate) fn origin(&self) -> &ServerRef {
-        &self.0.origin
+    pub(crate) fn server_ref(&self) -> &ServerRef {
+        &self.0.server
     }
 
     /// What is unfinished, on disk.
@@ -134,12 +134,12 @@ impl ReconnectingSession {
             return;
         }
         let notice = match (direction, &self.0.identity_not_kept) {
-            (Direction::Put, Some(why)) => Notice::KeyNotKept { why: why.clone() },
+            (Direction::Put, Some(why)) => Notice::KeyNotStored { why: why.clone() },
             _ => {
                 let journal = self.0.journal.clone();
                 // Fails only where the runtime is going down.
                 match blocking::run(move || journal.check()).await {
-                    Ok(Err(why)) => Notice::JournalNotWritten { why },
+                    Ok(Err(why)) => Notice::JournalNotWritable { why },
                     _ => return,
                 }
             }
@@ -302,7 +302,7 @@ impl ReconnectingSession {
             state.fresh = Some(session);
         }
         self.0.renewed.notify_waiters();
-        self.0.reporter.connection(ConnectionState::Renewed(welcome));
+        self.0.reporter.connection(ConnectionState::Reconnected(welcome));
     }
 
     fn lock(&self) -> MutexGuard<'_, ReconnectState> {

@@ -101,7 +101,7 @@ impl Reporter {
 
     /// Whether any interface can be asked.
     pub(crate) fn can_ask(&self) -> bool {
-        self.questions.is_attended()
+        self.questions.has_interface()
     }
 
     /// Asks; `None` where there is no answer. The transfer waits meanwhile.

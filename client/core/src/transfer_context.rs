@@ -74,7 +74,7 @@ impl TransferContext {
     /// several each failure is told when it happens; one alone is the result.
     ///
     /// # Errors
-    /// [`ClientError`]; [`ClientError::Several`] where some of several failed.
+    /// [`ClientError`]; [`ClientError::SomeFailed`] where some of several failed.
     pub(crate) async fn move_all<T, W>(
         &self,
         files: NamedFiles<T>,
@@ -190,7 +190,7 @@ impl TransferContext {
     /// An error, with how much is kept of the file where something is.
     pub(crate) fn broken_off(&self, error: ClientError, share: Option<u64>) -> ClientError {
         error.resumable(share.map(|share| {
-            if self.is_alone { UnfinishedShare::Of(share) } else { UnfinishedShare::Several }
+            if self.is_alone { UnfinishedShare::Percent(share) } else { UnfinishedShare::Several }
         }))
     }
 }

@@ -127,7 +127,7 @@ impl Transfers {
 
     /// One of them.
     pub(crate) fn find(&self, id: TransferId) -> Result<Arc<Transfer>, InvalidRequest> {
-        self.0.lock().transfers.get(&id).cloned().ok_or(InvalidRequest::NoTransfer(id.0))
+        self.0.lock().transfers.get(&id).cloned().ok_or(InvalidRequest::UnknownTransfer(id.0))
     }
 }
 

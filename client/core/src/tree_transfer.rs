@@ -96,8 +96,8 @@ pub(crate) fn entry(
     session: &ReconnectingSession,
     tree: journal::TreeSelection,
 ) -> JournalEntry {
-    let (origin, begun) = (session.origin().clone(), Timestamp(Utc::now()));
-    JournalEntry { direction, origin, begun, what: TransferSubject::Tree(tree) }
+    let (server, started) = (session.server_ref().clone(), Timestamp(Utc::now()));
+    JournalEntry { direction, server, started, subject: TransferSubject::Tree(tree) }
 }
 
 /// The path of a copy of something.

@@ -25,8 +25,8 @@ pub struct UnfinishedTransfer {
 impl UnfinishedTransfer {
     /// What it is called in a sentence.
     #[must_use]
-    pub fn shown(&self) -> String {
-        shown(&self.entry)
+    pub fn display_name(&self) -> String {
+        display_name(&self.entry)
     }
 }
 
@@ -126,8 +126,8 @@ fn partial_file(entry: &JournalEntry) -> Option<(Dir, String)> {
 }
 
 /// What a transfer is called in a sentence.
-pub(crate) fn shown(entry: &JournalEntry) -> String {
-    let shown = match &entry.what {
+pub(crate) fn display_name(entry: &JournalEntry) -> String {
+    let shown = match &entry.subject {
         TransferSubject::File(file) => file.path.to_string(),
         TransferSubject::Tree(tree) => tree.named.join(" "),
     };

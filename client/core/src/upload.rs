@@ -114,7 +114,7 @@ impl Upload {
         }
         let mut paths = HashSet::new();
         if let Some(twice) = items.iter().find(|item| !paths.insert(&item.path)) {
-            return Err(InvalidRequest::UploadTwice(twice.path.to_string()).into());
+            return Err(InvalidRequest::DuplicateUpload(twice.path.to_string()).into());
         }
         Ok(Self::of(options, folder, UploadState::Files(items)))
     }
@@ -237,7 +237,7 @@ impl Upload {
     /// Stores the files. Of several each failure is told when it happens; one alone is the result.
     ///
     /// # Errors
-    /// [`ClientError`]; [`ClientError::Several`] where some of several failed. Dropped before it is done, the
+    /// [`ClientError`]; [`ClientError::SomeFailed`] where some of several failed. Dropped before it is done, the
     /// server keeps what it has for the next attempt.
     pub(crate) async fn run(
         self,

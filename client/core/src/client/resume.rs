@@ -52,7 +52,7 @@ impl Client {
     /// Resumes what is unfinished, with whichever server; `overrides` beat what each was begun with.
     ///
     /// # Errors
-    /// [`ClientError`]; [`ClientError::Several`] where some of several failed.
+    /// [`ClientError`]; [`ClientError::SomeFailed`] where some of several failed.
     pub async fn resume_unfinished(
         &self,
         overrides: &ResumeOverrides,
@@ -67,11 +67,11 @@ impl Client {
         if let Some(typed) = &request.path {
             entries.retain(|entry| is_meant(entry, typed));
             if entries.is_empty() {
-                return Err(InvalidRequest::NothingUnfinished(typed.clone()).into());
+                return Err(InvalidRequest::NoUnfinishedTransfer(typed.clone()).into());
             }
         }
         if entries.is_empty() {
-            reporter.notice(Notice::NothingUnfinished).await;
+            reporter.notice(Notice::NothingToResume).await;
             return Ok(());
         }
         Resumer { client: self, overrides, request, journal, reporter }.run(entries).await
@@ -87,10 +87,10 @@ impl Resumer<'_> {
             let found = unfinished::look(&self.journal, entry).await;
             if found.is_running {
                 outcomes.fewer(1);
-                self.reporter.notice(Notice::UnderWay { transfer: found.shown() }).await;
+                self.reporter.notice(Notice::AlreadyRunning { transfer: found.display_name() }).await;
                 continue;
             }
-            let settings = self.settings(&found.entry.origin);
+            let settings = self.settings(&found.entry.server);
             match groups.iter_mut().find(|group| group.settings == settings) {
                 Some(group) => group.entries.push(found.entry),
                 None => groups.push(TransferGroup { settings, entries: vec![found.entry] }),
@@ -103,12 +103,12 @@ impl Resumer<'_> {
     }
 
     /// How to reach a transfer's server.
-    fn settings(&self, origin: &ServerRef) -> ClientSettings {
+    fn settings(&self, server: &ServerRef) -> ClientSettings {
         let given = self.overrides;
         ClientSettings {
-            server: given.server.clone().unwrap_or_else(|| origin.server.clone()),
-            certificate: given.certificate.clone().or_else(|| origin.certificate.clone()),
-            name: Some(given.name.clone().unwrap_or_else(|| origin.name.clone())),
+            server: given.server.clone().unwrap_or_else(|| server.address.clone()),
+            certificate: given.certificate.clone().or_else(|| server.certificate.clone()),
+            name: Some(given.name.clone().unwrap_or_else(|| server.name.clone())),
             ..self.client.settings().clone()
         }
     }
@@ -119,16 +119,16 @@ impl Resumer<'_> {
             Ok(session) => session,
             Err(error) => return outcomes.failed_all(error, count).await,
         };
-        let server = session.origin().fingerprint;
+        let server = session.server_ref().fingerprint;
         let (entries, others): (Vec<_>, Vec<_>) =
-            group.entries.into_iter().partition(|entry| entry.origin.fingerprint == server);
+            group.entries.into_iter().partition(|entry| entry.server.fingerprint == server);
         for other in others {
-            let kind = match &other.what {
+            let kind = match &other.subject {
                 TransferSubject::File(_) => "a file",
                 TransferSubject::Tree(_) => "a tree",
             };
-            let (path, server) = (unfinished::shown(&other), group.settings.server.to_string());
-            outcomes.failed(InvalidRequest::OtherServer { path, kind, server }.into()).await;
+            let (path, server) = (unfinished::display_name(&other), group.settings.server.to_string());
+            outcomes.failed(InvalidRequest::WrongServer { path, kind, server }.into()).await;
         }
         let (trees, files): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|entry| entry.file().is_none());
@@ -171,7 +171,7 @@ impl Resumer<'_> {
         entry: &JournalEntry,
         session: &ReconnectingSession,
     ) -> Result<(), ClientError> {
-        let TransferSubject::Tree(tree) = &entry.what else { return Ok(()) };
+        let TransferSubject::Tree(tree) = &entry.subject else { return Ok(()) };
         let named = tree.named.clone();
         match entry.direction {
             Direction::Get => {
@@ -241,7 +241,7 @@ impl Resumer<'_> {
 /// Whether what was typed names a transfer: its path on the server, or its file or folder here.
 fn is_meant(entry: &JournalEntry, typed: &Path) -> bool {
     let here = |path: &Path| std::path::absolute(typed).is_ok_and(|typed| typed == path);
-    match &entry.what {
+    match &entry.subject {
         TransferSubject::File(file) => {
             typed.to_str() == Some(file.path.as_str()) || here(&file.local)
         }

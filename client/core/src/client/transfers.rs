@@ -43,7 +43,7 @@ pub struct RunningTransfer {
 pub enum TransferEnd {
     /// All of it was dealt with.
     Done,
-    /// It failed; [`ClientError::Several`] where some of several files failed.
+    /// It failed; [`ClientError::SomeFailed`] where some of several files failed.
     Failed(Arc<ClientError>),
     /// It was cancelled.
     Cancelled,
@@ -83,7 +83,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn settle(&self, prepared: &mut PreparedTransfer) -> Result<(), ClientError> {
+    pub async fn check_with_server(&self, prepared: &mut PreparedTransfer) -> Result<(), ClientError> {
         let session = self.session()?;
         match &mut prepared.work {
             Work::Download(_) => Ok(()),
@@ -95,7 +95,7 @@ impl Client {
     /// again.
     ///
     /// # Errors
-    /// [`InvalidRequest::NotConnected`], [`InvalidRequest::UnderWay`].
+    /// [`InvalidRequest::NotConnected`], [`InvalidRequest::AlreadyRunning`].
     pub fn start(&self, prepared: PreparedTransfer) -> Result<RunningTransfer, ClientError> {
         let session = self.session()?;
         let PreparedTransfer { work, named } = prepared;
@@ -104,7 +104,7 @@ impl Client {
             Work::Upload(_) => (Direction::Put, work.is_streamed()),
         };
         if let Some(target) = self.0.transfers.under_way(&work.targets()) {
-            return Err(InvalidRequest::UnderWay(target).into());
+            return Err(InvalidRequest::AlreadyRunning(target).into());
         }
         // Before there is one more: it panics where one of them did.
         self.0.tasks.lock().reap();
@@ -147,7 +147,7 @@ impl Client {
     /// How one of them is.
     ///
     /// # Errors
-    /// [`InvalidRequest::NoTransfer`].
+    /// [`InvalidRequest::UnknownTransfer`].
     pub fn transfer(&self, id: TransferId) -> Result<TransferStatus, InvalidRequest> {
         Ok(self.0.transfers.find(id)?.status())
     }
@@ -169,11 +169,11 @@ impl Client {
     /// [small](quiver_transfer::SMALL) come to their end.
     ///
     /// # Errors
-    /// [`InvalidRequest::NoTransfer`], [`InvalidRequest::NotPausable`].
+    /// [`InvalidRequest::UnknownTransfer`], [`InvalidRequest::NotPausable`].
     pub fn pause(&self, id: TransferId) -> Result<(), InvalidRequest> {
         let transfer = self.0.transfers.find(id)?;
         if transfer.state().is_over() {
-            return Err(InvalidRequest::NoTransfer(id.0));
+            return Err(InvalidRequest::UnknownTransfer(id.0));
         }
         if !transfer.control.is_pausable() {
             return Err(InvalidRequest::NotPausable(id.0));
@@ -185,7 +185,7 @@ impl Client {
     /// Lets a paused transfer go on where it stopped. One that is not paused is left as it is.
     ///
     /// # Errors
-    /// [`InvalidRequest::NoTransfer`].
+    /// [`InvalidRequest::UnknownTransfer`].
     pub fn resume(&self, id: TransferId) -> Result<(), InvalidRequest> {
         let transfer = self.0.transfers.find(id)?;
         transfer.set_paused(false, |state| self.0.hub.tell_state(transfer.id, state));
@@ -195,11 +195,11 @@ impl Client {
     /// Cancels a transfer. What was moved so far is kept, for a later attempt.
     ///
     /// # Errors
-    /// [`InvalidRequest::NoTransfer`] where it is over.
+    /// [`InvalidRequest::UnknownTransfer`] where it is over.
     pub fn cancel(&self, id: TransferId) -> Result<(), InvalidRequest> {
         let transfer = self.0.transfers.find(id)?;
         if transfer.state().is_over() {
-            return Err(InvalidRequest::NoTransfer(id.0));
+            return Err(InvalidRequest::UnknownTransfer(id.0));
         }
         transfer.control.cancel();
         transfer.set_phase(TransferState::Cancelled, |state| {
@@ -281,7 +281,7 @@ impl PreparedTransfer {
 
     /// How many files were asked for; several, where that is not known yet.
     #[must_use]
-    pub fn asked(&self) -> usize {
+    pub fn file_count(&self) -> usize {
         match &self.work {
             Work::Download(download) => download.asked(),
             Work::Upload(upload) => upload.asked(),
@@ -290,7 +290,7 @@ impl PreparedTransfer {
 
     /// A target of its that a running transfer has too.
     #[must_use]
-    pub fn under_way(&self, client: &Client) -> Option<PathBuf> {
+    pub fn running_target(&self, client: &Client) -> Option<PathBuf> {
         client.0.transfers.under_way(&self.work.targets())
     }
 }
@@ -316,7 +316,7 @@ impl RunningTransfer {
     ///
     /// # Panics
     /// Where the transfer did.
-    pub async fn ended(&mut self) -> TransferEnd {
+    pub async fn wait(&mut self) -> TransferEnd {
         match (&mut self.ended).await {
             Ok(end) => end,
             Err(_) => {

@@ -147,7 +147,7 @@ impl Connector {
     async fn ask_name(&self) -> Result<ClientName, ClientError> {
         loop {
             let Some(Answer::Name(text)) = self.reporter.ask(Question::Name).await else {
-                return Err(InvalidRequest::NoName.into());
+                return Err(InvalidRequest::MissingName.into());
             };
             match ClientName::parse(&text) {
                 Ok(name) => return Ok(name),

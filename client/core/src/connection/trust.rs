@@ -9,7 +9,7 @@ use tracing::debug;
 
 use super::{Connector, dial};
 use crate::address::ServerAddress;
-use crate::error::{ClientError, Untrusted};
+use crate::error::{ClientError, UntrustedServer};
 use crate::known_servers::{KnownServer, KnownServersError};
 use crate::notice::Notice;
 use crate::question::{Answer, Question};
@@ -34,24 +34,24 @@ impl PinnedServer {
     }
 
     /// Why a server was not believed, in terms of who said what to believe.
-    pub(super) fn explain(&self, server: &ServerAddress, why: TrustError) -> Untrusted {
+    pub(super) fn explain(&self, server: &ServerAddress, why: TrustError) -> UntrustedServer {
         let server = server.to_string();
         match (self, why) {
             (Self::Certificate { path, .. }, TrustError::WrongKey { expected, presented }) => {
                 let certificate = path.clone();
-                Untrusted::NotTheCertificate { server, certificate, expected, presented }
+                UntrustedServer::CertificateMismatch { server, certificate, expected, presented }
             }
             (Self::Known { known, file }, TrustError::WrongKey { expected, presented }) => {
                 let (file, line) = (file.clone(), known.line);
-                Untrusted::Changed { server, expected, presented, file, line }
+                UntrustedServer::FingerprintChanged { server, expected, presented, file, line }
             }
             (_, why) => bad_certificate(server, why),
         }
     }
 }
 
-pub(super) fn bad_certificate(server: String, why: TrustError) -> Untrusted {
-    Untrusted::Certificate { server, why }
+pub(super) fn bad_certificate(server: String, why: TrustError) -> UntrustedServer {
+    UntrustedServer::InvalidCertificate { server, why }
 }
 
 impl Connector {
@@ -66,17 +66,17 @@ impl Connector {
             });
         }
         let looked_up = self.known.as_ref().map(|known| known.look_up(&self.server)).ok();
-        if let Some(known) = looked_up.transpose().map_err(Untrusted::from)?.flatten() {
+        if let Some(known) = looked_up.transpose().map_err(UntrustedServer::from)?.flatten() {
             debug!(line = known.line, "the server is known");
             return Ok(self.known_as(known));
         }
         let presented = self.fingerprint_of_the_server().await?;
         let server = self.server.to_string();
         if !self.reporter.can_ask() {
-            return Err(Untrusted::Unknown { server, presented }.into());
+            return Err(UntrustedServer::UnknownServer { server, presented }.into());
         }
         if !self.ask_to_trust(presented).await {
-            return Err(Untrusted::Declined(server).into());
+            return Err(UntrustedServer::Declined(server).into());
         }
         let remembered = match &self.known {
             Ok(known) => known.remember(&self.server, presented),
@@ -87,10 +87,10 @@ impl Connector {
             // The person has said whom to trust; that the disk does not keep it changes nothing of that.
             Err(error @ KnownServersError::Write { .. }) => {
                 let (server, why) = (self.server.to_string(), error.to_string());
-                self.reporter.notice(Notice::NotRemembered { server, why }).await;
+                self.reporter.notice(Notice::ServerNotRemembered { server, why }).await;
                 Ok(PinnedServer::Person(presented))
             }
-            Err(error) => Err(Untrusted::from(error).into()),
+            Err(error) => Err(UntrustedServer::from(error).into()),
         }
     }
 

@@ -136,9 +136,9 @@ impl DownloadContext {
         };
         let entry = JournalEntry {
             direction: Direction::Get,
-            origin: self.shared.session.origin().clone(),
-            begun: Timestamp(Utc::now()),
-            what: TransferSubject::File(file),
+            server: self.shared.session.server_ref().clone(),
+            started: Timestamp(Utc::now()),
+            subject: TransferSubject::File(file),
         };
         let partial = ResumableFile::open(target.folder.clone(), entry.id(), self.anew).await;
         let partial = partial.map_err(|error| explain(item, GetError::Disk(error)))?;
@@ -274,7 +274,7 @@ impl ActiveDownload<'_> {
         let (length, file) = self.partial.content().await?;
         if length > WORTH_A_WORD {
             let path = self.item.path.clone();
-            self.context.shared.reporter.notice(Notice::Checking { path, bytes: length }).await;
+            self.context.shared.reporter.notice(Notice::HashingPrefix { path, bytes: length }).await;
         }
         // A partial file that is locked is shortened by no other process.
         let gone = || io::Error::other("the part has become shorter");

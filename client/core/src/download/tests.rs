@@ -68,7 +68,7 @@ async fn what_is_to_be_kept_is_kept() {
     let hub = EventHub::default();
     let mut events = hub.subscribe();
     let questions = Questions::new(hub.clone());
-    let _attendant = questions.attend();
+    let _attendant = questions.register_interface();
     let reporter = reporter(hub, questions.clone());
     let mut asking = request(folder.path(), &["a", "b"]);
     asking.options.on_conflict = ConflictPolicy::Ask;

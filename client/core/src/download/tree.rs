@@ -67,7 +67,7 @@ impl TreeDownload {
     /// Plans, and does it.
     ///
     /// # Errors
-    /// [`ClientError`]; [`ClientError::Several`] where some of several failed.
+    /// [`ClientError`]; [`ClientError::SomeFailed`] where some of several failed.
     pub(crate) async fn run(self, context: DownloadContext) -> Result<(), ClientError> {
         let planner = Planner::new().await?;
         let CollectedFiles { missing, not_served } = self.gather(&context, &planner).await?;
@@ -195,7 +195,7 @@ async fn room(folder: &Arc<TargetFolder>) -> Result<u64, ClientError> {
 
 /// Plans what the server has, with what is there of it.
 fn note(context: &DownloadContext, folder: Option<Arc<TargetFolder>>) -> AddToPlan {
-    let server = context.shared.session.origin().fingerprint;
+    let server = context.shared.session.server_ref().fingerprint;
     Arc::new(move |plan, found: FoundEntry| {
         let state = folder.as_ref().map_or(PlanItemState::New, |folder| {
             let partial = || {

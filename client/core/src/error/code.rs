@@ -103,7 +103,7 @@ impl ClientError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Invalid(_) => ErrorCode::InvalidRequest,
-            Self::NoTransfers(_)
+            Self::NoJournalFolder(_)
             | Self::Certificate(_)
             | Self::Identity(_)
             | Self::PasswordFile { .. }
@@ -111,8 +111,8 @@ impl ClientError {
             | Self::Target { .. }
             | Self::Source { .. }
             | Self::NotAFile { .. }
-            | Self::Leftover { .. }
-            | Self::NotClean
+            | Self::CleanupFailed { .. }
+            | Self::CleanupIncomplete
             | Self::Exists(_) => ErrorCode::LocalDisk,
             Self::Resolve { .. } | Self::Unreachable { .. } | Self::Socket(_) => {
                 ErrorCode::Connection
@@ -134,11 +134,11 @@ impl ClientError {
                     ErrorCode::Verification
                 }
             },
-            Self::ReadOnly { .. } | Self::AlreadyThere { .. } | Self::System { .. } => {
+            Self::ReadOnly { .. } | Self::FolderExists { .. } | Self::System { .. } => {
                 ErrorCode::Other
             }
             Self::Output(error) => output_code(error),
-            Self::Several { code, .. } => *code,
+            Self::SomeFailed { code, .. } => *code,
             Self::Resumable { error, .. } => error.code(),
             Self::Interrupted => ErrorCode::Interrupted,
         }

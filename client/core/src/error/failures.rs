@@ -26,22 +26,22 @@ impl Failures {
 
     /// How many have failed, those too that were not begun.
     #[must_use]
-    pub fn failed(&self) -> usize {
+    pub fn failed_count(&self) -> usize {
         self.failed
     }
 
     /// One more was asked for than was known.
-    pub fn one_more(&mut self) {
+    pub fn add_item(&mut self) {
         self.asked += 1;
     }
 
     /// So many fewer are to be done than was known.
-    pub fn fewer(&mut self, count: usize) {
+    pub fn remove_items(&mut self, count: usize) {
         self.asked -= count;
     }
 
     /// So many were not even begun.
-    pub fn skipped(&mut self, count: usize) {
+    pub fn add_not_started(&mut self, count: usize) {
         self.failed += count;
     }
 
@@ -57,7 +57,7 @@ impl Failures {
     }
 
     /// Failures of so many that were told already, with the code of all of them.
-    pub fn add_told(&mut self, count: usize, code: ErrorCode) {
+    pub fn add_reported(&mut self, count: usize, code: ErrorCode) {
         self.failed += count;
         self.codes.push(code);
     }
@@ -66,14 +66,14 @@ impl Failures {
     ///
     /// # Errors
     /// The failure itself where one thing was asked for, or where nothing can be written any more; else
-    /// [`ClientError::Several`].
+    /// [`ClientError::SomeFailed`].
     pub fn result(self) -> Result<(), ClientError> {
         if self.codes.is_empty() {
             return Ok(());
         }
         let (failed, asked, what) = (self.failed, self.asked, self.what);
         let code = combined(&self.codes, failed == asked);
-        let several = ClientError::Several { failed, asked, what, code };
+        let several = ClientError::SomeFailed { failed, asked, what, code };
         let Some(last) = self.last else { return Err(several) };
         match &*last {
             // Nothing more can be written, whatever became of the others.
@@ -110,10 +110,10 @@ mod tests {
     #[test]
     fn one_failure_is_the_result_and_one_of_several_is_told() {
         let mut one = Failures::new(1, "files did not arrive");
-        assert!(one.add(ClientError::NotClean, 1).is_none());
-        assert!(matches!(one.result(), Err(ClientError::NotClean)));
+        assert!(one.add(ClientError::CleanupIncomplete, 1).is_none());
+        assert!(matches!(one.result(), Err(ClientError::CleanupIncomplete)));
         let mut several = Failures::new(2, "files did not arrive");
-        assert!(several.add(ClientError::NotClean, 1).is_some());
+        assert!(several.add(ClientError::CleanupIncomplete, 1).is_some());
         let error = several.result().unwrap_err();
         assert_eq!(error.to_string(), "1 of 2 files did not arrive");
         assert_eq!(error.code(), ErrorCode::Partial);

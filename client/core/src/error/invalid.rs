@@ -11,13 +11,13 @@ use thiserror::Error;
 pub enum InvalidRequest {
     /// Two files of a download have the same name in one folder.
     #[error("two files would be stored as {}", display_safe(.0))]
-    DownloadTwice(String),
+    DuplicateDownload(String),
     /// Two files of an upload have the same path.
     #[error("two files would be stored as {}", display_safe(.0))]
-    UploadTwice(String),
+    DuplicateUpload(String),
     /// Two things of a tree have the same path.
     #[error("two files would be stored as {}", display_safe(.0))]
-    TreeTwice(String),
+    DuplicateTreePath(String),
     /// A tree has more in it than a plan can hold.
     #[error("there are more files and folders than one plan may have")]
     PlanTooLarge,
@@ -50,13 +50,13 @@ pub enum InvalidRequest {
     EntryNotUtf8(PathBuf),
     /// A running transfer has the same target.
     #[error("{} is under way already", display_safe(&.0.to_string_lossy()))]
-    UnderWay(PathBuf),
+    AlreadyRunning(PathBuf),
     /// Nothing unfinished is called so.
     #[error("nothing unfinished is called {}", display_safe(&.0.to_string_lossy()))]
-    NothingUnfinished(PathBuf),
+    NoUnfinishedTransfer(PathBuf),
     /// An unfinished transfer is of another server than the one that was named.
     #[error("{path} is {kind} of another server than {server}")]
-    OtherServer {
+    WrongServer {
         /// What is unfinished, to be shown.
         path: String,
         /// `a file` or `a tree`.
@@ -74,7 +74,7 @@ pub enum InvalidRequest {
     },
     /// A name is needed, and none was given.
     #[error("no name was given")]
-    NoName,
+    MissingName,
     /// A text that is no client's name.
     #[error(transparent)]
     Name(#[from] BadName),
@@ -86,7 +86,7 @@ pub enum InvalidRequest {
     PasswordTooLong(usize),
     /// No transfer of this process has this number, or it is over.
     #[error("there is no running transfer {0}")]
-    NoTransfer(u64),
+    UnknownTransfer(u64),
     /// The transfer's content comes from or goes to a stream, which cannot be taken up again.
     #[error("transfer {0} cannot be paused: its content is streamed")]
     NotPausable(u64),

@@ -11,13 +11,13 @@ use crate::known_servers::KnownServersError;
 
 /// Why a server is not talked to. Nothing was said to it.
 #[derive(Debug, Error)]
-pub enum Untrusted {
+pub enum UntrustedServer {
     /// Its certificate is not the one that `--cert` names.
     #[error(
         "{server} is not the server of {}\n  expected fingerprint {expected}\n  its fingerprint is   {presented}",
         display_path(certificate)
     )]
-    NotTheCertificate {
+    CertificateMismatch {
         /// The server.
         server: String,
         /// The file.
@@ -31,7 +31,7 @@ pub enum Untrusted {
     #[error(
         "{server} is not the server it was\n  known fingerprint  {expected}\n  its fingerprint is {presented}"
     )]
-    Changed {
+    FingerprintChanged {
         /// The server.
         server: String,
         /// What was confirmed.
@@ -45,7 +45,7 @@ pub enum Untrusted {
     },
     /// Nobody confirmed it, and there is nobody to ask.
     #[error("{server} is not known\n  its fingerprint is {presented}")]
-    Unknown {
+    UnknownServer {
         /// The server.
         server: String,
         /// What it shows.
@@ -56,7 +56,7 @@ pub enum Untrusted {
     Declined(String),
     /// Its certificate is over, or it does not hold the key.
     #[error("cannot trust {server}: {why}")]
-    Certificate {
+    InvalidCertificate {
         /// The server.
         server: String,
         /// What is wrong.

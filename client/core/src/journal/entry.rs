@@ -29,18 +29,18 @@ pub struct JournalEntry {
     /// Which way.
     pub direction: Direction,
     /// Which server.
-    pub origin: ServerRef,
+    pub server: ServerRef,
     /// When it was begun.
-    pub begun: Timestamp,
+    pub started: Timestamp,
     /// Of what.
-    pub what: TransferSubject,
+    pub subject: TransferSubject,
 }
 
 /// Which server this is, and who this client is to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerRef {
     /// Where it is.
-    pub server: ServerAddress,
+    pub address: ServerAddress,
     /// Of its key.
     pub fingerprint: Fingerprint,
     /// The certificate's file, where one says whom to trust; else the server is remembered.
@@ -125,18 +125,18 @@ impl JournalEntry {
     /// The transfer's number, the same for the same thing from the same server to the same place.
     #[must_use]
     pub fn id(&self) -> u64 {
-        match &self.what {
+        match &self.subject {
             TransferSubject::File(SingleFile { path, local, .. }) => {
-                id(self.direction, self.origin.fingerprint, path, local)
+                id(self.direction, self.server.fingerprint, path, local)
             }
-            TransferSubject::Tree(tree) => tree.id(self.direction, self.origin.fingerprint),
+            TransferSubject::Tree(tree) => tree.id(self.direction, self.server.fingerprint),
         }
     }
 
     /// The file, where it is one.
     #[must_use]
     pub fn file(&self) -> Option<&SingleFile> {
-        match &self.what {
+        match &self.subject {
             TransferSubject::File(file) => Some(file),
             TransferSubject::Tree(_) => None,
         }
@@ -147,21 +147,21 @@ impl JournalEntry {
     /// # Errors
     /// A path that is not UTF-8 cannot be.
     pub(super) fn text(&self) -> io::Result<String> {
-        let ServerRef { server, fingerprint, certificate, name } = &self.origin;
+        let ServerRef { address, fingerprint, certificate, name } = &self.server;
         let mut written = StoredEntry {
             direction: self.direction,
-            server: server.to_string(),
+            server: address.to_string(),
             fingerprint: *fingerprint,
             certificate: certificate.as_deref().map(utf8).transpose()?,
             name: name.to_string(),
-            begun: self.begun,
+            begun: self.started,
             path: None,
             local: None,
             size: None,
             overwrite: None,
             tree: None,
         };
-        match &self.what {
+        match &self.subject {
             TransferSubject::File(file) => {
                 written.path = Some(file.path.to_string());
                 written.local = Some(utf8(&file.local)?);
@@ -186,7 +186,7 @@ impl JournalEntry {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let written: StoredEntry = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let certificate = written.certificate.map(from_the_root).transpose()?;
-        let what = match (written.path, written.local, written.size, written.overwrite) {
+        let subject = match (written.path, written.local, written.size, written.overwrite) {
             (Some(path), Some(local), Some(size), Some(overwrite)) if written.tree.is_none() => {
                 let path = FilePath::parse(&path).map_err(|why| format!("path: {why}"))?;
                 TransferSubject::File(SingleFile {
@@ -202,13 +202,13 @@ impl JournalEntry {
             }
             _ => return Err("it is neither a file nor a tree".to_owned()),
         };
-        let origin = ServerRef {
-            server: written.server.parse().map_err(|why| format!("server: {why}"))?,
+        let server = ServerRef {
+            address: written.server.parse().map_err(|why| format!("server: {why}"))?,
             fingerprint: written.fingerprint,
             certificate,
             name: ClientName::parse(&written.name).map_err(|why| format!("name: {why}"))?,
         };
-        Ok(Self { direction: written.direction, origin, begun: written.begun, what })
+        Ok(Self { direction: written.direction, server, started: written.begun, subject })
     }
 }
 

@@ -16,14 +16,14 @@ fn fresh() -> (tempfile::TempDir, Journal) {
     (folder, journal)
 }
 
-fn of(what: TransferSubject) -> JournalEntry {
-    let origin = ServerRef {
-        server: "example.org:1".parse().unwrap(),
+fn of(subject: TransferSubject) -> JournalEntry {
+    let server = ServerRef {
+        address: "example.org:1".parse().unwrap(),
         fingerprint: Fingerprint([7; 32]),
         certificate: Some(PathBuf::from("/certs/server.pem")),
         name: ClientName::parse("Ron").unwrap(),
     };
-    JournalEntry { direction: Direction::Get, origin, begun: Timestamp(Utc::now()), what }
+    JournalEntry { direction: Direction::Get, server, started: Timestamp(Utc::now()), subject }
 }
 
 fn file(local: &str) -> SingleFile {
@@ -78,13 +78,13 @@ fn every_transfer_has_a_number_of_its_own() {
     let put = |entry: JournalEntry| JournalEntry { direction: Direction::Put, ..entry };
     let (asked, other) =
         (of(TransferSubject::Tree(tree(&["a", "b"]))), of(TransferSubject::Tree(tree(&["ab"]))));
-    let elsewhere = ServerRef { fingerprint: Fingerprint([8; 32]), ..one.origin.clone() };
+    let elsewhere = ServerRef { fingerprint: Fingerprint([8; 32]), ..one.server.clone() };
     let path = FilePath::parse("notes/a").unwrap();
     let mut all = vec![
         one.clone(),
         entry("/b"),
         put(one.clone()),
-        JournalEntry { origin: elsewhere, ..one.clone() },
+        JournalEntry { server: elsewhere, ..one.clone() },
         of(TransferSubject::File(SingleFile { path, ..file("/a") })),
         put(asked.clone()),
         asked.clone(),
@@ -95,7 +95,7 @@ fn every_transfer_has_a_number_of_its_own() {
     assert_eq!(all.len(), 8);
     // What may change between two runs changes nothing.
     let mut later = of(TransferSubject::File(SingleFile { size: 9, ..file("/a") }));
-    later.origin.name = ClientName::parse("Ben").unwrap();
+    later.server.name = ClientName::parse("Ben").unwrap();
     assert_eq!(later.id(), one.id());
     let differing = Some(Decision::Skip);
     let later = of(TransferSubject::Tree(TreeSelection { differing, ..tree(&["a", "b"]) }));
@@ -144,9 +144,9 @@ async fn a_small_file_is_written_down_when_it_breaks_off_a_large_one_before() {
     small.begin(10).await;
     assert_eq!((count(), unfinished.share()), (0, None));
     kept.grow(5);
-    assert_eq!(unfinished.share(), Some(UnfinishedShare::Of(50)));
+    assert_eq!(unfinished.share(), Some(UnfinishedShare::Percent(50)));
     drop(small);
-    assert_eq!((count(), unfinished.share()), (1, Some(UnfinishedShare::Of(50))));
+    assert_eq!((count(), unfinished.share()), (1, Some(UnfinishedShare::Percent(50))));
 
     let (mut again, _) = record(5);
     again.begin(10).await;

@@ -34,7 +34,7 @@ struct StartedFile {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnfinishedShare {
     /// Of the only transfer, in per cent, rounded down.
-    Of(u64),
+    Percent(u64),
     /// There are several.
     Several,
 }
@@ -74,7 +74,7 @@ impl UnfinishedFiles {
         Some(if begun.next().is_some() {
             UnfinishedShare::Several
         } else {
-            UnfinishedShare::Of(first.share())
+            UnfinishedShare::Percent(first.share())
         })
     }
 
@@ -119,7 +119,7 @@ impl FileRecord {
     /// than that: the same command finds the part without it.
     pub async fn begin(&mut self, size: u64) {
         self.here.size = size;
-        if let TransferSubject::File(SingleFile { size: known, .. }) = &mut self.entry.what {
+        if let TransferSubject::File(SingleFile { size: known, .. }) = &mut self.entry.subject {
             *known = size;
         }
         self.is_begun = true;
@@ -188,7 +188,7 @@ async fn write(journal: &Journal, mut entry: JournalEntry) -> (JournalEntry, Opt
             return (entry, Ok(None));
         }
         if let Some(known) = journal.find(entry.id()) {
-            entry.begun = known.begun;
+            entry.started = known.started;
         }
         let result = journal.write(&entry);
         (entry, result.map(Some))

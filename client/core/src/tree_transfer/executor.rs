@@ -69,7 +69,7 @@ impl<W: TreeTransfer> Executor<W> {
     /// is decided, and all of it done. `left_out` counts what was found and is not in the plan.
     ///
     /// # Errors
-    /// [`ClientError`]; [`ClientError::Several`] where some of several failed.
+    /// [`ClientError`]; [`ClientError::SomeFailed`] where some of several failed.
     pub(crate) async fn go(
         mut self,
         options: &TransferOptions,
@@ -148,7 +148,7 @@ impl<W: TreeTransfer> Executor<W> {
         // The rest was not even begun.
         let share = record.filter(TreeRecord::is_written).map(|_| UnfinishedShare::Several);
         self.outcomes.result().map_err(|error| match error {
-            several @ ClientError::Several { .. } => several.resumable(share),
+            several @ ClientError::SomeFailed { .. } => several.resumable(share),
             one => one,
         })
     }

@@ -142,9 +142,9 @@ impl UploadContext {
         };
         let entry = JournalEntry {
             direction: Direction::Put,
-            origin: self.shared.session.origin().clone(),
-            begun: Timestamp(Utc::now()),
-            what: TransferSubject::File(file),
+            server: self.shared.session.server_ref().clone(),
+            started: Timestamp(Utc::now()),
+            subject: TransferSubject::File(file),
         };
         let (journal, unfinished) =
             (self.shared.session.journal(), self.shared.session.unfinished());

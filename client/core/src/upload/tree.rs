@@ -150,7 +150,7 @@ impl TreeUpload {
     /// Plans, and does it.
     ///
     /// # Errors
-    /// [`ClientError`]; [`ClientError::Several`] where some of several failed.
+    /// [`ClientError`]; [`ClientError::SomeFailed`] where some of several failed.
     pub(crate) async fn run(self, context: UploadContext) -> Result<(), ClientError> {
         let planner = Planner::new().await?;
         let not_planned = self.gather(&planner).await?;
@@ -161,7 +161,7 @@ impl TreeUpload {
         let mut outcomes = Outcomes::new(reporter.clone(), asked, NOT_STORED);
         let left_out = not_planned.left_out.len() as u64;
         for (path, kind) in not_planned.left_out {
-            reporter.notice(Notice::LeftOut { path, kind }).await;
+            reporter.notice(Notice::Skipped { path, kind }).await;
         }
         for error in not_planned.failures {
             outcomes.failed(error).await;

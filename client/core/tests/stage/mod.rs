@@ -95,7 +95,7 @@ impl Stage {
             options: TransferOptions { retry_for: Duration::ZERO, ..TransferOptions::default() },
         };
         let prepared = client.prepare_download(request).await?;
-        match client.start(prepared)?.ended().await {
+        match client.start(prepared)?.wait().await {
             TransferEnd::Done => Ok(()),
             TransferEnd::Failed(error) => Err(error),
             TransferEnd::Cancelled => panic!("it was cancelled"),

@@ -273,7 +273,7 @@ impl TreeDownloads {
         finish: FileAttributes,
     ) -> io::Result<Option<UnsetAttributes>> {
         let mut target = target.clone();
-        let server = self.context.shared.session.origin().fingerprint;
+        let server = self.context.shared.session.server_ref().fingerprint;
         let id = journal::id(Direction::Get, server, path, &target.path);
         let stored = self.disk_pool.work(move || {
             if target.replace == ReplacePolicy::Never {
