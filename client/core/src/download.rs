@@ -77,7 +77,7 @@ impl Download {
         reporter: &Reporter,
     ) -> Result<Self, ClientError> {
         let DownloadRequest { paths, destination, options } = request;
-        let is_tree = options.takes_a_plan() || paths.iter().any(|path| Pattern::is_one(path));
+        let is_tree = options.needs_plan() || paths.iter().any(|path| Pattern::is_one(path));
         let (folder, stream) = match destination {
             Destination::Folder(folder) => (Some(folder), None),
             Destination::Stream(stream) => (None, Some(StreamTarget::new(stream))),
@@ -165,7 +165,7 @@ impl Download {
         tree: &journal::TreeSelection,
         request: &ResumeRequest,
     ) -> Result<Self, ClientError> {
-        let options = request.options_of(tree);
+        let options = request.tree_options(tree);
         let work =
             DownloadState::Tree(TreeDownload::prepare(&tree.named, Some(&tree.folder), &options)?);
         Ok(Self { work, options, kept: Vec::new(), stream: None })
@@ -217,7 +217,7 @@ impl Download {
         reporter: Reporter,
     ) -> Result<(), ClientError> {
         if self.stream.is_none() {
-            session.tell_what_is_not_kept(journal::Direction::Get).await;
+            session.warn_if_not_resumable(journal::Direction::Get).await;
         }
         let (asked, is_tree) = (self.asked(), matches!(self.work, DownloadState::Tree(_)));
         let shared = TransferContext::new(session, reporter, &self.options, asked, is_tree);

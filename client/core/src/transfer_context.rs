@@ -65,7 +65,7 @@ impl TransferContext {
             total: None,
             retry_for: options.retry_for,
             is_alone: asked == 1,
-            throughput: Arc::new(Mutex::new(ThroughputMeter::within(options.rate_limit))),
+            throughput: Arc::new(Mutex::new(ThroughputMeter::with_limit(options.rate_limit))),
             rate_limit: options.rate_limit.map(RateLimit::new),
         }
     }
@@ -88,14 +88,14 @@ impl TransferContext {
         let (began, load) = (Instant::now(), ThreadLoad::begin());
         let mut outcomes = Outcomes::new(self.reporter.clone(), items.len() + kept.len(), what);
         for error in kept {
-            outcomes.failed(error).await;
+            outcomes.add_failure(error).await;
         }
         let number = |item: T| (self.number(shown(&item)), item);
         let items: Vec<_> = items.into_iter().map(number).collect();
         if let Some(transfer) = self.reporter.transfer() {
             transfer.counters.set_files(items.len() as u64);
         }
-        self.reporter.phase(TransferState::Running).await;
+        self.reporter.set_phase(TransferState::Running).await;
         let one = |(number, item): (u64, T)| {
             let (context, work) = (self.clone(), work(item));
             async move {
@@ -104,8 +104,8 @@ impl TransferContext {
                 done.map(drop)
             }
         };
-        outcomes.all(items, at_once, one).await?;
-        outcomes.tell_throughput(&self.throughput, began.elapsed(), load.is_busy()).await;
+        outcomes.run_all(items, at_once, one).await?;
+        outcomes.report_throughput(&self.throughput, began.elapsed(), load.is_busy()).await;
         outcomes.result()
     }
 
@@ -129,10 +129,10 @@ impl TransferContext {
         offset: u64,
     ) -> ProgressMeter {
         if let Some(total) = &self.total {
-            return total.part(offset);
+            return total.file(offset);
         }
         let (meter, progress) = ProgressMeter::new(path.as_str(), size, offset);
-        self.reporter.event(TransferEvent::Started(progress)).await;
+        self.reporter.report(TransferEvent::Started(progress)).await;
         meter
     }
 
@@ -151,7 +151,7 @@ impl TransferContext {
         took: Duration,
         limited_by: Option<TransferBottleneck>,
     ) {
-        self.throughput.lock().moved(moved, took, limited_by);
+        self.throughput.lock().add_file(moved, took, limited_by);
         if let Some(transfer) = self.reporter.transfer() {
             transfer.counters.add_done(size);
         }
@@ -189,7 +189,7 @@ impl TransferContext {
 
     /// An error, with how much is kept of the file where something is.
     pub(crate) fn broken_off(&self, error: ClientError, share: Option<u64>) -> ClientError {
-        error.resumable(share.map(|share| {
+        error.with_unfinished_share(share.map(|share| {
             if self.is_alone { UnfinishedShare::Percent(share) } else { UnfinishedShare::Several }
         }))
     }

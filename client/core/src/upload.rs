@@ -86,7 +86,7 @@ impl Upload {
             UploadContent::Paths(paths) => paths,
             UploadContent::Stream(stream) => {
                 let name = stored_as.ok_or(InvalidRequest::StreamWithoutName)?;
-                if options.takes_a_plan() {
+                if options.needs_plan() {
                     return Err(InvalidRequest::StreamWithPlan.into());
                 }
                 let path = target(&folder, Path::new("-"), Some(&name))?;
@@ -99,7 +99,7 @@ impl Upload {
         if stored_as.is_some() && paths.len() > 1 {
             return Err(InvalidRequest::NameForSeveral.into());
         }
-        if options.takes_a_plan() {
+        if options.needs_plan() {
             // As it is written, so that what is said of it is.
             let here = Path::new("");
             let tree = TreeUpload::prepare(&paths, stored_as, folder.clone(), &options, here)?;
@@ -145,7 +145,7 @@ impl Upload {
         tree: &journal::TreeSelection,
         request: &ResumeRequest,
     ) -> Result<Self, ClientError> {
-        let options = request.options_of(tree);
+        let options = request.tree_options(tree);
         let paths: Vec<PathBuf> = tree.named.iter().map(PathBuf::from).collect();
         let (stored_as, to) = (tree.stored_as.clone(), tree.to.clone());
         let work = TreeUpload::prepare(&paths, stored_as, to.clone(), &options, &tree.folder)?;
@@ -201,7 +201,7 @@ impl Upload {
         let mut there = HashSet::new();
         let Some(last) = self.items().iter().map(|item| &item.path).max() else { return there };
         let handle = session.handle();
-        let asked = exchange::list(&handle.connection, self.folder.clone(), handle.patience).await;
+        let asked = exchange::list(&handle.connection, self.folder.clone(), handle.timeout).await;
         let Ok(mut entries) = asked else { return there };
         while let Ok(ListItem::Entry(entry)) = entries.next().await {
             // They come in order.
@@ -231,7 +231,7 @@ impl Upload {
     /// Why there is nothing to store, where that is so: what the server has is kept.
     pub(crate) fn nothing_to_do(&self) -> Option<ClientError> {
         let kept = self.kept.first().filter(|_| self.items().is_empty())?;
-        Some(ClientError::kept(kept))
+        Some(ClientError::exists_on_server(kept))
     }
 
     /// Stores the files. Of several each failure is told when it happens; one alone is the result.
@@ -245,7 +245,7 @@ impl Upload {
         reporter: Reporter,
     ) -> Result<(), ClientError> {
         if !self.is_streamed() {
-            session.tell_what_is_not_kept(journal::Direction::Put).await;
+            session.warn_if_not_resumable(journal::Direction::Put).await;
         }
         let (asked, is_tree) = (self.asked(), matches!(self.work, UploadState::Tree(_)));
         let shared = TransferContext::new(session, reporter, &self.options, asked, is_tree);
@@ -261,7 +261,7 @@ impl Upload {
         };
         let files = NamedFiles {
             items,
-            kept: self.kept.iter().map(ClientError::kept).collect(),
+            kept: self.kept.iter().map(ClientError::exists_on_server).collect(),
             what: NOT_STORED,
             at_once: FILES_AT_ONCE,
         };

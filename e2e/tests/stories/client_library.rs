@@ -85,7 +85,7 @@ async fn connect(client: &Client, server: &Server) {
         };
         assert_eq!(fingerprint.to_string(), server.fingerprint());
         let wrong = client.questions().answer(id, Answer::Replace(true));
-        assert_eq!(wrong, Err(AnswerError::OtherKind));
+        assert_eq!(wrong, Err(AnswerError::WrongKind));
         client.questions().answer(id, Answer::Trust(true)).unwrap();
     };
     let (welcome, ()) =

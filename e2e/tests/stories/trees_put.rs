@@ -192,7 +192,7 @@ async fn who_may_only_read_stores_no_folder() {
     let home = Home::new();
     fs::create_dir(home.file("n")).unwrap();
     let refused = put(&home, &server, &["-r", "n"]).await;
-    assert!(refused.expect(1).stderr.contains("takes no uploads"), "{}", refused.stderr);
+    assert!(refused.expect(1).stderr.contains("read-only for you"), "{}", refused.stderr);
 }
 
 #[tokio::test]

@@ -85,7 +85,7 @@ impl DownloadContext {
         }
         let target = match &item.place {
             DownloadTarget::File(_, shown) => {
-                self.shared.reporter.attributes_not_set(shown, got.unset).await;
+                self.shared.reporter.warn_unset_attributes(shown, got.unset).await;
                 Some(shown.clone())
             }
             DownloadTarget::Stream => None,
@@ -97,15 +97,15 @@ impl DownloadContext {
         let path = item.path.clone();
         let file =
             DownloadedFile { path, target, size, blake3, resumed_at, received, took, limited_by };
-        self.shared.reporter.event(TransferEvent::Downloaded(Arc::new(file))).await;
+        self.shared.reporter.report(TransferEvent::Downloaded(Arc::new(file))).await;
     }
 
     /// Into a stream, which nothing can be taken back from: one attempt.
     async fn pour(&self, item: &DownloadItem) -> Result<ReceivedFile, GetError> {
         let handle = self.shared.session.handle();
         // The semaphore is never closed.
-        let _permit = handle.content.acquire().await;
-        let content = exchange::get(&handle.connection, &item.path, None, handle.patience).await?;
+        let _permit = handle.content_permits.acquire().await;
+        let content = exchange::get(&handle.connection, &item.path, None, handle.timeout).await?;
         self.shared.add_bytes(content.size());
         let mut meter = self.shared.meter(&item.path, Some(content.size()), 0).await;
         let gone = || GetError::Disk(io::ErrorKind::BrokenPipe.into());
@@ -189,12 +189,12 @@ impl ActiveDownload<'_> {
             let error = match attempt {
                 // What came so far is here for the next attempt. A pause is no lack of progress.
                 None => {
-                    self.deadline.progress();
+                    self.deadline.reset();
                     continue;
                 }
                 Some(Ok(got)) => {
                     if let Some(record) = self.record {
-                        record.done();
+                        record.finish();
                     }
                     return Ok((got, self.received.into_inner()));
                 }
@@ -203,7 +203,7 @@ impl ActiveDownload<'_> {
             if error.spoils() {
                 self.partial.discard().await;
                 if let Some(record) = self.record {
-                    record.done();
+                    record.finish();
                 }
                 return Err(explain(self.item, error));
             }
@@ -211,9 +211,10 @@ impl ActiveDownload<'_> {
                 return Err(self.broken_off(explain(self.item, error)));
             };
             let TransferContext { session, reporter, .. } = &self.context.shared;
-            let renewed = session.renew_after(&handle, error, &mut self.deadline, reporter).await;
+            let renewed =
+                session.reconnect_after(&handle, error, &mut self.deadline, reporter).await;
             if let Err(not) = renewed {
-                let error = not.explain(|error| explain(self.item, error.into()));
+                let error = not.into_client_error(|error| explain(self.item, error.into()));
                 return Err(self.broken_off(error));
             }
         }
@@ -226,18 +227,18 @@ impl ActiveDownload<'_> {
         is_whole: &AtomicBool,
     ) -> Result<ReceivedFile, GetError> {
         // The semaphore is never closed.
-        let _permit = handle.content.acquire().await;
+        let _permit = handle.content_permits.acquire().await;
         let beginning = self.beginning().await.map_err(GetError::Disk)?;
         let have = (beginning.length() > 0).then(|| beginning.prefix());
         let path = &self.item.path;
-        let content = exchange::get(&handle.connection, path, have, handle.patience).await?;
+        let content = exchange::get(&handle.connection, path, have, handle.timeout).await?;
         let (size, offset) = (content.size(), content.offset());
         self.tell_where(have.is_some(), size, offset).await;
         if offset == 0 {
             self.furthest = 0;
         }
         if let Some(record) = &mut self.record {
-            record.begin(size).await;
+            record.start(size).await;
         }
         if !std::mem::replace(&mut self.is_sized, true) {
             self.context.shared.add_bytes(size);
@@ -264,7 +265,7 @@ impl ActiveDownload<'_> {
         let got = throttle.pass(got).await;
         if stored > self.furthest.max(offset) {
             self.furthest = stored;
-            self.deadline.progress();
+            self.deadline.reset();
         }
         got.map(|got| limited(got, &throttle, began))
     }
@@ -274,7 +275,11 @@ impl ActiveDownload<'_> {
         let (length, file) = self.partial.content().await?;
         if length > WORTH_A_WORD {
             let path = self.item.path.clone();
-            self.context.shared.reporter.notice(Notice::HashingPrefix { path, bytes: length }).await;
+            self.context
+                .shared
+                .reporter
+                .notify(Notice::HashingPrefix { path, bytes: length })
+                .await;
         }
         // A partial file that is locked is shortened by no other process.
         let gone = || io::Error::other("the part has become shorter");
@@ -291,7 +296,7 @@ impl ActiveDownload<'_> {
         } else {
             Notice::Resuming { path, offset, size }
         };
-        self.context.shared.reporter.notice(notice).await;
+        self.context.shared.reporter.notify(notice).await;
     }
 
     /// The error, with how much is kept where something is.
@@ -299,7 +304,7 @@ impl ActiveDownload<'_> {
         if matches!(error, ClientError::Exists(_)) {
             return error;
         }
-        self.context.shared.broken_off(error, self.record.as_ref().and_then(FileRecord::share))
+        self.context.shared.broken_off(error, self.record.as_ref().and_then(FileRecord::percent))
     }
 }
 

@@ -14,7 +14,7 @@ use self::files::TreeDownloads;
 use crate::download::{DownloadContext, DownloadItem, DownloadTarget, NOT_ARRIVED};
 use crate::error::{ClientError, InvalidRequest};
 use crate::journal::{self, Direction};
-use crate::outcomes::{Outcomes, is_shared};
+use crate::outcomes::{Outcomes, affects_all};
 use crate::planner::Planner;
 use crate::request::TransferOptions;
 use crate::tasks::blocking;
@@ -75,9 +75,9 @@ impl TreeDownload {
         let asked = usize::try_from(files).unwrap_or(usize::MAX).saturating_add(missing.len());
         let mut outcomes = Outcomes::new(context.shared.reporter.clone(), asked, NOT_ARRIVED);
         for error in missing {
-            outcomes.failed(error).await;
+            outcomes.add_failure(error).await;
         }
-        if files == 0 && outcomes.failures() > 0 {
+        if files == 0 && outcomes.failed_count() > 0 {
             return outcomes.result();
         }
         let Some(folder) = &self.folder else {
@@ -106,7 +106,7 @@ impl TreeDownload {
             to: FolderPath::ROOT,
             stored_as: None,
             recursive: self.options.recursive,
-            differing: self.options.on_conflict.decision(),
+            on_conflict: self.options.on_conflict.decision(),
         }
     }
 
@@ -128,7 +128,7 @@ impl TreeDownload {
             let nothing = match found {
                 Ok(false) => nothing(typed, pattern),
                 Ok(true) => continue,
-                Err(error) if is_shared(&error) => return Err(error),
+                Err(error) if affects_all(&error) => return Err(error),
                 Err(error) => error,
             };
             missing.push(nothing);
@@ -144,7 +144,7 @@ async fn pour(
     planner: &Planner,
     mut outcomes: Outcomes,
 ) -> Result<(), ClientError> {
-    context.shared.reporter.phase(TransferState::Running).await;
+    context.shared.reporter.set_phase(TransferState::Running).await;
     let (mut number, mut ends) = (0, false);
     loop {
         let items = planner.after(number).await?;
@@ -152,13 +152,13 @@ async fn pour(
         number = last.number;
         for item in items {
             if ends {
-                outcomes.skipped(1);
+                outcomes.add_not_started(1);
                 continue;
             }
             let file = DownloadItem { path: item.found.source, place: DownloadTarget::Stream };
             if let Err(error) = context.one(&file).await {
-                ends |= is_shared(&error);
-                outcomes.failed(error).await;
+                ends |= affects_all(&error);
+                outcomes.add_failure(error).await;
             }
         }
     }
@@ -200,7 +200,7 @@ fn note(context: &DownloadContext, folder: Option<Arc<TargetFolder>>) -> AddToPl
         let state = folder.as_ref().map_or(PlanItemState::New, |folder| {
             let partial = || {
                 let path = folder.absolute(&found.target);
-                journal::id(Direction::Get, server, &found.source, &path)
+                journal::file_id(Direction::Get, server, &found.source, &path)
             };
             folder.look(&found.target, found.kind, partial)
         });

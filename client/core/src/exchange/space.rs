@@ -1,4 +1,4 @@
-//! `space`: what would fit on the server now.
+//! `space`: asks how much this client can store on the server now.
 
 use std::time::Duration;
 
@@ -8,13 +8,16 @@ use quiver_transport::{Channel, StreamError};
 
 use super::{AnswerReader, misfit};
 
-/// Asks what would fit.
+/// Requests how much this client can store on the server.
 ///
 /// # Errors
 /// [`StreamError`].
-pub(crate) async fn space(connection: &Channel, patience: Duration) -> Result<Space, StreamError> {
-    match AnswerReader::to(connection, &Request::Space, patience).await?.only().await? {
+pub(crate) async fn query_space(
+    connection: &Channel,
+    timeout: Duration,
+) -> Result<Space, StreamError> {
+    match AnswerReader::to(connection, &Request::Space, timeout).await?.only().await? {
         Reply::Space(space) => Ok(space),
-        _ => Err(misfit("something else than what would fit")),
+        _ => Err(misfit("expected the available space")),
     }
 }

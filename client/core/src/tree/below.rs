@@ -80,7 +80,7 @@ fn to_be_flushed(folder: Dir) -> Dir {
 /// Opens a regular file to be read: never through a link, never waiting for the other end of a pipe.
 pub(super) fn read(folder: &Dir, name: &str) -> io::Result<std::fs::File> {
     let mut options = OpenOptions::new();
-    options.read(true).custom_flags(unix::NO_SURPRISES);
+    options.read(true).custom_flags(unix::SAFE_OPEN_FLAGS);
     let file = folder.open_with(name, &options)?.into_std();
     if file.metadata()?.is_file() {
         Ok(file)

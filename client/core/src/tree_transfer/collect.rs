@@ -131,9 +131,10 @@ impl Collector {
                 Err(error) => error,
             };
             // What is planned already is not planned twice.
-            let renewed = self.session.renew_after(&handle, error, &mut deadline, &self.reporter);
+            let renewed =
+                self.session.reconnect_after(&handle, error, &mut deadline, &self.reporter);
             let failed = |error| ClientError::stream(what(), error);
-            renewed.await.map_err(|not| not.explain(failed))?;
+            renewed.await.map_err(|not| not.into_client_error(failed))?;
         }
     }
 
@@ -145,7 +146,7 @@ impl Collector {
         deadline: &mut RetryDeadline,
     ) -> Result<Result<ListEnd, StreamError>, ClientError> {
         let mut some = Vec::with_capacity(AT_ONCE);
-        let entries = exchange::list(&handle.connection, folder.clone(), handle.patience).await;
+        let entries = exchange::list(&handle.connection, folder.clone(), handle.timeout).await;
         let mut entries = match entries {
             Ok(entries) => entries,
             Err(error) => return Ok(Err(error)),
@@ -166,7 +167,7 @@ impl Collector {
                 }
                 Ok(ListItem::End(end)) => {
                     self.plan(some).await?;
-                    deadline.progress();
+                    deadline.reset();
                     return Ok(Ok(end));
                 }
                 Err(error) => return Ok(Err(error)),

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use super::{AT_ONCE, TreeTransfer};
 use crate::error::ClientError;
 use crate::exchange::{self, GetError};
-use crate::outcomes::is_shared;
+use crate::outcomes::affects_all;
 use crate::planner::Planner;
 use crate::reconnecting::SessionHandle;
 use crate::tasks::joined;
@@ -42,7 +42,7 @@ pub(crate) async fn compare<W: TreeTransfer>(
                     let state = match is_same(&way, &disk_pool, &item).await {
                         Ok(true) => PlanItemState::Same,
                         Ok(false) => PlanItemState::Differs,
-                        Err(failure) if is_shared(&failure) => return Err(failure),
+                        Err(failure) if affects_all(&failure) => return Err(failure),
                         // What cannot be read, or is gone, is told when it is to move.
                         Err(_) => PlanItemState::Differs,
                     };
@@ -87,10 +87,10 @@ pub(crate) async fn is_same_as(
     let whole = &whole;
     let same = |handle: SessionHandle| async move {
         // The semaphore is never closed.
-        let _permit = handle.content.acquire().await;
+        let _permit = handle.content_permits.acquire().await;
         let have = Some(whole.prefix());
         let same = async {
-            let content = exchange::get(&handle.connection, path, have, handle.patience).await?;
+            let content = exchange::get(&handle.connection, path, have, handle.timeout).await?;
             if content.size() != length || content.offset() != length {
                 return Ok(false);
             }

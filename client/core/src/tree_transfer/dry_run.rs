@@ -48,10 +48,10 @@ pub(crate) async fn tell(
             }
             let target = shown(&item);
             let planned = planned(item, target, &mut left, room.largest);
-            reporter.event(TransferEvent::Planned(Arc::new(planned))).await;
+            reporter.report(TransferEvent::Planned(Arc::new(planned))).await;
         }
     }
-    reporter.event(TransferEvent::PlanShown).await;
+    reporter.report(TransferEvent::PlanShown).await;
     Ok(())
 }
 

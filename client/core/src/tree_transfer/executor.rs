@@ -15,7 +15,7 @@ use super::dry_run::{self, SpaceNeeded};
 use super::{AT_ONCE, Placement, TreeTransfer, weight};
 use crate::error::ClientError;
 use crate::journal::{JournalEntry, TreeRecord, UnfinishedShare};
-use crate::outcomes::{Outcomes, is_shared};
+use crate::outcomes::{Outcomes, affects_all};
 use crate::planner::Planner;
 use crate::progress::TotalProgressMeter;
 use crate::reporter::Reporter;
@@ -108,16 +108,16 @@ impl<W: TreeTransfer> Executor<W> {
         let mut record = self.record();
         // What is over at once is not worth it.
         if let Some(record) = record.as_mut().filter(|_| moving.files > 0) {
-            record.begin().await;
+            record.start().await;
         }
         if let Some(transfer) = self.transfer() {
             transfer.counters.set_files(moving.files);
             transfer.counters.set_bytes(moving.bytes);
         }
-        self.reporter.phase(TransferState::Running).await;
+        self.reporter.set_phase(TransferState::Running).await;
         let (total, progress) =
             TotalProgressMeter::new(&format!("{} files", moving.files), moving.bytes);
-        self.reporter.event(TransferEvent::Started(progress)).await;
+        self.reporter.report(TransferEvent::Started(progress)).await;
         self.way.count(total);
         let mut number = 0;
         loop {
@@ -133,22 +133,22 @@ impl<W: TreeTransfer> Executor<W> {
         }
         self.date_folders().await?;
         let (took, is_busy) = (began.elapsed(), load.is_busy());
-        self.summary.failed = self.outcomes.failures() as u64;
+        self.summary.failed = self.outcomes.failed_count() as u64;
         self.summary.took = took;
         // Its progress is over before the last words.
         drop(self.way);
-        self.reporter.event(TransferEvent::Summary(self.summary)).await;
-        self.outcomes.tell_throughput(&self.throughput, took, is_busy).await;
+        self.reporter.report(TransferEvent::Summary(self.summary)).await;
+        self.outcomes.report_throughput(&self.throughput, took, is_busy).await;
         if !self.ends {
             if let Some(record) = record {
-                record.done();
+                record.finish();
             }
             return self.outcomes.result();
         }
         // The rest was not even begun.
         let share = record.filter(TreeRecord::is_written).map(|_| UnfinishedShare::Several);
         self.outcomes.result().map_err(|error| match error {
-            several @ ClientError::SomeFailed { .. } => several.resumable(share),
+            several @ ClientError::SomeFailed { .. } => several.with_unfinished_share(share),
             one => one,
         })
     }
@@ -164,7 +164,7 @@ impl<W: TreeTransfer> Executor<W> {
         }
         let placement = match (&item.state, item.decision) {
             _ if self.ends => {
-                self.outcomes.skipped(1);
+                self.outcomes.add_not_started(1);
                 return Ok(());
             }
             (PlanItemState::Same, _) => {
@@ -209,7 +209,7 @@ impl<W: TreeTransfer> Executor<W> {
         };
         self.settle(folder.number, made.is_ok(), None);
         if let Err(failure) = made {
-            self.outcomes.one_more();
+            self.outcomes.add_item();
             self.failed(failure).await;
         }
         Ok(())
@@ -272,8 +272,8 @@ impl<W: TreeTransfer> Executor<W> {
     }
 
     async fn failed(&mut self, failure: ClientError) {
-        self.ends |= is_shared(&failure);
-        self.outcomes.failed(failure).await;
+        self.ends |= affects_all(&failure);
+        self.outcomes.add_failure(failure).await;
     }
 
     /// Those in a folder before it.

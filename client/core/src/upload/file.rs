@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::input::PipeInput;
 use super::{UploadItem, UploadSource, explain, open, unreadable};
-use crate::error::{ClientError, is_passing};
+use crate::error::{ClientError, is_transient};
 use crate::exchange::{self, OutgoingFile, PutError, PutOffer, SendState, StoredReceipt};
 use crate::journal::{Direction, FileRecord, JournalEntry, SingleFile, TransferSubject};
 use crate::notice::Notice;
@@ -92,7 +92,7 @@ impl UploadContext {
         let StoredReceipt { size, blake3, sent, resumed_at, limited_by } = stored;
         let (path, source) = (item.path.clone(), item.source.shown());
         let file = UploadedFile { path, source, size, blake3, sent, resumed_at, took, limited_by };
-        self.shared.reporter.event(TransferEvent::Uploaded(Arc::new(file))).await;
+        self.shared.reporter.report(TransferEvent::Uploaded(Arc::new(file))).await;
     }
 
     /// What comes once, and cannot be sent again.
@@ -100,13 +100,12 @@ impl UploadContext {
         let failed = |error| explain(item, error);
         let handle = self.shared.session.handle();
         // The semaphore is never closed.
-        let _permit = handle.content.acquire().await;
+        let _permit = handle.content_permits.acquire().await;
         let Some(input) = &self.input else { return Err(failed(PutError::Changed)) };
         let pipe = input.start().map_err(|error| failed(PutError::Source(error)))?;
         let _end = input.end_on_drop();
         let offer = PutOffer { path: item.path.clone(), replace: item.replace, resume: false };
-        let sending =
-            exchange::put(&handle.connection, Source::pipe(pipe), &offer, handle.patience);
+        let sending = exchange::put(&handle.connection, Source::pipe(pipe), &offer, handle.timeout);
         let sending = sending.await.map_err(failed)?;
         let mut meter = self.shared.meter(&item.path, None, 0).await;
         let waits = || input.is_waiting();
@@ -183,11 +182,11 @@ impl ActiveUpload<'_> {
             let error = match attempt {
                 // What the server has so far is kept for the next attempt. A pause is no lack of progress.
                 None => {
-                    self.deadline.progress();
+                    self.deadline.reset();
                     continue;
                 }
                 Some(Ok(stored)) => {
-                    self.record.done();
+                    self.record.finish();
                     return Ok(StoredReceipt { sent: self.sent, ..stored });
                 }
                 Some(Err(error)) => error,
@@ -197,7 +196,7 @@ impl ActiveUpload<'_> {
                     if self.may_be_there && refusal.code == RefusalCode::Exists =>
                 {
                     if let Some(stored) = self.is_there(&handle).await {
-                        self.record.done();
+                        self.record.finish();
                         return Ok(stored);
                     }
                     StreamError::Refused(refusal)
@@ -216,21 +215,22 @@ impl ActiveUpload<'_> {
                     if kept {
                         return Err(self.broken_off(failure));
                     }
-                    self.record.done();
+                    self.record.finish();
                     return Err(failure);
                 }
             };
             if let StreamError::Refused(refusal) = &error
-                && !is_passing(refusal.code)
+                && !is_transient(refusal.code)
                 && self.is_gone(refusal)
             {
-                self.record.done();
+                self.record.finish();
                 return Err(explain(self.item, error.into()));
             }
             let TransferContext { session, reporter, .. } = &self.context.shared;
-            let renewed = session.renew_after(&handle, error, &mut self.deadline, reporter).await;
+            let renewed =
+                session.reconnect_after(&handle, error, &mut self.deadline, reporter).await;
             if let Err(not) = renewed {
-                let error = not.explain(|error| explain(self.item, error.into()));
+                let error = not.into_client_error(|error| explain(self.item, error.into()));
                 return Err(self.broken_off(error));
             }
         }
@@ -243,12 +243,12 @@ impl ActiveUpload<'_> {
         is_whole: &AtomicBool,
     ) -> Result<StoredReceipt, PutError> {
         // Nobody closes the semaphore.
-        let _permit = handle.content.acquire().await;
+        let _permit = handle.content_permits.acquire().await;
         let source = self.source().await?;
         let (path, replace) = (self.item.path.clone(), self.item.replace);
         let resume = self.context.resume || self.is_begun;
         let offer = PutOffer { path, replace, resume };
-        let sending = exchange::put(&handle.connection, source, &offer, handle.patience).await?;
+        let sending = exchange::put(&handle.connection, source, &offer, handle.timeout).await?;
         self.tell_where(&sending).await;
         self.is_begun = true;
         let (size, offset) = (sending.size(), sending.offset());
@@ -256,7 +256,7 @@ impl ActiveUpload<'_> {
             self.furthest = 0;
         }
         self.kept.set(offset);
-        self.record.begin(size.unwrap_or_default()).await;
+        self.record.start(size.unwrap_or_default()).await;
         if !std::mem::replace(&mut self.is_sized, true) {
             self.context.shared.add_bytes(size.unwrap_or_default());
         }
@@ -290,7 +290,7 @@ impl ActiveUpload<'_> {
         count(done.as_ref().map_or(0, |stored| stored.size));
         if furthest > self.furthest.max(offset) {
             self.furthest = furthest;
-            self.deadline.progress();
+            self.deadline.reset();
         }
         done
     }
@@ -327,7 +327,7 @@ impl ActiveUpload<'_> {
         let whole = HashedPrefix::of(&file, size).await.ok()??.prefix();
         let path = &self.item.path;
         let found =
-            exchange::get(&handle.connection, path, Some(whole), handle.patience).await.ok()?;
+            exchange::get(&handle.connection, path, Some(whole), handle.timeout).await.ok()?;
         let is_same = found.size() == size && found.offset() == size && size > 0;
         let (blake3, sent, resumed_at) = (whole.blake3, self.sent, size);
         is_same.then_some(StoredReceipt { size, blake3, sent, resumed_at, limited_by: None })
@@ -349,11 +349,11 @@ impl ActiveUpload<'_> {
         } else {
             return;
         };
-        self.context.shared.reporter.notice(notice).await;
+        self.context.shared.reporter.notify(notice).await;
     }
 
     /// The error, with how much the server keeps where it does.
     fn broken_off(&self, error: ClientError) -> ClientError {
-        self.context.shared.broken_off(error, self.record.share())
+        self.context.shared.broken_off(error, self.record.percent())
     }
 }

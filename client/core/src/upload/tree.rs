@@ -103,14 +103,14 @@ impl TreeUpload {
         }
         let typed = paths.iter().map(|file| file.to_str().map(str::to_owned));
         let tree = typed.collect::<Option<_>>().zip(current(from)).map(|(named, folder)| {
-            let (recursive, differing) = (options.recursive, options.on_conflict.decision());
+            let (recursive, on_conflict) = (options.recursive, options.on_conflict.decision());
             journal::TreeSelection {
                 named,
                 folder,
                 to: to.clone(),
                 stored_as,
                 recursive,
-                differing,
+                on_conflict,
             }
         });
         Ok(Self { source_roots, named, to, options: options.clone(), tree })
@@ -161,10 +161,10 @@ impl TreeUpload {
         let mut outcomes = Outcomes::new(reporter.clone(), asked, NOT_STORED);
         let left_out = not_planned.left_out.len() as u64;
         for (path, kind) in not_planned.left_out {
-            reporter.notice(Notice::Skipped { path, kind }).await;
+            reporter.notify(Notice::Skipped { path, kind }).await;
         }
         for error in not_planned.failures {
-            outcomes.failed(error).await;
+            outcomes.add_failure(error).await;
         }
         let is_there = self.look(&context, &planner).await?;
         if self.options.dry_run {
@@ -343,7 +343,7 @@ fn compare(here: ItemKind, there: ItemKind) -> PlanItemState {
 async fn room(context: &UploadContext) -> Result<SpaceNeeded, ClientError> {
     let what = || "cannot ask what fits".to_owned();
     let ask = |handle: SessionHandle| async move {
-        exchange::space(&handle.connection, handle.patience).await
+        exchange::query_space(&handle.connection, handle.timeout).await
     };
     let TransferContext { session, retry_for, reporter, .. } = &context.shared;
     let space = session.retry(*retry_for, reporter, what, ask).await?;

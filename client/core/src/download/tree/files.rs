@@ -18,7 +18,7 @@ use crate::error::ClientError;
 use crate::exchange::{self, GetError, ReceivedFile, StorageTarget};
 use crate::journal::{self, Direction};
 use crate::notice::Notice;
-use crate::outcomes::is_shared;
+use crate::outcomes::affects_all;
 use crate::progress::TotalProgressMeter;
 
 use crate::tasks::blocking;
@@ -89,7 +89,7 @@ impl TreeTransfer for TreeDownloads {
             Ok(first)
         });
         if let Some((shown, unset)) = unset.await? {
-            self.context.shared.reporter.attributes_not_set(&shown, unset).await;
+            self.context.shared.reporter.warn_unset_attributes(&shown, unset).await;
         }
         Ok(())
     }
@@ -137,7 +137,7 @@ impl TreeTransfer for TreeDownloads {
         if placement == Placement::Beside {
             let kept = self.folder.shown(&found.target).display().to_string();
             let stored = shown.display().to_string();
-            self.context.shared.reporter.notice(Notice::KeptBoth { kept, stored }).await;
+            self.context.shared.reporter.notify(Notice::KeptBoth { kept, stored }).await;
         }
         Ok(Some(got.size))
     }
@@ -205,7 +205,7 @@ impl TreeDownloads {
         let read = move || place.read(&beside);
         let (disk_pool, source) = (&self.disk_pool, &item.found.source);
         match is_same_as(&self.context.shared, disk_pool, source, read).await {
-            Err(failure) if is_shared(&failure) => Err(failure),
+            Err(failure) if affects_all(&failure) => Err(failure),
             // What cannot be read is another one.
             same => Ok(same.unwrap_or(false)),
         }
@@ -230,8 +230,7 @@ impl TreeDownloads {
         let handle = self.context.shared.session.handle();
         let small = async {
             let path = &file.path;
-            let mut content =
-                exchange::get(&handle.connection, path, None, handle.patience).await?;
+            let mut content = exchange::get(&handle.connection, path, None, handle.timeout).await?;
             if !content.is_small() {
                 return Ok(None);
             }
@@ -246,7 +245,7 @@ impl TreeDownloads {
             Ok(Some(got)) => got,
             Ok(None) => return Ok(None),
             Err(GetError::Stream(error)) => {
-                return match handle.is_lost(error).await {
+                return match handle.check_connection_loss(error).await {
                     Ok(()) => Ok(None),
                     Err(error) => Err(explain(file, error.into())),
                 };
@@ -254,7 +253,7 @@ impl TreeDownloads {
             Err(error) => return Err(explain(file, error)),
         };
         if let Some(total) = &self.context.shared.total {
-            total.grow(got.size);
+            total.add(got.size);
         }
         if let Some(limit) = &self.context.shared.rate_limit {
             sleep_until(limit.take(got.size)).await;
@@ -274,7 +273,7 @@ impl TreeDownloads {
     ) -> io::Result<Option<UnsetAttributes>> {
         let mut target = target.clone();
         let server = self.context.shared.session.server_ref().fingerprint;
-        let id = journal::id(Direction::Get, server, path, &target.path);
+        let id = journal::file_id(Direction::Get, server, path, &target.path);
         let stored = self.disk_pool.work(move || {
             if target.replace == ReplacePolicy::Never {
                 match store_new(&target.folder, &target.name, &bytes, finish) {

@@ -15,7 +15,7 @@ use tracing::debug;
 use crate::error::ClientError;
 use crate::exchange::{self, PutError, PutOffer, StoredReceipt};
 use crate::notice::Notice;
-use crate::outcomes::is_shared;
+use crate::outcomes::affects_all;
 use crate::progress::TotalProgressMeter;
 use crate::reconnecting::SessionHandle;
 use crate::transfer_context::TransferContext;
@@ -133,7 +133,7 @@ impl TreeTransfer for TreeUploads {
                 Ok(stored) => {
                     let (kept, stored_at) = (found.target.to_string(), upload.path.to_string());
                     let notice = Notice::KeptBoth { kept, stored: stored_at };
-                    self.context.shared.reporter.notice(notice).await;
+                    self.context.shared.reporter.notify(notice).await;
                     return Ok(Some(stored.size));
                 }
             }
@@ -147,7 +147,7 @@ impl TreeTransfer for TreeUploads {
     }
 
     fn exists(&self, item: &PlanItem) -> ClientError {
-        ClientError::kept(&item.found.target)
+        ClientError::exists_on_server(&item.found.target)
     }
 }
 
@@ -161,7 +161,7 @@ impl TreeUploads {
         let (source_root, source) = (self.source_root(item).clone(), item.found.source.clone());
         let read = move || source_root.read(&source);
         match is_same_as(&self.context.shared, &self.disk_pool, path, read).await {
-            Err(failure) if is_shared(&failure) => Err(failure),
+            Err(failure) if affects_all(&failure) => Err(failure),
             // What cannot be read is another one.
             same => Ok(same.unwrap_or(false)),
         }
@@ -200,8 +200,7 @@ impl TreeUploads {
         let offer = PutOffer { path: upload.path.clone(), replace: upload.replace, resume: false };
         let mut all = false;
         let sent = async {
-            let sending =
-                exchange::put(&handle.connection, source, &offer, handle.patience).await?;
+            let sending = exchange::put(&handle.connection, source, &offer, handle.timeout).await?;
             let handed = sending.handed();
             let stored =
                 sending.finish(self.context.shared.rate_limit.as_ref(), &|| false, |_| {}).await;
@@ -211,7 +210,7 @@ impl TreeUploads {
         let error = match sent.await {
             Ok(stored) => {
                 if let Some(total) = &self.context.shared.total {
-                    total.grow(stored.size);
+                    total.add(stored.size);
                 }
                 self.count_small(&stored);
                 self.context.done(upload, stored, began).await;
@@ -220,7 +219,7 @@ impl TreeUploads {
             Err(PutError::Stream(error)) => error,
             Err(error) => return Err(explain(upload, error)),
         };
-        match handle.is_lost(error).await {
+        match handle.check_connection_loss(error).await {
             Ok(()) => Ok(SmallFileOutcome::Lost { all }),
             Err(error) => Err(explain(upload, error.into())),
         }
@@ -241,8 +240,8 @@ impl TreeUploads {
     ) -> Result<(), ClientError> {
         let what = || format!("cannot make {}", display_safe(path.as_str()));
         let make = |handle: SessionHandle| async move {
-            let (connection, patience) = (&handle.connection, handle.patience);
-            exchange::make_folder(connection, path.clone(), modified, patience).await
+            let (connection, timeout) = (&handle.connection, handle.timeout);
+            exchange::make_folder(connection, path.clone(), modified, timeout).await
         };
         let TransferContext { session, retry_for, reporter, .. } = &self.context.shared;
         session.retry(*retry_for, reporter, what, make).await.map(drop)

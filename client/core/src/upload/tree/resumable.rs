@@ -8,7 +8,7 @@ use quiver_transfer::{DiskPool, Source};
 use quiver_transport::StreamError;
 use tokio::task::JoinSet;
 
-use crate::error::{ClientError, is_passing};
+use crate::error::{ClientError, is_transient};
 use crate::exchange;
 use crate::planner::Planner;
 use crate::reconnecting::SessionHandle;
@@ -72,9 +72,9 @@ async fn begun(
     let path = &item.found.target;
     let what = || format!("cannot ask for {}", display_safe(path.as_str()));
     let ask = |handle: SessionHandle| async move {
-        match exchange::kept(&handle.connection, path, handle.patience).await {
+        match exchange::query_partial_upload(&handle.connection, path, handle.timeout).await {
             // The put itself says why, as where its folder is not there yet, or takes its time.
-            Err(StreamError::Refused(refusal)) if !is_passing(refusal.code) => Ok(None),
+            Err(StreamError::Refused(refusal)) if !is_transient(refusal.code) => Ok(None),
             Err(StreamError::Silent(_)) => Ok(None),
             kept => kept,
         }
