@@ -143,7 +143,7 @@ impl TransferFiles {
 fn planned(item: PlanItem) -> TransferFile {
     let state = match (&item.state, item.decision) {
         (PlanItemState::Same, _) => FileState::Same,
-        (PlanItemState::Alike | PlanItemState::Differs, Some(Decision::Skip)) => FileState::Kept,
+        (PlanItemState::SameSize | PlanItemState::Differs, Some(Decision::Skip)) => FileState::Kept,
         _ => FileState::Waiting,
     };
     let size = match item.found.kind {

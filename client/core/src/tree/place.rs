@@ -118,7 +118,7 @@ impl TargetFolder {
                 PlanItemState::Blocked("a file stands there".to_owned())
             }
             (ItemKind::File { .. }, None) => match partial_length(&folder, part())? {
-                Some(length) if length > 0 => PlanItemState::Begun(length),
+                Some(length) if length > 0 => PlanItemState::Partial(length),
                 _ => PlanItemState::New,
             },
             (ItemKind::File { .. }, Some(there)) if there.is_dir() => {
@@ -130,12 +130,12 @@ impl TargetFolder {
                 if size == 0 {
                     PlanItemState::Same
                 } else {
-                    PlanItemState::Alike
+                    PlanItemState::SameSize
                 }
             }
             // A server's file system that does not tell sizes gives 0 for files that are not empty.
             (ItemKind::File { size: 0, .. }, Some(there)) if there.is_file() => {
-                PlanItemState::Alike
+                PlanItemState::SameSize
             }
             (ItemKind::File { .. }, Some(_)) => PlanItemState::Differs,
         })
@@ -231,9 +231,9 @@ mod tests {
             place.look(&path(name), ItemKind::File { size, modified: moment }, || 0xab)
         };
         let is_blocked = |state| matches!(state, PlanItemState::Blocked(_));
-        assert_eq!(file("notes/a", 5), PlanItemState::Alike);
+        assert_eq!(file("notes/a", 5), PlanItemState::SameSize);
         assert_eq!(file("notes/a", 6), PlanItemState::Differs);
-        assert_eq!(file("notes/b", 6), PlanItemState::Begun(3));
+        assert_eq!(file("notes/b", 6), PlanItemState::Partial(3));
         assert_eq!(file("other/b", 6), PlanItemState::New);
         assert_eq!(file("link", 6), PlanItemState::Differs);
         assert!(is_blocked(file("notes/sub", 6)));

@@ -82,9 +82,9 @@ pub enum PlanItemState {
     /// Nothing is there.
     New,
     /// So many bytes of it are there already, unproved.
-    Begun(u64),
+    Partial(u64),
     /// A file of the same size is there; nobody has compared the content.
-    Alike,
+    SameSize,
     /// It is there: a folder, or a file with the same content.
     Same,
     /// A file with other content is there.
@@ -300,7 +300,7 @@ impl Plan {
             "is_folder = 0 and (state <= ?1 or (state = {differs} and decision < {}))",
             Decision::Skip as i64
         );
-        let (begun, _, _) = rows::of_state(&PlanItemState::Begun(0));
+        let (begun, _, _) = rows::of_state(&PlanItemState::Partial(0));
         rows::count(&self.database, "size", &which, begun)
     }
 
@@ -309,7 +309,7 @@ impl Plan {
     /// # Errors
     /// [`PlanError::Database`].
     pub fn begun(&self) -> Result<u64, PlanError> {
-        let (begun, _, _) = rows::of_state(&PlanItemState::Begun(0));
+        let (begun, _, _) = rows::of_state(&PlanItemState::Partial(0));
         Ok(rows::count(&self.database, "offset", "state = ?1", begun)?.bytes)
     }
 }

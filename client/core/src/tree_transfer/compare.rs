@@ -27,7 +27,7 @@ pub(crate) async fn compare<W: TreeTransfer>(
     let disk_pool = DiskPool::default();
     let mut number = 0;
     loop {
-        let alike = planner.after_in(number, PlanItemState::Alike).await?;
+        let alike = planner.after_in(number, PlanItemState::SameSize).await?;
         let Some(last) = alike.last() else { return Ok(()) };
         number = last.number;
         let mut waiting = alike.into_iter();

@@ -69,12 +69,12 @@ fn planned(item: PlanItem, target: String, left: &mut u64, largest: u64) -> Plan
     };
     let moves = match (&planned.state, decision) {
         (PlanItemState::Same | PlanItemState::Blocked(_), _)
-        | (PlanItemState::Alike | PlanItemState::Differs, None | Some(Decision::Skip)) => false,
-        (PlanItemState::Begun(begun), _) => {
+        | (PlanItemState::SameSize | PlanItemState::Differs, None | Some(Decision::Skip)) => false,
+        (PlanItemState::Partial(begun), _) => {
             planned.resume_at = *begun;
             true
         }
-        (PlanItemState::New | PlanItemState::Alike | PlanItemState::Differs, _) => true,
+        (PlanItemState::New | PlanItemState::SameSize | PlanItemState::Differs, _) => true,
     };
     if let ItemKind::File { size, .. } = planned.kind
         && moves
@@ -110,12 +110,12 @@ mod tests {
             !planned(item, "notes/a".to_owned(), &mut left, largest).does_not_fit
         };
         assert!(fits(PlanItemState::New, None, 100));
-        assert!(fits(PlanItemState::Begun(45), None, 100));
+        assert!(fits(PlanItemState::Partial(45), None, 100));
         assert!(fits(PlanItemState::Same, None, 100));
         assert!(fits(PlanItemState::Differs, None, 100));
         assert!(fits(PlanItemState::Differs, Some(Decision::Replace), 100));
         assert!(!fits(PlanItemState::New, None, 100));
         assert!(fits(PlanItemState::Blocked("a folder stands there".to_owned()), None, 100));
-        assert!(!fits(PlanItemState::Begun(99), None, 99));
+        assert!(!fits(PlanItemState::Partial(99), None, 99));
     }
 }

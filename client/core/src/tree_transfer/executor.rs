@@ -177,19 +177,19 @@ impl<W: TreeTransfer> Executor<W> {
                 self.failed(self.way.blocked(&item, why)).await;
                 return Ok(());
             }
-            (PlanItemState::New | PlanItemState::Begun(_), _) => Placement::Free,
-            (PlanItemState::Alike | PlanItemState::Differs, Some(Decision::Replace)) => {
+            (PlanItemState::New | PlanItemState::Partial(_), _) => Placement::Free,
+            (PlanItemState::SameSize | PlanItemState::Differs, Some(Decision::Replace)) => {
                 Placement::Replace
             }
-            (PlanItemState::Alike | PlanItemState::Differs, Some(Decision::KeepBoth)) => {
+            (PlanItemState::SameSize | PlanItemState::Differs, Some(Decision::KeepBoth)) => {
                 Placement::Beside
             }
-            (PlanItemState::Alike | PlanItemState::Differs, Some(Decision::Skip)) => {
+            (PlanItemState::SameSize | PlanItemState::Differs, Some(Decision::Skip)) => {
                 self.summary.kept += 1;
                 self.settle(item.number, true, None);
                 return Ok(());
             }
-            (PlanItemState::Alike | PlanItemState::Differs, None) => {
+            (PlanItemState::SameSize | PlanItemState::Differs, None) => {
                 self.settle(item.number, false, None);
                 self.failed(self.way.exists(&item)).await;
                 return Ok(());

@@ -262,7 +262,7 @@ impl TreeUpload {
                 // What cannot be read is told when it is to move.
                 state = match (has_content.unwrap_or(false), is_empty_file(there.kind)) {
                     (true, true) => PlanItemState::Differs,
-                    (true, false) => PlanItemState::Alike,
+                    (true, false) => PlanItemState::SameSize,
                     (false, _) => state,
                 };
             }
@@ -333,7 +333,7 @@ fn compare(here: ItemKind, there: ItemKind) -> PlanItemState {
         (ItemKind::File { size: here, .. }, ItemKind::File { size: there, .. })
             if here == there =>
         {
-            PlanItemState::Alike
+            PlanItemState::SameSize
         }
         (ItemKind::File { .. }, ItemKind::File { .. }) => PlanItemState::Differs,
     }

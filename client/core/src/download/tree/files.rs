@@ -118,7 +118,7 @@ impl TreeTransfer for TreeDownloads {
         let shown = self.folder.shown(&found.target).with_file_name(&target.name);
         let place = DownloadTarget::File(target.clone(), shown.clone());
         let file = DownloadItem { path: found.source.clone(), place };
-        let small = is_small(&item) && !matches!(item.state, PlanItemState::Begun(_));
+        let small = is_small(&item) && !matches!(item.state, PlanItemState::Partial(_));
         let may_replace = self.overwrite && placement == Placement::Free;
         let got = if small { self.small(&file, &target, may_replace).await? } else { None };
         if may_replace {

@@ -44,8 +44,8 @@ const BLOCKED: i64 = 5;
 pub(super) fn of_state(state: &PlanItemState) -> (i64, i64, Option<&str>) {
     match state {
         PlanItemState::New => (NEW, 0, None),
-        PlanItemState::Begun(offset) => (BEGUN, offset.cast_signed(), None),
-        PlanItemState::Alike => (ALIKE, 0, None),
+        PlanItemState::Partial(offset) => (BEGUN, offset.cast_signed(), None),
+        PlanItemState::SameSize => (ALIKE, 0, None),
         PlanItemState::Same => (SAME, 0, None),
         PlanItemState::Differs => (DIFFERS, 0, None),
         PlanItemState::Blocked(why) => (BLOCKED, 0, Some(why)),
@@ -99,8 +99,8 @@ fn item(row: &Row<'_>) -> rusqlite::Result<PlanItem> {
     };
     let state = match row.get(8)? {
         NEW => PlanItemState::New,
-        BEGUN => PlanItemState::Begun(row.get::<_, i64>(9)?.cast_unsigned()),
-        ALIKE => PlanItemState::Alike,
+        BEGUN => PlanItemState::Partial(row.get::<_, i64>(9)?.cast_unsigned()),
+        ALIKE => PlanItemState::SameSize,
         SAME => PlanItemState::Same,
         DIFFERS => PlanItemState::Differs,
         BLOCKED => PlanItemState::Blocked(row.get(10)?),

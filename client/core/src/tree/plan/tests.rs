@@ -37,12 +37,15 @@ fn items_come_back_as_they_went_in() {
     let mut plan = Plan::new().unwrap();
     let given = [
         (folder("x/notes", "notes"), PlanItemState::Same),
-        (file("x/notes/🏹 \"a\"", "notes/🏹 \"a\"", u64::MAX), PlanItemState::Begun(u64::MAX - 1)),
+        (
+            file("x/notes/🏹 \"a\"", "notes/🏹 \"a\"", u64::MAX),
+            PlanItemState::Partial(u64::MAX - 1),
+        ),
         (
             file("x/notes/b", "notes/b", 0),
             PlanItemState::Blocked("a folder stands there".to_owned()),
         ),
-        (file("x/notes/c", "notes/c", 1), PlanItemState::Alike),
+        (file("x/notes/c", "notes/c", 1), PlanItemState::SameSize),
         (file("x/notes/d", "notes/d", 1), PlanItemState::Differs),
         (file("x/notes/e", "notes/e", 1), PlanItemState::New),
     ];
@@ -88,8 +91,8 @@ fn what_moves_is_counted_as_decided() {
     let mut plan = Plan::new().unwrap();
     for (name, state) in [
         ("new", PlanItemState::New),
-        ("begun", PlanItemState::Begun(1)),
-        ("alike", PlanItemState::Alike),
+        ("begun", PlanItemState::Partial(1)),
+        ("alike", PlanItemState::SameSize),
         ("same", PlanItemState::Same),
         ("one", PlanItemState::Differs),
         ("two", PlanItemState::Differs),
@@ -106,9 +109,9 @@ fn what_moves_is_counted_as_decided() {
     assert_eq!(plan.moving().unwrap(), ItemCount { files: 4, bytes: 40 });
     let decided: Vec<_> = items(&plan).into_iter().filter_map(|item| item.decision).collect();
     assert_eq!(decided, [Decision::Replace, Decision::Skip, Decision::KeepBoth]);
-    let alike = plan.after_in(0, &PlanItemState::Alike).unwrap();
+    let alike = plan.after_in(0, &PlanItemState::SameSize).unwrap();
     plan.set(alike[0].number, &PlanItemState::Differs).unwrap();
-    assert_eq!(plan.after_in(0, &PlanItemState::Alike).unwrap(), []);
+    assert_eq!(plan.after_in(0, &PlanItemState::SameSize).unwrap(), []);
 }
 
 #[test]

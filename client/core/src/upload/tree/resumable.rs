@@ -53,7 +53,7 @@ pub(super) async fn look(
             let Some(done) = running.join_next().await else { break };
             let (number, begun) = joined(done)??;
             if begun > 0 {
-                found.push((number, PlanItemState::Begun(begun)));
+                found.push((number, PlanItemState::Partial(begun)));
             }
         }
         planner
