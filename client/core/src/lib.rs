@@ -11,7 +11,7 @@
 //! | `connection`, `reconnecting` | dial, verify the server, sign in; reconnect, with the only retry loop |
 //! | [`commands`], `exchange` | the small commands: for interfaces, and single requests on the wire |
 //! | `download`, `upload` | transfers of files and folders; `transfer_context` is shared by all files of a transfer |
-//! | `planner`, `tree_transfer` | transfers of many files by a plan, in either direction |
+//! | `shared_plan`, `tree_transfer` | transfers of many files by a plan, in either direction |
 //! | [`journal`], [`known_servers`], [`identity_store`] | files that the client keeps between runs, in [`folders`] |
 //! | [`tree`] | patterns, and the plan of a transfer of folders |
 
@@ -29,7 +29,6 @@ pub mod journal;
 pub mod known_servers;
 pub mod notice;
 mod outcomes;
-mod planner;
 pub mod progress;
 pub mod question;
 mod questions;
@@ -37,6 +36,7 @@ mod reconnecting;
 mod reporter;
 pub mod request;
 pub mod settings;
+mod shared_plan;
 mod tasks;
 pub mod throughput;
 mod transfer_context;

@@ -1,9 +1,9 @@
 //! Folders and patterns: what they hold is put into a plan, compared with what is there already, shown or
 //! decided, and then moved, many files at once. The same for both directions.
 
-mod collect;
+mod collector;
 mod compare;
-mod decide;
+mod conflicts;
 mod dry_run;
 mod executor;
 
@@ -15,7 +15,7 @@ use quiver_protocol::path::BadPath;
 use quiver_protocol::{FilePath, FolderPath, Timestamp};
 use quiver_transfer::SMALL;
 
-pub(crate) use self::collect::{AddToPlan, Collector, WholeFolder};
+pub(crate) use self::collector::{AddToPlan, Collector, WholeFolder};
 pub(crate) use self::compare::is_same_as;
 pub(crate) use self::dry_run::SpaceNeeded;
 pub(crate) use self::executor::Executor;

@@ -1,7 +1,7 @@
 //! Files to the server: several at once, each checked here before anything is dialled.
 
 mod file;
-mod input;
+mod pipe;
 mod tree;
 
 use std::collections::HashSet;
@@ -13,7 +13,7 @@ use quiver_protocol::text::{display_path, display_safe};
 use quiver_protocol::{FilePath, FolderPath, Refusal};
 
 pub(crate) use self::file::UploadContext;
-use self::input::PipeInput;
+use self::pipe::PipeInput;
 use self::tree::TreeUpload;
 use crate::error::{ClientError, InvalidRequest};
 use crate::exchange::{self, ListItem, PutError, parse_folder};

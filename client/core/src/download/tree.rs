@@ -1,6 +1,6 @@
 //! `get` of folders and patterns: planned from the server's lists, many small files at once.
 
-mod files;
+mod operations;
 
 use std::io;
 use std::path::Path;
@@ -10,13 +10,13 @@ use quiver_protocol::text::display_safe;
 use quiver_protocol::{FolderPath, Refusal, RefusalCode};
 use quiver_transfer::DiskPool;
 
-use self::files::TreeDownloads;
+use self::operations::TreeDownloads;
 use crate::download::{DownloadContext, DownloadItem, DownloadTarget, NOT_ARRIVED};
 use crate::error::{ClientError, InvalidRequest};
 use crate::journal::{self, Direction};
 use crate::outcomes::{Outcomes, affects_all};
-use crate::planner::Planner;
 use crate::request::TransferOptions;
+use crate::shared_plan::Planner;
 use crate::tasks::blocking;
 use crate::transfers::TransferState;
 use crate::tree::{FoundEntry, Pattern, PlanItem, PlanItemState, TargetFolder};

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use quiver_protocol::FilePath;
 
 use crate::error::ClientError;
-use crate::planner::Planner;
+use crate::shared_plan::Planner;
 use crate::tree::{Decision, ItemKind, PlanItem, PlanItemState};
 
 /// A file or folder of a transfer.

@@ -4,15 +4,15 @@
 //! A tree may be larger than memory. Its plan is a table in a temporary database file, which goes with
 //! the program, whatever happens to it.
 
-mod below;
+mod confined_folder;
 mod pattern;
-mod place;
 mod plan;
-mod walk;
+mod source_root;
+mod target_folder;
 
 pub use pattern::{BadPattern, Pattern};
-pub use place::{TargetFolder, another_name};
 pub use plan::{
     Decision, FoundEntry, ItemCount, ItemKind, Plan, PlanError, PlanItem, PlanItemState,
 };
-pub use walk::{SkipReason, Skipped, SourceRoot};
+pub use source_root::{SkipReason, Skipped, SourceRoot};
+pub use target_folder::{TargetFolder, another_name};

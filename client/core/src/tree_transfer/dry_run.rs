@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::error::ClientError;
-use crate::planner::Planner;
 use crate::reporter::Reporter;
+use crate::shared_plan::Planner;
 use crate::transfers::{PlannedFile, TransferEvent};
 use crate::tree::{Decision, ItemKind, PlanItem, PlanItemState};
 

@@ -10,16 +10,16 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::compare::compare;
-use super::decide::decide;
+use super::conflicts::decide;
 use super::dry_run::{self, SpaceNeeded};
 use super::{AT_ONCE, Placement, TreeTransfer, weight};
 use crate::error::ClientError;
 use crate::journal::{JournalEntry, TreeRecord, UnfinishedShare};
 use crate::outcomes::{Outcomes, affects_all};
-use crate::planner::Planner;
 use crate::progress::TotalProgressMeter;
 use crate::reporter::Reporter;
 use crate::request::TransferOptions;
+use crate::shared_plan::Planner;
 use crate::tasks::joined;
 use crate::throughput::ThroughputMeter;
 use crate::transfers::{Transfer, TransferEvent, TransferState, TransferSummary};

@@ -11,7 +11,7 @@ use quiver_transfer::{HashedPrefix, Source, StoredBytes, blocking};
 use quiver_transport::StreamError;
 use tokio::time::Instant;
 
-use super::input::PipeInput;
+use super::pipe::PipeInput;
 use super::{UploadItem, UploadSource, explain, open, unreadable};
 use crate::error::{ClientError, is_transient};
 use crate::exchange::{self, OutgoingFile, PutError, PutOffer, SendState, StoredReceipt};

@@ -1,6 +1,6 @@
 //! `put` of folders: planned from what is here, compared with the server's lists, many small files at once.
 
-mod files;
+mod operations;
 mod resumable;
 
 use std::collections::HashMap;
@@ -12,15 +12,15 @@ use quiver_protocol::text::display_safe;
 use quiver_protocol::{FilePath, FolderPath, Refusal, RefusalCode};
 use quiver_transfer::DiskPool;
 
-use self::files::{MissingFolder, TreeUploads};
+use self::operations::{MissingFolder, TreeUploads};
 use crate::error::{ClientError, ErrorCode, InvalidRequest};
 use crate::exchange;
 use crate::journal::{self, Direction};
 use crate::notice::Notice;
 use crate::outcomes::Outcomes;
-use crate::planner::Planner;
 use crate::reconnecting::SessionHandle;
 use crate::request::TransferOptions;
+use crate::shared_plan::Planner;
 use crate::transfer_context::TransferContext;
 use crate::tree::{
     FoundEntry, ItemKind, Plan, PlanError, PlanItem, PlanItemState, SkipReason, Skipped, SourceRoot,

@@ -10,8 +10,8 @@ use tokio::task::JoinSet;
 
 use crate::error::{ClientError, is_transient};
 use crate::exchange;
-use crate::planner::Planner;
 use crate::reconnecting::SessionHandle;
+use crate::shared_plan::Planner;
 use crate::tasks::joined;
 use crate::transfer_context::TransferContext;
 use crate::tree::{ItemKind, PlanItem, PlanItemState, SourceRoot};

@@ -10,7 +10,7 @@ use quiver_protocol::{FilePath, FolderPath, Timestamp};
 use quiver_transfer::SMALL;
 use quiver_transfer::file_system::{FileStat, stat};
 
-use super::below::{self, TargetTree};
+use super::confined_folder::{self, TargetTree};
 use super::plan::{FoundEntry, ItemKind};
 use crate::unix;
 
@@ -133,7 +133,7 @@ impl SourceRoot {
     /// What the system says; a link is not followed.
     pub fn read(&self, source: &FilePath) -> io::Result<File> {
         let (folder, name) = self.below.parent(source)?;
-        below::read(&folder, name)
+        confined_folder::read(&folder, name)
     }
 
     /// Whether anything can be read of a file, whatever size it is said to have. Blocks.

@@ -14,9 +14,9 @@ use tokio::task::JoinSet;
 
 use crate::error::{ClientError, InvalidRequest};
 use crate::exchange::{self, ListItem};
-use crate::planner::Planner;
 use crate::reconnecting::{ReconnectingSession, RetryDeadline, SessionHandle};
 use crate::reporter::Reporter;
+use crate::shared_plan::Planner;
 use crate::tasks::joined;
 use crate::tree::{FoundEntry, ItemKind, Pattern, Plan, PlanError};
 

@@ -10,7 +10,7 @@ use quiver_protocol::{FilePath, Timestamp};
 use quiver_transfer::file_system::{UnsetAttributes, free_space, set_modified, stat};
 use quiver_transfer::{is_partial_name, partial_length};
 
-use super::below::TargetTree;
+use super::confined_folder::TargetTree;
 use super::plan::{ItemKind, PlanItemState};
 use crate::unix;
 
@@ -185,7 +185,7 @@ impl TargetFolder {
     /// What the system says; a link is not followed.
     pub fn read(&self, target: &FilePath) -> io::Result<std::fs::File> {
         let (folder, name) = self.below.parent(target)?;
-        super::below::read(&folder, name)
+        super::confined_folder::read(&folder, name)
     }
 }
 

@@ -3,10 +3,10 @@
 use quiver_protocol::text::display_safe;
 
 use crate::error::ClientError;
-use crate::planner::Planner;
 use crate::question::{Answer, Question};
 use crate::reporter::Reporter;
 use crate::request::ConflictPolicy;
+use crate::shared_plan::Planner;
 use crate::tree::{PlanItem, PlanItemState};
 
 /// Settles what becomes of files that differ: as was decided, or as is answered now, file by file. What is not
