@@ -115,7 +115,7 @@ impl Outcomes {
     ) {
         let Some(throughput) = meter.lock().throughput(took, is_busy) else { return };
         if let Some(transfer) = self.reporter.transfer() {
-            transfer.was_limited_by(throughput.limited_by);
+            transfer.set_limited_by(throughput.limited_by);
         }
         if took >= MIN_REPORTED_DURATION {
             self.reporter.report(TransferEvent::Throughput(throughput)).await;

@@ -229,7 +229,7 @@ impl ReconnectingSession {
             matches!(why, StreamError::Lost(ConnectionEnd::Reset)) && deadline.is_first_attempt();
         loop {
             if let Some(transfer) = transfer.filter(|_| is_paused()) {
-                transfer.control.running().await;
+                transfer.control.wait_until_running().await;
                 // The deadline restarts, because a paused transfer cannot make progress.
                 deadline.reset();
                 until = deadline.deadline().unwrap_or(until);

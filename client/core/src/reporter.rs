@@ -80,7 +80,7 @@ impl Reporter {
     pub(crate) async fn set_failed(&self, error: Option<Arc<ClientError>>) {
         if let Some(transfer) = &self.transfer {
             self.hub.wait_for_capacity().await;
-            transfer.failed(error, |state| self.hub.publish_state(transfer.id, state));
+            transfer.set_failed(error, |state| self.hub.publish_state(transfer.id, state));
         }
     }
 

@@ -101,8 +101,8 @@ mod tests {
         assert_eq!(replaced, format!("differs, replaced   {size}"));
         let too_large = PlannedFile { does_not_fit: true, ..planned(PlanItemState::New, None) };
         assert_eq!(line(&too_large), format!("does not fit        {size}"));
-        let blocked = said(PlanItemState::Blocked("a folder stands there".to_owned()), None);
-        assert_eq!(blocked, "blocked             notes/a: a folder stands there");
+        let blocked = said(PlanItemState::Blocked("a folder has that name".to_owned()), None);
+        assert_eq!(blocked, "blocked             notes/a: a folder has that name");
     }
 
     #[test]

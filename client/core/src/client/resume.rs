@@ -151,19 +151,19 @@ impl Resumer<'_> {
         let (gets, puts): (Vec<_>, Vec<_>) =
             files.iter().partition(|entry| entry.direction == Direction::Get);
         let gets = gets.into_iter().filter_map(JournalEntry::file);
-        let (download, failed) = Download::of_files(gets, self.request);
+        let (download, failed) = Download::resume_files(gets, self.request);
         for error in failed {
             outcomes.add_failure(error).await;
         }
-        if download.asked() > 0 {
+        if download.file_count() > 0 {
             outcomes.add_group(self.download(download, &session, Vec::new()).await).await;
         }
         let puts = puts.into_iter().filter_map(JournalEntry::file);
-        let (upload, failed) = Upload::of_files(puts, self.request);
+        let (upload, failed) = Upload::resume_files(puts, self.request);
         for error in failed {
             outcomes.add_failure(error).await;
         }
-        if upload.asked() > 0 {
+        if upload.file_count() > 0 {
             outcomes.add_group(self.upload(upload, &session, Vec::new()).await).await;
         }
         // The client leaves in any case.
@@ -179,11 +179,11 @@ impl Resumer<'_> {
         let named = tree.named.clone();
         match entry.direction {
             Direction::Get => {
-                let download = Download::of_tree(tree, self.request)?;
+                let download = Download::resume_tree(tree, self.request)?;
                 self.download(download, session, named).await
             }
             Direction::Put => {
-                let upload = Upload::of_tree(tree, self.request)?;
+                let upload = Upload::resume_tree(tree, self.request)?;
                 self.upload(upload, session, named).await
             }
         }
@@ -210,7 +210,7 @@ impl Resumer<'_> {
         let reporter = guard.reporter.clone();
         let work = async {
             // The first run has settled which files may be replaced.
-            upload.settle(session, &reporter).await?;
+            upload.check_with_server(session, &reporter).await?;
             upload.run(session.clone(), reporter.clone()).await
         };
         guard.run_in_group(work).await

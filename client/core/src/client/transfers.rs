@@ -90,7 +90,7 @@ impl Client {
         let session = self.session()?;
         match &mut prepared.work {
             Work::Download(_) => Ok(()),
-            Work::Upload(upload) => upload.settle(&session, &self.0.reporter).await,
+            Work::Upload(upload) => upload.check_with_server(&session, &self.0.reporter).await,
         }
     }
 
@@ -106,7 +106,7 @@ impl Client {
             Work::Download(_) => (Direction::Get, work.is_streamed()),
             Work::Upload(_) => (Direction::Put, work.is_streamed()),
         };
-        if let Some(target) = self.0.transfers.under_way(&work.targets()) {
+        if let Some(target) = self.0.transfers.find_busy_target(&work.targets()) {
             return Err(InvalidRequest::AlreadyRunning(target).into());
         }
         // Before the new transfer is registered, because this panics if a task has panicked.
@@ -135,7 +135,7 @@ impl Client {
         is_streamed: bool,
         targets: Vec<PathBuf>,
     ) -> TransferGuard {
-        let transfer = self.0.transfers.begin(direction, named, is_streamed);
+        let transfer = self.0.transfers.add(direction, named, is_streamed);
         transfer.set_targets(targets);
         let reporter = self.0.reporter.for_transfer(transfer.clone());
         TransferGuard { transfer, reporter, hub: self.0.hub.clone() }
@@ -165,7 +165,7 @@ impl Client {
         after: u64,
         limit: usize,
     ) -> Result<Vec<TransferFile>, ClientError> {
-        self.0.transfers.find(id)?.files.after(after, limit).await
+        self.0.transfers.find(id)?.files.page_after(after, limit).await
     }
 
     /// Pauses a transfer: files that are being transferred stop soon and keep their partial files, and no further
@@ -257,7 +257,7 @@ impl TransferGuard {
     async fn run_until_cancelled<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
-            () = self.transfer.control.cancelled() => None,
+            () = self.transfer.control.wait_until_cancelled() => None,
             done = work => Some(done),
         }
     }
@@ -286,15 +286,15 @@ impl PreparedTransfer {
     #[must_use]
     pub fn file_count(&self) -> usize {
         match &self.work {
-            Work::Download(download) => download.asked(),
-            Work::Upload(upload) => upload.asked(),
+            Work::Download(download) => download.file_count(),
+            Work::Upload(upload) => upload.file_count(),
         }
     }
 
     /// A target of this transfer that a running transfer writes to already.
     #[must_use]
     pub fn running_target(&self, client: &Client) -> Option<PathBuf> {
-        client.0.transfers.under_way(&self.work.targets())
+        client.0.transfers.find_busy_target(&self.work.targets())
     }
 }
 

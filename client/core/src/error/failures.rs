@@ -18,7 +18,7 @@ pub struct Failures {
 }
 
 impl Failures {
-    /// For a request of `total` items. `what` completes the error's text, as in `2 of 3 files did not arrive`.
+    /// For a request of `total` items. `what` completes the error's text, as in `2 of 3 files were not downloaded`.
     #[must_use]
     pub fn new(total: usize, what: &'static str) -> Self {
         Self { total, what, failed: 0, codes: Vec::new(), last: None }
@@ -108,13 +108,13 @@ mod tests {
 
     #[test]
     fn a_single_failure_is_the_result_and_one_of_several_is_returned_to_report() {
-        let mut one = Failures::new(1, "files did not arrive");
+        let mut one = Failures::new(1, "files were not downloaded");
         assert!(one.add(ClientError::CleanupIncomplete, 1).is_none());
         assert!(matches!(one.result(), Err(ClientError::CleanupIncomplete)));
-        let mut several = Failures::new(2, "files did not arrive");
+        let mut several = Failures::new(2, "files were not downloaded");
         assert!(several.add(ClientError::CleanupIncomplete, 1).is_some());
         let error = several.result().unwrap_err();
-        assert_eq!(error.to_string(), "1 of 2 files did not arrive");
+        assert_eq!(error.to_string(), "1 of 2 files were not downloaded");
         assert_eq!(error.code(), ErrorCode::Partial);
     }
 }

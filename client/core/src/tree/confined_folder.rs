@@ -1,4 +1,4 @@
-//! Folders below a folder that was named: no link leads out of it, or anywhere else.
+//! Access to a folder and the folders in it. Links in it are never followed.
 
 use std::io;
 use std::path::Path;
@@ -11,85 +11,88 @@ use quiver_protocol::FilePath;
 
 use crate::unix;
 
-/// A folder, and the way to those in it.
+/// A folder whose subfolders are opened without following links.
 #[derive(Debug)]
-pub(super) struct TargetTree {
+pub(super) struct ConfinedFolder {
     root: Arc<Dir>,
-    /// The folder that was asked for last: files come folder by folder.
+    /// The folder opened last: files are processed folder by folder.
     last: Mutex<Option<(String, Arc<Dir>)>>,
 }
 
-impl TargetTree {
+impl ConfinedFolder {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let root = Dir::open_ambient_dir(path, cap_std::ambient_authority())?;
-        Ok(Self { root: Arc::new(to_be_flushed(root)), last: Mutex::new(None) })
+        Ok(Self { root: Arc::new(reopen_for_sync(root)), last: Mutex::new(None) })
     }
 
-    /// The folder itself.
+    /// Returns the folder itself.
     pub(super) fn root(&self) -> &Arc<Dir> {
         &self.root
     }
 
-    /// The folder that a file or folder lies in, and its name there.
+    /// Returns the folder that contains a path, and the name in it.
     pub(super) fn parent<'a>(&self, path: &'a FilePath) -> io::Result<(Arc<Dir>, &'a str)> {
-        Ok((self.folder(above(path))?, path.file_name()))
+        Ok((self.open_folder(parent_path(path))?, path.file_name()))
     }
 
-    /// The same folder where it is the one that was asked for last.
-    pub(super) fn known_parent(&self, path: &FilePath) -> Option<Arc<Dir>> {
-        let above = above(path);
-        if above.is_empty() {
+    /// Like [`parent`](Self::parent), if that folder is cached: never blocks.
+    pub(super) fn cached_parent(&self, path: &FilePath) -> Option<Arc<Dir>> {
+        let parent = parent_path(path);
+        if parent.is_empty() {
             return Some(self.root.clone());
         }
         let last = self.last.lock();
-        last.as_ref().filter(|(known, _)| known == above).map(|(_, folder)| folder.clone())
+        last.as_ref().filter(|(cached, _)| cached == parent).map(|(_, folder)| folder.clone())
     }
 
-    /// A folder by its path; the empty one is the folder itself. A link on the way is an error.
-    pub(super) fn folder(&self, path: &str) -> io::Result<Arc<Dir>> {
+    /// Opens a folder by its path; an empty path is the folder itself. A link in the path is an
+    /// error.
+    pub(super) fn open_folder(&self, path: &str) -> io::Result<Arc<Dir>> {
         if path.is_empty() {
             return Ok(self.root.clone());
         }
         let mut last = self.last.lock();
-        if let Some((known, folder)) = &*last
-            && known == path
+        if let Some((cached, folder)) = &*last
+            && cached == path
         {
             return Ok(folder.clone());
         }
         let mut folder = None;
         for part in path.split('/') {
-            let above: &Dir = folder.as_ref().unwrap_or(&self.root);
-            folder = Some(above.open_dir_nofollow(part)?);
+            let parent: &Dir = folder.as_ref().unwrap_or(&self.root);
+            folder = Some(parent.open_dir_nofollow(part)?);
         }
         let folder =
-            folder.map_or_else(|| self.root.clone(), |folder| Arc::new(to_be_flushed(folder)));
+            folder.map_or_else(|| self.root.clone(), |folder| Arc::new(reopen_for_sync(folder)));
         *last = Some((path.to_owned(), folder.clone()));
         Ok(folder)
     }
 }
 
-/// The way to a folder leads over handles that cannot be flushed. This one can, if it may be read: so that not
-/// every file that is stored in it needs a handle of its own for that.
-fn to_be_flushed(folder: Dir) -> Dir {
+/// Reopens a folder for reading, so that it can be synced: the handles of a path walk cannot.
+/// Without this each file stored in it would need a folder handle of its own. Returns the given
+/// handle if the folder may not be read.
+fn reopen_for_sync(folder: Dir) -> Dir {
     match folder.open(".") {
         Ok(opened) => Dir::from_std_file(opened.into_std()),
         Err(_) => folder,
     }
 }
 
-/// Opens a regular file to be read: never through a link, never waiting for the other end of a pipe.
-pub(super) fn read(folder: &Dir, name: &str) -> io::Result<std::fs::File> {
+/// Opens a regular file for reading. Never follows a link, and never waits for the other end of a
+/// pipe.
+pub(super) fn open_regular(folder: &Dir, name: &str) -> io::Result<std::fs::File> {
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(unix::SAFE_OPEN_FLAGS);
     let file = folder.open_with(name, &options)?.into_std();
     if file.metadata()?.is_file() {
         Ok(file)
     } else {
-        Err(io::Error::other("it is no regular file any more"))
+        Err(io::Error::other("it is not a regular file any more"))
     }
 }
 
-/// The path of the folder that something lies in; the empty one for the root.
-fn above(path: &FilePath) -> &str {
-    path.as_str().rsplit_once('/').map_or("", |(above, _)| above)
+/// Returns the path of the containing folder; empty for the root.
+fn parent_path(path: &FilePath) -> &str {
+    path.as_str().rsplit_once('/').map_or("", |(parent, _)| parent)
 }

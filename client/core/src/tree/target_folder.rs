@@ -1,4 +1,4 @@
-//! The folder here that files from the server go to: what stands there already, and what has room.
+//! The local folder that a download writes to: existing files, partial files and free space.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,65 +10,65 @@ use quiver_protocol::{FilePath, Timestamp};
 use quiver_transfer::file_system::{UnsetAttributes, free_space, set_modified, stat};
 use quiver_transfer::{is_partial_name, partial_length};
 
-use super::confined_folder::TargetTree;
+use super::confined_folder::{self, ConfinedFolder};
 use super::plan::{ItemKind, PlanItemState};
 use crate::unix;
 
-/// The folder. What is said of paths below it never follows a link.
+/// A download's folder. Links in it are never followed.
 #[derive(Debug)]
 pub struct TargetFolder {
-    below: TargetTree,
-    /// From the root.
+    folder: ConfinedFolder,
+    /// The absolute path.
     path: PathBuf,
-    /// As it was typed.
+    /// The path as typed.
     typed: PathBuf,
 }
 
 impl TargetFolder {
-    /// Opens the folder.
+    /// Opens a folder.
     ///
     /// # Errors
-    /// What the system says.
+    /// An I/O error.
     pub fn open(typed: &Path) -> io::Result<Self> {
-        let below = TargetTree::open(typed)?;
-        Ok(Self { below, path: typed.canonicalize()?, typed: typed.to_owned() })
+        let folder = ConfinedFolder::open(typed)?;
+        Ok(Self { folder, path: typed.canonicalize()?, typed: typed.to_owned() })
     }
 
-    /// The folder a target lies in. Blocks.
+    /// Opens the folder that contains a target. Blocks.
     ///
     /// # Errors
-    /// What the system says: where something else than a folder stands in the way, too.
+    /// An I/O error, also if a parent is not a folder.
     pub fn parent(&self, target: &FilePath) -> io::Result<Arc<Dir>> {
-        self.below.parent(target).map(|(folder, _)| folder)
+        self.folder.parent(target).map(|(folder, _)| folder)
     }
 
-    /// The same where it is known already: nothing blocks.
+    /// Like [`parent`](Self::parent), if that folder is cached: never blocks.
     #[must_use]
-    pub fn known_parent(&self, target: &FilePath) -> Option<Arc<Dir>> {
-        self.below.known_parent(target)
+    pub fn cached_parent(&self, target: &FilePath) -> Option<Arc<Dir>> {
+        self.folder.cached_parent(target)
     }
 
-    /// The folder as it was typed.
+    /// Returns the folder's path as typed.
     #[must_use]
     pub fn typed(&self) -> &Path {
         &self.typed
     }
 
-    /// The folder's path from the root.
+    /// Returns the folder's absolute path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A target's path from the root.
+    /// Returns a target's absolute path.
     #[must_use]
     pub fn absolute(&self, target: &FilePath) -> PathBuf {
         self.path.join(target.as_str())
     }
 
-    /// A target's path as people see it.
+    /// Returns a target's path as shown to users.
     #[must_use]
-    pub fn shown(&self, target: &FilePath) -> PathBuf {
+    pub fn display_path(&self, target: &FilePath) -> PathBuf {
         if self.typed == Path::new(".") {
             target.as_str().into()
         } else {
@@ -76,56 +76,54 @@ impl TargetFolder {
         }
     }
 
-    /// How something that is to go to `target` compares to what is there; `part` tells the number of the
-    /// part that an earlier attempt may have left. Blocks.
+    /// Compares an item with what exists at its target. `partial_id` returns the id of the partial
+    /// file that an earlier attempt may have left. Blocks.
     #[must_use]
-    pub fn look(
+    pub fn compare(
         &self,
         target: &FilePath,
         kind: ItemKind,
-        part: impl FnOnce() -> u64,
+        partial_id: impl FnOnce() -> u64,
     ) -> PlanItemState {
         if is_partial_name(target.file_name()) {
-            return PlanItemState::Blocked(
-                "names like this are kept for files on their way".to_owned(),
-            );
+            return PlanItemState::Blocked("such names are reserved for partial files".to_owned());
         }
-        self.compare(target, kind, part)
-            .unwrap_or_else(|error| PlanItemState::Blocked(in_the_way(&error)))
+        self.try_compare(target, kind, partial_id)
+            .unwrap_or_else(|error| PlanItemState::Blocked(blocked_reason(&error)))
     }
 
-    fn compare(
+    fn try_compare(
         &self,
         target: &FilePath,
         kind: ItemKind,
-        part: impl FnOnce() -> u64,
+        partial_id: impl FnOnce() -> u64,
     ) -> io::Result<PlanItemState> {
-        let (folder, name) = match self.below.parent(target) {
+        let (folder, name) = match self.folder.parent(target) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(PlanItemState::New),
             other => other?,
         };
-        let there = match stat(&folder, name) {
+        let existing = match stat(&folder, name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             other => Some(other?),
         };
-        Ok(match (kind, there) {
+        Ok(match (kind, existing) {
             (ItemKind::Folder { .. }, None) => PlanItemState::New,
-            (ItemKind::Folder { .. }, Some(there)) if there.is_dir() => PlanItemState::Same,
-            (ItemKind::Folder { .. }, Some(there)) if there.is_symlink() => {
-                PlanItemState::Blocked("a symbolic link stands there".to_owned())
+            (ItemKind::Folder { .. }, Some(existing)) if existing.is_dir() => PlanItemState::Same,
+            (ItemKind::Folder { .. }, Some(existing)) if existing.is_symlink() => {
+                PlanItemState::Blocked("a symbolic link has that name".to_owned())
             }
             (ItemKind::Folder { .. }, Some(_)) => {
-                PlanItemState::Blocked("a file stands there".to_owned())
+                PlanItemState::Blocked("a file has that name".to_owned())
             }
-            (ItemKind::File { .. }, None) => match partial_length(&folder, part())? {
+            (ItemKind::File { .. }, None) => match partial_length(&folder, partial_id())? {
                 Some(length) if length > 0 => PlanItemState::Partial(length),
                 _ => PlanItemState::New,
             },
-            (ItemKind::File { .. }, Some(there)) if there.is_dir() => {
-                PlanItemState::Blocked("a folder stands there".to_owned())
+            (ItemKind::File { .. }, Some(existing)) if existing.is_dir() => {
+                PlanItemState::Blocked("a folder has that name".to_owned())
             }
-            (ItemKind::File { size, .. }, Some(there))
-                if there.is_file() && there.len() == size =>
+            (ItemKind::File { size, .. }, Some(existing))
+                if existing.is_file() && existing.len() == size =>
             {
                 if size == 0 {
                     PlanItemState::Same
@@ -133,20 +131,21 @@ impl TargetFolder {
                     PlanItemState::SameSize
                 }
             }
-            // A server's file system that does not tell sizes gives 0 for files that are not empty.
-            (ItemKind::File { size: 0, .. }, Some(there)) if there.is_file() => {
+            // A server's file system that does not report sizes gives 0 for files that are not
+            // empty.
+            (ItemKind::File { size: 0, .. }, Some(existing)) if existing.is_file() => {
                 PlanItemState::SameSize
             }
             (ItemKind::File { .. }, Some(_)) => PlanItemState::Differs,
         })
     }
 
-    /// Makes a folder, or takes the one that is there. Blocks.
+    /// Makes a folder unless it exists. Blocks.
     ///
     /// # Errors
-    /// What the system says.
+    /// An I/O error.
     pub fn make_folder(&self, target: &FilePath) -> io::Result<()> {
-        let (folder, name) = self.below.parent(target)?;
+        let (folder, name) = self.folder.parent(target)?;
         match folder.create_dir(name) {
             Err(error)
                 if error.kind() == io::ErrorKind::AlreadyExists
@@ -158,50 +157,51 @@ impl TargetFolder {
         }
     }
 
-    /// Gives a folder the time of its last change; what could not be set. Blocks.
+    /// Sets the modification time of a folder. Returns the attributes that could not be set.
+    /// Blocks.
     ///
     /// # Errors
-    /// What the system says of the folders above it.
-    pub fn date_folder(
+    /// An I/O error of a parent folder.
+    pub fn set_folder_time(
         &self,
         target: &FilePath,
         modified: Timestamp,
     ) -> io::Result<UnsetAttributes> {
-        let (folder, name) = self.below.parent(target)?;
+        let (folder, name) = self.folder.parent(target)?;
         Ok(set_modified(&folder, name, SystemTime::from(modified.0)))
     }
 
-    /// Bytes that this user may still store there. Blocks.
+    /// Returns the bytes that this user may still store in the folder. Blocks.
     ///
     /// # Errors
-    /// What the system says.
-    pub fn room(&self) -> io::Result<u64> {
-        free_space(self.below.root())
+    /// An I/O error.
+    pub fn free_space(&self) -> io::Result<u64> {
+        free_space(self.folder.root())
     }
 
-    /// A file that stands there, to be read. Blocks.
+    /// Opens an existing file for reading. Blocks.
     ///
     /// # Errors
-    /// What the system says; a link is not followed.
-    pub fn read(&self, target: &FilePath) -> io::Result<std::fs::File> {
-        let (folder, name) = self.below.parent(target)?;
-        super::confined_folder::read(&folder, name)
+    /// An I/O error. Links are not followed.
+    pub fn open_file(&self, target: &FilePath) -> io::Result<std::fs::File> {
+        let (folder, name) = self.folder.parent(target)?;
+        confined_folder::open_regular(&folder, name)
     }
 }
 
-/// `a.txt` becomes `a (2).txt`, then `a (3).txt`; `copy` is the number.
+/// Returns the name of a copy: `a.txt` becomes `a (2).txt` for `copy` 2.
 #[must_use]
-pub fn another_name(name: &str, copy: u32) -> String {
+pub fn copy_name(name: &str, copy: u32) -> String {
     match name.rsplit_once('.') {
         Some((stem, extension)) if !stem.is_empty() => format!("{stem} ({copy}).{extension}"),
         _ => format!("{name} ({copy})"),
     }
 }
 
-/// What stands in the way of a path.
-fn in_the_way(error: &io::Error) -> String {
+/// Returns why a target is blocked.
+fn blocked_reason(error: &io::Error) -> String {
     if error.kind() == io::ErrorKind::NotADirectory || unix::is_link(error) {
-        "a file or a symbolic link stands where its folder should be".to_owned()
+        "a parent folder is a file or a symbolic link".to_owned()
     } else {
         error.to_string()
     }
@@ -218,17 +218,17 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_there_is_told() {
+    fn an_item_is_compared_with_its_target() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::create_dir_all(at("notes/sub")).unwrap();
         fs::write(at("notes/a"), "12345").unwrap();
         fs::write(at("notes/.quiver-00000000000000ab.part"), "123").unwrap();
         std::os::unix::fs::symlink(at("notes"), at("link")).unwrap();
-        let place = TargetFolder::open(folder.path()).unwrap();
-        let moment = Timestamp::from(SystemTime::UNIX_EPOCH);
+        let target_folder = TargetFolder::open(folder.path()).unwrap();
+        let modified = Timestamp::from(SystemTime::UNIX_EPOCH);
         let file = |name: &str, size| {
-            place.look(&path(name), ItemKind::File { size, modified: moment }, || 0xab)
+            target_folder.compare(&path(name), ItemKind::File { size, modified }, || 0xab)
         };
         let is_blocked = |state| matches!(state, PlanItemState::Blocked(_));
         assert_eq!(file("notes/a", 5), PlanItemState::SameSize);
@@ -241,25 +241,25 @@ mod tests {
         assert!(is_blocked(file("notes/a/b", 5)));
         assert!(is_blocked(file(".quiver-00000000000000ab.part", 5)));
         let folder =
-            |name: &str| place.look(&path(name), ItemKind::Folder { modified: moment }, || 0);
+            |name: &str| target_folder.compare(&path(name), ItemKind::Folder { modified }, || 0);
         assert_eq!(folder("notes/sub"), PlanItemState::Same);
         assert_eq!(folder("notes/new"), PlanItemState::New);
         assert!(is_blocked(folder("notes/a")));
         assert!(is_blocked(folder("link")));
-        place.make_folder(&path("notes/sub")).unwrap();
-        place.make_folder(&path("notes/new")).unwrap();
-        place.date_folder(&path("notes/new"), moment).unwrap();
-        let made = fs::metadata(at("notes/new")).unwrap();
-        assert_eq!(made.modified().unwrap(), SystemTime::UNIX_EPOCH);
-        assert!(place.make_folder(&path("link")).is_err());
-        assert!(place.make_folder(&path("link/new")).is_err());
+        target_folder.make_folder(&path("notes/sub")).unwrap();
+        target_folder.make_folder(&path("notes/new")).unwrap();
+        target_folder.set_folder_time(&path("notes/new"), modified).unwrap();
+        let metadata = fs::metadata(at("notes/new")).unwrap();
+        assert_eq!(metadata.modified().unwrap(), SystemTime::UNIX_EPOCH);
+        assert!(target_folder.make_folder(&path("link")).is_err());
+        assert!(target_folder.make_folder(&path("link/new")).is_err());
     }
 
     #[test]
-    fn a_second_file_of_a_name_has_a_number() {
-        assert_eq!(another_name("a.txt", 2), "a (2).txt");
-        assert_eq!(another_name("a.tar.gz", 3), "a.tar (3).gz");
-        assert_eq!(another_name("a", 2), "a (2)");
-        assert_eq!(another_name(".hidden", 2), ".hidden (2)");
+    fn a_copy_gets_a_numbered_name() {
+        assert_eq!(copy_name("a.txt", 2), "a (2).txt");
+        assert_eq!(copy_name("a.tar.gz", 3), "a.tar (3).gz");
+        assert_eq!(copy_name("a", 2), "a (2)");
+        assert_eq!(copy_name(".hidden", 2), ".hidden (2)");
     }
 }

@@ -1,7 +1,7 @@
-//! What the server has of a tree: its lists, folder by folder, into a plan.
+//! Collects the server's files into a plan, folder by folder.
 //!
-//! Each name is checked against what was asked for before it is used: a list may only name what lies
-//! in its folder, and what a pattern stands for is decided here.
+//! Each name is checked before it is used: an entry of a list must lie in the listed folder, and
+//! patterns are matched by the client.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,96 +16,96 @@ use crate::error::{ClientError, InvalidRequest};
 use crate::exchange::{self, ListItem};
 use crate::reconnecting::{ReconnectingSession, RetryDeadline, SessionHandle};
 use crate::reporter::Reporter;
-use crate::shared_plan::Planner;
+use crate::shared_plan::SharedPlan;
 use crate::tasks::joined;
 use crate::tree::{FoundEntry, ItemKind, Pattern, Plan, PlanError};
 
-/// Entries that are looked at and planned at once.
-const AT_ONCE: usize = 512;
+/// Entries added to the plan in one call.
+const PLAN_BATCH: usize = 512;
 
-/// Folders that a pattern with `**` may have to pass through.
-const MOST_FOLDERS: usize = 100_000;
+/// Limit of the folders that a pattern with `**` may search.
+const MAX_SEARCHED_FOLDERS: usize = 100_000;
 
-/// What the plan makes of something that the server has. Blocks.
+/// Adds an entry of the server to the plan. Blocks.
 pub(crate) type AddToPlan =
     Arc<dyn Fn(&mut Plan, FoundEntry) -> Result<(), PlanError> + Send + Sync>;
 
-/// Folders that are listed at once.
-const LISTS: usize = 3;
+/// Folders listed at once.
+const CONCURRENT_LISTS: usize = 3;
 
-/// Collects from one server. Cheap to clone.
+/// Collects the files of one server. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Collector {
     pub(crate) session: ReconnectingSession,
-    pub(crate) planner: Planner,
-    pub(crate) note: AddToPlan,
-    /// How long a lost connection is made again.
+    pub(crate) plan: SharedPlan,
+    pub(crate) add_to_plan: AddToPlan,
+    /// How long to reconnect after a lost connection.
     pub(crate) retry_for: Duration,
     pub(crate) reporter: Reporter,
 }
 
-/// A folder to look through for a pattern, with the open parts that it was reached with.
+/// A folder to search for a pattern, and the indexes of the parts that its entries may match.
 struct PatternSearch {
     folder: FolderPath,
-    open: Vec<usize>,
+    positions: Vec<usize>,
 }
 
-/// What is done with each part of a list.
+/// Selects entries of a list.
 pub(crate) trait EntryFilter {
-    /// Where an entry goes, if it is wanted.
-    fn take(&mut self, entry: &FolderEntry) -> Option<FilePath>;
+    /// Returns the target of an entry, or `None` to ignore it.
+    fn target(&mut self, entry: &FolderEntry) -> Option<FilePath>;
 
-    /// Whether it remembers more of the entries than it may.
+    /// Whether it holds more folders than its limit.
     fn is_full(&self) -> bool {
         false
     }
 }
 
 impl Collector {
-    /// Puts what `pattern` stands for into the plan, each match under its own name; with `recursive` folders
-    /// too, else they are passed over. Whether there was anything.
+    /// Adds every match of `pattern` to the plan under its own name; folders only with `recursive`.
+    /// Returns whether anything matched.
     ///
-    /// Memory grows with the depth of the tree and the number of folders that a `**` passes through, not
+    /// Memory grows with the depth of the tree and the number of folders that a `**` searches, not
     /// with the number of files.
-    pub(crate) async fn matches(
+    pub(crate) async fn add_matches(
         &self,
         pattern: &Pattern,
         recursive: bool,
     ) -> Result<bool, ClientError> {
         let base = pattern.base().clone();
-        let mut matching = PatternFilter {
+        let mut filter = PatternFilter {
             pattern,
             recursive,
-            open: Vec::new(),
-            matched: false,
-            inner: Vec::new(),
-            most: 0,
+            positions: Vec::new(),
+            has_matched: false,
+            subfolders: Vec::new(),
+            max_subfolders: 0,
         };
-        let mut searches = vec![PatternSearch { folder: base, open: vec![0] }];
+        let mut searches = vec![PatternSearch { folder: base, positions: vec![0] }];
         while let Some(search) = searches.pop() {
-            matching.open = search.open;
-            matching.most = MOST_FOLDERS.saturating_sub(searches.len());
-            self.folder(search.folder, &mut matching).await?;
-            searches.append(&mut matching.inner);
+            filter.positions = search.positions;
+            filter.max_subfolders = MAX_SEARCHED_FOLDERS.saturating_sub(searches.len());
+            self.add_folder(search.folder, &mut filter).await?;
+            searches.append(&mut filter.subfolders);
         }
-        Ok(matching.matched)
+        Ok(filter.has_matched)
     }
 
-    /// Adds what is in the plan's folders, and in theirs. How many names the server does not serve.
-    pub(crate) async fn contents(&self) -> Result<u64, ClientError> {
+    /// Adds the contents of the plan's folders, recursively. Returns the number of names that the
+    /// server does not serve.
+    pub(crate) async fn add_contents(&self) -> Result<u64, ClientError> {
         let (mut number, mut not_served) = (0, 0);
         let mut running = JoinSet::new();
         loop {
-            // A list that runs may add folders.
-            while running.len() < LISTS
-                && let Some(folder) =
-                    self.planner.work(move |plan| plan.next_folder(number)).await?
+            // A running list may add folders.
+            while running.len() < CONCURRENT_LISTS
+                && let Some(folder) = self.plan.with(move |plan| plan.next_folder(number)).await?
             {
                 number = folder.number;
                 let this = self.clone();
                 running.spawn(async move {
-                    let mut inside = WholeFolder(FolderPath::from(folder.found.target));
-                    this.folder(FolderPath::from(folder.found.source), &mut inside).await
+                    let mut filter = WholeFolder(FolderPath::from(folder.found.target));
+                    this.add_folder(FolderPath::from(folder.found.source), &mut filter).await
                 });
             }
             let Some(done) = running.join_next().await else { return Ok(not_served) };
@@ -113,11 +113,12 @@ impl Collector {
         }
     }
 
-    /// One folder's list, over as many connections as it takes. How many names the server does not serve.
-    pub(crate) async fn folder(
+    /// Adds the entries of one folder that pass the filter, over as many connections as it takes.
+    /// Returns the number of names that the server does not serve.
+    pub(crate) async fn add_folder(
         &self,
         folder: FolderPath,
-        take: &mut (impl EntryFilter + Send),
+        filter: &mut (impl EntryFilter + Send),
     ) -> Result<u64, ClientError> {
         let mut deadline = RetryDeadline::new(self.retry_for);
         let what = || match folder.as_str() {
@@ -126,26 +127,26 @@ impl Collector {
         };
         loop {
             let handle = self.session.handle();
-            let error = match self.list(&handle, &folder, take, &mut deadline).await? {
+            let error = match self.list_once(&handle, &folder, filter, &mut deadline).await? {
                 Ok(end) => return Ok(end.not_served),
                 Err(error) => error,
             };
-            // What is planned already is not planned twice.
+            // Entries that are in the plan already are not added again.
             let renewed =
                 self.session.reconnect_after(&handle, error, &mut deadline, &self.reporter);
             let failed = |error| ClientError::stream(what(), error);
-            renewed.await.map_err(|not| not.into_client_error(failed))?;
+            renewed.await.map_err(|failure| failure.into_client_error(failed))?;
         }
     }
 
-    async fn list(
+    async fn list_once(
         &self,
         handle: &SessionHandle,
         folder: &FolderPath,
-        take: &mut (impl EntryFilter + Send),
+        filter: &mut (impl EntryFilter + Send),
         deadline: &mut RetryDeadline,
     ) -> Result<Result<ListEnd, StreamError>, ClientError> {
-        let mut some = Vec::with_capacity(AT_ONCE);
+        let mut batch = Vec::with_capacity(PLAN_BATCH);
         let entries = exchange::list(&handle.connection, folder.clone(), handle.timeout).await;
         let mut entries = match entries {
             Ok(entries) => entries,
@@ -154,19 +155,19 @@ impl Collector {
         loop {
             match entries.next().await {
                 Ok(ListItem::Entry(entry)) => {
-                    if let Some(target) = take.take(&entry) {
+                    if let Some(target) = filter.target(&entry) {
                         let kind = kind(&entry);
-                        some.push(FoundEntry { source_root: 0, source: entry.path, target, kind });
+                        batch.push(FoundEntry { source_root: 0, source: entry.path, target, kind });
                     }
-                    if take.is_full() {
+                    if filter.is_full() {
                         return Err(InvalidRequest::PatternTooWide.into());
                     }
-                    if some.len() == AT_ONCE {
-                        self.plan(std::mem::take(&mut some)).await?;
+                    if batch.len() == PLAN_BATCH {
+                        self.add_batch(std::mem::take(&mut batch)).await?;
                     }
                 }
                 Ok(ListItem::End(end)) => {
-                    self.plan(some).await?;
+                    self.add_batch(batch).await?;
                     deadline.reset();
                     return Ok(Ok(end));
                 }
@@ -175,57 +176,58 @@ impl Collector {
         }
     }
 
-    async fn plan(&self, some: Vec<FoundEntry>) -> Result<(), ClientError> {
-        let note = self.note.clone();
-        self.planner
-            .work(move |plan| some.into_iter().try_for_each(|found| note(plan, found)))
+    async fn add_batch(&self, batch: Vec<FoundEntry>) -> Result<(), ClientError> {
+        let add_to_plan = self.add_to_plan.clone();
+        self.plan
+            .with(move |plan| batch.into_iter().try_for_each(|found| add_to_plan(plan, found)))
             .await
     }
 }
 
-/// Entries that a pattern may stand for.
+/// Selects the entries that match a pattern.
 struct PatternFilter<'a> {
     pattern: &'a Pattern,
     recursive: bool,
-    open: Vec<usize>,
-    matched: bool,
-    /// Folders in which something may match, and how many there may be.
-    inner: Vec<PatternSearch>,
-    most: usize,
+    positions: Vec<usize>,
+    has_matched: bool,
+    /// Folders whose contents may match, and the limit of their number.
+    subfolders: Vec<PatternSearch>,
+    max_subfolders: usize,
 }
 
 impl EntryFilter for PatternFilter<'_> {
     fn is_full(&self) -> bool {
-        self.inner.len() > self.most
+        self.subfolders.len() > self.max_subfolders
     }
 
-    fn take(&mut self, entry: &FolderEntry) -> Option<FilePath> {
+    fn target(&mut self, entry: &FolderEntry) -> Option<FilePath> {
         let name = entry.path.file_name();
-        let depth = self.pattern.depth();
-        let mut open: Vec<usize> =
-            self.open.iter().flat_map(|&at| self.pattern.next(at, name)).collect();
-        open.sort_unstable();
-        open.dedup();
-        let matches = open.last() == Some(&depth);
-        open.retain(|&at| at < depth);
-        if entry.kind == EntryKind::Folder && !open.is_empty() {
-            self.inner.push(PatternSearch { folder: FolderPath::from(entry.path.clone()), open });
+        let part_count = self.pattern.part_count();
+        let mut positions: Vec<usize> =
+            self.positions.iter().flat_map(|&at| self.pattern.advance(at, name)).collect();
+        positions.sort_unstable();
+        positions.dedup();
+        let matches = positions.last() == Some(&part_count);
+        positions.retain(|&at| at < part_count);
+        if entry.kind == EntryKind::Folder && !positions.is_empty() {
+            self.subfolders
+                .push(PatternSearch { folder: FolderPath::from(entry.path.clone()), positions });
         }
         if !matches || (entry.kind == EntryKind::Folder && !self.recursive) {
             return None;
         }
-        self.matched = true;
-        // A part of a path is a path.
+        self.has_matched = true;
+        // A single component of a path is a valid path.
         FilePath::parse(name).ok()
     }
 }
 
-/// Entries of a folder that goes into another, with all that is in it.
+/// Selects all entries of a folder. The value is the target folder.
 pub(crate) struct WholeFolder(pub(crate) FolderPath);
 
 impl EntryFilter for WholeFolder {
-    fn take(&mut self, entry: &FolderEntry) -> Option<FilePath> {
-        // What is legal in the server's folder is so in one that is not longer.
+    fn target(&mut self, entry: &FolderEntry) -> Option<FilePath> {
+        // A path valid in the server's folder is valid in a target folder whose path is not longer.
         self.0.join(entry.path.file_name()).ok()
     }
 }

@@ -1,4 +1,4 @@
-//! The way of files from the server to here.
+//! The operations of a planned download.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -13,83 +13,90 @@ use quiver_transfer::{
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
-use crate::download::{DownloadContext, DownloadItem, DownloadTarget, explain};
+use crate::download::{DownloadContext, DownloadItem, DownloadTarget, to_client_error};
 use crate::error::ClientError;
 use crate::exchange::{self, GetError, ReceivedFile, StorageTarget};
 use crate::journal::{self, Direction};
 use crate::notice::Notice;
 use crate::outcomes::affects_all;
 use crate::progress::TotalProgressMeter;
-
 use crate::tasks::blocking;
 use crate::transfer_context::TransferContext;
-use crate::tree::{ItemKind, PlanItem, PlanItemState, TargetFolder, another_name};
-use crate::tree_transfer::{COPIES, Placement, TreeTransfer, beside, is_same_as, is_small};
+use crate::tree::{ItemKind, PlanItem, PlanItemState, TargetFolder, copy_name};
+use crate::tree_transfer::{
+    MAX_COPIES, Placement, TransferOperations, copy_path, has_server_content, is_small,
+};
 
-/// Files of a tree from the server.
+/// Downloads the items of a plan.
 #[derive(Clone)]
-pub(super) struct TreeDownloads {
+pub(super) struct DownloadOperations {
     pub(super) context: DownloadContext,
     pub(super) folder: Arc<TargetFolder>,
-    /// Who stores small files.
+    /// Stores small files.
     pub(super) disk_pool: DiskPool,
-    /// Whether what comes into the way meanwhile is replaced.
+    /// Whether to replace files that appear at a target after the plan was made.
     pub(super) overwrite: bool,
 }
 
-/// What is beside a file that stays.
+/// The target of a copy that is stored next to an existing file.
 #[derive(PartialEq, Eq)]
-enum BesideFile {
-    /// A name that nothing has.
+enum CopyTarget {
+    /// A name that is not in use.
     Free,
-    /// The other one, which an earlier run has stored.
-    There,
+    /// A file with the same content, stored by an earlier run.
+    AlreadyStored,
 }
 
-impl TreeTransfer for TreeDownloads {
+impl TransferOperations for DownloadOperations {
     fn context(&self) -> &TransferContext {
         &self.context.shared
     }
 
-    fn count(&mut self, total: TotalProgressMeter) {
+    fn set_total(&mut self, total: TotalProgressMeter) {
         self.context.shared.total = Some(total);
     }
 
-    fn remote<'a>(&self, file: &'a PlanItem) -> &'a FilePath {
+    fn server_path<'a>(&self, file: &'a PlanItem) -> &'a FilePath {
         &file.found.source
     }
 
-    fn read(&self, file: &PlanItem) -> io::Result<std::fs::File> {
-        self.folder.read(&file.found.target)
+    fn open_local(&self, file: &PlanItem) -> io::Result<std::fs::File> {
+        self.folder.open_file(&file.found.target)
     }
 
     async fn make_folder(&self, folder: &PlanItem) -> Result<(), ClientError> {
-        let (place, target) = (self.folder.clone(), folder.found.target.clone());
-        let failed =
-            |source| ClientError::Target { path: self.folder.shown(&folder.found.target), source };
-        blocking(move || Ok(place.make_folder(&target))).await?.map_err(failed)
+        let (target_folder, target) = (self.folder.clone(), folder.found.target.clone());
+        let failed = |source| ClientError::Target {
+            path: self.folder.display_path(&folder.found.target),
+            source,
+        };
+        blocking(move || Ok(target_folder.make_folder(&target))).await?.map_err(failed)
     }
 
-    async fn date_folders(&self, folders: Vec<PlanItem>) -> Result<(), ClientError> {
-        let place = self.folder.clone();
+    async fn set_folder_times(&self, folders: Vec<PlanItem>) -> Result<(), ClientError> {
+        let target_folder = self.folder.clone();
         let unset = blocking(move || {
             let mut first = None;
             for PlanItem { found, .. } in folders {
                 let ItemKind::Folder { modified } = found.kind else { continue };
-                match place.date_folder(&found.target, modified) {
+                match target_folder.set_folder_time(&found.target, modified) {
                     Ok(unset) if unset.is_empty() => {}
                     Ok(unset) => {
-                        debug!(folder = found.target.as_str(), %unset, "not dated");
-                        first.get_or_insert_with(|| (place.shown(&found.target), unset));
+                        debug!(folder = found.target.as_str(), %unset, "folder time not set");
+                        first.get_or_insert_with(|| {
+                            (target_folder.display_path(&found.target), unset)
+                        });
                     }
-                    // It was moved or removed meanwhile.
-                    Err(error) => debug!(folder = found.target.as_str(), %error, "not dated"),
+                    // The folder was moved or removed meanwhile.
+                    Err(error) => {
+                        debug!(folder = found.target.as_str(), %error, "folder time not set");
+                    }
                 }
             }
             Ok(first)
         });
-        if let Some((shown, unset)) = unset.await? {
-            self.context.shared.reporter.warn_unset_attributes(&shown, unset).await;
+        if let Some((shown_path, unset)) = unset.await? {
+            self.context.shared.reporter.warn_unset_attributes(&shown_path, unset).await;
         }
         Ok(())
     }
@@ -99,7 +106,7 @@ impl TreeTransfer for TreeDownloads {
         item: PlanItem,
         placement: Placement,
     ) -> Result<Option<u64>, ClientError> {
-        let began = Instant::now();
+        let started = Instant::now();
         let replace = if placement == Placement::Replace {
             ReplacePolicy::Existing
         } else {
@@ -110,147 +117,156 @@ impl TreeTransfer for TreeDownloads {
         let (name, path) =
             (found.target.file_name().to_owned(), self.folder.absolute(&found.target));
         let mut target = StorageTarget { folder, name, path, replace };
-        if placement == Placement::Beside
-            && self.step_aside(&mut target, &item).await? == BesideFile::There
+        if placement == Placement::KeepBoth
+            && self.choose_copy_name(&mut target, &item).await? == CopyTarget::AlreadyStored
         {
             return Ok(None);
         }
-        let shown = self.folder.shown(&found.target).with_file_name(&target.name);
-        let place = DownloadTarget::File(target.clone(), shown.clone());
-        let file = DownloadItem { path: found.source.clone(), place };
+        let shown_path = self.folder.display_path(&found.target).with_file_name(&target.name);
+        let download_target = DownloadTarget::File(target.clone(), shown_path.clone());
+        let file = DownloadItem { path: found.source.clone(), target: download_target };
         let small = is_small(&item) && !matches!(item.state, PlanItemState::Partial(_));
-        let may_replace = self.overwrite && placement == Placement::Free;
-        let got = if small { self.small(&file, &target, may_replace).await? } else { None };
+        let may_replace = self.overwrite && placement == Placement::Create;
+        let got =
+            if small { self.download_small(&file, &target, may_replace).await? } else { None };
         if may_replace {
             target.replace = ReplacePolicy::Existing;
         }
         let small = got.is_some();
         let (got, received) = match got {
             Some(got) => (got, got.size),
-            // Rare, and large: what nearly all files do without is not moved along with them.
-            None => Box::pin(self.context.store(&file, &target)).await?,
+            // Boxed: this large future is rarely needed, and would be moved along with every small
+            // file.
+            None => Box::pin(self.context.store_file(&file, &target)).await?,
         };
         if small {
             self.count_small(got.size);
         }
-        self.context.done(&file, got, received, began).await;
-        if placement == Placement::Beside {
-            let kept = self.folder.shown(&found.target).display().to_string();
-            let stored = shown.display().to_string();
+        self.context.report_downloaded(&file, got, received, started).await;
+        if placement == Placement::KeepBoth {
+            let kept = self.folder.display_path(&found.target).display().to_string();
+            let stored = shown_path.display().to_string();
             self.context.shared.reporter.notify(Notice::KeptBoth { kept, stored }).await;
         }
         Ok(Some(got.size))
     }
 
-    fn blocked(&self, item: &PlanItem, why: &str) -> ClientError {
-        let path = self.folder.shown(&item.found.target);
+    fn blocked_error(&self, item: &PlanItem, why: &str) -> ClientError {
+        let path = self.folder.display_path(&item.found.target);
         ClientError::Target { path, source: io::Error::other(why.to_owned()) }
     }
 
-    fn exists(&self, item: &PlanItem) -> ClientError {
-        ClientError::Exists(self.folder.shown(&item.found.target))
+    fn exists_error(&self, item: &PlanItem) -> ClientError {
+        ClientError::Exists(self.folder.display_path(&item.found.target))
     }
 }
 
-impl TreeDownloads {
-    /// The folder that a file goes to.
+impl DownloadOperations {
+    /// Opens the folder of a target.
     async fn parent_of(&self, target: &FilePath) -> Result<Arc<Dir>, ClientError> {
-        if let Some(folder) = self.folder.known_parent(target) {
+        if let Some(folder) = self.folder.cached_parent(target) {
             return Ok(folder);
         }
-        let failed = |source| ClientError::Target { path: self.folder.shown(target), source };
-        let (place, target) = (self.folder.clone(), target.clone());
-        // All that goes there asks at once: a thread for each would only wait for the first.
-        let folder = self.disk_pool.work(move || place.parent(&target)).await;
+        let failed =
+            |source| ClientError::Target { path: self.folder.display_path(target), source };
+        let (target_folder, target) = (self.folder.clone(), target.clone());
+        // All files of a folder ask at once; a thread for each would only wait for the first one.
+        let folder = self.disk_pool.work(move || target_folder.parent(&target)).await;
         folder.map_err(|_| ClientError::Interrupted)?.map_err(failed)
     }
 
-    /// Takes a name that nothing has, unless an earlier run has done so.
-    async fn step_aside(
+    /// Sets the target to an unused copy name, unless an earlier run already stored the file under
+    /// one.
+    async fn choose_copy_name(
         &self,
         target: &mut StorageTarget,
         item: &PlanItem,
-    ) -> Result<BesideFile, ClientError> {
+    ) -> Result<CopyTarget, ClientError> {
         let found = &item.found;
-        let shown: PathBuf = self.folder.shown(&found.target);
-        for copy in 2..COPIES {
-            let name = another_name(found.target.file_name(), copy);
-            let (folder, other) = (target.folder.clone(), name.clone());
-            let there = blocking(move || Ok(stat(&folder, other))).await?;
-            match there {
-                Ok(there) => {
-                    // A size of 0 may be what a file system says that tells none.
-                    let is_alike = |size| there.is_file() && (size == 0 || there.len() == size);
-                    if matches!(found.kind, ItemKind::File { size, .. } if is_alike(size))
-                        && self.has(item, copy).await?
+        let shown_path: PathBuf = self.folder.display_path(&found.target);
+        for copy in 2..MAX_COPIES {
+            let name = copy_name(found.target.file_name(), copy);
+            let (folder, candidate) = (target.folder.clone(), name.clone());
+            let existing = blocking(move || Ok(stat(&folder, candidate))).await?;
+            match existing {
+                Ok(existing) => {
+                    // A file system that does not report sizes gives 0.
+                    let may_be_same =
+                        |size| existing.is_file() && (size == 0 || existing.len() == size);
+                    if matches!(found.kind, ItemKind::File { size, .. } if may_be_same(size))
+                        && self.copy_has_server_content(item, copy).await?
                     {
-                        return Ok(BesideFile::There);
+                        return Ok(CopyTarget::AlreadyStored);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     target.path.set_file_name(&name);
                     target.name = name;
-                    return Ok(BesideFile::Free);
+                    return Ok(CopyTarget::Free);
                 }
-                Err(source) => return Err(ClientError::Target { path: shown, source }),
+                Err(source) => return Err(ClientError::Target { path: shown_path, source }),
             }
         }
-        Err(ClientError::Exists(shown))
+        Err(ClientError::Exists(shown_path))
     }
 
-    /// Whether a copy here is the server's file.
-    async fn has(&self, item: &PlanItem, copy: u32) -> Result<bool, ClientError> {
-        let Ok(beside) = beside(&item.found.target, copy) else { return Ok(false) };
-        let place = self.folder.clone();
-        let read = move || place.read(&beside);
+    /// Whether a local copy has the content of the server's file.
+    async fn copy_has_server_content(
+        &self,
+        item: &PlanItem,
+        copy: u32,
+    ) -> Result<bool, ClientError> {
+        let Ok(copy_path) = copy_path(&item.found.target, copy) else { return Ok(false) };
+        let target_folder = self.folder.clone();
+        let open = move || target_folder.open_file(&copy_path);
         let (disk_pool, source) = (&self.disk_pool, &item.found.source);
-        match is_same_as(&self.context.shared, disk_pool, source, read).await {
+        match has_server_content(&self.context.shared, disk_pool, source, open).await {
             Err(failure) if affects_all(&failure) => Err(failure),
-            // What cannot be read is another one.
+            // A file that cannot be read counts as different.
             same => Ok(same.unwrap_or(false)),
         }
     }
 
-    /// A small file came, in one go.
+    /// Counts the bytes of a small file.
     fn count_small(&self, bytes: u64) {
         if let Some(transfer) = self.context.shared.reporter.transfer() {
             transfer.counters.add_received(bytes);
         }
     }
 
-    /// A small file in one go, from one stream into memory, and from there under its name in one visit to the
-    /// disk. `None` where it takes the long way: it has grown, something of it is here, or its connection was
-    /// lost.
-    async fn small(
+    /// Downloads a small file in one step: from one stream into memory, and under its name in one
+    /// call of the disk pool. `None` if the file must be downloaded as a resumable file: it has
+    /// grown, a partial file exists, or the connection was lost.
+    async fn download_small(
         &self,
         file: &DownloadItem,
         target: &StorageTarget,
         may_replace: bool,
     ) -> Result<Option<ReceivedFile>, ClientError> {
         let handle = self.context.shared.session.handle();
-        let small = async {
+        let download = async {
             let path = &file.path;
             let mut content = exchange::get(&handle.connection, path, None, handle.timeout).await?;
             if !content.is_small() {
                 return Ok(None);
             }
-            let (bytes, mut came) = content.take().await?;
-            let since = Instant::now();
-            let stored = self.store(path, target, may_replace, bytes, content.finish()).await;
+            let (bytes, mut received) = content.take().await?;
+            let stored_since = Instant::now();
+            let stored = self.store_small(path, target, may_replace, bytes, content.finish()).await;
             let Some(unset) = stored.map_err(GetError::Disk)? else { return Ok(None) };
-            came.stored(since.elapsed(), unset);
-            Ok(Some(content.acknowledge(&came, &TransferThrottle::default()).await))
+            received.stored(stored_since.elapsed(), unset);
+            Ok(Some(content.acknowledge(&received, &TransferThrottle::default()).await))
         };
-        let got = match small.await {
+        let got = match download.await {
             Ok(Some(got)) => got,
             Ok(None) => return Ok(None),
             Err(GetError::Stream(error)) => {
                 return match handle.check_connection_loss(error).await {
                     Ok(()) => Ok(None),
-                    Err(error) => Err(explain(file, error.into())),
+                    Err(error) => Err(to_client_error(file, error.into())),
                 };
             }
-            Err(error) => return Err(explain(file, error)),
+            Err(error) => return Err(to_client_error(file, error)),
         };
         if let Some(total) = &self.context.shared.total {
             total.add(got.size);
@@ -261,9 +277,9 @@ impl TreeDownloads {
         Ok(Some(got))
     }
 
-    /// Gives it its name; the attributes that could not be set. `None` where an earlier attempt has left
-    /// something: it has no name then.
-    async fn store(
+    /// Stores the bytes under the target name, and returns the attributes that could not be set.
+    /// `None` if an earlier attempt left a partial file; nothing is stored then.
+    async fn store_small(
         &self,
         path: &FilePath,
         target: &StorageTarget,
@@ -280,7 +296,7 @@ impl TreeDownloads {
                     Ok(Some(unset)) => return Ok(Some(unset)),
                     Ok(None) => {}
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                        // By another run of the same.
+                        // Another run may have stored the same file.
                         if has_bytes(&target, &bytes)? {
                             return Ok(Some(UnsetAttributes::default()));
                         }
@@ -294,8 +310,8 @@ impl TreeDownloads {
             if may_replace {
                 target.replace = ReplacePolicy::Existing;
             }
-            let mut part = match PartialFile::create(&target.folder, id) {
-                Ok(part) => part,
+            let mut partial = match PartialFile::create(&target.folder, id) {
+                Ok(partial) => partial,
                 Err(error)
                     if matches!(
                         error.kind(),
@@ -306,8 +322,8 @@ impl TreeDownloads {
                 }
                 Err(error) => return Err(error),
             };
-            part.write_all(&bytes)?;
-            match part.commit(&target.name, target.replace, finish) {
+            partial.write_all(&bytes)?;
+            match partial.commit(&target.name, target.replace, finish) {
                 Err(error)
                     if error.kind() == io::ErrorKind::AlreadyExists
                         && has_bytes(&target, &bytes)? =>
@@ -321,7 +337,7 @@ impl TreeDownloads {
     }
 }
 
-/// Whether a target is a file with these bytes, as where another run of the same was first.
+/// Whether the target is a file with these bytes, for example stored by another run.
 fn has_bytes(target: &StorageTarget, bytes: &[u8]) -> io::Result<bool> {
     let blake3 = ContentHash(*blake3::hash(bytes).as_bytes());
     is_stored(&target.folder, &target.name, bytes.len() as u64, blake3)
