@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use crate::cli::SettingsArgs;
 use quiver_client::ClientSettings;
-use quiver_client::address::{BadAddress, ServerAddress};
+use quiver_client::address::{AddressError, ServerAddress};
 
 /// Settings, whoever made them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub enum ConfigError {
         /// The variable, or the file and its key.
         place: String,
         /// The broken rule.
-        why: BadAddress,
+        why: AddressError,
     },
     /// A name that is no name.
     #[error("{place}: {why}")]

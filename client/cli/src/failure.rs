@@ -101,7 +101,7 @@ impl Failure {
     pub fn is_silent(&self) -> bool {
         match self {
             Self::Output(error) => error.kind() == io::ErrorKind::BrokenPipe,
-            Self::Client(error) => error.is_silent(),
+            Self::Client(error) => error.is_broken_pipe(),
             _ => false,
         }
     }

@@ -50,7 +50,7 @@ impl Interface {
     #[must_use]
     pub fn new(client: Client, output: Output) -> Self {
         let events = client.all_events();
-        let attendant = output.can_ask().then(|| client.questions().attend());
+        let attendant = output.can_ask().then(|| client.questions().register_interface());
         Self {
             client,
             output,
@@ -153,7 +153,7 @@ impl Interface {
 
     async fn show_or_defer(&mut self, event: ClientEvent) -> Result<(), Failure> {
         match event.kind {
-            EventKind::Connection(ConnectionState::Reached) => {}
+            EventKind::Connection(ConnectionState::SigningIn) => {}
             EventKind::Connection(_) => {
                 self.deferred.push_back(event);
                 return Ok(());
@@ -190,13 +190,13 @@ impl Interface {
     ) -> Result<(), Failure> {
         self.connect().await?;
         let client = self.client.clone();
-        self.drive(client.settle(&mut prepared)).await??;
+        self.drive(client.check_with_server(&mut prepared)).await??;
         if let Some(kept) = prepared.nothing_to_do() {
             return Err(kept.into());
         }
         let mut running = client.start(prepared)?;
         self.style(running.id, style);
-        match self.drive(running.ended()).await? {
+        match self.drive(running.wait()).await? {
             TransferEnd::Done => Ok(()),
             TransferEnd::Failed(error) => Err(Failure::Client(error)),
             TransferEnd::Cancelled => Err(ClientError::Interrupted.into()),
@@ -212,7 +212,7 @@ impl Interface {
             // This reader misses nothing, and questions are asked here alone.
             EventKind::Snapshot(_) | EventKind::QuestionSettled(_) => {}
             EventKind::Connection(state) => {
-                if matches!(state, ConnectionState::Reached)
+                if matches!(state, ConnectionState::SigningIn)
                     && self.output.mode() != UiMode::OneShot
                 {
                     self.output.say("Connected to server.").await;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser as _};
-use quiver_client::folders::{Folders, NoFolder};
+use quiver_client::folders::{FolderError, Folders};
 use quiver_client::journal::Journal;
 use quiver_client::{Client, ClientError, ResumeOverrides};
 use quiver_protocol::CloseCode;
@@ -94,15 +94,15 @@ fn act(cli: ClientArgs, variable: impl Fn(&str) -> Option<OsString>) -> Result<E
     let output = Output::new(face, config.quiet);
     let _terminal = TerminalRestorer::now();
     let runtime = runtime()?;
-    if let Err(why @ NoFolder::OutOfReach { .. }) = folders.config() {
+    if let Err(why @ FolderError::Inaccessible { .. }) = folders.config() {
         let note = human::without_numbers(format!("note: no settings are read: {why}"));
         runtime.block_on(output.say(note));
     }
     let last_work = if command::may_store(cli.command.as_ref()) { LAST_WORK } else { NO_WORK };
     let result = match cli.command {
         Some(CommandArgs::Transfers(arguments)) => runtime.block_on(async {
-            folders.state().map_err(|why| ClientError::NoTransfers(why.clone()))?;
-            let journal = Journal::of(&folders);
+            folders.state().map_err(|why| ClientError::NoJournalFolder(why.clone()))?;
+            let journal = Journal::from_folders(&folders);
             command::transfers(&journal, &output, &arguments).await.map(|()| Exit::Done)
         }),
         command => {
@@ -141,7 +141,7 @@ async fn with_signals(
     let work = async {
         match command {
             Some(CommandArgs::Resume(arguments)) => {
-                folders.state().map_err(|why| ClientError::NoTransfers(why.clone()))?;
+                folders.state().map_err(|why| ClientError::NoJournalFolder(why.clone()))?;
                 command::resume(&mut interface, overrides, &arguments).await.map(|()| Exit::Done)
             }
             Some(command) => {

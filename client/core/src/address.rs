@@ -1,4 +1,4 @@
-//! Where a server is: `HOST[:PORT]`, as people type it. Knows no resolver.
+//! A server address, `HOST[:PORT]`, as users type it. Resolves no names.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -6,39 +6,39 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-/// The port a server listens on where nobody says another.
+/// The default port of a server.
 pub const DEFAULT_PORT: u16 = 4433;
 
-/// A server's host and port. Its text is one form for all ways of writing it, so that a server is
-/// remembered once.
+/// A server's host and port. All spellings of an address have the same `Display` form, so that the client
+/// remembers a server once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerAddress {
     host: String,
     port: u16,
 }
 
-/// An address that is none.
+/// Why a text is not a server address.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum BadAddress {
-    /// There is no host in it.
-    #[error("{0:?} names no host")]
-    NoHost(String),
-    /// A host name has letters, digits, dots, hyphens and underscores.
+pub enum AddressError {
+    /// The text has no host.
+    #[error("{0:?} has no host")]
+    MissingHost(String),
+    /// The host contains other characters than letters, digits, dots, hyphens and underscores.
     #[error("{0:?} is not a host name or an address")]
-    BadHost(String),
-    /// What follows the last colon is no port.
+    InvalidHost(String),
+    /// The text after the last colon is not a port.
     #[error("{0:?} is not a port from 1 to 65535")]
-    BadPort(String),
+    InvalidPort(String),
 }
 
 impl ServerAddress {
-    /// The server on this machine.
+    /// The server on this machine, at the default port.
     #[must_use]
     pub fn local() -> Self {
         Self { host: "localhost".to_owned(), port: DEFAULT_PORT }
     }
 
-    /// The host as a resolver wants it: no brackets.
+    /// The host in the form that a resolver takes, without brackets.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
@@ -52,22 +52,22 @@ impl ServerAddress {
 }
 
 impl FromStr for ServerAddress {
-    type Err = BadAddress;
+    type Err = AddressError;
 
-    fn from_str(text: &str) -> Result<Self, BadAddress> {
-        let bad = || BadAddress::BadHost(text.to_owned());
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let invalid_host = || AddressError::InvalidHost(text.to_owned());
         let (host, port) = if let Some(rest) = text.strip_prefix('[') {
-            let (host, after) = rest.split_once(']').ok_or_else(bad)?;
-            if !is_v6(host) {
-                return Err(bad());
+            let (host, suffix) = rest.split_once(']').ok_or_else(invalid_host)?;
+            if !is_ipv6(host) {
+                return Err(invalid_host());
             }
-            let port = match after.strip_prefix(':') {
+            let port = match suffix.strip_prefix(':') {
                 Some(port) => Some(port),
-                None if after.is_empty() => None,
-                None => return Err(bad()),
+                None if suffix.is_empty() => None,
+                None => return Err(invalid_host()),
             };
             (host, port)
-        } else if is_v6(text) {
+        } else if is_ipv6(text) {
             (text, None)
         } else {
             let (host, port) = match text.split_once(':') {
@@ -75,14 +75,14 @@ impl FromStr for ServerAddress {
                 None => (text, None),
             };
             if port.is_some_and(|port| port.contains([':', '/'])) {
-                return Err(bad());
+                return Err(invalid_host());
             }
             if host.is_empty() {
-                return Err(BadAddress::NoHost(text.to_owned()));
+                return Err(AddressError::MissingHost(text.to_owned()));
             }
             let is_name = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
             if !host.chars().all(is_name) || host.starts_with('-') {
-                return Err(bad());
+                return Err(invalid_host());
             }
             (host, port)
         };
@@ -92,14 +92,14 @@ impl FromStr for ServerAddress {
                 .parse()
                 .ok()
                 .filter(|number| *number != 0 && !port.starts_with('+'))
-                .ok_or_else(|| BadAddress::BadPort(port.to_owned()))?,
+                .ok_or_else(|| AddressError::InvalidPort(port.to_owned()))?,
         };
         Ok(Self { host: host.to_lowercase(), port })
     }
 }
 
-/// An IPv6 address, with a zone after `%` where it is link-local (RFC 4007, 11).
-fn is_v6(text: &str) -> bool {
+/// Whether the text is an IPv6 address, optionally with a zone after `%` (RFC 4007, 11).
+fn is_ipv6(text: &str) -> bool {
     let (address, zone) = match text.split_once('%') {
         Some((address, zone)) => (address, Some(zone)),
         None => (text, None),
@@ -125,8 +125,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_has_one_form() {
-        for (typed, meant) in [
+    fn all_spellings_of_an_address_have_one_form() {
+        for (typed, expected) in [
             ("localhost", "localhost:4433"),
             ("LocalHost:5000", "localhost:5000"),
             ("10.0.0.7", "10.0.0.7:4433"),
@@ -138,13 +138,13 @@ mod tests {
             ("my_host.example-1.org", "my_host.example-1.org:4433"),
         ] {
             let address: ServerAddress = typed.parse().unwrap();
-            assert_eq!(address.to_string(), meant);
+            assert_eq!(address.to_string(), expected);
             assert_eq!(address.to_string().parse::<ServerAddress>().unwrap(), address);
         }
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn invalid_addresses_are_rejected() {
         for bad in [
             "",
             ":4433",

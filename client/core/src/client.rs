@@ -1,5 +1,5 @@
-//! The handle for interfaces: requests and answers in, numbered events out. All state of the running client is
-//! behind it; interfaces hold only what they show.
+//! The handle for interfaces: an interface passes in requests and answers to questions, and receives numbered events.
+//! The handle owns all state of the running client; an interface holds only what it shows.
 
 mod resume;
 mod transfers;
@@ -26,8 +26,8 @@ use crate::reporter::Reporter;
 use crate::settings::ClientSettings;
 use crate::transfers::Transfers;
 
-/// How long a goodbye may take. It is a courtesy: nothing depends on it.
-const GOODBYE: Duration = Duration::from_secs(2);
+/// Timeout of an exit request. The request only spares the server an idle timeout; the client ignores its failure.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A client of one server. Cheap to clone; all clones are the same client.
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ struct ClientInner {
     reporter: Reporter,
     transfers: Transfers,
     unfinished: UnfinishedFiles,
-    /// Until it has made a session.
+    /// `None` once the connector has created the first session.
     connector: tokio::sync::Mutex<Option<Connector>>,
     session: Mutex<Option<ReconnectingSession>>,
     tasks: Mutex<Tasks>,
@@ -55,11 +55,11 @@ struct Tasks {
 }
 
 impl Client {
-    /// A client that is not connected yet. Its own key is made at first use, and for this run alone where it
-    /// cannot be kept.
+    /// Creates a client that is not connected yet. Loads the client's key, or creates it at first use; a key that
+    /// cannot be stored lasts for this run only.
     ///
     /// # Errors
-    /// [`ClientError::Identity`]: a key that is there and cannot be used.
+    /// [`ClientError::Identity`] if the key exists and cannot be used.
     pub fn new(
         settings: ClientSettings,
         folders: Folders,
@@ -70,16 +70,16 @@ impl Client {
         let connection = Arc::new(Mutex::new(ConnectionState::Disconnected));
         let reporter = Reporter::new(hub.clone(), questions.clone(), connection.clone());
         let (transfers, unfinished) = (Transfers::default(), UnfinishedFiles::default());
-        // Of these none knows the hub: it would be kept by itself.
-        let (all, open) = (transfers.clone(), questions.lister());
-        hub.snapshot_with(move || Snapshot {
+        // Neither may hold the hub: the hub owns this closure, so it would keep itself alive.
+        let (all, list_open) = (transfers.clone(), questions.lister());
+        hub.set_snapshot_source(move || Snapshot {
             connection: connection.lock().clone(),
             transfers: all.statuses(),
-            questions: open(),
+            questions: list_open(),
         });
         let mut connector =
             Connector::new(&settings, &folders, endpoint.clone(), reporter.clone())?;
-        connector.share(unfinished.clone());
+        connector.set_unfinished(unfinished.clone());
         Ok(Self(Arc::new(ClientInner {
             settings,
             folders,
@@ -95,38 +95,39 @@ impl Client {
         })))
     }
 
-    /// Events from now on. A reader that falls behind gets a [`Snapshot`] in place of what it missed.
+    /// Subscribes to events from now on. A reader that falls behind gets a [`Snapshot`] in place of the events that
+    /// it missed.
     #[must_use]
     pub fn events(&self) -> EventReceiver {
         self.0.hub.subscribe()
     }
 
-    /// All events from now on: what the client does waits where the reader does not take them. For one interface
-    /// that tells every file, as a command line does.
+    /// Subscribes to all events from now on: the client waits for a reader that falls behind. For an interface that
+    /// reports every file, such as a command line.
     #[must_use]
     pub fn all_events(&self) -> EventReceiver {
         self.0.hub.subscribe_to_all()
     }
 
-    /// The questions of this client: to attend, to answer, and to look at.
+    /// The questions of this client.
     #[must_use]
     pub fn questions(&self) -> &Questions {
         &self.0.questions
     }
 
-    /// What it connects to.
+    /// The settings of this client.
     #[must_use]
     pub fn settings(&self) -> &ClientSettings {
         &self.0.settings
     }
 
-    /// What is unfinished, on disk.
+    /// The journal of unfinished transfers.
     #[must_use]
     pub fn journal(&self) -> Journal {
-        Journal::of(&self.0.folders)
+        Journal::from_folders(&self.0.folders)
     }
 
-    /// How much of what this run has begun is kept, for last words.
+    /// How much of the transfers of this run can be resumed, for the last message of the program.
     #[must_use]
     pub fn unfinished_share(&self) -> Option<UnfinishedShare> {
         self.0.unfinished.share()
@@ -139,47 +140,47 @@ impl Client {
     pub(crate) fn connector(&self, settings: &ClientSettings) -> Result<Connector, ClientError> {
         let ClientInner { folders, endpoint, reporter, unfinished, .. } = &*self.0;
         let mut connector = Connector::new(settings, folders, endpoint.clone(), reporter.clone())?;
-        connector.share(unfinished.clone());
+        connector.set_unfinished(unfinished.clone());
         Ok(connector)
     }
 
-    /// Connects and signs in, asking for what is missing; or makes sure that there is a connection, and connects
-    /// once more, as the same client, where it was lost.
+    /// Connects and signs in, and asks the user for missing settings. A client that was connected before keeps its
+    /// connection, or reconnects as the same client if the connection was lost.
     ///
     /// # Errors
     /// [`ClientError`].
     pub async fn connect(&self) -> Result<Arc<Welcome>, ClientError> {
-        let known = self.0.session.lock().clone();
-        if let Some(session) = known {
+        let existing = self.0.session.lock().clone();
+        if let Some(session) = existing {
             session.reconnect().await?;
             return Ok(session.welcome());
         }
-        let mut held = self.0.connector.lock().await;
-        let Some(connector) = held.as_mut() else {
-            // Another caller has connected meanwhile.
+        let mut guard = self.0.connector.lock().await;
+        let Some(connector) = guard.as_mut() else {
+            // Another caller has connected in the meantime.
             return Ok(self.session()?.welcome());
         };
         let session = connector.connect().await?;
-        let Some(connector) = held.take() else {
+        let Some(connector) = guard.take() else {
             return Err(InvalidRequest::NotConnected.into());
         };
         let session = ReconnectingSession::new(connector, session);
         let welcome = session.welcome();
         *self.0.session.lock() = Some(session.clone());
         let reporter = self.0.reporter.clone();
-        reporter.connection(ConnectionState::Connected(welcome.clone()));
-        self.0.tasks.lock().all.spawn(listen(session, reporter));
+        reporter.set_connection(ConnectionState::Connected(welcome.clone()));
+        self.0.tasks.lock().all.spawn(forward_events(session, reporter));
         Ok(welcome)
     }
 
-    /// Whether there is a connection now.
+    /// Whether the connection is open now.
     #[must_use]
     pub fn is_connected(&self) -> bool {
         let session = self.0.session.lock();
         session.as_ref().is_some_and(|session| session.handle().connection.close_reason().is_none())
     }
 
-    /// What the server said to the last hello.
+    /// The server's response to the last hello.
     ///
     /// # Errors
     /// [`InvalidRequest::NotConnected`].
@@ -191,19 +192,19 @@ impl Client {
         self.0.session.lock().clone().ok_or_else(|| InvalidRequest::NotConnected.into())
     }
 
-    /// Where commands are asked now.
+    /// The current session, for commands.
     pub(crate) fn handle(&self) -> Result<SessionHandle, ClientError> {
         Ok(self.session()?.handle())
     }
 
-    /// Says goodbye, so that the server need not wait for a silence.
+    /// Sends an exit request, so that the server releases the slot at once and not after an idle timeout.
     pub async fn disconnect(&self) {
         let Ok(handle) = self.handle() else { return };
-        // A failing goodbye fails nothing else.
-        let _ = exchange::goodbye(&handle.connection, GOODBYE).await;
+        // The client leaves in any case.
+        let _ = exchange::exit(&handle.connection, EXIT_TIMEOUT).await;
     }
 
-    /// Ends all that runs, and waits until it has let go of what it held. Readers of events come to their end.
+    /// Aborts all tasks, and waits until they have released their resources. Event streams end.
     pub async fn shut_down(&self) {
         let mut all = std::mem::take(&mut self.0.tasks.lock().all);
         all.shutdown().await;
@@ -211,23 +212,23 @@ impl Client {
     }
 }
 
-/// Tells what the server says unasked, and that it is gone, over all sessions.
-async fn listen(sessions: ReconnectingSession, reporter: Reporter) {
+/// Publishes the server's events and the loss of each connection, over all sessions.
+async fn forward_events(sessions: ReconnectingSession, reporter: Reporter) {
     loop {
         let Session { connection, mut events, .. } = sessions.next_session().await;
-        let ended: ConnectionEnd = loop {
+        let end: ConnectionEnd = loop {
             tokio::select! {
-                // What the server said last comes before that it then went away.
+                // The last event of the server precedes the loss of the connection.
                 biased;
                 Some(event) = events.next() => {
-                    if let Some(kind) = EventKind::of(&event) {
+                    if let Some(kind) = EventKind::from_server(&event) {
                         reporter.publish(kind).await;
                     }
                 }
                 why = connection.closed() => break why.into(),
             }
         };
-        reporter.connection(ConnectionState::Lost(ended.to_string()));
+        reporter.set_connection(ConnectionState::Lost(end.to_string()));
     }
 }
 
@@ -238,7 +239,7 @@ impl Drop for ClientInner {
 }
 
 impl Tasks {
-    /// Forgets tasks that are over.
+    /// Removes finished tasks, and propagates their panics.
     fn reap(&mut self) {
         while let Some(done) = self.all.try_join_next() {
             if let Err(error) = done

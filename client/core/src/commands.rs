@@ -1,5 +1,5 @@
-//! The small commands of a client: one request, one answer each, from the call of an interface to the frames. What
-//! transfers ask too is in `exchange`.
+//! The small commands of a client, one request and one response each, from an interface's call to the frames.
+//! Requests that transfers send too are in `exchange`.
 
 use quiver_protocol::reply::ClientRow;
 use quiver_protocol::text::display_safe;
@@ -10,13 +10,13 @@ use crate::client::Client;
 use crate::error::ClientError;
 use crate::exchange::{self, AnswerPart, AnswerReader, Entries, ListItem, misfit, parse_folder};
 
-const NO_STATUS: &str = "cannot show who is here";
+const NO_STATUS: &str = "cannot list the clients";
 
-/// The clients that are and were connected, by number, one after the other as they come.
+/// The clients that are or were connected, by number, as the server sends them.
 #[derive(Debug)]
 pub struct ClientRows(AnswerReader);
 
-/// A folder's entries, in byte order, one after the other as they come.
+/// A folder's entries, in byte order, as the server sends them.
 #[derive(Debug)]
 pub struct FolderEntries {
     entries: Entries,
@@ -24,10 +24,10 @@ pub struct FolderEntries {
 }
 
 impl Client {
-    /// Sends a message; the server's answer to it.
+    /// Sends a message, and returns the server's response.
     ///
     /// # Errors
-    /// [`ClientError`]: it is longer than the server takes, too.
+    /// [`ClientError`], also if the message is longer than the server's limit.
     pub async fn message(&self, text: &str) -> Result<String, ClientError> {
         let what = "cannot send the message";
         let request = Request::Message { text: text.to_owned() };
@@ -36,25 +36,25 @@ impl Client {
             let why = format!("it has {length} bytes where at most {limit} are allowed");
             return Err(ClientError::refused(what, Refusal::new(RefusalCode::TooLarge, why)));
         }
-        match self.ask(&request, what).await?.only().await {
+        match self.send_request(&request, what).await?.only().await {
             Ok(Reply::Text { text }) => Ok(text),
-            Ok(_) => Err(ClientError::stream(what, misfit("something else than a text"))),
+            Ok(_) => Err(ClientError::stream(what, misfit("expected a text"))),
             Err(error) => Err(ClientError::stream(what, error)),
         }
     }
 
-    /// Asks who is and was connected.
+    /// Requests the clients that are or were connected.
     ///
     /// # Errors
     /// [`ClientError`].
     pub async fn status(&self) -> Result<ClientRows, ClientError> {
-        Ok(ClientRows(self.ask(&Request::Status, NO_STATUS).await?))
+        Ok(ClientRows(self.send_request(&Request::Status, NO_STATUS).await?))
     }
 
-    /// Asks for a folder's entries; the empty text is the server's root.
+    /// Requests a folder's entries; the empty text is the server's root.
     ///
     /// # Errors
-    /// [`ClientError`]: what was written is no folder's path, too.
+    /// [`ClientError`], also if the text is not a valid path of a folder.
     pub async fn list(&self, folder: &str) -> Result<FolderEntries, ClientError> {
         let what = match folder {
             "" => "cannot list the files".to_owned(),
@@ -63,17 +63,17 @@ impl Client {
         let folder =
             parse_folder(folder).map_err(|refusal| ClientError::refused(&*what, refusal))?;
         let handle = self.handle()?;
-        match exchange::list(&handle.connection, folder, handle.patience).await {
+        match exchange::list(&handle.connection, folder, handle.timeout).await {
             Ok(entries) => Ok(FolderEntries { entries, what }),
             Err(error) => Err(ClientError::stream(what, error)),
         }
     }
 
-    /// Makes sure that the server lets this client change something; `what` says what fails else.
+    /// Checks that the server allows this client to change files; `what` says what fails otherwise.
     ///
     /// # Errors
     /// [`ClientError::ReadOnly`].
-    pub fn may_change(&self, what: &str) -> Result<(), ClientError> {
+    pub fn require_upload_permission(&self, what: &str) -> Result<(), ClientError> {
         if self.welcome()?.upload {
             Ok(())
         } else {
@@ -87,25 +87,25 @@ impl Client {
     /// [`ClientError`].
     pub async fn remove(&self, path: &FilePath) -> Result<(), ClientError> {
         let handle = self.handle()?;
-        let removed = exchange::remove(&handle.connection, path.clone(), handle.patience).await;
+        let removed = exchange::remove(&handle.connection, path.clone(), handle.timeout).await;
         let what = || format!("cannot remove {}", display_safe(path.as_str()));
         removed.map_err(|error| ClientError::stream(what(), error))
     }
 
-    /// Makes a folder, and those it lies in; whether it is new.
+    /// Creates a folder with its parents, and returns whether the folder is new.
     ///
     /// # Errors
     /// [`ClientError`].
     pub async fn make_folder(&self, path: &FilePath) -> Result<bool, ClientError> {
         let handle = self.handle()?;
-        let (connection, patience) = (&handle.connection, handle.patience);
-        let made = exchange::make_folder(connection, path.clone(), None, patience).await;
+        let (connection, timeout) = (&handle.connection, handle.timeout);
+        let made = exchange::make_folder(connection, path.clone(), None, timeout).await;
         let what = || format!("cannot make {}", display_safe(path.as_str()));
         made.map_err(|error| ClientError::stream(what(), error))
     }
 
-    /// Gives a file or folder another path, as it is written: one that ends with a slash, and one that is a folder,
-    /// take it under its name. Its new path.
+    /// Renames a file or folder, and returns its new path. If `to` ends with a slash or is a folder, the file moves
+    /// into that folder under its present name.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -119,39 +119,43 @@ impl Client {
         let what = || format!("cannot move {shown} to {}", display_safe(to));
         let failed = |error| ClientError::stream(what(), error);
         let refused = |refusal| ClientError::refused(what(), refusal);
-        self.may_change(&what())?;
-        let into = |typed: &str| -> Result<FilePath, ClientError> {
+        self.require_upload_permission(&what())?;
+        let in_folder = |typed: &str| -> Result<FilePath, ClientError> {
             let folder = parse_folder(typed).map_err(refused)?;
             folder.join(from.file_name()).map_err(|rule| refused(rule.into()))
         };
         let handle = self.handle()?;
         let rename = async |to: &FilePath| {
-            let (connection, patience) = (&handle.connection, handle.patience);
-            exchange::rename(connection, from.clone(), to.clone(), replace, patience).await
+            let (connection, timeout) = (&handle.connection, handle.timeout);
+            exchange::rename(connection, from.clone(), to.clone(), replace, timeout).await
         };
         let mut target = match to {
-            "" | "." => into("")?,
-            typed if typed.ends_with('/') => into(typed)?,
+            "" | "." => in_folder("")?,
+            typed if typed.ends_with('/') => in_folder(typed)?,
             typed => FilePath::parse(typed).map_err(|rule| refused(rule.into()))?,
         };
-        let mut moved = rename(&target).await;
+        let mut renamed = rename(&target).await;
         let exists = RefusalCode::Exists;
-        if matches!(&moved, Err(StreamError::Refused(refusal)) if refusal.code == exists)
+        if matches!(&renamed, Err(StreamError::Refused(refusal)) if refusal.code == exists)
             && target.as_str() == to
             && target != *from
             && self.is_folder(&target).await
         {
-            target = into(target.as_str())?;
-            moved = rename(&target).await;
+            target = in_folder(target.as_str())?;
+            renamed = rename(&target).await;
         }
-        moved.map_err(failed)?;
+        renamed.map_err(failed)?;
         Ok(target)
     }
 
-    async fn ask(&self, request: &Request, what: &str) -> Result<AnswerReader, ClientError> {
+    async fn send_request(
+        &self,
+        request: &Request,
+        what: &str,
+    ) -> Result<AnswerReader, ClientError> {
         let handle = self.handle()?;
-        let answer = AnswerReader::to(&handle.connection, request, handle.patience).await;
-        answer.map_err(|error| ClientError::stream(what, error))
+        let response = AnswerReader::to(&handle.connection, request, handle.timeout).await;
+        response.map_err(|error| ClientError::stream(what, error))
     }
 
     async fn is_folder(&self, path: &FilePath) -> bool {
@@ -163,7 +167,7 @@ impl Client {
 }
 
 impl ClientRows {
-    /// The next client, or `None` after the last.
+    /// The next client; `None` after the last one.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -171,14 +175,14 @@ impl ClientRows {
         let failed = |error| ClientError::stream(NO_STATUS, error);
         match self.0.next::<PlainEnd>().await.map_err(failed)? {
             AnswerPart::Reply(Reply::Client(row)) => Ok(Some(row)),
-            AnswerPart::Reply(_) => Err(failed(misfit("something else than a client"))),
+            AnswerPart::Reply(_) => Err(failed(misfit("expected a client"))),
             AnswerPart::End(_) => Ok(None),
         }
     }
 }
 
 impl FolderEntries {
-    /// The next entry, or what is known after the last.
+    /// The next entry, or the end of the list.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -188,7 +192,8 @@ impl FolderEntries {
     }
 }
 
-/// A file or folder of the server as it is written: a folder's slash may stay. `verb` says what fails else.
+/// Parses a typed path of a file or folder on the server; a slash at the end is allowed. `verb` says what fails
+/// otherwise.
 ///
 /// # Errors
 /// [`ClientError::Refused`].

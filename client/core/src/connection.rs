@@ -1,6 +1,6 @@
-//! From a server's address to a session: dial, trust, sign in; and the same again when it broke.
+//! From a server's address to a session: dial, verify the server, sign in; reconnect after a loss.
 //!
-//! Nothing leaves for a server before it is trusted, not even this client's certificate.
+//! The client sends nothing to a server before it trusts it, not even its own certificate.
 
 mod dial;
 mod events;
@@ -21,61 +21,61 @@ use tracing::debug;
 use crate::address::ServerAddress;
 use crate::error::ClientError;
 use crate::event::ConnectionState;
-use crate::folders::{Folders, NoFolder};
+use crate::folders::{FolderError, Folders};
 use crate::identity_store;
 use crate::journal::{Journal, UnfinishedFiles};
 use crate::known_servers::KnownServers;
 use crate::reporter::Reporter;
 use crate::settings::ClientSettings;
 use dial::DialFailure;
-pub(crate) use events::Events;
+pub(crate) use events::ServerEvents;
 use sign_in::GuestConnection;
 pub(crate) use trust::PinnedServer;
 
-/// Makes sessions with one server, and remembers what it takes: whom to trust, who to be.
+/// Creates sessions with one server. Holds the trusted key, the name and the password for all of them.
 #[derive(Debug)]
 pub(crate) struct Connector {
     pub(crate) server: ServerAddress,
     pub(crate) certificate: Option<PathBuf>,
-    /// Or why none can be known.
-    known: Result<KnownServers, NoFolder>,
-    /// Settled once, for all connections of this run.
+    /// `Err` with the reason if there is no folder for the file.
+    known: Result<KnownServers, FolderError>,
+    /// The trusted server; `None` before the first connection of this run.
     pub(crate) pin: Option<PinnedServer>,
     endpoint: Endpoint,
     identity: Arc<Identity>,
-    /// Why the identity is of this run alone, where it is.
-    pub(crate) identity_not_kept: Option<String>,
+    /// Why the identity lasts for this run only; `None` if it is stored.
+    pub(crate) identity_not_stored: Option<String>,
     name: Option<ClientName>,
     password_file: Option<PathBuf>,
     password: Option<Secret>,
-    patience: Duration,
+    timeout: Duration,
     pub(crate) reporter: Reporter,
     pub(crate) journal: Journal,
     pub(crate) unfinished: UnfinishedFiles,
 }
 
-/// A connection on which this client is a member.
+/// A connection on which this client is signed in.
 #[derive(Debug)]
 pub(crate) struct Session {
-    /// Where commands are asked.
+    /// The connection, for commands.
     pub connection: Channel,
-    /// What the server said to the hello.
+    /// The server's response to the hello.
     pub welcome: Welcome,
-    /// What it says unasked.
-    pub events: Events,
-    /// The longest silence in a command.
-    pub patience: Duration,
-    /// One permit for each content stream that may be open: the connection's window holds as many,
-    /// full, and leaves room for talk.
-    pub content: Arc<Semaphore>,
+    /// The events that the server sends.
+    pub events: ServerEvents,
+    /// Idle timeout of each command.
+    pub timeout: Duration,
+    /// One permit for each content stream that may be open. The connection's window holds that many full streams, and
+    /// leaves space for control traffic.
+    pub content_permits: Arc<Semaphore>,
 }
 
 impl Connector {
-    /// Prepares; nothing is dialled yet. The client's own key is made at first use, and for this run alone where
-    /// it cannot be kept.
+    /// Creates a connector; dials nothing yet. Loads the client's key, or creates it at first use; a key that cannot
+    /// be stored lasts for this run only.
     ///
     /// # Errors
-    /// [`ClientError`]: a key that is there and cannot be used.
+    /// [`ClientError::Identity`] if the key exists and cannot be used.
     pub(crate) fn new(
         settings: &ClientSettings,
         folders: &Folders,
@@ -83,18 +83,18 @@ impl Connector {
         reporter: Reporter,
     ) -> Result<Self, ClientError> {
         let now = Utc::now();
-        let (identity, identity_not_kept) =
+        let (identity, identity_not_stored) =
             match folders.data().map(|data| identity_store::load_or_create(data, now)) {
                 Ok(Err(error @ IdentityError::Write { .. })) => {
                     (identity_store::ephemeral(now), Some(error.to_string()))
                 }
-                Ok(kept) => (kept, None),
+                Ok(stored) => (stored, None),
                 Err(why) => (identity_store::ephemeral(now), Some(why.to_string())),
             };
         let identity = identity.map_err(ClientError::Identity)?;
         debug!(
             fingerprint = %identity.fingerprint(),
-            not_kept = identity_not_kept.as_deref(),
+            not_stored = identity_not_stored.as_deref(),
             "this client's own key"
         );
         Ok(Self {
@@ -107,23 +107,23 @@ impl Connector {
             pin: None,
             endpoint,
             identity: Arc::new(identity),
-            identity_not_kept,
+            identity_not_stored,
             name: settings.name.clone(),
             password_file: settings.password_file.clone(),
             password: None,
-            patience: settings.timeout,
+            timeout: settings.timeout,
             reporter,
-            journal: Journal::of(folders),
+            journal: Journal::from_folders(folders),
             unfinished: UnfinishedFiles::default(),
         })
     }
 
-    /// From now on what is begun counts there.
-    pub(crate) fn share(&mut self, unfinished: UnfinishedFiles) {
+    /// Sets where transfers record the files that they have started.
+    pub(crate) fn set_unfinished(&mut self, unfinished: UnfinishedFiles) {
         self.unfinished = unfinished;
     }
 
-    /// Connects, and asks the person for whatever is missing.
+    /// Connects and signs in; asks the user for a missing name or password, and whether to trust an unknown server.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -132,17 +132,17 @@ impl Connector {
             self.name = Some(sign_in::login_name()?);
         }
         if self.pin.is_none() {
-            self.pin = Some(self.settle_trust().await?);
+            self.pin = Some(self.establish_trust().await?);
         }
         let guest = GuestConnection::new(self.dial().await?);
-        self.reporter.connection(ConnectionState::Reached);
+        self.reporter.set_connection(ConnectionState::SigningIn);
         self.sign_in(guest, true).await
     }
 
-    /// Connects again, as the same client.
+    /// Reconnects as the same client.
     ///
     /// # Errors
-    /// [`ClientError`]; a name that somebody else has taken meanwhile too.
+    /// [`ClientError`], also if another client has taken the name in the meantime.
     pub(crate) async fn reconnect(&mut self) -> Result<Session, ClientError> {
         let guest = GuestConnection::new(self.dial().await?);
         self.sign_in(guest, false).await
@@ -151,22 +151,22 @@ impl Connector {
     /// Dials the trusted server.
     async fn dial(&self) -> Result<Connection, ClientError> {
         let pin = self.pin.as_ref();
-        let dialled = dial::dial(
+        let connection = dial::dial(
             &self.endpoint,
             &self.server,
             Some(&self.identity),
             pin.map(PinnedServer::fingerprint),
         );
-        dialled.await.map_err(|error| match (error, pin) {
-            (DialFailure::Untrusted(why), Some(pin)) => pin.explain(&self.server, why).into(),
-            (error, _) => self.not_dialled(error),
+        connection.await.map_err(|error| match (error, pin) {
+            (DialFailure::Untrusted(why), Some(pin)) => pin.trust_error(&self.server, why).into(),
+            (error, _) => self.dial_error(error),
         })
     }
 
-    fn not_dialled(&self, error: DialFailure) -> ClientError {
+    fn dial_error(&self, error: DialFailure) -> ClientError {
         let server = self.server.to_string();
         match error {
-            DialFailure::Untrusted(why) => trust::bad_certificate(server, why).into(),
+            DialFailure::Untrusted(why) => trust::invalid_certificate(server, why).into(),
             DialFailure::Unresolved(why) => {
                 ClientError::Resolve { host: self.server.host().to_owned(), why }
             }

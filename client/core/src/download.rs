@@ -1,4 +1,5 @@
-//! Files from the server: several at once, each to a place that was settled before anything was asked for.
+//! Downloads of named files, several at once. Every target is resolved before the first request to
+//! the server.
 
 mod file;
 mod tree;
@@ -29,287 +30,303 @@ use crate::request::{
 use crate::transfer_context::{NamedFiles, TransferContext};
 use crate::tree::Pattern;
 
-/// What is said of files that failed.
-pub(crate) const NOT_ARRIVED: &str = "files did not arrive";
+/// Follows the number of failed files in the error text.
+pub(crate) const NOT_DOWNLOADED: &str = "files were not downloaded";
 
-/// A download that was checked as far as it can be here.
+/// A download whose local side is checked: paths, folder and target names.
 #[derive(Debug)]
 pub(crate) struct Download {
-    work: DownloadState,
+    selection: DownloadSelection,
     options: TransferOptions,
-    /// Targets that exist and are kept.
-    kept: Vec<PathBuf>,
-    /// Where all of it is streamed to, if it is.
+    /// Existing targets that the user decided not to replace.
+    not_replaced: Vec<PathBuf>,
+    /// The stream that receives all content; `None` for a download to files.
     stream: Option<StreamTarget>,
 }
 
 #[derive(Debug)]
-enum DownloadState {
-    /// Each was named.
+enum DownloadSelection {
+    /// Files that were named one by one.
     Files(Vec<DownloadItem>),
-    /// What folders and patterns hold, once the server has said so.
+    /// Folders and patterns. The server's lists tell which files these are.
     Tree(TreeDownload),
 }
 
-/// A file, and where it goes.
+/// A file on the server and its target.
 #[derive(Debug, Clone)]
 pub(crate) struct DownloadItem {
     pub(crate) path: FilePath,
-    pub(crate) place: DownloadTarget,
+    pub(crate) target: DownloadTarget,
 }
 
-/// Where a file goes.
+/// The target of one file.
 #[derive(Debug, Clone)]
 pub(crate) enum DownloadTarget {
-    /// A folder, the name in it, and the path as people see it.
+    /// The folder and the name in it, and the path shown to users.
     File(StorageTarget, PathBuf),
     Stream,
 }
 
 impl Download {
-    /// Checks everything that can be checked here: the paths, the folder, the names in it. Where a file exists, it
-    /// is asked whether it may be replaced.
+    /// Checks the paths, the folder and the names in it. For each file that exists, asks the user
+    /// whether to replace it, if the conflict policy says so.
     ///
     /// # Errors
-    /// [`ClientError`]: nothing was asked of the server.
+    /// [`ClientError`]: no request was sent to the server.
     pub(crate) async fn prepare(
         request: DownloadRequest,
         reporter: &Reporter,
     ) -> Result<Self, ClientError> {
         let DownloadRequest { paths, destination, options } = request;
-        let is_tree = options.takes_a_plan() || paths.iter().any(|path| Pattern::is_one(path));
+        let is_tree = options.needs_plan() || paths.iter().any(|path| Pattern::has_wildcards(path));
         let (folder, stream) = match destination {
             Destination::Folder(folder) => (Some(folder), None),
             Destination::Stream(stream) => (None, Some(StreamTarget::new(stream))),
         };
-        let kept = Vec::new();
+        let not_replaced = Vec::new();
         if is_tree {
-            let work =
-                DownloadState::Tree(TreeDownload::prepare(&paths, folder.as_deref(), &options)?);
-            return Ok(Self { work, options, kept, stream });
+            let selection = DownloadSelection::Tree(TreeDownload::prepare(
+                &paths,
+                folder.as_deref(),
+                &options,
+            )?);
+            return Ok(Self { selection, options, not_replaced, stream });
         }
         let paths: Vec<FilePath> =
-            paths.iter().map(|typed| parse(typed)).collect::<Result<_, _>>()?;
+            paths.iter().map(|typed| parse_path(typed)).collect::<Result<_, _>>()?;
         let Some(output) = folder else {
-            let item = |path| DownloadItem { path, place: DownloadTarget::Stream };
-            let work = DownloadState::Files(paths.into_iter().map(item).collect());
-            return Ok(Self { work, options, kept, stream });
+            let item = |path| DownloadItem { path, target: DownloadTarget::Stream };
+            let selection = DownloadSelection::Files(paths.into_iter().map(item).collect());
+            return Ok(Self { selection, options, not_replaced, stream });
         };
-        let (items, kept) = Self::items(paths, &output, options.on_conflict, reporter).await?;
-        Ok(Self { work: DownloadState::Files(items), options, kept, stream })
+        let (items, not_replaced) =
+            Self::resolve_targets(paths, &output, options.on_conflict, reporter).await?;
+        Ok(Self { selection: DownloadSelection::Files(items), options, not_replaced, stream })
     }
 
-    async fn items(
+    async fn resolve_targets(
         paths: Vec<FilePath>,
         output: &Path,
         on_conflict: ConflictPolicy,
         reporter: &Reporter,
     ) -> Result<(Vec<DownloadItem>, Vec<PathBuf>), ClientError> {
         let mut names = HashSet::new();
-        if let Some(twice) = paths.iter().find(|path| !names.insert(path.file_name())) {
-            return Err(InvalidRequest::DownloadTwice(twice.file_name().to_owned()).into());
+        if let Some(duplicate) = paths.iter().find(|path| !names.insert(path.file_name())) {
+            return Err(InvalidRequest::DuplicateDownload(duplicate.file_name().to_owned()).into());
         }
-        let (folder, root) = open(output)?;
-        let (mut items, mut kept) = (Vec::new(), Vec::new());
+        let (folder, root) = open_folder(output)?;
+        let (mut items, mut not_replaced) = (Vec::new(), Vec::new());
         for path in paths {
             let name = path.file_name().to_owned();
-            let shown =
+            let shown_path =
                 if output == Path::new(".") { PathBuf::from(&name) } else { output.join(&name) };
-            let taken = is_taken(&folder, &name, &shown)?;
-            if taken && !on_conflict.replaces() {
+            let exists = target_exists(&folder, &name, &shown_path)?;
+            if exists && !on_conflict.replaces() {
                 if on_conflict != ConflictPolicy::Ask || !reporter.can_ask() {
-                    return Err(ClientError::Exists(shown));
+                    return Err(ClientError::Exists(shown_path));
                 }
-                let path = display_path(&shown).to_string();
+                let path = display_path(&shown_path).to_string();
                 let question = Question::Replace { path, on_server: false };
                 if reporter.ask(question).await != Some(Answer::Replace(true)) {
-                    kept.push(shown);
+                    not_replaced.push(shown_path);
                     continue;
                 }
             }
-            // Where nothing stood a moment ago, nothing is replaced, unless that was said of whatever is there.
-            let may_replace = taken || on_conflict.replaces();
+            // A target that did not exist is not replaced if it appears meanwhile, unless the
+            // policy replaces every existing file.
+            let may_replace = exists || on_conflict.replaces();
             let replace = if may_replace { ReplacePolicy::Existing } else { ReplacePolicy::Never };
             let target =
                 StorageTarget { folder: folder.clone(), path: root.join(&name), name, replace };
-            items.push(DownloadItem { path, place: DownloadTarget::File(target, shown) });
+            items.push(DownloadItem { path, target: DownloadTarget::File(target, shown_path) });
         }
-        Ok((items, kept))
+        Ok((items, not_replaced))
     }
 
-    /// The same for files that an earlier run has begun: each goes where it was to go. Also those that cannot,
-    /// with the reason.
-    pub(crate) fn of_files<'a>(
+    /// Prepares to resume files that an earlier run started, each at its recorded target. Also
+    /// returns an error for each file that cannot be resumed.
+    pub(crate) fn resume_files<'a>(
         files: impl Iterator<Item = &'a SingleFile>,
         request: &ResumeRequest,
     ) -> (Self, Vec<ClientError>) {
         let (mut items, mut failed) = (Vec::new(), Vec::new());
         for file in files {
-            match DownloadItem::of_file(file) {
+            match DownloadItem::from_journal(file) {
                 Ok(item) => items.push(item),
                 Err(failure) => failed.push(failure),
             }
         }
         let options = request.options();
         (
-            Self { work: DownloadState::Files(items), options, kept: Vec::new(), stream: None },
+            Self {
+                selection: DownloadSelection::Files(items),
+                options,
+                not_replaced: Vec::new(),
+                stream: None,
+            },
             failed,
         )
     }
 
-    /// The same for a tree: what it holds is planned anew, and what is here stays.
+    /// Prepares to resume a tree. It is planned again, and local files that are complete stay.
     ///
     /// # Errors
-    /// [`ClientError`]: nothing was asked of the server.
-    pub(crate) fn of_tree(
+    /// [`ClientError`]: no request was sent to the server.
+    pub(crate) fn resume_tree(
         tree: &journal::TreeSelection,
         request: &ResumeRequest,
     ) -> Result<Self, ClientError> {
-        let options = request.options_of(tree);
-        let work =
-            DownloadState::Tree(TreeDownload::prepare(&tree.named, Some(&tree.folder), &options)?);
-        Ok(Self { work, options, kept: Vec::new(), stream: None })
+        let options = request.tree_options(tree);
+        let selection = DownloadSelection::Tree(TreeDownload::prepare(
+            &tree.named,
+            Some(&tree.folder),
+            &options,
+        )?);
+        Ok(Self { selection, options, not_replaced: Vec::new(), stream: None })
     }
 
-    /// Where the files go, from the root.
+    /// Absolute paths of the target files that are known so far.
     pub(crate) fn targets(&self) -> Vec<PathBuf> {
-        let target = |item: &DownloadItem| match &item.place {
+        let target_path = |item: &DownloadItem| match &item.target {
             DownloadTarget::File(target, _) => Some(target.path.clone()),
             DownloadTarget::Stream => None,
         };
-        self.items_of_work().iter().filter_map(target).collect()
+        self.items().iter().filter_map(target_path).collect()
     }
 
-    /// Whether the content is streamed.
+    /// Whether the content goes to a stream instead of files.
     pub(crate) fn is_streamed(&self) -> bool {
         self.stream.is_some()
     }
 
-    /// How many files were asked for; several, where that is not known yet.
-    pub(crate) fn asked(&self) -> usize {
-        match &self.work {
-            DownloadState::Files(items) => items.len() + self.kept.len(),
-            DownloadState::Tree(_) => usize::MAX,
+    /// Number of requested files; `usize::MAX` for a tree, whose files are not known yet.
+    pub(crate) fn file_count(&self) -> usize {
+        match &self.selection {
+            DownloadSelection::Files(items) => items.len() + self.not_replaced.len(),
+            DownloadSelection::Tree(_) => usize::MAX,
         }
     }
 
-    fn items_of_work(&self) -> &[DownloadItem] {
-        match &self.work {
-            DownloadState::Files(items) => items,
-            DownloadState::Tree(_) => &[],
+    fn items(&self) -> &[DownloadItem] {
+        match &self.selection {
+            DownloadSelection::Files(items) => items,
+            DownloadSelection::Tree(_) => &[],
         }
     }
 
-    /// Why there is nothing to fetch, where that is so: every file is kept as it is.
+    /// The error if every requested file exists and none is to be replaced.
     pub(crate) fn nothing_to_do(&self) -> Option<ClientError> {
-        let kept = self.kept.first().filter(|_| self.items_of_work().is_empty())?;
-        Some(ClientError::Exists(kept.clone()))
+        let existing = self.not_replaced.first().filter(|_| self.items().is_empty())?;
+        Some(ClientError::Exists(existing.clone()))
     }
 
-    /// Fetches the files. Of several each failure is told when it happens; one alone is the result.
+    /// Downloads the files. With several files each failure is reported when it happens; with a
+    /// single file it is the result.
     ///
     /// # Errors
-    /// [`ClientError`]; [`ClientError::Several`] where some of several failed. Dropped before it is done,
-    /// what has arrived so far is there for the next attempt.
+    /// [`ClientError`]; [`ClientError::SomeFailed`] if some of several files failed. Dropping the
+    /// future keeps the partial files for the next attempt.
     pub(crate) async fn run(
         self,
         session: ReconnectingSession,
         reporter: Reporter,
     ) -> Result<(), ClientError> {
         if self.stream.is_none() {
-            session.tell_what_is_not_kept(journal::Direction::Get).await;
+            session.warn_if_not_resumable(journal::Direction::Get).await;
         }
-        let (asked, is_tree) = (self.asked(), matches!(self.work, DownloadState::Tree(_)));
-        let shared = TransferContext::new(session, reporter, &self.options, asked, is_tree);
-        let context = DownloadContext { shared, anew: !self.options.resume, stream: self.stream };
-        let items = match self.work {
-            DownloadState::Tree(tree) => return tree.run(context).await,
-            DownloadState::Files(items) => items,
+        let (file_count, is_tree) =
+            (self.file_count(), matches!(self.selection, DownloadSelection::Tree(_)));
+        let shared = TransferContext::new(session, reporter, &self.options, file_count, is_tree);
+        let context =
+            DownloadContext { shared, start_over: !self.options.resume, stream: self.stream };
+        let items = match self.selection {
+            DownloadSelection::Tree(tree) => return tree.run(context).await,
+            DownloadSelection::Files(items) => items,
         };
         let files = NamedFiles {
             items,
-            kept: self.kept.into_iter().map(ClientError::Exists).collect(),
-            what: NOT_ARRIVED,
-            // One after the other where they share a stream.
-            at_once: if context.stream.is_some() { 1 } else { FILES_AT_ONCE },
+            not_replaced: self.not_replaced.into_iter().map(ClientError::Exists).collect(),
+            failure_text: NOT_DOWNLOADED,
+            // Files that share a stream are sent one after the other.
+            concurrency: if context.stream.is_some() { 1 } else { FILES_AT_ONCE },
         };
-        let one = |item: DownloadItem| {
+        let download = |item: DownloadItem| {
             let context = context.clone();
-            async move { context.one(&item).await }
+            async move { context.download_file(&item).await }
         };
-        context.shared.move_all(files, DownloadItem::shown, one).await
+        context.shared.transfer_all(files, DownloadItem::display_names, download).await
     }
 }
 
-pub(crate) fn explain(item: &DownloadItem, error: GetError) -> ClientError {
-    match (&item.place, error) {
+pub(crate) fn to_client_error(item: &DownloadItem, error: GetError) -> ClientError {
+    match (&item.target, error) {
         (DownloadTarget::Stream, GetError::Disk(error)) => ClientError::Output(error),
-        (DownloadTarget::File(_, shown), GetError::Disk(source)) => {
+        (DownloadTarget::File(_, shown_path), GetError::Disk(source)) => {
             if source.kind() == io::ErrorKind::AlreadyExists {
-                ClientError::Exists(shown.clone())
+                ClientError::Exists(shown_path.clone())
             } else {
-                ClientError::Target { path: shown.clone(), source }
+                ClientError::Target { path: shown_path.clone(), source }
             }
         }
-        (place, source) => {
+        (target, source) => {
             let path = item.path.to_string();
-            ClientError::Get { path, source, streamed: matches!(place, DownloadTarget::Stream) }
+            ClientError::Get { path, source, streamed: matches!(target, DownloadTarget::Stream) }
         }
     }
 }
 
-fn parse(typed: &str) -> Result<FilePath, ClientError> {
+fn parse_path(typed: &str) -> Result<FilePath, ClientError> {
     FilePath::parse(typed).map_err(|rule| {
         ClientError::refused(format!("cannot get {}", display_safe(typed)), Refusal::from(rule))
     })
 }
 
 impl DownloadItem {
-    /// Its path, and its target as it is shown.
-    fn shown(&self) -> (FilePath, String) {
-        let target = match &self.place {
-            DownloadTarget::File(_, shown) => shown.display().to_string(),
+    /// The path on the server, and the target as shown to users.
+    fn display_names(&self) -> (FilePath, String) {
+        let target = match &self.target {
+            DownloadTarget::File(_, shown_path) => shown_path.display().to_string(),
             DownloadTarget::Stream => String::new(),
         };
         (self.path.clone(), target)
     }
 
-    /// What was asked for in an earlier run, checked as if it were asked for now.
-    fn of_file(file: &SingleFile) -> Result<Self, ClientError> {
-        let shown = file.local.clone();
+    /// A file of an earlier run, checked like a new request.
+    fn from_journal(file: &SingleFile) -> Result<Self, ClientError> {
+        let shown_path = file.local.clone();
         let failed = |source| ClientError::Target { path: file.local.clone(), source };
-        let (Some(parent), Some(name)) = (shown.parent(), shown.file_name()) else {
+        let (Some(parent), Some(name)) = (shown_path.parent(), shown_path.file_name()) else {
             return Err(failed(io::ErrorKind::IsADirectory.into()));
         };
         let name = name.to_str().map(FilePath::parse).and_then(Result::ok);
         let name = name.filter(|name| name.parts().count() == 1);
         let name = name.ok_or_else(|| failed(io::ErrorKind::InvalidFilename.into()))?.to_string();
-        let (folder, root) = open(parent)?;
+        let (folder, root) = open_folder(parent)?;
         if root.join(&name) != file.local {
-            return Err(failed(io::Error::other("its folder has moved")));
+            return Err(failed(io::Error::other("its folder was moved")));
         }
-        let taken = is_taken(&folder, &name, &shown)?;
-        if taken && !file.overwrite {
-            return Err(ClientError::Exists(shown));
+        let exists = target_exists(&folder, &name, &shown_path)?;
+        if exists && !file.overwrite {
+            return Err(ClientError::Exists(shown_path));
         }
         let replace = if file.overwrite { ReplacePolicy::Existing } else { ReplacePolicy::Never };
         let target = StorageTarget { folder, path: root.join(&name), name, replace };
-        Ok(Self { path: file.path.clone(), place: DownloadTarget::File(target, shown) })
+        Ok(Self { path: file.path.clone(), target: DownloadTarget::File(target, shown_path) })
     }
 }
 
-/// A folder, and its path from the root.
-fn open(path: &Path) -> Result<(Arc<Dir>, PathBuf), ClientError> {
+/// Opens a folder. Returns it with its absolute path.
+fn open_folder(path: &Path) -> Result<(Arc<Dir>, PathBuf), ClientError> {
     let failed = |source| ClientError::Target { path: path.to_owned(), source };
     let folder = Dir::open_ambient_dir(path, cap_std::ambient_authority()).map_err(failed)?;
     Ok((Arc::new(folder), path.canonicalize().map_err(failed)?))
 }
 
-/// Whether something stands under the name: a folder there can never be replaced by a file.
-fn is_taken(folder: &Dir, name: &str, shown: &Path) -> Result<bool, ClientError> {
-    let failed = |source| ClientError::Target { path: shown.to_owned(), source };
+/// Whether a file or link has the name. An existing folder is an error: a file never replaces it.
+fn target_exists(folder: &Dir, name: &str, shown_path: &Path) -> Result<bool, ClientError> {
+    let failed = |source| ClientError::Target { path: shown_path.to_owned(), source };
     if is_partial_name(name) {
-        return Err(failed(io::Error::other("such names are kept for files on their way")));
+        return Err(failed(io::Error::other("such names are reserved for partial files")));
     }
     match stat(folder, name) {
         Ok(metadata) if metadata.is_dir() => Err(failed(io::ErrorKind::IsADirectory.into())),

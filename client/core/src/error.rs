@@ -1,5 +1,5 @@
-//! Every error of the client: what failed and why (its `Display`), and a stable code. Texts from other machines
-//! are escaped here, once. What to do about an error, in words for people, is said by the interface.
+//! All errors of the client. `Display` says what failed and why, and each error has a stable code. Texts from other
+//! machines are escaped here, once. Hints on what to do belong to the interface.
 
 mod code;
 mod failures;
@@ -16,186 +16,186 @@ use quiver_transport::{ConnectionEnd, IdentityError, StreamError};
 use thiserror::Error;
 
 use crate::exchange::{GetError, PutError};
-use crate::folders::NoFolder;
+use crate::folders::FolderError;
 use crate::journal::UnfinishedShare;
 pub use code::ErrorCode;
 pub use failures::Failures;
 pub use invalid::InvalidRequest;
-pub use untrusted::Untrusted;
+pub use untrusted::UntrustedServer;
 
-/// An error for a person.
+/// An error of a client.
 #[derive(Debug, Error)]
 pub enum ClientError {
-    /// What was asked for cannot be done.
+    /// The request is invalid.
     #[error(transparent)]
     Invalid(#[from] InvalidRequest),
-    /// Nothing can be found of earlier transfers.
+    /// There is no folder for the journal of unfinished transfers.
     #[error("there is no folder with unfinished transfers: {0}")]
-    NoTransfers(NoFolder),
-    /// The file that `--cert` names.
+    NoJournalFolder(FolderError),
+    /// The file that `--cert` names cannot be used.
     #[error("{0}")]
     Certificate(IdentityError),
-    /// The client's own key and certificate.
+    /// The client's own key or certificate cannot be used.
     #[error("{0}")]
     Identity(IdentityError),
-    /// The file that `--password-file` names.
+    /// The file that `--password-file` names cannot be read.
     #[error("cannot read {}: {source}", display_path(path))]
     PasswordFile {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The password's file is open to others.
+    /// Other users can read the password file.
     #[error("{} can be read by other users", display_path(.0))]
     SharedPasswordFile(PathBuf),
     /// No socket could be opened.
     #[error("{0}")]
     Socket(#[from] EndpointError),
-    /// The host's name leads nowhere.
+    /// The host's name could not be resolved.
     #[error("cannot find {host}: {why}")]
     Resolve {
         /// The host.
         host: String,
-        /// What the resolver said.
+        /// The resolver's error.
         why: String,
     },
-    /// No address of the server let a connection come about.
+    /// No address of the server accepted a connection.
     #[error("cannot connect to {server}: {why}")]
     Unreachable {
         /// The server.
         server: String,
-        /// Every address with its reason.
+        /// The reason for each address.
         why: String,
     },
-    /// The server is not to be believed, or nobody said so far that it is.
+    /// The server is not trusted.
     #[error(transparent)]
-    Untrusted(#[from] Untrusted),
-    /// All slots are taken; the server's words.
+    Untrusted(#[from] UntrustedServer),
+    /// All slots are taken; the server's message.
     #[error("{}", display_remark(.0))]
     Busy(String),
-    /// The server refused.
+    /// The server refused a request.
     #[error("{what}: {refusal}")]
     Refused {
-        /// What was asked for.
+        /// What failed.
         what: String,
         /// The refusal.
         refusal: Refusal,
     },
-    /// The conversation with the server broke off.
+    /// A stream of a request failed.
     #[error("{what}: {source}")]
     Stream {
-        /// What it was about.
+        /// What failed.
         what: String,
         /// Why.
         source: StreamError,
     },
-    /// A file did not arrive.
+    /// A download of a file failed.
     #[error("cannot get {}: {source}", display_safe(path))]
     Get {
-        /// What was asked for.
+        /// The file's path on the server.
         path: String,
         /// Why.
         source: GetError,
-        /// Where else than in a file the content went, before it was verified.
+        /// Whether the content was written to a stream, before it was verified.
         streamed: bool,
     },
-    /// A file was not stored on the server.
+    /// An upload of a file failed.
     #[error("cannot put {}: {source}", display_safe(path))]
     Put {
-        /// As it was typed.
+        /// The path as the user typed it.
         path: String,
         /// Why.
         source: PutError,
     },
-    /// A file that is to be sent cannot be read.
+    /// A local file to upload cannot be read.
     #[error("cannot read {}: {source}", display_path(path))]
     Source {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// What is to be sent is no regular file.
+    /// The path to upload is not a regular file.
     #[error("cannot put {}: it is {is}", display_path(path))]
     NotAFile {
-        /// What was named.
+        /// The path.
         path: PathBuf,
-        /// What it is, with its article.
+        /// What the path is instead, with an article.
         is: &'static str,
     },
-    /// The server lets this client change nothing.
-    #[error("{what}: this server takes no uploads from you")]
+    /// The server does not allow this client to change files.
+    #[error("{what}: the files of this server are read-only for you")]
     ReadOnly {
-        /// What was to be done.
+        /// What failed.
         what: String,
     },
-    /// A folder that was to be made stands there.
-    #[error("cannot make {}: it is already there", display_safe(path))]
-    AlreadyThere {
+    /// The folder to create exists.
+    #[error("cannot make {}: it already exists", display_safe(path))]
+    FolderExists {
         /// The folder.
         path: String,
     },
-    /// A file cannot be stored where it was to be.
+    /// A local file or folder cannot be written.
     #[error("cannot store {}: {source}", display_path(path))]
     Target {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// What is left of a transfer cannot be removed.
-    #[error("cannot remove what is left of {}: {source}", display_path(path))]
-    Leftover {
-        /// The file it was to become.
+    /// The partial file of a transfer cannot be removed.
+    #[error("cannot remove the partial file of {}: {source}", display_path(path))]
+    CleanupFailed {
+        /// The final name of the partial file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// Some of it could not be removed; each was reported.
-    #[error("not all that is left could be removed")]
-    NotClean,
-    /// Something stands under the name.
+    /// Some unfinished transfers could not be removed; each failure was reported.
+    #[error("some unfinished transfers could not be removed")]
+    CleanupIncomplete,
+    /// The target exists.
     #[error("{} exists already", display_path(.0))]
     Exists(PathBuf),
-    /// Standard output or the terminal does not take what is to be printed.
+    /// Standard output or the terminal cannot be written.
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
-    /// Some of several files failed; each was reported.
-    #[error("{failed} of {asked} {what}")]
-    Several {
-        /// How many failed.
+    /// Some of several items failed; each failure was reported.
+    #[error("{failed} of {total} {what}")]
+    SomeFailed {
+        /// The number of items that failed.
         failed: usize,
-        /// Of how many.
-        asked: usize,
-        /// What is said of them.
+        /// The number of all items.
+        total: usize,
+        /// The items and what happened to them, as in `files did not arrive`.
         what: &'static str,
-        /// The code of all of them, where none arrived.
+        /// The common code if all items failed with it.
         code: ErrorCode,
     },
-    /// A transfer broke off, and what is here of it is kept.
+    /// A transfer was interrupted and can be resumed.
     #[error("{error}")]
     Resumable {
         /// Why.
         error: Box<ClientError>,
-        /// How much is here.
+        /// How much was transferred.
         share: UnfinishedShare,
     },
-    /// The program ends before it was done.
+    /// The program or the transfer was stopped before the work was finished.
     #[error("interrupted")]
     Interrupted,
-    /// The system did not do what it always does.
+    /// A call to the system failed.
     #[error("{what}: {source}")]
     System {
-        /// What was tried.
+        /// What failed.
         what: &'static str,
-        /// What it said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
 impl ClientError {
-    /// A conversation that broke off, or that the server refused.
+    /// The error of a failed stream: a refusal by the server, a busy server, or another failure.
     #[must_use]
     pub fn stream(what: impl Into<String>, error: StreamError) -> Self {
         let what = what.into();
@@ -208,7 +208,7 @@ impl ClientError {
         }
     }
 
-    /// A refusal.
+    /// The error of a refusal.
     #[must_use]
     pub fn refused(what: impl Into<String>, refusal: Refusal) -> Self {
         if refusal.code == RefusalCode::Busy {
@@ -217,9 +217,9 @@ impl ClientError {
         Self::Refused { what: what.into(), refusal }
     }
 
-    /// The same refusal once more.
+    /// A copy of a refusal; [`Self::Interrupted`] for any other error.
     #[must_use]
-    pub(crate) fn refusal_again(&self) -> Self {
+    pub(crate) fn clone_refusal(&self) -> Self {
         match self {
             Self::Refused { what, refusal } => {
                 Self::Refused { what: what.clone(), refusal: refusal.clone() }
@@ -228,20 +228,20 @@ impl ClientError {
         }
     }
 
-    /// A file that the person wants to keep on the server.
+    /// The error of an upload to a file that exists on the server and is kept.
     #[must_use]
-    pub fn kept(path: &FilePath) -> Self {
+    pub fn exists_on_server(path: &FilePath) -> Self {
         let refusal = Refusal::new(RefusalCode::Exists, "it exists on the server already");
         Self::refused(format!("cannot put {}", display_safe(path.as_str())), refusal)
     }
 
-    /// Whether there is nothing to say: the reader of the output has gone.
+    /// Whether the reader of the output has closed the pipe, so that nothing can be reported.
     #[must_use]
-    pub fn is_silent(&self) -> bool {
+    pub fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 
-    /// Whether the connection is gone, so that nothing more can be asked on it.
+    /// Whether the connection was lost.
     #[must_use]
     pub fn is_lost_connection(&self) -> bool {
         match self {
@@ -253,22 +253,22 @@ impl ClientError {
         }
     }
 
-    /// Whether dialling again later may help: the server, or the way to it, is not there just now. One
-    /// that is there and not believed, or that wants something else, is no matter of time.
+    /// Whether dialling again later may help, because the server or the network is unavailable at present. An
+    /// untrusted server, or one that refuses the sign-in, is not transient.
     #[must_use]
-    pub fn is_passing(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Resolve { .. } | Self::Busy(_) => true,
-            Self::Refused { refusal, .. } => is_passing(refusal.code),
-            Self::Stream { source: StreamError::Lost(ended), .. } => is_loss(ended),
+            Self::Refused { refusal, .. } => is_transient(refusal.code),
+            Self::Stream { source: StreamError::Lost(ended), .. } => is_connection_loss(ended),
             Self::Stream { source: StreamError::TimedOut(_), .. } => true,
             _ => false,
         }
     }
 
-    /// The same, with how much is kept, where something is.
+    /// Adds how much of the transfer can be resumed, if anything can.
     #[must_use]
-    pub fn resumable(self, share: Option<UnfinishedShare>) -> Self {
+    pub fn with_unfinished_share(self, share: Option<UnfinishedShare>) -> Self {
         match share {
             Some(share) => Self::Resumable { error: Box::new(self), share },
             None => self,
@@ -276,15 +276,16 @@ impl ClientError {
     }
 }
 
-/// Whether a refusal is one that passes.
+/// Whether a refusal is transient, so that the same request may succeed later.
 #[must_use]
-pub fn is_passing(code: RefusalCode) -> bool {
+pub fn is_transient(code: RefusalCode) -> bool {
     matches!(code, RefusalCode::ShuttingDown | RefusalCode::Busy | RefusalCode::RateLimited)
 }
 
-/// Whether a connection ended for want of a network, or of a server that runs.
+/// Whether a connection was lost: the network failed, or the server stopped or dropped the client. A connection that
+/// either side closed for another reason was not lost.
 #[must_use]
-pub fn is_loss(ended: &ConnectionEnd) -> bool {
+pub fn is_connection_loss(ended: &ConnectionEnd) -> bool {
     match ended {
         ConnectionEnd::TimedOut | ConnectionEnd::Reset | ConnectionEnd::Refused => true,
         ConnectionEnd::ClosedByPeer(code) => {

@@ -1,5 +1,4 @@
-//! What happens, told to every interface at once: numbered events, and for each reader a queue with a bound.
-//! Knows nothing of what the events are about.
+//! Numbered events for all interfaces, through a bounded queue for each reader. Independent of what the events mean.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock, Weak};
@@ -15,46 +14,46 @@ use crate::notice::Notice;
 use crate::question::{Question, QuestionId};
 use crate::transfers::{TransferEvent, TransferId, TransferState, TransferStatus};
 
-/// Events that wait for a reader, at most. One that falls behind further gets a [`Snapshot`] in place of what it
-/// missed, or holds up what happens, as it has chosen.
+/// Capacity of a reader's queue. A reader that falls further behind gets a [`Snapshot`] in place of the events that
+/// it missed, or makes the client wait, depending on how it has subscribed.
 pub const CAPACITY: usize = 256;
 
-/// Something that happened. Cheap to clone.
+/// An event. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct ClientEvent {
-    /// Counts all events of a client from 1, the same for every reader. A [`Snapshot`] has the number of the last
+    /// The event's number, from 1, the same for all readers of a client. A [`Snapshot`] has the number of the last
     /// event that it includes.
     pub number: u64,
-    /// What happened.
+    /// The content of the event.
     pub kind: EventKind,
 }
 
-/// What happened.
+/// The content of an event.
 #[derive(Debug, Clone)]
 pub enum EventKind {
-    /// The state of everything: the reader has missed events.
+    /// The state of the client, in place of events that the reader has missed.
     Snapshot(Arc<Snapshot>),
-    /// The connection has another state.
+    /// The state of the connection has changed.
     Connection(ConnectionState),
-    /// The server is stopping: what runs may end within this time, and nothing new begins.
+    /// The server is stopping: running commands have this much time to finish, and no new ones start.
     ServerStopping(Duration),
-    /// The server refused a name or a password, or a name was no name; the interface is asked again.
+    /// The server refused a name or password, or the name was invalid. The client asks again.
     SignInRefused(Arc<ClientError>),
-    /// One of several transfers that were resumed failed, or an entry of the journal is none.
+    /// One of several resumed transfers failed, or an entry of the journal is invalid.
     Failed(Arc<ClientError>),
-    /// Something worth knowing that is no error.
+    /// Information that is not an error.
     Notice(Notice),
     /// A question waits for an answer.
     Question(QuestionId, Arc<Question>),
-    /// A question needs no answer any more.
+    /// A question was answered or withdrawn.
     QuestionSettled(QuestionId),
-    /// Something became of a transfer.
+    /// An event of a transfer.
     Transfer(TransferId, TransferEvent),
 }
 
 impl EventKind {
-    /// What a server's event means; `None` where it is nothing to interfaces.
-    pub(crate) fn of(event: &Event) -> Option<Self> {
+    /// The event for interfaces that a server's event causes; `None` if it causes none.
+    pub(crate) fn from_server(event: &Event) -> Option<Self> {
         match event {
             Event::Stopping { grace_seconds } => {
                 Some(Self::ServerStopping(Duration::from_secs(*grace_seconds)))
@@ -64,55 +63,55 @@ impl EventKind {
     }
 }
 
-/// The connection to the server.
+/// The state of the connection to the server.
 #[derive(Debug, Clone)]
 pub enum ConnectionState {
-    /// There is none, and none is being made.
+    /// The client has not connected yet.
     Disconnected,
-    /// The server is trusted and has answered; the sign-in follows.
-    Reached,
+    /// Connected to the trusted server; the sign-in follows.
+    SigningIn,
     /// Signed in.
     Connected(Arc<Welcome>),
-    /// Signed in again, after the connection was lost.
-    Renewed(Arc<Welcome>),
-    /// It was lost, and why.
+    /// Signed in again after a loss of the connection.
+    Reconnected(Arc<Welcome>),
+    /// The connection was lost; the reason.
     Lost(String),
 }
 
-/// The state of everything at one moment.
+/// The state of a client at one moment.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    /// The connection.
+    /// The state of the connection.
     pub connection: ConnectionState,
-    /// All transfers of this process that are not forgotten, by number.
+    /// The transfers of this process, by number, without those that the client has forgotten.
     pub transfers: Vec<TransferStatus>,
-    /// Questions that wait for an answer.
+    /// The open questions.
     pub questions: Vec<(QuestionId, Arc<Question>)>,
 }
 
-/// What becomes of events that a reader does not take in time.
+/// What happens when a reader's queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum OverflowPolicy {
-    /// They are dropped, and a snapshot takes their place.
+    /// The queued events are dropped, and a snapshot replaces them.
     Snapshot,
-    /// What happens next waits for the reader.
+    /// Publishers wait for the reader.
     Wait,
 }
 
-/// Where events are published. Cheap to clone.
+/// Publishes events to all readers. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct EventHub(Arc<HubShared>);
 
 #[derive(Default)]
 struct HubShared {
     state: Mutex<HubState>,
-    /// Makes the snapshot for a reader that fell behind.
+    /// Creates the snapshot for a reader that fell behind.
     snapshot: OnceLock<Box<dyn Fn() -> Snapshot + Send + Sync>>,
 }
 
 #[derive(Default)]
 struct HubState {
-    last: u64,
+    last_number: u64,
     queues: Vec<Weak<EventQueue>>,
     is_closed: bool,
 }
@@ -132,7 +131,7 @@ struct EventQueueState {
     is_closed: bool,
 }
 
-/// A reader's end. Dropped, nothing is kept for it any more.
+/// The reader's end of a queue. Dropping it closes the queue.
 #[derive(Debug)]
 pub struct EventReceiver {
     hub: EventHub,
@@ -140,23 +139,23 @@ pub struct EventReceiver {
 }
 
 impl EventHub {
-    /// Says how a snapshot is made; once.
-    pub(crate) fn snapshot_with(&self, make: impl Fn() -> Snapshot + Send + Sync + 'static) {
-        // A second one is never given.
+    /// Sets the function that creates snapshots. May be called once.
+    pub(crate) fn set_snapshot_source(&self, make: impl Fn() -> Snapshot + Send + Sync + 'static) {
+        // Fails only at a second call.
         let _ = self.0.snapshot.set(Box::new(make));
     }
 
-    /// Events from now on, for a reader that may miss some and is told the state of everything then.
+    /// Subscribes to events from now on. A reader that falls behind gets a snapshot.
     pub(crate) fn subscribe(&self) -> EventReceiver {
-        self.reader(OverflowPolicy::Snapshot)
+        self.add_reader(OverflowPolicy::Snapshot)
     }
 
-    /// All events from now on: what happens waits where the reader does not.
+    /// Subscribes to all events from now on. Publishers wait for a reader that falls behind.
     pub(crate) fn subscribe_to_all(&self) -> EventReceiver {
-        self.reader(OverflowPolicy::Wait)
+        self.add_reader(OverflowPolicy::Wait)
     }
 
-    fn reader(&self, overflow: OverflowPolicy) -> EventReceiver {
+    fn add_reader(&self, overflow: OverflowPolicy) -> EventReceiver {
         let queue = Arc::new(EventQueue {
             overflow,
             state: Mutex::default(),
@@ -172,12 +171,13 @@ impl EventHub {
         EventReceiver { hub: self.clone(), queue }
     }
 
-    /// Tells all readers. Never waits: a reader that must miss nothing may get a few more events than its bound.
+    /// Publishes an event to all readers. Never waits: the queue of a reader of all events may exceed its capacity by
+    /// a few events.
     pub(crate) fn publish(&self, kind: EventKind) {
         let mut state = self.0.state.lock();
-        state.last += 1;
-        let event = ClientEvent { number: state.last, kind };
-        // Within the lock, so that every reader has the events in the order of their numbers.
+        state.last_number += 1;
+        let event = ClientEvent { number: state.last_number, kind };
+        // Within the lock, so that every reader gets the events in the order of their numbers.
         state.queues.retain(|queue| match queue.upgrade() {
             Some(queue) => {
                 queue.push(event.clone());
@@ -187,20 +187,20 @@ impl EventHub {
         });
     }
 
-    /// A transfer has another state.
-    pub(crate) fn tell_state(&self, id: TransferId, state: TransferState) {
+    /// Publishes a new state of a transfer. Never waits.
+    pub(crate) fn publish_state(&self, id: TransferId, state: TransferState) {
         self.publish(EventKind::Transfer(id, TransferEvent::State(state)));
     }
 
-    /// The same, once there is [room](Self::room).
-    pub(crate) async fn publish_in_turn(&self, kind: EventKind) {
-        self.room().await;
+    /// Publishes an event after [waiting for capacity](Self::wait_for_capacity).
+    pub(crate) async fn wait_and_publish(&self, kind: EventKind) {
+        self.wait_for_capacity().await;
         self.publish(kind);
     }
 
-    /// Waits until there is room with all readers that must miss nothing. What is published with a change is
-    /// published right after that change, without waiting: so this comes before both.
-    pub(crate) async fn room(&self) {
+    /// Waits until the queues of all readers of all events have capacity. An event about a change must follow that
+    /// change without waiting in between, so callers wait here first, then change, then publish.
+    pub(crate) async fn wait_for_capacity(&self) {
         while let Some(queue) = self.full_queue() {
             let taken = queue.taken.notified();
             if queue.is_full() {
@@ -214,7 +214,7 @@ impl EventHub {
         state.queues.iter().filter_map(Weak::upgrade).find(|queue| queue.is_full())
     }
 
-    /// Nothing follows: readers come to their end once they have taken what waits.
+    /// Closes all queues: readers get the queued events, and then the end.
     pub(crate) fn close(&self) {
         let mut state = self.0.state.lock();
         state.is_closed = true;
@@ -225,8 +225,8 @@ impl EventHub {
 
     fn snapshot(&self) -> Option<ClientEvent> {
         let make = self.0.snapshot.get()?;
-        // Before the state is looked at: what happens meanwhile is told again, which is no harm.
-        let number = self.0.state.lock().last;
+        // Read before the state: a reader may get a later event again, but never misses one.
+        let number = self.0.state.lock().last_number;
         Some(ClientEvent { number, kind: EventKind::Snapshot(Arc::new(make())) })
     }
 }
@@ -241,7 +241,7 @@ impl EventQueue {
             state.events.clear();
             state.has_missed = true;
         }
-        // What comes before the snapshot is taken is in it.
+        // A pending snapshot will include this event.
         if !state.has_missed {
             state.events.push_back(event);
         }
@@ -262,41 +262,41 @@ impl EventQueue {
 }
 
 impl EventReceiver {
-    /// The next event; `None` once the client is gone. Waiting may be given up and taken up again.
+    /// The next event; `None` once the client has shut down. Cancel-safe.
     pub async fn next(&mut self) -> Option<ClientEvent> {
         loop {
             let filled = self.queue.filled.notified();
             match self.take() {
-                TakenEvents::Event(event) => return Some(event),
-                TakenEvents::Missed => {
+                QueueItem::Event(event) => return Some(event),
+                QueueItem::Missed => {
                     if let Some(snapshot) = self.hub.snapshot() {
                         return Some(snapshot);
                     }
                 }
-                TakenEvents::Nothing => filled.await,
-                TakenEvents::End => return None,
+                QueueItem::Empty => filled.await,
+                QueueItem::End => return None,
             }
         }
     }
 
-    /// The next event that is there already.
+    /// The next event if one is queued.
     pub fn try_next(&mut self) -> Option<ClientEvent> {
         match self.take() {
-            TakenEvents::Event(event) => Some(event),
-            TakenEvents::Missed => self.hub.snapshot(),
-            TakenEvents::Nothing | TakenEvents::End => None,
+            QueueItem::Event(event) => Some(event),
+            QueueItem::Missed => self.hub.snapshot(),
+            QueueItem::Empty | QueueItem::End => None,
         }
     }
 
-    fn take(&self) -> TakenEvents {
+    fn take(&self) -> QueueItem {
         let mut state = self.queue.state.lock();
         if std::mem::take(&mut state.has_missed) {
-            return TakenEvents::Missed;
+            return QueueItem::Missed;
         }
         let taken = match state.events.pop_front() {
-            Some(event) => TakenEvents::Event(event),
-            None if state.is_closed => TakenEvents::End,
-            None => TakenEvents::Nothing,
+            Some(event) => QueueItem::Event(event),
+            None if state.is_closed => QueueItem::End,
+            None => QueueItem::Empty,
         };
         drop(state);
         self.queue.taken.notify_waiters();
@@ -304,11 +304,11 @@ impl EventReceiver {
     }
 }
 
-enum TakenEvents {
+enum QueueItem {
     Event(ClientEvent),
-    /// Events were dropped.
+    /// The queue has dropped events.
     Missed,
-    Nothing,
+    Empty,
     End,
 }
 
@@ -321,8 +321,8 @@ impl Drop for EventReceiver {
 impl std::fmt::Debug for HubShared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let state = self.state.lock();
-        f.debug_struct("Hub")
-            .field("last", &state.last)
+        f.debug_struct("EventHub")
+            .field("last_number", &state.last_number)
             .field("readers", &state.queues.len())
             .finish_non_exhaustive()
     }
@@ -338,9 +338,9 @@ mod tests {
 
     const DEADLINE: Duration = Duration::from_secs(10);
 
-    fn hub() -> EventHub {
+    fn hub_with_snapshots() -> EventHub {
         let hub = EventHub::default();
-        hub.snapshot_with(|| Snapshot {
+        hub.set_snapshot_source(|| Snapshot {
             connection: ConnectionState::Disconnected,
             transfers: Vec::new(),
             questions: Vec::new(),
@@ -348,17 +348,17 @@ mod tests {
         hub
     }
 
-    fn happens(hub: &EventHub, times: usize) {
-        for _ in 0..times {
+    fn publish_events(hub: &EventHub, count: usize) {
+        for _ in 0..count {
             hub.publish(EventKind::ServerStopping(DEADLINE));
         }
     }
 
     #[tokio::test]
-    async fn every_reader_has_every_event_with_the_same_number() {
-        let hub = hub();
+    async fn all_readers_get_each_event_with_the_same_number() {
+        let hub = hub_with_snapshots();
         let (mut one, mut two) = (hub.subscribe(), hub.subscribe_to_all());
-        happens(&hub, 3);
+        publish_events(&hub, 3);
         for number in 1..=3 {
             assert_eq!(one.next().await.unwrap().number, number);
             assert_eq!(two.next().await.unwrap().number, number);
@@ -368,24 +368,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_slow_reader_gets_a_snapshot_and_then_what_follows() {
-        let hub = hub();
+    async fn a_slow_reader_gets_a_snapshot_and_then_the_next_events() {
+        let hub = hub_with_snapshots();
         let mut slow = hub.subscribe();
-        happens(&hub, CAPACITY + 7);
+        publish_events(&hub, CAPACITY + 7);
         let event = slow.next().await.unwrap();
         assert!(matches!(event.kind, EventKind::Snapshot(_)));
         assert_eq!(event.number, CAPACITY as u64 + 7);
-        happens(&hub, 1);
+        publish_events(&hub, 1);
         assert_eq!(slow.next().await.unwrap().number, CAPACITY as u64 + 8);
         assert!(slow.try_next().is_none());
     }
 
     #[tokio::test]
-    async fn what_happens_waits_for_a_reader_that_must_miss_nothing() {
-        let hub = hub();
+    async fn publishers_wait_for_a_reader_of_all_events() {
+        let hub = hub_with_snapshots();
         let mut all = hub.subscribe_to_all();
-        happens(&hub, CAPACITY);
-        let next = hub.publish_in_turn(EventKind::ServerStopping(DEADLINE));
+        publish_events(&hub, CAPACITY);
+        let next = hub.wait_and_publish(EventKind::ServerStopping(DEADLINE));
         tokio::pin!(next);
         assert!(timeout(Duration::ZERO, next.as_mut()).await.is_err());
         assert_eq!(all.next().await.unwrap().number, 1);
@@ -394,6 +394,6 @@ mod tests {
             assert_eq!(all.next().await.unwrap().number, number);
         }
         drop(all);
-        timeout(DEADLINE, hub.publish_in_turn(EventKind::ServerStopping(DEADLINE))).await.unwrap();
+        timeout(DEADLINE, hub.wait_and_publish(EventKind::ServerStopping(DEADLINE))).await.unwrap();
     }
 }

@@ -1,7 +1,7 @@
-//! Where this program keeps what is its own, by the XDG base directories. Knows nothing of what it keeps.
+//! The program's own folders, by the XDG base directories. Independent of the files in them.
 //!
-//! A user without a home, as in a container, has only the folders that variables name; some have none that can
-//! be used. What needs no folder works without.
+//! A user without a home, as in a container, has only the folders that variables name, and perhaps no usable folder.
+//! Commands that need no folder work without one.
 
 use std::ffi::OsString;
 use std::io;
@@ -12,56 +12,56 @@ use thiserror::Error;
 
 use crate::unix;
 
-/// This program's folders. None of them need exist.
+/// The program's folders. None of them needs to exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folders {
-    config: Result<PathBuf, NoFolder>,
-    data: Result<PathBuf, NoFolder>,
-    state: Result<PathBuf, NoFolder>,
+    config: Result<PathBuf, FolderError>,
+    data: Result<PathBuf, FolderError>,
+    state: Result<PathBuf, FolderError>,
 }
 
-/// Why there is no folder for something.
+/// Why a folder cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum NoFolder {
-    /// Neither a home nor a variable says where it would be.
+pub enum FolderError {
+    /// Neither a home nor a variable names the folder.
     #[error("this user has no home folder")]
     NoHome,
-    /// It cannot be looked at, and nobody can tell what is in it.
-    #[error("cannot look at {}: {why}", display_path(.path))]
-    OutOfReach {
-        /// Where it would be.
+    /// The folder cannot be accessed.
+    #[error("cannot access {}: {why}", display_path(.path))]
+    Inaccessible {
+        /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         why: String,
     },
-    /// Something else than a folder is in the way.
+    /// A component of the path is not a folder.
     #[error("{} cannot be a folder: {why}", display_path(.path))]
-    InTheWay {
-        /// Where it would be.
+    NotAFolder {
+        /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         why: String,
     },
 }
 
-/// Creates a folder, and those above it, that only its owner can look into.
+/// Creates a folder with its parents, accessible to its owner only.
 ///
 /// # Errors
-/// What the system says.
+/// The system's error.
 pub fn create_private(folder: &Path) -> io::Result<()> {
     unix::create_private_folder(folder)
 }
 
 impl Folders {
-    /// The folders of a user with this home, if any; `variable` looks into the environment.
+    /// The folders of a user with this home, if any; `variable` looks up an environment variable.
     #[must_use]
     pub fn new(variable: impl Fn(&str) -> Option<OsString>, home: Option<&Path>) -> Self {
-        // An empty HOME is none, and a relative one would mean another folder in every folder.
+        // An empty HOME counts as none, and a relative one would depend on the current folder.
         let home = home.filter(|home| home.is_absolute());
         let folder = |name: &str, below_home: &str| {
-            // A relative path is to be ignored (XDG Base Directory Specification, 0.8).
+            // Relative paths are ignored (XDG Base Directory Specification, 0.8).
             let named = variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
-            let base = named.or_else(|| Some(home?.join(below_home))).ok_or(NoFolder::NoHome)?;
+            let base = named.or_else(|| Some(home?.join(below_home))).ok_or(FolderError::NoHome)?;
             usable(base.join("quiver"))
         };
         Self {
@@ -71,45 +71,45 @@ impl Folders {
         }
     }
 
-    /// These folders, wherever a user's would be.
+    /// The given folders, in place of a user's.
     #[must_use]
     pub fn at(config: PathBuf, data: PathBuf, state: PathBuf) -> Self {
         Self { config: Ok(config), data: Ok(data), state: Ok(state) }
     }
 
-    /// For what people write: `config.toml`.
+    /// The folder for `config.toml`, which the user writes.
     ///
     /// # Errors
-    /// [`NoFolder`].
-    pub fn config(&self) -> Result<&Path, &NoFolder> {
+    /// [`FolderError`].
+    pub fn config(&self) -> Result<&Path, &FolderError> {
         self.config.as_deref()
     }
 
-    /// For what must not be lost: the client's identity.
+    /// The folder for data that must not be lost: the client's identity.
     ///
     /// # Errors
-    /// [`NoFolder`].
-    pub fn data(&self) -> Result<&Path, &NoFolder> {
+    /// [`FolderError`].
+    pub fn data(&self) -> Result<&Path, &FolderError> {
         self.data.as_deref()
     }
 
-    /// For what the program learned: known servers, unfinished transfers, the prompt's history.
+    /// The folder for the program's state: known servers, unfinished transfers, the prompt's history.
     ///
     /// # Errors
-    /// [`NoFolder`].
-    pub fn state(&self) -> Result<&Path, &NoFolder> {
+    /// [`FolderError`].
+    pub fn state(&self) -> Result<&Path, &FolderError> {
         self.state.as_deref()
     }
 }
 
-/// A folder that is there, or that may be made where the disk lets this user.
-fn usable(path: PathBuf) -> Result<PathBuf, NoFolder> {
+/// The path, unless it is certain that no folder can be there.
+fn usable(path: PathBuf) -> Result<PathBuf, FolderError> {
     let Err(error) = path.symlink_metadata() else { return Ok(path) };
     let why = error.to_string();
     match error.kind() {
-        io::ErrorKind::PermissionDenied => Err(NoFolder::OutOfReach { path, why }),
-        // As with HOME=/dev/null.
-        io::ErrorKind::NotADirectory => Err(NoFolder::InTheWay { path, why }),
+        io::ErrorKind::PermissionDenied => Err(FolderError::Inaccessible { path, why }),
+        // For example HOME=/dev/null.
+        io::ErrorKind::NotADirectory => Err(FolderError::NotAFolder { path, why }),
         _ => Ok(path),
     }
 }
@@ -118,10 +118,10 @@ fn usable(path: PathBuf) -> Result<PathBuf, NoFolder> {
 mod tests {
     use super::*;
 
-    const NOTHING: fn(&str) -> Option<OsString> = |_| None;
+    const NO_VARIABLES: fn(&str) -> Option<OsString> = |_| None;
 
     #[test]
-    fn a_variable_beats_the_home_and_neither_is_needed_where_the_other_is() {
+    fn a_variable_overrides_the_home_and_either_is_enough() {
         let home = tempfile::tempdir().unwrap();
         let variable = |name: &str| match name {
             "XDG_CONFIG_HOME" => Some("/c".into()),
@@ -132,23 +132,23 @@ mod tests {
         let folders = Folders::new(variable, Some(home.path()));
         assert_eq!(folders.config(), Ok(Path::new("/c/quiver")));
         assert_eq!(folders.data(), Ok(&*home.path().join(".local/share/quiver")));
-        let folders = Folders::new(NOTHING, Some(home.path()));
+        let folders = Folders::new(NO_VARIABLES, Some(home.path()));
         assert_eq!(folders.config(), Ok(&*home.path().join(".config/quiver")));
         assert_eq!(folders.state(), Ok(&*home.path().join(".local/state/quiver")));
         for home in [None, Some(Path::new("")), Some(Path::new("relative"))] {
             let folders = Folders::new(variable, home);
             assert_eq!(folders.state(), Ok(Path::new("/s/quiver")));
-            assert_eq!(folders.data(), Err(&NoFolder::NoHome));
+            assert_eq!(folders.data(), Err(&FolderError::NoHome));
         }
     }
 
     #[test]
-    fn a_home_that_cannot_be_one_is_told() {
-        let folders = Folders::new(NOTHING, Some(Path::new("/dev/null")));
+    fn a_home_that_is_not_a_folder_is_reported() {
+        let folders = Folders::new(NO_VARIABLES, Some(Path::new("/dev/null")));
         let why = folders.state().unwrap_err().to_string();
         let path = "/dev/null/.local/state/quiver";
         assert!(why.starts_with(&format!("{path} cannot be a folder: Not a directory")), "{why}");
-        // It need not exist.
-        assert!(Folders::new(NOTHING, Some(Path::new("/nonexistent"))).data().is_ok());
+        // It does not need to exist.
+        assert!(Folders::new(NO_VARIABLES, Some(Path::new("/nonexistent"))).data().is_ok());
     }
 }

@@ -1,6 +1,6 @@
-//! The client's own key and certificate: made at first use, the same ever after.
+//! The client's own key and certificate, created at first use and kept from then on.
 //!
-//! Servers know connections of one key as one client. Knows files, nothing of connections.
+//! A server treats all connections with the same key as one client. Handles files only, no connections.
 
 use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
@@ -13,48 +13,48 @@ use quiver_transport::{Identity, IdentityError};
 
 use crate::unix;
 
-/// A client's certificate names nobody and proves only its key; it shall outlive its machine.
-const DAYS: u32 = 100 * 365;
+/// Validity of a client's certificate, in days. The certificate only proves the key, and must not expire.
+const VALIDITY_DAYS: u32 = 100 * 365;
 
 const CERTIFICATE: &str = "client.pem";
 const KEY: &str = "client.key";
 
-/// Loads the identity kept in `folder`, or makes one and keeps it there. Of several clients that do
-/// so at once, one is first, and all go by its identity.
+/// Loads the identity stored in `folder`, or creates and stores one. If several clients do so at the same time, one
+/// creates the identity and all use it.
 ///
 /// # Errors
-/// [`IdentityError`], naming the file.
+/// [`IdentityError`] with the file.
 pub fn load_or_create(folder: &Path, now: DateTime<Utc>) -> Result<Identity, IdentityError> {
-    let home = folder.join("identity");
-    if home.symlink_metadata().is_err() {
-        create(folder, &home, now)?;
+    let target = folder.join("identity");
+    if target.symlink_metadata().is_err() {
+        create(folder, &target, now)?;
     }
-    Identity::load(&home.join(CERTIFICATE), &home.join(KEY))
+    Identity::load(&target.join(CERTIFICATE), &target.join(KEY))
 }
 
-/// An identity for this run alone, where none can be kept: servers know its connections as one client too.
+/// Creates an identity that lasts for this run only, for a client that cannot store one.
 ///
 /// # Errors
 /// [`IdentityError`].
 pub fn ephemeral(now: DateTime<Utc>) -> Result<Identity, IdentityError> {
-    Identity::create("quiver client", &[], Validity::days(now, DAYS))
+    Identity::create("quiver client", &[], Validity::days(now, VALIDITY_DAYS))
 }
 
-/// Both files come into being in one step: a folder is made aside and renamed, which fails where
-/// another client was faster.
-fn create(folder: &Path, home: &Path, now: DateTime<Utc>) -> Result<(), IdentityError> {
-    let failed = |source| IdentityError::Write { path: home.to_owned(), source };
+/// Creates both files atomically: writes them to a temporary folder and renames it, which fails if another client was
+/// faster.
+fn create(folder: &Path, target: &Path, now: DateTime<Utc>) -> Result<(), IdentityError> {
+    let failed = |source| IdentityError::Write { path: target.to_owned(), source };
     let identity = ephemeral(now)?;
-    let aside = folder.join(format!("identity.{:016x}", RandomState::new().hash_one(home)));
-    unix::create_private_folder(&aside).map_err(failed)?;
-    let made = identity
-        .save(&aside.join(CERTIFICATE), &aside.join(KEY), false)
-        .and_then(|()| fs::rename(&aside, home).map_err(failed));
-    if made.is_err() {
-        // What is left aside is of no use to anyone.
-        let _ = fs::remove_dir_all(&aside);
+    let staging = folder.join(format!("identity.{:016x}", RandomState::new().hash_one(target)));
+    unix::create_private_folder(&staging).map_err(failed)?;
+    let result = identity
+        .save(&staging.join(CERTIFICATE), &staging.join(KEY), false)
+        .and_then(|()| fs::rename(&staging, target).map_err(failed));
+    if result.is_err() {
+        // The first error is the one to report.
+        let _ = fs::remove_dir_all(&staging);
     }
-    match made {
+    match result {
         Err(IdentityError::Write { source, .. })
             if matches!(
                 source.kind(),
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_identity_is_made_once() {
+    fn an_identity_is_created_once() {
         let folder = tempfile::tempdir().unwrap();
         let first = load_or_create(folder.path(), Utc::now()).unwrap();
         let second = load_or_create(folder.path(), Utc::now()).unwrap();
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_that_start_at_once_are_one() {
+    fn clients_that_start_at_the_same_time_share_one_identity() {
         let folder = tempfile::tempdir().unwrap();
         let mut fingerprints = std::thread::scope(|scope| {
             let start = || load_or_create(folder.path(), Utc::now()).unwrap().fingerprint();
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_can_be_written_the_path_is_named() {
+    fn a_failure_to_write_names_the_path() {
         let error = load_or_create(Path::new("/proc/nowhere"), Utc::now()).unwrap_err();
         assert!(error.to_string().contains("/proc/nowhere/identity"), "{error}");
     }

@@ -1,7 +1,7 @@
-//! The servers a person has confirmed: a line each, `host:port fingerprint`.
+//! The file of servers that the user has confirmed, one on each line: `host:port fingerprint`.
 //!
-//! Knows files, nothing of connections or terminals. A line that cannot be read is an error and not
-//! a server that is unknown: asking again is what an attacker would want.
+//! Handles files only, no connections and no terminals. An invalid line is an error and does not make its server
+//! unknown: an attacker would want the user to be asked again.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -15,46 +15,46 @@ use thiserror::Error;
 use crate::address::ServerAddress;
 use crate::unix;
 
-/// The file of known servers. It need not exist.
+/// The file of known servers. It does not need to exist.
 #[derive(Debug, Clone)]
 pub struct KnownServers {
     path: PathBuf,
 }
 
-/// A server that was confirmed.
+/// A confirmed server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KnownServer {
-    /// Of its key.
+    /// The fingerprint of its key.
     pub fingerprint: Fingerprint,
     /// Its line in the file, from 1.
     pub line: usize,
 }
 
-/// The file does not say what is known.
+/// Why the file of known servers cannot be used.
 #[derive(Debug, Error)]
 pub enum KnownServersError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("cannot read {}: {source}", display_path(.path))]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// It cannot be written.
+    /// The file cannot be written.
     #[error("cannot write {}: {source}", display_path(.path))]
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// A line is not what a line looks like.
+    /// A line is invalid.
     #[error("{}, line {line}: expected `host:port fingerprint`", display_path(.path))]
     Line {
         /// The file.
         path: PathBuf,
-        /// Counted from 1.
+        /// The line's number, from 1.
         line: usize,
     },
 }
@@ -66,16 +66,16 @@ impl KnownServers {
         Self { path }
     }
 
-    /// Where the file is.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What is known of a server.
+    /// Looks up a server.
     ///
     /// # Errors
-    /// [`KnownServersError`], for a bad line anywhere in the file.
+    /// [`KnownServersError`], also for an invalid line anywhere in the file.
     pub fn look_up(
         &self,
         server: &ServerAddress,
@@ -83,11 +83,11 @@ impl KnownServers {
         self.find(&self.read()?, server)
     }
 
-    /// Remembers a server. Of two clients that do so at once, the first one's word holds: what is
-    /// known afterwards is returned.
+    /// Adds a server, unless the file has one with this address, and returns the entry of the file. Of two clients
+    /// that do so at the same time, the first one adds its entry, and both get that entry.
     ///
     /// # Errors
-    /// [`KnownServersError`]; the file is then as it was.
+    /// [`KnownServersError`]; the file is then unchanged.
     pub fn remember(
         &self,
         server: &ServerAddress,
@@ -118,10 +118,10 @@ impl KnownServers {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let bad = || KnownServersError::Line { path: self.path.clone(), line: number + 1 };
-            let (host, fingerprint) = line.split_once(char::is_whitespace).ok_or_else(bad)?;
-            let address: ServerAddress = host.parse().map_err(|_| bad())?;
-            let fingerprint = Fingerprint::parse(fingerprint.trim()).ok_or_else(bad)?;
+            let invalid = || KnownServersError::Line { path: self.path.clone(), line: number + 1 };
+            let (host, fingerprint) = line.split_once(char::is_whitespace).ok_or_else(invalid)?;
+            let address: ServerAddress = host.parse().map_err(|_| invalid())?;
+            let fingerprint = Fingerprint::parse(fingerprint.trim()).ok_or_else(invalid)?;
             if address == *server && found.is_none() {
                 found = Some(KnownServer { fingerprint, line: number + 1 });
             }
@@ -137,8 +137,9 @@ impl KnownServers {
         }
     }
 
-    /// Held until dropped, or until this process ends. `None` where nothing can be locked: of two programs that
-    /// remember a server at once, one may then forget what the other wrote, and its person is asked again.
+    /// Locks the file until the lock is dropped or the process ends. `None` if the file system has no locks: of two
+    /// programs that add a server at the same time, one may then overwrite the other's entry, and its user is asked
+    /// again.
     fn lock(&self) -> io::Result<Option<(File, FileLock)>> {
         if let Some(folder) = self.path.parent() {
             unix::create_private_folder(folder)?;
@@ -151,10 +152,10 @@ impl KnownServers {
         }
     }
 
-    /// In one step: a reader finds the old file or the new one. Under the lock.
+    /// Replaces the file atomically: a reader finds the old file or the new one. The caller holds the lock.
     fn replace(&self, text: &str) -> io::Result<()> {
         let staged = self.path.with_extension("new");
-        // Left behind by one that was killed between the steps below.
+        // A process that was killed between the steps below may have left one.
         match fs::remove_file(&staged) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -173,7 +174,7 @@ mod tests {
     const ONE: Fingerprint = Fingerprint([1; 32]);
     const TWO: Fingerprint = Fingerprint([2; 32]);
 
-    fn fresh() -> (tempfile::TempDir, KnownServers) {
+    fn new_file() -> (tempfile::TempDir, KnownServers) {
         let folder = tempfile::tempdir().unwrap();
         let known = KnownServers::new(folder.path().join("quiver/known_servers"));
         (folder, known)
@@ -186,7 +187,7 @@ mod tests {
     #[test]
     fn a_remembered_server_is_known() {
         use std::os::unix::fs::PermissionsExt as _;
-        let (_folder, known) = fresh();
+        let (_folder, known) = new_file();
         assert_eq!(known.look_up(&server("a")).unwrap(), None);
         known.remember(&server("a"), ONE).unwrap();
         known.remember(&server("[::1]:5"), TWO).unwrap();
@@ -200,17 +201,17 @@ mod tests {
     }
 
     #[test]
-    fn the_first_word_holds() {
-        let (_folder, known) = fresh();
+    fn the_first_entry_of_a_server_is_kept() {
+        let (_folder, known) = new_file();
         known.remember(&server("a"), ONE).unwrap();
-        let held = known.remember(&server("a"), TWO).unwrap();
-        assert_eq!(held, KnownServer { fingerprint: ONE, line: 1 });
+        let entry = known.remember(&server("a"), TWO).unwrap();
+        assert_eq!(entry, KnownServer { fingerprint: ONE, line: 1 });
         assert_eq!(fs::read_to_string(known.path()).unwrap().lines().count(), 1);
     }
 
     #[test]
-    fn comments_and_missing_newlines_are_respected() {
-        let (_folder, known) = fresh();
+    fn comments_and_a_missing_newline_are_preserved() {
+        let (_folder, known) = new_file();
         fs::create_dir_all(known.path().parent().unwrap()).unwrap();
         fs::write(known.path(), format!("# the lab\n\n  b:1   {ONE}")).unwrap();
         assert_eq!(known.remember(&server("a"), TWO).unwrap().line, 4);
@@ -221,8 +222,8 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_line_is_an_error_with_its_number() {
-        let (_folder, known) = fresh();
+    fn an_invalid_line_is_an_error_with_its_number() {
+        let (_folder, known) = new_file();
         fs::create_dir_all(known.path().parent().unwrap()).unwrap();
         for bad in ["host:1", "host:1 abc", "a:b:c 00", &format!("h:1 {ONE} more")] {
             fs::write(known.path(), format!("a:4433 {ONE}\n{bad}\n")).unwrap();
@@ -233,8 +234,8 @@ mod tests {
     }
 
     #[test]
-    fn many_at_once_lose_nothing() {
-        let (_folder, known) = fresh();
+    fn concurrent_additions_are_all_stored() {
+        let (_folder, known) = new_file();
         std::thread::scope(|scope| {
             for number in 1..=16 {
                 let known = &known;

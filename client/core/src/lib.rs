@@ -1,18 +1,19 @@
-//! The Quiver client as a library: what is connected, transferred and remembered. Requests in, numbered events
-//! out; questions are values with typed answers. It prints nothing, asks no terminal, and knows no arguments.
+//! The Quiver client as a library: connection, transfers, and the files that the client keeps. An interface passes
+//! requests in and receives numbered events; questions are values with typed answers. The library prints nothing,
+//! reads no terminal, and parses no arguments.
 //!
-//! | module | what it holds |
+//! | module | contents |
 //! |---|---|
-//! | [`Client`] | the handle for interfaces: requests, answers, events |
-//! | [`request`], [`settings`] | what can be asked for, and of which server |
-//! | [`event`], [`question`], [`notice`], [`transfers`] | what is told |
+//! | [`Client`] | the handle for interfaces: requests, responses, events |
+//! | [`request`], [`settings`] | what an interface can request, and the settings of the connection |
+//! | [`event`], [`question`], [`notice`], [`transfers`] | what the client reports to interfaces |
 //! | [`error`] | every error, with a stable code |
-//! | `connection`, `reconnecting` | dial, trust, sign in; and the same again, with retry written once |
-//! | [`commands`], `exchange` | the small commands: for interfaces, and on the wire |
-//! | `download`, `upload` | files, and folders, each way; `transfer_context` is what all files of one have in common |
-//! | `planner`, `tree_transfer` | many files by a plan, the same each way |
-//! | [`journal`], [`known_servers`], [`identity_store`] | what is kept between runs, in [`folders`] |
-//! | [`tree`] | patterns, and the plan of what is to be done |
+//! | `connection`, `reconnecting` | dial, verify the server, sign in; reconnect, with the only retry loop |
+//! | [`commands`], `exchange` | the small commands: for interfaces, and single requests on the wire |
+//! | `download`, `upload` | transfers of files and folders; `transfer_context` is shared by all files of a transfer |
+//! | `shared_plan`, `tree_transfer` | transfers of many files by a plan, in either direction |
+//! | [`journal`], [`known_servers`], [`identity_store`] | files that the client keeps between runs, in [`folders`] |
+//! | [`tree`] | patterns, and the plan of a transfer of folders |
 
 pub mod address;
 mod client;
@@ -28,7 +29,6 @@ pub mod journal;
 pub mod known_servers;
 pub mod notice;
 mod outcomes;
-mod planner;
 pub mod progress;
 pub mod question;
 mod questions;
@@ -36,6 +36,7 @@ mod reconnecting;
 mod reporter;
 pub mod request;
 pub mod settings;
+mod shared_plan;
 mod tasks;
 pub mod throughput;
 mod transfer_context;

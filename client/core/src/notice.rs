@@ -1,4 +1,4 @@
-//! What is worth knowing and is no error: values, whose words are the interface's.
+//! Notices to the user that are not errors, as values. The interface chooses the words.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,82 +6,82 @@ use std::time::Duration;
 use quiver_protocol::FilePath;
 use quiver_transfer::file_system::UnsetAttributes;
 
-/// Something worth knowing.
+/// A notice.
 #[derive(Debug, Clone)]
 pub enum Notice {
-    /// The server's fingerprint was confirmed and cannot be remembered.
-    NotRemembered {
+    /// The user has confirmed the server's fingerprint, and it cannot be remembered.
+    ServerNotRemembered {
         /// The server.
         server: String,
         /// Why.
         why: String,
     },
-    /// An upload that breaks off cannot be resumed by a later run: this client's key is not kept.
-    KeyNotKept {
+    /// A later run cannot resume an interrupted upload, because this client's key is not stored.
+    KeyNotStored {
         /// Why.
         why: String,
     },
-    /// Transfers that break off are not found by a later run: the journal cannot be written.
-    JournalNotWritten {
+    /// A later run will not find interrupted transfers, because the journal cannot be written.
+    JournalNotWritable {
         /// Why.
         why: String,
     },
-    /// The connection was lost, and is made again for so long.
+    /// The connection was lost, and the client tries to reconnect.
     Reconnecting {
-        /// Why it was lost, with what the server said of it.
+        /// Why it was lost, with the server's reason.
         why: String,
-        /// How long it is tried.
+        /// How long the client tries.
         retry_for: Duration,
     },
-    /// The beginning of a file that is here is hashed, which takes a while.
-    Checking {
+    /// The client hashes the local prefix of a file, which takes a while.
+    HashingPrefix {
         /// The file's path on the server.
         path: FilePath,
-        /// Its bytes.
+        /// The length of the prefix, in bytes.
         bytes: u64,
     },
-    /// A file is resumed where an earlier attempt stopped.
+    /// A file resumes where an earlier attempt has stopped.
     Resuming {
         /// The file's path on the server.
         path: FilePath,
-        /// Where.
+        /// The offset, in bytes.
         offset: u64,
-        /// Bytes of the whole file.
+        /// The size of the whole file, in bytes.
         size: u64,
     },
-    /// What an earlier attempt has left is of no use: the file has changed.
+    /// A file starts over, because it has changed since an earlier attempt.
     StartingOver {
         /// The file's path on the server.
         path: FilePath,
-        /// Whether it changed on the server.
+        /// Whether the file on the server has changed.
         on_server: bool,
     },
-    /// A file was stored without some of its attributes. Told once in a run.
+    /// A file was stored without some of its attributes. Published once in a run.
     AttributesNotSet {
-        /// The file, to be shown.
+        /// The file's path for display, not escaped.
         path: PathBuf,
-        /// Which.
+        /// The missing attributes.
         unset: UnsetAttributes,
     },
-    /// Something here is neither a file nor a folder, and not sent.
-    LeftOut {
-        /// Where it is, to be shown.
+    /// A local path is neither a file nor a folder, and is skipped.
+    Skipped {
+        /// The path for display, not escaped.
         path: PathBuf,
-        /// What it is, with its article.
+        /// What it is, with an article.
         kind: &'static str,
     },
-    /// A file stays as it is, and the new one was stored beside it. Both to be shown.
+    /// An existing file is kept, and the new one was stored beside it. Both paths are for display, not escaped.
     KeptBoth {
-        /// The one that was there.
+        /// The existing file.
         kept: String,
-        /// The new one.
+        /// The new file.
         stored: String,
     },
-    /// An unfinished transfer is carried out by another process.
-    UnderWay {
-        /// What it is, to be shown.
+    /// Another process runs the unfinished transfer.
+    AlreadyRunning {
+        /// The transfer's name, escaped for display.
         transfer: String,
     },
-    /// There is nothing unfinished to resume.
-    NothingUnfinished,
+    /// There is no unfinished transfer.
+    NothingToResume,
 }

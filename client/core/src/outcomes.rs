@@ -1,5 +1,5 @@
-//! What becomes of several files that move at once, or of several transfers: each failure is told when it happens,
-//! and all of them make one error.
+//! Runs several files or transfers concurrently, reports each failure when it happens, and combines all failures into
+//! one error.
 
 use std::time::Duration;
 
@@ -12,73 +12,74 @@ use crate::tasks::joined;
 use crate::throughput::ThroughputMeter;
 use crate::transfers::TransferEvent;
 
-/// Files that move at once: enough to hide a round trip per file, few enough for control traffic to pass.
+/// How many files a transfer moves concurrently: enough to hide a round trip per file, few enough to leave capacity
+/// for control traffic.
 pub(crate) const FILES_AT_ONCE: usize = 4;
 
-/// What is over sooner needs no word about its speed.
-const WORTH_A_WORD: Duration = Duration::from_secs(1);
+/// The throughput of a shorter transfer is not reported.
+const MIN_REPORTED_DURATION: Duration = Duration::from_secs(1);
 
-/// What became of several files, or transfers.
+/// The outcomes of several files or transfers.
 pub(crate) struct Outcomes {
     reporter: Reporter,
     failures: Failures,
 }
 
 impl Outcomes {
-    pub(crate) fn new(reporter: Reporter, asked: usize, what: &'static str) -> Self {
-        Self { reporter, failures: Failures::new(asked, what) }
+    pub(crate) fn new(reporter: Reporter, total: usize, what: &'static str) -> Self {
+        Self { reporter, failures: Failures::new(total, what) }
     }
 
-    /// How many have failed, those too that were not begun.
-    pub(crate) fn failures(&self) -> usize {
-        self.failures.failed()
+    /// The number of failed items, including those that were not started.
+    pub(crate) fn failed_count(&self) -> usize {
+        self.failures.failed_count()
     }
 
-    /// One more was asked for than was known.
-    pub(crate) fn one_more(&mut self) {
-        self.failures.one_more();
+    /// Adds an item that was not counted yet.
+    pub(crate) fn add_item(&mut self) {
+        self.failures.add_item();
     }
 
-    /// So many fewer are to be done than was known.
-    pub(crate) fn fewer(&mut self, count: usize) {
-        self.failures.fewer(count);
+    /// Removes items that need no work.
+    pub(crate) fn remove_items(&mut self, count: usize) {
+        self.failures.remove_items(count);
     }
 
-    /// So many were not even begun.
-    pub(crate) fn skipped(&mut self, count: usize) {
-        self.failures.skipped(count);
+    /// Counts items as failed that were not started.
+    pub(crate) fn add_not_started(&mut self, count: usize) {
+        self.failures.add_not_started(count);
     }
 
-    /// One of several is told at once, a single one is left to the caller.
-    pub(crate) async fn failed(&mut self, error: ClientError) {
-        self.failed_all(error, 1).await;
+    /// Adds a failure. It is reported at once, unless there is one item only, whose failure is the result.
+    pub(crate) async fn add_failure(&mut self, error: ClientError) {
+        self.add_failures(error, 1).await;
     }
 
-    /// The same of one failure that several share.
-    pub(crate) async fn failed_all(&mut self, error: ClientError, count: usize) {
+    /// Adds a failure that `count` items share.
+    pub(crate) async fn add_failures(&mut self, error: ClientError, count: usize) {
         if let Some(error) = self.failures.add(error, count) {
-            self.reporter.failed(error).await;
+            self.reporter.report_failure(error).await;
         }
     }
 
-    /// What became of some that were dealt with together.
-    pub(crate) async fn together(&mut self, result: Result<(), ClientError>) {
+    /// Adds the result of a group of items.
+    pub(crate) async fn add_group(&mut self, result: Result<(), ClientError>) {
         match result {
             Ok(()) => {}
-            // Each was told.
-            Err(ClientError::Several { failed, code, .. }) => {
-                self.failures.add_told(failed, code);
+            // Each of them was reported.
+            Err(ClientError::SomeFailed { failed, code, .. }) => {
+                self.failures.add_reported(failed, code);
             }
-            Err(error) => self.failed(error).await,
+            Err(error) => self.add_failure(error).await,
         }
     }
 
-    /// Does the work of all of them, so many at once. After a failure that the others would only share, such as
-    /// the loss of the connection, no more are begun.
-    pub(crate) async fn all<T, W>(
+    /// Runs the work of all items, `concurrency` at a time. Starts no more after a failure that would affect the
+    /// other items too, such as the loss of the connection.
+    pub(crate) async fn run_all<T, W>(
         &mut self,
         waiting: Vec<T>,
-        at_once: usize,
+        concurrency: usize,
         work: impl Fn(T) -> W,
     ) -> Result<(), ClientError>
     where
@@ -86,38 +87,38 @@ impl Outcomes {
     {
         let mut waiting = waiting.into_iter();
         let mut running = JoinSet::new();
-        let mut ends = false;
+        let mut is_stopping = false;
         loop {
-            while !ends
-                && running.len() < at_once
+            while !is_stopping
+                && running.len() < concurrency
                 && let Some(item) = waiting.next()
             {
                 running.spawn(work(item));
             }
             let Some(done) = running.join_next().await else { break };
             if let Err(error) = joined(done)? {
-                ends |= is_shared(&error);
-                self.failed(error).await;
+                is_stopping |= affects_all(&error);
+                self.add_failure(error).await;
             }
         }
-        self.skipped(waiting.len());
+        self.add_not_started(waiting.len());
         Ok(())
     }
 
-    /// Tells how fast it was, where there was something to wait for. `is_busy` tells whether this processor hardly
-    /// had a rest.
-    pub(crate) async fn tell_throughput(
+    /// Reports the throughput of a transfer that took long enough. `is_busy` says whether the local processor was
+    /// busy almost all of the time.
+    pub(crate) async fn report_throughput(
         &self,
         meter: &Mutex<ThroughputMeter>,
         took: Duration,
         is_busy: bool,
     ) {
-        let Some(throughput) = meter.lock().total(took, is_busy) else { return };
+        let Some(throughput) = meter.lock().throughput(took, is_busy) else { return };
         if let Some(transfer) = self.reporter.transfer() {
-            transfer.was_limited_by(throughput.limited_by);
+            transfer.set_limited_by(throughput.limited_by);
         }
-        if took >= WORTH_A_WORD {
-            self.reporter.event(TransferEvent::Throughput(throughput)).await;
+        if took >= MIN_REPORTED_DURATION {
+            self.reporter.report(TransferEvent::Throughput(throughput)).await;
         }
     }
 
@@ -126,7 +127,7 @@ impl Outcomes {
     }
 }
 
-/// Whether what has not begun would fail in the same way.
-pub(crate) fn is_shared(error: &ClientError) -> bool {
+/// Whether the failure would affect items too that have not started.
+pub(crate) fn affects_all(error: &ClientError) -> bool {
     error.is_lost_connection() || matches!(error, ClientError::Output(_))
 }

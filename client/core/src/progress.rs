@@ -1,4 +1,4 @@
-//! How far a file is: numbers that a transfer leaves and an interface looks at whenever it likes. Knows no screen.
+//! The progress of a file: numbers that a transfer sets, and that an interface reads at any time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -6,70 +6,70 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-/// How far a file is, or all files of a transfer together.
+/// The progress of a file, or of all files of a transfer.
 #[derive(Debug)]
 pub struct Progress {
     name: String,
     size: Option<u64>,
-    since: Instant,
+    started_at: Instant,
     offset: u64,
     bytes: AtomicU64,
     is_moving: AtomicBool,
     is_over: AtomicBool,
 }
 
-/// Sets a [`Progress`]; that is over when this is dropped.
+/// Updates a [`Progress`], and marks it as over when dropped.
 #[derive(Debug)]
 pub(crate) struct ProgressMeter {
     progress: Option<Arc<Progress>>,
-    /// The meter of which this file is a part.
+    /// The meter of all files, if this is one of several.
     total: Option<TotalProgressMeter>,
-    /// Where the content begins that is moved now.
+    /// The bytes of the file that are counted in `total`.
     offset: u64,
 }
 
-/// Sets the progress of several files together. Cheap to clone.
+/// Updates the common progress of several files. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct TotalProgressMeter(Arc<Mutex<(ProgressMeter, u64)>>);
 
 impl Progress {
-    /// What it is called: a path, or how many files. Not fit for a terminal as it is.
+    /// The name: a path, or the number of files. Not escaped for a terminal.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Bytes of all of it; `None` where that is not known.
+    /// The size in bytes; `None` if it is not known.
     #[must_use]
     pub fn size(&self) -> Option<u64> {
         self.size
     }
 
-    /// When it began.
+    /// When the transfer of the content started.
     #[must_use]
-    pub fn since(&self) -> Instant {
-        self.since
+    pub fn started_at(&self) -> Instant {
+        self.started_at
     }
 
-    /// How many of its bytes were there when it began.
+    /// The bytes that were stored before the start.
     #[must_use]
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// How many of its bytes are there. Never goes back.
+    /// The bytes that are stored. Never decreases.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Acquire)
     }
 
-    /// Whether any have come since it began.
+    /// Whether any bytes were stored since the start.
     #[must_use]
     pub fn is_moving(&self) -> bool {
         self.is_moving.load(Ordering::Acquire)
     }
 
-    /// Whether nothing follows.
+    /// Whether the transfer of the content has ended.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Acquire)
@@ -77,12 +77,12 @@ impl Progress {
 }
 
 impl ProgressMeter {
-    /// For a file of which `offset` bytes are there, and its progress.
+    /// Creates a meter for a file with `offset` bytes stored, and its progress.
     pub(crate) fn new(name: &str, size: Option<u64>, offset: u64) -> (Self, Arc<Progress>) {
         let progress = Arc::new(Progress {
             name: name.to_owned(),
             size,
-            since: Instant::now(),
+            started_at: Instant::now(),
             offset,
             bytes: AtomicU64::new(offset),
             is_moving: AtomicBool::new(false),
@@ -91,13 +91,13 @@ impl ProgressMeter {
         (Self { progress: Some(progress.clone()), total: None, offset }, progress)
     }
 
-    /// So many bytes are there.
+    /// Sets the number of stored bytes.
     pub(crate) fn set(&mut self, bytes: u64) {
         if let Some(total) = &self.total {
-            // What was begun anew counts once.
+            // Bytes of a file that starts over count once.
             let new = bytes.saturating_sub(self.offset);
             self.offset += new;
-            return total.grow(new);
+            return total.add(new);
         }
         if let Some(progress) = &self.progress {
             progress.bytes.fetch_max(bytes, Ordering::AcqRel);
@@ -107,22 +107,22 @@ impl ProgressMeter {
 }
 
 impl TotalProgressMeter {
-    /// For several files of `bytes` bytes together, and their progress.
+    /// Creates a meter for several files with `bytes` bytes in total, and their progress.
     pub(crate) fn new(name: &str, bytes: u64) -> (Self, Arc<Progress>) {
         let (meter, progress) = ProgressMeter::new(name, Some(bytes), 0);
         (Self(Arc::new(Mutex::new((meter, 0)))), progress)
     }
 
-    /// One of the files, of which `offset` bytes are there already.
-    pub(crate) fn part(&self, offset: u64) -> ProgressMeter {
-        self.grow(offset);
+    /// Creates the meter of one of the files, with `offset` bytes stored.
+    pub(crate) fn file(&self, offset: u64) -> ProgressMeter {
+        self.add(offset);
         ProgressMeter { progress: None, total: Some(self.clone()), offset }
     }
 
-    /// So many bytes more are there.
-    pub(crate) fn grow(&self, bytes: u64) {
-        let mut held = self.0.lock();
-        let (meter, sum) = &mut *held;
+    /// Adds newly stored bytes.
+    pub(crate) fn add(&self, bytes: u64) {
+        let mut guard = self.0.lock();
+        let (meter, sum) = &mut *guard;
         *sum += bytes;
         let sum = *sum;
         meter.set(sum);
@@ -142,14 +142,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_total_counts_what_was_there_and_what_comes_once() {
+    fn a_total_counts_stored_and_transferred_bytes_once() {
         let (total, progress) = TotalProgressMeter::new("2 files", 100);
-        let mut part = total.part(10);
-        part.set(30);
-        part.set(20);
+        let mut file = total.file(10);
+        file.set(30);
+        file.set(20);
         assert_eq!((progress.bytes(), progress.is_over()), (30, false));
-        drop(part);
-        total.grow(70);
+        drop(file);
+        total.add(70);
         assert_eq!(progress.bytes(), 100);
         drop(total);
         assert!(progress.is_over());

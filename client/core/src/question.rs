@@ -1,5 +1,4 @@
-//! Questions to the user of the client, as values: each has a number and an answer of its own type. Knows nothing of
-//! terminals.
+//! Questions to the user, as values. Each has an id and a type of answer. Independent of terminals.
 
 use std::fmt;
 
@@ -8,74 +7,74 @@ use thiserror::Error;
 
 use crate::tree::Decision;
 
-/// A question's number, from 1.
+/// A question's id, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QuestionId(pub u64);
 
-/// A question.
+/// A question to the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
-    /// Whether to trust a server that is not known yet. [`Answer::Trust`].
+    /// Whether to trust an unknown server. Answered by [`Answer::Trust`].
     Trust {
         /// The server.
         server: String,
-        /// Of the key that it presents.
+        /// The fingerprint of the server's key.
         fingerprint: Fingerprint,
-        /// Why it cannot be remembered, where it cannot.
+        /// Why the answer cannot be remembered; `None` if it can.
         not_remembered: Option<String>,
     },
-    /// The client's name. [`Answer::Name`].
+    /// The client's name. Answered by [`Answer::Name`].
     Name,
-    /// The password of the account. [`Answer::Password`].
+    /// The password of the account. Answered by [`Answer::Password`].
     Password,
-    /// Whether a file that exists may be replaced. [`Answer::Replace`].
+    /// Whether an existing file may be replaced. Answered by [`Answer::Replace`].
     Replace {
-        /// The file, to be shown.
+        /// The file's path for display.
         path: String,
-        /// Whether it is the server's.
+        /// Whether the file is on the server.
         on_server: bool,
     },
-    /// What becomes of a file of a tree that differs from one that is there. [`Answer::Conflict`].
+    /// What to do with a file of a tree whose target exists with other content. Answered by [`Answer::Conflict`].
     Conflict {
-        /// The file, to be shown.
+        /// The file's path for display.
         path: String,
     },
 }
 
-/// An answer, for a question of the same kind.
+/// The answer to a question of the same kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// Whether the server is trusted.
     Trust(bool),
-    /// The name, not checked yet.
+    /// The name, not validated.
     Name(String),
     /// The password.
     Password(Secret),
     /// Whether the file may be replaced.
     Replace(bool),
-    /// What becomes of the file.
+    /// What to do with the file.
     Conflict {
         /// The decision.
         decision: Decision,
-        /// Whether it holds for all files that follow.
+        /// Whether the decision applies to all following files.
         for_all: bool,
     },
 }
 
-/// Why an answer was not taken.
+/// Why an answer was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum AnswerError {
-    /// The question is settled, or there was never one with this number.
-    #[error("no such question is open")]
+    /// No open question has this id.
+    #[error("there is no such open question")]
     Settled,
-    /// The answer is one to another kind of question.
-    #[error("this is no answer to that question")]
-    OtherKind,
+    /// The answer is for another kind of question.
+    #[error("the answer does not match the question")]
+    WrongKind,
 }
 
 impl Answer {
-    /// Whether it answers a question of this kind.
-    pub(crate) fn fits(&self, question: &Question) -> bool {
+    /// Whether this answer is of the question's kind.
+    pub(crate) fn matches(&self, question: &Question) -> bool {
         matches!(
             (self, question),
             (Self::Trust(_), Question::Trust { .. })

@@ -1,4 +1,4 @@
-//! Open questions: the first interface to answer settles one, and the others see it settled.
+//! Open questions. The first answer of any interface settles a question, and all interfaces get an event about that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use crate::event::{EventHub, EventKind};
 use crate::question::{Answer, AnswerError, Question, QuestionId};
 
-/// Open questions, and who can be asked. Cheap to clone.
+/// The open questions, and the interfaces that can answer. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Questions {
     hub: EventHub,
@@ -18,10 +18,10 @@ pub struct Questions {
 
 #[derive(Debug, Default)]
 struct QuestionsState {
-    last: u64,
-    last_attendant: u64,
-    /// The interfaces that can be asked.
-    attendants: BTreeSet<u64>,
+    last_question: u64,
+    last_interface: u64,
+    /// The registered interfaces.
+    interfaces: BTreeSet<u64>,
     open: BTreeMap<QuestionId, QuestionEntry>,
 }
 
@@ -29,19 +29,19 @@ struct QuestionsState {
 struct QuestionEntry {
     question: Arc<Question>,
     answer: oneshot::Sender<Option<Answer>>,
-    /// The interfaces that have no answer.
+    /// The interfaces that have no answer to it.
     dismissed_by: BTreeSet<u64>,
 }
 
-/// An interface that can be asked, for as long as this is held. While there is none, questions are answered as off a
-/// terminal: not at all.
+/// The registration of an interface, which ends when this is dropped. While no interface is registered, questions get
+/// no answer, as without a terminal.
 #[derive(Debug)]
 pub struct InterfaceGuard {
     questions: Questions,
     number: u64,
 }
 
-/// A question that was asked; settled when dropped.
+/// A question that waits for an answer. Settled without one when dropped.
 struct OpenQuestion<'a> {
     questions: &'a Questions,
     id: QuestionId,
@@ -52,49 +52,49 @@ impl Questions {
         Self { hub, state: Arc::default() }
     }
 
-    /// From now on there is one more interface that can be asked.
+    /// Registers an interface that can answer questions.
     #[must_use]
-    pub fn attend(&self) -> InterfaceGuard {
+    pub fn register_interface(&self) -> InterfaceGuard {
         let mut state = self.state.lock();
-        state.last_attendant += 1;
-        let number = state.last_attendant;
-        state.attendants.insert(number);
+        state.last_interface += 1;
+        let number = state.last_interface;
+        state.interfaces.insert(number);
         drop(state);
         InterfaceGuard { questions: self.clone(), number }
     }
 
-    /// Whether any interface can be asked.
+    /// Whether any interface is registered.
     #[must_use]
-    pub fn is_attended(&self) -> bool {
-        !self.state.lock().attendants.is_empty()
+    pub fn has_interface(&self) -> bool {
+        !self.state.lock().interfaces.is_empty()
     }
 
-    /// Answers a question, for all interfaces.
+    /// Answers a question on behalf of all interfaces.
     ///
     /// # Errors
-    /// [`AnswerError`]; the question is still open after [`AnswerError::OtherKind`].
+    /// [`AnswerError`]. The question stays open after [`AnswerError::WrongKind`].
     pub fn answer(&self, id: QuestionId, answer: Answer) -> Result<(), AnswerError> {
         let mut state = self.state.lock();
         let open = state.open.get(&id).ok_or(AnswerError::Settled)?;
-        if !answer.fits(&open.question) {
-            return Err(AnswerError::OtherKind);
+        if !answer.matches(&open.question) {
+            return Err(AnswerError::WrongKind);
         }
         self.settle(&mut state, id, Some(answer));
         Ok(())
     }
 
-    /// Within the lock, so that a question is told before it is settled.
+    /// Settles a question. Takes the locked state, so that the question's event precedes that of its settlement.
     fn settle(&self, state: &mut QuestionsState, id: QuestionId, answer: Option<Answer>) {
         let Some(open) = state.open.remove(&id) else { return };
-        // Nothing waits any more where the question was given up a moment ago.
+        // Fails if the caller has just stopped waiting.
         let _ = open.answer.send(answer);
         self.hub.publish(EventKind::QuestionSettled(id));
     }
 
-    /// Settles questions to which no interface has an answer.
+    /// Settles the questions that all registered interfaces have dismissed.
     fn settle_dismissed(&self, state: &mut QuestionsState) {
-        let attendants = &state.attendants;
-        let is_dismissed = |open: &QuestionEntry| attendants.is_subset(&open.dismissed_by);
+        let interfaces = &state.interfaces;
+        let is_dismissed = |open: &QuestionEntry| interfaces.is_subset(&open.dismissed_by);
         let open = state.open.iter();
         let dismissed: Vec<_> =
             open.filter(|(_, open)| is_dismissed(open)).map(|(id, _)| *id).collect();
@@ -103,13 +103,13 @@ impl Questions {
         }
     }
 
-    /// The questions that wait for an answer.
+    /// The open questions.
     #[must_use]
     pub fn open(&self) -> Vec<(QuestionId, Arc<Question>)> {
         self.lister()()
     }
 
-    /// Lists them without a way to publish anything.
+    /// A function that lists the open questions and holds no event hub.
     pub(crate) fn lister(
         &self,
     ) -> impl Fn() -> Vec<(QuestionId, Arc<Question>)> + Send + Sync + use<> {
@@ -120,22 +120,22 @@ impl Questions {
         }
     }
 
-    /// Asks; `None` where no interface can be asked, or none has an answer.
+    /// Asks a question; `None` if no interface is registered, or none has an answer.
     pub(crate) async fn ask(&self, question: Question) -> Option<Answer> {
         let question = Arc::new(question);
         let (answer, answered) = oneshot::channel();
-        self.hub.room().await;
+        self.hub.wait_for_capacity().await;
         let id = {
             let mut state = self.state.lock();
-            if state.attendants.is_empty() {
+            if state.interfaces.is_empty() {
                 return None;
             }
-            state.last += 1;
-            let id = QuestionId(state.last);
+            state.last_question += 1;
+            let id = QuestionId(state.last_question);
             let open =
                 QuestionEntry { question: question.clone(), answer, dismissed_by: BTreeSet::new() };
             state.open.insert(id, open);
-            // Within the lock: before anything can settle it.
+            // Within the lock, so that nothing can settle the question first.
             self.hub.publish(EventKind::Question(id, question));
             id
         };
@@ -145,7 +145,8 @@ impl Questions {
 }
 
 impl InterfaceGuard {
-    /// Says that this interface has no answer: once all have said so, there is none.
+    /// Reports that this interface has no answer. Once all interfaces have done so, the question is settled without
+    /// one.
     pub fn dismiss(&self, id: QuestionId) {
         let mut state = self.questions.state.lock();
         if let Some(open) = state.open.get_mut(&id) {
@@ -158,7 +159,7 @@ impl InterfaceGuard {
 impl Drop for InterfaceGuard {
     fn drop(&mut self) {
         let mut state = self.questions.state.lock();
-        state.attendants.remove(&self.number);
+        state.interfaces.remove(&self.number);
         self.questions.settle_dismissed(&mut state);
     }
 }
@@ -184,31 +185,31 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_an_interface_there_is_no_answer() {
+    async fn a_question_without_an_interface_gets_no_answer() {
         let questions = Questions::new(EventHub::default());
         assert_eq!(questions.ask(replace()).await, None);
-        let attendant = questions.attend();
+        let interface = questions.register_interface();
         let asked = questions.ask(replace());
         tokio::pin!(asked);
         assert!(timeout(Duration::ZERO, asked.as_mut()).await.is_err());
-        drop(attendant);
+        drop(interface);
         assert_eq!(timeout(DEADLINE, asked).await, Ok(None));
     }
 
     #[tokio::test]
-    async fn the_first_answer_of_its_kind_settles_a_question() {
+    async fn the_first_answer_of_the_right_kind_settles_a_question() {
         let hub = EventHub::default();
         let mut events = hub.subscribe();
         let questions = Questions::new(hub);
-        let attendants = [questions.attend(), questions.attend()];
+        let interfaces = [questions.register_interface(), questions.register_interface()];
         let answer = async {
             let Some(EventKind::Question(id, _)) = events.next().await.map(|event| event.kind)
             else {
                 panic!("no question")
             };
-            attendants[0].dismiss(id);
-            attendants[0].dismiss(id);
-            assert_eq!(questions.answer(id, Answer::Trust(true)), Err(AnswerError::OtherKind));
+            interfaces[0].dismiss(id);
+            interfaces[0].dismiss(id);
+            assert_eq!(questions.answer(id, Answer::Trust(true)), Err(AnswerError::WrongKind));
             assert_eq!(questions.answer(id, Answer::Replace(true)), Ok(()));
             assert_eq!(questions.answer(id, Answer::Replace(false)), Err(AnswerError::Settled));
             let settled = events.next().await.map(|event| event.kind);
@@ -220,24 +221,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn where_no_interface_that_stays_has_an_answer_there_is_none() {
+    async fn a_question_that_all_remaining_interfaces_dismissed_gets_no_answer() {
         let questions = Questions::new(EventHub::default());
-        let (stays, leaves) = (questions.attend(), questions.attend());
+        let (remaining, leaving) = (questions.register_interface(), questions.register_interface());
         let asked = questions.ask(replace());
         tokio::pin!(asked);
         assert!(timeout(Duration::ZERO, asked.as_mut()).await.is_err());
-        stays.dismiss(questions.open()[0].0);
+        remaining.dismiss(questions.open()[0].0);
         assert!(timeout(Duration::ZERO, asked.as_mut()).await.is_err());
-        drop(leaves);
+        drop(leaving);
         assert_eq!(timeout(DEADLINE, asked).await, Ok(None));
     }
 
     #[tokio::test]
-    async fn a_question_that_is_given_up_is_settled() {
+    async fn a_question_whose_caller_stops_waiting_is_settled() {
         let hub = EventHub::default();
         let mut events = hub.subscribe();
         let questions = Questions::new(hub);
-        let _attendant = questions.attend();
+        let _interface = questions.register_interface();
         assert!(timeout(Duration::ZERO, questions.ask(replace())).await.is_err());
         assert!(matches!(events.next().await.unwrap().kind, EventKind::Question(..)));
         assert!(matches!(events.next().await.unwrap().kind, EventKind::QuestionSettled(_)));

@@ -1,5 +1,5 @@
-//! A session that transfers share and make again when its connection is lost: the first transfer that notices
-//! the loss reconnects, and the others reuse its session. Retrying is written here once.
+//! A session that transfers share and that reconnects after a loss: the first transfer that notices the loss
+//! reconnects, and the others reuse its session. Holds the only retry loop.
 
 mod retry_deadline;
 
@@ -19,17 +19,17 @@ use tracing::debug;
 
 pub(crate) use self::retry_deadline::RetryDeadline;
 use crate::connection::{Connector, PinnedServer, Session};
-use crate::error::{ClientError, is_loss, is_passing};
+use crate::error::{ClientError, is_connection_loss, is_transient};
 use crate::event::ConnectionState;
 use crate::journal::{Direction, Journal, ServerRef, UnfinishedFiles};
 use crate::notice::Notice;
 use crate::reporter::Reporter;
 use crate::transfers::{Transfer, TransferState};
 
-/// How long after a stream breaks off its connection may take to say that it is gone.
-const AFTERWARDS: Duration = Duration::from_millis(500);
+/// How long the loss of a connection may follow the failure of one of its streams.
+const LOSS_DELAY: Duration = Duration::from_millis(500);
 
-/// The way to one server. Cheap to clone.
+/// A session with one server that reconnects. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct ReconnectingSession(Arc<ReconnectShared>);
 
@@ -37,135 +37,132 @@ pub(crate) struct ReconnectingSession(Arc<ReconnectShared>);
 struct ReconnectShared {
     connector: tokio::sync::Mutex<Connector>,
     state: Mutex<ReconnectState>,
-    renewed: Notify,
-    origin: ServerRef,
+    reconnected: Notify,
+    server: ServerRef,
     journal: Journal,
     unfinished: UnfinishedFiles,
     reporter: Reporter,
-    identity_not_kept: Option<String>,
-    /// Whether it was said what cannot be kept.
-    noted: AtomicBool,
+    identity_not_stored: Option<String>,
+    /// Whether the user was warned that a later run cannot resume.
+    has_warned: AtomicBool,
 }
 
 #[derive(Debug)]
 struct ReconnectState {
     handle: SessionHandle,
     welcome: Arc<Welcome>,
-    /// A session that was made, until its listener has it.
-    fresh: Option<Session>,
-    /// The connection whose loss was told.
-    told: Option<usize>,
+    /// A new session, until [`ReconnectingSession::next_session`] has returned it.
+    unclaimed: Option<Session>,
+    /// The id of the connection whose loss was reported last.
+    reported_loss: Option<usize>,
 }
 
-/// What a transfer needs of a session.
+/// What a transfer needs from a session.
 #[derive(Debug, Clone)]
 pub(crate) struct SessionHandle {
-    /// Where commands are asked.
+    /// The connection, for commands.
     pub(crate) connection: Channel,
-    /// The longest silence in a command.
-    pub(crate) patience: Duration,
-    /// One permit for each content stream.
-    pub(crate) content: Arc<Semaphore>,
+    /// Idle timeout of each command.
+    pub(crate) timeout: Duration,
+    /// One permit for each content stream that may be open.
+    pub(crate) content_permits: Arc<Semaphore>,
 }
 
 impl ReconnectingSession {
-    /// Goes on with a session of a connector.
-    ///
-    /// # Panics
-    /// Never: a connector that has made a session knows whom it trusts.
+    /// Takes over the first session of a connector, and the connector to reconnect with.
     #[must_use]
     pub(crate) fn new(connector: Connector, session: Session) -> Self {
-        let origin = ServerRef {
-            server: connector.server.clone(),
+        let server = ServerRef {
+            address: connector.server.clone(),
             fingerprint: connector
                 .pin
                 .as_ref()
                 .map_or(Fingerprint([0; 32]), PinnedServer::fingerprint),
-            // Without a current folder there is no telling where a relative path leads later.
+            // Without a current folder, a relative path would have no meaning in a later run.
             certificate: connector.certificate.as_ref().and_then(|path| absolute(path).ok()),
             name: session.welcome.name.clone(),
         };
         let state = ReconnectState {
-            handle: SessionHandle::of(&session),
+            handle: SessionHandle::new(&session),
             welcome: Arc::new(session.welcome.clone()),
-            fresh: Some(session),
-            told: None,
+            unclaimed: Some(session),
+            reported_loss: None,
         };
         Self(Arc::new(ReconnectShared {
             journal: connector.journal.clone(),
             unfinished: connector.unfinished.clone(),
             reporter: connector.reporter.clone(),
-            identity_not_kept: connector.identity_not_kept.clone(),
-            noted: AtomicBool::new(false),
+            identity_not_stored: connector.identity_not_stored.clone(),
+            has_warned: AtomicBool::new(false),
             connector: tokio::sync::Mutex::new(connector),
             state: Mutex::new(state),
-            renewed: Notify::new(),
-            origin,
+            reconnected: Notify::new(),
+            server,
         }))
     }
 
-    /// Where commands are asked now.
+    /// The current session, for commands.
     #[must_use]
     pub(crate) fn handle(&self) -> SessionHandle {
         self.lock().handle.clone()
     }
 
-    /// Which server this is.
+    /// The server, and this client's name on it.
     #[must_use]
-    pub(crate) fn origin(&self) -> &ServerRef {
-        &self.0.origin
+    pub(crate) fn server_ref(&self) -> &ServerRef {
+        &self.0.server
     }
 
-    /// What is unfinished, on disk.
+    /// The journal of unfinished transfers.
     #[must_use]
     pub(crate) fn journal(&self) -> &Journal {
         &self.0.journal
     }
 
-    /// What is unfinished in this run.
+    /// The unfinished transfers of this run.
     #[must_use]
     pub(crate) fn unfinished(&self) -> &UnfinishedFiles {
         &self.0.unfinished
     }
 
-    /// Tells, once, what of a transfer that is about to begin no later run can resume, where that is so.
-    pub(crate) async fn tell_what_is_not_kept(&self, direction: Direction) {
-        if self.0.noted.load(Ordering::Relaxed) {
+    /// Warns the user, once, if a later run cannot resume a transfer that is about to start.
+    pub(crate) async fn warn_if_not_resumable(&self, direction: Direction) {
+        if self.0.has_warned.load(Ordering::Relaxed) {
             return;
         }
-        let notice = match (direction, &self.0.identity_not_kept) {
-            (Direction::Put, Some(why)) => Notice::KeyNotKept { why: why.clone() },
+        let notice = match (direction, &self.0.identity_not_stored) {
+            (Direction::Put, Some(why)) => Notice::KeyNotStored { why: why.clone() },
             _ => {
                 let journal = self.0.journal.clone();
-                // Fails only where the runtime is going down.
-                match blocking::run(move || journal.check()).await {
-                    Ok(Err(why)) => Notice::JournalNotWritten { why },
+                // Fails only while the runtime shuts down.
+                match blocking::run(move || journal.check_writable()).await {
+                    Ok(Err(why)) => Notice::JournalNotWritable { why },
                     _ => return,
                 }
             }
         };
-        self.0.noted.store(true, Ordering::Relaxed);
-        self.0.reporter.notice(notice).await;
+        self.0.has_warned.store(true, Ordering::Relaxed);
+        self.0.reporter.notify(notice).await;
     }
 
-    /// What the server said to the last hello.
+    /// The server's response to the last hello.
     pub(crate) fn welcome(&self) -> Arc<Welcome> {
         self.lock().welcome.clone()
     }
 
-    /// The next session that was made, for its one listener.
+    /// Waits for a new session and returns it, for the one task that receives its events.
     pub(crate) async fn next_session(&self) -> Session {
         loop {
-            let renewed = self.0.renewed.notified();
-            let fresh = self.lock().fresh.take();
-            if let Some(session) = fresh {
+            let reconnected = self.0.reconnected.notified();
+            let unclaimed = self.lock().unclaimed.take();
+            if let Some(session) = unclaimed {
                 return session;
             }
-            renewed.await;
+            reconnected.await;
         }
     }
 
-    /// Makes sure that there is a connection: connects again, once, as the same client, where it was lost.
+    /// Reconnects as the same client if the connection was lost. Tries once.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -174,12 +171,12 @@ impl ReconnectingSession {
         if self.handle().connection.close_reason().is_none() {
             return Ok(());
         }
-        self.take(connector.reconnect().await?);
+        self.set_session(connector.reconnect().await?);
         Ok(())
     }
 
-    /// Runs an operation on the session, and again on a renewed one, for as long as it fails for the loss of its
-    /// connection and the time allows. `what` says what failed.
+    /// Runs an operation on the session. Reconnects and retries while the operation fails because the connection was
+    /// lost, until the retry deadline. `what` says what failed.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -200,72 +197,74 @@ impl ReconnectingSession {
                 Ok(done) => return Ok(done),
                 Err(error) => error,
             };
-            let renewed = self.renew_after(&handle, error, &mut deadline, reporter).await;
-            renewed.map_err(|not| not.explain(|error| ClientError::stream(what(), error)))?;
+            let reconnected = self.reconnect_after(&handle, error, &mut deadline, reporter).await;
+            reconnected.map_err(|error| {
+                error.into_client_error(|error| ClientError::stream(what(), error))
+            })?;
         }
     }
 
-    /// After an error of what was done on a session: makes sure that there is a connection, where the error was the
-    /// loss of one and the time allows. The same operation may then be done again.
+    /// Handles the error of an operation: if the connection was lost, reconnects until the retry deadline. After `Ok`
+    /// the caller may retry the operation.
     ///
     /// # Errors
-    /// [`RetryRefusal`].
-    pub(crate) async fn renew_after(
+    /// [`RetryError`].
+    pub(crate) async fn reconnect_after(
         &self,
         handle: &SessionHandle,
         error: StreamError,
         deadline: &mut RetryDeadline,
         reporter: &Reporter,
-    ) -> Result<(), RetryRefusal> {
-        let why = handle.loss(error).await.map_err(RetryRefusal::Permanent)?;
+    ) -> Result<(), RetryError> {
+        let why = handle.connection_loss(error).await.map_err(RetryError::Permanent)?;
         let lost = &handle.connection;
-        let Some(mut until) = deadline.deadline() else { return Err(RetryRefusal::TimedOut(why)) };
+        let Some(mut until) = deadline.deadline() else { return Err(RetryError::TimedOut(why)) };
         let transfer = reporter.transfer();
         let is_paused = || transfer.is_some_and(|transfer| transfer.control.is_paused());
-        let before = transfer.map(Transfer::phase);
-        reporter.phase(TransferState::Reconnecting).await;
-        self.tell_loss(lost, &why, until).await;
-        // A server that says it knows nothing of the connection is there. It need not say so twice.
-        let mut is_there =
-            matches!(why, StreamError::Lost(ConnectionEnd::Reset)) && deadline.is_fresh();
+        let phase = transfer.map(Transfer::phase);
+        reporter.set_phase(TransferState::Reconnecting).await;
+        self.report_loss(lost, &why, until).await;
+        // A reset shows that the server runs and has lost the connection: dial without a pause, but only once.
+        let mut is_server_up =
+            matches!(why, StreamError::Lost(ConnectionEnd::Reset)) && deadline.is_first_attempt();
         loop {
             if let Some(transfer) = transfer.filter(|_| is_paused()) {
-                transfer.control.running().await;
-                // The time begins anew: a pause is no lack of progress.
-                deadline.progress();
+                transfer.control.wait_until_running().await;
+                // The deadline restarts, because a paused transfer cannot make progress.
+                deadline.reset();
                 until = deadline.deadline().unwrap_or(until);
             }
-            let Some(moment) = deadline.next(until) else {
+            let Some(next_attempt) = deadline.next_attempt(until) else {
                 if is_paused() {
                     continue;
                 }
-                return Err(RetryRefusal::TimedOut(why));
+                return Err(RetryError::TimedOut(why));
             };
-            // The first one to notice may have made another long since.
-            if !is_there && !self.is_renewed(lost) {
-                sleep_until(moment).await;
+            // Another transfer may have reconnected in the meantime.
+            if !is_server_up && !self.has_reconnected(lost) {
+                sleep_until(next_attempt).await;
             }
-            is_there = false;
-            match timeout_at(until, self.renew(lost)).await {
+            is_server_up = false;
+            match timeout_at(until, self.reconnect_if_lost(lost)).await {
                 Ok(Ok(())) => {
-                    if let Some(before) = before {
-                        reporter.phase(before).await;
+                    if let Some(phase) = phase {
+                        reporter.set_phase(phase).await;
                     }
                     return Ok(());
                 }
-                Ok(Err(failure)) if failure.is_passing() => {
-                    debug!(%failure, "no connection yet");
+                Ok(Err(failure)) if failure.is_transient() => {
+                    debug!(%failure, "reconnecting failed");
                 }
-                Ok(Err(failure)) => return Err(RetryRefusal::Failed(failure)),
+                Ok(Err(failure)) => return Err(RetryError::Failed(failure)),
                 Err(_) if is_paused() => {}
-                Err(_) => return Err(RetryRefusal::TimedOut(why)),
+                Err(_) => return Err(RetryError::TimedOut(why)),
             }
         }
     }
 
-    /// Once a loss.
-    async fn tell_loss(&self, lost: &Connection, why: &StreamError, until: Instant) {
-        if self.lock().told.replace(lost.stable_id()) == Some(lost.stable_id()) {
+    /// Reports the loss of a connection, once.
+    async fn report_loss(&self, lost: &Connection, why: &StreamError, until: Instant) {
+        if self.lock().reported_loss.replace(lost.stable_id()) == Some(lost.stable_id()) {
             return;
         }
         let why = match why {
@@ -274,35 +273,35 @@ impl ReconnectingSession {
             other => format!("connection lost ({other})"),
         };
         let retry_for = until.saturating_duration_since(Instant::now());
-        self.0.reporter.notice(Notice::Reconnecting { why, retry_for }).await;
+        self.0.reporter.notify(Notice::Reconnecting { why, retry_for }).await;
     }
 
-    fn is_renewed(&self, lost: &Connection) -> bool {
+    fn has_reconnected(&self, lost: &Connection) -> bool {
         let connection = &self.lock().handle.connection;
         connection.stable_id() != lost.stable_id() && connection.close_reason().is_none()
     }
 
-    /// A connection that is not the lost one, or that one where it lives.
-    async fn renew(&self, lost: &Connection) -> Result<(), ClientError> {
+    /// Reconnects, unless another transfer has done so or the connection is alive.
+    async fn reconnect_if_lost(&self, lost: &Connection) -> Result<(), ClientError> {
         let mut connector = self.0.connector.lock().await;
-        if self.is_renewed(lost) || lost.close_reason().is_none() {
+        if self.has_reconnected(lost) || lost.close_reason().is_none() {
             return Ok(());
         }
-        self.take(connector.reconnect().await?);
+        self.set_session(connector.reconnect().await?);
         Ok(())
     }
 
-    /// From now on commands are asked there. To be called with the connector locked, so that nobody dials again.
-    fn take(&self, session: Session) {
+    /// Makes a session the current one. The caller has locked the connector, so that no other transfer dials again.
+    fn set_session(&self, session: Session) {
         let welcome = Arc::new(session.welcome.clone());
         {
             let mut state = self.lock();
-            state.handle = SessionHandle::of(&session);
+            state.handle = SessionHandle::new(&session);
             state.welcome = welcome.clone();
-            state.fresh = Some(session);
+            state.unclaimed = Some(session);
         }
-        self.0.renewed.notify_waiters();
-        self.0.reporter.connection(ConnectionState::Renewed(welcome));
+        self.0.reconnected.notify_waiters();
+        self.0.reporter.set_connection(ConnectionState::Reconnected(welcome));
     }
 
     fn lock(&self) -> MutexGuard<'_, ReconnectState> {
@@ -311,27 +310,27 @@ impl ReconnectingSession {
 }
 
 impl SessionHandle {
-    fn of(session: &Session) -> Self {
+    fn new(session: &Session) -> Self {
         Self {
             connection: session.connection.clone(),
-            patience: session.patience,
-            content: session.content.clone(),
+            timeout: session.timeout,
+            content_permits: session.content_permits.clone(),
         }
     }
 }
 
 impl SessionHandle {
-    /// The error, where it is the loss of the connection or a refusal that passes; `Err` with it where not.
-    async fn loss(&self, error: StreamError) -> Result<StreamError, StreamError> {
+    /// Returns the error in `Ok` if it is the loss of the connection or a transient refusal, and in `Err` otherwise.
+    async fn connection_loss(&self, error: StreamError) -> Result<StreamError, StreamError> {
         match error {
-            StreamError::Lost(ended) if is_loss(&ended) => Ok(StreamError::Lost(ended)),
-            StreamError::Refused(refusal) if is_passing(refusal.code) => {
+            StreamError::Lost(ended) if is_connection_loss(&ended) => Ok(StreamError::Lost(ended)),
+            StreamError::Refused(refusal) if is_transient(refusal.code) => {
                 Ok(StreamError::Refused(refusal))
             }
             StreamError::Reset | StreamError::Stopped | StreamError::Frame(_) => {
-                // A server that goes away may end its streams before its connections.
-                match timeout(AFTERWARDS, self.connection.closed()).await {
-                    Ok(ended) if is_loss(&ended.clone().into()) => {
+                // A server that stops may end its streams before its connections.
+                match timeout(LOSS_DELAY, self.connection.closed()).await {
+                    Ok(ended) if is_connection_loss(&ended.clone().into()) => {
                         Ok(StreamError::Lost(ended.into()))
                     }
                     _ => Err(error),
@@ -341,30 +340,36 @@ impl SessionHandle {
         }
     }
 
-    /// Whether an error is the loss of the connection, or a refusal that passes: the same may be done again on
-    /// another one.
+    /// Checks that an error is the loss of the connection or a transient refusal, so that the operation may be
+    /// retried on another connection.
     ///
     /// # Errors
-    /// The error, where not.
-    pub(crate) async fn is_lost(&self, error: StreamError) -> Result<(), StreamError> {
-        self.loss(error).await.map(drop)
+    /// The error if it is neither.
+    pub(crate) async fn check_connection_loss(
+        &self,
+        error: StreamError,
+    ) -> Result<(), StreamError> {
+        self.connection_loss(error).await.map(drop)
     }
 }
 
-/// Why an operation cannot be done again on another connection.
+/// Why an operation is not retried on another connection.
 #[derive(Debug)]
-pub(crate) enum RetryRefusal {
-    /// The error is no loss of the connection.
+pub(crate) enum RetryError {
+    /// The error is not a loss of the connection.
     Permanent(StreamError),
-    /// It is one, and the time is up.
+    /// The connection was lost, and the retry deadline has passed.
     TimedOut(StreamError),
-    /// Connecting failed in a way that time does not heal.
+    /// Reconnecting failed with a permanent error.
     Failed(ClientError),
 }
 
-impl RetryRefusal {
-    /// As an error of the operation.
-    pub(crate) fn explain(self, explain: impl FnOnce(StreamError) -> ClientError) -> ClientError {
+impl RetryError {
+    /// Converts to the error of the operation.
+    pub(crate) fn into_client_error(
+        self,
+        explain: impl FnOnce(StreamError) -> ClientError,
+    ) -> ClientError {
         match self {
             Self::Permanent(error) | Self::TimedOut(error) => explain(error),
             Self::Failed(error) => error,

@@ -1,5 +1,4 @@
-//! What can be asked of the client: own types, whatever interface made them. Units are in the types; nothing is
-//! checked yet.
+//! The requests that an interface can pass to the client. Units are in the types; nothing is validated yet.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -11,20 +10,20 @@ use quiver_transfer::Rate;
 use crate::journal::TreeSelection;
 use crate::tree::Decision;
 
-/// What becomes of files that exist with other content.
+/// What to do with files that exist with other content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ConflictPolicy {
-    /// The interface is asked; without one they fail.
+    /// Ask the interface; without one the files fail.
     Ask,
-    /// They fail, each with an error.
+    /// Each of the files fails with an error.
     #[default]
     Fail,
-    /// The same is done with all of them.
+    /// Apply the same decision to all of the files.
     Decided(Decision),
 }
 
 impl ConflictPolicy {
-    /// What was decided beforehand.
+    /// The decision, if it was made beforehand.
     #[must_use]
     pub fn decision(self) -> Option<Decision> {
         match self {
@@ -33,34 +32,34 @@ impl ConflictPolicy {
         }
     }
 
-    /// Whether files that exist are replaced.
+    /// Whether existing files are replaced.
     #[must_use]
     pub fn replaces(self) -> bool {
         self == Self::Decided(Decision::Replace)
     }
 
-    /// Whether it takes a plan to carry it out.
-    pub(crate) fn takes_a_plan(self) -> bool {
+    /// Whether this policy needs a plan.
+    pub(crate) fn needs_plan(self) -> bool {
         matches!(self, Self::Decided(Decision::KeepBoth | Decision::Skip))
     }
 }
 
-/// What holds for a transfer in either direction.
+/// Options of a transfer in either direction.
 #[derive(Debug, Clone)]
 pub struct TransferOptions {
-    /// Folders too, with all that is in them.
+    /// Include folders and their contents.
     pub recursive: bool,
-    /// Only tell what would be done.
+    /// Report what the transfer would do, and do nothing.
     pub dry_run: bool,
-    /// What becomes of files that exist with other content.
+    /// What to do with files that exist with other content.
     pub on_conflict: ConflictPolicy,
-    /// Whether to take up what an earlier attempt has left.
+    /// Resume the partial files of earlier attempts.
     pub resume: bool,
-    /// At most so many bytes a second, all files together.
+    /// The rate limit of all files together.
     pub rate_limit: Option<Rate>,
-    /// How long a lost connection is made again, from the last progress on; zero gives up at once.
+    /// How long to try to reconnect after a loss, counted from the last progress; zero gives up at once.
     pub retry_for: Duration,
-    /// Whether each file of a tree is told of. A file that was named always is.
+    /// Report each file of a tree. Named files are always reported.
     pub report_files: bool,
 }
 
@@ -79,73 +78,73 @@ impl Default for TransferOptions {
 }
 
 impl TransferOptions {
-    /// Whether it takes a plan to do it.
-    pub(crate) fn takes_a_plan(&self) -> bool {
-        self.recursive || self.dry_run || self.on_conflict.takes_a_plan()
+    /// Whether a transfer with these options needs a plan.
+    pub(crate) fn needs_plan(&self) -> bool {
+        self.recursive || self.dry_run || self.on_conflict.needs_plan()
     }
 }
 
-/// Fetch files from the server.
+/// A request to download files.
 #[derive(Debug)]
 pub struct DownloadRequest {
     /// Paths on the server, or patterns like `notes/*.txt` and `**/*.md`.
     pub paths: Vec<String>,
-    /// Where they go.
+    /// The destination of the files.
     pub destination: Destination,
-    /// How.
+    /// Options.
     pub options: TransferOptions,
 }
 
-/// Where fetched files go.
+/// The destination of downloaded files.
 pub enum Destination {
-    /// Into a folder that exists, each under the last part of its path.
+    /// An existing folder. Each file gets the last part of its path as its name.
     Folder(PathBuf),
-    /// One after the other into a stream, each verified once all of it was written.
+    /// A stream that gets the files one after the other. Each file is verified after it was written.
     Stream(Box<dyn Write + Send>),
 }
 
-/// Store files on the server.
+/// A request to upload files.
 #[derive(Debug)]
 pub struct UploadRequest {
-    /// What to store.
+    /// The content to upload.
     pub content: UploadContent,
-    /// The server's folder; the empty text is its root.
+    /// The target folder on the server; the empty text is its root.
     pub to: String,
-    /// The name to store one file under, if another than its own.
+    /// The name of the file on the server, if it differs. Only for a single file.
     pub stored_as: Option<String>,
-    /// How.
+    /// Options.
     pub options: TransferOptions,
 }
 
-/// What is stored on the server.
+/// The content of an upload.
 pub enum UploadContent {
-    /// Files and, where that was asked for, folders here, as they were written.
+    /// Local files and, if the upload is recursive, folders, as the user typed them.
     Paths(Vec<PathBuf>),
-    /// What comes out of a stream, up to its end. It is read on a thread of its own.
+    /// A stream, read to its end on a thread of its own.
     Stream(Box<dyn Read + Send>),
 }
 
-/// Resume what is unfinished.
+/// A request to resume unfinished transfers.
 #[derive(Debug, Clone)]
 pub struct ResumeRequest {
-    /// One of them: its path on the server, or its file or folder here; all where absent.
+    /// The transfer to resume, by its path on the server or its local file or folder; `None` for all.
     pub path: Option<PathBuf>,
-    /// How long a lost connection is made again, from the last progress on; zero gives up at once.
+    /// How long to try to reconnect after a loss, counted from the last progress; zero gives up at once.
     pub retry_for: Duration,
-    /// Whether each file of a tree is told of. A file that was named always is.
+    /// Report each file of a tree. Named files are always reported.
     pub report_files: bool,
 }
 
 impl ResumeRequest {
-    /// For files that an earlier run has begun.
+    /// The options for files that an earlier run has started.
     pub(crate) fn options(&self) -> TransferOptions {
         let (retry_for, report_files) = (self.retry_for, self.report_files);
         TransferOptions { retry_for, report_files, ..TransferOptions::default() }
     }
 
-    /// The same for a tree, with what was decided when it was begun.
-    pub(crate) fn options_of(&self, tree: &TreeSelection) -> TransferOptions {
-        let on_conflict = tree.differing.map_or(ConflictPolicy::Ask, ConflictPolicy::Decided);
+    /// The options for a tree, with the decisions of the run that started it.
+    pub(crate) fn tree_options(&self, tree: &TreeSelection) -> TransferOptions {
+        let on_conflict = tree.on_conflict.map_or(ConflictPolicy::Ask, ConflictPolicy::Decided);
         TransferOptions { recursive: tree.recursive, on_conflict, ..self.options() }
     }
 }

@@ -1,4 +1,5 @@
-//! What the client is to connect to, and as what. Immutable; where it was written is the interface's business.
+//! The settings of a client: the server, and the name to sign in with. Immutable. The interface decides where they
+//! come from.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,21 +8,21 @@ use quiver_protocol::ClientName;
 
 use crate::address::ServerAddress;
 
-/// How long connecting may take, all addresses and tries together.
-pub const CONNECT: Duration = Duration::from_secs(10);
+/// Timeout of connecting, over all addresses and attempts.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Settings of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientSettings {
     /// The server.
     pub server: ServerAddress,
-    /// The file with its certificate: no other server is trusted. Where absent, the server's fingerprint is confirmed
-    /// once and remembered.
+    /// The file with the server's certificate: the client trusts no other server. If absent, the user confirms the
+    /// server's fingerprint once, and the client remembers it.
     pub certificate: Option<PathBuf>,
-    /// The client's name; asked for, or the login name, where absent.
+    /// The client's name. If absent, the client asks for it, or takes the login name if no interface can be asked.
     pub name: Option<ClientName>,
-    /// The file with the password; asked for where absent.
+    /// The file with the password. If absent, the client asks for it when the server requires one.
     pub password_file: Option<PathBuf>,
-    /// The longest silence of the server within a command.
+    /// Idle timeout of the server within a command.
     pub timeout: Duration,
 }

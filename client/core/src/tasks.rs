@@ -1,17 +1,17 @@
-//! Tasks and blocking work, with a panic passed on, and one error where the runtime is going down.
+//! Tasks and blocking work. Panics propagate to the caller, and a shutdown of the runtime is an error.
 
 use quiver_transfer::blocking;
 
 use crate::error::ClientError;
 
-/// What came of a task; an error where the runtime is going down.
+/// The result of a joined task; [`ClientError::Interrupted`] if the runtime shuts down.
 pub(crate) fn joined<T>(
     done: Result<Result<T, ClientError>, tokio::task::JoinError>,
 ) -> Result<Result<T, ClientError>, ClientError> {
     blocking::joined(done).map_err(|_| ClientError::Interrupted)
 }
 
-/// Blocking work off the thread that drives QUIC; an error where the runtime is going down.
+/// Runs blocking work off the thread that drives QUIC; [`ClientError::Interrupted`] if the runtime shuts down.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ClientError> + Send + 'static,
 ) -> Result<T, ClientError> {

@@ -1,5 +1,5 @@
-//! What all files of one download or upload have in common: the session, where it is told how it goes, and the
-//! numbers of all of them together.
+//! State shared by all files of a download or upload: the session, the reporter, and the counters
+//! for all of them.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -21,107 +21,109 @@ use crate::request::TransferOptions;
 use crate::throughput::ThroughputMeter;
 use crate::transfers::{TransferEvent, TransferState};
 
-/// What all files of a transfer have in common. Cheap to clone.
+/// State shared by all files of a transfer. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct TransferContext {
     pub(crate) session: ReconnectingSession,
     pub(crate) reporter: Reporter,
-    /// Whether each file is told of.
-    pub(crate) reports: bool,
-    /// The progress of all of them, where they share one.
+    /// Whether each file is reported.
+    pub(crate) reports_files: bool,
+    /// The progress of all files, if they share one.
     pub(crate) total: Option<TotalProgressMeter>,
-    /// How long a lost connection is made again.
+    /// How long to reconnect after a lost connection.
     pub(crate) retry_for: Duration,
-    /// Whether there is one file only.
-    pub(crate) is_alone: bool,
+    /// Whether the transfer has a single file.
+    pub(crate) is_single_file: bool,
     pub(crate) throughput: Arc<Mutex<ThroughputMeter>>,
     pub(crate) rate_limit: Option<RateLimit>,
 }
 
-/// What differs between a download and an upload of named files.
+/// The files of a transfer that were named one by one.
 pub(crate) struct NamedFiles<T> {
     pub(crate) items: Vec<T>,
-    /// Why some of those that were asked for stay as they are.
-    pub(crate) kept: Vec<ClientError>,
-    /// What is said of files that failed.
-    pub(crate) what: &'static str,
-    /// How many move at once.
-    pub(crate) at_once: usize,
+    /// Errors for requested files whose existing target is not replaced.
+    pub(crate) not_replaced: Vec<ClientError>,
+    /// Follows the number of failed files in the error text.
+    pub(crate) failure_text: &'static str,
+    /// Number of files transferred at once.
+    pub(crate) concurrency: usize,
 }
 
 impl TransferContext {
-    /// For `asked` files, which were named one by one or are in a tree.
+    /// Makes the context for `file_count` files, named one by one or in a tree.
     pub(crate) fn new(
         session: ReconnectingSession,
         reporter: Reporter,
         options: &TransferOptions,
-        asked: usize,
+        file_count: usize,
         is_tree: bool,
     ) -> Self {
         Self {
             session,
             reporter,
-            reports: !is_tree || options.report_files,
+            reports_files: !is_tree || options.report_files,
             total: None,
             retry_for: options.retry_for,
-            is_alone: asked == 1,
-            throughput: Arc::new(Mutex::new(ThroughputMeter::within(options.rate_limit))),
+            is_single_file: file_count == 1,
+            throughput: Arc::new(Mutex::new(ThroughputMeter::with_limit(options.rate_limit))),
             rate_limit: options.rate_limit.map(RateLimit::new),
         }
     }
 
-    /// Moves files that were named: `shown` is the path and the target of one, `work` moves it and has its bytes. Of
-    /// several each failure is told when it happens; one alone is the result.
+    /// Transfers named files. `display_names` returns the path and the target of a file, `work`
+    /// transfers it and returns its size. With several files each failure is reported when it
+    /// happens; with a single file it is the result.
     ///
     /// # Errors
-    /// [`ClientError`]; [`ClientError::Several`] where some of several failed.
-    pub(crate) async fn move_all<T, W>(
+    /// [`ClientError`]; [`ClientError::SomeFailed`] if some of several files failed.
+    pub(crate) async fn transfer_all<T, W>(
         &self,
         files: NamedFiles<T>,
-        shown: impl Fn(&T) -> (FilePath, String),
+        display_names: impl Fn(&T) -> (FilePath, String),
         work: impl Fn(T) -> W,
     ) -> Result<(), ClientError>
     where
         W: Future<Output = Result<u64, ClientError>> + Send + 'static,
     {
-        let NamedFiles { items, kept, what, at_once } = files;
-        let (began, load) = (Instant::now(), ThreadLoad::begin());
-        let mut outcomes = Outcomes::new(self.reporter.clone(), items.len() + kept.len(), what);
-        for error in kept {
-            outcomes.failed(error).await;
+        let NamedFiles { items, not_replaced, failure_text, concurrency } = files;
+        let (started, load) = (Instant::now(), ThreadLoad::begin());
+        let mut outcomes =
+            Outcomes::new(self.reporter.clone(), items.len() + not_replaced.len(), failure_text);
+        for error in not_replaced {
+            outcomes.add_failure(error).await;
         }
-        let number = |item: T| (self.number(shown(&item)), item);
-        let items: Vec<_> = items.into_iter().map(number).collect();
+        let add = |item: T| (self.add_file(display_names(&item)), item);
+        let items: Vec<_> = items.into_iter().map(add).collect();
         if let Some(transfer) = self.reporter.transfer() {
             transfer.counters.set_files(items.len() as u64);
         }
-        self.reporter.phase(TransferState::Running).await;
-        let one = |(number, item): (u64, T)| {
+        self.reporter.set_phase(TransferState::Running).await;
+        let transfer_one = |(number, item): (u64, T)| {
             let (context, work) = (self.clone(), work(item));
             async move {
                 let done = work.await;
-                context.settle(number, done.as_ref().ok().copied());
+                context.finish_file(number, done.as_ref().ok().copied());
                 done.map(drop)
             }
         };
-        outcomes.all(items, at_once, one).await?;
-        outcomes.tell_throughput(&self.throughput, began.elapsed(), load.is_busy()).await;
+        outcomes.run_all(items, concurrency, transfer_one).await?;
+        outcomes.report_throughput(&self.throughput, started.elapsed(), load.is_busy()).await;
         outcomes.result()
     }
 
-    /// A file for those who look at the transfer; its number there.
-    fn number(&self, (path, target): (FilePath, String)) -> u64 {
+    /// Adds a file to the transfer's list. Returns its number there.
+    fn add_file(&self, (path, target): (FilePath, String)) -> u64 {
         self.reporter.transfer().map_or(0, |transfer| transfer.files.add(path, target))
     }
 
-    /// What became of a file: its bytes, or that it failed.
-    fn settle(&self, number: u64, done: Option<u64>) {
+    /// Records the outcome of a file: its size, or `None` for a failure.
+    fn finish_file(&self, number: u64, size: Option<u64>) {
         if let Some(transfer) = self.reporter.transfer() {
-            transfer.files.settle(number, done.is_some(), done);
+            transfer.files.finish(number, size.is_some(), size);
         }
     }
 
-    /// The progress of one file, of which `offset` bytes are there already.
+    /// Starts the progress of one file, of which `offset` bytes exist already.
     pub(crate) async fn meter(
         &self,
         path: &FilePath,
@@ -129,45 +131,47 @@ impl TransferContext {
         offset: u64,
     ) -> ProgressMeter {
         if let Some(total) = &self.total {
-            return total.part(offset);
+            return total.file(offset);
         }
         let (meter, progress) = ProgressMeter::new(path.as_str(), size, offset);
-        self.reporter.event(TransferEvent::Started(progress)).await;
+        self.reporter.report(TransferEvent::Started(progress)).await;
         meter
     }
 
-    /// The size of a file became known; once for each. Those of a tree are known from its plan.
+    /// Adds the size of a file to the total, once per file. The total of a tree is known from its
+    /// plan.
     pub(crate) fn add_bytes(&self, size: u64) {
         if let Some(transfer) = self.reporter.transfer().filter(|_| self.total.is_none()) {
             transfer.counters.add_bytes(size);
         }
     }
 
-    /// Counts a file that has its name: `moved` of its `size` bytes moved in this run.
+    /// Counts a finished file: `transferred` of its `size` bytes were transferred in this run.
     pub(crate) fn count(
         &self,
         size: u64,
-        moved: u64,
+        transferred: u64,
         took: Duration,
         limited_by: Option<TransferBottleneck>,
     ) {
-        self.throughput.lock().moved(moved, took, limited_by);
+        self.throughput.lock().add_file(transferred, took, limited_by);
         if let Some(transfer) = self.reporter.transfer() {
             transfer.counters.add_done(size);
         }
     }
 
-    /// A session for an attempt to move a file, once the transfer may run.
-    pub(crate) async fn session_to_run(&self) -> SessionHandle {
+    /// Waits until the transfer is not paused, and returns a session for the next attempt.
+    pub(crate) async fn wait_for_session(&self) -> SessionHandle {
         if let Some(transfer) = self.reporter.transfer() {
-            transfer.control.running().await;
+            transfer.control.wait_until_running().await;
         }
-        // Not before: the session may have been renewed in the pause.
+        // Taken after the pause, during which the session may have been renewed.
         self.session.handle()
     }
 
-    /// An attempt to move a file; `None` where the transfer was paused in the middle of it. Once all of the content
-    /// has moved (`is_whole`), it comes to its end: the file may have its name at any moment.
+    /// Runs an attempt. Returns `None` if the transfer is paused meanwhile. An attempt that has
+    /// transferred all of its content (`is_whole`) is never interrupted: the file may get its name
+    /// at any moment.
     pub(crate) async fn unless_paused<T>(
         &self,
         is_whole: &AtomicBool,
@@ -175,7 +179,7 @@ impl TransferContext {
     ) -> Option<T> {
         let Some(transfer) = self.reporter.transfer() else { return Some(attempt.await) };
         let paused = async {
-            transfer.control.paused().await;
+            transfer.control.wait_until_paused().await;
             if is_whole.load(Ordering::Acquire) {
                 pending::<()>().await;
             }
@@ -187,10 +191,18 @@ impl TransferContext {
         }
     }
 
-    /// An error, with how much is kept of the file where something is.
-    pub(crate) fn broken_off(&self, error: ClientError, share: Option<u64>) -> ClientError {
-        error.resumable(share.map(|share| {
-            if self.is_alone { UnfinishedShare::Of(share) } else { UnfinishedShare::Several }
+    /// Adds to an error how much of the file can be resumed, if any.
+    pub(crate) fn with_unfinished_share(
+        &self,
+        error: ClientError,
+        percent: Option<u64>,
+    ) -> ClientError {
+        error.with_unfinished_share(percent.map(|percent| {
+            if self.is_single_file {
+                UnfinishedShare::Percent(percent)
+            } else {
+                UnfinishedShare::Several
+            }
         }))
     }
 }

@@ -1,4 +1,4 @@
-//! The transfers of this process: what each is, how far it is, and what is told of it. Moves nothing itself.
+//! The transfers of this process: state, counters, files and events. Transfers no content itself.
 
 mod control;
 mod counters;
@@ -24,54 +24,55 @@ pub use status::{
     UploadedFile,
 };
 
-/// Transfers that are over and still shown; one more forgets the oldest.
-const REMEMBERED: usize = 100;
+/// Finished transfers that stay listed. One more removes the oldest.
+const MAX_FINISHED: usize = 100;
 
-/// Transfers that are over and of whose trees the files can still be looked at.
-const PLANS_KEPT: usize = 3;
+/// Finished transfers whose plans are kept, so that their files can still be listed.
+const MAX_FINISHED_PLANS: usize = 3;
 
 /// A transfer's number in this process, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TransferId(pub u64);
 
-/// A transfer, for all who work on it.
+/// A transfer, shared by its tasks.
 #[derive(Debug)]
 pub(crate) struct Transfer {
     pub(crate) id: TransferId,
     direction: Direction,
-    /// What was asked for, as it was written.
+    /// The requested paths as typed.
     named: Vec<String>,
     pub(crate) control: TransferControl,
     pub(crate) counters: TransferCounters,
     pub(crate) files: TransferFiles,
-    /// Where its files go, from the root.
+    /// Absolute paths of its target files.
     targets: Mutex<Vec<PathBuf>>,
-    state: Mutex<TransferProgressState>,
+    state: Mutex<LifecycleState>,
 }
 
 #[derive(Debug)]
-struct TransferProgressState {
-    /// Where its work is: paused or not.
+struct LifecycleState {
+    /// The state without regard to a pause.
     phase: TransferState,
-    /// The state that was told last.
-    told: TransferState,
+    /// The state published last.
+    published: TransferState,
     error: Option<Arc<ClientError>>,
     limited_by: Option<TransferBottleneck>,
 }
 
 /// All transfers of a client. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Transfers(Arc<Mutex<AllTransfers>>);
+pub(crate) struct Transfers(Arc<Mutex<TransferTable>>);
 
 #[derive(Debug, Default)]
-struct AllTransfers {
+struct TransferTable {
     last: u64,
     transfers: BTreeMap<TransferId, Arc<Transfer>>,
 }
 
 impl Transfers {
-    /// One more begins. One whose content is streamed cannot be paused.
-    pub(crate) fn begin(
+    /// Adds a transfer in state [`Planning`](TransferState::Planning). One with streamed content
+    /// cannot be paused.
+    pub(crate) fn add(
         &self,
         direction: Direction,
         named: Vec<String>,
@@ -88,21 +89,21 @@ impl Transfers {
             counters: TransferCounters::default(),
             files: TransferFiles::default(),
             targets: Mutex::default(),
-            state: Mutex::new(TransferProgressState {
+            state: Mutex::new(LifecycleState {
                 phase: TransferState::Planning,
-                told: TransferState::Planning,
+                published: TransferState::Planning,
                 error: None,
                 limited_by: None,
             }),
         });
         all.transfers.insert(id, transfer.clone());
-        let over = all.transfers.values().filter(|transfer| transfer.state().is_over());
-        let over: Vec<TransferId> = over.map(|transfer| transfer.id).collect();
-        for id in over.iter().take(over.len().saturating_sub(REMEMBERED)) {
+        let finished = all.transfers.values().filter(|transfer| transfer.state().is_over());
+        let finished: Vec<TransferId> = finished.map(|transfer| transfer.id).collect();
+        for id in finished.iter().take(finished.len().saturating_sub(MAX_FINISHED)) {
             all.transfers.remove(id);
         }
         // A plan has a file and some memory of its own.
-        for id in over.iter().take(over.len().saturating_sub(PLANS_KEPT)) {
+        for id in finished.iter().take(finished.len().saturating_sub(MAX_FINISHED_PLANS)) {
             if let Some(transfer) = all.transfers.get(id) {
                 transfer.files.forget_plan();
             }
@@ -110,14 +111,14 @@ impl Transfers {
         transfer
     }
 
-    /// How all of them are, by number.
+    /// Returns the status of all transfers, by number.
     pub(crate) fn statuses(&self) -> Vec<TransferStatus> {
         let all: Vec<_> = self.0.lock().transfers.values().cloned().collect();
         all.iter().map(|transfer| transfer.status()).collect()
     }
 
-    /// The first of these targets that a running transfer has.
-    pub(crate) fn under_way(&self, targets: &[PathBuf]) -> Option<PathBuf> {
+    /// Returns the first of these targets that a running transfer writes to.
+    pub(crate) fn find_busy_target(&self, targets: &[PathBuf]) -> Option<PathBuf> {
         let all = self.0.lock();
         let running = || all.transfers.values().filter(|transfer| !transfer.state().is_over());
         let is_taken =
@@ -125,19 +126,19 @@ impl Transfers {
         targets.iter().find(is_taken).cloned()
     }
 
-    /// One of them.
+    /// Finds a transfer.
     pub(crate) fn find(&self, id: TransferId) -> Result<Arc<Transfer>, InvalidRequest> {
-        self.0.lock().transfers.get(&id).cloned().ok_or(InvalidRequest::NoTransfer(id.0))
+        self.0.lock().transfers.get(&id).cloned().ok_or(InvalidRequest::UnknownTransfer(id.0))
     }
 }
 
 impl Transfer {
-    /// How it is now.
+    /// Returns the current status.
     pub(crate) fn status(&self) -> TransferStatus {
         let state = self.state.lock();
         let (is_over, error, limited_by) =
             (state.phase.is_over(), state.error.clone(), state.limited_by);
-        let state = self.shown(state.phase);
+        let state = self.visible_state(state.phase);
         let counters = &self.counters;
         TransferStatus {
             id: self.id,
@@ -161,55 +162,60 @@ impl Transfer {
         *self.targets.lock() = targets;
     }
 
-    /// The state as it is shown.
+    /// Returns the state, [paused](TransferState::Paused) included.
     pub(crate) fn state(&self) -> TransferState {
-        self.shown(self.state.lock().phase)
+        self.visible_state(self.state.lock().phase)
     }
 
-    /// Where its work is: never [paused](TransferState::Paused).
+    /// Returns the state without regard to a pause.
     pub(crate) fn phase(&self) -> TransferState {
         self.state.lock().phase
     }
 
-    fn shown(&self, phase: TransferState) -> TransferState {
+    fn visible_state(&self, phase: TransferState) -> TransferState {
         if self.control.is_paused() && !phase.is_over() { TransferState::Paused } else { phase }
     }
 
-    /// Its work is elsewhere from now on; what is over stays so. Tells the state where another one is shown now.
-    pub(crate) fn set_phase(&self, phase: TransferState, tell: impl FnOnce(TransferState)) {
+    /// Sets the state, unless the transfer is over. Publishes the visible state if that changes.
+    pub(crate) fn set_phase(&self, phase: TransferState, publish: impl FnOnce(TransferState)) {
         let mut state = self.state.lock();
         if !state.phase.is_over() {
             state.phase = phase;
         }
-        self.tell_state(&mut state, tell);
+        self.publish_state(&mut state, publish);
     }
 
-    /// It was paused, or may go on.
-    pub(crate) fn set_paused(&self, is_paused: bool, tell: impl FnOnce(TransferState)) {
+    /// Pauses or resumes the transfer. Publishes the visible state if that changes.
+    pub(crate) fn set_paused(&self, is_paused: bool, publish: impl FnOnce(TransferState)) {
         let mut state = self.state.lock();
         self.control.set_paused(is_paused);
-        self.tell_state(&mut state, tell);
+        self.publish_state(&mut state, publish);
     }
 
-    /// It failed, and why; what is over stays so.
-    pub(crate) fn failed(&self, error: Option<Arc<ClientError>>, tell: impl FnOnce(TransferState)) {
+    /// Sets the state to failed, with the error, unless the transfer is over. Publishes the visible
+    /// state if that changes.
+    pub(crate) fn set_failed(
+        &self,
+        error: Option<Arc<ClientError>>,
+        publish: impl FnOnce(TransferState),
+    ) {
         let mut state = self.state.lock();
         if !state.phase.is_over() {
             (state.phase, state.error) = (TransferState::Failed, error);
         }
-        self.tell_state(&mut state, tell);
+        self.publish_state(&mut state, publish);
     }
 
-    /// Within the lock, so that states are told in their order.
-    fn tell_state(&self, state: &mut TransferProgressState, tell: impl FnOnce(TransferState)) {
-        let shown = self.shown(state.phase);
-        if std::mem::replace(&mut state.told, shown) != shown {
-            tell(shown);
+    /// Publishes within the lock, so that states are published in their order.
+    fn publish_state(&self, state: &mut LifecycleState, publish: impl FnOnce(TransferState)) {
+        let visible = self.visible_state(state.phase);
+        if std::mem::replace(&mut state.published, visible) != visible {
+            publish(visible);
         }
     }
 
-    /// Its files moved like this.
-    pub(crate) fn was_limited_by(&self, limited_by: Option<TransferBottleneck>) {
+    /// Sets what limited the throughput.
+    pub(crate) fn set_limited_by(&self, limited_by: Option<TransferBottleneck>) {
         self.state.lock().limited_by = limited_by;
     }
 }

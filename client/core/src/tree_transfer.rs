@@ -1,9 +1,9 @@
-//! Folders and patterns: what they hold is put into a plan, compared with what is there already, shown or
-//! decided, and then moved, many files at once. The same for both directions.
+//! Transfers of folders and patterns: the files are collected into a plan, compared with the
+//! target, shown or decided, and then transferred, many at once. The same for both directions.
 
-mod collect;
+mod collector;
 mod compare;
-mod decide;
+mod conflicts;
 mod dry_run;
 mod executor;
 
@@ -15,103 +15,105 @@ use quiver_protocol::path::BadPath;
 use quiver_protocol::{FilePath, FolderPath, Timestamp};
 use quiver_transfer::SMALL;
 
-pub(crate) use self::collect::{AddToPlan, Collector, WholeFolder};
-pub(crate) use self::compare::is_same_as;
-pub(crate) use self::dry_run::SpaceNeeded;
+pub(crate) use self::collector::{AddToPlan, Collector, WholeFolder};
+pub(crate) use self::compare::has_server_content;
+pub(crate) use self::dry_run::SpaceLimits;
 pub(crate) use self::executor::Executor;
 use crate::error::ClientError;
 use crate::journal::{self, Direction, JournalEntry, TransferSubject};
 use crate::progress::TotalProgressMeter;
 use crate::reconnecting::ReconnectingSession;
 use crate::transfer_context::TransferContext;
-use crate::tree::{ItemKind, PlanItem, another_name};
+use crate::tree::{ItemKind, PlanItem, copy_name};
 
-/// Small files on their way at once, within the streams that a server lets a client open: enough to hide
-/// the way there and back.
-pub(crate) const AT_ONCE: u32 = 48;
+/// Total weight of the files transferred at once; a small file weighs 1. Within the streams that a
+/// server lets a client open, and enough to hide a round trip.
+pub(crate) const CONCURRENT_WEIGHT: u32 = 48;
 
-/// A larger file counts for several small ones: four such are at once on their way, and chat passes.
-pub(crate) const LARGE_COUNTS_FOR: u32 = AT_ONCE / 4;
+/// Weight of a file that is not small: at most four are transferred at once, so that control
+/// traffic passes.
+pub(crate) const LARGE_FILE_WEIGHT: u32 = CONCURRENT_WEIGHT / 4;
 
-/// More copies of one name than this nobody wants.
-pub(crate) const COPIES: u32 = 1000;
+/// Limit of copy names tried for one file.
+pub(crate) const MAX_COPIES: u32 = 1000;
 
-/// A direction: how what is planned gets where it goes.
-pub(crate) trait TreeTransfer: Clone + Send + Sync + 'static {
-    /// What all files have in common.
+/// The operations of one direction that carry out a plan.
+pub(crate) trait TransferOperations: Clone + Send + Sync + 'static {
+    /// Returns the state shared by all files.
     fn context(&self) -> &TransferContext;
 
-    /// What moves from now on counts there.
-    fn count(&mut self, total: TotalProgressMeter);
+    /// Sets the progress meter for all files.
+    fn set_total(&mut self, total: TotalProgressMeter);
 
-    /// Where a file is on the server, or will be.
-    fn remote<'a>(&self, file: &'a PlanItem) -> &'a FilePath;
+    /// Returns a file's path on the server.
+    fn server_path<'a>(&self, file: &'a PlanItem) -> &'a FilePath;
 
-    /// The file here, to be read. Blocks.
+    /// Opens the local file for reading. Blocks.
     ///
     /// # Errors
-    /// What the system says.
-    fn read(&self, file: &PlanItem) -> io::Result<File>;
+    /// An I/O error.
+    fn open_local(&self, file: &PlanItem) -> io::Result<File>;
 
-    /// Makes a folder that is not there.
+    /// Makes a folder at the target.
     fn make_folder(
         &self,
         folder: &PlanItem,
     ) -> impl Future<Output = Result<(), ClientError>> + Send;
 
-    /// Gives folders the time of their last change, once nothing changes in them any more.
-    fn date_folders(
+    /// Sets the modification times of folders, after all changes in them.
+    fn set_folder_times(
         &self,
         folders: Vec<PlanItem>,
     ) -> impl Future<Output = Result<(), ClientError>> + Send;
 
-    /// Moves a file; how many bytes it has. `None` where it was to go beside another, and is there.
+    /// Transfers a file. Returns its size in bytes; `None` if it was to be kept beside another and
+    /// is already stored.
     fn transfer(
         &self,
         file: PlanItem,
         placement: Placement,
     ) -> impl Future<Output = Result<Option<u64>, ClientError>> + Send;
 
-    /// Why something does not move.
-    fn blocked(&self, item: &PlanItem, why: &str) -> ClientError;
+    /// Returns the error for an item that is blocked.
+    fn blocked_error(&self, item: &PlanItem, why: &str) -> ClientError;
 
-    /// The same of a file that differs from one that is to stay.
-    fn exists(&self, item: &PlanItem) -> ClientError;
+    /// Returns the error for a file whose target exists and differs, without a decision.
+    fn exists_error(&self, item: &PlanItem) -> ClientError;
 }
 
-/// Where a file goes.
+/// How a file is placed at its target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Placement {
-    /// Where nothing is.
-    Free,
-    /// Into the place of another.
+    /// The target does not exist.
+    Create,
+    /// The existing file is replaced.
     Replace,
-    /// Beside another, under a name that nothing has.
-    Beside,
+    /// The existing file stays; the new one gets an unused name.
+    KeepBoth,
 }
 
-/// What is written down of a tree that is under way.
-pub(crate) fn entry(
+/// Makes the journal entry of a running tree transfer.
+pub(crate) fn journal_entry(
     direction: Direction,
     session: &ReconnectingSession,
     tree: journal::TreeSelection,
 ) -> JournalEntry {
-    let (origin, begun) = (session.origin().clone(), Timestamp(Utc::now()));
-    JournalEntry { direction, origin, begun, what: TransferSubject::Tree(tree) }
+    let (server, started) = (session.server_ref().clone(), Timestamp(Utc::now()));
+    JournalEntry { direction, server, started, subject: TransferSubject::Tree(tree) }
 }
 
-/// The path of a copy of something.
-pub(crate) fn beside(path: &FilePath, copy: u32) -> Result<FilePath, BadPath> {
-    let above = path.as_str().rsplit_once('/').map_or("", |(above, _)| above);
-    FolderPath::parse(above)?.join(&another_name(path.file_name(), copy))
+/// Returns the path of a numbered copy.
+pub(crate) fn copy_path(path: &FilePath, copy: u32) -> Result<FilePath, BadPath> {
+    let parent = path.as_str().rsplit_once('/').map_or("", |(parent, _)| parent);
+    FolderPath::parse(parent)?.join(&copy_name(path.file_name(), copy))
 }
 
-/// Whether a file is one of those of which many may be on their way.
+/// Whether an item is a small file, of which many are transferred at once.
 pub(crate) fn is_small(item: &PlanItem) -> bool {
     matches!(item.found.kind, ItemKind::File { size, .. } if size <= SMALL)
 }
 
-/// How much of what may be on its way at once a file counts for.
+/// Returns a file's share of [`CONCURRENT_WEIGHT`].
 fn weight(item: &PlanItem) -> u32 {
-    if is_small(item) { 1 } else { LARGE_COUNTS_FOR }
+    if is_small(item) { 1 } else { LARGE_FILE_WEIGHT }
 }

@@ -1,7 +1,8 @@
-//! Files to the server: several at once, each checked here before anything is dialled.
+//! Uploads of named files, several at once. Every file is checked locally before the client
+//! connects.
 
 mod file;
-mod input;
+mod pipe;
 mod tree;
 
 use std::collections::HashSet;
@@ -13,7 +14,7 @@ use quiver_protocol::text::{display_path, display_safe};
 use quiver_protocol::{FilePath, FolderPath, Refusal};
 
 pub(crate) use self::file::UploadContext;
-use self::input::PipeInput;
+use self::pipe::PipeInput;
 use self::tree::TreeUpload;
 use crate::error::{ClientError, InvalidRequest};
 use crate::exchange::{self, ListItem, PutError, parse_folder};
@@ -29,32 +30,32 @@ use crate::transfer_context::{NamedFiles, TransferContext};
 use crate::tree::SourceRoot;
 use crate::unix;
 
-/// What is said of files that failed.
+/// Follows the number of failed files in the error text.
 pub(crate) const NOT_STORED: &str = "files were not stored";
 
-/// An upload that was checked as far as it can be here.
+/// An upload whose local side is checked: files, names and the target folder.
 #[derive(Debug)]
 pub(crate) struct Upload {
-    work: UploadState,
+    selection: UploadSelection,
     folder: FolderPath,
     options: TransferOptions,
-    /// Whether an earlier run has begun it.
-    again: bool,
-    /// Files that exist on the server and are kept.
-    kept: Vec<FilePath>,
-    /// Where content comes from that is no file.
+    /// Whether an earlier run started the upload.
+    is_resumed: bool,
+    /// Existing files on the server that the user decided not to replace.
+    not_replaced: Vec<FilePath>,
+    /// The source of streamed content.
     input: Option<PipeInput>,
 }
 
 #[derive(Debug)]
-enum UploadState {
-    /// Each was named.
+enum UploadSelection {
+    /// Files that were named one by one.
     Files(Vec<UploadItem>),
-    /// What folders hold.
+    /// Folders and their contents.
     Tree(TreeUpload),
 }
 
-/// A file, and where it goes.
+/// A file and its path on the server.
 #[derive(Debug, Clone)]
 pub(crate) struct UploadItem {
     pub(crate) source: UploadSource,
@@ -62,21 +63,21 @@ pub(crate) struct UploadItem {
     pub(crate) replace: bool,
 }
 
-/// Where a file comes from.
+/// The source of one file.
 #[derive(Debug, Clone)]
 pub(crate) enum UploadSource {
-    /// As it was written.
+    /// The path as typed.
     File(PathBuf),
-    /// Below a folder that was named.
-    Below(Arc<SourceRoot>, FilePath),
+    /// A file in a folder that was named, and its path in that folder.
+    InTree(Arc<SourceRoot>, FilePath),
     Stream,
 }
 
 impl Upload {
-    /// Checks everything that can be checked here: the files, their names, the folder's.
+    /// Checks the files, their names and the name of the target folder.
     ///
     /// # Errors
-    /// [`ClientError`]: nothing was dialled.
+    /// [`ClientError`]: no connection was made.
     pub(crate) fn prepare(request: UploadRequest) -> Result<Self, ClientError> {
         let UploadRequest { content, to, stored_as, options } = request;
         let folder = parse_folder(&to).map_err(|refusal| {
@@ -86,89 +87,97 @@ impl Upload {
             UploadContent::Paths(paths) => paths,
             UploadContent::Stream(stream) => {
                 let name = stored_as.ok_or(InvalidRequest::StreamWithoutName)?;
-                if options.takes_a_plan() {
+                if options.needs_plan() {
                     return Err(InvalidRequest::StreamWithPlan.into());
                 }
-                let path = target(&folder, Path::new("-"), Some(&name))?;
+                let path = target_path(&folder, Path::new("-"), Some(&name))?;
                 let replace = options.on_conflict.replaces();
                 let item = UploadItem { source: UploadSource::Stream, path, replace };
-                let upload = Self::of(options, folder, UploadState::Files(vec![item]));
+                let upload = Self::new(options, folder, UploadSelection::Files(vec![item]));
                 return Ok(Self { input: Some(PipeInput::new(stream)), ..upload });
             }
         };
         if stored_as.is_some() && paths.len() > 1 {
             return Err(InvalidRequest::NameForSeveral.into());
         }
-        if options.takes_a_plan() {
-            // As it is written, so that what is said of it is.
-            let here = Path::new("");
-            let tree = TreeUpload::prepare(&paths, stored_as, folder.clone(), &options, here)?;
-            return Ok(Self::of(options, folder, UploadState::Tree(tree)));
+        if options.needs_plan() {
+            // Paths stay as typed, so that messages show them as typed.
+            let current_folder = Path::new("");
+            let tree =
+                TreeUpload::prepare(&paths, stored_as, folder.clone(), &options, current_folder)?;
+            return Ok(Self::new(options, folder, UploadSelection::Tree(tree)));
         }
         let mut items = Vec::new();
         for file in paths {
-            open(&file)?;
-            let path = target(&folder, &file, stored_as.as_deref())?;
+            open_regular(&file)?;
+            let path = target_path(&folder, &file, stored_as.as_deref())?;
             let replace = options.on_conflict.replaces();
             items.push(UploadItem { source: UploadSource::File(file), path, replace });
         }
         let mut paths = HashSet::new();
-        if let Some(twice) = items.iter().find(|item| !paths.insert(&item.path)) {
-            return Err(InvalidRequest::UploadTwice(twice.path.to_string()).into());
+        if let Some(duplicate) = items.iter().find(|item| !paths.insert(&item.path)) {
+            return Err(InvalidRequest::DuplicateUpload(duplicate.path.to_string()).into());
         }
-        Ok(Self::of(options, folder, UploadState::Files(items)))
+        Ok(Self::new(options, folder, UploadSelection::Files(items)))
     }
 
-    /// For files that an earlier run has begun: each goes where it was to go. Also those that cannot, with the
-    /// reason.
-    pub(crate) fn of_files<'a>(
+    /// Prepares to resume files that an earlier run started, each at its recorded path. Also
+    /// returns an error for each file that cannot be resumed.
+    pub(crate) fn resume_files<'a>(
         files: impl Iterator<Item = &'a SingleFile>,
         request: &ResumeRequest,
     ) -> (Self, Vec<ClientError>) {
         let (mut items, mut failed) = (Vec::new(), Vec::new());
         for file in files {
             let (source, path) = (UploadSource::File(file.local.clone()), file.path.clone());
-            match open(&file.local) {
+            match open_regular(&file.local) {
                 Ok(_) => items.push(UploadItem { source, path, replace: file.overwrite }),
                 Err(failure) => failed.push(failure),
             }
         }
-        let upload = Self::of(request.options(), FolderPath::ROOT, UploadState::Files(items));
-        (Self { again: true, ..upload }, failed)
+        let upload = Self::new(request.options(), FolderPath::ROOT, UploadSelection::Files(items));
+        (Self { is_resumed: true, ..upload }, failed)
     }
 
-    /// The same for a tree: what it holds is planned anew, and what the server has stays.
+    /// Prepares to resume a tree. It is planned again, and files that the server has stay.
     ///
     /// # Errors
-    /// [`ClientError`]: nothing was dialled.
-    pub(crate) fn of_tree(
+    /// [`ClientError`]: no connection was made.
+    pub(crate) fn resume_tree(
         tree: &journal::TreeSelection,
         request: &ResumeRequest,
     ) -> Result<Self, ClientError> {
-        let options = request.options_of(tree);
+        let options = request.tree_options(tree);
         let paths: Vec<PathBuf> = tree.named.iter().map(PathBuf::from).collect();
         let (stored_as, to) = (tree.stored_as.clone(), tree.to.clone());
-        let work = TreeUpload::prepare(&paths, stored_as, to.clone(), &options, &tree.folder)?;
-        Ok(Self::of(options, to, UploadState::Tree(work)))
+        let selection = TreeUpload::prepare(&paths, stored_as, to.clone(), &options, &tree.folder)?;
+        Ok(Self::new(options, to, UploadSelection::Tree(selection)))
     }
 
-    fn of(options: TransferOptions, folder: FolderPath, work: UploadState) -> Self {
-        Self { work, folder, options, again: false, kept: Vec::new(), input: None }
-    }
-
-    fn items(&self) -> &[UploadItem] {
-        match &self.work {
-            UploadState::Files(items) => items,
-            UploadState::Tree(_) => &[],
+    fn new(options: TransferOptions, folder: FolderPath, selection: UploadSelection) -> Self {
+        Self {
+            selection,
+            folder,
+            options,
+            is_resumed: false,
+            not_replaced: Vec::new(),
+            input: None,
         }
     }
 
-    /// Makes sure that the server takes files from this client, and asks about those that exist there
-    /// already. Where there is no answer to be had, the server refuses them.
+    fn items(&self) -> &[UploadItem] {
+        match &self.selection {
+            UploadSelection::Files(items) => items,
+            UploadSelection::Tree(_) => &[],
+        }
+    }
+
+    /// Checks that the server accepts uploads from this client, and asks the user about files that
+    /// already exist there. If no interface can answer, the server rejects those files.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub(crate) async fn settle(
+    pub(crate) async fn check_with_server(
         &mut self,
         session: &ReconnectingSession,
         reporter: &Reporter,
@@ -179,14 +188,14 @@ impl Upload {
         if self.options.on_conflict != ConflictPolicy::Ask || !reporter.can_ask() {
             return Ok(());
         }
-        let there = self.there(session).await;
-        let UploadState::Files(items) = &mut self.work else { return Ok(()) };
+        let existing = self.find_existing(session).await;
+        let UploadSelection::Files(items) = &mut self.selection else { return Ok(()) };
         for mut item in std::mem::take(items) {
-            if there.contains(&item.path) {
+            if existing.contains(&item.path) {
                 let path = display_safe(item.path.as_str()).into_owned();
                 let question = Question::Replace { path, on_server: true };
                 if reporter.ask(question).await != Some(Answer::Replace(true)) {
-                    self.kept.push(item.path);
+                    self.not_replaced.push(item.path);
                     continue;
                 }
                 item.replace = true;
@@ -196,30 +205,32 @@ impl Upload {
         Ok(())
     }
 
-    /// Which of the files exist. Where the folder cannot be listed, the put itself says why.
-    async fn there(&self, session: &ReconnectingSession) -> HashSet<FilePath> {
-        let mut there = HashSet::new();
-        let Some(last) = self.items().iter().map(|item| &item.path).max() else { return there };
+    /// Returns which of the files exist on the server. If the folder cannot be listed, the upload
+    /// itself reports the reason.
+    async fn find_existing(&self, session: &ReconnectingSession) -> HashSet<FilePath> {
+        let mut existing = HashSet::new();
+        let Some(last) = self.items().iter().map(|item| &item.path).max() else { return existing };
         let handle = session.handle();
-        let asked = exchange::list(&handle.connection, self.folder.clone(), handle.patience).await;
-        let Ok(mut entries) = asked else { return there };
+        let listed = exchange::list(&handle.connection, self.folder.clone(), handle.timeout).await;
+        let Ok(mut entries) = listed else { return existing };
         while let Ok(ListItem::Entry(entry)) = entries.next().await {
-            // They come in order.
+            // Entries are sorted by path.
             if entry.path > *last {
                 break;
             }
             if self.items().iter().any(|item| item.path == entry.path) {
-                there.insert(entry.path);
+                existing.insert(entry.path);
             }
         }
-        there
+        existing
     }
 
-    /// How many files are to be stored, those too that are kept; several, where that is not known yet.
-    pub(crate) fn asked(&self) -> usize {
-        match &self.work {
-            UploadState::Files(items) => items.len() + self.kept.len(),
-            UploadState::Tree(_) => usize::MAX,
+    /// Number of requested files, including those that are not replaced; `usize::MAX` for a tree,
+    /// whose files are not known yet.
+    pub(crate) fn file_count(&self) -> usize {
+        match &self.selection {
+            UploadSelection::Files(items) => items.len() + self.not_replaced.len(),
+            UploadSelection::Tree(_) => usize::MAX,
         }
     }
 
@@ -228,54 +239,56 @@ impl Upload {
         self.input.is_some()
     }
 
-    /// Why there is nothing to store, where that is so: what the server has is kept.
+    /// The error if every requested file exists on the server and none is to be replaced.
     pub(crate) fn nothing_to_do(&self) -> Option<ClientError> {
-        let kept = self.kept.first().filter(|_| self.items().is_empty())?;
-        Some(ClientError::kept(kept))
+        let existing = self.not_replaced.first().filter(|_| self.items().is_empty())?;
+        Some(ClientError::exists_on_server(existing))
     }
 
-    /// Stores the files. Of several each failure is told when it happens; one alone is the result.
+    /// Uploads the files. With several files each failure is reported when it happens; with a
+    /// single file it is the result.
     ///
     /// # Errors
-    /// [`ClientError`]; [`ClientError::Several`] where some of several failed. Dropped before it is done, the
-    /// server keeps what it has for the next attempt.
+    /// [`ClientError`]; [`ClientError::SomeFailed`] if some of several files failed. If the future
+    /// is dropped, the server keeps the partial files for the next attempt.
     pub(crate) async fn run(
         self,
         session: ReconnectingSession,
         reporter: Reporter,
     ) -> Result<(), ClientError> {
         if !self.is_streamed() {
-            session.tell_what_is_not_kept(journal::Direction::Put).await;
+            session.warn_if_not_resumable(journal::Direction::Put).await;
         }
-        let (asked, is_tree) = (self.asked(), matches!(self.work, UploadState::Tree(_)));
-        let shared = TransferContext::new(session, reporter, &self.options, asked, is_tree);
+        let (file_count, is_tree) =
+            (self.file_count(), matches!(self.selection, UploadSelection::Tree(_)));
+        let shared = TransferContext::new(session, reporter, &self.options, file_count, is_tree);
         let context = UploadContext {
             shared,
             resume: self.options.resume,
-            again: self.again,
+            may_be_stored: self.is_resumed,
             input: self.input,
         };
-        let items = match self.work {
-            UploadState::Tree(tree) => return tree.run(context).await,
-            UploadState::Files(items) => items,
+        let items = match self.selection {
+            UploadSelection::Tree(tree) => return tree.run(context).await,
+            UploadSelection::Files(items) => items,
         };
         let files = NamedFiles {
             items,
-            kept: self.kept.iter().map(ClientError::kept).collect(),
-            what: NOT_STORED,
-            at_once: FILES_AT_ONCE,
+            not_replaced: self.not_replaced.iter().map(ClientError::exists_on_server).collect(),
+            failure_text: NOT_STORED,
+            concurrency: FILES_AT_ONCE,
         };
-        let one = |item: UploadItem| {
+        let upload = |item: UploadItem| {
             let context = context.clone();
-            async move { context.one(&item).await.map(|stored| stored.size) }
+            async move { context.upload_file(&item).await.map(|stored| stored.size) }
         };
-        let shown = |item: &UploadItem| (item.path.clone(), item.path.to_string());
-        context.shared.move_all(files, shown, one).await
+        let display_names = |item: &UploadItem| (item.path.clone(), item.path.to_string());
+        context.shared.transfer_all(files, display_names, upload).await
     }
 }
 
-/// Where a local file will stand.
-pub(crate) fn target(
+/// Returns the path on the server for a local file.
+pub(crate) fn target_path(
     to: &FolderPath,
     file: &Path,
     name: Option<&str>,
@@ -294,35 +307,35 @@ pub(crate) fn target(
     to.join(name).map_err(|rule| ClientError::refused(what, Refusal::from(rule)))
 }
 
-/// Opens a regular file, or what a link leads to.
-fn open(path: &Path) -> Result<File, ClientError> {
+/// Opens a regular file. Follows links.
+fn open_regular(path: &Path) -> Result<File, ClientError> {
     let failed = |error| unreadable(path, error);
-    // Opening some devices does something: they are not even opened.
-    is_regular(path, &std::fs::metadata(path).map_err(failed)?)?;
+    // Opening some devices has side effects, so devices are not opened.
+    check_regular(path, &std::fs::metadata(path).map_err(failed)?)?;
     let file = unix::open_without_waiting(path).map_err(failed)?;
-    is_regular(path, &file.metadata().map_err(failed)?)?;
+    check_regular(path, &file.metadata().map_err(failed)?)?;
     Ok(file)
 }
 
-fn is_regular(path: &Path, metadata: &std::fs::Metadata) -> Result<(), ClientError> {
-    let refused = |is| Err(ClientError::NotAFile { path: path.to_owned(), is });
-    unix::kind(metadata).map_or(Ok(()), refused)
+fn check_regular(path: &Path, metadata: &std::fs::Metadata) -> Result<(), ClientError> {
+    let not_a_file = |is| Err(ClientError::NotAFile { path: path.to_owned(), is });
+    unix::kind(metadata).map_or(Ok(()), not_a_file)
 }
 
 pub(crate) fn unreadable(path: &Path, source: std::io::Error) -> ClientError {
     ClientError::Source { path: path.to_owned(), source }
 }
 
-pub(crate) fn explain(item: &UploadItem, error: PutError) -> ClientError {
+pub(crate) fn to_client_error(item: &UploadItem, error: PutError) -> ClientError {
     match (error, &item.source) {
         (PutError::Source(error), UploadSource::File(path)) => unreadable(path, error),
-        (PutError::Source(error), UploadSource::Below(root, source)) => {
-            unreadable(&root.shown(source), error)
+        (PutError::Source(error), UploadSource::InTree(root, source)) => {
+            unreadable(&root.display_path(source), error)
         }
         (PutError::Source(source), UploadSource::Stream) => {
             ClientError::Source { path: "standard input".into(), source }
         }
-        (source, from) => ClientError::Put { path: from.shown(), source },
+        (source, from) => ClientError::Put { path: from.display_name(), source },
     }
 }
 
@@ -330,12 +343,12 @@ impl UploadSource {
     fn path(&self) -> PathBuf {
         match self {
             Self::File(path) => path.clone(),
-            Self::Below(root, source) => root.shown(source),
+            Self::InTree(root, source) => root.display_path(source),
             Self::Stream => PathBuf::from("-"),
         }
     }
 
-    fn shown(&self) -> String {
+    fn display_name(&self) -> String {
         self.path().display().to_string()
     }
 }

@@ -67,7 +67,7 @@ async fn folders_are_made_with_those_above_them() {
     assert_eq!(made.expect(0).stderr, "a/b/c: made\nd: made\n");
     assert!(server.files().join("a/b/c").is_dir());
     let again = quiver(&home, &server, &["mkdir", "d"]).await;
-    assert!(again.expect(1).stderr.contains("it is already there"), "{}", again.stderr);
+    assert!(again.expect(1).stderr.contains("it already exists"), "{}", again.stderr);
     let parents = quiver(&home, &server, &["mkdir", "-p", "d", "--json"]).await;
     let said: Value = serde_json::from_str(&parents.expect(0).stdout).unwrap();
     assert_eq!(said, json!({"path": "d", "created": false}));

@@ -205,7 +205,7 @@ async fn what_cannot_be_had_has_its_exit_code() {
     let some = get(&home, &server, &["a", "missing", "notes/b"]).await;
     some.expect(10);
     assert!(some.stderr.contains("error: cannot get missing: "), "{}", some.stderr);
-    assert!(some.stderr.ends_with("error: 1 of 3 files did not arrive\n"), "{}", some.stderr);
+    assert!(some.stderr.ends_with("error: 1 of 3 files were not downloaded\n"), "{}", some.stderr);
     assert_eq!(home.names(), ["a", "b"]);
 }
 

@@ -77,7 +77,7 @@ fn state(event: &ClientEvent, id: TransferId) -> Option<TransferState> {
 /// Connects, and trusts the server once it is asked for.
 async fn connect(client: &Client, server: &Server) {
     let mut events = client.events();
-    let _attendant = client.questions().attend();
+    let _attendant = client.questions().register_interface();
     let trust = async {
         let (id, question) = wait_for(&mut events, "the question of trust", question).await;
         let Question::Trust { fingerprint, not_remembered: None, .. } = question else {
@@ -85,7 +85,7 @@ async fn connect(client: &Client, server: &Server) {
         };
         assert_eq!(fingerprint.to_string(), server.fingerprint());
         let wrong = client.questions().answer(id, Answer::Replace(true));
-        assert_eq!(wrong, Err(AnswerError::OtherKind));
+        assert_eq!(wrong, Err(AnswerError::WrongKind));
         client.questions().answer(id, Answer::Trust(true)).unwrap();
     };
     let (welcome, ()) =
@@ -119,7 +119,7 @@ async fn a_tree_is_watched_to_its_end_and_a_slow_reader_gets_a_snapshot() {
     connect(&client, &server).await;
 
     let (mut events, mut slow) = (client.events(), client.events());
-    let _attendant = client.questions().attend();
+    let _attendant = client.questions().register_interface();
     let options = TransferOptions {
         recursive: true,
         on_conflict: ConflictPolicy::Ask,
@@ -140,7 +140,7 @@ async fn a_tree_is_watched_to_its_end_and_a_slow_reader_gets_a_snapshot() {
         state(event, running.id).filter(|state| state.is_over())
     });
     assert_eq!(over.await, TransferState::Done);
-    assert!(matches!(running.ended().await, TransferEnd::Done));
+    assert!(matches!(running.wait().await, TransferEnd::Done));
     let status = client.transfer(running.id).unwrap();
     assert_eq!((status.files, status.files_done), (Some(FILES as u64), FILES as u64));
     assert_eq!((status.received, status.verified), (status.bytes.unwrap(), status.bytes.unwrap()));
@@ -204,7 +204,7 @@ async fn a_running_download_is_paused_resumed_and_cancelled() {
     assert_eq!(client.transfer(id).unwrap().state, TransferState::Running);
 
     client.cancel(id).unwrap();
-    assert!(matches!(running.ended().await, TransferEnd::Cancelled));
+    assert!(matches!(running.wait().await, TransferEnd::Cancelled));
     assert_eq!(client.transfer(id).unwrap().state, TransferState::Cancelled);
     assert!(client.pause(id).is_err() && client.cancel(id).is_err());
     assert!(!inbox.join("large").exists());
@@ -231,7 +231,7 @@ async fn a_running_upload_is_paused_and_resumed_to_its_end() {
         },
     };
     let mut prepared = client.prepare_upload(request).unwrap();
-    client.settle(&mut prepared).await.unwrap();
+    client.check_with_server(&mut prepared).await.unwrap();
     let mut running = client.start(prepared).unwrap();
     let id = running.id;
     until("some of it is there", || client.transfer(id).unwrap().received > 1_000_000).await;
@@ -248,7 +248,7 @@ async fn a_running_upload_is_paused_and_resumed_to_its_end() {
         _ => None,
     });
     assert!(resumed.await > 0);
-    let end = within(PATIENCE * 3, "its end", running.ended()).await;
+    let end = within(PATIENCE * 3, "its end", running.wait()).await;
     assert!(matches!(end, TransferEnd::Done), "{end:?}");
     assert_eq!(fs::read(server.files().join("large")).unwrap().len(), LARGE);
     let status = client.transfer(id).unwrap();
@@ -292,7 +292,7 @@ async fn a_transfer_that_is_paused_again_and_again_is_whole_and_counted_once() {
                 }
                 tokio::select! {
                     biased;
-                    end = running.ended() => break end,
+                    end = running.wait() => break end,
                     () = tokio::task::yield_now() => {}
                 }
             }
@@ -331,7 +331,7 @@ async fn events_go_on_over_a_renewed_session_and_errors_have_codes() {
     client.connect().await.unwrap();
     for events in &mut readers {
         wait_for(events, "the renewed session", |event| match &event.kind {
-            EventKind::Connection(ConnectionState::Renewed(welcome)) => Some(welcome.client),
+            EventKind::Connection(ConnectionState::Reconnected(welcome)) => Some(welcome.client),
             _ => None,
         })
         .await;

@@ -197,7 +197,7 @@ async fn a_home_that_cannot_be_used_is_like_none() {
             // Settings that may be there and cannot be read are not passed over in silence.
             let message = stranger.run(&[("HOME", home)], &["message", "Hello"]).await;
             message.expect(0);
-            let note = "note: no settings are read: cannot look at ";
+            let note = "note: no settings are read: cannot access ";
             assert!(message.stderr.starts_with(note), "{}", message.stderr);
             continue;
         }

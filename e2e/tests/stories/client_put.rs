@@ -201,7 +201,7 @@ async fn who_may_not_is_told() {
     let arguments = ["put", "a", "--password-file", "password"];
     let finished = home.with(&server, "Ron", arguments).run().await;
     finished.expect(1);
-    assert!(finished.stderr.contains("takes no uploads from you"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("read-only for you"), "{}", finished.stderr);
     let other = Home::new();
     fs::write(other.file("a"), "content").unwrap();
     fs::copy(home.file("password"), other.file("password")).unwrap();

@@ -239,7 +239,7 @@ async fn a_server_that_takes_no_uploads_is_not_asked() {
     ] {
         let finished = run(&home, &impostor, arguments).await;
         finished.expect(1);
-        assert!(finished.stderr.contains("takes no uploads from you"), "{}", finished.stderr);
+        assert!(finished.stderr.contains("read-only for you"), "{}", finished.stderr);
         assert!(finished.stderr.contains("hint: "), "{}", finished.stderr);
     }
     for met in impostor.met(4).await {

@@ -77,7 +77,9 @@ async fn what_is_unfinished_is_listed_and_resumed_until_nothing_is() {
     assert!(list.expect(0).stdout.contains(&format!(": {share} % of {SIZE} bytes, begun 2")));
 
     let missing = home.quiver(["resume", "two"]).run().await;
-    assert!(missing.expect(2).stderr.starts_with("error: nothing unfinished is called two\n"));
+    assert!(
+        missing.expect(2).stderr.starts_with("error: there is no unfinished transfer of two\n")
+    );
     // One of them, wherever one stands and whatever it is called by.
     let resumed = home.quiver(["resume", "there/other", "--json"]).and(at(&server)).run().await;
     let resumed = rows(&resumed.expect(0).stdout);
@@ -109,7 +111,7 @@ async fn several_servers_are_asked_one_after_the_other() {
     let wrong = wrong.and([std::ffi::OsStr::new("--cert"), servers[0].certificate().as_os_str()]);
     let wrong = wrong.run().await;
     assert!(
-        wrong.expect(2).stderr.contains("three is a file of another server"),
+        wrong.expect(2).stderr.contains("three is a file of a server other than"),
         "{}",
         wrong.stderr
     );
@@ -143,7 +145,7 @@ async fn clean_removes_parts_and_nothing_else() {
     for arguments in [&["transfers"][..], &["transfers", "--clean"]] {
         let finished = home.quiver(arguments).run().await;
         for file in [&foreign_file, &corrupt] {
-            let what = format!("error: {} is no transfer: ", file.display());
+            let what = format!("error: {} is not a valid journal entry: ", file.display());
             assert!(finished.expect(0).stderr.contains(&what), "{}", finished.stderr);
         }
     }
@@ -162,7 +164,7 @@ async fn a_transfer_whose_folder_is_gone_is_reported_and_the_others_go_on() {
     let resumed = home.quiver(["resume"]).and(at(&server)).run().await;
     let said = &resumed.expect(10).stderr;
     assert!(said.contains("there: No such file or directory"), "{said}");
-    assert!(said.ends_with("error: 1 of 2 transfers are not done\n"), "{said}");
+    assert!(said.ends_with("error: 1 of 2 transfers did not finish\n"), "{said}");
     assert!(home.file("one").exists());
     home.quiver(["transfers", "--clean"]).run().await.expect(0);
     assert!(home.journal().is_empty());

@@ -93,7 +93,7 @@ async fn a_server_serves_files_of_any_time() {
     }
     // Where a folder stands no file goes, whatever that folder's time is.
     let blocked = other.with(&server, "Ben", ["put", "-r", "all"]).run().await;
-    assert_eq!(blocked.stderr.matches("a folder stands there").count(), 7, "{}", blocked.stderr);
+    assert_eq!(blocked.stderr.matches("a folder has that name").count(), 7, "{}", blocked.stderr);
     // Every other command that meets such a file.
     date(&all.join("first/file"), i64::MIN, 0);
     date(&all.join("first"), i64::MIN, 0);
@@ -210,7 +210,7 @@ async fn any_mode_size_and_name_is_served_or_left_out() {
     let home = Home::new();
     // More than there is room for, twice over: their sum has more than 63 bits.
     let got = home.with(&server, "Ben", ["get", "-r", "/"]).run().await;
-    assert!(got.expect(8).stderr.contains("bytes are to come where"), "{}", got.stderr);
+    assert!(got.expect(8).stderr.contains("bytes are needed, but only"), "{}", got.stderr);
     let planned = home.with(&server, "Ben", ["get", "-r", "/", "--dry-run"]).run().await;
     assert_eq!(planned.expect(0).stdout.matches("does not fit").count(), 2, "{}", planned.stdout);
     home.with(&server, "Ben", ["get", "open"]).run().await.expect(0);

@@ -120,7 +120,7 @@ async fn a_file_that_is_gone_or_barred_fails_alone() {
     let stderr = &finished.expect(10).stderr;
     assert!(stderr.contains("error: cannot get t/3/399: no such file or folder\n"), "{stderr}");
     assert!(stderr.contains("400 files received and verified"), "{stderr}");
-    assert!(stderr.ends_with("error: 1 of 401 files did not arrive\n"), "{stderr}");
+    assert!(stderr.ends_with("error: 1 of 401 files were not downloaded\n"), "{stderr}");
     // The folder it was taken from has another time now.
     let files = |folder: &FilePath| {
         let mut tree = tree::read(folder);

@@ -88,12 +88,12 @@ async fn a_pattern_stands_for_what_the_server_has() {
     let nothing = get(&home, &server, &["*.png"]).await;
     assert_eq!(
         nothing.expect(7).stderr,
-        "error: cannot get *.png: nothing there matches\nhint: list shows what there is\n"
+        "error: cannot get *.png: nothing matches\nhint: list shows what there is\n"
     );
     // What is there comes all the same.
     let some = get(&home, &server, &["*.png", "c.*", "missing*"]).await;
     assert!(some.expect(10).stderr.contains("1 file received and verified"), "{}", some.stderr);
-    assert!(some.stderr.ends_with("error: 2 of 3 files did not arrive\n"), "{}", some.stderr);
+    assert!(some.stderr.ends_with("error: 2 of 3 files were not downloaded\n"), "{}", some.stderr);
     for bad in ["../*", "/etc/*", "a//b*", "["] {
         get(&home, &server, &[bad]).await.expect(7);
     }
@@ -184,7 +184,7 @@ async fn a_plan_says_what_would_be_and_moves_nothing() {
     assert_eq!(
         lines,
         [
-            "blocked             n/blocked: a folder stands there",
+            "blocked             n/blocked: a folder has that name",
             "differs             n/differs (9 bytes)",
             "new                 n/new (9 bytes)",
             "new                 n/sub/",
@@ -217,7 +217,7 @@ async fn links_here_lead_nowhere() {
     symlink(outside.join("precious"), home.file("n/file")).unwrap();
     let got = get(&home, &server, &["-r", "n", "--overwrite"]).await;
     assert!(
-        got.expect(10).stderr.contains("n/sub: a symbolic link stands there"),
+        got.expect(10).stderr.contains("n/sub: a symbolic link has that name"),
         "{}",
         got.stderr
     );
@@ -245,7 +245,7 @@ async fn what_does_not_fit_is_not_begun() {
         plan.stdout
     );
     let got = home.with(&server, "Ron", ["get", "-r", "n"]).within(disk.folder()).run().await;
-    assert!(got.expect(8).stderr.contains("1400000 bytes are to come where "), "{}", got.stderr);
+    assert!(got.expect(8).stderr.contains("1400000 bytes are needed, but only "), "{}", got.stderr);
     assert_eq!(fs::read_dir(disk.folder()).unwrap().count(), 0);
 }
 

@@ -158,7 +158,7 @@ async fn a_plan_says_what_would_be_and_moves_nothing() {
     assert_eq!(
         lines,
         [
-            "blocked             n/blocked: a folder stands there",
+            "blocked             n/blocked: a folder has that name",
             "differs             n/differs (9 bytes)",
             "does not fit        n/large (11 bytes)",
             "new                 n/new (9 bytes)",
@@ -181,7 +181,7 @@ async fn what_does_not_fit_is_not_begun() {
         fs::write(home.file("n").join(name), vec![7; 700_000]).unwrap();
     }
     let refused = put(&home, &server, &["-r", "n"]).await;
-    let why = "1400000 bytes are to come where 1000000 are free";
+    let why = "1400000 bytes are needed, but only 1000000 are free";
     assert!(refused.expect(1).stderr.contains(why), "{}", refused.stderr);
     assert!(server.stored().is_empty());
 }
@@ -192,7 +192,7 @@ async fn who_may_only_read_stores_no_folder() {
     let home = Home::new();
     fs::create_dir(home.file("n")).unwrap();
     let refused = put(&home, &server, &["-r", "n"]).await;
-    assert!(refused.expect(1).stderr.contains("takes no uploads"), "{}", refused.stderr);
+    assert!(refused.expect(1).stderr.contains("read-only for you"), "{}", refused.stderr);
 }
 
 #[tokio::test]

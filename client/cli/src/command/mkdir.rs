@@ -23,7 +23,7 @@ pub(super) async fn run(
     let paths = arguments.paths.iter().map(|typed| parse_path(typed, "make"));
     let paths = paths.collect::<Result<Vec<_>, _>>()?;
     let (client, output) = (interface.client.clone(), interface.output.clone());
-    client.may_change("cannot make folders")?;
+    client.require_upload_permission("cannot make folders")?;
     let mut failures = Failures::new(paths.len(), "folders were not made");
     let mut paths = paths.iter();
     while let Some(path) = paths.next() {
@@ -38,7 +38,7 @@ pub(super) async fn run(
                 }
                 continue;
             }
-            Ok(_) => ClientError::AlreadyThere { path: path.to_string() },
+            Ok(_) => ClientError::FolderExists { path: path.to_string() },
             Err(error) => error,
         };
         if !failed(&mut failures, &output, error, rest).await {

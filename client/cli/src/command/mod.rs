@@ -102,7 +102,7 @@ async fn failed(failures: &mut Failures, output: &Output, error: ClientError, re
         output.failure(&Failure::Client(error)).await;
     }
     if is_lost {
-        failures.skipped(rest);
+        failures.add_not_started(rest);
     }
     !is_lost
 }

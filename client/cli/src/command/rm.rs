@@ -75,7 +75,7 @@ impl RemoveRequest {
     pub async fn carry_out(self, interface: &mut Interface, as_json: bool) -> Result<(), Failure> {
         interface.connect().await?;
         let (client, output) = (interface.client.clone(), interface.output.clone());
-        client.may_change("cannot remove files")?;
+        client.require_upload_permission("cannot remove files")?;
         let mut failures = Failures::new(self.paths.len(), "were not removed");
         let mut paths = self.paths.iter();
         while let Some(path) = paths.next() {

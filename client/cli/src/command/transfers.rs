@@ -36,7 +36,7 @@ struct TransferRow<'a> {
 impl<'a> TransferRow<'a> {
     fn of(transfer: &'a UnfinishedTransfer) -> Self {
         let UnfinishedTransfer { entry, stored, is_running } = transfer;
-        let (kind, path, local, named, size) = match &entry.what {
+        let (kind, path, local, named, size) = match &entry.subject {
             TransferSubject::File(file) => {
                 ("file", file.path.as_str(), &file.local, &[][..], Some(file.size))
             }
@@ -47,14 +47,14 @@ impl<'a> TransferRow<'a> {
         Self {
             direction: entry.direction,
             kind,
-            server: entry.origin.server.to_string(),
+            server: entry.server.address.to_string(),
             path,
             local: local.display().to_string(),
             named,
             size,
             here: *stored,
             running: *is_running,
-            begun: entry.begun,
+            begun: entry.started,
         }
     }
 }
@@ -108,8 +108,8 @@ async fn clean(
 ) -> Result<(), Failure> {
     let mut is_clean = true;
     for transfer in transfers {
-        let (shown, entry) = (transfer.shown(), transfer.entry);
-        let what_goes = match (&entry.what, entry.direction) {
+        let (shown, entry) = (transfer.display_name(), transfer.entry);
+        let what_goes = match (&entry.subject, entry.direction) {
             (TransferSubject::File(_), Direction::Get) => "removed what was left",
             (TransferSubject::File(_), Direction::Put) => {
                 "forgotten; the server keeps what it has for 7 days"
@@ -120,14 +120,14 @@ async fn clean(
             Ok(true) => output.say(format!("{shown}: {what_goes}")).await,
             Ok(false) => output.say(format!("{shown} is under way: nothing is removed")).await,
             Err(source) => {
-                let path = match entry.what {
+                let path = match entry.subject {
                     TransferSubject::File(file) => file.local,
                     TransferSubject::Tree(tree) => tree.folder,
                 };
-                output.failure(&ClientError::Leftover { path, source }.into()).await;
+                output.failure(&ClientError::CleanupFailed { path, source }.into()).await;
                 is_clean = false;
             }
         }
     }
-    if is_clean { Ok(()) } else { Err(ClientError::NotClean.into()) }
+    if is_clean { Ok(()) } else { Err(ClientError::CleanupIncomplete.into()) }
 }

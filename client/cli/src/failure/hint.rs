@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use quiver_client::ClientError;
-use quiver_client::error::{InvalidRequest, Untrusted};
+use quiver_client::error::{InvalidRequest, UntrustedServer};
 use quiver_client::journal::UnfinishedShare;
 use quiver_client::known_servers::KnownServersError;
 use quiver_protocol::RefusalCode;
@@ -39,7 +39,7 @@ fn of_client(error: &ClientError) -> Option<String> {
             let hint = of_client(error).map_or_else(String::new, |hint| hint + "; ");
             return Some(hint + &how_to_resume(*share));
         }
-        ClientError::NoTransfers(_) => "XDG_STATE_HOME names a folder for them",
+        ClientError::NoJournalFolder(_) => "XDG_STATE_HOME names a folder for them",
         ClientError::Certificate(IdentityError::Read { .. }) => {
             "make one with scripts/generate-certs, or copy the server's server.pem"
         }
@@ -72,7 +72,7 @@ fn of_client(error: &ClientError) -> Option<String> {
         }
         ClientError::NotAFile { is: "a folder", .. } => "put -r takes folders",
         ClientError::NotAFile { .. } => "put - --as NAME stores what comes from standard input",
-        ClientError::AlreadyThere { .. } => "mkdir -p takes it as it is",
+        ClientError::FolderExists { .. } => "mkdir -p takes it as it is",
         ClientError::ReadOnly { .. } => {
             "whoever runs the server can allow it: --allow-upload, or user add NAME --may upload"
         }
@@ -98,9 +98,9 @@ fn of_client(error: &ClientError) -> Option<String> {
 /// How to ask otherwise.
 fn of_request(request: &InvalidRequest) -> Option<&'static str> {
     Some(match request {
-        InvalidRequest::DownloadTwice(_) => "fetch one of them with -o into another folder",
-        InvalidRequest::UploadTwice(_) => "put one of them with --to into another folder",
-        InvalidRequest::TreeTwice(_) => "two commands with different folders can do it",
+        InvalidRequest::DuplicateDownload(_) => "fetch one of them with -o into another folder",
+        InvalidRequest::DuplicateUpload(_) => "put one of them with --to into another folder",
+        InvalidRequest::DuplicateTreePath(_) => "two commands with different folders can do it",
         InvalidRequest::PlanTooLarge => "several commands can do it, folder by folder",
         InvalidRequest::TreeToStream => "-o DIR stores the files in a folder",
         InvalidRequest::PatternTooWide => "name a folder before the first *",
@@ -111,17 +111,17 @@ fn of_request(request: &InvalidRequest) -> Option<&'static str> {
         InvalidRequest::NotUtf8(_) => "--as NAME stores it under another name",
         InvalidRequest::RootNotUtf8(_) => "another name, here, would do",
         InvalidRequest::EntryNotUtf8(_) => "put FILE --as NAME stores it under another name",
-        InvalidRequest::UnderWay(_) => "Ctrl-C on an empty line cancels what is under way",
-        InvalidRequest::NothingUnfinished(_) => "quiver transfers lists what is",
-        InvalidRequest::OtherServer { .. } => {
+        InvalidRequest::AlreadyRunning(_) => "Ctrl-C on an empty line cancels what is under way",
+        InvalidRequest::NoUnfinishedTransfer(_) => "quiver transfers lists what is",
+        InvalidRequest::WrongServer { .. } => {
             "--server says where that one is; quiver transfers --clean forgets it"
         }
         InvalidRequest::JournalEntry { .. } => "remove it",
-        InvalidRequest::NoName => "--name takes one",
+        InvalidRequest::MissingName => "--name takes one",
         InvalidRequest::LoginName(_) => "--name NAME says who you are",
         InvalidRequest::Name(_)
         | InvalidRequest::PasswordTooLong(_)
-        | InvalidRequest::NoTransfer(_)
+        | InvalidRequest::UnknownTransfer(_)
         | InvalidRequest::NotPausable(_)
         | InvalidRequest::NotConnected => return None,
     })
@@ -129,7 +129,7 @@ fn of_request(request: &InvalidRequest) -> Option<&'static str> {
 
 fn how_to_resume(share: UnfinishedShare) -> String {
     match share {
-        UnfinishedShare::Of(share) => {
+        UnfinishedShare::Percent(share) => {
             format!("the same command, or quiver resume, goes on at {share} %")
         }
         UnfinishedShare::Several => "quiver resume goes on with the rest".to_owned(),
@@ -180,30 +180,30 @@ fn disk_hint(error: &io::Error) -> Option<&'static str> {
     })
 }
 
-fn of_untrusted(untrusted: &Untrusted) -> Option<String> {
+fn of_untrusted(untrusted: &UntrustedServer) -> Option<String> {
     Some(match untrusted {
-        Untrusted::NotTheCertificate { .. } => {
+        UntrustedServer::CertificateMismatch { .. } => {
             "copy the server's present server.pem if it was renewed; else somebody is in between"
                 .to_owned()
         }
-        Untrusted::Changed { file, line, server, expected, .. } => format!(
+        UntrustedServer::FingerprintChanged { file, line, server, expected, .. } => format!(
             "somebody may be in between. If the server was set up anew, remove line {line} of {}:\n  \
                  {server} {expected}",
             display_path(file)
         ),
-        Untrusted::Unknown { .. } | Untrusted::Declined(_) => {
+        UntrustedServer::UnknownServer { .. } | UntrustedServer::Declined(_) => {
             "--cert FILE trusts the server with that certificate".to_owned()
         }
-        Untrusted::Certificate { why: TrustError::NotYetValid(_), .. } => {
+        UntrustedServer::InvalidCertificate { why: TrustError::NotYetValid(_), .. } => {
             "is this machine's clock right?".to_owned()
         }
-        Untrusted::Certificate { why: TrustError::Expired(_), .. } => {
+        UntrustedServer::InvalidCertificate { why: TrustError::Expired(_), .. } => {
             "is this machine's clock right? else the server needs a new certificate".to_owned()
         }
-        Untrusted::Certificate { .. } => return None,
-        Untrusted::KnownServers(KnownServersError::Line { .. }) => {
+        UntrustedServer::InvalidCertificate { .. } => return None,
+        UntrustedServer::KnownServers(KnownServersError::Line { .. }) => {
             "correct or remove that line".to_owned()
         }
-        Untrusted::KnownServers(_) => "--cert FILE does without that file".to_owned(),
+        UntrustedServer::KnownServers(_) => "--cert FILE does without that file".to_owned(),
     })
 }

@@ -62,8 +62,8 @@ where
     Z::Offset: std::fmt::Display,
 {
     let UnfinishedTransfer { entry, stored, is_running } = unfinished;
-    let server = &entry.origin.server;
-    let (there, here_is, how_far) = match &entry.what {
+    let server = &entry.server.address;
+    let (there, here_is, how_far) = match &entry.subject {
         TransferSubject::File(SingleFile { path, local, size, .. }) => {
             let share = stored
                 .map_or_else(String::new, |stored| format!("{} % of ", percent(stored, *size)));
@@ -86,7 +86,7 @@ where
         Direction::Get => format!("{there} from {server} to {here_is}"),
         Direction::Put => format!("{here_is} to {there} on {server}"),
     };
-    let begun = entry.begun.0.with_timezone(zone).format("%Y-%m-%d %H:%M:%S");
+    let begun = entry.started.0.with_timezone(zone).format("%Y-%m-%d %H:%M:%S");
     let running = if *is_running { ", under way" } else { "" };
     format!("{way}: {how_far}begun {begun}{running}")
 }
@@ -186,19 +186,19 @@ pub fn trust(server: &str, fingerprint: &Fingerprint, not_remembered: Option<&st
 #[must_use]
 pub fn notice(notice: &Notice) -> String {
     let said = match notice {
-        Notice::NotRemembered { server, why } => {
+        Notice::ServerNotRemembered { server, why } => {
             format!("note: you will be asked about {server} again: {why}")
         }
-        Notice::KeyNotKept { why } => {
+        Notice::KeyNotStored { why } => {
             format!("note: a later run cannot resume an upload that breaks off: {why}")
         }
-        Notice::JournalNotWritten { why } => {
+        Notice::JournalNotWritable { why } => {
             format!("note: quiver resume cannot find what breaks off: {why}")
         }
         Notice::Reconnecting { why, retry_for } => {
             format!("{why}: trying again for {} s", retry_for.as_secs_f64().round())
         }
-        Notice::Checking { path, bytes } => {
+        Notice::HashingPrefix { path, bytes } => {
             let mebibytes = bytes / (1024 * 1024);
             format!("{}: checking the {mebibytes} MiB that are here", display_safe(path.as_str()))
         }
@@ -210,19 +210,19 @@ pub fn notice(notice: &Notice) -> String {
             format!("{} changed {place}: starting over", display_safe(path.as_str()))
         }
         Notice::AttributesNotSet { path, unset: attributes } => unset(path, *attributes),
-        Notice::LeftOut { path, kind } => {
+        Notice::Skipped { path, kind } => {
             format!("{}: left out, it is {kind}", display_safe(&path.to_string_lossy()))
         }
         Notice::KeptBoth { kept, stored } => {
             format!("{} stays, beside {}", display_safe(kept), display_safe(stored))
         }
-        Notice::UnderWay { transfer } => format!("{transfer} is under way"),
-        Notice::NothingUnfinished => "nothing is unfinished".to_owned(),
+        Notice::AlreadyRunning { transfer } => format!("{transfer} is under way"),
+        Notice::NothingToResume => "nothing is unfinished".to_owned(),
     };
     match notice {
-        Notice::NotRemembered { .. }
-        | Notice::KeyNotKept { .. }
-        | Notice::JournalNotWritten { .. } => without_numbers(said),
+        Notice::ServerNotRemembered { .. }
+        | Notice::KeyNotStored { .. }
+        | Notice::JournalNotWritable { .. } => without_numbers(said),
         _ => said,
     }
 }

@@ -53,17 +53,17 @@ fn word(planned: &PlannedFile) -> &'static str {
     match (&planned.state, planned.decision) {
         (PlanItemState::Same, _) => "same",
         (PlanItemState::Blocked(_), _) => "blocked",
-        (PlanItemState::Alike | PlanItemState::Differs, None) => "differs",
-        (PlanItemState::Alike | PlanItemState::Differs, Some(Decision::Skip)) => "differs, kept",
+        (PlanItemState::SameSize | PlanItemState::Differs, None) => "differs",
+        (PlanItemState::SameSize | PlanItemState::Differs, Some(Decision::Skip)) => "differs, kept",
         _ if planned.does_not_fit => "does not fit",
-        (PlanItemState::Alike | PlanItemState::Differs, Some(Decision::Replace)) => {
+        (PlanItemState::SameSize | PlanItemState::Differs, Some(Decision::Replace)) => {
             "differs, replaced"
         }
-        (PlanItemState::Alike | PlanItemState::Differs, Some(Decision::KeepBoth)) => {
+        (PlanItemState::SameSize | PlanItemState::Differs, Some(Decision::KeepBoth)) => {
             "differs, both kept"
         }
         (PlanItemState::New, _) => "new",
-        (PlanItemState::Begun(_), _) => "resume",
+        (PlanItemState::Partial(_), _) => "resume",
     }
 }
 
@@ -77,7 +77,7 @@ mod tests {
 
     fn planned(state: PlanItemState, decision: Option<Decision>) -> PlannedFile {
         let modified = Timestamp::from(SystemTime::UNIX_EPOCH);
-        let resume_at = if let PlanItemState::Begun(begun) = state { begun } else { 0 };
+        let resume_at = if let PlanItemState::Partial(begun) = state { begun } else { 0 };
         PlannedFile {
             source: FilePath::parse("notes/a").unwrap(),
             target: "notes/a".to_owned(),
@@ -94,15 +94,15 @@ mod tests {
         let said = |state, decision| line(&planned(state, decision));
         let size = "notes/a (100 bytes)";
         assert_eq!(said(PlanItemState::New, None), format!("new                 {size}"));
-        assert_eq!(said(PlanItemState::Begun(45), None), format!("resume at 45 %      {size}"));
+        assert_eq!(said(PlanItemState::Partial(45), None), format!("resume at 45 %      {size}"));
         assert_eq!(said(PlanItemState::Same, None), format!("same                {size}"));
         assert_eq!(said(PlanItemState::Differs, None), format!("differs             {size}"));
         let replaced = said(PlanItemState::Differs, Some(Decision::Replace));
         assert_eq!(replaced, format!("differs, replaced   {size}"));
         let too_large = PlannedFile { does_not_fit: true, ..planned(PlanItemState::New, None) };
         assert_eq!(line(&too_large), format!("does not fit        {size}"));
-        let blocked = said(PlanItemState::Blocked("a folder stands there".to_owned()), None);
-        assert_eq!(blocked, "blocked             notes/a: a folder stands there");
+        let blocked = said(PlanItemState::Blocked("a folder has that name".to_owned()), None);
+        assert_eq!(blocked, "blocked             notes/a: a folder has that name");
     }
 
     #[test]

@@ -153,7 +153,7 @@ impl BarState {
 }
 
 fn is_worth_a_bar(progress: &Progress) -> bool {
-    progress.is_moving() && progress.since().elapsed() > WORTH_A_BAR
+    progress.is_moving() && progress.started_at().elapsed() > WORTH_A_BAR
 }
 
 /// Never all of a file, for it is not under its name yet.
@@ -163,7 +163,7 @@ fn shown(progress: &Progress, bytes: u64) -> u64 {
 
 fn new_bar(progress: &Progress, all: &MultiProgress) -> ProgressBar {
     let bar = progress.size().map_or_else(ProgressBar::no_length, ProgressBar::new);
-    let bar = all.add(bar.with_elapsed(progress.since().elapsed()));
+    let bar = all.add(bar.with_elapsed(progress.started_at().elapsed()));
     bar.set_style(style(if progress.size().is_some() { TEMPLATE } else { COUNTER }));
     bar.set_prefix(display_safe(progress.name()).into_owned());
     // Known to the estimate before it begins: what was here was not received in no time.

@@ -144,7 +144,7 @@ impl Prompt<'_> {
 
     async fn show(&mut self, event: ClientEvent) -> Result<(), Failure> {
         match self.interface.show(event).await? {
-            Some(ConnectionState::Renewed(_)) => {
+            Some(ConnectionState::Reconnected(_)) => {
                 self.is_loss_told = false;
                 self.interface.output.say(CONNECTED_AGAIN).await;
             }
@@ -242,7 +242,7 @@ impl Prompt<'_> {
         let mut prepared = command::put::prepare(self.interface, arguments)?;
         self.reconnect().await?;
         let client = self.interface.client.clone();
-        self.interface.drive(client.settle(&mut prepared)).await??;
+        self.interface.drive(client.check_with_server(&mut prepared)).await??;
         if prepared.nothing_to_do().is_some() {
             self.interface.output.say("Nothing is stored.").await;
             return Ok(());
@@ -257,12 +257,12 @@ impl Prompt<'_> {
         json: bool,
         line: &str,
     ) -> Result<(), Failure> {
-        let is_awaited = prepared.asked() == 1;
+        let is_awaited = prepared.file_count() == 1;
         let mut running = self.interface.client.start(prepared)?;
         let id = running.id;
         self.interface.style(id, TransferStyle { json, is_awaited });
         self.running.insert(id, line.to_owned());
-        self.ends.spawn(async move { (id, running.ended().await) });
+        self.ends.spawn(async move { (id, running.wait().await) });
         let foreground = sleep(FOREGROUND);
         // One for all turns: a Ctrl-C while something is shown counts too.
         let interrupts = self.interrupts.clone();

@@ -1,4 +1,4 @@
-//! Resuming what is unfinished, one server after the other.
+//! Resumes unfinished transfers, one server after the other.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use quiver_protocol::ClientName;
 use quiver_transfer::blocking;
 
-use super::{Client, GOODBYE};
+use super::{Client, EXIT_TIMEOUT};
 use crate::address::ServerAddress;
 use crate::connection::Connector;
 use crate::download::Download;
@@ -22,18 +22,18 @@ use crate::settings::ClientSettings;
 use crate::unfinished;
 use crate::upload::Upload;
 
-/// Settings that were given for this run; they beat what a transfer was begun with.
+/// Settings of this run that override those of the run that started a transfer.
 #[derive(Debug, Clone, Default)]
 pub struct ResumeOverrides {
-    /// Where the server is now.
+    /// The server's address.
     pub server: Option<ServerAddress>,
-    /// Whom to trust.
+    /// The file with the server's certificate.
     pub certificate: Option<PathBuf>,
-    /// Who to be.
+    /// The client's name.
     pub name: Option<ClientName>,
 }
 
-/// Resumes transfers.
+/// Resumes transfers, given what all of them need.
 struct Resumer<'a> {
     client: &'a Client,
     overrides: &'a ResumeOverrides,
@@ -42,17 +42,18 @@ struct Resumer<'a> {
     reporter: Reporter,
 }
 
-/// Transfers with one server, as one client.
+/// Transfers with the same connection settings.
 struct TransferGroup {
     settings: ClientSettings,
     entries: Vec<JournalEntry>,
 }
 
 impl Client {
-    /// Resumes what is unfinished, with whichever server; `overrides` beat what each was begun with.
+    /// Resumes unfinished transfers of all servers. `overrides` take precedence over the settings that each transfer
+    /// was started with.
     ///
     /// # Errors
-    /// [`ClientError`]; [`ClientError::Several`] where some of several failed.
+    /// [`ClientError`]; [`ClientError::SomeFailed`] if some of several transfers failed.
     pub async fn resume_unfinished(
         &self,
         overrides: &ResumeOverrides,
@@ -62,16 +63,16 @@ impl Client {
         let (mut entries, invalid) = unfinished::read(&journal).await?;
         for entry in invalid {
             let error = InvalidRequest::JournalEntry { path: entry.path, why: entry.why };
-            reporter.failed(Arc::new(error.into())).await;
+            reporter.report_failure(Arc::new(error.into())).await;
         }
         if let Some(typed) = &request.path {
-            entries.retain(|entry| is_meant(entry, typed));
+            entries.retain(|entry| matches_path(entry, typed));
             if entries.is_empty() {
-                return Err(InvalidRequest::NothingUnfinished(typed.clone()).into());
+                return Err(InvalidRequest::NoUnfinishedTransfer(typed.clone()).into());
             }
         }
         if entries.is_empty() {
-            reporter.notice(Notice::NothingUnfinished).await;
+            reporter.notify(Notice::NothingToResume).await;
             return Ok(());
         }
         Resumer { client: self, overrides, request, journal, reporter }.run(entries).await
@@ -80,106 +81,109 @@ impl Client {
 
 impl Resumer<'_> {
     async fn run(&self, entries: Vec<JournalEntry>) -> Result<(), ClientError> {
-        let asked = entries.len();
-        let mut outcomes = Outcomes::new(self.reporter.clone(), asked, "transfers are not done");
+        let total = entries.len();
+        let mut outcomes = Outcomes::new(self.reporter.clone(), total, "transfers did not finish");
         let mut groups: Vec<TransferGroup> = Vec::new();
         for entry in entries {
-            let found = unfinished::look(&self.journal, entry).await;
+            let found = unfinished::inspect(&self.journal, entry).await;
             if found.is_running {
-                outcomes.fewer(1);
-                self.reporter.notice(Notice::UnderWay { transfer: found.shown() }).await;
+                outcomes.remove_items(1);
+                self.reporter
+                    .notify(Notice::AlreadyRunning { transfer: found.display_name() })
+                    .await;
                 continue;
             }
-            let settings = self.settings(&found.entry.origin);
+            let settings = self.settings(&found.entry.server);
             match groups.iter_mut().find(|group| group.settings == settings) {
                 Some(group) => group.entries.push(found.entry),
                 None => groups.push(TransferGroup { settings, entries: vec![found.entry] }),
             }
         }
         for group in groups {
-            self.group(group, &mut outcomes).await;
+            self.resume_group(group, &mut outcomes).await;
         }
         outcomes.result()
     }
 
-    /// How to reach a transfer's server.
-    fn settings(&self, origin: &ServerRef) -> ClientSettings {
-        let given = self.overrides;
+    /// The connection settings of a transfer.
+    fn settings(&self, server: &ServerRef) -> ClientSettings {
+        let overrides = self.overrides;
         ClientSettings {
-            server: given.server.clone().unwrap_or_else(|| origin.server.clone()),
-            certificate: given.certificate.clone().or_else(|| origin.certificate.clone()),
-            name: Some(given.name.clone().unwrap_or_else(|| origin.name.clone())),
+            server: overrides.server.clone().unwrap_or_else(|| server.address.clone()),
+            certificate: overrides.certificate.clone().or_else(|| server.certificate.clone()),
+            name: Some(overrides.name.clone().unwrap_or_else(|| server.name.clone())),
             ..self.client.settings().clone()
         }
     }
 
-    async fn group(&self, group: TransferGroup, outcomes: &mut Outcomes) {
+    async fn resume_group(&self, group: TransferGroup, outcomes: &mut Outcomes) {
         let count = group.entries.len();
         let session = match self.connect(&group.settings).await {
             Ok(session) => session,
-            Err(error) => return outcomes.failed_all(error, count).await,
+            Err(error) => return outcomes.add_failures(error, count).await,
         };
-        let server = session.origin().fingerprint;
+        let server = session.server_ref().fingerprint;
         let (entries, others): (Vec<_>, Vec<_>) =
-            group.entries.into_iter().partition(|entry| entry.origin.fingerprint == server);
+            group.entries.into_iter().partition(|entry| entry.server.fingerprint == server);
         for other in others {
-            let kind = match &other.what {
+            let kind = match &other.subject {
                 TransferSubject::File(_) => "a file",
                 TransferSubject::Tree(_) => "a tree",
             };
-            let (path, server) = (unfinished::shown(&other), group.settings.server.to_string());
-            outcomes.failed(InvalidRequest::OtherServer { path, kind, server }.into()).await;
+            let (path, server) =
+                (unfinished::display_name(&other), group.settings.server.to_string());
+            outcomes.add_failure(InvalidRequest::WrongServer { path, kind, server }.into()).await;
         }
         let (trees, files): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|entry| entry.file().is_none());
         for tree in &trees {
-            if let Err(error) = self.tree(tree, &session).await {
+            if let Err(error) = self.resume_tree(tree, &session).await {
                 if error.code() == ErrorCode::NotFound {
-                    // Nothing of it is there any more.
+                    // None of its files exists any more.
                     let (journal, id) = (self.journal.clone(), tree.id());
                     let _ = blocking::run(move || journal.remove(id)).await;
                 }
-                outcomes.failed(error).await;
+                outcomes.add_failure(error).await;
             }
         }
-        // Some were of trees, and are done.
-        let files = self.still_there(files, outcomes).await;
+        // Some files belonged to trees, and are finished now.
+        let files = self.retain_unfinished(files, outcomes).await;
         let (gets, puts): (Vec<_>, Vec<_>) =
             files.iter().partition(|entry| entry.direction == Direction::Get);
         let gets = gets.into_iter().filter_map(JournalEntry::file);
-        let (download, failed) = Download::of_files(gets, self.request);
+        let (download, failed) = Download::resume_files(gets, self.request);
         for error in failed {
-            outcomes.failed(error).await;
+            outcomes.add_failure(error).await;
         }
-        if download.asked() > 0 {
-            outcomes.together(self.download(download, &session, Vec::new()).await).await;
+        if download.file_count() > 0 {
+            outcomes.add_group(self.download(download, &session, Vec::new()).await).await;
         }
         let puts = puts.into_iter().filter_map(JournalEntry::file);
-        let (upload, failed) = Upload::of_files(puts, self.request);
+        let (upload, failed) = Upload::resume_files(puts, self.request);
         for error in failed {
-            outcomes.failed(error).await;
+            outcomes.add_failure(error).await;
         }
-        if upload.asked() > 0 {
-            outcomes.together(self.upload(upload, &session, Vec::new()).await).await;
+        if upload.file_count() > 0 {
+            outcomes.add_group(self.upload(upload, &session, Vec::new()).await).await;
         }
-        // A failing goodbye fails nothing else.
-        let _ = exchange::goodbye(&session.handle().connection, GOODBYE).await;
+        // The client leaves in any case.
+        let _ = exchange::exit(&session.handle().connection, EXIT_TIMEOUT).await;
     }
 
-    async fn tree(
+    async fn resume_tree(
         &self,
         entry: &JournalEntry,
         session: &ReconnectingSession,
     ) -> Result<(), ClientError> {
-        let TransferSubject::Tree(tree) = &entry.what else { return Ok(()) };
+        let TransferSubject::Tree(tree) = &entry.subject else { return Ok(()) };
         let named = tree.named.clone();
         match entry.direction {
             Direction::Get => {
-                let download = Download::of_tree(tree, self.request)?;
+                let download = Download::resume_tree(tree, self.request)?;
                 self.download(download, session, named).await
             }
             Direction::Put => {
-                let upload = Upload::of_tree(tree, self.request)?;
+                let upload = Upload::resume_tree(tree, self.request)?;
                 self.upload(upload, session, named).await
             }
         }
@@ -191,9 +195,9 @@ impl Resumer<'_> {
         session: &ReconnectingSession,
         named: Vec<String>,
     ) -> Result<(), ClientError> {
-        let under_way = self.client.begin(Direction::Get, named, false, download.targets());
-        let reporter = under_way.reporter.clone();
-        under_way.run_among_others(download.run(session.clone(), reporter)).await
+        let guard = self.client.register_transfer(Direction::Get, named, false, download.targets());
+        let reporter = guard.reporter.clone();
+        guard.run_in_group(download.run(session.clone(), reporter)).await
     }
 
     async fn upload(
@@ -202,33 +206,33 @@ impl Resumer<'_> {
         session: &ReconnectingSession,
         named: Vec<String>,
     ) -> Result<(), ClientError> {
-        let under_way = self.client.begin(Direction::Put, named, false, Vec::new());
-        let reporter = under_way.reporter.clone();
+        let guard = self.client.register_transfer(Direction::Put, named, false, Vec::new());
+        let reporter = guard.reporter.clone();
         let work = async {
-            // What may be replaced was settled when it was begun.
-            upload.settle(session, &reporter).await?;
+            // The first run has settled which files may be replaced.
+            upload.check_with_server(session, &reporter).await?;
             upload.run(session.clone(), reporter.clone()).await
         };
-        under_way.run_among_others(work).await
+        guard.run_in_group(work).await
     }
 
-    /// Those that have not come to their end meanwhile.
-    async fn still_there(
+    /// Drops the files that have finished in the meantime.
+    async fn retain_unfinished(
         &self,
         files: Vec<JournalEntry>,
         outcomes: &mut Outcomes,
     ) -> Vec<JournalEntry> {
-        let before = files.len();
+        let count = files.len();
         let journal = self.journal.clone();
-        let left = blocking::run(move || {
+        let unfinished = blocking::run(move || {
             let mut files = files;
             files.retain(|entry| journal.find(entry.id()).is_some());
             files
         });
-        // Fails only where the runtime is going down.
-        let left = left.await.unwrap_or_default();
-        outcomes.fewer(before - left.len());
-        left
+        // Fails only while the runtime shuts down.
+        let unfinished = unfinished.await.unwrap_or_default();
+        outcomes.remove_items(count - unfinished.len());
+        unfinished
     }
 
     async fn connect(&self, settings: &ClientSettings) -> Result<ReconnectingSession, ClientError> {
@@ -238,25 +242,25 @@ impl Resumer<'_> {
     }
 }
 
-/// Whether what was typed names a transfer: its path on the server, or its file or folder here.
-fn is_meant(entry: &JournalEntry, typed: &Path) -> bool {
-    let here = |path: &Path| std::path::absolute(typed).is_ok_and(|typed| typed == path);
-    match &entry.what {
+/// Whether a typed path names a transfer: by its path on the server, or by its local file or folder.
+fn matches_path(entry: &JournalEntry, typed: &Path) -> bool {
+    let is_local = |path: &Path| std::path::absolute(typed).is_ok_and(|typed| typed == path);
+    match &entry.subject {
         TransferSubject::File(file) => {
-            typed.to_str() == Some(file.path.as_str()) || here(&file.local)
+            typed.to_str() == Some(file.path.as_str()) || is_local(&file.local)
         }
         TransferSubject::Tree(tree) => {
             let is_named = |named: &String| {
-                let from_here = tree.folder.join(named);
-                let is_it = entry.direction == Direction::Put && here(&from_here);
-                typed.to_str().map(without_slash) == Some(without_slash(named)) || is_it
+                let local = tree.folder.join(named);
+                let is_source = entry.direction == Direction::Put && is_local(&local);
+                typed.to_str().map(without_slash) == Some(without_slash(named)) || is_source
             };
-            tree.named.iter().any(is_named) || here(&tree.folder)
+            tree.named.iter().any(is_named) || is_local(&tree.folder)
         }
     }
 }
 
-/// A folder as it is shown, with a slash at its end, is the same without.
+/// The path without the slash that lists show after a folder's name.
 fn without_slash(typed: &str) -> &str {
     typed.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(typed)
 }

@@ -1,4 +1,4 @@
-//! Transfers as interfaces see them: prepared, started, paused, resumed, cancelled and looked at, by their ids.
+//! Transfers for interfaces: prepare, start, pause, resume, cancel and inspect them by their ids.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,11 +15,11 @@ use crate::request::{DownloadRequest, UploadContent, UploadRequest};
 use crate::transfers::{Transfer, TransferFile, TransferId, TransferState, TransferStatus};
 use crate::upload::Upload;
 
-/// A transfer that was checked as far as that is possible without a server.
+/// A transfer whose request was checked as far as possible without a server.
 #[derive(Debug)]
 pub struct PreparedTransfer {
     work: Work,
-    /// What was asked for, as it was written.
+    /// The requested files, as the user typed them.
     named: Vec<String>,
 }
 
@@ -29,31 +29,31 @@ enum Work {
     Upload(Upload),
 }
 
-/// A transfer that was started. It runs on where this is dropped.
+/// A started transfer. It continues if this is dropped.
 #[derive(Debug)]
 pub struct RunningTransfer {
-    /// Its number.
+    /// The transfer's number.
     pub id: TransferId,
     client: Client,
-    ended: oneshot::Receiver<TransferEnd>,
+    end: oneshot::Receiver<TransferEnd>,
 }
 
 /// How a transfer ended.
 #[derive(Debug, Clone)]
 pub enum TransferEnd {
-    /// All of it was dealt with.
+    /// All files were transferred or skipped.
     Done,
-    /// It failed; [`ClientError::Several`] where some of several files failed.
+    /// It failed; with [`ClientError::SomeFailed`] if some of several files failed.
     Failed(Arc<ClientError>),
     /// It was cancelled.
     Cancelled,
 }
 
 impl Client {
-    /// Checks a download as far as that is possible here; asks about files that exist.
+    /// Checks a download as far as possible without the server; asks about local files that exist.
     ///
     /// # Errors
-    /// [`ClientError`]: nothing was asked of the server.
+    /// [`ClientError`]; nothing was sent to the server.
     pub async fn prepare_download(
         &self,
         request: DownloadRequest,
@@ -63,10 +63,10 @@ impl Client {
         Ok(PreparedTransfer { work: Work::Download(download), named })
     }
 
-    /// Checks an upload as far as that is possible here.
+    /// Checks an upload as far as possible without the server.
     ///
     /// # Errors
-    /// [`ClientError`]: nothing was dialled.
+    /// [`ClientError`]; nothing was sent to the server.
     pub fn prepare_upload(&self, request: UploadRequest) -> Result<PreparedTransfer, ClientError> {
         let named = match &request.content {
             UploadContent::Paths(paths) => {
@@ -78,24 +78,27 @@ impl Client {
         Ok(PreparedTransfer { work: Work::Upload(upload), named })
     }
 
-    /// Settles with the server what can only be settled there: whether it takes uploads from this client, and what
-    /// becomes of files that exist there. Needs a connection.
+    /// Checks with the server whether this client may upload, and asks the user about files that exist on the server.
+    /// Needs a connection.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn settle(&self, prepared: &mut PreparedTransfer) -> Result<(), ClientError> {
+    pub async fn check_with_server(
+        &self,
+        prepared: &mut PreparedTransfer,
+    ) -> Result<(), ClientError> {
         let session = self.session()?;
         match &mut prepared.work {
             Work::Download(_) => Ok(()),
-            Work::Upload(upload) => upload.settle(&session, &self.0.reporter).await,
+            Work::Upload(upload) => upload.check_with_server(&session, &self.0.reporter).await,
         }
     }
 
-    /// Starts a transfer that was prepared and settled. Needs a connection that was made once; a lost one is made
-    /// again.
+    /// Starts a transfer that was prepared and [checked](Self::check_with_server). The client must have connected
+    /// once; the transfer reconnects if the connection was lost.
     ///
     /// # Errors
-    /// [`InvalidRequest::NotConnected`], [`InvalidRequest::UnderWay`].
+    /// [`InvalidRequest::NotConnected`], [`InvalidRequest::AlreadyRunning`].
     pub fn start(&self, prepared: PreparedTransfer) -> Result<RunningTransfer, ClientError> {
         let session = self.session()?;
         let PreparedTransfer { work, named } = prepared;
@@ -103,113 +106,113 @@ impl Client {
             Work::Download(_) => (Direction::Get, work.is_streamed()),
             Work::Upload(_) => (Direction::Put, work.is_streamed()),
         };
-        if let Some(target) = self.0.transfers.under_way(&work.targets()) {
-            return Err(InvalidRequest::UnderWay(target).into());
+        if let Some(target) = self.0.transfers.find_busy_target(&work.targets()) {
+            return Err(InvalidRequest::AlreadyRunning(target).into());
         }
-        // Before there is one more: it panics where one of them did.
+        // Before the new transfer is registered, because this panics if a task has panicked.
         self.0.tasks.lock().reap();
-        let under_way = self.begin(direction, named, is_streamed, work.targets());
-        let (id, client) = (under_way.transfer.id, self.clone());
-        let (end, ended) = oneshot::channel();
+        let guard = self.register_transfer(direction, named, is_streamed, work.targets());
+        let (id, client) = (guard.transfer.id, self.clone());
+        let (sender, end) = oneshot::channel();
         let task = async move {
-            let reporter = under_way.reporter.clone();
-            let how = match work {
-                Work::Download(download) => under_way.run(download.run(session, reporter)).await,
-                Work::Upload(upload) => under_way.run(upload.run(session, reporter)).await,
+            let reporter = guard.reporter.clone();
+            let outcome = match work {
+                Work::Download(download) => guard.run(download.run(session, reporter)).await,
+                Work::Upload(upload) => guard.run(upload.run(session, reporter)).await,
             };
-            // The one who started it may not care.
-            let _ = end.send(how);
+            // Fails if the caller has dropped the RunningTransfer.
+            let _ = sender.send(outcome);
         };
         self.0.tasks.lock().all.spawn(task);
-        Ok(RunningTransfer { id, client, ended })
+        Ok(RunningTransfer { id, client, end })
     }
 
-    /// One more transfer; it is over at the latest when this is dropped.
-    pub(super) fn begin(
+    /// Registers a transfer. It ends at the latest when the guard is dropped.
+    pub(super) fn register_transfer(
         &self,
         direction: Direction,
         named: Vec<String>,
         is_streamed: bool,
         targets: Vec<PathBuf>,
     ) -> TransferGuard {
-        let transfer = self.0.transfers.begin(direction, named, is_streamed);
+        let transfer = self.0.transfers.add(direction, named, is_streamed);
         transfer.set_targets(targets);
-        let reporter = self.0.reporter.of(transfer.clone());
+        let reporter = self.0.reporter.for_transfer(transfer.clone());
         TransferGuard { transfer, reporter, hub: self.0.hub.clone() }
     }
 
-    /// How all transfers of this process are, by number.
+    /// The status of all transfers of this process, by number.
     #[must_use]
     pub fn transfers(&self) -> Vec<TransferStatus> {
         self.0.transfers.statuses()
     }
 
-    /// How one of them is.
+    /// The status of a transfer.
     ///
     /// # Errors
-    /// [`InvalidRequest::NoTransfer`].
+    /// [`InvalidRequest::UnknownTransfer`].
     pub fn transfer(&self, id: TransferId) -> Result<TransferStatus, InvalidRequest> {
         Ok(self.0.transfers.find(id)?.status())
     }
 
-    /// Up to `most` files of a transfer after the one with this number, and what has become of them.
+    /// Up to `limit` files of a transfer with numbers above `after`, each with its state.
     ///
     /// # Errors
-    /// [`ClientError`]: there is no such transfer, or its plan cannot be read.
+    /// [`ClientError`] if there is no such transfer, or its plan cannot be read.
     pub async fn transfer_files(
         &self,
         id: TransferId,
         after: u64,
-        most: usize,
+        limit: usize,
     ) -> Result<Vec<TransferFile>, ClientError> {
-        self.0.transfers.find(id)?.files.after(after, most).await
+        self.0.transfers.find(id)?.files.page_after(after, limit).await
     }
 
-    /// Pauses a transfer: what is moving stops within a moment and is kept, and nothing more begins. Files that are
-    /// [small](quiver_transfer::SMALL) come to their end.
+    /// Pauses a transfer: files that are being transferred stop soon and keep their partial files, and no further
+    /// file starts. Files that are [small](quiver_transfer::SMALL) finish.
     ///
     /// # Errors
-    /// [`InvalidRequest::NoTransfer`], [`InvalidRequest::NotPausable`].
+    /// [`InvalidRequest::UnknownTransfer`], [`InvalidRequest::NotPausable`].
     pub fn pause(&self, id: TransferId) -> Result<(), InvalidRequest> {
         let transfer = self.0.transfers.find(id)?;
         if transfer.state().is_over() {
-            return Err(InvalidRequest::NoTransfer(id.0));
+            return Err(InvalidRequest::UnknownTransfer(id.0));
         }
         if !transfer.control.is_pausable() {
             return Err(InvalidRequest::NotPausable(id.0));
         }
-        transfer.set_paused(true, |state| self.0.hub.tell_state(transfer.id, state));
+        transfer.set_paused(true, |state| self.0.hub.publish_state(transfer.id, state));
         Ok(())
     }
 
-    /// Lets a paused transfer go on where it stopped. One that is not paused is left as it is.
+    /// Resumes a paused transfer. Does nothing to a transfer that is not paused.
     ///
     /// # Errors
-    /// [`InvalidRequest::NoTransfer`].
+    /// [`InvalidRequest::UnknownTransfer`].
     pub fn resume(&self, id: TransferId) -> Result<(), InvalidRequest> {
         let transfer = self.0.transfers.find(id)?;
-        transfer.set_paused(false, |state| self.0.hub.tell_state(transfer.id, state));
+        transfer.set_paused(false, |state| self.0.hub.publish_state(transfer.id, state));
         Ok(())
     }
 
-    /// Cancels a transfer. What was moved so far is kept, for a later attempt.
+    /// Cancels a transfer. A later attempt can resume its partial files.
     ///
     /// # Errors
-    /// [`InvalidRequest::NoTransfer`] where it is over.
+    /// [`InvalidRequest::UnknownTransfer`] if there is none, or it has ended.
     pub fn cancel(&self, id: TransferId) -> Result<(), InvalidRequest> {
         let transfer = self.0.transfers.find(id)?;
         if transfer.state().is_over() {
-            return Err(InvalidRequest::NoTransfer(id.0));
+            return Err(InvalidRequest::UnknownTransfer(id.0));
         }
         transfer.control.cancel();
         transfer.set_phase(TransferState::Cancelled, |state| {
-            self.0.hub.tell_state(transfer.id, state);
+            self.0.hub.publish_state(transfer.id, state);
         });
         Ok(())
     }
 }
 
-/// A transfer that is being carried out. Dropped before its end, as by a panic or with the client, it is over too.
+/// A registered transfer. Dropping the guard, as by a panic or with the client, ends the transfer.
 pub(super) struct TransferGuard {
     pub(super) transfer: Arc<Transfer>,
     pub(super) reporter: Reporter,
@@ -217,44 +220,44 @@ pub(super) struct TransferGuard {
 }
 
 impl TransferGuard {
-    /// Does the work of it, unless it is cancelled.
+    /// Runs the work of the transfer until it finishes or the transfer is cancelled.
     async fn run(self, work: impl Future<Output = Result<(), ClientError>>) -> TransferEnd {
-        match self.unless_cancelled(work).await {
+        match self.run_until_cancelled(work).await {
             None => TransferEnd::Cancelled,
             Some(Ok(())) => {
-                self.reporter.phase(TransferState::Done).await;
+                self.reporter.set_phase(TransferState::Done).await;
                 TransferEnd::Done
             }
             Some(Err(error)) => {
                 let error = Arc::new(error);
-                self.reporter.transfer_failed(Some(error.clone())).await;
+                self.reporter.set_failed(Some(error.clone())).await;
                 TransferEnd::Failed(error)
             }
         }
     }
 
-    /// The same of one of several, whose failures are told by the caller.
+    /// Runs the work of one of several transfers. The caller reports its failure.
     ///
     /// # Errors
-    /// [`ClientError::Interrupted`] where it was cancelled.
-    pub(super) async fn run_among_others(
+    /// The failure of the work; [`ClientError::Interrupted`] if the transfer was cancelled.
+    pub(super) async fn run_in_group(
         self,
         work: impl Future<Output = Result<(), ClientError>>,
     ) -> Result<(), ClientError> {
-        let Some(done) = self.unless_cancelled(work).await else {
+        let Some(done) = self.run_until_cancelled(work).await else {
             return Err(ClientError::Interrupted);
         };
         match &done {
-            Ok(()) => self.reporter.phase(TransferState::Done).await,
-            Err(_) => self.reporter.transfer_failed(None).await,
+            Ok(()) => self.reporter.set_phase(TransferState::Done).await,
+            Err(_) => self.reporter.set_failed(None).await,
         }
         done
     }
 
-    async fn unless_cancelled<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+    async fn run_until_cancelled<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
-            () = self.transfer.control.cancelled() => None,
+            () = self.transfer.control.wait_until_cancelled() => None,
             done = work => Some(done),
         }
     }
@@ -262,15 +265,15 @@ impl TransferGuard {
 
 impl Drop for TransferGuard {
     fn drop(&mut self) {
-        // What is over stays as it is.
+        // A transfer that has ended keeps its state.
         let end =
             if std::thread::panicking() { TransferState::Failed } else { TransferState::Cancelled };
-        self.transfer.set_phase(end, |state| self.hub.tell_state(self.transfer.id, state));
+        self.transfer.set_phase(end, |state| self.hub.publish_state(self.transfer.id, state));
     }
 }
 
 impl PreparedTransfer {
-    /// Why there is nothing to do, where that is so: every file that exists is kept.
+    /// The reason why there is nothing to transfer, if so: all requested files exist and are kept.
     #[must_use]
     pub fn nothing_to_do(&self) -> Option<ClientError> {
         match &self.work {
@@ -279,19 +282,19 @@ impl PreparedTransfer {
         }
     }
 
-    /// How many files were asked for; several, where that is not known yet.
+    /// The number of requested files; `usize::MAX` if it is not known yet.
     #[must_use]
-    pub fn asked(&self) -> usize {
+    pub fn file_count(&self) -> usize {
         match &self.work {
-            Work::Download(download) => download.asked(),
-            Work::Upload(upload) => upload.asked(),
+            Work::Download(download) => download.file_count(),
+            Work::Upload(upload) => upload.file_count(),
         }
     }
 
-    /// A target of its that a running transfer has too.
+    /// A target of this transfer that a running transfer writes to already.
     #[must_use]
-    pub fn under_way(&self, client: &Client) -> Option<PathBuf> {
-        client.0.transfers.under_way(&self.work.targets())
+    pub fn running_target(&self, client: &Client) -> Option<PathBuf> {
+        client.0.transfers.find_busy_target(&self.work.targets())
     }
 }
 
@@ -312,12 +315,12 @@ impl Work {
 }
 
 impl RunningTransfer {
-    /// Waits until it has ended. Waiting may be given up and taken up again.
+    /// Waits until the transfer has ended. Cancel-safe: the returned future may be dropped, and the call repeated.
     ///
     /// # Panics
-    /// Where the transfer did.
-    pub async fn ended(&mut self) -> TransferEnd {
-        match (&mut self.ended).await {
+    /// If the transfer has panicked.
+    pub async fn wait(&mut self) -> TransferEnd {
+        match (&mut self.end).await {
             Ok(end) => end,
             Err(_) => {
                 self.client.0.tasks.lock().reap();

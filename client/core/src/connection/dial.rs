@@ -1,7 +1,7 @@
-//! One connection out of a host's several addresses: the first that answers.
+//! Connects to the first address of a host that responds.
 //!
-//! The addresses are tried in the resolver's order, the next one a moment after the one before or as
-//! soon as that has failed (after RFC 8305, Happy Eyeballs).
+//! The client dials the addresses in the resolver's order, each one [`HEAD_START`] after the previous one, or as soon
+//! as that one has failed (after RFC 8305, Happy Eyeballs).
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
@@ -22,33 +22,33 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tracing::debug;
 
 use crate::address::ServerAddress;
-use crate::settings::CONNECT;
+use crate::settings::CONNECT_TIMEOUT;
 
-/// The head start of an address before the next (RFC 8305, 8).
+/// The delay between two addresses (RFC 8305, 8).
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// Why no connection came about.
+/// Why dialling failed.
 #[derive(Debug)]
 pub(super) enum DialFailure {
-    /// Somebody answered who is not to be believed.
+    /// A server responded, and is not trusted.
     Untrusted(TrustError),
-    /// The host's name leads nowhere.
+    /// The host's name could not be resolved.
     Unresolved(String),
-    /// Every address with its reason.
+    /// No address responded; the reason for each.
     Unreachable(String),
 }
 
 type DialledConnection = (SocketAddr, Result<Connection, DialError>);
 
-/// Dials all of a server's addresses; [`CONNECT`] for all of it. Without a pin, whoever answers and
-/// holds the key of their certificate is taken.
+/// Dials all of a server's addresses, for at most [`CONNECT_TIMEOUT`] altogether. Without a pin, any server that
+/// holds the key of its certificate is accepted.
 pub(super) async fn dial(
     endpoint: &Endpoint,
     server: &ServerAddress,
     identity: Option<&Arc<Identity>>,
     pin: Option<Fingerprint>,
 ) -> Result<Connection, DialFailure> {
-    let deadline = Instant::now() + CONNECT;
+    let deadline = Instant::now() + CONNECT_TIMEOUT;
     let addresses = resolve(server, deadline).await?;
     race(endpoint, &addresses, identity, pin, deadline).await
 }
@@ -62,7 +62,7 @@ async fn race(
 ) -> Result<Connection, DialFailure> {
     let mut waiting = addresses.iter().copied();
     let mut race = JoinSet::new();
-    let mut lost: Vec<(SocketAddr, DialError)> = Vec::new();
+    let mut failed: Vec<(SocketAddr, DialError)> = Vec::new();
     loop {
         if let Some(address) = waiting.next() {
             debug!(%address, "dialling");
@@ -76,22 +76,22 @@ async fn race(
             });
         }
         if race.is_empty() {
-            return Err(judge(addresses, lost));
+            return Err(dial_failure(addresses, failed));
         }
         tokio::select! {
-            Some(result) = race.join_next() => match finished(result) {
+            Some(result) = race.join_next() => match finished_dial(result) {
                 Some((address, Ok(connection))) => {
                     debug!(%address, "connected");
                     return Ok(connection);
                 }
                 Some((address, Err(error))) => {
-                    debug!(%address, error = %display_remark(&error.to_string()), "no connection");
-                    lost.push((address, error));
+                    debug!(%address, error = %display_remark(&error.to_string()), "dialling failed");
+                    failed.push((address, error));
                 }
                 None => {}
             },
             () = sleep(HEAD_START), if waiting.len() > 0 => {}
-            () = sleep_until(deadline) => return Err(judge(addresses, lost)),
+            () = sleep_until(deadline) => return Err(dial_failure(addresses, failed)),
         }
     }
 }
@@ -103,7 +103,7 @@ async fn resolve(
     let found = match timeout_at(deadline, look_up(server)).await {
         Ok(Ok(found)) => found,
         Ok(Err(error)) => return Err(DialFailure::Unresolved(error.to_string())),
-        Err(_) => return Err(DialFailure::Unresolved("no answer from the resolver".to_owned())),
+        Err(_) => return Err(DialFailure::Unresolved("the resolver did not respond".to_owned())),
     };
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for address in found {
@@ -117,29 +117,30 @@ async fn resolve(
     Ok(addresses)
 }
 
-/// On a thread that nobody waits for: a resolver may be silent for longer than a person who leaves.
+/// Resolves a host on a thread of its own, which the program does not wait for: a resolver may block for longer than
+/// a user who quits would wait.
 async fn look_up(server: &ServerAddress) -> io::Result<Vec<SocketAddr>> {
-    let (found, answer) = oneshot::channel();
+    let (sender, found) = oneshot::channel();
     let (host, port) = (server.host().to_owned(), server.port());
-    let look = move || {
-        // Nobody waits any more where the time was up.
-        let _ = found.send((host.as_str(), port).to_socket_addrs().map(Vec::from_iter));
+    let resolve = move || {
+        // Fails if the caller has timed out.
+        let _ = sender.send((host.as_str(), port).to_socket_addrs().map(Vec::from_iter));
     };
-    thread::Builder::new().name("resolver".to_owned()).spawn(look)?;
-    answer.await.unwrap_or_else(|_| Err(io::Error::other("the resolver failed")))
+    thread::Builder::new().name("resolver".to_owned()).spawn(resolve)?;
+    found.await.unwrap_or_else(|_| Err(io::Error::other("the resolver failed")))
 }
 
-/// A server that answers and is not believed is the news, whatever became of the other addresses.
-fn judge(addresses: &[SocketAddr], lost: Vec<(SocketAddr, DialError)>) -> DialFailure {
+/// The failure to report: an untrusted server, or else the reason for each address.
+fn dial_failure(addresses: &[SocketAddr], failed: Vec<(SocketAddr, DialError)>) -> DialFailure {
     let reason = |address: &SocketAddr| {
-        let why = match lost.iter().find(|(other, _)| other == address) {
+        let why = match failed.iter().find(|(other, _)| other == address) {
             None | Some((_, DialError::Ended(ConnectionEnd::TimedOut))) => "no answer".to_owned(),
             Some((_, error)) => display_remark(&error.to_string()).into_owned(),
         };
         format!("{why} ({address})")
     };
     let reasons: Vec<String> = addresses.iter().map(reason).collect();
-    for (_, error) in lost {
+    for (_, error) in failed {
         if let DialError::Trust(why) = error {
             return DialFailure::Untrusted(why);
         }
@@ -147,7 +148,7 @@ fn judge(addresses: &[SocketAddr], lost: Vec<(SocketAddr, DialError)>) -> DialFa
     DialFailure::Unreachable(reasons.join(", "))
 }
 
-fn finished(
+fn finished_dial(
     result: Result<DialledConnection, tokio::task::JoinError>,
 ) -> Option<DialledConnection> {
     blocking::joined(result).ok()
@@ -164,15 +165,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_that_does_not_answer_costs_a_moment() {
+    async fn a_silent_address_delays_the_dial_by_its_head_start() {
         let validity = Validity::days(chrono::Utc::now(), 1);
         let identity = Identity::create("server", &[], validity).unwrap();
         let server =
             Endpoint::listen(address("127.0.0.1:0"), &identity, &[Protocol::QUIVER_1]).unwrap();
-        let mute = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        let addresses = [mute.local_addr().unwrap(), server.local_addr().unwrap()];
-        let mut answering = JoinSet::new();
-        answering.spawn(async move {
+        let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let addresses = [silent.local_addr().unwrap(), server.local_addr().unwrap()];
+        let mut accepting = JoinSet::new();
+        accepting.spawn(async move {
             let connection = server.accept().await.unwrap().await.unwrap();
             connection.closed().await;
         });
@@ -183,27 +184,27 @@ mod tests {
         assert!(connection.remote_address().port() == addresses[1].port());
 
         let deadline = Instant::now() + Duration::from_millis(10);
-        let nobody = race(&endpoint, &addresses[..1], None, pin, deadline).await.unwrap_err();
-        assert!(matches!(nobody, DialFailure::Unreachable(why) if why.starts_with("no answer (")));
+        let failure = race(&endpoint, &addresses[..1], None, pin, deadline).await.unwrap_err();
+        assert!(matches!(failure, DialFailure::Unreachable(why) if why.starts_with("no answer (")));
     }
 
     #[test]
-    fn every_address_is_reported() {
+    fn a_failed_dial_reports_every_address() {
         let (six, four) = (address("[::1]:1"), address("127.0.0.1:1"));
-        let lost = vec![(four, DialError::Ended(ConnectionEnd::Refused))];
-        let DialFailure::Unreachable(why) = judge(&[six, four], lost) else { panic!() };
+        let failed = vec![(four, DialError::Ended(ConnectionEnd::Refused))];
+        let DialFailure::Unreachable(why) = dial_failure(&[six, four], failed) else { panic!() };
         assert_eq!(why, "no answer ([::1]:1), connection refused (127.0.0.1:1)");
     }
 
     #[test]
-    fn distrust_is_the_news() {
+    fn an_untrusted_server_takes_precedence_over_unreachable_addresses() {
         let (six, four) = (address("[::1]:1"), address("127.0.0.1:1"));
-        let lost = vec![
+        let failed = vec![
             (six, DialError::Ended(ConnectionEnd::Refused)),
             (four, DialError::Trust(TrustError::BadSignature)),
         ];
         assert!(matches!(
-            judge(&[six, four], lost),
+            dial_failure(&[six, four], failed),
             DialFailure::Untrusted(TrustError::BadSignature)
         ));
     }

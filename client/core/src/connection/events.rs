@@ -1,4 +1,4 @@
-//! What the server says unasked: it opens a stream for each event.
+//! The events that the server sends, each on a stream that the server opens.
 
 use std::time::Duration;
 
@@ -8,62 +8,62 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::debug;
 
-/// Events that wait to be looked at. Once as many wait, the server's streams do.
-const WAITING: usize = 16;
+/// Capacity of the queue of events. While it is full, the client accepts no more of the server's streams.
+const QUEUE_CAPACITY: usize = 16;
 
-/// How long the server may take to say an event whole.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Timeout of each read of an event.
+const EVENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The events of one connection.
 #[derive(Debug)]
-pub(crate) struct Events {
-    arrived: mpsc::Receiver<Event>,
-    /// Ends with this.
+pub(crate) struct ServerEvents {
+    received: mpsc::Receiver<Event>,
+    /// Aborts the task when this is dropped.
     _listener: JoinSet<()>,
 }
 
-impl Events {
-    /// Listens from now on.
+impl ServerEvents {
+    /// Receives the events of a connection from now on.
     #[must_use]
-    pub(crate) fn listen(connection: &Connection) -> Self {
-        let (sender, arrived) = mpsc::channel(WAITING);
+    pub(crate) fn receive(connection: &Connection) -> Self {
+        let (sender, received) = mpsc::channel(QUEUE_CAPACITY);
         let mut listener = JoinSet::new();
-        listener.spawn(listen(connection.clone(), sender));
-        Self { arrived, _listener: listener }
+        listener.spawn(accept_events(connection.clone(), sender));
+        Self { received, _listener: listener }
     }
 
-    /// The next event; `None` when none will come.
+    /// The next event; `None` once the connection has ended.
     pub(crate) async fn next(&mut self) -> Option<Event> {
-        self.arrived.recv().await
+        self.received.recv().await
     }
 }
 
-async fn listen(connection: Connection, events: mpsc::Sender<Event>) {
+async fn accept_events(connection: Connection, events: mpsc::Sender<Event>) {
     while let Ok(pair) = connection.accept_bi().await {
-        match hear(pair.into()).await {
-            // It was heard: that was all.
+        match read_event(pair.into()).await {
+            // Reading it to its end has answered it.
             Ok(Event::StillThere) => {}
-            // Of a newer server: nothing for us.
-            Ok(Event::Unknown) => debug!("an unknown event"),
+            // From a newer server.
+            Ok(Event::Unknown) => debug!("the server sent an unknown event"),
             Ok(event) => {
                 if events.send(event).await.is_err() {
                     return;
                 }
             }
-            Err(error) => debug!(%error, "an event that is none"),
+            Err(error) => debug!(%error, "the server sent an invalid event"),
         }
     }
 }
 
-/// Hears one event to its end, and has nothing to answer.
-async fn hear(mut stream: CommandStream) -> Result<Event, StreamError> {
+/// Reads one event to the end of its stream, and sends nothing back.
+async fn read_event(mut stream: CommandStream) -> Result<Event, StreamError> {
     stream.writer.finish();
-    let reply = stream.reader.read_response(limits::FRAME, PATIENCE).await?;
-    let end = stream.reader.read_response(limits::FRAME, PATIENCE).await?;
+    let reply = stream.reader.read_response(limits::FRAME, EVENT_TIMEOUT).await?;
+    let end = stream.reader.read_response(limits::FRAME, EVENT_TIMEOUT).await?;
     if (reply.kind, end.kind) != (FrameKind::Reply, FrameKind::Eof) {
-        return Err(crate::exchange::misfit("an event is a Reply and an Eof"));
+        return Err(crate::exchange::misfit("expected a Reply and an Eof"));
     }
     PlainEnd::decode(&end.payload)?;
-    stream.reader.read_end(PATIENCE).await?;
+    stream.reader.read_end(EVENT_TIMEOUT).await?;
     Ok(Event::decode(&reply.payload)?)
 }

@@ -1,5 +1,5 @@
-//! From a guest to a member: a name, a password where one is asked for, and patience with a server
-//! that has none with silent guests.
+//! Signs in on a connection: sends the name, and the password if the server requires one. Redials a server that
+//! closes connections of guests that have not sent a hello in time.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -18,60 +18,60 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 use tracing::debug;
 
-use super::{Connector, Events, Session};
+use super::{Connector, ServerEvents, Session};
 use crate::error::{ClientError, InvalidRequest};
 use crate::event::EventKind;
 use crate::exchange;
 use crate::question::{Answer, Question};
-use crate::settings::CONNECT;
+use crate::settings::CONNECT_TIMEOUT;
 use crate::unix;
 
-/// How long to wait before a hello is said again that the server had no room for; then twice that.
-const BACKOFF: Duration = Duration::from_millis(100);
+/// The first backoff after the server has closed the connection of this guest. Doubles with each attempt.
+const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 
-/// How often a person may mistype their password.
-const PASSWORDS: u32 = 3;
+/// The number of attempts to type the password.
+const PASSWORD_ATTEMPTS: u32 = 3;
 
-/// A connection on which nothing was said yet, or nothing that pleased.
+/// A connection on which this client has not signed in yet.
 #[derive(Debug)]
 pub(super) struct GuestConnection {
     connection: Channel,
-    hellos: u32,
+    hellos_sent: u32,
 }
 
 impl GuestConnection {
     pub(super) fn new(connection: Connection) -> Self {
-        Self { connection: Channel::new(connection, Role::Client), hellos: 0 }
+        Self { connection: Channel::new(connection, Role::Client), hellos_sent: 0 }
     }
 
-    /// Whether the server will listen to another hello.
-    fn may_speak(&self) -> bool {
-        self.hellos < limits::HELLOS && self.connection.close_reason().is_none()
+    /// Whether the server accepts another hello on this connection.
+    fn can_send_hello(&self) -> bool {
+        self.hellos_sent < limits::HELLOS && self.connection.close_reason().is_none()
     }
 }
 
 impl Connector {
-    /// Says hello until the server welcomes this client, asking the person where they can help.
+    /// Sends hellos until the server accepts this client. Asks the user for a missing or refused name or password.
     pub(super) async fn sign_in(
         &mut self,
         mut guest: GuestConnection,
         may_ask_name: bool,
     ) -> Result<Session, ClientError> {
-        let mut passwords = 0;
+        let mut password_attempts = 0;
         loop {
             let name = match &self.name {
                 Some(name) => name.clone(),
                 None => self.ask_name().await?,
             };
             let hello = Hello::new(name.clone(), self.password.clone());
-            let refusal = match self.hello(&mut guest, hello).await? {
+            let refusal = match self.send_hello(&mut guest, hello).await? {
                 Ok(welcome) => {
                     self.name = Some(welcome.name.clone());
-                    debug!(client = welcome.client, "welcome");
-                    let events = Events::listen(&guest.connection);
-                    let (connection, patience) = (guest.connection, self.patience);
-                    let content = Arc::new(Semaphore::new(CLIENT_CONTENT_STREAMS as usize));
-                    return Ok(Session { connection, welcome, events, patience, content });
+                    debug!(client = welcome.client, "signed in");
+                    let events = ServerEvents::receive(&guest.connection);
+                    let (connection, timeout) = (guest.connection, self.timeout);
+                    let content_permits = Arc::new(Semaphore::new(CLIENT_CONTENT_STREAMS as usize));
+                    return Ok(Session { connection, welcome, events, timeout, content_permits });
                 }
                 Err(refusal) => refusal,
             };
@@ -79,25 +79,27 @@ impl Connector {
             let failure = ClientError::refused(what, refusal);
             match code {
                 RefusalCode::SignInRequired if self.password.is_none() => {
-                    // The name is settled: it belongs to the password.
+                    // From now on the name is fixed: the password belongs to it.
                     self.name = Some(name);
                     self.password = Some(match self.password_file.clone() {
                         Some(path) => read_password(&path)?,
-                        None => self.ask_password(&mut passwords, failure).await?,
+                        None => self.ask_password(&mut password_attempts, failure).await?,
                     });
                 }
-                RefusalCode::SignInFailed if passwords > 0 && passwords < PASSWORDS => {
-                    let failure = self.tell_refused(failure).await;
-                    self.password = Some(self.ask_password(&mut passwords, failure).await?);
+                RefusalCode::SignInFailed
+                    if password_attempts > 0 && password_attempts < PASSWORD_ATTEMPTS =>
+                {
+                    let failure = self.report_refusal(failure).await;
+                    self.password = Some(self.ask_password(&mut password_attempts, failure).await?);
                 }
                 RefusalCode::NameTaken | RefusalCode::BadName
                     if may_ask_name && self.reporter.can_ask() =>
                 {
-                    self.tell_refused(failure).await;
+                    self.report_refusal(failure).await;
                     (self.name, self.password) = (None, None);
                 }
                 code => {
-                    // A server that is full or stops has nothing against the password.
+                    // Other refusals, as of a busy or stopping server, do not make the password invalid.
                     if code == RefusalCode::SignInFailed {
                         self.password = None;
                     }
@@ -107,47 +109,48 @@ impl Connector {
         }
     }
 
-    /// Says one hello. A connection that the server has closed meanwhile, for it was silent too
-    /// long or in the way of others, is replaced without a word.
-    async fn hello(
+    /// Sends one hello. Redials without a notice if the server has closed the connection in the meantime, because
+    /// this guest was silent for too long or other guests needed its place.
+    async fn send_hello(
         &self,
         guest: &mut GuestConnection,
         hello: Hello,
     ) -> Result<Result<Welcome, Refusal>, ClientError> {
-        let deadline = Instant::now() + CONNECT;
-        let mut pause = BACKOFF;
+        let deadline = Instant::now() + CONNECT_TIMEOUT;
+        let mut backoff = FIRST_BACKOFF;
         loop {
-            if !guest.may_speak() {
-                debug!("the connection is used up: dialling again");
+            if !guest.can_send_hello() {
+                debug!("the connection accepts no more hellos: dialling again");
                 *guest = GuestConnection::new(self.dial().await?);
             }
-            guest.hellos += 1;
-            match say(&guest.connection, hello.clone()).await {
+            guest.hellos_sent += 1;
+            match request_welcome(&guest.connection, hello.clone()).await {
                 Ok(welcome) => return Ok(Ok(welcome)),
                 Err(StreamError::Refused(refusal)) => return Ok(Err(refusal)),
                 Err(StreamError::Lost(
                     ConnectionEnd::ClosedByPeer(CloseCode::TimedOut) | ConnectionEnd::Reset,
-                )) if Instant::now() + pause < deadline => {
-                    debug!("the server had no room for this guest: again");
-                    sleep(pause).await;
-                    pause *= 2;
+                )) if Instant::now() + backoff < deadline => {
+                    debug!("the server closed this guest's connection: trying again");
+                    sleep(backoff).await;
+                    backoff *= 2;
                 }
                 Err(error) => return Err(ClientError::stream("cannot sign in", error)),
             }
         }
     }
 
-    /// Tells that another name or password is needed; the error once more, for where there is none.
-    async fn tell_refused(&self, error: ClientError) -> ClientError {
-        let again = error.refusal_again();
+    /// Reports that the user must enter another name or password. Returns a copy of the error, for a user who does
+    /// not.
+    async fn report_refusal(&self, error: ClientError) -> ClientError {
+        let copy = error.clone_refusal();
         self.reporter.publish(EventKind::SignInRefused(Arc::new(error))).await;
-        again
+        copy
     }
 
     async fn ask_name(&self) -> Result<ClientName, ClientError> {
         loop {
             let Some(Answer::Name(text)) = self.reporter.ask(Question::Name).await else {
-                return Err(InvalidRequest::NoName.into());
+                return Err(InvalidRequest::MissingName.into());
             };
             match ClientName::parse(&text) {
                 Ok(name) => return Ok(name),
@@ -159,49 +162,49 @@ impl Connector {
         }
     }
 
-    /// Asks for a password; `otherwise` is the error where there is no answer.
+    /// Asks for a password and counts the attempt; `otherwise` is the error if the user enters none.
     async fn ask_password(
         &self,
-        asked: &mut u32,
+        attempts: &mut u32,
         otherwise: ClientError,
     ) -> Result<Secret, ClientError> {
-        *asked += 1;
+        *attempts += 1;
         match self.reporter.ask(Question::Password).await {
-            Some(Answer::Password(password)) => checked(password),
+            Some(Answer::Password(password)) => check_password(password),
             _ => Err(otherwise),
         }
     }
 }
 
-async fn say(connection: &Channel, hello: Hello) -> Result<Welcome, StreamError> {
-    match exchange::AnswerReader::to(connection, &Request::Hello(hello), CONNECT)
+async fn request_welcome(connection: &Channel, hello: Hello) -> Result<Welcome, StreamError> {
+    match exchange::AnswerReader::to(connection, &Request::Hello(hello), CONNECT_TIMEOUT)
         .await?
         .only()
         .await?
     {
         Reply::Welcome(welcome) => Ok(welcome),
-        _ => Err(exchange::misfit("something else than a welcome")),
+        _ => Err(exchange::misfit("expected a welcome")),
     }
 }
 
-/// The name of the user that runs this program.
+/// The login name of the user, as a client's name.
 pub(super) fn login_name() -> Result<ClientName, ClientError> {
     let failed = |why| ClientError::Invalid(InvalidRequest::LoginName(why));
     let login = whoami::username()
         .map_err(|error| failed(format!("cannot find your login name: {error}")))?;
     ClientName::parse(&login)
-        .map_err(|rule| failed(format!("your login name {login:?} will not do: {rule}")))
+        .map_err(|rule| failed(format!("your login name {login:?} cannot be used: {rule}")))
 }
 
-/// The first line of a file that is its owner's alone.
+/// Reads the first line of a password file. Rejects a file that other users can access.
 fn read_password(path: &Path) -> Result<Secret, ClientError> {
     let failed = |source| ClientError::PasswordFile { path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
-    if unix::is_shared(&file).map_err(failed)? {
+    if unix::is_accessible_by_others(&file).map_err(failed)? {
         return Err(ClientError::SharedPasswordFile(path.to_owned()));
     }
     let mut text = String::new();
-    // One more than allowed, so that a longer one is noticed, and the end of its line.
+    // One byte more than allowed, to detect a longer password, and two for the end of the line.
     file.take(limits::PASSWORD as u64 + 3).read_to_string(&mut text).map_err(|error| {
         let source = if error.kind() == io::ErrorKind::InvalidData {
             io::Error::other("it is not UTF-8")
@@ -211,10 +214,10 @@ fn read_password(path: &Path) -> Result<Secret, ClientError> {
         failed(source)
     })?;
     let text = Secret::new(text);
-    checked(Secret::new(text.expose().lines().next().unwrap_or_default().to_owned()))
+    check_password(Secret::new(text.expose().lines().next().unwrap_or_default().to_owned()))
 }
 
-fn checked(password: Secret) -> Result<Secret, ClientError> {
+fn check_password(password: Secret) -> Result<Secret, ClientError> {
     if password.expose().len() > limits::PASSWORD {
         return Err(InvalidRequest::PasswordTooLong(limits::PASSWORD).into());
     }
@@ -237,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_file_has_one_line_and_one_reader() {
+    fn a_password_file_gives_its_first_line_and_must_be_private() {
         let (_folder, path) = file("a secret \r\nmore\n", 0o600);
         assert_eq!(read_password(&path).unwrap().expose(), "a secret ");
         let (_folder, path) = file("a secret", 0o640);

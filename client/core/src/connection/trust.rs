@@ -1,4 +1,4 @@
-//! Whether a server is the one that is meant: by its certificate, by memory, or by asking a person.
+//! Decides whether a server is trusted: by a certificate's file, by the file of known servers, or by asking the user.
 
 use std::path::PathBuf;
 
@@ -9,55 +9,55 @@ use tracing::debug;
 
 use super::{Connector, dial};
 use crate::address::ServerAddress;
-use crate::error::{ClientError, Untrusted};
+use crate::error::{ClientError, UntrustedServer};
 use crate::known_servers::{KnownServer, KnownServersError};
 use crate::notice::Notice;
 use crate::question::{Answer, Question};
 
-/// The one server that is trusted, and who says so.
+/// The trusted server, and the source of that trust.
 #[derive(Debug, Clone)]
 pub(crate) enum PinnedServer {
-    /// A certificate's file.
+    /// A file with the server's certificate.
     Certificate { path: PathBuf, fingerprint: Fingerprint },
-    /// A line in the file of known servers.
+    /// A line of the file of known servers.
     Known { known: KnownServer, file: PathBuf },
-    /// The person, for this run: it cannot be remembered.
-    Person(Fingerprint),
+    /// The user's confirmation, for this run only: it cannot be remembered.
+    Confirmed(Fingerprint),
 }
 
 impl PinnedServer {
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         match self {
-            Self::Certificate { fingerprint, .. } | Self::Person(fingerprint) => *fingerprint,
+            Self::Certificate { fingerprint, .. } | Self::Confirmed(fingerprint) => *fingerprint,
             Self::Known { known, .. } => known.fingerprint,
         }
     }
 
-    /// Why a server was not believed, in terms of who said what to believe.
-    pub(super) fn explain(&self, server: &ServerAddress, why: TrustError) -> Untrusted {
+    /// The error for a server that failed verification, with the source of the expected key.
+    pub(super) fn trust_error(&self, server: &ServerAddress, why: TrustError) -> UntrustedServer {
         let server = server.to_string();
         match (self, why) {
             (Self::Certificate { path, .. }, TrustError::WrongKey { expected, presented }) => {
                 let certificate = path.clone();
-                Untrusted::NotTheCertificate { server, certificate, expected, presented }
+                UntrustedServer::CertificateMismatch { server, certificate, expected, presented }
             }
             (Self::Known { known, file }, TrustError::WrongKey { expected, presented }) => {
                 let (file, line) = (file.clone(), known.line);
-                Untrusted::Changed { server, expected, presented, file, line }
+                UntrustedServer::FingerprintChanged { server, expected, presented, file, line }
             }
-            (_, why) => bad_certificate(server, why),
+            (_, why) => invalid_certificate(server, why),
         }
     }
 }
 
-pub(super) fn bad_certificate(server: String, why: TrustError) -> Untrusted {
-    Untrusted::Certificate { server, why }
+pub(super) fn invalid_certificate(server: String, why: TrustError) -> UntrustedServer {
+    UntrustedServer::InvalidCertificate { server, why }
 }
 
 impl Connector {
-    /// Finds out whom to trust. An unknown server is dialled for its fingerprint alone, without a
-    /// certificate of ours, and not kept waiting while a person compares.
-    pub(super) async fn settle_trust(&self) -> Result<PinnedServer, ClientError> {
+    /// Determines the server to trust. The client dials an unknown server only for its fingerprint, without a client
+    /// certificate, and closes that connection before it asks the user.
+    pub(super) async fn establish_trust(&self) -> Result<PinnedServer, ClientError> {
         if let Some(path) = &self.certificate {
             let info = CertificateInfo::load(path).map_err(ClientError::Certificate)?;
             return Ok(PinnedServer::Certificate {
@@ -65,48 +65,49 @@ impl Connector {
                 fingerprint: info.fingerprint,
             });
         }
-        let looked_up = self.known.as_ref().map(|known| known.look_up(&self.server)).ok();
-        if let Some(known) = looked_up.transpose().map_err(Untrusted::from)?.flatten() {
+        let found = self.known.as_ref().map(|known| known.look_up(&self.server)).ok();
+        if let Some(known) = found.transpose().map_err(UntrustedServer::from)?.flatten() {
             debug!(line = known.line, "the server is known");
-            return Ok(self.known_as(known));
+            return Ok(self.pin_known(known));
         }
-        let presented = self.fingerprint_of_the_server().await?;
+        let presented = self.fetch_fingerprint().await?;
         let server = self.server.to_string();
         if !self.reporter.can_ask() {
-            return Err(Untrusted::Unknown { server, presented }.into());
+            return Err(UntrustedServer::UnknownServer { server, presented }.into());
         }
         if !self.ask_to_trust(presented).await {
-            return Err(Untrusted::Declined(server).into());
+            return Err(UntrustedServer::Declined(server).into());
         }
         let remembered = match &self.known {
             Ok(known) => known.remember(&self.server, presented),
-            Err(_) => return Ok(PinnedServer::Person(presented)),
+            Err(_) => return Ok(PinnedServer::Confirmed(presented)),
         };
         match remembered {
-            Ok(known) => Ok(self.known_as(known)),
-            // The person has said whom to trust; that the disk does not keep it changes nothing of that.
+            Ok(known) => Ok(self.pin_known(known)),
+            // The user has confirmed the server: a failure to remember it does not revoke that.
             Err(error @ KnownServersError::Write { .. }) => {
                 let (server, why) = (self.server.to_string(), error.to_string());
-                self.reporter.notice(Notice::NotRemembered { server, why }).await;
-                Ok(PinnedServer::Person(presented))
+                self.reporter.notify(Notice::ServerNotRemembered { server, why }).await;
+                Ok(PinnedServer::Confirmed(presented))
             }
-            Err(error) => Err(Untrusted::from(error).into()),
+            Err(error) => Err(UntrustedServer::from(error).into()),
         }
     }
 
-    fn known_as(&self, known: KnownServer) -> PinnedServer {
+    fn pin_known(&self, known: KnownServer) -> PinnedServer {
         let file = self.known.as_ref().map(|known| known.path().to_owned()).unwrap_or_default();
         PinnedServer::Known { known, file }
     }
 
-    async fn fingerprint_of_the_server(&self) -> Result<Fingerprint, ClientError> {
+    async fn fetch_fingerprint(&self) -> Result<Fingerprint, ClientError> {
         let connection = dial::dial(&self.endpoint, &self.server, None, None)
             .await
-            .map_err(|error| self.not_dialled(error))?;
+            .map_err(|error| self.dial_error(error))?;
         let presented = peer_fingerprint(&connection);
         quiver_transport::close(&connection, CloseCode::Goodbye);
-        presented
-            .ok_or_else(|| bad_certificate(self.server.to_string(), TrustError::Unreadable).into())
+        presented.ok_or_else(|| {
+            invalid_certificate(self.server.to_string(), TrustError::Unreadable).into()
+        })
     }
 
     async fn ask_to_trust(&self, fingerprint: Fingerprint) -> bool {

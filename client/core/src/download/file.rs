@@ -1,4 +1,4 @@
-//! One file from the server, over as many connections as it takes.
+//! The download of one file, over as many connections as it takes.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use quiver_protocol::Timestamp;
 use quiver_transfer::{HashedPrefix, ReplacePolicy, TransferBottleneck, TransferThrottle};
 use tokio::time::Instant;
 
-use super::{DownloadItem, DownloadTarget, explain};
+use super::{DownloadItem, DownloadTarget, to_client_error};
 use crate::error::ClientError;
 use crate::exchange::{self, GetError, ReceivedFile, ResumableFile, StorageTarget};
 use crate::journal::{Direction, FileRecord, JournalEntry, SingleFile, TransferSubject};
@@ -19,111 +19,113 @@ use crate::reconnecting::{RetryDeadline, SessionHandle};
 use crate::transfer_context::TransferContext;
 use crate::transfers::{DownloadedFile, FileBytesCounter, TransferEvent};
 
-/// A beginning of more bytes than this takes long enough to hash that it is told.
-const WORTH_A_WORD: u64 = 256 * 1024 * 1024;
+/// Hashing a partial file larger than this takes long enough for a notice.
+const HASH_NOTICE_SIZE: u64 = 256 * 1024 * 1024;
 
-/// What all files of a download have in common. Cheap to clone.
+/// State shared by all files of a download. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct DownloadContext {
     pub(crate) shared: TransferContext,
-    /// Start over, whatever is here.
-    pub(crate) anew: bool,
-    /// Where content goes that is not stored.
+    /// Whether to discard partial files of earlier runs instead of resuming them.
+    pub(crate) start_over: bool,
+    /// The target of content that is not stored in files.
     pub(crate) stream: Option<StreamTarget>,
 }
 
-/// The stream that all content goes to, one file after the other.
+/// The stream that receives the content of all files, one after the other.
 #[derive(Clone)]
 pub(crate) struct StreamTarget(Arc<Mutex<Box<dyn Write + Send>>>);
 
-/// One file on its way to its place.
+/// A running download of one file.
 struct ActiveDownload<'a> {
     context: &'a DownloadContext,
     item: &'a DownloadItem,
     target: &'a StorageTarget,
     partial: ResumableFile,
-    /// After the partial file: whether that is left decides what becomes of the entry. `None` for one that no
-    /// later run finds.
+    /// The journal entry. Declared after the partial file, and so dropped after it: the entry is
+    /// removed or kept depending on whether the partial file is left. `None` if no later run could
+    /// find the partial file.
     record: Option<FileRecord>,
     deadline: RetryDeadline,
-    /// Bytes that came, over all connections.
+    /// Bytes received over all connections.
     received: AtomicU64,
-    /// The most that was on disk.
-    furthest: u64,
+    /// Largest number of bytes that any attempt had on disk.
+    max_stored: u64,
     counted: FileBytesCounter,
-    /// Whether its size is among those of the transfer.
+    /// Whether the size is already counted in the transfer's total.
     is_sized: bool,
 }
 
 impl DownloadContext {
-    /// A file, from the first question to its report; its bytes.
-    pub(crate) async fn one(&self, item: &DownloadItem) -> Result<u64, ClientError> {
-        let began = Instant::now();
-        let (got, received) = match &item.place {
-            DownloadTarget::File(target, _) => self.store(item, target).await?,
+    /// Downloads a file and reports it. Returns its size in bytes.
+    pub(crate) async fn download_file(&self, item: &DownloadItem) -> Result<u64, ClientError> {
+        let started = Instant::now();
+        let (got, received) = match &item.target {
+            DownloadTarget::File(target, _) => self.store_file(item, target).await?,
             DownloadTarget::Stream => {
-                let got = self.pour(item).await.map_err(|error| explain(item, error))?;
+                let got =
+                    self.stream_file(item).await.map_err(|error| to_client_error(item, error))?;
                 (got, got.size)
             }
         };
-        self.done(item, got, received, began).await;
+        self.report_downloaded(item, got, received, started).await;
         Ok(got.size)
     }
 
-    /// Tells that a file is there; `received` bytes of it came in this run.
-    pub(crate) async fn done(
+    /// Reports a downloaded file, of which `received` bytes were received in this run.
+    pub(crate) async fn report_downloaded(
         &self,
         item: &DownloadItem,
         got: ReceivedFile,
         received: u64,
-        began: Instant,
+        started: Instant,
     ) {
-        let took = began.elapsed();
+        let took = started.elapsed();
         self.shared.count(got.size, received, took, got.limited_by);
         if let Some(transfer) = self.shared.reporter.transfer() {
-            transfer.counters.add_sent_there(got.size);
+            transfer.counters.add_sent_by_server(got.size);
         }
-        let target = match &item.place {
-            DownloadTarget::File(_, shown) => {
-                self.shared.reporter.attributes_not_set(shown, got.unset).await;
-                Some(shown.clone())
+        let target = match &item.target {
+            DownloadTarget::File(_, shown_path) => {
+                self.shared.reporter.warn_unset_attributes(shown_path, got.unset).await;
+                Some(shown_path.clone())
             }
             DownloadTarget::Stream => None,
         };
-        if !self.shared.reports {
+        if !self.shared.reports_files {
             return;
         }
         let ReceivedFile { size, blake3, offset: resumed_at, limited_by, .. } = got;
         let path = item.path.clone();
         let file =
             DownloadedFile { path, target, size, blake3, resumed_at, received, took, limited_by };
-        self.shared.reporter.event(TransferEvent::Downloaded(Arc::new(file))).await;
+        self.shared.reporter.report(TransferEvent::Downloaded(Arc::new(file))).await;
     }
 
-    /// Into a stream, which nothing can be taken back from: one attempt.
-    async fn pour(&self, item: &DownloadItem) -> Result<ReceivedFile, GetError> {
+    /// Downloads into a stream. There is one attempt only: written bytes cannot be taken back.
+    async fn stream_file(&self, item: &DownloadItem) -> Result<ReceivedFile, GetError> {
         let handle = self.shared.session.handle();
         // The semaphore is never closed.
-        let _permit = handle.content.acquire().await;
-        let content = exchange::get(&handle.connection, &item.path, None, handle.patience).await?;
+        let _permit = handle.content_permits.acquire().await;
+        let content = exchange::get(&handle.connection, &item.path, None, handle.timeout).await?;
         self.shared.add_bytes(content.size());
         let mut meter = self.shared.meter(&item.path, Some(content.size()), 0).await;
-        let gone = || GetError::Disk(io::ErrorKind::BrokenPipe.into());
-        let stream = self.stream.clone().ok_or_else(gone)?;
-        let (throttle, mut before) = (TransferThrottle::default(), 0);
-        let began = Instant::now();
-        let pour = content.pour(stream, &throttle, |arrival| {
-            meter.set(arrival.stored);
-            let new = arrival.received - before;
-            self.came(&throttle, new, new);
-            before = arrival.received;
+        let closed = || GetError::Disk(io::ErrorKind::BrokenPipe.into());
+        let stream = self.stream.clone().ok_or_else(closed)?;
+        let (throttle, mut previously_received) = (TransferThrottle::default(), 0);
+        let started = Instant::now();
+        let streamed = content.pour(stream, &throttle, |progress| {
+            meter.set(progress.stored);
+            let new = progress.received - previously_received;
+            self.count_received(&throttle, new, new);
+            previously_received = progress.received;
         });
-        let got = throttle.pass(pour).await?;
-        Ok(limited(got, &throttle, began))
+        let got = throttle.pass(streamed).await?;
+        Ok(with_local_bottleneck(got, &throttle, started))
     }
 
-    /// Into a file; with how many bytes of it came.
-    pub(crate) async fn store(
+    /// Downloads into a file. Also returns the number of bytes received in this run.
+    pub(crate) async fn store_file(
         &self,
         item: &DownloadItem,
         target: &StorageTarget,
@@ -136,12 +138,12 @@ impl DownloadContext {
         };
         let entry = JournalEntry {
             direction: Direction::Get,
-            origin: self.shared.session.origin().clone(),
-            begun: Timestamp(Utc::now()),
-            what: TransferSubject::File(file),
+            server: self.shared.session.server_ref().clone(),
+            started: Timestamp(Utc::now()),
+            subject: TransferSubject::File(file),
         };
-        let partial = ResumableFile::open(target.folder.clone(), entry.id(), self.anew).await;
-        let partial = partial.map_err(|error| explain(item, GetError::Disk(error)))?;
+        let partial = ResumableFile::open(target.folder.clone(), entry.id(), self.start_over).await;
+        let partial = partial.map_err(|error| to_client_error(item, GetError::Disk(error)))?;
         let (journal, unfinished) =
             (self.shared.session.journal(), self.shared.session.unfinished());
         let record =
@@ -154,18 +156,19 @@ impl DownloadContext {
             record,
             deadline: RetryDeadline::new(self.shared.retry_for),
             received: AtomicU64::new(0),
-            furthest: 0,
+            max_stored: 0,
             counted: FileBytesCounter::default(),
             is_sized: false,
         };
         file.run().await
     }
 
-    /// So many bytes came, `new` of them for the first time: these are counted, and the transfer waits until all have
-    /// been paid for.
-    fn came(&self, throttle: &TransferThrottle, bytes: u64, new: u64) {
+    /// Counts `new_bytes` as progress: those of the `bytes` received bytes that no earlier attempt
+    /// received. Takes all `bytes` from the rate limit, and closes the throttle until the limit
+    /// allows more.
+    fn count_received(&self, throttle: &TransferThrottle, bytes: u64, new_bytes: u64) {
         if let Some(transfer) = self.shared.reporter.transfer() {
-            transfer.counters.add_received(new);
+            transfer.counters.add_received(new_bytes);
         }
         if let Some(limit) = &self.shared.rate_limit {
             throttle.close_until(limit.take(bytes));
@@ -173,28 +176,33 @@ impl DownloadContext {
     }
 }
 
-/// The same, where the throttle held it up to its very end.
-fn limited(got: ReceivedFile, throttle: &TransferThrottle, began: Instant) -> ReceivedFile {
-    let limit = throttle.brake(began.elapsed()).map(TransferBottleneck::Local);
+/// Sets the bottleneck to the local throttle if that limited the transfer most.
+fn with_local_bottleneck(
+    got: ReceivedFile,
+    throttle: &TransferThrottle,
+    started: Instant,
+) -> ReceivedFile {
+    let limit = throttle.brake(started.elapsed()).map(TransferBottleneck::Local);
     ReceivedFile { limited_by: limit.or(got.limited_by), ..got }
 }
 
 impl ActiveDownload<'_> {
-    /// Attempt after attempt, as long as trying again may help.
+    /// Makes attempts until one succeeds or another attempt cannot help.
     async fn run(mut self) -> Result<(ReceivedFile, u64), ClientError> {
         loop {
             let (shared, is_whole) = (&self.context.shared, AtomicBool::new(false));
-            let handle = shared.session_to_run().await;
+            let handle = shared.wait_for_session().await;
             let attempt = shared.unless_paused(&is_whole, self.attempt(&handle, &is_whole)).await;
             let error = match attempt {
-                // What came so far is here for the next attempt. A pause is no lack of progress.
+                // Paused: the next attempt resumes the partial file. A pause does not count as lack
+                // of progress.
                 None => {
-                    self.deadline.progress();
+                    self.deadline.reset();
                     continue;
                 }
                 Some(Ok(got)) => {
                     if let Some(record) = self.record {
-                        record.done();
+                        record.finish();
                     }
                     return Ok((got, self.received.into_inner()));
                 }
@@ -203,86 +211,92 @@ impl ActiveDownload<'_> {
             if error.spoils() {
                 self.partial.discard().await;
                 if let Some(record) = self.record {
-                    record.done();
+                    record.finish();
                 }
-                return Err(explain(self.item, error));
+                return Err(to_client_error(self.item, error));
             }
             let GetError::Stream(error) = error else {
-                return Err(self.broken_off(explain(self.item, error)));
+                return Err(self.with_unfinished_share(to_client_error(self.item, error)));
             };
             let TransferContext { session, reporter, .. } = &self.context.shared;
-            let renewed = session.renew_after(&handle, error, &mut self.deadline, reporter).await;
-            if let Err(not) = renewed {
-                let error = not.explain(|error| explain(self.item, error.into()));
-                return Err(self.broken_off(error));
+            let renewed =
+                session.reconnect_after(&handle, error, &mut self.deadline, reporter).await;
+            if let Err(failure) = renewed {
+                let error =
+                    failure.into_client_error(|error| to_client_error(self.item, error.into()));
+                return Err(self.with_unfinished_share(error));
             }
         }
     }
 
-    /// `is_whole` tells once all of the content has come.
+    /// Makes one attempt. Sets `is_whole` once all of the content is received.
     async fn attempt(
         &mut self,
         handle: &SessionHandle,
         is_whole: &AtomicBool,
     ) -> Result<ReceivedFile, GetError> {
         // The semaphore is never closed.
-        let _permit = handle.content.acquire().await;
-        let beginning = self.beginning().await.map_err(GetError::Disk)?;
-        let have = (beginning.length() > 0).then(|| beginning.prefix());
+        let _permit = handle.content_permits.acquire().await;
+        let prefix = self.hash_partial_file().await.map_err(GetError::Disk)?;
+        let offered = (prefix.length() > 0).then(|| prefix.prefix());
         let path = &self.item.path;
-        let content = exchange::get(&handle.connection, path, have, handle.patience).await?;
+        let content = exchange::get(&handle.connection, path, offered, handle.timeout).await?;
         let (size, offset) = (content.size(), content.offset());
-        self.tell_where(have.is_some(), size, offset).await;
+        self.notify_offset(offered.is_some(), size, offset).await;
         if offset == 0 {
-            self.furthest = 0;
+            self.max_stored = 0;
         }
         if let Some(record) = &mut self.record {
-            record.begin(size).await;
+            record.start(size).await;
         }
         if !std::mem::replace(&mut self.is_sized, true) {
             self.context.shared.add_bytes(size);
         }
         let mut meter = self.context.shared.meter(path, Some(size), offset).await;
-        let (mut came, mut stored, counted) = (offset, offset, &self.counted);
+        let (mut content_received, mut stored, counted) = (offset, offset, &self.counted);
         is_whole.store(offset == size, Ordering::Release);
         if let Some(transfer) = self.context.shared.reporter.transfer() {
-            transfer.counters.add_here(counted.raise(offset));
+            transfer.counters.add_previously_received(counted.raise(offset));
         }
         let (context, throttle, received) =
             (self.context, TransferThrottle::default(), &self.received);
-        let began = Instant::now();
-        let got = content.store(&self.partial, beginning, self.target, &throttle, |arrival| {
-            let new = arrival.received - came;
-            context.came(&throttle, new, counted.raise(arrival.received));
-            if arrival.received == size {
+        let started = Instant::now();
+        let got = content.store(&self.partial, prefix, self.target, &throttle, |progress| {
+            let new = progress.received - content_received;
+            context.count_received(&throttle, new, counted.raise(progress.received));
+            if progress.received == size {
                 is_whole.store(true, Ordering::Release);
             }
             received.fetch_add(new, Ordering::Relaxed);
-            (came, stored) = (arrival.received, arrival.stored);
+            (content_received, stored) = (progress.received, progress.stored);
             meter.set(stored);
         });
         let got = throttle.pass(got).await;
-        if stored > self.furthest.max(offset) {
-            self.furthest = stored;
-            self.deadline.progress();
+        if stored > self.max_stored.max(offset) {
+            self.max_stored = stored;
+            self.deadline.reset();
         }
-        got.map(|got| limited(got, &throttle, began))
+        got.map(|got| with_local_bottleneck(got, &throttle, started))
     }
 
-    /// What is here, hashed.
-    async fn beginning(&self) -> io::Result<HashedPrefix> {
+    /// Hashes the partial file.
+    async fn hash_partial_file(&self) -> io::Result<HashedPrefix> {
         let (length, file) = self.partial.content().await?;
-        if length > WORTH_A_WORD {
+        if length > HASH_NOTICE_SIZE {
             let path = self.item.path.clone();
-            self.context.shared.reporter.notice(Notice::Checking { path, bytes: length }).await;
+            self.context
+                .shared
+                .reporter
+                .notify(Notice::HashingPrefix { path, bytes: length })
+                .await;
         }
-        // A partial file that is locked is shortened by no other process.
-        let gone = || io::Error::other("the part has become shorter");
-        HashedPrefix::of(&file, length).await?.ok_or_else(gone)
+        // No other process shortens a locked partial file.
+        let shortened = || io::Error::other("the partial file became shorter");
+        HashedPrefix::of(&file, length).await?.ok_or_else(shortened)
     }
 
-    async fn tell_where(&self, offered: bool, size: u64, offset: u64) {
-        if !offered {
+    async fn notify_offset(&self, was_offered: bool, size: u64, offset: u64) {
+        if !was_offered {
             return;
         }
         let path = self.item.path.clone();
@@ -291,15 +305,17 @@ impl ActiveDownload<'_> {
         } else {
             Notice::Resuming { path, offset, size }
         };
-        self.context.shared.reporter.notice(notice).await;
+        self.context.shared.reporter.notify(notice).await;
     }
 
-    /// The error, with how much is kept where something is.
-    fn broken_off(&self, error: ClientError) -> ClientError {
+    /// Adds to the error how much of the file can be resumed.
+    fn with_unfinished_share(&self, error: ClientError) -> ClientError {
         if matches!(error, ClientError::Exists(_)) {
             return error;
         }
-        self.context.shared.broken_off(error, self.record.as_ref().and_then(FileRecord::share))
+        self.context
+            .shared
+            .with_unfinished_share(error, self.record.as_ref().and_then(FileRecord::percent))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a download checks before it asks the server for anything.
+//! Checks of a download before its first request.
 
 use std::fs;
 
@@ -26,11 +26,11 @@ async fn prepared(request: DownloadRequest) -> Result<Download, ClientError> {
 }
 
 #[tokio::test]
-async fn a_file_goes_to_the_last_part_of_what_was_asked_for() {
+async fn a_file_is_stored_under_the_last_component_of_its_path() {
     let folder = tempfile::tempdir().unwrap();
     let paths = ["a/b/-rf", "with space.txt"];
     let download = prepared(request(folder.path(), &paths)).await.unwrap();
-    let names = download.items_of_work().iter().map(|item| match &item.place {
+    let names = download.items().iter().map(|item| match &item.target {
         DownloadTarget::File(target, _) => target.name.as_str(),
         DownloadTarget::Stream => "-",
     });
@@ -38,7 +38,7 @@ async fn a_file_goes_to_the_last_part_of_what_was_asked_for() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_stored_is_refused_before_it_is_asked_for() {
+async fn prepare_rejects_a_target_that_cannot_be_stored() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("taken"), "").unwrap();
     fs::create_dir(folder.path().join("folder")).unwrap();
@@ -57,18 +57,18 @@ async fn what_cannot_be_stored_is_refused_before_it_is_asked_for() {
     }
     let mut overwriting = request(folder.path(), &["taken"]);
     overwriting.options.on_conflict = ConflictPolicy::Decided(crate::tree::Decision::Replace);
-    assert_eq!(prepared(overwriting).await.unwrap().asked(), 1);
+    assert_eq!(prepared(overwriting).await.unwrap().file_count(), 1);
 }
 
 #[tokio::test]
-async fn what_is_to_be_kept_is_kept() {
+async fn files_that_the_user_keeps_are_not_downloaded() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a"), "").unwrap();
     fs::write(folder.path().join("b"), "").unwrap();
     let hub = EventHub::default();
     let mut events = hub.subscribe();
     let questions = Questions::new(hub.clone());
-    let _attendant = questions.attend();
+    let _attendant = questions.register_interface();
     let reporter = reporter(hub, questions.clone());
     let mut asking = request(folder.path(), &["a", "b"]);
     asking.options.on_conflict = ConflictPolicy::Ask;
@@ -85,6 +85,6 @@ async fn what_is_to_be_kept_is_kept() {
     };
     let (download, ()) = tokio::join!(Download::prepare(asking, &reporter), answers);
     let download = download.unwrap();
-    assert_eq!(download.kept, [folder.path().join("a")]);
-    assert_eq!((download.items_of_work().len(), download.asked()), (1, 2));
+    assert_eq!(download.not_replaced, [folder.path().join("a")]);
+    assert_eq!((download.items().len(), download.file_count()), (1, 2));
 }

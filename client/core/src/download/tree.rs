@@ -1,6 +1,6 @@
-//! `get` of folders and patterns: planned from the server's lists, many small files at once.
+//! Downloads of folders and patterns: planned from the server's lists, many small files at once.
 
-mod files;
+mod operations;
 
 use std::io;
 use std::path::Path;
@@ -10,41 +10,41 @@ use quiver_protocol::text::display_safe;
 use quiver_protocol::{FolderPath, Refusal, RefusalCode};
 use quiver_transfer::DiskPool;
 
-use self::files::TreeDownloads;
-use crate::download::{DownloadContext, DownloadItem, DownloadTarget, NOT_ARRIVED};
+use self::operations::DownloadOperations;
+use crate::download::{DownloadContext, DownloadItem, DownloadTarget, NOT_DOWNLOADED};
 use crate::error::{ClientError, InvalidRequest};
 use crate::journal::{self, Direction};
-use crate::outcomes::{Outcomes, is_shared};
-use crate::planner::Planner;
+use crate::outcomes::{Outcomes, affects_all};
 use crate::request::TransferOptions;
+use crate::shared_plan::SharedPlan;
 use crate::tasks::blocking;
 use crate::transfers::TransferState;
 use crate::tree::{FoundEntry, Pattern, PlanItem, PlanItemState, TargetFolder};
-use crate::tree_transfer::{AddToPlan, Collector, Executor, SpaceNeeded, entry};
+use crate::tree_transfer::{AddToPlan, Collector, Executor, SpaceLimits, journal_entry};
 
 /// A download of folders and patterns.
 #[derive(Debug)]
 pub(crate) struct TreeDownload {
-    /// As they were typed, and what they stand for.
+    /// The typed text of each pattern, and the parsed pattern.
     patterns: Vec<(String, Pattern)>,
     options: TransferOptions,
     /// `None` for a stream.
     folder: Option<Arc<TargetFolder>>,
 }
 
-/// What the server had of an order.
-struct CollectedFiles {
-    /// What stands for nothing there.
+/// What is not in the plan of a download.
+struct UnplannedFiles {
+    /// Errors for patterns that match nothing on the server.
     missing: Vec<ClientError>,
-    /// Names that it does not serve.
+    /// Number of names that the server does not serve.
     not_served: u64,
 }
 
 impl TreeDownload {
-    /// Checks everything that can be checked here. Without a folder the content is streamed.
+    /// Parses the patterns and opens the target folder. Without a folder the content is streamed.
     ///
     /// # Errors
-    /// [`ClientError`]: nothing was asked of the server.
+    /// [`ClientError`]: no request was sent to the server.
     pub(crate) fn prepare(
         paths: &[String],
         folder: Option<&Path>,
@@ -55,7 +55,7 @@ impl TreeDownload {
         }
         let mut patterns = Vec::new();
         for typed in paths {
-            patterns.push((typed.clone(), pattern(typed, options.recursive)?));
+            patterns.push((typed.clone(), parse_pattern(typed, options.recursive)?));
         }
         let open = |path: &Path| {
             let failed = |source| ClientError::Target { path: path.to_owned(), source };
@@ -64,145 +64,150 @@ impl TreeDownload {
         Ok(Self { patterns, options: options.clone(), folder: folder.map(open).transpose()? })
     }
 
-    /// Plans, and does it.
+    /// Makes the plan and executes it.
     ///
     /// # Errors
-    /// [`ClientError`]; [`ClientError::Several`] where some of several failed.
+    /// [`ClientError`]; [`ClientError::SomeFailed`] if some of several files failed.
     pub(crate) async fn run(self, context: DownloadContext) -> Result<(), ClientError> {
-        let planner = Planner::new().await?;
-        let CollectedFiles { missing, not_served } = self.gather(&context, &planner).await?;
-        let files = planner.work(|plan| plan.files()).await?;
-        let asked = usize::try_from(files).unwrap_or(usize::MAX).saturating_add(missing.len());
-        let mut outcomes = Outcomes::new(context.shared.reporter.clone(), asked, NOT_ARRIVED);
+        let plan = SharedPlan::new().await?;
+        let UnplannedFiles { missing, not_served } = self.build_plan(&context, &plan).await?;
+        let files = plan.with(|plan| plan.count_files()).await?;
+        let file_count = usize::try_from(files).unwrap_or(usize::MAX).saturating_add(missing.len());
+        let mut outcomes =
+            Outcomes::new(context.shared.reporter.clone(), file_count, NOT_DOWNLOADED);
         for error in missing {
-            outcomes.failed(error).await;
+            outcomes.add_failure(error).await;
         }
-        if files == 0 && outcomes.failures() > 0 {
+        if files == 0 && outcomes.failed_count() > 0 {
             return outcomes.result();
         }
         let Some(folder) = &self.folder else {
-            return pour(&context, &planner, outcomes).await;
+            return stream_files(&context, &plan, outcomes).await;
         };
-        let room = SpaceNeeded { free: room(folder).await?, largest: u64::MAX };
+        let space = SpaceLimits { available: free_space(folder).await?, max_file_size: u64::MAX };
         let throughput = context.shared.throughput.clone();
-        let entry = entry(Direction::Get, &context.shared.session, self.tree(folder));
+        let entry =
+            journal_entry(Direction::Get, &context.shared.session, self.journal_selection(folder));
         let (folder, overwrite) = (folder.clone(), self.options.on_conflict.replaces());
         let disk_pool = DiskPool::default();
-        let downloads = TreeDownloads { context, folder: folder.clone(), disk_pool, overwrite };
-        let executor = Executor::new(downloads, planner, throughput, outcomes, Some(entry));
-        let shown = |item: &PlanItem| folder.shown(&item.found.target).display().to_string();
-        let does_not_fit = |why| {
+        let operations =
+            DownloadOperations { context, folder: folder.clone(), disk_pool, overwrite };
+        let executor = Executor::new(operations, plan, throughput, outcomes, Some(entry));
+        let display_name =
+            |item: &PlanItem| folder.display_path(&item.found.target).display().to_string();
+        let no_space = |why| {
             let path = folder.typed().to_owned();
             ClientError::Target { path, source: io::Error::other(why) }
         };
-        executor.go(&self.options, room, not_served, shown, does_not_fit).await
+        executor.execute(&self.options, space, not_served, display_name, no_space).await
     }
 
-    /// What it takes to ask for the same again.
-    fn tree(&self, folder: &TargetFolder) -> journal::TreeSelection {
+    /// The selection as recorded in the journal, from which a later run can repeat the request.
+    fn journal_selection(&self, folder: &TargetFolder) -> journal::TreeSelection {
         journal::TreeSelection {
             named: self.patterns.iter().map(|(typed, _)| typed.clone()).collect(),
             folder: folder.path().to_owned(),
             to: FolderPath::ROOT,
             stored_as: None,
             recursive: self.options.recursive,
-            differing: self.options.on_conflict.decision(),
+            on_conflict: self.options.on_conflict.decision(),
         }
     }
 
-    async fn gather(
+    async fn build_plan(
         &self,
         context: &DownloadContext,
-        planner: &Planner,
-    ) -> Result<CollectedFiles, ClientError> {
+        plan: &SharedPlan,
+    ) -> Result<UnplannedFiles, ClientError> {
         let collector = Collector {
             session: context.shared.session.clone(),
-            planner: planner.clone(),
-            note: note(context, self.folder.clone()),
+            plan: plan.clone(),
+            add_to_plan: add_to_plan(context, self.folder.clone()),
             retry_for: context.shared.retry_for,
             reporter: context.shared.reporter.clone(),
         };
         let mut missing = Vec::new();
         for (typed, pattern) in &self.patterns {
-            let found = collector.matches(pattern, self.options.recursive).await;
-            let nothing = match found {
-                Ok(false) => nothing(typed, pattern),
+            let found = collector.add_matches(pattern, self.options.recursive).await;
+            let error = match found {
+                Ok(false) => no_match(typed, pattern),
                 Ok(true) => continue,
-                Err(error) if is_shared(&error) => return Err(error),
+                Err(error) if affects_all(&error) => return Err(error),
                 Err(error) => error,
             };
-            missing.push(nothing);
+            missing.push(error);
         }
-        let not_served = if self.options.recursive { collector.contents().await? } else { 0 };
-        Ok(CollectedFiles { missing, not_served })
+        let not_served = if self.options.recursive { collector.add_contents().await? } else { 0 };
+        Ok(UnplannedFiles { missing, not_served })
     }
 }
 
-/// One file after the other into the stream, each verified.
-async fn pour(
+/// Writes one file after the other into the stream. Each is verified.
+async fn stream_files(
     context: &DownloadContext,
-    planner: &Planner,
+    plan: &SharedPlan,
     mut outcomes: Outcomes,
 ) -> Result<(), ClientError> {
-    context.shared.reporter.phase(TransferState::Running).await;
-    let (mut number, mut ends) = (0, false);
+    context.shared.reporter.set_phase(TransferState::Running).await;
+    let (mut number, mut is_aborted) = (0, false);
     loop {
-        let items = planner.after(number).await?;
+        let items = plan.items_after(number).await?;
         let Some(last) = items.last() else { return outcomes.result() };
         number = last.number;
         for item in items {
-            if ends {
-                outcomes.skipped(1);
+            if is_aborted {
+                outcomes.add_not_started(1);
                 continue;
             }
-            let file = DownloadItem { path: item.found.source, place: DownloadTarget::Stream };
-            if let Err(error) = context.one(&file).await {
-                ends |= is_shared(&error);
-                outcomes.failed(error).await;
+            let file = DownloadItem { path: item.found.source, target: DownloadTarget::Stream };
+            if let Err(error) = context.download_file(&file).await {
+                is_aborted |= affects_all(&error);
+                outcomes.add_failure(error).await;
             }
         }
     }
 }
 
-/// What was typed, as a pattern.
-fn pattern(typed: &str, recursive: bool) -> Result<Pattern, ClientError> {
-    // A folder as it is shown: with a slash at its end. The slash alone is everything.
-    let meant = match typed.strip_suffix('/').unwrap_or(typed) {
+/// Parses typed text as a pattern.
+fn parse_pattern(typed: &str, recursive: bool) -> Result<Pattern, ClientError> {
+    // Folders are shown with a slash at the end, which may be typed too. With `recursive` a lone
+    // slash means everything.
+    let pattern = match typed.strip_suffix('/').unwrap_or(typed) {
         "" if recursive => "*",
-        meant => meant,
+        pattern => pattern,
     };
-    Pattern::parse(meant).map_err(|error| {
+    Pattern::parse(pattern).map_err(|error| {
         let refusal = Refusal::new(RefusalCode::BadPath, error.to_string());
         ClientError::refused(format!("cannot get {}", display_safe(typed)), refusal)
     })
 }
 
-/// Why nothing is fetched for what was typed.
-fn nothing(typed: &str, pattern: &Pattern) -> ClientError {
-    let why = if pattern.is_open() { "nothing there matches" } else { "no such file or folder" };
+/// The error for typed text that matches nothing.
+fn no_match(typed: &str, pattern: &Pattern) -> ClientError {
+    let why = if pattern.may_match_many() { "nothing matches" } else { "no such file or folder" };
     let what = format!("cannot get {}", display_safe(typed));
     ClientError::refused(what, Refusal::new(RefusalCode::NotFound, why))
 }
 
-async fn room(folder: &Arc<TargetFolder>) -> Result<u64, ClientError> {
+async fn free_space(folder: &Arc<TargetFolder>) -> Result<u64, ClientError> {
     let folder = folder.clone();
     blocking(move || {
         let failed = |source| ClientError::Target { path: folder.typed().to_owned(), source };
-        folder.room().map_err(failed)
+        folder.free_space().map_err(failed)
     })
     .await
 }
 
-/// Plans what the server has, with what is there of it.
-fn note(context: &DownloadContext, folder: Option<Arc<TargetFolder>>) -> AddToPlan {
-    let server = context.shared.session.origin().fingerprint;
+/// Returns the function that adds a server entry to the plan, compared with the local target.
+fn add_to_plan(context: &DownloadContext, folder: Option<Arc<TargetFolder>>) -> AddToPlan {
+    let server = context.shared.session.server_ref().fingerprint;
     Arc::new(move |plan, found: FoundEntry| {
         let state = folder.as_ref().map_or(PlanItemState::New, |folder| {
-            let partial = || {
+            let partial_id = || {
                 let path = folder.absolute(&found.target);
-                journal::id(Direction::Get, server, &found.source, &path)
+                journal::file_id(Direction::Get, server, &found.source, &path)
             };
-            folder.look(&found.target, found.kind, partial)
+            folder.compare(&found.target, found.kind, partial_id)
         });
         plan.add(&found, &state).map(drop)
     })

@@ -1,4 +1,4 @@
-//! The stable code of each error: what programs and interfaces decide by. Says nothing to people.
+//! The stable code of each error, for programs and interfaces. Not shown to users.
 
 use std::io;
 
@@ -9,32 +9,32 @@ use serde::{Serialize, Serializer};
 use super::ClientError;
 use crate::exchange::{GetError, PutError};
 
-/// What kind of error it is. The texts of [`as_str`](Self::as_str) do not change.
+/// The kind of an error. The texts of [`as_str`](Self::as_str) do not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorCode {
-    /// What was asked for cannot be done as it was asked.
+    /// The request is invalid.
     InvalidRequest,
-    /// Cannot connect, or timed out, or the connection was lost.
+    /// The client could not connect, a request timed out, or the connection was lost.
     Connection,
-    /// The server is not the one that is trusted.
+    /// The server is not trusted.
     Untrusted,
-    /// Sign-in refused.
+    /// The server refused the sign-in.
     SignIn,
     /// All slots are taken.
     Busy,
-    /// No such file or client.
+    /// There is no such file or client.
     NotFound,
-    /// A local file or the local disk.
+    /// A local file or the local disk failed.
     LocalDisk,
     /// Content failed verification.
     Verification,
-    /// Some of several failed.
+    /// Some of several items failed.
     Partial,
     /// The other client declined.
     Declined,
-    /// The program ended before it was done.
+    /// The program or the transfer was stopped.
     Interrupted,
-    /// None of the others.
+    /// Any other error.
     Other,
 }
 
@@ -65,7 +65,7 @@ impl Serialize for ErrorCode {
     }
 }
 
-/// The one mapping of the wire's codes.
+/// The only mapping of the wire's codes.
 impl From<RefusalCode> for ErrorCode {
     fn from(code: RefusalCode) -> Self {
         match code {
@@ -103,7 +103,7 @@ impl ClientError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Invalid(_) => ErrorCode::InvalidRequest,
-            Self::NoTransfers(_)
+            Self::NoJournalFolder(_)
             | Self::Certificate(_)
             | Self::Identity(_)
             | Self::PasswordFile { .. }
@@ -111,8 +111,8 @@ impl ClientError {
             | Self::Target { .. }
             | Self::Source { .. }
             | Self::NotAFile { .. }
-            | Self::Leftover { .. }
-            | Self::NotClean
+            | Self::CleanupFailed { .. }
+            | Self::CleanupIncomplete
             | Self::Exists(_) => ErrorCode::LocalDisk,
             Self::Resolve { .. } | Self::Unreachable { .. } | Self::Socket(_) => {
                 ErrorCode::Connection
@@ -134,11 +134,11 @@ impl ClientError {
                     ErrorCode::Verification
                 }
             },
-            Self::ReadOnly { .. } | Self::AlreadyThere { .. } | Self::System { .. } => {
+            Self::ReadOnly { .. } | Self::FolderExists { .. } | Self::System { .. } => {
                 ErrorCode::Other
             }
             Self::Output(error) => output_code(error),
-            Self::Several { code, .. } => *code,
+            Self::SomeFailed { code, .. } => *code,
             Self::Resumable { error, .. } => error.code(),
             Self::Interrupted => ErrorCode::Interrupted,
         }
@@ -155,7 +155,7 @@ fn stream_code(error: &StreamError) -> ErrorCode {
     }
 }
 
-/// A reader that closed the pipe wants no more; everything else is a disk.
+/// A closed pipe is not an error of a disk; every other failure to write is.
 fn output_code(error: &io::Error) -> ErrorCode {
     if error.kind() == io::ErrorKind::BrokenPipe { ErrorCode::Other } else { ErrorCode::LocalDisk }
 }

@@ -1,16 +1,16 @@
-//! Failures of several things that were asked for together: each is told when it happens, and all of them make one
-//! error. Tells nothing itself.
+//! Collects the failures of several items of one request into one error. The caller reports each failure when it
+//! happens; nothing is reported here.
 
 use std::io;
 use std::sync::Arc;
 
 use super::{ClientError, ErrorCode};
 
-/// Counts failures.
+/// Counts the failed items of a request.
 #[derive(Debug)]
 pub struct Failures {
-    asked: usize,
-    /// What is said of those that failed.
+    total: usize,
+    /// The items and what happened to those that failed.
     what: &'static str,
     failed: usize,
     codes: Vec<ErrorCode>,
@@ -18,75 +18,74 @@ pub struct Failures {
 }
 
 impl Failures {
-    /// Of so many that were asked for; `what` is said of those that fail, as in `2 of 3 files did not arrive`.
+    /// For a request of `total` items. `what` completes the error's text, as in `2 of 3 files were not downloaded`.
     #[must_use]
-    pub fn new(asked: usize, what: &'static str) -> Self {
-        Self { asked, what, failed: 0, codes: Vec::new(), last: None }
+    pub fn new(total: usize, what: &'static str) -> Self {
+        Self { total, what, failed: 0, codes: Vec::new(), last: None }
     }
 
-    /// How many have failed, those too that were not begun.
+    /// The number of failed items, including those that were not started.
     #[must_use]
-    pub fn failed(&self) -> usize {
+    pub fn failed_count(&self) -> usize {
         self.failed
     }
 
-    /// One more was asked for than was known.
-    pub fn one_more(&mut self) {
-        self.asked += 1;
+    /// Adds an item that was not counted yet.
+    pub fn add_item(&mut self) {
+        self.total += 1;
     }
 
-    /// So many fewer are to be done than was known.
-    pub fn fewer(&mut self, count: usize) {
-        self.asked -= count;
+    /// Removes items that need no work.
+    pub fn remove_items(&mut self, count: usize) {
+        self.total -= count;
     }
 
-    /// So many were not even begun.
-    pub fn skipped(&mut self, count: usize) {
+    /// Counts items as failed that were not started.
+    pub fn add_not_started(&mut self, count: usize) {
         self.failed += count;
     }
 
-    /// A failure of so many. Where several were asked for it comes back, to be told now; a single one is the
-    /// [result](Self::result).
+    /// Adds a failure that `count` items share. Returns it for the caller to report, unless the request has one item
+    /// only, whose failure is the [result](Self::result).
     #[must_use]
     pub fn add(&mut self, error: ClientError, count: usize) -> Option<Arc<ClientError>> {
         self.failed += count;
         self.codes.push(error.code());
         let error = Arc::new(error);
         self.last = Some(error.clone());
-        (self.asked > 1).then_some(error)
+        (self.total > 1).then_some(error)
     }
 
-    /// Failures of so many that were told already, with the code of all of them.
-    pub fn add_told(&mut self, count: usize, code: ErrorCode) {
+    /// Adds `count` failures that were reported already, with their common code.
+    pub fn add_reported(&mut self, count: usize, code: ErrorCode) {
         self.failed += count;
         self.codes.push(code);
     }
 
-    /// The one error of all failures.
+    /// The error that represents all failures.
     ///
     /// # Errors
-    /// The failure itself where one thing was asked for, or where nothing can be written any more; else
-    /// [`ClientError::Several`].
+    /// The failure itself if the request had one item, or if output failed; otherwise [`ClientError::SomeFailed`].
     pub fn result(self) -> Result<(), ClientError> {
         if self.codes.is_empty() {
             return Ok(());
         }
-        let (failed, asked, what) = (self.failed, self.asked, self.what);
-        let code = combined(&self.codes, failed == asked);
-        let several = ClientError::Several { failed, asked, what, code };
+        let (failed, total, what) = (self.failed, self.total, self.what);
+        let code = combined(&self.codes, failed == total);
+        let several = ClientError::SomeFailed { failed, total, what, code };
         let Some(last) = self.last else { return Err(several) };
         match &*last {
-            // Nothing more can be written, whatever became of the others.
+            // No report can be written any more, so this failure matters more than the others.
             ClientError::Output(error) => {
                 Err(ClientError::Output(io::Error::new(error.kind(), error.to_string())))
             }
-            _ if asked == 1 => Err(Arc::into_inner(last).unwrap_or(several)),
+            _ if total == 1 => Err(Arc::into_inner(last).unwrap_or(several)),
             _ => Err(several),
         }
     }
 }
 
-/// The code of several failures: their own where they are all and alike.
+/// The code of several failures: their common code if `all` items failed with it.
 fn combined(codes: &[ErrorCode], all: bool) -> ErrorCode {
     match codes {
         _ if !all => ErrorCode::Partial,
@@ -108,14 +107,14 @@ mod tests {
     }
 
     #[test]
-    fn one_failure_is_the_result_and_one_of_several_is_told() {
-        let mut one = Failures::new(1, "files did not arrive");
-        assert!(one.add(ClientError::NotClean, 1).is_none());
-        assert!(matches!(one.result(), Err(ClientError::NotClean)));
-        let mut several = Failures::new(2, "files did not arrive");
-        assert!(several.add(ClientError::NotClean, 1).is_some());
+    fn a_single_failure_is_the_result_and_one_of_several_is_returned_to_report() {
+        let mut one = Failures::new(1, "files were not downloaded");
+        assert!(one.add(ClientError::CleanupIncomplete, 1).is_none());
+        assert!(matches!(one.result(), Err(ClientError::CleanupIncomplete)));
+        let mut several = Failures::new(2, "files were not downloaded");
+        assert!(several.add(ClientError::CleanupIncomplete, 1).is_some());
         let error = several.result().unwrap_err();
-        assert_eq!(error.to_string(), "1 of 2 files did not arrive");
+        assert_eq!(error.to_string(), "1 of 2 files were not downloaded");
         assert_eq!(error.code(), ErrorCode::Partial);
     }
 }

@@ -1,4 +1,4 @@
-//! What was asked for and cannot be done as it was asked: settled before anything is sent.
+//! Invalid requests, detected before the client sends anything.
 
 use std::path::{Path, PathBuf};
 
@@ -6,97 +6,97 @@ use quiver_protocol::name::BadName;
 use quiver_protocol::text::{display_path, display_safe};
 use thiserror::Error;
 
-/// Why a request cannot be carried out. How to ask otherwise is said by the interface.
+/// Why a request is invalid. The interface adds a hint.
 #[derive(Debug, Error)]
 pub enum InvalidRequest {
     /// Two files of a download have the same name in one folder.
     #[error("two files would be stored as {}", display_safe(.0))]
-    DownloadTwice(String),
+    DuplicateDownload(String),
     /// Two files of an upload have the same path.
     #[error("two files would be stored as {}", display_safe(.0))]
-    UploadTwice(String),
-    /// Two things of a tree have the same path.
+    DuplicateUpload(String),
+    /// Two items of a tree have the same path.
     #[error("two files would be stored as {}", display_safe(.0))]
-    TreeTwice(String),
-    /// A tree has more in it than a plan can hold.
-    #[error("there are more files and folders than one plan may have")]
+    DuplicateTreePath(String),
+    /// A tree has more items than a plan can hold.
+    #[error("there are more files and folders than one plan can hold")]
     PlanTooLarge,
-    /// Folders, or a plan, are to be written as a stream.
+    /// Folders or a plan were requested as a stream.
     #[error("folders and plans cannot go to standard output")]
     TreeToStream,
-    /// A pattern passes through more folders than can be remembered.
-    #[error("the pattern stands for too many folders")]
+    /// A pattern matches more folders than the client tracks.
+    #[error("the pattern matches too many folders")]
     PatternTooWide,
-    /// What comes as a stream has no name to be stored under.
-    #[error("what comes from standard input has no name")]
+    /// An uploaded stream needs a name.
+    #[error("content from standard input has no name")]
     StreamWithoutName,
-    /// What comes as a stream cannot be planned.
-    #[error("standard input takes no plan: it is what it is")]
+    /// An uploaded stream cannot be planned.
+    #[error("there is no plan for content from standard input")]
     StreamWithPlan,
-    /// One name was given for several files.
+    /// A new name was given for several files.
     #[error("--as names one file, and there are several")]
     NameForSeveral,
-    /// A name was given that is a path.
+    /// A path was given as the new name.
     #[error("{} is a path where a name is expected", display_safe(.0))]
     PathForName(String),
-    /// A file that was named here has a name that is not UTF-8.
+    /// The name of a local file is not UTF-8.
     #[error("cannot put {}: its name is not UTF-8", display_path(.0))]
     NotUtf8(PathBuf),
-    /// The same of a file or folder that a plan begins with.
+    /// The name of a local file or folder at the root of a plan is not UTF-8.
     #[error("cannot put {}: its name is not UTF-8", display_safe(&.0.to_string_lossy()))]
     RootNotUtf8(PathBuf),
-    /// The same of a file in a folder.
+    /// The name of a file in a local folder is not UTF-8.
     #[error("cannot put {}: its name is not UTF-8", display_safe(&.0.to_string_lossy()))]
     EntryNotUtf8(PathBuf),
     /// A running transfer has the same target.
-    #[error("{} is under way already", display_safe(&.0.to_string_lossy()))]
-    UnderWay(PathBuf),
-    /// Nothing unfinished is called so.
-    #[error("nothing unfinished is called {}", display_safe(&.0.to_string_lossy()))]
-    NothingUnfinished(PathBuf),
-    /// An unfinished transfer is of another server than the one that was named.
-    #[error("{path} is {kind} of another server than {server}")]
-    OtherServer {
-        /// What is unfinished, to be shown.
+    #[error("{} is already being transferred", display_safe(&.0.to_string_lossy()))]
+    AlreadyRunning(PathBuf),
+    /// No unfinished transfer has this path.
+    #[error("there is no unfinished transfer of {}", display_safe(&.0.to_string_lossy()))]
+    NoUnfinishedTransfer(PathBuf),
+    /// An unfinished transfer belongs to another server than the requested one.
+    #[error("{path} is {kind} of a server other than {server}")]
+    WrongServer {
+        /// The transfer's path, escaped for display.
         path: String,
         /// `a file` or `a tree`.
         kind: &'static str,
-        /// The server that was named.
+        /// The requested server.
         server: String,
     },
-    /// A file in the journal's folder is no entry.
-    #[error("{path} is no transfer: {why}", path = display_path(path), why = display_safe(why))]
+    /// A file in the journal's folder is not a valid entry.
+    #[error("{path} is not a valid journal entry: {why}", path = display_path(path), why = display_safe(why))]
     JournalEntry {
         /// The file.
         path: PathBuf,
-        /// Why it is not believed.
+        /// Why it is invalid.
         why: String,
     },
-    /// A name is needed, and none was given.
+    /// The client's name is missing.
     #[error("no name was given")]
-    NoName,
-    /// A text that is no client's name.
+    MissingName,
+    /// The text is not a valid client's name.
     #[error(transparent)]
     Name(#[from] BadName),
-    /// The user's login name cannot be found, or is no client's name.
+    /// The user's login name was not found, or is not a valid client's name.
     #[error("{0}")]
     LoginName(String),
-    /// A password longer than any may be.
+    /// The password is longer than the limit, in bytes.
     #[error("a password has at most {0} bytes")]
     PasswordTooLong(usize),
-    /// No transfer of this process has this number, or it is over.
+    /// No running transfer of this process has this number.
     #[error("there is no running transfer {0}")]
-    NoTransfer(u64),
-    /// The transfer's content comes from or goes to a stream, which cannot be taken up again.
+    UnknownTransfer(u64),
+    /// The transfer reads from or writes to a stream, which cannot be resumed.
     #[error("transfer {0} cannot be paused: its content is streamed")]
     NotPausable(u64),
-    /// Nothing is connected yet.
-    #[error("there is no connection yet")]
+    /// The client has not connected yet.
+    #[error("not connected yet")]
     NotConnected,
 }
 
 impl InvalidRequest {
-    /// A file whose name is not UTF-8, as it was named.
+    /// The error for a local file whose name is not UTF-8.
     pub(crate) fn not_utf8(path: &Path) -> Self {
         Self::NotUtf8(path.to_owned())
     }

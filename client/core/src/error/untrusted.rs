@@ -1,4 +1,4 @@
-//! Why a server is not talked to: all of them one exit code.
+//! Why the client does not trust a server. All of these errors have the same exit code.
 
 use std::path::PathBuf;
 
@@ -9,60 +9,60 @@ use thiserror::Error;
 
 use crate::known_servers::KnownServersError;
 
-/// Why a server is not talked to. Nothing was said to it.
+/// Why the client does not trust a server. The client has sent no request to it.
 #[derive(Debug, Error)]
-pub enum Untrusted {
-    /// Its certificate is not the one that `--cert` names.
+pub enum UntrustedServer {
+    /// The server's certificate is not the one that `--cert` names.
     #[error(
         "{server} is not the server of {}\n  expected fingerprint {expected}\n  its fingerprint is   {presented}",
         display_path(certificate)
     )]
-    NotTheCertificate {
+    CertificateMismatch {
         /// The server.
         server: String,
         /// The file.
         certificate: PathBuf,
-        /// The file's fingerprint.
+        /// The fingerprint of the certificate in the file.
         expected: Fingerprint,
-        /// The server's.
+        /// The server's fingerprint.
         presented: Fingerprint,
     },
-    /// Its key is not the one that was confirmed.
+    /// The server's key is not the one that the user has confirmed.
     #[error(
-        "{server} is not the server it was\n  known fingerprint  {expected}\n  its fingerprint is {presented}"
+        "the key of {server} has changed\n  known fingerprint  {expected}\n  its fingerprint is {presented}"
     )]
-    Changed {
+    FingerprintChanged {
         /// The server.
         server: String,
-        /// What was confirmed.
+        /// The fingerprint that the user has confirmed.
         expected: Fingerprint,
-        /// What it shows now.
+        /// The server's present fingerprint.
         presented: Fingerprint,
-        /// Where the confirmed one stands.
+        /// The file of known servers.
         file: PathBuf,
-        /// On which line.
+        /// The line with the confirmed fingerprint, from 1.
         line: usize,
     },
-    /// Nobody confirmed it, and there is nobody to ask.
+    /// The user has not confirmed the server, and no interface can ask.
     #[error("{server} is not known\n  its fingerprint is {presented}")]
-    Unknown {
+    UnknownServer {
         /// The server.
         server: String,
-        /// What it shows.
+        /// The server's fingerprint.
         presented: Fingerprint,
     },
-    /// The person said no.
+    /// The user declined to trust the server.
     #[error("{0} is not trusted")]
     Declined(String),
-    /// Its certificate is over, or it does not hold the key.
+    /// The server's certificate is invalid, or the server does not hold its key.
     #[error("cannot trust {server}: {why}")]
-    Certificate {
+    InvalidCertificate {
         /// The server.
         server: String,
-        /// What is wrong.
+        /// The reason.
         why: TrustError,
     },
-    /// What is known cannot be read or kept.
+    /// The file of known servers cannot be read or written.
     #[error(transparent)]
     KnownServers(#[from] KnownServersError),
 }

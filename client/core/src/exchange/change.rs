@@ -1,4 +1,4 @@
-//! `remove`, `rename`, `make_folder`: changes of what is called what on the server.
+//! `remove`, `rename` and `make_folder`: changes of names on the server.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use quiver_transport::{Channel, StreamError};
 
 use super::{AnswerPart, AnswerReader, misfit};
 
-/// Removes a file, or a folder with nothing in it.
+/// Removes a file or an empty folder.
 ///
 /// # Errors
 /// [`StreamError`].
 pub(crate) async fn remove(
     connection: &Channel,
     path: FilePath,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<(), StreamError> {
-    ask::<PlainEnd>(connection, &Request::Remove { path }, patience).await.map(drop)
+    request_end::<PlainEnd>(connection, &Request::Remove { path }, timeout).await.map(drop)
 }
 
-/// Gives a file or folder another path; with `replace`, a file that is called so gives way.
+/// Renames a file or folder; with `replace`, it replaces a file at `to`.
 ///
 /// # Errors
 /// [`StreamError`].
@@ -28,13 +28,13 @@ pub(crate) async fn rename(
     path: FilePath,
     to: FilePath,
     replace: bool,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<(), StreamError> {
     let request = Request::Rename { path, to, replace };
-    ask::<PlainEnd>(connection, &request, patience).await.map(drop)
+    request_end::<PlainEnd>(connection, &request, timeout).await.map(drop)
 }
 
-/// Makes a folder, and those it lies in, and gives it a time; whether it is new.
+/// Creates a folder with its parents, sets its modification time, and returns whether the folder is new.
 ///
 /// # Errors
 /// [`StreamError`].
@@ -42,21 +42,21 @@ pub(crate) async fn make_folder(
     connection: &Channel,
     path: FilePath,
     modified: Option<Timestamp>,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<bool, StreamError> {
     let request = Request::MakeFolder { path, modified };
-    let made: MakeFolderEnd = ask(connection, &request, patience).await?;
+    let made: MakeFolderEnd = request_end(connection, &request, timeout).await?;
     Ok(made.created)
 }
 
-/// A command whose whole answer is its end.
-async fn ask<E: quiver_protocol::EofPayload>(
+/// Sends a request whose response is an end alone, and returns that end.
+async fn request_end<E: quiver_protocol::EofPayload>(
     connection: &Channel,
     request: &Request,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<E, StreamError> {
-    match AnswerReader::to(connection, request, patience).await?.next().await? {
+    match AnswerReader::to(connection, request, timeout).await?.next().await? {
         AnswerPart::End(end) => Ok(end),
-        AnswerPart::Reply(_) => Err(misfit("a reply where an end was due")),
+        AnswerPart::Reply(_) => Err(misfit("expected an end, not a reply")),
     }
 }

@@ -1,16 +1,16 @@
-//! Conversations with the server that transfers and the sign-in need, and changes of names. They return values and
-//! errors. The other small commands are in `commands`, from the call of an interface to the frames.
+//! Requests to the server that transfers and the sign-in need, and changes of names. They return values and errors,
+//! and publish nothing. The other small commands are in `commands`.
 
 mod change;
-mod goodbye;
-mod kept;
+mod exit;
+mod partial_upload;
 mod space;
 
 use quiver_protocol::{FolderPath, Refusal};
 
 pub(crate) use change::{make_folder, remove, rename};
-pub(crate) use goodbye::goodbye;
-pub(crate) use kept::kept;
+pub(crate) use exit::exit;
+pub(crate) use partial_upload::query_partial_upload;
 pub(crate) use quiver_transfer::get::{GetError, ReceivedFile, fetch as get};
 pub(crate) use quiver_transfer::list::{Entries, ListItem, fetch as list};
 pub(crate) use quiver_transfer::put::{
@@ -18,12 +18,12 @@ pub(crate) use quiver_transfer::put::{
 };
 pub(crate) use quiver_transfer::{AnswerPart, AnswerReader, misfit};
 pub(crate) use quiver_transfer::{ResumableFile, StorageTarget};
-pub(crate) use space::space;
+pub(crate) use space::query_space;
 
-/// A folder of the server as it is written: the slash that a list shows behind its name may stay.
+/// Parses a typed path of a folder on the server. The slash that lists show after a folder's name is allowed.
 ///
 /// # Errors
-/// The refusal that the server would give.
+/// The refusal that the server would send.
 pub(crate) fn parse_folder(typed: &str) -> Result<FolderPath, Refusal> {
     Ok(FolderPath::parse(typed.strip_suffix('/').unwrap_or(typed))?)
 }
@@ -35,9 +35,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_may_be_written_as_it_is_shown() {
-        for (typed, meant) in [("", ""), ("/", ""), ("notes", "notes"), ("a/b/", "a/b")] {
-            assert_eq!(parse_folder(typed).unwrap().as_str(), meant);
+    fn a_folder_may_be_typed_as_lists_show_it() {
+        for (typed, expected) in [("", ""), ("/", ""), ("notes", "notes"), ("a/b/", "a/b")] {
+            assert_eq!(parse_folder(typed).unwrap().as_str(), expected);
         }
         for bad in ["//", "/etc", "..", "a//"] {
             assert_eq!(parse_folder(bad).unwrap_err().code, RefusalCode::BadPath, "{bad}");

@@ -1,4 +1,4 @@
-//! What is written down of a transfer, and how it is read: checked as if it were typed.
+//! Entries of the journal, and their file format. Entries are validated like user input when they are read.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,85 +10,85 @@ use serde::{Deserialize, Serialize};
 use crate::address::ServerAddress;
 use crate::tree::Decision;
 
-/// What a transfer's number is made for; nothing else has the same.
-const CONTEXT: &str = "quiver 2026-11-22 transfer number";
+/// The context string of the hash that gives a transfer's id, different from that of any other hash.
+const ID_CONTEXT: &str = "quiver 2026-11-22 transfer number";
 
-/// Which way the content goes.
+/// The direction of a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
-    /// From the server to here.
+    /// From the server to this client.
     Get,
-    /// From here to the server.
+    /// From this client to the server.
     Put,
 }
 
-/// A transfer, and what it takes to go on with it.
+/// An unfinished transfer, with all that is needed to resume it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JournalEntry {
-    /// Which way.
+    /// The direction.
     pub direction: Direction,
-    /// Which server.
-    pub origin: ServerRef,
-    /// When it was begun.
-    pub begun: Timestamp,
-    /// Of what.
-    pub what: TransferSubject,
+    /// The server, and this client's name on it.
+    pub server: ServerRef,
+    /// When the transfer was first started.
+    pub started: Timestamp,
+    /// The file or tree.
+    pub subject: TransferSubject,
 }
 
-/// Which server this is, and who this client is to it.
+/// A server, and the name of this client on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerRef {
-    /// Where it is.
-    pub server: ServerAddress,
-    /// Of its key.
+    /// The server's address.
+    pub address: ServerAddress,
+    /// The fingerprint of the server's key.
     pub fingerprint: Fingerprint,
-    /// The certificate's file, where one says whom to trust; else the server is remembered.
+    /// The file with the trusted certificate; `None` if the server is in the file of known servers.
     pub certificate: Option<PathBuf>,
-    /// This client's name.
+    /// The client's name.
     pub name: ClientName,
 }
 
-/// What is transferred.
+/// The subject of a transfer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransferSubject {
     /// One file.
     File(SingleFile),
-    /// What folders and patterns hold.
+    /// Several files, selected by folders and patterns.
     Tree(TreeSelection),
 }
 
-/// A file at both ends.
+/// A file with its paths at both ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SingleFile {
     /// The path on the server.
     pub path: FilePath,
-    /// The file here, from the root.
+    /// The absolute path of the local file.
     pub local: PathBuf,
     /// Bytes of the whole file.
     pub size: u64,
-    /// Whether it may replace what stands at its end.
+    /// Whether the transfer may replace an existing file.
     pub overwrite: bool,
 }
 
-/// What was asked for, not what it held: that is looked up again.
+/// A selection of files by names and patterns. It does not list the files: a later run looks them up again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TreeSelection {
-    /// As it was typed: of the server for a get, from `folder` for a put.
+    /// The paths and patterns as the user typed them: on the server for a get, relative to `folder` for a put.
     pub named: Vec<String>,
-    /// The folder here, from the root: where files go, or where they are named from.
+    /// The absolute path of the local folder: the target of a get, or the folder that `named` is relative to.
     pub folder: PathBuf,
-    /// The server's folder that a put goes to.
+    /// The target folder of a put on the server.
     pub to: FolderPath,
-    /// The name that a put has there, if another.
+    /// The name of a put on the server, if it differs.
     pub stored_as: Option<String>,
-    /// Whether folders were meant too.
+    /// Whether folders are included.
     pub recursive: bool,
-    /// What was said of files that differ.
-    pub differing: Option<Decision>,
+    /// The decision on files that exist with other content; `None` to ask.
+    pub on_conflict: Option<Decision>,
 }
 
-/// An entry as it is written: a file or a tree.
+/// The stored form of an entry: a file or a tree.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StoredEntry {
@@ -122,93 +122,99 @@ struct StoredTree {
 }
 
 impl JournalEntry {
-    /// The transfer's number, the same for the same thing from the same server to the same place.
+    /// The transfer's id. Transfers of the same subject between the same server and local path have the same id.
     #[must_use]
     pub fn id(&self) -> u64 {
-        match &self.what {
+        match &self.subject {
             TransferSubject::File(SingleFile { path, local, .. }) => {
-                id(self.direction, self.origin.fingerprint, path, local)
+                file_id(self.direction, self.server.fingerprint, path, local)
             }
-            TransferSubject::Tree(tree) => tree.id(self.direction, self.origin.fingerprint),
+            TransferSubject::Tree(tree) => tree.id(self.direction, self.server.fingerprint),
         }
     }
 
-    /// The file, where it is one.
+    /// The file, unless the subject is a tree.
     #[must_use]
     pub fn file(&self) -> Option<&SingleFile> {
-        match &self.what {
+        match &self.subject {
             TransferSubject::File(file) => Some(file),
             TransferSubject::Tree(_) => None,
         }
     }
 
-    /// How it is written.
+    /// Encodes the entry for its file.
     ///
     /// # Errors
-    /// A path that is not UTF-8 cannot be.
-    pub(super) fn text(&self) -> io::Result<String> {
-        let ServerRef { server, fingerprint, certificate, name } = &self.origin;
-        let mut written = StoredEntry {
+    /// A path is not UTF-8.
+    pub(super) fn encode(&self) -> io::Result<String> {
+        let ServerRef { address, fingerprint, certificate, name } = &self.server;
+        let mut stored = StoredEntry {
             direction: self.direction,
-            server: server.to_string(),
+            server: address.to_string(),
             fingerprint: *fingerprint,
             certificate: certificate.as_deref().map(utf8).transpose()?,
             name: name.to_string(),
-            begun: self.begun,
+            begun: self.started,
             path: None,
             local: None,
             size: None,
             overwrite: None,
             tree: None,
         };
-        match &self.what {
+        match &self.subject {
             TransferSubject::File(file) => {
-                written.path = Some(file.path.to_string());
-                written.local = Some(utf8(&file.local)?);
-                written.size = Some(file.size);
-                written.overwrite = Some(file.overwrite);
+                stored.path = Some(file.path.to_string());
+                stored.local = Some(utf8(&file.local)?);
+                stored.size = Some(file.size);
+                stored.overwrite = Some(file.overwrite);
             }
             TransferSubject::Tree(tree) => {
-                let TreeSelection { named, folder, to, stored_as, recursive, differing } =
+                let TreeSelection { named, folder, to, stored_as, recursive, on_conflict } =
                     tree.clone();
                 let (folder, to) = (utf8(&folder)?, to.as_str().to_owned());
-                written.tree =
-                    Some(StoredTree { named, folder, to, stored_as, recursive, differing });
+                stored.tree = Some(StoredTree {
+                    named,
+                    folder,
+                    to,
+                    stored_as,
+                    recursive,
+                    differing: on_conflict,
+                });
             }
         }
-        Ok(serde_json::to_string(&written)? + "\n")
+        Ok(serde_json::to_string(&stored)? + "\n")
     }
 
-    /// What was written, checked as what is typed.
+    /// Decodes and validates an entry.
     ///
     /// # Errors
-    /// Why it is not believed.
+    /// The reason why the entry is invalid.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let written: StoredEntry = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let certificate = written.certificate.map(from_the_root).transpose()?;
-        let what = match (written.path, written.local, written.size, written.overwrite) {
-            (Some(path), Some(local), Some(size), Some(overwrite)) if written.tree.is_none() => {
+        let stored: StoredEntry = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let certificate = stored.certificate.map(absolute_path).transpose()?;
+        let subject = match (stored.path, stored.local, stored.size, stored.overwrite) {
+            (Some(path), Some(local), Some(size), Some(overwrite)) if stored.tree.is_none() => {
                 let path = FilePath::parse(&path).map_err(|why| format!("path: {why}"))?;
                 TransferSubject::File(SingleFile {
                     path,
-                    local: from_the_root(local)?,
+                    local: absolute_path(local)?,
                     size,
                     overwrite,
                 })
             }
             (None, None, None, None) => {
-                let tree = written.tree.ok_or("it is neither a file nor a tree")?;
+                let tree = stored.tree.ok_or("it is neither a file nor a tree")?;
                 TransferSubject::Tree(tree.try_into()?)
             }
             _ => return Err("it is neither a file nor a tree".to_owned()),
         };
-        let origin = ServerRef {
-            server: written.server.parse().map_err(|why| format!("server: {why}"))?,
-            fingerprint: written.fingerprint,
+        let server = ServerRef {
+            address: stored.server.parse().map_err(|why| format!("server: {why}"))?,
+            fingerprint: stored.fingerprint,
             certificate,
-            name: ClientName::parse(&written.name).map_err(|why| format!("name: {why}"))?,
+            name: ClientName::parse(&stored.name).map_err(|why| format!("name: {why}"))?,
         };
-        Ok(Self { direction: written.direction, origin, begun: written.begun, what })
+        Ok(Self { direction: stored.direction, server, started: stored.begun, subject })
     }
 }
 
@@ -223,47 +229,47 @@ impl TreeSelection {
         let mut parts =
             vec![direction, &server.0, folder, self.to.as_str().as_bytes(), stored_as.as_bytes()];
         parts.extend(self.named.iter().map(String::as_bytes));
-        number(&parts)
+        hash_parts(&parts)
     }
 }
 
 impl TryFrom<StoredTree> for TreeSelection {
     type Error = String;
 
-    fn try_from(written: StoredTree) -> Result<Self, String> {
-        if written.named.is_empty() {
+    fn try_from(stored: StoredTree) -> Result<Self, String> {
+        if stored.named.is_empty() {
             return Err("it names nothing".to_owned());
         }
         Ok(Self {
-            named: written.named,
-            folder: from_the_root(written.folder)?,
-            to: FolderPath::parse(&written.to).map_err(|why| format!("to: {why}"))?,
-            stored_as: written.stored_as,
-            recursive: written.recursive,
-            differing: written.differing,
+            named: stored.named,
+            folder: absolute_path(stored.folder)?,
+            to: FolderPath::parse(&stored.to).map_err(|why| format!("to: {why}"))?,
+            stored_as: stored.stored_as,
+            recursive: stored.recursive,
+            on_conflict: stored.differing,
         })
     }
 }
 
-/// A file's transfer's number: of which server, path and place it is.
+/// The id of a file's transfer, from its direction, server, path on the server, and local path.
 #[must_use]
-pub fn id(direction: Direction, server: Fingerprint, path: &FilePath, local: &Path) -> u64 {
+pub fn file_id(direction: Direction, server: Fingerprint, path: &FilePath, local: &Path) -> u64 {
     let direction: &[u8] = match direction {
         Direction::Get => b"get",
         Direction::Put => b"put",
     };
     let (path, local) = (path.as_str().as_bytes(), local.as_os_str().as_encoded_bytes());
-    number(&[direction, &server.0, path, local])
+    hash_parts(&[direction, &server.0, path, local])
 }
 
-fn number(parts: &[&[u8]]) -> u64 {
-    let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
+fn hash_parts(parts: &[&[u8]]) -> u64 {
+    let mut hasher = blake3::Hasher::new_derive_key(ID_CONTEXT);
     for part in parts {
         hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
     }
-    let mut first = [0; 8];
-    first.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
-    u64::from_be_bytes(first)
+    let mut prefix = [0; 8];
+    prefix.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    u64::from_be_bytes(prefix)
 }
 
 fn utf8(path: &Path) -> io::Result<String> {
@@ -271,11 +277,11 @@ fn utf8(path: &Path) -> io::Result<String> {
     Ok(text.to_owned())
 }
 
-fn from_the_root(path: String) -> Result<PathBuf, String> {
+fn absolute_path(path: String) -> Result<PathBuf, String> {
     let path = PathBuf::from(path);
     if path.is_absolute() {
         Ok(path)
     } else {
-        Err(format!("{} does not begin at the root", display_path(&path)))
+        Err(format!("{} is not an absolute path", display_path(&path)))
     }
 }

@@ -1,4 +1,4 @@
-//! What this run has begun and not done: how much of it is here, and its entry in the journal.
+//! The unfinished transfers of this run: how much of each is stored, and its entry in the journal.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,11 +10,11 @@ use quiver_transfer::{ShuttingDown, StoredBytes, blocking};
 
 use super::{EntryLock, Journal, JournalEntry, SingleFile, TransferSubject};
 
-/// Files of more bytes than this have their entry before their content is stored, smaller ones when
-/// they break off: what comes within a blink shall not cost a file.
-const WORTH_AN_ENTRY: u64 = 1024 * 1024;
+/// Files with more bytes than this get an entry before their content is stored, smaller ones when they are
+/// interrupted: a file that takes a moment must not cost a journal entry.
+const MIN_JOURNALED_BYTES: u64 = 1024 * 1024;
 
-/// How much is here of what this run has begun, for its last words. Cheap to clone.
+/// How much of each started transfer of this run is stored, for the last message of the program. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct UnfinishedFiles(Arc<Mutex<StartedFiles>>);
 
@@ -30,57 +30,58 @@ struct StartedFile {
     size: u64,
 }
 
-/// How much of something is here.
+/// How much of the started transfers is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnfinishedShare {
-    /// Of the only transfer, in per cent, rounded down.
-    Of(u64),
-    /// There are several.
+    /// The share of the only transfer, in per cent, rounded down.
+    Percent(u64),
+    /// There are several transfers.
     Several,
 }
 
-/// A file that is under way. Dropped before it is [done](Record::done), it leaves its entry.
+/// The record of a running file transfer. Unless it is [finished](Self::finish), dropping it leaves an entry in the
+/// journal if the file has a partial file.
 #[derive(Debug)]
 pub struct FileRecord {
     journal: Journal,
     unfinished: UnfinishedFiles,
     entry: JournalEntry,
-    here: StartedFile,
-    is_begun: bool,
-    written: Option<EntryLock>,
+    file: StartedFile,
+    is_started: bool,
+    lock: Option<EntryLock>,
 }
 
-/// A tree that is under way. Dropped before it is [done](TreeRecord::done), it leaves its entry, if it has
-/// [begun](TreeRecord::begin).
+/// The record of a running tree transfer. Once [started](Self::start), and unless it is [finished](Self::finish),
+/// dropping it leaves an entry in the journal.
 #[derive(Debug)]
 pub struct TreeRecord {
     journal: Journal,
     unfinished: UnfinishedFiles,
     entry: JournalEntry,
-    /// `None` where it was not worth it, could not be written down, or another process is at it.
-    written: Option<EntryLock>,
+    /// `None` if the entry was not written yet, could not be written, or another process runs the transfer.
+    lock: Option<EntryLock>,
 }
 
 impl UnfinishedFiles {
-    /// What there is to go on with.
+    /// How much can be resumed; `None` if nothing.
     #[must_use]
     pub fn share(&self) -> Option<UnfinishedShare> {
         let all = self.lock();
         if !all.trees.is_empty() {
             return Some(UnfinishedShare::Several);
         }
-        let mut begun = all.files.values().filter(|here| here.bytes.get() > 0);
-        let first = begun.next()?;
-        Some(if begun.next().is_some() {
+        let mut resumable = all.files.values().filter(|file| file.bytes.get() > 0);
+        let first = resumable.next()?;
+        Some(if resumable.next().is_some() {
             UnfinishedShare::Several
         } else {
-            UnfinishedShare::Of(first.share())
+            UnfinishedShare::Percent(first.percent())
         })
     }
 
-    fn set(&self, id: u64, here: Option<StartedFile>) {
-        match here {
-            Some(here) => self.lock().files.insert(id, here),
+    fn set(&self, id: u64, file: Option<StartedFile>) {
+        match file {
+            Some(file) => self.lock().files.insert(id, file),
             None => self.lock().files.remove(&id),
         };
     }
@@ -91,112 +92,112 @@ impl UnfinishedFiles {
 }
 
 impl StartedFile {
-    fn share(&self) -> u64 {
+    fn percent(&self) -> u64 {
         super::percent(self.bytes.get(), self.size)
     }
 }
 
 impl FileRecord {
-    /// For a transfer that is about to begin, of which `kept` is on a disk. Its size is not known yet.
+    /// For a transfer that is about to start, with `stored` bytes in its partial file. Its size is not known yet.
     #[must_use]
     pub fn new(
         journal: &Journal,
         unfinished: &UnfinishedFiles,
         entry: JournalEntry,
-        kept: StoredBytes,
+        stored: StoredBytes,
     ) -> Self {
         Self {
             journal: journal.clone(),
             unfinished: unfinished.clone(),
             entry,
-            here: StartedFile { bytes: kept, size: 0 },
-            is_begun: false,
-            written: None,
+            file: StartedFile { bytes: stored, size: 0 },
+            is_started: false,
+            lock: None,
         }
     }
 
-    /// Its content comes, `size` bytes with those that are kept. That it cannot be written down costs no more
-    /// than that: the same command finds the part without it.
-    pub async fn begin(&mut self, size: u64) {
-        self.here.size = size;
-        if let TransferSubject::File(SingleFile { size: known, .. }) = &mut self.entry.what {
-            *known = size;
+    /// Records the start of the content, of `size` bytes including the stored ones. A failure to write the entry is
+    /// ignored: the same command finds the partial file without it.
+    pub async fn start(&mut self, size: u64) {
+        self.file.size = size;
+        if let TransferSubject::File(SingleFile { size: recorded, .. }) = &mut self.entry.subject {
+            *recorded = size;
         }
-        self.is_begun = true;
-        self.unfinished.set(self.entry.id(), Some(self.here.clone()));
-        if size > WORTH_AN_ENTRY && self.written.is_none() {
-            (self.entry, self.written) = write(&self.journal, self.entry.clone()).await;
+        self.is_started = true;
+        self.unfinished.set(self.entry.id(), Some(self.file.clone()));
+        if size > MIN_JOURNALED_BYTES && self.lock.is_none() {
+            (self.entry, self.lock) = write(&self.journal, self.entry.clone()).await;
         }
     }
 
-    /// How much is here, in per cent; `None` where there is nothing to go on with.
+    /// The stored share in per cent; `None` if there is nothing to resume.
     #[must_use]
-    pub fn share(&self) -> Option<u64> {
-        (self.is_begun && self.here.bytes.get() > 0).then(|| self.here.share())
+    pub fn percent(&self) -> Option<u64> {
+        (self.is_started && self.file.bytes.get() > 0).then(|| self.file.percent())
     }
 
-    /// It is done, or nothing of it is kept.
-    pub fn done(mut self) {
-        // What was written by an earlier run goes too.
-        self.forget();
-        self.is_begun = false;
+    /// Removes the entry of a transfer that is finished or has no partial file any more.
+    pub fn finish(mut self) {
+        // An entry of an earlier run is removed too.
+        self.remove_entry();
+        self.is_started = false;
         self.unfinished.set(self.entry.id(), None);
     }
 }
 
 impl FileRecord {
-    fn forget(&mut self) {
-        self.journal.forget(self.entry.id(), self.written.take());
+    fn remove_entry(&mut self) {
+        self.journal.remove_finished(self.entry.id(), self.lock.take());
     }
 }
 
 impl TreeRecord {
-    /// For a tree that is planned.
+    /// For a planned tree.
     #[must_use]
     pub fn new(journal: &Journal, unfinished: &UnfinishedFiles, entry: JournalEntry) -> Self {
-        Self { journal: journal.clone(), unfinished: unfinished.clone(), entry, written: None }
+        Self { journal: journal.clone(), unfinished: unfinished.clone(), entry, lock: None }
     }
 
-    /// Files of it are about to move.
-    pub async fn begin(&mut self) {
-        (self.entry, self.written) = write(&self.journal, self.entry.clone()).await;
-        if self.written.is_some() {
+    /// Writes the entry before the first file is transferred.
+    pub async fn start(&mut self) {
+        (self.entry, self.lock) = write(&self.journal, self.entry.clone()).await;
+        if self.lock.is_some() {
             self.unfinished.lock().trees.insert(self.entry.id());
         }
     }
 
-    /// Whether another run can go on with it.
+    /// Whether the entry was written, so that another run can resume the transfer.
     #[must_use]
     pub fn is_written(&self) -> bool {
-        self.written.is_some()
+        self.lock.is_some()
     }
 
-    /// All of it was dealt with. What was written by an earlier run goes too.
-    pub fn done(mut self) {
+    /// Removes the entry of a finished transfer. An entry of an earlier run is removed too.
+    pub fn finish(mut self) {
         let id = self.entry.id();
         self.unfinished.lock().trees.remove(&id);
-        self.journal.forget(id, self.written.take());
+        self.journal.remove_finished(id, self.lock.take());
     }
 }
 
-/// Writes an entry, unless some other process is at it; one that was known keeps its beginning. That it cannot
-/// be written down costs no more than that: the same command finds what is there without it.
+/// Writes an entry, unless another process runs the transfer. An existing entry keeps its start time. A failure to
+/// write is ignored: the same command finds the partial files without the entry.
 async fn write(journal: &Journal, mut entry: JournalEntry) -> (JournalEntry, Option<EntryLock>) {
     let (journal, unchanged) = (journal.clone(), entry.clone());
     let write = blocking::run(move || {
-        if journal.is_at_it(entry.id()) {
+        if journal.is_running(entry.id()) {
             return (entry, Ok(None));
         }
-        if let Some(known) = journal.find(entry.id()) {
-            entry.begun = known.begun;
+        if let Some(existing) = journal.find(entry.id()) {
+            entry.started = existing.started;
         }
         let result = journal.write(&entry);
         (entry, result.map(Some))
     });
     match write.await {
-        Ok((entry, Ok(written))) => (entry, written),
+        Ok((entry, Ok(lock))) => (entry, lock),
         Ok((entry, Err(error))) => {
-            debug!(%error, "a transfer is not written down");
+            debug!(%error, "cannot write a journal entry");
             (entry, None)
         }
         Err(ShuttingDown) => (unchanged, None),
@@ -204,18 +205,18 @@ async fn write(journal: &Journal, mut entry: JournalEntry) -> (JournalEntry, Opt
 }
 
 impl Drop for FileRecord {
-    /// A small file's work on the spot: whoever drops this is leaving.
+    /// Writes the entry at once and not on another thread: the record is dropped when the program or transfer ends.
     fn drop(&mut self) {
-        if !self.is_begun {
+        if !self.is_started {
             return;
         }
-        if self.here.bytes.get() == 0 {
-            self.forget();
-        } else if self.written.is_none()
-            && !self.journal.is_at_it(self.entry.id())
+        if self.file.bytes.get() == 0 {
+            self.remove_entry();
+        } else if self.lock.is_none()
+            && !self.journal.is_running(self.entry.id())
             && let Err(error) = self.journal.write(&self.entry)
         {
-            debug!(%error, "a transfer is not written down");
+            debug!(%error, "cannot write a journal entry");
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Pausing a transfer, letting it go on, and cancelling it. Knows nothing of what it moves.
+//! Pausing, resuming and cancelling a transfer. Knows nothing of its content.
 
 use tokio::sync::watch;
 
-/// Whether a transfer may move content. Everything that works on it asks here.
+/// Whether a transfer may run. All of its tasks wait on this.
 #[derive(Debug)]
 pub(crate) struct TransferControl {
     is_paused: watch::Sender<bool>,
@@ -16,7 +16,7 @@ impl TransferControl {
         Self { is_paused, is_cancelled, is_pausable }
     }
 
-    /// Whether it can be paused at all.
+    /// Whether the transfer can be paused.
     pub(crate) fn is_pausable(&self) -> bool {
         self.is_pausable
     }
@@ -25,14 +25,14 @@ impl TransferControl {
         self.is_paused.send_replace(is_paused);
     }
 
-    /// Its work is given up.
+    /// Cancels the transfer.
     pub(crate) fn cancel(&self) {
         self.is_cancelled.send_replace(true);
     }
 
-    /// Resolves once it was cancelled.
-    pub(crate) async fn cancelled(&self) {
-        // As below.
+    /// Waits until the transfer is cancelled.
+    pub(crate) async fn wait_until_cancelled(&self) {
+        // Cannot fail: see `wait_for`.
         let _ = self.is_cancelled.subscribe().wait_for(|is_cancelled| *is_cancelled).await;
     }
 
@@ -40,18 +40,18 @@ impl TransferControl {
         *self.is_paused.borrow()
     }
 
-    /// Resolves while it may not move content.
-    pub(crate) async fn paused(&self) {
-        self.is(true).await;
+    /// Waits until the transfer is paused.
+    pub(crate) async fn wait_until_paused(&self) {
+        self.wait_for(true).await;
     }
 
-    /// Resolves while it may.
-    pub(crate) async fn running(&self) {
-        self.is(false).await;
+    /// Waits until the transfer is not paused.
+    pub(crate) async fn wait_until_running(&self) {
+        self.wait_for(false).await;
     }
 
-    async fn is(&self, paused: bool) {
-        // Fails only once the sender is gone, which is borrowed here.
+    async fn wait_for(&self, paused: bool) {
+        // Fails only after the sender is dropped, and `self` owns it.
         let _ = self.is_paused.subscribe().wait_for(|is_paused| *is_paused == paused).await;
     }
 }

@@ -1,4 +1,4 @@
-//! The files of a transfer, a page at a time: those that were named, or those of a tree's plan.
+//! The files of a transfer, in pages: named files, or those of a tree's plan.
 
 use std::collections::BTreeMap;
 
@@ -6,56 +6,56 @@ use parking_lot::Mutex;
 use quiver_protocol::FilePath;
 
 use crate::error::ClientError;
-use crate::planner::Planner;
+use crate::shared_plan::SharedPlan;
 use crate::tree::{Decision, ItemKind, PlanItem, PlanItemState};
 
 /// A file or folder of a transfer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransferFile {
-    /// Its number in the transfer, from 1. Pages follow it.
+    /// Its number in the transfer, from 1. Pages are in this order.
     pub number: u64,
-    /// Where it comes from.
+    /// Its path at the source.
     pub source: FilePath,
-    /// Where it goes, to be shown.
+    /// Its target as shown to users.
     pub target: String,
-    /// Bytes of a file, where they are known; `None` for a folder.
+    /// Size in bytes, if known; `None` for a folder.
     pub size: Option<u64>,
-    /// What has become of it so far.
+    /// Its state.
     pub state: FileState,
 }
 
-/// What has become of a file.
+/// The state of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileState {
-    /// It is to move.
+    /// It is not transferred yet.
     Waiting,
-    /// It has moved, verified.
+    /// It was transferred and verified.
     Done,
-    /// It was there already.
+    /// The target was the same already.
     Same,
-    /// Another one is there and stays.
+    /// The target differs and is kept.
     Kept,
-    /// It did not move, and why was told.
+    /// It failed, and the error was reported.
     Failed,
 }
 
-/// The files, and which are done.
+/// The files of a transfer, and which are finished.
 #[derive(Debug, Default)]
 pub(crate) struct TransferFiles(Mutex<FilesState>);
 
 #[derive(Debug, Default)]
 struct FilesState {
     named: Vec<TransferFile>,
-    planner: Option<Planner>,
-    done: IndexSet,
-    failed: IndexSet,
+    plan: Option<SharedPlan>,
+    done: RangeSet,
+    failed: RangeSet,
 }
 
-/// A set of numbers, most of which follow each other: first and last of each run.
+/// A set of numbers, most of them consecutive: first and last of each range.
 #[derive(Debug, Default)]
-struct IndexSet(BTreeMap<u64, u64>);
+struct RangeSet(BTreeMap<u64, u64>);
 
-impl IndexSet {
+impl RangeSet {
     fn insert(&mut self, number: u64) {
         let before = self.0.range(..=number).next_back().map(|(first, last)| (*first, *last));
         let first = match before {
@@ -73,28 +73,28 @@ impl IndexSet {
 }
 
 impl TransferFiles {
-    /// A file that was named; its number.
+    /// Adds a named file. Returns its number.
     pub(crate) fn add(&self, source: FilePath, target: String) -> u64 {
         let mut state = self.0.lock();
         let number = state.named.len() as u64 + 1;
-        let file = FileState::Waiting;
-        state.named.push(TransferFile { number, source, target, size: None, state: file });
+        let waiting = FileState::Waiting;
+        state.named.push(TransferFile { number, source, target, size: None, state: waiting });
         number
     }
 
-    /// The plan that has the files.
-    pub(crate) fn plan(&self, planner: Planner) {
-        self.0.lock().planner = Some(planner);
+    /// Sets the plan that has the files.
+    pub(crate) fn set_plan(&self, plan: SharedPlan) {
+        self.0.lock().plan = Some(plan);
     }
 
-    /// The files of the plan cannot be looked at any more.
+    /// Drops the plan: its files cannot be listed any more.
     pub(crate) fn forget_plan(&self) {
-        self.0.lock().planner = None;
+        self.0.lock().plan = None;
     }
 
-    /// What became of a file or folder, also where it was to stay as it is: each is settled once, nearly in the order
-    /// of their numbers.
-    pub(crate) fn settle(&self, number: u64, is_done: bool, size: Option<u64>) {
+    /// Records the outcome of a file or folder, including one that stays as it is: once for each,
+    /// nearly in the order of their numbers.
+    pub(crate) fn finish(&self, number: u64, is_done: bool, size: Option<u64>) {
         let mut state = self.0.lock();
         let index = usize::try_from(number).unwrap_or(usize::MAX).wrapping_sub(1);
         if let Some(file) = state.named.get_mut(index) {
@@ -106,26 +106,26 @@ impl TransferFiles {
         state.done.insert(number);
     }
 
-    /// Up to `most` files after the one with this number.
+    /// Returns up to `limit` files after the one with this number.
     ///
     /// # Errors
-    /// [`ClientError::System`] where the plan cannot be read.
-    pub(crate) async fn after(
+    /// [`ClientError::System`] if the plan cannot be read.
+    pub(crate) async fn page_after(
         &self,
         number: u64,
-        most: usize,
+        limit: usize,
     ) -> Result<Vec<TransferFile>, ClientError> {
-        let planner = self.0.lock().planner.clone();
-        let mut page: Vec<TransferFile> = match planner {
-            Some(planner) => {
+        let plan = self.0.lock().plan.clone();
+        let mut page: Vec<TransferFile> = match plan {
+            Some(plan) => {
                 let after = i64::try_from(number).unwrap_or(i64::MAX);
-                let items = planner.after(after).await?;
-                items.into_iter().take(most).map(planned).collect()
+                let items = plan.items_after(after).await?;
+                items.into_iter().take(limit).map(transfer_file).collect()
             }
             None => {
                 let state = self.0.lock();
-                let from = usize::try_from(number).unwrap_or(usize::MAX);
-                state.named.iter().skip(from).take(most).cloned().collect()
+                let skipped = usize::try_from(number).unwrap_or(usize::MAX);
+                state.named.iter().skip(skipped).take(limit).cloned().collect()
             }
         };
         let state = self.0.lock();
@@ -140,10 +140,10 @@ impl TransferFiles {
     }
 }
 
-fn planned(item: PlanItem) -> TransferFile {
+fn transfer_file(item: PlanItem) -> TransferFile {
     let state = match (&item.state, item.decision) {
         (PlanItemState::Same, _) => FileState::Same,
-        (PlanItemState::Alike | PlanItemState::Differs, Some(Decision::Skip)) => FileState::Kept,
+        (PlanItemState::SameSize | PlanItemState::Differs, Some(Decision::Skip)) => FileState::Kept,
         _ => FileState::Waiting,
     };
     let size = match item.found.kind {
@@ -164,31 +164,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_that_follow_each_other_are_one_run() {
-        let mut numbers = IndexSet::default();
+    fn consecutive_numbers_are_one_range() {
+        let mut numbers = RangeSet::default();
         for number in [2, 9, 1, 4, 3, 3, 8] {
             numbers.insert(number);
         }
         assert_eq!(numbers.0.into_iter().collect::<Vec<_>>(), [(1, 4), (8, 9)]);
-        let mut numbers = IndexSet::default();
+        let mut numbers = RangeSet::default();
         numbers.insert(5);
         let contained: Vec<_> = (4..=6).filter(|number| numbers.contains(*number)).collect();
         assert_eq!(contained, [5]);
     }
 
     #[tokio::test]
-    async fn named_files_come_in_pages_with_what_became_of_them() {
+    async fn named_files_are_paged_with_their_states() {
         let files = TransferFiles::default();
         for name in ["a", "b", "c"] {
             files.add(FilePath::parse(name).unwrap(), name.to_owned());
         }
-        files.settle(2, true, Some(7));
-        files.settle(3, false, None);
-        let page = files.after(0, 2).await.unwrap();
+        files.finish(2, true, Some(7));
+        files.finish(3, false, None);
+        let page = files.page_after(0, 2).await.unwrap();
         let states: Vec<_> = page.iter().map(|file| (file.number, file.state)).collect();
         assert_eq!(states, [(1, FileState::Waiting), (2, FileState::Done)]);
         assert_eq!(page[1].size, Some(7));
-        let rest = files.after(2, 2).await.unwrap();
+        let rest = files.page_after(2, 2).await.unwrap();
         assert_eq!((rest.len(), rest[0].state), (1, FileState::Failed));
     }
 }

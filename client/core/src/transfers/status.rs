@@ -1,4 +1,4 @@
-//! What is told of a transfer: its status as a whole, and what becomes of its files.
+//! What a transfer reports: its status, and events about its files.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,167 +14,170 @@ use crate::progress::Progress;
 use crate::throughput::Throughput;
 use crate::tree::{Decision, ItemKind, PlanItemState};
 
-/// Where a transfer is in its life.
+/// The state of a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TransferState {
-    /// What is to move is being found out.
+    /// The plan is being made.
     Planning,
-    /// A question of its waits for an answer.
+    /// A question waits for an answer.
     WaitingForAnswer,
-    /// Content moves.
+    /// Content is transferred.
     Running,
-    /// It was paused: what was moved so far is kept.
+    /// It is paused: partial files are kept.
     Paused,
-    /// The connection is lost, and is being made again.
+    /// The connection was lost; the client reconnects.
     Reconnecting,
-    /// All of it was dealt with.
+    /// All files are finished.
     Done,
-    /// Some or all of it failed.
+    /// Some or all files failed.
     Failed,
-    /// It was cancelled. What was moved so far is kept.
+    /// It was cancelled: partial files are kept.
     Cancelled,
 }
 
 impl TransferState {
-    /// Whether nothing follows.
+    /// Whether the state is final.
     #[must_use]
     pub fn is_over(self) -> bool {
         matches!(self, Self::Done | Self::Failed | Self::Cancelled)
     }
 }
 
-/// How a transfer is at one moment. Bytes count once, over all connections of this run.
+/// The status of a transfer at one moment. Each byte counts once, over all connections of this run.
 #[derive(Debug, Clone)]
 pub struct TransferStatus {
     /// Its number.
     pub id: TransferId,
-    /// Which way.
+    /// Download or upload.
     pub direction: Direction,
-    /// What was asked for, as it was written.
+    /// The requested paths as typed.
     pub named: Vec<String>,
-    /// Where it is in its life.
+    /// Its state.
     pub state: TransferState,
-    /// How many files there are, once that is known.
+    /// Number of files, once known.
     pub files: Option<u64>,
-    /// How many of them are done.
+    /// Number of finished files.
     pub files_done: u64,
-    /// Bytes of all files, as far as they are known.
+    /// Bytes of all files whose size is known.
     pub bytes: Option<u64>,
-    /// Bytes that the sending end has handed to the connection; of a download known with each file's end.
+    /// Bytes that the sender has handed to the connection. For a download this is updated at the
+    /// end of each file.
     pub sent: u64,
-    /// Bytes that have arrived at the receiving end.
+    /// Bytes that the receiver has received.
     pub received: u64,
     /// Bytes of files that are verified and have their names.
     pub verified: u64,
-    /// Bytes a second over the last seconds, once there is something to go by.
+    /// Rate of the last seconds in bytes per second, once known.
     pub rate: Option<u64>,
-    /// How long the rest takes at that rate.
+    /// Time that the remaining bytes take at that rate.
     pub time_left: Option<Duration>,
-    /// What limited it, once that can be told.
+    /// What limited the throughput, once known.
     pub limited_by: Option<TransferBottleneck>,
-    /// Why it failed; `None` for one of several that were resumed together, whose failures are told as events.
+    /// The error of a failed transfer; `None` for one of several that were resumed together, whose
+    /// failures are reported as events.
     pub error: Option<Arc<ClientError>>,
 }
 
-/// What became of a transfer, or of one of its files.
+/// An event of a transfer or of one of its files.
 #[derive(Debug, Clone)]
 pub enum TransferEvent {
-    /// It has another state.
+    /// The state has changed.
     State(TransferState),
-    /// A file, or all files of a tree together, move from now on: how far they are can be looked at.
+    /// The transfer of a file, or of all files of a tree together, has started. The progress is
+    /// updated meanwhile.
     Started(Arc<Progress>),
-    /// A file is here, verified.
+    /// A file was downloaded and verified.
     Downloaded(Arc<DownloadedFile>),
-    /// A file is on the server, verified.
+    /// A file was uploaded and verified.
     Uploaded(Arc<UploadedFile>),
     /// One of several files failed.
     FileFailed(Arc<ClientError>),
-    /// What would be done with a file or folder.
+    /// A dry run reports a file or folder.
     Planned(Arc<PlannedFile>),
-    /// All that was planned is shown.
+    /// A dry run has reported all items.
     PlanShown,
-    /// A tree was dealt with.
+    /// A tree transfer has ended.
     Summary(TransferSummary),
-    /// All files have moved, and how fast.
+    /// The throughput over all files.
     Throughput(Throughput),
 }
 
-/// A file that arrived.
+/// A downloaded file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DownloadedFile {
     /// Its path on the server.
     pub path: FilePath,
-    /// Where it is here, to be shown; `None` where it was streamed.
+    /// The local path as shown to users; `None` if the content was streamed.
     pub target: Option<PathBuf>,
     /// Bytes of the whole file.
     pub size: u64,
-    /// Of the whole file.
+    /// Hash of the whole file.
     pub blake3: ContentHash,
-    /// Where the content began that came on the last stream.
+    /// Offset of the content on the last stream.
     pub resumed_at: u64,
-    /// Bytes that came in this run, over all its connections.
+    /// Bytes received in this run, over all connections.
     pub received: u64,
-    /// From the first question to its name.
+    /// Time from the first request until the file got its name.
     pub took: Duration,
     /// What limited its last stream.
     pub limited_by: Option<TransferBottleneck>,
 }
 
-/// A file that was stored on the server.
+/// An uploaded file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UploadedFile {
     /// Its path on the server.
     pub path: FilePath,
-    /// Where it comes from, to be shown.
+    /// The local path as shown to users.
     pub source: String,
     /// Bytes of the whole file.
     pub size: u64,
-    /// Of the whole file.
+    /// Hash of the whole file.
     pub blake3: ContentHash,
-    /// Bytes that were handed to connections in this run.
+    /// Bytes handed to connections in this run.
     pub sent: u64,
-    /// Where content began on the last stream.
+    /// Offset of the content on the last stream.
     pub resumed_at: u64,
-    /// From the first question to the server's last word.
+    /// Time from the first request to the server's confirmation.
     pub took: Duration,
     /// What limited its last stream.
     pub limited_by: Option<TransferBottleneck>,
 }
 
-/// What would be done with a file or folder.
+/// A file or folder of a dry run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedFile {
-    /// Where it comes from.
+    /// Its path at the source.
     pub source: FilePath,
-    /// Where it would be, to be shown.
+    /// Its target as shown to users.
     pub target: String,
-    /// What it is.
+    /// Whether it is a file or a folder.
     pub kind: ItemKind,
-    /// How it compares to what is there.
+    /// How it compares to the target.
     pub state: PlanItemState,
-    /// What becomes of one that differs.
+    /// What to do with a file that differs.
     pub decision: Option<Decision>,
-    /// Whether there is no room for it.
+    /// Whether it does not fit into the free space.
     pub does_not_fit: bool,
-    /// Bytes that are there already.
+    /// Bytes of the partial file that can be resumed.
     pub resume_at: u64,
 }
 
-/// What became of the files of a tree.
+/// The outcome of a tree transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TransferSummary {
-    /// Files that moved, verified.
+    /// Files that were transferred and verified.
     pub moved: u64,
-    /// Their bytes.
+    /// Bytes of these files.
     pub bytes: u64,
-    /// Files that were there already, with the same content.
+    /// Files that already existed with the same content.
     pub same: u64,
-    /// Files that differ from what is there, which was to stay as it is.
+    /// Files that differ from an existing file, which was kept.
     pub kept: u64,
-    /// Files that failed, each named.
+    /// Files that failed. Each was reported.
     pub failed: u64,
-    /// Links, devices and the like, and names that are not served.
+    /// Skipped entries: links, devices and the like, and names that the server does not serve.
     pub left_out: u64,
-    /// From the plan to the end.
+    /// Time from the finished plan to the end.
     pub took: Duration,
 }

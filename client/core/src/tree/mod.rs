@@ -1,18 +1,18 @@
-//! Many files as one order: what a pattern stands for, what a folder here holds, where files are to go,
-//! and the plan of what is to be done with each. Knows disks and names, nothing of connections.
+//! Folders and patterns: the names a pattern matches, the contents of a local folder, the targets,
+//! and the plan of what to do with each file. Knows disks and names, nothing of connections.
 //!
-//! A tree may be larger than memory. Its plan is a table in a temporary database file, which goes with
-//! the program, whatever happens to it.
+//! A tree may be larger than memory. Its plan is a table in a temporary database file, which is
+//! deleted when the process ends in any way.
 
-mod below;
+mod confined_folder;
 mod pattern;
-mod place;
 mod plan;
-mod walk;
+mod source_root;
+mod target_folder;
 
 pub use pattern::{BadPattern, Pattern};
-pub use place::{TargetFolder, another_name};
 pub use plan::{
     Decision, FoundEntry, ItemCount, ItemKind, Plan, PlanError, PlanItem, PlanItemState,
 };
-pub use walk::{SkipReason, Skipped, SourceRoot};
+pub use source_root::{SkipReason, Skipped, SourceRoot};
+pub use target_folder::{TargetFolder, copy_name};

@@ -1,105 +1,110 @@
-//! Patterns for names on the server: `*.txt`, `notes/20??/*`, `**/*.md`. Knows nothing of the server.
+//! Patterns for names on the server: `*.txt`, `notes/20??/*`, `**/*.md`. Only matches names; lists
+//! nothing.
 
 use globset::{GlobBuilder, GlobMatcher};
 use quiver_protocol::path::BadPath;
 use quiver_protocol::{FilePath, FolderPath};
 use thiserror::Error;
 
-/// Parts of a path, some of which may stand for many names.
+/// A path whose parts may have wildcards.
 #[derive(Debug, Clone)]
 pub struct Pattern {
-    /// The folder in which the first name is open.
+    /// The literal folder before the first part with a wildcard.
     base: FolderPath,
     rest: Vec<PatternPart>,
 }
 
-/// One part of a pattern, behind its literal beginning.
+/// A part of a pattern, after its literal beginning.
 #[derive(Debug, Clone)]
 enum PatternPart {
-    /// `**`: any number of folders, none too.
+    /// `**`: any number of folders, including none.
     AnyFolders,
-    /// A name, or what stands for some.
+    /// A name, or a pattern for names.
     Name {
-        /// As it was typed: a name that reads so is meant, whatever its characters.
+        /// The part as typed: a name that is spelled exactly so matches, whatever its characters.
         literal: String,
         matcher: GlobMatcher,
     },
 }
 
-/// Why a pattern cannot be understood.
+/// Why a pattern is invalid.
 #[derive(Debug, Error)]
 pub enum BadPattern {
-    /// A part of it is no pattern.
+    /// A part is not a valid pattern.
     #[error("{0}")]
     Glob(#[from] globset::Error),
-    /// Its literal beginning is no path.
+    /// The literal beginning is not a valid path.
     #[error(transparent)]
     Path(#[from] BadPath),
 }
 
 impl Pattern {
-    /// Whether a text has anything in it that could stand for something else.
+    /// Whether a text has characters that make it a pattern.
     #[must_use]
-    pub fn is_one(text: &str) -> bool {
+    pub fn has_wildcards(text: &str) -> bool {
         text.contains(['*', '?', '['])
     }
 
-    /// Reads a pattern; a text without special characters is one that stands for itself.
+    /// Parses a pattern. A text without wildcards matches itself.
     ///
     /// # Errors
     /// [`BadPattern`].
     pub fn parse(text: &str) -> Result<Self, BadPattern> {
         let parts: Vec<&str> = text.split('/').collect();
-        // The last part is always looked up in its folder's list: there it says what it is.
-        let open = parts.iter().position(|part| Self::is_one(part)).unwrap_or(parts.len() - 1);
-        let base = FolderPath::parse(&parts[..open].join("/"))?;
-        let rest =
-            parts[open..].iter().map(|part| PatternPart::parse(part)).collect::<Result<_, _>>()?;
+        // The last part is always looked up in the list of its folder, which tells whether it is a
+        // file or a folder.
+        let first_wildcard =
+            parts.iter().position(|part| Self::has_wildcards(part)).unwrap_or(parts.len() - 1);
+        let base = FolderPath::parse(&parts[..first_wildcard].join("/"))?;
+        let rest = parts[first_wildcard..]
+            .iter()
+            .map(|part| PatternPart::parse(part))
+            .collect::<Result<_, _>>()?;
         Ok(Self { base, rest })
     }
 
-    /// Whether it may stand for several names.
+    /// Whether it may match several names.
     #[must_use]
-    pub fn is_open(&self) -> bool {
+    pub fn may_match_many(&self) -> bool {
         self.rest.iter().any(|part| match part {
             PatternPart::AnyFolders => true,
-            PatternPart::Name { literal, .. } => Self::is_one(literal),
+            PatternPart::Name { literal, .. } => Self::has_wildcards(literal),
         })
     }
 
-    /// The folder to begin in.
+    /// Returns the folder where the search starts.
     #[must_use]
     pub fn base(&self) -> &FolderPath {
         &self.base
     }
 
-    /// How many parts follow.
+    /// Returns the number of parts after the base.
     #[must_use]
-    pub fn depth(&self) -> usize {
+    pub fn part_count(&self) -> usize {
         self.rest.len()
     }
 
-    /// What a name in a folder may stand for, where the parts from `at` on are still open: for each
-    /// way to read it the number of the first part that is open behind it. That number is
-    /// [`depth`](Self::depth) where the name is what was looked for.
+    /// Matches a name against the part at index `at`. Returns the index of the next part for each
+    /// possible match; [`part_count`](Self::part_count) means that the name matches the whole
+    /// pattern.
     #[must_use]
-    pub fn next(&self, at: usize, name: &str) -> Vec<usize> {
-        let mut ways = Vec::new();
+    pub fn advance(&self, at: usize, name: &str) -> Vec<usize> {
+        let mut positions = Vec::new();
         match self.rest.get(at) {
             None => {}
             Some(PatternPart::AnyFolders) => {
-                // The name is one of the folders, or there are none of them.
-                ways.push(at);
-                ways.extend(self.next(at + 1, name));
+                // The name is one of the folders, or `**` matches no folder.
+                positions.push(at);
+                positions.extend(self.advance(at + 1, name));
             }
             Some(PatternPart::Name { literal, matcher })
                 if literal == name || matcher.is_match(name) =>
             {
-                ways.push(at + 1);
+                positions.push(at + 1);
             }
             Some(PatternPart::Name { .. }) => {}
         }
-        ways
+        positions
     }
 }
 
@@ -108,10 +113,10 @@ impl PatternPart {
         if text == "**" {
             return Ok(Self::AnyFolders);
         }
-        if !Pattern::is_one(text) {
+        if !Pattern::has_wildcards(text) {
             FilePath::parse(text)?;
         }
-        // Braces and backslashes mean themselves: names have the first, and never the second.
+        // Braces match themselves, since names may have them; so do backslashes, which no name has.
         let literal = text.to_owned();
         let escaped = text.replace('{', "[{]").replace('}', "[}]");
         let matcher = GlobBuilder::new(&escaped).backslash_escape(false).build()?.compile_matcher();
@@ -123,8 +128,8 @@ impl PatternPart {
 mod tests {
     use super::*;
 
-    /// Whether a pattern stands for a path, walked as a server's folders would be.
-    fn stands_for(pattern: &str, path: &str) -> bool {
+    /// Whether a pattern matches a path, searched folder by folder.
+    fn matches_path(pattern: &str, path: &str) -> bool {
         let pattern = Pattern::parse(pattern).unwrap();
         let base = pattern.base().as_str();
         let Some(rest) = (if base.is_empty() {
@@ -134,47 +139,47 @@ mod tests {
         }) else {
             return false;
         };
-        let mut open = vec![0];
+        let mut positions = vec![0];
         let names: Vec<&str> = rest.split('/').collect();
         for name in &names {
-            open = open.iter().flat_map(|&at| pattern.next(at, name)).collect();
+            positions = positions.iter().flat_map(|&at| pattern.advance(at, name)).collect();
         }
-        open.contains(&pattern.depth())
+        positions.contains(&pattern.part_count())
     }
 
     #[test]
-    fn stars_and_questions_stay_within_a_part() {
-        assert!(stands_for("*.txt", "secret.txt"));
-        assert!(!stands_for("*.txt", "notes/secret.txt"));
-        assert!(stands_for("notes/20??/*", "notes/2024/a b"));
-        assert!(!stands_for("notes/20??/*", "notes/2024/a/b"));
-        assert!(!stands_for("notes/20??/*", "other/2024/a"));
-        assert!(stands_for("[ab].txt", "b.txt"));
-        assert!(!stands_for("[ab].txt", "c.txt"));
+    fn a_star_and_a_question_mark_match_within_a_part() {
+        assert!(matches_path("*.txt", "secret.txt"));
+        assert!(!matches_path("*.txt", "notes/secret.txt"));
+        assert!(matches_path("notes/20??/*", "notes/2024/a b"));
+        assert!(!matches_path("notes/20??/*", "notes/2024/a/b"));
+        assert!(!matches_path("notes/20??/*", "other/2024/a"));
+        assert!(matches_path("[ab].txt", "b.txt"));
+        assert!(!matches_path("[ab].txt", "c.txt"));
     }
 
     #[test]
-    fn two_stars_are_any_folders_and_none() {
+    fn two_stars_match_any_number_of_folders() {
         for path in ["a.md", "x/a.md", "x/y/z/a.md"] {
-            assert!(stands_for("**/*.md", path), "{path}");
+            assert!(matches_path("**/*.md", path), "{path}");
         }
-        assert!(!stands_for("**/*.md", "x/a.txt"));
-        assert!(stands_for("x/**/b", "x/b"));
-        assert!(stands_for("x/**/b", "x/y/z/b"));
-        assert!(!stands_for("x/**/b", "y/b"));
+        assert!(!matches_path("**/*.md", "x/a.txt"));
+        assert!(matches_path("x/**/b", "x/b"));
+        assert!(matches_path("x/**/b", "x/y/z/b"));
+        assert!(!matches_path("x/**/b", "y/b"));
     }
 
     #[test]
-    fn a_name_that_reads_like_a_pattern_is_found_too() {
-        assert!(stands_for("a[1].txt", "a[1].txt"));
-        assert!(stands_for("a[1].txt", "a1.txt"));
-        assert!(stands_for("{x,y}.*", "{x,y}.txt"));
-        assert!(!stands_for("{x,y}.*", "x.txt"));
-        assert!(stands_for("secret.txt", "secret.txt"));
+    fn a_name_spelled_like_the_pattern_matches() {
+        assert!(matches_path("a[1].txt", "a[1].txt"));
+        assert!(matches_path("a[1].txt", "a1.txt"));
+        assert!(matches_path("{x,y}.*", "{x,y}.txt"));
+        assert!(!matches_path("{x,y}.*", "x.txt"));
+        assert!(matches_path("secret.txt", "secret.txt"));
     }
 
     #[test]
-    fn what_is_neither_a_path_nor_a_pattern_is_refused() {
+    fn an_invalid_path_or_pattern_is_rejected() {
         for bad in ["", "/etc/*", "../*", "a//b*", "[", "a/", "a\\b"] {
             assert!(Pattern::parse(bad).is_err(), "{bad:?}");
         }

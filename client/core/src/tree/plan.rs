@@ -1,4 +1,5 @@
-//! The plan of an order: rows of a temporary database, so that memory does not grow with the tree.
+//! The plan of a transfer: rows of a temporary database, so that memory does not grow with the
+//! tree.
 
 mod rows;
 
@@ -9,54 +10,54 @@ use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Memory of the database, in KiB; what does not fit goes to its file.
-const CACHE: i64 = 1024;
+/// The database's page cache in KiB.
+const CACHE_KIB: i64 = 1024;
 
-/// Items of a plan, and bytes of their paths. A server that lists names without end must not fill this
-/// machine's disk.
-const MOST: u64 = 10_000_000;
-const MOST_BYTES: u64 = 4 << 30;
+/// Limits of a plan: items, and bytes of their paths. A server that lists names without end must
+/// not fill this machine's disk.
+const MAX_ITEMS: u64 = 10_000_000;
+const MAX_PATH_BYTES: u64 = 4 << 30;
 
-/// Items that are written to the file at once.
-const BATCH: usize = 1000;
+/// Items written in one transaction.
+const COMMIT_BATCH: usize = 1000;
 
-/// Items that are read at once.
-const READ: u32 = 256;
+/// Items read in one page.
+const PAGE_SIZE: u32 = 256;
 
-/// Files and folders in the order in which they are to be dealt with: a folder before what is in it.
+/// Files and folders in the order of their transfer: a folder before its contents.
 #[derive(Debug)]
 pub struct Plan {
     database: Connection,
-    unwritten: usize,
+    uncommitted: usize,
     items: u64,
-    /// Of their paths.
-    bytes: u64,
+    /// Bytes of the items' paths.
+    path_bytes: u64,
 }
 
-/// A file or folder that was found where it comes from.
+/// A file or folder found at the source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundEntry {
-    /// Which of the things that were named it belongs to.
+    /// Index of the named source it belongs to.
     pub source_root: u32,
-    /// Where it is: on the server, or below the folder here that was named.
+    /// Its path at the source: on the server, or in the local source root.
     pub source: FilePath,
-    /// Where it is to be: below the folder here, or on the server. Nothing else in the plan goes there.
+    /// Its path at the target: in the local folder, or on the server. Unique in a plan.
     pub target: FilePath,
-    /// What it is.
+    /// Whether it is a file or a folder.
     pub kind: ItemKind,
 }
 
-/// What was found.
+/// Whether an entry is a file or a folder, with its attributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ItemKind {
     /// A folder.
     Folder {
-        /// When something in it was last added or removed.
+        /// When an entry of it was last added or removed.
         modified: Timestamp,
     },
     /// A regular file.
     File {
-        /// Bytes.
+        /// Size in bytes.
         size: u64,
         /// When its content was last modified.
         modified: Timestamp,
@@ -66,61 +67,61 @@ pub enum ItemKind {
 /// A file or folder of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanItem {
-    /// Its number, from 1, in the order of the plan.
+    /// Its number in the plan, from 1.
     pub number: i64,
-    /// What was found.
+    /// The entry found at the source.
     pub found: FoundEntry,
-    /// How that compares to what is where it is to be.
+    /// How it compares to the target.
     pub state: PlanItemState,
-    /// What is to become of a file that differs; `None` where nobody has decided.
+    /// What to do with a file that differs; `None` if undecided.
     pub decision: Option<Decision>,
 }
 
-/// How an item compares to what is where it is to be.
+/// How an item compares to what exists at its target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PlanItemState {
-    /// Nothing is there.
+    /// The target does not exist.
     New,
-    /// So many bytes of it are there already, unproved.
-    Begun(u64),
-    /// A file of the same size is there; nobody has compared the content.
-    Alike,
-    /// It is there: a folder, or a file with the same content.
+    /// A partial file of this many bytes exists. Its content is not verified.
+    Partial(u64),
+    /// A file of the same size exists; the content is not compared yet.
+    SameSize,
+    /// The same folder, or a file with the same content, exists.
     Same,
-    /// A file with other content is there.
+    /// A file with other content exists.
     Differs,
-    /// It cannot be stored there, and why.
+    /// It cannot be stored at the target, for this reason.
     Blocked(String),
 }
 
-/// What is to become of a file that differs.
+/// What to do with a file that differs from the existing one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
-    /// The new one takes its place.
+    /// Replace the existing file.
     Replace,
-    /// Both stay: the new one gets another name.
+    /// Keep the existing file, and store the new one under another name.
     KeepBoth,
-    /// It stays as it is.
+    /// Keep the existing file only.
     Skip,
 }
 
-/// How many there are of something.
+/// A number of files and their size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ItemCount {
-    /// Files.
+    /// Number of files.
     pub files: u64,
-    /// Bytes of all of them.
+    /// Bytes of all files.
     pub bytes: u64,
 }
 
 /// Why a plan cannot be made.
 #[derive(Debug, Error)]
 pub enum PlanError {
-    /// Two different things would have one place.
+    /// Two different sources have the same target.
     #[error("two files would be stored as {0}")]
-    Twice(FilePath),
-    /// No honest folder holds so much.
+    DuplicateTarget(FilePath),
+    /// The source has more items or longer paths than a plan may have.
     #[error("there are more files and folders than one plan may have")]
     TooLarge,
     /// The temporary database failed.
@@ -129,24 +130,24 @@ pub enum PlanError {
 }
 
 impl Plan {
-    /// An empty plan.
+    /// Makes an empty plan.
     ///
     /// # Errors
     /// [`PlanError::Database`].
     pub fn new() -> Result<Self, PlanError> {
-        // The empty name is a file of SQLite's own in the temporary folder, without a name.
+        // With an empty name SQLite uses an unnamed file in the temporary folder.
         let database = Connection::open(Path::new(""))?;
-        database.pragma_update(None, "cache_size", -CACHE)?;
-        // It is not read again by anybody: nothing has to survive.
+        database.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        // No other process reads the file, so nothing needs to survive a crash.
         database.pragma_update(None, "journal_mode", "off")?;
         database.pragma_update(None, "synchronous", "off")?;
         database.execute_batch(rows::TABLE)?;
         database.execute_batch("begin")?;
-        Ok(Self { database, unwritten: 0, items: 0, bytes: 0 })
+        Ok(Self { database, uncommitted: 0, items: 0, path_bytes: 0 })
     }
 
-    /// Adds an item. The content of a folder is asked for by [`next_folder`](Self::next_folder) later. The
-    /// same thing at the same place a second time changes nothing; whether it is new.
+    /// Adds an item. Returns whether it is new: adding the same source with the same target again
+    /// changes nothing.
     ///
     /// # Errors
     /// [`PlanError`].
@@ -155,13 +156,13 @@ impl Plan {
             ItemKind::Folder { modified } => (true, 0, modified),
             ItemKind::File { size, modified } => (false, size, modified),
         };
-        let (state, offset, why) = rows::of_state(state);
-        let new = self.database.prepare_cached(rows::INSERT)?.execute(params![
+        let (state, offset, why) = rows::state_columns(state);
+        let inserted = self.database.prepare_cached(rows::INSERT)?.execute(params![
             found.source_root,
             found.source.as_str(),
             found.target.as_str(),
             is_folder,
-            // Bit by bit: SQLite's integers have a sign.
+            // SQLite's integers are signed: the bits are kept.
             size.cast_signed(),
             modified.0.timestamp(),
             modified.0.timestamp_subsec_nanos(),
@@ -169,97 +170,102 @@ impl Plan {
             offset,
             why,
         ])?;
-        if new == 0 {
-            let there = self.at(&found.target)?;
-            let is_it = |item: PlanItem| {
+        if inserted == 0 {
+            let existing = self.find_target(&found.target)?;
+            let is_same = |item: PlanItem| {
                 (item.found.source_root, &item.found.source) == (found.source_root, &found.source)
             };
-            if !there.is_some_and(is_it) {
-                return Err(PlanError::Twice(found.target.clone()));
+            if !existing.is_some_and(is_same) {
+                return Err(PlanError::DuplicateTarget(found.target.clone()));
             }
             return Ok(false);
         }
         self.items += 1;
-        self.bytes += (found.source.as_str().len() + found.target.as_str().len()) as u64;
-        if self.items > MOST || self.bytes > MOST_BYTES {
+        self.path_bytes += (found.source.as_str().len() + found.target.as_str().len()) as u64;
+        if self.items > MAX_ITEMS || self.path_bytes > MAX_PATH_BYTES {
             return Err(PlanError::TooLarge);
         }
-        self.unwritten += 1;
-        if self.unwritten == BATCH {
-            self.unwritten = 0;
+        self.uncommitted += 1;
+        if self.uncommitted == COMMIT_BATCH {
+            self.uncommitted = 0;
             self.database.execute_batch("commit; begin")?;
         }
         Ok(true)
     }
 
-    /// How many files there are.
+    /// Returns the number of files.
     ///
     /// # Errors
     /// [`PlanError::Database`].
-    pub fn files(&self) -> Result<u64, PlanError> {
+    pub fn count_files(&self) -> Result<u64, PlanError> {
         Ok(rows::count(&self.database, "size", "is_folder = ?1", 0)?.files)
     }
 
-    /// The item that has this place.
+    /// Returns the item with this target.
     ///
     /// # Errors
     /// [`PlanError::Database`].
-    pub fn at(&self, target: &FilePath) -> Result<Option<PlanItem>, PlanError> {
-        rows::first(&self.database, "where target = ?1", target.as_str())
+    pub fn find_target(&self, target: &FilePath) -> Result<Option<PlanItem>, PlanError> {
+        rows::select_one(&self.database, "where target = ?1", target.as_str())
     }
 
-    /// A folder whose content was not asked for yet, the first one after the one with this number.
+    /// Returns the first folder after the item with this number.
     ///
     /// # Errors
     /// [`PlanError::Database`].
     pub fn next_folder(&self, number: i64) -> Result<Option<PlanItem>, PlanError> {
-        rows::first(
+        rows::select_one(
             &self.database,
             "where number > ?1 and is_folder = 1 order by number limit 1",
             number,
         )
     }
 
-    /// Some items that follow the one with this number; the first one follows 0, and after the last there
-    /// are none.
+    /// Returns a page of items after the one with this number. The first page follows 0; after the
+    /// last item the page is empty.
     ///
     /// # Errors
     /// [`PlanError::Database`].
-    pub fn after(&self, number: i64) -> Result<Vec<PlanItem>, PlanError> {
-        rows::some(&self.database, "where number > ?1 order by number", number, READ)
+    pub fn items_after(&self, number: i64) -> Result<Vec<PlanItem>, PlanError> {
+        rows::select_page(&self.database, "where number > ?1 order by number", number, PAGE_SIZE)
     }
 
-    /// The same of those alone that have a state like this one.
+    /// Like [`items_after`](Self::items_after), for items whose state is of the same variant.
     ///
     /// # Errors
     /// [`PlanError::Database`].
-    pub fn after_in(&self, number: i64, state: &PlanItemState) -> Result<Vec<PlanItem>, PlanError> {
-        let (state, _, _) = rows::of_state(state);
-        let which = format!("where number > ?1 and state = {state} order by number");
-        rows::some(&self.database, &which, number, READ)
+    pub fn items_in_state_after(
+        &self,
+        number: i64,
+        state: &PlanItemState,
+    ) -> Result<Vec<PlanItem>, PlanError> {
+        let (state, _, _) = rows::state_columns(state);
+        let condition = format!("where number > ?1 and state = {state} order by number");
+        rows::select_page(&self.database, &condition, number, PAGE_SIZE)
     }
 
-    /// The same of folders, backwards: `None` begins at the last. A folder comes after those in it.
+    /// Returns a page of folders in reverse order: a folder after its subfolders. `None` starts at
+    /// the last folder.
     ///
     /// # Errors
     /// [`PlanError::Database`].
     pub fn folders_before(&self, number: Option<i64>) -> Result<Vec<PlanItem>, PlanError> {
-        let which = "where number < ?1 and is_folder = 1 order by number desc";
-        rows::some(&self.database, which, number.unwrap_or(i64::MAX), READ)
+        let condition = "where number < ?1 and is_folder = 1 order by number desc";
+        rows::select_page(&self.database, condition, number.unwrap_or(i64::MAX), PAGE_SIZE)
     }
 
-    /// An item compares in another way.
+    /// Sets the state of an item.
     ///
     /// # Errors
     /// [`PlanError::Database`].
-    pub fn set(&self, number: i64, state: &PlanItemState) -> Result<(), PlanError> {
-        let (state, offset, why) = rows::of_state(state);
+    pub fn set_state(&self, number: i64, state: &PlanItemState) -> Result<(), PlanError> {
+        let (state, offset, why) = rows::state_columns(state);
         let sql = "update items set state = ?2, offset = ?3, why = ?4 where number = ?1";
         self.database.prepare_cached(sql)?.execute(params![number, state, offset, why])?;
         Ok(())
     }
 
-    /// What is to become of a file that differs.
+    /// Sets the decision for a file that differs.
     ///
     /// # Errors
     /// [`PlanError::Database`].
@@ -269,48 +275,48 @@ impl Plan {
         Ok(())
     }
 
-    /// The same for all that differ and are not decided.
+    /// Sets the decision for all files that differ and are undecided.
     ///
     /// # Errors
     /// [`PlanError::Database`].
     pub fn decide_all(&self, decision: Decision) -> Result<(), PlanError> {
-        let (differs, _, _) = rows::of_state(&PlanItemState::Differs);
+        let (differs, _, _) = rows::state_columns(&PlanItemState::Differs);
         let sql = "update items set decision = ?1 where state = ?2 and decision is null";
         self.database.prepare_cached(sql)?.execute(params![decision as i64, differs])?;
         Ok(())
     }
 
-    /// The files of a state like this one.
+    /// Counts the files whose state is of the same variant.
     ///
     /// # Errors
     /// [`PlanError::Database`].
-    pub fn count(&self, state: &PlanItemState) -> Result<ItemCount, PlanError> {
-        let (state, _, _) = rows::of_state(state);
+    pub fn count_in_state(&self, state: &PlanItemState) -> Result<ItemCount, PlanError> {
+        let (state, _, _) = rows::state_columns(state);
         rows::count(&self.database, "size", "state = ?1 and is_folder = 0", state)
     }
 
-    /// The files that are to move: what is new or begun, and what takes the place of something else or a
-    /// place beside it.
+    /// Counts the files to transfer: new and partial ones, and those that replace an existing file
+    /// or are stored next to it.
     ///
     /// # Errors
     /// [`PlanError::Database`].
-    pub fn moving(&self) -> Result<ItemCount, PlanError> {
-        let (differs, _, _) = rows::of_state(&PlanItemState::Differs);
-        let which = format!(
+    pub fn pending(&self) -> Result<ItemCount, PlanError> {
+        let (differs, _, _) = rows::state_columns(&PlanItemState::Differs);
+        let condition = format!(
             "is_folder = 0 and (state <= ?1 or (state = {differs} and decision < {}))",
             Decision::Skip as i64
         );
-        let (begun, _, _) = rows::of_state(&PlanItemState::Begun(0));
-        rows::count(&self.database, "size", &which, begun)
+        let (partial, _, _) = rows::state_columns(&PlanItemState::Partial(0));
+        rows::count(&self.database, "size", &condition, partial)
     }
 
-    /// Bytes that are there already of files that are begun.
+    /// Returns the bytes that exist of partial files.
     ///
     /// # Errors
     /// [`PlanError::Database`].
-    pub fn begun(&self) -> Result<u64, PlanError> {
-        let (begun, _, _) = rows::of_state(&PlanItemState::Begun(0));
-        Ok(rows::count(&self.database, "offset", "state = ?1", begun)?.bytes)
+    pub fn partial_bytes(&self) -> Result<u64, PlanError> {
+        let (partial, _, _) = rows::state_columns(&PlanItemState::Partial(0));
+        Ok(rows::count(&self.database, "offset", "state = ?1", partial)?.bytes)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Whether files of the same size have the same content: proved by their hash, with nothing moved.
+//! Comparison of files of the same size by their hash. No content is transferred.
 
 use std::fs::File;
 use std::io;
@@ -9,41 +9,43 @@ use quiver_transfer::DiskPool;
 use quiver_transfer::Source;
 use tokio::task::JoinSet;
 
-use super::{AT_ONCE, TreeTransfer};
+use super::{CONCURRENT_WEIGHT, TransferOperations};
 use crate::error::ClientError;
 use crate::exchange::{self, GetError};
-use crate::outcomes::is_shared;
-use crate::planner::Planner;
+use crate::outcomes::affects_all;
 use crate::reconnecting::SessionHandle;
+use crate::shared_plan::SharedPlan;
 use crate::tasks::joined;
 use crate::transfer_context::TransferContext;
 use crate::tree::{PlanItem, PlanItemState};
 
-/// Settles what is the same and what differs.
-pub(crate) async fn compare<W: TreeTransfer>(
-    way: &W,
-    planner: &Planner,
+/// Compares all files of the same size, and sets their state to [`PlanItemState::Same`] or
+/// [`PlanItemState::Differs`].
+pub(crate) async fn compare_same_size<T: TransferOperations>(
+    operations: &T,
+    plan: &SharedPlan,
 ) -> Result<(), ClientError> {
     let disk_pool = DiskPool::default();
     let mut number = 0;
     loop {
-        let alike = planner.after_in(number, PlanItemState::Alike).await?;
-        let Some(last) = alike.last() else { return Ok(()) };
+        let same_size = plan.items_in_state_after(number, PlanItemState::SameSize).await?;
+        let Some(last) = same_size.last() else { return Ok(()) };
         number = last.number;
-        let mut waiting = alike.into_iter();
+        let mut waiting = same_size.into_iter();
         let mut running = JoinSet::new();
         let mut found = Vec::with_capacity(waiting.len());
         loop {
-            while running.len() < AT_ONCE as usize
+            while running.len() < CONCURRENT_WEIGHT as usize
                 && let Some(item) = waiting.next()
             {
-                let (way, disk_pool) = (way.clone(), disk_pool.clone());
+                let (operations, disk_pool) = (operations.clone(), disk_pool.clone());
                 running.spawn(async move {
-                    let state = match is_same(&way, &disk_pool, &item).await {
+                    let state = match is_same(&operations, &disk_pool, &item).await {
                         Ok(true) => PlanItemState::Same,
                         Ok(false) => PlanItemState::Differs,
-                        Err(failure) if is_shared(&failure) => return Err(failure),
-                        // What cannot be read, or is gone, is told when it is to move.
+                        Err(failure) if affects_all(&failure) => return Err(failure),
+                        // A file that cannot be read, or was removed, is reported when it is to be
+                        // transferred.
                         Err(_) => PlanItemState::Differs,
                     };
                     Ok((item.number, state))
@@ -52,45 +54,46 @@ pub(crate) async fn compare<W: TreeTransfer>(
             let Some(done) = running.join_next().await else { break };
             found.push(joined(done)??);
         }
-        planner
-            .work(move |plan| found.iter().try_for_each(|(number, state)| plan.set(*number, state)))
-            .await?;
+        plan.with(move |plan| {
+            found.iter().try_for_each(|(number, state)| plan.set_state(*number, state))
+        })
+        .await?;
     }
 }
 
-async fn is_same<W: TreeTransfer>(
-    way: &W,
+async fn is_same<T: TransferOperations>(
+    operations: &T,
     disk_pool: &DiskPool,
     item: &PlanItem,
 ) -> Result<bool, ClientError> {
-    let (reader, read) = (way.clone(), item.clone());
-    let read = move || reader.read(&read);
-    is_same_as(way.context(), disk_pool, way.remote(item), read).await
+    let (reader, file) = (operations.clone(), item.clone());
+    let open = move || reader.open_local(&file);
+    has_server_content(operations.context(), disk_pool, operations.server_path(item), open).await
 }
 
-/// Whether a file here has the content of one of the server's.
+/// Whether a local file has the content of the server's file.
 ///
 /// # Errors
-/// [`ClientError`] where either cannot be read.
-pub(crate) async fn is_same_as(
+/// [`ClientError`] if either file cannot be read.
+pub(crate) async fn has_server_content(
     context: &TransferContext,
     disk_pool: &DiskPool,
     path: &FilePath,
-    read: impl FnOnce() -> io::Result<File> + Send + 'static,
+    open: impl FnOnce() -> io::Result<File> + Send + 'static,
 ) -> Result<bool, ClientError> {
     let what = || format!("cannot compare {}", display_safe(path.as_str()));
-    let disk = |source| ClientError::System { what: "cannot compare a file", source };
-    let source = disk_pool.work(move || Source::new(read()?)?.load()).await;
-    let source = source.unwrap_or_else(|ending| Err(io::Error::other(ending))).map_err(disk)?;
-    let Some(whole) = source.whole().await.map_err(disk)? else { return Ok(false) };
+    let failed = |source| ClientError::System { what: "cannot compare a file", source };
+    let source = disk_pool.work(move || Source::new(open()?)?.load()).await;
+    let source = source.unwrap_or_else(|ending| Err(io::Error::other(ending))).map_err(failed)?;
+    let Some(whole) = source.whole().await.map_err(failed)? else { return Ok(false) };
     let length = whole.length();
     let whole = &whole;
-    let same = |handle: SessionHandle| async move {
+    let compare = |handle: SessionHandle| async move {
         // The semaphore is never closed.
-        let _permit = handle.content.acquire().await;
-        let have = Some(whole.prefix());
+        let _permit = handle.content_permits.acquire().await;
+        let prefix = Some(whole.prefix());
         let same = async {
-            let content = exchange::get(&handle.connection, path, have, handle.patience).await?;
+            let content = exchange::get(&handle.connection, path, prefix, handle.timeout).await?;
             if content.size() != length || content.offset() != length {
                 return Ok(false);
             }
@@ -99,9 +102,9 @@ pub(crate) async fn is_same_as(
         match same.await {
             Ok(same) => Ok(same),
             Err(GetError::Stream(error)) => Err(error),
-            // What it sends is not what it says.
+            // The server sent something else than it announced.
             Err(_) => Ok(false),
         }
     };
-    context.session.retry(context.retry_for, &context.reporter, what, same).await
+    context.session.retry(context.retry_for, &context.reporter, what, compare).await
 }

@@ -1,44 +1,47 @@
-//! What a plan would do, for whoever asks before anything moves.
+//! The dry run of a plan, and the check of free space.
 
 use std::sync::Arc;
 
 use crate::error::ClientError;
-use crate::planner::Planner;
 use crate::reporter::Reporter;
+use crate::shared_plan::SharedPlan;
 use crate::transfers::{PlannedFile, TransferEvent};
 use crate::tree::{Decision, ItemKind, PlanItem, PlanItemState};
 
-/// What has to be enough for a plan. Bytes.
+/// Limits of the target's storage, in bytes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct SpaceNeeded {
-    /// All files together.
-    pub(crate) free: u64,
-    /// One file.
-    pub(crate) largest: u64,
+pub(crate) struct SpaceLimits {
+    /// For all files together.
+    pub(crate) available: u64,
+    /// For one file.
+    pub(crate) max_file_size: u64,
 }
 
-/// Why what is to move does not fit, if so.
-pub(crate) async fn does_not_fit(
-    planner: &Planner,
-    room: SpaceNeeded,
+/// Checks that the pending files fit. Returns the reason if they do not.
+pub(crate) async fn check_space(
+    plan: &SharedPlan,
+    space: SpaceLimits,
 ) -> Result<Option<String>, ClientError> {
-    let moving = planner.work(|plan| plan.moving()).await?;
-    let begun = planner.work(|plan| plan.begun()).await?;
-    let due = moving.bytes.saturating_sub(begun);
-    Ok((due > room.free).then(|| format!("{due} bytes are to come where {} are free", room.free)))
+    let pending = plan.with(|plan| plan.pending()).await?;
+    let partial_bytes = plan.with(|plan| plan.partial_bytes()).await?;
+    let needed = pending.bytes.saturating_sub(partial_bytes);
+    Ok((needed > space.available).then(|| {
+        let available = space.available;
+        format!("{needed} bytes are needed, but only {available} are free")
+    }))
 }
 
-/// Tells of each file, and of each folder that is not there.
-pub(crate) async fn tell(
-    planner: &Planner,
+/// Reports each file, and each folder that does not exist yet.
+pub(crate) async fn report_plan(
+    plan: &SharedPlan,
     reporter: &Reporter,
-    room: SpaceNeeded,
-    shown: impl Fn(&PlanItem) -> String,
+    space: SpaceLimits,
+    display_name: impl Fn(&PlanItem) -> String,
 ) -> Result<(), ClientError> {
-    let mut left = room.free;
+    let mut remaining = space.available;
     let mut number = 0;
     loop {
-        let items = planner.after(number).await?;
+        let items = plan.items_after(number).await?;
         let Some(last) = items.last() else { break };
         number = last.number;
         for item in items {
@@ -46,17 +49,22 @@ pub(crate) async fn tell(
             if is_folder && item.state == PlanItemState::Same {
                 continue;
             }
-            let target = shown(&item);
-            let planned = planned(item, target, &mut left, room.largest);
-            reporter.event(TransferEvent::Planned(Arc::new(planned))).await;
+            let target = display_name(&item);
+            let planned = planned_file(item, target, &mut remaining, space.max_file_size);
+            reporter.report(TransferEvent::Planned(Arc::new(planned))).await;
         }
     }
-    reporter.event(TransferEvent::PlanShown).await;
+    reporter.report(TransferEvent::PlanShown).await;
     Ok(())
 }
 
-/// What would be done, and how much of it is there already. What fits takes its room.
-fn planned(item: PlanItem, target: String, left: &mut u64, largest: u64) -> PlannedFile {
+/// Describes an item of a dry run. A pending file that fits reduces `remaining`.
+fn planned_file(
+    item: PlanItem,
+    target: String,
+    remaining: &mut u64,
+    max_file_size: u64,
+) -> PlannedFile {
     let PlanItem { found, state, decision, .. } = item;
     let mut planned = PlannedFile {
         source: found.source,
@@ -67,20 +75,20 @@ fn planned(item: PlanItem, target: String, left: &mut u64, largest: u64) -> Plan
         does_not_fit: false,
         resume_at: 0,
     };
-    let moves = match (&planned.state, decision) {
+    let is_pending = match (&planned.state, decision) {
         (PlanItemState::Same | PlanItemState::Blocked(_), _)
-        | (PlanItemState::Alike | PlanItemState::Differs, None | Some(Decision::Skip)) => false,
-        (PlanItemState::Begun(begun), _) => {
-            planned.resume_at = *begun;
+        | (PlanItemState::SameSize | PlanItemState::Differs, None | Some(Decision::Skip)) => false,
+        (PlanItemState::Partial(bytes), _) => {
+            planned.resume_at = *bytes;
             true
         }
-        (PlanItemState::New | PlanItemState::Alike | PlanItemState::Differs, _) => true,
+        (PlanItemState::New | PlanItemState::SameSize | PlanItemState::Differs, _) => true,
     };
     if let ItemKind::File { size, .. } = planned.kind
-        && moves
+        && is_pending
     {
-        match left.checked_sub(size.saturating_sub(planned.resume_at)) {
-            Some(rest) if size <= largest => *left = rest,
+        match remaining.checked_sub(size.saturating_sub(planned.resume_at)) {
+            Some(rest) if size <= max_file_size => *remaining = rest,
             _ => planned.does_not_fit = true,
         }
     } else {
@@ -99,23 +107,23 @@ mod tests {
     use crate::tree::FoundEntry;
 
     #[test]
-    fn what_fits_takes_its_room_and_the_next_may_not_fit() {
-        let mut left = 260;
-        let mut fits = |state, decision, largest| {
+    fn a_file_that_fits_reduces_the_remaining_space() {
+        let mut remaining = 260;
+        let mut fits = |state, decision, max_file_size| {
             let path = FilePath::parse("notes/a").unwrap();
             let modified = Timestamp::from(SystemTime::UNIX_EPOCH);
             let kind = ItemKind::File { size: 100, modified };
             let found = FoundEntry { source_root: 0, source: path.clone(), target: path, kind };
             let item = PlanItem { number: 1, found, state, decision };
-            !planned(item, "notes/a".to_owned(), &mut left, largest).does_not_fit
+            !planned_file(item, "notes/a".to_owned(), &mut remaining, max_file_size).does_not_fit
         };
         assert!(fits(PlanItemState::New, None, 100));
-        assert!(fits(PlanItemState::Begun(45), None, 100));
+        assert!(fits(PlanItemState::Partial(45), None, 100));
         assert!(fits(PlanItemState::Same, None, 100));
         assert!(fits(PlanItemState::Differs, None, 100));
         assert!(fits(PlanItemState::Differs, Some(Decision::Replace), 100));
         assert!(!fits(PlanItemState::New, None, 100));
-        assert!(fits(PlanItemState::Blocked("a folder stands there".to_owned()), None, 100));
-        assert!(!fits(PlanItemState::Begun(99), None, 99));
+        assert!(fits(PlanItemState::Blocked("a folder has that name".to_owned()), None, 100));
+        assert!(!fits(PlanItemState::Partial(99), None, 99));
     }
 }

@@ -1,4 +1,4 @@
-//! A plan, carried out: folders first, then what is in them, many small files at once. The same for both
+//! Executes a plan: folders before their contents, many small files at once. The same for both
 //! directions.
 
 use std::sync::Arc;
@@ -9,287 +9,288 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
-use super::compare::compare;
-use super::decide::decide;
-use super::dry_run::{self, SpaceNeeded};
-use super::{AT_ONCE, Placement, TreeTransfer, weight};
+use super::compare::compare_same_size;
+use super::conflicts::resolve_conflicts;
+use super::dry_run::{self, SpaceLimits};
+use super::{CONCURRENT_WEIGHT, Placement, TransferOperations, weight};
 use crate::error::ClientError;
 use crate::journal::{JournalEntry, TreeRecord, UnfinishedShare};
-use crate::outcomes::{Outcomes, is_shared};
-use crate::planner::Planner;
+use crate::outcomes::{Outcomes, affects_all};
 use crate::progress::TotalProgressMeter;
 use crate::reporter::Reporter;
 use crate::request::TransferOptions;
+use crate::shared_plan::SharedPlan;
 use crate::tasks::joined;
 use crate::throughput::ThroughputMeter;
 use crate::transfers::{Transfer, TransferEvent, TransferState, TransferSummary};
 use crate::tree::{Decision, ItemKind, PlanItem, PlanItemState};
 
-/// A plan that is carried out.
-pub(crate) struct Executor<W> {
-    way: W,
-    planner: Planner,
+/// The execution of a plan.
+pub(crate) struct Executor<T> {
+    operations: T,
+    plan: SharedPlan,
     reporter: Reporter,
     throughput: Arc<Mutex<ThroughputMeter>>,
     outcomes: Outcomes,
-    /// What is written down of it; `None` where that cannot be.
+    /// The journal entry; `None` if the request cannot be recorded.
     entry: Option<JournalEntry>,
     summary: TransferSummary,
-    /// With the number of each.
+    /// Running transfers, each with its item's number.
     running: JoinSet<(i64, Result<Option<u64>, ClientError>)>,
-    /// What may move at once.
-    lanes: Arc<Semaphore>,
-    /// Whether all that has not begun would fail in the same way.
-    ends: bool,
+    /// Limits the weight of the files transferred at once.
+    permits: Arc<Semaphore>,
+    /// Whether an error occurred that all remaining items would share.
+    is_aborted: bool,
 }
 
-impl<W: TreeTransfer> Executor<W> {
+impl<T: TransferOperations> Executor<T> {
     pub(crate) fn new(
-        way: W,
-        planner: Planner,
+        operations: T,
+        plan: SharedPlan,
         throughput: Arc<Mutex<ThroughputMeter>>,
         outcomes: Outcomes,
         entry: Option<JournalEntry>,
     ) -> Self {
         Self {
-            reporter: way.context().reporter.clone(),
-            way,
-            planner,
+            reporter: operations.context().reporter.clone(),
+            operations,
+            plan,
             throughput,
             outcomes,
             entry,
             summary: TransferSummary::default(),
             running: JoinSet::new(),
-            lanes: Arc::new(Semaphore::new(AT_ONCE as usize)),
-            ends: false,
+            permits: Arc::new(Semaphore::new(CONCURRENT_WEIGHT as usize)),
+            is_aborted: false,
         }
     }
 
-    /// From the plan to its end: what is alike is compared, what would be done is shown, or else what differs
-    /// is decided, and all of it done. `left_out` counts what was found and is not in the plan.
+    /// Executes the plan: compares files of the same size, and then either shows the plan or
+    /// decides about files that differ and transfers everything. `left_out` is the number of
+    /// entries that were found and are not in the plan.
     ///
     /// # Errors
-    /// [`ClientError`]; [`ClientError::Several`] where some of several failed.
-    pub(crate) async fn go(
+    /// [`ClientError`]; [`ClientError::SomeFailed`] if some of several files failed.
+    pub(crate) async fn execute(
         mut self,
         options: &TransferOptions,
-        room: SpaceNeeded,
+        space: SpaceLimits,
         left_out: u64,
-        shown: impl Fn(&PlanItem) -> String + Send + Sync,
-        does_not_fit: impl FnOnce(String) -> ClientError + Send,
+        display_name: impl Fn(&PlanItem) -> String + Send + Sync,
+        no_space: impl FnOnce(String) -> ClientError + Send,
     ) -> Result<(), ClientError> {
         self.summary.left_out = left_out;
         if let Some(transfer) = self.transfer() {
-            transfer.files.plan(self.planner.clone());
+            transfer.files.set_plan(self.plan.clone());
         }
-        compare(&self.way, &self.planner).await?;
+        compare_same_size(&self.operations, &self.plan).await?;
         if options.dry_run {
             if let Some(decision) = options.on_conflict.decision() {
-                self.planner.work(move |plan| plan.decide_all(decision)).await?;
+                self.plan.with(move |plan| plan.decide_all(decision)).await?;
             }
-            dry_run::tell(&self.planner, &self.reporter, room, shown).await?;
+            dry_run::report_plan(&self.plan, &self.reporter, space, display_name).await?;
             return self.outcomes.result();
         }
-        decide(&self.planner, options.on_conflict, &self.reporter, shown).await?;
-        if let Some(why) = dry_run::does_not_fit(&self.planner, room).await? {
-            return Err(does_not_fit(why));
+        resolve_conflicts(&self.plan, options.on_conflict, &self.reporter, display_name).await?;
+        if let Some(why) = dry_run::check_space(&self.plan, space).await? {
+            return Err(no_space(why));
         }
-        self.run().await
+        self.transfer_all().await
     }
 
     fn transfer(&self) -> Option<&Transfer> {
         self.reporter.transfer()
     }
 
-    /// Everything that is to move, and the summary.
-    async fn run(mut self) -> Result<(), ClientError> {
-        let (began, load) = (Instant::now(), ThreadLoad::begin());
-        let moving = self.planner.work(|plan| plan.moving()).await?;
-        let mut record = self.record();
-        // What is over at once is not worth it.
-        if let Some(record) = record.as_mut().filter(|_| moving.files > 0) {
-            record.begin().await;
+    /// Transfers all pending items, and reports the summary.
+    async fn transfer_all(mut self) -> Result<(), ClientError> {
+        let (started, load) = (Instant::now(), ThreadLoad::begin());
+        let pending = self.plan.with(|plan| plan.pending()).await?;
+        let mut record = self.take_record();
+        // Without a file to transfer the journal entry is not worth writing.
+        if let Some(record) = record.as_mut().filter(|_| pending.files > 0) {
+            record.start().await;
         }
         if let Some(transfer) = self.transfer() {
-            transfer.counters.set_files(moving.files);
-            transfer.counters.set_bytes(moving.bytes);
+            transfer.counters.set_files(pending.files);
+            transfer.counters.set_bytes(pending.bytes);
         }
-        self.reporter.phase(TransferState::Running).await;
+        self.reporter.set_phase(TransferState::Running).await;
         let (total, progress) =
-            TotalProgressMeter::new(&format!("{} files", moving.files), moving.bytes);
-        self.reporter.event(TransferEvent::Started(progress)).await;
-        self.way.count(total);
+            TotalProgressMeter::new(&format!("{} files", pending.files), pending.bytes);
+        self.reporter.report(TransferEvent::Started(progress)).await;
+        self.operations.set_total(total);
         let mut number = 0;
         loop {
-            let items = self.planner.after(number).await?;
+            let items = self.plan.items_after(number).await?;
             let Some(last) = items.last() else { break };
             number = last.number;
             for item in items {
-                self.item(item).await?;
+                self.process_item(item).await?;
             }
         }
         while let Some(done) = self.running.join_next().await {
-            self.done(done).await?;
+            self.finish_transfer(done).await?;
         }
-        self.date_folders().await?;
-        let (took, is_busy) = (began.elapsed(), load.is_busy());
-        self.summary.failed = self.outcomes.failures() as u64;
+        self.set_folder_times().await?;
+        let (took, is_busy) = (started.elapsed(), load.is_busy());
+        self.summary.failed = self.outcomes.failed_count() as u64;
         self.summary.took = took;
-        // Its progress is over before the last words.
-        drop(self.way);
-        self.reporter.event(TransferEvent::Summary(self.summary)).await;
-        self.outcomes.tell_throughput(&self.throughput, took, is_busy).await;
-        if !self.ends {
+        // The progress ends before the summary is reported.
+        drop(self.operations);
+        self.reporter.report(TransferEvent::Summary(self.summary)).await;
+        self.outcomes.report_throughput(&self.throughput, took, is_busy).await;
+        if !self.is_aborted {
             if let Some(record) = record {
-                record.done();
+                record.finish();
             }
             return self.outcomes.result();
         }
-        // The rest was not even begun.
+        // The remaining items were not started.
         let share = record.filter(TreeRecord::is_written).map(|_| UnfinishedShare::Several);
         self.outcomes.result().map_err(|error| match error {
-            several @ ClientError::Several { .. } => several.resumable(share),
+            several @ ClientError::SomeFailed { .. } => several.with_unfinished_share(share),
             one => one,
         })
     }
 
-    fn record(&mut self) -> Option<TreeRecord> {
-        let (entry, session) = (self.entry.take()?, &self.way.context().session);
+    fn take_record(&mut self) -> Option<TreeRecord> {
+        let (entry, session) = (self.entry.take()?, &self.operations.context().session);
         Some(TreeRecord::new(session.journal(), session.unfinished(), entry))
     }
 
-    async fn item(&mut self, item: PlanItem) -> Result<(), ClientError> {
+    async fn process_item(&mut self, item: PlanItem) -> Result<(), ClientError> {
         if matches!(item.found.kind, ItemKind::Folder { .. }) {
-            return self.folder(&item).await;
+            return self.process_folder(&item).await;
         }
         let placement = match (&item.state, item.decision) {
-            _ if self.ends => {
-                self.outcomes.skipped(1);
+            _ if self.is_aborted => {
+                self.outcomes.add_not_started(1);
                 return Ok(());
             }
             (PlanItemState::Same, _) => {
                 self.summary.same += 1;
-                self.settle(item.number, true, None);
+                self.finish_item(item.number, true, None);
                 return Ok(());
             }
             (PlanItemState::Blocked(why), _) => {
-                self.settle(item.number, false, None);
-                self.failed(self.way.blocked(&item, why)).await;
+                self.finish_item(item.number, false, None);
+                self.fail(self.operations.blocked_error(&item, why)).await;
                 return Ok(());
             }
-            (PlanItemState::New | PlanItemState::Begun(_), _) => Placement::Free,
-            (PlanItemState::Alike | PlanItemState::Differs, Some(Decision::Replace)) => {
+            (PlanItemState::New | PlanItemState::Partial(_), _) => Placement::Create,
+            (PlanItemState::SameSize | PlanItemState::Differs, Some(Decision::Replace)) => {
                 Placement::Replace
             }
-            (PlanItemState::Alike | PlanItemState::Differs, Some(Decision::KeepBoth)) => {
-                Placement::Beside
+            (PlanItemState::SameSize | PlanItemState::Differs, Some(Decision::KeepBoth)) => {
+                Placement::KeepBoth
             }
-            (PlanItemState::Alike | PlanItemState::Differs, Some(Decision::Skip)) => {
+            (PlanItemState::SameSize | PlanItemState::Differs, Some(Decision::Skip)) => {
                 self.summary.kept += 1;
-                self.settle(item.number, true, None);
+                self.finish_item(item.number, true, None);
                 return Ok(());
             }
-            (PlanItemState::Alike | PlanItemState::Differs, None) => {
-                self.settle(item.number, false, None);
-                self.failed(self.way.exists(&item)).await;
+            (PlanItemState::SameSize | PlanItemState::Differs, None) => {
+                self.finish_item(item.number, false, None);
+                self.fail(self.operations.exists_error(&item)).await;
                 return Ok(());
             }
         };
         self.start(item, placement).await
     }
 
-    async fn folder(&mut self, folder: &PlanItem) -> Result<(), ClientError> {
-        if self.ends {
+    async fn process_folder(&mut self, folder: &PlanItem) -> Result<(), ClientError> {
+        if self.is_aborted {
             return Ok(());
         }
         let made = match &folder.state {
-            PlanItemState::New => self.way.make_folder(folder).await,
-            PlanItemState::Blocked(why) => Err(self.way.blocked(folder, why)),
+            PlanItemState::New => self.operations.make_folder(folder).await,
+            PlanItemState::Blocked(why) => Err(self.operations.blocked_error(folder, why)),
             _ => Ok(()),
         };
-        self.settle(folder.number, made.is_ok(), None);
+        self.finish_item(folder.number, made.is_ok(), None);
         if let Err(failure) = made {
-            self.outcomes.one_more();
-            self.failed(failure).await;
+            self.outcomes.add_item();
+            self.fail(failure).await;
         }
         Ok(())
     }
 
-    /// Begins as soon as there is a lane, and the transfer is not paused.
+    /// Starts a file as soon as its weight is free and the transfer is not paused.
     async fn start(&mut self, file: PlanItem, placement: Placement) -> Result<(), ClientError> {
         while self.transfer().is_some_and(|transfer| transfer.control.is_paused()) {
             let reporter = self.reporter.clone();
             let running = async {
                 if let Some(transfer) = reporter.transfer() {
-                    transfer.control.running().await;
+                    transfer.control.wait_until_running().await;
                 }
             };
             tokio::select! {
                 biased;
-                Some(done) = self.running.join_next() => self.done(done).await?,
+                Some(done) = self.running.join_next() => self.finish_transfer(done).await?,
                 () = running => {}
             }
         }
-        let lane = loop {
-            let lane = self.lanes.clone().acquire_many_owned(weight(&file));
+        let permit = loop {
+            let permit = self.permits.clone().acquire_many_owned(weight(&file));
             tokio::select! {
                 biased;
-                Some(done) = self.running.join_next() => self.done(done).await?,
-                lane = lane => break lane,
+                Some(done) = self.running.join_next() => self.finish_transfer(done).await?,
+                permit = permit => break permit,
             }
         };
-        let way = self.way.clone();
+        let operations = self.operations.clone();
         self.running.spawn(async move {
-            // The semaphore is never closed.
-            let _lane = lane;
+            // Held until the transfer ends.
+            let _permit = permit;
             let number = file.number;
-            (number, way.transfer(file, placement).await)
+            (number, operations.transfer(file, placement).await)
         });
         Ok(())
     }
 
-    async fn done(
+    async fn finish_transfer(
         &mut self,
         done: Result<(i64, Result<Option<u64>, ClientError>), JoinError>,
     ) -> Result<(), ClientError> {
         let (number, done) = joined(done.map(Ok))??;
-        self.settle(number, done.is_ok(), done.as_ref().ok().copied().flatten());
+        self.finish_item(number, done.is_ok(), done.as_ref().ok().copied().flatten());
         match done {
             Ok(None) => self.summary.same += 1,
             Ok(Some(bytes)) => {
                 self.summary.moved += 1;
                 self.summary.bytes += bytes;
             }
-            Err(error) => self.failed(error).await,
+            Err(error) => self.fail(error).await,
         }
         Ok(())
     }
 
-    fn settle(&self, number: i64, is_done: bool, size: Option<u64>) {
+    fn finish_item(&self, number: i64, is_done: bool, size: Option<u64>) {
         if let Some(transfer) = self.transfer() {
-            transfer.files.settle(u64::try_from(number).unwrap_or(0), is_done, size);
+            transfer.files.finish(u64::try_from(number).unwrap_or(0), is_done, size);
         }
     }
 
-    async fn failed(&mut self, failure: ClientError) {
-        self.ends |= is_shared(&failure);
-        self.outcomes.failed(failure).await;
+    async fn fail(&mut self, failure: ClientError) {
+        self.is_aborted |= affects_all(&failure);
+        self.outcomes.add_failure(failure).await;
     }
 
-    /// Those in a folder before it.
-    async fn date_folders(&self) -> Result<(), ClientError> {
-        if self.ends {
+    /// Sets the times of all folders: a folder after its subfolders.
+    async fn set_folder_times(&self) -> Result<(), ClientError> {
+        if self.is_aborted {
             return Ok(());
         }
         let mut number = None;
         loop {
-            let folders = self.planner.work(move |plan| plan.folders_before(number)).await?;
+            let folders = self.plan.with(move |plan| plan.folders_before(number)).await?;
             let Some(last) = folders.last() else { return Ok(()) };
             number = Some(last.number);
-            let there = |folder: &PlanItem| {
+            let exists = |folder: &PlanItem| {
                 matches!(folder.state, PlanItemState::New | PlanItemState::Same)
             };
-            self.way.date_folders(folders.into_iter().filter(there).collect()).await?;
+            self.operations.set_folder_times(folders.into_iter().filter(exists).collect()).await?;
         }
     }
 }

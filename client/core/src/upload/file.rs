@@ -1,4 +1,4 @@
-//! One file to the server, over as many connections as it takes.
+//! The upload of one file, over as many connections as it takes.
 
 use std::fs::File;
 use std::path::absolute;
@@ -11,9 +11,9 @@ use quiver_transfer::{HashedPrefix, Source, StoredBytes, blocking};
 use quiver_transport::StreamError;
 use tokio::time::Instant;
 
-use super::input::PipeInput;
-use super::{UploadItem, UploadSource, explain, open, unreadable};
-use crate::error::{ClientError, is_passing};
+use super::pipe::PipeInput;
+use super::{UploadItem, UploadSource, open_regular, to_client_error, unreadable};
+use crate::error::{ClientError, is_transient};
 use crate::exchange::{self, OutgoingFile, PutError, PutOffer, SendState, StoredReceipt};
 use crate::journal::{Direction, FileRecord, JournalEntry, SingleFile, TransferSubject};
 use crate::notice::Notice;
@@ -21,325 +21,341 @@ use crate::reconnecting::{RetryDeadline, SessionHandle};
 use crate::transfer_context::TransferContext;
 use crate::transfers::{FileBytesCounter, TransferEvent, UploadedFile};
 
-/// What all files of an upload have in common. Cheap to clone.
+/// State shared by all files of an upload. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct UploadContext {
     pub(crate) shared: TransferContext,
-    /// Whether to take up what an earlier run has left.
+    /// Whether to resume partial files of earlier runs.
     pub(crate) resume: bool,
-    /// Whether an earlier run may have sent all of a file, and not have heard of its end.
-    pub(crate) again: bool,
-    /// Where content comes from that is no file.
+    /// Whether an earlier run may have sent all of a file without receiving the server's
+    /// confirmation.
+    pub(crate) may_be_stored: bool,
+    /// The source of streamed content.
     pub(crate) input: Option<PipeInput>,
 }
 
-/// One file on its way.
+/// A running upload of one file.
 struct ActiveUpload<'a> {
     context: &'a UploadContext,
     item: &'a UploadItem,
     record: FileRecord,
-    /// What the server has of it.
-    kept: StoredBytes,
+    /// Bytes that the server has stored.
+    stored: StoredBytes,
     deadline: RetryDeadline,
     /// Bytes that earlier attempts handed to connections.
     sent: u64,
-    /// What the present attempt, or the last one, has handed over.
-    handed: Option<SendState>,
-    /// The most that was on the server's disk.
-    furthest: u64,
+    /// What the current or last attempt has handed to its connection.
+    send_state: Option<SendState>,
+    /// Largest number of bytes that any attempt had on the server's disk.
+    max_stored: u64,
     counted: FileBytesCounter,
     acknowledged: FileBytesCounter,
-    /// Whether its size is among those of the transfer.
+    /// Whether the size is already counted in the transfer's total.
     is_sized: bool,
-    /// Whether what the server keeps was begun by this run.
-    is_begun: bool,
-    /// Whether an attempt was lost after its last byte: the file may be there.
-    may_be_there: bool,
-    /// Whether the size that the file system gives is wrong: the file is read to its end instead.
-    wrong_size: bool,
+    /// Whether this run started the server's partial file.
+    has_partial_file: bool,
+    /// Whether a connection was lost after the last byte was sent: the file may be stored.
+    may_be_stored: bool,
+    /// Whether the file system reports a wrong size: the file is then read to its end.
+    has_wrong_size: bool,
 }
 
 impl UploadContext {
-    /// A file, from the first question to its report.
-    pub(crate) async fn one(&self, item: &UploadItem) -> Result<StoredReceipt, ClientError> {
-        self.one_that_may_be_there(item, self.again).await
-    }
-
-    /// The same for one of which all may have been sent already, by an attempt whose end was not heard.
-    pub(crate) async fn one_that_may_be_there(
+    /// Uploads a file and reports it.
+    pub(crate) async fn upload_file(
         &self,
         item: &UploadItem,
-        may_be_there: bool,
     ) -> Result<StoredReceipt, ClientError> {
-        let began = Instant::now();
+        self.upload_unconfirmed_file(item, self.may_be_stored).await
+    }
+
+    /// Like [`upload_file`](Self::upload_file), for a file that an earlier attempt may have sent
+    /// completely without receiving the confirmation.
+    pub(crate) async fn upload_unconfirmed_file(
+        &self,
+        item: &UploadItem,
+        may_be_stored: bool,
+    ) -> Result<StoredReceipt, ClientError> {
+        let started = Instant::now();
         let stored = match &item.source {
-            UploadSource::File(_) | UploadSource::Below(..) => {
-                self.file(item, may_be_there).await?
+            UploadSource::File(_) | UploadSource::InTree(..) => {
+                self.upload_local_file(item, may_be_stored).await?
             }
-            UploadSource::Stream => self.pipe(item).await?,
+            UploadSource::Stream => self.upload_pipe(item).await?,
         };
-        self.done(item, stored, began).await;
+        self.report_uploaded(item, stored, started).await;
         Ok(stored)
     }
 
-    /// Tells that a file is stored.
-    pub(crate) async fn done(&self, item: &UploadItem, stored: StoredReceipt, began: Instant) {
-        let took = began.elapsed();
+    /// Reports a stored file.
+    pub(crate) async fn report_uploaded(
+        &self,
+        item: &UploadItem,
+        stored: StoredReceipt,
+        started: Instant,
+    ) {
+        let took = started.elapsed();
         self.shared.count(stored.size, stored.sent, took, stored.limited_by);
-        if !self.shared.reports {
+        if !self.shared.reports_files {
             return;
         }
         let StoredReceipt { size, blake3, sent, resumed_at, limited_by } = stored;
-        let (path, source) = (item.path.clone(), item.source.shown());
+        let (path, source) = (item.path.clone(), item.source.display_name());
         let file = UploadedFile { path, source, size, blake3, sent, resumed_at, took, limited_by };
-        self.shared.reporter.event(TransferEvent::Uploaded(Arc::new(file))).await;
+        self.shared.reporter.report(TransferEvent::Uploaded(Arc::new(file))).await;
     }
 
-    /// What comes once, and cannot be sent again.
-    async fn pipe(&self, item: &UploadItem) -> Result<StoredReceipt, ClientError> {
-        let failed = |error| explain(item, error);
+    /// Uploads a stream. There is one attempt only: its content cannot be read again.
+    async fn upload_pipe(&self, item: &UploadItem) -> Result<StoredReceipt, ClientError> {
+        let failed = |error| to_client_error(item, error);
         let handle = self.shared.session.handle();
         // The semaphore is never closed.
-        let _permit = handle.content.acquire().await;
+        let _permit = handle.content_permits.acquire().await;
         let Some(input) = &self.input else { return Err(failed(PutError::Changed)) };
         let pipe = input.start().map_err(|error| failed(PutError::Source(error)))?;
-        let _end = input.end_on_drop();
+        let _guard = input.close_on_drop();
         let offer = PutOffer { path: item.path.clone(), replace: item.replace, resume: false };
-        let sending =
-            exchange::put(&handle.connection, Source::pipe(pipe), &offer, handle.patience);
+        let sending = exchange::put(&handle.connection, Source::pipe(pipe), &offer, handle.timeout);
         let sending = sending.await.map_err(failed)?;
         let mut meter = self.shared.meter(&item.path, None, 0).await;
-        let waits = || input.is_waiting();
-        let (handed, counted, acknowledged) =
+        let is_waiting = || input.is_waiting();
+        let (send_state, counted, acknowledged) =
             (sending.handed(), FileBytesCounter::default(), FileBytesCounter::default());
         let transfer = self.shared.reporter.transfer();
         let count = |received: u64| {
             if let Some(transfer) = transfer {
-                transfer.counters.add_sent(counted.raise(handed.bytes()));
+                transfer.counters.add_sent(counted.raise(send_state.bytes()));
                 transfer.counters.add_acknowledged(acknowledged.raise(received));
             }
         };
-        let done = sending.finish(self.shared.rate_limit.as_ref(), &waits, |at| {
-            meter.set(at.stored);
-            count(at.received);
+        let result = sending.finish(self.shared.rate_limit.as_ref(), &is_waiting, |progress| {
+            meter.set(progress.stored);
+            count(progress.received);
         });
-        let done = done.await;
-        count(done.as_ref().map_or(0, |stored| stored.size));
-        done.map_err(failed)
+        let result = result.await;
+        count(result.as_ref().map_or(0, |stored| stored.size));
+        result.map_err(failed)
     }
 
-    async fn file(
+    async fn upload_local_file(
         &self,
         item: &UploadItem,
-        may_be_there: bool,
+        may_be_stored: bool,
     ) -> Result<StoredReceipt, ClientError> {
-        let here = item.source.path();
+        let local = item.source.path();
         let file = SingleFile {
             path: item.path.clone(),
-            local: absolute(&here).map_err(|error| unreadable(&here, error))?,
+            local: absolute(&local).map_err(|error| unreadable(&local, error))?,
             size: 0,
             overwrite: item.replace,
         };
         let entry = JournalEntry {
             direction: Direction::Put,
-            origin: self.shared.session.origin().clone(),
-            begun: Timestamp(Utc::now()),
-            what: TransferSubject::File(file),
+            server: self.shared.session.server_ref().clone(),
+            started: Timestamp(Utc::now()),
+            subject: TransferSubject::File(file),
         };
         let (journal, unfinished) =
             (self.shared.session.journal(), self.shared.session.unfinished());
-        let kept = StoredBytes::default();
+        let stored = StoredBytes::default();
         let upload = ActiveUpload {
             context: self,
             item,
-            record: FileRecord::new(journal, unfinished, entry, kept.clone()),
-            kept,
+            record: FileRecord::new(journal, unfinished, entry, stored.clone()),
+            stored,
             deadline: RetryDeadline::new(self.shared.retry_for),
             sent: 0,
-            handed: None,
-            furthest: 0,
+            send_state: None,
+            max_stored: 0,
             counted: FileBytesCounter::default(),
             acknowledged: FileBytesCounter::default(),
             is_sized: false,
-            is_begun: false,
-            may_be_there,
-            wrong_size: false,
+            has_partial_file: false,
+            may_be_stored,
+            has_wrong_size: false,
         };
         upload.run().await
     }
 }
 
 impl ActiveUpload<'_> {
-    /// Attempt after attempt, as long as trying again may help.
+    /// Makes attempts until one succeeds or another attempt cannot help.
     async fn run(mut self) -> Result<StoredReceipt, ClientError> {
         loop {
             let (shared, is_whole) = (&self.context.shared, AtomicBool::new(false));
-            let handle = shared.session_to_run().await;
+            let handle = shared.wait_for_session().await;
             let attempt = shared.unless_paused(&is_whole, self.attempt(&handle, &is_whole)).await;
-            if let Some(handed) = self.handed.take() {
-                self.sent += handed.bytes();
-                self.may_be_there |= handed.is_all();
+            if let Some(send_state) = self.send_state.take() {
+                self.sent += send_state.bytes();
+                self.may_be_stored |= send_state.is_all();
             }
             let error = match attempt {
-                // What the server has so far is kept for the next attempt. A pause is no lack of progress.
+                // Paused: the server keeps the partial file for the next attempt. A pause does not
+                // count as lack of progress.
                 None => {
-                    self.deadline.progress();
+                    self.deadline.reset();
                     continue;
                 }
                 Some(Ok(stored)) => {
-                    self.record.done();
+                    self.record.finish();
                     return Ok(StoredReceipt { sent: self.sent, ..stored });
                 }
                 Some(Err(error)) => error,
             };
             let error = match error {
                 PutError::Stream(StreamError::Refused(refusal))
-                    if self.may_be_there && refusal.code == RefusalCode::Exists =>
+                    if self.may_be_stored && refusal.code == RefusalCode::Exists =>
                 {
-                    if let Some(stored) = self.is_there(&handle).await {
-                        self.record.done();
+                    if let Some(stored) = self.find_stored_file(&handle).await {
+                        self.record.finish();
                         return Ok(stored);
                     }
                     StreamError::Refused(refusal)
                 }
                 PutError::Stream(error) => error,
-                PutError::WrongSize if !self.wrong_size => {
-                    // The server keeps nothing of what was announced with that size.
-                    self.wrong_size = true;
-                    self.kept.set(0);
+                PutError::WrongSize if !self.has_wrong_size => {
+                    // The server discards a partial file whose announced size is wrong.
+                    self.has_wrong_size = true;
+                    self.stored.set(0);
                     continue;
                 }
                 error => {
-                    // The server keeps nothing that is not what it was said to be.
-                    let kept = !matches!(error, PutError::Mismatch);
-                    let failure = explain(self.item, error);
-                    if kept {
-                        return Err(self.broken_off(failure));
+                    // The server discards content whose hash differs from the announced one.
+                    let is_resumable = !matches!(error, PutError::Mismatch);
+                    let failure = to_client_error(self.item, error);
+                    if is_resumable {
+                        return Err(self.with_unfinished_share(failure));
                     }
-                    self.record.done();
+                    self.record.finish();
                     return Err(failure);
                 }
             };
             if let StreamError::Refused(refusal) = &error
-                && !is_passing(refusal.code)
-                && self.is_gone(refusal)
+                && !is_transient(refusal.code)
+                && self.is_discarded(refusal)
             {
-                self.record.done();
-                return Err(explain(self.item, error.into()));
+                self.record.finish();
+                return Err(to_client_error(self.item, error.into()));
             }
             let TransferContext { session, reporter, .. } = &self.context.shared;
-            let renewed = session.renew_after(&handle, error, &mut self.deadline, reporter).await;
-            if let Err(not) = renewed {
-                let error = not.explain(|error| explain(self.item, error.into()));
-                return Err(self.broken_off(error));
+            let renewed =
+                session.reconnect_after(&handle, error, &mut self.deadline, reporter).await;
+            if let Err(failure) = renewed {
+                let error =
+                    failure.into_client_error(|error| to_client_error(self.item, error.into()));
+                return Err(self.with_unfinished_share(error));
             }
         }
     }
 
-    /// `is_whole` tells once all of the content has left.
+    /// Makes one attempt. Sets `is_whole` once all of the content is sent.
     async fn attempt(
         &mut self,
         handle: &SessionHandle,
         is_whole: &AtomicBool,
     ) -> Result<StoredReceipt, PutError> {
-        // Nobody closes the semaphore.
-        let _permit = handle.content.acquire().await;
-        let source = self.source().await?;
+        // The semaphore is never closed.
+        let _permit = handle.content_permits.acquire().await;
+        let source = self.open_source().await?;
         let (path, replace) = (self.item.path.clone(), self.item.replace);
-        let resume = self.context.resume || self.is_begun;
+        let resume = self.context.resume || self.has_partial_file;
         let offer = PutOffer { path, replace, resume };
-        let sending = exchange::put(&handle.connection, source, &offer, handle.patience).await?;
-        self.tell_where(&sending).await;
-        self.is_begun = true;
+        let sending = exchange::put(&handle.connection, source, &offer, handle.timeout).await?;
+        self.notify_offset(&sending).await;
+        self.has_partial_file = true;
         let (size, offset) = (sending.size(), sending.offset());
         if offset == 0 {
-            self.furthest = 0;
+            self.max_stored = 0;
         }
-        self.kept.set(offset);
-        self.record.begin(size.unwrap_or_default()).await;
+        self.stored.set(offset);
+        self.record.start(size.unwrap_or_default()).await;
         if !std::mem::replace(&mut self.is_sized, true) {
             self.context.shared.add_bytes(size.unwrap_or_default());
         }
         let mut meter = self.context.shared.meter(&self.item.path, size, offset).await;
         let counters = self.context.shared.reporter.transfer().map(|transfer| &transfer.counters);
-        let (kept, mut furthest) = (&self.kept, offset);
+        let (stored, mut max_stored) = (&self.stored, offset);
         let (counted, acknowledged) = (&self.counted, &self.acknowledged);
         if let Some(counters) = counters {
-            counters.add_there(acknowledged.raise(offset));
+            counters.add_previously_acknowledged(acknowledged.raise(offset));
             counted.raise(offset);
         }
-        let handed = sending.handed();
-        self.handed = Some(handed.clone());
+        let send_state = sending.handed();
+        self.send_state = Some(send_state.clone());
         let count = |received: u64| {
             if let Some(counters) = counters {
-                counters.add_sent(counted.raise(offset + handed.bytes()));
+                counters.add_sent(counted.raise(offset + send_state.bytes()));
                 counters.add_acknowledged(acknowledged.raise(received));
             }
         };
-        let done = sending.finish(self.context.shared.rate_limit.as_ref(), &|| false, |at| {
-            meter.set(at.stored);
-            // Without a size nothing is kept that a later attempt could take up.
-            if size.is_some() {
-                kept.set(at.stored.max(offset));
-            }
-            furthest = furthest.max(at.stored);
-            count(at.received);
-            is_whole.store(handed.is_all(), Ordering::Release);
-        });
-        let done = done.await;
-        count(done.as_ref().map_or(0, |stored| stored.size));
-        if furthest > self.furthest.max(offset) {
-            self.furthest = furthest;
-            self.deadline.progress();
+        let result =
+            sending.finish(self.context.shared.rate_limit.as_ref(), &|| false, |progress| {
+                meter.set(progress.stored);
+                // Without a size the server keeps nothing that a later attempt could resume.
+                if size.is_some() {
+                    stored.set(progress.stored.max(offset));
+                }
+                max_stored = max_stored.max(progress.stored);
+                count(progress.received);
+                is_whole.store(send_state.is_all(), Ordering::Release);
+            });
+        let result = result.await;
+        count(result.as_ref().map_or(0, |stored| stored.size));
+        if max_stored > self.max_stored.max(offset) {
+            self.max_stored = max_stored;
+            self.deadline.reset();
         }
-        done
+        result
     }
 
-    /// Opened, and read where it is small, on a blocking thread.
-    async fn source(&self) -> Result<Source, PutError> {
-        let (origin, wrong_size) = (self.item.source.clone(), self.wrong_size);
+    /// Opens the file on a blocking thread, and reads it there if it is small.
+    async fn open_source(&self) -> Result<Source, PutError> {
+        let (item_source, has_wrong_size) = (self.item.source.clone(), self.has_wrong_size);
         let opened = blocking::run(move || {
-            let file = Self::open(&origin)?;
-            let source = if wrong_size { Source::without_size(file) } else { Source::new(file) };
+            let file = Self::open_file(&item_source)?;
+            let source =
+                if has_wrong_size { Source::without_size(file) } else { Source::new(file) };
             source.and_then(Source::load).map_err(PutError::Source)
         });
         opened.await.unwrap_or_else(|ending| Err(PutError::Source(ending.into())))
     }
 
-    fn open(source: &UploadSource) -> Result<File, PutError> {
+    fn open_file(source: &UploadSource) -> Result<File, PutError> {
         match source {
-            UploadSource::File(path) => open(path).map_err(|failure| match failure {
+            UploadSource::File(path) => open_regular(path).map_err(|failure| match failure {
                 ClientError::Source { source, .. } => PutError::Source(source),
-                // It was a file when it was looked at first.
+                // It was a regular file when it was checked first.
                 _ => PutError::Changed,
             }),
-            UploadSource::Below(root, below) => root.read(below).map_err(PutError::Source),
-            // What comes once is not opened again.
+            UploadSource::InTree(root, source) => root.open_file(source).map_err(PutError::Source),
+            // A stream cannot be opened again.
             UploadSource::Stream => Err(PutError::Changed),
         }
     }
 
-    /// After an attempt whose end nobody heard: whether the server has just this file. It proves a
-    /// beginning that is the whole, so that nothing is sent.
-    async fn is_there(&self, handle: &SessionHandle) -> Option<StoredReceipt> {
-        let file = Self::open(&self.item.source).ok()?;
+    /// Checks whether the server has exactly this file, after an attempt that ended without a
+    /// confirmation. The client offers the whole file as the known prefix, so that the server sends
+    /// no content.
+    async fn find_stored_file(&self, handle: &SessionHandle) -> Option<StoredReceipt> {
+        let file = Self::open_file(&self.item.source).ok()?;
         let size = file.metadata().ok()?.len();
         let whole = HashedPrefix::of(&file, size).await.ok()??.prefix();
         let path = &self.item.path;
         let found =
-            exchange::get(&handle.connection, path, Some(whole), handle.patience).await.ok()?;
+            exchange::get(&handle.connection, path, Some(whole), handle.timeout).await.ok()?;
         let is_same = found.size() == size && found.offset() == size && size > 0;
         let (blake3, sent, resumed_at) = (whole.blake3, self.sent, size);
         is_same.then_some(StoredReceipt { size, blake3, sent, resumed_at, limited_by: None })
     }
 
-    /// Whether the server keeps nothing of a file that it refused in the middle. Before it, what an earlier
-    /// attempt has left stays; a file that was cut off for want of content does too.
-    fn is_gone(&self, refusal: &Refusal) -> bool {
-        self.is_begun && refusal.code != RefusalCode::BadRequest
+    /// Whether the server has discarded the partial file, after it refused the upload in the
+    /// middle. A refusal before the upload has started leaves the partial file of an earlier
+    /// attempt as it is, and so does `bad_request`, which follows content that was cut off.
+    fn is_discarded(&self, refusal: &Refusal) -> bool {
+        self.has_partial_file && refusal.code != RefusalCode::BadRequest
     }
 
-    async fn tell_where(&self, sending: &OutgoingFile) {
+    async fn notify_offset(&self, sending: &OutgoingFile) {
         let (size, offset) = (sending.size().unwrap_or_default(), sending.offset());
         let path = self.item.path.clone();
         let notice = if offset > 0 {
@@ -349,11 +365,11 @@ impl ActiveUpload<'_> {
         } else {
             return;
         };
-        self.context.shared.reporter.notice(notice).await;
+        self.context.shared.reporter.notify(notice).await;
     }
 
-    /// The error, with how much the server keeps where it does.
-    fn broken_off(&self, error: ClientError) -> ClientError {
-        self.context.shared.broken_off(error, self.record.share())
+    /// Adds to the error how much of the file can be resumed.
+    fn with_unfinished_share(&self, error: ClientError) -> ClientError {
+        self.context.shared.with_unfinished_share(error, self.record.percent())
     }
 }

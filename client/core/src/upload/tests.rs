@@ -1,4 +1,4 @@
-//! What an upload checks before it dials.
+//! Checks of an upload before it connects.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -37,7 +37,7 @@ fn each_file_keeps_its_own_name_in_the_folder() {
 }
 
 #[test]
-fn what_cannot_be_put_is_refused_before_anything_is_dialled() {
+fn prepare_rejects_a_file_that_cannot_be_uploaded() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     fs::create_dir(at("sub")).unwrap();
@@ -48,7 +48,7 @@ fn what_cannot_be_put_is_refused_before_anything_is_dialled() {
     assert!(made.success());
     symlink("nowhere", at("broken")).unwrap();
     symlink("pipe", at("to-a-pipe")).unwrap();
-    for (names, exit) in [
+    for (names, code) in [
         (&["missing"][..], ErrorCode::LocalDisk),
         (&["broken"], ErrorCode::LocalDisk),
         (&["sub"], ErrorCode::LocalDisk),
@@ -64,7 +64,7 @@ fn what_cannot_be_put_is_refused_before_anything_is_dialled() {
     ] {
         let files: Vec<_> = names.iter().map(|name| at(name)).collect();
         let failure = Upload::prepare(put(&files)).unwrap_err();
-        assert_eq!(failure.code(), exit, "{names:?}: {failure}");
+        assert_eq!(failure.code(), code, "{names:?}: {failure}");
     }
 }
 

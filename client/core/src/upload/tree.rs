@@ -1,6 +1,7 @@
-//! `put` of folders: planned from what is here, compared with the server's lists, many small files at once.
+//! Uploads of folders: planned from the local files, compared with the server's lists, many small
+//! files at once.
 
-mod files;
+mod operations;
 mod resumable;
 
 use std::collections::HashMap;
@@ -12,21 +13,23 @@ use quiver_protocol::text::display_safe;
 use quiver_protocol::{FilePath, FolderPath, Refusal, RefusalCode};
 use quiver_transfer::DiskPool;
 
-use self::files::{MissingFolder, TreeUploads};
+use self::operations::{MissingFolder, UploadOperations};
 use crate::error::{ClientError, ErrorCode, InvalidRequest};
 use crate::exchange;
 use crate::journal::{self, Direction};
 use crate::notice::Notice;
 use crate::outcomes::Outcomes;
-use crate::planner::Planner;
 use crate::reconnecting::SessionHandle;
 use crate::request::TransferOptions;
+use crate::shared_plan::SharedPlan;
 use crate::transfer_context::TransferContext;
 use crate::tree::{
     FoundEntry, ItemKind, Plan, PlanError, PlanItem, PlanItemState, SkipReason, Skipped, SourceRoot,
 };
-use crate::tree_transfer::{AddToPlan, Collector, Executor, SpaceNeeded, WholeFolder, entry};
-use crate::upload::{NOT_STORED, UploadContext, target, unreadable};
+use crate::tree_transfer::{
+    AddToPlan, Collector, Executor, SpaceLimits, WholeFolder, journal_entry,
+};
+use crate::upload::{NOT_STORED, UploadContext, target_path, unreadable};
 
 /// An upload of folders.
 #[derive(Debug)]
@@ -35,39 +38,39 @@ pub(crate) struct TreeUpload {
     named: Vec<NamedSource>,
     to: FolderPath,
     options: TransferOptions,
-    /// What it takes to ask for the same again; `None` where that cannot be written down.
-    tree: Option<journal::TreeSelection>,
+    /// The selection as recorded in the journal, from which a later run can repeat the request.
+    /// `None` if its paths are not UTF-8.
+    journal_selection: Option<journal::TreeSelection>,
 }
 
-/// Something that was named.
+/// A path that was named.
 #[derive(Debug)]
 enum NamedSource {
-    /// A file or a folder, under a name.
-    One(FoundEntry),
-    /// What is in a folder, without the folder: its number.
+    /// A file or a folder, stored under a name.
+    Entry(FoundEntry),
+    /// The contents of a folder without the folder itself: its index in `source_roots`.
     Contents(u32),
 }
 
-/// What was found here and is not in the plan.
+/// Local entries that are not in the plan.
 #[derive(Default)]
-struct LeftOut {
+struct SkippedEntries {
     failures: Vec<ClientError>,
-    /// Links and the like, as people see them, and what they are.
+    /// Links, devices and the like: the path as shown to users, and what it is.
     left_out: Vec<(PathBuf, &'static str)>,
 }
 
-/// Why a folder here was not read to its end.
-enum UnreadFolder {
+/// Why a local folder could not be listed to its end.
+enum ListFolderError {
     Skipped(Skipped),
     Plan(PlanError),
 }
 
 impl TreeUpload {
-    /// Checks everything that can be checked here. What was typed is named from the folder `from`; nothing is
-    /// the current one.
+    /// Checks all paths. Relative paths start at `from`; an empty `from` is the current folder.
     ///
     /// # Errors
-    /// [`ClientError`]: nothing was dialled.
+    /// [`ClientError`]: no connection was made.
     pub(crate) fn prepare(
         paths: &[PathBuf],
         stored_as: Option<String>,
@@ -76,47 +79,48 @@ impl TreeUpload {
         from: &Path,
     ) -> Result<Self, ClientError> {
         let mut source_roots = Vec::new();
-        let mut known: HashMap<PathBuf, u32> = HashMap::new();
+        let mut indexes: HashMap<PathBuf, u32> = HashMap::new();
         let mut named = Vec::new();
         for file in paths {
             let failed = |error| unreadable(file, error);
-            let here = from.join(file);
-            // A folder that a link leads to is one all the same where it was named.
-            let is_link = here.symlink_metadata().map_err(failed)?.is_symlink();
-            let real = if is_link { here.canonicalize().map_err(failed)? } else { here };
-            // The current folder, one above it, the root: they have no name of their own.
+            let path = from.join(file);
+            // A link that was named itself is followed.
+            let is_link = path.symlink_metadata().map_err(failed)?.is_symlink();
+            let real = if is_link { path.canonicalize().map_err(failed)? } else { path };
+            // The current folder, its parents and the root have no name of their own.
             let has_name = is_link || file.file_name().is_some();
-            let below = real.parent().filter(|_| has_name && real.file_name().is_some());
-            let base = below.unwrap_or(&real).to_owned();
-            let source_root = if let Some(number) = known.get(&base) {
-                *number
+            let parent = real.parent().filter(|_| has_name && real.file_name().is_some());
+            let base = parent.unwrap_or(&real).to_owned();
+            let source_root = if let Some(index) = indexes.get(&base) {
+                *index
             } else {
-                let number = u32::try_from(source_roots.len()).unwrap_or(u32::MAX);
+                let index = u32::try_from(source_roots.len()).unwrap_or(u32::MAX);
                 source_roots.push(Arc::new(SourceRoot::open(&base).map_err(failed)?));
-                known.insert(base, number);
-                number
+                indexes.insert(base, index);
+                index
             };
             let name = real.file_name().filter(|_| has_name);
             let root = (source_root, &*source_roots[source_root as usize]);
             let stored_as = stored_as.as_deref();
-            named.push(Self::named(options.recursive, stored_as, &to, file, name, root)?);
+            named.push(Self::named_source(options.recursive, stored_as, &to, file, name, root)?);
         }
         let typed = paths.iter().map(|file| file.to_str().map(str::to_owned));
-        let tree = typed.collect::<Option<_>>().zip(current(from)).map(|(named, folder)| {
-            let (recursive, differing) = (options.recursive, options.on_conflict.decision());
-            journal::TreeSelection {
-                named,
-                folder,
-                to: to.clone(),
-                stored_as,
-                recursive,
-                differing,
-            }
-        });
-        Ok(Self { source_roots, named, to, options: options.clone(), tree })
+        let journal_selection =
+            typed.collect::<Option<_>>().zip(absolute_folder(from)).map(|(named, folder)| {
+                let (recursive, on_conflict) = (options.recursive, options.on_conflict.decision());
+                journal::TreeSelection {
+                    named,
+                    folder,
+                    to: to.clone(),
+                    stored_as,
+                    recursive,
+                    on_conflict,
+                }
+            });
+        Ok(Self { source_roots, named, to, options: options.clone(), journal_selection })
     }
 
-    fn named(
+    fn named_source(
         recursive: bool,
         stored_as: Option<&str>,
         to: &FolderPath,
@@ -124,179 +128,184 @@ impl TreeUpload {
         name: Option<&OsStr>,
         (source_root, root): (u32, &SourceRoot),
     ) -> Result<NamedSource, ClientError> {
-        let is_a_folder = || ClientError::NotAFile { path: typed.to_owned(), is: "a folder" };
+        let folder_error = || ClientError::NotAFile { path: typed.to_owned(), is: "a folder" };
         let Some(name) = name else {
             return if recursive {
                 Ok(NamedSource::Contents(source_root))
             } else {
-                Err(is_a_folder())
+                Err(folder_error())
             };
         };
-        let target = target(to, typed, stored_as)?;
+        let target = target_path(to, typed, stored_as)?;
         let what = || format!("cannot put {}", display_safe(&typed.to_string_lossy()));
         let source = name.to_str().map(FilePath::parse);
         let Some(source) = source else {
             return Err(InvalidRequest::RootNotUtf8(typed.to_owned()).into());
         };
         let source = source.map_err(|rule| ClientError::refused(what(), Refusal::from(rule)))?;
-        let kind = root.named(&source).map_err(|error| unreadable(typed, error))?;
+        let kind = root.named_kind(&source).map_err(|error| unreadable(typed, error))?;
         match kind {
-            Ok(ItemKind::Folder { .. }) if !recursive => Err(is_a_folder()),
-            Ok(kind) => Ok(NamedSource::One(FoundEntry { source_root, source, target, kind })),
+            Ok(ItemKind::Folder { .. }) if !recursive => Err(folder_error()),
+            Ok(kind) => Ok(NamedSource::Entry(FoundEntry { source_root, source, target, kind })),
             Err(is) => Err(ClientError::NotAFile { path: typed.to_owned(), is }),
         }
     }
 
-    /// Plans, and does it.
+    /// Makes the plan and executes it.
     ///
     /// # Errors
-    /// [`ClientError`]; [`ClientError::Several`] where some of several failed.
+    /// [`ClientError`]; [`ClientError::SomeFailed`] if some of several files failed.
     pub(crate) async fn run(self, context: UploadContext) -> Result<(), ClientError> {
-        let planner = Planner::new().await?;
-        let not_planned = self.gather(&planner).await?;
-        let files = planner.work(|plan| plan.files()).await?;
-        let failed = not_planned.failures.len();
-        let asked = usize::try_from(files).unwrap_or(usize::MAX).saturating_add(failed);
+        let plan = SharedPlan::new().await?;
+        let skipped = self.build_plan(&plan).await?;
+        let files = plan.with(|plan| plan.count_files()).await?;
+        let failed_count = skipped.failures.len();
+        let file_count = usize::try_from(files).unwrap_or(usize::MAX).saturating_add(failed_count);
         let reporter = context.shared.reporter.clone();
-        let mut outcomes = Outcomes::new(reporter.clone(), asked, NOT_STORED);
-        let left_out = not_planned.left_out.len() as u64;
-        for (path, kind) in not_planned.left_out {
-            reporter.notice(Notice::LeftOut { path, kind }).await;
+        let mut outcomes = Outcomes::new(reporter.clone(), file_count, NOT_STORED);
+        let left_out = skipped.left_out.len() as u64;
+        for (path, kind) in skipped.left_out {
+            reporter.notify(Notice::Skipped { path, kind }).await;
         }
-        for error in not_planned.failures {
-            outcomes.failed(error).await;
+        for error in skipped.failures {
+            outcomes.add_failure(error).await;
         }
-        let is_there = self.look(&context, &planner).await?;
+        let target_exists = self.compare_with_server(&context, &plan).await?;
         if self.options.dry_run {
-            resumable::look(&context, &planner, &self.source_roots).await?;
+            resumable::find_resumable(&context, &plan, &self.source_roots).await?;
         }
         let to = self.to.clone();
         let missing =
-            (self.options.recursive && !is_there).then(|| Arc::new(MissingFolder::new(to)));
-        let room = room(&context).await?;
+            (self.options.recursive && !target_exists).then(|| Arc::new(MissingFolder::new(to)));
+        let space = query_space(&context).await?;
         let throughput = context.shared.throughput.clone();
         let overwrite = self.options.on_conflict.replaces();
         let (source_roots, disk_pool) = (Arc::new(self.source_roots), DiskPool::default());
-        let uploads = TreeUploads { context, source_roots, disk_pool, missing, overwrite };
-        let tree =
-            self.tree.map(|tree| entry(Direction::Put, &uploads.context.shared.session, tree));
-        let executor = Executor::new(uploads, planner, throughput, outcomes, tree);
-        let shown = |item: &PlanItem| item.found.target.to_string();
-        let does_not_fit = |why: String| {
+        let operations = UploadOperations { context, source_roots, disk_pool, missing, overwrite };
+        let entry = self
+            .journal_selection
+            .map(|tree| journal_entry(Direction::Put, &operations.context.shared.session, tree));
+        let executor = Executor::new(operations, plan, throughput, outcomes, entry);
+        let display_name = |item: &PlanItem| item.found.target.to_string();
+        let no_space = |why: String| {
             let refusal = Refusal::new(RefusalCode::NoSpace, why);
             ClientError::refused("cannot put the files", refusal)
         };
-        executor.go(&self.options, room, left_out, shown, does_not_fit).await
+        executor.execute(&self.options, space, left_out, display_name, no_space).await
     }
 
-    /// Puts what is here into the plan.
-    async fn gather(&self, planner: &Planner) -> Result<LeftOut, ClientError> {
-        let mut not_planned = LeftOut::default();
+    /// Adds the local files and folders to the plan.
+    async fn build_plan(&self, plan: &SharedPlan) -> Result<SkippedEntries, ClientError> {
+        let mut skipped = SkippedEntries::default();
         for named in &self.named {
             match named {
-                NamedSource::One(found) => {
+                NamedSource::Entry(found) => {
                     let found = found.clone();
-                    planner.work(move |plan| plan.add(&found, &PlanItemState::New)).await?;
+                    plan.with(move |plan| plan.add(&found, &PlanItemState::New)).await?;
                 }
                 NamedSource::Contents(source_root) => {
                     let (source, target) = (FolderPath::ROOT, self.to.clone());
-                    self.list(planner, *source_root, source, target, &mut not_planned).await?;
+                    self.add_folder(plan, *source_root, source, target, &mut skipped).await?;
                 }
             }
         }
         let mut number = 0;
         loop {
-            let folder = planner.work(move |plan| plan.next_folder(number)).await?;
-            let Some(PlanItem { number: next, found, .. }) = folder else { return Ok(not_planned) };
+            let folder = plan.with(move |plan| plan.next_folder(number)).await?;
+            let Some(PlanItem { number: next, found, .. }) = folder else { return Ok(skipped) };
             number = next;
             let (source, target) = (FolderPath::from(found.source), FolderPath::from(found.target));
-            self.list(planner, found.source_root, source, target, &mut not_planned).await?;
+            self.add_folder(plan, found.source_root, source, target, &mut skipped).await?;
         }
     }
 
-    async fn list(
+    async fn add_folder(
         &self,
-        planner: &Planner,
-        number: u32,
+        plan: &SharedPlan,
+        root_index: u32,
         source: FolderPath,
         target: FolderPath,
-        not_planned: &mut LeftOut,
+        skipped: &mut SkippedEntries,
     ) -> Result<(), ClientError> {
-        let source_root = self.source_roots[number as usize].clone();
-        let listed = planner.work(move |plan| {
-            let mut odd = Vec::new();
-            let end = source_root.list(number, &source, &target, |entry| {
+        let source_root = self.source_roots[root_index as usize].clone();
+        let listed = plan.with(move |plan| {
+            let mut skipped = Vec::new();
+            let end = source_root.list(root_index, &source, &target, |entry| {
                 match entry {
                     Ok(found) => {
-                        plan.add(&found, &PlanItemState::New).map_err(UnreadFolder::Plan)?;
+                        plan.add(&found, &PlanItemState::New).map_err(ListFolderError::Plan)?;
                     }
-                    Err(entry) => odd.push(entry),
+                    Err(entry) => skipped.push(entry),
                 }
                 Ok(())
             });
             match end {
                 Ok(()) => {}
-                Err(UnreadFolder::Skipped(unreadable)) => odd.push(unreadable),
-                Err(UnreadFolder::Plan(error)) => return Err(error),
+                Err(ListFolderError::Skipped(unreadable)) => skipped.push(unreadable),
+                Err(ListFolderError::Plan(error)) => return Err(error),
             }
-            Ok(odd)
+            Ok(skipped)
         });
-        for odd in listed.await? {
-            not_planned.add(odd);
+        for entry in listed.await? {
+            skipped.add(entry);
         }
         Ok(())
     }
 
-    /// Looks at what the server has where the files are to go; whether it has that folder at all.
-    async fn look(&self, context: &UploadContext, planner: &Planner) -> Result<bool, ClientError> {
+    /// Compares the plan with the server's lists. Returns whether the target folder exists on the
+    /// server.
+    async fn compare_with_server(
+        &self,
+        context: &UploadContext,
+        plan: &SharedPlan,
+    ) -> Result<bool, ClientError> {
         let source_roots = self.source_roots.clone();
-        let note: AddToPlan = Arc::new(move |plan: &mut Plan, there: FoundEntry| {
-            let Some(PlanItem { number, found, .. }) = plan.at(&there.target)? else {
+        let add_to_plan: AddToPlan = Arc::new(move |plan: &mut Plan, on_server: FoundEntry| {
+            let Some(PlanItem { number, found, .. }) = plan.find_target(&on_server.target)? else {
                 return Ok(());
             };
-            let mut state = compare(found.kind, there.kind);
-            // A file system that does not tell sizes gives 0 for files that are not empty.
-            if is_empty_file(found.kind) && matches!(there.kind, ItemKind::File { .. }) {
+            let mut state = compare_kinds(found.kind, on_server.kind);
+            // A file system that does not report sizes gives 0 for files that are not empty.
+            if is_empty_file(found.kind) && matches!(on_server.kind, ItemKind::File { .. }) {
                 let has_content =
                     source_roots[found.source_root as usize].has_content(&found.source);
-                // What cannot be read is told when it is to move.
-                state = match (has_content.unwrap_or(false), is_empty_file(there.kind)) {
+                // A file that cannot be read is reported when it is to be sent.
+                state = match (has_content.unwrap_or(false), is_empty_file(on_server.kind)) {
                     (true, true) => PlanItemState::Differs,
-                    (true, false) => PlanItemState::Alike,
+                    (true, false) => PlanItemState::SameSize,
                     (false, _) => state,
                 };
             }
-            plan.set(number, &state)
+            plan.set_state(number, &state)
         });
         let collector = Collector {
             session: context.shared.session.clone(),
-            planner: planner.clone(),
-            note,
+            plan: plan.clone(),
+            add_to_plan,
             retry_for: context.shared.retry_for,
             reporter: context.shared.reporter.clone(),
         };
-        let listed = collector.folder(self.to.clone(), &mut WholeFolder(self.to.clone())).await;
+        let listed = collector.add_folder(self.to.clone(), &mut WholeFolder(self.to.clone())).await;
         match listed {
             Err(error) if error.code() == ErrorCode::NotFound => return Ok(false),
             listed => listed.map(drop)?,
         }
         let mut number = 0;
         loop {
-            let folder = planner.work(move |plan| plan.next_folder(number)).await?;
+            let folder = plan.with(move |plan| plan.next_folder(number)).await?;
             let Some(folder) = folder else { return Ok(true) };
             number = folder.number;
             if folder.state == PlanItemState::Same {
-                let there = FolderPath::from(folder.found.target);
-                collector.folder(there.clone(), &mut WholeFolder(there)).await?;
+                let on_server = FolderPath::from(folder.found.target);
+                collector.add_folder(on_server.clone(), &mut WholeFolder(on_server)).await?;
             }
         }
     }
 }
 
-impl LeftOut {
+impl SkippedEntries {
     fn add(&mut self, Skipped { path, reason }: Skipped) {
-        let shown = path.to_string_lossy();
-        let what = format!("cannot put {}", display_safe(&shown));
+        let what = format!("cannot put {}", display_safe(&path.to_string_lossy()));
         match reason {
             SkipReason::Kind(is) => self.left_out.push((path, is)),
             SkipReason::Name(rule) => {
@@ -310,8 +319,8 @@ impl LeftOut {
     }
 }
 
-/// A folder from the root; nothing is the current one.
-fn current(folder: &Path) -> Option<PathBuf> {
+/// The absolute path of a folder; an empty path is the current folder.
+fn absolute_folder(folder: &Path) -> Option<PathBuf> {
     if folder.is_absolute() { Some(folder.to_owned()) } else { std::env::current_dir().ok() }
 }
 
@@ -319,39 +328,39 @@ fn is_empty_file(kind: ItemKind) -> bool {
     matches!(kind, ItemKind::File { size: 0, .. })
 }
 
-/// How something here compares to what the server has in its place.
-fn compare(here: ItemKind, there: ItemKind) -> PlanItemState {
-    match (here, there) {
+/// Compares a local item with the server's item at its target.
+fn compare_kinds(local: ItemKind, on_server: ItemKind) -> PlanItemState {
+    match (local, on_server) {
         (ItemKind::Folder { .. }, ItemKind::Folder { .. }) => PlanItemState::Same,
         (ItemKind::Folder { .. }, ItemKind::File { .. }) => {
-            PlanItemState::Blocked("a file stands there".to_owned())
+            PlanItemState::Blocked("a file has that name".to_owned())
         }
         (ItemKind::File { .. }, ItemKind::Folder { .. }) => {
-            PlanItemState::Blocked("a folder stands there".to_owned())
+            PlanItemState::Blocked("a folder has that name".to_owned())
         }
         (ItemKind::File { size: 0, .. }, ItemKind::File { size: 0, .. }) => PlanItemState::Same,
-        (ItemKind::File { size: here, .. }, ItemKind::File { size: there, .. })
-            if here == there =>
+        (ItemKind::File { size: local, .. }, ItemKind::File { size: on_server, .. })
+            if local == on_server =>
         {
-            PlanItemState::Alike
+            PlanItemState::SameSize
         }
         (ItemKind::File { .. }, ItemKind::File { .. }) => PlanItemState::Differs,
     }
 }
 
-/// What the server has room for.
-async fn room(context: &UploadContext) -> Result<SpaceNeeded, ClientError> {
-    let what = || "cannot ask what fits".to_owned();
-    let ask = |handle: SessionHandle| async move {
-        exchange::space(&handle.connection, handle.patience).await
+/// Asks the server for its free space and its largest accepted file.
+async fn query_space(context: &UploadContext) -> Result<SpaceLimits, ClientError> {
+    let what = || "cannot query the free space".to_owned();
+    let query = |handle: SessionHandle| async move {
+        exchange::query_space(&handle.connection, handle.timeout).await
     };
     let TransferContext { session, retry_for, reporter, .. } = &context.shared;
-    let space = session.retry(*retry_for, reporter, what, ask).await?;
-    Ok(SpaceNeeded { free: space.available, largest: space.max_file_size })
+    let space = session.retry(*retry_for, reporter, what, query).await?;
+    Ok(SpaceLimits { available: space.available, max_file_size: space.max_file_size })
 }
 
-impl From<Skipped> for UnreadFolder {
-    fn from(odd: Skipped) -> Self {
-        Self::Skipped(odd)
+impl From<Skipped> for ListFolderError {
+    fn from(skipped: Skipped) -> Self {
+        Self::Skipped(skipped)
     }
 }

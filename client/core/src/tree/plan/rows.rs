@@ -1,4 +1,4 @@
-//! The plan's rows. Knows SQL, and nothing of what becomes of an item.
+//! The plan's rows as SQL.
 
 use chrono::{DateTime, Utc};
 use quiver_protocol::{FilePath, Timestamp};
@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, ToSql};
 
 use super::{Decision, FoundEntry, ItemCount, ItemKind, PlanError, PlanItem, PlanItemState};
 
-/// Places are unique: one place takes one thing.
+/// Targets are unique.
 pub(super) const TABLE: &str = "
     create table items (
         number integer primary key,
@@ -31,61 +31,62 @@ pub(super) const INSERT: &str = "
         (source_root, source, target, is_folder, size, seconds, nanoseconds, state, offset, why)
         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
-const COLUMNS: &str = "number, source_root, source, target, is_folder, size, seconds, nanoseconds, state, offset, why, decision";
+const COLUMNS: &str = "number, source_root, source, target, is_folder, size, seconds, \
+                       nanoseconds, state, offset, why, decision";
 
 const NEW: i64 = 0;
-const BEGUN: i64 = 1;
-const ALIKE: i64 = 2;
+const PARTIAL: i64 = 1;
+const SAME_SIZE: i64 = 2;
 const SAME: i64 = 3;
 const DIFFERS: i64 = 4;
 const BLOCKED: i64 = 5;
 
-/// The number of a state, its offset, and its reason.
-pub(super) fn of_state(state: &PlanItemState) -> (i64, i64, Option<&str>) {
+/// The columns of a state: its number, its offset, and its reason.
+pub(super) fn state_columns(state: &PlanItemState) -> (i64, i64, Option<&str>) {
     match state {
         PlanItemState::New => (NEW, 0, None),
-        PlanItemState::Begun(offset) => (BEGUN, offset.cast_signed(), None),
-        PlanItemState::Alike => (ALIKE, 0, None),
+        PlanItemState::Partial(offset) => (PARTIAL, offset.cast_signed(), None),
+        PlanItemState::SameSize => (SAME_SIZE, 0, None),
         PlanItemState::Same => (SAME, 0, None),
         PlanItemState::Differs => (DIFFERS, 0, None),
         PlanItemState::Blocked(why) => (BLOCKED, 0, Some(why)),
     }
 }
 
-pub(super) fn first(
+pub(super) fn select_one(
     database: &Connection,
-    which: &str,
+    condition: &str,
     value: impl ToSql,
 ) -> Result<Option<PlanItem>, PlanError> {
-    let sql = format!("select {COLUMNS} from items {which}");
+    let sql = format!("select {COLUMNS} from items {condition}");
     Ok(database.prepare_cached(&sql)?.query_row([value], item).optional()?)
 }
 
-pub(super) fn some(
+pub(super) fn select_page(
     database: &Connection,
-    which: &str,
+    condition: &str,
     value: impl ToSql,
-    most: u32,
+    limit: u32,
 ) -> Result<Vec<PlanItem>, PlanError> {
-    let sql = format!("select {COLUMNS} from items {which} limit {most}");
+    let sql = format!("select {COLUMNS} from items {condition} limit {limit}");
     let mut rows = database.prepare_cached(&sql)?;
     Ok(rows.query_map([value], item)?.collect::<Result<_, _>>()?)
 }
 
-/// How many rows there are, and the sum of a column of theirs.
+/// Counts rows, and adds up one of their columns.
 pub(super) fn count(
     database: &Connection,
     column: &str,
-    which: &str,
+    condition: &str,
     value: impl ToSql,
 ) -> Result<ItemCount, PlanError> {
-    let sql = format!("select {column} from items where {which}");
+    let sql = format!("select {column} from items where {condition}");
     let mut rows = database.prepare_cached(&sql)?;
     let mut rows = rows.query([value])?;
     let mut count = ItemCount::default();
     while let Some(row) = rows.next()? {
         count.files += 1;
-        // A server may claim any size.
+        // A server may report any size.
         count.bytes = count.bytes.saturating_add(row.get::<_, i64>(0)?.cast_unsigned());
     }
     Ok(count)
@@ -93,14 +94,14 @@ pub(super) fn count(
 
 fn item(row: &Row<'_>) -> rusqlite::Result<PlanItem> {
     let kind = if row.get(4)? {
-        ItemKind::Folder { modified: moment(row)? }
+        ItemKind::Folder { modified: modified(row)? }
     } else {
-        ItemKind::File { size: row.get::<_, i64>(5)?.cast_unsigned(), modified: moment(row)? }
+        ItemKind::File { size: row.get::<_, i64>(5)?.cast_unsigned(), modified: modified(row)? }
     };
     let state = match row.get(8)? {
         NEW => PlanItemState::New,
-        BEGUN => PlanItemState::Begun(row.get::<_, i64>(9)?.cast_unsigned()),
-        ALIKE => PlanItemState::Alike,
+        PARTIAL => PlanItemState::Partial(row.get::<_, i64>(9)?.cast_unsigned()),
+        SAME_SIZE => PlanItemState::SameSize,
         SAME => PlanItemState::Same,
         DIFFERS => PlanItemState::Differs,
         BLOCKED => PlanItemState::Blocked(row.get(10)?),
@@ -124,7 +125,7 @@ fn path(row: &Row<'_>, index: usize) -> rusqlite::Result<FilePath> {
     FilePath::parse(&text).map_err(failed)
 }
 
-fn moment(row: &Row<'_>) -> rusqlite::Result<Timestamp> {
-    let moment: Option<DateTime<Utc>> = DateTime::from_timestamp(row.get(6)?, row.get(7)?);
-    Ok(Timestamp(moment.ok_or(rusqlite::Error::IntegralValueOutOfRange(6, row.get(6)?))?))
+fn modified(row: &Row<'_>) -> rusqlite::Result<Timestamp> {
+    let modified: Option<DateTime<Utc>> = DateTime::from_timestamp(row.get(6)?, row.get(7)?);
+    Ok(Timestamp(modified.ok_or(rusqlite::Error::IntegralValueOutOfRange(6, row.get(6)?))?))
 }

@@ -1,4 +1,4 @@
-//! The plan as a database: what goes in comes out, in order and counted.
+//! The plan as a database: items are stored, ordered and counted.
 
 use chrono::DateTime;
 
@@ -25,24 +25,27 @@ fn folder(source: &str, target: &str) -> FoundEntry {
 fn items(plan: &Plan) -> Vec<PlanItem> {
     let (mut all, mut number) = (Vec::new(), 0);
     loop {
-        let some = plan.after(number).unwrap();
-        let Some(last) = some.last() else { return all };
+        let page = plan.items_after(number).unwrap();
+        let Some(last) = page.last() else { return all };
         number = last.number;
-        all.extend(some);
+        all.extend(page);
     }
 }
 
 #[test]
-fn items_come_back_as_they_went_in() {
+fn items_are_read_as_they_were_added() {
     let mut plan = Plan::new().unwrap();
     let given = [
         (folder("x/notes", "notes"), PlanItemState::Same),
-        (file("x/notes/🏹 \"a\"", "notes/🏹 \"a\"", u64::MAX), PlanItemState::Begun(u64::MAX - 1)),
+        (
+            file("x/notes/🏹 \"a\"", "notes/🏹 \"a\"", u64::MAX),
+            PlanItemState::Partial(u64::MAX - 1),
+        ),
         (
             file("x/notes/b", "notes/b", 0),
-            PlanItemState::Blocked("a folder stands there".to_owned()),
+            PlanItemState::Blocked("a folder has that name".to_owned()),
         ),
-        (file("x/notes/c", "notes/c", 1), PlanItemState::Alike),
+        (file("x/notes/c", "notes/c", 1), PlanItemState::SameSize),
         (file("x/notes/d", "notes/d", 1), PlanItemState::Differs),
         (file("x/notes/e", "notes/e", 1), PlanItemState::New),
     ];
@@ -52,12 +55,12 @@ fn items_come_back_as_they_went_in() {
     for (item, (found, state)) in items(&plan).iter().zip(&given) {
         assert_eq!((&item.found, &item.state, item.decision), (found, state, None));
     }
-    assert_eq!(plan.at(&path("notes/b")).unwrap().unwrap().number, 3);
-    assert_eq!(plan.at(&path("b")).unwrap(), None);
+    assert_eq!(plan.find_target(&path("notes/b")).unwrap().unwrap().number, 3);
+    assert_eq!(plan.find_target(&path("b")).unwrap(), None);
 }
 
 #[test]
-fn folders_come_before_what_is_in_them_and_backwards_after_it() {
+fn a_folder_precedes_its_contents_and_follows_them_in_reverse() {
     let mut plan = Plan::new().unwrap();
     plan.add(&folder("a", "a"), &PlanItemState::New).unwrap();
     plan.add(&file("b", "b", 1), &PlanItemState::New).unwrap();
@@ -74,22 +77,22 @@ fn folders_come_before_what_is_in_them_and_backwards_after_it() {
 }
 
 #[test]
-fn one_place_takes_one_file() {
+fn two_files_cannot_have_the_same_target() {
     let mut plan = Plan::new().unwrap();
     assert!(plan.add(&file("x/a", "a", 1), &PlanItemState::New).unwrap());
     assert!(!plan.add(&file("x/a", "a", 1), &PlanItemState::New).unwrap());
-    let twice = plan.add(&file("y/a", "a", 1), &PlanItemState::New).unwrap_err();
-    assert!(matches!(twice, PlanError::Twice(target) if target == path("a")));
+    let error = plan.add(&file("y/a", "a", 1), &PlanItemState::New).unwrap_err();
+    assert!(matches!(error, PlanError::DuplicateTarget(target) if target == path("a")));
     assert_eq!(items(&plan).len(), 1);
 }
 
 #[test]
-fn what_moves_is_counted_as_decided() {
+fn pending_files_depend_on_the_decisions() {
     let mut plan = Plan::new().unwrap();
     for (name, state) in [
         ("new", PlanItemState::New),
-        ("begun", PlanItemState::Begun(1)),
-        ("alike", PlanItemState::Alike),
+        ("partial", PlanItemState::Partial(1)),
+        ("same_size", PlanItemState::SameSize),
         ("same", PlanItemState::Same),
         ("one", PlanItemState::Differs),
         ("two", PlanItemState::Differs),
@@ -97,27 +100,30 @@ fn what_moves_is_counted_as_decided() {
     ] {
         plan.add(&file(name, name, 10), &state).unwrap();
     }
-    assert_eq!(plan.moving().unwrap(), ItemCount { files: 2, bytes: 20 });
-    assert_eq!(plan.count(&PlanItemState::Differs).unwrap(), ItemCount { files: 3, bytes: 30 });
-    let differing = plan.after_in(0, &PlanItemState::Differs).unwrap();
+    assert_eq!(plan.pending().unwrap(), ItemCount { files: 2, bytes: 20 });
+    assert_eq!(
+        plan.count_in_state(&PlanItemState::Differs).unwrap(),
+        ItemCount { files: 3, bytes: 30 }
+    );
+    let differing = plan.items_in_state_after(0, &PlanItemState::Differs).unwrap();
     plan.decide(differing[0].number, Decision::Replace).unwrap();
     plan.decide(differing[1].number, Decision::Skip).unwrap();
     plan.decide_all(Decision::KeepBoth).unwrap();
-    assert_eq!(plan.moving().unwrap(), ItemCount { files: 4, bytes: 40 });
+    assert_eq!(plan.pending().unwrap(), ItemCount { files: 4, bytes: 40 });
     let decided: Vec<_> = items(&plan).into_iter().filter_map(|item| item.decision).collect();
     assert_eq!(decided, [Decision::Replace, Decision::Skip, Decision::KeepBoth]);
-    let alike = plan.after_in(0, &PlanItemState::Alike).unwrap();
-    plan.set(alike[0].number, &PlanItemState::Differs).unwrap();
-    assert_eq!(plan.after_in(0, &PlanItemState::Alike).unwrap(), []);
+    let same_size = plan.items_in_state_after(0, &PlanItemState::SameSize).unwrap();
+    plan.set_state(same_size[0].number, &PlanItemState::Differs).unwrap();
+    assert_eq!(plan.items_in_state_after(0, &PlanItemState::SameSize).unwrap(), []);
 }
 
 #[test]
-fn more_items_than_one_batch_are_kept() {
+fn a_plan_holds_more_items_than_one_transaction() {
     let mut plan = Plan::new().unwrap();
-    for number in 0..2 * BATCH + 1 {
+    for number in 0..2 * COMMIT_BATCH + 1 {
         let name = number.to_string();
         plan.add(&file(&name, &name, 3), &PlanItemState::New).unwrap();
     }
-    assert_eq!(items(&plan).len(), 2 * BATCH + 1);
-    assert_eq!(plan.moving().unwrap().bytes, 3 * (2 * BATCH as u64 + 1));
+    assert_eq!(items(&plan).len(), 2 * COMMIT_BATCH + 1);
+    assert_eq!(plan.pending().unwrap().bytes, 3 * (2 * COMMIT_BATCH as u64 + 1));
 }

@@ -1,4 +1,4 @@
-//! What the server has kept of files that were broken off: for a plan that is only shown.
+//! Partial files on the server, for a dry run.
 
 use std::io;
 use std::sync::Arc;
@@ -8,87 +8,91 @@ use quiver_transfer::{DiskPool, Source};
 use quiver_transport::StreamError;
 use tokio::task::JoinSet;
 
-use crate::error::{ClientError, is_passing};
+use crate::error::{ClientError, is_transient};
 use crate::exchange;
-use crate::planner::Planner;
 use crate::reconnecting::SessionHandle;
+use crate::shared_plan::SharedPlan;
 use crate::tasks::joined;
 use crate::transfer_context::TransferContext;
 use crate::tree::{ItemKind, PlanItem, PlanItemState, SourceRoot};
-use crate::tree_transfer::{AT_ONCE, LARGE_COUNTS_FOR, is_small};
+use crate::tree_transfer::{CONCURRENT_WEIGHT, LARGE_FILE_WEIGHT, is_small};
 use crate::upload::UploadContext;
 
-/// Questions at once: each may take the server as long as reading what it has kept.
-const LARGE_AT_ONCE: u32 = AT_ONCE / LARGE_COUNTS_FOR;
+/// Queries at once. Each may take the server as long as hashing its partial file.
+const CONCURRENT_QUERIES: u32 = CONCURRENT_WEIGHT / LARGE_FILE_WEIGHT;
 
-/// Asks for each file that is not there, and proves that it begins so.
-pub(super) async fn look(
+/// Queries the partial file of each new large file, and sets the state of items that can be
+/// resumed.
+pub(super) async fn find_resumable(
     context: &UploadContext,
-    planner: &Planner,
+    plan: &SharedPlan,
     source_roots: &[Arc<SourceRoot>],
 ) -> Result<(), ClientError> {
     let disk_pool = DiskPool::default();
     let mut number = 0;
     loop {
-        let new = planner.after_in(number, PlanItemState::New).await?;
+        let new = plan.items_in_state_after(number, PlanItemState::New).await?;
         let Some(last) = new.last() else { return Ok(()) };
         number = last.number;
-        // Nothing is kept of small ones.
+        // Small files have no partial files.
         let is_large =
             |item: &PlanItem| matches!(item.found.kind, ItemKind::File { .. }) && !is_small(item);
         let mut waiting = new.into_iter().filter(is_large);
         let mut running = JoinSet::new();
         let mut found = Vec::new();
         loop {
-            while running.len() < LARGE_AT_ONCE as usize
+            while running.len() < CONCURRENT_QUERIES as usize
                 && let Some(item) = waiting.next()
             {
                 let (context, disk_pool) = (context.clone(), disk_pool.clone());
                 let source_root = source_roots[item.found.source_root as usize].clone();
                 running.spawn(async move {
-                    let begun = begun(&context, &disk_pool, &item, source_root).await?;
-                    Ok((item.number, begun))
+                    let proved = proved_bytes(&context, &disk_pool, &item, source_root).await?;
+                    Ok((item.number, proved))
                 });
             }
             let Some(done) = running.join_next().await else { break };
-            let (number, begun) = joined(done)??;
-            if begun > 0 {
-                found.push((number, PlanItemState::Begun(begun)));
+            let (number, proved) = joined(done)??;
+            if proved > 0 {
+                found.push((number, PlanItemState::Partial(proved)));
             }
         }
-        planner
-            .work(move |plan| found.iter().try_for_each(|(number, state)| plan.set(*number, state)))
-            .await?;
+        plan.with(move |plan| {
+            found.iter().try_for_each(|(number, state)| plan.set_state(*number, state))
+        })
+        .await?;
     }
 }
 
-/// Bytes of a file that need not be sent.
-async fn begun(
+/// Returns how many bytes of a file need not be sent: the length of the partial file if its hash
+/// matches the local file.
+async fn proved_bytes(
     context: &UploadContext,
     disk_pool: &DiskPool,
     item: &PlanItem,
     source_root: Arc<SourceRoot>,
 ) -> Result<u64, ClientError> {
     let path = &item.found.target;
-    let what = || format!("cannot ask for {}", display_safe(path.as_str()));
-    let ask = |handle: SessionHandle| async move {
-        match exchange::kept(&handle.connection, path, handle.patience).await {
-            // The put itself says why, as where its folder is not there yet, or takes its time.
-            Err(StreamError::Refused(refusal)) if !is_passing(refusal.code) => Ok(None),
+    let what = || format!("cannot query the partial file of {}", display_safe(path.as_str()));
+    let query = |handle: SessionHandle| async move {
+        match exchange::query_partial_upload(&handle.connection, path, handle.timeout).await {
+            // The upload itself reports the reason. The folder may not exist yet, or the server
+            // takes too long.
+            Err(StreamError::Refused(refusal)) if !is_transient(refusal.code) => Ok(None),
             Err(StreamError::TimedOut(_)) => Ok(None),
             kept => kept,
         }
     };
     let TransferContext { session, retry_for, reporter, .. } = &context.shared;
-    let have = session.retry(*retry_for, reporter, what, ask).await?;
-    let Some(have) = have else { return Ok(0) };
+    let partial = session.retry(*retry_for, reporter, what, query).await?;
+    let Some(partial) = partial else { return Ok(0) };
     let source = item.found.source.clone();
-    let source = disk_pool.work(move || Source::new(source_root.read(&source)?)).await;
+    let source = disk_pool.work(move || Source::new(source_root.open_file(&source)?)).await;
     let source = source.unwrap_or_else(|ending| Err(io::Error::other(ending)));
-    let proved = match source {
-        Ok(source) => source.proves(have, None).await,
+    let proof = match source {
+        Ok(source) => source.proves(partial, None).await,
         Err(error) => Err(error),
     };
-    // What cannot be read is told when it is to move.
-    Ok(proved.ok().flatten().map_or(0, |proved| proved.length()))
+    // A file that cannot be read is reported when it is to be sent.
+    Ok(proof.ok().flatten().map_or(0, |proved| proved.length()))
 }

@@ -1,4 +1,4 @@
-//! The way of files from here to the server.
+//! The operations of a planned upload.
 
 use std::fs::File;
 use std::io;
@@ -15,36 +15,39 @@ use tracing::debug;
 use crate::error::ClientError;
 use crate::exchange::{self, PutError, PutOffer, StoredReceipt};
 use crate::notice::Notice;
-use crate::outcomes::is_shared;
+use crate::outcomes::affects_all;
 use crate::progress::TotalProgressMeter;
 use crate::reconnecting::SessionHandle;
 use crate::transfer_context::TransferContext;
-use crate::tree::{ItemKind, PlanItem, SourceRoot, another_name};
-use crate::tree_transfer::{COPIES, Placement, TreeTransfer, beside, is_same_as, is_small};
-use crate::upload::{UploadContext, UploadItem, UploadSource, explain};
+use crate::tree::{ItemKind, PlanItem, SourceRoot, copy_name};
+use crate::tree_transfer::{
+    MAX_COPIES, Placement, TransferOperations, copy_path, has_server_content, is_small,
+};
+use crate::upload::{UploadContext, UploadItem, UploadSource, to_client_error};
 
-/// Files of a tree to the server.
+/// Uploads the items of a plan.
 #[derive(Clone)]
-pub(super) struct TreeUploads {
+pub(super) struct UploadOperations {
     pub(super) context: UploadContext,
     pub(super) source_roots: Arc<Vec<Arc<SourceRoot>>>,
-    /// Who reads small files.
+    /// Reads small files.
     pub(super) disk_pool: DiskPool,
-    /// The folder they all go to, where the server does not have it yet.
+    /// The folder of all targets, if it does not exist on the server yet.
     pub(super) missing: Option<Arc<MissingFolder>>,
-    /// Whether what comes into the way meanwhile is replaced.
+    /// Whether to replace files that appear at a target after the plan was made.
     pub(super) overwrite: bool,
 }
 
-/// What became of a small file.
+/// The outcome of an attempt to upload a small file.
 enum SmallFileOutcome {
-    /// It is there.
+    /// The server has stored it.
     Stored(StoredReceipt),
-    /// Its connection was lost, maybe after all of it had been sent.
-    Lost { all: bool },
+    /// The connection was lost; `all_sent` if that was after the last byte, so that the file may be
+    /// stored.
+    Lost { all_sent: bool },
 }
 
-/// A folder that is to be made by the first who needs it.
+/// A missing folder. The first file that needs it makes it.
 pub(super) struct MissingFolder {
     folder: FolderPath,
     made: OnceCell<()>,
@@ -56,37 +59,37 @@ impl MissingFolder {
     }
 }
 
-impl TreeTransfer for TreeUploads {
+impl TransferOperations for UploadOperations {
     fn context(&self) -> &TransferContext {
         &self.context.shared
     }
 
-    fn count(&mut self, total: TotalProgressMeter) {
+    fn set_total(&mut self, total: TotalProgressMeter) {
         self.context.shared.total = Some(total);
     }
 
-    fn remote<'a>(&self, file: &'a PlanItem) -> &'a FilePath {
+    fn server_path<'a>(&self, file: &'a PlanItem) -> &'a FilePath {
         &file.found.target
     }
 
-    fn read(&self, file: &PlanItem) -> io::Result<File> {
-        self.source_root(file).read(&file.found.source)
+    fn open_local(&self, file: &PlanItem) -> io::Result<File> {
+        self.source_root(file).open_file(&file.found.source)
     }
 
     async fn make_folder(&self, folder: &PlanItem) -> Result<(), ClientError> {
-        self.folder(&folder.found.target, None).await
+        self.send_make_folder(&folder.found.target, None).await
     }
 
-    async fn date_folders(&self, folders: Vec<PlanItem>) -> Result<(), ClientError> {
+    async fn set_folder_times(&self, folders: Vec<PlanItem>) -> Result<(), ClientError> {
         for PlanItem { found, .. } in folders {
             if let ItemKind::Folder { modified } = found.kind
-                && let Err(failure) = self.folder(&found.target, Some(modified)).await
+                && let Err(failure) = self.send_make_folder(&found.target, Some(modified)).await
             {
                 if failure.is_lost_connection() {
                     return Err(failure);
                 }
-                // A time is a courtesy: what is in the folder is what counts.
-                debug!(folder = found.target.as_str(), %failure, "not dated");
+                // A folder that keeps its new time is no reason to fail: its contents are stored.
+                debug!(folder = found.target.as_str(), %failure, "folder time not set");
             }
         }
         Ok(())
@@ -100,32 +103,36 @@ impl TreeTransfer for TreeUploads {
         if let Some(MissingFolder { folder, made }) = self.missing.as_deref()
             && let Ok(folder) = FilePath::parse(folder.as_str())
         {
-            made.get_or_try_init(|| self.folder(&folder, None)).await?;
+            made.get_or_try_init(|| self.send_make_folder(&folder, None)).await?;
         }
         let found = &item.found;
-        let source = UploadSource::Below(self.source_root(&item).clone(), found.source.clone());
+        let source = UploadSource::InTree(self.source_root(&item).clone(), found.source.clone());
         let replace =
-            placement == Placement::Replace || (self.overwrite && placement == Placement::Free);
+            placement == Placement::Replace || (self.overwrite && placement == Placement::Create);
         let mut upload = UploadItem { source, path: found.target.clone(), replace };
-        if placement != Placement::Beside {
-            return match self.plainly(&item, &upload).await {
-                // It came meanwhile: what a killed run had sent is stored until the server has noticed.
-                Err(failure) if is_taken(&failure) && self.is_it(&item, &upload.path).await? => {
+        if placement != Placement::KeepBoth {
+            return match self.upload_planned(&item, &upload).await {
+                // The file may have appeared meanwhile: the server stores what a killed run had
+                // sent before it notices that the connection is gone.
+                Err(failure)
+                    if is_exists_refusal(&failure)
+                        && self.is_already_stored(&item, &upload.path).await? =>
+                {
                     Ok(None)
                 }
                 stored => stored.map(|stored| Some(stored.size)),
             };
         }
-        for copy in 2..COPIES {
-            upload.path = beside(&found.target, copy).map_err(|rule| {
-                let name = another_name(found.target.file_name(), copy);
+        for copy in 2..MAX_COPIES {
+            upload.path = copy_path(&found.target, copy).map_err(|rule| {
+                let name = copy_name(found.target.file_name(), copy);
                 let what = format!("cannot put {}", display_safe(&name));
                 ClientError::refused(what, Refusal::from(rule))
             })?;
-            match Box::pin(self.context.one(&upload)).await {
-                // By an earlier run, maybe.
-                Err(failure) if is_taken(&failure) => {
-                    if self.is_it(&item, &upload.path).await? {
+            match Box::pin(self.context.upload_file(&upload)).await {
+                // An earlier run may have stored this copy.
+                Err(failure) if is_exists_refusal(&failure) => {
+                    if self.is_already_stored(&item, &upload.path).await? {
                         return Ok(None);
                     }
                 }
@@ -133,100 +140,105 @@ impl TreeTransfer for TreeUploads {
                 Ok(stored) => {
                     let (kept, stored_at) = (found.target.to_string(), upload.path.to_string());
                     let notice = Notice::KeptBoth { kept, stored: stored_at };
-                    self.context.shared.reporter.notice(notice).await;
+                    self.context.shared.reporter.notify(notice).await;
                     return Ok(Some(stored.size));
                 }
             }
         }
-        Err(self.exists(&item))
+        Err(self.exists_error(&item))
     }
 
-    fn blocked(&self, item: &PlanItem, why: &str) -> ClientError {
+    fn blocked_error(&self, item: &PlanItem, why: &str) -> ClientError {
         let what = format!("cannot put {}", display_safe(item.found.target.as_str()));
         ClientError::refused(what, Refusal::new(RefusalCode::Exists, why))
     }
 
-    fn exists(&self, item: &PlanItem) -> ClientError {
-        ClientError::kept(&item.found.target)
+    fn exists_error(&self, item: &PlanItem) -> ClientError {
+        ClientError::exists_on_server(&item.found.target)
     }
 }
 
-impl TreeUploads {
+impl UploadOperations {
     fn source_root(&self, item: &PlanItem) -> &Arc<SourceRoot> {
         &self.source_roots[item.found.source_root as usize]
     }
 
-    /// Whether the server has a file under another path.
-    async fn is_it(&self, item: &PlanItem, path: &FilePath) -> Result<bool, ClientError> {
+    /// Whether the file on the server at `path` has the content of the local file.
+    async fn is_already_stored(
+        &self,
+        item: &PlanItem,
+        path: &FilePath,
+    ) -> Result<bool, ClientError> {
         let (source_root, source) = (self.source_root(item).clone(), item.found.source.clone());
-        let read = move || source_root.read(&source);
-        match is_same_as(&self.context.shared, &self.disk_pool, path, read).await {
-            Err(failure) if is_shared(&failure) => Err(failure),
-            // What cannot be read is another one.
+        let open = move || source_root.open_file(&source);
+        match has_server_content(&self.context.shared, &self.disk_pool, path, open).await {
+            Err(failure) if affects_all(&failure) => Err(failure),
+            // A file that cannot be read counts as different.
             same => Ok(same.unwrap_or(false)),
         }
     }
 
-    /// A file to the place that was planned for it.
-    async fn plainly(
+    /// Uploads a file to its planned target.
+    async fn upload_planned(
         &self,
         item: &PlanItem,
         upload: &UploadItem,
     ) -> Result<StoredReceipt, ClientError> {
-        let may_be_there = if is_small(item) {
-            match self.small(item, upload).await? {
+        let may_be_stored = if is_small(item) {
+            match self.upload_small(item, upload).await? {
                 SmallFileOutcome::Stored(stored) => return Ok(stored),
-                SmallFileOutcome::Lost { all } => all,
+                SmallFileOutcome::Lost { all_sent } => all_sent,
             }
         } else {
             false
         };
-        // Large, and not moved along with the many small files.
-        Box::pin(self.context.one_that_may_be_there(upload, may_be_there)).await
+        // Boxed: this large future is rarely needed, and would be moved along with every small
+        // file.
+        Box::pin(self.context.upload_unconfirmed_file(upload, may_be_stored)).await
     }
 
-    /// A small file in one go, as long as its connection lives.
-    async fn small(
+    /// Uploads a small file in one attempt.
+    async fn upload_small(
         &self,
         item: &PlanItem,
         upload: &UploadItem,
     ) -> Result<SmallFileOutcome, ClientError> {
-        let began = Instant::now();
+        let started = Instant::now();
         let handle = self.context.shared.session.handle();
         let (source_root, source) = (self.source_root(item).clone(), item.found.source.clone());
-        let read = self.disk_pool.work(move || Source::new(source_root.read(&source)?)?.load());
+        let read =
+            self.disk_pool.work(move || Source::new(source_root.open_file(&source)?)?.load());
         let source = read.await.unwrap_or_else(|ending| Err(io::Error::other(ending)));
-        let source = source.map_err(|error| explain(upload, PutError::Source(error)))?;
+        let source = source.map_err(|error| to_client_error(upload, PutError::Source(error)))?;
         let offer = PutOffer { path: upload.path.clone(), replace: upload.replace, resume: false };
-        let mut all = false;
+        let mut all_sent = false;
         let sent = async {
-            let sending =
-                exchange::put(&handle.connection, source, &offer, handle.patience).await?;
-            let handed = sending.handed();
+            let sending = exchange::put(&handle.connection, source, &offer, handle.timeout).await?;
+            let send_state = sending.handed();
             let stored =
                 sending.finish(self.context.shared.rate_limit.as_ref(), &|| false, |_| {}).await;
-            all = handed.is_all();
+            all_sent = send_state.is_all();
             stored
         };
         let error = match sent.await {
             Ok(stored) => {
                 if let Some(total) = &self.context.shared.total {
-                    total.grow(stored.size);
+                    total.add(stored.size);
                 }
                 self.count_small(&stored);
-                self.context.done(upload, stored, began).await;
+                self.context.report_uploaded(upload, stored, started).await;
                 return Ok(SmallFileOutcome::Stored(stored));
             }
             Err(PutError::Stream(error)) => error,
-            Err(error) => return Err(explain(upload, error)),
+            Err(error) => return Err(to_client_error(upload, error)),
         };
-        match handle.is_lost(error).await {
-            Ok(()) => Ok(SmallFileOutcome::Lost { all }),
-            Err(error) => Err(explain(upload, error.into())),
+        match handle.check_connection_loss(error).await {
+            Ok(()) => Ok(SmallFileOutcome::Lost { all_sent }),
+            Err(error) => Err(to_client_error(upload, error.into())),
         }
     }
 
-    /// A small file was sent, in one go.
+    /// Counts the bytes of a small file.
     fn count_small(&self, stored: &StoredReceipt) {
         if let Some(transfer) = self.context.shared.reporter.transfer() {
             transfer.counters.add_sent(stored.sent);
@@ -234,22 +246,22 @@ impl TreeUploads {
         }
     }
 
-    async fn folder(
+    async fn send_make_folder(
         &self,
         path: &FilePath,
         modified: Option<Timestamp>,
     ) -> Result<(), ClientError> {
         let what = || format!("cannot make {}", display_safe(path.as_str()));
         let make = |handle: SessionHandle| async move {
-            let (connection, patience) = (&handle.connection, handle.patience);
-            exchange::make_folder(connection, path.clone(), modified, patience).await
+            let (connection, timeout) = (&handle.connection, handle.timeout);
+            exchange::make_folder(connection, path.clone(), modified, timeout).await
         };
         let TransferContext { session, retry_for, reporter, .. } = &self.context.shared;
         session.retry(*retry_for, reporter, what, make).await.map(drop)
     }
 }
 
-fn is_taken(failure: &ClientError) -> bool {
+fn is_exists_refusal(failure: &ClientError) -> bool {
     matches!(
         failure,
         ClientError::Put { source: PutError::Stream(StreamError::Refused(refusal)), .. }

@@ -1,4 +1,4 @@
-//! A server that is a script, and the folders of a client that meets it.
+//! A scripted server, and the folders of a client that connects to it.
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,44 +17,44 @@ use quiver_transport::identity::Validity;
 use quiver_transport::{CommandStream, Connection, Endpoint, Identity, Protocol, Role};
 use tokio::task::JoinSet;
 
-/// How long either waits for the other.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the server and the client wait for each other.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A server, and a client's folders.
-pub(crate) struct Stage {
+/// A scripted server, and the folders of its client.
+pub(crate) struct ScriptedServer {
     pub(crate) address: SocketAddr,
     pub(crate) identity: Identity,
     folder: tempfile::TempDir,
-    pub(crate) server: JoinSet<()>,
+    pub(crate) tasks: JoinSet<()>,
 }
 
-impl Stage {
-    /// `script` plays each connection, given its number from 0.
+impl ScriptedServer {
+    /// Starts a server that runs `script` for each connection. The script gets the connection's number, from 0.
     pub(crate) fn new<F>(script: impl Fn(usize, Connection) -> F + Send + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let identity = Identity::create("odd", &[], Validity::days(Utc::now(), 1)).unwrap();
+        let identity = Identity::create("scripted", &[], Validity::days(Utc::now(), 1)).unwrap();
         let endpoint =
             Endpoint::listen((Ipv4Addr::LOCALHOST, 0).into(), &identity, &[Protocol::QUIVER_1])
                 .unwrap();
         let address = endpoint.local_addr().unwrap();
-        let mut server = JoinSet::new();
-        server.spawn(async move {
-            let mut plays = JoinSet::new();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let mut scripts = JoinSet::new();
             let mut number = 0;
             while let Some(incoming) = endpoint.accept().await {
-                // A client that does not believe this server never gets here.
+                // Fails for a client that does not trust this server.
                 let Ok(connection) = incoming.await else { continue };
-                plays.spawn(script(number, connection));
+                scripts.spawn(script(number, connection));
                 number += 1;
             }
         });
         let folder = tempfile::tempdir().unwrap();
-        let stage = Self { address, identity, folder, server };
-        std::fs::write(stage.path("server.pem"), stage.identity.certificate_pem()).unwrap();
-        std::fs::create_dir(stage.path("inbox")).unwrap();
-        stage
+        let server = Self { address, identity, folder, tasks };
+        std::fs::write(server.path("server.pem"), server.identity.certificate_pem()).unwrap();
+        std::fs::create_dir(server.path("inbox")).unwrap();
+        server
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -72,7 +72,7 @@ impl Stage {
             certificate: Some(self.path("server.pem")),
             name: Some(ClientName::parse("Ron").unwrap()),
             password_file: None,
-            timeout: PATIENCE,
+            timeout: TIMEOUT,
         }
     }
 
@@ -86,8 +86,8 @@ impl Stage {
         Ok(client)
     }
 
-    /// Fetches one file into the inbox.
-    pub(crate) async fn get(&self, path: &str) -> Result<(), Arc<ClientError>> {
+    /// Downloads one file into the inbox.
+    pub(crate) async fn download(&self, path: &str) -> Result<(), Arc<ClientError>> {
         let client = self.connect(&self.settings()).await?;
         let request = DownloadRequest {
             paths: vec![path.to_owned()],
@@ -95,33 +95,33 @@ impl Stage {
             options: TransferOptions { retry_for: Duration::ZERO, ..TransferOptions::default() },
         };
         let prepared = client.prepare_download(request).await?;
-        match client.start(prepared)?.ended().await {
+        match client.start(prepared)?.wait().await {
             TransferEnd::Done => Ok(()),
             TransferEnd::Failed(error) => Err(error),
-            TransferEnd::Cancelled => panic!("it was cancelled"),
+            TransferEnd::Cancelled => panic!("the transfer was cancelled"),
         }
     }
 
-    pub(crate) fn inbox(&self) -> Vec<String> {
+    pub(crate) fn inbox_names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.path("inbox")).unwrap();
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
     }
 }
 
-/// The next request.
-pub(crate) async fn hear(connection: &Connection) -> (CommandStream, Request) {
+/// Accepts a stream and reads its request.
+pub(crate) async fn read_request(connection: &Connection) -> (CommandStream, Request) {
     let mut stream: CommandStream = connection.accept_bi().await.unwrap().into();
-    let frame = stream.reader.read_frame(65_535, PATIENCE).await.unwrap();
+    let frame = stream.reader.read_frame(65_535, TIMEOUT).await.unwrap();
     (stream, Request::decode(&frame.payload).unwrap())
 }
 
-pub(crate) async fn reply(stream: &mut CommandStream, reply: &Reply) {
+pub(crate) async fn send_reply(stream: &mut CommandStream, reply: &Reply) {
     stream.writer.write_frame(FrameKind::Reply, &reply.encode()).await.unwrap();
 }
 
-pub(crate) async fn welcome(connection: &Connection) {
-    let (mut stream, request) = hear(connection).await;
-    let Request::Hello(hello) = request else { panic!("{request:?} where a hello was due") };
+pub(crate) async fn accept_hello(connection: &Connection) {
+    let (mut stream, request) = read_request(connection).await;
+    let Request::Hello(hello) = request else { panic!("expected a hello, not {request:?}") };
     Role::Member.apply_to(connection);
     let message = "Welcome".to_owned();
     let welcome = Welcome {
@@ -129,16 +129,16 @@ pub(crate) async fn welcome(connection: &Connection) {
         name: hello.name,
         message,
         max_clients: 3,
-        limits: ServerLimits::CURRENT,
+        limits: Limits::CURRENT,
         upload: false,
     };
-    reply(&mut stream, &Reply::Welcome(welcome)).await;
+    send_reply(&mut stream, &Reply::Welcome(welcome)).await;
     stream.writer.end(FrameKind::Eof, &PlainEnd {}.encode()).await.unwrap();
 }
 
-pub(crate) async fn head(stream: &mut CommandStream, path: &str, size: u64) {
+pub(crate) async fn send_file_head(stream: &mut CommandStream, path: &str, size: u64) {
     let path = FilePath::parse(path).unwrap();
     let head =
         FileHeader { path, size, modified: Timestamp(Utc::now()), offset: 0, executable: false };
-    reply(stream, &Reply::File(head)).await;
+    send_reply(stream, &Reply::File(head)).await;
 }

@@ -1,4 +1,4 @@
-//! `kept`: what of a put that broke off the server has.
+//! `kept`: asks which partial file of an interrupted upload the server has.
 
 use std::time::Duration;
 
@@ -7,20 +7,21 @@ use quiver_transport::{Channel, StreamError};
 
 use super::{AnswerReader, misfit};
 
-/// What a put to this path would go on with, where this side has the same. A server that does not know the
-/// question tells with the put.
+/// Requests the length and hash of the partial upload to a path; `None` if there is none. An upload can resume after
+/// that prefix if the local file begins with it. Returns `None` also for a server that does not know this request;
+/// such a server reports the partial file when the upload starts.
 ///
 /// # Errors
 /// [`StreamError`].
-pub(crate) async fn kept(
+pub(crate) async fn query_partial_upload(
     connection: &Channel,
     path: &FilePath,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<Option<ContentPrefix>, StreamError> {
     let request = Request::Kept { path: path.clone() };
-    match AnswerReader::to(connection, &request, patience).await?.only().await {
+    match AnswerReader::to(connection, &request, timeout).await?.only().await {
         Ok(Reply::Kept(kept)) if kept.path == *path => Ok(kept.have),
-        Ok(_) => Err(misfit("something else than what it kept")),
+        Ok(_) => Err(misfit("expected a partial upload")),
         Err(StreamError::Refused(refusal)) if refusal.code == RefusalCode::UnknownCommand => {
             Ok(None)
         }

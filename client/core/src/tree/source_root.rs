@@ -1,5 +1,5 @@
-//! What a folder here holds that is to go to the server. Links are not followed: they, and whatever else
-//! is no file and no folder, are named and left out.
+//! The local files and folders of an upload. Links in a folder are not followed: they, and
+//! everything that is neither a file nor a folder, are reported and skipped.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -10,54 +10,54 @@ use quiver_protocol::{FilePath, FolderPath, Timestamp};
 use quiver_transfer::SMALL;
 use quiver_transfer::file_system::{FileStat, stat};
 
-use super::below::{self, TargetTree};
+use super::confined_folder::{self, ConfinedFolder};
 use super::plan::{FoundEntry, ItemKind};
 use crate::unix;
 
-/// Something that was named: a file, or a folder with what is in it.
+/// The folder that contains the files of one or more named paths.
 #[derive(Debug)]
 pub struct SourceRoot {
-    below: TargetTree,
-    /// What its files are below, as it was typed.
+    folder: ConfinedFolder,
+    /// The folder's path as typed.
     typed: PathBuf,
 }
 
-/// Something that does not go to the server.
+/// An entry that is not uploaded.
 #[derive(Debug)]
 pub struct Skipped {
-    /// Where it is, as people see it.
+    /// Its path as shown to users.
     pub path: PathBuf,
-    /// Why.
+    /// Why it is skipped.
     pub reason: SkipReason,
 }
 
-/// Why something does not go to the server.
+/// Why an entry is skipped.
 #[derive(Debug)]
 pub enum SkipReason {
-    /// It is no file and no folder; what it is instead, with its article.
+    /// It is neither a file nor a folder. The text says what it is, with its article.
     Kind(&'static str),
-    /// The server would not take a name like this.
+    /// The server does not accept its name.
     Name(BadPath),
     /// Its name is not UTF-8.
     NotUtf8,
-    /// It cannot be looked at.
+    /// It cannot be read.
     Unreadable(io::Error),
 }
 
 impl SourceRoot {
-    /// The folder that is written `typed`, for what is below it.
+    /// Opens the folder at `typed`.
     ///
     /// # Errors
-    /// What the system says.
+    /// An I/O error.
     pub fn open(typed: &Path) -> io::Result<Self> {
-        // A name alone lies in the current folder.
+        // An empty path is the current folder.
         let folder = if typed.as_os_str().is_empty() { Path::new(".") } else { typed };
-        Ok(Self { below: TargetTree::open(folder)?, typed: typed.to_owned() })
+        Ok(Self { folder: ConfinedFolder::open(folder)?, typed: typed.to_owned() })
     }
 
-    /// A source's path as people see it.
+    /// Returns a source's path as shown to users.
     #[must_use]
-    pub fn shown(&self, source: &FilePath) -> PathBuf {
+    pub fn display_path(&self, source: &FilePath) -> PathBuf {
         if self.typed == Path::new(".") {
             source.as_str().into()
         } else {
@@ -65,11 +65,11 @@ impl SourceRoot {
         }
     }
 
-    /// A source that was named itself: also where a link leads to it. Blocks.
+    /// Returns the kind of a source that was named itself. Follows links. Blocks.
     ///
     /// # Errors
-    /// What the system says; the reason where it is neither a file nor a folder.
-    pub fn named(&self, source: &FilePath) -> io::Result<Result<ItemKind, &'static str>> {
+    /// An I/O error. The inner error says what the source is if it is neither a file nor a folder.
+    pub fn named_kind(&self, source: &FilePath) -> io::Result<Result<ItemKind, &'static str>> {
         let metadata = std::fs::metadata(self.typed.join(source.as_str()))?;
         let modified = Timestamp::from(metadata.modified()?);
         Ok(if metadata.is_dir() {
@@ -82,10 +82,10 @@ impl SourceRoot {
         })
     }
 
-    /// What is in a folder; the root is what was named itself. Blocks.
+    /// Calls `each` for every entry of a folder. Blocks.
     ///
     /// # Errors
-    /// Where the folder cannot be read, or `each` gives up.
+    /// A [`Skipped`] error if the folder cannot be read, or the error of `each`.
     pub fn list<E: From<Skipped>>(
         &self,
         source_root: u32,
@@ -93,61 +93,61 @@ impl SourceRoot {
         target: &FolderPath,
         mut each: impl FnMut(Result<FoundEntry, Skipped>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let here = FilePath::parse(source.as_str());
-        let here = here.map_or_else(|_| self.typed.clone(), |path| self.shown(&path));
+        let path = FilePath::parse(source.as_str());
+        let path = path.map_or_else(|_| self.typed.clone(), |path| self.display_path(&path));
         let unreadable =
-            |error| Skipped { path: here.clone(), reason: SkipReason::Unreadable(error) };
-        let folder = self.below.folder(source.as_str()).map_err(unreadable)?;
+            |error| Skipped { path: path.clone(), reason: SkipReason::Unreadable(error) };
+        let folder = self.folder.open_folder(source.as_str()).map_err(unreadable)?;
         for entry in folder.entries().map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;
             let name = entry.file_name();
-            let odd = |reason| Skipped { path: here.join(&name), reason };
+            let skipped = |reason| Skipped { path: path.join(&name), reason };
             let kind = match stat(&folder, &name).map(|found| kind(&found)) {
                 Ok(Ok(kind)) => kind,
                 Ok(Err(is)) => {
-                    each(Err(odd(SkipReason::Kind(is))))?;
+                    each(Err(skipped(SkipReason::Kind(is))))?;
                     continue;
                 }
-                // It went while we looked.
+                // It was removed meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => {
-                    each(Err(odd(SkipReason::Unreadable(error))))?;
+                    each(Err(skipped(SkipReason::Unreadable(error))))?;
                     continue;
                 }
             };
             let Some(text) = name.to_str() else {
-                each(Err(odd(SkipReason::NotUtf8)))?;
+                each(Err(skipped(SkipReason::NotUtf8)))?;
                 continue;
             };
             each(match (source.join(text), target.join(text)) {
                 (Ok(source), Ok(target)) => Ok(FoundEntry { source_root, source, target, kind }),
-                (Err(rule), _) | (_, Err(rule)) => Err(odd(SkipReason::Name(rule))),
+                (Err(rule), _) | (_, Err(rule)) => Err(skipped(SkipReason::Name(rule))),
             })?;
         }
         Ok(())
     }
 
-    /// A file, to be read. Blocks.
+    /// Opens a file for reading. Blocks.
     ///
     /// # Errors
-    /// What the system says; a link is not followed.
-    pub fn read(&self, source: &FilePath) -> io::Result<File> {
-        let (folder, name) = self.below.parent(source)?;
-        below::read(&folder, name)
+    /// An I/O error. Links are not followed.
+    pub fn open_file(&self, source: &FilePath) -> io::Result<File> {
+        let (folder, name) = self.folder.parent(source)?;
+        confined_folder::open_regular(&folder, name)
     }
 
-    /// Whether anything can be read of a file, whatever size it is said to have. Blocks.
+    /// Whether a file has content, whatever size the file system reports. Blocks.
     ///
     /// # Errors
-    /// As of [`read`](Self::read).
+    /// As of [`open_file`](Self::open_file).
     pub fn has_content(&self, source: &FilePath) -> io::Result<bool> {
-        // All that such a file gives to one read: some give nothing to a shorter one.
+        // Some such files return nothing to a read with a small buffer.
         let mut buffer = vec![0; SMALL as usize];
-        Ok(self.read(source)?.read(&mut buffer)? > 0)
+        Ok(self.open_file(source)?.read(&mut buffer)? > 0)
     }
 }
 
-/// A file or folder, or what else it is.
+/// Returns the kind of an entry, or what it is if neither a file nor a folder.
 fn kind(found: &FileStat) -> Result<ItemKind, &'static str> {
     let modified = Timestamp::from(found.modified());
     if found.is_file() {
@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_and_folders_are_found_and_the_rest_is_named() {
+    fn files_and_folders_are_listed_and_other_entries_are_skipped() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join("notes").join(name);
         fs::create_dir_all(at("sub")).unwrap();
@@ -180,12 +180,12 @@ mod tests {
         std::os::unix::fs::symlink(at("a"), at("link")).unwrap();
         let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
         let source_root = SourceRoot::open(folder.path()).unwrap();
-        let (mut found, mut odd) = (Vec::new(), Vec::new());
+        let (mut found, mut skipped) = (Vec::new(), Vec::new());
         let notes = FolderPath::parse("notes").unwrap();
         let list = source_root.list(0, &notes, &FolderPath::parse("x/notes").unwrap(), |entry| {
             match entry {
                 Ok(entry) => found.push(entry),
-                Err(entry) => odd.push(entry),
+                Err(entry) => skipped.push(entry),
             }
             Ok::<_, Skipped>(())
         });
@@ -196,18 +196,20 @@ mod tests {
         assert_eq!(paths, [("notes/a", "x/notes/a"), ("notes/sub", "x/notes/sub")]);
         assert!(matches!(found[0].kind, ItemKind::File { size: 5, .. }));
         assert!(matches!(found[1].kind, ItemKind::Folder { .. }));
-        assert_eq!(odd.len(), 4, "{odd:?}");
-        let is = |name: &str| odd.iter().find(|odd| odd.path == at(name)).map(|odd| &odd.reason);
+        assert_eq!(skipped.len(), 4, "{skipped:?}");
+        let is = |name: &str| {
+            skipped.iter().find(|skipped| skipped.path == at(name)).map(|skipped| &skipped.reason)
+        };
         assert!(matches!(is("link"), Some(SkipReason::Kind("a symbolic link"))));
         assert!(matches!(is("aux"), Some(SkipReason::Name(BadPath::ReservedName))));
         assert!(matches!(is("socket"), Some(SkipReason::Kind(_))));
         let path = |text: &str| FilePath::parse(text).unwrap();
-        assert!(source_root.read(&path("notes/a")).is_ok());
-        assert!(source_root.read(&path("notes/link")).is_err());
-        assert!(source_root.read(&path("notes/sub")).is_err());
-        // What was typed may be a link.
+        assert!(source_root.open_file(&path("notes/a")).is_ok());
+        assert!(source_root.open_file(&path("notes/link")).is_err());
+        assert!(source_root.open_file(&path("notes/sub")).is_err());
+        // A path that was named itself may be a link.
         assert!(matches!(
-            source_root.named(&path("notes/link")),
+            source_root.named_kind(&path("notes/link")),
             Ok(Ok(ItemKind::File { size: 5, .. }))
         ));
     }

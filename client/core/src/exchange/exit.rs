@@ -1,0 +1,24 @@
+//! `exit`: leaves the server, so that it releases the slot at once and not after an idle timeout.
+
+use std::time::Duration;
+
+use quiver_protocol::{CloseCode, Reply, Request};
+use quiver_transport::{Channel, StreamError};
+
+use super::{AnswerReader, misfit};
+
+/// Sends an exit request, waits for the response, and closes the connection, even if the request fails.
+///
+/// # Errors
+/// [`StreamError`] if the request fails. Callers may ignore it: the connection is closed.
+pub(crate) async fn exit(connection: &Channel, timeout: Duration) -> Result<(), StreamError> {
+    let request = async {
+        match AnswerReader::to(connection, &Request::Exit, timeout).await?.only().await? {
+            Reply::Goodbye => Ok(()),
+            _ => Err(misfit("expected a goodbye")),
+        }
+    };
+    let result = request.await;
+    quiver_transport::close(connection, CloseCode::Goodbye);
+    result
+}

@@ -1,0 +1,240 @@
+//! Collects the server's files into a plan, folder by folder.
+//!
+//! Each name is checked before it is used: an entry of a list must lie in the listed folder, and
+//! patterns are matched by the client.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quiver_protocol::reply::{EntryKind, FolderEntry};
+use quiver_protocol::text::display_safe;
+use quiver_protocol::{FilePath, FolderPath, ListEnd};
+use quiver_transport::StreamError;
+use tokio::task::JoinSet;
+
+use crate::error::{ClientError, InvalidRequest};
+use crate::exchange::{self, ListItem};
+use crate::reconnecting::{ReconnectingSession, RetryDeadline, SessionHandle};
+use crate::reporter::Reporter;
+use crate::shared_plan::SharedPlan;
+use crate::tasks::joined;
+use crate::tree::{FoundEntry, ItemKind, Pattern, Plan, PlanError};
+
+/// Entries added to the plan in one call.
+const PLAN_BATCH: usize = 512;
+
+/// Limit of the folders that a pattern with `**` may search.
+const MAX_SEARCHED_FOLDERS: usize = 100_000;
+
+/// Adds an entry of the server to the plan. Blocks.
+pub(crate) type AddToPlan =
+    Arc<dyn Fn(&mut Plan, FoundEntry) -> Result<(), PlanError> + Send + Sync>;
+
+/// Folders listed at once.
+const CONCURRENT_LISTS: usize = 3;
+
+/// Collects the files of one server. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Collector {
+    pub(crate) session: ReconnectingSession,
+    pub(crate) plan: SharedPlan,
+    pub(crate) add_to_plan: AddToPlan,
+    /// How long to reconnect after a lost connection.
+    pub(crate) retry_for: Duration,
+    pub(crate) reporter: Reporter,
+}
+
+/// A folder to search for a pattern, and the indexes of the parts that its entries may match.
+struct PatternSearch {
+    folder: FolderPath,
+    positions: Vec<usize>,
+}
+
+/// Selects entries of a list.
+pub(crate) trait EntryFilter {
+    /// Returns the target of an entry, or `None` to ignore it.
+    fn target(&mut self, entry: &FolderEntry) -> Option<FilePath>;
+
+    /// Whether it holds more folders than its limit.
+    fn is_full(&self) -> bool {
+        false
+    }
+}
+
+impl Collector {
+    /// Adds every match of `pattern` to the plan under its own name; folders only with `recursive`.
+    /// Returns whether anything matched.
+    ///
+    /// Memory grows with the depth of the tree and the number of folders that a `**` searches, not
+    /// with the number of files.
+    pub(crate) async fn add_matches(
+        &self,
+        pattern: &Pattern,
+        recursive: bool,
+    ) -> Result<bool, ClientError> {
+        let base = pattern.base().clone();
+        let mut filter = PatternFilter {
+            pattern,
+            recursive,
+            positions: Vec::new(),
+            has_matched: false,
+            subfolders: Vec::new(),
+            max_subfolders: 0,
+        };
+        let mut searches = vec![PatternSearch { folder: base, positions: vec![0] }];
+        while let Some(search) = searches.pop() {
+            filter.positions = search.positions;
+            filter.max_subfolders = MAX_SEARCHED_FOLDERS.saturating_sub(searches.len());
+            self.add_folder(search.folder, &mut filter).await?;
+            searches.append(&mut filter.subfolders);
+        }
+        Ok(filter.has_matched)
+    }
+
+    /// Adds the contents of the plan's folders, recursively. Returns the number of names that the
+    /// server does not serve.
+    pub(crate) async fn add_contents(&self) -> Result<u64, ClientError> {
+        let (mut number, mut not_served) = (0, 0);
+        let mut running = JoinSet::new();
+        loop {
+            // A running list may add folders.
+            while running.len() < CONCURRENT_LISTS
+                && let Some(folder) = self.plan.with(move |plan| plan.next_folder(number)).await?
+            {
+                number = folder.number;
+                let this = self.clone();
+                running.spawn(async move {
+                    let mut filter = WholeFolder(FolderPath::from(folder.found.target));
+                    this.add_folder(FolderPath::from(folder.found.source), &mut filter).await
+                });
+            }
+            let Some(done) = running.join_next().await else { return Ok(not_served) };
+            not_served += joined(done)??;
+        }
+    }
+
+    /// Adds the entries of one folder that pass the filter, over as many connections as it takes.
+    /// Returns the number of names that the server does not serve.
+    pub(crate) async fn add_folder(
+        &self,
+        folder: FolderPath,
+        filter: &mut (impl EntryFilter + Send),
+    ) -> Result<u64, ClientError> {
+        let mut deadline = RetryDeadline::new(self.retry_for);
+        let what = || match folder.as_str() {
+            "" => "cannot list the files".to_owned(),
+            path => format!("cannot list {}", display_safe(path)),
+        };
+        loop {
+            let handle = self.session.handle();
+            let error = match self.list_once(&handle, &folder, filter, &mut deadline).await? {
+                Ok(end) => return Ok(end.not_served),
+                Err(error) => error,
+            };
+            // Entries that are in the plan already are not added again.
+            let renewed =
+                self.session.reconnect_after(&handle, error, &mut deadline, &self.reporter);
+            let failed = |error| ClientError::stream(what(), error);
+            renewed.await.map_err(|failure| failure.into_client_error(failed))?;
+        }
+    }
+
+    async fn list_once(
+        &self,
+        handle: &SessionHandle,
+        folder: &FolderPath,
+        filter: &mut (impl EntryFilter + Send),
+        deadline: &mut RetryDeadline,
+    ) -> Result<Result<ListEnd, StreamError>, ClientError> {
+        let mut batch = Vec::with_capacity(PLAN_BATCH);
+        let entries = exchange::list(&handle.connection, folder.clone(), handle.timeout).await;
+        let mut entries = match entries {
+            Ok(entries) => entries,
+            Err(error) => return Ok(Err(error)),
+        };
+        loop {
+            match entries.next().await {
+                Ok(ListItem::Entry(entry)) => {
+                    if let Some(target) = filter.target(&entry) {
+                        let kind = kind(&entry);
+                        batch.push(FoundEntry { source_root: 0, source: entry.path, target, kind });
+                    }
+                    if filter.is_full() {
+                        return Err(InvalidRequest::PatternTooWide.into());
+                    }
+                    if batch.len() == PLAN_BATCH {
+                        self.add_batch(std::mem::take(&mut batch)).await?;
+                    }
+                }
+                Ok(ListItem::End(end)) => {
+                    self.add_batch(batch).await?;
+                    deadline.reset();
+                    return Ok(Ok(end));
+                }
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+    }
+
+    async fn add_batch(&self, batch: Vec<FoundEntry>) -> Result<(), ClientError> {
+        let add_to_plan = self.add_to_plan.clone();
+        self.plan
+            .with(move |plan| batch.into_iter().try_for_each(|found| add_to_plan(plan, found)))
+            .await
+    }
+}
+
+/// Selects the entries that match a pattern.
+struct PatternFilter<'a> {
+    pattern: &'a Pattern,
+    recursive: bool,
+    positions: Vec<usize>,
+    has_matched: bool,
+    /// Folders whose contents may match, and the limit of their number.
+    subfolders: Vec<PatternSearch>,
+    max_subfolders: usize,
+}
+
+impl EntryFilter for PatternFilter<'_> {
+    fn is_full(&self) -> bool {
+        self.subfolders.len() > self.max_subfolders
+    }
+
+    fn target(&mut self, entry: &FolderEntry) -> Option<FilePath> {
+        let name = entry.path.file_name();
+        let part_count = self.pattern.part_count();
+        let mut positions: Vec<usize> =
+            self.positions.iter().flat_map(|&at| self.pattern.advance(at, name)).collect();
+        positions.sort_unstable();
+        positions.dedup();
+        let matches = positions.last() == Some(&part_count);
+        positions.retain(|&at| at < part_count);
+        if entry.kind == EntryKind::Folder && !positions.is_empty() {
+            self.subfolders
+                .push(PatternSearch { folder: FolderPath::from(entry.path.clone()), positions });
+        }
+        if !matches || (entry.kind == EntryKind::Folder && !self.recursive) {
+            return None;
+        }
+        self.has_matched = true;
+        // A single component of a path is a valid path.
+        FilePath::parse(name).ok()
+    }
+}
+
+/// Selects all entries of a folder. The value is the target folder.
+pub(crate) struct WholeFolder(pub(crate) FolderPath);
+
+impl EntryFilter for WholeFolder {
+    fn target(&mut self, entry: &FolderEntry) -> Option<FilePath> {
+        // A path valid in the server's folder is valid in a target folder whose path is not longer.
+        self.0.join(entry.path.file_name()).ok()
+    }
+}
+
+fn kind(entry: &FolderEntry) -> ItemKind {
+    match entry.kind {
+        EntryKind::Folder => ItemKind::Folder { modified: entry.modified },
+        EntryKind::File => ItemKind::File { size: entry.size, modified: entry.modified },
+    }
+}
