@@ -96,13 +96,13 @@ impl BackgroundPool {
     /// A pool of at most `threads` threads (at least one), which are started when they are needed.
     #[must_use]
     pub fn new(threads: usize) -> Self {
-        Self::resting(threads, || 0)
+        Self::with_pauses(threads, || 0)
     }
 
     /// The same, whose threads rest after each step, for as many times as long as it took as `rest` says then. Low
     /// priority leaves the processor to others; rest leaves them its caches and the memory's bandwidth too.
     #[must_use]
-    pub fn resting(threads: usize, rest: fn() -> u32) -> Self {
+    pub fn with_pauses(threads: usize, rest: fn() -> u32) -> Self {
         let (threads, state, ready) = (threads.max(1), Mutex::default(), Condvar::new());
         Self { shared: Arc::new(BackgroundShared { threads, rest, state, ready }) }
     }

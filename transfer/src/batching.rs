@@ -22,7 +22,7 @@ static RUNNING: AtomicUsize = AtomicUsize::new(0);
 
 /// Whether content moves in this process now.
 #[must_use]
-pub fn is_moving() -> bool {
+pub fn has_active_transfers() -> bool {
     RUNNING.load(Ordering::Relaxed) > 0
 }
 

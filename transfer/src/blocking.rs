@@ -17,7 +17,7 @@ use crate::disk_pool::ShuttingDown;
 pub async fn run<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ShuttingDown> {
-    joined(task::spawn_blocking(work).await)
+    task_result(task::spawn_blocking(work).await)
 }
 
 /// The same for work that may fail, as on a disk.
@@ -40,7 +40,7 @@ pub async fn run_io<T: Send + 'static>(
 ///
 /// # Panics
 /// Where the task did.
-pub fn joined<T>(joined: Result<T, task::JoinError>) -> Result<T, ShuttingDown> {
+pub fn task_result<T>(joined: Result<T, task::JoinError>) -> Result<T, ShuttingDown> {
     match joined {
         Ok(result) => Ok(result),
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),

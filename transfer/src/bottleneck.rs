@@ -48,7 +48,7 @@ impl TransferBottleneck {
 
     /// For people, who know the other end as `other`: `this disk`, `the sender's processor`, `the network`.
     #[must_use]
-    pub fn words(self, other: &str) -> String {
+    pub fn describe(self, other: &str) -> String {
         match self {
             Self::Local(Bottleneck::Limit) => "--limit".to_owned(),
             Self::Local(bottleneck) => format!("this {}", name(bottleneck)),
@@ -99,7 +99,7 @@ mod tests {
             (Some(Network), Some(Unknown), "the network or the sender", "network_or_sender"),
         ] {
             let verdict = TransferBottleneck::of(here, there).unwrap();
-            assert_eq!(verdict.words("sender"), words);
+            assert_eq!(verdict.describe("sender"), words);
             assert_eq!(verdict.code("sender"), code);
         }
         for there in [None, Some(Network), Some(Unknown)] {

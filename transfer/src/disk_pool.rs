@@ -101,7 +101,7 @@ impl DiskPool {
     ///
     /// # Panics
     /// Where the work does.
-    pub async fn work<T: Send + 'static>(
+    pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ShuttingDown> {
@@ -236,7 +236,7 @@ mod tests {
     #[tokio::test]
     async fn all_work_is_done() {
         let disk_pool = DiskPool::default();
-        let work = |number: u64| disk_pool.work(move || number * 2);
+        let work = |number: u64| disk_pool.run(move || number * 2);
         let all = (0..1000).map(work);
         let results = timeout(PATIENCE, futures_of(all)).await.unwrap();
         assert_eq!(results, (0..1000).map(|number| Ok(number * 2)).collect::<Vec<_>>());
@@ -249,7 +249,7 @@ mod tests {
         let work = |work: Box<dyn FnOnce() + Send>| {
             let disk_pool = disk_pool.clone();
             let mut task = JoinSet::new();
-            task.spawn(async move { disk_pool.work(work).await });
+            task.spawn(async move { disk_pool.run(work).await });
             task
         };
         let mut slow = work(Box::new(move || throttle.recv().unwrap()));
@@ -275,7 +275,7 @@ mod tests {
         let mut all = JoinSet::new();
         let mut add = |work: Box<dyn FnOnce() -> bool + Send>| {
             let disk_pool = disk_pool.clone();
-            all.spawn(async move { disk_pool.work(work).await });
+            all.spawn(async move { disk_pool.run(work).await });
         };
         // Both wait before a thread comes, so that they are done one after the other.
         add(Box::new(|| true));
@@ -288,7 +288,7 @@ mod tests {
     #[tokio::test]
     #[should_panic(expected = "on purpose")]
     async fn work_that_panics_panics_where_it_was_asked_for() {
-        let _ = DiskPool::default().work(|| panic!("on purpose")).await;
+        let _ = DiskPool::default().run(|| panic!("on purpose")).await;
     }
 
     #[test]
@@ -301,7 +301,7 @@ mod tests {
         first.spawn_blocking(move || throttle.recv());
         let waiting = disk_pool.clone();
         let waits = first.block_on(async {
-            timeout(Duration::from_millis(10), waiting.work(|| ())).await.is_err()
+            timeout(Duration::from_millis(10), waiting.run(|| ())).await.is_err()
         });
         assert!(waits);
         first.shutdown_background();
@@ -310,7 +310,7 @@ mod tests {
         let done = async {
             loop {
                 // Until the first runtime has let go of its thread, there is one that never comes.
-                if let Ok(Ok(done)) = timeout(Duration::from_millis(10), disk_pool.work(|| 7)).await
+                if let Ok(Ok(done)) = timeout(Duration::from_millis(10), disk_pool.run(|| 7)).await
                 {
                     return done;
                 }

@@ -7,7 +7,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`answer`] | a request on a stream, and the replies to it |
+//! | [`response`] | a request on a stream, and the replies to it |
 //! | [`get`], [`put`], [`list`] | one conversation each, with both ends |
 //! | `observer` | what a transfer tells the end that runs it |
 //! | `send`, `send_error`, `receive` | content as Data frames, read or written a block at a time |
@@ -23,7 +23,6 @@
 //! | [`blocking`] | work that blocks, off the thread that drives QUIC |
 //! | [`file_system`] | calls that not every kernel or file system supports |
 
-pub mod answer;
 pub mod background;
 mod batching;
 pub mod blocking;
@@ -39,6 +38,7 @@ mod proof;
 pub mod put;
 mod rate_limit;
 mod receive;
+pub mod response;
 mod resumable_file;
 mod send;
 mod send_error;
@@ -47,24 +47,24 @@ mod source;
 mod timings;
 mod unix;
 
-pub use answer::{AnswerPart, AnswerReader, misfit};
 pub use background::{BackgroundPool, Lane};
-pub use batching::is_moving;
+pub use batching::has_active_transfers;
 pub use bottleneck::TransferBottleneck;
 pub use disk_pool::{DiskPool, ShuttingDown};
 pub use observer::Observer;
 pub use partial_file::{
     FileAttributes, PARTIAL_PREFIX, PARTIAL_SUFFIX, PartialFile, ReplacePolicy, is_partial_name,
-    partial_content, partial_length,
+    open_partial_content, partial_length,
 };
 pub use prefix::HashedPrefix;
 pub use proof::ProofLimits;
 pub use rate_limit::{BadRate, Rate, RateLimit, TransferThrottle};
 pub use receive::{ContentSize, ReceiveError, ReceiveProgress, receive, receive_small};
+pub use response::{ResponsePart, ResponseReader, unexpected_reply};
 pub use resumable_file::{ResumableFile, StorageTarget, StoredBytes, is_stored};
 pub use send::send;
 pub use send_error::SendError;
-pub use small_file::{NamelessFile, store_new};
+pub use small_file::{UnnamedFile, store_new_file};
 pub use source::Source;
 pub use timings::{ThreadLoad, TransferTimings};
 

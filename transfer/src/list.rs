@@ -10,12 +10,12 @@ use quiver_protocol::{EofPayload as _, FolderPath, FrameKind, ListEnd, Reply, Re
 use quiver_transport::{Channel, FrameWriter, StreamError};
 use thiserror::Error;
 
-use crate::{AnswerPart, AnswerReader, misfit};
+use crate::{ResponsePart, ResponseReader, unexpected_reply};
 
 /// A folder's entries, in byte order, one after the other as they come.
 #[derive(Debug)]
 pub struct Entries {
-    answer: AnswerReader,
+    answer: ResponseReader,
     folder: FolderPath,
 }
 
@@ -38,7 +38,10 @@ pub async fn fetch(
     patience: Duration,
 ) -> Result<Entries, StreamError> {
     let request = Request::List { path: folder.clone() };
-    Ok(Entries { answer: AnswerReader::to(connection, &request, patience).await?, folder })
+    Ok(Entries {
+        answer: ResponseReader::send_request(connection, &request, patience).await?,
+        folder,
+    })
 }
 
 impl Entries {
@@ -48,16 +51,16 @@ impl Entries {
     /// [`StreamError`].
     pub async fn next(&mut self) -> Result<ListItem, StreamError> {
         match self.answer.next::<ListEnd>().await? {
-            AnswerPart::Reply(Reply::Entry(entry)) => {
+            ResponsePart::Reply(Reply::Entry(entry)) => {
                 let joined = self.folder.join(entry.path.file_name());
                 if joined.is_ok_and(|path| path == entry.path) {
                     Ok(ListItem::Entry(entry))
                 } else {
-                    Err(misfit("an entry of another folder"))
+                    Err(unexpected_reply("an entry of another folder"))
                 }
             }
-            AnswerPart::Reply(_) => Err(misfit("something else than an entry")),
-            AnswerPart::End(end) => Ok(ListItem::End(end)),
+            ResponsePart::Reply(_) => Err(unexpected_reply("something else than an entry")),
+            ResponsePart::End(end) => Ok(ListItem::End(end)),
         }
     }
 }
@@ -71,7 +74,7 @@ pub trait EntrySource: Send {
     ///
     /// # Errors
     /// The folder cannot be read any further.
-    fn next(&mut self) -> impl Future<Output = Result<Vec<FolderEntry>, Self::Error>> + Send;
+    fn next_batch(&mut self) -> impl Future<Output = Result<Vec<FolderEntry>, Self::Error>> + Send;
 
     /// How many names of the folder were left out so far.
     fn not_served(&self) -> u64;
@@ -89,7 +92,7 @@ pub enum ListError<E> {
 }
 
 /// Sends a folder's entries: 2. sender -> Entry*, Eof. The caller watches for a receiver that gives up, as
-/// with [`unless_interrupted`](crate::answer::unless_interrupted).
+/// with [`run_until_interrupted`](crate::response::run_until_interrupted).
 ///
 /// # Errors
 /// [`ListError`]. The stream has no end then: the caller says why, in an Error.
@@ -99,7 +102,7 @@ pub async fn serve<L: EntrySource>(
 ) -> Result<(), ListError<L::Error>> {
     let mut entries = 0;
     loop {
-        let batch = listing.next().await.map_err(ListError::Listing)?;
+        let batch = listing.next_batch().await.map_err(ListError::Listing)?;
         if batch.is_empty() {
             break;
         }

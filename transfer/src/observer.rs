@@ -8,7 +8,7 @@ use crate::TransferBottleneck;
 /// the loss of its connection.
 pub trait Observer: Send + Sync + 'static {
     /// So many more bytes of content were sent or received. Called for each block; must not block.
-    fn moved(&self, bytes: u64);
+    fn transferred(&self, bytes: u64);
 
     /// All `size` bytes of the file are stored at the receiver, verified and flushed.
     fn succeeded(self, size: u64, limited_by: Option<TransferBottleneck>);
@@ -19,7 +19,7 @@ pub trait Observer: Send + Sync + 'static {
 
 /// Nothing is to be told.
 impl Observer for () {
-    fn moved(&self, _bytes: u64) {}
+    fn transferred(&self, _bytes: u64) {}
 
     fn succeeded(self, _size: u64, _limited_by: Option<TransferBottleneck>) {}
 

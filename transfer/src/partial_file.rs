@@ -8,8 +8,8 @@ use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt as _};
 use cap_std::fs::{Dir, OpenOptions};
 
 use crate::file_system::{
-    FileLock, UnsetAttributes, make_executable, rename_new, set_file_modified, stat, sync_file,
-    sync_folder, try_lock, unlock,
+    FileLock, UnsetAttributes, make_executable, rename_noreplace, set_file_modified, stat,
+    sync_file, sync_folder, try_lock, unlock,
 };
 use crate::unix;
 
@@ -47,7 +47,7 @@ pub fn partial_length(folder: &Dir, id: u64) -> io::Result<Option<u64>> {
 ///
 /// # Errors
 /// What the system says.
-pub fn partial_content(folder: &Dir, id: u64) -> io::Result<Option<std::fs::File>> {
+pub fn open_partial_content(folder: &Dir, id: u64) -> io::Result<Option<std::fs::File>> {
     let mut options = OpenOptions::new();
     options.read(true);
     unix::without_waiting(&mut options).follow(FollowSymlinks::No);
@@ -197,7 +197,7 @@ impl PartialFile {
     ///
     /// # Errors
     /// What the system says.
-    pub fn go_on_at(&mut self, offset: u64) -> io::Result<()> {
+    pub fn truncate_to(&mut self, offset: u64) -> io::Result<()> {
         self.file.set_len(offset)?;
         self.file.seek(SeekFrom::Start(offset))?;
         Ok(())
@@ -260,7 +260,9 @@ impl PartialFile {
 
     fn give_name(&mut self, target: &str, replace: ReplacePolicy) -> io::Result<()> {
         match replace {
-            ReplacePolicy::Never => rename_new((&self.folder, &self.name), (&self.folder, target))?,
+            ReplacePolicy::Never => {
+                rename_noreplace((&self.folder, &self.name), (&self.folder, target))?
+            }
             ReplacePolicy::Existing => self.folder.rename(&self.name, &self.folder, target)?,
         }
         self.fate = DropAction::Committed;

@@ -35,14 +35,14 @@ pub struct HashedPrefix {
 impl HashedPrefix {
     /// No byte: content from the beginning.
     #[must_use]
-    pub fn nothing() -> Self {
+    pub fn empty() -> Self {
         Self::default()
     }
 
     /// All of these bytes.
     #[must_use]
-    pub fn of_bytes(bytes: &[u8]) -> Self {
-        let mut hashed = Self::nothing();
+    pub fn hash_bytes(bytes: &[u8]) -> Self {
+        let mut hashed = Self::empty();
         hashed.hasher.update(bytes);
         hashed.length = bytes.len() as u64;
         hashed
@@ -53,7 +53,7 @@ impl HashedPrefix {
     ///
     /// # Errors
     /// What the system says.
-    pub async fn of(file: &File, length: u64) -> io::Result<Option<Self>> {
+    pub async fn hash_file(file: &File, length: u64) -> io::Result<Option<Self>> {
         let (hashed, is_whole) = Self::up_to(file, length, STRIDE, None).await?;
         Ok(is_whole.then_some(hashed))
     }
@@ -63,7 +63,11 @@ impl HashedPrefix {
     ///
     /// # Errors
     /// What the system says.
-    pub async fn of_in_lane(file: &File, length: u64, lane: &Lane) -> io::Result<Option<Self>> {
+    pub async fn hash_file_in_lane(
+        file: &File,
+        length: u64,
+        lane: &Lane,
+    ) -> io::Result<Option<Self>> {
         let (hashed, is_whole) = Self::up_to(file, length, LANE_STRIDE, Some(lane)).await?;
         Ok(is_whole.then_some(hashed))
     }
@@ -73,7 +77,7 @@ impl HashedPrefix {
     ///
     /// # Errors
     /// What the system says.
-    pub async fn to_the_end(file: &File) -> io::Result<Self> {
+    pub async fn hash_whole_file(file: &File) -> io::Result<Self> {
         let (hashed, _) = Self::up_to(file, u64::MAX, STRIDE, None).await?;
         Ok(hashed)
     }
@@ -85,7 +89,7 @@ impl HashedPrefix {
         stride: u64,
         lane: Option<&Lane>,
     ) -> io::Result<(Self, bool)> {
-        let mut next = HashStep { hashed: Self::nothing(), file: file.try_clone()?, end: 0 };
+        let mut next = HashStep { hashed: Self::empty(), file: file.try_clone()?, end: 0 };
         while next.hashed.length < length {
             next.end = length.min(next.hashed.length + stride);
             let is_whole;
@@ -162,15 +166,17 @@ mod tests {
         let pool = crate::BackgroundPool::new(1);
         let lane = pool.lane(1);
         for length in [0, 1, READ, READ + 1, STRIDE as usize, STRIDE as usize + 1, content.len()] {
-            let hashed = HashedPrefix::of(&file, length as u64).await.unwrap().unwrap();
+            let hashed = HashedPrefix::hash_file(&file, length as u64).await.unwrap().unwrap();
             let blake3 = ContentHash(*blake3::hash(&content[..length]).as_bytes());
             assert_eq!(hashed.prefix(), ContentPrefix { size: length as u64, blake3 });
-            let in_lane =
-                HashedPrefix::of_in_lane(&file, length as u64, &lane).await.unwrap().unwrap();
+            let in_lane = HashedPrefix::hash_file_in_lane(&file, length as u64, &lane)
+                .await
+                .unwrap()
+                .unwrap();
             assert_eq!(in_lane.prefix(), hashed.prefix());
         }
-        assert!(HashedPrefix::of(&file, content.len() as u64 + 1).await.unwrap().is_none());
-        let all = HashedPrefix::to_the_end(&file).await.unwrap();
-        assert_eq!(all.prefix(), HashedPrefix::of_bytes(&content).prefix());
+        assert!(HashedPrefix::hash_file(&file, content.len() as u64 + 1).await.unwrap().is_none());
+        let all = HashedPrefix::hash_whole_file(&file).await.unwrap();
+        assert_eq!(all.prefix(), HashedPrefix::hash_bytes(&content).prefix());
     }
 }

@@ -28,6 +28,6 @@ impl ProofLimits<'_> {
             Some(permits) => permits.acquire().await.ok(),
             None => None,
         };
-        Ok(source.proves(claim, self.lane.as_ref()).await?.unwrap_or_default())
+        Ok(source.verify_prefix(claim, self.lane.as_ref()).await?.unwrap_or_default())
     }
 }

@@ -15,6 +15,6 @@ mod staging;
 
 pub use self::accept::{AcceptError, AcceptLimits, StoreError, VerifiedUpload, accept};
 pub use self::offer::{
-    OutgoingFile, PutError, PutOffer, ReceiverProgress, SendState, StoredReceipt, offer,
+    OutgoingFile, PutError, PutOffer, ReceiverProgress, SentBytes, StoredReceipt, offer,
 };
 pub use self::staging::Staging;

@@ -119,13 +119,13 @@ struct GateState {
 
 impl TransferThrottle {
     /// Nothing passes before this moment.
-    pub fn close_until(&self, moment: Instant) {
+    pub fn pause_until(&self, moment: Instant) {
         self.held().until = Some(moment);
     }
 
     /// That it held work up that took so long, where it did.
     #[must_use]
-    pub fn brake(&self, took: Duration) -> Option<Bottleneck> {
+    pub fn bottleneck(&self, took: Duration) -> Option<Bottleneck> {
         // Whoever comes to it now and then goes at its rate.
         let paused = self.held().paused;
         (paused > Duration::ZERO && paused >= took / 10).then_some(Bottleneck::Limit)
@@ -133,7 +133,7 @@ impl TransferThrottle {
 
     /// Does the work, with a pause wherever the throttle is closed and the work gives way, and one at the end until
     /// the last bytes have been paid for.
-    pub async fn pass<F: Future>(&self, work: F) -> F::Output {
+    pub async fn run<F: Future>(&self, work: F) -> F::Output {
         let mut work = pin!(work);
         let mut pause = pin!(sleep_until(Instant::now()));
         let mut since = None;
@@ -220,9 +220,9 @@ mod tests {
     async fn the_last_bytes_are_paid_for_too() {
         let throttle = TransferThrottle::default();
         let start = Instant::now();
-        throttle.pass(async { throttle.close_until(start + Duration::from_secs(60)) }).await;
+        throttle.run(async { throttle.pause_until(start + Duration::from_secs(60)) }).await;
         assert_eq!(start.elapsed(), Duration::from_secs(60));
-        assert_eq!(throttle.brake(start.elapsed()), Some(Bottleneck::Limit));
+        assert_eq!(throttle.bottleneck(start.elapsed()), Some(Bottleneck::Limit));
     }
 
     #[tokio::test(start_paused = true)]
@@ -230,13 +230,13 @@ mod tests {
         let throttle = TransferThrottle::default();
         let start = Instant::now();
         let work = async {
-            throttle.close_until(start + Duration::from_secs(60));
+            throttle.pause_until(start + Duration::from_secs(60));
             tokio::task::yield_now().await;
             start.elapsed()
         };
-        assert_eq!(throttle.brake(Duration::ZERO), None);
-        assert_eq!(throttle.pass(work).await, Duration::from_secs(60));
-        assert_eq!(throttle.brake(Duration::from_secs(600)), Some(Bottleneck::Limit));
-        assert_eq!(throttle.brake(Duration::from_secs(601)), None);
+        assert_eq!(throttle.bottleneck(Duration::ZERO), None);
+        assert_eq!(throttle.run(work).await, Duration::from_secs(60));
+        assert_eq!(throttle.bottleneck(Duration::from_secs(600)), Some(Bottleneck::Limit));
+        assert_eq!(throttle.bottleneck(Duration::from_secs(601)), None);
     }
 }

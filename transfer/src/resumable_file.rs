@@ -65,7 +65,7 @@ impl StoredBytes {
     }
 
     /// So many more.
-    pub fn grow(&self, bytes: u64) {
+    pub fn add(&self, bytes: u64) {
         self.0.fetch_add(bytes, Ordering::Relaxed);
     }
 
@@ -101,7 +101,7 @@ impl ResumableFile {
                 Err(error) => return Err(error),
             };
             if anew {
-                file.go_on_at(0)?;
+                file.truncate_to(0)?;
             }
             let kept = StoredBytes::default();
             kept.set(file.length()?);
@@ -113,13 +113,13 @@ impl ResumableFile {
 
     /// Whether the next attempt will find it.
     #[must_use]
-    pub fn is_kept(&self) -> bool {
+    pub fn is_resumable(&self) -> bool {
         self.is_kept
     }
 
     /// How many bytes are in it, at any time.
     #[must_use]
-    pub fn kept(&self) -> StoredBytes {
+    pub fn stored_bytes(&self) -> StoredBytes {
         lock(&self.slot).kept.clone()
     }
 
@@ -154,7 +154,7 @@ impl ResumableFile {
             let mut held = lock(&slot);
             held.turn += 1;
             let turn = held.turn;
-            held.file.as_mut().ok_or_else(gone)?.go_on_at(offset)?;
+            held.file.as_mut().ok_or_else(gone)?.truncate_to(offset)?;
             held.kept.set(offset);
             drop(held);
             Ok(PartialSink { slot, turn })
@@ -220,7 +220,7 @@ impl Write for PartialSink {
         }
         let result = slot.file.as_mut().ok_or_else(gone)?.write(bytes);
         if let Ok(count) = &result {
-            slot.kept.grow(*count as u64);
+            slot.kept.add(*count as u64);
         }
         result
     }

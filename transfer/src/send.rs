@@ -62,7 +62,7 @@ pub async fn send(
             write_blocks(writer, blocks, &mut progress).await?;
             times.moved();
             let blake3 = ContentHash(*reader.hasher.finalize().as_bytes());
-            let slowed_by = times.brake(times.took());
+            let slowed_by = times.bottleneck(times.took());
             return Ok(ContentEnd { size: reader.offset, blake3, slowed_by });
         }
         // The next blocks are read while these leave.
@@ -177,7 +177,7 @@ impl StartedStep {
             Self::Done(step) => return step,
             Self::Running(step) => step,
         };
-        crate::blocking::joined(step.await)
+        crate::blocking::task_result(step.await)
             .unwrap_or_else(|ending| Err(SendError::Disk(ending.into())))
     }
 }

@@ -16,13 +16,13 @@ use crate::unix;
 ///
 /// # Errors
 /// What the system says: `AlreadyExists` where the name is taken.
-pub fn store_new(
+pub fn store_new_file(
     folder: &Dir,
     name: &str,
     bytes: &[u8],
     finish: FileAttributes,
 ) -> io::Result<Option<UnsetAttributes>> {
-    let Some((file, unset)) = NamelessFile::write(folder, bytes, finish)? else { return Ok(None) };
+    let Some((file, unset)) = UnnamedFile::write(folder, bytes, finish)? else { return Ok(None) };
     if !file.give_name(folder, name)? {
         return Ok(None);
     }
@@ -32,9 +32,9 @@ pub fn store_new(
 
 /// A whole file, flushed to disk, that has no name yet. Dropped without one, it is gone.
 #[derive(Debug)]
-pub struct NamelessFile(File);
+pub struct UnnamedFile(File);
 
-impl NamelessFile {
+impl UnnamedFile {
     /// Writes a file and flushes it; the attributes that could not be set. `None` where this file system, or this
     /// system, knows no files without a name. Blocks for as long as the disk needs.
     ///
@@ -81,7 +81,7 @@ mod tests {
         let modified = SystemTime::UNIX_EPOCH + Duration::from_nanos(1_234_567_891);
         let finish = FileAttributes { modified: Some(modified), executable: true };
         assert_eq!(
-            store_new(&dir, "a", b"content", finish).unwrap(),
+            store_new_file(&dir, "a", b"content", finish).unwrap(),
             Some(UnsetAttributes::default())
         );
         let path = temporary.path().join("a");
@@ -101,7 +101,8 @@ mod tests {
     fn what_has_the_name_already_stays() {
         let (temporary, dir) = folder();
         let taken = |name: &str| {
-            let refused = store_new(&dir, name, b"new", FileAttributes::default()).unwrap_err();
+            let refused =
+                store_new_file(&dir, name, b"new", FileAttributes::default()).unwrap_err();
             assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
         };
         fs::write(temporary.path().join("a"), "old").unwrap();

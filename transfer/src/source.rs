@@ -79,14 +79,14 @@ impl Source {
     /// What the system says of its size and time.
     pub fn new(file: File) -> io::Result<Self> {
         let metadata = file.metadata()?;
-        Self::of(file, &metadata)
+        Self::with_metadata(file, &metadata)
     }
 
     /// The same, with what was just asked of the file.
     ///
     /// # Errors
     /// What the system says of its time.
-    pub fn of(file: File, metadata: &Metadata) -> io::Result<Self> {
+    pub fn with_metadata(file: File, metadata: &Metadata) -> io::Result<Self> {
         let (seen, executable) = (ContentStamp::of(metadata)?, unix::is_executable(metadata));
         let modified = seen.modified;
         // No blocks: nothing at all, a hole, or a file system that gives any size.
@@ -158,7 +158,7 @@ impl Source {
     ///
     /// # Errors
     /// What the system says.
-    pub fn spool(self, spool: File, limit: u64) -> io::Result<Option<Self>> {
+    pub fn copy_to_file(self, spool: File, limit: u64) -> io::Result<Option<Self>> {
         let mut file = match self.0 {
             ContentSource::Unsized(file) => file,
             other => return Ok(Some(Self(other))),
@@ -182,20 +182,22 @@ impl Source {
     ///
     /// # Errors
     /// What the system says.
-    pub async fn whole(&self) -> io::Result<Option<HashedPrefix>> {
+    pub async fn hash_all(&self) -> io::Result<Option<HashedPrefix>> {
         match &self.0 {
             ContentSource::Memory(LoadedContent { bytes, .. }) => {
-                Ok(Some(HashedPrefix::of_bytes(bytes)))
+                Ok(Some(HashedPrefix::hash_bytes(bytes)))
             }
-            ContentSource::File(file) => HashedPrefix::of(&file.file, file.size).await,
-            ContentSource::Unsized(file) => HashedPrefix::to_the_end(&file.file).await.map(Some),
+            ContentSource::File(file) => HashedPrefix::hash_file(&file.file, file.size).await,
+            ContentSource::Unsized(file) => {
+                HashedPrefix::hash_whole_file(&file.file).await.map(Some)
+            }
             ContentSource::Pipe(_) => Ok(None),
         }
     }
 
     /// Takes what comes out of a pipe, up to its end. It is read on blocking threads.
     #[must_use]
-    pub fn pipe(pipe: impl Read + Send + Sync + 'static) -> Self {
+    pub fn from_pipe(pipe: impl Read + Send + Sync + 'static) -> Self {
         Self(ContentSource::Pipe(Box::new(pipe)))
     }
 
@@ -237,20 +239,20 @@ impl Source {
     ///
     /// # Errors
     /// What the system says.
-    pub async fn proves(
+    pub async fn verify_prefix(
         &self,
         claim: ContentPrefix,
         lane: Option<&Lane>,
     ) -> io::Result<Option<HashedPrefix>> {
         let hashed = match &self.0 {
             ContentSource::File(OpenFile { file, size, .. }) if claim.size <= *size => match lane {
-                Some(lane) => HashedPrefix::of_in_lane(file, claim.size, lane).await?,
-                None => HashedPrefix::of(file, claim.size).await?,
+                Some(lane) => HashedPrefix::hash_file_in_lane(file, claim.size, lane).await?,
+                None => HashedPrefix::hash_file(file, claim.size).await?,
             },
             ContentSource::Memory(LoadedContent { bytes, .. }) => usize::try_from(claim.size)
                 .ok()
                 .and_then(|length| bytes.get(..length))
-                .map(HashedPrefix::of_bytes),
+                .map(HashedPrefix::hash_bytes),
             ContentSource::File(_) | ContentSource::Unsized(_) | ContentSource::Pipe(_) => None,
         };
         Ok(hashed.filter(|hashed| hashed.prefix() == claim))

@@ -61,7 +61,7 @@ impl TransferTimings {
     /// Comes by now and then, on the thread that drives QUIC.
     pub(crate) fn look(&mut self) {
         if self.thread.is_none() && self.began.elapsed() >= WORTH_A_WORD {
-            self.thread = Some(ThreadLoad::begin());
+            self.thread = Some(ThreadLoad::start());
         }
     }
 
@@ -94,7 +94,7 @@ impl TransferTimings {
 
     /// What held this end back, of a transfer that took so long; `None` where that cannot be told.
     #[must_use]
-    pub fn brake(&self, took: Duration) -> Option<Bottleneck> {
+    pub fn bottleneck(&self, took: Duration) -> Option<Bottleneck> {
         if took < WORTH_A_WORD {
             return None;
         }
@@ -122,7 +122,7 @@ impl TransferTimings {
 impl ThreadLoad {
     /// From now on, on this thread. Takes some microseconds.
     #[must_use]
-    pub fn begin() -> Self {
+    pub fn start() -> Self {
         Self { since: Instant::now(), before: unix::thread_time() }
     }
 

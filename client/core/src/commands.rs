@@ -8,13 +8,15 @@ use quiver_transport::StreamError;
 
 use crate::client::Client;
 use crate::error::ClientError;
-use crate::exchange::{self, AnswerPart, AnswerReader, Entries, ListItem, misfit, parse_folder};
+use crate::exchange::{
+    self, Entries, ListItem, ResponsePart, ResponseReader, parse_folder, unexpected_reply,
+};
 
 const NO_STATUS: &str = "cannot show who is here";
 
 /// The clients that are and were connected, by number, one after the other as they come.
 #[derive(Debug)]
-pub struct ClientRows(AnswerReader);
+pub struct ClientRows(ResponseReader);
 
 /// A folder's entries, in byte order, one after the other as they come.
 #[derive(Debug)]
@@ -36,9 +38,9 @@ impl Client {
             let why = format!("it has {length} bytes where at most {limit} are allowed");
             return Err(ClientError::refused(what, Refusal::new(RefusalCode::TooLarge, why)));
         }
-        match self.ask(&request, what).await?.only().await {
+        match self.ask(&request, what).await?.single_reply().await {
             Ok(Reply::Text { text }) => Ok(text),
-            Ok(_) => Err(ClientError::stream(what, misfit("something else than a text"))),
+            Ok(_) => Err(ClientError::stream(what, unexpected_reply("something else than a text"))),
             Err(error) => Err(ClientError::stream(what, error)),
         }
     }
@@ -148,9 +150,10 @@ impl Client {
         Ok(target)
     }
 
-    async fn ask(&self, request: &Request, what: &str) -> Result<AnswerReader, ClientError> {
+    async fn ask(&self, request: &Request, what: &str) -> Result<ResponseReader, ClientError> {
         let handle = self.handle()?;
-        let answer = AnswerReader::to(&handle.connection, request, handle.patience).await;
+        let answer =
+            ResponseReader::send_request(&handle.connection, request, handle.patience).await;
         answer.map_err(|error| ClientError::stream(what, error))
     }
 
@@ -170,9 +173,9 @@ impl ClientRows {
     pub async fn next(&mut self) -> Result<Option<ClientRow>, ClientError> {
         let failed = |error| ClientError::stream(NO_STATUS, error);
         match self.0.next::<PlainEnd>().await.map_err(failed)? {
-            AnswerPart::Reply(Reply::Client(row)) => Ok(Some(row)),
-            AnswerPart::Reply(_) => Err(failed(misfit("something else than a client"))),
-            AnswerPart::End(_) => Ok(None),
+            ResponsePart::Reply(Reply::Client(row)) => Ok(Some(row)),
+            ResponsePart::Reply(_) => Err(failed(unexpected_reply("something else than a client"))),
+            ResponsePart::End(_) => Ok(None),
         }
     }
 }

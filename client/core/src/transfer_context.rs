@@ -85,7 +85,7 @@ impl TransferContext {
         W: Future<Output = Result<u64, ClientError>> + Send + 'static,
     {
         let NamedFiles { items, kept, what, at_once } = files;
-        let (began, load) = (Instant::now(), ThreadLoad::begin());
+        let (began, load) = (Instant::now(), ThreadLoad::start());
         let mut outcomes = Outcomes::new(self.reporter.clone(), items.len() + kept.len(), what);
         for error in kept {
             outcomes.failed(error).await;

@@ -10,7 +10,7 @@ use super::stat;
 
 /// Whether this process may read a file, or enter a folder and read it. No link is followed.
 #[must_use]
-pub fn may_read(folder: impl AsFd, name: &str, is_folder: bool) -> bool {
+pub fn is_readable(folder: impl AsFd, name: &str, is_folder: bool) -> bool {
     let folder = folder.as_fd();
     let wanted = if is_folder { Access::READ_OK | Access::EXEC_OK } else { Access::READ_OK };
     let flags = AtFlags::EACCESS | AtFlags::SYMLINK_NOFOLLOW;
@@ -83,7 +83,7 @@ mod tests {
             let is_folder = name.starts_with('d');
             // A link itself may be read, which helps nobody.
             if !name.ends_with("link") {
-                let may = may_read(&dir, &name, is_folder);
+                let may = is_readable(&dir, &name, is_folder);
                 assert_eq!(can_be_opened(dir.as_fd(), &name, is_folder), may, "{name}");
             } else {
                 assert!(!can_be_opened(dir.as_fd(), &name, is_folder), "{name}");

@@ -20,11 +20,11 @@ mod space;
 mod stat;
 mod sync;
 
-pub use access::{check_writable, may_read};
+pub use access::{check_writable, is_readable};
 pub use attributes::{UnsetAttributes, set_modified};
 pub(crate) use attributes::{make_executable, set_file_modified};
 pub use lock::{FileLock, is_locked, lock, try_lock, unlock};
-pub use rename::rename_new;
+pub use rename::rename_noreplace;
 pub use space::free_space;
 pub use stat::{FileStat, stat};
 pub use sync::{sync_file, sync_folder};

@@ -22,7 +22,7 @@ static TWO_STEPS: Mutex<()> = Mutex::new(());
 ///
 /// # Errors
 /// What the system says.
-pub fn rename_new(
+pub fn rename_noreplace(
     from: (impl AsFd, impl AsRef<Path>),
     to: (impl AsFd, impl AsRef<Path>),
 ) -> io::Result<()> {
@@ -75,10 +75,10 @@ mod tests {
         let at = |name: &str| folder.path().join(name);
         fs::write(at("a"), "new").unwrap();
         fs::write(at("b"), "old").unwrap();
-        let refused = rename_new((&dir, "a"), (&dir, "b")).unwrap_err();
+        let refused = rename_noreplace((&dir, "a"), (&dir, "b")).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read(at("b")).unwrap(), b"old");
-        rename_new((&dir, "a"), (&dir, "c")).unwrap();
+        rename_noreplace((&dir, "a"), (&dir, "c")).unwrap();
         assert_eq!(fs::read(at("c")).unwrap(), b"new");
         assert!(!at("a").exists());
     }

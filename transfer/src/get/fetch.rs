@@ -18,7 +18,7 @@ use thiserror::Error;
 
 use crate::prefix::PROOF_RATE;
 use crate::rate_limit::TransferThrottle;
-use crate::{AnswerPart, AnswerReader, ResumableFile, StorageTarget, misfit};
+use crate::{ResponsePart, ResponseReader, ResumableFile, StorageTarget, unexpected_reply};
 
 /// How long the sender may take to receive the acknowledgement; the file is safe by then.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -83,7 +83,7 @@ impl GetError {
     /// Whether what was received so far is of no use to the next attempt: it is not what the sender has, or the
     /// sender broke the protocol. A stream that only ends early does not spoil it.
     #[must_use]
-    pub fn spoils(&self) -> bool {
+    pub fn invalidates_partial(&self) -> bool {
         match self {
             Self::Mismatch | Self::Length { .. } | Self::OtherFile => true,
             Self::Stream(StreamError::Refused(refusal)) => refusal.code == RefusalCode::Changed,
@@ -107,10 +107,10 @@ pub async fn fetch(
     let offered = have.map_or(0, |have| have.size);
     let request = Request::Get { path: path.clone(), have };
     let hashing = Duration::from_secs(offered / PROOF_RATE);
-    let mut answer = AnswerReader::to(connection, &request, patience).await?;
+    let mut answer = ResponseReader::send_request(connection, &request, patience).await?;
     answer.patience = patience + hashing;
-    let AnswerPart::Reply(Reply::File(head)) = answer.next::<PlainEnd>().await? else {
-        return Err(misfit("something else than a file").into());
+    let ResponsePart::Reply(Reply::File(head)) = answer.next::<PlainEnd>().await? else {
+        return Err(unexpected_reply("something else than a file").into());
     };
     let is_offset = head.offset == 0 || (head.offset == offered && offered <= head.size);
     if head.path != *path || !is_offset {
@@ -145,13 +145,15 @@ impl IncomingFile {
         throttle: &TransferThrottle,
         progress: impl FnMut(ReceiveProgress),
     ) -> Result<ReceivedFile, GetError> {
-        let from = if self.head.offset == 0 { HashedPrefix::nothing() } else { beginning };
+        let from = if self.head.offset == 0 { HashedPrefix::empty() } else { beginning };
         let sink = part.sink(self.head.offset).await.map_err(GetError::Disk)?;
         let (_, mut came) = self.receive(from, sink, progress).await?;
         let since = Instant::now();
-        let unset =
-            part.commit(target, self.finish(), came.end.blake3).await.map_err(GetError::Disk)?;
-        came.stored(since.elapsed(), unset);
+        let unset = part
+            .commit(target, self.attributes(), came.end.blake3)
+            .await
+            .map_err(GetError::Disk)?;
+        came.record_commit(since.elapsed(), unset);
         Ok(self.acknowledge(&came, throttle).await)
     }
 
@@ -166,7 +168,7 @@ impl IncomingFile {
     ///
     /// # Errors
     /// [`GetError`].
-    pub async fn take(&mut self) -> Result<(Vec<u8>, VerifiedContent), GetError> {
+    pub async fn receive_small(&mut self) -> Result<(Vec<u8>, VerifiedContent), GetError> {
         let reader = &mut self.stream.reader;
         let (bytes, end, times) = receive_small(reader, self.head.size, self.patience).await?;
         Ok((bytes, VerifiedContent { end, times, unset: UnsetAttributes::default() }))
@@ -174,7 +176,7 @@ impl IncomingFile {
 
     /// What the file is given with its name.
     #[must_use]
-    pub fn finish(&self) -> FileAttributes {
+    pub fn attributes(&self) -> FileAttributes {
         FileAttributes {
             modified: Some(self.head.modified.0.into()),
             executable: self.head.executable,
@@ -185,7 +187,7 @@ impl IncomingFile {
     ///
     /// # Errors
     /// [`GetError`].
-    pub async fn agree(mut self, whole: HashedPrefix) -> Result<ReceivedFile, GetError> {
+    pub async fn verify_existing(mut self, whole: HashedPrefix) -> Result<ReceivedFile, GetError> {
         let (_, came) = self.receive(whole, io::sink(), |_| {}).await?;
         Ok(self.acknowledge(&came, &TransferThrottle::default()).await)
     }
@@ -194,13 +196,13 @@ impl IncomingFile {
     ///
     /// # Errors
     /// [`GetError`]; part of the file, or all of it, may have been written.
-    pub async fn pour<W: Write + Send + 'static>(
+    pub async fn write_to_pipe<W: Write + Send + 'static>(
         mut self,
         pipe: W,
         throttle: &TransferThrottle,
         progress: impl FnMut(ReceiveProgress),
     ) -> Result<ReceivedFile, GetError> {
-        let (_, came) = self.receive(HashedPrefix::nothing(), pipe, progress).await?;
+        let (_, came) = self.receive(HashedPrefix::empty(), pipe, progress).await?;
         let came = VerifiedContent { times: came.times.of_pipe(), ..came };
         Ok(self.acknowledge(&came, throttle).await)
     }
@@ -228,7 +230,7 @@ impl IncomingFile {
         let VerifiedContent { end: ContentEnd { size, blake3, slowed_by: there }, times, unset } =
             came;
         let took = times.took();
-        let slowed_by = throttle.brake(took).or_else(|| times.brake(took));
+        let slowed_by = throttle.bottleneck(took).or_else(|| times.bottleneck(took));
         let received = Received { blake3: *blake3, slowed_by }.encode();
         if self.stream.writer.end(FrameKind::Received, &received).await.is_ok() {
             self.stream.writer.delivered(FAREWELL).await;
@@ -241,7 +243,7 @@ impl IncomingFile {
 
 impl VerifiedContent {
     /// It has its name. The disk took so long to make it safe, and refused some attributes.
-    pub fn stored(&mut self, waited: Duration, unset: UnsetAttributes) {
+    pub fn record_commit(&mut self, waited: Duration, unset: UnsetAttributes) {
         self.times.flushed(waited);
         self.unset = unset;
     }

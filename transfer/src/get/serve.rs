@@ -10,7 +10,7 @@ use quiver_protocol::{
 use quiver_transport::{CommandStream, FrameReader, StreamError};
 use thiserror::Error;
 
-use crate::answer::unless_interrupted;
+use crate::response::run_until_interrupted;
 use crate::{HashedPrefix, Observer, ProofLimits, SendError, Source, TransferBottleneck, send};
 
 /// A file that is served.
@@ -75,11 +75,11 @@ pub async fn serve(
     };
     let CommandStream { reader, writer } = stream;
     let from = match have {
-        None => HashedPrefix::nothing(),
+        None => HashedPrefix::empty(),
         Some(have) => {
             // A receiver that gives up must not keep what proving takes.
             let proved = proofs.prove(&source, have);
-            let proved = unless_interrupted(reader, writer.stopped(), proved).await?;
+            let proved = run_until_interrupted(reader, writer.stopped(), proved).await?;
             proved.map_err(SendError::Disk)?
         }
     };
@@ -92,7 +92,7 @@ pub async fn serve(
             executable: source.is_executable(),
         });
         writer.write_frame(FrameKind::Reply, &head.encode()).await?;
-        let end = send(writer, source, from, block, |bytes| observer.moved(bytes)).await?;
+        let end = send(writer, source, from, block, |bytes| observer.transferred(bytes)).await?;
         writer.end(FrameKind::Eof, &end.encode()).await?;
         Ok(end)
     };

@@ -71,7 +71,7 @@ fn a_part_that_is_kept_goes_on_where_it_stopped() {
     let mut part = PartialFile::open(&dir, 7).unwrap();
     drop(reader);
     assert_eq!(part.length().unwrap(), 7);
-    part.go_on_at(4).unwrap();
+    part.truncate_to(4).unwrap();
     part.write_all(b"act").unwrap();
     let modified = SystemTime::UNIX_EPOCH + std::time::Duration::from_nanos(1_234_567_891);
     let finish = FileAttributes { modified: Some(modified), executable: true };
@@ -114,7 +114,7 @@ fn of_two_who_finish_the_same_part_at_once_each_has_a_file_of_its_own() {
             scope.spawn(move || {
                 for round in 0..50 {
                     let Ok(mut part) = PartialFile::open(&dir, 7) else { continue };
-                    part.go_on_at(0).unwrap();
+                    part.truncate_to(0).unwrap();
                     part.write_all(&[writer; 100]).unwrap();
                     let name = format!("{writer}-{round}");
                     part.commit(&name, ReplacePolicy::Never, FileAttributes::default()).unwrap();

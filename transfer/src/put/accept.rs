@@ -13,8 +13,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::Staging;
-use crate::answer::unless_interrupted;
 use crate::receive::{ContentSize, ReceiveError, ReceiveProgress, receive, receive_small};
+use crate::response::run_until_interrupted;
 use crate::timings::TransferTimings;
 use crate::{HashedPrefix, Observer, SMALL, TransferBottleneck};
 
@@ -31,7 +31,7 @@ pub struct AcceptLimits {
     /// Bytes of the largest file whose size it does not tell.
     pub max_size: u64,
     /// How often it is told how far the file is.
-    pub progress_every: Duration,
+    pub progress_interval: Duration,
 }
 
 /// A file all of which was received and is what was sent, and that is not stored yet.
@@ -49,7 +49,7 @@ pub enum AcceptError<E> {
     Interrupted(StreamError),
     /// What an earlier attempt left could not be read.
     #[error(transparent)]
-    Kept(E),
+    Partial(E),
     /// The sender could not be told that content may be sent.
     #[error(transparent)]
     Ready(StreamError),
@@ -99,7 +99,7 @@ impl<E> AcceptError<E> {
                 matches!(error, FrameError::Truncated)
             }
             Self::Content(error) => matches!(error, ReceiveError::Stream(_)),
-            Self::Interrupted(_) | Self::Kept(_) | Self::Ready(_) => true,
+            Self::Interrupted(_) | Self::Partial(_) | Self::Ready(_) => true,
         }
     }
 }
@@ -138,9 +138,9 @@ impl<S: Staging, O: Observer> UploadRequestParts<'_, S, O> {
         stream: &mut CommandStream,
     ) -> Result<ReceivedContent, AcceptError<S::Error>> {
         let CommandStream { reader, writer } = stream;
-        let ready = unless_interrupted(reader, writer.stopped(), self.ready(writer)).await;
+        let ready = run_until_interrupted(reader, writer.stopped(), self.ready(writer)).await;
         let kept = ready.map_err(AcceptError::Interrupted)??;
-        match self.put.size.filter(|size| *size <= SMALL && !self.staging.has_kept()) {
+        match self.put.size.filter(|size| *size <= SMALL && !self.staging.has_partial()) {
             Some(size) => self.small(size, reader).await.map_err(AcceptError::Content),
             None => self.large(kept, reader, writer).await,
         }
@@ -148,10 +148,10 @@ impl<S: Staging, O: Observer> UploadRequestParts<'_, S, O> {
 
     /// 2. receiver -> Ready {have}
     async fn ready(&self, writer: &mut FrameWriter) -> Result<HashedPrefix, AcceptError<S::Error>> {
-        let kept = if self.staging.has_kept() {
-            self.staging.kept().await.map_err(AcceptError::Kept)?
+        let kept = if self.staging.has_partial() {
+            self.staging.hash_partial().await.map_err(AcceptError::Partial)?
         } else {
-            HashedPrefix::nothing()
+            HashedPrefix::empty()
         };
         let have = (kept.length() > 0).then(|| kept.prefix());
         let ready = Reply::Ready(Ready { path: self.put.path.clone(), have });
@@ -175,21 +175,21 @@ impl<S: Staging, O: Observer> UploadRequestParts<'_, S, O> {
     ) -> Result<ReceivedContent, AcceptError<S::Error>> {
         let content = AcceptError::Content;
         let offset = self.offset(reader, kept.length()).await.map_err(content)?;
-        let from = if offset == 0 { HashedPrefix::nothing() } else { kept };
-        let sink = self.staging.sink(offset).await.map_err(AcceptError::Sink)?;
+        let from = if offset == 0 { HashedPrefix::empty() } else { kept };
+        let sink = self.staging.open_sink(offset).await.map_err(AcceptError::Sink)?;
         let expected =
             self.put.size.map_or(ContentSize::AtMost(self.limits.max_size), ContentSize::Known);
         let (arrived, seen) = watch::channel(ReceiveProgress { received: offset, stored: offset });
         let mut before = offset;
         let received = receive(reader, expected, from, sink, self.limits.timeout, |arrival| {
-            self.observer.moved(arrival.received - before);
+            self.observer.transferred(arrival.received - before);
             before = arrival.received;
             arrived.send_replace(arrival);
         });
         let received = tokio::select! {
             biased;
             received = received => received,
-            error = report(writer, seen, self.limits.progress_every) => {
+            error = report(writer, seen, self.limits.progress_interval) => {
                 Err(ReceiveError::Stream(error))
             }
         };
@@ -206,7 +206,7 @@ impl<S: Staging, O: Observer> UploadRequestParts<'_, S, O> {
     ) -> Result<ReceivedContent, ReceiveError> {
         self.offset(reader, 0).await?;
         let (bytes, end, times) = receive_small(reader, size, self.limits.timeout).await?;
-        self.observer.moved(end.size);
+        self.observer.transferred(end.size);
         Ok(ReceivedContent { bytes: Some(bytes), end, times })
     }
 
@@ -261,7 +261,7 @@ impl<S: Staging> VerifiedUpload<S> {
 /// What held this end back, now that the disk has been waited for too.
 fn flushed(times: &mut TransferTimings, since: Instant) -> Option<Bottleneck> {
     times.flushed(since.elapsed());
-    times.brake(times.took())
+    times.bottleneck(times.took())
 }
 
 async fn acknowledge(writer: &mut FrameWriter, received: &Received) -> Result<(), StreamError> {

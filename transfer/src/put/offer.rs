@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout};
 use super::send_progress::SendProgress;
 use crate::prefix::PROOF_RATE;
 use crate::rate_limit::{RateLimit, TransferThrottle};
-use crate::{AnswerPart, AnswerReader, misfit};
+use crate::{ResponsePart, ResponseReader, unexpected_reply};
 
 /// How long it may take to tell the receiver why no more is sent.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -45,14 +45,14 @@ pub struct OutgoingFile {
     source: Source,
     from: HashedPrefix,
     /// Whether the receiver had kept something of it, and it was to be resumed.
-    was_offered: bool,
+    had_partial: bool,
     patience: Duration,
     send_progress: Arc<SendProgress>,
 }
 
 /// What became of a file that is being sent, so far: also when that was broken off.
 #[derive(Debug, Clone)]
-pub struct SendState(Arc<SendProgress>);
+pub struct SentBytes(Arc<SendProgress>);
 
 /// How far a file is, in its bytes, with those that the receiver had before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -116,15 +116,15 @@ pub async fn offer(
         executable: source.is_executable(),
         replace: offer.replace,
     });
-    let mut answer = AnswerReader::to(connection, &request, patience).await?;
+    let mut answer = ResponseReader::send_request(connection, &request, patience).await?;
     // The receiver first hashes what it kept, which may be nearly all of the file.
     let kept = source.size().filter(|_| offer.resume).unwrap_or(0);
     answer.patience = patience + Duration::from_secs(kept / PROOF_RATE);
-    let AnswerPart::Reply(Reply::Ready(ready)) = answer.next::<PlainEnd>().await? else {
-        return Err(misfit("something else than that it is ready").into());
+    let ResponsePart::Reply(Reply::Ready(ready)) = answer.next::<PlainEnd>().await? else {
+        return Err(unexpected_reply("something else than that it is ready").into());
     };
     if ready.path != offer.path {
-        return Err(misfit("readiness for another file").into());
+        return Err(unexpected_reply("readiness for another file").into());
     }
     let mut stream = answer.stream;
     let from = match beginning(&source, &ready, offer.resume).await {
@@ -140,15 +140,15 @@ pub async fn offer(
         // When there is content to send along with it is not known.
         stream.writer.flush().await?;
     }
-    let was_offered = offer.resume && ready.have.is_some();
+    let had_partial = offer.resume && ready.have.is_some();
     let send_progress = Arc::new(SendProgress::new(from.length(), source.size()));
-    Ok(OutgoingFile { stream, source, from, was_offered, patience, send_progress })
+    Ok(OutgoingFile { stream, source, from, had_partial, patience, send_progress })
 }
 
 /// What the receiver has already, if it is the beginning of this file.
 async fn beginning(source: &Source, ready: &Ready, resume: bool) -> io::Result<HashedPrefix> {
-    let Some(have) = ready.have.filter(|_| resume) else { return Ok(HashedPrefix::nothing()) };
-    Ok(source.proves(have, None).await?.unwrap_or_default())
+    let Some(have) = ready.have.filter(|_| resume) else { return Ok(HashedPrefix::empty()) };
+    Ok(source.verify_prefix(have, None).await?.unwrap_or_default())
 }
 
 impl OutgoingFile {
@@ -166,14 +166,14 @@ impl OutgoingFile {
 
     /// Whether the receiver had kept something of it; where content begins at 0, that was of no use.
     #[must_use]
-    pub fn was_offered(&self) -> bool {
-        self.was_offered
+    pub fn had_partial(&self) -> bool {
+        self.had_partial
     }
 
     /// What was sent of it, to be asked later.
     #[must_use]
-    pub fn handed(&self) -> SendState {
-        SendState(self.send_progress.clone())
+    pub fn sent_bytes(&self) -> SentBytes {
+        SentBytes(self.send_progress.clone())
     }
 
     /// Sends the content and waits for the receiver to confirm that it is stored. `progress` hears of what the
@@ -182,7 +182,7 @@ impl OutgoingFile {
     ///
     /// # Errors
     /// [`PutError`].
-    pub async fn finish(
+    pub async fn send(
         mut self,
         limit: Option<&RateLimit>,
         waits: &(dyn Fn() -> bool + Sync),
@@ -232,7 +232,7 @@ impl OutgoingFile {
         progress: impl FnMut(ReceiverProgress) + Send,
     ) -> Result<(SentContent, Received), PutError> {
         let CommandStream { reader, writer } = &mut self.stream;
-        let source = std::mem::replace(&mut self.source, Source::pipe(io::empty()));
+        let source = std::mem::replace(&mut self.source, Source::from_pipe(io::empty()));
         let from = std::mem::take(&mut self.from);
         let sent = send_content(writer, source, from, limit, send_progress);
         let received = read_confirmation(reader, send_progress, progress);
@@ -245,7 +245,7 @@ impl OutgoingFile {
                 biased;
                 received = &mut received => {
                     let received = received?;
-                    let end = end.ok_or_else(|| misfit("that it has what was not sent"))?;
+                    let end = end.ok_or_else(|| unexpected_reply("that it has what was not sent"))?;
                     return Ok((end, received));
                 }
                 sent = &mut sent, if end.is_none() && !stopped => match sent {
@@ -263,16 +263,16 @@ impl OutgoingFile {
     }
 }
 
-impl SendState {
+impl SentBytes {
     /// Bytes that were handed to the connection.
     #[must_use]
-    pub fn bytes(&self) -> u64 {
+    pub fn get(&self) -> u64 {
         self.0.sent()
     }
 
     /// Whether those were all.
     #[must_use]
-    pub fn is_all(&self) -> bool {
+    pub fn is_complete(&self) -> bool {
         self.0.has_sent_all()
     }
 }
@@ -307,13 +307,13 @@ async fn send_content(
         send_progress.was_sent(length);
         if let Some(limit) = limit {
             let next = limit.take(length);
-            throttle.close_until(next);
+            throttle.pause_until(next);
             send_progress.alive_at(next);
         }
     };
-    let end = throttle.pass(send(writer, source, from, block, taken)).await?;
+    let end = throttle.run(send(writer, source, from, block, taken)).await?;
     let took = began.elapsed();
-    let end = ContentEnd { slowed_by: throttle.brake(took).or(end.slowed_by), ..end };
+    let end = ContentEnd { slowed_by: throttle.bottleneck(took).or(end.slowed_by), ..end };
     send_progress.is_all_sent(end.size);
     writer.end(FrameKind::Eof, &end.encode()).await?;
     Ok(SentContent { end, took })
@@ -334,10 +334,10 @@ async fn read_confirmation(
         match frame.kind {
             FrameKind::Reply => {
                 let Reply::Progress { received, stored } = Reply::decode(&frame.payload)? else {
-                    return Err(misfit("something else than how far it is"));
+                    return Err(unexpected_reply("something else than how far it is"));
                 };
                 if stored > received || received > send_progress.at_most() {
-                    return Err(misfit("that it has more than was sent"));
+                    return Err(unexpected_reply("that it has more than was sent"));
                 }
                 reported.received = reported.received.max(received);
                 reported.stored = reported.stored.max(stored);
@@ -351,7 +351,7 @@ async fn read_confirmation(
         }
     };
     if !send_progress.has_sent_all() {
-        return Err(misfit("that it has what was not sent"));
+        return Err(unexpected_reply("that it has what was not sent"));
     }
     let frame = reader.read_answer(limits::FRAME, NEVER).await?;
     if frame.kind != FrameKind::Eof {

@@ -19,20 +19,23 @@ pub trait Staging: Send + Sync {
     type Error: Display + Send + 'static;
 
     /// Whether an earlier attempt left anything.
-    fn has_kept(&self) -> bool;
+    fn has_partial(&self) -> bool;
 
     /// What an earlier attempt left, read and hashed; asked for only where there is something. Takes as long as
     /// reading it does.
     ///
     /// # Errors
     /// It could not be read.
-    fn kept(&self) -> impl Future<Output = Result<HashedPrefix, Self::Error>> + Send;
+    fn hash_partial(&self) -> impl Future<Output = Result<HashedPrefix, Self::Error>> + Send;
 
     /// What the bytes from `offset` on are written to; kept bytes beyond it are dropped.
     ///
     /// # Errors
     /// It could not be opened there.
-    fn sink(&self, offset: u64) -> impl Future<Output = Result<Self::Sink, Self::Error>> + Send;
+    fn open_sink(
+        &self,
+        offset: u64,
+    ) -> impl Future<Output = Result<Self::Sink, Self::Error>> + Send;
 
     /// Gives the file its name, flushed to disk. All of its `size` bytes were written to the sink, which is
     /// dropped, and are verified. `done` is called with the result, also where this is dropped meanwhile.

@@ -241,7 +241,7 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
             return failure;
         }
         match thread {
-            Some(thread) => match crate::blocking::joined(thread.await) {
+            Some(thread) => match crate::blocking::task_result(thread.await) {
                 Err(ending) => ending.into(),
                 Ok(()) => io::Error::other("an earlier write failed"),
             },

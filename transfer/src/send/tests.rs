@@ -67,7 +67,7 @@ fn as_many_buffers_come_back_as_a_hop_needs() {
 
 /// The file bytes of each step's blocks, and what the end has to say.
 fn steps(source: Source, most: usize) -> (Vec<Vec<usize>>, u64, ContentHash) {
-    let mut reader = BlockReader::new(source, HashedPrefix::nothing(), BLOCK);
+    let mut reader = BlockReader::new(source, HashedPrefix::empty(), BLOCK);
     let mut lengths = Vec::new();
     loop {
         let step = reader.step(most).unwrap();
@@ -108,14 +108,14 @@ fn what_is_in_memory_is_sent_as_it_was_read() {
     let (file, small) = source(b"content");
     let small = Source(ContentSource::File(small)).load().unwrap();
     file.as_file().write_all_at(b"CON", 0).unwrap();
-    assert_eq!(small.rest(&HashedPrefix::nothing(), CHUNK), Some(&b"content"[..]));
-    assert_eq!(small.rest(&HashedPrefix::of_bytes(b"con"), CHUNK), Some(&b"tent"[..]));
+    assert_eq!(small.rest(&HashedPrefix::empty(), CHUNK), Some(&b"content"[..]));
+    assert_eq!(small.rest(&HashedPrefix::hash_bytes(b"con"), CHUNK), Some(&b"tent"[..]));
     // A block at a time, where that is all that may leave at once.
-    assert_eq!(small.rest(&HashedPrefix::nothing(), 6), None);
+    assert_eq!(small.rest(&HashedPrefix::empty(), 6), None);
     assert_eq!(steps(small, 1).0, [[7]]);
     let (_file, large) = source(&vec![1; SMALL as usize + 1]);
     let large = Source(ContentSource::File(large)).load().unwrap();
-    assert_eq!(large.rest(&HashedPrefix::nothing(), BLOCK), None);
+    assert_eq!(large.rest(&HashedPrefix::empty(), BLOCK), None);
 }
 
 #[test]
@@ -126,14 +126,14 @@ fn what_changes_while_it_is_read_is_not_taken_for_whole() {
     file.as_file().set_len(3).unwrap();
     for changed in [rewritten, shrunk] {
         let source = Source(ContentSource::File(changed)).load().unwrap();
-        let step = BlockReader::new(source, HashedPrefix::nothing(), BLOCK).step(1);
+        let step = BlockReader::new(source, HashedPrefix::empty(), BLOCK).step(1);
         assert!(matches!(step.err(), Some(SendError::Changed)));
     }
 }
 
 #[test]
 fn what_a_pipe_gives_does_not_wait_for_what_follows() {
-    let pipe = Source::pipe(io::Cursor::new(vec![1; BLOCK + 1]));
+    let pipe = Source::from_pipe(io::Cursor::new(vec![1; BLOCK + 1]));
     assert_eq!(steps(pipe, 4).0, [vec![BLOCK], vec![1], vec![]]);
 }
 
@@ -141,7 +141,7 @@ fn what_a_pipe_gives_does_not_wait_for_what_follows() {
 fn a_step_of_a_changed_file_is_not_sent() {
     let (file, open) = source(&vec![1; 3 * BLOCK]);
     let step =
-        BlockReader::new(Source(ContentSource::File(open)), HashedPrefix::nothing(), BLOCK).step(1);
+        BlockReader::new(Source(ContentSource::File(open)), HashedPrefix::empty(), BLOCK).step(1);
     file.as_file().set_len(BLOCK as u64).unwrap();
     let next = step.unwrap().reader.step(2);
     assert!(matches!(next.err(), Some(SendError::Changed)));

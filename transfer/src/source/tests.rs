@@ -60,8 +60,8 @@ async fn a_small_file_that_ends_before_its_size_has_the_bytes_it_has() {
     assert!(content.len() < 4096);
     let source = open(SYSFS).load().unwrap();
     assert_eq!(source.size(), Some(content.len() as u64));
-    let whole = source.whole().await.unwrap().unwrap();
-    assert_eq!(whole.prefix(), HashedPrefix::of_bytes(&content).prefix());
+    let whole = source.hash_all().await.unwrap().unwrap();
+    assert_eq!(whole.prefix(), HashedPrefix::hash_bytes(&content).prefix());
 }
 
 #[test]
@@ -101,15 +101,15 @@ async fn what_has_no_size_is_spooled_up_to_a_limit() {
     let spool = |limit| {
         let source = open("/proc/kallsyms").load().unwrap();
         assert_eq!(source.size(), None);
-        source.spool(tempfile::tempfile().unwrap(), limit).unwrap()
+        source.copy_to_file(tempfile::tempfile().unwrap(), limit).unwrap()
     };
     assert!(spool(length - 1).is_none());
     let source = spool(length).unwrap();
     assert_eq!(source.size(), Some(length));
     assert!(source.modified().is_some());
-    let beginning = HashedPrefix::of_bytes(&content[..1000]).prefix();
-    assert_eq!(source.proves(beginning, None).await.unwrap().unwrap().length(), 1000);
+    let beginning = HashedPrefix::hash_bytes(&content[..1000]).prefix();
+    assert_eq!(source.verify_prefix(beginning, None).await.unwrap().unwrap().length(), 1000);
     assert!(read_all(source).unwrap() == content);
-    let whole = open("/proc/kallsyms").whole().await.unwrap().unwrap();
-    assert_eq!(whole.prefix(), HashedPrefix::of_bytes(&content).prefix());
+    let whole = open("/proc/kallsyms").hash_all().await.unwrap().unwrap();
+    assert_eq!(whole.prefix(), HashedPrefix::hash_bytes(&content).prefix());
 }

@@ -9,7 +9,7 @@ fn brake(disk: u64, hashing: u64, busy: Option<u64>) -> Option<Bottleneck> {
     let (disk, hashing) = (Duration::from_millis(disk), Duration::from_millis(hashing));
     let busy = busy.map(Duration::from_millis);
     let times = TransferTimings { disk, hashing, busy, ..TransferTimings::begin() };
-    times.brake(Duration::from_secs(1))
+    times.bottleneck(Duration::from_secs(1))
 }
 
 #[test]
@@ -33,13 +33,13 @@ fn what_held_a_transfer_back_is_said_where_it_can_be_told() {
 fn a_pipe_is_no_disk() {
     let times =
         TransferTimings { disk: Duration::from_secs(1), ..TransferTimings::begin() }.of_pipe();
-    assert_eq!(times.brake(Duration::from_secs(1)), Some(Bottleneck::Pipe));
+    assert_eq!(times.bottleneck(Duration::from_secs(1)), Some(Bottleneck::Pipe));
 }
 
 #[test]
 fn a_short_transfer_says_nothing() {
     let times = TransferTimings { disk: Duration::from_millis(99), ..TransferTimings::begin() };
-    assert_eq!(times.brake(Duration::from_millis(99)), None);
+    assert_eq!(times.bottleneck(Duration::from_millis(99)), None);
 }
 
 #[test]
@@ -62,12 +62,12 @@ fn a_thread_that_works_is_busy_and_one_that_waits_is_not() {
         eprintln!("SKIPPED: this system does not tell how busy a thread is");
         return;
     }
-    let working = ThreadLoad::begin();
+    let working = ThreadLoad::start();
     while working.since.elapsed() < 2 * WORTH_A_WORD {
         std::hint::spin_loop();
     }
     assert!(working.is_busy(), "{:?}", working.busy());
-    let waiting = ThreadLoad::begin();
+    let waiting = ThreadLoad::start();
     assert_eq!(waiting.busy(), None, "too soon");
     // Nobody sends anything.
     let (_sender, receiver) = mpsc::channel::<()>();

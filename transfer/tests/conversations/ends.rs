@@ -174,7 +174,7 @@ impl Heard {
 }
 
 impl Observer for Heard {
-    fn moved(&self, bytes: u64) {
+    fn transferred(&self, bytes: u64) {
         self.0.lock().moved += bytes;
     }
 

@@ -7,7 +7,7 @@ use quiver_protocol::{ContentHash, FrameError, FrameKind, Refusal, RefusalCode, 
 use quiver_transfer::get::{self, GetError, IncomingFile, ReceivedFile, ServeError, ServedFile};
 use quiver_transfer::{
     HashedPrefix, PARTIAL_PREFIX, PARTIAL_SUFFIX, ProofLimits, ReceiveProgress, ReplacePolicy,
-    ResumableFile, SMALL, SendError, Source, StorageTarget, TransferThrottle, store_new,
+    ResumableFile, SMALL, SendError, Source, StorageTarget, TransferThrottle, store_new_file,
 };
 use quiver_transport::{CommandStream, StreamError};
 use tokio::sync::Semaphore;
@@ -76,7 +76,7 @@ async fn partial(asking: &Asking, left: &[u8]) -> ResumableFile {
         asking.folder.write(&format!("{PARTIAL_PREFIX}{:016x}{PARTIAL_SUFFIX}", 1), left);
     }
     let file = ResumableFile::open(asking.folder.dir.clone(), 1, false).await.unwrap();
-    assert_eq!(file.kept().get(), left.len() as u64);
+    assert_eq!(file.stored_bytes().get(), left.len() as u64);
     file
 }
 
@@ -103,11 +103,11 @@ async fn a_file_is_sent_whole_and_confirmed() {
         let bytes = content(SIZE);
         let (source, sent) = (source(&answering, &bytes), Heard::default());
         let receive = async {
-            let file = fetch(&asking, &HashedPrefix::nothing()).await;
+            let file = fetch(&asking, &HashedPrefix::empty()).await;
             assert_eq!((file.size(), file.offset()), (SIZE as u64, 0));
             let partial = partial(&asking, &[]).await;
             let mut most = 0;
-            let nothing = HashedPrefix::nothing();
+            let nothing = HashedPrefix::empty();
             let progress = |arrival: ReceiveProgress| most = arrival.stored;
             let stored = store(&asking, file, &partial, nothing, progress).await.unwrap();
             assert_eq!(stored.blake3, ContentHash(*blake3::hash(&bytes).as_bytes()));
@@ -131,7 +131,7 @@ async fn what_the_receiver_proves_to_have_is_not_sent_again() {
         let permits = Semaphore::new(1);
         let proofs = ProofLimits { lane: None, permits: Some(&permits) };
         let receive = async {
-            let have = HashedPrefix::of_bytes(&bytes[..LEFT]);
+            let have = HashedPrefix::hash_bytes(&bytes[..LEFT]);
             let partial = partial(&asking, &bytes[..LEFT]).await;
             let file = fetch(&asking, &have).await;
             assert_eq!(file.offset(), LEFT as u64);
@@ -155,7 +155,7 @@ async fn a_file_that_begins_otherwise_is_sent_from_its_beginning() {
         let receive = async {
             let other = vec![1; BLOCK];
             let partial = partial(&asking, &other).await;
-            let have = HashedPrefix::of_bytes(&other);
+            let have = HashedPrefix::hash_bytes(&other);
             let file = fetch(&asking, &have).await;
             assert_eq!(file.offset(), 0);
             let stored = store(&asking, file, &partial, have, |_| {});
@@ -177,12 +177,12 @@ async fn a_small_file_is_received_in_memory() {
             let bytes = content(size);
             let (source, sent) = (source(&answering, &bytes), Heard::default());
             let receive = async {
-                let mut file = fetch(&asking, &HashedPrefix::nothing()).await;
+                let mut file = fetch(&asking, &HashedPrefix::empty()).await;
                 assert!(file.is_small());
-                let (received, verified) = file.take().await.unwrap();
+                let (received, verified) = file.receive_small().await.unwrap();
                 // Not confirmed before it is stored.
                 assert_eq!(sent.end(), None);
-                store_new(&asking.folder.dir, "file", &received, file.finish()).unwrap();
+                store_new_file(&asking.folder.dir, "file", &received, file.attributes()).unwrap();
                 file.acknowledge(&verified, &TransferThrottle::default()).await;
             };
             let (served, ()) =
@@ -203,12 +203,15 @@ async fn content_that_does_not_match_its_hash_is_not_stored_and_not_confirmed() 
         let (source, sent) = (source(&answering, &bytes), Heard::default());
         let receive = async {
             let partial = partial(&asking, &bytes[..BLOCK]).await;
-            let file = fetch(&asking, &HashedPrefix::of_bytes(&bytes[..BLOCK])).await;
+            let file = fetch(&asking, &HashedPrefix::hash_bytes(&bytes[..BLOCK])).await;
             // As if the disk had given other bytes than those that were proved.
-            let other = HashedPrefix::of_bytes(&vec![1; BLOCK]);
+            let other = HashedPrefix::hash_bytes(&vec![1; BLOCK]);
             let stored = store(&asking, file, &partial, other, |_| {});
             let error = stored.await.unwrap_err();
-            assert!(matches!(error, GetError::Mismatch) && error.spoils(), "{error:?}");
+            assert!(
+                matches!(error, GetError::Mismatch) && error.invalidates_partial(),
+                "{error:?}"
+            );
         };
         let (served, ()) =
             tokio::join!(serve(&answering, source, ProofLimits::default(), &sent), receive);
@@ -228,15 +231,15 @@ async fn a_receiver_is_told_that_the_file_changed() {
         answering.folder.write("file", &content(BLOCK));
         let receive = async {
             let partial = partial(&asking, &[]).await;
-            let file = fetch(&asking, &HashedPrefix::nothing()).await;
-            let nothing = HashedPrefix::nothing();
+            let file = fetch(&asking, &HashedPrefix::empty()).await;
+            let nothing = HashedPrefix::empty();
             let stored = store(&asking, file, &partial, nothing, |_| {});
             let error = stored.await.unwrap_err();
             let GetError::Stream(StreamError::Refused(refusal)) = &error else {
                 panic!("{error:?}")
             };
             assert_eq!(refusal.code, RefusalCode::Changed);
-            assert!(error.spoils());
+            assert!(error.invalidates_partial());
         };
         let sent = Heard::default();
         let (served, ()) =
@@ -255,7 +258,7 @@ async fn a_sender_stops_where_the_receiver_reads_no_further() {
     const LARGE: usize = 32 * 1024 * 1024;
     whoever_dialled(async |asking, answering| {
         let source = source(&answering, &vec![7; LARGE]);
-        let receive = async { drop(fetch(&asking, &HashedPrefix::nothing()).await) };
+        let receive = async { drop(fetch(&asking, &HashedPrefix::empty()).await) };
         let sent = Heard::default();
         let (served, ()) =
             tokio::join!(serve(&answering, source, ProofLimits::default(), &sent), receive);
@@ -276,7 +279,7 @@ async fn a_receiver_that_gives_up_ends_the_proof_it_waits_for() {
         let permits = Semaphore::new(0);
         let proofs = ProofLimits { lane: None, permits: Some(&permits) };
         let sent = Heard::default();
-        let have = HashedPrefix::of_bytes(&bytes[..BLOCK]).prefix();
+        let have = HashedPrefix::hash_bytes(&bytes[..BLOCK]).prefix();
         let file = path("file");
         let (request, stream) = tokio::select! {
             _ = get::fetch(&asking.channel, &file, Some(have), PATIENCE) => panic!("an answer"),

@@ -16,7 +16,7 @@ struct Numbers {
 impl EntrySource for Numbers {
     type Error = std::io::Error;
 
-    async fn next(&mut self) -> Result<Vec<FolderEntry>, Self::Error> {
+    async fn next_batch(&mut self) -> Result<Vec<FolderEntry>, Self::Error> {
         let batch = self.left.min(300);
         if batch == 0 && self.fails {
             return Err(std::io::Error::other("the disk is gone"));

@@ -27,7 +27,7 @@ pub(crate) const LIMITS: AcceptLimits = AcceptLimits {
     ready_timeout: PATIENCE,
     proof_rate: 1024 * 1024,
     max_size: 64 * 1024 * 1024,
-    progress_every: Duration::from_millis(5),
+    progress_interval: Duration::from_millis(5),
 };
 
 /// How accepting a file ended.
@@ -79,7 +79,7 @@ pub(crate) async fn offer(asking: &Asking, source: Source) -> Result<OutgoingFil
 }
 
 pub(crate) async fn send(asking: &Asking, source: Source) -> Result<StoredReceipt, PutError> {
-    offer(asking, source).await?.finish(None, &|| false, |_| {}).await
+    offer(asking, source).await?.send(None, &|| false, |_| {}).await
 }
 
 /// Gives a piece each time it is read. Only one thread does.
@@ -88,7 +88,7 @@ struct Pieces(Mutex<mpsc::Receiver<Vec<u8>>>);
 /// A pipe, and where what comes out of it is put in. It ends once that is dropped.
 pub(crate) fn pipe() -> (mpsc::Sender<Vec<u8>>, Source) {
     let (more, pieces) = mpsc::channel();
-    (more, Source::pipe(Pieces(Mutex::new(pieces))))
+    (more, Source::from_pipe(Pieces(Mutex::new(pieces))))
 }
 
 impl Read for Pieces {
@@ -190,7 +190,7 @@ async fn the_sender_of_a_pipe_hears_how_far_it_is_and_when_it_is_stored() {
             let mut due = PIECE as u64;
             let mut more = Some(more);
             let file = offer(&asking, source).await.unwrap();
-            let stored = file.finish(None, &|| true, |progress| {
+            let stored = file.send(None, &|| true, |progress| {
                 // The next piece is not there before all of the last one has been reported.
                 if progress.received == due {
                     due += PIECE as u64;

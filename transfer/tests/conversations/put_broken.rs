@@ -27,7 +27,7 @@ fn request(size: usize) -> Vec<u8> {
 async fn a_pipe_that_holds_more_than_may_be_stored_is_refused() {
     whoever_dialled(async |asking, answering| {
         let limits = AcceptLimits { max_size: BLOCK as u64, ..LIMITS };
-        let source = Source::pipe(io::repeat(7));
+        let source = Source::from_pipe(io::repeat(7));
         let received = Heard::default();
         let (accepted, stored) =
             tokio::join!(accept(&answering, &limits, &received, |_| {}), send(&asking, source),);
@@ -90,7 +90,7 @@ async fn a_file_that_changes_is_not_stored_and_its_beginning_is_kept() {
             let file = offer(&asking, source(&asking, &bytes)).await.unwrap();
             assert_eq!(file.offset(), BLOCK as u64);
             asking.folder.write("file", b"other");
-            file.finish(None, &|| false, |_| {}).await
+            file.send(None, &|| false, |_| {}).await
         };
         let received = Heard::default();
         let (accepted, stored) = tokio::join!(accept(&answering, &LIMITS, &received, |_| {}), send);
@@ -164,7 +164,7 @@ async fn what_came_of_a_sender_that_gives_up_is_kept() {
             let file = offer(&asking, source).await.unwrap();
             let (reached, stored) = oneshot::channel();
             let mut reached = Some(reached);
-            let finish = file.finish(None, &|| true, |progress| {
+            let finish = file.send(None, &|| true, |progress| {
                 if progress.received == (BLOCK + PIECE) as u64
                     && let Some(reached) = reached.take()
                 {

@@ -8,7 +8,8 @@ use parking_lot::Mutex;
 use quiver_protocol::PutRequest;
 use quiver_transfer::put::Staging;
 use quiver_transfer::{
-    FileAttributes, HashedPrefix, PartialFile, ReplacePolicy, blocking, partial_length, store_new,
+    FileAttributes, HashedPrefix, PartialFile, ReplacePolicy, blocking, partial_length,
+    store_new_file,
 };
 
 use crate::ends::Folder;
@@ -74,23 +75,23 @@ impl Staging for Partial {
     type Sink = Sink;
     type Error = io::Error;
 
-    fn has_kept(&self) -> bool {
+    fn has_partial(&self) -> bool {
         self.kept > 0
     }
 
-    async fn kept(&self) -> io::Result<HashedPrefix> {
+    async fn hash_partial(&self) -> io::Result<HashedPrefix> {
         if self.proves_forever {
             return std::future::pending().await;
         }
         let content = self.file.lock().as_ref().ok_or_else(gone)?.content()?;
-        Ok(HashedPrefix::of(&content, self.kept).await?.unwrap_or_default())
+        Ok(HashedPrefix::hash_file(&content, self.kept).await?.unwrap_or_default())
     }
 
-    async fn sink(&self, offset: u64) -> io::Result<Sink> {
+    async fn open_sink(&self, offset: u64) -> io::Result<Sink> {
         if self.has_no_sink {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        self.file.lock().as_mut().ok_or_else(gone)?.go_on_at(offset)?;
+        self.file.lock().as_mut().ok_or_else(gone)?.truncate_to(offset)?;
         Ok(Sink(self.file.clone()))
     }
 
@@ -117,7 +118,7 @@ impl Staging for Partial {
     ) -> io::Result<()> {
         blocking::run_io(move || {
             let attributes = FileAttributes::default();
-            let stored = match store_new(&self.folder, &self.name, &bytes, attributes) {
+            let stored = match store_new_file(&self.folder, &self.name, &bytes, attributes) {
                 Ok(Some(_)) => Ok(()),
                 Ok(None) => {
                     let mut file = self.file.lock().take().ok_or_else(gone)?;

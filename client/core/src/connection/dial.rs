@@ -150,7 +150,7 @@ fn judge(addresses: &[SocketAddr], lost: Vec<(SocketAddr, DialError)>) -> DialFa
 fn finished(
     result: Result<DialledConnection, tokio::task::JoinError>,
 ) -> Option<DialledConnection> {
-    blocking::joined(result).ok()
+    blocking::task_result(result).ok()
 }
 
 #[cfg(test)]

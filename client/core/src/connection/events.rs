@@ -61,7 +61,7 @@ async fn hear(mut stream: CommandStream) -> Result<Event, StreamError> {
     let reply = stream.reader.read_answer(limits::FRAME, PATIENCE).await?;
     let end = stream.reader.read_answer(limits::FRAME, PATIENCE).await?;
     if (reply.kind, end.kind) != (FrameKind::Reply, FrameKind::Eof) {
-        return Err(crate::exchange::misfit("an event is a Reply and an Eof"));
+        return Err(crate::exchange::unexpected_reply("an event is a Reply and an Eof"));
     }
     PlainEnd::decode(&end.payload)?;
     stream.reader.read_end(PATIENCE).await?;

@@ -174,13 +174,13 @@ impl Connector {
 }
 
 async fn say(connection: &Channel, hello: Hello) -> Result<Welcome, StreamError> {
-    match exchange::AnswerReader::to(connection, &Request::Hello(hello), CONNECT)
+    match exchange::ResponseReader::send_request(connection, &Request::Hello(hello), CONNECT)
         .await?
-        .only()
+        .single_reply()
         .await?
     {
         Reply::Welcome(welcome) => Ok(welcome),
-        _ => Err(exchange::misfit("something else than a welcome")),
+        _ => Err(exchange::unexpected_reply("something else than a welcome")),
     }
 }
 

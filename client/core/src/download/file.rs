@@ -112,13 +112,13 @@ impl DownloadContext {
         let stream = self.stream.clone().ok_or_else(gone)?;
         let (throttle, mut before) = (TransferThrottle::default(), 0);
         let began = Instant::now();
-        let pour = content.pour(stream, &throttle, |arrival| {
+        let pour = content.write_to_pipe(stream, &throttle, |arrival| {
             meter.set(arrival.stored);
             let new = arrival.received - before;
             self.came(&throttle, new, new);
             before = arrival.received;
         });
-        let got = throttle.pass(pour).await?;
+        let got = throttle.run(pour).await?;
         Ok(limited(got, &throttle, began))
     }
 
@@ -144,8 +144,9 @@ impl DownloadContext {
         let partial = partial.map_err(|error| explain(item, GetError::Disk(error)))?;
         let (journal, unfinished) =
             (self.shared.session.journal(), self.shared.session.unfinished());
-        let record =
-            partial.is_kept().then(|| FileRecord::new(journal, unfinished, entry, partial.kept()));
+        let record = partial
+            .is_resumable()
+            .then(|| FileRecord::new(journal, unfinished, entry, partial.stored_bytes()));
         let file = ActiveDownload {
             context: self,
             item,
@@ -168,14 +169,14 @@ impl DownloadContext {
             transfer.counters.add_received(new);
         }
         if let Some(limit) = &self.shared.rate_limit {
-            throttle.close_until(limit.take(bytes));
+            throttle.pause_until(limit.take(bytes));
         }
     }
 }
 
 /// The same, where the throttle held it up to its very end.
 fn limited(got: ReceivedFile, throttle: &TransferThrottle, began: Instant) -> ReceivedFile {
-    let limit = throttle.brake(began.elapsed()).map(TransferBottleneck::Local);
+    let limit = throttle.bottleneck(began.elapsed()).map(TransferBottleneck::Local);
     ReceivedFile { limited_by: limit.or(got.limited_by), ..got }
 }
 
@@ -200,7 +201,7 @@ impl ActiveDownload<'_> {
                 }
                 Some(Err(error)) => error,
             };
-            if error.spoils() {
+            if error.invalidates_partial() {
                 self.partial.discard().await;
                 if let Some(record) = self.record {
                     record.done();
@@ -261,7 +262,7 @@ impl ActiveDownload<'_> {
             (came, stored) = (arrival.received, arrival.stored);
             meter.set(stored);
         });
-        let got = throttle.pass(got).await;
+        let got = throttle.run(got).await;
         if stored > self.furthest.max(offset) {
             self.furthest = stored;
             self.deadline.progress();
@@ -278,7 +279,7 @@ impl ActiveDownload<'_> {
         }
         // A partial file that is locked is shortened by no other process.
         let gone = || io::Error::other("the part has become shorter");
-        HashedPrefix::of(&file, length).await?.ok_or_else(gone)
+        HashedPrefix::hash_file(&file, length).await?.ok_or_else(gone)
     }
 
     async fn tell_where(&self, offered: bool, size: u64, offset: u64) {

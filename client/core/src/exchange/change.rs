@@ -5,7 +5,7 @@ use std::time::Duration;
 use quiver_protocol::{FilePath, MadeFolder, PlainEnd, Request, Timestamp};
 use quiver_transport::{Channel, StreamError};
 
-use super::{AnswerPart, AnswerReader, misfit};
+use super::{ResponsePart, ResponseReader, unexpected_reply};
 
 /// Removes a file, or a folder with nothing in it.
 ///
@@ -55,8 +55,8 @@ async fn ask<E: quiver_protocol::EofPayload>(
     request: &Request,
     patience: Duration,
 ) -> Result<E, StreamError> {
-    match AnswerReader::to(connection, request, patience).await?.next().await? {
-        AnswerPart::End(end) => Ok(end),
-        AnswerPart::Reply(_) => Err(misfit("a reply where an end was due")),
+    match ResponseReader::send_request(connection, request, patience).await?.next().await? {
+        ResponsePart::End(end) => Ok(end),
+        ResponsePart::Reply(_) => Err(unexpected_reply("a reply where an end was due")),
     }
 }

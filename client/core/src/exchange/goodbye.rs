@@ -5,7 +5,7 @@ use std::time::Duration;
 use quiver_protocol::{CloseCode, Reply, Request};
 use quiver_transport::{Channel, StreamError};
 
-use super::{AnswerReader, misfit};
+use super::{ResponseReader, unexpected_reply};
 
 /// Says goodbye, hears it, and closes the connection. Closed it is in any case.
 ///
@@ -13,9 +13,13 @@ use super::{AnswerReader, misfit};
 /// [`StreamError`], where the server did not answer in kind; nobody need care.
 pub(crate) async fn goodbye(connection: &Channel, patience: Duration) -> Result<(), StreamError> {
     let said = async {
-        match AnswerReader::to(connection, &Request::Exit, patience).await?.only().await? {
+        match ResponseReader::send_request(connection, &Request::Exit, patience)
+            .await?
+            .single_reply()
+            .await?
+        {
             Reply::Goodbye => Ok(()),
-            _ => Err(misfit("something else than a goodbye")),
+            _ => Err(unexpected_reply("something else than a goodbye")),
         }
     };
     let result = said.await;

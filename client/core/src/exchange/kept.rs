@@ -5,7 +5,7 @@ use std::time::Duration;
 use quiver_protocol::{ContentPrefix, FilePath, RefusalCode, Reply, Request};
 use quiver_transport::{Channel, StreamError};
 
-use super::{AnswerReader, misfit};
+use super::{ResponseReader, unexpected_reply};
 
 /// What a put to this path would go on with, where this side has the same. A server that does not know the
 /// question tells with the put.
@@ -18,9 +18,9 @@ pub(crate) async fn kept(
     patience: Duration,
 ) -> Result<Option<ContentPrefix>, StreamError> {
     let request = Request::Kept { path: path.clone() };
-    match AnswerReader::to(connection, &request, patience).await?.only().await {
+    match ResponseReader::send_request(connection, &request, patience).await?.single_reply().await {
         Ok(Reply::Kept(kept)) if kept.path == *path => Ok(kept.have),
-        Ok(_) => Err(misfit("something else than what it kept")),
+        Ok(_) => Err(unexpected_reply("something else than what it kept")),
         Err(StreamError::Refused(refusal)) if refusal.code == RefusalCode::UnknownCommand => {
             Ok(None)
         }

@@ -6,15 +6,19 @@ use quiver_protocol::reply::Space;
 use quiver_protocol::{Reply, Request};
 use quiver_transport::{Channel, StreamError};
 
-use super::{AnswerReader, misfit};
+use super::{ResponseReader, unexpected_reply};
 
 /// Asks what would fit.
 ///
 /// # Errors
 /// [`StreamError`].
 pub(crate) async fn space(connection: &Channel, patience: Duration) -> Result<Space, StreamError> {
-    match AnswerReader::to(connection, &Request::Space, patience).await?.only().await? {
+    match ResponseReader::send_request(connection, &Request::Space, patience)
+        .await?
+        .single_reply()
+        .await?
+    {
         Reply::Space(space) => Ok(space),
-        _ => Err(misfit("something else than what would fit")),
+        _ => Err(unexpected_reply("something else than what would fit")),
     }
 }

@@ -143,7 +143,7 @@ async fn a_small_file_is_written_down_when_it_breaks_off_a_large_one_before() {
     let (mut small, kept) = record(0);
     small.begin(10).await;
     assert_eq!((count(), unfinished.share()), (0, None));
-    kept.grow(5);
+    kept.add(5);
     assert_eq!(unfinished.share(), Some(UnfinishedShare::Of(50)));
     drop(small);
     assert_eq!((count(), unfinished.share()), (1, Some(UnfinishedShare::Of(50))));

@@ -80,9 +80,9 @@ pub(crate) async fn is_same_as(
 ) -> Result<bool, ClientError> {
     let what = || format!("cannot compare {}", display_safe(path.as_str()));
     let disk = |source| ClientError::System { what: "cannot compare a file", source };
-    let source = disk_pool.work(move || Source::new(read()?)?.load()).await;
+    let source = disk_pool.run(move || Source::new(read()?)?.load()).await;
     let source = source.unwrap_or_else(|ending| Err(io::Error::other(ending))).map_err(disk)?;
-    let Some(whole) = source.whole().await.map_err(disk)? else { return Ok(false) };
+    let Some(whole) = source.hash_all().await.map_err(disk)? else { return Ok(false) };
     let length = whole.length();
     let whole = &whole;
     let same = |handle: SessionHandle| async move {
@@ -94,7 +94,7 @@ pub(crate) async fn is_same_as(
             if content.size() != length || content.offset() != length {
                 return Ok(false);
             }
-            content.agree(whole.clone()).await.map(|_| true)
+            content.verify_existing(whole.clone()).await.map(|_| true)
         };
         match same.await {
             Ok(same) => Ok(same),

@@ -103,7 +103,7 @@ impl<W: TreeTransfer> Executor<W> {
 
     /// Everything that is to move, and the summary.
     async fn run(mut self) -> Result<(), ClientError> {
-        let (began, load) = (Instant::now(), ThreadLoad::begin());
+        let (began, load) = (Instant::now(), ThreadLoad::start());
         let moving = self.planner.work(|plan| plan.moving()).await?;
         let mut record = self.record();
         // What is over at once is not worth it.

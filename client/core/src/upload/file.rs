@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::input::PipeInput;
 use super::{UploadItem, UploadSource, explain, open, unreadable};
 use crate::error::{ClientError, is_passing};
-use crate::exchange::{self, OutgoingFile, PutError, PutOffer, SendState, StoredReceipt};
+use crate::exchange::{self, OutgoingFile, PutError, PutOffer, SentBytes, StoredReceipt};
 use crate::journal::{Direction, FileRecord, JournalEntry, SingleFile, TransferSubject};
 use crate::notice::Notice;
 use crate::reconnecting::{RetryDeadline, SessionHandle};
@@ -44,7 +44,7 @@ struct ActiveUpload<'a> {
     /// Bytes that earlier attempts handed to connections.
     sent: u64,
     /// What the present attempt, or the last one, has handed over.
-    handed: Option<SendState>,
+    handed: Option<SentBytes>,
     /// The most that was on the server's disk.
     furthest: u64,
     counted: FileBytesCounter,
@@ -106,20 +106,20 @@ impl UploadContext {
         let _end = input.end_on_drop();
         let offer = PutOffer { path: item.path.clone(), replace: item.replace, resume: false };
         let sending =
-            exchange::put(&handle.connection, Source::pipe(pipe), &offer, handle.patience);
+            exchange::put(&handle.connection, Source::from_pipe(pipe), &offer, handle.patience);
         let sending = sending.await.map_err(failed)?;
         let mut meter = self.shared.meter(&item.path, None, 0).await;
         let waits = || input.is_waiting();
         let (handed, counted, acknowledged) =
-            (sending.handed(), FileBytesCounter::default(), FileBytesCounter::default());
+            (sending.sent_bytes(), FileBytesCounter::default(), FileBytesCounter::default());
         let transfer = self.shared.reporter.transfer();
         let count = |received: u64| {
             if let Some(transfer) = transfer {
-                transfer.counters.add_sent(counted.raise(handed.bytes()));
+                transfer.counters.add_sent(counted.raise(handed.get()));
                 transfer.counters.add_acknowledged(acknowledged.raise(received));
             }
         };
-        let done = sending.finish(self.shared.rate_limit.as_ref(), &waits, |at| {
+        let done = sending.send(self.shared.rate_limit.as_ref(), &waits, |at| {
             meter.set(at.stored);
             count(at.received);
         });
@@ -177,8 +177,8 @@ impl ActiveUpload<'_> {
             let handle = shared.session_to_run().await;
             let attempt = shared.unless_paused(&is_whole, self.attempt(&handle, &is_whole)).await;
             if let Some(handed) = self.handed.take() {
-                self.sent += handed.bytes();
-                self.may_be_there |= handed.is_all();
+                self.sent += handed.get();
+                self.may_be_there |= handed.is_complete();
             }
             let error = match attempt {
                 // What the server has so far is kept for the next attempt. A pause is no lack of progress.
@@ -268,15 +268,15 @@ impl ActiveUpload<'_> {
             counters.add_there(acknowledged.raise(offset));
             counted.raise(offset);
         }
-        let handed = sending.handed();
+        let handed = sending.sent_bytes();
         self.handed = Some(handed.clone());
         let count = |received: u64| {
             if let Some(counters) = counters {
-                counters.add_sent(counted.raise(offset + handed.bytes()));
+                counters.add_sent(counted.raise(offset + handed.get()));
                 counters.add_acknowledged(acknowledged.raise(received));
             }
         };
-        let done = sending.finish(self.context.shared.rate_limit.as_ref(), &|| false, |at| {
+        let done = sending.send(self.context.shared.rate_limit.as_ref(), &|| false, |at| {
             meter.set(at.stored);
             // Without a size nothing is kept that a later attempt could take up.
             if size.is_some() {
@@ -284,7 +284,7 @@ impl ActiveUpload<'_> {
             }
             furthest = furthest.max(at.stored);
             count(at.received);
-            is_whole.store(handed.is_all(), Ordering::Release);
+            is_whole.store(handed.is_complete(), Ordering::Release);
         });
         let done = done.await;
         count(done.as_ref().map_or(0, |stored| stored.size));
@@ -324,7 +324,7 @@ impl ActiveUpload<'_> {
     async fn is_there(&self, handle: &SessionHandle) -> Option<StoredReceipt> {
         let file = Self::open(&self.item.source).ok()?;
         let size = file.metadata().ok()?.len();
-        let whole = HashedPrefix::of(&file, size).await.ok()??.prefix();
+        let whole = HashedPrefix::hash_file(&file, size).await.ok()??.prefix();
         let path = &self.item.path;
         let found =
             exchange::get(&handle.connection, path, Some(whole), handle.patience).await.ok()?;
@@ -344,7 +344,7 @@ impl ActiveUpload<'_> {
         let path = self.item.path.clone();
         let notice = if offset > 0 {
             Notice::Resuming { path, offset, size }
-        } else if sending.was_offered() {
+        } else if sending.had_partial() {
             Notice::StartingOver { path, on_server: false }
         } else {
             return;

@@ -59,7 +59,7 @@ async fn blocks_are_written_in_their_order() {
 async fn what_was_hashed_before_counts() {
     for hashing_thread in HASHING_THREADS {
         let (disk, before) =
-            (Disk { content: Vec::new(), room: 100 }, HashedPrefix::of_bytes(b"before "));
+            (Disk { content: Vec::new(), room: 100 }, HashedPrefix::hash_bytes(b"before "));
         let writer = BlockWriter::new(disk, before.hasher, 3, hashing_thread);
         let (_, hash, _) = writer.close(b"now".to_vec()).await.unwrap();
         assert_eq!(hash, ContentHash(*blake3::hash(b"before now").as_bytes()));
@@ -116,7 +116,7 @@ async fn who_waits_for_a_slow_disk_knows_it() {
         writer.write(vec![7; 1000]).await.unwrap();
     }
     let (_, _, times) = writer.close(Vec::new()).await.unwrap();
-    assert_eq!(times.brake(times.took()), Some(quiver_protocol::Bottleneck::Disk));
+    assert_eq!(times.bottleneck(times.took()), Some(quiver_protocol::Bottleneck::Disk));
 }
 
 /// A sink that tells when it is closed.

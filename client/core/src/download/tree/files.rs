@@ -8,7 +8,8 @@ use cap_std::fs::Dir;
 use quiver_protocol::{ContentHash, FilePath};
 use quiver_transfer::file_system::{UnsetAttributes, stat};
 use quiver_transfer::{
-    DiskPool, FileAttributes, PartialFile, ReplacePolicy, TransferThrottle, is_stored, store_new,
+    DiskPool, FileAttributes, PartialFile, ReplacePolicy, TransferThrottle, is_stored,
+    store_new_file,
 };
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
@@ -161,7 +162,7 @@ impl TreeDownloads {
         let failed = |source| ClientError::Target { path: self.folder.shown(target), source };
         let (place, target) = (self.folder.clone(), target.clone());
         // All that goes there asks at once: a thread for each would only wait for the first.
-        let folder = self.disk_pool.work(move || place.parent(&target)).await;
+        let folder = self.disk_pool.run(move || place.parent(&target)).await;
         folder.map_err(|_| ClientError::Interrupted)?.map_err(failed)
     }
 
@@ -235,11 +236,11 @@ impl TreeDownloads {
             if !content.is_small() {
                 return Ok(None);
             }
-            let (bytes, mut came) = content.take().await?;
+            let (bytes, mut came) = content.receive_small().await?;
             let since = Instant::now();
-            let stored = self.store(path, target, may_replace, bytes, content.finish()).await;
+            let stored = self.store(path, target, may_replace, bytes, content.attributes()).await;
             let Some(unset) = stored.map_err(GetError::Disk)? else { return Ok(None) };
-            came.stored(since.elapsed(), unset);
+            came.record_commit(since.elapsed(), unset);
             Ok(Some(content.acknowledge(&came, &TransferThrottle::default()).await))
         };
         let got = match small.await {
@@ -275,9 +276,9 @@ impl TreeDownloads {
         let mut target = target.clone();
         let server = self.context.shared.session.origin().fingerprint;
         let id = journal::id(Direction::Get, server, path, &target.path);
-        let stored = self.disk_pool.work(move || {
+        let stored = self.disk_pool.run(move || {
             if target.replace == ReplacePolicy::Never {
-                match store_new(&target.folder, &target.name, &bytes, finish) {
+                match store_new_file(&target.folder, &target.name, &bytes, finish) {
                     Ok(Some(unset)) => return Ok(Some(unset)),
                     Ok(None) => {}
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

@@ -194,7 +194,7 @@ impl TreeUploads {
         let began = Instant::now();
         let handle = self.context.shared.session.handle();
         let (source_root, source) = (self.source_root(item).clone(), item.found.source.clone());
-        let read = self.disk_pool.work(move || Source::new(source_root.read(&source)?)?.load());
+        let read = self.disk_pool.run(move || Source::new(source_root.read(&source)?)?.load());
         let source = read.await.unwrap_or_else(|ending| Err(io::Error::other(ending)));
         let source = source.map_err(|error| explain(upload, PutError::Source(error)))?;
         let offer = PutOffer { path: upload.path.clone(), replace: upload.replace, resume: false };
@@ -202,10 +202,10 @@ impl TreeUploads {
         let sent = async {
             let sending =
                 exchange::put(&handle.connection, source, &offer, handle.patience).await?;
-            let handed = sending.handed();
+            let handed = sending.sent_bytes();
             let stored =
-                sending.finish(self.context.shared.rate_limit.as_ref(), &|| false, |_| {}).await;
-            all = handed.is_all();
+                sending.send(self.context.shared.rate_limit.as_ref(), &|| false, |_| {}).await;
+            all = handed.is_complete();
             stored
         };
         let error = match sent.await {

@@ -83,10 +83,10 @@ async fn begun(
     let have = session.retry(*retry_for, reporter, what, ask).await?;
     let Some(have) = have else { return Ok(0) };
     let source = item.found.source.clone();
-    let source = disk_pool.work(move || Source::new(source_root.read(&source)?)).await;
+    let source = disk_pool.run(move || Source::new(source_root.read(&source)?)).await;
     let source = source.unwrap_or_else(|ending| Err(io::Error::other(ending)));
     let proved = match source {
-        Ok(source) => source.proves(have, None).await,
+        Ok(source) => source.verify_prefix(have, None).await,
         Err(error) => Err(error),
     };
     // What cannot be read is told when it is to move.

@@ -8,26 +8,26 @@ use tokio::time::timeout;
 
 /// What the other side answers: replies, then one end.
 #[derive(Debug)]
-pub struct AnswerReader {
+pub struct ResponseReader {
     pub(crate) stream: CommandStream,
     pub(crate) patience: Duration,
 }
 
 /// The next part of an answer.
 #[derive(Debug)]
-pub enum AnswerPart<E> {
+pub enum ResponsePart<E> {
     /// A reply; more may follow.
     Reply(Reply),
     /// The end.
     End(E),
 }
 
-impl AnswerReader {
+impl ResponseReader {
     /// Asks. No silence of the other side may be longer than `patience`.
     ///
     /// # Errors
     /// [`StreamError`].
-    pub async fn to(
+    pub async fn send_request(
         connection: &Channel,
         request: &Request,
         patience: Duration,
@@ -51,14 +51,14 @@ impl AnswerReader {
     ///
     /// # Errors
     /// [`StreamError`]: a refusal too.
-    pub async fn next<E: EofPayload>(&mut self) -> Result<AnswerPart<E>, StreamError> {
+    pub async fn next<E: EofPayload>(&mut self) -> Result<ResponsePart<E>, StreamError> {
         let frame = self.stream.reader.read_answer(limits::FRAME, self.patience).await?;
         match frame.kind {
-            FrameKind::Reply => Ok(AnswerPart::Reply(Reply::decode(&frame.payload)?)),
+            FrameKind::Reply => Ok(ResponsePart::Reply(Reply::decode(&frame.payload)?)),
             FrameKind::Eof => {
                 let end = E::decode(&frame.payload)?;
                 self.stream.reader.read_end(self.patience).await?;
-                Ok(AnswerPart::End(end))
+                Ok(ResponsePart::End(end))
             }
             found => Err(FrameError::Unexpected { found, expected: "Reply or Eof" }.into()),
         }
@@ -68,20 +68,20 @@ impl AnswerReader {
     ///
     /// # Errors
     /// As [`next`](Self::next).
-    pub async fn only(mut self) -> Result<Reply, StreamError> {
-        let AnswerPart::Reply(reply) = self.next::<PlainEnd>().await? else {
-            return Err(misfit("an answer without a reply"));
+    pub async fn single_reply(mut self) -> Result<Reply, StreamError> {
+        let ResponsePart::Reply(reply) = self.next::<PlainEnd>().await? else {
+            return Err(unexpected_reply("an answer without a reply"));
         };
         match self.next::<PlainEnd>().await? {
-            AnswerPart::End(_) => Ok(reply),
-            AnswerPart::Reply(_) => Err(misfit("a second reply where one was due")),
+            ResponsePart::End(_) => Ok(reply),
+            ResponsePart::Reply(_) => Err(unexpected_reply("a second reply where one was due")),
         }
     }
 }
 
 /// A reply that belongs to another command.
 #[must_use]
-pub fn misfit(why: &str) -> StreamError {
+pub fn unexpected_reply(why: &str) -> StreamError {
     FrameError::Malformed { what: "answer", why: why.to_owned() }.into()
 }
 
@@ -90,7 +90,7 @@ pub fn misfit(why: &str) -> StreamError {
 ///
 /// # Errors
 /// [`StreamError`] where the other side said something out of turn, or gave up: the work is dropped.
-pub async fn unless_interrupted<T>(
+pub async fn run_until_interrupted<T>(
     reader: &mut FrameReader,
     stopped: impl Future<Output = StreamError>,
     work: impl Future<Output = T>,
