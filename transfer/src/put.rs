@@ -1,5 +1,5 @@
-//! `put`: one file, which counts as stored once the receiver has verified it. Knows nothing of who may store
-//! what.
+//! `put`: one file, which counts as stored once the receiver has verified it. Knows nothing of
+//! permissions.
 //!
 //! 1. sender -> Put {path, size}
 //! 2. receiver -> Ready {have}

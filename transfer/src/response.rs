@@ -1,4 +1,4 @@
-//! A request on a stream of its own, and the replies to it: what every command begins with.
+//! Sends a request on a stream of its own and reads the replies: how every command begins.
 
 use std::time::Duration;
 
@@ -6,90 +6,92 @@ use quiver_protocol::{EofPayload, FrameError, FrameKind, PlainEnd, Reply, Reques
 use quiver_transport::{Channel, CommandStream, FrameReader, StreamError};
 use tokio::time::timeout;
 
-/// What the other side answers: replies, then one end.
+/// Reads the response to a request: replies, then one end.
 #[derive(Debug)]
 pub struct ResponseReader {
     pub(crate) stream: CommandStream,
-    pub(crate) patience: Duration,
+    pub(crate) idle_timeout: Duration,
 }
 
-/// The next part of an answer.
+/// The next part of a response.
 #[derive(Debug)]
 pub enum ResponsePart<E> {
     /// A reply; more may follow.
     Reply(Reply),
-    /// The end.
+    /// The end of the response.
     End(E),
 }
 
 impl ResponseReader {
-    /// Asks. No silence of the other side may be longer than `patience`.
+    /// Opens a stream and sends the request. The peer must not be silent for longer than
+    /// `idle_timeout`.
     ///
     /// # Errors
     /// [`StreamError`].
     pub async fn send_request(
         connection: &Channel,
         request: &Request,
-        patience: Duration,
+        idle_timeout: Duration,
     ) -> Result<Self, StreamError> {
-        let ask = async {
-            // Waits where as many commands run as the other side allows.
+        let send = async {
+            // Waits while the peer runs as many commands as it allows.
             let mut stream = connection.open().await?;
             stream.writer.write_frame(FrameKind::Request, &request.encode()).await?;
             stream.writer.flush().await?;
             Ok::<_, StreamError>(stream)
         };
         let mut stream =
-            timeout(patience, ask).await.map_err(|_| StreamError::Silent(patience))??;
+            timeout(idle_timeout, send).await.map_err(|_| StreamError::Silent(idle_timeout))??;
         if !matches!(request, Request::Get { .. } | Request::Put(_)) {
             stream.writer.finish();
         }
-        Ok(Self { stream, patience })
+        Ok(Self { stream, idle_timeout })
     }
 
-    /// The next reply, or the end `E` that this command has.
+    /// Reads the next reply, or the end `E` of this command.
     ///
     /// # Errors
-    /// [`StreamError`]: a refusal too.
+    /// [`StreamError`], which includes a refusal.
     pub async fn next<E: EofPayload>(&mut self) -> Result<ResponsePart<E>, StreamError> {
-        let frame = self.stream.reader.read_answer(limits::FRAME, self.patience).await?;
+        let frame = self.stream.reader.read_answer(limits::FRAME, self.idle_timeout).await?;
         match frame.kind {
             FrameKind::Reply => Ok(ResponsePart::Reply(Reply::decode(&frame.payload)?)),
             FrameKind::Eof => {
                 let end = E::decode(&frame.payload)?;
-                self.stream.reader.read_end(self.patience).await?;
+                self.stream.reader.read_end(self.idle_timeout).await?;
                 Ok(ResponsePart::End(end))
             }
             found => Err(FrameError::Unexpected { found, expected: "Reply or Eof" }.into()),
         }
     }
 
-    /// The only reply of a command that has one.
+    /// Reads the reply of a command that has exactly one.
     ///
     /// # Errors
     /// As [`next`](Self::next).
     pub async fn single_reply(mut self) -> Result<Reply, StreamError> {
         let ResponsePart::Reply(reply) = self.next::<PlainEnd>().await? else {
-            return Err(unexpected_reply("an answer without a reply"));
+            return Err(unexpected_reply("no reply before the end"));
         };
         match self.next::<PlainEnd>().await? {
             ResponsePart::End(_) => Ok(reply),
-            ResponsePart::Reply(_) => Err(unexpected_reply("a second reply where one was due")),
+            ResponsePart::Reply(_) => Err(unexpected_reply("more than one reply")),
         }
     }
 }
 
-/// A reply that belongs to another command.
+/// The error for a reply that does not belong to the command.
 #[must_use]
 pub fn unexpected_reply(why: &str) -> StreamError {
-    FrameError::Malformed { what: "answer", why: why.to_owned() }.into()
+    FrameError::Malformed { what: "response", why: why.to_owned() }.into()
 }
 
-/// Does this end's work on an answer for as long as the other side has nothing to say and wants the answer.
-/// `stopped` is that of the answer's writer, which the work may borrow.
+/// Runs `work`, which produces a response, until the peer interrupts it: by sending anything, or by
+/// no longer reading the response. `stopped` resolves when the peer stops reading; it belongs to
+/// the response's writer, which the work may borrow.
 ///
 /// # Errors
-/// [`StreamError`] where the other side said something out of turn, or gave up: the work is dropped.
+/// [`StreamError`] if the peer interrupted the work; the work is dropped.
 pub async fn run_until_interrupted<T>(
     reader: &mut FrameReader,
     stopped: impl Future<Output = StreamError>,
