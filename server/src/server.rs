@@ -11,7 +11,7 @@ use chrono::Utc;
 use quiver_protocol::CloseCode;
 use quiver_protocol::text::display_path;
 use quiver_transfer::BackgroundPool;
-use quiver_transfer::is_moving;
+use quiver_transfer::has_active_transfers;
 use quiver_transport::{CertificateInfo, Endpoint, Identity, LogWriter, Protocol};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -98,8 +98,8 @@ impl Server {
             put_patience,
             buffers: BufferBudget::new(config.buffer_budget),
             lists: BackgroundPool::new(LIST_THREADS),
-            proofs: BackgroundPool::resting(PROOF_THREADS, || {
-                if is_moving() { PROOF_REST } else { 0 }
+            proofs: BackgroundPool::with_pauses(PROOF_THREADS, || {
+                if has_active_transfers() { PROOF_REST } else { 0 }
             }),
             leaving: HandshakeQueue::new(LEAVING),
             metrics: Arc::new(Metrics::new()),

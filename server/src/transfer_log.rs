@@ -36,7 +36,7 @@ impl TransferLog<'_> {
         let TransferWords { done, way, .. } = self.words();
         let Self { path, client, .. } = self;
         let limit = limited_by
-            .map_or_else(String::new, |limit| format!(", limited by {}", limit.words(CLIENT)));
+            .map_or_else(String::new, |limit| format!(", limited by {}", limit.describe(CLIENT)));
         info!("{done} {path} ({size} bytes) {way} {client}: {self}{limit}");
     }
 

@@ -11,7 +11,7 @@ use std::path::Path;
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as CapOpenOptionsExt};
 use quiver_transfer::file_system::{self, FileLock};
 pub(crate) use quiver_transfer::file_system::{
-    check_writable, free_space, may_read, rename_new, sync_folder as sync_dir,
+    check_writable, free_space, is_readable, rename_noreplace, sync_folder as sync_dir,
 };
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat};
 use tempfile::NamedTempFile;
@@ -131,7 +131,7 @@ impl OpenFolder {
         let missing = || io::Error::from(io::ErrorKind::InvalidFilename);
         let name = |path: &Path| path.file_name().map(Path::new).map(Path::to_owned);
         let (from, to) = (name(from).ok_or_else(missing)?, name(to).ok_or_else(missing)?);
-        rename_new((&self.folder, from), (&self.folder, to))
+        rename_noreplace((&self.folder, from), (&self.folder, to))
     }
 
     /// Flushes the folder's entries to disk: without this a rename may be lost with the power.

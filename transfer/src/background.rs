@@ -1,6 +1,6 @@
-//! A pool of low-priority threads for work that others must not feel: hashing what is already on a disk,
-//! and reading large folders. Work is cut into short steps, which lanes take in turns. Knows nothing of
-//! what the steps do.
+//! A pool of low-priority threads for long work that must not slow down other work: hashing files
+//! on disk, and reading large folders. Work is split into short steps, and lanes take turns. Knows
+//! nothing of what the steps do.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -15,37 +15,38 @@ use tokio::sync::oneshot;
 
 use crate::unix;
 
-/// A step that waited for its disk says little of how long others should be left alone.
-const LONGEST_REST: Duration = Duration::from_millis(50);
+/// Maximum pause. The duration of a step that waited for its disk is no measure of the processor
+/// time it used.
+const MAX_PAUSE: Duration = Duration::from_millis(50);
 
-/// What a lane's owner is known by, for instance the number of a connected peer.
+/// Identifies the owner of a lane, for instance by the number of a connected peer.
 pub type LaneId = u64;
 
-/// A pool of threads at low priority. Dropped, it runs the step that each thread has begun, and no other.
+/// A pool of threads at low priority. When it is dropped, each thread finishes its current step and
+/// runs no other.
 #[derive(Debug)]
 pub struct BackgroundPool {
     shared: Arc<BackgroundShared>,
 }
 
-/// One owner's access to a pool. All lanes with the same id, however many, run one step at a time. Cheap to
-/// clone.
+/// One owner's access to a pool. All lanes with the same id run one step at a time. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Lane {
     shared: Arc<BackgroundShared>,
     id: LaneId,
 }
 
-/// The pool was dropped: the step was not run, and will not be.
+/// The pool was dropped, and the step did not run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the program is ending")]
 pub struct PoolClosed;
 
 /// A step that waits for its turn.
 trait LaneStep: Send {
-    /// Whether its owner was dropped, so that its result has no use.
-    fn is_given_up(&self) -> bool;
+    /// Whether its caller was dropped, so that the result is not needed.
+    fn is_abandoned(&self) -> bool;
 
-    /// Runs it, and sends the result to its owner.
+    /// Runs the step and sends the result to its caller.
     fn run(self: Box<Self>);
 }
 
@@ -55,22 +56,22 @@ struct LaneJob<F, T> {
 }
 
 impl<F: FnOnce() -> T + Send, T: Send> LaneStep for LaneJob<F, T> {
-    fn is_given_up(&self) -> bool {
+    fn is_abandoned(&self) -> bool {
         self.done.is_closed()
     }
 
     fn run(self: Box<Self>) {
         let result = catch_unwind(AssertUnwindSafe(self.work));
-        // The owner may have been dropped meanwhile.
+        // The caller may have been dropped.
         let _ = self.done.send(result);
     }
 }
 
 struct BackgroundShared {
-    /// At most so many threads.
+    /// Maximum number of threads.
     threads: usize,
-    /// How long a thread rests after a step, as a multiple of what the step took.
-    rest: fn() -> u32,
+    /// How long a thread pauses after a step, as a multiple of the step's duration.
+    pause_factor: fn() -> u32,
     state: Mutex<BackgroundState>,
     ready: Condvar,
 }
@@ -78,14 +79,14 @@ struct BackgroundShared {
 #[derive(Default)]
 struct BackgroundState {
     lanes: HashMap<LaneId, LaneState>,
-    /// Lanes with a step to run that run none, in the order of their turns.
+    /// Lanes with a waiting step and no running step, in the order of their turns.
     turns: VecDeque<LaneId>,
     threads: usize,
     idle: usize,
     is_closed: bool,
 }
 
-/// Present while a lane has a step that waits or runs.
+/// Exists while the lane has a waiting or running step.
 #[derive(Default)]
 struct LaneState {
     waiting: VecDeque<Box<dyn LaneStep>>,
@@ -93,21 +94,22 @@ struct LaneState {
 }
 
 impl BackgroundPool {
-    /// A pool of at most `threads` threads (at least one), which are started when they are needed.
+    /// Creates a pool of at most `threads` threads (at least one), which are started on demand.
     #[must_use]
     pub fn new(threads: usize) -> Self {
-        Self::resting(threads, || 0)
+        Self::with_pauses(threads, || 0)
     }
 
-    /// The same, whose threads rest after each step, for as many times as long as it took as `rest` says then. Low
-    /// priority leaves the processor to others; rest leaves them its caches and the memory's bandwidth too.
+    /// Like [`new`](Self::new), but each thread pauses after a step. After each step `pause_factor`
+    /// gives the pause as a multiple of the step's duration. Low priority leaves the processor to
+    /// other threads; a pause also leaves them its caches and the memory bandwidth.
     #[must_use]
-    pub fn resting(threads: usize, rest: fn() -> u32) -> Self {
+    pub fn with_pauses(threads: usize, pause_factor: fn() -> u32) -> Self {
         let (threads, state, ready) = (threads.max(1), Mutex::default(), Condvar::new());
-        Self { shared: Arc::new(BackgroundShared { threads, rest, state, ready }) }
+        Self { shared: Arc::new(BackgroundShared { threads, pause_factor, state, ready }) }
     }
 
-    /// The lane of this id.
+    /// The lane with this id.
     #[must_use]
     pub fn lane(&self, id: LaneId) -> Lane {
         Lane { shared: self.shared.clone(), id }
@@ -115,14 +117,15 @@ impl BackgroundPool {
 }
 
 impl Lane {
-    /// Runs one step when it is this lane's turn, and returns its result. The step should take some
-    /// milliseconds at most, for others wait for it. Dropped before the step has begun, it is not run.
+    /// Runs one step when it is this lane's turn, and returns its result. A step should take at
+    /// most a few milliseconds, because other lanes wait for it. A step does not run if the future
+    /// is dropped before it starts.
     ///
     /// # Errors
     /// [`PoolClosed`].
     ///
     /// # Panics
-    /// Where the step does.
+    /// If the step panics.
     pub async fn run<T: Send + 'static>(
         &self,
         step: impl FnOnce() -> T + Send + 'static,
@@ -145,15 +148,15 @@ impl BackgroundShared {
         }
         let lane = state.lanes.entry(id).or_default();
         let has_turn = lane.is_running || !lane.waiting.is_empty();
-        // What was given up would otherwise collect behind a long step.
-        let (given_up, waiting) =
-            lane.waiting.drain(..).partition::<Vec<_>, _>(|step| step.is_given_up());
+        // Abandoned steps would otherwise accumulate behind a long step.
+        let (abandoned, waiting) =
+            lane.waiting.drain(..).partition::<Vec<_>, _>(|step| step.is_abandoned());
         lane.waiting.extend(waiting);
         lane.waiting.push_back(step);
         if has_turn {
             drop(state);
-            // What a step owns may take locks of its own when it is dropped.
-            return drop(given_up);
+            // Dropping a step may take locks of its own.
+            return drop(abandoned);
         }
         state.turns.push_back(id);
         if state.idle >= state.turns.len() {
@@ -169,11 +172,11 @@ impl BackgroundShared {
         let shared = self.clone();
         let started = thread::Builder::new().name("background".to_owned()).spawn(move || {
             unix::lower_thread_priority();
-            shared.work();
+            shared.run_steps();
         });
         if started.is_err() {
-            // The system has no thread to spare: those that run do the work, later. Where there are none,
-            // the steps are dropped, which their owners hear.
+            // The system has no more threads: the running threads do the work later. Without any
+            // thread the steps are dropped, and their callers get an error.
             let mut state = self.lock();
             state.threads -= 1;
             if state.threads == 0 {
@@ -184,27 +187,27 @@ impl BackgroundShared {
     }
 
     /// Runs steps until the pool is closed.
-    fn work(&self) {
+    fn run_steps(&self) {
         let mut state = self.lock();
         while !state.is_closed {
-            let Some((id, step)) = state.next() else {
+            let Some((id, step)) = state.next_step() else {
                 state.idle += 1;
                 self.ready.wait(&mut state);
                 state.idle -= 1;
                 continue;
             };
             drop(state);
-            let mut rest = Duration::ZERO;
-            if !step.is_given_up() {
-                let since = Instant::now();
+            let mut pause = Duration::ZERO;
+            if !step.is_abandoned() {
+                let started = Instant::now();
                 step.run();
-                rest = since.elapsed().saturating_mul((self.rest)()).min(LONGEST_REST);
+                pause = started.elapsed().saturating_mul((self.pause_factor)()).min(MAX_PAUSE);
             }
-            if rest > Duration::ZERO {
-                thread::park_timeout(rest);
+            if pause > Duration::ZERO {
+                thread::park_timeout(pause);
             }
             state = self.lock();
-            state.finished(id);
+            state.finish_step(id);
         }
     }
 
@@ -214,8 +217,8 @@ impl BackgroundShared {
 }
 
 impl BackgroundState {
-    /// The next step in turn.
-    fn next(&mut self) -> Option<(LaneId, Box<dyn LaneStep>)> {
+    /// Takes the next step in turn.
+    fn next_step(&mut self) -> Option<(LaneId, Box<dyn LaneStep>)> {
         let id = self.turns.pop_front()?;
         let lane = self.lanes.get_mut(&id)?;
         let step = lane.waiting.pop_front()?;
@@ -223,8 +226,8 @@ impl BackgroundState {
         Some((id, step))
     }
 
-    /// A lane's step has run: its next one waits behind those of all other lanes.
-    fn finished(&mut self, id: LaneId) {
+    /// Ends the turn of a lane: its next step waits behind those of all other lanes.
+    fn finish_step(&mut self, id: LaneId) {
         let Some(lane) = self.lanes.get_mut(&id) else { return };
         lane.is_running = false;
         if lane.waiting.is_empty() {
@@ -249,7 +252,7 @@ impl Drop for BackgroundPool {
 
 impl fmt::Debug for BackgroundShared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("threads", &self.threads).finish_non_exhaustive()
+        f.debug_struct("BackgroundShared").field("threads", &self.threads).finish_non_exhaustive()
     }
 }
 

@@ -1,46 +1,49 @@
-//! How many blocks go to a blocking thread at once, or wait for one.
+//! How many blocks a transfer passes to a blocking thread in one step.
 //!
-//! Each step on another thread wakes two of them, which costs about what 100 KiB of content cost. So where few
-//! transfers run, each takes several blocks along. Where there are many, each holds as little as it can.
+//! Each step on another thread wakes two threads, which costs about as much as transferring 100 KiB
+//! of content. So a transfer moves several blocks in a step while few transfers run. While many
+//! run, each holds as little memory as it can.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Blocks that a transfer reads in one step while few others run: 512 KiB, half of what may be on its way, so
-/// that one half is read while the other leaves. A get is 6 % slower with four blocks, and a put no faster.
-pub(crate) const READ: usize = 2;
+/// Blocks that a transfer reads in one step while few transfers run: 512 KiB, half of what may be
+/// in flight, so that one half is read while the other is sent. With four blocks a get is 6 %
+/// slower, and a put no faster.
+pub(crate) const READ_BLOCKS: usize = 2;
 
-/// Blocks of such a transfer that may wait to be written while the next one fills. What was taken from the
-/// network and not yet written is lost where a process is killed, and has to be sent again: 768 KiB with these.
-pub(crate) const BEHIND: usize = 2;
+/// Blocks that may wait to be written while the next one fills, while few transfers run. If the
+/// process is killed, received blocks that are not yet written are lost and have to be sent again:
+/// 768 KiB with this value.
+pub(crate) const UNWRITTEN_BLOCKS: usize = 2;
 
-/// So many transfers at once may take several blocks along: together they hold 4 MiB more than they
-/// would one by one.
-const FEW: usize = 4;
+/// Maximum number of transfers for which a step may have several blocks. Together they hold 4 MiB
+/// more than with one block each.
+const FEW_TRANSFERS: usize = 4;
 
-/// Transfers of this process that run now.
+/// Number of active transfers of this process.
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether content moves in this process now.
+/// Whether any transfer of this process is moving content.
 #[must_use]
-pub fn is_moving() -> bool {
+pub fn has_active_transfers() -> bool {
     RUNNING.load(Ordering::Relaxed) > 0
 }
 
-/// A transfer among those that run; over when dropped.
+/// Counts one transfer as active until it is dropped.
 #[derive(Debug)]
 pub(crate) struct ActiveTransfers(());
 
 impl ActiveTransfers {
-    pub(crate) fn join() -> Self {
+    pub(crate) fn register() -> Self {
         RUNNING.fetch_add(1, Ordering::Relaxed);
         Self(())
     }
 
-    /// How many blocks its next step takes along: `most` where few others run.
-    // Not a constant of the transfer: how many run changes while it does.
-    #[expect(clippy::unused_self, reason = "only those that are counted may ask")]
-    pub(crate) fn blocks(&self, most: usize) -> usize {
-        if RUNNING.load(Ordering::Relaxed) <= FEW { most } else { 1 }
+    /// How many blocks the next step may have: `max` while few transfers run, else 1.
+    // Evaluated for each step, because the number of active transfers changes.
+    #[expect(clippy::unused_self, reason = "only a counted transfer may batch its blocks")]
+    pub(crate) fn batch_size(&self, max: usize) -> usize {
+        if RUNNING.load(Ordering::Relaxed) <= FEW_TRANSFERS { max } else { 1 }
     }
 }
 

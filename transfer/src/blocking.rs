@@ -1,4 +1,5 @@
-//! Work that blocks, as on a disk, off the thread that drives QUIC. A panic of the work is one of its caller.
+//! Blocking work, such as disk access, off the thread that drives QUIC. A panic of the work is
+//! raised in its caller.
 
 use std::io;
 
@@ -6,42 +7,43 @@ use tokio::task;
 
 use crate::disk_pool::ShuttingDown;
 
-/// Does the work on one of the runtime's blocking threads. Dropped before it has begun, it is not done; else it
-/// comes to its end unheard.
+/// Runs the work on one of the runtime's blocking threads. If the future is dropped before the work
+/// starts, the work does not run; if it is dropped later, the work runs to its end and its result
+/// is discarded.
 ///
 /// # Errors
-/// [`ShuttingDown`] where the runtime ends first.
+/// [`ShuttingDown`] if the runtime ends first.
 ///
 /// # Panics
-/// Where the work does.
+/// If the work panics.
 pub async fn run<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ShuttingDown> {
-    joined(task::spawn_blocking(work).await)
+    task_result(task::spawn_blocking(work).await)
 }
 
-/// The same for work that may fail, as on a disk.
+/// Like [`run`], for work that may fail with an I/O error.
 ///
 /// # Errors
-/// What the work says; [`ShuttingDown`] as an error of the system.
+/// The error of the work, or [`ShuttingDown`] as an I/O error.
 ///
 /// # Panics
-/// Where the work does.
+/// If the work panics.
 pub async fn run_io<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
-    run(work).await.unwrap_or_else(|ending| Err(ending.into()))
+    run(work).await.unwrap_or_else(|error| Err(error.into()))
 }
 
-/// What a task returned that was joined.
+/// The result of a joined task.
 ///
 /// # Errors
-/// [`ShuttingDown`] where it was cancelled.
+/// [`ShuttingDown`] if the task was cancelled.
 ///
 /// # Panics
-/// Where the task did.
-pub fn joined<T>(joined: Result<T, task::JoinError>) -> Result<T, ShuttingDown> {
-    match joined {
+/// If the task panicked.
+pub fn task_result<T>(result: Result<T, task::JoinError>) -> Result<T, ShuttingDown> {
+    match result {
         Ok(result) => Ok(result),
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         Err(_) => Err(ShuttingDown),
@@ -49,8 +51,8 @@ pub fn joined<T>(joined: Result<T, task::JoinError>) -> Result<T, ShuttingDown> 
 }
 
 impl From<ShuttingDown> for io::Error {
-    fn from(ending: ShuttingDown) -> Self {
-        Self::other(ending)
+    fn from(error: ShuttingDown) -> Self {
+        Self::other(error)
     }
 }
 
@@ -59,7 +61,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_result_of_the_work_comes_back() {
+    async fn the_result_of_the_work_is_returned() {
         assert_eq!(run(|| 7).await, Ok(7));
         let failed = run_io::<()>(|| Err(io::ErrorKind::NotFound.into())).await;
         assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::NotFound);
@@ -67,7 +69,7 @@ mod tests {
 
     #[tokio::test]
     #[should_panic(expected = "on purpose")]
-    async fn a_panic_of_the_work_is_one_of_its_caller() {
+    async fn a_panic_of_the_work_is_raised_in_its_caller() {
         let _ = run(|| panic!("on purpose")).await;
     }
 }

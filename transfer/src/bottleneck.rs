@@ -1,78 +1,83 @@
-//! What limited a transfer, from what both ends say of themselves, and the words for it: the same for every
-//! command, at both ends.
+//! What limited a transfer, combined from the reports of both ends, and its text: the same for
+//! every command, at both ends.
 
 use std::time::Duration;
 
 use quiver_protocol::Bottleneck;
 
-use crate::timings::WORTH_A_WORD;
+use crate::timings::MIN_MEASURED;
 
 /// What limited a transfer, as seen from one of its ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TransferBottleneck {
-    /// Something of this end's.
+    /// A resource of this end.
     Local(Bottleneck),
-    /// Something of the other end's.
+    /// A resource of the other end.
     Remote(Bottleneck),
     /// Each end waited for the other.
     Network,
-    /// This end waited, and the other does not say for what.
+    /// This end waited for the other end, which does not report its bottleneck.
     NetworkOrRemote,
 }
 
 impl TransferBottleneck {
-    /// From what held this end back, and what the other says of itself. `None` where that tells nothing.
+    /// Combines the bottlenecks of this end and of the other end. `None` if they give no verdict.
     #[must_use]
-    pub fn of(here: Option<Bottleneck>, there: Option<Bottleneck>) -> Option<Self> {
-        let own = |brake: &Bottleneck| !matches!(brake, Bottleneck::Network | Bottleneck::Unknown);
-        match (here, there) {
-            (Some(here), _) if own(&here) => Some(Self::Local(here)),
-            (_, Some(there)) if own(&there) => Some(Self::Remote(there)),
+    pub fn combine(local: Option<Bottleneck>, remote: Option<Bottleneck>) -> Option<Self> {
+        let is_own = |bottleneck: &Bottleneck| {
+            !matches!(bottleneck, Bottleneck::Network | Bottleneck::Unknown)
+        };
+        match (local, remote) {
+            (Some(local), _) if is_own(&local) => Some(Self::Local(local)),
+            (_, Some(remote)) if is_own(&remote) => Some(Self::Remote(remote)),
             (Some(Bottleneck::Network), Some(Bottleneck::Network)) => Some(Self::Network),
             (Some(Bottleneck::Network), _) => Some(Self::NetworkOrRemote),
             _ => None,
         }
     }
 
-    /// The same at the end that sent, whose own word is of the first `sent` of `took`: until all had left.
+    /// Like [`combine`](Self::combine), at the sender. `local` describes only the first
+    /// `send_duration` of the `total` duration, until all content was sent; after that the sender
+    /// waited for the receiver.
     #[must_use]
-    pub fn of_sender(
-        here: Option<Bottleneck>,
-        sent: Duration,
-        took: Duration,
-        there: Option<Bottleneck>,
+    pub fn combine_at_sender(
+        local: Option<Bottleneck>,
+        send_duration: Duration,
+        total: Duration,
+        remote: Option<Bottleneck>,
     ) -> Option<Self> {
-        let waits = took >= WORTH_A_WORD && took.saturating_sub(sent) >= took / 2;
-        Self::of(if waits { Some(Bottleneck::Network) } else { here }, there)
+        let waited = total >= MIN_MEASURED && total.saturating_sub(send_duration) >= total / 2;
+        Self::combine(if waited { Some(Bottleneck::Network) } else { local }, remote)
     }
 
-    /// For people, who know the other end as `other`: `this disk`, `the sender's processor`, `the network`.
+    /// Text for people, with `other` as the name of the other end: `this disk`, `the sender's
+    /// processor`, `the network`.
     #[must_use]
-    pub fn words(self, other: &str) -> String {
+    pub fn describe(self, other: &str) -> String {
         match self {
             Self::Local(Bottleneck::Limit) => "--limit".to_owned(),
-            Self::Local(bottleneck) => format!("this {}", name(bottleneck)),
-            Self::Remote(bottleneck) => format!("the {other}'s {}", name(bottleneck)),
+            Self::Local(bottleneck) => format!("this {}", resource_name(bottleneck)),
+            Self::Remote(bottleneck) => format!("the {other}'s {}", resource_name(bottleneck)),
             Self::Network => "the network".to_owned(),
             Self::NetworkOrRemote => format!("the network or the {other}"),
         }
     }
 
-    /// For programs: `this_disk`, `sender_processor`, `network`, `network_or_sender`.
+    /// Code for programs: `this_disk`, `sender_processor`, `network`, `network_or_sender`.
     #[must_use]
     pub fn code(self, other: &str) -> String {
         match self {
             Self::Local(Bottleneck::Limit) => "limit".to_owned(),
-            Self::Local(bottleneck) => format!("this_{}", name(bottleneck)),
-            Self::Remote(bottleneck) => format!("{other}_{}", name(bottleneck)),
+            Self::Local(bottleneck) => format!("this_{}", resource_name(bottleneck)),
+            Self::Remote(bottleneck) => format!("{other}_{}", resource_name(bottleneck)),
             Self::Network => "network".to_owned(),
             Self::NetworkOrRemote => format!("network_or_{other}"),
         }
     }
 }
 
-fn name(brake: Bottleneck) -> &'static str {
-    match brake {
+fn resource_name(bottleneck: Bottleneck) -> &'static str {
+    match bottleneck {
         Bottleneck::Disk => "disk",
         Bottleneck::Processor => "processor",
         Bottleneck::Pipe => "pipe",
@@ -86,9 +91,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_ends_make_one_verdict() {
+    fn the_reports_of_both_ends_give_one_verdict() {
         use Bottleneck::{Disk, Limit, Network, Processor, Unknown};
-        for (here, there, words, code) in [
+        for (local, remote, text, code) in [
             (Some(Disk), Some(Network), "this disk", "this_disk"),
             (Some(Processor), Some(Processor), "this processor", "this_processor"),
             (Some(Limit), None, "--limit", "limit"),
@@ -98,25 +103,25 @@ mod tests {
             (Some(Network), None, "the network or the sender", "network_or_sender"),
             (Some(Network), Some(Unknown), "the network or the sender", "network_or_sender"),
         ] {
-            let verdict = TransferBottleneck::of(here, there).unwrap();
-            assert_eq!(verdict.words("sender"), words);
+            let verdict = TransferBottleneck::combine(local, remote).unwrap();
+            assert_eq!(verdict.describe("sender"), text);
             assert_eq!(verdict.code("sender"), code);
         }
-        for there in [None, Some(Network), Some(Unknown)] {
-            assert_eq!(TransferBottleneck::of(None, there), None);
+        for remote in [None, Some(Network), Some(Unknown)] {
+            assert_eq!(TransferBottleneck::combine(None, remote), None);
         }
     }
 
     #[test]
-    fn who_has_sent_everything_waits_for_the_other_end() {
+    fn a_sender_that_has_sent_everything_waited_for_the_receiver() {
         let (busy, disk) = (Some(Bottleneck::Processor), Some(Bottleneck::Disk));
         let after = |millis| {
             let sent = Duration::from_millis(100);
-            TransferBottleneck::of_sender(busy, sent, Duration::from_millis(millis), disk)
+            TransferBottleneck::combine_at_sender(busy, sent, Duration::from_millis(millis), disk)
         };
         assert_eq!(after(150), Some(TransferBottleneck::Local(Bottleneck::Processor)));
         assert_eq!(after(200), Some(TransferBottleneck::Remote(Bottleneck::Disk)));
         let soon = Duration::from_millis(99);
-        assert_eq!(TransferBottleneck::of_sender(None, Duration::ZERO, soon, None), None);
+        assert_eq!(TransferBottleneck::combine_at_sender(None, Duration::ZERO, soon, None), None);
     }
 }

@@ -1,7 +1,7 @@
-//! Small work for a disk, done by as few threads as keep up. Waking a thread costs more than creating a
-//! small file does: so whoever is awake takes the next piece too, and another one is woken only where
-//! pieces have to wait, as for a disk that is slow. For the same reason those who wait for pieces that are
-//! done at about the same time are woken together: what they then say fits into few packets.
+//! Runs small disk operations on as few threads as can keep up. Waking a thread costs more than
+//! creating a small file: so a running thread takes the next task too, and another thread is woken
+//! only if tasks have to wait, as with a slow disk. For the same reason, callers whose tasks finish
+//! at about the same time are woken together: what they then send fits into few packets.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -16,28 +16,29 @@ use tokio::sync::oneshot;
 use tokio::task;
 use tokio::time::timeout;
 
-/// A piece that has waited for so long is worth another thread.
-const TOO_LONG: Duration = Duration::from_millis(1);
+/// A task that has waited for longer gets another thread.
+const MAX_QUEUE_TIME: Duration = Duration::from_millis(1);
 
-/// Threads at once. With 32 a disk of two processors stored 3,000 files a second instead of 3,700, and each
-/// keeps 150 KiB of memory; fewer than this would leave a disk idle whose every flush takes long.
+/// Maximum number of threads. With 32 threads, a disk of a machine with two processors stored 3,000
+/// files a second instead of 3,700, and each thread holds 150 KiB of memory. Fewer than this would
+/// leave a disk idle that takes long for each flush.
 const MAX_THREADS: usize = 16;
 
-/// How often a thread with nothing to do lets others go first before it leaves: whoever has more for it is
-/// often about to say so.
-const LINGER: usize = 4;
+/// How often a thread without a task yields before it ends: callers often add the next task very
+/// soon.
+const IDLE_YIELDS: usize = 4;
 
-/// Pieces that are told of together, at most.
-const TOGETHER: usize = 16;
+/// Maximum number of results that are sent together.
+const MAX_BATCH: usize = 16;
 
-/// A piece that took longer waited for its disk: it is told of at once, with those before it.
-const QUICK: Duration = Duration::from_micros(200);
+/// A task that took longer waited for its disk: its result is sent at once, with those before it.
+const QUICK_TASK: Duration = Duration::from_micros(200);
 
-/// The threads, and what waits for them. Cheap to clone; one is enough for a process.
+/// The threads and the waiting tasks. Cheap to clone; a process needs only one.
 #[derive(Clone, Default)]
 pub struct DiskPool(Arc<Mutex<DiskPoolState>>);
 
-/// The runtime is going down: the work is not done, and will not be.
+/// The runtime is shutting down, and the work was not done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the program is ending")]
 pub struct ShuttingDown;
@@ -45,26 +46,26 @@ pub struct ShuttingDown;
 #[derive(Default)]
 struct DiskPoolState {
     waiting: VecDeque<PoolTask>,
-    /// What nobody was told of yet.
+    /// Finished tasks whose results are not yet sent.
     done: Vec<Box<dyn DiskWork>>,
     threads: usize,
-    /// When a piece was last taken.
-    taken: Option<Instant>,
-    /// Whether the last piece that was done was quick: others wait for the processor then, of which another
-    /// thread has no more.
+    /// When a task was last taken from the queue.
+    last_taken: Option<Instant>,
+    /// Whether the last finished task was quick. Then the other tasks wait for the processor, and
+    /// another thread would not help.
     is_quick: bool,
 }
 
 struct PoolTask {
-    since: Instant,
+    queued_at: Instant,
     work: Box<dyn DiskWork>,
 }
 
-/// What is done first, and told later.
+/// Work whose result is sent later.
 trait DiskWork: Send {
     fn run(&mut self);
 
-    fn tell(self: Box<Self>);
+    fn send_result(self: Box<Self>);
 }
 
 struct DiskJob<F, T> {
@@ -78,44 +79,44 @@ impl<F: FnOnce() -> T + Send, T: Send> DiskWork for DiskJob<F, T> {
         self.result = self.work.take().map(|work| catch_unwind(AssertUnwindSafe(work)));
     }
 
-    fn tell(self: Box<Self>) {
+    fn send_result(self: Box<Self>) {
         if let Some(result) = self.result {
-            // Nobody waits any more where the work was given up.
+            // The caller may have been dropped.
             let _ = self.done.send(result);
         }
     }
 }
 
-/// A thread of the pool, from the moment it is asked for. Where the runtime ends before it comes, nobody else
-/// may be there to do what waits.
+/// A thread of the pool, from the moment it is requested. If the runtime ends before the thread
+/// starts, the waiting tasks may have no thread left; see `drop`.
 struct Worker {
     disk_pool: DiskPool,
-    has_left: bool,
+    has_ended: bool,
 }
 
 impl DiskPool {
-    /// Does the work on a thread that may block, and comes back with what it returns.
+    /// Runs the work on a thread that may block, and returns its result.
     ///
     /// # Errors
     /// [`ShuttingDown`].
     ///
     /// # Panics
-    /// Where the work does.
-    pub async fn work<T: Send + 'static>(
+    /// If the work panics.
+    pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ShuttingDown> {
         let (done, mut result) = oneshot::channel();
         let work = DiskJob { work: Some(work), result: None, done };
-        self.add(PoolTask { since: Instant::now(), work: Box::new(work) });
-        let mut patience = TOO_LONG;
+        self.add(PoolTask { queued_at: Instant::now(), work: Box::new(work) });
+        let mut wait = MAX_QUEUE_TIME;
         let result = loop {
-            match timeout(patience, &mut result).await {
+            match timeout(wait, &mut result).await {
                 Ok(result) => break result,
-                // It may be done, and whoever did it be at something slow now.
-                Err(_) => self.tell(),
+                // The task may be finished while its thread is busy with a slow one.
+                Err(_) => self.send_results(),
             }
-            patience *= 2;
+            wait *= 2;
         };
         match result {
             Ok(Ok(result)) => Ok(result),
@@ -124,25 +125,25 @@ impl DiskPool {
         }
     }
 
-    fn add(&self, piece: PoolTask) {
+    fn add(&self, new_task: PoolTask) {
         let mut state = self.lock();
-        let first = state.waiting.front().map_or(piece.since, |first| first.since);
-        let long_since = |moment| piece.since.duration_since(moment) > TOO_LONG;
-        let is_late = long_since(first)
-            && (!state.is_quick || state.taken.is_none_or(long_since))
+        let first = state.waiting.front().map_or(new_task.queued_at, |first| first.queued_at);
+        let is_long_ago = |moment| new_task.queued_at.duration_since(moment) > MAX_QUEUE_TIME;
+        let is_late = is_long_ago(first)
+            && (!state.is_quick || state.last_taken.is_none_or(is_long_ago))
             && state.threads < MAX_THREADS;
-        state.waiting.push_back(piece);
+        state.waiting.push_back(new_task);
         if state.threads == 0 || is_late {
             state.threads += 1;
             drop(state);
-            let worker = Worker { disk_pool: self.clone(), has_left: false };
+            let worker = Worker { disk_pool: self.clone(), has_ended: false };
             task::spawn_blocking(move || worker.run());
         }
     }
 
-    fn tell(&self) {
+    fn send_results(&self) {
         let done = std::mem::take(&mut self.lock().done);
-        done.into_iter().for_each(DiskWork::tell);
+        done.into_iter().for_each(DiskWork::send_result);
     }
 
     fn lock(&self) -> MutexGuard<'_, DiskPoolState> {
@@ -152,32 +153,34 @@ impl DiskPool {
 
 impl Worker {
     fn run(mut self) {
-        let mut lingered = 0;
+        let mut idle_yields = 0;
         let mut done = None;
         loop {
             let mut state = self.disk_pool.lock();
-            let due = done.take().map_or_else(Vec::new, |(work, took)| state.is_done(work, took));
+            let completed = done
+                .take()
+                .map_or_else(Vec::new, |(work, duration)| state.complete(work, duration));
             let next = state.waiting.pop_front();
             let now = Instant::now();
             match next {
-                Some(_) => state.taken = Some(now),
-                None if lingered == LINGER => {
-                    // Under the same lock as the look: nothing can come between.
+                Some(_) => state.last_taken = Some(now),
+                None if idle_yields == IDLE_YIELDS => {
+                    // Under the same lock as the check above, so that no task is added in between.
                     state.threads -= 1;
                     drop(state);
-                    self.has_left = true;
+                    self.has_ended = true;
                     return;
                 }
                 None => {}
             }
             drop(state);
-            due.into_iter().for_each(DiskWork::tell);
+            completed.into_iter().for_each(DiskWork::send_result);
             if let Some(PoolTask { mut work, .. }) = next {
-                lingered = 0;
+                idle_yields = 0;
                 work.run();
                 done = Some((work, now.elapsed()));
             } else {
-                lingered += 1;
+                idle_yields += 1;
                 thread::yield_now();
             }
         }
@@ -185,11 +188,11 @@ impl Worker {
 }
 
 impl DiskPoolState {
-    /// Those who are to hear of it now.
-    fn is_done(&mut self, work: Box<dyn DiskWork>, took: Duration) -> Vec<Box<dyn DiskWork>> {
-        self.is_quick = took < QUICK;
+    /// Records a finished task and returns the tasks whose results are to be sent now.
+    fn complete(&mut self, work: Box<dyn DiskWork>, duration: Duration) -> Vec<Box<dyn DiskWork>> {
+        self.is_quick = duration < QUICK_TASK;
         self.done.push(work);
-        if self.is_quick && self.done.len() < TOGETHER && !self.waiting.is_empty() {
+        if self.is_quick && self.done.len() < MAX_BATCH && !self.waiting.is_empty() {
             return Vec::new();
         }
         std::mem::take(&mut self.done)
@@ -198,13 +201,13 @@ impl DiskPoolState {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        if self.has_left {
+        if self.has_ended {
             return;
         }
         let mut state = self.disk_pool.lock();
         state.threads -= 1;
         if state.threads == 0 {
-            // Nobody comes any more: those who wait are to know.
+            // No thread is left: dropping the tasks ends the wait of their callers.
             let waiting = std::mem::take(&mut state.waiting);
             drop(state);
             drop(waiting);
@@ -231,95 +234,96 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(10);
+    const DEADLINE: Duration = Duration::from_secs(10);
 
     #[tokio::test]
-    async fn all_work_is_done() {
+    async fn every_task_returns_its_result() {
         let disk_pool = DiskPool::default();
-        let work = |number: u64| disk_pool.work(move || number * 2);
+        let work = |number: u64| disk_pool.run(move || number * 2);
         let all = (0..1000).map(work);
-        let results = timeout(PATIENCE, futures_of(all)).await.unwrap();
+        let results = timeout(DEADLINE, collect_results(all)).await.unwrap();
         assert_eq!(results, (0..1000).map(|number| Ok(number * 2)).collect::<Vec<_>>());
     }
 
     #[tokio::test]
-    async fn work_that_waits_gets_another_thread() {
+    async fn waiting_work_gets_another_thread() {
         let disk_pool = DiskPool::default();
-        let (open, throttle) = mpsc::channel();
+        let (release, blocked) = mpsc::channel();
         let work = |work: Box<dyn FnOnce() + Send>| {
             let disk_pool = disk_pool.clone();
             let mut task = JoinSet::new();
-            task.spawn(async move { disk_pool.work(work).await });
+            task.spawn(async move { disk_pool.run(work).await });
             task
         };
-        let mut slow = work(Box::new(move || throttle.recv().unwrap()));
+        let mut slow = work(Box::new(move || blocked.recv().unwrap()));
         let mut next = work(Box::new(|| ()));
-        // Whoever comes once it has waited for too long wakes a thread for it.
+        // A task that is added after the wait limit starts a thread for the waiting one.
         let others = async {
             let mut others = Vec::new();
             while next.try_join_next().is_none() {
                 others.push(work(Box::new(|| ())));
-                tokio::time::sleep(TOO_LONG).await;
+                tokio::time::sleep(MAX_QUEUE_TIME).await;
             }
         };
-        timeout(PATIENCE, others).await.unwrap();
+        timeout(DEADLINE, others).await.unwrap();
         assert!(slow.try_join_next().is_none());
-        open.send(()).unwrap();
-        assert!(matches!(timeout(PATIENCE, slow.join_next()).await, Ok(Some(Ok(Ok(()))))));
+        release.send(()).unwrap();
+        assert!(matches!(timeout(DEADLINE, slow.join_next()).await, Ok(Some(Ok(Ok(()))))));
     }
 
     #[tokio::test]
-    async fn what_is_done_is_heard_of_whatever_becomes_of_the_next() {
+    async fn a_result_is_sent_even_if_the_next_task_blocks() {
         let disk_pool = DiskPool::default();
-        let (open, throttle) = mpsc::channel();
+        let (release, blocked) = mpsc::channel();
         let mut all = JoinSet::new();
         let mut add = |work: Box<dyn FnOnce() -> bool + Send>| {
             let disk_pool = disk_pool.clone();
-            all.spawn(async move { disk_pool.work(work).await });
+            all.spawn(async move { disk_pool.run(work).await });
         };
-        // Both wait before a thread comes, so that they are done one after the other.
+        // Both tasks are queued before a thread starts, so that one thread runs them in order.
         add(Box::new(|| true));
-        add(Box::new(move || throttle.recv().unwrap()));
-        assert!(matches!(timeout(PATIENCE, all.join_next()).await, Ok(Some(Ok(Ok(true))))));
-        open.send(false).unwrap();
-        assert!(matches!(timeout(PATIENCE, all.join_next()).await, Ok(Some(Ok(Ok(false))))));
+        add(Box::new(move || blocked.recv().unwrap()));
+        assert!(matches!(timeout(DEADLINE, all.join_next()).await, Ok(Some(Ok(Ok(true))))));
+        release.send(false).unwrap();
+        assert!(matches!(timeout(DEADLINE, all.join_next()).await, Ok(Some(Ok(Ok(false))))));
     }
 
     #[tokio::test]
     #[should_panic(expected = "on purpose")]
-    async fn work_that_panics_panics_where_it_was_asked_for() {
-        let _ = DiskPool::default().work(|| panic!("on purpose")).await;
+    async fn a_panic_of_the_work_is_raised_in_its_caller() {
+        let _ = DiskPool::default().run(|| panic!("on purpose")).await;
     }
 
     #[test]
-    fn work_goes_on_with_the_next_runtime() {
+    fn the_pool_works_in_the_next_runtime() {
         let disk_pool = DiskPool::default();
         let runtime = || Builder::new_current_thread().max_blocking_threads(1).enable_all().build();
         let first = runtime().unwrap();
-        let (open, throttle) = mpsc::channel::<()>();
-        // The only thread of the first runtime is taken, so that the pool's never comes.
-        first.spawn_blocking(move || throttle.recv());
+        let (release, blocked) = mpsc::channel::<()>();
+        // The only thread of the first runtime is occupied, so that the pool's thread never starts.
+        first.spawn_blocking(move || blocked.recv());
         let waiting = disk_pool.clone();
         let waits = first.block_on(async {
-            timeout(Duration::from_millis(10), waiting.work(|| ())).await.is_err()
+            timeout(Duration::from_millis(10), waiting.run(|| ())).await.is_err()
         });
         assert!(waits);
         first.shutdown_background();
-        open.send(()).unwrap();
+        release.send(()).unwrap();
         let second = runtime().unwrap();
         let done = async {
             loop {
-                // Until the first runtime has let go of its thread, there is one that never comes.
-                if let Ok(Ok(done)) = timeout(Duration::from_millis(10), disk_pool.work(|| 7)).await
+                // Until the first runtime has ended its threads, the pool counts a thread that
+                // never starts.
+                if let Ok(Ok(done)) = timeout(Duration::from_millis(10), disk_pool.run(|| 7)).await
                 {
                     return done;
                 }
             }
         };
-        assert_eq!(second.block_on(async { timeout(PATIENCE, done).await }).unwrap(), 7);
+        assert_eq!(second.block_on(async { timeout(DEADLINE, done).await }).unwrap(), 7);
     }
 
-    async fn futures_of<F: Future>(all: impl Iterator<Item = F>) -> Vec<F::Output> {
+    async fn collect_results<F: Future>(all: impl Iterator<Item = F>) -> Vec<F::Output> {
         let mut results = Vec::new();
         for one in all {
             results.push(one.await);

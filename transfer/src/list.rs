@@ -1,4 +1,4 @@
-//! `list`: what is in a folder. Knows nothing of which entries there are, and who may see them.
+//! `list`: the entries of a folder. Knows nothing of permissions.
 //!
 //! 1. receiver -> List {path}
 //! 2. sender -> Entry*, Eof {entries, not_served}
@@ -10,96 +10,100 @@ use quiver_protocol::{EofPayload as _, FolderPath, FrameKind, ListEnd, Reply, Re
 use quiver_transport::{Channel, FrameWriter, StreamError};
 use thiserror::Error;
 
-use crate::{AnswerPart, AnswerReader, misfit};
+use crate::{ResponsePart, ResponseReader, unexpected_reply};
 
-/// A folder's entries, in byte order, one after the other as they come.
+/// A folder's entries, in byte order, read one by one.
 #[derive(Debug)]
 pub struct Entries {
-    answer: AnswerReader,
+    response: ResponseReader,
     folder: FolderPath,
 }
 
-/// An entry, or what is known after the last.
+/// An entry, or the end of the list.
 #[derive(Debug)]
 pub enum ListItem {
     /// One entry.
     Entry(FolderEntry),
-    /// The end of the list.
+    /// The end of the list, with its counts.
     End(ListEnd),
 }
 
-/// Asks for a folder's entries.
+/// Requests a folder's entries.
 ///
 /// # Errors
 /// [`StreamError`].
 pub async fn fetch(
     connection: &Channel,
     folder: FolderPath,
-    patience: Duration,
+    idle_timeout: Duration,
 ) -> Result<Entries, StreamError> {
     let request = Request::List { path: folder.clone() };
-    Ok(Entries { answer: AnswerReader::to(connection, &request, patience).await?, folder })
+    Ok(Entries {
+        response: ResponseReader::send_request(connection, &request, idle_timeout).await?,
+        folder,
+    })
 }
 
 impl Entries {
-    /// The next entry. One that does not lie in the folder is a broken answer.
+    /// Reads the next entry.
     ///
     /// # Errors
-    /// [`StreamError`].
+    /// [`StreamError`]; also if an entry is not in the folder.
     pub async fn next(&mut self) -> Result<ListItem, StreamError> {
-        match self.answer.next::<ListEnd>().await? {
-            AnswerPart::Reply(Reply::Entry(entry)) => {
+        match self.response.next::<ListEnd>().await? {
+            ResponsePart::Reply(Reply::Entry(entry)) => {
                 let joined = self.folder.join(entry.path.file_name());
                 if joined.is_ok_and(|path| path == entry.path) {
                     Ok(ListItem::Entry(entry))
                 } else {
-                    Err(misfit("an entry of another folder"))
+                    Err(unexpected_reply("an entry of another folder"))
                 }
             }
-            AnswerPart::Reply(_) => Err(misfit("something else than an entry")),
-            AnswerPart::End(end) => Ok(ListItem::End(end)),
+            ResponsePart::Reply(_) => Err(unexpected_reply("expected an Entry reply")),
+            ResponsePart::End(end) => Ok(ListItem::End(end)),
         }
     }
 }
 
-/// Where the entries of a folder are read from.
+/// Reads the entries of a folder.
 pub trait EntrySource: Send {
-    /// Why there are no more.
+    /// Why reading the folder failed.
     type Error;
 
-    /// The next entries, which go on where those before ended, in the byte order of their paths; none at the end.
+    /// Reads the next entries, in the byte order of their paths across all batches; empty at the
+    /// end.
     ///
     /// # Errors
-    /// The folder cannot be read any further.
-    fn next(&mut self) -> impl Future<Output = Result<Vec<FolderEntry>, Self::Error>> + Send;
+    /// The folder cannot be read further.
+    fn next_batch(&mut self) -> impl Future<Output = Result<Vec<FolderEntry>, Self::Error>> + Send;
 
-    /// How many names of the folder were left out so far.
+    /// Number of names in the folder that were left out so far.
     fn not_served(&self) -> u64;
 }
 
 /// Why a list was not sent to its end.
 #[derive(Debug, Error)]
 pub enum ListError<E> {
-    /// The folder cannot be read any further.
+    /// The folder cannot be read further.
     #[error(transparent)]
     Listing(E),
-    /// The stream broke off.
+    /// The stream failed.
     #[error(transparent)]
     Stream(#[from] StreamError),
 }
 
-/// Sends a folder's entries: 2. sender -> Entry*, Eof. The caller watches for a receiver that gives up, as
-/// with [`unless_interrupted`](crate::answer::unless_interrupted).
+/// Sends a folder's entries: 2. sender -> Entry*, Eof. The caller notices a receiver that gives up,
+/// as with [`run_until_interrupted`](crate::response::run_until_interrupted).
 ///
 /// # Errors
-/// [`ListError`]. The stream has no end then: the caller says why, in an Error.
+/// [`ListError`]. The stream is then without an end: the caller sends an Error with the reason.
 pub async fn serve<L: EntrySource>(
     mut listing: L,
     writer: &mut FrameWriter,
 ) -> Result<(), ListError<L::Error>> {
     let mut entries = 0;
     loop {
-        let batch = listing.next().await.map_err(ListError::Listing)?;
+        let batch = listing.next_batch().await.map_err(ListError::Listing)?;
         if batch.is_empty() {
             break;
         }

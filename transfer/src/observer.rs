@@ -1,25 +1,26 @@
-//! What a transfer tells the end that runs it, as numbers. Knows no words for people, no log and no counters.
+//! What a transfer reports to its caller, as numbers. Knows no texts, no log and no counters.
 
 use std::fmt::Display;
 
 use crate::TransferBottleneck;
 
-/// Hears how a transfer goes at this end. One that is dropped before it heard of an end was cut off, as by
-/// the loss of its connection.
+/// Is told how a transfer proceeds at this end. If it is dropped without an outcome, the transfer
+/// was aborted, for instance by a lost connection.
 pub trait Observer: Send + Sync + 'static {
-    /// So many more bytes of content were sent or received. Called for each block; must not block.
-    fn moved(&self, bytes: u64);
+    /// Reports that `bytes` more bytes of content were sent or received. Called for each block;
+    /// must not block.
+    fn transferred(&self, bytes: u64);
 
-    /// All `size` bytes of the file are stored at the receiver, verified and flushed.
+    /// Reports that all `size` bytes of the file are stored at the receiver, verified and flushed.
     fn succeeded(self, size: u64, limited_by: Option<TransferBottleneck>);
 
-    /// The file is not stored, or it is not known to be.
+    /// Reports that the file is not stored, or may not be.
     fn failed(self, reason: &dyn Display);
 }
 
-/// Nothing is to be told.
+/// Ignores all reports.
 impl Observer for () {
-    fn moved(&self, _bytes: u64) {}
+    fn transferred(&self, _bytes: u64) {}
 
     fn succeeded(self, _size: u64, _limited_by: Option<TransferBottleneck>) {}
 

@@ -1,4 +1,5 @@
-//! A file on its way to its name: beside the target, under a name of its own, until it is whole.
+//! A partial file: it is in the folder of its target, under a temporary name, until its content is
+//! complete.
 
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write};
@@ -8,21 +9,22 @@ use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt as _};
 use cap_std::fs::{Dir, OpenOptions};
 
 use crate::file_system::{
-    FileLock, UnsetAttributes, make_executable, rename_new, set_file_modified, stat, sync_file,
-    sync_folder, try_lock, unlock,
+    FileLock, UnsetAttributes, make_executable, rename_noreplace, set_file_modified, stat,
+    sync_file, sync_folder, try_lock, unlock,
 };
 use crate::unix;
 
-/// What a part's name begins with.
+/// Prefix of a partial file's name.
 pub const PARTIAL_PREFIX: &str = ".quiver-";
 
-/// What a part's name ends with; 16 hex digits stand between.
+/// Suffix of a partial file's name; 16 hex digits are in between.
 pub const PARTIAL_SUFFIX: &str = ".part";
 
-/// How often a part may be taken away while it is opened.
-const RACES: usize = 8;
+/// How often opening a partial file is tried while other transfers rename it.
+const OPEN_ATTEMPTS: usize = 8;
 
-/// Whether a file name is one that parts have. Such files are never listed, sent or taken as targets.
+/// Whether a file name is that of a partial file. Such files are never listed, sent or accepted as
+/// targets.
 #[must_use]
 pub fn is_partial_name(name: &str) -> bool {
     let middle =
@@ -30,12 +32,12 @@ pub fn is_partial_name(name: &str) -> bool {
     middle.is_some_and(|hex| hex.len() == 16 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// How many bytes are in the part that `id` stands for in `folder`; `None` where there is none.
+/// The size in bytes of the partial file with this `id` in `folder`; `None` if it does not exist.
 ///
 /// # Errors
-/// What the system says.
+/// An I/O error.
 pub fn partial_length(folder: &Dir, id: u64) -> io::Result<Option<u64>> {
-    match stat(folder, name_of(id)) {
+    match stat(folder, partial_name(id)) {
         Ok(found) if found.is_file() => Ok(Some(found.len())),
         Ok(_) => Ok(None),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -43,18 +45,19 @@ pub fn partial_length(folder: &Dir, id: u64) -> io::Result<Option<u64>> {
     }
 }
 
-/// The part that `id` stands for in `folder`, to be read, whoever has it; `None` where there is none.
+/// Opens the partial file with this `id` in `folder` for reading, even if another transfer has
+/// locked it; `None` if it does not exist.
 ///
 /// # Errors
-/// What the system says.
-pub fn partial_content(folder: &Dir, id: u64) -> io::Result<Option<std::fs::File>> {
+/// An I/O error.
+pub fn open_partial_content(folder: &Dir, id: u64) -> io::Result<Option<std::fs::File>> {
     let mut options = OpenOptions::new();
     options.read(true);
-    unix::without_waiting(&mut options).follow(FollowSymlinks::No);
+    unix::set_nonblocking(&mut options).follow(FollowSymlinks::No);
     if partial_length(folder, id)?.is_none() {
         return Ok(None);
     }
-    match folder.open_with(name_of(id), &options) {
+    match folder.open_with(partial_name(id), &options) {
         Ok(file) if file.metadata()?.is_file() => Ok(Some(file.into_std())),
         Ok(_) => Ok(None),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -62,95 +65,96 @@ pub fn partial_content(folder: &Dir, id: u64) -> io::Result<Option<std::fs::File
     }
 }
 
-/// What to do where the final name is taken.
+/// What to do if a file with the final name exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplacePolicy {
-    /// Refuse, and leave what is there.
+    /// Fail, and keep the existing file.
     Never,
-    /// Put the new file in its place, in one step.
+    /// Replace the existing file atomically.
     Existing,
 }
 
-/// What a file is given with its final name.
+/// The attributes that a file gets with its final name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FileAttributes {
     /// When its content was last modified; `None` leaves the time of the last write.
     pub modified: Option<SystemTime>,
-    /// Whether it is a program: whoever may read it may then run it too.
+    /// Whether it is a program, which every user who may read it may also run.
     pub executable: bool,
 }
 
 impl FileAttributes {
-    /// Gives an open file its attributes; those that could not be set.
+    /// Sets the attributes of an open file, and returns those that could not be set.
     pub(crate) fn apply(self, file: &File) -> UnsetAttributes {
         let executable = if self.executable { make_executable(file) } else { Ok(()) };
         let modified = self.modified.map_or(Ok(()), |modified| set_file_modified(file, modified));
-        UnsetAttributes::of(modified, executable)
+        UnsetAttributes::from_results(modified, executable)
     }
 }
 
-/// A file under its temporary name, locked for as long as this is held.
+/// A file under its temporary name, locked until this is dropped.
 #[derive(Debug)]
 pub struct PartialFile {
     folder: Dir,
     name: String,
     file: File,
-    /// `None` where the file system has no locks, and nothing else excludes others: then its name is one that
-    /// nothing else knows.
+    /// `None` if the file system supports no locks and no other kind of lock works; then no other
+    /// transfer knows the file's name.
     _lock: Option<FileLock>,
-    fate: DropAction,
+    on_drop: DropAction,
 }
 
-/// What happens to a part that is dropped.
+/// What happens to the file when a [`PartialFile`] is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum DropAction {
-    /// It goes.
-    Removed,
-    /// It stays for the next attempt, if there is anything in it.
-    Kept,
-    /// It has its final name.
-    Committed,
+    /// It is removed.
+    Remove,
+    /// It is kept for the next attempt, unless it is empty.
+    KeepUnlessEmpty,
+    /// Nothing: it has its final name.
+    None,
 }
 
 impl PartialFile {
-    /// Creates a part in `folder`; `id` makes its name. Never an existing file, never through a link. Dropped
-    /// without a commit, it is removed.
+    /// Creates a partial file in `folder`, with a name made of `id`. Never opens an existing file,
+    /// and never follows a link. Without a commit, it is removed on drop.
     ///
     /// # Errors
-    /// What the system says: `AlreadyExists` where there is such a part, `WouldBlock` where another transfer
-    /// took it as soon as it was there.
+    /// An I/O error: `AlreadyExists` if the partial file exists, `WouldBlock` if another transfer
+    /// locked or renamed it as soon as it was created.
     pub fn create(folder: &Dir, id: u64) -> io::Result<Self> {
-        let name = name_of(id);
+        let name = partial_name(id);
         let file =
             folder.open_with(&name, OpenOptions::new().read(true).write(true).create_new(true))?;
         let file = file.into_std();
         let lock = match try_lock(&file) {
             Ok(lock) => Some(lock),
-            // It was created here: only a transfer that expects a part of this name would take it, and those
-            // open no part that they cannot lock.
+            // This transfer created it: another one would open it only if it expected this name,
+            // and does not open partial files that it cannot lock.
             Err(error) if error.kind() == io::ErrorKind::Unsupported => None,
             Err(error) => return Err(error),
         };
-        if !unix::is_same(&file, folder, &name)? {
+        if !unix::has_name(&file, folder, &name)? {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let folder = folder.try_clone()?;
-        Ok(Self { folder, name, file, _lock: lock, fate: DropAction::Removed })
+        Ok(Self { folder, name, file, _lock: lock, on_drop: DropAction::Remove })
     }
 
-    /// Opens the part that `id` stands for in `folder`, or creates it. Dropped without a commit, it
-    /// stays for the next attempt.
+    /// Opens the partial file with this `id` in `folder`, or creates it. Without a commit, it is
+    /// kept for the next attempt.
     ///
     /// # Errors
-    /// What the system says: `WouldBlock` where another transfer has the part; `Unsupported` where one might have
-    /// it, because nothing can be locked here; `AlreadyExists` where something else than a regular file has its name.
+    /// An I/O error: `WouldBlock` if another transfer has locked the file; `Unsupported` if no lock
+    /// is supported, so that another transfer might use it; `AlreadyExists` if its name is not that
+    /// of a regular file.
     pub fn open(folder: &Dir, id: u64) -> io::Result<Self> {
-        let name = name_of(id);
+        let name = partial_name(id);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true);
-        unix::without_waiting(&mut options).follow(FollowSymlinks::No);
-        // Between opening a part and locking it, another transfer may have given it its final name.
-        for _ in 0..RACES {
+        unix::set_nonblocking(&mut options).follow(FollowSymlinks::No);
+        // Another transfer may rename the file to its final name between the open and the lock.
+        for _ in 0..OPEN_ATTEMPTS {
             let file = match folder.open_with(&name, &options) {
                 Ok(file) if file.metadata()?.is_file() => file.into_std(),
                 Ok(_) => return Err(io::ErrorKind::AlreadyExists.into()),
@@ -161,7 +165,7 @@ impl PartialFile {
             };
             let lock = match try_lock(&file) {
                 Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-                    // Made here a moment ago: no transfer resumes a part where nothing can be locked.
+                    // Just created: without locks no transfer resumes a partial file.
                     if file.metadata()?.len() == 0 {
                         folder.remove_file(&name)?;
                     }
@@ -169,106 +173,115 @@ impl PartialFile {
                 }
                 lock => Some(lock?),
             };
-            if unix::is_same(&file, folder, &name)? {
+            if unix::has_name(&file, folder, &name)? {
                 let folder = folder.try_clone()?;
-                return Ok(Self { folder, name, file, _lock: lock, fate: DropAction::Kept });
+                return Ok(Self {
+                    folder,
+                    name,
+                    file,
+                    _lock: lock,
+                    on_drop: DropAction::KeepUnlessEmpty,
+                });
             }
         }
         Err(io::ErrorKind::WouldBlock.into())
     }
 
-    /// How many bytes are in it.
+    /// Its size in bytes.
     ///
     /// # Errors
-    /// What the system says.
+    /// An I/O error.
     pub fn length(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
     }
 
-    /// A second handle to it, for reading.
+    /// A second handle, for reading.
     ///
     /// # Errors
-    /// What the system says.
+    /// An I/O error.
     pub fn content(&self) -> io::Result<File> {
         self.file.try_clone()
     }
 
-    /// Drops what is in it beyond `offset` bytes; what is written goes there.
+    /// Truncates it to `offset` bytes; the next write appends there.
     ///
     /// # Errors
-    /// What the system says.
-    pub fn go_on_at(&mut self, offset: u64) -> io::Result<()> {
+    /// An I/O error.
+    pub fn truncate_to(&mut self, offset: u64) -> io::Result<()> {
         self.file.set_len(offset)?;
         self.file.seek(SeekFrom::Start(offset))?;
         Ok(())
     }
 
-    /// Removes it, whatever was to happen to it.
+    /// Removes it.
     pub fn discard(mut self) {
-        self.fate = DropAction::Removed;
+        self.on_drop = DropAction::Remove;
     }
 
-    /// Flushes the content to disk, renames it to `target` in its folder, and makes the name durable; the
-    /// attributes that could not be set. Blocks for as long as the disk needs.
+    /// Flushes the content to disk, renames the file to `target` in its folder, and flushes the
+    /// folder. Returns the attributes that could not be set. Blocks for as long as the disk takes.
     ///
     /// # Errors
-    /// What the system says: `AlreadyExists` where the name is taken and not to be replaced. What
-    /// stood under the name is then as it was, and the part as one that was dropped.
+    /// An I/O error: `AlreadyExists` if the name exists and must not be replaced. An existing file
+    /// is then unchanged, and the partial file is dropped.
     pub fn commit(
         mut self,
         target: &str,
         replace: ReplacePolicy,
-        finish: FileAttributes,
+        attributes: FileAttributes,
     ) -> io::Result<UnsetAttributes> {
-        self.try_commit(target, replace, finish)
+        self.try_commit(target, replace, attributes)
     }
 
-    /// The same; where it fails, this is still the part.
+    /// Like [`commit`](Self::commit), but keeps the partial file if it fails.
     ///
     /// # Errors
-    /// As of [`commit`](Self::commit).
+    /// As [`commit`](Self::commit).
     pub fn try_commit(
         &mut self,
         target: &str,
         replace: ReplacePolicy,
-        finish: FileAttributes,
+        attributes: FileAttributes,
     ) -> io::Result<UnsetAttributes> {
-        let unset = self.flush_to_disk(finish)?;
-        self.give_name(target, replace)?;
+        let unset = self.flush_to_disk(attributes)?;
+        self.rename_to(target, replace)?;
         sync_folder(&self.folder)?;
         Ok(unset)
     }
 
-    /// Sets the file's time and rights and flushes its content to disk: the slow half of a
-    /// [commit](Self::commit). The attributes that could not be set.
+    /// Sets the file's time and permissions and flushes its content to disk: the slow half of a
+    /// [commit](Self::commit). Returns the attributes that could not be set.
     ///
     /// # Errors
-    /// What the system says.
-    pub fn flush_to_disk(&self, finish: FileAttributes) -> io::Result<UnsetAttributes> {
-        let unset = finish.apply(&self.file);
+    /// An I/O error.
+    pub fn flush_to_disk(&self, attributes: FileAttributes) -> io::Result<UnsetAttributes> {
+        let unset = attributes.apply(&self.file);
         sync_file(&self.file)?;
         Ok(unset)
     }
 
-    /// Renames a [flushed](Self::flush_to_disk) part to `target` in its folder. The caller flushes the folder.
+    /// Renames a [flushed](Self::flush_to_disk) partial file to `target` in its folder. The caller
+    /// flushes the folder.
     ///
     /// # Errors
     /// As [`commit`](Self::commit).
     pub fn rename(mut self, target: &str, replace: ReplacePolicy) -> io::Result<()> {
-        self.give_name(target, replace)
+        self.rename_to(target, replace)
     }
 
-    fn give_name(&mut self, target: &str, replace: ReplacePolicy) -> io::Result<()> {
+    fn rename_to(&mut self, target: &str, replace: ReplacePolicy) -> io::Result<()> {
         match replace {
-            ReplacePolicy::Never => rename_new((&self.folder, &self.name), (&self.folder, target))?,
+            ReplacePolicy::Never => {
+                rename_noreplace((&self.folder, &self.name), (&self.folder, target))?
+            }
             ReplacePolicy::Existing => self.folder.rename(&self.name, &self.folder, target)?,
         }
-        self.fate = DropAction::Committed;
+        self.on_drop = DropAction::None;
         Ok(())
     }
 }
 
-fn name_of(id: u64) -> String {
+fn partial_name(id: u64) -> String {
     format!("{PARTIAL_PREFIX}{id:016x}{PARTIAL_SUFFIX}")
 }
 
@@ -284,17 +297,17 @@ impl Write for PartialFile {
 
 impl Drop for PartialFile {
     fn drop(&mut self) {
-        let goes = match self.fate {
-            DropAction::Committed => false,
-            DropAction::Removed => true,
-            DropAction::Kept => self.length().is_ok_and(|length| length == 0),
+        let is_removed = match self.on_drop {
+            DropAction::None => false,
+            DropAction::Remove => true,
+            DropAction::KeepUnlessEmpty => self.length().is_ok_and(|length| length == 0),
         };
-        if goes {
-            // Nobody is left to tell; the name says what it is.
+        if is_removed {
+            // The error has no receiver; cleanup finds the file by its name.
             let _ = self.folder.remove_file(&self.name);
         }
-        // A copy of the handle, with which somebody still reads, would keep the lock. Where it cannot be given
-        // up here, it goes with that copy.
+        // A copy of the handle that is still used for reading would keep the lock. If unlocking
+        // fails, the lock ends with that copy.
         let _ = unlock(&self.file);
     }
 }

@@ -1,4 +1,4 @@
-//! Proofs that a file begins as the other end says: where they are hashed, and how many at once.
+//! Verifies prefixes that the other end claims: where they are hashed, and how many at once.
 
 use std::io;
 
@@ -8,7 +8,8 @@ use tokio::sync::Semaphore;
 use crate::background::Lane;
 use crate::{HashedPrefix, Source};
 
-/// Where beginnings of files are hashed, and how many of them at once. By default on blocking threads, without a limit.
+/// Where prefixes are hashed, and how many at once. By default on blocking threads, without a
+/// limit.
 #[derive(Debug, Clone, Default)]
 pub struct ProofLimits<'a> {
     /// Hashes at low priority, in turns with other lanes.
@@ -18,8 +19,8 @@ pub struct ProofLimits<'a> {
 }
 
 impl ProofLimits<'_> {
-    /// What of a source is as `claim` says; [nothing](Hashed::nothing), where it is not. Waits for a permit.
-    pub(crate) async fn prove(
+    /// The prefix of `source` if it matches `claim`, else the empty prefix. Waits for a permit.
+    pub(crate) async fn verify_prefix(
         &self,
         source: &Source,
         claim: ContentPrefix,
@@ -28,6 +29,6 @@ impl ProofLimits<'_> {
             Some(permits) => permits.acquire().await.ok(),
             None => None,
         };
-        Ok(source.proves(claim, self.lane.as_ref()).await?.unwrap_or_default())
+        Ok(source.verify_prefix(claim, self.lane.as_ref()).await?.unwrap_or_default())
     }
 }

@@ -1,8 +1,8 @@
-//! `put`: one file, which counts as stored once the receiver has verified it. Knows nothing of who may store
-//! what.
+//! `put`: one file, which counts as stored once the receiver has verified it. Knows nothing of
+//! permissions.
 //!
 //! 1. sender -> Put {path, size}
-//! 2. receiver -> Ready {have}
+//! 2. receiver -> ResumePoint {have}
 //! 3. sender -> Content {offset}, Data*, Eof {size, blake3}; meanwhile receiver -> Progress*
 //! 4. receiver -> Received {blake3}, Eof
 //!
@@ -15,6 +15,6 @@ mod staging;
 
 pub use self::accept::{AcceptError, AcceptLimits, StoreError, VerifiedUpload, accept};
 pub use self::offer::{
-    OutgoingFile, PutError, PutOffer, ReceiverProgress, SendState, StoredReceipt, offer,
+    OutgoingFile, PutError, PutOffer, ReceiverProgress, SentBytes, StoredReceipt, offer,
 };
 pub use self::staging::Staging;

@@ -1,4 +1,4 @@
-//! Receiving: Data frames become a file again, verified before anyone is told.
+//! Receiving: turns Data frames back into a file and verifies it.
 
 mod writer;
 
@@ -17,16 +17,16 @@ use crate::timings::TransferTimings;
 use crate::{HashedPrefix, SMALL};
 use quiver_transport::stream::{FrameReader, StreamError};
 
-/// Pieces of the stream taken at once, at most; a packet is a piece.
-const PIECES: usize = 64;
+/// Maximum number of pieces read from the stream at once; a packet is a piece.
+const MAX_PIECES: usize = 64;
 
-/// How large one may be, as far as is known before a whole one has come: as the largest packet.
-const PIECE: usize = 64 * 1024;
+/// Assumed size of a piece until a whole one was received: the largest packet.
+const INITIAL_PIECE_SIZE: usize = 64 * 1024;
 
-/// Why content did not arrive whole.
+/// Why content was not received.
 #[derive(Debug, Error)]
 pub enum ReceiveError {
-    /// It came whole and is not what was sent.
+    /// All content was received, but its hash does not match.
     #[error("the content does not match its hash")]
     Mismatch,
     /// The Eof's size is not the announced one, or the content ended early.
@@ -34,13 +34,13 @@ pub enum ReceiveError {
     Length {
         /// The announced bytes.
         announced: u64,
-        /// What came, or what the Eof says.
+        /// The received bytes, or the size in the Eof.
         found: u64,
     },
-    /// It could not be written.
+    /// The content could not be written.
     #[error("{0}")]
     Disk(#[from] io::Error),
-    /// The stream broke off.
+    /// The stream failed.
     #[error(transparent)]
     Stream(#[from] StreamError),
 }
@@ -51,29 +51,30 @@ impl From<FrameError> for ReceiveError {
     }
 }
 
-/// How many bytes a file that comes has.
+/// The announced size of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContentSize {
-    /// The sender has said so.
+    /// The exact size in bytes.
     Known(u64),
-    /// The sender does not know; more than this is refused.
+    /// The sender does not know the size; more than this many bytes are refused.
     AtMost(u64),
 }
 
-/// How much of a file is here, in its bytes; those count that were here before.
+/// Progress of a file in bytes, including those from earlier attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReceiveProgress {
-    /// What has come.
+    /// Received bytes.
     pub received: u64,
-    /// What was written to the sink.
+    /// Bytes written to the sink.
     pub stored: u64,
 }
 
-/// Receives a file's content from the end of `from` on into `sink`, up to the Eof and the end of the
-/// stream, and gives the sink back, with the file's size and hash, when they are what the sender
-/// says, and where the time went. `progress` hears of what has arrived so far. No silence may be longer than `patience`.
+/// Receives a file's content from the end of `from` on into `sink`, up to the Eof and the end of
+/// the stream. If size and hash are what the sender says, returns the sink, the content's end, and
+/// the timings. `progress` gets the received bytes. The sender must not be silent for longer than
+/// `idle_timeout`.
 ///
-/// Verified is not yet durable: the caller commits the sink, then says Received.
+/// Verified content is not yet durable: the caller commits the sink, then sends Received.
 ///
 /// # Errors
 /// [`ReceiveError`]. The sink is dropped before this returns: nothing writes to it any more.
@@ -82,108 +83,113 @@ pub async fn receive<W: Write + Send + 'static>(
     size: ContentSize,
     from: HashedPrefix,
     sink: W,
-    patience: Duration,
+    idle_timeout: Duration,
     mut progress: impl FnMut(ReceiveProgress),
 ) -> Result<(W, ContentEnd, TransferTimings), ReceiveError> {
     let offset = from.length;
-    let (ContentSize::Known(most) | ContentSize::AtMost(most)) = size;
-    let hashing_thread = HashingThread::of_this_machine();
+    let (ContentSize::Known(max_size) | ContentSize::AtMost(max_size)) = size;
+    let hashing_thread = HashingThread::for_this_machine();
     let mut writer =
-        BlockWriter::new(sink, from.hasher, most.saturating_sub(offset), hashing_thread);
-    let mut unpacker = Unpacker::new(most.saturating_sub(offset));
+        BlockWriter::new(sink, from.hasher, max_size.saturating_sub(offset), hashing_thread);
+    let mut unpacker = Unpacker::new(max_size.saturating_sub(offset));
     let mut block = writer.buffer();
-    let progress_of = |unpacker: &Unpacker, written| ReceiveProgress {
-        received: offset + unpacker.received(),
+    let progress_at = |unpacker: &Unpacker, written| ReceiveProgress {
+        received: offset + unpacker.seen(),
         stored: offset + written,
     };
-    let taken =
-        take(reader, &mut unpacker, &mut writer, &mut block, patience, |unpacker, written| {
-            progress(progress_of(unpacker, written));
-        });
-    let end = match taken.await {
+    let content = receive_blocks(
+        reader,
+        &mut unpacker,
+        &mut writer,
+        &mut block,
+        idle_timeout,
+        |unpacker, written| {
+            progress(progress_at(unpacker, written));
+        },
+    );
+    let end = match content.await {
         Ok(end) => end,
         Err(error) => {
             writer.abandon().await;
             return Err(error);
         }
     };
-    let came = offset + unpacker.received();
-    check_length(size, came, &end)?;
-    reader.read_end(patience).await?;
-    let (sink, hash, times) = writer.close(block).await?;
+    let received = offset + unpacker.seen();
+    check_length(size, received, &end)?;
+    reader.read_end(idle_timeout).await?;
+    let (sink, hash, timings) = writer.close(block).await?;
     if hash != end.blake3 {
         return Err(ReceiveError::Mismatch);
     }
-    progress(ReceiveProgress { received: came, stored: came });
-    Ok((sink, end, times))
+    progress(ReceiveProgress { received, stored: received });
+    Ok((sink, end, timings))
 }
 
-/// The same for a small file, into memory: nothing waits for another thread. What has more than `most` bytes
-/// is refused.
+/// Like [`receive`], for a small file, into memory and without another thread. Refuses more than
+/// `size` bytes.
 ///
 /// # Errors
 /// [`ReceiveError`].
 pub async fn receive_small(
     reader: &mut FrameReader,
     size: u64,
-    patience: Duration,
+    idle_timeout: Duration,
 ) -> Result<(Vec<u8>, ContentEnd, TransferTimings), ReceiveError> {
     if size > SMALL {
         return Err(FrameError::TooMuchContent { announced: SMALL }.into());
     }
-    let mut times = TransferTimings::begin();
+    let mut timings = TransferTimings::start();
     let mut unpacker = Unpacker::new(size);
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
     let end = loop {
-        let Some(piece) = reader.read_piece(patience).await? else {
+        let Some(piece) = reader.read_piece(idle_timeout).await? else {
             return Err(FrameError::Truncated.into());
         };
         let mut input = piece.as_ref();
         match unpacker.feed(&mut input, &mut bytes)? {
             UnpackStep::NeedInput => {}
-            // Never: what is announced fits into a block.
+            // Unreachable: the announced content fits into a block.
             UnpackStep::BlockReady => {
                 return Err(FrameError::TooMuchContent { announced: size }.into());
             }
             UnpackStep::End(..) if !input.is_empty() => return Err(FrameError::Trailing.into()),
-            UnpackStep::End(kind, payload) => break tail(kind, &payload)?,
+            UnpackStep::End(kind, payload) => break decode_end(kind, &payload)?,
         }
     };
     check_length(ContentSize::Known(size), bytes.len() as u64, &end)?;
-    reader.read_end(patience).await?;
+    reader.read_end(idle_timeout).await?;
     if ContentHash(*blake3::hash(&bytes).as_bytes()) != end.blake3 {
         return Err(ReceiveError::Mismatch);
     }
-    times.moved();
-    Ok((bytes, end, times))
+    timings.end_content();
+    Ok((bytes, end, timings))
 }
 
-/// Whether as much came as was announced, and as the end says.
-fn check_length(size: ContentSize, came: u64, end: &ContentEnd) -> Result<(), ReceiveError> {
-    let due = if let ContentSize::Known(size) = size { size } else { end.size };
-    if came != due || end.size != due {
-        let found = if end.size == due { came } else { end.size };
-        return Err(ReceiveError::Length { announced: due, found });
+/// Checks the received size against the announced one and against the Eof.
+fn check_length(size: ContentSize, received: u64, end: &ContentEnd) -> Result<(), ReceiveError> {
+    let expected = if let ContentSize::Known(size) = size { size } else { end.size };
+    if received != expected || end.size != expected {
+        let found = if end.size == expected { received } else { end.size };
+        return Err(ReceiveError::Length { announced: expected, found });
     }
     Ok(())
 }
 
-/// Takes content up to the frame that ends it. What of the last block is not handed to the writer stays in
-/// `block`.
-async fn take<W: Write + Send + 'static>(
+/// Receives content up to the frame that ends it. The last, incomplete block stays in `block`.
+async fn receive_blocks<W: Write + Send + 'static>(
     reader: &mut FrameReader,
     unpacker: &mut Unpacker,
     writer: &mut BlockWriter<W>,
     block: &mut Vec<u8>,
-    patience: Duration,
+    idle_timeout: Duration,
     mut progress: impl FnMut(&Unpacker, u64),
 ) -> Result<ContentEnd, ReceiveError> {
-    let mut pieces = [const { Bytes::new() }; PIECES];
+    let mut pieces = [const { Bytes::new() }; MAX_PIECES];
     let mut largest = 0;
     loop {
-        let piece = if largest < CHUNK { PIECE } else { largest };
-        let most = (writer.room(block) / piece).clamp(1, PIECES);
-        let Some(count) = reader.read_pieces(&mut pieces[..most], patience).await? else {
+        let piece_size = if largest < CHUNK { INITIAL_PIECE_SIZE } else { largest };
+        let max_pieces = (writer.free_space(block) / piece_size).clamp(1, MAX_PIECES);
+        let Some(count) = reader.read_pieces(&mut pieces[..max_pieces], idle_timeout).await? else {
             return Err(FrameError::Truncated.into());
         };
         largest = pieces[..count].iter().map(Bytes::len).fold(largest, usize::max);
@@ -201,19 +207,19 @@ async fn take<W: Write + Send + 'static>(
                         if input.has_remaining() || index + 1 < count {
                             return Err(FrameError::Trailing.into());
                         }
-                        return tail(kind, &payload);
+                        return decode_end(kind, &payload);
                     }
                 }
             }
         }
         progress(unpacker, writer.written());
-        writer.times.look();
-        // Messages get their turn even where content never runs dry.
+        writer.timings.sample_thread();
+        // Let control traffic run even if content is always available.
         task::yield_now().await;
     }
 }
 
-fn tail(kind: FrameKind, payload: &[u8]) -> Result<ContentEnd, ReceiveError> {
+fn decode_end(kind: FrameKind, payload: &[u8]) -> Result<ContentEnd, ReceiveError> {
     match kind {
         FrameKind::Eof => Ok(ContentEnd::decode(payload)?),
         FrameKind::Error => Err(ReceiveError::Stream(Refusal::decode(payload)?.into())),

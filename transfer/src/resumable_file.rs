@@ -1,5 +1,5 @@
-//! The part of a file that is here so far: found again by the next attempt, held across those of one
-//! run. Knows the disk, no streams.
+//! A partial file that the next attempt can resume, locked across the attempts of one run. Knows
+//! the disk, but no streams.
 
 use std::fs::File;
 use std::hash::{BuildHasher as _, RandomState};
@@ -15,61 +15,62 @@ use quiver_protocol::ContentHash;
 use crate::file_system::{UnsetAttributes, sync_folder};
 use crate::{FileAttributes, PartialFile, ReplacePolicy, blocking, unix};
 
-/// How many names are tried for a part; random ones hardly ever collide.
-const PART_NAMES: usize = 8;
+/// How many random names are tried for a partial file; collisions are very rare.
+const NAME_ATTEMPTS: usize = 8;
 
 /// Where a file is stored.
 #[derive(Debug, Clone)]
 pub struct StorageTarget {
     /// The folder.
     pub folder: Arc<Dir>,
-    /// Its name there: one part of a path.
+    /// The file's name in the folder.
     pub name: String,
-    /// Both, from the root: what the file is known by.
+    /// The path of the file from the root, for messages.
     pub path: PathBuf,
-    /// What happens to a file that has this name.
+    /// What to do if a file with this name exists.
     pub replace: ReplacePolicy,
 }
 
-/// A part, held and locked until this is dropped, committed or discarded.
+/// A partial file, locked until this is dropped, committed or discarded.
 #[derive(Debug)]
 pub struct ResumableFile {
-    slot: Arc<Mutex<PartialSlot>>,
-    is_kept: bool,
+    state: Arc<Mutex<PartialState>>,
+    is_resumable: bool,
 }
 
 #[derive(Debug)]
-struct PartialSlot {
-    /// `None` once it has its final name, or none any more.
+struct PartialState {
+    /// `None` after it was committed or discarded.
     file: Option<PartialFile>,
-    /// Which of the sinks may write: a block of an attempt that was given up may still be under way.
-    turn: u64,
-    kept: StoredBytes,
+    /// The sink with this generation may write: the last block of an abandoned attempt may still be
+    /// in progress.
+    generation: u64,
+    stored: StoredBytes,
 }
 
-/// Where an attempt writes to. Useless once the next one has begun.
+/// Where an attempt writes to. Fails once the next attempt has started.
 #[derive(Debug)]
 pub(crate) struct PartialSink {
-    slot: Arc<Mutex<PartialSlot>>,
-    turn: u64,
+    state: Arc<Mutex<PartialState>>,
+    generation: u64,
 }
 
-/// Bytes of a file that are on a disk, for who counts them and who asks. Cheap to clone.
+/// Number of bytes of a file that are on disk, shared between writer and readers. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct StoredBytes(Arc<AtomicU64>);
 
 impl StoredBytes {
-    /// So many they are now.
+    /// Sets the number of bytes.
     pub fn set(&self, bytes: u64) {
         self.0.store(bytes, Ordering::Relaxed);
     }
 
-    /// So many more.
-    pub fn grow(&self, bytes: u64) {
+    /// Adds bytes.
+    pub fn add(&self, bytes: u64) {
         self.0.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// How many they are.
+    /// The number of bytes.
     #[must_use]
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
@@ -77,17 +78,17 @@ impl StoredBytes {
 }
 
 impl ResumableFile {
-    /// The part that `id` stands for in a folder, with what an earlier attempt has left in it; `anew`
-    /// forgets that. Where another process has it, or somebody else could write to it, an empty one
-    /// that nobody finds again.
+    /// Opens the partial file with this `id` in a folder, with the content of an earlier attempt,
+    /// or empty if `discard_content`. If another process has locked it, or other users could write
+    /// to it, creates an empty partial file under a random name instead, which is not resumable.
     ///
     /// # Errors
-    /// What the system says.
-    pub async fn open(folder: Arc<Dir>, id: u64, anew: bool) -> io::Result<Self> {
+    /// An I/O error.
+    pub async fn open(folder: Arc<Dir>, id: u64, discard_content: bool) -> io::Result<Self> {
         blocking::run_io(move || {
-            let (mut file, is_kept) = match PartialFile::open(&folder, id) {
-                Ok(file) if unix::is_mine_alone(&file.content()?)? => (file, true),
-                Ok(_) => (create(&folder)?, false),
+            let (mut file, is_resumable) = match PartialFile::open(&folder, id) {
+                Ok(file) if unix::is_exclusively_owned(&file.content()?)? => (file, true),
+                Ok(_) => (create_random(&folder)?, false),
                 Err(error)
                     if matches!(
                         error.kind(),
@@ -96,44 +97,43 @@ impl ResumableFile {
                             | io::ErrorKind::Unsupported
                     ) =>
                 {
-                    (create(&folder)?, false)
+                    (create_random(&folder)?, false)
                 }
                 Err(error) => return Err(error),
             };
-            if anew {
-                file.go_on_at(0)?;
+            if discard_content {
+                file.truncate_to(0)?;
             }
-            let kept = StoredBytes::default();
-            kept.set(file.length()?);
-            let slot = PartialSlot { file: Some(file), turn: 0, kept };
-            Ok(Self { slot: Arc::new(Mutex::new(slot)), is_kept })
+            let stored = StoredBytes::default();
+            stored.set(file.length()?);
+            let state = PartialState { file: Some(file), generation: 0, stored };
+            Ok(Self { state: Arc::new(Mutex::new(state)), is_resumable })
         })
         .await
     }
 
     /// Whether the next attempt will find it.
     #[must_use]
-    pub fn is_kept(&self) -> bool {
-        self.is_kept
+    pub fn is_resumable(&self) -> bool {
+        self.is_resumable
     }
 
-    /// How many bytes are in it, at any time.
+    /// The number of bytes in it, which can be read at any time.
     #[must_use]
-    pub fn kept(&self) -> StoredBytes {
-        lock(&self.slot).kept.clone()
+    pub fn stored_bytes(&self) -> StoredBytes {
+        lock(&self.state).stored.clone()
     }
 
-    /// How many bytes are in it, and a handle to read them with. No attempt that was given up writes
-    /// any more then.
+    /// The number of bytes in it, and a handle for reading. Ends all writing by earlier attempts.
     ///
     /// # Errors
-    /// What the system says.
+    /// An I/O error.
     pub async fn content(&self) -> io::Result<(u64, File)> {
-        let slot = self.slot.clone();
+        let state = self.state.clone();
         blocking::run_io(move || {
-            let mut slot = lock(&slot);
-            slot.turn += 1;
-            let file = slot.file.as_ref().ok_or_else(gone)?;
+            let mut state = lock(&state);
+            state.generation += 1;
+            let file = state.file.as_ref().ok_or_else(missing)?;
             Ok((file.length()?, file.content()?))
         })
         .await
@@ -141,41 +141,42 @@ impl ResumableFile {
 
     /// Removes it.
     pub async fn discard(self) {
-        let slot = self.slot;
-        // It has no name then whatever is said of it.
+        let state = self.state;
+        // It is no longer used, even if removing it failed.
         let _ =
-            blocking::run_io(move || Ok(lock(&slot).file.take().map(PartialFile::discard))).await;
+            blocking::run_io(move || Ok(lock(&state).file.take().map(PartialFile::discard))).await;
     }
 
-    /// Drops what is in it beyond `offset`; what is written goes there.
+    /// Truncates it to `offset` bytes, and returns the sink for the content after them.
     pub(crate) async fn sink(&self, offset: u64) -> io::Result<PartialSink> {
-        let slot = self.slot.clone();
+        let state = self.state.clone();
         blocking::run_io(move || {
-            let mut held = lock(&slot);
-            held.turn += 1;
-            let turn = held.turn;
-            held.file.as_mut().ok_or_else(gone)?.go_on_at(offset)?;
-            held.kept.set(offset);
-            drop(held);
-            Ok(PartialSink { slot, turn })
+            let mut locked = lock(&state);
+            locked.generation += 1;
+            let generation = locked.generation;
+            locked.file.as_mut().ok_or_else(missing)?.truncate_to(offset)?;
+            locked.stored.set(offset);
+            drop(locked);
+            Ok(PartialSink { state, generation })
         })
         .await
     }
 
-    /// Gives it its final name; the attributes that could not be set. `blake3` is the hash of all of it: where another
-    /// run was first, and has stored the same content under that name, this is removed. Where it fails, the
-    /// partial file stays as it is, and this has it no more.
+    /// Commits it under its final name, and returns the attributes that could not be set. `blake3`
+    /// is the hash of the whole file: if another run has already stored the same content under that
+    /// name, the partial file is removed. If the commit fails, the partial file is kept on
+    /// disk, but this no longer holds it.
     pub(crate) async fn commit(
         &self,
         target: &StorageTarget,
-        finish: FileAttributes,
+        attributes: FileAttributes,
         blake3: ContentHash,
     ) -> io::Result<UnsetAttributes> {
-        let (slot, target) = (self.slot.clone(), target.clone());
+        let (state, target) = (self.state.clone(), target.clone());
         blocking::run_io(move || {
             let StorageTarget { folder, name, replace, .. } = &target;
-            let mut file = lock(&slot).file.take().ok_or_else(gone)?;
-            match file.try_commit(name, *replace, finish) {
+            let mut file = lock(&state).file.take().ok_or_else(missing)?;
+            match file.try_commit(name, *replace, attributes) {
                 Err(error)
                     if error.kind() == io::ErrorKind::AlreadyExists
                         && is_stored(folder, name, file.length()?, blake3)? =>
@@ -190,14 +191,14 @@ impl ResumableFile {
     }
 }
 
-/// Whether a name stands for a file with this content; its name is durable then. Blocks for as long as reading it
-/// takes.
+/// Whether the file of this name has this content; then its name is flushed to disk. Blocks for as
+/// long as reading the file takes.
 ///
 /// # Errors
-/// What the system says; whatever cannot be read is another content.
+/// An I/O error while flushing; a file that cannot be read counts as different.
 pub fn is_stored(folder: &Dir, name: &str, size: u64, blake3: ContentHash) -> io::Result<bool> {
     let mut options = OpenOptions::new();
-    options.read(true).custom_flags(unix::NO_SURPRISES);
+    options.read(true).custom_flags(unix::SAFE_OPEN);
     let Ok(file) = folder.open_with(name, &options) else { return Ok(false) };
     if !file.metadata().is_ok_and(|found| found.is_file() && found.len() == size) {
         return Ok(false);
@@ -207,20 +208,20 @@ pub fn is_stored(folder: &Dir, name: &str, size: u64, blake3: ContentHash) -> io
     {
         return Ok(false);
     }
-    // The run that stored it may have come no further than to the name.
+    // The run that stored it may have ended before it flushed the folder.
     sync_folder(folder)?;
     Ok(true)
 }
 
 impl Write for PartialSink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut slot = lock(&self.slot);
-        if slot.turn != self.turn {
-            return Err(io::Error::other("another attempt has begun"));
+        let mut state = lock(&self.state);
+        if state.generation != self.generation {
+            return Err(io::Error::other("another attempt has started"));
         }
-        let result = slot.file.as_mut().ok_or_else(gone)?.write(bytes);
+        let result = state.file.as_mut().ok_or_else(missing)?.write(bytes);
         if let Ok(count) = &result {
-            slot.kept.grow(*count as u64);
+            state.stored.add(*count as u64);
         }
         result
     }
@@ -230,17 +231,17 @@ impl Write for PartialSink {
     }
 }
 
-fn lock(slot: &Mutex<PartialSlot>) -> MutexGuard<'_, PartialSlot> {
-    slot.lock()
+fn lock(state: &Mutex<PartialState>) -> MutexGuard<'_, PartialState> {
+    state.lock()
 }
 
-fn gone() -> io::Error {
-    io::Error::other("the part is gone")
+fn missing() -> io::Error {
+    io::Error::other("the partial file is gone")
 }
 
-fn create(folder: &Dir) -> io::Result<PartialFile> {
+fn create_random(folder: &Dir) -> io::Result<PartialFile> {
     let random = RandomState::new();
-    for attempt in 1..PART_NAMES {
+    for attempt in 1..NAME_ATTEMPTS {
         match PartialFile::create(folder, random.hash_one(attempt)) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             other => return other,

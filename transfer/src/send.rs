@@ -1,4 +1,4 @@
-//! Sending: a file becomes Data frames, hashed as it is read.
+//! Sending: turns a file into Data frames, and hashes it while it is read.
 
 mod buffers;
 
@@ -10,7 +10,7 @@ use quiver_protocol::limits::CHUNK;
 use quiver_protocol::{ContentEnd, ContentHash};
 use tokio::task::{self, JoinHandle};
 
-use self::buffers::Buffers;
+use self::buffers::BufferPool;
 use crate::HashedPrefix;
 use crate::batching::{self, ActiveTransfers};
 use crate::send_error::SendError;
@@ -18,25 +18,27 @@ use crate::source::{ContentSource, Source};
 use crate::timings::{DiskAccess, TransferTimings};
 use quiver_transport::stream::{FrameWriter, StreamError};
 
-/// Sends a file's content from the end of `from` on as Data frames, and returns what its Eof has to say.
-/// `progress` hears of each block's bytes once QUIC has taken them. What is in memory and no longer than a
-/// block is gathered only, and leaves with what the caller says next.
+/// Sends a file's content from the end of `from` on as Data frames, and returns the content of its
+/// Eof. `progress` gets the bytes of each block after QUIC has taken it. Content in memory that
+/// fits into one block is only added to the writer's buffer, and is sent together with the caller's
+/// next frame.
 ///
-/// Holds two blocks, and one to spare, beside QUIC's send window; twice as many where few transfers
-/// run. `block` is how many file bytes each has: whole chunks, at most [`BLOCK`], which is the fastest;
-/// less is for those who send many files at once.
+/// Holds two blocks and one spare buffer, besides QUIC's send window; twice as many while few
+/// transfers run. `block_size` is the content bytes of a block: a multiple of the chunk size and at
+/// most [`BLOCK`], which is the fastest. Smaller blocks are for callers that send many files at
+/// once.
 ///
 /// # Errors
-/// [`SendError`]. The stream is then without an Eof: the caller says why, in an Error.
+/// [`SendError`]. The stream is then without an Eof: the caller sends an Error with the reason.
 pub async fn send(
     writer: &mut FrameWriter,
     source: Source,
     from: HashedPrefix,
-    block: usize,
+    block_size: usize,
     mut progress: impl FnMut(u64),
 ) -> Result<ContentEnd, SendError> {
-    if let Some(bytes) = source.rest(&from, block) {
-        // One write for the whole answer: what comes after it takes it along.
+    if let Some(bytes) = source.remaining_in_memory(&from, block_size) {
+        // The next frame is sent in the same write.
         writer.start_content();
         writer.buffer_content(bytes).map_err(StreamError::from)?;
         let (mut hasher, length) = (from.hasher, bytes.len() as u64);
@@ -47,28 +49,28 @@ pub async fn send(
     }
     writer.flush().await?;
     writer.start_content();
-    let mut times = TransferTimings::begin();
+    let mut timings = TransferTimings::start();
     if matches!(source.0, ContentSource::Pipe(_)) {
-        times = times.of_pipe();
+        timings = timings.for_pipe();
     }
-    let mut next = BlockReader::new(source, from, block).start(1);
-    let active = ActiveTransfers::join();
+    let mut next = BlockReader::new(source, from, block_size).start(1);
+    let active = ActiveTransfers::register();
     loop {
-        let since = Instant::now();
-        let ReadStep { reader, blocks, ended, access } = next.finished().await?;
-        times.waited(since, &access);
-        times.look();
-        if ended {
+        let wait_started = Instant::now();
+        let ReadStep { reader, blocks, is_last, access } = next.result().await?;
+        timings.record_wait(wait_started, &access);
+        timings.sample_thread();
+        if is_last {
             write_blocks(writer, blocks, &mut progress).await?;
-            times.moved();
+            timings.end_content();
             let blake3 = ContentHash(*reader.hasher.finalize().as_bytes());
-            let slowed_by = times.brake(times.took());
+            let slowed_by = timings.bottleneck(timings.elapsed());
             return Ok(ContentEnd { size: reader.offset, blake3, slowed_by });
         }
-        // The next blocks are read while these leave.
-        next = reader.start(active.blocks(batching::READ));
+        // The next blocks are read while these are sent.
+        next = reader.start(active.batch_size(batching::READ_BLOCKS));
         write_blocks(writer, blocks, &mut progress).await?;
-        // Messages get their turn even where the network takes everything at once.
+        // Let control traffic run even if the network takes everything at once.
         task::yield_now().await;
     }
 }
@@ -85,18 +87,18 @@ async fn write_blocks(
     Ok(())
 }
 
-/// Reads, hashes and frames blocks, on whatever blocking thread is free.
+/// Reads, hashes and frames blocks, on any free blocking thread.
 struct BlockReader {
     source: Source,
-    block: usize,
+    block_size: usize,
     offset: u64,
     hasher: Box<blake3::Hasher>,
-    buffers: Buffers,
+    buffers: BufferPool,
 }
 
-/// A step that was started.
+/// A reading step that was started.
 enum StartedStep {
-    /// Done at once: what is in memory takes no other thread.
+    /// Finished at once: content in memory needs no other thread.
     Done(Result<ReadStep, SendError>),
     Running(JoinHandle<Result<ReadStep, SendError>>),
 }
@@ -104,57 +106,57 @@ enum StartedStep {
 struct ReadStep {
     reader: BlockReader,
     blocks: Vec<ReadBlock>,
-    /// Whether these are the last.
-    ended: bool,
+    /// Whether these are the last blocks.
+    is_last: bool,
     access: DiskAccess,
 }
 
 struct ReadBlock {
     framed: Bytes,
-    /// Its file bytes.
+    /// Content bytes of the block.
     length: usize,
 }
 
 impl BlockReader {
-    fn new(source: Source, from: HashedPrefix, block: usize) -> Self {
+    fn new(source: Source, from: HashedPrefix, block_size: usize) -> Self {
         // Only a file's last chunk may be short.
-        let block = (block / CHUNK * CHUNK).clamp(CHUNK, BLOCK);
+        let block_size = (block_size / CHUNK * CHUNK).clamp(CHUNK, BLOCK);
         let HashedPrefix { hasher, length: offset } = from;
-        Self { source, block, offset, hasher, buffers: Buffers::default() }
+        Self { source, block_size, offset, hasher, buffers: BufferPool::default() }
     }
 
-    /// Reads up to `most` blocks.
-    fn start(self, most: usize) -> StartedStep {
+    /// Starts reading up to `max_blocks` blocks.
+    fn start(self, max_blocks: usize) -> StartedStep {
         if matches!(self.source.0, ContentSource::Memory(_)) {
-            return StartedStep::Done(self.step(most));
+            return StartedStep::Done(self.read_step(max_blocks));
         }
-        StartedStep::Running(task::spawn_blocking(move || self.step(most)))
+        StartedStep::Running(task::spawn_blocking(move || self.read_step(max_blocks)))
     }
 
-    fn step(mut self, most: usize) -> Result<ReadStep, SendError> {
-        // What came out of a pipe does not wait for what has not come yet.
-        let most = if self.source.size().is_some() { most } else { 1 };
-        self.buffers.keep(most);
-        let mut access = DiskAccess::begin();
-        let (mut blocks, mut ended) = (Vec::with_capacity(most), false);
-        while blocks.len() < most && !ended {
-            match self.block(&mut access)? {
+    fn read_step(mut self, max_blocks: usize) -> Result<ReadStep, SendError> {
+        // A block of a pipe is sent without waiting for the next one.
+        let max_blocks = if self.source.size().is_some() { max_blocks } else { 1 };
+        self.buffers.set_capacity(max_blocks);
+        let mut access = DiskAccess::start();
+        let (mut blocks, mut is_last) = (Vec::with_capacity(max_blocks), false);
+        while blocks.len() < max_blocks && !is_last {
+            match self.read_block(&mut access)? {
                 Some(block) => blocks.push(block),
-                None => ended = true,
+                None => is_last = true,
             }
-            // A small file is one step.
-            ended |= self.source.size().is_some_and(|size| size <= self.offset);
+            // A small file is read in one step.
+            is_last |= self.source.size().is_some_and(|size| size <= self.offset);
         }
-        self.source.check()?;
-        access.end();
-        Ok(ReadStep { reader: self, blocks, ended, access })
+        self.source.check_unchanged()?;
+        access.finish();
+        Ok(ReadStep { reader: self, blocks, is_last, access })
     }
 
-    /// The next block; `None` at the end.
-    fn block(&mut self, access: &mut DiskAccess) -> Result<Option<ReadBlock>, SendError> {
+    /// Reads the next block; `None` at the end.
+    fn read_block(&mut self, access: &mut DiskAccess) -> Result<Option<ReadBlock>, SendError> {
         let mut buffer = self.buffers.take(self.next_length());
-        let read = || self.source.read(&mut buffer[HEADROOM..], self.offset, self.block);
-        let length = access.on_disk(read)?;
+        let read = || self.source.read(&mut buffer[HEADROOM..], self.offset, self.block_size);
+        let length = access.time_disk(read)?;
         if length == 0 {
             return Ok(None);
         }
@@ -164,21 +166,21 @@ impl BlockReader {
         Ok(Some(ReadBlock { framed: self.buffers.lend(buffer, framed), length }))
     }
 
-    /// Room that the next block needs: small files do not pay for a whole one.
+    /// Content bytes of the next block: a small file does not need a buffer for a whole block.
     fn next_length(&self) -> usize {
         let left = self.source.size().map_or(u64::MAX, |size| size.saturating_sub(self.offset));
-        usize::try_from(left).map_or(self.block, |left| left.min(self.block))
+        usize::try_from(left).map_or(self.block_size, |left| left.min(self.block_size))
     }
 }
 
 impl StartedStep {
-    async fn finished(self) -> Result<ReadStep, SendError> {
+    async fn result(self) -> Result<ReadStep, SendError> {
         let step = match self {
             Self::Done(step) => return step,
             Self::Running(step) => step,
         };
-        crate::blocking::joined(step.await)
-            .unwrap_or_else(|ending| Err(SendError::Disk(ending.into())))
+        crate::blocking::task_result(step.await)
+            .unwrap_or_else(|error| Err(SendError::Disk(error.into())))
     }
 }
 

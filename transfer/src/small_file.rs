@@ -1,4 +1,5 @@
-//! A small file that gets its name in one step: until then it has none, and nothing to clean up.
+//! Stores a small file in one step: it is unnamed until it is complete, so that there is nothing to
+//! clean up.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -9,20 +10,22 @@ use crate::FileAttributes;
 use crate::file_system::{UnsetAttributes, sync_file, sync_folder};
 use crate::unix;
 
-/// Stores a file under a name that nothing has, flushed to disk before it has it, and the name after. Wherever
-/// this ends, nothing is left of it but the whole file. `None` where this file system, or this system, knows
-/// no files without a name: a [part](super::PartialFile) does the same in more steps. Else the attributes that
-/// could not be set. Blocks for as long as the disk needs.
+/// Stores a file under a new name: flushes the file, gives it the name, and flushes the folder. If
+/// this is interrupted, either the whole file or nothing is left. Returns the attributes that could
+/// not be set, or `None` if the file system or the kernel does not support unnamed files: then the
+/// caller uses a [`PartialFile`](super::PartialFile). Blocks for as long as the disk takes.
 ///
 /// # Errors
-/// What the system says: `AlreadyExists` where the name is taken.
-pub fn store_new(
+/// An I/O error: `AlreadyExists` if the name exists.
+pub fn store_new_file(
     folder: &Dir,
     name: &str,
     bytes: &[u8],
-    finish: FileAttributes,
+    attributes: FileAttributes,
 ) -> io::Result<Option<UnsetAttributes>> {
-    let Some((file, unset)) = NamelessFile::write(folder, bytes, finish)? else { return Ok(None) };
+    let Some((file, unset)) = UnnamedFile::write(folder, bytes, attributes)? else {
+        return Ok(None);
+    };
     if !file.give_name(folder, name)? {
         return Ok(None);
     }
@@ -30,35 +33,36 @@ pub fn store_new(
     Ok(Some(unset))
 }
 
-/// A whole file, flushed to disk, that has no name yet. Dropped without one, it is gone.
+/// A complete file, flushed to disk, without a name. If it is dropped without one, it is removed.
 #[derive(Debug)]
-pub struct NamelessFile(File);
+pub struct UnnamedFile(File);
 
-impl NamelessFile {
-    /// Writes a file and flushes it; the attributes that could not be set. `None` where this file system, or this
-    /// system, knows no files without a name. Blocks for as long as the disk needs.
+impl UnnamedFile {
+    /// Writes a file and flushes it; also returns the attributes that could not be set. `None` if
+    /// the file system or the kernel does not support unnamed files. Blocks for as long as the disk
+    /// takes.
     ///
     /// # Errors
-    /// What the system says.
+    /// An I/O error.
     pub fn write(
         folder: &Dir,
         bytes: &[u8],
-        finish: FileAttributes,
+        attributes: FileAttributes,
     ) -> io::Result<Option<(Self, UnsetAttributes)>> {
-        let Some(mut file) = unix::nameless(folder) else { return Ok(None) };
+        let Some(mut file) = unix::create_unnamed(folder) else { return Ok(None) };
         file.write_all(bytes)?;
-        let unset = finish.apply(&file);
+        let unset = attributes.apply(&file);
         sync_file(&file)?;
         Ok(Some((Self(file), unset)))
     }
 
-    /// Gives the file a name that nothing has, in the folder it was written in. The caller flushes the folder.
-    /// `false` where the system does not let this process.
+    /// Gives the file a new name in the folder in which it was written. The caller flushes the
+    /// folder. `false` if the system does not allow this to the process.
     ///
     /// # Errors
-    /// What the system says: `AlreadyExists` where the name is taken.
+    /// An I/O error: `AlreadyExists` if the name exists.
     pub fn give_name(&self, folder: &Dir, name: &str) -> io::Result<bool> {
-        unix::give_name(&self.0, folder, name)
+        unix::link_unnamed(&self.0, folder, name)
     }
 }
 
@@ -76,12 +80,12 @@ mod tests {
     }
 
     #[test]
-    fn a_new_file_is_there_whole_with_its_time_and_its_rights() {
+    fn a_new_file_is_stored_whole_with_its_attributes() {
         let (temporary, dir) = folder();
         let modified = SystemTime::UNIX_EPOCH + Duration::from_nanos(1_234_567_891);
-        let finish = FileAttributes { modified: Some(modified), executable: true };
+        let attributes = FileAttributes { modified: Some(modified), executable: true };
         assert_eq!(
-            store_new(&dir, "a", b"content", finish).unwrap(),
+            store_new_file(&dir, "a", b"content", attributes).unwrap(),
             Some(UnsetAttributes::default())
         );
         let path = temporary.path().join("a");
@@ -89,25 +93,26 @@ mod tests {
         let metadata = fs::metadata(&path).unwrap();
         assert_eq!(metadata.modified().unwrap(), modified);
         assert_eq!(std::os::unix::fs::MetadataExt::mode(&metadata) & 0o100, 0o100);
-        // Who may read it is as with any other file.
+        // The file has the default permissions.
         let other = temporary.path().join("other");
         fs::write(&other, "").unwrap();
-        let rights =
+        let permissions =
             |path| std::os::unix::fs::MetadataExt::mode(&fs::metadata(path).unwrap()) & 0o666;
-        assert_eq!(rights(path), rights(other));
+        assert_eq!(permissions(path), permissions(other));
     }
 
     #[test]
-    fn what_has_the_name_already_stays() {
+    fn an_existing_file_is_not_replaced() {
         let (temporary, dir) = folder();
-        let taken = |name: &str| {
-            let refused = store_new(&dir, name, b"new", FileAttributes::default()).unwrap_err();
+        let assert_refused = |name: &str| {
+            let refused =
+                store_new_file(&dir, name, b"new", FileAttributes::default()).unwrap_err();
             assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
         };
         fs::write(temporary.path().join("a"), "old").unwrap();
         std::os::unix::fs::symlink("nowhere", temporary.path().join("link")).unwrap();
-        taken("a");
-        taken("link");
+        assert_refused("a");
+        assert_refused("link");
         assert_eq!(fs::read(temporary.path().join("a")).unwrap(), b"old");
         assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 2);
     }

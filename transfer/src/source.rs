@@ -1,7 +1,7 @@
-//! Where content comes from: a file whose length is fixed when it is opened, memory, a pipe, a file whose file
-//! system does not tell its length. Knows nothing of streams.
+//! Sources of content: a file whose length is fixed when it is opened, memory, a pipe, or a file
+//! whose file system does not report its length. Knows nothing of streams.
 //!
-//! Procfs, sysfs and some FUSE file systems give a size of 0, or of a page, to files that have other content.
+//! Procfs, sysfs and some FUSE file systems report a wrong size, of 0 or of a page.
 
 mod read;
 
@@ -13,30 +13,30 @@ use std::time::{Duration, SystemTime};
 
 use quiver_protocol::ContentPrefix;
 
-use self::read::{fill, read_to_fill};
+use self::read::{read_full, read_full_at};
 use crate::background::Lane;
 use crate::send_error::SendError;
 use crate::unix;
 use crate::{HashedPrefix, SMALL};
 
-/// Bytes of each read of a file of unknown length: the first has all of a [small](SMALL) one.
-const READ: usize = SMALL as usize;
+/// Bytes of each read of a file of unknown length: a [small](SMALL) file needs only one.
+const READ_SIZE: usize = SMALL as usize;
 
-/// How often, and how many times, a file is looked at again that has a new time and its old size.
-const LOOK_EVERY: Duration = Duration::from_millis(1);
-const LOOKS: usize = 50;
+/// Interval and maximum number of further checks of a file with a new time and its old size.
+const RECHECK_INTERVAL: Duration = Duration::from_millis(1);
+const MAX_RECHECKS: usize = 50;
 
-/// Where content comes from.
+/// The content of one file or pipe.
 pub struct Source(pub(crate) ContentSource);
 
 pub(crate) enum ContentSource {
-    /// As many bytes as it had when it was opened.
+    /// A file, with the size it had when it was opened.
     File(OpenFile),
-    /// The same of a small one, all read.
+    /// A small file that was read completely.
     Memory(LoadedContent),
-    /// As many as there are until its end.
+    /// A file of unknown length, read to its end.
     Unsized(UnsizedFile),
-    /// As many as come.
+    /// A pipe, read to its end.
     Pipe(Box<dyn Read + Send + Sync>),
 }
 
@@ -46,15 +46,15 @@ pub(crate) struct OpenFile {
     pub(crate) size: u64,
     executable: bool,
     modified: SystemTime,
-    seen: ContentStamp,
+    stamp: ContentStamp,
 }
 
 /// A file of unknown length.
 pub(crate) struct UnsizedFile {
     file: File,
-    /// What was read of it already, and how much of that was taken.
-    head: Vec<u8>,
-    taken: usize,
+    /// Bytes that were already read, and how many of them were consumed.
+    buffered: Vec<u8>,
+    consumed: usize,
     executable: bool,
     modified: SystemTime,
 }
@@ -65,7 +65,7 @@ pub(crate) struct LoadedContent {
     modified: SystemTime,
 }
 
-/// What tells an appended file from a rewritten one.
+/// Distinguishes an appended file from a rewritten one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ContentStamp {
     size: u64,
@@ -73,59 +73,60 @@ pub(crate) struct ContentStamp {
 }
 
 impl Source {
-    /// Takes an open file and fixes its length. One of size 0 is read from, once, for not all of them are empty.
+    /// Takes an open file and fixes its length. Reads a file of size 0 once: it may have content.
     ///
     /// # Errors
-    /// What the system says of its size and time.
+    /// An I/O error while reading its size and time.
     pub fn new(file: File) -> io::Result<Self> {
         let metadata = file.metadata()?;
-        Self::of(file, &metadata)
+        Self::with_metadata(file, &metadata)
     }
 
-    /// The same, with what was just asked of the file.
+    /// Like [`new`](Self::new), with metadata that was just read.
     ///
     /// # Errors
-    /// What the system says of its time.
-    pub fn of(file: File, metadata: &Metadata) -> io::Result<Self> {
-        let (seen, executable) = (ContentStamp::of(metadata)?, unix::is_executable(metadata));
-        let modified = seen.modified;
-        // No blocks: nothing at all, a hole, or a file system that gives any size.
-        let is_doubtful = seen.size > SMALL && unix::has_no_blocks(metadata);
-        if is_doubtful && read_to_fill(&file, &mut [0], seen.size - 1)? == 0 {
+    /// An I/O error while reading its time.
+    pub fn with_metadata(file: File, metadata: &Metadata) -> io::Result<Self> {
+        let (stamp, executable) =
+            (ContentStamp::from_metadata(metadata)?, unix::is_executable(metadata));
+        let modified = stamp.modified;
+        // No blocks: an empty file, a hole, or a file system that reports any size.
+        let is_doubtful = stamp.size > SMALL && unix::has_no_blocks(metadata);
+        if is_doubtful && read_full_at(&file, &mut [0], stamp.size - 1)? == 0 {
             return Self::without_size(file);
         }
-        if seen.size == 0 {
-            let unsized_file = UnsizedFile::begin(file, executable, modified)?;
-            if !unsized_file.head.is_empty() {
+        if stamp.size == 0 {
+            let unsized_file = UnsizedFile::open(file, executable, modified)?;
+            if !unsized_file.buffered.is_empty() {
                 return Ok(Self(ContentSource::Unsized(unsized_file)));
             }
-            let file = OpenFile { size: 0, executable, modified, file: unsized_file.file, seen };
+            let file = OpenFile { size: 0, executable, modified, file: unsized_file.file, stamp };
             return Ok(Self(ContentSource::File(file)));
         }
         Ok(Self(ContentSource::File(OpenFile {
-            size: seen.size,
+            size: stamp.size,
             executable,
             modified,
             file,
-            seen,
+            stamp,
         })))
     }
 
-    /// Takes an open file whose size is known to be [wrong](SendError::WrongSize): it is read to its end.
+    /// Takes an open file of [wrong](SendError::WrongSize) size, which is read to its end.
     ///
     /// # Errors
-    /// What the system says.
+    /// An I/O error.
     pub fn without_size(file: File) -> io::Result<Self> {
         let metadata = file.metadata()?;
         let (executable, modified) = (unix::is_executable(&metadata), metadata.modified()?);
-        Ok(Self(ContentSource::Unsized(UnsizedFile::begin(file, executable, modified)?)))
+        Ok(Self(ContentSource::Unsized(UnsizedFile::open(file, executable, modified)?)))
     }
 
-    /// Reads a [small](SMALL) file at once, so that nobody waits for another thread when it is sent. What is
-    /// small is told by its content, where its file system gives another size. Blocks.
+    /// Reads a [small](SMALL) file, so that sending it needs no other thread. A file of unknown
+    /// length is small if its content is. Blocks.
     ///
     /// # Errors
-    /// What the system says.
+    /// An I/O error.
     pub fn load(self) -> io::Result<Self> {
         let mut file = match self.0 {
             ContentSource::File(file) if file.size <= SMALL => file,
@@ -133,73 +134,75 @@ impl Source {
             other => return Ok(Self(other)),
         };
         let mut bytes = vec![0; usize::try_from(file.size).unwrap_or(0)];
-        let length = read_to_fill(&file.file, &mut bytes, 0)?;
+        let length = read_full_at(&file.file, &mut bytes, 0)?;
         let is_whole = if length < bytes.len() {
-            // Either it ends there in truth, or it has just been cut.
+            // Either the reported size is wrong, or the file was just truncated.
             bytes.truncate(length);
-            file.is_as_seen()?
+            file.is_unchanged()?
         } else {
-            match file.check() {
+            match file.check_unchanged() {
                 Ok(()) => true,
                 Err(SendError::Disk(error)) => return Err(error),
                 Err(_) => false,
             }
         };
         if !is_whole {
-            // That it has changed is said when it is sent.
+            // The change is reported when the file is sent.
             return Ok(Self(ContentSource::File(file)));
         }
         let OpenFile { executable, modified, .. } = file;
         Ok(Self(ContentSource::Memory(LoadedContent { bytes, executable, modified })))
     }
 
-    /// Copies a file of unknown length into `spool`, an empty file without a name, so that its length is known.
-    /// `None` where it has more than `limit` bytes. Other sources stay as they are. Blocks.
+    /// Copies a file of unknown length into `target`, an empty unnamed file, so that its length is
+    /// known. `None` if it has more than `limit` bytes. Returns other sources unchanged. Blocks.
     ///
     /// # Errors
-    /// What the system says.
-    pub fn spool(self, spool: File, limit: u64) -> io::Result<Option<Self>> {
+    /// An I/O error.
+    pub fn copy_to_file(self, target: File, limit: u64) -> io::Result<Option<Self>> {
         let mut file = match self.0 {
             ContentSource::Unsized(file) => file,
             other => return Ok(Some(Self(other))),
         };
         let (executable, modified) = (file.executable, file.modified);
-        let size = io::copy(&mut (&mut file).take(limit.saturating_add(1)), &mut &spool)?;
+        let size = io::copy(&mut (&mut file).take(limit.saturating_add(1)), &mut &target)?;
         if size > limit {
             return Ok(None);
         }
-        let seen = ContentStamp::of(&spool.metadata()?)?;
+        let stamp = ContentStamp::from_metadata(&target.metadata()?)?;
         Ok(Some(Self(ContentSource::File(OpenFile {
             size,
             executable,
             modified,
-            file: spool,
-            seen,
+            file: target,
+            stamp,
         }))))
     }
 
-    /// All of it, hashed; `None` where it has shrunk, or is a pipe.
+    /// Hashes all content; `None` if the file has shrunk, or for a pipe.
     ///
     /// # Errors
-    /// What the system says.
-    pub async fn whole(&self) -> io::Result<Option<HashedPrefix>> {
+    /// An I/O error.
+    pub async fn hash_all(&self) -> io::Result<Option<HashedPrefix>> {
         match &self.0 {
             ContentSource::Memory(LoadedContent { bytes, .. }) => {
-                Ok(Some(HashedPrefix::of_bytes(bytes)))
+                Ok(Some(HashedPrefix::hash_bytes(bytes)))
             }
-            ContentSource::File(file) => HashedPrefix::of(&file.file, file.size).await,
-            ContentSource::Unsized(file) => HashedPrefix::to_the_end(&file.file).await.map(Some),
+            ContentSource::File(file) => HashedPrefix::hash_file(&file.file, file.size).await,
+            ContentSource::Unsized(file) => {
+                HashedPrefix::hash_whole_file(&file.file).await.map(Some)
+            }
             ContentSource::Pipe(_) => Ok(None),
         }
     }
 
-    /// Takes what comes out of a pipe, up to its end. It is read on blocking threads.
+    /// Takes a pipe, which is read to its end on blocking threads.
     #[must_use]
-    pub fn pipe(pipe: impl Read + Send + Sync + 'static) -> Self {
+    pub fn from_pipe(pipe: impl Read + Send + Sync + 'static) -> Self {
         Self(ContentSource::Pipe(Box::new(pipe)))
     }
 
-    /// Bytes of a file; `None` of a pipe, and of a file whose file system does not tell.
+    /// Size of the file in bytes; `None` for a pipe, and for a file of unknown length.
     #[must_use]
     pub fn size(&self) -> Option<u64> {
         match &self.0 {
@@ -209,7 +212,7 @@ impl Source {
         }
     }
 
-    /// When a file's content was last modified; `None` of a pipe.
+    /// When the file's content was last modified; `None` for a pipe.
     #[must_use]
     pub fn modified(&self) -> Option<SystemTime> {
         match &self.0 {
@@ -220,7 +223,7 @@ impl Source {
         }
     }
 
-    /// Whether a file is a program of its owner's.
+    /// Whether the file is executable for its owner.
     #[must_use]
     pub fn is_executable(&self) -> bool {
         match &self.0 {
@@ -231,97 +234,96 @@ impl Source {
         }
     }
 
-    /// Checks whether a file begins as somebody says: with so many bytes of this hash. If so, content
-    /// need not be sent but from there on. A file is read in `lane`, where there is one, else on blocking
-    /// threads.
+    /// Returns the hashed prefix of the file if it matches `claim`, so that only the content after
+    /// it has to be sent. A file is read in `lane` if there is one, else on blocking threads.
     ///
     /// # Errors
-    /// What the system says.
-    pub async fn proves(
+    /// An I/O error.
+    pub async fn verify_prefix(
         &self,
         claim: ContentPrefix,
         lane: Option<&Lane>,
     ) -> io::Result<Option<HashedPrefix>> {
         let hashed = match &self.0 {
             ContentSource::File(OpenFile { file, size, .. }) if claim.size <= *size => match lane {
-                Some(lane) => HashedPrefix::of_in_lane(file, claim.size, lane).await?,
-                None => HashedPrefix::of(file, claim.size).await?,
+                Some(lane) => HashedPrefix::hash_file_in_lane(file, claim.size, lane).await?,
+                None => HashedPrefix::hash_file(file, claim.size).await?,
             },
             ContentSource::Memory(LoadedContent { bytes, .. }) => usize::try_from(claim.size)
                 .ok()
                 .and_then(|length| bytes.get(..length))
-                .map(HashedPrefix::of_bytes),
+                .map(HashedPrefix::hash_bytes),
             ContentSource::File(_) | ContentSource::Unsized(_) | ContentSource::Pipe(_) => None,
         };
         Ok(hashed.filter(|hashed| hashed.prefix() == claim))
     }
 
-    /// What follows `from`, where it is in memory and no more than a block.
-    pub(crate) fn rest(&self, from: &HashedPrefix, block: usize) -> Option<&[u8]> {
+    /// The content after `from`, if it is in memory and fits into one block.
+    pub(crate) fn remaining_in_memory(&self, from: &HashedPrefix, block: usize) -> Option<&[u8]> {
         let ContentSource::Memory(LoadedContent { bytes, .. }) = &self.0 else { return None };
         let rest = bytes.get(usize::try_from(from.length).ok()?..)?;
         (rest.len() <= block).then_some(rest)
     }
 
-    /// Whether what was read so far may be believed.
-    pub(crate) fn check(&mut self) -> Result<(), SendError> {
+    /// Checks that the content read so far is valid.
+    pub(crate) fn check_unchanged(&mut self) -> Result<(), SendError> {
         match &mut self.0 {
-            ContentSource::File(file) => file.check(),
+            ContentSource::File(file) => file.check_unchanged(),
             ContentSource::Memory(_) | ContentSource::Unsized(_) | ContentSource::Pipe(_) => Ok(()),
         }
     }
 
-    /// Reads up to `most` bytes of what comes at `offset` to the front of `buffer`; fewer only at the end, where
-    /// there are none. A file is to be [checked](Self::check) after that.
+    /// Reads up to `max` bytes at `offset` into the start of `buffer`; fewer only at the end, where
+    /// the result is 0. The caller must [check](Self::check_unchanged) a file after that.
     pub(crate) fn read(
         &mut self,
         buffer: &mut [u8],
         offset: u64,
-        most: usize,
+        max: usize,
     ) -> Result<usize, SendError> {
         match &mut self.0 {
-            ContentSource::File(file) => file.read(buffer, offset, most),
+            ContentSource::File(file) => file.read(buffer, offset, max),
             ContentSource::Memory(LoadedContent { bytes, .. }) => {
                 let at = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
-                let length = most.min(bytes.len() - at);
+                let length = max.min(bytes.len() - at);
                 buffer[..length].copy_from_slice(&bytes[at..at + length]);
                 Ok(length)
             }
-            ContentSource::Unsized(file) => Ok(fill(file, &mut buffer[..most])?),
-            ContentSource::Pipe(pipe) => Ok(fill(pipe, &mut buffer[..most])?),
+            ContentSource::Unsized(file) => Ok(read_full(file, &mut buffer[..max])?),
+            ContentSource::Pipe(pipe) => Ok(read_full(pipe, &mut buffer[..max])?),
         }
     }
 }
 
 impl UnsizedFile {
-    /// Reads once. Such files are read from their beginning to their end and never again, by so many bytes at a
-    /// time: some do not give the same twice, some nothing to a read that begins inside, and some refuse a read
-    /// of an odd length.
-    fn begin(file: File, executable: bool, modified: SystemTime) -> io::Result<Self> {
-        let mut begun = Self { file, head: Vec::new(), taken: 0, executable, modified };
-        begun.read_on()?;
-        Ok(begun)
+    /// Opens the file and reads once. Such files are read from start to end only once, with reads
+    /// of a fixed size: some give other content the second time, some give nothing to a read that
+    /// starts inside, and some refuse a read of another length.
+    fn open(file: File, executable: bool, modified: SystemTime) -> io::Result<Self> {
+        let mut opened = Self { file, buffered: Vec::new(), consumed: 0, executable, modified };
+        opened.read_more()?;
+        Ok(opened)
     }
 
-    /// Adds what one more read gives to the head; how much that was.
-    fn read_on(&mut self) -> io::Result<usize> {
-        let before = self.head.len();
-        self.head.resize(before + READ, 0);
+    /// Reads once more into `buffered`, and returns the number of bytes.
+    fn read_more(&mut self) -> io::Result<usize> {
+        let before = self.buffered.len();
+        self.buffered.resize(before + READ_SIZE, 0);
         let read = loop {
-            match self.file.read(&mut self.head[before..]) {
+            match self.file.read(&mut self.buffered[before..]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 read => break read,
             }
         };
-        self.head.truncate(before + read.as_ref().map_or(0, |length| *length));
+        self.buffered.truncate(before + read.as_ref().map_or(0, |length| *length));
         read
     }
 
-    /// All of it, where it is small.
+    /// Reads the whole file if it is small.
     fn load(mut self) -> io::Result<ContentSource> {
-        while self.head.len() as u64 <= SMALL {
-            if self.read_on()? == 0 {
-                let Self { head: bytes, executable, modified, .. } = self;
+        while self.buffered.len() as u64 <= SMALL {
+            if self.read_more()? == 0 {
+                let Self { buffered: bytes, executable, modified, .. } = self;
                 return Ok(ContentSource::Memory(LoadedContent { bytes, executable, modified }));
             }
         }
@@ -331,53 +333,53 @@ impl UnsizedFile {
 
 impl Read for UnsizedFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.taken == self.head.len() {
-            self.taken = 0;
-            self.head.clear();
-            self.read_on()?;
+        if self.consumed == self.buffered.len() {
+            self.consumed = 0;
+            self.buffered.clear();
+            self.read_more()?;
         }
-        let rest = &self.head[self.taken..];
+        let rest = &self.buffered[self.consumed..];
         let length = rest.len().min(buffer.len());
         buffer[..length].copy_from_slice(&rest[..length]);
-        self.taken += length;
+        self.consumed += length;
         Ok(length)
     }
 }
 
 impl OpenFile {
-    fn read(&self, buffer: &mut [u8], offset: u64, most: usize) -> Result<usize, SendError> {
+    fn read(&self, buffer: &mut [u8], offset: u64, max: usize) -> Result<usize, SendError> {
         let left = self.size.saturating_sub(offset);
-        let length = usize::try_from(left).map_or(most, |left| left.min(most));
-        if read_to_fill(&self.file, &mut buffer[..length], offset)? < length {
-            let wrong = self.is_as_seen()?;
-            return Err(if wrong { SendError::WrongSize } else { SendError::Changed });
+        let length = usize::try_from(left).map_or(max, |left| left.min(max));
+        if read_full_at(&self.file, &mut buffer[..length], offset)? < length {
+            let is_unchanged = self.is_unchanged()?;
+            return Err(if is_unchanged { SendError::WrongSize } else { SendError::Changed });
         }
         Ok(length)
     }
 
-    /// Whether its size and time are still the same. One that ends before that size had it never.
-    fn is_as_seen(&self) -> io::Result<bool> {
-        Ok(ContentStamp::of(&self.file.metadata()?)? == self.seen)
+    /// Whether size and time are unchanged. Then a file that ends early never had its size.
+    fn is_unchanged(&self) -> io::Result<bool> {
+        Ok(ContentStamp::from_metadata(&self.file.metadata()?)? == self.stamp)
     }
 
-    /// What is appended does not matter: it moves the time and the end. A new time at an old size
-    /// means that content was rewritten. Times have the grain of the kernel's tick, so what is
-    /// rewritten within a few milliseconds of the opening may go unseen.
-    pub(crate) fn check(&mut self) -> Result<(), SendError> {
-        let mut now = ContentStamp::of(&self.file.metadata()?)?;
-        for _ in 0..LOOKS {
-            if now.size != self.seen.size || now.modified == self.seen.modified {
+    /// Fails if the file was truncated, or rewritten: then its time has changed and its size has
+    /// not. Appended bytes, which change both, are ignored. Times have the resolution of the
+    /// kernel's tick: a rewrite within a few milliseconds after the open may go unnoticed.
+    pub(crate) fn check_unchanged(&mut self) -> Result<(), SendError> {
+        let mut now = ContentStamp::from_metadata(&self.file.metadata()?)?;
+        for _ in 0..MAX_RECHECKS {
+            if now.size != self.stamp.size || now.modified == self.stamp.modified {
                 break;
             }
-            // The kernel sets the time of an append before its size, and may be held up in between.
-            thread::park_timeout(LOOK_EVERY);
-            now = ContentStamp::of(&self.file.metadata()?)?;
+            // The kernel sets the time of an append before its size, with a possible delay.
+            thread::park_timeout(RECHECK_INTERVAL);
+            now = ContentStamp::from_metadata(&self.file.metadata()?)?;
         }
-        let appended = now.size > self.seen.size;
-        if now.size < self.size || (now.modified != self.seen.modified && !appended) {
+        let appended = now.size > self.stamp.size;
+        if now.size < self.size || (now.modified != self.stamp.modified && !appended) {
             return Err(SendError::Changed);
         }
-        self.seen = now;
+        self.stamp = now;
         Ok(())
     }
 }
@@ -389,7 +391,7 @@ impl fmt::Debug for Source {
 }
 
 impl ContentStamp {
-    fn of(metadata: &Metadata) -> io::Result<Self> {
+    fn from_metadata(metadata: &Metadata) -> io::Result<Self> {
         Ok(Self { size: metadata.len(), modified: metadata.modified()? })
     }
 }

@@ -1,6 +1,6 @@
-//! Where the time of a transfer goes, at one end: what it waited for, and whether the thread that moves it
-//! was ever free. Looked at a few times for each step on another thread, never for each chunk; a short transfer costs a handful
-//! of looks at the clock.
+//! Where one end of a transfer spends its time: what it waits for, and how busy the thread that
+//! drives QUIC is. Measured a few times for each step on another thread, never for each chunk; a
+//! short transfer reads the clock only a handful of times.
 
 use std::time::{Duration, Instant};
 
@@ -8,97 +8,98 @@ use quiver_protocol::Bottleneck;
 
 use crate::unix::{self, ThreadTime};
 
-/// A thread that has something to do for so much of the time is what all its work waits for.
-const BUSY: f64 = 0.85;
+/// Share of the time above which a busy thread limits all transfers that it drives.
+const BUSY_SHARE: f64 = 0.85;
 
-/// What is over sooner is not worth a word, and too little to judge by.
-pub(crate) const WORTH_A_WORD: Duration = Duration::from_millis(100);
+/// Shorter transfers are not judged: there is too little to measure.
+pub(crate) const MIN_MEASURED: Duration = Duration::from_millis(100);
 
-/// Where the time of a transfer went, at this end.
+/// Where the time of a transfer was spent, at this end.
 #[derive(Debug, Clone, Copy)]
 pub struct TransferTimings {
-    began: Instant,
-    /// Waited for files, or for the pipe in their place.
+    started: Instant,
+    /// Time waiting for files, or for a pipe.
     disk: Duration,
     is_pipe: bool,
-    /// Waited for other threads to hash and to frame.
+    /// Time waiting for other threads to hash and to frame.
     hashing: Duration,
-    /// `None` while the transfer is young.
+    /// `None` until the transfer has run for [`MIN_MEASURED`].
     thread: Option<ThreadLoad>,
-    /// How long that thread had something to do while the content moved; `None` where that is not known.
+    /// How long the thread that drives QUIC was busy while content was transferred; `None` if
+    /// unknown.
     busy: Option<Duration>,
 }
 
-/// Watches how much the thread that it was made on has to do: the one that drives QUIC.
+/// Measures how busy the thread is on which it was started: the one that drives QUIC.
 #[derive(Debug, Clone, Copy)]
 pub struct ThreadLoad {
-    since: Instant,
-    before: Option<ThreadTime>,
+    started: Instant,
+    initial: Option<ThreadTime>,
 }
 
-/// What the time of a step on another thread was spent on.
+/// How the time of a step on another thread was spent.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DiskAccess {
-    began: Instant,
+    started: Instant,
     disk: Duration,
     ended: Instant,
 }
 
 impl TransferTimings {
-    /// A transfer begins.
-    pub(crate) fn begin() -> Self {
+    /// Starts with the transfer.
+    pub(crate) fn start() -> Self {
         let (disk, hashing) = (Duration::ZERO, Duration::ZERO);
         let (is_pipe, thread, busy) = (false, None, None);
-        Self { began: Instant::now(), disk, is_pipe, hashing, thread, busy }
+        Self { started: Instant::now(), disk, is_pipe, hashing, thread, busy }
     }
 
-    /// What is taken for a disk is a pipe.
+    /// Reports waits for the disk as waits for a pipe.
     #[must_use]
-    pub fn of_pipe(self) -> Self {
+    pub fn for_pipe(self) -> Self {
         Self { is_pipe: true, ..self }
     }
 
-    /// Comes by now and then, on the thread that drives QUIC.
-    pub(crate) fn look(&mut self) {
-        if self.thread.is_none() && self.began.elapsed() >= WORTH_A_WORD {
-            self.thread = Some(ThreadLoad::begin());
+    /// Called regularly on the thread that drives QUIC.
+    pub(crate) fn sample_thread(&mut self) {
+        if self.thread.is_none() && self.started.elapsed() >= MIN_MEASURED {
+            self.thread = Some(ThreadLoad::start());
         }
     }
 
-    /// The transfer could do nothing, from `since` on, until a step had ended.
-    pub(crate) fn waited(&mut self, since: Instant, access: &DiskAccess) {
-        // What comes after its end is the way back, and the thread's own business.
-        let waited = access.ended.saturating_duration_since(since);
-        let disk = waited.mul_f64(access.share_of_disk());
+    /// Records that the transfer waited for a step from `wait_started` on.
+    pub(crate) fn record_wait(&mut self, wait_started: Instant, access: &DiskAccess) {
+        // The time after the step's end is the thread's own delay.
+        let waited = access.ended.saturating_duration_since(wait_started);
+        let disk = waited.mul_f64(access.disk_share());
         self.disk += disk;
         self.hashing += waited.saturating_sub(disk);
     }
 
-    /// All content has moved: what the thread does from here on does not count.
-    pub(crate) fn moved(&mut self) {
-        let busy = self.thread.as_ref().and_then(ThreadLoad::busy);
-        // As it was while it was watched, so it was before.
-        self.busy = busy.map(|busy| self.began.elapsed().mul_f64(busy));
+    /// Ends the measurement of the thread: all content was transferred.
+    pub(crate) fn end_content(&mut self) {
+        let busy = self.thread.as_ref().and_then(ThreadLoad::busy_share);
+        // The load before the measurement started is assumed to be the same.
+        self.busy = busy.map(|busy| self.started.elapsed().mul_f64(busy));
     }
 
-    /// A disk was waited for, after or before the content moved: as for a flush.
-    pub fn flushed(&mut self, waited: Duration) {
+    /// Records a wait for the disk before or after the content was transferred, as for a flush.
+    pub fn record_flush(&mut self, waited: Duration) {
         self.disk += waited;
     }
 
-    /// How long it is since the transfer began.
+    /// Time since the transfer started.
     #[must_use]
-    pub fn took(&self) -> Duration {
-        self.began.elapsed()
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
     }
 
-    /// What held this end back, of a transfer that took so long; `None` where that cannot be told.
+    /// What limited this end of a transfer that took `duration`; `None` if that is unknown.
     #[must_use]
-    pub fn brake(&self, took: Duration) -> Option<Bottleneck> {
-        if took < WORTH_A_WORD {
+    pub fn bottleneck(&self, duration: Duration) -> Option<Bottleneck> {
+        if duration < MIN_MEASURED {
             return None;
         }
-        let share = |time: Duration| time.as_secs_f64() / took.as_secs_f64();
+        let share = |time: Duration| time.as_secs_f64() / duration.as_secs_f64();
         let (disk, hashing) = (share(self.disk), share(self.hashing));
         if disk >= 0.5 {
             return Some(if self.is_pipe { Bottleneck::Pipe } else { Bottleneck::Disk });
@@ -107,9 +108,8 @@ impl TransferTimings {
             return Some(Bottleneck::Processor);
         }
         let busy = share(self.busy?);
-        // A thread that is often free waits itself, and there is nobody left to wait for but the other end
-        // and the way there.
-        if busy >= BUSY {
+        // A thread that is often idle waits for the network or for the other end.
+        if busy >= BUSY_SHARE {
             Some(Bottleneck::Processor)
         } else if busy <= 0.7 && disk + hashing <= 0.3 {
             Some(Bottleneck::Network)
@@ -120,54 +120,55 @@ impl TransferTimings {
 }
 
 impl ThreadLoad {
-    /// From now on, on this thread. Takes some microseconds.
+    /// Starts measuring the current thread. Takes some microseconds.
     #[must_use]
-    pub fn begin() -> Self {
-        Self { since: Instant::now(), before: unix::thread_time() }
+    pub fn start() -> Self {
+        Self { started: Instant::now(), initial: unix::thread_time() }
     }
 
-    /// For how much of the time, from 0 to 1, the thread had something to do: it worked, or waited for its
-    /// turn to. `None` where the system does not tell, where this is another thread, and too soon.
+    /// The share of the time, from 0 to 1, in which the thread ran or waited for a processor.
+    /// `None` if the system does not report it, if this is another thread, or if too little time
+    /// has passed.
     #[must_use]
-    pub fn busy(&self) -> Option<f64> {
-        let took = self.since.elapsed();
-        if took < WORTH_A_WORD {
+    pub fn busy_share(&self) -> Option<f64> {
+        let elapsed = self.started.elapsed();
+        if elapsed < MIN_MEASURED {
             return None;
         }
-        let busy = unix::thread_time()?.since(self.before?)?;
-        Some((busy.as_secs_f64() / took.as_secs_f64()).min(1.0))
+        let busy = unix::thread_time()?.busy_since(self.initial?)?;
+        Some((busy.as_secs_f64() / elapsed.as_secs_f64()).min(1.0))
     }
 
-    /// Whether it hardly ever had nothing to do, as far as that can be told.
+    /// Whether the thread was busy nearly all of the time, as far as that is known.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        self.busy().is_some_and(|busy| busy >= BUSY)
+        self.busy_share().is_some_and(|busy| busy >= BUSY_SHARE)
     }
 }
 
 impl DiskAccess {
-    /// It begins now, on the thread that runs the step.
-    pub(crate) fn begin() -> Self {
+    /// Starts with the step, on the thread that runs it.
+    pub(crate) fn start() -> Self {
         let now = Instant::now();
-        Self { began: now, disk: Duration::ZERO, ended: now }
+        Self { started: now, disk: Duration::ZERO, ended: now }
     }
 
-    /// Something that waits for a disk, as a part of it.
-    pub(crate) fn on_disk<T>(&mut self, work: impl FnOnce() -> T) -> T {
-        let began = Instant::now();
+    /// Measures a part of the step that waits for the disk.
+    pub(crate) fn time_disk<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let started = Instant::now();
         let result = work();
-        self.disk += began.elapsed();
+        self.disk += started.elapsed();
         result
     }
 
-    pub(crate) fn end(&mut self) {
+    pub(crate) fn finish(&mut self) {
         self.ended = Instant::now();
     }
 
-    fn share_of_disk(&self) -> f64 {
-        let took = self.ended.saturating_duration_since(self.began);
-        let share = self.disk.as_secs_f64() / took.as_secs_f64();
-        // A step that took no time waited for no disk.
+    fn disk_share(&self) -> f64 {
+        let elapsed = self.ended.saturating_duration_since(self.started);
+        let share = self.disk.as_secs_f64() / elapsed.as_secs_f64();
+        // A step without a duration did not wait for the disk.
         if share.is_finite() { share.min(1.0) } else { 0.0 }
     }
 }

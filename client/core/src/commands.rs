@@ -8,13 +8,13 @@ use quiver_transport::StreamError;
 
 use crate::client::Client;
 use crate::error::ClientError;
-use crate::exchange::{self, AnswerPart, AnswerReader, Entries, ListItem, misfit, parse_folder};
+use crate::exchange::{self, ResponsePart, ResponseReader, Entries, ListItem, unexpected_reply, parse_folder};
 
 const NO_STATUS: &str = "cannot list the clients";
 
 /// The clients that are or were connected, by number, as the server sends them.
 #[derive(Debug)]
-pub struct ClientRows(AnswerReader);
+pub struct ClientRows(ResponseReader);
 
 /// A folder's entries, in byte order, as the server sends them.
 #[derive(Debug)]
@@ -36,9 +36,9 @@ impl Client {
             let why = format!("it has {length} bytes where at most {limit} are allowed");
             return Err(ClientError::refused(what, Refusal::new(RefusalCode::TooLarge, why)));
         }
-        match self.send_request(&request, what).await?.only().await {
+        match self.send_request(&request, what).await?.single_reply().await {
             Ok(Reply::Text { text }) => Ok(text),
-            Ok(_) => Err(ClientError::stream(what, misfit("expected a text"))),
+            Ok(_) => Err(ClientError::stream(what, unexpected_reply("expected a text"))),
             Err(error) => Err(ClientError::stream(what, error)),
         }
     }
@@ -152,9 +152,9 @@ impl Client {
         &self,
         request: &Request,
         what: &str,
-    ) -> Result<AnswerReader, ClientError> {
+    ) -> Result<ResponseReader, ClientError> {
         let handle = self.handle()?;
-        let response = AnswerReader::to(&handle.connection, request, handle.timeout).await;
+        let response = ResponseReader::send_request(&handle.connection, request, handle.timeout).await;
         response.map_err(|error| ClientError::stream(what, error))
     }
 
@@ -174,9 +174,9 @@ impl ClientRows {
     pub async fn next(&mut self) -> Result<Option<ClientRow>, ClientError> {
         let failed = |error| ClientError::stream(NO_STATUS, error);
         match self.0.next::<PlainEnd>().await.map_err(failed)? {
-            AnswerPart::Reply(Reply::Client(row)) => Ok(Some(row)),
-            AnswerPart::Reply(_) => Err(failed(misfit("expected a client"))),
-            AnswerPart::End(_) => Ok(None),
+            ResponsePart::Reply(Reply::Client(row)) => Ok(Some(row)),
+            ResponsePart::Reply(_) => Err(failed(unexpected_reply("expected a client"))),
+            ResponsePart::End(_) => Ok(None),
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::error::ClientError;
 pub(crate) fn joined<T>(
     done: Result<Result<T, ClientError>, tokio::task::JoinError>,
 ) -> Result<Result<T, ClientError>, ClientError> {
-    blocking::joined(done).map_err(|_| ClientError::Interrupted)
+    blocking::task_result(done).map_err(|_| ClientError::Interrupted)
 }
 
 /// Runs blocking work off the thread that drives QUIC; [`ClientError::Interrupted`] if the runtime shuts down.

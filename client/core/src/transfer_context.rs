@@ -86,7 +86,7 @@ impl TransferContext {
         W: Future<Output = Result<u64, ClientError>> + Send + 'static,
     {
         let NamedFiles { items, not_replaced, failure_text, concurrency } = files;
-        let (started, load) = (Instant::now(), ThreadLoad::begin());
+        let (started, load) = (Instant::now(), ThreadLoad::start());
         let mut outcomes =
             Outcomes::new(self.reporter.clone(), items.len() + not_replaced.len(), failure_text);
         for error in not_replaced {

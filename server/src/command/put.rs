@@ -6,8 +6,8 @@ mod reclaim;
 use quiver_protocol::chunk::BLOCK;
 use quiver_protocol::{PutRequest, Refusal, RefusalCode, limits};
 use quiver_transfer::HashedPrefix;
-use quiver_transfer::answer::unless_interrupted;
 use quiver_transfer::put::{AcceptError, AcceptLimits, Staging, VerifiedUpload, accept};
+use quiver_transfer::response::run_until_interrupted;
 use quiver_transport::CommandStream;
 use tokio::sync::SemaphorePermit;
 
@@ -58,7 +58,7 @@ async fn receive<'a>(
     let stopped = stream.writer.stopped();
     let staged = reclaim::stage(context, put, &by);
     // A client that gives up, or sends content before it is asked for, does not wait for its partial file.
-    let staged = unless_interrupted(&mut stream.reader, stopped, staged).await;
+    let staged = run_until_interrupted(&mut stream.reader, stopped, staged).await;
     let (memory, staged) = staged.map_err(CommandError::out_of_turn)??;
     let transfer = TransferRecord::begin(context, Direction::Put, &put.path);
     let limits = AcceptLimits {
@@ -66,7 +66,7 @@ async fn receive<'a>(
         ready_timeout: READY_PATIENCE,
         proof_rate: PROVING_RATE,
         max_size: context.max_file_size(),
-        progress_every: PROGRESS_EVERY,
+        progress_interval: PROGRESS_EVERY,
     };
     let upload = PendingUpload { staged, memory, context };
     match accept(stream, put, upload, &limits, &transfer).await {
@@ -91,16 +91,16 @@ impl Staging for PendingUpload<'_> {
     type Sink = PartialFileSink;
     type Error = FilesError;
 
-    fn has_kept(&self) -> bool {
+    fn has_partial(&self) -> bool {
         self.staged.has_kept()
     }
 
-    async fn kept(&self) -> Result<HashedPrefix, FilesError> {
+    async fn hash_partial(&self) -> Result<HashedPrefix, FilesError> {
         let _permit = self.context.client.limits.proofs.acquire().await;
         self.staged.kept(&self.context.proof_lane()).await
     }
 
-    async fn sink(&self, offset: u64) -> Result<PartialFileSink, FilesError> {
+    async fn open_sink(&self, offset: u64) -> Result<PartialFileSink, FilesError> {
         self.staged.sink(offset).await
     }
 

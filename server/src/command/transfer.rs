@@ -74,7 +74,7 @@ impl TransferRecord {
 }
 
 impl Observer for TransferRecord {
-    fn moved(&self, bytes: u64) {
+    fn transferred(&self, bytes: u64) {
         self.moved.fetch_add(bytes, Ordering::Relaxed);
         self.metrics.moved(self.direction, bytes);
     }

@@ -80,7 +80,7 @@ pub(super) fn rename(
         let record = store.quota_db().begin_rename(path.as_str(), to.as_str(), inode)?;
         let renamed = match older {
             Some(_) => folder.rename(name, &new_folder, new_name),
-            None => unix::rename_new((&folder, name), (&new_folder, new_name)),
+            None => unix::rename_noreplace((&folder, name), (&new_folder, new_name)),
         };
         if let Err(error) = store.quota_db().end_rename(&record, renamed.is_ok()) {
             // The record stays: the cleanup ends it.

@@ -88,7 +88,7 @@ impl list::EntrySource for FolderListing {
     ///
     /// # Errors
     /// [`FilesError`]; there is nothing more to be had then.
-    async fn next(&mut self) -> Result<Vec<FolderEntry>, FilesError> {
+    async fn next_batch(&mut self) -> Result<Vec<FolderEntry>, FilesError> {
         while let Some(mut state) = self.state.take() {
             let step = in_lane(&self.lane, move || {
                 let step = state.step()?;
@@ -178,7 +178,7 @@ fn served(folder: &Dir, path: &FolderPath, name: &str) -> Option<FolderEntry> {
     } else {
         return None;
     };
-    let readable = unix::may_read(folder, name, kind == EntryKind::Folder);
+    let readable = unix::is_readable(folder, name, kind == EntryKind::Folder);
     let modified = Timestamp::from(metadata.modified());
     readable.then_some(FolderEntry { path, kind, size, modified })
 }

@@ -153,7 +153,7 @@ impl Files {
         let permit = self.spools.clone().try_acquire_owned().map_err(|_| FilesError::Spools)?;
         let spooled = blocking(move || {
             let spool = tempfile::tempfile().map_err(FilesError::Spool)?;
-            source.spool(spool, SPOOL).map_err(FilesError::Spool)
+            source.copy_to_file(spool, SPOOL).map_err(FilesError::Spool)
         });
         let source = spooled.await?.ok_or(FilesError::NoLength { limit: SPOOL })?;
         Ok((source, permit))
@@ -196,11 +196,11 @@ impl Files {
     ) -> Result<HashedPrefix, FilesError> {
         let (root, store, path) = (self.root.current(), self.store()?, path.clone());
         let Some(part) = blocking(move || store.kept(&root, &path, &owner)).await? else {
-            return Ok(HashedPrefix::nothing());
+            return Ok(HashedPrefix::empty());
         };
         let length = part.metadata().map_err(FilesError::Disk)?.len();
         let hashed =
-            HashedPrefix::of_in_lane(&part, length, lane).await.map_err(FilesError::Disk)?;
+            HashedPrefix::hash_file_in_lane(&part, length, lane).await.map_err(FilesError::Disk)?;
         // It has become shorter: it begins anew.
         Ok(hashed.unwrap_or_default())
     }
@@ -281,7 +281,7 @@ impl Files {
         work: impl FnOnce() -> Result<T, FilesError> + Send + 'static,
     ) -> Result<T, FilesError> {
         let ending = |error| Err(FilesError::Disk(io::Error::other(error)));
-        self.disk_pool.work(work).await.unwrap_or_else(ending)
+        self.disk_pool.run(work).await.unwrap_or_else(ending)
     }
 
     fn store(&self) -> Result<Arc<UploadStore>, FilesError> {

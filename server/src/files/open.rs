@@ -24,7 +24,7 @@ pub(super) fn open(root: &Dir, path: &FilePath) -> Result<Source, FilesError> {
     if !metadata.is_file() {
         return Err(FilesError::NotAFile);
     }
-    Source::of(file, &metadata).map_err(FilesError::Disk)
+    Source::with_metadata(file, &metadata).map_err(FilesError::Disk)
 }
 
 /// All of the way in one step, as nearly always. `None` where anything is in the way: who walks it part by part
@@ -33,7 +33,7 @@ fn at_once(root: &Dir, path: &FilePath) -> Option<File> {
     let text = path.as_str();
     let mut folders = text.match_indices('/').map(|(end, _)| &text[..end]);
     // As on the way part by part.
-    if !folders.all(|folder| unix::may_read(root, folder, true)) {
+    if !folders.all(|folder| unix::is_readable(root, folder, true)) {
         return None;
     }
     unix::open_beneath(root, text)

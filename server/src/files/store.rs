@@ -16,7 +16,7 @@ use quiver_protocol::reply::AvailableSpace;
 use quiver_protocol::{FilePath, PutRequest};
 use quiver_transfer::file_system::stat;
 use quiver_transfer::{DiskPool, Lane};
-use quiver_transfer::{HashedPrefix, PartialFile, partial_content};
+use quiver_transfer::{HashedPrefix, PartialFile, open_partial_content};
 use tokio::runtime::Handle;
 
 pub use self::part::IfLocked;
@@ -126,7 +126,7 @@ impl UploadStore {
     ) -> Result<Option<File>, FilesError> {
         let (folder, _) = place(root, path)?;
         let Some(id) = self.path_id(path, owner) else { return Ok(None) };
-        let part = partial_content(&folder, id).map_err(FilesError::Disk)?;
+        let part = open_partial_content(&folder, id).map_err(FilesError::Disk)?;
         match part {
             Some(part) if !is_usable(&part, path)? => Ok(None),
             part => Ok(part),
@@ -165,7 +165,7 @@ pub(super) fn stage(
     };
     let mut kept = part.as_ref().map_or(Ok(0), PartialFile::length).map_err(FilesError::Disk)?;
     if let Some(part) = part.as_mut().filter(|_| kept > size) {
-        part.go_on_at(0).map_err(FilesError::of_change)?;
+        part.truncate_to(0).map_err(FilesError::of_change)?;
         kept = 0;
     }
     // An empty file takes room too: a name and an inode.
@@ -231,12 +231,13 @@ impl StagedFile {
     /// [`FilesError::Disk`].
     pub async fn kept(&self, lane: &Lane) -> Result<HashedPrefix, FilesError> {
         if self.kept == 0 {
-            return Ok(HashedPrefix::nothing());
+            return Ok(HashedPrefix::empty());
         }
         let content = lock(&self.held).part.as_ref().map(PartialFile::content);
         let content = content.unwrap_or_else(|| Err(gone())).map_err(FilesError::Disk)?;
-        let hashed =
-            HashedPrefix::of_in_lane(&content, self.kept, lane).await.map_err(FilesError::Disk)?;
+        let hashed = HashedPrefix::hash_file_in_lane(&content, self.kept, lane)
+            .await
+            .map_err(FilesError::Disk)?;
         Ok(hashed.unwrap_or_default())
     }
 
@@ -251,7 +252,7 @@ impl StagedFile {
             {
                 let held = &mut *lock(&held);
                 let part = held.part.as_mut().ok_or_else(gone).map_err(FilesError::Disk)?;
-                part.go_on_at(offset).map_err(FilesError::of_change)?;
+                part.truncate_to(offset).map_err(FilesError::of_change)?;
                 held.written = offset;
                 if let Some(reservation) = &mut held.reservation {
                     reservation.holds(offset);
@@ -292,7 +293,7 @@ impl StagedFile {
         done: impl FnOnce(&Result<(), FilesError>) + Send + 'static,
     ) -> Result<(), FilesError> {
         let disk_pool = self.disk_pool.clone();
-        let stored = disk_pool.work(move || {
+        let stored = disk_pool.run(move || {
             let result = match self.write(&bytes) {
                 Ok(()) => self.finish(bytes.len() as u64, Some(&bytes)),
                 Err(error) => {
@@ -311,7 +312,7 @@ impl StagedFile {
     fn write(&self, bytes: &[u8]) -> io::Result<()> {
         let held = &mut *lock(&self.held);
         if let Some(part) = held.part.as_mut() {
-            part.go_on_at(0)?;
+            part.truncate_to(0)?;
             part.write_all(bytes)?;
             held.space.set(0);
         }

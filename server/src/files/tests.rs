@@ -36,7 +36,7 @@ async fn listed(files: &Files, folder: &FolderPath) -> Result<(Vec<String>, u64)
     let mut listing = files.list(folder, pool.lane(1), memory).await?;
     let mut paths = Vec::new();
     loop {
-        let batch = listing.next().await?;
+        let batch = listing.next_batch().await?;
         if batch.is_empty() {
             return Ok((paths, listing.not_served()));
         }

@@ -20,7 +20,7 @@ pub(super) fn walk<'a>(
             if is_link(&folder, part) { FilesError::Link } else { FilesError::of(error) }
         })?;
         // Whoever may enter a folder but not read it could have files there that no list shows.
-        if !unix::may_read(&folder, ".", true) {
+        if !unix::is_readable(&folder, ".", true) {
             return Err(FilesError::Forbidden);
         }
     }

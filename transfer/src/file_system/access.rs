@@ -1,4 +1,5 @@
-//! Whether this process may read or change something, asked without doing it where the kernel can tell.
+//! Whether this process may read or change a file or folder, checked without opening it if the
+//! kernel supports that.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -8,21 +9,22 @@ use rustix::io::Errno;
 
 use super::stat;
 
-/// Whether this process may read a file, or enter a folder and read it. No link is followed.
+/// Whether this process may read a file, or enter and read a folder. Does not follow links.
 #[must_use]
-pub fn may_read(folder: impl AsFd, name: &str, is_folder: bool) -> bool {
+pub fn is_readable(folder: impl AsFd, name: &str, is_folder: bool) -> bool {
     let folder = folder.as_fd();
     let wanted = if is_folder { Access::READ_OK | Access::EXEC_OK } else { Access::READ_OK };
     let flags = AtFlags::EACCESS | AtFlags::SYMLINK_NOFOLLOW;
     match rustix::fs::accessat(folder, name, wanted, flags) {
-        // Before Linux 5.8 there is no such call, and containers of that time forbid it.
-        Err(Errno::NOSYS | Errno::PERM) => can_be_opened(folder, name, is_folder),
-        answer => answer.is_ok(),
+        // Linux before 5.8 has no such call, and container runtimes of that time forbid it.
+        Err(Errno::NOSYS | Errno::PERM) => can_open(folder, name, is_folder),
+        result => result.is_ok(),
     }
 }
 
-/// The same, found out by opening it. Devices and pipes are not opened, for that may set something in motion.
-fn can_be_opened(folder: BorrowedFd<'_>, name: &str, is_folder: bool) -> bool {
+/// Like [`is_readable`], by opening it. Devices and pipes are not opened, because that may have
+/// side effects.
+fn can_open(folder: BorrowedFd<'_>, name: &str, is_folder: bool) -> bool {
     let mut flags =
         OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     if is_folder {
@@ -31,29 +33,32 @@ fn can_be_opened(folder: BorrowedFd<'_>, name: &str, is_folder: bool) -> bool {
         return false;
     }
     let opened = rustix::fs::openat(folder, name, flags, Mode::empty());
-    // A name in a folder can be looked up by those alone who may enter it.
+    // Only a process that may enter a folder can look up a name in it.
     opened.is_ok_and(|opened| !is_folder || stat(&opened, ".").is_ok())
 }
 
-/// Whether this process may create files in a folder, as far as that can be told without one.
+/// Checks whether this process may create files in a folder, as far as that is known without
+/// creating one.
 ///
 /// # Errors
-/// What the system says: `PermissionDenied` where it may not, `ReadOnlyFilesystem`.
+/// An I/O error: `PermissionDenied` if it may not, `ReadOnlyFilesystem`.
 pub fn check_writable(folder: impl AsFd) -> io::Result<()> {
     let folder = folder.as_fd();
     let create = Access::WRITE_OK | Access::EXEC_OK;
     match rustix::fs::accessat(folder, ".", create, AtFlags::EACCESS) {
-        // As above. The older call asks for the real user, who is nearly always the same.
-        Err(Errno::NOSYS | Errno::PERM) if acts_for_itself() => {
+        // As in `is_readable`. The older call checks the real user, who is nearly always the
+        // effective one.
+        Err(Errno::NOSYS | Errno::PERM) if has_equal_ids() => {
             Ok(rustix::fs::accessat(folder, ".", create, AtFlags::empty())?)
         }
-        // It cannot be told: creating the file will.
+        // The permission is unknown until the file is created.
         Err(Errno::NOSYS) => Ok(()),
-        answer => Ok(answer?),
+        result => Ok(result?),
     }
 }
 
-fn acts_for_itself() -> bool {
+/// Whether the real and the effective ids of this process are equal.
+fn has_equal_ids() -> bool {
     use rustix::process::{getegid, geteuid, getgid, getuid};
     getuid() == geteuid() && getgid() == getegid()
 }
@@ -66,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn opening_tells_the_same_as_the_kernel() {
+    fn opening_gives_the_same_result_as_accessat() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         for mode in [0o000, 0o400, 0o600, 0o644, 0o7777] {
@@ -81,22 +86,22 @@ mod tests {
         let names = fs::read_dir(folder.path()).unwrap();
         for name in names.map(|name| name.unwrap().file_name().into_string().unwrap()) {
             let is_folder = name.starts_with('d');
-            // A link itself may be read, which helps nobody.
+            // The kernel checks a link itself, which is always readable.
             if !name.ends_with("link") {
-                let may = may_read(&dir, &name, is_folder);
-                assert_eq!(can_be_opened(dir.as_fd(), &name, is_folder), may, "{name}");
+                let may = is_readable(&dir, &name, is_folder);
+                assert_eq!(can_open(dir.as_fd(), &name, is_folder), may, "{name}");
             } else {
-                assert!(!can_be_opened(dir.as_fd(), &name, is_folder), "{name}");
+                assert!(!can_open(dir.as_fd(), &name, is_folder), "{name}");
             }
         }
-        assert!(!can_be_opened(dir.as_fd(), "missing", false));
+        assert!(!can_open(dir.as_fd(), "missing", false));
         for entry in fs::read_dir(folder.path()).unwrap() {
             let _ = fs::set_permissions(entry.unwrap().path(), Permissions::from_mode(0o700));
         }
     }
 
     #[test]
-    fn a_pipe_is_not_opened() {
+    fn a_pipe_is_never_opened() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pipe");
         rustix::fs::mknodat(
@@ -108,6 +113,6 @@ mod tests {
         )
         .unwrap();
         let dir = File::open(folder.path()).unwrap();
-        assert!(!can_be_opened(dir.as_fd(), "pipe", false));
+        assert!(!can_open(dir.as_fd(), "pipe", false));
     }
 }

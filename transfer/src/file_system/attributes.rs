@@ -1,5 +1,5 @@
-//! A file's time and permissions. Where they are refused, its content is no less safe: that is a warning, never
-//! a failure.
+//! A file's time and permissions. If the system refuses to set them, the content is still stored
+//! safely: the caller reports a warning, not a failure.
 
 use std::fmt;
 use std::fs::File;
@@ -11,7 +11,7 @@ use rustix::fs::{AtFlags, Mode, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
 use rustix::path::Arg;
 
-/// The attributes of a stored file or folder that could not be set, with the reason.
+/// The attributes of a stored file or folder that could not be set, each with the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct UnsetAttributes {
     modified: Option<Errno>,
@@ -25,8 +25,8 @@ impl UnsetAttributes {
         *self == Self::default()
     }
 
-    /// Of a file that was to have a time and to be executable.
-    pub(crate) fn of(modified: Result<(), Errno>, executable: Result<(), Errno>) -> Self {
+    /// From the results of setting the time and the permission to run.
+    pub(crate) fn from_results(modified: Result<(), Errno>, executable: Result<(), Errno>) -> Self {
         Self { modified: modified.err(), executable: executable.err() }
     }
 }
@@ -34,34 +34,34 @@ impl UnsetAttributes {
 /// `its time (Operation not permitted)`
 impl fmt::Display for UnsetAttributes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let said = [("its time", self.modified), ("its permission to run", self.executable)];
-        let mut between = "";
-        for (what, error) in said {
+        let attributes = [("its time", self.modified), ("its permission to run", self.executable)];
+        let mut separator = "";
+        for (what, error) in attributes {
             if let Some(error) = error {
                 let why = io::Error::from(error).to_string();
-                // `Operation not permitted (os error 1)` says it twice.
+                // Without the error code, as in `Operation not permitted (os error 1)`.
                 let why = why.split_once(" (os error").map_or(why.as_str(), |(why, _)| why);
-                write!(f, "{between}{what} ({why})")?;
-                between = " and ";
+                write!(f, "{separator}{what} ({why})")?;
+                separator = " and ";
             }
         }
         Ok(())
     }
 }
 
-/// Sets when a file or folder was last modified, by its name in a folder; `.` is the folder itself. No link is
-/// followed, and no permission to read is needed.
+/// Sets when a file or folder was last modified, by its name in a folder; `.` is the folder itself.
+/// Does not follow links, and needs no permission to read.
 pub fn set_modified(folder: impl AsFd, name: impl Arg, modified: SystemTime) -> UnsetAttributes {
-    let set = rustix::fs::utimensat(folder, name, &times(modified), AtFlags::SYMLINK_NOFOLLOW);
+    let set = rustix::fs::utimensat(folder, name, &timestamps(modified), AtFlags::SYMLINK_NOFOLLOW);
     UnsetAttributes { modified: set.err(), executable: None }
 }
 
 /// Sets when an open file was last modified.
 pub(crate) fn set_file_modified(file: &File, modified: SystemTime) -> Result<(), Errno> {
-    rustix::fs::futimens(file, &times(modified))
+    rustix::fs::futimens(file, &timestamps(modified))
 }
 
-/// Adds the permission to run an open file for all who may read it.
+/// Makes an open file executable for all users who may read it.
 pub(crate) fn make_executable(file: &File) -> Result<(), Errno> {
     let mode = Mode::from_raw_mode(rustix::fs::fstat(file)?.st_mode);
     let readers = mode & (Mode::RUSR | Mode::RGRP | Mode::ROTH);
@@ -69,13 +69,13 @@ pub(crate) fn make_executable(file: &File) -> Result<(), Errno> {
     rustix::fs::fchmod(file, mode | runners)
 }
 
-/// The time of the last access stays.
-fn times(modified: SystemTime) -> Timestamps {
+/// The timestamps to set; the time of the last access is kept.
+fn timestamps(modified: SystemTime) -> Timestamps {
     let last_access = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
     Timestamps { last_access, last_modification: timespec(modified) }
 }
 
-/// As the kernel counts: whole seconds, negative ones before 1970, and nanoseconds after them.
+/// Converts to the kernel's format: whole seconds, negative before 1970, plus nanoseconds.
 fn timespec(time: SystemTime) -> Timespec {
     let seconds = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX);
     match time.duration_since(UNIX_EPOCH) {
@@ -88,9 +88,9 @@ fn timespec(time: SystemTime) -> Timespec {
                 0 => {
                     Timespec { tv_sec: 0_i64.saturating_sub_unsigned(before.as_secs()), tv_nsec: 0 }
                 }
-                part => Timespec {
+                nanoseconds => Timespec {
                     tv_sec: (-1_i64).saturating_sub_unsigned(before.as_secs()),
-                    tv_nsec: (1_000_000_000 - part).into(),
+                    tv_nsec: (1_000_000_000 - nanoseconds).into(),
                 },
             }
         }
@@ -107,8 +107,8 @@ mod tests {
     use crate::file_system::stat;
 
     #[test]
-    fn every_time_is_set_as_it_is() {
-        // A file system in memory keeps every time, others clamp them.
+    fn every_time_is_set_exactly() {
+        // A file system in memory keeps every time; others clamp times.
         let folder = tempfile::tempdir_in("/dev/shm").unwrap();
         let moments = [
             UNIX_EPOCH,
@@ -127,11 +127,11 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_set_is_said() {
+    fn attributes_that_could_not_be_set_are_named() {
         assert!(UnsetAttributes::default().is_empty());
-        let unset = UnsetAttributes::of(Err(Errno::PERM), Err(Errno::OPNOTSUPP));
-        let said = "its time (Operation not permitted) and its permission to run (Operation not supported)";
-        assert_eq!(unset.to_string(), said);
+        let unset = UnsetAttributes::from_results(Err(Errno::PERM), Err(Errno::OPNOTSUPP));
+        let expected = "its time (Operation not permitted) and its permission to run (Operation not supported)";
+        assert_eq!(unset.to_string(), expected);
         let missing = set_modified(CWD, "/nowhere/at/all", UNIX_EPOCH);
         assert_eq!(missing.to_string(), "its time (No such file or directory)");
     }

@@ -1,8 +1,9 @@
-//! Exclusive use of an open file or folder, also where its file system has no locks.
+//! Exclusive use of an open file or folder, even if its file system supports no locks.
 //!
-//! There, the lock is a Unix socket with an abstract name that is made of the file's number: the kernel gives a
-//! name to one socket at a time, and takes it back when the socket or its process ends. It excludes the
-//! processes of one machine (of one network namespace), while a file system's lock may exclude other machines.
+//! In that case the lock is a Unix socket with an abstract name that is derived from the inode: the
+//! kernel gives a name to one socket at a time, and releases it when the socket is closed or its
+//! process ends. Such a lock excludes only processes of the same machine and network namespace,
+//! while a file system's lock may also exclude other machines.
 
 use std::fs::TryLockError;
 use std::io;
@@ -16,78 +17,79 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::is_unsupported;
 
-/// How often, and how long after each other, a name that another process has is asked for.
-const ATTEMPTS: u32 = 500;
-const PAUSE: Duration = Duration::from_millis(20);
+/// Number of attempts to bind a name that another process holds, and the interval between them.
+const BIND_ATTEMPTS: u32 = 500;
+const BIND_INTERVAL: Duration = Duration::from_millis(20);
 
-/// That an open file or folder is this holder's. The lock ends when this and every copy of the handle are
-/// dropped, or by [`unlock`].
+/// The lock of an open file or folder. It ends when this and every copy of the handle are dropped,
+/// or by [`unlock`].
 #[derive(Debug)]
 pub struct FileLock {
-    /// Where the file system has no locks.
-    _name: Option<UnixDatagram>,
+    /// The bound socket, if the file system supports no locks.
+    _socket: Option<UnixDatagram>,
 }
 
 /// Locks an open file or folder for this handle.
 ///
 /// # Errors
-/// `WouldBlock` where another handle has it, `Unsupported` where there is no way to tell.
+/// `WouldBlock` if another handle holds the lock, `Unsupported` if no kind of lock is supported.
 pub fn try_lock(file: impl AsFd) -> io::Result<FileLock> {
     let file = file.as_fd();
     match flock(file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(FileLock { _name: None }),
-        Err(error) if is_unsupported(error) => Ok(FileLock { _name: Some(take_name(file)?) }),
+        Ok(()) => Ok(FileLock { _socket: None }),
+        Err(error) if is_unsupported(error) => {
+            Ok(FileLock { _socket: Some(bind_lock_name(file)?) })
+        }
         Err(error) => Err(error.into()),
     }
 }
 
-/// The same; waits until another handle has given it up.
+/// Like [`try_lock`], but waits until another handle has released the lock.
 ///
 /// # Errors
-/// `Unsupported` where there is no way to tell, `WouldBlock` after ten seconds of another process's lock on a
-/// file system that has none itself.
+/// `Unsupported` if no kind of lock is supported; `WouldBlock` if the file system supports no locks
+/// and another process holds the lock for ten seconds.
 pub fn lock(file: impl AsFd) -> io::Result<FileLock> {
     let file = file.as_fd();
     match flock(file, FlockOperation::LockExclusive) {
-        Ok(()) => return Ok(FileLock { _name: None }),
+        Ok(()) => return Ok(FileLock { _socket: None }),
         Err(error) if is_unsupported(error) => {}
         Err(error) => return Err(error.into()),
     }
-    for _ in 1..ATTEMPTS {
-        match take_name(file) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => pause(),
-            taken => return Ok(FileLock { _name: Some(taken?) }),
+    for _ in 1..BIND_ATTEMPTS {
+        match bind_lock_name(file) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait_for_name(),
+            bound => return Ok(FileLock { _socket: Some(bound?) }),
         }
     }
-    Ok(FileLock { _name: Some(take_name(file)?) })
+    Ok(FileLock { _socket: Some(bind_lock_name(file)?) })
 }
 
 #[expect(clippy::disallowed_methods, reason = "the kernel has no way to wait for a name")]
-fn pause() {
-    std::thread::sleep(PAUSE);
+fn wait_for_name() {
+    std::thread::sleep(BIND_INTERVAL);
 }
 
-/// Whether another handle has a lock of this file.
+/// Whether another handle holds the lock of this file.
 #[must_use]
 pub fn is_locked(file: &std::fs::File) -> bool {
     match file.try_lock_shared() {
-        // Nothing else can be done with what cannot be unlocked; the caller's handle is about to go.
+        // A failed unlock has no remedy; the caller is about to close the handle.
         Ok(()) => {
             let _ = file.unlock();
             false
         }
         Err(TryLockError::WouldBlock) => true,
-        Err(TryLockError::Error(_)) => {
-            take_name(file.as_fd()).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
-        }
+        Err(TryLockError::Error(_)) => bind_lock_name(file.as_fd())
+            .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock),
     }
 }
 
-/// Gives the lock of an open file up, whoever has copies of its handle. A lock that is a name ends with the
-/// [`FileLock`].
+/// Releases the lock of an open file, even if copies of its handle exist. A lock by name ends with
+/// its [`FileLock`].
 ///
 /// # Errors
-/// What the system says.
+/// An I/O error.
 pub fn unlock(file: impl AsFd) -> io::Result<()> {
     Ok(flock(file.as_fd(), FlockOperation::Unlock)?)
 }
@@ -96,14 +98,14 @@ fn flock(file: BorrowedFd<'_>, operation: FlockOperation) -> Result<(), Errno> {
     retry_on_intr(|| rustix::fs::flock(file, operation))
 }
 
-/// Takes the name that stands for a file.
-fn take_name(file: BorrowedFd<'_>) -> io::Result<UnixDatagram> {
+/// Binds the abstract name that identifies a file.
+fn bind_lock_name(file: BorrowedFd<'_>) -> io::Result<UnixDatagram> {
     let found = rustix::fs::fstat(file)?;
     let name = format!("quiver-lock-{:x}-{:x}", found.st_dev, found.st_ino);
     let address = SocketAddr::from_abstract_name(name)?;
     UnixDatagram::bind_addr(&address).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => io::ErrorKind::WouldBlock.into(),
-        // Sockets of this kind are forbidden here.
+        // The system does not allow such sockets.
         _ => io::ErrorKind::Unsupported.into(),
     })
 }
@@ -115,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_handle_has_the_lock() {
+    fn only_one_handle_holds_the_lock() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let other = File::open(file.path()).unwrap();
         let held = try_lock(&file).unwrap();
@@ -128,13 +130,13 @@ mod tests {
     }
 
     #[test]
-    fn a_name_stands_for_one_file() {
+    fn a_lock_name_identifies_one_file() {
         let [one, two] = [(); 2].map(|()| tempfile::NamedTempFile::new().unwrap());
         let other = File::open(one.path()).unwrap();
-        let held = take_name(one.as_file().as_fd()).unwrap();
-        assert_eq!(take_name(other.as_fd()).unwrap_err().kind(), io::ErrorKind::WouldBlock);
-        take_name(two.as_file().as_fd()).unwrap();
+        let held = bind_lock_name(one.as_file().as_fd()).unwrap();
+        assert_eq!(bind_lock_name(other.as_fd()).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        bind_lock_name(two.as_file().as_fd()).unwrap();
         drop(held);
-        take_name(other.as_fd()).unwrap();
+        bind_lock_name(other.as_fd()).unwrap();
     }
 }

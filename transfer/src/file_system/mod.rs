@@ -1,16 +1,17 @@
-//! Calls to the file system that not every kernel or file system supports, each with what replaces it. Knows nothing of partial files or streams.
+//! Calls that not every kernel or file system supports, each with a fallback. Knows nothing of
+//! partial files or streams.
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `stat` | what a name stands for, whatever its times are |
-//! | `attributes` | times and permissions, which may be refused |
-//! | `access` | whether something may be read or written |
+//! | `stat` | the type, size and time of a name in a folder, for any time |
+//! | `attributes` | times and permissions, which the system may refuse to set |
+//! | `access` | whether a file or folder may be read or written |
 //! | `lock` | exclusive use of a file or folder |
 //! | `rename` | a rename that replaces nothing |
 //! | `space` | free space |
-//! | `sync` | files and folders made durable |
+//! | `sync` | flushing files and folders to disk |
 //!
-//! What replaces a call is either invisible to the caller, or logged.
+//! A fallback is either invisible to the caller or logged.
 
 mod access;
 mod attributes;
@@ -20,19 +21,19 @@ mod space;
 mod stat;
 mod sync;
 
-pub use access::{check_writable, may_read};
+pub use access::{check_writable, is_readable};
 pub use attributes::{UnsetAttributes, set_modified};
 pub(crate) use attributes::{make_executable, set_file_modified};
 pub use lock::{FileLock, is_locked, lock, try_lock, unlock};
-pub use rename::rename_new;
+pub use rename::rename_noreplace;
 pub use space::free_space;
 pub use stat::{FileStat, stat};
 pub use sync::{sync_file, sync_folder};
 
 use rustix::io::Errno;
 
-/// Whether an error says that the file system or the kernel does not support a call, or that a security policy
-/// forbids it. A failing disk says something else.
+/// Whether an error means that the file system or the kernel does not support a call, or that a
+/// security policy forbids it. A failing disk gives other errors.
 fn is_unsupported(error: Errno) -> bool {
     matches!(
         error,

@@ -1,4 +1,4 @@
-//! A rename that replaces nothing, on any file system.
+//! A rename that never replaces a file, on any file system.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -10,19 +10,19 @@ use rustix::io::Errno;
 
 use super::stat;
 
-/// Held while a name is looked up and taken in two steps.
-static TWO_STEPS: Mutex<()> = Mutex::new(());
+/// Held while the fallback checks a name and then renames.
+static CHECK_AND_RENAME: Mutex<()> = Mutex::new(());
 
-/// Gives a file or folder another name, and refuses with `AlreadyExists` where that is taken.
+/// Renames a file or folder, and fails with `AlreadyExists` if the new name exists.
 ///
-/// In one step where the file system can: by a rename that replaces nothing, or, of a file, by a hard link,
-/// which replaces nothing either. Where it can do neither (many that run in user space), the name is looked up
-/// and then taken. No other transfer of this process takes the name in between; another program could, and its
-/// file would be replaced.
+/// The rename is atomic if the file system supports it: as a rename that replaces nothing or, for a
+/// file, as a hard link, which replaces nothing either. Otherwise (as with many file systems in
+/// user space) the name is checked first. No other transfer of this process can create the name in
+/// between; another program could, and its file would be replaced.
 ///
 /// # Errors
-/// What the system says.
-pub fn rename_new(
+/// An I/O error.
+pub fn rename_noreplace(
     from: (impl AsFd, impl AsRef<Path>),
     to: (impl AsFd, impl AsRef<Path>),
 ) -> io::Result<()> {
@@ -30,11 +30,11 @@ pub fn rename_new(
     match rustix::fs::renameat_with(from.0, from.1, to.0, to.1, RenameFlags::NOREPLACE) {
         Ok(()) => return Ok(()),
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-            // Folders have no hard links.
+            // Folders cannot have hard links.
             if !stat(from.0, from.1)?.is_dir() {
                 match rustix::fs::linkat(from.0, from.1, to.0, to.1, AtFlags::empty()) {
                     Ok(()) => {
-                        // It has its new name: one name too many harms nothing.
+                        // The file has its new name; the old one does no harm.
                         if let Err(error) = rustix::fs::unlinkat(from.0, from.1, AtFlags::empty()) {
                             let error = io::Error::from(error);
                             tracing::warn!("a renamed file kept its old name too: {error}");
@@ -42,17 +42,17 @@ pub fn rename_new(
                         return Ok(());
                     }
                     Err(error @ (Errno::EXIST | Errno::NOENT)) => return Err(error.into()),
-                    // Whatever was in the way of a link, a rename tells what is in its own way.
+                    // If the rename below fails as well, its error is more useful.
                     Err(_) => {}
                 }
             }
         }
-        // By a security policy that does not know the call. Where it is the folder's owner who says so, the
-        // plain rename is refused too.
+        // From a security policy that does not know the call. If the folder's owner forbids
+        // renames, the plain rename is refused too.
         Err(Errno::PERM) => {}
         Err(error) => return Err(error.into()),
     }
-    let _guard = TWO_STEPS.lock();
+    let _guard = CHECK_AND_RENAME.lock();
     match stat(to.0, to.1) {
         Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -69,16 +69,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_taken_name_is_refused() {
+    fn an_existing_name_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let dir = File::open(folder.path()).unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::write(at("a"), "new").unwrap();
         fs::write(at("b"), "old").unwrap();
-        let refused = rename_new((&dir, "a"), (&dir, "b")).unwrap_err();
+        let refused = rename_noreplace((&dir, "a"), (&dir, "b")).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read(at("b")).unwrap(), b"old");
-        rename_new((&dir, "a"), (&dir, "c")).unwrap();
+        rename_noreplace((&dir, "a"), (&dir, "c")).unwrap();
         assert_eq!(fs::read(at("c")).unwrap(), b"new");
         assert!(!at("a").exists());
     }

@@ -1,13 +1,14 @@
-//! Free space, where the file system tells it.
+//! Free space, if the file system reports it.
 
 use std::io;
 use std::os::fd::AsFd;
 
-/// Bytes that this process may still write to the file system a folder is on; `u64::MAX` where that is unknown:
-/// some file systems do not tell, or say that they have no size at all. A write tells then.
+/// Bytes that this process may still write to the file system of a folder. `u64::MAX` if that is
+/// unknown: some file systems do not report it, or report that they have no size. A full disk then
+/// fails a write.
 ///
 /// # Errors
-/// What the system says.
+/// An I/O error.
 pub fn free_space(folder: impl AsFd) -> io::Result<u64> {
     match rustix::fs::fstatvfs(folder) {
         Ok(disk) if disk.f_blocks == 0 => Ok(u64::MAX),
@@ -24,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_system_without_a_size_has_room() {
+    fn a_file_system_without_a_size_reports_unlimited_space() {
         assert_eq!(free_space(File::open("/proc").unwrap()).unwrap(), u64::MAX);
         let folder = tempfile::tempdir().unwrap();
         assert!(free_space(File::open(folder.path()).unwrap()).unwrap() < u64::MAX);

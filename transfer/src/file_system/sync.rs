@@ -1,5 +1,5 @@
-//! Files and folders made durable. A file system that cannot do that is logged once; a disk that fails at it is
-//! an error.
+//! Flushes files and folders to disk. A file system that does not support that is logged once; a
+//! disk that fails is an error.
 
 use std::fs::File;
 use std::io;
@@ -10,13 +10,13 @@ use rustix::io::Errno;
 
 use super::is_unsupported;
 
-/// Whether it was logged that something cannot be flushed, for files and for folders.
+/// Whether a missing flush was logged, for files and for folders.
 static LOGGED: [AtomicBool; 2] = [AtomicBool::new(false), AtomicBool::new(false)];
 
-/// Makes an open file's content durable, as far as its file system can.
+/// Flushes an open file's content to disk, if its file system supports that.
 ///
 /// # Errors
-/// What the system says: the disk failed or is full.
+/// An I/O error: the disk failed or is full.
 pub fn sync_file(file: &File) -> io::Result<()> {
     match rustix::io::retry_on_intr(|| rustix::fs::fsync(file)) {
         Err(error @ (Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP)) => {
@@ -27,13 +27,13 @@ pub fn sync_file(file: &File) -> io::Result<()> {
     }
 }
 
-/// Makes the names in a folder as durable as the files they stand for, as far as its file system can.
+/// Flushes the names in a folder to disk, if its file system supports that.
 ///
 /// # Errors
-/// What the system says: the disk failed.
+/// An I/O error: the disk failed.
 pub fn sync_folder(folder: &Dir) -> io::Result<()> {
     let synced = match rustix::fs::fsync(folder) {
-        // The handle stands for a path alone.
+        // The handle was opened with `O_PATH`.
         Err(Errno::BADF) => match folder.open(".") {
             Ok(opened) => rustix::fs::fsync(&opened),
             Err(error) => Err(Errno::from_io_error(&error).unwrap_or(Errno::IO)),

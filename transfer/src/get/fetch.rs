@@ -1,4 +1,5 @@
-//! The receiving end of `get`: one file, verified, under its final name before the sender is told.
+//! The receiver of `get`: one file, verified and stored under its final name before the sender is
+//! told.
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use crate::{
     ContentSize, FileAttributes, HashedPrefix, ReceiveError, ReceiveProgress, SMALL,
     TransferBottleneck, TransferTimings, receive, receive_small,
 };
-use quiver_protocol::reply::FileHeader;
+use quiver_protocol::reply::FileHead;
 use quiver_protocol::{
     ContentEnd, ContentHash, ContentPrefix, EofPayload as _, FilePath, FrameError, FrameKind,
     PlainEnd, Received, RefusalCode, Reply, Request,
@@ -18,72 +19,73 @@ use thiserror::Error;
 
 use crate::prefix::PROOF_RATE;
 use crate::rate_limit::TransferThrottle;
-use crate::{AnswerPart, AnswerReader, ResumableFile, StorageTarget, misfit};
+use crate::{ResponsePart, ResponseReader, ResumableFile, StorageTarget, unexpected_reply};
 
-/// How long the sender may take to receive the acknowledgement; the file is safe by then.
-const FAREWELL: Duration = Duration::from_secs(5);
+/// Timeout for delivering the acknowledgement; the file is already stored.
+const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A file that is being received: the sender has it and has said how large it is.
+/// A file whose content is about to be received; its size is known.
 #[derive(Debug)]
 pub struct IncomingFile {
     stream: CommandStream,
     head: FileHeader,
-    patience: Duration,
+    idle_timeout: Duration,
 }
 
-/// What arrived.
+/// A file that was received and stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReceivedFile {
-    /// Bytes of the whole file.
+    /// Size of the whole file in bytes.
     pub size: u64,
-    /// Of the whole file.
+    /// Hash of the whole file.
     pub blake3: ContentHash,
-    /// Where the content began that came on the last stream: what was here before it.
+    /// Offset at which the content of the last stream began: bytes that this end already had.
     pub offset: u64,
-    /// What limited that stream; `None` where it cannot be told.
+    /// What limited the last stream; `None` if that is unknown.
     pub limited_by: Option<TransferBottleneck>,
-    /// What could not be set of the file it became.
+    /// The attributes of the stored file that could not be set.
     pub unset: UnsetAttributes,
 }
 
-/// Content that was received whole and verified, and is not acknowledged yet.
+/// Content that was received completely and verified, but not yet acknowledged.
 #[derive(Debug)]
 pub struct VerifiedContent {
     end: ContentEnd,
-    times: TransferTimings,
+    timings: TransferTimings,
     unset: UnsetAttributes,
 }
 
-/// Why a file was not received. Its name is as it was before.
+/// Why a file was not received. A file that had its name before is unchanged.
 #[derive(Debug, Error)]
 pub enum GetError {
-    /// It was received whole and is not what was sent.
+    /// All content was received, but its hash does not match.
     #[error("the content does not match its hash")]
     Mismatch,
-    /// It is shorter or longer than announced.
+    /// The content is shorter or longer than announced.
     #[error("the content has {found} bytes where {announced} were announced")]
     Length {
         /// The announced bytes.
         announced: u64,
-        /// What came.
+        /// The received bytes.
         found: u64,
     },
-    /// It could not be written.
+    /// The content could not be written.
     #[error("{0}")]
     Disk(io::Error),
-    /// The sender answered with another file, or a piece of it.
-    #[error("what was sent is not what was asked for")]
+    /// The sender's response is for another file, or for another range of the file.
+    #[error("the response is for another file")]
     OtherFile,
-    /// The sender refused, or the conversation broke off.
+    /// The sender refused, or the stream failed.
     #[error("{0}")]
     Stream(#[from] StreamError),
 }
 
 impl GetError {
-    /// Whether what was received so far is of no use to the next attempt: it is not what the sender has, or the
-    /// sender broke the protocol. A stream that only ends early does not spoil it.
+    /// Whether the received content must be discarded, so that the next attempt cannot resume: it
+    /// differs from the sender's file, or the sender violated the protocol. A stream that only
+    /// ended early leaves a resumable partial file.
     #[must_use]
-    pub fn spoils(&self) -> bool {
+    pub fn invalidates_partial(&self) -> bool {
         match self {
             Self::Mismatch | Self::Length { .. } | Self::OtherFile => true,
             Self::Stream(StreamError::Refused(refusal)) => refusal.code == RefusalCode::Changed,
@@ -93,8 +95,8 @@ impl GetError {
     }
 }
 
-/// Asks for a file: 1. receiver -> Get. Content follows from where `have` ends, if the sender's file begins so, else from
-/// its beginning.
+/// Requests a file: 1. receiver -> Get. The sender sends content from the end of `have` if its file
+/// has that prefix, else from the start.
 ///
 /// # Errors
 /// [`GetError::Stream`], [`GetError::OtherFile`].
@@ -102,107 +104,113 @@ pub async fn fetch(
     connection: &Channel,
     path: &FilePath,
     have: Option<ContentPrefix>,
-    patience: Duration,
+    idle_timeout: Duration,
 ) -> Result<IncomingFile, GetError> {
     let offered = have.map_or(0, |have| have.size);
     let request = Request::Get { path: path.clone(), have };
     let hashing = Duration::from_secs(offered / PROOF_RATE);
-    let mut answer = AnswerReader::to(connection, &request, patience).await?;
-    answer.patience = patience + hashing;
-    let AnswerPart::Reply(Reply::File(head)) = answer.next::<PlainEnd>().await? else {
-        return Err(misfit("something else than a file").into());
+    let mut response = ResponseReader::send_request(connection, &request, idle_timeout).await?;
+    response.idle_timeout = idle_timeout + hashing;
+    let ResponsePart::Reply(Reply::File(head)) = response.next::<PlainEnd>().await? else {
+        return Err(unexpected_reply("expected a File reply").into());
     };
     let is_offset = head.offset == 0 || (head.offset == offered && offered <= head.size);
     if head.path != *path || !is_offset {
         return Err(GetError::OtherFile);
     }
-    Ok(IncomingFile { stream: answer.stream, head, patience })
+    Ok(IncomingFile { stream: response.stream, head, idle_timeout })
 }
 
 impl IncomingFile {
-    /// Bytes of the file.
+    /// Size of the file in bytes.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.head.size
     }
 
-    /// How many of them this end has already, which are not sent again.
+    /// Number of bytes that this end already has, which are not sent again.
     #[must_use]
     pub fn offset(&self) -> u64 {
         self.head.offset
     }
 
-    /// Receives the file into a part that begins with `beginning`, and stores it: verified, flushed,
-    /// under its final name. `progress` hears of what has arrived so far; `throttle` is what holds this up.
+    /// Receives the file into `partial`, whose content is `partial_prefix`, and stores it: verified,
+    /// flushed, and under its final name. `progress` gets the received bytes; `throttle` reports
+    /// whether a rate limit slowed the transfer down.
     ///
     /// # Errors
-    /// [`GetError`]; `Disk` with `AlreadyExists` where the name is taken by another content and not to be replaced.
+    /// [`GetError`]; `Disk` with `AlreadyExists` if another file has the name and must not be
+    /// replaced.
     pub async fn store(
         mut self,
-        part: &ResumableFile,
-        beginning: HashedPrefix,
+        partial: &ResumableFile,
+        partial_prefix: HashedPrefix,
         target: &StorageTarget,
         throttle: &TransferThrottle,
         progress: impl FnMut(ReceiveProgress),
     ) -> Result<ReceivedFile, GetError> {
-        let from = if self.head.offset == 0 { HashedPrefix::nothing() } else { beginning };
-        let sink = part.sink(self.head.offset).await.map_err(GetError::Disk)?;
-        let (_, mut came) = self.receive(from, sink, progress).await?;
-        let since = Instant::now();
-        let unset =
-            part.commit(target, self.finish(), came.end.blake3).await.map_err(GetError::Disk)?;
-        came.stored(since.elapsed(), unset);
-        Ok(self.acknowledge(&came, throttle).await)
+        let from = if self.head.offset == 0 { HashedPrefix::empty() } else { partial_prefix };
+        let sink = partial.sink(self.head.offset).await.map_err(GetError::Disk)?;
+        let (_, mut content) = self.receive(from, sink, progress).await?;
+        let commit_started = Instant::now();
+        let unset = partial
+            .commit(target, self.attributes(), content.end.blake3)
+            .await
+            .map_err(GetError::Disk)?;
+        content.record_commit(commit_started.elapsed(), unset);
+        Ok(self.acknowledge(&content, throttle).await)
     }
 
-    /// Whether it fits into memory, with many others.
+    /// Whether many files of this size fit into memory together.
     #[must_use]
     pub fn is_small(&self) -> bool {
         self.head.size <= SMALL && self.head.offset == 0
     }
 
-    /// Receives a small file into memory. Once it stands under its name, that is to be
-    /// [acknowledged](Self::acknowledge).
+    /// Receives a small file into memory. The caller stores it under its name, then
+    /// [acknowledges](Self::acknowledge) it.
     ///
     /// # Errors
     /// [`GetError`].
-    pub async fn take(&mut self) -> Result<(Vec<u8>, VerifiedContent), GetError> {
+    pub async fn receive_small(&mut self) -> Result<(Vec<u8>, VerifiedContent), GetError> {
         let reader = &mut self.stream.reader;
-        let (bytes, end, times) = receive_small(reader, self.head.size, self.patience).await?;
-        Ok((bytes, VerifiedContent { end, times, unset: UnsetAttributes::default() }))
+        let (bytes, end, timings) =
+            receive_small(reader, self.head.size, self.idle_timeout).await?;
+        Ok((bytes, VerifiedContent { end, timings, unset: UnsetAttributes::default() }))
     }
 
-    /// What the file is given with its name.
+    /// The attributes that the file gets with its final name.
     #[must_use]
-    pub fn finish(&self) -> FileAttributes {
+    pub fn attributes(&self) -> FileAttributes {
         FileAttributes {
             modified: Some(self.head.modified.0.into()),
             executable: self.head.executable,
         }
     }
 
-    /// Finishes where this end has all of the file already, as the sender says: `whole` is what it has.
+    /// Finishes if this end already has the whole file, according to the sender: `whole` is that
+    /// file.
     ///
     /// # Errors
     /// [`GetError`].
-    pub async fn agree(mut self, whole: HashedPrefix) -> Result<ReceivedFile, GetError> {
-        let (_, came) = self.receive(whole, io::sink(), |_| {}).await?;
-        Ok(self.acknowledge(&came, &TransferThrottle::default()).await)
+    pub async fn verify_existing(mut self, whole: HashedPrefix) -> Result<ReceivedFile, GetError> {
+        let (_, content) = self.receive(whole, io::sink(), |_| {}).await?;
+        Ok(self.acknowledge(&content, &TransferThrottle::default()).await)
     }
 
-    /// Receives the file into a pipe. What is written is not verified before all of it is written.
+    /// Receives the file into a pipe. The content is written before it is verified.
     ///
     /// # Errors
-    /// [`GetError`]; part of the file, or all of it, may have been written.
-    pub async fn pour<W: Write + Send + 'static>(
+    /// [`GetError`]; some or all of the content may have been written.
+    pub async fn write_to_pipe<W: Write + Send + 'static>(
         mut self,
         pipe: W,
         throttle: &TransferThrottle,
         progress: impl FnMut(ReceiveProgress),
     ) -> Result<ReceivedFile, GetError> {
-        let (_, came) = self.receive(HashedPrefix::nothing(), pipe, progress).await?;
-        let came = VerifiedContent { times: came.times.of_pipe(), ..came };
-        Ok(self.acknowledge(&came, throttle).await)
+        let (_, content) = self.receive(HashedPrefix::empty(), pipe, progress).await?;
+        let content = VerifiedContent { timings: content.timings.for_pipe(), ..content };
+        Ok(self.acknowledge(&content, throttle).await)
     }
 
     async fn receive<W: Write + Send + 'static>(
@@ -213,36 +221,37 @@ impl IncomingFile {
     ) -> Result<(W, VerifiedContent), GetError> {
         let size = ContentSize::Known(self.head.size);
         let reader = &mut self.stream.reader;
-        let received = receive(reader, size, from, sink, self.patience, progress).await;
-        let (sink, end, times) = received?;
-        Ok((sink, VerifiedContent { end, times, unset: UnsetAttributes::default() }))
+        let received = receive(reader, size, from, sink, self.idle_timeout, progress).await;
+        let (sink, end, timings) = received?;
+        Ok((sink, VerifiedContent { end, timings, unset: UnsetAttributes::default() }))
     }
 
-    /// Tells the sender that the file is safe: 3. receiver -> Received. Whether it learns of it changes nothing at this
-    /// end.
+    /// Tells the sender that the file is stored: 3. receiver -> Received. A failure to deliver this
+    /// changes nothing at this end.
     pub async fn acknowledge(
         &mut self,
-        came: &VerifiedContent,
+        content: &VerifiedContent,
         throttle: &TransferThrottle,
     ) -> ReceivedFile {
-        let VerifiedContent { end: ContentEnd { size, blake3, slowed_by: there }, times, unset } =
-            came;
-        let took = times.took();
-        let slowed_by = throttle.brake(took).or_else(|| times.brake(took));
+        let VerifiedContent { end: ContentEnd { size, blake3, slowed_by: remote }, timings, unset } =
+            content;
+        let elapsed = timings.elapsed();
+        let slowed_by = throttle.bottleneck(elapsed).or_else(|| timings.bottleneck(elapsed));
         let received = Received { blake3: *blake3, slowed_by }.encode();
         if self.stream.writer.end(FrameKind::Received, &received).await.is_ok() {
-            self.stream.writer.delivered(FAREWELL).await;
+            self.stream.writer.delivered(ACKNOWLEDGE_TIMEOUT).await;
         }
-        let limited_by = TransferBottleneck::of(slowed_by, *there);
+        let limited_by = TransferBottleneck::combine(slowed_by, *remote);
         let (size, blake3, offset) = (*size, *blake3, self.head.offset);
         ReceivedFile { size, blake3, offset, limited_by, unset: *unset }
     }
 }
 
 impl VerifiedContent {
-    /// It has its name. The disk took so long to make it safe, and refused some attributes.
-    pub fn stored(&mut self, waited: Duration, unset: UnsetAttributes) {
-        self.times.flushed(waited);
+    /// Records that the file has its final name: how long the disk took to flush it, and which
+    /// attributes could not be set.
+    pub fn record_commit(&mut self, waited: Duration, unset: UnsetAttributes) {
+        self.timings.record_flush(waited);
         self.unset = unset;
     }
 }

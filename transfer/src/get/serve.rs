@@ -1,4 +1,4 @@
-//! The sending end of `get`: a file's content, and the confirmation that it was stored.
+//! The sender of `get`: a file's content, and the confirmation that it was stored.
 
 use std::time::{Duration, Instant};
 
@@ -10,41 +10,41 @@ use quiver_protocol::{
 use quiver_transport::{CommandStream, FrameReader, StreamError};
 use thiserror::Error;
 
-use crate::answer::unless_interrupted;
+use crate::response::run_until_interrupted;
 use crate::{HashedPrefix, Observer, ProofLimits, SendError, Source, TransferBottleneck, send};
 
-/// A file that is served.
+/// A file to be sent.
 #[derive(Debug)]
 pub struct ServedFile<'a> {
-    /// The path that was asked for.
+    /// The requested path.
     pub path: FilePath,
-    /// Its content, of known [size](Source::size).
+    /// The content, whose [size](Source::size) must be known.
     pub source: Source,
-    /// The beginning that the receiver says it has.
+    /// The prefix that the receiver has, according to its request.
     pub have: Option<ContentPrefix>,
-    /// Bytes of content that are read and sent at once: see [`send()`].
+    /// Content bytes of each block: see [`send()`].
     pub block: usize,
-    /// Where that beginning is hashed.
+    /// Where the prefix is hashed.
     pub proofs: ProofLimits<'a>,
 }
 
-/// A file that was sent, and is not confirmed yet.
+/// A file that was sent, but is not yet confirmed.
 #[derive(Debug)]
 pub struct SentFile {
     end: ContentEnd,
-    began: Instant,
-    /// How long it took until all had left.
-    took: Duration,
+    started: Instant,
+    /// Time until all content was sent.
+    send_duration: Duration,
 }
 
 /// Why a file was not sent.
 #[derive(Debug, Error)]
 pub enum ServeError {
-    /// The source is a pipe, or its file system does not tell its size.
+    /// The source is a pipe, or its file system does not report its size.
     #[error("the size of the file is not known")]
     NoSize,
-    /// The content was not sent to its end; or, as [`SendError::Stream`], the receiver gave up, or said
-    /// something out of turn.
+    /// The content was not sent to its end. As [`SendError::Stream`]: the receiver gave up, or sent
+    /// a frame when it must not.
     #[error(transparent)]
     Send(#[from] SendError),
 }
@@ -55,32 +55,32 @@ impl From<StreamError> for ServeError {
     }
 }
 
-/// Sends a file: 2. sender -> File, Data*, Eof. What of it the receiver proves to have is left out. `observer`
-/// hears of each block; an error of this is told to it by the caller.
+/// Sends a file: 2. sender -> File, Data*, Eof. A verified prefix is not sent again. `observer` is
+/// told of each block; the caller reports an error to it.
 ///
-/// What the caller holds for the content, as memory, is not needed any more when this returns; then follows
-/// [`SentFile::confirm`].
+/// When this returns, the caller can release what it holds for the content, such as memory. It then
+/// calls [`SentFile::confirm`].
 ///
 /// # Errors
-/// [`ServeError`]. The stream has no end then: the caller says why, in an Error.
+/// [`ServeError`]. The stream is then without an end: the caller sends an Error with the reason.
 pub async fn serve(
     stream: &mut CommandStream,
     file: ServedFile<'_>,
     observer: &impl Observer,
 ) -> Result<SentFile, ServeError> {
-    let began = Instant::now();
+    let started = Instant::now();
     let ServedFile { path, source, have, block, proofs } = file;
     let (Some(size), Some(modified)) = (source.size(), source.modified()) else {
         return Err(ServeError::NoSize);
     };
     let CommandStream { reader, writer } = stream;
     let from = match have {
-        None => HashedPrefix::nothing(),
+        None => HashedPrefix::empty(),
         Some(have) => {
-            // A receiver that gives up must not keep what proving takes.
-            let proved = proofs.prove(&source, have);
-            let proved = unless_interrupted(reader, writer.stopped(), proved).await?;
-            proved.map_err(SendError::Disk)?
+            // A receiver that gives up must not keep the permit for hashing.
+            let proof = proofs.verify_prefix(&source, have);
+            let proof = run_until_interrupted(reader, writer.stopped(), proof).await?;
+            proof.map_err(SendError::Disk)?
         }
     };
     let sent = async {
@@ -92,36 +92,40 @@ pub async fn serve(
             executable: source.is_executable(),
         });
         writer.write_frame(FrameKind::Reply, &head.encode()).await?;
-        let end = send(writer, source, from, block, |bytes| observer.moved(bytes)).await?;
+        let end = send(writer, source, from, block, |bytes| observer.transferred(bytes)).await?;
         writer.end(FrameKind::Eof, &end.encode()).await?;
         Ok(end)
     };
     let end = tokio::select! {
         biased;
-        // The receiver has no business to say anything now; where it stopped reading, the write tells.
+        // The receiver must not send anything now; if it stopped reading, the write fails.
         error = reader.interrupted() => Err(ServeError::from(error)),
         sent = sent => sent,
     }?;
-    Ok(SentFile { end, began, took: began.elapsed() })
+    Ok(SentFile { end, started, send_duration: started.elapsed() })
 }
 
 impl SentFile {
-    /// Waits for the receiver to confirm that it has stored the file: 3. receiver -> Received. Tells `observer`
-    /// how the transfer ended.
+    /// Waits for the receiver to confirm that it has stored the file: 3. receiver -> Received.
+    /// Reports the outcome to `observer`.
     ///
     /// # Errors
-    /// [`StreamError`]: whether the file is stored is not known then.
+    /// [`StreamError`]: the file may or may not be stored.
     pub async fn confirm(
         self,
         reader: &mut FrameReader,
         timeout: Duration,
         observer: impl Observer,
     ) -> Result<(), StreamError> {
-        let Self { end, began, took } = self;
-        match received(reader, &end, timeout).await {
-            Ok(Received { slowed_by: there, .. }) => {
-                let limited_by =
-                    TransferBottleneck::of_sender(end.slowed_by, took, began.elapsed(), there);
+        let Self { end, started, send_duration } = self;
+        match read_confirmation(reader, &end, timeout).await {
+            Ok(Received { slowed_by: remote, .. }) => {
+                let limited_by = TransferBottleneck::combine_at_sender(
+                    end.slowed_by,
+                    send_duration,
+                    started.elapsed(),
+                    remote,
+                );
                 observer.succeeded(end.size, limited_by);
                 Ok(())
             }
@@ -134,7 +138,7 @@ impl SentFile {
     }
 }
 
-async fn received(
+async fn read_confirmation(
     reader: &mut FrameReader,
     end: &ContentEnd,
     timeout: Duration,
@@ -145,7 +149,7 @@ async fn received(
     }
     let received = Received::decode(&frame.payload)?;
     if received.blake3 != end.blake3 {
-        let why = "the hash is not the one that was sent".to_owned();
+        let why = "the hash is not that of the sent content".to_owned();
         return Err(FrameError::Malformed { what: "received", why }.into());
     }
     Ok(received)

@@ -1,4 +1,4 @@
-//! A partial file on a real disk, until it has its name or is gone.
+//! A partial file on a real disk, until it is committed or removed.
 
 use std::fs;
 
@@ -16,40 +16,40 @@ fn names(folder: &tempfile::TempDir) -> Vec<String> {
 }
 
 #[test]
-fn a_part_becomes_a_file_only_by_commit() {
+fn a_partial_file_becomes_a_file_only_by_commit() {
     let (temporary, dir) = folder();
-    let mut part = PartialFile::create(&dir, 0xab).unwrap();
-    part.write_all(b"content").unwrap();
+    let mut partial = PartialFile::create(&dir, 0xab).unwrap();
+    partial.write_all(b"content").unwrap();
     assert_eq!(names(&temporary), [".quiver-00000000000000ab.part"]);
     assert!(is_partial_name(&names(&temporary)[0]));
-    part.commit("a.txt", ReplacePolicy::Never, FileAttributes::default()).unwrap();
+    partial.commit("a.txt", ReplacePolicy::Never, FileAttributes::default()).unwrap();
     assert_eq!(names(&temporary), ["a.txt"]);
     assert_eq!(fs::read(temporary.path().join("a.txt")).unwrap(), b"content");
 }
 
 #[test]
-fn an_abandoned_part_leaves_nothing() {
+fn a_dropped_new_partial_file_is_removed() {
     let (temporary, dir) = folder();
     drop(PartialFile::create(&dir, 1).unwrap());
     assert!(names(&temporary).is_empty());
 }
 
 #[test]
-fn a_taken_name_is_replaced_only_when_told() {
+fn an_existing_file_is_replaced_only_on_request() {
     let (temporary, dir) = folder();
     fs::write(temporary.path().join("a"), "old").unwrap();
-    let part = PartialFile::create(&dir, 1).unwrap();
-    let refused = part.commit("a", ReplacePolicy::Never, FileAttributes::default()).unwrap_err();
+    let partial = PartialFile::create(&dir, 1).unwrap();
+    let refused = partial.commit("a", ReplacePolicy::Never, FileAttributes::default()).unwrap_err();
     assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
     assert_eq!(fs::read(temporary.path().join("a")).unwrap(), b"old");
     assert_eq!(names(&temporary), ["a"]);
-    let part = PartialFile::create(&dir, 1).unwrap();
-    part.commit("a", ReplacePolicy::Existing, FileAttributes::default()).unwrap();
+    let partial = PartialFile::create(&dir, 1).unwrap();
+    partial.commit("a", ReplacePolicy::Existing, FileAttributes::default()).unwrap();
     assert_eq!(fs::read(temporary.path().join("a")).unwrap(), b"");
 }
 
 #[test]
-fn an_existing_part_is_not_touched() {
+fn create_refuses_an_existing_partial_file() {
     let (temporary, dir) = folder();
     let name = ".quiver-0000000000000001.part";
     std::os::unix::fs::symlink("/dev/null", temporary.path().join(name)).unwrap();
@@ -57,25 +57,25 @@ fn an_existing_part_is_not_touched() {
 }
 
 #[test]
-fn a_part_that_is_kept_goes_on_where_it_stopped() {
+fn a_kept_partial_file_resumes_at_its_offset() {
     let (temporary, dir) = folder();
-    let mut part = PartialFile::open(&dir, 7).unwrap();
-    part.write_all(b"content").unwrap();
-    // Nobody else has it meanwhile.
+    let mut partial = PartialFile::open(&dir, 7).unwrap();
+    partial.write_all(b"content").unwrap();
+    // Another transfer cannot open it meanwhile.
     assert_eq!(PartialFile::open(&dir, 7).unwrap_err().kind(), io::ErrorKind::WouldBlock);
-    drop(part);
-    let part = PartialFile::open(&dir, 7).unwrap();
-    let reader = part.content().unwrap();
-    drop(part);
-    // Nor does somebody who still reads what was there.
-    let mut part = PartialFile::open(&dir, 7).unwrap();
+    drop(partial);
+    let partial = PartialFile::open(&dir, 7).unwrap();
+    let reader = partial.content().unwrap();
+    drop(partial);
+    // A handle that still reads the old content does not keep the lock.
+    let mut partial = PartialFile::open(&dir, 7).unwrap();
     drop(reader);
-    assert_eq!(part.length().unwrap(), 7);
-    part.go_on_at(4).unwrap();
-    part.write_all(b"act").unwrap();
+    assert_eq!(partial.length().unwrap(), 7);
+    partial.truncate_to(4).unwrap();
+    partial.write_all(b"act").unwrap();
     let modified = SystemTime::UNIX_EPOCH + std::time::Duration::from_nanos(1_234_567_891);
-    let finish = FileAttributes { modified: Some(modified), executable: true };
-    part.commit("a", ReplacePolicy::Never, finish).unwrap();
+    let attributes = FileAttributes { modified: Some(modified), executable: true };
+    partial.commit("a", ReplacePolicy::Never, attributes).unwrap();
     let path = temporary.path().join("a");
     assert_eq!(fs::read(&path).unwrap(), b"contact");
     let metadata = fs::metadata(&path).unwrap();
@@ -85,17 +85,17 @@ fn a_part_that_is_kept_goes_on_where_it_stopped() {
 }
 
 #[test]
-fn a_kept_part_with_nothing_in_it_goes_and_so_does_a_discarded_one() {
+fn empty_and_discarded_partial_files_are_removed() {
     let (temporary, dir) = folder();
     drop(PartialFile::open(&dir, 1).unwrap());
-    let mut part = PartialFile::open(&dir, 2).unwrap();
-    part.write_all(b"content").unwrap();
-    part.discard();
+    let mut partial = PartialFile::open(&dir, 2).unwrap();
+    partial.write_all(b"content").unwrap();
+    partial.discard();
     assert!(names(&temporary).is_empty());
 }
 
 #[test]
-fn what_is_no_file_is_no_part() {
+fn only_a_regular_file_is_opened_as_partial_file() {
     let (temporary, dir) = folder();
     let name = temporary.path().join(".quiver-0000000000000001.part");
     std::os::unix::fs::symlink("/dev/null", &name).unwrap();
@@ -106,18 +106,18 @@ fn what_is_no_file_is_no_part() {
 }
 
 #[test]
-fn of_two_who_finish_the_same_part_at_once_each_has_a_file_of_its_own() {
+fn concurrent_commits_of_one_partial_file_each_store_their_own_file() {
     let (temporary, dir) = folder();
     std::thread::scope(|scope| {
         for writer in 0..8_u8 {
             let dir = dir.try_clone().unwrap();
             scope.spawn(move || {
                 for round in 0..50 {
-                    let Ok(mut part) = PartialFile::open(&dir, 7) else { continue };
-                    part.go_on_at(0).unwrap();
-                    part.write_all(&[writer; 100]).unwrap();
+                    let Ok(mut partial) = PartialFile::open(&dir, 7) else { continue };
+                    partial.truncate_to(0).unwrap();
+                    partial.write_all(&[writer; 100]).unwrap();
                     let name = format!("{writer}-{round}");
-                    part.commit(&name, ReplacePolicy::Never, FileAttributes::default()).unwrap();
+                    partial.commit(&name, ReplacePolicy::Never, FileAttributes::default()).unwrap();
                 }
             });
         }

@@ -1,8 +1,8 @@
-//! The receiving end of `put`: a file that is verified and stored before its sender is told.
+//! The receiver of `put`: a file that is verified and stored before its sender is told.
 
 use std::time::Duration;
 
-use quiver_protocol::reply::ResumePoint;
+use quiver_protocol::reply::Ready;
 use quiver_protocol::{
     Bottleneck, ContentEnd, EofPayload as _, FrameError, FrameKind, PlainEnd, PutRequest, Received,
     Reply, limits,
@@ -13,28 +13,28 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::Staging;
-use crate::answer::unless_interrupted;
 use crate::receive::{ContentSize, ReceiveError, ReceiveProgress, receive, receive_small};
+use crate::response::run_until_interrupted;
 use crate::timings::TransferTimings;
 use crate::{HashedPrefix, Observer, SMALL, TransferBottleneck};
 
-/// What a sender is granted.
+/// Timeouts and limits of a sender.
 #[derive(Debug, Clone, Copy)]
 pub struct AcceptLimits {
-    /// How long it may be silent while content is due.
+    /// Idle timeout while content is expected.
     pub timeout: Duration,
-    /// How long it may take to read Ready: room for the file is reserved meanwhile.
+    /// Timeout for reading Ready: space for the file is reserved meanwhile.
     pub ready_timeout: Duration,
-    /// Bytes a second of its file that it must be able to hash, to find out whether they are those that were kept
-    /// here.
+    /// Bytes per second that the sender must be able to hash of its file, to find out whether it
+    /// has the prefix in the partial file.
     pub proof_rate: u64,
-    /// Bytes of the largest file whose size it does not tell.
+    /// Maximum size in bytes of a file whose size the sender does not announce.
     pub max_size: u64,
-    /// How often it is told how far the file is.
-    pub progress_every: Duration,
+    /// Interval of the progress reports to the sender.
+    pub progress_interval: Duration,
 }
 
-/// A file all of which was received and is what was sent, and that is not stored yet.
+/// A file that was received completely and verified, but is not yet stored.
 #[derive(Debug)]
 pub struct VerifiedUpload<S> {
     staging: S,
@@ -44,45 +44,45 @@ pub struct VerifiedUpload<S> {
 /// Why a file was not received.
 #[derive(Debug, Error)]
 pub enum AcceptError<E> {
-    /// The sender said something before it was asked for content, or gave up.
+    /// The sender sent a frame before it was asked for content, or gave up.
     #[error(transparent)]
     Interrupted(StreamError),
-    /// What an earlier attempt left could not be read.
+    /// The partial file of an earlier attempt could not be read.
     #[error(transparent)]
-    Kept(E),
-    /// The sender could not be told that content may be sent.
+    Partial(E),
+    /// ResumePoint could not be sent.
     #[error(transparent)]
     Ready(StreamError),
-    /// There is nothing the content can be written to.
+    /// The partial file could not be opened for writing.
     #[error(transparent)]
     Sink(E),
-    /// The content was not received to its end, or is not what was sent, or could not be written.
+    /// The content was not received to its end, did not match its hash, or could not be written.
     #[error(transparent)]
     Content(ReceiveError),
 }
 
-/// Why a file that was received was not stored, or its sender does not know that it is.
+/// Why a received file was not stored, or why the sender does not know that it is.
 #[derive(Debug, Error)]
 pub enum StoreError<E> {
-    /// It is not stored.
+    /// The file is not stored.
     #[error(transparent)]
     Staging(E),
-    /// It is stored. The sender could not be told.
+    /// The file is stored, but the acknowledgement could not be sent.
     #[error(transparent)]
     Stream(StreamError),
 }
 
-/// Content that was received whole and verified.
+/// Content that was received completely and verified.
 #[derive(Debug)]
 struct ReceivedContent {
-    /// All of it, of a small file; else it is in the sink.
+    /// The content of a small file; `None` if it is in the sink.
     bytes: Option<Vec<u8>>,
     end: ContentEnd,
-    times: TransferTimings,
+    timings: TransferTimings,
 }
 
-/// What is to be received, and where to.
-struct UploadRequestParts<'a, S, O> {
+/// Receives the content of one upload.
+struct UploadReceiver<'a, S, O> {
     put: &'a PutRequest,
     staging: &'a S,
     limits: &'a AcceptLimits,
@@ -90,7 +90,8 @@ struct UploadRequestParts<'a, S, O> {
 }
 
 impl<E> AcceptError<E> {
-    /// Whether what was received so far is of use to the next attempt: nothing but the rest is missing.
+    /// Whether the next attempt can resume: the received content is valid, only the rest is
+    /// missing.
     #[must_use]
     pub fn is_resumable(&self) -> bool {
         match self {
@@ -99,20 +100,20 @@ impl<E> AcceptError<E> {
                 matches!(error, FrameError::Truncated)
             }
             Self::Content(error) => matches!(error, ReceiveError::Stream(_)),
-            Self::Interrupted(_) | Self::Kept(_) | Self::Ready(_) => true,
+            Self::Interrupted(_) | Self::Partial(_) | Self::Ready(_) => true,
         }
     }
 }
 
-/// Receives a file: 2. receiver -> Ready  3. sender -> Content, Data*, Eof, meanwhile receiver -> Progress*.
-/// `observer` hears of what was received; an error of this is told to it by the caller.
+/// Receives a file: 2. receiver -> ResumePoint  3. sender -> Content, Data*, Eof, meanwhile receiver ->
+/// Progress*. `observer` is told of the received bytes; the caller reports an error to it.
 ///
-/// What the caller holds for the content, as memory, is not needed any more when this returns; then follows
-/// [`VerifiedUpload::store`]. Where the error is not [resumable](AcceptError::is_resumable), what was received is
-/// removed; else, and where this is dropped, it is kept.
+/// When this returns, the caller can release what it holds for the content, such as memory. It then
+/// calls [`VerifiedUpload::store`]. If the error is not [resumable](AcceptError::is_resumable), the
+/// received content is removed. Otherwise it is kept, also if this future is dropped.
 ///
 /// # Errors
-/// [`AcceptError`]. The stream has no end then: the caller says why, in an Error.
+/// [`AcceptError`]. The stream is then without an end: the caller sends an Error with the reason.
 pub async fn accept<S: Staging>(
     stream: &mut CommandStream,
     put: &PutRequest,
@@ -120,7 +121,7 @@ pub async fn accept<S: Staging>(
     limits: &AcceptLimits,
     observer: &impl Observer,
 ) -> Result<VerifiedUpload<S>, AcceptError<S::Error>> {
-    let upload = UploadRequestParts { put, staging: &staging, limits, observer };
+    let upload = UploadReceiver { put, staging: &staging, limits, observer };
     match upload.receive(stream).await {
         Ok(content) => Ok(VerifiedUpload { staging, content }),
         Err(error) => {
@@ -132,103 +133,114 @@ pub async fn accept<S: Staging>(
     }
 }
 
-impl<S: Staging, O: Observer> UploadRequestParts<'_, S, O> {
+impl<S: Staging, O: Observer> UploadReceiver<'_, S, O> {
     async fn receive(
         &self,
         stream: &mut CommandStream,
     ) -> Result<ReceivedContent, AcceptError<S::Error>> {
         let CommandStream { reader, writer } = stream;
-        let ready = unless_interrupted(reader, writer.stopped(), self.ready(writer)).await;
-        let kept = ready.map_err(AcceptError::Interrupted)??;
-        match self.put.size.filter(|size| *size <= SMALL && !self.staging.has_kept()) {
-            Some(size) => self.small(size, reader).await.map_err(AcceptError::Content),
-            None => self.large(kept, reader, writer).await,
+        let ready = run_until_interrupted(reader, writer.stopped(), self.send_ready(writer)).await;
+        let partial = ready.map_err(AcceptError::Interrupted)??;
+        match self.put.size.filter(|size| *size <= SMALL && !self.staging.has_partial()) {
+            Some(size) => self.receive_small(size, reader).await.map_err(AcceptError::Content),
+            None => self.receive_large(partial, reader, writer).await,
         }
     }
 
-    /// 2. receiver -> Ready {have}
-    async fn ready(&self, writer: &mut FrameWriter) -> Result<HashedPrefix, AcceptError<S::Error>> {
-        let kept = if self.staging.has_kept() {
-            self.staging.kept().await.map_err(AcceptError::Kept)?
+    /// 2. receiver -> ResumePoint {have}
+    async fn send_ready(
+        &self,
+        writer: &mut FrameWriter,
+    ) -> Result<HashedPrefix, AcceptError<S::Error>> {
+        let partial = if self.staging.has_partial() {
+            self.staging.hash_partial().await.map_err(AcceptError::Partial)?
         } else {
-            HashedPrefix::nothing()
+            HashedPrefix::empty()
         };
-        let have = (kept.length() > 0).then(|| kept.prefix());
+        let have = (partial.length() > 0).then(|| partial.prefix());
         let ready = Reply::Ready(ResumePoint { path: self.put.path.clone(), have });
-        let said = async {
+        let written = async {
             writer.write_frame(FrameKind::Reply, &ready.encode()).await?;
             writer.flush().await
         };
-        // A sender that does not read must not keep the room that is reserved for its file.
-        let patience = self.limits.ready_timeout;
-        let said = timeout(patience, said).await.unwrap_or(Err(StreamError::TimedOut(patience)));
-        said.map_err(AcceptError::Ready)?;
-        Ok(kept)
+        // A sender that does not read must not keep the reserved space.
+        let ready_timeout = self.limits.ready_timeout;
+        let written = timeout(ready_timeout, written)
+            .await
+            .unwrap_or(Err(StreamError::TimedOut(ready_timeout)));
+        written.map_err(AcceptError::Ready)?;
+        Ok(partial)
     }
 
     /// 3. sender -> Content, Data*, Eof {size, blake3}, meanwhile receiver -> Progress*
-    async fn large(
+    async fn receive_large(
         &self,
-        kept: HashedPrefix,
+        partial: HashedPrefix,
         reader: &mut FrameReader,
         writer: &mut FrameWriter,
     ) -> Result<ReceivedContent, AcceptError<S::Error>> {
         let content = AcceptError::Content;
-        let offset = self.offset(reader, kept.length()).await.map_err(content)?;
-        let from = if offset == 0 { HashedPrefix::nothing() } else { kept };
-        let sink = self.staging.sink(offset).await.map_err(AcceptError::Sink)?;
+        let offset = self.read_offset(reader, partial.length()).await.map_err(content)?;
+        let from = if offset == 0 { HashedPrefix::empty() } else { partial };
+        let sink = self.staging.open_sink(offset).await.map_err(AcceptError::Sink)?;
         let expected =
             self.put.size.map_or(ContentSize::AtMost(self.limits.max_size), ContentSize::Known);
-        let (arrived, seen) = watch::channel(ReceiveProgress { received: offset, stored: offset });
+        let (progress_sender, progress_receiver) =
+            watch::channel(ReceiveProgress { received: offset, stored: offset });
         let mut before = offset;
-        let received = receive(reader, expected, from, sink, self.limits.timeout, |arrival| {
-            self.observer.moved(arrival.received - before);
-            before = arrival.received;
-            arrived.send_replace(arrival);
+        let received = receive(reader, expected, from, sink, self.limits.timeout, |progress| {
+            self.observer.transferred(progress.received - before);
+            before = progress.received;
+            progress_sender.send_replace(progress);
         });
         let received = tokio::select! {
             biased;
             received = received => received,
-            error = report(writer, seen, self.limits.progress_every) => {
+            error = report_progress(writer, progress_receiver, self.limits.progress_interval) => {
                 Err(ReceiveError::Stream(error))
             }
         };
-        // The sink is dropped: the file is committed by name.
-        let (_, end, times) = received.map_err(content)?;
-        Ok(ReceivedContent { bytes: None, end, times })
+        // The sink is dropped: the file is committed by its name.
+        let (_, end, timings) = received.map_err(content)?;
+        Ok(ReceivedContent { bytes: None, end, timings })
     }
 
-    /// The same of a small file, into memory: it is received before its sender could be told how far it is.
-    async fn small(
+    /// Like [`receive_large`](Self::receive_large), for a small file, into memory and without
+    /// progress reports.
+    async fn receive_small(
         &self,
         size: u64,
         reader: &mut FrameReader,
     ) -> Result<ReceivedContent, ReceiveError> {
-        self.offset(reader, 0).await?;
-        let (bytes, end, times) = receive_small(reader, size, self.limits.timeout).await?;
-        self.observer.moved(end.size);
-        Ok(ReceivedContent { bytes: Some(bytes), end, times })
+        self.read_offset(reader, 0).await?;
+        let (bytes, end, timings) = receive_small(reader, size, self.limits.timeout).await?;
+        self.observer.transferred(end.size);
+        Ok(ReceivedContent { bytes: Some(bytes), end, timings })
     }
 
-    /// Where the content begins: at the end of what was kept, or at 0.
-    async fn offset(&self, reader: &mut FrameReader, kept: u64) -> Result<u64, ReceiveError> {
-        // The sender may have to read as much as was kept.
-        let proving = Duration::from_secs(kept / self.limits.proof_rate);
+    /// Reads where the content begins: at the end of the partial file, or at 0.
+    async fn read_offset(
+        &self,
+        reader: &mut FrameReader,
+        partial_length: u64,
+    ) -> Result<u64, ReceiveError> {
+        // The sender may have to hash as many bytes as the partial file has.
+        let proving = Duration::from_secs(partial_length / self.limits.proof_rate);
         let frame = reader.read_response(limits::RECEIVED, self.limits.timeout + proving).await?;
         if frame.kind != FrameKind::Reply {
             return Err(FrameError::Unexpected { found: frame.kind, expected: "a Reply" }.into());
         }
         match Reply::decode(&frame.payload)? {
-            Reply::Content { offset } if offset == 0 || offset == kept => Ok(offset),
-            Reply::Content { .. } => Err(malformed("it begins where nothing ended").into()),
-            _ => Err(malformed("it is another reply").into()),
+            Reply::Content { offset } if offset == 0 || offset == partial_length => Ok(offset),
+            Reply::Content { .. } => Err(malformed("its offset was not offered").into()),
+            _ => Err(malformed("expected a Content reply").into()),
         }
     }
 }
 
 impl<S: Staging> VerifiedUpload<S> {
-    /// Stores the file and acknowledges it: 4. receiver -> Received, Eof. `observer` is told how the transfer ended,
-    /// also where this is dropped while the disk is waited for.
+    /// Stores the file and acknowledges it: 4. receiver -> Received, Eof. `observer` is told the
+    /// outcome, also if this future is dropped while the disk is busy.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -237,13 +249,13 @@ impl<S: Staging> VerifiedUpload<S> {
         writer: &mut FrameWriter,
         observer: impl Observer,
     ) -> Result<(), StoreError<S::Error>> {
-        let Self { staging, content: ReceivedContent { bytes, end, mut times } } = self;
-        let since = Instant::now();
-        let there = end.slowed_by;
+        let Self { staging, content: ReceivedContent { bytes, end, mut timings } } = self;
+        let commit_started = Instant::now();
+        let remote = end.slowed_by;
         let done = move |result: &Result<(), S::Error>| match result {
             Ok(()) => {
-                let slowed_by = flushed(&mut times, since);
-                observer.succeeded(end.size, TransferBottleneck::of(slowed_by, there));
+                let slowed_by = record_flush(&mut timings, commit_started);
+                observer.succeeded(end.size, TransferBottleneck::combine(slowed_by, remote));
             }
             Err(error) => observer.failed(error),
         };
@@ -252,16 +264,16 @@ impl<S: Staging> VerifiedUpload<S> {
             None => staging.commit(end.size, done).await,
         };
         stored.map_err(StoreError::Staging)?;
-        let slowed_by = flushed(&mut times, since);
+        let slowed_by = record_flush(&mut timings, commit_started);
         let received = Received { blake3: end.blake3, slowed_by };
         acknowledge(writer, &received).await.map_err(StoreError::Stream)
     }
 }
 
-/// What held this end back, now that the disk has been waited for too.
-fn flushed(times: &mut TransferTimings, since: Instant) -> Option<Bottleneck> {
-    times.flushed(since.elapsed());
-    times.brake(times.took())
+/// Records the time for the flush, and returns the bottleneck of this end.
+fn record_flush(timings: &mut TransferTimings, commit_started: Instant) -> Option<Bottleneck> {
+    timings.record_flush(commit_started.elapsed());
+    timings.bottleneck(timings.elapsed())
 }
 
 async fn acknowledge(writer: &mut FrameWriter, received: &Received) -> Result<(), StreamError> {
@@ -273,27 +285,27 @@ fn malformed(why: &str) -> FrameError {
     FrameError::Malformed { what: "content", why: why.to_owned() }
 }
 
-/// Tells the sender how far its file is, `every` so often where that has changed. Returns only where it cannot be
-/// told.
-async fn report(
+/// Sends the sender a progress report every `interval` if there is progress. Returns only if that
+/// fails.
+async fn report_progress(
     writer: &mut FrameWriter,
-    mut seen: watch::Receiver<ReceiveProgress>,
-    every: Duration,
+    mut progress_receiver: watch::Receiver<ReceiveProgress>,
+    interval: Duration,
 ) -> StreamError {
-    let mut ticks = interval_at(Instant::now() + every, every);
+    let mut ticks = interval_at(Instant::now() + interval, interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if !matches!(seen.has_changed(), Ok(true)) {
+        if !matches!(progress_receiver.has_changed(), Ok(true)) {
             continue;
         }
-        let ReceiveProgress { received, stored } = *seen.borrow_and_update();
+        let ReceiveProgress { received, stored } = *progress_receiver.borrow_and_update();
         let progress = Reply::Progress { received, stored }.encode();
-        let said = async {
+        let written = async {
             writer.write_frame(FrameKind::Reply, &progress).await?;
             writer.flush().await
         };
-        if let Err(error) = said.await {
+        if let Err(error) = written.await {
             return error;
         }
     }

@@ -1,51 +1,54 @@
-//! Where the receiving end of `put` stores a file. Knows nothing of streams.
+//! Where the receiver of `put` stores a file. Knows nothing of streams.
 
 use std::fmt::Display;
 use std::io::Write;
 
 use crate::HashedPrefix;
 
-/// A file that is about to be received: its place is known and reserved. Dropped, it keeps what was
-/// received for the next attempt, if there can be one.
+/// A file that is about to be received; its path and its space are reserved. If it is dropped, the
+/// received content is kept for the next attempt, if it is resumable.
 ///
-/// A file of at most [`SMALL`](crate::SMALL) bytes of which nothing is kept is received in memory and stored
-/// by [`commit_small`](Self::commit_small); every other one is written to its [sink](Self::sink) and stored by
-/// [`commit`](Self::commit).
+/// A file of at most [`SMALL`](crate::SMALL) bytes without a partial file is received in memory and
+/// stored by [`commit_small`](Self::commit_small); every other file is written to its
+/// [sink](Self::open_sink) and stored by [`commit`](Self::commit).
 pub trait Staging: Send + Sync {
-    /// What a file's content is written to, on blocking threads, in blocks.
+    /// The writer of a file's content. It is used on blocking threads, and gets blocks.
     type Sink: Write + Send + 'static;
 
     /// Why a file cannot be stored.
     type Error: Display + Send + 'static;
 
-    /// Whether an earlier attempt left anything.
-    fn has_kept(&self) -> bool;
+    /// Whether an earlier attempt left a partial file.
+    fn has_partial(&self) -> bool;
 
-    /// What an earlier attempt left, read and hashed; asked for only where there is something. Takes as long as
-    /// reading it does.
+    /// Hashes the partial file; called only if there is one. Takes as long as reading it.
     ///
     /// # Errors
-    /// It could not be read.
-    fn kept(&self) -> impl Future<Output = Result<HashedPrefix, Self::Error>> + Send;
+    /// The partial file could not be read.
+    fn hash_partial(&self) -> impl Future<Output = Result<HashedPrefix, Self::Error>> + Send;
 
-    /// What the bytes from `offset` on are written to; kept bytes beyond it are dropped.
+    /// Opens the writer for the content from `offset` on; a longer partial file is truncated.
     ///
     /// # Errors
-    /// It could not be opened there.
-    fn sink(&self, offset: u64) -> impl Future<Output = Result<Self::Sink, Self::Error>> + Send;
+    /// The partial file could not be opened at this offset.
+    fn open_sink(
+        &self,
+        offset: u64,
+    ) -> impl Future<Output = Result<Self::Sink, Self::Error>> + Send;
 
-    /// Gives the file its name, flushed to disk. All of its `size` bytes were written to the sink, which is
-    /// dropped, and are verified. `done` is called with the result, also where this is dropped meanwhile.
+    /// Gives the file its final name, flushed to disk. All of its `size` bytes were written to the
+    /// sink, which is dropped, and are verified. `done` is called with the result, also if this
+    /// future is dropped before.
     ///
     /// # Errors
-    /// The file is not stored; what had the name before still has it.
+    /// The file is not stored; an existing file of this name is unchanged.
     fn commit(
         self,
         size: u64,
         done: impl FnOnce(&Result<(), Self::Error>) + Send + 'static,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
-    /// The same of a small file, of which `bytes` are all.
+    /// Like [`commit`](Self::commit), for a small file whose whole content is `bytes`.
     ///
     /// # Errors
     /// As [`commit`](Self::commit).
@@ -55,6 +58,6 @@ pub trait Staging: Send + Sync {
         done: impl FnOnce(&Result<(), Self::Error>) + Send + 'static,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
-    /// Removes what was received: the next attempt has no use for it.
+    /// Removes the received content, because the next attempt cannot resume it.
     fn discard(self) -> impl Future<Output = ()> + Send;
 }

@@ -1,5 +1,5 @@
-//! Writes blocks to a sink: hashed, and written in order by a blocking thread while more are received. The number of
-//! unwritten blocks is bounded. Knows nothing of frames.
+//! Writes blocks to a sink: hashes them, and writes them in order on a blocking thread while more
+//! are received. The number of unwritten blocks is bounded. Knows nothing of frames.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -17,28 +17,28 @@ use tokio::task::{self, JoinHandle};
 use crate::batching::{self, ActiveTransfers};
 use crate::timings::{DiskAccess, TransferTimings};
 
-/// Bytes that are hashed at once, as a block fills: few enough that they are still in the processor's
+/// Bytes that are hashed in one call while a block fills: few enough to be still in the processor's
 /// nearest caches, and enough for all lanes of its vectors.
-const HASHED_AT_ONCE: usize = 64 * 1024;
+const HASH_BATCH: usize = 64 * 1024;
 
-/// How often a thread that finds no block yields before it ends: the next is often nearly full, and to wake a thread
-/// costs more.
-const LINGER: usize = 3;
+/// How often a thread without a block yields before it ends: the next block is often nearly full,
+/// and waking a thread costs more.
+const IDLE_YIELDS: usize = 3;
 
 /// Which thread hashes blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HashingThread {
-    /// The one that takes them from the network, while they are in its processor's cache.
+    /// The thread that receives blocks, while they are in its processor's cache.
     Network,
-    /// The one that writes them.
+    /// The thread that writes blocks.
     Writer,
 }
 
 impl HashingThread {
-    /// Two processors have the threads of both ends to share where those are on one machine, and one of them is the
-    /// network's in any case: a hash that moves to another thread then waits for its turn there. With more
-    /// processors it is done beside the network.
-    pub(super) fn of_this_machine() -> Self {
+    /// Chooses by the number of processors. If both ends run on a machine with two processors,
+    /// their threads share them, and one is always used by the network: hashing on another thread
+    /// would wait there. With more processors, hashing runs in parallel with the network.
+    pub(super) fn for_this_machine() -> Self {
         static HASHING_THREAD: LazyLock<HashingThread> = LazyLock::new(|| {
             let processors = available_parallelism().map_or(1, NonZero::get);
             if processors > 2 { HashingThread::Writer } else { HashingThread::Network }
@@ -47,133 +47,135 @@ impl HashingThread {
     }
 }
 
-/// Writes blocks on a blocking thread, behind the network, and hashes them.
+/// Hashes blocks and writes them on a blocking thread, while the network delivers more.
 pub(super) struct BlockWriter<W> {
     queue: Arc<WriteQueue<W>>,
-    /// The thread that writes, or did last.
+    /// The current or last thread that writes.
     thread: Option<JoinHandle<()>>,
-    /// Where blocks are hashed before they are written.
+    /// The hasher, if blocks are hashed before they are written.
     hasher: Option<Box<blake3::Hasher>>,
-    /// What of the block that fills went into that.
+    /// Number of bytes of the filling block that are already hashed.
     hashed: usize,
     active: ActiveTransfers,
     capacity: usize,
-    pub(super) times: TransferTimings,
+    pub(super) timings: TransferTimings,
 }
 
-/// What the thread that takes blocks from the network and the one that writes them share. Locked for moments.
+/// State shared by the thread that receives blocks and the one that writes them. Locked only
+/// briefly.
 struct WriteQueue<W> {
-    state: Mutex<WriteState<W>>,
-    /// A block was written, or the thread has ended.
-    moved: Notify,
+    state: Mutex<QueuedWrites<W>>,
+    /// Notified when a block was written or the thread has ended.
+    changed: Notify,
 }
 
-struct WriteState<W> {
+struct QueuedWrites<W> {
     /// `None` while a thread writes.
     work: Option<WriteJob<W>>,
     waiting: VecDeque<Vec<u8>>,
-    /// Those that wait, and the one that is being written.
+    /// Number of blocks that wait or are being written.
     unwritten: usize,
-    /// Buffers of blocks that were.
+    /// Buffers of written blocks, for reuse.
     empty: Vec<Vec<u8>>,
-    /// Bytes that are in the sink.
+    /// Bytes written to the sink.
     written: u64,
-    /// The last block's.
+    /// Timing of the last written block.
     access: DiskAccess,
-    /// Whether the work is lost, and why if that was not reported yet.
-    is_lost: bool,
+    /// Whether writing failed; `failure` has the error until it is reported.
+    has_failed: bool,
     failure: Option<io::Error>,
 }
 
 struct WriteJob<W> {
     sink: W,
-    /// Where blocks are hashed as they are written.
+    /// The hasher, if blocks are hashed while they are written.
     hasher: Option<Box<blake3::Hasher>>,
 }
 
-/// What the queue is found in.
+/// Result of checking the queue.
 enum QueueState {
-    /// What is waited for is true.
-    Ready,
+    /// The condition is met.
+    ResumePoint,
     Pending,
-    /// The work is lost, and why if that was not reported yet.
-    Lost(Option<io::Error>),
+    /// Writing failed; has the error if it was not yet reported.
+    Failed(Option<io::Error>),
 }
 
-/// A thread that writes until nothing waits. Where it ends before that, the work is lost.
+/// A thread that writes until no block waits. If it ends earlier, writing has failed.
 struct WriterThread<W> {
     queue: Arc<WriteQueue<W>>,
     work: Option<WriteJob<W>>,
 }
 
 impl<W: Write + Send + 'static> BlockWriter<W> {
-    /// For content of so many bytes at most.
+    /// Creates a writer for at most `announced` bytes of content.
     pub(super) fn new(
         sink: W,
         hasher: Box<blake3::Hasher>,
         announced: u64,
         hashing_thread: HashingThread,
     ) -> Self {
-        let (here, there) = match hashing_thread {
+        let (network_hasher, writer_hasher) = match hashing_thread {
             HashingThread::Network => (Some(hasher), None),
             HashingThread::Writer => (None, Some(hasher)),
         };
-        let state = WriteState {
-            work: Some(WriteJob { sink, hasher: there }),
+        let state = QueuedWrites {
+            work: Some(WriteJob { sink, hasher: writer_hasher }),
             waiting: VecDeque::new(),
             unwritten: 0,
             empty: Vec::new(),
             written: 0,
-            access: DiskAccess::begin(),
-            is_lost: false,
+            access: DiskAccess::start(),
+            has_failed: false,
             failure: None,
         };
         Self {
-            queue: Arc::new(WriteQueue { state: Mutex::new(state), moved: Notify::new() }),
+            queue: Arc::new(WriteQueue { state: Mutex::new(state), changed: Notify::new() }),
             thread: None,
-            hasher: here,
+            hasher: network_hasher,
             hashed: 0,
-            active: ActiveTransfers::join(),
+            active: ActiveTransfers::register(),
             capacity: usize::try_from(announced).map_or(BLOCK, |size| size.min(BLOCK)),
-            times: TransferTimings::begin(),
+            timings: TransferTimings::start(),
         }
     }
 
-    /// An empty block, no larger than the content.
+    /// An empty buffer of one block, or less if the content is smaller.
     pub(super) fn buffer(&self) -> Vec<u8> {
-        let most = self.most();
+        let max_free = self.max_unwritten();
         let mut state = self.queue.lock();
-        state.empty.truncate(most);
+        state.empty.truncate(max_free);
         let buffer = state.empty.pop();
         drop(state);
         buffer.unwrap_or_else(|| Vec::with_capacity(self.capacity))
     }
 
-    /// Bytes that are in the sink.
+    /// Bytes written to the sink.
     pub(super) fn written(&self) -> u64 {
         self.queue.lock().written
     }
 
-    /// Bytes that may still be taken before something has to be written, beside those of a block that fills.
-    pub(super) fn room(&self, block: &[u8]) -> usize {
-        let free = self.most().saturating_sub(self.queue.lock().unwritten);
+    /// Bytes that can be received until a block has to be written, besides those in the filling
+    /// `block`.
+    pub(super) fn free_space(&self, block: &[u8]) -> usize {
+        let free = self.max_unwritten().saturating_sub(self.queue.lock().unwritten);
         (free * BLOCK).saturating_sub(block.len())
     }
 
-    /// Takes a block and returns an empty one, as soon as that may be filled.
+    /// Queues a block for writing, and returns an empty one as soon as that may be filled.
     ///
     /// # Errors
-    /// What the sink says, of this block or one before.
+    /// The error of the sink, for this block or an earlier one.
     pub(super) async fn write(&mut self, block: Vec<u8>) -> io::Result<Vec<u8>> {
-        self.take(block);
-        let others = self.most() - 1;
-        self.until(|state| state.unwritten <= others).await?;
+        self.enqueue(block);
+        let max_waiting = self.max_unwritten() - 1;
+        self.wait_until(|state| state.unwritten <= max_waiting).await?;
         Ok(self.buffer())
     }
 
-    /// Hashes what a block that fills has so far, but for less than is worth a call.
+    /// Hashes the bytes of the filling block so far, in multiples of [`HASH_BATCH`].
     pub(super) fn hash_ahead(&mut self, block: &[u8]) {
-        let end = block.len() / HASHED_AT_ONCE * HASHED_AT_ONCE;
+        let end = block.len() / HASH_BATCH * HASH_BATCH;
         if let Some(hasher) = &mut self.hasher
             && end > self.hashed
         {
@@ -182,13 +184,13 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
         }
     }
 
-    /// Blocks that may be unwritten, with the one that fills.
-    fn most(&self) -> usize {
-        1 + self.active.blocks(batching::BEHIND)
+    /// Maximum number of unwritten blocks, including the filling one.
+    fn max_unwritten(&self) -> usize {
+        1 + self.active.batch_size(batching::UNWRITTEN_BLOCKS)
     }
 
-    /// Puts a block where a thread finds it, and sends for one where none is there.
-    fn take(&mut self, block: Vec<u8>) {
+    /// Queues a block, and starts a thread if none is running.
+    fn enqueue(&mut self, block: Vec<u8>) {
         if let Some(hasher) = &mut self.hasher {
             hasher.update(&block[self.hashed..]);
             self.hashed = 0;
@@ -204,103 +206,103 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
         }
     }
 
-    /// Waits for something that the writer's thread brings about.
-    async fn until(&mut self, holds: impl Fn(&WriteState<W>) -> bool) -> io::Result<()> {
-        let mut since = None;
+    /// Waits until the writing thread has brought the queue into a state for which `is_met` is true.
+    async fn wait_until(&mut self, is_met: impl Fn(&QueuedWrites<W>) -> bool) -> io::Result<()> {
+        let mut wait_started = None;
         loop {
-            match self.state(since, &holds) {
+            match self.check(wait_started, &is_met) {
                 QueueState::Ready => return Ok(()),
                 QueueState::Pending => {}
-                QueueState::Lost(failure) => return Err(self.loss(failure).await),
+                QueueState::Failed(failure) => return Err(self.failure_reason(failure).await),
             }
-            since = Some(Instant::now());
-            self.queue.moved.notified().await;
+            wait_started = Some(Instant::now());
+            self.queue.changed.notified().await;
         }
     }
 
-    /// The state of the queue, after a wait that began at `since`.
-    fn state(
+    /// Checks the state of the queue, after a wait that began at `wait_started`.
+    fn check(
         &mut self,
-        since: Option<Instant>,
-        holds: impl Fn(&WriteState<W>) -> bool,
+        wait_started: Option<Instant>,
+        is_met: impl Fn(&QueuedWrites<W>) -> bool,
     ) -> QueueState {
         let mut state = self.queue.lock();
-        if let Some(since) = since {
-            self.times.waited(since, &state.access);
+        if let Some(wait_started) = wait_started {
+            self.timings.record_wait(wait_started, &state.access);
         }
-        if state.is_lost {
-            return QueueState::Lost(state.failure.take());
+        if state.has_failed {
+            return QueueState::Failed(state.failure.take());
         }
-        if holds(&state) { QueueState::Ready } else { QueueState::Pending }
+        if is_met(&state) { QueueState::Ready } else { QueueState::Pending }
     }
 
-    /// Why the work is lost.
-    async fn loss(&mut self, failure: Option<io::Error>) -> io::Error {
+    /// The error because of which writing failed.
+    async fn failure_reason(&mut self, failure: Option<io::Error>) -> io::Error {
         let thread = self.thread.take();
         if let Some(failure) = failure {
             return failure;
         }
         match thread {
-            Some(thread) => match crate::blocking::joined(thread.await) {
-                Err(ending) => ending.into(),
+            Some(thread) => match crate::blocking::task_result(thread.await) {
+                Err(error) => error.into(),
                 Ok(()) => io::Error::other("an earlier write failed"),
             },
             None => io::Error::other("an earlier write failed"),
         }
     }
 
-    /// Drops the sink, once the writer's thread has ended: until then a next attempt would find it in use. Whole blocks
-    /// that were received are written.
+    /// Drops the sink after the writing thread has ended: until then the sink would be in use for
+    /// the next attempt. Complete blocks that were received are written.
     pub(super) async fn abandon(mut self) {
-        // Why it ends is known already.
-        let _ = self.until(|state| state.work.is_some()).await;
+        // The reason for the abort is already known.
+        let _ = self.wait_until(|state| state.work.is_some()).await;
         // The thread may still hold the queue.
         let work = self.queue.lock().work.take();
         drop(work);
     }
 
-    /// Writes what is left; the sink, the hash of all that went into it, and where the time went.
+    /// Writes the rest; returns the sink, the hash of all content, and the timings.
     ///
     /// # Errors
-    /// What the sink says.
+    /// The error of the sink.
     pub(super) async fn close(
         mut self,
         last: Vec<u8>,
     ) -> io::Result<(W, ContentHash, TransferTimings)> {
         if !last.is_empty() {
-            self.take(last);
+            self.enqueue(last);
         }
-        self.until(|state| state.work.is_some()).await?;
-        let lost = || io::Error::other("an earlier write failed");
-        let mut work = self.queue.lock().work.take().ok_or_else(lost)?;
+        self.wait_until(|state| state.work.is_some()).await?;
+        let failed = || io::Error::other("an earlier write failed");
+        let mut work = self.queue.lock().work.take().ok_or_else(failed)?;
         work.sink.flush()?;
-        self.times.moved();
-        // One of the two is there.
-        let hasher = self.hasher.or(work.hasher).ok_or_else(lost)?;
+        self.timings.end_content();
+        // One of the two exists.
+        let hasher = self.hasher.or(work.hasher).ok_or_else(failed)?;
         let hash = ContentHash(*hasher.finalize().as_bytes());
-        Ok((work.sink, hash, self.times))
+        Ok((work.sink, hash, self.timings))
     }
 }
 
 impl<W> WriteQueue<W> {
-    fn lock(&self) -> MutexGuard<'_, WriteState<W>> {
+    fn lock(&self) -> MutexGuard<'_, QueuedWrites<W>> {
         self.state.lock()
     }
 }
 
 impl<W: Write> WriterThread<W> {
     fn run(mut self) {
-        let mut lingered = 0;
+        let mut idle_yields = 0;
         loop {
-            let Some(mut block) = self.next(lingered == LINGER) else {
+            let Some(mut block) = self.next_block(idle_yields == IDLE_YIELDS) else {
                 if self.work.is_none() {
                     return;
                 }
-                lingered += 1;
+                idle_yields += 1;
                 thread::yield_now();
                 continue;
             };
-            lingered = 0;
+            idle_yields = 0;
             let Some(work) = &mut self.work else { return };
             let (access, written) = work.write(&block);
             let mut state = self.queue.lock();
@@ -314,16 +316,16 @@ impl<W: Write> WriterThread<W> {
             block.clear();
             state.empty.push(block);
             drop(state);
-            self.queue.moved.notify_one();
+            self.queue.changed.notify_one();
         }
     }
 
-    /// The next block. Where none waits and this is to be the end, the work is given back under the same lock, so
-    /// that the next block starts another thread.
-    fn next(&mut self, ends: bool) -> Option<Vec<u8>> {
+    /// Takes the next block. If no block waits in the last try, returns the work to the queue under
+    /// the same lock, so that the next block starts another thread.
+    fn next_block(&mut self, is_last_try: bool) -> Option<Vec<u8>> {
         let mut state = self.queue.lock();
         let next = state.waiting.pop_front();
-        if next.is_none() && ends {
+        if next.is_none() && is_last_try {
             state.work = self.work.take();
         }
         next
@@ -332,22 +334,22 @@ impl<W: Write> WriterThread<W> {
 
 impl<W> Drop for WriterThread<W> {
     fn drop(&mut self) {
-        // The sink is closed before this is reported.
+        // The sink is closed before the failure is reported.
         if self.work.take().is_some() {
-            self.queue.lock().is_lost = true;
+            self.queue.lock().has_failed = true;
         }
-        self.queue.moved.notify_one();
+        self.queue.changed.notify_one();
     }
 }
 
 impl<W: Write> WriteJob<W> {
     fn write(&mut self, block: &[u8]) -> (DiskAccess, io::Result<()>) {
-        let mut access = DiskAccess::begin();
+        let mut access = DiskAccess::start();
         if let Some(hasher) = &mut self.hasher {
             hasher.update(block);
         }
-        let written = access.on_disk(|| self.sink.write_all(block));
-        access.end();
+        let written = access.time_disk(|| self.sink.write_all(block));
+        access.finish();
         (access, written)
     }
 }

@@ -1,4 +1,4 @@
-//! Memory for blocks, used again and again.
+//! Reuses the memory of blocks.
 
 use std::sync::Arc;
 
@@ -6,32 +6,32 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use quiver_protocol::chunk::{BLOCK, FRAMED_BLOCK, HEADROOM};
 
-/// Block buffers that come back once QUIC needs them no more. Kept are those that one step needs; a
-/// transfer that stalls would hold any others for nothing.
+/// A pool of block buffers; QUIC returns them when it no longer needs them. Keeps only as many free
+/// buffers as one step needs: a stalled transfer would hold more of them without using them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Buffers(Arc<Mutex<KeptBuffers>>);
+pub(super) struct BufferPool(Arc<Mutex<FreeBuffers>>);
 
 #[derive(Debug, Default)]
-pub(super) struct KeptBuffers {
+pub(super) struct FreeBuffers {
     pub(super) buffers: Vec<Vec<u8>>,
-    most: usize,
+    max: usize,
 }
 
 struct LentBuffer {
     buffer: Vec<u8>,
     length: usize,
-    home: Buffers,
+    pool: BufferPool,
 }
 
-impl Buffers {
-    /// Keeps at most so many.
-    pub(super) fn keep(&self, most: usize) {
-        let mut kept = self.lock();
-        kept.most = most;
-        kept.buffers.truncate(most);
+impl BufferPool {
+    /// Limits the number of free buffers.
+    pub(super) fn set_capacity(&self, max: usize) {
+        let mut free = self.lock();
+        free.max = max;
+        free.buffers.truncate(max);
     }
 
-    /// A buffer for a block of `length` bytes. Small files do not pay for a whole block.
+    /// Takes a buffer for a block of `length` bytes; a small file does not get a whole block.
     pub(super) fn take(&self, length: usize) -> Vec<u8> {
         let mut buffer = self.lock().buffers.pop().unwrap_or_default();
         let size = if length == BLOCK { FRAMED_BLOCK } else { HEADROOM + length };
@@ -42,10 +42,10 @@ impl Buffers {
     }
 
     pub(super) fn lend(&self, buffer: Vec<u8>, length: usize) -> Bytes {
-        Bytes::from_owner(LentBuffer { buffer, length, home: self.clone() })
+        Bytes::from_owner(LentBuffer { buffer, length, pool: self.clone() })
     }
 
-    pub(super) fn lock(&self) -> parking_lot::MutexGuard<'_, KeptBuffers> {
+    pub(super) fn lock(&self) -> parking_lot::MutexGuard<'_, FreeBuffers> {
         self.0.lock()
     }
 }
@@ -58,9 +58,9 @@ impl AsRef<[u8]> for LentBuffer {
 
 impl Drop for LentBuffer {
     fn drop(&mut self) {
-        let mut kept = self.home.lock();
-        if kept.buffers.len() < kept.most {
-            kept.buffers.push(std::mem::take(&mut self.buffer));
+        let mut free = self.pool.lock();
+        if free.buffers.len() < free.max {
+            free.buffers.push(std::mem::take(&mut self.buffer));
         }
     }
 }

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
 
-/// Reads until a buffer is full or nothing more comes; how many bytes came.
-pub(super) fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+/// Reads until the buffer is full or the content ends; returns the number of bytes.
+pub(super) fn read_full(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut length = 0;
     while length < buffer.len() {
         match from.read(&mut buffer[length..]) {
@@ -18,8 +18,8 @@ pub(super) fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize>
     Ok(length)
 }
 
-/// The same of a file, from an offset on.
-pub(super) fn read_to_fill(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+/// Like [`read_full`], for a file from `offset` on.
+pub(super) fn read_full_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     struct ReadPosition<'a>(&'a File, u64);
     impl Read for ReadPosition<'_> {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -28,5 +28,5 @@ pub(super) fn read_to_fill(file: &File, buffer: &mut [u8], offset: u64) -> io::R
             Ok(count)
         }
     }
-    fill(&mut ReadPosition(file, offset), buffer)
+    read_full(&mut ReadPosition(file, offset), buffer)
 }

@@ -1,4 +1,4 @@
-//! `get` between two bare ends: a file whole, resumed, small; and what ends it early.
+//! `get` between two peers: whole, resumed and small files, and transfers that end early.
 
 use std::fs::File;
 
@@ -7,165 +7,171 @@ use quiver_protocol::{ContentHash, FrameError, FrameKind, Refusal, RefusalCode, 
 use quiver_transfer::get::{self, GetError, IncomingFile, ReceivedFile, ServeError, ServedFile};
 use quiver_transfer::{
     HashedPrefix, PARTIAL_PREFIX, PARTIAL_SUFFIX, ProofLimits, ReceiveProgress, ReplacePolicy,
-    ResumableFile, SMALL, SendError, Source, StorageTarget, TransferThrottle, store_new,
+    ResumableFile, SMALL, SendError, Source, StorageTarget, TransferThrottle, store_new_file,
 };
 use quiver_transport::{CommandStream, StreamError};
 use tokio::sync::Semaphore;
 
-use crate::ends::{Answering, Asking, Ending, Heard, PATIENCE, content, path, whoever_dialled};
+use crate::peers::{
+    RecordingObserver, Requester, Responder, TIMEOUT, TransferOutcome, content, path,
+    with_either_dialler,
+};
 
-/// More than what is read ahead, and no whole number of blocks.
+/// More than is read ahead, and not a multiple of the block size.
 const SIZE: usize = 5 * BLOCK + 12_345;
 
-/// How serving a file ended.
+/// The outcome of serving a file.
 #[derive(Debug)]
-enum Served {
+enum ServeOutcome {
     Confirmed,
     NotConfirmed(StreamError),
     NotSent(ServeError),
 }
 
-/// Answers one get with `source`.
+/// Responds to one get with `source`.
 async fn serve(
-    answering: &Answering,
+    responder: &Responder,
     source: Source,
     proofs: ProofLimits<'_>,
-    observer: &Heard,
-) -> Served {
-    let (request, stream) = answering.request().await;
-    answer(request, stream, source, proofs, observer).await
+    observer: &RecordingObserver,
+) -> ServeOutcome {
+    let (request, stream) = responder.request().await;
+    respond(request, stream, source, proofs, observer).await
 }
 
-async fn answer(
+async fn respond(
     request: Request,
     mut stream: CommandStream,
     source: Source,
     proofs: ProofLimits<'_>,
-    observer: &Heard,
-) -> Served {
+    observer: &RecordingObserver,
+) -> ServeOutcome {
     let Request::Get { path, have } = request else { panic!("{request:?}") };
     let file = ServedFile { path, source, have, block: BLOCK, proofs };
     match get::serve(&mut stream, file, observer).await {
-        Ok(sent) => match sent.confirm(&mut stream.reader, PATIENCE, observer.clone()).await {
-            Ok(()) => Served::Confirmed,
-            Err(error) => Served::NotConfirmed(error),
+        Ok(sent) => match sent.confirm(&mut stream.reader, TIMEOUT, observer.clone()).await {
+            Ok(()) => ServeOutcome::Confirmed,
+            Err(error) => ServeOutcome::NotConfirmed(error),
         },
         Err(error) => {
             let refusal = Refusal::new(RefusalCode::Changed, error.to_string());
-            // The receiver may have gone.
+            // The receiver may have closed the stream.
             let _ = stream.refuse(&refusal).await;
-            Served::NotSent(error)
+            ServeOutcome::NotSent(error)
         }
     }
 }
 
-/// A file of the answering end.
-fn source(answering: &Answering, bytes: &[u8]) -> Source {
-    answering.folder.write("file", bytes);
-    Source::new(File::open(answering.folder.path("file")).unwrap()).unwrap().load().unwrap()
+/// A file of the responder.
+fn source(responder: &Responder, bytes: &[u8]) -> Source {
+    responder.folder.write("file", bytes);
+    Source::new(File::open(responder.folder.path("file")).unwrap()).unwrap().load().unwrap()
 }
 
-async fn fetch(asking: &Asking, have: &HashedPrefix) -> IncomingFile {
+async fn fetch(requester: &Requester, have: &HashedPrefix) -> IncomingFile {
     let have = (have.length() > 0).then(|| have.prefix());
-    get::fetch(&asking.channel, &path("file"), have, PATIENCE).await.unwrap()
+    get::fetch(&requester.channel, &path("file"), have, TIMEOUT).await.unwrap()
 }
 
-/// The partial file of the asking end, with what an earlier attempt left in it.
-async fn partial(asking: &Asking, left: &[u8]) -> ResumableFile {
-    if !left.is_empty() {
-        asking.folder.write(&format!("{PARTIAL_PREFIX}{:016x}{PARTIAL_SUFFIX}", 1), left);
+/// The requester's partial file, with the content of an earlier attempt.
+async fn partial(requester: &Requester, kept: &[u8]) -> ResumableFile {
+    if !kept.is_empty() {
+        requester.folder.write(&format!("{PARTIAL_PREFIX}{:016x}{PARTIAL_SUFFIX}", 1), kept);
     }
-    let file = ResumableFile::open(asking.folder.dir.clone(), 1, false).await.unwrap();
-    assert_eq!(file.kept().get(), left.len() as u64);
+    let file = ResumableFile::open(requester.folder.dir.clone(), 1, false).await.unwrap();
+    assert_eq!(file.stored_bytes().get(), kept.len() as u64);
     file
 }
 
-/// Receives a file into its partial file, which begins with `beginning`, and stores it.
+/// Receives a file into its partial file, which has the prefix `prefix`, and stores it.
 async fn store(
-    asking: &Asking,
+    requester: &Requester,
     file: IncomingFile,
     partial: &ResumableFile,
-    beginning: HashedPrefix,
+    prefix: HashedPrefix,
     progress: impl FnMut(ReceiveProgress),
 ) -> Result<ReceivedFile, GetError> {
     let target = StorageTarget {
-        folder: asking.folder.dir.clone(),
+        folder: requester.folder.dir.clone(),
         name: "file".to_owned(),
         path: "file".into(),
         replace: ReplacePolicy::Never,
     };
-    file.store(partial, beginning, &target, &TransferThrottle::default(), progress).await
+    file.store(partial, prefix, &target, &TransferThrottle::default(), progress).await
 }
 
 #[tokio::test]
-async fn a_file_is_sent_whole_and_confirmed() {
-    whoever_dialled(async |asking, answering| {
+async fn a_file_is_sent_completely_and_confirmed() {
+    with_either_dialler(async |requester, responder| {
         let bytes = content(SIZE);
-        let (source, sent) = (source(&answering, &bytes), Heard::default());
+        let (source, sent) = (source(&responder, &bytes), RecordingObserver::default());
         let receive = async {
-            let file = fetch(&asking, &HashedPrefix::nothing()).await;
+            let file = fetch(&requester, &HashedPrefix::empty()).await;
             assert_eq!((file.size(), file.offset()), (SIZE as u64, 0));
-            let partial = partial(&asking, &[]).await;
-            let mut most = 0;
-            let nothing = HashedPrefix::nothing();
-            let progress = |arrival: ReceiveProgress| most = arrival.stored;
-            let stored = store(&asking, file, &partial, nothing, progress).await.unwrap();
+            let partial = partial(&requester, &[]).await;
+            let mut stored_bytes = 0;
+            let empty = HashedPrefix::empty();
+            let progress = |progress: ReceiveProgress| stored_bytes = progress.stored;
+            let stored = store(&requester, file, &partial, empty, progress).await.unwrap();
             assert_eq!(stored.blake3, ContentHash(*blake3::hash(&bytes).as_bytes()));
-            assert_eq!(most, SIZE as u64);
+            assert_eq!(stored_bytes, SIZE as u64);
         };
-        let (served, ()) =
-            tokio::join!(serve(&answering, source, ProofLimits::default(), &sent), receive);
-        assert!(matches!(served, Served::Confirmed), "{served:?}");
-        assert_eq!(asking.folder.read("file"), bytes);
-        assert_eq!((sent.moved(), sent.end()), (SIZE as u64, Some(Ending::Succeeded(SIZE as u64))));
+        let (outcome, ()) =
+            tokio::join!(serve(&responder, source, ProofLimits::default(), &sent), receive);
+        assert!(matches!(outcome, ServeOutcome::Confirmed), "{outcome:?}");
+        assert_eq!(requester.folder.read("file"), bytes);
+        assert_eq!(
+            (sent.transferred_bytes(), sent.outcome()),
+            (SIZE as u64, Some(TransferOutcome::Succeeded(SIZE as u64)))
+        );
     })
     .await;
 }
 
 #[tokio::test]
-async fn what_the_receiver_proves_to_have_is_not_sent_again() {
-    const LEFT: usize = 2 * BLOCK + 77;
-    whoever_dialled(async |asking, answering| {
+async fn a_verified_prefix_is_not_sent_again() {
+    const PREFIX: usize = 2 * BLOCK + 77;
+    with_either_dialler(async |requester, responder| {
         let bytes = content(SIZE);
-        let (source, sent) = (source(&answering, &bytes), Heard::default());
+        let (source, sent) = (source(&responder, &bytes), RecordingObserver::default());
         let permits = Semaphore::new(1);
         let proofs = ProofLimits { lane: None, permits: Some(&permits) };
         let receive = async {
-            let have = HashedPrefix::of_bytes(&bytes[..LEFT]);
-            let partial = partial(&asking, &bytes[..LEFT]).await;
-            let file = fetch(&asking, &have).await;
-            assert_eq!(file.offset(), LEFT as u64);
-            let stored = store(&asking, file, &partial, have, |_| {});
-            assert_eq!(stored.await.unwrap().offset, LEFT as u64);
+            let have = HashedPrefix::hash_bytes(&bytes[..PREFIX]);
+            let partial = partial(&requester, &bytes[..PREFIX]).await;
+            let file = fetch(&requester, &have).await;
+            assert_eq!(file.offset(), PREFIX as u64);
+            let stored = store(&requester, file, &partial, have, |_| {});
+            assert_eq!(stored.await.unwrap().offset, PREFIX as u64);
         };
-        let (served, ()) = tokio::join!(serve(&answering, source, proofs, &sent), receive);
-        assert!(matches!(served, Served::Confirmed), "{served:?}");
-        assert_eq!(asking.folder.read("file"), bytes);
-        assert_eq!(sent.moved(), (SIZE - LEFT) as u64);
-        assert_eq!(sent.end(), Some(Ending::Succeeded(SIZE as u64)));
+        let (outcome, ()) = tokio::join!(serve(&responder, source, proofs, &sent), receive);
+        assert!(matches!(outcome, ServeOutcome::Confirmed), "{outcome:?}");
+        assert_eq!(requester.folder.read("file"), bytes);
+        assert_eq!(sent.transferred_bytes(), (SIZE - PREFIX) as u64);
+        assert_eq!(sent.outcome(), Some(TransferOutcome::Succeeded(SIZE as u64)));
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_file_that_begins_otherwise_is_sent_from_its_beginning() {
-    whoever_dialled(async |asking, answering| {
+async fn a_file_with_another_prefix_is_sent_from_the_start() {
+    with_either_dialler(async |requester, responder| {
         let bytes = content(SIZE);
-        let (source, sent) = (source(&answering, &bytes), Heard::default());
+        let (source, sent) = (source(&responder, &bytes), RecordingObserver::default());
         let receive = async {
             let other = vec![1; BLOCK];
-            let partial = partial(&asking, &other).await;
-            let have = HashedPrefix::of_bytes(&other);
-            let file = fetch(&asking, &have).await;
+            let partial = partial(&requester, &other).await;
+            let have = HashedPrefix::hash_bytes(&other);
+            let file = fetch(&requester, &have).await;
             assert_eq!(file.offset(), 0);
-            let stored = store(&asking, file, &partial, have, |_| {});
+            let stored = store(&requester, file, &partial, have, |_| {});
             stored.await.unwrap();
         };
-        let (served, ()) =
-            tokio::join!(serve(&answering, source, ProofLimits::default(), &sent), receive);
-        assert!(matches!(served, Served::Confirmed), "{served:?}");
-        assert_eq!(asking.folder.read("file"), bytes);
-        assert_eq!(sent.moved(), SIZE as u64);
+        let (outcome, ()) =
+            tokio::join!(serve(&responder, source, ProofLimits::default(), &sent), receive);
+        assert!(matches!(outcome, ServeOutcome::Confirmed), "{outcome:?}");
+        assert_eq!(requester.folder.read("file"), bytes);
+        assert_eq!(sent.transferred_bytes(), SIZE as u64);
     })
     .await;
 }
@@ -173,24 +179,25 @@ async fn a_file_that_begins_otherwise_is_sent_from_its_beginning() {
 #[tokio::test]
 async fn a_small_file_is_received_in_memory() {
     for size in [0, 1, SMALL as usize] {
-        whoever_dialled(async |asking, answering| {
+        with_either_dialler(async |requester, responder| {
             let bytes = content(size);
-            let (source, sent) = (source(&answering, &bytes), Heard::default());
+            let (source, sent) = (source(&responder, &bytes), RecordingObserver::default());
             let receive = async {
-                let mut file = fetch(&asking, &HashedPrefix::nothing()).await;
+                let mut file = fetch(&requester, &HashedPrefix::empty()).await;
                 assert!(file.is_small());
-                let (received, verified) = file.take().await.unwrap();
-                // Not confirmed before it is stored.
-                assert_eq!(sent.end(), None);
-                store_new(&asking.folder.dir, "file", &received, file.finish()).unwrap();
+                let (received, verified) = file.receive_small().await.unwrap();
+                // The file is not confirmed before it is stored.
+                assert_eq!(sent.outcome(), None);
+                store_new_file(&requester.folder.dir, "file", &received, file.attributes())
+                    .unwrap();
                 file.acknowledge(&verified, &TransferThrottle::default()).await;
             };
-            let (served, ()) =
-                tokio::join!(serve(&answering, source, ProofLimits::default(), &sent), receive);
-            assert!(matches!(served, Served::Confirmed), "{served:?}");
-            assert_eq!(asking.folder.read("file"), bytes);
-            let end = Some(Ending::Succeeded(size as u64));
-            assert_eq!((sent.moved(), sent.end()), (size as u64, end));
+            let (outcome, ()) =
+                tokio::join!(serve(&responder, source, ProofLimits::default(), &sent), receive);
+            assert!(matches!(outcome, ServeOutcome::Confirmed), "{outcome:?}");
+            assert_eq!(requester.folder.read("file"), bytes);
+            let end = Some(TransferOutcome::Succeeded(size as u64));
+            assert_eq!((sent.transferred_bytes(), sent.outcome()), (size as u64, end));
         })
         .await;
     }
@@ -198,134 +205,137 @@ async fn a_small_file_is_received_in_memory() {
 
 #[tokio::test]
 async fn content_that_does_not_match_its_hash_is_not_stored_and_not_confirmed() {
-    whoever_dialled(async |asking, answering| {
+    with_either_dialler(async |requester, responder| {
         let bytes = content(SIZE);
-        let (source, sent) = (source(&answering, &bytes), Heard::default());
+        let (source, sent) = (source(&responder, &bytes), RecordingObserver::default());
         let receive = async {
-            let partial = partial(&asking, &bytes[..BLOCK]).await;
-            let file = fetch(&asking, &HashedPrefix::of_bytes(&bytes[..BLOCK])).await;
-            // As if the disk had given other bytes than those that were proved.
-            let other = HashedPrefix::of_bytes(&vec![1; BLOCK]);
-            let stored = store(&asking, file, &partial, other, |_| {});
+            let partial = partial(&requester, &bytes[..BLOCK]).await;
+            let file = fetch(&requester, &HashedPrefix::hash_bytes(&bytes[..BLOCK])).await;
+            // As if the disk had returned other bytes than those that were hashed.
+            let other = HashedPrefix::hash_bytes(&vec![1; BLOCK]);
+            let stored = store(&requester, file, &partial, other, |_| {});
             let error = stored.await.unwrap_err();
-            assert!(matches!(error, GetError::Mismatch) && error.spoils(), "{error:?}");
+            assert!(
+                matches!(error, GetError::Mismatch) && error.invalidates_partial(),
+                "{error:?}"
+            );
         };
-        let (served, ()) =
-            tokio::join!(serve(&answering, source, ProofLimits::default(), &sent), receive);
-        let Served::NotConfirmed(StreamError::Frame(FrameError::Truncated)) = served else {
-            panic!("{served:?}")
+        let (outcome, ()) =
+            tokio::join!(serve(&responder, source, ProofLimits::default(), &sent), receive);
+        let ServeOutcome::NotConfirmed(StreamError::Frame(FrameError::Truncated)) = outcome else {
+            panic!("{outcome:?}")
         };
-        assert!(!asking.folder.path("file").exists());
-        assert!(matches!(sent.end(), Some(Ending::Failed(_))), "{:?}", sent.end());
+        assert!(!requester.folder.path("file").exists());
+        assert!(matches!(sent.outcome(), Some(TransferOutcome::Failed(_))), "{:?}", sent.outcome());
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_receiver_is_told_that_the_file_changed() {
-    whoever_dialled(async |asking, answering| {
-        let source = source(&answering, &content(SIZE));
-        answering.folder.write("file", &content(BLOCK));
+async fn the_receiver_is_told_that_the_file_changed() {
+    with_either_dialler(async |requester, responder| {
+        let source = source(&responder, &content(SIZE));
+        responder.folder.write("file", &content(BLOCK));
         let receive = async {
-            let partial = partial(&asking, &[]).await;
-            let file = fetch(&asking, &HashedPrefix::nothing()).await;
-            let nothing = HashedPrefix::nothing();
-            let stored = store(&asking, file, &partial, nothing, |_| {});
+            let partial = partial(&requester, &[]).await;
+            let file = fetch(&requester, &HashedPrefix::empty()).await;
+            let empty = HashedPrefix::empty();
+            let stored = store(&requester, file, &partial, empty, |_| {});
             let error = stored.await.unwrap_err();
             let GetError::Stream(StreamError::Refused(refusal)) = &error else {
                 panic!("{error:?}")
             };
             assert_eq!(refusal.code, RefusalCode::Changed);
-            assert!(error.spoils());
+            assert!(error.invalidates_partial());
         };
-        let sent = Heard::default();
-        let (served, ()) =
-            tokio::join!(serve(&answering, source, ProofLimits::default(), &sent), receive);
-        let changed = Served::NotSent(ServeError::Send(SendError::Changed));
-        assert_eq!(format!("{served:?}"), format!("{changed:?}"));
-        assert!(!asking.folder.path("file").exists());
-        assert_eq!(sent.end(), None, "the end that serves has the words for it");
+        let sent = RecordingObserver::default();
+        let (outcome, ()) =
+            tokio::join!(serve(&responder, source, ProofLimits::default(), &sent), receive);
+        let changed = ServeOutcome::NotSent(ServeError::Send(SendError::Changed));
+        assert_eq!(format!("{outcome:?}"), format!("{changed:?}"));
+        assert!(!requester.folder.path("file").exists());
+        assert_eq!(sent.outcome(), None, "the caller of serve reports the error");
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_sender_stops_where_the_receiver_reads_no_further() {
-    // More than may be on its way and unread.
+async fn the_sender_stops_when_the_receiver_stops_reading() {
+    // More than can be in flight and unread.
     const LARGE: usize = 32 * 1024 * 1024;
-    whoever_dialled(async |asking, answering| {
-        let source = source(&answering, &vec![7; LARGE]);
-        let receive = async { drop(fetch(&asking, &HashedPrefix::nothing()).await) };
-        let sent = Heard::default();
-        let (served, ()) =
-            tokio::join!(serve(&answering, source, ProofLimits::default(), &sent), receive);
-        let Served::NotSent(ServeError::Send(SendError::Stream(_))) = served else {
-            panic!("{served:?}")
+    with_either_dialler(async |requester, responder| {
+        let source = source(&responder, &vec![7; LARGE]);
+        let receive = async { drop(fetch(&requester, &HashedPrefix::empty()).await) };
+        let sent = RecordingObserver::default();
+        let (outcome, ()) =
+            tokio::join!(serve(&responder, source, ProofLimits::default(), &sent), receive);
+        let ServeOutcome::NotSent(ServeError::Send(SendError::Stream(_))) = outcome else {
+            panic!("{outcome:?}")
         };
-        assert!(sent.moved() < LARGE as u64);
+        assert!(sent.transferred_bytes() < LARGE as u64);
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_receiver_that_gives_up_ends_the_proof_it_waits_for() {
-    whoever_dialled(async |asking, answering| {
+async fn a_receiver_that_gives_up_cancels_its_proof() {
+    with_either_dialler(async |requester, responder| {
         let bytes = content(SIZE);
-        let source = source(&answering, &bytes);
-        // Another proof has the only permit for all of the test.
+        let source = source(&responder, &bytes);
+        // Another proof holds the only permit during the whole test.
         let permits = Semaphore::new(0);
         let proofs = ProofLimits { lane: None, permits: Some(&permits) };
-        let sent = Heard::default();
-        let have = HashedPrefix::of_bytes(&bytes[..BLOCK]).prefix();
+        let sent = RecordingObserver::default();
+        let have = HashedPrefix::hash_bytes(&bytes[..BLOCK]).prefix();
         let file = path("file");
         let (request, stream) = tokio::select! {
-            _ = get::fetch(&asking.channel, &file, Some(have), PATIENCE) => panic!("an answer"),
-            request = answering.request() => request,
+            _ = get::fetch(&requester.channel, &file, Some(have), TIMEOUT) => panic!("a response"),
+            request = responder.request() => request,
         };
-        let served = answer(request, stream, source, proofs, &sent).await;
+        let outcome = respond(request, stream, source, proofs, &sent).await;
         assert!(
-            matches!(&served, Served::NotSent(ServeError::Send(SendError::Stream(_)))),
-            "{served:?}"
+            matches!(&outcome, ServeOutcome::NotSent(ServeError::Send(SendError::Stream(_)))),
+            "{outcome:?}"
         );
-        assert_eq!(sent.moved(), 0);
+        assert_eq!(sent.transferred_bytes(), 0);
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_receiver_that_speaks_while_content_is_sent_ends_it() {
-    // More than may be on its way and unread.
+async fn a_frame_from_the_receiver_during_content_ends_the_transfer() {
+    // More than can be in flight and unread.
     const LARGE: usize = 32 * 1024 * 1024;
-    whoever_dialled(async |asking, answering| {
-        let source = source(&answering, &vec![7; LARGE]);
+    with_either_dialler(async |requester, responder| {
+        let source = source(&responder, &vec![7; LARGE]);
         let receive = async {
-            let mut stream = asking.channel.open().await.unwrap();
+            let mut stream = requester.channel.open().await.unwrap();
             let request = Request::Get { path: path("file"), have: None }.encode();
             let CommandStream { reader, writer } = &mut stream;
             writer.write_frame(FrameKind::Request, &request).await.unwrap();
             writer.flush().await.unwrap();
-            let head = reader.read_response(limits::FRAME, PATIENCE).await.unwrap();
+            let head = reader.read_response(limits::FRAME, TIMEOUT).await.unwrap();
             assert_eq!(head.kind, FrameKind::Reply);
             writer.write_frame(FrameKind::Request, &request).await.unwrap();
             writer.flush().await.unwrap();
             loop {
-                match reader.read_response(limits::FRAME, PATIENCE).await {
+                match reader.read_response(limits::FRAME, TIMEOUT).await {
                     Ok(frame) => assert_eq!(frame.kind, FrameKind::Data),
                     Err(StreamError::Refused(_)) => break,
                     Err(error) => panic!("{error:?}"),
                 }
             }
         };
-        let sent = Heard::default();
-        let (served, ()) =
-            tokio::join!(serve(&answering, source, ProofLimits::default(), &sent), receive);
-        let Served::NotSent(ServeError::Send(SendError::Stream(StreamError::Frame(error)))) =
-            served
+        let sent = RecordingObserver::default();
+        let (outcome, ()) =
+            tokio::join!(serve(&responder, source, ProofLimits::default(), &sent), receive);
+        let ServeOutcome::NotSent(ServeError::Send(SendError::Stream(StreamError::Frame(error)))) =
+            outcome
         else {
-            panic!("{served:?}")
+            panic!("{outcome:?}")
         };
         assert_eq!(error, FrameError::Trailing);
-        assert!(sent.moved() < LARGE as u64);
+        assert!(sent.transferred_bytes() < LARGE as u64);
     })
     .await;
 }

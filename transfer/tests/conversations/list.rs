@@ -1,22 +1,22 @@
-//! `list` between two bare ends.
+//! `list` between two peers.
 
 use quiver_protocol::reply::{EntryKind, FolderEntry};
 use quiver_protocol::{FolderPath, Refusal, RefusalCode, Request, Timestamp};
 use quiver_transfer::list::{self, EntrySource, ListError, ListItem};
 use quiver_transport::StreamError;
 
-use crate::ends::{Answering, PATIENCE, whoever_dialled};
+use crate::peers::{Responder, TIMEOUT, with_either_dialler};
 
-/// A folder with `left` entries, which are given out by some, and maybe no end but an error.
-struct Numbers {
+/// A folder with `left` entries, listed in batches, which may fail after the last one.
+struct NumberedEntries {
     left: u32,
     fails: bool,
 }
 
-impl EntrySource for Numbers {
+impl EntrySource for NumberedEntries {
     type Error = std::io::Error;
 
-    async fn next(&mut self) -> Result<Vec<FolderEntry>, Self::Error> {
+    async fn next_batch(&mut self) -> Result<Vec<FolderEntry>, Self::Error> {
         let batch = self.left.min(300);
         if batch == 0 && self.fails {
             return Err(std::io::Error::other("the disk is gone"));
@@ -41,8 +41,11 @@ fn entry(name: &str) -> FolderEntry {
     FolderEntry { path, kind: EntryKind::File, size: 1, modified }
 }
 
-async fn serve(answering: &Answering, listing: Numbers) -> Result<(), ListError<std::io::Error>> {
-    let (request, mut stream) = answering.request().await;
+async fn serve(
+    responder: &Responder,
+    listing: NumberedEntries,
+) -> Result<(), ListError<std::io::Error>> {
+    let (request, mut stream) = responder.request().await;
     assert!(matches!(request, Request::List { path } if path == folder()));
     let served = list::serve(listing, &mut stream.writer).await;
     if let Err(error) = &served {
@@ -54,9 +57,9 @@ async fn serve(answering: &Answering, listing: Numbers) -> Result<(), ListError<
 
 #[tokio::test]
 async fn all_entries_are_listed_in_order_and_counted() {
-    whoever_dialled(async |asking, answering| {
+    with_either_dialler(async |requester, responder| {
         let read = async {
-            let mut entries = list::fetch(&asking.channel, folder(), PATIENCE).await.unwrap();
+            let mut entries = list::fetch(&requester.channel, folder(), TIMEOUT).await.unwrap();
             let mut names = Vec::new();
             let end = loop {
                 match entries.next().await.unwrap() {
@@ -67,18 +70,18 @@ async fn all_entries_are_listed_in_order_and_counted() {
             assert_eq!((end.entries, end.not_served), (1000, 3));
             assert!((99_000..100_000).map(|number| format!("{number:06}")).eq(names));
         };
-        let listing = Numbers { left: 1000, fails: false };
-        let (served, ()) = tokio::join!(serve(&answering, listing), read);
+        let listing = NumberedEntries { left: 1000, fails: false };
+        let (served, ()) = tokio::join!(serve(&responder, listing), read);
         served.unwrap();
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_list_that_breaks_off_has_no_end() {
-    whoever_dialled(async |asking, answering| {
+async fn a_list_that_fails_ends_with_an_error() {
+    with_either_dialler(async |requester, responder| {
         let read = async {
-            let mut entries = list::fetch(&asking.channel, folder(), PATIENCE).await.unwrap();
+            let mut entries = list::fetch(&requester.channel, folder(), TIMEOUT).await.unwrap();
             let mut listed = 0;
             loop {
                 match entries.next().await {
@@ -93,8 +96,8 @@ async fn a_list_that_breaks_off_has_no_end() {
             }
             assert_eq!(listed, 500);
         };
-        let listing = Numbers { left: 500, fails: true };
-        let (served, ()) = tokio::join!(serve(&answering, listing), read);
+        let listing = NumberedEntries { left: 500, fails: true };
+        let (served, ()) = tokio::join!(serve(&responder, listing), read);
         assert!(matches!(served, Err(ListError::Listing(_))), "{served:?}");
     })
     .await;

@@ -1,11 +1,11 @@
-//! Each conversation of this crate between two bare ends of it, over QUIC on 127.0.0.1, with either end as the one
-//! that dialled. No server, no client, no accounts.
+//! Each conversation of this crate between two peers, over QUIC on 127.0.0.1, with either peer as
+//! the one that dialled. No server, no client, no accounts.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
-mod ends;
 mod get;
 mod list;
+mod peers;
 mod put;
-mod put_broken;
+mod put_failures;
 mod staging;

@@ -1,4 +1,4 @@
-//! Where the answering end of a put stores files: a partial file in a folder.
+//! Stores the files of a put: a partial file in a folder.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -8,61 +8,62 @@ use parking_lot::Mutex;
 use quiver_protocol::PutRequest;
 use quiver_transfer::put::Staging;
 use quiver_transfer::{
-    FileAttributes, HashedPrefix, PartialFile, ReplacePolicy, blocking, partial_length, store_new,
+    FileAttributes, HashedPrefix, PartialFile, ReplacePolicy, blocking, partial_length,
+    store_new_file,
 };
 
-use crate::ends::Folder;
+use crate::peers::Folder;
 
-/// The number of the only partial file.
-const PARTIAL: u64 = 1;
+/// The id of the only partial file.
+const PARTIAL_ID: u64 = 1;
 
 /// A file that is about to be received.
-pub(crate) struct Partial {
+pub(crate) struct PartialStaging {
     folder: Arc<Dir>,
     name: String,
-    kept: u64,
+    length: u64,
     file: Arc<Mutex<Option<PartialFile>>>,
-    /// What kept bytes cost to hash: forever.
-    pub(crate) proves_forever: bool,
-    /// There is nothing to write to.
+    /// Hashing the partial file never ends.
+    pub(crate) hashing_never_ends: bool,
+    /// The sink cannot be opened.
     pub(crate) has_no_sink: bool,
 }
 
-/// What is written to a partial file.
-pub(crate) struct Sink(Arc<Mutex<Option<PartialFile>>>);
+/// Writes to a partial file.
+pub(crate) struct StagingSink(Arc<Mutex<Option<PartialFile>>>);
 
-/// How many bytes wait for the next attempt.
-pub(crate) fn kept(folder: &Folder) -> u64 {
-    partial_length(&folder.dir, PARTIAL).unwrap().unwrap_or(0)
+/// Size of the partial file in bytes.
+pub(crate) fn partial_size(folder: &Folder) -> u64 {
+    partial_length(&folder.dir, PARTIAL_ID).unwrap().unwrap_or(0)
 }
 
-impl Partial {
+impl PartialStaging {
     pub(crate) fn open(folder: &Folder, put: &PutRequest) -> Self {
-        let file = PartialFile::open(&folder.dir, PARTIAL).unwrap();
+        let file = PartialFile::open(&folder.dir, PARTIAL_ID).unwrap();
         Self {
             folder: folder.dir.clone(),
             name: put.path.file_name().to_owned(),
-            kept: file.length().unwrap(),
+            length: file.length().unwrap(),
             file: Arc::new(Mutex::new(Some(file))),
-            proves_forever: false,
+            hashing_never_ends: false,
             has_no_sink: false,
         }
     }
 }
 
-/// Leaves bytes to an upload that is yet to come.
-pub(crate) fn leave(folder: &Folder, bytes: &[u8]) {
-    PartialFile::open(&folder.dir, PARTIAL).unwrap().write_all(bytes).unwrap();
-    assert_eq!(kept(folder), bytes.len() as u64);
+/// Creates a partial file for the next upload.
+pub(crate) fn write_partial(folder: &Folder, bytes: &[u8]) {
+    PartialFile::open(&folder.dir, PARTIAL_ID).unwrap().write_all(bytes).unwrap();
+    assert_eq!(partial_size(folder), bytes.len() as u64);
 }
 
-fn gone() -> io::Error {
+fn upload_over() -> io::Error {
     io::Error::other("the upload is over")
 }
 
-impl Write for Sink {
+impl Write for StagingSink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().as_mut().ok_or_else(gone)?.write(bytes)
+        self.0.lock().as_mut().ok_or_else(upload_over)?.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -70,28 +71,28 @@ impl Write for Sink {
     }
 }
 
-impl Staging for Partial {
-    type Sink = Sink;
+impl Staging for PartialStaging {
+    type Sink = StagingSink;
     type Error = io::Error;
 
-    fn has_kept(&self) -> bool {
-        self.kept > 0
+    fn has_partial(&self) -> bool {
+        self.length > 0
     }
 
-    async fn kept(&self) -> io::Result<HashedPrefix> {
-        if self.proves_forever {
+    async fn hash_partial(&self) -> io::Result<HashedPrefix> {
+        if self.hashing_never_ends {
             return std::future::pending().await;
         }
-        let content = self.file.lock().as_ref().ok_or_else(gone)?.content()?;
-        Ok(HashedPrefix::of(&content, self.kept).await?.unwrap_or_default())
+        let content = self.file.lock().as_ref().ok_or_else(upload_over)?.content()?;
+        Ok(HashedPrefix::hash_file(&content, self.length).await?.unwrap_or_default())
     }
 
-    async fn sink(&self, offset: u64) -> io::Result<Sink> {
+    async fn open_sink(&self, offset: u64) -> io::Result<StagingSink> {
         if self.has_no_sink {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        self.file.lock().as_mut().ok_or_else(gone)?.go_on_at(offset)?;
-        Ok(Sink(self.file.clone()))
+        self.file.lock().as_mut().ok_or_else(upload_over)?.truncate_to(offset)?;
+        Ok(StagingSink(self.file.clone()))
     }
 
     async fn commit(
@@ -100,7 +101,7 @@ impl Staging for Partial {
         done: impl FnOnce(&io::Result<()>) + Send + 'static,
     ) -> io::Result<()> {
         blocking::run_io(move || {
-            let file = self.file.lock().take().ok_or_else(gone)?;
+            let file = self.file.lock().take().ok_or_else(upload_over)?;
             assert_eq!(file.length()?, size);
             let stored = file.commit(&self.name, ReplacePolicy::Never, FileAttributes::default());
             let stored = stored.map(drop);
@@ -117,10 +118,10 @@ impl Staging for Partial {
     ) -> io::Result<()> {
         blocking::run_io(move || {
             let attributes = FileAttributes::default();
-            let stored = match store_new(&self.folder, &self.name, &bytes, attributes) {
+            let stored = match store_new_file(&self.folder, &self.name, &bytes, attributes) {
                 Ok(Some(_)) => Ok(()),
                 Ok(None) => {
-                    let mut file = self.file.lock().take().ok_or_else(gone)?;
+                    let mut file = self.file.lock().take().ok_or_else(upload_over)?;
                     file.write_all(&bytes)?;
                     file.commit(&self.name, ReplacePolicy::Never, attributes).map(drop)
                 }

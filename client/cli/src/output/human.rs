@@ -157,7 +157,7 @@ pub fn throughput(throughput: &Throughput) -> String {
     let moved = throughput.moved as f64;
     let limit = throughput
         .limited_by
-        .map_or_else(String::new, |limit| format!(", limited by {}", limit.words(SERVER)));
+        .map_or_else(String::new, |limit| format!(", limited by {}", limit.describe(SERVER)));
     format!("{} in {seconds:.1} s: {}/s{limit}", bytes(moved), bytes(moved / seconds))
 }
 

@@ -151,7 +151,7 @@ fn dial_failure(addresses: &[SocketAddr], failed: Vec<(SocketAddr, DialError)>) 
 fn finished_dial(
     result: Result<DialledConnection, tokio::task::JoinError>,
 ) -> Option<DialledConnection> {
-    blocking::joined(result).ok()
+    blocking::task_result(result).ok()
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ async fn read_event(mut stream: CommandStream) -> Result<Event, StreamError> {
     let reply = stream.reader.read_response(limits::FRAME, EVENT_TIMEOUT).await?;
     let end = stream.reader.read_response(limits::FRAME, EVENT_TIMEOUT).await?;
     if (reply.kind, end.kind) != (FrameKind::Reply, FrameKind::Eof) {
-        return Err(crate::exchange::misfit("expected a Reply and an Eof"));
+        return Err(crate::exchange::unexpected_reply("expected a Reply and an Eof"));
     }
     PlainEnd::decode(&end.payload)?;
     stream.reader.read_end(EVENT_TIMEOUT).await?;

@@ -177,13 +177,13 @@ impl Connector {
 }
 
 async fn request_welcome(connection: &Channel, hello: Hello) -> Result<Welcome, StreamError> {
-    match exchange::AnswerReader::to(connection, &Request::Hello(hello), CONNECT_TIMEOUT)
+    match exchange::ResponseReader::send_request(connection, &Request::Hello(hello), CONNECT_TIMEOUT)
         .await?
-        .only()
+        .single_reply()
         .await?
     {
         Reply::Welcome(welcome) => Ok(welcome),
-        _ => Err(exchange::misfit("expected a welcome")),
+        _ => Err(exchange::unexpected_reply("expected a welcome")),
     }
 }
 

@@ -114,13 +114,13 @@ impl DownloadContext {
         let stream = self.stream.clone().ok_or_else(closed)?;
         let (throttle, mut previously_received) = (TransferThrottle::default(), 0);
         let started = Instant::now();
-        let streamed = content.pour(stream, &throttle, |progress| {
+        let streamed = content.write_to_pipe(stream, &throttle, |progress| {
             meter.set(progress.stored);
             let new = progress.received - previously_received;
             self.count_received(&throttle, new, new);
             previously_received = progress.received;
         });
-        let got = throttle.pass(streamed).await?;
+        let got = throttle.run(streamed).await?;
         Ok(with_local_bottleneck(got, &throttle, started))
     }
 
@@ -147,7 +147,7 @@ impl DownloadContext {
         let (journal, unfinished) =
             (self.shared.session.journal(), self.shared.session.unfinished());
         let record =
-            partial.is_kept().then(|| FileRecord::new(journal, unfinished, entry, partial.kept()));
+            partial.is_resumable().then(|| FileRecord::new(journal, unfinished, entry, partial.stored_bytes()));
         let file = ActiveDownload {
             context: self,
             item,
@@ -171,7 +171,7 @@ impl DownloadContext {
             transfer.counters.add_received(new_bytes);
         }
         if let Some(limit) = &self.shared.rate_limit {
-            throttle.close_until(limit.take(bytes));
+            throttle.pause_until(limit.take(bytes));
         }
     }
 }
@@ -182,7 +182,7 @@ fn with_local_bottleneck(
     throttle: &TransferThrottle,
     started: Instant,
 ) -> ReceivedFile {
-    let limit = throttle.brake(started.elapsed()).map(TransferBottleneck::Local);
+    let limit = throttle.bottleneck(started.elapsed()).map(TransferBottleneck::Local);
     ReceivedFile { limited_by: limit.or(got.limited_by), ..got }
 }
 
@@ -208,7 +208,7 @@ impl ActiveDownload<'_> {
                 }
                 Some(Err(error)) => error,
             };
-            if error.spoils() {
+            if error.invalidates_partial() {
                 self.partial.discard().await;
                 if let Some(record) = self.record {
                     record.finish();
@@ -271,7 +271,7 @@ impl ActiveDownload<'_> {
             (content_received, stored) = (progress.received, progress.stored);
             meter.set(stored);
         });
-        let got = throttle.pass(got).await;
+        let got = throttle.run(got).await;
         if stored > self.max_stored.max(offset) {
             self.max_stored = stored;
             self.deadline.reset();
@@ -292,11 +292,11 @@ impl ActiveDownload<'_> {
         }
         // No other process shortens a locked partial file.
         let shortened = || io::Error::other("the partial file became shorter");
-        HashedPrefix::of(&file, length).await?.ok_or_else(shortened)
+        HashedPrefix::hash_file(&file, length).await?.ok_or_else(shortened)
     }
 
-    async fn notify_offset(&self, was_offered: bool, size: u64, offset: u64) {
-        if !was_offered {
+    async fn notify_offset(&self, had_partial: bool, size: u64, offset: u64) {
+        if !had_partial {
             return;
         }
         let path = self.item.path.clone();

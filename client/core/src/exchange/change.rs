@@ -5,7 +5,7 @@ use std::time::Duration;
 use quiver_protocol::{FilePath, MakeFolderEnd, PlainEnd, Request, Timestamp};
 use quiver_transport::{Channel, StreamError};
 
-use super::{AnswerPart, AnswerReader, misfit};
+use super::{ResponsePart, ResponseReader, unexpected_reply};
 
 /// Removes a file or an empty folder.
 ///
@@ -55,8 +55,8 @@ async fn request_end<E: quiver_protocol::EofPayload>(
     request: &Request,
     timeout: Duration,
 ) -> Result<E, StreamError> {
-    match AnswerReader::to(connection, request, timeout).await?.next().await? {
-        AnswerPart::End(end) => Ok(end),
-        AnswerPart::Reply(_) => Err(misfit("expected an end, not a reply")),
+    match ResponseReader::send_request(connection, request, timeout).await?.next().await? {
+        ResponsePart::End(end) => Ok(end),
+        ResponsePart::Reply(_) => Err(unexpected_reply("expected an end, not a reply")),
     }
 }

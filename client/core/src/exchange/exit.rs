@@ -5,7 +5,7 @@ use std::time::Duration;
 use quiver_protocol::{CloseCode, Reply, Request};
 use quiver_transport::{Channel, StreamError};
 
-use super::{AnswerReader, misfit};
+use super::{ResponseReader, unexpected_reply};
 
 /// Sends an exit request, waits for the response, and closes the connection, even if the request fails.
 ///
@@ -13,9 +13,9 @@ use super::{AnswerReader, misfit};
 /// [`StreamError`] if the request fails. Callers may ignore it: the connection is closed.
 pub(crate) async fn exit(connection: &Channel, timeout: Duration) -> Result<(), StreamError> {
     let request = async {
-        match AnswerReader::to(connection, &Request::Exit, timeout).await?.only().await? {
+        match ResponseReader::send_request(connection, &Request::Exit, timeout).await?.single_reply().await? {
             Reply::Goodbye => Ok(()),
-            _ => Err(misfit("expected a goodbye")),
+            _ => Err(unexpected_reply("expected a goodbye")),
         }
     };
     let result = request.await;

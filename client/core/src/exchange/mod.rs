@@ -14,9 +14,9 @@ pub(crate) use partial_upload::query_partial_upload;
 pub(crate) use quiver_transfer::get::{GetError, ReceivedFile, fetch as get};
 pub(crate) use quiver_transfer::list::{Entries, ListItem, fetch as list};
 pub(crate) use quiver_transfer::put::{
-    OutgoingFile, PutError, PutOffer, SendState, StoredReceipt, offer as put,
+    OutgoingFile, PutError, PutOffer, SentBytes, StoredReceipt, offer as put,
 };
-pub(crate) use quiver_transfer::{AnswerPart, AnswerReader, misfit};
+pub(crate) use quiver_transfer::{ResponsePart, ResponseReader, unexpected_reply};
 pub(crate) use quiver_transfer::{ResumableFile, StorageTarget};
 pub(crate) use space::query_space;
 

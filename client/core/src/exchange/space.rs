@@ -6,7 +6,7 @@ use quiver_protocol::reply::Space;
 use quiver_protocol::{Reply, Request};
 use quiver_transport::{Channel, StreamError};
 
-use super::{AnswerReader, misfit};
+use super::{ResponseReader, unexpected_reply};
 
 /// Requests how much this client can store on the server.
 ///
@@ -16,8 +16,8 @@ pub(crate) async fn query_space(
     connection: &Channel,
     timeout: Duration,
 ) -> Result<AvailableSpace, StreamError> {
-    match AnswerReader::to(connection, &Request::Space, timeout).await?.only().await? {
+    match ResponseReader::send_request(connection, &Request::Space, timeout).await?.single_reply().await? {
         Reply::Space(space) => Ok(space),
-        _ => Err(misfit("expected the available space")),
+        _ => Err(unexpected_reply("expected the available space")),
     }
 }

@@ -83,9 +83,9 @@ pub(crate) async fn has_server_content(
 ) -> Result<bool, ClientError> {
     let what = || format!("cannot compare {}", display_safe(path.as_str()));
     let failed = |source| ClientError::System { what: "cannot compare a file", source };
-    let source = disk_pool.work(move || Source::new(open()?)?.load()).await;
+    let source = disk_pool.run(move || Source::new(open()?)?.load()).await;
     let source = source.unwrap_or_else(|ending| Err(io::Error::other(ending))).map_err(failed)?;
-    let Some(whole) = source.whole().await.map_err(failed)? else { return Ok(false) };
+    let Some(whole) = source.hash_all().await.map_err(failed)? else { return Ok(false) };
     let length = whole.length();
     let whole = &whole;
     let compare = |handle: SessionHandle| async move {
@@ -97,7 +97,7 @@ pub(crate) async fn has_server_content(
             if content.size() != length || content.offset() != length {
                 return Ok(false);
             }
-            content.agree(whole.clone()).await.map(|_| true)
+            content.verify_existing(whole.clone()).await.map(|_| true)
         };
         match same.await {
             Ok(same) => Ok(same),

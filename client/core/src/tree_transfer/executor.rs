@@ -104,7 +104,7 @@ impl<T: TransferOperations> Executor<T> {
 
     /// Transfers all pending items, and reports the summary.
     async fn transfer_all(mut self) -> Result<(), ClientError> {
-        let (started, load) = (Instant::now(), ThreadLoad::begin());
+        let (started, load) = (Instant::now(), ThreadLoad::start());
         let pending = self.plan.with(|plan| plan.pending()).await?;
         let mut record = self.take_record();
         // Without a file to transfer the journal entry is not worth writing.

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::pipe::PipeInput;
 use super::{UploadItem, UploadSource, open_regular, to_client_error, unreadable};
 use crate::error::{ClientError, is_transient};
-use crate::exchange::{self, OutgoingFile, PutError, PutOffer, SendState, StoredReceipt};
+use crate::exchange::{self, OutgoingFile, PutError, PutOffer, SentBytes, StoredReceipt};
 use crate::journal::{Direction, FileRecord, JournalEntry, SingleFile, TransferSubject};
 use crate::notice::Notice;
 use crate::reconnecting::{RetryDeadline, SessionHandle};
@@ -45,7 +45,7 @@ struct ActiveUpload<'a> {
     /// Bytes that earlier attempts handed to connections.
     sent: u64,
     /// What the current or last attempt has handed to its connection.
-    send_state: Option<SendState>,
+    sent_bytes: Option<SentBytes>,
     /// Largest number of bytes that any attempt had on the server's disk.
     max_stored: u64,
     counted: FileBytesCounter,
@@ -115,20 +115,20 @@ impl UploadContext {
         let pipe = input.start().map_err(|error| failed(PutError::Source(error)))?;
         let _guard = input.close_on_drop();
         let offer = PutOffer { path: item.path.clone(), replace: item.replace, resume: false };
-        let sending = exchange::put(&handle.connection, Source::pipe(pipe), &offer, handle.timeout);
+        let sending = exchange::put(&handle.connection, Source::from_pipe(pipe), &offer, handle.timeout);
         let sending = sending.await.map_err(failed)?;
         let mut meter = self.shared.meter(&item.path, None, 0).await;
         let is_waiting = || input.is_waiting();
-        let (send_state, counted, acknowledged) =
-            (sending.handed(), FileBytesCounter::default(), FileBytesCounter::default());
+        let (sent_bytes, counted, acknowledged) =
+            (sending.sent_bytes(), FileBytesCounter::default(), FileBytesCounter::default());
         let transfer = self.shared.reporter.transfer();
         let count = |received: u64| {
             if let Some(transfer) = transfer {
-                transfer.counters.add_sent(counted.raise(send_state.bytes()));
+                transfer.counters.add_sent(counted.raise(sent_bytes.get()));
                 transfer.counters.add_acknowledged(acknowledged.raise(received));
             }
         };
-        let result = sending.finish(self.shared.rate_limit.as_ref(), &is_waiting, |progress| {
+        let result = sending.send(self.shared.rate_limit.as_ref(), &is_waiting, |progress| {
             meter.set(progress.stored);
             count(progress.received);
         });
@@ -165,7 +165,7 @@ impl UploadContext {
             stored,
             deadline: RetryDeadline::new(self.shared.retry_for),
             sent: 0,
-            send_state: None,
+            sent_bytes: None,
             max_stored: 0,
             counted: FileBytesCounter::default(),
             acknowledged: FileBytesCounter::default(),
@@ -185,9 +185,9 @@ impl ActiveUpload<'_> {
             let (shared, is_whole) = (&self.context.shared, AtomicBool::new(false));
             let handle = shared.wait_for_session().await;
             let attempt = shared.unless_paused(&is_whole, self.attempt(&handle, &is_whole)).await;
-            if let Some(send_state) = self.send_state.take() {
-                self.sent += send_state.bytes();
-                self.may_be_stored |= send_state.is_all();
+            if let Some(sent_bytes) = self.sent_bytes.take() {
+                self.sent += sent_bytes.get();
+                self.may_be_stored |= sent_bytes.is_complete();
             }
             let error = match attempt {
                 // Paused: the server keeps the partial file for the next attempt. A pause does not
@@ -280,16 +280,16 @@ impl ActiveUpload<'_> {
             counters.add_previously_acknowledged(acknowledged.raise(offset));
             counted.raise(offset);
         }
-        let send_state = sending.handed();
-        self.send_state = Some(send_state.clone());
+        let sent_bytes = sending.sent_bytes();
+        self.sent_bytes = Some(sent_bytes.clone());
         let count = |received: u64| {
             if let Some(counters) = counters {
-                counters.add_sent(counted.raise(offset + send_state.bytes()));
+                counters.add_sent(counted.raise(offset + sent_bytes.get()));
                 counters.add_acknowledged(acknowledged.raise(received));
             }
         };
         let result =
-            sending.finish(self.context.shared.rate_limit.as_ref(), &|| false, |progress| {
+            sending.send(self.context.shared.rate_limit.as_ref(), &|| false, |progress| {
                 meter.set(progress.stored);
                 // Without a size the server keeps nothing that a later attempt could resume.
                 if size.is_some() {
@@ -297,7 +297,7 @@ impl ActiveUpload<'_> {
                 }
                 max_stored = max_stored.max(progress.stored);
                 count(progress.received);
-                is_whole.store(send_state.is_all(), Ordering::Release);
+                is_whole.store(sent_bytes.is_complete(), Ordering::Release);
             });
         let result = result.await;
         count(result.as_ref().map_or(0, |stored| stored.size));
@@ -339,7 +339,7 @@ impl ActiveUpload<'_> {
     async fn find_stored_file(&self, handle: &SessionHandle) -> Option<StoredReceipt> {
         let file = Self::open_file(&self.item.source).ok()?;
         let size = file.metadata().ok()?.len();
-        let whole = HashedPrefix::of(&file, size).await.ok()??.prefix();
+        let whole = HashedPrefix::hash_file(&file, size).await.ok()??.prefix();
         let path = &self.item.path;
         let found =
             exchange::get(&handle.connection, path, Some(whole), handle.timeout).await.ok()?;
@@ -360,7 +360,7 @@ impl ActiveUpload<'_> {
         let path = self.item.path.clone();
         let notice = if offset > 0 {
             Notice::Resuming { path, offset, size }
-        } else if sending.was_offered() {
+        } else if sending.had_partial() {
             Notice::StartingOver { path, on_server: false }
         } else {
             return;

@@ -99,7 +99,7 @@ impl Member {
     /// Gets a file, verifies it and stores nothing; `progress` hears of the bytes that are there.
     pub(crate) async fn get(&self, file: &str, mut progress: impl FnMut(u64)) {
         let (mut stream, head) = self.begin(file).await;
-        let (size, from) = (ContentSize::Known(head.size), HashedPrefix::nothing());
+        let (size, from) = (ContentSize::Known(head.size), HashedPrefix::empty());
         let progress = |arrival: ReceiveProgress| progress(arrival.received);
         let sink = std::io::sink();
         let received =
@@ -127,7 +127,7 @@ impl Member {
         assert_eq!(ready.kind, FrameKind::Reply);
         let begins = Reply::Content { offset: 0 }.encode();
         stream.writer.write_frame(FrameKind::Reply, &begins).await.unwrap();
-        let nothing = HashedPrefix::nothing();
+        let nothing = HashedPrefix::empty();
         let sent =
             quiver_transfer::send(&mut stream.writer, source, nothing, BLOCK, progress).await;
         let end = sent.unwrap();

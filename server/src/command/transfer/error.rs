@@ -36,7 +36,9 @@ impl CommandError {
         match error {
             AcceptError::Interrupted(error) => Self::out_of_turn(error),
             AcceptError::Ready(error) => Self::Stream(error),
-            AcceptError::Kept(error) | AcceptError::Sink(error) => Self::of_files(metrics, error),
+            AcceptError::Partial(error) | AcceptError::Sink(error) => {
+                Self::of_files(metrics, error)
+            }
             AcceptError::Content(ReceiveError::Disk(error)) => {
                 Self::of_files(metrics, FilesError::of_write(error))
             }

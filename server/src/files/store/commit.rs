@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use cap_std::fs::Dir;
 use quiver_protocol::PutRequest;
-use quiver_transfer::{FileAttributes, NamelessFile, PartialFile, ReplacePolicy};
+use quiver_transfer::{FileAttributes, PartialFile, ReplacePolicy, UnnamedFile};
 use tracing::{error, warn};
 
 use super::part::temporary;
@@ -78,7 +78,7 @@ impl Commit<'_> {
         let modified = put.modified.map(|moment| SystemTime::from(moment.0));
         let finish = FileAttributes { modified, executable: put.executable };
         if let (None, Some(bytes), ReplacePolicy::Never) = (&part, whole, replace) {
-            let file = NamelessFile::write(folder, bytes, finish).map_err(FilesError::of_change)?;
+            let file = UnnamedFile::write(folder, bytes, finish).map_err(FilesError::of_change)?;
             if let Some((file, unset)) = file
                 && self.give_name(reservation, || file.give_name(folder, name))?
             {

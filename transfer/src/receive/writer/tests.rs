@@ -1,19 +1,19 @@
-//! Blocks on their way to a disk that is full or slow.
+//! Writing blocks to sinks that are full or slow.
 
 use std::time::Duration;
 
 use super::*;
 use crate::HashedPrefix;
 
-/// A sink that is full after so many bytes.
-struct Disk {
+/// A sink that is full after `capacity` bytes.
+struct LimitedSink {
     content: Vec<u8>,
-    room: usize,
+    capacity: usize,
 }
 
-impl Write for Disk {
+impl Write for LimitedSink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.content.len() + bytes.len() > self.room {
+        if self.content.len() + bytes.len() > self.capacity {
             return Err(io::ErrorKind::StorageFull.into());
         }
         self.content.extend_from_slice(bytes);
@@ -27,13 +27,13 @@ impl Write for Disk {
 
 const HASHING_THREADS: [HashingThread; 2] = [HashingThread::Network, HashingThread::Writer];
 
-fn writer(room: usize, hashing_thread: HashingThread) -> BlockWriter<Disk> {
-    let disk = Disk { content: Vec::new(), room };
-    BlockWriter::new(disk, Box::default(), u64::MAX, hashing_thread)
+fn writer(capacity: usize, hashing_thread: HashingThread) -> BlockWriter<LimitedSink> {
+    let sink = LimitedSink { content: Vec::new(), capacity };
+    BlockWriter::new(sink, Box::default(), u64::MAX, hashing_thread)
 }
 
 #[tokio::test]
-async fn blocks_are_written_in_their_order() {
+async fn blocks_are_written_in_order() {
     for (count, hashing_thread) in
         (0..=7_u8).flat_map(|count| HASHING_THREADS.map(|hashing_thread| (count, hashing_thread)))
     {
@@ -49,25 +49,27 @@ async fn blocks_are_written_in_their_order() {
         assert!(writer.written() <= expected.len() as u64);
         block.extend_from_slice(b"last");
         expected.extend_from_slice(b"last");
-        let (disk, hash, _) = writer.close(block).await.unwrap();
-        assert_eq!(disk.content, expected);
+        let (sink, hash, _) = writer.close(block).await.unwrap();
+        assert_eq!(sink.content, expected);
         assert_eq!(hash, ContentHash(*blake3::hash(&expected).as_bytes()));
     }
 }
 
 #[tokio::test]
-async fn what_was_hashed_before_counts() {
+async fn the_hash_includes_the_prefix() {
     for hashing_thread in HASHING_THREADS {
-        let (disk, before) =
-            (Disk { content: Vec::new(), room: 100 }, HashedPrefix::of_bytes(b"before "));
-        let writer = BlockWriter::new(disk, before.hasher, 3, hashing_thread);
+        let (sink, before) = (
+            LimitedSink { content: Vec::new(), capacity: 100 },
+            HashedPrefix::hash_bytes(b"before "),
+        );
+        let writer = BlockWriter::new(sink, before.hasher, 3, hashing_thread);
         let (_, hash, _) = writer.close(b"now".to_vec()).await.unwrap();
         assert_eq!(hash, ContentHash(*blake3::hash(b"before now").as_bytes()));
     }
 }
 
 #[tokio::test]
-async fn a_full_disk_ends_it_soon() {
+async fn a_full_disk_fails_a_later_write() {
     for hashing_thread in HASHING_THREADS {
         let mut writer = writer(2500, hashing_thread);
         let mut writes = 0;
@@ -76,28 +78,28 @@ async fn a_full_disk_ends_it_soon() {
                 Ok(_) => writes += 1,
                 Err(error) => break error,
             }
-            assert!(writes < batching::BEHIND + 4, "nobody said that the disk is full");
+            assert!(writes < batching::UNWRITTEN_BLOCKS + 4, "the full disk was not reported");
         };
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-        // What comes after the failure fails too.
+        // Writes after the failure fail too.
         assert!(writer.close(vec![7]).await.is_err());
     }
 }
 
 #[tokio::test]
-async fn a_full_disk_is_found_by_the_last_block_too() {
+async fn a_full_disk_fails_the_last_block() {
     for hashing_thread in HASHING_THREADS {
         let error = writer(3, hashing_thread).close(vec![7; 4]).await.err().unwrap();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
     }
 }
 
-/// A sink that takes its time over each block.
-struct SlowDisk(std::sync::mpsc::Receiver<()>);
+/// A sink that takes 20 ms for each block.
+struct SlowSink(std::sync::mpsc::Receiver<()>);
 
-impl Write for SlowDisk {
+impl Write for SlowSink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // Nobody sends anything.
+        // The sender never sends.
         assert!(self.0.recv_timeout(Duration::from_millis(20)).is_err());
         Ok(bytes.len())
     }
@@ -108,21 +110,21 @@ impl Write for SlowDisk {
 }
 
 #[tokio::test]
-async fn who_waits_for_a_slow_disk_knows_it() {
+async fn a_slow_disk_is_reported_as_bottleneck() {
     let (_sender, receiver) = std::sync::mpsc::channel();
     let mut writer =
-        BlockWriter::new(SlowDisk(receiver), Box::default(), u64::MAX, HashingThread::Network);
+        BlockWriter::new(SlowSink(receiver), Box::default(), u64::MAX, HashingThread::Network);
     for _ in 0..20 {
         writer.write(vec![7; 1000]).await.unwrap();
     }
-    let (_, _, times) = writer.close(Vec::new()).await.unwrap();
-    assert_eq!(times.brake(times.took()), Some(quiver_protocol::Bottleneck::Disk));
+    let (_, _, timings) = writer.close(Vec::new()).await.unwrap();
+    assert_eq!(timings.bottleneck(timings.elapsed()), Some(quiver_protocol::Bottleneck::Disk));
 }
 
-/// A sink that tells when it is closed.
-struct Door(Arc<Mutex<bool>>);
+/// A sink that records when it is dropped.
+struct ObservedSink(Arc<Mutex<bool>>);
 
-impl Write for Door {
+impl Write for ObservedSink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         Ok(bytes.len())
     }
@@ -132,18 +134,18 @@ impl Write for Door {
     }
 }
 
-impl Drop for Door {
+impl Drop for ObservedSink {
     fn drop(&mut self) {
         *self.0.lock() = true;
     }
 }
 
 #[tokio::test]
-async fn the_sink_of_what_is_given_up_is_closed() {
+async fn abandoning_a_writer_closes_its_sink() {
     for _ in 0..1000 {
         let closed = Arc::default();
-        let door = Door(Arc::clone(&closed));
-        let mut writer = BlockWriter::new(door, Box::default(), u64::MAX, HashingThread::Network);
+        let sink = ObservedSink(Arc::clone(&closed));
+        let mut writer = BlockWriter::new(sink, Box::default(), u64::MAX, HashingThread::Network);
         writer.write(vec![7; 1000]).await.unwrap();
         writer.abandon().await;
         assert!(*closed.lock());

@@ -8,7 +8,7 @@ use cap_std::fs::Dir;
 use quiver_protocol::{ContentHash, FilePath};
 use quiver_transfer::file_system::{UnsetAttributes, stat};
 use quiver_transfer::{
-    DiskPool, FileAttributes, PartialFile, ReplacePolicy, TransferThrottle, is_stored, store_new,
+    DiskPool, FileAttributes, PartialFile, ReplacePolicy, TransferThrottle, is_stored, store_new_file,
 };
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
@@ -171,7 +171,7 @@ impl DownloadOperations {
             |source| ClientError::Target { path: self.folder.display_path(target), source };
         let (target_folder, target) = (self.folder.clone(), target.clone());
         // All files of a folder ask at once; a thread for each would only wait for the first one.
-        let folder = self.disk_pool.work(move || target_folder.parent(&target)).await;
+        let folder = self.disk_pool.run(move || target_folder.parent(&target)).await;
         folder.map_err(|_| ClientError::Interrupted)?.map_err(failed)
     }
 
@@ -250,11 +250,11 @@ impl DownloadOperations {
             if !content.is_small() {
                 return Ok(None);
             }
-            let (bytes, mut received) = content.take().await?;
+            let (bytes, mut received) = content.receive_small().await?;
             let stored_since = Instant::now();
-            let stored = self.store_small(path, target, may_replace, bytes, content.finish()).await;
+            let stored = self.store_small(path, target, may_replace, bytes, content.attributes()).await;
             let Some(unset) = stored.map_err(GetError::Disk)? else { return Ok(None) };
-            received.stored(stored_since.elapsed(), unset);
+            received.record_commit(stored_since.elapsed(), unset);
             Ok(Some(content.acknowledge(&received, &TransferThrottle::default()).await))
         };
         let got = match download.await {
@@ -290,9 +290,9 @@ impl DownloadOperations {
         let mut target = target.clone();
         let server = self.context.shared.session.server_ref().fingerprint;
         let id = journal::file_id(Direction::Get, server, path, &target.path);
-        let stored = self.disk_pool.work(move || {
+        let stored = self.disk_pool.run(move || {
             if target.replace == ReplacePolicy::Never {
-                match store_new(&target.folder, &target.name, &bytes, finish) {
+                match store_new_file(&target.folder, &target.name, &bytes, finish) {
                     Ok(Some(unset)) => return Ok(Some(unset)),
                     Ok(None) => {}
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

@@ -207,17 +207,17 @@ impl UploadOperations {
         let handle = self.context.shared.session.handle();
         let (source_root, source) = (self.source_root(item).clone(), item.found.source.clone());
         let read =
-            self.disk_pool.work(move || Source::new(source_root.open_file(&source)?)?.load());
+            self.disk_pool.run(move || Source::new(source_root.open_file(&source)?)?.load());
         let source = read.await.unwrap_or_else(|ending| Err(io::Error::other(ending)));
         let source = source.map_err(|error| to_client_error(upload, PutError::Source(error)))?;
         let offer = PutOffer { path: upload.path.clone(), replace: upload.replace, resume: false };
         let mut all_sent = false;
         let sent = async {
             let sending = exchange::put(&handle.connection, source, &offer, handle.timeout).await?;
-            let send_state = sending.handed();
+            let sent_bytes = sending.sent_bytes();
             let stored =
-                sending.finish(self.context.shared.rate_limit.as_ref(), &|| false, |_| {}).await;
-            all_sent = send_state.is_all();
+                sending.send(self.context.shared.rate_limit.as_ref(), &|| false, |_| {}).await;
+            all_sent = sent_bytes.is_complete();
             stored
         };
         let error = match sent.await {

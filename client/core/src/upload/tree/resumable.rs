@@ -87,10 +87,10 @@ async fn proved_bytes(
     let partial = session.retry(*retry_for, reporter, what, query).await?;
     let Some(partial) = partial else { return Ok(0) };
     let source = item.found.source.clone();
-    let source = disk_pool.work(move || Source::new(source_root.open_file(&source)?)).await;
+    let source = disk_pool.run(move || Source::new(source_root.open_file(&source)?)).await;
     let source = source.unwrap_or_else(|ending| Err(io::Error::other(ending)));
     let proof = match source {
-        Ok(source) => source.proves(partial, None).await,
+        Ok(source) => source.verify_prefix(partial, None).await,
         Err(error) => Err(error),
     };
     // A file that cannot be read is reported when it is to be sent.

@@ -1,4 +1,4 @@
-//! Two ends of a connection: one asks, the other answers; either may have dialled.
+//! Two peers of a connection: one sends requests, the other responds; either may have dialled.
 
 use std::fmt::Display;
 use std::fs;
@@ -20,73 +20,73 @@ use quiver_transport::{
 use tempfile::TempDir;
 use tokio::time::timeout;
 
-/// What every conversation ends within.
+/// Timeout for each conversation.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// The longest silence of one end that the other accepts.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// Idle timeout of each peer.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A protocol between equals: whichever end dialled, either may ask and answer.
-const PROTOCOL: Protocol = Protocol::peer_to_peer(b"ends/1");
+/// A protocol between equal peers: whichever dialled, either may send requests.
+const PROTOCOL: Protocol = Protocol::peer_to_peer(b"peers/1");
 
-/// Which end opened the connection.
+/// Which peer opened the connection.
 #[derive(Debug, Clone, Copy)]
-enum Dialled {
-    Asking,
-    Answering,
+enum Dialler {
+    Requester,
+    Responder,
 }
 
-/// The end that sends requests.
-pub(crate) struct Asking {
+/// The peer that sends requests.
+pub(crate) struct Requester {
     pub(crate) channel: Channel,
     pub(crate) folder: Folder,
     _endpoint: Endpoint,
 }
 
-/// The end that answers them.
-pub(crate) struct Answering {
+/// The peer that responds to requests.
+pub(crate) struct Responder {
     connection: Connection,
     priority: StreamPriority,
     pub(crate) folder: Folder,
     _endpoint: Endpoint,
 }
 
-/// A folder of one end.
+/// A folder of one peer.
 pub(crate) struct Folder {
     temporary: TempDir,
     pub(crate) dir: Arc<Dir>,
 }
 
-/// What an observer was told.
+/// Records what an observer is told.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Heard(Arc<Mutex<Told>>);
+pub(crate) struct RecordingObserver(Arc<Mutex<Recording>>);
 
 #[derive(Debug, Default)]
-struct Told {
-    moved: u64,
-    end: Option<Ending>,
+struct Recording {
+    transferred: u64,
+    outcome: Option<TransferOutcome>,
 }
 
-/// How a transfer ended, as an observer was told.
+/// The outcome of a transfer, as reported to an observer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum TransferOutcome {
     Succeeded(u64),
     Failed(String),
 }
 
-/// Holds a conversation twice: with the asking end as the one that dialled, and with the answering end as that one.
-pub(crate) async fn whoever_dialled(conversation: impl AsyncFn(Asking, Answering)) {
-    for dialled in [Dialled::Asking, Dialled::Answering] {
-        let held = async {
-            let (asking, answering) = connect(dialled).await;
-            conversation(asking, answering).await;
+/// Runs a conversation twice: the requester dials the first time, the responder the second time.
+pub(crate) async fn with_either_dialler(conversation: impl AsyncFn(Requester, Responder)) {
+    for dialler in [Dialler::Requester, Dialler::Responder] {
+        let run = async {
+            let (requester, responder) = connect(dialler).await;
+            conversation(requester, responder).await;
         };
-        let held = timeout(DEADLINE, held).await;
-        assert!(held.is_ok(), "no end within {DEADLINE:?} where the dialling end was {dialled:?}");
+        let finished = timeout(DEADLINE, run).await;
+        assert!(finished.is_ok(), "no end within {DEADLINE:?}, dialled by the {dialler:?}");
     }
 }
 
-async fn connect(dialled: Dialled) -> (Asking, Answering) {
+async fn connect(dialler: Dialler) -> (Requester, Responder) {
     let identity = Identity::create("end", &[], Validity::days(Utc::now(), 1)).unwrap();
     let listening = Endpoint::listen(([127, 0, 0, 1], 0).into(), &identity, &[PROTOCOL]).unwrap();
     let dialling = Endpoint::dialler().unwrap();
@@ -100,17 +100,17 @@ async fn connect(dialled: Dialled) -> (Asking, Answering) {
     let dialled_connection = dialled_connection.unwrap();
     let accepted = Connection::clone(&accepted.promote());
     assert!(dialled_connection.side().is_client() && accepted.side().is_server());
-    match dialled {
-        Dialled::Asking => {
-            (Asking::new(dialled_connection, dialling), Answering::new(accepted, listening))
+    match dialler {
+        Dialler::Requester => {
+            (Requester::new(dialled_connection, dialling), Responder::new(accepted, listening))
         }
-        Dialled::Answering => {
-            (Asking::new(accepted, listening), Answering::new(dialled_connection, dialling))
+        Dialler::Responder => {
+            (Requester::new(accepted, listening), Responder::new(dialled_connection, dialling))
         }
     }
 }
 
-impl Asking {
+impl Requester {
     fn new(connection: Connection, endpoint: Endpoint) -> Self {
         Self {
             channel: Channel::new(connection, Role::Peer),
@@ -120,17 +120,17 @@ impl Asking {
     }
 }
 
-impl Answering {
+impl Responder {
     fn new(connection: Connection, endpoint: Endpoint) -> Self {
         let priority = StreamPriority::new(connection.clone(), Role::Peer);
         Self { connection, priority, folder: Folder::new(), _endpoint: endpoint }
     }
 
-    /// The next request, and the stream to answer it on.
+    /// Accepts the next request, and returns it with its stream.
     pub(crate) async fn request(&self) -> (Request, CommandStream) {
         let pair = self.connection.accept_bi().await.unwrap();
         let mut stream = CommandStream::from(pair).with_priority(self.priority.clone());
-        let frame = stream.reader.read_frame(limits::MESSAGE, PATIENCE).await.unwrap();
+        let frame = stream.reader.read_frame(limits::MESSAGE, TIMEOUT).await.unwrap();
         assert_eq!(frame.kind, FrameKind::Request);
         (Request::decode(&frame.payload).unwrap(), stream)
     }
@@ -155,39 +155,39 @@ impl Folder {
         fs::read(self.path(name)).unwrap()
     }
 
-    /// How many names are in it.
+    /// Number of names in the folder.
     pub(crate) fn names(&self) -> usize {
         fs::read_dir(self.temporary.path()).unwrap().count()
     }
 }
 
-impl Heard {
-    /// Bytes of content that moved.
-    pub(crate) fn moved(&self) -> u64 {
-        self.0.lock().moved
+impl RecordingObserver {
+    /// Bytes of content that were transferred.
+    pub(crate) fn transferred_bytes(&self) -> u64 {
+        self.0.lock().transferred
     }
 
-    /// How it ended; `None` where that was not told.
-    pub(crate) fn end(&self) -> Option<Ending> {
-        self.0.lock().end.clone()
+    /// The outcome; `None` if none was reported.
+    pub(crate) fn outcome(&self) -> Option<TransferOutcome> {
+        self.0.lock().outcome.clone()
     }
 }
 
-impl Observer for Heard {
-    fn moved(&self, bytes: u64) {
-        self.0.lock().moved += bytes;
+impl Observer for RecordingObserver {
+    fn transferred(&self, bytes: u64) {
+        self.0.lock().transferred += bytes;
     }
 
     fn succeeded(self, size: u64, _limited_by: Option<TransferBottleneck>) {
-        self.0.lock().end = Some(Ending::Succeeded(size));
+        self.0.lock().outcome = Some(TransferOutcome::Succeeded(size));
     }
 
     fn failed(self, reason: &dyn Display) {
-        self.0.lock().end = Some(Ending::Failed(reason.to_string()));
+        self.0.lock().outcome = Some(TransferOutcome::Failed(reason.to_string()));
     }
 }
 
-/// So many bytes that do not repeat with any block.
+/// Content of `length` bytes that differs in every block.
 pub(crate) fn content(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at * 7 + at / 251) as u8).collect()
 }
