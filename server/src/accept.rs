@@ -12,8 +12,8 @@ use tracing::{debug, error};
 
 use crate::config::{GUEST_PATIENCE, GUESTS, HANDSHAKES, HANDSHAKES_UNPROVEN};
 use crate::handshake_queue::HandshakeQueue;
+use crate::server_state::ServerState;
 use crate::session::guest::Guest;
-use crate::shared::ServerState;
 
 /// Takes connections until the server stops, then waits until the last of them has ended.
 pub async fn run(endpoint: &Endpoint, shared: Arc<ServerState>) {

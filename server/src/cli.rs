@@ -210,7 +210,7 @@ fn serve(serve: ServeArgs) -> ExitCode {
         // What it does not take is counted as a line of the log.
         let _ = log.write_all(output::error_text(error).as_bytes());
     }
-    log.flush(logging::LAST_LINES);
+    log.flush(logging::FLUSH_TIMEOUT);
     if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

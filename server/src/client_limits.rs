@@ -26,7 +26,7 @@ pub struct ClientLimits {
     /// One for each proof of what one side has of a file.
     pub proofs: Semaphore,
     /// One for each answer without a bound.
-    pub long_answers: Semaphore,
+    pub long_responses: Semaphore,
     /// One for each change of a file or folder that is being flushed.
     pub changes: Semaphore,
     /// One for each rename.
@@ -39,7 +39,7 @@ impl Default for ClientLimits {
     fn default() -> Self {
         Self {
             proofs: Semaphore::new(PROOFS),
-            long_answers: Semaphore::new(LONG_ANSWERS),
+            long_responses: Semaphore::new(LONG_ANSWERS),
             changes: Semaphore::new(CHANGES),
             renames: Semaphore::new(RENAMES),
             spools: Semaphore::new(SPOOLS),

@@ -4,7 +4,7 @@
 //! [guest](session::guest) may only say hello; a [member](session::member) holds a slot of the
 //! [`registry`]; each stream a member opens is one [`command`].
 //!
-//! Imports go one way: `main > cli > server > accept > session > command > metrics_export > shared > files`, and the
+//! Imports go one way: `main > cli > server > accept > session > command > metrics_export > server_state > files`, and the
 //! leaves below them.
 
 pub mod accept;
@@ -29,8 +29,8 @@ pub mod quota_db;
 pub mod registry;
 mod secrets;
 pub mod server;
+pub mod server_state;
 pub mod session;
-pub mod shared;
 mod stop_signals;
 mod transfer_log;
 mod unix;

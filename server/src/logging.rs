@@ -19,7 +19,7 @@ use crate::log_format::LogFormat;
 
 /// How long the last lines may take to be written at the end. With the grace and the last packets it stays under ten
 /// seconds.
-pub const LAST_LINES: Duration = Duration::from_millis(500);
+pub const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Starts logging, once. Panics are logged too.
 ///
@@ -47,7 +47,7 @@ pub fn start(format: LogFormat) -> anyhow::Result<LogWriter> {
     panic::set_hook(Box::new(move |panic| {
         log_panic(panic);
         // It may be the end of the process.
-        last.flush(LAST_LINES);
+        last.flush(FLUSH_TIMEOUT);
     }));
     Ok(writer)
 }

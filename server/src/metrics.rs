@@ -20,7 +20,7 @@ pub const CLIENT: &str = "client";
 
 /// Which way content goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Direction {
+pub enum TransferDirection {
     /// To a client.
     Get,
     /// From a client.
@@ -131,7 +131,9 @@ impl Metrics {
             failures: Counter::default(),
         };
         // What has not happened yet is zero, not unknown.
-        for direction in [Direction::Get, Direction::Put].map(Direction::label) {
+        for direction in
+            [TransferDirection::Get, TransferDirection::Put].map(TransferDirection::label)
+        {
             drop(metrics.verified.get_or_create(&ByDirection { direction }));
             drop(metrics.running.get_or_create(&ByDirection { direction }));
             drop(metrics.seconds.get_or_create(&ByDirection { direction }));
@@ -175,27 +177,27 @@ impl Metrics {
 
     /// A command has begun.
     #[must_use]
-    pub fn command(&self, command: &'static str) -> RunningCommand<'_> {
+    pub fn start_command(&self, command: &'static str) -> RunningCommand<'_> {
         RunningCommand { metrics: self, command, outcome: CommandOutcome::BrokenOff }
     }
 
     /// A transfer has begun.
-    pub fn transfer_begins(&self, direction: Direction) {
+    pub fn start_transfer(&self, direction: TransferDirection) {
         self.running.get_or_create(&direction.into()).inc();
     }
 
     /// So many bytes of content were handed to QUIC, or came.
-    pub fn moved(&self, direction: Direction, bytes: u64) {
+    pub fn count_content(&self, direction: TransferDirection, bytes: u64) {
         match direction {
-            Direction::Get => self.sent.inc_by(bytes),
-            Direction::Put => self.received.inc_by(bytes),
+            TransferDirection::Get => self.sent.inc_by(bytes),
+            TransferDirection::Put => self.received.inc_by(bytes),
         };
     }
 
     /// A transfer has come to its end, after so many bytes.
-    pub fn transfer_verified(
+    pub fn finish_transfer(
         &self,
-        direction: Direction,
+        direction: TransferDirection,
         bytes: u64,
         took: Duration,
         limited_by: Option<TransferBottleneck>,
@@ -208,11 +210,11 @@ impl Metrics {
     }
 
     /// A transfer came to nothing.
-    pub fn transfer_failed(&self, direction: Direction) {
+    pub fn fail_transfer(&self, direction: TransferDirection) {
         self.transfer_ended(direction, "failed");
     }
 
-    fn transfer_ended(&self, direction: Direction, outcome: &'static str) {
+    fn transfer_ended(&self, direction: TransferDirection, outcome: &'static str) {
         self.running.get_or_create(&direction.into()).dec();
         let direction = direction.label();
         self.transfers.get_or_create(&ByOutcome { direction, outcome }).inc();
@@ -279,7 +281,7 @@ impl Default for Metrics {
     }
 }
 
-impl Direction {
+impl TransferDirection {
     fn label(self) -> &'static str {
         match self {
             Self::Get => "get",
@@ -288,8 +290,8 @@ impl Direction {
     }
 }
 
-impl From<Direction> for ByDirection {
-    fn from(direction: Direction) -> Self {
+impl From<TransferDirection> for ByDirection {
+    fn from(direction: TransferDirection) -> Self {
         Self { direction: direction.label() }
     }
 }
@@ -306,7 +308,7 @@ impl SignIn {
 impl CommandOutcome {
     /// Of a command that was refused with this.
     #[must_use]
-    pub fn refused(refusal: &Refusal) -> Self {
+    pub fn from_refusal(refusal: &Refusal) -> Self {
         if refusal.code == RefusalCode::Internal { Self::Failed } else { Self::Refused }
     }
 
@@ -335,12 +337,12 @@ impl Drop for OpenConnection {
 
 impl RunningCommand<'_> {
     /// It is known now which one it is.
-    pub fn is(&mut self, command: &'static str) {
+    pub fn set_command(&mut self, command: &'static str) {
         self.command = command;
     }
 
     /// It has ended.
-    pub fn ends(mut self, outcome: CommandOutcome) {
+    pub fn finish(mut self, outcome: CommandOutcome) {
         self.outcome = outcome;
     }
 }

@@ -12,7 +12,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::shared::ServerState;
+use crate::server_state::ServerState;
 
 /// The state of the server, collected whenever the metrics are read.
 #[derive(Debug)]

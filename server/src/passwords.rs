@@ -140,7 +140,7 @@ impl Passwords {
 
     /// What an account may do, as the file says now; `None` where it is gone.
     #[must_use]
-    pub fn may(&self, name: &ClientName) -> Option<AccountPermission> {
+    pub fn permission(&self, name: &ClientName) -> Option<AccountPermission> {
         lock(&self.file).account(name).map(|account| account.may)
     }
 

@@ -73,7 +73,7 @@ pub struct Unavailable(String);
 pub struct Slot {
     number: u64,
     name: ClientName,
-    holder: NameOwner,
+    owner: NameOwner,
     connection: ConnectionId,
     limits: Arc<ClientLimits>,
     joined: bool,
@@ -125,15 +125,15 @@ impl Registry {
     ///
     /// # Errors
     /// [`EntryError`].
-    pub async fn enter(&self, name: ClientName, holder: NameOwner) -> Result<Slot, EntryError> {
+    pub async fn enter(&self, name: ClientName, owner: NameOwner) -> Result<Slot, EntryError> {
         if self.releases.is_closed() {
             return Err(Unavailable("no slot can be released any more".to_owned()).into());
         }
-        let entered = self.memory.enter(name, holder)?;
+        let entered = self.memory.enter(name, owner)?;
         Ok(Slot {
             number: entered.number,
             name: entered.name,
-            holder,
+            owner,
             connection: entered.connection,
             limits: entered.limits,
             joined: entered.joined,
@@ -196,8 +196,8 @@ impl Slot {
 
     /// Whose it is.
     #[must_use]
-    pub fn holder(&self) -> NameOwner {
-        self.holder
+    pub fn name_owner(&self) -> NameOwner {
+        self.owner
     }
 
     /// The connection whose share it is.

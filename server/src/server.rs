@@ -35,7 +35,7 @@ use crate::passwords::Passwords;
 use crate::quota_db::QuotaDb;
 use crate::registry::{Registry, Releases};
 use crate::secrets::Secrets;
-use crate::shared::ServerState;
+use crate::server_state::ServerState;
 use crate::stop_signals::StopSignals;
 use crate::unix;
 
@@ -75,7 +75,7 @@ impl Server {
             None => None,
         };
         let (files, max_file_size) = with_uploads(files, config.uploads.as_ref())?;
-        let put_patience = config.uploads.map_or(Duration::ZERO, |uploads| uploads.put_patience);
+        let put_timeout = config.uploads.map_or(Duration::ZERO, |uploads| uploads.put_patience);
         let (identity, new) = certificate::load_or_create(&config.certs)?;
         let expiry = ExpiryWarnings::new(&CertificateInfo::read(identity.certificate())?);
         let endpoint = listen(config.listen, &identity)?;
@@ -95,10 +95,10 @@ impl Server {
             stopping: CancellationToken::new(),
             hurry: CancellationToken::new(),
             max_file_size,
-            put_patience,
-            buffers: BufferBudget::new(config.buffer_budget),
-            lists: BackgroundPool::new(LIST_THREADS),
-            proofs: BackgroundPool::resting(PROOF_THREADS, || {
+            put_timeout,
+            buffer_budget: BufferBudget::new(config.buffer_budget),
+            list_pool: BackgroundPool::new(LIST_THREADS),
+            proof_pool: BackgroundPool::resting(PROOF_THREADS, || {
                 if is_moving() { PROOF_REST } else { 0 }
             }),
             leaving: HandshakeQueue::new(LEAVING),

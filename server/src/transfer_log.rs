@@ -7,13 +7,13 @@ use quiver_protocol::text::display_remark;
 use quiver_transfer::TransferBottleneck;
 use tracing::info;
 
-use crate::metrics::{CLIENT, Direction};
+use crate::metrics::{CLIENT, TransferDirection};
 
 /// A transfer that has ended. Path and client are safe to show.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TransferLog<'a> {
     /// Which way the content went.
-    pub(crate) direction: Direction,
+    pub(crate) direction: TransferDirection,
     /// The file's path.
     pub(crate) path: &'a str,
     /// `ClientLabel 1: Ron`
@@ -49,8 +49,8 @@ impl TransferLog<'_> {
 
     fn words(&self) -> TransferWords {
         match self.direction {
-            Direction::Get => TransferWords { done: "delivered", way: "to", moved: "went" },
-            Direction::Put => TransferWords { done: "stored", way: "from", moved: "came" },
+            TransferDirection::Get => TransferWords { done: "delivered", way: "to", moved: "went" },
+            TransferDirection::Put => TransferWords { done: "stored", way: "from", moved: "came" },
         }
     }
 }

@@ -41,5 +41,5 @@ pub fn authorize(
 
 /// Whether the account may upload, where there are accounts; every client may, where there are none.
 fn may_upload(name: &ClientName, passwords: Option<&Passwords>) -> bool {
-    passwords.is_none_or(|passwords| passwords.may(name) == Some(AccountPermission::Upload))
+    passwords.is_none_or(|passwords| passwords.permission(name) == Some(AccountPermission::Upload))
 }

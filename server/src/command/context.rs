@@ -19,7 +19,7 @@ use crate::history::History;
 use crate::metrics::Metrics;
 use crate::quota_db::Owner;
 use crate::registry::{ConnectionId, NameOwner, Registry, Slot};
-use crate::shared::ServerState;
+use crate::server_state::ServerState;
 
 /// What the commands of one connection use.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl Context {
     /// For a connection that holds this slot.
     #[must_use]
     pub fn new(slot: &Slot, shared: Arc<ServerState>) -> Self {
-        let owner = match slot.holder() {
+        let owner = match slot.name_owner() {
             NameOwner::Account => Owner::account(slot.name()),
             NameOwner::Key(fingerprint) => Owner::key(fingerprint),
             NameOwner::Connection => Owner::nobody(),
@@ -102,7 +102,7 @@ impl Context {
     /// Memory for answers that wait to be read.
     #[must_use]
     pub fn buffers(&self) -> &BufferBudget {
-        &self.shared.buffers
+        &self.shared.buffer_budget
     }
 
     /// The largest file that may be stored, in bytes.
@@ -114,19 +114,19 @@ impl Context {
     /// How long an upload may go without a byte.
     #[must_use]
     pub fn put_patience(&self) -> Duration {
-        self.shared.put_patience
+        self.shared.put_timeout
     }
 
     /// Where folders are listed for this client, in turns with others.
     #[must_use]
     pub fn list_lane(&self) -> Lane {
-        self.shared.lists.lane(self.client.number)
+        self.shared.list_pool.lane(self.client.number)
     }
 
     /// Where files are hashed for this client, in turns with others.
     #[must_use]
     pub fn proof_lane(&self) -> Lane {
-        self.shared.proofs.lane(self.client.number)
+        self.shared.proof_pool.lane(self.client.number)
     }
 
     /// Whether the server accepts no command any more.

@@ -13,7 +13,7 @@ use super::transfer::TransferRecord;
 use super::{CommandError, NextStep};
 use crate::config::{CONTENT_STREAMS, RECEIVED_PATIENCE};
 use crate::files::FilesError;
-use crate::metrics::Direction;
+use crate::metrics::TransferDirection;
 
 /// A file that was sent, and is not confirmed yet.
 pub(super) struct UnconfirmedFile {
@@ -38,7 +38,7 @@ pub(super) async fn answer(
     let source = opened.map_err(|error| CommandError::of_files(context.metrics(), error))?;
     // Held until the content is sent, like the file it is in.
     let (source, _spooled) = with_size(context, source).await?;
-    let transfer = TransferRecord::begin(context, Direction::Get, &path);
+    let transfer = TransferRecord::begin(context, TransferDirection::Get, &path);
     let permits = Some(&context.client.limits.proofs);
     let proofs = ProofLimits { lane: Some(context.proof_lane()), permits };
     let served = ServedFile { path, source, have, block, proofs };

@@ -16,7 +16,7 @@ pub(super) async fn answer(
     path: FolderPath,
     writer: &mut FrameWriter,
 ) -> Result<NextStep, CommandError> {
-    let _permit = context.client.limits.long_answers.acquire().await;
+    let _permit = context.client.limits.long_responses.acquire().await;
     let memory = context.buffers().reserve(LIST_MEMORY).await;
     let listing = context.files().list(&path, context.list_lane(), memory).await?;
     list::serve(listing, writer).await?;

@@ -132,11 +132,11 @@ impl<'a> PendingCommand<'a> {
 
 /// Reads a stream's request, answers it, and ends it with exactly one Eof or one Error.
 pub async fn answer(context: Arc<Context>, mut stream: CommandStream) {
-    let mut counted = context.metrics().command("unknown");
+    let mut counted = context.metrics().start_command("unknown");
     let next = match request(&mut stream).await {
         Ok(request) => {
             let command = PendingCommand::of(request, &context, &mut stream);
-            counted.is(command.name);
+            counted.set_command(command.name);
             match admit(&context, command.permission) {
                 Ok(()) => command.answer.await,
                 Err(refusal) => Err(CommandError::Refused(refusal)),
@@ -147,17 +147,17 @@ pub async fn answer(context: Arc<Context>, mut stream: CommandStream) {
     let refusal = match next {
         Ok(NextStep::Done) => {
             stream.reader.stop();
-            return counted.ends(CommandOutcome::Done);
+            return counted.finish(CommandOutcome::Done);
         }
         Ok(NextStep::AwaitReceived(sent)) => {
             if get::confirm(&mut stream, sent).await {
-                counted.ends(CommandOutcome::Done);
+                counted.finish(CommandOutcome::Done);
             }
             return;
         }
         Ok(NextStep::Leave) => {
             context.exit.request(stream);
-            return counted.ends(CommandOutcome::Done);
+            return counted.finish(CommandOutcome::Done);
         }
         Err(CommandError::Refused(refusal)) => refusal,
         Err(CommandError::Files(error)) => refusal_of_files(context.metrics(), error),
@@ -170,7 +170,7 @@ pub async fn answer(context: Arc<Context>, mut stream: CommandStream) {
             return;
         }
     };
-    counted.ends(CommandOutcome::refused(&refusal));
+    counted.finish(CommandOutcome::from_refusal(&refusal));
     if let Err(error) = stream.refuse(&refusal).await {
         debug!("{} did not hear a refusal: {error}", context.client.name);
     }

@@ -16,7 +16,7 @@ use super::transfer::TransferRecord;
 use super::{CommandError, NextStep};
 use crate::config::{LARGEST_PUT_WINDOW, PROGRESS_EVERY, PROVING_RATE, READY_PATIENCE};
 use crate::files::{FilesError, PartialFileSink, StagedFile};
-use crate::metrics::Direction;
+use crate::metrics::TransferDirection;
 use crate::upload_locks::LockOwner;
 
 /// A file that is about to be received, and what it holds of the client's limits.
@@ -60,7 +60,7 @@ async fn receive<'a>(
     // A client that gives up, or sends content before it is asked for, does not wait for its partial file.
     let staged = unless_interrupted(&mut stream.reader, stopped, staged).await;
     let (memory, staged) = staged.map_err(CommandError::out_of_turn)??;
-    let transfer = TransferRecord::begin(context, Direction::Put, &put.path);
+    let transfer = TransferRecord::begin(context, TransferDirection::Put, &put.path);
     let limits = AcceptLimits {
         timeout: context.put_patience(),
         ready_timeout: READY_PATIENCE,

@@ -17,7 +17,7 @@ pub(super) async fn answer(
     limits: &ClientLimits,
     writer: &mut FrameWriter,
 ) -> Result<NextStep, CommandError> {
-    let _permit = limits.long_answers.acquire().await;
+    let _permit = limits.long_responses.acquire().await;
     let mut last = 0;
     loop {
         let rows = history.rows_after(last, ROWS_AT_ONCE);

@@ -13,12 +13,12 @@ use quiver_protocol::text::display_safe;
 use quiver_transfer::{Observer, TransferBottleneck};
 
 use super::context::Context;
-use crate::metrics::{Direction, Metrics};
+use crate::metrics::{Metrics, TransferDirection};
 use crate::transfer_log::TransferLog;
 
 /// From its first byte to its last word.
 pub(super) struct TransferRecord {
-    direction: Direction,
+    direction: TransferDirection,
     path: String,
     /// `ClientLabel 1: Ron`
     client: String,
@@ -30,8 +30,8 @@ pub(super) struct TransferRecord {
 }
 
 impl TransferRecord {
-    pub(super) fn begin(context: &Context, direction: Direction, path: &FilePath) -> Self {
-        context.metrics().transfer_begins(direction);
+    pub(super) fn begin(context: &Context, direction: TransferDirection, path: &FilePath) -> Self {
+        context.metrics().start_transfer(direction);
         Self {
             direction,
             path: display_safe(path.as_str()).into_owned(),
@@ -54,7 +54,7 @@ impl TransferRecord {
     }
 
     fn has_failed(&self, reason: &dyn Display) {
-        self.metrics.transfer_failed(self.direction);
+        self.metrics.fail_transfer(self.direction);
         self.log().failed(&reason.to_string());
     }
 
@@ -76,12 +76,12 @@ impl TransferRecord {
 impl Observer for TransferRecord {
     fn moved(&self, bytes: u64) {
         self.moved.fetch_add(bytes, Ordering::Relaxed);
-        self.metrics.moved(self.direction, bytes);
+        self.metrics.count_content(self.direction, bytes);
     }
 
     fn succeeded(mut self, size: u64, limited_by: Option<TransferBottleneck>) {
         self.settled = true;
-        self.metrics.transfer_verified(self.direction, self.bytes(), self.took(), limited_by);
+        self.metrics.finish_transfer(self.direction, self.bytes(), self.took(), limited_by);
         self.log().succeeded(size, limited_by);
     }
 

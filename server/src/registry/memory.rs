@@ -38,7 +38,7 @@ struct RegistryState {
 struct ConnectedClient {
     number: u64,
     name: ClientName,
-    holder: NameOwner,
+    owner: NameOwner,
     connections: Vec<ConnectionId>,
     limits: Arc<ClientLimits>,
     lost: CancellationToken,
@@ -70,14 +70,14 @@ impl InMemoryRegistry {
     pub(super) fn enter(
         &self,
         name: ClientName,
-        holder: NameOwner,
+        owner: NameOwner,
     ) -> Result<EnteredSlot, EntryError> {
         let mut state = self.state.lock();
         let state = &mut *state;
         let same = state.clients.get_mut(&name.key());
         if let Some(client) = same
-            && client.holder == holder
-            && holder != NameOwner::Connection
+            && client.owner == owner
+            && owner != NameOwner::Connection
         {
             if client.connections.len() >= limits::CONNECTIONS_PER_CLIENT {
                 return Err(EntryError::TooManyConnections(client.name.clone()));
@@ -101,7 +101,7 @@ impl InMemoryRegistry {
         let client = ConnectedClient {
             number,
             name: name.clone(),
-            holder,
+            owner,
             connections: vec![connection],
             limits: Arc::default(),
             lost: CancellationToken::new(),

@@ -43,8 +43,8 @@ async fn a_full_server_is_busy_until_somebody_leaves() {
 async fn names_are_unique_without_regard_to_case() {
     let (registry, mut releases, _) = registry(5);
     let ron = registry.enter(name("Ron"), KEY).await.unwrap();
-    for holder in [OTHER_KEY, NameOwner::Connection] {
-        let taken = registry.enter(name("rON"), holder).await.unwrap_err();
+    for owner in [OTHER_KEY, NameOwner::Connection] {
+        let taken = registry.enter(name("rON"), owner).await.unwrap_err();
         assert_eq!(taken, EntryError::NameTaken(name("Ron")));
     }
     drop(ron);

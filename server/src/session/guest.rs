@@ -22,7 +22,7 @@ use crate::internal_failure;
 use crate::metrics::{CommandOutcome, SignIn};
 use crate::passwords::SignInError;
 use crate::registry::{EntryError, NameOwner, Slot};
-use crate::shared::ServerState;
+use crate::server_state::ServerState;
 
 /// A stranger with a connection.
 #[derive(Debug)]
@@ -63,17 +63,17 @@ impl Guest {
                 return None;
             };
             drop(ticket);
-            let hello = self.shared.metrics.command("hello");
+            let hello = self.shared.metrics.start_command("hello");
             let denied = match self.answer(&mut stream, request).await {
                 Ok(member) => {
-                    hello.ends(CommandOutcome::Done);
+                    hello.finish(CommandOutcome::Done);
                     return Some(member);
                 }
                 Err(denied) => denied,
             };
-            hello.ends(match &denied {
+            hello.finish(match &denied {
                 Denied::Again(refusal) | Denied::Closing(refusal, _) => {
-                    CommandOutcome::refused(refusal)
+                    CommandOutcome::from_refusal(refusal)
                 }
                 Denied::Broken(_) => CommandOutcome::BrokenOff,
             });
@@ -152,7 +152,7 @@ impl Guest {
     /// Name and password, then a slot.
     async fn judge(&self, hello: Hello) -> Result<Slot, Denied> {
         let address = self.address;
-        let (name, holder) = match &self.shared.passwords {
+        let (name, owner) = match &self.shared.passwords {
             None => {
                 let key = trust::peer_fingerprint(&self.connection);
                 (hello.name, key.map_or(NameOwner::Connection, NameOwner::Key))
@@ -171,7 +171,7 @@ impl Guest {
                 (account, NameOwner::Account)
             }
         };
-        let entered = self.shared.registry.enter(name.clone(), holder).await;
+        let entered = self.shared.registry.enter(name.clone(), owner).await;
         match entered {
             Ok(slot) => {
                 let number = slot.number();

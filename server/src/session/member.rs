@@ -14,7 +14,7 @@ use crate::command::context::Context;
 use crate::command::{self, exit};
 use crate::config::{ANSWER_TIMEOUT, GRACE, LAST_WORD_PATIENCE};
 use crate::registry::Slot;
-use crate::shared::ServerState;
+use crate::server_state::ServerState;
 
 /// A client's connection, with its share of a slot.
 #[derive(Debug)]

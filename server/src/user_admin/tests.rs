@@ -116,8 +116,8 @@ fn an_account_keeps_what_it_may_until_something_else_is_said() {
     assert_eq!(set(None), AccountPermission::Upload);
     assert!(fs::read_to_string(&path).unwrap().ends_with(":upload\n"));
     let passwords = Passwords::open(&path).unwrap();
-    assert_eq!(passwords.may(&name("ron")), Some(AccountPermission::Upload));
-    assert_eq!(passwords.may(&name("Ben")), None);
+    assert_eq!(passwords.permission(&name("ron")), Some(AccountPermission::Upload));
+    assert_eq!(passwords.permission(&name("Ben")), None);
     assert_eq!(set(Some(AccountPermission::Read)), AccountPermission::Read);
     assert!(!fs::read_to_string(&path).unwrap().contains(":read"));
 }

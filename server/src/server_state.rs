@@ -33,13 +33,13 @@ pub struct ServerState {
     /// The largest file that may be stored, in bytes.
     pub max_file_size: u64,
     /// How long an upload may go without a byte.
-    pub put_patience: Duration,
+    pub put_timeout: Duration,
     /// Memory for answers that wait to be read.
-    pub buffers: BufferBudget,
+    pub buffer_budget: BufferBudget,
     /// The threads that list folders.
-    pub lists: BackgroundPool,
+    pub list_pool: BackgroundPool,
     /// The threads that hash files which are stored already.
-    pub proofs: BackgroundPool,
+    pub proof_pool: BackgroundPool,
     /// Connections that were sent a goodbye and are not closed yet.
     pub leaving: HandshakeQueue,
     /// What is counted.
