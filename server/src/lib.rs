@@ -1,4 +1,4 @@
-//! Quiver's server: who is connected, what they may do, where files live.
+//! Quiver's server: the connected clients, their permissions, and the served folder.
 //!
 //! [`accept`] admits or refuses a connection. It starts as a [guest](session::guest), which may only send
 //! hello, and becomes a [member](session::member), which holds a slot of the [`registry`]. Each stream that
