@@ -10,15 +10,17 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{debug, error};
 
-use crate::config::{GUEST_PATIENCE, GUESTS, HANDSHAKES, HANDSHAKES_UNPROVEN};
+use crate::config::{ADDRESS_VALIDATION_THRESHOLD, GUEST_TIMEOUT, MAX_GUESTS, MAX_HANDSHAKES};
 use crate::handshake_queue::HandshakeQueue;
 use crate::session::guest::Guest;
 use crate::shared::ServerState;
 
 /// Takes connections until the server stops, then waits until the last of them has ended.
 pub async fn run(endpoint: &Endpoint, shared: Arc<ServerState>) {
-    let queues =
-        Queues { handshakes: HandshakeQueue::new(HANDSHAKES), guests: HandshakeQueue::new(GUESTS) };
+    let queues = Queues {
+        handshakes: HandshakeQueue::new(MAX_HANDSHAKES),
+        guests: HandshakeQueue::new(MAX_GUESTS),
+    };
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -50,7 +52,7 @@ struct Queues {
 
 /// Under load an address must prove that it is one, before it costs a handshake.
 fn admit(incoming: Incoming, queues: &Queues) -> Option<Incoming> {
-    let crowded = queues.handshakes.len() >= HANDSHAKES_UNPROVEN;
+    let crowded = queues.handshakes.len() >= ADDRESS_VALIDATION_THRESHOLD;
     if crowded && !incoming.remote_address_validated() && incoming.may_retry() {
         if let Err(error) = incoming.retry() {
             debug!("cannot ask for address validation: {error}");
@@ -77,7 +79,7 @@ async fn connection(
     let connection = tokio::select! {
         () = ticket.lost() => return debug!("handshake with {address} made room for others"),
         () = shared.stopping.cancelled() => return,
-        accepted = timeout(GUEST_PATIENCE, handshake.complete()) => match accepted {
+        accepted = timeout(GUEST_TIMEOUT, handshake.complete()) => match accepted {
             Ok(Ok(accepted)) => accepted.connection,
             Ok(Err(error)) => {
                 // As an end of a connection: what the other side says of it is not logged as it is.

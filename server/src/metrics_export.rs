@@ -52,9 +52,9 @@ impl Collector for CurrentState {
         gauge("max_clients", "Slots", None, max)?;
         let leaving = shared.leaving.len();
         gauge("leaving", "Connections that said goodbye and are not closed yet", None, leaving)?;
-        let Some(kept) = shared.files.kept_parts() else { return Ok(()) };
+        let Some(kept) = shared.files.resumable_uploads() else { return Ok(()) };
         let bytes = usize::try_from(kept.bytes).unwrap_or(usize::MAX);
-        gauge("kept_parts", "Uploads that were broken off and are kept", None, kept.parts)?;
+        gauge("kept_parts", "Uploads that were broken off and are kept", None, kept.count)?;
         gauge("kept_parts", "What of them is here", Some(&Unit::Bytes), bytes)
     }
 }

@@ -20,8 +20,9 @@ use crate::accept;
 use crate::buffer_budget::BufferBudget;
 use crate::certificate::{self, ExpiryWarnings};
 use crate::config::{
-    Config, DEFAULT_ADDRESS, DEFAULT_ADDRESS_V4, EXPIRY_EVERY, LEAVING, LIST_THREADS, PROOF_REST,
-    PROOF_THREADS, REMEMBERED_CLIENTS, STOP, SWEEP_EVERY, Uploads,
+    Config, DEFAULT_ADDRESS, DEFAULT_ADDRESS_V4, EXPIRY_CHECK_INTERVAL, HISTORY_CAPACITY,
+    LIST_THREADS, MAX_LEAVING_CONNECTIONS, PROOF_REST_FACTOR, PROOF_THREADS, SHUTDOWN_TIMEOUT,
+    SWEEP_INTERVAL, UploadConfig,
 };
 use crate::files::{Files, StoreLimits, SweepSummary};
 use crate::handshake_queue::HandshakeQueue;
@@ -75,7 +76,7 @@ impl Server {
             None => None,
         };
         let (files, max_file_size) = with_uploads(files, config.uploads.as_ref())?;
-        let put_patience = config.uploads.map_or(Duration::ZERO, |uploads| uploads.put_patience);
+        let put_timeout = config.uploads.map_or(Duration::ZERO, |uploads| uploads.put_timeout);
         let (identity, new) = certificate::load_or_create(&config.certs)?;
         let expiry = ExpiryWarnings::new(&CertificateInfo::read(identity.certificate())?);
         let endpoint = listen(config.listen, &identity)?;
@@ -85,7 +86,7 @@ impl Server {
             info!("made a certificate: {}", display_path(&certificate::path(&config.certs)));
         }
         info!("fingerprint {}", identity.fingerprint());
-        let history = Arc::new(History::new(REMEMBERED_CLIENTS));
+        let history = Arc::new(History::new(HISTORY_CAPACITY));
         let (registry, releases) = Registry::in_memory(config.max_clients, history.clone());
         let shared = Arc::new(ServerState {
             registry,
@@ -95,13 +96,13 @@ impl Server {
             stopping: CancellationToken::new(),
             hurry: CancellationToken::new(),
             max_file_size,
-            put_patience,
+            put_timeout,
             buffers: BufferBudget::new(config.buffer_budget),
             lists: BackgroundPool::new(LIST_THREADS),
             proofs: BackgroundPool::resting(PROOF_THREADS, || {
-                if is_moving() { PROOF_REST } else { 0 }
+                if is_moving() { PROOF_REST_FACTOR } else { 0 }
             }),
-            leaving: HandshakeQueue::new(LEAVING),
+            leaving: HandshakeQueue::new(MAX_LEAVING_CONNECTIONS),
             metrics: Arc::new(Metrics::new()),
             log,
         });
@@ -127,7 +128,7 @@ impl Server {
         let Self { endpoint, shared, mut releases, page, expiry, secrets, folder } = self;
         let mut stop_signals = StopSignals::listen().context("cannot hear signals")?;
         let deadline = Cell::new(None);
-        unix::survive_large_files().context("cannot hear SIGXFSZ")?;
+        unix::ignore_file_size_signal().context("cannot hear SIGXFSZ")?;
         info!("listening on {}", endpoint.local_addr().context("cannot tell the address")?);
         let read = async {
             if let Some(page) = page {
@@ -138,7 +139,7 @@ impl Server {
         };
         let signals = async {
             stop_signals.stop().await;
-            deadline.set(Some(Instant::now() + STOP));
+            deadline.set(Some(Instant::now() + SHUTDOWN_TIMEOUT));
             info!("stopping: running transfers may end");
             shared.stopping.cancel();
             stop_signals.stop_at_once().await;
@@ -171,18 +172,22 @@ impl Server {
     }
 }
 
-/// Runs at start, then every `SWEEP_EVERY` and whenever another folder is served. Never returns.
+/// Runs at start, then every `SWEEP_INTERVAL` and whenever another folder is served. Never returns.
 async fn sweep(shared: &ServerState) {
-    let mut times = tokio::time::interval(SWEEP_EVERY);
-    while shared.files.takes_files() {
+    let mut times = tokio::time::interval(SWEEP_INTERVAL);
+    while shared.files.accepts_uploads() {
         tokio::select! {
             _ = times.tick() => {}
-            () = shared.files.replaced() => {}
+            () = shared.files.root_replaced() => {}
         }
         match shared.files.sweep(SystemTime::now()).await {
-            Ok(SweepSummary { removed: 0, kept }) => debug!("{kept} unfinished uploads are kept"),
-            Ok(SweepSummary { removed, kept }) => {
-                info!("removed {removed} unfinished uploads nobody came back for; {kept} are kept");
+            Ok(SweepSummary { removed: 0, remaining }) => {
+                debug!("{remaining} unfinished uploads are kept")
+            }
+            Ok(SweepSummary { removed, remaining }) => {
+                info!(
+                    "removed {removed} unfinished uploads nobody came back for; {remaining} are kept"
+                );
             }
             Err(reason) => error!("cannot look after unfinished uploads: {reason}"),
         }
@@ -191,9 +196,9 @@ async fn sweep(shared: &ServerState) {
 }
 
 /// The folder, in which files may be stored if the settings say so; and how large they may be.
-fn with_uploads(files: Files, uploads: Option<&Uploads>) -> anyhow::Result<(Files, u64)> {
+fn with_uploads(files: Files, uploads: Option<&UploadConfig>) -> anyhow::Result<(Files, u64)> {
     let Some(uploads) = uploads else { return Ok((files, 0)) };
-    let Uploads { state, max_file_size, quota, keep_free, .. } = uploads;
+    let UploadConfig { state, max_file_size, quota, keep_free, .. } = uploads;
     let quota_db = QuotaDb::open(state, *quota)
         .context("cannot remember who stores what")
         .hint("name a folder with --state that no other server uses")?;
@@ -228,9 +233,9 @@ fn listen(typed: Option<SocketAddr>, identity: &Identity) -> anyhow::Result<Endp
     endpoint.hint("choose another address with --listen, like 127.0.0.1:0 or 0.0.0.0:4433")
 }
 
-/// Warns about the certificate's dates. Runs at start, then every `EXPIRY_EVERY`. Never returns.
+/// Warns about the certificate's dates. Runs at start, then every `EXPIRY_CHECK_INTERVAL`. Never returns.
 async fn watch_expiry(mut warnings: ExpiryWarnings) {
-    let mut times = tokio::time::interval(EXPIRY_EVERY);
+    let mut times = tokio::time::interval(EXPIRY_CHECK_INTERVAL);
     loop {
         times.tick().await;
         if let Some(warning) = warnings.due(Utc::now()) {

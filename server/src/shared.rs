@@ -33,7 +33,7 @@ pub struct ServerState {
     /// The largest file that may be stored, in bytes.
     pub max_file_size: u64,
     /// How long an upload may go without a byte.
-    pub put_patience: Duration,
+    pub put_timeout: Duration,
     /// Memory for answers that wait to be read.
     pub buffers: BufferBudget,
     /// The threads that list folders.

@@ -162,7 +162,7 @@ pub fn list(path: &Path) -> Result<Vec<(ClientName, AccountPermission)>, UserAdm
 /// [`PasswordError`]: an empty password and one over [`limits::PASSWORD`] bytes are refused.
 pub fn read_password(from_stdin: bool) -> Result<Secret, PasswordError> {
     if from_stdin {
-        first_line(unix::bare_stdin().map_err(PasswordError::Stdin)?)
+        first_line(unix::unbuffered_stdin().map_err(PasswordError::Stdin)?)
     } else {
         ask_twice(rpassword::prompt_password)
     }

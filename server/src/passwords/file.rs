@@ -17,7 +17,7 @@ use quiver_protocol::text::display_path;
 use thiserror::Error;
 
 use super::hashing::{Cost, HashProblem, StoredHash};
-use crate::unix::{self, NotPrivate};
+use crate::unix::{self, PrivateFileError};
 
 /// The longest password file: room for some 8000 accounts.
 pub(crate) const LONGEST: usize = 1024 * 1024;
@@ -278,11 +278,13 @@ fn read_private(path: &Path) -> Result<Vec<u8>, PasswordFileError> {
     let file = unix::open_private(path).map_err(|reason| {
         let path = path.to_owned();
         match reason {
-            NotPrivate::Io(error) => PasswordFileError::Io { path, error },
-            NotPrivate::SymbolicLink => PasswordFileError::SymbolicLink { path },
-            NotPrivate::NotAFile => PasswordFileError::NotAFile { path },
-            NotPrivate::Foreign { owner, me } => PasswordFileError::Foreign { path, owner, me },
-            NotPrivate::Shared { mode } => PasswordFileError::Shared { path, mode },
+            PrivateFileError::Io(error) => PasswordFileError::Io { path, error },
+            PrivateFileError::SymbolicLink => PasswordFileError::SymbolicLink { path },
+            PrivateFileError::NotAFile => PasswordFileError::NotAFile { path },
+            PrivateFileError::WrongOwner { owner, user: me } => {
+                PasswordFileError::Foreign { path, owner, me }
+            }
+            PrivateFileError::Shared { mode } => PasswordFileError::Shared { path, mode },
         }
     })?;
     let mut content = Vec::new();

@@ -168,7 +168,7 @@ async fn a_lost_slot_ends_the_get_and_the_connection_and_the_client_may_connect_
         }
         let loss = stage.position("Client 1: Ron has lost its slot");
         let count = stage.position("client count: 0 of 1");
-        let get = stage.position("not delivered: big.bin to Client 1: Ron: broken off");
+        let get = stage.position("not delivered: big.bin to Client 1: Ron: interrupted");
         let closed = stage.position("Client 1: Ron is disconnected: its slot was lost");
         assert!(loss < count && count < closed && get > loss);
 

@@ -16,7 +16,7 @@ use tracing::{debug, error, info, warn};
 
 use super::member::Member;
 use crate::command::authorization::{Permission, authorize};
-use crate::config::{GUEST_PATIENCE, LAST_WORD_PATIENCE};
+use crate::config::{FINAL_REPLY_TIMEOUT, GUEST_TIMEOUT};
 use crate::handshake_queue::{HandshakeQueue, Ticket};
 use crate::internal_failure;
 use crate::metrics::{CommandOutcome, SignIn};
@@ -48,7 +48,7 @@ impl Guest {
     /// Takes a fresh connection.
     #[must_use]
     pub fn new(connection: Connection, address: SocketAddr, shared: Arc<ServerState>) -> Self {
-        Self { connection, address, shared, patience: GUEST_PATIENCE }
+        Self { connection, address, shared, patience: GUEST_TIMEOUT }
     }
 
     /// Listens for a hello and judges it: a member, or nobody, and the connection is closed.
@@ -102,8 +102,8 @@ impl Guest {
         let began = Instant::now();
         let heard = async {
             let stream = CommandStream::from(self.connection.accept_bi().await.ok()?);
-            let mut stream = stream.with_write_timeout(GUEST_PATIENCE);
-            let frame = stream.reader.read_frame(limits::HELLO, GUEST_PATIENCE).await;
+            let mut stream = stream.with_write_timeout(GUEST_TIMEOUT);
+            let frame = stream.reader.read_frame(limits::HELLO, GUEST_TIMEOUT).await;
             let request = frame.and_then(|frame| match frame.kind {
                 FrameKind::Request => Ok(frame.payload),
                 found => Err(FrameError::Unexpected { found, expected: "a Request" }.into()),
@@ -259,11 +259,11 @@ impl Guest {
         let mut ticket = queue.enter();
         let heard = async {
             stream.refuse(refusal).await.is_ok()
-                && stream.writer.delivered(LAST_WORD_PATIENCE).await
+                && stream.writer.delivered(FINAL_REPLY_TIMEOUT).await
         };
         let heard = tokio::select! {
             () = ticket.lost() => false,
-            heard = timeout(LAST_WORD_PATIENCE, heard) => heard.unwrap_or(false),
+            heard = timeout(FINAL_REPLY_TIMEOUT, heard) => heard.unwrap_or(false),
         };
         if !heard {
             debug!("{} may not have heard why it was refused", self.address);

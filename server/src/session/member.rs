@@ -12,7 +12,7 @@ use tracing::{debug, error, info, warn};
 use crate::client_connection::ClientConnection;
 use crate::command::context::Context;
 use crate::command::{self, exit};
-use crate::config::{ANSWER_TIMEOUT, GRACE, LAST_WORD_PATIENCE};
+use crate::config::{FINAL_REPLY_TIMEOUT, RESPONSE_WRITE_TIMEOUT, SHUTDOWN_GRACE};
 use crate::registry::Slot;
 use crate::shared::ServerState;
 
@@ -110,8 +110,8 @@ impl Session {
 
     fn answer(&mut self, stream: (SendStream, RecvStream)) {
         let stream = CommandStream::from(stream).with_priority(self.priority.clone());
-        let stream = stream.with_write_timeout(ANSWER_TIMEOUT);
-        self.commands.spawn(command::answer(self.context.clone(), stream));
+        let stream = stream.with_write_timeout(RESPONSE_WRITE_TIMEOUT);
+        self.commands.spawn(command::serve_stream(self.context.clone(), stream));
     }
 
     async fn release(&self, slot: Slot) {
@@ -133,7 +133,7 @@ impl Session {
         let mut ticket = self.shared.leaving.enter();
         let said = async {
             if let Some(stream) = stream
-                && let Err(error) = exit::say_goodbye(stream).await
+                && let Err(error) = exit::send_goodbye(stream).await
             {
                 debug!("{} did not hear the goodbye: {error}", context.client.name);
             }
@@ -141,7 +141,7 @@ impl Session {
         };
         tokio::select! {
             () = ticket.lost() => debug!("{} made room for others that leave", context.client.name),
-            _ = timeout(LAST_WORD_PATIENCE, said) => {}
+            _ = timeout(FINAL_REPLY_TIMEOUT, said) => {}
         }
         close(connection, CloseCode::Goodbye);
     }
@@ -154,7 +154,7 @@ impl Session {
         let all = async {
             // A client that lets the server open no stream is told by the close.
             let told = async {
-                let event = Event::Stopping { grace_seconds: GRACE.as_secs() };
+                let event = Event::Stopping { grace_seconds: SHUTDOWN_GRACE.as_secs() };
                 if let Err(reason) = ClientConnection::new(connection.clone()).deliver(&event).await
                 {
                     debug!("{} was not told of the stop: {reason}", context.client);
@@ -180,7 +180,7 @@ impl Session {
         tokio::select! {
             () = hurry.cancelled() => {}
             () = slot.lost() => {}
-            _ = timeout(GRACE, all) => {}
+            _ = timeout(SHUTDOWN_GRACE, all) => {}
         }
     }
 }
