@@ -80,7 +80,7 @@ struct ServeArgs {
     keep_free: u64,
     /// End an upload that sends nothing for so many seconds, as from a slow pipe, on a connection
     /// that is alive
-    #[arg(long = "put-patience", value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..=604_800))]
+    #[arg(long, alias = "put-patience", value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..=604_800))]
     put_timeout: u64,
     /// The folder in which the server records who stored what; created if uploads are allowed
     #[arg(long, value_name = "DIR", default_value = "state")]
@@ -312,7 +312,21 @@ fn buffer_budget(text: &str) -> Result<u64, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
+
+    #[test]
+    fn put_timeout_is_accepted_under_its_old_name_too() {
+        for flag in ["--put-timeout", "--put-patience"] {
+            let arguments = ServerArgs::try_parse_from(["quiver-server", flag, "5"]).unwrap();
+            assert_eq!(arguments.serve.put_timeout, 5, "{flag}");
+        }
+        let both = ["quiver-server", "--put-timeout=5", "--put-patience=5"];
+        assert!(ServerArgs::try_parse_from(both).is_err());
+        let help = ServerArgs::command().render_long_help().to_string();
+        assert!(help.contains("--put-timeout <SECONDS>") && !help.contains("patience"), "{help}");
+    }
 
     #[test]
     fn a_port_alone_is_one_of_the_loopback_address() {
