@@ -166,12 +166,12 @@ struct PasswordFileArgs {
 /// Runs the command, and prints an error if it fails.
 #[must_use]
 pub fn run(cli: ServerArgs) -> ExitCode {
-    let done = match cli.command.unwrap_or(ServerCommand::Serve(cli.serve)) {
+    let result = match cli.command.unwrap_or(ServerCommand::Serve(cli.serve)) {
         ServerCommand::Serve(serve) => return self::serve(serve),
         ServerCommand::Cert(cert) => self::cert(cert),
         ServerCommand::User(user) => self::user(user),
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::error(&error);

@@ -66,7 +66,7 @@ pub const GUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Timeout of a member's request, which is one frame.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a client may take to confirm a file, after it has flushed it. A large file on a slow
+/// How long a client may take to flush a file that it got, and to confirm it. A large file on a slow
 /// disk takes minutes; the server holds only the stream meanwhile.
 pub const RECEIVED_TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -110,7 +110,7 @@ pub const STREAM_WINDOW: u64 = 1024 * 1024;
 /// reservation.
 pub const READY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Minimum rate at which a client hashes its file's prefix before it resumes an upload, in bytes
+/// Minimum rate at which a client must hash its file's prefix before it resumes an upload, in bytes
 /// per second.
 pub const MIN_PROOF_RATE: u64 = 10 * 1024 * 1024;
 
@@ -134,7 +134,7 @@ pub const PROOF_REST_FACTOR: u32 = 4;
 
 /// How long a stream still counts as open after the client has cancelled it. Without this, a client
 /// could use up the thread that drives QUIC by sending and cancelling requests; with it, a client
-/// can do so 2,000 times a second over all of its connections.
+/// can do so at most 2,000 times a second, over all of its connections.
 pub const CANCELLED_STREAM_DELAY: Duration = Duration::from_millis(250);
 
 /// How long a client may read nothing of a response before its stream is reset. Not for the content

@@ -26,7 +26,7 @@ use crate::shared::ServerState;
 pub struct Context {
     /// The client that sends the requests.
     pub client: RequestingClient,
-    /// Its connection.
+    /// The client's connection.
     pub connection: ConnectionId,
     /// One permit for each file that may be sent at once.
     pub content_permits: Semaphore,

@@ -64,8 +64,8 @@ async fn ensure_known_size(
         return Ok((source, None));
     }
     let failed = |error| CommandError::from_files(context.metrics(), error);
-    // The client's own permit comes first: files that it waits for must not use up the permits of
-    // all clients. The semaphore is never closed.
+    // A permit of the client first, then one of those that all clients share: a client with many
+    // such files must not use up the latter. The semaphore is never closed.
     let Ok(own) = context.client.limits.spools.acquire().await else {
         return Err(failed(FilesError::TooManySpools));
     };

@@ -1,5 +1,5 @@
-//! A partial file that an upload by the client's other connection has locked: if that connection is
-//! dead, the new upload reclaims it.
+//! Reclaims a partial file that an upload on another connection of the client has locked, if that
+//! connection is dead.
 
 use std::time::Duration;
 
@@ -45,9 +45,8 @@ pub(super) async fn stage<'a>(
         let memory = context.memory_permits.acquire_many(memory_kib(request.size)).await.ok();
         let owner = context.client.owner.clone();
         let staged = context.files().stage(request, owner, Some(lock_owner.clone()), locked_policy);
-        let staged = staged.await;
         if let Some(staged) =
-            staged.map_err(|error| CommandError::from_files(context.metrics(), error))?
+            staged.await.map_err(|error| CommandError::from_files(context.metrics(), error))?
         {
             return Ok((memory, staged));
         }
