@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{debug, error};
 
-use crate::config::{GUEST_PATIENCE, GUESTS, HANDSHAKES, HANDSHAKES_UNPROVEN};
+use crate::config::{ADDRESS_VALIDATION_THRESHOLD, GUEST_TIMEOUT, MAX_GUESTS, MAX_HANDSHAKES};
 use crate::handshake_queue::HandshakeQueue;
 use crate::server_state::ServerState;
 use crate::session::guest::Guest;
@@ -18,8 +18,8 @@ use crate::session::guest::Guest;
 /// Accepts connections until the server stops, then waits until the last of them has ended.
 pub async fn run(endpoint: &Endpoint, state: Arc<ServerState>) {
     let queues = AdmissionQueues {
-        handshakes: HandshakeQueue::new(HANDSHAKES),
-        guests: HandshakeQueue::new(GUESTS),
+        handshakes: HandshakeQueue::new(MAX_HANDSHAKES),
+        guests: HandshakeQueue::new(MAX_GUESTS),
     };
     let mut connections = JoinSet::new();
     loop {
@@ -53,7 +53,7 @@ struct AdmissionQueues {
 /// Passes an incoming connection on. Under load, asks for address validation first (a Retry packet; RFC 9000,
 /// section 8.1.2) and returns `None`.
 fn admit(incoming: Incoming, queues: &AdmissionQueues) -> Option<Incoming> {
-    let is_under_load = queues.handshakes.len() >= HANDSHAKES_UNPROVEN;
+    let is_under_load = queues.handshakes.len() >= ADDRESS_VALIDATION_THRESHOLD;
     if is_under_load && !incoming.remote_address_validated() && incoming.may_retry() {
         if let Err(error) = incoming.retry() {
             debug!("cannot ask for address validation: {error}");
@@ -80,7 +80,7 @@ async fn serve_connection(
     let connection = tokio::select! {
         () = ticket.evicted() => return debug!("handshake with {address} made room for others"),
         () = state.stopping.cancelled() => return,
-        accepted = timeout(GUEST_PATIENCE, handshake.complete()) => match accepted {
+        accepted = timeout(GUEST_TIMEOUT, handshake.complete()) => match accepted {
             Ok(Ok(accepted)) => accepted.connection,
             Ok(Err(error)) => {
                 // A `ConnectionEnd` escapes the text that the client sent.

@@ -53,9 +53,9 @@ impl Collector for StateGauges {
         gauge("max_clients", "All slots", None, max_clients)?;
         let closing = state.closing.len();
         gauge("leaving", "Connections that said goodbye and are not closed yet", None, closing)?;
-        let Some(kept) = state.files.kept_parts() else { return Ok(()) };
+        let Some(kept) = state.files.resumable_uploads() else { return Ok(()) };
         let bytes = usize::try_from(kept.bytes).unwrap_or(usize::MAX);
-        gauge("kept_parts", "Interrupted uploads that can be resumed", None, kept.parts)?;
+        gauge("kept_parts", "Interrupted uploads that can be resumed", None, kept.count)?;
         gauge("kept_parts", "Content of interrupted uploads", Some(&Unit::Bytes), bytes)
     }
 }

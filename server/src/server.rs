@@ -20,8 +20,9 @@ use crate::accept;
 use crate::buffer_budget::BufferBudget;
 use crate::certificate::{self, ExpiryWarnings};
 use crate::config::{
-    Config, DEFAULT_ADDRESS, DEFAULT_ADDRESS_V4, EXPIRY_EVERY, LEAVING, LIST_THREADS, PROOF_REST,
-    PROOF_THREADS, REMEMBERED_CLIENTS, STOP, SWEEP_EVERY, Uploads,
+    Config, DEFAULT_ADDRESS, DEFAULT_ADDRESS_V4, EXPIRY_CHECK_INTERVAL, HISTORY_CAPACITY,
+    LIST_THREADS, MAX_LEAVING_CONNECTIONS, PROOF_REST_FACTOR, PROOF_THREADS, SHUTDOWN_TIMEOUT,
+    SWEEP_INTERVAL, UploadConfig,
 };
 use crate::files::{Files, StoreLimits, SweepSummary};
 use crate::handshake_queue::HandshakeQueue;
@@ -73,7 +74,7 @@ impl Server {
             None => None,
         };
         let (files, max_file_size) = enable_uploads(files, config.uploads.as_ref())?;
-        let put_timeout = config.uploads.map_or(Duration::ZERO, |uploads| uploads.put_patience);
+        let put_timeout = config.uploads.map_or(Duration::ZERO, |uploads| uploads.put_timeout);
         let (identity, is_new) = certificate::load_or_create(&config.certs)?;
         let expiry_warnings = ExpiryWarnings::new(&CertificateInfo::read(identity.certificate())?);
         let endpoint = listen(config.listen, &identity)?;
@@ -84,7 +85,7 @@ impl Server {
             info!("made a certificate: {}", display_path(&certificate::path(&config.certs)));
         }
         info!("fingerprint {}", identity.fingerprint());
-        let history = Arc::new(History::new(REMEMBERED_CLIENTS));
+        let history = Arc::new(History::new(HISTORY_CAPACITY));
         let (registry, releases) = Registry::in_memory(config.max_clients, history.clone());
         let state = Arc::new(ServerState {
             registry,
@@ -98,9 +99,9 @@ impl Server {
             buffer_budget: BufferBudget::new(config.buffer_budget),
             list_pool: BackgroundPool::new(LIST_THREADS),
             proof_pool: BackgroundPool::resting(PROOF_THREADS, || {
-                if is_moving() { PROOF_REST } else { 0 }
+                if is_moving() { PROOF_REST_FACTOR } else { 0 }
             }),
-            closing: HandshakeQueue::new(LEAVING),
+            closing: HandshakeQueue::new(MAX_LEAVING_CONNECTIONS),
             metrics: Arc::new(Metrics::new()),
             log,
         });
@@ -134,7 +135,7 @@ impl Server {
         } = self;
         let mut stop_signals = StopSignals::listen().context("cannot receive signals")?;
         let deadline = Cell::new(None);
-        unix::survive_large_files().context("cannot receive SIGXFSZ")?;
+        unix::ignore_file_size_signal().context("cannot receive SIGXFSZ")?;
         info!("listening on {}", endpoint.local_addr().context("cannot tell the address")?);
         let serve_metrics = async {
             if let Some(page) = metrics_page {
@@ -145,7 +146,7 @@ impl Server {
         };
         let handle_signals = async {
             stop_signals.wait_for_stop().await;
-            deadline.set(Some(Instant::now() + STOP));
+            deadline.set(Some(Instant::now() + SHUTDOWN_TIMEOUT));
             info!("stopping: running transfers may end");
             state.stopping.cancel();
             stop_signals.wait_for_abort().await;
@@ -178,18 +179,18 @@ impl Server {
     }
 }
 
-/// Runs at start, then every `SWEEP_EVERY` and whenever another folder is served. Never returns.
+/// Runs at start, then every `SWEEP_INTERVAL` and whenever another folder is served. Never returns.
 async fn sweep(state: &ServerState) {
-    let mut interval = tokio::time::interval(SWEEP_EVERY);
-    while state.files.takes_files() {
+    let mut interval = tokio::time::interval(SWEEP_INTERVAL);
+    while state.files.accepts_uploads() {
         tokio::select! {
             _ = interval.tick() => {}
-            () = state.files.replaced() => {}
+            () = state.files.root_replaced() => {}
         }
         match state.files.sweep(SystemTime::now()).await {
-            Ok(SweepSummary { removed: 0, kept }) => debug!("kept {kept} partial files"),
-            Ok(SweepSummary { removed, kept }) => {
-                info!("removed {removed} expired partial files, kept {kept}");
+            Ok(SweepSummary { removed: 0, remaining }) => debug!("kept {remaining} partial files"),
+            Ok(SweepSummary { removed, remaining }) => {
+                info!("removed {removed} expired partial files, kept {remaining}");
             }
             Err(reason) => error!("cannot clean up partial files: {reason}"),
         }
@@ -198,9 +199,9 @@ async fn sweep(state: &ServerState) {
 }
 
 /// The served folder, with uploads if configured; and the size limit of a file, in bytes.
-fn enable_uploads(files: Files, uploads: Option<&Uploads>) -> anyhow::Result<(Files, u64)> {
+fn enable_uploads(files: Files, uploads: Option<&UploadConfig>) -> anyhow::Result<(Files, u64)> {
     let Some(uploads) = uploads else { return Ok((files, 0)) };
-    let Uploads { state, max_file_size, quota, keep_free, .. } = uploads;
+    let UploadConfig { state, max_file_size, quota, keep_free, .. } = uploads;
     let quota_db = QuotaDb::open(state, *quota)
         .context("cannot open the quota database")
         .hint("name a folder with --state that no other server uses")?;
@@ -236,9 +237,9 @@ fn listen(address: Option<SocketAddr>, identity: &Identity) -> anyhow::Result<En
     endpoint.hint("choose another address with --listen, like 127.0.0.1:0 or 0.0.0.0:4433")
 }
 
-/// Warns about the certificate's dates. Runs at start, then every `EXPIRY_EVERY`. Never returns.
+/// Warns about the certificate's dates. Runs at start, then every `EXPIRY_CHECK_INTERVAL`. Never returns.
 async fn watch_expiry(mut warnings: ExpiryWarnings) {
-    let mut interval = tokio::time::interval(EXPIRY_EVERY);
+    let mut interval = tokio::time::interval(EXPIRY_CHECK_INTERVAL);
     loop {
         interval.tick().await;
         if let Some(warning) = warnings.next_warning(Utc::now()) {

@@ -22,7 +22,7 @@ impl StopSignals {
     /// # Errors
     /// The system's error.
     pub(crate) fn listen() -> io::Result<Self> {
-        let is_ignored = unix::is_ignored(rustix::process::Signal::HUP);
+        let is_ignored = unix::is_signal_ignored(rustix::process::Signal::HUP);
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,

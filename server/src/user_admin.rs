@@ -162,7 +162,7 @@ pub fn list(path: &Path) -> Result<Vec<(ClientName, AccountPermission)>, UserAdm
 /// [`PasswordError`], also for an empty password and one over [`limits::PASSWORD`] bytes.
 pub fn read_password(from_stdin: bool) -> Result<Secret, PasswordError> {
     if from_stdin {
-        read_first_line(unix::bare_stdin().map_err(PasswordError::Stdin)?)
+        read_first_line(unix::unbuffered_stdin().map_err(PasswordError::Stdin)?)
     } else {
         prompt_twice(rpassword::prompt_password)
     }

@@ -17,7 +17,7 @@ use quiver_protocol::text::display_path;
 use thiserror::Error;
 
 use super::hashing::{HashCost, HashProblem, StoredHash};
-use crate::unix::{self, NotPrivate};
+use crate::unix::{self, PrivateFileError};
 
 /// The most bytes of a password file: enough for about 8000 accounts.
 pub(crate) const MAX_FILE_BYTES: usize = 1024 * 1024;
@@ -286,13 +286,13 @@ fn read_private(path: &Path) -> Result<Vec<u8>, PasswordFileError> {
     let file = unix::open_private(path).map_err(|reason| {
         let path = path.to_owned();
         match reason {
-            NotPrivate::Io(error) => PasswordFileError::Io { path, error },
-            NotPrivate::SymbolicLink => PasswordFileError::SymbolicLink { path },
-            NotPrivate::NotAFile => PasswordFileError::NotAFile { path },
-            NotPrivate::Foreign { owner, me } => {
-                PasswordFileError::OtherOwner { path, owner, process_user: me }
+            PrivateFileError::Io(error) => PasswordFileError::Io { path, error },
+            PrivateFileError::SymbolicLink => PasswordFileError::SymbolicLink { path },
+            PrivateFileError::NotAFile => PasswordFileError::NotAFile { path },
+            PrivateFileError::WrongOwner { owner, user } => {
+                PasswordFileError::OtherOwner { path, owner, process_user: user }
             }
-            NotPrivate::Shared { mode } => PasswordFileError::TooPermissive { path, mode },
+            PrivateFileError::Shared { mode } => PasswordFileError::TooPermissive { path, mode },
         }
     })?;
     let mut content = Vec::new();

@@ -155,7 +155,7 @@ async fn a_lost_slot_ends_the_get_and_the_connections_and_the_client_can_connect
         }
         let loss = test.position("Client 1: Ron has lost its slot");
         let count = test.position("client count: 0 of 1");
-        let get = test.position("not delivered: big.bin to Client 1: Ron: broken off");
+        let get = test.position("not delivered: big.bin to Client 1: Ron: interrupted");
         let closed = test.position("Client 1: Ron is disconnected: its slot was lost");
         assert!(loss < count && count < closed && get > loss);
 

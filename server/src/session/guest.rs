@@ -16,7 +16,7 @@ use tracing::{debug, error, info, warn};
 
 use super::member::Member;
 use crate::command::authorization::{Permission, authorize};
-use crate::config::{GUEST_PATIENCE, LAST_WORD_PATIENCE};
+use crate::config::{FINAL_REPLY_TIMEOUT, GUEST_TIMEOUT};
 use crate::handshake_queue::{HandshakeQueue, Ticket};
 use crate::internal_failure;
 use crate::metrics::{CommandOutcome, SignInFailure};
@@ -48,7 +48,7 @@ impl Guest {
     /// Creates a guest for a new connection.
     #[must_use]
     pub fn new(connection: Connection, address: SocketAddr, state: Arc<ServerState>) -> Self {
-        Self { connection, address, state, remaining_time: GUEST_PATIENCE }
+        Self { connection, address, state, remaining_time: GUEST_TIMEOUT }
     }
 
     /// Reads hellos until one signs the guest in. `None` where none did; the connection is closed then.
@@ -105,8 +105,8 @@ impl Guest {
         let start = Instant::now();
         let read = async {
             let stream = CommandStream::from(self.connection.accept_bi().await.ok()?);
-            let mut stream = stream.with_write_timeout(GUEST_PATIENCE);
-            let frame = stream.reader.read_frame(limits::HELLO, GUEST_PATIENCE).await;
+            let mut stream = stream.with_write_timeout(GUEST_TIMEOUT);
+            let frame = stream.reader.read_frame(limits::HELLO, GUEST_TIMEOUT).await;
             let request = frame.and_then(|frame| match frame.kind {
                 FrameKind::Request => Ok(frame.payload),
                 found => Err(FrameError::Unexpected { found, expected: "a Request" }.into()),
@@ -275,11 +275,11 @@ impl Guest {
         let mut ticket = queue.enter();
         let deliver = async {
             stream.refuse(refusal).await.is_ok()
-                && stream.writer.delivered(LAST_WORD_PATIENCE).await
+                && stream.writer.delivered(FINAL_REPLY_TIMEOUT).await
         };
         let is_delivered = tokio::select! {
             () = ticket.evicted() => false,
-            delivered = timeout(LAST_WORD_PATIENCE, deliver) => delivered.unwrap_or(false),
+            delivered = timeout(FINAL_REPLY_TIMEOUT, deliver) => delivered.unwrap_or(false),
         };
         if !is_delivered {
             debug!("{} did not acknowledge its refusal", self.address);

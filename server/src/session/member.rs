@@ -12,7 +12,7 @@ use tracing::{debug, error, info, warn};
 use crate::client_connection::ClientConnection;
 use crate::command::context::Context;
 use crate::command::{self, exit};
-use crate::config::{ANSWER_TIMEOUT, GRACE, LAST_WORD_PATIENCE};
+use crate::config::{FINAL_REPLY_TIMEOUT, RESPONSE_WRITE_TIMEOUT, SHUTDOWN_GRACE};
 use crate::registry::Slot;
 use crate::server_state::ServerState;
 
@@ -110,8 +110,8 @@ impl MemberSession {
 
     fn start_command(&mut self, stream: (SendStream, RecvStream)) {
         let stream = CommandStream::from(stream).with_priority(self.priority.clone());
-        let stream = stream.with_write_timeout(ANSWER_TIMEOUT);
-        self.commands.spawn(command::answer(self.context.clone(), stream));
+        let stream = stream.with_write_timeout(RESPONSE_WRITE_TIMEOUT);
+        self.commands.spawn(command::serve_stream(self.context.clone(), stream));
     }
 
     async fn release(&self, slot: Slot) {
@@ -133,7 +133,7 @@ impl MemberSession {
         let mut ticket = self.state.closing.enter();
         let goodbye = async {
             if let Some(stream) = stream
-                && let Err(error) = exit::say_goodbye(stream).await
+                && let Err(error) = exit::send_goodbye(stream).await
             {
                 debug!("{} did not receive the goodbye: {error}", context.client.name);
             }
@@ -143,7 +143,7 @@ impl MemberSession {
             () = ticket.evicted() => {
                 debug!("{} made room for other closing connections", context.client.name);
             }
-            _ = timeout(LAST_WORD_PATIENCE, goodbye) => {}
+            _ = timeout(FINAL_REPLY_TIMEOUT, goodbye) => {}
         }
         close(connection, CloseCode::Goodbye);
     }
@@ -156,7 +156,7 @@ impl MemberSession {
         let finish = async {
             // A client that does not let the server open a stream learns of the stop when its connection is closed.
             let send_event = async {
-                let event = Event::Stopping { grace_seconds: GRACE.as_secs() };
+                let event = Event::Stopping { grace_seconds: SHUTDOWN_GRACE.as_secs() };
                 if let Err(reason) = ClientConnection::new(connection.clone()).deliver(&event).await
                 {
                     debug!("{} did not receive the stop event: {reason}", context.client);
@@ -182,7 +182,7 @@ impl MemberSession {
         tokio::select! {
             () = abort.cancelled() => {}
             () = slot.lost() => {}
-            _ = timeout(GRACE, finish) => {}
+            _ = timeout(SHUTDOWN_GRACE, finish) => {}
         }
     }
 }
