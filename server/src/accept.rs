@@ -1,4 +1,4 @@
-//! Admission: who may begin a handshake, who becomes a guest, and what becomes of them all.
+//! Admission: accepts incoming connections, completes their handshakes, and owns the tasks that serve them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,48 +10,51 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{debug, error};
 
-use crate::config::{GUEST_PATIENCE, GUESTS, HANDSHAKES, HANDSHAKES_UNPROVEN};
+use crate::config::{ADDRESS_VALIDATION_THRESHOLD, GUEST_TIMEOUT, MAX_GUESTS, MAX_HANDSHAKES};
 use crate::handshake_queue::HandshakeQueue;
+use crate::server_state::ServerState;
 use crate::session::guest::Guest;
-use crate::shared::ServerState;
 
-/// Takes connections until the server stops, then waits until the last of them has ended.
-pub async fn run(endpoint: &Endpoint, shared: Arc<ServerState>) {
-    let queues =
-        Queues { handshakes: HandshakeQueue::new(HANDSHAKES), guests: HandshakeQueue::new(GUESTS) };
+/// Accepts connections until the server stops, then waits until the last of them has ended.
+pub async fn run(endpoint: &Endpoint, state: Arc<ServerState>) {
+    let queues = AdmissionQueues {
+        handshakes: HandshakeQueue::new(MAX_HANDSHAKES),
+        guests: HandshakeQueue::new(MAX_GUESTS),
+    };
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            () = shared.stopping.cancelled() => break,
-            Some(ended) = connections.join_next() => note(ended),
+            () = state.stopping.cancelled() => break,
+            Some(ended) = connections.join_next() => log_panic(ended),
             incoming = endpoint.accept() => {
                 let Some(incoming) = incoming else { break };
                 if let Some(incoming) = admit(incoming, &queues) {
                     let (endpoint, queues) = (endpoint.clone(), queues.clone());
-                    connections.spawn(connection(endpoint, incoming, queues, shared.clone()));
+                    connections.spawn(serve_connection(endpoint, incoming, queues, state.clone()));
                 }
             }
         }
     }
-    // Whoever knocks now is told at once: an endpoint that takes nobody would leave it waiting.
+    // New connections are refused explicitly: clients would otherwise wait for a timeout.
     while !connections.is_empty() {
         tokio::select! {
-            Some(ended) = connections.join_next() => note(ended),
+            Some(ended) = connections.join_next() => log_panic(ended),
             Some(incoming) = endpoint.accept() => incoming.refuse(),
         }
     }
 }
 
 #[derive(Debug, Clone)]
-struct Queues {
+struct AdmissionQueues {
     handshakes: HandshakeQueue,
     guests: HandshakeQueue,
 }
 
-/// Under load an address must prove that it is one, before it costs a handshake.
-fn admit(incoming: Incoming, queues: &Queues) -> Option<Incoming> {
-    let crowded = queues.handshakes.len() >= HANDSHAKES_UNPROVEN;
-    if crowded && !incoming.remote_address_validated() && incoming.may_retry() {
+/// Passes an incoming connection on. Under load, asks for address validation first (a Retry packet; RFC 9000,
+/// section 8.1.2) and returns `None`.
+fn admit(incoming: Incoming, queues: &AdmissionQueues) -> Option<Incoming> {
+    let is_under_load = queues.handshakes.len() >= ADDRESS_VALIDATION_THRESHOLD;
+    if is_under_load && !incoming.remote_address_validated() && incoming.may_retry() {
         if let Err(error) = incoming.retry() {
             debug!("cannot ask for address validation: {error}");
         }
@@ -60,14 +63,14 @@ fn admit(incoming: Incoming, queues: &Queues) -> Option<Incoming> {
     Some(incoming)
 }
 
-/// A connection's whole life.
-async fn connection(
+/// Completes the handshake of a connection, then serves it as a guest and as a member until it ends.
+async fn serve_connection(
     endpoint: Endpoint,
     incoming: Incoming,
-    queues: Queues,
-    shared: Arc<ServerState>,
+    queues: AdmissionQueues,
+    state: Arc<ServerState>,
 ) {
-    let address = canonical(incoming.remote_address());
+    let address = canonical_address(incoming.remote_address());
     let mut ticket = queues.handshakes.enter();
     let handshake = match endpoint.start_handshake(incoming) {
         Ok(handshake) => handshake,
@@ -75,42 +78,43 @@ async fn connection(
     };
     drop(endpoint);
     let connection = tokio::select! {
-        () = ticket.lost() => return debug!("handshake with {address} made room for others"),
-        () = shared.stopping.cancelled() => return,
-        accepted = timeout(GUEST_PATIENCE, handshake.complete()) => match accepted {
+        () = ticket.evicted() => return debug!("handshake with {address} made room for others"),
+        () = state.stopping.cancelled() => return,
+        accepted = timeout(GUEST_TIMEOUT, handshake.complete()) => match accepted {
             Ok(Ok(accepted)) => accepted.connection,
             Ok(Err(error)) => {
-                // As an end of a connection: what the other side says of it is not logged as it is.
+                // A `ConnectionEnd` escapes the text that the client sent.
                 return debug!("handshake with {address} failed: {error}");
             }
             Err(_) => return debug!("handshake with {address} took too long"),
         },
     };
     drop(ticket);
-    let here = shared.metrics.guest();
-    let guest = Guest::new(connection.clone(), address, shared.clone());
+    let open_guest = state.metrics.count_guest();
+    let guest = Guest::new(connection.clone(), address, state.clone());
     let member = tokio::select! {
-        () = shared.stopping.cancelled() => {
+        () = state.stopping.cancelled() => {
             return close(&connection, CloseCode::ShuttingDown);
         }
         member = guest.greet(&queues.guests) => member,
     };
-    drop(here);
+    drop(open_guest);
     if let Some(member) = member {
         member.run().await;
     }
 }
 
-/// An IPv4 client of a dual-stack socket goes by its IPv4 address.
-fn canonical(address: SocketAddr) -> SocketAddr {
+/// The address of a client, as IPv4 where a dual-stack socket shows an IPv4-mapped IPv6 address.
+fn canonical_address(address: SocketAddr) -> SocketAddr {
     (address.ip().to_canonical(), address.port()).into()
 }
 
-fn note(ended: Result<(), tokio::task::JoinError>) {
+fn log_panic(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
     {
-        // The connection is gone, its slot is free: its guards ran. The others go on.
+        // The guards of the connection have run: it is closed and its slot is free. Other connections are not
+        // affected.
         error!("a connection's task failed: {error}");
     }
 }

@@ -1,4 +1,4 @@
-//! The server's own certificate: `server.pem` and `server.key` in one folder.
+//! The server's certificate and key: `server.pem` and `server.key` in one folder.
 
 mod expiry;
 
@@ -14,25 +14,25 @@ use quiver_transport::{CertificateInfo, Identity, IdentityError};
 pub use self::expiry::ExpiryWarnings;
 use crate::output::Hint;
 
-/// How long a certificate made at first start is valid, in days.
-const DAYS: u32 = 3650;
+/// The validity of a certificate made at first start, in days.
+const DEFAULT_VALIDITY_DAYS: u32 = 3650;
 
-/// The certificate's file in `folder`.
+/// The path of the certificate in `folder`.
 #[must_use]
 pub fn path(folder: &Path) -> PathBuf {
     folder.join("server.pem")
 }
 
-/// The key's file in `folder`.
+/// The path of the key in `folder`.
 #[must_use]
 pub fn key_path(folder: &Path) -> PathBuf {
     folder.join("server.key")
 }
 
-/// Makes a certificate for `hosts` (this machine, where there are none).
+/// Makes a certificate for `hosts`, or for this machine where `hosts` is empty. `days` is its validity.
 ///
 /// # Errors
-/// Where there is one already and `force` is off, where a host is none, where the disk says no.
+/// A certificate exists and `force` is false, a host is invalid, or the files cannot be written.
 pub fn create(
     folder: &Path,
     hosts: &[String],
@@ -56,24 +56,24 @@ pub fn create(
     Ok(CertificateInfo::read(identity.certificate())?)
 }
 
-/// What the certificate in `folder` says.
+/// Reads the certificate in `folder`.
 ///
 /// # Errors
-/// Where there is none, or it cannot be read.
+/// There is none, or it cannot be read.
 pub fn show(folder: &Path) -> anyhow::Result<CertificateInfo> {
     CertificateInfo::load(&path(folder)).hint("make one with quiver-server cert new")
 }
 
-/// Loads the server's identity; makes one where there is neither file. Whether it is new.
+/// Loads the server's identity, or makes one where neither file exists. Returns whether it is new.
 ///
 /// # Errors
-/// Where only one of the files is there, where they do not fit, where the key can be read by others.
+/// Only one of the files exists, the key does not match the certificate, or others can read the key.
 pub fn load_or_create(folder: &Path) -> anyhow::Result<(Identity, bool)> {
     let (certificate, key) = (path(folder), key_path(folder));
-    let there = |path: &Path| path.symlink_metadata().is_ok();
-    let new = !there(&certificate) && !there(&key);
-    if new {
-        create(folder, &[], DAYS, false)?;
+    let exists = |path: &Path| path.symlink_metadata().is_ok();
+    let is_new = !exists(&certificate) && !exists(&key);
+    if is_new {
+        create(folder, &[], DEFAULT_VALIDITY_DAYS, false)?;
     }
     let identity = match Identity::load(&certificate, &key) {
         Err(error @ IdentityError::SharedKey(_)) => {
@@ -85,5 +85,5 @@ pub fn load_or_create(folder: &Path) -> anyhow::Result<(Identity, bool)> {
             ),
         other => Ok(other?),
     }?;
-    Ok((identity, new))
+    Ok((identity, is_new))
 }

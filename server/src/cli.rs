@@ -1,4 +1,4 @@
-//! What was typed, and which part of the server it means.
+//! The command line of `quiver-server`, and the functions that run its commands.
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use quiver_protocol::ClientName;
 use quiver_transport::LogWriter;
 
-use crate::config::{Config, Uploads};
+use crate::config::{Config, UploadConfig};
 use crate::log_format::LogFormat;
 use crate::metrics::host::HostName;
 use crate::output::Hint;
@@ -21,7 +21,7 @@ use crate::server::Server;
 use crate::user_admin::{self, AccountChange};
 use crate::{certificate, logging, output};
 
-/// A QUIC-based secure transfer service: people connect by name, talk, and get files.
+/// A secure file transfer and messaging service over QUIC.
 #[derive(Debug, Parser)]
 #[command(name = "quiver-server", version, args_conflicts_with_subcommands = true)]
 pub struct ServerArgs {
@@ -55,46 +55,48 @@ struct ServeArgs {
     /// The folder whose files clients may get
     #[arg(long, value_name = "DIR", default_value = "files")]
     files: PathBuf,
-    /// The folder with server.pem and server.key; made where absent
+    /// The folder with server.pem and server.key; created if missing
     #[arg(long, value_name = "DIR", default_value = "certs")]
     certs: PathBuf,
     /// How many clients may be connected at once
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     max_clients: u32,
-    /// Let in only those with a password in this file (see the user commands)
+    /// Accept only clients with a password in this file (see the user commands)
     #[arg(long, value_name = "FILE")]
     passwords: Option<PathBuf>,
-    /// Let clients store files, and remove and rename what is there; with a password file, those whose
-    /// account may (see user add --may)
+    /// Let clients store, remove and rename files; with a password file, only accounts with the
+    /// upload permission (see user add --may)
     #[arg(long)]
     allow_upload: bool,
     /// The largest file a client may store, like 10MB or 1GiB [default: no limit]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     max_file_size: Option<u64>,
-    /// What each account, or else each client key, may have stored in all [default: no limit]
+    /// The total size that each account, or else each client key, may have stored [default: no
+    /// limit]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     quota: Option<u64>,
-    /// What stays free on the disk
+    /// The space that stays free on the disk
     #[arg(long, value_name = "SIZE", value_parser = size, default_value = "512MiB")]
     keep_free: u64,
-    /// How long a put may send nothing while its connection lives, as out of a slow pipe, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..=604_800))]
-    put_patience: u64,
-    /// The folder in which the server remembers who stored what; made where uploads are allowed
+    /// End an upload that sends nothing for so many seconds, as from a slow pipe, on a connection
+    /// that is alive
+    #[arg(long, alias = "put-patience", value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..=604_800))]
+    put_timeout: u64,
+    /// The folder in which the server records who stored what; created if uploads are allowed
     #[arg(long, value_name = "DIR", default_value = "state")]
     state: PathBuf,
-    /// Memory for what waits to be read by clients, all of them together
+    /// Memory for responses that clients have not read yet, for all clients together
     #[arg(long, value_name = "SIZE", value_parser = buffer_budget, default_value = "512MiB")]
     buffer_budget: u64,
-    /// Where Prometheus can read metrics, at http://ADDR/metrics and without a password; a port alone is one
-    /// of 127.0.0.1 [default: nowhere]
+    /// Serve Prometheus metrics at http://ADDR/metrics, without a password; a port alone listens on
+    /// 127.0.0.1 [default: no metrics]
     #[arg(long, value_name = "[ADDR:]PORT", value_parser = metrics_address)]
     metrics: Option<SocketAddr>,
-    /// A host name under which the metrics are read, as in Prometheus' scrape_configs; may be repeated. An
-    /// address and localhost are always right
+    /// A host name under which the metrics are read, as in Prometheus' scrape_configs; may be
+    /// repeated. Addresses and localhost are always accepted
     #[arg(long = "metrics-host", value_name = "NAME", requires = "metrics")]
     metrics_hosts: Vec<HostName>,
-    /// How log lines look on standard error
+    /// The format of log lines on standard error
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
 }
@@ -110,7 +112,7 @@ enum CertArgs {
         /// [default: localhost, 127.0.0.1, ::1]
         #[arg(long = "host", value_name = "NAME")]
         hosts: Vec<String>,
-        /// How many days it is valid
+        /// How many days the certificate is valid
         #[arg(long, value_name = "N", default_value_t = 3650, value_parser = clap::value_parser!(u32).range(1..=36_500))]
         days: u32,
         /// Replace an existing certificate: clients that pinned it will refuse this server
@@ -133,7 +135,7 @@ enum UserArgs {
         name: String,
         #[command(flatten)]
         passwords: PasswordFileArgs,
-        /// What it may do; an account that is there keeps what it may [default: read]
+        /// The account's permission; an existing account keeps its own [default: read]
         #[arg(long, value_name = "RIGHT", value_enum)]
         may: Option<AccountPermission>,
         /// Read the password from standard input, one line, instead of asking for it
@@ -156,20 +158,20 @@ enum UserArgs {
 
 #[derive(Debug, Args)]
 struct PasswordFileArgs {
-    /// The password file; made where absent, for its owner alone
+    /// The password file; created if missing, with mode 0600
     #[arg(long = "passwords", value_name = "FILE")]
     path: PathBuf,
 }
 
-/// Does what was typed, and says what failed.
+/// Runs the command, and prints an error if it fails.
 #[must_use]
 pub fn run(cli: ServerArgs) -> ExitCode {
-    let done = match cli.command.unwrap_or(ServerCommand::Serve(cli.serve)) {
+    let result = match cli.command.unwrap_or(ServerCommand::Serve(cli.serve)) {
         ServerCommand::Serve(serve) => return self::serve(serve),
         ServerCommand::Cert(cert) => self::cert(cert),
         ServerCommand::User(user) => self::user(user),
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::error(&error);
@@ -191,12 +193,12 @@ fn cert(cert: CertArgs) -> anyhow::Result<()> {
     }
 }
 
-/// How many tasks run before the sockets are looked at again. Tokio's own 61 are many milliseconds where
-/// content is what they move.
-const EVENTS: u32 = 4;
+/// How many tasks the runtime runs before it checks the sockets again. Tokio's default of 61 takes
+/// many milliseconds if the tasks transfer content.
+const EVENT_INTERVAL: u32 = 4;
 
-/// Runs the server. What failed is said through the log's writer: after the log's lines, and without waiting for a
-/// standard error that takes nothing.
+/// Runs the server. An error is printed through the log's writer: after the log's lines, and
+/// without blocking on a standard error that is not read.
 fn serve(serve: ServeArgs) -> ExitCode {
     let mut log = match logging::start(serve.log_format) {
         Ok(log) => log,
@@ -205,21 +207,21 @@ fn serve(serve: ServeArgs) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let served = run_server(serve, log.clone());
-    if let Err(error) = &served {
-        // What it does not take is counted as a line of the log.
+    let result = run_server(serve, log.clone());
+    if let Err(error) = &result {
+        // A failed write is counted as a dropped log line.
         let _ = log.write_all(output::error_text(error).as_bytes());
     }
-    log.flush(logging::LAST_LINES);
-    if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    log.flush(logging::FLUSH_TIMEOUT);
+    if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn run_server(serve: ServeArgs, log: LogWriter) -> anyhow::Result<()> {
-    // One thread drives QUIC, blocking threads do the file work: on few cores this is faster, and
-    // its latency steadier, than a work-stealing runtime (docs/performance.md).
+    // One thread drives QUIC, blocking threads do the file work: on few cores this is faster than a
+    // work-stealing runtime, and its latency is steadier (docs/performance.md).
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .event_interval(EVENTS)
+        .event_interval(EVENT_INTERVAL)
         .build()
         .context("cannot start the runtime")?;
     let deadline =
@@ -236,12 +238,12 @@ impl From<ServeArgs> for Config {
             certs: serve.certs,
             max_clients: serve.max_clients as usize,
             passwords: serve.passwords,
-            uploads: serve.allow_upload.then_some(Uploads {
+            uploads: serve.allow_upload.then_some(UploadConfig {
                 state: serve.state,
                 max_file_size: serve.max_file_size,
                 quota: serve.quota,
                 keep_free: serve.keep_free,
-                put_patience: Duration::from_secs(serve.put_patience),
+                put_timeout: Duration::from_secs(serve.put_timeout),
             }),
             buffer_budget: serve.buffer_budget,
             metrics: serve.metrics,
@@ -267,15 +269,15 @@ fn user(user: UserArgs) -> anyhow::Result<()> {
         }
         UserArgs::List { passwords } => {
             for (name, may) in user_admin::list(&passwords.path)? {
-                output::line(&listed(&name, may))?;
+                output::line(&account_line(&name, may))?;
             }
             Ok(())
         }
     }
 }
 
-/// `Ron`, and ` (upload)` where it may do more than read.
-fn listed(name: &ClientName, may: AccountPermission) -> String {
+/// The account's line in `user list`: `Ron`, or `Ron (upload)`.
+fn account_line(name: &ClientName, may: AccountPermission) -> String {
     match may {
         AccountPermission::Read => name.to_string(),
         AccountPermission::Upload => format!("{name} ({may})"),
@@ -288,31 +290,46 @@ fn parse_name(name: &str) -> anyhow::Result<ClientName> {
         .hint("choose a name like Ron or ben-2")
 }
 
-/// `9464`, which only this machine can reach, or `[::]:9464`.
+/// Parses a port, which means one of 127.0.0.1, or an address with a port like `[::]:9464`.
 fn metrics_address(text: &str) -> Result<SocketAddr, String> {
-    let here = text.parse().map(|port: u16| (Ipv4Addr::LOCALHOST, port).into());
-    here.or_else(|_| text.parse())
+    let loopback = text.parse().map(|port: u16| (Ipv4Addr::LOCALHOST, port).into());
+    loopback
+        .or_else(|_| text.parse())
         .map_err(|_| "expected a port or an address with one, like 9464 or 192.0.2.7:9464".into())
 }
 
-/// Bytes, as people write them: `512`, `10MB`, `1GiB`.
+/// Parses a size like `512`, `10MB` or `1GiB`.
 fn size(text: &str) -> Result<u64, String> {
     text.parse::<ByteSize>().map(|size| size.as_u64())
 }
 
-/// A size that some answers fit into at least.
+/// Parses a size that has space for at least some responses.
 fn buffer_budget(text: &str) -> Result<u64, String> {
-    const LEAST: u64 = 16 * 1024 * 1024;
+    const MINIMUM: u64 = 16 * 1024 * 1024;
     let bytes = size(text)?;
-    if bytes < LEAST { Err("expected 16MiB or more".to_owned()) } else { Ok(bytes) }
+    if bytes < MINIMUM { Err("expected 16MiB or more".to_owned()) } else { Ok(bytes) }
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
 
     #[test]
-    fn a_port_alone_is_for_this_machine() {
+    fn put_timeout_is_accepted_under_its_old_name_too() {
+        for flag in ["--put-timeout", "--put-patience"] {
+            let arguments = ServerArgs::try_parse_from(["quiver-server", flag, "5"]).unwrap();
+            assert_eq!(arguments.serve.put_timeout, 5, "{flag}");
+        }
+        let both = ["quiver-server", "--put-timeout=5", "--put-patience=5"];
+        assert!(ServerArgs::try_parse_from(both).is_err());
+        let help = ServerArgs::command().render_long_help().to_string();
+        assert!(help.contains("--put-timeout <SECONDS>") && !help.contains("patience"), "{help}");
+    }
+
+    #[test]
+    fn a_port_alone_is_one_of_the_loopback_address() {
         for (text, address) in [
             ("9464", "127.0.0.1:9464"),
             ("0", "127.0.0.1:0"),
@@ -327,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_written_as_people_write_them() {
+    fn sizes_with_decimal_and_binary_units_are_parsed() {
         for (text, bytes) in
             [("0", 0), ("512", 512), ("10MB", 10_000_000), ("1GiB", 1 << 30), ("1.5 MiB", 3 << 19)]
         {

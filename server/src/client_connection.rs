@@ -1,5 +1,5 @@
-//! A client's connection as the rest of the server reaches it: events to it, and whether it is alive. Serves no
-//! streams, and knows no client.
+//! A client's connection as the rest of the server uses it: it delivers events, and tells whether the client is
+//! alive. Serves no streams, and knows no client names.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ const DELIVERY_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone)]
 pub struct ClientConnection(Connection);
 
-/// Why an event did not reach a connection.
+/// Why an event did not reach a client.
 #[derive(Debug, Error)]
 pub enum DeliveryError {
-    /// No connection has this id, or not any more.
+    /// No connection has this id, or it has ended.
     #[error("no such connection")]
     NotConnected,
-    /// The client did not acknowledge the event in time, or lets the server open no stream.
+    /// The client did not acknowledge the event in time, or does not let the server open a stream.
     #[error("not acknowledged within {} seconds", DELIVERY_TIMEOUT.as_secs())]
     TimedOut,
     /// The connection or the stream failed.
@@ -30,34 +30,35 @@ pub enum DeliveryError {
 }
 
 impl ClientConnection {
-    /// Reaches the client by this connection.
+    /// Wraps the connection of a client.
     #[must_use]
     pub fn new(connection: Connection) -> Self {
         Self(connection)
     }
 
-    /// Sends an event, on a stream of its own. It is acknowledged when this returns. Takes 2 seconds at most.
+    /// Sends an event on a stream of its own, and waits until the client has acknowledged it. Takes 2 seconds at
+    /// most.
     ///
     /// # Errors
     /// [`DeliveryError`], never [`DeliveryError::NotConnected`].
     pub async fn deliver(&self, event: &Event) -> Result<(), DeliveryError> {
-        let delivered = async {
+        let deliver = async {
             let mut stream = self.send(event).await?;
             Ok(stream.writer.delivered(DELIVERY_TIMEOUT).await)
         };
-        match timeout(DELIVERY_TIMEOUT, delivered).await {
+        match timeout(DELIVERY_TIMEOUT, deliver).await {
             Ok(Ok(true)) => Ok(()),
             Ok(Ok(false)) | Err(_) => Err(DeliveryError::TimedOut),
             Ok(Err(error)) => Err(DeliveryError::Stream(error)),
         }
     }
 
-    /// Whether the client still acknowledges what is sent to it. Takes some seconds where it does not.
+    /// Whether the client still acknowledges packets. Takes some seconds where it does not.
     pub async fn is_alive(&self) -> bool {
         liveness::is_alive(&self.0, self.send(&Event::StillThere)).await
     }
 
-    /// Waits for as long as the client lets the server open no stream.
+    /// Sends an event. Waits without a limit while the client does not let the server open a stream.
     async fn send(&self, event: &Event) -> Result<CommandStream, StreamError> {
         let mut stream = CommandStream::open(&self.0).await?;
         stream.writer.write_frame(FrameKind::Reply, &event.encode()).await?;

@@ -1,8 +1,8 @@
-//! A bounded queue for connections that have not signed in yet, and others that the server waits for: one more in a
-//! full queue makes the oldest leave.
+//! A bounded queue of connections that have not signed in yet, and of others that the server waits for. A new entry
+//! in a full queue evicts the oldest one.
 //!
-//! So any number of silent connections never keeps a real client out, and none costs more than its ticket. Knows
-//! nothing of what is waited for.
+//! Silent connections therefore never keep a real client out, and each costs no more than its ticket. Does not know
+//! what its entries wait for.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
-/// A queue with a capacity.
+/// A queue with a capacity. A cheap handle.
 #[derive(Debug, Clone)]
 pub struct HandshakeQueue {
     shared: Arc<HandshakeQueueShared>,
@@ -24,48 +24,49 @@ struct HandshakeQueueShared {
 
 #[derive(Debug, Default)]
 struct HandshakeQueueState {
-    next: u64,
-    /// By age. Dropping a sender takes the ticket away.
-    waiting: BTreeMap<u64, oneshot::Sender<()>>,
+    next_id: u64,
+    /// By age. Dropping a sender evicts its ticket.
+    tickets: BTreeMap<u64, oneshot::Sender<()>>,
 }
 
-/// A position in a queue; dropped, it is free.
+/// An entry of a queue. Dropping it frees the entry.
 #[derive(Debug)]
 pub struct Ticket {
     shared: Arc<HandshakeQueueShared>,
     id: u64,
-    is_kept: oneshot::Receiver<()>,
+    /// Closed when the ticket is evicted; no value is ever sent.
+    eviction: oneshot::Receiver<()>,
 }
 
 impl HandshakeQueue {
-    /// With `capacity` tickets, at least one.
+    /// Creates a queue with `capacity` tickets, at least one.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         let capacity = capacity.max(1);
         Self { shared: Arc::new(HandshakeQueueShared { capacity, state: Mutex::default() }) }
     }
 
-    /// Takes a ticket; in a full queue, the oldest one is lost.
+    /// Takes a ticket. In a full queue this evicts the oldest one.
     #[must_use]
     pub fn enter(&self) -> Ticket {
-        let (sender, is_kept) = oneshot::channel();
+        let (sender, eviction) = oneshot::channel();
         let mut state = self.shared.lock();
-        while state.waiting.len() >= self.shared.capacity {
-            state.waiting.pop_first();
+        while state.tickets.len() >= self.shared.capacity {
+            state.tickets.pop_first();
         }
-        let id = state.next;
-        state.next += 1;
-        state.waiting.insert(id, sender);
-        Ticket { shared: self.shared.clone(), id, is_kept }
+        let id = state.next_id;
+        state.next_id += 1;
+        state.tickets.insert(id, sender);
+        Ticket { shared: self.shared.clone(), id, eviction }
     }
 
-    /// How many tickets are taken.
+    /// The number of tickets in use.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shared.lock().waiting.len()
+        self.shared.lock().tickets.len()
     }
 
-    /// Whether no ticket is taken.
+    /// Whether no ticket is in use.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -73,10 +74,9 @@ impl HandshakeQueue {
 }
 
 impl Ticket {
-    /// Resolves when the ticket is lost to a newer one.
-    pub async fn lost(&mut self) {
-        // Nothing is ever sent: only the end of the sender counts.
-        let _ = (&mut self.is_kept).await;
+    /// Resolves when a newer ticket evicts this one.
+    pub async fn evicted(&mut self) {
+        let _ = (&mut self.eviction).await;
     }
 }
 
@@ -88,7 +88,7 @@ impl HandshakeQueueShared {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.shared.lock().waiting.remove(&self.id);
+        self.shared.lock().tickets.remove(&self.id);
     }
 }
 
@@ -98,27 +98,27 @@ mod tests {
 
     use super::*;
 
-    fn is_lost(ticket: &mut Ticket) -> bool {
-        ticket.is_kept.try_recv() == Err(TryRecvError::Closed)
+    fn is_evicted(ticket: &mut Ticket) -> bool {
+        ticket.eviction.try_recv() == Err(TryRecvError::Closed)
     }
 
     #[test]
-    fn the_oldest_makes_room_for_the_newest() {
+    fn a_new_ticket_of_a_full_queue_evicts_the_oldest() {
         let queue = HandshakeQueue::new(2);
         let (mut first, mut second) = (queue.enter(), queue.enter());
-        assert!(!is_lost(&mut first));
+        assert!(!is_evicted(&mut first));
         let mut third = queue.enter();
-        assert!(is_lost(&mut first) && !is_lost(&mut second) && !is_lost(&mut third));
+        assert!(is_evicted(&mut first) && !is_evicted(&mut second) && !is_evicted(&mut third));
         assert_eq!(queue.len(), 2);
     }
 
     #[test]
-    fn a_dropped_ticket_makes_room_too() {
+    fn a_dropped_ticket_frees_its_entry() {
         let queue = HandshakeQueue::new(2);
         let (mut first, second) = (queue.enter(), queue.enter());
         drop(second);
         let _third = queue.enter();
-        assert!(!is_lost(&mut first));
+        assert!(!is_evicted(&mut first));
         drop(first);
         assert_eq!(queue.len(), 1);
     }

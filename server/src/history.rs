@@ -1,4 +1,4 @@
-//! Who was here, and when: what status tells. Knows nothing of connections.
+//! The clients that are or were connected, with start and end: the rows of `status`. Knows no connections.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -8,8 +8,8 @@ use parking_lot::{Mutex, MutexGuard};
 use quiver_protocol::reply::ClientRow;
 use quiver_protocol::{ClientName, Timestamp};
 
-/// Everyone since the start of the server, up to a number; beyond it those who left first are
-/// forgotten first, in the order of their numbers. Those who are still here never are.
+/// The clients since the start of the server. Beyond the capacity, the disconnected client with the lowest number is
+/// removed first; connected clients are never removed.
 #[derive(Debug)]
 pub struct History {
     rows: Mutex<BTreeMap<u64, ClientRow>>,
@@ -17,16 +17,16 @@ pub struct History {
 }
 
 impl History {
-    /// Remembers `capacity` clients.
+    /// Creates a history of `capacity` clients.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         Self { rows: Mutex::default(), capacity }
     }
 
-    /// A client came.
-    pub fn begin(&self, number: u64, name: ClientName, at: DateTime<Utc>) {
+    /// Records that a client has connected.
+    pub fn record_start(&self, number: u64, name: ClientName, at: DateTime<Utc>) {
         let mut rows = self.lock();
-        rows.insert(number, ClientRow { number, name, start: moment(at), end: None });
+        rows.insert(number, ClientRow { number, name, start: timestamp(at), end: None });
         while rows.len() > self.capacity {
             let Some(oldest) = rows.values().find(|row| row.end.is_some()) else { break };
             let oldest = oldest.number;
@@ -34,19 +34,19 @@ impl History {
         }
     }
 
-    /// A client's last connection ended.
-    pub fn end(&self, number: u64, at: DateTime<Utc>) {
+    /// Records that a client's last connection has ended.
+    pub fn record_end(&self, number: u64, at: DateTime<Utc>) {
         if let Some(row) = self.lock().get_mut(&number) {
-            row.end = Some(moment(at));
+            row.end = Some(timestamp(at));
         }
     }
 
-    /// Up to `most` clients with numbers after `number`, by number.
+    /// Up to `limit` clients with numbers after `number`, by number.
     #[must_use]
-    pub fn rows_after(&self, number: u64, most: usize) -> Vec<ClientRow> {
+    pub fn rows_after(&self, number: u64, limit: usize) -> Vec<ClientRow> {
         let rows = self.lock();
         let after = (Bound::Excluded(number), Bound::Unbounded);
-        rows.range(after).take(most).map(|(_, row)| row.clone()).collect()
+        rows.range(after).take(limit).map(|(_, row)| row.clone()).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, ClientRow>> {
@@ -54,8 +54,8 @@ impl History {
     }
 }
 
-/// Comings and goings are told to the millisecond.
-fn moment(at: DateTime<Utc>) -> Timestamp {
+/// The wire shows times with milliseconds.
+fn timestamp(at: DateTime<Utc>) -> Timestamp {
     Timestamp(at.trunc_subsecs(3))
 }
 
@@ -63,8 +63,8 @@ fn moment(at: DateTime<Utc>) -> Timestamp {
 mod tests {
     use super::*;
 
-    fn come(history: &History, number: u64) {
-        history.begin(number, ClientName::parse("Ron").unwrap(), Utc::now());
+    fn connect(history: &History, number: u64) {
+        history.record_start(number, ClientName::parse("Ron").unwrap(), Utc::now());
     }
 
     fn numbers(history: &History) -> Vec<u64> {
@@ -72,11 +72,11 @@ mod tests {
     }
 
     #[test]
-    fn rows_come_by_number_with_start_and_end() {
+    fn rows_are_sorted_by_number_and_have_start_and_end() {
         let history = History::new(10);
-        come(&history, 2);
-        come(&history, 1);
-        history.end(1, Utc::now());
+        connect(&history, 2);
+        connect(&history, 1);
+        history.record_end(1, Utc::now());
         let rows = history.rows_after(0, 10);
         assert_eq!(numbers(&history), [1, 2]);
         assert!(rows[0].end.unwrap() >= rows[0].start);
@@ -84,13 +84,13 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_had_a_few_at_a_time() {
+    fn rows_are_read_in_pages() {
         let history = History::new(10);
         for number in [1, 2, 5, 6] {
-            come(&history, number);
+            connect(&history, number);
         }
-        let numbers = |after, most| -> Vec<u64> {
-            history.rows_after(after, most).iter().map(|row| row.number).collect()
+        let numbers = |after, limit| -> Vec<u64> {
+            history.rows_after(after, limit).iter().map(|row| row.number).collect()
         };
         assert_eq!(numbers(0, 2), [1, 2]);
         assert_eq!(numbers(2, 2), [5, 6]);
@@ -100,14 +100,14 @@ mod tests {
     }
 
     #[test]
-    fn the_first_who_left_are_forgotten_and_those_here_never() {
+    fn a_full_history_removes_disconnected_clients_and_keeps_connected_ones() {
         let history = History::new(2);
         for number in 1..=3 {
-            come(&history, number);
+            connect(&history, number);
         }
         assert_eq!(numbers(&history), [1, 2, 3]);
-        history.end(2, Utc::now());
-        come(&history, 4);
+        history.record_end(2, Utc::now());
+        connect(&history, 4);
         assert_eq!(numbers(&history), [1, 3, 4]);
     }
 }

@@ -1,4 +1,4 @@
-//! What failed inside the server: the log says what, and the client an id to look for in the log.
+//! Internal failures: the log gets the reason, and the client an id to look up in the log.
 
 use std::fmt::Display;
 
@@ -7,10 +7,10 @@ use tracing::error;
 
 use crate::metrics::Metrics;
 
-/// Logs and counts the failure of `what`. The refusal names the failure's id, and not its reason.
-pub(crate) fn report(metrics: &Metrics, what: &str, reason: &dyn Display) -> Refusal {
-    let id = metrics.failed();
-    error!("failure {id}: {what}: {reason}");
+/// Logs and counts a failure of `operation`. The refusal names the failure's id, but not its reason.
+pub(crate) fn report(metrics: &Metrics, operation: &str, reason: &dyn Display) -> Refusal {
+    let id = metrics.count_failure();
+    error!("failure {id}: {operation}: {reason}");
     let message = format!("the server failed; its log says why under failure {id}");
     Refusal::new(RefusalCode::Internal, message)
 }

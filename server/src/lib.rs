@@ -1,14 +1,16 @@
-//! Quiver's server: who is connected, what they may do, where files live.
+//! Quiver's server: the connected clients, their permissions, and the served folder.
 //!
-//! The way of a command: [`accept`] decides whether to talk to whoever knocks; a
-//! [guest](session::guest) may only say hello; a [member](session::member) holds a slot of the
-//! [`registry`]; each stream a member opens is one [`command`].
+//! [`accept`] admits or refuses a connection. It starts as a [guest](session::guest), which may only send
+//! hello, and becomes a [member](session::member), which holds a slot of the [`registry`]. Each stream that
+//! a member opens is one [`command`].
 //!
-//! Imports go one way: `main > cli > server > accept > session > command > metrics_export > shared > files`, and the
+//! Imports go one way: `main > cli > server > accept > session > command > metrics_export > server_state > files`, and the
 //! leaves below them.
 
 pub mod accept;
 pub mod buffer_budget;
+#[cfg(test)]
+mod captured_log;
 pub mod certificate;
 pub mod cli;
 pub mod client_connection;
@@ -29,8 +31,8 @@ pub mod quota_db;
 pub mod registry;
 mod secrets;
 pub mod server;
+pub mod server_state;
 pub mod session;
-pub mod shared;
 mod stop_signals;
 mod transfer_log;
 mod unix;

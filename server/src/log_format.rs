@@ -1,8 +1,8 @@
-//! The formats of a log line, as the command line names them. Writes no log.
+//! The formats of a log line, as command-line values. Writes no log.
 
 use clap::ValueEnum;
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// For people

@@ -1,5 +1,5 @@
-//! Where log lines go: standard error, as text or JSON, by a thread of their own. `RUST_LOG` says how much; `info`
-//! without it.
+//! Logging to standard error, as text or JSON, by a thread of its own. `RUST_LOG` sets the level; the default is
+//! `info`.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fs::File;
@@ -17,17 +17,18 @@ use tracing_subscriber::fmt::time::ChronoLocal;
 
 use crate::log_format::LogFormat;
 
-/// How long the last lines may take to be written at the end. With the grace and the last packets it stays under ten
-/// seconds.
-pub const LAST_LINES: Duration = Duration::from_millis(500);
+/// How long writing the last lines may take when the process ends. Together with the grace period and the last
+/// packets this stays under ten seconds.
+pub const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Starts logging, once. Panics are logged too.
+/// Starts logging. Called once. Panics are logged too.
 ///
 /// # Errors
-/// Where no thread can be had.
+/// Standard error cannot be used, or the writer's thread cannot be started.
 pub fn start(format: LogFormat) -> anyhow::Result<LogWriter> {
     let stderr = io::stderr().as_fd().try_clone_to_owned().context("cannot use standard error")?;
-    let writer = LogWriter::start(File::from(stderr), report).context("cannot start logging")?;
+    let writer = LogWriter::start(File::from(stderr), warn_of_dropped_lines)
+        .context("cannot start logging")?;
     let lines = writer.clone();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let builder =
@@ -35,19 +36,19 @@ pub fn start(format: LogFormat) -> anyhow::Result<LogWriter> {
     match format {
         LogFormat::Text => {
             let time = ChronoLocal::new("%Y-%m-%d %H:%M:%S%.3f".to_owned());
-            let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-            let colour =
-                terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-            builder.with_timer(time).with_target(false).with_ansi(colour).init();
+            let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            let use_colour =
+                is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+            builder.with_timer(time).with_target(false).with_ansi(use_colour).init();
         }
         LogFormat::Json => builder.json().flatten_event(true).init(),
     }
-    // The default hook writes to standard error itself, and would wait for it.
-    let last = writer.clone();
+    // The default hook writes to standard error directly, and would block on a slow reader.
+    let panic_writer = writer.clone();
     panic::set_hook(Box::new(move |panic| {
         log_panic(panic);
-        // It may be the end of the process.
-        last.flush(LAST_LINES);
+        // The panic may end the process.
+        panic_writer.flush(FLUSH_TIMEOUT);
     }));
     Ok(writer)
 }
@@ -65,7 +66,7 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     }
 }
 
-fn report(count: u64) {
+fn warn_of_dropped_lines(count: u64) {
     match count {
         1 => warn!("1 log line was dropped: standard error did not take it"),
         _ => warn!("{count} log lines were dropped: standard error did not take them"),

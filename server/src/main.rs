@@ -1,4 +1,4 @@
-//! The binary `quiver-server`: reads what was typed, and does it.
+//! The binary `quiver-server`: parses its arguments and runs the command.
 
 use std::process::ExitCode;
 
@@ -6,7 +6,7 @@ use clap::Parser as _;
 use mimalloc::MiMalloc;
 use quiver_server::cli::ServerArgs;
 
-/// Keeps the memory of the last packets for the next ones (docs/decisions, 7).
+/// Reuses the memory of freed packets for new ones (docs/decisions, 7).
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

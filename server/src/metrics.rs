@@ -1,5 +1,5 @@
-//! What is counted of a server: numbers, and no names, paths or addresses. Always counted, which costs next to
-//! nothing; shown by a [`page`] if configured. Knows no part of the server.
+//! The server's metrics: numbers, without names, paths or addresses. They are always counted, at almost no cost, and
+//! shown by a [`page`] if configured. Knows no other part of the server.
 
 pub mod host;
 pub mod page;
@@ -15,12 +15,12 @@ use prometheus_client::registry::{Registry, Unit};
 use quiver_protocol::{Refusal, RefusalCode};
 use quiver_transfer::TransferBottleneck;
 
-/// What the other end is called where it limited a transfer.
+/// The name of the remote side where it limited a transfer.
 pub const CLIENT: &str = "client";
 
-/// Which way content goes.
+/// The direction in which the content of a transfer moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Direction {
+pub enum TransferDirection {
     /// To a client.
     Get,
     /// From a client.
@@ -30,23 +30,23 @@ pub enum Direction {
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CommandOutcome {
-    /// As it should.
+    /// It succeeded.
     Done,
-    /// The client was told why not.
+    /// It was refused; the client received the reason.
     Refused,
-    /// The server failed, and its log knows more.
+    /// The server failed; its log has the reason.
     Failed,
-    /// There was nobody left to tell.
-    BrokenOff,
+    /// The client or its connection ended it.
+    Interrupted,
 }
 
 /// Why a sign-in failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum SignIn {
-    /// A wrong name or password.
-    Wrong,
-    /// Too many attempts before it.
-    TooMany,
+pub enum SignInFailure {
+    /// Unknown name or wrong password.
+    WrongCredentials,
+    /// Too many attempts.
+    TooManyAttempts,
 }
 
 /// The counters of one server.
@@ -55,24 +55,24 @@ pub struct Metrics {
     connections: Counter,
     guests: Gauge,
     members: Gauge,
-    busy: Counter,
-    sign_ins: Family<ByReason, Counter>,
-    commands: Family<ByCommand, Counter>,
-    sent: Counter,
-    received: Counter,
-    verified: Family<ByDirection, Counter>,
-    running: Family<ByDirection, Gauge>,
-    transfers: Family<ByOutcome, Counter>,
-    seconds: Family<ByDirection, Histogram>,
-    limits: Family<ByLimit, Counter>,
+    busy_refusals: Counter,
+    sign_in_failures: Family<SignInLabels, Counter>,
+    commands: Family<CommandLabels, Counter>,
+    content_sent: Counter,
+    content_received: Counter,
+    content_verified: Family<DirectionLabels, Counter>,
+    running_transfers: Family<DirectionLabels, Gauge>,
+    transfers: Family<OutcomeLabels, Counter>,
+    transfer_seconds: Family<DirectionLabels, Histogram>,
+    bottlenecks: Family<BottleneckLabels, Counter>,
     failures: Counter,
 }
 
-/// A connection that is here; gone when dropped.
+/// A connection in the count of open ones. Dropping it removes it from the count.
 #[derive(Debug)]
 pub struct OpenConnection(Gauge);
 
-/// A command under way. Dropped before it has ended, it was broken off.
+/// A running command. If it is dropped before [`finish`](Self::finish), it counts as interrupted.
 #[derive(Debug)]
 pub struct RunningCommand<'a> {
     metrics: &'a Metrics,
@@ -81,194 +81,215 @@ pub struct RunningCommand<'a> {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByDirection {
+struct DirectionLabels {
     direction: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByOutcome {
+struct OutcomeLabels {
     direction: &'static str,
     outcome: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByLimit {
+struct BottleneckLabels {
     direction: &'static str,
     by: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByCommand {
+struct CommandLabels {
     command: &'static str,
     outcome: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByReason {
+struct SignInLabels {
     reason: &'static str,
 }
 
 impl Metrics {
-    /// All at zero.
+    /// Creates the metrics, all at zero.
     #[must_use]
     pub fn new() -> Self {
         // From a millisecond to an hour and more.
-        let seconds: fn() -> Histogram = || Histogram::new(exponential_buckets(0.001, 4.0, 12));
+        let new_histogram: fn() -> Histogram =
+            || Histogram::new(exponential_buckets(0.001, 4.0, 12));
         let metrics = Self {
             connections: Counter::default(),
             guests: Gauge::default(),
             members: Gauge::default(),
-            busy: Counter::default(),
-            sign_ins: Family::default(),
+            busy_refusals: Counter::default(),
+            sign_in_failures: Family::default(),
             commands: Family::default(),
-            sent: Counter::default(),
-            received: Counter::default(),
-            verified: Family::default(),
-            running: Family::default(),
+            content_sent: Counter::default(),
+            content_received: Counter::default(),
+            content_verified: Family::default(),
+            running_transfers: Family::default(),
             transfers: Family::default(),
-            seconds: Family::new_with_constructor(seconds),
-            limits: Family::default(),
+            transfer_seconds: Family::new_with_constructor(new_histogram),
+            bottlenecks: Family::default(),
             failures: Counter::default(),
         };
-        // What has not happened yet is zero, not unknown.
-        for direction in [Direction::Get, Direction::Put].map(Direction::label) {
-            drop(metrics.verified.get_or_create(&ByDirection { direction }));
-            drop(metrics.running.get_or_create(&ByDirection { direction }));
-            drop(metrics.seconds.get_or_create(&ByDirection { direction }));
+        // Series are created at zero, so that Prometheus does not see them as missing.
+        for direction in
+            [TransferDirection::Get, TransferDirection::Put].map(TransferDirection::label)
+        {
+            drop(metrics.content_verified.get_or_create(&DirectionLabels { direction }));
+            drop(metrics.running_transfers.get_or_create(&DirectionLabels { direction }));
+            drop(metrics.transfer_seconds.get_or_create(&DirectionLabels { direction }));
             for outcome in ["verified", "failed"] {
-                drop(metrics.transfers.get_or_create(&ByOutcome { direction, outcome }));
+                drop(metrics.transfers.get_or_create(&OutcomeLabels { direction, outcome }));
             }
         }
-        for reason in [SignIn::Wrong, SignIn::TooMany].map(SignIn::label) {
-            drop(metrics.sign_ins.get_or_create(&ByReason { reason }));
+        for reason in [SignInFailure::WrongCredentials, SignInFailure::TooManyAttempts]
+            .map(SignInFailure::label)
+        {
+            drop(metrics.sign_in_failures.get_or_create(&SignInLabels { reason }));
         }
         metrics
     }
 
-    /// A connection is made, by a guest.
+    /// Counts a new connection, and the guest for as long as the result lives.
     #[must_use]
-    pub fn guest(&self) -> OpenConnection {
+    pub fn count_guest(&self) -> OpenConnection {
         self.connections.inc();
         OpenConnection::of(&self.guests)
     }
 
-    /// A guest was welcomed.
+    /// Counts a member for as long as the result lives.
     #[must_use]
-    pub fn member(&self) -> OpenConnection {
+    pub fn count_member(&self) -> OpenConnection {
         OpenConnection::of(&self.members)
     }
 
-    /// Somebody found all slots taken, or has as many connections as one may have.
-    pub fn busy(&self) {
-        self.busy.inc();
+    /// Counts a hello that was refused because all slots are in use, the client has the maximum number of
+    /// connections, or the registry is unavailable.
+    pub fn count_busy_refusal(&self) {
+        self.busy_refusals.inc();
     }
 
-    /// A sign-in failed.
-    pub fn sign_in_failed(&self, why: SignIn) {
-        self.sign_ins.get_or_create(&ByReason { reason: why.label() }).inc();
+    /// Counts a failed sign-in.
+    pub fn count_sign_in_failure(&self, reason: SignInFailure) {
+        self.sign_in_failures.get_or_create(&SignInLabels { reason: reason.label() }).inc();
     }
 
-    /// Something failed inside. The failure's number, from 1.
-    pub fn failed(&self) -> u64 {
+    /// Counts an internal failure, and returns its number, from 1.
+    pub fn count_failure(&self) -> u64 {
         self.failures.inc() + 1
     }
 
-    /// A command has begun.
+    /// Starts counting a command.
     #[must_use]
-    pub fn command(&self, command: &'static str) -> RunningCommand<'_> {
-        RunningCommand { metrics: self, command, outcome: CommandOutcome::BrokenOff }
+    pub fn start_command(&self, command: &'static str) -> RunningCommand<'_> {
+        RunningCommand { metrics: self, command, outcome: CommandOutcome::Interrupted }
     }
 
-    /// A transfer has begun.
-    pub fn transfer_begins(&self, direction: Direction) {
-        self.running.get_or_create(&direction.into()).inc();
+    /// Counts a transfer as running.
+    pub fn start_transfer(&self, direction: TransferDirection) {
+        self.running_transfers.get_or_create(&direction.into()).inc();
     }
 
-    /// So many bytes of content were handed to QUIC, or came.
-    pub fn moved(&self, direction: Direction, bytes: u64) {
+    /// Counts `bytes` of content that QUIC took for sending, or that were received.
+    pub fn count_content(&self, direction: TransferDirection, bytes: u64) {
         match direction {
-            Direction::Get => self.sent.inc_by(bytes),
-            Direction::Put => self.received.inc_by(bytes),
+            TransferDirection::Get => self.content_sent.inc_by(bytes),
+            TransferDirection::Put => self.content_received.inc_by(bytes),
         };
     }
 
-    /// A transfer has come to its end, after so many bytes.
-    pub fn transfer_verified(
+    /// Counts a verified transfer that moved `bytes` of content.
+    pub fn finish_transfer(
         &self,
-        direction: Direction,
+        direction: TransferDirection,
         bytes: u64,
-        took: Duration,
-        limited_by: Option<TransferBottleneck>,
+        duration: Duration,
+        bottleneck: Option<TransferBottleneck>,
     ) {
-        self.transfer_ended(direction, "verified");
-        self.verified.get_or_create(&direction.into()).inc_by(bytes);
-        self.seconds.get_or_create(&direction.into()).observe(took.as_secs_f64());
-        let by = limited_by.map_or_else(|| "unknown".to_owned(), |limit| limit.code(CLIENT));
-        self.limits.get_or_create(&ByLimit { direction: direction.label(), by }).inc();
+        self.end_transfer(direction, "verified");
+        self.content_verified.get_or_create(&direction.into()).inc_by(bytes);
+        self.transfer_seconds.get_or_create(&direction.into()).observe(duration.as_secs_f64());
+        let by =
+            bottleneck.map_or_else(|| "unknown".to_owned(), |bottleneck| bottleneck.code(CLIENT));
+        self.bottlenecks
+            .get_or_create(&BottleneckLabels { direction: direction.label(), by })
+            .inc();
     }
 
-    /// A transfer came to nothing.
-    pub fn transfer_failed(&self, direction: Direction) {
-        self.transfer_ended(direction, "failed");
+    /// Counts a failed transfer.
+    pub fn fail_transfer(&self, direction: TransferDirection) {
+        self.end_transfer(direction, "failed");
     }
 
-    fn transfer_ended(&self, direction: Direction, outcome: &'static str) {
-        self.running.get_or_create(&direction.into()).dec();
+    fn end_transfer(&self, direction: TransferDirection, outcome: &'static str) {
+        self.running_transfers.get_or_create(&direction.into()).dec();
         let direction = direction.label();
-        self.transfers.get_or_create(&ByOutcome { direction, outcome }).inc();
+        self.transfers.get_or_create(&OutcomeLabels { direction, outcome }).inc();
     }
 
-    /// Registers all of them, under the names that people see.
-    pub fn register(&self, to: &mut Registry) {
-        self.register_people(to);
-        self.register_work(to);
-        self.register_transfers(to);
+    /// Registers all metrics under their exported names.
+    pub fn register(&self, registry: &mut Registry) {
+        self.register_clients(registry);
+        self.register_commands(registry);
+        self.register_transfers(registry);
     }
 
-    fn register_people(&self, to: &mut Registry) {
-        to.register("connections", "Connections that were made", self.connections.clone());
-        to.register("guests", "Connections that have not been welcomed (yet)", self.guests.clone());
-        to.register("members", "Connections that hold a share of a slot", self.members.clone());
-        to.register("busy_refusals", "Hellos that found no slot free", self.busy.clone());
-        to.register("sign_in_failures", "Sign-ins that failed", self.sign_ins.clone());
+    fn register_clients(&self, registry: &mut Registry) {
+        registry.register(
+            "connections",
+            "Connections since the start of the server",
+            self.connections.clone(),
+        );
+        registry.register(
+            "guests",
+            "Open connections that have not signed in",
+            self.guests.clone(),
+        );
+        registry.register("members", "Open connections of signed-in clients", self.members.clone());
+        registry.register(
+            "busy_refusals",
+            "Hellos refused because the server was busy",
+            self.busy_refusals.clone(),
+        );
+        registry.register("sign_in_failures", "Failed sign-ins", self.sign_in_failures.clone());
     }
 
-    fn register_work(&self, to: &mut Registry) {
-        to.register("commands", "Commands that have ended", self.commands.clone());
-        to.register("failures", "Failures of the server, as in its log", self.failures.clone());
+    fn register_commands(&self, registry: &mut Registry) {
+        registry.register("commands", "Finished commands", self.commands.clone());
+        registry.register("failures", "Internal failures, as in the log", self.failures.clone());
     }
 
-    fn register_transfers(&self, to: &mut Registry) {
-        to.register_with_unit(
+    fn register_transfers(&self, registry: &mut Registry) {
+        registry.register_with_unit(
             "content_sent",
-            "Content of files that was handed to the network",
+            "File content handed to the network",
             Unit::Bytes,
-            self.sent.clone(),
+            self.content_sent.clone(),
         );
-        to.register_with_unit(
+        registry.register_with_unit(
             "content_received",
-            "Content of files that came",
+            "File content received",
             Unit::Bytes,
-            self.received.clone(),
+            self.content_received.clone(),
         );
-        to.register_with_unit(
+        registry.register_with_unit(
             "content_verified",
-            "Content that moved of files that then stood verified and flushed at their receiver",
+            "File content moved by transfers that the receiver verified and flushed",
             Unit::Bytes,
-            self.verified.clone(),
+            self.content_verified.clone(),
         );
-        to.register("transfers_running", "Transfers under way", self.running.clone());
-        to.register("transfers", "Transfers that have ended", self.transfers.clone());
-        to.register_with_unit(
+        registry.register("transfers_running", "Running transfers", self.running_transfers.clone());
+        registry.register("transfers", "Finished transfers", self.transfers.clone());
+        registry.register_with_unit(
             "transfer",
-            "How long verified transfers took",
+            "Duration of verified transfers",
             Unit::Seconds,
-            self.seconds.clone(),
+            self.transfer_seconds.clone(),
         );
-        to.register(
+        registry.register(
             "transfers_limited",
-            "Verified transfers by what limited them",
-            self.limits.clone(),
+            "Verified transfers by bottleneck",
+            self.bottlenecks.clone(),
         );
     }
 }
@@ -279,7 +300,7 @@ impl Default for Metrics {
     }
 }
 
-impl Direction {
+impl TransferDirection {
     fn label(self) -> &'static str {
         match self {
             Self::Get => "get",
@@ -288,25 +309,25 @@ impl Direction {
     }
 }
 
-impl From<Direction> for ByDirection {
-    fn from(direction: Direction) -> Self {
+impl From<TransferDirection> for DirectionLabels {
+    fn from(direction: TransferDirection) -> Self {
         Self { direction: direction.label() }
     }
 }
 
-impl SignIn {
+impl SignInFailure {
     fn label(self) -> &'static str {
         match self {
-            Self::Wrong => "wrong",
-            Self::TooMany => "too_many",
+            Self::WrongCredentials => "wrong",
+            Self::TooManyAttempts => "too_many",
         }
     }
 }
 
 impl CommandOutcome {
-    /// Of a command that was refused with this.
+    /// The outcome of a command that was refused with `refusal`.
     #[must_use]
-    pub fn refused(refusal: &Refusal) -> Self {
+    pub fn from_refusal(refusal: &Refusal) -> Self {
         if refusal.code == RefusalCode::Internal { Self::Failed } else { Self::Refused }
     }
 
@@ -315,7 +336,7 @@ impl CommandOutcome {
             Self::Done => "done",
             Self::Refused => "refused",
             Self::Failed => "failed",
-            Self::BrokenOff => "broken_off",
+            Self::Interrupted => "broken_off",
         }
     }
 }
@@ -334,20 +355,20 @@ impl Drop for OpenConnection {
 }
 
 impl RunningCommand<'_> {
-    /// It is known now which one it is.
-    pub fn is(&mut self, command: &'static str) {
+    /// Sets the command's name once its request is read.
+    pub fn set_command(&mut self, command: &'static str) {
         self.command = command;
     }
 
-    /// It has ended.
-    pub fn ends(mut self, outcome: CommandOutcome) {
+    /// Ends the command with `outcome`.
+    pub fn finish(mut self, outcome: CommandOutcome) {
         self.outcome = outcome;
     }
 }
 
 impl Drop for RunningCommand<'_> {
     fn drop(&mut self) {
-        let by = ByCommand { command: self.command, outcome: self.outcome.label() };
-        self.metrics.commands.get_or_create(&by).inc();
+        let labels = CommandLabels { command: self.command, outcome: self.outcome.label() };
+        self.metrics.commands.get_or_create(&labels).inc();
     }
 }

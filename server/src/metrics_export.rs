@@ -1,5 +1,5 @@
-//! The metrics as Prometheus reads them: what is counted, and beside it the state of the server at the moment
-//! of reading. Counts nothing itself.
+//! The metrics that Prometheus reads: the counters, and gauges of the server's state at the moment of reading. Counts
+//! nothing itself.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,49 +12,50 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::shared::ServerState;
+use crate::server_state::ServerState;
 
-/// The state of the server, collected whenever the metrics are read.
+/// Gauges of the server's state, collected whenever the metrics are read.
 #[derive(Debug)]
-struct CurrentState(Arc<ServerState>);
+struct StateGauges(Arc<ServerState>);
 
-/// All metrics of a server that was started at `started`, under the names that people see.
+/// All metrics of a server that was started at `start`, under their exported names.
 #[must_use]
-pub fn registry(shared: Arc<ServerState>, started: SystemTime) -> Registry {
+pub fn build_registry(state: Arc<ServerState>, start: SystemTime) -> Registry {
     let mut registry = Registry::default();
-    let started = started.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let start = start.duration_since(UNIX_EPOCH).unwrap_or_default();
     registry.register(
         "process_start_time_seconds",
-        "When the server was started, in seconds since 1970",
-        ConstGauge::new(started.as_secs_f64()),
+        "Start time of the server, in seconds since 1970",
+        ConstGauge::new(start.as_secs_f64()),
     );
-    let ours = registry.sub_registry_with_prefix("quiver");
+    let quiver = registry.sub_registry_with_prefix("quiver");
     let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
-    ours.register("build", "What this server is", version);
-    shared.metrics.register(ours);
-    ours.register_collector(Box::new(CurrentState(shared)));
+    quiver.register("build", "The version of the server", version);
+    state.metrics.register(quiver);
+    quiver.register_collector(Box::new(StateGauges(state)));
     registry
 }
 
-impl Collector for CurrentState {
+impl Collector for StateGauges {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Self(shared) = self;
-        let dropped = ConstCounter::new(shared.log.dropped_lines());
-        let help = "Lines of the log that standard error did not take";
+        let Self(state) = self;
+        let dropped = ConstCounter::new(state.log.dropped());
+        let help = "Log lines that standard error did not take";
         let kind = dropped.metric_type();
         dropped.encode(encoder.encode_descriptor("log_lines_dropped", help, None, kind)?)?;
         let mut gauge = |name: &str, help: &str, unit: Option<&Unit>, value: usize| {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
             gauge.encode(encoder.encode_descriptor(name, help, unit, gauge.metric_type())?)
         };
-        let (connected, max) = (shared.registry.count(), shared.registry.max_clients());
-        gauge("clients", "Clients that hold a slot", None, connected)?;
-        gauge("max_clients", "Slots", None, max)?;
-        let leaving = shared.leaving.len();
-        gauge("leaving", "Connections that said goodbye and are not closed yet", None, leaving)?;
-        let Some(kept) = shared.files.kept_parts() else { return Ok(()) };
+        let (client_count, max_clients) =
+            (state.registry.client_count(), state.registry.max_clients());
+        gauge("clients", "Clients that hold a slot", None, client_count)?;
+        gauge("max_clients", "All slots", None, max_clients)?;
+        let closing = state.closing.len();
+        gauge("leaving", "Connections that said goodbye and are not closed yet", None, closing)?;
+        let Some(kept) = state.files.resumable_uploads() else { return Ok(()) };
         let bytes = usize::try_from(kept.bytes).unwrap_or(usize::MAX);
-        gauge("kept_parts", "Uploads that were broken off and are kept", None, kept.parts)?;
-        gauge("kept_parts", "What of them is here", Some(&Unit::Bytes), bytes)
+        gauge("kept_parts", "Interrupted uploads that can be resumed", None, kept.count)?;
+        gauge("kept_parts", "Content of interrupted uploads", Some(&Unit::Bytes), bytes)
     }
 }

@@ -1,4 +1,5 @@
-//! What the server's commands print. The only place that does; a running server logs instead.
+//! Prints the output of the server's commands. The only place that prints; a running server logs
+//! instead.
 
 use std::fmt;
 use std::io::{self, Write as _};
@@ -9,7 +10,7 @@ use chrono::{DateTime, Utc};
 use quiver_protocol::text::{display_path, display_safe};
 use quiver_transport::CertificateInfo;
 
-/// What to do about an error: shown on a line of its own.
+/// What to do about an error, shown on a line of its own.
 #[derive(Debug)]
 struct HintText(String);
 
@@ -19,42 +20,43 @@ impl fmt::Display for HintText {
     }
 }
 
-/// Adds what to do about it.
+/// Adds a hint to an error: what to do about it.
 pub trait Hint<T> {
-    /// The same result; its error knows what to do next.
+    /// Adds a hint to the error of this result.
     ///
     /// # Errors
-    /// The same.
-    fn hint(self, advice: impl Into<String>) -> anyhow::Result<T>;
+    /// The same error, with the hint.
+    fn hint(self, text: impl Into<String>) -> anyhow::Result<T>;
 }
 
 impl<T, E: Into<anyhow::Error>> Hint<T> for Result<T, E> {
-    fn hint(self, advice: impl Into<String>) -> anyhow::Result<T> {
-        self.map_err(|error| error.into().context(HintText(advice.into())))
+    fn hint(self, text: impl Into<String>) -> anyhow::Result<T> {
+        self.map_err(|error| error.into().context(HintText(text.into())))
     }
 }
 
-/// Shows an error: what failed, why, and what to do.
+/// Prints an error to standard error: what failed, why, and what to do.
 pub fn error(error: &anyhow::Error) {
-    // Where even standard error is closed, the exit code still tells.
+    // If standard error is closed, the exit code still tells.
     let _ = io::stderr().write_all(error_text(error).as_bytes());
 }
 
-/// The lines that say what failed, why, and what to do.
+/// The lines of an error: what failed, why, and what to do.
 #[must_use]
 pub fn error_text(error: &anyhow::Error) -> String {
-    let advice = error.downcast_ref::<HintText>();
-    // The chain begins with the advice, which is not a cause.
-    let causes = error.chain().skip(usize::from(advice.is_some())).map(ToString::to_string);
-    let mut text = format!("error: {}\n", display_safe(&joined(causes)));
-    if let Some(HintText(advice)) = advice {
-        text.push_str(&format!("hint: {advice}\n"));
+    let hint = error.downcast_ref::<HintText>();
+    // The chain starts with the hint, which is not a cause.
+    let causes = error.chain().skip(usize::from(hint.is_some())).map(ToString::to_string);
+    let mut text = format!("error: {}\n", display_safe(&join_causes(causes)));
+    if let Some(HintText(hint)) = hint {
+        text.push_str(&format!("hint: {hint}\n"));
     }
     text
 }
 
-/// What failed, and why, and why that. Some errors say themselves what their cause says: once is enough.
-fn joined(causes: impl Iterator<Item = String>) -> String {
+/// Joins the messages of an error and its causes with colons. Skips a cause whose message the text
+/// already ends with: some errors include their cause's message.
+fn join_causes(causes: impl Iterator<Item = String>) -> String {
     let mut text = String::new();
     for cause in causes.filter(|cause| !cause.is_empty()) {
         if !text.ends_with(&cause) {
@@ -68,25 +70,29 @@ fn joined(causes: impl Iterator<Item = String>) -> String {
 /// Prints one line of data.
 ///
 /// # Errors
-/// Where standard output does not take it.
+/// If standard output cannot be written.
 pub fn line(text: &str) -> anyhow::Result<()> {
     writeln!(io::stdout(), "{text}").context("cannot write to standard output")
 }
 
-/// Prints what a certificate says.
+/// Prints a certificate's fingerprint, names and dates.
 ///
 /// # Errors
-/// Where standard output does not take it.
+/// If standard output cannot be written.
 pub fn certificate(path: &Path, info: &CertificateInfo) -> anyhow::Result<()> {
     let date = |moment: DateTime<Utc>| moment.format("%Y-%m-%d").to_string();
     line(&format!("certificate: {}", display_path(path)))?;
     line(&format!("fingerprint: {}", info.fingerprint))?;
     line(&format!("names:       {}", display_safe(&info.names.join(", "))))?;
     line(&format!("valid from:  {}", date(info.not_before)))?;
-    line(&format!("valid until: {} ({})", date(info.not_after), left(info.not_after, Utc::now())))
+    line(&format!(
+        "valid until: {} ({})",
+        date(info.not_after),
+        time_left(info.not_after, Utc::now())
+    ))
 }
 
-fn left(until: DateTime<Utc>, now: DateTime<Utc>) -> String {
+fn time_left(until: DateTime<Utc>, now: DateTime<Utc>) -> String {
     match (until - now).num_days() {
         _ if until < now => "expired".to_owned(),
         1 => "1 day left".to_owned(),
@@ -99,9 +105,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_left_are_told_as_people_say_it() {
+    fn the_days_left_are_shown_in_plain_words() {
         let now = Utc::now();
-        let after = |hours| left(now + chrono::TimeDelta::hours(hours), now);
+        let after = |hours| time_left(now + chrono::TimeDelta::hours(hours), now);
         assert_eq!(after(-1), "expired");
         assert_eq!(after(1), "0 days left");
         assert_eq!(after(30), "1 day left");
@@ -109,11 +115,11 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_is_told_once() {
-        let told = |causes: &[&str]| joined(causes.iter().map(ToString::to_string));
-        assert_eq!(told(&["cannot listen: in use", "in use"]), "cannot listen: in use");
+    fn a_repeated_cause_is_shown_once() {
+        let text = |causes: &[&str]| join_causes(causes.iter().map(ToString::to_string));
+        assert_eq!(text(&["cannot listen: in use", "in use"]), "cannot listen: in use");
         assert_eq!(
-            told(&["cannot serve files", "", "no such file"]),
+            text(&["cannot serve files", "", "no such file"]),
             "cannot serve files: no such file"
         );
     }

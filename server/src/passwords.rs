@@ -1,12 +1,12 @@
-//! The accounts of a password file and the throttle before them.
+//! The accounts of a password file, and the throttle for sign-in attempts.
 //!
-//! Knows nothing of connections, sessions and slots: whoever asks says from where.
+//! Knows no connections, sessions and slots: the caller gives the source address of an attempt.
 //!
-//! An unknown name and a wrong password are the same in every way: the words, the delay, and the
-//! work. The work is one hash for each cost (memory, passes, lanes) that occurs in the file: the
-//! account's own, and decoys for the others. In a file whose hashes are all alike that is one hash.
-//! Where a file mixes costs, an attempt takes the sum of them for every name, so that the time tells
-//! nothing; passwords that are set again with `user add` bring a file back to one cost.
+//! An unknown name and a wrong password cannot be told apart: message, delay and work are the same.
+//! The work is one hash for each cost (memory, passes, lanes) that occurs in the file: the account's
+//! own, and decoys for the others. Where all hashes of a file have the same cost, that is one hash.
+//! Where a file mixes costs, an attempt takes the sum of them for every name, so that its duration
+//! reveals nothing; setting passwords again with `user add` brings a file back to one cost.
 
 mod file;
 mod hashing;
@@ -29,57 +29,57 @@ use tokio::time::{Instant, MissedTickBehavior};
 pub use self::file::{AccountPermission, LineProblem, PasswordFileError};
 pub use self::hashing::HashProblem;
 
-use self::hashing::{HashingError, HashingPool, Verdict};
+use self::hashing::{HashComparison, HashingError, HashingPool};
 use self::throttle::{AttemptOrigin, AttemptOutcome, SignInThrottle};
 pub(crate) use self::{
     file::PasswordFile,
-    hashing::{Cost, SALT, StoredHash},
+    hashing::{HashCost, SALT_BYTES, StoredHash},
 };
 
-/// How often the file is looked at. A change is live one look and one reading later.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often the file is checked. A change takes effect after the next check and the time to read the file.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How many attempts may wait for a hashing permit. With one permit and the default cost the last
+/// How many attempts may wait for a hashing permit. With one permit and the default cost, the last
 /// of them waits about 2 seconds.
-const WAITING: usize = 64;
+const MAX_QUEUED: usize = 64;
 
-/// The accounts of a password file and the throttle before them.
+/// The accounts of a password file, and the throttle for sign-in attempts.
 ///
-/// Memory: up to 19 MiB (or what the file's costliest hash asks for) for each of
-/// `max(1, cores / 2)` hashing permits, and up to 6 MiB that remember failures.
+/// Memory: up to 19 MiB (or the cost of the file's most expensive hash) for each of
+/// `max(1, cores / 2)` hashing permits, and up to 6 MiB for failed attempts.
 pub struct Passwords {
     path: PathBuf,
     file: Mutex<Arc<PasswordFile>>,
     throttle: Mutex<SignInThrottle>,
-    workbench: HashingPool,
+    hashing_pool: HashingPool,
 }
 
-/// Why an attempt did not succeed.
+/// Why a sign-in attempt did not succeed.
 #[derive(Debug, Error)]
 pub enum SignInError {
-    /// An unknown name or a wrong password; nobody learns which.
+    /// Unknown name or wrong password. The error does not say which.
     #[error("sign-in failed: unknown name or wrong password")]
     Failed,
-    /// The password was not looked at.
+    /// Too many attempts; the password was not checked.
     #[error("too many sign-in attempts: try again later")]
     TooMany {
-        /// What there is too much of. For the log; the client need not know.
-        what: ThrottleReason,
-        /// When to try again, roughly.
+        /// The limit that was reached. For the log, not for the client.
+        reason: ThrottleReason,
+        /// When to try again, approximately.
         retry_after: Duration,
     },
-    /// The server's fault.
+    /// The server failed.
     #[error("the password could not be checked")]
     Internal(#[from] CheckError),
 }
 
-/// What there is too much of.
+/// The limit that an attempt has reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ThrottleReason {
-    /// Failures (and attempts under way) of this source within a minute.
+    /// Failed and running attempts of one source within a minute.
     Failures,
-    /// Attempts of everybody that wait for hashing.
-    Waiting,
+    /// Attempts of all sources that wait for hashing.
+    QueueFull,
 }
 
 /// Why a password could not be checked.
@@ -88,68 +88,66 @@ pub enum CheckError {
     /// Argon2 failed: out of memory.
     #[error("hashing failed: {0}")]
     Hashing(argon2::Error),
-    /// The server ends before the password is hashed.
+    /// The server stops before the password is hashed.
     #[error("hashing did not finish: {0}")]
     ShuttingDown(ShuttingDown),
 }
 
 impl Passwords {
-    /// Opens a password file and checks all of it. Reads the disk: for a server's start.
+    /// Opens a password file and checks all of it. Blocks on the disk; called at the server's start.
     ///
     /// # Errors
-    /// [`PasswordFileError`], which names the file, and the line where one is wrong.
+    /// [`PasswordFileError`], which names the file and the number of an invalid line.
     pub fn open(path: &Path) -> Result<Self, PasswordFileError> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             path: path.to_owned(),
             file: Mutex::new(Arc::new(PasswordFile::read(path)?)),
             throttle: Mutex::default(),
-            workbench: HashingPool::new((cores / 2).max(1), WAITING),
+            hashing_pool: HashingPool::new((cores / 2).max(1), MAX_QUEUED),
         })
     }
 
-    /// Looks at the file once a second and takes a new content over, for as long as it is polled.
+    /// Checks the file once a second and reloads it when its content has changed. Never returns.
     ///
-    /// Where the new one is wrong, or no longer private, the accounts stay what they were; the log
-    /// says so once, and again when the reason changes.
+    /// Where the new file is invalid or no longer private, the accounts stay as they were. This is
+    /// logged once, and again when the reason changes.
     pub async fn watch(&self) {
-        let mut looks = tokio::time::interval(LOOK_EVERY);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut complaint = None;
+        let mut ticks = tokio::time::interval(POLL_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut logged_error = None;
         loop {
-            looks.tick().await;
-            match self.look().await {
-                Ok(ReloadOutcome::Same) => complaint = None,
-                Ok(ReloadOutcome::New { accounts }) => {
-                    complaint = None;
-                    tracing::info!(path = %display_path(&self.path), accounts, "password file taken over");
+            ticks.tick().await;
+            match self.reload_if_changed().await {
+                Ok(ReloadOutcome::Unchanged) => logged_error = None,
+                Ok(ReloadOutcome::Reloaded { accounts }) => {
+                    logged_error = None;
+                    tracing::info!(path = %display_path(&self.path), accounts, "password file reloaded");
                 }
                 Err(error) => {
                     let error = error.to_string();
-                    if complaint.as_ref() != Some(&error) {
+                    if logged_error.as_ref() != Some(&error) {
                         tracing::warn!(
                             error,
-                            "password file not taken over: the accounts stay as they were"
+                            "password file not reloaded: the accounts stay as they were"
                         );
-                        complaint = Some(error);
+                        logged_error = Some(error);
                     }
                 }
             }
         }
     }
 
-    /// What an account may do, as the file says now; `None` where it is gone.
+    /// The current permission of an account; `None` where the account no longer exists.
     #[must_use]
-    pub fn may(&self, name: &ClientName) -> Option<AccountPermission> {
-        lock(&self.file).account(name).map(|account| account.may)
+    pub fn permission(&self, name: &ClientName) -> Option<AccountPermission> {
+        lock(&self.file).account(name).map(|account| account.permission)
     }
 
-    /// Judges one attempt.
+    /// Makes one sign-in attempt, and returns the account's name as the file spells it.
     ///
-    /// Takes its time: the delay for earlier failures, then hashing. A caller that stops waiting
-    /// during the delay leaves no trace; one that stops later has failed.
-    ///
-    /// Returns the account's name as the file spells it.
+    /// Waits for the delay after earlier failures, then hashes. A future that is dropped during the
+    /// delay does not count as an attempt; one that is dropped later counts as a failure.
     ///
     /// # Errors
     /// [`SignInError`].
@@ -159,57 +157,57 @@ impl Passwords {
         password: &Secret,
         source: IpAddr,
     ) -> Result<ClientName, SignInError> {
-        let mut attempt = Attempt::enter(self, AttemptOrigin::new(source, name))?;
+        let mut attempt = SignInAttempt::start(self, AttemptOrigin::new(source, name))?;
         attempt.wait().await;
         attempt.outcome = AttemptOutcome::Failure;
-        match self.judge(name, password).await {
-            Ok((account, Verdict { matches: true, .. })) => {
+        match self.verify_password(name, password).await {
+            Ok((account, HashComparison { matches: true, .. })) => {
                 attempt.outcome = AttemptOutcome::Success;
                 account.ok_or(SignInError::Failed)
             }
             Ok(_) => Err(SignInError::Failed),
             Err(error) => {
-                attempt.outcome = AttemptOutcome::Unjudged;
+                attempt.outcome = AttemptOutcome::Unverified;
                 Err(error)
             }
         }
     }
 
-    /// Hashes and compares, on a thread that may block.
-    async fn judge(
+    /// Hashes and compares on a blocking thread. Returns the account's name where it exists.
+    async fn verify_password(
         &self,
         name: &ClientName,
         password: &Secret,
-    ) -> Result<(Option<ClientName>, Verdict), SignInError> {
+    ) -> Result<(Option<ClientName>, HashComparison), SignInError> {
         let (file, password) = (Arc::clone(&lock(&self.file)), password.clone());
         let name = name.clone();
         let work = move || {
             let account = file.account(&name);
-            let verdict = hashing::verify(&password, account.map(|a| &a.hash), file.costs())?;
-            Ok((account.map(|account| account.name.clone()), verdict))
+            let comparison = hashing::verify(&password, account.map(|a| &a.hash), file.costs())?;
+            Ok((account.map(|account| account.name.clone()), comparison))
         };
-        match self.workbench.run(work).await {
-            Ok(Ok(judged)) => Ok(judged),
+        match self.hashing_pool.run(work).await {
+            Ok(Ok(result)) => Ok(result),
             Ok(Err(error)) => Err(CheckError::Hashing(error).into()),
             Err(HashingError::ShuttingDown(ending)) => Err(CheckError::ShuttingDown(ending).into()),
             Err(HashingError::Full) => Err(SignInError::TooMany {
-                what: ThrottleReason::Waiting,
-                retry_after: throttle::SOON,
+                reason: ThrottleReason::QueueFull,
+                retry_after: throttle::DEFAULT_RETRY_AFTER,
             }),
         }
     }
 
-    /// Looks at the file once.
-    async fn look(&self) -> Result<ReloadOutcome, PasswordFileError> {
+    /// Reads the file, and replaces the accounts where its content has changed.
+    async fn reload_if_changed(&self) -> Result<ReloadOutcome, PasswordFileError> {
         let (path, old) = (self.path.clone(), Arc::clone(&lock(&self.file)));
-        // Not read, where the server ends.
+        // Fails only while the server stops.
         let Ok(read) = blocking::run(move || old.read_if_changed(&path)).await else {
-            return Ok(ReloadOutcome::Same);
+            return Ok(ReloadOutcome::Unchanged);
         };
-        let Some(file) = read? else { return Ok(ReloadOutcome::Same) };
+        let Some(file) = read? else { return Ok(ReloadOutcome::Unchanged) };
         let accounts = file.accounts().len();
         *lock(&self.file) = Arc::new(file);
-        Ok(ReloadOutcome::New { accounts })
+        Ok(ReloadOutcome::Reloaded { accounts })
     }
 }
 
@@ -219,47 +217,47 @@ impl fmt::Debug for Passwords {
     }
 }
 
-/// What a look at the file showed.
+/// The result of a check of the file.
 #[derive(Debug, PartialEq, Eq)]
 enum ReloadOutcome {
-    Same,
-    New { accounts: usize },
+    Unchanged,
+    Reloaded { accounts: usize },
 }
 
-/// An attempt on its way. Dropped, it has left the throttle, whatever became of it.
-struct Attempt<'a> {
+/// A running sign-in attempt. Dropping it records its outcome in the throttle.
+struct SignInAttempt<'a> {
     passwords: &'a Passwords,
-    who: AttemptOrigin,
+    origin: AttemptOrigin,
     outcome: AttemptOutcome,
-    /// Given back after the outcome was noted, so that the next attempt's delay is right.
+    /// Released after the outcome is recorded, so that the next attempt gets the right delay.
     turn: Option<OwnedSemaphorePermit>,
     turns: Arc<tokio::sync::Semaphore>,
 }
 
-impl<'a> Attempt<'a> {
-    fn enter(passwords: &'a Passwords, who: AttemptOrigin) -> Result<Self, SignInError> {
-        let turns = lock(&passwords.throttle).enter(&who, now()).map_err(|retry_after| {
-            SignInError::TooMany { what: ThrottleReason::Failures, retry_after }
+impl<'a> SignInAttempt<'a> {
+    fn start(passwords: &'a Passwords, origin: AttemptOrigin) -> Result<Self, SignInError> {
+        let turns = lock(&passwords.throttle).start_handshake(&origin, now()).map_err(|retry_after| {
+            SignInError::TooMany { reason: ThrottleReason::Failures, retry_after }
         })?;
-        Ok(Self { passwords, who, outcome: AttemptOutcome::Unjudged, turn: None, turns })
+        Ok(Self { passwords, origin, outcome: AttemptOutcome::Unverified, turn: None, turns })
     }
 
-    /// Waits for the turn, and then as long as earlier failures ask for.
+    /// Waits for the turn, then for the delay after earlier failures.
     async fn wait(&mut self) {
-        // Nothing ever closes this semaphore.
+        // The semaphore is never closed.
         self.turn = Arc::clone(&self.turns).acquire_owned().await.ok();
-        let delay = lock(&self.passwords.throttle).delay(&self.who, now());
+        let delay = lock(&self.passwords.throttle).delay(&self.origin, now());
         tokio::time::sleep(delay).await;
     }
 }
 
-impl Drop for Attempt<'_> {
+impl Drop for SignInAttempt<'_> {
     fn drop(&mut self) {
-        lock(&self.passwords.throttle).leave(&self.who, self.outcome, now());
+        lock(&self.passwords.throttle).record(&self.origin, self.outcome, now());
     }
 }
 
-/// The runtime's clock, which tests can move.
+/// The time of the runtime's clock, which tests can advance.
 fn now() -> std::time::Instant {
     Instant::now().into_std()
 }

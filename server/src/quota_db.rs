@@ -1,9 +1,11 @@
-//! Who stored what: quotas that survive a restart. A small database in the state folder, and sums of
-//! it in memory. Knows names and sizes of files, not their bytes, and nothing of who is connected.
+//! Who stored which files: the rows behind quotas, which survive a restart, in a small SQLite
+//! database in the state folder, with totals in memory. Knows names and sizes of files, not their
+//! content, and no connections.
 //!
-//! A row is a path and what it counts: of a file its size, of a folder [`FOLDER_SIZE`]. It is written before
-//! the file or folder gets its name ([`QuotaReservation::record`]), so that nothing is ever stored without one. The
-//! cleanup corrects rows of files that others changed ([`QuotaDb::found`], [`QuotaDb::found_parts`]).
+//! A row is a path and the bytes that it counts: a file's size, or [`FOLDER_SIZE`] for a folder. It
+//! is written before the file or folder gets its name ([`QuotaReservation::write_row`]), so that
+//! nothing is ever stored without a row. The cleanup corrects the rows of files that other programs
+//! changed ([`QuotaDb::correct_file`], [`QuotaDb::correct_partial_files`]).
 
 mod intents;
 mod missing;
@@ -28,69 +30,69 @@ use crate::unix;
 pub use intents::{RecordedRename, RecordedReplacement};
 pub use reservation::{PendingRow, QuotaReservation};
 
-/// What a folder that a client made counts against its quota: one block of a disk.
+/// Bytes that a folder counts against its owner's quota: one block of a disk.
 pub const FOLDER_SIZE: u64 = 4096;
 
-/// The database in the state folder.
+/// The database's file in the state folder.
 const FILE: &str = "uploads.sqlite";
 
-/// Whose a file is: whose quota it counts against.
+/// The owner of a file: whose quota it counts against.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Owner(Arc<str>);
 
-/// The rows of stored files and kept parts.
+/// The rows of stored files and partial files.
 pub struct QuotaDb {
     path: PathBuf,
-    /// Bytes each owner may have stored; `u64::MAX` where there is no limit.
+    /// Bytes that each owner may have stored; `u64::MAX` without a limit.
     quota: u64,
     key: [u8; 32],
-    /// Held for a transaction. Taken before `sums`, never after.
+    /// Locked for a transaction. Taken before `usage`, never after.
     database: Mutex<Connection>,
-    /// Held for some additions: also where nothing may wait for a disk.
-    sums: Mutex<OwnerTotals>,
+    /// Locked for a few additions only, so that threads that must not wait for a disk can lock it.
+    usage: Mutex<QuotaUsage>,
 }
 
-/// What broken off uploads have left.
+/// The partial files that interrupted uploads have left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct KeptUploads {
-    /// Parts.
-    pub parts: usize,
-    /// Their bytes.
+pub struct ResumableUploads {
+    /// Number of partial files.
+    pub count: usize,
+    /// Bytes in them.
     pub bytes: u64,
 }
 
 #[derive(Debug, Default)]
-struct OwnerTotals {
-    owners: HashMap<Owner, Sum>,
-    /// Bytes in the parts that wait for their next attempt.
-    kept: HashMap<u64, u64>,
-    /// Parts that a put has now: they count as what it reserved.
+struct QuotaUsage {
+    owners: HashMap<Owner, OwnerUsage>,
+    /// Bytes in each partial file that no running upload has.
+    resumable: HashMap<u64, u64>,
+    /// Partial files that running uploads have: they count as the reserved bytes.
     running: HashSet<u64>,
 }
 
 /// Bytes of one owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Sum {
+struct OwnerUsage {
     files: u64,
-    parts: u64,
+    partial_files: u64,
     reserved: u64,
 }
 
-/// Why the quota database did not do it.
+/// Why an operation of the quota database failed.
 #[derive(Debug, Error)]
 pub enum QuotaDbError {
-    /// It would be more than the owner may have.
+    /// The owner's quota does not have enough space.
     #[error("the quota of {quota} bytes is used up")]
     Full {
         /// In bytes.
         quota: u64,
     },
-    /// The folder or the database cannot be made or opened.
+    /// The folder or the database cannot be created or opened.
     #[error("cannot use {}: {error}", display_path(path))]
     Open {
-        /// What cannot be used.
+        /// The folder or the database.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system call.
         error: io::Error,
     },
     /// The database failed.
@@ -98,10 +100,10 @@ pub enum QuotaDbError {
     Database {
         /// The database.
         path: PathBuf,
-        /// What it said.
+        /// Its error.
         error: rusqlite::Error,
     },
-    /// Another version has written it.
+    /// Another version has written the database.
     #[error("{} was written by another version of this program", display_path(path))]
     Version {
         /// The database.
@@ -116,21 +118,22 @@ impl Owner {
         Self(format!("account {}", name.key()).into())
     }
 
-    /// Whoever holds a key.
+    /// The client with this key.
     #[must_use]
     pub fn key(fingerprint: Fingerprint) -> Self {
         Self(format!("key {fingerprint}").into())
     }
 
-    /// All those together who cannot be told apart.
+    /// All clients without an account or a key together, because the server cannot tell them apart.
+    /// Stored as `nobody`.
     #[must_use]
-    pub fn nobody() -> Self {
+    pub fn anonymous() -> Self {
         Self("nobody".into())
     }
 
-    /// Whether it can be known again.
+    /// Whether the server recognises this owner on a later connection.
     #[must_use]
-    pub fn is_somebody(&self) -> bool {
+    pub fn is_identified(&self) -> bool {
         &*self.0 != "nobody"
     }
 }
@@ -142,104 +145,105 @@ impl fmt::Debug for Owner {
 }
 
 impl QuotaDb {
-    /// Opens the quota database in the state folder; both are made where absent, for this user alone. Nobody
-    /// else has it then. Blocks.
+    /// Opens the quota database in the state folder, and locks it against other processes. Creates
+    /// both if they are missing, for this user alone. Blocks.
     ///
     /// # Errors
     /// [`QuotaDbError`].
     pub fn open(folder: &Path, quota: Option<u64>) -> Result<Self, QuotaDbError> {
         let path = folder.join(FILE);
         let failed = |error| QuotaDbError::Open { path: path.clone(), error };
-        unix::make_private_folder(folder)
+        unix::create_private_folder(folder)
             .map_err(|error| QuotaDbError::Open { path: folder.to_owned(), error })?;
         unix::ensure_private_file(&path).map_err(failed)?;
         let database = |error| QuotaDbError::Database { path: path.clone(), error };
         let mut connection = Connection::open(&path).map_err(database)?;
-        let version = rows::prepare(&mut connection).map_err(database)?;
-        if version != rows::SCHEMA {
+        let version = rows::migrate(&mut connection).map_err(database)?;
+        if version != rows::SCHEMA_VERSION {
             return Err(QuotaDbError::Version { path });
         }
         let key = rows::key(&connection).map_err(database)?;
-        let sums = rows::sums(&connection).map_err(database)?;
+        let usage = rows::load_usage(&connection).map_err(database)?;
         let quota = quota.unwrap_or(u64::MAX);
-        let (database, sums) = (Mutex::new(connection), Mutex::new(sums));
-        Ok(Self { path, quota, key, database, sums })
+        let (database, usage) = (Mutex::new(connection), Mutex::new(usage));
+        Ok(Self { path, quota, key, database, usage })
     }
 
-    /// The number that names the part of an owner's put to a path: nobody without the state folder can
-    /// tell which part is whose.
+    /// The id of the resumable partial file of an owner's upload to a path. It is a keyed hash, so
+    /// that the name of a partial file does not reveal its owner without the state folder.
     #[must_use]
-    pub fn part_id(&self, owner: &Owner, path: &str) -> u64 {
+    pub fn partial_file_id(&self, owner: &Owner, path: &str) -> u64 {
         let mut hasher = blake3::Hasher::new_keyed(&self.key);
-        // No owner has a line feed in its name.
+        // No owner contains a line feed.
         hasher.update(owner.0.as_bytes()).update(b"\n").update(path.as_bytes());
         let mut id = [0; 8];
         hasher.finalize_xof().fill(&mut id);
         u64::from_be_bytes(id)
     }
 
-    /// Bytes an owner may still store.
+    /// Bytes that an owner may still store.
     #[must_use]
     pub fn available(&self, owner: &Owner) -> u64 {
-        let sums = self.sums();
-        self.quota.saturating_sub(sums.owners.get(owner).map_or(0, Sum::total))
+        let usage = self.usage();
+        self.quota.saturating_sub(usage.owners.get(owner).map_or(0, OwnerUsage::total))
     }
 
-    /// A number for a part that no later put resumes, recognised by [`is_temporary`](Self::is_temporary).
+    /// A new id for a partial file that no later upload resumes;
+    /// [`is_temporary`](Self::is_temporary) recognises it.
     #[must_use]
-    pub fn temporary_part_id(&self) -> u64 {
+    pub fn new_temporary_id(&self) -> u64 {
         let random = RandomState::new().hash_one(()) as u32;
-        u64::from(random) << 32 | u64::from(self.mark(random))
+        u64::from(random) << 32 | u64::from(self.temporary_mark(random))
     }
 
-    /// Whether a part's number is from [`temporary_part_id`](Self::temporary_part_id), of this or an earlier process:
-    /// the part is useless once its put has ended.
+    /// Whether a partial file's id is from [`new_temporary_id`](Self::new_temporary_id), of this or
+    /// an earlier process: the partial file is useless once its upload has ended.
     #[must_use]
     pub fn is_temporary(&self, id: u64) -> bool {
-        self.mark((id >> 32) as u32) == id as u32
+        self.temporary_mark((id >> 32) as u32) == id as u32
     }
 
-    fn mark(&self, random: u32) -> u32 {
+    fn temporary_mark(&self, random: u32) -> u32 {
         let mut hasher = blake3::Hasher::new_keyed(&self.key);
-        // No owner is called so: it is the number of no put's part.
+        // No owner is called "temporary", so this hashes to the id of no resumable partial file.
         hasher.update(b"temporary\n").update(&random.to_be_bytes());
         let mut mark = [0; 4];
         hasher.finalize_xof().fill(&mut mark);
         u32::from_be_bytes(mark)
     }
 
-    /// A file, or a folder and all that was in it, is gone. Blocks.
+    /// Removes the rows of a file, or of a folder and everything below it. Blocks.
     ///
     /// # Errors
     /// [`QuotaDbError::Database`].
-    pub fn removed(&self, path: &str) -> Result<(), QuotaDbError> {
+    pub fn remove_path(&self, path: &str) -> Result<(), QuotaDbError> {
         let mut database = self.database();
         let mut remove = || {
-            let change = database.transaction()?;
-            let gone = rows::take_tree(&change, path)?;
-            change.commit()?;
-            Ok(gone)
+            let transaction = database.transaction()?;
+            let removed = rows::delete_tree(&transaction, path)?;
+            transaction.commit()?;
+            Ok(removed)
         };
-        let gone = self.checked(remove())?;
-        self.forget(gone);
+        let removed = self.map_error(remove())?;
+        self.subtract_files(removed);
         Ok(())
     }
 
-    /// Up to `most` files whose paths come after this one, with the sizes that are counted. Blocks.
+    /// Up to `limit` files whose paths sort after this one, with their counted sizes. Blocks.
     ///
     /// # Errors
     /// [`QuotaDbError::Database`].
-    pub fn files_after(&self, path: &str, most: u32) -> Result<Vec<(String, u64)>, QuotaDbError> {
+    pub fn files_after(&self, path: &str, limit: u32) -> Result<Vec<(String, u64)>, QuotaDbError> {
         let database = self.database();
-        self.checked(rows::files_after(&database, path, most))
+        self.map_error(rows::files_after(&database, path, limit))
     }
 
-    /// A file that was counted with `counted` bytes has `size` now, or is missing since `now`. Nothing happens where
-    /// the row has changed meanwhile. Blocks.
+    /// Corrects the row of a file that counts `counted` bytes: it now has `size`, or is missing
+    /// since `now`. Does nothing if the row has changed meanwhile. Blocks.
     ///
     /// # Errors
     /// [`QuotaDbError::Database`].
-    pub fn found(
+    pub fn correct_file(
         &self,
         path: &str,
         counted: u64,
@@ -247,92 +251,98 @@ impl QuotaDb {
         now: SystemTime,
     ) -> Result<(), QuotaDbError> {
         let mut database = self.database();
-        let row = self.checked(rows::file(&database, path))?;
+        let row = self.map_error(rows::find_file(&database, path))?;
         let Some((owner, old)) = row.filter(|(_, old)| *old == counted) else { return Ok(()) };
         let changed = match size {
-            None => rows::set_aside(&mut database, path, missing::seconds(now)).map(drop),
-            Some(size) => rows::put_file(&database, path, &owner, size),
+            None => {
+                rows::move_to_missing(&mut database, path, missing::unix_seconds(now)).map(drop)
+            }
+            Some(size) => rows::upsert_file(&database, path, &owner, size),
         };
-        self.checked(changed)?;
-        let mut sums = self.sums();
-        let sum = sums.owners.entry(owner).or_default();
-        sum.files = sum.files.saturating_sub(old).saturating_add(size.unwrap_or(0));
+        self.map_error(changed)?;
+        let mut usage = self.usage();
+        let owner_usage = usage.owners.entry(owner).or_default();
+        let files = owner_usage.files.saturating_sub(old);
+        owner_usage.files = files.saturating_add(size.unwrap_or(0));
         Ok(())
     }
 
-    /// How much waits for a next attempt.
+    /// The partial files that no running upload has.
     #[must_use]
-    pub fn kept(&self) -> KeptUploads {
-        let kept = &self.sums().kept;
-        KeptUploads {
-            parts: kept.len(),
-            bytes: kept.values().copied().fold(0, u64::saturating_add),
+    pub fn resumable_uploads(&self) -> ResumableUploads {
+        let resumable = &self.usage().resumable;
+        ResumableUploads {
+            count: resumable.len(),
+            bytes: resumable.values().copied().fold(0, u64::saturating_add),
         }
     }
 
-    /// The parts that wait for their next attempt now.
+    /// The ids of the partial files that no running upload has.
     #[must_use]
-    pub fn waiting_parts(&self) -> HashSet<u64> {
-        self.sums().kept.keys().copied().collect()
+    pub fn resumable_ids(&self) -> HashSet<u64> {
+        self.usage().resumable.keys().copied().collect()
     }
 
-    /// Whether a part waits for its next attempt.
+    /// Whether this partial file exists and no running upload has it.
     #[must_use]
-    pub fn is_waiting(&self, id: u64) -> bool {
-        self.sums().kept.contains_key(&id)
+    pub fn is_resumable(&self, id: u64) -> bool {
+        self.usage().resumable.contains_key(&id)
     }
 
-    /// An owner's part that waited is gone. Blocks.
+    /// Removes the row of an owner's partial file that no running upload has. Blocks.
     ///
     /// # Errors
     /// [`QuotaDbError::Database`].
-    pub fn removed_part(&self, id: u64, owner: &Owner) -> Result<(), QuotaDbError> {
+    pub fn remove_partial_file(&self, id: u64, owner: &Owner) -> Result<(), QuotaDbError> {
         let database = self.database();
-        self.checked(rows::drop_part(&database, id))?;
-        let mut sums = self.sums();
-        if let Some(size) = sums.kept.remove(&id)
-            && let Some(sum) = sums.owners.get_mut(owner)
+        self.map_error(rows::delete_partial_file(&database, id))?;
+        let mut usage = self.usage();
+        if let Some(size) = usage.resumable.remove(&id)
+            && let Some(owner_usage) = usage.owners.get_mut(owner)
         {
-            sum.parts = sum.parts.saturating_sub(size);
+            owner_usage.partial_files = owner_usage.partial_files.saturating_sub(size);
         }
         Ok(())
     }
 
-    /// Of the parts that were `waiting` when somebody went to look, these were found, with their sizes.
-    /// Those that puts have now, and those that came to wait meanwhile, are left alone. Blocks.
+    /// Corrects the rows of partial files: of those `expected` when the search started, these were
+    /// `found`, with their sizes. Partial files of running uploads are left alone, and so are those
+    /// whose upload ended since. Blocks.
     ///
     /// # Errors
     /// [`QuotaDbError::Database`].
-    pub fn found_parts(
+    pub fn correct_partial_files(
         &self,
-        waiting: &HashSet<u64>,
+        expected: &HashSet<u64>,
         found: &HashMap<u64, u64>,
     ) -> Result<(), QuotaDbError> {
         let mut database = self.database();
-        let mut sums = self.sums();
-        let OwnerTotals { running, kept, .. } = &*sums;
-        // Its size now, or nothing where it is gone.
-        let size = |id: u64| match (found.get(&id), kept.get(&id)) {
-            (None, Some(_)) if waiting.contains(&id) => None,
+        let mut usage = self.usage();
+        let QuotaUsage { running, resumable, .. } = &*usage;
+        // The current size; `None` if the partial file is missing.
+        let size = |id: u64| match (found.get(&id), resumable.get(&id)) {
+            (None, Some(_)) if expected.contains(&id) => None,
             (Some(&size), _) | (None, Some(&size)) => Some(size),
             (None, None) => None,
         };
-        let mended = rows::mend_parts(&mut database, |id| running.contains(&id), size);
-        let parts = self.checked(mended)?;
-        sums.set_parts(parts);
-        sums.owners.retain(|_, sum| sum.total() > 0);
+        let corrected =
+            rows::correct_partial_files(&mut database, |id| running.contains(&id), size);
+        let partial_files = self.map_error(corrected)?;
+        usage.set_resumable(partial_files);
+        usage.owners.retain(|_, owner_usage| owner_usage.total() > 0);
         Ok(())
     }
 
-    fn forget(&self, gone: impl IntoIterator<Item = (Owner, u64)>) {
-        for (owner, size) in gone {
-            if let Some(sum) = self.sums().owners.get_mut(&owner) {
-                sum.files = sum.files.saturating_sub(size);
+    /// Subtracts removed rows of files from their owners' usage.
+    fn subtract_files(&self, removed: impl IntoIterator<Item = (Owner, u64)>) {
+        for (owner, size) in removed {
+            if let Some(owner_usage) = self.usage().owners.get_mut(&owner) {
+                owner_usage.files = owner_usage.files.saturating_sub(size);
             }
         }
     }
 
-    fn checked<T>(&self, result: rusqlite::Result<T>) -> Result<T, QuotaDbError> {
+    fn map_error<T>(&self, result: rusqlite::Result<T>) -> Result<T, QuotaDbError> {
         result.map_err(|error| QuotaDbError::Database { path: self.path.clone(), error })
     }
 
@@ -340,8 +350,8 @@ impl QuotaDb {
         self.database.lock()
     }
 
-    fn sums(&self) -> MutexGuard<'_, OwnerTotals> {
-        self.sums.lock()
+    fn usage(&self) -> MutexGuard<'_, QuotaUsage> {
+        self.usage.lock()
     }
 }
 
@@ -360,23 +370,23 @@ impl fmt::Debug for QuotaDb {
     }
 }
 
-impl OwnerTotals {
-    fn set_parts(&mut self, parts: Vec<(u64, Owner, u64)>) {
-        self.kept.clear();
-        for sum in self.owners.values_mut() {
-            sum.parts = 0;
+impl QuotaUsage {
+    fn set_resumable(&mut self, partial_files: Vec<(u64, Owner, u64)>) {
+        self.resumable.clear();
+        for owner_usage in self.owners.values_mut() {
+            owner_usage.partial_files = 0;
         }
-        for (id, owner, size) in parts {
-            self.kept.insert(id, size);
-            let sum = self.owners.entry(owner).or_default();
-            sum.parts = sum.parts.saturating_add(size);
+        for (id, owner, size) in partial_files {
+            self.resumable.insert(id, size);
+            let owner_usage = self.owners.entry(owner).or_default();
+            owner_usage.partial_files = owner_usage.partial_files.saturating_add(size);
         }
     }
 }
 
-impl Sum {
+impl OwnerUsage {
     fn total(&self) -> u64 {
-        self.files.saturating_add(self.parts).saturating_add(self.reserved)
+        self.files.saturating_add(self.partial_files).saturating_add(self.reserved)
     }
 }
 

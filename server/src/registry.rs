@@ -1,7 +1,7 @@
 //! The connected clients: their slots, numbers, names and connections. Serves no connection.
 //!
-//! The interface is that of a registry which several servers can share: entering can fail, a slot can be lost while
-//! it is held, and slots are released through a queue. The one implementation keeps all of it in memory.
+//! The interface allows a registry that several servers share: entering can fail, a slot can be lost while it is
+//! held, and slots are released through a queue. The only implementation keeps everything in memory.
 
 mod memory;
 
@@ -21,147 +21,149 @@ use crate::history::History;
 #[derive(Debug, Clone)]
 pub struct Registry {
     memory: Arc<InMemoryRegistry>,
-    releases: mpsc::UnboundedSender<Release>,
+    releases: mpsc::UnboundedSender<SlotRelease>,
 }
 
-/// Names one connection of one client, as long as the server runs.
+/// Identifies one connection of one client, for as long as the server runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId(u64);
 
-/// Whose name it is: what makes two connections one client.
+/// The owner of a client name. Two connections with the same name and owner are one client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NameOwner {
-    /// Whoever signs in to the account of this name.
+    /// The account of this name.
     Account,
-    /// Whoever holds this key.
+    /// A client key.
     Key(Fingerprint),
-    /// This one connection.
+    /// This connection alone.
     Connection,
 }
 
-/// Why there is no slot.
+/// Why a client got no slot.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum EntryError {
-    /// All slots are taken. Uses up a number.
-    #[error("all {max_clients} slots are taken")]
+    /// All slots are in use. The refused client uses up a number.
+    #[error("all {max_clients} slots are in use")]
     Busy {
         /// The number the client would have had.
         number: u64,
-        /// How many clients may be connected, and are.
+        /// The number of slots.
         max_clients: usize,
     },
     /// Another client has this name.
     #[error("another client is called {0}")]
     NameTaken(ClientName),
-    /// The client has as many connections as one may have.
+    /// The client has the maximum number of connections.
     #[error("{0} has {limit} connections already", limit = limits::CONNECTIONS_PER_CLIENT)]
     TooManyConnections(ClientName),
-    /// The registry cannot be asked now.
+    /// The registry is unavailable.
     #[error(transparent)]
-    Unavailable(#[from] Unavailable),
+    Unavailable(#[from] RegistryUnavailable),
 }
 
-/// The registry cannot be asked now; it may be later. The text is for the log.
+/// The registry is unavailable at the moment. The text is for the log.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("the registry is unavailable: {0}")]
-pub struct Unavailable(String);
+pub struct RegistryUnavailable(String);
 
-/// A connection's share of a client's slot. With a client's last connection its slot and name are free.
+/// A connection's share of a client's slot. When the last share is released, the slot and the name are free.
 ///
-/// [`release`](Self::release) it; dropped, it is put into the same queue, and is free some time later.
+/// Call [`release`](Self::release) to wait until it is released. Dropping it queues the release without waiting.
 #[derive(Debug)]
 pub struct Slot {
     number: u64,
     name: ClientName,
-    holder: NameOwner,
+    owner: NameOwner,
     connection: ConnectionId,
     limits: Arc<ClientLimits>,
-    joined: bool,
+    is_additional: bool,
     lost: CancellationToken,
     registry: Registry,
-    /// Told once it is released.
-    done: Option<oneshot::Sender<()>>,
+    /// Gets a message when the share is released.
+    released: Option<oneshot::Sender<()>>,
 }
 
-/// A share that is to be released.
+/// A share that waits for its release.
 #[derive(Debug)]
-struct Release {
+struct SlotRelease {
     name: ClientName,
     connection: ConnectionId,
-    /// Told once it is released.
-    done: Option<oneshot::Sender<()>>,
+    /// Gets a message when the share is released.
+    released: Option<oneshot::Sender<()>>,
 }
 
-/// The queue of slots that are to be released. It holds at most one entry for each slot.
+/// The queue of shares that wait for their release: at most one entry for each [`Slot`].
 #[derive(Debug)]
-pub struct Releases {
-    queue: mpsc::UnboundedReceiver<Release>,
+pub struct ReleaseQueue {
+    queue: mpsc::UnboundedReceiver<SlotRelease>,
     memory: Arc<InMemoryRegistry>,
 }
 
 impl Registry {
-    /// With `max_clients` slots, in this server's memory; `history` is told when clients connect and disconnect.
-    /// Slots are released for as long as [`Releases::process`] runs.
+    /// Creates a registry of `max_clients` slots in memory, which records connects and disconnects in `history`.
+    /// Slots are released only while [`ReleaseQueue::process`] runs.
     #[must_use]
-    pub fn in_memory(max_clients: usize, history: Arc<History>) -> (Self, Releases) {
+    pub fn in_memory(max_clients: usize, history: Arc<History>) -> (Self, ReleaseQueue) {
         let memory = Arc::new(InMemoryRegistry::new(max_clients, history));
         let (releases, queue) = mpsc::unbounded_channel();
-        (Self { memory: memory.clone(), releases }, Releases { queue, memory })
+        (Self { memory: memory.clone(), releases }, ReleaseQueue { queue, memory })
     }
 
-    /// How many clients may be connected at once.
+    /// The number of slots.
     #[must_use]
     pub fn max_clients(&self) -> usize {
         self.memory.max_clients()
     }
 
-    /// How many clients are connected.
+    /// The number of connected clients.
     #[must_use]
-    pub fn count(&self) -> usize {
-        self.memory.count()
+    pub fn client_count(&self) -> usize {
+        self.memory.client_count()
     }
 
-    /// Takes a slot, or a share in the one this client has.
+    /// Takes a free slot, or a share of the slot that this client already has.
     ///
     /// # Errors
     /// [`EntryError`].
-    pub async fn enter(&self, name: ClientName, holder: NameOwner) -> Result<Slot, EntryError> {
+    pub async fn enter(&self, name: ClientName, owner: NameOwner) -> Result<Slot, EntryError> {
         if self.releases.is_closed() {
-            return Err(Unavailable("no slot can be released any more".to_owned()).into());
+            return Err(RegistryUnavailable("slots are no longer released".to_owned()).into());
         }
-        let entered = self.memory.enter(name, holder)?;
+        let entered = self.memory.enter(name, owner)?;
         Ok(Slot {
             number: entered.number,
             name: entered.name,
-            holder,
+            owner,
             connection: entered.connection,
             limits: entered.limits,
-            joined: entered.joined,
+            is_additional: entered.is_additional,
             lost: entered.lost,
             registry: self.clone(),
-            done: None,
+            released: None,
         })
     }
 
-    /// Takes the slot of the client with this number away, at once: its name is free, and each of its connections
-    /// learns of the loss. Whether there was such a client.
+    /// Takes the slot away from the client with this number, at once: its name is free, and [`Slot::lost`] resolves
+    /// for each of its connections. Returns whether there was such a client.
     ///
     /// # Errors
-    /// [`Unavailable`].
-    pub async fn revoke(&self, number: u64) -> Result<bool, Unavailable> {
+    /// [`RegistryUnavailable`].
+    pub async fn revoke(&self, number: u64) -> Result<bool, RegistryUnavailable> {
         Ok(self.memory.revoke(number))
     }
 
-    /// The connections of the client of this name, in the order in which they were made; none where no such client
-    /// is connected.
+    /// The connections of the client with this name, oldest first; empty where no such client is connected.
     ///
     /// # Errors
-    /// [`Unavailable`].
-    pub async fn connections(&self, name: &ClientName) -> Result<Vec<ConnectionId>, Unavailable> {
+    /// [`RegistryUnavailable`].
+    pub async fn connections(
+        &self,
+        name: &ClientName,
+    ) -> Result<Vec<ConnectionId>, RegistryUnavailable> {
         Ok(self.memory.connections(name))
     }
 
-    /// Sends an event to one connection of a client, which has acknowledged it when this returns. Takes some
+    /// Sends an event to one connection of a client, and waits until the client has acknowledged it. Takes some
     /// seconds at most.
     ///
     /// # Errors
@@ -171,8 +173,8 @@ impl Registry {
         connection.deliver(event).await
     }
 
-    /// Whether there is such a connection, and its client still acknowledges what is sent to it. Takes some
-    /// seconds where it does not.
+    /// Whether the connection exists and its client still acknowledges packets. Takes some seconds where it does
+    /// not.
     pub async fn is_alive(&self, connection: ConnectionId) -> bool {
         match self.memory.connection(connection) {
             Some(connection) => connection.is_alive().await,
@@ -188,16 +190,16 @@ impl Slot {
         self.number
     }
 
-    /// The client's name, in the form it was first given.
+    /// The client's name, as its first connection spelled it.
     #[must_use]
     pub fn name(&self) -> &ClientName {
         &self.name
     }
 
-    /// Whose it is.
+    /// The owner of the client's name.
     #[must_use]
-    pub fn holder(&self) -> NameOwner {
-        self.holder
+    pub fn name_owner(&self) -> NameOwner {
+        self.owner
     }
 
     /// The connection whose share it is.
@@ -206,51 +208,53 @@ impl Slot {
         self.connection
     }
 
-    /// What all connections of the client may do at once.
+    /// The limits that all connections of the client share.
     #[must_use]
     pub fn limits(&self) -> &Arc<ClientLimits> {
         &self.limits
     }
 
-    /// Whether the client was connected before, with another connection.
+    /// Whether the client was already connected through another connection.
     #[must_use]
-    pub fn joined(&self) -> bool {
-        self.joined
+    pub fn is_additional(&self) -> bool {
+        self.is_additional
     }
 
-    /// From now on the connection can be reached by its id, until its share is released.
+    /// Makes the connection reachable by its id, until its share is released.
     pub fn attach(&self, connection: ClientConnection) {
         self.registry.memory.attach(self.connection, connection);
     }
 
-    /// Resolves once the slot is lost: it and its name may be another client's already. Never otherwise.
+    /// Resolves when the slot is lost, and not otherwise. Another client may have the slot and the name already.
     pub async fn lost(&self) {
         self.lost.cancelled().await;
     }
 
-    /// Gives the share back, and waits until that is done. Dropped meanwhile, it is done nevertheless.
+    /// Releases the share, and waits until it is released. If this future is dropped, the share is released all the
+    /// same.
     ///
     /// # Errors
-    /// [`Unavailable`], where nothing is released any more.
-    pub async fn release(mut self) -> Result<(), Unavailable> {
-        let (done, is_done) = oneshot::channel();
-        self.done = Some(done);
+    /// [`RegistryUnavailable`], where slots are no longer released.
+    pub async fn release(mut self) -> Result<(), RegistryUnavailable> {
+        let (released, is_released) = oneshot::channel();
+        self.released = Some(released);
         drop(self);
-        is_done.await.map_err(|_| Unavailable("the slot was not released".to_owned()))
+        is_released.await.map_err(|_| RegistryUnavailable("the slot was not released".to_owned()))
     }
 }
 
-/// Waits for nothing.
+/// Queues the release without waiting.
 impl Drop for Slot {
     fn drop(&mut self) {
         let Self { ref name, connection, .. } = *self;
-        let release = Release { name: name.clone(), connection, done: self.done.take() };
-        // Fails only after the end of the server, with which all slots are gone.
+        let release =
+            SlotRelease { name: name.clone(), connection, released: self.released.take() };
+        // Fails only when the server has stopped; all slots are free then.
         let _ = self.registry.releases.send(release);
     }
 }
 
-impl Releases {
+impl ReleaseQueue {
     /// Releases slots as they are queued. Never returns.
     pub async fn process(&mut self) {
         while let Some(release) = self.queue.recv().await {
@@ -259,7 +263,7 @@ impl Releases {
         std::future::pending().await
     }
 
-    /// Takes nothing more into the queue, and releases what is in it.
+    /// Closes the queue and releases the shares that are in it.
     pub fn close(&mut self) {
         self.queue.close();
         while let Ok(release) = self.queue.try_recv() {
@@ -267,11 +271,11 @@ impl Releases {
         }
     }
 
-    fn release(&self, Release { name, connection, done }: Release) {
+    fn release(&self, SlotRelease { name, connection, released }: SlotRelease) {
         self.memory.release(&name, connection);
-        if let Some(done) = done {
-            // Fails where the session waits no more.
-            let _ = done.send(());
+        if let Some(released) = released {
+            // Fails where the session no longer waits.
+            let _ = released.send(());
         }
     }
 }

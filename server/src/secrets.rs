@@ -1,4 +1,4 @@
-//! What lets others be the server, or act as its accounts: the served folder must not hold it.
+//! The paths with the server's secrets: the served folder must not contain them.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,26 +10,27 @@ use quiver_protocol::text::display_path;
 use crate::config::Config;
 use crate::unix;
 
-/// The paths of the key, the password file and the state, as far as the server has them.
+/// The paths of the key, the password file and the state folder, those that are configured.
 #[derive(Debug)]
 pub(crate) struct Secrets(Vec<PathBuf>);
 
 impl Secrets {
-    /// Of a server with these settings.
+    /// The secrets of a server with this configuration.
     pub(crate) fn of(config: &Config) -> Self {
         let state = config.uploads.as_ref().map(|uploads| &uploads.state);
         let secrets = [Some(&config.certs), config.passwords.as_ref(), state];
         Self(secrets.into_iter().flatten().cloned().collect())
     }
 
-    /// Checks that none of them is in the folder that was opened at `path`, however it is called there.
+    /// Checks that the folder opened at `path` contains none of the secrets. Folders are compared by device and inode,
+    /// so links and bind mounts do not hide one.
     ///
     /// # Errors
-    /// Which of them is.
+    /// Names the secret that the folder contains.
     pub(crate) fn check_outside(&self, served: &Dir, path: &Path) -> anyhow::Result<()> {
         for secret in &self.0 {
-            // What does not exist yet is judged by where it will be.
-            for folder in real(secret)?.ancestors() {
+            // A secret that does not exist yet is checked by its future folder.
+            for folder in resolve(secret)?.ancestors() {
                 match unix::is_folder_at(served, folder) {
                     Ok(true) => {
                         let (secret, path) = (display_path(secret), display_path(path));
@@ -52,14 +53,14 @@ impl Secrets {
     }
 }
 
-/// The path without links, as far as it exists.
-fn real(path: &Path) -> anyhow::Result<PathBuf> {
+/// The path with links resolved, as far as it exists.
+fn resolve(path: &Path) -> anyhow::Result<PathBuf> {
     let absolute = std::path::absolute(path)
         .with_context(|| format!("cannot tell where {} is", display_path(path)))?;
     for ancestor in absolute.ancestors() {
         if let Ok(found) = ancestor.canonicalize() {
             return Ok(match absolute.strip_prefix(ancestor) {
-                // Joined, nothing would make a folder of it: "passwords/".
+                // Joining an empty path would append a slash: "passwords/".
                 Ok(rest) if !rest.as_os_str().is_empty() => found.join(rest),
                 _ => found,
             });

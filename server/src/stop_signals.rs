@@ -1,4 +1,4 @@
-//! The signals that stop the server. Knows nothing of how it stops.
+//! The signals that stop the server. Does not know how the server stops.
 
 use std::future::pending;
 use std::io;
@@ -7,22 +7,22 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::unix;
 
-/// SIGINT, SIGTERM and SIGHUP, from the moment it is made.
+/// Receives SIGINT, SIGTERM and SIGHUP from its creation on.
 #[derive(Debug)]
 pub(crate) struct StopSignals {
     interrupt: Signal,
     terminate: Signal,
-    /// `None` where it was ignored when the server was started, as with `nohup`.
+    /// `None` where SIGHUP was ignored when the server was started, as with `nohup`.
     hangup: Option<Signal>,
 }
 
 impl StopSignals {
-    /// From now on these signals are received here and do not end the process.
+    /// Begins to receive these signals, which no longer end the process.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub(crate) fn listen() -> io::Result<Self> {
-        let is_ignored = unix::is_ignored(rustix::process::Signal::HUP);
+        let is_ignored = unix::is_signal_ignored(rustix::process::Signal::HUP);
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
@@ -30,8 +30,8 @@ impl StopSignals {
         })
     }
 
-    /// Waits for any of them.
-    pub(crate) async fn stop(&mut self) {
+    /// Waits for the first of these signals.
+    pub(crate) async fn wait_for_stop(&mut self) {
         let hangup = async {
             match &mut self.hangup {
                 Some(hangup) => hangup.recv().await,
@@ -45,9 +45,9 @@ impl StopSignals {
         }
     }
 
-    /// Waits for the next SIGINT or SIGTERM. SIGHUP is none: a terminal that is closed may send it twice, by the shell
-    /// and by the kernel.
-    pub(crate) async fn stop_at_once(&mut self) {
+    /// Waits for the next SIGINT or SIGTERM. SIGHUP does not count: when a terminal is closed, the shell and the kernel
+    /// may both send it.
+    pub(crate) async fn wait_for_abort(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

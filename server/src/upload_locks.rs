@@ -1,5 +1,6 @@
-//! Which upload has which partial file: so that a client whose connection was lost can resume by a new one before the
-//! server notices the loss. Knows nothing of disks, nor of whether a connection is alive.
+//! Which upload has locked which partial file, so that a client whose connection was lost can
+//! resume on a new one before the server notices the loss. Knows no disks, and does not check
+//! whether a connection is alive.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,8 +16,8 @@ pub struct UploadLocks(Arc<Mutex<LocksState>>);
 
 #[derive(Debug, Default)]
 struct LocksState {
-    last: u64,
-    /// By the partial file's number. Short locks, never across an await.
+    last_number: u64,
+    /// By the partial file's id. Short locks, never across an await.
     locks: HashMap<u64, LockEntry>,
 }
 
@@ -33,52 +34,54 @@ struct LockEntry {
 pub struct LockOwner {
     /// The connection that it uses.
     pub connection: ConnectionId,
-    /// Cancel it to end the upload, if its content was not all received.
-    pub end: CancellationToken,
+    /// Cancel it to end the upload, unless all its content was received.
+    pub cancel: CancellationToken,
     /// Cancelled once the partial file, its space and its quota are released.
     pub released: CancellationToken,
 }
 
-/// The lock of one upload on its partial file. To be dropped after everything that the upload holds.
+/// The lock of one upload on its partial file. Drop it last, after everything else that the upload
+/// holds.
 #[derive(Debug)]
 pub struct UploadLock {
     locks: UploadLocks,
-    part: u64,
+    partial_file: u64,
     number: u64,
     released: CancellationToken,
 }
 
 impl LockOwner {
-    /// An upload by this connection.
+    /// An upload on this connection.
     #[must_use]
     pub fn new(connection: ConnectionId) -> Self {
-        Self { connection, end: CancellationToken::new(), released: CancellationToken::new() }
+        Self { connection, cancel: CancellationToken::new(), released: CancellationToken::new() }
     }
 }
 
 impl UploadLocks {
-    /// Notes that an upload has the partial file of this number, which no other can have at the same time.
+    /// Records that an upload has locked the partial file of this id. No other upload can have it
+    /// at the same time.
     #[must_use]
-    pub fn lock(&self, part: u64, owner: LockOwner) -> UploadLock {
+    pub fn lock(&self, partial_file: u64, owner: LockOwner) -> UploadLock {
         let released = owner.released.clone();
         let mut state = self.state();
-        state.last += 1;
-        let number = state.last;
-        state.locks.insert(part, LockEntry { number, owner, is_obsolete: false });
+        state.last_number += 1;
+        let number = state.last_number;
+        state.locks.insert(partial_file, LockEntry { number, owner, is_obsolete: false });
         drop(state);
-        UploadLock { locks: self.clone(), part, number, released }
+        UploadLock { locks: self.clone(), partial_file, number, released }
     }
 
-    /// The upload that has the partial file of this number.
+    /// The upload that has locked the partial file of this id.
     #[must_use]
-    pub fn owner(&self, part: u64) -> Option<LockOwner> {
-        self.state().locks.get(&part).map(|entry| entry.owner.clone())
+    pub fn owner(&self, partial_file: u64) -> Option<LockOwner> {
+        self.state().locks.get(&partial_file).map(|entry| entry.owner.clone())
     }
 
-    /// The file that this partial file was to become was stored by another upload of the same client: no later
-    /// one resumes it.
-    pub fn mark_obsolete(&self, part: u64) {
-        if let Some(entry) = self.state().locks.get_mut(&part) {
+    /// Marks a locked partial file as obsolete, because another upload of the same client has
+    /// stored the file: no later upload resumes it.
+    pub fn mark_obsolete(&self, partial_file: u64) {
+        if let Some(entry) = self.state().locks.get_mut(&partial_file) {
             entry.is_obsolete = true;
         }
     }
@@ -89,17 +92,20 @@ impl UploadLocks {
 }
 
 impl UploadLock {
-    /// Releases the lock. The partial file's number, if no upload resumes it.
+    /// Releases the lock. Returns the partial file's id if it is obsolete, and is to be removed.
     #[must_use]
     pub fn release(self) -> Option<u64> {
-        self.remove().then_some(self.part)
+        self.remove().then_some(self.partial_file)
     }
 
+    /// Removes the entry; returns whether the partial file is obsolete.
     fn remove(&self) -> bool {
         let mut state = self.locks.state();
-        // The partial file was unlocked a moment ago: another upload may have it already.
-        let is_mine = state.locks.get(&self.part).is_some_and(|entry| entry.number == self.number);
-        let entry = if is_mine { state.locks.remove(&self.part) } else { None };
+        // The partial file itself was unlocked a moment ago: another upload may have locked it
+        // already.
+        let is_mine =
+            state.locks.get(&self.partial_file).is_some_and(|entry| entry.number == self.number);
+        let entry = if is_mine { state.locks.remove(&self.partial_file) } else { None };
         entry.is_some_and(|entry| entry.is_obsolete)
     }
 }

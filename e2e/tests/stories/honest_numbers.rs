@@ -131,6 +131,6 @@ async fn what_is_over_at_once_is_limited_by_nothing() {
     let line: Value = serde_json::from_str(&finished.expect(0).stdout).unwrap();
     assert_eq!(line["limited_by"], Value::Null, "{line}");
     let said =
-        server.log().wait_for("delivered small (7 bytes) to Client 1: Ron: 7 bytes went in").await;
+        server.log().wait_for("delivered small (7 bytes) to Client 1: Ron: sent 7 bytes in").await;
     assert!(said.message.ends_with(" MB/s"), "{}", said.message);
 }

@@ -129,18 +129,18 @@ async fn accounts_change_while_the_server_runs() {
     assert!(added.status.success(), "{}", added.stderr);
     assert_eq!(added.stdout, "Ben added\n");
     assert_eq!(user(&server, &["list"]).stdout, "Ron\nBen\n");
-    server.log().wait_for_nth_within(Duration::from_secs(10), "password file taken over", 1).await;
+    server.log().wait_for_nth_within(Duration::from_secs(10), "password file reloaded", 1).await;
     client.sign_in("Ben", "basil").await.eof();
 
     let changed = add_account(&server.password_file(), "Ron", "oregano");
     assert_eq!(changed.stdout, "Ron has a new password\n");
-    server.log().wait_for_nth("password file taken over", 2).await;
+    server.log().wait_for_nth("password file reloaded", 2).await;
     let ron = Client::guest(&server).await;
     assert_eq!(ron.sign_in("Ron", "tomato & \"basil\"").await.code(), "sign_in_failed");
     ron.sign_in("Ron", "oregano").await.eof();
 
     assert!(user(&server, &["remove", "Ben"]).status.success());
-    server.log().wait_for_nth("password file taken over", 3).await;
+    server.log().wait_for_nth("password file reloaded", 3).await;
     // Who is here stays; who is gone stays out.
     client.is_well().await;
     let ben = Client::guest(&server).await;
@@ -152,7 +152,7 @@ async fn a_password_file_that_is_wrong_is_not_taken_over() {
     let server = with_ron().start().await;
     let path = server.password_file();
     let good = fs::read(&path).unwrap();
-    let word = "password file not taken over: the accounts stay as they were";
+    let word = "password file not reloaded: the accounts stay as they were";
 
     replace(&path, &[&good[..], b"Ben:hunter2\n"].concat(), 0o600);
     let warning = server.log().wait_for_nth(word, 1).await;

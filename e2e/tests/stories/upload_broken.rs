@@ -122,7 +122,7 @@ async fn messages_pass_while_puts_stall() {
 
 #[tokio::test]
 async fn a_client_that_falls_silent_is_cut_off_and_others_work_meanwhile() {
-    let server = uploads().argument("--put-patience=5").start().await;
+    let server = uploads().argument("--put-timeout=5").start().await;
     let silent = Client::member(&server, "Ron").await;
     let mut running = Vec::new();
     for number in 0..3 {

@@ -125,14 +125,14 @@ async fn with_passwords_the_account_must_be_allowed_too() {
     // What is changed holds for who is here already.
     let file = server.password_file();
     assert!(set_account(&file, "Ron", "tomato", &["--may", "upload"]).status.success());
-    server.log().wait_for_nth("password file taken over", 1).await;
+    server.log().wait_for_nth("password file reloaded", 1).await;
     ron.store("b", b"x").await.unwrap();
     assert!(set_account(&file, "Ben", "basil", &["--may", "read"]).status.success());
-    server.log().wait_for_nth("password file taken over", 2).await;
+    server.log().wait_for_nth("password file reloaded", 2).await;
     assert_eq!(ben.store_code("c", b"x").await, "forbidden");
     // A new password leaves the right as it is.
     assert!(set_account(&file, "Ron", "basil", &[]).status.success());
-    server.log().wait_for_nth("password file taken over", 3).await;
+    server.log().wait_for_nth("password file reloaded", 3).await;
     ron.store("c", b"x").await.unwrap();
 }
 
@@ -149,5 +149,5 @@ async fn what_the_server_remembers_must_lie_outside_what_it_serves() {
     let finished = uploads().argument("--state=files/state").refuses_to_start(|_| {}).await;
     assert!(finished.stderr.contains("files/state lies in"), "{}", finished.stderr);
     let finished = uploads().argument("--state=certs/missing/state").refuses_to_start(|_| {}).await;
-    assert!(finished.stderr.contains("cannot remember who stores what"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("cannot open the quota database"), "{}", finished.stderr);
 }

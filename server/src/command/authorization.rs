@@ -1,25 +1,26 @@
-//! Which permission a command needs is data, and this is the one check of it. Knows no connection.
+//! The check whether a client has the permission that a command needs. Knows no connections.
 
 use quiver_protocol::{ClientName, Refusal, RefusalCode};
 
 use crate::files::Files;
 use crate::passwords::{AccountPermission, Passwords};
 
-/// What a client must be allowed to do.
+/// The permission that a command needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Permission {
-    /// To be connected, and no more.
+    /// None: every connected client has it.
     Connected,
-    /// To see and get files.
+    /// To list and get files.
     Read,
     /// To store, remove and rename files.
     Upload,
 }
 
-/// Whether the client of this name has the permission, as the server's settings and the password file are now.
+/// Checks whether the client of this name has the permission, by the server's settings and the
+/// current password file.
 ///
 /// # Errors
-/// What to tell the client.
+/// The refusal to send to the client.
 pub fn authorize(
     permission: Permission,
     name: &ClientName,
@@ -27,9 +28,9 @@ pub fn authorize(
     passwords: Option<&Passwords>,
 ) -> Result<(), Refusal> {
     match permission {
-        // Every client that was welcomed may read.
+        // Every member may read.
         Permission::Connected | Permission::Read => Ok(()),
-        Permission::Upload if !files.takes_files() => {
+        Permission::Upload if !files.accepts_uploads() => {
             Err(Refusal::new(RefusalCode::Forbidden, "this server takes no files"))
         }
         Permission::Upload if !may_upload(name, passwords) => {
@@ -39,7 +40,7 @@ pub fn authorize(
     }
 }
 
-/// Whether the account may upload, where there are accounts; every client may, where there are none.
+/// Whether the account may upload. Without a password file, every client may.
 fn may_upload(name: &ClientName, passwords: Option<&Passwords>) -> bool {
-    passwords.is_none_or(|passwords| passwords.may(name) == Some(AccountPermission::Upload))
+    passwords.is_none_or(|passwords| passwords.permission(name) == Some(AccountPermission::Upload))
 }

@@ -1,4 +1,5 @@
-//! `remove`, `rename`, `make_folder` and `space`: what those may do who may store files.
+//! `remove`, `rename`, `make_folder` and `space`: the small commands that need the upload
+//! permission.
 
 use std::fmt::Display;
 
@@ -9,27 +10,27 @@ use quiver_protocol::{
 use quiver_transport::FrameWriter;
 use tracing::info;
 
-use super::context::ClientLabel;
+use super::context::RequestingClient;
 use super::{CommandError, NextStep};
 use crate::files::Files;
 
 /// 1. client -> Remove  2. server -> Eof
 pub(super) async fn remove(
     files: &Files,
-    client: &ClientLabel,
+    client: &RequestingClient,
     path: FilePath,
     writer: &mut FrameWriter,
 ) -> Result<NextStep, CommandError> {
     let _permit = client.limits.changes.acquire().await;
     files.remove(&path).await?;
     log(client, format_args!("removed {}", display_safe(path.as_str())));
-    done(writer, &PlainEnd {}.encode()).await
+    finish(writer, &PlainEnd {}.encode()).await
 }
 
 /// 1. client -> Rename  2. server -> Eof
 pub(super) async fn rename(
     files: &Files,
-    client: &ClientLabel,
+    client: &RequestingClient,
     path: FilePath,
     to: FilePath,
     replace: bool,
@@ -39,13 +40,13 @@ pub(super) async fn rename(
     files.rename(&path, &to, replace).await?;
     let (path, to) = (display_safe(path.as_str()), display_safe(to.as_str()));
     log(client, format_args!("renamed {path} to {to}"));
-    done(writer, &PlainEnd {}.encode()).await
+    finish(writer, &PlainEnd {}.encode()).await
 }
 
 /// 1. client -> MakeFolder  2. server -> Eof {created}
 pub(super) async fn make_folder(
     files: &Files,
-    client: &ClientLabel,
+    client: &RequestingClient,
     path: FilePath,
     modified: Option<Timestamp>,
     writer: &mut FrameWriter,
@@ -55,25 +56,25 @@ pub(super) async fn make_folder(
     if created {
         log(client, format_args!("made the folder {}", display_safe(path.as_str())));
     }
-    done(writer, &MakeFolderEnd { created }.encode()).await
+    finish(writer, &MakeFolderEnd { created }.encode()).await
 }
 
-/// 1. client -> Space  2. server -> Space, Eof
+/// 1. client -> AvailableSpace  2. server -> AvailableSpace, Eof
 pub(super) async fn space(
     files: &Files,
-    client: &ClientLabel,
+    client: &RequestingClient,
     writer: &mut FrameWriter,
 ) -> Result<NextStep, CommandError> {
     let space = files.space(client.owner.clone()).await?;
     writer.write_frame(FrameKind::Reply, &Reply::Space(space).encode()).await?;
-    done(writer, &PlainEnd {}.encode()).await
+    finish(writer, &PlainEnd {}.encode()).await
 }
 
-async fn done(writer: &mut FrameWriter, end: &[u8]) -> Result<NextStep, CommandError> {
+async fn finish(writer: &mut FrameWriter, end: &[u8]) -> Result<NextStep, CommandError> {
     writer.end(FrameKind::Eof, end).await?;
     Ok(NextStep::Done)
 }
 
-fn log(client: &ClientLabel, what: impl Display) {
-    info!("{what} for {client}");
+fn log(client: &RequestingClient, action: impl Display) {
+    info!("{action} for {client}");
 }

@@ -1,5 +1,5 @@
-//! What the commands of one connection use: the client that asks, its limits, and the server's pieces that answer.
-//! Holds no session state.
+//! The context of one connection's commands: the client, its limits, and the parts of the server
+//! that commands use. Holds no session state.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,53 +13,53 @@ use super::authorization::{self, Permission};
 use super::exit::ExitRequest;
 use crate::buffer_budget::BufferBudget;
 use crate::client_limits::ClientLimits;
-use crate::config::{CONTENT_MEMORY, CONTENT_STREAMS};
+use crate::config::{CONTENT_MEMORY, MAX_CONTENT_STREAMS};
 use crate::files::Files;
 use crate::history::History;
 use crate::metrics::Metrics;
 use crate::quota_db::Owner;
 use crate::registry::{ConnectionId, NameOwner, Registry, Slot};
-use crate::shared::ServerState;
+use crate::server_state::ServerState;
 
-/// What the commands of one connection use.
+/// The context of one connection's commands.
 #[derive(Debug)]
 pub struct Context {
-    /// The client that asks.
-    pub client: ClientLabel,
-    /// Its connection.
+    /// The client that sends the requests.
+    pub client: RequestingClient,
+    /// The client's connection.
     pub connection: ConnectionId,
     /// One permit for each file that may be sent at once.
-    pub content: Semaphore,
-    /// A permit for each KiB that content may hold in memory.
-    pub memory: Semaphore,
-    /// Whether the client said exit.
+    pub content_permits: Semaphore,
+    /// One permit for each KiB of memory that content may use.
+    pub memory_permits: Semaphore,
+    /// The client's `exit` command.
     pub exit: ExitRequest,
     shared: Arc<ServerState>,
 }
 
-/// The client that asks. Shown as `ClientLabel 1: Ron`.
+/// The client that sends the requests of a connection. Shown as `Client 1: Ron`.
 #[derive(Debug)]
-pub struct ClientLabel {
-    /// Its number.
+pub struct RequestingClient {
+    /// The client's number.
     pub number: u64,
-    /// Its name.
+    /// The client's name.
     pub name: ClientName,
     /// The owner of the files that it stores.
     pub owner: Owner,
-    /// What all of its connections may do at once.
+    /// The limits that all connections of the client share.
     pub limits: Arc<ClientLimits>,
 }
 
 impl Context {
-    /// For a connection that holds this slot.
+    /// The context of a connection that holds this slot.
     #[must_use]
     pub fn new(slot: &Slot, shared: Arc<ServerState>) -> Self {
-        let owner = match slot.holder() {
+        let owner = match slot.name_owner() {
             NameOwner::Account => Owner::account(slot.name()),
             NameOwner::Key(fingerprint) => Owner::key(fingerprint),
-            NameOwner::Connection => Owner::nobody(),
+            NameOwner::Connection => Owner::anonymous(),
         };
-        let client = ClientLabel {
+        let client = RequestingClient {
             number: slot.number(),
             name: slot.name().clone(),
             owner,
@@ -68,8 +68,8 @@ impl Context {
         Self {
             client,
             connection: slot.connection(),
-            content: Semaphore::new(CONTENT_STREAMS),
-            memory: Semaphore::new(CONTENT_MEMORY / 1024),
+            content_permits: Semaphore::new(MAX_CONTENT_STREAMS),
+            memory_permits: Semaphore::new(CONTENT_MEMORY / 1024),
             exit: ExitRequest::default(),
             shared,
         }
@@ -93,16 +93,16 @@ impl Context {
         &self.shared.history
     }
 
-    /// What is counted.
+    /// The server's metrics.
     #[must_use]
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.shared.metrics
     }
 
-    /// Memory for answers that wait to be read.
+    /// Memory for responses that clients have not read yet.
     #[must_use]
     pub fn buffers(&self) -> &BufferBudget {
-        &self.shared.buffers
+        &self.shared.buffer_budget
     }
 
     /// The largest file that may be stored, in bytes.
@@ -111,41 +111,41 @@ impl Context {
         self.shared.max_file_size
     }
 
-    /// How long an upload may go without a byte.
+    /// How long an upload may receive nothing before it ends.
     #[must_use]
-    pub fn put_patience(&self) -> Duration {
-        self.shared.put_patience
+    pub fn put_timeout(&self) -> Duration {
+        self.shared.put_timeout
     }
 
-    /// Where folders are listed for this client, in turns with others.
+    /// The lane that lists folders for this client, in turns with those of others.
     #[must_use]
     pub fn list_lane(&self) -> Lane {
-        self.shared.lists.lane(self.client.number)
+        self.shared.list_pool.lane(self.client.number)
     }
 
-    /// Where files are hashed for this client, in turns with others.
+    /// The lane that hashes files for this client, in turns with those of others.
     #[must_use]
     pub fn proof_lane(&self) -> Lane {
-        self.shared.proofs.lane(self.client.number)
+        self.shared.proof_pool.lane(self.client.number)
     }
 
-    /// Whether the server accepts no command any more.
+    /// Whether the server is stopping: it accepts no more commands.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.shared.stopping.is_cancelled()
     }
 
-    /// Whether the client has this permission now.
+    /// Checks whether the client has this permission now.
     ///
     /// # Errors
-    /// What to tell the client.
+    /// The refusal to send to the client.
     pub fn authorize(&self, permission: Permission) -> Result<(), Refusal> {
         let ServerState { files, passwords, .. } = &*self.shared;
         authorization::authorize(permission, &self.client.name, files, passwords.as_ref())
     }
 }
 
-impl fmt::Display for ClientLabel {
+impl fmt::Display for RequestingClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Client {}: {}", self.number, self.name)
     }

@@ -1,4 +1,4 @@
-//! Why a command has no regular end, and what the client is told of it.
+//! Why a command failed, and the refusal that tells the client.
 
 use std::fmt;
 
@@ -10,53 +10,56 @@ use crate::files::FilesError;
 use crate::internal_failure;
 use crate::metrics::Metrics;
 
-/// Why a command has no regular end.
+/// Why a command failed.
 #[derive(Debug)]
 pub(super) enum CommandError {
-    /// The client asked for what it cannot have, and is told why.
+    /// The request is refused; the refusal tells the client why.
     Refused(Refusal),
-    /// The same, of the served folder.
+    /// An operation on the served folder failed; the client is told why.
     Files(FilesError),
-    /// The stream is gone: nothing can be told.
+    /// The stream failed: the client cannot be told.
     Stream(StreamError),
 }
 
 impl CommandError {
-    /// A frame where the client had nothing to say is refused; a reset ends the command.
-    pub(super) fn out_of_turn(error: StreamError) -> Self {
+    /// The client interrupted the command: with an unexpected frame, which is refused, or by ending
+    /// the stream.
+    pub(super) fn from_interruption(error: StreamError) -> Self {
         match error {
             StreamError::Frame(error) => Self::Refused(error.into()),
             error => Self::Stream(error),
         }
     }
 
-    /// A refusal at once, for a command that logs what the client is told.
-    pub(super) fn of_files(metrics: &Metrics, error: FilesError) -> Self {
-        Self::Refused(refusal_of_files(metrics, error))
+    /// Turns the error into a refusal now, for a command that logs the refusal.
+    pub(super) fn from_files(metrics: &Metrics, error: FilesError) -> Self {
+        Self::Refused(files_refusal(metrics, error))
     }
 }
 
-/// The client is told in its own terms; a failure of the server itself goes to the log.
-pub(super) fn refusal_of_files(metrics: &Metrics, error: FilesError) -> Refusal {
+/// The refusal for an error of the served folder. A failure of the server itself goes to the log,
+/// and the client is told only its id.
+pub(super) fn files_refusal(metrics: &Metrics, error: FilesError) -> Refusal {
     let code = match &error {
         FilesError::NotFound => RefusalCode::NotFound,
         FilesError::NotAFile => RefusalCode::NotAFile,
         FilesError::NotAFolder => RefusalCode::NotAFolder,
-        FilesError::Forbidden | FilesError::Link | FilesError::ReadOnly | FilesError::NoUploads => {
-            RefusalCode::Forbidden
-        }
-        FilesError::PartName | FilesError::Inside => RefusalCode::BadPath,
-        FilesError::Exists => RefusalCode::Exists,
+        FilesError::NotReadable
+        | FilesError::SymbolicLink
+        | FilesError::NotWritable
+        | FilesError::UploadsDisabled => RefusalCode::Forbidden,
+        FilesError::ReservedName | FilesError::MoveIntoItself => RefusalCode::BadPath,
+        FilesError::AlreadyExists => RefusalCode::Exists,
         FilesError::NotEmpty => RefusalCode::NotEmpty,
-        FilesError::TooLarge { .. } | FilesError::DiskLimit | FilesError::NoLength { .. } => {
-            RefusalCode::TooLarge
-        }
-        FilesError::Spools => RefusalCode::RateLimited,
-        FilesError::NoSpace | FilesError::Quota { .. } => RefusalCode::NoSpace,
-        FilesError::Spool(_) => {
+        FilesError::TooLarge { .. }
+        | FilesError::FileSizeLimit
+        | FilesError::UnknownSizeTooLarge { .. } => RefusalCode::TooLarge,
+        FilesError::TooManySpools => RefusalCode::RateLimited,
+        FilesError::DiskFull | FilesError::QuotaExceeded { .. } => RefusalCode::NoSpace,
+        FilesError::SpoolFailed(_) => {
             return internal_failure::report(metrics, "file access", &error);
         }
-        FilesError::StateFull(reason) => {
+        FilesError::StateDiskFull(reason) => {
             error!("cannot record who stores what: {reason}");
             RefusalCode::NoSpace
         }

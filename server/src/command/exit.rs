@@ -1,28 +1,29 @@
-//! `exit`: the client's other commands end, then its slot is free, then it hears the goodbye.
+//! `exit`: the connection's other commands end, then its share of the slot is released, then the
+//! server sends goodbye.
 
 use parking_lot::Mutex;
 use quiver_protocol::{EofPayload as _, FrameKind, PlainEnd, Reply};
 use quiver_transport::{CommandStream, StreamError};
 use tokio::sync::Notify;
 
-use crate::config::LAST_WORD_PATIENCE;
+use crate::config::FINAL_REPLY_TIMEOUT;
 
-/// Whether the client said exit: set by the command, awaited by the session.
+/// The client's `exit` command: set by the command, awaited by the session.
 #[derive(Debug, Default)]
 pub struct ExitRequest {
-    /// The stream on which the client waits for a goodbye.
+    /// The stream on which the client waits for the goodbye.
     stream: Mutex<Option<CommandStream>>,
     requested: Notify,
 }
 
 impl ExitRequest {
-    /// The client said exit on this stream.
+    /// Records the client's `exit` on this stream.
     pub fn request(&self, stream: CommandStream) {
         *self.stream.lock() = Some(stream);
         self.requested.notify_one();
     }
 
-    /// Waits until the client says exit. The stream on which it did.
+    /// Waits for the client's `exit`; returns its stream.
     pub async fn requested(&self) -> Option<CommandStream> {
         self.requested.notified().await;
         self.stream.lock().take()
@@ -31,14 +32,15 @@ impl ExitRequest {
 
 /// 1. client -> Exit  2. server -> Goodbye, Eof  3. either closes
 ///
-/// The second step, for a connection whose commands have ended and whose share of a slot was given back.
+/// The second step, for a connection whose commands have ended and whose share of a slot was
+/// released.
 ///
 /// # Errors
-/// [`StreamError`], where the client did not hear it.
-pub async fn say_goodbye(mut stream: CommandStream) -> Result<(), StreamError> {
+/// [`StreamError`] if the goodbye could not be written.
+pub async fn send_goodbye(mut stream: CommandStream) -> Result<(), StreamError> {
     stream.reader.stop();
     stream.writer.write_frame(FrameKind::Reply, &Reply::Goodbye.encode()).await?;
     stream.writer.end(FrameKind::Eof, &PlainEnd {}.encode()).await?;
-    stream.writer.delivered(LAST_WORD_PATIENCE).await;
+    stream.writer.delivered(FINAL_REPLY_TIMEOUT).await;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `message`: what is said is acknowledged.
+//! `message`: acknowledges a client's text.
 
 use quiver_protocol::{EofPayload as _, FrameKind, PlainEnd, Reply};
 use quiver_transport::FrameWriter;
@@ -6,10 +6,7 @@ use quiver_transport::FrameWriter;
 use super::{CommandError, NextStep};
 
 /// 1. client -> Message  2. server -> Text, Eof
-pub(super) async fn answer(
-    text: String,
-    writer: &mut FrameWriter,
-) -> Result<NextStep, CommandError> {
+pub(super) async fn run(text: String, writer: &mut FrameWriter) -> Result<NextStep, CommandError> {
     let reply = Reply::Text { text: text + " ACK" };
     writer.write_frame(FrameKind::Reply, &reply.encode()).await?;
     writer.end(FrameKind::Eof, &PlainEnd {}.encode()).await?;

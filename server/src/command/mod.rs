@@ -1,5 +1,5 @@
-//! Commands: one stream, one request, one answer. A new command has a file of its own and a line in `PendingCommand::of`;
-//! the rest of this file is the same for all of them.
+//! Commands: one stream, one request, one response. A new command has a file of its own and a line
+//! in `PendingCommand::from_request`; the rest of this file is the same for all commands.
 
 pub mod authorization;
 mod change;
@@ -24,74 +24,74 @@ use tracing::debug;
 
 use self::authorization::Permission;
 use self::context::Context;
-use self::error::{CommandError, refusal_of_files};
-use crate::config::{GIVEN_UP, REQUEST_PATIENCE};
+use self::error::{CommandError, files_refusal};
+use crate::config::{CANCELLED_STREAM_DELAY, REQUEST_TIMEOUT};
 use crate::metrics::CommandOutcome;
 
-/// What is left to do once an answer is complete.
+/// What to do once a response is complete.
 enum NextStep {
     /// Nothing.
     Done,
-    /// The client will say that it has the content.
+    /// Wait until the client confirms that it received the content.
     AwaitReceived(get::UnconfirmedFile),
-    /// The client leaves.
+    /// End the session.
     Leave,
 }
 
-/// A command that was asked for, and does nothing before its answer is awaited.
+/// A requested command. It does nothing until its response is awaited.
 struct PendingCommand<'a> {
-    /// The name under which it is counted.
+    /// The name in the metrics.
     name: &'static str,
     /// The permission that it needs.
     permission: Permission,
-    answer: PendingAnswer<'a>,
+    response: ResponseFuture<'a>,
 }
 
-type PendingAnswer<'a> = Pin<Box<dyn Future<Output = Result<NextStep, CommandError>> + Send + 'a>>;
+type ResponseFuture<'a> = Pin<Box<dyn Future<Output = Result<NextStep, CommandError>> + Send + 'a>>;
 
 impl<'a> PendingCommand<'a> {
-    /// The one table of commands.
-    fn of(request: Request, context: &'a Context, stream: &'a mut CommandStream) -> Self {
+    /// The table of all commands.
+    fn from_request(request: Request, context: &'a Context, stream: &'a mut CommandStream) -> Self {
         use Permission::{Connected, Read, Upload};
         let Context { client, .. } = context;
         let files = context.files();
         match request {
             Request::Hello(_) => Self::new("hello", Connected, refuse_hello()),
             Request::Exit => {
-                Self::replying("exit", Connected, stream, |_| async { Ok(NextStep::Leave) })
+                Self::reply_only("exit", Connected, stream, |_| async { Ok(NextStep::Leave) })
             }
             Request::Message { text } => {
-                Self::replying("message", Connected, stream, |to| message::answer(text, to))
+                Self::reply_only("message", Connected, stream, |writer| message::run(text, writer))
             }
-            Request::Status => Self::replying("status", Connected, stream, |to| {
-                status::answer(context.history(), &client.limits, to)
+            Request::Status => Self::reply_only("status", Connected, stream, |writer| {
+                status::run(context.history(), &client.limits, writer)
             }),
             Request::List { path } => {
-                Self::replying("list", Read, stream, |to| list::answer(context, path, to))
+                Self::reply_only("list", Read, stream, |writer| list::run(context, path, writer))
             }
             Request::Get { path, have } => {
-                Self::new("get", Read, get::answer(context, path, have, stream))
+                Self::new("get", Read, get::run(context, path, have, stream))
             }
-            Request::Put(put) => Self::new("put", Upload, put::answer(context, put, stream)),
-            Request::Kept { path } => Self::replying("kept", Upload, stream, |to| {
-                kept::answer(files, client, context.proof_lane(), path, to)
+            Request::Put(put) => Self::new("put", Upload, put::run(context, put, stream)),
+            Request::Kept { path } => Self::reply_only("kept", Upload, stream, |writer| {
+                kept::run(files, client, context.proof_lane(), path, writer)
             }),
-            Request::Remove { path } => Self::replying("remove", Upload, stream, |to| {
-                change::remove(files, client, path, to)
+            Request::Remove { path } => Self::reply_only("remove", Upload, stream, |writer| {
+                change::remove(files, client, path, writer)
             }),
             Request::Rename { path, to: new, replace } => {
-                Self::replying("rename", Upload, stream, move |to| {
-                    change::rename(files, client, path, new, replace, to)
+                Self::reply_only("rename", Upload, stream, move |writer| {
+                    change::rename(files, client, path, new, replace, writer)
                 })
             }
             Request::MakeFolder { path, modified } => {
-                Self::replying("make_folder", Upload, stream, move |to| {
-                    change::make_folder(files, client, path, modified, to)
+                Self::reply_only("make_folder", Upload, stream, move |writer| {
+                    change::make_folder(files, client, path, modified, writer)
                 })
             }
-            Request::Space => {
-                Self::replying("space", Upload, stream, |to| change::space(files, client, to))
-            }
+            Request::Space => Self::reply_only("space", Upload, stream, |writer| {
+                change::space(files, client, writer)
+            }),
         }
     }
 
@@ -99,46 +99,48 @@ impl<'a> PendingCommand<'a> {
     fn new(
         name: &'static str,
         permission: Permission,
-        answer: impl Future<Output = Result<NextStep, CommandError>> + Send + 'a,
+        response: impl Future<Output = Result<NextStep, CommandError>> + Send + 'a,
     ) -> Self {
-        Self { name, permission, answer: Box::pin(answer) }
+        Self { name, permission, response: Box::pin(response) }
     }
 
-    /// A command that only replies: it ends once the client sends anything more, or stops reading.
-    fn replying<F>(
+    /// A command that only writes replies: it ends early if the client sends anything more, or
+    /// stops reading.
+    fn reply_only<F>(
         name: &'static str,
         permission: Permission,
         stream: &'a mut CommandStream,
-        answer: impl FnOnce(&'a mut FrameWriter) -> F,
+        respond: impl FnOnce(&'a mut FrameWriter) -> F,
     ) -> Self
     where
         F: Future<Output = Result<NextStep, CommandError>> + Send + 'a,
     {
         let CommandStream { reader, writer } = stream;
         let stopped = writer.stopped();
-        let answer = answer(writer);
+        let response = respond(writer);
         Self::new(name, permission, async move {
             tokio::select! {
                 biased;
-                // A second request, or anything else the client may not send now.
-                error = reader.interrupted() => Err(CommandError::out_of_turn(error)),
-                // The client has given up: what the answer holds is for others.
+                // The client sent a second request, or another unexpected frame.
+                error = reader.interrupted() => Err(CommandError::from_interruption(error)),
+                // The client has cancelled: the permits and memory of the response are for others.
                 error = stopped => Err(CommandError::Stream(error)),
-                next = answer => next,
+                next = response => next,
             }
         })
     }
 }
 
-/// Reads a stream's request, answers it, and ends it with exactly one Eof or one Error.
-pub async fn answer(context: Arc<Context>, mut stream: CommandStream) {
-    let mut counted = context.metrics().command("unknown");
-    let next = match request(&mut stream).await {
+/// Reads a stream's request, runs the command, and ends the stream with exactly one Eof or one
+/// Error.
+pub async fn serve_stream(context: Arc<Context>, mut stream: CommandStream) {
+    let mut counted = context.metrics().start_command("unknown");
+    let next = match read_request(&mut stream).await {
         Ok(request) => {
-            let command = PendingCommand::of(request, &context, &mut stream);
-            counted.is(command.name);
+            let command = PendingCommand::from_request(request, &context, &mut stream);
+            counted.set_command(command.name);
             match admit(&context, command.permission) {
-                Ok(()) => command.answer.await,
+                Ok(()) => command.response.await,
                 Err(refusal) => Err(CommandError::Refused(refusal)),
             }
         }
@@ -147,37 +149,37 @@ pub async fn answer(context: Arc<Context>, mut stream: CommandStream) {
     let refusal = match next {
         Ok(NextStep::Done) => {
             stream.reader.stop();
-            return counted.ends(CommandOutcome::Done);
+            return counted.finish(CommandOutcome::Done);
         }
         Ok(NextStep::AwaitReceived(sent)) => {
             if get::confirm(&mut stream, sent).await {
-                counted.ends(CommandOutcome::Done);
+                counted.finish(CommandOutcome::Done);
             }
             return;
         }
         Ok(NextStep::Leave) => {
             context.exit.request(stream);
-            return counted.ends(CommandOutcome::Done);
+            return counted.finish(CommandOutcome::Done);
         }
         Err(CommandError::Refused(refusal)) => refusal,
-        Err(CommandError::Files(error)) => refusal_of_files(context.metrics(), error),
+        Err(CommandError::Files(error)) => files_refusal(context.metrics(), error),
         Err(CommandError::Stream(error)) => {
-            debug!("{} broke off: {error}", context.client.name);
+            debug!("a stream of {} failed: {error}", context.client.name);
             drop(counted);
             if matches!(error, StreamError::Stopped | StreamError::Reset) {
-                sleep(GIVEN_UP).await;
+                sleep(CANCELLED_STREAM_DELAY).await;
             }
             return;
         }
     };
-    counted.ends(CommandOutcome::refused(&refusal));
+    counted.finish(CommandOutcome::from_refusal(&refusal));
     if let Err(error) = stream.refuse(&refusal).await {
-        debug!("{} did not hear a refusal: {error}", context.client.name);
+        debug!("cannot send {} a refusal: {error}", context.client.name);
     }
 }
 
-async fn request(stream: &mut CommandStream) -> Result<Request, CommandError> {
-    let frame = match stream.reader.read_frame(limits::MESSAGE, REQUEST_PATIENCE).await {
+async fn read_request(stream: &mut CommandStream) -> Result<Request, CommandError> {
+    let frame = match stream.reader.read_frame(limits::MESSAGE, REQUEST_TIMEOUT).await {
         Ok(frame) => frame,
         Err(StreamError::Frame(error)) => return Err(CommandError::Refused(error.into())),
         Err(error @ StreamError::TimedOut(_)) => {
@@ -195,7 +197,7 @@ async fn request(stream: &mut CommandStream) -> Result<Request, CommandError> {
     }
 }
 
-/// The one gate before all commands.
+/// Checks before every command whether the client may run it now.
 fn admit(context: &Context, permission: Permission) -> Result<(), Refusal> {
     if context.is_stopping() {
         return Err(Refusal::new(RefusalCode::ShuttingDown, "the server is stopping"));
@@ -204,6 +206,6 @@ fn admit(context: &Context, permission: Permission) -> Result<(), Refusal> {
 }
 
 async fn refuse_hello() -> Result<NextStep, CommandError> {
-    let refusal = Refusal::new(RefusalCode::BadRequest, "hello was said already");
+    let refusal = Refusal::new(RefusalCode::BadRequest, "hello was already sent");
     Err(CommandError::Refused(refusal))
 }

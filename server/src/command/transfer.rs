@@ -1,5 +1,5 @@
-//! A file on its way, of which the log says what became of it and the metrics count it: also where the
-//! command is cut off, as by the end of its connection. Knows nothing of streams.
+//! Logs and counts a transfer's result, also if its command is dropped, as when its connection
+//! ends. Knows nothing of streams.
 
 mod error;
 
@@ -13,48 +13,48 @@ use quiver_protocol::text::display_safe;
 use quiver_transfer::{Observer, TransferBottleneck};
 
 use super::context::Context;
-use crate::metrics::{Direction, Metrics};
+use crate::metrics::{Metrics, TransferDirection};
 use crate::transfer_log::TransferLog;
 
-/// From its first byte to its last word.
+/// A running transfer, for the log and the metrics.
 pub(super) struct TransferRecord {
-    direction: Direction,
+    direction: TransferDirection,
     path: String,
-    /// `ClientLabel 1: Ron`
+    /// `Client 1: Ron`
     client: String,
-    began: Instant,
-    /// Bytes of content that moved: none of those that were there before.
+    started: Instant,
+    /// Bytes of content that were sent or received; a resumed prefix does not count.
     moved: AtomicU64,
-    settled: bool,
+    is_settled: bool,
     metrics: Arc<Metrics>,
 }
 
 impl TransferRecord {
-    pub(super) fn begin(context: &Context, direction: Direction, path: &FilePath) -> Self {
-        context.metrics().transfer_begins(direction);
+    pub(super) fn start(context: &Context, direction: TransferDirection, path: &FilePath) -> Self {
+        context.metrics().start_transfer(direction);
         Self {
             direction,
             path: display_safe(path.as_str()).into_owned(),
             client: context.client.to_string(),
-            began: Instant::now(),
+            started: Instant::now(),
             moved: AtomicU64::new(0),
-            settled: false,
+            is_settled: false,
             metrics: context.metrics().clone(),
         }
     }
 
-    /// The same error, once it is logged and counted.
+    /// Logs and counts the failure; returns its reason.
     pub(super) fn fail<E: Display>(self, reason: E) -> E {
         self.failed(&reason);
         reason
     }
 
-    fn took(&self) -> Duration {
-        self.began.elapsed()
+    fn elapsed(&self) -> Duration {
+        self.started.elapsed()
     }
 
-    fn has_failed(&self, reason: &dyn Display) {
-        self.metrics.transfer_failed(self.direction);
+    fn record_failure(&self, reason: &dyn Display) {
+        self.metrics.fail_transfer(self.direction);
         self.log().failed(&reason.to_string());
     }
 
@@ -64,7 +64,7 @@ impl TransferRecord {
             path: &self.path,
             client: &self.client,
             moved: self.bytes(),
-            took: self.took(),
+            duration: self.elapsed(),
         }
     }
 
@@ -76,25 +76,25 @@ impl TransferRecord {
 impl Observer for TransferRecord {
     fn transferred(&self, bytes: u64) {
         self.moved.fetch_add(bytes, Ordering::Relaxed);
-        self.metrics.moved(self.direction, bytes);
+        self.metrics.count_content(self.direction, bytes);
     }
 
     fn succeeded(mut self, size: u64, limited_by: Option<TransferBottleneck>) {
-        self.settled = true;
-        self.metrics.transfer_verified(self.direction, self.bytes(), self.took(), limited_by);
+        self.is_settled = true;
+        self.metrics.finish_transfer(self.direction, self.bytes(), self.elapsed(), limited_by);
         self.log().succeeded(size, limited_by);
     }
 
     fn failed(mut self, reason: &dyn Display) {
-        self.settled = true;
-        self.has_failed(reason);
+        self.is_settled = true;
+        self.record_failure(reason);
     }
 }
 
 impl Drop for TransferRecord {
     fn drop(&mut self) {
-        if !self.settled {
-            self.has_failed(&"broken off");
+        if !self.is_settled {
+            self.record_failure(&"interrupted");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Remove, rename, make a folder. No link is followed, and no part of a transfer touched.
+//! Remove, rename, make a folder. Follows no link, and leaves partial files alone.
 
 use std::io;
 
@@ -9,39 +9,39 @@ use quiver_transfer::is_partial_name;
 use tracing::warn;
 
 use super::store::UploadStore;
-use super::walk::{place, walk};
-use super::{FilesError, unset};
+use super::walk::{open_folder, open_parent};
+use super::{FilesError, attribute_log};
 use crate::quota_db::{FOLDER_SIZE, Owner};
-use crate::unix::{self, Inode};
+use crate::unix::{self, PinnedInode};
 
-/// What is changed here.
+/// What can be removed or renamed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ChangedKind {
+enum PathKind {
     File,
     Folder,
 }
 
 pub(super) fn remove(root: &Dir, store: &UploadStore, path: &FilePath) -> Result<(), FilesError> {
-    // Freed after the lock.
-    let removed: Inode;
+    // Dropped after the lock is released: freeing a large file takes time.
+    let removed: PinnedInode;
     let folder = {
-        let _lock = store.names().lock(path.as_str());
-        let (folder, name) = place(root, path)?;
-        let kind = kind(&folder, name)?;
-        removed = Inode::of(&folder, name).map_err(FilesError::of)?;
+        let _lock = store.path_locks().lock(path.as_str());
+        let (folder, name) = open_parent(root, path)?;
+        let kind = path_kind(&folder, name)?;
+        removed = PinnedInode::open(&folder, name).map_err(FilesError::from_read)?;
         match kind {
-            ChangedKind::File => folder.remove_file(name),
-            ChangedKind::Folder => folder.remove_dir(name),
+            PathKind::File => folder.remove_file(name),
+            PathKind::Folder => folder.remove_dir(name),
         }
-        .map_err(FilesError::of_change)?;
-        if let Err(error) = store.quota_db().removed(path.as_str()) {
-            // It is gone: that is what the client must know.
-            warn!("what was removed still counts until the janitor comes: {error}");
+        .map_err(FilesError::from_change)?;
+        if let Err(error) = store.quota_db().remove_path(path.as_str()) {
+            // The file is removed, so the request succeeds.
+            warn!("a removed file still counts until the next cleanup: {error}");
         }
         folder
     };
     drop(removed);
-    unix::sync_dir(&folder).map_err(FilesError::Disk)
+    unix::sync_folder(&folder).map_err(FilesError::Disk)
 }
 
 pub(super) fn rename(
@@ -53,48 +53,50 @@ pub(super) fn rename(
 ) -> Result<(), FilesError> {
     let inside = to.as_str().strip_prefix(path.as_str());
     if inside.is_some_and(|rest| rest.starts_with('/')) {
-        return Err(FilesError::Inside);
+        return Err(FilesError::MoveIntoItself);
     }
-    // Freed after the lock.
-    let mut older: Option<Inode> = None;
+    // Dropped after the lock is released: freeing a large file takes time.
+    let mut replaced: Option<PinnedInode> = None;
     let (folder, new_folder) = {
-        let _lock = store.names().lock_all();
-        let (folder, name) = place(root, path)?;
-        let (new_folder, new_name) = place(root, to)?;
-        let what = kind(&folder, name)?;
-        match kind(&new_folder, new_name) {
-            Ok(there) => {
-                if !replace || there != ChangedKind::File || what != ChangedKind::File {
-                    return Err(FilesError::Exists);
+        let _lock = store.path_locks().lock_all();
+        let (folder, name) = open_parent(root, path)?;
+        let (new_folder, new_name) = open_parent(root, to)?;
+        let source_kind = path_kind(&folder, name)?;
+        match path_kind(&new_folder, new_name) {
+            Ok(target_kind) => {
+                if !replace || target_kind != PathKind::File || source_kind != PathKind::File {
+                    return Err(FilesError::AlreadyExists);
                 }
                 if path == to {
                     return Ok(());
                 }
-                older = Some(Inode::of(&new_folder, new_name).map_err(FilesError::of)?);
+                let target = PinnedInode::open(&new_folder, new_name);
+                replaced = Some(target.map_err(FilesError::from_read)?);
             }
             Err(FilesError::NotFound) => {}
-            Err(FilesError::NotAFile) => return Err(FilesError::Exists),
+            Err(FilesError::NotAFile) => return Err(FilesError::AlreadyExists),
             Err(error) => return Err(error),
         }
-        let inode = Inode::of(&folder, name).map_err(FilesError::of)?.number;
-        let record = store.quota_db().begin_rename(path.as_str(), to.as_str(), inode)?;
-        let renamed = match older {
+        let inode = PinnedInode::open(&folder, name).map_err(FilesError::from_read)?.number;
+        let record = store.quota_db().record_rename(path.as_str(), to.as_str(), inode)?;
+        let renamed = match replaced {
             Some(_) => folder.rename(name, &new_folder, new_name),
             None => unix::rename_noreplace((&folder, name), (&new_folder, new_name)),
         };
-        if let Err(error) = store.quota_db().end_rename(&record, renamed.is_ok()) {
-            // The record stays: the cleanup ends it.
+        if let Err(error) = store.quota_db().settle_rename(&record, renamed.is_ok()) {
+            // The record stays, and the next cleanup settles it.
             warn!("the quota database is behind the files: {error}");
         }
-        renamed.map_err(FilesError::of_change)?;
+        renamed.map_err(FilesError::from_change)?;
         (folder, new_folder)
     };
-    drop(older);
-    let (new, old) = (unix::sync_dir(&new_folder), unix::sync_dir(&folder));
+    drop(replaced);
+    let (new, old) = (unix::sync_folder(&new_folder), unix::sync_folder(&folder));
     new.and(old).map_err(FilesError::Disk)
 }
 
-/// Whether the folder was not there before. Each one that is made counts against the owner's quota.
+/// Creates a folder and its missing parents; returns whether the folder itself was created. Each
+/// created folder counts against the owner's quota.
 pub(super) fn make_folder(
     root: &Dir,
     store: &UploadStore,
@@ -103,28 +105,28 @@ pub(super) fn make_folder(
     owner: &Owner,
 ) -> Result<bool, FilesError> {
     if path.parts().any(is_partial_name) {
-        return Err(FilesError::PartName);
+        return Err(FilesError::ReservedName);
     }
     let mut folder = root.try_clone().map_err(FilesError::Disk)?;
-    let (mut moves, mut created) = (store.names().moves(), false);
+    let (mut move_count, mut created) = (store.path_locks().move_count(), false);
     let text = path.as_str();
     let ends = text.match_indices('/').map(|(end, _)| end).chain([text.len()]);
     for end in ends {
         let new = NewFolder { store, owner, path: &text[..end] };
         created = match stat(&folder, new.name()) {
-            // What is there already may be all that is needed.
+            // An existing folder is enough; `open_folder` below fails if it is anything else.
             Ok(_) => false,
-            Err(_) => new.make(root, &mut folder, &mut moves)?,
+            Err(_) => new.create(root, &mut folder, &mut move_count)?,
         };
-        folder = walk(&folder, std::iter::once(new.name()))?;
+        folder = open_folder(&folder, std::iter::once(new.name()))?;
     }
     if let Some(modified) = modified {
-        unset::log(path, set_modified(&folder, ".", modified.0.into()));
+        attribute_log::log_unset(path, set_modified(&folder, ".", modified.0.into()));
     }
     Ok(created)
 }
 
-/// A folder that may have to be made.
+/// A folder that [`make_folder`] creates if it is missing.
 struct NewFolder<'a> {
     store: &'a UploadStore,
     owner: &'a Owner,
@@ -136,50 +138,54 @@ impl NewFolder<'_> {
         self.path.rsplit_once('/').map_or(self.path, |(_, name)| name)
     }
 
-    /// Makes it in the folder it lies in, which is looked up anew where folders were moved since it was. Whether
-    /// it was not there.
-    fn make(&self, root: &Dir, folder: &mut Dir, moves: &mut u64) -> Result<bool, FilesError> {
+    /// Creates it in its parent `folder`, which is opened again if folders were moved since.
+    /// Returns whether it was missing.
+    fn create(
+        &self,
+        root: &Dir,
+        folder: &mut Dir,
+        move_count: &mut u64,
+    ) -> Result<bool, FilesError> {
         let Self { store, owner, path } = *self;
         {
-            let lock = store.names().lock(path);
-            if lock.moves() != *moves {
-                *moves = lock.moves();
+            let lock = store.path_locks().lock(path);
+            if lock.move_count() != *move_count {
+                *move_count = lock.move_count();
                 let parents = path.rsplit_once('/').map_or("", |(parents, _)| parents);
                 let parents = parents.split('/').filter(|part| !part.is_empty());
-                *folder = walk(root, parents)?;
+                *folder = open_folder(root, parents)?;
             }
             if stat(&*folder, self.name()).is_ok() {
                 return Ok(false);
             }
-            let _room = store.room().reserve(folder, FOLDER_SIZE)?;
-            let mut reservation = store.quota_db().reserve(owner, FOLDER_SIZE, None)?;
-            let record = reservation.record(path, FOLDER_SIZE, None)?;
-            let made = folder.create_dir(self.name());
-            let noted =
-                if made.is_ok() { reservation.confirm(record) } else { reservation.revert(record) };
-            if let Err(error) = noted {
+            let _space = store.free_space().reserve(folder, FOLDER_SIZE)?;
+            let mut quota = store.quota_db().reserve(owner, FOLDER_SIZE, None)?;
+            let row = quota.write_row(path, FOLDER_SIZE, None)?;
+            let created = folder.create_dir(self.name());
+            let settled = if created.is_ok() { quota.confirm(row) } else { quota.revert(row) };
+            if let Err(error) = settled {
                 warn!("the quota database is behind the files: {error}");
             }
-            match made {
+            match created {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
-                Err(error) => return Err(FilesError::of_change(error)),
+                Err(error) => return Err(FilesError::from_change(error)),
             }
         }
-        unix::sync_dir(folder).map_err(FilesError::Disk)?;
+        unix::sync_folder(folder).map_err(FilesError::Disk)?;
         Ok(true)
     }
 }
 
-/// What a name in a folder stands for: a file or a folder, or an error.
-fn kind(folder: &Dir, name: &str) -> Result<ChangedKind, FilesError> {
-    let found = stat(folder, name).map_err(FilesError::of)?;
+/// The kind of the file or folder at `name`. A link or a special file is an error.
+fn path_kind(folder: &Dir, name: &str) -> Result<PathKind, FilesError> {
+    let found = stat(folder, name).map_err(FilesError::from_read)?;
     if found.is_symlink() {
-        Err(FilesError::Link)
+        Err(FilesError::SymbolicLink)
     } else if found.is_dir() {
-        Ok(ChangedKind::Folder)
+        Ok(PathKind::Folder)
     } else if found.is_file() {
-        Ok(ChangedKind::File)
+        Ok(PathKind::File)
     } else {
         Err(FilesError::NotAFile)
     }

@@ -1,4 +1,4 @@
-//! Why a file or folder is not served, or not changed. Knows nothing of how clients are told.
+//! Why the server does not serve or change a file or folder. Does not know the wire.
 
 use std::io;
 
@@ -7,102 +7,104 @@ use thiserror::Error;
 use crate::quota_db::QuotaDbError;
 use crate::unix;
 
-/// Why a file or folder is not served, or not changed.
+/// Why the server does not serve or change a file or folder.
 #[derive(Debug, Error)]
 pub enum FilesError {
-    /// Nothing is there.
+    /// The path does not exist.
     #[error("no such file or folder")]
     NotFound,
     /// It is a folder, a pipe, a socket or a device.
     #[error("not a regular file")]
     NotAFile,
-    /// It is no folder.
+    /// It is not a folder.
     #[error("not a folder")]
     NotAFolder,
     /// The server's user may not read it.
     #[error("the server may not read it")]
-    Forbidden,
-    /// It is a symbolic link, or lies behind one.
+    NotReadable,
+    /// The path contains a symbolic link.
     #[error("symbolic links are not served")]
-    Link,
-    /// The server's user may not change anything there.
+    SymbolicLink,
+    /// The server's user may not change the folder or the file.
     #[error("the server may not write there")]
-    ReadOnly,
-    /// This server takes no files at all.
+    NotWritable,
+    /// The server does not allow uploads.
     #[error("this server takes no files")]
-    NoUploads,
-    /// Names of this kind are the server's own.
-    #[error("names like this are kept for unfinished transfers")]
-    PartName,
-    /// Something is there that may not, or cannot, give way.
-    #[error("something stands there already")]
-    Exists,
-    /// The folder holds something, be it an unfinished transfer.
+    UploadsDisabled,
+    /// The name is one of a partial file.
+    #[error("names like this are reserved for partial files")]
+    ReservedName,
+    /// The name exists, and was not to be replaced or cannot be.
+    #[error("a file or folder of this name already exists")]
+    AlreadyExists,
+    /// The folder is not empty; it may contain only partial files, which lists omit.
     #[error("the folder is not empty")]
     NotEmpty,
     /// A folder was to be moved into itself.
-    #[error("a folder cannot lie in itself")]
-    Inside,
-    /// It is larger than this server takes.
+    #[error("a folder cannot be moved into itself")]
+    MoveIntoItself,
+    /// It is larger than the server's limit.
     #[error("this server takes files of at most {limit} bytes")]
     TooLarge {
         /// In bytes.
         limit: u64,
     },
-    /// The disk, or the server's process, has a limit of its own.
+    /// It is larger than the file system or the process's resource limit allows.
     #[error("the server's disk takes no file as large as this")]
-    DiskLimit,
-    /// The disk has not the room.
-    #[error("the server's disk has no room for it")]
-    NoSpace,
-    /// The client has stored as much as it may.
+    FileSizeLimit,
+    /// The disk does not have enough free space.
+    #[error("the server's disk does not have enough space")]
+    DiskFull,
+    /// It would exceed the client's quota.
     #[error("it does not fit into the quota of {quota} bytes")]
-    Quota {
+    QuotaExceeded {
         /// In bytes.
         quota: u64,
     },
-    /// Its file system does not tell its length, and it is long.
+    /// Its file system does not tell its size, and it is too long for a temporary file.
     #[error("its file system does not tell its size, and it has more than {limit} bytes")]
-    NoLength {
+    UnknownSizeTooLarge {
         /// In bytes.
         limit: u64,
     },
-    /// As many such files are on their way as the server holds.
+    /// The server has as many temporary files for content of unknown size as it may.
     #[error("the server is sending too many files of unknown size: try again later")]
-    Spools,
-    /// Such a file could not be read, or copied to the folder for temporary files.
+    TooManySpools,
+    /// A file of unknown size could not be read, or not copied to the folder for temporary files.
     #[error("cannot copy a file of unknown size to a temporary file: {0}")]
-    Spool(io::Error),
-    /// The quota database's disk has no room for the row that says whose it is.
-    #[error("the server has no room to record it")]
-    StateFull(QuotaDbError),
+    SpoolFailed(io::Error),
+    /// The disk of the quota database is full: the row could not be written.
+    #[error("the server has no space to record it")]
+    StateDiskFull(QuotaDbError),
     /// The disk failed.
     #[error("{0}")]
     Disk(io::Error),
 }
 
 impl FilesError {
-    /// Of an attempt to read something.
-    pub(super) fn of(error: io::Error) -> Self {
+    /// The error of an attempt to open or read something.
+    pub(super) fn from_read(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::InvalidFilename => Self::NotFound,
-            io::ErrorKind::PermissionDenied => Self::Forbidden,
+            io::ErrorKind::PermissionDenied => Self::NotReadable,
             io::ErrorKind::NotADirectory => Self::NotAFolder,
             // A socket cannot be opened.
-            _ if unix::is_no_file(&error) => Self::NotAFile,
+            _ if unix::is_unopenable(&error) => Self::NotAFile,
             _ => Self::Disk(error),
         }
     }
 
-    /// The same, of an attempt to change something.
-    pub(crate) fn of_change(error: io::Error) -> Self {
+    /// The error of an attempt to change something.
+    pub(crate) fn from_change(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace,
-            io::ErrorKind::FileTooLarge => Self::DiskLimit,
-            io::ErrorKind::AlreadyExists | io::ErrorKind::IsADirectory => Self::Exists,
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                Self::NotWritable
+            }
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull,
+            io::ErrorKind::FileTooLarge => Self::FileSizeLimit,
+            io::ErrorKind::AlreadyExists | io::ErrorKind::IsADirectory => Self::AlreadyExists,
             io::ErrorKind::DirectoryNotEmpty => Self::NotEmpty,
-            _ => Self::of(error),
+            _ => Self::from_read(error),
         }
     }
 }
@@ -110,8 +112,8 @@ impl FilesError {
 impl From<QuotaDbError> for FilesError {
     fn from(error: QuotaDbError) -> Self {
         match error {
-            QuotaDbError::Full { quota } => Self::Quota { quota },
-            full if full.is_disk_full() => Self::StateFull(full),
+            QuotaDbError::Full { quota } => Self::QuotaExceeded { quota },
+            full if full.is_disk_full() => Self::StateDiskFull(full),
             other => Self::Disk(io::Error::other(other)),
         }
     }

@@ -1,5 +1,6 @@
-//! What is in a folder, as far as it is served: page by page, however many names there are. Each page is made
-//! when the one before was taken, in short steps on threads of low priority.
+//! Lists the entries of a folder that are served, page by page, so that any number of names fits
+//! into memory. A page is made once the one before was sent, in short steps on threads of low
+//! priority.
 
 mod page;
 
@@ -11,55 +12,57 @@ use quiver_transfer::file_system::stat;
 use quiver_transfer::{is_partial_name, list};
 
 use self::page::NamePage;
-use super::walk::walk;
+use super::walk::open_folder;
 use super::{Files, FilesError};
 use crate::buffer_budget::BufferReservation;
 use crate::unix;
 
-/// Names that are read in one step: a millisecond or two.
-const NAMES_A_STEP: usize = 4096;
+/// Names that are read in one step, which takes a millisecond or two.
+const NAMES_PER_STEP: usize = 4096;
 
-/// Entries of one batch, at most. To look at so many files takes a millisecond where the system knows them.
-const ENTRIES_A_BATCH: usize = 256;
+/// Maximum entries of one batch: `stat` of so many files takes a millisecond if the kernel has them
+/// cached.
+const ENTRIES_PER_BATCH: usize = 256;
 
-/// Bytes of the paths in one batch, where they are long.
-const PATH_BYTES_A_BATCH: usize = 32 * 1024;
+/// Maximum bytes of the paths in one batch.
+const PATH_BYTES_PER_BATCH: usize = 32 * 1024;
 
-/// A folder that is being listed. Names that appear or disappear meanwhile may be listed or not; all others
-/// are listed once.
+/// A folder that is being listed. Names that appear or disappear meanwhile may be listed or not;
+/// every other name is listed once.
 #[derive(Debug)]
 pub struct FolderListing {
     lane: Lane,
-    /// Away while a step runs.
-    state: Option<State>,
+    /// `None` while a step runs, and after a failure.
+    state: Option<ListState>,
 }
 
-/// What a step takes along and gives back.
+/// The state that each step takes and returns.
 #[derive(Debug)]
-struct State {
+struct ListState {
     folder: Dir,
     path: FolderPath,
     page: NamePage,
-    /// Names are read for the page; `None` while its entries are given out.
+    /// The folder's names, while they are read into the page; `None` while the page's entries are
+    /// returned.
     reading: Option<ReadDir>,
-    /// The first pass over the folder counts what is not served by its name.
+    /// Only the first pass over the folder counts the names that are not served.
     is_first_pass: bool,
     not_served: u64,
 }
 
-/// What a step came to.
+/// The result of a step.
 enum ListStep {
-    /// More names are to be read first.
+    /// The page is not complete yet.
     Reading,
     /// Entries, in the order of their paths.
     Batch(Vec<FolderEntry>),
-    /// There are no more.
+    /// All entries were returned.
     End,
 }
 
 impl Files {
-    /// Begins to list a folder, with `memory` for its names: the more there is, the fewer times a large folder
-    /// is read. The work is done in `lane`.
+    /// Starts to list a folder, with `memory` for its names: more memory means that a large folder
+    /// is read fewer times. The work runs in `lane`.
     ///
     /// # Errors
     /// [`FilesError`].
@@ -70,11 +73,11 @@ impl Files {
         memory: BufferReservation,
     ) -> Result<FolderListing, FilesError> {
         let (root, path) = (self.root.current(), folder.clone());
-        let state = in_lane(&lane, move || {
-            let folder = walk(&root, path.parts())?;
-            let reading = Some(folder.entries().map_err(FilesError::of)?);
+        let state = run_in_lane(&lane, move || {
+            let folder = open_folder(&root, path.parts())?;
+            let reading = Some(folder.entries().map_err(FilesError::from_read)?);
             let page = NamePage::new(memory);
-            Ok(State { folder, path, page, reading, is_first_pass: true, not_served: 0 })
+            Ok(ListState { folder, path, page, reading, is_first_pass: true, not_served: 0 })
         });
         let state = state.await?;
         Ok(FolderListing { lane, state: Some(state) })
@@ -84,13 +87,13 @@ impl Files {
 impl list::EntrySource for FolderListing {
     type Error = FilesError;
 
-    /// The next entries, sorted by the bytes of their paths; none at the end.
+    /// The next entries, sorted by the bytes of their paths; empty at the end.
     ///
     /// # Errors
-    /// [`FilesError`]; there is nothing more to be had then.
-    async fn next_batch(&mut self) -> Result<Vec<FolderEntry>, FilesError> {
+    /// [`FilesError`]; later calls then return nothing.
+    async fn next(&mut self) -> Result<Vec<FolderEntry>, FilesError> {
         while let Some(mut state) = self.state.take() {
-            let step = in_lane(&self.lane, move || {
+            let step = run_in_lane(&self.lane, move || {
                 let step = state.step()?;
                 Ok((state, step))
             });
@@ -106,17 +109,17 @@ impl list::EntrySource for FolderListing {
         Ok(Vec::new())
     }
 
-    /// How many names were not served so far: links, pipes, devices, illegal names, partial files, what may
-    /// not be read.
+    /// How many names were not served so far: links, pipes, devices, illegal names, partial files,
+    /// and files and folders without read permission.
     fn not_served(&self) -> u64 {
         self.state.as_ref().map_or(0, |state| state.not_served)
     }
 }
 
-impl State {
+impl ListState {
     fn step(&mut self) -> Result<ListStep, FilesError> {
         if let Some(mut names) = self.reading.take() {
-            if self.read(&mut names)? {
+            if self.read_names(&mut names)? {
                 self.reading = Some(names);
             } else {
                 self.is_first_pass = false;
@@ -124,25 +127,25 @@ impl State {
             }
             return Ok(ListStep::Reading);
         }
-        let batch = self.batch();
+        let batch = self.next_batch();
         if !batch.is_empty() {
             return Ok(ListStep::Batch(batch));
         }
-        if self.page.begin_next() {
-            self.reading = Some(self.folder.entries().map_err(FilesError::of)?);
+        if self.page.start_next() {
+            self.reading = Some(self.folder.entries().map_err(FilesError::from_read)?);
             return Ok(ListStep::Reading);
         }
         Ok(ListStep::End)
     }
 
-    /// Reads some names into the page; whether there may be more.
-    fn read(&mut self, names: &mut ReadDir) -> Result<bool, FilesError> {
-        for _ in 0..NAMES_A_STEP {
+    /// Reads up to [`NAMES_PER_STEP`] names into the page; returns whether there may be more.
+    fn read_names(&mut self, names: &mut ReadDir) -> Result<bool, FilesError> {
+        for _ in 0..NAMES_PER_STEP {
             let Some(entry) = names.next() else { return Ok(false) };
-            let name = entry.map_err(FilesError::of)?.file_name();
+            let name = entry.map_err(FilesError::from_read)?.file_name();
             let name = name.to_str().filter(|name| !is_partial_name(name));
             match name.filter(|name| self.path.join(name).is_ok()) {
-                Some(name) => self.page.offer(name),
+                Some(name) => self.page.insert(name),
                 None if self.is_first_pass => self.not_served += 1,
                 None => {}
             }
@@ -150,12 +153,12 @@ impl State {
         Ok(true)
     }
 
-    /// The entries of the page's next names. Empty only where the page has no more.
-    fn batch(&mut self) -> Vec<FolderEntry> {
+    /// The entries of the page's next names. Empty only at the end of the page.
+    fn next_batch(&mut self) -> Vec<FolderEntry> {
         let (mut entries, mut bytes) = (Vec::new(), 0);
-        while entries.len() < ENTRIES_A_BATCH && bytes < PATH_BYTES_A_BATCH {
+        while entries.len() < ENTRIES_PER_BATCH && bytes < PATH_BYTES_PER_BATCH {
             let Some(name) = self.page.next() else { break };
-            match served(&self.folder, &self.path, name) {
+            match served_entry(&self.folder, &self.path, name) {
                 Some(entry) => {
                     bytes += entry.path.as_str().len();
                     entries.push(entry);
@@ -167,8 +170,8 @@ impl State {
     }
 }
 
-/// The entry of a name that get or list would serve.
-fn served(folder: &Dir, path: &FolderPath, name: &str) -> Option<FolderEntry> {
+/// The entry of a name, if `get` or `list` would serve it.
+fn served_entry(folder: &Dir, path: &FolderPath, name: &str) -> Option<FolderEntry> {
     let path = path.join(name).ok()?;
     let metadata = stat(folder, name).ok()?;
     let (kind, size) = if metadata.is_file() {
@@ -178,12 +181,12 @@ fn served(folder: &Dir, path: &FolderPath, name: &str) -> Option<FolderEntry> {
     } else {
         return None;
     };
-    let readable = unix::is_readable(folder, name, kind == EntryKind::Folder);
+    let is_readable = unix::is_readable(folder, name, kind == EntryKind::Folder);
     let modified = Timestamp::from(metadata.modified());
-    readable.then_some(FolderEntry { path, kind, size, modified })
+    is_readable.then_some(FolderEntry { path, kind, size, modified })
 }
 
-async fn in_lane<T: Send + 'static>(
+async fn run_in_lane<T: Send + 'static>(
     lane: &Lane,
     step: impl FnOnce() -> Result<T, FilesError> + Send + 'static,
 ) -> Result<T, FilesError> {

@@ -1,30 +1,30 @@
-//! The folder whose files clients may have, and where those may put some who are allowed to. Nothing
-//! outside it can be named: every path is opened from one open directory, and no link is
-//! followed. Nobody else in this crate knows paths on disk.
+//! The served folder, with uploads if configured. Nothing outside it can be named: every path is
+//! opened from one open directory, and no link is followed. No other module of this crate handles
+//! paths in it.
 //!
-//! | module | what it holds |
+//! | module | content |
 //! |---|---|
-//! | `root` | the served folder itself |
-//! | `walk` | the way to a folder |
-//! | `open`, `list` | what can be read |
-//! | `store` | a file that comes: its part, its place, its room |
-//! | `space` | what the disk has room for |
-//! | `error` | why something is not served, or not changed |
+//! | `root` | the open handle of the served folder |
+//! | `walk` | opens the folders of a path |
+//! | `open`, `list` | reading files and folders |
+//! | `store` | uploads: partial file, quota, final name |
+//! | `space` | free space, and reservations of it |
+//! | `error` | why a file or folder is not served or changed |
 //! | `change` | remove, rename, make a folder |
-//! | `names` | locks on paths: a name and its quota row change together |
-//! | `unset` | times and permissions that the file system refuses |
-//! | `cleanup` | old partial files, and what was changed by others |
+//! | `path_locks` | locks on paths: a name and its quota row change together |
+//! | `attribute_log` | logs times and permissions that the file system refuses |
+//! | `cleanup` | removes old partial files, corrects quota rows |
 
+mod attribute_log;
 mod change;
 mod cleanup;
 mod error;
 mod list;
-mod names;
 mod open;
+mod path_locks;
 mod root;
 mod space;
 mod store;
-mod unset;
 mod walk;
 
 use std::io;
@@ -33,7 +33,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use cap_std::fs::Dir;
-use quiver_protocol::reply::AvailableSpace;
+use quiver_protocol::reply::Space;
 use quiver_protocol::{FilePath, PutRequest, Timestamp};
 use quiver_transfer::{DiskPool, Lane};
 use quiver_transfer::{HashedPrefix, SMALL, Source};
@@ -43,44 +43,44 @@ use tokio::time::MissedTickBehavior;
 pub use self::cleanup::SweepSummary;
 pub use self::error::FilesError;
 pub use self::list::FolderListing;
-pub use self::store::{IfLocked, PartialFileSink, StagedFile, StoreLimits};
+pub use self::store::{LockedPolicy, PartialFileSink, StagedFile, StoreLimits};
 
 use self::root::RootFolder;
 use self::store::UploadStore;
-use crate::config::{SPOOL, SPOOLS};
-use crate::quota_db::{KeptUploads, Owner, QuotaDb};
+use crate::config::{MAX_SPOOL_SIZE, MAX_SPOOLS};
+use crate::quota_db::{Owner, QuotaDb, ResumableUploads};
 use crate::upload_locks::LockOwner;
 
-/// How often the path of the served folder is looked at.
-const FOLLOW_EVERY: Duration = Duration::from_secs(2);
+/// How often the path of the served folder is checked.
+const FOLLOW_INTERVAL: Duration = Duration::from_secs(2);
 
-/// A rooted directory.
+/// The served folder.
 #[derive(Debug)]
 pub struct Files {
     root: Arc<RootFolder>,
-    /// A permit for each temporary file with content of unknown length.
+    /// One permit for each temporary file with content of unknown size.
     spools: Arc<Semaphore>,
-    /// Who opens files: many are small, and over at once.
+    /// The threads that open files and store small ones.
     disk_pool: DiskPool,
-    /// What it takes to change anything; absent where nobody may.
+    /// Absent if the server does not allow uploads.
     store: Option<Arc<UploadStore>>,
 }
 
 impl Files {
-    /// Opens the folder at `path`, from which files can be had and nothing can be changed.
+    /// Opens the folder at `path` read-only: without uploads or changes.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system call.
     pub fn open_root(path: &Path) -> io::Result<Self> {
         Ok(Self {
             root: Arc::new(RootFolder::open(path)?),
-            spools: Arc::new(Semaphore::new(SPOOLS)),
+            spools: Arc::new(Semaphore::new(MAX_SPOOLS)),
             disk_pool: DiskPool::default(),
             store: None,
         })
     }
 
-    /// The same folder, in which files can be stored too; `quota_db` remembers whose they are.
+    /// Allows uploads and changes; `quota_db` records the owners of stored files.
     #[must_use]
     pub fn with_store(mut self, quota_db: QuotaDb, limits: StoreLimits) -> Self {
         self.store = Some(Arc::new(UploadStore::new(quota_db, limits)));
@@ -93,20 +93,20 @@ impl Files {
         self.root.current()
     }
 
-    /// Serves another folder once one is at the path that the root was opened at, if `check` agrees. Runs at start,
-    /// then every `FOLLOW_EVERY`. Never returns.
+    /// Serves another folder once it appears at the path that the root was opened at, if `check`
+    /// accepts it. Checks at start, then every `FOLLOW_INTERVAL`. Never returns.
     pub async fn follow_path(
         &self,
         check: impl Fn(&Dir) -> anyhow::Result<()> + Send + Sync + 'static,
     ) {
         let check = Arc::new(check);
-        let mut times = tokio::time::interval(FOLLOW_EVERY);
-        times.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ticks = tokio::time::interval(FOLLOW_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            times.tick().await;
+            ticks.tick().await;
             let (root, check) = (self.root.clone(), check.clone());
-            // Fails only where the runtime is going down.
-            let _ = blocking(move || {
+            // Fails only while the runtime shuts down.
+            let _ = run_blocking(move || {
                 root.follow_path(&*check);
                 Ok(())
             })
@@ -114,116 +114,123 @@ impl Files {
         }
     }
 
-    /// Waits until another folder is served than at the last call.
-    pub async fn replaced(&self) {
-        self.root.replaced().await;
+    /// Waits until the served folder is replaced by another one, if it was not since the last call.
+    pub async fn root_replaced(&self) {
+        self.root.wait_for_replacement().await;
     }
 
-    /// Whether anything can be changed here.
+    /// Whether the server allows uploads and changes.
     #[must_use]
-    pub fn takes_files(&self) -> bool {
+    pub fn accepts_uploads(&self) -> bool {
         self.store.is_some()
     }
 
-    /// What waits for its next attempt; `None` where no files are taken.
+    /// The interrupted uploads that can be resumed; `None` if the server does not allow uploads.
     #[must_use]
-    pub fn kept_parts(&self) -> Option<KeptUploads> {
-        self.store.as_ref().map(|store| store.quota_db().kept())
+    pub fn resumable_uploads(&self) -> Option<ResumableUploads> {
+        self.store.as_ref().map(|store| store.quota_db().resumable_uploads())
     }
 
-    /// Opens a regular file; its length is fixed from here on, unless its file system does not tell it. A small
-    /// one is read at once.
+    /// Opens a regular file; its size is fixed from then on, unless its file system does not tell
+    /// it. A small file is also read.
     ///
     /// # Errors
     /// [`FilesError`].
     pub async fn open(&self, path: &FilePath) -> Result<Source, FilesError> {
         let (root, path) = (self.root.current(), path.clone());
-        self.small(move || open::open(&root, &path)?.load().map_err(FilesError::Disk)).await
+        self.run_on_pool(move || open::open(&root, &path)?.load().map_err(FilesError::Disk)).await
     }
 
-    /// Gives a source of unknown length one: what it holds is copied into a temporary file without a name, which
-    /// counts for as long as the second value is held.
+    /// Copies a source of unknown size into a temporary file without a name, to get its size. The
+    /// returned permit limits such files: it must be held as long as the source.
     ///
     /// # Errors
-    /// [`FilesError`]: it is too large for that, or too many are held.
+    /// [`FilesError`]: the source is too large, or there are too many such files.
     pub async fn spool(
         &self,
         source: Source,
     ) -> Result<(Source, OwnedSemaphorePermit), FilesError> {
-        let permit = self.spools.clone().try_acquire_owned().map_err(|_| FilesError::Spools)?;
-        let spooled = blocking(move || {
-            let spool = tempfile::tempfile().map_err(FilesError::Spool)?;
-            source.copy_to_file(spool, SPOOL).map_err(FilesError::Spool)
+        let permit =
+            self.spools.clone().try_acquire_owned().map_err(|_| FilesError::TooManySpools)?;
+        let spooled = run_blocking(move || {
+            let spool = tempfile::tempfile().map_err(FilesError::SpoolFailed)?;
+            source.spool(spool, MAX_SPOOL_SIZE).map_err(FilesError::SpoolFailed)
         });
-        let source = spooled.await?.ok_or(FilesError::NoLength { limit: SPOOL })?;
+        let source =
+            spooled.await?.ok_or(FilesError::UnknownSizeTooLarge { limit: MAX_SPOOL_SIZE })?;
         Ok((source, permit))
     }
 
-    /// Makes sure that a file may come and will fit, and opens its part. `by` can be asked to let go of that,
-    /// where the owner can go on with it another time. `None` where another put has it, and is to be waited for.
+    /// Checks that an upload is allowed and fits, reserves its space and quota, and opens its
+    /// partial file. If that is resumable, it is locked for `lock_owner`. `None` if another upload
+    /// has it, and `locked_policy` is to wait.
     ///
     /// # Errors
-    /// [`FilesError`]; nothing is then reserved, and no name is taken.
+    /// [`FilesError`]; then nothing is reserved.
     pub async fn stage(
         &self,
-        put: &PutRequest,
+        request: &PutRequest,
         owner: Owner,
-        by: Option<LockOwner>,
-        if_locked: IfLocked,
+        lock_owner: Option<LockOwner>,
+        locked_policy: LockedPolicy,
     ) -> Result<Option<StagedFile>, FilesError> {
-        let (root, store, put) = (self.root.clone(), self.store()?, put.clone());
+        let (root, store, request) = (self.root.clone(), self.upload_store()?, request.clone());
         let disk_pool = self.disk_pool.clone();
-        self.small(move || store::stage(root, store, put, owner, by, if_locked, disk_pool)).await
+        self.run_on_pool(move || {
+            store::stage(root, store, request, owner, lock_owner, locked_policy, disk_pool)
+        })
+        .await
     }
 
-    /// Who has the part that an owner's put would go on with. Nobody has one of a small file: there is nothing
-    /// in it before the file is whole.
+    /// The upload that has locked the partial file which this request would resume. `None` for a
+    /// small file, which is written in one step.
     #[must_use]
-    pub fn lock_owner(&self, put: &PutRequest, owner: &Owner) -> Option<LockOwner> {
-        self.store.as_ref().filter(|_| put.size > Some(SMALL))?.lock_owner(put, owner)
+    pub fn lock_owner(&self, request: &PutRequest, owner: &Owner) -> Option<LockOwner> {
+        self.store.as_ref().filter(|_| request.size > Some(SMALL))?.lock_owner(request, owner)
     }
 
-    /// What was kept of an owner's put to a path, read and hashed: nothing, where there is none. Takes as long as
-    /// reading it does, in `lane`; nothing keeps a put from going on with it meanwhile.
+    /// Reads and hashes the partial file that an owner's upload to this path would resume; empty if
+    /// there is none. Takes as long as reading it does, and runs in `lane`. An upload may resume
+    /// the partial file meanwhile.
     ///
     /// # Errors
     /// [`FilesError`].
-    pub async fn kept(
+    pub async fn hash_resumable(
         &self,
         path: &FilePath,
         owner: Owner,
         lane: &Lane,
     ) -> Result<HashedPrefix, FilesError> {
-        let (root, store, path) = (self.root.current(), self.store()?, path.clone());
-        let Some(part) = blocking(move || store.kept(&root, &path, &owner)).await? else {
+        let (root, store, path) = (self.root.current(), self.upload_store()?, path.clone());
+        let opened = run_blocking(move || store.open_resumable(&root, &path, &owner));
+        let Some(content) = opened.await? else {
             return Ok(HashedPrefix::empty());
         };
-        let length = part.metadata().map_err(FilesError::Disk)?.len();
-        let hashed =
-            HashedPrefix::hash_file_in_lane(&part, length, lane).await.map_err(FilesError::Disk)?;
-        // It has become shorter: it begins anew.
-        Ok(hashed.unwrap_or_default())
+        let length = content.metadata().map_err(FilesError::Disk)?.len();
+        let hashed = HashedPrefix::hash_file_in_lane(&content, length, lane).await;
+        // `None` if the partial file has become shorter: a new upload has started over.
+        Ok(hashed.map_err(FilesError::Disk)?.unwrap_or_default())
     }
 
-    /// What of an owner's would fit now.
+    /// How many bytes an owner can store now.
     ///
     /// # Errors
     /// [`FilesError`].
     pub async fn space(&self, owner: Owner) -> Result<AvailableSpace, FilesError> {
-        let (root, store) = (self.root.current(), self.store()?);
-        blocking(move || store.space(&root, &owner)).await
+        let (root, store) = (self.root.current(), self.upload_store()?);
+        run_blocking(move || store.space(&root, &owner)).await
     }
 
-    /// Removes a file, or a folder with nothing in it.
+    /// Removes a file or an empty folder.
     ///
     /// # Errors
     /// [`FilesError`].
     pub async fn remove(&self, path: &FilePath) -> Result<(), FilesError> {
-        let (root, store, path) = (self.root.current(), self.store()?, path.clone());
-        blocking(move || change::remove(&root, &store, &path)).await
+        let (root, store, path) = (self.root.current(), self.upload_store()?, path.clone());
+        run_blocking(move || change::remove(&root, &store, &path)).await
     }
 
-    /// Gives a file or a folder another path, in one step. Only a file gives way, where `replace` says so.
+    /// Renames a file or a folder, atomically. With `replace`, a file may replace a file.
     ///
     /// # Errors
     /// [`FilesError`].
@@ -233,13 +240,14 @@ impl Files {
         to: &FilePath,
         replace: bool,
     ) -> Result<(), FilesError> {
-        let (root, store) = (self.root.current(), self.store()?);
+        let (root, store) = (self.root.current(), self.upload_store()?);
         let (path, to) = (path.clone(), to.clone());
-        blocking(move || change::rename(&root, &store, &path, &to, replace)).await
+        run_blocking(move || change::rename(&root, &store, &path, &to, replace)).await
     }
 
-    /// Makes a folder and those it lies in; whether it was not there before. Each that is made counts against the
-    /// owner's quota. With a time, that is when it was last changed from then on.
+    /// Creates a folder and its missing parents; returns whether the folder itself was created.
+    /// Each created folder counts against the owner's quota. `modified` becomes the folder's
+    /// modification time.
     ///
     /// # Errors
     /// [`FilesError`].
@@ -249,47 +257,48 @@ impl Files {
         modified: Option<Timestamp>,
         owner: Owner,
     ) -> Result<bool, FilesError> {
-        let (root, store, path) = (self.root.current(), self.store()?, path.clone());
-        blocking(move || change::make_folder(&root, &store, &path, modified, &owner)).await
+        let (root, store, path) = (self.root.current(), self.upload_store()?, path.clone());
+        run_blocking(move || change::make_folder(&root, &store, &path, modified, &owner)).await
     }
 
-    /// Settles the quota rows of what a killed process had begun to rename or replace. Blocks; runs before clients
-    /// connect.
+    /// Settles the renames and replacements that a killed process had recorded. Blocks. Call it
+    /// before clients connect.
     ///
     /// # Errors
     /// [`FilesError`].
     pub fn settle_unfinished(&self) -> Result<(), FilesError> {
-        cleanup::settle_unfinished(&self.root.current(), &*self.store()?)
+        cleanup::settle_unfinished(&self.root.current(), &*self.upload_store()?)
     }
 
-    /// Removes parts that nobody came back for, and brings the quota database in line with what is there now.
+    /// Removes old partial files, and corrects the rows of the quota database that do not match the
+    /// stored files.
     ///
     /// # Errors
     /// [`FilesError`].
     pub async fn sweep(&self, now: SystemTime) -> Result<SweepSummary, FilesError> {
-        let (served, store) = (self.root.clone(), self.store()?);
-        blocking(move || {
-            let root = served.current();
-            cleanup::sweep(&root, &store, now, &|| served.serves(&root))
+        let (root_folder, store) = (self.root.clone(), self.upload_store()?);
+        run_blocking(move || {
+            let root = root_folder.current();
+            cleanup::sweep(&root, &store, now, &|| root_folder.is_current(&root))
         })
         .await
     }
 
-    /// Work that does not keep a disk busy for long.
-    async fn small<T: Send + 'static>(
+    /// Runs work that does not keep a disk busy for long.
+    async fn run_on_pool<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, FilesError> + Send + 'static,
     ) -> Result<T, FilesError> {
-        let ending = |error| Err(FilesError::Disk(io::Error::other(error)));
-        self.disk_pool.run(work).await.unwrap_or_else(ending)
+        let stopped = |error| Err(FilesError::Disk(io::Error::other(error)));
+        self.disk_pool.work(work).await.unwrap_or_else(stopped)
     }
 
-    fn store(&self) -> Result<Arc<UploadStore>, FilesError> {
-        self.store.clone().ok_or(FilesError::NoUploads)
+    fn upload_store(&self) -> Result<Arc<UploadStore>, FilesError> {
+        self.store.clone().ok_or(FilesError::UploadsDisabled)
     }
 }
 
-async fn blocking<T: Send + 'static>(
+async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, FilesError> + Send + 'static,
 ) -> Result<T, FilesError> {
     quiver_transfer::blocking::run(work).await.map_err(|ending| FilesError::Disk(ending.into()))?

@@ -1,4 +1,4 @@
-//! A file, opened to be read.
+//! Opens a file for reading.
 
 use std::fs::File;
 
@@ -8,17 +8,18 @@ use quiver_protocol::FilePath;
 use quiver_transfer::{Source, is_partial_name};
 
 use super::FilesError;
-use super::walk::{is_link, walk};
+use super::walk::{is_link, open_folder};
 use crate::unix;
 
 pub(super) fn open(root: &Dir, path: &FilePath) -> Result<Source, FilesError> {
     if is_partial_name(path.file_name()) {
         return Err(FilesError::NotFound);
     }
-    // Opened without waiting (a pipe would), then asked what it is: no name can change in between.
-    let file = match at_once(root, path) {
+    // The file is opened without blocking (a pipe would block) and then checked, so that its name
+    // cannot change in between.
+    let file = match open_directly(root, path) {
         Some(file) => file,
-        None => part_by_part(root, path)?,
+        None => open_by_component(root, path)?,
     };
     let metadata = file.metadata().map_err(FilesError::Disk)?;
     if !metadata.is_file() {
@@ -27,26 +28,26 @@ pub(super) fn open(root: &Dir, path: &FilePath) -> Result<Source, FilesError> {
     Source::with_metadata(file, &metadata).map_err(FilesError::Disk)
 }
 
-/// All of the way in one step, as nearly always. `None` where anything is in the way: who walks it part by part
-/// learns what that is.
-fn at_once(root: &Dir, path: &FilePath) -> Option<File> {
+/// Opens the whole path in one system call, which nearly always works. `None` for any failure:
+/// [`open_by_component`] finds out which.
+fn open_directly(root: &Dir, path: &FilePath) -> Option<File> {
     let text = path.as_str();
     let mut folders = text.match_indices('/').map(|(end, _)| &text[..end]);
-    // As on the way part by part.
+    // The same check as in `open_folder`.
     if !folders.all(|folder| unix::is_readable(root, folder, true)) {
         return None;
     }
     unix::open_beneath(root, text)
 }
 
-fn part_by_part(root: &Dir, path: &FilePath) -> Result<File, FilesError> {
+fn open_by_component(root: &Dir, path: &FilePath) -> Result<File, FilesError> {
     let parts: Vec<&str> = path.parts().collect();
     let Some((name, folders)) = parts.split_last() else { return Err(FilesError::NotFound) };
-    let folder = walk(root, folders.iter().copied())?;
+    let folder = open_folder(root, folders.iter().copied())?;
     let mut options = OpenOptions::new();
-    unix::without_waiting(options.read(true)).follow(FollowSymlinks::No);
+    unix::set_nonblocking(options.read(true)).follow(FollowSymlinks::No);
     let file = folder.open_with(name, &options).map_err(|error| {
-        if is_link(&folder, name) { FilesError::Link } else { FilesError::of(error) }
+        if is_link(&folder, name) { FilesError::SymbolicLink } else { FilesError::from_read(error) }
     })?;
     Ok(file.into_std())
 }

@@ -1,5 +1,6 @@
-//! The open handle of the served folder. It is replaced where another folder has the path: one that was made anew,
-//! mounted over it, or that a link leads to now. Who has a handle keeps it.
+//! The open handle of the served folder. It is replaced when another folder appears at the path: a
+//! new one, one mounted over it, or the new target of a link. Operations that started with the old
+//! handle keep it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,28 +15,28 @@ use tracing::{error, info, warn};
 
 use crate::unix;
 
-const STILL: &str = "serving the folder that was opened before";
+const STILL_SERVING: &str = "serving the folder that was opened before";
 
 /// The served folder.
 #[derive(Debug)]
 pub(super) struct RootFolder {
     path: PathBuf,
     current: Mutex<Arc<Dir>>,
-    /// What was wrong with the path at the last look.
-    complaint: Mutex<Option<String>>,
+    /// The problem that the last check of the path found.
+    problem: Mutex<Option<String>>,
     replaced: Notify,
 }
 
-/// What is at the path.
+/// The result of checking the path.
 #[derive(Debug)]
 enum RootCheck {
-    /// The folder that is served.
+    /// The path leads to the folder that is served.
     Same,
-    /// Another one, which is served from now on.
+    /// The path leads to another folder, which is served from now on.
     Replaced,
-    /// Nothing that can be opened.
+    /// The path cannot be opened.
     Missing(io::Error),
-    /// Another one, which must not be served.
+    /// The path leads to another folder, which must not be served.
     Refused(anyhow::Error),
 }
 
@@ -43,15 +44,15 @@ impl RootFolder {
     /// Opens the folder.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system call.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        // The current folder may be replaced as well.
+        // An absolute path, because the process's working folder may be replaced too.
         let path = std::path::absolute(path)?;
         let current = Dir::open_ambient_dir(&path, ambient_authority())?;
         Ok(Self {
             path,
             current: Mutex::new(Arc::new(current)),
-            complaint: Mutex::default(),
+            problem: Mutex::default(),
             replaced: Notify::new(),
         })
     }
@@ -61,23 +62,23 @@ impl RootFolder {
         lock(&self.current).clone()
     }
 
-    /// Whether this handle is of the folder that is served now.
-    pub(super) fn serves(&self, root: &Arc<Dir>) -> bool {
+    /// Whether `root` is the folder that is served now.
+    pub(super) fn is_current(&self, root: &Arc<Dir>) -> bool {
         Arc::ptr_eq(root, &lock(&self.current))
     }
 
-    /// Waits until another folder is served than at the last call.
-    pub(super) async fn replaced(&self) {
+    /// Waits until the folder is replaced, if it was not since the last call.
+    pub(super) async fn wait_for_replacement(&self) {
         self.replaced.notified().await;
     }
 
-    /// Looks what is at the path; serves it if it is another folder and `check` agrees. Logs what has changed since
-    /// the last look. Blocks.
+    /// Checks the path once. Serves the folder at it if it is another one and `check` accepts it.
+    /// Logs changes since the last call. Blocks.
     pub(super) fn follow_path(&self, check: impl FnOnce(&Dir) -> anyhow::Result<()>) {
         let path = self.path.to_string_lossy();
         let path = display_safe(&path);
-        let look = self.look(check);
-        let complaint = match &look {
+        let result = self.check_path(check);
+        let problem = match &result {
             RootCheck::Same | RootCheck::Replaced => None,
             RootCheck::Missing(reason) => {
                 Some(format!("the served folder cannot be opened at {path} any more: {reason}"))
@@ -86,27 +87,28 @@ impl RootFolder {
                 Some(format!("not serving the new folder at {path}: {reason:#}"))
             }
         };
-        let mut last = lock(&self.complaint);
-        match (&look, &complaint) {
+        let mut last = lock(&self.problem);
+        match (&result, &problem) {
             (RootCheck::Replaced, _) => {
                 info!("now serving the new folder at {path}");
                 self.replaced.notify_one();
             }
-            (_, Some(_)) if complaint == *last => {}
-            (RootCheck::Refused(_), Some(new)) => error!("{new}; {STILL}"),
-            (_, Some(new)) => warn!("{new}; {STILL}"),
+            (_, Some(_)) if problem == *last => {}
+            (RootCheck::Refused(_), Some(new)) => error!("{new}; {STILL_SERVING}"),
+            (_, Some(new)) => warn!("{new}; {STILL_SERVING}"),
             (_, None) if last.is_some() => info!("the served folder is at {path} again"),
             (_, None) => {}
         }
-        *last = complaint;
+        *last = problem;
     }
 
-    fn look(&self, check: impl FnOnce(&Dir) -> anyhow::Result<()>) -> RootCheck {
+    fn check_path(&self, check: impl FnOnce(&Dir) -> anyhow::Result<()>) -> RootCheck {
         let found = match Dir::open_ambient_dir(&self.path, ambient_authority()) {
             Ok(found) => found,
             Err(reason) => return RootCheck::Missing(reason),
         };
-        // A handle that the system cannot look at any more is of a folder that is gone.
+        // If `fstat` fails for the served folder's handle, the folder's file system is not
+        // available any more.
         if unix::is_same_folder(&found, &self.current()).unwrap_or(false) {
             return RootCheck::Same;
         }

@@ -1,5 +1,5 @@
-//! Space on the disk: what is free, what must stay free, and what is reserved for running uploads, so that two of
-//! them cannot both take the last of it.
+//! AvailableSpace on the disk: the free space, the space that must stay free, and reservations for running
+//! uploads, so that two uploads cannot both count on the same bytes.
 
 use std::io;
 use std::sync::Arc;
@@ -10,20 +10,20 @@ use parking_lot::{Mutex, MutexGuard};
 use super::FilesError;
 use crate::unix;
 
-/// The space of one disk.
+/// The free space of one disk.
 #[derive(Debug)]
 pub(super) struct FreeSpace {
     /// Bytes that stay free.
     keep_free: u64,
-    /// Bytes that running uploads have still to write.
+    /// Bytes that running uploads have yet to write.
     reserved: Mutex<u64>,
 }
 
-/// Space for the rest of a file. Dropped, it is given back.
+/// Reserved space for the rest of a file. Dropping it releases the space.
 #[derive(Debug)]
 pub(super) struct SpaceReservation {
-    room: Arc<FreeSpace>,
-    left: u64,
+    free_space: Arc<FreeSpace>,
+    bytes: u64,
 }
 
 impl FreeSpace {
@@ -31,24 +31,24 @@ impl FreeSpace {
         Arc::new(Self { keep_free, reserved: Mutex::new(0) })
     }
 
-    /// Bytes that are not reserved, beside those that stay free.
+    /// Free bytes that are not reserved, without those that must stay free.
     pub(super) fn available(&self, folder: &Dir) -> io::Result<u64> {
         let reserved = *self.reserved();
-        self.free(folder, reserved)
+        self.unreserved(folder, reserved)
     }
 
-    /// Reserves as many bytes.
+    /// Reserves `bytes`.
     pub(super) fn reserve(
         self: &Arc<Self>,
         folder: &Dir,
         bytes: u64,
     ) -> Result<SpaceReservation, FilesError> {
-        let mut reservation = SpaceReservation { room: self.clone(), left: 0 };
-        reservation.more(folder, bytes)?;
+        let mut reservation = SpaceReservation { free_space: self.clone(), bytes: 0 };
+        reservation.grow(folder, bytes)?;
         Ok(reservation)
     }
 
-    fn free(&self, folder: &Dir, reserved: u64) -> io::Result<u64> {
+    fn unreserved(&self, folder: &Dir, reserved: u64) -> io::Result<u64> {
         let free = unix::free_space(folder)?;
         Ok(free.saturating_sub(self.keep_free).saturating_sub(reserved))
     }
@@ -60,27 +60,29 @@ impl FreeSpace {
 
 impl SpaceReservation {
     /// Reserves more, for a file of unknown size.
-    pub(super) fn more(&mut self, folder: &Dir, bytes: u64) -> Result<(), FilesError> {
-        let mut reserved = self.room.reserved();
-        // Asking the disk takes no waiting: the kernel has the numbers.
-        if self.room.free(folder, *reserved).map_err(FilesError::Disk)? < bytes {
-            return Err(FilesError::NoSpace);
+    pub(super) fn grow(&mut self, folder: &Dir, bytes: u64) -> Result<(), FilesError> {
+        let mut reserved = self.free_space.reserved();
+        // `statfs` does not wait for the disk: the kernel knows the numbers.
+        let unreserved = self.free_space.unreserved(folder, *reserved);
+        if unreserved.map_err(FilesError::Disk)? < bytes {
+            return Err(FilesError::DiskFull);
         }
         *reserved += bytes;
-        self.left += bytes;
+        self.bytes += bytes;
         Ok(())
     }
 
-    /// So many bytes were written: the disk itself counts them from here on.
-    pub(super) fn used(&mut self, bytes: u64) {
-        self.set(self.left.saturating_sub(bytes));
+    /// Releases `bytes` that were written: from now on they are missing from the disk's free space.
+    pub(super) fn release_written(&mut self, bytes: u64) {
+        self.set(self.bytes.saturating_sub(bytes));
     }
 
-    /// So many bytes are still to come, after what was there before has given its space back.
-    pub(super) fn set(&mut self, left: u64) {
-        let mut reserved = self.room.reserved();
-        *reserved = reserved.saturating_sub(self.left).saturating_add(left);
-        self.left = left;
+    /// Sets the reservation to the bytes that are yet to be written, as after a partial file was
+    /// truncated.
+    pub(super) fn set(&mut self, bytes: u64) {
+        let mut reserved = self.free_space.reserved();
+        *reserved = reserved.saturating_sub(self.bytes).saturating_add(bytes);
+        self.bytes = bytes;
     }
 }
 
@@ -95,20 +97,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_room_is_promised_once() {
+    fn two_uploads_cannot_reserve_the_same_space() {
         let folder = tempfile::tempdir().unwrap();
         let dir = Dir::open_ambient_dir(folder.path(), cap_std::ambient_authority()).unwrap();
         let free = unix::free_space(&dir).unwrap();
-        // Others use this disk too: about half of what is free is kept free, and a quarter asked for.
-        let room = FreeSpace::new(free / 2);
-        let first = room.reserve(&dir, free / 3).unwrap();
-        assert!(matches!(room.reserve(&dir, free / 3), Err(FilesError::NoSpace)));
-        assert!(matches!(room.reserve(&dir, u64::MAX), Err(FilesError::NoSpace)));
+        // Other programs use this disk too. Half of the free space must stay free, and a third is
+        // reserved: the margins are wide enough for their changes.
+        let free_space = FreeSpace::new(free / 2);
+        let first = free_space.reserve(&dir, free / 3).unwrap();
+        assert!(matches!(free_space.reserve(&dir, free / 3), Err(FilesError::DiskFull)));
+        assert!(matches!(free_space.reserve(&dir, u64::MAX), Err(FilesError::DiskFull)));
         drop(first);
-        let mut second = room.reserve(&dir, free / 3).unwrap();
-        second.used(free / 3);
-        assert!(room.available(&dir).unwrap() >= free / 3);
+        let mut second = free_space.reserve(&dir, free / 3).unwrap();
+        second.release_written(free / 3);
+        assert!(free_space.available(&dir).unwrap() >= free / 3);
         drop(second);
-        assert_eq!(*room.reserved(), 0);
+        assert_eq!(*free_space.reserved(), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! The served folder on a real disk: what is found, listed, stored and cleaned up.
+//! The served folder on a real disk: opening, listing, storing and cleaning up files.
 
 use std::fs;
 use std::io::Write as _;
@@ -14,7 +14,7 @@ use quiver_transfer::list::EntrySource as _;
 use super::*;
 use crate::buffer_budget::BufferBudget;
 
-fn folder() -> (tempfile::TempDir, Files) {
+fn served_folder() -> (tempfile::TempDir, Files) {
     let temporary = tempfile::tempdir().unwrap();
     let root = temporary.path().join("root");
     fs::create_dir_all(root.join("sub")).unwrap();
@@ -30,7 +30,7 @@ fn path(text: &str) -> FilePath {
 }
 
 /// The paths in a folder, and how many names are not served.
-async fn listed(files: &Files, folder: &FolderPath) -> Result<(Vec<String>, u64), FilesError> {
+async fn list(files: &Files, folder: &FolderPath) -> Result<(Vec<String>, u64), FilesError> {
     let pool = BackgroundPool::new(1);
     let memory = BufferBudget::new(1 << 20).reserve(1 << 20).await;
     let mut listing = files.list(folder, pool.lane(1), memory).await?;
@@ -45,17 +45,17 @@ async fn listed(files: &Files, folder: &FolderPath) -> Result<(Vec<String>, u64)
 }
 
 async fn names(files: &Files, folder: &str) -> Vec<String> {
-    listed(files, &FolderPath::parse(folder).unwrap()).await.unwrap().0
+    list(files, &FolderPath::parse(folder).unwrap()).await.unwrap().0
 }
 
-async fn kept(staged: &StagedFile) -> u64 {
+async fn resumable_length(staged: &StagedFile) -> u64 {
     let pool = BackgroundPool::new(1);
-    staged.kept(&pool.lane(1)).await.unwrap().length()
+    staged.hash_partial_file(&pool.lane(1)).await.unwrap().length()
 }
 
 #[tokio::test]
-async fn files_are_found_by_their_parts() {
-    let (_temporary, files) = folder();
+async fn files_are_opened_by_their_paths() {
+    let (_temporary, files) = served_folder();
     assert_eq!(files.open(&path("a.txt")).await.unwrap().size(), Some(7));
     assert_eq!(files.open(&path("sub/b.txt")).await.unwrap().size(), Some(4));
     assert_eq!(names(&files, "").await, ["a.txt", "sub"]);
@@ -63,8 +63,8 @@ async fn files_are_found_by_their_parts() {
 }
 
 #[tokio::test]
-async fn what_is_no_file_is_not_opened() {
-    let (temporary, files) = folder();
+async fn folders_and_special_files_are_not_opened_as_files() {
+    let (temporary, files) = served_folder();
     let root = temporary.path().join("root");
     let _socket = UnixListener::bind(root.join("socket")).unwrap();
     let pipe = root.join("pipe");
@@ -84,45 +84,45 @@ async fn what_is_no_file_is_not_opened() {
     }
     assert!(matches!(files.open(&path("a.txt/b")).await, Err(FilesError::NotAFolder)));
     let file = FolderPath::parse("a.txt").unwrap();
-    assert!(matches!(listed(&files, &file).await, Err(FilesError::NotAFolder)));
-    let (paths, not_served) = listed(&files, &FolderPath::ROOT).await.unwrap();
+    assert!(matches!(list(&files, &file).await, Err(FilesError::NotAFolder)));
+    let (paths, not_served) = list(&files, &FolderPath::ROOT).await.unwrap();
     assert_eq!((paths.len(), not_served), (2, 2));
 }
 
 #[tokio::test]
 async fn no_link_is_followed() {
-    let (temporary, files) = folder();
+    let (temporary, files) = served_folder();
     let root = temporary.path().join("root");
     symlink("../secret", root.join("out")).unwrap();
     symlink("a.txt", root.join("in")).unwrap();
     symlink("sub", root.join("folder")).unwrap();
     symlink("missing", root.join("dangling")).unwrap();
     for name in ["out", "in", "folder", "folder/b.txt", "dangling"] {
-        assert!(matches!(files.open(&path(name)).await, Err(FilesError::Link)), "{name}");
+        assert!(matches!(files.open(&path(name)).await, Err(FilesError::SymbolicLink)), "{name}");
     }
     let linked = FolderPath::parse("folder").unwrap();
-    assert!(matches!(listed(&files, &linked).await, Err(FilesError::Link)));
-    assert_eq!(listed(&files, &FolderPath::ROOT).await.unwrap().1, 4);
+    assert!(matches!(list(&files, &linked).await, Err(FilesError::SymbolicLink)));
+    assert_eq!(list(&files, &FolderPath::ROOT).await.unwrap().1, 4);
 }
 
 #[tokio::test]
-async fn parts_of_transfers_are_nobodys_files() {
-    let (temporary, files) = folder();
+async fn partial_files_are_neither_opened_nor_listed() {
+    let (temporary, files) = served_folder();
     let name = ".quiver-0123456789abcdef.part";
     fs::write(temporary.path().join("root").join(name), "half").unwrap();
     assert!(matches!(files.open(&path(name)).await, Err(FilesError::NotFound)));
     assert_eq!(names(&files, "").await, ["a.txt", "sub"]);
-    assert_eq!(listed(&files, &FolderPath::ROOT).await.unwrap().1, 1);
+    assert_eq!(list(&files, &FolderPath::ROOT).await.unwrap().1, 1);
 }
 
 #[tokio::test]
-async fn a_list_is_in_byte_order_and_leaves_illegal_names_out() {
-    let (temporary, files) = folder();
+async fn a_list_is_in_byte_order_and_omits_illegal_names() {
+    let (temporary, files) = served_folder();
     let sub = temporary.path().join("root/sub");
     for name in ["é", "Z", "a-b", "a", "nul", "ends.", "two\nlines"] {
         fs::write(sub.join(name), "").unwrap();
     }
-    let (paths, not_served) = listed(&files, &FolderPath::parse("sub").unwrap()).await.unwrap();
+    let (paths, not_served) = list(&files, &FolderPath::parse("sub").unwrap()).await.unwrap();
     assert_eq!(paths, ["sub/Z", "sub/a", "sub/a-b", "sub/b.txt", "sub/é"]);
     assert_eq!(not_served, 3);
 }
@@ -134,7 +134,7 @@ fn with_store(root: &Path) -> (tempfile::TempDir, Files) {
     (state, Files::open_root(root).unwrap().with_store(quota_db, limits))
 }
 
-fn put(name: &str, size: u64) -> PutRequest {
+fn put_request(name: &str, size: u64) -> PutRequest {
     PutRequest {
         path: path(name),
         size: Some(size),
@@ -144,19 +144,19 @@ fn put(name: &str, size: u64) -> PutRequest {
     }
 }
 
-/// Begins a put.
-async fn stage(files: &Files, put: &PutRequest, owner: Owner) -> StagedFile {
-    files.stage(put, owner, None, IfLocked::StartOver).await.unwrap().unwrap()
+/// Stages an upload that starts over if its partial file is locked.
+async fn stage(files: &Files, request: &PutRequest, owner: Owner) -> StagedFile {
+    files.stage(request, owner, None, LockedPolicy::StartOver).await.unwrap().unwrap()
 }
 
-/// Puts so much of a file, and stops.
-async fn leave(files: &Files, put: &PutRequest, bytes: &[u8]) {
-    let staged = stage(files, put, owner()).await;
+/// Uploads the start of a file, and stops.
+async fn interrupt_upload(files: &Files, request: &PutRequest, bytes: &[u8]) {
+    let staged = stage(files, request, owner()).await;
     let mut sink = staged.sink(0).await.unwrap();
     sink.write_all(bytes).unwrap();
 }
 
-/// More than what comes whole.
+/// The size of a file that is too large to be written in one step.
 const LARGE: u64 = 100_000;
 
 fn owner() -> Owner {
@@ -164,28 +164,28 @@ fn owner() -> Owner {
 }
 
 #[tokio::test]
-async fn the_janitor_takes_old_parts_that_nobody_has() {
-    let (temporary, _) = folder();
+async fn the_cleanup_removes_old_partial_files_that_no_upload_has() {
+    let (temporary, _) = served_folder();
     let root = temporary.path().join("root");
     let (_state, files) = with_store(&root);
-    let (old, new) = (put("sub/old", LARGE), put("new", LARGE));
-    leave(&files, &old, b"old").await;
-    leave(&files, &new, b"new").await;
+    let (old, new) = (put_request("sub/old", LARGE), put_request("new", LARGE));
+    interrupt_upload(&files, &old, b"old").await;
+    interrupt_upload(&files, &new, b"new").await;
     let count = |folder: &Path| {
         let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
         names.filter(|name| is_partial_name(name.to_str().unwrap())).count()
     };
     let now = SystemTime::now();
     let week = Duration::from_secs(7 * 24 * 3600);
-    assert_eq!(files.sweep(now).await.unwrap(), SweepSummary { removed: 0, kept: 2 });
-    let held = stage(&files, &new, owner()).await;
+    assert_eq!(files.sweep(now).await.unwrap(), SweepSummary { removed: 0, remaining: 2 });
+    let running = stage(&files, &new, owner()).await;
     let later = now + week + Duration::from_secs(60);
-    assert_eq!(files.sweep(later).await.unwrap(), SweepSummary { removed: 1, kept: 1 });
+    assert_eq!(files.sweep(later).await.unwrap(), SweepSummary { removed: 1, remaining: 1 });
     assert_eq!((count(&root), count(&root.join("sub"))), (1, 0));
-    drop(held);
-    assert_eq!(files.sweep(later).await.unwrap(), SweepSummary { removed: 1, kept: 0 });
+    drop(running);
+    assert_eq!(files.sweep(later).await.unwrap(), SweepSummary { removed: 1, remaining: 0 });
     assert_eq!((count(&root), count(&root.join("sub"))), (0, 0));
-    // What only looks like a part of ours stays.
+    // Names that only resemble a partial file's, and links, are left alone.
     fs::write(root.join(".quiver-0123456789ABCDEF.part"), "x").unwrap();
     symlink("a.txt", root.join(".quiver-0123456789abcdef.part")).unwrap();
     assert_eq!(files.sweep(later).await.unwrap().removed, 0);
@@ -193,60 +193,60 @@ async fn the_janitor_takes_old_parts_that_nobody_has() {
 }
 
 #[tokio::test]
-async fn a_put_goes_on_with_its_own_part_and_no_other() {
-    let (temporary, _) = folder();
+async fn an_upload_resumes_only_its_own_partial_file() {
+    let (temporary, _) = served_folder();
     let (_state, files) = with_store(&temporary.path().join("root"));
-    let big = put("big", LARGE);
-    leave(&files, &big, b"content").await;
+    let big = put_request("big", LARGE);
+    interrupt_upload(&files, &big, b"content").await;
     let first = stage(&files, &big, owner()).await;
-    assert_eq!(kept(&first).await, 7);
-    // Another one at the same time has a part of its own, and so has another owner.
+    assert_eq!(resumable_length(&first).await, 7);
+    // A second upload at the same time has a partial file of its own, and so has another owner.
     let second = stage(&files, &big, owner()).await;
-    assert_eq!(kept(&second).await, 0);
+    assert_eq!(resumable_length(&second).await, 0);
     drop((first, second));
-    let other = stage(&files, &big, Owner::nobody()).await;
-    assert_eq!(kept(&other).await, 0);
-    // A file that is shorter than what is here cannot go on with it.
-    let small = stage(&files, &put("big", 6), owner()).await;
-    assert_eq!(kept(&small).await, 0);
+    let other = stage(&files, &big, Owner::anonymous()).await;
+    assert_eq!(resumable_length(&other).await, 0);
+    // A file that is shorter than its partial file cannot resume it.
+    let small = stage(&files, &put_request("big", 6), owner()).await;
+    assert_eq!(resumable_length(&small).await, 0);
 }
 
 #[tokio::test]
-async fn a_folder_that_was_moved_meanwhile_gets_no_file() {
-    let (temporary, _) = folder();
+async fn an_upload_into_a_folder_that_was_moved_meanwhile_fails() {
+    let (temporary, _) = served_folder();
     let root = temporary.path().join("root");
     let (_state, files) = with_store(&root);
-    let staged = stage(&files, &put("sub/new", LARGE), owner()).await;
+    let staged = stage(&files, &put_request("sub/new", LARGE), owner()).await;
     staged.sink(0).await.unwrap().write_all(b"new").unwrap();
     files.rename(&path("sub"), &path("elsewhere"), false).await.unwrap();
     files.make_folder(&path("sub"), None, owner()).await.unwrap();
     assert!(matches!(staged.commit(LARGE, |_| {}).await, Err(FilesError::NotFound)));
     assert_eq!(names(&files, "sub").await, [""; 0]);
     assert_eq!(names(&files, "elsewhere").await, ["elsewhere/b.txt"]);
-    assert_eq!(fs::read_dir(root.join("elsewhere")).unwrap().count(), 1, "no part is left");
+    assert_eq!(fs::read_dir(root.join("elsewhere")).unwrap().count(), 1, "no partial file is left");
 }
 
 #[tokio::test]
-async fn a_small_file_is_nowhere_before_it_is_there() {
-    let (temporary, _) = folder();
+async fn a_small_file_has_no_partial_file() {
+    let (temporary, _) = served_folder();
     let root = temporary.path().join("root");
     let (_state, files) = with_store(&root);
-    let staged = stage(&files, &put("sub/new", 3), owner()).await;
-    let other = stage(&files, &put("sub/new", 5), owner()).await;
+    let staged = stage(&files, &put_request("sub/new", 3), owner()).await;
+    let other = stage(&files, &put_request("sub/new", 5), owner()).await;
     assert_eq!(fs::read_dir(root.join("sub")).unwrap().count(), 1);
     staged.commit_small(b"new".to_vec(), |_| {}).await.unwrap();
     assert_eq!(fs::read(root.join("sub/new")).unwrap(), b"new");
-    let late = other.commit_small(b"other".to_vec(), |_| {}).await;
-    assert!(matches!(late, Err(FilesError::Exists)));
-    let replacing = PutRequest { replace: true, ..put("sub/new", 5) };
+    let second = other.commit_small(b"other".to_vec(), |_| {}).await;
+    assert!(matches!(second, Err(FilesError::AlreadyExists)));
+    let replacing = PutRequest { replace: true, ..put_request("sub/new", 5) };
     let staged = stage(&files, &replacing, owner()).await;
     staged.commit_small(b"other".to_vec(), |_| {}).await.unwrap();
     assert_eq!(fs::read(root.join("sub/new")).unwrap(), b"other");
-    assert_eq!(fs::read_dir(root.join("sub")).unwrap().count(), 2, "no part is left");
+    assert_eq!(fs::read_dir(root.join("sub")).unwrap().count(), 2, "no partial file is left");
 }
 
-/// The owner's quota rows, and the files and folders below the root but for the operator's.
-async fn counted(files: &Files) -> u64 {
+/// The bytes that count against the quota of `owner()`.
+async fn used_quota(files: &Files) -> u64 {
     QUOTA - files.space(owner()).await.unwrap().available.min(QUOTA)
 }
 
@@ -261,31 +261,32 @@ fn with_quota(root: &Path, state: &Path) -> Files {
 }
 
 #[tokio::test]
-async fn what_a_kill_left_undone_is_settled_by_what_is_there() {
-    let (temporary, _) = folder();
+async fn renames_and_replacements_of_a_killed_process_are_settled_by_inode() {
+    let (temporary, _) = served_folder();
     let (root, state) = (temporary.path().join("root"), temporary.path().join("state"));
     let files = with_quota(&root, &state);
     for name in ["moved", "unmoved", "old", "replaced"] {
-        let staged = stage(&files, &put(name, 3), owner()).await;
+        let staged = stage(&files, &put_request(name, 3), owner()).await;
         staged.commit_small(b"new".to_vec(), |_| {}).await.unwrap();
     }
     files.make_folder(&path("made/deeper"), None, owner()).await.unwrap();
     let before = 4 * 3 + 2 * crate::quota_db::FOLDER_SIZE;
-    assert_eq!(counted(&files).await, before);
+    assert_eq!(used_quota(&files).await, before);
     let quota_db = files.store.as_ref().unwrap().quota_db();
     let ben = Owner::account(&quiver_protocol::ClientName::parse("Ben").unwrap());
     {
         let root = Dir::open_ambient_dir(&root, cap_std::ambient_authority()).unwrap();
-        let inode = |name: &str| crate::unix::Inode::of(&root, name).unwrap().number;
-        // As a process leaves it that is killed between the row and the name, or the name and the row.
+        let inode = |name: &str| crate::unix::PinnedInode::open(&root, name).unwrap().number;
+        // The state that a process leaves if it is killed between writing the row and changing the
+        // name, or between changing the name and settling the row.
         for (from, to) in [("moved", "there"), ("unmoved", "nowhere"), ("made", "after")] {
-            quota_db.begin_rename(from, to, inode(from)).unwrap();
+            quota_db.record_rename(from, to, inode(from)).unwrap();
         }
         let reservation = quota_db.reserve(&ben, 20, None).unwrap();
         for name in ["old", "replaced"] {
-            drop(reservation.record(name, 10, Some(inode(name))).unwrap());
+            drop(reservation.write_row(name, 10, Some(inode(name))).unwrap());
         }
-        drop(reservation.record("never", 10, None).unwrap());
+        drop(reservation.write_row("never", 10, None).unwrap());
     }
     fs::rename(root.join("moved"), root.join("there")).unwrap();
     fs::rename(root.join("made"), root.join("after")).unwrap();
@@ -294,11 +295,11 @@ async fn what_a_kill_left_undone_is_settled_by_what_is_there() {
     drop(files);
 
     let files = with_quota(&root, &state);
-    assert_eq!(counted(&files).await, before - 3);
+    assert_eq!(used_quota(&files).await, before - 3);
     let quota_db = files.store.as_ref().unwrap().quota_db();
     assert_eq!(quota_db.available(&ben), QUOTA - 20);
     files.sweep(SystemTime::now()).await.unwrap();
-    assert_eq!(counted(&files).await, before - 3);
+    assert_eq!(used_quota(&files).await, before - 3);
     let quota_db = files.store.as_ref().unwrap().quota_db();
     assert_eq!(quota_db.available(&ben), QUOTA - 10);
     let rows: Vec<_> =
@@ -307,22 +308,26 @@ async fn what_a_kill_left_undone_is_settled_by_what_is_there() {
 }
 
 #[tokio::test]
-async fn temporary_parts_of_a_killed_process_go_and_those_that_can_go_on_stay() {
-    let (temporary, _) = folder();
+async fn the_cleanup_removes_orphaned_partial_files_and_keeps_resumable_ones() {
+    let (temporary, _) = served_folder();
     let (root, state) = (temporary.path().join("root"), temporary.path().join("state"));
     let files = with_quota(&root, &state);
-    let pipe = PutRequest { size: None, ..put("pipe", 0) };
-    let (piped, kept) = (stage(&files, &pipe, owner()).await, put("kept", LARGE));
+    let pipe = PutRequest { size: None, ..put_request("pipe", 0) };
+    let piped = stage(&files, &pipe, owner()).await;
+    let interrupted = put_request("kept", LARGE);
     piped.sink(0).await.unwrap().write_all(b"half").unwrap();
-    leave(&files, &kept, b"half").await;
-    let parts = || {
+    interrupt_upload(&files, &interrupted, b"half").await;
+    let partial_files = || {
         let names = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path());
         names.filter(|path| is_partial_name(path.file_name().unwrap().to_str().unwrap()))
     };
-    assert_eq!(parts().count(), 2);
-    assert_eq!(files.sweep(SystemTime::now()).await.unwrap(), SweepSummary { removed: 0, kept: 2 });
-    // A copy stays where the process is killed.
-    let copies: Vec<_> = parts().map(|path| (fs::read(&path).unwrap(), path)).collect();
+    assert_eq!(partial_files().count(), 2);
+    assert_eq!(
+        files.sweep(SystemTime::now()).await.unwrap(),
+        SweepSummary { removed: 0, remaining: 2 }
+    );
+    // The copies stand for the partial files that a killed process leaves.
+    let copies: Vec<_> = partial_files().map(|path| (fs::read(&path).unwrap(), path)).collect();
     drop((piped, files));
     let long_ago = SystemTime::now() - Duration::from_secs(60);
     let write = |path: &Path, content: &[u8]| {
@@ -333,10 +338,13 @@ async fn temporary_parts_of_a_killed_process_go_and_those_that_can_go_on_stay() 
         write(&path, &content);
     }
     write(&root.join(".quiver-0123456789abcdef.part"), b"");
-    write(&root.join(".quiver-0123456789abcdee.part"), b"somebody else's");
-    assert_eq!(parts().count(), 4);
+    write(&root.join(".quiver-0123456789abcdee.part"), b"another server's");
+    assert_eq!(partial_files().count(), 4);
     let files = with_quota(&root, &state);
-    assert_eq!(files.sweep(SystemTime::now()).await.unwrap(), SweepSummary { removed: 2, kept: 2 });
-    assert_eq!(self::kept(&stage(&files, &kept, owner()).await).await, 4);
-    assert_eq!(counted(&files).await, 4);
+    assert_eq!(
+        files.sweep(SystemTime::now()).await.unwrap(),
+        SweepSummary { removed: 2, remaining: 2 }
+    );
+    assert_eq!(resumable_length(&stage(&files, &interrupted, owner()).await).await, 4);
+    assert_eq!(used_quota(&files).await, 4);
 }

@@ -1,8 +1,9 @@
-//! The hosts under which the metrics page may be asked for. A page of the web whose name is made to lead here
-//! (DNS rebinding) would read it through its visitors' browsers; what such a browser sends as Host is that name.
+//! The hosts that requests for the metrics page may name. Against DNS rebinding: an attacker's web page whose host
+//! name resolves to this server's address could otherwise read the metrics through a visitor's browser, which sends
+//! that name as Host.
 //!
-//! An IP address and `localhost` are no names that others can make lead anywhere, so they are always right: in
-//! whatever way the request came here, as through a mapped port, a tunnel or a proxy.
+//! IP addresses and `localhost` are always allowed, because an attacker cannot make them resolve to another address.
+//! They also work through a mapped port, a tunnel or a proxy.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
@@ -12,30 +13,30 @@ use hyper::http::uri::Authority;
 use hyper::{Request, Version};
 use thiserror::Error;
 
-/// The longest name of DNS, in bytes (RFC 1035, 2.3.4).
-const LONGEST: usize = 253;
+/// The most bytes of a DNS name (RFC 1035, section 2.3.4).
+const MAX_NAME_LENGTH: usize = 253;
 
-/// A host's name, without a port.
+/// A host name, without a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostName(String);
 
-/// A text that is no name of a host.
+/// The text is not a host name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("expected the name of a host without a port, like metrics.example.org")]
 pub struct BadHostName;
 
-/// Why a request is not answered.
+/// Why a request is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HostError {
-    /// There is no Host, or there are several, or it is none (RFC 9112, 3.2).
+    /// Host is missing, repeated or malformed (RFC 9112, section 3.2).
     Malformed,
-    /// It is a name that is not one of this page's.
+    /// The page is not served under this name.
     NotServed,
 }
 
 impl HostName {
-    fn is(&self, host: &str) -> bool {
-        self.0.eq_ignore_ascii_case(without_dot(host))
+    fn matches(&self, host: &str) -> bool {
+        self.0.eq_ignore_ascii_case(strip_trailing_dot(host))
     }
 }
 
@@ -43,17 +44,17 @@ impl FromStr for HostName {
     type Err = BadHostName;
 
     fn from_str(text: &str) -> Result<Self, BadHostName> {
-        let name = without_dot(text);
-        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        let is_name = |part: &str| !part.is_empty() && part.bytes().all(is_part);
-        if name.len() > LONGEST || !name.split('.').all(is_name) {
+        let name = strip_trailing_dot(text);
+        let is_label_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let is_label = |label: &str| !label.is_empty() && label.bytes().all(is_label_byte);
+        if name.len() > MAX_NAME_LENGTH || !name.split('.').all(is_label) {
             return Err(BadHostName);
         }
         Ok(Self(name.to_owned()))
     }
 }
 
-/// Checks what a request says of the host it is for; `names` are allowed beside addresses and `localhost`.
+/// Checks the host that a request names: an IP address, `localhost`, or one of `names`.
 ///
 /// # Errors
 /// [`HostError`].
@@ -62,17 +63,17 @@ pub fn check<B>(request: &Request<B>, names: &[HostName]) -> Result<(), HostErro
     match (hosts.next(), hosts.next()) {
         (Some(host), None) => {
             let host = Authority::try_from(host.as_bytes()).map_err(|_| HostError::Malformed)?;
-            check_one(&host, names)?;
+            check_authority(&host, names)?;
         }
-        // Before HTTP/1.1 there was no Host, and no browser is that old.
+        // HTTP/1.0 has no Host, and no browser uses it.
         (None, None) if request.version() < Version::HTTP_11 => {}
         _ => return Err(HostError::Malformed),
     }
-    // The request's line may name one too.
-    request.uri().authority().map_or(Ok(()), |host| check_one(host, names))
+    // The request line may name a host too.
+    request.uri().authority().map_or(Ok(()), |host| check_authority(host, names))
 }
 
-fn check_one(authority: &Authority, names: &[HostName]) -> Result<(), HostError> {
+fn check_authority(authority: &Authority, names: &[HostName]) -> Result<(), HostError> {
     let host = authority.host();
     if host.is_empty() || authority.as_str().contains('@') {
         return Err(HostError::Malformed);
@@ -84,11 +85,11 @@ fn check_one(authority: &Authority, names: &[HostName]) -> Result<(), HostError>
     };
     let is_served = is_address
         || host.eq_ignore_ascii_case("localhost")
-        || names.iter().any(|name| name.is(host));
+        || names.iter().any(|name| name.matches(host));
     if is_served { Ok(()) } else { Err(HostError::NotServed) }
 }
 
-fn without_dot(name: &str) -> &str {
+fn strip_trailing_dot(name: &str) -> &str {
     name.strip_suffix('.').unwrap_or(name)
 }
 
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_localhost_and_chosen_names_are_right_and_other_names_wrong() {
+    fn the_page_is_served_under_addresses_localhost_and_configured_names_only() {
         let one = |host| checked("/metrics", Version::HTTP_11, &[host]);
         for right in [
             "127.0.0.1",
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_one_host_and_the_requests_line_counts_too() {
+    fn a_request_names_exactly_one_host_and_its_request_line_is_checked_too() {
         let malformed = Err(HostError::Malformed);
         assert_eq!(checked("/metrics", Version::HTTP_11, &[]), malformed);
         assert_eq!(checked("/metrics", Version::HTTP_10, &[]), Ok(()));
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_a_host_has_no_port() {
+    fn a_host_name_has_no_port() {
         for name in ["a", "quiver", "metrics.example.org", "metrics.example.org.", "a_b-c.d"] {
             assert!(name.parse::<HostName>().is_ok(), "{name}");
         }

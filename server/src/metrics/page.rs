@@ -1,5 +1,5 @@
-//! The page that Prometheus reads, over HTTP/1.1: `GET /metrics`, and nothing else. Whoever asks is served a
-//! page or sent away within seconds, whatever they send. Knows nothing of what the numbers mean.
+//! The page that Prometheus reads, over HTTP/1.1: `GET /metrics`, and nothing else. Every request is answered or
+//! rejected within seconds. Does not know what the numbers mean.
 
 use std::convert::Infallible;
 use std::io;
@@ -24,39 +24,40 @@ use tracing::debug;
 use super::host::{self, HostError, HostName};
 use crate::handshake_queue::{HandshakeQueue, Ticket};
 
-/// Readers at once; one more sends the oldest away, so that nobody keeps the real one out by saying nothing.
-const READERS: usize = 8;
+/// The most readers at once. A new one evicts the oldest, so that silent connections cannot keep Prometheus out.
+const MAX_READERS: usize = 8;
 
-/// How long a reader may take, from the first byte to the last.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a connection of a reader may last.
+const READER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes of a request's line and headers, which is the least that hyper allows; a body is never read.
-const REQUEST: usize = 8 * 1024;
+/// The most bytes of a request's line and headers: the least that hyper allows. A body is never read.
+const MAX_REQUEST_HEAD: usize = 8 * 1024;
 
-/// How long nobody is taken after the system would let nobody in.
-const PAUSE: Duration = Duration::from_millis(100);
+/// The pause after the system failed to accept a connection.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// Where the page is.
+/// The path of the page.
 const PATH: &str = "/metrics";
 
-const OPEN_METRICS: &str = "application/openmetrics-text";
-const OPEN_METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-const PROMETHEUS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+const OPEN_METRICS_MEDIA_TYPE: &str = "application/openmetrics-text";
+const OPEN_METRICS_CONTENT_TYPE: &str =
+    "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const PROMETHEUS_CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// A page that nobody is shown yet.
+/// A page that listens and is not served yet.
 #[derive(Debug)]
 pub struct MetricsPage {
     listener: TcpListener,
     address: SocketAddr,
-    /// What it may be called beside its address.
+    /// The host names that requests may use, beside addresses and `localhost`.
     names: Vec<HostName>,
 }
 
 impl MetricsPage {
-    /// Takes the address. The page may be asked for under any address, `localhost` and these names.
+    /// Listens on `address`. Requests may use any IP address, `localhost` and these names as their host.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn listen(address: SocketAddr, names: Vec<HostName>) -> io::Result<Self> {
         let listener = std::net::TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
@@ -64,35 +65,35 @@ impl MetricsPage {
         Ok(Self { listener: TcpListener::from_std(listener)?, address, names })
     }
 
-    /// Where it is.
+    /// The address on which it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its URL.
+    /// The URL of the page.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}{PATH}", self.address)
     }
 
-    /// Shows it, until this is dropped: then everybody who reads it is gone too.
-    pub async fn show(self, registry: Registry) {
+    /// Serves the page. Never returns; dropping the future closes all connections of readers.
+    pub async fn serve(self, registry: Registry) {
         let (registry, names) = (Arc::new(registry), Arc::<[HostName]>::from(self.names));
-        let queue = HandshakeQueue::new(READERS);
+        let queue = HandshakeQueue::new(MAX_READERS);
         let mut readers = JoinSet::new();
         loop {
             tokio::select! {
-                // How it went is nobody's business any more.
+                // The task has logged its outcome.
                 Some(_) = readers.join_next() => {}
-                taken = self.listener.accept() => match taken {
+                accepted = self.listener.accept() => match accepted {
                     Ok((stream, _)) => {
                         let (registry, names) = (registry.clone(), names.clone());
-                        readers.spawn(serve(stream, queue.enter(), registry, names));
+                        readers.spawn(serve_reader(stream, queue.enter(), registry, names));
                     }
                     Err(error) => {
-                        debug!("nobody can read the metrics: {error}");
-                        sleep(PAUSE).await;
+                        debug!("cannot accept a reader of the metrics: {error}");
+                        sleep(ACCEPT_RETRY_DELAY).await;
                     }
                 },
             }
@@ -100,26 +101,26 @@ impl MetricsPage {
     }
 }
 
-/// One reader, who asks once.
-async fn serve(
+/// Serves one request of one reader.
+async fn serve_reader(
     stream: TcpStream,
     mut ticket: Ticket,
     registry: Arc<Registry>,
     names: Arc<[HostName]>,
 ) {
-    let answer = service_fn(|request: Request<_>| {
-        let answer = answer(&request, &registry, &names);
-        async move { Ok::<_, Infallible>(answer) }
+    let service = service_fn(|request: Request<_>| {
+        let response = respond(&request, &registry, &names);
+        async move { Ok::<_, Infallible>(response) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(PATIENCE)
-        .max_buf_size(REQUEST)
+        .header_read_timeout(READER_TIMEOUT)
+        .max_buf_size(MAX_REQUEST_HEAD)
         .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), answer);
+        .serve_connection(TokioIo::new(stream), service);
     tokio::select! {
-        () = ticket.lost() => debug!("a reader of the metrics made room for others"),
-        served = timeout(PATIENCE, connection) => match served {
+        () = ticket.evicted() => debug!("a reader of the metrics made room for others"),
+        served = timeout(READER_TIMEOUT, connection) => match served {
             Ok(Ok(())) => {}
             Ok(Err(error)) => debug!("a reader of the metrics was not served: {error}"),
             Err(_) => debug!("a reader of the metrics took too long"),
@@ -127,7 +128,7 @@ async fn serve(
     }
 }
 
-fn answer<B>(
+fn respond<B>(
     request: &Request<B>,
     registry: &Registry,
     names: &[HostName],
@@ -135,44 +136,49 @@ fn answer<B>(
     match host::check(request, names) {
         Ok(()) => {}
         Err(HostError::Malformed) => {
-            return plain(StatusCode::BAD_REQUEST, "one Host is needed, an address or a name\n");
+            return text_response(
+                StatusCode::BAD_REQUEST,
+                "one Host is needed, an address or a name\n",
+            );
         }
         Err(HostError::NotServed) => {
-            let why = "the metrics are not served under this name: ask for them by address, or start \
+            let message = "the metrics are not served under this name: ask for them by address, or start \
                        quiver-server with --metrics-host and the name\n";
-            return plain(StatusCode::MISDIRECTED_REQUEST, why);
+            return text_response(StatusCode::MISDIRECTED_REQUEST, message);
         }
     }
     if request.uri().path() != PATH {
-        return plain(StatusCode::NOT_FOUND, "the metrics are at /metrics\n");
+        return text_response(StatusCode::NOT_FOUND, "the metrics are at /metrics\n");
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let mut answer = plain(StatusCode::METHOD_NOT_ALLOWED, "the metrics can only be read\n");
-        answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-        return answer;
+        let mut response =
+            text_response(StatusCode::METHOD_NOT_ALLOWED, "the metrics can only be read\n");
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return response;
     }
-    let accepts = request.headers().get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let open = accepts.into_iter().any(|accepts| accepts.contains(OPEN_METRICS));
+    let accepted = request.headers().get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let wants_open_metrics =
+        accepted.into_iter().any(|accepted| accepted.contains(OPEN_METRICS_MEDIA_TYPE));
     let mut page = String::new();
-    let (written, kind) = if open {
-        (text::encode(&mut page, registry), OPEN_METRICS_TYPE)
+    let (encoded, content_type) = if wants_open_metrics {
+        (text::encode(&mut page, registry), OPEN_METRICS_CONTENT_TYPE)
     } else {
-        (prometheus_text::encode(&mut page, registry), PROMETHEUS_TYPE)
+        (prometheus_text::encode(&mut page, registry), PROMETHEUS_CONTENT_TYPE)
     };
-    if written.is_err() {
-        // Writing to a String does not fail, and no number of ours does.
-        return plain(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written\n");
+    if encoded.is_err() {
+        // Does not happen: writing to a String cannot fail, and every metric can be encoded.
+        return text_response(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written\n");
     }
-    respond(StatusCode::OK, kind, page.into())
+    response(StatusCode::OK, content_type, page.into())
 }
 
-fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
-    respond(status, "text/plain; charset=utf-8", Bytes::from_static(text.as_bytes()))
+fn text_response(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
+    response(status, "text/plain; charset=utf-8", Bytes::from_static(text.as_bytes()))
 }
 
-fn respond(status: StatusCode, kind: &'static str, body: Bytes) -> Response<Full<Bytes>> {
+fn response(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }

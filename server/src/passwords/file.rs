@@ -1,9 +1,9 @@
-//! The password file: what may be read, and what its lines say.
+//! The password file: reads and checks it, and parses its lines.
 //!
-//! One account a line, `name:$argon2id$...` or `name:$argon2id$...:upload` for one that may store files
-//! (`:read` says what is so without it); blank lines and lines that begin with `#` say nothing.
-//! Whatever else there is makes the whole file wrong: nothing is passed over in silence, and so a
-//! further `:field` of a later version is an error for this one. Knows nothing of who signs in.
+//! One account a line: `name:$argon2id$...`, or `name:$argon2id$...:upload` for an account that may
+//! store files (`:read` is the default). Blank lines and lines that begin with `#` are ignored. Any
+//! other line makes the whole file invalid, so that a further `:field` of a later version is an error
+//! in this one. Does not sign anyone in.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -16,24 +16,24 @@ use quiver_protocol::name::BadName;
 use quiver_protocol::text::display_path;
 use thiserror::Error;
 
-use super::hashing::{Cost, HashProblem, StoredHash};
-use crate::unix::{self, NotPrivate};
+use super::hashing::{HashCost, HashProblem, StoredHash};
+use crate::unix::{self, PrivateFileError};
 
-/// The longest password file: room for some 8000 accounts.
-pub(crate) const LONGEST: usize = 1024 * 1024;
+/// The most bytes of a password file: enough for about 8000 accounts.
+pub(crate) const MAX_FILE_BYTES: usize = 1024 * 1024;
 
-/// How many costs beside the default the hashes of one file may have: every attempt computes a hash
-/// at each. The default does not count, so that setting a password again is always possible.
-const OTHER_COSTS: usize = 4;
+/// The most costs beside the default that the hashes of one file may have: every attempt computes a hash
+/// at each. The default does not count, so that a password can always be set again.
+const MAX_OTHER_COSTS: usize = 4;
 
-/// What a password file holds, and the accounts in it.
+/// The content of a password file, and its accounts.
 pub(crate) struct PasswordFile {
     content: Vec<u8>,
     accounts: HashMap<String, Account>,
-    costs: Vec<Cost>,
+    costs: Vec<HashCost>,
 }
 
-/// What an account may do.
+/// The permission of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum AccountPermission {
     /// See and fetch files
@@ -52,8 +52,8 @@ impl AccountPermission {
         }
     }
 
-    /// As it stands in a line after the hash: nothing for what needs no word.
-    pub(crate) fn field(self) -> &'static str {
+    /// The field of a line after the hash, with its colon; empty for the default.
+    pub(crate) fn suffix(self) -> &'static str {
         match self {
             Self::Read => "",
             Self::Upload => ":upload",
@@ -73,26 +73,26 @@ impl fmt::Display for AccountPermission {
 /// One line of a password file.
 #[derive(Debug, Clone)]
 pub(crate) struct Account {
-    /// As it is spelled in the file.
+    /// The name as the file spells it.
     pub(crate) name: ClientName,
     pub(crate) hash: StoredHash,
-    pub(crate) may: AccountPermission,
-    /// Counted from 1.
+    pub(crate) permission: AccountPermission,
+    /// The line's number, from 1.
     pub(crate) line: usize,
 }
 
-/// Why a password file is not used. Says where, never what stands there.
+/// Why a password file is not used. Names the file and the line, but never shows a line's content.
 #[derive(Debug, Error)]
 pub enum PasswordFileError {
-    /// It is not there, or the system refuses.
+    /// The system cannot open or read it.
     #[error("cannot read {}: {error}", display_path(path))]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
-    /// Its name is a symbolic link.
+    /// The path is a symbolic link.
     #[error("{} is a symbolic link: name the password file itself", display_path(path))]
     SymbolicLink {
         /// The link.
@@ -101,78 +101,82 @@ pub enum PasswordFileError {
     /// It is a folder, a pipe or a device.
     #[error("{} is not a regular file", display_path(path))]
     NotAFile {
-        /// What was named.
+        /// The path.
         path: PathBuf,
     },
-    /// It belongs to another user.
+    /// Another user owns it.
     #[error(
-        "{} belongs to user {owner}, but this program runs as user {me}: type `chown {me} {}`",
+        "{} belongs to user {owner}, but this program runs as user {process_user}: \
+         type `chown {process_user} {}`",
         display_path(path),
         display_path(path)
     )]
-    Foreign {
+    OtherOwner {
         /// The file.
         path: PathBuf,
-        /// The user it belongs to.
+        /// The user id of the file's owner.
         owner: u32,
-        /// The effective user of this process.
-        me: u32,
+        /// The effective user id of this process.
+        process_user: u32,
     },
-    /// Its group or all others have rights on it.
+    /// Its mode gives rights to the group or to others.
     #[error(
-        "others than its owner have rights on {} (mode {mode:04o}): type `chmod 600 {}`",
+        "users other than the owner have access to {} (mode {mode:04o}): type `chmod 600 {}`",
         display_path(path),
         display_path(path)
     )]
-    Shared {
+    TooPermissive {
         /// The file.
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
     },
-    /// It is over 1 MiB.
-    #[error("{} has more than {LONGEST} bytes: that is no password file", display_path(path))]
+    /// It has more than 1 MiB.
+    #[error(
+        "{} has more than {MAX_FILE_BYTES} bytes, too many for a password file",
+        display_path(path)
+    )]
     TooLong {
         /// The file.
         path: PathBuf,
     },
-    /// A line is wrong.
+    /// A line is invalid.
     #[error("{}, line {line}: {problem}", display_path(path))]
     Line {
         /// The file.
         path: PathBuf,
-        /// Counted from 1.
+        /// The line's number, from 1.
         line: usize,
-        /// What is wrong.
+        /// What is wrong with the line.
         problem: LineProblem,
     },
 }
 
-/// Why a line of a password file is wrong. Never says what stands there.
+/// Why a line of a password file is invalid. Never contains the line's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum LineProblem {
-    /// Bytes that are no text.
+    /// The line is not UTF-8.
     #[error("this is not UTF-8 text")]
     NotText,
-    /// No colon.
+    /// The line has no colon.
     #[error("this is not of the form name:$argon2id$...")]
     NoHash,
-    /// A third field that is no right, or a fourth field.
-    #[error("what follows the hash must be :read or :upload")]
-    Right,
-    /// Not a client's name.
+    /// The third field is not a permission, or there is a fourth field.
+    #[error("the field after the hash must be :read or :upload")]
+    Permission,
+    /// The name is not a valid client name.
     #[error(transparent)]
     Name(#[from] BadName),
-    /// Not a hash this server takes.
+    /// The hash is not accepted.
     #[error(transparent)]
     Hash(#[from] HashProblem),
-    /// The same account again.
+    /// An earlier line has the same account.
     #[error("this account is on line {first} already (upper and lower case are the same)")]
-    Twice {
-        /// Where it stands first.
+    Duplicate {
+        /// The number of the earlier line.
         first: usize,
     },
-    /// One more combination of hash parameters than a file may have.
+    /// The hashes of the file have too many different costs.
     #[error(
         "this is the file's fifth combination of hash parameters beside m=19456,t=2,p=1, and every \
          attempt costs a hash of each: set some of these passwords again"
@@ -186,16 +190,16 @@ impl PasswordFile {
         Self::parse(read_private(path)?, path)
     }
 
-    /// Reads a file, and checks it unless it still holds what it held.
+    /// Reads the file again, and checks it where its content has changed. `None` where it has not.
     pub(crate) fn read_if_changed(&self, path: &Path) -> Result<Option<Self>, PasswordFileError> {
-        // Comparing all of it costs little, and sees the change that leaves size and times alone.
+        // Comparing the content is cheap, and also detects changes that keep size and times.
         let content = read_private(path)?;
         if content == self.content { Ok(None) } else { Self::parse(content, path).map(Some) }
     }
 
-    /// Checks what is, or is about to be, the content of the file at `path`.
+    /// Checks `content`, the current or future content of the file at `path`.
     pub(crate) fn parse(content: Vec<u8>, path: &Path) -> Result<Self, PasswordFileError> {
-        if content.len() > LONGEST {
+        if content.len() > MAX_FILE_BYTES {
             return Err(PasswordFileError::TooLong { path: path.to_owned() });
         }
         let mut file = Self { content: Vec::new(), accounts: HashMap::new(), costs: vec![] };
@@ -207,7 +211,7 @@ impl PasswordFile {
             })?;
         }
         if file.costs.is_empty() {
-            file.costs.push(Cost::DEFAULT);
+            file.costs.push(HashCost::DEFAULT);
         }
         file.content = content;
         Ok(file)
@@ -219,24 +223,28 @@ impl PasswordFile {
         if text.starts_with('#') || text.trim().is_empty() {
             return Ok(());
         }
-        let (name, rest) = text.split_once(':').ok_or(LineProblem::NoHash)?;
+        let (name, fields) = text.split_once(':').ok_or(LineProblem::NoHash)?;
         let name = ClientName::parse(name)?;
-        // Neither a hash nor a right has a colon.
-        let (hash, may) = match rest.split_once(':') {
-            None => (rest, AccountPermission::Read),
-            Some((hash, may)) => (hash, AccountPermission::parse(may).ok_or(LineProblem::Right)?),
+        // Neither a hash nor a permission contains a colon.
+        let (hash, permission) = match fields.split_once(':') {
+            None => (fields, AccountPermission::Read),
+            Some((hash, permission)) => {
+                (hash, AccountPermission::parse(permission).ok_or(LineProblem::Permission)?)
+            }
         };
         let hash = StoredHash::parse(hash)?;
         if !self.costs.contains(&hash.cost) {
             self.costs.push(hash.cost);
-            if self.costs.iter().filter(|&&cost| cost != Cost::DEFAULT).count() > OTHER_COSTS {
+            if self.costs.iter().filter(|&&cost| cost != HashCost::DEFAULT).count()
+                > MAX_OTHER_COSTS
+            {
                 return Err(LineProblem::TooManyCosts);
             }
         }
         match self.accounts.entry(name.key()) {
-            Entry::Occupied(first) => Err(LineProblem::Twice { first: first.get().line }),
-            Entry::Vacant(free) => {
-                free.insert(Account { name, hash, may, line });
+            Entry::Occupied(first) => Err(LineProblem::Duplicate { first: first.get().line }),
+            Entry::Vacant(vacant) => {
+                vacant.insert(Account { name, hash, permission, line });
                 Ok(())
             }
         }
@@ -252,13 +260,13 @@ impl PasswordFile {
         self.accounts.get(&name.key())
     }
 
-    /// All accounts, in no order.
+    /// All accounts, in no particular order.
     pub(crate) fn accounts(&self) -> impl ExactSizeIterator<Item = &Account> {
         self.accounts.values()
     }
 
-    /// Every cost a hash of this file has, at least one.
-    pub(crate) fn costs(&self) -> &[Cost] {
+    /// All costs of the file's hashes, at least one.
+    pub(crate) fn costs(&self) -> &[HashCost] {
         &self.costs
     }
 }
@@ -272,22 +280,24 @@ impl fmt::Debug for PasswordFile {
     }
 }
 
-/// The content of a file that is its owner's alone.
+/// Reads a file that only its owner can access.
 fn read_private(path: &Path) -> Result<Vec<u8>, PasswordFileError> {
     let io = |error| PasswordFileError::Io { path: path.to_owned(), error };
     let file = unix::open_private(path).map_err(|reason| {
         let path = path.to_owned();
         match reason {
-            NotPrivate::Io(error) => PasswordFileError::Io { path, error },
-            NotPrivate::SymbolicLink => PasswordFileError::SymbolicLink { path },
-            NotPrivate::NotAFile => PasswordFileError::NotAFile { path },
-            NotPrivate::Foreign { owner, me } => PasswordFileError::Foreign { path, owner, me },
-            NotPrivate::Shared { mode } => PasswordFileError::Shared { path, mode },
+            PrivateFileError::Io(error) => PasswordFileError::Io { path, error },
+            PrivateFileError::SymbolicLink => PasswordFileError::SymbolicLink { path },
+            PrivateFileError::NotAFile => PasswordFileError::NotAFile { path },
+            PrivateFileError::WrongOwner { owner, user } => {
+                PasswordFileError::OtherOwner { path, owner, process_user: user }
+            }
+            PrivateFileError::Shared { mode } => PasswordFileError::TooPermissive { path, mode },
         }
     })?;
     let mut content = Vec::new();
-    // One byte more than is allowed tells a file that is too long from one that just fits.
-    file.take(LONGEST as u64 + 1).read_to_end(&mut content).map_err(io)?;
+    // Reads one byte more than allowed, to detect a file that is too long.
+    file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut content).map_err(io)?;
     Ok(content)
 }
 

@@ -1,20 +1,20 @@
-//! Renames and replaced files, recorded before the file system changes a name: a crash between the two loses no
-//! row. At the next start the inode that has the name tells whether the change happened. Knows inode numbers, not
-//! how to look them up.
+//! Renames and replacements, recorded before the file system changes a name: a crash between the
+//! two loses no row. At the next start the inode that has the name tells whether the change was
+//! made. Knows inode numbers, not how to look them up.
 
 use rusqlite::{Connection, Row, params};
 
-use super::{Owner, OwnerTotals, QuotaDb, QuotaDbError, rows};
+use super::{Owner, QuotaDb, QuotaDbError, QuotaUsage, rows};
 
-/// A rename that was recorded and may or may not have happened.
+/// A recorded rename, which may or may not have been made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedRename {
     id: i64,
-    /// The path before.
+    /// The old path.
     pub source: String,
-    /// The path after.
+    /// The new path.
     pub target: String,
-    /// What is renamed.
+    /// The inode of the renamed file or folder.
     pub inode: u64,
 }
 
@@ -23,7 +23,7 @@ pub struct RecordedRename {
 pub struct RecordedReplacement {
     /// The path of both files.
     pub path: String,
-    /// The older file.
+    /// The inode of the old file.
     pub inode: u64,
 }
 
@@ -32,7 +32,7 @@ impl QuotaDb {
     ///
     /// # Errors
     /// [`QuotaDbError::Database`]: it must not be renamed then.
-    pub fn begin_rename(
+    pub fn record_rename(
         &self,
         source: &str,
         target: &str,
@@ -42,38 +42,43 @@ impl QuotaDb {
         let insert = "INSERT INTO renames (source, target, inode) VALUES (?, ?, ?)";
         let insert = database.prepare_cached(insert);
         let values = params![source, target, inode.cast_signed()];
-        let id = self.checked(insert.and_then(|mut insert| insert.insert(values)))?;
+        let id = self.map_error(insert.and_then(|mut insert| insert.insert(values)))?;
         Ok(RecordedRename { id, source: source.to_owned(), target: target.to_owned(), inode })
     }
 
-    /// Moves the rows of what was renamed, and deletes those of what the target path had. Where the rename has
-    /// not `happened`, all rows stay. Blocks.
+    /// Deletes the record of a rename. If it `is_done`, the rows below the old path move to the new
+    /// one, and replace the rows below that; else all rows stay. Blocks.
     ///
     /// # Errors
-    /// [`QuotaDbError::Database`]: the record stays, for [`unfinished`](Self::unfinished).
-    pub fn end_rename(&self, rename: &RecordedRename, happened: bool) -> Result<(), QuotaDbError> {
+    /// [`QuotaDbError::Database`]: the record stays, and
+    /// [`unsettled_changes`](Self::unsettled_changes) returns it.
+    pub fn settle_rename(
+        &self,
+        rename: &RecordedRename,
+        is_done: bool,
+    ) -> Result<(), QuotaDbError> {
         let mut database = self.database();
-        let ended = || {
-            let change = database.transaction()?;
-            let gone = match happened {
-                true => rows::rename(&change, &rename.source, &rename.target)?,
+        let settle = || {
+            let transaction = database.transaction()?;
+            let removed = match is_done {
+                true => rows::rename(&transaction, &rename.source, &rename.target)?,
                 false => Vec::new(),
             };
-            change.prepare_cached("DELETE FROM renames WHERE id = ?")?.execute([rename.id])?;
-            change.commit()?;
-            Ok(gone)
+            transaction.prepare_cached("DELETE FROM renames WHERE id = ?")?.execute([rename.id])?;
+            transaction.commit()?;
+            Ok(removed)
         };
-        let gone = self.checked({ ended }())?;
-        self.forget(gone);
+        let removed = self.map_error({ settle }())?;
+        self.subtract_files(removed);
         Ok(())
     }
 
-    /// The recorded changes of which it is not known whether they happened. Nothing may be renamed or stored
-    /// meanwhile. Blocks.
+    /// The recorded changes that are not settled. Nothing may be renamed or stored meanwhile.
+    /// Blocks.
     ///
     /// # Errors
     /// [`QuotaDbError::Database`].
-    pub fn unfinished(
+    pub fn unsettled_changes(
         &self,
     ) -> Result<(Vec<RecordedRename>, Vec<RecordedReplacement>), QuotaDbError> {
         let database = self.database();
@@ -94,53 +99,56 @@ impl QuotaDb {
                 let inode = row.get::<_, i64>(1)?.cast_unsigned();
                 Ok(RecordedReplacement { path: row.get(0)?, inode })
             };
-            let mut replaced = database.prepare("SELECT path, inode FROM replaced")?;
-            let replaced = replaced.query_map([], replacement)?.collect::<rusqlite::Result<_>>()?;
-            Ok((renames, replaced))
+            let mut replacements = database.prepare("SELECT path, inode FROM replaced")?;
+            let replacements =
+                replacements.query_map([], replacement)?.collect::<rusqlite::Result<_>>()?;
+            Ok((renames, replacements))
         };
-        self.checked(read())
+        self.map_error(read())
     }
 
-    /// Forgets a recorded replacement. Where it has not `happened`, the older file's row is restored. Blocks.
+    /// Deletes the record of a replacement. If it is not `is_done`, the old file's row is restored.
+    /// Blocks.
     ///
     /// # Errors
     /// [`QuotaDbError::Database`].
-    pub fn end_replacement(&self, path: &str, happened: bool) -> Result<(), QuotaDbError> {
+    pub fn settle_replacement(&self, path: &str, is_done: bool) -> Result<(), QuotaDbError> {
         let mut database = self.database();
-        let mut end = || {
-            let change = database.transaction()?;
-            if !happened {
-                restore(&change, path)?;
+        let mut settle = || {
+            let transaction = database.transaction()?;
+            if !is_done {
+                restore_replaced(&transaction, path)?;
             }
-            forget_replaced(&change, path)?;
-            change.commit()
+            delete_replacement(&transaction, path)?;
+            transaction.commit()
         };
-        self.checked(end())
+        self.map_error(settle())
     }
 
-    /// Adds up anew what the rows of files and folders count. Nothing may be renamed or stored meanwhile. Blocks.
+    /// Recomputes each owner's total of files and folders from the rows. Nothing may be renamed or
+    /// stored meanwhile. Blocks.
     ///
     /// # Errors
     /// [`QuotaDbError::Database`].
     pub fn recount(&self) -> Result<(), QuotaDbError> {
         let database = self.database();
-        let totals = self.checked(rows::totals(&database))?;
-        let mut sums = self.sums();
-        let OwnerTotals { owners, .. } = &mut *sums;
-        for sum in owners.values_mut() {
-            sum.files = 0;
+        let totals = self.map_error(rows::file_totals(&database))?;
+        let mut usage = self.usage();
+        let QuotaUsage { owners, .. } = &mut *usage;
+        for owner_usage in owners.values_mut() {
+            owner_usage.files = 0;
         }
         for (owner, files) in totals {
             owners.entry(owner).or_default().files = files;
         }
-        owners.retain(|_, sum| sum.total() > 0);
+        owners.retain(|_, owner_usage| owner_usage.total() > 0);
         Ok(())
     }
 }
 
-/// Records the file that a new row's file is about to replace, and whose it is.
-pub(super) fn record_replaced(
-    change: &Connection,
+/// Records the file that is about to be replaced, with its old row if it has one.
+pub(super) fn record_replacement(
+    transaction: &Connection,
     path: &str,
     row: Option<&(Owner, u64)>,
     inode: u64,
@@ -148,20 +156,20 @@ pub(super) fn record_replaced(
     let (owner, size) = row.map_or((None, 0), |(owner, size)| (Some(&*owner.0), *size));
     let values = params![path, owner, size.cast_signed(), inode.cast_signed()];
     let insert = "INSERT OR REPLACE INTO replaced VALUES (?, ?, ?, ?)";
-    change.prepare_cached(insert)?.execute(values)?;
+    transaction.prepare_cached(insert)?.execute(values)?;
     Ok(())
 }
 
-pub(super) fn forget_replaced(change: &Connection, path: &str) -> rusqlite::Result<()> {
-    change.prepare_cached("DELETE FROM replaced WHERE path = ?")?.execute([path])?;
+pub(super) fn delete_replacement(transaction: &Connection, path: &str) -> rusqlite::Result<()> {
+    transaction.prepare_cached("DELETE FROM replaced WHERE path = ?")?.execute([path])?;
     Ok(())
 }
 
-/// The row of the file that was not replaced; none, where it had none.
-fn restore(change: &Connection, path: &str) -> rusqlite::Result<()> {
-    rows::take_file(change, path)?;
+/// Restores the row of the file that was not replaced, if it had one.
+fn restore_replaced(transaction: &Connection, path: &str) -> rusqlite::Result<()> {
+    rows::delete_file(transaction, path)?;
     let restore = "INSERT INTO files SELECT path, owner, size FROM replaced
                    WHERE path = ? AND owner IS NOT NULL";
-    change.prepare_cached(restore)?.execute([path])?;
+    transaction.prepare_cached(restore)?.execute([path])?;
     Ok(())
 }

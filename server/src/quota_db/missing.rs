@@ -1,46 +1,52 @@
-//! Files that are missing, and whose they were: their rows come back with them.
+//! The rows of missing files: they are kept for a while with their owners, and restored if the
+//! files exist again.
 
 use std::time::SystemTime;
 
 use super::{QuotaDb, QuotaDbError, rows};
 
 impl QuotaDb {
-    /// Up to `most` files that were missing whose paths come after this one, with the sizes that were counted.
+    /// Up to `limit` missing files whose paths sort after this one, with the sizes that they
+    /// counted. Blocks.
+    ///
+    /// # Errors
+    /// [`QuotaDbError::Database`].
+    pub fn missing_after(
+        &self,
+        path: &str,
+        limit: u32,
+    ) -> Result<Vec<(String, u64)>, QuotaDbError> {
+        let database = self.database();
+        self.map_error(rows::missing_after(&database, path, limit))
+    }
+
+    /// Restores the row of a missing file that exists again, unless its path has a new row by now.
     /// Blocks.
     ///
     /// # Errors
     /// [`QuotaDbError::Database`].
-    pub fn missing_after(&self, path: &str, most: u32) -> Result<Vec<(String, u64)>, QuotaDbError> {
-        let database = self.database();
-        self.checked(rows::missing_after(&database, path, most))
-    }
-
-    /// A file that was missing is there again, and counts for its owner unless it has another by now. Blocks.
-    ///
-    /// # Errors
-    /// [`QuotaDbError::Database`].
-    pub fn is_back(&self, path: &str) -> Result<(), QuotaDbError> {
+    pub fn restore_missing(&self, path: &str) -> Result<(), QuotaDbError> {
         let mut database = self.database();
-        if let Some((owner, size)) = self.checked(rows::bring_back(&mut database, path))? {
-            let mut sums = self.sums();
-            let sum = sums.owners.entry(owner).or_default();
-            sum.files = sum.files.saturating_add(size);
+        if let Some((owner, size)) = self.map_error(rows::restore_missing(&mut database, path))? {
+            let mut usage = self.usage();
+            let owner_usage = usage.owners.entry(owner).or_default();
+            owner_usage.files = owner_usage.files.saturating_add(size);
         }
         Ok(())
     }
 
-    /// Forgets the owners of files that are missing since before this time. Blocks.
+    /// Deletes the rows of files that are missing since before this time. Blocks.
     ///
     /// # Errors
     /// [`QuotaDbError::Database`].
     pub fn forget_missing(&self, before: SystemTime) -> Result<(), QuotaDbError> {
         let database = self.database();
-        self.checked(rows::forget_missing(&database, seconds(before)))
+        self.map_error(rows::forget_missing(&database, unix_seconds(before)))
     }
 }
 
-/// Of the Unix time.
-pub(super) fn seconds(time: SystemTime) -> i64 {
+/// Seconds since 1970; 0 for an earlier time.
+pub(super) fn unix_seconds(time: SystemTime) -> i64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! The registry of one server, in its memory. Waits for nothing.
+//! The registry of one server, in memory. Does not wait for anything.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,9 +27,9 @@ pub(super) struct InMemoryRegistry {
 struct RegistryState {
     last_number: u64,
     last_connection: u64,
-    /// By the name's key.
+    /// By [`ClientName::key`].
     clients: HashMap<String, ConnectedClient>,
-    /// Those that can be reached.
+    /// The attached connections.
     connections: HashMap<ConnectionId, ClientConnection>,
 }
 
@@ -38,19 +38,19 @@ struct RegistryState {
 struct ConnectedClient {
     number: u64,
     name: ClientName,
-    holder: NameOwner,
+    owner: NameOwner,
     connections: Vec<ConnectionId>,
     limits: Arc<ClientLimits>,
     lost: CancellationToken,
 }
 
-/// A share of a slot, as it was taken.
+/// The data of a new share of a slot.
 pub(super) struct EnteredSlot {
     pub(super) number: u64,
     pub(super) name: ClientName,
     pub(super) connection: ConnectionId,
     pub(super) limits: Arc<ClientLimits>,
-    pub(super) joined: bool,
+    pub(super) is_additional: bool,
     pub(super) lost: CancellationToken,
 }
 
@@ -63,21 +63,21 @@ impl InMemoryRegistry {
         self.max_clients
     }
 
-    pub(super) fn count(&self) -> usize {
+    pub(super) fn client_count(&self) -> usize {
         self.state.lock().clients.len()
     }
 
     pub(super) fn enter(
         &self,
         name: ClientName,
-        holder: NameOwner,
+        owner: NameOwner,
     ) -> Result<EnteredSlot, EntryError> {
         let mut state = self.state.lock();
         let state = &mut *state;
-        let same = state.clients.get_mut(&name.key());
-        if let Some(client) = same
-            && client.holder == holder
-            && holder != NameOwner::Connection
+        let existing = state.clients.get_mut(&name.key());
+        if let Some(client) = existing
+            && client.owner == owner
+            && owner != NameOwner::Connection
         {
             if client.connections.len() >= limits::CONNECTIONS_PER_CLIENT {
                 return Err(EntryError::TooManyConnections(client.name.clone()));
@@ -85,7 +85,7 @@ impl InMemoryRegistry {
             state.last_connection += 1;
             let connection = ConnectionId(state.last_connection);
             client.connections.push(connection);
-            return Ok(client.entered(connection, true));
+            return Ok(client.entered_slot(connection, true));
         }
         if state.clients.len() >= self.max_clients {
             state.last_number += 1;
@@ -101,15 +101,15 @@ impl InMemoryRegistry {
         let client = ConnectedClient {
             number,
             name: name.clone(),
-            holder,
+            owner,
             connections: vec![connection],
             limits: Arc::default(),
             lost: CancellationToken::new(),
         };
-        let entered = client.entered(connection, false);
+        let entered = client.entered_slot(connection, false);
         state.clients.insert(name.key(), client);
-        // Within the lock, so that no status shows a later number without this one.
-        self.history.begin(number, name, Utc::now());
+        // Recorded under the lock, so that the history never has a later number without this one.
+        self.history.record_start(number, name, Utc::now());
         Ok(entered)
     }
 
@@ -117,7 +117,8 @@ impl InMemoryRegistry {
         let mut state = self.state.lock();
         state.connections.remove(&connection);
         let Some(client) = state.clients.get_mut(&name.key()) else { return };
-        // The connections of a slot that was lost are not among those of the next client of this name.
+        // Where this slot was lost, the entry may belong to the next client of this name. Its connections do not
+        // contain this one.
         client.connections.retain(|other| *other != connection);
         if !client.connections.is_empty() {
             return;
@@ -157,10 +158,10 @@ impl InMemoryRegistry {
         self.state.lock().connections.get(&id).cloned()
     }
 
-    /// How many clients are left.
+    /// Removes a client, and returns how many are left.
     fn remove(&self, state: &mut RegistryState, name: &ClientName, number: u64) -> usize {
         state.clients.remove(&name.key());
-        self.history.end(number, Utc::now());
+        self.history.record_end(number, Utc::now());
         state.clients.len()
     }
 
@@ -170,13 +171,13 @@ impl InMemoryRegistry {
 }
 
 impl ConnectedClient {
-    fn entered(&self, connection: ConnectionId, joined: bool) -> EnteredSlot {
+    fn entered_slot(&self, connection: ConnectionId, is_additional: bool) -> EnteredSlot {
         EnteredSlot {
             number: self.number,
             name: self.name.clone(),
             connection,
             limits: self.limits.clone(),
-            joined,
+            is_additional,
             lost: self.lost.clone(),
         }
     }

@@ -5,15 +5,15 @@ use super::*;
 const KEY: NameOwner = NameOwner::Key(Fingerprint([1; 32]));
 const OTHER_KEY: NameOwner = NameOwner::Key(Fingerprint([2; 32]));
 
-/// A registry whose slots are released by [`Releases::close`], and by nothing else.
-fn registry(max_clients: usize) -> (Registry, Releases, Arc<History>) {
+/// A registry whose slots are released only by [`ReleaseQueue::close`] and [`release_queued`].
+fn registry(max_clients: usize) -> (Registry, ReleaseQueue, Arc<History>) {
     let history = Arc::new(History::new(100));
     let (registry, releases) = Registry::in_memory(max_clients, history.clone());
     (registry, releases, history)
 }
 
-/// Releases all slots that are queued by now.
-fn release_queued(releases: &mut Releases) {
+/// Releases all queued slots.
+fn release_queued(releases: &mut ReleaseQueue) {
     while let Ok(release) = releases.queue.try_recv() {
         releases.release(release);
     }
@@ -24,7 +24,7 @@ fn name(text: &str) -> ClientName {
 }
 
 #[tokio::test]
-async fn a_full_server_is_busy_until_somebody_leaves() {
+async fn a_full_server_is_busy_until_a_client_disconnects() {
     let (registry, mut releases, history) = registry(2);
     let ron = registry.enter(name("Ron"), NameOwner::Connection).await.unwrap();
     let _ben = registry.enter(name("Ben"), NameOwner::Connection).await.unwrap();
@@ -40,11 +40,11 @@ async fn a_full_server_is_busy_until_somebody_leaves() {
 }
 
 #[tokio::test]
-async fn names_are_unique_without_regard_to_case() {
+async fn client_names_are_unique_without_regard_to_case() {
     let (registry, mut releases, _) = registry(5);
     let ron = registry.enter(name("Ron"), KEY).await.unwrap();
-    for holder in [OTHER_KEY, NameOwner::Connection] {
-        let taken = registry.enter(name("rON"), holder).await.unwrap_err();
+    for owner in [OTHER_KEY, NameOwner::Connection] {
+        let taken = registry.enter(name("rON"), owner).await.unwrap_err();
         assert_eq!(taken, EntryError::NameTaken(name("Ron")));
     }
     drop(ron);
@@ -57,20 +57,20 @@ async fn connections_of_one_key_are_one_client() {
     let (registry, mut releases, history) = registry(1);
     let first = registry.enter(name("Ron"), KEY).await.unwrap();
     let second = registry.enter(name("ron"), KEY).await.unwrap();
-    assert_eq!((second.number(), second.name().as_str(), second.joined()), (1, "Ron", true));
+    assert_eq!((second.number(), second.name().as_str(), second.is_additional()), (1, "Ron", true));
     drop(first);
     release_queued(&mut releases);
-    assert_eq!(registry.count(), 1);
+    assert_eq!(registry.client_count(), 1);
     assert_eq!(history.rows_after(0, 100)[0].end, None);
     drop(second);
     release_queued(&mut releases);
-    assert_eq!(registry.count(), 0);
+    assert_eq!(registry.client_count(), 0);
     assert_eq!(history.rows_after(0, 100).len(), 1);
     assert!(history.rows_after(0, 100)[0].end.is_some());
 }
 
 #[tokio::test]
-async fn without_a_key_each_connection_is_a_client() {
+async fn each_connection_without_a_key_is_a_client_of_its_own() {
     let (registry, _releases, _) = registry(5);
     let _ron = registry.enter(name("Ron"), NameOwner::Connection).await.unwrap();
     let again = registry.enter(name("Ron"), NameOwner::Connection).await.unwrap_err();
@@ -88,7 +88,7 @@ async fn one_client_has_at_most_eight_connections() {
     assert_eq!(ninth, EntryError::TooManyConnections(name("Ron")));
     drop(slots);
     release_queued(&mut releases);
-    assert_eq!(registry.count(), 0);
+    assert_eq!(registry.client_count(), 0);
 }
 
 #[tokio::test]
@@ -99,31 +99,31 @@ async fn a_released_slot_is_free_when_release_returns() {
         released = ron.release() => released.unwrap(),
         () = releases.process() => {}
     }
-    assert_eq!(registry.count(), 0);
+    assert_eq!(registry.client_count(), 0);
     assert!(history.rows_after(0, 100)[0].end.is_some());
     assert_eq!(registry.enter(name("Ben"), KEY).await.unwrap().number(), 2);
 }
 
 #[tokio::test]
-async fn a_slot_that_is_dropped_is_released_once_and_without_waiting() {
+async fn a_dropped_slot_is_released_once_and_without_waiting() {
     let (registry, mut releases, _) = registry(1);
     let first = registry.enter(name("Ron"), KEY).await.unwrap();
     let _second = registry.enter(name("Ron"), KEY).await.unwrap();
-    // Cancelled after it was queued, it is dropped too.
+    // Dropped after it was queued, the future does not queue the slot again.
     let mut release = Box::pin(first.release());
     tokio::select! {
         biased;
-        _ = &mut release => panic!("nothing processes the queue"),
+        _ = &mut release => panic!("the queue is not being processed"),
         () = async {} => {}
     }
     drop(release);
-    assert_eq!(registry.count(), 1, "only queued");
+    assert_eq!(registry.client_count(), 1, "the release is only queued");
     release_queued(&mut releases);
     assert_eq!(registry.connections(&name("ron")).await.unwrap(), [ConnectionId(2)]);
 }
 
 #[tokio::test]
-async fn a_revoked_slot_is_free_at_once_and_each_of_its_connections_learns_of_it() {
+async fn a_revoked_slot_is_free_at_once_and_all_of_its_connections_are_notified() {
     let (registry, mut releases, history) = registry(1);
     let first = registry.enter(name("Ron"), KEY).await.unwrap();
     let second = registry.enter(name("Ron"), KEY).await.unwrap();
@@ -131,10 +131,10 @@ async fn a_revoked_slot_is_free_at_once_and_each_of_its_connections_learns_of_it
     assert_eq!(registry.revoke(2).await, Ok(false));
     assert_eq!(registry.revoke(1).await, Ok(true));
     tokio::join!(first.lost(), second.lost());
-    assert_eq!(registry.count(), 0);
+    assert_eq!(registry.client_count(), 0);
     assert!(history.rows_after(0, 100)[0].end.is_some());
     let successor = registry.enter(name("Ron"), OTHER_KEY).await.unwrap();
-    // What the old connections give back was not theirs any more.
+    // Dropping the old slots must not release the successor's.
     drop((first, second));
     release_queued(&mut releases);
     assert_eq!(registry.connections(&name("Ron")).await.unwrap(), [successor.connection()]);
@@ -142,13 +142,13 @@ async fn a_revoked_slot_is_free_at_once_and_each_of_its_connections_learns_of_it
 }
 
 #[tokio::test]
-async fn a_registry_that_releases_no_slots_any_more_is_unavailable() {
+async fn a_registry_whose_release_queue_is_closed_is_unavailable() {
     let (registry, mut releases, _) = registry(2);
     let ron = registry.enter(name("Ron"), KEY).await.unwrap();
     let ben = registry.enter(name("Ben"), OTHER_KEY).await.unwrap();
     drop(ron);
     releases.close();
-    assert_eq!(registry.count(), 1, "what was queued before is released");
+    assert_eq!(registry.client_count(), 1, "a slot that was queued before is released");
     let refused = registry.enter(name("Pete"), NameOwner::Connection).await.unwrap_err();
     assert!(matches!(refused, EntryError::Unavailable(_)), "{refused}");
     assert!(ben.release().await.is_err());

@@ -1,10 +1,8 @@
-//! A whole server in this process, whose registry the tests reach: what a client at a real socket sees of it.
+//! A server in this process: what a client on a real socket sees while the test calls the server's registry.
 
 use std::fs::File;
-use std::io::Write;
 use std::net::Ipv4Addr;
 
-use parking_lot::Mutex;
 use quiver_protocol::command::Hello;
 use quiver_protocol::limits;
 use quiver_protocol::version::VERSION;
@@ -18,37 +16,35 @@ use tokio::time::timeout;
 use tracing::subscriber::DefaultGuard;
 
 use super::*;
+use crate::captured_log::CapturedLog;
 
-/// The longest that anything here may take.
-const DEADLINE: Duration = Duration::from_secs(30);
+/// The timeout of each step.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-const BIG: u64 = 64 * 1024 * 1024;
+const BIG_FILE_SIZE: u64 = 64 * 1024 * 1024;
 
-/// A server's folder and settings, and the log of this thread.
-struct Stage {
+/// The folder and configuration of a server, and the log of this thread.
+struct TestServer {
     folder: tempfile::TempDir,
-    log: Log,
+    log: CapturedLog,
     _guard: DefaultGuard,
 }
 
-#[derive(Debug, Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-struct Client {
+struct TestClient {
     _endpoint: Endpoint,
     connection: Connection,
 }
 
-impl Stage {
+impl TestServer {
     fn new() -> Self {
-        let log = Log::default();
+        let log = CapturedLog::default();
         let lines = log.clone();
         let subscriber = tracing_subscriber::fmt().with_ansi(false).with_target(false);
         let subscriber = subscriber.with_writer(move || lines.clone()).finish();
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("files")).unwrap();
         let big = File::create(folder.path().join("files/big.bin")).unwrap();
-        big.set_len(BIG).unwrap();
+        big.set_len(BIG_FILE_SIZE).unwrap();
         Self { folder, log, _guard: tracing::subscriber::set_default(subscriber) }
     }
 
@@ -68,25 +64,14 @@ impl Stage {
         Server::build(config, LogWriter::start(unused, |_| {}).unwrap()).unwrap()
     }
 
-    /// Where this comes in the log; panics where it does not.
+    /// The position of `line` in the log. Panics where the log does not contain it.
     fn position(&self, line: &str) -> usize {
-        let log = String::from_utf8(self.log.0.lock().clone()).unwrap();
+        let log = self.log.text();
         log.find(line).unwrap_or_else(|| panic!("no {line:?} in the log:\n{log}"))
     }
 }
 
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Client {
+impl TestClient {
     async fn dial(address: SocketAddr, identity: &Identity) -> Self {
         let endpoint = Endpoint::dialler().unwrap();
         let verifier = ServerVerifier::new(None);
@@ -97,24 +82,24 @@ impl Client {
         Self { _endpoint: endpoint, connection }
     }
 
-    async fn ask(&self, request: Request) -> CommandStream {
+    async fn request(&self, request: Request) -> CommandStream {
         let mut stream = within(CommandStream::open(&self.connection)).await.unwrap();
         within(stream.writer.write_frame(FrameKind::Request, &request.encode())).await.unwrap();
         within(stream.writer.flush()).await.unwrap();
         stream
     }
 
-    /// The number with which it is welcomed.
+    /// Sends hello, and returns the client's number from the welcome.
     async fn hello(&self, name: &str) -> u64 {
         let hello = Hello { version: VERSION, name: client_name(name), password: None };
-        let mut stream = self.ask(Request::Hello(hello)).await;
+        let mut stream = self.request(Request::Hello(hello)).await;
         match read(&mut stream).await.unwrap() {
             Reply::Welcome(welcome) => welcome.client,
             other => panic!("not a welcome: {other:?}"),
         }
     }
 
-    async fn ended(&self) -> ConnectionEnd {
+    async fn closed(&self) -> ConnectionEnd {
         within(self.connection.closed()).await.into()
     }
 }
@@ -128,57 +113,59 @@ fn client_name(text: &str) -> ClientName {
 }
 
 async fn within<T>(future: impl Future<Output = T>) -> T {
-    timeout(DEADLINE, future).await.unwrap()
+    timeout(TIMEOUT, future).await.unwrap()
 }
 
 async fn read(stream: &mut CommandStream) -> Result<Reply, StreamError> {
-    let frame = stream.reader.read_response(limits::MESSAGE, DEADLINE).await?;
+    let frame = stream.reader.read_response(limits::MESSAGE, TIMEOUT).await?;
     assert_eq!(frame.kind, FrameKind::Reply);
     Ok(Reply::decode(&frame.payload).unwrap())
 }
 
-/// Runs the server for as long as the story takes.
-async fn beside(server: Server, story: impl Future<Output = ()>) {
+/// Runs the server until the scenario ends.
+async fn run_with(server: Server, scenario: impl Future<Output = ()>) {
     tokio::select! {
         ended = server.run() => panic!("the server has ended: {ended:?}"),
-        () = story => {}
+        () = scenario => {}
     }
 }
 
 #[tokio::test]
-async fn a_lost_slot_ends_the_get_and_the_connection_and_the_client_may_connect_again() {
-    let stage = Stage::new();
-    let server = stage.server(1);
-    let (address, registry) = (server.local_addr().unwrap(), server.shared.registry.clone());
+async fn a_lost_slot_ends_the_get_and_the_connections_and_the_client_can_connect_again() {
+    let test = TestServer::new();
+    let server = test.server(1);
+    let (address, registry) = (server.local_addr().unwrap(), server.state.registry.clone());
     let (ron, other) = (identity(), identity());
-    beside(server, async {
-        let client = Client::dial(address, &ron).await;
+    run_with(server, async {
+        let client = TestClient::dial(address, &ron).await;
         assert_eq!(client.hello("Ron").await, 1);
         let path = FilePath::parse("big.bin").unwrap();
-        let mut get = client.ask(Request::Get { path, have: None }).await;
-        // Unread from here on: the get runs until something ends it.
-        assert!(matches!(read(&mut get).await, Ok(Reply::File(head)) if head.size == BIG));
-        let second = Client::dial(address, &ron).await;
+        let mut get = client.request(Request::Get { path, have: None }).await;
+        // The content is not read, so the get runs until the server ends it.
+        assert!(
+            matches!(read(&mut get).await, Ok(Reply::File(head)) if head.size == BIG_FILE_SIZE)
+        );
+        let second = TestClient::dial(address, &ron).await;
         assert_eq!(second.hello("Ron").await, 1);
 
         assert_eq!(registry.revoke(1).await, Ok(true));
-        assert_eq!(registry.count(), 0);
+        assert_eq!(registry.client_count(), 0);
         for client in [&client, &second] {
-            assert_eq!(client.ended().await, ConnectionEnd::ClosedByPeer(CloseCode::SlotLost));
+            assert_eq!(client.closed().await, ConnectionEnd::ClosedByPeer(CloseCode::SlotLost));
         }
-        let loss = stage.position("Client 1: Ron has lost its slot");
-        let count = stage.position("client count: 0 of 1");
-        let get = stage.position("not delivered: big.bin to Client 1: Ron: broken off");
-        let closed = stage.position("Client 1: Ron is disconnected: its slot was lost");
+        let loss = test.position("Client 1: Ron has lost its slot");
+        let count = test.position("client count: 0 of 1");
+        let get = test.position("not delivered: big.bin to Client 1: Ron: interrupted");
+        let closed = test.position("Client 1: Ron is disconnected: its slot was lost");
         assert!(loss < count && count < closed && get > loss);
 
-        // Slot and name are free, for others too.
-        let stranger = Client::dial(address, &other).await;
+        // Slot and name are free, also for another client.
+        let stranger = TestClient::dial(address, &other).await;
         assert_eq!(stranger.hello("ron").await, 2);
         assert_eq!(registry.revoke(2).await, Ok(true));
-        let again = Client::dial(address, &ron).await;
+        let again = TestClient::dial(address, &ron).await;
         assert_eq!(again.hello("Ron").await, 3);
-        let mut message = again.ask(Request::Message { text: "back".to_owned() }).await;
+        let mut message = again.request(Request::Message { text: "back".to_owned() }).await;
         let reply = read(&mut message).await.unwrap();
         assert!(matches!(reply, Reply::Text { text } if text == "back ACK"));
         assert_eq!(registry.connections(&client_name("Ron")).await.unwrap().len(), 1);
@@ -187,17 +174,18 @@ async fn a_lost_slot_ends_the_get_and_the_connection_and_the_client_may_connect_
 }
 
 #[tokio::test]
-async fn an_event_is_delivered_to_the_connection_it_names() {
-    let stage = Stage::new();
-    let server = stage.server(2);
-    let (address, registry) = (server.local_addr().unwrap(), server.shared.registry.clone());
+async fn an_event_is_delivered_only_to_the_given_connection() {
+    let test = TestServer::new();
+    let server = test.server(2);
+    let (address, registry) = (server.local_addr().unwrap(), server.state.registry.clone());
     let ron = identity();
-    beside(server, async {
-        let clients = [Client::dial(address, &ron).await, Client::dial(address, &ron).await];
+    run_with(server, async {
+        let clients =
+            [TestClient::dial(address, &ron).await, TestClient::dial(address, &ron).await];
         for client in &clients {
             assert_eq!(client.hello("Ron").await, 1);
-            // Answered by a member: from now on it can be reached.
-            let mut message = client.ask(Request::Message { text: String::new() }).await;
+            // A response comes from a member, whose connection is attached.
+            let mut message = client.request(Request::Message { text: String::new() }).await;
             read(&mut message).await.unwrap();
         }
         let ids = registry.connections(&client_name("Ron")).await.unwrap();
@@ -206,11 +194,11 @@ async fn an_event_is_delivered_to_the_connection_it_names() {
         within(registry.deliver(to, &event)).await.unwrap();
         let stream = within(clients[1].connection.accept_bi()).await.unwrap();
         let mut stream = CommandStream::from(stream);
-        let frame = within(stream.reader.read_frame(limits::MESSAGE, DEADLINE)).await.unwrap();
+        let frame = within(stream.reader.read_frame(limits::MESSAGE, TIMEOUT)).await.unwrap();
         assert_eq!(Event::decode(&frame.payload).unwrap(), event);
         assert!(registry.is_alive(to).await);
         let nothing = timeout(Duration::ZERO, clients[0].connection.accept_bi()).await;
-        assert!(nothing.is_err(), "the other connection was not meant");
+        assert!(nothing.is_err(), "the other connection received the event");
 
         quiver_transport::close(&clients[1].connection, CloseCode::Goodbye);
         let released = async {
@@ -227,20 +215,20 @@ async fn an_event_is_delivered_to_the_connection_it_names() {
 }
 
 #[tokio::test]
-async fn a_client_that_finds_the_registry_unavailable_is_told_to_try_again_later() {
-    let stage = Stage::new();
-    let mut server = stage.server(2);
+async fn a_client_is_refused_as_busy_while_the_registry_is_unavailable() {
+    let test = TestServer::new();
+    let mut server = test.server(2);
     let address = server.local_addr().unwrap();
     server.releases.close();
-    beside(server, async {
-        let client = Client::dial(address, &identity()).await;
+    run_with(server, async {
+        let client = TestClient::dial(address, &identity()).await;
         let hello = Hello { version: VERSION, name: client_name("Ron"), password: None };
-        let mut stream = client.ask(Request::Hello(hello)).await;
+        let mut stream = client.request(Request::Hello(hello)).await;
         let refused = read(&mut stream).await.unwrap_err();
         let StreamError::Refused(Refusal { code, .. }) = refused else { panic!("{refused:?}") };
         assert_eq!(code, RefusalCode::Busy);
-        assert_eq!(client.ended().await, ConnectionEnd::ClosedByPeer(CloseCode::Busy));
-        stage.position("refused: the registry is unavailable");
+        assert_eq!(client.closed().await, ConnectionEnd::ClosedByPeer(CloseCode::Busy));
+        test.position("refused: the registry is unavailable");
     })
     .await;
 }

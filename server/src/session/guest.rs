@@ -1,11 +1,11 @@
-//! A connection that has not yet said who it is. It may say hello, a few times and soon.
+//! A connection that has not signed in. It may send hello a few times, within a time limit.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use quiver_protocol::command::Hello;
-use quiver_protocol::reply::{ServerLimits, Welcome};
+use quiver_protocol::reply::{Limits, Welcome};
 use quiver_protocol::{
     CloseCode, EofPayload as _, FrameError, FrameKind, PlainEnd, Refusal, RefusalCode, Reply,
     Request, limits,
@@ -16,143 +16,147 @@ use tracing::{debug, error, info, warn};
 
 use super::member::Member;
 use crate::command::authorization::{Permission, authorize};
-use crate::config::{GUEST_PATIENCE, LAST_WORD_PATIENCE};
+use crate::config::{FINAL_REPLY_TIMEOUT, GUEST_TIMEOUT};
 use crate::handshake_queue::{HandshakeQueue, Ticket};
 use crate::internal_failure;
-use crate::metrics::{CommandOutcome, SignIn};
+use crate::metrics::{CommandOutcome, SignInFailure};
 use crate::passwords::SignInError;
 use crate::registry::{EntryError, NameOwner, Slot};
-use crate::shared::ServerState;
+use crate::server_state::ServerState;
 
-/// A stranger with a connection.
+/// A connection whose client has not signed in.
 #[derive(Debug)]
 pub struct Guest {
     connection: Connection,
     address: SocketAddr,
-    shared: Arc<ServerState>,
-    /// What is left of the time a guest may keep us waiting.
-    patience: Duration,
+    state: Arc<ServerState>,
+    /// How long the server still waits for this guest, over all of its hellos.
+    remaining_time: Duration,
 }
 
-/// How one hello ended for a guest who stays one.
-enum Denied {
-    /// The guest may try again.
-    Again(Refusal),
-    /// The connection closes after the refusal.
-    Closing(Refusal, CloseCode),
-    /// The stream is gone.
-    Broken(StreamError),
+/// Why a hello did not make the guest a member.
+enum HelloFailure {
+    /// Refused; the guest may send another hello.
+    Retry(Refusal),
+    /// Refused; the server then closes the connection.
+    Close(Refusal, CloseCode),
+    /// The stream failed.
+    Stream(StreamError),
 }
 
 impl Guest {
-    /// Takes a fresh connection.
+    /// Creates a guest for a new connection.
     #[must_use]
-    pub fn new(connection: Connection, address: SocketAddr, shared: Arc<ServerState>) -> Self {
-        Self { connection, address, shared, patience: GUEST_PATIENCE }
+    pub fn new(connection: Connection, address: SocketAddr, state: Arc<ServerState>) -> Self {
+        Self { connection, address, state, remaining_time: GUEST_TIMEOUT }
     }
 
-    /// Listens for a hello and judges it: a member, or nobody, and the connection is closed.
+    /// Reads hellos until one signs the guest in. `None` where none did; the connection is closed then.
     ///
     /// The guest has a ticket of `queue` while the server waits for it, and none while it waits for the server.
     pub async fn greet(mut self, queue: &HandshakeQueue) -> Option<Member> {
-        let mut last = CloseCode::ProtocolViolation;
+        let mut close_code = CloseCode::ProtocolViolation;
         for _ in 0..limits::HELLOS {
             let mut ticket = queue.enter();
-            let Some((mut stream, request)) = self.listen(&mut ticket).await else {
+            let Some((mut stream, request)) = self.read_hello(&mut ticket).await else {
                 close(&self.connection, CloseCode::TimedOut);
                 return None;
             };
             drop(ticket);
-            let hello = self.shared.metrics.command("hello");
-            let denied = match self.answer(&mut stream, request).await {
+            let command = self.state.metrics.start_command("hello");
+            let failure = match self.process_hello(&mut stream, request).await {
                 Ok(member) => {
-                    hello.ends(CommandOutcome::Done);
+                    command.finish(CommandOutcome::Done);
                     return Some(member);
                 }
-                Err(denied) => denied,
+                Err(failure) => failure,
             };
-            hello.ends(match &denied {
-                Denied::Again(refusal) | Denied::Closing(refusal, _) => {
-                    CommandOutcome::refused(refusal)
+            command.finish(match &failure {
+                HelloFailure::Retry(refusal) | HelloFailure::Close(refusal, _) => {
+                    CommandOutcome::from_refusal(refusal)
                 }
-                Denied::Broken(_) => CommandOutcome::BrokenOff,
+                HelloFailure::Stream(_) => CommandOutcome::Interrupted,
             });
-            match denied {
-                Denied::Again(refusal) => {
-                    last = close_code(refusal.code);
-                    self.refuse(stream, &refusal, queue).await;
+            match failure {
+                HelloFailure::Retry(refusal) => {
+                    close_code = close_code_for(refusal.code);
+                    self.send_refusal(stream, &refusal, queue).await;
                 }
-                Denied::Closing(refusal, code) => {
-                    self.refuse(stream, &refusal, queue).await;
+                HelloFailure::Close(refusal, code) => {
+                    self.send_refusal(stream, &refusal, queue).await;
                     close(&self.connection, code);
                     return None;
                 }
-                Denied::Broken(error) => debug!("{} broke off its hello: {error}", self.address),
+                HelloFailure::Stream(error) => {
+                    debug!("the hello of {} failed: {error}", self.address);
+                }
             }
         }
-        close(&self.connection, last);
+        close(&self.connection, close_code);
         None
     }
 
-    /// The guest's next request, or what is wrong with it; `None` once its time is over or its ticket lost.
-    async fn listen(
+    /// Reads the guest's next request. The inner error says what is wrong with the request; `None` where the guest's
+    /// time is over, its ticket was evicted, or the connection has ended.
+    async fn read_hello(
         &mut self,
         ticket: &mut Ticket,
     ) -> Option<(CommandStream, Result<Vec<u8>, StreamError>)> {
-        let began = Instant::now();
-        let heard = async {
+        let start = Instant::now();
+        let read = async {
             let stream = CommandStream::from(self.connection.accept_bi().await.ok()?);
-            let mut stream = stream.with_write_timeout(GUEST_PATIENCE);
-            let frame = stream.reader.read_frame(limits::HELLO, GUEST_PATIENCE).await;
+            let mut stream = stream.with_write_timeout(GUEST_TIMEOUT);
+            let frame = stream.reader.read_frame(limits::HELLO, GUEST_TIMEOUT).await;
             let request = frame.and_then(|frame| match frame.kind {
                 FrameKind::Request => Ok(frame.payload),
                 found => Err(FrameError::Unexpected { found, expected: "a Request" }.into()),
             });
             Some((stream, request))
         };
-        let heard = tokio::select! {
-            () = ticket.lost() => {
-                debug!("{} said nothing and made room for others", self.address);
+        let request = tokio::select! {
+            () = ticket.evicted() => {
+                debug!("{} sent no hello and made room for others", self.address);
                 None
             }
-            heard = timeout(self.patience, heard) => heard.ok().flatten(),
+            request = timeout(self.remaining_time, read) => request.ok().flatten(),
         };
-        self.patience = self.patience.saturating_sub(began.elapsed());
-        heard
+        self.remaining_time = self.remaining_time.saturating_sub(start.elapsed());
+        request
     }
 
-    async fn answer(
+    /// Checks a hello and, where it succeeds, sends the welcome.
+    async fn process_hello(
         &self,
         stream: &mut CommandStream,
         request: Result<Vec<u8>, StreamError>,
-    ) -> Result<Member, Denied> {
+    ) -> Result<Member, HelloFailure> {
         let payload = match request {
             Ok(payload) => payload,
-            Err(StreamError::Frame(error)) => return Err(Denied::Again(error.into())),
-            Err(error) => return Err(Denied::Broken(error)),
+            Err(StreamError::Frame(error)) => return Err(HelloFailure::Retry(error.into())),
+            Err(error) => return Err(HelloFailure::Stream(error)),
         };
-        let Request::Hello(hello) = Request::decode(&payload).map_err(Denied::Again)? else {
+        let Request::Hello(hello) = Request::decode(&payload).map_err(HelloFailure::Retry)? else {
             let refusal = Refusal::new(RefusalCode::BadRequest, "say hello first");
-            return Err(Denied::Closing(refusal, CloseCode::ProtocolViolation));
+            return Err(HelloFailure::Close(refusal, CloseCode::ProtocolViolation));
         };
-        let judged = tokio::select! {
+        let signed_in = tokio::select! {
             biased;
             error = stream.reader.interrupted() => Err(match error {
-                StreamError::Frame(error) => Denied::Again(error.into()),
-                error => Denied::Broken(error),
+                StreamError::Frame(error) => HelloFailure::Retry(error.into()),
+                error => HelloFailure::Stream(error),
             }),
-            slot = self.judge(hello) => slot,
+            slot = self.sign_in(hello) => slot,
         };
-        let slot = judged?;
+        let slot = signed_in?;
         Role::Member.apply_to(&self.connection);
-        self.welcome(stream, &slot).await.map_err(Denied::Broken)?;
-        Ok(Member::new(self.connection.clone(), slot, self.shared.clone()))
+        self.welcome(stream, &slot).await.map_err(HelloFailure::Stream)?;
+        Ok(Member::new(self.connection.clone(), slot, self.state.clone()))
     }
 
-    /// Name and password, then a slot.
-    async fn judge(&self, hello: Hello) -> Result<Slot, Denied> {
+    /// Checks name and password, then takes a slot.
+    async fn sign_in(&self, hello: Hello) -> Result<Slot, HelloFailure> {
         let address = self.address;
-        let (name, holder) = match &self.shared.passwords {
+        let (name, owner) = match &self.state.passwords {
             None => {
                 let key = trust::peer_fingerprint(&self.connection);
                 (hello.name, key.map_or(NameOwner::Connection, NameOwner::Key))
@@ -163,116 +167,128 @@ impl Guest {
                         RefusalCode::SignInRequired,
                         "this server asks for a password",
                     );
-                    return Err(Denied::Again(refusal));
+                    return Err(HelloFailure::Retry(refusal));
                 };
                 let signed_in = passwords.sign_in(&hello.name, &password, address.ip()).await;
-                let account =
-                    signed_in.map_err(|error| self.sign_in_refusal(&hello.name, error))?;
+                let account = signed_in.map_err(|error| self.refuse_sign_in(&hello.name, error))?;
                 (account, NameOwner::Account)
             }
         };
-        let entered = self.shared.registry.enter(name.clone(), holder).await;
-        match entered {
+        match self.state.registry.enter(name.clone(), owner).await {
             Ok(slot) => {
                 let number = slot.number();
                 info!("connection from {address} as Client {number}");
-                if slot.joined() {
+                if slot.is_additional() {
                     info!("Client {number}: {} has one more connection", slot.name());
                 } else {
                     info!("Client connected as Client {number}: {}", slot.name());
-                    let registry = &self.shared.registry;
-                    info!("client count: {} of {}", registry.count(), registry.max_clients());
+                    let registry = &self.state.registry;
+                    info!(
+                        "client count: {} of {}",
+                        registry.client_count(),
+                        registry.max_clients()
+                    );
                 }
                 Ok(slot)
             }
             Err(EntryError::Busy { number, max_clients }) => {
                 info!("connection from {address} as Client {number}");
                 info!("Max clients reached. Rejecting Client {number}: {name}");
-                self.shared.metrics.busy();
+                self.state.metrics.count_busy_refusal();
                 let message = format!(
                     "Server is busy: {max_clients} of {max_clients} clients are connected. Try again later."
                 );
                 let refusal = Refusal::new(RefusalCode::Busy, message);
-                Err(Denied::Closing(refusal, CloseCode::Busy))
+                Err(HelloFailure::Close(refusal, CloseCode::Busy))
             }
             Err(error @ EntryError::TooManyConnections(_)) => {
-                self.shared.metrics.busy();
+                self.state.metrics.count_busy_refusal();
                 let message = format!("Server is busy: {error}. Try again later.");
                 let refusal = Refusal::new(RefusalCode::Busy, message);
-                Err(Denied::Closing(refusal, CloseCode::Busy))
+                Err(HelloFailure::Close(refusal, CloseCode::Busy))
             }
             Err(EntryError::Unavailable(reason)) => {
                 error!("{name} from {address} refused: {reason}");
-                self.shared.metrics.busy();
+                self.state.metrics.count_busy_refusal();
                 let message =
                     "Server is busy: its list of clients is unavailable. Try again later.";
                 let refusal = Refusal::new(RefusalCode::Busy, message);
-                Err(Denied::Closing(refusal, CloseCode::Busy))
+                Err(HelloFailure::Close(refusal, CloseCode::Busy))
             }
             Err(error @ EntryError::NameTaken(_)) => {
-                Err(Denied::Again(Refusal::new(RefusalCode::NameTaken, error.to_string())))
+                Err(HelloFailure::Retry(Refusal::new(RefusalCode::NameTaken, error.to_string())))
             }
         }
     }
 
-    fn sign_in_refusal(&self, name: &quiver_protocol::ClientName, error: SignInError) -> Denied {
+    /// Logs and counts a failed sign-in.
+    fn refuse_sign_in(
+        &self,
+        name: &quiver_protocol::ClientName,
+        error: SignInError,
+    ) -> HelloFailure {
         let address = self.address;
-        let words = error.to_string();
+        let message = error.to_string();
         let code = match error {
             SignInError::Failed => {
                 info!("sign-in as {name} from {address} failed");
-                self.shared.metrics.sign_in_failed(SignIn::Wrong);
+                self.state.metrics.count_sign_in_failure(SignInFailure::WrongCredentials);
                 RefusalCode::SignInFailed
             }
             SignInError::TooMany { .. } => {
                 warn!("too many attempts to sign in, {name} from {address} refused");
-                self.shared.metrics.sign_in_failed(SignIn::TooMany);
+                self.state.metrics.count_sign_in_failure(SignInFailure::TooManyAttempts);
                 RefusalCode::RateLimited
             }
             SignInError::Internal(reason) => {
-                let refusal = internal_failure::report(&self.shared.metrics, "sign-in", &reason);
-                return Denied::Again(refusal);
+                let refusal = internal_failure::report(&self.state.metrics, "sign-in", &reason);
+                return HelloFailure::Retry(refusal);
             }
         };
-        Denied::Again(Refusal::new(code, words))
+        HelloFailure::Retry(Refusal::new(code, message))
     }
 
     async fn welcome(&self, stream: &mut CommandStream, slot: &Slot) -> Result<(), StreamError> {
-        let ServerState { files, passwords, .. } = &*self.shared;
+        let ServerState { files, passwords, .. } = &*self.state;
         let upload = authorize(Permission::Upload, slot.name(), files, passwords.as_ref()).is_ok();
         let welcome = Reply::Welcome(Welcome {
             client: slot.number(),
             name: slot.name().clone(),
             message: "Connected to the server successfully.".to_owned(),
-            max_clients: self.shared.registry.max_clients(),
-            limits: ServerLimits::CURRENT,
+            max_clients: self.state.registry.max_clients(),
+            limits: Limits::CURRENT,
             upload,
         });
         stream.writer.write_frame(FrameKind::Reply, &welcome.encode()).await?;
         stream.writer.end(FrameKind::Eof, &PlainEnd {}.encode()).await
     }
 
-    /// Sends the refusal, and waits until it is acknowledged. Meanwhile the guest has a ticket of `queue`: one that
-    /// acknowledges nothing makes room for others.
-    async fn refuse(&self, mut stream: CommandStream, refusal: &Refusal, queue: &HandshakeQueue) {
+    /// Sends a refusal and waits until the guest has acknowledged it. Meanwhile the guest has a ticket of `queue`, so
+    /// that newer guests can evict one that acknowledges nothing.
+    async fn send_refusal(
+        &self,
+        mut stream: CommandStream,
+        refusal: &Refusal,
+        queue: &HandshakeQueue,
+    ) {
         debug!("{} was refused: {refusal}", self.address);
         let mut ticket = queue.enter();
-        let heard = async {
+        let deliver = async {
             stream.refuse(refusal).await.is_ok()
-                && stream.writer.delivered(LAST_WORD_PATIENCE).await
+                && stream.writer.delivered(FINAL_REPLY_TIMEOUT).await
         };
-        let heard = tokio::select! {
-            () = ticket.lost() => false,
-            heard = timeout(LAST_WORD_PATIENCE, heard) => heard.unwrap_or(false),
+        let is_delivered = tokio::select! {
+            () = ticket.evicted() => false,
+            delivered = timeout(FINAL_REPLY_TIMEOUT, deliver) => delivered.unwrap_or(false),
         };
-        if !heard {
-            debug!("{} may not have heard why it was refused", self.address);
+        if !is_delivered {
+            debug!("{} did not acknowledge its refusal", self.address);
         }
     }
 }
 
-/// The code to close with when the last hello was refused for this.
-fn close_code(code: RefusalCode) -> CloseCode {
+/// The code that closes the connection where its last hello was refused with `code`.
+fn close_code_for(code: RefusalCode) -> CloseCode {
     match code {
         RefusalCode::SignInFailed
         | RefusalCode::SignInRequired

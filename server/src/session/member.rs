@@ -1,4 +1,4 @@
-//! A connection that holds a slot. Each stream it opens is one command.
+//! A connection whose client has signed in and holds a slot. Each stream that the client opens is one command.
 
 use std::sync::Arc;
 
@@ -12,106 +12,106 @@ use tracing::{debug, error, info, warn};
 use crate::client_connection::ClientConnection;
 use crate::command::context::Context;
 use crate::command::{self, exit};
-use crate::config::{ANSWER_TIMEOUT, GRACE, LAST_WORD_PATIENCE};
+use crate::config::{FINAL_REPLY_TIMEOUT, RESPONSE_WRITE_TIMEOUT, SHUTDOWN_GRACE};
 use crate::registry::Slot;
-use crate::shared::ServerState;
+use crate::server_state::ServerState;
 
-/// A client's connection, with its share of a slot.
+/// A connection of a signed-in client, with its share of the client's slot.
 #[derive(Debug)]
 pub struct Member {
     connection: Connection,
     slot: Slot,
-    shared: Arc<ServerState>,
+    state: Arc<ServerState>,
 }
 
-/// What serves the streams of one connection.
-struct Session {
+/// Serves the streams of one connection.
+struct MemberSession {
     connection: Connection,
     context: Arc<Context>,
     /// Decides which stream of the connection is written first.
     priority: StreamPriority,
-    shared: Arc<ServerState>,
+    state: Arc<ServerState>,
     /// The running commands.
     commands: JoinSet<()>,
 }
 
-/// Why no more commands are served.
-enum Leaving {
-    /// The client said exit on this stream.
+/// Why the session serves no more commands.
+enum SessionEnd {
+    /// The client sent exit on this stream.
     Exit(Option<CommandStream>),
     /// The connection ended.
-    Lost,
-    /// The client's slot is not its own any more.
+    ConnectionLost,
+    /// The client has lost its slot.
     SlotLost,
     /// The server stops.
     Stopping,
 }
 
 impl Member {
-    /// A guest that was welcomed.
+    /// Creates a member from a guest that has signed in.
     #[must_use]
-    pub fn new(connection: Connection, slot: Slot, shared: Arc<ServerState>) -> Self {
-        Self { connection, slot, shared }
+    pub fn new(connection: Connection, slot: Slot, state: Arc<ServerState>) -> Self {
+        Self { connection, slot, state }
     }
 
-    /// Serves the member's streams until it leaves, its connection or its slot is lost, or the server stops.
+    /// Serves the member's streams until the client exits, its connection or its slot is lost, or the server stops.
     pub async fn run(self) {
-        let Self { connection, slot, shared } = self;
-        let counted = shared.metrics.member();
+        let Self { connection, slot, state } = self;
+        let open_member = state.metrics.count_member();
         slot.attach(ClientConnection::new(connection.clone()));
-        let context = Arc::new(Context::new(&slot, shared.clone()));
+        let context = Arc::new(Context::new(&slot, state.clone()));
         let priority = StreamPriority::new(connection.clone(), Role::Member);
         let commands = JoinSet::new();
-        let mut session = Session { connection, context, priority, shared, commands };
+        let mut session = MemberSession { connection, context, priority, state, commands };
         match session.serve(&slot).await {
-            Leaving::Lost => {}
-            Leaving::Exit(stream) => {
-                // First all that the connection holds, then its share of a slot.
+            SessionEnd::ConnectionLost => {}
+            SessionEnd::Exit(stream) => {
+                // The commands first release what they hold; the share of the slot follows.
                 session.commands.shutdown().await;
                 session.release(slot).await;
-                drop(counted);
-                session.farewell(stream).await;
-                return session.ended().await;
+                drop(open_member);
+                session.close_after_goodbye(stream).await;
+                return session.wait_closed().await;
             }
-            Leaving::Stopping => {
+            SessionEnd::Stopping => {
                 session.finish_commands(&slot).await;
                 close(&session.connection, CloseCode::ShuttingDown);
             }
-            Leaving::SlotLost => {
-                // Without a grace: the name may be another client's already.
+            SessionEnd::SlotLost => {
+                // No grace period: another client may have the name already.
                 session.commands.shutdown().await;
                 info!("{} is disconnected: its slot was lost", session.context.client);
                 close(&session.connection, CloseCode::SlotLost);
             }
         }
-        session.ended().await;
-        // The client hears no answer any more; ended, the commands give back what they hold.
+        session.wait_closed().await;
+        // The client can read no more responses. Stopping the commands releases what they hold.
         session.commands.shutdown().await;
-        drop(counted);
+        drop(open_member);
         session.release(slot).await;
     }
 }
 
-impl Session {
-    async fn serve(&mut self, slot: &Slot) -> Leaving {
+impl MemberSession {
+    async fn serve(&mut self, slot: &Slot) -> SessionEnd {
         loop {
             tokio::select! {
-                () = slot.lost() => return Leaving::SlotLost,
-                stream = self.context.exit.requested() => return Leaving::Exit(stream),
-                () = self.shared.stopping.cancelled() => return Leaving::Stopping,
-                Some(ended) = self.commands.join_next() => note(ended),
+                () = slot.lost() => return SessionEnd::SlotLost,
+                stream = self.context.exit.requested() => return SessionEnd::Exit(stream),
+                () = self.state.stopping.cancelled() => return SessionEnd::Stopping,
+                Some(ended) = self.commands.join_next() => log_panic(ended),
                 stream = self.connection.accept_bi() => {
-                    let Ok(stream) = stream else { return Leaving::Lost };
-                    self.answer(stream);
+                    let Ok(stream) = stream else { return SessionEnd::ConnectionLost };
+                    self.start_command(stream);
                 }
             }
         }
     }
 
-    fn answer(&mut self, stream: (SendStream, RecvStream)) {
+    fn start_command(&mut self, stream: (SendStream, RecvStream)) {
         let stream = CommandStream::from(stream).with_priority(self.priority.clone());
-        let stream = stream.with_write_timeout(ANSWER_TIMEOUT);
-        self.commands.spawn(command::answer(self.context.clone(), stream));
+        let stream = stream.with_write_timeout(RESPONSE_WRITE_TIMEOUT);
+        self.commands.spawn(command::serve_stream(self.context.clone(), stream));
     }
 
     async fn release(&self, slot: Slot) {
@@ -120,76 +120,78 @@ impl Session {
         }
     }
 
-    /// Waits for the end of the connection.
-    async fn ended(&self) {
-        let ended = ConnectionEnd::from(self.connection.closed().await);
-        debug!("connection of {} ended: {ended}", self.context.client);
+    /// Waits until the connection is closed.
+    async fn wait_closed(&self) {
+        let end = ConnectionEnd::from(self.connection.closed().await);
+        debug!("connection of {} ended: {end}", self.context.client);
     }
 
-    /// Says goodbye and closes the connection: once the client has closed it, or 2 seconds later, or when others
-    /// that leave need its ticket.
-    async fn farewell(&self, stream: Option<CommandStream>) {
+    /// Sends a goodbye, and closes the connection when the client has closed it, after 2 seconds, or when a newer
+    /// closing connection evicts its ticket.
+    async fn close_after_goodbye(&self, stream: Option<CommandStream>) {
         let Self { connection, context, .. } = self;
-        let mut ticket = self.shared.leaving.enter();
-        let said = async {
+        let mut ticket = self.state.closing.enter();
+        let goodbye = async {
             if let Some(stream) = stream
-                && let Err(error) = exit::say_goodbye(stream).await
+                && let Err(error) = exit::send_goodbye(stream).await
             {
-                debug!("{} did not hear the goodbye: {error}", context.client.name);
+                debug!("{} did not receive the goodbye: {error}", context.client.name);
             }
             connection.closed().await;
         };
         tokio::select! {
-            () = ticket.lost() => debug!("{} made room for others that leave", context.client.name),
-            _ = timeout(LAST_WORD_PATIENCE, said) => {}
+            () = ticket.evicted() => {
+                debug!("{} made room for other closing connections", context.client.name);
+            }
+            _ = timeout(FINAL_REPLY_TIMEOUT, goodbye) => {}
         }
         close(connection, CloseCode::Goodbye);
     }
 
-    /// Says that the server stops, and lets running commands end: within the grace, and while the client has its
-    /// slot.
+    /// Tells the client that the server stops, and lets running commands end within the grace period, as long as the
+    /// client has its slot.
     async fn finish_commands(&mut self, slot: &Slot) {
-        let (hurry, connection) = (self.shared.hurry.clone(), self.connection.clone());
+        let (abort, connection) = (self.state.abort.clone(), self.connection.clone());
         let context = self.context.clone();
-        let all = async {
-            // A client that lets the server open no stream is told by the close.
-            let told = async {
-                let event = Event::Stopping { grace_seconds: GRACE.as_secs() };
+        let finish = async {
+            // A client that does not let the server open a stream learns of the stop when its connection is closed.
+            let send_event = async {
+                let event = Event::Stopping { grace_seconds: SHUTDOWN_GRACE.as_secs() };
                 if let Err(reason) = ClientConnection::new(connection.clone()).deliver(&event).await
                 {
-                    debug!("{} was not told of the stop: {reason}", context.client);
+                    debug!("{} did not receive the stop event: {reason}", context.client);
                 }
             };
-            let done = async {
+            let join_commands = async {
                 loop {
                     tokio::select! {
                         ended = self.commands.join_next() => match ended {
-                            Some(ended) => note(ended),
+                            Some(ended) => log_panic(ended),
                             None => break,
                         },
-                        // Refused one by one by the command itself: the server is stopping.
+                        // New commands are refused, because the server is stopping.
                         stream = connection.accept_bi() => match stream {
-                            Ok(stream) => self.answer(stream),
+                            Ok(stream) => self.start_command(stream),
                             Err(_) => break,
                         },
                     }
                 }
             };
-            let _ = tokio::join!(told, done);
+            let _ = tokio::join!(send_event, join_commands);
         };
         tokio::select! {
-            () = hurry.cancelled() => {}
+            () = abort.cancelled() => {}
             () = slot.lost() => {}
-            _ = timeout(GRACE, all) => {}
+            _ = timeout(SHUTDOWN_GRACE, finish) => {}
         }
     }
 }
 
-fn note(ended: Result<(), tokio::task::JoinError>) {
+fn log_panic(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
     {
-        // Its stream is gone with it; the connection and the others go on.
+        // The command's stream is closed. The connection and its other commands are not affected.
         error!("a command's task failed: {error}");
     }
 }

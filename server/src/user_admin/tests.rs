@@ -1,4 +1,4 @@
-//! Changes of the password file, as the commands `user` make them.
+//! Changes of the password file by the `user` commands.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::passwords::Passwords;
 
-fn folder() -> (TempDir, PathBuf) {
+fn temp_folder() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("passwords");
     (folder, path)
@@ -28,9 +28,9 @@ fn secret(text: &str) -> Secret {
     Secret::new(text.to_owned())
 }
 
-/// A line that is cheap to make.
+/// An account's line with a hash that is cheap to compute.
 fn line(name: &str) -> String {
-    let hash = StoredHash::create(&secret("old"), Cost::CHEAP, [7; SALT]).unwrap();
+    let hash = StoredHash::create(&secret("old"), HashCost::CHEAP, [7; SALT_BYTES]).unwrap();
     format!("{name}:{hash}\n")
 }
 
@@ -39,8 +39,8 @@ fn names(path: &Path) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_added_account_signs_in_and_a_removed_one_does_not() {
-    let (_folder, path) = folder();
+async fn an_added_account_can_sign_in_and_a_removed_one_cannot() {
+    let (_folder, path) = temp_folder();
     assert_eq!(add(&path, &name("Ron"), &secret("hunter2"), None).unwrap(), AccountChange::Added);
     assert_eq!(add(&path, &name("Ben"), &secret("hunter3"), None).unwrap(), AccountChange::Added);
     assert_eq!(names(&path), ["Ron", "Ben"]);
@@ -62,7 +62,7 @@ async fn an_added_account_signs_in_and_a_removed_one_does_not() {
 
 #[test]
 fn a_new_file_is_private_and_each_password_has_its_own_salt() {
-    let (folder, path) = folder();
+    let (folder, path) = temp_folder();
     add(&path, &name("Ron"), &secret("same"), None).unwrap();
     add(&path, &name("Ben"), &secret("same"), None).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
@@ -76,12 +76,12 @@ fn a_new_file_is_private_and_each_password_has_its_own_salt() {
 }
 
 #[test]
-fn everything_else_in_the_file_stays_byte_for_byte() {
-    let (_folder, path) = folder();
+fn a_change_leaves_the_other_lines_byte_for_byte() {
+    let (_folder, path) = temp_folder();
     let (ron, ben, pete) = (line("Ron"), line("Ben"), line("Pete"));
     let before = format!("# the team\r\n\n{ron}  # not: an account");
     write_private(&path, &before);
-    // A comment begins at the line's beginning; this one is a mistake, so nothing is changed.
+    // A comment must be at the start of a line, so this file is invalid and is not changed.
     add(&path, &name("Ben"), &secret("new"), None).unwrap_err();
     assert_eq!(fs::read_to_string(&path).unwrap(), before);
 
@@ -105,10 +105,10 @@ fn everything_else_in_the_file_stays_byte_for_byte() {
 }
 
 #[test]
-fn an_account_keeps_what_it_may_until_something_else_is_said() {
-    let (_folder, path) = folder();
-    let set = |may| {
-        add(&path, &name("Ron"), &secret("new"), may).unwrap();
+fn an_account_keeps_its_permission_unless_another_is_given() {
+    let (_folder, path) = temp_folder();
+    let set = |permission| {
+        add(&path, &name("Ron"), &secret("new"), permission).unwrap();
         list(&path).unwrap()[0].1
     };
     assert_eq!(set(None), AccountPermission::Read);
@@ -116,24 +116,28 @@ fn an_account_keeps_what_it_may_until_something_else_is_said() {
     assert_eq!(set(None), AccountPermission::Upload);
     assert!(fs::read_to_string(&path).unwrap().ends_with(":upload\n"));
     let passwords = Passwords::open(&path).unwrap();
-    assert_eq!(passwords.may(&name("ron")), Some(AccountPermission::Upload));
-    assert_eq!(passwords.may(&name("Ben")), None);
+    assert_eq!(passwords.permission(&name("ron")), Some(AccountPermission::Upload));
+    assert_eq!(passwords.permission(&name("Ben")), None);
     assert_eq!(set(Some(AccountPermission::Read)), AccountPermission::Read);
     assert!(!fs::read_to_string(&path).unwrap().contains(":read"));
 }
 
 #[test]
-fn the_file_is_replaced_not_rewritten() {
-    let (_folder, path) = folder();
+fn a_change_replaces_the_file_instead_of_rewriting_it() {
+    let (_folder, path) = temp_folder();
     write_private(&path, &line("Ron"));
-    let kept = fs::File::open(&path).unwrap();
+    let open_file = fs::File::open(&path).unwrap();
     add(&path, &name("Ben"), &secret("new"), None).unwrap();
-    assert_eq!(io::read_to_string(kept).unwrap(), line("Ron"), "a reader sees one or the other");
+    assert_eq!(
+        io::read_to_string(open_file).unwrap(),
+        line("Ron"),
+        "an open file keeps the old content"
+    );
 }
 
 #[test]
-fn changes_at_the_same_time_all_count() {
-    let (_folder, path) = folder();
+fn concurrent_changes_are_all_made() {
+    let (_folder, path) = temp_folder();
     write_private(&path, &(0..6).map(|n| line(&format!("old{n}"))).collect::<String>());
     thread::scope(|scope| {
         for n in 0..6 {
@@ -149,8 +153,8 @@ fn changes_at_the_same_time_all_count() {
 }
 
 #[test]
-fn the_first_change_makes_the_file_for_all_who_come_at_once() {
-    let (_folder, path) = folder();
+fn concurrent_first_changes_make_one_file_with_all_accounts() {
+    let (_folder, path) = temp_folder();
     thread::scope(|scope| {
         for n in 0..4 {
             let path = &path;
@@ -162,8 +166,8 @@ fn the_first_change_makes_the_file_for_all_who_come_at_once() {
 }
 
 #[test]
-fn a_file_the_server_would_refuse_is_not_touched() {
-    let (folder, path) = folder();
+fn a_file_that_the_server_would_reject_is_not_changed() {
+    let (folder, path) = temp_folder();
     let content = line("Ron") + "Ben:s3cret\n";
     write_private(&path, &content);
     for error in [
@@ -191,7 +195,7 @@ fn a_file_the_server_would_refuse_is_not_touched() {
 
 #[test]
 fn a_change_that_would_make_the_file_too_long_is_not_made() {
-    let (_folder, path) = folder();
+    let (_folder, path) = temp_folder();
     write_private(&path, &("#".repeat(1024 * 1024 - 1) + "\n"));
     let error = add(&path, &name("Ron"), &secret("new"), None).unwrap_err();
     assert!(matches!(error, UserAdminError::File(PasswordFileError::TooLong { .. })));
@@ -199,8 +203,8 @@ fn a_change_that_would_make_the_file_too_long_is_not_made() {
 }
 
 #[test]
-fn only_adding_makes_a_file() {
-    let (folder, path) = folder();
+fn only_user_add_makes_the_file() {
+    let (folder, path) = temp_folder();
     assert!(remove(&path, &name("Ron")).unwrap_err().to_string().contains("No such file"));
     assert!(list(&path).unwrap_err().to_string().contains("No such file"));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
@@ -210,23 +214,23 @@ fn only_adding_makes_a_file() {
 }
 
 #[test]
-fn an_unknown_account_is_named() {
-    let (_folder, path) = folder();
+fn the_error_for_an_unknown_account_names_it() {
+    let (_folder, path) = temp_folder();
     write_private(&path, &line("Ron"));
     let text = remove(&path, &name("Ben")).unwrap_err().to_string();
     assert!(text.ends_with("passwords has no account Ben"), "{text}");
 }
 
 #[test]
-fn a_path_without_a_folder_is_in_this_one() {
-    assert_eq!(folder_of(Path::new("passwords")), Path::new("."));
-    assert_eq!(folder_of(Path::new("a/passwords")), Path::new("a"));
-    assert_eq!(folder_of(Path::new("/passwords")), Path::new("/"));
+fn a_path_without_a_folder_is_in_the_current_folder() {
+    assert_eq!(parent_folder(Path::new("passwords")), Path::new("."));
+    assert_eq!(parent_folder(Path::new("a/passwords")), Path::new("a"));
+    assert_eq!(parent_folder(Path::new("/passwords")), Path::new("/"));
 }
 
 #[test]
 fn a_password_has_1_to_1024_bytes() {
-    let (_folder, path) = folder();
+    let (_folder, path) = temp_folder();
     let longest = "x".repeat(limits::PASSWORD);
     add(&path, &name("Ron"), &secret(&longest), None).unwrap();
     let content = fs::read(&path).unwrap();
@@ -241,8 +245,8 @@ fn a_password_has_1_to_1024_bytes() {
 }
 
 #[test]
-fn a_piped_password_is_one_line_without_its_end() {
-    let read = |input: &[u8]| first_line(input).map(|secret| secret.expose().to_owned());
+fn a_piped_password_is_one_line_without_its_line_ending() {
+    let read = |input: &[u8]| read_first_line(input).map(|secret| secret.expose().to_owned());
     let longest = "x".repeat(limits::PASSWORD);
     for (input, password) in [
         ("hunter2", "hunter2"),
@@ -263,30 +267,30 @@ fn a_piped_password_is_one_line_without_its_end() {
         assert!(matches!(read(input.as_bytes()), Err(PasswordError::TooLong)));
     }
     assert!(matches!(read(b"caf\xe9\n"), Err(PasswordError::NotText)));
-    assert!(matches!(first_line(io::repeat(b'x')), Err(PasswordError::TooLong)));
+    assert!(matches!(read_first_line(io::repeat(b'x')), Err(PasswordError::TooLong)));
 }
 
 #[test]
-fn what_follows_a_piped_password_is_left_for_others() {
+fn input_after_a_piped_password_is_not_read() {
     let mut input = &b"hunter2\nmore"[..];
-    first_line(&mut input).unwrap();
+    read_first_line(&mut input).unwrap();
     assert_eq!(input, b"more");
 }
 
 #[test]
-fn a_typed_password_is_asked_for_twice() {
+fn a_typed_password_is_prompted_for_twice() {
     let typed = |first: &str, second: &str| {
-        let asked = std::cell::Cell::new(0);
-        let result = ask_twice(|_| {
-            asked.set(asked.get() + 1);
-            Ok(if asked.get() == 1 { first } else { second }.to_owned())
+        let prompts = std::cell::Cell::new(0);
+        let result = prompt_twice(|_| {
+            prompts.set(prompts.get() + 1);
+            Ok(if prompts.get() == 1 { first } else { second }.to_owned())
         });
-        (result.map(|secret| secret.expose().to_owned()), asked.get())
+        (result.map(|secret| secret.expose().to_owned()), prompts.get())
     };
     assert!(matches!(typed("hunter2", "hunter2"), (Ok(password), 2) if password == "hunter2"));
     assert!(matches!(typed("hunter2", "hunter3"), (Err(PasswordError::Different), 2)));
     assert!(matches!(typed("", ""), (Err(PasswordError::Empty), 1)));
     assert!(matches!(typed(&"x".repeat(1025), ""), (Err(PasswordError::TooLong), 1)));
-    let error = ask_twice(|_| Err(io::ErrorKind::NotFound.into())).unwrap_err();
+    let error = prompt_twice(|_| Err(io::ErrorKind::NotFound.into())).unwrap_err();
     assert!(error.to_string().contains("--password-stdin"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! What the client is told where a transfer of its failed.
+//! Maps the errors of a failed transfer to the refusal that tells the client.
 
 use quiver_protocol::{FrameError, PutRequest, Refusal, RefusalCode};
 use quiver_transfer::get::ServeError;
@@ -13,56 +13,56 @@ use crate::internal_failure;
 use crate::metrics::Metrics;
 
 impl CommandError {
-    /// Of a file that was not sent.
-    pub(in crate::command) fn of_get(metrics: &Metrics, error: ServeError) -> Self {
+    /// The error of a file that could not be sent.
+    pub(in crate::command) fn from_get(metrics: &Metrics, error: ServeError) -> Self {
         match error {
-            ServeError::NoSize => Self::of_files(metrics, FilesError::NotAFile),
+            ServeError::NoSize => Self::from_files(metrics, FilesError::NotAFile),
             ServeError::Send(error @ (SendError::Changed | SendError::WrongSize)) => {
                 Self::Refused(Refusal::new(RefusalCode::Changed, error.to_string()))
             }
             ServeError::Send(SendError::Disk(reason)) => {
                 Self::Refused(internal_failure::report(metrics, "reading a file", &reason))
             }
-            ServeError::Send(SendError::Stream(error)) => Self::out_of_turn(error),
+            ServeError::Send(SendError::Stream(error)) => Self::from_interruption(error),
         }
     }
 
-    /// Of an upload that was not received.
-    pub(in crate::command) fn of_put(
+    /// The error of an upload that could not be received.
+    pub(in crate::command) fn from_put(
         metrics: &Metrics,
-        put: &PutRequest,
+        request: &PutRequest,
         error: AcceptError<FilesError>,
     ) -> Self {
         match error {
-            AcceptError::Interrupted(error) => Self::out_of_turn(error),
+            AcceptError::Interrupted(error) => Self::from_interruption(error),
             AcceptError::Ready(error) => Self::Stream(error),
-            AcceptError::Partial(error) | AcceptError::Sink(error) => {
-                Self::of_files(metrics, error)
-            }
+            AcceptError::Partial(error) | AcceptError::Sink(error) => Self::from_files(metrics, error),
             AcceptError::Content(ReceiveError::Disk(error)) => {
-                Self::of_files(metrics, FilesError::of_write(error))
+                Self::from_files(metrics, FilesError::from_sink(error))
             }
             AcceptError::Content(
                 error @ (ReceiveError::Mismatch | ReceiveError::Length { .. }),
             ) => Self::Refused(Refusal::new(RefusalCode::BadRequest, error.to_string())),
             AcceptError::Content(ReceiveError::Stream(StreamError::Frame(
                 FrameError::TooMuchContent { announced: limit },
-            ))) if put.size.is_none() => Self::of_files(metrics, FilesError::TooLarge { limit }),
-            AcceptError::Content(ReceiveError::Stream(error)) => Self::of_content(error),
+            ))) if request.size.is_none() => {
+                Self::from_files(metrics, FilesError::TooLarge { limit })
+            }
+            AcceptError::Content(ReceiveError::Stream(error)) => Self::from_content(error),
         }
     }
 
-    /// Of content that broke off.
-    fn of_content(error: StreamError) -> Self {
+    /// The error of content that did not arrive completely.
+    fn from_content(error: StreamError) -> Self {
         match error {
             StreamError::Frame(error) => Self::Refused(error.into()),
             StreamError::Refused(refusal) => {
-                let words = format!("the client gave up ({:?})", refusal.code);
-                Self::Refused(Refusal::new(RefusalCode::Changed, words))
+                let reason = format!("the client cancelled ({:?})", refusal.code);
+                Self::Refused(Refusal::new(RefusalCode::Changed, reason))
             }
-            StreamError::TimedOut(patience) => {
-                let words = format!("no content for {} seconds", patience.as_secs());
-                Self::Refused(Refusal::new(RefusalCode::BadRequest, words))
+            StreamError::TimedOut(timeout) => {
+                let reason = format!("no content for {} seconds", timeout.as_secs());
+                Self::Refused(Refusal::new(RefusalCode::BadRequest, reason))
             }
             error => Self::Stream(error),
         }

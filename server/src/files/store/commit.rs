@@ -1,20 +1,21 @@
-//! Commits an upload: flush, quota row, name. The row is written just before the name, under the lock of the
-//! path: no file has a name without a row, and a rename or removal sees both or neither.
+//! Commits an upload: flush, quota row, name. The row is written just before the name, under the
+//! lock of the path: no file has a name without a row, and a rename or removal sees both or
+//! neither.
 
 use std::io::{self, Write as _};
 use std::time::SystemTime;
 
 use cap_std::fs::Dir;
 use quiver_protocol::PutRequest;
-use quiver_transfer::{FileAttributes, PartialFile, ReplacePolicy, UnnamedFile};
+use quiver_transfer::{FileAttributes, UnnamedFile, PartialFile, ReplacePolicy};
 use tracing::{error, warn};
 
-use super::part::temporary;
-use super::{FilesError, StagedFile, UploadStore, check_place, gone, lock};
-use crate::files::unset;
-use crate::files::walk::place;
+use super::partial_file::create_temporary;
+use super::{FilesError, StagedFile, UploadStore, check_target, lock, transfer_ended};
+use crate::files::attribute_log;
+use crate::files::walk::open_parent;
 use crate::quota_db::QuotaReservation;
-use crate::unix::{self, Inode};
+use crate::unix::{self, PinnedInode};
 
 /// A file that is about to get its name.
 struct Commit<'a> {
@@ -23,128 +24,141 @@ struct Commit<'a> {
     is_served: &'a dyn Fn() -> bool,
     store: &'a UploadStore,
     folder: &'a Dir,
-    put: &'a PutRequest,
+    request: &'a PutRequest,
     size: u64,
 }
 
 impl StagedFile {
-    /// `whole` is all of a file that has no part.
-    pub(super) fn finish(self, size: u64, whole: Option<&[u8]>) -> Result<(), FilesError> {
-        let Self { root, served, store, folder, put, id, path_id, held, .. } = self;
-        let is_served = || served.serves(&root);
-        let (part, reservation) = {
-            let mut held = lock(&held);
-            (held.part.take(), held.reservation.take())
+    /// Flushes the file and gives it its name. `content` is the whole content of a file without a
+    /// partial file. Blocks.
+    pub(super) fn commit_file(self, size: u64, content: Option<&[u8]>) -> Result<(), FilesError> {
+        let Self {
+            root,
+            root_folder,
+            store,
+            folder,
+            request,
+            resumable_id,
+            path_id,
+            resources,
+            ..
+        } = self;
+        let is_served = || root_folder.is_current(&root);
+        let (partial_file, quota) = {
+            let mut resources = lock(&resources);
+            (resources.partial_file.take(), resources.quota.take())
         };
-        let Some(mut reservation) = reservation else { return Err(FilesError::Disk(gone())) };
+        let Some(mut quota) = quota else { return Err(FilesError::Disk(transfer_ended())) };
         let commit = Commit {
             root: &root,
             is_served: &is_served,
             store: &store,
             folder: &folder,
-            put: &put,
+            request: &request,
             size,
         };
-        if let Err(reason) = commit.store(part, whole, &mut reservation) {
-            // Whole, and yet of no use: what stands in its way would stand there the next time.
-            let part = id.map(|id| PartialFile::open(&folder, id));
-            if let Err(error) = reservation.without_part() {
+        if let Err(reason) = commit.store_file(partial_file, content, &mut quota) {
+            // The content is complete, so a retry would fail for the same reason: keeping it is of
+            // no use.
+            let partial_file = resumable_id.map(|id| PartialFile::open(&folder, id));
+            if let Err(error) = quota.drop_partial_file() {
                 error!("a partial file that was removed still counts: {error}");
             }
-            if let Some(Ok(part)) = part {
-                part.discard();
+            if let Some(Ok(partial_file)) = partial_file {
+                partial_file.discard();
             }
             return Err(reason);
         }
-        if let Some(other) = path_id.filter(|_| id.is_none()) {
+        if let Some(other) = path_id.filter(|_| resumable_id.is_none()) {
             store.upload_locks.mark_obsolete(other);
-            store.remove_waiting_part(&folder, other, reservation.owner());
+            store.remove_resumable(&folder, other, quota.owner());
         }
-        unix::sync_dir(&folder).map_err(FilesError::Disk)
+        unix::sync_folder(&folder).map_err(FilesError::Disk)
     }
 }
 
 impl Commit<'_> {
-    /// Flushes the file and gives it its name; the folder is not flushed yet.
-    fn store(
+    /// Flushes the file and gives it its name; does not flush the folder.
+    fn store_file(
         &self,
-        part: Option<PartialFile>,
-        whole: Option<&[u8]>,
-        reservation: &mut QuotaReservation,
+        partial_file: Option<PartialFile>,
+        content: Option<&[u8]>,
+        quota: &mut QuotaReservation,
     ) -> Result<(), FilesError> {
-        let Self { folder, put, .. } = *self;
-        let name = put.path.file_name();
-        let replace = if put.replace { ReplacePolicy::Existing } else { ReplacePolicy::Never };
-        let modified = put.modified.map(|moment| SystemTime::from(moment.0));
-        let finish = FileAttributes { modified, executable: put.executable };
-        if let (None, Some(bytes), ReplacePolicy::Never) = (&part, whole, replace) {
-            let file = UnnamedFile::write(folder, bytes, finish).map_err(FilesError::of_change)?;
+        let Self { folder, request, .. } = *self;
+        let name = request.path.file_name();
+        let replace = if request.replace { ReplacePolicy::Existing } else { ReplacePolicy::Never };
+        let modified = request.modified.map(|moment| SystemTime::from(moment.0));
+        let attributes = FileAttributes { modified, executable: request.executable };
+        if let (None, Some(bytes), ReplacePolicy::Never) = (&partial_file, content, replace) {
+            let file =
+                UnnamedFile::write(folder, bytes, attributes).map_err(FilesError::from_change)?;
             if let Some((file, unset)) = file
-                && self.give_name(reservation, || file.give_name(folder, name))?
+                && self.give_name(quota, || file.give_name(folder, name))?
             {
-                unset::log(&put.path, unset);
+                attribute_log::log_unset(&request.path, unset);
                 return Ok(());
             }
         }
-        let part = match (part, whole) {
-            (Some(part), _) => Ok(part),
-            (None, Some(bytes)) => self.temporary(bytes),
-            (None, None) => Err(gone()),
+        let partial_file = match (partial_file, content) {
+            (Some(partial_file), _) => Ok(partial_file),
+            (None, Some(bytes)) => self.write_temporary(bytes),
+            (None, None) => Err(transfer_ended()),
         };
-        let part = part.map_err(FilesError::of_change)?;
-        let unset = part.flush_to_disk(finish).map_err(FilesError::of_change)?;
-        self.give_name(reservation, || part.rename(name, replace).map(|()| true))?;
-        unset::log(&put.path, unset);
+        let partial_file = partial_file.map_err(FilesError::from_change)?;
+        let unset = partial_file.flush_to_disk(attributes).map_err(FilesError::from_change)?;
+        self.give_name(quota, || partial_file.rename(name, replace).map(|()| true))?;
+        attribute_log::log_unset(&request.path, unset);
         Ok(())
     }
 
-    /// A small file for which there is no part.
-    fn temporary(&self, bytes: &[u8]) -> io::Result<PartialFile> {
-        let mut part = temporary(self.folder, &self.store.quota_db)?;
-        part.write_all(bytes)?;
-        Ok(part)
+    /// Writes a small file without a partial file into a temporary one.
+    fn write_temporary(&self, bytes: &[u8]) -> io::Result<PartialFile> {
+        let mut partial_file = create_temporary(self.folder, &self.store.quota_db)?;
+        partial_file.write_all(bytes)?;
+        Ok(partial_file)
     }
 
-    /// Writes the file's row and gives it its name. Without the name (`false`, or an error) the row is removed.
+    /// Writes the file's row and gives it its name. If that fails (`false`, or an error), the row
+    /// is removed.
     fn give_name(
         &self,
-        reservation: &mut QuotaReservation,
+        quota: &mut QuotaReservation,
         give_name: impl FnOnce() -> io::Result<bool>,
     ) -> Result<bool, FilesError> {
-        let path = self.put.path.as_str();
-        // Freed after the lock.
-        let older: Option<Inode>;
-        let _lock = self.store.names.lock(path);
-        older = self.check_still_there()?;
+        let path = self.request.path.as_str();
+        // Dropped after the lock is released: freeing a large file takes time.
+        let replaced: Option<PinnedInode>;
+        let _lock = self.store.path_locks.lock(path);
+        replaced = self.recheck_target()?;
         if !(self.is_served)() {
-            // Another folder is served by now, and the rows are of what is there.
-            reservation.holds(0);
-            return give_name().map_err(FilesError::of_change);
+            // Another folder is served now, and the quota database describes that one.
+            quota.set_partial_length(0);
+            return give_name().map_err(FilesError::from_change);
         }
-        let record =
-            reservation.record(path, self.size, older.as_ref().map(|inode| inode.number))?;
+        let row = quota.write_row(path, self.size, replaced.as_ref().map(|inode| inode.number))?;
         let named = give_name();
-        let noted = match named {
-            Ok(true) => reservation.confirm(record),
-            _ => reservation.revert(record),
+        let settled = match named {
+            Ok(true) => quota.confirm(row),
+            _ => quota.revert(row),
         };
-        if let Err(error) = noted {
-            // The next cleanup repairs the row.
+        if let Err(error) = settled {
+            // The next cleanup corrects the row.
             warn!("the quota database is behind the files: {error}");
         }
-        named.map_err(FilesError::of_change)
+        named.map_err(FilesError::from_change)
     }
 
-    /// The file that gives way. An error, where the folder is not any more where it was, or the
-    /// name is taken: somebody may have moved it.
-    fn check_still_there(&self) -> Result<Option<Inode>, FilesError> {
-        let (now, name) = place(self.root, &self.put.path)?;
+    /// The file that is to be replaced. An error if the folder was moved, or the name taken, since
+    /// the upload was staged.
+    fn recheck_target(&self) -> Result<Option<PinnedInode>, FilesError> {
+        let (now, name) = open_parent(self.root, &self.request.path)?;
         if !unix::is_same_folder(&now, self.folder).map_err(FilesError::Disk)? {
             return Err(FilesError::NotFound);
         }
-        if !check_place(self.folder, name, self.put.replace)? {
+        if !check_target(self.folder, name, self.request.replace)? {
             return Ok(None);
         }
-        Inode::of(self.folder, name).map(Some).map_err(FilesError::of)
+        PinnedInode::open(self.folder, name).map(Some).map_err(FilesError::from_read)
     }
 }

@@ -1,4 +1,4 @@
-//! Password files, line by line, and their permissions.
+//! The lines and the permissions of password files.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -7,10 +7,10 @@ use quiver_protocol::Secret;
 use tempfile::TempDir;
 
 use super::*;
-use crate::passwords::SALT;
+use crate::passwords::SALT_BYTES;
 
-fn hash(cost: Cost) -> String {
-    StoredHash::create(&Secret::new("hunter2".to_owned()), cost, [7; SALT]).unwrap()
+fn hash(cost: HashCost) -> String {
+    StoredHash::create(&Secret::new("hunter2".to_owned()), cost, [7; SALT_BYTES]).unwrap()
 }
 
 fn write(content: impl AsRef<[u8]>) -> (TempDir, PathBuf) {
@@ -31,8 +31,8 @@ fn name(text: &str) -> ClientName {
 }
 
 #[test]
-fn accounts_stand_one_a_line_among_blank_lines_and_comments() {
-    let hash = hash(Cost::CHEAP);
+fn a_file_has_one_account_a_line_and_blank_lines_and_comments() {
+    let hash = hash(HashCost::CHEAP);
     let file =
         read(format!("# the team\n\nRon:{hash}\n  \n#Pete:{hash}\r\nben:{hash}\r\n\r\n")).unwrap();
     assert_eq!(file.accounts().len(), 2);
@@ -40,36 +40,36 @@ fn accounts_stand_one_a_line_among_blank_lines_and_comments() {
     assert_eq!((ron.name.as_str(), ron.line), ("Ron", 3));
     assert_eq!(file.account(&name("Ben")).unwrap().line, 6);
     assert!(file.account(&name("Pete")).is_none());
-    assert_eq!(file.costs(), [Cost::CHEAP]);
+    assert_eq!(file.costs(), [HashCost::CHEAP]);
 }
 
 #[test]
-fn an_account_may_read_and_no_more_unless_its_line_says_so() {
-    let hash = hash(Cost::CHEAP);
+fn an_account_may_only_read_unless_its_line_says_upload() {
+    let hash = hash(HashCost::CHEAP);
     let file = read(format!("a:{hash}\nb:{hash}:read\nc:{hash}:upload\r\n")).unwrap();
-    let may = |account| file.account(&name(account)).unwrap().may;
+    let permission = |account| file.account(&name(account)).unwrap().permission;
     assert_eq!(
-        [may("a"), may("b"), may("C")],
+        [permission("a"), permission("b"), permission("C")],
         [AccountPermission::Read, AccountPermission::Read, AccountPermission::Upload]
     );
 }
 
 #[test]
-fn the_last_line_needs_no_end() {
-    assert_eq!(read(format!("Ron:{}", hash(Cost::CHEAP))).unwrap().accounts().len(), 1);
+fn the_last_line_needs_no_line_ending() {
+    assert_eq!(read(format!("Ron:{}", hash(HashCost::CHEAP))).unwrap().accounts().len(), 1);
 }
 
 #[test]
-fn a_file_without_accounts_is_a_good_one_with_the_default_cost() {
-    for content in ["", "\n", "# nobody yet"] {
+fn a_file_without_accounts_is_valid_and_has_the_default_cost() {
+    for content in ["", "\n", "# no accounts yet"] {
         let file = read(content).unwrap();
-        assert_eq!((file.accounts().len(), file.costs()), (0, &[Cost::DEFAULT][..]));
+        assert_eq!((file.accounts().len(), file.costs()), (0, &[HashCost::DEFAULT][..]));
     }
 }
 
 #[test]
-fn a_wrong_line_is_named_by_its_number_and_never_shown() {
-    let good = hash(Cost::CHEAP);
+fn the_error_for_an_invalid_line_has_its_number_and_never_its_content() {
+    let good = hash(HashCost::CHEAP);
     let cases = [
         ("s3cret".to_owned(), "not of the form"),
         ("s3cret:s3cret".to_owned(), "argon2id"),
@@ -104,7 +104,7 @@ fn a_wrong_line_is_named_by_its_number_and_never_shown() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_an_error_of_their_line() {
+fn a_line_that_is_not_utf_8_is_invalid() {
     let error = read(b"# caf\xe9\n").unwrap_err();
     assert!(matches!(
         error,
@@ -113,14 +113,14 @@ fn bytes_that_are_no_text_are_an_error_of_their_line() {
 }
 
 #[test]
-fn a_file_has_few_costs_beside_the_default() {
-    let cheap = hash(Cost::CHEAP);
-    let mut content = format!("a:{}\n", hash(Cost::DEFAULT));
-    for cost in 0..OTHER_COSTS {
+fn a_file_has_at_most_four_costs_beside_the_default() {
+    let cheap = hash(HashCost::CHEAP);
+    let mut content = format!("a:{}\n", hash(HashCost::DEFAULT));
+    for cost in 0..MAX_OTHER_COSTS {
         let text = cheap.replace("m=8", &format!("m={}", 8 + cost));
         content += &format!("b{cost}:{text}\nc{cost}:{text}\n");
     }
-    assert_eq!(read(&content).unwrap().costs().len(), OTHER_COSTS + 1);
+    assert_eq!(read(&content).unwrap().costs().len(), MAX_OTHER_COSTS + 1);
     content += &format!("d:{}\n", cheap.replace("t=1", "t=2"));
     assert!(matches!(
         read(&content).unwrap_err(),
@@ -129,11 +129,11 @@ fn a_file_has_few_costs_beside_the_default() {
 }
 
 #[test]
-fn a_file_that_others_may_read_is_refused_with_the_chmod_to_type() {
+fn the_error_for_a_file_that_others_can_read_has_the_chmod_command() {
     let (_folder, path) = write("");
     fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
     let error = PasswordFile::read(&path).unwrap_err();
-    assert!(matches!(error, PasswordFileError::Shared { mode: 0o644, .. }));
+    assert!(matches!(error, PasswordFileError::TooPermissive { mode: 0o644, .. }));
     let text = error.to_string();
     assert!(text.contains("(mode 0644)"), "{text}");
     assert!(text.ends_with(&format!("type `chmod 600 {}`", path.display())), "{text}");
@@ -149,7 +149,7 @@ fn a_symbolic_link_is_not_followed() {
 }
 
 #[test]
-fn what_is_not_a_regular_file_is_refused_without_waiting() {
+fn a_path_that_is_not_a_regular_file_is_rejected_without_waiting() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe");
     let mode = rustix::fs::Mode::from_raw_mode(0o600);
@@ -161,7 +161,7 @@ fn what_is_not_a_regular_file_is_refused_without_waiting() {
 }
 
 #[test]
-fn a_missing_file_is_named() {
+fn the_error_for_a_missing_file_names_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("none");
     let text = PasswordFile::read(&path).unwrap_err().to_string();
@@ -169,16 +169,16 @@ fn a_missing_file_is_named() {
 }
 
 #[test]
-fn a_file_may_have_a_mebibyte_and_no_byte_more() {
-    let mut content = vec![b'#'; LONGEST];
+fn a_file_has_at_most_one_mebibyte() {
+    let mut content = vec![b'#'; MAX_FILE_BYTES];
     read(&content).unwrap();
     content.push(b'#');
     assert!(matches!(read(&content).unwrap_err(), PasswordFileError::TooLong { .. }));
 }
 
 #[test]
-fn a_change_is_seen_even_where_size_and_times_stay() {
-    let (one, other) = (hash(Cost::CHEAP), hash(Cost::OTHER));
+fn a_change_is_detected_where_size_and_times_are_the_same() {
+    let (one, other) = (hash(HashCost::CHEAP), hash(HashCost::OTHER));
     let (_folder, path) = write(format!("Ron:{one}\n"));
     let file = PasswordFile::read(&path).unwrap();
     assert!(file.read_if_changed(&path).unwrap().is_none());
@@ -190,11 +190,11 @@ fn a_change_is_seen_even_where_size_and_times_stay() {
     assert!(file.account(&name("Ben")).is_some() && file.account(&name("Ron")).is_none());
 
     fs::write(&path, format!("Ben:{other}\n")).unwrap();
-    assert_eq!(file.read_if_changed(&path).unwrap().unwrap().costs(), [Cost::OTHER]);
+    assert_eq!(file.read_if_changed(&path).unwrap().unwrap().costs(), [HashCost::OTHER]);
 }
 
 #[test]
-fn a_file_does_not_show_its_content() {
-    let shown = format!("{:?}", read(format!("Ron:{}\n", hash(Cost::CHEAP))).unwrap());
+fn the_debug_output_of_a_file_does_not_contain_its_content() {
+    let shown = format!("{:?}", read(format!("Ron:{}\n", hash(HashCost::CHEAP))).unwrap());
     assert!(!shown.contains("Ron") && !shown.contains("argon2"), "{shown}");
 }

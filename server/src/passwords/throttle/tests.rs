@@ -1,4 +1,4 @@
-//! Delays after failures, with the time as an argument.
+//! Delays and limits after failed attempts, with the time as an argument.
 
 use std::net::Ipv6Addr;
 
@@ -6,25 +6,25 @@ use super::*;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-fn who(source: &str, name: &str) -> AttemptOrigin {
+fn origin(source: &str, name: &str) -> AttemptOrigin {
     AttemptOrigin::new(source.parse().unwrap(), &ClientName::parse(name).unwrap())
 }
 
-/// An attempt from beginning to end.
+/// Makes one attempt and records its outcome.
 fn attempt(
     throttle: &mut SignInThrottle,
-    who: &AttemptOrigin,
+    origin: &AttemptOrigin,
     outcome: AttemptOutcome,
     now: Instant,
 ) {
-    throttle.enter(who, now).unwrap();
-    throttle.leave(who, outcome, now);
+    throttle.start_handshake(origin, now).unwrap();
+    throttle.record(origin, outcome, now);
 }
 
 #[test]
-fn the_delay_doubles_from_a_quarter_second_to_two() {
+fn the_delay_doubles_from_a_quarter_second_to_two_seconds() {
     let (mut throttle, ron, now) =
-        (SignInThrottle::default(), who("192.0.2.1", "Ron"), Instant::now());
+        (SignInThrottle::default(), origin("192.0.2.1", "Ron"), Instant::now());
     let mut delays = Vec::new();
     for _ in 0..7 {
         delays.push(throttle.delay(&ron, now).as_millis());
@@ -34,84 +34,84 @@ fn the_delay_doubles_from_a_quarter_second_to_two() {
 }
 
 #[test]
-fn the_delay_is_forgotten_a_minute_after_the_last_failure() {
+fn the_delay_ends_a_minute_after_the_last_failure() {
     let (mut throttle, ron, start) =
-        (SignInThrottle::default(), who("192.0.2.1", "Ron"), Instant::now());
+        (SignInThrottle::default(), origin("192.0.2.1", "Ron"), Instant::now());
     attempt(&mut throttle, &ron, AttemptOutcome::Failure, start);
-    let last = start + MEMORY / 2;
+    let last = start + FAILURE_WINDOW / 2;
     attempt(&mut throttle, &ron, AttemptOutcome::Failure, last);
-    assert_eq!(throttle.delay(&ron, last + MEMORY - MILLISECOND), 2 * FIRST_DELAY);
-    assert_eq!(throttle.delay(&ron, last + MEMORY), Duration::ZERO);
-    attempt(&mut throttle, &ron, AttemptOutcome::Failure, last + MEMORY);
-    assert_eq!(throttle.delay(&ron, last + MEMORY), FIRST_DELAY);
+    assert_eq!(throttle.delay(&ron, last + FAILURE_WINDOW - MILLISECOND), 2 * FIRST_DELAY);
+    assert_eq!(throttle.delay(&ron, last + FAILURE_WINDOW), Duration::ZERO);
+    attempt(&mut throttle, &ron, AttemptOutcome::Failure, last + FAILURE_WINDOW);
+    assert_eq!(throttle.delay(&ron, last + FAILURE_WINDOW), FIRST_DELAY);
 }
 
 #[test]
-fn a_delay_is_one_sources_on_one_account_whatever_its_case() {
+fn a_delay_applies_to_one_source_and_one_account_without_regard_to_case() {
     let (mut throttle, now) = (SignInThrottle::default(), Instant::now());
-    attempt(&mut throttle, &who("192.0.2.1", "Ron"), AttemptOutcome::Failure, now);
-    assert_eq!(throttle.delay(&who("192.0.2.1", "rON"), now), FIRST_DELAY);
-    assert_eq!(throttle.delay(&who("192.0.2.1", "Ben"), now), Duration::ZERO);
-    assert_eq!(throttle.delay(&who("192.0.2.2", "Ron"), now), Duration::ZERO);
+    attempt(&mut throttle, &origin("192.0.2.1", "Ron"), AttemptOutcome::Failure, now);
+    assert_eq!(throttle.delay(&origin("192.0.2.1", "rON"), now), FIRST_DELAY);
+    assert_eq!(throttle.delay(&origin("192.0.2.1", "Ben"), now), Duration::ZERO);
+    assert_eq!(throttle.delay(&origin("192.0.2.2", "Ron"), now), Duration::ZERO);
 }
 
 #[test]
-fn a_success_ends_the_delay_but_not_the_sources_count() {
+fn a_success_ends_the_delay_but_keeps_the_failures_of_the_source() {
     let (mut throttle, ron, now) =
-        (SignInThrottle::default(), who("192.0.2.1", "Ron"), Instant::now());
-    for _ in 0..FAILURES - 1 {
+        (SignInThrottle::default(), origin("192.0.2.1", "Ron"), Instant::now());
+    for _ in 0..MAX_FAILURES - 1 {
         attempt(&mut throttle, &ron, AttemptOutcome::Failure, now);
     }
     attempt(&mut throttle, &ron, AttemptOutcome::Success, now);
     assert_eq!(throttle.delay(&ron, now), Duration::ZERO);
     attempt(&mut throttle, &ron, AttemptOutcome::Failure, now);
-    assert!(throttle.enter(&ron, now).is_err());
+    assert!(throttle.start_handshake(&ron, now).is_err());
 }
 
 #[test]
-fn the_sixty_first_failure_within_a_minute_is_not_let_in() {
+fn a_source_with_sixty_failures_within_a_minute_is_rejected() {
     let (mut throttle, start) = (SignInThrottle::default(), Instant::now());
-    for failure in 0..FAILURES as u32 {
-        let name = who("192.0.2.1", &format!("name{failure}"));
+    for failure in 0..MAX_FAILURES as u32 {
+        let name = origin("192.0.2.1", &format!("name{failure}"));
         attempt(&mut throttle, &name, AttemptOutcome::Failure, start + failure * MILLISECOND);
     }
-    let (next, now) = (who("192.0.2.1", "another"), start + MEMORY / 3);
-    assert_eq!(throttle.enter(&next, now).unwrap_err(), MEMORY - MEMORY / 3);
-    attempt(&mut throttle, &who("192.0.2.2", "another"), AttemptOutcome::Failure, now);
+    let (next, now) = (origin("192.0.2.1", "another"), start + FAILURE_WINDOW / 3);
+    assert_eq!(throttle.start_handshake(&next, now).unwrap_err(), FAILURE_WINDOW - FAILURE_WINDOW / 3);
+    attempt(&mut throttle, &origin("192.0.2.2", "another"), AttemptOutcome::Failure, now);
 
-    // One leaves the window, one may come in.
-    attempt(&mut throttle, &next, AttemptOutcome::Failure, start + MEMORY);
-    assert!(throttle.enter(&next, start + MEMORY).is_err());
+    // One failure has left the window, so one attempt is admitted.
+    attempt(&mut throttle, &next, AttemptOutcome::Failure, start + FAILURE_WINDOW);
+    assert!(throttle.start_handshake(&next, start + FAILURE_WINDOW).is_err());
 }
 
 #[test]
-fn attempts_under_way_count_until_they_are_judged() {
+fn running_attempts_count_as_failures_until_their_outcome_is_recorded() {
     let (mut throttle, ron, now) =
-        (SignInThrottle::default(), who("192.0.2.1", "Ron"), Instant::now());
-    for _ in 0..FAILURES {
-        throttle.enter(&ron, now).unwrap();
+        (SignInThrottle::default(), origin("192.0.2.1", "Ron"), Instant::now());
+    for _ in 0..MAX_FAILURES {
+        throttle.start_handshake(&ron, now).unwrap();
     }
-    assert_eq!(throttle.enter(&ron, now).unwrap_err(), SOON);
-    throttle.leave(&ron, AttemptOutcome::Unjudged, now);
-    throttle.enter(&ron, now).unwrap();
+    assert_eq!(throttle.start_handshake(&ron, now).unwrap_err(), DEFAULT_RETRY_AFTER);
+    throttle.record(&ron, AttemptOutcome::Unverified, now);
+    throttle.start_handshake(&ron, now).unwrap();
 }
 
 #[test]
-fn what_was_never_judged_leaves_no_trace() {
+fn attempts_without_a_failure_leave_no_entry() {
     let (mut throttle, ron, now) =
-        (SignInThrottle::default(), who("192.0.2.1", "Ron"), Instant::now());
-    for outcome in [AttemptOutcome::Unjudged, AttemptOutcome::Success] {
+        (SignInThrottle::default(), origin("192.0.2.1", "Ron"), Instant::now());
+    for outcome in [AttemptOutcome::Unverified, AttemptOutcome::Success] {
         attempt(&mut throttle, &ron, outcome, now);
-        assert!(throttle.sources.is_empty() && throttle.pairs.is_empty());
+        assert!(throttle.sources.is_empty() && throttle.streaks.is_empty());
     }
 }
 
 #[test]
-fn attempts_of_one_source_on_one_account_share_one_turn() {
+fn attempts_of_one_source_on_one_account_run_one_at_a_time() {
     let (mut throttle, now) = (SignInThrottle::default(), Instant::now());
-    let first = throttle.enter(&who("192.0.2.1", "Ron"), now).unwrap();
-    let second = throttle.enter(&who("192.0.2.1", "ron"), now).unwrap();
-    let other = throttle.enter(&who("192.0.2.1", "Ben"), now).unwrap();
+    let first = throttle.start_handshake(&origin("192.0.2.1", "Ron"), now).unwrap();
+    let second = throttle.start_handshake(&origin("192.0.2.1", "ron"), now).unwrap();
+    let other = throttle.start_handshake(&origin("192.0.2.1", "Ben"), now).unwrap();
     let _turn = first.try_acquire().unwrap();
     assert!(second.try_acquire().is_err());
     assert!(other.try_acquire().is_ok());
@@ -127,47 +127,52 @@ fn an_ipv6_source_is_its_first_64_bits_and_a_mapped_ipv4_address_is_itself() {
 }
 
 #[test]
-fn the_tables_stay_bounded_and_drop_what_is_oldest_and_idle() {
+fn full_tables_evict_the_oldest_idle_entry() {
     let (mut throttle, start) = (SignInThrottle::default(), Instant::now());
     let from = |network: usize| {
         let address =
             Ipv6Addr::new(0x2001, 0xdb8, (network >> 16) as u16, network as u16, 0, 0, 0, 1);
         AttemptOrigin::new(address.into(), &ClientName::parse("Ron").unwrap())
     };
-    throttle.enter(&from(0), start).unwrap();
-    for network in 1..ENTRIES + 10 {
+    throttle.start_handshake(&from(0), start).unwrap();
+    for network in 1..MAX_ENTRIES + 10 {
         let now = start + network as u32 * MILLISECOND;
         attempt(&mut throttle, &from(network), AttemptOutcome::Failure, now);
     }
-    assert_eq!((throttle.sources.len(), throttle.pairs.len()), (ENTRIES, ENTRIES));
+    assert_eq!((throttle.sources.len(), throttle.streaks.len()), (MAX_ENTRIES, MAX_ENTRIES));
 
-    let now = start + ENTRIES as u32 * 2 * MILLISECOND;
-    assert!(throttle.pairs.contains_key(&from(0)), "it is under way");
-    assert_eq!(throttle.delay(&from(10), now), Duration::ZERO, "it was driven out");
-    assert_eq!(throttle.delay(&from(11), now), FIRST_DELAY, "it was not");
-    assert_eq!(throttle.delay(&from(ENTRIES + 9), now), FIRST_DELAY);
+    let now = start + MAX_ENTRIES as u32 * 2 * MILLISECOND;
+    assert!(throttle.streaks.contains_key(&from(0)), "its attempt is running");
+    assert_eq!(throttle.delay(&from(10), now), Duration::ZERO, "it was evicted");
+    assert_eq!(throttle.delay(&from(11), now), FIRST_DELAY, "it was not evicted");
+    assert_eq!(throttle.delay(&from(MAX_ENTRIES + 9), now), FIRST_DELAY);
 }
 
 #[test]
-fn forgotten_entries_go_before_any_other() {
+fn expired_entries_are_evicted_first() {
     let (mut throttle, start) = (SignInThrottle::default(), Instant::now());
-    for host in 0..ENTRIES {
+    for host in 0..MAX_ENTRIES {
         let address = Ipv4Addr::from(0x0a00_0000 + host as u32);
-        let who = AttemptOrigin::new(address.into(), &ClientName::parse("Ron").unwrap());
-        attempt(&mut throttle, &who, AttemptOutcome::Failure, start);
+        let origin = AttemptOrigin::new(address.into(), &ClientName::parse("Ron").unwrap());
+        attempt(&mut throttle, &origin, AttemptOutcome::Failure, start);
     }
-    attempt(&mut throttle, &who("192.0.2.1", "Ron"), AttemptOutcome::Failure, start + MEMORY);
-    assert_eq!((throttle.sources.len(), throttle.pairs.len()), (1, 1));
+    attempt(
+        &mut throttle,
+        &origin("192.0.2.1", "Ron"),
+        AttemptOutcome::Failure,
+        start + FAILURE_WINDOW,
+    );
+    assert_eq!((throttle.sources.len(), throttle.streaks.len()), (1, 1));
 }
 
 #[test]
-fn a_table_full_of_attempts_under_way_lets_nobody_else_in() {
+fn a_table_full_of_running_attempts_rejects_other_sources() {
     let (mut throttle, now) = (SignInThrottle::default(), Instant::now());
-    for host in 0..ENTRIES {
+    for host in 0..MAX_ENTRIES {
         let address = Ipv4Addr::from(0x0a00_0000 + host as u32);
-        let who = AttemptOrigin::new(address.into(), &ClientName::parse("Ron").unwrap());
-        throttle.enter(&who, now).unwrap();
+        let origin = AttemptOrigin::new(address.into(), &ClientName::parse("Ron").unwrap());
+        throttle.start_handshake(&origin, now).unwrap();
     }
-    assert_eq!(throttle.enter(&who("192.0.2.1", "Ron"), now).unwrap_err(), SOON);
-    assert_eq!(throttle.sources.len(), ENTRIES);
+    assert_eq!(throttle.start_handshake(&origin("192.0.2.1", "Ron"), now).unwrap_err(), DEFAULT_RETRY_AFTER);
+    assert_eq!(throttle.sources.len(), MAX_ENTRIES);
 }

@@ -1,4 +1,4 @@
-//! What all connections of a server share. Decides nothing.
+//! The state that all connections of a server share. Decides nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::metrics::Metrics;
 use crate::passwords::Passwords;
 use crate::registry::Registry;
 
-/// What all connections share.
+/// The state that all connections share.
 #[derive(Debug)]
 pub struct ServerState {
     /// The connected clients.
@@ -24,26 +24,26 @@ pub struct ServerState {
     pub history: Arc<History>,
     /// The served folder.
     pub files: Files,
-    /// The accounts; without a password file, clients name themselves.
+    /// The accounts. Without a password file, clients choose their own names.
     pub passwords: Option<Passwords>,
-    /// Cancelled once the server stops: it accepts no connection and no command any more.
+    /// Cancelled when the server begins to stop: it accepts no more connections and commands.
     pub stopping: CancellationToken,
-    /// Cancelled once the server stops without waiting for running commands.
-    pub hurry: CancellationToken,
-    /// The largest file that may be stored, in bytes.
+    /// Cancelled when the server stops without waiting for running commands.
+    pub abort: CancellationToken,
+    /// The largest file that clients may store, in bytes.
     pub max_file_size: u64,
-    /// How long an upload may go without a byte.
-    pub put_patience: Duration,
-    /// Memory for answers that wait to be read.
-    pub buffers: BufferBudget,
+    /// The idle timeout of an upload.
+    pub put_timeout: Duration,
+    /// Memory for responses that clients have not read yet.
+    pub buffer_budget: BufferBudget,
     /// The threads that list folders.
-    pub lists: BackgroundPool,
-    /// The threads that hash files which are stored already.
-    pub proofs: BackgroundPool,
+    pub list_pool: BackgroundPool,
+    /// The threads that hash stored files.
+    pub proof_pool: BackgroundPool,
     /// Connections that were sent a goodbye and are not closed yet.
-    pub leaving: HandshakeQueue,
-    /// What is counted.
+    pub closing: HandshakeQueue,
+    /// The counters.
     pub metrics: Arc<Metrics>,
-    /// Where the log goes.
+    /// The writer of the log.
     pub log: LogWriter,
 }

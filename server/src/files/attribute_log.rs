@@ -1,4 +1,5 @@
-//! The log of attributes that the file system refused: once for all to see, then for whoever debugs.
+//! Logs the attributes that the file system refused: the first time as a warning, later at level
+//! debug.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,9 +10,9 @@ use quiver_transfer::file_system::UnsetAttributes;
 /// Whether this process has warned.
 static WARNED: AtomicBool = AtomicBool::new(false);
 
-/// Logs what could not be set of a file or folder that a client has stored. The first time in a server's life it
-/// is a warning: a client could fill the log otherwise.
-pub(super) fn log(path: &FilePath, unset: UnsetAttributes) {
+/// Logs the attributes that could not be set of a file or folder that a client stored. Only the
+/// first time in a process is a warning: else a client could fill the log.
+pub(super) fn log_unset(path: &FilePath, unset: UnsetAttributes) {
     if unset.is_empty() {
         return;
     }
@@ -20,7 +21,7 @@ pub(super) fn log(path: &FilePath, unset: UnsetAttributes) {
         tracing::debug!("stored {path}, but could not set {unset}");
     } else {
         tracing::warn!(
-            "stored {path}, but could not set {unset}; from here on this is logged at level debug"
+            "stored {path}, but could not set {unset}; from now on this is logged at level debug"
         );
     }
 }
