@@ -207,16 +207,16 @@ impl MultiFileArgs {
 pub struct RetryArgs {
     /// How long to try to connect again when the connection is lost, counted from the last
     /// progress; 0 gives up at once
-    #[arg(long, value_name = "SECONDS", default_value_t = 60,
+    #[arg(long, alias = "patience", value_name = "SECONDS", default_value_t = 60,
           value_parser = clap::value_parser!(u64).range(0..=86_400))]
-    pub patience: u64,
+    pub retry_timeout: u64,
 }
 
 impl RetryArgs {
     /// The same options, with this; programs are told of each file.
     #[must_use]
     pub fn set(&self, options: TransferOptions, report_files: bool) -> TransferOptions {
-        let retry_for = Duration::from_secs(self.patience);
+        let retry_for = Duration::from_secs(self.retry_timeout);
         TransferOptions { retry_for, report_files, ..options }
     }
 }
@@ -321,63 +321,4 @@ pub struct MkdirArgs {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::CommandFactory as _;
-    use clap::ValueEnum as _;
-
-    use super::*;
-
-    #[test]
-    fn the_definition_is_sound() {
-        ClientArgs::command().debug_assert();
-    }
-
-    #[test]
-    fn settings_may_stand_anywhere() {
-        for line in ["quiver --name Ron -q status", "quiver status --quiet --name Ron"] {
-            let cli = ClientArgs::try_parse_from(line.split(' ')).unwrap();
-            assert_eq!(cli.settings.name.unwrap().as_str(), "Ron");
-            assert!(cli.settings.quiet && cli.settings.timeout == 30);
-            assert!(matches!(cli.command, Some(CommandArgs::Status(_))));
-        }
-    }
-
-    #[test]
-    fn what_begins_with_a_hyphen_follows_two() {
-        let cli =
-            ClientArgs::try_parse_from(["quiver", "get", "-o", "-", "--", "-rf", "a b"]).unwrap();
-        let Some(CommandArgs::Get(get)) = cli.command else { panic!("{cli:?}") };
-        assert_eq!(get.paths, ["-rf", "a b"]);
-        assert_eq!(get.output, PathBuf::from("-"));
-    }
-
-    #[test]
-    fn every_shell_completes_every_command() {
-        for shell in clap_complete::Shell::value_variants() {
-            let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut ClientArgs::command(), "quiver", &mut script);
-            let script = String::from_utf8(script).unwrap();
-            let commands = ClientArgs::command();
-            let names = commands.get_subcommands().map(clap::Command::get_name);
-            for word in names.chain(["password-file", "overwrite", "no-resume", "limit"]) {
-                assert!(script.contains(word), "{shell}: {word}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_manual_names_the_commands_and_the_exit_codes() {
-        let mut page = Vec::new();
-        clap_mangen::Man::new(ClientArgs::command()).render(&mut page).unwrap();
-        let page = String::from_utf8(page).unwrap();
-        for words in [
-            "quiver\\-get",
-            "quiver\\-put",
-            "quiver\\-mkdir",
-            "10 some of several failed",
-            "QUIVER_SERVER",
-        ] {
-            assert!(page.contains(words), "{words}");
-        }
-    }
-}
+mod tests;

@@ -44,7 +44,7 @@ fn a_part_is_left(home: &Home) {
 
 /// A get that is in the middle, and that does not wait for a lost server.
 async fn begun(home: &Home, server: &Server) -> Process {
-    let process = home.with(server, "Ron", ["get", "big", "--patience", "0"]).start();
+    let process = home.with(server, "Ron", ["get", "big", "--retry-timeout", "0"]).start();
     content_comes(home).await;
     process
 }

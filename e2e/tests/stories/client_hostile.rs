@@ -88,7 +88,7 @@ async fn see_through(lies: Vec<Lie>) {
             }
             let around = names(home.root());
             let finished =
-                run(&home, &impostor, &["get", PATH, "--overwrite", "--patience", "0"]).await;
+                run(&home, &impostor, &["get", PATH, "--overwrite", "--retry-timeout", "0"]).await;
             assert_eq!(finished.code(), code, "{what}: {}", finished.stderr);
             assert!(finished.stderr.starts_with("error: "), "{what}: {}", finished.stderr);
             assert_eq!(names(home.root()), around, "{what}");

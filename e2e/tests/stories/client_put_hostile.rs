@@ -217,7 +217,7 @@ async fn a_refusal_in_the_middle_is_read_and_has_its_exit_code() {
             vec![error(), Act::Finish],
             vec![ready(), Act::Hear(kind::DATA), Act::StopReading, error(), Act::Finish],
         ] {
-            let arguments = ["put", "a.txt", "--patience", "0"];
+            let arguments = ["put", "a.txt", "--retry-timeout", "0"];
             let finished = run(&home, &answering("put", acts), &arguments).await;
             assert_eq!(finished.code(), exit, "{code}: {}", finished.stderr);
             let said = "error: cannot put a.txt: \\u{1b}[2J the reason";

@@ -156,7 +156,7 @@ async fn the_prompt_says_what_comes_next_when_a_get_does_not_wait() {
     server.offer("big", vec![7; 12 * MIB]);
     let home = Home::new();
     let mut ron = Person::arrive(&home, &server, "Ron");
-    ron.terminal.type_line("get big --limit 4MB/s --patience 0");
+    ron.terminal.type_line("get big --limit 4MB/s --retry-timeout 0");
     ron.terminal.wait_for("goes on in the background. ");
     until("some of the content", || home.part_length() > 2 * MIB as u64).await;
     server.restart().await;

@@ -83,7 +83,7 @@ async fn a_client_sets_nothing_aside_for_what_is_offered() {
             })
         });
         let home = Home::new();
-        let quiver = home.quiver(["--name", "Ron", "get", "a", "--patience", "0"]);
+        let quiver = home.quiver(["--name", "Ron", "get", "a", "--retry-timeout", "0"]);
         let mut process = quiver.server(impostor.address(), &impostor.certificate()).start();
         // More does not come: it waits.
         until("some of the content", || home.part_length() >= 2 * MIB as u64).await;

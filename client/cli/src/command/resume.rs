@@ -21,7 +21,7 @@ pub async fn run(
     interface.style_all(TransferStyle { json: arguments.json, is_awaited: false });
     let request = ResumeRequest {
         path: arguments.path.clone(),
-        retry_for: Duration::from_secs(arguments.hold.patience),
+        retry_for: Duration::from_secs(arguments.hold.retry_timeout),
         report_files: arguments.json,
     };
     let client = interface.client.clone();
