@@ -262,7 +262,7 @@ async fn what_goes_to_standard_output_unverified_is_disowned() {
     let home = Home::new();
     let finished = run(&home, &impostor, &["get", PATH, "-o", "-"]).await;
     finished.expect(9);
-    assert!(finished.stderr.contains("is not the file: do not use it"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("do not use the output"), "{}", finished.stderr);
     assert!(home.names().is_empty());
 }
 

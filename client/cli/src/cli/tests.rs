@@ -6,12 +6,12 @@ use clap::ValueEnum as _;
 use super::*;
 
 #[test]
-fn the_definition_is_sound() {
+fn clap_accepts_the_definition() {
     ClientArgs::command().debug_assert();
 }
 
 #[test]
-fn settings_may_stand_anywhere() {
+fn settings_are_accepted_before_and_after_the_command() {
     for line in ["quiver --name Ron -q status", "quiver status --quiet --name Ron"] {
         let cli = ClientArgs::try_parse_from(line.split(' ')).unwrap();
         assert_eq!(cli.settings.name.unwrap().as_str(), "Ron");
@@ -27,9 +27,9 @@ fn the_retry_timeout_has_its_old_name_as_a_hidden_alias() {
             let words = ["quiver"].into_iter().chain(line).chain([flag, "7"]);
             let cli = ClientArgs::try_parse_from(words).unwrap();
             let retry = match cli.command {
-                Some(CommandArgs::Get(get)) => get.hold,
-                Some(CommandArgs::Put(put)) => put.hold,
-                Some(CommandArgs::Resume(resume)) => resume.hold,
+                Some(CommandArgs::Get(get)) => get.retry,
+                Some(CommandArgs::Put(put)) => put.retry,
+                Some(CommandArgs::Resume(resume)) => resume.retry,
                 other => panic!("{other:?}"),
             };
             assert_eq!(retry.retry_timeout, 7, "{flag}");
@@ -42,7 +42,7 @@ fn the_retry_timeout_has_its_old_name_as_a_hidden_alias() {
 }
 
 #[test]
-fn what_begins_with_a_hyphen_follows_two() {
+fn paths_that_begin_with_a_hyphen_follow_two_hyphens() {
     let cli = ClientArgs::try_parse_from(["quiver", "get", "-o", "-", "--", "-rf", "a b"]).unwrap();
     let Some(CommandArgs::Get(get)) = cli.command else { panic!("{cli:?}") };
     assert_eq!(get.paths, ["-rf", "a b"]);
@@ -50,7 +50,7 @@ fn what_begins_with_a_hyphen_follows_two() {
 }
 
 #[test]
-fn every_shell_completes_every_command() {
+fn each_shell_script_completes_all_commands() {
     for shell in clap_complete::Shell::value_variants() {
         let mut script = Vec::new();
         clap_complete::generate(*shell, &mut ClientArgs::command(), "quiver", &mut script);
@@ -64,7 +64,7 @@ fn every_shell_completes_every_command() {
 }
 
 #[test]
-fn the_manual_names_the_commands_and_the_exit_codes() {
+fn the_man_page_lists_commands_and_exit_codes() {
     let mut page = Vec::new();
     clap_mangen::Man::new(ClientArgs::command()).render(&mut page).unwrap();
     let page = String::from_utf8(page).unwrap();
