@@ -118,7 +118,7 @@ impl Ordeal {
         let status = process.ended(4 * PATIENCE).await;
         let said = process.stderr.so_far().join("\n");
         assert_eq!(status.code(), Some(0), "{self:?}: {said}");
-        assert!(said.contains("big: goes on at "), "{self:?}: {said}");
+        assert!(said.contains("big: resuming at "), "{self:?}: {said}");
         stage.is_whole(&format!("{self:?}"));
         kills
     }

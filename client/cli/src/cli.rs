@@ -1,4 +1,4 @@
-//! What was typed on the command line. What it means is decided in [`config`](crate::config).
+//! The command line as clap parses it. [`config`](crate::config) combines it with the other sources of settings.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,14 +13,14 @@ use quiver_transfer::Rate;
 
 use crate::ui_mode::UiMode;
 
-/// Talk, list, fetch and store files over one QUIC connection. Without a command: the interactive prompt.
+/// Exchange messages and files with a Quiver server. Without a command, starts the interactive prompt.
 #[derive(Debug, Parser)]
 #[command(name = "quiver", version, max_term_width = 100, after_long_help = AFTER_HELP)]
 pub struct ClientArgs {
-    /// What holds for every command.
+    /// Flags of every command.
     #[command(flatten)]
     pub settings: SettingsArgs,
-    /// What to do.
+    /// The command; `None` starts the prompt.
     #[command(subcommand)]
     pub command: Option<CommandArgs>,
 }
@@ -33,31 +33,31 @@ Exit codes: 0 done, 1 other, 2 usage, 3 cannot connect or timed out, 4 wrong ser
 5 sign-in refused, 6 server busy, 7 no such file or client, 8 local disk, 9 content failed \
 verification, 10 some of several failed, 130 Ctrl-C, 143 SIGTERM.";
 
-/// Flags that every command takes.
+/// Flags of every command.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Settings")]
 pub struct SettingsArgs {
-    /// The server [default: localhost:4433]
+    /// Server to connect to [default: localhost:4433]
     #[arg(long, global = true, value_name = "HOST[:PORT]")]
     pub server: Option<ServerAddress>,
-    /// The server's certificate: no other server is believed. Without it the server's fingerprint
-    /// is confirmed once and remembered
+    /// Trust only the server with this certificate. Without it, you confirm the server's
+    /// fingerprint once, and it is remembered
     #[arg(long, global = true, value_name = "PEM")]
     pub cert: Option<PathBuf>,
-    /// Your name [default: asked for at a terminal, else the login name]
+    /// Your client name [default: asked for at a terminal, otherwise your login name]
     #[arg(long, global = true, value_parser = ClientName::parse)]
     pub name: Option<ClientName>,
-    /// A file with your password, which only you may read. Without it you are asked
+    /// Read your password from this file, which only you may read. Without it, you are asked
     #[arg(long, global = true, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
-    /// The longest silence of the server within a command
+    /// Give up a command when the server sends nothing for this long
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 30,
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub timeout: u64,
-    /// Say nothing but data and errors
+    /// Print only data and errors
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// Say on stderr what happens underneath
+    /// Print debug messages to stderr
     #[arg(long, short, global = true)]
     pub verbose: bool,
 }
@@ -65,34 +65,34 @@ pub struct SettingsArgs {
 /// A command.
 #[derive(Debug, Subcommand)]
 pub enum CommandArgs {
-    /// Send a message and print the server's answer
+    /// Send a message and print the server's reply
     Message(MessageArgs),
-    /// Show who is and who was here
+    /// List connected clients and earlier ones
     Status(StatusArgs),
-    /// List the server's files
+    /// List files on the server
     List(ListArgs),
-    /// Fetch files, from where an earlier attempt stopped
+    /// Fetch files; interrupted downloads resume
     Get(GetArgs),
-    /// Go on with what is unfinished
+    /// Resume unfinished transfers
     Resume(ResumeArgs),
-    /// List what is unfinished
+    /// List unfinished transfers
     Transfers(TransfersArgs),
-    /// Store files on the server
+    /// Store files on the server; interrupted uploads resume
     Put(PutArgs),
-    /// Remove files, or folders with nothing in them
+    /// Remove files and empty folders on the server
     Rm(RmArgs),
-    /// Give a file or folder of the server another path
+    /// Move or rename a file or folder on the server
     Mv(MvArgs),
     /// Make folders on the server
     Mkdir(MkdirArgs),
     /// Print a completion script for a shell
     Completions {
-        /// The shell.
+        /// Shell that runs the script
         shell: clap_complete::Shell,
     },
-    /// Print the manual page
+    /// Print the man page
     Man {
-        /// The command whose page it is [default: the program's]
+        /// Command to describe [default: quiver itself]
         command: Option<String>,
     },
 }
@@ -100,14 +100,14 @@ pub enum CommandArgs {
 /// `message TEXT`
 #[derive(Debug, Args)]
 pub struct MessageArgs {
-    /// The message
+    /// Text to send
     pub text: String,
 }
 
 /// `status`
 #[derive(Debug, Args)]
 pub struct StatusArgs {
-    /// One JSON object a client
+    /// Print one JSON object per client
     #[arg(long)]
     pub json: bool,
 }
@@ -115,10 +115,10 @@ pub struct StatusArgs {
 /// `list [PATH]`
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// The folder to list [default: the server's root]
+    /// Folder to list [default: the server's root]
     #[arg(default_value = "", hide_default_value = true)]
     pub path: String,
-    /// One JSON object an entry
+    /// Print one JSON object per entry
     #[arg(long)]
     pub json: bool,
 }
@@ -126,31 +126,31 @@ pub struct ListArgs {
 /// `get PATH...`
 #[derive(Debug, Args)]
 pub struct GetArgs {
-    /// The files to fetch, each stored under the last part of its path. A pattern like '*.txt',
-    /// 'notes/20??/*' or '**/*.md' stands for what the server has of it; / is all of it
+    /// Files to fetch, each stored under the last part of its path. Patterns such as '*.txt',
+    /// 'notes/20??/*' and '**/*.md' match files on the server; / means all of them
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<String>,
-    /// How many.
+    /// Several files.
     #[command(flatten)]
-    pub many: MultiFileArgs,
-    /// Where to store them: a folder, or - for standard output
+    pub multiple: MultiFileArgs,
+    /// Folder to store them in, or - for standard output [default: the current folder]
     #[arg(long, short, value_name = "DIR", default_value = ".", hide_default_value = true)]
     pub output: PathBuf,
-    /// Replace files that exist
+    /// Replace existing files
     #[arg(long)]
     pub overwrite: bool,
-    /// One JSON object a file that arrived
+    /// Print one JSON object per received file
     #[arg(long)]
     pub json: bool,
-    /// Not faster than this, all files together: 10MB/s, 500K, 1.5MiB/s
+    /// Limit the rate of all files together: 10MB/s, 500K, 1.5MiB/s
     #[arg(long, value_name = "RATE")]
     pub limit: Option<Rate>,
-    /// Start over, whatever an earlier attempt has left
+    /// Start over instead of resuming an earlier attempt
     #[arg(long)]
     pub no_resume: bool,
-    /// How it holds on.
+    /// Retries.
     #[command(flatten)]
-    pub hold: RetryArgs,
+    pub retry: RetryArgs,
 }
 
 impl GetArgs {
@@ -161,27 +161,27 @@ impl GetArgs {
     }
 }
 
-/// Many files at once, and what becomes of those that exist.
+/// Flags for several files, and for those that exist already.
 #[derive(Debug, Clone, Default, Args)]
 pub struct MultiFileArgs {
-    /// Folders too, with all that is in them
+    /// Include folders and everything in them
     #[arg(long, short)]
     pub recursive: bool,
-    /// Only show what would be done with each file
+    /// Show what would be done with each file, and transfer nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Keep files that exist with other content, and store the new ones beside them: a (2).txt
+    /// Keep existing files with different content, and store new ones beside them as a (2).txt
     #[arg(long, conflicts_with_all = ["overwrite", "skip"])]
     pub keep_both: bool,
-    /// Leave files that exist with other content as they are
+    /// Skip files that exist with different content
     #[arg(long, conflicts_with = "overwrite")]
     pub skip: bool,
 }
 
 impl MultiFileArgs {
-    /// What was typed, as options of a transfer.
+    /// The transfer options that these flags mean.
     #[must_use]
-    pub fn options(&self, overwrite: bool, face: UiMode) -> TransferOptions {
+    pub fn options(&self, overwrite: bool, mode: UiMode) -> TransferOptions {
         let decision = if overwrite {
             Some(Decision::Replace)
         } else if self.keep_both {
@@ -189,7 +189,7 @@ impl MultiFileArgs {
         } else {
             self.skip.then_some(Decision::Skip)
         };
-        let undecided = match face {
+        let undecided = match mode {
             UiMode::OneShot | UiMode::Prompt => ConflictPolicy::Ask,
             UiMode::Batch => ConflictPolicy::Fail,
         };
@@ -202,21 +202,21 @@ impl MultiFileArgs {
     }
 }
 
-/// How a transfer holds on when its connection is lost.
+/// Flags for transfers whose connection is lost.
 #[derive(Debug, Clone, Args)]
 pub struct RetryArgs {
-    /// How long to try to connect again when the connection is lost, counted from the last
-    /// progress; 0 gives up at once
-    #[arg(long, value_name = "SECONDS", default_value_t = 60,
+    /// How long to try to reconnect after losing the connection, counted from the last progress;
+    /// 0 gives up at once
+    #[arg(long, alias = "patience", value_name = "SECONDS", default_value_t = 60,
           value_parser = clap::value_parser!(u64).range(0..=86_400))]
-    pub patience: u64,
+    pub retry_timeout: u64,
 }
 
 impl RetryArgs {
-    /// The same options, with this; programs are told of each file.
+    /// Sets the retry timeout of `options`, and whether each file is reported.
     #[must_use]
-    pub fn set(&self, options: TransferOptions, report_files: bool) -> TransferOptions {
-        let retry_for = Duration::from_secs(self.patience);
+    pub fn apply_to(&self, options: TransferOptions, report_files: bool) -> TransferOptions {
+        let retry_for = Duration::from_secs(self.retry_timeout);
         TransferOptions { retry_for, report_files, ..options }
     }
 }
@@ -224,23 +224,23 @@ impl RetryArgs {
 /// `resume [PATH]`
 #[derive(Debug, Args)]
 pub struct ResumeArgs {
-    /// One of them: its path on the server, or its file or folder here [default: all]
+    /// Resume only the transfer of this path on the server, or of this local path [default: all]
     pub path: Option<PathBuf>,
-    /// One JSON object a file that arrived or was stored
+    /// Print one JSON object per received or stored file
     #[arg(long)]
     pub json: bool,
-    /// How it holds on.
+    /// Retries.
     #[command(flatten)]
-    pub hold: RetryArgs,
+    pub retry: RetryArgs,
 }
 
 /// `transfers`
 #[derive(Debug, Args)]
 pub struct TransfersArgs {
-    /// Remove what is left of those that do not run, and forget them
+    /// Forget transfers that are not running, and remove their partial files
     #[arg(long)]
     pub clean: bool,
-    /// One JSON object a transfer
+    /// Print one JSON object per transfer
     #[arg(long, conflicts_with = "clean")]
     pub json: bool,
 }
@@ -248,31 +248,31 @@ pub struct TransfersArgs {
 /// `put FILE...`
 #[derive(Debug, Args)]
 pub struct PutArgs {
-    /// The files to store, each under its own name; - for standard input
+    /// Files to store, each under its own name; - for standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// How many.
+    /// Several files.
     #[command(flatten)]
-    pub many: MultiFileArgs,
-    /// The server's folder to store them in [default: its root]
+    pub multiple: MultiFileArgs,
+    /// Folder on the server to store them in [default: its root]
     #[arg(long, value_name = "DIR", default_value = "", hide_default_value = true)]
     pub to: String,
-    /// The name to store one file under
+    /// Name to store a single file under
     #[arg(long = "as", value_name = "NAME")]
     pub stored_as: Option<String>,
-    /// Replace files that exist on the server
+    /// Replace existing files on the server
     #[arg(long)]
     pub overwrite: bool,
-    /// Begin at the beginning, whatever the server kept of an earlier attempt
+    /// Start over instead of resuming an earlier attempt
     #[arg(long)]
     pub no_resume: bool,
-    /// How it holds on.
+    /// Retries.
     #[command(flatten)]
-    pub hold: RetryArgs,
-    /// Not faster than this, all files together: 10MB/s, 500K, 1.5MiB/s
+    pub retry: RetryArgs,
+    /// Limit the rate of all files together: 10MB/s, 500K, 1.5MiB/s
     #[arg(long, value_name = "RATE")]
     pub limit: Option<Rate>,
-    /// One JSON object a file that was stored
+    /// Print one JSON object per stored file
     #[arg(long)]
     pub json: bool,
 }
@@ -280,13 +280,13 @@ pub struct PutArgs {
 /// `rm PATH...`
 #[derive(Debug, Args)]
 pub struct RmArgs {
-    /// The server's files, or folders with nothing in them
+    /// Files or empty folders on the server
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<String>,
-    /// Do not ask
+    /// Remove without asking
     #[arg(long, short)]
     pub yes: bool,
-    /// One JSON object a path that was removed
+    /// Print one JSON object per removed path
     #[arg(long)]
     pub json: bool,
 }
@@ -294,14 +294,14 @@ pub struct RmArgs {
 /// `mv FROM TO`
 #[derive(Debug, Args)]
 pub struct MvArgs {
-    /// A file or folder of the server
+    /// File or folder on the server
     pub from: String,
-    /// Its new path, or the folder it goes into
+    /// New path, or folder to move it into
     pub to: String,
-    /// Replace a file that exists
+    /// Replace an existing file
     #[arg(long)]
     pub overwrite: bool,
-    /// One JSON object
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
 }
@@ -309,75 +309,16 @@ pub struct MvArgs {
 /// `mkdir PATH...`
 #[derive(Debug, Args)]
 pub struct MkdirArgs {
-    /// The folders to make, and those they lie in
+    /// Folders to make; missing parent folders are made too
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<String>,
-    /// It is no error where one is there already
+    /// Accept folders that exist already
     #[arg(long, short)]
     pub parents: bool,
-    /// One JSON object a folder
+    /// Print one JSON object per folder
     #[arg(long)]
     pub json: bool,
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::CommandFactory as _;
-    use clap::ValueEnum as _;
-
-    use super::*;
-
-    #[test]
-    fn the_definition_is_sound() {
-        ClientArgs::command().debug_assert();
-    }
-
-    #[test]
-    fn settings_may_stand_anywhere() {
-        for line in ["quiver --name Ron -q status", "quiver status --quiet --name Ron"] {
-            let cli = ClientArgs::try_parse_from(line.split(' ')).unwrap();
-            assert_eq!(cli.settings.name.unwrap().as_str(), "Ron");
-            assert!(cli.settings.quiet && cli.settings.timeout == 30);
-            assert!(matches!(cli.command, Some(CommandArgs::Status(_))));
-        }
-    }
-
-    #[test]
-    fn what_begins_with_a_hyphen_follows_two() {
-        let cli =
-            ClientArgs::try_parse_from(["quiver", "get", "-o", "-", "--", "-rf", "a b"]).unwrap();
-        let Some(CommandArgs::Get(get)) = cli.command else { panic!("{cli:?}") };
-        assert_eq!(get.paths, ["-rf", "a b"]);
-        assert_eq!(get.output, PathBuf::from("-"));
-    }
-
-    #[test]
-    fn every_shell_completes_every_command() {
-        for shell in clap_complete::Shell::value_variants() {
-            let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut ClientArgs::command(), "quiver", &mut script);
-            let script = String::from_utf8(script).unwrap();
-            let commands = ClientArgs::command();
-            let names = commands.get_subcommands().map(clap::Command::get_name);
-            for word in names.chain(["password-file", "overwrite", "no-resume", "limit"]) {
-                assert!(script.contains(word), "{shell}: {word}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_manual_names_the_commands_and_the_exit_codes() {
-        let mut page = Vec::new();
-        clap_mangen::Man::new(ClientArgs::command()).render(&mut page).unwrap();
-        let page = String::from_utf8(page).unwrap();
-        for words in [
-            "quiver\\-get",
-            "quiver\\-put",
-            "quiver\\-mkdir",
-            "10 some of several failed",
-            "QUIVER_SERVER",
-        ] {
-            assert!(page.contains(words), "{words}");
-        }
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
-//! What is meant: flags, then the environment, then the configuration file, then the defaults.
+//! The settings: flags override the environment, the environment the configuration file, the file the defaults.
 //!
-//! Pure but for reading the file: the environment is an argument.
+//! Reads only that file; the environment is an argument.
 
 use std::ffi::OsString;
 use std::io;
@@ -16,39 +16,39 @@ use crate::cli::SettingsArgs;
 use quiver_client::ClientSettings;
 use quiver_client::address::{AddressError, ServerAddress};
 
-/// Settings, whoever made them.
+/// The settings of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// What the client connects to, and as what.
+    /// The server, and the client's name and credentials.
     pub client: ClientSettings,
-    /// Only data and errors.
+    /// Print only data and errors.
     pub quiet: bool,
-    /// What happens underneath, on stderr.
+    /// Print debug messages to stderr.
     pub verbose: bool,
 }
 
-/// Settings that cannot be meant.
+/// Why the settings are invalid.
 #[derive(Debug, Error)]
 pub enum ConfigError {
-    /// The file is there and cannot be read.
+    /// The configuration file exists and cannot be read.
     #[error("cannot read {}: {source}", display_path(.path))]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The file is not what a configuration looks like.
+    /// The configuration file is not valid TOML, or has an unknown key or a value of the wrong type.
     #[error("{}, line {line}: {}", display_path(.path), display_safe(.why))]
     Syntax {
         /// The file.
         path: PathBuf,
         /// Counted from 1.
         line: usize,
-        /// What the parser said; it names an unknown key.
+        /// The parser's message; it names an unknown key.
         why: String,
     },
-    /// A server that is no address.
+    /// An invalid server address.
     #[error("{place}: {why}")]
     Server {
         /// The variable, or the file and its key.
@@ -56,7 +56,7 @@ pub enum ConfigError {
         /// The broken rule.
         why: AddressError,
     },
-    /// A name that is no name.
+    /// An invalid client name.
     #[error("{place}: {why}")]
     Name {
         /// The variable, or the file and its key.
@@ -64,24 +64,24 @@ pub enum ConfigError {
         /// The broken rule.
         why: quiver_protocol::name::BadName,
     },
-    /// A variable that is not text.
+    /// An environment variable that is not UTF-8.
     #[error("{0} is not UTF-8")]
     NotText(&'static str),
 }
 
 impl Config {
-    /// What the settings mean. `variable` looks into the environment, `file` is the configuration
-    /// file's path, where there can be one; it need not exist.
+    /// Combines the sources of settings. `variable` looks up an environment variable; `file` is the path of the
+    /// configuration file, which need not exist, or `None` without a folder for it.
     ///
     /// # Errors
-    /// [`ConfigError`]. What a flag overrides is not looked at.
+    /// [`ConfigError`]. Values that a flag overrides are not checked.
     pub fn new(
-        typed: SettingsArgs,
+        flags: SettingsArgs,
         variable: impl Fn(&str) -> Option<OsString>,
         file: Option<&Path>,
     ) -> Result<Self, ConfigError> {
-        let written = file.map(ConfigFile::read).transpose()?.unwrap_or_default();
-        let place = |key| match file {
+        let saved = file.map(ConfigFile::read).transpose()?.unwrap_or_default();
+        let place_in_file = |key| match file {
             Some(path) => format!("{}: {key}", display_path(path)),
             None => String::from(key),
         };
@@ -91,44 +91,44 @@ impl Config {
             }
             _ => Ok(None),
         };
-        let server = |value: String, place| {
+        let parse_server = |value: String, place| {
             value.parse().map(Some).map_err(|why| ConfigError::Server { place, why })
         };
-        let name = |value: String, place| {
+        let parse_name = |value: String, place| {
             ClientName::parse(&value).map(Some).map_err(|why| ConfigError::Name { place, why })
         };
-        // The file's relative paths start at the file: they mean one thing wherever they are used.
-        let beside = |path: PathBuf| match file.and_then(Path::parent) {
+        // Relative paths in the file start at its folder, so that they do not depend on the working directory.
+        let resolve = |path: PathBuf| match file.and_then(Path::parent) {
             Some(folder) => folder.join(path),
             None => path,
         };
-        let set = |variable: Option<OsString>| variable.filter(|value| !value.is_empty());
+        let non_empty = |value: Option<OsString>| value.filter(|value| !value.is_empty());
         let client = ClientSettings {
-            server: match (typed.server, text("QUIVER_SERVER")?, written.server) {
+            server: match (flags.server, text("QUIVER_SERVER")?, saved.server) {
                 (Some(server), _, _) => Some(server),
-                (_, Some(value), _) => server(value, "QUIVER_SERVER".to_owned())?,
-                (_, _, Some(value)) => server(value, place("server"))?,
+                (_, Some(value), _) => parse_server(value, "QUIVER_SERVER".to_owned())?,
+                (_, _, Some(value)) => parse_server(value, place_in_file("server"))?,
                 _ => None,
             }
             .unwrap_or_else(ServerAddress::local),
-            certificate: typed
+            certificate: flags
                 .cert
-                .or_else(|| set(variable("QUIVER_CERT")).map(PathBuf::from))
-                .or_else(|| written.cert.map(beside)),
-            name: match (typed.name, text("QUIVER_NAME")?, written.name) {
+                .or_else(|| non_empty(variable("QUIVER_CERT")).map(PathBuf::from))
+                .or_else(|| saved.cert.map(resolve)),
+            name: match (flags.name, text("QUIVER_NAME")?, saved.name) {
                 (Some(name), _, _) => Some(name),
-                (_, Some(value), _) => name(value, "QUIVER_NAME".to_owned())?,
-                (_, _, Some(value)) => name(value, place("name"))?,
+                (_, Some(value), _) => parse_name(value, "QUIVER_NAME".to_owned())?,
+                (_, _, Some(value)) => parse_name(value, place_in_file("name"))?,
                 _ => None,
             },
-            password_file: typed.password_file,
-            timeout: Duration::from_secs(typed.timeout),
+            password_file: flags.password_file,
+            timeout: Duration::from_secs(flags.timeout),
         };
-        Ok(Self { client, quiet: typed.quiet, verbose: typed.verbose })
+        Ok(Self { client, quiet: flags.quiet, verbose: flags.verbose })
     }
 }
 
-/// The configuration file.
+/// The content of the configuration file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ConfigFile {

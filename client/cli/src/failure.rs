@@ -1,5 +1,4 @@
-//! Every error a user can meet: what failed and why (its `Display`), what to do about it (its hint), and its exit
-//! code.
+//! The errors shown to users: what failed and why (`Display`), what to do about it (the hint), and the exit code.
 
 mod exit;
 mod hint;
@@ -16,87 +15,88 @@ use thiserror::Error;
 use crate::config::ConfigError;
 pub use exit::Exit;
 
-/// An error for a person.
+/// An error shown to the user.
 #[derive(Debug, Clone, Error)]
 pub enum Failure {
-    /// What was typed does not fit.
+    /// The arguments are invalid.
     #[error("{what}")]
     Usage {
-        /// What does not fit.
+        /// Why they are invalid.
         what: String,
         /// What to type instead.
         hint: Option<String>,
     },
-    /// A setting is wrong.
+    /// A setting is invalid.
     #[error(transparent)]
     Config(Arc<ConfigError>),
-    /// The client says so.
+    /// The client library failed.
     #[error(transparent)]
     Client(Arc<ClientError>),
-    /// Standard output or the terminal does not take what is to be printed.
+    /// Writing to standard output or the terminal failed.
     #[error("cannot write to standard output: {0}")]
     Output(Arc<io::Error>),
-    /// A line at the prompt failed that may have been meant as a message.
+    /// A command line of the prompt failed and may have been meant as a message.
     #[error("{failure}")]
-    Line {
+    MaybeMessage {
         /// The line.
         line: String,
-        /// Why it failed.
+        /// The failure of the command.
         failure: Box<Failure>,
     },
-    /// Ctrl-C, and how much is kept of what was begun.
+    /// Ctrl-C, and how much of the unfinished transfers is kept.
     #[error("interrupted")]
     Interrupted(Option<UnfinishedShare>),
-    /// SIGTERM, and how much is kept of what was begun.
+    /// SIGTERM, and how much of the unfinished transfers is kept.
     #[error("terminated")]
     Terminated(Option<UnfinishedShare>),
-    /// The system did not do what it always does.
+    /// A system call failed that normally succeeds.
     #[error("{what}: {source}")]
     System {
-        /// What was tried.
+        /// What failed: `cannot ...`.
         what: &'static str,
-        /// What it said.
+        /// The system's error.
         source: Arc<io::Error>,
     },
 }
 
 impl Failure {
-    /// A usage error with what to type instead.
+    /// Creates a usage error with a hint what to type instead.
     #[must_use]
     pub fn usage(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Usage { what: what.into(), hint: Some(hint.into()) }
     }
 
-    /// The system did not do what it always does.
+    /// Creates the error of a system call.
     #[must_use]
     pub fn system(what: &'static str, source: io::Error) -> Self {
         Self::System { what, source: Arc::new(source) }
     }
 
-    /// What is to be printed was not taken.
+    /// Creates the error of a failed write to standard output.
     #[must_use]
     pub fn output(error: io::Error) -> Self {
         Self::Output(Arc::new(error))
     }
 
-    /// The failure of a line. `get well soon` finds no file; that it was one is only a guess.
+    /// Marks the failure of a line of the prompt that may have been meant as a message: `get well soon` names files
+    /// that do not exist.
     #[must_use]
-    pub fn of_line(self, line: &str) -> Self {
-        let finds_nothing = match &self {
+    pub fn in_line(self, line: &str) -> Self {
+        let is_not_found = match &self {
             Self::Client(error) => match &**error {
                 ClientError::Source { source, .. } => source.kind() == io::ErrorKind::NotFound,
                 error => error.code() == ErrorCode::NotFound,
             },
             _ => false,
         };
-        if finds_nothing {
-            Self::Line { line: line.to_owned(), failure: Box::new(self) }
+        if is_not_found {
+            Self::MaybeMessage { line: line.to_owned(), failure: Box::new(self) }
         } else {
             self
         }
     }
 
-    /// Whether there is nothing to say: the reader of the output has gone.
+    /// Whether nothing is reported, because the reader of the output has closed it.
     #[must_use]
     pub fn is_silent(&self) -> bool {
         match self {
@@ -106,9 +106,9 @@ impl Failure {
         }
     }
 
-    /// Whether nothing can be printed any more.
+    /// Whether writing the output failed, so that nothing more can be printed.
     #[must_use]
-    pub fn is_output(&self) -> bool {
+    pub fn is_output_failure(&self) -> bool {
         match self {
             Self::Output(_) => true,
             Self::Client(error) => matches!(**error, ClientError::Output(_)),
@@ -116,12 +116,12 @@ impl Failure {
         }
     }
 
-    /// Whether the connection is gone, so that nothing more can be asked on it.
+    /// Whether the connection was lost.
     #[must_use]
     pub fn is_lost_connection(&self) -> bool {
         match self {
             Self::Client(error) => error.is_lost_connection(),
-            Self::Line { failure, .. } => failure.is_lost_connection(),
+            Self::MaybeMessage { failure, .. } => failure.is_lost_connection(),
             _ => false,
         }
     }

@@ -1,5 +1,5 @@
-//! The command line as one interface of the client: takes its events, shows them, and asks its questions. Knows no
-//! command.
+//! The command line as an interface of the client library: receives its events, shows them, and asks its questions.
+//! Knows no command.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -13,89 +13,88 @@ use quiver_protocol::FilePath;
 use quiver_protocol::text::display_safe;
 
 use crate::failure::Failure;
-use crate::output::{GATHER, Output, human, json, plan};
+use crate::output::{Output, PRINT_SIZE, human, json, plan};
 use crate::ui_mode::UiMode;
 
-/// One interface of one client.
+/// The command line's connection to one client.
 #[derive(Debug)]
 pub struct Interface {
     /// The client.
     pub client: Client,
-    /// Where everything is said.
+    /// Prints and asks.
     pub output: Output,
     events: EventReceiver,
-    /// What happened while something else was waited for, and is not shown yet: questions, and states of the
-    /// connection.
+    /// Events that are shown later: questions, and states of the connection, that were received while something
+    /// else was awaited.
     deferred: VecDeque<ClientEvent>,
-    /// Where there is somebody to ask.
-    attendant: Option<InterfaceGuard>,
+    /// Registers this interface for questions; `None` if no person can be asked.
+    question_guard: Option<InterfaceGuard>,
     styles: HashMap<TransferId, TransferStyle>,
-    /// Of transfers that were started by other means.
-    style: TransferStyle,
-    /// Rows of plans that wait until there are some more.
-    rows: HashMap<TransferId, String>,
+    /// The style of transfers without one of their own.
+    default_style: TransferStyle,
+    /// Rows of dry-run plans that are not printed yet.
+    plan_rows: HashMap<TransferId, String>,
 }
 
 /// How a transfer is shown.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TransferStyle {
-    /// One JSON object a file.
+    /// Print one JSON object per file.
     pub json: bool,
-    /// Whether it is the one file that a person waits for at the prompt: it needs no name.
-    pub is_awaited: bool,
+    /// Whether it is a single file that the person at the prompt waits for: its name is then not repeated.
+    pub is_foreground: bool,
 }
 
 impl Interface {
-    /// Takes all events of a client from now on. Questions are asked where there is somebody to ask.
+    /// Receives all later events of `client`. Asks its questions if a person can be asked.
     #[must_use]
     pub fn new(client: Client, output: Output) -> Self {
         let events = client.all_events();
-        let attendant = output.can_ask().then(|| client.questions().register_interface());
+        let question_guard = output.can_ask().then(|| client.questions().register_interface());
         Self {
             client,
             output,
             events,
             deferred: VecDeque::new(),
-            attendant,
+            question_guard,
             styles: HashMap::new(),
-            style: TransferStyle::default(),
-            rows: HashMap::new(),
+            default_style: TransferStyle::default(),
+            plan_rows: HashMap::new(),
         }
     }
 
-    /// How transfers are shown that are not [styled](Self::style).
-    pub fn style_all(&mut self, style: TransferStyle) {
-        self.style = style;
+    /// Sets the style of transfers for which [`set_style`](Self::set_style) was not called.
+    pub fn set_default_style(&mut self, style: TransferStyle) {
+        self.default_style = style;
     }
 
-    /// How a transfer is shown.
-    pub fn style(&mut self, id: TransferId, style: TransferStyle) {
+    /// Sets the style of a transfer.
+    pub fn set_style(&mut self, id: TransferId, style: TransferStyle) {
         self.styles.insert(id, style);
     }
 
-    /// Does some work, and shows what happens meanwhile, up to its end. States of the connection are left for
-    /// [`next`](Self::next).
+    /// Runs `work` and shows the events up to its end. States of the connection are left for [`next`](Self::next).
     ///
     /// # Errors
-    /// [`Failure`] where nothing can be shown any more; the work is given up then.
+    /// [`Failure`] if the output fails; `work` is then dropped.
     pub async fn drive<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Failure> {
         tokio::pin!(work);
         loop {
             while let Some(question) = self.deferred_question() {
                 self.show(question).await?;
             }
-            // In no order: neither may keep the other waiting for ever.
+            // Unbiased: neither branch may starve the other.
             tokio::select! {
                 Some(event) = self.events.next() => self.show_or_defer(event).await?,
-                done = &mut work => {
-                    self.show_what_waits().await?;
-                    return Ok(done);
+                result = &mut work => {
+                    self.show_pending().await?;
+                    return Ok(result);
                 }
             }
         }
     }
 
-    /// The next event, to be [shown](Self::show).
+    /// Waits for the next event, to be [shown](Self::show).
     pub async fn next(&mut self) -> Option<ClientEvent> {
         match self.deferred.pop_front() {
             Some(event) => Some(event),
@@ -103,16 +102,16 @@ impl Interface {
         }
     }
 
-    /// The next event that has happened already, to be [shown](Self::show).
+    /// Returns the next event that is already queued, to be [shown](Self::show).
     pub fn try_next(&mut self) -> Option<ClientEvent> {
         self.deferred.pop_front().or_else(|| self.events.try_next())
     }
 
-    /// Shows all events that have happened, but states of the connection.
+    /// Shows all queued events except states of the connection.
     ///
     /// # Errors
-    /// [`Failure`] where nothing can be shown any more.
-    pub async fn show_what_waits(&mut self) -> Result<(), Failure> {
+    /// [`Failure`] if the output fails.
+    pub async fn show_pending(&mut self) -> Result<(), Failure> {
         while let Some(event) = self.events.try_next() {
             self.show_or_defer(event).await?;
         }
@@ -122,18 +121,18 @@ impl Interface {
         Ok(())
     }
 
-    /// Asks whether something may be done; no answer is a no. Transfers go on meanwhile, and are shown.
+    /// Asks for confirmation; no answer counts as no. Shows the events of running transfers meanwhile.
     ///
     /// # Errors
-    /// [`Failure`] where nothing can be asked or shown.
+    /// [`Failure`] if the terminal or the output fails.
     pub async fn confirm(&mut self, question: &str) -> Result<bool, Failure> {
         let output = self.output.clone();
-        self.wait_for_person(output.confirm(question)).await
+        self.wait_for_answer(output.confirm(question)).await
     }
 
-    /// Waits for an answer. Transfers would stop once no more of their events can wait, so they are shown; a second
-    /// question waits for the first.
-    async fn wait_for_person<T>(
+    /// Waits for an answer. Shows events meanwhile, because transfers would stop once the event queue is full. A
+    /// second question is deferred.
+    async fn wait_for_answer<T>(
         &mut self,
         answer: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
@@ -144,7 +143,7 @@ impl Interface {
                 answer = &mut answer => return answer,
                 Some(event) = self.events.next() => match event.kind {
                     EventKind::Question(..) => self.deferred.push_back(event),
-                    // In a box, because what is shown may have asked.
+                    // Boxed, because `show` may call this function again.
                     _ => Box::pin(self.show_or_defer(event)).await?,
                 },
             }
@@ -165,11 +164,11 @@ impl Interface {
 
     fn deferred_question(&mut self) -> Option<ClientEvent> {
         let is_question = |event: &ClientEvent| matches!(event.kind, EventKind::Question(..));
-        let at = self.deferred.iter().position(is_question)?;
-        self.deferred.remove(at)
+        let index = self.deferred.iter().position(is_question)?;
+        self.deferred.remove(index)
     }
 
-    /// Makes sure that there is a connection.
+    /// Connects, unless the client is connected.
     ///
     /// # Errors
     /// [`Failure`].
@@ -179,7 +178,7 @@ impl Interface {
         Ok(())
     }
 
-    /// Carries out a transfer that was prepared: settles it with the server, starts it and waits for its end.
+    /// Runs a prepared transfer: settles it with the server, starts it and waits for its end.
     ///
     /// # Errors
     /// [`Failure`].
@@ -190,12 +189,12 @@ impl Interface {
     ) -> Result<(), Failure> {
         self.connect().await?;
         let client = self.client.clone();
-        self.drive(client.check_with_server(&mut prepared)).await??;
-        if let Some(kept) = prepared.nothing_to_do() {
-            return Err(kept.into());
+        self.drive(client.settle(&mut prepared)).await??;
+        if let Some(reason) = prepared.nothing_to_do() {
+            return Err(reason.into());
         }
         let mut running = client.start(prepared)?;
-        self.style(running.id, style);
+        self.set_style(running.id, style);
         match self.drive(running.wait()).await? {
             TransferEnd::Done => Ok(()),
             TransferEnd::Failed(error) => Err(Failure::Client(error)),
@@ -203,13 +202,13 @@ impl Interface {
         }
     }
 
-    /// Shows an event. Of the connection's state only what a person waits for is shown; the rest comes back.
+    /// Shows an event. A state of the connection is returned; only the first connection is shown.
     ///
     /// # Errors
-    /// [`Failure`] where nothing can be shown any more.
+    /// [`Failure`] if the output fails.
     pub async fn show(&mut self, event: ClientEvent) -> Result<Option<ConnectionState>, Failure> {
         match event.kind {
-            // This reader misses nothing, and questions are asked here alone.
+            // This reader gets every event, so it needs no snapshot, and no other interface answers its questions.
             EventKind::Snapshot(_) | EventKind::QuestionSettled(_) => {}
             EventKind::Connection(state) => {
                 if matches!(state, ConnectionState::SigningIn)
@@ -221,7 +220,7 @@ impl Interface {
             }
             EventKind::ServerStopping(grace) => {
                 if self.output.mode() != UiMode::OneShot {
-                    self.output.say(human::stopping(grace)).await;
+                    self.output.say(human::server_stopping(grace)).await;
                 }
             }
             EventKind::SignInRefused(error) | EventKind::Failed(error) => {
@@ -235,45 +234,45 @@ impl Interface {
     }
 
     async fn show_transfer(&mut self, id: TransferId, event: TransferEvent) -> Result<(), Failure> {
-        let style = self.styles.get(&id).copied().unwrap_or(self.style);
+        let style = self.styles.get(&id).copied().unwrap_or(self.default_style);
         match event {
             TransferEvent::State(state) => {
                 if state.is_over() {
                     self.styles.remove(&id);
-                    self.rows.remove(&id);
+                    self.plan_rows.remove(&id);
                 }
             }
-            TransferEvent::Started(progress) => self.output.bars().show(progress),
+            TransferEvent::Started(progress) => self.output.bars().add(progress),
             TransferEvent::Downloaded(file) if style.json => {
-                self.output.data(json::line(&json::FileLine::new(&file)) + "\n").await?;
+                self.output.data(json::line(&json::DownloadedLine::new(&file)) + "\n").await?;
             }
             TransferEvent::Downloaded(file) => {
-                let said = match self.output.mode() {
+                let text = match self.output.mode() {
                     UiMode::Prompt => receipt("File received successfully", style, &file.path),
                     _ => human::received(&file.path, file.size),
                 };
-                self.output.say(said).await;
+                self.output.say(text).await;
             }
             TransferEvent::Uploaded(file) if style.json => {
-                self.output.data(json::line(&json::StoredLine::new(&file)) + "\n").await?;
+                self.output.data(json::line(&json::UploadedLine::new(&file)) + "\n").await?;
             }
             TransferEvent::Uploaded(file) => {
-                let said = match self.output.mode() {
+                let text = match self.output.mode() {
                     UiMode::Prompt => receipt("File stored successfully", style, &file.path),
                     _ => human::stored(&file.path, file.size),
                 };
-                self.output.say(said).await;
+                self.output.say(text).await;
             }
             TransferEvent::FileFailed(error) => {
                 self.output.failure(&Failure::Client(error)).await;
             }
             TransferEvent::Planned(planned) => self.show_planned(id, &planned, style.json).await?,
             TransferEvent::PlanShown => {
-                let rows = self.rows.remove(&id).unwrap_or_default();
+                let rows = self.plan_rows.remove(&id).unwrap_or_default();
                 self.output.data(rows).await?;
             }
             TransferEvent::Summary(summary) if style.json => {
-                self.output.data(json::line(&json::SummaryCounts::new(&summary)) + "\n").await?;
+                self.output.data(json::line(&json::SummaryLine::new(&summary)) + "\n").await?;
             }
             TransferEvent::Summary(summary) => {
                 if let Ok(status) = self.client.transfer(id) {
@@ -295,10 +294,10 @@ impl Interface {
         planned: &PlannedFile,
         json: bool,
     ) -> Result<(), Failure> {
-        let rows = self.rows.entry(id).or_default();
-        *rows += &if json { plan::object(planned) } else { plan::line(planned) };
+        let rows = self.plan_rows.entry(id).or_default();
+        *rows += &if json { plan::json_row(planned) } else { plan::row(planned) };
         rows.push('\n');
-        if rows.len() >= GATHER {
+        if rows.len() >= PRINT_SIZE {
             self.output.data(std::mem::take(rows)).await?;
         }
         Ok(())
@@ -306,12 +305,12 @@ impl Interface {
 
     async fn ask(&mut self, id: QuestionId, question: &Question) -> Result<(), Failure> {
         let output = self.output.clone();
-        match self.wait_for_person(answer(&output, question)).await? {
-            // Fails only where the question was given up meanwhile.
+        match self.wait_for_answer(ask_question(&output, question)).await? {
+            // Fails only if the question was withdrawn meanwhile.
             Some(answer) => drop(self.client.questions().answer(id, answer)),
             None => {
-                if let Some(attendant) = &self.attendant {
-                    attendant.dismiss(id);
+                if let Some(guard) = &self.question_guard {
+                    guard.dismiss(id);
                 }
             }
         }
@@ -319,11 +318,11 @@ impl Interface {
     }
 }
 
-/// What the person says to a question; `None` where there is no answer.
-async fn answer(output: &Output, question: &Question) -> Result<Option<Answer>, Failure> {
+/// Asks the person a question; `None` without an answer.
+async fn ask_question(output: &Output, question: &Question) -> Result<Option<Answer>, Failure> {
     Ok(match question {
         Question::Trust { server, fingerprint, not_remembered } => {
-            let question = human::trust(server, fingerprint, not_remembered.as_deref());
+            let question = human::trust_question(server, fingerprint, not_remembered.as_deref());
             Some(Answer::Trust(ask_yes_or_no(output, question).await?))
         }
         Question::Name => output.ask("Enter your client name: ").await?.map(Answer::Name),
@@ -333,7 +332,7 @@ async fn answer(output: &Output, question: &Question) -> Result<Option<Answer>, 
             let question = format!("{path} exists{place} already. Replace it? [y/N] ");
             Some(Answer::Replace(output.confirm(&question).await?))
         }
-        // The prompt's line is no place for it.
+        // The prompt cannot ask on the line that is being typed.
         Question::Conflict { .. } if output.mode() == UiMode::Prompt => None,
         Question::Conflict { path } => Some(ask_conflict(output, path).await?),
     })
@@ -353,8 +352,8 @@ async fn ask_yes_or_no(output: &Output, mut question: String) -> Result<bool, Fa
 
 async fn ask_conflict(output: &Output, path: &str) -> Result<Answer, Failure> {
     let question = format!(
-        "{path} is there already, with other content. [r]eplace it, keep [b]oth, or [s]kip it? \
-         (a capital letter: all that follow) "
+        "{path} exists with different content. [r]eplace it, keep [b]oth, or [s]kip it? \
+         (a capital letter also applies to all that follow) "
     );
     let answer = output.ask(&question).await?.unwrap_or_default();
     let decision = match answer.to_ascii_lowercase().as_str() {
@@ -365,10 +364,11 @@ async fn ask_conflict(output: &Output, path: &str) -> Result<Answer, Failure> {
     Ok(Answer::Conflict { decision, for_all: answer.starts_with(char::is_uppercase) })
 }
 
-fn receipt(said: &str, style: TransferStyle, path: &FilePath) -> String {
-    if style.is_awaited {
-        format!("{said}.")
+/// `File received successfully.` in the foreground, else with the path.
+fn receipt(text: &str, style: TransferStyle, path: &FilePath) -> String {
+    if style.is_foreground {
+        format!("{text}.")
     } else {
-        format!("{said}: {}", display_safe(path.as_str()))
+        format!("{text}: {}", display_safe(path.as_str()))
     }
 }

@@ -1,15 +1,15 @@
 //! The binary `quiver`: a command line and an interactive prompt for the client library.
 //!
-//! | module | what it holds |
+//! | module | contents |
 //! |---|---|
-//! | [`cli`] | what was typed |
-//! | [`config`] | what is meant: flags, environment and file as one |
-//! | [`run`] | from what is meant to an exit code: one command, or the prompt; signals |
-//! | [`interface`] | takes the client's events, shows them, and asks its questions |
-//! | [`command`] | one command a file, from its arguments to what is shown |
-//! | [`prompt`] | lines instead of arguments: at a terminal, or out of a pipe |
-//! | [`output`] | the only place that prints, and that asks |
-//! | [`failure`] | every error a user can meet, with its hint and its exit code |
+//! | [`cli`] | the command line as clap parses it |
+//! | [`config`] | the settings: flags, environment and configuration file combined |
+//! | [`run`] | runs one command or the prompt, handles signals, and returns the exit code |
+//! | [`interface`] | receives the client's events, shows them, and asks its questions |
+//! | [`command`] | the commands, one per file, from arguments to output |
+//! | [`prompt`] | commands read line by line, from a terminal or a pipe |
+//! | [`output`] | the only module that prints and asks |
+//! | [`failure`] | the errors shown to users, with hints and exit codes |
 
 pub mod cli;
 pub mod command;

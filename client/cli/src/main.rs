@@ -1,10 +1,10 @@
-//! The binary `quiver`: hands the command line and the environment to the library.
+//! The binary `quiver`: passes the command line and the environment to the library.
 
 use std::process::ExitCode;
 
 use mimalloc::MiMalloc;
 
-/// Keeps the memory of the last packets for the next ones (docs/decisions, 7).
+/// Reuses the memory of sent packets for new ones (docs/decisions, 7).
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

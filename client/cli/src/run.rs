@@ -1,11 +1,11 @@
-//! From what is meant to an exit code: one command, or the prompt; signals; the last words.
+//! Runs one command or the prompt, handles signals, and reports the final error with its exit code.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser as _};
-use quiver_client::folders::{FolderError, Folders};
+use quiver_client::folders::{Folders, FolderError};
 use quiver_client::journal::Journal;
 use quiver_client::{Client, ClientError, ResumeOverrides};
 use quiver_protocol::CloseCode;
@@ -23,24 +23,24 @@ use crate::prompt;
 use crate::ui_mode::UiMode;
 use crate::unix::{Signal, Signals, TerminalRestorer};
 
-/// How many tasks run before the sockets are looked at again. Tokio's own 61 are many milliseconds where
-/// content is what they move.
-const EVENTS: u32 = 4;
+/// How many tasks run between two polls of the sockets. With tokio's default of 61, tasks that move content take
+/// many milliseconds.
+const EVENT_INTERVAL: u32 = 4;
 
-/// How long a closed connection may need to tell the other side.
-const CLOSING: Duration = Duration::from_millis(500);
+/// Time limit for telling the server that the connection is closed.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The same where a goodbye was said: the slot is free already, and what is waited for is only that the
-/// last packet leaves. QUIC's own end, three probe timeouts later, would make short commands slow.
-const CLOSING_AFTER_GOODBYE: Duration = Duration::from_millis(10);
+/// The same after a goodbye: the slot is already free, and only the last packet must still be sent. QUIC's own
+/// draining period of three probe timeouts would make short commands slow.
+const CLOSE_TIMEOUT_AFTER_GOODBYE: Duration = Duration::from_millis(10);
 
-/// How long disk work that is under way may need to come to an end, parts to be removed.
-const LAST_WORK: Duration = Duration::from_secs(2);
+/// Time limit for running disk work at the end, such as the removal of partial files.
+const DISK_WORK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The same where there is none: what is under way then waits for a reader, who may never read.
-const NO_WORK: Duration = Duration::ZERO;
+/// The same without disk work: the blocking threads then wait for a reader that may never read.
+const NO_DISK_WORK_TIMEOUT: Duration = Duration::ZERO;
 
-/// Runs the client for a command line; the environment is an argument.
+/// Runs the client for a command line. `variable` looks up an environment variable.
 pub fn run(
     arguments: impl IntoIterator<Item = OsString>,
     variable: impl Fn(&str) -> Option<OsString>,
@@ -48,19 +48,20 @@ pub fn run(
     let cli = match ClientArgs::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
-            output::bad_usage(&error);
+            output::report_usage_error(&error);
             return exit(Exit::Usage);
         }
-        Err(help) => return end(help.print().map(|()| Exit::Done).map_err(Failure::output)),
+        Err(help) => return exit_code(help.print().map(|()| Exit::Done).map_err(Failure::output)),
     };
-    end(act(cli, variable))
+    exit_code(execute(cli, variable))
 }
 
-fn end(result: Result<Exit, Failure>) -> ExitCode {
+/// Reports a failure, and returns the exit code.
+fn exit_code(result: Result<Exit, Failure>) -> ExitCode {
     match result {
         Ok(code) => exit(code),
         Err(failure) => {
-            output::last_words(&failure);
+            output::report_final_failure(&failure);
             exit(failure.exit())
         }
     }
@@ -70,10 +71,10 @@ fn exit(code: Exit) -> ExitCode {
     ExitCode::from(code as u8)
 }
 
-fn act(cli: ClientArgs, variable: impl Fn(&str) -> Option<OsString>) -> Result<Exit, Failure> {
+fn execute(cli: ClientArgs, variable: impl Fn(&str) -> Option<OsString>) -> Result<Exit, Failure> {
     match cli.command {
         Some(CommandArgs::Completions { shell }) => return completions(shell),
-        Some(CommandArgs::Man { command }) => return manual(command.as_deref()),
+        Some(CommandArgs::Man { command }) => return man_page(command.as_deref()),
         _ => {}
     }
     let home = std::env::home_dir();
@@ -85,20 +86,24 @@ fn act(cli: ClientArgs, variable: impl Fn(&str) -> Option<OsString>) -> Result<E
         name: cli.settings.name.clone(),
     };
     let config = Config::new(cli.settings, variable, file.as_deref())?;
-    let _log = config.verbose.then(output::verbose).transpose()?;
-    let face = match &cli.command {
+    let _log = config.verbose.then(output::start_verbose_log).transpose()?;
+    let mode = match &cli.command {
         Some(_) => UiMode::OneShot,
         None if output::is_interactive() => UiMode::Prompt,
         None => UiMode::Batch,
     };
-    let output = Output::new(face, config.quiet);
-    let _terminal = TerminalRestorer::now();
+    let output = Output::new(mode, config.quiet);
+    let _terminal = TerminalRestorer::save();
     let runtime = runtime()?;
-    if let Err(why @ FolderError::Inaccessible { .. }) = folders.config() {
-        let note = human::without_numbers(format!("note: no settings are read: {why}"));
+    if let Err(why @ FolderError::OutOfReach { .. }) = folders.config() {
+        let note = human::without_os_codes(format!("note: the settings file is not read: {why}"));
         runtime.block_on(output.say(note));
     }
-    let last_work = if command::may_store(cli.command.as_ref()) { LAST_WORK } else { NO_WORK };
+    let work_timeout = if command::may_have_disk_work(cli.command.as_ref()) {
+        DISK_WORK_TIMEOUT
+    } else {
+        NO_DISK_WORK_TIMEOUT
+    };
     let result = match cli.command {
         Some(CommandArgs::Transfers(arguments)) => runtime.block_on(async {
             folders.state().map_err(|why| ClientError::NoJournalFolder(why.clone()))?;
@@ -106,26 +111,27 @@ fn act(cli: ClientArgs, variable: impl Fn(&str) -> Option<OsString>) -> Result<E
             command::transfers(&journal, &output, &arguments).await.map(|()| Exit::Done)
         }),
         command => {
-            let with_signals = with_signals(&config, &overrides, &folders, command, &output);
-            runtime.block_on(with_signals)
+            let command = run_with_signals(&config, &overrides, &folders, command, &output);
+            runtime.block_on(command)
         }
     };
-    // A thread that waits for a disk is given a moment, one that waits for a person none.
-    runtime.shutdown_timeout(last_work);
-    output.bars().end();
+    // A blocking thread may finish its disk work, but is not waited for while it waits for a person.
+    runtime.shutdown_timeout(work_timeout);
+    output.bars().stop();
     result
 }
 
 fn runtime() -> Result<Runtime, Failure> {
     Builder::new_current_thread()
         .enable_all()
-        .event_interval(EVENTS)
+        .event_interval(EVENT_INTERVAL)
         .build()
         .map_err(|source| Failure::system("cannot start", source))
 }
 
-/// Whatever happens, the server is told that this client is gone.
-async fn with_signals(
+/// Runs a command or the prompt until it ends or a signal is received. In each case the server is told that this
+/// client has left.
+async fn run_with_signals(
     config: &Config,
     overrides: &ResumeOverrides,
     folders: &Folders,
@@ -150,9 +156,9 @@ async fn with_signals(
                 result.map(|()| Exit::Done)
             }
             None if output.mode() == UiMode::Prompt => {
-                prompt::terminal(&mut interface, folders, interrupts.clone()).await
+                prompt::run_terminal(&mut interface, folders, interrupts.clone()).await
             }
-            None => prompt::batch(&mut interface).await,
+            None => prompt::run_batch(&mut interface).await,
         }
     };
     let result = {
@@ -161,7 +167,7 @@ async fn with_signals(
             tokio::select! {
                 result = &mut work => break result,
                 signal = signals.next() => match signal {
-                    Signal::Interrupt if interrupts.take() => {}
+                    Signal::Interrupt if interrupts.deliver() => {}
                     Signal::Interrupt => {
                         break Err(Failure::Interrupted(client.unfinished_share()));
                     }
@@ -173,32 +179,34 @@ async fn with_signals(
         }
     };
     endpoint.close(CloseCode::Goodbye);
-    endpoint.wait_idle(if result.is_ok() { CLOSING_AFTER_GOODBYE } else { CLOSING }).await;
-    // What still runs lets go of what it holds.
+    let timeout = if result.is_ok() { CLOSE_TIMEOUT_AFTER_GOODBYE } else { CLOSE_TIMEOUT };
+    endpoint.wait_idle(timeout).await;
+    // Running transfers release their locks and partial files.
     client.shut_down().await;
     result
 }
 
+/// Prints a completion script.
 fn completions(shell: clap_complete::Shell) -> Result<Exit, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut ClientArgs::command(), "quiver", &mut script);
-    output::document(&script).map(|()| Exit::Done)
+    output::print_document(&script).map(|()| Exit::Done)
 }
 
-/// The program's page, or a command's.
-fn manual(command: Option<&str>) -> Result<Exit, Failure> {
+/// Prints the man page of the program, or of one command.
+fn man_page(command: Option<&str>) -> Result<Exit, Failure> {
     let mut program = ClientArgs::command();
-    // Commands have the flags that all of them take only then.
+    // Adds the global flags to the commands.
     program.build();
-    let shown = match command {
+    let documented = match command {
         None => program,
         Some(name) => {
             let found = program.find_subcommand(name).cloned();
-            let what = || format!("there is no command {}", display_safe(name));
+            let what = || format!("unknown command {}", display_safe(name));
             found.ok_or_else(|| Failure::usage(what(), "quiver --help lists them"))?
         }
     };
     let mut page = Vec::new();
-    clap_mangen::Man::new(shown).render(&mut page).map_err(Failure::output)?;
-    output::document(&page).map(|()| Exit::Done)
+    clap_mangen::Man::new(documented).render(&mut page).map_err(Failure::output)?;
+    output::print_document(&page).map(|()| Exit::Done)
 }

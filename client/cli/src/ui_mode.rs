@@ -1,12 +1,12 @@
-//! Who is on the other side of this program.
+//! How the program is used: one command, a script, or a person at the prompt.
 
-/// Who is on the other side of this program: decides what is asked, and how things are said.
+/// How the program is used. Decides what may be asked, and how messages are worded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UiMode {
-    /// One command, then the end.
+    /// One command, given as arguments.
     OneShot,
-    /// Commands out of a pipe or a file.
+    /// Commands read from a pipe or a file.
     Batch,
-    /// A person at a terminal.
+    /// A person who types commands at a terminal.
     Prompt,
 }

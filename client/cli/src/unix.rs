@@ -1,4 +1,4 @@
-//! The calls of this crate that only Unix has.
+//! The system calls of this crate that exist only on Unix.
 
 use std::fs::File;
 use std::io;
@@ -6,72 +6,74 @@ use std::os::fd::AsFd as _;
 
 use rustix::termios::{LocalModes, OptionalActions, Termios};
 
-/// Standard input without a buffer, to be read on a thread of its own.
+/// Returns standard input without a buffer, to be read on a separate thread.
 pub(crate) fn raw_stdin() -> io::Result<File> {
     Ok(io::stdin().as_fd().try_clone_to_owned()?.into())
 }
 
-/// Standard output without a buffer, so that what was written was taken.
+/// Returns standard output without a buffer, so that a finished write was accepted by its pipe or file.
 pub(crate) fn raw_stdout() -> io::Result<File> {
     Ok(io::stdout().as_fd().try_clone_to_owned()?.into())
 }
 
-/// Puts the terminal back as it was, when dropped: a line editor or a hidden question that a signal
-/// interrupts leaves it without echo.
+/// Restores the terminal's settings when dropped. A signal that interrupts the line editor or a hidden
+/// question leaves the terminal without echo.
 #[derive(Debug)]
 pub(crate) struct TerminalRestorer(Option<Termios>);
 
 impl TerminalRestorer {
-    pub(crate) fn now() -> Self {
+    /// Saves the current settings.
+    pub(crate) fn save() -> Self {
         Self(rustix::termios::tcgetattr(io::stdin()).ok())
     }
 
-    /// And hides what is typed from here on. Control characters too are kept for whoever reads next: a Ctrl-D
-    /// that comes before the reader takes the terminal's lines apart itself would be lost.
-    pub(crate) fn without_echo() -> Self {
-        let was = Self::now();
-        if let Some(settings) = &was.0 {
+    /// Saves the current settings and turns echo off. Control characters are passed on to the next reader: the
+    /// terminal's line discipline would lose a Ctrl-D typed before that reader sets its own mode.
+    pub(crate) fn save_and_hide_input() -> Self {
+        let saved = Self::save();
+        if let Some(settings) = &saved.0 {
             let mut hidden = settings.clone();
-            let shown = LocalModes::ECHO | LocalModes::ECHONL;
-            hidden.local_modes.remove(shown | LocalModes::ICANON | LocalModes::ISIG);
-            // Where it fails, the question that follows fails in the same way.
+            let echo = LocalModes::ECHO | LocalModes::ECHONL;
+            hidden.local_modes.remove(echo | LocalModes::ICANON | LocalModes::ISIG);
+            // If this fails, the question that follows fails in the same way.
             let _ = rustix::termios::tcsetattr(io::stdin(), OptionalActions::Now, &hidden);
         }
-        was
+        saved
     }
 }
 
 impl Drop for TerminalRestorer {
     fn drop(&mut self) {
         if let Some(settings) = &self.0 {
-            // Without waiting for its output: one that is stopped takes none. One that is gone needs no settings.
+            // Does not wait for pending output, which a stopped terminal never accepts. A closed terminal
+            // needs no settings.
             let _ = rustix::termios::tcsetattr(io::stdin(), OptionalActions::Now, settings);
         }
     }
 }
 
-/// The signals that ask a program to end.
+/// The signals that ask the program to end: SIGINT and SIGTERM.
 #[derive(Debug)]
 pub(crate) struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
 
-/// Which signal came.
+/// A received signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Signal {
     /// Ctrl-C.
     Interrupt,
-    /// A polite kill.
+    /// SIGTERM.
     Terminate,
 }
 
 impl Signals {
-    /// From now on these signals come here, and a file that grows beyond the system's limit is an error
-    /// of its write instead of the end of this program.
+    /// Starts to catch these signals. Also catches SIGXFSZ, so that writing past the file size limit is an
+    /// error of that write and does not end the program.
     pub(crate) fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        // What is heard once does not end the program any more, though nobody listens.
+        // A handler that was installed once keeps the signal from ending the program, even after it is dropped.
         drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
@@ -79,7 +81,7 @@ impl Signals {
         })
     }
 
-    /// The next signal.
+    /// Waits for the next signal.
     pub(crate) async fn next(&mut self) -> Signal {
         tokio::select! {
             _ = self.interrupt.recv() => Signal::Interrupt,

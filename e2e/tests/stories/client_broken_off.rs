@@ -44,7 +44,7 @@ fn a_part_is_left(home: &Home) {
 
 /// A get that is in the middle, and that does not wait for a lost server.
 async fn begun(home: &Home, server: &Server) -> Process {
-    let process = home.with(server, "Ron", ["get", "big", "--patience", "0"]).start();
+    let process = home.with(server, "Ron", ["get", "big", "--retry-timeout", "0"]).start();
     content_comes(home).await;
     process
 }
@@ -86,7 +86,7 @@ async fn an_interrupted_client_keeps_its_part_and_leaves_at_once() {
         assert_eq!(process.ended(PATIENCE).await.code(), Some(code));
         a_part_is_left(&home);
         let said = process.stderr.so_far().join("\n");
-        assert!(said.contains("hint: the same command, or quiver resume, goes on at "), "{said}");
+        assert!(said.contains("hint: the same command, or quiver resume, continues at "), "{said}");
         server.log().wait_for("Client 1: Ron has disconnected").await;
         // Long before its silence would tell.
         assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
@@ -170,7 +170,7 @@ async fn ctrl_c_cancels_a_running_get_and_not_the_conversation() {
         ron.terminal.type_line("get big");
         content_comes(&home).await;
         if waits {
-            ron.terminal.wait_for("get big: goes on in the background. ");
+            ron.terminal.wait_for("get big: continues in the background. ");
             ron.terminal.wait_for_end("\nRon:");
             assert_eq!(ron.says("meanwhile"), "Server: meanwhile ACK");
         }

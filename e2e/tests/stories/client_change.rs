@@ -30,7 +30,7 @@ async fn files_and_empty_folders_are_removed() {
     let some = quiver(&home, &server, &["rm", "b", "notes", "missing", "--yes", "--json"]).await;
     let said: Value = serde_json::from_str(&some.expect(10).stdout).unwrap();
     assert_eq!(said, json!({"removed": "b"}));
-    assert!(some.stderr.contains("hint: remove what is in it first"), "{}", some.stderr);
+    assert!(some.stderr.contains("hint: remove its files and folders first"), "{}", some.stderr);
     assert!(some.stderr.contains("error: 2 of 3 were not removed"), "{}", some.stderr);
     assert_eq!(names(&server.files()), ["notes"]);
 }
@@ -79,7 +79,7 @@ async fn a_person_is_asked_before_something_goes() {
     server.offer("a.txt", "content");
     let home = Home::new();
     let mut ron = Person::arrive(&home, &server, "Ron");
-    for (answer, said) in [("n", "Nothing is removed."), ("y", "a.txt: removed")] {
+    for (answer, said) in [("n", "Nothing was removed."), ("y", "a.txt: removed")] {
         ron.terminal.type_line("rm a.txt");
         ron.terminal.wait_for_end("Remove a.txt from the server? [y/N]");
         ron.does(&format!("{answer}\r"));

@@ -47,14 +47,14 @@ async fn a_disk_that_fills_up_leaves_nothing_half() {
         let (there, how) = match goes_on {
             None => (1, String::new()),
             Some(share) => {
-                (2, format!("; the same command, or quiver resume, goes on at {share} %"))
+                (2, format!("; the same command, or quiver resume, continues at {share} %"))
             }
         };
         assert_eq!((names.len(), &*names[there - 1]), (there, "used"), "{when}: {names:?}");
         assert!(!names.contains(&"big".to_owned()), "{when}");
         let said = format!(
             "error: cannot store big: No space left on device\n\
-             hint: make room, or store elsewhere with -o DIR{how}\n"
+             hint: free some space, or store elsewhere with -o DIR{how}\n"
         );
         assert_eq!(finished.stderr, said, "{when}");
     }
@@ -90,7 +90,7 @@ async fn a_folder_that_is_missing_or_none_is_named() {
         (
             "missing",
             "error: cannot store missing: No such file or directory\n\
-            hint: -o takes a folder that exists\n",
+            hint: -o needs an existing folder\n",
         ),
         ("file", "error: cannot store file: Not a directory\n"),
     ] {

@@ -88,7 +88,7 @@ async fn see_through(lies: Vec<Lie>) {
             }
             let around = names(home.root());
             let finished =
-                run(&home, &impostor, &["get", PATH, "--overwrite", "--patience", "0"]).await;
+                run(&home, &impostor, &["get", PATH, "--overwrite", "--retry-timeout", "0"]).await;
             assert_eq!(finished.code(), code, "{what}: {}", finished.stderr);
             assert!(finished.stderr.starts_with("error: "), "{what}: {}", finished.stderr);
             assert_eq!(names(home.root()), around, "{what}");
@@ -262,7 +262,7 @@ async fn what_goes_to_standard_output_unverified_is_disowned() {
     let home = Home::new();
     let finished = run(&home, &impostor, &["get", PATH, "-o", "-"]).await;
     finished.expect(9);
-    assert!(finished.stderr.contains("is not the file: do not use it"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("do not use the output"), "{}", finished.stderr);
     assert!(home.names().is_empty());
 }
 

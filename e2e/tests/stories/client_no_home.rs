@@ -18,8 +18,8 @@ use quiver_e2e::{Home, Server, binary};
 /// A user whom no password file knows.
 const STRANGER: u32 = 54_321;
 
-const NO_RESUME: &str = "note: a later run cannot resume an upload that breaks off: ";
-const NO_JOURNAL: &str = "note: quiver resume cannot find what breaks off: ";
+const NO_RESUME: &str = "note: a later run cannot resume interrupted uploads: ";
+const NO_JOURNAL: &str = "note: quiver resume cannot find interrupted transfers: ";
 
 /// That stranger, who may write to one folder and nowhere else.
 struct Stranger {
@@ -197,7 +197,7 @@ async fn a_home_that_cannot_be_used_is_like_none() {
             // Settings that may be there and cannot be read are not passed over in silence.
             let message = stranger.run(&[("HOME", home)], &["message", "Hello"]).await;
             message.expect(0);
-            let note = "note: no settings are read: cannot access ";
+            let note = "note: the settings file is not read: cannot access ";
             assert!(message.stderr.starts_with(note), "{}", message.stderr);
             continue;
         }
@@ -216,7 +216,7 @@ async fn a_person_without_a_home_is_asked_whom_to_trust_each_time() {
     let server = server().await;
     let stranger = Stranger::of(&server);
     for (home, question) in [
-        (None, "Trust it now? It cannot be remembered, for this user has no home folder."),
+        (None, "Trust it now? It cannot be remembered: this user has no home folder."),
         (Some(Path::new("/nonexistent")), "Trust and remember it? [yes/no]"),
     ] {
         let environment: Vec<_> = home.map(|home| ("HOME", home)).into_iter().collect();

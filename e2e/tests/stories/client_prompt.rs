@@ -192,7 +192,7 @@ async fn ctrl_c_clears_the_line_and_ctrl_d_leaves() {
     assert_eq!(ron.says("Hello"), "Server: Hello ACK");
     // On an empty line it says how to leave, and does not.
     ron.does("\x03");
-    ron.terminal.wait_for("exit or Ctrl-D leaves.");
+    ron.terminal.wait_for("To leave, type exit or press Ctrl-D.");
     assert_eq!(ron.says("still here"), "Server: still here ACK");
     ron.terminal.type_text("\x04");
     assert_eq!(ron.terminal.wait().exit_code(), 0);
@@ -278,12 +278,12 @@ async fn transfers_go_on_while_a_question_waits_for_its_answer() {
     let mut ron = Person::arrive(&home, &server, "Ron");
     // More lines than the prompt lets wait: without them being shown the transfer would stop.
     ron.terminal.type_line("get -r many --json --limit 1MB/s");
-    ron.terminal.wait_for_output("goes on in the background. ");
+    ron.terminal.wait_for_output("continues in the background. ");
     ron.terminal.type_line("rm many/1");
     ron.terminal.wait_for_output("Remove many/1 from the server? [y/N]");
     until("all files", || tree::count(&home.folder().join("many")) == FILES).await;
     ron.terminal.type_line("n");
-    ron.terminal.wait_for_output("Nothing is removed.");
+    ron.terminal.wait_for_output("Nothing was removed.");
     ron.terminal.wait_for_output("{\"summary\":");
     assert_eq!(ron.says("Hello"), "Server: Hello ACK");
 }

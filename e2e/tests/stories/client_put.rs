@@ -176,13 +176,13 @@ async fn a_full_server_says_so() {
     fs::write(home.file("a"), vec![7; 2 * MIB]).unwrap();
     let finished = put(&home, &server, &["a"]).await;
     finished.expect(1);
-    assert!(finished.stderr.contains("hint: rm makes room"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("hint: free space with rm"), "{}", finished.stderr);
     // Of a pipe nobody knows before.
     let mut command = home.with(&server, "Ron", ["put", "-", "--as", "piped"]).command();
     command.stdin(File::open(home.file("a")).unwrap()).stdout(Stdio::piped());
     let finished = finish(Process::start_as_is(&mut command)).await;
     finished.expect(1);
-    assert!(finished.stderr.contains("hint: rm makes room"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("hint: free space with rm"), "{}", finished.stderr);
     assert!(server.stored().is_empty());
 }
 
@@ -248,7 +248,7 @@ async fn the_prompt_stores_files_too() {
     ron.terminal.type_line("put taken");
     ron.terminal.wait_for_end("taken exists on the server already. Replace it? [y/N]");
     ron.terminal.type_line("n");
-    ron.terminal.wait_for("Nothing is stored.");
+    ron.terminal.wait_for("Nothing was stored.");
     assert_eq!(fs::read_to_string(server.files().join("taken")).unwrap(), "old");
     assert!(ron.says("put it there").contains("/say put it there sends the line as a message"));
     assert_eq!(ron.says("/say put it there"), "Server: put it there ACK");

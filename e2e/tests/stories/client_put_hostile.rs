@@ -132,7 +132,7 @@ async fn a_kept_part_is_proved_before_it_counts() {
         let content = String::from_utf8_lossy(&CONTENT[offset..]).into_owned();
         assert!(heard.contains(&content), "{what}: {heard}");
         let percent = offset * 100 / CONTENT.len();
-        let told = finished.stderr.contains(&format!("a.txt: goes on at {percent} %"));
+        let told = finished.stderr.contains(&format!("a.txt: resuming at {percent} %"));
         assert_eq!(told, offset > 0, "{what}: {}", finished.stderr);
     }
 }
@@ -198,12 +198,12 @@ async fn progress_that_goes_back_fools_nobody() {
 #[tokio::test]
 async fn a_refusal_in_the_middle_is_read_and_has_its_exit_code() {
     for (code, exit, hint) in [
-        ("no_space", 1, "hint: rm makes room"),
+        ("no_space", 1, "hint: free space with rm"),
         ("too_large", 1, ""),
         ("forbidden", 1, ""),
         ("exists", 1, "hint: --overwrite"),
-        ("not_found", 7, "hint: --to takes a folder that is there"),
-        ("not_a_folder", 7, "hint: --to takes a folder"),
+        ("not_found", 7, "hint: --to needs an existing folder"),
+        ("not_a_folder", 7, "hint: --to needs a folder"),
         ("changed", 9, ""),
         ("internal", 1, ""),
         ("shutting_down", 1, "hint: try again later"),
@@ -217,7 +217,7 @@ async fn a_refusal_in_the_middle_is_read_and_has_its_exit_code() {
             vec![error(), Act::Finish],
             vec![ready(), Act::Hear(kind::DATA), Act::StopReading, error(), Act::Finish],
         ] {
-            let arguments = ["put", "a.txt", "--patience", "0"];
+            let arguments = ["put", "a.txt", "--retry-timeout", "0"];
             let finished = run(&home, &answering("put", acts), &arguments).await;
             assert_eq!(finished.code(), exit, "{code}: {}", finished.stderr);
             let said = "error: cannot put a.txt: \\u{1b}[2J the reason";
@@ -261,10 +261,10 @@ async fn what_cannot_be_put_is_said_before_anything_is_dialled() {
         (&["put", "nul"], 7, "reserved device name"),
         (&["put", "a.txt", "--to", "../x"], 7, "not allowed"),
         (&["put", "a.txt", "./a.txt"], 2, "two files would be stored as a.txt"),
-        (&["put", "-", "a.txt", "--as", "b"], 2, "cannot be put together"),
+        (&["put", "-", "a.txt", "--as", "b"], 2, "cannot be stored by one command"),
         (&["put", "-"], 2, "has no name"),
         (&["put", "a.txt", "--limit", "soon"], 2, "expected a rate"),
-        (&["rm", "a.txt"], 2, "nobody can be asked"),
+        (&["rm", "a.txt"], 2, "rm asks for confirmation"),
         (&["rm", "../a.txt", "--yes"], 7, "not allowed"),
     ] {
         let finished = run(&home, &impostor, arguments).await;

@@ -84,7 +84,7 @@ async fn goes_on(home: &Home, server: &Server, content: &[u8]) {
     let (sent, resumed) = (said["sent"].as_u64().unwrap(), said["resumed_at"].as_u64().unwrap());
     assert!(resumed > 2 * MIB as u64, "{said}");
     assert_eq!(sent + resumed, content.len() as u64, "{said}");
-    assert!(finished.stderr.contains("big: goes on at "), "{}", finished.stderr);
+    assert!(finished.stderr.contains("big: resuming at "), "{}", finished.stderr);
     assert!(fs::read(server.files().join("big")).unwrap() == content);
     assert_eq!(names(&server.files()), ["big"]);
 }
@@ -94,7 +94,7 @@ async fn went_on(mut process: Process, server: &Server, content: &[u8]) {
     let status = process.ended(Duration::from_secs(60)).await;
     let said = process.stderr.so_far().join("\n");
     assert_eq!(status.code(), Some(0), "{said}");
-    assert!(said.contains("big: goes on at "), "{said}");
+    assert!(said.contains("big: resuming at "), "{said}");
     assert!(fs::read(server.files().join("big")).unwrap() == content);
 }
 
@@ -152,7 +152,7 @@ async fn another_file_under_the_name_starts_over() {
     let other = Random::new(28).bytes(5 * MIB);
     fs::write(home.file("big"), &other).unwrap();
     let finished = put(&home, &server, &["big"]).await;
-    assert!(finished.expect(0).stderr.contains("big changed here: starting over"));
+    assert!(finished.expect(0).stderr.contains("big changed on this machine: starting over"));
     assert!(fs::read(server.files().join("big")).unwrap() == other);
 }
 

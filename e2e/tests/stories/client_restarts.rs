@@ -78,7 +78,7 @@ async fn a_get_out_of_a_pipe_goes_on_and_so_do_the_next_commands() {
     let status = process.ended(PATIENCE).await;
     let said = process.stderr.so_far().join("\n");
     assert_eq!(status.code(), Some(0), "{said}");
-    assert!(said.contains("big: goes on at "), "{said}");
+    assert!(said.contains("big: resuming at "), "{said}");
     assert!(fs::read(home.file("big")).unwrap() == content);
     assert_eq!(process.stdout.so_far(), ["after ACK"]);
     assert_eq!(home.names(), ["big"]);
@@ -113,7 +113,7 @@ async fn transfers_go_on_as_soon_as_the_server_is_there_again() {
     }
     server.log().wait_for_nth("Client connected as ", 2).await;
     assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
-    for (process, file) in [(&mut get, "here: goes on at "), (&mut put, "there: goes on at ")] {
+    for (process, file) in [(&mut get, "here: resuming at "), (&mut put, "there: resuming at ")] {
         let status = process.ended(PATIENCE).await;
         let said = process.stderr.so_far().join("\n");
         assert_eq!(status.code(), Some(0), "{said}");
@@ -131,7 +131,7 @@ async fn the_prompt_goes_on_with_what_runs_in_the_background() {
     let home = Home::new();
     let mut ron = Person::arrive(&home, &server, "Ron");
     ron.terminal.type_line("get big --limit 4MB/s");
-    ron.terminal.wait_for("goes on in the background. ");
+    ron.terminal.wait_for("continues in the background. ");
     ron.terminal.wait_for_end("\nRon:");
     until("some of the content", || home.part_length() > 2 * MIB as u64).await;
     server.restart().await;
@@ -156,8 +156,8 @@ async fn the_prompt_says_what_comes_next_when_a_get_does_not_wait() {
     server.offer("big", vec![7; 12 * MIB]);
     let home = Home::new();
     let mut ron = Person::arrive(&home, &server, "Ron");
-    ron.terminal.type_line("get big --limit 4MB/s --patience 0");
-    ron.terminal.wait_for("goes on in the background. ");
+    ron.terminal.type_line("get big --limit 4MB/s --retry-timeout 0");
+    ron.terminal.wait_for("continues in the background. ");
     until("some of the content", || home.part_length() > 2 * MIB as u64).await;
     server.restart().await;
     ron.terminal.wait_for("error: cannot get big: connection lost: ");

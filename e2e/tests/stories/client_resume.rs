@@ -65,7 +65,7 @@ async fn after_ctrl_c_the_same_command_goes_on() {
     let home = Home::new();
     let (length, said) = interrupted(&home, &server).await;
     let share = length * 100 / SIZE as u64;
-    let hint = "error: interrupted\nhint: the same command, or quiver resume, goes on at ";
+    let hint = "error: interrupted\nhint: the same command, or quiver resume, continues at ";
     let (_, told) = said.split_once(hint).unwrap_or_else(|| panic!("{said}"));
     let told: u64 = told.strip_suffix(" %").unwrap().parse().unwrap();
     // What was being written just then is not counted.
@@ -74,7 +74,7 @@ async fn after_ctrl_c_the_same_command_goes_on() {
 
     let finished = get(&home, &server, &[]).await;
     assert_eq!(arrived(&home, &finished, &content).0, length);
-    assert!(finished.stderr.starts_with(&format!("big: goes on at {share} %\n")));
+    assert!(finished.stderr.starts_with(&format!("big: resuming at {share} %\n")));
     assert_eq!(home.names(), ["big"]);
     assert!(home.journal().is_empty());
     server.log().wait_for("delivered big (16777216 bytes) to Client").await;
@@ -178,11 +178,11 @@ async fn a_part_that_a_running_get_holds_is_left_to_it() {
     let mut first = quiver.server(path.address(), &server.certificate()).start();
     until("some of the content", || home.part_length() > MIB as u64).await;
     let list = home.quiver(["transfers"]).run().await;
-    assert!(list.expect(0).stdout.ends_with(", under way\n"), "{}", list.stdout);
+    assert!(list.expect(0).stdout.ends_with(", running\n"), "{}", list.stdout);
     let clean = home.quiver(["transfers", "--clean"]).run().await;
-    assert_eq!(clean.expect(0).stderr, "big is under way: nothing is removed\n");
+    assert_eq!(clean.expect(0).stderr, "big is running: nothing was removed\n");
     let resume = home.with(&server, "Ron", ["resume"]).run().await;
-    assert_eq!(resume.expect(0).stderr, "big is under way\n");
+    assert_eq!(resume.expect(0).stderr, "big is running in another process\n");
 
     // It has a part of its own, and is first.
     let second = get(&home, &server, &[]).await;

@@ -55,10 +55,10 @@ async fn what_is_unfinished_is_listed_and_resumed_until_nothing_is() {
     let none = home.quiver(["transfers"]).run().await;
     assert_eq!(
         (none.expect(0).stdout.as_str(), none.stderr.as_str()),
-        ("", "nothing is unfinished\n")
+        ("", "no unfinished transfers\n")
     );
     let none = home.quiver(["resume"]).run().await;
-    assert_eq!(none.expect(0).stderr, "nothing is unfinished\n");
+    assert_eq!(none.expect(0).stderr, "no unfinished transfers\n");
 
     let one = killed(&home, &server, "one", ".").await;
     let other = killed(&home, &server, "notes/other", "there").await;
@@ -74,7 +74,7 @@ async fn what_is_unfinished_is_listed_and_resumed_until_nothing_is() {
     assert_eq!(listed[1]["local"], local.to_str().unwrap());
     let list = home.quiver(["transfers"]).run().await;
     let share = home.part_length() * 100 / SIZE as u64;
-    assert!(list.expect(0).stdout.contains(&format!(": {share} % of {SIZE} bytes, begun 2")));
+    assert!(list.expect(0).stdout.contains(&format!(": {share} % of {SIZE} bytes, started 2")));
 
     let missing = home.quiver(["resume", "two"]).run().await;
     assert!(
@@ -87,7 +87,7 @@ async fn what_is_unfinished_is_listed_and_resumed_until_nothing_is() {
     assert!(resumed[0]["resumed_at"].as_u64().unwrap() > 0);
     assert!(fs::read(home.file("there/other")).unwrap() == other);
     let resumed = home.quiver(["resume"]).within(home.root()).and(at(&server)).run().await;
-    assert!(resumed.expect(0).stderr.contains("one: goes on at "), "{}", resumed.stderr);
+    assert!(resumed.expect(0).stderr.contains("one: resuming at "), "{}", resumed.stderr);
     assert!(fs::read(home.file("one")).unwrap() == one);
     assert_eq!(home.names(), ["one", "there"]);
     assert!(home.journal().is_empty());

@@ -70,7 +70,7 @@ async fn thirty_seconds_without_a_network_are_survived() {
     let said = get.arrives().await;
     let lost = "connection lost (no sign of life): trying again for 60 s";
     assert_eq!(said.matches(lost).count(), 1, "{said}");
-    assert!(said.contains("\nbig: goes on at "), "{said}");
+    assert!(said.contains("\nbig: resuming at "), "{said}");
 }
 
 #[tokio::test]
@@ -134,7 +134,7 @@ async fn patience_that_runs_out_leaves_a_part_and_says_how_to_go_on() {
     let share = get.home.part_length() * 100 / SIZE;
     let end = format!(
         "error: cannot get big: connection lost: no sign of life\n\
-         hint: the same command, or quiver resume, goes on at {share} %"
+         hint: the same command, or quiver resume, continues at {share} %"
     );
     assert!(said.ends_with(&end), "{said}");
     assert_eq!(get.home.names().len(), 1);

@@ -58,9 +58,9 @@ async fn a_put_is_listed_and_resumed() {
     // Nobody goes on with what is under way.
     assert_eq!(transfers(&home).await[0]["running"], true);
     let busy = home.quiver(["resume"]).run().await;
-    assert_eq!(busy.expect(0).stderr, "there is under way\n");
+    assert_eq!(busy.expect(0).stderr, "there is running in another process\n");
     let clean = home.quiver(["transfers", "--clean"]).run().await;
-    assert!(clean.expect(0).stderr.contains("under way: nothing is removed"), "{}", clean.stderr);
+    assert!(clean.expect(0).stderr.contains("running: nothing was removed"), "{}", clean.stderr);
     killed(process).await;
 
     let listed = transfers(&home).await;
@@ -83,7 +83,7 @@ async fn a_put_is_listed_and_resumed() {
     assert!(resumed[0]["resumed_at"].as_u64().unwrap() > 2 * MIB as u64, "{resumed:?}");
     assert!(fs::read(server.files().join("there")).unwrap() == content);
     assert!(home.journal().is_empty());
-    assert_eq!(home.quiver(["resume"]).run().await.expect(0).stderr, "nothing is unfinished\n");
+    assert_eq!(home.quiver(["resume"]).run().await.expect(0).stderr, "no unfinished transfers\n");
 }
 
 #[tokio::test]
@@ -116,7 +116,10 @@ async fn clean_forgets_puts_and_trees() {
     assert_eq!(kinds, ["tree", "file"]);
     let clean = home.quiver(["transfers", "--clean"]).run().await;
     let said = &clean.expect(0).stderr;
-    assert!(said.contains("big: forgotten; the server keeps what it has for 7 days\n"), "{said}");
+    assert!(
+        said.contains("big: forgotten; the server keeps its partial file for 7 days\n"),
+        "{said}"
+    );
     assert!(home.journal().is_empty());
     assert!(home.file("big").exists());
 }

@@ -174,5 +174,5 @@ async fn a_server_that_is_not_there_is_reported_in_bounded_time() {
     finished.expect(3);
     assert!(began.elapsed().as_secs() < 15, "{:?}", began.elapsed());
     assert!(finished.stderr.starts_with(&format!("error: cannot connect to {address}: ")));
-    assert!(finished.stderr.contains("\nhint: is the server running"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("\nhint: check that the server runs"), "{}", finished.stderr);
 }

@@ -180,7 +180,7 @@ async fn off_a_terminal_a_taken_name_is_refused() {
     let finished = homes[1].with(&server, "ron", ["status"]).run().await;
     finished.expect(5);
     assert!(
-        finished.stderr.ends_with("\nhint: --name takes another name\n"),
+        finished.stderr.ends_with("\nhint: choose another name with --name\n"),
         "{}",
         finished.stderr
     );

@@ -34,7 +34,7 @@ async fn every_command_has_a_page_of_the_manual() {
     let none = home.quiver(["man", "fly"]).run().await;
     assert_eq!(
         none.expect(2).stderr,
-        "error: there is no command fly\nhint: quiver --help lists them\n"
+        "error: unknown command fly\nhint: quiver --help lists them\n"
     );
 }
 

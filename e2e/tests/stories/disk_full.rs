@@ -41,10 +41,10 @@ async fn a_get_goes_on_once_there_is_room() {
 
         let failed = get().await;
         assert_eq!(failed.code(), 8, "{when}: {}", failed.stderr);
-        let why = "error: cannot store big: No space left on device\nhint: make room";
+        let why = "error: cannot store big: No space left on device\nhint: free some space";
         assert!(failed.stderr.starts_with(why), "{when}: {}", failed.stderr);
         assert_eq!(fs::read_to_string(there("big")).unwrap(), "older", "{when}");
-        assert_eq!(failed.stderr.contains("goes on at"), goes_on, "{when}: {}", failed.stderr);
+        assert_eq!(failed.stderr.contains("continues at"), goes_on, "{when}: {}", failed.stderr);
         // Of a failed get the server does not hear that it arrived.
         assert_eq!(server.log().count("delivered big"), 0, "{when}");
 
@@ -91,7 +91,7 @@ async fn a_put_that_meets_a_full_disk_works_once_there_is_room() {
         assert_eq!(process.ended(PATIENCE).await.code(), Some(1), "{when}");
         let said = process.stderr.so_far().join("\n");
         assert!(said.starts_with("error: cannot put big: "), "{when}: {said}");
-        assert!(said.contains("hint: rm makes room"), "{when}: {said}");
+        assert!(said.contains("hint: free space with rm"), "{when}: {said}");
         assert_eq!(fs::read_to_string(server.files().join("big")).unwrap(), "older", "{when}");
         assert_eq!(server.stored(), ["big", "used"], "{when}");
 
@@ -121,7 +121,7 @@ async fn what_is_to_stay_free_is_refused_before_the_first_byte() {
     server.offer("big", "older");
     let refused = home.with(&server, "Ron", ["put", "big", "--overwrite"]).run().await;
     refused.expect(1);
-    assert!(refused.stderr.contains("hint: rm makes room"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("hint: free space with rm"), "{}", refused.stderr);
     assert_eq!(fs::read_to_string(server.files().join("big")).unwrap(), "older");
     assert_eq!(names(&server.files()), ["big"]);
 }

@@ -154,14 +154,14 @@ async fn a_broken_off_get_goes_on_where_nothing_can_be_locked() {
         until("some of the content", || home.part_length() > 2 * MIB as u64).await;
         // Another run neither takes what the first has, nor removes it.
         let transfers = run(&home.quiver(["transfers"]), &[&faults]).await;
-        assert!(transfers.expect(0).stdout.contains("under way"), "{}", transfers.stdout);
+        assert!(transfers.expect(0).stdout.contains(", running"), "{}", transfers.stdout);
         run(&home.quiver(["transfers", "--clean"]), &[&faults]).await.expect(0);
         process.signal(Signal::INT);
         assert_eq!(process.ended(PATIENCE).await.code(), Some(130));
         assert!(home.part_length() > 0);
         path.slow(u64::MAX);
         let finished = run(&home.with(&server, "Ron", ["get", "big"]), &[&faults]).await;
-        assert!(finished.expect(0).stderr.contains("big: goes on at "), "{}", finished.stderr);
+        assert!(finished.expect(0).stderr.contains("big: resuming at "), "{}", finished.stderr);
         assert!(fs::read(home.file("big")).unwrap() == content);
         assert_eq!(home.names(), ["big"]);
         assert!(home.journal().is_empty());

@@ -43,7 +43,7 @@ async fn a_get_that_is_too_large_here_is_an_error_of_the_disk() {
 
         // What is here of it is of use where there is no limit, or a higher one.
         let arrived = limited(&home, &server, content.len(), &arguments).await;
-        assert!(arrived.expect(0).stderr.starts_with("big: goes on at "), "{}", arrived.stderr);
+        assert!(arrived.expect(0).stderr.starts_with("big: resuming at "), "{}", arrived.stderr);
         assert!(fs::read(home.file("big")).unwrap() == content, "{limit}");
         assert_eq!(home.names(), ["big"], "{limit}");
     }

@@ -64,7 +64,11 @@ async fn a_sparse_file_of_the_largest_size_is_refused_before_a_byte_is_sent() {
         (40..63).rev().map(|bits| (1_u64 << bits) - 1).find(|size| file.set_len(*size).is_ok());
     let size = size.expect("a file of 2^40 bytes");
     let refused = home.with(&server, "Ron", ["put", "sparse"]).run().await;
-    assert!(refused.expect(1).stderr.contains("hint: rm makes room"), "{size}: {}", refused.stderr);
+    assert!(
+        refused.expect(1).stderr.contains("hint: free space with rm"),
+        "{size}: {}",
+        refused.stderr
+    );
     assert!(names(&server.files()).is_empty());
 }
 
@@ -83,7 +87,7 @@ async fn a_client_sets_nothing_aside_for_what_is_offered() {
             })
         });
         let home = Home::new();
-        let quiver = home.quiver(["--name", "Ron", "get", "a", "--patience", "0"]);
+        let quiver = home.quiver(["--name", "Ron", "get", "a", "--retry-timeout", "0"]);
         let mut process = quiver.server(impostor.address(), &impostor.certificate()).start();
         // More does not come: it waits.
         until("some of the content", || home.part_length() >= 2 * MIB as u64).await;
@@ -95,7 +99,7 @@ async fn a_client_sets_nothing_aside_for_what_is_offered() {
         assert_eq!(process.ended(PATIENCE).await.code(), Some(130), "{size}");
         let said = process.stderr.so_far().join("\n");
         assert!(!said.contains("panicked"), "{size}: {said}");
-        assert!(said.contains("goes on at 0 %"), "{size}: {said}");
+        assert!(said.contains("continues at 0 %"), "{size}: {said}");
         let list = home.quiver(["transfers", "--json"]).run().await;
         assert_eq!(list.expect(0).stdout.lines().count(), 1, "{size}: {}", list.stdout);
         home.quiver(["transfers"]).run().await.expect(0);

@@ -153,7 +153,7 @@ async fn a_long_one_is_got_whole_and_goes_on_where_it_stopped() {
     slow.ended(PATIENCE).await;
     let rest = home.with(&server, "Ron", get).run().await;
     rest.expect(0);
-    assert!(rest.stderr.contains("kallsyms: goes on at "), "{}", rest.stderr);
+    assert!(rest.stderr.contains("kallsyms: resuming at "), "{}", rest.stderr);
     assert!(fs::read(home.file("kallsyms")).unwrap() == content);
     assert_eq!(home.names(), ["kallsyms"]);
 }

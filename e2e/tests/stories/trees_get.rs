@@ -43,7 +43,7 @@ async fn a_folder_comes_with_all_that_is_in_it() {
     assert!(tree::read(&home.folder()) == here);
     // Without -r a folder is none of its business.
     let refused = get(&Home::new(), &server, &["notes"]).await;
-    assert!(refused.expect(7).stderr.contains("get -r PATH fetches it"), "{}", refused.stderr);
+    assert!(refused.expect(7).stderr.contains("get -r PATH fetches them"), "{}", refused.stderr);
 }
 
 #[tokio::test]
@@ -88,7 +88,7 @@ async fn a_pattern_stands_for_what_the_server_has() {
     let nothing = get(&home, &server, &["*.png"]).await;
     assert_eq!(
         nothing.expect(7).stderr,
-        "error: cannot get *.png: nothing matches\nhint: list shows what there is\n"
+        "error: cannot get *.png: nothing matches\nhint: list shows the server's files\n"
     );
     // What is there comes all the same.
     let some = get(&home, &server, &["*.png", "c.*", "missing*"]).await;
@@ -138,13 +138,17 @@ async fn what_differs_is_left_unless_the_person_says_otherwise() {
     assert_eq!((text(&home, "size"), text(&home, "content")), ("old".into(), "old".into()));
 
     let skipped = get(&home, &server, &["-r", "n", "--skip"]).await;
-    let said = "0 files received, 1 already there, 2 kept as they were\n";
+    let said = "0 files received, 1 already there, 2 left unchanged\n";
     assert_eq!(skipped.expect(0).stderr, said);
     assert_eq!(text(&home, "content"), "old");
 
     let both = get(&home, &server, &["-r", "n", "--keep-both"]).await;
     both.expect(0);
-    assert!(both.stderr.contains("n/size stays, beside n/size (2)\n"), "{}", both.stderr);
+    assert!(
+        both.stderr.contains("n/size is kept, the new file is n/size (2)\n"),
+        "{}",
+        both.stderr
+    );
     assert_eq!((text(&home, "size"), text(&home, "size (2)")), ("old".into(), "new size".into()));
     assert_eq!((text(&home, "content"), text(&home, "content (2)")), ("old".into(), "new".into()));
 

@@ -54,7 +54,7 @@ async fn a_folder_goes_with_all_that_is_in_it() {
     assert!(tree::read(&other.folder()) == there);
     // Without -r a folder is none of its business.
     let refused = put(&home, &server, &["notes"]).await;
-    assert!(refused.expect(8).stderr.contains("hint: put -r takes folders"), "{}", refused.stderr);
+    assert!(refused.expect(8).stderr.contains("hint: put -r stores folders"), "{}", refused.stderr);
 }
 
 #[tokio::test]
@@ -123,11 +123,15 @@ async fn what_differs_is_left_unless_the_person_says_otherwise() {
     let said = "0 files stored, 1 already there, 2 failed\n";
     assert!(refused.expect(10).stderr.contains(said), "{}", refused.stderr);
     let skipped = put(&home, &server, &["-r", "n", "--skip"]).await;
-    let said = "0 files stored, 1 already there, 2 kept as they were\n";
+    let said = "0 files stored, 1 already there, 2 left unchanged\n";
     assert_eq!(skipped.expect(0).stderr, said);
     assert_eq!((text("size"), text("content")), ("old".into(), "old".into()));
     let both = put(&home, &server, &["-r", "n", "--keep-both"]).await;
-    assert!(both.expect(0).stderr.contains("n/size stays, beside n/size (2)\n"), "{}", both.stderr);
+    assert!(
+        both.expect(0).stderr.contains("n/size is kept, the new file is n/size (2)\n"),
+        "{}",
+        both.stderr
+    );
     assert_eq!((text("size"), text("size (2)")), ("old".into(), "new size".into()));
     let replaced = put(&home, &server, &["-r", "n", "--overwrite", "--json"]).await;
     let said: Vec<Value> =

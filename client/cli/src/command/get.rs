@@ -1,4 +1,4 @@
-//! `get`: files from the server, from where an earlier attempt stopped.
+//! `get`: downloads files from the server, and resumes interrupted downloads.
 
 use quiver_client::PreparedTransfer;
 use quiver_client::request::{Destination, DownloadRequest};
@@ -9,7 +9,7 @@ use crate::interface::{Interface, TransferStyle};
 use crate::ui_mode::UiMode;
 use crate::unix;
 
-/// Fetches files.
+/// Downloads files.
 ///
 /// # Errors
 /// [`Failure`].
@@ -18,15 +18,15 @@ pub(super) async fn run(
     arguments: &cli::GetArgs,
 ) -> Result<(), Failure> {
     let prepared = prepare(interface, arguments).await?;
-    if let Some(kept) = prepared.nothing_to_do() {
-        return Err(kept.into());
+    if let Some(reason) = prepared.nothing_to_do() {
+        return Err(reason.into());
     }
-    let style = TransferStyle { json: arguments.json, is_awaited: false };
+    let style = TransferStyle { json: arguments.json, is_foreground: false };
     interface.transfer(prepared, style).await
 }
 
-/// Checks what can be checked before a server is dialled, and asks about files that exist: no connection waits for
-/// a person.
+/// Checks the arguments without a connection, and asks about files that exist, so that no connection waits for the
+/// person's answer.
 ///
 /// # Errors
 /// [`Failure`].
@@ -36,11 +36,11 @@ pub async fn prepare(
 ) -> Result<PreparedTransfer, Failure> {
     if arguments.is_streamed() {
         if interface.output.mode() == UiMode::Prompt {
-            let what = "the prompt has the terminal: no content can be written to it";
+            let what = "get -o - cannot write to the terminal of the prompt";
             return Err(Failure::usage(what, "-o DIR stores the files in a folder"));
         }
         if arguments.json {
-            let what = "--json and the content cannot share standard output";
+            let what = "--json and -o - cannot both use standard output";
             return Err(Failure::usage(what, "-o DIR stores the files"));
         }
     }
@@ -49,8 +49,8 @@ pub async fn prepare(
     } else {
         Destination::Folder(arguments.output.clone())
     };
-    let options = arguments.many.options(arguments.overwrite, interface.output.mode());
-    let options = arguments.hold.set(options, arguments.json);
+    let options = arguments.multiple.options(arguments.overwrite, interface.output.mode());
+    let options = arguments.retry.apply_to(options, arguments.json);
     let request = DownloadRequest {
         paths: arguments.paths.clone(),
         destination,

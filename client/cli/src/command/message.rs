@@ -1,4 +1,4 @@
-//! `message`: a text for the server, and its answer.
+//! `message`: sends a message to the server and prints its reply.
 
 use quiver_protocol::text::display_safe;
 
@@ -6,15 +6,15 @@ use crate::failure::Failure;
 use crate::interface::Interface;
 use crate::output::RowWriter;
 
-/// Sends a message and prints the answer.
+/// Sends a message and prints the server's reply.
 ///
 /// # Errors
 /// [`Failure`].
 pub(super) async fn run(interface: &mut Interface, text: &str) -> Result<(), Failure> {
     interface.connect().await?;
     let client = interface.client.clone();
-    let answer = interface.drive(client.message(text)).await??;
-    let mut rows = RowWriter::of_the_server(&interface.output);
-    rows.push(&display_safe(&answer)).await?;
+    let reply = interface.drive(client.message(text)).await??;
+    let mut rows = RowWriter::reply(&interface.output);
+    rows.push(&display_safe(&reply)).await?;
     rows.finish().await
 }

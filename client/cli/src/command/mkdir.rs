@@ -5,7 +5,7 @@ use quiver_client::commands::parse_path;
 use quiver_client::error::Failures;
 use quiver_protocol::text::display_safe;
 
-use super::failed;
+use super::report_failed;
 use crate::cli;
 use crate::failure::Failure;
 use crate::interface::Interface;
@@ -14,7 +14,7 @@ use crate::output::json;
 /// Makes folders.
 ///
 /// # Errors
-/// [`Failure`]; that some of several failed, too.
+/// [`Failure`], also if only some of several failed.
 pub(super) async fn run(
     interface: &mut Interface,
     arguments: &cli::MkdirArgs,
@@ -31,17 +31,17 @@ pub(super) async fn run(
         let error = match interface.drive(client.make_folder(path)).await? {
             Ok(created) if created || arguments.parents => {
                 if arguments.json {
-                    output.data(json::line(&json::FolderLine { path, created }) + "\n").await?;
+                    output.data(json::line(&json::MadeFolderLine { path, created }) + "\n").await?;
                 } else {
-                    let said = if created { "made" } else { "already there" };
-                    output.say(format!("{}: {said}", display_safe(path.as_str()))).await;
+                    let result = if created { "made" } else { "already there" };
+                    output.say(format!("{}: {result}", display_safe(path.as_str()))).await;
                 }
                 continue;
             }
             Ok(_) => ClientError::FolderExists { path: path.to_string() },
             Err(error) => error,
         };
-        if !failed(&mut failures, &output, error, rest).await {
+        if !report_failed(&mut failures, &output, error, rest).await {
             break;
         }
     }

@@ -1,5 +1,5 @@
-//! One command a file, from its arguments to what is shown: the same on the command line, for lines out of a pipe,
-//! and at the prompt. Here is the table of them, and what the prompt knows of each.
+//! The commands, one per file, from arguments to output. The command line, the prompt and piped lines share them.
+//! This module dispatches them, and lists those of the prompt.
 
 pub mod get;
 mod list;
@@ -23,25 +23,25 @@ use crate::output::Output;
 pub use resume::run as resume;
 pub use transfers::run as transfers;
 
-/// The words that begin a command at the prompt. With a slash before them they always do.
-pub const AT_THE_PROMPT: [&str; 10] =
+/// Commands of the prompt. A line that begins with one of them, with or without a slash, is a command.
+pub const PROMPT_COMMANDS: [&str; 10] =
     ["status", "list", "get", "put", "rm", "mv", "mkdir", "help", "exit", "quit"];
 
-/// What `help` says at the prompt.
-pub const HELP: &str = "\
-status [--json]                        who is and was here
-list [PATH] [--json]                   the server's files
-get PATH... [-r] [-o DIR]              fetch files, into the current folder where no DIR is given
-put FILE... [-r] [--to DIR]            store files on the server, at its root where no DIR is given
-                                       -r: folders too; --dry-run: only say what would be done
-rm PATH... [--yes]                     remove the server's files and empty folders
-mv FROM TO [--overwrite]               give the server's file or folder another path
+/// The text that `help` prints at the prompt.
+pub const PROMPT_HELP: &str = "\
+status [--json]                        list connected clients and earlier ones
+list [PATH] [--json]                   list files on the server
+get PATH... [-r] [-o DIR]              fetch files into DIR, by default the current folder
+put FILE... [-r] [--to DIR]            store files in DIR on the server, by default its root
+                                       -r: include folders; --dry-run: only show what would be done
+rm PATH... [--yes]                     remove files and empty folders on the server
+mv FROM TO [--overwrite]               move or rename a file or folder on the server
 mkdir PATH... [-p]                     make folders on the server
-exit, quit                             leave; Ctrl-D too
-help                                   this
-/say TEXT                              a message, whatever it looks like
-Any other line is a message. Commands may be written with a slash before them. Words with spaces are
-quoted: get \"with space.txt\". Ctrl-C ends a running command, and on an empty line all transfers.";
+exit, quit                             leave; so does Ctrl-D
+help                                   show this help
+/say TEXT                              send TEXT as a message, even if it looks like a command
+Any other line is a message. A slash before a command is allowed. Quote words that have spaces:
+get \"with space.txt\". Ctrl-C cancels the running command; on an empty line, all transfers.";
 
 /// Runs a command that needs the server.
 ///
@@ -57,7 +57,7 @@ pub async fn run(interface: &mut Interface, command: &CommandArgs) -> Result<(),
         CommandArgs::Rm(arguments) => rm::run(interface, arguments).await,
         CommandArgs::Mv(arguments) => mv::run(interface, arguments).await,
         CommandArgs::Mkdir(arguments) => mkdir::run(interface, arguments).await,
-        // These are run without one, or with several.
+        // `run::run` handles these: they need no server, or several.
         CommandArgs::Resume(_)
         | CommandArgs::Transfers(_)
         | CommandArgs::Completions { .. }
@@ -65,10 +65,10 @@ pub async fn run(interface: &mut Interface, command: &CommandArgs) -> Result<(),
     }
 }
 
-/// Whether a command may be storing files on this computer when it ends; `None` is the prompt.
-pub fn may_store(command: Option<&CommandArgs>) -> bool {
+/// Whether a command may still have disk work running when it ends; `None` is the prompt.
+pub fn may_have_disk_work(command: Option<&CommandArgs>) -> bool {
     match command {
-        // The prompt may be told to.
+        // The prompt runs any command.
         None | Some(CommandArgs::Put(_) | CommandArgs::Resume(_) | CommandArgs::Transfers(_)) => {
             true
         }
@@ -86,17 +86,22 @@ pub fn may_store(command: Option<&CommandArgs>) -> bool {
     }
 }
 
-/// Sends a message and prints the answer.
+/// Sends a message and prints the server's reply.
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn say(interface: &mut Interface, text: &str) -> Result<(), Failure> {
+pub async fn send_message(interface: &mut Interface, text: &str) -> Result<(), Failure> {
     message::run(interface, text).await
 }
 
-/// One of several failed changes is told at once. Whether the others can still be made: those that cannot count as
-/// failed.
-async fn failed(failures: &mut Failures, output: &Output, error: ClientError, rest: usize) -> bool {
+/// Reports that one of several changes failed. Returns whether the remaining `rest` can still be made; if the
+/// connection is lost, they count as failed too.
+async fn report_failed(
+    failures: &mut Failures,
+    output: &Output,
+    error: ClientError,
+    rest: usize,
+) -> bool {
     let is_lost = error.is_lost_connection();
     if let Some(error) = failures.add(error, 1) {
         output.failure(&Failure::Client(error)).await;

@@ -1,4 +1,4 @@
-//! `mv`: gives a file or folder of the server another path.
+//! `mv`: moves or renames a file or folder on the server.
 
 use quiver_client::commands::parse_path;
 use quiver_protocol::text::display_safe;

@@ -1,4 +1,4 @@
-//! `put`: files to the server, and standard input.
+//! `put`: uploads files or standard input to the server.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::interface::{Interface, TransferStyle};
 use crate::ui_mode::UiMode;
 use crate::unix;
 
-/// Stores files.
+/// Uploads files.
 ///
 /// # Errors
 /// [`Failure`].
@@ -20,11 +20,11 @@ pub(super) async fn run(
     arguments: &cli::PutArgs,
 ) -> Result<(), Failure> {
     let prepared = prepare(interface, arguments)?;
-    let style = TransferStyle { json: arguments.json, is_awaited: false };
+    let style = TransferStyle { json: arguments.json, is_foreground: false };
     interface.transfer(prepared, style).await
 }
 
-/// Checks what can be checked before a server is dialled.
+/// Checks the arguments without a connection.
 ///
 /// # Errors
 /// [`Failure`].
@@ -36,29 +36,29 @@ pub fn prepare(
     Ok(interface.client.prepare_upload(request)?)
 }
 
-fn request(arguments: &cli::PutArgs, face: UiMode) -> Result<UploadRequest, Failure> {
-    let options =
-        arguments.hold.set(arguments.many.options(arguments.overwrite, face), arguments.json);
+fn request(arguments: &cli::PutArgs, mode: UiMode) -> Result<UploadRequest, Failure> {
+    let options = arguments.multiple.options(arguments.overwrite, mode);
+    let options = arguments.retry.apply_to(options, arguments.json);
     let mut options =
         TransferOptions { resume: !arguments.no_resume, rate_limit: arguments.limit, ..options };
-    let from_input = arguments.files.iter().any(|file| file == Path::new("-"));
-    let content = if from_input {
+    let is_stdin = arguments.files.iter().any(|file| file == Path::new("-"));
+    let content = if is_stdin {
         if arguments.files.len() > 1 {
-            let what = "standard input and files cannot be put together";
-            return Err(Failure::usage(what, "two commands can; ./- is a file called -"));
+            let what = "standard input and files cannot be stored by one command";
+            return Err(Failure::usage(what, "use two commands; ./- is the file called -"));
         }
-        match face {
+        match mode {
             UiMode::OneShot => {}
             UiMode::Batch => {
-                let what = "standard input has the commands: it cannot be content too";
+                let what = "standard input holds the commands, not a file's content";
                 return Err(Failure::usage(what, "put FILE stores a file"));
             }
             UiMode::Prompt => {
-                let what = "the prompt has the terminal: it cannot be content";
+                let what = "put - cannot read from the terminal of the prompt";
                 return Err(Failure::usage(what, "put FILE stores a file"));
             }
         }
-        // What goes to standard input is content, not answers.
+        // Standard input is the content, so it cannot answer questions.
         if options.on_conflict == ConflictPolicy::Ask {
             options.on_conflict = ConflictPolicy::Fail;
         }

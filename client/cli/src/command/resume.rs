@@ -1,4 +1,4 @@
-//! `resume`: what is unfinished, with whichever server.
+//! `resume`: resumes unfinished transfers, each with its own server.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::cli;
 use crate::failure::Failure;
 use crate::interface::{Interface, TransferStyle};
 
-/// Resumes one transfer, or all.
+/// Resumes one unfinished transfer, or all of them.
 ///
 /// # Errors
 /// [`Failure`].
@@ -18,10 +18,10 @@ pub async fn run(
     overrides: &ResumeOverrides,
     arguments: &cli::ResumeArgs,
 ) -> Result<(), Failure> {
-    interface.style_all(TransferStyle { json: arguments.json, is_awaited: false });
+    interface.set_default_style(TransferStyle { json: arguments.json, is_foreground: false });
     let request = ResumeRequest {
         path: arguments.path.clone(),
-        retry_for: Duration::from_secs(arguments.hold.patience),
+        retry_for: Duration::from_secs(arguments.retry.retry_timeout),
         report_files: arguments.json,
     };
     let client = interface.client.clone();

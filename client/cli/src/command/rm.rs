@@ -1,48 +1,48 @@
-//! `rm`: removes files and empty folders of the server.
+//! `rm`: removes files and empty folders on the server.
 
 use quiver_client::commands::parse_path;
 use quiver_client::error::Failures;
 use quiver_protocol::FilePath;
 use quiver_protocol::text::display_safe;
 
-use super::failed;
+use super::report_failed;
 use crate::cli;
 use crate::failure::Failure;
 use crate::interface::Interface;
 use crate::output::{Output, json};
 use crate::ui_mode::UiMode;
 
-/// Paths to remove, as they were typed.
+/// The paths to remove.
 #[derive(Debug)]
 pub struct RemoveRequest {
     paths: Vec<FilePath>,
 }
 
-/// Removes paths, once that is confirmed.
+/// Removes paths after asking for confirmation.
 ///
 /// # Errors
-/// [`Failure`]; that some of several failed, too.
+/// [`Failure`], also if only some of several failed.
 pub(super) async fn run(interface: &mut Interface, arguments: &cli::RmArgs) -> Result<(), Failure> {
-    match confirmed(interface, arguments).await? {
-        Some(removal) => removal.carry_out(interface, arguments.json).await,
+    match confirm(interface, arguments).await? {
+        Some(request) => request.execute(interface, arguments.json).await,
         None => Ok(()),
     }
 }
 
-/// What is to be removed, once that is confirmed: no connection waits for a person.
+/// Asks for confirmation; `None` if it is denied. Needs no connection, so that none waits for the person's answer.
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn confirmed(
+pub async fn confirm(
     interface: &mut Interface,
     arguments: &cli::RmArgs,
 ) -> Result<Option<RemoveRequest>, Failure> {
-    let removal = RemoveRequest::parse(arguments)?;
-    if arguments.yes || removal.confirm(interface).await? {
-        return Ok(Some(removal));
+    let request = RemoveRequest::parse(arguments)?;
+    if arguments.yes || request.ask(interface).await? {
+        return Ok(Some(request));
     }
     if interface.output.mode() == UiMode::Prompt {
-        interface.output.say("Nothing is removed.").await;
+        interface.output.say("Nothing was removed.").await;
     }
     Ok(None)
 }
@@ -53,26 +53,26 @@ impl RemoveRequest {
         Ok(Self { paths: paths.collect::<Result<_, _>>()? })
     }
 
-    async fn confirm(&self, interface: &mut Interface) -> Result<bool, Failure> {
-        somebody_to_ask(&interface.output)?;
+    async fn ask(&self, interface: &mut Interface) -> Result<bool, Failure> {
+        ensure_can_ask(&interface.output)?;
         interface.confirm(&self.question()).await
     }
 
     fn question(&self) -> String {
-        const NAMED: usize = 3;
-        let named: Vec<_> = self.paths.iter().take(NAMED).map(shown).collect();
-        let more = match self.paths.len().saturating_sub(NAMED) {
+        const MAX_NAMED: usize = 3;
+        let named: Vec<_> = self.paths.iter().take(MAX_NAMED).map(display).collect();
+        let more = match self.paths.len().saturating_sub(MAX_NAMED) {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
         format!("Remove {}{more} from the server? [y/N] ", named.join(", "))
     }
 
-    /// Removes them.
+    /// Removes the paths.
     ///
     /// # Errors
-    /// [`Failure`]; that some of several failed, too.
-    pub async fn carry_out(self, interface: &mut Interface, as_json: bool) -> Result<(), Failure> {
+    /// [`Failure`], also if only some of several failed.
+    pub async fn execute(self, interface: &mut Interface, as_json: bool) -> Result<(), Failure> {
         interface.connect().await?;
         let (client, output) = (interface.client.clone(), interface.output.clone());
         client.require_upload_permission("cannot remove files")?;
@@ -84,9 +84,9 @@ impl RemoveRequest {
                 Ok(()) if as_json => {
                     output.data(json::line(&json::RemovedLine { removed: path }) + "\n").await?;
                 }
-                Ok(()) => output.say(format!("{}: removed", shown(path))).await,
+                Ok(()) => output.say(format!("{}: removed", display(path))).await,
                 Err(error) => {
-                    if !failed(&mut failures, &output, error, rest).await {
+                    if !report_failed(&mut failures, &output, error, rest).await {
                         break;
                     }
                 }
@@ -96,15 +96,15 @@ impl RemoveRequest {
     }
 }
 
-fn somebody_to_ask(output: &Output) -> Result<(), Failure> {
+fn ensure_can_ask(output: &Output) -> Result<(), Failure> {
     if output.can_ask() {
         return Ok(());
     }
-    let what = "nobody can be asked whether to remove that";
+    let what = "rm asks for confirmation, which needs a terminal";
     Err(Failure::usage(what, "--yes removes without asking"))
 }
 
-fn shown(path: &FilePath) -> String {
+fn display(path: &FilePath) -> String {
     display_safe(path.as_str()).into_owned()
 }
 
@@ -119,19 +119,19 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_removed_unasked() {
+    fn rm_without_a_terminal_needs_the_yes_flag() {
         let output = Output::new(UiMode::Batch, true);
-        assert_eq!(somebody_to_ask(&output).unwrap_err().exit(), Exit::Usage);
+        assert_eq!(ensure_can_ask(&output).unwrap_err().exit(), Exit::Usage);
     }
 
     #[test]
-    fn the_question_names_a_few_and_counts_the_rest() {
-        let removal = RemoveRequest::parse(&rm(&["a", "b/", "c", "d", "e"])).unwrap();
-        assert_eq!(removal.question(), "Remove a, b, c and 2 more from the server? [y/N] ");
+    fn the_question_names_three_paths_and_counts_the_others() {
+        let request = RemoveRequest::parse(&rm(&["a", "b/", "c", "d", "e"])).unwrap();
+        assert_eq!(request.question(), "Remove a, b, c and 2 more from the server? [y/N] ");
     }
 
     #[test]
-    fn what_is_no_path_is_refused_here() {
+    fn rm_rejects_invalid_paths() {
         for bad in ["", "/", "../a", "a//"] {
             let failure = RemoveRequest::parse(&rm(&[bad])).unwrap_err();
             assert_eq!(failure.exit(), Exit::NotFound, "{bad}");

@@ -1,4 +1,4 @@
-//! `status`: who is and was connected.
+//! `status`: lists connected clients and earlier ones.
 
 use chrono::Local;
 
@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::interface::Interface;
 use crate::output::{RowWriter, human, json};
 
-/// Prints who is and was connected.
+/// Prints connected clients and earlier ones.
 ///
 /// # Errors
 /// [`Failure`].
@@ -19,9 +19,10 @@ pub(super) async fn run(
     let (client, output) = (interface.client.clone(), interface.output.clone());
     let status = async {
         let mut clients = client.status().await?;
-        let mut rows = RowWriter::of(&output, arguments.json);
+        let mut rows = RowWriter::new(&output, arguments.json);
         while let Some(row) = clients.next().await? {
-            let line = if arguments.json { json::line(&row) } else { human::client(&row, &Local) };
+            let line =
+                if arguments.json { json::line(&row) } else { human::client_row(&row, &Local) };
             rows.push(&line).await?;
         }
         rows.finish().await

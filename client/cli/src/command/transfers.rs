@@ -1,4 +1,4 @@
-//! `transfers`: what is unfinished on this machine, whichever process began it; and its removal. Needs no server.
+//! `transfers`: lists or removes the unfinished transfers of this machine, of any process. Needs no server.
 
 use chrono::Local;
 use quiver_client::ClientError;
@@ -12,29 +12,32 @@ use crate::cli;
 use crate::failure::Failure;
 use crate::output::{Output, RowWriter, human, json};
 
-/// A transfer as programs see it.
+/// An unfinished transfer as a JSON object.
 #[derive(Debug, Serialize)]
 struct TransferRow<'a> {
     direction: Direction,
     kind: &'static str,
     server: String,
-    /// A file's path on the server; the folder there that a tree is put into.
+    /// A file's path on the server, or the server's folder that a tree is uploaded to.
     path: &'a str,
-    /// Here: a file, or the folder that a tree is put from or into.
+    /// The local file, or the local folder that a tree is uploaded from or downloaded to.
     local: String,
-    /// What was named of a tree.
+    /// The paths and patterns that were given for a tree.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     named: &'a [String],
     /// `null` for a tree.
     size: Option<u64>,
-    /// `null` for a tree, and for a put: its partial file is on the server.
-    here: Option<u64>,
-    running: bool,
-    begun: Timestamp,
+    /// Bytes in the local partial file. `null` for a tree, and for an upload: its partial file is on the server.
+    #[serde(rename = "here")]
+    stored: Option<u64>,
+    #[serde(rename = "running")]
+    is_running: bool,
+    #[serde(rename = "begun")]
+    started: Timestamp,
 }
 
 impl<'a> TransferRow<'a> {
-    fn of(transfer: &'a UnfinishedTransfer) -> Self {
+    fn new(transfer: &'a UnfinishedTransfer) -> Self {
         let UnfinishedTransfer { entry, stored, is_running } = transfer;
         let (kind, path, local, named, size) = match &entry.subject {
             TransferSubject::File(file) => {
@@ -47,19 +50,19 @@ impl<'a> TransferRow<'a> {
         Self {
             direction: entry.direction,
             kind,
-            server: entry.server.address.to_string(),
+            server: entry.server.server.to_string(),
             path,
             local: local.display().to_string(),
             named,
             size,
-            here: *stored,
-            running: *is_running,
-            begun: entry.started,
+            stored: *stored,
+            is_running: *is_running,
+            started: entry.started,
         }
     }
 }
 
-/// Lists what is unfinished, or removes it.
+/// Lists unfinished transfers, or removes them.
 ///
 /// # Errors
 /// [`Failure`].
@@ -85,18 +88,18 @@ async fn list(
     as_json: bool,
     transfers: &[UnfinishedTransfer],
 ) -> Result<(), Failure> {
-    let mut rows = RowWriter::bare(output);
+    let mut rows = RowWriter::plain(output);
     for transfer in transfers {
         let row = if as_json {
-            json::line(&TransferRow::of(transfer))
+            json::line(&TransferRow::new(transfer))
         } else {
-            human::transfer(transfer, &Local)
+            human::unfinished(transfer, &Local)
         };
         rows.push(&row).await?;
     }
     rows.finish().await?;
     if transfers.is_empty() && !as_json {
-        output.say("nothing is unfinished").await;
+        output.say("no unfinished transfers").await;
     }
     Ok(())
 }
@@ -109,16 +112,16 @@ async fn clean(
     let mut is_clean = true;
     for transfer in transfers {
         let (shown, entry) = (transfer.display_name(), transfer.entry);
-        let what_goes = match (&entry.subject, entry.direction) {
-            (TransferSubject::File(_), Direction::Get) => "removed what was left",
+        let result = match (&entry.subject, entry.direction) {
+            (TransferSubject::File(_), Direction::Get) => "forgotten, and its partial file removed",
             (TransferSubject::File(_), Direction::Put) => {
-                "forgotten; the server keeps what it has for 7 days"
+                "forgotten; the server keeps its partial file for 7 days"
             }
             (TransferSubject::Tree(_), _) => "forgotten",
         };
         match unfinished::remove(journal, &entry).await {
-            Ok(true) => output.say(format!("{shown}: {what_goes}")).await,
-            Ok(false) => output.say(format!("{shown} is under way: nothing is removed")).await,
+            Ok(true) => output.say(format!("{shown}: {result}")).await,
+            Ok(false) => output.say(format!("{shown} is running: nothing was removed")).await,
             Err(source) => {
                 let path = match entry.subject {
                     TransferSubject::File(file) => file.local,

@@ -1,10 +1,10 @@
-//! Where each setting comes from: flag, environment or file, and what is said of a wrong one.
+//! Precedence of flags, environment and file, and the errors of invalid settings.
 
 use std::fs;
 
 use super::*;
 
-const NOTHING: fn(&str) -> Option<OsString> = |_| None;
+const NO_VARIABLES: fn(&str) -> Option<OsString> = |_| None;
 
 fn all_variables(name: &str) -> Option<OsString> {
     match name {
@@ -15,7 +15,7 @@ fn all_variables(name: &str) -> Option<OsString> {
     }
 }
 
-fn written(text: &str) -> (tempfile::TempDir, PathBuf) {
+fn config_file(text: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.toml");
     fs::write(&path, text).unwrap();
@@ -26,14 +26,14 @@ const ALL_KEYS: &str = "server = 'file:3'\ncert = 'certs/file.pem'\nname = 'File
 
 #[test]
 fn a_flag_beats_the_environment_which_beats_the_file() {
-    let (_folder, path) = written(ALL_KEYS);
-    let typed = SettingsArgs {
+    let (_folder, path) = config_file(ALL_KEYS);
+    let flags = SettingsArgs {
         server: Some("flag:1".parse().unwrap()),
         cert: Some("flag.pem".into()),
         name: Some(ClientName::parse("Flag").unwrap()),
         ..SettingsArgs::default()
     };
-    let seen = |config: Config| {
+    let values = |config: Config| {
         let certificate = config.client.certificate.unwrap().file_name().unwrap().to_owned();
         (
             config.client.server.to_string(),
@@ -41,29 +41,29 @@ fn a_flag_beats_the_environment_which_beats_the_file() {
             config.client.name.unwrap().to_string(),
         )
     };
-    let of = |server: &str, certificate: &str, name: &str| {
+    let expected = |server: &str, certificate: &str, name: &str| {
         (server.to_owned(), certificate.to_owned(), name.to_owned())
     };
-    let all = Config::new(typed, all_variables, Some(&path)).unwrap();
-    assert_eq!(seen(all), of("flag:1", "flag.pem", "Flag"));
+    let all = Config::new(flags, all_variables, Some(&path)).unwrap();
+    assert_eq!(values(all), expected("flag:1", "flag.pem", "Flag"));
     let two = Config::new(SettingsArgs::default(), all_variables, Some(&path)).unwrap();
-    assert_eq!(seen(two), of("variable:2", "variable.pem", "Variable"));
-    let one = Config::new(SettingsArgs::default(), NOTHING, Some(&path)).unwrap();
-    assert_eq!(seen(one), of("file:3", "file.pem", "File"));
-    let none = Config::new(SettingsArgs::default(), NOTHING, None).unwrap();
+    assert_eq!(values(two), expected("variable:2", "variable.pem", "Variable"));
+    let one = Config::new(SettingsArgs::default(), NO_VARIABLES, Some(&path)).unwrap();
+    assert_eq!(values(one), expected("file:3", "file.pem", "File"));
+    let none = Config::new(SettingsArgs::default(), NO_VARIABLES, None).unwrap();
     assert_eq!(none.client.server.to_string(), "localhost:4433");
     assert_eq!((none.client.certificate, none.client.name), (None, None));
 }
 
 #[test]
-fn a_path_in_the_file_starts_at_the_file() {
-    let (folder, path) = written(ALL_KEYS);
-    let config = Config::new(SettingsArgs::default(), NOTHING, Some(&path)).unwrap();
+fn a_relative_path_in_the_file_starts_at_its_folder() {
+    let (folder, path) = config_file(ALL_KEYS);
+    let config = Config::new(SettingsArgs::default(), NO_VARIABLES, Some(&path)).unwrap();
     assert_eq!(config.client.certificate.unwrap(), folder.path().join("certs/file.pem"));
 }
 
 #[test]
-fn an_empty_variable_is_none_and_a_missing_file_too() {
+fn empty_variables_and_a_missing_file_leave_the_defaults() {
     let missing = Path::new("/nonexistent/config.toml");
     let config =
         Config::new(SettingsArgs::default(), |_| Some(OsString::new()), Some(missing)).unwrap();
@@ -72,10 +72,10 @@ fn an_empty_variable_is_none_and_a_missing_file_too() {
 }
 
 #[test]
-fn errors_name_the_place() {
+fn errors_name_the_variable_or_the_line_of_the_file() {
     let error = |text: &str| {
-        let (folder, path) = written(text);
-        let error = Config::new(SettingsArgs::default(), NOTHING, Some(&path)).unwrap_err();
+        let (folder, path) = config_file(text);
+        let error = Config::new(SettingsArgs::default(), NO_VARIABLES, Some(&path)).unwrap_err();
         error.to_string().replace(folder.path().to_str().unwrap(), "")
     };
     let unknown = error("name = 'a'\nsever = 'x'\n");

@@ -1,4 +1,4 @@
-//! The exit codes, and which error has which. Says nothing to anybody.
+//! The exit codes, and the mapping of errors to them. Prints nothing.
 
 use std::io;
 
@@ -6,23 +6,23 @@ use quiver_client::ErrorCode;
 
 use super::Failure;
 
-/// The exit codes; their numbers are documented and do not change.
+/// The exit codes. Their numbers are documented and do not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
     /// Done.
     Done = 0,
-    /// None of the others.
+    /// Any other failure.
     Other = 1,
-    /// The command line, or a setting.
+    /// An invalid command line or setting.
     Usage = 2,
     /// Cannot connect, or timed out, or the connection was lost.
     Connection = 3,
-    /// The server is not the one that is trusted.
+    /// The server's certificate is not trusted.
     Trust = 4,
-    /// Sign-in refused.
+    /// The server refused the sign-in.
     SignIn = 5,
-    /// All slots are taken.
+    /// All slots of the server are taken.
     Busy = 6,
     /// No such file or client.
     NotFound = 7,
@@ -40,7 +40,7 @@ pub enum Exit {
     Terminated = 143,
 }
 
-/// The one mapping of the client's codes to exit codes.
+/// The only mapping of the client's error codes to exit codes.
 impl From<ErrorCode> for Exit {
     fn from(code: ErrorCode) -> Self {
         match code {
@@ -67,10 +67,10 @@ impl Failure {
         match self {
             Self::Usage { .. } | Self::Config(_) => Exit::Usage,
             Self::Client(error) => error.code().into(),
-            // A reader that closed the pipe wants no more; everything else is a disk.
+            // A closed pipe is not a disk error; other write errors are.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Other,
             Self::Output(_) => Exit::Disk,
-            Self::Line { failure, .. } => failure.exit(),
+            Self::MaybeMessage { failure, .. } => failure.exit(),
             Self::Interrupted(_) => Exit::Interrupted,
             Self::Terminated(_) => Exit::Terminated,
             Self::System { .. } => Exit::Other,

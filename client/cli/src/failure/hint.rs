@@ -1,4 +1,4 @@
-//! What a person can do about an error. Texts alone; knows no exit codes.
+//! Hints: what the user can do about an error. Only texts, no exit codes.
 
 use std::io;
 use std::path::Path;
@@ -16,42 +16,42 @@ use quiver_transport::{IdentityError, StreamError, TrustError};
 use super::Failure;
 
 impl Failure {
-    /// What to do about it.
+    /// What the user can do about the failure, if anything.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Usage { hint, .. } => hint.clone(),
-            Self::Client(error) => of_client(error),
-            Self::Line { line, failure } => {
+            Self::Client(error) => client_hint(error),
+            Self::MaybeMessage { line, failure } => {
                 let hint = failure.hint().map_or_else(String::new, |hint| hint + "; ");
                 Some(format!("{hint}/say {} sends the line as a message", line.trim()))
             }
-            Self::Interrupted(share) | Self::Terminated(share) => share.map(how_to_resume),
+            Self::Interrupted(share) | Self::Terminated(share) => share.map(resume_hint),
             Self::Config(_) | Self::Output(_) | Self::System { .. } => None,
         }
     }
 }
 
-fn of_client(error: &ClientError) -> Option<String> {
+fn client_hint(error: &ClientError) -> Option<String> {
     let hint = match error {
-        ClientError::Invalid(request) => return of_request(request).map(str::to_owned),
+        ClientError::Invalid(request) => return request_hint(request).map(str::to_owned),
         ClientError::Resumable { error, share } => {
-            let hint = of_client(error).map_or_else(String::new, |hint| hint + "; ");
-            return Some(hint + &how_to_resume(*share));
+            let hint = client_hint(error).map_or_else(String::new, |hint| hint + "; ");
+            return Some(hint + &resume_hint(*share));
         }
-        ClientError::NoJournalFolder(_) => "XDG_STATE_HOME names a folder for them",
+        ClientError::NoJournalFolder(_) => "set XDG_STATE_HOME to a folder for them",
         ClientError::Certificate(IdentityError::Read { .. }) => {
             "make one with scripts/generate-certs, or copy the server's server.pem"
         }
-        ClientError::Certificate(_) => "--cert takes the server's server.pem",
-        ClientError::Identity(IdentityError::SharedKey(path)) => return Some(chmod(path)),
-        ClientError::Identity(_) => "XDG_DATA_HOME says where the client's own key is kept",
-        ClientError::SharedPasswordFile(path) => return Some(chmod(path)),
-        ClientError::Resolve { .. } => "is the name spelt right? --server takes an address too",
+        ClientError::Certificate(_) => "give --cert the server's server.pem",
+        ClientError::Identity(IdentityError::SharedKey(path)) => return Some(chmod_hint(path)),
+        ClientError::Identity(_) => "set XDG_DATA_HOME to a folder for the client's key",
+        ClientError::SharedPasswordFile(path) => return Some(chmod_hint(path)),
+        ClientError::Resolve { .. } => "check the spelling, or give --server an IP address",
         ClientError::Unreachable { .. } => {
-            "is the server running, and is its UDP port open? --server says where it is"
+            "check that the server runs and its UDP port is open; --server sets the address"
         }
-        ClientError::Untrusted(untrusted) => return of_untrusted(untrusted),
+        ClientError::Untrusted(untrusted) => return trust_hint(untrusted),
         ClientError::Refused { refusal, .. } => {
             return refusal_hint(refusal.code).map(str::to_owned);
         }
@@ -62,25 +62,25 @@ fn of_client(error: &ClientError) -> Option<String> {
             return put_hint(refusal.code).map(str::to_owned);
         }
         ClientError::Put { source: PutError::Changed, .. } => {
-            "the file was written to meanwhile; try again"
+            "the file was changed during the transfer; try again"
         }
         ClientError::Put { source: PutError::Mismatch, .. } => {
-            "do not trust what stands there; put it again with --overwrite --no-resume"
+            "do not use the stored file; put it again with --overwrite --no-resume"
         }
         ClientError::Source { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-            "you may not read it"
+            "check the file's permissions"
         }
-        ClientError::NotAFile { is: "a folder", .. } => "put -r takes folders",
-        ClientError::NotAFile { .. } => "put - --as NAME stores what comes from standard input",
-        ClientError::FolderExists { .. } => "mkdir -p takes it as it is",
+        ClientError::NotAFile { is: "a folder", .. } => "put -r stores folders",
+        ClientError::NotAFile { .. } => "put - --as NAME stores standard input",
+        ClientError::FolderExists { .. } => "mkdir -p accepts folders that exist",
         ClientError::ReadOnly { .. } => {
-            "whoever runs the server can allow it: --allow-upload, or user add NAME --may upload"
+            "the server's operator can allow it: --allow-upload, or user add NAME --may upload"
         }
         ClientError::Get {
             source: GetError::Mismatch | GetError::Length { .. }, streamed, ..
         } => {
             if *streamed {
-                "what was written to standard output is not the file: do not use it"
+                "do not use the output: it is not the file's content"
             } else {
                 "nothing was stored; try again"
             }
@@ -95,30 +95,30 @@ fn of_client(error: &ClientError) -> Option<String> {
     Some(hint.to_owned())
 }
 
-/// How to ask otherwise.
-fn of_request(request: &InvalidRequest) -> Option<&'static str> {
+/// How to ask differently.
+fn request_hint(request: &InvalidRequest) -> Option<&'static str> {
     Some(match request {
-        InvalidRequest::DuplicateDownload(_) => "fetch one of them with -o into another folder",
-        InvalidRequest::DuplicateUpload(_) => "put one of them with --to into another folder",
-        InvalidRequest::DuplicateTreePath(_) => "two commands with different folders can do it",
-        InvalidRequest::PlanTooLarge => "several commands can do it, folder by folder",
+        InvalidRequest::DuplicateDownload(_) => "fetch one of them into another folder with -o DIR",
+        InvalidRequest::DuplicateUpload(_) => "put one of them into another folder with --to DIR",
+        InvalidRequest::DuplicateTreePath(_) => "use two commands with different folders",
+        InvalidRequest::PlanTooLarge => "use several commands, one for each folder",
         InvalidRequest::TreeToStream => "-o DIR stores the files in a folder",
         InvalidRequest::PatternTooWide => "name a folder before the first *",
-        InvalidRequest::StreamWithoutName => "put - --as NAME gives it one",
-        InvalidRequest::StreamWithPlan => "put - --as NAME stores it",
-        InvalidRequest::NameForSeveral => "put them one by one",
-        InvalidRequest::PathForName(_) => "--to DIR says the folder",
+        InvalidRequest::StreamWithoutName => "put - --as NAME sets it",
+        InvalidRequest::StreamWithPlan => "leave out -r, --dry-run, --keep-both and --skip",
+        InvalidRequest::NameForSeveral => "put each with a command of its own",
+        InvalidRequest::PathForName(_) => "--to DIR sets the folder",
         InvalidRequest::NotUtf8(_) => "--as NAME stores it under another name",
-        InvalidRequest::RootNotUtf8(_) => "another name, here, would do",
+        InvalidRequest::RootNotUtf8(_) => "rename it first",
         InvalidRequest::EntryNotUtf8(_) => "put FILE --as NAME stores it under another name",
-        InvalidRequest::AlreadyRunning(_) => "Ctrl-C on an empty line cancels what is under way",
-        InvalidRequest::NoUnfinishedTransfer(_) => "quiver transfers lists what is",
+        InvalidRequest::AlreadyRunning(_) => "Ctrl-C on an empty line cancels running transfers",
+        InvalidRequest::NoUnfinishedTransfer(_) => "quiver transfers lists unfinished transfers",
         InvalidRequest::WrongServer { .. } => {
-            "--server says where that one is; quiver transfers --clean forgets it"
+            "give --server that server's address; quiver transfers --clean forgets the transfer"
         }
-        InvalidRequest::JournalEntry { .. } => "remove it",
-        InvalidRequest::MissingName => "--name takes one",
-        InvalidRequest::LoginName(_) => "--name NAME says who you are",
+        InvalidRequest::JournalEntry { .. } => "remove that file",
+        InvalidRequest::MissingName => "--name NAME sets it",
+        InvalidRequest::LoginName(_) => "--name NAME sets another name",
         InvalidRequest::Name(_)
         | InvalidRequest::PasswordTooLong(_)
         | InvalidRequest::UnknownTransfer(_)
@@ -127,40 +127,40 @@ fn of_request(request: &InvalidRequest) -> Option<&'static str> {
     })
 }
 
-fn how_to_resume(share: UnfinishedShare) -> String {
+fn resume_hint(share: UnfinishedShare) -> String {
     match share {
         UnfinishedShare::Percent(share) => {
-            format!("the same command, or quiver resume, goes on at {share} %")
+            format!("the same command, or quiver resume, continues at {share} %")
         }
-        UnfinishedShare::Several => "quiver resume goes on with the rest".to_owned(),
+        UnfinishedShare::Several => "quiver resume continues the rest".to_owned(),
     }
 }
 
-fn chmod(path: &Path) -> String {
+fn chmod_hint(path: &Path) -> String {
     format!("chmod 600 {}", display_path(path))
 }
 
 fn refusal_hint(code: RefusalCode) -> Option<&'static str> {
     Some(match code {
-        RefusalCode::NotFound => "list shows what there is",
-        RefusalCode::NotAFile => "list PATH shows what is in a folder, get -r PATH fetches it",
-        RefusalCode::NameTaken => "--name takes another name",
+        RefusalCode::NotFound => "list shows the server's files",
+        RefusalCode::NotAFile => "list PATH shows a folder's files, get -r PATH fetches them",
+        RefusalCode::NameTaken => "choose another name with --name",
         RefusalCode::SignInRequired => "--password-file FILE signs in without a terminal",
         RefusalCode::SignInFailed => "check the name and the password",
-        RefusalCode::Changed => "the file was written to meanwhile; try again",
+        RefusalCode::Changed => "the file was changed during the transfer; try again",
         RefusalCode::ShuttingDown | RefusalCode::RateLimited => "try again later",
         RefusalCode::Exists => "--overwrite replaces a file",
-        RefusalCode::NotEmpty => "remove what is in it first",
-        RefusalCode::NoSpace => "rm makes room, or ask whoever runs the server",
+        RefusalCode::NotEmpty => "remove its files and folders first",
+        RefusalCode::NoSpace => "free space with rm, or ask the server's operator",
         _ => return None,
     })
 }
 
-/// Of a put the same codes mean other things to do.
+/// The hint for a refused upload, where a code may need another one.
 fn put_hint(code: RefusalCode) -> Option<&'static str> {
     Some(match code {
-        RefusalCode::NotFound => "--to takes a folder that is there; mkdir makes one",
-        RefusalCode::NotAFolder => "--to takes a folder",
+        RefusalCode::NotFound => "--to needs an existing folder; mkdir makes one",
+        RefusalCode::NotAFolder => "--to needs a folder",
         RefusalCode::NotAFile => "--as NAME stores it under another name",
         RefusalCode::Exists => "--overwrite replaces a file; --as NAME stores under another name",
         _ => return refusal_hint(code),
@@ -170,24 +170,26 @@ fn put_hint(code: RefusalCode) -> Option<&'static str> {
 fn disk_hint(error: &io::Error) -> Option<&'static str> {
     Some(match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "make room, or store elsewhere with -o DIR"
+            "free some space, or store elsewhere with -o DIR"
         }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "store elsewhere with -o DIR"
         }
-        io::ErrorKind::NotFound => "-o takes a folder that exists",
+        io::ErrorKind::NotFound => "-o needs an existing folder",
         _ => return None,
     })
 }
 
-fn of_untrusted(untrusted: &UntrustedServer) -> Option<String> {
+fn trust_hint(untrusted: &UntrustedServer) -> Option<String> {
     Some(match untrusted {
         UntrustedServer::CertificateMismatch { .. } => {
-            "copy the server's present server.pem if it was renewed; else somebody is in between"
+            "copy the server's new server.pem if it was renewed; if not, the connection may be \
+             intercepted"
                 .to_owned()
         }
         UntrustedServer::FingerprintChanged { file, line, server, expected, .. } => format!(
-            "somebody may be in between. If the server was set up anew, remove line {line} of {}:\n  \
+            "the connection may be intercepted. If the server has a new certificate, remove line {line} of \
+             {}:\n  \
                  {server} {expected}",
             display_path(file)
         ),
@@ -195,15 +197,16 @@ fn of_untrusted(untrusted: &UntrustedServer) -> Option<String> {
             "--cert FILE trusts the server with that certificate".to_owned()
         }
         UntrustedServer::InvalidCertificate { why: TrustError::NotYetValid(_), .. } => {
-            "is this machine's clock right?".to_owned()
+            "check this machine's clock".to_owned()
         }
         UntrustedServer::InvalidCertificate { why: TrustError::Expired(_), .. } => {
-            "is this machine's clock right? else the server needs a new certificate".to_owned()
+            "check this machine's clock; if it is right, the server needs a new certificate"
+                .to_owned()
         }
         UntrustedServer::InvalidCertificate { .. } => return None,
         UntrustedServer::KnownServers(KnownServersError::Line { .. }) => {
             "correct or remove that line".to_owned()
         }
-        UntrustedServer::KnownServers(_) => "--cert FILE does without that file".to_owned(),
+        UntrustedServer::KnownServers(_) => "--cert FILE works without that file".to_owned(),
     })
 }

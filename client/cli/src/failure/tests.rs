@@ -1,4 +1,4 @@
-//! Exit codes and texts of failures, as a person at a terminal gets them.
+//! Exit codes, texts and hints of failures.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use quiver_transport::{ConnectionEnd, StreamError};
 
 use super::*;
 
-fn stream(what: &str, error: StreamError) -> Failure {
+fn stream_failure(what: &str, error: StreamError) -> Failure {
     ClientError::stream(what, error).into()
 }
 
@@ -40,14 +40,14 @@ fn wire_codes_have_the_documented_exit_codes() {
         (Code::Unknown, 1),
     ] {
         assert_eq!(Exit::from(ErrorCode::from(code)) as u8, exit, "{code:?}");
-        let failure = stream("x", Refusal::new(code, "no").into());
+        let failure = stream_failure("x", Refusal::new(code, "no").into());
         assert_eq!(failure.exit() as u8, exit, "{code:?}");
     }
 }
 
 #[test]
-fn a_lost_connection_is_three_and_a_full_disk_eight() {
-    let lost = stream("cannot list", StreamError::Lost(ConnectionEnd::TimedOut));
+fn a_lost_connection_exits_with_3_and_a_full_disk_with_8() {
+    let lost = stream_failure("cannot list", StreamError::Lost(ConnectionEnd::Silent));
     assert_eq!((lost.exit(), lost.is_lost_connection()), (Exit::Connection, true));
     assert_eq!(lost.to_string(), "cannot list: connection lost: no sign of life");
     let full = io::Error::from(io::ErrorKind::StorageFull);
@@ -58,21 +58,21 @@ fn a_lost_connection_is_three_and_a_full_disk_eight() {
 }
 
 #[test]
-fn the_servers_words_for_busy_stand_alone() {
+fn a_busy_server_is_reported_in_its_own_words_without_a_hint() {
     let words = "Server is busy: 3 of 3 clients are connected. Try again later.";
-    let busy = stream("cannot sign in", Refusal::new(RefusalCode::Busy, words).into());
+    let busy = stream_failure("cannot sign in", Refusal::new(RefusalCode::Busy, words).into());
     assert_eq!((busy.to_string(), busy.hint()), (words.to_owned(), None));
 }
 
 #[test]
-fn what_a_server_says_cannot_drive_the_terminal() {
+fn control_characters_from_a_server_are_escaped() {
     let refusal = Refusal::new(RefusalCode::NotFound, "\x1b[2J\nerror: forged");
-    let failure = stream("cannot list", refusal.into());
+    let failure = stream_failure("cannot list", refusal.into());
     assert_eq!(failure.to_string(), "cannot list: \\u{1b}[2J\\nerror: forged");
 }
 
 #[test]
-fn a_missing_certificate_says_how_to_make_one() {
+fn the_hint_for_a_missing_certificate_says_how_to_make_one() {
     let path = PathBuf::from("certs/server.pem");
     let missing = quiver_transport::CertificateInfo::load(&path).unwrap_err();
     let failure = Failure::from(ClientError::Certificate(missing));
@@ -81,9 +81,9 @@ fn a_missing_certificate_says_how_to_make_one() {
 }
 
 #[test]
-fn a_name_that_leads_nowhere_is_told_with_what_else_can_be_said() {
+fn the_hint_for_an_unknown_host_suggests_an_ip_address() {
     let (host, why) = ("files.exampel.org".to_owned(), "no such name".to_owned());
     let failure = Failure::from(ClientError::Resolve { host, why });
     assert_eq!(failure.to_string(), "cannot find files.exampel.org: no such name");
-    assert_eq!(failure.hint().unwrap(), "is the name spelt right? --server takes an address too");
+    assert_eq!(failure.hint().unwrap(), "check the spelling, or give --server an IP address");
 }

@@ -1,6 +1,6 @@
-//! Questions to the person at the terminal.
+//! Asks the person at the terminal.
 //!
-//! A question waits on a thread of its own: a runtime that ends must not wait for an answer.
+//! Each answer is read on a separate thread, so that a runtime that shuts down does not wait for it.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::thread;
@@ -14,24 +14,24 @@ use crate::ui_mode::UiMode;
 use crate::unix::TerminalRestorer;
 
 impl Output {
-    /// Whether there is somebody to ask.
+    /// Whether a person can be asked: both the input and the place for questions are a terminal.
     #[must_use]
     pub fn can_ask(&self) -> bool {
-        let shown = match self.mode() {
+        let is_visible = match self.mode() {
             UiMode::OneShot => io::stderr().is_terminal(),
             UiMode::Prompt => io::stdout().is_terminal(),
             UiMode::Batch => false,
         };
-        shown && io::stdin().is_terminal()
+        is_visible && io::stdin().is_terminal()
     }
 
-    /// Asks a question; `None` where the input has ended.
+    /// Asks a question; `None` at the end of input.
     ///
     /// # Errors
-    /// [`Failure::System`] where the terminal cannot be used.
+    /// [`Failure::System`] if the terminal fails.
     pub async fn ask(&self, question: &str) -> Result<Option<String>, Failure> {
-        self.pose(question).await?;
-        on_a_thread(|| {
+        self.print_question(question).await?;
+        run_on_thread(|| {
             let mut line = String::new();
             match io::stdin().read_line(&mut line)? {
                 0 => Ok(None),
@@ -41,15 +41,15 @@ impl Output {
         .await
     }
 
-    /// Asks a question whose answer is not shown; `None` where the input has ended.
+    /// Asks a question whose answer is not echoed; `None` at the end of input.
     ///
     /// # Errors
-    /// [`Failure::System`] where the terminal cannot be used.
+    /// [`Failure::System`] if the terminal fails.
     pub async fn ask_hidden(&self, question: &str) -> Result<Option<Secret>, Failure> {
-        // Before the question shows: whoever types at once must not be seen either.
-        let _echo_off = TerminalRestorer::without_echo();
-        self.pose(question).await?;
-        let hidden = on_a_thread(|| match rpassword::read_password() {
+        // Before the question is printed, so that early input is not echoed either.
+        let _restorer = TerminalRestorer::save_and_hide_input();
+        self.print_question(question).await?;
+        let hidden = run_on_thread(|| match rpassword::read_password() {
             Ok(text) => Ok(HiddenInput::Typed(Secret::new(text))),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(HiddenInput::End),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
@@ -60,31 +60,31 @@ impl Output {
         match hidden.await? {
             HiddenInput::Typed(answer) => Ok(Some(answer)),
             HiddenInput::End => {
-                // Only Enter was echoed.
-                self.pose("\n").await?;
+                // Unlike Enter, Ctrl-D echoes no line break.
+                self.print_question("\n").await?;
                 Ok(None)
             }
-            // The signal is on its way, and decides.
+            // The signal handler ends the program.
             HiddenInput::Interrupted => std::future::pending().await,
         }
     }
 
-    /// Asks whether; `None` is what an empty answer or the end of input means.
+    /// Asks for confirmation; an empty answer or the end of input counts as no.
     ///
     /// # Errors
-    /// [`Failure::System`] where the terminal cannot be used.
+    /// [`Failure::System`] if the terminal fails.
     pub async fn confirm(&self, question: &str) -> Result<bool, Failure> {
-        let above = self.inner.confirm.lock().as_ref().map(|confirm| confirm(question.to_owned()));
-        match above {
-            Some(confirmed) => Ok(confirmed.await),
+        let answer = self.inner.confirm.lock().as_ref().map(|confirm| confirm(question.to_owned()));
+        match answer {
+            Some(answer) => Ok(answer.await),
             None => Ok(self.ask(question).await?.is_some_and(|answer| is_yes(&answer))),
         }
     }
 
-    async fn pose(&self, question: &str) -> Result<(), Failure> {
+    async fn print_question(&self, question: &str) -> Result<(), Failure> {
         let question = question.to_owned();
         let to_stdout = self.mode() == UiMode::Prompt;
-        on_a_thread(move || {
+        run_on_thread(move || {
             if to_stdout {
                 let mut stdout = io::stdout().lock();
                 stdout.write_all(question.as_bytes())?;
@@ -97,7 +97,7 @@ impl Output {
     }
 }
 
-/// How a hidden answer ended.
+/// How reading a hidden answer ended.
 enum HiddenInput {
     Typed(Secret),
     /// Ctrl-D.
@@ -106,24 +106,24 @@ enum HiddenInput {
     Interrupted,
 }
 
-/// `y` or `yes`.
+/// Whether an answer is `y` or `yes`.
 #[must_use]
 pub(crate) fn is_yes(answer: &str) -> bool {
     matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
 }
 
-async fn on_a_thread<T: Send + 'static>(
+async fn run_on_thread<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T, Failure> {
     let failed = |source| Failure::system("cannot use the terminal", source);
-    let (done, answer) = oneshot::channel();
-    let start = thread::Builder::new().name("question".to_owned()).spawn(move || {
-        // Nobody waits any more where the question was given up.
-        let _ = done.send(work());
+    let (sender, answer) = oneshot::channel();
+    let spawned = thread::Builder::new().name("question".to_owned()).spawn(move || {
+        // Fails if the question was given up.
+        let _ = sender.send(work());
     });
-    start.map_err(failed)?;
+    spawned.map_err(failed)?;
     match answer.await {
         Ok(result) => result.map_err(failed),
-        Err(_) => Err(failed(io::Error::other("the question was lost"))),
+        Err(_) => Err(failed(io::Error::other("the thread of the question ended"))),
     }
 }

@@ -1,4 +1,4 @@
-//! How things look to people. Pure: a zone is an argument, nothing is printed here.
+//! Texts for people. Pure: the time zone is an argument, and nothing is printed.
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,8 +18,8 @@ use quiver_client::throughput::Throughput;
 use quiver_client::transfers::TransferSummary;
 use quiver_client::unfinished::UnfinishedTransfer;
 
-/// `Client 1: Ben - Start: 2024-10-19 17:45:47, End: Still Connected`, in the zone's time.
-pub fn client<Z: TimeZone>(row: &ClientRow, zone: &Z) -> String
+/// `Client 1: Ben - Start: 2024-10-19 17:45:47, End: Still Connected`, in local time of `zone`.
+pub fn client_row<Z: TimeZone>(row: &ClientRow, zone: &Z) -> String
 where
     Z::Offset: std::fmt::Display,
 {
@@ -29,9 +29,9 @@ where
     format!("Client {}: {} - Start: {}, End: {end}", row.number, row.name, local(&row.start))
 }
 
-/// A path of the server; a folder's ends with a slash.
+/// A path on the server; a folder's ends with a slash.
 #[must_use]
-pub fn entry(entry: &FolderEntry) -> String {
+pub fn folder_entry(entry: &FolderEntry) -> String {
     let mut text = display_safe(entry.path.as_str()).into_owned();
     if entry.kind == EntryKind::Folder {
         text.push('/');
@@ -39,7 +39,7 @@ pub fn entry(entry: &FolderEntry) -> String {
     text
 }
 
-/// What a list leaves out.
+/// How many names of a folder the server does not serve.
 #[must_use]
 pub fn not_served(count: u64) -> String {
     match count {
@@ -55,15 +55,15 @@ pub fn received(path: &FilePath, size: u64) -> String {
     format!("{}: {size} {unit} received and verified", display_safe(path.as_str()))
 }
 
-/// `big from files.example.org:4433 to /home/ron/big: 61 % of 600000000 bytes, begun 2024-10-19 17:45:47`
+/// `big from files.example.org:4433 to /home/ron/big: 61 % of 600000000 bytes, started 2024-10-19 17:45:47`
 #[must_use]
-pub fn transfer<Z: TimeZone>(unfinished: &UnfinishedTransfer, zone: &Z) -> String
+pub fn unfinished<Z: TimeZone>(transfer: &UnfinishedTransfer, zone: &Z) -> String
 where
     Z::Offset: std::fmt::Display,
 {
-    let UnfinishedTransfer { entry, stored, is_running } = unfinished;
-    let server = &entry.server.address;
-    let (there, here_is, how_far) = match &entry.subject {
+    let UnfinishedTransfer { entry, stored, is_running } = transfer;
+    let server = &entry.server.server;
+    let (remote, local, progress) = match &entry.subject {
         TransferSubject::File(SingleFile { path, local, size, .. }) => {
             let share = stored
                 .map_or_else(String::new, |stored| format!("{} % of ", percent(stored, *size)));
@@ -81,17 +81,17 @@ where
             }
         }
     };
-    let (there, here_is) = (display_safe(&there), display_safe(&here_is));
-    let way = match entry.direction {
-        Direction::Get => format!("{there} from {server} to {here_is}"),
-        Direction::Put => format!("{here_is} to {there} on {server}"),
+    let (remote, local) = (display_safe(&remote), display_safe(&local));
+    let route = match entry.direction {
+        Direction::Get => format!("{remote} from {server} to {local}"),
+        Direction::Put => format!("{local} to {remote} on {server}"),
     };
-    let begun = entry.started.0.with_timezone(zone).format("%Y-%m-%d %H:%M:%S");
-    let running = if *is_running { ", under way" } else { "" };
-    format!("{way}: {how_far}begun {begun}{running}")
+    let started = entry.started.0.with_timezone(zone).format("%Y-%m-%d %H:%M:%S");
+    let running = if *is_running { ", running" } else { "" };
+    format!("{route}: {progress}started {started}{running}")
 }
 
-/// Three digits or so, in powers of a thousand.
+/// A number of bytes in decimal units, with one decimal.
 pub(super) fn bytes(mut count: f64) -> String {
     let mut unit = "bytes";
     for larger in ["kB", "MB", "GB", "TB"] {
@@ -103,7 +103,12 @@ pub(super) fn bytes(mut count: f64) -> String {
     if unit == "bytes" { format!("{count:.0} {unit}") } else { format!("{count:.1} {unit}") }
 }
 
-/// `10000 files received and verified (41.0 MB in 0.8 s, 12345 a second), 3 already here, 1 failed`
+#[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+fn byte_count(count: u64) -> String {
+    bytes(count as f64)
+}
+
+/// `10000 files received and verified (41.0 MB in 0.8 s, 12345 files/s), 3 already there, 1 failed`
 #[must_use]
 pub fn summary(summary: &TransferSummary, direction: Direction) -> String {
     let done = match direction {
@@ -112,34 +117,30 @@ pub fn summary(summary: &TransferSummary, direction: Direction) -> String {
     };
     let files = |count: u64| if count == 1 { "file" } else { "files" };
     let seconds = summary.took.as_secs_f64().max(0.001);
-    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
-    let (moved, size) = (summary.moved as f64, summary.bytes as f64);
     let mut text = format!("{} {} {done}", summary.moved, files(summary.moved));
     if summary.moved > 0 {
-        let (size, rate) = (bytes(size), moved / seconds);
-        text += &format!(" and verified ({size} in {seconds:.1} s, {rate:.0} a second)");
+        #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+        let (size, rate) = (byte_count(summary.bytes), summary.moved as f64 / seconds);
+        text += &format!(" and verified ({size} in {seconds:.1} s, {rate:.0} files/s)");
     }
-    for (count, what) in [
+    for (count, result) in [
         (summary.same, "already there"),
-        (summary.kept, "kept as they were"),
+        (summary.kept, "left unchanged"),
         (summary.failed, "failed"),
         (summary.left_out, "left out"),
     ] {
         if count > 0 {
-            text += &format!(", {count} {what}");
+            text += &format!(", {count} {result}");
         }
     }
     text
 }
 
-/// `warning: stored a.txt, but could not set its time (Operation not permitted); this is said once`
+/// `warning: stored a.txt, but could not set its time (Operation not permitted); reported once`
 #[must_use]
-pub fn unset(shown: &Path, unset: UnsetAttributes) -> String {
-    let shown = shown.display().to_string();
-    format!(
-        "warning: stored {}, but could not set {unset}; this is said once",
-        display_safe(&shown)
-    )
+pub fn attributes_not_set(path: &Path, unset: UnsetAttributes) -> String {
+    let path = path.display().to_string();
+    format!("warning: stored {}, but could not set {unset}; reported once", display_safe(&path))
 }
 
 /// `secret.txt: 12 bytes stored and verified`
@@ -157,84 +158,92 @@ pub fn throughput(throughput: &Throughput) -> String {
     let moved = throughput.moved as f64;
     let limit = throughput
         .limited_by
-        .map_or_else(String::new, |limit| format!(", limited by {}", limit.describe(SERVER)));
+        .map_or_else(String::new, |limit| format!(", limited by {}", limit.words(SERVER)));
     format!("{} in {seconds:.1} s: {}/s{limit}", bytes(moved), bytes(moved / seconds))
 }
 
-/// What is said when the server stops.
+/// The message when the server stops.
 #[must_use]
-pub fn stopping(grace: Duration) -> String {
+pub fn server_stopping(grace: Duration) -> String {
     let seconds = grace.as_secs();
-    format!("The server is stopping: what runs has {seconds} seconds to end, nothing new begins.")
+    format!(
+        "The server is stopping: running commands have {seconds} seconds to finish, new ones are refused."
+    )
 }
 
-/// The question whether to trust a server that is not known.
+/// The question whether to trust an unknown server.
 #[must_use]
-pub fn trust(server: &str, fingerprint: &Fingerprint, not_remembered: Option<&str>) -> String {
+pub fn trust_question(
+    server: &str,
+    fingerprint: &Fingerprint,
+    not_remembered: Option<&str>,
+) -> String {
     let what = match not_remembered {
         None => "Trust and remember it?".to_owned(),
-        Some(why) => format!("Trust it now? It cannot be remembered, for {why}."),
+        Some(why) => format!("Trust it now? It cannot be remembered: {why}."),
     };
     format!(
         "The server {server} is not known yet. Its fingerprint is\n  {fingerprint}\n\
-         The server's owner sees the same with `quiver-server cert show`.\n\
+         Compare it with the output of `quiver-server cert show` on the server.\n\
          {what} [yes/no] "
     )
 }
 
-/// What a notice says.
+/// The text of a notice.
 #[must_use]
 pub fn notice(notice: &Notice) -> String {
-    let said = match notice {
+    let text = match notice {
         Notice::ServerNotRemembered { server, why } => {
             format!("note: you will be asked about {server} again: {why}")
         }
         Notice::KeyNotStored { why } => {
-            format!("note: a later run cannot resume an upload that breaks off: {why}")
+            format!("note: a later run cannot resume interrupted uploads: {why}")
         }
         Notice::JournalNotWritable { why } => {
-            format!("note: quiver resume cannot find what breaks off: {why}")
+            format!("note: quiver resume cannot find interrupted transfers: {why}")
         }
         Notice::Reconnecting { why, retry_for } => {
             format!("{why}: trying again for {} s", retry_for.as_secs_f64().round())
         }
         Notice::HashingPrefix { path, bytes } => {
-            let mebibytes = bytes / (1024 * 1024);
-            format!("{}: checking the {mebibytes} MiB that are here", display_safe(path.as_str()))
+            let received = byte_count(*bytes);
+            format!("{}: checking the {received} received earlier", display_safe(path.as_str()))
         }
         Notice::Resuming { path, offset, size } => {
-            format!("{}: goes on at {} %", display_safe(path.as_str()), percent(*offset, *size))
+            format!("{}: resuming at {} %", display_safe(path.as_str()), percent(*offset, *size))
         }
         Notice::StartingOver { path, on_server } => {
-            let place = if *on_server { "on the server" } else { "here" };
+            let place = if *on_server { "on the server" } else { "on this machine" };
             format!("{} changed {place}: starting over", display_safe(path.as_str()))
         }
-        Notice::AttributesNotSet { path, unset: attributes } => unset(path, *attributes),
+        Notice::AttributesNotSet { path, unset: attributes } => {
+            attributes_not_set(path, *attributes)
+        }
         Notice::Skipped { path, kind } => {
             format!("{}: left out, it is {kind}", display_safe(&path.to_string_lossy()))
         }
         Notice::KeptBoth { kept, stored } => {
-            format!("{} stays, beside {}", display_safe(kept), display_safe(stored))
+            format!("{} is kept, the new file is {}", display_safe(kept), display_safe(stored))
         }
-        Notice::AlreadyRunning { transfer } => format!("{transfer} is under way"),
-        Notice::NothingToResume => "nothing is unfinished".to_owned(),
+        Notice::AlreadyRunning { transfer } => format!("{transfer} is running in another process"),
+        Notice::NothingToResume => "no unfinished transfers".to_owned(),
     };
     match notice {
         Notice::ServerNotRemembered { .. }
         | Notice::KeyNotStored { .. }
-        | Notice::JournalNotWritable { .. } => without_numbers(said),
-        _ => said,
+        | Notice::JournalNotWritable { .. } => without_os_codes(text),
+        _ => text,
     }
 }
 
-/// Bytes a second, rounded down.
+/// Bytes per second, rounded down.
 #[must_use]
 pub fn per_second(bytes: u64, took: Duration) -> u64 {
     let nanoseconds = took.as_nanos().max(1);
     u64::try_from(u128::from(bytes) * 1_000_000_000 / nanoseconds).unwrap_or(u64::MAX)
 }
 
-/// What failed, why, and what to do. The server's words for a full server stand alone.
+/// What failed, why, and what to do. A busy server's own message is returned alone.
 #[must_use]
 pub fn failure(failure: &Failure) -> String {
     if let Failure::Client(error) = failure
@@ -242,20 +251,20 @@ pub fn failure(failure: &Failure) -> String {
     {
         return failure.to_string();
     }
-    let what = without_numbers(failure.to_string());
+    let what = without_os_codes(failure.to_string());
     match failure.hint() {
         Some(hint) => format!("error: {what}\nhint: {hint}"),
         None => format!("error: {what}"),
     }
 }
 
-/// `No such file or directory (os error 2)` says it twice.
-pub(crate) fn without_numbers(text: String) -> String {
-    const NUMBER: &str = " (os error ";
-    let Some((before, rest)) = text.split_once(NUMBER) else { return text };
+/// Removes the redundant number from texts like `No such file or directory (os error 2)`.
+pub(crate) fn without_os_codes(text: String) -> String {
+    const PREFIX: &str = " (os error ";
+    let Some((before, rest)) = text.split_once(PREFIX) else { return text };
     match rest.split_once(')') {
         Some((number, after)) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
-            format!("{before}{}", without_numbers(after.to_owned()))
+            format!("{before}{}", without_os_codes(after.to_owned()))
         }
         _ => text,
     }
@@ -269,65 +278,65 @@ mod tests {
 
     use super::*;
 
-    fn moment(text: &str) -> Timestamp {
+    fn timestamp(text: &str) -> Timestamp {
         serde_json::from_str(&format!("\"{text}\"")).unwrap()
     }
 
     #[test]
-    fn clients_are_shown_in_local_time() {
+    fn client_rows_show_local_time() {
         let mut row = ClientRow {
             number: 1,
             name: ClientName::parse("Ben").unwrap(),
-            start: moment("2024-10-19T17:45:47.123Z"),
+            start: timestamp("2024-10-19T17:45:47.123Z"),
             end: None,
         };
         let east = FixedOffset::east_opt(7200).unwrap();
         assert_eq!(
-            client(&row, &east),
+            client_row(&row, &east),
             "Client 1: Ben - Start: 2024-10-19 19:45:47, End: Still Connected"
         );
-        row.end = Some(moment("2024-10-19T23:46:20.999Z"));
+        row.end = Some(timestamp("2024-10-19T23:46:20.999Z"));
         assert_eq!(
-            client(&row, &east),
+            client_row(&row, &east),
             "Client 1: Ben - Start: 2024-10-19 19:45:47, End: 2024-10-20 01:46:20"
         );
     }
 
     #[test]
-    fn amounts_are_short() {
+    fn byte_counts_have_decimal_units() {
         assert_eq!(bytes(999.0), "999 bytes");
         assert_eq!(bytes(33_600_000.0), "33.6 MB");
     }
 
     #[test]
-    fn how_fast_it_was_is_said_with_what_limited_it() {
-        let mut measured = Throughput {
+    fn the_throughput_names_the_bottleneck_if_known() {
+        let mut result = Throughput {
             moved: 33_600_000,
             took: Duration::from_secs(2),
             limited_by: Some(TransferBottleneck::Remote(Bottleneck::Disk)),
         };
-        let said = "33.6 MB in 2.0 s: 16.8 MB/s, limited by the server's disk";
-        assert_eq!(throughput(&measured), said);
-        measured.limited_by = None;
-        assert_eq!(throughput(&measured), "33.6 MB in 2.0 s: 16.8 MB/s");
+        let text = "33.6 MB in 2.0 s: 16.8 MB/s, limited by the server's disk";
+        assert_eq!(throughput(&result), text);
+        result.limited_by = None;
+        assert_eq!(throughput(&result), "33.6 MB in 2.0 s: 16.8 MB/s");
     }
 
     #[test]
-    fn errors_come_without_numbers() {
+    fn os_error_codes_are_removed() {
         let text = "a: No such file or directory (os error 2); b (os error x): c".to_owned();
-        assert_eq!(without_numbers(text), "a: No such file or directory; b (os error x): c");
+        assert_eq!(without_os_codes(text), "a: No such file or directory; b (os error x): c");
     }
 
     #[test]
-    fn folders_end_with_a_slash_and_names_are_harmless() {
-        let mut shown = FolderEntry {
+    fn folder_entries_end_with_a_slash_and_are_escaped() {
+        let mut entry = FolderEntry {
             path: FilePath::parse("a\u{202e}b").unwrap(),
             kind: EntryKind::Folder,
             size: 0,
-            modified: moment("2024-10-19T17:45:47Z"),
+            modified: timestamp("2024-10-19T17:45:47Z"),
         };
-        assert_eq!(entry(&shown), "a\\u{202e}b/");
-        shown.kind = EntryKind::File;
-        assert_eq!(entry(&shown), "a\\u{202e}b");
+        assert_eq!(folder_entry(&entry), "a\\u{202e}b/");
+        entry.kind = EntryKind::File;
+        assert_eq!(folder_entry(&entry), "a\\u{202e}b");
     }
 }

@@ -1,4 +1,4 @@
-//! One JSON object a line, with the wire's fields.
+//! JSON objects, one per line, with the field names of the wire.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -11,11 +11,11 @@ use serde::Serialize;
 use super::SERVER;
 use super::human;
 
-/// A file that arrived. Sent is what the server's end of the content accounts for: the bytes of its last
-/// stream. Received are the bytes that came here in this run, over all its connections, verified those that
-/// are hashed, flushed to disk and under the final name.
+/// A received file. `sent` is what the server reports: the bytes of its last stream. `received` counts the bytes
+/// received in this run, over all connections; `verified` those that are hashed, flushed to disk and stored under
+/// the final name.
 #[derive(Debug, Serialize)]
-pub struct FileLine<'a> {
+pub struct DownloadedLine<'a> {
     path: &'a FilePath,
     size: u64,
     blake3: ContentHash,
@@ -29,8 +29,8 @@ pub struct FileLine<'a> {
     limited_by: Option<String>,
 }
 
-impl<'a> FileLine<'a> {
-    /// For a file that is here now.
+impl<'a> DownloadedLine<'a> {
+    /// For a received file.
     #[must_use]
     pub fn new(file: &'a DownloadedFile) -> Self {
         Self {
@@ -52,10 +52,10 @@ impl<'a> FileLine<'a> {
     }
 }
 
-/// A file that was stored on the server. Sent is what was handed to the connection, received what the
-/// server took and wrote, verified what its last word confirms; those two count what it had before.
+/// A file stored on the server. `sent` counts the bytes written to connections, `received` those that the server
+/// wrote, `verified` those that its final response confirms; the last two include what it had before.
 #[derive(Debug, Serialize)]
-pub struct StoredLine<'a> {
+pub struct UploadedLine<'a> {
     path: &'a FilePath,
     size: u64,
     blake3: ContentHash,
@@ -69,8 +69,8 @@ pub struct StoredLine<'a> {
     limited_by: Option<String>,
 }
 
-impl<'a> StoredLine<'a> {
-    /// For a file that is there now.
+impl<'a> UploadedLine<'a> {
+    /// For a stored file.
     #[must_use]
     pub fn new(file: &'a UploadedFile) -> Self {
         Self {
@@ -89,14 +89,14 @@ impl<'a> StoredLine<'a> {
     }
 }
 
-/// What became of the files of a tree, after all of them.
+/// The counts of a finished tree transfer.
 #[derive(Debug, Serialize)]
-pub struct SummaryCounts {
-    summary: SummaryLine,
+pub struct SummaryLine {
+    summary: SummaryCounts,
 }
 
 #[derive(Debug, Serialize)]
-struct SummaryLine {
+struct SummaryCounts {
     moved: u64,
     bytes: u64,
     same: u64,
@@ -105,62 +105,62 @@ struct SummaryLine {
     left_out: u64,
 }
 
-impl SummaryCounts {
-    /// For what became of them.
+impl SummaryLine {
+    /// For a summary.
     #[must_use]
     pub fn new(summary: &TransferSummary) -> Self {
         let TransferSummary { moved, bytes, same, kept, failed, left_out, took: _ } = *summary;
-        Self { summary: SummaryLine { moved, bytes, same, kept, failed, left_out } }
+        Self { summary: SummaryCounts { moved, bytes, same, kept, failed, left_out } }
     }
 }
 
-/// What would be done with a file or folder.
+/// What a transfer would do with a file or folder.
 #[derive(Debug, Serialize)]
 pub struct PlannedLine<'a> {
     /// `new`, `resume`, `same`, `differs`, `differs_replaced`, `differs_both_kept`, `differs_kept`,
     /// `does_not_fit` or `blocked`.
     pub plan: &'a str,
-    /// Where it comes from.
+    /// The source.
     pub path: &'a FilePath,
-    /// Where it would be.
+    /// Where it would be stored.
     pub target: String,
     /// `file` or `folder`.
     pub kind: &'a str,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// Bytes that are there already.
+    /// Offset in bytes at which the transfer would resume.
     pub resume_at: u64,
-    /// Why it is blocked, or does not fit.
+    /// Why it is blocked.
     pub why: Option<&'a str>,
 }
 
-/// A path that was removed.
+/// A removed path.
 #[derive(Debug, Serialize)]
 pub struct RemovedLine<'a> {
-    /// What was called so.
+    /// The path.
     pub removed: &'a FilePath,
 }
 
-/// A path that has another one now.
+/// A moved or renamed path.
 #[derive(Debug, Serialize)]
 pub struct RenamedLine<'a> {
-    /// The old one.
+    /// The old path.
     pub from: &'a FilePath,
-    /// The new one.
+    /// The new path.
     pub to: &'a FilePath,
 }
 
-/// A folder that was asked for.
+/// A requested folder.
 #[derive(Debug, Serialize)]
-pub struct FolderLine<'a> {
-    /// Where it is.
+pub struct MadeFolderLine<'a> {
+    /// Its path.
     pub path: &'a FilePath,
-    /// Whether it is new.
+    /// Whether it was created; false if it existed.
     pub created: bool,
 }
 
-/// An object's line, without its end. Characters that could drive a terminal are written as `\u`
-/// escapes, which mean the same to whoever reads the JSON.
+/// An object as JSON, without a line break. Characters that a terminal may interpret are written as `\u` escapes,
+/// which JSON parsers read as the same characters.
 #[must_use]
 pub fn line<T: Serialize>(object: &T) -> String {
     #[expect(clippy::expect_used, reason = "these types have string keys and no failing impl")]
@@ -172,8 +172,8 @@ fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         let mut bytes = [0; 4];
-        let alone = character.encode_utf8(&mut bytes);
-        if matches!(display_safe(alone), Cow::Borrowed(_)) {
+        let text = character.encode_utf8(&mut bytes);
+        if matches!(display_safe(text), Cow::Borrowed(_)) {
             escaped.push(character);
             continue;
         }
@@ -190,9 +190,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_the_wires_object_and_drives_no_terminal() {
+    fn json_lines_escape_characters_that_control_terminals() {
         let path = FilePath::parse("näme\u{202e}\u{e0001}.txt").unwrap();
-        let file = FileLine {
+        let file = DownloadedLine {
             path: &path,
             size: 1,
             blake3: ContentHash([0; 32]),

@@ -1,8 +1,8 @@
-//! The only place that prints, and that asks. Knows what people see, nothing of connections.
+//! The only module that prints and asks. Knows nothing of connections.
 //!
-//! Data goes to standard output, all talk to standard error; at the prompt both go to the terminal,
-//! above the line that is being typed. Every print runs on a blocking thread: a pager that takes
-//! nothing for a minute must not keep QUIC from answering the server.
+//! Data goes to standard output, messages to standard error; at the prompt both go to the terminal,
+//! above the line that is being typed. All printing runs on a blocking thread, because a pager that
+//! stops reading must not block QUIC.
 
 mod ask;
 pub mod human;
@@ -27,24 +27,24 @@ use crate::failure::Failure;
 use crate::ui_mode::UiMode;
 pub(crate) use ask::is_yes;
 pub use progress::ProgressBars;
-pub use rows::{GATHER, RowWriter};
+pub use rows::{PRINT_SIZE, RowWriter};
 
-/// What the other end is called where it limited a transfer.
+/// The name of the other end in what limited a transfer.
 const SERVER: &str = "server";
 
-/// How long the last lines of a verbose log, or the words of a program that was told to end, may take to be written.
-const LAST_LINES: Duration = Duration::from_millis(500);
+/// Time limit for writing the last lines of the verbose log, or the final error after a signal.
+const FINAL_WRITE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Prints a text above the line that is being typed.
 pub type PrintAbove = Box<dyn FnMut(String) -> io::Result<()> + Send>;
 
-/// Asks whether, on the line that is being typed.
-pub type ConfirmAbove = Box<dyn Fn(String) -> Confirmed + Send + Sync>;
+/// Asks for confirmation in the line editor.
+pub type ConfirmInEditor = Box<dyn Fn(String) -> Confirmation + Send + Sync>;
 
-/// The answer, in time.
-pub type Confirmed = Pin<Box<dyn Future<Output = bool> + Send>>;
+/// The pending answer of a [`ConfirmInEditor`].
+pub type Confirmation = Pin<Box<dyn Future<Output = bool> + Send>>;
 
-/// Where everything is said. Cheap to clone.
+/// Prints data and messages, and asks questions. Cheap to clone.
 #[derive(Clone)]
 pub struct Output {
     inner: Arc<OutputInner>,
@@ -54,14 +54,14 @@ struct OutputInner {
     mode: UiMode,
     quiet: bool,
     bars: ProgressBars,
-    /// Who prints waits here, first come first served.
-    turn: tokio::sync::Mutex<()>,
-    above: Mutex<Option<PrintAbove>>,
-    confirm: Mutex<Option<ConfirmAbove>>,
+    /// Held while a text is printed; fair, so that texts are printed in order.
+    print_lock: tokio::sync::Mutex<()>,
+    print_above: Mutex<Option<PrintAbove>>,
+    confirm: Mutex<Option<ConfirmInEditor>>,
 }
 
 impl Output {
-    /// For a mode; `quiet` leaves nothing but data and errors.
+    /// Creates the output of a mode; `quiet` prints only data and errors.
     #[must_use]
     pub fn new(mode: UiMode, quiet: bool) -> Self {
         let bars = if mode == UiMode::OneShot && !quiet {
@@ -69,12 +69,13 @@ impl Output {
         } else {
             ProgressBars::none()
         };
-        let turn = tokio::sync::Mutex::new(());
-        let (above, confirm) = (Mutex::new(None), Mutex::new(None));
-        Self { inner: Arc::new(OutputInner { mode, quiet, bars, turn, above, confirm }) }
+        let print_lock = tokio::sync::Mutex::new(());
+        let (print_above, confirm) = (Mutex::new(None), Mutex::new(None));
+        let inner = OutputInner { mode, quiet, bars, print_lock, print_above, confirm };
+        Self { inner: Arc::new(inner) }
     }
 
-    /// Who is on the other side.
+    /// How the program is used.
     #[must_use]
     pub fn mode(&self) -> UiMode {
         self.inner.mode
@@ -86,17 +87,17 @@ impl Output {
         &self.inner.bars
     }
 
-    /// From now on everything is printed by `above`, or as before with `None`.
-    pub fn print_above(&self, above: Option<PrintAbove>) {
-        *self.inner.above.lock() = above;
+    /// Prints everything with `print`; `None` prints directly again.
+    pub fn set_print_above(&self, print: Option<PrintAbove>) {
+        *self.inner.print_above.lock() = print;
     }
 
-    /// From now on questions for a yes are asked by `confirm`, or as before with `None`.
-    pub fn confirm_above(&self, confirm: Option<ConfirmAbove>) {
+    /// Asks for confirmations with `confirm`; `None` asks directly again.
+    pub fn set_confirm(&self, confirm: Option<ConfirmInEditor>) {
         *self.inner.confirm.lock() = confirm;
     }
 
-    /// Prints data: whole lines, each with its end.
+    /// Prints data: whole lines, each with its line break.
     ///
     /// # Errors
     /// [`Failure::Output`].
@@ -104,36 +105,38 @@ impl Output {
         self.print(OutputStream::Data, text).await.map_err(Failure::output)
     }
 
-    /// Says a line to the person, unless they want quiet.
+    /// Prints a message line, unless quiet.
     pub async fn say(&self, line: impl Into<String>) {
         if !self.inner.quiet {
-            self.talk(line.into()).await;
+            self.print_message(line.into()).await;
         }
     }
 
-    /// Reports a failure with its hint.
+    /// Prints a failure with its hint.
     pub async fn failure(&self, failure: &Failure) {
         if !failure.is_silent() {
-            self.talk(human::failure(failure)).await;
+            self.print_message(human::failure(failure)).await;
         }
     }
 
-    async fn talk(&self, mut text: String) {
+    async fn print_message(&self, mut text: String) {
         text.push('\n');
-        let stream =
-            if self.inner.mode == UiMode::Prompt { OutputStream::Data } else { OutputStream::Talk };
-        // Where nobody can be told, there is nobody to tell.
+        let stream = match self.inner.mode {
+            UiMode::Prompt => OutputStream::Data,
+            UiMode::OneShot | UiMode::Batch => OutputStream::Messages,
+        };
+        // An error on stderr cannot be reported.
         let _ = self.print(stream, text).await;
     }
 
     async fn print(&self, stream: OutputStream, text: String) -> io::Result<()> {
-        let _turn = self.inner.turn.lock().await;
+        let _lock = self.inner.print_lock.lock().await;
         let inner = self.inner.clone();
         let printed = blocking::run_io(move || {
-            let mut above = inner.above.lock();
-            match above.as_mut() {
+            let mut print_above = inner.print_above.lock();
+            match print_above.as_mut() {
                 Some(print) => print(text),
-                None => inner.bars.aside(|| stream.write(&text)),
+                None => inner.bars.suspend(|| stream.write(&text)),
             }
         });
         printed.await
@@ -148,8 +151,10 @@ impl std::fmt::Debug for Output {
 
 #[derive(Debug, Clone, Copy)]
 enum OutputStream {
+    /// Standard output.
     Data,
-    Talk,
+    /// Standard error.
+    Messages,
 }
 
 impl OutputStream {
@@ -160,68 +165,68 @@ impl OutputStream {
                 stdout.write_all(text.as_bytes())?;
                 stdout.flush()
             }
-            Self::Talk => io::stderr().lock().write_all(text.as_bytes()),
+            Self::Messages => io::stderr().lock().write_all(text.as_bytes()),
         }
     }
 }
 
-/// Reports a failure from outside of the runtime, before or after everything else.
-pub fn last_words(failure: &Failure) {
+/// Prints the failure that ends the program, without a runtime.
+pub fn report_final_failure(failure: &Failure) {
     if failure.is_silent() {
         return;
     }
-    // A signal leaves the terminal's cursor where it was, behind a question or a prompt.
-    let cut = matches!(failure, Failure::Interrupted(_) | Failure::Terminated(_));
-    let break_first = if cut && io::stderr().is_terminal() { "\n" } else { "" };
-    let text = format!("{break_first}{}\n", human::failure(failure));
-    let (done, written) = mpsc::channel();
+    // After a signal the terminal's cursor may still be behind a question or a prompt.
+    let is_signal = matches!(failure, Failure::Interrupted(_) | Failure::Terminated(_));
+    let line_break = if is_signal && io::stderr().is_terminal() { "\n" } else { "" };
+    let text = format!("{line_break}{}\n", human::failure(failure));
+    let (sender, written) = mpsc::channel();
     let write = move || {
-        // Where stderr does not take it, the exit code still tells.
-        let _ = OutputStream::Talk.write(&text);
-        // Fails where it took too long.
-        let _ = done.send(());
+        // If stderr fails, the exit code still reports the failure.
+        let _ = OutputStream::Messages.write(&text);
+        // Fails after the timeout.
+        let _ = sender.send(());
     };
-    // A program that was told to end does not wait for a stderr that takes nothing.
-    match thread::Builder::new().name("last words".to_owned()).spawn(write) {
-        Ok(_) if cut => drop(written.recv_timeout(LAST_LINES)),
+    // After a signal the program does not wait for a stderr that nothing reads.
+    match thread::Builder::new().name("final failure".to_owned()).spawn(write) {
+        Ok(_) if is_signal => drop(written.recv_timeout(FINAL_WRITE_TIMEOUT)),
         Ok(_) => drop(written.recv()),
-        // Without a thread there are no last words, and the exit code still tells.
+        // Without a thread, only the exit code reports the failure.
         Err(_) => {}
     }
 }
 
-/// Reports what is wrong with a command line. It may repeat names that a shell has put there.
-pub fn bad_usage(error: &clap::Error) {
+/// Prints what is wrong with a command line. Escapes names in it, which a shell pattern may have put there.
+pub fn report_usage_error(error: &clap::Error) {
     let text = error.render().to_string();
     let safe = text.split('\n').map(display_safe).collect::<Vec<_>>().join("\n");
-    // Where nobody reads it, the exit code still tells.
-    let _ = if safe == text { error.print() } else { OutputStream::Talk.write(&safe) };
+    // If stderr fails, the exit code still reports the error.
+    let _ = if safe == text { error.print() } else { OutputStream::Messages.write(&safe) };
 }
 
-/// Prints what was made without a server: a completion script, a manual page.
+/// Prints a generated document: a completion script or a man page.
 ///
 /// # Errors
 /// [`Failure::Output`].
-pub fn document(bytes: &[u8]) -> Result<(), Failure> {
+pub fn print_document(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(Failure::output)
 }
 
-/// Whether a person sits at both ends: they type lines and see what is printed.
+/// Whether both standard input and standard output are a terminal.
 #[must_use]
 pub fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
-/// The log of what happens underneath. Dropped, it has been written, as far as stderr takes it at once.
+/// The log of debug messages on stderr. Dropping it writes the remaining lines, within [`FINAL_WRITE_TIMEOUT`].
 #[derive(Debug)]
 pub struct VerboseLog(LogWriter);
 
-/// From now on says on stderr what happens underneath, as long as stderr takes it.
+/// Starts to log debug messages to stderr. Lines that stderr does not accept in time are dropped.
 ///
 /// # Errors
-/// [`Failure::System`] where no thread can be had.
-pub fn verbose() -> Result<VerboseLog, Failure> {
+/// [`Failure::System`] if the log's thread cannot be started.
+pub fn start_verbose_log() -> Result<VerboseLog, Failure> {
     use tracing_subscriber::EnvFilter;
     let failed = |source| Failure::system("cannot log", source);
     let stderr = io::stderr().as_fd().try_clone_to_owned().map_err(failed)?;
@@ -234,7 +239,7 @@ pub fn verbose() -> Result<VerboseLog, Failure> {
         .with_writer(move || lines.clone())
         .with_ansi(false)
         .finish();
-    // Fails only where a test has set another one.
+    // Fails only if a test has set another subscriber.
     let _ = tracing::subscriber::set_global_default(subscriber);
     Ok(VerboseLog(writer))
 }
@@ -245,6 +250,6 @@ fn report_dropped(count: u64) {
 
 impl Drop for VerboseLog {
     fn drop(&mut self) {
-        self.0.flush(LAST_LINES);
+        self.0.flush(FINAL_WRITE_TIMEOUT);
     }
 }

@@ -1,4 +1,4 @@
-//! How a plan looks: a row or an object for each file, and for each folder that is not there. Pure.
+//! Formats a dry-run plan: a row or a JSON object for each file, and for each folder to be made. Pure.
 
 use quiver_client::journal::percent;
 use quiver_client::transfers::PlannedFile;
@@ -9,28 +9,28 @@ use super::json::{self, PlannedLine};
 
 /// `resume at 45 %      notes/a.txt (600000000 bytes)`
 #[must_use]
-pub fn line(planned: &PlannedFile) -> String {
+pub fn row(planned: &PlannedFile) -> String {
     let target = display_safe(&planned.target);
     let (size, slash) = match planned.kind {
         ItemKind::File { size, .. } => (size, ""),
         ItemKind::Folder { .. } => (0, "/"),
     };
-    let word = match word(planned) {
+    let action = match action(planned) {
         "resume" => format!("resume at {} %", percent(planned.resume_at, size)),
-        word => word.to_owned(),
+        action => action.to_owned(),
     };
-    let after = match (&planned.state, planned.kind) {
+    let details = match (&planned.state, planned.kind) {
         (PlanItemState::Blocked(why), _) => format!(": {}", display_safe(why)),
         (_, ItemKind::File { size: 1, .. }) => " (1 byte)".to_owned(),
         (_, ItemKind::File { size, .. }) => format!(" ({size} bytes)"),
         (_, ItemKind::Folder { .. }) => String::new(),
     };
-    format!("{word:<18}  {target}{slash}{after}")
+    format!("{action:<18}  {target}{slash}{details}")
 }
 
-/// The same for a program.
+/// The same as a JSON object.
 #[must_use]
-pub fn object(planned: &PlannedFile) -> String {
+pub fn json_row(planned: &PlannedFile) -> String {
     let (kind, size) = match planned.kind {
         ItemKind::File { size, .. } => ("file", size),
         ItemKind::Folder { .. } => ("folder", 0),
@@ -38,7 +38,7 @@ pub fn object(planned: &PlannedFile) -> String {
     let why =
         if let PlanItemState::Blocked(why) = &planned.state { Some(why.as_str()) } else { None };
     json::line(&PlannedLine {
-        plan: &word(planned).replace(", ", "_").replace(' ', "_"),
+        plan: &action(planned).replace(", ", "_").replace(' ', "_"),
         path: &planned.source,
         target: planned.target.clone(),
         kind,
@@ -48,8 +48,8 @@ pub fn object(planned: &PlannedFile) -> String {
     })
 }
 
-/// What would be done.
-fn word(planned: &PlannedFile) -> &'static str {
+/// What the transfer would do.
+fn action(planned: &PlannedFile) -> &'static str {
     match (&planned.state, planned.decision) {
         (PlanItemState::Same, _) => "same",
         (PlanItemState::Blocked(_), _) => "blocked",
@@ -77,7 +77,7 @@ mod tests {
 
     fn planned(state: PlanItemState, decision: Option<Decision>) -> PlannedFile {
         let modified = Timestamp::from(SystemTime::UNIX_EPOCH);
-        let resume_at = if let PlanItemState::Partial(begun) = state { begun } else { 0 };
+        let resume_at = if let PlanItemState::Partial(offset) = state { offset } else { 0 };
         PlannedFile {
             source: FilePath::parse("notes/a").unwrap(),
             target: "notes/a".to_owned(),
@@ -90,30 +90,30 @@ mod tests {
     }
 
     #[test]
-    fn each_file_has_its_word() {
-        let said = |state, decision| line(&planned(state, decision));
+    fn rows_show_what_would_be_done_with_each_file() {
+        let shown = |state, decision| row(&planned(state, decision));
         let size = "notes/a (100 bytes)";
-        assert_eq!(said(PlanItemState::New, None), format!("new                 {size}"));
-        assert_eq!(said(PlanItemState::Partial(45), None), format!("resume at 45 %      {size}"));
-        assert_eq!(said(PlanItemState::Same, None), format!("same                {size}"));
-        assert_eq!(said(PlanItemState::Differs, None), format!("differs             {size}"));
-        let replaced = said(PlanItemState::Differs, Some(Decision::Replace));
+        assert_eq!(shown(PlanItemState::New, None), format!("new                 {size}"));
+        assert_eq!(shown(PlanItemState::Partial(45), None), format!("resume at 45 %      {size}"));
+        assert_eq!(shown(PlanItemState::Same, None), format!("same                {size}"));
+        assert_eq!(shown(PlanItemState::Differs, None), format!("differs             {size}"));
+        let replaced = shown(PlanItemState::Differs, Some(Decision::Replace));
         assert_eq!(replaced, format!("differs, replaced   {size}"));
         let too_large = PlannedFile { does_not_fit: true, ..planned(PlanItemState::New, None) };
-        assert_eq!(line(&too_large), format!("does not fit        {size}"));
-        let blocked = said(PlanItemState::Blocked("a folder has that name".to_owned()), None);
-        assert_eq!(blocked, "blocked             notes/a: a folder has that name");
+        assert_eq!(row(&too_large), format!("does not fit        {size}"));
+        let blocked = shown(PlanItemState::Blocked("a folder has this name".to_owned()), None);
+        assert_eq!(blocked, "blocked             notes/a: a folder has this name");
     }
 
     #[test]
-    fn a_program_reads_the_same() {
+    fn json_rows_have_the_same_action_as_one_word() {
         let planned = PlannedFile {
-            target: "here/notes/a".to_owned(),
+            target: "local/notes/a".to_owned(),
             ..planned(PlanItemState::Differs, Some(Decision::KeepBoth))
         };
         assert_eq!(
-            object(&planned),
-            r#"{"plan":"differs_both_kept","path":"notes/a","target":"here/notes/a","kind":"file","size":100,"resume_at":0,"why":null}"#
+            json_row(&planned),
+            r#"{"plan":"differs_both_kept","path":"notes/a","target":"local/notes/a","kind":"file","size":100,"resume_at":0,"why":null}"#
         );
     }
 }

@@ -1,7 +1,7 @@
-//! Progress bars, where somebody can see them: how much, how fast, how long still.
+//! Progress bars on a terminal, with bytes, rate and time left.
 //!
-//! A thread of their own draws them. A transfer only leaves numbers, and never waits for a terminal that takes
-//! nothing. A terminal that fails shows no bars, and nothing else is lost.
+//! A separate thread draws them. Transfers only update numbers, and never wait for a terminal that does not read.
+//! If the terminal fails, only the bars are lost.
 
 use std::fmt::Write;
 use std::io::IsTerminal as _;
@@ -15,159 +15,162 @@ use quiver_client::journal::percent;
 use quiver_client::progress::Progress;
 use quiver_protocol::text::display_safe;
 
-/// What is faster than this needs no bar.
-const WORTH_A_BAR: Duration = Duration::from_millis(300);
+/// Transfers that take less time have no bar.
+const BAR_DELAY: Duration = Duration::from_millis(300);
 
-const REDRAW: Duration = Duration::from_millis(100);
+const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How long the terminal may take to be cleared of bars at the end.
-const LAST_DRAWING: Duration = Duration::from_millis(500);
+/// Time limit for clearing the bars at the end.
+const CLEAR_TIMEOUT: Duration = Duration::from_millis(500);
 
-const TEMPLATE: &str =
+const BAR_TEMPLATE: &str =
     "{prefix} {wide_bar} {share} {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
 
-/// Where nobody knows how much there is.
-const COUNTER: &str = "{prefix} {bytes} {bytes_per_sec}";
+/// For content of unknown size.
+const COUNTER_TEMPLATE: &str = "{prefix} {bytes} {bytes_per_sec}";
 
-/// All bars of this program, one below the other.
+/// All progress bars of the program, one below the other.
 #[derive(Debug)]
 pub struct ProgressBars {
-    screen: Option<Arc<BarScreen>>,
+    /// `None` without a suitable terminal.
+    shared: Option<Arc<SharedBars>>,
 }
 
 #[derive(Debug)]
-struct BarScreen {
-    /// Bars that were not drawn yet. Never held while anything is drawn or printed.
-    new: Mutex<Vec<Arc<Progress>>>,
-    /// Held while something is drawn or printed, which may wait for the terminal.
-    drawing: Mutex<BarState>,
+struct SharedBars {
+    /// Transfers that the drawing thread has not seen yet. Never locked while drawing or printing.
+    added: Mutex<Vec<Arc<Progress>>>,
+    /// Locked while drawing or printing, which may block on the terminal.
+    state: Mutex<BarState>,
 }
 
 #[derive(Debug, Default)]
 struct BarState {
-    all: MultiProgress,
+    multi: MultiProgress,
     bars: Vec<(Arc<Progress>, Option<ProgressBar>)>,
-    has_ended: bool,
+    is_stopped: bool,
 }
 
 impl ProgressBars {
-    /// On stderr, where that is a terminal that can move its cursor.
+    /// Draws on stderr if that is a terminal that can move its cursor.
     #[must_use]
     pub fn on_stderr() -> Self {
-        let able = std::io::stderr().is_terminal()
+        let is_capable = std::io::stderr().is_terminal()
             && std::env::var_os("TERM").is_some_and(|term| term != "dumb");
-        Self { screen: able.then(BarScreen::start).flatten() }
+        Self { shared: is_capable.then(SharedBars::start).flatten() }
     }
 
-    /// Nowhere.
+    /// Draws nothing.
     #[must_use]
     pub fn none() -> Self {
-        Self { screen: None }
+        Self { shared: None }
     }
 
-    /// Shows how far something is, for as long as that is not over.
-    pub fn show(&self, progress: Arc<Progress>) {
-        if let Some(screen) = &self.screen {
-            screen.new.lock().push(progress);
+    /// Shows the progress of a transfer until it ends.
+    pub fn add(&self, progress: Arc<Progress>) {
+        if let Some(shared) = &self.shared {
+            shared.added.lock().push(progress);
         }
     }
 
-    /// Does something that prints, while no bar is in the way. Blocks.
-    pub(super) fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
-        let Some(screen) = &self.screen else { return print() };
-        let mut drawing = screen.drawing.lock();
-        drawing.clear(&screen.new);
+    /// Clears the bars and calls `print`. Blocks.
+    pub(super) fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
+        let Some(shared) = &self.shared else { return print() };
+        let mut state = shared.state.lock();
+        state.clear(&shared.added);
         print()
     }
 
-    /// Draws no more, and leaves nothing on the terminal, as far as that takes it at once.
-    pub fn end(&self) {
-        let Some(screen) = self.screen.clone() else { return };
-        let (done, ended) = mpsc::channel();
-        let end = thread::Builder::new().name("bars".to_owned()).spawn(move || {
-            let mut drawing = screen.drawing.lock();
-            drawing.clear(&screen.new);
-            drawing.has_ended = true;
-            // Fails where it took too long.
-            let _ = done.send(());
+    /// Stops drawing and clears the bars. Gives up after [`CLEAR_TIMEOUT`].
+    pub fn stop(&self) {
+        let Some(shared) = self.shared.clone() else { return };
+        let (sender, cleared) = mpsc::channel();
+        let spawned = thread::Builder::new().name("bars".to_owned()).spawn(move || {
+            let mut state = shared.state.lock();
+            state.clear(&shared.added);
+            state.is_stopped = true;
+            // Fails after the timeout.
+            let _ = sender.send(());
         });
-        if end.is_ok() {
-            // Where it takes longer, the bars stay.
-            let _ = ended.recv_timeout(LAST_DRAWING);
+        if spawned.is_ok() {
+            // After the timeout the bars remain on the terminal.
+            let _ = cleared.recv_timeout(CLEAR_TIMEOUT);
         }
     }
 }
 
-impl BarScreen {
-    /// With the thread that draws; `None` where there can be none.
+impl SharedBars {
+    /// Starts the drawing thread; `None` if that fails.
     fn start() -> Option<Arc<Self>> {
-        let screen = Arc::new(Self { new: Mutex::default(), drawing: Mutex::default() });
-        let drawn = Arc::downgrade(&screen);
-        let started = thread::Builder::new().name("bars".to_owned()).spawn(move || {
-            while let Some(screen) = Weak::upgrade(&drawn) {
-                screen.drawing.lock().draw(&screen.new);
-                drop(screen);
-                thread::park_timeout(REDRAW);
+        let shared = Arc::new(Self { added: Mutex::default(), state: Mutex::default() });
+        let weak = Arc::downgrade(&shared);
+        let spawned = thread::Builder::new().name("bars".to_owned()).spawn(move || {
+            while let Some(shared) = Weak::upgrade(&weak) {
+                shared.state.lock().draw(&shared.added);
+                drop(shared);
+                thread::park_timeout(REDRAW_INTERVAL);
             }
         });
-        started.is_ok().then_some(screen)
+        spawned.is_ok().then_some(shared)
     }
 }
 
 impl BarState {
-    fn draw(&mut self, new: &Mutex<Vec<Arc<Progress>>>) {
-        if self.has_ended {
+    fn draw(&mut self, added: &Mutex<Vec<Arc<Progress>>>) {
+        if self.is_stopped {
             return;
         }
-        self.remove_what_is_over(new);
+        self.update(added);
         for (progress, bar) in &mut self.bars {
-            if bar.is_none() && is_worth_a_bar(progress) {
-                *bar = Some(new_bar(progress, &self.all));
+            if bar.is_none() && is_due(progress) {
+                *bar = Some(new_bar(progress, &self.multi));
             }
             if let Some(bar) = bar {
-                bar.set_position(shown(progress, progress.bytes()));
+                bar.set_position(displayed(progress, progress.bytes()));
                 bar.tick();
             }
         }
     }
 
-    /// Takes all bars off the terminal; those of running transfers are back with the next drawing.
-    fn clear(&mut self, new: &Mutex<Vec<Arc<Progress>>>) {
-        self.remove_what_is_over(new);
-        // A terminal that fails shows no bars.
-        let _ = self.all.clear();
+    /// Clears all bars from the terminal; the next [`draw`](Self::draw) shows those of running transfers again.
+    fn clear(&mut self, added: &Mutex<Vec<Arc<Progress>>>) {
+        self.update(added);
+        // An error loses only the bars.
+        let _ = self.multi.clear();
     }
 
-    fn remove_what_is_over(&mut self, new: &Mutex<Vec<Arc<Progress>>>) {
-        let new = std::mem::take(&mut *new.lock());
-        self.bars.extend(new.into_iter().map(|progress| (progress, None)));
+    /// Takes over added transfers and removes finished ones.
+    fn update(&mut self, added: &Mutex<Vec<Arc<Progress>>>) {
+        let added = std::mem::take(&mut *added.lock());
+        self.bars.extend(added.into_iter().map(|progress| (progress, None)));
         self.bars.retain(|(progress, bar)| {
             let is_over = progress.is_over();
             if let Some(bar) = bar.as_ref().filter(|_| is_over) {
                 bar.finish_and_clear();
-                self.all.remove(bar);
+                self.multi.remove(bar);
             }
             !is_over
         });
     }
 }
 
-fn is_worth_a_bar(progress: &Progress) -> bool {
-    progress.is_moving() && progress.started_at().elapsed() > WORTH_A_BAR
+/// Whether a transfer has run long enough for a bar.
+fn is_due(progress: &Progress) -> bool {
+    progress.is_moving() && progress.started_at().elapsed() > BAR_DELAY
 }
 
-/// Never all of a file, for it is not under its name yet.
-fn shown(progress: &Progress, bytes: u64) -> u64 {
+/// The bytes to show: always fewer than the size, because the file is not stored under its final name yet.
+fn displayed(progress: &Progress, bytes: u64) -> u64 {
     bytes.min(progress.size().map_or(u64::MAX, |size| size.saturating_sub(1)))
 }
 
-fn new_bar(progress: &Progress, all: &MultiProgress) -> ProgressBar {
+fn new_bar(progress: &Progress, multi: &MultiProgress) -> ProgressBar {
     let bar = progress.size().map_or_else(ProgressBar::no_length, ProgressBar::new);
-    let bar = all.add(bar.with_elapsed(progress.started_at().elapsed()));
-    bar.set_style(style(if progress.size().is_some() { TEMPLATE } else { COUNTER }));
+    let bar = multi.add(bar.with_elapsed(progress.started_at().elapsed()));
+    bar.set_style(style(if progress.size().is_some() { BAR_TEMPLATE } else { COUNTER_TEMPLATE }));
     bar.set_prefix(display_safe(progress.name()).into_owned());
-    // Known to the estimate before it begins: what was here was not received in no time.
-    bar.set_position(shown(progress, progress.offset()));
+    // Set before the estimate starts, so that bytes received earlier do not count as received just now.
+    bar.set_position(displayed(progress, progress.offset()));
     bar.tick();
     bar.reset_eta();
     bar
@@ -178,7 +181,7 @@ fn style(template: &str) -> ProgressStyle {
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("=> ")
         .with_key("share", |state: &ProgressState, out: &mut dyn Write| {
-            // Nobody reads the result of writing to a String.
+            // Writing to a String cannot fail.
             let _ = write!(out, "{:>3} %", percent(state.pos(), state.len().unwrap_or(0)));
         })
 }
@@ -188,8 +191,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_template_is_one() {
-        assert!(ProgressStyle::with_template(TEMPLATE).is_ok());
-        assert!(ProgressStyle::with_template(COUNTER).is_ok());
+    fn the_templates_are_valid() {
+        assert!(ProgressStyle::with_template(BAR_TEMPLATE).is_ok());
+        assert!(ProgressStyle::with_template(COUNTER_TEMPLATE).is_ok());
     }
 }

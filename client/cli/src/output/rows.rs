@@ -1,58 +1,58 @@
-//! Data that comes row by row: gathered a little, printed in order.
+//! Buffers rows of data and prints them in order.
 
 use super::Output;
 use crate::failure::Failure;
 use crate::ui_mode::UiMode;
 
-/// Rows wait until there are this many bytes of them.
-pub const GATHER: usize = 16 * 1024;
+/// Rows are printed once this many bytes are buffered.
+pub const PRINT_SIZE: usize = 16 * 1024;
 
-/// Rows on their way out. What is not [finished](Self::finish) may not be printed.
+/// Writes rows to the output through a buffer. Rows may be lost without [`finish`](Self::finish).
 #[derive(Debug)]
 pub struct RowWriter<'a> {
     output: &'a Output,
-    gathered: String,
+    buffer: String,
 }
 
 impl<'a> RowWriter<'a> {
-    /// The rows of an answer. At the prompt the first one says who answers.
+    /// For the rows of the server's reply. At the prompt, `Server: ` precedes the first one.
     #[must_use]
-    pub fn of_the_server(output: &'a Output) -> Self {
-        let speaker = if output.mode() == UiMode::Prompt { "Server: " } else { "" };
-        Self { output, gathered: speaker.to_owned() }
+    pub fn reply(output: &'a Output) -> Self {
+        let prefix = if output.mode() == UiMode::Prompt { "Server: " } else { "" };
+        Self { output, buffer: prefix.to_owned() }
     }
 
-    /// The rows of an answer, or objects for a program.
+    /// For the rows of the server's reply, or for JSON objects.
     #[must_use]
-    pub fn of(output: &'a Output, json: bool) -> Self {
-        if json { Self::bare(output) } else { Self::of_the_server(output) }
+    pub fn new(output: &'a Output, json: bool) -> Self {
+        if json { Self::plain(output) } else { Self::reply(output) }
     }
 
-    /// Rows for a program: nothing but themselves.
+    /// For rows without a prefix.
     #[must_use]
-    pub fn bare(output: &'a Output) -> Self {
-        Self { output, gathered: String::new() }
+    pub fn plain(output: &'a Output) -> Self {
+        Self { output, buffer: String::new() }
     }
 
-    /// One more row.
+    /// Adds a row.
     ///
     /// # Errors
     /// [`Failure::Output`].
     pub async fn push(&mut self, row: &str) -> Result<(), Failure> {
-        self.gathered.push_str(row);
-        self.gathered.push('\n');
-        if self.gathered.len() >= GATHER { self.print().await } else { Ok(()) }
+        self.buffer.push_str(row);
+        self.buffer.push('\n');
+        if self.buffer.len() >= PRINT_SIZE { self.print().await } else { Ok(()) }
     }
 
-    /// Prints what is left.
+    /// Prints the buffered rows.
     ///
     /// # Errors
     /// [`Failure::Output`].
     pub async fn finish(mut self) -> Result<(), Failure> {
-        if self.gathered.ends_with('\n') { self.print().await } else { Ok(()) }
+        if self.buffer.ends_with('\n') { self.print().await } else { Ok(()) }
     }
 
     async fn print(&mut self) -> Result<(), Failure> {
-        self.output.data(std::mem::take(&mut self.gathered)).await
+        self.output.data(std::mem::take(&mut self.buffer)).await
     }
 }

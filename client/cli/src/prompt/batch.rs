@@ -1,5 +1,5 @@
-//! Lines out of a pipe or a file: no prompt, no questions, data on standard output, the exit code of
-//! the first failure. A connection that is lost between two lines is made again for the next.
+//! Runs commands from a pipe or a file: no prompt, no questions, data on standard output, the exit code of
+//! the first failure. After a connection loss between two lines, the next line reconnects.
 
 use std::io::{self, BufRead as _};
 use std::thread;
@@ -10,20 +10,19 @@ use tokio::sync::mpsc;
 use super::line::ParsedLine;
 use super::{CONNECTED_AGAIN, connection_lost};
 use crate::command;
-use crate::command::HELP;
+use crate::command::PROMPT_HELP;
 use crate::failure::{Exit, Failure};
 use crate::interface::Interface;
 
-/// Reads and runs lines to the end of the input, or to `exit`.
+/// Reads and runs lines up to the end of input or `exit`.
 ///
 /// # Errors
-/// [`Failure`] where there is no connection, or it is lost in the middle of a command, or cannot be made
-/// again for the next one.
-pub async fn batch(interface: &mut Interface) -> Result<Exit, Failure> {
+/// [`Failure`] if the client cannot connect or reconnect, or loses the connection during a command.
+pub async fn run_batch(interface: &mut Interface) -> Result<Exit, Failure> {
     interface.connect().await?;
     interface.output.say("Connected to the server successfully.").await;
-    let mut lines = lines()?;
-    let mut first = Exit::Done;
+    let mut lines = read_lines()?;
+    let mut exit = Exit::Done;
     loop {
         let line = tokio::select! {
             line = lines.recv() => line,
@@ -40,46 +39,46 @@ pub async fn batch(interface: &mut Interface) -> Result<Exit, Failure> {
         let line = line.map_err(|source| Failure::system("cannot read", source))?;
         let result = match ParsedLine::parse(&line) {
             Ok(ParsedLine::Exit) => break,
-            Ok(meant) => {
-                let asks = !matches!(meant, ParsedLine::Nothing | ParsedLine::Help);
-                if asks && !interface.client.is_connected() {
+            Ok(parsed) => {
+                let needs_server = !matches!(parsed, ParsedLine::Blank | ParsedLine::Help);
+                if needs_server && !interface.client.is_connected() {
                     interface.connect().await?;
                     interface.output.say(CONNECTED_AGAIN).await;
                 }
-                act(interface, meant).await.map_err(|failure| failure.of_line(&line))
+                run_line(interface, parsed).await.map_err(|failure| failure.in_line(&line))
             }
             Err(failure) => Err(failure),
         };
         if let Err(failure) = result {
-            if failure.is_lost_connection() || failure.is_output() {
+            if failure.is_lost_connection() || failure.is_output_failure() {
                 return Err(failure);
             }
             interface.output.failure(&failure).await;
-            if first == Exit::Done {
-                first = failure.exit();
+            if exit == Exit::Done {
+                exit = failure.exit();
             }
         }
     }
     interface.output.say("Closing connection to server...").await;
     interface.client.disconnect().await;
     interface.output.say("Connection closed.").await;
-    Ok(first)
+    Ok(exit)
 }
 
-async fn act(interface: &mut Interface, line: ParsedLine) -> Result<(), Failure> {
+async fn run_line(interface: &mut Interface, line: ParsedLine) -> Result<(), Failure> {
     match line {
-        ParsedLine::Nothing | ParsedLine::Exit => Ok(()),
+        ParsedLine::Blank | ParsedLine::Exit => Ok(()),
         ParsedLine::Help => {
-            interface.output.say(HELP).await;
+            interface.output.say(PROMPT_HELP).await;
             Ok(())
         }
-        ParsedLine::Say(text) => command::say(interface, &text).await,
+        ParsedLine::Message(text) => command::send_message(interface, &text).await,
         ParsedLine::Command(command) => command::run(interface, &command).await,
     }
 }
 
-/// The lines of standard input, one at a time, read on a thread that is never waited for.
-fn lines() -> Result<mpsc::Receiver<io::Result<String>>, Failure> {
+/// Reads the lines of standard input on a separate thread, which the end of the program does not wait for.
+fn read_lines() -> Result<mpsc::Receiver<io::Result<String>>, Failure> {
     let (sender, lines) = mpsc::channel(1);
     let read = move || {
         for line in io::stdin().lock().lines() {

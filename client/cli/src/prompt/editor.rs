@@ -1,4 +1,4 @@
-//! The line editor, on a thread of its own: it waits for keys while QUIC runs.
+//! The line editor. Runs on a separate thread, because it blocks while it waits for keys.
 
 use std::io;
 use std::path::PathBuf;
@@ -20,141 +20,144 @@ use crate::failure::Failure;
 use crate::output::PrintAbove;
 use quiver_client::folders;
 
-/// Lines that are remembered.
-const HISTORY: usize = 1000;
+/// The most lines that the history keeps.
+const MAX_HISTORY: usize = 1000;
 
 type LineEditor = rustyline::Editor<LineHelper, FileHistory>;
 
-/// The way to the editor's thread.
+/// A handle to the editor's thread.
 #[derive(Debug)]
 pub(super) struct EditorHandle {
-    asks: sync::Sender<EditorCommand>,
-    typed: mpsc::Receiver<EditorEvent>,
+    commands: sync::Sender<EditorCommand>,
+    events: mpsc::Receiver<EditorEvent>,
 }
 
-/// What the person did.
+/// What the person typed.
 #[derive(Debug)]
 pub(super) enum EditorEvent {
     /// Enter.
     Line(String),
     /// Ctrl-C.
     Interrupted {
-        /// With nothing typed.
+        /// Whether the line was empty.
         on_empty_line: bool,
     },
-    /// Ctrl-D, or the terminal is gone.
+    /// Ctrl-D, or the terminal was closed.
     End,
-    /// The terminal cannot be used.
+    /// The terminal failed.
     Failed(io::Error),
 }
 
+/// A request to read a line.
 #[derive(Debug)]
 struct EditorCommand {
     prompt: String,
-    /// Whether the answer is a line that one may want again.
-    remember: bool,
+    /// Whether the line is added to the history.
+    is_remembered: bool,
 }
 
 impl EditorHandle {
-    /// Starts the thread. `history` is the file that keeps lines between runs; without one they are
-    /// forgotten. Also returns what Tab wants to know, and what prints above the line that is being typed, where the terminal can.
+    /// Starts the thread. `history` is the file that keeps lines between runs; `None` keeps none. Also returns the
+    /// queries of Tab completion and, if the terminal can do it, a function that prints above the line being typed.
     pub(super) async fn start(
         history: Option<PathBuf>,
     ) -> Result<(Self, mpsc::Receiver<CompletionQuery>, Option<PrintAbove>), Failure> {
         let failed = |source| Failure::system("cannot use the terminal", source);
-        let (asks, asked) = sync::channel();
-        let (say, typed) = mpsc::channel(1);
-        let (question, questions) = mpsc::channel(1);
+        let (commands, command_receiver) = sync::channel();
+        let (event_sender, events) = mpsc::channel(1);
+        let (query_sender, queries) = mpsc::channel(1);
         let (ready, started) = oneshot::channel();
-        let work = move || match editor(question, history.as_ref()) {
-            Ok((editor, above, empty)) => {
-                // Nobody waits any more where the program is ending.
-                let _ = ready.send(Ok(above));
-                serve(editor, &asked, &say, &empty, history.as_ref());
+        let work = move || match create_editor(query_sender, history.as_ref()) {
+            Ok((editor, print_above, is_empty)) => {
+                // Fails if the program is ending.
+                let _ = ready.send(Ok(print_above));
+                run_commands(editor, &command_receiver, &event_sender, &is_empty, history.as_ref());
             }
             Err(error) => {
-                let _ = ready.send(Err(plain(error)));
+                let _ = ready.send(Err(io_error(error)));
             }
         };
         thread::Builder::new().name("editor".to_owned()).spawn(work).map_err(failed)?;
-        let lost = |_| io::Error::other("the editor's thread ended");
-        let above = started.await.map_err(lost).and_then(|above| above).map_err(failed)?;
-        Ok((Self { asks, typed }, questions, above))
+        let ended = |_| io::Error::other("the editor's thread ended");
+        let print_above = started.await.map_err(ended).and_then(|result| result).map_err(failed)?;
+        Ok((Self { commands, events }, queries, print_above))
     }
 
-    /// Asks for a line; [`typed`](Self::typed) has it in time.
-    pub(super) fn ask(&self, prompt: String) {
-        // A thread that has ended says so below.
-        let _ = self.asks.send(EditorCommand { prompt, remember: true });
+    /// Starts to read a line, which [`next_event`](Self::next_event) returns.
+    pub(super) fn read_line(&self, prompt: String) {
+        // If the thread has ended, `next_event` returns `End`.
+        let _ = self.commands.send(EditorCommand { prompt, is_remembered: true });
     }
 
-    /// What was typed. Waiting may be given up and taken up again.
-    pub(super) async fn typed(&mut self) -> EditorEvent {
-        self.typed.recv().await.unwrap_or(EditorEvent::End)
+    /// Waits for the end of the line. Cancel safe.
+    pub(super) async fn next_event(&mut self) -> EditorEvent {
+        self.events.recv().await.unwrap_or(EditorEvent::End)
     }
 
-    /// Asks whether; anything but yes is no.
+    /// Asks for confirmation; any answer but yes counts as no.
     pub(super) async fn confirm(&mut self, question: &str) -> bool {
-        let _ = self.asks.send(EditorCommand { prompt: question.to_owned(), remember: false });
-        matches!(self.typed().await, EditorEvent::Line(answer) if crate::output::is_yes(&answer))
+        let command = EditorCommand { prompt: question.to_owned(), is_remembered: false };
+        let _ = self.commands.send(command);
+        let event = self.next_event().await;
+        matches!(event, EditorEvent::Line(answer) if crate::output::is_yes(&answer))
     }
 }
 
-fn editor(
-    questions: mpsc::Sender<CompletionQuery>,
+fn create_editor(
+    queries: mpsc::Sender<CompletionQuery>,
     history: Option<&PathBuf>,
 ) -> rustyline::Result<(LineEditor, Option<PrintAbove>, Arc<AtomicBool>)> {
     let config = Config::builder()
         .completion_type(CompletionType::List)
-        .max_history_size(HISTORY)?
+        .max_history_size(MAX_HISTORY)?
         .history_ignore_dups(true)?
         .history_ignore_space(true)
         .build();
-    let empty = Arc::new(AtomicBool::new(true));
+    let is_empty = Arc::new(AtomicBool::new(true));
     let mut editor = LineEditor::with_config(config)?;
-    editor.set_helper(Some(LineHelper { questions, empty: empty.clone() }));
+    editor.set_helper(Some(LineHelper { queries, is_empty: is_empty.clone() }));
     if let Some(path) = history {
-        // The first time there is none.
+        // Fails in the first run, which has no history.
         let _ = editor.load_history(path);
     }
-    // A terminal that cannot move its cursor has none.
-    let above = editor.create_external_printer().ok().map(|mut printer| -> PrintAbove {
-        Box::new(move |text| printer.print(text).map_err(plain))
+    // A terminal that cannot move its cursor has no such printer.
+    let print_above = editor.create_external_printer().ok().map(|mut printer| -> PrintAbove {
+        Box::new(move |text| printer.print(text).map_err(io_error))
     });
-    Ok((editor, above, empty))
+    Ok((editor, print_above, is_empty))
 }
 
-/// Reads a line for every ask, until nobody asks.
-fn serve(
+/// Reads a line for each command, until the handle is dropped.
+fn run_commands(
     mut editor: LineEditor,
-    asked: &sync::Receiver<EditorCommand>,
-    say: &mpsc::Sender<EditorEvent>,
-    empty: &AtomicBool,
+    commands: &sync::Receiver<EditorCommand>,
+    events: &mpsc::Sender<EditorEvent>,
+    is_empty: &AtomicBool,
     history: Option<&PathBuf>,
 ) {
-    while let Ok(ask) = asked.recv() {
-        empty.store(true, Ordering::Relaxed);
-        let typed = match editor.readline(&ask.prompt) {
+    while let Ok(command) = commands.recv() {
+        is_empty.store(true, Ordering::Relaxed);
+        let event = match editor.readline(&command.prompt) {
             Ok(line) => {
-                if ask.remember {
-                    keep(&mut editor, &line, history);
+                if command.is_remembered {
+                    remember(&mut editor, &line, history);
                 }
                 EditorEvent::Line(line)
             }
             Err(ReadlineError::Interrupted) => {
-                EditorEvent::Interrupted { on_empty_line: empty.load(Ordering::Relaxed) }
+                EditorEvent::Interrupted { on_empty_line: is_empty.load(Ordering::Relaxed) }
             }
             Err(ReadlineError::Eof) => EditorEvent::End,
-            Err(error) => EditorEvent::Failed(plain(error)),
+            Err(error) => EditorEvent::Failed(io_error(error)),
         };
-        if say.blocking_send(typed).is_err() {
+        if events.blocking_send(event).is_err() {
             return;
         }
     }
 }
 
-/// Keeps a line for the next run. A history that cannot be written is not worth a word.
-fn keep(editor: &mut LineEditor, line: &str, history: Option<&PathBuf>) {
+/// Adds a line to the history, also in its file. Errors of the file are ignored.
+fn remember(editor: &mut LineEditor, line: &str, history: Option<&PathBuf>) {
     let is_new = editor.add_history_entry(line).unwrap_or(false);
     let Some(path) = history.filter(|_| is_new) else { return };
     if let Some(folder) = path.parent() {
@@ -163,18 +166,18 @@ fn keep(editor: &mut LineEditor, line: &str, history: Option<&PathBuf>) {
     let _ = editor.append_history(path);
 }
 
-fn plain(error: ReadlineError) -> io::Error {
+fn io_error(error: ReadlineError) -> io::Error {
     match error {
         ReadlineError::Io(error) => error,
         other => io::Error::other(other),
     }
 }
 
-/// What helps to type a line.
+/// The callbacks of the line editor.
 struct LineHelper {
-    questions: mpsc::Sender<CompletionQuery>,
-    /// Whether nothing is typed, as Ctrl-C wants to know.
-    empty: Arc<AtomicBool>,
+    queries: mpsc::Sender<CompletionQuery>,
+    /// Whether the line is empty, for [`EditorEvent::Interrupted`].
+    is_empty: Arc<AtomicBool>,
 }
 
 impl Completer for LineHelper {
@@ -186,16 +189,16 @@ impl Completer for LineHelper {
         position: usize,
         _: &Context<'_>,
     ) -> rustyline::Result<(usize, Vec<Pair>)> {
-        Ok(complete::offers(&line[..position], &self.questions))
+        Ok(complete::complete(&line[..position], &self.queries))
     }
 }
 
 impl Hinter for LineHelper {
     type Hint = String;
 
-    /// Never hints; it is told of every change.
+    /// Gives no hint, but is called on each change of the line.
     fn hint(&self, line: &str, _: usize, _: &Context<'_>) -> Option<String> {
-        self.empty.store(line.is_empty(), Ordering::Relaxed);
+        self.is_empty.store(line.is_empty(), Ordering::Relaxed);
         None
     }
 }

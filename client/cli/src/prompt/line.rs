@@ -1,23 +1,23 @@
-//! What a line means: the first word decides, whatever its case; everything else is a message.
+//! Parses a line of the prompt: a command if its first word is one, in any case; otherwise a message.
 
 use clap::{FromArgMatches as _, Subcommand as _};
 
 use super::words;
 use crate::cli::CommandArgs;
-use crate::command::AT_THE_PROMPT;
+use crate::command::PROMPT_COMMANDS;
 use crate::failure::Failure;
 
-/// Always a message, whatever it looks like.
+/// Sends the rest of the line as a message, even if it looks like a command.
 pub(super) const SAY: &str = "/say";
 
-/// A line.
+/// A parsed line.
 #[derive(Debug)]
 pub(super) enum ParsedLine {
-    /// Blank.
-    Nothing,
+    /// An empty line, or only white space.
+    Blank,
     /// A message.
-    Say(String),
-    /// A command, with the arguments that it has on the command line.
+    Message(String),
+    /// A command, with the same arguments as on the command line.
     Command(CommandArgs),
     /// `help`
     Help,
@@ -26,43 +26,43 @@ pub(super) enum ParsedLine {
 }
 
 impl ParsedLine {
-    /// Reads a line.
+    /// Parses a line.
     ///
     /// # Errors
-    /// [`Failure::Usage`] where the arguments do not fit the command; the hint says how to say the
-    /// line as a message.
+    /// [`Failure::Usage`] if the arguments are invalid; the hint says how to send the line as a
+    /// message.
     pub(super) fn parse(line: &str) -> Result<Self, Failure> {
         let line = line.trim();
         let (first, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         let command = first.to_lowercase();
         let command = match command.strip_prefix('/') {
-            None if first.is_empty() => return Ok(Self::Nothing),
+            None if first.is_empty() => return Ok(Self::Blank),
             None => command.as_str(),
             Some("say") if rest.trim().is_empty() => {
-                return Err(Failure::usage("there is nothing to say", "/say TEXT"));
+                return Err(Failure::usage("the message is empty", "/say TEXT sends a message"));
             }
-            Some("say") => return Ok(Self::Say(rest.trim().to_owned())),
-            Some(name) if AT_THE_PROMPT.contains(&name) => name,
-            Some(_) => return Err(misfit(format!("there is no command {first}"), line)),
+            Some("say") => return Ok(Self::Message(rest.trim().to_owned())),
+            Some(name) if PROMPT_COMMANDS.contains(&name) => name,
+            Some(_) => return Err(usage_failure(format!("unknown command {first}"), line)),
         };
-        if !AT_THE_PROMPT.contains(&command) {
-            return Ok(Self::Say(line.to_owned()));
+        if !PROMPT_COMMANDS.contains(&command) {
+            return Ok(Self::Message(line.to_owned()));
         }
-        let words =
-            words::split(rest).map_err(|_| misfit("a quote is not closed".to_owned(), line))?;
+        let words = words::split(rest)
+            .map_err(|_| usage_failure("a quote is not closed".to_owned(), line))?;
         match command {
             "help" | "exit" | "quit" if !words.is_empty() => {
-                Err(misfit(format!("{command} stands alone"), line))
+                Err(usage_failure(format!("{command} takes no arguments"), line))
             }
             "help" => Ok(Self::Help),
             "exit" | "quit" => Ok(Self::Exit),
-            name => parse(name, words, line).map(Self::Command),
+            name => parse_command(name, words, line).map(Self::Command),
         }
     }
 }
 
-/// The same arguments as on the command line.
-fn parse(name: &str, words: Vec<String>, line: &str) -> Result<CommandArgs, Failure> {
+/// Parses a command's arguments as on the command line.
+fn parse_command(name: &str, words: Vec<String>, line: &str) -> Result<CommandArgs, Failure> {
     let commands = CommandArgs::augment_subcommands(clap::Command::new("quiver"));
     let commands = commands
         .no_binary_name(true)
@@ -73,38 +73,33 @@ fn parse(name: &str, words: Vec<String>, line: &str) -> Result<CommandArgs, Fail
     commands
         .try_get_matches_from(words)
         .and_then(|matches| CommandArgs::from_arg_matches(&matches))
-        .map_err(|error| misfit(format!("{name}: {}", first_words(&error.to_string())), line))
+        .map_err(|error| usage_failure(format!("{name}: {}", error_line(&error.to_string())), line))
 }
 
-/// What clap says, without its title, its tips and the usage that follows.
-fn first_words(text: &str) -> String {
+/// Clap's error as one line, without its prefix, tips and usage.
+fn error_line(text: &str) -> String {
     let text = text.strip_prefix("error: ").unwrap_or(text);
     let lines = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim);
     lines.collect::<Vec<_>>().join(" ")
 }
 
-fn misfit(what: String, line: &str) -> Failure {
-    Failure::Usage { what, hint: Some(say(line)) }
-}
-
-/// How a line becomes a message.
-pub(super) fn say(line: &str) -> String {
-    format!("{SAY} {} sends it as a message", line.trim())
+fn usage_failure(what: String, line: &str) -> Failure {
+    Failure::usage(what, format!("{SAY} {} sends it as a message", line.trim()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn said(line: &str) -> String {
+    fn message(line: &str) -> String {
         match ParsedLine::parse(line).unwrap() {
-            ParsedLine::Say(text) => text,
+            ParsedLine::Message(text) => text,
             other => panic!("{line:?} is {other:?}"),
         }
     }
 
     #[test]
-    fn the_first_word_decides_whatever_its_case() {
+    fn a_first_word_in_any_case_selects_the_command() {
         assert!(matches!(
             ParsedLine::parse(" STATUS ").unwrap(),
             ParsedLine::Command(CommandArgs::Status(_))
@@ -118,7 +113,7 @@ mod tests {
         assert!(
             matches!(ParsedLine::parse("list").unwrap(), ParsedLine::Command(CommandArgs::List(list)) if list.path.is_empty())
         );
-        assert!(matches!(ParsedLine::parse(" \t ").unwrap(), ParsedLine::Nothing));
+        assert!(matches!(ParsedLine::parse(" \t ").unwrap(), ParsedLine::Blank));
         let ParsedLine::Command(CommandArgs::Get(get)) =
             ParsedLine::parse(r#"Get "with space.txt" -- -rf"#).unwrap()
         else {
@@ -147,15 +142,15 @@ mod tests {
     fn every_other_line_is_a_message() {
         for line in ["Hello", "getting there", "it's fine", "status? no", "say hello", "\"get\" x"]
         {
-            assert_eq!(said(line), line);
+            assert_eq!(message(line), line);
         }
-        assert_eq!(said("/say get well soon "), "get well soon");
-        assert_eq!(said("/SAY  exit"), "exit");
-        assert_eq!(said("/say put it there"), "put it there");
+        assert_eq!(message("/say get well soon "), "get well soon");
+        assert_eq!(message("/SAY  exit"), "exit");
+        assert_eq!(message("/say put it there"), "put it there");
     }
 
     #[test]
-    fn what_does_not_fit_says_how_to_say_it() {
+    fn a_usage_failure_says_how_to_send_the_line_as_a_message() {
         for line in [
             "exit now",
             "status of the nation",

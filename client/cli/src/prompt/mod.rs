@@ -1,4 +1,4 @@
-//! Lines instead of arguments: at a terminal with a line editor, or out of a pipe.
+//! Commands read line by line: at a terminal with a line editor, or from a pipe.
 
 mod batch;
 mod complete;
@@ -12,42 +12,42 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
 
-pub use batch::batch;
-pub use terminal::terminal;
+pub use batch::run_batch;
+pub use terminal::run_terminal;
 
-/// Ctrl-C on its way to the prompt, once there is one: it ends a command, not the program.
+/// Passes Ctrl-C to the prompt. Once the prompt is shown, Ctrl-C cancels a command and does not end the program.
 #[derive(Debug, Clone, Default)]
-pub struct Interrupts(Arc<PromptShared>);
+pub struct Interrupts(Arc<InterruptState>);
 
 #[derive(Debug, Default)]
-struct PromptShared {
-    wanted: AtomicBool,
-    came: Notify,
+struct InterruptState {
+    is_enabled: AtomicBool,
+    received: Notify,
 }
 
 impl Interrupts {
-    /// Hands an interrupt over; whether somebody wanted it.
+    /// Delivers an interrupt to the prompt. Returns false if the prompt is not shown yet.
     #[must_use]
-    pub fn take(&self) -> bool {
-        self.0.came.notify_waiters();
-        self.0.wanted.load(Ordering::Relaxed)
+    pub fn deliver(&self) -> bool {
+        self.0.received.notify_waiters();
+        self.0.is_enabled.load(Ordering::Relaxed)
     }
 
-    /// From now on interrupts come here.
-    fn want(&self) {
-        self.0.wanted.store(true, Ordering::Relaxed);
+    /// Lets the prompt handle all later interrupts.
+    fn enable(&self) {
+        self.0.is_enabled.store(true, Ordering::Relaxed);
     }
 
-    /// The next interrupt from now on.
+    /// Waits for the next interrupt.
     async fn next(&self) {
-        self.0.came.notified().await;
+        self.0.received.notified().await;
     }
 }
 
-/// What is said when there is a connection again.
+/// The message after a reconnection.
 const CONNECTED_AGAIN: &str = "Connected to the server again.";
 
-/// What is said when the connection is gone while nothing runs.
+/// The message when the connection is lost while nothing runs.
 fn connection_lost(why: &str) -> String {
     format!("Connection lost: {why}. The next command connects again.")
 }

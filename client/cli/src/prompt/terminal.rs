@@ -1,5 +1,5 @@
-//! The prompt at a terminal: a line is typed, runs, is answered; what arrives meanwhile is printed
-//! above it.
+//! The prompt at a terminal: reads lines and runs their commands, and prints events above the line that is being
+//! typed.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,18 +20,18 @@ use super::line::ParsedLine;
 use super::{CONNECTED_AGAIN, Interrupts, connection_lost};
 use crate::cli::{self, CommandArgs};
 use crate::command;
-use crate::command::HELP;
+use crate::command::PROMPT_HELP;
 use crate::failure::{Exit, Failure};
 use crate::interface::{Interface, TransferStyle};
 
-/// How long a transfer keeps the prompt waiting: a small file is there before the next line.
-const FOREGROUND: Duration = Duration::from_millis(500);
+/// How long a transfer runs in the foreground, so that a small file is complete before the next line is typed.
+const FOREGROUND_TIME: Duration = Duration::from_millis(500);
 
-/// Connects, asking for what is missing, and reads lines until the person leaves.
+/// Connects, asks for a missing name or password, and runs lines until the person leaves.
 ///
 /// # Errors
-/// [`Failure`] where the first connection does not come about, or the terminal cannot be used.
-pub async fn terminal(
+/// [`Failure`] if the first connection or the terminal fails.
+pub async fn run_terminal(
     interface: &mut Interface,
     folders: &Folders,
     interrupts: Interrupts,
@@ -39,122 +39,123 @@ pub async fn terminal(
     interface.connect().await?;
     interface.output.say("Connected to the server successfully.").await;
     let history = folders.state().ok().map(|state| state.join("history"));
-    let (editor, questions, above) = EditorHandle::start(history).await?;
+    let (editor, queries, print_above) = EditorHandle::start(history).await?;
     let editor = Arc::new(Mutex::new(editor));
-    interface.output.print_above(above);
-    let asked = editor.clone();
-    interface.output.confirm_above(Some(Box::new(move |question| {
-        let editor = asked.clone();
+    interface.output.set_print_above(print_above);
+    let confirm_editor = editor.clone();
+    interface.output.set_confirm(Some(Box::new(move |question| {
+        let editor = confirm_editor.clone();
         Box::pin(async move { editor.lock().await.confirm(&question).await })
     })));
-    interrupts.want();
+    interrupts.enable();
     let name = interface.client.welcome()?.name.to_string();
     let mut prompt = Prompt {
         interface,
         name,
         editor,
-        questions,
+        queries,
         interrupts,
         running: HashMap::new(),
-        ends: JoinSet::new(),
+        transfer_ends: JoinSet::new(),
         lookups: JoinSet::new(),
-        is_loss_told: false,
-        warned: false,
+        is_loss_reported: false,
+        is_exit_warned: false,
     };
-    let left = prompt.run().await;
-    interface.output.confirm_above(None);
-    interface.output.print_above(None);
-    left.map(|()| Exit::Done)
+    let result = prompt.run().await;
+    interface.output.set_confirm(None);
+    interface.output.set_print_above(None);
+    result.map(|()| Exit::Done)
 }
 
 struct Prompt<'a> {
     interface: &'a mut Interface,
     name: String,
-    /// Locked while a line is typed, or a question answered: never both.
+    /// Locked while a line is read or a question is asked, so that only one of them uses the editor.
     editor: Arc<Mutex<EditorHandle>>,
-    /// What Tab wants to know.
-    questions: mpsc::Receiver<CompletionQuery>,
+    /// The queries of Tab completion.
+    queries: mpsc::Receiver<CompletionQuery>,
     interrupts: Interrupts,
-    /// Transfers that run, with the line that began each.
+    /// Running transfers, each with the line that started it.
     running: HashMap<TransferId, String>,
-    /// How they end.
-    ends: JoinSet<(TransferId, TransferEnd)>,
-    /// Answers to Tab.
+    /// Wait for the ends of running transfers.
+    transfer_ends: JoinSet<(TransferId, TransferEnd)>,
+    /// Running Tab completions.
     lookups: JoinSet<()>,
-    /// Whether the loss of the connection was told.
-    is_loss_told: bool,
-    /// Whether the person was told what leaving would cancel.
-    warned: bool,
+    /// Whether the current loss of the connection was reported.
+    is_loss_reported: bool,
+    /// Whether the last line was `exit`, and warned about running transfers.
+    is_exit_warned: bool,
 }
 
-/// Something that happens while a line is typed.
+/// An event while a line is typed.
 enum PromptEvent {
-    Typed(EditorEvent),
-    Event(ClientEvent),
-    Ended(TransferId, TransferEnd),
-    Tab(CompletionQuery),
+    Editor(EditorEvent),
+    Client(ClientEvent),
+    TransferEnded(TransferId, TransferEnd),
+    Completion(CompletionQuery),
     Interrupted,
-    Nothing,
+    /// Needs no action.
+    Ignored,
 }
 
 impl Prompt<'_> {
     async fn run(&mut self) -> Result<(), Failure> {
         loop {
-            self.editor.lock().await.ask(format!("{}: ", self.name));
-            let typed = loop {
+            self.editor.lock().await.read_line(format!("{}: ", self.name));
+            let editor_event = loop {
                 match self.next().await {
-                    PromptEvent::Typed(typed) => break typed,
-                    PromptEvent::Event(event) => self.show(event).await?,
-                    PromptEvent::Ended(id, end) => self.ended(id, end).await?,
-                    PromptEvent::Tab(question) => self.look_up(question),
+                    PromptEvent::Editor(event) => break event,
+                    PromptEvent::Client(event) => self.show(event).await?,
+                    PromptEvent::TransferEnded(id, end) => self.finish(id, end).await?,
+                    PromptEvent::Completion(query) => self.look_up(query),
                     PromptEvent::Interrupted => self.cancel_all(),
-                    PromptEvent::Nothing => {}
+                    PromptEvent::Ignored => {}
                 }
             };
-            let leaves = match typed {
-                EditorEvent::Line(line) => self.line(&line).await?,
+            let exits = match editor_event {
+                EditorEvent::Line(line) => self.run_line(&line).await?,
                 EditorEvent::Interrupted { on_empty_line } => {
-                    self.interrupted(on_empty_line).await;
+                    self.interrupt(on_empty_line).await;
                     false
                 }
-                EditorEvent::End => self.may_leave().await,
+                EditorEvent::End => self.may_exit().await,
                 EditorEvent::Failed(source) => {
                     return Err(Failure::system("cannot use the terminal", source));
                 }
             };
-            if leaves {
-                return self.leave().await;
+            if exits {
+                return self.exit().await;
             }
         }
     }
 
     async fn next(&mut self) -> PromptEvent {
         let editor = self.editor.clone();
-        let typed = async move { editor.lock().await.typed().await };
+        let editor_event = async move { editor.lock().await.next_event().await };
         tokio::select! {
-            typed = typed => PromptEvent::Typed(typed),
-            Some(ended) = self.ends.join_next() => ended_task(ended),
-            Some(event) = self.interface.next() => PromptEvent::Event(event),
-            // Where Ctrl-C is no key of the editor's: on a terminal that cannot move its cursor.
+            event = editor_event => PromptEvent::Editor(event),
+            Some(ended) = self.transfer_ends.join_next() => transfer_ended(ended),
+            Some(event) = self.interface.next() => PromptEvent::Client(event),
+            // On a terminal that cannot move its cursor, the editor does not handle Ctrl-C.
             () = self.interrupts.next() => PromptEvent::Interrupted,
-            Some(question) = self.questions.recv() => PromptEvent::Tab(question),
-            Some(_) = self.lookups.join_next() => PromptEvent::Nothing,
+            Some(query) = self.queries.recv() => PromptEvent::Completion(query),
+            Some(_) = self.lookups.join_next() => PromptEvent::Ignored,
         }
     }
 
     async fn show(&mut self, event: ClientEvent) -> Result<(), Failure> {
         match self.interface.show(event).await? {
             Some(ConnectionState::Reconnected(_)) => {
-                self.is_loss_told = false;
+                self.is_loss_reported = false;
                 self.interface.output.say(CONNECTED_AGAIN).await;
             }
-            // A transfer says itself that it tries again, and for how long.
+            // Running transfers report the loss themselves, and how long they retry.
             Some(ConnectionState::Lost(why))
                 if self.running.is_empty()
-                    && !self.is_loss_told
+                    && !self.is_loss_reported
                     && !self.interface.client.is_connected() =>
             {
-                self.is_loss_told = true;
+                self.is_loss_reported = true;
                 self.interface.output.say(connection_lost(&why)).await;
             }
             _ => {}
@@ -162,46 +163,46 @@ impl Prompt<'_> {
         Ok(())
     }
 
-    fn look_up(&mut self, question: CompletionQuery) {
-        self.lookups.spawn(question.answer(self.interface.client.clone()));
+    fn look_up(&mut self, query: CompletionQuery) {
+        self.lookups.spawn(query.respond(self.interface.client.clone()));
     }
 
-    /// Runs a line; whether it was the last.
-    async fn line(&mut self, line: &str) -> Result<bool, Failure> {
-        let meant = match ParsedLine::parse(line) {
-            Ok(meant) => meant,
+    /// Runs a line. Returns whether the prompt exits.
+    async fn run_line(&mut self, line: &str) -> Result<bool, Failure> {
+        let parsed = match ParsedLine::parse(line) {
+            Ok(parsed) => parsed,
             Err(failure) => {
                 self.interface.output.failure(&failure).await;
                 return Ok(false);
             }
         };
-        if matches!(meant, ParsedLine::Exit) {
-            return Ok(self.may_leave().await);
+        if matches!(parsed, ParsedLine::Exit) {
+            return Ok(self.may_exit().await);
         }
-        self.warned = false;
-        let result = match meant {
-            ParsedLine::Nothing | ParsedLine::Exit => Ok(()),
+        self.is_exit_warned = false;
+        let result = match parsed {
+            ParsedLine::Blank | ParsedLine::Exit => Ok(()),
             ParsedLine::Help => {
-                self.interface.output.say(HELP).await;
+                self.interface.output.say(PROMPT_HELP).await;
                 Ok(())
             }
             ParsedLine::Command(CommandArgs::Get(arguments)) => self.get(&arguments, line).await,
             ParsedLine::Command(CommandArgs::Put(arguments)) => self.put(&arguments, line).await,
-            meant => self.ask(meant).await,
+            parsed => self.run_command(parsed).await,
         };
         if let Err(failure) = result {
-            self.failed(failure.of_line(line)).await;
+            self.report(failure.in_line(line)).await;
         }
         Ok(false)
     }
 
-    /// A command that is over before the next line is typed.
-    async fn ask(&mut self, meant: ParsedLine) -> Result<(), Failure> {
-        // Asked first: no connection waits for a person, and a Ctrl-C is an answer.
-        let removal = match &meant {
+    /// Runs a command or sends a message, and waits for its end.
+    async fn run_command(&mut self, parsed: ParsedLine) -> Result<(), Failure> {
+        // Asks before connecting, so that no connection waits for the answer, and Ctrl-C counts as no.
+        let removal = match &parsed {
             ParsedLine::Command(CommandArgs::Rm(arguments)) => {
-                match command::rm::confirmed(self.interface, arguments).await? {
-                    Some(removal) => Some((removal, arguments.json)),
+                match command::rm::confirm(self.interface, arguments).await? {
+                    Some(request) => Some((request, arguments.json)),
                     None => return Ok(()),
                 }
             }
@@ -211,17 +212,17 @@ impl Prompt<'_> {
         let interface = &mut *self.interface;
         let output = interface.output.clone();
         let run = async {
-            match (removal, &meant) {
-                (Some((removal, json)), _) => removal.carry_out(interface, json).await,
-                (None, ParsedLine::Say(text)) => command::say(interface, text).await,
+            match (removal, &parsed) {
+                (Some((request, json)), _) => request.execute(interface, json).await,
+                (None, ParsedLine::Message(text)) => command::send_message(interface, text).await,
                 (None, ParsedLine::Command(command)) => command::run(interface, command).await,
-                (None, ParsedLine::Nothing | ParsedLine::Help | ParsedLine::Exit) => Ok(()),
+                (None, ParsedLine::Blank | ParsedLine::Help | ParsedLine::Exit) => Ok(()),
             }
         };
         tokio::select! {
             result = run => result,
             () = self.interrupts.next() => {
-                // The terminal has written ^C.
+                // The terminal has echoed ^C.
                 output.say("\nCancelled.").await;
                 Ok(())
             }
@@ -231,7 +232,7 @@ impl Prompt<'_> {
     async fn get(&mut self, arguments: &cli::GetArgs, line: &str) -> Result<(), Failure> {
         let prepared = command::get::prepare(self.interface, arguments).await?;
         if prepared.nothing_to_do().is_some() {
-            self.interface.output.say("Nothing is fetched.").await;
+            self.interface.output.say("Nothing was fetched.").await;
             return Ok(());
         }
         self.reconnect().await?;
@@ -242,94 +243,97 @@ impl Prompt<'_> {
         let mut prepared = command::put::prepare(self.interface, arguments)?;
         self.reconnect().await?;
         let client = self.interface.client.clone();
-        self.interface.drive(client.check_with_server(&mut prepared)).await??;
+        self.interface.drive(client.settle(&mut prepared)).await??;
         if prepared.nothing_to_do().is_some() {
-            self.interface.output.say("Nothing is stored.").await;
+            self.interface.output.say("Nothing was stored.").await;
             return Ok(());
         }
         self.start(prepared, arguments.json, line).await
     }
 
-    /// Starts a transfer, waits a moment for it, then makes room for the next line.
+    /// Starts a transfer and waits for its end, at most [`FOREGROUND_TIME`]; then it continues in the background.
     async fn start(
         &mut self,
         prepared: PreparedTransfer,
         json: bool,
         line: &str,
     ) -> Result<(), Failure> {
-        let is_awaited = prepared.file_count() == 1;
+        let is_foreground = prepared.asked() == 1;
         let mut running = self.interface.client.start(prepared)?;
         let id = running.id;
-        self.interface.style(id, TransferStyle { json, is_awaited });
+        self.interface.set_style(id, TransferStyle { json, is_foreground });
         self.running.insert(id, line.to_owned());
-        self.ends.spawn(async move { (id, running.wait().await) });
-        let foreground = sleep(FOREGROUND);
-        // One for all turns: a Ctrl-C while something is shown counts too.
+        self.transfer_ends.spawn(async move { (id, running.wait().await) });
+        let foreground = sleep(FOREGROUND_TIME);
+        // Created before the loop, so that a Ctrl-C while an event is shown counts too.
         let interrupts = self.interrupts.clone();
         let interrupted = interrupts.next();
         tokio::pin!(foreground, interrupted);
         loop {
             tokio::select! {
-                Some(ended) = self.ends.join_next() => {
-                    if let PromptEvent::Ended(ended, end) = ended_task(ended) {
-                        self.ended(ended, end).await?;
-                        if ended == id {
+                Some(ended) = self.transfer_ends.join_next() => {
+                    if let PromptEvent::TransferEnded(ended_id, end) = transfer_ended(ended) {
+                        self.finish(ended_id, end).await?;
+                        if ended_id == id {
                             return Ok(());
                         }
                     }
                 }
                 Some(event) = self.interface.next() => self.show(event).await?,
                 () = &mut interrupted => {
-                    // The terminal has written ^C.
+                    // The terminal has echoed ^C.
                     self.interface.output.say("").await;
                     self.cancel(id);
                     interrupted.set(interrupts.next());
                 }
                 () = &mut foreground => {
-                    self.interface.style(id, TransferStyle { json, is_awaited: false });
+                    self.interface.set_style(id, TransferStyle { json, is_foreground: false });
                     let line = display_safe(line.trim()).into_owned();
-                    let how = "goes on in the background. Ctrl-C on an empty line cancels it.";
-                    self.interface.output.say(format!("{line}: {how}")).await;
+                    let note = "continues in the background. Ctrl-C on an empty line cancels it.";
+                    self.interface.output.say(format!("{line}: {note}")).await;
                     return Ok(());
                 }
             }
         }
     }
 
-    async fn ended(&mut self, id: TransferId, end: TransferEnd) -> Result<(), Failure> {
-        // What happened before its end is told before it.
-        self.interface.show_what_waits().await?;
+    /// Reports how a transfer ended.
+    async fn finish(&mut self, id: TransferId, end: TransferEnd) -> Result<(), Failure> {
+        // Its earlier events are shown first.
+        self.interface.show_pending().await?;
         let line = self.running.remove(&id).unwrap_or_default();
         match end {
             TransferEnd::Done => {}
-            TransferEnd::Failed(error) => self.failed(Failure::Client(error).of_line(&line)).await,
+            TransferEnd::Failed(error) => self.report(Failure::Client(error).in_line(&line)).await,
             TransferEnd::Cancelled => self.interface.output.say("Transfer cancelled.").await,
         }
         Ok(())
     }
 
-    async fn failed(&mut self, failure: Failure) {
+    /// Reports a failure and, if it is a connection loss, that the next command reconnects.
+    async fn report(&mut self, failure: Failure) {
         self.interface.output.failure(&failure).await;
         if !failure.is_lost_connection() {
             return;
         }
-        // A transfer may report the end of a connection that was replaced meanwhile.
+        // A transfer may report the loss of a connection that has already been replaced.
         if !self.interface.client.is_connected() && self.running.is_empty() {
-            self.is_loss_told = true;
+            self.is_loss_reported = true;
             self.interface.output.say("The next command connects again.").await;
         }
     }
 
-    async fn interrupted(&mut self, on_empty_line: bool) {
+    /// Handles Ctrl-C while a line is typed.
+    async fn interrupt(&mut self, on_empty_line: bool) {
         if on_empty_line && !self.running.is_empty() {
             self.cancel_all();
         } else if on_empty_line {
-            self.interface.output.say("exit or Ctrl-D leaves.").await;
+            self.interface.output.say("To leave, type exit or press Ctrl-D.").await;
         }
     }
 
     fn cancel(&self, id: TransferId) {
-        // Fails only where it is over already.
+        // Fails only if it has ended.
         let _ = self.interface.client.cancel(id);
     }
 
@@ -339,13 +343,13 @@ impl Prompt<'_> {
         }
     }
 
-    /// Makes sure that there is a connection, or tries once to make one.
+    /// Connects if the connection is lost; tries once.
     async fn reconnect(&mut self) -> Result<(), Failure> {
         if self.interface.client.is_connected() {
             return Ok(());
         }
-        // What the loss of the last one means is told by what follows.
-        self.is_loss_told = true;
+        // The result of this attempt is reported instead of the loss.
+        self.is_loss_reported = true;
         let client: Client = self.interface.client.clone();
         tokio::select! {
             connected = self.interface.drive(client.connect()) => drop(connected??),
@@ -357,21 +361,22 @@ impl Prompt<'_> {
         Ok(())
     }
 
-    /// Whether the person may go: once they are told what is still under way.
-    async fn may_leave(&mut self) -> bool {
+    /// Whether to exit. Warns once if transfers are running; the next `exit` then exits.
+    async fn may_exit(&mut self) -> bool {
         let running = self.running.len();
-        if running == 0 || std::mem::replace(&mut self.warned, true) {
+        if running == 0 || std::mem::replace(&mut self.is_exit_warned, true) {
             return true;
         }
         let what = if running == 1 { "1 transfer is" } else { &format!("{running} transfers are") };
-        let said = format!("{what} still running: exit again cancels and leaves.");
-        self.interface.output.say(said).await;
+        let text = format!("{what} still running: type exit again to cancel and leave.");
+        self.interface.output.say(text).await;
         false
     }
 
-    async fn leave(&mut self) -> Result<(), Failure> {
+    /// Cancels all transfers and disconnects.
+    async fn exit(&mut self) -> Result<(), Failure> {
         self.cancel_all();
-        while self.ends.join_next().await.is_some() {}
+        while self.transfer_ends.join_next().await.is_some() {}
         self.interface.output.say("Closing connection to server...").await;
         self.interface.client.disconnect().await;
         self.interface.output.say("Connection closed.").await;
@@ -379,11 +384,11 @@ impl Prompt<'_> {
     }
 }
 
-fn ended_task(ended: Result<(TransferId, TransferEnd), tokio::task::JoinError>) -> PromptEvent {
+fn transfer_ended(ended: Result<(TransferId, TransferEnd), tokio::task::JoinError>) -> PromptEvent {
     match ended {
-        Ok((id, end)) => PromptEvent::Ended(id, end),
+        Ok((id, end)) => PromptEvent::TransferEnded(id, end),
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        // The runtime is going down.
-        Err(_) => PromptEvent::Nothing,
+        // The runtime is shutting down.
+        Err(_) => PromptEvent::Ignored,
     }
 }

@@ -1,29 +1,29 @@
-//! A line as words, as a shell would see them: quotes, and a backslash before any character.
+//! Splits a line into words as a shell does, with quotes and backslashes.
 //!
-//! Not a crate's splitter: it must tell where the last, unfinished word begins, and `#` is a
-//! character like any other.
+//! No crate is used, because completion needs the position of the last, unfinished word, and `#` must not start a
+//! comment.
 
-/// A line that ends inside a quote, or in a backslash.
+/// The error for a line that ends inside a quote or after a backslash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct IncompleteLine;
 
-/// The word under the cursor, and those before it.
+/// The last word of a line, which completion extends, and the words before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LastWord {
-    /// The words before, whole.
+    /// The complete words before it.
     pub(super) before: Vec<String>,
-    /// Where it begins, in bytes; at a quote where it is quoted.
+    /// Where it begins, in bytes, including an opening quote.
     pub(super) start: usize,
-    /// What it means so far.
+    /// Its value so far, without quotes and backslashes.
     pub(super) value: String,
-    /// The quote it is in.
+    /// The quote that is still open.
     pub(super) quote: Option<char>,
 }
 
-/// The words of a line.
+/// Splits a line into words.
 pub(super) fn split(line: &str) -> Result<Vec<String>, IncompleteLine> {
-    let scan = WordScanner::of(line);
-    if scan.quote.is_some() || scan.escaped {
+    let scan = WordScanner::scan(line);
+    if scan.quote.is_some() || scan.is_escaped {
         return Err(IncompleteLine);
     }
     let mut words = scan.words;
@@ -31,20 +31,20 @@ pub(super) fn split(line: &str) -> Result<Vec<String>, IncompleteLine> {
     Ok(words)
 }
 
-/// The word that a line ends in; empty where it ends between words.
-pub(super) fn last(line: &str) -> LastWord {
-    let scan = WordScanner::of(line);
+/// Returns the last word of a line; it is empty if the line ends between words.
+pub(super) fn last_word(line: &str) -> LastWord {
+    let scan = WordScanner::scan(line);
     let (start, value) = scan.word.unwrap_or((line.len(), String::new()));
     LastWord { before: scan.words, start, value, quote: scan.quote }
 }
 
-/// Writes a word so that it is read as it is, within the quote it began with; that quote stays open.
-pub(super) fn quoted(value: &str, quote: Option<char>) -> String {
+/// Quotes `value` so that [`split`] reads it back. With `quote`, the text begins with that quote and leaves it open.
+pub(super) fn quote(value: &str, open_quote: Option<char>) -> String {
     let mut text = String::with_capacity(value.len() + 2);
-    text.extend(quote);
+    text.extend(open_quote);
     for character in value.chars() {
-        match quote {
-            // Nothing is special in here but the end.
+        match open_quote {
+            // In single quotes only the closing quote is special.
             Some('\'') if character == '\'' => text.push_str("'\\''"),
             Some('"') if matches!(character, '"' | '\\') => text.extend(['\\', character]),
             None if character.is_whitespace() || matches!(character, '\'' | '"' | '\\') => {
@@ -59,14 +59,14 @@ pub(super) fn quoted(value: &str, quote: Option<char>) -> String {
 #[derive(Default)]
 struct WordScanner {
     words: Vec<String>,
-    /// The word that is being read: where it begins, and what it means so far.
+    /// The current word: where it begins, and its value so far.
     word: Option<(usize, String)>,
     quote: Option<char>,
-    escaped: bool,
+    is_escaped: bool,
 }
 
 impl WordScanner {
-    fn of(line: &str) -> Self {
+    fn scan(line: &str) -> Self {
         let mut scan = Self::default();
         for (index, character) in line.char_indices() {
             scan.read(index, character);
@@ -75,9 +75,9 @@ impl WordScanner {
     }
 
     fn read(&mut self, index: usize, character: char) {
-        if self.escaped {
-            self.escaped = false;
-            // In double quotes a backslash is itself before what needs none.
+        if self.is_escaped {
+            self.is_escaped = false;
+            // In double quotes a backslash is literal unless a quote or backslash follows.
             if self.quote == Some('"') && !matches!(character, '"' | '\\') {
                 self.push(index, '\\');
             }
@@ -87,13 +87,13 @@ impl WordScanner {
             (Some(quote), _) if character == quote => self.quote = None,
             (Some('\''), _) => self.push(index, character),
             (_, '\\') => {
-                self.escaped = true;
-                self.begin(index);
+                self.is_escaped = true;
+                self.start_word(index);
             }
             (Some(_), _) => self.push(index, character),
             (None, '\'' | '"') => {
                 self.quote = Some(character);
-                self.begin(index);
+                self.start_word(index);
             }
             (None, _) if character.is_whitespace() => {
                 self.words.extend(self.word.take().map(|(_, value)| value));
@@ -102,12 +102,13 @@ impl WordScanner {
         }
     }
 
-    fn begin(&mut self, index: usize) -> &mut String {
+    /// Starts a word at `index`, unless one is being read.
+    fn start_word(&mut self, index: usize) -> &mut String {
         &mut self.word.get_or_insert_with(|| (index, String::new())).1
     }
 
     fn push(&mut self, index: usize, character: char) {
-        self.begin(index).push(character);
+        self.start_word(index).push(character);
     }
 }
 
@@ -116,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_what_a_shell_would_see() {
+    fn lines_split_into_words_as_in_a_shell() {
         for (line, words) in [
             ("", &[] as &[&str]),
             ("  get \t a  ", &["get", "a"]),
@@ -135,21 +136,21 @@ mod tests {
     }
 
     #[test]
-    fn the_last_word_is_the_one_being_typed() {
-        let word = last("get a \"with sp");
+    fn the_last_word_is_empty_after_a_space() {
+        let word = last_word("get a \"with sp");
         assert_eq!(word.before, ["get", "a"]);
         assert_eq!((word.start, word.value.as_str(), word.quote), (6, "with sp", Some('"')));
-        let none = last("get ");
+        let none = last_word("get ");
         assert_eq!((none.start, none.value.as_str(), none.quote), (4, "", None));
     }
 
     #[test]
-    fn what_is_quoted_is_read_as_it_was() {
+    fn quoted_words_split_back_into_their_value() {
         for value in ["a", "with space", "it's", "say \"x\"", "a\\b", "#1"] {
-            assert_eq!(split(&quoted(value, None)).unwrap(), [value]);
-            for quote in ['"', '\''] {
-                let mut text = quoted(value, Some(quote));
-                text.push(quote);
+            assert_eq!(split(&quote(value, None)).unwrap(), [value]);
+            for open_quote in ['"', '\''] {
+                let mut text = quote(value, Some(open_quote));
+                text.push(open_quote);
                 assert_eq!(split(&text).unwrap(), [value], "{text}");
             }
         }

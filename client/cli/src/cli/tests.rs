@@ -1,0 +1,80 @@
+//! How the command line is parsed, and what is generated from its definition.
+
+use clap::CommandFactory as _;
+use clap::ValueEnum as _;
+
+use super::*;
+
+#[test]
+fn clap_accepts_the_definition() {
+    ClientArgs::command().debug_assert();
+}
+
+#[test]
+fn settings_are_accepted_before_and_after_the_command() {
+    for line in ["quiver --name Ron -q status", "quiver status --quiet --name Ron"] {
+        let cli = ClientArgs::try_parse_from(line.split(' ')).unwrap();
+        assert_eq!(cli.settings.name.unwrap().as_str(), "Ron");
+        assert!(cli.settings.quiet && cli.settings.timeout == 30);
+        assert!(matches!(cli.command, Some(CommandArgs::Status(_))));
+    }
+}
+
+#[test]
+fn the_retry_timeout_has_its_old_name_as_a_hidden_alias() {
+    for flag in ["--retry-timeout", "--patience"] {
+        for line in [["get", "a"], ["put", "a"], ["resume", "a"]] {
+            let words = ["quiver"].into_iter().chain(line).chain([flag, "7"]);
+            let cli = ClientArgs::try_parse_from(words).unwrap();
+            let retry = match cli.command {
+                Some(CommandArgs::Get(get)) => get.retry,
+                Some(CommandArgs::Put(put)) => put.retry,
+                Some(CommandArgs::Resume(resume)) => resume.retry,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(retry.retry_timeout, 7, "{flag}");
+        }
+    }
+    let mut command = ClientArgs::command();
+    let get = command.find_subcommand_mut("get").unwrap();
+    let help = get.render_long_help().to_string();
+    assert!(help.contains("--retry-timeout") && !help.contains("--patience"), "{help}");
+}
+
+#[test]
+fn paths_that_begin_with_a_hyphen_follow_two_hyphens() {
+    let cli = ClientArgs::try_parse_from(["quiver", "get", "-o", "-", "--", "-rf", "a b"]).unwrap();
+    let Some(CommandArgs::Get(get)) = cli.command else { panic!("{cli:?}") };
+    assert_eq!(get.paths, ["-rf", "a b"]);
+    assert_eq!(get.output, PathBuf::from("-"));
+}
+
+#[test]
+fn each_shell_script_completes_all_commands() {
+    for shell in clap_complete::Shell::value_variants() {
+        let mut script = Vec::new();
+        clap_complete::generate(*shell, &mut ClientArgs::command(), "quiver", &mut script);
+        let script = String::from_utf8(script).unwrap();
+        let commands = ClientArgs::command();
+        let names = commands.get_subcommands().map(clap::Command::get_name);
+        for word in names.chain(["password-file", "overwrite", "no-resume", "limit"]) {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+}
+
+#[test]
+fn the_man_page_lists_commands_and_exit_codes() {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(ClientArgs::command()).render(&mut page).unwrap();
+    let page = String::from_utf8(page).unwrap();
+    for words in [
+        "quiver\\-get",
+        "quiver\\-put",
+        "quiver\\-mkdir",
+        "10 some of several failed",
+        "QUIVER_SERVER",
+    ] {
+        assert!(page.contains(words), "{words}");
+    }
+}
