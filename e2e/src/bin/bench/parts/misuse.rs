@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
-use quiver_e2e::wire::{Client, Dial, Key, RawFrame, Stream};
+use quiver_e2e::wire::{Client, Dialer, Key, RawFrame, RawStream};
 use quiver_transport::CertificateInfo;
 use serde_json::{Value, json};
 
@@ -153,7 +153,7 @@ impl Misuser {
             block_on(async {
                 let key = Key::new();
                 let dial = || {
-                    let dial = Dial::at(address, &fingerprint).key(&key);
+                    let dial = Dialer::to_address(address, &fingerprint).key(&key);
                     dial.transport(|settings| {
                         settings.stream_receive_window(4096_u32.into());
                     })
@@ -161,7 +161,7 @@ impl Misuser {
                 let mut held = Vec::new();
                 if !matches!(misuse, Misuse::Nothing | Misuse::Exits) {
                     for _ in 0..CONNECTIONS {
-                        held.push((dial().join("misuser").await, Vec::new()));
+                        held.push((dial().sign_in("misuser").await, Vec::new()));
                     }
                 }
                 let mut ready = Some(ready);
@@ -173,17 +173,17 @@ impl Misuser {
                         Misuse::AbandonedLists => {
                             fill(&mut held, &list()).await;
                             for (_, streams) in &mut held {
-                                streams.drain(..).for_each(Stream::abandon);
+                                streams.drain(..).for_each(RawStream::abandon);
                             }
                         }
-                        Misuse::Exits => exit(dial().join("misuser").await).await,
+                        Misuse::Exits => exit(dial().sign_in("misuser").await).await,
                     }
                     drop(ready.take());
                     tokio::time::sleep(std::time::Duration::from_millis(1)).await;
                 }
                 for (client, streams) in held {
                     drop(streams);
-                    client.leave().await;
+                    client.close().await;
                 }
             });
         });
@@ -202,7 +202,7 @@ impl Drop for Misuser {
 }
 
 /// Asks on all streams that are not in use.
-async fn fill(held: &mut [(Client, Vec<Stream>)], request: &Value) {
+async fn fill(held: &mut [(Client, Vec<RawStream>)], request: &Value) {
     for (client, streams) in held {
         while streams.len() < STREAMS {
             streams.push(ask(client, request).await);
@@ -210,7 +210,7 @@ async fn fill(held: &mut [(Client, Vec<Stream>)], request: &Value) {
     }
 }
 
-async fn ask(client: &Client, request: &Value) -> Stream {
+async fn ask(client: &Client, request: &Value) -> RawStream {
     let mut stream = client.open().await.unwrap();
     stream.write_frame(&RawFrame::request(request)).await.unwrap();
     stream
@@ -231,7 +231,7 @@ async fn exit(client: Client) {
     for _ in 0..16 {
         streams.push(ask(&client, &json!({"command": "get", "path": "large"})).await);
     }
-    client.ask(json!({"command": "exit"})).await;
+    client.request(json!({"command": "exit"})).await;
     drop(streams);
-    client.leave().await;
+    client.close().await;
 }

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 
-use quiver_e2e::kills::{Direction, Ordeal, Victim};
+use quiver_e2e::kills::{KillScenario, KillTarget, TransferKind};
 
 use crate::cli::{self, Amount};
 use crate::report::{Bound, Section, Table};
@@ -22,14 +22,14 @@ pub(crate) fn measure(amount: Amount, seed: Option<u64>) -> Section {
     let size = amount.size;
     let mut section = Section::new(format!("{}, killed at {KILLS} points", cli::size(size)));
     let mut table = Table::new(&["", "twice at each kill, MiB", "median", "most"]);
-    for (direction, way, most) in
-        [(Direction::Get, "get", CLIENTS), (Direction::Put, "put", SERVERS)]
+    for (transfer, way, most) in
+        [(TransferKind::Get, "get", CLIENTS), (TransferKind::Put, "put", SERVERS)]
     {
-        for (victim, whom) in [(Victim::Client, "client"), (Victim::Server, "server")] {
-            let ordeal = Ordeal { direction, victim, size, kills: KILLS, seed, rate: 0 };
-            let kills = block_on(ordeal.endure());
+        for (target, whom) in [(KillTarget::Client, "client"), (KillTarget::Server, "server")] {
+            let ordeal = KillScenario { transfer, target, size, kills: KILLS, seed, rate: 0 };
+            let kills = block_on(ordeal.run());
             let name = format!("{way}, the {whom} killed");
-            let mut twice: Vec<f64> = kills.iter().map(|kill| kill.twice as f64 / MIB).collect();
+            let mut twice: Vec<f64> = kills.iter().map(|kill| kill.resent as f64 / MIB).collect();
             let each: Vec<String> = twice.iter().map(|mib| format!("{mib:.2}")).collect();
             twice.sort_unstable_by(f64::total_cmp);
             let (median, reached) = (twice[twice.len() / 2], twice[twice.len() - 1]);
