@@ -1,20 +1,20 @@
-//! Where the built binaries are: beside the test, in the target folder of the same profile.
+//! Paths of the built binaries: beside the test, in the target folder of the same profile.
 
 use std::path::PathBuf;
 
-/// The program `quiver-server`.
+/// The path of `quiver-server`.
 ///
 /// # Panics
-/// Where it was not built.
+/// If it was not built.
 #[must_use]
 pub fn server() -> PathBuf {
     find("quiver-server")
 }
 
-/// The program `quiver`.
+/// The path of `quiver`.
 ///
 /// # Panics
-/// Where it was not built.
+/// If it was not built.
 #[must_use]
 pub fn client() -> PathBuf {
     find("quiver")
@@ -31,8 +31,8 @@ fn find(name: &str) -> PathBuf {
     let binary = folder.join(name);
     assert!(
         binary.is_file(),
-        "\n{} is not there.\nBuild it with: cargo build --workspace --bins --tests (with the profile of this \
-         test)\ncargo nextest run does so by itself before these tests.\n",
+        "\n{} does not exist.\nBuild it with: cargo build --workspace --bins --tests (with the profile of this \
+         test)\ncargo nextest run builds it before these tests.\n",
         binary.display()
     );
     binary

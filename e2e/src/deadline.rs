@@ -1,31 +1,31 @@
-//! Every wait has a deadline, and says what it waited for. Knows nothing of what that is.
+//! Waits with a timeout. Each names what it waits for. Knows nothing of what that is.
 
 use std::time::Duration;
 
 use tokio::time::timeout;
 
-/// How long a story waits for what should come at once. Long, for a busy machine; nothing that works
-/// ever waits for it.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a story waits for something that should happen at once. Long, for a busy machine; a passing
+/// test never waits this long.
+pub const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Waits for something, `patience` at the longest.
+/// Waits for `wait` to finish, at most `limit`.
 ///
 /// # Panics
-/// When it does not come, naming it.
-pub async fn within<T>(patience: Duration, what: &str, wait: impl Future<Output = T>) -> T {
-    match timeout(patience, wait).await {
+/// If `limit` passes first; the message names `what`.
+pub async fn wait_within<T>(limit: Duration, what: &str, wait: impl Future<Output = T>) -> T {
+    match timeout(limit, wait).await {
         Ok(value) => value,
-        Err(_) => panic!("waited {patience:?} for {what}"),
+        Err(_) => panic!("waited {limit:?} for {what}"),
     }
 }
 
-/// Waits until `holds` does, for what nothing tells of, such as a file that appears.
+/// Polls `condition` until it is true, for state that sends no notification, such as a file that appears.
 ///
 /// # Panics
-/// When it does not come to hold, naming it.
-pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    within(PATIENCE, what, async {
-        while !holds() {
+/// If it is not true within [`TIMEOUT`]; the message names `what`.
+pub async fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    wait_within(TIMEOUT, what, async {
+        while !condition() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     })

@@ -1,85 +1,87 @@
-//! Faults of the kernel and of file systems: a program of ours runs under strace, which answers the named system
-//! calls with errors. Knows nothing of what the programs do.
+//! Faults of the kernel and of file systems: a program of ours runs under strace, which makes the named system
+//! calls fail. Knows nothing of what the programs do.
 //!
-//! The tracer is detached: the process that is started is the program itself, with its number and its signals.
+//! The tracer is detached: the started process is the program itself, with its own process id and signals.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Errors for system calls, each `CALLS:error=ERROR` as strace's `inject` takes it: `renameat2,linkat:error=EIO`.
+/// Injected errors of system calls, each `CALLS:error=ERROR` as strace's `inject` takes it:
+/// `renameat2,linkat:error=EIO`.
 #[derive(Debug, Clone, Default)]
 pub struct Faults {
     injected: Vec<String>,
-    /// Files and folders, by their handles.
+    /// Files and folders whose open handles fail.
     handles: Vec<PathBuf>,
-    /// As the program names them.
+    /// Files and folders that fail where the program names them.
     names: Vec<OsString>,
-    /// Where the tracer writes what it saw, if anywhere.
+    /// The tracer's log of the traced calls, if any.
     log: Option<PathBuf>,
 }
 
 impl Faults {
-    /// These errors, in every call.
+    /// These errors, in each call.
     #[must_use]
-    pub fn of(injected: &[&str]) -> Self {
+    pub fn inject(injected: &[&str]) -> Self {
         let injected = injected.iter().map(ToString::to_string).collect();
         Self { injected, ..Self::default() }
     }
 
-    /// In calls alone with an open handle of this file or folder itself. What is relative is looked up from the
-    /// folder that the program starts in.
+    /// Only in calls with an open handle of this file or folder itself. A relative path starts at the program's
+    /// current folder.
     #[must_use]
-    pub fn at(mut self, path: impl Into<PathBuf>) -> Self {
+    pub fn on_handle(mut self, path: impl Into<PathBuf>) -> Self {
         self.handles.push(path.into());
         self
     }
 
-    /// In calls alone that name a file or folder by exactly these words.
+    /// Only in calls that name a file or folder with exactly this string.
     #[must_use]
-    pub fn named(mut self, name: &str) -> Self {
+    pub fn on_name(mut self, name: &str) -> Self {
         self.names.push(name.into());
         self
     }
 
-    /// With a line in this file for each of the calls, which says `INJECTED` of those that failed on purpose.
+    /// With a line in this file for each traced call; the line of an injected failure contains `INJECTED`.
     #[must_use]
-    pub fn logged_to(mut self, log: impl Into<PathBuf>) -> Self {
+    pub fn log_to(mut self, log: impl Into<PathBuf>) -> Self {
         self.log = Some(log.into());
         self
     }
 
-    /// The beginning of a command line whose rest is the program; empty where there are no faults.
-    fn words(&self, folder: &Path) -> Vec<OsString> {
+    /// The arguments in front of the program's command line; empty if there are no faults.
+    fn strace_arguments(&self, folder: &Path) -> Vec<OsString> {
         if self.injected.is_empty() {
             return Vec::new();
         }
-        let mut words: Vec<OsString> =
+        let mut arguments: Vec<OsString> =
             ["strace", "-D", "-f", "-qqq", "-o"].map(OsString::from).to_vec();
-        words.push(self.log.as_deref().unwrap_or(Path::new("/dev/null")).into());
+        arguments.push(self.log.as_deref().unwrap_or(Path::new("/dev/null")).into());
         let calls: Vec<&str> =
             self.injected.iter().filter_map(|fault| fault.split(':').next()).collect();
-        words.extend(["-e".into(), format!("trace={}", calls.join(",")).into()]);
+        arguments.extend(["-e".into(), format!("trace={}", calls.join(",")).into()]);
         for fault in &self.injected {
-            words.extend(["-e".into(), format!("inject={fault}").into()]);
+            arguments.extend(["-e".into(), format!("inject={fault}").into()]);
         }
         for path in &self.handles {
-            words.extend(["-P".into(), folder.join(path).into()]);
+            arguments.extend(["-P".into(), folder.join(path).into()]);
         }
         for name in &self.names {
-            words.extend(["-P".into(), name.clone()]);
+            arguments.extend(["-P".into(), name.clone()]);
         }
-        words
+        arguments
     }
 
-    /// The same command, under these faults. Ask [`faults_possible`] first.
+    /// The same command, with these faults. Check [`faults_available`] first.
     #[must_use]
-    pub fn upon(&self, command: &Command) -> Command {
-        let mut words = self.words(command.get_current_dir().unwrap_or(Path::new("")));
-        words.push(command.get_program().to_owned());
-        words.extend(command.get_args().map(ToOwned::to_owned));
-        let mut faulty = Command::new(&words[0]);
-        faulty.args(&words[1..]);
+    pub fn wrap(&self, command: &Command) -> Command {
+        let mut arguments =
+            self.strace_arguments(command.get_current_dir().unwrap_or(Path::new("")));
+        arguments.push(command.get_program().to_owned());
+        arguments.extend(command.get_args().map(ToOwned::to_owned));
+        let mut faulty = Command::new(&arguments[0]);
+        faulty.args(&arguments[1..]);
         for (name, value) in command.get_envs() {
             match value {
                 Some(value) => faulty.env(name, value),
@@ -93,14 +95,14 @@ impl Faults {
     }
 }
 
-/// Whether faults can be had; says so where they cannot. In continuous integration they must.
+/// Whether faults can be injected; prints a note if not.
 ///
 /// # Panics
-/// Where they must and cannot.
+/// If they cannot be injected in continuous integration.
 #[must_use]
-pub fn faults_possible() -> bool {
-    let mut tried = Faults::of(&["flock:error=ENOLCK"]).upon(&Command::new("true"));
-    let output = tried.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+pub fn faults_available() -> bool {
+    let mut probe = Faults::inject(&["flock:error=ENOLCK"]).wrap(&Command::new("true"));
+    let output = probe.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     let works = output.is_ok_and(|status| status.success());
     assert!(works || std::env::var_os("CI").is_none(), "strace is missing or may trace nothing");
     if !works {

@@ -1,4 +1,4 @@
-//! How a certificate is named, computed by the description and with none of Quiver's code.
+//! Certificate fingerprints, computed from their description and with none of Quiver's code.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
@@ -6,7 +6,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 /// The SHA-256 of a certificate's SubjectPublicKeyInfo, in hex.
 ///
 /// # Panics
-/// Where it is no certificate.
+/// If the bytes are no certificate.
 #[must_use]
 pub fn fingerprint(certificate: &[u8]) -> String {
     let (_, parsed) = X509Certificate::from_der(certificate).unwrap();

@@ -1,210 +1,211 @@
-//! A file on its way, and kill -9 of either end at random points: what each of them costs. Knows how much
-//! passes a path and what reaches a disk, not how much of that is acceptable.
+//! A transfer whose client or server is killed with SIGKILL at random points, and what each kill costs.
+//! Measures relayed and stored bytes; decides nothing about how much is acceptable.
 
 use std::fs;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::deadline::{PATIENCE, until};
-use crate::path::{Passed, Path};
+use crate::deadline::{TIMEOUT, wait_until};
 use crate::process::{Process, Signal};
 use crate::random::Random;
 use crate::tree::names;
+use crate::udp_relay::{Traffic, UdpRelay};
 use crate::{Home, Server};
 
-/// For so long nothing passes a path whose sender has noticed that nobody listens.
+/// Without traffic for this long, a sender has noticed that the receiver is gone.
 const SILENCE: Duration = Duration::from_millis(100);
 
-/// Dead connections that a client may have beside a living one: eight are its limit.
-const DEAD: usize = 6;
+/// Dead connections that a client may have beside a live one: eight are its limit.
+const MAX_DEAD_CONNECTIONS: usize = 6;
 
-/// Bytes that a packet has, at the least, beside the frames of a file: of QUIC's header, its tag, and the head
-/// of a STREAM frame.
-const PACKET: u64 = 30;
+/// The least overhead of a packet in bytes: QUIC's header, its tag, and the header of a STREAM frame.
+const PACKET_OVERHEAD: u64 = 30;
 
-/// Bytes of a chunk, and of its frame.
+/// Bytes of a chunk, and of its Data frame.
 const CHUNK: u64 = 1024;
-const FRAMED: u64 = CHUNK + 3;
+const DATA_FRAME: u64 = CHUNK + 3;
 
-/// Which way the file goes.
+/// The command that transfers the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
-    /// From the server.
+pub enum TransferKind {
+    /// Server to client.
     Get,
-    /// To the server.
+    /// Client to server.
     Put,
 }
 
-/// Who is killed.
+/// The process that is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Victim {
+pub enum KillTarget {
     /// The client; the same command is started again.
     Client,
-    /// The server; it is started again, and the client goes on by itself.
+    /// The server; it is started again, and the running client resumes.
     Server,
 }
 
-/// What is to happen to a file.
+/// A transfer and the kills that interrupt it.
 #[derive(Debug, Clone, Copy)]
-pub struct Ordeal {
-    /// Which way it goes.
-    pub direction: Direction,
-    /// Who is killed.
-    pub victim: Victim,
-    /// Its bytes.
+pub struct KillScenario {
+    /// The command.
+    pub transfer: TransferKind,
+    /// The process that is killed.
+    pub target: KillTarget,
+    /// Bytes of the file.
     pub size: u64,
-    /// How often.
+    /// Number of kills.
     pub kills: u64,
-    /// Of the points, and of the content.
+    /// Determines the points of the kills, and the content.
     pub seed: u64,
-    /// Bytes a second that pass the path; 0 where nothing limits them.
+    /// The relay's limit in bytes a second; 0 for none.
     pub rate: u64,
 }
 
-/// What one kill has cost.
+/// The cost of one kill.
 #[derive(Debug, Clone, Copy)]
-pub struct Kill {
-    /// Bytes that were on the receiver's disk.
-    pub at: u64,
-    /// Bytes of content that had passed the path since the kill before, less those that reached the disk in that
-    /// time: what has to come again. What else is said on the path counts too: hellos, searches for the
-    /// path's width, acknowledgements.
-    pub twice: u64,
+pub struct KillCost {
+    /// Bytes on the receiver's disk.
+    pub stored: u64,
+    /// Bytes that must be sent again: content relayed since the kill before, less the bytes stored in that time.
+    /// Other traffic counts too: hellos, path MTU probes, acknowledgements.
+    pub resent: u64,
 }
 
-/// A file on its way over a path.
-struct Stage {
-    direction: Direction,
+/// A running scenario.
+struct ScenarioRun {
+    transfer: TransferKind,
     server: Server,
-    path: Path,
+    relay: UdpRelay,
     home: Home,
     content: Vec<u8>,
-    /// What had passed, and what was kept, at the kill before.
-    passed: Passed,
-    kept: u64,
+    /// The relayed traffic and the stored bytes at the kill before.
+    relayed: Traffic,
+    stored: u64,
 }
 
-impl Ordeal {
-    /// Lets it happen. In the end the file is whole, and nothing else is left at either end.
+impl KillScenario {
+    /// Runs the scenario, and checks that the file is whole in the end and that neither side has other files.
     ///
     /// # Panics
-    /// Where that is not so.
-    pub async fn endure(self) -> Vec<Kill> {
-        let mut stage = Stage::set(self).await;
+    /// If a check fails.
+    pub async fn run(self) -> Vec<KillCost> {
+        let mut run = ScenarioRun::prepare(self).await;
         let mut random = Random::new(self.seed);
-        let mut process = stage.begin();
+        let mut process = run.start_client();
         let mut kills = Vec::new();
         for kill in 1..=self.kills {
             let last = self.size * kill / (self.kills + 1);
-            let point = stage.kept + 1 + random.number() % last.saturating_sub(stage.kept).max(1);
-            until("the point", || stage.arrived() >= point).await;
-            match self.victim {
-                Victim::Client => {
+            let point = run.stored + 1 + random.number() % last.saturating_sub(run.stored).max(1);
+            wait_until("the point of the kill", || run.stored_bytes() >= point).await;
+            match self.target {
+                KillTarget::Client => {
                     process.signal(Signal::KILL);
-                    process.ended(PATIENCE).await;
-                    stage.silence().await;
-                    stage.may_come_again(kills.len() + 1).await;
-                    kills.push(stage.account());
-                    process = stage.begin();
+                    process.wait_for_exit(TIMEOUT).await;
+                    run.wait_for_silence().await;
+                    run.wait_until_resumable(kills.len() + 1).await;
+                    kills.push(run.cost_of_kill());
+                    process = run.start_client();
                 }
-                Victim::Server => {
-                    stage.server.is_killed_and_starts_again().await;
-                    kills.push(stage.account());
-                    stage.path.lead_to(stage.server.address());
+                KillTarget::Server => {
+                    run.server.restart_at_new_port().await;
+                    kills.push(run.cost_of_kill());
+                    run.relay.redirect_to(run.server.address());
                 }
             }
         }
-        let status = process.ended(4 * PATIENCE).await;
-        let said = process.stderr.so_far().join("\n");
+        let status = process.wait_for_exit(4 * TIMEOUT).await;
+        let stderr = process.stderr.lines().join("\n");
         assert_eq!(status.code(), Some(0), "{self:?}: {said}");
-        assert!(said.contains("big: resuming at "), "{self:?}: {said}");
-        stage.is_whole(&format!("{self:?}"));
+        assert!(stderr.contains("big: resuming at "), "{self:?}: {said}");
+        run.assert_complete(&format!("{self:?}"));
         kills
     }
 }
 
-impl Stage {
-    async fn set(ordeal: Ordeal) -> Self {
-        let Ordeal { direction, size, seed, rate, .. } = ordeal;
+impl ScenarioRun {
+    async fn prepare(scenario: KillScenario) -> Self {
+        let KillScenario { transfer, size, seed, rate, .. } = scenario;
         let server = Server::options().argument("--allow-upload").start().await;
         let content = Random::new(seed).bytes(usize::try_from(size).expect("it fits into memory"));
         let home = Home::new();
-        match direction {
-            Direction::Get => drop(server.offer("big", &content)),
-            Direction::Put => fs::write(home.file("big"), &content).unwrap(),
+        match transfer {
+            TransferKind::Get => drop(server.add_file("big", &content)),
+            TransferKind::Put => fs::write(home.file("big"), &content).unwrap(),
         }
-        let path = Path::to(server.address()).await;
-        path.slow(rate);
-        Self { direction, server, path, home, content, passed: Passed::default(), kept: 0 }
+        let relay = UdpRelay::start(server.address()).await;
+        relay.limit_rate(rate);
+        Self { transfer, server, relay, home, content, relayed: Traffic::default(), stored: 0 }
     }
 
-    fn begin(&self) -> Process {
-        let command = if self.direction == Direction::Get { "get" } else { "put" };
+    fn start_client(&self) -> Process {
+        let command = if self.transfer == TransferKind::Get { "get" } else { "put" };
         let quiver = self.home.quiver(["--name", "Ron", command, "big"]);
-        quiver.server(self.path.address(), &self.server.certificate()).start()
+        quiver.server(self.relay.address(), &self.server.certificate()).start()
     }
 
-    /// How much is on the receiver's disk.
-    fn arrived(&self) -> u64 {
-        if self.direction == Direction::Get {
-            return self.home.part_length();
+    /// Bytes on the receiver's disk.
+    fn stored_bytes(&self) -> u64 {
+        if self.transfer == TransferKind::Get {
+            return self.home.partial_length();
         }
         let files = self.server.files();
-        let parts = names(&files).into_iter().filter(|name| name.starts_with(".quiver-"));
-        let length = |name| fs::metadata(files.join(name)).map_or(0, |part| part.len());
-        parts.map(length).max().unwrap_or(0)
+        let partial_files = names(&files).into_iter().filter(|name| name.starts_with(".quiver-"));
+        let length = |name| fs::metadata(files.join(name)).map_or(0, |metadata| metadata.len());
+        partial_files.map(length).max().unwrap_or(0)
     }
 
-    fn passed(&self) -> Passed {
-        match self.direction {
-            Direction::Get => self.path.came_back(),
-            Direction::Put => self.path.went_there(),
+    fn relayed_traffic(&self) -> Traffic {
+        match self.transfer {
+            TransferKind::Get => self.relay.traffic_to_clients(),
+            TransferKind::Put => self.relay.traffic_to_server(),
         }
     }
 
-    /// Waits, after so many kills of the client, until the server lets it go on. For 11 seconds it takes each of
-    /// them for alive: one that puts has the part, and those that get count as connections.
-    async fn may_come_again(&self, kills: usize) {
-        let (gone, due) = match self.direction {
-            Direction::Get => ("not delivered: big to ", kills.saturating_sub(DEAD)),
-            Direction::Put => ("not stored: big from ", kills),
+    /// Waits until the server lets the client resume after `kills` kills of the client. The server considers each
+    /// killed client alive for 11 seconds: its upload holds the lock of the partial file, and its connection
+    /// counts towards the limit.
+    async fn wait_until_resumable(&self, kills: usize) {
+        let (message, count) = match self.transfer {
+            TransferKind::Get => {
+                ("not delivered: big to ", kills.saturating_sub(MAX_DEAD_CONNECTIONS))
+            }
+            TransferKind::Put => ("not stored: big from ", kills),
         };
-        if due > 0 {
-            self.server.log().wait_for_nth(gone, due).await;
+        if count > 0 {
+            self.server.log().wait_for_nth(message, count).await;
         }
     }
 
-    /// Waits until nobody sends any more.
-    async fn silence(&self) {
-        let (mut passed, mut since) = (self.passed(), Instant::now());
-        until("silence", || {
-            let now = self.passed();
-            if now != passed {
-                (passed, since) = (now, Instant::now());
+    /// Waits until the sender sends nothing any more.
+    async fn wait_for_silence(&self) {
+        let (mut relayed, mut since) = (self.relayed_traffic(), Instant::now());
+        wait_until("silence", || {
+            let now = self.relayed_traffic();
+            if now != relayed {
+                (relayed, since) = (now, Instant::now());
             }
             since.elapsed() > SILENCE
         })
         .await;
     }
 
-    fn account(&mut self) -> Kill {
-        let (passed, at) = (self.passed(), self.arrived());
-        let kept = at.checked_sub(self.kept).expect("what was kept is kept");
-        assert!(kept > 0, "nothing was kept");
-        let bytes = passed.bytes - self.passed.bytes;
-        let headers = (passed.datagrams - self.passed.datagrams) * PACKET;
-        let content = bytes.saturating_sub(headers) * CHUNK / FRAMED;
-        (self.passed, self.kept) = (passed, at);
-        Kill { at, twice: content.saturating_sub(kept) }
+    fn cost_of_kill(&mut self) -> KillCost {
+        let (relayed, stored) = (self.relayed_traffic(), self.stored_bytes());
+        let added = stored.checked_sub(self.stored).expect("stored bytes are never lost");
+        assert!(added > 0, "nothing was stored");
+        let bytes = relayed.bytes - self.relayed.bytes;
+        let headers = (relayed.datagrams - self.relayed.datagrams) * PACKET_OVERHEAD;
+        let content = bytes.saturating_sub(headers) * CHUNK / DATA_FRAME;
+        (self.relayed, self.stored) = (relayed, stored);
+        KillCost { stored, resent: content.saturating_sub(added) }
     }
 
-    fn is_whole(&self, what: &str) {
-        let there = match self.direction {
-            Direction::Get => self.home.file("big"),
-            Direction::Put => self.server.files().join("big"),
+    fn assert_complete(&self, what: &str) {
+        let file = match self.transfer {
+            TransferKind::Get => self.home.file("big"),
+            TransferKind::Put => self.server.files().join("big"),
         };
-        assert!(fs::read(there).unwrap() == self.content, "{what}: another content");
+        assert!(fs::read(file).unwrap() == self.content, "{what}: the content differs");
         assert_eq!(self.home.names(), ["big"], "{what}");
         assert_eq!(names(&self.server.files()), ["big"], "{what}");
         assert!(self.home.journal().is_empty(), "{what}");

@@ -1,99 +1,94 @@
-//! A server's log, as `--log-format json` writes it: what was said, and waiting until it is.
+//! A server's log, as `--log-format json` writes it, and waiting for its lines.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::deadline::{PATIENCE, within};
+use crate::deadline::{TIMEOUT, wait_within};
 use crate::process::Lines;
 
 /// The log of a running server.
 #[derive(Debug, Clone)]
-pub struct Log {
+pub struct ServerLog {
     lines: Lines,
 }
 
-/// One line.
+/// One line of the log.
 #[derive(Debug, Clone)]
 pub struct LogEntry {
     /// `INFO`, `WARN`, ...
     pub level: String,
-    /// The words.
+    /// The message.
     pub message: String,
-    /// The whole line.
+    /// The whole line as JSON.
     pub fields: Value,
 }
 
-impl Log {
-    /// Over the lines of a server's standard error.
+impl ServerLog {
+    /// The log in the lines of a server's standard error.
     #[must_use]
     pub fn new(lines: Lines) -> Self {
         Self { lines }
     }
 
-    /// Waits for the first line, of all since the start, whose message contains `text`.
+    /// Waits for the first line since the server's start whose message contains `text`.
     ///
     /// # Panics
-    /// When none comes.
+    /// If there is none within [`TIMEOUT`].
     pub async fn wait_for(&self, text: &str) -> LogEntry {
         self.wait_for_nth(text, 1).await
     }
 
-    /// Waits until so many lines contain `text`; gives the last of them.
+    /// Waits until `count` messages contain `text`, and returns the last of them.
     ///
     /// # Panics
-    /// When they do not come.
+    /// If there are fewer within [`TIMEOUT`].
     pub async fn wait_for_nth(&self, text: &str, count: usize) -> LogEntry {
-        self.wait_for_nth_within(PATIENCE, text, count).await
+        self.wait_for_nth_within(TIMEOUT, text, count).await
     }
 
-    /// The same, with a deadline of its own.
+    /// [`wait_for_nth`](Self::wait_for_nth) with a timeout of its own.
     ///
     /// # Panics
-    /// When they do not come.
-    pub async fn wait_for_nth_within(
-        &self,
-        patience: Duration,
-        text: &str,
-        count: usize,
-    ) -> LogEntry {
+    /// If there are fewer within `limit`.
+    pub async fn wait_for_nth_within(&self, limit: Duration, text: &str, count: usize) -> LogEntry {
         let what = format!("log line {count} with {text:?}");
-        let mut left = count;
+        let mut missing = count;
         let wait = self.lines.wait(|line| {
             let entry = LogEntry::parse(line)?;
-            left -= usize::from(entry.message.contains(text));
-            (left == 0).then_some(entry)
+            missing -= usize::from(entry.message.contains(text));
+            (missing == 0).then_some(entry)
         });
-        match within(patience, &what, wait).await {
+        match wait_within(limit, &what, wait).await {
             Some(entry) => entry,
             None => panic!("the server ended; waited for {what}"),
         }
     }
 
-    /// How many lines so far contain `text`.
+    /// How many messages so far contain `text`.
     #[must_use]
     pub fn count(&self, text: &str) -> usize {
         self.entries().iter().filter(|entry| entry.message.contains(text)).count()
     }
 
-    /// All lines so far that are log lines.
+    /// All log entries so far.
     #[must_use]
     pub fn entries(&self) -> Vec<LogEntry> {
-        self.lines.so_far().iter().filter_map(|line| LogEntry::parse(line)).collect()
+        self.lines.lines().iter().filter_map(|line| LogEntry::parse(line)).collect()
     }
 
-    /// What a server that is well never says: an error, or a line that is no log line (a panic).
+    /// Lines that a healthy server never writes: errors, and lines that are no log entries, such as a panic.
     #[must_use]
-    pub fn alarms(&self) -> Vec<String> {
-        let mut lines = self.lines.so_far();
+    pub fn error_lines(&self) -> Vec<String> {
+        let mut lines = self.lines.lines();
         lines.retain(|line| LogEntry::parse(line).is_none_or(|entry| entry.level == "ERROR"));
         lines
     }
 
-    /// The last lines, for whoever asks what went wrong.
+    /// The last 30 lines, for the message of a failed test.
     #[must_use]
     pub fn tail(&self) -> String {
-        let lines = self.lines.so_far();
+        let lines = self.lines.lines();
         lines[lines.len().saturating_sub(30)..].join("\n")
     }
 }

@@ -1,4 +1,4 @@
-//! A program that runs: what it says, signals to it, what it holds, its end. Knows nothing of what the
+//! A running program: its output, signals to it, its resources and its exit. Knows nothing of what the
 //! program does.
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
@@ -13,23 +13,23 @@ pub use rustix::process::Signal;
 use rustix::process::{Resource, Rlimit, prlimit};
 use tokio::sync::watch;
 
-use crate::deadline::within;
+use crate::deadline::wait_within;
 
-/// A started program. Dropped, it is killed and reaped.
+/// A started program. A drop kills and reaps it.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
     status: Option<ExitStatus>,
     readers: Vec<JoinHandle<()>>,
-    /// Standard output, as it comes.
+    /// The lines of standard output so far.
     pub stdout: Lines,
-    /// Standard error, as it comes.
+    /// The lines of standard error so far.
     pub stderr: Lines,
 }
 
-/// What a program that has ended said.
+/// The exit status and the output of a program that has exited.
 #[derive(Debug)]
-pub struct Finished {
+pub struct ProgramOutput {
     /// Its exit status.
     pub status: ExitStatus,
     /// Its standard output.
@@ -38,20 +38,20 @@ pub struct Finished {
     pub stderr: String,
 }
 
-impl Finished {
+impl ProgramOutput {
     /// Its exit code.
     ///
     /// # Panics
-    /// Where a signal ended it.
+    /// If a signal ended it.
     #[must_use]
     pub fn code(&self) -> i32 {
         self.status.code().unwrap_or_else(|| panic!("ended by a signal: {self:?}"))
     }
 
-    /// Expects an exit code.
+    /// Checks the exit code.
     ///
     /// # Panics
-    /// Where it is another, with all that was said.
+    /// If it is another; the message contains the output.
     #[track_caller]
     pub fn expect(&self, code: i32) -> &Self {
         assert_eq!(self.code(), code, "{}{}", self.stdout, self.stderr);
@@ -59,39 +59,40 @@ impl Finished {
     }
 }
 
-/// What a process holds in memory, in KiB.
+/// A process's memory, in KiB.
 #[derive(Debug, Clone, Copy)]
 pub struct Memory {
     /// Resident now.
     pub resident: u64,
-    /// The most that was ever resident.
+    /// The peak of the resident memory.
     pub peak: u64,
 }
 
 impl Process {
-    /// Starts a program, with nothing on its standard input.
+    /// Starts a program with an empty standard input.
     ///
     /// # Panics
-    /// Where it cannot be started.
+    /// If it cannot be started.
     #[must_use]
     pub fn start(command: &mut Command) -> Self {
-        Self::start_as_is(command.stdin(Stdio::null()).stdout(Stdio::piped()))
+        Self::start_with_stdio(command.stdin(Stdio::null()).stdout(Stdio::piped()))
     }
 
-    /// Starts a program with the standard input and output that the command has. There are lines of an
-    /// output that is piped.
+    /// Starts a program with the standard input and output of the command. The lines of the output are
+    /// collected if it is piped.
     ///
     /// # Panics
-    /// Where it cannot be started.
+    /// If it cannot be started.
     #[must_use]
-    pub fn start_as_is(command: &mut Command) -> Self {
+    pub fn start_with_stdio(command: &mut Command) -> Self {
         Self::start_with_stderr(command, Stdio::piped())
     }
 
-    /// The same with another standard error, of which there are no lines unless it is piped.
+    /// Like [`start_with_stdio`](Self::start_with_stdio) with another standard error, whose lines are collected
+    /// if it is piped.
     ///
     /// # Panics
-    /// Where it cannot be started.
+    /// If it cannot be started.
     #[must_use]
     pub fn start_with_stderr(command: &mut Command, stderr: impl Into<Stdio>) -> Self {
         command.stderr(stderr);
@@ -101,16 +102,16 @@ impl Process {
         let mut readers = Vec::new();
         match child.stderr.take() {
             Some(output) => readers.push(stderr.collect(output)),
-            None => stderr.lock().closed = true,
+            None => stderr.lock().is_closed = true,
         }
         match child.stdout.take() {
             Some(output) => readers.push(stdout.collect(output)),
-            None => stdout.lock().closed = true,
+            None => stdout.lock().is_closed = true,
         }
         Self { child, status: None, readers, stdout, stderr }
     }
 
-    /// The process's number. It stays this process's until it is dropped or its end was seen.
+    /// The process id. It stays valid until the process is dropped or was waited for.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
@@ -119,7 +120,7 @@ impl Process {
     /// Sends a signal.
     ///
     /// # Panics
-    /// Where the process's end was seen already.
+    /// If the process was waited for already.
     pub fn signal(&self, signal: Signal) {
         assert!(self.status.is_none(), "the process has ended");
         let id = rustix::process::Pid::from_child(&self.child);
@@ -127,23 +128,23 @@ impl Process {
             .expect("a process that is not reaped takes signals");
     }
 
-    /// Waits for the end of the process.
+    /// Waits for the process to exit.
     ///
     /// # Panics
-    /// When it does not end within `patience`.
-    pub async fn ended(&mut self, patience: Duration) -> ExitStatus {
-        within(patience, "the end of a process", async {
-            self.stdout.closed().await;
-            self.stderr.closed().await;
+    /// If it does not exit within `limit`.
+    pub async fn wait_for_exit(&mut self, limit: Duration) -> ExitStatus {
+        wait_within(limit, "the end of a process", async {
+            self.stdout.wait_for_close().await;
+            self.stderr.wait_for_close().await;
         })
         .await;
         self.reap()
     }
 
-    /// What it holds in memory.
+    /// Its memory.
     ///
     /// # Panics
-    /// Where the process has ended.
+    /// If the process has exited.
     #[must_use]
     pub fn memory(&self) -> Memory {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
@@ -154,14 +155,14 @@ impl Process {
         Memory { resident: field("VmRSS:"), peak: field("VmHWM:") }
     }
 
-    /// How long its threads have had a processor (proc(5): utime and stime).
+    /// The processor time of its threads (proc(5): utime and stime).
     ///
     /// # Panics
-    /// Where the process has ended.
+    /// If the process has exited.
     #[must_use]
     pub fn processor_time(&self) -> Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
-        // The name in parentheses may hold anything; the fields behind it are counted from 3.
+        // The name in parentheses may contain anything; the fields after it are counted from 3.
         let fields = stat.rsplit_once(')').unwrap().1;
         let ticks: u64 = fields
             .split_whitespace()
@@ -172,26 +173,26 @@ impl Process {
         Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
     }
 
-    /// From now on the system lets no file of its grow beyond so many bytes.
+    /// Limits the size of the files it writes from now on (RLIMIT_FSIZE).
     ///
     /// # Panics
-    /// Where the process has ended.
-    pub fn limit_its_files(&self, bytes: u64) {
+    /// If the process has exited.
+    pub fn limit_file_size(&self, bytes: u64) {
         let id = rustix::process::Pid::from_child(&self.child);
         let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
         prlimit(Some(id), Resource::Fsize, limit).expect("a child's limits can be lowered");
     }
 
-    /// How many descriptors it has open.
+    /// The number of its open file descriptors.
     ///
     /// # Panics
-    /// Where the process has ended.
+    /// If the process has exited.
     #[must_use]
     pub fn descriptors(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap().count()
     }
 
-    /// Waits without a deadline: for a process whose output is closed, or that was killed.
+    /// Waits without a timeout, for a process whose output is closed or that was killed.
     fn reap(&mut self) -> ExitStatus {
         if let Some(status) = self.status {
             return status;
@@ -208,78 +209,82 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         if self.status.is_none() {
-            // Fails only for one that has just ended.
+            // Fails only if the process has just exited.
             let _ = self.child.kill();
             self.reap();
         }
     }
 }
 
-/// Runs a program to its end, with `input` on its standard input.
+/// Runs a program until it exits, with `input` on its standard input.
 ///
 /// # Panics
-/// Where it cannot be run.
+/// If it cannot be run.
 #[must_use]
-pub fn run(command: &mut Command, input: &[u8]) -> Finished {
+pub fn run(command: &mut Command, input: &[u8]) -> ProgramOutput {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child =
         command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
-    // A program that has read enough, or nothing, closes its end.
+    // Fails if the program exits before it has read all input.
     let _ = child.stdin.take().expect("it is piped").write_all(input);
     let output = child.wait_with_output().expect("a child can be waited for");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Finished { status: output.status, stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    ProgramOutput {
+        status: output.status,
+        stdout: text(&output.stdout),
+        stderr: text(&output.stderr),
+    }
 }
 
-/// The lines a program has said so far.
+/// The lines of a program's output so far.
 #[derive(Debug, Clone)]
 pub struct Lines {
-    said: Arc<Mutex<Said>>,
-    news: Arc<watch::Sender<()>>,
+    buffer: Arc<Mutex<LineBuffer>>,
+    changed: Arc<watch::Sender<()>>,
 }
 
 #[derive(Debug, Default)]
-struct Said {
+struct LineBuffer {
     lines: Vec<String>,
-    closed: bool,
+    is_closed: bool,
 }
 
 impl Default for Lines {
     fn default() -> Self {
-        Self { said: Arc::default(), news: Arc::new(watch::Sender::new(())) }
+        Self { buffer: Arc::default(), changed: Arc::new(watch::Sender::new(())) }
     }
 }
 
 impl Lines {
     /// All lines so far.
     #[must_use]
-    pub fn so_far(&self) -> Vec<String> {
+    pub fn lines(&self) -> Vec<String> {
         self.lock().lines.clone()
     }
 
-    /// Waits until `find` makes something of the lines, each of which it is shown once, in order.
-    /// `None` when the program closes its output before that.
+    /// Waits until `find` returns a value for a line, and returns that value. `find` is called once for each
+    /// line, in order. `None` if the program closes its output first.
     pub async fn wait<T>(&self, mut find: impl FnMut(&str) -> Option<T>) -> Option<T> {
-        let mut news = self.news.subscribe();
-        let mut shown = 0;
+        let mut changed = self.changed.subscribe();
+        let mut read = 0;
         loop {
-            news.mark_unchanged();
-            let (fresh, closed) = {
-                let said = self.lock();
-                (said.lines[shown..].to_vec(), said.closed)
+            changed.mark_unchanged();
+            let (new_lines, is_closed) = {
+                let buffer = self.lock();
+                (buffer.lines[read..].to_vec(), buffer.is_closed)
             };
-            shown += fresh.len();
-            if let Some(found) = fresh.iter().find_map(|line| find(line)) {
+            read += new_lines.len();
+            if let Some(found) = new_lines.iter().find_map(|line| find(line)) {
                 return Some(found);
             }
-            if closed || news.changed().await.is_err() {
+            if is_closed || changed.changed().await.is_err() {
                 return None;
             }
         }
     }
 
     /// Waits until the program closes its output.
-    pub async fn closed(&self) {
+    pub async fn wait_for_close(&self) {
         self.wait(|_| None::<()>).await;
     }
 
@@ -291,15 +296,15 @@ impl Lines {
             while output.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
                 let text = String::from_utf8_lossy(&line);
                 lines.lock().lines.push(text.trim_end_matches('\n').to_owned());
-                lines.news.send_replace(());
+                lines.changed.send_replace(());
                 line.clear();
             }
-            lines.lock().closed = true;
-            lines.news.send_replace(());
+            lines.lock().is_closed = true;
+            lines.changed.send_replace(());
         })
     }
 
-    fn lock(&self) -> parking_lot::MutexGuard<'_, Said> {
-        self.said.lock()
+    fn lock(&self) -> parking_lot::MutexGuard<'_, LineBuffer> {
+        self.buffer.lock()
     }
 }

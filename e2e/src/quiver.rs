@@ -1,4 +1,4 @@
-//! The real `quiver`, as a process or at a terminal, with a home and a current folder of its own.
+//! The real `quiver`, as a process or at a terminal, with a home directory and a current folder of its own.
 //!
 //! Knows nothing of any server but its address and its certificate's file.
 
@@ -15,14 +15,14 @@ use portable_pty::CommandBuilder;
 use tempfile::TempDir;
 
 use crate::binary;
-use crate::deadline::PATIENCE;
-use crate::process::{Finished, Process};
+use crate::deadline::TIMEOUT;
+use crate::process::{Process, ProgramOutput};
 use crate::server::{NOBODY, Server, is_root};
 use crate::terminal::Terminal;
 pub use crate::tree::names;
 
-/// What may come from whoever runs the tests, and must not.
-const VARIABLES: [&str; 7] = [
+/// Variables that a test must not inherit from the environment it runs in.
+const INHERITED_VARIABLES: [&str; 7] = [
     "QUIVER_SERVER",
     "QUIVER_CERT",
     "QUIVER_NAME",
@@ -32,8 +32,7 @@ const VARIABLES: [&str; 7] = [
     "TERM",
 ];
 
-/// One person's machine: a home that is empty at first, and a folder to work in. Both are gone when
-/// dropped.
+/// A user's home directory, empty at first, and a working folder. A drop removes both.
 #[derive(Debug)]
 pub struct Home {
     root: TempDir,
@@ -41,7 +40,7 @@ pub struct Home {
 
 /// A command line of `quiver`, before it runs.
 #[derive(Debug)]
-pub struct Quiver {
+pub struct QuiverCommand {
     root: PathBuf,
     folder: PathBuf,
     arguments: Vec<OsString>,
@@ -49,10 +48,10 @@ pub struct Quiver {
 }
 
 impl Home {
-    /// A new one.
+    /// Creates a new one.
     ///
     /// # Panics
-    /// Where the disk says no.
+    /// If a folder cannot be created.
     #[must_use]
     pub fn new() -> Self {
         let root = tempfile::Builder::new().prefix("quiver-home-").tempdir().unwrap();
@@ -74,61 +73,61 @@ impl Home {
         self.folder().join(name)
     }
 
-    /// Where configuration is.
+    /// The configuration file.
     #[must_use]
     pub fn config(&self) -> PathBuf {
         self.root.path().join("config/quiver/config.toml")
     }
 
-    /// Where confirmed servers are remembered.
+    /// The file with the fingerprints of known servers.
     #[must_use]
     pub fn known_servers(&self) -> PathBuf {
         self.root.path().join("state/quiver/known_servers")
     }
 
-    /// The folder that all of the others are in.
+    /// The folder that contains all others.
     #[must_use]
     pub fn root(&self) -> &Path {
         self.root.path()
     }
 
-    /// What is in the folder `quiver` is run in, hidden names too, in order.
+    /// The sorted names in the folder `quiver` is run in, with hidden ones.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         names(&self.folder())
     }
 
-    /// The parts in that folder.
+    /// The partial files in that folder.
     #[must_use]
-    pub fn parts(&self) -> Vec<PathBuf> {
-        let is_part = |name: &String| name.starts_with(".quiver-") && name.ends_with(".part");
-        self.names().into_iter().filter(is_part).map(|name| self.file(name)).collect()
+    pub fn partial_files(&self) -> Vec<PathBuf> {
+        let is_partial_file =
+            |name: &String| name.starts_with(".quiver-") && name.ends_with(".part");
+        self.names().into_iter().filter(is_partial_file).map(|name| self.file(name)).collect()
     }
 
-    /// How many bytes are in the only part; 0 where there is none.
+    /// The length of the only partial file in bytes; 0 if there is none.
     ///
     /// # Panics
-    /// Where there are several.
+    /// If there are several.
     #[must_use]
-    pub fn part_length(&self) -> u64 {
-        let parts = self.parts();
-        assert!(parts.len() < 2, "{parts:?}");
-        parts.first().and_then(|part| fs::metadata(part).ok()).map_or(0, |part| part.len())
+    pub fn partial_length(&self) -> u64 {
+        let files = self.partial_files();
+        assert!(files.len() < 2, "{files:?}");
+        files.first().and_then(|file| fs::metadata(file).ok()).map_or(0, |file| file.len())
     }
 
     /// The journal's files.
     #[must_use]
     pub fn journal(&self) -> Vec<PathBuf> {
         let folder = self.root.path().join("state/quiver/transfers");
-        let is_there = folder.exists();
-        let names = if is_there { names(&folder) } else { Vec::new() };
+        let names = if folder.exists() { names(&folder) } else { Vec::new() };
         names.into_iter().map(|name| folder.join(name)).collect()
     }
 
     /// `quiver` with arguments.
     #[must_use]
-    pub fn quiver<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Quiver {
-        Quiver {
+    pub fn quiver<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> QuiverCommand {
+        QuiverCommand {
             root: self.root.path().to_owned(),
             folder: self.folder(),
             arguments: arguments.into_iter().map(|word| word.as_ref().to_owned()).collect(),
@@ -138,13 +137,15 @@ impl Home {
 
     /// `quiver --server ... --cert ... --name NAME` and more arguments.
     #[must_use]
-    pub fn with<S: AsRef<OsStr>>(
+    pub fn quiver_as<S: AsRef<OsStr>>(
         &self,
         server: &Server,
         name: &str,
         arguments: impl IntoIterator<Item = S>,
-    ) -> Quiver {
-        self.quiver(["--name", name]).server(server.address(), &server.certificate()).and(arguments)
+    ) -> QuiverCommand {
+        self.quiver(["--name", name])
+            .server(server.address(), &server.certificate())
+            .arguments(arguments)
     }
 }
 
@@ -154,93 +155,93 @@ impl Default for Home {
     }
 }
 
-impl Quiver {
-    /// More arguments.
+impl QuiverCommand {
+    /// Adds arguments.
     #[must_use]
-    pub fn and<S: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = S>) -> Self {
+    pub fn arguments<S: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = S>) -> Self {
         self.arguments.extend(arguments.into_iter().map(|word| word.as_ref().to_owned()));
         self
     }
 
-    /// The server, and its certificate's file.
+    /// The server's address and the file of its certificate.
     #[must_use]
     pub fn server(self, address: SocketAddr, certificate: &Path) -> Self {
-        self.at(address).and([OsStr::new("--cert"), certificate.as_os_str()])
+        self.server_address(address).arguments([OsStr::new("--cert"), certificate.as_os_str()])
     }
 
-    /// The server alone.
+    /// The server's address without a certificate.
     #[must_use]
-    pub fn at(self, address: SocketAddr) -> Self {
-        self.and(["--server".to_owned(), address.to_string()])
+    pub fn server_address(self, address: SocketAddr) -> Self {
+        self.arguments(["--server".to_owned(), address.to_string()])
     }
 
-    /// A variable of the environment.
+    /// An environment variable.
     #[must_use]
     pub fn environment(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.environment.push((name.to_owned(), value.as_ref().to_owned()));
         self
     }
 
-    /// Starts it with a pipe as its standard input, for commands one by one.
+    /// Starts it with a pipe as its standard input, for one command after the other.
     ///
     /// # Panics
-    /// Where no pipe can be had.
+    /// If no pipe can be created.
     #[must_use]
-    pub fn with_a_pipe(&self) -> (Process, PipeWriter) {
+    pub fn start_with_pipe(&self) -> (Process, PipeWriter) {
         let (input, writer) = std::io::pipe().unwrap();
         let mut command = self.command();
-        let process = Process::start_as_is(command.stdin(input).stdout(Stdio::piped()));
+        let process = Process::start_with_stdio(command.stdin(input).stdout(Stdio::piped()));
         (process, writer)
     }
 
-    /// In another folder.
+    /// Sets its current folder.
     #[must_use]
-    pub fn within(mut self, folder: impl Into<PathBuf>) -> Self {
+    pub fn in_folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.folder = folder.into();
         self
     }
 
-    /// Starts it as a process, with nothing on its standard input.
+    /// Starts it as a process with an empty standard input.
     #[must_use]
     pub fn start(&self) -> Process {
         Process::start(&mut self.command())
     }
 
-    /// Runs it to its end, with nothing on its standard input.
+    /// Runs it until it exits, with an empty standard input.
     ///
     /// # Panics
-    /// When it does not end.
-    pub async fn run(&self) -> Finished {
+    /// If it does not exit within [`TIMEOUT`].
+    pub async fn run(&self) -> ProgramOutput {
         finish(self.start()).await
     }
 
-    /// Runs it to its end with these bytes on its standard input.
+    /// Runs it until it exits, with this text on its standard input.
     ///
     /// # Panics
-    /// When it does not end.
-    pub async fn run_with_input(&self, input: &str) -> Finished {
+    /// If it does not exit within [`TIMEOUT`].
+    pub async fn run_with_input(&self, input: &str) -> ProgramOutput {
         let file = self.root.join("input");
         fs::write(&file, input).unwrap();
         let input = File::open(&file).unwrap();
         fs::remove_file(&file).unwrap();
-        finish(Process::start_as_is(self.command().stdin(input).stdout(Stdio::piped()))).await
+        finish(Process::start_with_stdio(self.command().stdin(input).stdout(Stdio::piped()))).await
     }
 
-    /// Runs it to its end with a file as its standard output.
+    /// Runs it until it exits, with a file as its standard output.
     ///
     /// # Panics
-    /// When it does not end.
-    pub async fn run_into(&self, output: File) -> Finished {
-        finish(Process::start_as_is(self.command().stdin(Stdio::null()).stdout(output))).await
+    /// If it does not exit within [`TIMEOUT`].
+    pub async fn run_with_output(&self, output: File) -> ProgramOutput {
+        finish(Process::start_with_stdio(self.command().stdin(Stdio::null()).stdout(output))).await
     }
 
     /// Starts it at a terminal.
     #[must_use]
-    pub fn at_a_terminal(&self) -> Terminal {
+    pub fn start_at_terminal(&self) -> Terminal {
         let mut command = CommandBuilder::new(binary::client());
         command.args(&self.arguments);
         command.cwd(&self.folder);
-        for variable in VARIABLES {
+        for variable in INHERITED_VARIABLES {
             command.env_remove(variable);
         }
         for (name, value) in self.variables() {
@@ -249,23 +250,23 @@ impl Quiver {
         Terminal::start(command)
     }
 
-    /// The command, for what the other ways cannot do.
+    /// The command, for settings that this type does not have.
     #[must_use]
     pub fn command(&self) -> Command {
         let mut command = Command::new(binary::client());
         command.args(&self.arguments).current_dir(&self.folder);
-        for variable in VARIABLES {
+        for variable in INHERITED_VARIABLES {
             command.env_remove(variable);
         }
         command.envs(self.variables());
         command
     }
 
-    /// The same, as somebody who may do what everybody may: as nobody, where these tests run as root. The home is
-    /// opened to them, but for what has narrower rights of its own.
+    /// The command of an unprivileged user: the user nobody, if these tests run as root. That user gets access
+    /// to the home directory, except to files with narrower permissions of their own.
     ///
     /// # Panics
-    /// Where the disk says no.
+    /// If the permissions cannot be changed.
     #[must_use]
     pub fn unprivileged(&self) -> Command {
         if !is_root() {
@@ -275,7 +276,7 @@ impl Quiver {
         for folder in ["state", "data"] {
             chown(self.root.join(folder), Some(NOBODY), Some(NOBODY)).unwrap();
         }
-        // Nobody may read neither the folder with the program nor the server's.
+        // The user nobody can read neither the folder with the program nor the server's folder.
         let program = self.root.join("quiver");
         fs::copy(binary::client(), &program).unwrap();
         let nobody = NOBODY.to_string();
@@ -293,7 +294,7 @@ impl Quiver {
             }
         }
         command.current_dir(&self.folder);
-        for variable in VARIABLES {
+        for variable in INHERITED_VARIABLES {
             command.env_remove(variable);
         }
         command.envs(self.variables());
@@ -314,16 +315,16 @@ impl Quiver {
     }
 }
 
-/// Waits for the end of a program, and for all it said.
+/// Waits for a program to exit, and returns its output.
 ///
 /// # Panics
-/// When it does not end.
-pub async fn finish(mut process: Process) -> Finished {
-    let status = process.ended(PATIENCE).await;
+/// If it does not exit within [`TIMEOUT`].
+pub async fn finish(mut process: Process) -> ProgramOutput {
+    let status = process.wait_for_exit(TIMEOUT).await;
     let text = |lines: Vec<String>| lines.iter().map(|line| format!("{line}\n")).collect();
-    Finished {
+    ProgramOutput {
         status,
-        stdout: text(process.stdout.so_far()),
-        stderr: text(process.stderr.so_far()),
+        stdout: text(process.stdout.lines()),
+        stderr: text(process.stderr.lines()),
     }
 }

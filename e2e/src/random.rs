@@ -1,17 +1,17 @@
-//! Bytes and choices that look random and that a seed repeats. Not for secrets.
+//! Pseudo-random bytes and choices that a seed reproduces. Not for secrets.
 
 /// A generator: SplitMix64 (Steele, Lea and Flood, 2014).
 #[derive(Debug, Clone)]
 pub struct Random(u64);
 
 impl Random {
-    /// The same seed, the same numbers.
+    /// A generator with this seed. The same seed gives the same numbers.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// Any number.
+    /// The next number.
     pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -25,7 +25,7 @@ impl Random {
         (self.number() % bound as u64) as usize
     }
 
-    /// One of several.
+    /// One of several values.
     pub fn choose<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.below(from.len())]
     }
@@ -37,7 +37,7 @@ impl Random {
         }
     }
 
-    /// So many bytes.
+    /// A number of random bytes.
     #[must_use]
     pub fn bytes(&mut self, length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];

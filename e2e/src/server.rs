@@ -1,8 +1,8 @@
-//! A real `quiver-server` with folders of its own, and what can be seen of it from outside.
+//! A real `quiver-server` with folders of its own: its settings, start, log, resources and exit.
 
 mod accounts;
 mod folders;
-mod starts;
+mod start;
 
 use std::ffi::OsString;
 use std::fs;
@@ -15,118 +15,119 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::binary;
-use crate::deadline::{PATIENCE, within};
-use crate::disk::with_a_disk;
-pub use crate::disk::{is_root, small_disks};
+use crate::deadline::{TIMEOUT, wait_within};
+use crate::disk::command_with_disk;
+pub use crate::disk::{is_root, small_disks_available};
 use crate::fault::Faults;
-use crate::log::Log;
-use crate::process::{Finished, Memory, Process, Signal};
+use crate::log::ServerLog;
+use crate::process::{Memory, Process, ProgramOutput, Signal};
 use crate::tree::names;
 pub use accounts::{add_account, set_account};
 
-/// Whom an unprivileged server runs as: nobody, by number.
+/// The user and group id of an unprivileged server: nobody.
 pub(crate) const NOBODY: u32 = 65_534;
 
-/// A running server. Dropped, it is killed, and its folders are gone. Its log must be free of errors
-/// then: no story makes a server panic or fail.
+/// A running server. A drop kills it and removes its folders, and panics if the log has errors: a story must
+/// not make the server panic or fail.
 #[derive(Debug)]
 pub struct Server {
     process: Process,
-    log: Log,
+    log: ServerLog,
     address: SocketAddr,
     fingerprint: String,
     folder: TempDir,
-    options: Options,
+    options: ServerOptions,
 }
 
-/// How a server is started.
+/// The settings of a server before its start.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct ServerOptions {
     max_clients: Option<u32>,
     accounts: Option<Vec<(String, String)>>,
     uploaders: Vec<String>,
-    /// Where to listen, if not at a port of the system's choice.
+    /// The address to listen at; `None` for a port of the system's choice.
     listen: Option<SocketAddr>,
-    /// The folder that is a disk of its own, and its size as mount(8) takes it.
+    /// The folder that is a small disk, and its size as mount(8) takes it.
     disk: Option<(&'static str, String)>,
     environment: Vec<(String, String)>,
     arguments: Vec<OsString>,
-    unprivileged: bool,
-    alarms_allowed: bool,
+    is_unprivileged: bool,
+    may_log_errors: bool,
     faults: Faults,
 }
 
 impl Server {
-    /// Starts a server that lets everyone in, with an empty folder of files.
+    /// Starts a server without accounts and with an empty served folder.
     ///
     /// # Panics
-    /// Where it does not start.
+    /// If it does not start.
     pub async fn start() -> Self {
         Self::options().start().await
     }
 
-    /// For a server that is different.
+    /// The default settings, to be changed before the start.
     #[must_use]
-    pub fn options() -> Options {
-        Options::default()
+    pub fn options() -> ServerOptions {
+        ServerOptions::default()
     }
 
-    /// Where it listens.
+    /// The address it listens at.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where its metrics can be read.
+    /// The address of its metrics page.
     ///
     /// # Panics
-    /// Where they cannot.
-    pub async fn metrics(&self) -> SocketAddr {
-        let said = self.log.wait_for("metrics at http://").await.message;
-        let address = said.strip_prefix("metrics at http://").and_then(|url| url.split_once('/'));
+    /// If it has no metrics page.
+    pub async fn metrics_address(&self) -> SocketAddr {
+        let message = self.log.wait_for("metrics at http://").await.message;
+        let address =
+            message.strip_prefix("metrics at http://").and_then(|url| url.split_once('/'));
         address.expect("a URL").0.parse().unwrap()
     }
 
-    /// Its certificate's fingerprint, as it says at its start.
+    /// Its certificate's fingerprint, as it logs it when it starts.
     #[must_use]
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 
-    /// What is stored there: the names but for those of parts, in order.
+    /// The sorted names in the served folder, without partial files.
     ///
     /// # Panics
-    /// Where the folder cannot be read.
+    /// If the folder cannot be read.
     #[must_use]
-    pub fn stored(&self) -> Vec<String> {
+    pub fn stored_names(&self) -> Vec<String> {
         let mut names = names(&self.files());
         names.retain(|name| !name.starts_with(".quiver-"));
         names
     }
 
-    /// The folder above that one, of which nothing else is served.
+    /// The folder that contains the served folder and is not served itself.
     #[must_use]
-    pub fn outside(&self) -> &Path {
+    pub fn root(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Its certificate.
+    /// The file of its certificate.
     #[must_use]
     pub fn certificate(&self) -> PathBuf {
         self.folder.path().join("certs/server.pem")
     }
 
-    /// Its password file, where it has one.
+    /// Its password file, if it has accounts.
     #[must_use]
     pub fn password_file(&self) -> PathBuf {
         password_file(self.folder.path())
     }
 
-    /// Puts a file into the folder it serves.
+    /// Writes a file into the served folder.
     ///
     /// # Panics
-    /// Where the disk says no.
-    pub fn offer(&self, path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> PathBuf {
+    /// If it cannot be written.
+    pub fn add_file(&self, path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.files().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, content).unwrap();
@@ -135,34 +136,34 @@ impl Server {
 
     /// Its log.
     #[must_use]
-    pub fn log(&self) -> &Log {
+    pub fn log(&self) -> &ServerLog {
         &self.log
     }
 
-    /// What it holds in memory.
+    /// Its memory.
     #[must_use]
     pub fn memory(&self) -> Memory {
         self.process.memory()
     }
 
-    /// How long its threads have had a processor.
+    /// The processor time of its threads.
     #[must_use]
     pub fn processor_time(&self) -> Duration {
         self.process.processor_time()
     }
 
-    /// How many descriptors it has open.
+    /// The number of its open file descriptors.
     #[must_use]
     pub fn descriptors(&self) -> usize {
         self.process.descriptors()
     }
 
-    /// From now on the system lets no file of its grow beyond so many bytes.
+    /// Limits the size of the files it writes from now on (RLIMIT_FSIZE).
     ///
     /// # Panics
-    /// Where it does not run.
-    pub fn limit_its_files(&self, bytes: u64) {
-        self.process.limit_its_files(bytes);
+    /// If it does not run.
+    pub fn limit_file_size(&self, bytes: u64) {
+        self.process.limit_file_size(bytes);
     }
 
     /// Sends it a signal.
@@ -170,34 +171,35 @@ impl Server {
         self.process.signal(signal);
     }
 
-    /// Kills it and starts it again, with the same settings and folders, at another port. Its log begins anew.
+    /// Kills it and starts it again at another port, with the same settings and folders and an empty log.
     ///
     /// # Panics
-    /// When it does not end, or not start.
-    pub async fn is_killed_and_starts_again(&mut self) {
+    /// If it does not exit or does not start.
+    pub async fn restart_at_new_port(&mut self) {
         self.signal(Signal::KILL);
-        self.ended(PATIENCE).await;
-        let alarms = self.log.alarms();
-        assert!(alarms.is_empty(), "the server was not well: {}", alarms.join("\n"));
+        self.wait_for_exit(TIMEOUT).await;
+        let errors = self.log.error_lines();
+        assert!(errors.is_empty(), "the server logged errors: {}", errors.join("\n"));
         let process = Process::start(&mut self.options.command(self.folder.path()));
-        (self.process, self.log, self.address, self.fingerprint) = listening(process).await;
+        (self.process, self.log, self.address, self.fingerprint) =
+            wait_until_listening(process).await;
     }
 
-    /// The same in its place: at the same port.
+    /// Kills it and starts it again at the same port, with the same settings and folders and an empty log.
     ///
     /// # Panics
-    /// As that.
+    /// If it does not exit or does not start.
     pub async fn restart(&mut self) {
         self.options.listen = Some(self.address);
-        self.is_killed_and_starts_again().await;
+        self.restart_at_new_port().await;
     }
 
-    /// Waits for its end.
+    /// Waits for it to exit.
     ///
     /// # Panics
-    /// When it does not end within `patience`.
-    pub async fn ended(&mut self, patience: Duration) -> ExitStatus {
-        self.process.ended(patience).await
+    /// If it does not exit within `limit`.
+    pub async fn wait_for_exit(&mut self, limit: Duration) -> ExitStatus {
+        self.process.wait_for_exit(limit).await
     }
 }
 
@@ -207,99 +209,99 @@ impl Drop for Server {
             eprintln!("----- the end of the server's log -----\n{}\n-----", self.log.tail());
             return;
         }
-        let alarms = self.log.alarms();
+        let errors = self.log.error_lines();
         assert!(
-            self.options.alarms_allowed || alarms.is_empty(),
-            "the server was not well: {}",
-            alarms.join("\n")
+            self.options.may_log_errors || errors.is_empty(),
+            "the server logged errors: {}",
+            errors.join("\n")
         );
     }
 }
 
-impl Options {
-    /// How many clients may be connected; 3 where nothing is said.
+impl ServerOptions {
+    /// The number of slots; 3 by default.
     #[must_use]
     pub fn max_clients(mut self, clients: u32) -> Self {
         self.max_clients = Some(clients);
         self
     }
 
-    /// A password file with this account too.
+    /// Adds an account to the password file.
     #[must_use]
     pub fn account(mut self, name: &str, password: &str) -> Self {
         self.accounts.get_or_insert_default().push((name.to_owned(), password.to_owned()));
         self
     }
 
-    /// A password file with this account too, which may store files.
+    /// Adds an account that may store files to the password file.
     #[must_use]
     pub fn uploader(mut self, name: &str, password: &str) -> Self {
         self.uploaders.push(name.to_owned());
         self.account(name, password)
     }
 
-    /// A variable of its environment.
+    /// Sets an environment variable.
     #[must_use]
     pub fn environment(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// One more argument.
+    /// Adds an argument.
     #[must_use]
     pub fn argument(mut self, argument: impl Into<OsString>) -> Self {
         self.arguments.push(argument.into());
         self
     }
 
-    /// As a user whom files can be hidden from, also where the tests run as root.
+    /// Runs it as a user without root's permissions, even if the tests run as root.
     #[must_use]
     pub fn unprivileged(mut self) -> Self {
-        self.unprivileged = true;
+        self.is_unprivileged = true;
         self
     }
 
-    /// System calls of its fail. See [`faults_possible`](crate::faults_possible).
+    /// Makes its system calls fail. Check [`faults_available`](crate::faults_available) first.
     #[must_use]
     pub fn faults(mut self, faults: Faults) -> Self {
         self.faults = faults;
         self
     }
 
-    /// A story in which the server has reason to log errors.
+    /// Allows errors in its log.
     #[must_use]
-    pub fn with_alarms(mut self) -> Self {
-        self.alarms_allowed = true;
+    pub fn allow_errors(mut self) -> Self {
+        self.may_log_errors = true;
         self
     }
 
     /// Starts it and waits until it listens.
     ///
     /// # Panics
-    /// When it does not.
+    /// If it does not.
     pub async fn start(self) -> Server {
-        self.start_after(|_| {}).await
+        self.start_with_folder(|_| {}).await
     }
 
-    /// Starts one that is expected to refuse, and waits for its end. `spoil` is shown its folder first,
-    /// in which `files`, `certs` and, with accounts, `passwords` are.
+    /// Starts a server that is expected to fail, and waits for it to exit. `prepare` is called with its folder
+    /// first, which contains `files`, `certs` and, with accounts, `passwords`.
     ///
     /// # Panics
-    /// When it does not end.
-    pub async fn refuses_to_start(self, spoil: impl FnOnce(&Path)) -> Finished {
-        let folder = self.prepare();
-        spoil(folder.path());
+    /// If it does not exit.
+    pub async fn expect_start_failure(self, prepare: impl FnOnce(&Path)) -> ProgramOutput {
+        let folder = self.create_folder();
+        prepare(folder.path());
         let mut process = Process::start(&mut self.command(folder.path()));
-        let status = process.ended(PATIENCE).await;
-        let (stdout, stderr) = (process.stdout.so_far(), process.stderr.so_far());
-        Finished { status, stdout: stdout.join("\n"), stderr: stderr.join("\n") }
+        let status = process.wait_for_exit(TIMEOUT).await;
+        let (stdout, stderr) = (process.stdout.lines(), process.stderr.lines());
+        ProgramOutput { status, stdout: stdout.join("\n"), stderr: stderr.join("\n") }
     }
 
-    fn prepare(&self) -> TempDir {
+    fn create_folder(&self) -> TempDir {
         let folder = tempfile::Builder::new().prefix("quiver-e2e-").tempdir().unwrap();
         fs::create_dir(files(folder.path())).unwrap();
-        if let Some((place, _)) = &self.disk {
-            fs::create_dir_all(folder.path().join(place)).unwrap();
+        if let Some((name, _)) = &self.disk {
+            fs::create_dir_all(folder.path().join(name)).unwrap();
         }
         for (name, password) in self.accounts.iter().flatten() {
             let may = if self.uploaders.contains(name) { &["--may", "upload"][..] } else { &[] };
@@ -307,7 +309,7 @@ impl Options {
             assert!(added.status.success(), "{}", added.stderr);
         }
         if self.drops_root() {
-            // It must reach its folders and its own program, wherever that was built.
+            // The user nobody needs access to the server's folder and program.
             fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
             chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
             let copy = folder.path().join("quiver-server");
@@ -325,8 +327,8 @@ impl Options {
             command.args(["--reuid", &nobody, "--regid", &nobody, "--clear-groups", "--"]);
             command.arg(folder.join("quiver-server"));
             command
-        } else if let Some((place, size)) = &self.disk {
-            let mut command = with_a_disk(size, &folder.join(place));
+        } else if let Some((name, size)) = &self.disk {
+            let mut command = command_with_disk(size, &folder.join(name));
             command.arg(binary::server());
             command
         } else {
@@ -344,17 +346,17 @@ impl Options {
         command.args(&self.arguments);
         command.env_remove("RUST_LOG").envs(self.environment.iter().cloned());
         command.current_dir(folder);
-        self.faults.upon(&command)
+        self.faults.wrap(&command)
     }
 
     fn drops_root(&self) -> bool {
-        self.unprivileged && is_root()
+        self.is_unprivileged && is_root()
     }
 }
 
-/// Waits until a server listens; where, and its fingerprint.
-async fn listening(process: Process) -> (Process, Log, SocketAddr, String) {
-    let log = Log::new(process.stderr.clone());
+/// Waits until a server listens, and returns its log, address and fingerprint too.
+async fn wait_until_listening(process: Process) -> (Process, ServerLog, SocketAddr, String) {
+    let log = ServerLog::new(process.stderr.clone());
     let mut fingerprint = None;
     let listening = process.stderr.wait(|line| {
         let message = serde_json::from_str::<serde_json::Value>(line).ok()?;
@@ -364,9 +366,9 @@ async fn listening(process: Process) -> (Process, Log, SocketAddr, String) {
         }
         message.strip_prefix("listening on ").map(|address| address.parse().unwrap())
     });
-    let address = within(PATIENCE, "the server to listen", listening).await;
-    let address = address.unwrap_or_else(|| panic!("no server: {}", log.tail()));
-    let fingerprint = fingerprint.expect("a server says its fingerprint before it listens");
+    let address = wait_within(TIMEOUT, "the server to listen", listening).await;
+    let address = address.unwrap_or_else(|| panic!("the server did not start: {}", log.tail()));
+    let fingerprint = fingerprint.expect("a server logs its fingerprint before it listens");
     (process, log, address, fingerprint)
 }
 

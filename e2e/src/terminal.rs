@@ -1,4 +1,4 @@
-//! A program at a pseudo-terminal, and what a person would see of it. Knows nothing of Quiver.
+//! A program at a pseudo-terminal, and its screen as a user sees it. Knows nothing of Quiver.
 
 use std::io::{Read as _, Write};
 use std::num::NonZeroU16;
@@ -8,32 +8,32 @@ use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
 
-/// How long anything may take that a person waits for.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The timeout of all waits.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 const ROWS: u16 = 200;
 const COLUMNS: u16 = 120;
 
-/// A running program, its keyboard and its screen of 200 rows of 120 columns.
+/// A running program with its keyboard and its screen of 200 rows and 120 columns.
 pub struct Terminal {
     child: Box<dyn Child + Send + Sync>,
     keyboard: Box<dyn Write + Send>,
     screen: Arc<Screen>,
     reader: Option<JoinHandle<()>>,
-    /// Open for as long as the program may write.
+    /// Kept open as long as the program may write.
     _master: Box<dyn MasterPty + Send>,
 }
 
 struct Screen {
-    state: Mutex<State>,
+    state: Mutex<ScreenState>,
     changed: Condvar,
 }
 
-struct State {
+struct ScreenState {
     parser: vt100::Parser,
-    /// Everything the program wrote, escape sequences too.
+    /// All output of the program, with escape sequences.
     raw: Vec<u8>,
-    ended: bool,
+    has_ended: bool,
 }
 
 impl Terminal {
@@ -51,28 +51,28 @@ impl Terminal {
             unreachable!("both are positive")
         };
         let parser = vt100::Parser::new(rows, columns, 0);
-        let state = Mutex::new(State { parser, raw: Vec::new(), ended: false });
+        let state = Mutex::new(ScreenState { parser, raw: Vec::new(), has_ended: false });
         let screen = Arc::new(Screen { state, changed: Condvar::new() });
-        let seen = screen.clone();
+        let reader_screen = screen.clone();
         let reader = std::thread::spawn(move || {
             let mut buffer = [0; 4096];
-            // A pseudo-terminal ends with an error once its last program is gone.
+            // Reading from a pseudo-terminal fails once its last program has exited.
             while let Ok(count @ 1..) = output.read(&mut buffer) {
-                let mut state = seen.state.lock().expect("the screen");
+                let mut state = reader_screen.state.lock().expect("the screen");
                 state.parser.process(&buffer[..count]);
                 state.raw.extend_from_slice(&buffer[..count]);
-                seen.changed.notify_all();
+                reader_screen.changed.notify_all();
             }
-            seen.state.lock().expect("the screen").ended = true;
-            seen.changed.notify_all();
+            reader_screen.state.lock().expect("the screen").has_ended = true;
+            reader_screen.changed.notify_all();
         });
         Self { child, keyboard, screen, reader: Some(reader), _master: pair.master }
     }
 
-    /// Types a text as it is; `\r` is Enter, `\x03` Ctrl-C, `\x04` Ctrl-D.
+    /// Types a text unchanged; `\r` is Enter, `\x03` Ctrl-C, `\x04` Ctrl-D.
     pub fn type_text(&mut self, text: &str) {
-        self.keyboard.write_all(text.as_bytes()).expect("the terminal takes what is typed");
-        self.keyboard.flush().expect("the terminal takes what is typed");
+        self.keyboard.write_all(text.as_bytes()).expect("the terminal accepts input");
+        self.keyboard.flush().expect("the terminal accepts input");
     }
 
     /// Types a line and Enter.
@@ -80,66 +80,67 @@ impl Terminal {
         self.type_text(&format!("{line}\r"));
     }
 
-    /// What the screen shows: its rows, without what is blank at their ends and below them.
+    /// The text on the screen, without trailing blanks and blank rows at the end.
     #[must_use]
     pub fn contents(&self) -> String {
-        visible(&self.screen.state.lock().expect("the screen"))
+        visible_text(&self.screen.state.lock().expect("the screen"))
     }
 
-    /// Everything the program wrote, escape sequences too.
+    /// All output of the program, with escape sequences.
     #[must_use]
-    pub fn raw(&self) -> Vec<u8> {
+    pub fn raw_output(&self) -> Vec<u8> {
         self.screen.state.lock().expect("the screen").raw.clone()
     }
 
     /// Waits until the screen ends with `text`.
     ///
     /// # Panics
-    /// Where it does not within 20 s, or the program ends before; the screen is shown.
+    /// If it does not within 20 s, or the program exits first; the message contains the screen.
     pub fn wait_for_end(&self, text: &str) {
-        self.wait_until(&format!("the screen to end with {text:?}"), |seen| seen.ends_with(text));
+        self.wait_until(&format!("the screen to end with {text:?}"), |screen| {
+            screen.ends_with(text)
+        });
     }
 
     /// Waits until the screen shows `text` anywhere.
     ///
     /// # Panics
-    /// Where it does not within 20 s, or the program ends before; the screen is shown.
+    /// If it does not within 20 s, or the program exits first; the message contains the screen.
     pub fn wait_for(&self, text: &str) {
-        self.wait_until(&format!("the screen to show {text:?}"), |seen| seen.contains(text));
+        self.wait_until(&format!("the screen to show {text:?}"), |screen| screen.contains(text));
     }
 
-    /// Waits until the screen is as `wanted` says; `what` is for the message where it never is.
+    /// Waits until `condition` holds for the text on the screen; `what` is for the message of a failure.
     ///
     /// # Panics
-    /// Where it is not within 20 s, or the program ends before; the screen is shown.
-    pub fn wait_until(&self, what: &str, wanted: impl Fn(&str) -> bool) {
-        self.wait_state(what, |state| wanted(&visible(state)));
+    /// If it does not within 20 s, or the program exits first; the message contains the screen.
+    pub fn wait_until(&self, what: &str, condition: impl Fn(&str) -> bool) {
+        self.wait_for_state(what, |state| condition(&visible_text(state)));
     }
 
-    /// Waits until the program has written `text`, even where other lines have moved it off the
-    /// screen since.
+    /// Waits until the program has written `text`, even if it has scrolled off the screen since.
     ///
     /// # Panics
-    /// Where it does not within 20 s, or the program ends before; the screen is shown.
+    /// If it does not within 20 s, or the program exits first; the message contains the screen.
     pub fn wait_for_output(&self, text: &str) {
-        self.wait_state(&format!("{text:?} to be written"), |state| {
+        self.wait_for_state(&format!("{text:?} to be written"), |state| {
             state.raw.windows(text.len()).any(|written| written == text.as_bytes())
         });
     }
 
-    fn wait_state(&self, what: &str, reached: impl Fn(&State) -> bool) {
-        let deadline = Instant::now() + PATIENCE;
+    fn wait_for_state(&self, what: &str, condition: impl Fn(&ScreenState) -> bool) {
+        let deadline = Instant::now() + TIMEOUT;
         let mut state = self.screen.state.lock().expect("the screen");
-        while !reached(&state) {
+        while !condition(&state) {
             let left = deadline.saturating_duration_since(Instant::now());
-            let ended = state.ended;
+            let has_ended = state.has_ended;
             assert!(
-                !ended,
-                "the program ended; waited for {what}; the screen:\n{}",
-                visible(&state)
+                !has_ended,
+                "the program exited; waited for {what}; the screen:\n{}",
+                visible_text(&state)
             );
-            let late = left.is_zero();
-            assert!(!late, "waited in vain for {what}; the screen:\n{}", visible(&state));
+            let is_late = left.is_zero();
+            assert!(!is_late, "waited 20 s for {what}; the screen:\n{}", visible_text(&state));
             state = self.screen.changed.wait_timeout(state, left).expect("the screen").0;
         }
     }
@@ -150,16 +151,20 @@ impl Terminal {
         self.child.process_id().expect("the program was started")
     }
 
-    /// Waits for the program to end, and for all it wrote.
+    /// Waits for the program to exit, and for all its output.
     ///
     /// # Panics
-    /// Where it does not end within 20 s.
-    pub fn wait(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + PATIENCE;
+    /// If it does not exit within 20 s.
+    pub fn wait_for_exit(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + TIMEOUT;
         let mut state = self.screen.state.lock().expect("the screen");
-        while !state.ended {
+        while !state.has_ended {
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "the program goes on; the screen:\n{}", visible(&state));
+            assert!(
+                !left.is_zero(),
+                "the program did not exit; the screen:\n{}",
+                visible_text(&state)
+            );
             state = self.screen.changed.wait_timeout(state, left).expect("the screen").0;
         }
         drop(state);
@@ -170,7 +175,7 @@ impl Terminal {
 impl Drop for Terminal {
     fn drop(&mut self) {
         if !matches!(self.child.try_wait(), Ok(Some(_))) {
-            // It may end by itself at this moment.
+            // Fails only if it has just exited.
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
@@ -186,7 +191,7 @@ impl std::fmt::Debug for Terminal {
     }
 }
 
-fn visible(state: &State) -> String {
+fn visible_text(state: &ScreenState) -> String {
     let screen = state.parser.screen();
     let (row, _) = screen.cursor_position();
     let rows: Vec<String> = screen.rows(0, COLUMNS).collect();

@@ -1,4 +1,4 @@
-//! Folders with all that is in them, to be compared. Knows files, nothing of who moves them.
+//! Folders with their content, for comparisons. Knows nothing of transfers.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -8,31 +8,31 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::random::Random;
 
-/// What is in a folder, by path.
-pub type Tree = BTreeMap<String, Leaf>;
+/// The content of a folder, by relative path.
+pub type Tree = BTreeMap<String, TreeEntry>;
 
-/// One thing in a folder.
+/// An entry of a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Leaf {
-    /// A folder, and when it was changed last.
+pub enum TreeEntry {
+    /// A folder with its modification time.
     Folder(SystemTime),
     /// A file.
     File {
-        /// Its bytes.
+        /// Its content.
         content: Vec<u8>,
-        /// When they were changed last.
+        /// Its modification time.
         modified: SystemTime,
-        /// Whether its owner may run it.
+        /// Whether its owner may execute it.
         executable: bool,
     },
-    /// A link, or something else.
+    /// A link, or another kind of entry.
     Other,
 }
 
-/// What is in a folder.
+/// Reads a folder with its content.
 ///
 /// # Panics
-/// Where it cannot be read.
+/// If it cannot be read.
 #[must_use]
 pub fn read(folder: &Path) -> Tree {
     let mut tree = Tree::new();
@@ -40,10 +40,10 @@ pub fn read(folder: &Path) -> Tree {
     tree
 }
 
-/// The names in a folder, hidden ones too, in order.
+/// The sorted names in a folder, with hidden ones.
 ///
 /// # Panics
-/// Where it cannot be read.
+/// If it cannot be read.
 #[must_use]
 pub fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap();
@@ -53,11 +53,11 @@ pub fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// How many files have their names by now, in any folder, while others come.
+/// The number of files with their final names in a folder and all folders below, while transfers run.
 #[must_use]
 pub fn count(folder: &Path) -> usize {
     let Ok(entries) = fs::read_dir(folder) else { return 0 };
-    let of = |entry: std::io::Result<fs::DirEntry>| {
+    let files_of = |entry: std::io::Result<fs::DirEntry>| {
         let Ok(entry) = entry else { return 0 };
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => count(&entry.path()),
@@ -65,37 +65,37 @@ pub fn count(folder: &Path) -> usize {
             _ => 0,
         }
     };
-    entries.map(of).sum()
+    entries.map(files_of).sum()
 }
 
-fn read_into(folder: &Path, above: &str, tree: &mut Tree) {
+fn read_into(folder: &Path, parent: &str, tree: &mut Tree) {
     for entry in fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().unwrap();
-        let path = if above.is_empty() { name } else { format!("{above}/{name}") };
+        let path = if parent.is_empty() { name } else { format!("{parent}/{name}") };
         let metadata = entry.metadata().unwrap();
-        let leaf = if metadata.is_dir() {
+        let tree_entry = if metadata.is_dir() {
             read_into(&entry.path(), &path, tree);
-            Leaf::Folder(metadata.modified().unwrap())
+            TreeEntry::Folder(metadata.modified().unwrap())
         } else if metadata.is_file() {
-            Leaf::File {
+            TreeEntry::File {
                 content: fs::read(entry.path()).unwrap(),
                 modified: metadata.modified().unwrap(),
                 executable: metadata.permissions().mode() & 0o100 != 0,
             }
         } else {
-            Leaf::Other
+            TreeEntry::Other
         };
-        tree.insert(path, leaf);
+        tree.insert(path, tree_entry);
     }
 }
 
-/// A tree with a bit of everything that is to be kept: files of several sizes and names, a program, folders in
-/// folders, an empty one, and times of long ago.
+/// Creates a tree with a sample of all that a transfer must preserve: files of several sizes and names, an
+/// executable, nested folders, an empty one, and old modification times.
 ///
 /// # Panics
-/// Where it cannot be written.
-pub fn plant(folder: &Path, seed: u64) {
+/// If it cannot be written.
+pub fn create_sample(folder: &Path, seed: u64) {
     let mut random = Random::new(seed);
     for (path, size) in [
         ("a.txt", 12),
@@ -110,21 +110,21 @@ pub fn plant(folder: &Path, seed: u64) {
         let path = folder.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, random.bytes(size)).unwrap();
-        date(&path, 1_000_000_000 + size as u64);
+        set_modified(&path, 1_000_000_000 + size as u64);
     }
     fs::set_permissions(folder.join("program"), fs::Permissions::from_mode(0o755)).unwrap();
     fs::create_dir(folder.join("deep/nothing in it")).unwrap();
     for path in ["deep/nothing in it", "deep/er/and deeper", "deep/er", "deep", "with space"] {
-        date(&folder.join(path), 1_100_000_000);
+        set_modified(&folder.join(path), 1_100_000_000);
     }
-    date(folder, 1_200_000_000);
+    set_modified(folder, 1_200_000_000);
 }
 
-/// Gives a file or folder a time, in seconds after 1970, and a bit.
+/// Sets the modification time of a file or folder, in seconds after 1970, plus a fraction of a second.
 ///
 /// # Panics
-/// Where it cannot be changed.
-pub fn date(path: &Path, seconds: u64) {
+/// If it cannot be changed.
+pub fn set_modified(path: &Path, seconds: u64) {
     let moment = UNIX_EPOCH + Duration::new(seconds, 123_456_789);
     File::open(path).unwrap().set_modified(moment).unwrap();
 }

@@ -1,9 +1,10 @@
-//! Plays a conversation on a real server: three clients at their terminals, and a fourth who finds it busy.
+//! Plays a conversation with a real server: three clients at their terminals, and a fourth that is refused because
+//! the server is full.
 //!
-//! `demo FOLDER` expects `FOLDER/certs` with the server's certificate, and puts everything else there.
+//! `demo FOLDER` expects the server's certificate in `FOLDER/certs`, and writes everything else below `FOLDER`.
 
 #![expect(clippy::print_stdout, reason = "the demo's product is what it prints")]
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a demo that cannot go on stops")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a demo that fails stops")]
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -16,62 +17,65 @@ use quiver_e2e::terminal::Terminal;
 fn main() {
     let folder = PathBuf::from(std::env::args_os().nth(1).expect("demo FOLDER"));
     let files = std::env::current_dir().unwrap().join("files");
-    let stage = Stage::set(&folder, &files);
+    let session = DemoSession::start(&folder, &files);
 
-    println!("\nThree clients connect: Ben, Ron and Pete. Here is Ron's terminal.\n");
-    let mut ben = stage.client("Ben");
-    let mut ron = stage.client("Ron");
-    let mut shown = Shown::default();
-    let mut pete = stage.client("Pete");
-    shown.more(&ron);
+    println!("\nThree clients connect: Ben, Ron and Pete. This is Ron's terminal.\n");
+    let mut ben = session.client("Ben");
+    let mut ron = session.client("Ron");
+    let mut output = ShownOutput::default();
+    let mut pete = session.client("Pete");
+    output.print_complete_rows(&ron);
     ben.type_line("exit");
-    ben.wait();
+    ben.wait_for_exit();
 
-    let mut say = |line: &str, until: &str| {
+    let mut enter = |line: &str, expected: &str| {
         ron.type_line(line);
-        ron.wait_until(until, |screen| {
-            screen.ends_with("\nRon:") && screen.rsplit("\nRon: ").next().unwrap().contains(until)
+        ron.wait_until(expected, |screen| {
+            screen.ends_with("\nRon:")
+                && screen.rsplit("\nRon: ").next().unwrap().contains(expected)
         });
-        shown.more(&ron);
+        output.print_complete_rows(&ron);
     };
-    say("Hello", "Server: Hello ACK");
-    say("status", "End: Still Connected");
-    say("list", "text.txt");
-    say("get secret.txt", "File received successfully.");
+    enter("Hello", "Server: Hello ACK");
+    enter("status", "End: Still Connected");
+    enter("list", "text.txt");
+    enter("get secret.txt", "File received successfully.");
 
-    println!("\nBen has left, so his slot is free: Ann takes it, and Tom is one too many.\n");
-    let mut ann = stage.client("Ann");
-    let mut tom = stage.program("Tom", &["--name", "Tom"]);
-    let status = tom.wait();
+    println!(
+        "\nBen has left and freed a slot. Ann takes it, so the server is full when Tom connects.\n"
+    );
+    let mut ann = session.client("Ann");
+    let mut tom = session.program("Tom", &["--name", "Tom"]);
+    let status = tom.wait_for_exit();
     println!("$ quiver --name Tom\n{}\n(exit code {})", tom.contents().trim(), status.exit_code());
 
     println!("\nRon says goodbye.\n");
     ron.type_line("exit");
-    ron.wait();
-    shown.rest(&ron);
+    ron.wait_for_exit();
+    output.print_rest(&ron);
     for terminal in [&mut pete, &mut ann] {
         terminal.type_line("exit");
-        terminal.wait();
+        terminal.wait_for_exit();
     }
 
-    let got = fs::read(folder.join("Ron/secret.txt")).unwrap();
-    assert_eq!(got, fs::read(files.join("secret.txt")).unwrap());
-    println!("\nWhat Ron got is what the server has: {} bytes, the same hash.", got.len());
-    println!("\nThe server's log:\n\n{}", stage.end().trim_end());
+    let received = fs::read(folder.join("Ron/secret.txt")).unwrap();
+    assert_eq!(received, fs::read(files.join("secret.txt")).unwrap());
+    println!("\nRon's file is the same as the server's: {} bytes.", received.len());
+    println!("\nThe server's log:\n\n{}", session.stop().trim_end());
 }
 
 /// A server, and a folder for each client.
-struct Stage<'a> {
+struct DemoSession<'a> {
     folder: &'a Path,
     address: String,
     server: Child,
-    log: BufReader<std::process::ChildStderr>,
-    said: String,
+    stderr: BufReader<std::process::ChildStderr>,
+    log: String,
 }
 
-impl<'a> Stage<'a> {
-    fn set(folder: &'a Path, files: &Path) -> Self {
-        let mut server = Command::new(built("quiver-server"))
+impl<'a> DemoSession<'a> {
+    fn start(folder: &'a Path, files: &Path) -> Self {
+        let mut server = Command::new(program_path("quiver-server"))
             .args(["--listen", "127.0.0.1:0", "--certs"])
             .arg(folder.join("certs"))
             .arg("--files")
@@ -80,19 +84,19 @@ impl<'a> Stage<'a> {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut log = BufReader::new(server.stderr.take().unwrap());
-        let mut said = String::new();
+        let mut stderr = BufReader::new(server.stderr.take().unwrap());
+        let mut log = String::new();
         let address = loop {
-            let begin = said.len();
-            assert!(log.read_line(&mut said).unwrap() > 0, "the server did not start:\n{said}");
-            if let Some((_, address)) = said[begin..].split_once("listening on ") {
+            let start = log.len();
+            assert!(stderr.read_line(&mut log).unwrap() > 0, "the server did not start:\n{log}");
+            if let Some((_, address)) = log[start..].split_once("listening on ") {
                 break address.trim().to_owned();
             }
         };
-        Self { folder, address, server, log, said }
+        Self { folder, address, server, stderr, log }
     }
 
-    /// A client that has been let in.
+    /// A client that has signed in.
     fn client(&self, name: &str) -> Terminal {
         let mut terminal = self.program(name, &[]);
         terminal.wait_for_end("Enter your client name:");
@@ -101,11 +105,11 @@ impl<'a> Stage<'a> {
         terminal
     }
 
-    /// A client at its terminal, in a home of its own.
+    /// A client at its terminal, in a home directory of its own.
     fn program(&self, home: &str, arguments: &[&str]) -> Terminal {
         let home = self.folder.join(home);
         fs::create_dir_all(&home).unwrap();
-        let mut command = CommandBuilder::new(built("quiver"));
+        let mut command = CommandBuilder::new(program_path("quiver"));
         command.args(["--server", &self.address, "--cert"]);
         command.arg(self.folder.join("certs/server.pem"));
         command.args(arguments);
@@ -116,36 +120,36 @@ impl<'a> Stage<'a> {
         Terminal::start(command)
     }
 
-    /// Stops the server as a person would, and returns its log.
-    fn end(mut self) -> String {
+    /// Stops the server with SIGINT, and returns its log.
+    fn stop(mut self) -> String {
         let id = rustix::process::Pid::from_child(&self.server);
         rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
-        self.log.read_to_string(&mut self.said).unwrap();
+        self.stderr.read_to_string(&mut self.log).unwrap();
         self.server.wait().unwrap();
-        self.said
+        self.log
     }
 }
 
-/// How much of a terminal was shown already.
+/// The part of a terminal's output that was printed, in bytes.
 #[derive(Default)]
-struct Shown(usize);
+struct ShownOutput(usize);
 
-impl Shown {
-    /// Shows the rows that are complete; the last one may still be typed.
-    fn more(&mut self, terminal: &Terminal) {
+impl ShownOutput {
+    /// Prints the new complete rows, without the last one, which may be incomplete.
+    fn print_complete_rows(&mut self, terminal: &Terminal) {
         let contents = terminal.contents();
         let complete = contents.rfind('\n').map_or(0, |end| end + 1);
         print!("{}", &contents[self.0..complete]);
         self.0 = complete;
     }
 
-    /// Shows what is left.
-    fn rest(&mut self, terminal: &Terminal) {
+    /// Prints the remaining output.
+    fn print_rest(&mut self, terminal: &Terminal) {
         println!("{}", &terminal.contents()[self.0..].trim_end());
     }
 }
 
-fn built(name: &str) -> PathBuf {
+fn program_path(name: &str) -> PathBuf {
     let path = std::env::current_exe().unwrap().with_file_name(name);
     assert!(path.exists(), "{} is missing: scripts/demo builds it", path.display());
     path

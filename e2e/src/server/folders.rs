@@ -1,49 +1,49 @@
-//! The folders that a server reads and writes, as they are seen from outside; each may be a small disk.
+//! The folders of a server as the tests access them; each may be a small disk.
 
 use std::path::PathBuf;
 
-use super::{Options, Server};
+use super::{Server, ServerOptions};
 
-/// The folder whose files are served.
+/// The served folder.
 pub(super) const FILES: &str = "files";
 
-/// The folder with the quota database, where no other is named.
+/// The default folder of the quota database.
 const STATE: &str = "state";
 
 impl Server {
-    /// The folder whose files it serves.
+    /// The served folder.
     #[must_use]
     pub fn files(&self) -> PathBuf {
-        self.seen(FILES)
+        self.accessible_path(FILES)
     }
 
-    /// The folder with its quota database.
+    /// The folder of its quota database.
     #[must_use]
     pub fn state(&self) -> PathBuf {
-        self.seen(STATE)
+        self.accessible_path(STATE)
     }
 
-    fn seen(&self, name: &str) -> PathBuf {
+    fn accessible_path(&self, name: &str) -> PathBuf {
         let folder = self.folder.path().join(name);
         if self.options.disk.as_ref().is_none_or(|(disk, _)| *disk != name) {
             return folder;
         }
-        // Mounted where only the server sees it.
-        let seen = PathBuf::from(format!("/proc/{}/root", self.process.id()));
-        folder.strip_prefix("/").map_or_else(|_| folder.clone(), |folder| seen.join(folder))
+        // The disk is mounted in the server's mount namespace only.
+        let root = PathBuf::from(format!("/proc/{}/root", self.process.id()));
+        folder.strip_prefix("/").map_or_else(|_| folder.clone(), |folder| root.join(folder))
     }
 }
 
-impl Options {
-    /// Its files on a disk of their own, of this size, as mount(8) takes it. See
-    /// [`small_disks`](super::small_disks).
+impl ServerOptions {
+    /// Puts the served folder on a small disk of this size, as mount(8) takes it. Check
+    /// [`small_disks_available`](super::small_disks_available) first.
     #[must_use]
     pub fn disk(mut self, size: &str) -> Self {
         self.disk = Some((FILES, size.to_owned()));
         self
     }
 
-    /// Its quota database on a disk of its own, likewise.
+    /// Puts its quota database on a small disk of this size.
     #[must_use]
     pub fn state_disk(mut self, size: &str) -> Self {
         self.disk = Some((STATE, size.to_owned()));

@@ -1,4 +1,5 @@
-//! A client that knows nothing but the wire's description: one connection, a stream a command.
+//! A client that is written from the wire protocol's description alone: one connection, a stream for each
+//! command.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -7,16 +8,16 @@ use std::time::Duration;
 use quinn::{ClientConfig, ConnectionError, Endpoint, IdleTimeout, TransportConfig, VarInt};
 use serde_json::{Value, json};
 
-use super::content::Download;
+use super::content::RawDownload;
 use super::frame::RawFrame;
-use super::stream::{Answer, Broken, Stream};
+use super::stream::{RawResponse, RawStream, RawStreamError};
 use super::tls::{self, Key};
-use crate::deadline::{PATIENCE, within};
+use crate::deadline::{TIMEOUT, wait_within};
 use crate::server::Server;
 
-/// How a client dials.
+/// The settings of a connection before it is dialled.
 #[derive(Debug)]
-pub struct Dial {
+pub struct Dialer {
     address: SocketAddr,
     fingerprint: String,
     key: Option<Key>,
@@ -34,25 +35,25 @@ pub struct Client {
 
 /// How a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Closed {
+pub enum CloseReason {
     /// The server closed it, with this code.
     Code(u64),
-    /// The server was silent for too long.
+    /// The connection's idle timeout passed.
     TimedOut,
     /// Anything else.
     Other(ConnectionError),
 }
 
-impl Dial {
-    /// To a server, with a new key, and what the description asks a client to set.
+impl Dialer {
+    /// Dials a server with a new key and the settings that docs/protocol.md requires of a client.
     #[must_use]
-    pub fn to(server: &Server) -> Self {
-        Self::at(server.address(), server.fingerprint())
+    pub fn new(server: &Server) -> Self {
+        Self::to_address(server.address(), server.fingerprint())
     }
 
-    /// To whatever listens at an address and has this fingerprint.
+    /// Dials an address where a server with this fingerprint is expected.
     #[must_use]
-    pub fn at(address: SocketAddr, fingerprint: &str) -> Self {
+    pub fn to_address(address: SocketAddr, fingerprint: &str) -> Self {
         let mut transport = TransportConfig::default();
         transport
             .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(12_000))))
@@ -60,7 +61,7 @@ impl Dial {
             .max_concurrent_bidi_streams(8_u32.into())
             .max_concurrent_uni_streams(0_u32.into())
             .stream_receive_window((1024 * 1024_u32).into())
-            // Room for the content of seventeen streams that nobody reads, and more.
+            // Enough for the content of more than seventeen streams that the client does not read.
             .receive_window((20 * 1024 * 1024_u32).into());
         Self {
             address,
@@ -72,65 +73,65 @@ impl Dial {
         }
     }
 
-    /// With this key.
+    /// Uses this key.
     #[must_use]
     pub fn key(mut self, key: &Key) -> Self {
         self.key = Some(key.clone());
         self
     }
 
-    /// Without a certificate.
+    /// Shows no certificate.
     #[must_use]
-    pub fn anonymous(mut self) -> Self {
+    pub fn without_certificate(mut self) -> Self {
         self.key = None;
         self
     }
 
-    /// By another way, such as a [`Path`](crate::path::Path).
+    /// Dials another address, such as that of a [`UdpRelay`](crate::udp_relay::UdpRelay).
     #[must_use]
-    pub fn by(mut self, address: SocketAddr) -> Self {
+    pub fn via(mut self, address: SocketAddr) -> Self {
         self.address = address;
         self
     }
 
-    /// Expecting another server.
+    /// Expects a server with another fingerprint.
     #[must_use]
-    pub fn expecting(mut self, fingerprint: &str) -> Self {
+    pub fn fingerprint(mut self, fingerprint: &str) -> Self {
         fingerprint.clone_into(&mut self.fingerprint);
         self
     }
 
-    /// Speaking another protocol.
+    /// Offers another protocol.
     #[must_use]
     pub fn alpn(mut self, alpn: &[u8]) -> Self {
         self.alpn = alpn.to_vec();
         self
     }
 
-    /// With other settings of QUIC.
+    /// Changes the settings of QUIC.
     #[must_use]
     pub fn transport(mut self, change: impl FnOnce(&mut TransportConfig)) -> Self {
         change(&mut self.transport);
         self
     }
 
-    /// Over a socket that others use too.
+    /// Uses the socket of other connections.
     #[must_use]
-    pub fn over(mut self, endpoint: &Endpoint) -> Self {
+    pub fn endpoint(mut self, endpoint: &Endpoint) -> Self {
         self.endpoint = Some(endpoint.clone());
         self
     }
 
-    /// Begins a handshake, which goes on as long as what is returned here is held.
+    /// Starts a handshake. It continues as long as both returned values are kept.
     ///
     /// # Panics
-    /// Where no socket can be had.
+    /// If no socket can be bound.
     #[must_use]
-    pub fn begin(self) -> (Endpoint, quinn::Connecting) {
+    pub fn start_handshake(self) -> (Endpoint, quinn::Connecting) {
         let tls = tls::client_config(&self.fingerprint, self.key.as_ref(), &self.alpn);
         let mut config = ClientConfig::new(Arc::new(tls));
         config.transport_config(Arc::new(self.transport));
-        let endpoint = self.endpoint.unwrap_or_else(socket);
+        let endpoint = self.endpoint.unwrap_or_else(new_endpoint);
         let connecting = endpoint.connect_with(config, self.address, "quiver").unwrap();
         (endpoint, connecting)
     }
@@ -138,21 +139,21 @@ impl Dial {
     /// Dials.
     ///
     /// # Errors
-    /// What became of the handshake.
+    /// The error of the handshake.
     ///
     /// # Panics
-    /// Where neither success nor failure comes.
+    /// If the handshake neither succeeds nor fails within [`TIMEOUT`].
     pub async fn connect(self) -> Result<Client, ConnectionError> {
-        let (endpoint, connecting) = self.begin();
-        let connection = within(PATIENCE, "the handshake", connecting).await?;
+        let (endpoint, connecting) = self.start_handshake();
+        let connection = wait_within(TIMEOUT, "the handshake", connecting).await?;
         Ok(Client { connection, endpoint })
     }
 
-    /// Dials and says hello.
+    /// Dials and sends hello.
     ///
     /// # Panics
-    /// Where there is no welcome.
-    pub async fn join(self, name: &str) -> Client {
+    /// If the reply is no welcome.
+    pub async fn sign_in(self, name: &str) -> Client {
         let client = self.connect().await.unwrap();
         assert_eq!(client.hello(name).await.reply()["reply"], "welcome");
         client
@@ -162,35 +163,35 @@ impl Dial {
 /// A socket for any number of connections.
 ///
 /// # Panics
-/// Where none can be had.
-fn socket() -> Endpoint {
+/// If none can be bound.
+fn new_endpoint() -> Endpoint {
     Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap()
 }
 
 impl Client {
-    /// A guest with a new key.
+    /// Connects as a guest with a new key.
     ///
     /// # Panics
-    /// Where the server cannot be reached.
+    /// If the server cannot be reached.
     pub async fn guest(server: &Server) -> Self {
-        Dial::to(server).connect().await.unwrap()
+        Dialer::new(server).connect().await.unwrap()
     }
 
-    /// A member with a new key.
+    /// Signs in as a member with a new key.
     ///
     /// # Panics
-    /// Where there is no welcome.
+    /// If the reply is no welcome.
     pub async fn member(server: &Server, name: &str) -> Self {
-        Dial::to(server).join(name).await
+        Dialer::new(server).sign_in(name).await
     }
 
-    /// The connection, for whatever a story wants to do to it.
+    /// The connection, for direct access.
     #[must_use]
     pub fn connection(&self) -> &quinn::Connection {
         &self.connection
     }
 
-    /// The socket, for more connections.
+    /// The socket, for further connections.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
@@ -199,162 +200,162 @@ impl Client {
     /// Opens a stream.
     ///
     /// # Errors
-    /// [`Broken::Connection`].
+    /// [`RawStreamError::Connection`].
     ///
     /// # Panics
-    /// Where the server allows none.
-    pub async fn open(&self) -> Result<Stream, Broken> {
-        let opened = within(PATIENCE, "a stream", self.connection.open_bi()).await;
-        opened.map(Stream::from).map_err(Broken::Connection)
+    /// If the server allows no further stream within [`TIMEOUT`].
+    pub async fn open(&self) -> Result<RawStream, RawStreamError> {
+        let opened = wait_within(TIMEOUT, "a stream", self.connection.open_bi()).await;
+        opened.map(RawStream::from).map_err(RawStreamError::Connection)
     }
 
-    /// Says bytes on a stream of their own, finishes, and reads the answer.
+    /// Sends bytes on a new stream, finishes it, and reads the response.
     ///
     /// # Errors
-    /// [`Broken`], where there is none.
-    pub async fn try_say(&self, bytes: &[u8]) -> Result<Answer, Broken> {
+    /// [`RawStreamError`] if there is no response.
+    pub async fn try_exchange(&self, bytes: &[u8]) -> Result<RawResponse, RawStreamError> {
         let mut stream = self.open().await?;
         match stream.write(bytes).await {
-            // The server has read enough: its answer says why.
-            Ok(()) | Err(Broken::Stopped(_)) => stream.finish(),
+            // The server has read enough: its response says why.
+            Ok(()) | Err(RawStreamError::Stopped(_)) => stream.finish(),
             Err(broken) => return Err(broken),
         }
-        within(PATIENCE, "an answer", stream.answer()).await
+        wait_within(TIMEOUT, "a response", stream.read_response()).await
     }
 
-    /// Says bytes that are answered.
+    /// Sends bytes on a new stream, finishes it, and returns the response.
     ///
     /// # Panics
-    /// Where they are not.
-    pub async fn say(&self, bytes: &[u8]) -> Answer {
-        self.try_say(bytes).await.expect("an answer")
+    /// If there is no response.
+    pub async fn exchange(&self, bytes: &[u8]) -> RawResponse {
+        self.try_exchange(bytes).await.expect("a response")
     }
 
-    /// Asks for something.
+    /// Sends a request and reads the response.
     ///
     /// # Errors
-    /// [`Broken`], where there is no answer.
-    pub async fn try_ask(&self, request: Value) -> Result<Answer, Broken> {
-        self.try_say(&RawFrame::request(&request).encode()).await
+    /// [`RawStreamError`] if there is no response.
+    pub async fn try_request(&self, request: Value) -> Result<RawResponse, RawStreamError> {
+        self.try_exchange(&RawFrame::request(&request).encode()).await
     }
 
-    /// Asks for something that is answered.
+    /// Sends a request and returns the response.
     ///
     /// # Panics
-    /// Where it is not.
-    pub async fn ask(&self, request: Value) -> Answer {
-        self.try_ask(request).await.expect("an answer")
+    /// If there is no response.
+    pub async fn request(&self, request: Value) -> RawResponse {
+        self.try_request(request).await.expect("a response")
     }
 
-    /// Says hello.
+    /// Sends hello without a password.
     ///
     /// # Panics
-    /// Where there is no answer.
-    pub async fn hello(&self, name: &str) -> Answer {
-        self.say(&RawFrame::hello(name).encode()).await
+    /// If there is no response.
+    pub async fn hello(&self, name: &str) -> RawResponse {
+        self.exchange(&RawFrame::hello(name).encode()).await
     }
 
-    /// Says hello with a password.
+    /// Sends hello with a password.
     ///
     /// # Panics
-    /// Where there is no answer.
-    pub async fn sign_in(&self, name: &str, password: &str) -> Answer {
+    /// If there is no response.
+    pub async fn sign_in(&self, name: &str, password: &str) -> RawResponse {
         let hello = json!({"command": "hello", "version": 1, "name": name, "password": password});
-        self.ask(hello).await
+        self.request(hello).await
     }
 
-    /// Says something, and gives what the server says.
+    /// Sends a message, and returns the server's text.
     ///
     /// # Panics
-    /// Where it is not acknowledged.
+    /// If it is not acknowledged.
     pub async fn message(&self, text: &str) -> String {
-        let answer = self.ask(json!({"command": "message", "text": text})).await;
-        answer.reply()["text"].as_str().expect("a text").to_owned()
+        let response = self.request(json!({"command": "message", "text": text})).await;
+        response.reply()["text"].as_str().expect("a text").to_owned()
     }
 
     /// The rows of the status.
     ///
     /// # Panics
-    /// Where it is refused.
+    /// If it is refused.
     pub async fn status(&self) -> Vec<Value> {
-        let answer = self.ask(json!({"command": "status"})).await;
-        answer.eof();
-        answer.replies
+        let response = self.request(json!({"command": "status"})).await;
+        response.eof();
+        response.replies
     }
 
-    /// A folder's list.
+    /// Lists a folder.
     ///
     /// # Panics
-    /// Where there is no answer.
-    pub async fn list(&self, path: &str) -> Answer {
-        self.ask(json!({"command": "list", "path": path})).await
+    /// If there is no response.
+    pub async fn list(&self, path: &str) -> RawResponse {
+        self.request(json!({"command": "list", "path": path})).await
     }
 
-    /// Asks for a file.
+    /// Requests a file.
     ///
     /// # Errors
-    /// The [`Answer`], where it is refused.
+    /// The [`RawResponse`] if it is refused.
     ///
     /// # Panics
-    /// Where there is no answer.
-    pub async fn get(&self, path: &str) -> Result<Download, Answer> {
+    /// If there is no response.
+    pub async fn get(&self, path: &str) -> Result<RawDownload, RawResponse> {
         let mut stream = self.open().await.unwrap();
         let request = RawFrame::request(&json!({"command": "get", "path": path}));
         stream.write_frame(&request).await.unwrap();
-        stream.download().await
+        stream.read_head().await
     }
 
-    /// The code a get is refused with, `""` where the file comes, whole, and is acknowledged.
+    /// The code a get is refused with; `""` if the whole file is received and acknowledged.
     ///
     /// # Panics
-    /// Where there is no answer.
+    /// If there is no response.
     pub async fn get_code(&self, path: &str) -> String {
         match self.get(path).await {
-            Err(answer) => answer.code().to_owned(),
+            Err(response) => response.code().to_owned(),
             Ok(download) => match download.finish().await {
-                Err(answer) => answer.code().to_owned(),
+                Err(response) => response.code().to_owned(),
                 Ok(content) => {
-                    content.received().await;
+                    content.acknowledge().await;
                     String::new()
                 }
             },
         }
     }
 
-    /// Whether the connection and the server behind it are well.
+    /// Checks that the connection works and the server responds to a message.
     ///
     /// # Panics
-    /// Where they are not.
-    pub async fn is_well(&self) {
+    /// If it does not.
+    pub async fn assert_alive(&self) {
         assert_eq!(self.message("are you there?").await, "are you there? ACK");
     }
 
-    /// Waits until the server ends the connection.
+    /// Waits until the server closes the connection.
     ///
     /// # Panics
-    /// When it does not.
-    pub async fn closed(&self) -> Closed {
-        self.closed_within(PATIENCE).await
+    /// If it does not within [`TIMEOUT`].
+    pub async fn wait_for_close(&self) -> CloseReason {
+        self.wait_for_close_within(TIMEOUT).await
     }
 
-    /// The same, with a deadline of its own.
+    /// [`wait_for_close`](Self::wait_for_close) with a timeout of its own.
     ///
     /// # Panics
-    /// When it does not.
-    pub async fn closed_within(&self, patience: Duration) -> Closed {
-        match within(patience, "the end of the connection", self.connection.closed()).await {
+    /// If it does not within `limit`.
+    pub async fn wait_for_close_within(&self, limit: Duration) -> CloseReason {
+        match wait_within(limit, "the end of the connection", self.connection.closed()).await {
             ConnectionError::ApplicationClosed(closed) => {
-                Closed::Code(closed.error_code.into_inner())
+                CloseReason::Code(closed.error_code.into_inner())
             }
-            ConnectionError::TimedOut => Closed::TimedOut,
-            other => Closed::Other(other),
+            ConnectionError::TimedOut => CloseReason::TimedOut,
+            other => CloseReason::Other(other),
         }
     }
 
-    /// Leaves without a word on any stream.
-    pub async fn leave(self) {
+    /// Closes the connection without a command.
+    pub async fn close(self) {
         self.connection.close(0_u32.into(), b"");
-        // The word must be out before the socket is gone.
-        within(PATIENCE, "the last packet", self.endpoint.wait_idle()).await;
+        // The close frame must be sent before the socket is dropped.
+        wait_within(TIMEOUT, "the last packet", self.endpoint.wait_idle()).await;
     }
 }

@@ -1,86 +1,93 @@
-//! A file's content on a stream: Data frames by the rules, hashed; at the end Received.
+//! A received file's content on a stream: valid Data frames, hashed; at the end Received.
 
 use serde_json::{Value, json};
 
 use super::frame::{RawFrame, kind};
-use super::stream::{Answer, Broken, End, Stream};
-use crate::deadline::{PATIENCE, within};
+use super::stream::{RawResponse, RawStream, RawStreamError, ResponseEnd};
+use crate::deadline::{TIMEOUT, wait_within};
 
-/// What a whole Data frame carries.
+/// Payload bytes of a full Data frame.
 const CHUNK: usize = 1024;
 
-/// Content that is being received.
+/// A file that is being received.
 #[derive(Debug)]
-pub struct Download {
-    /// What the server said first.
+pub struct RawDownload {
+    /// The server's first reply.
     pub head: Value,
-    /// The stream, for whatever a story wants to do to it.
-    pub stream: Stream,
+    /// The stream, for direct access.
+    pub stream: RawStream,
     frames: u64,
     bytes: u64,
-    short: bool,
+    has_short_frame: bool,
     hasher: blake3::Hasher,
 }
 
-/// Content that came whole: the Eof's size and hash are right, and every Data frame but the last is full.
+/// Content that was received completely: the Eof's size and hash match, and each Data frame but the last is full.
 #[derive(Debug)]
-pub struct Content {
-    /// How many Data frames there were.
+pub struct RawContent {
+    /// Number of Data frames.
     pub frames: u64,
-    /// How many bytes of the file.
+    /// Bytes of the file.
     pub bytes: u64,
-    /// Their hash, in hex.
+    /// BLAKE3 hash of the bytes, in hex.
     pub hash: String,
-    stream: Stream,
+    stream: RawStream,
 }
 
-impl Stream {
-    /// The answer to a get: its head, then content to be read.
+impl RawStream {
+    /// Reads the head of the response to a get; the content follows.
     ///
     /// # Errors
-    /// The [`Answer`], where it is a refusal.
+    /// The [`RawResponse`] if it is a refusal.
     ///
     /// # Panics
-    /// Where the answer breaks the rules, or does not come.
-    pub async fn download(mut self) -> Result<Download, Answer> {
-        let head = within(PATIENCE, "the head of a file", self.read_frame()).await.unwrap();
-        let head = head.expect("an answer");
+    /// If the response breaks the protocol, or does not arrive.
+    pub async fn read_head(mut self) -> Result<RawDownload, RawResponse> {
+        let head = wait_within(TIMEOUT, "the head of a file", self.read_frame()).await.unwrap();
+        let head = head.expect("a response");
         if head.kind == kind::REPLY {
-            return Ok(Download::new(self, head.value()));
+            return Ok(RawDownload::new(self, head.value()));
         }
         let after = self.read_frame().await.unwrap();
         assert_eq!(after, None, "after a refusal");
-        Err(Answer { replies: Vec::new(), end: End::of(&head) })
+        Err(RawResponse { replies: Vec::new(), end: ResponseEnd::from_frame(&head) })
     }
 }
 
-impl Download {
-    pub(super) fn new(stream: Stream, head: Value) -> Self {
-        Self { head, stream, frames: 0, bytes: 0, short: false, hasher: blake3::Hasher::new() }
+impl RawDownload {
+    pub(super) fn new(stream: RawStream, head: Value) -> Self {
+        Self {
+            head,
+            stream,
+            frames: 0,
+            bytes: 0,
+            has_short_frame: false,
+            hasher: blake3::Hasher::new(),
+        }
     }
 
     /// The announced size.
     ///
     /// # Panics
-    /// Where there is none.
+    /// If there is none.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.head["size"].as_u64().expect("a size")
     }
 
-    /// How many bytes of the file came so far.
+    /// Bytes of the file received so far.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Reads Data frames until at least so many bytes of the file came.
+    /// Reads Data frames until at least `bytes` of the file are received.
     ///
     /// # Panics
-    /// Where they do not come.
-    pub async fn read_to(&mut self, bytes: u64) {
+    /// If they do not arrive.
+    pub async fn read_at_least(&mut self, bytes: u64) {
         while self.bytes < bytes {
-            if let Some(end) = self.step().await.unwrap() {
+            if let Some(end) = self.read_buffered().await.unwrap() {
                 panic!("ended after {} bytes: {end:?}", self.bytes);
             }
         }
@@ -89,62 +96,62 @@ impl Download {
     /// Reads to the end of the stream.
     ///
     /// # Errors
-    /// The [`Answer`], where it is a refusal.
+    /// The [`RawResponse`] if it is a refusal.
     ///
     /// # Panics
-    /// Where a rule is broken, or the stream.
-    pub async fn finish(self) -> Result<Content, Answer> {
-        self.try_finish().await.expect("a whole answer")
+    /// If the response breaks the protocol, or the stream fails.
+    pub async fn finish(self) -> Result<RawContent, RawResponse> {
+        self.try_finish().await.expect("a whole response")
     }
 
-    /// The same, for a story in which the stream may break.
+    /// Like [`finish`](Self::finish), for a story in which the stream may fail.
     ///
     /// # Errors
-    /// [`Broken`]; within, the [`Answer`], where it is a refusal.
+    /// [`RawStreamError`]; the inner error is the [`RawResponse`] if it is a refusal.
     ///
     /// # Panics
-    /// Where a rule is broken.
-    pub async fn try_finish(mut self) -> Result<Result<Content, Answer>, Broken> {
+    /// If the response breaks the protocol.
+    pub async fn try_finish(mut self) -> Result<Result<RawContent, RawResponse>, RawStreamError> {
         let end = loop {
-            if let Some(end) = self.step().await? {
+            if let Some(end) = self.read_buffered().await? {
                 break end;
             }
         };
         let after = self.stream.read_frame().await?;
         assert_eq!(after, None, "after the end of content");
-        let End::Eof(eof) = end else {
-            return Ok(Err(Answer { replies: vec![self.head], end }));
+        let ResponseEnd::Eof(eof) = end else {
+            return Ok(Err(RawResponse { replies: vec![self.head], end }));
         };
         assert_eq!(self.bytes, self.size(), "the bytes that were announced");
         assert_eq!(eof["size"].as_u64(), Some(self.bytes), "the size in the Eof");
         let hash = self.hasher.finalize().to_hex().to_string();
         assert_eq!(eof["blake3"], json!(hash), "the hash in the Eof");
         let Self { frames, bytes, stream, .. } = self;
-        Ok(Ok(Content { frames, bytes, hash, stream }))
+        Ok(Ok(RawContent { frames, bytes, hash, stream }))
     }
 
-    /// Takes the Data frames that are there, or the frame that ends them.
-    async fn step(&mut self) -> Result<Option<End>, Broken> {
+    /// Reads the buffered Data frames, or the frame that ends the content.
+    async fn read_buffered(&mut self) -> Result<Option<ResponseEnd>, RawStreamError> {
         loop {
-            let there = &self.stream.buffer[self.stream.start..];
-            let [frame, high, low, rest @ ..] = there else {
-                self.more().await?;
+            let unread = &self.stream.buffer[self.stream.start..];
+            let [frame, high, low, rest @ ..] = unread else {
+                self.read_more().await?;
                 continue;
             };
             let (frame, length) = (*frame, usize::from(u16::from_be_bytes([*high, *low])));
             if rest.len() < length {
-                self.more().await?;
+                self.read_more().await?;
                 continue;
             }
             let payload = &rest[..length];
             if frame != kind::DATA {
                 let frame = RawFrame::new(frame, payload);
                 self.stream.start += 3 + length;
-                return Ok(Some(End::of(&frame)));
+                return Ok(Some(ResponseEnd::from_frame(&frame)));
             }
             assert!((1..=CHUNK).contains(&length), "a Data frame of {length} bytes");
-            assert!(!self.short, "only the last Data frame is shorter");
-            self.short = length < CHUNK;
+            assert!(!self.has_short_frame, "only the last Data frame is shorter");
+            self.has_short_frame = length < CHUNK;
             self.hasher.update(payload);
             self.stream.start += 3 + length;
             self.frames += 1;
@@ -158,40 +165,42 @@ impl Download {
         }
     }
 
-    async fn more(&mut self) -> Result<(), Broken> {
-        let had = self.stream.buffer.len() - self.stream.start;
-        let has = within(PATIENCE, "more content", self.stream.fill()).await?.len();
-        if has == had { Err(Broken::Short) } else { Ok(()) }
+    async fn read_more(&mut self) -> Result<(), RawStreamError> {
+        let before = self.stream.buffer.len() - self.stream.start;
+        let after = wait_within(TIMEOUT, "more content", self.stream.fill()).await?.len();
+        if after == before { Err(RawStreamError::Short) } else { Ok(()) }
     }
 }
 
-impl Content {
-    /// Says that the content is safe, and waits until that has arrived.
+impl RawContent {
+    /// Sends Received, and waits until the server has received it.
     ///
     /// # Panics
-    /// Where it cannot be said.
-    pub async fn received(self) {
+    /// If it cannot be sent.
+    pub async fn acknowledge(self) {
         let hash = self.hash.clone();
-        self.received_as(&hash).await;
+        self.acknowledge_with(&hash).await;
     }
 
-    /// Says so with any hash.
+    /// Sends Received with any hash.
     ///
     /// # Panics
-    /// Where it cannot be said.
-    pub async fn received_as(self, hash: &str) {
+    /// If it cannot be sent.
+    pub async fn acknowledge_with(self, hash: &str) {
         let mut stream = self.stream;
         stream
             .write_frame(&RawFrame::json(kind::RECEIVED, &json!({"blake3": hash})))
             .await
             .unwrap();
         stream.finish();
-        within(PATIENCE, "Received to arrive", stream.send.stopped()).await.unwrap();
+        wait_within(TIMEOUT, "the server to receive Received", stream.send.stopped())
+            .await
+            .unwrap();
     }
 
-    /// The stream, whose other half is still open.
+    /// The stream, whose sending half is still open.
     #[must_use]
-    pub fn into_stream(self) -> Stream {
+    pub fn into_stream(self) -> RawStream {
         self.stream
     }
 }

@@ -1,27 +1,27 @@
-//! Frames: kind, length, payload. Any kind and any payload can be made, for bad ones are sent too.
+//! Frames: kind, length, payload. Any kind and any payload can be built, because stories send invalid ones too.
 
 use serde_json::{Value, json};
 
 /// The kinds of frames.
 pub mod kind {
-    /// A client asks.
+    /// A request of a client.
     pub const REQUEST: u8 = 0;
-    /// A server answers.
+    /// A reply.
     pub const REPLY: u8 = 1;
     /// 1 to 1024 bytes of a file.
     pub const DATA: u8 = 2;
-    /// The answer is complete.
+    /// The response is complete.
     pub const EOF: u8 = 3;
     /// The command was refused or failed.
     pub const ERROR: u8 = 4;
-    /// The content is safe.
+    /// The content is stored.
     pub const RECEIVED: u8 = 5;
 }
 
 /// One frame.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RawFrame {
-    /// One of [`kind`], or none.
+    /// One of [`kind`], or an invalid kind.
     pub kind: u8,
     /// Up to 65535 bytes.
     pub payload: Vec<u8>,
@@ -39,13 +39,13 @@ impl RawFrame {
         Self::new(kind, value.to_string())
     }
 
-    /// The request of this object.
+    /// A Request frame of this object.
     #[must_use]
     pub fn request(request: &Value) -> Self {
         Self::json(kind::REQUEST, request)
     }
 
-    /// The request of a hello.
+    /// A Request frame of a hello.
     #[must_use]
     pub fn hello(name: &str) -> Self {
         Self::request(&json!({"command": "hello", "version": 1, "name": name}))
@@ -54,7 +54,7 @@ impl RawFrame {
     /// The bytes on the wire.
     ///
     /// # Panics
-    /// Where the payload fits no length.
+    /// If the payload is too long for the length field.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let length = u16::try_from(self.payload.len()).expect("a payload of at most 65535 bytes");
@@ -67,7 +67,7 @@ impl RawFrame {
     /// The payload as text.
     ///
     /// # Panics
-    /// Where it is none.
+    /// If it is none.
     #[must_use]
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.payload).expect("a payload of UTF-8")
@@ -76,7 +76,7 @@ impl RawFrame {
     /// The payload as a JSON object.
     ///
     /// # Panics
-    /// Where it is none.
+    /// If it is none.
     #[must_use]
     pub fn value(&self) -> Value {
         let value: Value = serde_json::from_slice(&self.payload).expect("a payload of JSON");
@@ -87,7 +87,7 @@ impl RawFrame {
 
 impl std::fmt::Debug for RawFrame {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let shown = &self.payload[..self.payload.len().min(200)];
-        write!(f, "{} {} {:?}", self.kind, self.payload.len(), String::from_utf8_lossy(shown))
+        let start = &self.payload[..self.payload.len().min(200)];
+        write!(f, "{} {} {:?}", self.kind, self.payload.len(), String::from_utf8_lossy(start))
     }
 }

@@ -1,15 +1,15 @@
-//! The other end: takes connections and gives their streams, and leaves what is said there to the story.
+//! A server's end: accepts connections and their streams. The story decides what is sent on them.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use quinn::{Connection, Endpoint, ServerConfig};
 
-use super::stream::Stream;
+use super::stream::RawStream;
 use super::tls::{self, Key};
-use crate::deadline::{PATIENCE, within};
+use crate::deadline::{TIMEOUT, wait_within};
 
-/// A socket that a client takes for a server.
+/// A socket that accepts a client's connections.
 #[derive(Debug)]
 pub struct Listener {
     endpoint: Endpoint,
@@ -17,10 +17,10 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// At a port of the system's choice, with this key.
+    /// Listens at a port of the system's choice, with this key.
     ///
     /// # Panics
-    /// Where no socket can be had.
+    /// If no socket can be bound.
     #[must_use]
     pub fn new(key: &Key) -> Self {
         let config = ServerConfig::with_crypto(Arc::new(tls::server_config(key)));
@@ -28,35 +28,35 @@ impl Listener {
         Self { endpoint, key: key.clone() }
     }
 
-    /// Where it listens.
+    /// The address it listens at.
     ///
     /// # Panics
-    /// Where the socket is gone.
+    /// If the socket has none.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.endpoint.local_addr().unwrap()
     }
 
-    /// What a client must expect: the key's certificate, its fingerprint.
+    /// Its key, with the certificate and the fingerprint that a client must expect.
     #[must_use]
     pub fn key(&self) -> &Key {
         &self.key
     }
 
-    /// The next connection.
+    /// Accepts the next connection.
     ///
     /// # Panics
-    /// Where none comes.
-    pub async fn connection(&self) -> Connection {
+    /// If none arrives within [`TIMEOUT`].
+    pub async fn accept(&self) -> Connection {
         let connection = async { self.endpoint.accept().await.unwrap().await.unwrap() };
-        within(PATIENCE, "a client", connection).await
+        wait_within(TIMEOUT, "a client", connection).await
     }
 
-    /// The next stream that the client opens.
+    /// Accepts the next stream of the client.
     ///
     /// # Panics
-    /// Where none comes.
-    pub async fn stream(connection: &Connection) -> Stream {
-        within(PATIENCE, "a stream", connection.accept_bi()).await.unwrap().into()
+    /// If none arrives within [`TIMEOUT`].
+    pub async fn accept_stream(connection: &Connection) -> RawStream {
+        wait_within(TIMEOUT, "a stream", connection.accept_bi()).await.unwrap().into()
     }
 }

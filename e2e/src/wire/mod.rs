@@ -1,8 +1,7 @@
-//! The wire as `docs/protocol.md` describes it, written anew: frames, streams, content, a client.
+//! A second implementation of the wire protocol from `docs/protocol.md`: frames, streams, content, a client.
 //!
-//! Uses none of Quiver's own code, and checks every rule of the page that a client can check. A stream is
-//! the same at either end, so a [`Listener`] and some frames are a server, which may be as wrong as a
-//! story wants it to be.
+//! Uses none of Quiver's own code, and checks every rule of the page that a client can check. Both ends of a
+//! stream use the same type, so a [`Listener`] with some frames is a server, which may break the protocol.
 
 mod client;
 mod content;
@@ -13,13 +12,13 @@ mod stream;
 mod tls;
 mod upload;
 
-pub use client::{Client, Closed, Dial};
-pub use content::{Content, Download};
+pub use client::{Client, CloseReason, Dialer};
+pub use content::{RawContent, RawDownload};
 pub use frame::{RawFrame, kind};
 pub use handshake::first_datagrams;
 pub use listener::Listener;
-pub use stream::{Answer, Broken, End, Stream};
+pub use stream::{RawResponse, RawStream, RawStreamError, ResponseEnd};
 pub use tls::{Key, client_config, server_config};
 
 pub use crate::fingerprint::{fingerprint, sha256_hex};
-pub use upload::{Stored, Upload, hash};
+pub use upload::{RawUpload, StoredFile, hash};

@@ -1,4 +1,4 @@
-//! TLS by the description: a pinned server, a client's own key, one ALPN.
+//! TLS as docs/protocol.md describes it: a pinned server, a client's own key, one ALPN.
 
 use std::sync::Arc;
 
@@ -20,10 +20,10 @@ pub struct Key {
 }
 
 impl Key {
-    /// A new one.
+    /// Generates a new one.
     ///
     /// # Panics
-    /// Where there is no randomness.
+    /// If the system has no randomness.
     #[must_use]
     pub fn new() -> Self {
         let key = rcgen::KeyPair::generate().unwrap();
@@ -42,7 +42,7 @@ impl Key {
         &self.certificate
     }
 
-    /// Its certificate as a file holds it.
+    /// Its certificate as PEM.
     #[must_use]
     pub fn pem(&self) -> &str {
         &self.pem
@@ -50,11 +50,11 @@ impl Key {
 
     /// Its private key.
     #[must_use]
-    pub fn private(&self) -> PrivateKeyDer<'static> {
+    pub fn private_key(&self) -> PrivateKeyDer<'static> {
         PrivatePkcs8KeyDer::from(self.key.clone()).into()
     }
 
-    /// What it is known by.
+    /// Its fingerprint.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         fingerprint(&self.certificate)
@@ -67,14 +67,15 @@ impl Default for Key {
     }
 }
 
-/// A client's side of TLS: believes the server with this fingerprint, shows `key` when asked.
+/// A client's TLS configuration: accepts the server with this fingerprint, shows `key` if requested.
 ///
 /// # Panics
-/// Where the key is none.
+/// If the key is invalid.
 #[must_use]
 pub fn client_config(fingerprint: &str, key: Option<&Key>, alpn: &[u8]) -> QuicClientConfig {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let pin = Pin { fingerprint: fingerprint.to_owned(), provider: provider.clone() };
+    let pin =
+        FingerprintVerifier { fingerprint: fingerprint.to_owned(), provider: provider.clone() };
     let builder = rustls::ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
@@ -82,7 +83,7 @@ pub fn client_config(fingerprint: &str, key: Option<&Key>, alpn: &[u8]) -> QuicC
         .with_custom_certificate_verifier(Arc::new(pin));
     let mut config = match key {
         Some(key) => {
-            builder.with_client_auth_cert(vec![key.certificate.clone()], key.private()).unwrap()
+            builder.with_client_auth_cert(vec![key.certificate.clone()], key.private_key()).unwrap()
         }
         None => builder.with_no_client_auth(),
     };
@@ -90,10 +91,10 @@ pub fn client_config(fingerprint: &str, key: Option<&Key>, alpn: &[u8]) -> QuicC
     config.try_into().unwrap()
 }
 
-/// A server's side of TLS: shows `key`, asks for nobody's.
+/// A server's TLS configuration: shows `key`, requests no client certificate.
 ///
 /// # Panics
-/// Where the key is none.
+/// If the key is invalid.
 #[must_use]
 pub fn server_config(key: &Key) -> QuicServerConfig {
     let mut config =
@@ -101,20 +102,20 @@ pub fn server_config(key: &Key) -> QuicServerConfig {
             .with_protocol_versions(&[&rustls::version::TLS13])
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(vec![key.certificate.clone()], key.private())
+            .with_single_cert(vec![key.certificate.clone()], key.private_key())
             .unwrap();
     config.alpn_protocols = vec![b"quiver/1".to_vec()];
     config.try_into().unwrap()
 }
 
-/// Believes one key, while its certificate's dates hold.
+/// Accepts one key while its certificate is valid.
 #[derive(Debug)]
-struct Pin {
+struct FingerprintVerifier {
     fingerprint: String,
     provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for Pin {
+impl ServerCertVerifier for FingerprintVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,

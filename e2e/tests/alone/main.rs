@@ -1,8 +1,8 @@
-//! Stories that measure memory or time, or crowd the machine: each runs with no other beside it
+//! Stories that measure memory or time, or load the machine: each runs without other tests beside it
 //! (.config/nextest.toml).
 
-mod crowds;
+mod many_connections;
 mod memory;
 mod mutations;
 mod rates;
-mod unread_answers;
+mod unread_responses;

@@ -1,31 +1,30 @@
-//! Frames with something wrong in them, a hundred thousand on live streams: each ends its own stream, and
-//! nothing else ever happens.
+//! A hundred thousand mutated frames on live streams: each ends its own stream, and affects nothing else.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failure here fails a test")]
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use quiver_e2e::random::Random;
-use quiver_e2e::wire::{Broken, RawFrame, Stream, kind};
-use quiver_e2e::{Client, PATIENCE, Server, within};
+use quiver_e2e::wire::{RawFrame, RawStream, RawStreamError, kind};
+use quiver_e2e::{Client, Server, TIMEOUT, wait_within};
 use serde_json::json;
 use tokio::task::JoinSet;
 
 /// Mutated frames on a member's streams.
 const FRAMES: u64 = 100_000;
 
-/// Streams that are busy at once.
+/// Streams that are used at once.
 const STREAMS: u64 = 32;
 
 /// Guests with three mutated hellos each.
 const GUESTS: u64 = 200;
 
-/// What the server may hold more at the end than after a fifth of the work, in KiB.
-const GROWTH: u64 = 16 * 1024;
+/// The server's allowed memory growth after the first fifth of the work, in KiB.
+const MAX_GROWTH: u64 = 16 * 1024;
 
-/// Another one each time; `QUIVER_SEED` repeats one.
+/// A random seed, or that of `QUIVER_SEED`.
 fn seed() -> u64 {
     match std::env::var("QUIVER_SEED") {
         Ok(text) => text.parse().unwrap(),
@@ -33,7 +32,7 @@ fn seed() -> u64 {
     }
 }
 
-/// What is mutated. Not an exit, which would end the connection.
+/// The frames that are mutated. Without exit, which would end the connection.
 fn originals() -> Vec<Vec<u8>> {
     let requests = [
         json!({"command": "hello", "version": 1, "name": "Ron", "password": "tomato"}),
@@ -55,27 +54,27 @@ fn originals() -> Vec<Vec<u8>> {
     originals
 }
 
-/// One to three things wrong. Mostly with the right length in front, so that they are looked at at all.
+/// Makes one to three mutations. The length is mostly corrected afterwards, so that the server decodes the payload.
 fn mutate(random: &mut Random, originals: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = random.choose(originals).clone();
     for _ in 0..1 + random.below(3) {
         let length = bytes.len();
-        let place = random.below(length + 1);
-        let piece = place + random.below(length + 1 - place).min(40);
+        let position = random.below(length + 1);
+        let piece = position + random.below(length + 1 - position).min(40);
         match random.below(8) {
-            0 if place < length => bytes[place] ^= 1 << random.below(8),
-            1 if place < length => bytes[place] = random.number() as u8,
-            2 => bytes.insert(place, random.number() as u8),
-            3 => drop(bytes.drain(place..piece)),
-            4 => bytes.truncate(place),
+            0 if position < length => bytes[position] ^= 1 << random.below(8),
+            1 if position < length => bytes[position] = random.number() as u8,
+            2 => bytes.insert(position, random.number() as u8),
+            3 => drop(bytes.drain(position..piece)),
+            4 => bytes.truncate(position),
             5 => {
-                let again = bytes[place..piece].to_vec();
-                bytes.splice(place..place, again);
+                let again = bytes[position..piece].to_vec();
+                bytes.splice(position..position, again);
             }
             6 => {
                 let other = random.choose(originals);
                 let cut = random.below(other.len());
-                bytes.splice(place.., other[cut..].iter().copied());
+                bytes.splice(position.., other[cut..].iter().copied());
             }
             7 if length > 2 => bytes[1..3].copy_from_slice(&(random.number() as u16).to_be_bytes()),
             _ => {}
@@ -88,30 +87,30 @@ fn mutate(random: &mut Random, originals: &[Vec<u8>]) -> Vec<u8> {
     bytes
 }
 
-/// Says the bytes on a stream of their own, in some way, and hears the stream out: the code of a refusal,
-/// `eof`, or `given up`.
-async fn say(client: &Client, random: &mut Random, bytes: &[u8]) -> String {
+/// Sends the bytes on a new stream in a random way, and reads the response: the code of a refusal, `eof`, or
+/// `abandoned`.
+async fn send(client: &Client, random: &mut Random, bytes: &[u8]) -> String {
     let mut stream = client.open().await.unwrap();
     let cut = random.below(bytes.len() + 1);
-    let way = random.below(20);
+    let choice = random.below(20);
     for piece in [&bytes[..cut], &bytes[cut..]] {
         match stream.write(piece).await {
-            Ok(()) | Err(Broken::Stopped(_)) => {}
+            Ok(()) | Err(RawStreamError::Stopped(_)) => {}
             Err(broken) => panic!("{broken:?}"),
         }
-        if way == 0 {
+        if choice == 0 {
             // In two packets.
             tokio::task::yield_now().await;
         }
     }
-    match way {
+    match choice {
         1 | 2 => {
             stream.abandon();
-            return "given up".to_owned();
+            return "abandoned".to_owned();
         }
         _ => stream.finish(),
     }
-    let frames = within(PATIENCE, "the end of a stream", hear(&mut stream)).await;
+    let frames = wait_within(TIMEOUT, "the end of a stream", read_response(&mut stream)).await;
     let ends = frames.iter().filter(|frame| [kind::EOF, kind::ERROR].contains(&frame.kind)).count();
     assert_eq!(ends, 1, "{:?} was answered with {frames:?}", String::from_utf8_lossy(bytes));
     let last = frames.last().unwrap();
@@ -121,13 +120,13 @@ async fn say(client: &Client, random: &mut Random, bytes: &[u8]) -> String {
     code
 }
 
-async fn hear(stream: &mut Stream) -> Vec<RawFrame> {
+async fn read_response(stream: &mut RawStream) -> Vec<RawFrame> {
     stream.read_frames().await.unwrap()
 }
 
-fn offer(server: &Server) {
-    server.offer("small", "content");
-    server.offer("folder/below/file with a name.txt", vec![7; 5000]);
+fn add_files(server: &Server) {
+    server.add_file("small", "content");
+    server.add_file("folder/below/file with a name.txt", vec![7; 5000]);
 }
 
 #[tokio::test]
@@ -135,7 +134,7 @@ async fn a_hundred_thousand_mutated_frames_end_only_their_streams() {
     let seed = seed();
     eprintln!("QUIVER_SEED={seed} repeats this");
     let server = Server::start().await;
-    offer(&server);
+    add_files(&server);
     let client = Client::member(&server, "Ron").await;
     let other = Client::member(&server, "Ben").await;
     let originals = Arc::new(originals());
@@ -150,7 +149,7 @@ async fn a_hundred_thousand_mutated_frames_end_only_their_streams() {
                 let mut outcomes = Vec::new();
                 for _ in 0..FRAMES / 5 / STREAMS {
                     let bytes = mutate(&mut random, &originals);
-                    outcomes.push(say(&client, &mut random, &bytes).await);
+                    outcomes.push(send(&client, &mut random, &bytes).await);
                 }
                 outcomes
             });
@@ -158,15 +157,15 @@ async fn a_hundred_thousand_mutated_frames_end_only_their_streams() {
         for outcome in streams.join_all().await.into_iter().flatten() {
             *outcomes.entry(outcome).or_default() += 1;
         }
-        client.is_well().await;
-        other.is_well().await;
+        client.assert_alive().await;
+        other.assert_alive().await;
         let memory = server.memory().resident;
         let settled = *settled.get_or_insert(memory);
-        assert!(memory < settled + GROWTH, "{settled} KiB became {memory} KiB");
+        assert!(memory < settled + MAX_GROWTH, "{settled} KiB became {memory} KiB");
     }
     assert_eq!(client.get_code("small").await, "");
     assert!(server.memory().peak < 64 * 1024, "{:?}", server.memory());
-    // The mutations were neither too coarse nor too fine.
+    // The mutations reach several kinds of failures, and some leave the frame valid.
     eprintln!("{outcomes:?}");
     for outcome in ["bad_request", "too_large", "unknown_command", "bad_path", "not_found", "eof"] {
         assert!(outcomes.get(outcome).is_some_and(|&count| count > 5), "{outcome}: {outcomes:?}");
@@ -185,15 +184,15 @@ async fn mutated_hellos_end_only_their_connections() {
         let guest = Client::guest(&server).await;
         for _ in 0..3 {
             let bytes = mutate(&mut random, &originals);
-            match guest.try_say(&bytes).await {
+            match guest.try_exchange(&bytes).await {
                 Ok(answer) if answer.code().is_empty() => break,
                 Ok(answer) => assert_ne!(answer.code(), "internal"),
-                // Closed for a command before the hello.
+                // The server closes the connection for a command before the hello.
                 Err(_) => break,
             }
         }
     }
-    member.is_well().await;
-    Client::member(&server, "Ben").await.is_well().await;
+    member.assert_alive().await;
+    Client::member(&server, "Ben").await.assert_alive().await;
     assert!(server.memory().peak < 64 * 1024, "{:?}", server.memory());
 }

@@ -1,6 +1,6 @@
-//! How fast others are beside somebody who stops reading: measured, on a machine that does nothing else.
+//! The rate of a client beside another that stops reading, measured on an otherwise idle machine.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failure here fails a test")]
 
 use std::time::{Duration, Instant};
 
@@ -9,20 +9,20 @@ use quiver_e2e::{Client, Server};
 
 const SIZE: usize = 64 * 1024 * 1024;
 
-/// How often each is measured; an odd number, for a median.
+/// Rounds of each measurement; an odd number, for the median.
 const ROUNDS: usize = 7;
 
-/// What is left of the others' rate at least.
-const SHARE: f64 = 0.8;
+/// The least share of the other client's rate.
+const MIN_SHARE: f64 = 0.8;
 
-/// How long a get of `big` takes.
+/// The duration of a get of `big`.
 async fn get(client: &Client) -> Duration {
-    let began = Instant::now();
+    let started = Instant::now();
     let content = client.get("big").await.unwrap().finish().await.unwrap();
     assert_eq!(content.bytes, SIZE as u64);
-    let took = began.elapsed();
-    content.received().await;
-    took
+    let duration = started.elapsed();
+    content.acknowledge().await;
+    duration
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {
@@ -31,27 +31,30 @@ fn median(mut times: Vec<Duration>) -> Duration {
 }
 
 #[tokio::test]
-async fn sixteen_gets_that_nobody_reads_leave_others_their_rate() {
+async fn sixteen_unread_gets_do_not_slow_another_client_down() {
     let server = Server::start().await;
-    server.offer("big", Random::new(91).bytes(SIZE));
+    server.add_file("big", Random::new(91).bytes(SIZE));
     let other = Client::member(&server, "Ben").await;
     get(&other).await;
-    let (mut alone, mut beside) = (Vec::new(), Vec::new());
+    let (mut alone, mut loaded) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         alone.push(get(&other).await);
         let stalled = Client::member(&server, "Ron").await;
         let mut downloads = Vec::new();
         for _ in 0..16 {
             let mut download = stalled.get("big").await.unwrap();
-            download.read_to(1).await;
+            download.read_at_least(1).await;
             downloads.push(download);
         }
-        beside.push(get(&other).await);
-        // Whoever stopped reading is there still.
-        stalled.is_well().await;
+        loaded.push(get(&other).await);
+        // The client that stopped reading is still connected.
+        stalled.assert_alive().await;
         drop(downloads);
-        stalled.leave().await;
+        stalled.close().await;
     }
-    let share = median(alone.clone()).as_secs_f64() / median(beside.clone()).as_secs_f64();
-    assert!(share >= SHARE, "{share:.2} of the rate: alone {alone:?}, beside {beside:?}");
+    let share = median(alone.clone()).as_secs_f64() / median(loaded.clone()).as_secs_f64();
+    assert!(
+        share >= MIN_SHARE,
+        "{share:.2} of the rate: alone {alone:?}, with unread gets {loaded:?}"
+    );
 }

@@ -5,8 +5,8 @@
 use std::fs::File;
 use std::time::{Duration, Instant};
 
-use quiver_e2e::wire::{Dial, RawFrame, Stream, kind};
-use quiver_e2e::{Client, PATIENCE, Server, within};
+use quiver_e2e::wire::{Dialer, RawFrame, RawStream, kind};
+use quiver_e2e::{Client, Server, TIMEOUT, wait_within};
 use serde_json::json;
 
 /// A request, as the text it is.
@@ -86,11 +86,11 @@ async fn a_members_malformed_frames_end_only_their_streams() {
     ];
     let requests = requests.map(|text| (request(text), "bad_request"));
     for (bytes, code) in malformed().into_iter().chain(requests) {
-        let answer = client.say(&bytes).await;
+        let answer = client.exchange(&bytes).await;
         let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(60)]).into_owned();
         assert_eq!(answer.code(), code, "{shown:?}");
         assert!(answer.replies.is_empty() && !answer.message().is_empty(), "{shown:?}");
-        client.is_well().await;
+        client.assert_alive().await;
     }
 }
 
@@ -108,10 +108,10 @@ async fn a_guests_malformed_frames_leave_it_two_more_hellos() {
     for (number, (bytes, code)) in malformed().into_iter().chain(hellos).enumerate() {
         let guest = Client::guest(&server).await;
         for _ in 0..2 {
-            assert_eq!(guest.say(&bytes).await.code(), code, "{bytes:?}");
+            assert_eq!(guest.exchange(&bytes).await.code(), code, "{bytes:?}");
         }
         assert_eq!(guest.hello(&format!("guest-{number}")).await.reply()["reply"], "welcome");
-        guest.leave().await;
+        guest.close().await;
     }
 }
 
@@ -120,12 +120,12 @@ async fn an_unknown_command_ends_only_its_stream() {
     let server = Server::start().await;
     let client = Client::member(&server, "Ron").await;
     for command in ["dance", "", "Status", "STATUS", "status ", "Put", "introduce", "get\0"] {
-        let answer = client.ask(json!({"command": command, "path": "a"})).await;
+        let answer = client.request(json!({"command": command, "path": "a"})).await;
         assert_eq!(answer.code(), "unknown_command", "{command:?}");
-        client.is_well().await;
+        client.assert_alive().await;
     }
     let guest = Client::guest(&server).await;
-    assert_eq!(guest.ask(json!({"command": "dance"})).await.code(), "unknown_command");
+    assert_eq!(guest.request(json!({"command": "dance"})).await.code(), "unknown_command");
     assert_eq!(guest.hello("Ben").await.reply()["reply"], "welcome");
 }
 
@@ -137,17 +137,17 @@ async fn nothing_may_follow_a_request() {
     for command in ["status", "exit"] {
         let one = request(json!({"command": command}).to_string());
         for more in [one.clone(), b"x".to_vec(), RawFrame::new(kind::RECEIVED, "{}").encode()] {
-            let answer = client.say(&[one.clone(), more].concat()).await;
+            let answer = client.exchange(&[one.clone(), more].concat()).await;
             assert_eq!(answer.code(), "bad_request", "{command}");
-            client.is_well().await;
+            client.assert_alive().await;
         }
     }
     // In the middle of content, too.
     let mut download = client.get("big").await.unwrap();
-    download.read_to(1).await;
+    download.read_at_least(1).await;
     download.stream.write(b"x").await.unwrap();
     assert_eq!(download.finish().await.unwrap_err().code(), "bad_request");
-    client.is_well().await;
+    client.assert_alive().await;
 }
 
 /// A request of exactly `length` bytes of payload.
@@ -173,12 +173,16 @@ async fn requests_have_the_lengths_that_are_promised() {
         (json!({"command": "hello", "version": 1, "name": "Ron"}), 4096, "bad_request"),
     ];
     for (request, limit, code) in cases {
-        assert_eq!(client.say(&padded(request.clone(), limit)).await.code(), code, "{request}");
+        assert_eq!(
+            client.exchange(&padded(request.clone(), limit)).await.code(),
+            code,
+            "{request}"
+        );
         for length in [limit + 1, 16_385] {
-            let answer = client.say(&padded(request.clone(), length)).await;
+            let answer = client.exchange(&padded(request.clone(), length)).await;
             assert_eq!(answer.code(), "too_large", "{request} of {length}");
         }
-        client.is_well().await;
+        client.assert_alive().await;
     }
     // The answer to the longest message is whole.
     let text = "x".repeat(16_384 - json!({"command": "message", "text": ""}).to_string().len());
@@ -186,8 +190,8 @@ async fn requests_have_the_lengths_that_are_promised() {
 
     let guest = Client::guest(&server).await;
     let hello = json!({"command": "hello", "version": 1, "name": "Ben"});
-    assert_eq!(guest.say(&padded(hello.clone(), 4097)).await.code(), "too_large");
-    assert_eq!(guest.say(&padded(hello, 4096)).await.code(), "");
+    assert_eq!(guest.exchange(&padded(hello.clone(), 4097)).await.code(), "too_large");
+    assert_eq!(guest.exchange(&padded(hello, 4096)).await.code(), "");
 }
 
 #[tokio::test]
@@ -201,14 +205,14 @@ async fn a_request_that_does_not_come_is_not_waited_for_for_ever() {
         stream.write(beginning).await.unwrap();
         streams.push(stream);
     }
-    client.is_well().await;
+    client.assert_alive().await;
     for mut stream in streams {
-        let answer = within(PATIENCE, "an answer", stream.answer()).await.unwrap();
+        let answer = wait_within(TIMEOUT, "an answer", stream.read_response()).await.unwrap();
         assert_eq!(answer.code(), "bad_request");
         let took = began.elapsed();
         assert!(took > Duration::from_secs(9) && took < Duration::from_secs(14), "{took:?}");
     }
-    client.is_well().await;
+    client.assert_alive().await;
 }
 
 #[tokio::test]
@@ -221,7 +225,7 @@ async fn a_request_may_come_in_the_smallest_pieces() {
         // Out with it, before the next byte comes.
         tokio::task::yield_now().await;
     }
-    let answer = within(PATIENCE, "an answer", stream.answer()).await.unwrap();
+    let answer = wait_within(TIMEOUT, "an answer", stream.read_response()).await.unwrap();
     assert_eq!(answer.reply()["text"], "Hello ACK");
 }
 
@@ -249,11 +253,11 @@ async fn streams_that_are_given_up_leave_the_connection_alone() {
         }
         stream.abandon();
     }
-    client.is_well().await;
+    client.assert_alive().await;
     // All sixteen places for content are free again.
     for _ in 0..20 {
         let mut download = client.get("big").await.unwrap();
-        download.read_to(1).await;
+        download.read_at_least(1).await;
         download.stream.abandon();
     }
     server
@@ -268,11 +272,11 @@ async fn only_a_right_received_counts_as_delivered() {
     let client = Client::member(&server, "Ron").await;
     let mut undelivered = 0;
     for name in ["right", "wrong", "silent", "garbled", "other", "gone"] {
-        server.offer(name, "content");
+        server.add_file(name, "content");
         let content = client.get(name).await.unwrap().finish().await.unwrap();
         match name {
-            "right" => content.received().await,
-            "wrong" => content.received_as(&"0".repeat(64)).await,
+            "right" => content.acknowledge().await,
+            "wrong" => content.acknowledge_with(&"0".repeat(64)).await,
             "silent" => content.into_stream().finish(),
             "garbled" => {
                 say_last(content.into_stream(), &RawFrame::new(kind::RECEIVED, "[]")).await
@@ -288,18 +292,18 @@ async fn only_a_right_received_counts_as_delivered() {
             server.log().wait_for(&format!("not delivered: {name} to Client 1: Ron")).await;
         }
     }
-    client.is_well().await;
+    client.assert_alive().await;
     assert_eq!(server.log().count("not delivered"), undelivered);
 
     // One that leaves without a word has not got it either.
-    server.offer("last", "content");
+    server.add_file("last", "content");
     let content = client.get("last").await.unwrap().finish().await.unwrap();
-    client.leave().await;
+    client.close().await;
     server.log().wait_for("not delivered: last to Client 1: Ron").await;
     drop(content);
 }
 
-async fn say_last(mut stream: Stream, frame: &RawFrame) {
+async fn say_last(mut stream: RawStream, frame: &RawFrame) {
     stream.write_frame(frame).await.unwrap();
     stream.finish();
 }
@@ -308,19 +312,19 @@ async fn say_last(mut stream: Stream, frame: &RawFrame) {
 async fn a_client_must_speak_the_protocol_by_its_name() {
     let server = Server::start().await;
     for alpn in [&b"quiver/2"[..], b"h3", b"quiver"] {
-        let refused = Dial::to(&server).alpn(alpn).connect().await.unwrap_err();
+        let refused = Dialer::new(&server).alpn(alpn).connect().await.unwrap_err();
         // The TLS alert no_application_protocol.
         assert!(refused.to_string().contains("120"), "{refused}");
     }
-    Client::member(&server, "Ron").await.is_well().await;
+    Client::member(&server, "Ron").await.assert_alive().await;
 }
 
 #[tokio::test]
 async fn the_servers_fingerprint_is_that_of_its_public_key() {
     let server = Server::start().await;
     let imposter = Server::start().await;
-    let wrong = Dial::to(&server).expecting(imposter.fingerprint());
+    let wrong = Dialer::new(&server).fingerprint(imposter.fingerprint());
     assert!(wrong.connect().await.is_err());
     // Computed here from the certificate, as the description says, and compared with what it logged.
-    Dial::to(&server).connect().await.unwrap();
+    Dialer::new(&server).connect().await.unwrap();
 }

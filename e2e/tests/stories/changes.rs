@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use quiver_e2e::random::Random;
-use quiver_e2e::wire::Download;
+use quiver_e2e::wire::RawDownload;
 use quiver_e2e::{Client, Server};
 
 /// More than can be on its way: a get that is not read does not end.
@@ -19,7 +19,7 @@ const SIZE: u64 = 16 * 1024 * 1024;
 struct Half {
     server: Server,
     client: Client,
-    download: Download,
+    download: RawDownload,
     path: PathBuf,
     hash: String,
 }
@@ -27,13 +27,13 @@ struct Half {
 async fn half() -> Half {
     let server = Server::start().await;
     let content = Random::new(3).bytes(SIZE as usize);
-    let path = server.offer("big", &content);
+    let path = server.add_file("big", &content);
     // Any write is seen then, whatever the grain of the file system's clock.
     let yesterday = SystemTime::now() - Duration::from_secs(86_400);
     File::options().write(true).open(&path).unwrap().set_modified(yesterday).unwrap();
     let client = Client::member(&server, "Ron").await;
     let mut download = client.get("big").await.unwrap();
-    download.read_to(SIZE / 2).await;
+    download.read_at_least(SIZE / 2).await;
     Half { server, client, download, path, hash: blake3::hash(&content).to_hex().to_string() }
 }
 
@@ -45,21 +45,21 @@ impl Half {
     async fn comes_as_it_was(self) {
         let content = self.download.finish().await.unwrap();
         assert_eq!((content.bytes, content.hash.as_str()), (SIZE, self.hash.as_str()));
-        content.received().await;
+        content.acknowledge().await;
         self.server.log().wait_for("delivered big").await;
-        self.client.is_well().await;
+        self.client.assert_alive().await;
     }
 
     async fn ends_in_changed(self) {
         let answer = self.download.finish().await.unwrap_err();
         assert_eq!(answer.code(), "changed");
         self.server.log().wait_for("not delivered: big to Client 1: Ron").await;
-        self.client.is_well().await;
+        self.client.assert_alive().await;
         // Asked for again, it comes as it is now.
         let now = fs::read(&self.path).unwrap();
         let content = self.client.get("big").await.unwrap().finish().await.unwrap();
         assert_eq!(content.hash, blake3::hash(&now).to_hex().as_str());
-        content.received().await;
+        content.acknowledge().await;
     }
 }
 
@@ -98,7 +98,7 @@ async fn a_file_that_never_stops_growing_comes_as_it_was() {
     let file = half.open();
     for round in 0..50 {
         file.write_all_at(b"one more line\n", SIZE + 14 * round).unwrap();
-        half.download.read_to(SIZE / 2 + round * (SIZE / 128)).await;
+        half.download.read_at_least(SIZE / 2 + round * (SIZE / 128)).await;
     }
     half.comes_as_it_was().await;
 }

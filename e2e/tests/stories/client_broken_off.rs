@@ -6,10 +6,10 @@ use std::fs;
 use std::fs::File;
 use std::time::{Duration, Instant};
 
-use quiver_e2e::impostor::Act;
-use quiver_e2e::path::Path;
+use quiver_e2e::fake_server::Step;
 use quiver_e2e::process::{Process, Signal};
-use quiver_e2e::{Home, Impostor, PATIENCE, Person, Server, until};
+use quiver_e2e::udp_relay::UdpRelay;
+use quiver_e2e::{FakeServer, Home, PromptUser, Server, TIMEOUT, wait_until};
 use serde_json::json;
 
 /// Far more than passes while one looks away.
@@ -28,7 +28,7 @@ fn is_part(name: &str) -> bool {
 
 /// Waits until content has reached the disk.
 async fn content_comes(home: &Home) {
-    until("the first block on disk", || {
+    wait_until("the first block on disk", || {
         home.names().iter().any(|name| {
             is_part(name) && fs::metadata(home.file(name)).is_ok_and(|part| part.len() > 0)
         })
@@ -44,7 +44,7 @@ fn a_part_is_left(home: &Home) {
 
 /// A get that is in the middle, and that does not wait for a lost server.
 async fn begun(home: &Home, server: &Server) -> Process {
-    let process = home.with(server, "Ron", ["get", "big", "--retry-timeout", "0"]).start();
+    let process = home.quiver_as(server, "Ron", ["get", "big", "--retry-timeout", "0"]).start();
     content_comes(home).await;
     process
 }
@@ -52,7 +52,7 @@ async fn begun(home: &Home, server: &Server) -> Process {
 /// Somebody else finds a free slot.
 async fn the_slot_is_free(server: &Server) {
     let home = Home::new();
-    home.with(server, "Ben", ["message", "Hello"]).run().await.expect(0);
+    home.quiver_as(server, "Ben", ["message", "Hello"]).run().await.expect(0);
 }
 
 #[tokio::test]
@@ -62,7 +62,7 @@ async fn a_killed_client_leaves_no_file_and_a_free_slot() {
     let mut process = begun(&home, &server).await;
     process.signal(Signal::KILL);
     let began = Instant::now();
-    process.ended(PATIENCE).await;
+    process.wait_for_exit(TIMEOUT).await;
     assert!(home.names().iter().all(|name| is_part(name)), "{:?}", home.names());
     server.log().wait_for("Client 1: Ron has disconnected").await;
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
@@ -70,8 +70,8 @@ async fn a_killed_client_leaves_no_file_and_a_free_slot() {
     the_slot_is_free(&server).await;
     // What was left behind is in nobody's way.
     server.log().wait_for("Client 2: Ben has disconnected").await;
-    server.offer("small", "content");
-    home.with(&server, "Ron", ["get", "small"]).run().await.expect(0);
+    server.add_file("small", "content");
+    home.quiver_as(&server, "Ron", ["get", "small"]).run().await.expect(0);
     assert_eq!(fs::read_to_string(home.file("small")).unwrap(), "content");
 }
 
@@ -83,9 +83,9 @@ async fn an_interrupted_client_keeps_its_part_and_leaves_at_once() {
         let mut process = begun(&home, &server).await;
         let began = Instant::now();
         process.signal(signal);
-        assert_eq!(process.ended(PATIENCE).await.code(), Some(code));
+        assert_eq!(process.wait_for_exit(TIMEOUT).await.code(), Some(code));
         a_part_is_left(&home);
-        let said = process.stderr.so_far().join("\n");
+        let said = process.stderr.lines().join("\n");
         assert!(said.contains("hint: the same command, or quiver resume, continues at "), "{said}");
         server.log().wait_for("Client 1: Ron has disconnected").await;
         // Long before its silence would tell.
@@ -101,9 +101,9 @@ async fn a_killed_server_ends_the_client_in_bounded_time() {
     let mut process = begun(&home, &server).await;
     server.signal(Signal::KILL);
     let began = Instant::now();
-    server.ended(PATIENCE).await;
-    let status = process.ended(PATIENCE).await;
-    let said = process.stderr.so_far().join("\n");
+    server.wait_for_exit(TIMEOUT).await;
+    let status = process.wait_for_exit(TIMEOUT).await;
+    let said = process.stderr.lines().join("\n");
     assert_eq!(status.code(), Some(3), "{said}");
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     assert!(said.contains("error: cannot get big: connection lost: "), "{said}");
@@ -115,7 +115,7 @@ async fn a_server_that_stops_lets_a_get_end() {
     const SIZE: u64 = 32 * 1024 * 1024;
     let mut server = server(SIZE).await;
     let home = Home::new();
-    let path = Path::to(server.address()).await;
+    let path = UdpRelay::start(server.address()).await;
     let quiver = home.quiver(["--name", "Ron", "get", "big"]);
     let mut process = quiver.server(path.address(), &server.certificate()).start();
     content_comes(&home).await;
@@ -123,13 +123,13 @@ async fn a_server_that_stops_lets_a_get_end() {
     path.cut();
     server.signal(Signal::TERM);
     server.log().wait_for("stopping: running transfers may end").await;
-    path.heal();
-    let status = process.ended(PATIENCE).await;
-    let said = process.stderr.so_far().join("\n");
+    path.restore();
+    let status = process.wait_for_exit(TIMEOUT).await;
+    let said = process.stderr.lines().join("\n");
     assert_eq!(status.code(), Some(0), "{said}");
     assert_eq!(fs::metadata(home.file("big")).unwrap().len(), SIZE);
     assert_eq!(home.names(), ["big"]);
-    assert!(server.ended(Duration::from_secs(12)).await.success());
+    assert!(server.wait_for_exit(Duration::from_secs(12)).await.success());
     server.log().wait_for("delivered big (33554432 bytes) to Client 1: Ron").await;
 }
 
@@ -142,9 +142,9 @@ async fn a_get_that_a_stopping_server_breaks_off_fails() {
     server.log().wait_for("stopping: running transfers may end").await;
     // The second one skips the grace.
     server.signal(Signal::TERM);
-    assert!(server.ended(PATIENCE).await.success());
-    let status = process.ended(PATIENCE).await;
-    let said = process.stderr.so_far().join("\n");
+    assert!(server.wait_for_exit(TIMEOUT).await.success());
+    let status = process.wait_for_exit(TIMEOUT).await;
+    let said = process.stderr.lines().join("\n");
     assert_eq!(status.code(), Some(3), "{said}");
     assert!(said.contains("error: cannot get big: connection lost: shutting down"), "{said}");
     a_part_is_left(&home);
@@ -153,18 +153,18 @@ async fn a_get_that_a_stopping_server_breaks_off_fails() {
 #[tokio::test]
 async fn ctrl_c_cancels_a_running_get_and_not_the_conversation() {
     // A server that says half of a file and then nothing.
-    let impostor = Impostor::start(|request| {
+    let impostor = FakeServer::start(|request| {
         (request["command"] == "get").then(|| {
             let head = json!({"reply": "file", "path": "big", "size": 1_048_576,
                 "modified": "2024-10-19T17:45:47Z", "offset": 0});
-            let chunks = (0..512).map(|_| Act::data(&[7; 1024]));
-            [Act::reply(&head)].into_iter().chain(chunks).collect()
+            let chunks = (0..512).map(|_| Step::data(&[7; 1024]));
+            [Step::reply(&head)].into_iter().chain(chunks).collect()
         })
     });
     let home = Home::new();
     let quiver = home.quiver(["--name", "Ron"]);
     let quiver = quiver.server(impostor.address(), &impostor.certificate());
-    let mut ron = Person::at(quiver.at_a_terminal(), "Ron");
+    let mut ron = PromptUser::at_terminal(quiver.start_at_terminal(), "Ron");
     // As soon as it runs, and once it has made room for the next line.
     for waits in [false, true] {
         ron.terminal.type_line("get big");
@@ -172,7 +172,7 @@ async fn ctrl_c_cancels_a_running_get_and_not_the_conversation() {
         if waits {
             ron.terminal.wait_for("get big: continues in the background. ");
             ron.terminal.wait_for_end("\nRon:");
-            assert_eq!(ron.says("meanwhile"), "Server: meanwhile ACK");
+            assert_eq!(ron.enter("meanwhile"), "Server: meanwhile ACK");
         }
         ron.terminal.type_text("\x03");
         let cancelled = 1 + usize::from(waits);
@@ -181,24 +181,24 @@ async fn ctrl_c_cancels_a_running_get_and_not_the_conversation() {
         });
         a_part_is_left(&home);
     }
-    assert_eq!(ron.says("still here"), "Server: still here ACK");
-    ron.leaves();
+    assert_eq!(ron.enter("still here"), "Server: still here ACK");
+    ron.exit();
 }
 
 #[tokio::test]
 async fn ctrl_c_cancels_an_answer_that_does_not_come() {
-    let impostor = Impostor::start(|request| {
+    let impostor = FakeServer::start(|request| {
         let is_silent = request["command"] == "message" && request["text"] == "are you there?";
         is_silent.then(Vec::new)
     });
     let home = Home::new();
     let quiver = home.quiver(["--name", "Ron"]);
     let quiver = quiver.server(impostor.address(), &impostor.certificate());
-    let mut ron = Person::at(quiver.at_a_terminal(), "Ron");
+    let mut ron = PromptUser::at_terminal(quiver.start_at_terminal(), "Ron");
     ron.terminal.type_line("are you there?");
-    impostor.hears("are you there?").await;
-    ron.does("\x03");
+    impostor.wait_for_text("are you there?").await;
+    ron.press("\x03");
     ron.terminal.wait_for("Cancelled.");
-    assert_eq!(ron.says("Hello"), "Server: Hello ACK");
-    ron.leaves();
+    assert_eq!(ron.enter("Hello"), "Server: Hello ACK");
+    ron.exit();
 }

@@ -5,9 +5,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use quiver_e2e::impostor::{Certificate, Met};
-use quiver_e2e::process::Finished;
-use quiver_e2e::{Home, Impostor, Person, Server};
+use quiver_e2e::fake_server::{Certificate, ClientRecord};
+use quiver_e2e::process::ProgramOutput;
+use quiver_e2e::{FakeServer, Home, PromptUser, Server};
 
 /// A home with a password that must not leave it.
 fn home() -> Home {
@@ -19,23 +19,23 @@ fn home() -> Home {
 }
 
 /// Not a byte was said to any of them; those that came so far did not even see who was there.
-fn nothing_was_said(met: &[Met]) {
+fn nothing_was_said(met: &[ClientRecord]) {
     for met in met {
-        assert!(met.heard.is_empty(), "{:?}", String::from_utf8_lossy(&met.heard));
-        assert!(!met.certificate, "the client showed who it is");
+        assert!(met.received.is_empty(), "{:?}", String::from_utf8_lossy(&met.received));
+        assert!(!met.has_certificate, "the client showed who it is");
     }
 }
 
 /// `quiver message` with name and password, believing this certificate, to this impostor.
-async fn refused(impostor: &Impostor, certificate: &std::path::Path) -> Finished {
+async fn refused(impostor: &FakeServer, certificate: &std::path::Path) -> ProgramOutput {
     let home = home();
     let quiver = home.quiver(["--name", "Ron", "--password-file"]);
-    let quiver = quiver.and([home.root().join("password")]);
-    let quiver = quiver.and(["message", "Hello"]).server(impostor.address(), certificate);
+    let quiver = quiver.arguments([home.root().join("password")]);
+    let quiver = quiver.arguments(["message", "Hello"]).server(impostor.address(), certificate);
     let finished = quiver.run().await;
     finished.expect(4);
     assert_eq!(finished.stdout, "");
-    let met = impostor.met(1).await;
+    let met = impostor.closed_clients(1).await;
     assert!(!met[0].connected, "the handshake was gone through with");
     nothing_was_said(&met);
     assert!(!home.known_servers().exists());
@@ -44,7 +44,7 @@ async fn refused(impostor: &Impostor, certificate: &std::path::Path) -> Finished
 
 #[tokio::test]
 async fn another_servers_certificate_is_refused() {
-    let impostor = Impostor::start(|_| None);
+    let impostor = FakeServer::start(|_| None);
     let expected = Certificate::new();
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), &expected.pem).unwrap();
@@ -59,7 +59,7 @@ async fn another_servers_certificate_is_refused() {
 #[tokio::test]
 async fn a_copied_certificate_does_not_make_a_server() {
     let server = Server::start().await;
-    let impostor = Impostor::showing(Certificate::copied(&server.certificate()));
+    let impostor = FakeServer::with_certificate(Certificate::with_wrong_key(&server.certificate()));
     let finished = refused(&impostor, &server.certificate()).await;
     let why = "the server does not hold the key of its certificate";
     assert!(finished.stderr.contains(why), "{}", finished.stderr);
@@ -68,19 +68,19 @@ async fn a_copied_certificate_does_not_make_a_server() {
 #[tokio::test]
 async fn a_copied_certificate_does_not_pass_for_an_unknown_server_either() {
     let server = Server::start().await;
-    let impostor = Impostor::showing(Certificate::copied(&server.certificate()));
+    let impostor = FakeServer::with_certificate(Certificate::with_wrong_key(&server.certificate()));
     let home = home();
-    let quiver = home.quiver(["--name", "Ron", "status"]).at(impostor.address());
+    let quiver = home.quiver(["--name", "Ron", "status"]).server_address(impostor.address());
     let finished = quiver.run().await;
     finished.expect(4);
     let why = "the server does not hold the key of its certificate";
     assert!(finished.stderr.contains(why), "{}", finished.stderr);
-    nothing_was_said(&impostor.met(1).await);
+    nothing_was_said(&impostor.closed_clients(1).await);
 }
 
 #[tokio::test]
 async fn an_expired_certificate_is_refused() {
-    let impostor = Impostor::showing(Certificate::expired());
+    let impostor = FakeServer::with_certificate(Certificate::expired());
     let finished = refused(&impostor, &impostor.certificate()).await;
     let why = "the server's certificate expired on 2001-01-01";
     assert!(finished.stderr.contains(why), "{}", finished.stderr);
@@ -89,7 +89,7 @@ async fn an_expired_certificate_is_refused() {
 
 #[tokio::test]
 async fn a_certificate_of_the_future_is_refused() {
-    let impostor = Impostor::showing(Certificate::not_yet_valid());
+    let impostor = FakeServer::with_certificate(Certificate::not_yet_valid());
     let finished = refused(&impostor, &impostor.certificate()).await;
     let why = "the server's certificate is not valid before 4000-01-01";
     assert!(finished.stderr.contains(why), "{}", finished.stderr);
@@ -99,10 +99,11 @@ async fn a_certificate_of_the_future_is_refused() {
 #[tokio::test]
 async fn off_a_terminal_an_unknown_server_is_refused() {
     let certificate = Certificate::new();
-    let impostor = Impostor::showing(certificate.clone());
+    let impostor = FakeServer::with_certificate(certificate.clone());
     for arguments in [&["status"][..], &[]] {
         let home = home();
-        let quiver = home.quiver(["--name", "Ron"]).and(arguments).at(impostor.address());
+        let quiver =
+            home.quiver(["--name", "Ron"]).arguments(arguments).server_address(impostor.address());
         let finished = quiver.run_with_input("Hello\n").await;
         finished.expect(4);
         let said = &finished.stderr;
@@ -111,14 +112,15 @@ async fn off_a_terminal_an_unknown_server_is_refused() {
         assert!(said.contains("\nhint: --cert FILE trusts the server"), "{said}");
         assert!(!home.known_servers().exists());
     }
-    nothing_was_said(&impostor.met(2).await);
+    nothing_was_said(&impostor.closed_clients(2).await);
 }
 
 #[tokio::test]
 async fn a_person_confirms_a_server_once() {
     let server = Server::start().await;
     let home = Home::new();
-    let mut terminal = home.quiver(["--name", "Ron"]).at(server.address()).at_a_terminal();
+    let mut terminal =
+        home.quiver(["--name", "Ron"]).server_address(server.address()).start_at_terminal();
     terminal.wait_for_end("Trust and remember it? [yes/no]");
     let screen = terminal.contents();
     assert!(screen.contains(server.fingerprint()), "{screen}");
@@ -126,34 +128,40 @@ async fn a_person_confirms_a_server_once() {
     terminal.type_line("y");
     terminal.wait_for_end("Please type yes or no:");
     terminal.type_line("Yes");
-    let mut ron = Person::at(terminal, "Ron");
-    ron.leaves();
+    let mut ron = PromptUser::at_terminal(terminal, "Ron");
+    ron.exit();
     let line = format!("{} {}\n", server.address(), server.fingerprint());
     assert_eq!(fs::read_to_string(home.known_servers()).unwrap(), line);
 
-    let terminal = home.quiver(["--name", "Ron"]).at(server.address()).at_a_terminal();
-    let mut ron = Person::at(terminal, "Ron");
-    ron.leaves();
+    let terminal =
+        home.quiver(["--name", "Ron"]).server_address(server.address()).start_at_terminal();
+    let mut ron = PromptUser::at_terminal(terminal, "Ron");
+    ron.exit();
     assert!(!ron.terminal.contents().contains(server.fingerprint()));
-    let finished = home.quiver(["--name", "Ron", "message", "Hi"]).at(server.address()).run().await;
+    let finished = home
+        .quiver(["--name", "Ron", "message", "Hi"])
+        .server_address(server.address())
+        .run()
+        .await;
     assert_eq!(finished.expect(0).stdout, "Hi ACK\n");
     assert_eq!(fs::read_to_string(home.known_servers()).unwrap(), line);
 }
 
 #[tokio::test]
 async fn a_person_who_says_no_has_said_nothing_else() {
-    let impostor = Impostor::start(|_| None);
+    let impostor = FakeServer::start(|_| None);
     for answer in ["no\r", "\x04"] {
         let home = home();
-        let mut terminal = home.quiver(["--name", "Ron"]).at(impostor.address()).at_a_terminal();
+        let mut terminal =
+            home.quiver(["--name", "Ron"]).server_address(impostor.address()).start_at_terminal();
         terminal.wait_for_end("Trust and remember it? [yes/no]");
         terminal.type_text(answer);
-        assert_eq!(terminal.wait().exit_code(), 4);
+        assert_eq!(terminal.wait_for_exit().exit_code(), 4);
         let screen = terminal.contents();
         assert!(screen.contains("is not trusted"), "{screen}");
         assert!(!home.known_servers().exists());
     }
-    let met = impostor.met(2).await;
+    let met = impostor.closed_clients(2).await;
     assert_eq!(met.len(), 2, "and was not dialled again");
     nothing_was_said(&met);
 }
@@ -161,40 +169,44 @@ async fn a_person_who_says_no_has_said_nothing_else() {
 #[tokio::test]
 async fn a_remembered_server_that_has_changed_is_refused() {
     let (old, new) = (Certificate::new(), Certificate::new());
-    let impostor = Impostor::showing(old.clone());
+    let impostor = FakeServer::with_certificate(old.clone());
     let home = home();
-    let mut terminal = home.quiver(["--name", "Ron"]).at(impostor.address()).at_a_terminal();
+    let mut terminal =
+        home.quiver(["--name", "Ron"]).server_address(impostor.address()).start_at_terminal();
     terminal.wait_for_end("Trust and remember it? [yes/no]");
     terminal.type_line("yes");
-    Person::at(terminal, "Ron").leaves();
-    let before = impostor.met(2).await;
-    assert!(before[1].connected && before[1].certificate);
+    PromptUser::at_terminal(terminal, "Ron").exit();
+    let before = impostor.closed_clients(2).await;
+    assert!(before[1].connected && before[1].has_certificate);
 
-    impostor.show(&new);
-    let finished = home.quiver(["--name", "Ron", "status"]).at(impostor.address()).run().await;
+    impostor.set_certificate(&new);
+    let finished =
+        home.quiver(["--name", "Ron", "status"]).server_address(impostor.address()).run().await;
     finished.expect(4);
     let said = &finished.stderr;
     assert!(said.contains("the key of ") && said.contains(" has changed"), "{said}");
     assert!(said.contains(&old.fingerprint) && said.contains(&new.fingerprint), "{said}");
     let file = home.known_servers();
     assert!(said.contains(&format!("remove line 1 of {}", file.display())), "{said}");
-    let mut terminal = home.quiver(["--name", "Ron"]).at(impostor.address()).at_a_terminal();
-    assert_eq!(terminal.wait().exit_code(), 4);
+    let mut terminal =
+        home.quiver(["--name", "Ron"]).server_address(impostor.address()).start_at_terminal();
+    assert_eq!(terminal.wait_for_exit().exit_code(), 4);
     assert!(!terminal.contents().contains("[yes/no]"), "nobody is asked");
-    let met = impostor.met(4).await;
+    let met = impostor.closed_clients(4).await;
     assert!(met[2..].iter().all(|met| !met.connected));
     nothing_was_said(&met[2..]);
     // Without that line the server is as good as any.
     fs::write(&file, "").unwrap();
-    let mut terminal = home.quiver(["--name", "Ron"]).at(impostor.address()).at_a_terminal();
+    let mut terminal =
+        home.quiver(["--name", "Ron"]).server_address(impostor.address()).start_at_terminal();
     terminal.wait_for_end("Trust and remember it? [yes/no]");
     terminal.type_line("yes");
-    Person::at(terminal, "Ron").leaves();
+    PromptUser::at_terminal(terminal, "Ron").exit();
 }
 
 #[tokio::test]
 async fn a_certificate_that_cannot_be_read_is_named() {
-    let impostor = Impostor::start(|_| None);
+    let impostor = FakeServer::start(|_| None);
     let home = home();
     let key = home.file("other.pem");
     fs::write(&key, "-----BEGIN NOTHING-----\n").unwrap();
@@ -206,5 +218,5 @@ async fn a_certificate_that_cannot_be_read_is_named() {
         assert!(said.contains(&path.display().to_string()), "{said}");
         assert!(said.contains("\nhint: "), "{said}");
     }
-    assert!(impostor.met(0).await.is_empty());
+    assert!(impostor.closed_clients(0).await.is_empty());
 }

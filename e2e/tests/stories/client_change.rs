@@ -2,24 +2,24 @@
 
 use std::fs;
 
-use quiver_e2e::process::Finished;
+use quiver_e2e::process::ProgramOutput;
 use quiver_e2e::quiver::names;
-use quiver_e2e::{Home, Person, Server};
+use quiver_e2e::{Home, PromptUser, Server};
 use serde_json::{Value, json};
 
 async fn server() -> Server {
     Server::options().argument("--allow-upload").start().await
 }
 
-async fn quiver(home: &Home, server: &Server, arguments: &[&str]) -> Finished {
-    home.with(server, "Ron", arguments).run().await
+async fn quiver(home: &Home, server: &Server, arguments: &[&str]) -> ProgramOutput {
+    home.quiver_as(server, "Ron", arguments).run().await
 }
 
 #[tokio::test]
 async fn files_and_empty_folders_are_removed() {
     let server = server().await;
     for path in ["a", "b", "notes/c"] {
-        server.offer(path, "content");
+        server.add_file(path, "content");
     }
     fs::create_dir(server.files().join("empty")).unwrap();
     let home = Home::new();
@@ -39,7 +39,7 @@ async fn files_and_empty_folders_are_removed() {
 async fn files_and_folders_get_other_paths() {
     let server = server().await;
     for path in ["a", "b", "notes/c"] {
-        server.offer(path, path);
+        server.add_file(path, path);
     }
     let home = Home::new();
     let moved = quiver(&home, &server, &["mv", "a", "d", "--json"]).await;
@@ -76,22 +76,22 @@ async fn folders_are_made_with_those_above_them() {
 #[tokio::test]
 async fn a_person_is_asked_before_something_goes() {
     let server = server().await;
-    server.offer("a.txt", "content");
+    server.add_file("a.txt", "content");
     let home = Home::new();
-    let mut ron = Person::arrive(&home, &server, "Ron");
+    let mut ron = PromptUser::sign_in(&home, &server, "Ron");
     for (answer, said) in [("n", "Nothing was removed."), ("y", "a.txt: removed")] {
         ron.terminal.type_line("rm a.txt");
         ron.terminal.wait_for_end("Remove a.txt from the server? [y/N]");
-        ron.does(&format!("{answer}\r"));
+        ron.press(&format!("{answer}\r"));
         ron.terminal.wait_for(said);
     }
     assert!(names(&server.files()).is_empty());
-    assert_eq!(ron.says("mkdir notes"), "notes: made");
-    assert_eq!(ron.says("mv notes old"), "notes is now old");
-    ron.leaves();
+    assert_eq!(ron.enter("mkdir notes"), "notes: made");
+    assert_eq!(ron.enter("mv notes old"), "notes is now old");
+    ron.exit();
     // Out of a pipe nobody is asked.
-    server.offer("b", "content");
-    let batch = home.with(&server, "Ron", [""; 0]);
+    server.add_file("b", "content");
+    let batch = home.quiver_as(&server, "Ron", [""; 0]);
     batch.run_with_input("rm b\n").await.expect(2);
     batch.run_with_input("rm b --yes\nmkdir c\n").await.expect(0);
     assert_eq!(names(&server.files()), ["c", "old"]);

@@ -7,8 +7,8 @@ use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
-use quiver_e2e::disk::{SmallDisk, small_disks};
-use quiver_e2e::process::{Finished, Process};
+use quiver_e2e::disk::{SmallDisk, small_disks_available};
+use quiver_e2e::process::{Process, ProgramOutput};
 use quiver_e2e::quiver::{finish, names};
 use quiver_e2e::{Home, Server};
 
@@ -20,17 +20,17 @@ async fn get_onto_a_small_disk(
     home: &Home,
     server: &Server,
     used: usize,
-) -> (Finished, Vec<String>) {
-    let disk = SmallDisk::over(&home.folder(), "1m");
+) -> (ProgramOutput, Vec<String>) {
+    let disk = SmallDisk::mount(&home.folder(), "1m");
     fs::write(disk.folder().join("used"), vec![0; used]).unwrap();
-    let quiver = home.with(server, "Ron", ["get", "big"]);
-    let finished = finish(Process::start(&mut disk.enter(&quiver.command()))).await;
+    let quiver = home.quiver_as(server, "Ron", ["get", "big"]);
+    let finished = finish(Process::start(&mut disk.command_inside(&quiver.command()))).await;
     (finished, names(&disk.folder()))
 }
 
 #[tokio::test]
 async fn a_disk_that_fills_up_leaves_nothing_half() {
-    if !small_disks() {
+    if !small_disks_available() {
         return;
     }
     let server = Server::start().await;
@@ -40,7 +40,7 @@ async fn a_disk_that_fills_up_leaves_nothing_half() {
         ("in the middle", 0, 2 * MIB, Some(50)),
         ("at the last byte", 0, MIB + 1, Some(99)),
     ] {
-        server.offer("big", vec![7; size]);
+        server.add_file("big", vec![7; size]);
         let home = Home::new();
         let (finished, names) = get_onto_a_small_disk(&home, &server, used).await;
         assert_eq!(finished.code(), 8, "{when}: {}", finished.stderr);
@@ -59,7 +59,7 @@ async fn a_disk_that_fills_up_leaves_nothing_half() {
         assert_eq!(finished.stderr, said, "{when}");
     }
     // What fits exactly fits.
-    server.offer("big", vec![7; MIB]);
+    server.add_file("big", vec![7; MIB]);
     let home = Home::new();
     let (finished, names) = get_onto_a_small_disk(&home, &server, 0).await;
     finished.expect(0);
@@ -69,10 +69,10 @@ async fn a_disk_that_fills_up_leaves_nothing_half() {
 #[tokio::test]
 async fn a_folder_one_may_not_write_to_is_named() {
     let server = Server::start().await;
-    server.offer("a", "content");
+    server.add_file("a", "content");
     let home = Home::new();
     fs::set_permissions(home.folder(), Permissions::from_mode(0o555)).unwrap();
-    let mut command = home.with(&server, "Ron", ["get", "a"]).unprivileged();
+    let mut command = home.quiver_as(&server, "Ron", ["get", "a"]).unprivileged();
     let finished = finish(Process::start(&mut command)).await;
     finished.expect(8);
     let said = "error: cannot store a: Permission denied\nhint: store elsewhere with -o DIR\n";
@@ -83,7 +83,7 @@ async fn a_folder_one_may_not_write_to_is_named() {
 #[tokio::test]
 async fn a_folder_that_is_missing_or_none_is_named() {
     let server = Server::start().await;
-    server.offer("a", "content");
+    server.add_file("a", "content");
     let home = Home::new();
     fs::write(home.file("file"), "").unwrap();
     for (folder, why) in [
@@ -94,7 +94,7 @@ async fn a_folder_that_is_missing_or_none_is_named() {
         ),
         ("file", "error: cannot store file: Not a directory\n"),
     ] {
-        let finished = home.with(&server, "Ron", ["get", "a", "-o", folder]).run().await;
+        let finished = home.quiver_as(&server, "Ron", ["get", "a", "-o", folder]).run().await;
         assert_eq!(finished.expect(8).stderr, why);
     }
     assert_eq!(home.names(), ["file"]);
@@ -104,7 +104,7 @@ async fn a_folder_that_is_missing_or_none_is_named() {
 #[tokio::test]
 async fn output_that_is_not_taken_is_a_failure() {
     let server = Server::start().await;
-    server.offer("a", "content");
+    server.add_file("a", "content");
     let home = Home::new();
     for arguments in [
         &["list"][..],
@@ -116,8 +116,8 @@ async fn output_that_is_not_taken_is_a_failure() {
         &["completions", "bash"],
     ] {
         let full = File::options().write(true).open("/dev/full").unwrap();
-        let quiver = home.with(&server, "Ron", [""; 0]).and(arguments);
-        let finished = quiver.run_into(full).await;
+        let quiver = home.quiver_as(&server, "Ron", [""; 0]).arguments(arguments);
+        let finished = quiver.run_with_output(full).await;
         assert_eq!(finished.code(), 8, "{arguments:?}: {}", finished.stderr);
         let why = "error: cannot write to standard output: No space left on device";
         assert!(finished.stderr.contains(why), "{arguments:?}: {}", finished.stderr);
@@ -128,14 +128,14 @@ async fn output_that_is_not_taken_is_a_failure() {
 #[tokio::test]
 async fn a_reader_that_has_seen_enough_gets_no_complaint() {
     let server = Server::start().await;
-    server.offer("a", vec![7; 4 * MIB]);
+    server.add_file("a", vec![7; 4 * MIB]);
     let home = Home::new();
     for arguments in [&["list"][..], &["get", "a", "-o", "-"], &["man"]] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let mut command = home.with(&server, "Ron", [""; 0]).and(arguments).command();
+        let mut command = home.quiver_as(&server, "Ron", [""; 0]).arguments(arguments).command();
         command.stdin(Stdio::null()).stdout(writer);
-        let process = Process::start_as_is(&mut command);
+        let process = Process::start_with_stdio(&mut command);
         drop(command);
         let finished = finish(process).await;
         assert_eq!(finished.code(), 1, "{arguments:?}: {}", finished.stderr);

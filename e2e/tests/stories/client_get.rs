@@ -7,15 +7,15 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 
-use quiver_e2e::process::Finished;
+use quiver_e2e::process::ProgramOutput;
 use quiver_e2e::quiver::names;
 use quiver_e2e::random::Random;
 use quiver_e2e::{Home, Server};
 use serde_json::Value;
 
 /// `quiver get ...` as Ron.
-async fn get(home: &Home, server: &Server, arguments: &[&str]) -> Finished {
-    home.with(server, "Ron", ["get"]).and(arguments).run().await
+async fn get(home: &Home, server: &Server, arguments: &[&str]) -> ProgramOutput {
+    home.quiver_as(server, "Ron", ["get"]).arguments(arguments).run().await
 }
 
 fn hash(path: impl AsRef<Path>) -> String {
@@ -32,7 +32,7 @@ async fn files_of_every_size_arrive_as_they_are() {
     let sizes = [0, 1, 1023, 1024, 1025, 2048, 256 * 1024, 1024 * 1024 + 1];
     for size in sizes {
         let name = format!("{size}.bin");
-        let offered = server.offer(&name, random.bytes(size));
+        let offered = server.add_file(&name, random.bytes(size));
         let finished = get(&home, &server, &[&name]).await;
         assert_eq!(finished.expect(0).stdout, "");
         let unit = if size == 1 { "byte" } else { "bytes" };
@@ -51,7 +51,7 @@ async fn a_file_of_300_mib_arrives_as_it_is() {
     let server = Server::start().await;
     let home = Home::new();
     let mut random = Random::new(12);
-    let offered = server.offer("big", "");
+    let offered = server.add_file("big", "");
     let mut file = File::create(&offered).unwrap();
     for _ in 0..300 {
         file.write_all(&random.bytes(PIECE)).unwrap();
@@ -68,7 +68,7 @@ async fn several_files_go_into_a_folder() {
     let server = Server::start().await;
     let home = Home::new();
     for name in ["a", "b", "notes/c", "notes/deep/d"] {
-        server.offer(name, name);
+        server.add_file(name, name);
     }
     fs::create_dir(home.file("there")).unwrap();
     let paths = ["a", "b", "notes/c", "notes/deep/d", "-o", "there"];
@@ -83,11 +83,11 @@ async fn content_goes_to_standard_output() {
     let server = Server::start().await;
     let home = Home::new();
     let content = Random::new(13).bytes(600_000);
-    server.offer("a", &content);
-    server.offer("b", "b's content");
+    server.add_file("a", &content);
+    server.add_file("b", "b's content");
     let sink = home.root().join("sink");
-    let quiver = home.with(&server, "Ron", ["get", "a", "b", "-o", "-"]);
-    quiver.run_into(File::create(&sink).unwrap()).await.expect(0);
+    let quiver = home.quiver_as(&server, "Ron", ["get", "a", "b", "-o", "-"]);
+    quiver.run_with_output(File::create(&sink).unwrap()).await.expect(0);
     let expected = [&content[..], b"b's content"].concat();
     assert_eq!(fs::read(&sink).unwrap(), expected, "one after the other, in order");
     assert!(home.names().is_empty());
@@ -98,7 +98,7 @@ async fn content_goes_to_standard_output() {
 async fn off_a_terminal_a_file_that_exists_is_not_touched() {
     let server = Server::start().await;
     let home = Home::new();
-    server.offer("a", "new");
+    server.add_file("a", "new");
     fs::write(home.file("a"), "old").unwrap();
     let finished = get(&home, &server, &["a"]).await;
     assert_eq!(finished.expect(8).stdout, "");
@@ -116,13 +116,18 @@ async fn off_a_terminal_a_file_that_exists_is_not_touched() {
 async fn on_a_terminal_one_is_asked_whether_to_replace() {
     let server = Server::start().await;
     let home = Home::new();
-    server.offer("a", "new");
+    server.add_file("a", "new");
     fs::write(home.file("a"), "old").unwrap();
     for (answer, code, content) in [("", 8, "old"), ("n", 8, "old"), ("yes", 0, "new")] {
-        let mut terminal = home.with(&server, "Ron", ["get", "a"]).at_a_terminal();
+        let mut terminal = home.quiver_as(&server, "Ron", ["get", "a"]).start_at_terminal();
         terminal.wait_for_end("a exists already. Replace it? [y/N]");
         terminal.type_line(answer);
-        assert_eq!(terminal.wait().exit_code(), code, "{answer:?}: {}", terminal.contents());
+        assert_eq!(
+            terminal.wait_for_exit().exit_code(),
+            code,
+            "{answer:?}: {}",
+            terminal.contents()
+        );
         assert_eq!(fs::read_to_string(home.file("a")).unwrap(), content, "{answer:?}");
     }
     assert_eq!(home.names(), ["a"]);
@@ -132,7 +137,7 @@ async fn on_a_terminal_one_is_asked_whether_to_replace() {
 async fn a_link_is_replaced_and_not_followed() {
     let server = Server::start().await;
     let home = Home::new();
-    server.offer("a", "new");
+    server.add_file("a", "new");
     let elsewhere = home.root().join("elsewhere");
     fs::write(&elsewhere, "mine").unwrap();
     std::os::unix::fs::symlink(&elsewhere, home.file("a")).unwrap();
@@ -142,7 +147,7 @@ async fn a_link_is_replaced_and_not_followed() {
     assert!(fs::symlink_metadata(home.file("a")).unwrap().is_file());
     // A folder is never replaced.
     fs::create_dir(home.file("b")).unwrap();
-    server.offer("b", "new");
+    server.add_file("b", "new");
     get(&home, &server, &["b", "--overwrite"]).await.expect(8);
     assert!(home.file("b").is_dir());
 }
@@ -165,7 +170,7 @@ async fn strange_names_are_names() {
         &longest,
     ];
     for name in strange {
-        server.offer(name, name);
+        server.add_file(name, name);
         get(&home, &server, &["--", name]).await.expect(0);
         assert_eq!(fs::read_to_string(home.file(name)).unwrap(), name);
     }
@@ -178,8 +183,8 @@ async fn strange_names_are_names() {
 async fn what_cannot_be_had_has_its_exit_code() {
     let server = Server::start().await;
     let home = Home::new();
-    server.offer("a", "a");
-    server.offer("notes/b", "b");
+    server.add_file("a", "a");
+    server.add_file("notes/b", "b");
     for (arguments, code) in [
         (&["missing"][..], 7),
         (&["notes"], 7),
@@ -213,8 +218,8 @@ async fn what_cannot_be_had_has_its_exit_code() {
 async fn with_json_every_line_is_an_object() {
     let server = Server::start().await;
     let home = Home::new();
-    server.offer("a", "content");
-    server.offer("notes/strange \u{202e}\u{1f3f9}", "");
+    server.add_file("a", "content");
+    server.add_file("notes/strange \u{202e}\u{1f3f9}", "");
     fs::create_dir(home.file("there")).unwrap();
     let paths = ["a", "notes/strange \u{202e}\u{1f3f9}", "missing", "--json", "-o", "there"];
     let finished = get(&home, &server, &paths).await;
@@ -230,7 +235,7 @@ async fn with_json_every_line_is_an_object() {
     assert_eq!(objects[0]["target"], "there/a");
     assert_eq!(objects[1]["path"], "notes/strange \u{202e}\u{1f3f9}");
 
-    let list = home.with(&server, "Ron", ["list", "--json"]).run().await;
+    let list = home.quiver_as(&server, "Ron", ["list", "--json"]).run().await;
     let kinds: Vec<Value> = list
         .expect(0)
         .stdout
@@ -238,7 +243,7 @@ async fn with_json_every_line_is_an_object() {
         .map(|line| serde_json::from_str::<Value>(line).unwrap()["kind"].clone())
         .collect();
     assert_eq!(kinds, ["file", "folder"]);
-    let status = home.with(&server, "Ron", ["status", "--json"]).run().await;
+    let status = home.quiver_as(&server, "Ron", ["status", "--json"]).run().await;
     let rows: Vec<Value> =
         status.expect(0).stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(rows.iter().all(|row| row["name"] == "Ron" && row["number"].is_u64()));

@@ -6,11 +6,11 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use quiver_e2e::impostor::{Act, welcome};
-use quiver_e2e::process::Finished;
+use quiver_e2e::fake_server::{Step, welcome};
+use quiver_e2e::process::ProgramOutput;
 use quiver_e2e::quiver::names;
 use quiver_e2e::wire::kind;
-use quiver_e2e::{Home, Impostor, Person};
+use quiver_e2e::{FakeServer, Home, PromptUser};
 use serde_json::{Value, json};
 
 /// What every get asks for.
@@ -20,47 +20,49 @@ const PATH: &str = "notes/a.txt";
 const BOUNDED: Duration = Duration::from_secs(15);
 
 /// One lie, and the exit code it leads to.
-type Lie = (&'static str, i32, Vec<Act>);
+type Lie = (&'static str, i32, Vec<Step>);
 
-fn head(size: impl Into<Value>) -> Act {
+fn head(size: impl Into<Value>) -> Step {
     let (time, size) = ("2024-10-19T17:45:47Z", size.into());
-    Act::reply(&json!({"reply": "file", "path": PATH, "size": size, "modified": time, "offset": 0}))
+    Step::reply(
+        &json!({"reply": "file", "path": PATH, "size": size, "modified": time, "offset": 0}),
+    )
 }
 
-fn changed_head(field: &str, value: Value) -> Act {
+fn changed_head(field: &str, value: Value) -> Step {
     let mut head = json!({"reply": "file", "path": PATH, "size": 4,
         "modified": "2024-10-19T17:45:47Z", "offset": 0});
     head[field] = value;
-    Act::reply(&head)
+    Step::reply(&head)
 }
 
 /// The honest end of content.
-fn eof(content: &[u8]) -> Act {
+fn eof(content: &[u8]) -> Step {
     let hash = blake3::hash(content).to_hex().to_string();
-    Act::eof(&json!({"size": content.len(), "blake3": hash}))
+    Step::eof(&json!({"size": content.len(), "blake3": hash}))
 }
 
-fn chunks(content: &[u8]) -> Vec<Act> {
-    content.chunks(1024).map(Act::data).collect()
+fn chunks(content: &[u8]) -> Vec<Step> {
+    content.chunks(1024).map(Step::data).collect()
 }
 
 /// An honest answer.
-fn honest(content: &[u8]) -> Vec<Act> {
+fn honest(content: &[u8]) -> Vec<Step> {
     let mut acts = vec![head(content.len())];
     acts.extend(chunks(content));
-    acts.extend([eof(content), Act::Finish]);
+    acts.extend([eof(content), Step::Finish]);
     acts
 }
 
 /// Answers every get with these acts.
-fn answering(acts: Vec<Act>) -> Impostor {
-    Impostor::start(move |request| (request["command"] == "get").then(|| acts.clone()))
+fn answering(acts: Vec<Step>) -> FakeServer {
+    FakeServer::start(move |request| (request["command"] == "get").then(|| acts.clone()))
 }
 
 /// `quiver` as Ron, with two seconds of patience.
-async fn run(home: &Home, impostor: &Impostor, arguments: &[&str]) -> Finished {
+async fn run(home: &Home, impostor: &FakeServer, arguments: &[&str]) -> ProgramOutput {
     let began = Instant::now();
-    let quiver = home.quiver(["--name", "Ron", "--timeout", "2"]).and(arguments);
+    let quiver = home.quiver(["--name", "Ron", "--timeout", "2"]).arguments(arguments);
     let finished = quiver.server(impostor.address(), &impostor.certificate()).run().await;
     assert!(began.elapsed() < BOUNDED, "{:?}", began.elapsed());
     harmless(&finished.stdout);
@@ -100,7 +102,7 @@ async fn see_through(lies: Vec<Lie>) {
                 }
             }
         }
-        let heard = impostor.met(2).await.concat_heard();
+        let heard = impostor.closed_clients(2).await.concat_heard();
         assert!(!heard.contains("blake3"), "{what} was acknowledged: {heard}");
     }
 }
@@ -109,9 +111,9 @@ trait Heard {
     fn concat_heard(&self) -> String;
 }
 
-impl Heard for Vec<quiver_e2e::impostor::Met> {
+impl Heard for Vec<quiver_e2e::fake_server::ClientRecord> {
     fn concat_heard(&self) -> String {
-        self.iter().map(|met| String::from_utf8_lossy(&met.heard).into_owned()).collect()
+        self.iter().map(|met| String::from_utf8_lossy(&met.received).into_owned()).collect()
     }
 }
 
@@ -123,14 +125,14 @@ async fn honest_content_arrives() {
     run(&home, &impostor, &["get", PATH]).await.expect(0);
     assert_eq!(fs::read(home.file("a.txt")).unwrap(), content);
     assert_eq!(home.names(), ["a.txt"]);
-    let heard = impostor.met(1).await.concat_heard();
+    let heard = impostor.closed_clients(1).await.concat_heard();
     assert!(heard.contains(blake3::hash(&content).to_hex().as_str()), "{heard}");
 }
 
 #[tokio::test]
 async fn another_file_is_not_taken() {
     let other = |field: &str, value: Value| {
-        vec![changed_head(field, value), Act::data(b"evil"), eof(b"evil"), Act::Finish]
+        vec![changed_head(field, value), Step::data(b"evil"), eof(b"evil"), Step::Finish]
     };
     see_through(vec![
         ("another path", 1, other("path", json!("notes/b.txt"))),
@@ -153,13 +155,13 @@ async fn content_that_is_not_what_was_announced_is_thrown_away() {
     let content = [7_u8; 2500];
     let (mut flipped, hash) = (content, blake3::hash(&content).to_hex().to_string());
     flipped[2048] ^= 1;
-    let said = |head: Act, sent: &[u8], end: Act| {
+    let said = |head: Step, sent: &[u8], end: Step| {
         let mut acts = vec![head];
         acts.extend(chunks(sent));
-        acts.extend([end, Act::Finish]);
+        acts.extend([end, Step::Finish]);
         acts
     };
-    let end = |size: u64, hash: &str| Act::eof(&json!({"size": size, "blake3": hash}));
+    let end = |size: u64, hash: &str| Step::eof(&json!({"size": size, "blake3": hash}));
     see_through(vec![
         ("flipped bits", 9, said(head(2500), &flipped, end(2500, &hash))),
         ("another hash", 9, said(head(2500), &content, end(2500, &"0".repeat(64)))),
@@ -171,47 +173,47 @@ async fn content_that_is_not_what_was_announced_is_thrown_away() {
         ("u64::MAX bytes", 9, said(head(u64::MAX), &content, eof(&content))),
         ("too much", 1, said(head(2000), &content, eof(&content))),
         ("content of an empty file", 1, said(head(0), &content, eof(&content))),
-        ("an Eof without a hash", 1, said(head(2500), &content, Act::eof(&json!({"size": 2500})))),
+        ("an Eof without a hash", 1, said(head(2500), &content, Step::eof(&json!({"size": 2500})))),
         ("a short hash", 1, said(head(2500), &content, end(2500, "00"))),
-        ("an empty Eof", 1, said(head(2500), &content, Act::eof(&json!({})))),
+        ("an empty Eof", 1, said(head(2500), &content, Step::eof(&json!({})))),
     ])
     .await;
 }
 
 #[tokio::test]
 async fn frames_that_break_the_rules_are_not_taken() {
-    let text = |bytes: &[u8]| Act::Send(bytes.to_vec());
-    let with = |size: usize, acts: Vec<Act>| {
+    let text = |bytes: &[u8]| Step::Send(bytes.to_vec());
+    let with = |size: usize, acts: Vec<Step>| {
         let mut all = vec![head(size)];
         all.extend(acts);
-        all.push(Act::Finish);
+        all.push(Step::Finish);
         all
     };
     let short_first = [vec![7; 1000], vec![7; 1024]].concat();
     see_through(vec![
-        ("a chunk of 1025 bytes", 1, with(1025, vec![Act::data(&[7; 1025]), eof(&[7; 1025])])),
-        ("a chunk of 65535 bytes", 1, with(65_535, vec![Act::data(&[7; 65_535])])),
-        ("an empty chunk", 1, with(4, vec![Act::data(b"four"), Act::data(b""), eof(b"four")])),
+        ("a chunk of 1025 bytes", 1, with(1025, vec![Step::data(&[7; 1025]), eof(&[7; 1025])])),
+        ("a chunk of 65535 bytes", 1, with(65_535, vec![Step::data(&[7; 65_535])])),
+        ("an empty chunk", 1, with(4, vec![Step::data(b"four"), Step::data(b""), eof(b"four")])),
         (
             "a short chunk first",
             1,
-            with(2024, vec![Act::data(&[7; 1000]), Act::data(&[7; 1024]), eof(&short_first)]),
+            with(2024, vec![Step::data(&[7; 1000]), Step::data(&[7; 1024]), eof(&short_first)]),
         ),
-        ("Data first", 1, vec![Act::data(b"four"), head(4), eof(b"four"), Act::Finish]),
-        ("an Eof alone", 1, vec![eof(b""), Act::Finish]),
-        ("nothing", 1, vec![Act::Finish]),
-        ("two heads", 1, with(4, vec![head(4), Act::data(b"four"), eof(b"four")])),
-        ("two Eofs", 1, with(4, vec![Act::data(b"four"), eof(b"four"), eof(b"four")])),
-        ("bytes after the Eof", 1, with(4, vec![Act::data(b"four"), eof(b"four"), text(b"x")])),
-        ("a Request", 1, with(4, vec![Act::json(kind::REQUEST, &json!({"command": "exit"}))])),
-        ("a Received", 1, with(4, vec![Act::json(kind::RECEIVED, &json!({"blake3": ""}))])),
+        ("Data first", 1, vec![Step::data(b"four"), head(4), eof(b"four"), Step::Finish]),
+        ("an Eof alone", 1, vec![eof(b""), Step::Finish]),
+        ("nothing", 1, vec![Step::Finish]),
+        ("two heads", 1, with(4, vec![head(4), Step::data(b"four"), eof(b"four")])),
+        ("two Eofs", 1, with(4, vec![Step::data(b"four"), eof(b"four"), eof(b"four")])),
+        ("bytes after the Eof", 1, with(4, vec![Step::data(b"four"), eof(b"four"), text(b"x")])),
+        ("a Request", 1, with(4, vec![Step::json(kind::REQUEST, &json!({"command": "exit"}))])),
+        ("a Received", 1, with(4, vec![Step::json(kind::RECEIVED, &json!({"blake3": ""}))])),
         ("an unknown kind", 1, with(4, vec![text(&[200, 0, 1, 0])])),
-        ("garbage", 1, vec![text(&[0xff; 4096]), Act::Finish]),
+        ("garbage", 1, vec![text(&[0xff; 4096]), Step::Finish]),
         ("garbage for JSON", 1, vec![text(&[kind::REPLY, 0, 4, 0xff, 0xfe, b'{', 0])]),
-        ("an array for an object", 1, vec![text(b"\x01\x00\x02[]"), Act::Finish]),
+        ("an array for an object", 1, vec![text(b"\x01\x00\x02[]"), Step::Finish]),
         ("half a header", 1, with(4, vec![text(&[kind::DATA, 0])])),
         ("half a chunk", 1, with(4, vec![text(&[kind::DATA, 0, 4, b'f'])])),
-        ("an end without an Eof", 1, with(4, vec![Act::data(b"four")])),
+        ("an end without an Eof", 1, with(4, vec![Step::data(b"four")])),
         ("an Error that is none", 1, with(4, vec![text(b"\x04\x00\x02{}")])),
     ])
     .await;
@@ -219,17 +221,17 @@ async fn frames_that_break_the_rules_are_not_taken() {
 
 #[tokio::test]
 async fn answers_that_break_off_or_do_not_end_are_given_up() {
-    let begun = || vec![head(1 << 20), Act::data(&[7; 1024]), Act::data(&[7; 1024])];
-    let with = |act: Act| [begun(), vec![act]].concat();
+    let begun = || vec![head(1 << 20), Step::data(&[7; 1024]), Step::data(&[7; 1024])];
+    let with = |act: Step| [begun(), vec![act]].concat();
     see_through(vec![
         ("silence", 3, vec![]),
-        ("silence after half a header", 3, vec![Act::Send(vec![kind::REPLY])]),
+        ("silence after half a header", 3, vec![Step::Send(vec![kind::REPLY])]),
         ("silence in the middle", 3, begun()),
-        ("silence of 2^63 bytes", 3, vec![head(1_u64 << 63), Act::data(&[7; 1024])]),
-        ("no end after the Eof", 3, vec![head(4), Act::data(b"four"), eof(b"four")]),
-        ("a reset", 1, with(Act::Reset)),
-        ("a closed connection", 3, with(Act::Close(0))),
-        ("a closed connection without reason", 3, with(Act::Close(77))),
+        ("silence of 2^63 bytes", 3, vec![head(1_u64 << 63), Step::data(&[7; 1024])]),
+        ("no end after the Eof", 3, vec![head(4), Step::data(b"four"), eof(b"four")]),
+        ("a reset", 1, with(Step::Reset)),
+        ("a closed connection", 3, with(Step::Close(0))),
+        ("a closed connection without reason", 3, with(Step::Close(77))),
     ])
     .await;
 }
@@ -245,8 +247,8 @@ async fn an_error_in_the_middle_of_content_has_its_exit_code() {
         ("no_such_code", 1),
     ];
     let lie = |(code, exit)| {
-        let error = Act::error(code, "\u{1b}[2J because\nerror: of \u{202e}me");
-        (code, exit, vec![head(2048), Act::data(&[7; 1024]), error, Act::Finish])
+        let error = Step::error(code, "\u{1b}[2J because\nerror: of \u{202e}me");
+        (code, exit, vec![head(2048), Step::data(&[7; 1024]), error, Step::Finish])
     };
     see_through(codes.into_iter().map(lie).collect()).await;
 }
@@ -254,10 +256,10 @@ async fn an_error_in_the_middle_of_content_has_its_exit_code() {
 #[tokio::test]
 async fn what_goes_to_standard_output_unverified_is_disowned() {
     let content = [b'x'; 2048];
-    let wrong = Act::eof(&json!({"size": 2048, "blake3": "0".repeat(64)}));
+    let wrong = Step::eof(&json!({"size": 2048, "blake3": "0".repeat(64)}));
     let mut acts = vec![head(2048)];
     acts.extend(chunks(&content));
-    acts.extend([wrong, Act::Finish]);
+    acts.extend([wrong, Step::Finish]);
     let impostor = answering(acts);
     let home = Home::new();
     let finished = run(&home, &impostor, &["get", PATH, "-o", "-"]).await;
@@ -274,9 +276,9 @@ async fn lists_of_names_that_are_none_are_refused() {
     };
     let listing = |path: &str| {
         let entry = entry(path);
-        Impostor::start(move |request| {
-            let end = Act::eof(&json!({"entries": 1, "not_served": 0}));
-            (request["command"] == "list").then(|| vec![Act::reply(&entry), end, Act::Finish])
+        FakeServer::start(move |request| {
+            let end = Step::eof(&json!({"entries": 1, "not_served": 0}));
+            (request["command"] == "list").then(|| vec![Step::reply(&entry), end, Step::Finish])
         })
     };
     let home = Home::new();
@@ -305,9 +307,9 @@ async fn lists_of_names_that_are_none_are_refused() {
 async fn what_a_server_says_drives_no_terminal() {
     const EVIL: &str = "\u{1b}[2J\u{1b}]0;owned\u{7}\r\nServer: yes\u{9b}1m\u{202e}";
     let shown = "\\u{1b}[2J\\u{1b}]0;owned\\u{7}\\r\\nServer: yes\\u{9b}1m\\u{202e}";
-    let impostor = Impostor::start(|request| match request["command"].as_str() {
-        Some("message") => Some(Act::answer(&json!({"reply": "text", "text": EVIL}))),
-        Some("status" | "get" | "list") => Some(vec![Act::error("not_found", EVIL), Act::Finish]),
+    let impostor = FakeServer::start(|request| match request["command"].as_str() {
+        Some("message") => Some(Step::response(&json!({"reply": "text", "text": EVIL}))),
+        Some("status" | "get" | "list") => Some(vec![Step::error("not_found", EVIL), Step::Finish]),
         _ => None,
     });
     let home = Home::new();
@@ -319,11 +321,11 @@ async fn what_a_server_says_drives_no_terminal() {
     }
     let quiver = home.quiver(["--name", "Ron"]);
     let quiver = quiver.server(impostor.address(), &impostor.certificate());
-    let mut ron = Person::at(quiver.at_a_terminal(), "Ron");
-    assert_eq!(ron.says("Hello"), format!("Server: {shown}"));
-    assert!(ron.says("list").contains(shown));
-    ron.leaves();
-    let raw = String::from_utf8_lossy(&ron.terminal.raw()).into_owned();
+    let mut ron = PromptUser::at_terminal(quiver.start_at_terminal(), "Ron");
+    assert_eq!(ron.enter("Hello"), format!("Server: {shown}"));
+    assert!(ron.enter("list").contains(shown));
+    ron.exit();
+    let raw = String::from_utf8_lossy(&ron.terminal.raw_output()).into_owned();
     assert!(!raw.contains("\u{1b}[2J") && !raw.contains("\u{7}") && !raw.contains('\u{202e}'));
 }
 
@@ -332,7 +334,7 @@ async fn a_strange_welcome_is_none() {
     let with = |field: &str, value: Value| {
         let mut object = welcome(&json!("Ron"));
         object[field] = value;
-        Act::answer(&object)
+        Step::response(&object)
     };
     let answers = [
         with("client", json!("one")),
@@ -341,18 +343,19 @@ async fn a_strange_welcome_is_none() {
         with("name", json!({})),
         with("limits", json!([])),
         with("reply", json!("goodbye")),
-        vec![Act::Send(b"\x01\x00\x04null".to_vec()), Act::Finish],
-        vec![Act::reply(&welcome(&json!("Ron"))), Act::Finish],
-        [vec![Act::reply(&welcome(&json!("Ron")))], Act::answer(&welcome(&json!("Ron")))].concat(),
-        vec![Act::Send([&b"\x01\xff\xff"[..], &[b'['; 65_535]].concat()), Act::Finish],
-        vec![Act::data(b"Ron"), Act::Finish],
-        vec![Act::Reset],
+        vec![Step::Send(b"\x01\x00\x04null".to_vec()), Step::Finish],
+        vec![Step::reply(&welcome(&json!("Ron"))), Step::Finish],
+        [vec![Step::reply(&welcome(&json!("Ron")))], Step::response(&welcome(&json!("Ron")))]
+            .concat(),
+        vec![Step::Send([&b"\x01\xff\xff"[..], &[b'['; 65_535]].concat()), Step::Finish],
+        vec![Step::data(b"Ron"), Step::Finish],
+        vec![Step::Reset],
     ];
     let home = Home::new();
     for acts in answers {
         let shown = format!("{acts:?}");
         let impostor =
-            Impostor::start(move |request| (request["command"] == "hello").then(|| acts.clone()));
+            FakeServer::start(move |request| (request["command"] == "hello").then(|| acts.clone()));
         let finished = run(&home, &impostor, &["status"]).await;
         assert_eq!(finished.code(), 1, "{shown:.300}: {}", finished.stderr);
     }
@@ -371,8 +374,8 @@ async fn refused_hellos_have_their_exit_codes() {
         ("rate_limited", 1),
         ("forbidden", 1),
     ] {
-        let impostor = Impostor::start(move |request| {
-            let refusal = || vec![Act::error(code, "\u{1b}[31mno"), Act::Finish];
+        let impostor = FakeServer::start(move |request| {
+            let refusal = || vec![Step::error(code, "\u{1b}[31mno"), Step::Finish];
             (request["command"] == "hello").then(refusal)
         });
         let finished = run(&home, &impostor, &["status"]).await;
@@ -384,10 +387,10 @@ async fn refused_hellos_have_their_exit_codes() {
 #[tokio::test]
 async fn a_hello_that_is_not_answered_is_given_up() {
     let home = Home::new();
-    let impostor = Impostor::start(|_| Some(Vec::new()));
+    let impostor = FakeServer::start(|_| Some(Vec::new()));
     run(&home, &impostor, &["status"]).await.expect(3);
-    let impostor = Impostor::start(|_| Some(vec![Act::Close(1)]));
+    let impostor = FakeServer::start(|_| Some(vec![Step::Close(1)]));
     run(&home, &impostor, &["status"]).await.expect(6);
-    let impostor = Impostor::start(|_| Some(vec![Act::Close(3)]));
+    let impostor = FakeServer::start(|_| Some(vec![Step::Close(3)]));
     run(&home, &impostor, &["status"]).await.expect(3);
 }

@@ -9,11 +9,11 @@ use std::fs;
 use std::path::Path as FilePath;
 use std::time::{Duration, Instant};
 
-use quiver_e2e::path::Path;
 use quiver_e2e::process::{Process, Signal};
 use quiver_e2e::quiver::names;
 use quiver_e2e::random::Random;
-use quiver_e2e::{Home, PATIENCE, Server, until};
+use quiver_e2e::udp_relay::UdpRelay;
+use quiver_e2e::{Home, Server, TIMEOUT, wait_until};
 use rusqlite::Connection;
 
 const MIB: usize = 1024 * 1024;
@@ -51,10 +51,10 @@ fn part_length(folder: &FilePath) -> u64 {
 }
 
 /// Waits until nobody sends anything to the server: a client waits for its answer.
-async fn silence(path: &Path) {
-    let (mut passed, mut since) = (path.went_there(), Instant::now());
-    until("silence", || {
-        let now = path.went_there();
+async fn silence(path: &UdpRelay) {
+    let (mut passed, mut since) = (path.traffic_to_server(), Instant::now());
+    wait_until("silence", || {
+        let now = path.traffic_to_server();
         if now != passed {
             (passed, since) = (now, Instant::now());
         }
@@ -67,8 +67,8 @@ async fn silence(path: &Path) {
 async fn endure(command: &str, victim: Victim) {
     let options = Server::options().argument("--allow-upload").max_clients(100);
     let mut server = options.start().await;
-    let path = Path::to(server.address()).await;
-    path.slow(RATE);
+    let path = UdpRelay::start(server.address()).await;
+    path.limit_rate(RATE);
     let mut random = Random::new(rounds());
     let mut expected = Vec::new();
     let certificate = server.certificate();
@@ -83,7 +83,7 @@ async fn endure(command: &str, victim: Victim) {
         let content = Random::new(round).bytes(SIZE);
         match command {
             "put" => fs::write(home.file(&name), &content).unwrap(),
-            _ => drop(server.offer(&name, &content)),
+            _ => drop(server.add_file(&name, &content)),
         }
         let mut process = start(&name);
         let mut kept = 0;
@@ -91,32 +91,37 @@ async fn endure(command: &str, victim: Victim) {
             let folder = if command == "put" { server.files() } else { home.folder() };
             let most = (SIZE as u64 * kill / 3).max(kept + 1);
             let point = kept + 1 + random.number() % (most - kept);
-            until("the point", || part_length(&folder) >= point || folder.join(&name).exists())
-                .await;
+            wait_until("the point", || {
+                part_length(&folder) >= point || folder.join(&name).exists()
+            })
+            .await;
             kept = part_length(&folder).min(point);
             if victim != Victim::Server {
                 process.signal(Signal::KILL);
-                process.ended(PATIENCE).await;
+                process.wait_for_exit(TIMEOUT).await;
             }
             if victim != Victim::Client {
-                server.is_killed_and_starts_again().await;
-                path.lead_to(server.address());
+                server.restart_at_new_port().await;
+                path.redirect_to(server.address());
             }
             if victim == Victim::Client && command == "put" {
                 // One more, killed while it waits for the server to find out about the one before.
-                let before = path.went_there();
+                let before = path.traffic_to_server();
                 let mut waiting = start(&name);
-                until("its request", || path.went_there().bytes > before.bytes + REQUEST).await;
+                wait_until("its request", || {
+                    path.traffic_to_server().bytes > before.bytes + REQUEST
+                })
+                .await;
                 silence(&path).await;
                 waiting.signal(Signal::KILL);
-                waiting.ended(PATIENCE).await;
+                waiting.wait_for_exit(TIMEOUT).await;
             }
             if victim != Victim::Server {
                 process = start(&name);
             }
         }
-        let status = process.ended(4 * PATIENCE).await;
-        let said = process.stderr.so_far().join("\n");
+        let status = process.wait_for_exit(4 * TIMEOUT).await;
+        let said = process.stderr.lines().join("\n");
         // Killed after the file had its name.
         let is_there = said.contains("already");
         assert!(status.success() || is_there, "{command} {round}: {status:?} {said}");
@@ -132,10 +137,10 @@ async fn endure(command: &str, victim: Victim) {
     let all: Vec<_> = expected.iter().map(|(name, _)| name.clone()).collect();
     // Puts of killed clients may run on for as long as their connections seem to live.
     let (since, is_done) = (Instant::now(), || names(&server.files()) == all);
-    until("the end of all puts", || is_done() || since.elapsed() > LONGEST_SILENCE).await;
+    wait_until("the end of all puts", || is_done() || since.elapsed() > LONGEST_SILENCE).await;
     assert_eq!(names(&server.files()), all, "{command}");
     server.signal(Signal::TERM);
-    server.ended(2 * PATIENCE).await;
+    server.wait_for_exit(2 * TIMEOUT).await;
     let database = Connection::open(server.state().join("uploads.sqlite")).unwrap();
     let sum = |table: &str| -> u64 {
         let sum = format!("SELECT COALESCE(SUM(size), 0) FROM {table}");

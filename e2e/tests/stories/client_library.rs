@@ -16,7 +16,7 @@ use quiver_client::request::{
 use quiver_client::transfers::{FileState, TransferEvent, TransferId, TransferState};
 use quiver_client::tree::Decision;
 use quiver_client::{Client, ClientSettings, ErrorCode, RunningTransfer, TransferEnd};
-use quiver_e2e::deadline::{PATIENCE, until, within};
+use quiver_e2e::deadline::{TIMEOUT, wait_until, wait_within};
 use quiver_e2e::tree;
 use quiver_e2e::{Home, Server};
 use quiver_protocol::ClientName;
@@ -37,7 +37,7 @@ fn client(server: &Server, home: &Home) -> Client {
         certificate: None,
         name: Some(ClientName::parse("Ron").unwrap()),
         password_file: None,
-        timeout: PATIENCE,
+        timeout: TIMEOUT,
     };
     let folders = Folders::at(at("config"), at("data"), at("state"));
     Client::new(settings, folders, Endpoint::dialler().unwrap()).unwrap()
@@ -49,7 +49,7 @@ async fn wait_for<T>(
     what: &str,
     wanted: impl Fn(&ClientEvent) -> Option<T>,
 ) -> T {
-    within(PATIENCE, what, async {
+    wait_within(TIMEOUT, what, async {
         loop {
             let event = events.next().await.unwrap();
             if let Some(found) = wanted(&event) {
@@ -89,7 +89,7 @@ async fn connect(client: &Client, server: &Server) {
         client.questions().answer(id, Answer::Trust(true)).unwrap();
     };
     let (welcome, ()) =
-        within(PATIENCE, "a connection", async { tokio::join!(client.connect(), trust) }).await;
+        wait_within(TIMEOUT, "a connection", async { tokio::join!(client.connect(), trust) }).await;
     assert_eq!(welcome.unwrap().name.as_str(), "Ron");
 }
 
@@ -109,7 +109,7 @@ async fn download(
 async fn a_tree_is_watched_to_its_end_and_a_slow_reader_gets_a_snapshot() {
     let server = Server::start().await;
     for number in 0..FILES {
-        server.offer(format!("many/{number:04}"), format!("{number}"));
+        server.add_file(format!("many/{number:04}"), format!("{number}"));
     }
     let home = Home::new();
     let inbox = home.folder().join("inbox");
@@ -170,7 +170,7 @@ async fn a_tree_is_watched_to_its_end_and_a_slow_reader_gets_a_snapshot() {
 #[tokio::test]
 async fn a_running_download_is_paused_resumed_and_cancelled() {
     let server = Server::start().await;
-    server.offer("large", vec![7; LARGE]);
+    server.add_file("large", vec![7; LARGE]);
     let home = Home::new();
     let inbox = home.folder().join("inbox");
     fs::create_dir(&inbox).unwrap();
@@ -181,7 +181,7 @@ async fn a_running_download_is_paused_resumed_and_cancelled() {
     let mut running = download(&client, "large", inbox.clone(), options).await;
     let id = running.id;
     let received = || client.transfer(id).unwrap().received;
-    until("some of it is here", || received() > 1_000_000).await;
+    wait_until("some of it is here", || received() > 1_000_000).await;
 
     client.pause(id).unwrap();
     wait_for(&mut events, "its pause", |event| {
@@ -200,7 +200,7 @@ async fn a_running_download_is_paused_resumed_and_cancelled() {
     });
     let offset = offset.await;
     assert!(offset > 0 && offset <= before, "{offset} of {before}");
-    until("more of it is here", || received() > before).await;
+    wait_until("more of it is here", || received() > before).await;
     assert_eq!(client.transfer(id).unwrap().state, TransferState::Running);
 
     client.cancel(id).unwrap();
@@ -234,7 +234,7 @@ async fn a_running_upload_is_paused_and_resumed_to_its_end() {
     client.check_with_server(&mut prepared).await.unwrap();
     let mut running = client.start(prepared).unwrap();
     let id = running.id;
-    until("some of it is there", || client.transfer(id).unwrap().received > 1_000_000).await;
+    wait_until("some of it is there", || client.transfer(id).unwrap().received > 1_000_000).await;
     // At once: the server learns of the pause while the next attempt asks for what is kept.
     client.pause(id).unwrap();
     assert_eq!(client.transfer(id).unwrap().state, TransferState::Paused);
@@ -248,7 +248,7 @@ async fn a_running_upload_is_paused_and_resumed_to_its_end() {
         _ => None,
     });
     assert!(resumed.await > 0);
-    let end = within(PATIENCE * 3, "its end", running.wait()).await;
+    let end = wait_within(TIMEOUT * 3, "its end", running.wait()).await;
     assert!(matches!(end, TransferEnd::Done), "{end:?}");
     assert_eq!(fs::read(server.files().join("large")).unwrap().len(), LARGE);
     let status = client.transfer(id).unwrap();
@@ -281,7 +281,7 @@ async fn a_transfer_that_is_paused_again_and_again_is_whole_and_counted_once() {
         let mut running = client.start(prepared).unwrap();
         let id = running.id;
         let mut pause_at = round * 50_000;
-        let end = within(PATIENCE, "its end", async {
+        let end = wait_within(TIMEOUT, "its end", async {
             loop {
                 if client.transfer(id).unwrap().received >= pause_at && client.pause(id).is_ok() {
                     let state = client.transfer(id).unwrap().state;
@@ -340,7 +340,7 @@ async fn events_go_on_over_a_renewed_session_and_errors_have_codes() {
     client.disconnect().await;
     client.shut_down().await;
     assert!(
-        within(PATIENCE, "the end of events", async {
+        wait_within(TIMEOUT, "the end of events", async {
             while readers[0].next().await.is_some() {}
             true
         })

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use portable_pty::CommandBuilder;
-use quiver_e2e::process::{Finished, Process};
+use quiver_e2e::process::{Process, ProgramOutput};
 use quiver_e2e::quiver::finish;
 use quiver_e2e::server::is_root;
 use quiver_e2e::terminal::Terminal;
@@ -74,7 +74,7 @@ impl Stranger {
     }
 
     /// With a name and the server's certificate.
-    async fn run(&self, environment: &[(&str, &Path)], arguments: &[&str]) -> Finished {
+    async fn run(&self, environment: &[(&str, &Path)], arguments: &[&str]) -> ProgramOutput {
         let mut command = self.command(environment, arguments);
         command.arg("--cert").arg(&self.certificate).args(["--name", "Ron"]);
         finish(Process::start(&mut command)).await
@@ -123,7 +123,7 @@ fn at_a_terminal(command: &Command) -> CommandBuilder {
 async fn server() -> Server {
     let server =
         Server::options().argument("--allow-upload").argument("--keep-free=0").start().await;
-    server.offer("secret.txt", "content");
+    server.add_file("secret.txt", "content");
     server
 }
 
@@ -225,7 +225,7 @@ async fn a_person_without_a_home_is_asked_whom_to_trust_each_time() {
         let mut terminal = Terminal::start(at_a_terminal(&command));
         terminal.wait_for(question);
         terminal.type_line("yes");
-        assert!(terminal.wait().success(), "{}", terminal.contents());
+        assert!(terminal.wait_for_exit().success(), "{}", terminal.contents());
         let said = terminal.contents();
         assert!(said.contains("Hello ACK"), "{said}");
         assert_eq!(said.contains("note: you will be asked about"), home.is_some(), "{said}");

@@ -2,14 +2,14 @@
 
 use std::fs;
 
-use quiver_e2e::deadline::until;
+use quiver_e2e::deadline::wait_until;
 use quiver_e2e::process::Signal;
-use quiver_e2e::{Client, Home, PATIENCE, Person, Server, tree};
+use quiver_e2e::{Client, Home, PromptUser, Server, TIMEOUT, tree};
 
 /// The server's files of the promised conversation.
 fn offer_files(server: &Server) {
     for name in ["meow.txt", "secret.txt", "text.txt"] {
-        server.offer(name, format!("This is {name}.\n"));
+        server.add_file(name, format!("This is {name}.\n"));
     }
 }
 
@@ -43,15 +43,15 @@ async fn the_conversation_is_the_promised_one() {
     let server = Server::start().await;
     offer_files(&server);
     let homes = [(); 4].map(|()| Home::new());
-    let mut ben = Person::arrive(&homes[0], &server, "Ben");
-    let mut ron = Person::arrive(&homes[1], &server, "Ron");
-    let mut pete = Person::arrive(&homes[2], &server, "Pete");
-    ben.leaves();
+    let mut ben = PromptUser::sign_in(&homes[0], &server, "Ben");
+    let mut ron = PromptUser::sign_in(&homes[1], &server, "Ron");
+    let mut pete = PromptUser::sign_in(&homes[2], &server, "Pete");
+    ben.exit();
     server.log().wait_for("Client 1: Ben has disconnected").await;
     for line in ["Hello", "status", "list", "get secret.txt"] {
-        ron.says(line);
+        ron.enter(line);
     }
-    ron.leaves();
+    ron.exit();
     let expected = "\
 Connected to server.
 Enter your client name: Ron
@@ -74,7 +74,7 @@ Connection closed.";
     assert_eq!(without_times(&ron.terminal.contents()).trim_end(), expected);
     assert_eq!(fs::read_to_string(homes[1].file("secret.txt")).unwrap(), "This is secret.txt.\n");
     assert_eq!(homes[1].names(), ["secret.txt"]);
-    pete.leaves();
+    pete.exit();
     let log = server.log();
     for line in [
         "listening on 127.0.0.1:",
@@ -93,24 +93,24 @@ Connection closed.";
 async fn the_fourth_of_three_finds_the_server_busy_until_somebody_leaves() {
     let server = Server::start().await;
     let homes = [(); 4].map(|()| Home::new());
-    let mut ben = Person::arrive(&homes[0], &server, "Ben");
-    let _ron = Person::arrive(&homes[1], &server, "Ron");
-    let _pete = Person::arrive(&homes[2], &server, "Pete");
-    let mut tom = homes[3].with(&server, "Tom", [""; 0]).at_a_terminal();
-    assert_eq!(tom.wait().exit_code(), 6);
+    let mut ben = PromptUser::sign_in(&homes[0], &server, "Ben");
+    let _ron = PromptUser::sign_in(&homes[1], &server, "Ron");
+    let _pete = PromptUser::sign_in(&homes[2], &server, "Pete");
+    let mut tom = homes[3].quiver_as(&server, "Tom", [""; 0]).start_at_terminal();
+    assert_eq!(tom.wait_for_exit().exit_code(), 6);
     assert_eq!(
         tom.contents().trim_end(),
         "Connected to server.\nServer is busy: 3 of 3 clients are connected. Try again later."
     );
-    let status = homes[3].with(&server, "Tom", ["status"]).run().await;
+    let status = homes[3].quiver_as(&server, "Tom", ["status"]).run().await;
     assert_eq!(status.code(), 6);
     assert_eq!(status.stdout, "");
     assert_eq!(status.stderr, "Server is busy: 3 of 3 clients are connected. Try again later.\n");
     server.log().wait_for("Max clients reached. Rejecting Client 4: Tom").await;
-    ben.leaves();
+    ben.exit();
     server.log().wait_for("Client 1: Ben has disconnected").await;
-    let mut tom = Person::arrive(&homes[3], &server, "Tom");
-    assert!(tom.says("status").contains("\nClient 6: Tom - "));
+    let mut tom = PromptUser::sign_in(&homes[3], &server, "Tom");
+    assert!(tom.enter("status").contains("\nClient 6: Tom - "));
 }
 
 #[tokio::test]
@@ -118,42 +118,42 @@ async fn commands_are_known_in_any_case_and_words_may_be_quoted() {
     let server = Server::start().await;
     offer_files(&server);
     for name in ["with space.txt", "it's.txt", "notes/a b.txt"] {
-        server.offer(name, "content");
+        server.add_file(name, "content");
     }
     let home = Home::new();
-    let mut ron = Person::arrive(&home, &server, "Ron");
-    assert!(ron.says("STATUS").starts_with("Server: Client 1: Ron - Start: "));
-    assert_eq!(ron.says("/List notes"), "Server: notes/a b.txt");
+    let mut ron = PromptUser::sign_in(&home, &server, "Ron");
+    assert!(ron.enter("STATUS").starts_with("Server: Client 1: Ron - Start: "));
+    assert_eq!(ron.enter("/List notes"), "Server: notes/a b.txt");
     for line in ["Get \"with space.txt\"", "GET it\\'s.txt", "get 'notes/a b.txt'", "/get meow.txt"]
     {
-        assert_eq!(ron.says(line), "File received successfully.", "{line}");
+        assert_eq!(ron.enter(line), "File received successfully.", "{line}");
     }
     assert_eq!(home.names(), ["a b.txt", "it's.txt", "meow.txt", "with space.txt"]);
-    let several = ron.says("get text.txt secret.txt");
+    let several = ron.enter("get text.txt secret.txt");
     let mut several: Vec<_> = several.lines().collect();
     several.sort_unstable();
     let said = "File received successfully: ";
     assert_eq!(several, [format!("{said}secret.txt"), format!("{said}text.txt")]);
     ron.terminal.type_line("QUIT");
-    assert_eq!(ron.terminal.wait().exit_code(), 0);
+    assert_eq!(ron.terminal.wait_for_exit().exit_code(), 0);
 }
 
 #[tokio::test]
 async fn a_message_that_looks_like_a_command_can_be_said() {
     let server = Server::start().await;
     let home = Home::new();
-    let mut ron = Person::arrive(&home, &server, "Ron");
-    assert_eq!(ron.says("/say get well soon"), "Server: get well soon ACK");
-    assert_eq!(ron.says("/say exit"), "Server: exit ACK");
-    let found = ron.says("get well soon");
+    let mut ron = PromptUser::sign_in(&home, &server, "Ron");
+    assert_eq!(ron.enter("/say get well soon"), "Server: get well soon ACK");
+    assert_eq!(ron.enter("/say exit"), "Server: exit ACK");
+    let found = ron.enter("get well soon");
     assert!(found.contains("\nhint: ") || found.starts_with("hint: "), "{found}");
     assert!(found.contains("/say get well soon sends the line as a message"), "{found}");
-    assert_eq!(ron.says("exit, please"), "Server: exit, please ACK");
-    let misfit = ron.says("exit please");
-    assert!(misfit.contains("/say exit please sends it as a message"), "{misfit}");
-    assert_eq!(ron.says("get"), ron.says("get"));
-    assert_eq!(ron.says(""), "");
-    assert_eq!(ron.says("naïve שלום 🏹"), "Server: naïve שלום 🏹 ACK");
+    assert_eq!(ron.enter("exit, please"), "Server: exit, please ACK");
+    let unexpected_reply = ron.enter("exit please");
+    assert!(unexpected_reply.contains("/say exit please sends it as a message"), "{unexpected_reply}");
+    assert_eq!(ron.enter("get"), ron.enter("get"));
+    assert_eq!(ron.enter(""), "");
+    assert_eq!(ron.enter("naïve שלום 🏹"), "Server: naïve שלום 🏹 ACK");
     assert!(home.names().is_empty());
 }
 
@@ -161,12 +161,12 @@ async fn a_message_that_looks_like_a_command_can_be_said() {
 async fn tab_completes_commands_and_the_names_of_files() {
     let server = Server::start().await;
     offer_files(&server);
-    server.offer("notes/with space.txt", "content");
+    server.add_file("notes/with space.txt", "content");
     let home = Home::new();
-    let mut ron = Person::arrive(&home, &server, "Ron");
+    let mut ron = PromptUser::sign_in(&home, &server, "Ron");
     ron.terminal.type_text("stat\t");
     ron.terminal.wait_for_end("Ron: status");
-    ron.does("\r");
+    ron.press("\r");
     ron.terminal.type_text("ge\t");
     ron.terminal.wait_for_end("Ron: get");
     ron.terminal.type_text("se\t");
@@ -175,7 +175,7 @@ async fn tab_completes_commands_and_the_names_of_files() {
     ron.terminal.wait_for_end("Ron: get secret.txt notes/");
     ron.terminal.type_text("w\t");
     ron.terminal.wait_for_end("Ron: get secret.txt notes/with\\ space.txt");
-    ron.does("\r");
+    ron.press("\r");
     ron.terminal.wait_for("File received successfully: notes/with space.txt");
     ron.terminal.wait_for("File received successfully: secret.txt");
     assert_eq!(home.names(), ["secret.txt", "with space.txt"]);
@@ -185,17 +185,17 @@ async fn tab_completes_commands_and_the_names_of_files() {
 async fn ctrl_c_clears_the_line_and_ctrl_d_leaves() {
     let server = Server::start().await;
     let home = Home::new();
-    let mut ron = Person::arrive(&home, &server, "Ron");
+    let mut ron = PromptUser::sign_in(&home, &server, "Ron");
     ron.terminal.type_text("never mind");
     ron.terminal.wait_for_end("Ron: never mind");
-    ron.does("\x03");
-    assert_eq!(ron.says("Hello"), "Server: Hello ACK");
+    ron.press("\x03");
+    assert_eq!(ron.enter("Hello"), "Server: Hello ACK");
     // On an empty line it says how to leave, and does not.
-    ron.does("\x03");
+    ron.press("\x03");
     ron.terminal.wait_for("To leave, type exit or press Ctrl-D.");
-    assert_eq!(ron.says("still here"), "Server: still here ACK");
+    assert_eq!(ron.enter("still here"), "Server: still here ACK");
     ron.terminal.type_text("\x04");
-    assert_eq!(ron.terminal.wait().exit_code(), 0);
+    assert_eq!(ron.terminal.wait_for_exit().exit_code(), 0);
     let screen = ron.terminal.contents();
     assert!(screen.trim_end().ends_with("Closing connection to server...\nConnection closed."));
     assert!(!screen.contains("never mind ACK"));
@@ -206,9 +206,9 @@ async fn ctrl_c_clears_the_line_and_ctrl_d_leaves() {
 async fn a_name_that_is_taken_or_bad_is_asked_for_again() {
     let server = Server::start().await;
     let homes = [(); 2].map(|()| Home::new());
-    let _ron = Person::arrive(&homes[0], &server, "Ron");
+    let _ron = PromptUser::sign_in(&homes[0], &server, "Ron");
     let quiver = homes[1].quiver([""; 0]).server(server.address(), &server.certificate());
-    let mut terminal = quiver.at_a_terminal();
+    let mut terminal = quiver.start_at_terminal();
     terminal.wait_for_end("Enter your client name:");
     for (name, why) in [("rON", "rON"), ("../Ben", "name"), ("", "name"), ("Ron", "Ron")] {
         let asked = terminal.contents().matches("Enter your client name:").count();
@@ -222,8 +222,8 @@ async fn a_name_that_is_taken_or_bad_is_asked_for_again() {
         assert!(error.contains(why), "{screen}");
     }
     terminal.type_line("Ben");
-    let mut ben = Person::at(terminal, "Ben");
-    assert_eq!(ben.says("Hello"), "Server: Hello ACK");
+    let mut ben = PromptUser::at_terminal(terminal, "Ben");
+    assert_eq!(ben.enter("Hello"), "Server: Hello ACK");
 }
 
 #[tokio::test]
@@ -231,13 +231,13 @@ async fn who_thinks_long_about_a_name_does_not_notice() {
     let server = Server::start().await;
     let home = Home::new();
     let quiver = home.quiver([""; 0]).server(server.address(), &server.certificate());
-    let mut terminal = quiver.at_a_terminal();
+    let mut terminal = quiver.start_at_terminal();
     terminal.wait_for_end("Enter your client name:");
     // Whoever dials later and is silent, too, is closed later.
-    Client::guest(&server).await.closed().await;
+    Client::guest(&server).await.wait_for_close().await;
     terminal.type_line("Ron");
-    let mut ron = Person::at(terminal, "Ron");
-    assert_eq!(ron.says("Hello"), "Server: Hello ACK");
+    let mut ron = PromptUser::at_terminal(terminal, "Ron");
+    assert_eq!(ron.enter("Hello"), "Server: Hello ACK");
     assert_eq!(
         ron.terminal.contents(),
         "Connected to server.\nEnter your client name: Ron\nConnected to the server successfully.\n\
@@ -249,21 +249,21 @@ async fn who_thinks_long_about_a_name_does_not_notice() {
 async fn that_the_server_stops_is_said_above_the_line_being_typed() {
     let mut server = Server::start().await;
     let home = Home::new();
-    let mut ron = Person::arrive(&home, &server, "Ron");
+    let mut ron = PromptUser::sign_in(&home, &server, "Ron");
     ron.terminal.type_text("half a li");
     ron.terminal.wait_for_end("Ron: half a li");
     server.signal(Signal::TERM);
     ron.terminal.wait_for("The server is stopping: ");
     ron.terminal.wait_for("Connection lost: ");
     ron.terminal.wait_for_end("Ron: half a li");
-    assert!(server.ended(PATIENCE).await.success());
+    assert!(server.wait_for_exit(TIMEOUT).await.success());
     ron.terminal.type_text("ne");
     ron.terminal.wait_for_end("Ron: half a line");
     // There is nobody to say it to; the prompt lives on.
-    ron.does("\r");
+    ron.press("\r");
     ron.terminal.wait_for("error: cannot connect to ");
     ron.terminal.type_text("\x04");
-    assert_eq!(ron.terminal.wait().exit_code(), 0);
+    assert_eq!(ron.terminal.wait_for_exit().exit_code(), 0);
 }
 
 #[tokio::test]
@@ -275,17 +275,17 @@ async fn transfers_go_on_while_a_question_waits_for_its_answer() {
         fs::write(server.files().join(format!("many/{number}")), [1; 4096]).unwrap();
     }
     let home = Home::new();
-    let mut ron = Person::arrive(&home, &server, "Ron");
+    let mut ron = PromptUser::sign_in(&home, &server, "Ron");
     // More lines than the prompt lets wait: without them being shown the transfer would stop.
     ron.terminal.type_line("get -r many --json --limit 1MB/s");
     ron.terminal.wait_for_output("continues in the background. ");
     ron.terminal.type_line("rm many/1");
     ron.terminal.wait_for_output("Remove many/1 from the server? [y/N]");
-    until("all files", || tree::count(&home.folder().join("many")) == FILES).await;
+    wait_until("all files", || tree::count(&home.folder().join("many")) == FILES).await;
     ron.terminal.type_line("n");
     ron.terminal.wait_for_output("Nothing was removed.");
     ron.terminal.wait_for_output("{\"summary\":");
-    assert_eq!(ron.says("Hello"), "Server: Hello ACK");
+    assert_eq!(ron.enter("Hello"), "Server: Hello ACK");
 }
 
 #[tokio::test]
@@ -298,8 +298,8 @@ async fn a_file_of_a_tree_that_differs_fails_at_the_prompt_for_its_line_is_no_pl
     let home = Home::new();
     fs::create_dir(home.folder().join("notes")).unwrap();
     fs::write(home.folder().join("notes/a"), "of another size").unwrap();
-    let mut ron = Person::arrive(&home, &server, "Ron");
-    let said = ron.says("get -r notes");
+    let mut ron = PromptUser::sign_in(&home, &server, "Ron");
+    let said = ron.enter("get -r notes");
     assert!(said.contains("error: notes/a exists already"), "{said}");
     assert!(said.contains(", 1 failed"), "{said}");
     assert_eq!(fs::read(home.folder().join("notes/a")).unwrap(), b"of another size");

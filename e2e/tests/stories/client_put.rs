@@ -7,11 +7,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 use std::time::Duration;
 
-use quiver_e2e::disk::small_disks;
-use quiver_e2e::process::{Finished, Process, Signal};
+use quiver_e2e::disk::small_disks_available;
+use quiver_e2e::process::{Process, ProgramOutput, Signal};
 use quiver_e2e::quiver::{finish, names};
 use quiver_e2e::random::Random;
-use quiver_e2e::{Home, PATIENCE, Person, Server};
+use quiver_e2e::{Home, PromptUser, Server, TIMEOUT};
 use serde_json::Value;
 
 const MIB: usize = 1024 * 1024;
@@ -21,8 +21,8 @@ async fn server() -> Server {
 }
 
 /// `quiver put ...` as Ron.
-async fn put(home: &Home, server: &Server, arguments: &[&str]) -> Finished {
-    home.with(server, "Ron", ["put"]).and(arguments).run().await
+async fn put(home: &Home, server: &Server, arguments: &[&str]) -> ProgramOutput {
+    home.quiver_as(server, "Ron", ["put"]).arguments(arguments).run().await
 }
 
 #[tokio::test]
@@ -82,7 +82,7 @@ async fn what_a_file_is_goes_with_it() {
 #[tokio::test]
 async fn what_exists_is_replaced_only_when_told() {
     let server = server().await;
-    server.offer("a", "old");
+    server.add_file("a", "old");
     let home = Home::new();
     for name in ["a", "b"] {
         fs::write(home.file(name), "new").unwrap();
@@ -108,17 +108,18 @@ async fn standard_input_is_stored_byte_by_byte() {
     let home = Home::new();
     let content = Random::new(22).bytes(3 * MIB + 7);
     fs::write(home.file("input"), &content).unwrap();
-    let mut command = home.with(&server, "Ron", ["put", "-", "--as", "piped", "--json"]).command();
+    let mut command =
+        home.quiver_as(&server, "Ron", ["put", "-", "--as", "piped", "--json"]).command();
     command.stdin(File::open(home.file("input")).unwrap()).stdout(Stdio::piped());
-    let finished = finish(Process::start_as_is(&mut command)).await;
+    let finished = finish(Process::start_with_stdio(&mut command)).await;
     let said: Value = serde_json::from_str(&finished.expect(0).stdout).unwrap();
     assert_eq!((&said["size"], &said["source"]), (&content.len().into(), &"-".into()));
     assert_eq!(said["blake3"], blake3::hash(&content).to_hex().as_str());
     assert!(fs::read(server.files().join("piped")).unwrap() == content);
     // And back, through a pipe too.
     let back = home.file("back");
-    let get = home.with(&server, "Ron", ["get", "piped", "-o", "-"]);
-    get.run_into(File::create(&back).unwrap()).await.expect(0);
+    let get = home.quiver_as(&server, "Ron", ["get", "piped", "-o", "-"]);
+    get.run_with_output(File::create(&back).unwrap()).await.expect(0);
     assert!(fs::read(back).unwrap() == content);
 }
 
@@ -127,18 +128,18 @@ async fn an_input_that_is_silent_keeps_nobody() {
     let server = server().await;
     let home = Home::new();
     let (reader, mut writer) = std::io::pipe().unwrap();
-    let mut command = home.with(&server, "Ron", ["put", "-", "--as", "slow"]).command();
+    let mut command = home.quiver_as(&server, "Ron", ["put", "-", "--as", "slow"]).command();
     command.stdin(reader).stdout(Stdio::piped());
-    let mut process = Process::start_as_is(&mut command);
+    let mut process = Process::start_with_stdio(&mut command);
     drop(command);
     writer.write_all(b"a beginning").unwrap();
     server.log().wait_for("Client 1: Ron").await;
     process.signal(Signal::INT);
     let began = std::time::Instant::now();
-    assert_eq!(process.ended(PATIENCE).await.code(), Some(130));
+    assert_eq!(process.wait_for_exit(TIMEOUT).await.code(), Some(130));
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
     server.log().wait_for("Client 1: Ron has disconnected").await;
-    assert!(server.stored().is_empty());
+    assert!(server.stored_names().is_empty());
 }
 
 #[tokio::test]
@@ -151,10 +152,10 @@ async fn of_two_puts_of_one_name_one_wins_whole() {
         fs::write(home.file("same"), content).unwrap();
     }
     for (home, name) in homes.iter().zip(["Ron", "Ben"]) {
-        running.push(home.with(&server, name, ["put", "same", "--overwrite"]).start());
+        running.push(home.quiver_as(&server, name, ["put", "same", "--overwrite"]).start());
     }
     for process in &mut running {
-        assert_eq!(process.ended(PATIENCE).await.code(), Some(0));
+        assert_eq!(process.wait_for_exit(TIMEOUT).await.code(), Some(0));
     }
     let there = fs::read(server.files().join("same")).unwrap();
     assert!(contents.contains(&there));
@@ -163,7 +164,7 @@ async fn of_two_puts_of_one_name_one_wins_whole() {
 
 #[tokio::test]
 async fn a_full_server_says_so() {
-    if !small_disks() {
+    if !small_disks_available() {
         return;
     }
     let server = Server::options()
@@ -178,12 +179,12 @@ async fn a_full_server_says_so() {
     finished.expect(1);
     assert!(finished.stderr.contains("hint: free space with rm"), "{}", finished.stderr);
     // Of a pipe nobody knows before.
-    let mut command = home.with(&server, "Ron", ["put", "-", "--as", "piped"]).command();
+    let mut command = home.quiver_as(&server, "Ron", ["put", "-", "--as", "piped"]).command();
     command.stdin(File::open(home.file("a")).unwrap()).stdout(Stdio::piped());
-    let finished = finish(Process::start_as_is(&mut command)).await;
+    let finished = finish(Process::start_with_stdio(&mut command)).await;
     finished.expect(1);
     assert!(finished.stderr.contains("hint: free space with rm"), "{}", finished.stderr);
-    assert!(server.stored().is_empty());
+    assert!(server.stored_names().is_empty());
 }
 
 #[tokio::test]
@@ -199,13 +200,13 @@ async fn who_may_not_is_told() {
     fs::write(home.file("password"), "secret\n").unwrap();
     fs::set_permissions(home.file("password"), Permissions::from_mode(0o600)).unwrap();
     let arguments = ["put", "a", "--password-file", "password"];
-    let finished = home.with(&server, "Ron", arguments).run().await;
+    let finished = home.quiver_as(&server, "Ron", arguments).run().await;
     finished.expect(1);
     assert!(finished.stderr.contains("read-only for you"), "{}", finished.stderr);
     let other = Home::new();
     fs::write(other.file("a"), "content").unwrap();
     fs::copy(home.file("password"), other.file("password")).unwrap();
-    other.with(&server, "Ben", arguments).run().await.expect(0);
+    other.quiver_as(&server, "Ben", arguments).run().await.expect(0);
 }
 
 #[tokio::test]
@@ -214,7 +215,7 @@ async fn a_file_one_may_not_read_is_named() {
     let home = Home::new();
     fs::write(home.file("a"), "content").unwrap();
     fs::set_permissions(home.file("a"), Permissions::from_mode(0o000)).unwrap();
-    let mut command = home.with(&server, "Ron", ["put", "a"]).unprivileged();
+    let mut command = home.quiver_as(&server, "Ron", ["put", "a"]).unprivileged();
     let finished = finish(Process::start(&mut command)).await;
     assert!(finished.expect(8).stderr.contains("cannot read a: Permission denied"));
 }
@@ -226,8 +227,8 @@ async fn a_limit_is_kept_both_ways() {
     fs::write(home.file("a"), vec![7; 3_000_000]).unwrap();
     for arguments in [["put", "a"], ["get", "a"]] {
         let began = std::time::Instant::now();
-        let quiver = home.with(&server, "Ron", arguments);
-        quiver.and(["--overwrite", "--limit", "1.5MB/s"]).run().await.expect(0);
+        let quiver = home.quiver_as(&server, "Ron", arguments);
+        quiver.arguments(["--overwrite", "--limit", "1.5MB/s"]).run().await.expect(0);
         assert!(began.elapsed() > Duration::from_millis(1700), "{:?}", began.elapsed());
     }
 }
@@ -235,25 +236,25 @@ async fn a_limit_is_kept_both_ways() {
 #[tokio::test]
 async fn the_prompt_stores_files_too() {
     let server = server().await;
-    server.offer("taken", "old");
+    server.add_file("taken", "old");
     fs::create_dir(server.files().join("notes")).unwrap();
     let home = Home::new();
     for name in ["a.txt", "with space.txt", "taken"] {
         fs::write(home.file(name), "new").unwrap();
     }
-    let mut ron = Person::arrive(&home, &server, "Ron");
-    assert_eq!(ron.says("put a.txt"), "File stored successfully.");
-    assert_eq!(ron.says("put \"with space.txt\" --to notes"), "File stored successfully.");
+    let mut ron = PromptUser::sign_in(&home, &server, "Ron");
+    assert_eq!(ron.enter("put a.txt"), "File stored successfully.");
+    assert_eq!(ron.enter("put \"with space.txt\" --to notes"), "File stored successfully.");
     assert_eq!(fs::read_to_string(server.files().join("notes/with space.txt")).unwrap(), "new");
     ron.terminal.type_line("put taken");
     ron.terminal.wait_for_end("taken exists on the server already. Replace it? [y/N]");
     ron.terminal.type_line("n");
     ron.terminal.wait_for("Nothing was stored.");
     assert_eq!(fs::read_to_string(server.files().join("taken")).unwrap(), "old");
-    assert!(ron.says("put it there").contains("/say put it there sends the line as a message"));
-    assert_eq!(ron.says("/say put it there"), "Server: put it there ACK");
+    assert!(ron.enter("put it there").contains("/say put it there sends the line as a message"));
+    assert_eq!(ron.enter("/say put it there"), "Server: put it there ACK");
     ron.terminal.type_text("put a.t\t");
     ron.terminal.wait_for_end("put a.txt");
-    ron.does(" --overwrite\r");
-    ron.leaves();
+    ron.press(" --overwrite\r");
+    ron.exit();
 }

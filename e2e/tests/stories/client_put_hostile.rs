@@ -6,10 +6,10 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use quiver_e2e::impostor::{Act, welcome};
-use quiver_e2e::process::Finished;
+use quiver_e2e::fake_server::{Step, welcome};
+use quiver_e2e::process::ProgramOutput;
 use quiver_e2e::wire::kind;
-use quiver_e2e::{Home, Impostor};
+use quiver_e2e::{FakeServer, Home};
 use serde_json::{Value, json};
 
 /// How long a client may take that is told to wait for two seconds.
@@ -21,62 +21,70 @@ fn hash(content: &[u8]) -> String {
     blake3::hash(content).to_hex().to_string()
 }
 
-fn ready() -> Act {
-    Act::reply(&json!({"reply": "ready", "path": "a.txt"}))
+fn ready() -> Step {
+    Step::reply(&json!({"reply": "ready", "path": "a.txt"}))
 }
 
-fn ready_with(size: u64, blake3: &str) -> Act {
+fn ready_with(size: u64, blake3: &str) -> Step {
     let have = json!({"size": size, "blake3": blake3});
-    Act::reply(&json!({"reply": "ready", "path": "a.txt", "have": have}))
+    Step::reply(&json!({"reply": "ready", "path": "a.txt", "have": have}))
 }
 
-fn progress(received: u64, stored: u64) -> Act {
-    Act::reply(&json!({"reply": "progress", "received": received, "stored": stored}))
+fn progress(received: u64, stored: u64) -> Step {
+    Step::reply(&json!({"reply": "progress", "received": received, "stored": stored}))
 }
 
-fn received(hash: &str) -> Act {
-    Act::json(kind::RECEIVED, &json!({"blake3": hash}))
+fn received(hash: &str) -> Step {
+    Step::json(kind::RECEIVED, &json!({"blake3": hash}))
 }
 
-fn end() -> Act {
-    Act::eof(&json!({}))
+fn end() -> Step {
+    Step::eof(&json!({}))
 }
 
 /// What a server says that stores the file, and how far it is on the way.
-fn storing(on_the_way: [Act; 2]) -> Vec<Act> {
+fn storing(on_the_way: [Step; 2]) -> Vec<Step> {
     let [one, two] = on_the_way;
-    vec![ready(), Act::Hear(kind::EOF), one, two, received(&hash(CONTENT)), end(), Act::Finish]
+    vec![
+        ready(),
+        Step::ReadUntil(kind::EOF),
+        one,
+        two,
+        received(&hash(CONTENT)),
+        end(),
+        Step::Finish,
+    ]
 }
 
-fn listing(entries: &[&str]) -> Vec<Act> {
+fn listing(entries: &[&str]) -> Vec<Step> {
     let entry = |path: &&str| {
-        Act::reply(&json!({"reply": "entry", "path": path, "kind": "file", "size": 1,
+        Step::reply(&json!({"reply": "entry", "path": path, "kind": "file", "size": 1,
             "modified": "2024-10-19T17:45:47Z"}))
     };
-    let end = Act::eof(&json!({"entries": entries.len(), "not_served": 0}));
-    entries.iter().map(entry).chain([end, Act::Finish]).collect()
+    let end = Step::eof(&json!({"entries": entries.len(), "not_served": 0}));
+    entries.iter().map(entry).chain([end, Step::Finish]).collect()
 }
 
 /// Takes uploads, and answers every request but a hello with what `script` says.
-fn impostor(script: impl Fn(&Value) -> Option<Vec<Act>> + Send + Sync + 'static) -> Impostor {
-    Impostor::start(move |request| {
+fn impostor(script: impl Fn(&Value) -> Option<Vec<Step>> + Send + Sync + 'static) -> FakeServer {
+    FakeServer::start(move |request| {
         if request["command"] == "hello" {
             let mut welcome = welcome(&request["name"]);
             welcome["upload"] = json!(true);
-            return Some(Act::answer(&welcome));
+            return Some(Step::response(&welcome));
         }
         script(request)
     })
 }
 
-fn answering(command: &'static str, acts: Vec<Act>) -> Impostor {
+fn answering(command: &'static str, acts: Vec<Step>) -> FakeServer {
     impostor(move |request| (request["command"] == command).then(|| acts.clone()))
 }
 
 /// `quiver` as Ron, with two seconds of patience.
-async fn run(home: &Home, impostor: &Impostor, arguments: &[&str]) -> Finished {
+async fn run(home: &Home, impostor: &FakeServer, arguments: &[&str]) -> ProgramOutput {
     let began = Instant::now();
-    let quiver = home.quiver(["--name", "Ron", "--timeout", "2"]).and(arguments);
+    let quiver = home.quiver(["--name", "Ron", "--timeout", "2"]).arguments(arguments);
     let finished = quiver.server(impostor.address(), &impostor.certificate()).run().await;
     assert!(began.elapsed() < BOUNDED, "{:?}", began.elapsed());
     let drives = |character: char| character.is_control() && character != '\n';
@@ -103,7 +111,8 @@ async fn an_honest_server_is_believed() {
     }
     assert_eq!((&said["path"], &said["source"]), (&json!("a.txt"), &json!("a.txt")));
     assert_eq!((&said["blake3"], &said["resumed_at"]), (&json!(hash(CONTENT)), &json!(0)));
-    let heard: Vec<u8> = impostor.met(2).await.into_iter().flat_map(|met| met.heard).collect();
+    let heard: Vec<u8> =
+        impostor.closed_clients(2).await.into_iter().flat_map(|met| met.received).collect();
     let heard = String::from_utf8_lossy(&heard).into_owned();
     assert!(heard.contains(r#"{"command":"put","path":"a.txt","size":14,"modified":""#), "{heard}");
     assert!(heard.contains(&hash(CONTENT)), "{heard}");
@@ -112,7 +121,7 @@ async fn an_honest_server_is_believed() {
 #[tokio::test]
 async fn a_kept_part_is_proved_before_it_counts() {
     let home = home();
-    let rest = || vec![Act::Hear(kind::EOF), received(&hash(CONTENT)), end(), Act::Finish];
+    let rest = || vec![Step::ReadUntil(kind::EOF), received(&hash(CONTENT)), end(), Step::Finish];
     for (what, have, arguments, offset) in [
         ("its own beginning", ready_with(5, &hash(&CONTENT[..5])), &["put", "a.txt"][..], 5),
         ("all of it", ready_with(14, &hash(CONTENT)), &["put", "a.txt"], 14),
@@ -125,7 +134,7 @@ async fn a_kept_part_is_proved_before_it_counts() {
         let impostor = answering("put", [vec![have], rest()].concat());
         let finished = run(&home, &impostor, arguments).await;
         finished.expect(0);
-        let heard = impostor.met(1).await.remove(0).heard;
+        let heard = impostor.closed_clients(1).await.remove(0).received;
         let heard = String::from_utf8_lossy(&heard).into_owned();
         let said = format!(r#"{{"reply":"content","offset":{offset}}}"#);
         assert!(heard.contains(&said), "{what}: {heard}");
@@ -140,30 +149,34 @@ async fn a_kept_part_is_proved_before_it_counts() {
 #[tokio::test]
 async fn what_is_not_confirmed_is_not_stored() {
     let good = hash(CONTENT);
-    let heard = |acts: Vec<Act>| [vec![ready(), Act::Hear(kind::EOF)], acts].concat();
-    let other = |path: &str| Act::reply(&json!({"reply": "ready", "path": path}));
-    let content = Act::reply(&json!({"reply": "content", "offset": 0}));
+    let heard = |acts: Vec<Step>| [vec![ready(), Step::ReadUntil(kind::EOF)], acts].concat();
+    let other = |path: &str| Step::reply(&json!({"reply": "ready", "path": path}));
+    let content = Step::reply(&json!({"reply": "content", "offset": 0}));
     for (what, code, acts) in [
-        ("another hash", 9, heard(vec![received(&hash(b"x")), end(), Act::Finish])),
-        ("a short hash", 1, heard(vec![received("00"), end(), Act::Finish])),
-        ("no Received", 1, heard(vec![end(), Act::Finish])),
-        ("no Eof", 1, heard(vec![received(&good), Act::Finish])),
+        ("another hash", 9, heard(vec![received(&hash(b"x")), end(), Step::Finish])),
+        ("a short hash", 1, heard(vec![received("00"), end(), Step::Finish])),
+        ("no Received", 1, heard(vec![end(), Step::Finish])),
+        ("no Eof", 1, heard(vec![received(&good), Step::Finish])),
         ("an Eof that does not come", 3, heard(vec![received(&good)])),
         ("no end", 3, heard(vec![received(&good), end()])),
-        ("more after the end", 1, heard(vec![received(&good), end(), end(), Act::Finish])),
+        ("more after the end", 1, heard(vec![received(&good), end(), end(), Step::Finish])),
         ("two Received", 1, heard(vec![received(&good), received(&good), end()])),
         (
             "Received before anything was sent",
             1,
-            vec![ready(), received(&good), end(), Act::Finish],
+            vec![ready(), received(&good), end(), Step::Finish],
         ),
-        ("Received without Ready", 1, vec![received(&good), end(), Act::Finish]),
-        ("an end alone", 1, vec![end(), Act::Finish]),
-        ("nothing", 1, vec![Act::Finish]),
+        ("Received without Ready", 1, vec![received(&good), end(), Step::Finish]),
+        ("an end alone", 1, vec![end(), Step::Finish]),
+        ("nothing", 1, vec![Step::Finish]),
         ("silence", 3, vec![]),
         ("silence when it is ready", 3, vec![ready()]),
         ("silence after progress", 3, heard(vec![progress(14, 14)])),
-        ("another file", 1, vec![other("b.txt"), Act::Hear(kind::EOF), received(&good), end()]),
+        (
+            "another file",
+            1,
+            vec![other("b.txt"), Step::ReadUntil(kind::EOF), received(&good), end()],
+        ),
         ("a path outside", 1, vec![other("../a.txt")]),
         ("ready twice", 1, vec![ready(), ready()]),
         ("an offset of its own", 1, vec![ready(), content]),
@@ -173,12 +186,12 @@ async fn what_is_not_confirmed_is_not_stored() {
         (
             "a negative number",
             1,
-            heard(vec![Act::reply(&json!({"reply": "progress", "received": -1, "stored": 0}))]),
+            heard(vec![Step::reply(&json!({"reply": "progress", "received": -1, "stored": 0}))]),
         ),
-        ("content", 1, heard(vec![Act::data(b"evil")])),
-        ("garbage", 1, vec![Act::Send(vec![0xff; 4096]), Act::Finish]),
-        ("a reset", 1, vec![ready(), Act::Reset]),
-        ("a closed connection", 3, vec![ready(), Act::Close(0)]),
+        ("content", 1, heard(vec![Step::data(b"evil")])),
+        ("garbage", 1, vec![Step::Send(vec![0xff; 4096]), Step::Finish]),
+        ("a reset", 1, vec![ready(), Step::Reset]),
+        ("a closed connection", 3, vec![ready(), Step::Close(0)]),
     ] {
         let home = home();
         let impostor = answering("put", acts);
@@ -209,13 +222,13 @@ async fn a_refusal_in_the_middle_is_read_and_has_its_exit_code() {
         ("shutting_down", 1, "hint: try again later"),
         ("no_such_code", 1, ""),
     ] {
-        let error = || Act::error(code, "\u{1b}[2J the reason");
+        let error = || Step::error(code, "\u{1b}[2J the reason");
         let home = Home::new();
         // Far more than fits into what may be on its way.
         fs::File::create(home.file("a.txt")).unwrap().set_len(64 * 1024 * 1024).unwrap();
         for acts in [
-            vec![error(), Act::Finish],
-            vec![ready(), Act::Hear(kind::DATA), Act::StopReading, error(), Act::Finish],
+            vec![error(), Step::Finish],
+            vec![ready(), Step::ReadUntil(kind::DATA), Step::StopReading, error(), Step::Finish],
         ] {
             let arguments = ["put", "a.txt", "--retry-timeout", "0"];
             let finished = run(&home, &answering("put", acts), &arguments).await;
@@ -229,7 +242,7 @@ async fn a_refusal_in_the_middle_is_read_and_has_its_exit_code() {
 
 #[tokio::test]
 async fn a_server_that_takes_no_uploads_is_not_asked() {
-    let impostor = Impostor::start(|_| None);
+    let impostor = FakeServer::start(|_| None);
     let home = home();
     for arguments in [
         &["put", "a.txt"][..],
@@ -242,15 +255,15 @@ async fn a_server_that_takes_no_uploads_is_not_asked() {
         assert!(finished.stderr.contains("read-only for you"), "{}", finished.stderr);
         assert!(finished.stderr.contains("hint: "), "{}", finished.stderr);
     }
-    for met in impostor.met(4).await {
-        let heard = String::from_utf8_lossy(&met.heard).into_owned();
+    for met in impostor.closed_clients(4).await {
+        let heard = String::from_utf8_lossy(&met.received).into_owned();
         assert!(!heard.contains("a.txt") && !heard.contains("new"), "{heard}");
     }
 }
 
 #[tokio::test]
 async fn what_cannot_be_put_is_said_before_anything_is_dialled() {
-    let impostor = Impostor::start(|_| None);
+    let impostor = FakeServer::start(|_| None);
     let home = home();
     fs::create_dir(home.file("folder")).unwrap();
     fs::write(home.file("nul"), "").unwrap();
@@ -271,7 +284,7 @@ async fn what_cannot_be_put_is_said_before_anything_is_dialled() {
         assert_eq!(finished.code(), code, "{arguments:?}: {}", finished.stderr);
         assert!(finished.stderr.contains(why), "{arguments:?}: {}", finished.stderr);
     }
-    assert!(impostor.met(0).await.is_empty(), "nobody was dialled");
+    assert!(impostor.closed_clients(0).await.is_empty(), "nobody was dialled");
 }
 
 #[tokio::test]
@@ -283,11 +296,11 @@ async fn strange_answers_to_changes_are_failures() {
     ] {
         let home = Home::new();
         for (code, acts) in [
-            (1, vec![Act::reply(&json!({"reply": "goodbye"})), end(), Act::Finish]),
-            (1, vec![Act::Finish]),
-            (1, vec![Act::data(b"evil"), Act::Finish]),
+            (1, vec![Step::reply(&json!({"reply": "goodbye"})), end(), Step::Finish]),
+            (1, vec![Step::Finish]),
+            (1, vec![Step::data(b"evil"), Step::Finish]),
             (3, vec![]),
-            (7, vec![Act::error("not_found", "\u{1b}[2J gone"), Act::Finish]),
+            (7, vec![Step::error("not_found", "\u{1b}[2J gone"), Step::Finish]),
         ] {
             let finished = run(&home, &answering(command, acts), arguments).await;
             assert_eq!(finished.code(), code, "{command}: {}", finished.stderr);
@@ -300,9 +313,9 @@ async fn strange_answers_to_changes_are_failures() {
 async fn a_name_that_is_taken_by_a_folder_is_where_it_goes() {
     let impostor = impostor(|request| match request["command"].as_str() {
         Some("rename") if request["to"] == "notes" => {
-            Some(vec![Act::error("exists", "it is there"), Act::Finish])
+            Some(vec![Step::error("exists", "it is there"), Step::Finish])
         }
-        Some("rename") => Some(vec![end(), Act::Finish]),
+        Some("rename") => Some(vec![end(), Step::Finish]),
         Some("list") => Some(listing(&[])),
         _ => None,
     });

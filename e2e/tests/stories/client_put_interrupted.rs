@@ -9,11 +9,11 @@ use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::time::{Duration, Instant};
 
-use quiver_e2e::path::Path;
-use quiver_e2e::process::{Finished, Process, Signal};
+use quiver_e2e::process::{Process, ProgramOutput, Signal};
 use quiver_e2e::quiver::names;
 use quiver_e2e::random::Random;
-use quiver_e2e::{Home, PATIENCE, Server, until, within};
+use quiver_e2e::udp_relay::UdpRelay;
+use quiver_e2e::{Home, Server, TIMEOUT, wait_until, wait_within};
 use serde_json::Value;
 
 const MIB: usize = 1024 * 1024;
@@ -23,19 +23,19 @@ async fn server() -> Server {
 }
 
 /// `quiver put ...` as Ron.
-async fn put(home: &Home, server: &Server, arguments: &[&str]) -> Finished {
-    home.with(server, "Ron", ["put"]).and(arguments).run().await
+async fn put(home: &Home, server: &Server, arguments: &[&str]) -> ProgramOutput {
+    home.quiver_as(server, "Ron", ["put"]).arguments(arguments).run().await
 }
 
 /// A put of `big` that is in the middle: slow enough that it can be met there.
 async fn begun(home: &Home, server: &Server) -> Process {
-    let process = home.with(server, "Ron", ["put", "big", "--limit", "4MB/s"]).start();
+    let process = home.quiver_as(server, "Ron", ["put", "big", "--limit", "4MB/s"]).start();
     content_comes(server).await;
     process
 }
 
 async fn content_comes(server: &Server) {
-    until("content on the server's disk", || {
+    wait_until("content on the server's disk", || {
         names(&server.files()).iter().any(|name| {
             name.starts_with(".quiver-")
                 && fs::metadata(server.files().join(name))
@@ -53,10 +53,10 @@ async fn the_same_command_goes_on_after_ctrl_c() {
     fs::write(home.file("big"), &content).unwrap();
     let mut process = begun(&home, &server).await;
     process.signal(Signal::INT);
-    assert_eq!(process.ended(PATIENCE).await.code(), Some(130));
-    let said = process.stderr.so_far().join("\n");
+    assert_eq!(process.wait_for_exit(TIMEOUT).await.code(), Some(130));
+    let said = process.stderr.lines().join("\n");
     assert!(said.contains("the same command"), "{said}");
-    assert!(server.stored().is_empty());
+    assert!(server.stored_names().is_empty());
     server.log().wait_for("Client 1: Ron has disconnected").await;
     goes_on(&home, &server, &content).await;
 }
@@ -69,7 +69,7 @@ async fn the_same_command_goes_on_after_a_kill() {
     fs::write(home.file("big"), &content).unwrap();
     let mut process = begun(&home, &server).await;
     process.signal(Signal::KILL);
-    process.ended(PATIENCE).await;
+    process.wait_for_exit(TIMEOUT).await;
     // The server takes it for alive, and it has the part, for 11 seconds more.
     let killed = Instant::now();
     goes_on(&home, &server, &content).await;
@@ -91,8 +91,8 @@ async fn goes_on(home: &Home, server: &Server, content: &[u8]) {
 
 /// The end of a put that met with something, and went on by itself.
 async fn went_on(mut process: Process, server: &Server, content: &[u8]) {
-    let status = process.ended(Duration::from_secs(60)).await;
-    let said = process.stderr.so_far().join("\n");
+    let status = process.wait_for_exit(Duration::from_secs(60)).await;
+    let said = process.stderr.lines().join("\n");
     assert_eq!(status.code(), Some(0), "{said}");
     assert!(said.contains("big: resuming at "), "{said}");
     assert!(fs::read(server.files().join("big")).unwrap() == content);
@@ -115,14 +115,14 @@ async fn a_put_outlives_its_network() {
     let home = Home::new();
     let content = Random::new(33).bytes(16 * MIB);
     fs::write(home.file("big"), &content).unwrap();
-    let path = Path::to(server.address()).await;
+    let path = UdpRelay::start(server.address()).await;
     let quiver = home.quiver(["--name", "Ron", "put", "big", "--limit", "4MB/s"]);
     let process = quiver.server(path.address(), &server.certificate()).start();
     content_comes(&server).await;
     path.cut();
     let lost = process.stderr.wait(|line| line.contains("trying again").then_some(()));
-    within(PATIENCE, "the client to notice", lost).await.unwrap();
-    path.heal();
+    wait_within(TIMEOUT, "the client to notice", lost).await.unwrap();
+    path.restore();
     went_on(process, &server, &content).await;
 }
 
@@ -147,7 +147,7 @@ async fn another_file_under_the_name_starts_over() {
     fs::write(home.file("big"), Random::new(27).bytes(16 * MIB)).unwrap();
     let mut process = begun(&home, &server).await;
     process.signal(Signal::INT);
-    process.ended(PATIENCE).await;
+    process.wait_for_exit(TIMEOUT).await;
     server.log().wait_for("Client 1: Ron has disconnected").await;
     let other = Random::new(28).bytes(5 * MIB);
     fs::write(home.file("big"), &other).unwrap();
@@ -169,11 +169,11 @@ async fn a_file_that_changes_while_it_is_sent_is_not_stored() {
         fs::write(home.file("big"), Random::new(29).bytes(16 * MIB)).unwrap();
         let mut process = begun(&home, &server).await;
         change(&File::options().write(true).open(home.file("big")).unwrap());
-        let status = process.ended(PATIENCE).await;
-        let said = process.stderr.so_far().join("\n");
+        let status = process.wait_for_exit(TIMEOUT).await;
+        let said = process.stderr.lines().join("\n");
         assert_eq!(status.code(), Some(9), "{what}: {said}");
         assert!(said.contains("the file changed while it was sent"), "{what}: {said}");
-        assert!(server.stored().is_empty(), "{what}");
+        assert!(server.stored_names().is_empty(), "{what}");
     }
 }
 
@@ -186,6 +186,6 @@ async fn what_is_appended_meanwhile_is_not_sent() {
     let mut process = begun(&home, &server).await;
     let mut file = File::options().append(true).open(home.file("big")).unwrap();
     file.write_all(b"more").unwrap();
-    assert_eq!(process.ended(PATIENCE).await.code(), Some(0));
+    assert_eq!(process.wait_for_exit(TIMEOUT).await.code(), Some(0));
     assert!(fs::read(server.files().join("big")).unwrap() == content);
 }

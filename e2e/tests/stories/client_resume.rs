@@ -6,11 +6,11 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use quiver_e2e::path::Path;
-use quiver_e2e::process::{Finished, Signal};
+use quiver_e2e::process::{ProgramOutput, Signal};
 use quiver_e2e::quiver::names;
 use quiver_e2e::random::Random;
-use quiver_e2e::{Home, PATIENCE, Server, until};
+use quiver_e2e::udp_relay::UdpRelay;
+use quiver_e2e::{Home, Server, TIMEOUT, wait_until};
 use serde_json::Value;
 
 const MIB: usize = 1024 * 1024;
@@ -22,31 +22,31 @@ const SIZE: usize = 16 * MIB;
 async fn server(seed: u64) -> (Server, Vec<u8>) {
     let server = Server::start().await;
     let content = Random::new(seed).bytes(SIZE);
-    server.offer("big", &content);
+    server.add_file("big", &content);
     (server, content)
 }
 
 /// Begins to get `big` and presses Ctrl-C when some of it is here; how much, and what was said.
 async fn interrupted(home: &Home, server: &Server) -> (u64, String) {
-    let path = Path::to(server.address()).await;
-    path.slow(16 * MIB as u64);
+    let path = UdpRelay::start(server.address()).await;
+    path.limit_rate(16 * MIB as u64);
     let quiver = home.quiver(["--name", "Ron", "get", "big"]);
     let mut process = quiver.server(path.address(), &server.certificate()).start();
-    until("some of the content", || home.part_length() > 2 * MIB as u64).await;
+    wait_until("some of the content", || home.partial_length() > 2 * MIB as u64).await;
     process.signal(Signal::INT);
-    assert_eq!(process.ended(PATIENCE).await.code(), Some(130));
-    let length = home.part_length();
+    assert_eq!(process.wait_for_exit(TIMEOUT).await.code(), Some(130));
+    let length = home.partial_length();
     assert!(0 < length && length < SIZE as u64, "{length}");
     assert_eq!(home.names().len(), 1, "{:?}", home.names());
-    (length, process.stderr.so_far().join("\n"))
+    (length, process.stderr.lines().join("\n"))
 }
 
-async fn get(home: &Home, server: &Server, arguments: &[&str]) -> Finished {
-    home.with(server, "Ron", ["get", "big", "--json"]).and(arguments).run().await
+async fn get(home: &Home, server: &Server, arguments: &[&str]) -> ProgramOutput {
+    home.quiver_as(server, "Ron", ["get", "big", "--json"]).arguments(arguments).run().await
 }
 
 /// What a get that went well says of the file, which is now what the server has.
-fn arrived(home: &Home, finished: &Finished, content: &[u8]) -> (u64, u64) {
+fn arrived(home: &Home, finished: &ProgramOutput, content: &[u8]) -> (u64, u64) {
     let line: Value = serde_json::from_str(&finished.expect(0).stdout).unwrap();
     let number = |name: &str| line[name].as_u64().unwrap();
     assert!(fs::read(home.file("big")).unwrap() == content, "another content");
@@ -94,12 +94,12 @@ async fn a_source_that_changed_meanwhile_starts_over_and_one_that_grew_goes_on()
         ("grown", &grown, true),
         ("the same", &content, true),
     ] {
-        server.offer("big", &content);
+        server.add_file("big", &content);
         let home = Home::new();
         let (length, _) = interrupted(&home, &server).await;
         // Under another file, as who writes it does, or into it.
         if what == "replaced" {
-            fs::rename(server.offer("new", now), server.files().join("big")).unwrap();
+            fs::rename(server.add_file("new", now), server.files().join("big")).unwrap();
         } else {
             fs::write(server.files().join("big"), now).unwrap();
         }
@@ -117,7 +117,7 @@ async fn a_part_that_somebody_wrote_to_is_not_believed() {
     let (server, content) = server(3).await;
     let home = Home::new();
     let (length, _) = interrupted(&home, &server).await;
-    let part = home.parts().remove(0);
+    let part = home.partial_files().remove(0);
     let good = fs::read(&part).unwrap();
     let mut flipped = good.clone();
     flipped[good.len() / 2] ^= 1;
@@ -142,7 +142,7 @@ async fn what_is_not_ones_own_part_is_neither_read_nor_written() {
     let (server, content) = server(4).await;
     let home = Home::new();
     interrupted(&home, &server).await;
-    let part = home.parts().remove(0);
+    let part = home.partial_files().remove(0);
     let precious = home.root().join("precious");
     fs::write(&precious, "mine").unwrap();
     for what in ["a link", "a second name", "a folder"] {
@@ -172,24 +172,24 @@ async fn what_is_not_ones_own_part_is_neither_read_nor_written() {
 async fn a_part_that_a_running_get_holds_is_left_to_it() {
     let (server, content) = server(5).await;
     let home = Home::new();
-    let path = Path::to(server.address()).await;
-    path.slow(4 * MIB as u64);
+    let path = UdpRelay::start(server.address()).await;
+    path.limit_rate(4 * MIB as u64);
     let quiver = home.quiver(["--name", "Ron", "get", "big"]);
     let mut first = quiver.server(path.address(), &server.certificate()).start();
-    until("some of the content", || home.part_length() > MIB as u64).await;
+    wait_until("some of the content", || home.partial_length() > MIB as u64).await;
     let list = home.quiver(["transfers"]).run().await;
     assert!(list.expect(0).stdout.ends_with(", running\n"), "{}", list.stdout);
     let clean = home.quiver(["transfers", "--clean"]).run().await;
     assert_eq!(clean.expect(0).stderr, "big is running: nothing was removed\n");
-    let resume = home.with(&server, "Ron", ["resume"]).run().await;
+    let resume = home.quiver_as(&server, "Ron", ["resume"]).run().await;
     assert_eq!(resume.expect(0).stderr, "big is running in another process\n");
 
     // It has a part of its own, and is first.
     let second = get(&home, &server, &[]).await;
     assert_eq!(arrived(&home, &second, &content).0, 0);
-    path.slow(0);
+    path.limit_rate(0);
     // What stands there now is what it was to fetch.
-    assert_eq!(first.ended(PATIENCE).await.code(), Some(0), "{:?}", first.stderr.so_far());
+    assert_eq!(first.wait_for_exit(TIMEOUT).await.code(), Some(0), "{:?}", first.stderr.lines());
     assert!(fs::read(home.file("big")).unwrap() == content);
     assert_eq!(home.names(), ["big"]);
     assert!(home.journal().is_empty());
@@ -210,8 +210,8 @@ async fn no_resume_starts_over() {
 async fn the_part_belongs_to_one_path_one_place_and_one_server() {
     let (server, content) = server(7).await;
     let other = Server::start().await;
-    other.offer("big", &content);
-    server.offer("notes/big", &content);
+    other.add_file("big", &content);
+    server.add_file("notes/big", &content);
     let home = Home::new();
     let (length, _) = interrupted(&home, &server).await;
     fs::create_dir(home.file("there")).unwrap();
@@ -222,7 +222,8 @@ async fn the_part_belongs_to_one_path_one_place_and_one_server() {
         (&other, ["big", "-o", "."]),
         (&server, ["big", "-o", "there"]),
     ] {
-        let finished = home.with(server, "Ron", ["get", "--json"]).and(arguments).run().await;
+        let finished =
+            home.quiver_as(server, "Ron", ["get", "--json"]).arguments(arguments).run().await;
         let line: Value = serde_json::from_str(&finished.expect(0).stdout).unwrap();
         assert_eq!(line["resumed_at"], 0, "{arguments:?}");
         let _ = fs::remove_file(home.file("big"));
@@ -242,8 +243,8 @@ async fn what_stands_at_the_target_meanwhile_stays_and_so_does_the_part() {
     fs::write(&elsewhere, "mine").unwrap();
     symlink(&elsewhere, home.file("big")).unwrap();
     get(&home, &server, &[]).await.expect(8);
-    home.with(&server, "Ron", ["resume"]).run().await.expect(8);
-    assert_eq!(home.part_length(), length);
+    home.quiver_as(&server, "Ron", ["resume"]).run().await.expect(8);
+    assert_eq!(home.partial_length(), length);
     let finished = get(&home, &server, &["--overwrite"]).await;
     assert_eq!(arrived(&home, &finished, &content).0, length);
     assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "mine");

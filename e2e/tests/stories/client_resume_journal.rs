@@ -4,10 +4,10 @@
 
 use std::fs;
 
-use quiver_e2e::path::Path;
 use quiver_e2e::process::Signal;
 use quiver_e2e::random::Random;
-use quiver_e2e::{Home, PATIENCE, Server, until};
+use quiver_e2e::udp_relay::UdpRelay;
+use quiver_e2e::{Home, Server, TIMEOUT, wait_until};
 use serde_json::Value;
 
 const MIB: usize = 1024 * 1024;
@@ -16,10 +16,10 @@ const SIZE: usize = 16 * MIB;
 /// Begins to get a file of the server into a folder, and is killed; the file's content.
 async fn killed(home: &Home, server: &Server, name: &str, folder: &str) -> Vec<u8> {
     let content = Random::new(name.len() as u64).bytes(SIZE);
-    server.offer(name, &content);
+    server.add_file(name, &content);
     fs::create_dir_all(home.file(folder)).unwrap();
-    let path = Path::to(server.address()).await;
-    path.slow(16 * MIB as u64);
+    let path = UdpRelay::start(server.address()).await;
+    path.limit_rate(16 * MIB as u64);
     let parts = || {
         let parts = quiver_e2e::quiver::names(&home.file(folder));
         let parts = parts.into_iter().filter(|name| name.starts_with(".quiver-"));
@@ -28,14 +28,14 @@ async fn killed(home: &Home, server: &Server, name: &str, folder: &str) -> Vec<u
     let before = parts();
     let quiver = home.quiver(["--name", "Ron", "get", name, "-o", folder]);
     let mut process = quiver.server(path.address(), &server.certificate()).start();
-    until("some of the content", || {
+    wait_until("some of the content", || {
         parts().iter().any(|part| {
             !before.contains(part) && fs::metadata(part).is_ok_and(|part| part.len() > MIB as u64)
         })
     })
     .await;
     process.signal(Signal::KILL);
-    process.ended(PATIENCE).await;
+    process.wait_for_exit(TIMEOUT).await;
     content
 }
 
@@ -68,12 +68,12 @@ async fn what_is_unfinished_is_listed_and_resumed_until_nothing_is() {
     assert_eq!(listed[0]["path"], "one");
     assert_eq!(listed[0]["direction"], "get");
     assert_eq!(listed[0]["size"], SIZE);
-    assert_eq!(listed[0]["here"], home.part_length());
+    assert_eq!(listed[0]["here"], home.partial_length());
     assert_eq!(listed[0]["running"], false);
     let local = home.folder().canonicalize().unwrap().join("there/other");
     assert_eq!(listed[1]["local"], local.to_str().unwrap());
     let list = home.quiver(["transfers"]).run().await;
-    let share = home.part_length() * 100 / SIZE as u64;
+    let share = home.partial_length() * 100 / SIZE as u64;
     assert!(list.expect(0).stdout.contains(&format!(": {share} % of {SIZE} bytes, started 2")));
 
     let missing = home.quiver(["resume", "two"]).run().await;
@@ -81,12 +81,13 @@ async fn what_is_unfinished_is_listed_and_resumed_until_nothing_is() {
         missing.expect(2).stderr.starts_with("error: there is no unfinished transfer of two\n")
     );
     // One of them, wherever one stands and whatever it is called by.
-    let resumed = home.quiver(["resume", "there/other", "--json"]).and(at(&server)).run().await;
+    let resumed =
+        home.quiver(["resume", "there/other", "--json"]).arguments(at(&server)).run().await;
     let resumed = rows(&resumed.expect(0).stdout);
     assert_eq!(resumed.len(), 1);
     assert!(resumed[0]["resumed_at"].as_u64().unwrap() > 0);
     assert!(fs::read(home.file("there/other")).unwrap() == other);
-    let resumed = home.quiver(["resume"]).within(home.root()).and(at(&server)).run().await;
+    let resumed = home.quiver(["resume"]).in_folder(home.root()).arguments(at(&server)).run().await;
     assert!(resumed.expect(0).stderr.contains("one: resuming at "), "{}", resumed.stderr);
     assert!(fs::read(home.file("one")).unwrap() == one);
     assert_eq!(home.names(), ["one", "there"]);
@@ -107,8 +108,9 @@ async fn several_servers_are_asked_one_after_the_other() {
         fs::write(&file, entry.to_string()).unwrap();
     }
     // One server is of no use for the other's file.
-    let wrong = home.quiver(["resume", "three"]).and(at(&servers[0]));
-    let wrong = wrong.and([std::ffi::OsStr::new("--cert"), servers[0].certificate().as_os_str()]);
+    let wrong = home.quiver(["resume", "three"]).arguments(at(&servers[0]));
+    let wrong =
+        wrong.arguments([std::ffi::OsStr::new("--cert"), servers[0].certificate().as_os_str()]);
     let wrong = wrong.run().await;
     assert!(
         wrong.expect(2).stderr.contains("three is a file of a server other than"),
@@ -161,7 +163,7 @@ async fn a_transfer_whose_folder_is_gone_is_reported_and_the_others_go_on() {
     killed(&home, &server, "one", ".").await;
     killed(&home, &server, "three", "there").await;
     fs::remove_dir_all(home.file("there")).unwrap();
-    let resumed = home.quiver(["resume"]).and(at(&server)).run().await;
+    let resumed = home.quiver(["resume"]).arguments(at(&server)).run().await;
     let said = &resumed.expect(10).stderr;
     assert!(said.contains("there: No such file or directory"), "{said}");
     assert!(said.ends_with("error: 1 of 2 transfers did not finish\n"), "{said}");

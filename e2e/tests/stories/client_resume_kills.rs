@@ -1,7 +1,7 @@
 //! kill -9 at random points, of either end, in either direction: the whole file in the end, and at each kill
 //! no more is lost than was on its way and not yet on a disk.
 
-use quiver_e2e::kills::{Direction, Kill, Ordeal, Victim};
+use quiver_e2e::kills::{KillCost, KillScenario, KillTarget, TransferKind};
 use tokio::task::JoinSet;
 
 const MIB: u64 = 1024 * 1024;
@@ -23,36 +23,36 @@ const SERVER_HOLDS: u64 = MIB + HELD;
 const TALK: u64 = 256 * 1024;
 
 /// So many files at once.
-async fn ten_kills(direction: Direction, victim: Victim, files: u64) {
+async fn ten_kills(transfer: TransferKind, target: KillTarget, files: u64) {
     let mut stories = JoinSet::new();
     for seed in 1..=files {
         let kills = KILLS / files;
-        let ordeal = Ordeal { direction, victim, size: SIZE, kills, seed, rate: RATE };
-        stories.spawn(ordeal.endure());
+        let ordeal = KillScenario { transfer, target, size: SIZE, kills, seed, rate: RATE };
+        stories.spawn(ordeal.run());
     }
-    let most = TALK + if direction == Direction::Get { CLIENT_HOLDS } else { SERVER_HOLDS };
-    let kills: Vec<Kill> = stories.join_all().await.concat();
+    let most = TALK + if transfer == TransferKind::Get { CLIENT_HOLDS } else { SERVER_HOLDS };
+    let kills: Vec<KillCost> = stories.join_all().await.concat();
     assert_eq!(kills.len() as u64, KILLS);
-    assert!(kills.iter().all(|kill| kill.twice <= most), "{most} at most: {kills:#?}");
+    assert!(kills.iter().all(|kill| kill.resent <= most), "{most} at most: {kills:#?}");
 }
 
 #[tokio::test]
 async fn a_get_whose_client_is_killed_ten_times_goes_on() {
-    ten_kills(Direction::Get, Victim::Client, 2).await;
+    ten_kills(TransferKind::Get, KillTarget::Client, 2).await;
 }
 
 #[tokio::test]
 async fn a_get_whose_server_is_killed_ten_times_goes_on() {
-    ten_kills(Direction::Get, Victim::Server, 2).await;
+    ten_kills(TransferKind::Get, KillTarget::Server, 2).await;
 }
 
 #[tokio::test]
 async fn a_put_whose_server_is_killed_ten_times_goes_on() {
-    ten_kills(Direction::Put, Victim::Server, 2).await;
+    ten_kills(TransferKind::Put, KillTarget::Server, 2).await;
 }
 
 /// Slow: a server waits 11 seconds for a sign of life of each client.
 #[tokio::test]
 async fn a_put_whose_client_is_killed_ten_times_goes_on() {
-    ten_kills(Direction::Put, Victim::Client, 5).await;
+    ten_kills(TransferKind::Put, KillTarget::Client, 5).await;
 }

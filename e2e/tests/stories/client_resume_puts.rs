@@ -6,12 +6,12 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path as FilePath;
 
-use quiver_e2e::path::Path;
 use quiver_e2e::process::{Process, Signal};
 use quiver_e2e::quiver::names;
 use quiver_e2e::random::Random;
-use quiver_e2e::tree::{self, Leaf, count};
-use quiver_e2e::{Home, PATIENCE, Server, until};
+use quiver_e2e::tree::{self, TreeEntry, count};
+use quiver_e2e::udp_relay::UdpRelay;
+use quiver_e2e::{Home, Server, TIMEOUT, wait_until};
 use serde_json::Value;
 
 const MIB: usize = 1024 * 1024;
@@ -31,12 +31,12 @@ async fn transfers(home: &Home) -> Vec<Value> {
 
 async fn killed(mut process: Process) {
     process.signal(Signal::KILL);
-    process.ended(PATIENCE).await;
+    process.wait_for_exit(TIMEOUT).await;
 }
 
 /// Waits until so much of some file is on the server's disk.
 async fn comes(server: &Server, bytes: usize) {
-    until("content on the server's disk", || {
+    wait_until("content on the server's disk", || {
         let is_part = |name: &String| name.starts_with(".quiver-");
         names(&server.files()).iter().filter(|name| is_part(name)).any(|name| {
             let part = fs::metadata(server.files().join(name));
@@ -52,7 +52,7 @@ async fn a_put_is_listed_and_resumed() {
     let home = Home::new();
     let content = Random::new(61).bytes(16 * MIB);
     fs::write(home.file("big"), &content).unwrap();
-    let put = home.with(&server, "Ron", ["put", "big", "--as", "there", "--limit", "4MB/s"]);
+    let put = home.quiver_as(&server, "Ron", ["put", "big", "--as", "there", "--limit", "4MB/s"]);
     let process = put.start();
     comes(&server, 2 * MIB).await;
     // Nobody goes on with what is under way.
@@ -78,7 +78,7 @@ async fn a_put_is_listed_and_resumed() {
         assert_eq!(listed[0][field], value, "{field}");
     }
     // At once, from anywhere, by any of its names.
-    let resumed = home.quiver(["resume", "work/big", "--json"]).within(home.root()).run().await;
+    let resumed = home.quiver(["resume", "work/big", "--json"]).in_folder(home.root()).run().await;
     let resumed = rows(&resumed.expect(0).stdout);
     assert!(resumed[0]["resumed_at"].as_u64().unwrap() > 2 * MIB as u64, "{resumed:?}");
     assert!(fs::read(server.files().join("there")).unwrap() == content);
@@ -92,11 +92,12 @@ async fn what_cannot_be_gone_on_with_is_not_written_down() {
     let server = options.start().await;
     let home = Home::new();
     fs::write(home.file("big"), Random::new(62).bytes(9 * MIB)).unwrap();
-    let refused = home.with(&server, "Ron", ["put", "big"]).run().await;
+    let refused = home.quiver_as(&server, "Ron", ["put", "big"]).run().await;
     assert!(refused.expect(1).stderr.contains("quota"), "{}", refused.stderr);
     assert!(home.journal().is_empty());
     // Nor is what comes once.
-    let (process, mut pipe) = home.with(&server, "Ron", ["put", "-", "--as", "log"]).with_a_pipe();
+    let (process, mut pipe) =
+        home.quiver_as(&server, "Ron", ["put", "-", "--as", "log"]).start_with_pipe();
     pipe.write_all(&vec![1; 4 * MIB]).unwrap();
     comes(&server, MIB).await;
     killed(process).await;
@@ -108,7 +109,7 @@ async fn clean_forgets_puts_and_trees() {
     let server = server().await;
     let home = Home::new();
     fs::write(home.file("big"), Random::new(63).bytes(16 * MIB)).unwrap();
-    let put = home.with(&server, "Ron", ["put", "-r", "big", "--limit", "4MB/s"]);
+    let put = home.quiver_as(&server, "Ron", ["put", "-r", "big", "--limit", "4MB/s"]);
     let process = put.start();
     comes(&server, 2 * MIB).await;
     killed(process).await;
@@ -141,11 +142,11 @@ async fn the_rest_of_a_get_of_a_tree_follows() {
     // One differs, and stays beside the new one.
     fs::create_dir_all(home.file("t/0")).unwrap();
     fs::write(home.file("t/0/000"), "mine").unwrap();
-    let path = Path::to(server.address()).await;
-    path.slow(2_000_000);
+    let path = UdpRelay::start(server.address()).await;
+    path.limit_rate(2_000_000);
     let quiver = home.quiver(["--name", "Ron", "get", "-r", "--keep-both", "t"]);
     let process = quiver.server(path.address(), &server.certificate()).start();
-    until("some files", || count(&home.file("t")) > FILES / 4).await;
+    wait_until("some files", || count(&home.file("t")) > FILES / 4).await;
     killed(process).await;
     let here = count(&home.file("t"));
     assert!(here < FILES, "{here}");
@@ -155,8 +156,8 @@ async fn the_rest_of_a_get_of_a_tree_follows() {
     let shown = home.quiver(["transfers"]).run().await;
     assert!(shown.expect(0).stdout.starts_with("t from "), "{}", shown.stdout);
 
-    let resume = home.quiver(["resume", "t/", "--json"]).at(server.address());
-    let resumed = resume.within(home.root()).run().await;
+    let resume = home.quiver(["resume", "t/", "--json"]).server_address(server.address());
+    let resumed = resume.in_folder(home.root()).run().await;
     let rows = rows(&resumed.expect(0).stdout);
     assert!(rows.last().unwrap()["summary"]["same"].as_u64().unwrap() > 0, "{rows:?}");
     assert!(home.journal().is_empty());
@@ -172,25 +173,26 @@ async fn the_rest_of_a_put_of_a_tree_follows() {
     let server = server().await;
     let home = Home::new();
     plant(&home.file("t"), 65);
-    let path = Path::to(server.address()).await;
-    path.slow(100_000);
+    let path = UdpRelay::start(server.address()).await;
+    path.limit_rate(100_000);
     // The folder has no name of its own where one is in it.
     let put = home.quiver(["--name", "Ron", "put", "-r", ".", "--to", "there"]);
-    let put = put.within(home.file("t")).server(path.address(), &server.certificate());
+    let put = put.in_folder(home.file("t")).server(path.address(), &server.certificate());
     let process = put.start();
-    until("some files", || count(&server.files().join("there")) > FILES / 4).await;
+    wait_until("some files", || count(&server.files().join("there")) > FILES / 4).await;
     killed(process).await;
     assert!(count(&server.files().join("there")) < FILES);
     assert_eq!(transfers(&home).await[0]["path"], "there");
 
-    let resumed = home.quiver(["resume"]).at(server.address()).within(home.root()).run().await;
+    let resumed =
+        home.quiver(["resume"]).server_address(server.address()).in_folder(home.root()).run().await;
     resumed.expect(0);
     assert!(home.journal().is_empty());
     // What was under way goes with the connection that was lost, and leaves its folders another time.
     server.log().wait_for("Client 1: Ron has disconnected").await;
     let files = |folder: &FilePath| {
         let mut tree = tree::read(folder);
-        tree.retain(|_, leaf| !matches!(leaf, Leaf::Folder(_)));
+        tree.retain(|_, leaf| !matches!(leaf, TreeEntry::Folder(_)));
         tree
     };
     let there = files(&server.files().join("there"));
@@ -204,8 +206,8 @@ async fn what_has_arrived_meanwhile_is_done() {
     let content = Random::new(68).bytes(16 * MIB);
     fs::create_dir(home.file("t")).unwrap();
     fs::write(home.file("t/big"), &content).unwrap();
-    let process = home.with(&server, "Ron", ["put", "-r", "t", "--limit", "4MB/s"]).start();
-    until("content on the server's disk", || {
+    let process = home.quiver_as(&server, "Ron", ["put", "-r", "t", "--limit", "4MB/s"]).start();
+    wait_until("content on the server's disk", || {
         let folder = server.files().join("t");
         let is_large = |name: &String| {
             fs::metadata(folder.join(name)).is_ok_and(|part| part.len() > 2 * MIB as u64)
@@ -227,26 +229,27 @@ async fn a_plan_knows_what_the_server_has_kept() {
     let home = Home::new();
     let content = Random::new(66).bytes(16 * MIB);
     fs::write(home.file("big"), &content).unwrap();
-    let put = home.with(&server, "Ron", ["put", "big", "--limit", "4MB/s"]);
+    let put = home.quiver_as(&server, "Ron", ["put", "big", "--limit", "4MB/s"]);
     let process = put.start();
     comes(&server, 2 * MIB).await;
     killed(process).await;
     let plan = async || {
-        let plan = home.with(&server, "Ron", ["put", "big", "--dry-run", "--json"]).run().await;
+        let plan =
+            home.quiver_as(&server, "Ron", ["put", "big", "--dry-run", "--json"]).run().await;
         rows(&plan.expect(0).stdout).remove(0)
     };
     let row = plan().await;
     assert_eq!(row["plan"], "resume");
     let begun = row["resume_at"].as_u64().unwrap();
     assert!(begun > 2 * MIB as u64, "{row}");
-    let shown = home.with(&server, "Ron", ["put", "big", "--dry-run"]).run().await;
+    let shown = home.quiver_as(&server, "Ron", ["put", "big", "--dry-run"]).run().await;
     assert!(shown.expect(0).stdout.starts_with("resume at "), "{}", shown.stdout);
     // It is of use for this content, and for nobody else.
     fs::write(home.file("big"), Random::new(67).bytes(16 * MIB)).unwrap();
     assert_eq!(plan().await["plan"], "new");
     let other = Home::new();
     fs::write(other.file("big"), &content).unwrap();
-    let plan = other.with(&server, "Ben", ["put", "big", "--dry-run", "--json"]).run().await;
+    let plan = other.quiver_as(&server, "Ben", ["put", "big", "--dry-run", "--json"]).run().await;
     assert_eq!(rows(&plan.expect(0).stdout)[0]["plan"], "new");
     // To ask took nothing away.
     fs::write(home.file("big"), &content).unwrap();

@@ -8,7 +8,7 @@ use std::fs;
 
 use quiver_e2e::process::Process;
 use quiver_e2e::random::Random;
-use quiver_e2e::{Home, PATIENCE, Server};
+use quiver_e2e::{Home, Server, TIMEOUT};
 
 const MIB: usize = 1024 * 1024;
 
@@ -19,7 +19,7 @@ const ROUNDS: usize = 8;
 async fn gets(server: &Server, home: &Home, name: &str) -> Vec<blake3::Hash> {
     let mut hashes = Vec::new();
     for _ in 0..ROUNDS {
-        let quiver = home.with(server, name, ["get", "same", "--overwrite", "--quiet"]);
+        let quiver = home.quiver_as(server, name, ["get", "same", "--overwrite", "--quiet"]);
         ended_well(quiver.start()).await;
         hashes.push(blake3::hash(&fs::read(home.file("same")).unwrap()));
         assert_eq!(home.names(), ["same"]);
@@ -28,8 +28,8 @@ async fn gets(server: &Server, home: &Home, name: &str) -> Vec<blake3::Hash> {
 }
 
 async fn ended_well(mut process: Process) {
-    let status = process.ended(PATIENCE).await;
-    assert_eq!(status.code(), Some(0), "{}", process.stderr.so_far().join("\n"));
+    let status = process.wait_for_exit(TIMEOUT).await;
+    assert_eq!(status.code(), Some(0), "{}", process.stderr.lines().join("\n"));
 }
 
 #[tokio::test]
@@ -39,12 +39,13 @@ async fn every_get_beside_a_put_is_whole() {
     let versions = [(71, 6 * MIB + 1), (72, 5 * MIB + 7), (73, 6 * MIB)]
         .map(|(seed, size)| Random::new(seed).bytes(size));
     let hashes: HashSet<_> = versions.iter().map(|version| blake3::hash(version)).collect();
-    server.offer("same", &versions[0]);
+    server.add_file("same", &versions[0]);
     let homes = [(); 3].map(|()| Home::new());
     let puts = async {
         for round in 0..ROUNDS {
             fs::write(homes[2].file("same"), &versions[round % versions.len()]).unwrap();
-            let quiver = homes[2].with(&server, "Pete", ["put", "same", "--overwrite", "--quiet"]);
+            let quiver =
+                homes[2].quiver_as(&server, "Pete", ["put", "same", "--overwrite", "--quiet"]);
             ended_well(quiver.start()).await;
         }
     };
@@ -54,5 +55,5 @@ async fn every_get_beside_a_put_is_whole() {
     assert!(got.is_subset(&hashes), "a get was neither version");
     assert!(got.len() > 1, "nothing was put while somebody got it");
     assert!(fs::read(server.files().join("same")).unwrap() == versions[(ROUNDS - 1) % 3]);
-    assert_eq!(server.stored(), ["same"]);
+    assert_eq!(server.stored_names(), ["same"]);
 }

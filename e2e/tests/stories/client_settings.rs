@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use quiver_e2e::quiver::Quiver;
+use quiver_e2e::quiver::QuiverCommand;
 use quiver_e2e::{Home, Server};
 
 fn configure(home: &Home, text: &str) {
@@ -19,7 +19,7 @@ fn configuration(server: &Server, name: &str) -> String {
 }
 
 /// The name it goes by.
-async fn name(quiver: &Quiver) -> String {
+async fn name(quiver: &QuiverCommand) -> String {
     let finished = quiver.run().await;
     let row = finished.expect(0).stdout.lines().last().unwrap().to_owned();
     let name = row.split_once(": ").unwrap().1;
@@ -49,7 +49,7 @@ async fn flags_beat_the_environment_which_beats_the_file() {
         .environment("QUIVER_NAME", "Variable");
     assert_eq!(name(&variables).await, "Variable");
     let flags =
-        nowhere.with(&server, "Flag", ["status"]).environment("QUIVER_SERVER", "localhost:1");
+        nowhere.quiver_as(&server, "Flag", ["status"]).environment("QUIVER_SERVER", "localhost:1");
     assert_eq!(name(&flags).await, "Flag");
 }
 
@@ -99,10 +99,10 @@ async fn settings_that_cannot_be_meant_are_named() {
 #[tokio::test]
 async fn lines_out_of_a_pipe_are_commands() {
     let server = Server::start().await;
-    server.offer("with space.txt", "content");
+    server.add_file("with space.txt", "content");
     let home = Home::new();
     let lines = "Hello\n\n  LIST\nget \"with space.txt\"\n/say exit\nstatus --json\nEXIT\nnever\n";
-    let finished = home.with(&server, "Ron", [""; 0]).run_with_input(lines).await;
+    let finished = home.quiver_as(&server, "Ron", [""; 0]).run_with_input(lines).await;
     let stdout: Vec<&str> = finished.expect(0).stdout.lines().collect();
     assert_eq!(stdout[..3], ["Hello ACK", "with space.txt", "exit ACK"]);
     let row: serde_json::Value = serde_json::from_str(stdout[3]).unwrap();
@@ -115,25 +115,27 @@ async fn lines_out_of_a_pipe_are_commands() {
          Closing connection to server...\nConnection closed.\n"
     );
     assert_eq!(home.names(), ["with space.txt"]);
-    let quiet = home.with(&server, "Ron", ["--quiet"]).run_with_input("Hello").await;
+    let quiet = home.quiver_as(&server, "Ron", ["--quiet"]).run_with_input("Hello").await;
     assert_eq!((quiet.expect(0).stdout.as_str(), quiet.stderr.as_str()), ("Hello ACK\n", ""));
-    let nothing = home.with(&server, "Ron", ["--quiet"]).run_with_input("").await;
+    let nothing = home.quiver_as(&server, "Ron", ["--quiet"]).run_with_input("").await;
     assert_eq!((nothing.expect(0).stdout.as_str(), nothing.stderr.as_str()), ("", ""));
 }
 
 #[tokio::test]
 async fn the_first_line_that_fails_gives_the_exit_code() {
     let server = Server::start().await;
-    server.offer("a", "content");
+    server.add_file("a", "content");
     let home = Home::new();
     fs::write(home.file("a"), "old").unwrap();
     let lines = "get missing\nget a\nlist a b\nHello\n";
-    let finished = home.with(&server, "Ron", [""; 0]).run_with_input(lines).await;
+    let finished = home.quiver_as(&server, "Ron", [""; 0]).run_with_input(lines).await;
     assert_eq!(finished.expect(7).stdout, "Hello ACK\n", "the others run all the same");
     assert_eq!(finished.stderr.matches("error: ").count(), 3, "{}", finished.stderr);
-    let finished = home.with(&server, "Ron", [""; 0]).run_with_input("get a\nget missing\n").await;
+    let finished =
+        home.quiver_as(&server, "Ron", [""; 0]).run_with_input("get a\nget missing\n").await;
     finished.expect(8);
-    let finished = home.with(&server, "Ron", [""; 0]).run_with_input("get\nget missing\n").await;
+    let finished =
+        home.quiver_as(&server, "Ron", [""; 0]).run_with_input("get\nget missing\n").await;
     finished.expect(2);
     assert_eq!(fs::read_to_string(home.file("a")).unwrap(), "old");
 }
@@ -169,7 +171,7 @@ async fn a_server_that_is_not_there_is_reported_in_bounded_time() {
     let address = socket.local_addr().unwrap();
     let began = std::time::Instant::now();
     let pem = home.root().join("server.pem");
-    fs::write(&pem, quiver_e2e::impostor::Certificate::new().pem).unwrap();
+    fs::write(&pem, quiver_e2e::fake_server::Certificate::new().pem).unwrap();
     let finished = home.quiver(["--name", "Ron", "status"]).server(address, &pem).run().await;
     finished.expect(3);
     assert!(began.elapsed().as_secs() < 15, "{:?}", began.elapsed());

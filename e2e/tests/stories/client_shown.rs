@@ -3,9 +3,9 @@
 
 use std::fs;
 
-use quiver_e2e::impostor::{Act, welcome};
-use quiver_e2e::process::Finished;
-use quiver_e2e::{Home, Impostor, Server};
+use quiver_e2e::fake_server::{Step, welcome};
+use quiver_e2e::process::ProgramOutput;
+use quiver_e2e::{FakeServer, Home, Server};
 
 /// A remark of 40 kB, in which no character is as long as its escape.
 const REPEATS: usize = 10_000;
@@ -15,7 +15,7 @@ const REMARK: &str = "A\u{202e}";
 const SHOWN: usize = 1024 + 256;
 
 #[track_caller]
-fn is_harmless(finished: &Finished) {
+fn is_harmless(finished: &ProgramOutput) {
     for said in [&finished.stdout, &finished.stderr] {
         let drives = |character: char| character.is_control() && character != '\n';
         assert!(!said.contains(drives) && !said.contains('\u{202e}'), "{said:?}");
@@ -25,13 +25,13 @@ fn is_harmless(finished: &Finished) {
 #[tokio::test]
 async fn a_servers_long_remark_is_cut() {
     let remark = REMARK.repeat(REPEATS);
-    let impostor = Impostor::start(move |request| {
+    let impostor = FakeServer::start(move |request| {
         if request["command"] != "hello" {
-            return Some(vec![Act::error("forbidden", &remark), Act::Finish]);
+            return Some(vec![Step::error("forbidden", &remark), Step::Finish]);
         }
         let mut welcome = welcome(&request["name"]);
         welcome["upload"] = true.into();
-        Some(Act::answer(&welcome))
+        Some(Step::response(&welcome))
     });
     let home = Home::new();
     fs::write(home.file("here"), "content").unwrap();
@@ -47,7 +47,7 @@ async fn a_servers_long_remark_is_cut() {
         &["mv", "a", "b"],
         &["mkdir", "a"],
     ] {
-        let quiver = home.quiver(["--name", "Ron"]).and(arguments);
+        let quiver = home.quiver(["--name", "Ron"]).arguments(arguments);
         let finished = quiver.server(impostor.address(), &impostor.certificate()).run().await;
         assert_ne!(finished.code(), 0, "{arguments:?}");
         is_harmless(&finished);
@@ -70,8 +70,8 @@ async fn a_refused_hello_is_cut_too() {
     let remark = REMARK.repeat(REPEATS);
     for code in ["busy", "name_taken", "internal"] {
         let remark = remark.clone();
-        let impostor = Impostor::start(move |request| {
-            (request["command"] == "hello").then(|| vec![Act::error(code, &remark), Act::Finish])
+        let impostor = FakeServer::start(move |request| {
+            (request["command"] == "hello").then(|| vec![Step::error(code, &remark), Step::Finish])
         });
         let home = Home::new();
         let quiver = home.quiver(["--name", "Ron", "message", "Hello"]);
@@ -88,8 +88,8 @@ async fn names_on_this_disk_are_escaped_wherever_they_are_shown() {
     let server =
         Server::options().argument("--allow-upload").argument("--keep-free=0").start().await;
     let name = "report\u{202e}fdp.exe";
-    server.offer(format!("tree/{name}"), "content");
-    server.offer(name, "content");
+    server.add_file(format!("tree/{name}"), "content");
+    server.add_file(name, "content");
     let home = Home::new();
     for folder in ["tree", "out\u{202e}"] {
         fs::create_dir(home.file(folder)).unwrap();
@@ -119,11 +119,12 @@ async fn names_on_this_disk_are_escaped_wherever_they_are_shown() {
         (2, &["list", "--timeout", "\u{202e}"]),
     ] {
         let has_certificate = arguments.contains(&"--cert");
-        let quiver = home.quiver(["--name", "Ron"]).at(server.address()).and(arguments);
+        let quiver =
+            home.quiver(["--name", "Ron"]).server_address(server.address()).arguments(arguments);
         let quiver = if has_certificate {
             quiver
         } else {
-            quiver.and([std::ffi::OsStr::new("--cert"), server.certificate().as_os_str()])
+            quiver.arguments([std::ffi::OsStr::new("--cert"), server.certificate().as_os_str()])
         };
         let finished = quiver.run().await;
         is_harmless(&finished);

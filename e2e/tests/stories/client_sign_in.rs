@@ -8,8 +8,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
-use quiver_e2e::process::Finished;
-use quiver_e2e::{Home, Person, Server};
+use quiver_e2e::process::ProgramOutput;
+use quiver_e2e::{Home, PromptUser, Server};
 
 const PASSWORD: &str = "correct horse Ünd 🐎";
 
@@ -26,9 +26,9 @@ fn password_file(home: &Home, text: &str, mode: u32) -> PathBuf {
 }
 
 /// `quiver message Hello` with a password's file.
-async fn message(home: &Home, server: &Server, name: &str, file: &PathBuf) -> Finished {
-    let quiver = home.with(server, name, ["message", "Hello", "--password-file"]);
-    quiver.and([file]).run().await
+async fn message(home: &Home, server: &Server, name: &str, file: &PathBuf) -> ProgramOutput {
+    let quiver = home.quiver_as(server, name, ["message", "Hello", "--password-file"]);
+    quiver.arguments([file]).run().await
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn a_wrong_password_is_refused() {
 async fn off_a_terminal_a_missing_password_is_asked_for_in_words() {
     let server = server().await;
     let home = Home::new();
-    let finished = home.with(&server, "Ron", ["status"]).run().await;
+    let finished = home.quiver_as(&server, "Ron", ["status"]).run().await;
     finished.expect(5);
     let hint = "\nhint: --password-file FILE signs in without a terminal\n";
     assert!(finished.stderr.ends_with(hint), "{}", finished.stderr);
@@ -93,7 +93,7 @@ async fn a_password_file_that_others_may_read_is_not_used() {
 async fn a_password_is_typed_and_never_shown() {
     let server = server().await;
     let home = Home::new();
-    let mut terminal = home.with(&server, "Ron", [""; 0]).at_a_terminal();
+    let mut terminal = home.quiver_as(&server, "Ron", [""; 0]).start_at_terminal();
     for wrong in ["a wrong one", PASSWORD] {
         terminal.wait_for_end("Password:");
         let asked = terminal.contents().matches("Password:").count();
@@ -104,10 +104,10 @@ async fn a_password_is_typed_and_never_shown() {
             });
         }
     }
-    let mut ron = Person::at(terminal, "Ron");
-    assert_eq!(ron.says("Hello"), "Server: Hello ACK");
-    ron.leaves();
-    let raw = String::from_utf8_lossy(&ron.terminal.raw()).into_owned();
+    let mut ron = PromptUser::at_terminal(terminal, "Ron");
+    assert_eq!(ron.enter("Hello"), "Server: Hello ACK");
+    ron.exit();
+    let raw = String::from_utf8_lossy(&ron.terminal.raw_output()).into_owned();
     assert!(!raw.contains("wrong one") && !raw.contains("horse"), "{raw}");
     let screen = ron.terminal.contents();
     assert!(screen.contains("error: cannot sign in as Ron: "), "{screen}");
@@ -117,10 +117,10 @@ async fn a_password_is_typed_and_never_shown() {
 async fn a_command_at_a_terminal_asks_for_the_password_too() {
     let server = server().await;
     let home = Home::new();
-    let mut terminal = home.with(&server, "Ron", ["message", "Hello"]).at_a_terminal();
+    let mut terminal = home.quiver_as(&server, "Ron", ["message", "Hello"]).start_at_terminal();
     terminal.wait_for_end("Password:");
     terminal.type_line(PASSWORD);
-    assert_eq!(terminal.wait().exit_code(), 0);
+    assert_eq!(terminal.wait_for_exit().exit_code(), 0);
     assert_eq!(terminal.contents().trim_end(), "Password:\nHello ACK");
 }
 
@@ -129,19 +129,19 @@ async fn a_question_ends_with_ctrl_c_and_with_ctrl_d() {
     let server = server().await;
     let home = Home::new();
     for (key, code) in [("\x03", 130), ("half\x03", 130), ("\x04", 5)] {
-        let mut terminal = home.with(&server, "Ron", ["status"]).at_a_terminal();
+        let mut terminal = home.quiver_as(&server, "Ron", ["status"]).start_at_terminal();
         terminal.wait_for_end("Password:");
         terminal.type_text(key);
-        assert_eq!(terminal.wait().exit_code(), code, "{key:?}: {}", terminal.contents());
+        assert_eq!(terminal.wait_for_exit().exit_code(), code, "{key:?}: {}", terminal.contents());
         let screen = terminal.contents();
         assert!(screen.starts_with("Password:\n") && screen.contains("\nerror: "), "{screen}");
     }
     let quiver = home.quiver([""; 0]).server(server.address(), &server.certificate());
     for (key, code) in [("\x03", 130), ("\x04", 2)] {
-        let mut terminal = quiver.at_a_terminal();
+        let mut terminal = quiver.start_at_terminal();
         terminal.wait_for_end("Enter your client name:");
         terminal.type_text(key);
-        assert_eq!(terminal.wait().exit_code(), code, "{key:?}: {}", terminal.contents());
+        assert_eq!(terminal.wait_for_exit().exit_code(), code, "{key:?}: {}", terminal.contents());
     }
 }
 
@@ -149,14 +149,14 @@ async fn a_question_ends_with_ctrl_c_and_with_ctrl_d() {
 async fn three_wrong_passwords_are_enough() {
     let server = server().await;
     let home = Home::new();
-    let mut terminal = home.with(&server, "Ron", [""; 0]).at_a_terminal();
+    let mut terminal = home.quiver_as(&server, "Ron", [""; 0]).start_at_terminal();
     for count in 1..=3 {
         terminal.wait_until("the question", |screen| {
             screen.matches("Password:").count() == count && screen.ends_with("Password:")
         });
         terminal.type_line("wrong");
     }
-    assert_eq!(terminal.wait().exit_code(), 5);
+    assert_eq!(terminal.wait_for_exit().exit_code(), 5);
     assert_eq!(terminal.contents().matches("error: cannot sign in as Ron: ").count(), 3);
 }
 
@@ -176,8 +176,8 @@ async fn off_a_terminal_the_login_name_is_the_name() {
 async fn off_a_terminal_a_taken_name_is_refused() {
     let server = Server::start().await;
     let homes = [(); 2].map(|()| Home::new());
-    let mut ron = Person::arrive(&homes[0], &server, "Ron");
-    let finished = homes[1].with(&server, "ron", ["status"]).run().await;
+    let mut ron = PromptUser::sign_in(&homes[0], &server, "Ron");
+    let finished = homes[1].quiver_as(&server, "ron", ["status"]).run().await;
     finished.expect(5);
     assert!(
         finished.stderr.ends_with("\nhint: choose another name with --name\n"),
@@ -185,7 +185,7 @@ async fn off_a_terminal_a_taken_name_is_refused() {
         finished.stderr
     );
     // The same person beside the own prompt is no other.
-    let beside = homes[0].with(&server, "Ron", ["list"]).run().await;
+    let beside = homes[0].quiver_as(&server, "Ron", ["list"]).run().await;
     beside.expect(0);
-    ron.leaves();
+    ron.exit();
 }

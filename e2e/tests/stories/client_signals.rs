@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use quiver_e2e::process::{Process, Signal};
 use quiver_e2e::random::Random;
-use quiver_e2e::{Home, PATIENCE, Server, until};
+use quiver_e2e::{Home, Server, TIMEOUT, wait_until};
 use tokio::time::sleep;
 
 /// Less than the client waits for a disk that does not come to an end.
@@ -32,8 +32,9 @@ async fn server() -> Server {
 fn started(home: &Home, server: &Server, arguments: &[&str]) -> (Process, PipeWriter, PipeReader) {
     let (input, mut writer) = pipe().unwrap();
     let (reader, output) = pipe().unwrap();
-    let mut command = home.with(server, "Ron", arguments).command();
-    let process = Process::start_as_is(command.stdin(input).stdout(output).stderr(Stdio::piped()));
+    let mut command = home.quiver_as(server, "Ron", arguments).command();
+    let process =
+        Process::start_with_stdio(command.stdin(input).stdout(output).stderr(Stdio::piped()));
     writer.write_all(b"a beginning").unwrap();
     (process, writer, reader)
 }
@@ -42,7 +43,7 @@ fn started(home: &Home, server: &Server, arguments: &[&str]) -> (Process, PipeWr
 async fn interrupted(process: &mut Process) -> (ExitStatus, Duration) {
     process.signal(Signal::INT);
     let began = Instant::now();
-    (process.ended(PATIENCE).await, began.elapsed())
+    (process.wait_for_exit(TIMEOUT).await, began.elapsed())
 }
 
 #[tokio::test]
@@ -72,7 +73,7 @@ async fn every_moment_is_as_good_as_another() {
         let (mut process, _writer, _reader) = started(&home, &server, arguments);
         sleep(Duration::from_millis(random.number() % LONGEST)).await;
         let (status, took) = interrupted(&mut process).await;
-        let said = process.stderr.so_far().join("\n");
+        let said = process.stderr.lines().join("\n");
         // Before the program hears signals, the system ends it; a list may be done already.
         let is_right = status.code() == Some(130)
             || status.signal() == Some(Signal::INT.as_raw())
@@ -84,7 +85,7 @@ async fn every_moment_is_as_good_as_another() {
     // Whoever was welcomed has said goodbye, long before their silence would tell.
     let began = Instant::now();
     let gone = || server.log().count("has disconnected") == server.log().count("Client connected");
-    until("everybody's goodbye", gone).await;
+    wait_until("everybody's goodbye", gone).await;
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
-    assert_eq!(server.stored(), ["big"]);
+    assert_eq!(server.stored_names(), ["big"]);
 }

@@ -8,10 +8,10 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::time::{Duration, SystemTime};
 
-use quiver_e2e::path::Path;
 use quiver_e2e::process::Process;
 use quiver_e2e::random::Random;
-use quiver_e2e::{Home, PATIENCE, Server, until};
+use quiver_e2e::udp_relay::UdpRelay;
+use quiver_e2e::{Home, Server, TIMEOUT, wait_until};
 
 const MIB: usize = 1024 * 1024;
 
@@ -21,7 +21,7 @@ const SIZE: usize = 8 * MIB;
 struct Half {
     server: Server,
     home: Home,
-    path: Path,
+    path: UdpRelay,
     process: Process,
     content: Vec<u8>,
 }
@@ -29,17 +29,17 @@ struct Half {
 async fn half(seed: u64) -> Half {
     let server = Server::start().await;
     let content = Random::new(seed).bytes(SIZE);
-    let source = server.offer("big", &content);
+    let source = server.add_file("big", &content);
     // Any write is seen then, whatever the grain of the file system's clock.
     let yesterday = SystemTime::now() - Duration::from_secs(86_400);
     File::options().write(true).open(&source).unwrap().set_modified(yesterday).unwrap();
     let home = Home::new();
     fs::write(home.file("big"), "older").unwrap();
-    let path = Path::to(server.address()).await;
-    path.slow(8 * MIB as u64);
+    let path = UdpRelay::start(server.address()).await;
+    path.limit_rate(8 * MIB as u64);
     let quiver = home.quiver(["--name", "Ron", "get", "big", "--overwrite"]);
     let process = quiver.server(path.address(), &server.certificate()).start();
-    until("some of the content", || home.part_length() > MIB as u64).await;
+    wait_until("some of the content", || home.partial_length() > MIB as u64).await;
     Half { server, home, path, process, content }
 }
 
@@ -48,7 +48,7 @@ async fn what_was_opened_arrives_whole() {
     type Change = fn(&Server);
     let changes: [(&str, Change); 3] = [
         ("replaced", |server| {
-            fs::rename(server.offer("new", "another"), server.files().join("big")).unwrap();
+            fs::rename(server.add_file("new", "another"), server.files().join("big")).unwrap();
         }),
         ("gone", |server| fs::remove_file(server.files().join("big")).unwrap()),
         ("grown", |server| {
@@ -59,9 +59,9 @@ async fn what_was_opened_arrives_whole() {
     for (what, change) in changes {
         let mut half = half(61).await;
         change(&half.server);
-        half.path.slow(0);
-        let status = half.process.ended(PATIENCE).await;
-        let said = half.process.stderr.so_far().join("\n");
+        half.path.limit_rate(0);
+        let status = half.process.wait_for_exit(TIMEOUT).await;
+        let said = half.process.stderr.lines().join("\n");
         assert_eq!(status.code(), Some(0), "{what}: {said}");
         assert!(fs::read(half.home.file("big")).unwrap() == half.content, "{what}");
         assert_eq!(half.home.names(), ["big"], "{what}");
@@ -81,9 +81,9 @@ async fn what_changed_is_not_stored_and_the_next_attempt_gets_what_is_there() {
         let mut half = half(62).await;
         let source = half.server.files().join("big");
         change(&File::options().write(true).open(&source).unwrap());
-        half.path.slow(0);
-        let status = half.process.ended(PATIENCE).await;
-        let said = half.process.stderr.so_far().join("\n");
+        half.path.limit_rate(0);
+        let status = half.process.wait_for_exit(TIMEOUT).await;
+        let said = half.process.stderr.lines().join("\n");
         assert_eq!(status.code(), Some(9), "{what}: {said}");
         assert!(said.starts_with("error: cannot get big: "), "{what}: {said}");
         assert!(
@@ -94,7 +94,8 @@ async fn what_changed_is_not_stored_and_the_next_attempt_gets_what_is_there() {
         assert_eq!(half.server.log().count("delivered big"), 0, "{what}");
 
         let now = fs::read(&source).unwrap();
-        let again = half.home.with(&half.server, "Ron", ["get", "big", "--overwrite"]).run().await;
+        let again =
+            half.home.quiver_as(&half.server, "Ron", ["get", "big", "--overwrite"]).run().await;
         again.expect(0);
         assert!(!again.stderr.contains("resuming at"), "{what}: {}", again.stderr);
         assert!(fs::read(half.home.file("big")).unwrap() == now, "{what}");

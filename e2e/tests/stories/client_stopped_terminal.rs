@@ -8,7 +8,7 @@ use std::time::Duration;
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use quiver_e2e::process::Signal;
 use quiver_e2e::terminal::Terminal;
-use quiver_e2e::{Home, Server, until};
+use quiver_e2e::{Home, Server, wait_until};
 
 const SIZE: usize = 4_000_000;
 
@@ -16,15 +16,15 @@ const SIZE: usize = 4_000_000;
 const ARGUMENTS: [&str; 4] = ["get", "big", "--limit", "2MB/s"];
 
 async fn with_a_bar(server: &Server, home: &Home) -> Terminal {
-    let terminal = home.with(server, "Ron", ARGUMENTS).at_a_terminal();
-    until("a bar", || terminal.raw().contains(&0x1b)).await;
+    let terminal = home.quiver_as(server, "Ron", ARGUMENTS).start_at_terminal();
+    wait_until("a bar", || terminal.raw_output().contains(&0x1b)).await;
     terminal
 }
 
 #[tokio::test]
 async fn a_stopped_terminal_stops_no_transfer() {
     let server = Server::start().await;
-    server.offer("big", vec![7; SIZE]);
+    server.add_file("big", vec![7; SIZE]);
     let home = Home::new();
     let mut terminal = with_a_bar(&server, &home).await;
     terminal.type_text("\x13");
@@ -34,29 +34,29 @@ async fn a_stopped_terminal_stops_no_transfer() {
     let ended = server.log().wait_for("Ron has disconnected");
     assert!(tokio::time::timeout(Duration::from_secs(16), ended).await.is_err());
     terminal.type_text("\x11");
-    assert!(terminal.wait().success());
+    assert!(terminal.wait_for_exit().success());
     assert!(terminal.contents().contains("received and verified"), "{}", terminal.contents());
 }
 
 #[tokio::test]
 async fn a_client_at_a_stopped_terminal_ends_when_it_is_told_to() {
     let server = Server::start().await;
-    server.offer("big", vec![7; SIZE]);
+    server.add_file("big", vec![7; SIZE]);
     let home = Home::new();
     let mut terminal = with_a_bar(&server, &home).await;
     terminal.type_text("\x13");
     let id = rustix::process::Pid::from_raw(terminal.id().cast_signed()).unwrap();
     rustix::process::kill_process(id, Signal::TERM).unwrap();
-    assert_eq!(terminal.wait().exit_code(), 143);
+    assert_eq!(terminal.wait_for_exit().exit_code(), 143);
     server.log().wait_for("not delivered: big").await;
 }
 
 #[tokio::test]
 async fn a_terminal_that_is_gone_ends_no_transfer() {
     let server = Server::start().await;
-    server.offer("big", vec![7; SIZE]);
+    server.add_file("big", vec![7; SIZE]);
     let home = Home::new();
-    let quiver = home.with(&server, "Ron", ARGUMENTS).command();
+    let quiver = home.quiver_as(&server, "Ron", ARGUMENTS).command();
     let mut command = CommandBuilder::new("sh");
     command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]);
     command.arg(quiver.get_program());
@@ -79,11 +79,11 @@ async fn a_terminal_that_is_gone_ends_no_transfer() {
             output.read_exact(&mut byte).unwrap();
         }
     });
-    quiver_e2e::within(quiver_e2e::PATIENCE, "a bar", seen).await.unwrap();
+    quiver_e2e::wait_within(quiver_e2e::TIMEOUT, "a bar", seen).await.unwrap();
     drop(pair.master);
     server.log().wait_for("delivered big").await;
     let mut status = None;
-    until("the client to end", || {
+    wait_until("the client to end", || {
         status = child.try_wait().unwrap();
         status.is_some()
     })

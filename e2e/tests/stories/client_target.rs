@@ -5,19 +5,19 @@ use std::fs;
 use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
-use quiver_e2e::process::{Finished, Process};
+use quiver_e2e::process::{Process, ProgramOutput};
 use quiver_e2e::quiver::{finish, names};
 use quiver_e2e::{Home, Server};
 
 async fn server() -> Server {
     let server = Server::start().await;
-    server.offer("a", "new");
+    server.add_file("a", "new");
     server
 }
 
 /// `quiver get a --overwrite` and more arguments.
-async fn get(home: &Home, server: &Server, arguments: &[&str]) -> Finished {
-    home.with(server, "Ron", ["get", "a", "--overwrite"]).and(arguments).run().await
+async fn get(home: &Home, server: &Server, arguments: &[&str]) -> ProgramOutput {
+    home.quiver_as(server, "Ron", ["get", "a", "--overwrite"]).arguments(arguments).run().await
 }
 
 #[tokio::test]
@@ -27,7 +27,7 @@ async fn a_folder_that_became_read_only_keeps_the_older_file() {
     fs::create_dir(home.file("folder")).unwrap();
     fs::write(home.file("folder/a"), "older").unwrap();
     fs::set_permissions(home.file("folder"), Permissions::from_mode(0o555)).unwrap();
-    let quiver = home.with(&server, "Ron", ["get", "a", "--overwrite", "-o", "folder"]);
+    let quiver = home.quiver_as(&server, "Ron", ["get", "a", "--overwrite", "-o", "folder"]);
     let finished = finish(Process::start(&mut quiver.unprivileged())).await;
     finished.expect(8);
     assert!(finished.stderr.starts_with("error: cannot store "), "{}", finished.stderr);
@@ -47,7 +47,7 @@ async fn links_under_the_name_are_never_followed() {
         fs::create_dir(home.file("folder")).unwrap();
         symlink(leads_to, home.file("a")).unwrap();
         // Nobody said that it may go.
-        let kept = home.with(&server, "Ron", ["get", "a"]).run().await;
+        let kept = home.quiver_as(&server, "Ron", ["get", "a"]).run().await;
         let why = "error: a exists already\nhint: --overwrite replaces it";
         assert!(kept.expect(8).stderr.starts_with(why), "{what}: {}", kept.stderr);
         assert_eq!(fs::read_link(home.file("a")).unwrap().to_str(), Some(leads_to), "{what}");
@@ -80,7 +80,7 @@ async fn a_folder_under_the_name_never_gives_way() {
     let home = Home::new();
     fs::create_dir_all(home.file("a/precious")).unwrap();
     for arguments in [&["get", "a"][..], &["get", "a", "--overwrite"]] {
-        let finished = home.with(&server, "Ron", arguments).run().await;
+        let finished = home.quiver_as(&server, "Ron", arguments).run().await;
         finished.expect(8);
         assert!(finished.stderr.starts_with("error: "), "{}", finished.stderr);
         assert!(finished.stderr.contains('a'), "{}", finished.stderr);

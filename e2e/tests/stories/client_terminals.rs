@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use quiver_e2e::{Home, Person, Server};
+use quiver_e2e::{Home, PromptUser, Server};
 
 /// The commands that `quiver --help` lists.
 fn commands(help: &str) -> Vec<&str> {
@@ -42,34 +42,35 @@ async fn every_command_has_a_page_of_the_manual() {
 async fn a_dumb_terminal_gets_plain_words() {
     let server = Server::start().await;
     // Long enough that a bar would be drawn.
-    server.offer("big", vec![7; 3_000_000]);
+    server.add_file("big", vec![7; 3_000_000]);
     let home = Home::new();
-    let get = home.with(&server, "Ron", ["get", "big", "--limit", "2MB/s"]);
-    let mut terminal = get.environment("TERM", "dumb").at_a_terminal();
-    assert!(terminal.wait().success(), "{}", terminal.contents());
+    let get = home.quiver_as(&server, "Ron", ["get", "big", "--limit", "2MB/s"]);
+    let mut terminal = get.environment("TERM", "dumb").start_at_terminal();
+    assert!(terminal.wait_for_exit().success(), "{}", terminal.contents());
     assert!(terminal.contents().contains("received and verified"), "{}", terminal.contents());
-    let raw = terminal.raw();
+    let raw = terminal.raw_output();
     assert!(!raw.contains(&0x1b), "{}", String::from_utf8_lossy(&raw).escape_debug());
     assert_eq!(fs::metadata(home.file("big")).unwrap().len(), 3_000_000);
     // Another terminal shows the bar, which moves.
     fs::remove_file(home.file("big")).unwrap();
-    let mut able = home.with(&server, "Ron", ["get", "big", "--limit", "2MB/s"]).at_a_terminal();
-    assert!(able.wait().success(), "{}", able.contents());
-    assert!(able.raw().contains(&0x1b), "no bar was drawn");
+    let mut able =
+        home.quiver_as(&server, "Ron", ["get", "big", "--limit", "2MB/s"]).start_at_terminal();
+    assert!(able.wait_for_exit().success(), "{}", able.contents());
+    assert!(able.raw_output().contains(&0x1b), "no bar was drawn");
 }
 
 #[tokio::test]
 async fn the_prompt_works_at_a_dumb_terminal() {
     let server = Server::start().await;
-    server.offer("a", "content");
+    server.add_file("a", "content");
     let home = Home::new();
-    let quiver = home.with(&server, "Ron", [""; 0]).environment("TERM", "dumb");
-    let mut ron = Person::at(quiver.at_a_terminal(), "Ron");
-    assert_eq!(ron.says("Hello"), "Server: Hello ACK");
-    assert_eq!(ron.says("list"), "Server: a");
-    assert_eq!(ron.says("get a"), "File received successfully.");
+    let quiver = home.quiver_as(&server, "Ron", [""; 0]).environment("TERM", "dumb");
+    let mut ron = PromptUser::at_terminal(quiver.start_at_terminal(), "Ron");
+    assert_eq!(ron.enter("Hello"), "Server: Hello ACK");
+    assert_eq!(ron.enter("list"), "Server: a");
+    assert_eq!(ron.enter("get a"), "File received successfully.");
     assert_eq!(fs::read_to_string(home.file("a")).unwrap(), "content");
-    ron.leaves();
-    let raw = ron.terminal.raw();
+    ron.exit();
+    let raw = ron.terminal.raw_output();
     assert!(!raw.contains(&0x1b), "{}", String::from_utf8_lossy(&raw).escape_debug());
 }

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use quiver_e2e::random::Random;
-use quiver_e2e::wire::{Closed, RawFrame, kind};
-use quiver_e2e::{Client, PATIENCE, Server, within};
+use quiver_e2e::wire::{CloseReason, RawFrame, kind};
+use quiver_e2e::{Client, Server, TIMEOUT, wait_within};
 use serde_json::json;
 
 /// 2024-10-19T17:45:47Z, the moment of all examples.
@@ -23,7 +23,7 @@ async fn exchange(client: &Client, request: &str) -> Vec<(u8, String)> {
     let mut stream = client.open().await.unwrap();
     stream.write_frame(&RawFrame::new(kind::REQUEST, request)).await.unwrap();
     stream.finish();
-    let frames = within(PATIENCE, "an answer", stream.read_frames()).await.unwrap();
+    let frames = wait_within(TIMEOUT, "an answer", stream.read_frames()).await.unwrap();
     frames.iter().map(|frame| (frame.kind, frame.text().to_owned())).collect()
 }
 
@@ -38,8 +38,8 @@ fn eof(text: &str) -> (u8, String) {
 #[tokio::test]
 async fn a_conversation_goes_as_the_description_shows() {
     let server = Server::start().await;
-    set_moment(&server.offer("notes/2024.txt", "It was a good year."));
-    set_moment(&server.offer("secret.txt", "twelve bytes"));
+    set_moment(&server.add_file("notes/2024.txt", "It was a good year."));
+    set_moment(&server.add_file("secret.txt", "twelve bytes"));
     let client = Client::guest(&server).await;
 
     let welcome = r#"{"reply":"welcome","client":1,"name":"Ron","message":"Connected to the server successfully.","max_clients":3,"limits":{"message":16384,"request":8192,"streams":64,"connections":8}}"#;
@@ -61,14 +61,14 @@ async fn a_conversation_goes_as_the_description_shows() {
 
     let answer = exchange(&client, r#"{"command":"exit"}"#).await;
     assert_eq!(answer, [reply(r#"{"reply":"goodbye"}"#), eof("{}")]);
-    assert_eq!(client.closed().await, Closed::Code(0));
+    assert_eq!(client.wait_for_close().await, CloseReason::Code(0));
 }
 
 #[tokio::test]
 async fn a_get_is_these_bytes() {
     let server = Server::start().await;
     let content: Vec<u8> = (0..1025).map(|number| (number % 251) as u8).collect();
-    set_moment(&server.offer("count.bin", &content));
+    set_moment(&server.add_file("count.bin", &content));
     let client = Client::member(&server, "Ron").await;
 
     let mut stream = client.open().await.unwrap();
@@ -84,7 +84,7 @@ async fn a_get_is_these_bytes() {
         b"\x03\x00\x59{\"size\":1025,\
         \"blake3\":\"d00278ae47eb27b34faecf67b4fe263f82d5412916c1ffd97c8cb7fb814b8444\"}",
     );
-    let answer = within(PATIENCE, "the answer", stream.recv.read_to_end(10_000)).await.unwrap();
+    let answer = wait_within(TIMEOUT, "the answer", stream.recv.read_to_end(10_000)).await.unwrap();
     assert!(answer == expected, "{}", String::from_utf8_lossy(&answer));
 
     let received =
@@ -101,10 +101,10 @@ async fn the_answer_does_not_wait_for_the_end_of_the_stream() {
     let mut stream = client.open().await.unwrap();
     let request = RawFrame::request(&json!({"command": "message", "text": "Hello"}));
     stream.write_frame(&request).await.unwrap();
-    let answer = within(PATIENCE, "the answer", stream.answer()).await.unwrap();
+    let answer = wait_within(TIMEOUT, "the answer", stream.read_response()).await.unwrap();
     assert_eq!(answer.reply()["text"], "Hello ACK");
     // The server wants no more of a stream that it has answered.
-    let stopped = within(PATIENCE, "the stop", stream.send.stopped()).await.unwrap();
+    let stopped = wait_within(TIMEOUT, "the stop", stream.send.stopped()).await.unwrap();
     assert!(stopped.is_some());
 }
 
@@ -136,7 +136,7 @@ async fn status_tells_who_came_and_who_went() {
     let all = [row(1, "Ben", true), row(2, "Ron", true), row(3, "Pete", true)];
     assert_eq!(present(&pete.status().await), all);
 
-    ben.ask(json!({"command": "exit"})).await.eof();
+    ben.request(json!({"command": "exit"})).await.eof();
     let rows = ron.status().await;
     assert_eq!(present(&rows), [row(1, "Ben", false), row(2, "Ron", true), row(3, "Pete", true)]);
     // RFC 3339 in UTC to the millisecond: texts of the same length compare as the moments do.
@@ -163,7 +163,7 @@ async fn the_log_tells_of_comings_and_goings() {
     let ben = Client::guest(&server).await;
     assert_eq!(ben.hello("Ben").await.code(), "busy");
     log.wait_for("Max clients reached. Rejecting Client 2: Ben").await;
-    ron.leave().await;
+    ron.close().await;
     log.wait_for("Client 1: Ron has disconnected").await;
     log.wait_for("client count: 0 of 1").await;
 }
@@ -175,7 +175,7 @@ async fn messages_are_answered_while_a_large_get_runs() {
     big.set_len(256 * 1024 * 1024).unwrap();
     let client = Client::member(&server, "Ron").await;
     let mut download = client.get("big").await.unwrap();
-    download.read_to(1).await;
+    download.read_at_least(1).await;
     let mut answered = 0;
     let messages = async {
         loop {
@@ -188,7 +188,7 @@ async fn messages_are_answered_while_a_large_get_runs() {
         () = messages => unreachable!("there is always one more message"),
     };
     assert_eq!(content.bytes, 256 * 1024 * 1024);
-    content.received().await;
+    content.acknowledge().await;
     assert!(answered >= 20, "only {answered} messages were answered during the get");
 }
 
@@ -200,7 +200,7 @@ async fn content_comes_in_frames_of_1024_bytes_whatever_its_size() {
     for size in [0, 1, 1023, 1024, 1025, 2048, 1024 * 1024 + 1] {
         let content = random.bytes(size);
         let name = format!("{size}.bin");
-        server.offer(&name, &content);
+        server.add_file(&name, &content);
         let download = client.get(&name).await.unwrap();
         assert_eq!(download.head["path"], name);
         assert_eq!(download.head["offset"], 0);
@@ -208,7 +208,7 @@ async fn content_comes_in_frames_of_1024_bytes_whatever_its_size() {
         let got = download.finish().await.unwrap();
         assert_eq!((got.frames, got.bytes), (size.div_ceil(1024) as u64, size as u64));
         assert_eq!(got.hash, blake3::hash(&content).to_hex().as_str());
-        got.received().await;
+        got.acknowledge().await;
         server.log().wait_for(&format!("delivered {name} ({size} bytes) to Client 1: Ron")).await;
     }
 }
@@ -228,7 +228,7 @@ async fn a_file_of_300_mib_arrives_as_it_is() {
     let got = client.get("big").await.unwrap().finish().await.unwrap();
     assert_eq!((got.frames, got.bytes), (SIZE / 1024, SIZE));
     assert_eq!(got.hash, hasher.finalize().to_hex().as_str());
-    got.received().await;
+    got.acknowledge().await;
 }
 
 #[tokio::test]
@@ -253,12 +253,12 @@ async fn any_name_that_is_no_danger_can_be_had() {
         "very/deep/folder/with a file",
     ];
     for name in names {
-        server.offer(name, name);
+        server.add_file(name, name);
     }
     for name in names {
         let got = client.get(name).await.unwrap().finish().await.unwrap();
         assert_eq!(got.hash, blake3::hash(name.as_bytes()).to_hex().as_str(), "{name}");
-        got.received().await;
+        got.acknowledge().await;
     }
     let list = client.list("").await;
     let mut listed: Vec<_> = list.replies.iter().map(|e| e["path"].as_str().unwrap()).collect();
@@ -275,7 +275,7 @@ async fn fields_nobody_knows_are_ignored() {
     let server = Server::start().await;
     let client = Client::guest(&server).await;
     let hello = json!({"mood": [1, {"a": null}], "command": "hello", "version": 1, "name": "Ron"});
-    assert_eq!(client.ask(hello).await.reply()["reply"], "welcome");
+    assert_eq!(client.request(hello).await.reply()["reply"], "welcome");
     let message = json!({"command": "message", "text": "Hello", "path": "/etc/passwd", "x": {}});
-    assert_eq!(client.ask(message).await.reply()["text"], "Hello ACK");
+    assert_eq!(client.request(message).await.reply()["text"], "Hello ACK");
 }

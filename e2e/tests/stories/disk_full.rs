@@ -3,12 +3,12 @@
 
 use std::fs;
 
-use quiver_e2e::disk::{SmallDisk, small_disks};
+use quiver_e2e::disk::{SmallDisk, small_disks_available};
 use quiver_e2e::process::Process;
 use quiver_e2e::quiver::{finish, names};
 use quiver_e2e::random::Random;
-use quiver_e2e::server::Options;
-use quiver_e2e::{Home, PATIENCE, Server, until};
+use quiver_e2e::server::ServerOptions;
+use quiver_e2e::{Home, Server, TIMEOUT, wait_until};
 use serde_json::Value;
 
 const MIB: usize = 1024 * 1024;
@@ -18,7 +18,7 @@ const PAGE: usize = 4096;
 
 #[tokio::test]
 async fn a_get_goes_on_once_there_is_room() {
-    if !small_disks() {
+    if !small_disks_available() {
         return;
     }
     // Its last byte takes a page of its own.
@@ -29,15 +29,16 @@ async fn a_get_goes_on_once_there_is_room() {
         ("at the last block", MIB, true),
     ] {
         let server = Server::start().await;
-        server.offer("big", &content);
+        server.add_file("big", &content);
         let home = Home::new();
-        let disk = SmallDisk::over(&home.folder(), "2m");
+        let disk = SmallDisk::mount(&home.folder(), "2m");
         let there = |name: &str| disk.folder().join(name);
         fs::write(there("big"), "older").unwrap();
         fs::write(there("used"), vec![0; 2 * MIB - PAGE - free]).unwrap();
         let arguments = ["get", "big", "--overwrite", "--json"];
-        let quiver = home.with(&server, "Ron", arguments);
-        let get = async || finish(Process::start(&mut disk.enter(&quiver.command()))).await;
+        let quiver = home.quiver_as(&server, "Ron", arguments);
+        let get =
+            async || finish(Process::start(&mut disk.command_inside(&quiver.command()))).await;
 
         let failed = get().await;
         assert_eq!(failed.code(), 8, "{when}: {}", failed.stderr);
@@ -59,13 +60,13 @@ async fn a_get_goes_on_once_there_is_room() {
     }
 }
 
-fn uploads(size: &str) -> Options {
+fn uploads(size: &str) -> ServerOptions {
     Server::options().argument("--allow-upload").disk(size)
 }
 
 #[tokio::test]
 async fn a_put_that_meets_a_full_disk_works_once_there_is_room() {
-    if !small_disks() {
+    if !small_disks_available() {
         return;
     }
     let content = Random::new(42).bytes(4 * MIB + 1);
@@ -75,28 +76,28 @@ async fn a_put_that_meets_a_full_disk_works_once_there_is_room() {
         let server = uploads("6m").argument("--keep-free=0").start().await;
         let home = Home::new();
         fs::write(home.file("big"), &content).unwrap();
-        server.offer("big", "older");
+        server.add_file("big", "older");
         let used = server.files().join("used");
         let fill = || fs::write(&used, vec![0; 6 * MIB - PAGE - free]).unwrap();
         if free == 0 {
             fill();
         }
         let arguments = ["put", "big", "--overwrite", "--limit", "2MB/s"];
-        let mut process = home.with(&server, "Ron", arguments).start();
+        let mut process = home.quiver_as(&server, "Ron", arguments).start();
         if free > 0 {
             // The server has looked, and found room.
-            until("some of the content", || part_length(&server) > MIB as u64 / 2).await;
+            wait_until("some of the content", || part_length(&server) > MIB as u64 / 2).await;
             fill();
         }
-        assert_eq!(process.ended(PATIENCE).await.code(), Some(1), "{when}");
-        let said = process.stderr.so_far().join("\n");
+        assert_eq!(process.wait_for_exit(TIMEOUT).await.code(), Some(1), "{when}");
+        let said = process.stderr.lines().join("\n");
         assert!(said.starts_with("error: cannot put big: "), "{when}: {said}");
         assert!(said.contains("hint: free space with rm"), "{when}: {said}");
         assert_eq!(fs::read_to_string(server.files().join("big")).unwrap(), "older", "{when}");
-        assert_eq!(server.stored(), ["big", "used"], "{when}");
+        assert_eq!(server.stored_names(), ["big", "used"], "{when}");
 
         fs::remove_file(&used).unwrap();
-        let stored = home.with(&server, "Ron", ["put", "big", "--overwrite"]).run().await;
+        let stored = home.quiver_as(&server, "Ron", ["put", "big", "--overwrite"]).run().await;
         stored.expect(0);
         assert!(fs::read(server.files().join("big")).unwrap() == content, "{when}");
         assert_eq!(names(&server.files()), ["big"], "{when}");
@@ -111,15 +112,15 @@ fn part_length(server: &Server) -> u64 {
 
 #[tokio::test]
 async fn what_is_to_stay_free_is_refused_before_the_first_byte() {
-    if !small_disks() {
+    if !small_disks_available() {
         return;
     }
     // What stays free where nothing is said is more than the whole of this disk.
     let server = uploads("6m").start().await;
     let home = Home::new();
     fs::write(home.file("big"), vec![7; MIB]).unwrap();
-    server.offer("big", "older");
-    let refused = home.with(&server, "Ron", ["put", "big", "--overwrite"]).run().await;
+    server.add_file("big", "older");
+    let refused = home.quiver_as(&server, "Ron", ["put", "big", "--overwrite"]).run().await;
     refused.expect(1);
     assert!(refused.stderr.contains("hint: free space with rm"), "{}", refused.stderr);
     assert_eq!(fs::read_to_string(server.files().join("big")).unwrap(), "older");

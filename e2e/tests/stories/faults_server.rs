@@ -10,9 +10,9 @@ use std::path::Path;
 use quiver_e2e::process;
 use quiver_e2e::quiver::names;
 use quiver_e2e::random::Random;
-use quiver_e2e::server::Options;
-use quiver_e2e::wire::{Dial, hash};
-use quiver_e2e::{Client, Faults, Home, Key, Server, binary, faults_possible};
+use quiver_e2e::server::ServerOptions;
+use quiver_e2e::wire::{Dialer, hash};
+use quiver_e2e::{Client, Faults, Home, Key, Server, binary, faults_available};
 use serde_json::json;
 
 const MIB: usize = 1024 * 1024;
@@ -20,25 +20,25 @@ const MIB: usize = 1024 * 1024;
 /// What a file system in user space often has neither of: a rename that replaces nothing, and hard links.
 const NO_RENAME: [&str; 2] = ["renameat2:error=EINVAL", "linkat:error=EIO"];
 
-fn uploads(faults: &[&str]) -> Options {
-    with(Faults::of(faults))
+fn uploads(faults: &[&str]) -> ServerOptions {
+    with(Faults::inject(faults))
 }
 
-fn with(faults: Faults) -> Options {
+fn with(faults: Faults) -> ServerOptions {
     Server::options().argument("--allow-upload").argument("--keep-free=0").faults(faults)
 }
 
 /// Stores small and large files, new ones and over others; the content of the large one.
 async fn store(client: &Client, server: &Server) -> Vec<u8> {
     let large = Random::new(41).bytes(3 * MIB);
-    client.ask(json!({"command": "make_folder", "path": "folder"})).await.eof();
+    client.request(json!({"command": "make_folder", "path": "folder"})).await.eof();
     client.store("folder/small", b"content").await.unwrap();
     client.store("folder/large", &large).await.unwrap();
     for path in ["folder/small", "folder/large"] {
         assert_eq!(client.store_code(path, b"other").await, "exists");
     }
     let replaced = json!({"command": "put", "path": "folder/small", "size": 5, "replace": true});
-    client.put_as(replaced).await.unwrap().send(b"newer").await.unwrap();
+    client.put_as(replaced).await.unwrap().send_file(b"newer").await.unwrap();
     assert_eq!(fs::read(server.files().join("folder/small")).unwrap(), b"newer");
     assert!(fs::read(server.files().join("folder/large")).unwrap() == large);
     assert_eq!(names(&server.files().join("folder")), ["large", "small"], "no part is left");
@@ -52,19 +52,20 @@ fn warnings(server: &Server, of: &str) -> usize {
 
 #[tokio::test]
 async fn files_are_stored_where_no_rename_and_no_link_refuses_a_taken_name() {
-    if !faults_possible() {
+    if !faults_available() {
         return;
     }
     for faults in [&NO_RENAME, &["renameat2:error=ENOSYS", "linkat:error=EPERM"]] {
         let server = uploads(faults).start().await;
         let client = Client::member(&server, "Ron").await;
         store(&client, &server).await;
-        let rename =
-            |from: &str, to: &str| client.ask(json!({"command": "rename", "path": from, "to": to}));
+        let rename = |from: &str, to: &str| {
+            client.request(json!({"command": "rename", "path": from, "to": to}))
+        };
         rename("folder/small", "folder/renamed").await.eof();
         assert_eq!(rename("folder/renamed", "folder/large").await.code(), "exists");
         rename("folder", "moved").await.eof();
-        client.ask(json!({"command": "make_folder", "path": "folder"})).await.eof();
+        client.request(json!({"command": "make_folder", "path": "folder"})).await.eof();
         assert_eq!(rename("moved", "folder").await.code(), "exists");
         assert_eq!(names(&server.files().join("moved")), ["large", "renamed"]);
     }
@@ -72,7 +73,7 @@ async fn files_are_stored_where_no_rename_and_no_link_refuses_a_taken_name() {
 
 #[tokio::test]
 async fn a_hard_link_takes_a_new_name_where_a_rename_cannot() {
-    if !faults_possible() {
+    if !faults_available() {
         return;
     }
     let server = uploads(&["renameat2:error=EINVAL"]).start().await;
@@ -87,7 +88,7 @@ async fn a_hard_link_takes_a_new_name_where_a_rename_cannot() {
 
 #[tokio::test]
 async fn files_are_stored_where_times_and_modes_cannot_be_set() {
-    if !faults_possible() {
+    if !faults_available() {
         return;
     }
     for error in ["EPERM", "EINVAL", "EOPNOTSUPP", "EIO"] {
@@ -97,12 +98,12 @@ async fn files_are_stored_where_times_and_modes_cannot_be_set() {
         for (path, size) in [("small", 7), ("large", 2 * MIB)] {
             let request = json!({"command": "put", "path": path, "size": size,
                 "modified": "2024-10-19T17:45:47Z", "executable": true});
-            client.put_as(request).await.unwrap().send(&vec![1; size]).await.unwrap();
+            client.put_as(request).await.unwrap().send_file(&vec![1; size]).await.unwrap();
             assert_eq!(fs::read(server.files().join(path)).unwrap(), vec![1; size]);
         }
         let dated =
             json!({"command": "make_folder", "path": "f", "modified": "1969-10-19T17:45:47Z"});
-        client.ask(dated).await.eof();
+        client.request(dated).await.eof();
         assert!(server.files().join("f").is_dir());
         assert_eq!(warnings(&server, "could not set"), 1, "the log cannot be filled");
         let said = server.log().wait_for("stored small, but could not set its time (").await;
@@ -112,31 +113,31 @@ async fn files_are_stored_where_times_and_modes_cannot_be_set() {
 
 #[tokio::test]
 async fn files_are_stored_where_folders_cannot_be_flushed() {
-    if !faults_possible() {
+    if !faults_available() {
         return;
     }
     for error in ["EINVAL", "EBADF", "EOPNOTSUPP", "ENOSYS"] {
         // The served folder itself, not the files in it.
-        let faults = Faults::of(&[&format!("fsync:error={error}")]).at("files");
+        let faults = Faults::inject(&[&format!("fsync:error={error}")]).on_handle("files");
         let server = with(faults).start().await;
         let client = Client::member(&server, "Ron").await;
         client.store("small", b"content").await.unwrap();
         client.store("large", &vec![1; 2 * MIB]).await.unwrap();
-        client.ask(json!({"command": "make_folder", "path": "folder"})).await.eof();
-        client.ask(json!({"command": "rename", "path": "small", "to": "folder/a"})).await.eof();
-        client.ask(json!({"command": "remove", "path": "large"})).await.eof();
-        assert_eq!(server.stored(), ["folder"]);
+        client.request(json!({"command": "make_folder", "path": "folder"})).await.eof();
+        client.request(json!({"command": "rename", "path": "small", "to": "folder/a"})).await.eof();
+        client.request(json!({"command": "remove", "path": "large"})).await.eof();
+        assert_eq!(server.stored_names(), ["folder"]);
         assert_eq!(warnings(&server, "cannot flush folders"), 1);
     }
 }
 
 #[tokio::test]
 async fn a_disk_that_fails_is_no_file_system_that_cannot() {
-    if !faults_possible() {
+    if !faults_available() {
         return;
     }
-    let faults = Faults::of(&["fsync:error=EIO"]).at("files");
-    let server = with(faults).with_alarms().start().await;
+    let faults = Faults::inject(&["fsync:error=EIO"]).on_handle("files");
+    let server = with(faults).allow_errors().start().await;
     let client = Client::member(&server, "Ron").await;
     for (path, size) in [("small", 7), ("large", 2 * MIB)] {
         assert_eq!(client.store_code(path, &vec![1; size]).await, "internal");
@@ -145,19 +146,19 @@ async fn a_disk_that_fails_is_no_file_system_that_cannot() {
 
 #[tokio::test]
 async fn partial_uploads_go_on_where_nothing_can_be_locked() {
-    if !faults_possible() {
+    if !faults_available() {
         return;
     }
     for error in ["ENOLCK", "ENOSYS", "EOPNOTSUPP"] {
         let server = uploads(&[&format!("flock:error={error}")]).start().await;
         let key = Key::new();
-        let client = Dial::to(&server).key(&key).join("Ron").await;
+        let client = Dialer::new(&server).key(&key).sign_in("Ron").await;
         let large = store(&client, &server).await;
         let begin = async |client: &Client| {
             let mut upload = client.put("big", large.len()).await.unwrap();
             let have = upload.have().map(|(have, _)| have);
-            upload.begin(0).await;
-            upload.data(&large[..2 * MIB]).await;
+            upload.send_offset(0).await;
+            upload.send_data(&large[..2 * MIB]).await;
             (upload, have)
         };
         let (first, have) = begin(&client).await;
@@ -173,24 +174,24 @@ async fn partial_uploads_go_on_where_nothing_can_be_locked() {
         let (have, blake3) = upload.have().unwrap();
         assert!(have >= MIB as u64, "{have}");
         assert_eq!(blake3, hash(&large[..usize::try_from(have).unwrap()]));
-        upload.send(&large).await.unwrap();
+        upload.send_file(&large).await.unwrap();
         assert_eq!(names(&server.files()), ["big", "folder"]);
     }
 }
 
 #[tokio::test]
 async fn files_are_served_where_access_cannot_be_asked_for() {
-    if !faults_possible() {
+    if !faults_available() {
         return;
     }
     for error in ["ENOSYS", "EPERM"] {
-        let faults = Faults::of(&[&format!("faccessat2:error={error}")]);
+        let faults = Faults::inject(&[&format!("faccessat2:error={error}")]);
         let options = Server::options().unprivileged().argument("--allow-upload").faults(faults);
         let server = options.start().await;
         for (path, mode) in
             [("a", 0o644), ("shut", 0o000), ("folder/b", 0o644), ("closed/c", 0o644)]
         {
-            let path = server.offer(path, "content");
+            let path = server.add_file(path, "content");
             fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         }
         for (folder, mode) in [("closed", 0o000), ("folder", 0o777)] {
@@ -216,12 +217,12 @@ async fn files_are_served_where_access_cannot_be_asked_for() {
 
 #[tokio::test]
 async fn files_are_served_where_a_path_cannot_be_opened_at_once() {
-    if !faults_possible() {
+    if !faults_available() {
         return;
     }
     for error in ["ENOSYS", "EPERM"] {
         let server = uploads(&[&format!("openat2:error={error}")]).start().await;
-        server.offer("a/b/c", "content");
+        server.add_file("a/b/c", "content");
         symlink("b", server.files().join("a/link")).unwrap();
         let client = Client::member(&server, "Ron").await;
         client.get("a/b/c").await.unwrap();
@@ -232,7 +233,7 @@ async fn files_are_served_where_a_path_cannot_be_opened_at_once() {
 
 #[tokio::test]
 async fn files_are_stored_where_free_space_is_unknown() {
-    if !faults_possible() {
+    if !faults_available() {
         return;
     }
     let server = uploads(&["fstatfs:error=ENOSYS"]).start().await;
@@ -241,12 +242,12 @@ async fn files_are_stored_where_free_space_is_unknown() {
     let home = Home::new();
     fs::create_dir(home.file("notes")).unwrap();
     fs::write(home.file("notes/a"), "content").unwrap();
-    home.with(&server, "Ben", ["put", "-r", "notes"]).run().await.expect(0);
+    home.quiver_as(&server, "Ben", ["put", "-r", "notes"]).run().await.expect(0);
 }
 
 #[tokio::test]
 async fn both_programs_run_on_an_old_kernel() {
-    if !faults_possible() {
+    if !faults_available() {
         return;
     }
     // What came after Linux 4.4.
@@ -271,8 +272,8 @@ async fn both_programs_run_on_an_old_kernel() {
     store(&client, &server).await;
     let home = Home::new();
     let run = async |arguments: &[&str]| {
-        let quiver = home.with(&server, "Ben", [""; 0]).and(arguments);
-        let mut command = Faults::of(&newer).upon(&quiver.command());
+        let quiver = home.quiver_as(&server, "Ben", [""; 0]).arguments(arguments);
+        let mut command = Faults::inject(&newer).wrap(&quiver.command());
         quiver_e2e::quiver::finish(process::Process::start(&mut command)).await
     };
     let got = run(&["get", "-r", "folder"]).await;
@@ -285,7 +286,7 @@ async fn both_programs_run_on_an_old_kernel() {
 
 #[test]
 fn accounts_are_changed_where_nothing_can_be_locked_or_renamed_at_once() {
-    if !faults_possible() {
+    if !faults_available() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -294,7 +295,7 @@ fn accounts_are_changed_where_nothing_can_be_locked_or_renamed_at_once() {
     faults.extend(NO_RENAME);
     for name in ["Ron", "Ben", "Ron"] {
         let mut command = process_of_user_add(&file, name);
-        command = Faults::of(&faults).upon(&command);
+        command = Faults::inject(&faults).wrap(&command);
         let added = process::run(&mut command, b"a secret\n");
         added.expect(0);
     }

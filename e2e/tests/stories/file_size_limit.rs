@@ -4,7 +4,7 @@
 use std::fs;
 use std::process::Command;
 
-use quiver_e2e::process::{Finished, Process};
+use quiver_e2e::process::{Process, ProgramOutput};
 use quiver_e2e::quiver::finish;
 use quiver_e2e::random::Random;
 use quiver_e2e::{Home, Server};
@@ -12,8 +12,8 @@ use quiver_e2e::{Home, Server};
 const MIB: usize = 1024 * 1024;
 
 /// `quiver` where no file may be larger than `limit` bytes.
-async fn limited(home: &Home, server: &Server, limit: usize, arguments: &[&str]) -> Finished {
-    let quiver = home.with(server, "Ron", arguments).command();
+async fn limited(home: &Home, server: &Server, limit: usize, arguments: &[&str]) -> ProgramOutput {
+    let quiver = home.quiver_as(server, "Ron", arguments).command();
     let mut command = Command::new("prlimit");
     command.arg(format!("--fsize={limit}")).arg(quiver.get_program()).args(quiver.get_args());
     command.current_dir(home.folder());
@@ -30,7 +30,7 @@ async fn limited(home: &Home, server: &Server, limit: usize, arguments: &[&str])
 async fn a_get_that_is_too_large_here_is_an_error_of_the_disk() {
     let server = Server::start().await;
     let content = Random::new(51).bytes(2 * MIB + 1);
-    server.offer("big", &content);
+    server.add_file("big", &content);
     for limit in [MIB, 2 * MIB] {
         let home = Home::new();
         fs::write(home.file("big"), "older").unwrap();
@@ -56,15 +56,15 @@ async fn a_put_that_is_too_large_there_is_refused_and_the_server_goes_on() {
     let content = Random::new(52).bytes(2 * MIB);
     fs::write(home.file("fits"), &content).unwrap();
     fs::write(home.file("big"), [&content[..], b"x"].concat()).unwrap();
-    server.offer("big", "older");
-    server.limit_its_files(2 * MIB as u64);
-    let refused = home.with(&server, "Ron", ["put", "big", "--overwrite"]).run().await;
+    server.add_file("big", "older");
+    server.limit_file_size(2 * MIB as u64);
+    let refused = home.quiver_as(&server, "Ron", ["put", "big", "--overwrite"]).run().await;
     refused.expect(1);
     assert!(refused.stderr.starts_with("error: cannot put big: "), "{}", refused.stderr);
     let why = "takes no file as large as this";
     assert!(refused.stderr.contains(why), "{}", refused.stderr);
     assert_eq!(fs::read_to_string(server.files().join("big")).unwrap(), "older");
-    home.with(&server, "Ron", ["put", "fits"]).run().await.expect(0);
+    home.quiver_as(&server, "Ron", ["put", "fits"]).run().await.expect(0);
     assert!(fs::read(server.files().join("fits")).unwrap() == content);
-    assert_eq!(server.stored(), ["big", "fits"]);
+    assert_eq!(server.stored_names(), ["big", "fits"]);
 }

@@ -9,9 +9,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use quiver_e2e::disk::small_disks;
-use quiver_e2e::impostor::Act;
-use quiver_e2e::{Client, Home, Impostor, Server};
+use quiver_e2e::disk::small_disks_available;
+use quiver_e2e::fake_server::Step;
+use quiver_e2e::{Client, FakeServer, Home, Server};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use serde_json::json;
 
@@ -48,7 +48,7 @@ fn plant(root: &Path) {
 
 #[tokio::test]
 async fn a_server_serves_files_of_any_time() {
-    if !small_disks() {
+    if !small_disks_available() {
         return;
     }
     let options =
@@ -74,7 +74,7 @@ async fn a_server_serves_files_of_any_time() {
     }
     // All of it comes, and goes back over what is there.
     let home = Home::new();
-    let got = home.with(&server, "Ben", ["get", "-r", "all"]).run().await;
+    let got = home.quiver_as(&server, "Ben", ["get", "-r", "all"]).run().await;
     assert!(got.expect(0).stderr.starts_with("7 files received and verified"), "{}", got.stderr);
     for (name, ..) in TIMES {
         assert_eq!(fs::read_to_string(home.file("all").join(name).join("file")).unwrap(), name);
@@ -82,7 +82,7 @@ async fn a_server_serves_files_of_any_time() {
     assert_eq!(fs::metadata(home.file("all/before-1970")).unwrap().mtime(), -1);
     fs::write(home.file("all/last/new"), "new").unwrap();
     fs::write(home.file("all/first/file"), "other").unwrap();
-    let put = home.with(&server, "Ben", ["put", "-r", "all", "--overwrite"]).run().await;
+    let put = home.quiver_as(&server, "Ben", ["put", "-r", "all", "--overwrite"]).run().await;
     assert!(put.expect(0).stderr.contains("2 files stored and verified"), "{}", put.stderr);
     assert_eq!(fs::read(all.join("last/new")).unwrap(), b"new");
     let other = Home::new();
@@ -92,7 +92,7 @@ async fn a_server_serves_files_of_any_time() {
         fs::write(other.file(format!("all/{name}")), "a file").unwrap();
     }
     // Where a folder stands no file goes, whatever that folder's time is.
-    let blocked = other.with(&server, "Ben", ["put", "-r", "all"]).run().await;
+    let blocked = other.quiver_as(&server, "Ben", ["put", "-r", "all"]).run().await;
     assert_eq!(blocked.stderr.matches("a folder has that name").count(), 7, "{}", blocked.stderr);
     // Every other command that meets such a file.
     date(&all.join("first/file"), i64::MIN, 0);
@@ -103,7 +103,7 @@ async fn a_server_serves_files_of_any_time() {
         &["mkdir", "all/moved/below"],
         &["rm", "--yes", "all/moved/moved"],
     ] {
-        home.with(&server, "Ben", [""; 0]).and(arguments).run().await.expect(0);
+        home.quiver_as(&server, "Ben", [""; 0]).arguments(arguments).run().await.expect(0);
     }
 }
 
@@ -116,7 +116,7 @@ async fn a_client_takes_and_sends_files_of_any_time() {
     date(&all, i64::MIN, 0);
     let from = memory.path().to_str().unwrap();
     let path = format!("{from}/all");
-    let put = home.with(&server, "Ron", ["put", "-r", &path]).run().await;
+    let put = home.quiver_as(&server, "Ron", ["put", "-r", &path]).run().await;
     assert!(put.expect(0).stderr.contains("7 files stored and verified"), "{}", put.stderr);
     date(&all, i64::MIN, 0);
     for (name, seconds, nanoseconds, _) in TIMES {
@@ -124,13 +124,13 @@ async fn a_client_takes_and_sends_files_of_any_time() {
         date(&all.join(name), seconds, nanoseconds);
     }
     // Over what is here already, and single files.
-    let got = home.with(&server, "Ron", ["get", "-r", "all", "-o", from]).run().await;
+    let got = home.quiver_as(&server, "Ron", ["get", "-r", "all", "-o", from]).run().await;
     assert!(got.expect(0).stderr.contains("7 already there"), "{}", got.stderr);
     for (name, ..) in TIMES {
         let folder = all.join(name);
         date(&folder.join("file"), i64::MIN, 0);
         let arguments = ["get", &format!("all/{name}/file"), "--overwrite", "-o"];
-        let quiver = home.with(&server, "Ron", arguments).and([&folder]);
+        let quiver = home.quiver_as(&server, "Ron", arguments).arguments([&folder]);
         quiver.run().await.expect(0);
         assert_eq!(fs::read_to_string(folder.join("file")).unwrap(), name);
     }
@@ -145,7 +145,7 @@ async fn a_hostile_server_dates_folders_as_it_likes() {
         ("year-9999", "9999-12-31T23:59:59.999999999Z"),
         ("leap", "1990-12-31T23:59:60.999999999Z"),
     ];
-    let impostor = Impostor::start(move |request| {
+    let impostor = FakeServer::start(move |request| {
         if request["command"] != "list" {
             return None;
         }
@@ -157,15 +157,16 @@ async fn a_hostile_server_dates_folders_as_it_likes() {
                 let path = format!("all/{name}");
                 let path = path.trim_end_matches('/');
                 count += 1;
-                acts.push(Act::reply(&json!({"reply": "entry", "path": path, "kind": "folder",
+                acts.push(Step::reply(&json!({"reply": "entry", "path": path, "kind": "folder",
                     "size": 0, "modified": moment})));
             }
         }
-        acts.extend([Act::eof(&json!({"entries": count, "not_served": 0})), Act::Finish]);
+        acts.extend([Step::eof(&json!({"entries": count, "not_served": 0})), Step::Finish]);
         Some(acts)
     });
     let (home, memory) = (Home::new(), tempfile::tempdir_in("/dev/shm").unwrap());
-    let quiver = home.quiver(["--name", "Ron", "get", "-r", "all", "-o"]).and([memory.path()]);
+    let quiver =
+        home.quiver(["--name", "Ron", "get", "-r", "all", "-o"]).arguments([memory.path()]);
     let got = quiver.server(impostor.address(), &impostor.certificate()).run().await;
     assert_eq!(got.expect(0).stderr, "0 files received\n");
     let seconds = |name: &str| {
@@ -182,12 +183,12 @@ async fn a_hostile_server_dates_folders_as_it_likes() {
 
 #[tokio::test]
 async fn any_mode_size_and_name_is_served_or_left_out() {
-    if !small_disks() {
+    if !small_disks_available() {
         return;
     }
     let server = Server::options().disk("16m").start().await;
     for (name, mode) in [("shut", 0o000), ("open", 0o7777)] {
-        let path = server.offer(name, "content");
+        let path = server.add_file(name, "content");
         fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
     }
     let largest = i64::MAX as u64;
@@ -209,11 +210,11 @@ async fn any_mode_size_and_name_is_served_or_left_out() {
     assert!(!found.iter().any(|name| name.contains(char::is_control)), "{found:?}");
     let home = Home::new();
     // More than there is room for, twice over: their sum has more than 63 bits.
-    let got = home.with(&server, "Ben", ["get", "-r", "/"]).run().await;
+    let got = home.quiver_as(&server, "Ben", ["get", "-r", "/"]).run().await;
     assert!(got.expect(8).stderr.contains("bytes are needed, but only"), "{}", got.stderr);
-    let planned = home.with(&server, "Ben", ["get", "-r", "/", "--dry-run"]).run().await;
+    let planned = home.quiver_as(&server, "Ben", ["get", "-r", "/", "--dry-run"]).run().await;
     assert_eq!(planned.expect(0).stdout.matches("does not fit").count(), 2, "{}", planned.stdout);
-    home.with(&server, "Ben", ["get", "open"]).run().await.expect(0);
+    home.quiver_as(&server, "Ben", ["get", "open"]).run().await.expect(0);
     let mode = fs::metadata(home.file("open")).unwrap().mode();
     assert_eq!(mode & 0o7000, 0, "{mode:o}");
 }

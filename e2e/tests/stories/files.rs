@@ -34,9 +34,9 @@ async fn not_served(client: &Client, folder: &str) -> u64 {
 async fn bad_paths_are_refused_and_never_repaired() {
     let server = Server::start().await;
     // What each of them would be, if it were repaired.
-    fs::write(server.outside().join("s"), "secret").unwrap();
+    fs::write(server.root().join("s"), "secret").unwrap();
     for path in ["s", "a/s", "a/b", "etc/passwd", "con", "aux.txt", "a /b"] {
-        server.offer(path, "content");
+        server.add_file(path, "content");
     }
     let client = Client::member(&server, "Ron").await;
     let (long_part, long) = ("x".repeat(256), "x/".repeat(2048) + "x");
@@ -91,7 +91,7 @@ async fn bad_paths_are_refused_and_never_repaired() {
     for path in bad {
         assert_eq!(client.get_code(path).await, "bad_path", "get {path:?}");
         assert_eq!(client.list(path).await.code(), "bad_path", "list {path:?}");
-        client.is_well().await;
+        client.assert_alive().await;
     }
     assert_eq!(client.get_code("").await, "bad_path");
     for command in ["get", "list"] {
@@ -99,9 +99,9 @@ async fn bad_paths_are_refused_and_never_repaired() {
             let mut request = format!("{{\"command\":\"{command}\",\"path\":\"").into_bytes();
             request.extend(bytes);
             request.extend(b"\"}");
-            let answer = client.say(&RawFrame::new(kind::REQUEST, request).encode()).await;
+            let answer = client.exchange(&RawFrame::new(kind::REQUEST, request).encode()).await;
             assert_eq!(answer.code(), "bad_request", "{command} {bytes:?}");
-            client.is_well().await;
+            client.assert_alive().await;
         }
     }
     for path in ["s", "a/s", "a/b"] {
@@ -112,7 +112,7 @@ async fn bad_paths_are_refused_and_never_repaired() {
 #[tokio::test]
 async fn what_is_not_there_is_not_found() {
     let server = Server::start().await;
-    server.offer("a/file", "content");
+    server.add_file("a/file", "content");
     let client = Client::member(&server, "Ron").await;
     let longest_part = "x".repeat(255);
     let longest = (longest_part.clone() + "/").repeat(15) + &"x".repeat(255);
@@ -127,15 +127,15 @@ async fn what_is_not_there_is_not_found() {
     }
     assert_eq!(client.list("a/file").await.code(), "not_a_folder");
     assert_eq!(client.get_code("a").await, "not_a_file");
-    client.is_well().await;
+    client.assert_alive().await;
 }
 
 #[tokio::test]
 async fn only_regular_files_and_folders_are_served() {
     let server = Server::start().await;
-    server.offer("inside/secret.txt", "content");
-    server.offer("plain.txt", "content");
-    let outside = server.outside().join("outside");
+    server.add_file("inside/secret.txt", "content");
+    server.add_file("plain.txt", "content");
+    let outside = server.root().join("outside");
     fs::create_dir(&outside).unwrap();
     fs::write(outside.join("secret.txt"), "secret").unwrap();
     let at = |name: &str| server.files().join(name);
@@ -178,7 +178,7 @@ async fn only_regular_files_and_folders_are_served() {
     for (name, _) in &links {
         assert_eq!(client.get_code(name).await, "forbidden", "get {name}");
         assert_eq!(client.list(name).await.code(), "forbidden", "list {name}");
-        client.is_well().await;
+        client.assert_alive().await;
     }
     for name in ["folder-out", "folder-in", "folder-here", "folder-up"] {
         for below in ["secret.txt", "outside/secret.txt", "files/plain.txt", "plain.txt", "x/y"] {
@@ -192,7 +192,7 @@ async fn only_regular_files_and_folders_are_served() {
         let nodev = !matches!(*name, "pipe" | "socket") && code == "forbidden";
         assert!(code == "not_a_file" || nodev, "get {name}: {code}");
         assert_eq!(client.list(name).await.code(), "not_a_folder", "list {name}");
-        client.is_well().await;
+        client.assert_alive().await;
     }
     let expected = ["inside", "plain.txt"].map(str::to_owned);
     assert_eq!(listed(&client, "").await, BTreeSet::from(expected));
@@ -208,10 +208,10 @@ async fn what_the_server_may_not_read_is_neither_shown_nor_served() {
         fs::set_permissions(server.files().join(path), Permissions::from_mode(mode)).unwrap();
     };
     for folder in ["open", "closed", "blind", "still"] {
-        server.offer(format!("{folder}/file"), "content");
+        server.add_file(format!("{folder}/file"), "content");
     }
-    server.offer("hidden", "content");
-    server.offer("write-only", "content");
+    server.add_file("hidden", "content");
+    server.add_file("write-only", "content");
     for (path, rights) in [
         ("hidden", 0o000),
         ("write-only", 0o222),
@@ -228,7 +228,7 @@ async fn what_the_server_may_not_read_is_neither_shown_nor_served() {
     let client = Client::member(&server, "Ron").await;
     for path in ["hidden", "write-only", "closed/file", "blind/file", "still/file"] {
         assert_eq!(client.get_code(path).await, "forbidden", "{path}");
-        client.is_well().await;
+        client.assert_alive().await;
     }
     for path in ["closed", "blind"] {
         assert_eq!(client.list(path).await.code(), "forbidden", "{path}");
@@ -276,9 +276,9 @@ async fn a_list_shows_exactly_what_get_serves() {
     for name in names {
         fs::write(server.files().join(OsStr::from_bytes(name)), "content").unwrap();
     }
-    server.offer("folder/file", "content");
+    server.add_file("folder/file", "content");
     fs::create_dir(server.files().join("nul")).unwrap();
-    server.offer("nul/file", "content");
+    server.add_file("nul/file", "content");
     symlink("plain.txt", server.files().join("link")).unwrap();
 
     let client = Client::member(&server, "Ron").await;
@@ -307,9 +307,9 @@ async fn a_list_shows_exactly_what_get_serves() {
 #[tokio::test]
 async fn a_list_tells_what_each_entry_is() {
     let server = Server::start().await;
-    server.offer("b/empty", "");
-    server.offer("b/file", "content");
-    server.offer("b/c/deeper", "content");
+    server.add_file("b/empty", "");
+    server.add_file("b/file", "content");
+    server.add_file("b/c/deeper", "content");
     fs::create_dir(server.files().join("a")).unwrap();
     let client = Client::member(&server, "Ron").await;
     let kinds = async |folder: &str| {

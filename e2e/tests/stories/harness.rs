@@ -2,23 +2,23 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
 
-use quiver_e2e::path::Path;
-use quiver_e2e::wire::{Broken, Closed, Dial, Listener, RawFrame, Stream, kind};
-use quiver_e2e::{Client, Key, PATIENCE, within};
+use quiver_e2e::udp_relay::UdpRelay;
+use quiver_e2e::wire::{CloseReason, Dialer, Listener, RawFrame, RawStream, RawStreamError, kind};
+use quiver_e2e::{Client, Key, TIMEOUT, wait_within};
 use serde_json::json;
 
 /// A client, and the other end of its connection.
 async fn pair() -> (Client, quinn::Connection) {
     let listener = Listener::new(&Key::new());
-    let dial = Dial::at(listener.address(), &listener.key().fingerprint());
-    let (client, connection) = tokio::join!(dial.connect(), listener.connection());
+    let dial = Dialer::to_address(listener.address(), &listener.key().fingerprint());
+    let (client, connection) = tokio::join!(dial.connect(), listener.accept());
     (client.unwrap(), connection)
 }
 
 /// Answers the next request with these bytes.
-async fn answer(connection: &quinn::Connection, bytes: &[u8]) -> (RawFrame, Stream) {
-    let mut stream = Listener::stream(connection).await;
-    let request = within(PATIENCE, "a request", stream.read_frame()).await.unwrap().unwrap();
+async fn answer(connection: &quinn::Connection, bytes: &[u8]) -> (RawFrame, RawStream) {
+    let mut stream = Listener::accept_stream(connection).await;
+    let request = wait_within(TIMEOUT, "a request", stream.read_frame()).await.unwrap().unwrap();
     stream.write(bytes).await.unwrap();
     stream.finish();
     (request, stream)
@@ -33,7 +33,7 @@ async fn both_ends_understand_each_other() {
     assert_eq!(said, "Hello ACK");
     assert_eq!(request.value(), json!({"command": "message", "text": "Hello"}));
     server.close(5_u32.into(), b"");
-    assert_eq!(client.closed().await, Closed::Code(5));
+    assert_eq!(client.wait_for_close().await, CloseReason::Code(5));
 }
 
 #[tokio::test]
@@ -41,9 +41,9 @@ async fn an_answer_without_an_end_is_none() {
     let (client, server) = pair().await;
     let text = RawFrame::json(kind::REPLY, &json!({"reply": "text", "text": "Hello ACK"})).encode();
     for cut in [0, 1, 3, text.len() - 1, text.len()] {
-        let request = client.try_ask(json!({"command": "status"}));
+        let request = client.try_request(json!({"command": "status"}));
         let (said, _) = tokio::join!(request, answer(&server, &text[..cut]));
-        assert_eq!(said, Err(Broken::Short), "{cut}");
+        assert_eq!(said, Err(RawStreamError::Short), "{cut}");
     }
 }
 
@@ -61,19 +61,19 @@ async fn content_that_is_cut_wrongly_is_noticed() {
 #[tokio::test]
 async fn a_path_can_be_cut_and_healed() {
     let listener = Listener::new(&Key::new());
-    let path = Path::to(listener.address()).await;
-    let dial = Dial::at(path.address(), &listener.key().fingerprint());
-    let (client, server) = tokio::join!(dial.connect(), listener.connection());
+    let path = UdpRelay::start(listener.address()).await;
+    let dial = Dialer::to_address(path.address(), &listener.key().fingerprint());
+    let (client, server) = tokio::join!(dial.connect(), listener.accept());
     let client = client.unwrap();
     let eof = RawFrame::new(kind::EOF, "{}").encode();
     path.cut();
     let mut stream = client.open().await.unwrap();
     stream.write_frame(&RawFrame::hello("Ron")).await.unwrap();
     stream.finish();
-    path.swallowed().await;
-    path.heal();
+    path.wait_for_loss().await;
+    path.restore();
     // What was lost is sent again.
     let heard = answer(&server, &eof).await;
     assert_eq!(heard.0, RawFrame::hello("Ron"));
-    within(PATIENCE, "an answer", stream.answer()).await.unwrap().eof();
+    wait_within(TIMEOUT, "an answer", stream.read_response()).await.unwrap().eof();
 }

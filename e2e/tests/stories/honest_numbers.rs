@@ -7,10 +7,10 @@ use std::io::{Read as _, Write as _};
 use std::process::Stdio;
 use std::time::Duration;
 
-use quiver_e2e::path::Path;
-use quiver_e2e::process::{Finished, Process};
+use quiver_e2e::process::{Process, ProgramOutput};
 use quiver_e2e::quiver::finish;
 use quiver_e2e::random::Random;
+use quiver_e2e::udp_relay::UdpRelay;
 use quiver_e2e::{Home, Server};
 use serde_json::Value;
 use tokio::time::{MissedTickBehavior, interval};
@@ -26,14 +26,14 @@ async fn server() -> Server {
 
 /// What a program and a person are told of a transfer that took over a second.
 #[track_caller]
-fn says(finished: &Finished, code: &str, words: &str) {
+fn says(finished: &ProgramOutput, code: &str, words: &str) {
     let line: Value = serde_json::from_str(&finished.expect(0).stdout).unwrap();
     assert_eq!(line["limited_by"], code, "{line}");
     ends_with(finished, words);
 }
 
 #[track_caller]
-fn ends_with(finished: &Finished, words: &str) {
+fn ends_with(finished: &ProgramOutput, words: &str) {
     let said = finished.expect(0).stderr.trim_end();
     assert!(said.ends_with(&format!("/s, limited by {words}")), "{said}");
 }
@@ -47,10 +47,10 @@ async fn logged(server: &Server, begins: &str, words: &str) {
 #[tokio::test]
 async fn a_slow_network_is_named_at_both_ends() {
     let server = server().await;
-    server.offer("big", Random::new(1).bytes(6 * MIB));
+    server.add_file("big", Random::new(1).bytes(6 * MIB));
     let home = Home::new();
-    let path = Path::to(server.address()).await;
-    path.slow(3 * MIB as u64);
+    let path = UdpRelay::start(server.address()).await;
+    path.limit_rate(3 * MIB as u64);
     let get = home.quiver(["--name", "Ron", "get", "big", "--json"]);
     let finished = get.server(path.address(), &server.certificate()).run().await;
     says(&finished, "network", "the network");
@@ -66,13 +66,13 @@ async fn a_slow_network_is_named_at_both_ends() {
 async fn a_limit_is_named_at_both_ends() {
     let server = server().await;
     let content = Random::new(2).bytes(6 * MIB);
-    server.offer("big", &content);
+    server.add_file("big", &content);
     let home = Home::new();
-    let quiver = home.with(&server, "Ron", ["get", "big", "--json", "--limit", "4MiB/s"]);
+    let quiver = home.quiver_as(&server, "Ron", ["get", "big", "--json", "--limit", "4MiB/s"]);
     says(&quiver.run().await, "limit", "--limit");
     logged(&server, "delivered big (6291456 bytes)", "the client's limit").await;
     fs::write(home.file("up"), &content).unwrap();
-    let quiver = home.with(&server, "Ron", ["put", "up", "--json", "--limit", "4MiB/s"]);
+    let quiver = home.quiver_as(&server, "Ron", ["put", "up", "--json", "--limit", "4MiB/s"]);
     says(&quiver.run().await, "limit", "--limit");
     logged(&server, "stored up (6291456 bytes)", "the client's limit").await;
 }
@@ -80,11 +80,11 @@ async fn a_limit_is_named_at_both_ends() {
 #[tokio::test]
 async fn a_pipe_that_takes_little_at_a_time_is_named_at_both_ends() {
     let server = server().await;
-    server.offer("big", Random::new(3).bytes(6 * MIB));
+    server.add_file("big", Random::new(3).bytes(6 * MIB));
     let home = Home::new();
     let (mut output, writer) = std::io::pipe().unwrap();
-    let mut command = home.with(&server, "Ron", ["get", "big", "-o", "-"]).command();
-    let process = Process::start_as_is(command.stdin(Stdio::null()).stdout(writer));
+    let mut command = home.quiver_as(&server, "Ron", ["get", "big", "-o", "-"]).command();
+    let process = Process::start_with_stdio(command.stdin(Stdio::null()).stdout(writer));
     drop(command);
     let reads = tokio::task::spawn_blocking(move || {
         // As a program that has something to do for each of the pieces.
@@ -109,7 +109,7 @@ async fn a_pipe_that_gives_little_at_a_time_is_named_at_both_ends() {
     let server = server().await;
     let home = Home::new();
     let (process, mut input) =
-        home.with(&server, "Ron", ["put", "-", "--as", "up", "--json"]).with_a_pipe();
+        home.quiver_as(&server, "Ron", ["put", "-", "--as", "up", "--json"]).start_with_pipe();
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let piece = Random::new(4).bytes(48 * 1024);
@@ -125,9 +125,9 @@ async fn a_pipe_that_gives_little_at_a_time_is_named_at_both_ends() {
 #[tokio::test]
 async fn what_is_over_at_once_is_limited_by_nothing() {
     let server = server().await;
-    server.offer("small", "content");
+    server.add_file("small", "content");
     let home = Home::new();
-    let finished = home.with(&server, "Ron", ["get", "small", "--json"]).run().await;
+    let finished = home.quiver_as(&server, "Ron", ["get", "small", "--json"]).run().await;
     let line: Value = serde_json::from_str(&finished.expect(0).stdout).unwrap();
     assert_eq!(line["limited_by"], Value::Null, "{line}");
     let said =

@@ -4,10 +4,10 @@
 use std::fs;
 use std::fs::File;
 
-use quiver_e2e::impostor::Act;
+use quiver_e2e::fake_server::Step;
 use quiver_e2e::process::Signal;
 use quiver_e2e::quiver::names;
-use quiver_e2e::{Client, Home, Impostor, PATIENCE, Server, until};
+use quiver_e2e::{Client, FakeServer, Home, Server, TIMEOUT, wait_until};
 use serde_json::{Value, json};
 
 const MIB: usize = 1024 * 1024;
@@ -27,9 +27,10 @@ async fn puts_of_any_size_reserve_nothing_that_stays() {
         .argument("--keep-free=0")
         .start()
         .await;
-    server.offer("old", "older");
+    server.add_file("old", "older");
     let client = Client::member(&server, "Ron").await;
-    let space = async || client.ask(json!({"command": "space"})).await.reply()["available"].clone();
+    let space =
+        async || client.request(json!({"command": "space"})).await.reply()["available"].clone();
     let before = space().await;
     assert_eq!(before, 8 * MIB, "the quota is less than what is free");
     for round in 0..25 {
@@ -63,26 +64,22 @@ async fn a_sparse_file_of_the_largest_size_is_refused_before_a_byte_is_sent() {
     let size =
         (40..63).rev().map(|bits| (1_u64 << bits) - 1).find(|size| file.set_len(*size).is_ok());
     let size = size.expect("a file of 2^40 bytes");
-    let refused = home.with(&server, "Ron", ["put", "sparse"]).run().await;
-    assert!(
-        refused.expect(1).stderr.contains("hint: free space with rm"),
-        "{size}: {}",
-        refused.stderr
-    );
+    let refused = home.quiver_as(&server, "Ron", ["put", "sparse"]).run().await;
+    assert!(refused.expect(1).stderr.contains("hint: free space with rm"), "{size}: {}", refused.stderr);
     assert!(names(&server.files()).is_empty());
 }
 
-fn head(size: u64) -> Act {
+fn head(size: u64) -> Step {
     let head = json!({"reply": "file", "path": "a", "size": size, "modified": TIME, "offset": 0});
-    Act::reply(&head)
+    Step::reply(&head)
 }
 
 #[tokio::test]
 async fn a_client_sets_nothing_aside_for_what_is_offered() {
     for size in SIZES {
-        let impostor = Impostor::start(move |request| {
+        let impostor = FakeServer::start(move |request| {
             (request["command"] == "get").then(|| {
-                let content = (0..4096).map(|_| Act::data(&[7; 1024]));
+                let content = (0..4096).map(|_| Step::data(&[7; 1024]));
                 [head(size)].into_iter().chain(content).collect()
             })
         });
@@ -90,14 +87,14 @@ async fn a_client_sets_nothing_aside_for_what_is_offered() {
         let quiver = home.quiver(["--name", "Ron", "get", "a", "--retry-timeout", "0"]);
         let mut process = quiver.server(impostor.address(), &impostor.certificate()).start();
         // More does not come: it waits.
-        until("some of the content", || home.part_length() >= 2 * MIB as u64).await;
-        let part = fs::metadata(&home.parts()[0]).unwrap();
+        wait_until("some of the content", || home.partial_length() >= 2 * MIB as u64).await;
+        let part = fs::metadata(&home.partial_files()[0]).unwrap();
         let blocks = std::os::unix::fs::MetadataExt::blocks(&part) * 512;
         assert!(blocks <= 8 * MIB as u64, "{size}: {blocks} bytes of the disk");
         assert!(process.memory().peak < MEMORY, "{size}: {:?}", process.memory());
         process.signal(Signal::INT);
-        assert_eq!(process.ended(PATIENCE).await.code(), Some(130), "{size}");
-        let said = process.stderr.so_far().join("\n");
+        assert_eq!(process.wait_for_exit(TIMEOUT).await.code(), Some(130), "{size}");
+        let said = process.stderr.lines().join("\n");
         assert!(!said.contains("panicked"), "{size}: {said}");
         assert!(said.contains("continues at 0 %"), "{size}: {said}");
         let list = home.quiver(["transfers", "--json"]).run().await;
@@ -112,15 +109,15 @@ async fn lists_with_any_sizes_are_shown() {
         let path = format!("{size}.bin");
         json!({"reply": "entry", "path": path, "kind": "file", "size": size, "modified": TIME})
     });
-    let impostor = Impostor::start(move |request| {
+    let impostor = FakeServer::start(move |request| {
         (request["command"] == "list").then(|| {
-            let end = Act::eof(&json!({"entries": SIZES.len(), "not_served": 0}));
-            entries.iter().map(Act::reply).chain([end, Act::Finish]).collect()
+            let end = Step::eof(&json!({"entries": SIZES.len(), "not_served": 0}));
+            entries.iter().map(Step::reply).chain([end, Step::Finish]).collect()
         })
     });
     let home = Home::new();
     let run = async |arguments: &[&str]| {
-        let quiver = home.quiver(["--name", "Ron"]).and(arguments);
+        let quiver = home.quiver(["--name", "Ron"]).arguments(arguments);
         quiver.server(impostor.address(), &impostor.certificate()).run().await
     };
     let list = run(&["list", "--json"]).await;

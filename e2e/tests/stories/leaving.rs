@@ -4,9 +4,9 @@
 
 use std::fs::File;
 
-use quiver_e2e::path::Path;
-use quiver_e2e::wire::{Dial, RawFrame};
-use quiver_e2e::{Client, PATIENCE, Page, Server, within};
+use quiver_e2e::udp_relay::UdpRelay;
+use quiver_e2e::wire::{Dialer, RawFrame};
+use quiver_e2e::{Client, MetricsResponse, Server, TIMEOUT, wait_within};
 use serde_json::json;
 
 const MIB: u64 = 1024 * 1024;
@@ -32,17 +32,17 @@ async fn exit_ends_what_the_client_began_before_its_slot_is_free() {
     let mut downloads = Vec::new();
     for _ in 0..16 {
         let mut download = client.get("big").await.unwrap();
-        download.read_to(1).await;
+        download.read_at_least(1).await;
         downloads.push(download);
     }
     let running = r#"quiver_transfers_running{direction="get"}"#;
-    assert_eq!(Page::read(server.metrics().await).await.number(running), 16.0);
-    assert_eq!(client.say(&exit()).await.reply()["reply"], "goodbye");
+    assert_eq!(MetricsResponse::read(server.metrics_address().await).await.number(running), 16.0);
+    assert_eq!(client.exchange(&exit()).await.reply()["reply"], "goodbye");
     // No wait: the goodbye comes after the end of all that.
-    let page = Page::read(server.metrics().await).await;
+    let page = MetricsResponse::read(server.metrics_address().await).await;
     assert_eq!((page.number(running), page.number("quiver_members")), (0.0, 0.0));
     let other = Client::member(&server, "Ben").await;
-    other.is_well().await;
+    other.assert_alive().await;
     for download in downloads {
         assert!(download.try_finish().await.is_err(), "a get went on after exit");
     }
@@ -54,22 +54,25 @@ async fn clients_that_leave_and_acknowledge_nothing_do_not_pile_up() {
     let server = server().await;
     let mut gone = Vec::new();
     for round in 0..ROUNDS {
-        let path = Path::to(server.address()).await;
-        let client = Dial::to(&server).by(path.address()).join("Ron").await;
+        let path = UdpRelay::start(server.address()).await;
+        let client = Dialer::new(&server).via(path.address()).sign_in("Ron").await;
         let mut download = client.get("big").await.unwrap();
-        download.read_to(1).await;
+        download.read_at_least(1).await;
         // The exit passes, and nothing that the client says after it.
         let mut stream = client.open().await.unwrap();
         stream.write(&exit()).await.unwrap();
         server.log().wait_for_nth("has disconnected", round + 1).await;
         path.cut();
-        let page = Page::read(server.metrics().await).await;
+        let page = MetricsResponse::read(server.metrics_address().await).await;
         assert_eq!(page.number("quiver_members"), 0.0, "in round {round}");
         assert!(page.number("quiver_leaving") <= LEAVING, "in round {round}");
         gone.push((client, download, stream, path));
     }
-    let all_closed =
-        async { while Page::read(server.metrics().await).await.number("quiver_leaving") > 0.0 {} };
-    within(PATIENCE, "the end of all connections", all_closed).await;
-    Client::member(&server, "Ben").await.is_well().await;
+    let all_closed = async {
+        while MetricsResponse::read(server.metrics_address().await).await.number("quiver_leaving")
+            > 0.0
+        {}
+    };
+    wait_within(TIMEOUT, "the end of all connections", all_closed).await;
+    Client::member(&server, "Ben").await.assert_alive().await;
 }

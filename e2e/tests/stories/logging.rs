@@ -11,28 +11,28 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use portable_pty::CommandBuilder;
-use quiver_e2e::disk::{SmallDisk, small_disks};
+use quiver_e2e::disk::{SmallDisk, small_disks_available};
 use quiver_e2e::process::{Process, Signal};
 use quiver_e2e::quiver::finish;
-use quiver_e2e::server::Options;
-use quiver_e2e::sockets::{Protocol, listens_at};
+use quiver_e2e::server::ServerOptions;
+use quiver_e2e::sockets::{SocketKind, listen_address};
 use quiver_e2e::terminal::Terminal;
-use quiver_e2e::wire::Dial;
-use quiver_e2e::{Client, Home, PATIENCE, Page, Server, binary, until, within};
+use quiver_e2e::wire::Dialer;
+use quiver_e2e::{Client, Home, MetricsResponse, Server, TIMEOUT, binary, wait_until, wait_within};
 
 const DROPPED: &str = "quiver_log_lines_dropped_total";
 
 /// What a server has to stop, and to spare.
 const STOPS: Duration = Duration::from_secs(10);
 
-fn watched() -> Options {
+fn watched() -> ServerOptions {
     Server::options().argument("--metrics=0").max_clients(1000)
 }
 
 async fn metrics(server: &Server) -> SocketAddr {
     let mut address = None;
-    until("the metrics", || {
-        address = listens_at(server.id(), Protocol::Tcp);
+    wait_until("the metrics", || {
+        address = listen_address(server.id(), SocketKind::Tcp);
         address.is_some()
     })
     .await;
@@ -40,7 +40,7 @@ async fn metrics(server: &Server) -> SocketAddr {
 }
 
 async fn dropped(metrics: SocketAddr) -> f64 {
-    let page = Page::read(metrics).await;
+    let page = MetricsResponse::read(metrics).await;
     assert!(page.body.contains(&format!("\n{DROPPED} ")), "{}", page.body);
     page.number(DROPPED)
 }
@@ -49,16 +49,16 @@ async fn dropped(metrics: SocketAddr) -> f64 {
 async fn visit(server: &Server, name: &str) -> Duration {
     let client = Client::member(server, name).await;
     let began = Instant::now();
-    client.is_well().await;
+    client.assert_alive().await;
     let took = began.elapsed();
-    client.leave().await;
+    client.close().await;
     took
 }
 
 async fn stops(mut server: Server) {
     let began = Instant::now();
     server.signal(Signal::TERM);
-    assert!(server.ended(PATIENCE).await.success());
+    assert!(server.wait_for_exit(TIMEOUT).await.success());
     assert!(began.elapsed() < STOPS, "{:?}", began.elapsed());
 }
 
@@ -100,11 +100,11 @@ async fn a_full_disk_under_the_log_does_not_end_the_server() {
 
 #[tokio::test]
 async fn once_the_disk_has_room_again_the_log_says_what_it_lacks() {
-    if !small_disks() {
+    if !small_disks_available() {
         return;
     }
     let home = Home::new();
-    let disk = SmallDisk::over(&home.folder(), "64k");
+    let disk = SmallDisk::mount(&home.folder(), "64k");
     let log = disk.folder().join("log");
     let file = File::options().create(true).append(true).open(&log).unwrap();
     let server = watched().start_logging_to(file).await;
@@ -118,12 +118,12 @@ async fn once_the_disk_has_room_again_the_log_says_what_it_lacks() {
     std::fs::remove_file(disk.folder().join("other")).unwrap();
     // No other line is logged meanwhile.
     let said = || std::fs::read_to_string(&log).unwrap();
-    until("the report", || said().contains("dropped: standard error did not take")).await;
+    wait_until("the report", || said().contains("dropped: standard error did not take")).await;
     assert_eq!(said().matches("dropped: standard error did not take").count(), 1);
     let count = dropped(metrics).await;
     assert!(said().contains(&format!("\"{count} log line")), "{count}: {}", said());
     visit(&server, "Ben").await;
-    until("the next lines", || said().contains("Ben has disconnected")).await;
+    wait_until("the next lines", || said().contains("Ben has disconnected")).await;
     for line in said().lines().filter(|line| !line.is_empty()) {
         // A line that the full disk cut off has an end of its own.
         let is_whole = line.starts_with('{') && line.ends_with('}');
@@ -158,7 +158,7 @@ async fn a_log_that_nobody_reads_keeps_no_client_waiting() {
             }
         }
     });
-    let report = report.recv_timeout(PATIENCE).unwrap();
+    let report = report.recv_timeout(TIMEOUT).unwrap();
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     assert_eq!(report["level"], "WARN");
     let count = dropped(metrics).await;
@@ -176,11 +176,11 @@ async fn a_server_stops_although_nobody_reads_its_log() {
     fill(&mut full);
     let server = watched().start_logging_to(writer).await;
     let client = Client::member(&server, "Ron").await;
-    client.is_well().await;
+    client.assert_alive().await;
     // A transfer that does not end: the whole grace is used.
-    server.offer("big", vec![7; 32 * 1024 * 1024]);
+    server.add_file("big", vec![7; 32 * 1024 * 1024]);
     let mut download = client.get("big").await.unwrap();
-    download.read_to(1).await;
+    download.read_at_least(1).await;
     stops(server).await;
     drop(reader);
 }
@@ -211,17 +211,17 @@ async fn a_terminal_that_is_stopped_does_not_stop_the_server() {
     let shown = terminal.contents();
     let fingerprint = shown.split_once("fingerprint ").unwrap().1;
     let fingerprint = fingerprint.split_whitespace().next().unwrap();
-    let address = listens_at(terminal.id(), Protocol::Udp).unwrap();
+    let address = listen_address(terminal.id(), SocketKind::Udp).unwrap();
     terminal.type_text("\x13");
     for round in 0..20 {
-        let client = Dial::at(address, fingerprint).join(&format!("Ron{round}")).await;
-        client.is_well().await;
-        client.leave().await;
+        let client = Dialer::to_address(address, fingerprint).sign_in(&format!("Ron{round}")).await;
+        client.assert_alive().await;
+        client.close().await;
     }
     let id = rustix::process::Pid::from_raw(terminal.id().cast_signed()).unwrap();
     let began = Instant::now();
     rustix::process::kill_process(id, Signal::TERM).unwrap();
-    assert!(terminal.wait().success());
+    assert!(terminal.wait_for_exit().success());
     assert!(began.elapsed() < STOPS, "{:?}", began.elapsed());
 }
 
@@ -229,12 +229,12 @@ async fn a_terminal_that_is_stopped_does_not_stop_the_server() {
 async fn the_last_lines_of_a_server_are_written() {
     let mut server = Server::start().await;
     server.signal(Signal::TERM);
-    server.ended(PATIENCE).await;
+    server.wait_for_exit(TIMEOUT).await;
     assert_eq!(server.log().entries().last().unwrap().message, "stopped");
 
     // What keeps it from starting is said too.
     let refused =
-        Server::options().argument("--metrics=192.0.2.7:1").refuses_to_start(|_| {}).await;
+        Server::options().argument("--metrics=192.0.2.7:1").expect_start_failure(|_| {}).await;
     assert_eq!(refused.status.code(), Some(1));
     let error = "\nerror: cannot show metrics on 192.0.2.7:1: ";
     let said = format!("\n{}", refused.stderr);
@@ -260,10 +260,10 @@ async fn a_server_that_cannot_say_why_ends_all_the_same() {
 #[tokio::test]
 async fn a_verbose_client_works_although_its_log_cannot_be_written() {
     let server = Server::start().await;
-    server.offer("a", vec![7; 4 * 1024 * 1024]);
+    server.add_file("a", vec![7; 4 * 1024 * 1024]);
     for stderr in broken() {
         let home = Home::new();
-        let mut command = home.with(&server, "Ron", ["-v", "get", "a"]).command();
+        let mut command = home.quiver_as(&server, "Ron", ["-v", "get", "a"]).command();
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let process = Process::start_with_stderr(&mut command, stderr);
         drop(command);
@@ -275,11 +275,11 @@ async fn a_verbose_client_works_although_its_log_cannot_be_written() {
 #[tokio::test]
 async fn a_verbose_client_does_not_wait_for_its_log() {
     let server = Server::start().await;
-    server.offer("a", vec![7; 4 * 1024 * 1024]);
+    server.add_file("a", vec![7; 4 * 1024 * 1024]);
     let home = Home::new();
     let (reader, writer) = std::io::pipe().unwrap();
     fill(&mut OwnedFd::from(writer.try_clone().unwrap()));
-    let mut command = home.with(&server, "Ron", ["-v", "--quiet", "get", "a"]).command();
+    let mut command = home.quiver_as(&server, "Ron", ["-v", "--quiet", "get", "a"]).command();
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     let process = Process::start_with_stderr(&mut command, writer);
     drop(command);
@@ -292,7 +292,7 @@ async fn a_verbose_client_does_not_wait_for_its_log() {
 async fn a_verbose_client_writes_its_log_before_its_last_words() {
     let server = Server::start().await;
     let home = Home::new();
-    let failed = home.with(&server, "Ron", ["-v", "get", "missing"]).run().await;
+    let failed = home.quiver_as(&server, "Ron", ["-v", "get", "missing"]).run().await;
     failed.expect(7);
     let lines: Vec<_> = failed.stderr.lines().collect();
     let error = lines.iter().position(|line| line.starts_with("error: ")).unwrap();
@@ -310,6 +310,6 @@ fn broken() -> [Stdio; 2] {
 #[tokio::test]
 async fn a_server_without_standard_error_serves() {
     let server = Server::options().start_logging_to(Stdio::null()).await;
-    within(PATIENCE, "a visit", visit(&server, "Ron")).await;
+    wait_within(TIMEOUT, "a visit", visit(&server, "Ron")).await;
     stops(server).await;
 }

@@ -5,21 +5,21 @@ use std::net::{SocketAddr, TcpListener};
 
 use quiver_e2e::process::Signal;
 use quiver_e2e::random::Random;
-use quiver_e2e::server::Options;
-use quiver_e2e::wire::Dial;
-use quiver_e2e::{Client, Key, PATIENCE, Page, Server, within};
+use quiver_e2e::server::ServerOptions;
+use quiver_e2e::wire::Dialer;
+use quiver_e2e::{Client, Key, MetricsResponse, Server, TIMEOUT, wait_within};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 const MIB: usize = 1024 * 1024;
 
-fn watched() -> Options {
+fn watched() -> ServerOptions {
     Server::options().argument("--metrics=0")
 }
 
 #[track_caller]
-fn expect(page: &Page, numbers: &[(&str, usize)]) {
+fn expect(page: &MetricsResponse, numbers: &[(&str, usize)]) {
     for (name, number) in numbers {
         assert_eq!(page.number(name), *number as f64, "{name} in {}", page.body);
     }
@@ -28,9 +28,9 @@ fn expect(page: &Page, numbers: &[(&str, usize)]) {
 #[tokio::test]
 async fn the_numbers_are_those_of_what_moved() {
     let server = watched().argument("--allow-upload").start().await;
-    let metrics = server.metrics().await;
+    let metrics = server.metrics_address().await;
     assert!(metrics.ip().is_loopback(), "a port alone is for this machine");
-    let started = Page::read(metrics).await;
+    let started = MetricsResponse::read(metrics).await;
     expect(
         &started,
         &[
@@ -44,16 +44,16 @@ async fn the_numbers_are_those_of_what_moved() {
     assert!(started.body.contains("quiver_build_info{version=\""), "{}", started.body);
     assert!(started.number("process_start_time_seconds") > 1.7e9);
 
-    server.offer("secret.txt", Random::new(1).bytes(3 * MIB));
+    server.add_file("secret.txt", Random::new(1).bytes(3 * MIB));
     let client = Client::member(&server, "Ron").await;
     assert_eq!(client.get_code("secret.txt").await, "");
     let content = Random::new(2).bytes(5 * MIB);
     let upload = client.put("up", json!(content.len())).await.unwrap();
-    upload.send(&content).await.unwrap();
-    client.is_well().await;
+    upload.send_file(&content).await.unwrap();
+    client.assert_alive().await;
     server.log().wait_for("delivered secret.txt").await;
     server.log().wait_for("stored up").await;
-    let page = Page::read(metrics).await;
+    let page = MetricsResponse::read(metrics).await;
     expect(
         &page,
         &[
@@ -84,28 +84,34 @@ async fn the_numbers_are_those_of_what_moved() {
     for secret in ["Ron", "secret", "up\"", "127.0.0.1"] {
         assert!(!page.body.contains(secret), "{secret} in {}", page.body);
     }
-    client.leave().await;
+    client.close().await;
     server.log().wait_for("client count: 0 of 3").await;
-    expect(&Page::read(metrics).await, &[("quiver_clients", 0), ("quiver_connections_total", 1)]);
+    expect(
+        &MetricsResponse::read(metrics).await,
+        &[("quiver_clients", 0), ("quiver_connections_total", 1)],
+    );
 }
 
 #[tokio::test]
 async fn what_fails_is_counted_too() {
     let server = watched().max_clients(1).account("Ron", "tomato").start().await;
-    let metrics = server.metrics().await;
-    server.offer("big", Random::new(3).bytes(8 * MIB));
-    let client = Dial::to(&server).connect().await.unwrap();
+    let metrics = server.metrics_address().await;
+    server.add_file("big", Random::new(3).bytes(8 * MIB));
+    let client = Dialer::new(&server).connect().await.unwrap();
     assert_eq!(client.sign_in("Ron", "wrong").await.code(), "sign_in_failed");
     assert_eq!(client.sign_in("Ron", "tomato").await.reply()["reply"], "welcome");
     assert_eq!(client.get_code("missing").await, "not_found");
-    assert_eq!(client.say(b"\x00\x00\x02{}").await.code(), "bad_request");
+    assert_eq!(client.exchange(b"\x00\x00\x02{}").await.code(), "bad_request");
     let mut download = client.get("big").await.unwrap();
-    download.read_to(1).await;
-    expect(&Page::read(metrics).await, &[("quiver_transfers_running{direction=\"get\"}", 1)]);
-    client.leave().await;
+    download.read_at_least(1).await;
+    expect(
+        &MetricsResponse::read(metrics).await,
+        &[("quiver_transfers_running{direction=\"get\"}", 1)],
+    );
+    client.close().await;
     let log = server.log();
     log.wait_for("not delivered: big to Client 1: Ron: ").await;
-    let page = Page::read(metrics).await;
+    let page = MetricsResponse::read(metrics).await;
     expect(
         &page,
         &[
@@ -126,37 +132,40 @@ async fn what_fails_is_counted_too() {
 #[tokio::test]
 async fn who_finds_the_server_busy_is_counted() {
     let server = watched().max_clients(1).start().await;
-    let metrics = server.metrics().await;
+    let metrics = server.metrics_address().await;
     let _ron = Client::member(&server, "Ron").await;
     let ben = Client::guest(&server).await;
     assert_eq!(ben.hello("Ben").await.code(), "busy");
-    expect(&Page::read(metrics).await, &[("quiver_busy_refusals_total", 1), ("quiver_clients", 1)]);
+    expect(
+        &MetricsResponse::read(metrics).await,
+        &[("quiver_busy_refusals_total", 1), ("quiver_clients", 1)],
+    );
 }
 
 #[tokio::test]
 async fn what_is_kept_of_broken_uploads_is_shown() {
     let server = watched().argument("--allow-upload").argument("--keep-free=0").start().await;
-    let metrics = server.metrics().await;
+    let metrics = server.metrics_address().await;
     let key = Key::new();
-    let client = Dial::to(&server).key(&key).join("Ron").await;
+    let client = Dialer::new(&server).key(&key).sign_in("Ron").await;
     let content = Random::new(4).bytes(4 * MIB);
     let mut upload = client.put("up", json!(content.len())).await.unwrap();
-    upload.begin(0).await;
-    upload.data(&content[..2 * MIB]).await;
+    upload.send_offset(0).await;
+    upload.send_data(&content[..2 * MIB]).await;
     let some = async {
         while upload.stream.read_frame().await.unwrap().unwrap().value()["stored"] == 0 {}
     };
-    within(PATIENCE, "some of it to be stored", some).await;
-    client.leave().await;
+    wait_within(TIMEOUT, "some of it to be stored", some).await;
+    client.close().await;
     let kept = async {
         loop {
-            let page = Page::read(metrics).await;
+            let page = MetricsResponse::read(metrics).await;
             if page.number("quiver_kept_parts") == 1.0 {
                 return page;
             }
         }
     };
-    let page = within(PATIENCE, "the part to be kept", kept).await;
+    let page = wait_within(TIMEOUT, "the part to be kept", kept).await;
     expect(&page, &[("quiver_transfers_total{direction=\"put\",outcome=\"failed\"}", 1)]);
     let kept = page.number("quiver_kept_parts_bytes");
     assert!(0.0 < kept && kept <= (2 * MIB) as f64, "{kept}");
@@ -165,18 +174,18 @@ async fn what_is_kept_of_broken_uploads_is_shown() {
 #[tokio::test]
 async fn each_reader_gets_the_format_it_asks_for_and_nothing_else() {
     let server = watched().start().await;
-    let metrics = server.metrics().await;
-    let page = Page::read(metrics).await;
+    let metrics = server.metrics_address().await;
+    let page = MetricsResponse::read(metrics).await;
     assert_eq!(page.status(), "200 OK");
     assert!(page.head.to_lowercase().contains("content-type: text/plain; version=0.0.4"));
     assert!(!page.body.contains("# EOF"));
     let open =
         "GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: application/openmetrics-text\r\n\r\n";
-    let page = Page::ask(metrics, open).await;
+    let page = MetricsResponse::request(metrics, open).await;
     assert!(page.head.to_lowercase().contains("content-type: application/openmetrics-text; "));
     assert!(page.body.ends_with("# EOF\n"), "{}", page.body);
     let status = async |request: &str| {
-        Page::ask(metrics, &format!("{request}\r\nHost: localhost\r\n\r\n"))
+        MetricsResponse::request(metrics, &format!("{request}\r\nHost: localhost\r\n\r\n"))
             .await
             .status()
             .to_owned()
@@ -195,8 +204,10 @@ async fn each_reader_gets_the_format_it_asks_for_and_nothing_else() {
 async fn a_web_page_cannot_read_them_under_a_name_of_its_own() {
     let named = "--metrics-host=quiver.example.org";
     let server = watched().argument(named).argument("--metrics-host=watched").start().await;
-    let metrics = server.metrics().await;
-    let ask = async |lines: &str| Page::ask(metrics, &format!("GET {lines}\r\n\r\n")).await;
+    let metrics = server.metrics_address().await;
+    let ask = async |lines: &str| {
+        MetricsResponse::request(metrics, &format!("GET {lines}\r\n\r\n")).await
+    };
     let with = async |host: &str| ask(&format!("/metrics HTTP/1.1\r\nHost: {host}")).await;
     let port = metrics.port();
     for right in [
@@ -227,7 +238,7 @@ async fn a_web_page_cannot_read_them_under_a_name_of_its_own() {
     // A reader of the time before there were hosts.
     assert!(ask("/metrics HTTP/1.0").await.head.starts_with("HTTP/1.0 200 OK"));
     let options = Server::options().argument("--metrics=0").argument("--metrics-host=a:9464");
-    let finished = options.refuses_to_start(|_| {}).await;
+    let finished = options.expect_start_failure(|_| {}).await;
     assert_eq!(finished.code(), 2, "{}", finished.stderr);
     assert!(finished.stderr.contains("expected the name of a host without a port"));
 }
@@ -235,24 +246,24 @@ async fn a_web_page_cannot_read_them_under_a_name_of_its_own() {
 #[tokio::test]
 async fn who_says_nothing_or_too_much_keeps_nobody_out() {
     let server = watched().start().await;
-    let metrics = server.metrics().await;
+    let metrics = server.metrics_address().await;
     let mut silent = Vec::new();
     for _ in 0..40 {
         silent.push(TcpStream::connect(metrics).await.unwrap());
     }
-    assert_eq!(Page::read(metrics).await.status(), "200 OK");
+    assert_eq!(MetricsResponse::read(metrics).await.status(), "200 OK");
     // The oldest made room.
     let mut nothing = [0; 1];
-    let ended = within(PATIENCE, "the end of a connection", silent[0].read(&mut nothing)).await;
+    let ended = wait_within(TIMEOUT, "the end of a connection", silent[0].read(&mut nothing)).await;
     assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
     // Headers without an end.
     let mut endless = TcpStream::connect(metrics).await.unwrap();
     endless.write_all(b"GET /metrics HTTP/1.1\r\n").await.unwrap();
     let pours = async { while endless.write_all(b"A: b\r\n").await.is_ok() {} };
-    within(PATIENCE, "the end of patience", pours).await;
-    assert_eq!(Page::read(metrics).await.status(), "200 OK");
+    wait_within(TIMEOUT, "the end of patience", pours).await;
+    assert_eq!(MetricsResponse::read(metrics).await.status(), "200 OK");
     let client = Client::member(&server, "Ron").await;
-    client.is_well().await;
+    client.assert_alive().await;
 }
 
 #[tokio::test]
@@ -260,14 +271,14 @@ async fn an_address_that_cannot_be_had_is_refused() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let options = Server::options().argument(format!("--metrics={address}"));
-    let finished = options.refuses_to_start(|_| {}).await;
+    let finished = options.expect_start_failure(|_| {}).await;
     assert_eq!(finished.code(), 1);
     let said = format!("error: cannot show metrics on {address}: Address already in use");
     assert!(finished.stderr.contains(&said), "{}", finished.stderr);
     assert!(finished.stderr.contains("\nhint: choose another address with --metrics"));
     for bad in ["nowhere", "127.0.0.1", "70000"] {
         let options = Server::options().argument(format!("--metrics={bad}"));
-        let finished = options.refuses_to_start(|_| {}).await;
+        let finished = options.expect_start_failure(|_| {}).await;
         assert_eq!(finished.code(), 2, "{}", finished.stderr);
         assert!(finished.stderr.contains("expected a port or an address with one"));
     }
@@ -276,21 +287,21 @@ async fn an_address_that_cannot_be_had_is_refused() {
 #[tokio::test]
 async fn the_page_can_be_read_until_the_server_ends_and_no_longer() {
     let mut server = watched().argument("--allow-upload").start().await;
-    let metrics: SocketAddr = server.metrics().await;
+    let metrics: SocketAddr = server.metrics_address().await;
     let client = Client::member(&server, "Ron").await;
     let content = Random::new(5).bytes(MIB);
     let mut upload = client.put("up", json!(content.len())).await.unwrap();
-    upload.begin(0).await;
-    upload.data(&content[..1024]).await;
+    upload.send_offset(0).await;
+    upload.send_data(&content[..1024]).await;
     let mut silent = TcpStream::connect(metrics).await.unwrap();
     server.signal(Signal::TERM);
     server.log().wait_for("stopping").await;
     // A put may end, and until then its server can be watched.
-    let page = Page::read(metrics).await;
+    let page = MetricsResponse::read(metrics).await;
     expect(&page, &[("quiver_transfers_running{direction=\"put\"}", 1)]);
     server.signal(Signal::TERM);
-    assert!(server.ended(PATIENCE).await.success());
-    let ended = within(PATIENCE, "the end of a connection", silent.read(&mut [0; 1])).await;
+    assert!(server.wait_for_exit(TIMEOUT).await.success());
+    let ended = wait_within(TIMEOUT, "the end of a connection", silent.read(&mut [0; 1])).await;
     assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
     assert!(TcpStream::connect(metrics).await.is_err(), "nobody listens any more");
 }

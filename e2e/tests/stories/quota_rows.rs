@@ -6,11 +6,11 @@
 use std::fs;
 use std::io::Write as _;
 
-use quiver_e2e::disk::small_disks;
+use quiver_e2e::disk::small_disks_available;
 use quiver_e2e::random::Random;
-use quiver_e2e::server::Options;
-use quiver_e2e::wire::Dial;
-use quiver_e2e::{Client, Key, PATIENCE, Server, within};
+use quiver_e2e::server::ServerOptions;
+use quiver_e2e::wire::Dialer;
+use quiver_e2e::{Client, Key, Server, TIMEOUT, wait_within};
 use serde_json::json;
 
 const QUOTA: u64 = 10_000_000;
@@ -18,27 +18,27 @@ const QUOTA: u64 = 10_000_000;
 /// What a folder counts.
 const FOLDER: u64 = 4096;
 
-fn uploads() -> Options {
+fn uploads() -> ServerOptions {
     Server::options().argument("--allow-upload").argument(format!("--quota={QUOTA}"))
 }
 
 /// What is counted of all that the client has stored.
 async fn counted(client: &Client) -> u64 {
-    let space = client.ask(json!({"command": "space"})).await;
+    let space = client.request(json!({"command": "space"})).await;
     QUOTA - space.reply()["available"].as_u64().unwrap()
 }
 
 async fn rename(client: &Client, path: &str, to: &str) -> String {
-    let answer = client.ask(json!({"command": "rename", "path": path, "to": to})).await;
+    let answer = client.request(json!({"command": "rename", "path": path, "to": to})).await;
     answer.code().to_owned()
 }
 
 async fn make_folder(client: &Client, path: &str) -> String {
-    client.ask(json!({"command": "make_folder", "path": path})).await.code().to_owned()
+    client.request(json!({"command": "make_folder", "path": path})).await.code().to_owned()
 }
 
 async fn remove(client: &Client, path: &str) -> String {
-    client.ask(json!({"command": "remove", "path": path})).await.code().to_owned()
+    client.request(json!({"command": "remove", "path": path})).await.code().to_owned()
 }
 
 /// Bytes of all files in the folder.
@@ -66,20 +66,20 @@ async fn a_file_that_is_renamed_or_removed_while_its_put_commits_keeps_its_owner
                 }
             }
         };
-        let change = within(PATIENCE, "the file", change);
+        let change = wait_within(TIMEOUT, "the file", change);
         let (put, changed) = tokio::join!(client.store("new", &content), change);
         put.unwrap();
         assert_eq!(changed, "", "round {round}");
         assert_eq!(counted(&client).await, stored(&server), "round {round}");
     }
-    assert_eq!(server.stored().len(), 20);
+    assert_eq!(server.stored_names().len(), 20);
 }
 
 #[tokio::test]
 async fn folders_count_against_a_quota_as_long_as_they_are_there() {
     let mut server = uploads().argument("--keep-free=0").start().await;
     let key = Key::new();
-    let client = Dial::to(&server).key(&key).join("Ron").await;
+    let client = Dialer::new(&server).key(&key).sign_in("Ron").await;
     // Those it lies in are made too.
     assert_eq!(make_folder(&client, "a/b/c").await, "");
     assert_eq!(counted(&client).await, 3 * FOLDER);
@@ -93,7 +93,7 @@ async fn folders_count_against_a_quota_as_long_as_they_are_there() {
     assert_eq!(make_folder(&client, "operators/d").await, "");
     assert_eq!(counted(&client).await, 4 * FOLDER + 100);
     server.restart().await;
-    let client = Dial::to(&server).key(&key).join("Ron").await;
+    let client = Dialer::new(&server).key(&key).sign_in("Ron").await;
     server.log().wait_for("listening on").await;
     assert_eq!(counted(&client).await, 4 * FOLDER + 100);
     for path in ["operators/d", "operators", "new/b/c", "new/b/file", "new/b", "new"] {
@@ -109,15 +109,15 @@ async fn a_folder_that_does_not_fit_is_not_made() {
     let rest = usize::try_from(QUOTA - 2 * FOLDER - 10).unwrap();
     client.store("file", &vec![1; rest]).await.unwrap();
     let deep = json!({"command": "make_folder", "path": "a/b/c"});
-    let refused = client.ask(deep).await;
+    let refused = client.request(deep).await;
     assert_eq!(refused.code(), "no_space", "{}", refused.message());
     assert_eq!(make_folder(&client, "d").await, "no_space");
-    assert_eq!(server.stored(), ["a", "file"]);
+    assert_eq!(server.stored_names(), ["a", "file"]);
     assert!(server.files().join("a/b").is_dir());
     assert_eq!(fs::read_dir(server.files().join("a/b")).unwrap().count(), 0);
     assert_eq!(counted(&client).await, QUOTA - 10);
 
-    if !small_disks() {
+    if !small_disks_available() {
         return;
     }
     // More is to stay free than the disk has.
@@ -125,15 +125,16 @@ async fn a_folder_that_does_not_fit_is_not_made() {
     let client = Client::member(&server, "Ron").await;
     assert_eq!(make_folder(&client, "a").await, "no_space");
     assert_eq!(client.store_code("empty", b"").await, "no_space");
-    assert!(server.stored().is_empty());
+    assert!(server.stored_names().is_empty());
 }
 
 #[tokio::test]
 async fn nothing_is_stored_whose_row_cannot_be_written() {
-    if !small_disks() {
+    if !small_disks_available() {
         return;
     }
-    let server = uploads().argument("--keep-free=0").state_disk("256k").with_alarms().start().await;
+    let server =
+        uploads().argument("--keep-free=0").state_disk("256k").allow_errors().start().await;
     let client = Client::member(&server, "Ron").await;
     client.store("first", &[1; 10]).await.unwrap();
     let full = server.state().join("full");
@@ -147,14 +148,21 @@ async fn nothing_is_stored_whose_row_cannot_be_written() {
         let code = client.store_code(&format!("file {number}"), &[1; 1000]).await;
         assert!(["", "no_space"].contains(&code.as_str()), "{code}");
         refused += usize::from(!code.is_empty());
-        assert_eq!(server.stored().len(), 201 - refused - (199 - number));
+        assert_eq!(server.stored_names().len(), 201 - refused - (199 - number));
     }
     assert!(refused > 0);
     assert_eq!(counted(&client).await, stored(&server));
     let content = Random::new(1).bytes(1_000_000);
     assert_eq!(client.store_code("large", &content).await, "no_space");
     assert_eq!(
-        client.put("piped", json!(null)).await.unwrap().send(&content).await.unwrap_err().code(),
+        client
+            .put("piped", json!(null))
+            .await
+            .unwrap()
+            .send_file(&content)
+            .await
+            .unwrap_err()
+            .code(),
         "no_space"
     );
     assert_eq!(make_folder(&client, "folder").await, "no_space");
@@ -162,7 +170,7 @@ async fn nothing_is_stored_whose_row_cannot_be_written() {
     assert_eq!(counted(&client).await, stored(&server));
     // What is in the way of room can go, and then there is room.
     assert_eq!(remove(&client, "first").await, "");
-    assert!(!server.stored().contains(&"first".to_owned()));
+    assert!(!server.stored_names().contains(&"first".to_owned()));
     server.log().wait_for("cannot record who stores what").await;
     fs::remove_file(&full).unwrap();
     client.store("large", &content).await.unwrap();
@@ -179,7 +187,7 @@ async fn a_rename_to_where_the_operator_removed_a_folder_is_no_failure() {
     }
     fs::remove_dir_all(server.files().join("old")).unwrap();
     assert_eq!(rename(&client, "new", "old").await, "");
-    assert_eq!(server.stored(), ["old"]);
+    assert_eq!(server.stored_names(), ["old"]);
     assert_eq!(counted(&client).await, FOLDER + 100);
     // Its rows are of what is there now.
     assert_eq!(rename(&client, "old", "new").await, "");

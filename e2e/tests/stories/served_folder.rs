@@ -8,10 +8,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use quiver_e2e::disk::small_disks;
+use quiver_e2e::disk::small_disks_available;
 use quiver_e2e::random::Random;
 use quiver_e2e::server::is_root;
-use quiver_e2e::{Client, PATIENCE, Server, until, within};
+use quiver_e2e::{Client, Server, TIMEOUT, wait_until, wait_within};
 use serde_json::json;
 
 const MIB: usize = 1024 * 1024;
@@ -39,13 +39,13 @@ async fn is_noticed(server: &Server, count: usize) {
 #[tokio::test]
 async fn a_folder_that_was_made_anew_is_served() {
     let server = Server::start().await;
-    server.offer("old", "old");
+    server.add_file("old", "old");
     let client = Client::member(&server, "Ron").await;
     assert_eq!(names(&client).await, ["old"]);
     fs::remove_dir_all(server.files()).unwrap();
     server.log().wait_for(GONE).await;
     assert_eq!(names(&client).await, [""; 0]);
-    server.offer("new", "new");
+    server.add_file("new", "new");
     is_noticed(&server, 1).await;
     assert_eq!(names(&client).await, ["new"]);
     assert_eq!(client.get_code("new").await, "");
@@ -56,9 +56,9 @@ async fn a_folder_that_was_made_anew_is_served() {
 #[tokio::test]
 async fn a_folder_that_comes_back_is_the_same() {
     let server = Server::start().await;
-    server.offer("a", "content");
+    server.add_file("a", "content");
     let client = Client::member(&server, "Ron").await;
-    let away = server.outside().join("away");
+    let away = server.root().join("away");
     fs::rename(server.files(), &away).unwrap();
     server.log().wait_for(GONE).await;
     assert_eq!(client.get_code("a").await, "", "it is served from where it is now");
@@ -72,21 +72,21 @@ async fn a_folder_that_comes_back_is_the_same() {
 async fn a_transfer_ends_with_the_folder_that_it_began_with() {
     let server = Server::options().argument("--allow-upload").start().await;
     let content = Random::new(71).bytes(32 * MIB);
-    server.offer("big", &content);
+    server.add_file("big", &content);
     let client = Client::member(&server, "Ron").await;
     let mut download = client.get("big").await.unwrap();
-    download.read_to(1).await;
+    download.read_at_least(1).await;
     let upload = client.put("up", MIB).await.unwrap();
-    let old = server.outside().join("old");
+    let old = server.root().join("old");
     fs::rename(server.files(), &old).unwrap();
-    server.offer("new", "new");
+    server.add_file("new", "new");
     is_noticed(&server, 1).await;
     assert_eq!(names(&client).await, ["new"]);
     let content_of_up = Random::new(72).bytes(MIB);
-    upload.send(&content_of_up).await.unwrap();
+    upload.send_file(&content_of_up).await.unwrap();
     assert!(fs::read(old.join("up")).unwrap() == content_of_up);
-    download.finish().await.unwrap().received().await;
-    assert_eq!(server.stored(), ["new"]);
+    download.finish().await.unwrap().acknowledge().await;
+    assert_eq!(server.stored_names(), ["new"]);
 }
 
 #[tokio::test]
@@ -97,13 +97,13 @@ async fn a_link_that_leads_elsewhere_is_followed() {
         fs::create_dir(folder.join("second")).unwrap();
         fs::write(folder.join("second/b"), "b").unwrap();
     };
-    let server = Server::options().start_after(start).await;
-    server.offer("a", "a");
+    let server = Server::options().start_with_folder(start).await;
+    server.add_file("a", "a");
     let client = Client::member(&server, "Ron").await;
     assert_eq!(names(&client).await, ["a"]);
     for (count, (folder, name)) in [("second", "b"), ("first", "a")].into_iter().enumerate() {
-        symlink(folder, server.outside().join("next")).unwrap();
-        fs::rename(server.outside().join("next"), server.files()).unwrap();
+        symlink(folder, server.root().join("next")).unwrap();
+        fs::rename(server.root().join("next"), server.files()).unwrap();
         is_noticed(&server, count + 1).await;
         assert_eq!(names(&client).await, [name]);
     }
@@ -111,12 +111,12 @@ async fn a_link_that_leads_elsewhere_is_followed() {
 
 #[tokio::test]
 async fn a_disk_that_is_mounted_over_the_folder_is_served() {
-    if !small_disks() {
+    if !small_disks_available() {
         return;
     }
     // In a namespace of its own from the start, in which more can be mounted.
     let server = Server::options().disk("1m").start().await;
-    server.offer("below", "below");
+    server.add_file("below", "below");
     let client = Client::member(&server, "Ron").await;
     assert_eq!(names(&client).await, ["below"]);
     let mut mount = Command::new("nsenter");
@@ -124,11 +124,11 @@ async fn a_disk_that_is_mounted_over_the_folder_is_served() {
     if !is_root() {
         mount.args(["--user", "--preserve-credentials"]);
     }
-    mount.args(["--", "mount", "-t", "tmpfs", "tmpfs"]).arg(server.outside().join("files"));
+    mount.args(["--", "mount", "-t", "tmpfs", "tmpfs"]).arg(server.root().join("files"));
     assert!(mount.status().unwrap().success());
     is_noticed(&server, 1).await;
     assert_eq!(names(&client).await, [""; 0]);
-    server.offer("above", "above");
+    server.add_file("above", "above");
     assert_eq!(names(&client).await, ["above"]);
 }
 
@@ -138,14 +138,14 @@ async fn a_folder_with_the_servers_secrets_is_not_served() {
         fs::rename(folder.join("files"), folder.join("first")).unwrap();
         symlink("first", folder.join("files")).unwrap();
     };
-    let options = Server::options().account("Ron", "tomato").with_alarms();
-    let server = options.start_after(start).await;
-    server.offer("a", "a");
-    let client = quiver_e2e::wire::Dial::to(&server).connect().await.unwrap();
+    let options = Server::options().account("Ron", "tomato").allow_errors();
+    let server = options.start_with_folder(start).await;
+    server.add_file("a", "a");
+    let client = quiver_e2e::wire::Dialer::new(&server).connect().await.unwrap();
     assert_eq!(client.sign_in("Ron", "tomato").await.reply()["reply"], "welcome");
     for secret in [".", "certs"] {
-        symlink(secret, server.outside().join("next")).unwrap();
-        fs::rename(server.outside().join("next"), server.files()).unwrap();
+        symlink(secret, server.root().join("next")).unwrap();
+        fs::rename(server.root().join("next"), server.files()).unwrap();
         let said = server.log().wait_for("not serving the new folder at ").await;
         assert_eq!(said.level, "ERROR");
         assert!(said.message.contains("/certs lies in "), "{}", said.message);
@@ -153,9 +153,9 @@ async fn a_folder_with_the_servers_secrets_is_not_served() {
         assert!(said.message.ends_with(STILL), "{}", said.message);
         assert_eq!(names(&client).await, ["a"]);
         // Back, for the next.
-        symlink("first", server.outside().join("next")).unwrap();
-        fs::rename(server.outside().join("next"), server.files()).unwrap();
-        until("the first folder", || server.log().count("the served folder is at ") > 0).await;
+        symlink("first", server.root().join("next")).unwrap();
+        fs::rename(server.root().join("next"), server.files()).unwrap();
+        wait_until("the first folder", || server.log().count("the served folder is at ") > 0).await;
     }
     assert_eq!(server.log().count(NEW), 0);
     let errors = server.log().entries().iter().filter(|entry| entry.level == "ERROR").count();
@@ -171,7 +171,7 @@ async fn what_clients_store_goes_to_the_new_folder_and_counts_there() {
     let content = Random::new(73).bytes(MIB);
     assert_eq!(client.store_code("first", &content).await, "");
     assert_eq!(client.store_code("second", &content).await, "no_space");
-    fs::rename(server.files(), server.outside().join("old")).unwrap();
+    fs::rename(server.files(), server.root().join("old")).unwrap();
     fs::create_dir(server.files()).unwrap();
     is_noticed(&server, 1).await;
     // What was counted is not there any more: the server looks at once, not after an hour.
@@ -181,7 +181,7 @@ async fn what_clients_store_goes_to_the_new_folder_and_counts_there() {
         code = client.store_code("second", &content).await;
     }
     assert_eq!(code, "");
-    assert_eq!(server.stored(), ["second"]);
+    assert_eq!(server.stored_names(), ["second"]);
     assert!(fs::read(server.files().join("second")).unwrap() == content);
 }
 
@@ -191,24 +191,26 @@ async fn files_that_come_back_with_their_folder_count_again() {
     let server = options.start().await;
     let client = Client::member(&server, "Ron").await;
     let available =
-        async || client.ask(json!({"command": "space"})).await.reply()["available"].clone();
+        async || client.request(json!({"command": "space"})).await.reply()["available"].clone();
     client.store("first", &Random::new(74).bytes(MIB)).await.unwrap();
     assert_eq!(available().await, 2 * MIB);
-    let away = server.outside().join("away");
+    let away = server.root().join("away");
     // As where a disk is unmounted, and mounted again.
     fs::rename(server.files(), &away).unwrap();
     fs::create_dir(server.files()).unwrap();
     is_noticed(&server, 1).await;
-    within(PATIENCE, "nothing to count", async { while available().await != 3 * MIB {} }).await;
+    wait_within(TIMEOUT, "nothing to count", async { while available().await != 3 * MIB {} }).await;
     // One that is received meanwhile is in the folder that it began in.
     let upload = client.put("second", MIB).await.unwrap();
     fs::remove_dir_all(server.files()).unwrap();
     fs::rename(&away, server.files()).unwrap();
     is_noticed(&server, 2).await;
-    within(PATIENCE, "the first file to count again", async { while available().await != MIB {} })
-        .await;
+    wait_within(TIMEOUT, "the first file to count again", async {
+        while available().await != MIB {}
+    })
+    .await;
     drop(upload);
-    within(PATIENCE, "the first file alone to count", async {
+    wait_within(TIMEOUT, "the first file alone to count", async {
         while available().await != 2 * MIB {}
     })
     .await;

@@ -8,11 +8,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use quiver_e2e::fault::{Faults, faults_possible};
+use quiver_e2e::fault::{Faults, faults_available};
 use quiver_e2e::process::{Process, Signal};
 use quiver_e2e::quiver::finish;
-use quiver_e2e::sockets::{Protocol, listens_at};
-use quiver_e2e::{Client, Home, PATIENCE, Server, binary, until, within};
+use quiver_e2e::sockets::{SocketKind, listen_address};
+use quiver_e2e::{Client, Home, Server, TIMEOUT, binary, wait_until, wait_within};
 use rcgen::{CertificateParams, KeyPair};
 
 const DAY: u64 = 24 * 3600;
@@ -23,16 +23,16 @@ const IGNORE_HANGUP: &str = "trap '' HUP; exec \"$@\"";
 #[tokio::test]
 async fn a_hangup_stops_a_server_as_sigterm_does() {
     let mut server = Server::start().await;
-    server.offer("big", vec![7; 32 * 1024 * 1024]);
+    server.add_file("big", vec![7; 32 * 1024 * 1024]);
     let client = Client::member(&server, "Ron").await;
     let mut download = client.get("big").await.unwrap();
-    download.read_to(1).await;
+    download.read_at_least(1).await;
     server.signal(Signal::HUP);
     server.log().wait_for("stopping: running transfers may end").await;
     // A terminal that is closed may send it twice: the transfer has its grace all the same.
     server.signal(Signal::HUP);
-    download.finish().await.unwrap().received().await;
-    assert!(server.ended(PATIENCE).await.success());
+    download.finish().await.unwrap().acknowledge().await;
+    assert!(server.wait_for_exit(TIMEOUT).await.success());
     server.log().wait_for("delivered big").await;
     assert_eq!(server.log().count("stopping at once"), 0);
     assert_eq!(server.log().entries().last().unwrap().message, "stopped");
@@ -47,20 +47,20 @@ async fn a_server_that_was_told_to_ignore_hangups_does() {
     command.args(["--listen", "127.0.0.1:0"]).current_dir(home.folder());
     let mut server = Process::start(&mut command);
     let listening = server.stderr.wait(|line| line.contains("listening on").then_some(()));
-    within(PATIENCE, "the server to listen", listening).await.unwrap();
+    wait_within(TIMEOUT, "the server to listen", listening).await.unwrap();
     server.signal(Signal::HUP);
     // Signals are taken in no order: the next one is sent once this one is not pending any more.
-    until("the hangup to be taken", || {
+    wait_until("the hangup to be taken", || {
         let status = fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
         let pending = status.lines().find_map(|line| line.strip_prefix("ShdPnd:")).unwrap();
         pending.trim() == "0000000000000000"
     })
     .await;
-    assert!(listens_at(server.id(), Protocol::Udp).is_some());
-    let said = |text: &str| server.stderr.so_far().iter().any(|line| line.contains(text));
+    assert!(listen_address(server.id(), SocketKind::Udp).is_some());
+    let said = |text: &str| server.stderr.lines().iter().any(|line| line.contains(text));
     assert!(!said("stopping"));
     server.signal(Signal::TERM);
-    assert!(server.ended(PATIENCE).await.success());
+    assert!(server.wait_for_exit(TIMEOUT).await.success());
 }
 
 /// Puts a certificate into a server's folder that is valid between two moments, as seconds before or after now.
@@ -93,25 +93,25 @@ async fn a_certificate_whose_time_is_over_or_near_its_end_is_warned_about() {
         (-day, 20 * day, None),
     ] {
         let start = |folder: &Path| certificate(folder, from, until);
-        let mut server = Server::options().start_after(start).await;
+        let mut server = Server::options().start_with_folder(start).await;
         if let Some(said) = said {
             assert_eq!(server.log().wait_for(warning).await.level, "WARN");
             server.log().wait_for(said).await;
         }
         server.signal(Signal::TERM);
-        assert!(server.ended(PATIENCE).await.success());
+        assert!(server.wait_for_exit(TIMEOUT).await.success());
         assert_eq!(server.log().count(warning), usize::from(said.is_some()));
     }
 }
 
 /// The first socket, which is one of IPv6, cannot be had.
 fn no_first_socket() -> Faults {
-    Faults::of(&["socket:error=EAFNOSUPPORT:when=1"])
+    Faults::inject(&["socket:error=EAFNOSUPPORT:when=1"])
 }
 
 /// A command line that runs a server with the default port free, where the first socket, of IPv6, cannot be had.
 fn without_ipv6(home: &Home) -> Command {
-    let server = no_first_socket().upon(&Command::new(binary::server()));
+    let server = no_first_socket().wrap(&Command::new(binary::server()));
     let mut command = Command::new("unshare");
     command.args(if quiver_e2e::server::is_root() {
         &["--net"][..]
@@ -127,7 +127,7 @@ fn without_ipv6(home: &Home) -> Command {
 #[tokio::test]
 async fn without_ipv6_the_default_address_is_one_of_ipv4() {
     // Where small disks can be had, networks can.
-    if !faults_possible() || !quiver_e2e::disk::small_disks() {
+    if !faults_available() || !quiver_e2e::disk::small_disks_available() {
         return;
     }
     let home = Home::new();
@@ -137,11 +137,11 @@ async fn without_ipv6_the_default_address_is_one_of_ipv4() {
         said.push(line.to_owned());
         line.contains("listening on 0.0.0.0:4433").then_some(())
     });
-    within(PATIENCE, "the server to listen", listening).await.unwrap();
+    wait_within(TIMEOUT, "the server to listen", listening).await.unwrap();
     let warning = "WARN no IPv6 on this machine: listening on IPv4 alone";
     assert!(said.iter().any(|line| line.contains(warning)), "{said:?}");
     server.signal(Signal::TERM);
-    assert!(server.ended(PATIENCE).await.success());
+    assert!(server.wait_for_exit(TIMEOUT).await.success());
 
     // What was typed is meant.
     let mut typed = without_ipv6(&home);
@@ -155,15 +155,15 @@ async fn without_ipv6_the_default_address_is_one_of_ipv4() {
 
 #[tokio::test]
 async fn without_ipv6_a_client_reaches_a_server_by_ipv4() {
-    if !faults_possible() {
+    if !faults_available() {
         return;
     }
     let server = Server::start().await;
     let home = Home::new();
-    let quiver = home.with(&server, "Ron", ["message", "Hello"]).command();
-    let mut command = no_first_socket().logged_to(home.file("trace")).upon(&quiver);
+    let quiver = home.quiver_as(&server, "Ron", ["message", "Hello"]).command();
+    let mut command = no_first_socket().log_to(home.file("trace")).wrap(&quiver);
     command.stdin(Stdio::null()).stdout(Stdio::piped());
-    let finished = finish(Process::start_as_is(&mut command)).await;
+    let finished = finish(Process::start_with_stdio(&mut command)).await;
     assert_eq!(finished.expect(0).stdout, "Hello ACK\n");
     let trace = fs::read_to_string(home.file("trace")).unwrap();
     assert!(trace.contains("AF_INET6") && trace.contains("INJECTED"), "{trace}");

@@ -5,8 +5,8 @@
 use std::future::ready;
 use std::pin::pin;
 
-use quiver_e2e::wire::{Closed, Dial, RawFrame, Stream, kind};
-use quiver_e2e::{Client, Key, PATIENCE, Server, within};
+use quiver_e2e::wire::{CloseReason, Dialer, RawFrame, RawStream, kind};
+use quiver_e2e::{Client, Key, Server, TIMEOUT, wait_within};
 use serde_json::{Value, json};
 
 /// The number a client is welcomed with.
@@ -34,7 +34,7 @@ async fn a_guest_may_say_hello_three_times() {
     for name in ["Ron", "ron", "RON"] {
         assert_eq!(pete.hello(name).await.code(), "name_taken", "{name}");
     }
-    assert_eq!(pete.closed().await, Closed::Code(2));
+    assert_eq!(pete.wait_for_close().await, CloseReason::Code(2));
 }
 
 #[tokio::test]
@@ -42,15 +42,15 @@ async fn three_hellos_that_are_none_break_the_protocol() {
     let server = Server::start().await;
     let guest = Client::guest(&server).await;
     assert_eq!(
-        guest.say(&RawFrame::new(kind::REQUEST, "hello").encode()).await.code(),
+        guest.exchange(&RawFrame::new(kind::REQUEST, "hello").encode()).await.code(),
         "bad_request"
     );
     let future = json!({"command": "hello", "version": 2, "names": ["Ron"]});
-    let answer = guest.ask(future).await;
+    let answer = guest.request(future).await;
     assert_eq!(answer.code(), "unsupported_version");
     assert!(answer.message().contains("version 1"), "{}", answer.message());
-    assert_eq!(guest.say(&RawFrame::new(7, "{}").encode()).await.code(), "bad_request");
-    assert_eq!(guest.closed().await, Closed::Code(3));
+    assert_eq!(guest.exchange(&RawFrame::new(7, "{}").encode()).await.code(), "bad_request");
+    assert_eq!(guest.wait_for_close().await, CloseReason::Code(3));
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn names_are_letters_digits_and_three_marks() {
         for name in names {
             assert_eq!(guest.hello(name).await.code(), "bad_name", "{name:?}");
         }
-        assert_eq!(guest.closed().await, Closed::Code(2));
+        assert_eq!(guest.wait_for_close().await, CloseReason::Code(2));
     }
     for name in ["7", "a.b-c_d", &long[..32]] {
         assert_eq!(Client::guest(&server).await.hello(name).await.reply()["name"], *name);
@@ -84,12 +84,12 @@ async fn whoever_finds_no_slot_is_told_so_and_uses_up_a_number() {
     assert_eq!(answer.code(), "busy");
     let words = "Server is busy: 3 of 3 clients are connected. Try again later.";
     assert_eq!(answer.message(), words);
-    assert_eq!(fourth.closed().await, Closed::Code(1));
+    assert_eq!(fourth.wait_for_close().await, CloseReason::Code(1));
     // Nobody who was only refused is in the status.
     assert_eq!(present(&members[0]).await.len(), 3);
 
     let [a, ..] = members;
-    a.ask(json!({"command": "exit"})).await.eof();
+    a.request(json!({"command": "exit"})).await.eof();
     assert_eq!(number(&Client::guest(&server).await, "D").await, 5);
 }
 
@@ -99,7 +99,7 @@ async fn a_slot_is_free_before_the_goodbye_is_heard() {
     for round in 1..=20 {
         let client = Client::guest(&server).await;
         assert_eq!(number(&client, "Ron").await, round, "the same name, with a new key");
-        client.ask(json!({"command": "exit"})).await.eof();
+        client.request(json!({"command": "exit"})).await.eof();
     }
 }
 
@@ -110,7 +110,7 @@ async fn a_slot_is_free_as_soon_as_its_connection_is_closed() {
         let client = Client::guest(&server).await;
         assert_eq!(number(&client, "Ron").await, round);
         if round % 2 == 0 {
-            client.leave().await;
+            client.close().await;
         } else {
             // Dropping the last handle is a close, too.
             drop(client);
@@ -124,12 +124,12 @@ async fn connections_with_one_key_and_one_name_are_one_client() {
     let server = Server::options().max_clients(2).start().await;
     let watcher = Client::member(&server, "Watcher").await;
     let key = Key::new();
-    let first = Dial::to(&server).key(&key).connect().await.unwrap();
+    let first = Dialer::new(&server).key(&key).connect().await.unwrap();
     assert_eq!(number(&first, "Ron").await, 2);
     let mut ron = vec![first];
     // All slots are taken, and yet it is welcome: it has one.
     for _ in 2..=8 {
-        let one_more = Dial::to(&server).key(&key).connect().await.unwrap();
+        let one_more = Dialer::new(&server).key(&key).connect().await.unwrap();
         let welcome = one_more.hello("rOn").await;
         assert_eq!(welcome.reply()["client"], 2);
         assert_eq!(welcome.reply()["name"], "Ron", "the form that was first used");
@@ -138,17 +138,17 @@ async fn connections_with_one_key_and_one_name_are_one_client() {
     let both = [("Watcher".to_owned(), true), ("Ron".to_owned(), true)];
     assert_eq!(present(&watcher).await, both);
 
-    let ninth = Dial::to(&server).key(&key).connect().await.unwrap();
+    let ninth = Dialer::new(&server).key(&key).connect().await.unwrap();
     assert_eq!(ninth.hello("Ron").await.code(), "busy");
-    assert_eq!(ninth.closed().await, Closed::Code(1));
+    assert_eq!(ninth.wait_for_close().await, CloseReason::Code(1));
 
     // It is here until its last connection has left.
     let last = ron.pop().unwrap();
     for one in ron {
-        one.ask(json!({"command": "exit"})).await.eof();
+        one.request(json!({"command": "exit"})).await.eof();
         assert_eq!(present(&watcher).await, both);
     }
-    last.ask(json!({"command": "exit"})).await.eof();
+    last.request(json!({"command": "exit"})).await.eof();
     assert_eq!(present(&watcher).await[1], ("Ron".to_owned(), false));
     server.log().wait_for("Client 2: Ron has disconnected").await;
     assert_eq!(server.log().count("has disconnected"), 1);
@@ -160,19 +160,19 @@ async fn connections_with_one_key_and_one_name_are_one_client() {
 async fn one_key_with_two_names_is_two_clients() {
     let server = Server::start().await;
     let key = Key::new();
-    let ron = Dial::to(&server).key(&key).connect().await.unwrap();
-    let ben = Dial::to(&server).key(&key).connect().await.unwrap();
+    let ron = Dialer::new(&server).key(&key).connect().await.unwrap();
+    let ben = Dialer::new(&server).key(&key).connect().await.unwrap();
     assert_eq!((number(&ron, "Ron").await, number(&ben, "Ben").await), (1, 2));
 }
 
 #[tokio::test]
 async fn without_a_certificate_each_connection_is_a_client_of_its_own() {
     let server = Server::start().await;
-    let ron = Dial::to(&server).anonymous().join("Ron").await;
-    let second = Dial::to(&server).anonymous().connect().await.unwrap();
+    let ron = Dialer::new(&server).without_certificate().sign_in("Ron").await;
+    let second = Dialer::new(&server).without_certificate().connect().await.unwrap();
     assert_eq!(second.hello("Ron").await.code(), "name_taken");
     assert_eq!(number(&second, "Ben").await, 2);
-    ron.is_well().await;
+    ron.assert_alive().await;
 }
 
 #[tokio::test]
@@ -183,13 +183,13 @@ async fn who_was_welcomed_need_not_say_hello_again() {
         assert_eq!(client.hello("Ron").await.code(), "bad_request");
         assert_eq!(client.hello("not a name").await.code(), "bad_name");
     }
-    client.is_well().await;
+    client.assert_alive().await;
 }
 
 #[tokio::test]
 async fn a_guest_may_ask_for_nothing() {
     let server = Server::start().await;
-    server.offer("secret.txt", "secret");
+    server.add_file("secret.txt", "secret");
     let requests = [
         json!({"command": "message", "text": "Hello"}),
         json!({"command": "status"}),
@@ -199,15 +199,15 @@ async fn a_guest_may_ask_for_nothing() {
     ];
     for request in requests {
         let guest = Client::guest(&server).await;
-        let answer = guest.ask(request.clone()).await;
+        let answer = guest.request(request.clone()).await;
         assert_eq!(answer.code(), "bad_request", "{request}");
         assert!(answer.replies.is_empty());
-        assert_eq!(guest.closed().await, Closed::Code(3), "{request}");
+        assert_eq!(guest.wait_for_close().await, CloseReason::Code(3), "{request}");
     }
 }
 
 /// A stream, where one may be opened at this moment.
-async fn open_now(client: &Client) -> Option<Stream> {
+async fn open_now(client: &Client) -> Option<RawStream> {
     tokio::select! {
         biased;
         stream = client.connection().open_bi() => Some(stream.unwrap().into()),
@@ -233,7 +233,7 @@ async fn a_guest_has_one_stream() {
 async fn a_stream_over_the_limit_waits_for_its_turn() {
     let server = Server::start().await;
     let client = Client::member(&server, "Ron").await;
-    client.is_well().await;
+    client.assert_alive().await;
     let mut streams = Vec::new();
     while let Some(stream) = open_now(&client).await {
         streams.push(stream);
@@ -241,10 +241,10 @@ async fn a_stream_over_the_limit_waits_for_its_turn() {
     // QUIC tells of ended streams several at a time, so one or two of the 64 may still be missing.
     assert!((56..=64).contains(&streams.len()), "{}", streams.len());
     let message = RawFrame::request(&json!({"command": "message", "text": "Hello"}));
-    let answer = async |mut stream: Stream| {
+    let answer = async |mut stream: RawStream| {
         stream.write_frame(&message).await.unwrap();
         stream.finish();
-        let answer = within(PATIENCE, "an answer", stream.answer()).await.unwrap();
+        let answer = wait_within(TIMEOUT, "an answer", stream.read_response()).await.unwrap();
         assert_eq!(answer.reply()["text"], "Hello ACK");
     };
     let mut waiting = pin!(client.open());

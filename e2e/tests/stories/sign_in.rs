@@ -8,17 +8,17 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use quiver_e2e::process::{self, Finished};
-use quiver_e2e::server::{Options, add_account};
-use quiver_e2e::wire::{Closed, Dial};
+use quiver_e2e::process::{self, ProgramOutput};
+use quiver_e2e::server::{ServerOptions, add_account};
+use quiver_e2e::wire::{CloseReason, Dialer};
 use quiver_e2e::{Client, Key, Server, binary};
 use serde_json::json;
 
-fn with_ron() -> Options {
+fn with_ron() -> ServerOptions {
     Server::options().account("Ron", "tomato & \"basil\"")
 }
 
-fn user(server: &Server, arguments: &[&str]) -> Finished {
+fn user(server: &Server, arguments: &[&str]) -> ProgramOutput {
     let mut command = Command::new(binary::server());
     command.arg("user").args(arguments).arg("--passwords").arg(server.password_file());
     process::run(&mut command, b"")
@@ -42,7 +42,7 @@ async fn the_right_password_opens_the_door() {
     let welcome = client.sign_in("Ron", "tomato & \"basil\"").await;
     assert_eq!(welcome.reply()["reply"], "welcome");
     assert_eq!(welcome.reply()["client"], 1);
-    client.is_well().await;
+    client.assert_alive().await;
 }
 
 #[tokio::test]
@@ -57,18 +57,18 @@ async fn a_name_is_spelled_as_its_account_is() {
 #[tokio::test]
 async fn an_account_is_one_client_whatever_its_keys() {
     let server = with_ron().account("Ben", "basil").max_clients(1).start().await;
-    let first = Dial::to(&server).key(&Key::new()).connect().await.unwrap();
+    let first = Dialer::new(&server).key(&Key::new()).connect().await.unwrap();
     assert_eq!(first.sign_in("Ron", "tomato & \"basil\"").await.reply()["client"], 1);
-    let second = Dial::to(&server).anonymous().connect().await.unwrap();
+    let second = Dialer::new(&server).without_certificate().connect().await.unwrap();
     assert_eq!(second.sign_in("ron", "tomato & \"basil\"").await.reply()["client"], 1);
     assert_eq!(first.status().await.len(), 1);
     // The slot is the account's, and there is no other.
     let ben = Client::guest(&server).await;
     assert_eq!(ben.sign_in("Ben", "basil").await.code(), "busy");
-    first.ask(json!({"command": "exit"})).await.eof();
+    first.request(json!({"command": "exit"})).await.eof();
     let ben = Client::guest(&server).await;
     assert_eq!(ben.sign_in("Ben", "basil").await.code(), "busy");
-    second.ask(json!({"command": "exit"})).await.eof();
+    second.request(json!({"command": "exit"})).await.eof();
     let ben = Client::guest(&server).await;
     assert_eq!(ben.sign_in("Ben", "basil").await.reply()["name"], "Ben");
 }
@@ -80,13 +80,13 @@ async fn the_third_failure_closes_the_connection() {
     for password in ["tomato", "", "Tomato & \"basil\""] {
         assert_eq!(client.sign_in("Ron", password).await.code(), "sign_in_failed");
     }
-    assert_eq!(client.closed().await, Closed::Code(2));
+    assert_eq!(client.wait_for_close().await, CloseReason::Code(2));
 
     let client = Client::guest(&server).await;
     for _ in 0..3 {
         assert_eq!(client.hello("Ron").await.code(), "sign_in_required");
     }
-    assert_eq!(client.closed().await, Closed::Code(2));
+    assert_eq!(client.wait_for_close().await, CloseReason::Code(2));
 }
 
 #[tokio::test]
@@ -94,11 +94,11 @@ async fn passwords_that_are_none_are_refused() {
     let server = with_ron().start().await;
     let hello = |password: serde_json::Value| json!({"command": "hello", "version": 1, "name": "Ron", "password": password});
     let client = Client::guest(&server).await;
-    assert_eq!(client.ask(hello(json!(null))).await.code(), "sign_in_required");
-    assert_eq!(client.ask(hello(json!(7))).await.code(), "bad_request");
-    assert_eq!(client.ask(hello(json!("x".repeat(1025)))).await.code(), "too_large");
+    assert_eq!(client.request(hello(json!(null))).await.code(), "sign_in_required");
+    assert_eq!(client.request(hello(json!(7))).await.code(), "bad_request");
+    assert_eq!(client.request(hello(json!("x".repeat(1025)))).await.code(), "too_large");
     let client = Client::guest(&server).await;
-    assert_eq!(client.ask(hello(json!("x".repeat(1024)))).await.code(), "sign_in_failed");
+    assert_eq!(client.request(hello(json!("x".repeat(1024)))).await.code(), "sign_in_failed");
 }
 
 #[tokio::test]
@@ -106,9 +106,9 @@ async fn passwords_are_in_no_log() {
     let server = with_ron().environment("RUST_LOG", "trace").start().await;
     let client = Client::guest(&server).await;
     client.sign_in("Ron", "a-wrong-secret").await;
-    client.ask(json!({"command": "hello", "version": 1, "name": "Ron", "password": ["a-listed-secret"]})).await;
+    client.request(json!({"command": "hello", "version": 1, "name": "Ron", "password": ["a-listed-secret"]})).await;
     client.sign_in("Ron", "tomato & \"basil\"").await.eof();
-    client.is_well().await;
+    client.assert_alive().await;
     server.log().wait_for("Client connected as Client 1: Ron").await;
     for entry in server.log().entries() {
         let line = entry.fields.to_string();
@@ -142,7 +142,7 @@ async fn accounts_change_while_the_server_runs() {
     assert!(user(&server, &["remove", "Ben"]).status.success());
     server.log().wait_for_nth("password file reloaded", 3).await;
     // Who is here stays; who is gone stays out.
-    client.is_well().await;
+    client.assert_alive().await;
     let ben = Client::guest(&server).await;
     assert_eq!(ben.sign_in("Ben", "basil").await.code(), "sign_in_failed");
 }
@@ -168,7 +168,7 @@ async fn a_password_file_that_is_wrong_is_not_taken_over() {
 #[tokio::test]
 async fn a_password_file_that_others_can_read_is_refused_at_the_start() {
     for mode in [0o644, 0o640, 0o606] {
-        let refused = with_ron().refuses_to_start(|folder| {
+        let refused = with_ron().expect_start_failure(|folder| {
             let path = folder.join("passwords");
             fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
         });
@@ -193,15 +193,15 @@ async fn too_many_failures_of_one_source_are_not_even_looked_at() {
             assert_eq!(client.sign_in(&name, "guess").await.code(), "sign_in_failed", "{name}");
             failures += 1;
         }
-        assert_eq!(client.closed().await, Closed::Code(2));
+        assert_eq!(client.wait_for_close().await, CloseReason::Code(2));
     }
     let client = Client::guest(&server).await;
     assert_eq!(client.sign_in("nobody", "guess").await.code(), "rate_limited");
     // Whether the password was right is not said.
     assert_eq!(client.sign_in("Ron", "tomato & \"basil\"").await.code(), "rate_limited");
     assert_eq!(client.sign_in("Ron", "guess").await.code(), "rate_limited");
-    assert_eq!(client.closed().await, Closed::Code(2));
-    early.is_well().await;
+    assert_eq!(client.wait_for_close().await, CloseReason::Code(2));
+    early.assert_alive().await;
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use quiver_e2e::process::Signal;
 use quiver_e2e::quiver::names;
-use quiver_e2e::{Client, Home, PATIENCE, Server, until};
+use quiver_e2e::{Client, Home, Server, TIMEOUT, wait_until};
 use serde_json::Value;
 
 /// A few bytes of which procfs says that there are none.
@@ -34,7 +34,7 @@ async fn serving(folder: &Path) -> Server {
     let mut server = Server::start().await;
     fs::remove_dir(server.files()).unwrap();
     symlink(folder, server.files()).unwrap();
-    server.is_killed_and_starts_again().await;
+    server.restart_at_new_port().await;
     server
 }
 
@@ -50,13 +50,13 @@ async fn what_procfs_and_sysfs_hold_is_put_whole() {
     for source in [SMALL, LARGE, SYSFS] {
         let content = fs::read(source).unwrap();
         assert_ne!(fs::metadata(source).unwrap().len(), content.len() as u64, "{source}");
-        let put = home.with(&server, "Ron", ["put", source, "--json"]).run().await;
+        let put = home.quiver_as(&server, "Ron", ["put", source, "--json"]).run().await;
         put.expect(0);
         assert_eq!(lines(&put.stdout)[0]["size"], content.len(), "{}", put.stdout);
         let stored = server.files().join(Path::new(source).file_name().unwrap());
         assert!(fs::read(stored).unwrap() == content, "{source}");
     }
-    assert_eq!(server.stored(), ["kallsyms", "mtu", "ostype"]);
+    assert_eq!(server.stored_names(), ["kallsyms", "mtu", "ostype"]);
     assert_eq!(home.journal(), Vec::<std::path::PathBuf>::new());
 }
 
@@ -65,9 +65,9 @@ async fn a_tree_of_such_files_is_put_whole_and_known_again() {
     let server = taking().await;
     let home = Home::new();
     // As a version of this program stored them that believed the size.
-    server.offer("inotify/max_user_watches", "");
+    server.add_file("inotify/max_user_watches", "");
     let put = async |more: &[&str]| {
-        let put = home.with(&server, "Ron", ["put", "-r", FOLDER]).and(more).run().await;
+        let put = home.quiver_as(&server, "Ron", ["put", "-r", FOLDER]).arguments(more).run().await;
         (put.code(), put.stderr)
     };
     let (code, said) = put(&["--dry-run"]).await;
@@ -93,7 +93,7 @@ async fn an_empty_file_stays_one_alone_and_in_a_tree() {
     fs::write(home.file("tree/empty"), "").unwrap();
     fs::write(home.file("alone"), "").unwrap();
     let run = async |arguments: &[&str]| {
-        let run = home.with(&server, "Ron", arguments).run().await;
+        let run = home.quiver_as(&server, "Ron", arguments).run().await;
         run.expect(0);
         run.stdout + &run.stderr
     };
@@ -105,8 +105,8 @@ async fn an_empty_file_stays_one_alone_and_in_a_tree() {
     let again = run(&["put", "-r", "tree"]).await;
     assert!(again.contains("0 files stored, 1 already there"), "{again}");
     // A file that is not empty there is another one.
-    server.offer("tree/empty", "not empty");
-    let differs = home.with(&server, "Ron", ["put", "-r", "tree"]).run().await;
+    server.add_file("tree/empty", "not empty");
+    let differs = home.quiver_as(&server, "Ron", ["put", "-r", "tree"]).run().await;
     assert_eq!(differs.code(), 1, "{}", differs.stderr);
     run(&["put", "-r", "tree", "--overwrite"]).await;
     assert_eq!(fs::read(server.files().join("tree/empty")).unwrap(), b"");
@@ -120,7 +120,7 @@ async fn such_files_are_listed_empty_and_got_whole() {
     let server = serving(Path::new(FOLDER)).await;
     let home = Home::new();
     let run = async |arguments: &[&str]| {
-        let run = home.with(&server, "Ron", arguments).run().await;
+        let run = home.quiver_as(&server, "Ron", arguments).run().await;
         run.expect(0);
         run
     };
@@ -146,12 +146,12 @@ async fn a_long_one_is_got_whole_and_goes_on_where_it_stopped() {
     let home = Home::new();
     let content = fs::read(LARGE).unwrap();
     let get = ["get", "kallsyms"];
-    let slow = home.with(&server, "Ron", get).and(["--limit", "1MiB"]);
+    let slow = home.quiver_as(&server, "Ron", get).arguments(["--limit", "1MiB"]);
     let mut slow = slow.start();
-    until("some of it to be here", || home.part_length() > 512 * 1024).await;
+    wait_until("some of it to be here", || home.partial_length() > 512 * 1024).await;
     slow.signal(Signal::KILL);
-    slow.ended(PATIENCE).await;
-    let rest = home.with(&server, "Ron", get).run().await;
+    slow.wait_for_exit(TIMEOUT).await;
+    let rest = home.quiver_as(&server, "Ron", get).run().await;
     rest.expect(0);
     assert!(rest.stderr.contains("kallsyms: resuming at "), "{}", rest.stderr);
     assert!(fs::read(home.file("kallsyms")).unwrap() == content);
@@ -163,7 +163,7 @@ async fn one_that_is_too_long_to_be_copied_first_is_refused_and_says_why() {
     // Half a TiB of zeros, more or less.
     let server = serving(&Path::new("/proc").join(std::process::id().to_string())).await;
     let home = Home::new();
-    let get = home.with(&server, "Ron", ["get", "pagemap"]).run().await;
+    let get = home.quiver_as(&server, "Ron", ["get", "pagemap"]).run().await;
     get.expect(1);
     let why = "its file system does not tell its size, and it has more than 16777216 bytes";
     assert!(
@@ -177,5 +177,5 @@ async fn one_that_is_too_long_to_be_copied_first_is_refused_and_says_why() {
     for _ in 0..3 {
         assert_eq!(client.get_code("pagemap").await, "too_large");
     }
-    client.is_well().await;
+    client.assert_alive().await;
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use quiver_e2e::process;
-use quiver_e2e::wire::{Dial, fingerprint};
+use quiver_e2e::wire::{Dialer, fingerprint};
 use quiver_e2e::{Client, Server, binary};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -28,14 +28,14 @@ async fn a_server_makes_its_certificate_at_its_first_start() {
 #[tokio::test]
 async fn a_client_that_expects_another_server_does_not_get_in() {
     let (server, imposter) = (Server::start().await, Server::start().await);
-    let deceived = Dial::to(&server).by(imposter.address());
+    let deceived = Dialer::new(&server).via(imposter.address());
     assert!(deceived.connect().await.is_err());
-    Client::member(&imposter, "Ron").await.is_well().await;
+    Client::member(&imposter, "Ron").await.assert_alive().await;
 }
 
 #[tokio::test]
 async fn a_key_that_others_can_read_is_refused() {
-    let refused = Server::options().refuses_to_start(|folder| {
+    let refused = Server::options().expect_start_failure(|folder| {
         let mut new = Command::new(binary::server());
         new.args(["cert", "new", "--certs"]).arg(folder.join("certs"));
         assert!(process::run(&mut new, b"").status.success());
@@ -51,7 +51,7 @@ async fn a_key_that_others_can_read_is_refused() {
 async fn a_server_does_not_serve_its_own_secrets() {
     for secret in ["certs", "passwords"] {
         // The folder that is served becomes the one that holds the secret.
-        let options = Server::options().account("Ron", "tomato").refuses_to_start(|folder| {
+        let options = Server::options().account("Ron", "tomato").expect_start_failure(|folder| {
             fs::remove_dir(folder.join("files")).unwrap();
             if secret == "passwords" {
                 fs::create_dir(folder.join("files")).unwrap();
@@ -70,7 +70,7 @@ async fn a_server_does_not_serve_its_own_secrets() {
 
 #[tokio::test]
 async fn what_is_missing_or_taken_is_named_with_a_hint() {
-    let no_files = Server::options().refuses_to_start(|folder| {
+    let no_files = Server::options().expect_start_failure(|folder| {
         fs::remove_dir(folder.join("files")).unwrap();
     });
     let refused = no_files.await;
@@ -81,7 +81,7 @@ async fn what_is_missing_or_taken_is_named_with_a_hint() {
     let running = Server::start().await;
     let mut second = Command::new(binary::server());
     second.arg("--listen").arg(running.address().to_string());
-    second.arg("--files").arg(running.files()).current_dir(running.outside());
+    second.arg("--files").arg(running.files()).current_dir(running.root());
     let refused = process::run(&mut second, b"");
     assert_eq!(refused.status.code(), Some(1));
     assert!(refused.stderr.contains(&running.address().to_string()), "{}", refused.stderr);

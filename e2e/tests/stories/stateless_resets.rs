@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use quiver_e2e::random::Random;
-use quiver_e2e::{PATIENCE, Server, within};
+use quiver_e2e::{Server, TIMEOUT, wait_within};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
@@ -36,7 +36,7 @@ fn packet(id: u64, length: usize) -> Vec<u8> {
 
 async fn answer(socket: &UdpSocket) -> Vec<u8> {
     let mut answer = vec![0; 65_536];
-    let length = within(PATIENCE, "a reset", socket.recv(&mut answer)).await.unwrap();
+    let length = wait_within(TIMEOUT, "a reset", socket.recv(&mut answer)).await.unwrap();
     answer.truncate(length);
     answer
 }
@@ -53,7 +53,7 @@ async fn token(server: &Server, id: u64) -> Vec<u8> {
             }
         }
     };
-    within(PATIENCE, "a token", asked).await
+    wait_within(TIMEOUT, "a token", asked).await
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn a_crowd_of_them_is_answered_now_and_then() {
     }
     // Whoever is welcome is served meanwhile.
     let ron = quiver_e2e::Home::new();
-    ron.with(&server, "Ron", ["message", "Hello"]).run().await.expect(0);
+    ron.quiver_as(&server, "Ron", ["message", "Hello"]).run().await.expect(0);
     let mut answers = 0;
     while socket.try_recv(&mut [0; 64]).is_ok() {
         answers += 1;

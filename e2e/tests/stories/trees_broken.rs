@@ -5,12 +5,12 @@
 use std::fs;
 use std::path::Path as FilePath;
 
-use quiver_e2e::path::Path;
 use quiver_e2e::process::Signal;
 use quiver_e2e::quiver::finish;
 use quiver_e2e::random::Random;
-use quiver_e2e::tree::{self, Leaf, count};
-use quiver_e2e::{Home, PATIENCE, Server, until};
+use quiver_e2e::tree::{self, TreeEntry, count};
+use quiver_e2e::udp_relay::UdpRelay;
+use quiver_e2e::{Home, Server, TIMEOUT, wait_until};
 use serde_json::Value;
 
 const FILES: usize = 400;
@@ -43,14 +43,14 @@ async fn a_get_goes_on_by_itself_when_its_server_comes_back() {
     let mut server = Server::start().await;
     plant(&server.files().join("t"), 41);
     let home = Home::new();
-    let path = Path::to(server.address()).await;
-    path.slow(4_000_000);
+    let path = UdpRelay::start(server.address()).await;
+    path.limit_rate(4_000_000);
     let quiver = home.quiver(["--name", "Ron", "get", "-r", "t", "--json"]);
     let process = quiver.server(path.address(), &server.certificate()).start();
-    until("some files", || count(&home.file("t")) > FILES / 4).await;
-    server.is_killed_and_starts_again().await;
-    path.lead_to(server.address());
-    path.slow(0);
+    wait_until("some files", || count(&home.file("t")) > FILES / 4).await;
+    server.restart_at_new_port().await;
+    path.redirect_to(server.address());
+    path.limit_rate(0);
     let finished = finish(process).await;
     let summary = summary(&finished.expect(0).stdout);
     assert_eq!(summary["moved"], FILES + 1, "{summary}");
@@ -64,17 +64,17 @@ async fn an_interrupted_get_goes_on_with_the_same_command() {
         let server = Server::start().await;
         plant(&server.files().join("t"), 42);
         let home = Home::new();
-        let path = Path::to(server.address()).await;
-        path.slow(4_000_000);
+        let path = UdpRelay::start(server.address()).await;
+        path.limit_rate(4_000_000);
         let quiver = home.quiver(["--name", "Ron", "get", "-r", "t", "--json"]);
         let quiver = quiver.server(path.address(), &server.certificate());
         let mut process = quiver.start();
-        until("some files", || count(&home.file("t")) > FILES / 4).await;
+        wait_until("some files", || count(&home.file("t")) > FILES / 4).await;
         process.signal(signal);
-        process.ended(PATIENCE).await;
+        process.wait_for_exit(TIMEOUT).await;
         let here = count(&home.file("t"));
         assert!(here < FILES, "{here}");
-        path.slow(0);
+        path.limit_rate(0);
         let again = quiver.run().await;
         let summary = summary(&again.expect(0).stdout);
         assert_eq!(summary["same"], here, "{summary}");
@@ -89,14 +89,14 @@ async fn a_put_goes_on_by_itself_when_its_server_comes_back() {
     let mut server = Server::options().argument("--allow-upload").start().await;
     let home = Home::new();
     plant(&home.file("t"), 43);
-    let path = Path::to(server.address()).await;
-    path.slow(4_000_000);
+    let path = UdpRelay::start(server.address()).await;
+    path.limit_rate(4_000_000);
     let quiver = home.quiver(["--name", "Ron", "put", "-r", "t", "--json"]);
     let process = quiver.server(path.address(), &server.certificate()).start();
-    until("some files", || count(&server.files().join("t")) > FILES / 4).await;
-    server.is_killed_and_starts_again().await;
-    path.lead_to(server.address());
-    path.slow(0);
+    wait_until("some files", || count(&server.files().join("t")) > FILES / 4).await;
+    server.restart_at_new_port().await;
+    path.redirect_to(server.address());
+    path.limit_rate(0);
     let finished = finish(process).await;
     let summary = summary(&finished.expect(0).stdout);
     assert_eq!(summary["moved"], FILES + 1, "{summary}");
@@ -108,14 +108,14 @@ async fn a_file_that_is_gone_or_barred_fails_alone() {
     let server = Server::start().await;
     plant(&server.files().join("t"), 44);
     let home = Home::new();
-    let path = Path::to(server.address()).await;
-    path.slow(4_000_000);
+    let path = UdpRelay::start(server.address()).await;
+    path.limit_rate(4_000_000);
     let quiver = home.quiver(["--name", "Ron", "get", "-r", "t"]);
     let process = quiver.server(path.address(), &server.certificate()).start();
     // All is planned once the first files come.
-    until("some files", || count(&home.file("t")) > 0).await;
+    wait_until("some files", || count(&home.file("t")) > 0).await;
     fs::remove_file(server.files().join("t/3/399")).unwrap();
-    path.slow(0);
+    path.limit_rate(0);
     let finished = finish(process).await;
     let stderr = &finished.expect(10).stderr;
     assert!(stderr.contains("error: cannot get t/3/399: no such file or folder\n"), "{stderr}");
@@ -124,7 +124,7 @@ async fn a_file_that_is_gone_or_barred_fails_alone() {
     // The folder it was taken from has another time now.
     let files = |folder: &FilePath| {
         let mut tree = tree::read(folder);
-        tree.retain(|_, leaf| !matches!(leaf, Leaf::Folder(_)));
+        tree.retain(|_, leaf| !matches!(leaf, TreeEntry::Folder(_)));
         tree
     };
     assert!(files(&server.files().join("t")) == files(&home.file("t")));

@@ -5,36 +5,36 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use quiver_e2e::disk::{SmallDisk, small_disks};
-use quiver_e2e::impostor::{Act, Impostor};
-use quiver_e2e::process::Finished;
-use quiver_e2e::tree::{self, Leaf};
-use quiver_e2e::{Home, Person, Server};
+use quiver_e2e::disk::{SmallDisk, small_disks_available};
+use quiver_e2e::fake_server::{FakeServer, Step};
+use quiver_e2e::process::ProgramOutput;
+use quiver_e2e::tree::{self, TreeEntry};
+use quiver_e2e::{Home, PromptUser, Server};
 use serde_json::{Value, json};
 
 /// `quiver get ...` as Ron.
-async fn get(home: &Home, server: &Server, arguments: &[&str]) -> Finished {
-    home.with(server, "Ron", ["get"]).and(arguments).run().await
+async fn get(home: &Home, server: &Server, arguments: &[&str]) -> ProgramOutput {
+    home.quiver_as(server, "Ron", ["get"]).arguments(arguments).run().await
 }
 
-fn objects(finished: &Finished) -> Vec<Value> {
+fn objects(finished: &ProgramOutput) -> Vec<Value> {
     finished.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[tokio::test]
 async fn a_folder_comes_with_all_that_is_in_it() {
     let server = Server::start().await;
-    tree::plant(&server.offer("notes/x", "").with_file_name(""), 31);
+    tree::create_sample(&server.add_file("notes/x", "").with_file_name(""), 31);
     fs::remove_file(server.files().join("notes/x")).unwrap();
     symlink("a.txt", server.files().join("notes/link")).unwrap();
-    tree::date(&server.files().join("notes"), 1_200_000_000);
+    tree::set_modified(&server.files().join("notes"), 1_200_000_000);
     let home = Home::new();
     let got = get(&home, &server, &["-r", "notes"]).await;
     assert_eq!(got.expect(0).stdout, "");
     assert!(got.stderr.starts_with("8 files received and verified ("), "{}", got.stderr);
     assert!(got.stderr.contains(", 1 left out\n"), "{}", got.stderr);
     let mut there = tree::read(&server.files());
-    assert_eq!(there.remove("notes/link"), Some(Leaf::Other));
+    assert_eq!(there.remove("notes/link"), Some(TreeEntry::Other));
     let here = tree::read(&home.folder());
     assert!(here == there, "{:?}\n{:?}", here.keys(), there.keys());
     // Once more: nothing moves, and nothing changes.
@@ -50,7 +50,7 @@ async fn a_folder_comes_with_all_that_is_in_it() {
 async fn everything_comes_into_a_folder() {
     let server = Server::start().await;
     for path in ["a", "b/c", "b/d/e"] {
-        server.offer(path, path);
+        server.add_file(path, path);
     }
     let home = Home::new();
     fs::create_dir(home.file("all")).unwrap();
@@ -66,7 +66,7 @@ async fn everything_comes_into_a_folder() {
 async fn a_pattern_stands_for_what_the_server_has() {
     let server = Server::start().await;
     for path in ["a.txt", "b.txt", "c.md", "[d].txt", "notes/e.txt", "notes/f/g.txt", "x.txt/h"] {
-        server.offer(path, path);
+        server.add_file(path, path);
     }
     for (pattern, names) in [
         ("*.txt", vec!["[d].txt", "a.txt", "b.txt"]),
@@ -103,7 +103,7 @@ async fn a_pattern_stands_for_what_the_server_has() {
 async fn patterns_go_to_standard_output_too() {
     let server = Server::start().await;
     for path in ["1.txt", "2.txt", "3.md"] {
-        server.offer(path, format!("{path}\n"));
+        server.add_file(path, format!("{path}\n"));
     }
     let home = Home::new();
     let got = get(&home, &server, &["?.txt", "-o", "-"]).await;
@@ -116,7 +116,7 @@ async fn patterns_go_to_standard_output_too() {
 async fn what_differs_is_left_unless_the_person_says_otherwise() {
     let server = Server::start().await;
     for (path, content) in [("n/same", "same"), ("n/size", "new size"), ("n/content", "new")] {
-        server.offer(path, content);
+        server.add_file(path, content);
     }
     let prepare = || {
         let home = Home::new();
@@ -174,7 +174,7 @@ async fn what_differs_is_left_unless_the_person_says_otherwise() {
 async fn a_plan_says_what_would_be_and_moves_nothing() {
     let server = Server::start().await;
     for path in ["n/new", "n/same", "n/differs", "n/blocked", "n/sub/in a new folder"] {
-        server.offer(path, "123456789");
+        server.add_file(path, "123456789");
     }
     let home = Home::new();
     fs::create_dir_all(home.file("n/blocked")).unwrap();
@@ -210,7 +210,7 @@ async fn a_plan_says_what_would_be_and_moves_nothing() {
 async fn links_here_lead_nowhere() {
     let server = Server::start().await;
     for path in ["n/sub/file", "n/file"] {
-        server.offer(path, "from the server");
+        server.add_file(path, "from the server");
     }
     let home = Home::new();
     let outside = home.root().join("outside");
@@ -233,22 +233,24 @@ async fn links_here_lead_nowhere() {
 
 #[tokio::test]
 async fn what_does_not_fit_is_not_begun() {
-    if !small_disks() {
+    if !small_disks_available() {
         return;
     }
     let server = Server::start().await;
-    server.offer("n/a", vec![1; 700_000]);
-    server.offer("n/b", vec![2; 700_000]);
+    server.add_file("n/a", vec![1; 700_000]);
+    server.add_file("n/b", vec![2; 700_000]);
     let home = Home::new();
-    let disk = SmallDisk::over(&home.folder(), "1m");
-    let plan = home.with(&server, "Ron", ["get", "-r", "n", "--dry-run"]).within(disk.folder());
+    let disk = SmallDisk::mount(&home.folder(), "1m");
+    let plan =
+        home.quiver_as(&server, "Ron", ["get", "-r", "n", "--dry-run"]).in_folder(disk.folder());
     let plan = plan.run().await;
     assert!(
         plan.expect(0).stdout.contains("does not fit        n/b (700000 bytes)"),
         "{}",
         plan.stdout
     );
-    let got = home.with(&server, "Ron", ["get", "-r", "n"]).within(disk.folder()).run().await;
+    let got =
+        home.quiver_as(&server, "Ron", ["get", "-r", "n"]).in_folder(disk.folder()).run().await;
     assert!(got.expect(8).stderr.contains("1400000 bytes are needed, but only "), "{}", got.stderr);
     assert_eq!(fs::read_dir(disk.folder()).unwrap().count(), 0);
 }
@@ -256,13 +258,13 @@ async fn what_does_not_fit_is_not_begun() {
 #[tokio::test]
 async fn a_list_of_other_names_than_were_asked_for_is_not_used() {
     for evil in ["../evil", "/tmp/evil", "other/evil", "n/../../evil", "n/sub/evil", "evil"] {
-        let impostor = Impostor::start(move |request| {
+        let impostor = FakeServer::start(move |request| {
             let moment = "2024-10-19T17:45:47Z";
             let entry = |path: &str, kind: &str| {
                 let entry = json!({"reply": "entry", "path": path, "kind": kind, "size": 4, "modified": moment});
-                Act::reply(&entry)
+                Step::reply(&entry)
             };
-            let end = [Act::eof(&json!({"entries": 1, "not_served": 0})), Act::Finish];
+            let end = [Step::eof(&json!({"entries": 1, "not_served": 0})), Step::Finish];
             match (request["command"].as_str()?, request["path"].as_str()) {
                 ("list", Some("")) => Some([entry("n", "folder")].into_iter().chain(end).collect()),
                 ("list", Some("n")) => Some([entry(evil, "file")].into_iter().chain(end).collect()),
@@ -283,18 +285,18 @@ async fn a_list_of_other_names_than_were_asked_for_is_not_used() {
 async fn trees_come_at_the_prompt_and_out_of_a_pipe_too() {
     let server = Server::start().await;
     for path in ["n/a", "n/b", "c.txt"] {
-        server.offer(path, path);
+        server.add_file(path, path);
     }
     let home = Home::new();
-    let mut ron = Person::arrive(&home, &server, "Ron");
-    let said = ron.says("get -r n");
+    let mut ron = PromptUser::sign_in(&home, &server, "Ron");
+    let said = ron.enter("get -r n");
     assert!(said.contains("2 files received and verified"), "{said}");
-    let said = ron.says("get *.txt");
+    let said = ron.enter("get *.txt");
     assert!(said.contains("1 file received and verified"), "{said}");
-    ron.leaves();
+    ron.exit();
     assert_eq!(home.names(), ["c.txt", "n"]);
     let home = Home::new();
-    let batch = home.with(&server, "Ben", Vec::<&str>::new());
+    let batch = home.quiver_as(&server, "Ben", Vec::<&str>::new());
     batch.run_with_input("get -r n\nget c.*\n").await.expect(0);
     assert_eq!(home.names(), ["c.txt", "n"]);
 }

@@ -3,9 +3,9 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use quiver_e2e::process::Finished;
-use quiver_e2e::tree::{self, Leaf};
-use quiver_e2e::{Home, Person, Server};
+use quiver_e2e::process::ProgramOutput;
+use quiver_e2e::tree::{self, TreeEntry};
+use quiver_e2e::{Home, PromptUser, Server};
 use serde_json::{Value, json};
 
 async fn server() -> Server {
@@ -13,8 +13,8 @@ async fn server() -> Server {
 }
 
 /// `quiver put ...` as Ron.
-async fn put(home: &Home, server: &Server, arguments: &[&str]) -> Finished {
-    home.with(server, "Ron", ["put"]).and(arguments).run().await
+async fn put(home: &Home, server: &Server, arguments: &[&str]) -> ProgramOutput {
+    home.quiver_as(server, "Ron", ["put"]).arguments(arguments).run().await
 }
 
 #[tokio::test]
@@ -22,12 +22,12 @@ async fn a_folder_goes_with_all_that_is_in_it() {
     let server = server().await;
     let home = Home::new();
     let notes = home.file("notes");
-    tree::plant(&notes, 32);
+    tree::create_sample(&notes, 32);
     symlink("a.txt", notes.join("link")).unwrap();
     symlink("/", notes.join("deep/root")).unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(notes.join("socket")).unwrap();
     for path in ["notes/deep", "notes"] {
-        tree::date(&home.file(path), 1_300_000_000);
+        tree::set_modified(&home.file(path), 1_300_000_000);
     }
     let stored = put(&home, &server, &["-r", "notes"]).await;
     assert_eq!(stored.expect(0).stdout, "");
@@ -40,7 +40,7 @@ async fn a_folder_goes_with_all_that_is_in_it() {
     assert!(stored.stderr.contains("8 files stored and verified ("), "{}", stored.stderr);
     assert!(stored.stderr.contains(", 3 left out\n"), "{}", stored.stderr);
     let mut here = tree::read(&home.folder());
-    here.retain(|_, leaf| *leaf != Leaf::Other);
+    here.retain(|_, leaf| *leaf != TreeEntry::Other);
     let there = tree::read(&server.files());
     assert!(here == there, "{:?}\n{:?}", here.keys(), there.keys());
     // Once more: nothing moves, and nothing changes.
@@ -50,7 +50,7 @@ async fn a_folder_goes_with_all_that_is_in_it() {
     assert!(tree::read(&server.files()) == there);
     // And back again.
     let other = Home::new();
-    other.with(&server, "Ron", ["get", "-r", "notes"]).run().await.expect(0);
+    other.quiver_as(&server, "Ron", ["get", "-r", "notes"]).run().await.expect(0);
     assert!(tree::read(&other.folder()) == there);
     // Without -r a folder is none of its business.
     let refused = put(&home, &server, &["notes"]).await;
@@ -85,8 +85,8 @@ async fn a_folder_goes_where_it_is_told() {
     assert_eq!(stored(), ["link", "link/a", "link/sub", "link/sub/b", "other", "other/b"]);
     fs::remove_dir_all(server.files().join("link")).unwrap();
     fs::remove_dir_all(server.files().join("other")).unwrap();
-    let within = home.with(&server, "Ron", ["put", "-r", "."]).within(home.file("n"));
-    within.and(["--to", "x"]).run().await.expect(0);
+    let within = home.quiver_as(&server, "Ron", ["put", "-r", "."]).in_folder(home.file("n"));
+    within.arguments(["--to", "x"]).run().await.expect(0);
     assert_eq!(stored(), ["x", "x/a", "x/sub", "x/sub/b"]);
 }
 
@@ -103,7 +103,7 @@ async fn names_that_no_server_takes_fail_and_the_others_go() {
     assert!(stderr.contains("cannot put n/aux.txt: a part of the path is a reserved"), "{stderr}");
     assert!(stderr.contains("1 file stored and verified"), "{stderr}");
     assert!(stderr.ends_with("error: 3 of 4 files were not stored\n"), "{stderr}");
-    assert_eq!(server.stored(), ["n"]);
+    assert_eq!(server.stored_names(), ["n"]);
     assert_eq!(fs::read_dir(server.files().join("n")).unwrap().count(), 1);
 }
 
@@ -116,7 +116,7 @@ async fn what_differs_is_left_unless_the_person_says_otherwise() {
     }
     let server = server().await;
     for (path, content) in [("n/same", "same"), ("n/size", "old"), ("n/content", "old")] {
-        server.offer(path, content);
+        server.add_file(path, content);
     }
     let text = |name: &str| fs::read_to_string(server.files().join("n").join(name)).unwrap();
     let refused = put(&home, &server, &["-r", "n"]).await;
@@ -146,9 +146,9 @@ async fn a_plan_says_what_would_be_and_moves_nothing() {
     let server = Server::options();
     let server =
         server.argument("--allow-upload").argument("--max-file-size").argument("10B").start().await;
-    server.offer("n/same", "123456789");
-    server.offer("n/differs", "987654321");
-    server.offer("n/blocked/x", "");
+    server.add_file("n/same", "123456789");
+    server.add_file("n/differs", "987654321");
+    server.add_file("n/blocked/x", "");
     let home = Home::new();
     fs::create_dir_all(home.file("n/sub")).unwrap();
     for name in ["new", "same", "differs", "blocked", "sub/inner"] {
@@ -187,7 +187,7 @@ async fn what_does_not_fit_is_not_begun() {
     let refused = put(&home, &server, &["-r", "n"]).await;
     let why = "1400000 bytes are needed, but only 1000000 are free";
     assert!(refused.expect(1).stderr.contains(why), "{}", refused.stderr);
-    assert!(server.stored().is_empty());
+    assert!(server.stored_names().is_empty());
 }
 
 #[tokio::test]
@@ -205,9 +205,9 @@ async fn trees_go_at_the_prompt_too() {
     let home = Home::new();
     fs::create_dir(home.file("n")).unwrap();
     fs::write(home.file("n/a"), "a").unwrap();
-    let mut ron = Person::arrive(&home, &server, "Ron");
-    let said = ron.says("put -r n");
+    let mut ron = PromptUser::sign_in(&home, &server, "Ron");
+    let said = ron.enter("put -r n");
     assert!(said.contains("1 file stored and verified"), "{said}");
-    ron.leaves();
+    ron.exit();
     assert_eq!(fs::read_to_string(server.files().join("n/a")).unwrap(), "a");
 }

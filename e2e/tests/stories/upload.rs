@@ -8,12 +8,12 @@ use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use quiver_e2e::random::Random;
-use quiver_e2e::server::Options;
-use quiver_e2e::wire::{Dial, RawFrame, hash, kind};
-use quiver_e2e::{Client, Key, PATIENCE, Server, within};
+use quiver_e2e::server::ServerOptions;
+use quiver_e2e::wire::{Dialer, RawFrame, hash, kind};
+use quiver_e2e::{Client, Key, Server, TIMEOUT, wait_within};
 use serde_json::json;
 
-fn uploads() -> Options {
+fn uploads() -> ServerOptions {
     Server::options().argument("--allow-upload").argument("--keep-free=0")
 }
 
@@ -43,7 +43,7 @@ async fn a_put_of_any_size_arrives_with_its_time_and_its_bit() {
         let upload = client.put_as(request).await.unwrap();
         assert_eq!(upload.ready, json!({"reply": "ready", "path": path}));
         assert!(!server.files().join(&path).exists(), "nothing stands there yet");
-        let stored = upload.send(&content).await.unwrap();
+        let stored = upload.send_file(&content).await.unwrap();
         assert_eq!(stored.hash, hash(&content));
         assert_eq!(stored.frames, size.div_ceil(1024) as u64);
         let file = server.files().join(&path);
@@ -63,10 +63,10 @@ async fn a_put_without_a_size_arrives_too() {
     let client = Client::member(&server, "Ron").await;
     let content = Random::new(2).bytes(300_000);
     let upload = client.put_as(json!({"command": "put", "path": "pipe"})).await.unwrap();
-    upload.send(&content).await.unwrap();
+    upload.send_file(&content).await.unwrap();
     assert_eq!(fs::read(server.files().join("pipe")).unwrap(), content);
     let upload = client.put("empty", json!(null)).await.unwrap();
-    upload.send(b"").await.unwrap();
+    upload.send_file(b"").await.unwrap();
     assert_eq!(names(&server.files()), ["empty", "pipe"]);
 }
 
@@ -82,9 +82,9 @@ async fn the_welcome_tells_who_may_and_others_are_forbidden() {
         json!({"command": "make_folder", "path": "a"}),
         json!({"command": "space"}),
     ] {
-        assert_eq!(client.ask(request).await.code(), "forbidden");
+        assert_eq!(client.request(request).await.code(), "forbidden");
     }
-    assert!(!server.outside().join("state").exists(), "nothing to remember");
+    assert!(!server.root().join("state").exists(), "nothing to remember");
     let server = uploads().start().await;
     let client = Client::guest(&server).await;
     assert_eq!(client.hello("Ron").await.reply()["upload"], true);
@@ -94,7 +94,7 @@ async fn the_welcome_tells_who_may_and_others_are_forbidden() {
 async fn what_cannot_be_is_refused_before_the_first_byte() {
     let server = uploads().argument("--max-file-size=1MB").start().await;
     let client = Client::member(&server, "Ron").await;
-    server.offer("file", "old");
+    server.add_file("file", "old");
     fs::create_dir(server.files().join("folder")).unwrap();
     symlink("file", server.files().join("link")).unwrap();
     symlink("folder", server.files().join("linked")).unwrap();
@@ -123,18 +123,18 @@ async fn what_cannot_be_is_refused_before_the_first_byte() {
     }
     assert_eq!(names(&server.files()), ["file", "folder", "link", "linked"]);
     assert_eq!(fs::read(server.files().join("file")).unwrap(), b"old");
-    client.is_well().await;
+    client.assert_alive().await;
 }
 
 #[tokio::test]
 async fn a_file_gives_way_only_when_told() {
     let server = uploads().start().await;
     let client = Client::member(&server, "Ron").await;
-    server.offer("file", "old");
+    server.add_file("file", "old");
     assert_eq!(client.store_code("file", b"new").await, "exists");
     assert_eq!(fs::read(server.files().join("file")).unwrap(), b"old");
     let request = json!({"command": "put", "path": "file", "size": 3, "replace": true});
-    client.put_as(request).await.unwrap().send(b"new").await.unwrap();
+    client.put_as(request).await.unwrap().send_file(b"new").await.unwrap();
     assert_eq!(fs::read(server.files().join("file")).unwrap(), b"new");
 }
 
@@ -145,7 +145,7 @@ async fn of_two_puts_of_one_name_one_wins_whole() {
     let other = Client::member(&server, "Ben").await;
     let (first, second) = (vec![1; 100_000], vec![2; 200_000]);
     let (a, b) = (one.put("file", first.len()).await, other.put("file", second.len()).await);
-    let (a, b) = tokio::join!(a.unwrap().send(&first), b.unwrap().send(&second));
+    let (a, b) = tokio::join!(a.unwrap().send_file(&first), b.unwrap().send_file(&second));
     let content = fs::read(server.files().join("file")).unwrap();
     let (winner, lost) = if a.is_ok() { (first, b) } else { (second, a) };
     assert!(content == winner, "one of them, whole");
@@ -163,7 +163,7 @@ async fn one_client_may_put_one_name_twice_at_once() {
         client.put_as(request).await.unwrap()
     };
     let (a, b) = (put(first.len()).await, put(second.len()).await);
-    let (a, b) = tokio::join!(a.send(&first), b.send(&second));
+    let (a, b) = tokio::join!(a.send_file(&first), b.send_file(&second));
     assert_eq!((a.unwrap().hash, b.unwrap().hash), (hash(&first), hash(&second)));
     let content = fs::read(server.files().join("file")).unwrap();
     assert!(content == first || content == second, "one of them, whole");
@@ -174,7 +174,7 @@ async fn one_client_may_put_one_name_twice_at_once() {
 async fn content_against_the_rules_leaves_nothing() {
     let server = uploads().start().await;
     let client = Client::member(&server, "Ron").await;
-    server.offer("file", "old");
+    server.add_file("file", "old");
     let content = Random::new(3).bytes(5000);
     let (whole, wrong) = (hash(&content), hash(b"other"));
     let data = |bytes: &[u8]| RawFrame::new(kind::DATA, bytes).encode();
@@ -207,20 +207,20 @@ async fn content_against_the_rules_leaves_nothing() {
         let request = json!({"command": "put", "path": "file", "size": 5000, "replace": true});
         let mut upload = client.put_as(request).await.unwrap();
         // Where a part was kept, it is not gone on with.
-        upload.begin(0).await;
-        upload.raw(&bytes).await;
+        upload.send_offset(0).await;
+        upload.send_bytes(&bytes).await;
         let answer = upload.finish().await.unwrap_err();
         assert_eq!(answer.code(), code, "{what}: {}", answer.message());
         assert_eq!(fs::read(server.files().join("file")).unwrap(), b"old", "{what}");
     }
-    client.is_well().await;
+    client.assert_alive().await;
     for (offset, code) in [(1_u64, "bad_request"), (u64::MAX, "bad_request")] {
         let mut upload = client.put("new", 5000).await.unwrap();
-        upload.begin(offset).await;
+        upload.send_offset(offset).await;
         assert_eq!(upload.finish().await.unwrap_err().code(), code);
     }
     let mut upload = client.put("new", 5000).await.unwrap();
-    upload.raw(&all).await;
+    upload.send_bytes(&all).await;
     assert_eq!(upload.finish().await.unwrap_err().code(), "bad_request", "content at once");
     assert!(!server.files().join("new").exists());
     // After all that the same client stores the same file.
@@ -239,11 +239,11 @@ async fn content_before_it_is_asked_for_is_refused() {
         .write(&[request, begin, RawFrame::new(kind::DATA, "x").encode()].concat())
         .await
         .unwrap();
-    let answer = within(PATIENCE, "an answer", stream.read_frames()).await.unwrap();
+    let answer = wait_within(TIMEOUT, "an answer", stream.read_frames()).await.unwrap();
     // Whether the server was ready before it read on is its own matter; the file is not stored.
     assert_eq!(answer.last().unwrap().value()["code"], "bad_request");
     assert!(names(&server.files()).is_empty());
-    client.is_well().await;
+    client.assert_alive().await;
 }
 
 #[tokio::test]
@@ -251,20 +251,20 @@ async fn what_broke_off_goes_on_where_it_stopped() {
     let server = uploads().start().await;
     let key = Key::new();
     let content = Random::new(4).bytes(3_000_000);
-    let dial = || Dial::to(&server).key(&key);
-    let first = dial().join("Ron").await;
+    let dial = || Dialer::new(&server).key(&key);
+    let first = dial().sign_in("Ron").await;
     let mut upload = first.put("big", content.len()).await.unwrap();
     assert_eq!(upload.have(), None);
-    upload.begin(0).await;
-    upload.data(&content[..2 * 1024 * 1024]).await;
+    upload.send_offset(0).await;
+    upload.send_data(&content[..2 * 1024 * 1024]).await;
     // The server says what it has written; then this client is gone without a word.
     loop {
         let frame =
-            within(PATIENCE, "progress", upload.stream.read_frame()).await.unwrap().unwrap();
+            wait_within(TIMEOUT, "progress", upload.stream.read_frame()).await.unwrap().unwrap();
         if frame.value()["stored"].as_u64().unwrap() >= 1024 * 1024 {
             break;
         }
-        upload.data(&[]).await;
+        upload.send_data(&[]).await;
     }
     first.connection().close(1_u32.into(), b"");
     server.log().wait_for("not stored: big from Client 1: Ron").await;
@@ -272,12 +272,12 @@ async fn what_broke_off_goes_on_where_it_stopped() {
     // Another client's part is nobody else's business.
     let other = Client::member(&server, "Ben").await;
     assert_eq!(other.put("big", content.len()).await.unwrap().have(), None);
-    let second = dial().join("Ron").await;
+    let second = dial().sign_in("Ron").await;
     let upload = second.put("big", content.len()).await.unwrap();
     let (have, blake3) = upload.have().unwrap();
     assert!(have >= 1024 * 1024, "{have}");
     assert_eq!(blake3, hash(&content[..have as usize]));
-    let stored = upload.send(&content).await.unwrap();
+    let stored = upload.send_file(&content).await.unwrap();
     assert_eq!(stored.frames, (content.len() as u64 - have).div_ceil(1024), "only the rest");
     assert_eq!(fs::read(server.files().join("big")).unwrap(), content);
 }

@@ -6,19 +6,19 @@ use std::fs;
 
 use quiver_e2e::process::Signal;
 use quiver_e2e::random::Random;
-use quiver_e2e::server::Options;
-use quiver_e2e::wire::{Dial, RawFrame, Stream, Upload, hash};
-use quiver_e2e::{Client, Key, PATIENCE, Server, within};
+use quiver_e2e::server::ServerOptions;
+use quiver_e2e::wire::{Dialer, RawFrame, RawStream, RawUpload, hash};
+use quiver_e2e::{Client, Key, Server, TIMEOUT, wait_within};
 use serde_json::json;
 
 const MIB: usize = 1024 * 1024;
 
-fn uploads() -> Options {
+fn uploads() -> ServerOptions {
     Server::options().argument("--allow-upload").argument("--keep-free=0")
 }
 
 /// Waits until the server says that it wrote so much.
-async fn stored(upload: &mut Upload, bytes: u64) {
+async fn stored(upload: &mut RawUpload, bytes: u64) {
     let told = async {
         loop {
             let frame = upload.stream.read_frame().await.unwrap().unwrap();
@@ -27,7 +27,7 @@ async fn stored(upload: &mut Upload, bytes: u64) {
             }
         }
     };
-    within(PATIENCE, "progress", told).await;
+    wait_within(TIMEOUT, "progress", told).await;
 }
 
 #[tokio::test]
@@ -35,19 +35,19 @@ async fn a_killed_server_goes_on_where_it_stopped() {
     let mut server = uploads().start().await;
     let key = Key::new();
     let content = Random::new(1).bytes(8 * MIB);
-    let client = Dial::to(&server).key(&key).join("Ron").await;
+    let client = Dialer::new(&server).key(&key).sign_in("Ron").await;
     let mut upload = client.put("big", content.len()).await.unwrap();
-    upload.begin(0).await;
-    upload.data(&content[..5 * MIB]).await;
+    upload.send_offset(0).await;
+    upload.send_data(&content[..5 * MIB]).await;
     stored(&mut upload, 4 * MIB as u64).await;
     server.restart().await;
     assert!(!server.files().join("big").exists());
-    let client = Dial::to(&server).key(&key).join("Ron").await;
+    let client = Dialer::new(&server).key(&key).sign_in("Ron").await;
     let upload = client.put("big", content.len()).await.unwrap();
     let (have, blake3) = upload.have().unwrap();
     assert!(have >= 4 * MIB as u64, "{have}");
     assert_eq!(blake3, hash(&content[..have as usize]));
-    let stored = upload.send(&content).await.unwrap();
+    let stored = upload.send_file(&content).await.unwrap();
     assert_eq!(stored.frames, (content.len() as u64 - have).div_ceil(1024), "only the rest");
     assert!(fs::read(server.files().join("big")).unwrap() == content);
     assert_eq!(fs::read_dir(server.files()).unwrap().count(), 1, "no part is left");
@@ -58,36 +58,36 @@ async fn a_source_that_changed_starts_over() {
     let server = uploads().start().await;
     let client = Client::member(&server, "Ron").await;
     let mut upload = client.put("big", 3 * MIB).await.unwrap();
-    upload.begin(0).await;
-    upload.data(&vec![1; 2 * MIB]).await;
+    upload.send_offset(0).await;
+    upload.send_data(&vec![1; 2 * MIB]).await;
     upload.finish().await.unwrap_err();
     let content = Random::new(2).bytes(3 * MIB);
     let upload = client.put("big", content.len()).await.unwrap();
     assert!(upload.have().is_some());
-    let stored = upload.send(&content).await.unwrap();
+    let stored = upload.send_file(&content).await.unwrap();
     assert_eq!(stored.frames, content.len().div_ceil(1024) as u64, "all of it");
     assert!(fs::read(server.files().join("big")).unwrap() == content);
     // What became shorter than what is here does, too.
     let mut upload = client.put("small", 3 * MIB).await.unwrap();
-    upload.begin(0).await;
-    upload.data(&vec![1; 2 * MIB]).await;
+    upload.send_offset(0).await;
+    upload.send_data(&vec![1; 2 * MIB]).await;
     upload.finish().await.unwrap_err();
     let upload = client.put("small", 3).await.unwrap();
     assert_eq!(upload.have(), None);
-    upload.send(b"new").await.unwrap();
+    upload.send_file(b"new").await.unwrap();
     assert_eq!(fs::read_dir(server.files()).unwrap().count(), 2, "no part is left");
 }
 
 #[tokio::test]
 async fn whoever_cannot_be_known_again_leaves_no_part() {
     let server = uploads().start().await;
-    let client = Dial::to(&server).anonymous().join("Ron").await;
+    let client = Dialer::new(&server).without_certificate().sign_in("Ron").await;
     let mut upload = client.put("big", 3 * MIB).await.unwrap();
-    upload.begin(0).await;
-    upload.data(&vec![1; 2 * MIB]).await;
-    client.leave().await;
+    upload.send_offset(0).await;
+    upload.send_data(&vec![1; 2 * MIB]).await;
+    client.close().await;
     server.log().wait_for("not stored: big").await;
-    quiver_e2e::until("the part to go", || fs::read_dir(server.files()).unwrap().count() == 0)
+    quiver_e2e::wait_until("the part to go", || fs::read_dir(server.files()).unwrap().count() == 0)
         .await;
 }
 
@@ -99,8 +99,8 @@ async fn messages_pass_while_puts_stall() {
     let mut running = Vec::new();
     for number in 0..3 {
         let mut upload = client.put(&format!("file-{number}"), 64 * MIB).await.unwrap();
-        upload.begin(0).await;
-        upload.data(&vec![1; MIB]).await;
+        upload.send_offset(0).await;
+        upload.send_data(&vec![1; MIB]).await;
         running.push(upload);
     }
     let fourth = client.put("file-4", 64 * MIB);
@@ -115,9 +115,9 @@ async fn messages_pass_while_puts_stall() {
     let request = json!({"command": "put", "path": "small", "size": 10});
     running.pop().unwrap().stream.abandon();
     let mut fourth = fourth.await.unwrap();
-    fourth.begin(0).await;
+    fourth.send_offset(0).await;
     running.pop().unwrap().stream.abandon();
-    client.put_as(request).await.unwrap().send(&[1; 10]).await.unwrap();
+    client.put_as(request).await.unwrap().send_file(&[1; 10]).await.unwrap();
 }
 
 #[tokio::test]
@@ -127,8 +127,8 @@ async fn a_client_that_falls_silent_is_cut_off_and_others_work_meanwhile() {
     let mut running = Vec::new();
     for number in 0..3 {
         let mut upload = silent.put(&format!("file-{number}"), MIB).await.unwrap();
-        upload.begin(0).await;
-        upload.data(&vec![1; 1024]).await;
+        upload.send_offset(0).await;
+        upload.send_data(&vec![1; 1024]).await;
         running.push(upload);
     }
     let mut waiting = Vec::new();
@@ -153,15 +153,16 @@ async fn a_client_that_falls_silent_is_cut_off_and_others_work_meanwhile() {
             }
         }
     };
-    within(PATIENCE, "silent puts to be cut off", others).await;
+    wait_within(TIMEOUT, "silent puts to be cut off", others).await;
     assert!(meanwhile > 0, "nothing worked beside them");
     for mut upload in running {
-        let cut = within(PATIENCE, "a put to be cut off", upload.answer()).await.unwrap_err();
+        let cut =
+            wait_within(TIMEOUT, "a put to be cut off", upload.read_outcome()).await.unwrap_err();
         assert_eq!(cut.code(), "bad_request");
     }
     // Those that waited have their turn now.
-    for turn in waiting.drain(..3).map(Stream::ready) {
-        turn.await.unwrap().send(&content).await.unwrap();
+    for turn in waiting.drain(..3).map(RawStream::read_ready) {
+        turn.await.unwrap().send_file(&content).await.unwrap();
     }
 }
 
@@ -171,14 +172,14 @@ async fn a_server_that_stops_lets_a_running_put_end() {
     let client = Client::member(&server, "Ron").await;
     let content = Random::new(4).bytes(2 * MIB);
     let mut upload = client.put("big", content.len()).await.unwrap();
-    upload.begin(0).await;
-    upload.data(&content[..MIB]).await;
+    upload.send_offset(0).await;
+    upload.send_data(&content[..MIB]).await;
     server.signal(Signal::TERM);
     server.log().wait_for("stopping").await;
     assert_eq!(client.store_code("new", b"x").await, "shutting_down");
-    upload.data(&content[MIB..]).await;
-    upload.eof(content.len() as u64, &hash(&content)).await;
+    upload.send_data(&content[MIB..]).await;
+    upload.send_eof(content.len() as u64, &hash(&content)).await;
     upload.finish().await.unwrap();
-    assert!(server.ended(PATIENCE).await.success());
+    assert!(server.wait_for_exit(TIMEOUT).await.success());
     assert!(fs::read(server.files().join("big")).unwrap() == content);
 }

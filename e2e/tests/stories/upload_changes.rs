@@ -3,16 +3,16 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use quiver_e2e::server::{Options, set_account};
+use quiver_e2e::server::{ServerOptions, set_account};
 use quiver_e2e::{Client, Server};
 use serde_json::{Value, json};
 
-fn uploads() -> Options {
+fn uploads() -> ServerOptions {
     Server::options().argument("--allow-upload").argument("--keep-free=0")
 }
 
 async fn code(client: &Client, request: Value) -> String {
-    client.ask(request).await.code().to_owned()
+    client.request(request).await.code().to_owned()
 }
 
 fn remove(path: &str) -> Value {
@@ -31,7 +31,7 @@ fn make(path: &str) -> Value {
 async fn files_and_empty_folders_can_be_removed() {
     let server = uploads().start().await;
     let client = Client::member(&server, "Ron").await;
-    server.offer("folder/file", "x");
+    server.add_file("folder/file", "x");
     symlink("folder", server.files().join("link")).unwrap();
     fs::write(server.files().join(".quiver-0123456789abcdef.part"), "x").unwrap();
     for (path, expected) in [
@@ -46,8 +46,8 @@ async fn files_and_empty_folders_can_be_removed() {
     ] {
         assert_eq!(code(&client, remove(path)).await, expected, "{path}");
     }
-    assert_eq!(client.ask(remove("folder/file")).await.eof(), &json!({}));
-    assert_eq!(client.ask(remove("folder")).await.eof(), &json!({}));
+    assert_eq!(client.request(remove("folder/file")).await.eof(), &json!({}));
+    assert_eq!(client.request(remove("folder")).await.eof(), &json!({}));
     assert!(!server.files().join("folder").exists());
     server.log().wait_for("removed folder/file for Client 1: Ron").await;
 }
@@ -56,10 +56,10 @@ async fn files_and_empty_folders_can_be_removed() {
 async fn files_and_folders_can_be_renamed() {
     let server = uploads().start().await;
     let client = Client::member(&server, "Ron").await;
-    server.offer("a", "a");
-    server.offer("b", "b");
-    server.offer("one/file", "x");
-    server.offer("two/file", "y");
+    server.add_file("a", "a");
+    server.add_file("b", "b");
+    server.add_file("one/file", "x");
+    server.add_file("two/file", "y");
     fs::create_dir(server.files().join("empty")).unwrap();
     symlink("a", server.files().join("link")).unwrap();
     for (path, to, replace, expected) in [
@@ -81,9 +81,9 @@ async fn files_and_folders_can_be_renamed() {
         let found = code(&client, rename(path, to, replace)).await;
         assert_eq!(found, expected, "{path} to {to}");
     }
-    client.ask(rename("a", "one/c", false)).await.eof();
-    client.ask(rename("b", "one/c", true)).await.eof();
-    client.ask(rename("one", "two/three", false)).await.eof();
+    client.request(rename("a", "one/c", false)).await.eof();
+    client.request(rename("b", "one/c", true)).await.eof();
+    client.request(rename("one", "two/three", false)).await.eof();
     assert_eq!(fs::read(server.files().join("two/three/c")).unwrap(), b"b");
     assert!(!server.files().join("a").exists() && !server.files().join("one").exists());
     server.log().wait_for("renamed one to two/three for Client 1: Ron").await;
@@ -93,11 +93,11 @@ async fn files_and_folders_can_be_renamed() {
 async fn folders_are_made_with_those_they_lie_in() {
     let server = uploads().start().await;
     let client = Client::member(&server, "Ron").await;
-    server.offer("file", "x");
+    server.add_file("file", "x");
     symlink("..", server.files().join("link")).unwrap();
-    assert_eq!(client.ask(make("a/b/c")).await.eof(), &json!({"created": true}));
-    assert_eq!(client.ask(make("a/b/c")).await.eof(), &json!({"created": false}));
-    assert_eq!(client.ask(make("a")).await.eof(), &json!({"created": false}));
+    assert_eq!(client.request(make("a/b/c")).await.eof(), &json!({"created": true}));
+    assert_eq!(client.request(make("a/b/c")).await.eof(), &json!({"created": false}));
+    assert_eq!(client.request(make("a")).await.eof(), &json!({"created": false}));
     assert!(server.files().join("a/b/c").is_dir());
     for (path, expected) in [
         ("file", "not_a_folder"),
@@ -146,8 +146,9 @@ async fn a_server_that_takes_no_files_takes_none_from_anybody() {
 
 #[tokio::test]
 async fn what_the_server_remembers_must_lie_outside_what_it_serves() {
-    let finished = uploads().argument("--state=files/state").refuses_to_start(|_| {}).await;
+    let finished = uploads().argument("--state=files/state").expect_start_failure(|_| {}).await;
     assert!(finished.stderr.contains("files/state lies in"), "{}", finished.stderr);
-    let finished = uploads().argument("--state=certs/missing/state").refuses_to_start(|_| {}).await;
+    let finished =
+        uploads().argument("--state=certs/missing/state").expect_start_failure(|_| {}).await;
     assert!(finished.stderr.contains("cannot open the quota database"), "{}", finished.stderr);
 }

@@ -7,24 +7,24 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::PathBuf;
 
-use quiver_e2e::path::Path;
 use quiver_e2e::quiver::names;
 use quiver_e2e::random::Random;
-use quiver_e2e::server::{Options, is_root};
-use quiver_e2e::wire::{Dial, Upload};
-use quiver_e2e::{Client, Key, PATIENCE, Server, until, within};
+use quiver_e2e::server::{ServerOptions, is_root};
+use quiver_e2e::udp_relay::UdpRelay;
+use quiver_e2e::wire::{Dialer, RawUpload};
+use quiver_e2e::{Client, Key, Server, TIMEOUT, wait_until, wait_within};
 use serde_json::json;
 
 const MIB: usize = 1024 * 1024;
 const QUOTA: usize = 100 * MIB;
 
-fn uploads() -> Options {
+fn uploads() -> ServerOptions {
     let options = Server::options().argument("--allow-upload").argument("--keep-free=0");
     options.argument(format!("--quota={QUOTA}"))
 }
 
 async fn counted(client: &Client) -> usize {
-    let space = client.ask(json!({"command": "space"})).await;
+    let space = client.request(json!({"command": "space"})).await;
     QUOTA - usize::try_from(space.reply()["available"].as_u64().unwrap()).unwrap()
 }
 
@@ -35,17 +35,17 @@ fn parts(server: &Server) -> Vec<PathBuf> {
 }
 
 /// A put of `big`, more than half of which is on the server's disk.
-async fn begun(server: &Server, client: &Client, content: &[u8]) -> Upload {
+async fn begun(server: &Server, client: &Client, content: &[u8]) -> RawUpload {
     let before = parts(server);
     let mut upload = client.put("big", content.len()).await.unwrap();
     assert_eq!(upload.have(), None);
-    upload.begin(0).await;
-    upload.data(&content[..content.len() * 3 / 4]).await;
+    upload.send_offset(0).await;
+    upload.send_data(&content[..content.len() * 3 / 4]).await;
     let length = || {
         let new = parts(server).into_iter().filter(|part| !before.contains(part));
         new.filter_map(|part| fs::metadata(part).ok()).map(|part| part.len()).max().unwrap_or(0)
     };
-    until("content on the disk", || length() >= content.len() as u64 / 2).await;
+    wait_until("content on the disk", || length() >= content.len() as u64 / 2).await;
     upload
 }
 
@@ -54,10 +54,11 @@ async fn a_third_connection_goes_on_with_what_two_dead_ones_had() {
     let server = uploads().start().await;
     let (key, content) = (Key::new(), Random::new(61).bytes(8 * MIB));
     let (first_path, second_path) =
-        (Path::to(server.address()).await, Path::to(server.address()).await);
-    let by = |path: &Path| Dial::to(&server).key(&key).by(path.address());
-    let (first, second) = (by(&first_path).join("Ron").await, by(&second_path).join("Ron").await);
-    let third = Dial::to(&server).key(&key).join("Ron").await;
+        (UdpRelay::start(server.address()).await, UdpRelay::start(server.address()).await);
+    let by = |path: &UdpRelay| Dialer::new(&server).key(&key).via(path.address());
+    let (first, second) =
+        (by(&first_path).sign_in("Ron").await, by(&second_path).sign_in("Ron").await);
+    let third = Dialer::new(&server).key(&key).sign_in("Ron").await;
     let _first_put = begun(&server, &first, &content).await;
     first_path.cut();
     let second_put = second.put("big", content.len());
@@ -72,16 +73,16 @@ async fn a_third_connection_goes_on_with_what_two_dead_ones_had() {
     let third_put = third.put("big", content.len()).await.unwrap();
     let (have, _) = third_put.have().expect("what the first one sent");
     assert!(have >= content.len() as u64 / 2, "{have}");
-    third_put.send(&content).await.unwrap();
+    third_put.send_file(&content).await.unwrap();
     assert!(fs::read(server.files().join("big")).unwrap() == content);
     // The second one ends without a word.
-    until("the parts to go", || names(&server.files()) == ["big"]).await;
+    wait_until("the parts to go", || names(&server.files()) == ["big"]).await;
     let one = async {
         while counted(&third).await != content.len() {
             tokio::task::yield_now().await;
         }
     };
-    within(PATIENCE, "one file to count", one).await;
+    wait_within(TIMEOUT, "one file to count", one).await;
 }
 
 #[tokio::test]
@@ -96,7 +97,7 @@ async fn a_stored_file_leaves_no_part_of_an_earlier_put() {
         begun(&server, &client, &content).await.finish().await.unwrap_err();
         assert_eq!(parts(&server).len(), 1, "{what}");
         let small = client.put("big", size).await.unwrap();
-        small.send(&content[..bytes]).await.unwrap();
+        small.send_file(&content[..bytes]).await.unwrap();
         assert_eq!(names(&server.files()), ["big"], "{what}");
         assert_eq!(counted(&client).await, bytes, "{what}");
     }
@@ -107,24 +108,24 @@ async fn a_put_that_was_overtaken_leaves_no_part() {
     let server = uploads().start().await;
     let (key, content) = (Key::new(), Random::new(63).bytes(4 * MIB));
     let (first, second) = (
-        Dial::to(&server).key(&key).join("Ron").await,
-        Dial::to(&server).key(&key).join("Ron").await,
+        Dialer::new(&server).key(&key).sign_in("Ron").await,
+        Dialer::new(&server).key(&key).sign_in("Ron").await,
     );
     let old = begun(&server, &first, &content).await;
     // The first one lives: the second one starts over, beside it.
     let new = second.put("big", content.len()).await.unwrap();
     assert_eq!(new.have(), None);
-    new.send(&content).await.unwrap();
+    new.send_file(&content).await.unwrap();
     old.stream.abandon();
     server.log().wait_for("not stored: big from ").await;
-    until("the part to go", || parts(&server).is_empty()).await;
+    wait_until("the part to go", || parts(&server).is_empty()).await;
     assert_eq!(names(&server.files()), ["big"]);
     let all = async {
         while counted(&second).await != content.len() {
             tokio::task::yield_now().await;
         }
     };
-    within(PATIENCE, "one file to count", all).await;
+    wait_within(TIMEOUT, "one file to count", all).await;
 }
 
 #[tokio::test]
@@ -141,7 +142,7 @@ async fn a_part_that_others_could_have_made_is_not_gone_on_with() {
         let client = Client::member(&server, "Ron").await;
         begun(&server, &client, &content).await.finish().await.unwrap_err();
         let part = parts(&server).remove(0);
-        let precious = server.outside().join("precious");
+        let precious = server.root().join("precious");
         fs::write(&precious, &content[..MIB]).unwrap();
         match way {
             "a second name" => {
@@ -151,11 +152,11 @@ async fn a_part_that_others_could_have_made_is_not_gone_on_with() {
             "somebody else's" => chown(&part, Some(12_345), None).unwrap(),
             _ => fs::set_permissions(&part, fs::Permissions::from_mode(0o666)).unwrap(),
         }
-        let kept = client.ask(json!({"command": "kept", "path": "big"})).await;
+        let kept = client.request(json!({"command": "kept", "path": "big"})).await;
         assert_eq!(kept.reply().get("have"), None, "{way}");
         let put = client.put("big", content.len()).await.unwrap();
         assert_eq!(put.have(), None, "{way}");
-        put.send(&content).await.unwrap();
+        put.send_file(&content).await.unwrap();
         server.log().wait_for("the partial file of big is not used").await;
         assert!(fs::read(&precious).unwrap() == content[..MIB], "{way}");
         assert!(fs::read(server.files().join("big")).unwrap() == content, "{way}");

@@ -3,21 +3,21 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use quiver_e2e::disk::small_disks;
+use quiver_e2e::disk::small_disks_available;
 use quiver_e2e::random::Random;
-use quiver_e2e::server::Options;
-use quiver_e2e::wire::Dial;
+use quiver_e2e::server::ServerOptions;
+use quiver_e2e::wire::Dialer;
 use quiver_e2e::{Client, Key, Server};
 use serde_json::{Value, json};
 
 const MIB: usize = 1024 * 1024;
 
-fn uploads() -> Options {
+fn uploads() -> ServerOptions {
     Server::options().argument("--allow-upload")
 }
 
 async fn space(client: &Client) -> Value {
-    client.ask(json!({"command": "space"})).await.reply().clone()
+    client.request(json!({"command": "space"})).await.reply().clone()
 }
 
 #[tokio::test]
@@ -26,10 +26,11 @@ async fn a_file_without_a_size_is_watched_while_it_comes() {
     let client = Client::member(&server, "Ron").await;
     assert_eq!(space(&client).await["max_file_size"], MIB);
     let content = Random::new(1).bytes(MIB + 1);
-    let refused = client.put("a", json!(null)).await.unwrap().send(&content).await.unwrap_err();
+    let refused =
+        client.put("a", json!(null)).await.unwrap().send_file(&content).await.unwrap_err();
     assert_eq!(refused.code(), "too_large", "{}", refused.message());
     assert_eq!(client.put("a", MIB + 1).await.unwrap_err().code(), "too_large");
-    client.put("a", json!(null)).await.unwrap().send(&content[1..]).await.unwrap();
+    client.put("a", json!(null)).await.unwrap().send_file(&content[1..]).await.unwrap();
     assert_eq!(fs::read_dir(server.files()).unwrap().count(), 1);
 }
 
@@ -37,33 +38,33 @@ async fn a_file_without_a_size_is_watched_while_it_comes() {
 async fn a_quota_is_a_clients_own_and_survives_a_restart() {
     let mut server = uploads().argument("--keep-free=0").argument("--quota=1MB").start().await;
     let (ron, ben) = (Key::new(), Key::new());
-    let client = Dial::to(&server).key(&ron).join("Ron").await;
+    let client = Dialer::new(&server).key(&ron).sign_in("Ron").await;
     client.store("a", &[1; 600_000]).await.unwrap();
     assert_eq!(space(&client).await["available"], 400_000);
     assert_eq!(client.put("b", 400_001).await.unwrap_err().code(), "no_space");
     let piped = client.put("b", json!(null)).await.unwrap();
-    assert_eq!(piped.send(&[1; 400_001]).await.unwrap_err().code(), "no_space");
+    assert_eq!(piped.send_file(&[1; 400_001]).await.unwrap_err().code(), "no_space");
     // What others store is their own matter.
-    let other = Dial::to(&server).key(&ben).join("Ben").await;
+    let other = Dialer::new(&server).key(&ben).sign_in("Ben").await;
     other.store("c", &[1; 900_000]).await.unwrap();
     // While one comes, its room is taken.
     let running = client.put("b", 400_000).await.unwrap();
     assert_eq!(client.put("d", 1).await.unwrap_err().code(), "no_space");
-    running.send(&[2; 400_000]).await.unwrap();
+    running.send_file(&[2; 400_000]).await.unwrap();
     assert_eq!(space(&client).await["available"], 0);
 
     server.restart().await;
-    let client = Dial::to(&server).key(&ron).join("Somebody").await;
+    let client = Dialer::new(&server).key(&ron).sign_in("Somebody").await;
     assert_eq!(space(&client).await["available"], 0);
     assert_eq!(client.put("d", 1).await.unwrap_err().code(), "no_space");
-    client.ask(json!({"command": "rename", "path": "a", "to": "e"})).await.eof();
+    client.request(json!({"command": "rename", "path": "a", "to": "e"})).await.eof();
     assert_eq!(space(&client).await["available"], 0);
-    client.ask(json!({"command": "remove", "path": "e"})).await.eof();
+    client.request(json!({"command": "remove", "path": "e"})).await.eof();
     assert_eq!(space(&client).await["available"], 600_000);
     // Whoever replaces a file has it.
-    let other = Dial::to(&server).key(&ben).join("Ben").await;
+    let other = Dialer::new(&server).key(&ben).sign_in("Ben").await;
     let request = json!({"command": "put", "path": "b", "size": 1000, "replace": true});
-    other.put_as(request).await.unwrap().send(&[3; 1000]).await.unwrap();
+    other.put_as(request).await.unwrap().send_file(&[3; 1000]).await.unwrap();
     assert_eq!(space(&client).await["available"], 1_000_000);
     assert_eq!(space(&other).await["available"], 99_000);
 }
@@ -72,29 +73,29 @@ async fn a_quota_is_a_clients_own_and_survives_a_restart() {
 async fn a_kept_part_counts_and_what_the_operator_removes_does_not() {
     let mut server = uploads().argument("--keep-free=0").argument("--quota=10MB").start().await;
     let key = Key::new();
-    let client = Dial::to(&server).key(&key).join("Ron").await;
+    let client = Dialer::new(&server).key(&key).sign_in("Ron").await;
     client.store("a", &[1; 1_000_000]).await.unwrap();
     let mut upload = client.put("b", 5_000_000).await.unwrap();
-    upload.begin(0).await;
-    upload.data(&[1; 2 * MIB]).await;
+    upload.send_offset(0).await;
+    upload.send_data(&[1; 2 * MIB]).await;
     upload.finish().await.unwrap_err();
     let left = space(&client).await["available"].as_u64().unwrap();
     assert!(left < 9_000_000 - MIB as u64, "{left}");
     fs::remove_file(server.files().join("a")).unwrap();
     server.restart().await;
     server.log().wait_for("listening on").await;
-    let client = Dial::to(&server).key(&key).join("Ron").await;
+    let client = Dialer::new(&server).key(&key).sign_in("Ron").await;
     let after = async {
         while space(&client).await["available"] != left + 1_000_000 {
             tokio::task::yield_now().await;
         }
     };
-    quiver_e2e::within(quiver_e2e::PATIENCE, "the janitor to count anew", after).await;
+    quiver_e2e::wait_within(quiver_e2e::TIMEOUT, "the janitor to count anew", after).await;
 }
 
 #[tokio::test]
 async fn what_stays_free_stays_free() {
-    if !small_disks() {
+    if !small_disks_available() {
         return;
     }
     let server = uploads().argument("--keep-free=4MiB").disk("8m").start().await;
@@ -105,19 +106,19 @@ async fn what_stays_free_stays_free() {
         assert_eq!(client.put("a", size).await.unwrap_err().code(), "no_space", "{size}");
     }
     let piped = client.put("a", json!(null)).await.unwrap();
-    assert_eq!(piped.send(&vec![1; 5 * MIB]).await.unwrap_err().code(), "no_space");
+    assert_eq!(piped.send_file(&vec![1; 5 * MIB]).await.unwrap_err().code(), "no_space");
     assert_eq!(fs::read_dir(server.files()).unwrap().count(), 0);
     // Of two that fit alone, and not together, the second is refused.
     let first = client.put("a", 2 * MIB + 1).await.unwrap();
     assert_eq!(client.put("b", 2 * MIB).await.unwrap_err().code(), "no_space");
-    first.send(&vec![1; 2 * MIB + 1]).await.unwrap();
+    first.send_file(&vec![1; 2 * MIB + 1]).await.unwrap();
     assert_eq!(client.put("b", 2 * MIB).await.unwrap_err().code(), "no_space");
     client.store("b", &vec![1; MIB]).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_disk_that_fills_up_leaves_nothing_half() {
-    if !small_disks() {
+    if !small_disks_available() {
         return;
     }
     for (when, used, size) in [
@@ -130,12 +131,12 @@ async fn a_disk_that_fills_up_leaves_nothing_half() {
         let client = Client::member(&server, "Ron").await;
         let request = json!({"command": "put", "path": "old", "size": size, "replace": true});
         if used < 2 * MIB {
-            server.offer("old", "");
+            server.add_file("old", "");
         }
         // The disk fills after the server has looked.
         let upload = client.put_as(request).await.unwrap();
         fs::write(server.files().join("used"), vec![0; used]).unwrap();
-        let answer = upload.send(&vec![7; size]).await.unwrap_err();
+        let answer = upload.send_file(&vec![7; size]).await.unwrap_err();
         assert_eq!(answer.code(), "no_space", "{when}: {}", answer.message());
         let mut names: Vec<_> =
             fs::read_dir(server.files()).unwrap().map(|name| name.unwrap().file_name()).collect();
@@ -151,7 +152,7 @@ async fn a_disk_that_fills_up_leaves_nothing_half() {
 async fn a_folder_the_server_may_not_write_to_is_named() {
     let server = uploads().argument("--keep-free=0").unprivileged().start().await;
     let client = Client::member(&server, "Ron").await;
-    server.offer("folder/file", "old");
+    server.add_file("folder/file", "old");
     let folder = server.files().join("folder");
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o555)).unwrap();
     let refused = client.put("folder/new", 1).await.unwrap_err();
@@ -164,7 +165,7 @@ async fn a_folder_the_server_may_not_write_to_is_named() {
         json!({"command": "rename", "path": "folder/file", "to": "folder/b"}),
         json!({"command": "make_folder", "path": "folder/new/deeper"}),
     ] {
-        assert_eq!(client.ask(request.clone()).await.code(), "forbidden", "{request}");
+        assert_eq!(client.request(request.clone()).await.code(), "forbidden", "{request}");
     }
     assert_eq!(fs::read(folder.join("file")).unwrap(), b"old");
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();

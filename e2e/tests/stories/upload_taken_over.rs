@@ -6,11 +6,11 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use quiver_e2e::path::Path;
 use quiver_e2e::random::Random;
-use quiver_e2e::server::Options;
-use quiver_e2e::wire::{Dial, Upload, hash};
-use quiver_e2e::{Client, Key, PATIENCE, Server, within};
+use quiver_e2e::server::ServerOptions;
+use quiver_e2e::udp_relay::UdpRelay;
+use quiver_e2e::wire::{Dialer, RawUpload, hash};
+use quiver_e2e::{Client, Key, Server, TIMEOUT, wait_within};
 use serde_json::json;
 
 const MIB: usize = 1024 * 1024;
@@ -18,16 +18,16 @@ const MIB: usize = 1024 * 1024;
 /// Until then the server takes a silent connection for alive.
 const IDLE: Duration = Duration::from_secs(11);
 
-fn uploads() -> Options {
+fn uploads() -> ServerOptions {
     Server::options().argument("--allow-upload").argument("--keep-free=0")
 }
 
 /// A put of `big` of which so much is on the server's disk.
-async fn begun(client: &Client, content: &[u8], bytes: usize) -> Upload {
+async fn begun(client: &Client, content: &[u8], bytes: usize) -> RawUpload {
     let mut upload = client.put("big", content.len()).await.unwrap();
     assert_eq!(upload.have(), None);
-    upload.begin(0).await;
-    upload.data(&content[..bytes]).await;
+    upload.send_offset(0).await;
+    upload.send_data(&content[..bytes]).await;
     let stored = async {
         loop {
             let frame = upload.stream.read_frame().await.unwrap().unwrap();
@@ -37,7 +37,7 @@ async fn begun(client: &Client, content: &[u8], bytes: usize) -> Upload {
             }
         }
     };
-    within(PATIENCE, "progress", stored).await;
+    wait_within(TIMEOUT, "progress", stored).await;
     upload
 }
 
@@ -46,11 +46,11 @@ async fn a_put_goes_on_with_what_a_dead_connection_had() {
     // Both at once would not fit.
     let server = uploads().argument("--quota=10MiB").start().await;
     let (key, content) = (Key::new(), Random::new(51).bytes(8 * MIB));
-    let path = Path::to(server.address()).await;
-    let lost = Dial::to(&server).key(&key).by(path.address()).join("Ron").await;
+    let path = UdpRelay::start(server.address()).await;
+    let lost = Dialer::new(&server).key(&key).via(path.address()).sign_in("Ron").await;
     let mut old = begun(&lost, &content, 4 * MIB).await;
     path.cut();
-    let (cut, client) = (Instant::now(), Dial::to(&server).key(&key).join("Ron").await);
+    let (cut, client) = (Instant::now(), Dialer::new(&server).key(&key).sign_in("Ron").await);
     let new = client.put("big", content.len());
     tokio::pin!(new);
     // Nothing else of the client waits meanwhile.
@@ -68,14 +68,14 @@ async fn a_put_goes_on_with_what_a_dead_connection_had() {
     server.log().wait_for("Client 1: Ron goes on with big").await;
     assert_eq!(server.log().count("has disconnected"), 0, "they are one client");
     // Whoever was only thought to be dead is told.
-    path.heal();
-    let told = within(PATIENCE, "the old put's end", old.answer()).await.unwrap_err();
+    path.restore();
+    let told = wait_within(TIMEOUT, "the old put's end", old.read_outcome()).await.unwrap_err();
     assert_eq!(told.code(), "bad_request");
     assert_eq!(lost.message("Hello").await, "Hello ACK");
-    new.send(&content).await.unwrap();
+    new.send_file(&content).await.unwrap();
     assert!(fs::read(server.files().join("big")).unwrap() == content);
     assert_eq!(fs::read_dir(server.files()).unwrap().count(), 1, "no part is left");
-    let space = client.ask(json!({"command": "space"})).await;
+    let space = client.request(json!({"command": "space"})).await;
     assert_eq!(space.reply()["available"], 2 * MIB, "one file counts");
 }
 
@@ -85,19 +85,19 @@ async fn a_put_whose_connection_lives_keeps_its_part() {
     for streams in [8_u32, 0] {
         let server = uploads().start().await;
         let (key, content) = (Key::new(), Random::new(52).bytes(4 * MIB));
-        let dial = Dial::to(&server).key(&key);
+        let dial = Dialer::new(&server).key(&key);
         let first = dial.transport(|quic| {
             quic.max_concurrent_bidi_streams(streams.into());
         });
-        let first = first.join("Ron").await;
+        let first = first.sign_in("Ron").await;
         let mut old = begun(&first, &content, 3 * MIB).await;
-        let second = Dial::to(&server).key(&key).join("Ron").await;
+        let second = Dialer::new(&server).key(&key).sign_in("Ron").await;
         let new = second.put("big", content.len()).await.unwrap();
         assert_eq!(new.have(), None, "{streams} streams");
-        old.data(&content[3 * MIB..]).await;
-        old.eof(content.len() as u64, &hash(&content)).await;
+        old.send_data(&content[3 * MIB..]).await;
+        old.send_eof(content.len() as u64, &hash(&content)).await;
         old.finish().await.unwrap();
-        assert_eq!(new.send(&content).await.unwrap_err().code(), "exists");
+        assert_eq!(new.send_file(&content).await.unwrap_err().code(), "exists");
         assert!(fs::read(server.files().join("big")).unwrap() == content);
         assert_eq!(fs::read_dir(server.files()).unwrap().count(), 1, "no part is left");
     }
@@ -110,8 +110,8 @@ async fn a_put_of_the_same_connection_asks_nobody() {
     let content = Random::new(53).bytes(4 * MIB);
     let mut old = begun(&client, &content, 3 * MIB).await;
     assert_eq!(client.put("big", content.len()).await.unwrap().have(), None);
-    old.data(&content[3 * MIB..]).await;
-    old.eof(content.len() as u64, &hash(&content)).await;
+    old.send_data(&content[3 * MIB..]).await;
+    old.send_eof(content.len() as u64, &hash(&content)).await;
     old.finish().await.unwrap();
 }
 
@@ -122,13 +122,13 @@ async fn a_put_that_was_given_up_a_moment_ago_is_gone_on_with_on_the_same_connec
     let content = Random::new(54).bytes(8 * MIB);
     let mut old = begun(&client, &content, 3 * MIB).await;
     // The server is at it still when the next request comes.
-    old.data(&content[3 * MIB..7 * MIB]).await;
+    old.send_data(&content[3 * MIB..7 * MIB]).await;
     old.stream.abandon();
     let new = client.put("big", content.len()).await.unwrap();
     let (have, blake3) = new.have().expect("something of it is kept");
     assert!(have >= 2 * MIB as u64, "{have}");
     assert_eq!(blake3, hash(&content[..have as usize]));
-    new.send(&content).await.unwrap();
+    new.send_file(&content).await.unwrap();
     assert!(fs::read(server.files().join("big")).unwrap() == content);
     assert_eq!(fs::read_dir(server.files()).unwrap().count(), 1, "no part is left");
 }
@@ -137,14 +137,14 @@ async fn a_put_that_was_given_up_a_moment_ago_is_gone_on_with_on_the_same_connec
 async fn nobody_gets_what_another_client_left() {
     let server = uploads().start().await;
     let (key, content) = (Key::new(), Random::new(54).bytes(4 * MIB));
-    let path = Path::to(server.address()).await;
-    let lost = Dial::to(&server).key(&key).by(path.address()).join("Ron").await;
+    let path = UdpRelay::start(server.address()).await;
+    let lost = Dialer::new(&server).key(&key).via(path.address()).sign_in("Ron").await;
     let _old = begun(&lost, &content, 3 * MIB).await;
     path.cut();
     let other = Client::member(&server, "Ben").await;
     assert_eq!(other.put("big", content.len()).await.unwrap().have(), None);
     // Whose it is still finds it, under another name too.
-    let same = Dial::to(&server).key(&key).join("Ronald").await;
+    let same = Dialer::new(&server).key(&key).sign_in("Ronald").await;
     assert!(same.put("big", content.len()).await.unwrap().have().is_some());
     server.log().wait_for("Client 3: Ronald goes on with big").await;
     assert_eq!(server.log().count("goes on with"), 1);

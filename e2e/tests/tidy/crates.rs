@@ -1,5 +1,5 @@
-//! Which crate may depend on which (ARCHITECTURE.md), and which of them may print. Looks at the manifests and
-//! at calls of macros, not at what dependencies bring along.
+//! The rules which crate may depend on which (ARCHITECTURE.md), and which may print. Checks manifests and macro
+//! calls, not transitive dependencies.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,11 +11,11 @@ use crate::modules::{Modules, read_tokens};
 use crate::tokens;
 use crate::violation::Violation;
 
-struct Rule {
+struct CrateRule {
     package: &'static str,
-    /// The packages of this workspace that it may depend on.
+    /// Packages of this workspace that it may depend on.
     may_use: &'static [&'static str],
-    /// Dependencies of other origin that it must not have.
+    /// Other dependencies that it must not have.
     must_not_use: &'static [&'static str],
     may_print: bool,
 }
@@ -23,8 +23,8 @@ struct Rule {
 const TERMINAL: &[&str] =
     &["clap", "clap_complete", "clap_mangen", "indicatif", "rustyline", "rpassword"];
 
-const RULES: [Rule; 7] = [
-    Rule {
+const RULES: [CrateRule; 7] = [
+    CrateRule {
         package: "quiver-protocol",
         may_use: &[],
         must_not_use: &[
@@ -38,37 +38,37 @@ const RULES: [Rule; 7] = [
         ],
         may_print: false,
     },
-    Rule {
+    CrateRule {
         package: "quiver-transport",
         may_use: &["quiver-protocol"],
         must_not_use: TERMINAL,
         may_print: false,
     },
-    Rule {
+    CrateRule {
         package: "quiver-transfer",
         may_use: &["quiver-protocol", "quiver-transport"],
         must_not_use: TERMINAL,
         may_print: false,
     },
-    Rule {
+    CrateRule {
         package: "quiver-server",
         may_use: &["quiver-protocol", "quiver-transport", "quiver-transfer"],
         must_not_use: &[],
         may_print: true,
     },
-    Rule {
+    CrateRule {
         package: "quiver-client",
         may_use: &["quiver-protocol", "quiver-transport", "quiver-transfer"],
         must_not_use: TERMINAL,
         may_print: false,
     },
-    Rule {
+    CrateRule {
         package: "quiver-cli",
         may_use: &["quiver-protocol", "quiver-transport", "quiver-transfer", "quiver-client"],
         must_not_use: &[],
         may_print: true,
     },
-    Rule {
+    CrateRule {
         package: "quiver-e2e",
         may_use: &["quiver-protocol", "quiver-transport", "quiver-transfer", "quiver-client"],
         must_not_use: &[],
@@ -78,19 +78,19 @@ const RULES: [Rule; 7] = [
 
 const PRINT_MACROS: [&str; 5] = ["print", "println", "eprint", "eprintln", "dbg"];
 
-/// A package of the workspace, as its manifest says.
+/// A package of the workspace, from its manifest.
 #[derive(Debug)]
 pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) folder: PathBuf,
-    /// Those of tests and build scripts too.
+    /// Including those of tests and build scripts.
     dependencies: Vec<String>,
 }
 
 /// All packages of the workspace in this folder.
 ///
 /// # Panics
-/// Where cargo cannot read the manifests.
+/// If cargo cannot read the manifests.
 pub(crate) fn packages(workspace: &Path) -> Vec<Package> {
     let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
     let output = Command::new(cargo)
@@ -121,7 +121,7 @@ pub(crate) fn check_dependencies(workspace: &Path) -> Vec<Violation> {
     let packages = packages(workspace);
     let mut violations = Vec::new();
     for package in &packages {
-        let manifest = below(workspace, &package.folder.join("Cargo.toml"));
+        let manifest = relative_path(workspace, &package.folder.join("Cargo.toml"));
         let Some(rule) = rule(&package.name) else {
             violations.push(Violation::new(
                 manifest,
@@ -131,8 +131,8 @@ pub(crate) fn check_dependencies(workspace: &Path) -> Vec<Violation> {
             continue;
         };
         for dependency in &package.dependencies {
-            let is_ours = packages.iter().any(|other| other.name == *dependency);
-            let is_allowed = match is_ours {
+            let is_internal = packages.iter().any(|other| other.name == *dependency);
+            let is_allowed = match is_internal {
                 true => rule.may_use.contains(&dependency.as_str()),
                 false => !rule.must_not_use.contains(&dependency.as_str()),
             };
@@ -140,7 +140,8 @@ pub(crate) fn check_dependencies(workspace: &Path) -> Vec<Violation> {
                 violations.push(Violation::new(
                     &manifest,
                     format!("{} must not depend on {dependency}", package.name),
-                    "move what needs it into a crate that may, or pass it in (ARCHITECTURE.md, the crates)",
+                    "move the code that needs it into a crate that may depend on it, or pass it in (ARCHITECTURE.md, \
+                     the crates)",
                 ));
             }
         }
@@ -155,21 +156,21 @@ pub(crate) fn check_printing(workspace: &Path) -> Vec<Violation> {
             continue;
         }
         let root = package.folder.join("src/lib.rs");
-        // Without the files that are compiled for tests alone.
+        // Without files that are compiled only for tests.
         let files = Modules::read(&root).map(|modules| modules.files());
         match files.and_then(|files| print_calls_in(&files)) {
             Ok(calls) => violations.extend(calls.into_iter().map(|(file, line, name)| {
                 Violation::new(
-                    format!("{}:{line}", below(workspace, &file)),
+                    format!("{}:{line}", relative_path(workspace, &file)),
                     format!("{} must not print, and this is {name}!", package.name),
                     "hand the text to the caller: a returned value, an event or a log line",
                 )
             })),
             Err(error) => {
                 violations.push(Violation::new(
-                    below(workspace, &root),
+                    relative_path(workspace, &root),
                     error,
-                    "make it readable Rust",
+                    "make it valid Rust",
                 ));
             }
         }
@@ -186,11 +187,11 @@ fn print_calls_in(files: &[PathBuf]) -> Result<Vec<(PathBuf, usize, String)>, St
     Ok(found)
 }
 
-fn rule(package: &str) -> Option<&'static Rule> {
+fn rule(package: &str) -> Option<&'static CrateRule> {
     RULES.iter().find(|rule| rule.package == package)
 }
 
-/// The line and the name of each macro called here that prints. Tests may.
+/// The line and the name of each call of a printing macro, except in tests.
 fn print_calls(tokens: TokenStream) -> Vec<(usize, String)> {
     let tokens = tokens::without_tests(tokens);
     let mut found = Vec::new();
@@ -209,14 +210,14 @@ fn print_calls(tokens: TokenStream) -> Vec<(usize, String)> {
     found
 }
 
-fn below(workspace: &Path, file: &Path) -> String {
+fn relative_path(workspace: &Path, file: &Path) -> String {
     file.strip_prefix(workspace).unwrap_or(file).display().to_string()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sources::Sources;
+    use crate::sources::SourceTree;
 
     const PACKAGES: [(&str, &str); 7] = [
         ("protocol", "quiver-protocol"),
@@ -228,13 +229,13 @@ mod tests {
         ("e2e", "quiver-e2e"),
     ];
 
-    /// A workspace of all crates, in which one has these lines more in its manifest, and this code.
-    fn workspace(changed: &str, lines: &str, code: &str) -> Sources {
+    /// A workspace of all crates, in which one has these additional lines in its manifest, and this code.
+    fn workspace(package: &str, lines: &str, code: &str) -> SourceTree {
         let folders = PACKAGES.map(|(folder, _)| format!("\"{folder}\"")).join(", ");
         let mut files =
             vec![("Cargo.toml".to_owned(), format!("[workspace]\nmembers = [{folders}]\n"))];
         for (folder, name) in PACKAGES {
-            let (lines, code) = if name == changed { (lines, code) } else { ("", "") };
+            let (lines, code) = if name == package { (lines, code) } else { ("", "") };
             let manifest = format!("[package]\nname = \"{name}\"\n{lines}\n");
             files.push((format!("{folder}/Cargo.toml"), manifest));
             files.push((
@@ -246,16 +247,16 @@ mod tests {
         }
         let files: Vec<_> =
             files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
-        Sources::new(&files)
+        SourceTree::new(&files)
     }
 
-    fn broken_by(package: &str, lines: &str) -> Vec<String> {
+    fn broken_rules(package: &str, lines: &str) -> Vec<String> {
         let workspace = workspace(package, lines, "");
         check_dependencies(workspace.path()).into_iter().map(|violation| violation.rule).collect()
     }
 
     #[test]
-    fn each_arrow_of_the_crates_has_one_direction() {
+    fn a_dependency_against_the_arrows_is_reported() {
         for (package, dependency) in [
             ("quiver-protocol", "quiver-transport"),
             ("quiver-transport", "quiver-transfer"),
@@ -271,7 +272,7 @@ mod tests {
             let expected = [format!("{package} must not depend on {dependency}")];
             for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
                 assert_eq!(
-                    broken_by(package, &format!("[{kind}]\n{dependency} = \"1\"")),
+                    broken_rules(package, &format!("[{kind}]\n{dependency} = \"1\"")),
                     expected
                 );
             }
@@ -288,14 +289,14 @@ mod tests {
             ("quiver-protocol", "serde"),
         ] {
             assert_eq!(
-                broken_by(package, &format!("[dependencies]\n{dependency} = \"1\"")),
+                broken_rules(package, &format!("[dependencies]\n{dependency} = \"1\"")),
                 [""; 0]
             );
         }
     }
 
     #[test]
-    fn a_crate_without_sockets_or_terminal_gets_none() {
+    fn a_library_with_a_forbidden_dependency_is_reported() {
         for (package, dependency) in [
             ("quiver-protocol", "tokio"),
             ("quiver-protocol", "quinn"),
@@ -306,26 +307,26 @@ mod tests {
         ] {
             let expected = [format!("{package} must not depend on {dependency}")];
             assert_eq!(
-                broken_by(package, &format!("[dependencies]\n{dependency} = \"1\"")),
+                broken_rules(package, &format!("[dependencies]\n{dependency} = \"1\"")),
                 expected
             );
             let renamed = format!(
                 "[dependencies]\nother = {{ package = \"{dependency}\", version = \"1\" }}"
             );
-            assert_eq!(broken_by(package, &renamed), expected);
+            assert_eq!(broken_rules(package, &renamed), expected);
         }
     }
 
     #[test]
     fn a_crate_without_a_rule_is_reported() {
-        let sources = Sources::new(&[
+        let sources = SourceTree::new(&[
             ("Cargo.toml", "[workspace]\nmembers = [\"page\"]"),
             ("page/Cargo.toml", "[package]\nname = \"quiver-page\""),
             ("page/src/lib.rs", ""),
         ]);
         let violations = check_dependencies(sources.path());
         assert_eq!(violations.len(), 1);
-        assert_eq!(violations[0].place, "page/Cargo.toml");
+        assert_eq!(violations[0].location, "page/Cargo.toml");
         assert_eq!(violations[0].rule, "no rule says what quiver-page may depend on");
     }
 
@@ -338,7 +339,7 @@ mod tests {
             let workspace = workspace(package, "", code);
             let violations = check_printing(workspace.path());
             let lines: Vec<_> =
-                violations.iter().map(|found| found.place.rsplit(':').next().unwrap()).collect();
+                violations.iter().map(|found| found.location.rsplit(':').next().unwrap()).collect();
             assert_eq!(lines, ["4", "7"], "{violations:?}");
             assert!(violations[0].rule.contains("println!"), "{}", violations[0]);
         }

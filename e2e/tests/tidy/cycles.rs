@@ -1,5 +1,5 @@
-//! The import graph: no cycle among modules that lie beside each other. A module and all below it count as one
-//! here, so a module may use its submodules and they may use it.
+//! The import graph: no cycle among sibling modules. A module and all its submodules count as one, so a module and its
+//! submodules may import each other.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,23 +8,23 @@ use std::path::Path;
 use crate::modules::{Modules, Reference, crate_roots};
 use crate::violation::Violation;
 
-const REMEDY: &str = "remove the arrows of one direction: move what both sides use into a file that uses neither, \
-                      or pass it in";
+const REMEDY: &str = "remove the arrows of one direction: move the code that both sides use into a file that imports \
+                      neither, or pass it in";
 
-/// How many references are shown for each arrow.
-const SHOWN: usize = 3;
+/// References that are listed for each arrow.
+const MAX_REFERENCES: usize = 3;
 
-/// The arrows among the modules in one module: from a child to a child, and why.
+/// The arrows among the children of one module, each with its references.
 type Arrows<'a> = BTreeMap<(usize, usize), Vec<&'a Reference>>;
 
-/// Reads all crates in the folders of these packages.
+/// Checks all crates in the folders of these packages.
 pub(crate) fn check(repository: &Path, packages: &[impl AsRef<Path>]) -> Vec<Violation> {
     let roots = packages.iter().flat_map(|package| crate_roots(&repository.join(package)));
     roots
         .flat_map(|root| match Modules::read(&root) {
             Ok(modules) => check_crate(repository, &modules),
             Err(error) => vec![Violation::new(
-                below(repository, &root),
+                relative_path(repository, &root),
                 format!("its modules cannot be read: {error}"),
                 "write `mod name;` beside name.rs or name/mod.rs, without #[path]",
             )],
@@ -49,15 +49,15 @@ fn check_crate(repository: &Path, modules: &Modules) -> Vec<Violation> {
     violations
 }
 
-/// The innermost module that holds both ends, and the two of its children in which they are. None if one end
-/// holds the other.
+/// The innermost module that contains both ends of a reference, and its two children that contain them. `None` if one
+/// end contains the other.
 fn siblings(modules: &Modules, reference: &Reference) -> Option<(usize, usize, usize)> {
-    let (from, to) = (modules.lineage(reference.from), modules.lineage(reference.to));
+    let (from, to) = (modules.ancestors(reference.from), modules.ancestors(reference.to));
     let shared = from.iter().zip(&to).take_while(|(from, to)| from == to).count();
     Some((from[shared - 1], *from.get(shared)?, *to.get(shared)?))
 }
 
-/// The groups in which each module leads to each other one.
+/// The groups of modules that all reach each other (strongly connected components).
 fn cycles(arrows: &Arrows<'_>) -> Vec<Vec<usize>> {
     let mut members: Vec<_> = arrows.keys().flat_map(|(from, to)| [*from, *to]).collect();
     members.sort_unstable();
@@ -67,13 +67,14 @@ fn cycles(arrows: &Arrows<'_>) -> Vec<Vec<usize>> {
         if found.iter().flatten().any(|member| *member == start) {
             continue;
         }
-        let forth = reached(start, |at| {
+        let forward = reachable(start, |at| {
             arrows.keys().filter(move |(from, _)| *from == at).map(|(_, to)| *to)
         });
-        let back = reached(start, |at| {
+        let backward = reachable(start, |at| {
             arrows.keys().filter(move |(_, to)| *to == at).map(|(from, _)| *from)
         });
-        let group: Vec<_> = forth.into_iter().filter(|member| back.contains(member)).collect();
+        let group: Vec<_> =
+            forward.into_iter().filter(|member| backward.contains(member)).collect();
         if group.len() > 1 {
             found.push(group);
         }
@@ -81,7 +82,7 @@ fn cycles(arrows: &Arrows<'_>) -> Vec<Vec<usize>> {
     found
 }
 
-fn reached<I: Iterator<Item = usize>>(start: usize, next: impl Fn(usize) -> I) -> Vec<usize> {
+fn reachable<I: Iterator<Item = usize>>(start: usize, next: impl Fn(usize) -> I) -> Vec<usize> {
     let mut found = vec![start];
     let mut at = 0;
     while let Some(member) = found.get(at) {
@@ -111,26 +112,26 @@ fn describe(
             continue;
         }
         let _ = write!(rule, "\n    {} -> {} ({})", name(from), name(to), references.len());
-        for reference in references.iter().take(SHOWN) {
-            let file = below(repository, &modules.all[reference.from].file);
+        for reference in references.iter().take(MAX_REFERENCES) {
+            let file = relative_path(repository, &modules.all[reference.from].file);
             let _ = write!(rule, "\n        {file}:{}: {}", reference.line, reference.path);
         }
     }
-    Violation::new(below(repository, &modules.all[parent].file), rule, REMEDY)
+    Violation::new(relative_path(repository, &modules.all[parent].file), rule, REMEDY)
 }
 
-fn below(repository: &Path, file: &Path) -> String {
+fn relative_path(repository: &Path, file: &Path) -> String {
     file.strip_prefix(repository).unwrap_or(file).display().to_string()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sources::Sources;
+    use crate::sources::SourceTree;
 
-    /// The cycles of a crate with these files in src, each as the names in it.
+    /// The cycles of a crate with these files, each as the first line of its violation.
     fn cycles_of(files: &[(&str, &str)]) -> Vec<String> {
-        let sources = Sources::new(files);
+        let sources = SourceTree::new(files);
         let violations = check(sources.path(), &["."]);
         let first_lines =
             violations.iter().map(|violation| violation.rule.lines().next().unwrap().to_owned());
@@ -167,7 +168,7 @@ mod tests {
             ("src/d.rs", "pub struct D;"),
         ];
         assert_cycle(&files, "crate among a, b, c");
-        let sources = Sources::new(&files);
+        let sources = SourceTree::new(&files);
         let text = check(sources.path(), &["."])[0].to_string();
         for line in [
             "a -> b (1)",
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn arrows_in_one_direction_are_no_cycle() {
+    fn imports_in_one_direction_are_not_a_cycle() {
         assert_no_cycle(&[
             ("src/lib.rs", "mod a; mod b; mod c; pub use a::A; pub use c::C;"),
             ("src/a.rs", "use crate::{b::B, c::*}; use crate::SMALL;"),
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn tests_comments_strings_and_visibility_are_no_imports() {
+    fn tests_comments_strings_and_visibility_are_not_imports() {
         for body in [
             "// use crate::b::B;\n/* crate::b::B */\n/// [`crate::b::B`]\nstruct S;",
             "const TEXT: &str = \"crate::b::B\";",
@@ -259,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn re_exports_in_a_circle_end() {
+    fn re_exports_in_a_cycle_are_resolved_without_an_endless_loop() {
         assert_no_cycle(&[
             ("src/lib.rs", "pub use self::X; use Y as Z; use Z as Y; mod a;"),
             ("src/a.rs", "use crate::X; use crate::Y;"),
@@ -267,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_and_those_below_it_count_as_one() {
+    fn a_module_and_its_submodules_count_as_one() {
         let below = [
             ("src/lib.rs", "mod a; mod b;"),
             ("src/a.rs", "mod inner; use inner::Inner; pub struct A; use crate::b::B;"),

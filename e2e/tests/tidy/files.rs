@@ -1,4 +1,4 @@
-//! What holds for each file by itself: its length, its first line and its name.
+//! The rules for a single file: its length, its first line and its name.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,12 +9,12 @@ use crate::modules::read_tokens;
 use crate::tokens;
 use crate::violation::Violation;
 
-const MOST_LINES: usize = 400;
+const MAX_LINES: usize = 400;
 
-/// Names that say nothing of what is inside.
+/// Names that do not describe a module's content.
 const VAGUE_NAMES: [&str; 5] = ["common", "util", "utils", "helper", "helpers"];
 
-/// All Rust files below a folder, but not what is built or hidden.
+/// All Rust files below a folder, except in build folders and hidden folders.
 pub(crate) fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -38,35 +38,37 @@ pub(crate) fn check_length(repository: &Path) -> Vec<Violation> {
     let count = |path: &Path| fs::read_to_string(path).unwrap().lines().count();
     let files = rust_files(repository).into_iter().map(|path| (count(&path), path));
     files
-        .filter(|(lines, _)| *lines > MOST_LINES)
+        .filter(|(lines, _)| *lines > MAX_LINES)
         .map(|(lines, path)| {
             Violation::new(
                 path.strip_prefix(repository).unwrap().display(),
-                format!("it has {lines} lines, and {MOST_LINES} are the limit"),
+                format!("it has {lines} lines; the limit is {MAX_LINES}"),
                 "make it a folder of files with one job each",
             )
         })
         .collect()
 }
 
-/// Only files in a folder `src`.
+/// Checks only files in a folder `src`.
 pub(crate) fn check_first_line(repository: &Path) -> Vec<Violation> {
     let mut violations = Vec::new();
     for path in rust_files(repository) {
-        let below = path.strip_prefix(repository).unwrap();
+        let relative = path.strip_prefix(repository).unwrap();
         let text = fs::read_to_string(&path).unwrap();
-        if below.components().any(|part| part.as_os_str() == "src") && !says_the_job(&text) {
+        if relative.components().any(|component| component.as_os_str() == "src")
+            && !has_job_line(&text)
+        {
             violations.push(Violation::new(
-                below.display(),
+                relative.display(),
                 "its first line does not say its job",
-                "begin it with `//! ` and what it does, then what it deliberately does not",
+                "start it with `//! ` and what it does, then what it deliberately does not do",
             ));
         }
     }
     violations
 }
 
-fn says_the_job(text: &str) -> bool {
+fn has_job_line(text: &str) -> bool {
     let first = text.lines().next().and_then(|line| line.strip_prefix("//! "));
     first.is_some_and(|job| job.split_whitespace().count() > 1)
 }
@@ -74,10 +76,10 @@ fn says_the_job(text: &str) -> bool {
 pub(crate) fn check_names(repository: &Path) -> Vec<Violation> {
     let mut violations = Vec::new();
     for path in rust_files(repository) {
-        let below = path.strip_prefix(repository).unwrap().with_extension("");
-        let mut names: Vec<_> = below
+        let relative = path.strip_prefix(repository).unwrap().with_extension("");
+        let mut names: Vec<_> = relative
             .components()
-            .map(|part| part.as_os_str().to_string_lossy().into_owned())
+            .map(|component| component.as_os_str().to_string_lossy().into_owned())
             .collect();
         if let Ok(tokens) = read_tokens(&path) {
             add_inline_modules(tokens, &mut names);
@@ -85,15 +87,15 @@ pub(crate) fn check_names(repository: &Path) -> Vec<Violation> {
         if let Some(name) = names.iter().find(|name| VAGUE_NAMES.contains(&name.as_str())) {
             violations.push(Violation::new(
                 path.strip_prefix(repository).unwrap().display(),
-                format!("`{name}` says nothing of what is inside"),
-                "name it for its job, or move each function to the one file that it is about",
+                format!("`{name}` does not describe its content"),
+                "name it after its job, or move each function to the file it belongs to",
             ));
         }
     }
     violations
 }
 
-/// Adds the names of the modules that have their body in these tokens.
+/// Adds the names of the inline modules in these tokens.
 fn add_inline_modules(tokens: TokenStream, names: &mut Vec<String>) {
     for module in tokens::read(tokens).modules {
         if let Some(body) = module.body {
@@ -106,16 +108,16 @@ fn add_inline_modules(tokens: TokenStream, names: &mut Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sources::Sources;
+    use crate::sources::SourceTree;
 
-    fn places(violations: &[Violation]) -> Vec<&str> {
-        violations.iter().map(|violation| violation.place.as_str()).collect()
+    fn locations(violations: &[Violation]) -> Vec<&str> {
+        violations.iter().map(|violation| violation.location.as_str()).collect()
     }
 
     #[test]
-    fn a_file_of_more_than_400_lines_is_reported_wherever_it_is() {
+    fn a_file_of_more_than_400_lines_is_reported_in_any_folder() {
         let (fits, too_long) = ("x\n".repeat(400), "x\n".repeat(401));
-        let sources = Sources::new(&[
+        let sources = SourceTree::new(&[
             ("server/src/fits.rs", &fits),
             ("server/src/long.rs", &too_long),
             ("server/tests/story/long.rs", &too_long),
@@ -128,13 +130,13 @@ mod tests {
         let violations = check_length(sources.path());
         let expected =
             ["server/benches/long.rs", "server/src/long.rs", "server/tests/story/long.rs"];
-        assert_eq!(places(&violations), expected);
+        assert_eq!(locations(&violations), expected);
         assert!(violations[0].rule.contains("401 lines"), "{}", violations[0]);
     }
 
     #[test]
-    fn a_file_of_src_without_its_job_in_the_first_line_is_reported() {
-        let sources = Sources::new(&[
+    fn a_file_in_src_without_its_job_in_the_first_line_is_reported() {
+        let sources = SourceTree::new(&[
             ("server/src/right.rs", "//! Reads the settings.\nuse a;"),
             ("server/src/code.rs", "use a;\n//! Reads the settings."),
             ("server/src/comment.rs", "// Reads the settings."),
@@ -148,12 +150,12 @@ mod tests {
             "server/src/empty.rs",
             "server/src/name.rs",
         ];
-        assert_eq!(places(&check_first_line(sources.path())), expected);
+        assert_eq!(locations(&check_first_line(sources.path())), expected);
     }
 
     #[test]
-    fn a_module_with_a_name_that_says_nothing_is_reported() {
-        let sources = Sources::new(&[
+    fn a_module_with_a_vague_name_is_reported() {
+        let sources = SourceTree::new(&[
             ("server/src/common.rs", ""),
             ("server/src/commonly.rs", ""),
             ("server/src/utils/mod.rs", ""),
@@ -166,6 +168,6 @@ mod tests {
             "server/src/utils/mod.rs",
             "server/tests/helpers.rs",
         ];
-        assert_eq!(places(&check_names(sources.path())), expected);
+        assert_eq!(locations(&check_names(sources.path())), expected);
     }
 }

@@ -1,17 +1,17 @@
-//! The rules of ARCHITECTURE.md that files show: which crate depends on which, no import cycles, short files
-//! that say their job, names that mean something. It starts no program of Quiver.
+//! The rules of ARCHITECTURE.md that can be checked in files: crate dependencies, no import cycles, short files
+//! whose first line says their job, no vague module names. Starts no program of Quiver.
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `crates.rs` | what a crate may depend on, and which may print |
-//! | `cycles.rs` | no cycle among the modules in one folder |
-//! | `files.rs` | length, first line and name of a file |
-//! | `modules.rs`, `tokens.rs` | the modules of a crate, and what each names |
+//! | `crates.rs` | the dependencies a crate may have, and which crates may print |
+//! | `cycles.rs` | no import cycle among the modules of a folder |
+//! | `files.rs` | a file's length, first line and name |
+//! | `modules.rs`, `tokens.rs` | the modules of a crate, and the paths in each |
 //!
-//! Each of these files breaks its rules on purpose in made-up source trees. The tests in this file look at
+//! Each of these files tests its rules on generated source trees that break them. The tests in this file check
 //! this repository.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failure here fails a test")]
 
 mod crates;
 mod cycles;
@@ -40,7 +40,7 @@ fn libraries_print_nothing() {
 }
 
 #[test]
-fn no_files_import_each_other_in_a_circle() {
+fn no_modules_import_each_other_in_a_cycle() {
     let packages = crates::packages(repository());
     assert!(packages.len() >= 7, "{packages:?}");
     let folders: Vec<_> = packages.iter().map(|package| &package.folder).collect();
@@ -54,7 +54,7 @@ fn no_file_is_longer_than_400_lines() {
 }
 
 #[test]
-fn every_file_of_src_begins_with_its_job() {
+fn every_file_in_src_starts_with_its_job() {
     assert_none(&files::check_first_line(repository()));
 }
 

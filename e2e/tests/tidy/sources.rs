@@ -1,4 +1,4 @@
-//! Made-up source trees in a temporary folder, for the tests of the rules.
+//! Generated source trees in a temporary folder, for the tests of the rules.
 
 use std::fs;
 use std::path::Path;
@@ -6,12 +6,12 @@ use std::path::Path;
 use tempfile::TempDir;
 
 #[derive(Debug)]
-pub(crate) struct Sources {
+pub(crate) struct SourceTree {
     folder: TempDir,
 }
 
-impl Sources {
-    /// Writes these files: path below the folder, and text.
+impl SourceTree {
+    /// Writes these files, each a path below the folder and its text.
     pub(crate) fn new(files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for (path, text) in files {

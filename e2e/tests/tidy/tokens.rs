@@ -1,46 +1,46 @@
-//! One module's tokens, read for what it declares, imports and names. Opens no file and resolves no path.
+//! The declarations, imports and paths in one module's tokens. Opens no file and resolves no path.
 
 use std::collections::HashSet;
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
-/// A path with two names or more, or one that is imported.
+/// A path of at least two names, or an imported one.
 #[derive(Clone, Debug)]
-pub(crate) struct Mention {
-    pub(crate) path: Vec<String>,
+pub(crate) struct SourcePath {
+    pub(crate) names: Vec<String>,
     pub(crate) line: usize,
 }
 
-/// One name that a `use` brings, or all of a module.
+/// One name that a `use` imports, or all names of a module.
 #[derive(Debug)]
-pub(crate) struct Use {
-    /// What it is called from here on. None for `*`.
+pub(crate) struct Import {
+    /// Its name in the importing module. `None` for `*`.
     pub(crate) name: Option<String>,
-    pub(crate) mention: Mention,
+    pub(crate) path: SourcePath,
 }
 
 #[derive(Debug)]
 pub(crate) struct ChildModule {
     pub(crate) name: String,
-    /// None if it has a file of its own.
+    /// `None` if it has a file of its own.
     pub(crate) body: Option<TokenStream>,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Contents {
+pub(crate) struct ModuleContents {
     pub(crate) modules: Vec<ChildModule>,
     pub(crate) items: HashSet<String>,
-    pub(crate) uses: Vec<Use>,
-    pub(crate) mentions: Vec<Mention>,
+    pub(crate) imports: Vec<Import>,
+    pub(crate) paths: Vec<SourcePath>,
 }
 
-pub(crate) fn read(tokens: TokenStream) -> Contents {
-    let mut contents = Contents::default();
+pub(crate) fn read(tokens: TokenStream) -> ModuleContents {
+    let mut contents = ModuleContents::default();
     contents.collect(tokens, true);
     contents
 }
 
-impl Contents {
+impl ModuleContents {
     /// `is_top`: not inside braces, brackets or parentheses.
     fn collect(&mut self, tokens: TokenStream, is_top: bool) {
         let tokens = without_tests(tokens);
@@ -63,11 +63,11 @@ impl Contents {
                     self.collect(group.stream(), false);
                     1
                 }
-                // A lifetime: 'static is no keyword.
+                // A lifetime: 'static is not a keyword.
                 TokenTree::Punct(mark) if mark.as_char() == '\'' => 2,
-                // A path of another crate, or what follows a type in brackets: <T as Trait>::Name.
+                // A path of another crate, or a path after a type in angle brackets: <T as Trait>::Name.
                 TokenTree::Punct(_) if is_separator(&tokens[at..]) => {
-                    2 + path_length(tokens.get(at + 2..).unwrap_or_default()).0
+                    2 + path_at_start(tokens.get(at + 2..).unwrap_or_default()).0
                 }
                 // A field or a method.
                 TokenTree::Punct(mark)
@@ -90,25 +90,25 @@ impl Contents {
         end
     }
 
-    fn collect_use_tree(&mut self, tokens: &[TokenTree], above: &[String]) {
-        let mut path = above.to_vec();
+    fn collect_use_tree(&mut self, tokens: &[TokenTree], parent: &[String]) {
+        let mut path = parent.to_vec();
         let mut at = 0;
         let mut line = 0;
-        // A path that begins with `::` is of another crate.
-        if above.is_empty() && is_separator(tokens) {
+        // A path that starts with `::` is of another crate.
+        if parent.is_empty() && is_separator(tokens) {
             return;
         }
         while let Some(token) = tokens.get(at) {
             match token {
                 TokenTree::Ident(ident) if ident == "as" => {
                     let name = tokens.get(at + 1).map(ToString::to_string);
-                    self.uses.push(Use { name, mention: Mention { path, line } });
+                    self.imports.push(Import { name, path: SourcePath { names: path, line } });
                     return;
                 }
                 TokenTree::Ident(ident) => {
                     line = ident.span().start().line;
                     if ident != "self" || path.is_empty() {
-                        path.push(plain(ident));
+                        path.push(name_of(ident));
                     }
                 }
                 TokenTree::Group(group) => {
@@ -122,7 +122,8 @@ impl Contents {
                 }
                 TokenTree::Punct(mark) if mark.as_char() == '*' => {
                     line = mark.span().start().line;
-                    self.uses.push(Use { name: None, mention: Mention { path, line } });
+                    self.imports
+                        .push(Import { name: None, path: SourcePath { names: path, line } });
                     return;
                 }
                 _ => {}
@@ -130,7 +131,7 @@ impl Contents {
             at += 1;
         }
         if let Some(name) = path.last().cloned() {
-            self.uses.push(Use { name: Some(name), mention: Mention { path, line } });
+            self.imports.push(Import { name: Some(name), path: SourcePath { names: path, line } });
         }
     }
 
@@ -142,7 +143,7 @@ impl Contents {
             }
             _ => None,
         };
-        self.modules.push(ChildModule { name: plain(name), body });
+        self.modules.push(ChildModule { name: name_of(name), body });
         3
     }
 
@@ -156,7 +157,7 @@ impl Contents {
                 1
             }
             Some(TokenTree::Ident(ident)) => {
-                self.items.insert(plain(ident));
+                self.items.insert(name_of(ident));
                 2
             }
             _ => 1,
@@ -164,22 +165,22 @@ impl Contents {
     }
 
     fn collect_path(&mut self, tokens: &[TokenTree]) -> usize {
-        let (length, path) = path_length(tokens);
+        let (length, path) = path_at_start(tokens);
         if path.len() > 1
             && let Some(TokenTree::Ident(first)) = tokens.first()
         {
-            self.mentions.push(Mention { path, line: first.span().start().line });
+            self.paths.push(SourcePath { names: path, line: first.span().start().line });
         }
         length.max(1)
     }
 }
 
-/// The names at the start that are joined by `::`, and how many tokens they are.
-fn path_length(tokens: &[TokenTree]) -> (usize, Vec<String>) {
+/// The names at the start that are joined by `::`, and their number of tokens.
+fn path_at_start(tokens: &[TokenTree]) -> (usize, Vec<String>) {
     let mut path = Vec::new();
     let mut at = 0;
     while let Some(TokenTree::Ident(name)) = tokens.get(at) {
-        path.push(plain(name));
+        path.push(name_of(name));
         at += 1;
         let follows = matches!(tokens.get(at + 2), Some(TokenTree::Ident(_)));
         if !(is_separator(&tokens[at..]) && follows) {
@@ -190,27 +191,27 @@ fn path_length(tokens: &[TokenTree]) -> (usize, Vec<String>) {
     (at, path)
 }
 
-/// What of these tokens is compiled for more than tests. Groups are not looked into.
+/// The tokens that are not compiled only for tests. Groups are not searched.
 pub(crate) fn without_tests(tokens: TokenStream) -> Vec<TokenTree> {
     let tokens: Vec<_> = tokens.into_iter().collect();
-    let mut kept = Vec::new();
+    let mut remaining = Vec::new();
     let mut at = 0;
     while let Some(token) = tokens.get(at) {
         match attribute(&tokens[at..]) {
-            // #![cfg(test)] is about all that follows.
+            // #![cfg(test)] applies to all following tokens.
             Some((_, group)) if is_for_tests(group) && is_mark(tokens.get(at + 1), '!') => break,
             Some((_, group)) if is_for_tests(group) => at += item_length(&tokens[at..]),
             // Other attributes may name a module: #[arg(value_parser = crate::size::parse)].
             _ => {
-                kept.push(token.clone());
+                remaining.push(token.clone());
                 at += 1;
             }
         }
     }
-    kept
+    remaining
 }
 
-/// The attribute at the start, and how many tokens it is.
+/// The attribute at the start, and its number of tokens.
 fn attribute(tokens: &[TokenTree]) -> Option<(usize, &Group)> {
     if !is_mark(tokens.first(), '#') {
         return None;
@@ -227,13 +228,13 @@ fn attribute(tokens: &[TokenTree]) -> Option<(usize, &Group)> {
 /// `[cfg(test)]`, `[cfg(all(test, ...))]`, but not `[cfg(not(test))]`.
 fn is_for_tests(attribute: &Group) -> bool {
     fn names_test(tokens: TokenStream) -> bool {
-        let mut is_denied = false;
+        let mut is_negated = false;
         tokens.into_iter().any(|token| match token {
             TokenTree::Ident(ident) => {
-                is_denied = ident == "not";
+                is_negated = ident == "not";
                 ident == "test"
             }
-            TokenTree::Group(group) => !is_denied && names_test(group.stream()),
+            TokenTree::Group(group) => !is_negated && names_test(group.stream()),
             _ => false,
         })
     }
@@ -242,13 +243,13 @@ fn is_for_tests(attribute: &Group) -> bool {
     is_cfg && names_test(tokens.collect())
 }
 
-/// How many tokens the item at the start has, with its attributes.
+/// The number of tokens of the item at the start, with its attributes.
 fn item_length(tokens: &[TokenTree]) -> usize {
     let mut at = 0;
     while let Some((length, _)) = attribute(&tokens[at..]) {
         at += length;
     }
-    // In these, braces do not end the item.
+    // Braces do not end these items.
     let mut ends_with_semicolon = false;
     let mut is_item = false;
     while let Some(token) = tokens.get(at) {
@@ -299,7 +300,7 @@ fn is_visibility(token: Option<&TokenTree>) -> bool {
     matches!(first, Some(TokenTree::Ident(ident)) if ["crate", "super", "self", "in"].iter().any(|word| ident == word))
 }
 
-/// A name without the mark of one that is spelt like a keyword.
-fn plain(name: &proc_macro2::Ident) -> String {
-    name.to_string().trim_start_matches("r#").to_owned()
+/// A name without the `r#` of a raw identifier.
+fn name_of(ident: &proc_macro2::Ident) -> String {
+    ident.to_string().trim_start_matches("r#").to_owned()
 }

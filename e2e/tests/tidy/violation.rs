@@ -1,29 +1,31 @@
-//! What a rule says when it is broken.
+//! Violations of the rules, and the assertion that there are none.
 
 use std::fmt::{self, Display, Formatter};
 
 #[derive(Debug)]
 pub(crate) struct Violation {
-    /// The file, folder or package that breaks the rule, below the root of the repository.
-    pub(crate) place: String,
+    /// The file, folder or package that breaks the rule, relative to the root of the repository.
+    pub(crate) location: String,
     pub(crate) rule: String,
     pub(crate) remedy: String,
 }
 
 impl Violation {
-    pub(crate) fn new(place: impl Display, rule: impl Display, remedy: impl Display) -> Self {
-        Self { place: place.to_string(), rule: rule.to_string(), remedy: remedy.to_string() }
+    pub(crate) fn new(location: impl Display, rule: impl Display, remedy: impl Display) -> Self {
+        Self { location: location.to_string(), rule: rule.to_string(), remedy: remedy.to_string() }
     }
 }
 
 impl Display for Violation {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}: {}\n    to do: {}", self.place, self.rule, self.remedy)
+        write!(formatter, "{}: {}\n    to do: {}", self.location, self.rule, self.remedy)
     }
 }
 
+/// Checks that there are no violations.
+///
 /// # Panics
-/// With all violations, unless there are none.
+/// If there are any; the message lists them.
 #[track_caller]
 pub(crate) fn assert_none(violations: &[Violation]) {
     let list: Vec<_> = violations.iter().map(ToString::to_string).collect();

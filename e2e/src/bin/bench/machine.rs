@@ -1,11 +1,11 @@
-//! What the figures were measured on, and when.
+//! The machine, the date and the commit of a run.
 
 use std::fs;
 use std::process::Command;
 
 use crate::report::Table;
 
-/// The machine, as rows of a name and a value.
+/// The machine as a table of names and values.
 pub(crate) fn describe() -> Table {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let field = |text: &str, name: &str| {
@@ -21,7 +21,7 @@ pub(crate) fn describe() -> Table {
     });
     let mut table = Table::new(&["", ""]);
     let mut row = |name: &str, value: String| table.row([name.to_owned(), value]);
-    row("processor", format!("{processor}, {processors} of them for this run"));
+    row("processor", format!("{processor}, {processors} available"));
     row("memory", memory.unwrap_or_else(unknown));
     row("kernel", read("/proc/sys/kernel/osrelease").trim().to_owned());
     row("date", first_line("date", &["-u", "+%Y-%m-%d"]).unwrap_or_else(unknown));
@@ -29,7 +29,7 @@ pub(crate) fn describe() -> Table {
     table
 }
 
-/// What was built; with a word where files differ from it.
+/// The commit of the working tree, with a note if files differ from it.
 fn commit() -> String {
     let described =
         first_line("git", &["describe", "--always", "--dirty= and changes", "--exclude=*"]);

@@ -1,11 +1,11 @@
-//! Plots as SVG: lines over sizes on logarithmic axes, and bars. Written by hand: two shapes need no library.
+//! Plots as SVG: lines over sizes on logarithmic axes, and bars. Without a library, for only two shapes.
 
 use std::fmt::Write as _;
 
-/// A picture for the documentation.
+/// A plot for the documentation.
 #[derive(Debug)]
 pub(crate) struct Plot {
-    /// The file's name, without its ending.
+    /// The file name without extension.
     pub(crate) name: &'static str,
     pub(crate) title: String,
     pub(crate) shape: Shape,
@@ -13,13 +13,13 @@ pub(crate) struct Plot {
 
 #[derive(Debug)]
 pub(crate) enum Shape {
-    /// Named lines of points, both coordinates above zero.
+    /// Named lines of points whose coordinates are positive.
     Lines { x: Axis, y: Axis, lines: Vec<(String, Vec<(f64, f64)>)> },
-    /// Named groups of values, one for each of `series`.
+    /// Named groups with one value for each of `series`.
     Bars { unit: &'static str, series: Vec<&'static str>, groups: Vec<(String, Vec<f64>)> },
 }
 
-/// A logarithmic axis: what it shows, and where it has marks.
+/// A logarithmic axis with its label and marks.
 #[derive(Debug)]
 pub(crate) struct Axis {
     pub(crate) label: &'static str,
@@ -29,12 +29,12 @@ pub(crate) struct Axis {
 const WIDTH: f64 = 800.0;
 const LEFT: f64 = 70.0;
 const TOP: f64 = 40.0;
-/// The height of the part that lines are drawn in.
+/// Height of the area with the lines.
 const HEIGHT: f64 = 320.0;
-/// Where that part ends, and names of lines begin.
+/// Right edge of that area, where the legend starts.
 const RIGHT: f64 = 560.0;
 
-/// Colours that people with any eyesight can tell apart (Okabe and Ito); Quiver has the first.
+/// A palette for all kinds of colour vision (Okabe and Ito); Quiver has the first colour.
 const COLOURS: [&str; 8] =
     ["#d55e00", "#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#999999"];
 
@@ -57,28 +57,28 @@ impl Plot {
     }
 
     fn lines(&self, x: &Axis, y: &Axis, lines: &[(String, Vec<(f64, f64)>)]) -> String {
-        let across = |value: f64| LEFT + (RIGHT - LEFT) * x.share(value);
-        let up = |value: f64| TOP + HEIGHT * (1.0 - y.share(value));
+        let x_of = |value: f64| LEFT + (RIGHT - LEFT) * x.position(value);
+        let y_of = |value: f64| TOP + HEIGHT * (1.0 - y.position(value));
         let bottom = TOP + HEIGHT;
         let mut content = String::new();
         for (value, label) in &x.marks {
-            let x = across(*value);
+            let x = x_of(*value);
             content.push_str(&line((x, TOP), (x, bottom)));
             content.push_str(&text(x, bottom + 18.0, "middle", label));
         }
         for (value, label) in &y.marks {
-            let y = up(*value);
+            let y = y_of(*value);
             content.push_str(&line((LEFT, y), (RIGHT, y)));
             content.push_str(&text(LEFT - 6.0, y + 4.0, "end", label));
         }
         content.push_str(&text((LEFT + RIGHT) / 2.0, bottom + 38.0, "middle", x.label));
         content.push_str(&text(LEFT, TOP - 4.0, "end", y.label));
-        // The last is drawn on top: that is the first, Quiver.
+        // Drawn in reverse, so that the first line, Quiver's, is on top.
         for (index, (name, points)) in lines.iter().enumerate().rev() {
             let colour = COLOURS[index % COLOURS.len()];
             let width = if index == 0 { 3.5 } else { 1.8 };
             let points: Vec<String> =
-                points.iter().map(|(x, y)| format!("{:.1},{:.1}", across(*x), up(*y))).collect();
+                points.iter().map(|(x, y)| format!("{:.1},{:.1}", x_of(*x), y_of(*y))).collect();
             let _ = writeln!(
                 content,
                 "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{width}\"/>",
@@ -114,7 +114,7 @@ impl Plot {
                     BAR - 3.0
                 );
                 let what = series.get(index).copied().unwrap_or_default();
-                let label = format!("{} {unit} {what}", crate::figure::figure(*value));
+                let label = format!("{} {unit} {what}", crate::figure::format_figure(*value));
                 content.push_str(&text(NAMES + length + 6.0, y + 12.0, "start", label.trim_end()));
                 y += BAR;
             }
@@ -125,14 +125,14 @@ impl Plot {
 }
 
 impl Axis {
-    /// Where a value lies between the first mark and the last, 0 to 1.
-    fn share(&self, value: f64) -> f64 {
+    /// The position of a value between the first mark and the last, 0 to 1.
+    fn position(&self, value: f64) -> f64 {
         let ends = self.marks.first().zip(self.marks.last());
         let (first, last) = ends.map_or((1.0, 10.0), |(first, last)| (first.0, last.0));
         (value.ln() - first.ln()) / (last.ln() - first.ln())
     }
 
-    /// Powers of ten around some values.
+    /// An axis with marks at the powers of ten around some values.
     pub(crate) fn decades(label: &'static str, values: impl Iterator<Item = f64> + Clone) -> Self {
         let least = values.clone().fold(f64::INFINITY, f64::min).log10().floor() as i32;
         let most = values.fold(0.0, f64::max).log10().ceil() as i32;

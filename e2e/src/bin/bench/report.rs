@@ -1,9 +1,9 @@
-//! What was found: tables, goals and plots, for the terminal and for the documentation.
+//! Results as tables, goals and plots, for the terminal and for the documentation.
 
-use crate::figure::figure;
+use crate::figure::format_figure;
 use crate::plot::Plot;
 
-/// All that is said of one part.
+/// The report of one benchmark.
 #[derive(Debug, Default)]
 pub(crate) struct Section {
     pub(crate) title: String,
@@ -16,17 +16,17 @@ pub(crate) struct Section {
 #[derive(Debug)]
 pub(crate) struct Table {
     pub(crate) columns: Vec<String>,
-    /// The first cell says what the row is about.
+    /// The first cell is the row's label.
     pub(crate) rows: Vec<Vec<String>>,
 }
 
-/// What a figure should be.
+/// A required bound of a figure, and the measured figure.
 #[derive(Debug, Clone)]
 pub(crate) struct Goal {
-    pub(crate) what: String,
+    pub(crate) name: String,
     pub(crate) bound: Bound,
     pub(crate) unit: &'static str,
-    /// The figure, or why there is none.
+    /// The figure, or the reason why it was not measured.
     pub(crate) reached: Result<f64, String>,
 }
 
@@ -43,12 +43,12 @@ impl Section {
 
     pub(crate) fn goal(
         &mut self,
-        what: impl Into<String>,
+        name: impl Into<String>,
         bound: Bound,
         unit: &'static str,
         reached: Result<f64, String>,
     ) {
-        self.goals.push(Goal { what: what.into(), bound, unit, reached });
+        self.goals.push(Goal { name: name.into(), bound, unit, reached });
     }
 }
 
@@ -64,7 +64,7 @@ impl Table {
         self.rows.push(cells.into_iter().collect());
     }
 
-    /// Aligned by spaces: the first column to the left, figures to the right.
+    /// The table as text: the first column is left-aligned, the others are right-aligned.
     pub(crate) fn text(&self) -> String {
         let lines = || std::iter::once(&self.columns).chain(&self.rows);
         let width = |column: usize| {
@@ -112,18 +112,18 @@ impl Goal {
         }
     }
 
-    /// The goal, the figure, the verdict.
+    /// The name, the bound, the figure, the verdict.
     pub(crate) fn row(&self) -> Vec<String> {
         let verdict = match (&self.reached, self.is_missed()) {
-            (Err(reason), _) => format!("left out: {reason}"),
+            (Err(reason), _) => format!("skipped: {reason}"),
             (Ok(_), true) => "missed".to_owned(),
             (Ok(_), false) => "reached".to_owned(),
         };
         let reached = match &self.reached {
             Err(_) => "–".to_owned(),
-            Ok(reached) => format!("{}{}", figure(*reached), self.unit),
+            Ok(reached) => format!("{}{}", format_figure(*reached), self.unit),
         };
-        vec![self.what.clone(), self.bound(), reached, verdict]
+        vec![self.name.clone(), self.bound(), reached, verdict]
     }
 }
 
@@ -140,11 +140,11 @@ mod tests {
 
     fn goal(bound: Bound, reached: Result<f64, &str>) -> Goal {
         let reached = reached.map_err(str::to_owned);
-        Goal { what: "speed".to_owned(), bound, unit: "", reached }
+        Goal { name: "speed".to_owned(), bound, unit: "", reached }
     }
 
     #[test]
-    fn a_goal_is_missed_on_its_wrong_side_alone() {
+    fn a_goal_is_missed_only_beyond_its_bound() {
         assert!(goal(Bound::AtLeast(2.0), Ok(1.9)).is_missed());
         assert!(!goal(Bound::AtLeast(2.0), Ok(2.0)).is_missed());
         assert!(goal(Bound::AtMost(2.0), Ok(2.1)).is_missed());
@@ -152,16 +152,16 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_measured_is_not_missed_and_says_why() {
+    fn a_skipped_goal_is_not_missed_and_has_a_reason() {
         let goal = goal(Bound::AtLeast(2.0), Err("put is not in this build"));
         assert!(!goal.is_missed());
-        assert_eq!(goal.row(), ["speed", "at least 2", "–", "left out: put is not in this build"]);
+        assert_eq!(goal.row(), ["speed", "at least 2", "–", "skipped: put is not in this build"]);
     }
 
     #[test]
-    fn a_table_is_the_same_for_a_terminal_and_for_a_page() {
+    fn a_table_is_written_as_text_and_as_markdown() {
         let mut table = Table::new(&["", "MB/s"]);
-        table.row(["quiver".to_owned(), figure(1234.4)]);
+        table.row(["quiver".to_owned(), format_figure(1234.4)]);
         assert_eq!(table.text(), "           MB/s\n  quiver  1,234\n");
         assert_eq!(table.markdown(), "|  | MB/s |\n|---|---:|\n| quiver | 1,234 |\n");
     }

@@ -1,6 +1,6 @@
-//! The programs that move files: which are here, in which version, and what they are asked to move.
+//! The programs that transfer files: which are installed, their versions, and the transfer jobs.
 
-mod call;
+mod invocation;
 pub(crate) mod nginx;
 pub(crate) mod sendme;
 pub(crate) mod sshd;
@@ -8,15 +8,17 @@ pub(crate) mod sshd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub(crate) use self::call::Call;
-use crate::stage::built;
+pub(crate) use quiver_e2e::kills::TransferKind;
 
-/// A program that moves files.
+pub(crate) use self::invocation::Invocation;
+use crate::fixtures::program_path;
+
+/// A program that transfers files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Peer {
     Quiver,
     Curl,
-    /// scp with the ciphers that OpenSSH prefers.
+    /// scp with OpenSSH's default ciphers.
     Scp,
     ScpFast,
     Rsync,
@@ -50,11 +52,11 @@ impl Peer {
         }
     }
 
-    /// What has to be installed, each with how it says its version.
+    /// The required programs, each with the argument that prints its version, if any.
     fn programs(self) -> Vec<(PathBuf, &'static str)> {
         let ssh = [("ssh".into(), "-V"), (sshd::PROGRAM.into(), "")];
         let (own, over_ssh): (Vec<(PathBuf, _)>, bool) = match self {
-            Self::Quiver => (vec![(built("quiver"), "--version")], false),
+            Self::Quiver => (vec![(program_path("quiver"), "--version")], false),
             Self::Curl => {
                 (vec![("curl".into(), "--version"), (nginx::PROGRAM.into(), "-v")], false)
             }
@@ -71,7 +73,10 @@ impl Peer {
         matches!(self, Self::Scp | Self::ScpFast | Self::Rsync | Self::Tar | Self::Qcp)
     }
 
-    /// The versions of all that belongs to it, or what is missing.
+    /// The versions of its programs.
+    ///
+    /// # Errors
+    /// The program that is missing.
     pub(crate) fn versions(self) -> Result<Vec<String>, String> {
         let mut versions = Vec::new();
         for (program, flag) in self.programs() {
@@ -84,13 +89,13 @@ impl Peer {
         Ok(versions)
     }
 
-    /// Whether it can move whole folders.
-    pub(crate) fn moves_trees(self) -> bool {
+    /// Whether it can transfer folders.
+    pub(crate) fn can_transfer_trees(self) -> bool {
         self != Self::Curl
     }
 }
 
-/// Where a program is: it itself where it is a path, else what PATH says.
+/// Finds a program: an absolute path itself, any other name in PATH.
 pub(crate) fn find(program: &Path) -> Option<PathBuf> {
     if program.is_absolute() {
         return program.exists().then(|| program.to_owned());
@@ -99,41 +104,35 @@ pub(crate) fn find(program: &Path) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|found| found.is_file())
 }
 
-/// The first line of what a program says of itself, on whichever output.
+/// The first line of a program's version output, from either standard stream.
 fn version(program: &Path, flag: &str) -> String {
     let output = Command::new(program).arg(flag).output().unwrap();
-    let said = if output.stdout.is_empty() { output.stderr } else { output.stdout };
-    let said = String::from_utf8_lossy(&said).into_owned();
-    let words: Vec<&str> = said.lines().next().unwrap_or_default().split_whitespace().collect();
+    let text = if output.stdout.is_empty() { output.stderr } else { output.stdout };
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let words: Vec<&str> = text.lines().next().unwrap_or_default().split_whitespace().collect();
     let line = words.join(" ");
-    // curl goes on about its libraries.
+    // curl also lists its libraries.
     line.split(" libcurl").next().unwrap_or(&line).to_owned()
 }
 
-/// What moves: something in the stage's served folder, away from the server or to it.
+/// A transfer of a file or folder, whose source is in the work folder's served folder.
 #[derive(Debug, Clone)]
 pub(crate) struct Job {
-    pub(crate) direction: Direction,
+    pub(crate) kind: TransferKind,
     /// The name of a file or folder.
     pub(crate) name: String,
     pub(crate) files: u64,
-    /// Bytes, all files together.
+    /// Bytes of all files.
     pub(crate) bytes: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Direction {
-    Get,
-    Put,
-}
-
 impl Job {
-    pub(crate) fn file(direction: Direction, name: &str, bytes: u64) -> Self {
-        Self { direction, name: name.to_owned(), files: 1, bytes }
+    pub(crate) fn file(kind: TransferKind, name: &str, bytes: u64) -> Self {
+        Self { kind, name: name.to_owned(), files: 1, bytes }
     }
 
     pub(crate) fn tree(name: &str, files: u64, bytes: u64) -> Self {
-        Self { direction: Direction::Get, name: name.to_owned(), files, bytes }
+        Self { kind: TransferKind::Get, name: name.to_owned(), files, bytes }
     }
 
     pub(crate) fn is_tree(&self) -> bool {

@@ -1,25 +1,25 @@
-//! An nginx of our own with TLS 1.3 and a certificate made for the run, as curl's other end.
+//! An nginx for curl, with TLS 1.3 and a certificate created for the run.
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::running::Running;
-use crate::stage::{FILES, Stage, free_port, wait_for_port};
+use crate::child_process::ChildProcess;
+use crate::fixtures::{FILES, WorkFolder, free_port, wait_for_port};
 
-/// Where Debian puts it; no user's PATH has it.
+/// Debian's path of it, which is not in a user's PATH.
 pub(crate) const PROGRAM: &str = "/usr/sbin/nginx";
 
 #[derive(Debug)]
 pub(crate) struct Nginx {
-    process: Running,
+    process: ChildProcess,
     pub(crate) port: u16,
     pub(crate) certificate: PathBuf,
 }
 
 impl Nginx {
-    pub(crate) fn start(stage: &Stage) -> Self {
-        let folder = stage.at("nginx");
+    pub(crate) fn start(work_folder: &WorkFolder) -> Self {
+        let folder = work_folder.path("nginx");
         fs::create_dir(&folder).unwrap();
         let certificate = folder.join("cert.pem");
         let key = rcgen::KeyPair::generate().unwrap();
@@ -28,8 +28,11 @@ impl Nginx {
         fs::write(&certificate, parameters.self_signed(&key).unwrap().pem()).unwrap();
         fs::write(folder.join("key.pem"), key.serialize_pem()).unwrap();
         let port = free_port();
-        let config =
-            config(&folder.display().to_string(), &stage.at(FILES).display().to_string(), port);
+        let config = config(
+            &folder.display().to_string(),
+            &work_folder.path(FILES).display().to_string(),
+            port,
+        );
         fs::write(folder.join("nginx.conf"), config).unwrap();
         let mut command = Command::new(PROGRAM);
         command
@@ -38,7 +41,7 @@ impl Nginx {
             .args(["-e", "error.log", "-c"])
             .arg(folder.join("nginx.conf"))
             .stdin(Stdio::null());
-        let process = Running::start(&mut command);
+        let process = ChildProcess::start(&mut command);
         wait_for_port(port, "nginx answers");
         Self { process, port, certificate }
     }
@@ -48,9 +51,9 @@ impl Nginx {
     }
 }
 
-/// As Debian's own where it matters: sendfile on, a worker for each processor.
+/// Debian's configuration in all that affects speed: sendfile, a worker for each processor.
 fn config(folder: &str, files: &str, port: u16) -> String {
-    // Started by root, its workers would else be somebody who may not look into the folder.
+    // Otherwise the workers of an nginx started by root run as a user without access to the folder.
     let user = if rustix::process::geteuid().is_root() { "user root;\n" } else { "" };
     format!(
         "{user}daemon off;

@@ -1,28 +1,28 @@
-//! `sendme send`: the end of sendme that has the content.
+//! `sendme send`, which offers the content.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::running::Running;
-use crate::stage::Stage;
+use crate::child_process::ChildProcess;
+use crate::fixtures::WorkFolder;
 
-/// No relay, addresses in the ticket: nothing but the two ends is asked.
+/// Disables relays. With addresses in the ticket, sendme contacts no other machine.
 pub(crate) const OFFLINE: [&str; 2] = ["--relay", "disabled"];
 
-/// What it remembers of what it offers, in the stage's folder.
+/// sendme's store of offered content, in the work folder.
 pub(crate) const STORE: &str = "sendme";
 
 #[derive(Debug)]
-pub(crate) struct Sender {
-    process: Running,
+pub(crate) struct SendmeSender {
+    process: ChildProcess,
     pub(crate) ticket: String,
 }
 
-impl Sender {
-    /// Offers a file or a folder; returns when all of it is hashed and the ticket is there.
-    pub(crate) fn start(stage: &Stage, content: &Path) -> Self {
-        let store = stage.at(STORE);
+impl SendmeSender {
+    /// Offers a file or a folder. Returns when it is hashed and sendme has printed the ticket.
+    pub(crate) fn start(work_folder: &WorkFolder, content: &Path) -> Self {
+        let store = work_folder.path(STORE);
         std::fs::create_dir_all(&store).unwrap();
         let mut command = Command::new("sendme");
         command
@@ -33,15 +33,15 @@ impl Sender {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
-        let mut process = Running::start(&mut command);
-        let mut said = BufReader::new(process.child().stdout.take().unwrap()).lines();
+        let mut process = ChildProcess::start(&mut command);
+        let mut output = BufReader::new(process.child().stdout.take().unwrap()).lines();
         let ticket = loop {
-            let line = said.next().expect("sendme offers the content").unwrap();
+            let line = output.next().expect("sendme offers the content").unwrap();
             if let Some(ticket) = line.strip_prefix("sendme receive ") {
                 break ticket.trim().to_owned();
             }
         };
-        std::thread::spawn(move || said.for_each(drop));
+        std::thread::spawn(move || output.for_each(drop));
         Self { process, ticket }
     }
 

@@ -1,52 +1,52 @@
-//! An SSH server of our own: its own keys and port, on loopback, and how its clients find it.
+//! An SSH server for the benchmark: its own keys and port, on loopback, and the configuration of its clients.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::child_process::{ChildProcess, wait_until};
+use crate::fixtures::{WorkFolder, free_port, wait_for_port};
 use crate::proc;
-use crate::running::{Running, wait_until};
-use crate::stage::{Stage, free_port, wait_for_port};
 
-/// Where Debian puts it; no user's PATH has it.
+/// Debian's path of it, which is not in a user's PATH.
 pub(crate) const PROGRAM: &str = "/usr/sbin/sshd";
 
 #[derive(Debug)]
 pub(crate) struct Sshd {
-    process: Running,
-    /// The clients' configuration: port, key, and no questions.
+    process: ChildProcess,
+    /// The clients' configuration: port, key, no prompts.
     pub(crate) client_config: PathBuf,
 }
 
 impl Sshd {
-    pub(crate) fn start(stage: &Stage) -> Self {
-        let folder = stage.at("ssh");
+    pub(crate) fn start(work_folder: &WorkFolder) -> Self {
+        let folder = work_folder.path("ssh");
         fs::create_dir(&folder).unwrap();
         for key in ["host", "user"] {
-            make_key(&folder.join(key));
+            create_key(&folder.join(key));
         }
         fs::copy(folder.join("user.pub"), folder.join("authorized_keys")).unwrap();
         let port = free_port();
-        let place = folder.display();
+        let path = folder.display();
         let config = format!(
-            "ListenAddress 127.0.0.1:{port}\nHostKey {place}/host\n\
-             AuthorizedKeysFile {place}/authorized_keys\nStrictModes no\nPidFile none\nUsePAM no\n\
+            "ListenAddress 127.0.0.1:{port}\nHostKey {path}/host\n\
+             AuthorizedKeysFile {path}/authorized_keys\nStrictModes no\nPidFile none\nUsePAM no\n\
              PasswordAuthentication no\nPermitRootLogin yes\nSubsystem sftp internal-sftp\n"
         );
         fs::write(folder.join("sshd_config"), config).unwrap();
         let client_config = folder.join("ssh_config");
         let config = format!(
-            "Host *\n  Port {port}\n  IdentityFile {place}/user\n  IdentitiesOnly yes\n  BatchMode yes\n  \
+            "Host *\n  Port {port}\n  IdentityFile {path}/user\n  IdentitiesOnly yes\n  BatchMode yes\n  \
              StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null\n  LogLevel ERROR\n"
         );
         fs::write(&client_config, config).unwrap();
         if rustix::process::geteuid().is_root() {
-            // Its privilege separation folder, which the service's own start would make.
+            // Its privilege separation folder, which the system service would create.
             fs::create_dir_all("/run/sshd").unwrap();
         }
         let mut command = Command::new(PROGRAM);
         command.args(["-D", "-e", "-f"]).arg(folder.join("sshd_config"));
-        let process = Running::start(command.stdin(Stdio::null()).stderr(Stdio::null()));
+        let process = ChildProcess::start(command.stdin(Stdio::null()).stderr(Stdio::null()));
         wait_for_port(port, "sshd answers");
         Self { process, client_config }
     }
@@ -55,13 +55,13 @@ impl Sshd {
         self.process.id()
     }
 
-    /// Waits until no session is left, so that what each cost is in the server's own account.
+    /// Waits until all sessions have ended, so that their costs are accounted to the server.
     pub(crate) fn wait_for_sessions(&self) {
         wait_until("sshd's sessions end", || proc::descendants(self.id()).is_empty());
     }
 }
 
-fn make_key(path: &Path) {
+fn create_key(path: &Path) {
     let mut command = Command::new("ssh-keygen");
     command.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(path);
     assert!(command.status().expect("ssh-keygen is installed").success());

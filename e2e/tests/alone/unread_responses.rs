@@ -1,10 +1,10 @@
-//! Answers that a client does not read: their memory is bounded, whatever there is to tell.
+//! Responses that a client does not read: the server's memory for them is bounded, whatever their size.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failure here fails a test")]
 
 use std::fs::File;
 
-use quiver_e2e::wire::{Dial, RawFrame, Stream};
+use quiver_e2e::wire::{Dialer, RawFrame, RawStream};
 use quiver_e2e::{Client, Key, Server};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -16,24 +16,27 @@ const MIB: u64 = 1024;
 const CONNECTIONS: u64 = 8;
 const STREAMS: usize = 60;
 
-/// The budget of docs/operations.md, in KiB: of the server, and of eight busy members.
+/// The memory budget of docs/operations.md in KiB, for the server and eight busy members.
 const BUDGET: u64 = 64 * MIB + CONNECTIONS * 25 * MIB / 4;
 
-/// Files in the folder that is listed: `QUIVER_ENTRIES`, or enough to show a fault.
+/// Number of files in the listed folder: `QUIVER_ENTRIES`, or enough to exceed the budget without a bound.
 fn entries() -> u64 {
     let entries = std::env::var("QUIVER_ENTRIES").ok();
     entries.map_or(20_000, |entries| entries.parse().expect("a number of files"))
 }
 
-/// Connections of one client that asks on every stream, and reads nothing.
-async fn ask_and_read_nothing(server: &Server, request: &Value) -> Vec<(Client, Vec<Stream>)> {
+/// The connections of one client that sends a request on every stream, and reads nothing.
+async fn request_and_read_nothing(
+    server: &Server,
+    request: &Value,
+) -> Vec<(Client, Vec<RawStream>)> {
     let (key, mut clients) = (Key::new(), Vec::new());
     for _ in 0..CONNECTIONS {
-        // No more than the first frames of an answer leaves the server.
-        let dial = Dial::to(server).key(&key).transport(|settings| {
+        // The server can send no more than the first frames of a response.
+        let dial = Dialer::new(server).key(&key).transport(|settings| {
             settings.stream_receive_window(1024_u32.into());
         });
-        let client = dial.join("Reader").await;
+        let client = dial.sign_in("Reader").await;
         let mut streams = Vec::new();
         for _ in 0..STREAMS {
             let mut stream = client.open().await.unwrap();
@@ -43,39 +46,39 @@ async fn ask_and_read_nothing(server: &Server, request: &Value) -> Vec<(Client, 
         }
         clients.push((client, streams));
     }
-    // All of it has come, and was looked at.
+    // The server has received and processed all requests.
     for (client, _) in &clients {
-        client.is_well().await;
+        client.assert_alive().await;
     }
     clients
 }
 
 #[tokio::test]
-async fn lists_that_nobody_reads_take_what_is_budgeted() {
+async fn unread_lists_stay_within_the_memory_budget() {
     let server = Server::start().await;
     for number in 0..entries() {
         File::create(server.files().join(format!("a-file-with-a-name-{number}"))).unwrap();
     }
     let before = server.memory();
-    let readers = ask_and_read_nothing(&server, &json!({"command": "list", "path": ""})).await;
+    let readers = request_and_read_nothing(&server, &json!({"command": "list", "path": ""})).await;
     let other = Client::member(&server, "Ron").await;
     let list = other.list("").await;
     assert_eq!(list.eof(), &json!({"entries": entries(), "not_served": 0}));
     assert!(list.replies.is_sorted_by_key(|entry| entry["path"].as_str().unwrap().to_owned()));
     let memory = server.memory();
-    eprintln!("{before:?} before {} unread lists, {memory:?} then", CONNECTIONS * STREAMS as u64);
+    eprintln!("{before:?} before {} unread lists, {memory:?} after", CONNECTIONS * STREAMS as u64);
     assert!(memory.peak < BUDGET, "{memory:?}");
     drop(readers);
 }
 
 #[tokio::test]
-async fn rows_of_a_status_that_nobody_reads_take_what_is_budgeted() {
+async fn unread_status_rows_stay_within_the_memory_budget() {
     const CLIENTS: usize = 3000;
     let server = Server::options().max_clients(20).start().await;
     let mut guests = JoinSet::new();
     for number in 0..CLIENTS {
-        let dial = Dial::to(&server).anonymous();
-        guests.spawn(async move { dial.join(&format!("client-{number}")).await.leave().await });
+        let dial = Dialer::new(&server).without_certificate();
+        guests.spawn(async move { dial.sign_in(&format!("client-{number}")).await.close().await });
         if guests.len() == 15 {
             guests.join_next().await.unwrap().unwrap();
         }
@@ -83,7 +86,7 @@ async fn rows_of_a_status_that_nobody_reads_take_what_is_budgeted() {
     while let Some(left) = guests.join_next().await {
         left.unwrap();
     }
-    let readers = ask_and_read_nothing(&server, &json!({"command": "status"})).await;
+    let readers = request_and_read_nothing(&server, &json!({"command": "status"})).await;
     let rows = Client::member(&server, "Ron").await.status().await;
     assert_eq!(rows.len(), CLIENTS + 2);
     assert!(rows.is_sorted_by_key(|row| row["number"].as_u64().unwrap()));

@@ -1,4 +1,4 @@
-//! Processes that end with their handles, and everything at once when this program is interrupted.
+//! Child processes that are killed with their handles, and all of them when this program is interrupted.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,23 +12,23 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::proc;
 
-/// Whether everything is being ended.
-static ENDING: AtomicBool = AtomicBool::new(false);
+/// Whether this program is stopping.
+static STOPPING: AtomicBool = AtomicBool::new(false);
 
-/// Folders that must not outlive this program.
+/// Folders that are removed when this program is interrupted.
 static FOLDERS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
-/// What Ctrl-C leaves as the exit code of a shell's command (128 and the signal's number).
+/// The exit code after Ctrl-C, by a shell's convention (128 plus the signal's number).
 const INTERRUPTED: i32 = 130;
 
-/// Makes sure that nothing outlives this program, however it is asked to end.
-pub(crate) fn guard() {
-    // What a server's session leaves behind becomes this process's child, and is found by its id.
+/// Installs the handlers that kill all child processes and remove all folders when a signal ends this program.
+pub(crate) fn install_cleanup() {
+    // Orphans of a server's session become children of this process, which finds them by its own id.
     let _ = set_child_subreaper(Some(rustix::process::getpid()));
-    let told = std::panic::take_hook();
+    let default_hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        wait_if_ending();
-        told(panic);
+        wait_if_stopping();
+        default_hook(panic);
     }));
     std::thread::spawn(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -42,8 +42,8 @@ pub(crate) fn guard() {
                 _ = hangup.recv() => {}
             }
         });
-        ENDING.store(true, Ordering::SeqCst);
-        end_descendants(std::process::id());
+        STOPPING.store(true, Ordering::SeqCst);
+        kill_descendants(std::process::id());
         for folder in FOLDERS.lock().drain(..) {
             let _ = fs::remove_dir_all(folder);
         }
@@ -51,28 +51,28 @@ pub(crate) fn guard() {
     });
 }
 
-/// A new folder that is removed with its handle, or when this program is interrupted.
-pub(crate) fn folder(parent: &std::path::Path) -> tempfile::TempDir {
+/// Creates a folder that is removed with its handle, or when this program is interrupted.
+pub(crate) fn temporary_folder(parent: &std::path::Path) -> tempfile::TempDir {
     let folder = tempfile::Builder::new().prefix("quiver-bench-").tempdir_in(parent).unwrap();
     FOLDERS.lock().push(folder.path().to_owned());
     folder
 }
 
-/// Where everything is being ended, what fails does so for that reason, and is nobody's news.
-fn wait_if_ending() {
-    while ENDING.load(Ordering::SeqCst) {
+/// Blocks for ever if this program is stopping: failures are then caused by the stop, and must not be reported.
+fn wait_if_stopping() {
+    while STOPPING.load(Ordering::SeqCst) {
         std::thread::park();
     }
 }
 
-/// A process that ends with its handle, and its descendants with it.
+/// A process that is killed with its descendants when its handle is dropped.
 #[derive(Debug)]
-pub(crate) struct Running(Child);
+pub(crate) struct ChildProcess(Child);
 
-impl Running {
+impl ChildProcess {
     /// Starts a command.
     pub(crate) fn start(command: &mut Command) -> Self {
-        wait_if_ending();
+        wait_if_stopping();
         match command.spawn() {
             Ok(child) => Self(child),
             Err(error) => panic!("cannot start {command:?}: {error}"),
@@ -88,22 +88,22 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for ChildProcess {
     fn drop(&mut self) {
         if let Ok(None) = self.0.try_wait() {
             let descendants = proc::descendants(self.id());
             let _ = self.0.kill();
-            descendants.into_iter().for_each(end);
+            descendants.into_iter().for_each(kill);
         }
         let _ = self.0.wait();
     }
 }
 
-/// Ends whatever this process started, until nothing is left.
-fn end_descendants(pid: u32) {
+/// Kills all descendants of a process, until none is left.
+fn kill_descendants(pid: u32) {
     let deadline = Instant::now() + Duration::from_secs(5);
-    while let Some(alive) = living(pid) {
-        alive.into_iter().for_each(end);
+    while let Some(alive) = living_descendants(pid) {
+        alive.into_iter().for_each(kill);
         if Instant::now() > deadline {
             return;
         }
@@ -111,24 +111,24 @@ fn end_descendants(pid: u32) {
     }
 }
 
-/// The descendants that have not ended: what has is without memory, even if nobody waited for it yet.
-fn living(pid: u32) -> Option<Vec<u32>> {
+/// The descendants that have not exited. An exited process has no memory, even before it was waited for.
+fn living_descendants(pid: u32) -> Option<Vec<u32>> {
     let mut alive = proc::descendants(pid);
     alive.retain(|pid| proc::peak_memory(*pid).is_some());
     (!alive.is_empty()).then_some(alive)
 }
 
-fn end(pid: u32) {
+fn kill(pid: u32) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-        // It may have ended by itself.
+        // Fails if it has exited by itself.
         let _ = kill_process(pid, Signal::KILL);
     }
 }
 
-/// Waits until `done`, asked again and again.
-pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+/// Polls `condition` until it is true.
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
-    while !done() {
+    while !condition() {
         assert!(Instant::now() < deadline, "{what}: not within 30 s");
         std::thread::park_timeout(Duration::from_millis(2));
     }

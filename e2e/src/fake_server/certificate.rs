@@ -1,4 +1,5 @@
-//! The certificates an impostor can show, good and bad, and whom it asks for one.
+//! The certificates a fake server can show, valid and invalid, and its TLS configuration, which requests a
+//! client certificate.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -17,50 +18,50 @@ use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
 use crate::wire::sha256_hex;
 
-/// A certificate, and the key that signs for it, which need not be its own.
+/// A certificate, and the key that signs with it, which need not match.
 #[derive(Debug, Clone)]
 pub struct Certificate {
     /// The certificate's file.
     pub pem: String,
     certificate: CertificateDer<'static>,
     key: Vec<u8>,
-    /// What its key is known by.
+    /// The fingerprint of its key.
     pub fingerprint: String,
 }
 
 impl Certificate {
-    /// A good one.
+    /// A valid one.
     #[must_use]
     pub fn new() -> Self {
-        Self::between(1975, 4096)
+        Self::valid_between(1975, 4096)
     }
 
-    /// One whose time is over.
+    /// One that has expired.
     #[must_use]
     pub fn expired() -> Self {
-        Self::between(1975, 2001)
+        Self::valid_between(1975, 2001)
     }
 
-    /// One whose time has not come.
+    /// One that is not valid yet.
     #[must_use]
     pub fn not_yet_valid() -> Self {
-        Self::between(4000, 4096)
+        Self::valid_between(4000, 4096)
     }
 
-    /// The certificate in a file, without its key: another one signs.
+    /// The certificate in a file with another key than its own.
     ///
     /// # Panics
-    /// Where there is none in it.
+    /// If the file has no certificate.
     #[must_use]
-    pub fn copied(file: &Path) -> Self {
+    pub fn with_wrong_key(file: &Path) -> Self {
         let mut copy = Self::new();
         copy.certificate = CertificateDer::from_pem_file(file).unwrap();
         copy
     }
 
-    fn between(from: i32, to: i32) -> Self {
+    fn valid_between(from: i32, to: i32) -> Self {
         let key = KeyPair::generate().unwrap();
-        let mut parameters = CertificateParams::new(vec!["impostor".to_owned()]).unwrap();
+        let mut parameters = CertificateParams::new(vec!["fake server".to_owned()]).unwrap();
         parameters.not_before = date_time_ymd(from, 1, 1);
         parameters.not_after = date_time_ymd(to, 1, 1);
         let certificate = parameters.self_signed(&key).unwrap();
@@ -72,10 +73,10 @@ impl Certificate {
         }
     }
 
-    fn certified(&self) -> Arc<CertifiedKey> {
+    fn certified_key(&self) -> Arc<CertifiedKey> {
         let key = PrivatePkcs8KeyDer::from(self.key.clone());
         let key = aws_lc_rs::sign::any_supported_type(&key.into()).unwrap();
-        // Nobody checks here that they belong together.
+        // Does not check that the key belongs to the certificate.
         Arc::new(CertifiedKey::new(vec![self.certificate.clone()], key))
     }
 }
@@ -86,42 +87,42 @@ impl Default for Certificate {
     }
 }
 
-/// The certificate that is shown now.
+/// The certificate for new handshakes.
 #[derive(Debug)]
-pub(super) struct Shown(Mutex<Arc<CertifiedKey>>);
+pub(super) struct CurrentCertificate(Mutex<Arc<CertifiedKey>>);
 
-impl Shown {
+impl CurrentCertificate {
     pub(super) fn new(certificate: &Certificate) -> Self {
-        Self(Mutex::new(certificate.certified()))
+        Self(Mutex::new(certificate.certified_key()))
     }
 
-    pub(super) fn change(&self, certificate: &Certificate) {
-        *self.0.lock().unwrap() = certificate.certified();
+    pub(super) fn set(&self, certificate: &Certificate) {
+        *self.0.lock().unwrap() = certificate.certified_key();
     }
 }
 
-impl ResolvesServerCert for Shown {
+impl ResolvesServerCert for CurrentCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.0.lock().unwrap().clone())
     }
 }
 
-pub(super) fn server_config(shown: Arc<Shown>) -> ServerConfig {
+pub(super) fn server_config(certificate: Arc<CurrentCertificate>) -> ServerConfig {
     let mut config =
         rustls::ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_protocol_versions(&[&rustls::version::TLS13])
             .unwrap()
-            .with_client_cert_verifier(Arc::new(Anybody))
-            .with_cert_resolver(shown);
+            .with_client_cert_verifier(Arc::new(AcceptAnyClient))
+            .with_cert_resolver(certificate);
     config.alpn_protocols = vec![b"quiver/1".to_vec()];
     ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(config).unwrap()))
 }
 
-/// Asks for a client's certificate, and takes any or none.
+/// Requests a client certificate, and accepts any or none.
 #[derive(Debug)]
-struct Anybody;
+struct AcceptAnyClient;
 
-impl ClientCertVerifier for Anybody {
+impl ClientCertVerifier for AcceptAnyClient {
     fn client_auth_mandatory(&self) -> bool {
         false
     }

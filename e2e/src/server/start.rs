@@ -1,4 +1,4 @@
-//! Servers that start in an unusual way: after their folder was changed, or with a log that goes elsewhere.
+//! Special starts of a server: with a changed folder, or with a log that is written elsewhere.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -6,42 +6,42 @@ use std::process::{Command, Stdio};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use super::{Options, Server, listening};
+use super::{Server, ServerOptions, wait_until_listening};
 use crate::binary;
-use crate::deadline::until;
+use crate::deadline::wait_until;
 use crate::fingerprint::fingerprint;
-use crate::log::Log;
+use crate::log::ServerLog;
 use crate::process::{self, Process};
-use crate::sockets::{Protocol, listens_at};
+use crate::sockets::{SocketKind, listen_address};
 
 impl Server {
-    /// Its process's number.
+    /// Its process id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.process.id()
     }
 }
 
-impl Options {
-    /// Starts it after `prepare` was shown its folder, in which `files` and, with accounts, `passwords` are, and waits
-    /// until it listens.
+impl ServerOptions {
+    /// Calls `prepare` with its folder, which contains `files` and, with accounts, `passwords`; then starts it and
+    /// waits until it listens.
     ///
     /// # Panics
-    /// When it does not.
-    pub async fn start_after(self, prepare: impl FnOnce(&Path)) -> Server {
-        let folder = self.prepare();
+    /// If it does not.
+    pub async fn start_with_folder(self, prepare: impl FnOnce(&Path)) -> Server {
+        let folder = self.create_folder();
         prepare(folder.path());
         let process = Process::start(&mut self.command(folder.path()));
-        let (process, log, address, fingerprint) = listening(process).await;
+        let (process, log, address, fingerprint) = wait_until_listening(process).await;
         Server { process, log, address, fingerprint, folder, options: self }
     }
 
-    /// Starts one whose log goes somewhere else, and waits until it listens. Its certificate is made before.
+    /// Starts it with its log written to `stderr`, and waits until it listens. Its certificate is created first.
     ///
     /// # Panics
-    /// When it does not.
+    /// If it does not.
     pub async fn start_logging_to(self, stderr: impl Into<Stdio>) -> Server {
-        let folder = self.prepare();
+        let folder = self.create_folder();
         let mut new = Command::new(binary::server());
         new.args(["cert", "new", "--certs"]).arg(folder.path().join("certs"));
         assert!(process::run(&mut new, b"").status.success());
@@ -52,12 +52,12 @@ impl Options {
         let process = Process::start_with_stderr(&mut command, stderr);
         drop(command);
         let mut address = None;
-        until("the server to listen", || {
-            address = listens_at(process.id(), Protocol::Udp);
+        wait_until("the server to listen", || {
+            address = listen_address(process.id(), SocketKind::Udp);
             address.is_some()
         })
         .await;
-        let (log, address) = (Log::new(process.stderr.clone()), address.expect("an address"));
+        let (log, address) = (ServerLog::new(process.stderr.clone()), address.expect("an address"));
         Server { process, log, address, fingerprint, folder, options: self }
     }
 }

@@ -1,5 +1,5 @@
-//! Quiver's own protocol, for what no program shows from outside: round trips, gets that store nothing,
-//! the moment the first byte is there.
+//! A client of Quiver's protocol, for measurements that no program reports: round trips, gets that store nothing,
+//! the time to the first byte.
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -18,17 +18,17 @@ use quiver_transport::{
     CertificateInfo, Channel, CommandStream, Endpoint, Protocol, Role, ServerVerifier,
 };
 
-/// The longest silence.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Timeout of each wait for the server.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A member of a server, on a connection of its own. Cheap to clone.
+/// A signed-in client on a connection of its own. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Member {
+pub(crate) struct BenchClient {
     channel: Channel,
     endpoint: Endpoint,
 }
 
-/// Runs what is asked of a member on one thread, as both binaries do.
+/// Runs a future on one thread with the runtime settings of both binaries.
 pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -38,79 +38,78 @@ pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
     runtime.block_on(work)
 }
 
-impl Member {
-    /// Dials and says hello.
-    pub(crate) async fn join(server: SocketAddr, certificate: &Path) -> Self {
+impl BenchClient {
+    /// Dials and signs in.
+    pub(crate) async fn sign_in(server: SocketAddr, certificate: &Path) -> Self {
         let endpoint = Endpoint::dialler().unwrap();
         let pinned = CertificateInfo::load(certificate).unwrap().fingerprint;
         let connection = endpoint
             .dial(server, Protocol::QUIVER_1, None, ServerVerifier::new(Some(pinned)))
             .await
             .unwrap();
-        let member = Self { channel: Channel::new(connection, Role::Client), endpoint };
+        let client = Self { channel: Channel::new(connection, Role::Client), endpoint };
         let name = ClientName::parse("meter").unwrap();
-        member.ask(&Request::Hello(Hello::new(name, None))).await;
-        member
+        client.request(&Request::Hello(Hello::new(name, None))).await;
+        client
     }
 
-    /// Says goodbye, and waits until it is said: the name is free for the next one then.
-    pub(crate) async fn leave(self) {
+    /// Closes the connection, and waits until the close was sent, so that the next client can use the name.
+    pub(crate) async fn close(self) {
         self.endpoint.close(CloseCode::Goodbye);
-        self.endpoint.wait_idle(PATIENCE).await;
+        self.endpoint.wait_idle(TIMEOUT).await;
     }
 
-    /// How long a message takes there and back, in milliseconds.
+    /// The round-trip time of a message, in milliseconds.
     pub(crate) async fn round_trip(&self) -> f64 {
-        let began = Instant::now();
-        self.ask(&Request::Message { text: "Hello".to_owned() }).await;
-        began.elapsed().as_secs_f64() * 1000.0
+        let started = Instant::now();
+        self.request(&Request::Message { text: "Hello".to_owned() }).await;
+        started.elapsed().as_secs_f64() * 1000.0
     }
 
-    /// How long a folder's list takes, in milliseconds.
+    /// The time of a folder's list, in milliseconds.
     pub(crate) async fn list(&self, folder: &str) -> f64 {
-        let began = Instant::now();
-        self.ask(&Request::List { path: FolderPath::parse(folder).unwrap() }).await;
-        began.elapsed().as_secs_f64() * 1000.0
+        let started = Instant::now();
+        self.request(&Request::List { path: FolderPath::parse(folder).unwrap() }).await;
+        started.elapsed().as_secs_f64() * 1000.0
     }
 
-    async fn ask(&self, request: &Request) {
+    async fn request(&self, request: &Request) {
         let mut stream = self.channel.open().await.unwrap();
         stream.writer.end(FrameKind::Request, &request.encode()).await.unwrap();
         loop {
-            let frame = stream.reader.read_response(limits::FRAME, PATIENCE).await.unwrap();
+            let frame = stream.reader.read_response(limits::FRAME, TIMEOUT).await.unwrap();
             if frame.kind == FrameKind::Eof {
                 return;
             }
         }
     }
 
-    async fn begin(&self, file: &str) -> (CommandStream, FileHeader) {
+    async fn start_get(&self, file: &str) -> (CommandStream, FileHeader) {
         let mut stream = self.channel.open().await.unwrap();
         let request = Request::Get { path: FilePath::parse(file).unwrap(), have: None };
         stream.writer.write_frame(FrameKind::Request, &request.encode()).await.unwrap();
         stream.writer.flush().await.unwrap();
-        let head = stream.reader.read_response(limits::FRAME, PATIENCE).await.unwrap();
+        let head = stream.reader.read_response(limits::FRAME, TIMEOUT).await.unwrap();
         match Reply::decode(&head.payload).unwrap() {
             Reply::File(head) => (stream, head),
-            other => panic!("the server answers a get with {other:?}"),
+            other => panic!("the server replied to a get with {other:?}"),
         }
     }
 
-    /// Gets a file, verifies it and stores nothing; `progress` hears of the bytes that are there.
+    /// Gets a file, verifies it and stores nothing. Calls `progress` with the bytes received so far.
     pub(crate) async fn get(&self, file: &str, mut progress: impl FnMut(u64)) {
-        let (mut stream, head) = self.begin(file).await;
+        let (mut stream, head) = self.start_get(file).await;
         let (size, from) = (ContentSize::Known(head.size), HashedPrefix::empty());
-        let progress = |arrival: ReceiveProgress| progress(arrival.received);
+        let progress = |so_far: ReceiveProgress| progress(so_far.received);
         let sink = std::io::sink();
         let received =
-            quiver_transfer::receive(&mut stream.reader, size, from, sink, PATIENCE, progress)
-                .await;
+            quiver_transfer::receive(&mut stream.reader, size, from, sink, TIMEOUT, progress).await;
         let (_, end, _) = received.unwrap();
-        let said = Received { blake3: end.blake3, slowed_by: None }.encode();
-        stream.writer.end(FrameKind::Received, &said).await.unwrap();
+        let acknowledgement = Received { blake3: end.blake3, slowed_by: None }.encode();
+        stream.writer.end(FrameKind::Received, &acknowledgement).await.unwrap();
     }
 
-    /// Puts a file in the place of what is there; `progress` hears of each block's bytes.
+    /// Puts a file, replacing an existing one. Calls `progress` with the bytes of each block.
     pub(crate) async fn put(&self, local: &Path, name: &str, progress: impl FnMut(u64)) {
         let mut stream = self.channel.open().await.unwrap();
         let source = Source::new(File::open(local).unwrap()).unwrap();
@@ -123,18 +122,18 @@ impl Member {
         };
         stream.writer.write_frame(FrameKind::Request, &Request::Put(put).encode()).await.unwrap();
         stream.writer.flush().await.unwrap();
-        let ready = stream.reader.read_response(limits::FRAME, PATIENCE).await.unwrap();
+        let ready = stream.reader.read_response(limits::FRAME, TIMEOUT).await.unwrap();
         assert_eq!(ready.kind, FrameKind::Reply);
-        let begins = Reply::Content { offset: 0 }.encode();
-        stream.writer.write_frame(FrameKind::Reply, &begins).await.unwrap();
+        let content = Reply::Content { offset: 0 }.encode();
+        stream.writer.write_frame(FrameKind::Reply, &content).await.unwrap();
         let nothing = HashedPrefix::empty();
         let sent =
             quiver_transfer::send(&mut stream.writer, source, nothing, BLOCK, progress).await;
         let end = sent.unwrap();
         stream.writer.end(FrameKind::Eof, &end.encode()).await.unwrap();
         loop {
-            // How far it is, and then the hash of what it has.
-            let frame = stream.reader.read_response(limits::FRAME, PATIENCE).await.unwrap();
+            // Progress replies, then Received with the hash.
+            let frame = stream.reader.read_response(limits::FRAME, TIMEOUT).await.unwrap();
             if frame.kind == FrameKind::Received {
                 assert_eq!(Received::decode(&frame.payload).unwrap().blake3, end.blake3);
                 return;
@@ -142,10 +141,10 @@ impl Member {
         }
     }
 
-    /// Gets a file until its first bytes are there.
-    pub(crate) async fn first_byte(&self, file: &str) {
-        let (mut stream, _) = self.begin(file).await;
-        let frame = stream.reader.read_response(limits::FRAME, PATIENCE).await.unwrap();
+    /// Gets a file until its first bytes are received.
+    pub(crate) async fn wait_for_first_byte(&self, file: &str) {
+        let (mut stream, _) = self.start_get(file).await;
+        let frame = stream.reader.read_response(limits::FRAME, TIMEOUT).await.unwrap();
         assert!(frame.kind == FrameKind::Data && !frame.payload.is_empty());
         stream.reader.stop();
     }

@@ -1,4 +1,4 @@
-//! The stage: a folder in memory, the files that are moved, and the servers they are moved from.
+//! A work folder in memory, the files that are transferred, and the Quiver server.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -6,37 +6,37 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::running::{self, Running, wait_until};
+use crate::child_process::{self, ChildProcess, wait_until};
 
-/// Where everything happens.
+/// The folder with all files of the run.
 #[derive(Debug)]
-pub(crate) struct Stage {
+pub(crate) struct WorkFolder {
     folder: tempfile::TempDir,
 }
 
-/// The folder of the stage that is served.
+/// The served folder, below the work folder.
 pub(crate) const FILES: &str = "files";
-/// Where a get lands, and a put.
-pub(crate) const GOT: &str = "got";
-pub(crate) const UPLOADED: &str = "files/uploads";
+/// The destinations of gets and of puts, below the work folder.
+pub(crate) const DOWNLOADS: &str = "got";
+pub(crate) const UPLOADS: &str = "files/uploads";
 
-impl Stage {
+impl WorkFolder {
     pub(crate) fn new(parent: &Path) -> Self {
-        let stage = Self { folder: running::folder(parent) };
-        for name in [UPLOADED, GOT] {
-            fs::create_dir_all(stage.at(name)).unwrap();
+        let work_folder = Self { folder: child_process::temporary_folder(parent) };
+        for name in [UPLOADS, DOWNLOADS] {
+            fs::create_dir_all(work_folder.path(name)).unwrap();
         }
-        stage
+        work_folder
     }
 
-    /// A place in the folder.
-    pub(crate) fn at(&self, name: impl AsRef<Path>) -> PathBuf {
+    /// A path in the folder.
+    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// A file of noise to move, made where it is not there yet.
-    pub(crate) fn file(&self, name: &str, size: u64) {
-        let path = self.at(FILES).join(name);
+    /// Creates a file of random bytes in the served folder, unless it exists with this size.
+    pub(crate) fn create_file(&self, name: &str, size: u64) {
+        let path = self.path(FILES).join(name);
         if fs::metadata(&path).is_ok_and(|metadata| metadata.len() == size) {
             return;
         }
@@ -45,16 +45,16 @@ impl Stage {
         let mut block = vec![0; 1024 * 1024];
         let mut left = size;
         while left > 0 {
-            let part = left.min(block.len() as u64) as usize;
-            noise.fill(&mut block[..part]);
-            file.write_all(&block[..part]).unwrap();
-            left -= part as u64;
+            let length = left.min(block.len() as u64) as usize;
+            noise.fill(&mut block[..length]);
+            file.write_all(&block[..length]).unwrap();
+            left -= length as u64;
         }
     }
 
-    /// A folder of `count` files of noise, a hundred in each of its folders.
-    pub(crate) fn tree(&self, name: &str, count: u64, size: usize) {
-        let root = self.at(FILES).join(name);
+    /// Creates a folder of `count` files of random bytes, a hundred in each of its folders.
+    pub(crate) fn create_tree(&self, name: &str, count: u64, size: usize) {
+        let root = self.path(FILES).join(name);
         let mut noise = blake3::Hasher::new().update(name.as_bytes()).finalize_xof();
         let mut content = vec![0; size];
         for index in 0..count {
@@ -67,13 +67,13 @@ impl Stage {
         }
     }
 
-    /// Takes something away again, so that the folder holds no more than it must.
+    /// Removes a file or folder from the served folder, to free memory.
     pub(crate) fn remove(&self, name: &str) {
-        remove(&self.at(FILES).join(name));
+        remove(&self.path(FILES).join(name));
     }
 }
 
-/// Removes a file or a folder; one that is not there is fine.
+/// Removes a file or a folder if it exists.
 pub(crate) fn remove(path: &Path) {
     let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     match removed {
@@ -84,8 +84,8 @@ pub(crate) fn remove(path: &Path) {
     }
 }
 
-/// The program `name` of this build.
-pub(crate) fn built(name: &str) -> PathBuf {
+/// The path of a program of this build.
+pub(crate) fn program_path(name: &str) -> PathBuf {
     let path = std::env::current_exe().unwrap().with_file_name(name);
     assert!(path.exists(), "{} is missing: scripts/bench builds it", path.display());
     path
@@ -94,34 +94,39 @@ pub(crate) fn built(name: &str) -> PathBuf {
 /// A Quiver server of this build.
 #[derive(Debug)]
 pub(crate) struct QuiverServer {
-    process: Running,
+    process: ChildProcess,
     pub(crate) address: SocketAddr,
 }
 
 impl QuiverServer {
     /// Serves a folder at an address, with a port of the system's choice.
-    pub(crate) fn start(stage: &Stage, address: Ipv4Addr, files: &Path, uploads: bool) -> Self {
-        let mut command = Command::new(built("quiver-server"));
+    pub(crate) fn start(
+        work_folder: &WorkFolder,
+        address: Ipv4Addr,
+        files: &Path,
+        uploads: bool,
+    ) -> Self {
+        let mut command = Command::new(program_path("quiver-server"));
         command
             .args(["--certs", "certs", "--max-clients", "8", "--listen"])
             .arg(SocketAddr::from((address, 0)).to_string())
             .arg("--files")
             .arg(files)
-            .current_dir(stage.at(""))
+            .current_dir(work_folder.path(""))
             .stdin(Stdio::null())
             .stderr(Stdio::piped());
         if uploads {
             command.arg("--allow-upload");
         }
-        let mut process = Running::start(&mut command);
+        let mut process = ChildProcess::start(&mut command);
         let mut log = BufReader::new(process.child().stderr.take().unwrap()).lines();
         let address = loop {
-            let line = log.next().expect("the server starts").unwrap();
+            let line = log.next().expect("the server has started").unwrap();
             if let Some((_, address)) = line.split_once("listening on ") {
                 break address.trim().parse().unwrap();
             }
         };
-        // The log goes on being read, so that the server never waits for its reader.
+        // The log is read until its end, so that the server never waits for its reader.
         std::thread::spawn(move || log.for_each(drop));
         Self { process, address }
     }
@@ -130,18 +135,18 @@ impl QuiverServer {
         self.process.id()
     }
 
-    /// The most memory it ever had, in MiB.
+    /// The peak of its memory, in MiB.
     pub(crate) fn peak_memory(&self) -> f64 {
-        crate::proc::peak_memory(self.id()).expect("the server runs")
+        crate::proc::peak_memory(self.id()).expect("the server is running")
     }
 }
 
-/// A port for a server that takes none of the system's choice: one that was free a moment ago.
+/// A currently free port, for a server that cannot let the system choose one.
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// Waits until somebody answers at a port.
+/// Waits until a server accepts connections at a port.
 pub(crate) fn wait_for_port(port: u16, what: &str) {
     wait_until(what, || TcpStream::connect(("127.0.0.1", port)).is_ok());
 }
