@@ -115,8 +115,8 @@ impl KillScenario {
         }
         let status = process.wait_for_exit(4 * TIMEOUT).await;
         let stderr = process.stderr.lines().join("\n");
-        assert_eq!(status.code(), Some(0), "{self:?}: {said}");
-        assert!(stderr.contains("big: resuming at "), "{self:?}: {said}");
+        assert_eq!(status.code(), Some(0), "{self:?}: {stderr}");
+        assert!(stderr.contains("big: resuming at "), "{self:?}: {stderr}");
         run.assert_complete(&format!("{self:?}"));
         kills
     }

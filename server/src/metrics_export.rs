@@ -39,7 +39,7 @@ pub fn build_registry(state: Arc<ServerState>, start: SystemTime) -> Registry {
 impl Collector for StateGauges {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let Self(state) = self;
-        let dropped = ConstCounter::new(state.log.dropped());
+        let dropped = ConstCounter::new(state.log.dropped_lines());
         let help = "Log lines that standard error did not take";
         let kind = dropped.metric_type();
         dropped.encode(encoder.encode_descriptor("log_lines_dropped", help, None, kind)?)?;

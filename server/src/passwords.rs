@@ -236,7 +236,7 @@ struct SignInAttempt<'a> {
 
 impl<'a> SignInAttempt<'a> {
     fn start(passwords: &'a Passwords, origin: AttemptOrigin) -> Result<Self, SignInError> {
-        let turns = lock(&passwords.throttle).start_handshake(&origin, now()).map_err(|retry_after| {
+        let turns = lock(&passwords.throttle).admit(&origin, now()).map_err(|retry_after| {
             SignInError::TooMany { reason: ThrottleReason::Failures, retry_after }
         })?;
         Ok(Self { passwords, origin, outcome: AttemptOutcome::Unverified, turn: None, turns })

@@ -11,7 +11,7 @@ use chrono::Utc;
 use quiver_protocol::CloseCode;
 use quiver_protocol::text::display_path;
 use quiver_transfer::BackgroundPool;
-use quiver_transfer::is_moving;
+use quiver_transfer::has_active_transfers;
 use quiver_transport::{CertificateInfo, Endpoint, Identity, LogWriter, Protocol};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -99,7 +99,7 @@ impl Server {
             buffer_budget: BufferBudget::new(config.buffer_budget),
             list_pool: BackgroundPool::new(LIST_THREADS),
             proof_pool: BackgroundPool::with_pauses(PROOF_THREADS, || {
-                if is_moving() { PROOF_REST_FACTOR } else { 0 }
+                if has_active_transfers() { PROOF_REST_FACTOR } else { 0 }
             }),
             closing: HandshakeQueue::new(MAX_LEAVING_CONNECTIONS),
             metrics: Arc::new(Metrics::new()),

@@ -36,7 +36,7 @@ impl TransferLog<'_> {
         let TransferWords { done, preposition, .. } = self.words();
         let Self { path, client, .. } = self;
         let limit = bottleneck.map_or_else(String::new, |bottleneck| {
-            format!(", limited by {}", bottleneck.words(CLIENT))
+            format!(", limited by {}", bottleneck.describe(CLIENT))
         });
         info!("{done} {path} ({size} bytes) {preposition} {client}: {self}{limit}");
     }

@@ -94,7 +94,7 @@ pub async fn receive<W: Write + Send + 'static>(
     let mut unpacker = Unpacker::new(max_size.saturating_sub(offset));
     let mut block = writer.buffer();
     let progress_at = |unpacker: &Unpacker, written| ReceiveProgress {
-        received: offset + unpacker.seen(),
+        received: offset + unpacker.received(),
         stored: offset + written,
     };
     let content = receive_blocks(
@@ -114,7 +114,7 @@ pub async fn receive<W: Write + Send + 'static>(
             return Err(error);
         }
     };
-    let received = offset + unpacker.seen();
+    let received = offset + unpacker.received();
     check_length(size, received, &end)?;
     reader.read_end(idle_timeout).await?;
     let (sink, hash, timings) = writer.close(block).await?;

@@ -189,7 +189,7 @@ impl Interface {
     ) -> Result<(), Failure> {
         self.connect().await?;
         let client = self.client.clone();
-        self.drive(client.settle(&mut prepared)).await??;
+        self.drive(client.check_with_server(&mut prepared)).await??;
         if let Some(reason) = prepared.nothing_to_do() {
             return Err(reason.into());
         }

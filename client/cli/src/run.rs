@@ -95,7 +95,7 @@ fn execute(cli: ClientArgs, variable: impl Fn(&str) -> Option<OsString>) -> Resu
     let output = Output::new(mode, config.quiet);
     let _terminal = TerminalRestorer::save();
     let runtime = runtime()?;
-    if let Err(why @ FolderError::OutOfReach { .. }) = folders.config() {
+    if let Err(why @ FolderError::Inaccessible { .. }) = folders.config() {
         let note = human::without_os_codes(format!("note: the settings file is not read: {why}"));
         runtime.block_on(output.say(note));
     }

@@ -1,6 +1,6 @@
 //! `kept`: tells a client, before its put, how much of an interrupted upload it can resume.
 
-use quiver_protocol::reply::Ready;
+use quiver_protocol::reply::ResumePoint;
 use quiver_protocol::{EofPayload as _, FilePath, FrameKind, PlainEnd, Reply};
 use quiver_transfer::Lane;
 use quiver_transport::FrameWriter;

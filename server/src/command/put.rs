@@ -6,7 +6,7 @@ mod reclaim;
 use quiver_protocol::chunk::BLOCK;
 use quiver_protocol::{PutRequest, Refusal, RefusalCode, limits};
 use quiver_transfer::HashedPrefix;
-use quiver_transfer::answer::run_until_interrupted;
+use quiver_transfer::response::run_until_interrupted;
 use quiver_transfer::put::{AcceptError, AcceptLimits, Staging, VerifiedUpload, accept};
 use quiver_transport::CommandStream;
 use tokio::sync::SemaphorePermit;
@@ -91,16 +91,16 @@ impl Staging for PendingUpload<'_> {
     type Sink = PartialFileSink;
     type Error = FilesError;
 
-    fn has_kept(&self) -> bool {
+    fn has_partial(&self) -> bool {
         self.staged.is_resumable()
     }
 
-    async fn kept(&self) -> Result<HashedPrefix, FilesError> {
+    async fn hash_partial(&self) -> Result<HashedPrefix, FilesError> {
         let _permit = self.context.client.limits.proofs.acquire().await;
         self.staged.hash_partial_file(&self.context.proof_lane()).await
     }
 
-    async fn sink(&self, offset: u64) -> Result<PartialFileSink, FilesError> {
+    async fn open_sink(&self, offset: u64) -> Result<PartialFileSink, FilesError> {
         self.staged.sink(offset).await
     }
 

@@ -91,7 +91,7 @@ impl list::EntrySource for FolderListing {
     ///
     /// # Errors
     /// [`FilesError`]; later calls then return nothing.
-    async fn next(&mut self) -> Result<Vec<FolderEntry>, FilesError> {
+    async fn next_batch(&mut self) -> Result<Vec<FolderEntry>, FilesError> {
         while let Some(mut state) = self.state.take() {
             let step = run_in_lane(&self.lane, move || {
                 let step = state.step()?;

@@ -33,7 +33,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use cap_std::fs::Dir;
-use quiver_protocol::reply::Space;
+use quiver_protocol::reply::AvailableSpace;
 use quiver_protocol::{FilePath, PutRequest, Timestamp};
 use quiver_transfer::{DiskPool, Lane};
 use quiver_transfer::{HashedPrefix, SMALL, Source};
@@ -154,7 +154,7 @@ impl Files {
             self.spools.clone().try_acquire_owned().map_err(|_| FilesError::TooManySpools)?;
         let spooled = run_blocking(move || {
             let spool = tempfile::tempfile().map_err(FilesError::SpoolFailed)?;
-            source.spool(spool, MAX_SPOOL_SIZE).map_err(FilesError::SpoolFailed)
+            source.copy_to_file(spool, MAX_SPOOL_SIZE).map_err(FilesError::SpoolFailed)
         });
         let source =
             spooled.await?.ok_or(FilesError::UnknownSizeTooLarge { limit: MAX_SPOOL_SIZE })?;
@@ -290,7 +290,7 @@ impl Files {
         work: impl FnOnce() -> Result<T, FilesError> + Send + 'static,
     ) -> Result<T, FilesError> {
         let stopped = |error| Err(FilesError::Disk(io::Error::other(error)));
-        self.disk_pool.work(work).await.unwrap_or_else(stopped)
+        self.disk_pool.run(work).await.unwrap_or_else(stopped)
     }
 
     fn upload_store(&self) -> Result<Arc<UploadStore>, FilesError> {

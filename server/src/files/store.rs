@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 use cap_std::fs::Dir;
 use parking_lot::{Mutex, MutexGuard};
-use quiver_protocol::reply::Space;
+use quiver_protocol::reply::AvailableSpace;
 use quiver_protocol::{FilePath, PutRequest};
 use quiver_transfer::file_system::stat;
 use quiver_transfer::{DiskPool, Lane};
@@ -318,7 +318,7 @@ impl StagedFile {
         done: impl FnOnce(&Result<(), FilesError>) + Send + 'static,
     ) -> Result<(), FilesError> {
         let disk_pool = self.disk_pool.clone();
-        let stored = disk_pool.work(move || {
+        let stored = disk_pool.run(move || {
             let result = match self.write(&bytes) {
                 Ok(()) => self.commit_file(bytes.len() as u64, Some(&bytes)),
                 Err(error) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quiver_protocol::command::Hello;
-use quiver_protocol::reply::{Limits, Welcome};
+use quiver_protocol::reply::{ServerLimits, Welcome};
 use quiver_protocol::{
     CloseCode, EofPayload as _, FrameError, FrameKind, PlainEnd, Refusal, RefusalCode, Reply,
     Request, limits,
@@ -256,7 +256,7 @@ impl Guest {
             name: slot.name().clone(),
             message: "Connected to the server successfully.".to_owned(),
             max_clients: self.state.registry.max_clients(),
-            limits: Limits::CURRENT,
+            limits: ServerLimits::CURRENT,
             upload,
         });
         stream.writer.write_frame(FrameKind::Reply, &welcome.encode()).await?;

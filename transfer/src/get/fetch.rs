@@ -9,7 +9,7 @@ use crate::{
     ContentSize, FileAttributes, HashedPrefix, ReceiveError, ReceiveProgress, SMALL,
     TransferBottleneck, TransferTimings, receive, receive_small,
 };
-use quiver_protocol::reply::FileHead;
+use quiver_protocol::reply::FileHeader;
 use quiver_protocol::{
     ContentEnd, ContentHash, ContentPrefix, EofPayload as _, FilePath, FrameError, FrameKind,
     PlainEnd, Received, RefusalCode, Reply, Request,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quiver_protocol::reply::Ready;
+use quiver_protocol::reply::ResumePoint;
 use quiver_protocol::{
     Bottleneck, ContentEnd, EofPayload as _, FrameError, FrameKind, PlainEnd, PutRequest, Received,
     Reply, limits,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::{HashedPrefix, SendError, Source, TransferBottleneck, send};
 use quiver_protocol::chunk::BLOCK;
-use quiver_protocol::reply::Ready;
+use quiver_protocol::reply::ResumePoint;
 use quiver_protocol::{
     ContentEnd, ContentHash, EofPayload as _, FilePath, FrameError, FrameKind, PlainEnd,
     PutRequest, Received, Refusal, RefusalCode, Reply, Request, limits,

@@ -95,7 +95,7 @@ struct WriteJob<W> {
 /// Result of checking the queue.
 enum QueueState {
     /// The condition is met.
-    ResumePoint,
+    Ready,
     Pending,
     /// Writing failed; has the error if it was not yet reported.
     Failed(Option<io::Error>),

@@ -50,7 +50,7 @@ impl<'a> TransferRow<'a> {
         Self {
             direction: entry.direction,
             kind,
-            server: entry.server.server.to_string(),
+            server: entry.server.address.to_string(),
             path,
             local: local.display().to_string(),
             named,

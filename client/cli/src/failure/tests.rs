@@ -47,7 +47,7 @@ fn wire_codes_have_the_documented_exit_codes() {
 
 #[test]
 fn a_lost_connection_exits_with_3_and_a_full_disk_with_8() {
-    let lost = stream_failure("cannot list", StreamError::Lost(ConnectionEnd::Silent));
+    let lost = stream_failure("cannot list", StreamError::Lost(ConnectionEnd::TimedOut));
     assert_eq!((lost.exit(), lost.is_lost_connection()), (Exit::Connection, true));
     assert_eq!(lost.to_string(), "cannot list: connection lost: no sign of life");
     let full = io::Error::from(io::ErrorKind::StorageFull);

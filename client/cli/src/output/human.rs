@@ -62,7 +62,7 @@ where
     Z::Offset: std::fmt::Display,
 {
     let UnfinishedTransfer { entry, stored, is_running } = transfer;
-    let server = &entry.server.server;
+    let server = &entry.server.address;
     let (remote, local, progress) = match &entry.subject {
         TransferSubject::File(SingleFile { path, local, size, .. }) => {
             let share = stored
@@ -158,7 +158,7 @@ pub fn throughput(throughput: &Throughput) -> String {
     let moved = throughput.moved as f64;
     let limit = throughput
         .limited_by
-        .map_or_else(String::new, |limit| format!(", limited by {}", limit.words(SERVER)));
+        .map_or_else(String::new, |limit| format!(", limited by {}", limit.describe(SERVER)));
     format!("{} in {seconds:.1} s: {}/s{limit}", bytes(moved), bytes(moved / seconds))
 }
 

@@ -243,7 +243,7 @@ impl Prompt<'_> {
         let mut prepared = command::put::prepare(self.interface, arguments)?;
         self.reconnect().await?;
         let client = self.interface.client.clone();
-        self.interface.drive(client.settle(&mut prepared)).await??;
+        self.interface.drive(client.check_with_server(&mut prepared)).await??;
         if prepared.nothing_to_do().is_some() {
             self.interface.output.say("Nothing was stored.").await;
             return Ok(());
@@ -258,7 +258,7 @@ impl Prompt<'_> {
         json: bool,
         line: &str,
     ) -> Result<(), Failure> {
-        let is_foreground = prepared.asked() == 1;
+        let is_foreground = prepared.file_count() == 1;
         let mut running = self.interface.client.start(prepared)?;
         let id = running.id;
         self.interface.set_style(id, TransferStyle { json, is_foreground });

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quiver_protocol::reply::Space;
+use quiver_protocol::reply::AvailableSpace;
 use quiver_protocol::{Reply, Request};
 use quiver_transport::{Channel, StreamError};
 

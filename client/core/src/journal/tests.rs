@@ -149,7 +149,7 @@ async fn a_small_file_gets_an_entry_when_interrupted_and_a_large_one_at_its_star
     let (mut small, stored) = record(0);
     small.start(10).await;
     assert_eq!((count(), unfinished.share()), (0, None));
-    stored.grow(5);
+    stored.add(5);
     assert_eq!(unfinished.share(), Some(UnfinishedShare::Percent(50)));
     drop(small);
     assert_eq!((count(), unfinished.share()), (1, Some(UnfinishedShare::Percent(50))));

@@ -129,7 +129,7 @@ pub(crate) async fn accept_hello(connection: &Connection) {
         name: hello.name,
         message,
         max_clients: 3,
-        limits: Limits::CURRENT,
+        limits: ServerLimits::CURRENT,
         upload: false,
     };
     send_reply(&mut stream, &Reply::Welcome(welcome)).await;

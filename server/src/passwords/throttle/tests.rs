@@ -17,7 +17,7 @@ fn attempt(
     outcome: AttemptOutcome,
     now: Instant,
 ) {
-    throttle.start_handshake(origin, now).unwrap();
+    throttle.admit(origin, now).unwrap();
     throttle.record(origin, outcome, now);
 }
 
@@ -65,7 +65,7 @@ fn a_success_ends_the_delay_but_keeps_the_failures_of_the_source() {
     attempt(&mut throttle, &ron, AttemptOutcome::Success, now);
     assert_eq!(throttle.delay(&ron, now), Duration::ZERO);
     attempt(&mut throttle, &ron, AttemptOutcome::Failure, now);
-    assert!(throttle.start_handshake(&ron, now).is_err());
+    assert!(throttle.admit(&ron, now).is_err());
 }
 
 #[test]
@@ -76,12 +76,12 @@ fn a_source_with_sixty_failures_within_a_minute_is_rejected() {
         attempt(&mut throttle, &name, AttemptOutcome::Failure, start + failure * MILLISECOND);
     }
     let (next, now) = (origin("192.0.2.1", "another"), start + FAILURE_WINDOW / 3);
-    assert_eq!(throttle.start_handshake(&next, now).unwrap_err(), FAILURE_WINDOW - FAILURE_WINDOW / 3);
+    assert_eq!(throttle.admit(&next, now).unwrap_err(), FAILURE_WINDOW - FAILURE_WINDOW / 3);
     attempt(&mut throttle, &origin("192.0.2.2", "another"), AttemptOutcome::Failure, now);
 
     // One failure has left the window, so one attempt is admitted.
     attempt(&mut throttle, &next, AttemptOutcome::Failure, start + FAILURE_WINDOW);
-    assert!(throttle.start_handshake(&next, start + FAILURE_WINDOW).is_err());
+    assert!(throttle.admit(&next, start + FAILURE_WINDOW).is_err());
 }
 
 #[test]
@@ -89,11 +89,11 @@ fn running_attempts_count_as_failures_until_their_outcome_is_recorded() {
     let (mut throttle, ron, now) =
         (SignInThrottle::default(), origin("192.0.2.1", "Ron"), Instant::now());
     for _ in 0..MAX_FAILURES {
-        throttle.start_handshake(&ron, now).unwrap();
+        throttle.admit(&ron, now).unwrap();
     }
-    assert_eq!(throttle.start_handshake(&ron, now).unwrap_err(), DEFAULT_RETRY_AFTER);
+    assert_eq!(throttle.admit(&ron, now).unwrap_err(), DEFAULT_RETRY_AFTER);
     throttle.record(&ron, AttemptOutcome::Unverified, now);
-    throttle.start_handshake(&ron, now).unwrap();
+    throttle.admit(&ron, now).unwrap();
 }
 
 #[test]
@@ -109,9 +109,9 @@ fn attempts_without_a_failure_leave_no_entry() {
 #[test]
 fn attempts_of_one_source_on_one_account_run_one_at_a_time() {
     let (mut throttle, now) = (SignInThrottle::default(), Instant::now());
-    let first = throttle.start_handshake(&origin("192.0.2.1", "Ron"), now).unwrap();
-    let second = throttle.start_handshake(&origin("192.0.2.1", "ron"), now).unwrap();
-    let other = throttle.start_handshake(&origin("192.0.2.1", "Ben"), now).unwrap();
+    let first = throttle.admit(&origin("192.0.2.1", "Ron"), now).unwrap();
+    let second = throttle.admit(&origin("192.0.2.1", "ron"), now).unwrap();
+    let other = throttle.admit(&origin("192.0.2.1", "Ben"), now).unwrap();
     let _turn = first.try_acquire().unwrap();
     assert!(second.try_acquire().is_err());
     assert!(other.try_acquire().is_ok());
@@ -134,7 +134,7 @@ fn full_tables_evict_the_oldest_idle_entry() {
             Ipv6Addr::new(0x2001, 0xdb8, (network >> 16) as u16, network as u16, 0, 0, 0, 1);
         AttemptOrigin::new(address.into(), &ClientName::parse("Ron").unwrap())
     };
-    throttle.start_handshake(&from(0), start).unwrap();
+    throttle.admit(&from(0), start).unwrap();
     for network in 1..MAX_ENTRIES + 10 {
         let now = start + network as u32 * MILLISECOND;
         attempt(&mut throttle, &from(network), AttemptOutcome::Failure, now);
@@ -171,8 +171,8 @@ fn a_table_full_of_running_attempts_rejects_other_sources() {
     for host in 0..MAX_ENTRIES {
         let address = Ipv4Addr::from(0x0a00_0000 + host as u32);
         let origin = AttemptOrigin::new(address.into(), &ClientName::parse("Ron").unwrap());
-        throttle.start_handshake(&origin, now).unwrap();
+        throttle.admit(&origin, now).unwrap();
     }
-    assert_eq!(throttle.start_handshake(&origin("192.0.2.1", "Ron"), now).unwrap_err(), DEFAULT_RETRY_AFTER);
+    assert_eq!(throttle.admit(&origin("192.0.2.1", "Ron"), now).unwrap_err(), DEFAULT_RETRY_AFTER);
     assert_eq!(throttle.sources.len(), MAX_ENTRIES);
 }
