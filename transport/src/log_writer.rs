@@ -153,10 +153,13 @@ impl LogWriterShared {
         // Fails only if it is set already, and nothing else sets it.
         let _ = self.writer_thread.set(thread::current().id());
         let mut state = self.lock();
+        // Whether a line was taken since the last pause.
+        let mut is_busy = false;
         loop {
             if let Some(line) = state.queue.pop_front() {
                 state.bytes -= line.len();
                 state.is_writing = true;
+                is_busy = true;
                 drop(state);
                 // After a failure the dropped lines are reported first, at the position of the gap.
                 let is_written =
@@ -177,8 +180,20 @@ impl LogWriterShared {
             }
             state.is_writing = false;
             self.idle.notify_all();
-            state = self.wait(state, &mut output);
+            state = if std::mem::take(&mut is_busy) && state.unreported == 0 {
+                drop(state);
+                self.pause()
+            } else {
+                self.wait(state, &mut output)
+            };
         }
+    }
+
+    /// Lets lines gather. Until the thread waits for lines again, a thread that logs need not wake
+    /// it, which costs more than writing a line.
+    fn pause(&self) -> MutexGuard<'_, LogWriterState> {
+        thread::park_timeout(BATCH_DELAY);
+        self.lock()
     }
 
     /// Waits for a line. Meanwhile, if dropped lines are unreported, tries a failed output again.
@@ -190,10 +205,7 @@ impl LogWriterShared {
         if state.unreported == 0 {
             self.work.wait(&mut state);
             drop(state);
-            // Until it waits again, a thread that logs need not wake it, which costs more than
-            // writing a line.
-            thread::park_timeout(BATCH_DELAY);
-            return self.lock();
+            return self.pause();
         }
         if self.work.wait_for(&mut state, RETRY_INTERVAL).timed_out() {
             state.is_writing = true;
