@@ -2,7 +2,7 @@
 //! permissions.
 //!
 //! 1. sender -> Put {path, size}
-//! 2. receiver -> ResumePoint {have}
+//! 2. receiver -> Ready {have}
 //! 3. sender -> Content {offset}, Data*, Eof {size, blake3}; meanwhile receiver -> Progress*
 //! 4. receiver -> Received {blake3}, Eof
 //!

@@ -33,6 +33,7 @@ mod client_stopped_terminal;
 mod client_target;
 mod client_terminals;
 mod conversation;
+mod demo;
 mod disk_full;
 mod endings;
 mod faults_client;

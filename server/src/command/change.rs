@@ -59,7 +59,7 @@ pub(super) async fn make_folder(
     finish(writer, &MakeFolderEnd { created }.encode()).await
 }
 
-/// 1. client -> AvailableSpace  2. server -> AvailableSpace, Eof
+/// 1. client -> Space  2. server -> Space, Eof
 pub(super) async fn space(
     files: &Files,
     client: &RequestingClient,

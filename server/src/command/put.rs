@@ -27,7 +27,7 @@ struct PendingUpload<'a> {
     context: &'a Context,
 }
 
-/// 1. client -> Put  2. server -> ResumePoint  3. client -> Content, Data*, Eof {size, blake3}, meanwhile
+/// 1. client -> Put  2. server -> Ready  3. client -> Content, Data*, Eof {size, blake3}, meanwhile
 ///    server -> Progress*  4. server -> Received, Eof
 pub(super) async fn run(
     context: &Context,

@@ -1,4 +1,4 @@
-//! AvailableSpace on the disk: the free space, the space that must stay free, and reservations for running
+//! Space on the disk: the free space, the space that must stay free, and reservations for running
 //! uploads, so that two uploads cannot both count on the same bytes.
 
 use std::io;

@@ -35,7 +35,7 @@ use crate::upload_locks::{LockOwner, UploadLock, UploadLocks};
 pub struct StoreLimits {
     /// Maximum size of a file; `u64::MAX` if only the disk limits it.
     pub max_file_size: u64,
-    /// AvailableSpace that stays free on the disk.
+    /// Space that stays free on the disk.
     pub keep_free: u64,
 }
 

@@ -50,7 +50,7 @@ pub enum AcceptError<E> {
     /// The partial file of an earlier attempt could not be read.
     #[error(transparent)]
     Partial(E),
-    /// ResumePoint could not be sent.
+    /// Ready could not be sent.
     #[error(transparent)]
     Ready(StreamError),
     /// The partial file could not be opened for writing.
@@ -105,7 +105,7 @@ impl<E> AcceptError<E> {
     }
 }
 
-/// Receives a file: 2. receiver -> ResumePoint  3. sender -> Content, Data*, Eof, meanwhile receiver ->
+/// Receives a file: 2. receiver -> Ready  3. sender -> Content, Data*, Eof, meanwhile receiver ->
 /// Progress*. `observer` is told of the received bytes; the caller reports an error to it.
 ///
 /// When this returns, the caller can release what it holds for the content, such as memory. It then
@@ -147,7 +147,7 @@ impl<S: Staging, O: Observer> UploadReceiver<'_, S, O> {
         }
     }
 
-    /// 2. receiver -> ResumePoint {have}
+    /// 2. receiver -> Ready {have}
     async fn send_ready(
         &self,
         writer: &mut FrameWriter,

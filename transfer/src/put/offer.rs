@@ -126,10 +126,10 @@ pub async fn offer(
     let max_partial = source.size().filter(|_| offer.resume).unwrap_or(0);
     response.idle_timeout = idle_timeout + Duration::from_secs(max_partial / PROOF_RATE);
     let ResponsePart::Reply(Reply::Ready(ready)) = response.next::<PlainEnd>().await? else {
-        return Err(unexpected_reply("expected a ResumePoint reply").into());
+        return Err(unexpected_reply("expected a Ready reply").into());
     };
     if ready.path != offer.path {
-        return Err(unexpected_reply("a ResumePoint reply for another file").into());
+        return Err(unexpected_reply("a Ready reply for another file").into());
     }
     let mut stream = response.stream;
     let from = match resumable_prefix(&source, &ready, offer.resume).await {
