@@ -40,8 +40,9 @@ impl ResponseReader {
             stream.writer.flush().await?;
             Ok::<_, StreamError>(stream)
         };
-        let mut stream =
-            timeout(idle_timeout, send).await.map_err(|_| StreamError::TimedOut(idle_timeout))??;
+        let mut stream = timeout(idle_timeout, send)
+            .await
+            .map_err(|_| StreamError::TimedOut(idle_timeout))??;
         if !matches!(request, Request::Get { .. } | Request::Put(_)) {
             stream.writer.finish();
         }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser as _};
-use quiver_client::folders::{Folders, FolderError};
+use quiver_client::folders::{FolderError, Folders};
 use quiver_client::journal::Journal;
 use quiver_client::{Client, ClientError, ResumeOverrides};
 use quiver_protocol::CloseCode;

@@ -8,7 +8,9 @@ use quiver_transport::StreamError;
 
 use crate::client::Client;
 use crate::error::ClientError;
-use crate::exchange::{self, ResponsePart, ResponseReader, Entries, ListItem, unexpected_reply, parse_folder};
+use crate::exchange::{
+    self, Entries, ListItem, ResponsePart, ResponseReader, parse_folder, unexpected_reply,
+};
 
 const NO_STATUS: &str = "cannot list the clients";
 
@@ -154,7 +156,8 @@ impl Client {
         what: &str,
     ) -> Result<ResponseReader, ClientError> {
         let handle = self.handle()?;
-        let response = ResponseReader::send_request(&handle.connection, request, handle.timeout).await;
+        let response =
+            ResponseReader::send_request(&handle.connection, request, handle.timeout).await;
         response.map_err(|error| ClientError::stream(what, error))
     }
 

@@ -150,7 +150,10 @@ async fn a_message_that_looks_like_a_command_can_be_said() {
     assert!(found.contains("/say get well soon sends the line as a message"), "{found}");
     assert_eq!(ron.enter("exit, please"), "Server: exit, please ACK");
     let unexpected_reply = ron.enter("exit please");
-    assert!(unexpected_reply.contains("/say exit please sends it as a message"), "{unexpected_reply}");
+    assert!(
+        unexpected_reply.contains("/say exit please sends it as a message"),
+        "{unexpected_reply}"
+    );
     assert_eq!(ron.enter("get"), ron.enter("get"));
     assert_eq!(ron.enter(""), "");
     assert_eq!(ron.enter("naïve שלום 🏹"), "Server: naïve שלום 🏹 ACK");

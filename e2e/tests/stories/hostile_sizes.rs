@@ -65,7 +65,11 @@ async fn a_sparse_file_of_the_largest_size_is_refused_before_a_byte_is_sent() {
         (40..63).rev().map(|bits| (1_u64 << bits) - 1).find(|size| file.set_len(*size).is_ok());
     let size = size.expect("a file of 2^40 bytes");
     let refused = home.quiver_as(&server, "Ron", ["put", "sparse"]).run().await;
-    assert!(refused.expect(1).stderr.contains("hint: free space with rm"), "{size}: {}", refused.stderr);
+    assert!(
+        refused.expect(1).stderr.contains("hint: free space with rm"),
+        "{size}: {}",
+        refused.stderr
+    );
     assert!(names(&server.files()).is_empty());
 }
 

@@ -1,5 +1,5 @@
 //! The rules of ARCHITECTURE.md that can be checked in files: crate dependencies, no import cycles, short files
-//! whose first line says their job, no vague module names. Starts no program of Quiver.
+//! whose first line says their job, names that say what they name, plain English. Starts no program of Quiver.
 //!
 //! | file | what it holds |
 //! |---|---|
@@ -7,6 +7,8 @@
 //! | `cycles.rs` | no import cycle among the modules of a folder |
 //! | `files.rs` | a file's length, first line and name |
 //! | `modules.rs`, `tokens.rs` | the modules of a crate, and the paths in each |
+//! | `names.rs` | no vague names, no type name twice in a crate |
+//! | `prose.rs` | few phrases that hide who acts |
 //!
 //! Each of these files tests its rules on generated source trees that break them. The tests in this file check
 //! this repository.
@@ -17,6 +19,8 @@ mod crates;
 mod cycles;
 mod files;
 mod modules;
+mod names;
+mod prose;
 mod sources;
 mod tokens;
 mod violation;
@@ -61,4 +65,21 @@ fn every_file_in_src_starts_with_its_job() {
 #[test]
 fn no_module_is_called_common_or_utils() {
     assert_none(&files::check_names(repository()));
+}
+
+#[test]
+fn types_variants_functions_and_modules_have_standard_names() {
+    assert_none(&names::check_words(repository()));
+}
+
+#[test]
+fn no_two_types_of_a_crate_share_a_name() {
+    let packages = crates::packages(repository());
+    let folders: Vec<_> = packages.iter().map(|package| &package.folder).collect();
+    assert_none(&names::check_types_are_unique(repository(), &folders));
+}
+
+#[test]
+fn few_phrases_hide_who_acts() {
+    assert_none(&prose::check_phrases(repository()));
 }

@@ -6,8 +6,8 @@ mod reclaim;
 use quiver_protocol::chunk::BLOCK;
 use quiver_protocol::{PutRequest, Refusal, RefusalCode, limits};
 use quiver_transfer::HashedPrefix;
-use quiver_transfer::response::run_until_interrupted;
 use quiver_transfer::put::{AcceptError, AcceptLimits, Staging, VerifiedUpload, accept};
+use quiver_transfer::response::run_until_interrupted;
 use quiver_transport::CommandStream;
 use tokio::sync::SemaphorePermit;
 

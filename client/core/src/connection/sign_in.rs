@@ -177,10 +177,14 @@ impl Connector {
 }
 
 async fn request_welcome(connection: &Channel, hello: Hello) -> Result<Welcome, StreamError> {
-    match exchange::ResponseReader::send_request(connection, &Request::Hello(hello), CONNECT_TIMEOUT)
-        .await?
-        .single_reply()
-        .await?
+    match exchange::ResponseReader::send_request(
+        connection,
+        &Request::Hello(hello),
+        CONNECT_TIMEOUT,
+    )
+    .await?
+    .single_reply()
+    .await?
     {
         Reply::Welcome(welcome) => Ok(welcome),
         _ => Err(exchange::unexpected_reply("expected a welcome")),

@@ -146,8 +146,9 @@ impl DownloadContext {
         let partial = partial.map_err(|error| to_client_error(item, GetError::Disk(error)))?;
         let (journal, unfinished) =
             (self.shared.session.journal(), self.shared.session.unfinished());
-        let record =
-            partial.is_resumable().then(|| FileRecord::new(journal, unfinished, entry, partial.stored_bytes()));
+        let record = partial
+            .is_resumable()
+            .then(|| FileRecord::new(journal, unfinished, entry, partial.stored_bytes()));
         let file = ActiveDownload {
             context: self,
             item,

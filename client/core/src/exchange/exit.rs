@@ -13,7 +13,11 @@ use super::{ResponseReader, unexpected_reply};
 /// [`StreamError`] if the request fails. Callers may ignore it: the connection is closed.
 pub(crate) async fn exit(connection: &Channel, timeout: Duration) -> Result<(), StreamError> {
     let request = async {
-        match ResponseReader::send_request(connection, &Request::Exit, timeout).await?.single_reply().await? {
+        match ResponseReader::send_request(connection, &Request::Exit, timeout)
+            .await?
+            .single_reply()
+            .await?
+        {
             Reply::Goodbye => Ok(()),
             _ => Err(unexpected_reply("expected a goodbye")),
         }

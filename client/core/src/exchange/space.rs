@@ -16,7 +16,11 @@ pub(crate) async fn query_space(
     connection: &Channel,
     timeout: Duration,
 ) -> Result<AvailableSpace, StreamError> {
-    match ResponseReader::send_request(connection, &Request::Space, timeout).await?.single_reply().await? {
+    match ResponseReader::send_request(connection, &Request::Space, timeout)
+        .await?
+        .single_reply()
+        .await?
+    {
         Reply::Space(space) => Ok(space),
         _ => Err(unexpected_reply("expected the available space")),
     }

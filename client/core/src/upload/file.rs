@@ -115,7 +115,8 @@ impl UploadContext {
         let pipe = input.start().map_err(|error| failed(PutError::Source(error)))?;
         let _guard = input.close_on_drop();
         let offer = PutOffer { path: item.path.clone(), replace: item.replace, resume: false };
-        let sending = exchange::put(&handle.connection, Source::from_pipe(pipe), &offer, handle.timeout);
+        let sending =
+            exchange::put(&handle.connection, Source::from_pipe(pipe), &offer, handle.timeout);
         let sending = sending.await.map_err(failed)?;
         let mut meter = self.shared.meter(&item.path, None, 0).await;
         let is_waiting = || input.is_waiting();
@@ -288,17 +289,16 @@ impl ActiveUpload<'_> {
                 counters.add_acknowledged(acknowledged.raise(received));
             }
         };
-        let result =
-            sending.send(self.context.shared.rate_limit.as_ref(), &|| false, |progress| {
-                meter.set(progress.stored);
-                // Without a size the server keeps nothing that a later attempt could resume.
-                if size.is_some() {
-                    stored.set(progress.stored.max(offset));
-                }
-                max_stored = max_stored.max(progress.stored);
-                count(progress.received);
-                is_whole.store(sent_bytes.is_complete(), Ordering::Release);
-            });
+        let result = sending.send(self.context.shared.rate_limit.as_ref(), &|| false, |progress| {
+            meter.set(progress.stored);
+            // Without a size the server keeps nothing that a later attempt could resume.
+            if size.is_some() {
+                stored.set(progress.stored.max(offset));
+            }
+            max_stored = max_stored.max(progress.stored);
+            count(progress.received);
+            is_whole.store(sent_bytes.is_complete(), Ordering::Release);
+        });
         let result = result.await;
         count(result.as_ref().map_or(0, |stored| stored.size));
         if max_stored > self.max_stored.max(offset) {

@@ -36,7 +36,9 @@ impl CommandError {
         match error {
             AcceptError::Interrupted(error) => Self::from_interruption(error),
             AcceptError::Ready(error) => Self::Stream(error),
-            AcceptError::Partial(error) | AcceptError::Sink(error) => Self::from_files(metrics, error),
+            AcceptError::Partial(error) | AcceptError::Sink(error) => {
+                Self::from_files(metrics, error)
+            }
             AcceptError::Content(ReceiveError::Disk(error)) => {
                 Self::from_files(metrics, FilesError::from_sink(error))
             }

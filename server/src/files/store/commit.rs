@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use cap_std::fs::Dir;
 use quiver_protocol::PutRequest;
-use quiver_transfer::{FileAttributes, UnnamedFile, PartialFile, ReplacePolicy};
+use quiver_transfer::{FileAttributes, PartialFile, ReplacePolicy, UnnamedFile};
 use tracing::{error, warn};
 
 use super::partial_file::create_temporary;

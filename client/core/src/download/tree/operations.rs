@@ -8,7 +8,8 @@ use cap_std::fs::Dir;
 use quiver_protocol::{ContentHash, FilePath};
 use quiver_transfer::file_system::{UnsetAttributes, stat};
 use quiver_transfer::{
-    DiskPool, FileAttributes, PartialFile, ReplacePolicy, TransferThrottle, is_stored, store_new_file,
+    DiskPool, FileAttributes, PartialFile, ReplacePolicy, TransferThrottle, is_stored,
+    store_new_file,
 };
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
@@ -252,7 +253,8 @@ impl DownloadOperations {
             }
             let (bytes, mut received) = content.receive_small().await?;
             let stored_since = Instant::now();
-            let stored = self.store_small(path, target, may_replace, bytes, content.attributes()).await;
+            let stored =
+                self.store_small(path, target, may_replace, bytes, content.attributes()).await;
             let Some(unset) = stored.map_err(GetError::Disk)? else { return Ok(None) };
             received.record_commit(stored_since.elapsed(), unset);
             Ok(Some(content.acknowledge(&received, &TransferThrottle::default()).await))

@@ -206,8 +206,7 @@ impl UploadOperations {
         let started = Instant::now();
         let handle = self.context.shared.session.handle();
         let (source_root, source) = (self.source_root(item).clone(), item.found.source.clone());
-        let read =
-            self.disk_pool.run(move || Source::new(source_root.open_file(&source)?)?.load());
+        let read = self.disk_pool.run(move || Source::new(source_root.open_file(&source)?)?.load());
         let source = read.await.unwrap_or_else(|ending| Err(io::Error::other(ending)));
         let source = source.map_err(|error| to_client_error(upload, PutError::Source(error)))?;
         let offer = PutOffer { path: upload.path.clone(), replace: upload.replace, resume: false };

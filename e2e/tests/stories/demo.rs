@@ -1,0 +1,49 @@
+//! The demo, and its picture in README.md.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use quiver_e2e::binary;
+use quiver_e2e::process::run;
+
+/// Characters of a row that are compared: the picture cuts long rows.
+const COMPARED: usize = 60;
+
+#[test]
+fn the_picture_shows_what_the_demo_prints() {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let certs = folder.path().join("certs");
+    run(Command::new(binary::server()).args(["cert", "new", "--certs"]).arg(certs), b"").expect(0);
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_demo"));
+    demo.arg(folder.path()).current_dir(repository).env("NO_COLOR", "1");
+    let printed = run(&mut demo, b"");
+    printed.expect(0);
+
+    let picture = fs::read_to_string(repository.join("docs/demo.svg")).unwrap();
+    let drawn: Vec<_> = picture
+        .lines()
+        .filter_map(|line| line.strip_prefix("<text ")?.strip_suffix("</text>")?.split_once('>'))
+        .map(|(_, row)| row.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+        .collect();
+    let drawn: Vec<_> = drawn.iter().map(|row| without_figures(row)).collect();
+    let rows = printed.stdout.lines().filter(|row| !row.trim().is_empty());
+    let rows: Vec<_> = rows.map(without_figures).collect();
+    assert_eq!(drawn, rows, "scripts/demo-picture draws docs/demo.svg anew");
+}
+
+/// The beginning of a row, with `0` for each number and nothing after a fingerprint's first digits: times, ports
+/// and keys differ in each run.
+fn without_figures(row: &str) -> String {
+    let row = row.split_once("fingerprint ").map_or(row, |(before, _)| before);
+    let mut text = String::new();
+    for character in row.trim_end().chars() {
+        if !character.is_ascii_digit() {
+            text.push(character);
+        } else if !text.ends_with('0') {
+            text.push('0');
+        }
+    }
+    text.chars().take(COMPARED).collect::<String>().trim_end().to_owned()
+}
