@@ -39,11 +39,14 @@ fn draw(text: &str) -> String {
         let _ = writeln!(svg, "<circle cx=\"{x}\" cy=\"20\" r=\"6\" fill=\"{colour}\"/>");
     }
     for (number, row) in rows.iter().enumerate().filter(|(_, row)| !row.is_empty()) {
+        let is_blank =
+            |at: Option<usize>| at.and_then(|at| rows.get(at)).is_none_or(String::is_empty);
+        let is_paragraph = is_blank(number.checked_sub(1)) && is_blank(Some(number + 1));
         let y = ROW.mul_add(number as f64, BAR + MARGIN);
         let _ = writeln!(
             svg,
             "<text x=\"{MARGIN}\" y=\"{y}\" xml:space=\"preserve\" fill=\"{}\">{}</text>",
-            colour(row),
+            colour(row, is_paragraph),
             escape(row)
         );
     }
@@ -61,17 +64,15 @@ fn cut(row: &str) -> String {
     kept
 }
 
-/// What a person typed, what the programs printed, and what explains both differ.
-fn colour(row: &str) -> &'static str {
-    let is_log = row.starts_with(|first: char| first.is_ascii_digit());
-    let is_explanation = row.ends_with('.') && row.split_whitespace().count() > 5;
+/// Explanations (paragraphs of one row), typed lines, log lines and other output have a colour each.
+fn colour(row: &str, is_paragraph: bool) -> &'static str {
     let is_typed = row.split_once(": ").is_some_and(|(name, _)| {
         name != "Server" && name.chars().all(|character| character.is_ascii_alphabetic())
     });
-    if is_log {
-        "#8b98a9"
-    } else if is_explanation {
+    if is_paragraph {
         "#e5c07b"
+    } else if row.starts_with(|first: char| first.is_ascii_digit()) {
+        "#8b98a9"
     } else if is_typed || row.starts_with("$ ") {
         "#98c379"
     } else {
