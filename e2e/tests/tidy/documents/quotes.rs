@@ -119,6 +119,10 @@ impl Templates {
     fn can_write(&self, quote: &[Part]) -> bool {
         let mut inserted = vec![Vec::new(); quote.len() + 1];
         for (start, ends) in inserted.iter_mut().enumerate() {
+            let before = start.checked_sub(1).map(|before| quote[before]);
+            if matches!(before, Some(Part::Char(char)) if char.is_alphanumeric()) {
+                continue;
+            }
             for template in &self.insertable {
                 ends.extend(ends_of_matches(&quote[start..], template, &[]).map(|end| start + end));
             }
