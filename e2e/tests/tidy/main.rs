@@ -1,9 +1,11 @@
 //! The rules of ARCHITECTURE.md that can be checked in files: crate dependencies, no import cycles, short files
-//! whose first line says their job, names that say what they name, plain English. Starts no program of Quiver.
+//! whose first line says their job, names that say what they name, plain English, and documents that state what
+//! the code does. Starts no program of Quiver.
 //!
 //! | file | what it holds |
 //! |---|---|
 //! | `crates.rs` | the dependencies a crate may have, and which crates may print |
+//! | `documents.rs` | links, code paths, quoted log lines, numbers, flags and metrics of the documents |
 //! | `cycles.rs` | no import cycle among the modules of a folder |
 //! | `files.rs` | a file's length, first line and name |
 //! | `modules.rs`, `tokens.rs` | the modules of a crate, and the paths in each |
@@ -17,6 +19,7 @@
 
 mod crates;
 mod cycles;
+mod documents;
 mod files;
 mod modules;
 mod names;
@@ -82,4 +85,51 @@ fn no_two_types_of_a_crate_share_a_name() {
 #[test]
 fn few_phrases_hide_who_acts() {
     assert_none(&prose::check_phrases(repository()));
+}
+
+#[test]
+fn links_of_documents_lead_to_files_and_headings() {
+    let documents = documents::read_all(repository());
+    assert!(documents.len() >= 20, "{}", documents.len());
+    assert_none(&documents::links::check(repository(), &documents));
+}
+
+#[test]
+fn code_paths_of_documents_exist() {
+    assert_none(&documents::paths::check(repository(), &documents::read_all(repository())));
+}
+
+#[test]
+fn quoted_log_lines_and_messages_are_those_of_the_sources() {
+    assert_none(&documents::quotes::check(repository(), &documents::read_all(repository())));
+}
+
+#[test]
+fn numbers_of_documents_are_those_of_the_code() {
+    let documents = documents::read_all(repository());
+    assert_none(&documents::numbers::check(
+        repository(),
+        &documents,
+        documents::numbers::STATEMENTS,
+    ));
+}
+
+#[test]
+fn flags_and_variables_of_documents_exist() {
+    let documents = documents::read_all(repository());
+    assert_none(&documents::flags::check_flags(repository(), &documents));
+    assert_none(&documents::flags::check_variables(repository(), &documents));
+}
+
+#[test]
+fn exit_codes_of_the_client_are_documented() {
+    assert_none(&documents::flags::check_exit_codes(
+        repository(),
+        &documents::read_all(repository()),
+    ));
+}
+
+#[test]
+fn metrics_of_the_server_are_documented() {
+    assert_none(&documents::metrics::check(repository(), &documents::read_all(repository())));
 }
