@@ -16,7 +16,7 @@ const PANIC: &str = "panicked at {}";
 
 /// A character of a message, or a place for a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
+enum QuotePart {
     Char(char),
     /// In a quote: a word in capitals, for one place of the source.
     Word,
@@ -54,7 +54,7 @@ pub(super) fn quotes(text: &str) -> Vec<String> {
     spans.filter(|span| span.contains(' ') || span == "stopped").collect()
 }
 
-fn quote_parts(quote: &str) -> Vec<Part> {
+fn quote_parts(quote: &str) -> Vec<QuotePart> {
     let mut parts = Vec::new();
     let mut rest = quote;
     while let Some(first) = rest.chars().next() {
@@ -68,28 +68,28 @@ fn quote_parts(quote: &str) -> Vec<Part> {
             word.len()
         } else {
             let length = word.len().max(first.len_utf8());
-            parts.extend(rest[..length].chars().map(Part::Char));
+            parts.extend(rest[..length].chars().map(QuotePart::Char));
             rest = &rest[length..];
             continue;
         };
-        parts.push(if is_variable { Part::Word } else { Part::Any });
+        parts.push(if is_variable { QuotePart::Word } else { QuotePart::Any });
         rest = &rest[length..];
     }
     parts
 }
 
 /// The parts of a format string: `{...}` is a place for any text, `{{` a brace.
-fn template_parts(literal: &str) -> Vec<Part> {
+fn template_parts(literal: &str) -> Vec<QuotePart> {
     let mut parts = Vec::new();
     let mut chars = literal.chars().peekable();
     while let Some(char) = chars.next() {
         if (char == '{' || char == '}') && chars.next_if_eq(&char).is_some() {
-            parts.push(Part::Char(char));
+            parts.push(QuotePart::Char(char));
         } else if char == '{' {
             while chars.next().is_some_and(|char| char != '}') {}
-            parts.push(Part::Any);
+            parts.push(QuotePart::Any);
         } else {
-            parts.push(Part::Char(char));
+            parts.push(QuotePart::Char(char));
         }
     }
     parts
@@ -98,17 +98,19 @@ fn template_parts(literal: &str) -> Vec<Part> {
 /// The format strings of the sources.
 struct Templates {
     /// Those that start with a text and have a word: they may be inserted into others.
-    insertable: Vec<Vec<Part>>,
+    insertable: Vec<Vec<QuotePart>>,
     /// All that are more than one place for any text.
-    all: Vec<Vec<Part>>,
+    all: Vec<Vec<QuotePart>>,
 }
 
 impl Templates {
     fn new(literals: &[String]) -> Self {
-        let is_letter = |part: &Part| matches!(part, Part::Char(char) if char.is_alphabetic());
-        let has_word = |parts: &Vec<Part>| parts.windows(2).any(|pair| pair.iter().all(is_letter));
+        let is_letter =
+            |part: &QuotePart| matches!(part, QuotePart::Char(char) if char.is_alphabetic());
+        let has_word =
+            |parts: &Vec<QuotePart>| parts.windows(2).any(|pair| pair.iter().all(is_letter));
         let all: Vec<_> = literals.iter().map(|literal| template_parts(literal)).collect();
-        let insertable = all.iter().filter(|parts| has_word(parts) && parts[0] != Part::Any);
+        let insertable = all.iter().filter(|parts| has_word(parts) && parts[0] != QuotePart::Any);
         Self {
             insertable: insertable.cloned().collect(),
             all: all.into_iter().filter(|parts| parts.len() > 1).collect(),
@@ -116,11 +118,11 @@ impl Templates {
     }
 
     /// Whether a template, in which other templates may have been inserted, can be this message.
-    fn can_write(&self, quote: &[Part]) -> bool {
+    fn can_write(&self, quote: &[QuotePart]) -> bool {
         let mut inserted = vec![Vec::new(); quote.len() + 1];
         for (start, ends) in inserted.iter_mut().enumerate() {
             let before = start.checked_sub(1).map(|before| quote[before]);
-            if matches!(before, Some(Part::Char(char)) if char.is_alphanumeric()) {
+            if matches!(before, Some(QuotePart::Char(char)) if char.is_alphanumeric()) {
                 continue;
             }
             for template in &self.insertable {
@@ -138,17 +140,16 @@ impl Templates {
 /// The lengths of the beginnings of a quote that a template can be. `inserted` has for each position of the quote
 /// the ends of the texts that may be inserted where the template has a place.
 fn ends_of_matches(
-    quote: &[Part],
-    template: &[Part],
+    quote: &[QuotePart],
+    template: &[QuotePart],
     inserted: &[Vec<usize>],
 ) -> impl Iterator<Item = usize> {
     let is_reached = |(end, is_reached): (usize, bool)| is_reached.then_some(end);
     // Most templates differ in the first characters: a shortcut for them.
     let pairs = || {
-        quote
-            .iter()
-            .zip(template)
-            .take_while(|pair| !matches!(pair, (Part::Any | Part::Word, _) | (_, Part::Any)))
+        quote.iter().zip(template).take_while(|pair| {
+            !matches!(pair, (QuotePart::Any | QuotePart::Word, _) | (_, QuotePart::Any))
+        })
     };
     if pairs().any(|(quoted, written)| quoted != written) {
         return Vec::new().into_iter().enumerate().filter_map(is_reached);
@@ -161,7 +162,7 @@ fn ends_of_matches(
             let Some(part) = part else {
                 next[at] |= reached[at];
                 // A place of the quote may be empty.
-                if next[at] && quote.get(at) == Some(&Part::Any) {
+                if next[at] && quote.get(at) == Some(&QuotePart::Any) {
                     next[at + 1] = true;
                 }
                 continue;
@@ -169,18 +170,18 @@ fn ends_of_matches(
             if reached[at] {
                 match quote.get(at) {
                     // A place of the quote takes this part, and may take more.
-                    Some(Part::Any) => next[at] = true,
-                    Some(Part::Word) => next[at + 1] |= *part == Part::Any,
+                    Some(QuotePart::Any) => next[at] = true,
+                    Some(QuotePart::Word) => next[at + 1] |= *part == QuotePart::Any,
                     Some(char) if char == part => next[at + 1] = true,
                     _ => {}
                 }
-                if *part == Part::Any
+                if *part == QuotePart::Any
                     && let Some(ends) = inserted.get(at)
                 {
                     ends.iter().for_each(|end| next[*end] = true);
                 }
             }
-            if next[at] && quote.get(at) == Some(&Part::Any) {
+            if next[at] && quote.get(at) == Some(&QuotePart::Any) {
                 next[at + 1] = true;
             }
         }
