@@ -1,12 +1,12 @@
-//! `get`: one file, verified and stored under its final name before the sender is told. Knows
-//! nothing of permissions.
+//! `get`: transfers one file. The receiver verifies it and stores it under its final name before it
+//! confirms. Knows nothing of permissions.
 //!
 //! 1. receiver -> Get {path, have}
 //! 2. sender -> File {size, offset}, Data*, Eof {size, blake3}
 //! 3. receiver -> Received {blake3}
 //!
-//! Either end may end the conversation: the sender with an Error instead of its next frame, the
-//! receiver by not reading further.
+//! Either end may end the conversation early: the sender sends an Error instead of its next frame,
+//! the receiver stops reading.
 
 mod fetch;
 mod serve;

@@ -1,5 +1,5 @@
-//! Reads and writes frames on a QUIC stream. Each read has a limit and a timeout. No commands in
-//! here.
+//! Reads and writes frames on a QUIC stream. Each read has a limit and a timeout. Knows nothing of
+//! commands.
 
 mod error;
 
@@ -53,7 +53,8 @@ pub struct FrameReader {
 /// [`end`](Self::end).
 ///
 /// Every write may be cancelled: bytes that QUIC has not accepted stay in this writer, and the next
-/// write sends them first. So an Error can follow whole frames whichever write was interrupted.
+/// write sends them first. So an Error frame never begins within another frame, whichever write was
+/// cancelled.
 #[derive(Debug)]
 pub struct FrameWriter {
     stream: SendStream,
@@ -215,7 +216,7 @@ impl FrameReader {
         Ok(())
     }
 
-    /// Reads the next received bytes of the raw stream; `None` at its end.
+    /// Reads the next received bytes of the raw stream. Returns `None` at its end.
     ///
     /// # Errors
     /// [`StreamError`].
@@ -228,8 +229,8 @@ impl FrameReader {
         Ok(chunk.map(|chunk| chunk.bytes))
     }
 
-    /// Reads the next received bytes of the raw stream into `pieces`; how many pieces, or `None` at
-    /// its end.
+    /// Reads the next received bytes of the raw stream into `pieces`. Returns the number of pieces,
+    /// or `None` at the end of the stream.
     ///
     /// # Errors
     /// [`StreamError`].
@@ -323,7 +324,8 @@ impl FrameWriter {
         let _ = self.stream.finish();
     }
 
-    /// Waits until the other side has received everything. Returns whether it has within `timeout`.
+    /// Waits until the other side has received everything. Returns `false` if it has not within
+    /// `timeout`.
     pub async fn delivered(&mut self, timeout: Duration) -> bool {
         matches!(time::timeout(timeout, self.stream.stopped()).await, Ok(Ok(None)))
     }

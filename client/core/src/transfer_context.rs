@@ -1,5 +1,4 @@
-//! State shared by all files of a download or upload: the session, the reporter, and the counters
-//! for all of them.
+//! State shared by all files of a download or upload: the session, the reporter and the counters.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -30,7 +29,7 @@ pub(crate) struct TransferContext {
     pub(crate) reports_files: bool,
     /// The progress of all files, if they share one.
     pub(crate) total: Option<TotalProgressMeter>,
-    /// How long to reconnect after a lost connection.
+    /// How long to try to reconnect after a lost connection.
     pub(crate) retry_for: Duration,
     /// Whether the transfer has a single file.
     pub(crate) is_single_file: bool,
@@ -43,7 +42,7 @@ pub(crate) struct NamedFiles<T> {
     pub(crate) items: Vec<T>,
     /// Errors for requested files whose existing target is not replaced.
     pub(crate) not_replaced: Vec<ClientError>,
-    /// Follows the number of failed files in the error text.
+    /// The words that follow the number of failed files in the error text.
     pub(crate) failure_text: &'static str,
     /// Number of files transferred at once.
     pub(crate) concurrency: usize,
@@ -146,7 +145,7 @@ impl TransferContext {
         }
     }
 
-    /// Counts a finished file: `transferred` of its `size` bytes were transferred in this run.
+    /// Counts a finished file, of whose `size` bytes this run transferred `transferred`.
     pub(crate) fn count(
         &self,
         size: u64,

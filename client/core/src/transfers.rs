@@ -24,10 +24,10 @@ pub use status::{
     UploadedFile,
 };
 
-/// Finished transfers that stay listed. One more removes the oldest.
+/// Number of finished transfers that stay listed. A further one removes the oldest.
 const MAX_FINISHED: usize = 100;
 
-/// Finished transfers whose plans are kept, so that their files can still be listed.
+/// Number of finished transfers whose plans are kept, so that their files can still be listed.
 const MAX_FINISHED_PLANS: usize = 3;
 
 /// A transfer's number in this process, from 1.
@@ -53,7 +53,7 @@ pub(crate) struct Transfer {
 struct LifecycleState {
     /// The state without regard to a pause.
     phase: TransferState,
-    /// The state published last.
+    /// The state that was published last.
     published: TransferState,
     error: Option<Arc<ClientError>>,
     limited_by: Option<TransferBottleneck>,
@@ -70,8 +70,8 @@ struct TransferTable {
 }
 
 impl Transfers {
-    /// Adds a transfer in state [`Planning`](TransferState::Planning). One with streamed content
-    /// cannot be paused.
+    /// Adds a transfer in state [`Planning`](TransferState::Planning). A transfer with streamed
+    /// content cannot be paused.
     pub(crate) fn add(
         &self,
         direction: Direction,
@@ -206,7 +206,7 @@ impl Transfer {
         self.publish_state(&mut state, publish);
     }
 
-    /// Publishes within the lock, so that states are published in their order.
+    /// Publishes under the lock, so that states are published in their order.
     fn publish_state(&self, state: &mut LifecycleState, publish: impl FnOnce(TransferState)) {
         let visible = self.visible_state(state.phase);
         if std::mem::replace(&mut state.published, visible) != visible {

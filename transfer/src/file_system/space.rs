@@ -4,8 +4,8 @@ use std::io;
 use std::os::fd::AsFd;
 
 /// Bytes that this process may still write to the file system of a folder. `u64::MAX` if that is
-/// unknown: some file systems do not report it, or report that they have no size. A full disk then
-/// fails a write.
+/// unknown: some file systems do not report it, or report that they have no size. On these, a write
+/// fails when the disk is full.
 ///
 /// # Errors
 /// An I/O error.

@@ -1,4 +1,4 @@
-//! Precedence of flags, environment and file, and the errors of invalid settings.
+//! Tests of the precedence of flags, environment and file, and of the errors for invalid settings.
 
 use std::fs;
 

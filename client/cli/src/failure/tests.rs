@@ -1,4 +1,4 @@
-//! Exit codes, texts and hints of failures.
+//! Tests of the exit codes, texts and hints of failures.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
-//! Runs commands from a pipe or a file: no prompt, no questions, data on standard output, the exit code of
-//! the first failure. After a connection loss between two lines, the next line reconnects.
+//! Runs commands from a pipe or a file, without a prompt or questions. Data goes to standard output; the exit
+//! code is that of the first failure. If the connection is lost between two lines, the next line reconnects.
 
 use std::io::{self, BufRead as _};
 use std::thread;

@@ -1,5 +1,5 @@
-//! Transfers: how fast they are, and what they cost. The programs alternate, so that other load of the machine
-//! affects all of them.
+//! Measures the duration, processor time and memory of transfers. The programs alternate, so that other load of
+//! the machine affects all of them.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -19,7 +19,7 @@ use crate::testbed::Testbed;
 /// Interval of the memory samples.
 const MEMORY_INTERVAL: Duration = Duration::from_millis(10);
 
-/// One transfer.
+/// The measured values of one transfer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sample {
     /// From the start of the client's process to its end.
@@ -41,7 +41,7 @@ pub(crate) struct Measurement {
     pub(crate) server_memory: f64,
 }
 
-/// Measures a job with each peer that can do it, in alternation.
+/// Measures a job with each peer that can do it. The peers alternate.
 pub(crate) fn measure_in_turns(testbed: &Testbed, job: &Job, rounds: usize) -> Vec<Measurement> {
     let peers = testbed.peers_for(job);
     let mut samples = vec![Vec::new(); peers.len()];
@@ -86,7 +86,7 @@ pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Runs a job once with one peer. `compare`: compares the received content with the source byte by byte.
+/// Runs a job once with one peer. If `compare` is set, compares the received content with the source byte by byte.
 pub(crate) fn measure_once(testbed: &Testbed, peer: Peer, job: &Job, compare: bool) -> Sample {
     let sender = (peer == Peer::Sendme).then(|| {
         let content = testbed.work_folder.path(FILES).join(&job.name);

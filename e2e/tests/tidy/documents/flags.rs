@@ -28,7 +28,7 @@ const OTHER_FLAGS: [(&str, &str); 8] = [
     ("--version", "clap"),
     ("--locked", "cargo"),
     ("--path", "cargo"),
-    ("--partial", "rsync"),
+    ("--inplace", "rsync"),
     ("--fsync", "rsync"),
     ("--lazy", "umount"),
     ("--install-peers", "scripts/bench"),
