@@ -60,9 +60,12 @@ async fn a_name_is_stored_as_it_is() {
         let there = server.files().join("notes").join(name);
         assert_eq!(fs::read_to_string(there).unwrap(), name);
     }
+    put(&home, &server, &["--", "-rf"]).await.expect(0);
+    assert_eq!(fs::read_to_string(server.files().join("-rf")).unwrap(), "-rf");
     let name = format!("{long}x");
-    let finished = put(&home, &server, &["-rf", "--as", &name]).await;
-    assert!(finished.code() == 2 || finished.code() == 7, "{}", finished.stderr);
+    let finished = put(&home, &server, &["--as", &name, "--", "-rf"]).await;
+    assert!(finished.expect(7).stderr.contains("longer than 255 bytes"), "{}", finished.stderr);
+    assert_eq!(server.stored_names(), ["-rf", "notes"]);
 }
 
 #[tokio::test]
@@ -98,7 +101,7 @@ async fn what_exists_is_replaced_only_when_told() {
     // A folder never gives way.
     fs::create_dir(server.files().join("c")).unwrap();
     fs::write(home.file("c"), "").unwrap();
-    assert_ne!(put(&home, &server, &["c", "--overwrite"]).await.code(), 0);
+    put(&home, &server, &["c", "--overwrite"]).await.expect(1);
     assert!(server.files().join("c").is_dir());
 }
 
@@ -203,10 +206,12 @@ async fn who_may_not_is_told() {
     let finished = home.quiver_as(&server, "Ron", arguments).run().await;
     finished.expect(1);
     assert!(finished.stderr.contains("read-only for you"), "{}", finished.stderr);
+    assert!(server.stored_names().is_empty());
     let other = Home::new();
     fs::write(other.file("a"), "content").unwrap();
     fs::copy(home.file("password"), other.file("password")).unwrap();
     other.quiver_as(&server, "Ben", arguments).run().await.expect(0);
+    assert_eq!(server.stored_names(), ["a"]);
 }
 
 #[tokio::test]
@@ -253,8 +258,13 @@ async fn the_prompt_stores_files_too() {
     assert_eq!(fs::read_to_string(server.files().join("taken")).unwrap(), "old");
     assert!(ron.enter("put it there").contains("/say put it there sends the line as a message"));
     assert_eq!(ron.enter("/say put it there"), "Server: put it there ACK");
+    fs::write(home.file("a.txt"), "newer").unwrap();
     ron.terminal.type_text("put a.t\t");
     ron.terminal.wait_for_end("put a.txt");
     ron.press(" --overwrite\r");
+    ron.terminal.wait_until("the third file", |screen| {
+        screen.matches("File stored successfully.").count() == 3 && screen.ends_with("\nRon:")
+    });
+    assert_eq!(fs::read_to_string(server.files().join("a.txt")).unwrap(), "newer");
     ron.exit();
 }
