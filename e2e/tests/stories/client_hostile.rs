@@ -23,10 +23,7 @@ const BOUNDED: Duration = Duration::from_secs(15);
 type Lie = (&'static str, i32, Vec<Step>);
 
 fn head(size: impl Into<Value>) -> Step {
-    let (time, size) = ("2024-10-19T17:45:47Z", size.into());
-    Step::reply(
-        &json!({"reply": "file", "path": PATH, "size": size, "modified": time, "offset": 0}),
-    )
+    changed_head("size", size.into())
 }
 
 fn changed_head(field: &str, value: Value) -> Step {
@@ -48,10 +45,8 @@ fn chunks(content: &[u8]) -> Vec<Step> {
 
 /// An honest answer.
 fn honest(content: &[u8]) -> Vec<Step> {
-    let mut acts = vec![head(content.len())];
-    acts.extend(chunks(content));
-    acts.extend([eof(content), Step::Finish]);
-    acts
+    let end = vec![eof(content), Step::Finish];
+    [vec![head(content.len())], chunks(content), end].concat()
 }
 
 /// Answers every get with these acts.
@@ -131,13 +126,15 @@ async fn honest_content_arrives() {
 
 #[tokio::test]
 async fn another_file_is_not_taken() {
+    let outside = tempfile::tempdir().unwrap();
+    let absolute = outside.path().join("evil");
     let other = |field: &str, value: Value| {
         vec![changed_head(field, value), Step::data(b"evil"), eof(b"evil"), Step::Finish]
     };
     see_through(vec![
         ("another path", 1, other("path", json!("notes/b.txt"))),
-        ("a path outside", 1, other("path", json!("../../.bashrc"))),
-        ("an absolute path", 1, other("path", json!("/tmp/evil"))),
+        ("a path outside", 1, other("path", json!("../.bashrc"))),
+        ("an absolute path", 1, other("path", json!(absolute))),
         ("a path in other letters", 1, other("path", json!("Notes/A.txt"))),
         ("an offset", 1, other("offset", json!(4))),
         ("a negative size", 1, other("size", json!(-1))),
@@ -148,6 +145,7 @@ async fn another_file_is_not_taken() {
         ("an unknown reply", 1, other("reply", json!("exec"))),
     ])
     .await;
+    assert!(names(outside.path()).is_empty());
 }
 
 #[tokio::test]
@@ -156,10 +154,7 @@ async fn content_that_is_not_what_was_announced_is_thrown_away() {
     let (mut flipped, hash) = (content, blake3::hash(&content).to_hex().to_string());
     flipped[2048] ^= 1;
     let said = |head: Step, sent: &[u8], end: Step| {
-        let mut acts = vec![head];
-        acts.extend(chunks(sent));
-        acts.extend([end, Step::Finish]);
-        acts
+        [vec![head], chunks(sent), vec![end, Step::Finish]].concat()
     };
     let end = |size: u64, hash: &str| Step::eof(&json!({"size": size, "blake3": hash}));
     see_through(vec![
@@ -183,12 +178,7 @@ async fn content_that_is_not_what_was_announced_is_thrown_away() {
 #[tokio::test]
 async fn frames_that_break_the_rules_are_not_taken() {
     let text = |bytes: &[u8]| Step::Send(bytes.to_vec());
-    let with = |size: usize, acts: Vec<Step>| {
-        let mut all = vec![head(size)];
-        all.extend(acts);
-        all.push(Step::Finish);
-        all
-    };
+    let with = |size: usize, acts: Vec<Step>| [vec![head(size)], acts, vec![Step::Finish]].concat();
     let short_first = [vec![7; 1000], vec![7; 1024]].concat();
     see_through(vec![
         ("a chunk of 1025 bytes", 1, with(1025, vec![Step::data(&[7; 1025]), eof(&[7; 1025])])),
@@ -257,9 +247,8 @@ async fn an_error_in_the_middle_of_content_has_its_exit_code() {
 async fn what_goes_to_standard_output_unverified_is_disowned() {
     let content = [b'x'; 2048];
     let wrong = Step::eof(&json!({"size": 2048, "blake3": "0".repeat(64)}));
-    let mut acts = vec![head(2048)];
-    acts.extend(chunks(&content));
-    acts.extend([wrong, Step::Finish]);
+    let end = vec![wrong, Step::Finish];
+    let acts = [vec![head(2048)], chunks(&content), end].concat();
     let impostor = answering(acts);
     let home = Home::new();
     let finished = run(&home, &impostor, &["get", PATH, "-o", "-"]).await;
@@ -351,13 +340,24 @@ async fn a_strange_welcome_is_none() {
         vec![Step::data(b"Ron"), Step::Finish],
         vec![Step::Reset],
     ];
+    // After a welcome that the client accepts, the status succeeds.
+    let welcoming = |acts: Vec<Step>| {
+        FakeServer::start(move |request| match request["command"].as_str() {
+            Some("hello") => Some(acts.clone()),
+            Some("status") => Some(vec![Step::eof(&json!({})), Step::Finish]),
+            _ => None,
+        })
+    };
     let home = Home::new();
+    let accepted = welcoming(Step::response(&welcome(&json!("Ron"))));
+    run(&home, &accepted, &["status"]).await.expect(0);
     for acts in answers {
         let shown = format!("{acts:?}");
-        let impostor =
-            FakeServer::start(move |request| (request["command"] == "hello").then(|| acts.clone()));
+        let impostor = welcoming(acts);
         let finished = run(&home, &impostor, &["status"]).await;
         assert_eq!(finished.code(), 1, "{shown:.300}: {}", finished.stderr);
+        let received = impostor.closed_clients(1).await.concat_heard();
+        assert!(!received.contains("status"), "{shown:.300}: {received}");
     }
 }
 
