@@ -151,7 +151,9 @@ async fn a_message_that_looks_like_a_command_can_be_said() {
     assert_eq!(ron.enter("exit, please"), "Server: exit, please ACK");
     let unexpected_reply = ron.enter("exit please");
     assert!(unexpected_reply.contains("/say exit please sends it as a message"), "{unexpected_reply}");
-    assert_eq!(ron.enter("get"), ron.enter("get"));
+    let usage = ron.enter("get");
+    assert!(usage.starts_with("error: get: "), "{usage}");
+    assert!(usage.contains("hint: /say get sends it as a message"), "{usage}");
     assert_eq!(ron.enter(""), "");
     assert_eq!(ron.enter("naïve שלום 🏹"), "Server: naïve שלום 🏹 ACK");
     assert!(home.names().is_empty());
@@ -210,7 +212,16 @@ async fn a_name_that_is_taken_or_bad_is_asked_for_again() {
     let quiver = homes[1].quiver([""; 0]).server(server.address(), &server.certificate());
     let mut terminal = quiver.start_at_terminal();
     terminal.wait_for_end("Enter your client name:");
-    for (name, why) in [("rON", "rON"), ("../Ben", "name"), ("", "name"), ("Ron", "Ron")] {
+    let pattern = "a name has 1 to 32 characters";
+    for (number, (name, why)) in [
+        ("rON", "cannot sign in as rON: another client is called Ron"),
+        ("../Ben", pattern),
+        ("", pattern),
+        ("Ron", "cannot sign in as Ron: another client is called Ron"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
         let asked = terminal.contents().matches("Enter your client name:").count();
         terminal.type_line(name);
         terminal.wait_until("the same question", |screen| {
@@ -218,8 +229,9 @@ async fn a_name_that_is_taken_or_bad_is_asked_for_again() {
                 && screen.ends_with("Enter your client name:")
         });
         let screen = terminal.contents();
-        let error = screen.lines().rev().find(|line| line.starts_with("error: ")).unwrap();
-        assert!(error.contains(why), "{screen}");
+        let errors: Vec<_> = screen.lines().filter(|line| line.starts_with("error: ")).collect();
+        assert_eq!(errors.len(), number + 1, "{screen}");
+        assert!(errors[number].contains(why), "{screen}");
     }
     terminal.type_line("Ben");
     let mut ben = PromptUser::at_terminal(terminal, "Ben");
