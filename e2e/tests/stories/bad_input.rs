@@ -254,11 +254,12 @@ async fn streams_that_are_given_up_leave_the_connection_alone() {
         stream.abandon();
     }
     client.assert_alive().await;
-    // All sixteen places for content are free again.
-    for _ in 0..20 {
+    // The client may use its full limit of sixteen downloads at once again.
+    let mut downloads = Vec::new();
+    for _ in 0..16 {
         let mut download = client.get("big").await.unwrap();
         download.read_at_least(1).await;
-        download.stream.abandon();
+        downloads.push(download);
     }
     server
         .log()
@@ -285,8 +286,7 @@ async fn only_a_right_received_counts_as_delivered() {
             _ => content.into_stream().abandon(),
         }
         if name == "right" {
-            let entry = server.log().wait_for("delivered right (7 bytes) to Client 1: Ron").await;
-            assert!(!entry.message.contains("not"));
+            server.log().wait_for("delivered right (7 bytes) to Client 1: Ron").await;
         } else {
             undelivered += 1;
             server.log().wait_for(&format!("not delivered: {name} to Client 1: Ron")).await;
@@ -314,7 +314,7 @@ async fn a_client_must_speak_the_protocol_by_its_name() {
     for alpn in [&b"quiver/2"[..], b"h3", b"quiver"] {
         let refused = Dialer::new(&server).alpn(alpn).connect().await.unwrap_err();
         // The TLS alert no_application_protocol.
-        assert!(refused.to_string().contains("120"), "{refused}");
+        assert!(refused.to_string().contains("error 120"), "{refused}");
     }
     Client::member(&server, "Ron").await.assert_alive().await;
 }

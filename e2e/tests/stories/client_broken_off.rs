@@ -63,7 +63,7 @@ async fn a_killed_client_leaves_no_file_and_a_free_slot() {
     process.signal(Signal::KILL);
     let began = Instant::now();
     process.wait_for_exit(TIMEOUT).await;
-    assert!(home.names().iter().all(|name| is_part(name)), "{:?}", home.names());
+    a_part_is_left(&home);
     server.log().wait_for("Client 1: Ron has disconnected").await;
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     server.log().wait_for("not delivered: big to Client 1: Ron").await;

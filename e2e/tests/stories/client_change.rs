@@ -84,6 +84,7 @@ async fn a_person_is_asked_before_something_goes() {
         ron.terminal.wait_for_end("Remove a.txt from the server? [y/N]");
         ron.press(&format!("{answer}\r"));
         ron.terminal.wait_for(said);
+        assert_eq!(server.files().join("a.txt").exists(), answer == "n");
     }
     assert!(names(&server.files()).is_empty());
     assert_eq!(ron.enter("mkdir notes"), "notes: made");

@@ -122,7 +122,8 @@ async fn output_that_is_not_taken_is_a_failure() {
         let why = "error: cannot write to standard output: No space left on device";
         assert!(finished.stderr.contains(why), "{arguments:?}: {}", finished.stderr);
     }
-    assert_eq!(server.log().count("delivered a (7 bytes) to Client 4"), 0, "nobody has it");
+    server.log().wait_for("not delivered: a to Client 4: Ron").await;
+    assert_eq!(server.log().count("delivered a (7 bytes) to Client 4"), 0);
 }
 
 #[tokio::test]
