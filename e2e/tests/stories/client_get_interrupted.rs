@@ -128,6 +128,7 @@ async fn a_stopping_server_lets_a_running_get_finish() {
     relay.cut();
     server.signal(Signal::TERM);
     server.log().wait_for("stopping: running transfers may end").await;
+    assert_only_partial_file(&home);
     relay.restore();
     let status = process.wait_for_exit(TIMEOUT).await;
     let stderr = process.stderr.lines().join("\n");

@@ -71,7 +71,7 @@ async fn kill_transfers(command: &str, killed: KilledProcesses) {
     let relay = UdpRelay::start(server.address()).await;
     relay.limit_rate(RATE);
     let mut random = Random::new(rounds());
-    let mut expected = Vec::new();
+    let (mut expected, mut interrupted) = (Vec::new(), 0);
     let certificate = server.certificate();
     for round in 0..rounds() {
         let (home, name) = (Home::new(), format!("file {round:02}"));
@@ -97,6 +97,7 @@ async fn kill_transfers(command: &str, killed: KilledProcesses) {
                 partial_file_length(&folder) >= point || folder.join(&name).exists()
             })
             .await;
+            interrupted += u64::from(!folder.join(&name).exists());
             stored = partial_file_length(&folder).min(point);
             if killed != KilledProcesses::Server {
                 process.signal(Signal::KILL);
@@ -133,6 +134,7 @@ async fn kill_transfers(command: &str, killed: KilledProcesses) {
         assert!(is_stored || home.journal().is_empty(), "{command}: {name}");
         expected.push((name, content));
     }
+    assert!(interrupted >= rounds(), "{command}: most kills came too late");
     for (name, content) in &expected {
         assert!(fs::read(server.files().join(name)).unwrap() == *content, "{command}: {name}");
     }

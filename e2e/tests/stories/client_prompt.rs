@@ -293,6 +293,7 @@ async fn a_transfer_continues_while_a_question_is_open() {
     ron.terminal.wait_for_output("continues in the background. ");
     ron.terminal.type_line("rm many/1");
     ron.terminal.wait_for_output("Remove many/1 from the server? [y/N]");
+    assert!(tree::count(&home.folder().join("many")) < FILES, "the transfer ended too early");
     wait_until("all files", || tree::count(&home.folder().join("many")) == FILES).await;
     ron.terminal.type_line("n");
     ron.terminal.wait_for_output("Nothing was removed.");
