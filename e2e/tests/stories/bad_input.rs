@@ -1,6 +1,6 @@
-//! What breaks the rules of the wire ends its own stream, with a reason, and nothing else.
+//! Input that violates the protocol: the server ends that stream with an error, and the connection continues.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failure here fails a test")]
 
 use std::fs::File;
 use std::time::{Duration, Instant};
@@ -9,20 +9,20 @@ use quiver_e2e::wire::{Dialer, RawFrame, RawStream, kind};
 use quiver_e2e::{Client, Server, TIMEOUT, wait_within};
 use serde_json::json;
 
-/// A request, as the text it is.
-fn request(text: impl AsRef<[u8]>) -> Vec<u8> {
+/// A Request frame with this payload.
+fn request_frame(text: impl AsRef<[u8]>) -> Vec<u8> {
     RawFrame::new(kind::REQUEST, text.as_ref()).encode()
 }
 
-/// What is no frame that begins a conversation, and the code it is refused with.
-fn malformed() -> Vec<(Vec<u8>, &'static str)> {
+/// Bytes that do not start with a valid request, and the code of the refusal.
+fn malformed_requests() -> Vec<(Vec<u8>, &'static str)> {
     let mut cases: Vec<(Vec<u8>, &str)> = vec![
         (vec![], "bad_request"),
         (vec![0], "bad_request"),
         (vec![0, 0], "bad_request"),
         (vec![0, 0, 5, b'{', b'}'], "bad_request"),
         (vec![0, 0x0f, 0xff], "bad_request"),
-        // Longer than any request, whatever was promised to follow.
+        // The length exceeds that of any request, whether the payload follows or not.
         (vec![0, 0xff, 0xff], "too_large"),
         ([vec![0, 0xff, 0xff], vec![b' '; 65_535]].concat(), "too_large"),
     ];
@@ -58,16 +58,16 @@ fn malformed() -> Vec<(Vec<u8>, &'static str)> {
         b"{\"command\":\"\\ud83c\"}",
         b"{\"command\":\"status\",\"x\":\"\xc0\xaf\"}",
     ];
-    cases.extend(texts.map(|text| (request(text), "bad_request")));
-    // As deep as a frame allows: must not cost the server its stack.
+    cases.extend(texts.map(|text| (request_frame(text), "bad_request")));
+    // The deepest nesting that fits into a frame must not overflow the server's stack.
     let deep = format!("{{\"command\":\"status\",\"x\":{}", "[".repeat(4000));
-    cases.push((request(deep), "bad_request"));
-    cases.push((request("[".repeat(4000)), "bad_request"));
+    cases.push((request_frame(deep), "bad_request"));
+    cases.push((request_frame("[".repeat(4000)), "bad_request"));
     cases
 }
 
 #[tokio::test]
-async fn a_members_malformed_frames_end_only_their_streams() {
+async fn a_malformed_request_of_a_member_ends_only_its_stream() {
     let server = Server::start().await;
     let client = Client::member(&server, "Ron").await;
     let requests: [&[u8]; 12] = [
@@ -84,18 +84,18 @@ async fn a_members_malformed_frames_end_only_their_streams() {
         b"{\"command\":\"list\",\"path\":null}",
         b"{\"command\":\"hello\",\"version\":\"1\",\"name\":\"Ron\"}",
     ];
-    let requests = requests.map(|text| (request(text), "bad_request"));
-    for (bytes, code) in malformed().into_iter().chain(requests) {
-        let answer = client.exchange(&bytes).await;
+    let requests = requests.map(|text| (request_frame(text), "bad_request"));
+    for (bytes, code) in malformed_requests().into_iter().chain(requests) {
+        let response = client.exchange(&bytes).await;
         let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(60)]).into_owned();
-        assert_eq!(answer.code(), code, "{shown:?}");
-        assert!(answer.replies.is_empty() && !answer.message().is_empty(), "{shown:?}");
+        assert_eq!(response.code(), code, "{shown:?}");
+        assert!(response.replies.is_empty() && !response.message().is_empty(), "{shown:?}");
         client.assert_alive().await;
     }
 }
 
 #[tokio::test]
-async fn a_guests_malformed_frames_leave_it_two_more_hellos() {
+async fn a_guest_may_send_a_third_request_after_two_malformed_ones() {
     let server = Server::options().max_clients(1000).start().await;
     let hellos: [&[u8]; 5] = [
         b"{\"command\":\"hello\"}",
@@ -104,8 +104,8 @@ async fn a_guests_malformed_frames_leave_it_two_more_hellos() {
         b"{\"command\":\"hello\",\"version\":1,\"name\":7}",
         b"{\"command\":\"hello\",\"version\":1.0,\"name\":\"Ron\"}",
     ];
-    let hellos = hellos.map(|text| (request(text), "bad_request"));
-    for (number, (bytes, code)) in malformed().into_iter().chain(hellos).enumerate() {
+    let hellos = hellos.map(|text| (request_frame(text), "bad_request"));
+    for (number, (bytes, code)) in malformed_requests().into_iter().chain(hellos).enumerate() {
         let guest = Client::guest(&server).await;
         for _ in 0..2 {
             assert_eq!(guest.exchange(&bytes).await.code(), code, "{bytes:?}");
@@ -120,8 +120,8 @@ async fn an_unknown_command_ends_only_its_stream() {
     let server = Server::start().await;
     let client = Client::member(&server, "Ron").await;
     for command in ["dance", "", "Status", "STATUS", "status ", "Put", "introduce", "get\0"] {
-        let answer = client.request(json!({"command": command, "path": "a"})).await;
-        assert_eq!(answer.code(), "unknown_command", "{command:?}");
+        let response = client.request(json!({"command": command, "path": "a"})).await;
+        assert_eq!(response.code(), "unknown_command", "{command:?}");
         client.assert_alive().await;
     }
     let guest = Client::guest(&server).await;
@@ -130,19 +130,19 @@ async fn an_unknown_command_ends_only_its_stream() {
 }
 
 #[tokio::test]
-async fn nothing_may_follow_a_request() {
+async fn the_server_refuses_bytes_after_a_request() {
     let server = Server::start().await;
     File::create(server.files().join("big")).unwrap().set_len(32 * 1024 * 1024).unwrap();
     let client = Client::member(&server, "Ron").await;
     for command in ["status", "exit"] {
-        let one = request(json!({"command": command}).to_string());
+        let one = request_frame(json!({"command": command}).to_string());
         for more in [one.clone(), b"x".to_vec(), RawFrame::new(kind::RECEIVED, "{}").encode()] {
-            let answer = client.exchange(&[one.clone(), more].concat()).await;
-            assert_eq!(answer.code(), "bad_request", "{command}");
+            let response = client.exchange(&[one.clone(), more].concat()).await;
+            assert_eq!(response.code(), "bad_request", "{command}");
             client.assert_alive().await;
         }
     }
-    // In the middle of content, too.
+    // Nor in the middle of the content.
     let mut download = client.get("big").await.unwrap();
     download.read_at_least(1).await;
     download.stream.write(b"x").await.unwrap();
@@ -150,18 +150,18 @@ async fn nothing_may_follow_a_request() {
     client.assert_alive().await;
 }
 
-/// A request of exactly `length` bytes of payload.
-fn padded(mut request: serde_json::Value, length: usize) -> Vec<u8> {
+/// A request frame whose payload has exactly `length` bytes.
+fn padded_request(mut request: serde_json::Value, length: usize) -> Vec<u8> {
     request["padding"] = json!("");
-    let bare = request.to_string().len();
-    request["padding"] = json!("x".repeat(length - bare));
+    let unpadded = request.to_string().len();
+    request["padding"] = json!("x".repeat(length - unpadded));
     let frame = RawFrame::request(&request);
     assert_eq!(frame.payload.len(), length);
     frame.encode()
 }
 
 #[tokio::test]
-async fn requests_have_the_lengths_that_are_promised() {
+async fn the_server_accepts_requests_up_to_the_documented_lengths() {
     let server = Server::start().await;
     let client = Client::member(&server, "Ron").await;
     let cases = [
@@ -174,69 +174,70 @@ async fn requests_have_the_lengths_that_are_promised() {
     ];
     for (request, limit, code) in cases {
         assert_eq!(
-            client.exchange(&padded(request.clone(), limit)).await.code(),
+            client.exchange(&padded_request(request.clone(), limit)).await.code(),
             code,
             "{request}"
         );
         for length in [limit + 1, 16_385] {
-            let answer = client.exchange(&padded(request.clone(), length)).await;
-            assert_eq!(answer.code(), "too_large", "{request} of {length}");
+            let response = client.exchange(&padded_request(request.clone(), length)).await;
+            assert_eq!(response.code(), "too_large", "{request} of {length}");
         }
         client.assert_alive().await;
     }
-    // The answer to the longest message is whole.
+    // The response to the longest message is complete.
     let text = "x".repeat(16_384 - json!({"command": "message", "text": ""}).to_string().len());
     assert_eq!(client.message(&text).await, text + " ACK");
 
     let guest = Client::guest(&server).await;
     let hello = json!({"command": "hello", "version": 1, "name": "Ben"});
-    assert_eq!(guest.exchange(&padded(hello.clone(), 4097)).await.code(), "too_large");
-    assert_eq!(guest.exchange(&padded(hello, 4096)).await.code(), "");
+    assert_eq!(guest.exchange(&padded_request(hello.clone(), 4097)).await.code(), "too_large");
+    assert_eq!(guest.exchange(&padded_request(hello, 4096)).await.code(), "");
 }
 
 #[tokio::test]
-async fn a_request_that_does_not_come_is_not_waited_for_for_ever() {
+async fn the_server_refuses_an_incomplete_request_after_ten_seconds() {
     let server = Server::start().await;
     let client = Client::member(&server, "Ron").await;
-    let began = Instant::now();
+    let start = Instant::now();
     let mut streams = Vec::new();
-    for beginning in [&b"\0"[..], b"\0\0\x14", b"\0\0\x14{\"command\""] {
+    for start_of_request in [&b"\0"[..], b"\0\0\x14", b"\0\0\x14{\"command\""] {
         let mut stream = client.open().await.unwrap();
-        stream.write(beginning).await.unwrap();
+        stream.write(start_of_request).await.unwrap();
         streams.push(stream);
     }
     client.assert_alive().await;
     for mut stream in streams {
-        let answer = wait_within(TIMEOUT, "an answer", stream.read_response()).await.unwrap();
-        assert_eq!(answer.code(), "bad_request");
-        let took = began.elapsed();
-        assert!(took > Duration::from_secs(9) && took < Duration::from_secs(14), "{took:?}");
+        let response = wait_within(TIMEOUT, "a response", stream.read_response()).await.unwrap();
+        assert_eq!(response.code(), "bad_request");
+        let elapsed = start.elapsed();
+        let (min, max) = (Duration::from_secs(9), Duration::from_secs(14));
+        assert!(elapsed > min && elapsed < max, "{elapsed:?}");
     }
     client.assert_alive().await;
 }
 
 #[tokio::test]
-async fn a_request_may_come_in_the_smallest_pieces() {
+async fn the_server_accepts_a_request_that_arrives_byte_by_byte() {
     let server = Server::start().await;
     let client = Client::member(&server, "Ron").await;
     let mut stream = client.open().await.unwrap();
-    for byte in request(r#"{"command":"message","text":"Hello"}"#) {
+    for byte in request_frame(r#"{"command":"message","text":"Hello"}"#) {
         stream.write(&[byte]).await.unwrap();
-        // Out with it, before the next byte comes.
+        // Lets the connection send the byte before the next one is written.
         tokio::task::yield_now().await;
     }
-    let answer = wait_within(TIMEOUT, "an answer", stream.read_response()).await.unwrap();
-    assert_eq!(answer.reply()["text"], "Hello ACK");
+    let response = wait_within(TIMEOUT, "a response", stream.read_response()).await.unwrap();
+    assert_eq!(response.reply()["text"], "Hello ACK");
 }
 
 #[tokio::test]
-async fn streams_that_are_given_up_leave_the_connection_alone() {
+async fn the_connection_survives_abandoned_streams() {
     let server = Server::start().await;
     File::create(server.files().join("big")).unwrap().set_len(32 * 1024 * 1024).unwrap();
     let client = Client::member(&server, "Ron").await;
     for round in 0..200 {
         let mut stream = client.open().await.unwrap();
-        let get = request(r#"{"command":"get","path":"big"}"#);
+        let get = request_frame(r#"{"command":"get","path":"big"}"#);
         match round % 4 {
             0 => stream.write(&get[..10]).await.unwrap(),
             1 => stream.write(&get).await.unwrap(),
@@ -254,11 +255,12 @@ async fn streams_that_are_given_up_leave_the_connection_alone() {
         stream.abandon();
     }
     client.assert_alive().await;
-    // All sixteen places for content are free again.
-    for _ in 0..20 {
+    // The client may use its full limit of sixteen downloads at once again.
+    let mut downloads = Vec::new();
+    for _ in 0..16 {
         let mut download = client.get("big").await.unwrap();
         download.read_at_least(1).await;
-        download.stream.abandon();
+        downloads.push(download);
     }
     server
         .log()
@@ -267,26 +269,27 @@ async fn streams_that_are_given_up_leave_the_connection_alone() {
 }
 
 #[tokio::test]
-async fn only_a_right_received_counts_as_delivered() {
+async fn the_server_logs_a_delivery_only_after_a_valid_received() {
     let server = Server::start().await;
     let client = Client::member(&server, "Ron").await;
     let mut undelivered = 0;
-    for name in ["right", "wrong", "silent", "garbled", "other", "gone"] {
+    for name in ["correct", "wrong", "none", "garbled", "other", "abandoned"] {
         server.add_file(name, "content");
         let content = client.get(name).await.unwrap().finish().await.unwrap();
         match name {
-            "right" => content.acknowledge().await,
+            "correct" => content.acknowledge().await,
             "wrong" => content.acknowledge_with(&"0".repeat(64)).await,
-            "silent" => content.into_stream().finish(),
+            "none" => content.into_stream().finish(),
             "garbled" => {
-                say_last(content.into_stream(), &RawFrame::new(kind::RECEIVED, "[]")).await
+                send_last_frame(content.into_stream(), &RawFrame::new(kind::RECEIVED, "[]")).await
             }
-            "other" => say_last(content.into_stream(), &RawFrame::new(kind::EOF, "{}")).await,
+            "other" => {
+                send_last_frame(content.into_stream(), &RawFrame::new(kind::EOF, "{}")).await
+            }
             _ => content.into_stream().abandon(),
         }
-        if name == "right" {
-            let entry = server.log().wait_for("delivered right (7 bytes) to Client 1: Ron").await;
-            assert!(!entry.message.contains("not"));
+        if name == "correct" {
+            server.log().wait_for("delivered correct (7 bytes) to Client 1: Ron").await;
         } else {
             undelivered += 1;
             server.log().wait_for(&format!("not delivered: {name} to Client 1: Ron")).await;
@@ -295,7 +298,7 @@ async fn only_a_right_received_counts_as_delivered() {
     client.assert_alive().await;
     assert_eq!(server.log().count("not delivered"), undelivered);
 
-    // One that leaves without a word has not got it either.
+    // Nor does it log one if the client closes the connection instead.
     server.add_file("last", "content");
     let content = client.get("last").await.unwrap().finish().await.unwrap();
     client.close().await;
@@ -303,18 +306,18 @@ async fn only_a_right_received_counts_as_delivered() {
     drop(content);
 }
 
-async fn say_last(mut stream: RawStream, frame: &RawFrame) {
+async fn send_last_frame(mut stream: RawStream, frame: &RawFrame) {
     stream.write_frame(frame).await.unwrap();
     stream.finish();
 }
 
 #[tokio::test]
-async fn a_client_must_speak_the_protocol_by_its_name() {
+async fn the_server_refuses_other_protocols_than_quiver_1() {
     let server = Server::start().await;
     for alpn in [&b"quiver/2"[..], b"h3", b"quiver"] {
-        let refused = Dialer::new(&server).alpn(alpn).connect().await.unwrap_err();
+        let error = Dialer::new(&server).alpn(alpn).connect().await.unwrap_err();
         // The TLS alert no_application_protocol.
-        assert!(refused.to_string().contains("120"), "{refused}");
+        assert!(error.to_string().contains("error 120"), "{error}");
     }
     Client::member(&server, "Ron").await.assert_alive().await;
 }
@@ -325,6 +328,7 @@ async fn the_servers_fingerprint_is_that_of_its_public_key() {
     let imposter = Server::start().await;
     let wrong = Dialer::new(&server).fingerprint(imposter.fingerprint());
     assert!(wrong.connect().await.is_err());
-    // Computed here from the certificate, as the description says, and compared with what it logged.
+    // The dialer computes the fingerprint from the certificate, as docs/protocol.md describes, and compares it
+    // with the one in the server's log.
     Dialer::new(&server).connect().await.unwrap();
 }

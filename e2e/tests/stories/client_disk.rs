@@ -1,6 +1,7 @@
-//! Disks that are full, closed or missing: exit code 8, clear words, and nothing half is left.
+//! Folders and outputs that are full, not writable or missing: exit code 8, an error that names them, and no
+//! incomplete file under the final name.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failure here fails a test")]
 
 use std::fs;
 use std::fs::{File, Permissions};
@@ -14,8 +15,8 @@ use quiver_e2e::{Home, Server};
 
 const MIB: usize = 1024 * 1024;
 
-/// Gets `big` onto a disk of one MiB on which `used` bytes are taken, and the names that are on the disk
-/// afterwards.
+/// Runs `get big` on a disk of one MiB, `used` bytes of which are taken. Returns the output, and the names on the
+/// disk afterwards.
 async fn get_onto_a_small_disk(
     home: &Home,
     server: &Server,
@@ -24,17 +25,17 @@ async fn get_onto_a_small_disk(
     let disk = SmallDisk::mount(&home.folder(), "1m");
     fs::write(disk.folder().join("used"), vec![0; used]).unwrap();
     let quiver = home.quiver_as(server, "Ron", ["get", "big"]);
-    let finished = finish(Process::start(&mut disk.command_inside(&quiver.command()))).await;
-    (finished, names(&disk.folder()))
+    let output = finish(Process::start(&mut disk.command_inside(&quiver.command()))).await;
+    (output, names(&disk.folder()))
 }
 
 #[tokio::test]
-async fn a_disk_that_fills_up_leaves_nothing_half() {
+async fn a_get_onto_a_full_disk_leaves_at_most_a_partial_file() {
     if !small_disks_available() {
         return;
     }
     let server = Server::start().await;
-    for (when, used, size, goes_on) in [
+    for (when, used, size, resumes_at) in [
         ("at the first block", MIB, 10, None),
         ("at the first of several", MIB, 2 * MIB, None),
         ("in the middle", 0, 2 * MIB, Some(50)),
@@ -42,46 +43,46 @@ async fn a_disk_that_fills_up_leaves_nothing_half() {
     ] {
         server.add_file("big", vec![7; size]);
         let home = Home::new();
-        let (finished, names) = get_onto_a_small_disk(&home, &server, used).await;
-        assert_eq!(finished.code(), 8, "{when}: {}", finished.stderr);
-        let (there, how) = match goes_on {
+        let (output, names) = get_onto_a_small_disk(&home, &server, used).await;
+        assert_eq!(output.code(), 8, "{when}: {}", output.stderr);
+        let (count, resume_hint) = match resumes_at {
             None => (1, String::new()),
             Some(share) => {
                 (2, format!("; the same command, or quiver resume, continues at {share} %"))
             }
         };
-        assert_eq!((names.len(), &*names[there - 1]), (there, "used"), "{when}: {names:?}");
+        assert_eq!((names.len(), &*names[count - 1]), (count, "used"), "{when}: {names:?}");
         assert!(!names.contains(&"big".to_owned()), "{when}");
-        let said = format!(
+        let expected = format!(
             "error: cannot store big: No space left on device\n\
-             hint: free some space, or store elsewhere with -o DIR{how}\n"
+             hint: free some space, or store elsewhere with -o DIR{resume_hint}\n"
         );
-        assert_eq!(finished.stderr, said, "{when}");
+        assert_eq!(output.stderr, expected, "{when}");
     }
-    // What fits exactly fits.
+    // A file of exactly the free space is stored.
     server.add_file("big", vec![7; MIB]);
     let home = Home::new();
-    let (finished, names) = get_onto_a_small_disk(&home, &server, 0).await;
-    finished.expect(0);
+    let (output, names) = get_onto_a_small_disk(&home, &server, 0).await;
+    output.expect(0);
     assert_eq!(names, ["big", "used"]);
 }
 
 #[tokio::test]
-async fn a_folder_one_may_not_write_to_is_named() {
+async fn a_get_into_a_folder_without_write_permission_names_the_file() {
     let server = Server::start().await;
     server.add_file("a", "content");
     let home = Home::new();
     fs::set_permissions(home.folder(), Permissions::from_mode(0o555)).unwrap();
     let mut command = home.quiver_as(&server, "Ron", ["get", "a"]).unprivileged();
-    let finished = finish(Process::start(&mut command)).await;
-    finished.expect(8);
-    let said = "error: cannot store a: Permission denied\nhint: store elsewhere with -o DIR\n";
-    assert_eq!(finished.stderr, said);
+    let output = finish(Process::start(&mut command)).await;
+    output.expect(8);
+    let expected = "error: cannot store a: Permission denied\nhint: store elsewhere with -o DIR\n";
+    assert_eq!(output.stderr, expected);
     assert!(home.names().is_empty());
 }
 
 #[tokio::test]
-async fn a_folder_that_is_missing_or_none_is_named() {
+async fn a_get_into_a_missing_folder_or_a_file_names_the_path() {
     let server = Server::start().await;
     server.add_file("a", "content");
     let home = Home::new();
@@ -94,15 +95,15 @@ async fn a_folder_that_is_missing_or_none_is_named() {
         ),
         ("file", "error: cannot store file: Not a directory\n"),
     ] {
-        let finished = home.quiver_as(&server, "Ron", ["get", "a", "-o", folder]).run().await;
-        assert_eq!(finished.expect(8).stderr, why);
+        let output = home.quiver_as(&server, "Ron", ["get", "a", "-o", folder]).run().await;
+        assert_eq!(output.expect(8).stderr, why);
     }
     assert_eq!(home.names(), ["file"]);
-    assert_eq!(server.log().count("connection from"), 0, "nothing was asked for");
+    assert_eq!(server.log().count("connection from"), 0, "the client connected");
 }
 
 #[tokio::test]
-async fn output_that_is_not_taken_is_a_failure() {
+async fn commands_fail_if_standard_output_is_full() {
     let server = Server::start().await;
     server.add_file("a", "content");
     let home = Home::new();
@@ -117,16 +118,17 @@ async fn output_that_is_not_taken_is_a_failure() {
     ] {
         let full = File::options().write(true).open("/dev/full").unwrap();
         let quiver = home.quiver_as(&server, "Ron", [""; 0]).arguments(arguments);
-        let finished = quiver.run_with_output(full).await;
-        assert_eq!(finished.code(), 8, "{arguments:?}: {}", finished.stderr);
+        let output = quiver.run_with_output(full).await;
+        assert_eq!(output.code(), 8, "{arguments:?}: {}", output.stderr);
         let why = "error: cannot write to standard output: No space left on device";
-        assert!(finished.stderr.contains(why), "{arguments:?}: {}", finished.stderr);
+        assert!(output.stderr.contains(why), "{arguments:?}: {}", output.stderr);
     }
-    assert_eq!(server.log().count("delivered a (7 bytes) to Client 4"), 0, "nobody has it");
+    server.log().wait_for("not delivered: a to Client 4: Ron").await;
+    assert_eq!(server.log().count("delivered a (7 bytes) to Client 4"), 0);
 }
 
 #[tokio::test]
-async fn a_reader_that_has_seen_enough_gets_no_complaint() {
+async fn a_closed_output_pipe_causes_no_error_message() {
     let server = Server::start().await;
     server.add_file("a", vec![7; 4 * MIB]);
     let home = Home::new();
@@ -137,8 +139,8 @@ async fn a_reader_that_has_seen_enough_gets_no_complaint() {
         command.stdin(Stdio::null()).stdout(writer);
         let process = Process::start_with_stdio(&mut command);
         drop(command);
-        let finished = finish(process).await;
-        assert_eq!(finished.code(), 1, "{arguments:?}: {}", finished.stderr);
-        assert_eq!(finished.stderr, "", "{arguments:?}");
+        let output = finish(process).await;
+        assert_eq!(output.code(), 1, "{arguments:?}: {}", output.stderr);
+        assert_eq!(output.stderr, "", "{arguments:?}");
     }
 }

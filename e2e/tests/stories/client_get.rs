@@ -1,6 +1,6 @@
-//! `quiver get`: what is asked for, and nothing else, is there in the end.
+//! `quiver get` with a real server: the client stores the requested files and nothing else.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failure here fails a test")]
 
 use std::fs;
 use std::fs::File;
@@ -13,7 +13,7 @@ use quiver_e2e::random::Random;
 use quiver_e2e::{Home, Server};
 use serde_json::Value;
 
-/// `quiver get ...` as Ron.
+/// Runs `quiver get` as Ron.
 async fn get(home: &Home, server: &Server, arguments: &[&str]) -> ProgramOutput {
     home.quiver_as(server, "Ron", ["get"]).arguments(arguments).run().await
 }
@@ -25,61 +25,61 @@ fn hash(path: impl AsRef<Path>) -> String {
 }
 
 #[tokio::test]
-async fn files_of_every_size_arrive_as_they_are() {
+async fn get_stores_files_of_every_size_unchanged() {
     let server = Server::start().await;
     let home = Home::new();
     let mut random = Random::new(11);
     let sizes = [0, 1, 1023, 1024, 1025, 2048, 256 * 1024, 1024 * 1024 + 1];
     for size in sizes {
         let name = format!("{size}.bin");
-        let offered = server.add_file(&name, random.bytes(size));
-        let finished = get(&home, &server, &[&name]).await;
-        assert_eq!(finished.expect(0).stdout, "");
+        let source = server.add_file(&name, random.bytes(size));
+        let output = get(&home, &server, &[&name]).await;
+        assert_eq!(output.expect(0).stdout, "");
         let unit = if size == 1 { "byte" } else { "bytes" };
-        // On a busy machine a word about its speed follows.
-        let said = format!("{name}: {size} {unit} received and verified\n");
-        assert!(finished.stderr.starts_with(&said), "{}", finished.stderr);
-        assert_eq!(hash(home.file(&name)), hash(offered));
+        // On a busy machine a line about the bottleneck follows.
+        let expected = format!("{name}: {size} {unit} received and verified\n");
+        assert!(output.stderr.starts_with(&expected), "{}", output.stderr);
+        assert_eq!(hash(home.file(&name)), hash(source));
         server.log().wait_for(&format!("delivered {name} ({size} bytes) to Client")).await;
     }
     assert_eq!(home.names().len(), sizes.len(), "{:?}", home.names());
 }
 
 #[tokio::test]
-async fn a_file_of_300_mib_arrives_as_it_is() {
-    const PIECE: usize = 1024 * 1024;
+async fn get_stores_a_file_of_300_mib_unchanged() {
+    const MIB: usize = 1024 * 1024;
     let server = Server::start().await;
     let home = Home::new();
     let mut random = Random::new(12);
-    let offered = server.add_file("big", "");
-    let mut file = File::create(&offered).unwrap();
+    let source = server.add_file("big", "");
+    let mut file = File::create(&source).unwrap();
     for _ in 0..300 {
-        file.write_all(&random.bytes(PIECE)).unwrap();
+        file.write_all(&random.bytes(MIB)).unwrap();
     }
     get(&home, &server, &["big"]).await.expect(0);
-    assert_eq!(fs::metadata(home.file("big")).unwrap().len(), 300 * PIECE as u64);
-    assert_eq!(hash(home.file("big")), hash(offered));
+    assert_eq!(fs::metadata(home.file("big")).unwrap().len(), 300 * MIB as u64);
+    assert_eq!(hash(home.file("big")), hash(source));
     assert_eq!(home.names(), ["big"]);
     server.log().wait_for("delivered big (314572800 bytes) to Client 1: Ron").await;
 }
 
 #[tokio::test]
-async fn several_files_go_into_a_folder() {
+async fn get_stores_several_files_in_a_folder() {
     let server = Server::start().await;
     let home = Home::new();
     for name in ["a", "b", "notes/c", "notes/deep/d"] {
         server.add_file(name, name);
     }
-    fs::create_dir(home.file("there")).unwrap();
-    let paths = ["a", "b", "notes/c", "notes/deep/d", "-o", "there"];
+    fs::create_dir(home.file("inbox")).unwrap();
+    let paths = ["a", "b", "notes/c", "notes/deep/d", "-o", "inbox"];
     get(&home, &server, &paths).await.expect(0);
-    assert_eq!(home.names(), ["there"]);
-    assert_eq!(names(&home.file("there")), ["a", "b", "c", "d"]);
-    assert_eq!(fs::read_to_string(home.file("there/d")).unwrap(), "notes/deep/d");
+    assert_eq!(home.names(), ["inbox"]);
+    assert_eq!(names(&home.file("inbox")), ["a", "b", "c", "d"]);
+    assert_eq!(fs::read_to_string(home.file("inbox/d")).unwrap(), "notes/deep/d");
 }
 
 #[tokio::test]
-async fn content_goes_to_standard_output() {
+async fn get_writes_content_to_standard_output() {
     let server = Server::start().await;
     let home = Home::new();
     let content = Random::new(13).bytes(600_000);
@@ -89,23 +89,24 @@ async fn content_goes_to_standard_output() {
     let quiver = home.quiver_as(&server, "Ron", ["get", "a", "b", "-o", "-"]);
     quiver.run_with_output(File::create(&sink).unwrap()).await.expect(0);
     let expected = [&content[..], b"b's content"].concat();
-    assert_eq!(fs::read(&sink).unwrap(), expected, "one after the other, in order");
+    assert_eq!(fs::read(&sink).unwrap(), expected, "the content of both files, in order");
     assert!(home.names().is_empty());
     server.log().wait_for("delivered b (11 bytes) to Client 1: Ron").await;
 }
 
 #[tokio::test]
-async fn off_a_terminal_a_file_that_exists_is_not_touched() {
+async fn get_keeps_an_existing_file_without_a_terminal() {
     let server = Server::start().await;
     let home = Home::new();
     server.add_file("a", "new");
     fs::write(home.file("a"), "old").unwrap();
-    let finished = get(&home, &server, &["a"]).await;
-    assert_eq!(finished.expect(8).stdout, "");
-    let said = "error: a exists already\nhint: --overwrite replaces it; -o DIR stores elsewhere\n";
-    assert_eq!(finished.stderr, said);
+    let output = get(&home, &server, &["a"]).await;
+    assert_eq!(output.expect(8).stdout, "");
+    let expected =
+        "error: a exists already\nhint: --overwrite replaces it; -o DIR stores elsewhere\n";
+    assert_eq!(output.stderr, expected);
     assert_eq!(fs::read_to_string(home.file("a")).unwrap(), "old");
-    assert_eq!(server.log().count("connection from"), 0, "nothing was asked for");
+    assert_eq!(server.log().count("connection from"), 0, "the client connected");
 
     get(&home, &server, &["a", "--overwrite"]).await.expect(0);
     assert_eq!(fs::read_to_string(home.file("a")).unwrap(), "new");
@@ -113,7 +114,7 @@ async fn off_a_terminal_a_file_that_exists_is_not_touched() {
 }
 
 #[tokio::test]
-async fn on_a_terminal_one_is_asked_whether_to_replace() {
+async fn get_asks_at_a_terminal_whether_to_replace_a_file() {
     let server = Server::start().await;
     let home = Home::new();
     server.add_file("a", "new");
@@ -134,16 +135,16 @@ async fn on_a_terminal_one_is_asked_whether_to_replace() {
 }
 
 #[tokio::test]
-async fn a_link_is_replaced_and_not_followed() {
+async fn get_replaces_a_link_and_not_its_target() {
     let server = Server::start().await;
     let home = Home::new();
     server.add_file("a", "new");
-    let elsewhere = home.root().join("elsewhere");
-    fs::write(&elsewhere, "mine").unwrap();
-    std::os::unix::fs::symlink(&elsewhere, home.file("a")).unwrap();
+    let target = home.root().join("target");
+    fs::write(&target, "mine").unwrap();
+    std::os::unix::fs::symlink(&target, home.file("a")).unwrap();
     get(&home, &server, &["a"]).await.expect(8);
     get(&home, &server, &["a", "--overwrite"]).await.expect(0);
-    assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "mine");
+    assert_eq!(fs::read_to_string(&target).unwrap(), "mine");
     assert!(fs::symlink_metadata(home.file("a")).unwrap().is_file());
     // A folder is never replaced.
     fs::create_dir(home.file("b")).unwrap();
@@ -153,11 +154,11 @@ async fn a_link_is_replaced_and_not_followed() {
 }
 
 #[tokio::test]
-async fn strange_names_are_names() {
+async fn get_accepts_unusual_file_names() {
     let server = Server::start().await;
     let home = Home::new();
     let longest = "é".repeat(127) + "x";
-    let strange = [
+    let unusual = [
         " leading and inner spaces",
         "\"double\" and 'single' quotes",
         "🏹 and 👩‍🚀",
@@ -169,18 +170,18 @@ async fn strange_names_are_names() {
         "a\u{202e}gpj.exe",
         &longest,
     ];
-    for name in strange {
+    for name in unusual {
         server.add_file(name, name);
         get(&home, &server, &["--", name]).await.expect(0);
         assert_eq!(fs::read_to_string(home.file(name)).unwrap(), name);
     }
-    let mut expected = strange.map(str::to_owned);
+    let mut expected = unusual.map(str::to_owned);
     expected.sort_unstable();
     assert_eq!(home.names(), expected);
 }
 
 #[tokio::test]
-async fn what_cannot_be_had_has_its_exit_code() {
+async fn a_failed_get_has_the_documented_exit_code() {
     let server = Server::start().await;
     let home = Home::new();
     server.add_file("a", "a");
@@ -201,38 +202,42 @@ async fn what_cannot_be_had_has_its_exit_code() {
         (&["a", "-o", "-", "--json"], 2),
         (&["a", "-o", "missing"], 8),
     ] {
-        let finished = get(&home, &server, arguments).await;
-        assert_eq!(finished.code(), code, "{arguments:?}: {}", finished.stderr);
-        assert!(finished.stderr.starts_with("error: "), "{arguments:?}: {}", finished.stderr);
-        assert_eq!(finished.stdout, "");
+        let output = get(&home, &server, arguments).await;
+        assert_eq!(output.code(), code, "{arguments:?}: {}", output.stderr);
+        assert!(output.stderr.starts_with("error: "), "{arguments:?}: {}", output.stderr);
+        assert_eq!(output.stdout, "");
         assert!(home.names().is_empty(), "{arguments:?}");
     }
-    let some = get(&home, &server, &["a", "missing", "notes/b"]).await;
-    some.expect(10);
-    assert!(some.stderr.contains("error: cannot get missing: "), "{}", some.stderr);
-    assert!(some.stderr.ends_with("error: 1 of 3 files were not downloaded\n"), "{}", some.stderr);
+    let partly = get(&home, &server, &["a", "missing", "notes/b"]).await;
+    partly.expect(10);
+    assert!(partly.stderr.contains("error: cannot get missing: "), "{}", partly.stderr);
+    assert!(
+        partly.stderr.ends_with("error: 1 of 3 files were not downloaded\n"),
+        "{}",
+        partly.stderr
+    );
     assert_eq!(home.names(), ["a", "b"]);
 }
 
 #[tokio::test]
-async fn with_json_every_line_is_an_object() {
+async fn json_output_has_one_object_per_line() {
     let server = Server::start().await;
     let home = Home::new();
     server.add_file("a", "content");
     server.add_file("notes/strange \u{202e}\u{1f3f9}", "");
-    fs::create_dir(home.file("there")).unwrap();
-    let paths = ["a", "notes/strange \u{202e}\u{1f3f9}", "missing", "--json", "-o", "there"];
-    let finished = get(&home, &server, &paths).await;
-    finished.expect(10);
+    fs::create_dir(home.file("inbox")).unwrap();
+    let paths = ["a", "notes/strange \u{202e}\u{1f3f9}", "missing", "--json", "-o", "inbox"];
+    let output = get(&home, &server, &paths).await;
+    output.expect(10);
     let mut objects: Vec<Value> =
-        finished.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        output.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     objects.sort_by_key(|object| object["path"].as_str().map(str::to_owned));
-    assert_eq!(objects.len(), 2, "{}", finished.stdout);
-    assert!(!finished.stdout.contains('\u{202e}'));
+    assert_eq!(objects.len(), 2, "{}", output.stdout);
+    assert!(!output.stdout.contains('\u{202e}'));
     assert_eq!(objects[0]["path"], "a");
     assert_eq!(objects[0]["size"], 7);
     assert_eq!(objects[0]["blake3"], blake3::hash(b"content").to_hex().as_str());
-    assert_eq!(objects[0]["target"], "there/a");
+    assert_eq!(objects[0]["target"], "inbox/a");
     assert_eq!(objects[1]["path"], "notes/strange \u{202e}\u{1f3f9}");
 
     let list = home.quiver_as(&server, "Ron", ["list", "--json"]).run().await;

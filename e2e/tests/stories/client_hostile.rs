@@ -1,100 +1,95 @@
-//! A server that lies and breaks every rule: each time the documented exit code in bounded time, nothing
-//! under the final name, nothing outside the folder, and nothing that drives a terminal.
+//! A server that sends invalid or malicious responses: the client exits with the documented code in bounded time,
+//! stores nothing under the final name or outside the folder, and prints no control characters.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failure here fails a test")]
 
 use std::fs;
 use std::time::{Duration, Instant};
 
-use quiver_e2e::fake_server::{Step, welcome};
+use quiver_e2e::fake_server::{ClientRecord, Step, welcome};
 use quiver_e2e::process::ProgramOutput;
 use quiver_e2e::quiver::names;
 use quiver_e2e::wire::kind;
 use quiver_e2e::{FakeServer, Home, PromptUser};
 use serde_json::{Value, json};
 
-/// What every get asks for.
+/// The path of every get.
 const PATH: &str = "notes/a.txt";
 
-/// How long a client may take that is told to wait for two seconds.
-const BOUNDED: Duration = Duration::from_secs(15);
+/// The maximum run time of a client with a timeout of two seconds.
+const MAX_RUN_TIME: Duration = Duration::from_secs(15);
 
-/// One lie, and the exit code it leads to.
-type Lie = (&'static str, i32, Vec<Step>);
+/// A description of an invalid response, the client's exit code, and the response.
+type HostileResponse = (&'static str, i32, Vec<Step>);
 
-fn head(size: impl Into<Value>) -> Step {
-    let (time, size) = ("2024-10-19T17:45:47Z", size.into());
-    Step::reply(
-        &json!({"reply": "file", "path": PATH, "size": size, "modified": time, "offset": 0}),
-    )
+fn file_reply(size: impl Into<Value>) -> Step {
+    changed_file_reply("size", size.into())
 }
 
-fn changed_head(field: &str, value: Value) -> Step {
-    let mut head = json!({"reply": "file", "path": PATH, "size": 4,
+fn changed_file_reply(field: &str, value: Value) -> Step {
+    let mut reply = json!({"reply": "file", "path": PATH, "size": 4,
         "modified": "2024-10-19T17:45:47Z", "offset": 0});
-    head[field] = value;
-    Step::reply(&head)
+    reply[field] = value;
+    Step::reply(&reply)
 }
 
-/// The honest end of content.
+/// The valid Eof of this content.
 fn eof(content: &[u8]) -> Step {
     let hash = blake3::hash(content).to_hex().to_string();
     Step::eof(&json!({"size": content.len(), "blake3": hash}))
 }
 
-fn chunks(content: &[u8]) -> Vec<Step> {
+fn data_frames(content: &[u8]) -> Vec<Step> {
     content.chunks(1024).map(Step::data).collect()
 }
 
-/// An honest answer.
-fn honest(content: &[u8]) -> Vec<Step> {
-    let mut acts = vec![head(content.len())];
-    acts.extend(chunks(content));
-    acts.extend([eof(content), Step::Finish]);
-    acts
+/// A valid response to a get.
+fn valid_response(content: &[u8]) -> Vec<Step> {
+    let end = vec![eof(content), Step::Finish];
+    [vec![file_reply(content.len())], data_frames(content), end].concat()
 }
 
-/// Answers every get with these acts.
-fn answering(acts: Vec<Step>) -> FakeServer {
-    FakeServer::start(move |request| (request["command"] == "get").then(|| acts.clone()))
+/// A server that performs these steps for every get.
+fn fake_server(steps: Vec<Step>) -> FakeServer {
+    FakeServer::start(move |request| (request["command"] == "get").then(|| steps.clone()))
 }
 
-/// `quiver` as Ron, with two seconds of patience.
-async fn run(home: &Home, impostor: &FakeServer, arguments: &[&str]) -> ProgramOutput {
-    let began = Instant::now();
+/// Runs `quiver` as Ron with a timeout of two seconds.
+async fn run(home: &Home, server: &FakeServer, arguments: &[&str]) -> ProgramOutput {
+    let start = Instant::now();
     let quiver = home.quiver(["--name", "Ron", "--timeout", "2"]).arguments(arguments);
-    let finished = quiver.server(impostor.address(), &impostor.certificate()).run().await;
-    assert!(began.elapsed() < BOUNDED, "{:?}", began.elapsed());
-    harmless(&finished.stdout);
-    harmless(&finished.stderr);
-    finished
+    let output = quiver.server(server.address(), &server.certificate()).run().await;
+    assert!(start.elapsed() < MAX_RUN_TIME, "{:?}", start.elapsed());
+    assert_harmless(&output.stdout);
+    assert_harmless(&output.stderr);
+    output
 }
 
-/// Nothing in it drives a terminal.
-fn harmless(said: &str) {
-    let drives = |character: char| {
+/// Checks that a terminal shows this text unchanged: it has no control characters and no text direction marks.
+fn assert_harmless(text: &str) {
+    let is_harmful = |character: char| {
         (character.is_control() && character != '\n')
             || ('\u{202a}'..='\u{202e}').contains(&character)
     };
-    assert!(!said.contains(drives), "{said:?}");
+    assert!(!text.contains(is_harmful), "{text:?}");
 }
 
-/// Gets with every lie, once into an empty folder and once over a file that is to be replaced.
-async fn see_through(lies: Vec<Lie>) {
-    for (what, code, acts) in lies {
-        let impostor = answering(acts);
-        for older in [None, Some("old")] {
+/// Checks that the client refuses each response, with an empty folder and with a file to replace.
+async fn assert_refused(responses: Vec<HostileResponse>) {
+    for (what, code, steps) in responses {
+        let server = fake_server(steps);
+        for existing in [None, Some("old")] {
             let home = Home::new();
-            if let Some(content) = older {
+            if let Some(content) = existing {
                 fs::write(home.file("a.txt"), content).unwrap();
             }
-            let around = names(home.root());
-            let finished =
-                run(&home, &impostor, &["get", PATH, "--overwrite", "--retry-timeout", "0"]).await;
-            assert_eq!(finished.code(), code, "{what}: {}", finished.stderr);
-            assert!(finished.stderr.starts_with("error: "), "{what}: {}", finished.stderr);
-            assert_eq!(names(home.root()), around, "{what}");
-            match older {
+            let names_before = names(home.root());
+            let output =
+                run(&home, &server, &["get", PATH, "--overwrite", "--retry-timeout", "0"]).await;
+            assert_eq!(output.code(), code, "{what}: {}", output.stderr);
+            assert!(output.stderr.starts_with("error: "), "{what}: {}", output.stderr);
+            assert_eq!(names(home.root()), names_before, "{what}");
+            match existing {
                 None => assert!(home.names().is_empty(), "{what}: {:?}", home.names()),
                 Some(content) => {
                     assert_eq!(home.names(), ["a.txt"], "{what}");
@@ -102,95 +97,87 @@ async fn see_through(lies: Vec<Lie>) {
                 }
             }
         }
-        let heard = impostor.closed_clients(2).await.concat_heard();
-        assert!(!heard.contains("blake3"), "{what} was acknowledged: {heard}");
+        let received = received_text(&server.closed_clients(2).await);
+        assert!(!received.contains("blake3"), "{what} was acknowledged: {received}");
     }
 }
 
-trait Heard {
-    fn concat_heard(&self) -> String;
-}
-
-impl Heard for Vec<quiver_e2e::fake_server::ClientRecord> {
-    fn concat_heard(&self) -> String {
-        self.iter().map(|met| String::from_utf8_lossy(&met.received).into_owned()).collect()
-    }
+/// Everything that these clients sent, as text.
+fn received_text(clients: &[ClientRecord]) -> String {
+    clients.iter().map(|client| String::from_utf8_lossy(&client.received).into_owned()).collect()
 }
 
 #[tokio::test]
-async fn honest_content_arrives() {
+async fn the_client_stores_and_acknowledges_valid_content() {
     let content = [7; 3000];
-    let impostor = answering(honest(&content));
+    let server = fake_server(valid_response(&content));
     let home = Home::new();
-    run(&home, &impostor, &["get", PATH]).await.expect(0);
+    run(&home, &server, &["get", PATH]).await.expect(0);
     assert_eq!(fs::read(home.file("a.txt")).unwrap(), content);
     assert_eq!(home.names(), ["a.txt"]);
-    let heard = impostor.closed_clients(1).await.concat_heard();
-    assert!(heard.contains(blake3::hash(&content).to_hex().as_str()), "{heard}");
+    let received = received_text(&server.closed_clients(1).await);
+    assert!(received.contains(blake3::hash(&content).to_hex().as_str()), "{received}");
 }
 
 #[tokio::test]
-async fn another_file_is_not_taken() {
+async fn the_client_refuses_another_file_than_the_requested_one() {
+    let outside = tempfile::tempdir().unwrap();
+    let absolute = outside.path().join("evil");
     let other = |field: &str, value: Value| {
-        vec![changed_head(field, value), Step::data(b"evil"), eof(b"evil"), Step::Finish]
+        vec![changed_file_reply(field, value), Step::data(b"evil"), eof(b"evil"), Step::Finish]
     };
-    see_through(vec![
+    assert_refused(vec![
         ("another path", 1, other("path", json!("notes/b.txt"))),
-        ("a path outside", 1, other("path", json!("../../.bashrc"))),
-        ("an absolute path", 1, other("path", json!("/tmp/evil"))),
+        ("a path outside", 1, other("path", json!("../.bashrc"))),
+        ("an absolute path", 1, other("path", json!(absolute))),
         ("a path in other letters", 1, other("path", json!("Notes/A.txt"))),
         ("an offset", 1, other("offset", json!(4))),
         ("a negative size", 1, other("size", json!(-1))),
         ("a size that is text", 1, other("size", json!("4"))),
-        ("a size beyond numbers", 1, other("size", json!(18_446_744_073_709_551_616.0))),
+        ("a size beyond 64 bits", 1, other("size", json!(18_446_744_073_709_551_616.0))),
         ("no time", 1, other("modified", json!(null))),
         ("another reply", 1, other("reply", json!("goodbye"))),
         ("an unknown reply", 1, other("reply", json!("exec"))),
     ])
     .await;
+    assert!(names(outside.path()).is_empty());
 }
 
 #[tokio::test]
-async fn content_that_is_not_what_was_announced_is_thrown_away() {
+async fn the_client_discards_content_that_does_not_match_its_size_or_hash() {
     let content = [7_u8; 2500];
     let (mut flipped, hash) = (content, blake3::hash(&content).to_hex().to_string());
     flipped[2048] ^= 1;
-    let said = |head: Step, sent: &[u8], end: Step| {
-        let mut acts = vec![head];
-        acts.extend(chunks(sent));
-        acts.extend([end, Step::Finish]);
-        acts
+    let response = |size: u64, sent: &[u8], end: Step| {
+        [vec![file_reply(size)], data_frames(sent), vec![end, Step::Finish]].concat()
     };
     let end = |size: u64, hash: &str| Step::eof(&json!({"size": size, "blake3": hash}));
-    see_through(vec![
-        ("flipped bits", 9, said(head(2500), &flipped, end(2500, &hash))),
-        ("another hash", 9, said(head(2500), &content, end(2500, &"0".repeat(64)))),
-        ("a wrong size in the Eof", 9, said(head(2500), &content, end(2501, &hash))),
-        ("an early Eof", 9, said(head(2500), &content[..1024], end(2500, &hash))),
-        ("an honest but short Eof", 9, said(head(2500), &content[..1024], eof(&content[..1024]))),
-        ("an Eof at once", 9, said(head(2500), &[], eof(&[]))),
-        ("2^63 bytes that do not come", 9, said(head(1_u64 << 63), &content, eof(&content))),
-        ("u64::MAX bytes", 9, said(head(u64::MAX), &content, eof(&content))),
-        ("too much", 1, said(head(2000), &content, eof(&content))),
-        ("content of an empty file", 1, said(head(0), &content, eof(&content))),
-        ("an Eof without a hash", 1, said(head(2500), &content, Step::eof(&json!({"size": 2500})))),
-        ("a short hash", 1, said(head(2500), &content, end(2500, "00"))),
-        ("an empty Eof", 1, said(head(2500), &content, Step::eof(&json!({})))),
+    assert_refused(vec![
+        ("flipped bits", 9, response(2500, &flipped, end(2500, &hash))),
+        ("another hash", 9, response(2500, &content, end(2500, &"0".repeat(64)))),
+        ("a wrong size in the Eof", 9, response(2500, &content, end(2501, &hash))),
+        ("an early Eof", 9, response(2500, &content[..1024], end(2500, &hash))),
+        ("a short Eof with its hash", 9, response(2500, &content[..1024], eof(&content[..1024]))),
+        ("an Eof at once", 9, response(2500, &[], eof(&[]))),
+        ("2^63 bytes that are not sent", 9, response(1_u64 << 63, &content, eof(&content))),
+        ("u64::MAX bytes", 9, response(u64::MAX, &content, eof(&content))),
+        ("too much", 1, response(2000, &content, eof(&content))),
+        ("content of an empty file", 1, response(0, &content, eof(&content))),
+        ("an Eof without a hash", 1, response(2500, &content, Step::eof(&json!({"size": 2500})))),
+        ("a short hash", 1, response(2500, &content, end(2500, "00"))),
+        ("an empty Eof", 1, response(2500, &content, Step::eof(&json!({})))),
     ])
     .await;
 }
 
 #[tokio::test]
-async fn frames_that_break_the_rules_are_not_taken() {
-    let text = |bytes: &[u8]| Step::Send(bytes.to_vec());
-    let with = |size: usize, acts: Vec<Step>| {
-        let mut all = vec![head(size)];
-        all.extend(acts);
-        all.push(Step::Finish);
-        all
+async fn the_client_refuses_invalid_frames() {
+    let raw = |bytes: &[u8]| Step::Send(bytes.to_vec());
+    let with = |size: usize, steps: Vec<Step>| {
+        [vec![file_reply(size)], steps, vec![Step::Finish]].concat()
     };
     let short_first = [vec![7; 1000], vec![7; 1024]].concat();
-    see_through(vec![
+    assert_refused(vec![
         ("a chunk of 1025 bytes", 1, with(1025, vec![Step::data(&[7; 1025]), eof(&[7; 1025])])),
         ("a chunk of 65535 bytes", 1, with(65_535, vec![Step::data(&[7; 65_535])])),
         ("an empty chunk", 1, with(4, vec![Step::data(b"four"), Step::data(b""), eof(b"four")])),
@@ -199,36 +186,36 @@ async fn frames_that_break_the_rules_are_not_taken() {
             1,
             with(2024, vec![Step::data(&[7; 1000]), Step::data(&[7; 1024]), eof(&short_first)]),
         ),
-        ("Data first", 1, vec![Step::data(b"four"), head(4), eof(b"four"), Step::Finish]),
+        ("Data first", 1, vec![Step::data(b"four"), file_reply(4), eof(b"four"), Step::Finish]),
         ("an Eof alone", 1, vec![eof(b""), Step::Finish]),
         ("nothing", 1, vec![Step::Finish]),
-        ("two heads", 1, with(4, vec![head(4), Step::data(b"four"), eof(b"four")])),
+        ("two File replies", 1, with(4, vec![file_reply(4), Step::data(b"four"), eof(b"four")])),
         ("two Eofs", 1, with(4, vec![Step::data(b"four"), eof(b"four"), eof(b"four")])),
-        ("bytes after the Eof", 1, with(4, vec![Step::data(b"four"), eof(b"four"), text(b"x")])),
+        ("bytes after the Eof", 1, with(4, vec![Step::data(b"four"), eof(b"four"), raw(b"x")])),
         ("a Request", 1, with(4, vec![Step::json(kind::REQUEST, &json!({"command": "exit"}))])),
         ("a Received", 1, with(4, vec![Step::json(kind::RECEIVED, &json!({"blake3": ""}))])),
-        ("an unknown kind", 1, with(4, vec![text(&[200, 0, 1, 0])])),
-        ("garbage", 1, vec![text(&[0xff; 4096]), Step::Finish]),
-        ("garbage for JSON", 1, vec![text(&[kind::REPLY, 0, 4, 0xff, 0xfe, b'{', 0])]),
-        ("an array for an object", 1, vec![text(b"\x01\x00\x02[]"), Step::Finish]),
-        ("half a header", 1, with(4, vec![text(&[kind::DATA, 0])])),
-        ("half a chunk", 1, with(4, vec![text(&[kind::DATA, 0, 4, b'f'])])),
-        ("an end without an Eof", 1, with(4, vec![Step::data(b"four")])),
-        ("an Error that is none", 1, with(4, vec![text(b"\x04\x00\x02{}")])),
+        ("an unknown kind", 1, with(4, vec![raw(&[200, 0, 1, 0])])),
+        ("garbage", 1, vec![raw(&[0xff; 4096]), Step::Finish]),
+        ("a reply that is not UTF-8", 1, vec![raw(&[kind::REPLY, 0, 4, 0xff, 0xfe, b'{', 0])]),
+        ("a reply that is an array", 1, vec![raw(b"\x01\x00\x02[]"), Step::Finish]),
+        ("half a header", 1, with(4, vec![raw(&[kind::DATA, 0])])),
+        ("half a chunk", 1, with(4, vec![raw(&[kind::DATA, 0, 4, b'f'])])),
+        ("no Eof", 1, with(4, vec![Step::data(b"four")])),
+        ("an Error without a code", 1, with(4, vec![raw(b"\x04\x00\x02{}")])),
     ])
     .await;
 }
 
 #[tokio::test]
-async fn answers_that_break_off_or_do_not_end_are_given_up() {
-    let begun = || vec![head(1 << 20), Step::data(&[7; 1024]), Step::data(&[7; 1024])];
-    let with = |act: Step| [begun(), vec![act]].concat();
-    see_through(vec![
+async fn the_client_gives_up_on_responses_that_do_not_end() {
+    let beginning = || vec![file_reply(1 << 20), Step::data(&[7; 1024]), Step::data(&[7; 1024])];
+    let with = |last: Step| [beginning(), vec![last]].concat();
+    assert_refused(vec![
         ("silence", 3, vec![]),
         ("silence after half a header", 3, vec![Step::Send(vec![kind::REPLY])]),
-        ("silence in the middle", 3, begun()),
-        ("silence of 2^63 bytes", 3, vec![head(1_u64 << 63), Step::data(&[7; 1024])]),
-        ("no end after the Eof", 3, vec![head(4), Step::data(b"four"), eof(b"four")]),
+        ("silence in the middle", 3, beginning()),
+        ("silence of 2^63 bytes", 3, vec![file_reply(1_u64 << 63), Step::data(&[7; 1024])]),
+        ("no end after the Eof", 3, vec![file_reply(4), Step::data(b"four"), eof(b"four")]),
         ("a reset", 1, with(Step::Reset)),
         ("a closed connection", 3, with(Step::Close(0))),
         ("a closed connection without reason", 3, with(Step::Close(77))),
@@ -237,7 +224,7 @@ async fn answers_that_break_off_or_do_not_end_are_given_up() {
 }
 
 #[tokio::test]
-async fn an_error_in_the_middle_of_content_has_its_exit_code() {
+async fn an_error_in_the_middle_of_content_sets_the_exit_code() {
     let codes = [
         ("changed", 9),
         ("not_found", 7),
@@ -246,30 +233,29 @@ async fn an_error_in_the_middle_of_content_has_its_exit_code() {
         ("declined", 11),
         ("no_such_code", 1),
     ];
-    let lie = |(code, exit)| {
+    let response = |(code, exit)| {
         let error = Step::error(code, "\u{1b}[2J because\nerror: of \u{202e}me");
-        (code, exit, vec![head(2048), Step::data(&[7; 1024]), error, Step::Finish])
+        (code, exit, vec![file_reply(2048), Step::data(&[7; 1024]), error, Step::Finish])
     };
-    see_through(codes.into_iter().map(lie).collect()).await;
+    assert_refused(codes.into_iter().map(response).collect()).await;
 }
 
 #[tokio::test]
-async fn what_goes_to_standard_output_unverified_is_disowned() {
+async fn the_client_warns_about_streamed_content_with_a_wrong_hash() {
     let content = [b'x'; 2048];
     let wrong = Step::eof(&json!({"size": 2048, "blake3": "0".repeat(64)}));
-    let mut acts = vec![head(2048)];
-    acts.extend(chunks(&content));
-    acts.extend([wrong, Step::Finish]);
-    let impostor = answering(acts);
+    let end = vec![wrong, Step::Finish];
+    let steps = [vec![file_reply(2048)], data_frames(&content), end].concat();
+    let server = fake_server(steps);
     let home = Home::new();
-    let finished = run(&home, &impostor, &["get", PATH, "-o", "-"]).await;
-    finished.expect(9);
-    assert!(finished.stderr.contains("do not use the output"), "{}", finished.stderr);
+    let output = run(&home, &server, &["get", PATH, "-o", "-"]).await;
+    output.expect(9);
+    assert!(output.stderr.contains("do not use the output"), "{}", output.stderr);
     assert!(home.names().is_empty());
 }
 
 #[tokio::test]
-async fn lists_of_names_that_are_none_are_refused() {
+async fn the_client_refuses_lists_with_invalid_paths() {
     let entry = |path: &str| {
         json!({"reply": "entry", "path": path, "kind": "file", "size": 1,
         "modified": "2024-10-19T17:45:47Z"})
@@ -294,33 +280,35 @@ async fn lists_of_names_that_are_none_are_refused() {
         "notes/inside",
         "nul",
     ] {
-        let finished = run(&home, &listing(path), &["list"]).await;
-        finished.expect(1);
-        assert_eq!(finished.stdout, "", "{path:?}");
+        let output = run(&home, &listing(path), &["list"]).await;
+        output.expect(1);
+        assert_eq!(output.stdout, "", "{path:?}");
     }
-    // Legal, and yet not to be shown as it is.
-    let finished = run(&home, &listing("a\u{202e}gpj.exe"), &["list"]).await;
-    assert_eq!(finished.expect(0).stdout, "a\\u{202e}gpj.exe\n");
+    // A valid path with a text direction mark is shown with an escape.
+    let output = run(&home, &listing("a\u{202e}gpj.exe"), &["list"]).await;
+    assert_eq!(output.expect(0).stdout, "a\\u{202e}gpj.exe\n");
 }
 
 #[tokio::test]
-async fn what_a_server_says_drives_no_terminal() {
-    const EVIL: &str = "\u{1b}[2J\u{1b}]0;owned\u{7}\r\nServer: yes\u{9b}1m\u{202e}";
+async fn the_client_escapes_control_characters_of_the_server() {
+    const HOSTILE: &str = "\u{1b}[2J\u{1b}]0;owned\u{7}\r\nServer: yes\u{9b}1m\u{202e}";
     let shown = "\\u{1b}[2J\\u{1b}]0;owned\\u{7}\\r\\nServer: yes\\u{9b}1m\\u{202e}";
-    let impostor = FakeServer::start(|request| match request["command"].as_str() {
-        Some("message") => Some(Step::response(&json!({"reply": "text", "text": EVIL}))),
-        Some("status" | "get" | "list") => Some(vec![Step::error("not_found", EVIL), Step::Finish]),
+    let server = FakeServer::start(|request| match request["command"].as_str() {
+        Some("message") => Some(Step::response(&json!({"reply": "text", "text": HOSTILE}))),
+        Some("status" | "get" | "list") => {
+            Some(vec![Step::error("not_found", HOSTILE), Step::Finish])
+        }
         _ => None,
     });
     let home = Home::new();
-    let message = run(&home, &impostor, &["message", "Hello"]).await;
+    let message = run(&home, &server, &["message", "Hello"]).await;
     assert_eq!(message.expect(0).stdout, format!("{shown}\n"));
     for arguments in [&["status"][..], &["list"], &["get", "a"]] {
-        let finished = run(&home, &impostor, arguments).await;
-        assert!(finished.expect(7).stderr.contains(shown), "{}", finished.stderr);
+        let output = run(&home, &server, arguments).await;
+        assert!(output.expect(7).stderr.contains(shown), "{}", output.stderr);
     }
     let quiver = home.quiver(["--name", "Ron"]);
-    let quiver = quiver.server(impostor.address(), &impostor.certificate());
+    let quiver = quiver.server(server.address(), &server.certificate());
     let mut ron = PromptUser::at_terminal(quiver.start_at_terminal(), "Ron");
     assert_eq!(ron.enter("Hello"), format!("Server: {shown}"));
     assert!(ron.enter("list").contains(shown));
@@ -330,13 +318,13 @@ async fn what_a_server_says_drives_no_terminal() {
 }
 
 #[tokio::test]
-async fn a_strange_welcome_is_none() {
+async fn the_client_refuses_an_invalid_welcome() {
     let with = |field: &str, value: Value| {
         let mut object = welcome(&json!("Ron"));
         object[field] = value;
         Step::response(&object)
     };
-    let answers = [
+    let responses = [
         with("client", json!("one")),
         with("client", json!(-1)),
         with("name", json!("\u{1b}[2J")),
@@ -351,18 +339,29 @@ async fn a_strange_welcome_is_none() {
         vec![Step::data(b"Ron"), Step::Finish],
         vec![Step::Reset],
     ];
+    // After a welcome that the client accepts, the status succeeds.
+    let accepting_server = |steps: Vec<Step>| {
+        FakeServer::start(move |request| match request["command"].as_str() {
+            Some("hello") => Some(steps.clone()),
+            Some("status") => Some(vec![Step::eof(&json!({})), Step::Finish]),
+            _ => None,
+        })
+    };
     let home = Home::new();
-    for acts in answers {
-        let shown = format!("{acts:?}");
-        let impostor =
-            FakeServer::start(move |request| (request["command"] == "hello").then(|| acts.clone()));
-        let finished = run(&home, &impostor, &["status"]).await;
-        assert_eq!(finished.code(), 1, "{shown:.300}: {}", finished.stderr);
+    let accepted = accepting_server(Step::response(&welcome(&json!("Ron"))));
+    run(&home, &accepted, &["status"]).await.expect(0);
+    for steps in responses {
+        let shown = format!("{steps:?}");
+        let server = accepting_server(steps);
+        let output = run(&home, &server, &["status"]).await;
+        assert_eq!(output.code(), 1, "{shown:.300}: {}", output.stderr);
+        let received = received_text(&server.closed_clients(1).await);
+        assert!(!received.contains("status"), "{shown:.300}: {received}");
     }
 }
 
 #[tokio::test]
-async fn refused_hellos_have_their_exit_codes() {
+async fn a_refused_hello_sets_the_exit_code() {
     let home = Home::new();
     for (code, exit) in [
         ("busy", 6),
@@ -374,23 +373,23 @@ async fn refused_hellos_have_their_exit_codes() {
         ("rate_limited", 1),
         ("forbidden", 1),
     ] {
-        let impostor = FakeServer::start(move |request| {
+        let server = FakeServer::start(move |request| {
             let refusal = || vec![Step::error(code, "\u{1b}[31mno"), Step::Finish];
             (request["command"] == "hello").then(refusal)
         });
-        let finished = run(&home, &impostor, &["status"]).await;
-        assert_eq!(finished.code(), exit, "{code}: {}", finished.stderr);
-        assert!(finished.stderr.contains("\\u{1b}[31mno"), "{code}: {}", finished.stderr);
+        let output = run(&home, &server, &["status"]).await;
+        assert_eq!(output.code(), exit, "{code}: {}", output.stderr);
+        assert!(output.stderr.contains("\\u{1b}[31mno"), "{code}: {}", output.stderr);
     }
 }
 
 #[tokio::test]
-async fn a_hello_that_is_not_answered_is_given_up() {
+async fn the_client_gives_up_on_a_hello_without_a_response() {
     let home = Home::new();
-    let impostor = FakeServer::start(|_| Some(Vec::new()));
-    run(&home, &impostor, &["status"]).await.expect(3);
-    let impostor = FakeServer::start(|_| Some(vec![Step::Close(1)]));
-    run(&home, &impostor, &["status"]).await.expect(6);
-    let impostor = FakeServer::start(|_| Some(vec![Step::Close(3)]));
-    run(&home, &impostor, &["status"]).await.expect(3);
+    let server = FakeServer::start(|_| Some(Vec::new()));
+    run(&home, &server, &["status"]).await.expect(3);
+    let server = FakeServer::start(|_| Some(vec![Step::Close(1)]));
+    run(&home, &server, &["status"]).await.expect(6);
+    let server = FakeServer::start(|_| Some(vec![Step::Close(3)]));
+    run(&home, &server, &["status"]).await.expect(3);
 }

@@ -1,7 +1,7 @@
-//! The client as a library, without the command line, and a real server: requests in, events out, questions
-//! answered as values.
+//! The client library, without the command line, with a real server: requests in, events out, and questions that are
+//! answered by values.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failure here fails a test")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,16 +22,16 @@ use quiver_e2e::{Home, Server};
 use quiver_protocol::ClientName;
 use quiver_transport::Endpoint;
 
-/// More files than a reader's queue has events.
+/// More files than an event queue has space for.
 const FILES: usize = quiver_client::event::CAPACITY + 44;
 
-/// Bytes of a file that takes a while at [`RATE`].
-const LARGE: usize = 24 * 1024 * 1024;
+/// The size of a file that takes several seconds at [`RATE`], in bytes.
+const LARGE_SIZE: usize = 24 * 1024 * 1024;
 const RATE: &str = "4MB/s";
 
-/// A client with folders of its own, of a server whose certificate it does not know.
+/// A client that has folders of its own and does not know the server's certificate.
 fn client(server: &Server, home: &Home) -> Client {
-    let at = |name: &str| home.folder().join(name);
+    let folder = |name: &str| home.folder().join(name);
     let settings = ClientSettings {
         server: server.address().to_string().parse().unwrap(),
         certificate: None,
@@ -39,11 +39,11 @@ fn client(server: &Server, home: &Home) -> Client {
         password_file: None,
         timeout: TIMEOUT,
     };
-    let folders = Folders::at(at("config"), at("data"), at("state"));
+    let folders = Folders::at(folder("config"), folder("data"), folder("state"));
     Client::new(settings, folders, Endpoint::dialler().unwrap()).unwrap()
 }
 
-/// The first event that is wanted.
+/// Waits for the first event for which `wanted` returns a value, and returns that value.
 async fn wait_for<T>(
     events: &mut EventReceiver,
     what: &str,
@@ -60,26 +60,26 @@ async fn wait_for<T>(
     .await
 }
 
-fn question(event: &ClientEvent) -> Option<(QuestionId, Question)> {
+fn find_question(event: &ClientEvent) -> Option<(QuestionId, Question)> {
     match &event.kind {
         EventKind::Question(id, question) => Some((*id, (**question).clone())),
         _ => None,
     }
 }
 
-fn state(event: &ClientEvent, id: TransferId) -> Option<TransferState> {
+fn find_state(event: &ClientEvent, id: TransferId) -> Option<TransferState> {
     match event.kind {
         EventKind::Transfer(other, TransferEvent::State(state)) if other == id => Some(state),
         _ => None,
     }
 }
 
-/// Connects, and trusts the server once it is asked for.
+/// Connects, and answers that the server is trusted.
 async fn connect(client: &Client, server: &Server) {
     let mut events = client.events();
     let _attendant = client.questions().register_interface();
     let trust = async {
-        let (id, question) = wait_for(&mut events, "the question of trust", question).await;
+        let (id, question) = wait_for(&mut events, "the trust question", find_question).await;
         let Question::Trust { fingerprint, not_remembered: None, .. } = question else {
             panic!("{question:?}")
         };
@@ -106,7 +106,7 @@ async fn download(
 }
 
 #[tokio::test]
-async fn a_tree_is_watched_to_its_end_and_a_slow_reader_gets_a_snapshot() {
+async fn events_report_a_tree_download_and_a_slow_reader_gets_a_snapshot() {
     let server = Server::start().await;
     for number in 0..FILES {
         server.add_file(format!("many/{number:04}"), format!("{number}"));
@@ -127,8 +127,8 @@ async fn a_tree_is_watched_to_its_end_and_a_slow_reader_gets_a_snapshot() {
         ..TransferOptions::default()
     };
     let mut running = download(&client, "many", inbox.clone(), options).await;
-    let (id, asked) = wait_for(&mut events, "the conflict", question).await;
-    let Question::Conflict { path } = asked else { panic!("{asked:?}") };
+    let (id, question) = wait_for(&mut events, "the conflict question", find_question).await;
+    let Question::Conflict { path } = question else { panic!("{question:?}") };
     assert!(path.ends_with("many/0007"), "{path}");
     assert_eq!(client.transfer(running.id).unwrap().state, TransferState::WaitingForAnswer);
     assert_eq!(client.questions().open().len(), 1);
@@ -136,15 +136,15 @@ async fn a_tree_is_watched_to_its_end_and_a_slow_reader_gets_a_snapshot() {
     client.questions().answer(id, decision).unwrap();
 
     let (mut done, mut last) = (0, 0);
-    let over = wait_for(&mut events, "the end of the transfer", |event| {
-        state(event, running.id).filter(|state| state.is_over())
+    let end = wait_for(&mut events, "the end of the transfer", |event| {
+        find_state(event, running.id).filter(|state| state.is_over())
     });
-    assert_eq!(over.await, TransferState::Done);
+    assert_eq!(end.await, TransferState::Done);
     assert!(matches!(running.wait().await, TransferEnd::Done));
     let status = client.transfer(running.id).unwrap();
     assert_eq!((status.files, status.files_done), (Some(FILES as u64), FILES as u64));
     assert_eq!((status.received, status.verified), (status.bytes.unwrap(), status.bytes.unwrap()));
-    // Its files, in pages: the folder, and what is in it.
+    // The pages list the folder and its files.
     loop {
         let page = client.transfer_files(running.id, last, 100).await.unwrap();
         let Some(file) = page.last() else { break };
@@ -155,10 +155,10 @@ async fn a_tree_is_watched_to_its_end_and_a_slow_reader_gets_a_snapshot() {
     assert_eq!(fs::read(inbox.join("many/0007")).unwrap(), b"7");
     assert_eq!(tree::count(&inbox.join("many")), FILES);
 
-    // One that took nothing meanwhile is told how everything is now, and what follows.
+    // A reader whose queue was full receives a snapshot of the current state.
     let snapshot = wait_for(&mut slow, "a snapshot", |event| match &event.kind {
         EventKind::Snapshot(snapshot) => Some(snapshot.clone()),
-        _ => panic!("{event:?} where a snapshot was due"),
+        _ => panic!("{event:?} instead of a snapshot"),
     })
     .await;
     assert!(matches!(snapshot.connection, ConnectionState::Connected(_)));
@@ -168,9 +168,9 @@ async fn a_tree_is_watched_to_its_end_and_a_slow_reader_gets_a_snapshot() {
 }
 
 #[tokio::test]
-async fn a_running_download_is_paused_resumed_and_cancelled() {
+async fn the_client_pauses_resumes_and_cancels_a_running_download() {
     let server = Server::start().await;
-    server.add_file("large", vec![7; LARGE]);
+    server.add_file("large", vec![7; LARGE_SIZE]);
     let home = Home::new();
     let inbox = home.folder().join("inbox");
     fs::create_dir(&inbox).unwrap();
@@ -181,26 +181,26 @@ async fn a_running_download_is_paused_resumed_and_cancelled() {
     let mut running = download(&client, "large", inbox.clone(), options).await;
     let id = running.id;
     let received = || client.transfer(id).unwrap().received;
-    wait_until("some of it is here", || received() > 1_000_000).await;
+    wait_until("the first megabyte", || received() > 1_000_000).await;
 
     client.pause(id).unwrap();
-    wait_for(&mut events, "its pause", |event| {
-        state(event, id).filter(|state| *state == TransferState::Paused)
+    wait_for(&mut events, "the pause", |event| {
+        find_state(event, id).filter(|state| *state == TransferState::Paused)
     })
     .await;
-    // The server has no more to do with it, and what came is kept.
+    // The server has stopped sending, and the client keeps the partial file.
     server.log().wait_for("not delivered: large").await;
     let before = received();
     assert_eq!(client.transfer(id).unwrap().state, TransferState::Paused);
 
     client.resume(id).unwrap();
-    let offset = wait_for(&mut events, "where it is resumed", |event| match &event.kind {
+    let offset = wait_for(&mut events, "the notice of the offset", |event| match &event.kind {
         EventKind::Notice(Notice::Resuming { offset, .. }) => Some(*offset),
         _ => None,
     });
     let offset = offset.await;
     assert!(offset > 0 && offset <= before, "{offset} of {before}");
-    wait_until("more of it is here", || received() > before).await;
+    wait_until("more content", || received() > before).await;
     assert_eq!(client.transfer(id).unwrap().state, TransferState::Running);
 
     client.cancel(id).unwrap();
@@ -208,16 +208,16 @@ async fn a_running_download_is_paused_resumed_and_cancelled() {
     assert_eq!(client.transfer(id).unwrap().state, TransferState::Cancelled);
     assert!(client.pause(id).is_err() && client.cancel(id).is_err());
     assert!(!inbox.join("large").exists());
-    assert_eq!(partial_files(&inbox), 1, "what came is kept for a later attempt");
+    assert_eq!(count_partial_files(&inbox), 1, "the partial file is kept for a later attempt");
     client.shut_down().await;
 }
 
 #[tokio::test]
-async fn a_running_upload_is_paused_and_resumed_to_its_end() {
+async fn the_client_pauses_and_resumes_a_running_upload() {
     let server = Server::options().argument("--allow-upload").start().await;
     let home = Home::new();
     let large = home.folder().join("large");
-    fs::write(&large, vec![7; LARGE]).unwrap();
+    fs::write(&large, vec![7; LARGE_SIZE]).unwrap();
     let client = client(&server, &home);
     connect(&client, &server).await;
     let mut events = client.events();
@@ -234,39 +234,40 @@ async fn a_running_upload_is_paused_and_resumed_to_its_end() {
     client.check_with_server(&mut prepared).await.unwrap();
     let mut running = client.start(prepared).unwrap();
     let id = running.id;
-    wait_until("some of it is there", || client.transfer(id).unwrap().received > 1_000_000).await;
-    // At once: the server learns of the pause while the next attempt asks for what is kept.
+    wait_until("the first megabyte", || client.transfer(id).unwrap().received > 1_000_000).await;
+    // Resumed at once, so that the server notices the pause while it handles the next attempt.
     client.pause(id).unwrap();
     assert_eq!(client.transfer(id).unwrap().state, TransferState::Paused);
     for _ in 0..8 {
-        // On the one thread of this test the transfer has its turn, and gives its stream up.
+        // Lets the transfer run on the only thread of this test, and abandon its stream.
         tokio::task::yield_now().await;
     }
     client.resume(id).unwrap();
-    let resumed = wait_for(&mut events, "where it is resumed", |event| match &event.kind {
+    let offset = wait_for(&mut events, "the notice of the offset", |event| match &event.kind {
         EventKind::Notice(Notice::Resuming { offset, .. }) => Some(*offset),
         _ => None,
     });
-    assert!(resumed.await > 0);
-    let end = wait_within(TIMEOUT * 3, "its end", running.wait()).await;
+    assert!(offset.await > 0);
+    let end = wait_within(TIMEOUT * 3, "the end of the upload", running.wait()).await;
     assert!(matches!(end, TransferEnd::Done), "{end:?}");
-    assert_eq!(fs::read(server.files().join("large")).unwrap().len(), LARGE);
+    assert!(fs::read(server.files().join("large")).unwrap() == vec![7; LARGE_SIZE]);
     let status = client.transfer(id).unwrap();
-    let size = LARGE as u64;
+    let size = LARGE_SIZE as u64;
     assert_eq!((status.files, status.files_done), (Some(1), 1));
     assert_eq!((status.bytes, status.received, status.verified), (Some(size), size, size));
     client.shut_down().await;
 }
 
 #[tokio::test]
-async fn a_transfer_that_is_paused_again_and_again_is_whole_and_counted_once() {
+async fn a_download_that_is_paused_repeatedly_is_complete_and_counted_once() {
     const SIZE: usize = 3_000_000;
     let server = Server::start().await;
     fs::write(server.files().join("file"), vec![7; SIZE]).unwrap();
     let home = Home::new();
     let client = client(&server, &home);
     connect(&client, &server).await;
-    // Pauses fall before the first attempt, into the content, and while the file gets its name.
+    // The pauses come before the first attempt, during the content, and while the file gets its final name.
+    let mut pauses = 0;
     for round in 0..40_u64 {
         let inbox = home.folder().join(round.to_string());
         fs::create_dir(&inbox).unwrap();
@@ -281,11 +282,12 @@ async fn a_transfer_that_is_paused_again_and_again_is_whole_and_counted_once() {
         let mut running = client.start(prepared).unwrap();
         let id = running.id;
         let mut pause_at = round * 50_000;
-        let end = wait_within(TIMEOUT, "its end", async {
+        let end = wait_within(TIMEOUT, "the end of the download", async {
             loop {
                 if client.transfer(id).unwrap().received >= pause_at && client.pause(id).is_ok() {
                     let state = client.transfer(id).unwrap().state;
                     assert!(state == TransferState::Paused || state.is_over(), "{state:?}");
+                    pauses += 1;
                     tokio::task::yield_now().await;
                     client.resume(id).unwrap();
                     pause_at += 700_000;
@@ -299,19 +301,20 @@ async fn a_transfer_that_is_paused_again_and_again_is_whole_and_counted_once() {
         });
         let end = end.await;
         assert!(matches!(end, TransferEnd::Done), "round {round}: {end:?}");
-        assert_eq!(fs::read(inbox.join("file")).unwrap().len(), SIZE);
-        assert_eq!(partial_files(&inbox), 0);
+        assert!(fs::read(inbox.join("file")).unwrap() == vec![7; SIZE], "round {round}");
+        assert_eq!(count_partial_files(&inbox), 0);
         let status = client.transfer(id).unwrap();
         let size = SIZE as u64;
         assert_eq!((status.bytes, status.received), (Some(size), size), "round {round}");
         assert_eq!((status.sent, status.verified), (size, size));
     }
-    assert!(client.journal().read().unwrap().0.is_empty(), "nothing is unfinished");
+    assert!(pauses >= 80, "only {pauses} pauses");
+    assert!(client.journal().read().unwrap().0.is_empty(), "a transfer is unfinished");
     client.shut_down().await;
 }
 
 #[tokio::test]
-async fn events_go_on_over_a_renewed_session_and_errors_have_codes() {
+async fn events_continue_after_a_reconnect_and_errors_have_codes() {
     let mut server = Server::start().await;
     let home = Home::new();
     let client = client(&server, &home);
@@ -321,7 +324,7 @@ async fn events_go_on_over_a_renewed_session_and_errors_have_codes() {
     assert_eq!((missing.code(), missing.code().as_str()), (ErrorCode::NotFound, "not_found"));
     server.restart().await;
     for events in &mut readers {
-        wait_for(events, "the loss", |event| match &event.kind {
+        wait_for(events, "the connection loss", |event| match &event.kind {
             EventKind::Connection(ConnectionState::Lost(_)) => Some(()),
             _ => None,
         })
@@ -330,7 +333,7 @@ async fn events_go_on_over_a_renewed_session_and_errors_have_codes() {
     assert!(!client.is_connected());
     client.connect().await.unwrap();
     for events in &mut readers {
-        wait_for(events, "the renewed session", |event| match &event.kind {
+        wait_for(events, "the reconnect", |event| match &event.kind {
             EventKind::Connection(ConnectionState::Reconnected(welcome)) => Some(welcome.client),
             _ => None,
         })
@@ -339,16 +342,12 @@ async fn events_go_on_over_a_renewed_session_and_errors_have_codes() {
     assert_eq!(client.message("Hello").await.unwrap(), "Hello ACK");
     client.disconnect().await;
     client.shut_down().await;
-    assert!(
-        wait_within(TIMEOUT, "the end of events", async {
-            while readers[0].next().await.is_some() {}
-            true
-        })
-        .await
-    );
+    wait_within(TIMEOUT, "the end of events", async { while readers[0].next().await.is_some() {} })
+        .await;
 }
 
-fn partial_files(folder: &Path) -> usize {
+/// The number of partial files in a folder.
+fn count_partial_files(folder: &Path) -> usize {
     let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
     names.filter(|name| name.to_string_lossy().ends_with(".part")).count()
 }

@@ -1,4 +1,4 @@
-//! The prompt at a terminal, as a person sees it.
+//! The prompt at a terminal, as a user sees it.
 
 use std::fs;
 
@@ -6,20 +6,20 @@ use quiver_e2e::deadline::wait_until;
 use quiver_e2e::process::Signal;
 use quiver_e2e::{Client, Home, PromptUser, Server, TIMEOUT, tree};
 
-/// The server's files of the promised conversation.
+/// Adds the files of the conversation below to the server.
 fn offer_files(server: &Server) {
     for name in ["meow.txt", "secret.txt", "text.txt"] {
         server.add_file(name, format!("This is {name}.\n"));
     }
 }
 
-/// Every `2024-10-19 17:45:47` is `TIME`.
-fn without_times(text: &str) -> String {
-    const SHAPE: &[u8] = b"0000-00-00 00:00:00";
+/// Replaces each time, such as `2024-10-19 17:45:47`, by `TIME`.
+fn replace_times(text: &str) -> String {
+    const PATTERN: &[u8] = b"0000-00-00 00:00:00";
     let is_time = |bytes: &[u8]| {
-        let mut pairs = bytes.iter().zip(SHAPE);
-        bytes.len() == SHAPE.len()
-            && pairs.all(|(byte, shape)| match shape {
+        let mut pairs = bytes.iter().zip(PATTERN);
+        bytes.len() == PATTERN.len()
+            && pairs.all(|(byte, pattern)| match pattern {
                 b'0' => byte.is_ascii_digit(),
                 other => byte == other,
             })
@@ -27,9 +27,9 @@ fn without_times(text: &str) -> String {
     let mut shown = String::new();
     let mut rest = text;
     while let Some(character) = rest.chars().next() {
-        if rest.len() >= SHAPE.len() && is_time(&rest.as_bytes()[..SHAPE.len()]) {
+        if rest.len() >= PATTERN.len() && is_time(&rest.as_bytes()[..PATTERN.len()]) {
             shown.push_str("TIME");
-            rest = &rest[SHAPE.len()..];
+            rest = &rest[PATTERN.len()..];
         } else {
             shown.push(character);
             rest = &rest[character.len_utf8()..];
@@ -39,7 +39,7 @@ fn without_times(text: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_conversation_is_the_promised_one() {
+async fn the_prompt_shows_the_documented_conversation() {
     let server = Server::start().await;
     offer_files(&server);
     let homes = [(); 4].map(|()| Home::new());
@@ -71,7 +71,7 @@ File received successfully.
 Ron: exit
 Closing connection to server...
 Connection closed.";
-    assert_eq!(without_times(&ron.terminal.contents()).trim_end(), expected);
+    assert_eq!(replace_times(&ron.terminal.contents()).trim_end(), expected);
     assert_eq!(fs::read_to_string(homes[1].file("secret.txt")).unwrap(), "This is secret.txt.\n");
     assert_eq!(homes[1].names(), ["secret.txt"]);
     pete.exit();
@@ -90,7 +90,7 @@ Connection closed.";
 }
 
 #[tokio::test]
-async fn the_fourth_of_three_finds_the_server_busy_until_somebody_leaves() {
+async fn the_server_refuses_a_fourth_client_until_one_of_three_leaves() {
     let server = Server::start().await;
     let homes = [(); 4].map(|()| Home::new());
     let mut ben = PromptUser::sign_in(&homes[0], &server, "Ben");
@@ -114,7 +114,7 @@ async fn the_fourth_of_three_finds_the_server_busy_until_somebody_leaves() {
 }
 
 #[tokio::test]
-async fn commands_are_known_in_any_case_and_words_may_be_quoted() {
+async fn the_prompt_accepts_commands_in_any_case_and_quoted_words() {
     let server = Server::start().await;
     offer_files(&server);
     for name in ["with space.txt", "it's.txt", "notes/a b.txt"] {
@@ -132,36 +132,35 @@ async fn commands_are_known_in_any_case_and_words_may_be_quoted() {
     let several = ron.enter("get text.txt secret.txt");
     let mut several: Vec<_> = several.lines().collect();
     several.sort_unstable();
-    let said = "File received successfully: ";
-    assert_eq!(several, [format!("{said}secret.txt"), format!("{said}text.txt")]);
+    let received = "File received successfully: ";
+    assert_eq!(several, [format!("{received}secret.txt"), format!("{received}text.txt")]);
     ron.terminal.type_line("QUIT");
     assert_eq!(ron.terminal.wait_for_exit().exit_code(), 0);
 }
 
 #[tokio::test]
-async fn a_message_that_looks_like_a_command_can_be_said() {
+async fn say_sends_a_message_that_looks_like_a_command() {
     let server = Server::start().await;
     let home = Home::new();
     let mut ron = PromptUser::sign_in(&home, &server, "Ron");
     assert_eq!(ron.enter("/say get well soon"), "Server: get well soon ACK");
     assert_eq!(ron.enter("/say exit"), "Server: exit ACK");
-    let found = ron.enter("get well soon");
-    assert!(found.contains("\nhint: ") || found.starts_with("hint: "), "{found}");
-    assert!(found.contains("/say get well soon sends the line as a message"), "{found}");
+    let not_found = ron.enter("get well soon");
+    assert!(not_found.contains("\nhint: ") || not_found.starts_with("hint: "), "{not_found}");
+    assert!(not_found.contains("/say get well soon sends the line as a message"), "{not_found}");
     assert_eq!(ron.enter("exit, please"), "Server: exit, please ACK");
-    let unexpected_reply = ron.enter("exit please");
-    assert!(
-        unexpected_reply.contains("/say exit please sends it as a message"),
-        "{unexpected_reply}"
-    );
-    assert_eq!(ron.enter("get"), ron.enter("get"));
+    let usage = ron.enter("exit please");
+    assert!(usage.contains("/say exit please sends it as a message"), "{usage}");
+    let usage = ron.enter("get");
+    assert!(usage.starts_with("error: get: "), "{usage}");
+    assert!(usage.contains("hint: /say get sends it as a message"), "{usage}");
     assert_eq!(ron.enter(""), "");
     assert_eq!(ron.enter("naïve שלום 🏹"), "Server: naïve שלום 🏹 ACK");
     assert!(home.names().is_empty());
 }
 
 #[tokio::test]
-async fn tab_completes_commands_and_the_names_of_files() {
+async fn tab_completes_commands_and_file_names() {
     let server = Server::start().await;
     offer_files(&server);
     server.add_file("notes/with space.txt", "content");
@@ -185,7 +184,7 @@ async fn tab_completes_commands_and_the_names_of_files() {
 }
 
 #[tokio::test]
-async fn ctrl_c_clears_the_line_and_ctrl_d_leaves() {
+async fn ctrl_c_clears_the_line_and_ctrl_d_closes_the_prompt() {
     let server = Server::start().await;
     let home = Home::new();
     let mut ron = PromptUser::sign_in(&home, &server, "Ron");
@@ -193,10 +192,10 @@ async fn ctrl_c_clears_the_line_and_ctrl_d_leaves() {
     ron.terminal.wait_for_end("Ron: never mind");
     ron.press("\x03");
     assert_eq!(ron.enter("Hello"), "Server: Hello ACK");
-    // On an empty line it says how to leave, and does not.
+    // On an empty line Ctrl-C only shows how to leave.
     ron.press("\x03");
     ron.terminal.wait_for("To leave, type exit or press Ctrl-D.");
-    assert_eq!(ron.enter("still here"), "Server: still here ACK");
+    assert_eq!(ron.enter("still connected"), "Server: still connected ACK");
     ron.terminal.type_text("\x04");
     assert_eq!(ron.terminal.wait_for_exit().exit_code(), 0);
     let screen = ron.terminal.contents();
@@ -206,23 +205,33 @@ async fn ctrl_c_clears_the_line_and_ctrl_d_leaves() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_taken_or_bad_is_asked_for_again() {
+async fn the_client_asks_again_after_a_taken_or_invalid_name() {
     let server = Server::start().await;
     let homes = [(); 2].map(|()| Home::new());
     let _ron = PromptUser::sign_in(&homes[0], &server, "Ron");
     let quiver = homes[1].quiver([""; 0]).server(server.address(), &server.certificate());
     let mut terminal = quiver.start_at_terminal();
     terminal.wait_for_end("Enter your client name:");
-    for (name, why) in [("rON", "rON"), ("../Ben", "name"), ("", "name"), ("Ron", "Ron")] {
-        let asked = terminal.contents().matches("Enter your client name:").count();
+    let invalid_name = "a name has 1 to 32 characters";
+    for (number, (name, why)) in [
+        ("rON", "cannot sign in as rON: another client is called Ron"),
+        ("../Ben", invalid_name),
+        ("", invalid_name),
+        ("Ron", "cannot sign in as Ron: another client is called Ron"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let questions = terminal.contents().matches("Enter your client name:").count();
         terminal.type_line(name);
         terminal.wait_until("the same question", |screen| {
-            screen.matches("Enter your client name:").count() > asked
+            screen.matches("Enter your client name:").count() > questions
                 && screen.ends_with("Enter your client name:")
         });
         let screen = terminal.contents();
-        let error = screen.lines().rev().find(|line| line.starts_with("error: ")).unwrap();
-        assert!(error.contains(why), "{screen}");
+        let errors: Vec<_> = screen.lines().filter(|line| line.starts_with("error: ")).collect();
+        assert_eq!(errors.len(), number + 1, "{screen}");
+        assert!(errors[number].contains(why), "{screen}");
     }
     terminal.type_line("Ben");
     let mut ben = PromptUser::at_terminal(terminal, "Ben");
@@ -230,13 +239,13 @@ async fn a_name_that_is_taken_or_bad_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn who_thinks_long_about_a_name_does_not_notice() {
+async fn a_user_who_enters_the_name_late_is_signed_in_without_a_notice() {
     let server = Server::start().await;
     let home = Home::new();
     let quiver = home.quiver([""; 0]).server(server.address(), &server.certificate());
     let mut terminal = quiver.start_at_terminal();
     terminal.wait_for_end("Enter your client name:");
-    // Whoever dials later and is silent, too, is closed later.
+    // When the server has closed this later guest, it has closed the earlier one too.
     Client::guest(&server).await.wait_for_close().await;
     terminal.type_line("Ron");
     let mut ron = PromptUser::at_terminal(terminal, "Ron");
@@ -249,7 +258,7 @@ async fn who_thinks_long_about_a_name_does_not_notice() {
 }
 
 #[tokio::test]
-async fn that_the_server_stops_is_said_above_the_line_being_typed() {
+async fn the_prompt_reports_a_stopping_server_above_the_line_being_typed() {
     let mut server = Server::start().await;
     let home = Home::new();
     let mut ron = PromptUser::sign_in(&home, &server, "Ron");
@@ -262,7 +271,7 @@ async fn that_the_server_stops_is_said_above_the_line_being_typed() {
     assert!(server.wait_for_exit(TIMEOUT).await.success());
     ron.terminal.type_text("ne");
     ron.terminal.wait_for_end("Ron: half a line");
-    // There is nobody to say it to; the prompt lives on.
+    // The message cannot be sent, and the prompt continues.
     ron.press("\r");
     ron.terminal.wait_for("error: cannot connect to ");
     ron.terminal.type_text("\x04");
@@ -270,7 +279,7 @@ async fn that_the_server_stops_is_said_above_the_line_being_typed() {
 }
 
 #[tokio::test]
-async fn transfers_go_on_while_a_question_waits_for_its_answer() {
+async fn a_transfer_continues_while_a_question_is_open() {
     const FILES: usize = 1_000;
     let server = Server::start().await;
     fs::create_dir(server.files().join("many")).unwrap();
@@ -279,11 +288,12 @@ async fn transfers_go_on_while_a_question_waits_for_its_answer() {
     }
     let home = Home::new();
     let mut ron = PromptUser::sign_in(&home, &server, "Ron");
-    // More lines than the prompt lets wait: without them being shown the transfer would stop.
+    // More lines than the prompt's queue holds: if the question blocked their output, the transfer would stop.
     ron.terminal.type_line("get -r many --json --limit 1MB/s");
     ron.terminal.wait_for_output("continues in the background. ");
     ron.terminal.type_line("rm many/1");
     ron.terminal.wait_for_output("Remove many/1 from the server? [y/N]");
+    assert!(tree::count(&home.folder().join("many")) < FILES, "the transfer ended too early");
     wait_until("all files", || tree::count(&home.folder().join("many")) == FILES).await;
     ron.terminal.type_line("n");
     ron.terminal.wait_for_output("Nothing was removed.");
@@ -292,7 +302,7 @@ async fn transfers_go_on_while_a_question_waits_for_its_answer() {
 }
 
 #[tokio::test]
-async fn a_file_of_a_tree_that_differs_fails_at_the_prompt_for_its_line_is_no_place_to_ask() {
+async fn a_tree_download_at_the_prompt_fails_for_a_file_that_differs() {
     let server = Server::start().await;
     fs::create_dir(server.files().join("notes")).unwrap();
     for name in ["a", "b"] {
@@ -302,9 +312,9 @@ async fn a_file_of_a_tree_that_differs_fails_at_the_prompt_for_its_line_is_no_pl
     fs::create_dir(home.folder().join("notes")).unwrap();
     fs::write(home.folder().join("notes/a"), "of another size").unwrap();
     let mut ron = PromptUser::sign_in(&home, &server, "Ron");
-    let said = ron.enter("get -r notes");
-    assert!(said.contains("error: notes/a exists already"), "{said}");
-    assert!(said.contains(", 1 failed"), "{said}");
+    let output = ron.enter("get -r notes");
+    assert!(output.contains("error: notes/a exists already"), "{output}");
+    assert!(output.contains(", 1 failed"), "{output}");
     assert_eq!(fs::read(home.folder().join("notes/a")).unwrap(), b"of another size");
     assert_eq!(fs::read(home.folder().join("notes/b")).unwrap(), b"the server's");
 }

@@ -1,4 +1,4 @@
-//! `quiver put` and a real server: what is stored is what was sent, and a refusal says why.
+//! `quiver put` with a real server: the server stores the content that the client sent, or refuses it with a reason.
 
 use std::fs;
 use std::fs::{File, Permissions};
@@ -20,32 +20,32 @@ async fn server() -> Server {
     Server::options().argument("--allow-upload").start().await
 }
 
-/// `quiver put ...` as Ron.
+/// Runs `quiver put` as Ron.
 async fn put(home: &Home, server: &Server, arguments: &[&str]) -> ProgramOutput {
     home.quiver_as(server, "Ron", ["put"]).arguments(arguments).run().await
 }
 
 #[tokio::test]
-async fn files_of_every_size_are_stored_as_they_are() {
+async fn put_stores_files_of_every_size_unchanged() {
     let server = server().await;
     let home = Home::new();
     let mut random = Random::new(21);
     for size in [0, 1, 1023, 1024, 1025, 256 * 1024, 64 * MIB] {
         let name = format!("{size}.bin");
         fs::write(home.file(&name), random.bytes(size)).unwrap();
-        let finished = put(&home, &server, &[&name]).await;
-        assert_eq!(finished.expect(0).stdout, "");
+        let output = put(&home, &server, &[&name]).await;
+        assert_eq!(output.expect(0).stdout, "");
         let unit = if size == 1 { "byte" } else { "bytes" };
-        let said = format!("{name}: {size} {unit} stored and verified\n");
-        assert!(finished.stderr.starts_with(&said), "{}", finished.stderr);
-        let (here, there) = (fs::read(home.file(&name)), fs::read(server.files().join(&name)));
-        assert!(here.unwrap() == there.unwrap(), "{name}");
+        let expected = format!("{name}: {size} {unit} stored and verified\n");
+        assert!(output.stderr.starts_with(&expected), "{}", output.stderr);
+        let (local, remote) = (fs::read(home.file(&name)), fs::read(server.files().join(&name)));
+        assert!(local.unwrap() == remote.unwrap(), "{name}");
     }
     assert_eq!(names(&server.files()).len(), 7);
 }
 
 #[tokio::test]
-async fn a_name_is_stored_as_it_is() {
+async fn put_stores_unusual_file_names_and_refuses_a_long_one() {
     let server = server().await;
     fs::create_dir(server.files().join("notes")).unwrap();
     let home = Home::new();
@@ -57,53 +57,56 @@ async fn a_name_is_stored_as_it_is() {
     let arguments: Vec<&str> = ["--to", "notes/", "--"].into_iter().chain(all).collect();
     put(&home, &server, &arguments).await.expect(0);
     for name in all {
-        let there = server.files().join("notes").join(name);
-        assert_eq!(fs::read_to_string(there).unwrap(), name);
+        let stored = server.files().join("notes").join(name);
+        assert_eq!(fs::read_to_string(stored).unwrap(), name);
     }
+    put(&home, &server, &["--", "-rf"]).await.expect(0);
+    assert_eq!(fs::read_to_string(server.files().join("-rf")).unwrap(), "-rf");
     let name = format!("{long}x");
-    let finished = put(&home, &server, &["-rf", "--as", &name]).await;
-    assert!(finished.code() == 2 || finished.code() == 7, "{}", finished.stderr);
+    let output = put(&home, &server, &["--as", &name, "--", "-rf"]).await;
+    assert!(output.expect(7).stderr.contains("longer than 255 bytes"), "{}", output.stderr);
+    assert_eq!(server.stored_names(), ["-rf", "notes"]);
 }
 
 #[tokio::test]
-async fn what_a_file_is_goes_with_it() {
+async fn put_keeps_the_modification_time_and_the_executable_bit() {
     let server = server().await;
     let home = Home::new();
     fs::write(home.file("tool"), "#!/bin/sh\n").unwrap();
     fs::set_permissions(home.file("tool"), Permissions::from_mode(0o755)).unwrap();
-    let then = std::time::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
-    File::options().write(true).open(home.file("tool")).unwrap().set_modified(then).unwrap();
+    let modified = std::time::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    File::options().write(true).open(home.file("tool")).unwrap().set_modified(modified).unwrap();
     put(&home, &server, &["tool"]).await.expect(0);
     let metadata = fs::metadata(server.files().join("tool")).unwrap();
-    assert_eq!(metadata.modified().unwrap(), then);
+    assert_eq!(metadata.modified().unwrap(), modified);
     assert_eq!(metadata.permissions().mode() & 0o100, 0o100);
 }
 
 #[tokio::test]
-async fn what_exists_is_replaced_only_when_told() {
+async fn put_replaces_a_file_only_with_overwrite() {
     let server = server().await;
     server.add_file("a", "old");
     let home = Home::new();
     for name in ["a", "b"] {
         fs::write(home.file(name), "new").unwrap();
     }
-    let finished = put(&home, &server, &["a"]).await;
-    finished.expect(1);
-    assert!(finished.stderr.contains("hint: --overwrite replaces"), "{}", finished.stderr);
+    let output = put(&home, &server, &["a"]).await;
+    output.expect(1);
+    assert!(output.stderr.contains("hint: --overwrite replaces"), "{}", output.stderr);
     put(&home, &server, &["a", "b"]).await.expect(10);
     assert_eq!(fs::read_to_string(server.files().join("a")).unwrap(), "old");
     assert_eq!(fs::read_to_string(server.files().join("b")).unwrap(), "new");
     put(&home, &server, &["a", "--overwrite"]).await.expect(0);
     assert_eq!(fs::read_to_string(server.files().join("a")).unwrap(), "new");
-    // A folder never gives way.
+    // A folder is never replaced.
     fs::create_dir(server.files().join("c")).unwrap();
     fs::write(home.file("c"), "").unwrap();
-    assert_ne!(put(&home, &server, &["c", "--overwrite"]).await.code(), 0);
+    put(&home, &server, &["c", "--overwrite"]).await.expect(1);
     assert!(server.files().join("c").is_dir());
 }
 
 #[tokio::test]
-async fn standard_input_is_stored_byte_by_byte() {
+async fn put_stores_standard_input_unchanged() {
     let server = server().await;
     let home = Home::new();
     let content = Random::new(22).bytes(3 * MIB + 7);
@@ -111,20 +114,20 @@ async fn standard_input_is_stored_byte_by_byte() {
     let mut command =
         home.quiver_as(&server, "Ron", ["put", "-", "--as", "piped", "--json"]).command();
     command.stdin(File::open(home.file("input")).unwrap()).stdout(Stdio::piped());
-    let finished = finish(Process::start_with_stdio(&mut command)).await;
-    let said: Value = serde_json::from_str(&finished.expect(0).stdout).unwrap();
-    assert_eq!((&said["size"], &said["source"]), (&content.len().into(), &"-".into()));
-    assert_eq!(said["blake3"], blake3::hash(&content).to_hex().as_str());
+    let output = finish(Process::start_with_stdio(&mut command)).await;
+    let object: Value = serde_json::from_str(&output.expect(0).stdout).unwrap();
+    assert_eq!((&object["size"], &object["source"]), (&content.len().into(), &"-".into()));
+    assert_eq!(object["blake3"], blake3::hash(&content).to_hex().as_str());
     assert!(fs::read(server.files().join("piped")).unwrap() == content);
-    // And back, through a pipe too.
-    let back = home.file("back");
+    // get writes the same content to standard output.
+    let received = home.file("received");
     let get = home.quiver_as(&server, "Ron", ["get", "piped", "-o", "-"]);
-    get.run_with_output(File::create(&back).unwrap()).await.expect(0);
-    assert!(fs::read(back).unwrap() == content);
+    get.run_with_output(File::create(&received).unwrap()).await.expect(0);
+    assert!(fs::read(received).unwrap() == content);
 }
 
 #[tokio::test]
-async fn an_input_that_is_silent_keeps_nobody() {
+async fn ctrl_c_ends_a_put_whose_input_stalls() {
     let server = server().await;
     let home = Home::new();
     let (reader, mut writer) = std::io::pipe().unwrap();
@@ -135,15 +138,15 @@ async fn an_input_that_is_silent_keeps_nobody() {
     writer.write_all(b"a beginning").unwrap();
     server.log().wait_for("Client 1: Ron").await;
     process.signal(Signal::INT);
-    let began = std::time::Instant::now();
+    let start = std::time::Instant::now();
     assert_eq!(process.wait_for_exit(TIMEOUT).await.code(), Some(130));
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     server.log().wait_for("Client 1: Ron has disconnected").await;
     assert!(server.stored_names().is_empty());
 }
 
 #[tokio::test]
-async fn of_two_puts_of_one_name_one_wins_whole() {
+async fn two_concurrent_puts_of_one_name_store_one_complete_file() {
     let server = server().await;
     let homes = [Home::new(), Home::new()];
     let contents = [31, 32].map(|seed| Random::new(seed).bytes(8 * MIB));
@@ -157,13 +160,13 @@ async fn of_two_puts_of_one_name_one_wins_whole() {
     for process in &mut running {
         assert_eq!(process.wait_for_exit(TIMEOUT).await.code(), Some(0));
     }
-    let there = fs::read(server.files().join("same")).unwrap();
-    assert!(contents.contains(&there));
+    let stored = fs::read(server.files().join("same")).unwrap();
+    assert!(contents.contains(&stored));
     assert_eq!(names(&server.files()), ["same"]);
 }
 
 #[tokio::test]
-async fn a_full_server_says_so() {
+async fn put_reports_a_full_server() {
     if !small_disks_available() {
         return;
     }
@@ -175,20 +178,20 @@ async fn a_full_server_says_so() {
         .await;
     let home = Home::new();
     fs::write(home.file("a"), vec![7; 2 * MIB]).unwrap();
-    let finished = put(&home, &server, &["a"]).await;
-    finished.expect(1);
-    assert!(finished.stderr.contains("hint: free space with rm"), "{}", finished.stderr);
-    // Of a pipe nobody knows before.
+    let output = put(&home, &server, &["a"]).await;
+    output.expect(1);
+    assert!(output.stderr.contains("hint: free space with rm"), "{}", output.stderr);
+    // The size of piped input is unknown at the start.
     let mut command = home.quiver_as(&server, "Ron", ["put", "-", "--as", "piped"]).command();
     command.stdin(File::open(home.file("a")).unwrap()).stdout(Stdio::piped());
-    let finished = finish(Process::start_with_stdio(&mut command)).await;
-    finished.expect(1);
-    assert!(finished.stderr.contains("hint: free space with rm"), "{}", finished.stderr);
+    let output = finish(Process::start_with_stdio(&mut command)).await;
+    output.expect(1);
+    assert!(output.stderr.contains("hint: free space with rm"), "{}", output.stderr);
     assert!(server.stored_names().is_empty());
 }
 
 #[tokio::test]
-async fn who_may_not_is_told() {
+async fn put_needs_the_permission_to_upload() {
     let server = Server::options()
         .account("Ron", "secret")
         .uploader("Ben", "secret")
@@ -200,41 +203,43 @@ async fn who_may_not_is_told() {
     fs::write(home.file("password"), "secret\n").unwrap();
     fs::set_permissions(home.file("password"), Permissions::from_mode(0o600)).unwrap();
     let arguments = ["put", "a", "--password-file", "password"];
-    let finished = home.quiver_as(&server, "Ron", arguments).run().await;
-    finished.expect(1);
-    assert!(finished.stderr.contains("read-only for you"), "{}", finished.stderr);
+    let output = home.quiver_as(&server, "Ron", arguments).run().await;
+    output.expect(1);
+    assert!(output.stderr.contains("read-only for you"), "{}", output.stderr);
+    assert!(server.stored_names().is_empty());
     let other = Home::new();
     fs::write(other.file("a"), "content").unwrap();
     fs::copy(home.file("password"), other.file("password")).unwrap();
     other.quiver_as(&server, "Ben", arguments).run().await.expect(0);
+    assert_eq!(server.stored_names(), ["a"]);
 }
 
 #[tokio::test]
-async fn a_file_one_may_not_read_is_named() {
+async fn put_names_a_file_without_read_permission() {
     let server = server().await;
     let home = Home::new();
     fs::write(home.file("a"), "content").unwrap();
     fs::set_permissions(home.file("a"), Permissions::from_mode(0o000)).unwrap();
     let mut command = home.quiver_as(&server, "Ron", ["put", "a"]).unprivileged();
-    let finished = finish(Process::start(&mut command)).await;
-    assert!(finished.expect(8).stderr.contains("cannot read a: Permission denied"));
+    let output = finish(Process::start(&mut command)).await;
+    assert!(output.expect(8).stderr.contains("cannot read a: Permission denied"));
 }
 
 #[tokio::test]
-async fn a_limit_is_kept_both_ways() {
+async fn the_client_keeps_its_rate_limit_in_both_directions() {
     let server = server().await;
     let home = Home::new();
     fs::write(home.file("a"), vec![7; 3_000_000]).unwrap();
     for arguments in [["put", "a"], ["get", "a"]] {
-        let began = std::time::Instant::now();
+        let start = std::time::Instant::now();
         let quiver = home.quiver_as(&server, "Ron", arguments);
         quiver.arguments(["--overwrite", "--limit", "1.5MB/s"]).run().await.expect(0);
-        assert!(began.elapsed() > Duration::from_millis(1700), "{:?}", began.elapsed());
+        assert!(start.elapsed() > Duration::from_millis(1700), "{:?}", start.elapsed());
     }
 }
 
 #[tokio::test]
-async fn the_prompt_stores_files_too() {
+async fn put_works_at_the_prompt() {
     let server = server().await;
     server.add_file("taken", "old");
     fs::create_dir(server.files().join("notes")).unwrap();
@@ -253,8 +258,13 @@ async fn the_prompt_stores_files_too() {
     assert_eq!(fs::read_to_string(server.files().join("taken")).unwrap(), "old");
     assert!(ron.enter("put it there").contains("/say put it there sends the line as a message"));
     assert_eq!(ron.enter("/say put it there"), "Server: put it there ACK");
+    fs::write(home.file("a.txt"), "newer").unwrap();
     ron.terminal.type_text("put a.t\t");
     ron.terminal.wait_for_end("put a.txt");
     ron.press(" --overwrite\r");
+    ron.terminal.wait_until("the third file", |screen| {
+        screen.matches("File stored successfully.").count() == 3 && screen.ends_with("\nRon:")
+    });
+    assert_eq!(fs::read_to_string(server.files().join("a.txt")).unwrap(), "newer");
     ron.exit();
 }

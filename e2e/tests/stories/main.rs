@@ -2,15 +2,15 @@
 //! What has to run by itself is in ../alone.
 
 mod bad_input;
-mod changes;
-mod client_broken_off;
+mod changing_files;
 mod client_certificates;
 mod client_change;
 mod client_disk;
 mod client_get;
-mod client_get_at_once;
+mod client_get_concurrent;
+mod client_get_interrupted;
 mod client_hostile;
-mod client_kills_left_over;
+mod client_kill_cleanup;
 mod client_library;
 mod client_no_home;
 mod client_prompt;
@@ -21,7 +21,7 @@ mod client_restarts;
 mod client_resume;
 mod client_resume_journal;
 mod client_resume_kills;
-mod client_resume_loss;
+mod client_resume_network_loss;
 mod client_resume_puts;
 mod client_same_name;
 mod client_settings;
