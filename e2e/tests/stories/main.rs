@@ -1,5 +1,5 @@
-//! The stories of the whole system: one binary, because linking one for each file costs minutes.
-//! What has to run by itself is in ../alone.
+//! Tests of the whole system, in one binary: linking one for each file takes minutes. Tests that
+//! must run by themselves are in ../alone.
 
 mod bad_input;
 mod change_commands;

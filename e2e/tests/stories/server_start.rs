@@ -1,4 +1,4 @@
-//! How a server starts, and when it refuses to.
+//! How a server starts, and when it refuses to start.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,7 +11,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 #[tokio::test]
-async fn a_server_makes_its_certificate_at_its_first_start() {
+async fn a_server_creates_its_certificate_at_its_first_start() {
     let server = Server::start().await;
     let pem = fs::read(server.certificate()).unwrap();
     let certificate = CertificateDer::from_pem_slice(&pem).unwrap();
@@ -34,7 +34,7 @@ async fn a_client_that_expects_another_server_does_not_get_in() {
 }
 
 #[tokio::test]
-async fn a_key_that_others_can_read_is_refused() {
+async fn a_server_refuses_a_key_that_others_can_read() {
     let refused = Server::options().expect_start_failure(|folder| {
         let mut new = Command::new(binary::server());
         new.args(["cert", "new", "--certs"]).arg(folder.join("certs"));
@@ -50,8 +50,8 @@ async fn a_key_that_others_can_read_is_refused() {
 #[tokio::test]
 async fn a_server_does_not_serve_its_own_secrets() {
     for secret in ["certs", "passwords"] {
-        // The folder that is served becomes the one that holds the secret.
-        let options = Server::options().account("Ron", "tomato").expect_start_failure(|folder| {
+        // The served folder becomes the folder that contains the secret.
+        let refused = Server::options().account("Ron", "tomato").expect_start_failure(|folder| {
             fs::remove_dir(folder.join("files")).unwrap();
             if secret == "passwords" {
                 fs::create_dir(folder.join("files")).unwrap();
@@ -62,14 +62,14 @@ async fn a_server_does_not_serve_its_own_secrets() {
                 std::os::unix::fs::symlink("certs", folder.join("files")).unwrap();
             }
         });
-        let refused = options.await;
+        let refused = refused.await;
         assert_eq!(refused.status.code(), Some(1), "{secret}");
         assert!(refused.stderr.contains("which every client may read"), "{}", refused.stderr);
     }
 }
 
 #[tokio::test]
-async fn what_is_missing_or_taken_is_named_with_a_hint() {
+async fn a_server_without_its_folder_or_port_names_it_with_a_hint() {
     let no_files = Server::options().expect_start_failure(|folder| {
         fs::remove_dir(folder.join("files")).unwrap();
     });
