@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use quiver_e2e::process::Signal;
 use quiver_e2e::random::Random;
 use quiver_e2e::server::ServerOptions;
+use quiver_e2e::sockets::{SocketKind, listen_address};
 use quiver_e2e::wire::Dialer;
 use quiver_e2e::{Client, Key, MetricsResponse, Server, TIMEOUT, wait_within};
 use serde_json::json;
@@ -157,7 +158,9 @@ async fn the_page_shows_partial_files_of_interrupted_uploads() {
     upload.send_offset(0).await;
     upload.send_data(&content[..2 * MIB]).await;
     let progress = async {
-        while upload.stream.read_frame().await.unwrap().unwrap().value()["stored"] == 0 {}
+        while upload.stream.read_frame().await.unwrap().unwrap().value()["stored"].as_u64().unwrap()
+            == 0
+        {}
     };
     wait_within(TIMEOUT, "stored content", progress).await;
     client.close().await;
@@ -314,4 +317,5 @@ async fn the_page_can_be_read_until_the_server_exits() {
 async fn a_server_without_the_metrics_option_has_no_page() {
     let server = Server::start().await;
     assert_eq!(server.log().count("metrics"), 0);
+    assert_eq!(listen_address(server.id(), SocketKind::Tcp), None);
 }
