@@ -2,11 +2,12 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::process::Command;
 
 use quiver_e2e::process;
 use quiver_e2e::wire::{Dialer, fingerprint};
-use quiver_e2e::{Client, Server, binary};
+use quiver_e2e::{Client, Home, Server, binary};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
@@ -16,6 +17,8 @@ async fn a_server_creates_its_certificate_at_its_first_start() {
     let pem = fs::read(server.certificate()).unwrap();
     let certificate = CertificateDer::from_pem_slice(&pem).unwrap();
     assert_eq!(fingerprint(&certificate), server.fingerprint());
+    // The server uses this certificate: the client accepts no other fingerprint.
+    Client::member(&server, "Ron").await.assert_alive().await;
     let key = server.certificate().with_extension("key");
     assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
 
@@ -26,11 +29,34 @@ async fn a_server_creates_its_certificate_at_its_first_start() {
 }
 
 #[tokio::test]
-async fn a_client_that_expects_another_server_does_not_get_in() {
-    let (server, imposter) = (Server::start().await, Server::start().await);
-    let deceived = Dialer::new(&server).via(imposter.address());
-    assert!(deceived.connect().await.is_err());
-    Client::member(&imposter, "Ron").await.assert_alive().await;
+async fn each_server_has_its_own_certificate_and_keeps_it_when_it_restarts() {
+    let (mut server, other) = (Server::start().await, Server::start().await);
+    let fingerprint = server.fingerprint().to_owned();
+    assert_ne!(fingerprint, other.fingerprint());
+    let key_file = server.certificate().with_extension("key");
+    let before = (fs::read(server.certificate()).unwrap(), fs::read(&key_file).unwrap());
+    server.restart().await;
+    assert_eq!(server.fingerprint(), fingerprint);
+    let after = (fs::read(server.certificate()).unwrap(), fs::read(&key_file).unwrap());
+    assert!(before == after, "the restarted server changed its certificate or key");
+    let dialer = Dialer::to_address(server.address(), &fingerprint);
+    dialer.sign_in("Ron").await.assert_alive().await;
+}
+
+#[tokio::test]
+async fn a_client_with_the_certificate_of_another_server_does_not_sign_in() {
+    let (expected, dialled) = (Server::start().await, Server::start().await);
+    let home = Home::new();
+    let quiver = home.quiver(["--name", "Ron", "status"]);
+    let refused = quiver.server(dialled.address(), &expected.certificate()).run().await;
+    let stderr = &refused.expect(4).stderr;
+    for fingerprint in [expected.fingerprint(), dialled.fingerprint()] {
+        assert!(stderr.contains(fingerprint), "{stderr}");
+    }
+    // The dialled server has had no client before Ben.
+    let ben = Client::member(&dialled, "Ben").await;
+    assert_eq!(ben.status().await.len(), 1);
+    assert_eq!(dialled.log().count("Ron"), 0);
 }
 
 #[tokio::test]
@@ -70,13 +96,16 @@ async fn a_server_does_not_serve_its_own_secrets() {
 
 #[tokio::test]
 async fn a_server_without_its_folder_or_port_names_it_with_a_hint() {
-    let no_files = Server::options().expect_start_failure(|folder| {
-        fs::remove_dir(folder.join("files")).unwrap();
+    let mut missing = PathBuf::new();
+    let refused = Server::options().expect_start_failure(|folder| {
+        missing = folder.join("files");
+        fs::remove_dir(&missing).unwrap();
     });
-    let refused = no_files.await;
+    let refused = refused.await;
     assert_eq!(refused.status.code(), Some(1));
-    assert!(refused.stderr.contains("/files"), "{}", refused.stderr);
-    assert!(refused.stderr.contains("hint: make the folder"), "{}", refused.stderr);
+    let error = format!("error: cannot serve {}: No such file", missing.display());
+    assert!(refused.stderr.contains(&error), "{}", refused.stderr);
+    assert!(refused.stderr.contains("\nhint: make the folder"), "{}", refused.stderr);
 
     let running = Server::start().await;
     let mut second = Command::new(binary::server());
@@ -84,6 +113,7 @@ async fn a_server_without_its_folder_or_port_names_it_with_a_hint() {
     second.arg("--files").arg(running.files()).current_dir(running.root());
     let refused = process::run(&mut second, b"");
     assert_eq!(refused.status.code(), Some(1));
-    assert!(refused.stderr.contains(&running.address().to_string()), "{}", refused.stderr);
-    assert!(refused.stderr.contains("hint: "), "{}", refused.stderr);
+    let error = format!("error: cannot listen on {}: Address already in use", running.address());
+    assert!(refused.stderr.contains(&error), "{}", refused.stderr);
+    assert!(refused.stderr.contains("\nhint: "), "{}", refused.stderr);
 }
