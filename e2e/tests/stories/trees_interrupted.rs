@@ -57,6 +57,7 @@ async fn a_get_of_a_tree_resumes_when_its_server_restarts() {
     let summary = summary(&finished.expect(0).stdout);
     assert_eq!(summary["moved"], FILE_COUNT + 1, "{summary}");
     assert_same_tree(&server.files().join("t"), &home.file("t"));
+    assert_eq!(home.names(), ["t"], "a partial file is left");
     assert!(home.journal().is_empty());
 }
 
@@ -82,6 +83,7 @@ async fn an_interrupted_get_of_a_tree_resumes_with_the_same_command() {
         assert_eq!(summary["same"], received, "{summary}");
         assert_eq!(summary["moved"], FILE_COUNT + 1 - received, "{summary}");
         assert_same_tree(&server.files().join("t"), &home.file("t"));
+        assert_eq!(home.names(), ["t"], "a partial file is left");
         assert!(home.journal().is_empty());
     }
 }
@@ -103,6 +105,8 @@ async fn a_put_of_a_tree_resumes_when_its_server_restarts() {
     let summary = summary(&finished.expect(0).stdout);
     assert_eq!(summary["moved"], FILE_COUNT + 1, "{summary}");
     assert_same_tree(&server.files().join("t"), &home.file("t"));
+    assert_eq!(tree::names(&server.files()), ["t"], "a partial file is left");
+    assert!(home.journal().is_empty());
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use quiver_e2e::quiver::names;
 use quiver_e2e::random::Random;
 use quiver_e2e::server::ServerOptions;
 use quiver_e2e::wire::{Dialer, RawFrame, hash, kind};
-use quiver_e2e::{Client, Key, Server, TIMEOUT, wait_within};
+use quiver_e2e::{Client, Key, Server, TIMEOUT, wait_until, wait_within};
 use serde_json::json;
 
 fn options_with_uploads() -> ServerOptions {
@@ -162,66 +162,110 @@ async fn one_client_can_put_one_path_twice_at_once() {
     assert_eq!(names(&server.files()), ["file"]);
 }
 
-#[tokio::test]
-async fn the_server_rejects_invalid_content_and_keeps_the_old_file() {
-    let server = options_with_uploads().start().await;
-    let client = Client::member(&server, "Ron").await;
-    server.add_file("file", "old");
-    let content = Random::new(3).bytes(5000);
-    let (whole, wrong) = (hash(&content), hash(b"other"));
+/// Content of `path` that breaks the protocol: what is wrong, the bytes after the offset, and the
+/// code of the refusal.
+fn invalid_content(content: &[u8]) -> Vec<(&'static str, Vec<u8>, &'static str)> {
+    let size = content.len();
+    let (whole, wrong) = (hash(content), hash(b"other"));
     let data = |bytes: &[u8]| RawFrame::new(kind::DATA, bytes).encode();
     let eof = |size: usize, hash: &str| {
         RawFrame::json(kind::EOF, &json!({"size": size, "blake3": hash})).encode()
     };
     let all: Vec<u8> = content.chunks(1024).flat_map(data).collect();
+    let early_eof = eof(1024, &hash(&content[..1024]));
     let error =
         RawFrame::json(kind::ERROR, &json!({"code": "changed", "message": "gone"})).encode();
     let received = RawFrame::json(kind::RECEIVED, &json!({"blake3": whole})).encode();
-    for (what, bytes, code) in [
-        ("a wrong hash", [&all[..], &eof(5000, &wrong)].concat(), "bad_request"),
-        ("a wrong size", [&all[..], &eof(5001, &whole)].concat(), "bad_request"),
+    vec![
+        ("a wrong hash", [&all[..], &eof(size, &wrong)].concat(), "bad_request"),
+        ("a wrong size", [&all[..], &eof(size + 1, &whole)].concat(), "bad_request"),
         ("too much", [&all[..], &data(b"x")].concat(), "bad_request"),
         ("a long chunk", data(&content[..1025]), "bad_request"),
         ("an empty chunk", data(b""), "bad_request"),
         ("a chunk after a short one", [data(b"x"), data(b"x")].concat(), "bad_request"),
-        (
-            "an early Eof",
-            [&all[..1027], &eof(1024, &hash(&content[..1024]))].concat(),
-            "bad_request",
-        ),
-        ("two Eofs", [&all[..], &eof(5000, &whole), &eof(5000, &whole)].concat(), "bad_request"),
-        ("an Error", [&all[..1027], &error].concat(), "changed"),
-        ("another frame", [&all[..1027], &received].concat(), "bad_request"),
-        ("an unknown kind of frame", [&all[..1027], &[9, 0, 0]].concat(), "bad_request"),
+        ("an early Eof", [&all[..1027], &early_eof].concat(), "bad_request"),
         ("no Eof", all.clone(), "bad_request"),
+        ("two Eofs", [&all[..], &eof(size, &whole), &eof(size, &whole)].concat(), "bad_request"),
+        ("an Error", [&all[..1027], &error].concat(), "changed"),
+        ("another frame", [&all[..], &received].concat(), "bad_request"),
+        ("an unknown kind of frame", [&all[..], &[9, 0, 0]].concat(), "bad_request"),
         ("half a chunk", all[..100].to_vec(), "bad_request"),
-    ] {
-        let request = json!({"command": "put", "path": "file", "size": 5000, "replace": true});
-        let mut upload = client.put_as(request).await.unwrap();
-        // A put after an interrupted one does not resume it.
-        upload.send_offset(0).await;
-        upload.send_bytes(&bytes).await;
+    ]
+}
+
+/// Bytes that count against the client's quota of `quota` bytes.
+async fn counted_bytes(client: &Client, quota: u64) -> u64 {
+    let space = client.request(json!({"command": "space"})).await;
+    quota - space.reply()["available"].as_u64().unwrap()
+}
+
+#[tokio::test]
+async fn the_server_rejects_invalid_content_and_leaves_nothing_of_it() {
+    const QUOTA: u64 = 10_000_000;
+    // The server receives small files into memory, and large ones into a partial file.
+    for size in [5000, 700_000] {
+        let server = options_with_uploads().argument(format!("--quota={QUOTA}")).start().await;
+        let client = Client::member(&server, "Ron").await;
+        server.add_file("file", "old");
+        let content = Random::new(3).bytes(size);
+        for (what, bytes, code) in invalid_content(&content) {
+            let what = format!("{what}, of {size} bytes");
+            let request = json!({"command": "put", "path": "file", "size": size, "replace": true});
+            let mut upload = client.put_as(request).await.unwrap();
+            // A put after an interrupted one does not resume it.
+            upload.send_offset(0).await;
+            upload.send_bytes(&bytes).await;
+            let refusal = upload.finish().await.unwrap_err();
+            assert_eq!(refusal.code(), code, "{what}: {}", refusal.message());
+            assert_eq!(fs::read(server.files().join("file")).unwrap(), b"old", "{what}");
+            let (names, counted) = (names(&server.files()), counted_bytes(&client, QUOTA).await);
+            if what == "no Eof, of 700000 bytes" {
+                // The content is valid so far: the server keeps it, and the client can resume.
+                assert!(names.len() == 2 && names[0].starts_with(".quiver-"), "{names:?}");
+                assert!(counted > 0, "{what}");
+            } else {
+                assert_eq!((names, counted), (vec!["file".to_owned()], 0), "{what}");
+            }
+        }
+        client.assert_alive().await;
+        for offset in [1, u64::MAX] {
+            let mut upload = client.put("new", size).await.unwrap();
+            upload.send_offset(offset).await;
+            assert_eq!(upload.finish().await.unwrap_err().code(), "bad_request", "{offset}");
+        }
+        let mut upload = client.put("new", size).await.unwrap();
+        upload.send_data(&content).await;
         let refusal = upload.finish().await.unwrap_err();
-        assert_eq!(refusal.code(), code, "{what}: {}", refusal.message());
-        assert_eq!(fs::read(server.files().join("file")).unwrap(), b"old", "{what}");
+        assert_eq!(refusal.code(), "bad_request", "content without an offset");
+        assert_eq!(names(&server.files()), ["file"]);
+        assert_eq!(counted_bytes(&client, QUOTA).await, 0);
+        // Afterwards, the same client can store the file.
+        client.store("new", &content).await.unwrap();
+        assert_eq!(fs::read(server.files().join("new")).unwrap(), content);
+        assert_eq!(names(&server.files()), ["file", "new"]);
+        assert_eq!(counted_bytes(&client, QUOTA).await, size as u64);
     }
-    client.assert_alive().await;
-    for (offset, code) in [(1_u64, "bad_request"), (u64::MAX, "bad_request")] {
-        let mut upload = client.put("new", 5000).await.unwrap();
-        upload.send_offset(offset).await;
-        assert_eq!(upload.finish().await.unwrap_err().code(), code);
-    }
-    let mut upload = client.put("new", 5000).await.unwrap();
-    upload.send_bytes(&all).await;
-    assert_eq!(
-        upload.finish().await.unwrap_err().code(),
-        "bad_request",
-        "content without an offset"
-    );
-    assert!(!server.files().join("new").exists());
-    // Afterwards, the same client can store the file.
-    client.store("new", &content).await.unwrap();
-    assert_eq!(fs::read(server.files().join("new")).unwrap(), content);
+}
+
+#[tokio::test]
+async fn the_server_removes_the_partial_file_of_a_resumed_put_with_a_wrong_hash() {
+    const QUOTA: u64 = 10_000_000;
+    let server = options_with_uploads().argument(format!("--quota={QUOTA}")).start().await;
+    let client = Client::member(&server, "Ron").await;
+    let content = Random::new(5).bytes(3_000_000);
+    let mut upload = client.put("big", content.len()).await.unwrap();
+    upload.send_offset(0).await;
+    upload.send_data(&content[..2_000_000]).await;
+    upload.finish().await.unwrap_err();
+    let mut upload = client.put("big", content.len()).await.unwrap();
+    let (have, _) = upload.have().expect("a partial file");
+    upload.send_offset(have).await;
+    upload.send_data(&content[have as usize..]).await;
+    upload.send_eof(content.len() as u64, &hash(b"other")).await;
+    assert_eq!(upload.finish().await.unwrap_err().code(), "bad_request");
+    assert_eq!(names(&server.files()), [""; 0]);
+    assert_eq!(counted_bytes(&client, QUOTA).await, 0);
+    assert_eq!(client.put("big", content.len()).await.unwrap().have(), None);
 }
 
 #[tokio::test]
@@ -281,4 +325,5 @@ async fn an_interrupted_put_resumes_at_its_offset() {
         "the client sent more than the rest"
     );
     assert_eq!(fs::read(server.files().join("big")).unwrap(), content);
+    wait_until("the partial files to be removed", || names(&server.files()) == ["big"]).await;
 }

@@ -6,11 +6,12 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use quiver_e2e::quiver::names;
 use quiver_e2e::random::Random;
 use quiver_e2e::server::ServerOptions;
 use quiver_e2e::udp_relay::UdpRelay;
 use quiver_e2e::wire::{Dialer, RawUpload, hash};
-use quiver_e2e::{Client, Key, Server, TIMEOUT, wait_within};
+use quiver_e2e::{Client, Key, Server, TIMEOUT, wait_until, wait_within};
 use serde_json::json;
 
 const MIB: usize = 1024 * 1024;
@@ -113,6 +114,8 @@ async fn a_second_put_on_the_same_connection_starts_at_zero() {
     old.send_data(&content[3 * MIB..]).await;
     old.send_eof(content.len() as u64, &hash(&content)).await;
     old.finish().await.unwrap();
+    assert!(fs::read(server.files().join("big")).unwrap() == content);
+    wait_until("the second put to end", || names(&server.files()) == ["big"]).await;
 }
 
 #[tokio::test]
