@@ -150,10 +150,12 @@ async fn a_server_without_uploads_forbids_them_to_uploaders() {
 async fn a_server_does_not_start_with_its_state_in_the_served_folder() {
     let failed =
         options_with_uploads().argument("--state=files/state").expect_start_failure(|_| {}).await;
+    assert_eq!(failed.code(), 1);
     assert!(failed.stderr.contains("files/state lies in"), "{}", failed.stderr);
     let failed = options_with_uploads()
         .argument("--state=certs/missing/state")
         .expect_start_failure(|_| {})
         .await;
+    assert_eq!(failed.code(), 1);
     assert!(failed.stderr.contains("cannot open the quota database"), "{}", failed.stderr);
 }

@@ -156,15 +156,23 @@ async fn the_server_does_not_reload_an_invalid_password_file() {
     let good = fs::read(&path).unwrap();
     let warning = "password file not reloaded: the accounts stay as they were";
 
-    replace(&path, &[&good[..], b"Ben:hunter2\n"].concat(), 0o600);
+    // The same password for another name: valid, if it were not for the last line.
+    let renamed = String::from_utf8(good).unwrap().replace("Ron:", "Pete:");
+    let assert_unchanged = async || {
+        let client = Client::guest(&server).await;
+        assert_eq!(client.sign_in("Pete", "tomato & \"basil\"").await.code(), "sign_in_failed");
+        client.sign_in("Ron", "tomato & \"basil\"").await.eof();
+    };
+    replace(&path, format!("{renamed}Ben:hunter2\n").as_bytes(), 0o600);
     let entry = server.log().wait_for_nth(warning, 1).await;
     let line = entry.fields.to_string();
     assert!(line.contains("line 2") && !line.contains("hunter2"), "{line}");
-    Client::guest(&server).await.sign_in("Ron", "tomato & \"basil\"").await.eof();
+    assert_unchanged().await;
 
-    replace(&path, &good, 0o644);
+    // Valid, but readable by others.
+    replace(&path, renamed.as_bytes(), 0o644);
     server.log().wait_for_nth(warning, 2).await;
-    Client::guest(&server).await.sign_in("Ron", "tomato & \"basil\"").await.eof();
+    assert_unchanged().await;
 }
 
 #[tokio::test]
