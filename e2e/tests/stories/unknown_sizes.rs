@@ -68,11 +68,13 @@ async fn put_stores_a_tree_of_procfs_whole_and_recognises_it_again() {
     server.add_file("inotify/max_user_watches", "");
     let put = async |more: &[&str]| {
         let put = home.quiver_as(&server, "Ron", ["put", "-r", FOLDER]).arguments(more).run().await;
-        (put.code(), put.stderr)
+        (put.code(), put.stdout, put.stderr)
     };
-    let (code, stderr) = put(&["--dry-run"]).await;
+    let (code, plan, stderr) = put(&["--dry-run"]).await;
     assert_eq!(code, 0, "{stderr}");
-    let (code, stderr) = put(&["--overwrite"]).await;
+    assert!(plan.contains("differs             inotify/max_user_watches"), "{plan}");
+    assert_eq!(plan.lines().filter(|line| line.starts_with("new ")).count(), 2, "{plan}");
+    let (code, _, stderr) = put(&["--overwrite"]).await;
     assert_eq!(code, 0, "{stderr}");
     assert!(stderr.contains("3 files stored"), "{stderr}");
     for name in names(Path::new(FOLDER)) {
@@ -80,7 +82,7 @@ async fn put_stores_a_tree_of_procfs_whole_and_recognises_it_again() {
         assert!(!content.is_empty());
         assert_eq!(fs::read(server.files().join("inotify").join(&name)).unwrap(), content);
     }
-    let (code, stderr) = put(&[]).await;
+    let (code, _, stderr) = put(&[]).await;
     assert_eq!(code, 0, "{stderr}");
     assert!(stderr.contains("0 files stored, 3 already there"), "{stderr}");
 }
