@@ -55,12 +55,16 @@ impl MetricsResponse {
     }
 
     /// The value of a metric by its whole name, such as
-    /// `quiver_transfers_total{direction="get",outcome="verified"}`; 0 if the page does not have it.
+    /// `quiver_transfers_total{direction="get",outcome="verified"}`; 0 if the page has the metric, but no value with
+    /// these labels.
     ///
     /// # Panics
-    /// If the value is no number.
+    /// If the page does not have the metric, or the value is no number.
     #[must_use]
     pub fn number(&self, name: &str) -> f64 {
+        let metric = name.split('{').next().unwrap();
+        let is_known = |line: &str| line.split([' ', '{']).any(|word| word == metric);
+        assert!(self.body.lines().any(is_known), "no metric {metric} in {}", self.body);
         let line = self.body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.map_or(0.0, |number| number.parse().expect("a number"))
     }

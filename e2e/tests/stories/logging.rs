@@ -1,6 +1,7 @@
-//! Logs that cannot be written: the server serves on, stops in time, and says what its log lacks.
+//! Logs that cannot be written: the server keeps serving, stops in time, and logs how many lines it
+//! dropped.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failure here fails a test")]
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, PipeReader, Write as _};
@@ -22,16 +23,17 @@ use quiver_e2e::{Client, Home, MetricsResponse, Server, TIMEOUT, binary, wait_un
 
 const DROPPED: &str = "quiver_log_lines_dropped_total";
 
-/// What a server has to stop, and to spare.
-const STOPS: Duration = Duration::from_secs(10);
+/// Time in which a server must stop: longer than its grace of 8 seconds.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
 
-fn watched() -> ServerOptions {
+fn options_with_metrics() -> ServerOptions {
     Server::options().argument("--metrics=0").max_clients(1000)
 }
 
-async fn metrics(server: &Server) -> SocketAddr {
+/// Waits for the address of the metrics page.
+async fn metrics_address(server: &Server) -> SocketAddr {
     let mut address = None;
-    wait_until("the metrics", || {
+    wait_until("the metrics page", || {
         address = listen_address(server.id(), SocketKind::Tcp);
         address.is_some()
     })
@@ -39,67 +41,69 @@ async fn metrics(server: &Server) -> SocketAddr {
     address.unwrap()
 }
 
-async fn dropped(metrics: SocketAddr) -> f64 {
+/// The number of log lines that the server has dropped.
+async fn dropped_lines(metrics: SocketAddr) -> f64 {
     let page = MetricsResponse::read(metrics).await;
     assert!(page.body.contains(&format!("\n{DROPPED} ")), "{}", page.body);
     page.number(DROPPED)
 }
 
-/// Connects a client, which costs some lines, and expects an answer at once; returns how long that took.
-async fn visit(server: &Server, name: &str) -> Duration {
+/// Connects a client, which makes the server log some lines, and sends a message. Returns the time
+/// until its response.
+async fn connect_and_message(server: &Server, name: &str) -> Duration {
     let client = Client::member(server, name).await;
-    let began = Instant::now();
+    let started = Instant::now();
     client.assert_alive().await;
-    let took = began.elapsed();
+    let round_trip = started.elapsed();
     client.close().await;
-    took
+    round_trip
 }
 
-async fn stops(mut server: Server) {
-    let began = Instant::now();
+async fn assert_stops_in_time(mut server: Server) {
+    let started = Instant::now();
     server.signal(Signal::TERM);
     assert!(server.wait_for_exit(TIMEOUT).await.success());
-    assert!(began.elapsed() < STOPS, "{:?}", began.elapsed());
+    assert!(started.elapsed() < STOP_LIMIT, "{:?}", started.elapsed());
 }
 
-/// Reads a line that was written already, or is about to be.
-fn line(reader: &mut BufReader<PipeReader>) -> String {
+/// Reads the next line of a log.
+fn read_log_line(reader: &mut BufReader<PipeReader>) -> String {
     let mut line = String::new();
     assert_ne!(reader.read_line(&mut line).unwrap(), 0, "the log has ended");
     line
 }
 
 #[tokio::test]
-async fn a_reader_of_the_log_that_leaves_does_not_end_the_server() {
+async fn a_server_keeps_serving_after_the_reader_of_its_log_closed_the_pipe() {
     let (reader, writer) = std::io::pipe().unwrap();
-    let server = watched().start_logging_to(writer).await;
-    let metrics = metrics(&server).await;
+    let server = options_with_metrics().start_logging_to(writer).await;
+    let metrics = metrics_address(&server).await;
     let mut reader = BufReader::new(reader);
     for _ in 0..3 {
-        line(&mut reader);
+        read_log_line(&mut reader);
     }
     drop(reader);
     for round in 0..20 {
-        visit(&server, &format!("Ron{round}")).await;
+        connect_and_message(&server, &format!("Ron{round}")).await;
     }
-    assert!(dropped(metrics).await > 0.0);
-    stops(server).await;
+    assert!(dropped_lines(metrics).await > 0.0);
+    assert_stops_in_time(server).await;
 }
 
 #[tokio::test]
-async fn a_full_disk_under_the_log_does_not_end_the_server() {
+async fn a_server_keeps_serving_while_the_disk_of_its_log_is_full() {
     let full = File::options().write(true).open("/dev/full").unwrap();
-    let server = watched().start_logging_to(full).await;
-    let metrics = metrics(&server).await;
+    let server = options_with_metrics().start_logging_to(full).await;
+    let metrics = metrics_address(&server).await;
     for round in 0..20 {
-        visit(&server, &format!("Ron{round}")).await;
+        connect_and_message(&server, &format!("Ron{round}")).await;
     }
-    assert!(dropped(metrics).await >= 20.0);
-    stops(server).await;
+    assert!(dropped_lines(metrics).await >= 20.0);
+    assert_stops_in_time(server).await;
 }
 
 #[tokio::test]
-async fn once_the_disk_has_room_again_the_log_says_what_it_lacks() {
+async fn a_server_logs_how_many_lines_it_dropped_once_its_disk_has_space_again() {
     if !small_disks_available() {
         return;
     }
@@ -107,81 +111,82 @@ async fn once_the_disk_has_room_again_the_log_says_what_it_lacks() {
     let disk = SmallDisk::mount(&home.folder(), "64k");
     let log = disk.folder().join("log");
     let file = File::options().create(true).append(true).open(&log).unwrap();
-    let server = watched().start_logging_to(file).await;
-    let metrics = metrics(&server).await;
+    let server = options_with_metrics().start_logging_to(file).await;
+    let metrics = metrics_address(&server).await;
     std::fs::write(disk.folder().join("other"), vec![0; 128 * 1024]).unwrap_err();
     let mut round = 0;
-    while dropped(metrics).await == 0.0 {
-        visit(&server, &format!("Ron{round}")).await;
+    while dropped_lines(metrics).await == 0.0 {
+        connect_and_message(&server, &format!("Ron{round}")).await;
         round += 1;
     }
     std::fs::remove_file(disk.folder().join("other")).unwrap();
-    // No other line is logged meanwhile.
-    let said = || std::fs::read_to_string(&log).unwrap();
-    wait_until("the report", || said().contains("dropped: standard error did not take")).await;
-    assert_eq!(said().matches("dropped: standard error did not take").count(), 1);
-    let count = dropped(metrics).await;
-    assert!(said().contains(&format!("\"{count} log line")), "{count}: {}", said());
-    visit(&server, "Ben").await;
-    wait_until("the next lines", || said().contains("Ben has disconnected")).await;
-    for line in said().lines().filter(|line| !line.is_empty()) {
-        // A line that the full disk cut off has an end of its own.
+    // The server logs the report although it has no other line to log.
+    let log_text = || std::fs::read_to_string(&log).unwrap();
+    wait_until("the report", || log_text().contains("dropped: standard error did not take")).await;
+    assert_eq!(log_text().matches("dropped: standard error did not take").count(), 1);
+    let count = dropped_lines(metrics).await;
+    assert!(log_text().contains(&format!("\"{count} log line")), "{count}: {}", log_text());
+    connect_and_message(&server, "Ben").await;
+    wait_until("the next lines", || log_text().contains("Ben has disconnected")).await;
+    for line in log_text().lines().filter(|line| !line.is_empty()) {
+        // The server ends a line that the full disk cut off before it writes the next one.
         let is_whole = line.starts_with('{') && line.ends_with('}');
         assert!(is_whole || !line.contains("}{"), "{line}");
     }
-    stops(server).await;
+    assert_stops_in_time(server).await;
 }
 
 #[tokio::test]
-async fn a_log_that_nobody_reads_keeps_no_client_waiting() {
+async fn clients_do_not_wait_for_a_log_that_is_not_read() {
     let (reader, writer) = std::io::pipe().unwrap();
-    // Every packet is a line: the queue is full after some clients.
-    let server = watched().environment("RUST_LOG", "trace").start_logging_to(writer).await;
-    let metrics = metrics(&server).await;
+    // The server logs a line for each packet: a few clients fill the queue.
+    let server =
+        options_with_metrics().environment("RUST_LOG", "trace").start_logging_to(writer).await;
+    let metrics = metrics_address(&server).await;
     let mut slowest = Duration::ZERO;
     let mut round = 0;
-    while dropped(metrics).await == 0.0 {
-        slowest = slowest.max(visit(&server, &format!("Ron{round}")).await);
+    while dropped_lines(metrics).await == 0.0 {
+        slowest = slowest.max(connect_and_message(&server, &format!("Ron{round}")).await);
         round += 1;
     }
-    for more in 0..50 {
-        slowest = slowest.max(visit(&server, &format!("Ben{more}")).await);
+    for number in 0..50 {
+        slowest = slowest.max(connect_and_message(&server, &format!("Ben{number}")).await);
     }
     assert!(slowest < Duration::from_secs(5), "{slowest:?}");
 
-    // Read again, it says once what it lacks.
-    let (found, report) = std::sync::mpsc::channel();
+    // Once the log is read, the server reports once how many lines it dropped.
+    let (report_sender, report) = std::sync::mpsc::channel();
     let reading = thread::spawn(move || {
         for line in BufReader::new(reader).lines().map_while(Result::ok) {
             if line.contains(" log lines were dropped") {
-                let _ = found.send(line);
+                let _ = report_sender.send(line);
             }
         }
     });
     let report = report.recv_timeout(TIMEOUT).unwrap();
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     assert_eq!(report["level"], "WARN");
-    let count = dropped(metrics).await;
-    let said = format!("{count} log lines were dropped: standard error did not take them");
-    assert_eq!(report["message"], said);
-    visit(&server, "Pete").await;
-    stops(server).await;
+    let count = dropped_lines(metrics).await;
+    let expected = format!("{count} log lines were dropped: standard error did not take them");
+    assert_eq!(report["message"], expected);
+    connect_and_message(&server, "Pete").await;
+    assert_stops_in_time(server).await;
     reading.join().unwrap();
 }
 
 #[tokio::test]
-async fn a_server_stops_although_nobody_reads_its_log() {
+async fn a_server_stops_in_time_although_its_log_is_not_read() {
     let (reader, writer) = std::io::pipe().unwrap();
     let mut full = OwnedFd::from(writer.try_clone().unwrap());
     fill(&mut full);
-    let server = watched().start_logging_to(writer).await;
+    let server = options_with_metrics().start_logging_to(writer).await;
     let client = Client::member(&server, "Ron").await;
     client.assert_alive().await;
-    // A transfer that does not end: the whole grace is used.
+    // This download does not end, so the server uses its whole grace.
     server.add_file("big", vec![7; 32 * 1024 * 1024]);
     let mut download = client.get("big").await.unwrap();
     download.read_at_least(1).await;
-    stops(server).await;
+    assert_stops_in_time(server).await;
     drop(reader);
 }
 
@@ -198,7 +203,7 @@ fn fill(pipe: &mut OwnedFd) {
 }
 
 #[tokio::test]
-async fn a_terminal_that_is_stopped_does_not_stop_the_server() {
+async fn a_server_serves_and_stops_although_its_terminal_is_paused() {
     let home = Home::new();
     let mut command = CommandBuilder::new(binary::server());
     for folder in ["files", "certs"] {
@@ -208,10 +213,11 @@ async fn a_terminal_that_is_stopped_does_not_stop_the_server() {
     command.cwd(home.folder());
     let mut terminal = Terminal::start(command);
     terminal.wait_for("listening on");
-    let shown = terminal.contents();
-    let fingerprint = shown.split_once("fingerprint ").unwrap().1;
+    let screen = terminal.contents();
+    let fingerprint = screen.split_once("fingerprint ").unwrap().1;
     let fingerprint = fingerprint.split_whitespace().next().unwrap();
     let address = listen_address(terminal.id(), SocketKind::Udp).unwrap();
+    // Control-S pauses the terminal's output.
     terminal.type_text("\x13");
     for round in 0..20 {
         let client = Dialer::to_address(address, fingerprint).sign_in(&format!("Ron{round}")).await;
@@ -219,34 +225,34 @@ async fn a_terminal_that_is_stopped_does_not_stop_the_server() {
         client.close().await;
     }
     let id = rustix::process::Pid::from_raw(terminal.id().cast_signed()).unwrap();
-    let began = Instant::now();
+    let started = Instant::now();
     rustix::process::kill_process(id, Signal::TERM).unwrap();
     assert!(terminal.wait_for_exit().success());
-    assert!(began.elapsed() < STOPS, "{:?}", began.elapsed());
+    assert!(started.elapsed() < STOP_LIMIT, "{:?}", started.elapsed());
 }
 
 #[tokio::test]
-async fn the_last_lines_of_a_server_are_written() {
+async fn a_server_writes_its_last_lines_before_it_exits() {
     let mut server = Server::start().await;
     server.signal(Signal::TERM);
     server.wait_for_exit(TIMEOUT).await;
     assert_eq!(server.log().entries().last().unwrap().message, "stopped");
 
-    // What keeps it from starting is said too.
-    let refused =
+    // A server that cannot start writes why.
+    let failed =
         Server::options().argument("--metrics=192.0.2.7:1").expect_start_failure(|_| {}).await;
-    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(failed.status.code(), Some(1));
     let error = "\nerror: cannot show metrics on 192.0.2.7:1: ";
-    let said = format!("\n{}", refused.stderr);
-    assert!(said.contains(error), "{}", refused.stderr);
-    assert!(said.lines().last().unwrap().starts_with("hint: "), "{}", refused.stderr);
+    let stderr = format!("\n{}", failed.stderr);
+    assert!(stderr.contains(error), "{stderr}");
+    assert!(stderr.lines().last().unwrap().starts_with("hint: "), "{stderr}");
 }
 
 #[tokio::test]
-async fn a_server_that_cannot_say_why_ends_all_the_same() {
+async fn a_server_that_cannot_write_its_error_still_exits_with_code_1() {
     let home = Home::new();
     for arguments in [&["--files", "missing"][..], &["cert", "show", "--certs", "missing"]] {
-        for stderr in broken() {
+        for stderr in unwritable_outputs() {
             let mut command = std::process::Command::new(binary::server());
             command.args(arguments).current_dir(home.folder());
             command.stdin(Stdio::null()).stdout(Stdio::piped());
@@ -258,10 +264,10 @@ async fn a_server_that_cannot_say_why_ends_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_verbose_client_works_although_its_log_cannot_be_written() {
+async fn a_verbose_client_downloads_although_it_cannot_write_its_log() {
     let server = Server::start().await;
     server.add_file("a", vec![7; 4 * 1024 * 1024]);
-    for stderr in broken() {
+    for stderr in unwritable_outputs() {
         let home = Home::new();
         let mut command = home.quiver_as(&server, "Ron", ["-v", "get", "a"]).command();
         command.stdin(Stdio::null()).stdout(Stdio::piped());
@@ -289,7 +295,7 @@ async fn a_verbose_client_does_not_wait_for_its_log() {
 }
 
 #[tokio::test]
-async fn a_verbose_client_writes_its_log_before_its_last_words() {
+async fn a_verbose_client_writes_its_log_before_its_error() {
     let server = Server::start().await;
     let home = Home::new();
     let failed = home.quiver_as(&server, "Ron", ["-v", "get", "missing"]).run().await;
@@ -300,8 +306,8 @@ async fn a_verbose_client_writes_its_log_before_its_last_words() {
     assert!(log < error, "{}", failed.stderr);
 }
 
-/// Standard errors that cannot be written to.
-fn broken() -> [Stdio; 2] {
+/// A full disk and a closed pipe, as standard errors that cannot be written to.
+fn unwritable_outputs() -> [Stdio; 2] {
     let (reader, closed) = std::io::pipe().unwrap();
     drop(reader);
     [File::options().write(true).open("/dev/full").unwrap().into(), closed.into()]
@@ -310,6 +316,6 @@ fn broken() -> [Stdio; 2] {
 #[tokio::test]
 async fn a_server_without_standard_error_serves() {
     let server = Server::options().start_logging_to(Stdio::null()).await;
-    wait_within(TIMEOUT, "a visit", visit(&server, "Ron")).await;
-    stops(server).await;
+    wait_within(TIMEOUT, "a message", connect_and_message(&server, "Ron")).await;
+    assert_stops_in_time(server).await;
 }

@@ -1,7 +1,8 @@
-//! The stories of the whole system: one binary, because linking one for each file costs minutes.
-//! What has to run by itself is in ../alone.
+//! Tests of the whole system, in one binary: linking one for each file takes minutes. Tests that
+//! must run by themselves are in ../alone.
 
 mod bad_input;
+mod change_commands;
 mod changing_files;
 mod client_certificates;
 mod client_change;
@@ -36,6 +37,7 @@ mod conversation;
 mod demo;
 mod disk_full;
 mod endings;
+mod exit_command;
 mod faults_client;
 mod faults_server;
 mod file_size_limit;
@@ -44,24 +46,22 @@ mod files;
 mod harness;
 mod honest_numbers;
 mod hostile_sizes;
-mod leaving;
 mod logging;
 mod metrics;
-mod one_client_beside_others;
+mod per_client_limits;
 mod quota_rows;
 mod served_folder;
-mod server_life;
+mod server_environment;
+mod server_start;
 mod sessions;
 mod sign_in;
-mod sizes_not_told;
-mod starting;
 mod stateless_resets;
-mod trees_broken;
 mod trees_get;
+mod trees_interrupted;
 mod trees_put;
+mod unknown_sizes;
 mod upload;
-mod upload_broken;
-mod upload_changes;
-mod upload_parts;
-mod upload_room;
-mod upload_taken_over;
+mod upload_interrupted;
+mod upload_partial_files;
+mod upload_reclaim;
+mod upload_space;

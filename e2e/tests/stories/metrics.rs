@@ -1,11 +1,12 @@
-//! What a server counts, read as Prometheus does: the numbers are those of what happened, and the page is no
-//! way to harm the server.
+//! The metrics page, read as Prometheus reads it: the numbers are right, and its readers cannot
+//! harm the server.
 
 use std::net::{SocketAddr, TcpListener};
 
 use quiver_e2e::process::Signal;
 use quiver_e2e::random::Random;
 use quiver_e2e::server::ServerOptions;
+use quiver_e2e::sockets::{SocketKind, listen_address};
 use quiver_e2e::wire::Dialer;
 use quiver_e2e::{Client, Key, MetricsResponse, Server, TIMEOUT, wait_within};
 use serde_json::json;
@@ -14,25 +15,25 @@ use tokio::net::TcpStream;
 
 const MIB: usize = 1024 * 1024;
 
-fn watched() -> ServerOptions {
+fn options_with_metrics() -> ServerOptions {
     Server::options().argument("--metrics=0")
 }
 
 #[track_caller]
-fn expect(page: &MetricsResponse, numbers: &[(&str, usize)]) {
+fn assert_numbers(page: &MetricsResponse, numbers: &[(&str, usize)]) {
     for (name, number) in numbers {
         assert_eq!(page.number(name), *number as f64, "{name} in {}", page.body);
     }
 }
 
 #[tokio::test]
-async fn the_numbers_are_those_of_what_moved() {
-    let server = watched().argument("--allow-upload").start().await;
+async fn the_page_counts_connections_commands_and_verified_transfers() {
+    let server = options_with_metrics().argument("--allow-upload").start().await;
     let metrics = server.metrics_address().await;
-    assert!(metrics.ip().is_loopback(), "a port alone is for this machine");
-    let started = MetricsResponse::read(metrics).await;
-    expect(
-        &started,
+    assert!(metrics.ip().is_loopback(), "without an address, the page is local");
+    let at_start = MetricsResponse::read(metrics).await;
+    assert_numbers(
+        &at_start,
         &[
             ("quiver_clients", 0),
             ("quiver_max_clients", 3),
@@ -40,9 +41,12 @@ async fn the_numbers_are_those_of_what_moved() {
             ("quiver_transfers_total{direction=\"get\",outcome=\"verified\"}", 0),
         ],
     );
-    assert!(started.body.contains("\nquiver_content_sent_bytes_total 0\n"), "zero is shown");
-    assert!(started.body.contains("quiver_build_info{version=\""), "{}", started.body);
-    assert!(started.number("process_start_time_seconds") > 1.7e9);
+    assert!(
+        at_start.body.contains("\nquiver_content_sent_bytes_total 0\n"),
+        "the page shows zeros"
+    );
+    assert!(at_start.body.contains("quiver_build_info{version=\""), "{}", at_start.body);
+    assert!(at_start.number("process_start_time_seconds") > 1.7e9);
 
     server.add_file("secret.txt", Random::new(1).bytes(3 * MIB));
     let client = Client::member(&server, "Ron").await;
@@ -54,7 +58,7 @@ async fn the_numbers_are_those_of_what_moved() {
     server.log().wait_for("delivered secret.txt").await;
     server.log().wait_for("stored up").await;
     let page = MetricsResponse::read(metrics).await;
-    expect(
+    assert_numbers(
         &page,
         &[
             ("quiver_clients", 1),
@@ -86,15 +90,15 @@ async fn the_numbers_are_those_of_what_moved() {
     }
     client.close().await;
     server.log().wait_for("client count: 0 of 3").await;
-    expect(
+    assert_numbers(
         &MetricsResponse::read(metrics).await,
         &[("quiver_clients", 0), ("quiver_connections_total", 1)],
     );
 }
 
 #[tokio::test]
-async fn what_fails_is_counted_too() {
-    let server = watched().max_clients(1).account("Ron", "tomato").start().await;
+async fn the_page_counts_failed_and_refused_commands() {
+    let server = options_with_metrics().max_clients(1).account("Ron", "tomato").start().await;
     let metrics = server.metrics_address().await;
     server.add_file("big", Random::new(3).bytes(8 * MIB));
     let client = Dialer::new(&server).connect().await.unwrap();
@@ -104,7 +108,7 @@ async fn what_fails_is_counted_too() {
     assert_eq!(client.exchange(b"\x00\x00\x02{}").await.code(), "bad_request");
     let mut download = client.get("big").await.unwrap();
     download.read_at_least(1).await;
-    expect(
+    assert_numbers(
         &MetricsResponse::read(metrics).await,
         &[("quiver_transfers_running{direction=\"get\"}", 1)],
     );
@@ -112,7 +116,7 @@ async fn what_fails_is_counted_too() {
     let log = server.log();
     log.wait_for("not delivered: big to Client 1: Ron: ").await;
     let page = MetricsResponse::read(metrics).await;
-    expect(
+    assert_numbers(
         &page,
         &[
             ("quiver_sign_in_failures_total{reason=\"wrong\"}", 1),
@@ -126,25 +130,26 @@ async fn what_fails_is_counted_too() {
             ("quiver_content_verified_bytes_total{direction=\"get\"}", 0),
         ],
     );
-    assert!(page.number("quiver_content_sent_bytes_total") > 0.0, "some of it had left");
+    assert!(page.number("quiver_content_sent_bytes_total") > 0.0, "the server sent some content");
 }
 
 #[tokio::test]
-async fn who_finds_the_server_busy_is_counted() {
-    let server = watched().max_clients(1).start().await;
+async fn the_page_counts_clients_that_are_refused_as_busy() {
+    let server = options_with_metrics().max_clients(1).start().await;
     let metrics = server.metrics_address().await;
     let _ron = Client::member(&server, "Ron").await;
     let ben = Client::guest(&server).await;
     assert_eq!(ben.hello("Ben").await.code(), "busy");
-    expect(
+    assert_numbers(
         &MetricsResponse::read(metrics).await,
         &[("quiver_busy_refusals_total", 1), ("quiver_clients", 1)],
     );
 }
 
 #[tokio::test]
-async fn what_is_kept_of_broken_uploads_is_shown() {
-    let server = watched().argument("--allow-upload").argument("--keep-free=0").start().await;
+async fn the_page_shows_partial_files_of_interrupted_uploads() {
+    let server =
+        options_with_metrics().argument("--allow-upload").argument("--keep-free=0").start().await;
     let metrics = server.metrics_address().await;
     let key = Key::new();
     let client = Dialer::new(&server).key(&key).sign_in("Ron").await;
@@ -152,12 +157,14 @@ async fn what_is_kept_of_broken_uploads_is_shown() {
     let mut upload = client.put("up", json!(content.len())).await.unwrap();
     upload.send_offset(0).await;
     upload.send_data(&content[..2 * MIB]).await;
-    let some = async {
-        while upload.stream.read_frame().await.unwrap().unwrap().value()["stored"] == 0 {}
+    let progress = async {
+        while upload.stream.read_frame().await.unwrap().unwrap().value()["stored"].as_u64().unwrap()
+            == 0
+        {}
     };
-    wait_within(TIMEOUT, "some of it to be stored", some).await;
+    wait_within(TIMEOUT, "stored content", progress).await;
     client.close().await;
-    let kept = async {
+    let shown = async {
         loop {
             let page = MetricsResponse::read(metrics).await;
             if page.number("quiver_kept_parts") == 1.0 {
@@ -165,15 +172,15 @@ async fn what_is_kept_of_broken_uploads_is_shown() {
             }
         }
     };
-    let page = wait_within(TIMEOUT, "the part to be kept", kept).await;
-    expect(&page, &[("quiver_transfers_total{direction=\"put\",outcome=\"failed\"}", 1)]);
-    let kept = page.number("quiver_kept_parts_bytes");
-    assert!(0.0 < kept && kept <= (2 * MIB) as f64, "{kept}");
+    let page = wait_within(TIMEOUT, "the page to show the partial file", shown).await;
+    assert_numbers(&page, &[("quiver_transfers_total{direction=\"put\",outcome=\"failed\"}", 1)]);
+    let bytes = page.number("quiver_kept_parts_bytes");
+    assert!(0.0 < bytes && bytes <= (2 * MIB) as f64, "{bytes}");
 }
 
 #[tokio::test]
-async fn each_reader_gets_the_format_it_asks_for_and_nothing_else() {
-    let server = watched().start().await;
+async fn the_page_has_two_formats_and_serves_no_other_path_or_method() {
+    let server = options_with_metrics().start().await;
     let metrics = server.metrics_address().await;
     let page = MetricsResponse::read(metrics).await;
     assert_eq!(page.status(), "200 OK");
@@ -201,92 +208,92 @@ async fn each_reader_gets_the_format_it_asks_for_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_web_page_cannot_read_them_under_a_name_of_its_own() {
-    let named = "--metrics-host=quiver.example.org";
-    let server = watched().argument(named).argument("--metrics-host=watched").start().await;
+async fn a_request_with_a_foreign_host_name_is_misdirected() {
+    let options = options_with_metrics().argument("--metrics-host=quiver.example.org");
+    let server = options.argument("--metrics-host=monitored").start().await;
     let metrics = server.metrics_address().await;
-    let ask = async |lines: &str| {
+    let get = async |lines: &str| {
         MetricsResponse::request(metrics, &format!("GET {lines}\r\n\r\n")).await
     };
-    let with = async |host: &str| ask(&format!("/metrics HTTP/1.1\r\nHost: {host}")).await;
+    let get_from_host = async |host: &str| get(&format!("/metrics HTTP/1.1\r\nHost: {host}")).await;
     let port = metrics.port();
-    for right in [
+    for host in [
         "127.0.0.1",
         "localhost",
         "[::1]:9464",
         "quiver.example.org",
-        &format!("Watched:{port}"),
-        // As through a mapped port.
+        &format!("Monitored:{port}"),
+        // An address, with the port of a mapping.
         "192.0.2.7:1",
     ] {
-        let page = with(right).await;
-        assert_eq!(page.status(), "200 OK", "{right}");
+        let page = get_from_host(host).await;
+        assert_eq!(page.status(), "200 OK", "{host}");
         assert!(page.body.contains("quiver_clients 0"), "{}", page.body);
     }
-    for wrong in ["evil.example", &format!("evil.example:{port}"), "127.0.0.1.evil.example"] {
-        let page = with(wrong).await;
-        assert_eq!(page.status(), "421 Misdirected Request", "{wrong}");
+    for host in ["evil.example", &format!("evil.example:{port}"), "127.0.0.1.evil.example"] {
+        let page = get_from_host(host).await;
+        assert_eq!(page.status(), "421 Misdirected Request", "{host}");
         assert!(page.body.contains("--metrics-host"), "{}", page.body);
         assert!(!page.body.contains("quiver_clients"), "{}", page.body);
     }
-    // Neither by saying it elsewhere, nor by saying nothing, nor by saying both.
-    let line = ask("http://evil.example/metrics HTTP/1.1\r\nHost: 127.0.0.1").await;
+    // A foreign host in the request line, no host, and two hosts are refused.
+    let line = get("http://evil.example/metrics HTTP/1.1\r\nHost: 127.0.0.1").await;
     assert_eq!(line.status(), "421 Misdirected Request");
-    assert_eq!(ask("/metrics HTTP/1.1").await.status(), "400 Bad Request");
+    assert_eq!(get("/metrics HTTP/1.1").await.status(), "400 Bad Request");
     let both = "/metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example";
-    assert_eq!(ask(both).await.status(), "400 Bad Request");
-    // A reader of the time before there were hosts.
-    assert!(ask("/metrics HTTP/1.0").await.head.starts_with("HTTP/1.0 200 OK"));
+    assert_eq!(get(both).await.status(), "400 Bad Request");
+    // HTTP/1.0 has no Host header.
+    assert!(get("/metrics HTTP/1.0").await.head.starts_with("HTTP/1.0 200 OK"));
     let options = Server::options().argument("--metrics=0").argument("--metrics-host=a:9464");
-    let finished = options.expect_start_failure(|_| {}).await;
-    assert_eq!(finished.code(), 2, "{}", finished.stderr);
-    assert!(finished.stderr.contains("expected the name of a host without a port"));
+    let failed = options.expect_start_failure(|_| {}).await;
+    assert_eq!(failed.code(), 2, "{}", failed.stderr);
+    assert!(failed.stderr.contains("expected the name of a host without a port"));
 }
 
 #[tokio::test]
-async fn who_says_nothing_or_too_much_keeps_nobody_out() {
-    let server = watched().start().await;
+async fn silent_and_endless_requests_do_not_block_other_readers() {
+    let server = options_with_metrics().start().await;
     let metrics = server.metrics_address().await;
     let mut silent = Vec::new();
     for _ in 0..40 {
         silent.push(TcpStream::connect(metrics).await.unwrap());
     }
     assert_eq!(MetricsResponse::read(metrics).await.status(), "200 OK");
-    // The oldest made room.
-    let mut nothing = [0; 1];
-    let ended = wait_within(TIMEOUT, "the end of a connection", silent[0].read(&mut nothing)).await;
+    // The server closed the oldest connection.
+    let mut byte = [0; 1];
+    let ended = wait_within(TIMEOUT, "the end of a connection", silent[0].read(&mut byte)).await;
     assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
-    // Headers without an end.
+    // The headers of this request never end.
     let mut endless = TcpStream::connect(metrics).await.unwrap();
     endless.write_all(b"GET /metrics HTTP/1.1\r\n").await.unwrap();
-    let pours = async { while endless.write_all(b"A: b\r\n").await.is_ok() {} };
-    wait_within(TIMEOUT, "the end of patience", pours).await;
+    let send_headers = async { while endless.write_all(b"A: b\r\n").await.is_ok() {} };
+    wait_within(TIMEOUT, "the end of the endless request", send_headers).await;
     assert_eq!(MetricsResponse::read(metrics).await.status(), "200 OK");
     let client = Client::member(&server, "Ron").await;
     client.assert_alive().await;
 }
 
 #[tokio::test]
-async fn an_address_that_cannot_be_had_is_refused() {
+async fn a_server_whose_metrics_address_is_taken_or_invalid_does_not_start() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let options = Server::options().argument(format!("--metrics={address}"));
-    let finished = options.expect_start_failure(|_| {}).await;
-    assert_eq!(finished.code(), 1);
-    let said = format!("error: cannot show metrics on {address}: Address already in use");
-    assert!(finished.stderr.contains(&said), "{}", finished.stderr);
-    assert!(finished.stderr.contains("\nhint: choose another address with --metrics"));
-    for bad in ["nowhere", "127.0.0.1", "70000"] {
-        let options = Server::options().argument(format!("--metrics={bad}"));
-        let finished = options.expect_start_failure(|_| {}).await;
-        assert_eq!(finished.code(), 2, "{}", finished.stderr);
-        assert!(finished.stderr.contains("expected a port or an address with one"));
+    let failed = options.expect_start_failure(|_| {}).await;
+    assert_eq!(failed.code(), 1);
+    let error = format!("error: cannot show metrics on {address}: Address already in use");
+    assert!(failed.stderr.contains(&error), "{}", failed.stderr);
+    assert!(failed.stderr.contains("\nhint: choose another address with --metrics"));
+    for invalid in ["nowhere", "127.0.0.1", "70000"] {
+        let options = Server::options().argument(format!("--metrics={invalid}"));
+        let failed = options.expect_start_failure(|_| {}).await;
+        assert_eq!(failed.code(), 2, "{}", failed.stderr);
+        assert!(failed.stderr.contains("expected a port or an address with one"));
     }
 }
 
 #[tokio::test]
-async fn the_page_can_be_read_until_the_server_ends_and_no_longer() {
-    let mut server = watched().argument("--allow-upload").start().await;
+async fn the_page_can_be_read_until_the_server_exits() {
+    let mut server = options_with_metrics().argument("--allow-upload").start().await;
     let metrics: SocketAddr = server.metrics_address().await;
     let client = Client::member(&server, "Ron").await;
     let content = Random::new(5).bytes(MIB);
@@ -296,18 +303,19 @@ async fn the_page_can_be_read_until_the_server_ends_and_no_longer() {
     let mut silent = TcpStream::connect(metrics).await.unwrap();
     server.signal(Signal::TERM);
     server.log().wait_for("stopping").await;
-    // A put may end, and until then its server can be watched.
+    // The server lets the put end, and serves the page until then.
     let page = MetricsResponse::read(metrics).await;
-    expect(&page, &[("quiver_transfers_running{direction=\"put\"}", 1)]);
+    assert_numbers(&page, &[("quiver_transfers_running{direction=\"put\"}", 1)]);
     server.signal(Signal::TERM);
     assert!(server.wait_for_exit(TIMEOUT).await.success());
     let ended = wait_within(TIMEOUT, "the end of a connection", silent.read(&mut [0; 1])).await;
     assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
-    assert!(TcpStream::connect(metrics).await.is_err(), "nobody listens any more");
+    assert!(TcpStream::connect(metrics).await.is_err(), "the server still listens");
 }
 
 #[tokio::test]
-async fn without_being_asked_for_there_is_no_page() {
+async fn a_server_without_the_metrics_option_has_no_page() {
     let server = Server::start().await;
     assert_eq!(server.log().count("metrics"), 0);
+    assert_eq!(listen_address(server.id(), SocketKind::Tcp), None);
 }

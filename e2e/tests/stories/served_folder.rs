@@ -1,6 +1,7 @@
-//! A served folder that another one takes the place of: the new one is served, what is under way ends in the old.
+//! A served folder that is replaced by another: the server serves the new one; running transfers
+//! keep the old one.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failure here fails a test")]
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -11,65 +12,66 @@ use std::time::{Duration, Instant};
 use quiver_e2e::disk::small_disks_available;
 use quiver_e2e::random::Random;
 use quiver_e2e::server::is_root;
-use quiver_e2e::{Client, Server, TIMEOUT, wait_until, wait_within};
+use quiver_e2e::{Client, Server, TIMEOUT, wait_within};
 use serde_json::json;
 
 const MIB: usize = 1024 * 1024;
 
-const NEW: &str = "now serving the new folder at ";
-const GONE: &str = "the served folder cannot be opened at ";
-const STILL: &str = "serving the folder that was opened before";
+const NOW_SERVING: &str = "now serving the new folder at ";
+const CANNOT_OPEN: &str = "the served folder cannot be opened at ";
+const STILL_SERVING: &str = "serving the folder that was opened before";
 
-/// A moment for the server to look, and some for a busy machine.
-const NOTICED: Duration = Duration::from_secs(5);
+/// The interval of the server's checks, and time for a busy machine.
+const CHECK_LIMIT: Duration = Duration::from_secs(5);
 
-async fn names(client: &Client) -> Vec<String> {
-    let answer = client.list("").await;
-    answer.eof();
-    answer.replies.iter().map(|entry| entry["path"].as_str().unwrap().to_owned()).collect()
+/// The names that the server lists.
+async fn listed_names(client: &Client) -> Vec<String> {
+    let response = client.list("").await;
+    response.eof();
+    response.replies.iter().map(|entry| entry["path"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Waits until a folder is served that took another's place.
-async fn is_noticed(server: &Server, count: usize) {
-    let began = Instant::now();
-    server.log().wait_for_nth(NEW, count).await;
-    assert!(began.elapsed() < NOTICED, "{:?}", began.elapsed());
+/// Waits until the server has replaced the served folder `count` times.
+async fn wait_for_replacement(server: &Server, count: usize) {
+    let started = Instant::now();
+    server.log().wait_for_nth(NOW_SERVING, count).await;
+    assert!(started.elapsed() < CHECK_LIMIT, "{:?}", started.elapsed());
 }
 
 #[tokio::test]
-async fn a_folder_that_was_made_anew_is_served() {
+async fn the_server_serves_a_folder_that_was_created_again() {
     let server = Server::start().await;
     server.add_file("old", "old");
     let client = Client::member(&server, "Ron").await;
-    assert_eq!(names(&client).await, ["old"]);
+    assert_eq!(listed_names(&client).await, ["old"]);
     fs::remove_dir_all(server.files()).unwrap();
-    server.log().wait_for(GONE).await;
-    assert_eq!(names(&client).await, [""; 0]);
+    server.log().wait_for(CANNOT_OPEN).await;
+    assert_eq!(listed_names(&client).await, [""; 0]);
     server.add_file("new", "new");
-    is_noticed(&server, 1).await;
-    assert_eq!(names(&client).await, ["new"]);
+    wait_for_replacement(&server, 1).await;
+    assert_eq!(listed_names(&client).await, ["new"]);
     assert_eq!(client.get_code("new").await, "");
     assert_eq!(client.get_code("old").await, "not_found");
-    assert_eq!(server.log().count(GONE), 1, "it is said once");
+    assert_eq!(server.log().count(CANNOT_OPEN), 1, "the server logs it once");
 }
 
 #[tokio::test]
-async fn a_folder_that_comes_back_is_the_same() {
+async fn the_server_keeps_serving_a_folder_that_was_moved_away_and_back() {
     let server = Server::start().await;
     server.add_file("a", "content");
     let client = Client::member(&server, "Ron").await;
-    let away = server.root().join("away");
-    fs::rename(server.files(), &away).unwrap();
-    server.log().wait_for(GONE).await;
-    assert_eq!(client.get_code("a").await, "", "it is served from where it is now");
-    fs::rename(&away, server.files()).unwrap();
+    let moved = server.root().join("moved");
+    fs::rename(server.files(), &moved).unwrap();
+    server.log().wait_for(CANNOT_OPEN).await;
+    assert_eq!(client.get_code("a").await, "", "the server reads from the moved folder");
+    fs::rename(&moved, server.files()).unwrap();
     server.log().wait_for("the served folder is at ").await;
     assert_eq!(client.get_code("a").await, "");
-    assert_eq!(server.log().count(NEW), 0);
+    assert_eq!(server.log().count(NOW_SERVING), 0);
 }
 
 #[tokio::test]
-async fn a_transfer_ends_with_the_folder_that_it_began_with() {
+async fn a_running_transfer_keeps_the_folder_it_started_with() {
     let server = Server::options().argument("--allow-upload").start().await;
     let content = Random::new(71).bytes(32 * MIB);
     server.add_file("big", &content);
@@ -80,45 +82,45 @@ async fn a_transfer_ends_with_the_folder_that_it_began_with() {
     let old = server.root().join("old");
     fs::rename(server.files(), &old).unwrap();
     server.add_file("new", "new");
-    is_noticed(&server, 1).await;
-    assert_eq!(names(&client).await, ["new"]);
-    let content_of_up = Random::new(72).bytes(MIB);
-    upload.send_file(&content_of_up).await.unwrap();
-    assert!(fs::read(old.join("up")).unwrap() == content_of_up);
+    wait_for_replacement(&server, 1).await;
+    assert_eq!(listed_names(&client).await, ["new"]);
+    let uploaded = Random::new(72).bytes(MIB);
+    upload.send_file(&uploaded).await.unwrap();
+    assert!(fs::read(old.join("up")).unwrap() == uploaded);
     download.finish().await.unwrap().acknowledge().await;
     assert_eq!(server.stored_names(), ["new"]);
 }
 
 #[tokio::test]
-async fn a_link_that_leads_elsewhere_is_followed() {
-    let start = |folder: &Path| {
+async fn the_server_follows_a_link_to_its_new_target() {
+    let prepare = |folder: &Path| {
         fs::rename(folder.join("files"), folder.join("first")).unwrap();
         symlink("first", folder.join("files")).unwrap();
         fs::create_dir(folder.join("second")).unwrap();
         fs::write(folder.join("second/b"), "b").unwrap();
     };
-    let server = Server::options().start_with_folder(start).await;
+    let server = Server::options().start_with_folder(prepare).await;
     server.add_file("a", "a");
     let client = Client::member(&server, "Ron").await;
-    assert_eq!(names(&client).await, ["a"]);
+    assert_eq!(listed_names(&client).await, ["a"]);
     for (count, (folder, name)) in [("second", "b"), ("first", "a")].into_iter().enumerate() {
         symlink(folder, server.root().join("next")).unwrap();
         fs::rename(server.root().join("next"), server.files()).unwrap();
-        is_noticed(&server, count + 1).await;
-        assert_eq!(names(&client).await, [name]);
+        wait_for_replacement(&server, count + 1).await;
+        assert_eq!(listed_names(&client).await, [name]);
     }
 }
 
 #[tokio::test]
-async fn a_disk_that_is_mounted_over_the_folder_is_served() {
+async fn the_server_serves_a_disk_that_is_mounted_over_its_folder() {
     if !small_disks_available() {
         return;
     }
-    // In a namespace of its own from the start, in which more can be mounted.
+    // This server has its own mount namespace, in which the test can mount another disk.
     let server = Server::options().disk("1m").start().await;
     server.add_file("below", "below");
     let client = Client::member(&server, "Ron").await;
-    assert_eq!(names(&client).await, ["below"]);
+    assert_eq!(listed_names(&client).await, ["below"]);
     let mut mount = Command::new("nsenter");
     mount.arg("--target").arg(server.id().to_string()).arg("--mount");
     if !is_root() {
@@ -126,44 +128,44 @@ async fn a_disk_that_is_mounted_over_the_folder_is_served() {
     }
     mount.args(["--", "mount", "-t", "tmpfs", "tmpfs"]).arg(server.root().join("files"));
     assert!(mount.status().unwrap().success());
-    is_noticed(&server, 1).await;
-    assert_eq!(names(&client).await, [""; 0]);
+    wait_for_replacement(&server, 1).await;
+    assert_eq!(listed_names(&client).await, [""; 0]);
     server.add_file("above", "above");
-    assert_eq!(names(&client).await, ["above"]);
+    assert_eq!(listed_names(&client).await, ["above"]);
 }
 
 #[tokio::test]
-async fn a_folder_with_the_servers_secrets_is_not_served() {
-    let start = |folder: &Path| {
+async fn the_server_does_not_serve_a_new_folder_with_its_secrets() {
+    let prepare = |folder: &Path| {
         fs::rename(folder.join("files"), folder.join("first")).unwrap();
         symlink("first", folder.join("files")).unwrap();
     };
     let options = Server::options().account("Ron", "tomato").allow_errors();
-    let server = options.start_with_folder(start).await;
+    let server = options.start_with_folder(prepare).await;
     server.add_file("a", "a");
     let client = quiver_e2e::wire::Dialer::new(&server).connect().await.unwrap();
     assert_eq!(client.sign_in("Ron", "tomato").await.reply()["reply"], "welcome");
-    for secret in [".", "certs"] {
+    for (count, secret) in [(1, "."), (2, "certs")] {
         symlink(secret, server.root().join("next")).unwrap();
         fs::rename(server.root().join("next"), server.files()).unwrap();
-        let said = server.log().wait_for("not serving the new folder at ").await;
-        assert_eq!(said.level, "ERROR");
-        assert!(said.message.contains("/certs lies in "), "{}", said.message);
-        assert!(said.message.contains("which every client may read"), "{}", said.message);
-        assert!(said.message.ends_with(STILL), "{}", said.message);
-        assert_eq!(names(&client).await, ["a"]);
-        // Back, for the next.
+        let refusal = server.log().wait_for_nth("not serving the new folder at ", count).await;
+        assert_eq!(refusal.level, "ERROR");
+        assert!(refusal.message.contains("/certs lies in "), "{}", refusal.message);
+        assert!(refusal.message.contains("which every client may read"), "{}", refusal.message);
+        assert!(refusal.message.ends_with(STILL_SERVING), "{}", refusal.message);
+        assert_eq!(listed_names(&client).await, ["a"]);
+        // The link leads back to the first folder.
         symlink("first", server.root().join("next")).unwrap();
         fs::rename(server.root().join("next"), server.files()).unwrap();
-        wait_until("the first folder", || server.log().count("the served folder is at ") > 0).await;
+        server.log().wait_for_nth("the served folder is at ", count).await;
     }
-    assert_eq!(server.log().count(NEW), 0);
+    assert_eq!(server.log().count(NOW_SERVING), 0);
     let errors = server.log().entries().iter().filter(|entry| entry.level == "ERROR").count();
-    assert!((1..=2).contains(&errors), "each is said once: {errors}");
+    assert_eq!(errors, 2, "the server logs each refusal once");
 }
 
 #[tokio::test]
-async fn what_clients_store_goes_to_the_new_folder_and_counts_there() {
+async fn uploads_go_to_the_new_folder_and_count_there() {
     let quota = (3 * MIB / 2).to_string();
     let options = Server::options().argument("--allow-upload").argument("--quota");
     let server = options.argument(quota).start().await;
@@ -173,10 +175,10 @@ async fn what_clients_store_goes_to_the_new_folder_and_counts_there() {
     assert_eq!(client.store_code("second", &content).await, "no_space");
     fs::rename(server.files(), server.root().join("old")).unwrap();
     fs::create_dir(server.files()).unwrap();
-    is_noticed(&server, 1).await;
-    // What was counted is not there any more: the server looks at once, not after an hour.
+    wait_for_replacement(&server, 1).await;
+    // The server counts the new folder at once, not after an hour.
     let mut code = client.store_code("second", &content).await;
-    let deadline = Instant::now() + NOTICED;
+    let deadline = Instant::now() + CHECK_LIMIT;
     while code == "no_space" && Instant::now() < deadline {
         code = client.store_code("second", &content).await;
     }
@@ -186,7 +188,7 @@ async fn what_clients_store_goes_to_the_new_folder_and_counts_there() {
 }
 
 #[tokio::test]
-async fn files_that_come_back_with_their_folder_count_again() {
+async fn files_count_again_when_their_folder_is_back() {
     let options = Server::options().argument("--allow-upload").argument("--quota=3MiB");
     let server = options.start().await;
     let client = Client::member(&server, "Ron").await;
@@ -194,17 +196,20 @@ async fn files_that_come_back_with_their_folder_count_again() {
         async || client.request(json!({"command": "space"})).await.reply()["available"].clone();
     client.store("first", &Random::new(74).bytes(MIB)).await.unwrap();
     assert_eq!(available().await, 2 * MIB);
-    let away = server.root().join("away");
-    // As where a disk is unmounted, and mounted again.
-    fs::rename(server.files(), &away).unwrap();
+    let moved = server.root().join("moved");
+    // As when a disk is unmounted, and mounted again.
+    fs::rename(server.files(), &moved).unwrap();
     fs::create_dir(server.files()).unwrap();
-    is_noticed(&server, 1).await;
-    wait_within(TIMEOUT, "nothing to count", async { while available().await != 3 * MIB {} }).await;
-    // One that is received meanwhile is in the folder that it began in.
+    wait_for_replacement(&server, 1).await;
+    wait_within(TIMEOUT, "an empty folder to count", async {
+        while available().await != 3 * MIB {}
+    })
+    .await;
+    // An upload that runs meanwhile stays in the folder it started with.
     let upload = client.put("second", MIB).await.unwrap();
     fs::remove_dir_all(server.files()).unwrap();
-    fs::rename(&away, server.files()).unwrap();
-    is_noticed(&server, 2).await;
+    fs::rename(&moved, server.files()).unwrap();
+    wait_for_replacement(&server, 2).await;
     wait_within(TIMEOUT, "the first file to count again", async {
         while available().await != MIB {}
     })

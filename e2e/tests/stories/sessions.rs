@@ -1,6 +1,6 @@
-//! Who becomes a client: hellos, names, slots, numbers, and several connections that are one client.
+//! Sessions: hellos, names, slots, client numbers, and several connections of one client.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failure here fails a test")]
 
 use std::future::ready;
 use std::pin::pin;
@@ -9,19 +9,19 @@ use quiver_e2e::wire::{CloseReason, Dialer, RawFrame, RawStream, kind};
 use quiver_e2e::{Client, Key, Server, TIMEOUT, wait_within};
 use serde_json::{Value, json};
 
-/// The number a client is welcomed with.
-async fn number(client: &Client, name: &str) -> u64 {
+/// Sends hello, and returns the client number of the welcome.
+async fn hello_number(client: &Client, name: &str) -> u64 {
     client.hello(name).await.reply()["client"].as_u64().unwrap()
 }
 
-/// Names and whether they are here, in the order of their numbers.
-async fn present(client: &Client) -> Vec<(String, bool)> {
+/// Names of clients and whether they are connected, in the order of their numbers.
+async fn clients(client: &Client) -> Vec<(String, bool)> {
     let row = |row: &Value| (row["name"].as_str().unwrap().to_owned(), row["end"].is_null());
     client.status().await.iter().map(row).collect()
 }
 
 #[tokio::test]
-async fn a_guest_may_say_hello_three_times() {
+async fn a_guest_may_send_three_hellos() {
     let server = Server::start().await;
     let _ron = Client::member(&server, "Ron").await;
 
@@ -38,7 +38,7 @@ async fn a_guest_may_say_hello_three_times() {
 }
 
 #[tokio::test]
-async fn three_hellos_that_are_none_break_the_protocol() {
+async fn the_third_malformed_hello_closes_the_connection() {
     let server = Server::start().await;
     let guest = Client::guest(&server).await;
     assert_eq!(
@@ -46,15 +46,15 @@ async fn three_hellos_that_are_none_break_the_protocol() {
         "bad_request"
     );
     let future = json!({"command": "hello", "version": 2, "names": ["Ron"]});
-    let answer = guest.request(future).await;
-    assert_eq!(answer.code(), "unsupported_version");
-    assert!(answer.message().contains("version 1"), "{}", answer.message());
+    let response = guest.request(future).await;
+    assert_eq!(response.code(), "unsupported_version");
+    assert!(response.message().contains("version 1"), "{}", response.message());
     assert_eq!(guest.exchange(&RawFrame::new(7, "{}").encode()).await.code(), "bad_request");
     assert_eq!(guest.wait_for_close().await, CloseReason::Code(3));
 }
 
 #[tokio::test]
-async fn names_are_letters_digits_and_three_marks() {
+async fn client_names_consist_of_letters_digits_and_three_marks() {
     let server = Server::start().await;
     let long = "x".repeat(33);
     let bad = ["", " ", ".a", "-a", "_a", "a b", "a/b", "é", "a\n", "a\u{202e}", "../a", &long];
@@ -71,7 +71,7 @@ async fn names_are_letters_digits_and_three_marks() {
 }
 
 #[tokio::test]
-async fn whoever_finds_no_slot_is_told_so_and_uses_up_a_number() {
+async fn a_client_without_a_slot_is_refused_as_busy_and_uses_up_a_number() {
     let server = Server::start().await;
     let members = [
         Client::member(&server, "A").await,
@@ -80,39 +80,39 @@ async fn whoever_finds_no_slot_is_told_so_and_uses_up_a_number() {
     ];
 
     let fourth = Client::guest(&server).await;
-    let answer = fourth.hello("D").await;
-    assert_eq!(answer.code(), "busy");
-    let words = "Server is busy: 3 of 3 clients are connected. Try again later.";
-    assert_eq!(answer.message(), words);
+    let response = fourth.hello("D").await;
+    assert_eq!(response.code(), "busy");
+    let expected = "Server is busy: 3 of 3 clients are connected. Try again later.";
+    assert_eq!(response.message(), expected);
     assert_eq!(fourth.wait_for_close().await, CloseReason::Code(1));
-    // Nobody who was only refused is in the status.
-    assert_eq!(present(&members[0]).await.len(), 3);
+    // The status does not contain refused clients.
+    assert_eq!(clients(&members[0]).await.len(), 3);
 
     let [a, ..] = members;
     a.request(json!({"command": "exit"})).await.eof();
-    assert_eq!(number(&Client::guest(&server).await, "D").await, 5);
+    assert_eq!(hello_number(&Client::guest(&server).await, "D").await, 5);
 }
 
 #[tokio::test]
-async fn a_slot_is_free_before_the_goodbye_is_heard() {
+async fn the_server_frees_a_slot_before_it_answers_an_exit() {
     let server = Server::options().max_clients(1).start().await;
     for round in 1..=20 {
         let client = Client::guest(&server).await;
-        assert_eq!(number(&client, "Ron").await, round, "the same name, with a new key");
+        assert_eq!(hello_number(&client, "Ron").await, round, "the same name, with a new key");
         client.request(json!({"command": "exit"})).await.eof();
     }
 }
 
 #[tokio::test]
-async fn a_slot_is_free_as_soon_as_its_connection_is_closed() {
+async fn the_server_frees_a_slot_when_its_connection_closes() {
     let server = Server::options().max_clients(1).start().await;
     for round in 1..=20 {
         let client = Client::guest(&server).await;
-        assert_eq!(number(&client, "Ron").await, round);
+        assert_eq!(hello_number(&client, "Ron").await, round);
         if round % 2 == 0 {
             client.close().await;
         } else {
-            // Dropping the last handle is a close, too.
+            // Dropping the last handle closes the connection too.
             drop(client);
         }
         server.log().wait_for(&format!("Client {round}: Ron has disconnected")).await;
@@ -125,35 +125,35 @@ async fn connections_with_one_key_and_one_name_are_one_client() {
     let watcher = Client::member(&server, "Watcher").await;
     let key = Key::new();
     let first = Dialer::new(&server).key(&key).connect().await.unwrap();
-    assert_eq!(number(&first, "Ron").await, 2);
+    assert_eq!(hello_number(&first, "Ron").await, 2);
     let mut ron = vec![first];
-    // All slots are taken, and yet it is welcome: it has one.
+    // No slot is free, but further connections use their client's slot.
     for _ in 2..=8 {
         let one_more = Dialer::new(&server).key(&key).connect().await.unwrap();
         let welcome = one_more.hello("rOn").await;
         assert_eq!(welcome.reply()["client"], 2);
-        assert_eq!(welcome.reply()["name"], "Ron", "the form that was first used");
+        assert_eq!(welcome.reply()["name"], "Ron", "the spelling of the first hello");
         ron.push(one_more);
     }
     let both = [("Watcher".to_owned(), true), ("Ron".to_owned(), true)];
-    assert_eq!(present(&watcher).await, both);
+    assert_eq!(clients(&watcher).await, both);
 
     let ninth = Dialer::new(&server).key(&key).connect().await.unwrap();
     assert_eq!(ninth.hello("Ron").await.code(), "busy");
     assert_eq!(ninth.wait_for_close().await, CloseReason::Code(1));
 
-    // It is here until its last connection has left.
+    // The client is connected until its last connection ends.
     let last = ron.pop().unwrap();
     for one in ron {
         one.request(json!({"command": "exit"})).await.eof();
-        assert_eq!(present(&watcher).await, both);
+        assert_eq!(clients(&watcher).await, both);
     }
     last.request(json!({"command": "exit"})).await.eof();
-    assert_eq!(present(&watcher).await[1], ("Ron".to_owned(), false));
+    assert_eq!(clients(&watcher).await[1], ("Ron".to_owned(), false));
     server.log().wait_for("Client 2: Ron has disconnected").await;
     assert_eq!(server.log().count("has disconnected"), 1);
-    // The ninth has used up no number.
-    assert_eq!(number(&Client::guest(&server).await, "Ben").await, 3);
+    // The ninth connection has used up no number.
+    assert_eq!(hello_number(&Client::guest(&server).await, "Ben").await, 3);
 }
 
 #[tokio::test]
@@ -162,7 +162,7 @@ async fn one_key_with_two_names_is_two_clients() {
     let key = Key::new();
     let ron = Dialer::new(&server).key(&key).connect().await.unwrap();
     let ben = Dialer::new(&server).key(&key).connect().await.unwrap();
-    assert_eq!((number(&ron, "Ron").await, number(&ben, "Ben").await), (1, 2));
+    assert_eq!((hello_number(&ron, "Ron").await, hello_number(&ben, "Ben").await), (1, 2));
 }
 
 #[tokio::test]
@@ -171,12 +171,12 @@ async fn without_a_certificate_each_connection_is_a_client_of_its_own() {
     let ron = Dialer::new(&server).without_certificate().sign_in("Ron").await;
     let second = Dialer::new(&server).without_certificate().connect().await.unwrap();
     assert_eq!(second.hello("Ron").await.code(), "name_taken");
-    assert_eq!(number(&second, "Ben").await, 2);
+    assert_eq!(hello_number(&second, "Ben").await, 2);
     ron.assert_alive().await;
 }
 
 #[tokio::test]
-async fn who_was_welcomed_need_not_say_hello_again() {
+async fn a_member_that_sends_hello_again_is_refused_and_stays_connected() {
     let server = Server::start().await;
     let client = Client::member(&server, "Ron").await;
     for _ in 0..5 {
@@ -187,7 +187,7 @@ async fn who_was_welcomed_need_not_say_hello_again() {
 }
 
 #[tokio::test]
-async fn a_guest_may_ask_for_nothing() {
+async fn a_guest_that_sends_a_command_is_disconnected() {
     let server = Server::start().await;
     server.add_file("secret.txt", "secret");
     let requests = [
@@ -199,14 +199,14 @@ async fn a_guest_may_ask_for_nothing() {
     ];
     for request in requests {
         let guest = Client::guest(&server).await;
-        let answer = guest.request(request.clone()).await;
-        assert_eq!(answer.code(), "bad_request", "{request}");
-        assert!(answer.replies.is_empty());
+        let response = guest.request(request.clone()).await;
+        assert_eq!(response.code(), "bad_request", "{request}");
+        assert!(response.replies.is_empty());
         assert_eq!(guest.wait_for_close().await, CloseReason::Code(3), "{request}");
     }
 }
 
-/// A stream, where one may be opened at this moment.
+/// Opens a stream; `None` if the limit does not allow it now.
 async fn open_now(client: &Client) -> Option<RawStream> {
     tokio::select! {
         biased;
@@ -216,21 +216,21 @@ async fn open_now(client: &Client) -> Option<RawStream> {
 }
 
 #[tokio::test]
-async fn a_guest_has_one_stream() {
+async fn a_guest_may_open_one_stream() {
     let server = Server::start().await;
     let guest = Client::guest(&server).await;
     let _stream = guest.open().await.unwrap();
     assert!(open_now(&guest).await.is_none());
-    let one_way = tokio::select! {
+    let is_one_way_open = tokio::select! {
         biased;
         stream = guest.connection().open_uni() => stream.is_ok(),
         () = ready(()) => false,
     };
-    assert!(!one_way);
+    assert!(!is_one_way_open);
 }
 
 #[tokio::test]
-async fn a_stream_over_the_limit_waits_for_its_turn() {
+async fn a_stream_over_the_limit_opens_when_another_ends() {
     let server = Server::start().await;
     let client = Client::member(&server, "Ron").await;
     client.assert_alive().await;
@@ -238,22 +238,22 @@ async fn a_stream_over_the_limit_waits_for_its_turn() {
     while let Some(stream) = open_now(&client).await {
         streams.push(stream);
     }
-    // QUIC tells of ended streams several at a time, so one or two of the 64 may still be missing.
+    // QUIC reports ended streams in groups, so the limit may lack the last few of the 64.
     assert!((56..=64).contains(&streams.len()), "{}", streams.len());
     let message = RawFrame::request(&json!({"command": "message", "text": "Hello"}));
-    let answer = async |mut stream: RawStream| {
+    let exchange = async |mut stream: RawStream| {
         stream.write_frame(&message).await.unwrap();
         stream.finish();
-        let answer = wait_within(TIMEOUT, "an answer", stream.read_response()).await.unwrap();
-        assert_eq!(answer.reply()["text"], "Hello ACK");
+        let response = wait_within(TIMEOUT, "a response", stream.read_response()).await.unwrap();
+        assert_eq!(response.reply()["text"], "Hello ACK");
     };
     let mut waiting = pin!(client.open());
     for stream in streams {
         tokio::select! {
             biased;
-            opened = &mut waiting => return answer(opened.unwrap()).await,
-            () = answer(stream) => {}
+            opened = &mut waiting => return exchange(opened.unwrap()).await,
+            () = exchange(stream) => {}
         }
     }
-    answer(waiting.await.unwrap()).await;
+    exchange(waiting.await.unwrap()).await;
 }

@@ -1,6 +1,7 @@
-//! A server that asks for passwords: who gets in, what the others learn, and how often they may try.
+//! A server with accounts: sign-ins, refusals, reloads of the password file, and limits on
+//! failures.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failure here fails a test")]
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,17 +15,18 @@ use quiver_e2e::wire::{CloseReason, Dialer};
 use quiver_e2e::{Client, Key, Server, binary};
 use serde_json::json;
 
-fn with_ron() -> ServerOptions {
+fn options_with_ron() -> ServerOptions {
     Server::options().account("Ron", "tomato & \"basil\"")
 }
 
-fn user(server: &Server, arguments: &[&str]) -> ProgramOutput {
+/// Runs `quiver-server user` with the server's password file.
+fn run_user_command(server: &Server, arguments: &[&str]) -> ProgramOutput {
     let mut command = Command::new(binary::server());
     command.arg("user").args(arguments).arg("--passwords").arg(server.password_file());
     process::run(&mut command, b"")
 }
 
-/// Puts another file in a file's place, in one step: a server must not see half of it.
+/// Replaces a file in one step, so that a server never reads half of it.
 fn replace(path: &Path, content: &[u8], mode: u32) {
     let new = path.with_extension("new");
     fs::write(&new, content).unwrap();
@@ -33,11 +35,11 @@ fn replace(path: &Path, content: &[u8], mode: u32) {
 }
 
 #[tokio::test]
-async fn the_right_password_opens_the_door() {
-    let server = with_ron().start().await;
+async fn a_client_signs_in_with_the_right_password_only() {
+    let server = options_with_ron().start().await;
     let client = Client::guest(&server).await;
-    let asked = client.hello("Ron").await;
-    assert_eq!(asked.code(), "sign_in_required");
+    let refused = client.hello("Ron").await;
+    assert_eq!(refused.code(), "sign_in_required");
     assert_eq!(client.sign_in("Ron", "tomato").await.code(), "sign_in_failed");
     let welcome = client.sign_in("Ron", "tomato & \"basil\"").await;
     assert_eq!(welcome.reply()["reply"], "welcome");
@@ -46,8 +48,8 @@ async fn the_right_password_opens_the_door() {
 }
 
 #[tokio::test]
-async fn a_name_is_spelled_as_its_account_is() {
-    let server = with_ron().start().await;
+async fn a_client_gets_the_spelling_of_its_account_name() {
+    let server = options_with_ron().start().await;
     let client = Client::guest(&server).await;
     let welcome = client.sign_in("rON", "tomato & \"basil\"").await;
     assert_eq!(welcome.reply()["name"], "Ron");
@@ -55,14 +57,14 @@ async fn a_name_is_spelled_as_its_account_is() {
 }
 
 #[tokio::test]
-async fn an_account_is_one_client_whatever_its_keys() {
-    let server = with_ron().account("Ben", "basil").max_clients(1).start().await;
+async fn connections_of_one_account_are_one_client_with_any_keys() {
+    let server = options_with_ron().account("Ben", "basil").max_clients(1).start().await;
     let first = Dialer::new(&server).key(&Key::new()).connect().await.unwrap();
     assert_eq!(first.sign_in("Ron", "tomato & \"basil\"").await.reply()["client"], 1);
     let second = Dialer::new(&server).without_certificate().connect().await.unwrap();
     assert_eq!(second.sign_in("ron", "tomato & \"basil\"").await.reply()["client"], 1);
     assert_eq!(first.status().await.len(), 1);
-    // The slot is the account's, and there is no other.
+    // The account has the only slot.
     let ben = Client::guest(&server).await;
     assert_eq!(ben.sign_in("Ben", "basil").await.code(), "busy");
     first.request(json!({"command": "exit"})).await.eof();
@@ -74,8 +76,8 @@ async fn an_account_is_one_client_whatever_its_keys() {
 }
 
 #[tokio::test]
-async fn the_third_failure_closes_the_connection() {
-    let server = with_ron().start().await;
+async fn the_server_closes_a_connection_after_its_third_failed_sign_in() {
+    let server = options_with_ron().start().await;
     let client = Client::guest(&server).await;
     for password in ["tomato", "", "Tomato & \"basil\""] {
         assert_eq!(client.sign_in("Ron", password).await.code(), "sign_in_failed");
@@ -90,8 +92,8 @@ async fn the_third_failure_closes_the_connection() {
 }
 
 #[tokio::test]
-async fn passwords_that_are_none_are_refused() {
-    let server = with_ron().start().await;
+async fn the_server_refuses_missing_malformed_and_long_passwords() {
+    let server = options_with_ron().start().await;
     let hello = |password: serde_json::Value| json!({"command": "hello", "version": 1, "name": "Ron", "password": password});
     let client = Client::guest(&server).await;
     assert_eq!(client.request(hello(json!(null))).await.code(), "sign_in_required");
@@ -102,8 +104,8 @@ async fn passwords_that_are_none_are_refused() {
 }
 
 #[tokio::test]
-async fn passwords_are_in_no_log() {
-    let server = with_ron().environment("RUST_LOG", "trace").start().await;
+async fn the_server_logs_no_passwords() {
+    let server = options_with_ron().environment("RUST_LOG", "trace").start().await;
     let client = Client::guest(&server).await;
     client.sign_in("Ron", "a-wrong-secret").await;
     client.request(json!({"command": "hello", "version": 1, "name": "Ron", "password": ["a-listed-secret"]})).await;
@@ -120,15 +122,15 @@ async fn passwords_are_in_no_log() {
 }
 
 #[tokio::test]
-async fn accounts_change_while_the_server_runs() {
-    let server = with_ron().start().await;
+async fn the_server_reloads_changed_accounts_while_it_runs() {
+    let server = options_with_ron().start().await;
     let client = Client::guest(&server).await;
     assert_eq!(client.sign_in("Ben", "basil").await.code(), "sign_in_failed");
 
     let added = add_account(&server.password_file(), "Ben", "basil");
     assert!(added.status.success(), "{}", added.stderr);
     assert_eq!(added.stdout, "Ben added\n");
-    assert_eq!(user(&server, &["list"]).stdout, "Ron\nBen\n");
+    assert_eq!(run_user_command(&server, &["list"]).stdout, "Ron\nBen\n");
     server.log().wait_for_nth_within(Duration::from_secs(10), "password file reloaded", 1).await;
     client.sign_in("Ben", "basil").await.eof();
 
@@ -139,36 +141,44 @@ async fn accounts_change_while_the_server_runs() {
     assert_eq!(ron.sign_in("Ron", "tomato & \"basil\"").await.code(), "sign_in_failed");
     ron.sign_in("Ron", "oregano").await.eof();
 
-    assert!(user(&server, &["remove", "Ben"]).status.success());
+    assert!(run_user_command(&server, &["remove", "Ben"]).status.success());
     server.log().wait_for_nth("password file reloaded", 3).await;
-    // Who is here stays; who is gone stays out.
+    // Ben's connection stays; a new one is refused.
     client.assert_alive().await;
     let ben = Client::guest(&server).await;
     assert_eq!(ben.sign_in("Ben", "basil").await.code(), "sign_in_failed");
 }
 
 #[tokio::test]
-async fn a_password_file_that_is_wrong_is_not_taken_over() {
-    let server = with_ron().start().await;
+async fn the_server_does_not_reload_an_invalid_password_file() {
+    let server = options_with_ron().start().await;
     let path = server.password_file();
     let good = fs::read(&path).unwrap();
-    let word = "password file not reloaded: the accounts stay as they were";
+    let warning = "password file not reloaded: the accounts stay as they were";
 
-    replace(&path, &[&good[..], b"Ben:hunter2\n"].concat(), 0o600);
-    let warning = server.log().wait_for_nth(word, 1).await;
-    let line = warning.fields.to_string();
+    // The same password for another name: valid, if it were not for the last line.
+    let renamed = String::from_utf8(good).unwrap().replace("Ron:", "Pete:");
+    let assert_unchanged = async || {
+        let client = Client::guest(&server).await;
+        assert_eq!(client.sign_in("Pete", "tomato & \"basil\"").await.code(), "sign_in_failed");
+        client.sign_in("Ron", "tomato & \"basil\"").await.eof();
+    };
+    replace(&path, format!("{renamed}Ben:hunter2\n").as_bytes(), 0o600);
+    let entry = server.log().wait_for_nth(warning, 1).await;
+    let line = entry.fields.to_string();
     assert!(line.contains("line 2") && !line.contains("hunter2"), "{line}");
-    Client::guest(&server).await.sign_in("Ron", "tomato & \"basil\"").await.eof();
+    assert_unchanged().await;
 
-    replace(&path, &good, 0o644);
-    server.log().wait_for_nth(word, 2).await;
-    Client::guest(&server).await.sign_in("Ron", "tomato & \"basil\"").await.eof();
+    // Valid, but readable by others.
+    replace(&path, renamed.as_bytes(), 0o644);
+    server.log().wait_for_nth(warning, 2).await;
+    assert_unchanged().await;
 }
 
 #[tokio::test]
-async fn a_password_file_that_others_can_read_is_refused_at_the_start() {
+async fn a_server_refuses_to_start_with_a_password_file_that_others_can_read() {
     for mode in [0o644, 0o640, 0o606] {
-        let refused = with_ron().expect_start_failure(|folder| {
+        let refused = options_with_ron().expect_start_failure(|folder| {
             let path = folder.join("passwords");
             fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
         });
@@ -180,24 +190,24 @@ async fn a_password_file_that_others_can_read_is_refused_at_the_start() {
 }
 
 #[tokio::test]
-async fn too_many_failures_of_one_source_are_not_even_looked_at() {
-    let server = with_ron().start().await;
+async fn the_server_limits_sign_ins_from_an_address_with_many_failures() {
+    let server = options_with_ron().start().await;
     let early = Client::guest(&server).await;
     early.sign_in("Ron", "tomato & \"basil\"").await.eof();
-    // Each name's first failure has no delay.
+    // The first failure of each name has no delay.
     let mut failures = 0;
     while failures < 60 {
         let client = Client::guest(&server).await;
         for _ in 0..3 {
-            let name = format!("nobody-{failures}");
+            let name = format!("unknown-{failures}");
             assert_eq!(client.sign_in(&name, "guess").await.code(), "sign_in_failed", "{name}");
             failures += 1;
         }
         assert_eq!(client.wait_for_close().await, CloseReason::Code(2));
     }
     let client = Client::guest(&server).await;
-    assert_eq!(client.sign_in("nobody", "guess").await.code(), "rate_limited");
-    // Whether the password was right is not said.
+    assert_eq!(client.sign_in("unknown", "guess").await.code(), "rate_limited");
+    // The server refuses right and wrong passwords alike.
     assert_eq!(client.sign_in("Ron", "tomato & \"basil\"").await.code(), "rate_limited");
     assert_eq!(client.sign_in("Ron", "guess").await.code(), "rate_limited");
     assert_eq!(client.wait_for_close().await, CloseReason::Code(2));
@@ -205,7 +215,7 @@ async fn too_many_failures_of_one_source_are_not_even_looked_at() {
 }
 
 #[tokio::test]
-async fn an_unknown_name_and_a_wrong_password_are_told_alike() {
+async fn an_unknown_name_and_a_wrong_password_get_the_same_response_after_the_same_time() {
     const ROUNDS: usize = 9;
     let mut options = Server::options();
     for number in 0..ROUNDS {
@@ -214,43 +224,44 @@ async fn an_unknown_name_and_a_wrong_password_are_told_alike() {
     let server = options.start().await;
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
     for number in 0..ROUNDS {
-        // Names of their own, so that none is slowed down for an earlier failure.
-        for (kind, times) in [("known", &mut known), ("other", &mut unknown)] {
+        // Each attempt has its own name, so that no earlier failure delays it.
+        for (kind, durations) in [("known", &mut known), ("other", &mut unknown)] {
             let client = Client::guest(&server).await;
-            let began = Instant::now();
-            let answer = client.sign_in(&format!("{kind}-{number}"), "guess").await;
-            times.push(began.elapsed());
-            let words = "sign-in failed: unknown name or wrong password";
-            assert_eq!((answer.code(), answer.message()), ("sign_in_failed", words));
+            let started = Instant::now();
+            let response = client.sign_in(&format!("{kind}-{number}"), "guess").await;
+            durations.push(started.elapsed());
+            let message = "sign-in failed: unknown name or wrong password";
+            assert_eq!((response.code(), response.message()), ("sign_in_failed", message));
         }
     }
-    let median = |times: &mut Vec<Duration>| {
-        times.sort_unstable();
-        times[ROUNDS / 2].as_secs_f64()
+    let median = |durations: &mut Vec<Duration>| {
+        durations.sort_unstable();
+        durations[ROUNDS / 2].as_secs_f64()
     };
     let (known, unknown) = (median(&mut known), median(&mut unknown));
-    // Without the work of hashing, one would be some hundred times as fast.
+    // If the server did not hash the password for unknown names, their response would take a
+    // hundredth of the time.
     let ratio = known / unknown;
     assert!((0.2..5.0).contains(&ratio), "known {known} s, unknown {unknown} s");
 }
 
 #[tokio::test]
-async fn failures_on_one_account_take_longer_and_longer() {
-    let server = with_ron().account("Ben", "basil").start().await;
+async fn each_failed_sign_in_delays_the_next_one_of_its_account() {
+    let server = options_with_ron().account("Ben", "basil").start().await;
     let client = Client::guest(&server).await;
-    let began = Instant::now();
+    let started = Instant::now();
     for _ in 0..3 {
         client.sign_in("Ron", "guess").await;
     }
-    // 0, 250 and 500 ms.
-    assert!(began.elapsed() >= Duration::from_millis(750), "{:?}", began.elapsed());
-    // The next waits a second; another account does not, meanwhile.
+    // The delays are 0, 250 and 500 ms.
+    assert!(started.elapsed() >= Duration::from_millis(750), "{:?}", started.elapsed());
+    // Ron's next sign-in waits for a second; Ben's does not wait.
     let (ron, ben) = (Client::guest(&server).await, Client::guest(&server).await);
     let ron = ron.sign_in("Ron", "tomato & \"basil\"");
     let ben = ben.sign_in("Ben", "basil");
     tokio::select! {
         biased;
-        answer = ron => panic!("Ron was faster: {answer:?}"),
-        answer = ben => assert!(answer.code().is_empty()),
+        response = ron => panic!("Ron did not wait: {response:?}"),
+        response = ben => assert!(response.code().is_empty()),
     }
 }

@@ -1,6 +1,7 @@
-//! `quiver get` of folders and patterns, and a real server: what is here afterwards is what was there.
+//! `quiver get` of folders and patterns from a real server: the local files are the same as those
+//! of the server.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failure here fails a test")]
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -17,12 +18,13 @@ async fn get(home: &Home, server: &Server, arguments: &[&str]) -> ProgramOutput 
     home.quiver_as(server, "Ron", ["get"]).arguments(arguments).run().await
 }
 
-fn objects(finished: &ProgramOutput) -> Vec<Value> {
-    finished.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+/// Parses the lines of JSON on standard output.
+fn parse_lines(output: &ProgramOutput) -> Vec<Value> {
+    output.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[tokio::test]
-async fn a_folder_comes_with_all_that_is_in_it() {
+async fn get_receives_a_folder_with_all_its_content() {
     let server = Server::start().await;
     tree::create_sample(&server.add_file("notes/x", "").with_file_name(""), 31);
     fs::remove_file(server.files().join("notes/x")).unwrap();
@@ -33,21 +35,21 @@ async fn a_folder_comes_with_all_that_is_in_it() {
     assert_eq!(got.expect(0).stdout, "");
     assert!(got.stderr.starts_with("8 files received and verified ("), "{}", got.stderr);
     assert!(got.stderr.contains(", 1 left out\n"), "{}", got.stderr);
-    let mut there = tree::read(&server.files());
-    assert_eq!(there.remove("notes/link"), Some(TreeEntry::Other));
-    let here = tree::read(&home.folder());
-    assert!(here == there, "{:?}\n{:?}", here.keys(), there.keys());
-    // Once more: nothing moves, and nothing changes.
+    let mut remote = tree::read(&server.files());
+    assert_eq!(remote.remove("notes/link"), Some(TreeEntry::Other));
+    let local = tree::read(&home.folder());
+    assert!(local == remote, "{:?}\n{:?}", local.keys(), remote.keys());
+    // The second run transfers and changes nothing.
     let again = get(&home, &server, &["-r", "notes/"]).await;
     assert_eq!(again.expect(0).stderr, "0 files received, 8 already there, 1 left out\n");
-    assert!(tree::read(&home.folder()) == here);
-    // Without -r a folder is none of its business.
+    assert!(tree::read(&home.folder()) == local);
+    // Without -r, get refuses a folder.
     let refused = get(&Home::new(), &server, &["notes"]).await;
     assert!(refused.expect(7).stderr.contains("get -r PATH fetches them"), "{}", refused.stderr);
 }
 
 #[tokio::test]
-async fn everything_comes_into_a_folder() {
+async fn get_receives_the_whole_served_folder_into_a_local_folder() {
     let server = Server::start().await;
     for path in ["a", "b/c", "b/d/e"] {
         server.add_file(path, path);
@@ -57,13 +59,13 @@ async fn everything_comes_into_a_folder() {
     get(&home, &server, &["-r", "/", "-o", "all"]).await.expect(0);
     let names: Vec<String> = tree::read(&home.file("all")).into_keys().collect();
     assert_eq!(names, ["a", "b", "b/c", "b/d", "b/d/e"]);
-    // A file may be asked for in the same way.
+    // With -r, get receives single files too.
     get(&home, &server, &["-r", "b/c", "b/d"]).await.expect(0);
     assert_eq!(home.names(), ["all", "c", "d"]);
 }
 
 #[tokio::test]
-async fn a_pattern_stands_for_what_the_server_has() {
+async fn get_matches_a_pattern_with_the_names_on_the_server() {
     let server = Server::start().await;
     for path in ["a.txt", "b.txt", "c.md", "[d].txt", "notes/e.txt", "notes/f/g.txt", "x.txt/h"] {
         server.add_file(path, path);
@@ -85,22 +87,25 @@ async fn a_pattern_stands_for_what_the_server_has() {
     let names: Vec<String> = tree::read(&home.folder()).into_keys().collect();
     let all = ["notes", "notes/e.txt", "notes/f", "notes/f/g.txt", "x.txt", "x.txt/h"];
     assert_eq!(names, all);
-    let nothing = get(&home, &server, &["*.png"]).await;
+    let no_match = get(&home, &server, &["*.png"]).await;
     assert_eq!(
-        nothing.expect(7).stderr,
+        no_match.expect(7).stderr,
         "error: cannot get *.png: nothing matches\nhint: list shows the server's files\n"
     );
-    // What is there comes all the same.
+    // The files that match are received although other patterns match nothing.
     let some = get(&home, &server, &["*.png", "c.*", "missing*"]).await;
     assert!(some.expect(10).stderr.contains("1 file received and verified"), "{}", some.stderr);
     assert!(some.stderr.ends_with("error: 2 of 3 files were not downloaded\n"), "{}", some.stderr);
-    for bad in ["../*", "/etc/*", "a//b*", "["] {
-        get(&home, &server, &[bad]).await.expect(7);
+    for invalid in ["../*", "/etc/*", "a//b*", "["] {
+        let refused = get(&home, &server, &[invalid]).await;
+        let error = format!("error: cannot get {invalid}: ");
+        assert!(refused.expect(7).stderr.starts_with(&error), "{}", refused.stderr);
+        assert!(!refused.stderr.contains("nothing matches"), "{}", refused.stderr);
     }
 }
 
 #[tokio::test]
-async fn patterns_go_to_standard_output_too() {
+async fn get_writes_the_files_of_a_pattern_to_standard_output() {
     let server = Server::start().await;
     for path in ["1.txt", "2.txt", "3.md"] {
         server.add_file(path, format!("{path}\n"));
@@ -113,7 +118,7 @@ async fn patterns_go_to_standard_output_too() {
 }
 
 #[tokio::test]
-async fn what_differs_is_left_unless_the_person_says_otherwise() {
+async fn get_replaces_different_files_only_if_the_user_says_so() {
     let server = Server::start().await;
     for (path, content) in [("n/same", "same"), ("n/size", "new size"), ("n/content", "new")] {
         server.add_file(path, content);
@@ -138,8 +143,8 @@ async fn what_differs_is_left_unless_the_person_says_otherwise() {
     assert_eq!((text(&home, "size"), text(&home, "content")), ("old".into(), "old".into()));
 
     let skipped = get(&home, &server, &["-r", "n", "--skip"]).await;
-    let said = "0 files received, 1 already there, 2 left unchanged\n";
-    assert_eq!(skipped.expect(0).stderr, said);
+    let summary = "0 files received, 1 already there, 2 left unchanged\n";
+    assert_eq!(skipped.expect(0).stderr, summary);
     assert_eq!(text(&home, "content"), "old");
 
     let both = get(&home, &server, &["-r", "n", "--keep-both"]).await;
@@ -154,24 +159,24 @@ async fn what_differs_is_left_unless_the_person_says_otherwise() {
 
     let home = prepare();
     let replaced = get(&home, &server, &["-r", "n", "--overwrite", "--json"]).await;
-    let said = objects(replaced.expect(0));
+    let lines = parse_lines(replaced.expect(0));
     let summary = json!({"summary": {"moved": 2, "bytes": 11, "same": 1, "kept": 0, "failed": 0, "left_out": 0}});
-    assert_eq!(said.last(), Some(&summary));
-    assert_eq!(said.len(), 3);
+    assert_eq!(lines.last(), Some(&summary));
+    assert_eq!(lines.len(), 3);
     assert_eq!((text(&home, "size"), text(&home, "content")), ("new size".into(), "new".into()));
-    // They cannot be meant together.
+    // The options exclude each other.
     for pair in
         [["--skip", "--overwrite"], ["--skip", "--keep-both"], ["--keep-both", "--overwrite"]]
     {
         get(&home, &server, &["n/same", pair[0], pair[1]]).await.expect(2);
     }
-    // One file alone may be kept too.
+    // The options work for single files too.
     let one = get(&home, &server, &["n/size", "n/same", "--skip"]).await;
     assert!(one.expect(0).stderr.contains("2 files received"), "{}", one.stderr);
 }
 
 #[tokio::test]
-async fn a_plan_says_what_would_be_and_moves_nothing() {
+async fn get_with_dry_run_prints_a_plan_and_receives_nothing() {
     let server = Server::start().await;
     for path in ["n/new", "n/same", "n/differs", "n/blocked", "n/sub/in a new folder"] {
         server.add_file(path, "123456789");
@@ -196,18 +201,18 @@ async fn a_plan_says_what_would_be_and_moves_nothing() {
             "same                n/same (9 bytes)",
         ]
     );
-    let said = get(&home, &server, &["-r", "n", "--dry-run", "--json", "--overwrite"]).await;
-    let said = objects(said.expect(0));
-    let of = |path: &str| said.iter().find(|row| row["path"] == path).unwrap()["plan"].clone();
-    assert_eq!((of("n/new"), of("n/differs")), (json!("new"), json!("differs_replaced")));
+    let plan = get(&home, &server, &["-r", "n", "--dry-run", "--json", "--overwrite"]).await;
+    let rows = parse_lines(plan.expect(0));
+    let state = |path: &str| rows.iter().find(|row| row["path"] == path).unwrap()["plan"].clone();
+    assert_eq!((state("n/new"), state("n/differs")), (json!("new"), json!("differs_replaced")));
     assert!(tree::read(&home.folder()) == before);
-    // One file is a plan too.
+    // A single file has a plan too.
     let one = get(&home, &server, &["n/new", "--dry-run"]).await;
     assert_eq!(one.expect(0).stdout, "new                 new (9 bytes)\n");
 }
 
 #[tokio::test]
-async fn links_here_lead_nowhere() {
+async fn get_does_not_write_through_local_symbolic_links() {
     let server = Server::start().await;
     for path in ["n/sub/file", "n/file"] {
         server.add_file(path, "from the server");
@@ -227,12 +232,12 @@ async fn links_here_lead_nowhere() {
     );
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
     assert_eq!(fs::read_to_string(outside.join("precious")).unwrap(), "precious");
-    // A link to a file gives way as itself.
+    // The link to a file is replaced itself.
     assert!(home.file("n/file").symlink_metadata().unwrap().is_file());
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_not_begun() {
+async fn get_of_a_tree_that_does_not_fit_receives_nothing() {
     if !small_disks_available() {
         return;
     }
@@ -256,7 +261,7 @@ async fn what_does_not_fit_is_not_begun() {
 }
 
 #[tokio::test]
-async fn a_list_of_other_names_than_were_asked_for_is_not_used() {
+async fn get_rejects_a_list_with_paths_outside_the_requested_folder() {
     for evil in ["../evil", "/tmp/evil", "other/evil", "n/../../evil", "n/sub/evil", "evil"] {
         let impostor = FakeServer::start(move |request| {
             let moment = "2024-10-19T17:45:47Z";
@@ -282,21 +287,21 @@ async fn a_list_of_other_names_than_were_asked_for_is_not_used() {
 }
 
 #[tokio::test]
-async fn trees_come_at_the_prompt_and_out_of_a_pipe_too() {
+async fn get_receives_trees_at_the_prompt_and_from_piped_commands() {
     let server = Server::start().await;
     for path in ["n/a", "n/b", "c.txt"] {
         server.add_file(path, path);
     }
     let home = Home::new();
     let mut ron = PromptUser::sign_in(&home, &server, "Ron");
-    let said = ron.enter("get -r n");
-    assert!(said.contains("2 files received and verified"), "{said}");
-    let said = ron.enter("get *.txt");
-    assert!(said.contains("1 file received and verified"), "{said}");
+    let output = ron.enter("get -r n");
+    assert!(output.contains("2 files received and verified"), "{output}");
+    let output = ron.enter("get *.txt");
+    assert!(output.contains("1 file received and verified"), "{output}");
     ron.exit();
     assert_eq!(home.names(), ["c.txt", "n"]);
     let home = Home::new();
-    let batch = home.quiver_as(&server, "Ben", Vec::<&str>::new());
-    batch.run_with_input("get -r n\nget c.*\n").await.expect(0);
+    let piped = home.quiver_as(&server, "Ben", Vec::<&str>::new());
+    piped.run_with_input("get -r n\nget c.*\n").await.expect(0);
     assert_eq!(home.names(), ["c.txt", "n"]);
 }

@@ -1,4 +1,4 @@
-//! `quiver put -r` and a real server: what is there afterwards is what was here.
+//! `quiver put -r` to a real server: the stored files are the same as the local ones.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -8,7 +8,7 @@ use quiver_e2e::tree::{self, TreeEntry};
 use quiver_e2e::{Home, PromptUser, Server};
 use serde_json::{Value, json};
 
-async fn server() -> Server {
+async fn start_server() -> Server {
     Server::options().argument("--allow-upload").start().await
 }
 
@@ -18,8 +18,8 @@ async fn put(home: &Home, server: &Server, arguments: &[&str]) -> ProgramOutput 
 }
 
 #[tokio::test]
-async fn a_folder_goes_with_all_that_is_in_it() {
-    let server = server().await;
+async fn put_stores_a_folder_with_all_its_content() {
+    let server = start_server().await;
     let home = Home::new();
     let notes = home.file("notes");
     tree::create_sample(&notes, 32);
@@ -31,42 +31,43 @@ async fn a_folder_goes_with_all_that_is_in_it() {
     }
     let stored = put(&home, &server, &["-r", "notes"]).await;
     assert_eq!(stored.expect(0).stdout, "");
-    for odd in [
+    for notice in [
         "notes/link: left out, it is a symbolic link\n",
         "notes/deep/root: left out, it is a symbolic link\n",
     ] {
-        assert!(stored.stderr.contains(odd), "{}", stored.stderr);
+        assert!(stored.stderr.contains(notice), "{}", stored.stderr);
     }
     assert!(stored.stderr.contains("8 files stored and verified ("), "{}", stored.stderr);
     assert!(stored.stderr.contains(", 3 left out\n"), "{}", stored.stderr);
-    let mut here = tree::read(&home.folder());
-    here.retain(|_, leaf| *leaf != TreeEntry::Other);
-    let there = tree::read(&server.files());
-    assert!(here == there, "{:?}\n{:?}", here.keys(), there.keys());
-    // Once more: nothing moves, and nothing changes.
+    let mut local = tree::read(&home.folder());
+    local.retain(|_, entry| *entry != TreeEntry::Other);
+    let remote = tree::read(&server.files());
+    assert!(local == remote, "{:?}\n{:?}", local.keys(), remote.keys());
+    // The second run transfers and changes nothing.
     let again = put(&home, &server, &["-r", "notes/"]).await;
-    let said = "0 files stored, 8 already there, 3 left out\n";
-    assert!(again.expect(0).stderr.ends_with(said), "{}", again.stderr);
-    assert!(tree::read(&server.files()) == there);
-    // And back again.
+    let summary = "0 files stored, 8 already there, 3 left out\n";
+    assert!(again.expect(0).stderr.ends_with(summary), "{}", again.stderr);
+    assert!(tree::read(&server.files()) == remote);
+    // A get of the folder receives the same tree.
     let other = Home::new();
     other.quiver_as(&server, "Ron", ["get", "-r", "notes"]).run().await.expect(0);
-    assert!(tree::read(&other.folder()) == there);
-    // Without -r a folder is none of its business.
+    assert!(tree::read(&other.folder()) == remote);
+    // Without -r, put refuses a folder.
     let refused = put(&home, &server, &["notes"]).await;
     assert!(refused.expect(8).stderr.contains("hint: put -r stores folders"), "{}", refused.stderr);
 }
 
 #[tokio::test]
-async fn a_folder_goes_where_it_is_told() {
-    let server = server().await;
+async fn put_stores_a_folder_at_the_given_path() {
+    let server = start_server().await;
     let home = Home::new();
     for path in ["n/a", "n/sub/b", "c"] {
         fs::create_dir_all(home.file(path).parent().unwrap()).unwrap();
         fs::write(home.file(path), path).unwrap();
     }
     let stored = || tree::read(&server.files()).into_keys().collect::<Vec<_>>();
-    // Into a folder that is not there yet, under another name, through a link, and without its own name.
+    // Into a new folder, through a local link, under another name, and without the folder's own
+    // name.
     put(&home, &server, &["-r", "n", "c", "--to", "new/deep"]).await.expect(0);
     let all = [
         "new",
@@ -85,14 +86,14 @@ async fn a_folder_goes_where_it_is_told() {
     assert_eq!(stored(), ["link", "link/a", "link/sub", "link/sub/b", "other", "other/b"]);
     fs::remove_dir_all(server.files().join("link")).unwrap();
     fs::remove_dir_all(server.files().join("other")).unwrap();
-    let within = home.quiver_as(&server, "Ron", ["put", "-r", "."]).in_folder(home.file("n"));
-    within.arguments(["--to", "x"]).run().await.expect(0);
+    let inside = home.quiver_as(&server, "Ron", ["put", "-r", "."]).in_folder(home.file("n"));
+    inside.arguments(["--to", "x"]).run().await.expect(0);
     assert_eq!(stored(), ["x", "x/a", "x/sub", "x/sub/b"]);
 }
 
 #[tokio::test]
-async fn names_that_no_server_takes_fail_and_the_others_go() {
-    let server = server().await;
+async fn put_stores_the_files_with_valid_names_of_a_folder() {
+    let server = start_server().await;
     let home = Home::new();
     fs::create_dir(home.file("n")).unwrap();
     for name in ["good", "aux.txt", "back\\slash", "dot."] {
@@ -104,27 +105,27 @@ async fn names_that_no_server_takes_fail_and_the_others_go() {
     assert!(stderr.contains("1 file stored and verified"), "{stderr}");
     assert!(stderr.ends_with("error: 3 of 4 files were not stored\n"), "{stderr}");
     assert_eq!(server.stored_names(), ["n"]);
-    assert_eq!(fs::read_dir(server.files().join("n")).unwrap().count(), 1);
+    assert_eq!(tree::names(&server.files().join("n")), ["good"]);
 }
 
 #[tokio::test]
-async fn what_differs_is_left_unless_the_person_says_otherwise() {
+async fn put_replaces_different_files_only_if_the_user_says_so() {
     let home = Home::new();
     fs::create_dir(home.file("n")).unwrap();
     for (path, content) in [("n/same", "same"), ("n/size", "new size"), ("n/content", "new")] {
         fs::write(home.file(path), content).unwrap();
     }
-    let server = server().await;
+    let server = start_server().await;
     for (path, content) in [("n/same", "same"), ("n/size", "old"), ("n/content", "old")] {
         server.add_file(path, content);
     }
     let text = |name: &str| fs::read_to_string(server.files().join("n").join(name)).unwrap();
     let refused = put(&home, &server, &["-r", "n"]).await;
-    let said = "0 files stored, 1 already there, 2 failed\n";
-    assert!(refused.expect(10).stderr.contains(said), "{}", refused.stderr);
+    let summary = "0 files stored, 1 already there, 2 failed\n";
+    assert!(refused.expect(10).stderr.contains(summary), "{}", refused.stderr);
     let skipped = put(&home, &server, &["-r", "n", "--skip"]).await;
-    let said = "0 files stored, 1 already there, 2 left unchanged\n";
-    assert_eq!(skipped.expect(0).stderr, said);
+    let summary = "0 files stored, 1 already there, 2 left unchanged\n";
+    assert_eq!(skipped.expect(0).stderr, summary);
     assert_eq!((text("size"), text("content")), ("old".into(), "old".into()));
     let both = put(&home, &server, &["-r", "n", "--keep-both"]).await;
     assert!(
@@ -134,15 +135,15 @@ async fn what_differs_is_left_unless_the_person_says_otherwise() {
     );
     assert_eq!((text("size"), text("size (2)")), ("old".into(), "new size".into()));
     let replaced = put(&home, &server, &["-r", "n", "--overwrite", "--json"]).await;
-    let said: Vec<Value> =
+    let lines: Vec<Value> =
         replaced.expect(0).stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let summary = json!({"summary": {"moved": 2, "bytes": 11, "same": 1, "kept": 0, "failed": 0, "left_out": 0}});
-    assert_eq!((said.len(), said.last()), (3, Some(&summary)));
+    assert_eq!((lines.len(), lines.last()), (3, Some(&summary)));
     assert_eq!((text("size"), text("content")), ("new size".into(), "new".into()));
 }
 
 #[tokio::test]
-async fn a_plan_says_what_would_be_and_moves_nothing() {
+async fn put_with_dry_run_prints_a_plan_and_stores_nothing() {
     let server = Server::options();
     let server =
         server.argument("--allow-upload").argument("--max-file-size").argument("10B").start().await;
@@ -175,7 +176,7 @@ async fn a_plan_says_what_would_be_and_moves_nothing() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_not_begun() {
+async fn put_of_a_tree_that_does_not_fit_stores_nothing() {
     let server = Server::options();
     let server =
         server.argument("--allow-upload").argument("--quota").argument("1MB").start().await;
@@ -187,27 +188,28 @@ async fn what_does_not_fit_is_not_begun() {
     let refused = put(&home, &server, &["-r", "n"]).await;
     let why = "1400000 bytes are needed, but only 1000000 are free";
     assert!(refused.expect(1).stderr.contains(why), "{}", refused.stderr);
-    assert!(server.stored_names().is_empty());
+    assert_eq!(tree::names(&server.files()), [""; 0]);
 }
 
 #[tokio::test]
-async fn who_may_only_read_stores_no_folder() {
+async fn the_server_refuses_the_folder_of_a_read_only_client() {
     let server = Server::start().await;
     let home = Home::new();
     fs::create_dir(home.file("n")).unwrap();
     let refused = put(&home, &server, &["-r", "n"]).await;
     assert!(refused.expect(1).stderr.contains("read-only for you"), "{}", refused.stderr);
+    assert_eq!(tree::names(&server.files()), [""; 0]);
 }
 
 #[tokio::test]
-async fn trees_go_at_the_prompt_too() {
-    let server = server().await;
+async fn put_stores_trees_at_the_prompt() {
+    let server = start_server().await;
     let home = Home::new();
     fs::create_dir(home.file("n")).unwrap();
     fs::write(home.file("n/a"), "a").unwrap();
     let mut ron = PromptUser::sign_in(&home, &server, "Ron");
-    let said = ron.enter("put -r n");
-    assert!(said.contains("1 file stored and verified"), "{said}");
+    let output = ron.enter("put -r n");
+    assert!(output.contains("1 file stored and verified"), "{output}");
     ron.exit();
     assert_eq!(fs::read_to_string(server.files().join("n/a")).unwrap(), "a");
 }

@@ -1,6 +1,6 @@
-//! What happens to a server while it lives: signals, the dates of its certificate, a machine without IPv6.
+//! A server and its environment: hangups, a certificate's validity, a machine without IPv6.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failure here fails a test")]
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -17,7 +17,7 @@ use rcgen::{CertificateParams, KeyPair};
 
 const DAY: u64 = 24 * 3600;
 
-/// Starts a server that ignores SIGHUP from its first moment, as `nohup` has it.
+/// Starts a server with SIGHUP ignored, as `nohup` does.
 const IGNORE_HANGUP: &str = "trap '' HUP; exec \"$@\"";
 
 #[tokio::test]
@@ -29,7 +29,7 @@ async fn a_hangup_stops_a_server_as_sigterm_does() {
     download.read_at_least(1).await;
     server.signal(Signal::HUP);
     server.log().wait_for("stopping: running transfers may end").await;
-    // A terminal that is closed may send it twice: the transfer has its grace all the same.
+    // A terminal that closes may send SIGHUP twice: the second does not shorten the grace.
     server.signal(Signal::HUP);
     download.finish().await.unwrap().acknowledge().await;
     assert!(server.wait_for_exit(TIMEOUT).await.success());
@@ -39,7 +39,7 @@ async fn a_hangup_stops_a_server_as_sigterm_does() {
 }
 
 #[tokio::test]
-async fn a_server_that_was_told_to_ignore_hangups_does() {
+async fn a_server_that_is_started_with_hangups_ignored_ignores_them() {
     let home = Home::new();
     fs::create_dir(home.file("files")).unwrap();
     let mut command = Command::new("sh");
@@ -49,26 +49,28 @@ async fn a_server_that_was_told_to_ignore_hangups_does() {
     let listening = server.stderr.wait(|line| line.contains("listening on").then_some(()));
     wait_within(TIMEOUT, "the server to listen", listening).await.unwrap();
     server.signal(Signal::HUP);
-    // Signals are taken in no order: the next one is sent once this one is not pending any more.
-    wait_until("the hangup to be taken", || {
+    // The kernel delivers signals in any order: SIGTERM is sent when SIGHUP is not pending any
+    // more.
+    wait_until("the hangup to be delivered", || {
         let status = fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
         let pending = status.lines().find_map(|line| line.strip_prefix("ShdPnd:")).unwrap();
         pending.trim() == "0000000000000000"
     })
     .await;
     assert!(listen_address(server.id(), SocketKind::Udp).is_some());
-    let said = |text: &str| server.stderr.lines().iter().any(|line| line.contains(text));
-    assert!(!said("stopping"));
+    let stderr = server.stderr.lines();
+    assert!(!stderr.iter().any(|line| line.contains("stopping")), "{stderr:?}");
     server.signal(Signal::TERM);
     assert!(server.wait_for_exit(TIMEOUT).await.success());
 }
 
-/// Puts a certificate into a server's folder that is valid between two moments, as seconds before or after now.
-fn certificate(folder: &Path, from: i64, until: i64) {
+/// Creates a certificate in a server's folder, valid between two moments in seconds relative to
+/// now.
+fn create_certificate(folder: &Path, from: i64, until: i64) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed();
     let key = KeyPair::generate().unwrap();
     let mut parameters = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    // Of the type that rcgen has for moments only its beginning is in reach.
+    // rcgen does not export its type for moments, only this function that returns it.
     let moment = |seconds: i64| {
         rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs((now + seconds).cast_unsigned())
     };
@@ -83,35 +85,36 @@ fn certificate(folder: &Path, from: i64, until: i64) {
 }
 
 #[tokio::test]
-async fn a_certificate_whose_time_is_over_or_near_its_end_is_warned_about() {
+async fn a_server_warns_about_a_certificate_that_is_invalid_or_expires_soon() {
     let day = DAY.cast_signed();
     let warning = "the certificate ";
-    for (from, until, said) in [
+    for (from, until, expected) in [
         (-10 * day, -day, Some("the certificate expired on 20")),
         (day, 10 * day, Some("the certificate is not valid before 20")),
         (-day, 10 * day + 60, Some("the certificate expires in 10 days, on 20")),
         (-day, 20 * day, None),
     ] {
-        let start = |folder: &Path| certificate(folder, from, until);
-        let mut server = Server::options().start_with_folder(start).await;
-        if let Some(said) = said {
+        let prepare = |folder: &Path| create_certificate(folder, from, until);
+        let mut server = Server::options().start_with_folder(prepare).await;
+        if let Some(expected) = expected {
             assert_eq!(server.log().wait_for(warning).await.level, "WARN");
-            server.log().wait_for(said).await;
+            server.log().wait_for(expected).await;
         }
         server.signal(Signal::TERM);
         assert!(server.wait_for_exit(TIMEOUT).await.success());
-        assert_eq!(server.log().count(warning), usize::from(said.is_some()));
+        assert_eq!(server.log().count(warning), usize::from(expected.is_some()));
     }
 }
 
-/// The first socket, which is one of IPv6, cannot be had.
-fn no_first_socket() -> Faults {
+/// Makes the creation of the first socket, which is an IPv6 socket, fail.
+fn first_socket_fault() -> Faults {
     Faults::inject(&["socket:error=EAFNOSUPPORT:when=1"])
 }
 
-/// A command line that runs a server with the default port free, where the first socket, of IPv6, cannot be had.
-fn without_ipv6(home: &Home) -> Command {
-    let server = no_first_socket().wrap(&Command::new(binary::server()));
+/// A command line that runs a server without IPv6, in its own network namespace, where the default
+/// port is free.
+fn server_without_ipv6(home: &Home) -> Command {
+    let server = first_socket_fault().wrap(&Command::new(binary::server()));
     let mut command = Command::new("unshare");
     command.args(if quiver_e2e::server::is_root() {
         &["--net"][..]
@@ -125,28 +128,28 @@ fn without_ipv6(home: &Home) -> Command {
 }
 
 #[tokio::test]
-async fn without_ipv6_the_default_address_is_one_of_ipv4() {
-    // Where small disks can be had, networks can.
+async fn a_server_without_ipv6_listens_on_ipv4_by_default() {
+    // Network namespaces take the same permissions as small disks.
     if !faults_available() || !quiver_e2e::disk::small_disks_available() {
         return;
     }
     let home = Home::new();
-    let mut server = Process::start(&mut without_ipv6(&home));
-    let mut said = Vec::new();
+    let mut server = Process::start(&mut server_without_ipv6(&home));
+    let mut lines = Vec::new();
     let listening = server.stderr.wait(|line| {
-        said.push(line.to_owned());
+        lines.push(line.to_owned());
         line.contains("listening on 0.0.0.0:4433").then_some(())
     });
     wait_within(TIMEOUT, "the server to listen", listening).await.unwrap();
     let warning = "WARN no IPv6 on this machine: listening on IPv4 alone";
-    assert!(said.iter().any(|line| line.contains(warning)), "{said:?}");
+    assert!(lines.iter().any(|line| line.contains(warning)), "{lines:?}");
     server.signal(Signal::TERM);
     assert!(server.wait_for_exit(TIMEOUT).await.success());
 
-    // What was typed is meant.
-    let mut typed = without_ipv6(&home);
-    typed.args(["--listen", "[::]:4433"]);
-    let refused = finish(Process::start(&mut typed)).await;
+    // An address that the operator gave is not replaced.
+    let mut explicit = server_without_ipv6(&home);
+    explicit.args(["--listen", "[::]:4433"]);
+    let refused = finish(Process::start(&mut explicit)).await;
     assert_eq!(refused.code(), 1);
     let error = "error: cannot listen on [::]:4433: Address family not supported by protocol";
     assert!(refused.stderr.contains(error), "{}", refused.stderr);
@@ -154,14 +157,14 @@ async fn without_ipv6_the_default_address_is_one_of_ipv4() {
 }
 
 #[tokio::test]
-async fn without_ipv6_a_client_reaches_a_server_by_ipv4() {
+async fn a_client_without_ipv6_connects_over_ipv4() {
     if !faults_available() {
         return;
     }
     let server = Server::start().await;
     let home = Home::new();
     let quiver = home.quiver_as(&server, "Ron", ["message", "Hello"]).command();
-    let mut command = no_first_socket().log_to(home.file("trace")).wrap(&quiver);
+    let mut command = first_socket_fault().log_to(home.file("trace")).wrap(&quiver);
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     let finished = finish(Process::start_with_stdio(&mut command)).await;
     assert_eq!(finished.expect(0).stdout, "Hello ACK\n");

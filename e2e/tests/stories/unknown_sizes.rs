@@ -1,7 +1,7 @@
-//! Files whose file system does not tell their size: procfs says 0, sysfs a page. Their content moves all the same,
-//! whole and verified, in both directions; and a file that is empty stays one.
+//! Files whose file system reports a wrong size: procfs reports 0, sysfs a page. Their content is
+//! transferred whole and verified in both directions, and an empty file stays empty.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failure here fails a test")]
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -12,25 +12,25 @@ use quiver_e2e::quiver::names;
 use quiver_e2e::{Client, Home, Server, TIMEOUT, wait_until};
 use serde_json::Value;
 
-/// A few bytes of which procfs says that there are none.
+/// A file with a few bytes, for which procfs reports size 0.
 const SMALL: &str = "/proc/sys/kernel/ostype";
 
-/// Some MiB of the same kind.
+/// A file of some MiB, for which procfs reports size 0.
 const LARGE: &str = "/proc/kallsyms";
 
-/// A few bytes of which sysfs says that there are 4096.
+/// A file with a few bytes, for which sysfs reports size 4096.
 const SYSFS: &str = "/sys/class/net/lo/mtu";
 
-/// A folder of such files that change only where somebody changes them.
+/// A folder of procfs whose files do not change by themselves.
 const FOLDER: &str = "/proc/sys/fs/inotify";
 
-/// A server that takes files.
-async fn taking() -> Server {
+/// Starts a server that accepts uploads.
+async fn start_upload_server() -> Server {
     Server::options().argument("--allow-upload").argument("--keep-free=0").start().await
 }
 
-/// A server that serves a folder of this machine.
-async fn serving(folder: &Path) -> Server {
+/// Starts a server that serves a folder of this machine.
+async fn start_server_of(folder: &Path) -> Server {
     let mut server = Server::start().await;
     fs::remove_dir(server.files()).unwrap();
     symlink(folder, server.files()).unwrap();
@@ -38,21 +38,21 @@ async fn serving(folder: &Path) -> Server {
     server
 }
 
-/// What is said of files in JSON lines.
-fn lines(stdout: &str) -> Vec<Value> {
+/// Parses lines of JSON.
+fn parse_lines(stdout: &str) -> Vec<Value> {
     stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[tokio::test]
-async fn what_procfs_and_sysfs_hold_is_put_whole() {
-    let server = taking().await;
+async fn put_stores_files_of_procfs_and_sysfs_whole() {
+    let server = start_upload_server().await;
     let home = Home::new();
     for source in [SMALL, LARGE, SYSFS] {
         let content = fs::read(source).unwrap();
         assert_ne!(fs::metadata(source).unwrap().len(), content.len() as u64, "{source}");
         let put = home.quiver_as(&server, "Ron", ["put", source, "--json"]).run().await;
         put.expect(0);
-        assert_eq!(lines(&put.stdout)[0]["size"], content.len(), "{}", put.stdout);
+        assert_eq!(parse_lines(&put.stdout)[0]["size"], content.len(), "{}", put.stdout);
         let stored = server.files().join(Path::new(source).file_name().unwrap());
         assert!(fs::read(stored).unwrap() == content, "{source}");
     }
@@ -61,33 +61,35 @@ async fn what_procfs_and_sysfs_hold_is_put_whole() {
 }
 
 #[tokio::test]
-async fn a_tree_of_such_files_is_put_whole_and_known_again() {
-    let server = taking().await;
+async fn put_stores_a_tree_of_procfs_whole_and_recognises_it_again() {
+    let server = start_upload_server().await;
     let home = Home::new();
-    // As a version of this program stored them that believed the size.
+    // An earlier version, which believed the size, stored this file empty.
     server.add_file("inotify/max_user_watches", "");
     let put = async |more: &[&str]| {
         let put = home.quiver_as(&server, "Ron", ["put", "-r", FOLDER]).arguments(more).run().await;
-        (put.code(), put.stderr)
+        (put.code(), put.stdout, put.stderr)
     };
-    let (code, said) = put(&["--dry-run"]).await;
-    assert_eq!(code, 0, "{said}");
-    let (code, said) = put(&["--overwrite"]).await;
-    assert_eq!(code, 0, "{said}");
-    assert!(said.contains("3 files stored"), "{said}");
+    let (code, plan, stderr) = put(&["--dry-run"]).await;
+    assert_eq!(code, 0, "{stderr}");
+    assert!(plan.contains("differs             inotify/max_user_watches"), "{plan}");
+    assert_eq!(plan.lines().filter(|line| line.starts_with("new ")).count(), 2, "{plan}");
+    let (code, _, stderr) = put(&["--overwrite"]).await;
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stderr.contains("3 files stored"), "{stderr}");
     for name in names(Path::new(FOLDER)) {
         let content = fs::read(Path::new(FOLDER).join(&name)).unwrap();
         assert!(!content.is_empty());
         assert_eq!(fs::read(server.files().join("inotify").join(&name)).unwrap(), content);
     }
-    let (code, said) = put(&[]).await;
-    assert_eq!(code, 0, "{said}");
-    assert!(said.contains("0 files stored, 3 already there"), "{said}");
+    let (code, _, stderr) = put(&[]).await;
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stderr.contains("0 files stored, 3 already there"), "{stderr}");
 }
 
 #[tokio::test]
-async fn an_empty_file_stays_one_alone_and_in_a_tree() {
-    let server = taking().await;
+async fn put_and_get_keep_an_empty_file_empty() {
+    let server = start_upload_server().await;
     let home = Home::new();
     fs::create_dir(home.file("tree")).unwrap();
     fs::write(home.file("tree/empty"), "").unwrap();
@@ -104,51 +106,51 @@ async fn an_empty_file_stays_one_alone_and_in_a_tree() {
     }
     let again = run(&["put", "-r", "tree"]).await;
     assert!(again.contains("0 files stored, 1 already there"), "{again}");
-    // A file that is not empty there is another one.
+    // A file with content on the server differs from the empty one.
     server.add_file("tree/empty", "not empty");
     let differs = home.quiver_as(&server, "Ron", ["put", "-r", "tree"]).run().await;
     assert_eq!(differs.code(), 1, "{}", differs.stderr);
     run(&["put", "-r", "tree", "--overwrite"]).await;
     assert_eq!(fs::read(server.files().join("tree/empty")).unwrap(), b"");
-    fs::create_dir(home.file("here")).unwrap();
-    run(&["get", "alone", "-o", "here"]).await;
-    assert_eq!(fs::read(home.file("here/alone")).unwrap(), b"");
+    fs::create_dir(home.file("received")).unwrap();
+    run(&["get", "alone", "-o", "received"]).await;
+    assert_eq!(fs::read(home.file("received/alone")).unwrap(), b"");
 }
 
 #[tokio::test]
-async fn such_files_are_listed_empty_and_got_whole() {
-    let server = serving(Path::new(FOLDER)).await;
+async fn the_server_lists_procfs_files_as_empty_and_sends_them_whole() {
+    let server = start_server_of(Path::new(FOLDER)).await;
     let home = Home::new();
     let run = async |arguments: &[&str]| {
         let run = home.quiver_as(&server, "Ron", arguments).run().await;
         run.expect(0);
         run
     };
-    let listed = lines(&run(&["list", "--json"]).await.stdout);
+    let listed = parse_lines(&run(&["list", "--json"]).await.stdout);
     assert_eq!(listed.len(), 3, "{listed:?}");
     assert!(listed.iter().all(|entry| entry["size"] == 0), "{listed:?}");
     run(&["get", "max_user_watches"]).await;
-    let here = |name: &str| fs::read(home.file(name)).unwrap();
-    let there = |name: &str| fs::read(Path::new(FOLDER).join(name)).unwrap();
-    assert_eq!(here("max_user_watches"), there("max_user_watches"));
-    let said = run(&["get", "-r", "/"]).await.stderr;
-    assert!(said.contains("2 files received") && said.contains("1 already there"), "{said}");
+    let received = |name: &str| fs::read(home.file(name)).unwrap();
+    let source = |name: &str| fs::read(Path::new(FOLDER).join(name)).unwrap();
+    assert_eq!(received("max_user_watches"), source("max_user_watches"));
+    let stderr = run(&["get", "-r", "/"]).await.stderr;
+    assert!(stderr.contains("2 files received") && stderr.contains("1 already there"), "{stderr}");
     for name in names(Path::new(FOLDER)) {
-        assert_eq!(here(&name), there(&name), "{name}");
+        assert_eq!(received(&name), source(&name), "{name}");
     }
-    let said = run(&["get", "-r", "/"]).await.stderr;
-    assert!(said.contains("0 files received, 3 already there"), "{said}");
+    let stderr = run(&["get", "-r", "/"]).await.stderr;
+    assert!(stderr.contains("0 files received, 3 already there"), "{stderr}");
 }
 
 #[tokio::test]
-async fn a_long_one_is_got_whole_and_goes_on_where_it_stopped() {
-    let server = serving(Path::new("/proc")).await;
+async fn an_interrupted_get_of_a_long_procfs_file_resumes() {
+    let server = start_server_of(Path::new("/proc")).await;
     let home = Home::new();
     let content = fs::read(LARGE).unwrap();
     let get = ["get", "kallsyms"];
     let slow = home.quiver_as(&server, "Ron", get).arguments(["--limit", "1MiB"]);
     let mut slow = slow.start();
-    wait_until("some of it to be here", || home.partial_length() > 512 * 1024).await;
+    wait_until("some content", || home.partial_length() > 512 * 1024).await;
     slow.signal(Signal::KILL);
     slow.wait_for_exit(TIMEOUT).await;
     let rest = home.quiver_as(&server, "Ron", get).run().await;
@@ -159,9 +161,9 @@ async fn a_long_one_is_got_whole_and_goes_on_where_it_stopped() {
 }
 
 #[tokio::test]
-async fn one_that_is_too_long_to_be_copied_first_is_refused_and_says_why() {
-    // Half a TiB of zeros, more or less.
-    let server = serving(&Path::new("/proc").join(std::process::id().to_string())).await;
+async fn the_server_refuses_a_procfs_file_that_is_too_long_to_copy_first() {
+    // About half a TiB of zeros.
+    let server = start_server_of(&Path::new("/proc").join(std::process::id().to_string())).await;
     let home = Home::new();
     let get = home.quiver_as(&server, "Ron", ["get", "pagemap"]).run().await;
     get.expect(1);
@@ -172,7 +174,7 @@ async fn one_that_is_too_long_to_be_copied_first_is_refused_and_says_why() {
         get.stderr
     );
     assert_eq!(home.names(), Vec::<String>::new());
-    // Nothing of it is held any more.
+    // The refused transfer has released its resources.
     let client = Client::member(&server, "Ben").await;
     for _ in 0..3 {
         assert_eq!(client.get_code("pagemap").await, "too_large");

@@ -1,29 +1,30 @@
-//! A put that comes while another one of the same client has the part: it goes on where that one's connection
-//! is dead, and keeps to itself where it lives.
+//! A put while another put of the same client has the partial file locked: it reclaims the partial
+//! file if the other connection is dead, and starts at zero if that is alive.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failure here fails a test")]
 
 use std::fs;
 use std::time::{Duration, Instant};
 
+use quiver_e2e::quiver::names;
 use quiver_e2e::random::Random;
 use quiver_e2e::server::ServerOptions;
 use quiver_e2e::udp_relay::UdpRelay;
 use quiver_e2e::wire::{Dialer, RawUpload, hash};
-use quiver_e2e::{Client, Key, Server, TIMEOUT, wait_within};
+use quiver_e2e::{Client, Key, Server, TIMEOUT, wait_until, wait_within};
 use serde_json::json;
 
 const MIB: usize = 1024 * 1024;
 
-/// Until then the server takes a silent connection for alive.
-const IDLE: Duration = Duration::from_secs(11);
+/// The time after which the server closes a silent connection.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(11);
 
-fn uploads() -> ServerOptions {
+fn options_with_uploads() -> ServerOptions {
     Server::options().argument("--allow-upload").argument("--keep-free=0")
 }
 
-/// A put of `big` of which so much is on the server's disk.
-async fn begun(client: &Client, content: &[u8], bytes: usize) -> RawUpload {
+/// Starts a put of `big`, and waits until `bytes` less one block are on the server's disk.
+async fn start_put(client: &Client, content: &[u8], bytes: usize) -> RawUpload {
     let mut upload = client.put("big", content.len()).await.unwrap();
     assert_eq!(upload.have(), None);
     upload.send_offset(0).await;
@@ -31,7 +32,7 @@ async fn begun(client: &Client, content: &[u8], bytes: usize) -> RawUpload {
     let stored = async {
         loop {
             let frame = upload.stream.read_frame().await.unwrap().unwrap();
-            // A block less, for the last one waits for the next.
+            // The server writes a block when the next one arrives.
             if frame.value()["stored"].as_u64().unwrap() >= (bytes - MIB) as u64 {
                 return;
             }
@@ -42,55 +43,55 @@ async fn begun(client: &Client, content: &[u8], bytes: usize) -> RawUpload {
 }
 
 #[tokio::test]
-async fn a_put_goes_on_with_what_a_dead_connection_had() {
-    // Both at once would not fit.
-    let server = uploads().argument("--quota=10MiB").start().await;
+async fn a_put_resumes_the_put_of_a_dead_connection() {
+    // The quota is too small for two partial files.
+    let server = options_with_uploads().argument("--quota=10MiB").start().await;
     let (key, content) = (Key::new(), Random::new(51).bytes(8 * MIB));
-    let path = UdpRelay::start(server.address()).await;
-    let lost = Dialer::new(&server).key(&key).via(path.address()).sign_in("Ron").await;
-    let mut old = begun(&lost, &content, 4 * MIB).await;
-    path.cut();
+    let relay = UdpRelay::start(server.address()).await;
+    let lost = Dialer::new(&server).key(&key).via(relay.address()).sign_in("Ron").await;
+    let mut old = start_put(&lost, &content, 4 * MIB).await;
+    relay.cut();
     let (cut, client) = (Instant::now(), Dialer::new(&server).key(&key).sign_in("Ron").await);
     let new = client.put("big", content.len());
     tokio::pin!(new);
-    // Nothing else of the client waits meanwhile.
+    // Other commands of the client do not wait.
     for _ in 0..10 {
         tokio::select! {
-            _ = &mut new => panic!("nobody has asked whether the other connection lives"),
-            said = client.message("Hello") => assert_eq!(said, "Hello ACK"),
+            _ = &mut new => panic!("the server did not check the other connection"),
+            text = client.message("Hello") => assert_eq!(text, "Hello ACK"),
         }
     }
     let new = new.await.unwrap();
-    assert!(cut.elapsed() < IDLE / 2, "{:?}", cut.elapsed());
+    assert!(cut.elapsed() < IDLE_TIMEOUT / 2, "{:?}", cut.elapsed());
     let (have, blake3) = new.have().unwrap();
     assert!(have >= 3 * MIB as u64, "{have}");
     assert_eq!(blake3, hash(&content[..have as usize]));
     server.log().wait_for("Client 1: Ron goes on with big").await;
-    assert_eq!(server.log().count("has disconnected"), 0, "they are one client");
-    // Whoever was only thought to be dead is told.
-    path.restore();
-    let told = wait_within(TIMEOUT, "the old put's end", old.read_outcome()).await.unwrap_err();
-    assert_eq!(told.code(), "bad_request");
+    assert_eq!(server.log().count("has disconnected"), 0, "both connections are one client");
+    // The server tells the first connection, which was not dead, that its put has ended.
+    relay.restore();
+    let refusal = wait_within(TIMEOUT, "the end of the old put", old.read_outcome()).await;
+    assert_eq!(refusal.unwrap_err().code(), "bad_request");
     assert_eq!(lost.message("Hello").await, "Hello ACK");
     new.send_file(&content).await.unwrap();
     assert!(fs::read(server.files().join("big")).unwrap() == content);
-    assert_eq!(fs::read_dir(server.files()).unwrap().count(), 1, "no part is left");
+    assert_eq!(fs::read_dir(server.files()).unwrap().count(), 1, "a partial file is left");
     let space = client.request(json!({"command": "space"})).await;
-    assert_eq!(space.reply()["available"], 2 * MIB, "one file counts");
+    assert_eq!(space.reply()["available"], 2 * MIB, "more than one file counts");
 }
 
 #[tokio::test]
-async fn a_put_whose_connection_lives_keeps_its_part() {
-    // Also one of a client that lets the server say nothing unasked, and has nothing to say itself.
+async fn a_put_on_a_live_connection_keeps_its_partial_file() {
+    // Also if the client allows the server no event streams, and sends nothing itself.
     for streams in [8_u32, 0] {
-        let server = uploads().start().await;
+        let server = options_with_uploads().start().await;
         let (key, content) = (Key::new(), Random::new(52).bytes(4 * MIB));
-        let dial = Dialer::new(&server).key(&key);
-        let first = dial.transport(|quic| {
+        let dialer = Dialer::new(&server).key(&key);
+        let first = dialer.transport(|quic| {
             quic.max_concurrent_bidi_streams(streams.into());
         });
         let first = first.sign_in("Ron").await;
-        let mut old = begun(&first, &content, 3 * MIB).await;
+        let mut old = start_put(&first, &content, 3 * MIB).await;
         let second = Dialer::new(&server).key(&key).sign_in("Ron").await;
         let new = second.put("big", content.len()).await.unwrap();
         assert_eq!(new.have(), None, "{streams} streams");
@@ -99,51 +100,53 @@ async fn a_put_whose_connection_lives_keeps_its_part() {
         old.finish().await.unwrap();
         assert_eq!(new.send_file(&content).await.unwrap_err().code(), "exists");
         assert!(fs::read(server.files().join("big")).unwrap() == content);
-        assert_eq!(fs::read_dir(server.files()).unwrap().count(), 1, "no part is left");
+        assert_eq!(fs::read_dir(server.files()).unwrap().count(), 1, "a partial file is left");
     }
 }
 
 #[tokio::test]
-async fn a_put_of_the_same_connection_asks_nobody() {
-    let server = uploads().start().await;
+async fn a_second_put_on_the_same_connection_starts_at_zero() {
+    let server = options_with_uploads().start().await;
     let client = Client::member(&server, "Ron").await;
     let content = Random::new(53).bytes(4 * MIB);
-    let mut old = begun(&client, &content, 3 * MIB).await;
+    let mut old = start_put(&client, &content, 3 * MIB).await;
     assert_eq!(client.put("big", content.len()).await.unwrap().have(), None);
     old.send_data(&content[3 * MIB..]).await;
     old.send_eof(content.len() as u64, &hash(&content)).await;
     old.finish().await.unwrap();
+    assert!(fs::read(server.files().join("big")).unwrap() == content);
+    wait_until("the second put to end", || names(&server.files()) == ["big"]).await;
 }
 
 #[tokio::test]
-async fn a_put_that_was_given_up_a_moment_ago_is_gone_on_with_on_the_same_connection() {
-    let server = uploads().start().await;
+async fn a_put_resumes_a_just_abandoned_put_of_its_connection() {
+    let server = options_with_uploads().start().await;
     let client = Client::member(&server, "Ron").await;
     let content = Random::new(54).bytes(8 * MIB);
-    let mut old = begun(&client, &content, 3 * MIB).await;
-    // The server is at it still when the next request comes.
+    let mut old = start_put(&client, &content, 3 * MIB).await;
+    // The server still writes this content when it receives the next request.
     old.send_data(&content[3 * MIB..7 * MIB]).await;
     old.stream.abandon();
     let new = client.put("big", content.len()).await.unwrap();
-    let (have, blake3) = new.have().expect("something of it is kept");
+    let (have, blake3) = new.have().expect("a partial file");
     assert!(have >= 2 * MIB as u64, "{have}");
     assert_eq!(blake3, hash(&content[..have as usize]));
     new.send_file(&content).await.unwrap();
     assert!(fs::read(server.files().join("big")).unwrap() == content);
-    assert_eq!(fs::read_dir(server.files()).unwrap().count(), 1, "no part is left");
+    assert_eq!(fs::read_dir(server.files()).unwrap().count(), 1, "a partial file is left");
 }
 
 #[tokio::test]
-async fn nobody_gets_what_another_client_left() {
-    let server = uploads().start().await;
+async fn the_server_offers_a_partial_file_only_to_its_client() {
+    let server = options_with_uploads().start().await;
     let (key, content) = (Key::new(), Random::new(54).bytes(4 * MIB));
-    let path = UdpRelay::start(server.address()).await;
-    let lost = Dialer::new(&server).key(&key).via(path.address()).sign_in("Ron").await;
-    let _old = begun(&lost, &content, 3 * MIB).await;
-    path.cut();
+    let relay = UdpRelay::start(server.address()).await;
+    let lost = Dialer::new(&server).key(&key).via(relay.address()).sign_in("Ron").await;
+    let _old = start_put(&lost, &content, 3 * MIB).await;
+    relay.cut();
     let other = Client::member(&server, "Ben").await;
     assert_eq!(other.put("big", content.len()).await.unwrap().have(), None);
-    // Whose it is still finds it, under another name too.
+    // The same client is offered it, also under another name.
     let same = Dialer::new(&server).key(&key).sign_in("Ronald").await;
     assert!(same.put("big", content.len()).await.unwrap().have().is_some());
     server.log().wait_for("Client 3: Ronald goes on with big").await;

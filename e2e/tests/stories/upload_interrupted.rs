@@ -1,6 +1,6 @@
-//! Puts that break off, at either end, and clients that let the server wait.
+//! Puts that are interrupted at either end, and clients that stop sending.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failure here fails a test")]
 
 use std::fs;
 
@@ -13,13 +13,13 @@ use serde_json::json;
 
 const MIB: usize = 1024 * 1024;
 
-fn uploads() -> ServerOptions {
+fn options_with_uploads() -> ServerOptions {
     Server::options().argument("--allow-upload").argument("--keep-free=0")
 }
 
-/// Waits until the server says that it wrote so much.
-async fn stored(upload: &mut RawUpload, bytes: u64) {
-    let told = async {
+/// Waits until the server reports that it has written `bytes`.
+async fn wait_until_stored(upload: &mut RawUpload, bytes: u64) {
+    let reported = async {
         loop {
             let frame = upload.stream.read_frame().await.unwrap().unwrap();
             if frame.value()["stored"].as_u64().unwrap() >= bytes {
@@ -27,19 +27,19 @@ async fn stored(upload: &mut RawUpload, bytes: u64) {
             }
         }
     };
-    wait_within(TIMEOUT, "progress", told).await;
+    wait_within(TIMEOUT, "progress", reported).await;
 }
 
 #[tokio::test]
-async fn a_killed_server_goes_on_where_it_stopped() {
-    let mut server = uploads().start().await;
+async fn a_put_resumes_after_the_server_was_killed() {
+    let mut server = options_with_uploads().start().await;
     let key = Key::new();
     let content = Random::new(1).bytes(8 * MIB);
     let client = Dialer::new(&server).key(&key).sign_in("Ron").await;
     let mut upload = client.put("big", content.len()).await.unwrap();
     upload.send_offset(0).await;
     upload.send_data(&content[..5 * MIB]).await;
-    stored(&mut upload, 4 * MIB as u64).await;
+    wait_until_stored(&mut upload, 4 * MIB as u64).await;
     server.restart().await;
     assert!(!server.files().join("big").exists());
     let client = Dialer::new(&server).key(&key).sign_in("Ron").await;
@@ -48,14 +48,18 @@ async fn a_killed_server_goes_on_where_it_stopped() {
     assert!(have >= 4 * MIB as u64, "{have}");
     assert_eq!(blake3, hash(&content[..have as usize]));
     let stored = upload.send_file(&content).await.unwrap();
-    assert_eq!(stored.frames, (content.len() as u64 - have).div_ceil(1024), "only the rest");
+    assert_eq!(
+        stored.frames,
+        (content.len() as u64 - have).div_ceil(1024),
+        "the client sent more than the rest"
+    );
     assert!(fs::read(server.files().join("big")).unwrap() == content);
-    assert_eq!(fs::read_dir(server.files()).unwrap().count(), 1, "no part is left");
+    assert_eq!(fs::read_dir(server.files()).unwrap().count(), 1, "a partial file is left");
 }
 
 #[tokio::test]
-async fn a_source_that_changed_starts_over() {
-    let server = uploads().start().await;
+async fn a_put_of_a_changed_source_starts_again_at_zero() {
+    let server = options_with_uploads().start().await;
     let client = Client::member(&server, "Ron").await;
     let mut upload = client.put("big", 3 * MIB).await.unwrap();
     upload.send_offset(0).await;
@@ -65,9 +69,13 @@ async fn a_source_that_changed_starts_over() {
     let upload = client.put("big", content.len()).await.unwrap();
     assert!(upload.have().is_some());
     let stored = upload.send_file(&content).await.unwrap();
-    assert_eq!(stored.frames, content.len().div_ceil(1024) as u64, "all of it");
+    assert_eq!(
+        stored.frames,
+        content.len().div_ceil(1024) as u64,
+        "the client did not send all content"
+    );
     assert!(fs::read(server.files().join("big")).unwrap() == content);
-    // What became shorter than what is here does, too.
+    // So does a put of a source that is now shorter than the partial file.
     let mut upload = client.put("small", 3 * MIB).await.unwrap();
     upload.send_offset(0).await;
     upload.send_data(&vec![1; 2 * MIB]).await;
@@ -75,27 +83,29 @@ async fn a_source_that_changed_starts_over() {
     let upload = client.put("small", 3).await.unwrap();
     assert_eq!(upload.have(), None);
     upload.send_file(b"new").await.unwrap();
-    assert_eq!(fs::read_dir(server.files()).unwrap().count(), 2, "no part is left");
+    assert_eq!(fs::read_dir(server.files()).unwrap().count(), 2, "a partial file is left");
 }
 
 #[tokio::test]
-async fn whoever_cannot_be_known_again_leaves_no_part() {
-    let server = uploads().start().await;
+async fn the_server_removes_the_partial_file_of_a_client_without_a_certificate() {
+    let server = options_with_uploads().start().await;
     let client = Dialer::new(&server).without_certificate().sign_in("Ron").await;
     let mut upload = client.put("big", 3 * MIB).await.unwrap();
     upload.send_offset(0).await;
     upload.send_data(&vec![1; 2 * MIB]).await;
     client.close().await;
     server.log().wait_for("not stored: big").await;
-    quiver_e2e::wait_until("the part to go", || fs::read_dir(server.files()).unwrap().count() == 0)
-        .await;
+    quiver_e2e::wait_until("the partial file to be removed", || {
+        fs::read_dir(server.files()).unwrap().count() == 0
+    })
+    .await;
 }
 
 #[tokio::test]
-async fn messages_pass_while_puts_stall() {
-    let server = uploads().start().await;
+async fn messages_get_responses_while_puts_stall() {
+    let server = options_with_uploads().start().await;
     let client = Client::member(&server, "Ron").await;
-    // As many as the server lets in at once, and more; each with all that may wait unread.
+    // As many puts as the server accepts at once; each sends as much as may wait unread.
     let mut running = Vec::new();
     for number in 0..3 {
         let mut upload = client.put(&format!("file-{number}"), 64 * MIB).await.unwrap();
@@ -107,11 +117,11 @@ async fn messages_pass_while_puts_stall() {
     tokio::pin!(fourth);
     for _ in 0..100 {
         tokio::select! {
-            _ = &mut fourth => panic!("more was let in than there is room for"),
-            said = client.message("Hello") => assert_eq!(said, "Hello ACK"),
+            _ = &mut fourth => panic!("the server accepted more puts than its limit"),
+            text = client.message("Hello") => assert_eq!(text, "Hello ACK"),
         }
     }
-    // A small one still fits beside them, and room that is given back is used again.
+    // Abandoned puts release their memory: the fourth put gets it first, then a small one.
     let request = json!({"command": "put", "path": "small", "size": 10});
     running.pop().unwrap().stream.abandon();
     let mut fourth = fourth.await.unwrap();
@@ -121,8 +131,8 @@ async fn messages_pass_while_puts_stall() {
 }
 
 #[tokio::test]
-async fn a_client_that_falls_silent_is_cut_off_and_others_work_meanwhile() {
-    let server = uploads().argument("--put-timeout=5").start().await;
+async fn the_server_ends_silent_puts_and_serves_other_streams_meanwhile() {
+    let server = options_with_uploads().argument("--put-timeout=5").start().await;
     let silent = Client::member(&server, "Ron").await;
     let mut running = Vec::new();
     for number in 0..3 {
@@ -140,35 +150,35 @@ async fn a_client_that_falls_silent_is_cut_off_and_others_work_meanwhile() {
     }
     let other = Client::member(&server, "Ben").await;
     let content = Random::new(3).bytes(MIB);
-    let cut = || server.log().count("no content for 5 seconds");
-    let mut meanwhile = 0;
+    let ended_puts = || server.log().count("no content for 5 seconds");
+    let mut rounds = 0;
     let others = async {
         for number in 0.. {
             other.store(&format!("other-{number}"), &content).await.unwrap();
             assert_eq!(silent.message("Hello").await, "Hello ACK");
-            match cut() {
-                0 => meanwhile += 1,
+            match ended_puts() {
+                0 => rounds += 1,
                 3 => return,
                 _ => {}
             }
         }
     };
-    wait_within(TIMEOUT, "silent puts to be cut off", others).await;
-    assert!(meanwhile > 0, "nothing worked beside them");
+    wait_within(TIMEOUT, "the end of the silent puts", others).await;
+    assert!(rounds > 0, "no other put was stored before the silent ones ended");
     for mut upload in running {
-        let cut =
-            wait_within(TIMEOUT, "a put to be cut off", upload.read_outcome()).await.unwrap_err();
-        assert_eq!(cut.code(), "bad_request");
+        let refusal =
+            wait_within(TIMEOUT, "the end of a put", upload.read_outcome()).await.unwrap_err();
+        assert_eq!(refusal.code(), "bad_request");
     }
-    // Those that waited have their turn now.
-    for turn in waiting.drain(..3).map(RawStream::read_ready) {
-        turn.await.unwrap().send_file(&content).await.unwrap();
+    // The server accepts the waiting puts now.
+    for ready in waiting.drain(..3).map(RawStream::read_ready) {
+        ready.await.unwrap().send_file(&content).await.unwrap();
     }
 }
 
 #[tokio::test]
-async fn a_server_that_stops_lets_a_running_put_end() {
-    let mut server = uploads().start().await;
+async fn a_stopping_server_lets_a_running_put_end() {
+    let mut server = options_with_uploads().start().await;
     let client = Client::member(&server, "Ron").await;
     let content = Random::new(4).bytes(2 * MIB);
     let mut upload = client.put("big", content.len()).await.unwrap();

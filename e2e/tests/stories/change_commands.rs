@@ -1,4 +1,4 @@
-//! Remove, rename, make_folder; and who may.
+//! The commands remove, rename and make_folder, and the permission to use them.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,10 +7,11 @@ use quiver_e2e::server::{ServerOptions, set_account};
 use quiver_e2e::{Client, Server};
 use serde_json::{Value, json};
 
-fn uploads() -> ServerOptions {
+fn options_with_uploads() -> ServerOptions {
     Server::options().argument("--allow-upload").argument("--keep-free=0")
 }
 
+/// The code a request is refused with; `""` if it succeeds.
 async fn code(client: &Client, request: Value) -> String {
     client.request(request).await.code().to_owned()
 }
@@ -23,13 +24,13 @@ fn rename(path: &str, to: &str, replace: bool) -> Value {
     json!({"command": "rename", "path": path, "to": to, "replace": replace})
 }
 
-fn make(path: &str) -> Value {
+fn make_folder(path: &str) -> Value {
     json!({"command": "make_folder", "path": path})
 }
 
 #[tokio::test]
-async fn files_and_empty_folders_can_be_removed() {
-    let server = uploads().start().await;
+async fn a_client_can_remove_files_and_empty_folders() {
+    let server = options_with_uploads().start().await;
     let client = Client::member(&server, "Ron").await;
     server.add_file("folder/file", "x");
     symlink("folder", server.files().join("link")).unwrap();
@@ -53,8 +54,8 @@ async fn files_and_empty_folders_can_be_removed() {
 }
 
 #[tokio::test]
-async fn files_and_folders_can_be_renamed() {
-    let server = uploads().start().await;
+async fn a_client_can_rename_files_and_folders() {
+    let server = options_with_uploads().start().await;
     let client = Client::member(&server, "Ron").await;
     server.add_file("a", "a");
     server.add_file("b", "b");
@@ -90,14 +91,14 @@ async fn files_and_folders_can_be_renamed() {
 }
 
 #[tokio::test]
-async fn folders_are_made_with_those_they_lie_in() {
-    let server = uploads().start().await;
+async fn the_server_creates_a_folder_with_its_parents() {
+    let server = options_with_uploads().start().await;
     let client = Client::member(&server, "Ron").await;
     server.add_file("file", "x");
     symlink("..", server.files().join("link")).unwrap();
-    assert_eq!(client.request(make("a/b/c")).await.eof(), &json!({"created": true}));
-    assert_eq!(client.request(make("a/b/c")).await.eof(), &json!({"created": false}));
-    assert_eq!(client.request(make("a")).await.eof(), &json!({"created": false}));
+    assert_eq!(client.request(make_folder("a/b/c")).await.eof(), &json!({"created": true}));
+    assert_eq!(client.request(make_folder("a/b/c")).await.eof(), &json!({"created": false}));
+    assert_eq!(client.request(make_folder("a")).await.eof(), &json!({"created": false}));
     assert!(server.files().join("a/b/c").is_dir());
     for (path, expected) in [
         ("file", "not_a_folder"),
@@ -107,14 +108,15 @@ async fn folders_are_made_with_those_they_lie_in() {
         ("a/.quiver-0123456789abcdef.part/b", "bad_path"),
         ("a/../b", "bad_path"),
     ] {
-        assert_eq!(code(&client, make(path)).await, expected, "{path}");
+        assert_eq!(code(&client, make_folder(path)).await, expected, "{path}");
     }
     client.store("a/b/c/file", b"content").await.unwrap();
 }
 
 #[tokio::test]
-async fn with_passwords_the_account_must_be_allowed_too() {
-    let server = uploads().account("Ron", "tomato").uploader("Ben", "basil").start().await;
+async fn an_account_needs_the_permission_to_upload() {
+    let server =
+        options_with_uploads().account("Ron", "tomato").uploader("Ben", "basil").start().await;
     let ron = Client::guest(&server).await;
     assert_eq!(ron.sign_in("Ron", "tomato").await.reply().get("upload"), None);
     assert_eq!(ron.store_code("a", b"x").await, "forbidden");
@@ -122,7 +124,7 @@ async fn with_passwords_the_account_must_be_allowed_too() {
     let ben = Client::guest(&server).await;
     assert_eq!(ben.sign_in("ben", "basil").await.reply()["upload"], true);
     ben.store("a", b"x").await.unwrap();
-    // What is changed holds for who is here already.
+    // A changed permission applies to connected clients.
     let file = server.password_file();
     assert!(set_account(&file, "Ron", "tomato", &["--may", "upload"]).status.success());
     server.log().wait_for_nth("password file reloaded", 1).await;
@@ -130,14 +132,14 @@ async fn with_passwords_the_account_must_be_allowed_too() {
     assert!(set_account(&file, "Ben", "basil", &["--may", "read"]).status.success());
     server.log().wait_for_nth("password file reloaded", 2).await;
     assert_eq!(ben.store_code("c", b"x").await, "forbidden");
-    // A new password leaves the right as it is.
+    // A new password leaves the permission unchanged.
     assert!(set_account(&file, "Ron", "basil", &[]).status.success());
     server.log().wait_for_nth("password file reloaded", 3).await;
     ron.store("c", b"x").await.unwrap();
 }
 
 #[tokio::test]
-async fn a_server_that_takes_no_files_takes_none_from_anybody() {
+async fn a_server_without_uploads_forbids_them_to_uploaders() {
     let server = Server::options().uploader("Ben", "basil").start().await;
     let ben = Client::guest(&server).await;
     assert_eq!(ben.sign_in("Ben", "basil").await.reply().get("upload"), None);
@@ -145,10 +147,15 @@ async fn a_server_that_takes_no_files_takes_none_from_anybody() {
 }
 
 #[tokio::test]
-async fn what_the_server_remembers_must_lie_outside_what_it_serves() {
-    let finished = uploads().argument("--state=files/state").expect_start_failure(|_| {}).await;
-    assert!(finished.stderr.contains("files/state lies in"), "{}", finished.stderr);
-    let finished =
-        uploads().argument("--state=certs/missing/state").expect_start_failure(|_| {}).await;
-    assert!(finished.stderr.contains("cannot open the quota database"), "{}", finished.stderr);
+async fn a_server_does_not_start_with_its_state_in_the_served_folder() {
+    let failed =
+        options_with_uploads().argument("--state=files/state").expect_start_failure(|_| {}).await;
+    assert_eq!(failed.code(), 1);
+    assert!(failed.stderr.contains("files/state lies in"), "{}", failed.stderr);
+    let failed = options_with_uploads()
+        .argument("--state=certs/missing/state")
+        .expect_start_failure(|_| {})
+        .await;
+    assert_eq!(failed.code(), 1);
+    assert!(failed.stderr.contains("cannot open the quota database"), "{}", failed.stderr);
 }

@@ -1,4 +1,4 @@
-//! What a put has to fit into: the largest file, a quota, the disk and what stays free of it.
+//! The limits of a put: the largest file, the quota, the disk and its space that must stay free.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,17 +12,22 @@ use serde_json::{Value, json};
 
 const MIB: usize = 1024 * 1024;
 
-fn uploads() -> ServerOptions {
+fn options_with_uploads() -> ServerOptions {
     Server::options().argument("--allow-upload")
 }
 
+/// The reply to a space request.
 async fn space(client: &Client) -> Value {
     client.request(json!({"command": "space"})).await.reply().clone()
 }
 
 #[tokio::test]
-async fn a_file_without_a_size_is_watched_while_it_comes() {
-    let server = uploads().argument("--keep-free=0").argument("--max-file-size=1MiB").start().await;
+async fn the_server_limits_a_put_without_a_size_to_the_largest_file() {
+    let server = options_with_uploads()
+        .argument("--keep-free=0")
+        .argument("--max-file-size=1MiB")
+        .start()
+        .await;
     let client = Client::member(&server, "Ron").await;
     assert_eq!(space(&client).await["max_file_size"], MIB);
     let content = Random::new(1).bytes(MIB + 1);
@@ -35,8 +40,9 @@ async fn a_file_without_a_size_is_watched_while_it_comes() {
 }
 
 #[tokio::test]
-async fn a_quota_is_a_clients_own_and_survives_a_restart() {
-    let mut server = uploads().argument("--keep-free=0").argument("--quota=1MB").start().await;
+async fn each_client_has_its_own_quota_which_survives_a_restart() {
+    let mut server =
+        options_with_uploads().argument("--keep-free=0").argument("--quota=1MB").start().await;
     let (ron, ben) = (Key::new(), Key::new());
     let client = Dialer::new(&server).key(&ron).sign_in("Ron").await;
     client.store("a", &[1; 600_000]).await.unwrap();
@@ -44,24 +50,24 @@ async fn a_quota_is_a_clients_own_and_survives_a_restart() {
     assert_eq!(client.put("b", 400_001).await.unwrap_err().code(), "no_space");
     let piped = client.put("b", json!(null)).await.unwrap();
     assert_eq!(piped.send_file(&[1; 400_001]).await.unwrap_err().code(), "no_space");
-    // What others store is their own matter.
+    // Files of other clients do not count.
     let other = Dialer::new(&server).key(&ben).sign_in("Ben").await;
     other.store("c", &[1; 900_000]).await.unwrap();
-    // While one comes, its room is taken.
+    // A running put reserves its space.
     let running = client.put("b", 400_000).await.unwrap();
     assert_eq!(client.put("d", 1).await.unwrap_err().code(), "no_space");
     running.send_file(&[2; 400_000]).await.unwrap();
     assert_eq!(space(&client).await["available"], 0);
 
     server.restart().await;
-    let client = Dialer::new(&server).key(&ron).sign_in("Somebody").await;
+    let client = Dialer::new(&server).key(&ron).sign_in("Ronald").await;
     assert_eq!(space(&client).await["available"], 0);
     assert_eq!(client.put("d", 1).await.unwrap_err().code(), "no_space");
     client.request(json!({"command": "rename", "path": "a", "to": "e"})).await.eof();
     assert_eq!(space(&client).await["available"], 0);
     client.request(json!({"command": "remove", "path": "e"})).await.eof();
     assert_eq!(space(&client).await["available"], 600_000);
-    // Whoever replaces a file has it.
+    // A replaced file counts for the client that replaced it.
     let other = Dialer::new(&server).key(&ben).sign_in("Ben").await;
     let request = json!({"command": "put", "path": "b", "size": 1000, "replace": true});
     other.put_as(request).await.unwrap().send_file(&[3; 1000]).await.unwrap();
@@ -70,8 +76,9 @@ async fn a_quota_is_a_clients_own_and_survives_a_restart() {
 }
 
 #[tokio::test]
-async fn a_kept_part_counts_and_what_the_operator_removes_does_not() {
-    let mut server = uploads().argument("--keep-free=0").argument("--quota=10MB").start().await;
+async fn a_partial_file_counts_and_a_file_that_the_operator_removed_does_not() {
+    let mut server =
+        options_with_uploads().argument("--keep-free=0").argument("--quota=10MB").start().await;
     let key = Key::new();
     let client = Dialer::new(&server).key(&key).sign_in("Ron").await;
     client.store("a", &[1; 1_000_000]).await.unwrap();
@@ -79,26 +86,26 @@ async fn a_kept_part_counts_and_what_the_operator_removes_does_not() {
     upload.send_offset(0).await;
     upload.send_data(&[1; 2 * MIB]).await;
     upload.finish().await.unwrap_err();
-    let left = space(&client).await["available"].as_u64().unwrap();
-    assert!(left < 9_000_000 - MIB as u64, "{left}");
+    let available = space(&client).await["available"].as_u64().unwrap();
+    assert!(available < 9_000_000 - MIB as u64, "{available}");
     fs::remove_file(server.files().join("a")).unwrap();
     server.restart().await;
     server.log().wait_for("listening on").await;
     let client = Dialer::new(&server).key(&key).sign_in("Ron").await;
-    let after = async {
-        while space(&client).await["available"] != left + 1_000_000 {
+    let recounted = async {
+        while space(&client).await["available"] != available + 1_000_000 {
             tokio::task::yield_now().await;
         }
     };
-    quiver_e2e::wait_within(quiver_e2e::TIMEOUT, "the janitor to count anew", after).await;
+    quiver_e2e::wait_within(quiver_e2e::TIMEOUT, "the cleanup to count again", recounted).await;
 }
 
 #[tokio::test]
-async fn what_stays_free_stays_free() {
+async fn uploads_leave_the_reserved_space_of_the_disk_free() {
     if !small_disks_available() {
         return;
     }
-    let server = uploads().argument("--keep-free=4MiB").disk("8m").start().await;
+    let server = options_with_uploads().argument("--keep-free=4MiB").disk("8m").start().await;
     let client = Client::member(&server, "Ron").await;
     let available = space(&client).await["available"].as_u64().unwrap() as usize;
     assert!((3 * MIB..=4 * MIB).contains(&available), "{available}");
@@ -108,7 +115,7 @@ async fn what_stays_free_stays_free() {
     let piped = client.put("a", json!(null)).await.unwrap();
     assert_eq!(piped.send_file(&vec![1; 5 * MIB]).await.unwrap_err().code(), "no_space");
     assert_eq!(fs::read_dir(server.files()).unwrap().count(), 0);
-    // Of two that fit alone, and not together, the second is refused.
+    // Of two puts that fit alone, but not together, the second is refused.
     let first = client.put("a", 2 * MIB + 1).await.unwrap();
     assert_eq!(client.put("b", 2 * MIB).await.unwrap_err().code(), "no_space");
     first.send_file(&vec![1; 2 * MIB + 1]).await.unwrap();
@@ -117,7 +124,7 @@ async fn what_stays_free_stays_free() {
 }
 
 #[tokio::test]
-async fn a_disk_that_fills_up_leaves_nothing_half() {
+async fn a_put_on_a_full_disk_leaves_no_partial_file() {
     if !small_disks_available() {
         return;
     }
@@ -127,17 +134,17 @@ async fn a_disk_that_fills_up_leaves_nothing_half() {
         ("in the middle", MIB, 2 * MIB),
         ("at the last block", 4096, 2 * MIB),
     ] {
-        let server = uploads().argument("--keep-free=0").disk("2m").start().await;
+        let server = options_with_uploads().argument("--keep-free=0").disk("2m").start().await;
         let client = Client::member(&server, "Ron").await;
         let request = json!({"command": "put", "path": "old", "size": size, "replace": true});
         if used < 2 * MIB {
             server.add_file("old", "");
         }
-        // The disk fills after the server has looked.
+        // The disk becomes full after the server has checked the space.
         let upload = client.put_as(request).await.unwrap();
         fs::write(server.files().join("used"), vec![0; used]).unwrap();
-        let answer = upload.send_file(&vec![7; size]).await.unwrap_err();
-        assert_eq!(answer.code(), "no_space", "{when}: {}", answer.message());
+        let refusal = upload.send_file(&vec![7; size]).await.unwrap_err();
+        assert_eq!(refusal.code(), "no_space", "{when}: {}", refusal.message());
         let mut names: Vec<_> =
             fs::read_dir(server.files()).unwrap().map(|name| name.unwrap().file_name()).collect();
         names.sort();
@@ -149,8 +156,8 @@ async fn a_disk_that_fills_up_leaves_nothing_half() {
 }
 
 #[tokio::test]
-async fn a_folder_the_server_may_not_write_to_is_named() {
-    let server = uploads().argument("--keep-free=0").unprivileged().start().await;
+async fn the_server_reports_a_folder_that_it_cannot_write_to_as_forbidden() {
+    let server = options_with_uploads().argument("--keep-free=0").unprivileged().start().await;
     let client = Client::member(&server, "Ron").await;
     server.add_file("folder/file", "old");
     let folder = server.files().join("folder");
