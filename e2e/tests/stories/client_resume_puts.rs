@@ -1,6 +1,6 @@
 //! `quiver resume` resumes interrupted puts, and starts the files of a tree that had not started.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::fs;
 use std::io::Write as _;

@@ -1,6 +1,6 @@
 //! Two clients get a file while a third replaces it repeatedly: each get returns one whole version.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::collections::HashSet;
 use std::fs;

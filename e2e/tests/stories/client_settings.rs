@@ -1,6 +1,6 @@
 //! The client's settings, commands from a pipe, and output that needs no server.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::fs;
 

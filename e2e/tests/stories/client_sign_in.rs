@@ -1,6 +1,6 @@
 //! Sign-in with a password, and the client's name if none is given.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::fs;
 use std::fs::Permissions;

@@ -1,6 +1,6 @@
 //! Ctrl-C at any moment: the client exits at once with code 130, and leaves no partial file.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::fs::File;
 use std::io::{PipeReader, PipeWriter, Read as _, Write as _, pipe};

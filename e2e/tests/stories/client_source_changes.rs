@@ -1,7 +1,7 @@
 //! The source changes during a `quiver get`: the client stores the whole content that the server
 //! opened, or nothing, and the next get stores the new content.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::fs;
 use std::fs::File;

@@ -1,6 +1,6 @@
 //! The manual has a page for every command, and the client works at a dumb terminal.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::fs;
 

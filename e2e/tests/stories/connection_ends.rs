@@ -1,6 +1,6 @@
 //! The end of connections: no sign-in, a lost client, a server that shuts down.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::fs::File;
 use std::time::{Duration, Instant};

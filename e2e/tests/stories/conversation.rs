@@ -1,6 +1,6 @@
 //! Requests and responses of every command, byte for byte.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::fs::File;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! A client on kernels and file systems that lack a system call: it stores what it has received and
 //! verified, and warns if it cannot set a time or mode.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,7 +1,7 @@
 //! A server on kernels and file systems that lack a system call: it stores and serves files as far
 //! as that is safe, and reports real failures.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};

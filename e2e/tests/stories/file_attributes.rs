@@ -1,7 +1,7 @@
 //! Files and folders with any time, size, mode and name: server and client clamp times, leave out
 //! names that they cannot show, and never panic.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};

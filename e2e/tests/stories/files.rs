@@ -1,7 +1,7 @@
 //! The server serves only regular files and folders below its folder: bad paths, links, special
 //! files and missing permissions are refused.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

@@ -1,6 +1,6 @@
 //! The test harness: its client and listener exchange frames, and it detects invalid responses.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use quiver_e2e::udp_relay::UdpRelay;
 use quiver_e2e::wire::{CloseReason, Dialer, Listener, RawFrame, RawStream, RawStreamError, kind};

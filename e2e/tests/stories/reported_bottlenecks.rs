@@ -1,6 +1,6 @@
 //! Client and server report the same bottleneck of a transfer, and none for a short transfer.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::fs;
 use std::io::{Read as _, Write as _};
