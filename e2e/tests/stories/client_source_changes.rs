@@ -55,15 +55,15 @@ async fn a_get_receives_the_opened_file_although_its_name_changes() {
             big.write_all_at(b"more", SIZE as u64).unwrap();
         }),
     ];
-    for (what, change) in changes {
+    for (case, change) in changes {
         let mut get = start_get(61).await;
         change(&get.server);
         get.relay.limit_rate(0);
         let status = get.process.wait_for_exit(TIMEOUT).await;
         let stderr = get.process.stderr.lines().join("\n");
-        assert_eq!(status.code(), Some(0), "{what}: {stderr}");
-        assert!(fs::read(get.home.file("big")).unwrap() == get.content, "{what}");
-        assert_eq!(get.home.names(), ["big"], "{what}");
+        assert_eq!(status.code(), Some(0), "{case}: {stderr}");
+        assert!(fs::read(get.home.file("big")).unwrap() == get.content, "{case}");
+        assert_eq!(get.home.names(), ["big"], "{case}");
         get.server.log().wait_for(&format!("delivered big ({SIZE} bytes)")).await;
     }
 }
@@ -75,29 +75,29 @@ async fn a_get_of_changed_content_fails_and_the_next_get_stores_the_new_content(
         ("emptied", |file| file.set_len(0).unwrap()),
         ("rewritten", |file| file.write_all_at(b"other", 0).unwrap()),
     ];
-    for (what, change) in changes {
+    for (case, change) in changes {
         let mut get = start_get(62).await;
         let source = get.server.files().join("big");
         change(&File::options().write(true).open(&source).unwrap());
         get.relay.limit_rate(0);
         let status = get.process.wait_for_exit(TIMEOUT).await;
         let stderr = get.process.stderr.lines().join("\n");
-        assert_eq!(status.code(), Some(9), "{what}: {stderr}");
-        assert!(stderr.starts_with("error: cannot get big: "), "{what}: {stderr}");
+        assert_eq!(status.code(), Some(9), "{case}: {stderr}");
+        assert!(stderr.starts_with("error: cannot get big: "), "{case}: {stderr}");
         assert!(
             stderr.contains("hint: the file was changed during the transfer; try again"),
             "{stderr}"
         );
-        assert_eq!(fs::read_to_string(get.home.file("big")).unwrap(), "older", "{what}");
-        assert_eq!(get.server.log().count("delivered big"), 0, "{what}");
+        assert_eq!(fs::read_to_string(get.home.file("big")).unwrap(), "older", "{case}");
+        assert_eq!(get.server.log().count("delivered big"), 0, "{case}");
 
         let changed = fs::read(&source).unwrap();
         let again =
             get.home.quiver_as(&get.server, "Ron", ["get", "big", "--overwrite"]).run().await;
         again.expect(0);
-        assert!(!again.stderr.contains("resuming at"), "{what}: {}", again.stderr);
-        assert!(fs::read(get.home.file("big")).unwrap() == changed, "{what}");
-        assert_eq!(get.home.names(), ["big"], "{what}");
-        assert!(get.home.journal().is_empty(), "{what}");
+        assert!(!again.stderr.contains("resuming at"), "{case}: {}", again.stderr);
+        assert!(fs::read(get.home.file("big")).unwrap() == changed, "{case}");
+        assert_eq!(get.home.names(), ["big"], "{case}");
+        assert!(get.home.journal().is_empty(), "{case}");
     }
 }

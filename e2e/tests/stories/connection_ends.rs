@@ -51,8 +51,8 @@ async fn the_server_closes_a_guest_that_does_not_sign_in_within_ten_seconds() {
     assert_eq!(refused.hello("Ron").await.code(), "name_taken");
     for guest in [silent, slow, refused] {
         assert_eq!(guest.wait_for_close().await, CloseReason::Code(5));
-        let took = start.elapsed().as_secs_f64();
-        assert!((9.5..14.0).contains(&took), "{took} s");
+        let elapsed = start.elapsed().as_secs_f64();
+        assert!((9.5..14.0).contains(&elapsed), "{elapsed} s");
     }
 }
 
@@ -68,8 +68,8 @@ async fn the_server_frees_the_slot_of_a_lost_client_within_15_seconds() {
     // The server has not noticed the loss: the slot is taken.
     assert_eq!(Client::guest(&server).await.hello("Ben").await.code(), "busy");
     server.log().wait_for("Client 1: Ron has disconnected").await;
-    let took = start.elapsed();
-    assert!(took < Duration::from_secs(15), "{took:?}");
+    let elapsed = start.elapsed();
+    assert!(elapsed < Duration::from_secs(15), "{elapsed:?}");
     server.log().wait_for("not delivered: big to Client 1: Ron").await;
     assert_eq!(Client::guest(&server).await.hello("Ben").await.reply()["client"], 3);
     assert_eq!(ron.wait_for_close().await, CloseReason::TimedOut);
@@ -88,8 +88,8 @@ async fn the_server_frees_the_slot_of_a_lost_idle_client_within_15_seconds() {
     relay.cut();
     let start = Instant::now();
     server.log().wait_for("Client 1: Ron has disconnected").await;
-    let took = start.elapsed();
-    assert!(took < Duration::from_secs(15), "{took:?}");
+    let elapsed = start.elapsed();
+    assert!(elapsed < Duration::from_secs(15), "{elapsed:?}");
     assert_eq!(Client::guest(&server).await.hello("Ben").await.reply()["client"], 2);
 }
 
@@ -100,9 +100,9 @@ async fn a_client_that_reconnects_before_its_loss_is_noticed_keeps_its_slot() {
     let key = Key::new();
     let _lost = Dialer::new(&server).key(&key).via(relay.address()).sign_in("Ron").await;
     relay.cut();
-    let back = Dialer::new(&server).key(&key).connect().await.unwrap();
-    assert_eq!(back.hello("Ron").await.reply()["client"], 1);
-    back.assert_alive().await;
+    let second = Dialer::new(&server).key(&key).connect().await.unwrap();
+    assert_eq!(second.hello("Ron").await.reply()["client"], 1);
+    second.assert_alive().await;
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ async fn a_get_that_filled_the_disk_resumes_once_there_is_space() {
     }
     // The last byte needs a page of its own.
     let content = Random::new(41).bytes(MIB + 1);
-    for (when, free, is_resumable) in [
+    for (case, free, is_resumable) in [
         ("at the first block", 0, false),
         ("at a middle block", MIB / 2, true),
         ("at the last block", MIB, true),
@@ -41,26 +41,26 @@ async fn a_get_that_filled_the_disk_resumes_once_there_is_space() {
             async || finish(Process::start(&mut disk.command_inside(&quiver.command()))).await;
 
         let failed = get().await;
-        assert_eq!(failed.code(), 8, "{when}: {}", failed.stderr);
-        let why = "error: cannot store big: No space left on device\nhint: free some space";
-        assert!(failed.stderr.starts_with(why), "{when}: {}", failed.stderr);
-        assert_eq!(fs::read_to_string(on_disk("big")).unwrap(), "older", "{when}");
+        assert_eq!(failed.code(), 8, "{case}: {}", failed.stderr);
+        let error = "error: cannot store big: No space left on device\nhint: free some space";
+        assert!(failed.stderr.starts_with(error), "{case}: {}", failed.stderr);
+        assert_eq!(fs::read_to_string(on_disk("big")).unwrap(), "older", "{case}");
         assert_eq!(
             failed.stderr.contains("continues at"),
             is_resumable,
-            "{when}: {}",
+            "{case}: {}",
             failed.stderr
         );
         // The client does not acknowledge a failed get.
-        assert_eq!(server.log().count("delivered big"), 0, "{when}");
+        assert_eq!(server.log().count("delivered big"), 0, "{case}");
 
         fs::remove_file(on_disk("used")).unwrap();
         let resumed = get().await;
         let line: Value = serde_json::from_str(&resumed.expect(0).stdout).unwrap();
-        assert_eq!(line["resumed_at"], free, "{when}: {line}");
-        assert!(fs::read(on_disk("big")).unwrap() == content, "{when}");
-        assert_eq!(names(&disk.folder()), ["big"], "{when}");
-        assert!(home.journal().is_empty(), "{when}");
+        assert_eq!(line["resumed_at"], free, "{case}: {line}");
+        assert!(fs::read(on_disk("big")).unwrap() == content, "{case}");
+        assert_eq!(names(&disk.folder()), ["big"], "{case}");
+        assert!(home.journal().is_empty(), "{case}");
         server.log().wait_for("delivered big").await;
     }
 }
@@ -75,7 +75,7 @@ async fn a_put_that_filled_the_disk_succeeds_once_there_is_space() {
         return;
     }
     let content = Random::new(42).bytes(4 * MIB + 1);
-    for (when, free) in
+    for (case, free) in
         [("at the first block", 0), ("at a middle block", 2 * MIB), ("at the last block", 4 * MIB)]
     {
         let server = uploads("6m").argument("--keep-free=0").start().await;
@@ -94,18 +94,18 @@ async fn a_put_that_filled_the_disk_succeeds_once_there_is_space() {
             wait_until("some of the content", || partial_length(&server) > MIB as u64 / 2).await;
             fill();
         }
-        assert_eq!(process.wait_for_exit(TIMEOUT).await.code(), Some(1), "{when}");
+        assert_eq!(process.wait_for_exit(TIMEOUT).await.code(), Some(1), "{case}");
         let stderr = process.stderr.lines().join("\n");
-        assert!(stderr.starts_with("error: cannot put big: "), "{when}: {stderr}");
-        assert!(stderr.contains("hint: free space with rm"), "{when}: {stderr}");
-        assert_eq!(fs::read_to_string(server.files().join("big")).unwrap(), "older", "{when}");
-        assert_eq!(server.stored_names(), ["big", "used"], "{when}");
+        assert!(stderr.starts_with("error: cannot put big: "), "{case}: {stderr}");
+        assert!(stderr.contains("hint: free space with rm"), "{case}: {stderr}");
+        assert_eq!(fs::read_to_string(server.files().join("big")).unwrap(), "older", "{case}");
+        assert_eq!(server.stored_names(), ["big", "used"], "{case}");
 
         fs::remove_file(&used).unwrap();
         let stored = home.quiver_as(&server, "Ron", ["put", "big", "--overwrite"]).run().await;
         stored.expect(0);
-        assert!(fs::read(server.files().join("big")).unwrap() == content, "{when}");
-        assert_eq!(names(&server.files()), ["big"], "{when}");
+        assert!(fs::read(server.files().join("big")).unwrap() == content, "{case}");
+        assert_eq!(names(&server.files()), ["big"], "{case}");
     }
 }
 

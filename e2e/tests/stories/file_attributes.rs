@@ -171,8 +171,8 @@ async fn a_client_accepts_any_folder_time_of_a_hostile_server() {
     let get = quiver.server(fake_server.address(), &fake_server.certificate()).run().await;
     assert_eq!(get.expect(0).stderr, "0 files received\n");
     let modified = |name: &str| {
-        let found = fs::metadata(memory.path().join("all").join(name)).unwrap();
-        (found.mtime(), found.mtime_nsec())
+        let metadata = fs::metadata(memory.path().join("all").join(name)).unwrap();
+        (metadata.mtime(), metadata.mtime_nsec())
     };
     assert_eq!(modified(""), (-62_167_219_200, 0));
     assert_eq!(modified("year-0"), (-62_167_219_200, 0));
@@ -202,13 +202,13 @@ async fn the_server_serves_or_leaves_out_files_with_any_mode_size_and_name() {
     }
     let client = Client::member(&server, "Ron").await;
     let listed = client.list("").await;
-    let found: Vec<_> =
+    let paths: Vec<_> =
         listed.replies.iter().map(|entry| entry["path"].as_str().unwrap()).collect();
     for name in ["open", "vast", "vaster"] {
-        assert!(found.contains(&name), "{found:?}");
+        assert!(paths.contains(&name), "{paths:?}");
     }
     assert!(listed.replies.iter().any(|entry| entry["size"] == json!(largest - 4095)));
-    assert!(!found.iter().any(|name| name.contains(char::is_control)), "{found:?}");
+    assert!(!paths.iter().any(|name| name.contains(char::is_control)), "{paths:?}");
     let home = Home::new();
     // Each file is larger than the free space, and their sum has more than 63 bits.
     let get = home.quiver_as(&server, "Ben", ["get", "-r", "/"]).run().await;

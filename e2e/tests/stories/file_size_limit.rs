@@ -42,8 +42,8 @@ async fn a_get_above_the_clients_file_size_limit_fails_and_can_resume() {
         let arguments = ["get", "big", "--overwrite"];
         let failed = run_with_limit(&home, &server, limit, &arguments).await;
         assert_eq!(failed.code(), 8, "{limit}: {}", failed.stderr);
-        let why = "error: cannot store big: File too large\n";
-        assert!(failed.stderr.starts_with(why), "{limit}: {}", failed.stderr);
+        let error = "error: cannot store big: File too large\n";
+        assert!(failed.stderr.starts_with(error), "{limit}: {}", failed.stderr);
         assert_eq!(fs::read_to_string(home.file("big")).unwrap(), "older", "{limit}");
 
         // With a higher limit, the client resumes the partial file.
@@ -66,8 +66,8 @@ async fn a_server_refuses_a_put_above_its_file_size_limit_and_keeps_running() {
     let refused = home.quiver_as(&server, "Ron", ["put", "big", "--overwrite"]).run().await;
     refused.expect(1);
     assert!(refused.stderr.starts_with("error: cannot put big: "), "{}", refused.stderr);
-    let why = "takes no file as large as this";
-    assert!(refused.stderr.contains(why), "{}", refused.stderr);
+    let error = "takes no file as large as this";
+    assert!(refused.stderr.contains(error), "{}", refused.stderr);
     assert_eq!(fs::read_to_string(server.files().join("big")).unwrap(), "older");
     home.quiver_as(&server, "Ron", ["put", "fits"]).run().await.expect(0);
     assert!(fs::read(server.files().join("fits")).unwrap() == content);
