@@ -45,7 +45,8 @@ async fn start_get(seed: u64) -> RunningGet {
 
 #[tokio::test]
 async fn a_get_receives_the_opened_file_although_its_name_changes() {
-    let changes: [(&str, fn(&Server)); 3] = [
+    type FolderChange = fn(&Server);
+    let changes: [(&str, FolderChange); 3] = [
         ("replaced", |server| {
             fs::rename(server.add_file("new", "another"), server.files().join("big")).unwrap();
         }),
@@ -70,7 +71,8 @@ async fn a_get_receives_the_opened_file_although_its_name_changes() {
 
 #[tokio::test]
 async fn a_get_of_changed_content_fails_and_the_next_get_stores_the_new_content() {
-    let changes: [(&str, fn(&File)); 3] = [
+    type ContentChange = fn(&File);
+    let changes: [(&str, ContentChange); 3] = [
         ("truncated", |file| file.set_len(MIB as u64 / 2).unwrap()),
         ("emptied", |file| file.set_len(0).unwrap()),
         ("rewritten", |file| file.write_all_at(b"other", 0).unwrap()),
