@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use quiver_e2e::random::Random;
 use quiver_e2e::wire::{CloseReason, RawFrame, kind};
@@ -38,6 +38,12 @@ fn reply(text: &str) -> (u8, String) {
 
 fn eof(text: &str) -> (u8, String) {
     (kind::EOF, text.to_owned())
+}
+
+/// The seconds from midnight to a time as it is written on the wire.
+fn seconds_of_day(time: &str) -> f64 {
+    let (_, time) = time.strip_suffix('Z').unwrap().split_once('T').unwrap();
+    time.split(':').fold(0.0, |sum, unit| sum * 60.0 + unit.parse::<f64>().unwrap())
 }
 
 #[tokio::test]
@@ -128,7 +134,9 @@ async fn the_server_acknowledges_any_text() {
 #[tokio::test]
 async fn status_shows_connected_and_disconnected_clients() {
     let server = Server::start().await;
+    let before_ben = Instant::now();
     let ben = Client::member(&server, "Ben").await;
+    let connected_ben = Instant::now();
     let ron = Client::member(&server, "Ron").await;
     let pete = Client::member(&server, "Pete").await;
     let summary = |rows: &[serde_json::Value]| -> Vec<(u64, String, bool)> {
@@ -139,15 +147,20 @@ async fn status_shows_connected_and_disconnected_clients() {
         rows.iter().map(summary).collect()
     };
     let row = |number: u64, name: &str, is_connected: bool| (number, name.to_owned(), is_connected);
-    let all = [row(1, "Ben", true), row(2, "Ron", true), row(3, "Pete", true)];
-    assert_eq!(summary(&pete.status().await), all);
+    let expected = [row(1, "Ben", true), row(2, "Ron", true), row(3, "Pete", true)];
+    assert_eq!(summary(&pete.status().await), expected);
 
+    let shortest = connected_ben.elapsed().as_secs_f64();
     ben.request(json!({"command": "exit"})).await.eof();
     let rows = ron.status().await;
+    let longest = before_ben.elapsed().as_secs_f64();
     assert_eq!(summary(&rows), [row(1, "Ben", false), row(2, "Ron", true), row(3, "Pete", true)]);
-    // RFC 3339 in UTC to the millisecond: texts of the same length compare as the moments do.
     let (start, end) = (rows[0]["start"].as_str().unwrap(), rows[0]["end"].as_str().unwrap());
-    assert!(start[..19] <= end[..19], "{start} {end}");
+    let duration = (seconds_of_day(end) - seconds_of_day(start)).rem_euclid(86_400.0);
+    // Times are truncated to milliseconds. Between Ben's sign-in and exit are two more sign-ins.
+    assert!(duration > 0.0, "{start} {end}");
+    let possible = shortest - 0.0011..longest + 0.0011;
+    assert!(possible.contains(&duration), "{start} {end}: {duration} s, not {possible:?}");
 
     // A client that reconnects gets a new number and a new row.
     let _ben = Client::member(&server, "Ben").await;
