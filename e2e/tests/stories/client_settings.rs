@@ -67,17 +67,26 @@ async fn the_client_names_an_invalid_setting() {
     let home = Home::new();
     let file = home.config().display().to_string();
     for (text, place, why) in [
-        ("server = \"localhost\"\nport = 4433\n", format!("{file}, line 2"), "port"),
-        ("name = \n", format!("{file}, line 1"), ""),
-        ("\nname = 7\n", format!("{file}, line 2"), "string"),
-        ("name = \"../x\"\n", format!("{file}: name"), ""),
-        ("server = \"a:b:c\"\n", format!("{file}: server"), ""),
+        (
+            "server = \"localhost\"\nport = 4433\n",
+            format!("{file}, line 2: "),
+            "unknown field `port`",
+        ),
+        ("name = \n", format!("{file}, line 1: "), "string values must be quoted"),
+        ("\nname = 7\n", format!("{file}, line 2: "), "expected a string"),
+        ("name = \"../x\"\n", format!("{file}: name: "), "a name has "),
+        (
+            "server = \"a:b:c\"\n",
+            format!("{file}: server: "),
+            "\"a:b:c\" is not a host name or an address",
+        ),
     ] {
         configure(&home, text);
         let finished = home.quiver(["status"]).run().await;
         finished.expect(2);
-        assert!(finished.stderr.starts_with(&format!("error: {place}")), "{}", finished.stderr);
-        assert!(finished.stderr.contains(why), "{}", finished.stderr);
+        let error = format!("error: {place}");
+        let reason = finished.stderr.strip_prefix(&error).unwrap_or_default();
+        assert!(reason.contains(why), "{text:?}: {}", finished.stderr);
     }
     fs::remove_file(home.config()).unwrap();
     for (variable, value) in [("QUIVER_NAME", "a b"), ("QUIVER_SERVER", "host:99999")] {
@@ -85,14 +94,16 @@ async fn the_client_names_an_invalid_setting() {
         finished.expect(2);
         assert!(finished.stderr.starts_with(&format!("error: {variable}")), "{}", finished.stderr);
     }
-    for arguments in [
-        &["--name", "a b", "status"][..],
-        &["--server", "", "status"],
-        &["--timeout", "0", "status"],
-        &["dance"],
-        &["--password", "x", "status"],
+    for (arguments, named) in [
+        (&["--name", "a b", "status"][..], "--name"),
+        (&["--server", "", "status"], "--server"),
+        (&["--timeout", "0", "status"], "--timeout"),
+        (&["dance"], "dance"),
+        (&["--password", "x", "status"], "--password"),
     ] {
-        home.quiver(arguments).run().await.expect(2);
+        let finished = home.quiver(arguments).run().await;
+        let error = finished.expect(2).stderr.lines().next().unwrap_or_default();
+        assert!(error.starts_with("error: ") && error.contains(named), "{}", finished.stderr);
     }
 }
 
@@ -152,8 +163,8 @@ async fn completions_manual_and_help_need_no_server() {
     }
     let page = home.quiver(["man"]).run().await;
     assert!(page.expect(0).stdout.contains(".TH quiver 1"), "{:.300}", page.stdout);
-    for word in ["status", "get", "QUIVER_SERVER", "Exit codes"] {
-        assert!(page.stdout.contains(word), "{word}");
+    for text in ["quiver\\-status", "quiver\\-get", "QUIVER_SERVER", "Exit codes"] {
+        assert!(page.stdout.contains(text), "{text}");
     }
     let help = home.quiver(["--help"]).run().await;
     assert!(help.expect(0).stdout.contains("Exit codes: 0 done"));
