@@ -20,13 +20,26 @@ const MIB: usize = 1024 * 1024;
 /// Neither renames that replace nothing nor hard links, as on many file systems in user space.
 const NO_EXCLUSIVE_RENAME: [&str; 2] = ["renameat2:error=EINVAL", "linkat:error=EIO"];
 
+/// The file with the traced system calls, in the server's current folder.
+const TRACE: &str = "trace";
+
 /// Options of a server that accepts uploads and meets these faults.
 fn options(faults: &[&str]) -> ServerOptions {
     options_with(Faults::inject(faults))
 }
 
 fn options_with(faults: Faults) -> ServerOptions {
+    let faults = faults.log_to(TRACE);
     Server::options().argument("--allow-upload").argument("--keep-free=0").faults(faults)
+}
+
+/// Fails if one of these system calls never met its fault.
+fn expect_injected(server: &Server, calls: &[&str]) {
+    let trace = fs::read_to_string(server.root().join(TRACE)).unwrap();
+    let injected: Vec<_> = trace.lines().filter(|line| line.contains("INJECTED")).collect();
+    for call in calls {
+        assert!(injected.iter().any(|line| line.contains(call)), "no fault in {call}");
+    }
 }
 
 /// Stores a small and a large file, new and over an existing one, and returns the large content.
@@ -70,6 +83,7 @@ async fn the_server_stores_files_without_exclusive_renames_and_links() {
         client.request(json!({"command": "make_folder", "path": "folder"})).await.eof();
         assert_eq!(rename("moved", "folder").await.code(), "exists");
         assert_eq!(names(&server.files().join("moved")), ["large", "renamed"]);
+        expect_injected(&server, &["renameat2", "linkat"]);
     }
 }
 
@@ -182,6 +196,7 @@ async fn the_server_resumes_partial_uploads_without_file_locks() {
         assert_eq!(blake3, hash(&large[..usize::try_from(have).unwrap()]));
         upload.send_file(&large).await.unwrap();
         assert_eq!(names(&server.files()), ["big", "folder"]);
+        expect_injected(&server, &["flock"]);
     }
 }
 
@@ -191,7 +206,7 @@ async fn the_server_serves_files_without_access_checks_of_the_kernel() {
         return;
     }
     for error in ["ENOSYS", "EPERM"] {
-        let faults = Faults::inject(&[&format!("faccessat2:error={error}")]);
+        let faults = Faults::inject(&[&format!("faccessat2:error={error}")]).log_to(TRACE);
         let options = Server::options().unprivileged().argument("--allow-upload").faults(faults);
         let server = options.start().await;
         for (path, mode) in
@@ -218,6 +233,7 @@ async fn the_server_serves_files_without_access_checks_of_the_kernel() {
         if quiver_e2e::disk::is_root() {
             assert_eq!(client.store_code("new", b"content").await, "forbidden");
         }
+        expect_injected(&server, &["faccessat2"]);
     }
 }
 
@@ -234,6 +250,7 @@ async fn the_server_opens_paths_step_by_step_without_openat2() {
         client.get("a/b/c").await.unwrap();
         assert_eq!(client.get_code("a/link/c").await, "forbidden");
         store_files(&client, &server).await;
+        expect_injected(&server, &["openat2"]);
     }
 }
 
@@ -249,6 +266,7 @@ async fn the_server_stores_files_if_the_free_space_is_unknown() {
     fs::create_dir(home.file("notes")).unwrap();
     fs::write(home.file("notes/a"), "content").unwrap();
     home.quiver_as(&server, "Ben", ["put", "-r", "notes"]).run().await.expect(0);
+    expect_injected(&server, &["fstatfs"]);
 }
 
 #[tokio::test]
@@ -288,6 +306,7 @@ async fn server_and_client_run_on_an_old_kernel() {
     run(&["put", "folder/small", "--as", "again"]).await.expect(0);
     run(&["put", "-r", "folder", "--to", "back"]).await.expect(0);
     assert_eq!(names(&server.files()), ["again", "back", "folder"]);
+    expect_injected(&server, &["openat2", "faccessat2"]);
 }
 
 #[test]
