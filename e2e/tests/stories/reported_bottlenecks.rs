@@ -57,7 +57,7 @@ async fn client_and_server_name_a_slow_network() {
     expect_bottleneck(&finished, "network", "the network");
     expect_logged_bottleneck(
         &server,
-        "delivered big (6291456 bytes) to Client 1: Ron: 6291456 bytes went",
+        "delivered big (6291456 bytes) to Client 1: Ron: sent 6291456 bytes in",
         "the network",
     )
     .await;
