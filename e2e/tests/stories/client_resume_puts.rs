@@ -223,6 +223,7 @@ async fn a_resume_finishes_when_the_server_has_the_whole_file() {
     fs::write(server.files().join("t/big"), &content).unwrap();
     home.quiver(["resume"]).run().await.expect(0);
     assert!(home.journal().is_empty());
+    assert!(fs::read(server.files().join("t/big")).unwrap() == content);
 }
 
 #[tokio::test]
