@@ -61,6 +61,8 @@ fn timestamp(at: DateTime<Utc>) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn connect(history: &History, number: u64) {
@@ -74,12 +76,14 @@ mod tests {
     #[test]
     fn rows_are_sorted_by_number_and_have_start_and_end() {
         let history = History::new(10);
+        let start = DateTime::UNIX_EPOCH;
+        let end = start + Duration::from_millis(1500);
         connect(&history, 2);
-        connect(&history, 1);
-        history.record_end(1, Utc::now());
+        history.record_start(1, ClientName::parse("Ben").unwrap(), start);
+        history.record_end(1, end);
         let rows = history.rows_after(0, 10);
         assert_eq!(numbers(&history), [1, 2]);
-        assert!(rows[0].end.unwrap() >= rows[0].start);
+        assert_eq!((rows[0].start, rows[0].end), (Timestamp(start), Some(Timestamp(end))));
         assert_eq!(rows[1].end, None);
     }
 

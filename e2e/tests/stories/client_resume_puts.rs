@@ -1,10 +1,10 @@
-//! `quiver resume` goes on with puts, and with what of a tree had not even begun.
+//! `quiver resume` resumes interrupted puts, and starts the files of a tree that had not started.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::fs;
 use std::io::Write as _;
-use std::path::Path as FilePath;
+use std::path::Path;
 
 use quiver_e2e::process::{Process, Signal};
 use quiver_e2e::quiver::names;
@@ -29,39 +29,39 @@ async fn transfers(home: &Home) -> Vec<Value> {
     rows(&home.quiver(["transfers", "--json"]).run().await.expect(0).stdout)
 }
 
-async fn killed(mut process: Process) {
+async fn kill(mut process: Process) {
     process.signal(Signal::KILL);
     process.wait_for_exit(TIMEOUT).await;
 }
 
-/// Waits until so much of some file is on the server's disk.
-async fn comes(server: &Server, bytes: usize) {
+/// Waits until a partial file in the served folder has more than `bytes` bytes.
+async fn wait_for_partial_file(server: &Server, bytes: usize) {
     wait_until("content on the server's disk", || {
-        let is_part = |name: &String| name.starts_with(".quiver-");
-        names(&server.files()).iter().filter(|name| is_part(name)).any(|name| {
-            let part = fs::metadata(server.files().join(name));
-            part.is_ok_and(|part| part.len() > bytes as u64)
+        let is_partial_file = |name: &String| name.starts_with(".quiver-");
+        names(&server.files()).iter().filter(|name| is_partial_file(name)).any(|name| {
+            let file = fs::metadata(server.files().join(name));
+            file.is_ok_and(|file| file.len() > bytes as u64)
         })
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_put_is_listed_and_resumed() {
+async fn a_client_lists_and_resumes_an_interrupted_put() {
     let server = server().await;
     let home = Home::new();
     let content = Random::new(61).bytes(16 * MIB);
     fs::write(home.file("big"), &content).unwrap();
-    let put = home.quiver_as(&server, "Ron", ["put", "big", "--as", "there", "--limit", "4MB/s"]);
+    let put = home.quiver_as(&server, "Ron", ["put", "big", "--as", "remote", "--limit", "4MB/s"]);
     let process = put.start();
-    comes(&server, 2 * MIB).await;
-    // Nobody goes on with what is under way.
+    wait_for_partial_file(&server, 2 * MIB).await;
+    // A running transfer is neither resumed nor removed by another process.
     assert_eq!(transfers(&home).await[0]["running"], true);
     let busy = home.quiver(["resume"]).run().await;
-    assert_eq!(busy.expect(0).stderr, "there is running in another process\n");
+    assert_eq!(busy.expect(0).stderr, "remote is running in another process\n");
     let clean = home.quiver(["transfers", "--clean"]).run().await;
     assert!(clean.expect(0).stderr.contains("running: nothing was removed"), "{}", clean.stderr);
-    killed(process).await;
+    kill(process).await;
 
     let listed = transfers(&home).await;
     assert_eq!(listed.len(), 1);
@@ -69,7 +69,7 @@ async fn a_put_is_listed_and_resumed() {
     for (field, value) in [
         ("direction", Value::from("put")),
         ("kind", "file".into()),
-        ("path", "there".into()),
+        ("path", "remote".into()),
         ("local", local.to_str().unwrap().into()),
         ("size", (16 * MIB).into()),
         ("here", Value::Null),
@@ -77,17 +77,17 @@ async fn a_put_is_listed_and_resumed() {
     ] {
         assert_eq!(listed[0][field], value, "{field}");
     }
-    // At once, from anywhere, by any of its names.
+    // It can be resumed at once, from any folder, by its remote or its local path.
     let resumed = home.quiver(["resume", "work/big", "--json"]).in_folder(home.root()).run().await;
     let resumed = rows(&resumed.expect(0).stdout);
     assert!(resumed[0]["resumed_at"].as_u64().unwrap() > 2 * MIB as u64, "{resumed:?}");
-    assert!(fs::read(server.files().join("there")).unwrap() == content);
+    assert!(fs::read(server.files().join("remote")).unwrap() == content);
     assert!(home.journal().is_empty());
     assert_eq!(home.quiver(["resume"]).run().await.expect(0).stderr, "no unfinished transfers\n");
 }
 
 #[tokio::test]
-async fn what_cannot_be_gone_on_with_is_not_written_down() {
+async fn a_put_that_cannot_be_resumed_is_not_in_the_journal() {
     let options = Server::options().argument("--allow-upload").argument("--quota=8MiB");
     let server = options.start().await;
     let home = Home::new();
@@ -95,37 +95,38 @@ async fn what_cannot_be_gone_on_with_is_not_written_down() {
     let refused = home.quiver_as(&server, "Ron", ["put", "big"]).run().await;
     assert!(refused.expect(1).stderr.contains("quota"), "{}", refused.stderr);
     assert!(home.journal().is_empty());
-    // Nor is what comes once.
+    // Standard input can be read only once.
     let (process, mut pipe) =
         home.quiver_as(&server, "Ron", ["put", "-", "--as", "log"]).start_with_pipe();
     pipe.write_all(&vec![1; 4 * MIB]).unwrap();
-    comes(&server, MIB).await;
-    killed(process).await;
+    wait_for_partial_file(&server, MIB).await;
+    kill(process).await;
     assert!(home.journal().is_empty());
 }
 
 #[tokio::test]
-async fn clean_forgets_puts_and_trees() {
+async fn transfers_clean_removes_interrupted_puts_and_trees() {
     let server = server().await;
     let home = Home::new();
     fs::write(home.file("big"), Random::new(63).bytes(16 * MIB)).unwrap();
     let put = home.quiver_as(&server, "Ron", ["put", "-r", "big", "--limit", "4MB/s"]);
     let process = put.start();
-    comes(&server, 2 * MIB).await;
-    killed(process).await;
+    wait_for_partial_file(&server, 2 * MIB).await;
+    kill(process).await;
     let kinds: Vec<Value> = transfers(&home).await.iter().map(|row| row["kind"].clone()).collect();
     assert_eq!(kinds, ["tree", "file"]);
     let clean = home.quiver(["transfers", "--clean"]).run().await;
-    let said = &clean.expect(0).stderr;
+    let stderr = &clean.expect(0).stderr;
     assert!(
-        said.contains("big: forgotten; the server keeps its partial file for 7 days\n"),
-        "{said}"
+        stderr.contains("big: forgotten; the server keeps its partial file for 7 days\n"),
+        "{stderr}"
     );
     assert!(home.journal().is_empty());
     assert!(home.file("big").exists());
 }
 
-fn plant(folder: &FilePath, seed: u64) {
+/// Creates [`FILES`] files of random content in three folders.
+fn create_tree(folder: &Path, seed: u64) {
     let mut random = Random::new(seed);
     for number in 0..FILES {
         let folder = folder.join(format!("{}", number % 3));
@@ -135,21 +136,21 @@ fn plant(folder: &FilePath, seed: u64) {
 }
 
 #[tokio::test]
-async fn the_rest_of_a_get_of_a_tree_follows() {
+async fn a_client_resumes_an_interrupted_get_of_a_tree() {
     let server = Server::start().await;
-    plant(&server.files().join("t"), 64);
+    create_tree(&server.files().join("t"), 64);
     let home = Home::new();
-    // One differs, and stays beside the new one.
+    // One file differs, and the client keeps it beside the new one.
     fs::create_dir_all(home.file("t/0")).unwrap();
     fs::write(home.file("t/0/000"), "mine").unwrap();
-    let path = UdpRelay::start(server.address()).await;
-    path.limit_rate(2_000_000);
+    let relay = UdpRelay::start(server.address()).await;
+    relay.limit_rate(2_000_000);
     let quiver = home.quiver(["--name", "Ron", "get", "-r", "--keep-both", "t"]);
-    let process = quiver.server(path.address(), &server.certificate()).start();
+    let process = quiver.server(relay.address(), &server.certificate()).start();
     wait_until("some files", || count(&home.file("t")) > FILES / 4).await;
-    killed(process).await;
-    let here = count(&home.file("t"));
-    assert!(here < FILES, "{here}");
+    kill(process).await;
+    let received = count(&home.file("t"));
+    assert!(received < FILES, "{received}");
     let listed = transfers(&home).await;
     assert_eq!(listed[0]["kind"], "tree");
     assert_eq!(listed[0]["named"], serde_json::json!(["t"]));
@@ -164,43 +165,44 @@ async fn the_rest_of_a_get_of_a_tree_follows() {
     assert_eq!(fs::read(home.file("t/0/000")).unwrap(), b"mine");
     let beside = fs::read(home.file("t/0/000 (2)")).unwrap();
     assert!(beside == fs::read(server.files().join("t/0/000")).unwrap());
-    assert!(!home.file("t/0/000 (3)").exists(), "what is kept beside is kept once");
+    assert!(!home.file("t/0/000 (3)").exists(), "the resumed get kept the file a second time");
     assert_eq!(count(&home.file("t")), FILES + 1);
 }
 
 #[tokio::test]
-async fn the_rest_of_a_put_of_a_tree_follows() {
+async fn a_client_resumes_an_interrupted_put_of_a_tree() {
     let server = server().await;
     let home = Home::new();
-    plant(&home.file("t"), 65);
-    let path = UdpRelay::start(server.address()).await;
-    path.limit_rate(100_000);
-    // The folder has no name of its own where one is in it.
-    let put = home.quiver(["--name", "Ron", "put", "-r", ".", "--to", "there"]);
-    let put = put.in_folder(home.file("t")).server(path.address(), &server.certificate());
+    create_tree(&home.file("t"), 65);
+    let relay = UdpRelay::start(server.address()).await;
+    relay.limit_rate(100_000);
+    // `.` gives the folder no name: `--to` alone names the target.
+    let put = home.quiver(["--name", "Ron", "put", "-r", ".", "--to", "remote"]);
+    let put = put.in_folder(home.file("t")).server(relay.address(), &server.certificate());
     let process = put.start();
-    wait_until("some files", || count(&server.files().join("there")) > FILES / 4).await;
-    killed(process).await;
-    assert!(count(&server.files().join("there")) < FILES);
-    assert_eq!(transfers(&home).await[0]["path"], "there");
+    wait_until("some files", || count(&server.files().join("remote")) > FILES / 4).await;
+    kill(process).await;
+    assert!(count(&server.files().join("remote")) < FILES);
+    assert_eq!(transfers(&home).await[0]["path"], "remote");
 
     let resumed =
         home.quiver(["resume"]).server_address(server.address()).in_folder(home.root()).run().await;
     resumed.expect(0);
     assert!(home.journal().is_empty());
-    // What was under way goes with the connection that was lost, and leaves its folders another time.
+    // The killed client's uploads keep their partial files until the server notices that the
+    // connection is lost.
     server.log().wait_for("Client 1: Ron has disconnected").await;
-    let files = |folder: &FilePath| {
+    let files = |folder: &Path| {
         let mut tree = tree::read(folder);
-        tree.retain(|_, leaf| !matches!(leaf, TreeEntry::Folder(_)));
+        tree.retain(|_, entry| !matches!(entry, TreeEntry::Folder(_)));
         tree
     };
-    let there = files(&server.files().join("there"));
-    assert!(there == files(&home.file("t")), "{:?}", there.keys());
+    let stored = files(&server.files().join("remote"));
+    assert!(stored == files(&home.file("t")), "{:?}", stored.keys());
 }
 
 #[tokio::test]
-async fn what_has_arrived_meanwhile_is_done() {
+async fn a_resume_finishes_when_the_server_has_the_whole_file() {
     let server = server().await;
     let home = Home::new();
     let content = Random::new(68).bytes(16 * MIB);
@@ -210,29 +212,30 @@ async fn what_has_arrived_meanwhile_is_done() {
     wait_until("content on the server's disk", || {
         let folder = server.files().join("t");
         let is_large = |name: &String| {
-            fs::metadata(folder.join(name)).is_ok_and(|part| part.len() > 2 * MIB as u64)
+            fs::metadata(folder.join(name)).is_ok_and(|file| file.len() > 2 * MIB as u64)
         };
         folder.exists() && names(&folder).iter().any(is_large)
     })
     .await;
-    killed(process).await;
+    kill(process).await;
     assert_eq!(home.journal().len(), 2, "the tree and its file");
-    // As an earlier run would have left it, that was killed after its last byte.
+    // An earlier run that was killed after its last byte would have left this file.
     fs::write(server.files().join("t/big"), &content).unwrap();
     home.quiver(["resume"]).run().await.expect(0);
     assert!(home.journal().is_empty());
+    assert!(fs::read(server.files().join("t/big")).unwrap() == content);
 }
 
 #[tokio::test]
-async fn a_plan_knows_what_the_server_has_kept() {
+async fn a_dry_run_tells_where_the_put_would_resume() {
     let server = server().await;
     let home = Home::new();
     let content = Random::new(66).bytes(16 * MIB);
     fs::write(home.file("big"), &content).unwrap();
     let put = home.quiver_as(&server, "Ron", ["put", "big", "--limit", "4MB/s"]);
     let process = put.start();
-    comes(&server, 2 * MIB).await;
-    killed(process).await;
+    wait_for_partial_file(&server, 2 * MIB).await;
+    kill(process).await;
     let plan = async || {
         let plan =
             home.quiver_as(&server, "Ron", ["put", "big", "--dry-run", "--json"]).run().await;
@@ -240,19 +243,19 @@ async fn a_plan_knows_what_the_server_has_kept() {
     };
     let row = plan().await;
     assert_eq!(row["plan"], "resume");
-    let begun = row["resume_at"].as_u64().unwrap();
-    assert!(begun > 2 * MIB as u64, "{row}");
+    let offset = row["resume_at"].as_u64().unwrap();
+    assert!(offset > 2 * MIB as u64, "{row}");
     let shown = home.quiver_as(&server, "Ron", ["put", "big", "--dry-run"]).run().await;
     assert!(shown.expect(0).stdout.starts_with("resume at "), "{}", shown.stdout);
-    // It is of use for this content, and for nobody else.
+    // Only the same client can resume the partial file, and only with the same content.
     fs::write(home.file("big"), Random::new(67).bytes(16 * MIB)).unwrap();
     assert_eq!(plan().await["plan"], "new");
     let other = Home::new();
     fs::write(other.file("big"), &content).unwrap();
     let plan = other.quiver_as(&server, "Ben", ["put", "big", "--dry-run", "--json"]).run().await;
     assert_eq!(rows(&plan.expect(0).stdout)[0]["plan"], "new");
-    // To ask took nothing away.
+    // A dry run does not remove the partial file.
     fs::write(home.file("big"), &content).unwrap();
     let resumed = home.quiver(["resume", "--json"]).run().await;
-    assert!(rows(&resumed.expect(0).stdout)[0]["resumed_at"].as_u64().unwrap() >= begun);
+    assert!(rows(&resumed.expect(0).stdout)[0]["resumed_at"].as_u64().unwrap() >= offset);
 }

@@ -1,6 +1,6 @@
-//! Where settings come from, commands out of a pipe, and what is made without a server.
+//! The client's settings, commands from a pipe, and output that needs no server.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::fs;
 
@@ -12,14 +12,14 @@ fn configure(home: &Home, text: &str) {
     fs::write(home.config(), text).unwrap();
 }
 
-/// A configuration with the server and this name.
+/// The text of a configuration file with the server and this name.
 fn configuration(server: &Server, name: &str) -> String {
     let (address, certificate) = (server.address(), server.certificate());
     format!("server = \"{address}\"\ncert = \"{}\"\nname = \"{name}\"\n", certificate.display())
 }
 
-/// The name it goes by.
-async fn name(quiver: &QuiverCommand) -> String {
+/// Runs `quiver status`, and returns the name that the client signed in with.
+async fn signed_in_name(quiver: &QuiverCommand) -> String {
     let finished = quiver.run().await;
     let row = finished.expect(0).stdout.lines().last().unwrap().to_owned();
     let name = row.split_once(": ").unwrap().1;
@@ -27,18 +27,18 @@ async fn name(quiver: &QuiverCommand) -> String {
 }
 
 #[tokio::test]
-async fn flags_beat_the_environment_which_beats_the_file() {
+async fn flags_override_the_environment_which_overrides_the_file() {
     let server = Server::start().await;
     let home = Home::new();
     configure(&home, &configuration(&server, "File"));
-    assert_eq!(name(&home.quiver(["status"])).await, "File");
+    assert_eq!(signed_in_name(&home.quiver(["status"])).await, "File");
     let by_environment = home.quiver(["status"]).environment("QUIVER_NAME", "Variable");
-    assert_eq!(name(&by_environment).await, "Variable");
+    assert_eq!(signed_in_name(&by_environment).await, "Variable");
     let by_flag = home.quiver(["status", "--name", "Flag"]).environment("QUIVER_NAME", "Variable");
-    assert_eq!(name(&by_flag).await, "Flag");
-    // An empty variable is none.
+    assert_eq!(signed_in_name(&by_flag).await, "Flag");
+    // An empty variable counts as absent.
     let empty = home.quiver(["status"]).environment("QUIVER_NAME", "");
-    assert_eq!(name(&empty).await, "File");
+    assert_eq!(signed_in_name(&empty).await, "File");
 
     let nowhere = Home::new();
     configure(&nowhere, "server = \"localhost:1\"\ncert = \"missing.pem\"\nname = \"File\"\n");
@@ -47,37 +47,46 @@ async fn flags_beat_the_environment_which_beats_the_file() {
         .environment("QUIVER_SERVER", server.address().to_string())
         .environment("QUIVER_CERT", server.certificate())
         .environment("QUIVER_NAME", "Variable");
-    assert_eq!(name(&variables).await, "Variable");
+    assert_eq!(signed_in_name(&variables).await, "Variable");
     let flags =
         nowhere.quiver_as(&server, "Flag", ["status"]).environment("QUIVER_SERVER", "localhost:1");
-    assert_eq!(name(&flags).await, "Flag");
+    assert_eq!(signed_in_name(&flags).await, "Flag");
 }
 
 #[tokio::test]
-async fn paths_in_the_file_start_at_the_file() {
+async fn paths_in_the_configuration_are_relative_to_its_folder() {
     let server = Server::start().await;
     let home = Home::new();
     configure(&home, &format!("server = \"{}\"\ncert = \"mine.pem\"\n", server.address()));
     fs::copy(server.certificate(), home.config().with_file_name("mine.pem")).unwrap();
-    assert_eq!(name(&home.quiver(["--name", "Ron", "status"])).await, "Ron");
+    assert_eq!(signed_in_name(&home.quiver(["--name", "Ron", "status"])).await, "Ron");
 }
 
 #[tokio::test]
-async fn settings_that_cannot_be_meant_are_named() {
+async fn the_client_names_an_invalid_setting() {
     let home = Home::new();
-    let place = home.config().display().to_string();
+    let file = home.config().display().to_string();
     for (text, place, why) in [
-        ("server = \"localhost\"\nport = 4433\n", format!("{place}, line 2"), "port"),
-        ("name = \n", format!("{place}, line 1"), ""),
-        ("\nname = 7\n", format!("{place}, line 2"), "string"),
-        ("name = \"../x\"\n", format!("{place}: name"), ""),
-        ("server = \"a:b:c\"\n", format!("{place}: server"), ""),
+        (
+            "server = \"localhost\"\nport = 4433\n",
+            format!("{file}, line 2: "),
+            "unknown field `port`",
+        ),
+        ("name = \n", format!("{file}, line 1: "), "string values must be quoted"),
+        ("\nname = 7\n", format!("{file}, line 2: "), "expected a string"),
+        ("name = \"../x\"\n", format!("{file}: name: "), "a name has "),
+        (
+            "server = \"a:b:c\"\n",
+            format!("{file}: server: "),
+            "\"a:b:c\" is not a host name or an address",
+        ),
     ] {
         configure(&home, text);
         let finished = home.quiver(["status"]).run().await;
         finished.expect(2);
-        assert!(finished.stderr.starts_with(&format!("error: {place}")), "{}", finished.stderr);
-        assert!(finished.stderr.contains(why), "{}", finished.stderr);
+        let error = format!("error: {place}");
+        let reason = finished.stderr.strip_prefix(&error).unwrap_or_default();
+        assert!(reason.contains(why), "{text:?}: {}", finished.stderr);
     }
     fs::remove_file(home.config()).unwrap();
     for (variable, value) in [("QUIVER_NAME", "a b"), ("QUIVER_SERVER", "host:99999")] {
@@ -85,19 +94,21 @@ async fn settings_that_cannot_be_meant_are_named() {
         finished.expect(2);
         assert!(finished.stderr.starts_with(&format!("error: {variable}")), "{}", finished.stderr);
     }
-    for arguments in [
-        &["--name", "a b", "status"][..],
-        &["--server", "", "status"],
-        &["--timeout", "0", "status"],
-        &["dance"],
-        &["--password", "x", "status"],
+    for (arguments, named) in [
+        (&["--name", "a b", "status"][..], "--name"),
+        (&["--server", "", "status"], "--server"),
+        (&["--timeout", "0", "status"], "--timeout"),
+        (&["dance"], "dance"),
+        (&["--password", "x", "status"], "--password"),
     ] {
-        home.quiver(arguments).run().await.expect(2);
+        let finished = home.quiver(arguments).run().await;
+        let error = finished.expect(2).stderr.lines().next().unwrap_or_default();
+        assert!(error.starts_with("error: ") && error.contains(named), "{}", finished.stderr);
     }
 }
 
 #[tokio::test]
-async fn lines_out_of_a_pipe_are_commands() {
+async fn the_client_runs_each_line_of_a_pipe_as_a_command() {
     let server = Server::start().await;
     server.add_file("with space.txt", "content");
     let home = Home::new();
@@ -122,14 +133,14 @@ async fn lines_out_of_a_pipe_are_commands() {
 }
 
 #[tokio::test]
-async fn the_first_line_that_fails_gives_the_exit_code() {
+async fn the_exit_code_is_that_of_the_first_failed_line() {
     let server = Server::start().await;
     server.add_file("a", "content");
     let home = Home::new();
     fs::write(home.file("a"), "old").unwrap();
     let lines = "get missing\nget a\nlist a b\nHello\n";
     let finished = home.quiver_as(&server, "Ron", [""; 0]).run_with_input(lines).await;
-    assert_eq!(finished.expect(7).stdout, "Hello ACK\n", "the others run all the same");
+    assert_eq!(finished.expect(7).stdout, "Hello ACK\n", "a failed line stopped the others");
     assert_eq!(finished.stderr.matches("error: ").count(), 3, "{}", finished.stderr);
     let finished =
         home.quiver_as(&server, "Ron", [""; 0]).run_with_input("get a\nget missing\n").await;
@@ -141,7 +152,7 @@ async fn the_first_line_that_fails_gives_the_exit_code() {
 }
 
 #[tokio::test]
-async fn what_is_made_without_a_server_needs_none() {
+async fn completions_manual_and_help_need_no_server() {
     let home = Home::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = home.quiver(["completions", shell]).run().await;
@@ -152,29 +163,29 @@ async fn what_is_made_without_a_server_needs_none() {
     }
     let page = home.quiver(["man"]).run().await;
     assert!(page.expect(0).stdout.contains(".TH quiver 1"), "{:.300}", page.stdout);
-    for word in ["status", "get", "QUIVER_SERVER", "Exit codes"] {
-        assert!(page.stdout.contains(word), "{word}");
+    for text in ["quiver\\-status", "quiver\\-get", "QUIVER_SERVER", "Exit codes"] {
+        assert!(page.stdout.contains(text), "{text}");
     }
     let help = home.quiver(["--help"]).run().await;
     assert!(help.expect(0).stdout.contains("Exit codes: 0 done"));
     let version = home.quiver(["--version"]).run().await;
     assert!(version.expect(0).stdout.starts_with("quiver "));
-    // No key is made for that, either.
+    // The client created no key.
     assert_eq!(fs::read_dir(home.root().join("data")).unwrap().count(), 0);
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_reported_in_bounded_time() {
+async fn the_client_reports_an_unreachable_server_in_bounded_time() {
     let home = Home::new();
-    // A port that was free a moment ago, and that nobody answers at.
+    // A bound socket that no process reads: no packet is answered or rejected.
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
-    let began = std::time::Instant::now();
+    let start = std::time::Instant::now();
     let pem = home.root().join("server.pem");
     fs::write(&pem, quiver_e2e::fake_server::Certificate::new().pem).unwrap();
     let finished = home.quiver(["--name", "Ron", "status"]).server(address, &pem).run().await;
     finished.expect(3);
-    assert!(began.elapsed().as_secs() < 15, "{:?}", began.elapsed());
+    assert!(start.elapsed().as_secs() < 15, "{:?}", start.elapsed());
     assert!(finished.stderr.starts_with(&format!("error: cannot connect to {address}: ")));
     assert!(finished.stderr.contains("\nhint: check that the server runs"), "{}", finished.stderr);
 }

@@ -1,6 +1,6 @@
-//! Signing in with a password, and who one is where nobody says.
+//! Sign-in with a password, and the client's name if none is given.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::fs;
 use std::fs::Permissions;
@@ -17,7 +17,7 @@ async fn server() -> Server {
     Server::options().account("Ron", PASSWORD).start().await
 }
 
-/// A password's file with these rights.
+/// Creates a password file with these permissions.
 fn password_file(home: &Home, text: &str, mode: u32) -> PathBuf {
     let path = home.root().join("password");
     fs::write(&path, text).unwrap();
@@ -25,14 +25,14 @@ fn password_file(home: &Home, text: &str, mode: u32) -> PathBuf {
     path
 }
 
-/// `quiver message Hello` with a password's file.
+/// Runs `quiver message Hello` with a password file.
 async fn message(home: &Home, server: &Server, name: &str, file: &PathBuf) -> ProgramOutput {
     let quiver = home.quiver_as(server, name, ["message", "Hello", "--password-file"]);
     quiver.arguments([file]).run().await
 }
 
 #[tokio::test]
-async fn a_password_comes_from_a_file() {
+async fn the_client_reads_a_password_from_a_file() {
     let server = server().await;
     let home = Home::new();
     for text in [PASSWORD.to_owned(), format!("{PASSWORD}\n"), format!("{PASSWORD}\r\nmore\n")] {
@@ -44,7 +44,7 @@ async fn a_password_comes_from_a_file() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_refused() {
+async fn the_server_refuses_a_wrong_password() {
     let server = server().await;
     let home = Home::new();
     for (name, text) in [("Ron", "wrong"), ("Nobody", PASSWORD), ("Ron", "")] {
@@ -52,15 +52,15 @@ async fn a_wrong_password_is_refused() {
         let finished = message(&home, &server, name, &file).await;
         finished.expect(5);
         assert_eq!(finished.stdout, "");
-        let what = format!("error: cannot sign in as {name}: ");
-        assert!(finished.stderr.starts_with(&what), "{}", finished.stderr);
+        let error = format!("error: cannot sign in as {name}: ");
+        assert!(finished.stderr.starts_with(&error), "{}", finished.stderr);
         assert!(finished.stderr.contains("\nhint: check the name and the password\n"));
         assert!(!finished.stderr.contains("horse"));
     }
 }
 
 #[tokio::test]
-async fn off_a_terminal_a_missing_password_is_asked_for_in_words() {
+async fn off_a_terminal_a_missing_password_is_an_error_with_a_hint() {
     let server = server().await;
     let home = Home::new();
     let finished = home.quiver_as(&server, "Ron", ["status"]).run().await;
@@ -70,7 +70,7 @@ async fn off_a_terminal_a_missing_password_is_asked_for_in_words() {
 }
 
 #[tokio::test]
-async fn a_password_file_that_others_may_read_is_not_used() {
+async fn the_client_rejects_a_password_file_that_others_may_read() {
     let server = server().await;
     let home = Home::new();
     for mode in [0o640, 0o604, 0o660, 0o610] {
@@ -78,29 +78,31 @@ async fn a_password_file_that_others_may_read_is_not_used() {
         let finished = message(&home, &server, "Ron", &file).await;
         finished.expect(8);
         let path = file.display();
-        let said = format!("error: {path} can be read by other users\nhint: chmod 600 {path}\n");
-        assert_eq!(finished.stderr, said, "{mode:o}");
+        let error = format!("error: {path} can be read by other users\nhint: chmod 600 {path}\n");
+        assert_eq!(finished.stderr, error, "{mode:o}");
     }
     let missing = home.root().join("missing");
     let finished = message(&home, &server, "Ron", &missing).await;
-    let said = format!("error: cannot read {}: No such file or directory", missing.display());
-    assert!(finished.expect(8).stderr.starts_with(&said), "{}", finished.stderr);
+    let error = format!("error: cannot read {}: No such file or directory", missing.display());
+    assert!(finished.expect(8).stderr.starts_with(&error), "{}", finished.stderr);
     server.log().wait_for("listening").await;
-    assert_eq!(server.log().count("sign-in as"), 0, "no password left");
+    for outcome in ["sign-in as", "Client connected as"] {
+        assert_eq!(server.log().count(outcome), 0, "the client sent a password");
+    }
 }
 
 #[tokio::test]
-async fn a_password_is_typed_and_never_shown() {
+async fn the_terminal_never_shows_a_typed_password() {
     let server = server().await;
     let home = Home::new();
     let mut terminal = home.quiver_as(&server, "Ron", [""; 0]).start_at_terminal();
-    for wrong in ["a wrong one", PASSWORD] {
+    for password in ["a wrong one", PASSWORD] {
         terminal.wait_for_end("Password:");
-        let asked = terminal.contents().matches("Password:").count();
-        terminal.type_line(wrong);
-        if wrong != PASSWORD {
+        let questions = terminal.contents().matches("Password:").count();
+        terminal.type_line(password);
+        if password != PASSWORD {
             terminal.wait_until("the question again", |screen| {
-                screen.matches("Password:").count() > asked && screen.ends_with("Password:")
+                screen.matches("Password:").count() > questions && screen.ends_with("Password:")
             });
         }
     }
@@ -114,7 +116,7 @@ async fn a_password_is_typed_and_never_shown() {
 }
 
 #[tokio::test]
-async fn a_command_at_a_terminal_asks_for_the_password_too() {
+async fn a_command_at_a_terminal_asks_for_the_password() {
     let server = server().await;
     let home = Home::new();
     let mut terminal = home.quiver_as(&server, "Ron", ["message", "Hello"]).start_at_terminal();
@@ -125,7 +127,7 @@ async fn a_command_at_a_terminal_asks_for_the_password_too() {
 }
 
 #[tokio::test]
-async fn a_question_ends_with_ctrl_c_and_with_ctrl_d() {
+async fn ctrl_c_and_ctrl_d_end_a_question() {
     let server = server().await;
     let home = Home::new();
     for (key, code) in [("\x03", 130), ("half\x03", 130), ("\x04", 5)] {
@@ -146,7 +148,7 @@ async fn a_question_ends_with_ctrl_c_and_with_ctrl_d() {
 }
 
 #[tokio::test]
-async fn three_wrong_passwords_are_enough() {
+async fn the_client_exits_after_three_wrong_passwords() {
     let server = server().await;
     let home = Home::new();
     let mut terminal = home.quiver_as(&server, "Ron", [""; 0]).start_at_terminal();
@@ -161,7 +163,7 @@ async fn three_wrong_passwords_are_enough() {
 }
 
 #[tokio::test]
-async fn off_a_terminal_the_login_name_is_the_name() {
+async fn off_a_terminal_the_client_uses_the_login_name() {
     let login = Command::new("id").arg("-un").output().unwrap();
     let login = String::from_utf8(login.stdout).unwrap();
     let server = Server::start().await;
@@ -173,7 +175,7 @@ async fn off_a_terminal_the_login_name_is_the_name() {
 }
 
 #[tokio::test]
-async fn off_a_terminal_a_taken_name_is_refused() {
+async fn off_a_terminal_a_taken_name_is_an_error() {
     let server = Server::start().await;
     let homes = [(); 2].map(|()| Home::new());
     let mut ron = PromptUser::sign_in(&homes[0], &server, "Ron");
@@ -184,8 +186,8 @@ async fn off_a_terminal_a_taken_name_is_refused() {
         "{}",
         finished.stderr
     );
-    // The same person beside the own prompt is no other.
-    let beside = homes[0].quiver_as(&server, "Ron", ["list"]).run().await;
-    beside.expect(0);
+    // The client that holds the name can connect a second time.
+    let second = homes[0].quiver_as(&server, "Ron", ["list"]).run().await;
+    second.expect(0);
     ron.exit();
 }

@@ -1,5 +1,5 @@
-//! A terminal that takes nothing, or is gone, while a transfer shows its progress there: the transfer is done, and a
-//! client that is told to end does.
+//! The terminal is stopped or closed while a transfer shows its progress: the transfer finishes,
+//! and a signal still ends the client.
 
 use std::fs;
 use std::io::Read as _;
@@ -12,38 +12,39 @@ use quiver_e2e::{Home, Server, wait_until};
 
 const SIZE: usize = 4_000_000;
 
-/// Long enough for a bar.
+/// Takes long enough for a progress bar.
 const ARGUMENTS: [&str; 4] = ["get", "big", "--limit", "2MB/s"];
 
-async fn with_a_bar(server: &Server, home: &Home) -> Terminal {
+/// Starts the get at a terminal, and waits until it draws the progress bar.
+async fn start_with_bar(server: &Server, home: &Home) -> Terminal {
     let terminal = home.quiver_as(server, "Ron", ARGUMENTS).start_at_terminal();
-    wait_until("a bar", || terminal.raw_output().contains(&0x1b)).await;
+    wait_until("a progress bar", || terminal.raw_output().contains(&0x1b)).await;
     terminal
 }
 
 #[tokio::test]
-async fn a_stopped_terminal_stops_no_transfer() {
+async fn a_transfer_finishes_at_a_stopped_terminal() {
     let server = Server::start().await;
     server.add_file("big", vec![7; SIZE]);
     let home = Home::new();
-    let mut terminal = with_a_bar(&server, &home).await;
+    let mut terminal = start_with_bar(&server, &home).await;
     terminal.type_text("\x13");
     server.log().wait_for("delivered big").await;
     assert_eq!(fs::metadata(home.file("big")).unwrap().len(), SIZE as u64);
-    // Beyond the idle timeout: what drives QUIC does not wait for the terminal.
-    let ended = server.log().wait_for("Ron has disconnected");
-    assert!(tokio::time::timeout(Duration::from_secs(16), ended).await.is_err());
+    // Longer than the idle timeout: the thread that drives QUIC does not wait for the terminal.
+    let disconnected = server.log().wait_for("Ron has disconnected");
+    assert!(tokio::time::timeout(Duration::from_secs(16), disconnected).await.is_err());
     terminal.type_text("\x11");
     assert!(terminal.wait_for_exit().success());
     assert!(terminal.contents().contains("received and verified"), "{}", terminal.contents());
 }
 
 #[tokio::test]
-async fn a_client_at_a_stopped_terminal_ends_when_it_is_told_to() {
+async fn a_signal_ends_a_client_at_a_stopped_terminal() {
     let server = Server::start().await;
     server.add_file("big", vec![7; SIZE]);
     let home = Home::new();
-    let mut terminal = with_a_bar(&server, &home).await;
+    let mut terminal = start_with_bar(&server, &home).await;
     terminal.type_text("\x13");
     let id = rustix::process::Pid::from_raw(terminal.id().cast_signed()).unwrap();
     rustix::process::kill_process(id, Signal::TERM).unwrap();
@@ -52,7 +53,7 @@ async fn a_client_at_a_stopped_terminal_ends_when_it_is_told_to() {
 }
 
 #[tokio::test]
-async fn a_terminal_that_is_gone_ends_no_transfer() {
+async fn a_transfer_finishes_after_its_terminal_is_closed() {
     let server = Server::start().await;
     server.add_file("big", vec![7; SIZE]);
     let home = Home::new();
@@ -73,13 +74,13 @@ async fn a_terminal_that_is_gone_ends_no_transfer() {
     let mut child = pair.slave.spawn_command(command).unwrap();
     drop(pair.slave);
     let mut output = pair.master.try_clone_reader().unwrap();
-    let seen = tokio::task::spawn_blocking(move || {
+    let bar_drawn = tokio::task::spawn_blocking(move || {
         let mut byte = [0];
         while byte != [0x1b] {
             output.read_exact(&mut byte).unwrap();
         }
     });
-    quiver_e2e::wait_within(quiver_e2e::TIMEOUT, "a bar", seen).await.unwrap();
+    quiver_e2e::wait_within(quiver_e2e::TIMEOUT, "a progress bar", bar_drawn).await.unwrap();
     drop(pair.master);
     server.log().wait_for("delivered big").await;
     let mut status = None;

@@ -1,7 +1,6 @@
-//! What does not depend on a server: a page of the manual for every command; and a terminal that can do
-//! nothing, at which `quiver` works all the same.
+//! The manual has a page for every command, and the client works at a dumb terminal.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::fs;
 
@@ -18,7 +17,7 @@ fn commands(help: &str) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn every_command_has_a_page_of_the_manual() {
+async fn the_manual_has_a_page_for_every_command() {
     let home = Home::new();
     let help = home.quiver(["--help"]).run().await;
     for command in commands(&help.expect(0).stdout) {
@@ -29,19 +28,22 @@ async fn every_command_has_a_page_of_the_manual() {
         for section in [".SH NAME", ".SH SYNOPSIS", ".SH DESCRIPTION", ".SH OPTIONS"] {
             assert!(page.contains(section), "{command} has no {section}");
         }
-        assert!(page.contains("\\fB\\-\\-server\\fR"), "{command} does not say what all take");
+        assert!(
+            page.contains("\\fB\\-\\-server\\fR"),
+            "{command} lacks the options of all commands"
+        );
     }
-    let none = home.quiver(["man", "fly"]).run().await;
+    let unknown = home.quiver(["man", "fly"]).run().await;
     assert_eq!(
-        none.expect(2).stderr,
+        unknown.expect(2).stderr,
         "error: unknown command fly\nhint: quiver --help lists them\n"
     );
 }
 
 #[tokio::test]
-async fn a_dumb_terminal_gets_plain_words() {
+async fn the_client_writes_no_escape_sequences_to_a_dumb_terminal() {
     let server = Server::start().await;
-    // Long enough that a bar would be drawn.
+    // The get takes long enough for a progress bar.
     server.add_file("big", vec![7; 3_000_000]);
     let home = Home::new();
     let get = home.quiver_as(&server, "Ron", ["get", "big", "--limit", "2MB/s"]);
@@ -51,12 +53,12 @@ async fn a_dumb_terminal_gets_plain_words() {
     let raw = terminal.raw_output();
     assert!(!raw.contains(&0x1b), "{}", String::from_utf8_lossy(&raw).escape_debug());
     assert_eq!(fs::metadata(home.file("big")).unwrap().len(), 3_000_000);
-    // Another terminal shows the bar, which moves.
+    // At a capable terminal, the client draws the bar.
     fs::remove_file(home.file("big")).unwrap();
-    let mut able =
+    let mut capable =
         home.quiver_as(&server, "Ron", ["get", "big", "--limit", "2MB/s"]).start_at_terminal();
-    assert!(able.wait_for_exit().success(), "{}", able.contents());
-    assert!(able.raw_output().contains(&0x1b), "no bar was drawn");
+    assert!(capable.wait_for_exit().success(), "{}", capable.contents());
+    assert!(capable.raw_output().contains(&0x1b), "no bar was drawn");
 }
 
 #[tokio::test]

@@ -1,29 +1,34 @@
-//! What a client says to a server, and what it is told: every command, to the byte.
+//! Requests and responses of every command, byte for byte.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::fs::File;
 use std::path::Path;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use quiver_e2e::random::Random;
 use quiver_e2e::wire::{CloseReason, RawFrame, kind};
 use quiver_e2e::{Client, Server, TIMEOUT, wait_within};
 use serde_json::json;
 
-/// 2024-10-19T17:45:47Z, the moment of all examples.
-const MOMENT: Duration = Duration::from_secs(1_729_359_947);
+/// 2024-10-19T17:45:47Z, the time in all examples.
+const EXAMPLE_TIME: Duration = Duration::from_secs(1_729_359_947);
 
-fn set_moment(path: &Path) {
-    File::options().write(true).open(path).unwrap().set_modified(UNIX_EPOCH + MOMENT).unwrap();
+fn set_example_time(path: &Path) {
+    File::options()
+        .write(true)
+        .open(path)
+        .unwrap()
+        .set_modified(UNIX_EPOCH + EXAMPLE_TIME)
+        .unwrap();
 }
 
-/// Says one request, as the text it is, and gives the frames that come back, as texts.
+/// Sends one request as JSON text, and returns the kinds and texts of the response's frames.
 async fn exchange(client: &Client, request: &str) -> Vec<(u8, String)> {
     let mut stream = client.open().await.unwrap();
     stream.write_frame(&RawFrame::new(kind::REQUEST, request)).await.unwrap();
     stream.finish();
-    let frames = wait_within(TIMEOUT, "an answer", stream.read_frames()).await.unwrap();
+    let frames = wait_within(TIMEOUT, "a response", stream.read_frames()).await.unwrap();
     frames.iter().map(|frame| (frame.kind, frame.text().to_owned())).collect()
 }
 
@@ -35,40 +40,46 @@ fn eof(text: &str) -> (u8, String) {
     (kind::EOF, text.to_owned())
 }
 
+/// The seconds from midnight to a time as it is written on the wire.
+fn seconds_of_day(time: &str) -> f64 {
+    let (_, time) = time.strip_suffix('Z').unwrap().split_once('T').unwrap();
+    time.split(':').fold(0.0, |sum, unit| sum * 60.0 + unit.parse::<f64>().unwrap())
+}
+
 #[tokio::test]
-async fn a_conversation_goes_as_the_description_shows() {
+async fn a_conversation_matches_the_protocol_description() {
     let server = Server::start().await;
-    set_moment(&server.add_file("notes/2024.txt", "It was a good year."));
-    set_moment(&server.add_file("secret.txt", "twelve bytes"));
+    set_example_time(&server.add_file("notes/2024.txt", "It was a good year."));
+    set_example_time(&server.add_file("secret.txt", "twelve bytes"));
     let client = Client::guest(&server).await;
 
     let welcome = r#"{"reply":"welcome","client":1,"name":"Ron","message":"Connected to the server successfully.","max_clients":3,"limits":{"message":16384,"request":8192,"streams":64,"connections":8}}"#;
-    let answer = exchange(&client, r#"{"command":"hello","version":1,"name":"Ron"}"#).await;
-    assert_eq!(answer, [reply(welcome), eof("{}")]);
+    let response = exchange(&client, r#"{"command":"hello","version":1,"name":"Ron"}"#).await;
+    assert_eq!(response, [reply(welcome), eof("{}")]);
 
-    let answer = exchange(&client, r#"{"command":"message","text":"Hello"}"#).await;
-    assert_eq!(answer, [reply(r#"{"reply":"text","text":"Hello ACK"}"#), eof("{}")]);
+    let response = exchange(&client, r#"{"command":"message","text":"Hello"}"#).await;
+    assert_eq!(response, [reply(r#"{"reply":"text","text":"Hello ACK"}"#), eof("{}")]);
 
-    let answer = exchange(&client, r#"{"command":"list","path":"notes"}"#).await;
+    let response = exchange(&client, r#"{"command":"list","path":"notes"}"#).await;
     let entry = r#"{"reply":"entry","path":"notes/2024.txt","kind":"file","size":19,"modified":"2024-10-19T17:45:47Z"}"#;
-    assert_eq!(answer, [reply(entry), eof(r#"{"entries":1,"not_served":0}"#)]);
+    assert_eq!(response, [reply(entry), eof(r#"{"entries":1,"not_served":0}"#)]);
 
-    let answer = exchange(&client, r#"{"command":"status"}"#).await;
-    let (row, start) = answer[0].1.split_once(r#""start":""#).unwrap();
+    let response = exchange(&client, r#"{"command":"status"}"#).await;
+    let (row, start) = response[0].1.split_once(r#""start":""#).unwrap();
     assert_eq!(row, r#"{"reply":"client","number":1,"name":"Ron","#);
     assert!(start.ends_with(r#"Z","end":null}"#), "{start}");
-    assert_eq!(answer[1..], [eof("{}")]);
+    assert_eq!(response[1..], [eof("{}")]);
 
-    let answer = exchange(&client, r#"{"command":"exit"}"#).await;
-    assert_eq!(answer, [reply(r#"{"reply":"goodbye"}"#), eof("{}")]);
+    let response = exchange(&client, r#"{"command":"exit"}"#).await;
+    assert_eq!(response, [reply(r#"{"reply":"goodbye"}"#), eof("{}")]);
     assert_eq!(client.wait_for_close().await, CloseReason::Code(0));
 }
 
 #[tokio::test]
-async fn a_get_is_these_bytes() {
+async fn a_get_has_the_documented_bytes() {
     let server = Server::start().await;
     let content: Vec<u8> = (0..1025).map(|number| (number % 251) as u8).collect();
-    set_moment(&server.add_file("count.bin", &content));
+    set_example_time(&server.add_file("count.bin", &content));
     let client = Client::member(&server, "Ron").await;
 
     let mut stream = client.open().await.unwrap();
@@ -84,8 +95,9 @@ async fn a_get_is_these_bytes() {
         b"\x03\x00\x59{\"size\":1025,\
         \"blake3\":\"d00278ae47eb27b34faecf67b4fe263f82d5412916c1ffd97c8cb7fb814b8444\"}",
     );
-    let answer = wait_within(TIMEOUT, "the answer", stream.recv.read_to_end(10_000)).await.unwrap();
-    assert!(answer == expected, "{}", String::from_utf8_lossy(&answer));
+    let response =
+        wait_within(TIMEOUT, "the response", stream.recv.read_to_end(10_000)).await.unwrap();
+    assert!(response == expected, "{}", String::from_utf8_lossy(&response));
 
     let received =
         br#"{"blake3":"d00278ae47eb27b34faecf67b4fe263f82d5412916c1ffd97c8cb7fb814b8444"}"#;
@@ -95,21 +107,21 @@ async fn a_get_is_these_bytes() {
 }
 
 #[tokio::test]
-async fn the_answer_does_not_wait_for_the_end_of_the_stream() {
+async fn the_server_responds_before_the_end_of_the_stream() {
     let server = Server::start().await;
     let client = Client::member(&server, "Ron").await;
     let mut stream = client.open().await.unwrap();
     let request = RawFrame::request(&json!({"command": "message", "text": "Hello"}));
     stream.write_frame(&request).await.unwrap();
-    let answer = wait_within(TIMEOUT, "the answer", stream.read_response()).await.unwrap();
-    assert_eq!(answer.reply()["text"], "Hello ACK");
-    // The server wants no more of a stream that it has answered.
+    let response = wait_within(TIMEOUT, "the response", stream.read_response()).await.unwrap();
+    assert_eq!(response.reply()["text"], "Hello ACK");
+    // After its response, the server stops the request's direction of the stream.
     let stopped = wait_within(TIMEOUT, "the stop", stream.send.stopped()).await.unwrap();
     assert!(stopped.is_some());
 }
 
 #[tokio::test]
-async fn whatever_is_said_is_acknowledged() {
+async fn the_server_acknowledges_any_text() {
     let server = Server::start().await;
     let client = Client::member(&server, "Ron").await;
     let texts =
@@ -120,39 +132,46 @@ async fn whatever_is_said_is_acknowledged() {
 }
 
 #[tokio::test]
-async fn status_tells_who_came_and_who_went() {
+async fn status_shows_connected_and_disconnected_clients() {
     let server = Server::start().await;
+    let before_ben = Instant::now();
     let ben = Client::member(&server, "Ben").await;
+    let connected_ben = Instant::now();
     let ron = Client::member(&server, "Ron").await;
     let pete = Client::member(&server, "Pete").await;
-    let present = |rows: &[serde_json::Value]| -> Vec<(u64, String, bool)> {
-        let present = |row: &serde_json::Value| {
+    let summary = |rows: &[serde_json::Value]| -> Vec<(u64, String, bool)> {
+        let summary = |row: &serde_json::Value| {
             let name = row["name"].as_str().unwrap().to_owned();
             (row["number"].as_u64().unwrap(), name, row["end"].is_null())
         };
-        rows.iter().map(present).collect()
+        rows.iter().map(summary).collect()
     };
-    let row = |number: u64, name: &str, here: bool| (number, name.to_owned(), here);
-    let all = [row(1, "Ben", true), row(2, "Ron", true), row(3, "Pete", true)];
-    assert_eq!(present(&pete.status().await), all);
+    let row = |number: u64, name: &str, is_connected: bool| (number, name.to_owned(), is_connected);
+    let expected = [row(1, "Ben", true), row(2, "Ron", true), row(3, "Pete", true)];
+    assert_eq!(summary(&pete.status().await), expected);
 
+    let shortest = connected_ben.elapsed().as_secs_f64();
     ben.request(json!({"command": "exit"})).await.eof();
     let rows = ron.status().await;
-    assert_eq!(present(&rows), [row(1, "Ben", false), row(2, "Ron", true), row(3, "Pete", true)]);
-    // RFC 3339 in UTC to the millisecond: texts of the same length compare as the moments do.
+    let longest = before_ben.elapsed().as_secs_f64();
+    assert_eq!(summary(&rows), [row(1, "Ben", false), row(2, "Ron", true), row(3, "Pete", true)]);
     let (start, end) = (rows[0]["start"].as_str().unwrap(), rows[0]["end"].as_str().unwrap());
-    assert!(start[..19] <= end[..19], "{start} {end}");
+    let duration = (seconds_of_day(end) - seconds_of_day(start)).rem_euclid(86_400.0);
+    // Times are truncated to milliseconds. Between Ben's sign-in and exit are two more sign-ins.
+    assert!(duration > 0.0, "{start} {end}");
+    let possible = shortest - 0.0011..longest + 0.0011;
+    assert!(possible.contains(&duration), "{start} {end}: {duration} s, not {possible:?}");
 
-    // Who comes again has a row and a number of its own.
+    // A client that reconnects gets a new number and a new row.
     let _ben = Client::member(&server, "Ben").await;
-    let rows = present(&ron.status().await);
+    let rows = summary(&ron.status().await);
     assert_eq!(rows[0], row(1, "Ben", false));
     assert_eq!(rows[3], row(4, "Ben", true));
     assert_eq!(rows.len(), 4);
 }
 
 #[tokio::test]
-async fn the_log_tells_of_comings_and_goings() {
+async fn the_server_logs_connects_and_disconnects() {
     let server = Server::options().max_clients(1).start().await;
     let log = server.log();
     log.wait_for("listening on 127.0.0.1:").await;
@@ -169,31 +188,31 @@ async fn the_log_tells_of_comings_and_goings() {
 }
 
 #[tokio::test]
-async fn messages_are_answered_while_a_large_get_runs() {
+async fn the_server_answers_messages_during_a_large_get() {
     let server = Server::start().await;
     let big = File::create(server.files().join("big")).unwrap();
     big.set_len(256 * 1024 * 1024).unwrap();
     let client = Client::member(&server, "Ron").await;
     let mut download = client.get("big").await.unwrap();
     download.read_at_least(1).await;
-    let mut answered = 0;
+    let mut responses = 0;
     let messages = async {
         loop {
             assert_eq!(client.message("Hello").await, "Hello ACK");
-            answered += 1;
+            responses += 1;
         }
     };
     let content = tokio::select! {
         content = download.finish() => content.unwrap(),
-        () = messages => unreachable!("there is always one more message"),
+        () = messages => unreachable!("the loop never ends"),
     };
     assert_eq!(content.bytes, 256 * 1024 * 1024);
     content.acknowledge().await;
-    assert!(answered >= 20, "only {answered} messages were answered during the get");
+    assert!(responses >= 20, "only {responses} responses during the get");
 }
 
 #[tokio::test]
-async fn content_comes_in_frames_of_1024_bytes_whatever_its_size() {
+async fn the_server_sends_content_of_any_size_in_frames_of_1024_bytes() {
     let server = Server::start().await;
     let client = Client::member(&server, "Ron").await;
     let mut random = Random::new(1);
@@ -204,17 +223,17 @@ async fn content_comes_in_frames_of_1024_bytes_whatever_its_size() {
         let download = client.get(&name).await.unwrap();
         assert_eq!(download.head["path"], name);
         assert_eq!(download.head["offset"], 0);
-        // That all but the last are full is checked where they are read.
-        let got = download.finish().await.unwrap();
-        assert_eq!((got.frames, got.bytes), (size.div_ceil(1024) as u64, size as u64));
-        assert_eq!(got.hash, blake3::hash(&content).to_hex().as_str());
-        got.acknowledge().await;
+        // `RawDownload` checks that all frames but the last are full.
+        let received = download.finish().await.unwrap();
+        assert_eq!((received.frames, received.bytes), (size.div_ceil(1024) as u64, size as u64));
+        assert_eq!(received.hash, blake3::hash(&content).to_hex().as_str());
+        received.acknowledge().await;
         server.log().wait_for(&format!("delivered {name} ({size} bytes) to Client 1: Ron")).await;
     }
 }
 
 #[tokio::test]
-async fn a_file_of_300_mib_arrives_as_it_is() {
+async fn a_client_receives_a_file_of_300_mib() {
     const SIZE: u64 = 300 * 1024 * 1024;
     let server = Server::start().await;
     let mut file = File::create(server.files().join("big")).unwrap();
@@ -225,14 +244,14 @@ async fn a_file_of_300_mib_arrives_as_it_is() {
         std::io::Write::write_all(&mut file, &piece).unwrap();
     }
     let client = Client::member(&server, "Ron").await;
-    let got = client.get("big").await.unwrap().finish().await.unwrap();
-    assert_eq!((got.frames, got.bytes), (SIZE / 1024, SIZE));
-    assert_eq!(got.hash, hasher.finalize().to_hex().as_str());
-    got.acknowledge().await;
+    let content = client.get("big").await.unwrap().finish().await.unwrap();
+    assert_eq!((content.frames, content.bytes), (SIZE / 1024, SIZE));
+    assert_eq!(content.hash, hasher.finalize().to_hex().as_str());
+    content.acknowledge().await;
 }
 
 #[tokio::test]
-async fn any_name_that_is_no_danger_can_be_had() {
+async fn the_server_serves_files_with_any_safe_name() {
     let server = Server::start().await;
     let client = Client::member(&server, "Ron").await;
     let longest = "é".repeat(127) + "x";
@@ -256,22 +275,23 @@ async fn any_name_that_is_no_danger_can_be_had() {
         server.add_file(name, name);
     }
     for name in names {
-        let got = client.get(name).await.unwrap().finish().await.unwrap();
-        assert_eq!(got.hash, blake3::hash(name.as_bytes()).to_hex().as_str(), "{name}");
-        got.acknowledge().await;
+        let content = client.get(name).await.unwrap().finish().await.unwrap();
+        assert_eq!(content.hash, blake3::hash(name.as_bytes()).to_hex().as_str(), "{name}");
+        content.acknowledge().await;
     }
     let list = client.list("").await;
-    let mut listed: Vec<_> = list.replies.iter().map(|e| e["path"].as_str().unwrap()).collect();
+    let mut listed: Vec<_> =
+        list.replies.iter().map(|entry| entry["path"].as_str().unwrap()).collect();
     let mut expected = names.to_vec();
     *expected.last_mut().unwrap() = "very";
     expected.sort_unstable_by_key(|name| name.as_bytes());
-    assert_eq!(listed, expected, "in the order of their bytes");
+    assert_eq!(listed, expected, "names are sorted by their bytes");
     listed.dedup();
     assert_eq!(list.eof(), &json!({"entries": listed.len(), "not_served": 0}));
 }
 
 #[tokio::test]
-async fn fields_nobody_knows_are_ignored() {
+async fn the_server_ignores_unknown_fields() {
     let server = Server::start().await;
     let client = Client::guest(&server).await;
     let hello = json!({"mood": [1, {"a": null}], "command": "hello", "version": 1, "name": "Ron"});

@@ -1,7 +1,7 @@
-//! A client on kernels and file systems that lack something: what came and was verified gets its name, and a
-//! warning where its time or mode does not.
+//! A client on kernels and file systems that lack a system call: it stores what it has received and
+//! verified, and warns if it cannot set a time or mode.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,7 +14,7 @@ use quiver_e2e::{Faults, Home, Server, TIMEOUT, faults_available, wait_until};
 
 const MIB: usize = 1024 * 1024;
 
-/// A server with small and large files, some of them programs.
+/// A server with small and large files, some of them executable.
 async fn server() -> (Server, Vec<u8>) {
     let server = Server::start().await;
     let large = Random::new(43).bytes(3 * MIB);
@@ -32,18 +32,26 @@ async fn run(quiver: &QuiverCommand, faults: &[&str]) -> ProgramOutput {
     finish(Process::start(&mut Faults::inject(faults).wrap(&quiver.command()))).await
 }
 
-/// Gets files and a folder, new and over others, each in a run of its own; what each run said.
+/// Gets files and a folder, new and over existing ones, in three runs with faults, and returns the
+/// standard error of each run.
 async fn get(faults: &[&str]) -> Vec<String> {
-    get_with(|_| Faults::inject(faults)).await
+    get_with(faults, |_, faults| faults).await
 }
 
-async fn get_with(faults: impl Fn(&Home) -> Faults) -> Vec<String> {
+/// Like [`get`], with faults only in some calls. Fails if a system call never met its fault.
+async fn get_with(faults: &[&str], restrict: impl Fn(&Home, Faults) -> Faults) -> Vec<String> {
     let (server, large) = server().await;
     let home = Home::new();
-    let run = async |quiver: &QuiverCommand| {
-        finish(Process::start(&mut faults(&home).wrap(&quiver.command()))).await
+    let trace = home.root().join("trace");
+    let mut injected = String::new();
+    let mut run = async |quiver: &QuiverCommand| {
+        let faults = restrict(&home, Faults::inject(faults)).log_to(&trace);
+        let finished = finish(Process::start(&mut faults.wrap(&quiver.command()))).await;
+        let calls = fs::read_to_string(&trace).unwrap();
+        injected.extend(calls.lines().filter(|line| line.contains("INJECTED")));
+        finished
     };
-    let mut said = Vec::new();
+    let mut outputs = Vec::new();
     for arguments in [
         &["get", "small", "large"][..],
         &["get", "-r", "notes"],
@@ -52,9 +60,9 @@ async fn get_with(faults: impl Fn(&Home) -> Faults) -> Vec<String> {
         let quiver = home.quiver_as(&server, "Ron", [""; 0]).arguments(arguments);
         let finished = run(&quiver).await;
         finished.expect(0);
-        said.push(finished.stderr);
+        outputs.push(finished.stderr);
     }
-    // Names that are taken stay taken.
+    // The client still refuses to replace a file without --overwrite.
     fs::write(home.file("small"), "mine").unwrap();
     let quiver = home.quiver_as(&server, "Ron", ["get", "small"]);
     run(&quiver).await.expect(8);
@@ -62,38 +70,41 @@ async fn get_with(faults: impl Fn(&Home) -> Faults) -> Vec<String> {
     assert!(fs::read(home.file("large")).unwrap() == large);
     assert_eq!(fs::read(home.file("notes/a")).unwrap(), b"content");
     assert!(fs::read(home.file("notes/large")).unwrap() == large);
-    assert_eq!(home.names(), ["large", "notes", "small"], "no part is left");
+    assert_eq!(home.names(), ["large", "notes", "small"], "a partial file is left");
     assert!(home.journal().is_empty(), "{:?}", home.journal());
-    said
+    for fault in faults {
+        let call = fault.split(':').next().unwrap();
+        assert!(injected.contains(call), "no call met {fault}");
+    }
+    outputs
 }
 
-fn has_no_warning(said: &[String]) {
-    assert!(!said.iter().any(|said| said.contains("warning")), "{said:?}");
+fn expect_no_warning(outputs: &[String]) {
+    assert!(!outputs.iter().any(|output| output.contains("warning")), "{outputs:?}");
 }
 
 #[tokio::test]
-async fn files_arrive_where_no_rename_and_no_link_refuses_a_taken_name() {
+async fn the_client_stores_files_without_exclusive_renames_and_links() {
     if !faults_available() {
         return;
     }
-    has_no_warning(&get(&["renameat2:error=EINVAL", "linkat:error=EIO"]).await);
-    has_no_warning(&get(&["renameat2:error=EPERM", "linkat:error=EPERM"]).await);
+    expect_no_warning(&get(&["renameat2:error=EINVAL", "linkat:error=EIO"]).await);
+    expect_no_warning(&get(&["renameat2:error=EPERM", "linkat:error=EPERM"]).await);
 }
 
 #[tokio::test]
-async fn files_arrive_where_times_and_modes_cannot_be_set() {
+async fn the_client_warns_if_it_cannot_set_times_and_modes() {
     if !faults_available() {
         return;
     }
     for error in ["EPERM", "EINVAL", "EOPNOTSUPP"] {
         let faults = ["utimensat", "fchmod"].map(|call| format!("{call}:error={error}"));
-        let said = get(&faults.each_ref().map(String::as_str)).await;
-        for said in said {
-            assert_eq!(said.matches("warning: stored ").count(), 1, "one a run: {said}");
-            assert!(said.contains("could not set its time ("), "{said}");
+        for output in get(&faults.each_ref().map(String::as_str)).await {
+            assert_eq!(output.matches("warning: stored ").count(), 1, "one per run: {output}");
+            assert!(output.contains("could not set its time ("), "{output}");
         }
     }
-    // A folder's time alone is warned of too.
+    // The client also warns if only the time of a folder cannot be set.
     let (server, _) = server().await;
     let home = Home::new();
     fs::create_dir_all(home.file("notes")).unwrap();
@@ -105,20 +116,20 @@ async fn files_arrive_where_times_and_modes_cannot_be_set() {
 }
 
 #[tokio::test]
-async fn files_arrive_where_folders_cannot_be_flushed() {
+async fn the_client_stores_files_if_folders_cannot_be_flushed() {
     if !faults_available() {
         return;
     }
     for error in ["EINVAL", "EBADF", "EOPNOTSUPP", "ENOSYS"] {
         let fault = format!("fsync:error={error}");
-        let folders = |home: &Home| {
-            Faults::inject(&[&fault]).on_handle(home.folder()).on_handle(home.file("notes"))
+        let only_folders = |home: &Home, faults: Faults| {
+            faults.on_handle(home.folder()).on_handle(home.file("notes"))
         };
-        has_no_warning(&get_with(folders).await);
+        expect_no_warning(&get_with(&[&fault], only_folders).await);
     }
     let (server, _) = server().await;
     let home = Home::new();
-    // The client's key is made.
+    // Creates the client's key.
     home.quiver_as(&server, "Ron", ["list"]).run().await.expect(0);
     for arguments in [&["get", "small"][..], &["get", "large"], &["get", "-r", "notes"]] {
         let quiver = home.quiver_as(&server, "Ron", [""; 0]).arguments(arguments);
@@ -129,15 +140,15 @@ async fn files_arrive_where_folders_cannot_be_flushed() {
 }
 
 #[tokio::test]
-async fn files_arrive_where_free_space_is_unknown() {
+async fn the_client_stores_files_if_the_free_space_is_unknown() {
     if !faults_available() {
         return;
     }
-    has_no_warning(&get(&["fstatfs:error=ENOSYS"]).await);
+    expect_no_warning(&get(&["fstatfs:error=ENOSYS"]).await);
 }
 
 #[tokio::test]
-async fn a_broken_off_get_goes_on_where_nothing_can_be_locked() {
+async fn the_client_resumes_a_get_without_file_locks() {
     if !faults_available() {
         return;
     }
@@ -146,22 +157,22 @@ async fn a_broken_off_get_goes_on_where_nothing_can_be_locked() {
     server.add_file("big", &content);
     for error in ["ENOLCK", "ENOSYS", "EOPNOTSUPP"] {
         let faults = format!("flock:error={error}");
-        has_no_warning(&get(&[&faults]).await);
+        expect_no_warning(&get(&[&faults]).await);
         let home = Home::new();
-        let path = UdpRelay::start(server.address()).await;
-        path.limit_rate(8 * MIB as u64);
+        let relay = UdpRelay::start(server.address()).await;
+        relay.limit_rate(8 * MIB as u64);
         let quiver = home.quiver(["--name", "Ron", "get", "big"]);
-        let quiver = quiver.server(path.address(), &server.certificate());
+        let quiver = quiver.server(relay.address(), &server.certificate());
         let mut process = Process::start(&mut Faults::inject(&[&faults]).wrap(&quiver.command()));
         wait_until("some of the content", || home.partial_length() > 2 * MIB as u64).await;
-        // Another run neither takes what the first has, nor removes it.
+        // Another process neither resumes nor removes the running transfer.
         let transfers = run(&home.quiver(["transfers"]), &[&faults]).await;
         assert!(transfers.expect(0).stdout.contains(", running"), "{}", transfers.stdout);
         run(&home.quiver(["transfers", "--clean"]), &[&faults]).await.expect(0);
         process.signal(Signal::INT);
         assert_eq!(process.wait_for_exit(TIMEOUT).await.code(), Some(130));
         assert!(home.partial_length() > 0);
-        path.limit_rate(u64::MAX);
+        relay.limit_rate(u64::MAX);
         let finished = run(&home.quiver_as(&server, "Ron", ["get", "big"]), &[&faults]).await;
         assert!(finished.expect(0).stderr.contains("big: resuming at "), "{}", finished.stderr);
         assert!(fs::read(home.file("big")).unwrap() == content);
@@ -171,11 +182,11 @@ async fn a_broken_off_get_goes_on_where_nothing_can_be_locked() {
 }
 
 #[tokio::test]
-async fn without_any_lock_a_get_starts_over_and_shares_nothing() {
+async fn the_client_stores_files_if_locks_by_socket_name_fail_too() {
     if !faults_available() {
         return;
     }
-    // Neither the file system's, nor one of the kernel's names.
-    let faults = ["flock:error=ENOLCK", "bind:error=EACCES:when=2+"];
-    has_no_warning(&get(&faults).await);
+    // strace counts the calls of each thread: the first bind of a thread succeeds, as the QUIC
+    // socket needs, and with it a thread's first lock.
+    expect_no_warning(&get(&["flock:error=ENOLCK", "bind:error=EACCES:when=2+"]).await);
 }

@@ -1,7 +1,7 @@
-//! A server on kernels and file systems that lack something: what is safe is stored and served, and what really
-//! fails is refused.
+//! A server on kernels and file systems that lack a system call: it stores and serves files as far
+//! as that is safe, and reports real failures.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -17,19 +17,33 @@ use serde_json::json;
 
 const MIB: usize = 1024 * 1024;
 
-/// What a file system in user space often has neither of: a rename that replaces nothing, and hard links.
-const NO_RENAME: [&str; 2] = ["renameat2:error=EINVAL", "linkat:error=EIO"];
+/// Neither renames that replace nothing nor hard links, as on many file systems in user space.
+const NO_EXCLUSIVE_RENAME: [&str; 2] = ["renameat2:error=EINVAL", "linkat:error=EIO"];
 
-fn uploads(faults: &[&str]) -> ServerOptions {
-    with(Faults::inject(faults))
+/// The file with the traced system calls, in the server's current folder.
+const TRACE: &str = "trace";
+
+/// Options of a server that accepts uploads and meets these faults.
+fn options(faults: &[&str]) -> ServerOptions {
+    options_with(Faults::inject(faults))
 }
 
-fn with(faults: Faults) -> ServerOptions {
+fn options_with(faults: Faults) -> ServerOptions {
+    let faults = faults.log_to(TRACE);
     Server::options().argument("--allow-upload").argument("--keep-free=0").faults(faults)
 }
 
-/// Stores small and large files, new ones and over others; the content of the large one.
-async fn store(client: &Client, server: &Server) -> Vec<u8> {
+/// Fails if one of these system calls never met its fault.
+fn expect_injected(server: &Server, calls: &[&str]) {
+    let trace = fs::read_to_string(server.root().join(TRACE)).unwrap();
+    let injected: Vec<_> = trace.lines().filter(|line| line.contains("INJECTED")).collect();
+    for call in calls {
+        assert!(injected.iter().any(|line| line.contains(call)), "no fault in {call}");
+    }
+}
+
+/// Stores a small and a large file, new and over an existing one, and returns the large content.
+async fn store_files(client: &Client, server: &Server) -> Vec<u8> {
     let large = Random::new(41).bytes(3 * MIB);
     client.request(json!({"command": "make_folder", "path": "folder"})).await.eof();
     client.store("folder/small", b"content").await.unwrap();
@@ -41,24 +55,25 @@ async fn store(client: &Client, server: &Server) -> Vec<u8> {
     client.put_as(replaced).await.unwrap().send_file(b"newer").await.unwrap();
     assert_eq!(fs::read(server.files().join("folder/small")).unwrap(), b"newer");
     assert!(fs::read(server.files().join("folder/large")).unwrap() == large);
-    assert_eq!(names(&server.files().join("folder")), ["large", "small"], "no part is left");
+    assert_eq!(names(&server.files().join("folder")), ["large", "small"], "a partial file is left");
     large
 }
 
-fn warnings(server: &Server, of: &str) -> usize {
+/// The number of warnings in the server's log that contain this text.
+fn count_warnings(server: &Server, text: &str) -> usize {
     let entries = server.log().entries();
-    entries.iter().filter(|entry| entry.level == "WARN" && entry.message.contains(of)).count()
+    entries.iter().filter(|entry| entry.level == "WARN" && entry.message.contains(text)).count()
 }
 
 #[tokio::test]
-async fn files_are_stored_where_no_rename_and_no_link_refuses_a_taken_name() {
+async fn the_server_stores_files_without_exclusive_renames_and_links() {
     if !faults_available() {
         return;
     }
-    for faults in [&NO_RENAME, &["renameat2:error=ENOSYS", "linkat:error=EPERM"]] {
-        let server = uploads(faults).start().await;
+    for faults in [&NO_EXCLUSIVE_RENAME, &["renameat2:error=ENOSYS", "linkat:error=EPERM"]] {
+        let server = options(faults).start().await;
         let client = Client::member(&server, "Ron").await;
-        store(&client, &server).await;
+        store_files(&client, &server).await;
         let rename = |from: &str, to: &str| {
             client.request(json!({"command": "rename", "path": from, "to": to}))
         };
@@ -68,32 +83,33 @@ async fn files_are_stored_where_no_rename_and_no_link_refuses_a_taken_name() {
         client.request(json!({"command": "make_folder", "path": "folder"})).await.eof();
         assert_eq!(rename("moved", "folder").await.code(), "exists");
         assert_eq!(names(&server.files().join("moved")), ["large", "renamed"]);
+        expect_injected(&server, &["renameat2", "linkat"]);
     }
 }
 
 #[tokio::test]
-async fn a_hard_link_takes_a_new_name_where_a_rename_cannot() {
+async fn the_server_links_a_new_file_without_exclusive_renames() {
     if !faults_available() {
         return;
     }
-    let server = uploads(&["renameat2:error=EINVAL"]).start().await;
-    store(&Client::member(&server, "Ron").await, &server).await;
-    // The old name cannot be removed: the file is stored all the same.
-    let server = uploads(&["renameat2:error=EINVAL", "unlinkat:error=EIO"]).start().await;
+    let server = options(&["renameat2:error=EINVAL"]).start().await;
+    store_files(&Client::member(&server, "Ron").await, &server).await;
+    // The server cannot remove the temporary name, but stores the file.
+    let server = options(&["renameat2:error=EINVAL", "unlinkat:error=EIO"]).start().await;
     let client = Client::member(&server, "Ron").await;
     client.store("large", &vec![1; 2 * MIB]).await.unwrap();
     assert_eq!(fs::read(server.files().join("large")).unwrap().len(), 2 * MIB);
-    assert_eq!(warnings(&server, "kept its old name"), 1);
+    assert_eq!(count_warnings(&server, "kept its old name"), 1);
 }
 
 #[tokio::test]
-async fn files_are_stored_where_times_and_modes_cannot_be_set() {
+async fn the_server_stores_files_if_it_cannot_set_times_and_modes() {
     if !faults_available() {
         return;
     }
     for error in ["EPERM", "EINVAL", "EOPNOTSUPP", "EIO"] {
         let faults = ["utimensat", "fchmod"].map(|call| format!("{call}:error={error}"));
-        let server = uploads(&faults.each_ref().map(String::as_str)).start().await;
+        let server = options(&faults.each_ref().map(String::as_str)).start().await;
         let client = Client::member(&server, "Ron").await;
         for (path, size) in [("small", 7), ("large", 2 * MIB)] {
             let request = json!({"command": "put", "path": path, "size": size,
@@ -105,21 +121,25 @@ async fn files_are_stored_where_times_and_modes_cannot_be_set() {
             json!({"command": "make_folder", "path": "f", "modified": "1969-10-19T17:45:47Z"});
         client.request(dated).await.eof();
         assert!(server.files().join("f").is_dir());
-        assert_eq!(warnings(&server, "could not set"), 1, "the log cannot be filled");
-        let said = server.log().wait_for("stored small, but could not set its time (").await;
-        assert!(said.message.contains(" and its permission to run ("), "{}", said.message);
+        assert_eq!(
+            count_warnings(&server, "could not set"),
+            1,
+            "the server logs one warning, so that clients cannot fill the log"
+        );
+        let entry = server.log().wait_for("stored small, but could not set its time (").await;
+        assert!(entry.message.contains(" and its permission to run ("), "{}", entry.message);
     }
 }
 
 #[tokio::test]
-async fn files_are_stored_where_folders_cannot_be_flushed() {
+async fn the_server_stores_files_if_folders_cannot_be_flushed() {
     if !faults_available() {
         return;
     }
     for error in ["EINVAL", "EBADF", "EOPNOTSUPP", "ENOSYS"] {
-        // The served folder itself, not the files in it.
+        // Only flushes of the served folder fail, not those of its files.
         let faults = Faults::inject(&[&format!("fsync:error={error}")]).on_handle("files");
-        let server = with(faults).start().await;
+        let server = options_with(faults).start().await;
         let client = Client::member(&server, "Ron").await;
         client.store("small", b"content").await.unwrap();
         client.store("large", &vec![1; 2 * MIB]).await.unwrap();
@@ -127,17 +147,17 @@ async fn files_are_stored_where_folders_cannot_be_flushed() {
         client.request(json!({"command": "rename", "path": "small", "to": "folder/a"})).await.eof();
         client.request(json!({"command": "remove", "path": "large"})).await.eof();
         assert_eq!(server.stored_names(), ["folder"]);
-        assert_eq!(warnings(&server, "cannot flush folders"), 1);
+        assert_eq!(count_warnings(&server, "cannot flush folders"), 1);
     }
 }
 
 #[tokio::test]
-async fn a_disk_that_fails_is_no_file_system_that_cannot() {
+async fn the_server_refuses_a_put_if_flushing_the_folder_fails() {
     if !faults_available() {
         return;
     }
     let faults = Faults::inject(&["fsync:error=EIO"]).on_handle("files");
-    let server = with(faults).allow_errors().start().await;
+    let server = options_with(faults).allow_errors().start().await;
     let client = Client::member(&server, "Ron").await;
     for (path, size) in [("small", 7), ("large", 2 * MIB)] {
         assert_eq!(client.store_code(path, &vec![1; size]).await, "internal");
@@ -145,29 +165,29 @@ async fn a_disk_that_fails_is_no_file_system_that_cannot() {
 }
 
 #[tokio::test]
-async fn partial_uploads_go_on_where_nothing_can_be_locked() {
+async fn the_server_resumes_partial_uploads_without_file_locks() {
     if !faults_available() {
         return;
     }
     for error in ["ENOLCK", "ENOSYS", "EOPNOTSUPP"] {
-        let server = uploads(&[&format!("flock:error={error}")]).start().await;
+        let server = options(&[&format!("flock:error={error}")]).start().await;
         let key = Key::new();
         let client = Dialer::new(&server).key(&key).sign_in("Ron").await;
-        let large = store(&client, &server).await;
-        let begin = async |client: &Client| {
+        let large = store_files(&client, &server).await;
+        let start_upload = async |client: &Client| {
             let mut upload = client.put("big", large.len()).await.unwrap();
             let have = upload.have().map(|(have, _)| have);
             upload.send_offset(0).await;
             upload.send_data(&large[..2 * MIB]).await;
             (upload, have)
         };
-        let (first, have) = begin(&client).await;
+        let (first, have) = start_upload(&client).await;
         assert_eq!(have, None);
-        // One put at a time has the part, as with locks.
-        let (second, have) = begin(&client).await;
+        // As with locks, one put at a time has the partial file.
+        let (second, have) = start_upload(&client).await;
         assert_eq!(have, None);
-        let is_part = |name: &&String| name.starts_with(".quiver-");
-        assert_eq!(names(&server.files()).iter().filter(is_part).count(), 2);
+        let is_partial_file = |name: &&String| name.starts_with(".quiver-");
+        assert_eq!(names(&server.files()).iter().filter(is_partial_file).count(), 2);
         drop(second.finish().await);
         first.finish().await.unwrap_err();
         let upload = client.put("big", large.len()).await.unwrap();
@@ -176,16 +196,17 @@ async fn partial_uploads_go_on_where_nothing_can_be_locked() {
         assert_eq!(blake3, hash(&large[..usize::try_from(have).unwrap()]));
         upload.send_file(&large).await.unwrap();
         assert_eq!(names(&server.files()), ["big", "folder"]);
+        expect_injected(&server, &["flock"]);
     }
 }
 
 #[tokio::test]
-async fn files_are_served_where_access_cannot_be_asked_for() {
+async fn the_server_serves_files_without_access_checks_of_the_kernel() {
     if !faults_available() {
         return;
     }
     for error in ["ENOSYS", "EPERM"] {
-        let faults = Faults::inject(&[&format!("faccessat2:error={error}")]);
+        let faults = Faults::inject(&[&format!("faccessat2:error={error}")]).log_to(TRACE);
         let options = Server::options().unprivileged().argument("--allow-upload").faults(faults);
         let server = options.start().await;
         for (path, mode) in
@@ -212,45 +233,48 @@ async fn files_are_served_where_access_cannot_be_asked_for() {
         if quiver_e2e::disk::is_root() {
             assert_eq!(client.store_code("new", b"content").await, "forbidden");
         }
+        expect_injected(&server, &["faccessat2"]);
     }
 }
 
 #[tokio::test]
-async fn files_are_served_where_a_path_cannot_be_opened_at_once() {
+async fn the_server_opens_paths_step_by_step_without_openat2() {
     if !faults_available() {
         return;
     }
     for error in ["ENOSYS", "EPERM"] {
-        let server = uploads(&[&format!("openat2:error={error}")]).start().await;
+        let server = options(&[&format!("openat2:error={error}")]).start().await;
         server.add_file("a/b/c", "content");
         symlink("b", server.files().join("a/link")).unwrap();
         let client = Client::member(&server, "Ron").await;
         client.get("a/b/c").await.unwrap();
         assert_eq!(client.get_code("a/link/c").await, "forbidden");
-        store(&client, &server).await;
+        store_files(&client, &server).await;
+        expect_injected(&server, &["openat2"]);
     }
 }
 
 #[tokio::test]
-async fn files_are_stored_where_free_space_is_unknown() {
+async fn the_server_stores_files_if_the_free_space_is_unknown() {
     if !faults_available() {
         return;
     }
-    let server = uploads(&["fstatfs:error=ENOSYS"]).start().await;
+    let server = options(&["fstatfs:error=ENOSYS"]).start().await;
     let client = Client::member(&server, "Ron").await;
-    store(&client, &server).await;
+    store_files(&client, &server).await;
     let home = Home::new();
     fs::create_dir(home.file("notes")).unwrap();
     fs::write(home.file("notes/a"), "content").unwrap();
     home.quiver_as(&server, "Ben", ["put", "-r", "notes"]).run().await.expect(0);
+    expect_injected(&server, &["fstatfs"]);
 }
 
 #[tokio::test]
-async fn both_programs_run_on_an_old_kernel() {
+async fn server_and_client_run_on_an_old_kernel() {
     if !faults_available() {
         return;
     }
-    // What came after Linux 4.4.
+    // System calls newer than Linux 4.4.
     let newer = [
         "copy_file_range",
         "preadv2",
@@ -267,34 +291,35 @@ async fn both_programs_run_on_an_old_kernel() {
     ];
     let newer = newer.map(|call| format!("{call}:error=ENOSYS"));
     let newer = newer.each_ref().map(String::as_str);
-    let server = uploads(&newer).start().await;
+    let server = options(&newer).start().await;
     let client = Client::member(&server, "Ron").await;
-    store(&client, &server).await;
+    store_files(&client, &server).await;
     let home = Home::new();
     let run = async |arguments: &[&str]| {
         let quiver = home.quiver_as(&server, "Ben", [""; 0]).arguments(arguments);
         let mut command = Faults::inject(&newer).wrap(&quiver.command());
         quiver_e2e::quiver::finish(process::Process::start(&mut command)).await
     };
-    let got = run(&["get", "-r", "folder"]).await;
-    assert!(got.expect(0).stderr.starts_with("2 files received and verified"), "{}", got.stderr);
+    let get = run(&["get", "-r", "folder"]).await;
+    assert!(get.expect(0).stderr.starts_with("2 files received and verified"), "{}", get.stderr);
     run(&["message", "Hello"]).await.expect(0);
     run(&["put", "folder/small", "--as", "again"]).await.expect(0);
     run(&["put", "-r", "folder", "--to", "back"]).await.expect(0);
     assert_eq!(names(&server.files()), ["again", "back", "folder"]);
+    expect_injected(&server, &["openat2", "faccessat2"]);
 }
 
 #[test]
-fn accounts_are_changed_where_nothing_can_be_locked_or_renamed_at_once() {
+fn user_add_changes_accounts_without_file_locks_and_exclusive_renames() {
     if !faults_available() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("passwords");
     let mut faults = vec!["flock:error=ENOLCK", "fsync:error=EINVAL"];
-    faults.extend(NO_RENAME);
+    faults.extend(NO_EXCLUSIVE_RENAME);
     for name in ["Ron", "Ben", "Ron"] {
-        let mut command = process_of_user_add(&file, name);
+        let mut command = user_add_command(&file, name);
         command = Faults::inject(&faults).wrap(&command);
         let added = process::run(&mut command, b"a secret\n");
         added.expect(0);
@@ -304,7 +329,8 @@ fn accounts_are_changed_where_nothing_can_be_locked_or_renamed_at_once() {
     assert_eq!(names(folder.path()), ["passwords"]);
 }
 
-fn process_of_user_add(file: &Path, name: &str) -> std::process::Command {
+/// `quiver-server user add NAME` with this password file.
+fn user_add_command(file: &Path, name: &str) -> std::process::Command {
     let mut command = std::process::Command::new(binary::server());
     command.args(["user", "add", name, "--password-stdin", "--passwords"]).arg(file);
     command

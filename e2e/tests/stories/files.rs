@@ -1,6 +1,7 @@
-//! What can be had of a folder, and that nothing else can: bad paths, special files, missing rights.
+//! The server serves only regular files and folders below its folder: bad paths, links, special
+//! files and missing permissions are refused.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -19,21 +20,22 @@ fn make_node(path: &Path, kind: FileType, device: u64) -> Result<(), rustix::io:
     mknodat(CWD, path, kind, Mode::from_raw_mode(0o666), device)
 }
 
-/// The paths a list shows.
-async fn listed(client: &Client, folder: &str) -> BTreeSet<String> {
-    let answer = client.list(folder).await;
-    answer.eof();
-    answer.replies.iter().map(|entry| entry["path"].as_str().unwrap().to_owned()).collect()
+/// The paths in the list of a folder.
+async fn listed_paths(client: &Client, folder: &str) -> BTreeSet<String> {
+    let response = client.list(folder).await;
+    response.eof();
+    response.replies.iter().map(|entry| entry["path"].as_str().unwrap().to_owned()).collect()
 }
 
-async fn not_served(client: &Client, folder: &str) -> u64 {
+/// The number of entries that the list of a folder leaves out.
+async fn count_not_served(client: &Client, folder: &str) -> u64 {
     client.list(folder).await.eof()["not_served"].as_u64().unwrap()
 }
 
 #[tokio::test]
-async fn bad_paths_are_refused_and_never_repaired() {
+async fn the_server_refuses_bad_paths_and_never_normalizes_them() {
     let server = Server::start().await;
-    // What each of them would be, if it were repaired.
+    // The files that these paths would name, if the server normalized them.
     fs::write(server.root().join("s"), "secret").unwrap();
     for path in ["s", "a/s", "a/b", "etc/passwd", "con", "aux.txt", "a /b"] {
         server.add_file(path, "content");
@@ -99,8 +101,8 @@ async fn bad_paths_are_refused_and_never_repaired() {
             let mut request = format!("{{\"command\":\"{command}\",\"path\":\"").into_bytes();
             request.extend(bytes);
             request.extend(b"\"}");
-            let answer = client.exchange(&RawFrame::new(kind::REQUEST, request).encode()).await;
-            assert_eq!(answer.code(), "bad_request", "{command} {bytes:?}");
+            let response = client.exchange(&RawFrame::new(kind::REQUEST, request).encode()).await;
+            assert_eq!(response.code(), "bad_request", "{command} {bytes:?}");
             client.assert_alive().await;
         }
     }
@@ -110,7 +112,7 @@ async fn bad_paths_are_refused_and_never_repaired() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_not_found() {
+async fn the_server_reports_missing_paths_and_wrong_kinds() {
     let server = Server::start().await;
     server.add_file("a/file", "content");
     let client = Client::member(&server, "Ron").await;
@@ -131,7 +133,7 @@ async fn what_is_not_there_is_not_found() {
 }
 
 #[tokio::test]
-async fn only_regular_files_and_folders_are_served() {
+async fn the_server_serves_only_regular_files_and_folders() {
     let server = Server::start().await;
     server.add_file("inside/secret.txt", "content");
     server.add_file("plain.txt", "content");
@@ -170,7 +172,7 @@ async fn only_regular_files_and_folders_are_served() {
     for (name, kind, device) in devices {
         match make_node(&at(name), kind, device) {
             Ok(()) => special.push(name),
-            Err(error) => eprintln!("SKIPPED: device {name} cannot be made here: {error}"),
+            Err(error) => eprintln!("SKIPPED: device {name} cannot be created: {error}"),
         }
     }
 
@@ -188,23 +190,23 @@ async fn only_regular_files_and_folders_are_served() {
     }
     for name in &special {
         let code = client.get_code(name).await;
-        // A folder may be on a file system that opens no devices.
-        let nodev = !matches!(*name, "pipe" | "socket") && code == "forbidden";
-        assert!(code == "not_a_file" || nodev, "get {name}: {code}");
+        // The served folder may be on a file system with the option `nodev`.
+        let is_nodev = !matches!(*name, "pipe" | "socket") && code == "forbidden";
+        assert!(code == "not_a_file" || is_nodev, "get {name}: {code}");
         assert_eq!(client.list(name).await.code(), "not_a_folder", "list {name}");
         client.assert_alive().await;
     }
     let expected = ["inside", "plain.txt"].map(str::to_owned);
-    assert_eq!(listed(&client, "").await, BTreeSet::from(expected));
-    assert_eq!(not_served(&client, "").await, (links.len() + special.len()) as u64);
+    assert_eq!(listed_paths(&client, "").await, BTreeSet::from(expected));
+    assert_eq!(count_not_served(&client, "").await, (links.len() + special.len()) as u64);
     assert_eq!(client.get_code("plain.txt").await, "");
     assert_eq!(client.get_code("inside/secret.txt").await, "");
 }
 
 #[tokio::test]
-async fn what_the_server_may_not_read_is_neither_shown_nor_served() {
+async fn the_server_neither_lists_nor_serves_unreadable_files() {
     let server = Server::options().unprivileged().start().await;
-    let mode = |path: &str, mode: u32| {
+    let set_mode = |path: &str, mode: u32| {
         fs::set_permissions(server.files().join(path), Permissions::from_mode(mode)).unwrap();
     };
     for folder in ["open", "closed", "blind", "still"] {
@@ -212,17 +214,17 @@ async fn what_the_server_may_not_read_is_neither_shown_nor_served() {
     }
     server.add_file("hidden", "content");
     server.add_file("write-only", "content");
-    for (path, rights) in [
+    for (path, bits) in [
         ("hidden", 0o000),
         ("write-only", 0o222),
         ("closed", 0o000),
         ("blind", 0o111),
         ("still", 0o444),
     ] {
-        mode(path, rights);
+        set_mode(path, bits);
     }
     if !is_root() {
-        eprintln!("not root: the server runs as the files' owner");
+        eprintln!("not root: the server runs as the owner of the files");
     }
 
     let client = Client::member(&server, "Ron").await;
@@ -233,19 +235,19 @@ async fn what_the_server_may_not_read_is_neither_shown_nor_served() {
     for path in ["closed", "blind"] {
         assert_eq!(client.list(path).await.code(), "forbidden", "{path}");
     }
-    assert_eq!(listed(&client, "").await, BTreeSet::from(["open".to_owned()]));
-    assert_eq!(not_served(&client, "").await, 5);
+    assert_eq!(listed_paths(&client, "").await, BTreeSet::from(["open".to_owned()]));
+    assert_eq!(count_not_served(&client, "").await, 5);
     assert_eq!(client.get_code("open/file").await, "");
 
-    // What is readable again is served again.
+    // The server serves a folder again once it is readable.
     for folder in ["closed", "blind", "still"] {
-        mode(folder, 0o755);
+        set_mode(folder, 0o755);
         assert_eq!(client.get_code(&format!("{folder}/file")).await, "");
     }
 }
 
 #[tokio::test]
-async fn a_list_shows_exactly_what_get_serves() {
+async fn a_list_shows_exactly_the_files_that_get_serves() {
     let server = Server::start().await;
     let names: [&[u8]; 24] = [
         b"plain.txt",
@@ -282,7 +284,7 @@ async fn a_list_shows_exactly_what_get_serves() {
     symlink("plain.txt", server.files().join("link")).unwrap();
 
     let client = Client::member(&server, "Ron").await;
-    let listed = listed(&client, "").await;
+    let listed = listed_paths(&client, "").await;
     let mut refused = 0;
     for entry in fs::read_dir(server.files()).unwrap() {
         let name = entry.unwrap().file_name();
@@ -290,49 +292,49 @@ async fn a_list_shows_exactly_what_get_serves() {
             refused += 1;
             continue;
         };
-        let served = match text {
+        let is_served = match text {
             "folder" | "nul" => client.list(text).await.code().is_empty(),
             _ => client.get_code(text).await.is_empty(),
         };
-        assert_eq!(listed.contains(text), served, "{text:?}");
-        refused += u64::from(!served);
+        assert_eq!(listed.contains(text), is_served, "{text:?}");
+        refused += u64::from(!is_served);
     }
-    // Ten plain names and the folder.
+    // Ten valid names and the folder.
     assert_eq!(listed.len(), 11);
-    assert_eq!(not_served(&client, "").await, refused);
+    assert_eq!(count_not_served(&client, "").await, refused);
     assert_eq!(client.get_code(".quiver-0123456789abcdef.part").await, "not_found");
     assert_eq!(client.get_code("nul/file").await, "bad_path");
 }
 
 #[tokio::test]
-async fn a_list_tells_what_each_entry_is() {
+async fn a_list_shows_kind_and_size_of_each_entry() {
     let server = Server::start().await;
     server.add_file("b/empty", "");
     server.add_file("b/file", "content");
     server.add_file("b/c/deeper", "content");
     fs::create_dir(server.files().join("a")).unwrap();
     let client = Client::member(&server, "Ron").await;
-    let kinds = async |folder: &str| {
-        let answer = client.list(folder).await;
+    let rows = async |folder: &str| {
+        let response = client.list(folder).await;
         let row = |entry: &serde_json::Value| {
             format!("{} {} {}", entry["path"], entry["kind"], entry["size"]).replace('"', "")
         };
-        (answer.replies.iter().map(row).collect::<Vec<_>>(), answer.eof()["entries"].clone())
+        (response.replies.iter().map(row).collect::<Vec<_>>(), response.eof()["entries"].clone())
     };
-    assert_eq!(kinds("").await, (vec!["a folder 0".into(), "b folder 0".into()], 2.into()));
-    assert_eq!(kinds("a").await, (vec![], 0.into()));
+    assert_eq!(rows("").await, (vec!["a folder 0".into(), "b folder 0".into()], 2.into()));
+    assert_eq!(rows("a").await, (vec![], 0.into()));
     let below = ["b/c folder 0", "b/empty file 0", "b/file file 7"].map(str::to_owned);
-    assert_eq!(kinds("b").await, (below.to_vec(), 3.into()));
+    assert_eq!(rows("b").await, (below.to_vec(), 3.into()));
 }
 
 #[tokio::test]
-async fn a_folder_of_ten_thousand_files_can_be_listed() {
+async fn the_server_lists_a_folder_with_ten_thousand_files() {
     let server = Server::start().await;
     for number in 0..10_000 {
         fs::write(server.files().join(format!("file-{number:05}")), "").unwrap();
     }
     let client = Client::member(&server, "Ron").await;
-    let listed = listed(&client, "").await;
+    let listed = listed_paths(&client, "").await;
     assert_eq!(listed.len(), 10_000);
     assert_eq!(listed.last().unwrap(), "file-09999");
 }

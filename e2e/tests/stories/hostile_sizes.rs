@@ -1,5 +1,5 @@
-//! Sizes of 2^63 and of 2^64 - 1 bytes, announced by either end: refused or given up, and neither room nor
-//! memory is set aside for them.
+//! File sizes of up to 2^64 - 1 bytes, announced by a hostile client or server: the other side
+//! reserves neither space nor memory for them.
 
 use std::fs;
 use std::fs::File;
@@ -14,13 +14,13 @@ const MIB: usize = 1024 * 1024;
 
 const SIZES: [u64; 4] = [1 << 62, i64::MAX as u64, 1 << 63, u64::MAX];
 
-/// What a program that has reserved nothing may hold, in KiB.
-const MEMORY: u64 = 64 * 1024;
+/// Limit for the memory of a program that has reserved none for a file, in KiB.
+const MAX_MEMORY: u64 = 64 * 1024;
 
 const TIME: &str = "2024-10-19T17:45:47Z";
 
 #[tokio::test]
-async fn puts_of_any_size_reserve_nothing_that_stays() {
+async fn the_server_keeps_no_reservation_of_a_refused_put() {
     let server = Server::options()
         .argument("--allow-upload")
         .argument("--quota=8MiB")
@@ -32,7 +32,7 @@ async fn puts_of_any_size_reserve_nothing_that_stays() {
     let space =
         async || client.request(json!({"command": "space"})).await.reply()["available"].clone();
     let before = space().await;
-    assert_eq!(before, 8 * MIB, "the quota is less than what is free");
+    assert_eq!(before, 8 * MIB, "the quota is less than the free space");
     for round in 0..25 {
         for size in SIZES {
             for path in ["new", "old"] {
@@ -50,16 +50,16 @@ async fn puts_of_any_size_reserve_nothing_that_stays() {
     assert_eq!(space().await, before);
     assert_eq!(names(&server.files()), ["old"]);
     assert_eq!(fs::read_to_string(server.files().join("old")).unwrap(), "older");
-    // All of the room is there.
+    // The whole quota is available.
     client.store("new", &vec![7; 8 * MIB]).await.unwrap();
-    assert!(server.memory().peak < MEMORY, "{:?}", server.memory());
+    assert!(server.memory().peak < MAX_MEMORY, "{:?}", server.memory());
 }
 
 #[tokio::test]
-async fn a_sparse_file_of_the_largest_size_is_refused_before_a_byte_is_sent() {
+async fn the_server_refuses_the_largest_sparse_file_before_any_content() {
     let server = Server::options().argument("--allow-upload").start().await;
     let home = Home::new();
-    // The largest that this file system has: on some it is 2^63 - 1.
+    // The largest size of the file system; on some it is 2^63 - 1.
     let file = File::create(home.file("sparse")).unwrap();
     let size =
         (40..63).rev().map(|bits| (1_u64 << bits) - 1).find(|size| file.set_len(*size).is_ok());
@@ -73,15 +73,16 @@ async fn a_sparse_file_of_the_largest_size_is_refused_before_a_byte_is_sent() {
     assert!(names(&server.files()).is_empty());
 }
 
+/// The head of a response to `get`, with this size.
 fn head(size: u64) -> Step {
     let head = json!({"reply": "file", "path": "a", "size": size, "modified": TIME, "offset": 0});
     Step::reply(&head)
 }
 
 #[tokio::test]
-async fn a_client_sets_nothing_aside_for_what_is_offered() {
+async fn a_client_reserves_nothing_for_an_announced_size() {
     for size in SIZES {
-        let impostor = FakeServer::start(move |request| {
+        let fake_server = FakeServer::start(move |request| {
             (request["command"] == "get").then(|| {
                 let content = (0..4096).map(|_| Step::data(&[7; 1024]));
                 [head(size)].into_iter().chain(content).collect()
@@ -89,18 +90,18 @@ async fn a_client_sets_nothing_aside_for_what_is_offered() {
         });
         let home = Home::new();
         let quiver = home.quiver(["--name", "Ron", "get", "a", "--retry-timeout", "0"]);
-        let mut process = quiver.server(impostor.address(), &impostor.certificate()).start();
-        // More does not come: it waits.
+        let mut process = quiver.server(fake_server.address(), &fake_server.certificate()).start();
+        // The server sends no more, and the client waits.
         wait_until("some of the content", || home.partial_length() >= 2 * MIB as u64).await;
-        let part = fs::metadata(&home.partial_files()[0]).unwrap();
-        let blocks = std::os::unix::fs::MetadataExt::blocks(&part) * 512;
-        assert!(blocks <= 8 * MIB as u64, "{size}: {blocks} bytes of the disk");
-        assert!(process.memory().peak < MEMORY, "{size}: {:?}", process.memory());
+        let file = fs::metadata(&home.partial_files()[0]).unwrap();
+        let used = std::os::unix::fs::MetadataExt::blocks(&file) * 512;
+        assert!(used <= 8 * MIB as u64, "{size}: {used} bytes of the disk");
+        assert!(process.memory().peak < MAX_MEMORY, "{size}: {:?}", process.memory());
         process.signal(Signal::INT);
         assert_eq!(process.wait_for_exit(TIMEOUT).await.code(), Some(130), "{size}");
-        let said = process.stderr.lines().join("\n");
-        assert!(!said.contains("panicked"), "{size}: {said}");
-        assert!(said.contains("continues at 0 %"), "{size}: {said}");
+        let stderr = process.stderr.lines().join("\n");
+        assert!(!stderr.contains("panicked"), "{size}: {stderr}");
+        assert!(stderr.contains("continues at 0 %"), "{size}: {stderr}");
         let list = home.quiver(["transfers", "--json"]).run().await;
         assert_eq!(list.expect(0).stdout.lines().count(), 1, "{size}: {}", list.stdout);
         home.quiver(["transfers"]).run().await.expect(0);
@@ -108,12 +109,12 @@ async fn a_client_sets_nothing_aside_for_what_is_offered() {
 }
 
 #[tokio::test]
-async fn lists_with_any_sizes_are_shown() {
+async fn a_client_shows_a_list_with_any_sizes() {
     let entries = SIZES.map(|size| {
         let path = format!("{size}.bin");
         json!({"reply": "entry", "path": path, "kind": "file", "size": size, "modified": TIME})
     });
-    let impostor = FakeServer::start(move |request| {
+    let fake_server = FakeServer::start(move |request| {
         (request["command"] == "list").then(|| {
             let end = Step::eof(&json!({"entries": SIZES.len(), "not_served": 0}));
             entries.iter().map(Step::reply).chain([end, Step::Finish]).collect()
@@ -122,7 +123,7 @@ async fn lists_with_any_sizes_are_shown() {
     let home = Home::new();
     let run = async |arguments: &[&str]| {
         let quiver = home.quiver(["--name", "Ron"]).arguments(arguments);
-        quiver.server(impostor.address(), &impostor.certificate()).run().await
+        quiver.server(fake_server.address(), &fake_server.certificate()).run().await
     };
     let list = run(&["list", "--json"]).await;
     let sizes: Vec<u64> = list
@@ -133,7 +134,7 @@ async fn lists_with_any_sizes_are_shown() {
         .collect();
     assert_eq!(sizes, SIZES);
     assert_eq!(run(&["list"]).await.expect(0).stdout.lines().count(), SIZES.len());
-    // Their sum is more than can be counted.
+    // The sum of the sizes does not fit into 64 bits.
     let plan = run(&["get", "*", "--dry-run"]).await;
     assert!(!plan.stderr.contains("panicked"), "{}", plan.stderr);
     assert_eq!(plan.expect(0).stdout.matches(".bin").count(), SIZES.len(), "{}", plan.stdout);

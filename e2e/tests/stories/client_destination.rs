@@ -1,5 +1,5 @@
-//! Where a get is to store something and cannot, or must not: clear words, exit code 8, and what is there
-//! stays as it is.
+//! The client cannot or must not store at the destination of a get: it reports an error with exit
+//! code 8, and changes nothing at the destination.
 
 use std::fs;
 use std::fs::Permissions;
@@ -15,13 +15,13 @@ async fn server() -> Server {
     server
 }
 
-/// `quiver get a --overwrite` and more arguments.
+/// Runs `quiver get a --overwrite` with more arguments.
 async fn get(home: &Home, server: &Server, arguments: &[&str]) -> ProgramOutput {
     home.quiver_as(server, "Ron", ["get", "a", "--overwrite"]).arguments(arguments).run().await
 }
 
 #[tokio::test]
-async fn a_folder_that_became_read_only_keeps_the_older_file() {
+async fn a_get_into_a_read_only_folder_keeps_the_existing_file() {
     let server = server().await;
     let home = Home::new();
     fs::create_dir(home.file("folder")).unwrap();
@@ -38,35 +38,35 @@ async fn a_folder_that_became_read_only_keeps_the_older_file() {
 }
 
 #[tokio::test]
-async fn links_under_the_name_are_never_followed() {
+async fn a_get_never_follows_a_link_at_its_destination() {
     let server = server().await;
-    for (what, leads_to) in
-        [("into nothing", "nowhere"), ("to itself", "a"), ("to a folder", "folder")]
+    for (case, target) in
+        [("a broken link", "missing"), ("to itself", "a"), ("to a folder", "folder")]
     {
         let home = Home::new();
         fs::create_dir(home.file("folder")).unwrap();
-        symlink(leads_to, home.file("a")).unwrap();
-        // Nobody said that it may go.
+        symlink(target, home.file("a")).unwrap();
+        // Without --overwrite, the client keeps the link.
         let kept = home.quiver_as(&server, "Ron", ["get", "a"]).run().await;
-        let why = "error: a exists already\nhint: --overwrite replaces it";
-        assert!(kept.expect(8).stderr.starts_with(why), "{what}: {}", kept.stderr);
-        assert_eq!(fs::read_link(home.file("a")).unwrap().to_str(), Some(leads_to), "{what}");
+        let error = "error: a exists already\nhint: --overwrite replaces it";
+        assert!(kept.expect(8).stderr.starts_with(error), "{case}: {}", kept.stderr);
+        assert_eq!(fs::read_link(home.file("a")).unwrap().to_str(), Some(target), "{case}");
 
         get(&home, &server, &[]).await.expect(0);
-        assert!(fs::symlink_metadata(home.file("a")).unwrap().is_file(), "{what}");
-        assert_eq!(fs::read_to_string(home.file("a")).unwrap(), "new", "{what}");
-        assert_eq!(home.names(), ["a", "folder"], "{what}");
-        assert!(names(&home.file("folder")).is_empty(), "{what}");
+        assert!(fs::symlink_metadata(home.file("a")).unwrap().is_file(), "{case}");
+        assert_eq!(fs::read_to_string(home.file("a")).unwrap(), "new", "{case}");
+        assert_eq!(home.names(), ["a", "folder"], "{case}");
+        assert!(names(&home.file("folder")).is_empty(), "{case}");
     }
 }
 
 #[tokio::test]
-async fn a_link_that_was_asked_for_as_the_folder_is_one() {
+async fn a_get_stores_into_a_linked_folder_given_by_o() {
     let server = server().await;
     let home = Home::new();
     fs::create_dir(home.file("folder")).unwrap();
     symlink("folder", home.file("link")).unwrap();
-    symlink("nowhere", home.file("broken")).unwrap();
+    symlink("missing", home.file("broken")).unwrap();
     get(&home, &server, &["-o", "link"]).await.expect(0);
     assert_eq!(names(&home.file("folder")), ["a"]);
     let finished = get(&home, &server, &["-o", "broken"]).await;
@@ -75,15 +75,15 @@ async fn a_link_that_was_asked_for_as_the_folder_is_one() {
 }
 
 #[tokio::test]
-async fn a_folder_under_the_name_never_gives_way() {
+async fn a_get_never_replaces_a_folder_with_a_file() {
     let server = server().await;
     let home = Home::new();
     fs::create_dir_all(home.file("a/precious")).unwrap();
     for arguments in [&["get", "a"][..], &["get", "a", "--overwrite"]] {
         let finished = home.quiver_as(&server, "Ron", arguments).run().await;
         finished.expect(8);
-        assert!(finished.stderr.starts_with("error: "), "{}", finished.stderr);
-        assert!(finished.stderr.contains('a'), "{}", finished.stderr);
+        let error = "error: cannot store a: is a directory\n";
+        assert!(finished.stderr.starts_with(error), "{}", finished.stderr);
         assert_eq!(home.names(), ["a"], "{arguments:?}");
         assert_eq!(names(&home.file("a")), ["precious"]);
     }

@@ -1,5 +1,4 @@
-//! What a person is shown of texts and names that others gave: not at any length, and nothing that drives a terminal,
-//! be it a server's remark or a name on this disk.
+//! The client shortens texts of the server, and escapes control characters in texts and file names.
 
 use std::fs;
 
@@ -7,25 +6,26 @@ use quiver_e2e::fake_server::{Step, welcome};
 use quiver_e2e::process::ProgramOutput;
 use quiver_e2e::{FakeServer, Home, Server};
 
-/// A remark of 40 kB, in which no character is as long as its escape.
+/// A remark of 40 kB, which is longer once it is escaped.
 const REPEATS: usize = 10_000;
 const REMARK: &str = "A\u{202e}";
 
-/// What is shown of it, and what the client says of its own around it.
-const SHOWN: usize = 1024 + 256;
+/// The most that the client shows of it, with its own text around it, in bytes.
+const MAX_SHOWN: usize = 1024 + 256;
 
+/// Fails if the output has a control character or an override of the writing direction.
 #[track_caller]
-fn is_harmless(finished: &ProgramOutput) {
-    for said in [&finished.stdout, &finished.stderr] {
-        let drives = |character: char| character.is_control() && character != '\n';
-        assert!(!said.contains(drives) && !said.contains('\u{202e}'), "{said:?}");
+fn expect_escaped(finished: &ProgramOutput) {
+    for text in [&finished.stdout, &finished.stderr] {
+        let is_control = |character: char| character.is_control() && character != '\n';
+        assert!(!text.contains(is_control) && !text.contains('\u{202e}'), "{text:?}");
     }
 }
 
 #[tokio::test]
-async fn a_servers_long_remark_is_cut() {
+async fn the_client_shortens_a_long_remark_of_the_server() {
     let remark = REMARK.repeat(REPEATS);
-    let impostor = FakeServer::start(move |request| {
+    let fake_server = FakeServer::start(move |request| {
         if request["command"] != "hello" {
             return Some(vec![Step::error("forbidden", &remark), Step::Finish]);
         }
@@ -34,12 +34,12 @@ async fn a_servers_long_remark_is_cut() {
         Some(Step::response(&welcome))
     });
     let home = Home::new();
-    fs::write(home.file("here"), "content").unwrap();
+    fs::write(home.file("local"), "content").unwrap();
     for arguments in [
         &["get", "a"][..],
         &["get", "-r", "a"],
-        &["put", "here"],
-        &["put", "-r", "here"],
+        &["put", "local"],
+        &["put", "-r", "local"],
         &["message", "Hello"],
         &["list"],
         &["status"],
@@ -48,15 +48,15 @@ async fn a_servers_long_remark_is_cut() {
         &["mkdir", "a"],
     ] {
         let quiver = home.quiver(["--name", "Ron"]).arguments(arguments);
-        let finished = quiver.server(impostor.address(), &impostor.certificate()).run().await;
+        let finished = quiver.server(fake_server.address(), &fake_server.certificate()).run().await;
         assert_ne!(finished.code(), 0, "{arguments:?}");
-        is_harmless(&finished);
-        let said = &finished.stderr;
-        assert!(said.len() <= SHOWN, "{arguments:?}: {} bytes", said.len());
+        expect_escaped(&finished);
+        let stderr = &finished.stderr;
+        assert!(stderr.len() <= MAX_SHOWN, "{arguments:?}: {} bytes", stderr.len());
         let cut = format!("... (cut: {} bytes in all)", remark_length());
         assert!(
-            said.contains("A\\u{202e}A\\u{202e}") && said.contains(&cut),
-            "{arguments:?}: {said}"
+            stderr.contains("A\\u{202e}A\\u{202e}") && stderr.contains(&cut),
+            "{arguments:?}: {stderr}"
         );
     }
 }
@@ -66,25 +66,25 @@ fn remark_length() -> usize {
 }
 
 #[tokio::test]
-async fn a_refused_hello_is_cut_too() {
+async fn the_client_shortens_the_reason_of_a_refused_sign_in() {
     let remark = REMARK.repeat(REPEATS);
     for code in ["busy", "name_taken", "internal"] {
         let remark = remark.clone();
-        let impostor = FakeServer::start(move |request| {
+        let fake_server = FakeServer::start(move |request| {
             (request["command"] == "hello").then(|| vec![Step::error(code, &remark), Step::Finish])
         });
         let home = Home::new();
         let quiver = home.quiver(["--name", "Ron", "message", "Hello"]);
-        let finished = quiver.server(impostor.address(), &impostor.certificate()).run().await;
+        let finished = quiver.server(fake_server.address(), &fake_server.certificate()).run().await;
         assert_ne!(finished.code(), 0, "{code}");
-        is_harmless(&finished);
-        assert!(finished.stderr.len() <= SHOWN, "{code}: {} bytes", finished.stderr.len());
+        expect_escaped(&finished);
+        assert!(finished.stderr.len() <= MAX_SHOWN, "{code}: {} bytes", finished.stderr.len());
         assert!(finished.stderr.contains("bytes in all)"), "{code}: {}", finished.stderr);
     }
 }
 
 #[tokio::test]
-async fn names_on_this_disk_are_escaped_wherever_they_are_shown() {
+async fn the_client_escapes_local_file_names() {
     let server =
         Server::options().argument("--allow-upload").argument("--keep-free=0").start().await;
     let name = "report\u{202e}fdp.exe";
@@ -127,16 +127,16 @@ async fn names_on_this_disk_are_escaped_wherever_they_are_shown() {
             quiver.arguments([std::ffi::OsStr::new("--cert"), server.certificate().as_os_str()])
         };
         let finished = quiver.run().await;
-        is_harmless(&finished);
+        expect_escaped(&finished);
         assert!(finished.stderr.contains("\\u{202e}"), "{arguments:?}: {}", finished.stderr);
         assert_eq!(finished.code(), code, "{arguments:?}: {}", finished.stderr);
     }
-    // And of files that this program looks for itself.
+    // The configuration file is not named by an argument.
     let config = home.config();
     fs::create_dir_all(config.parent().unwrap()).unwrap();
     fs::write(&config, "\"ser\u{202e}ver\" = 'a'\n").unwrap();
     let finished = home.quiver(["list"]).run().await;
-    is_harmless(&finished);
+    expect_escaped(&finished);
     assert!(finished.stderr.contains("\\u{202e}"), "{}", finished.stderr);
     finished.expect(2);
 }

@@ -1,6 +1,6 @@
-//! What limited a transfer is said at both ends, in the same words, and only where it is so.
+//! Client and server report the same bottleneck of a transfer, and none for a short transfer.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -17,68 +17,69 @@ use tokio::time::{MissedTickBehavior, interval};
 
 const MIB: usize = 1024 * 1024;
 
-/// A moment's share of what moves in a second.
-const TICK: Duration = Duration::from_millis(50);
+/// Interval between the pieces of a slow pipe.
+const INTERVAL: Duration = Duration::from_millis(50);
 
 async fn server() -> Server {
     Server::options().argument("--allow-upload").argument("--keep-free=0").start().await
 }
 
-/// What a program and a person are told of a transfer that took over a second.
+/// Checks the bottleneck in the JSON output and in the text of a client whose transfer took more
+/// than a second.
 #[track_caller]
-fn says(finished: &ProgramOutput, code: &str, words: &str) {
+fn expect_bottleneck(finished: &ProgramOutput, code: &str, text: &str) {
     let line: Value = serde_json::from_str(&finished.expect(0).stdout).unwrap();
     assert_eq!(line["limited_by"], code, "{line}");
-    ends_with(finished, words);
+    expect_bottleneck_text(finished, text);
 }
 
 #[track_caller]
-fn ends_with(finished: &ProgramOutput, words: &str) {
-    let said = finished.expect(0).stderr.trim_end();
-    assert!(said.ends_with(&format!("/s, limited by {words}")), "{said}");
+fn expect_bottleneck_text(finished: &ProgramOutput, text: &str) {
+    let stderr = finished.expect(0).stderr.trim_end();
+    assert!(stderr.ends_with(&format!("/s, limited by {text}")), "{stderr}");
 }
 
-/// What the server's log says of a transfer, after the words that it begins with.
-async fn logged(server: &Server, begins: &str, words: &str) {
-    let said = server.log().wait_for(begins).await.message;
-    assert!(said.ends_with(&format!(" MB/s, limited by {words}")), "{said}");
+/// Checks the bottleneck in the server's log line of a transfer, which contains `line`.
+async fn expect_logged_bottleneck(server: &Server, line: &str, bottleneck: &str) {
+    let message = server.log().wait_for(line).await.message;
+    assert!(message.ends_with(&format!(" MB/s, limited by {bottleneck}")), "{message}");
 }
 
 #[tokio::test]
-async fn a_slow_network_is_named_at_both_ends() {
+async fn client_and_server_name_a_slow_network() {
     let server = server().await;
     server.add_file("big", Random::new(1).bytes(6 * MIB));
     let home = Home::new();
-    let path = UdpRelay::start(server.address()).await;
-    path.limit_rate(3 * MIB as u64);
+    let relay = UdpRelay::start(server.address()).await;
+    relay.limit_rate(3 * MIB as u64);
     let get = home.quiver(["--name", "Ron", "get", "big", "--json"]);
-    let finished = get.server(path.address(), &server.certificate()).run().await;
-    says(&finished, "network", "the network");
-    logged(
+    let finished = get.server(relay.address(), &server.certificate()).run().await;
+    expect_bottleneck(&finished, "network", "the network");
+    expect_logged_bottleneck(
         &server,
-        "delivered big (6291456 bytes) to Client 1: Ron: 6291456 bytes went",
+        "delivered big (6291456 bytes) to Client 1: Ron: sent 6291456 bytes in",
         "the network",
     )
     .await;
 }
 
 #[tokio::test]
-async fn a_limit_is_named_at_both_ends() {
+async fn client_and_server_name_the_clients_limit() {
     let server = server().await;
     let content = Random::new(2).bytes(6 * MIB);
     server.add_file("big", &content);
     let home = Home::new();
     let quiver = home.quiver_as(&server, "Ron", ["get", "big", "--json", "--limit", "4MiB/s"]);
-    says(&quiver.run().await, "limit", "--limit");
-    logged(&server, "delivered big (6291456 bytes)", "the client's limit").await;
+    expect_bottleneck(&quiver.run().await, "limit", "--limit");
+    expect_logged_bottleneck(&server, "delivered big (6291456 bytes)", "the client's limit").await;
     fs::write(home.file("up"), &content).unwrap();
     let quiver = home.quiver_as(&server, "Ron", ["put", "up", "--json", "--limit", "4MiB/s"]);
-    says(&quiver.run().await, "limit", "--limit");
-    logged(&server, "stored up (6291456 bytes)", "the client's limit").await;
+    expect_bottleneck(&quiver.run().await, "limit", "--limit");
+    expect_logged_bottleneck(&server, "stored up (6291456 bytes)", "the client's limit").await;
 }
 
 #[tokio::test]
-async fn a_pipe_that_takes_little_at_a_time_is_named_at_both_ends() {
+async fn client_and_server_name_a_slowly_read_pipe() {
     let server = server().await;
     server.add_file("big", Random::new(3).bytes(6 * MIB));
     let home = Home::new();
@@ -86,12 +87,12 @@ async fn a_pipe_that_takes_little_at_a_time_is_named_at_both_ends() {
     let mut command = home.quiver_as(&server, "Ron", ["get", "big", "-o", "-"]).command();
     let process = Process::start_with_stdio(command.stdin(Stdio::null()).stdout(writer));
     drop(command);
-    let reads = tokio::task::spawn_blocking(move || {
-        // As a program that has something to do for each of the pieces.
+    let reader = tokio::task::spawn_blocking(move || {
+        // Like a program that works on each piece before it reads the next.
         let (_sender, receiver) = std::sync::mpsc::channel::<()>();
         let (mut piece, mut sum) = (vec![0; 64 * 1024], 0);
         loop {
-            assert!(receiver.recv_timeout(TICK / 2).is_err());
+            assert!(receiver.recv_timeout(INTERVAL / 2).is_err());
             match output.read(&mut piece).unwrap() {
                 0 => return sum,
                 count => sum += count,
@@ -99,18 +100,18 @@ async fn a_pipe_that_takes_little_at_a_time_is_named_at_both_ends() {
         }
     });
     let finished = finish(process).await;
-    assert_eq!(reads.await.unwrap(), 6 * MIB);
-    ends_with(&finished, "this pipe");
-    logged(&server, "delivered big (6291456 bytes)", "the client's pipe").await;
+    assert_eq!(reader.await.unwrap(), 6 * MIB);
+    expect_bottleneck_text(&finished, "this pipe");
+    expect_logged_bottleneck(&server, "delivered big (6291456 bytes)", "the client's pipe").await;
 }
 
 #[tokio::test]
-async fn a_pipe_that_gives_little_at_a_time_is_named_at_both_ends() {
+async fn client_and_server_name_a_slowly_written_pipe() {
     let server = server().await;
     let home = Home::new();
     let (process, mut input) =
         home.quiver_as(&server, "Ron", ["put", "-", "--as", "up", "--json"]).start_with_pipe();
-    let mut ticks = interval(TICK);
+    let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let piece = Random::new(4).bytes(48 * 1024);
     for _ in 0..30 {
@@ -118,19 +119,19 @@ async fn a_pipe_that_gives_little_at_a_time_is_named_at_both_ends() {
         input.write_all(&piece).unwrap();
     }
     drop(input);
-    says(&finish(process).await, "this_pipe", "this pipe");
-    logged(&server, "stored up (1474560 bytes)", "the client's pipe").await;
+    expect_bottleneck(&finish(process).await, "this_pipe", "this pipe");
+    expect_logged_bottleneck(&server, "stored up (1474560 bytes)", "the client's pipe").await;
 }
 
 #[tokio::test]
-async fn what_is_over_at_once_is_limited_by_nothing() {
+async fn client_and_server_name_no_bottleneck_of_a_short_transfer() {
     let server = server().await;
     server.add_file("small", "content");
     let home = Home::new();
     let finished = home.quiver_as(&server, "Ron", ["get", "small", "--json"]).run().await;
     let line: Value = serde_json::from_str(&finished.expect(0).stdout).unwrap();
     assert_eq!(line["limited_by"], Value::Null, "{line}");
-    let said =
+    let entry =
         server.log().wait_for("delivered small (7 bytes) to Client 1: Ron: sent 7 bytes in").await;
-    assert!(said.message.ends_with(" MB/s"), "{}", said.message);
+    assert!(entry.message.ends_with(" MB/s"), "{}", entry.message);
 }
