@@ -8,6 +8,7 @@ mod ask;
 pub mod human;
 pub mod json;
 pub mod plan;
+mod print_above;
 mod progress;
 mod rows;
 
@@ -26,6 +27,7 @@ use quiver_transport::LogWriter;
 use crate::failure::Failure;
 use crate::ui_mode::UiMode;
 pub(crate) use ask::is_yes;
+pub use print_above::{PrintAbove, ReadingFlag};
 pub use progress::ProgressBars;
 pub use rows::{PRINT_SIZE, RowWriter};
 
@@ -34,9 +36,6 @@ const SERVER: &str = "server";
 
 /// Time limit for writing the last lines of the verbose log, or the final error after a signal.
 const FINAL_WRITE_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// Prints a text above the line that is being typed.
-pub type PrintAbove = Box<dyn FnMut(String) -> io::Result<()> + Send>;
 
 /// Asks for confirmation in the line editor.
 pub type ConfirmInEditor = Box<dyn Fn(String) -> Confirmation + Send + Sync>;
@@ -87,9 +86,13 @@ impl Output {
         &self.inner.bars
     }
 
-    /// Prints everything with `print`; `None` prints directly again.
-    pub fn set_print_above(&self, print: Option<PrintAbove>) {
-        *self.inner.print_above.lock() = print;
+    /// Prints everything with `print`; `None` prints directly again, after all that was printed before.
+    pub async fn set_print_above(&self, print: Option<PrintAbove>) {
+        let _lock = self.inner.print_lock.lock().await;
+        let previous = std::mem::replace(&mut *self.inner.print_above.lock(), print);
+        if let Some(previous) = previous {
+            previous.close().await;
+        }
     }
 
     /// Asks for confirmations with `confirm`; `None` asks directly again.
@@ -131,15 +134,12 @@ impl Output {
 
     async fn print(&self, stream: OutputStream, text: String) -> io::Result<()> {
         let _lock = self.inner.print_lock.lock().await;
+        let print_above = self.inner.print_above.lock().clone();
+        if let Some(print_above) = print_above {
+            return print_above.print(text).await;
+        }
         let inner = self.inner.clone();
-        let printed = blocking::run_io(move || {
-            let mut print_above = inner.print_above.lock();
-            match print_above.as_mut() {
-                Some(print) => print(text),
-                None => inner.bars.suspend(|| stream.write(&text)),
-            }
-        });
-        printed.await
+        blocking::run_io(move || inner.bars.suspend(|| stream.write(&text))).await
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::complete::{self, CompletionQuery};
 use crate::failure::Failure;
-use crate::output::PrintAbove;
+use crate::output::{PrintAbove, ReadingFlag};
 use quiver_client::folders;
 
 /// The most lines that the history keeps.
@@ -58,7 +58,7 @@ struct EditorCommand {
 
 impl EditorHandle {
     /// Starts the thread. `history` is the file that keeps lines between runs; `None` keeps none. Also returns the
-    /// queries of Tab completion and, if the terminal can do it, a function that prints above the line being typed.
+    /// queries of Tab completion and, if the terminal can do it, a queue that prints above the line being typed.
     pub(super) async fn start(
         history: Option<PathBuf>,
     ) -> Result<(Self, mpsc::Receiver<CompletionQuery>, Option<PrintAbove>), Failure> {
@@ -68,10 +68,19 @@ impl EditorHandle {
         let (query_sender, queries) = mpsc::channel(1);
         let (ready, started) = oneshot::channel();
         let work = move || match create_editor(query_sender, history.as_ref()) {
-            Ok((editor, print_above, is_empty)) => {
+            Ok((mut editor, is_empty)) => {
+                let (print_above, flag) = start_print_above(&mut editor).unzip();
                 // Fails if the program is ending.
                 let _ = ready.send(Ok(print_above));
-                run_commands(editor, &command_receiver, &event_sender, &is_empty, history.as_ref());
+                let flag = flag.as_ref();
+                run_commands(
+                    editor,
+                    flag,
+                    &command_receiver,
+                    &event_sender,
+                    &is_empty,
+                    history.as_ref(),
+                );
             }
             Err(error) => {
                 let _ = ready.send(Err(io_error(error)));
@@ -106,7 +115,7 @@ impl EditorHandle {
 fn create_editor(
     queries: mpsc::Sender<CompletionQuery>,
     history: Option<&PathBuf>,
-) -> rustyline::Result<(LineEditor, Option<PrintAbove>, Arc<AtomicBool>)> {
+) -> rustyline::Result<(LineEditor, Arc<AtomicBool>)> {
     let config = Config::builder()
         .completion_type(CompletionType::List)
         .max_history_size(MAX_HISTORY)?
@@ -120,24 +129,31 @@ fn create_editor(
         // Fails in the first run, which has no history.
         let _ = editor.load_history(path);
     }
-    // A terminal that cannot move its cursor has no such printer.
-    let print_above = editor.create_external_printer().ok().map(|mut printer| -> PrintAbove {
-        Box::new(move |text| printer.print(text).map_err(io_error))
-    });
-    Ok((editor, print_above, is_empty))
+    Ok((editor, is_empty))
+}
+
+/// `None` if the terminal cannot move its cursor, or no thread can be started.
+fn start_print_above(editor: &mut LineEditor) -> Option<(PrintAbove, ReadingFlag)> {
+    let mut printer = editor.create_external_printer().ok()?;
+    PrintAbove::start(move |text| printer.print(text).map_err(io_error)).ok()
 }
 
 /// Reads a line for each command, until the handle is dropped.
 fn run_commands(
     mut editor: LineEditor,
+    flag: Option<&ReadingFlag>,
     commands: &sync::Receiver<EditorCommand>,
     events: &mpsc::Sender<EditorEvent>,
     is_empty: &AtomicBool,
     history: Option<&PathBuf>,
 ) {
+    let set_reading = |is_reading| flag.into_iter().for_each(|flag| flag.set(is_reading));
     while let Ok(command) = commands.recv() {
         is_empty.store(true, Ordering::Relaxed);
-        let event = match editor.readline(&command.prompt) {
+        set_reading(true);
+        let line = editor.readline(&command.prompt);
+        set_reading(false);
+        let event = match line {
             Ok(line) => {
                 if command.is_remembered {
                     remember(&mut editor, &line, history);

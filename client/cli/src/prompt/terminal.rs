@@ -41,7 +41,7 @@ pub async fn run_terminal(
     let history = folders.state().ok().map(|state| state.join("history"));
     let (editor, queries, print_above) = EditorHandle::start(history).await?;
     let editor = Arc::new(Mutex::new(editor));
-    interface.output.set_print_above(print_above);
+    interface.output.set_print_above(print_above).await;
     let confirm_editor = editor.clone();
     interface.output.set_confirm(Some(Box::new(move |question| {
         let editor = confirm_editor.clone();
@@ -62,8 +62,10 @@ pub async fn run_terminal(
         is_exit_warned: false,
     };
     let result = prompt.run().await;
+    // Without the editor, texts that wait for a line are printed.
+    drop(prompt);
     interface.output.set_confirm(None);
-    interface.output.set_print_above(None);
+    interface.output.set_print_above(None).await;
     result.map(|()| Exit::Done)
 }
 
