@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use quiver_e2e::wire::{Dialer, RawFrame, RawStream, kind};
 use quiver_e2e::{
-    Client, Faults, Key, MetricsResponse, Server, TIMEOUT, faults_available, wait_within,
+    Client, Faults, Key, MetricsResponse, Server, TIMEOUT, faults_available, wait_until,
+    wait_within,
 };
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -16,6 +17,9 @@ use tokio::time::timeout;
 
 /// Bytes whose hashing takes minutes on any machine.
 const HUGE: u64 = 1 << 41;
+
+/// Processor time in which many steps of a proof are done, and a short proof beside it many times over.
+const MANY_STEPS: Duration = Duration::from_millis(50);
 
 /// How often a list is asked for and given up on each of eight streams of eight connections.
 const ROUNDS: u32 = 10;
@@ -70,6 +74,8 @@ async fn a_client_has_one_proof_at_a_time_over_all_of_its_connections() {
     // Another client's does not wait for it.
     let mut quick = ask_for_a_proof(&other, "small", 70_000).await;
     assert_eq!(head(&mut quick).await["offset"], 0);
+    let before = server.processor_time();
+    wait_until("the long proof to go on", || server.processor_time() - before >= MANY_STEPS).await;
     // Nor do other commands of this one.
     second.assert_alive().await;
     let at_once = timeout(Duration::ZERO, waits.recv.read_chunk(1, true)).await;
