@@ -91,6 +91,8 @@ async fn what_changed_is_not_stored_and_the_next_attempt_gets_what_is_there() {
             "{said}"
         );
         assert_eq!(fs::read_to_string(half.home.file("big")).unwrap(), "older", "{what}");
+        // What came of it is of no use.
+        assert_eq!(half.home.names(), ["big"], "{what}");
         assert_eq!(half.server.log().count("delivered big"), 0, "{what}");
 
         let now = fs::read(&source).unwrap();
