@@ -91,6 +91,8 @@ async fn a_get_of_changed_content_fails_and_the_next_get_stores_the_new_content(
             "{stderr}"
         );
         assert_eq!(fs::read_to_string(get.home.file("big")).unwrap(), "older", "{case}");
+        // The client keeps nothing of the changed content.
+        assert_eq!(get.home.names(), ["big"], "{case}");
         assert_eq!(get.server.log().count("delivered big"), 0, "{case}");
 
         let changed = fs::read(&source).unwrap();

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use quiver_e2e::wire::{Dialer, RawFrame, RawStream, kind};
 use quiver_e2e::{
-    Client, Faults, Key, MetricsResponse, Server, TIMEOUT, faults_available, wait_within,
+    Client, Faults, Key, MetricsResponse, Server, TIMEOUT, faults_available, wait_until,
+    wait_within,
 };
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -16,6 +17,9 @@ use tokio::time::timeout;
 
 /// Bytes whose hashing takes minutes on any machine.
 const HUGE: u64 = 1 << 41;
+
+/// Processor time in which the server does many steps of a proof, and a short proof many times over.
+const MANY_STEPS: Duration = Duration::from_millis(50);
 
 /// How often a list is requested and abandoned on each of eight streams of eight connections.
 const ROUNDS: u32 = 10;
@@ -71,6 +75,9 @@ async fn the_server_checks_one_offer_of_a_client_at_a_time_over_all_its_connecti
     // Another client's proof does not wait for it.
     let mut quick = request_proof(&other, "small", 70_000).await;
     assert_eq!(read_head(&mut quick).await["offset"], 0);
+    let before = server.processor_time();
+    wait_until("the long proof to continue", || server.processor_time() - before >= MANY_STEPS)
+        .await;
     // Other commands of this client do not wait either.
     second.assert_alive().await;
     let second_proof = timeout(Duration::ZERO, waiting.recv.read_chunk(1, true)).await;

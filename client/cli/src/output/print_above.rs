@@ -148,15 +148,21 @@ mod tests {
         (print_above, flag, line)
     }
 
+    /// Ends the line once a text was given to the printer.
+    async fn end_line(print_above: &PrintAbove, flag: &ReadingFlag) {
+        let mut state = print_above.state.clone();
+        let given = state.wait_for(|state| state.may_block);
+        timeout(CLOSE_TIMEOUT, given).await.unwrap().unwrap();
+        flag.set(false);
+    }
+
     #[tokio::test]
     async fn a_text_that_waits_for_the_next_line_does_not_block_its_caller() {
         let (print_above, flag, line) = start();
         flag.set(true);
         print_above.print("a\n".to_owned()).await.unwrap();
         let blocked = print_above.print("b\n".to_owned());
-        let ended = async { flag.set(false) };
-        let (result, ()) =
-            timeout(CLOSE_TIMEOUT, async { tokio::join!(blocked, ended) }).await.unwrap();
+        let (result, ()) = tokio::join!(blocked, end_line(&print_above, &flag));
         result.unwrap();
         timeout(CLOSE_TIMEOUT, print_above.print("c\n".to_owned())).await.unwrap().unwrap();
         flag.set(true);
@@ -177,8 +183,7 @@ mod tests {
         flag.set(true);
         print_above.print("a\n".to_owned()).await.unwrap();
         let blocked = print_above.print(" \n".to_owned());
-        let ended = async { flag.set(false) };
-        tokio::join!(blocked, ended).0.unwrap();
+        tokio::join!(blocked, end_line(&print_above, &flag)).0.unwrap();
         drop(line);
         timeout(CLOSE_TIMEOUT, print_above.close()).await.unwrap();
     }
