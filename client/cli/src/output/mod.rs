@@ -218,7 +218,7 @@ pub fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
-/// The log of debug messages on stderr. Dropping it writes the remaining lines, within [`FINAL_WRITE_TIMEOUT`].
+/// The log of debug messages on stderr. Dropping it writes the remaining lines, within `FINAL_WRITE_TIMEOUT`.
 #[derive(Debug)]
 pub struct VerboseLog(LogWriter);
 

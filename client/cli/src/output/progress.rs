@@ -81,7 +81,7 @@ impl ProgressBars {
         print()
     }
 
-    /// Stops drawing and clears the bars. Gives up after [`CLEAR_TIMEOUT`].
+    /// Stops drawing and clears the bars. Gives up after `CLEAR_TIMEOUT`.
     pub fn stop(&self) {
         let Some(shared) = self.shared.clone() else { return };
         let (sender, cleared) = mpsc::channel();
