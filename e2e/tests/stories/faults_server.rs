@@ -60,7 +60,8 @@ async fn store_files(client: &Client, server: &Server) -> Vec<u8> {
 }
 
 /// The number of warnings in the server's log that contain this text.
-fn count_warnings(server: &Server, text: &str) -> usize {
+async fn count_warnings(server: &Server, text: &str) -> usize {
+    server.log().wait_for(text).await;
     let entries = server.log().entries();
     entries.iter().filter(|entry| entry.level == "WARN" && entry.message.contains(text)).count()
 }
@@ -99,7 +100,7 @@ async fn the_server_links_a_new_file_without_exclusive_renames() {
     let client = Client::member(&server, "Ron").await;
     client.store("large", &vec![1; 2 * MIB]).await.unwrap();
     assert_eq!(fs::read(server.files().join("large")).unwrap().len(), 2 * MIB);
-    assert_eq!(count_warnings(&server, "kept its old name"), 1);
+    assert_eq!(count_warnings(&server, "kept its old name").await, 1);
 }
 
 #[tokio::test]
@@ -122,7 +123,7 @@ async fn the_server_stores_files_if_it_cannot_set_times_and_modes() {
         client.request(dated).await.eof();
         assert!(server.files().join("f").is_dir());
         assert_eq!(
-            count_warnings(&server, "could not set"),
+            count_warnings(&server, "could not set").await,
             1,
             "the server logs one warning, so that clients cannot fill the log"
         );
@@ -147,7 +148,7 @@ async fn the_server_stores_files_if_folders_cannot_be_flushed() {
         client.request(json!({"command": "rename", "path": "small", "to": "folder/a"})).await.eof();
         client.request(json!({"command": "remove", "path": "large"})).await.eof();
         assert_eq!(server.stored_names(), ["folder"]);
-        assert_eq!(count_warnings(&server, "cannot flush folders"), 1);
+        assert_eq!(count_warnings(&server, "cannot flush folders").await, 1);
     }
 }
 
