@@ -2,13 +2,15 @@
 //!
 //! The line editor takes texts only while it reads a line. If the line ends just after it was given a text, its
 //! printer blocks until it reads the next line. The code that starts to read that line must not wait for the
-//! text: [`PrintAbove::print`] then returns, and the text appears above the next line.
+//! text: [`PrintAbove::print`] then returns, and the text appears above the next line. Until then further texts are
+//! written directly, so that at most one text waits.
 
 use std::io::{self, Write as _};
 use std::sync::mpsc as sync;
 use std::thread;
 use std::time::Duration;
 
+use quiver_transfer::blocking;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
@@ -72,7 +74,8 @@ impl PrintAbove {
         Ok((Self { texts, state }, flag))
     }
 
-    /// Prints a text of whole lines. Returns once it is printed, or once it has to wait for the next line.
+    /// Prints a text of whole lines. Returns once it is printed, or once it has to wait for the next line. To be
+    /// called for one text after the other.
     ///
     /// # Errors
     /// The terminal cannot be written.
@@ -80,13 +83,16 @@ impl PrintAbove {
         if text.is_empty() {
             return Ok(());
         }
-        let printed = self.queue(text)?;
         let mut state = self.state.clone();
+        if state.borrow().is_blocked() {
+            return blocking::run_io(move || write_directly(&text)).await;
+        }
+        let printed = self.queue(text)?;
         tokio::select! {
             biased;
             result = printed => result.unwrap_or_else(|_| Err(ended())),
             // Fails if the thread has ended, which `printed` reports.
-            Ok(_) = state.wait_for(|state| state.may_block && !state.is_reading) => Ok(()),
+            Ok(_) = state.wait_for(PrintState::is_blocked) => Ok(()),
         }
     }
 
@@ -118,6 +124,11 @@ impl PrintState {
     fn start_printing(&mut self) {
         self.is_printing = true;
         self.may_block = self.is_reading;
+    }
+
+    /// Whether the printer may wait for a line that is not read yet.
+    fn is_blocked(&self) -> bool {
+        self.may_block && !self.is_reading
     }
 
     fn finish_printing(&mut self) {
@@ -164,10 +175,13 @@ mod tests {
         let blocked = print_above.print("b\n".to_owned());
         let (result, ()) = tokio::join!(blocked, end_line(&print_above, &flag));
         result.unwrap();
-        timeout(CLOSE_TIMEOUT, print_above.print("c\n".to_owned())).await.unwrap().unwrap();
+        // Further texts do not wait behind it.
+        timeout(CLOSE_TIMEOUT, print_above.print(" \n".to_owned())).await.unwrap().unwrap();
         flag.set(true);
-        let printed: Vec<_> = line.iter().take(3).collect();
-        assert_eq!(printed, ["a\n", "b\n", "c\n"]);
+        let printed: Vec<_> = line.iter().take(2).collect();
+        assert_eq!(printed, ["a\n", "b\n"]);
+        print_above.close().await;
+        assert!(line.try_recv().is_err(), "the third text was queued");
     }
 
     #[tokio::test]
