@@ -16,6 +16,11 @@ const VAGUE_NAMES: [&str; 5] = ["common", "util", "utils", "helper", "helpers"];
 
 /// All Rust files below a folder, except in build folders and hidden folders.
 pub(crate) fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    files_with_extension(folder, "rs")
+}
+
+/// All files below a folder whose names end with this extension, except in build folders and hidden folders.
+pub(crate) fn files_with_extension(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -24,8 +29,7 @@ pub(crate) fn rust_files(folder: &Path) -> Vec<PathBuf> {
             let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
             if kind.is_dir() && !is_hidden && !path.join("CACHEDIR.TAG").exists() {
                 folders.push(path);
-            } else if kind.is_file() && path.extension().is_some_and(|extension| extension == "rs")
-            {
+            } else if kind.is_file() && path.extension().is_some_and(|found| found == extension) {
                 found.push(path);
             }
         }

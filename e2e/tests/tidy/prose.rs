@@ -1,9 +1,9 @@
 //! Phrases that hide who acts, counted over all sources and documents.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::files::rust_files;
+use crate::files::{files_with_extension, rust_files};
 use crate::violation::Violation;
 
 /// Each hides a subject, or is a metaphor. The literals are cut, so that this file does not count.
@@ -21,7 +21,8 @@ const MOST: usize = 10;
 
 pub(crate) fn check_phrases(repository: &Path) -> Vec<Violation> {
     let (mut lines, mut found) = (0, Vec::new());
-    for path in rust_files(repository).into_iter().chain(documents(repository)) {
+    let documents = files_with_extension(repository, "md");
+    for path in rust_files(repository).into_iter().chain(documents) {
         let text = fs::read_to_string(&path).unwrap();
         for (number, line) in text.lines().enumerate() {
             lines += 1;
@@ -49,26 +50,6 @@ fn contains(line: &str, phrase: &str) -> bool {
         let before = at.checked_sub(1).and_then(|before| bytes.get(before));
         !is_letter(before) && !is_letter(bytes.get(at + phrase.len()))
     })
-}
-
-/// All documents below the repository, but not what is built or hidden.
-pub(crate) fn documents(repository: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![repository.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap().map(Result::unwrap) {
-            let (path, kind) = (entry.path(), entry.file_type().unwrap());
-            let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-            if kind.is_dir() && !is_hidden && !path.join("CACHEDIR.TAG").exists() {
-                folders.push(path);
-            } else if kind.is_file() && path.extension().is_some_and(|extension| extension == "md")
-            {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    found
 }
 
 #[cfg(test)]
