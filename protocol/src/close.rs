@@ -1,6 +1,6 @@
 //! Application error codes that close a connection: CONNECTION_CLOSE (RFC 9000, 19.19).
 
-/// The codes of `quiver/1`.
+/// The codes of `quiver/1` and `quiver-peer/1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum CloseCode {
@@ -18,10 +18,12 @@ pub enum CloseCode {
     TimedOut = 5,
     /// The client has lost its slot, as when an administrator took it away: connect again.
     SlotLost = 6,
+    /// Two clients use another connection with each other.
+    Superseded = 7,
 }
 
 impl CloseCode {
-    /// The code for a number from the wire; `None` for a number that `quiver/1` does not define.
+    /// The code for a number from the wire; `None` for a number that neither protocol defines.
     #[must_use]
     pub fn from_wire(code: u64) -> Option<Self> {
         Some(match code {
@@ -32,6 +34,7 @@ impl CloseCode {
             4 => Self::ShuttingDown,
             5 => Self::TimedOut,
             6 => Self::SlotLost,
+            7 => Self::Superseded,
             _ => return None,
         })
     }
@@ -47,6 +50,7 @@ impl CloseCode {
             Self::ShuttingDown => "shutting down",
             Self::TimedOut => "timed out",
             Self::SlotLost => "slot lost, connect again",
+            Self::Superseded => "superseded by another connection",
         }
     }
 }
@@ -57,10 +61,10 @@ mod tests {
 
     #[test]
     fn every_code_is_read_back_from_its_number() {
-        for number in 0..=6 {
+        for number in 0..=7 {
             assert_eq!(CloseCode::from_wire(number).unwrap() as u64, number);
         }
-        assert_eq!(CloseCode::from_wire(7), None);
+        assert_eq!(CloseCode::from_wire(8), None);
         assert_eq!(CloseCode::from_wire(u64::MAX), None);
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::frame::{self, FrameError};
-use crate::hash::ContentHash;
+use crate::hash::{ContentHash, IntroductionId};
 use crate::limits;
 use crate::name::ClientName;
 use crate::path::{BadPath, FilePath, FolderPath};
@@ -76,6 +76,37 @@ pub enum Request {
     Kept {
         /// The path of the put that the client would resume.
         path: FilePath,
+    },
+    /// Takes introductions on this connection until the stream ends.
+    /// 1. client -> Listen  2. server -> [`Listening`](crate::Reply::Listening), then
+    ///    [`Introduction`](crate::Reply::Introduction), [`Joined`](crate::Reply::Joined) and
+    ///    [`Left`](crate::Reply::Left) as they occur, Eof when the server stops
+    Listen,
+    /// Asks for a connection with another client.
+    /// 1. client -> Introduce  2. server -> [`Introduced`](crate::Reply::Introduced), Eof
+    Introduce {
+        /// The other client's name.
+        name: ClientName,
+    },
+    /// Answers an introduction, within 2 seconds. 1. client -> Answer  2. server -> Eof
+    Answer {
+        /// The introduction.
+        id: IntroductionId,
+        /// Whether this client takes it.
+        accept: bool,
+    },
+    /// Agrees that each side learns the other's address, once both have agreed.
+    /// 1. client -> Agreed  2. server -> [`Addresses`](crate::Reply::Addresses), Eof
+    Agreed {
+        /// The introduction.
+        id: IntroductionId,
+    },
+    /// Relays packets to the other side of an introduction.
+    /// 1. client -> Relay  2. server -> [`Relaying`](crate::Reply::Relaying)  3. both ->
+    ///    Packet*, until either ends the stream
+    Relay {
+        /// The introduction.
+        id: IntroductionId,
     },
 }
 
@@ -187,6 +218,25 @@ impl Request {
                 let PathField { path } = from_json(payload)?;
                 Self::Kept { path: FilePath::parse(&path)? }
             }
+            "listen" => Self::Listen,
+            "introduce" => {
+                let NameField { name } = from_json(payload)?;
+                let name = ClientName::parse(&name)
+                    .map_err(|rule| Refusal::new(RefusalCode::BadName, rule.to_string()))?;
+                Self::Introduce { name }
+            }
+            "answer" => {
+                let AnswerFields { id, accept } = from_json(payload)?;
+                Self::Answer { id, accept }
+            }
+            "agreed" => {
+                let IdField { id } = from_json(payload)?;
+                Self::Agreed { id }
+            }
+            "relay" => {
+                let IdField { id } = from_json(payload)?;
+                Self::Relay { id }
+            }
             _ => return Err(Refusal::new(RefusalCode::UnknownCommand, "no command has this name")),
         })
     }
@@ -237,8 +287,8 @@ impl PutRequest {
 
 /// The field that says which command a request is.
 #[derive(Deserialize)]
-struct CommandField {
-    command: String,
+pub(crate) struct CommandField {
+    pub(crate) command: String,
 }
 
 #[derive(Deserialize)]
@@ -252,14 +302,14 @@ struct MessageFields {
 }
 
 #[derive(Deserialize)]
-struct PathField {
-    path: String,
+pub(crate) struct PathField {
+    pub(crate) path: String,
 }
 
 #[derive(Deserialize)]
-struct GetFields {
-    path: String,
-    have: Option<ContentPrefix>,
+pub(crate) struct GetFields {
+    pub(crate) path: String,
+    pub(crate) have: Option<ContentPrefix>,
 }
 
 #[derive(Deserialize)]
@@ -274,6 +324,22 @@ struct RenameFields {
 struct MakeFolderFields {
     path: String,
     modified: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+struct NameField {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct IdField {
+    id: IntroductionId,
+}
+
+#[derive(Deserialize)]
+struct AnswerFields {
+    id: IntroductionId,
+    accept: bool,
 }
 
 fn from_json<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, Refusal> {

@@ -20,6 +20,8 @@ pub enum FrameKind {
     Error = 4,
     /// The receiver has verified, flushed and renamed the content: one JSON object.
     Received = 5,
+    /// One datagram of a connection between two clients, as the server relays it.
+    Packet = 6,
 }
 
 impl TryFrom<u8> for FrameKind {
@@ -33,6 +35,7 @@ impl TryFrom<u8> for FrameKind {
             3 => Self::Eof,
             4 => Self::Error,
             5 => Self::Received,
+            6 => Self::Packet,
             unknown => return Err(FrameError::UnknownKind(unknown)),
         })
     }
@@ -162,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_header_is_read_back_unchanged() {
-        for kind in 0..=5 {
+        for kind in 0..=6 {
             for length in [0, 1, 255, 256, 1024, u16::MAX] {
                 let header = FrameHeader { kind: FrameKind::try_from(kind).unwrap(), length };
                 assert_eq!(FrameHeader::parse(header.encode()), Ok(header));
@@ -172,7 +175,7 @@ mod tests {
 
     #[test]
     fn unknown_frame_kinds_are_rejected() {
-        for kind in 6..=u8::MAX {
+        for kind in 7..=u8::MAX {
             assert_eq!(FrameHeader::parse([kind, 0, 0]), Err(FrameError::UnknownKind(kind)));
         }
     }

@@ -1,18 +1,18 @@
-//! 32-byte digests, written as lower-case hex: of a file's content, and of a certificate's key.
+//! Digests and random ids of fixed length, written as lower-case hex.
 
 use std::fmt;
 
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-macro_rules! digest {
-    ($(#[$doc:meta])* $name:ident) => {
+macro_rules! hex_bytes {
+    ($(#[$doc:meta])* $name:ident, $length:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(pub [u8; 32]);
+        pub struct $name(pub [u8; $length]);
 
         impl $name {
-            /// Reads 64 lower-case hex digits; `None` for anything else.
+            /// Reads two lower-case hex digits for each byte; `None` for anything else.
             #[must_use]
             pub fn parse(text: &str) -> Option<Self> {
                 Some(Self(HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()?))
@@ -40,20 +40,47 @@ macro_rules! digest {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = String::deserialize(deserializer)?;
-                Self::parse(&text).ok_or_else(|| D::Error::custom("expected 64 lower-case hex digits"))
+                let digits = 2 * $length;
+                let expected = || D::Error::custom(format!("expected {digits} lower-case hex digits"));
+                Self::parse(&text).ok_or_else(expected)
             }
         }
     };
 }
 
-digest! {
+hex_bytes! {
     /// The BLAKE3 hash of a whole file.
-    ContentHash
+    ContentHash, 32
 }
 
-digest! {
+hex_bytes! {
     /// The SHA-256 of a certificate's SubjectPublicKeyInfo (RFC 5280, 4.1.2.7), in DER.
-    Fingerprint
+    Fingerprint, 32
+}
+
+hex_bytes! {
+    /// A random number that both sides of a comparison of keys contribute.
+    Nonce, 32
+}
+
+hex_bytes! {
+    /// The BLAKE3 hash of a [`Nonce`], sent before the nonce itself.
+    Commitment, 32
+}
+
+hex_bytes! {
+    /// Identifies an introduction of two connections, at random.
+    IntroductionId, 16
+}
+
+hex_bytes! {
+    /// Identifies an offer of files, at random. Stays the same over all connections.
+    OfferId, 16
+}
+
+hex_bytes! {
+    /// Identifies a message between two clients, at random.
+    MessageId, 16
 }
 
 #[cfg(test)]

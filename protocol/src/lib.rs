@@ -13,6 +13,8 @@
 //! | [`command`] | a client's requests |
 //! | [`reply`] | a server's replies, and the objects that end a response |
 //! | [`event`] | events that a server reports |
+//! | [`introduction`] | how a server introduces two clients to each other |
+//! | [`peer`] | requests and replies between two clients |
 //! | [`refusal`] | why a request was refused |
 //! | [`bottleneck`] | what limited a transfer's speed |
 //! | [`close`] | why a connection was closed |
@@ -26,9 +28,11 @@ pub mod command;
 pub mod event;
 pub mod frame;
 pub mod hash;
+pub mod introduction;
 pub mod limits;
 pub mod name;
 pub mod path;
+pub mod peer;
 pub mod refusal;
 pub mod reply;
 pub mod secret;
@@ -41,9 +45,11 @@ pub use close::CloseCode;
 pub use command::{ContentPrefix, PutRequest, Request};
 pub use event::Event;
 pub use frame::{FrameError, FrameHeader, FrameKind};
-pub use hash::{ContentHash, Fingerprint};
+pub use hash::{Commitment, ContentHash, Fingerprint, IntroductionId, MessageId, Nonce, OfferId};
+pub use introduction::{ClientRef, Introduction, ObservedAddresses};
 pub use name::ClientName;
 pub use path::{FilePath, FolderPath};
+pub use peer::{DialRequest, Offer, OfferEnd, OfferedEntry, PeerReply, PeerRequest, VerifyEnd};
 pub use refusal::{Refusal, RefusalCode};
 pub use reply::{ContentEnd, EofPayload, ListEnd, MakeFolderEnd, PlainEnd, Received, Reply};
 pub use secret::Secret;

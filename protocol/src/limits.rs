@@ -41,3 +41,18 @@ pub const CONNECTIONS_PER_CLIENT: usize = 8;
 
 /// Command streams that a member may have open at once.
 pub const STREAMS: u32 = 64;
+
+/// An offer between clients: sixteen names of the longest kind, and the JSON around them.
+pub const OFFER: usize = 16 * 1024;
+
+/// Top-level names that an offer lists. The receiver gets the others with `list`.
+pub const OFFERED_NAMES: usize = 16;
+
+/// Addresses that a client tells another client: machines with more than 25 interfaces exist.
+pub const ADDRESSES: usize = 32;
+
+/// Introductions of one client that may be open at once.
+pub const INTRODUCTIONS: usize = 32;
+
+/// Introductions that one client may request in a minute.
+pub const INTRODUCTIONS_PER_MINUTE: usize = 60;

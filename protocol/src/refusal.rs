@@ -57,6 +57,10 @@ pub enum RefusalCode {
     Exists,
     /// The folder is not empty.
     NotEmpty,
+    /// The client of this name is connected, and none of its connections takes introductions.
+    NotReachable,
+    /// The server relays nothing, or the client's budget for relayed data is used up.
+    NoRelay,
     /// A code that this program does not know, sent by a newer server.
     #[serde(other)]
     Unknown,

@@ -6,6 +6,7 @@ use crate::bottleneck::Bottleneck;
 use crate::command::{ContentPrefix, is_false};
 use crate::frame::{self, FrameError};
 use crate::hash::ContentHash;
+use crate::introduction::{ClientRef, Introduction, ObservedAddresses};
 use crate::limits;
 use crate::name::ClientName;
 use crate::path::FilePath;
@@ -48,6 +49,20 @@ pub enum Reply {
     Space(AvailableSpace),
     /// The reply to a `kept` request: where a put of this file would resume now.
     Kept(ResumePoint),
+    /// The first reply to a `listen` request: this connection takes introductions now.
+    Listening,
+    /// A later reply to a `listen` request: another client wants a connection with this one.
+    Introduction(Introduction),
+    /// A later reply to a `listen` request: a client has connected.
+    Joined(ClientRef),
+    /// A later reply to a `listen` request: a client has disconnected.
+    Left(ClientRef),
+    /// The reply to an `introduce` request: the other client has answered.
+    Introduced(Introduction),
+    /// The reply to an `agreed` request: both sides have agreed.
+    Addresses(ObservedAddresses),
+    /// The reply to a `relay` request: the other side relays too, and packets may follow.
+    Relaying,
 }
 
 /// What a new member learns about itself and the server.
@@ -102,6 +117,9 @@ pub struct ClientRow {
     pub start: Timestamp,
     /// When its last connection ended; `null` while it is connected.
     pub end: Option<Timestamp>,
+    /// Whether one of its connections takes introductions.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub reachable: bool,
 }
 
 /// A file or folder on the server.

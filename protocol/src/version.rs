@@ -7,3 +7,6 @@ pub const ALPN: &[u8] = b"quiver/1";
 
 /// The version number in a hello.
 pub const VERSION: u32 = 1;
+
+/// The ALPN identifier of connections between two clients.
+pub const PEER_ALPN: &[u8] = b"quiver-peer/1";

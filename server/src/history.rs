@@ -26,7 +26,10 @@ impl History {
     /// Records that a client has connected.
     pub fn record_start(&self, number: u64, name: ClientName, at: DateTime<Utc>) {
         let mut rows = self.lock();
-        rows.insert(number, ClientRow { number, name, start: timestamp(at), end: None });
+        rows.insert(
+            number,
+            ClientRow { number, name, start: timestamp(at), end: None, reachable: false },
+        );
         while rows.len() > self.capacity {
             let Some(oldest) = rows.values().find(|row| row.end.is_some()) else { break };
             let oldest = oldest.number;

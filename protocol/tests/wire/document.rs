@@ -5,8 +5,8 @@ use std::path::Path;
 
 use data_encoding::HEXLOWER;
 use quiver_protocol::{
-    ContentEnd, EofPayload, Event, ListEnd, MakeFolderEnd, PlainEnd, Received, Refusal, Reply,
-    Request,
+    ContentEnd, EofPayload, Event, ListEnd, MakeFolderEnd, OfferEnd, PeerReply, PeerRequest,
+    PlainEnd, Received, Refusal, Reply, Request, VerifyEnd,
 };
 
 use crate::golden;
@@ -43,10 +43,13 @@ fn blocks() -> Vec<FencedBlock> {
 fn golden_file(kind: &str) -> &'static str {
     match kind {
         "request" => "requests.txt",
+        "peer-request" => "peer-requests.txt",
+        "peer-reply" => "peer-replies.txt",
         "reply" => "replies.txt",
         "event" => "events.txt",
         "error" => "refusals.txt",
-        "eof" | "eof-list" | "eof-make_folder" | "eof-content" | "received" => "ends.txt",
+        "eof" | "eof-list" | "eof-make_folder" | "eof-content" | "eof-offer" | "eof-verify"
+        | "received" => "ends.txt",
         unknown => panic!("docs/protocol.md has a block of kind {unknown:?}"),
     }
 }
@@ -55,12 +58,16 @@ fn is_decodable(kind: &str, payload: &[u8]) -> bool {
     match kind {
         "request" => Request::decode(payload).is_ok(),
         "reply" => Reply::decode(payload).is_ok(),
+        "peer-request" => PeerRequest::decode(payload).is_ok(),
+        "peer-reply" => PeerReply::decode(payload).is_ok(),
         "event" => matches!(Event::decode(payload), Ok(event) if event != Event::Unknown),
         "error" => Refusal::decode(payload).is_ok(),
         "eof" => PlainEnd::decode(payload).is_ok(),
         "eof-list" => ListEnd::decode(payload).is_ok(),
         "eof-make_folder" => MakeFolderEnd::decode(payload).is_ok(),
         "eof-content" => ContentEnd::decode(payload).is_ok(),
+        "eof-offer" => OfferEnd::decode(payload).is_ok(),
+        "eof-verify" => VerifyEnd::decode(payload).is_ok(),
         "received" => Received::decode(payload).is_ok(),
         unknown => panic!("docs/protocol.md has a block of kind {unknown:?}"),
     }
@@ -90,7 +97,9 @@ fn the_document_has_an_example_of_every_command_reply_event_and_eof() {
         .filter(|block| block.info.starts_with("json "))
         .flat_map(|block| block.lines)
         .collect();
-    for file in ["requests.txt", "replies.txt", "events.txt"] {
+    let files =
+        ["requests.txt", "replies.txt", "events.txt", "peer-requests.txt", "peer-replies.txt"];
+    for file in files {
         for (_, payload) in golden::lines(file) {
             // For example `{"command":"get"`.
             let first_field = payload.split([',', '}']).next().unwrap();

@@ -9,13 +9,14 @@ use quiver_protocol::{
 
 use crate::golden::{self, check};
 
-const KINDS: [FrameKind; 6] = [
+const KINDS: [FrameKind; 7] = [
     FrameKind::Request,
     FrameKind::Reply,
     FrameKind::Data,
     FrameKind::Eof,
     FrameKind::Error,
     FrameKind::Received,
+    FrameKind::Packet,
 ];
 
 fn kind_name(kind: FrameKind) -> &'static str {
@@ -27,6 +28,7 @@ fn kind_name(kind: FrameKind) -> &'static str {
         FrameKind::Eof => "eof",
         FrameKind::Error => "error",
         FrameKind::Received => "received",
+        FrameKind::Packet => "packet",
     }
 }
 
@@ -49,6 +51,7 @@ fn frames_are_encoded_as_pinned() {
         (FrameKind::Eof, PlainEnd {}.encode()),
         (FrameKind::Error, Refusal::new(RefusalCode::Busy, "later").encode()),
         (FrameKind::Received, Received { blake3: ContentHash([7; 32]), slowed_by: None }.encode()),
+        (FrameKind::Packet, b"Quiver".to_vec()),
     ];
     for (kind, payload) in payloads {
         rows.push((kind_name(kind).to_owned(), HEXLOWER.encode(&framed(kind, &payload))));
@@ -110,6 +113,7 @@ fn numbers_are_as_pinned() {
     let mut rows = vec![
         ("alpn".to_owned(), String::from_utf8(version::ALPN.to_vec()).unwrap()),
         ("version".to_owned(), version::VERSION.to_string()),
+        ("peer-alpn".to_owned(), String::from_utf8(version::PEER_ALPN.to_vec()).unwrap()),
     ];
     for kind in KINDS {
         rows.push((format!("frame-{}", kind_name(kind)), (kind as u8).to_string()));
@@ -124,6 +128,7 @@ fn numbers_are_as_pinned() {
             CloseCode::ShuttingDown => "shutting-down",
             CloseCode::TimedOut => "timed-out",
             CloseCode::SlotLost => "slot-lost",
+            CloseCode::Superseded => "superseded",
         };
         rows.push((format!("close-{name}"), (code as u32).to_string()));
     }
@@ -141,6 +146,11 @@ fn numbers_are_as_pinned() {
         ("hellos", limits::HELLOS as usize),
         ("connections-per-client", limits::CONNECTIONS_PER_CLIENT),
         ("streams", limits::STREAMS as usize),
+        ("offer", limits::OFFER),
+        ("offered-names", limits::OFFERED_NAMES),
+        ("addresses", limits::ADDRESSES),
+        ("introductions", limits::INTRODUCTIONS),
+        ("introductions-per-minute", limits::INTRODUCTIONS_PER_MINUTE),
     ] {
         rows.push((format!("limit-{name}"), limit.to_string()));
     }

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `requests`, `replies`, `ends`, `events`, `refusals` | payloads, encoded and decoded |
 //! | `foreign-*` | other encodings of the same values, which other programs may send; decoded |
+//! | `peer-*` | the same for `quiver-peer/1` |
 //! | `refused` | requests that are refused, and the codes |
 //! | `frames`, `get` | frames and a whole conversation, in hex, encoded and decoded |
 //! | `numbers` | ALPN, version, frame kinds, close codes, limits |
@@ -19,4 +20,5 @@ mod document;
 mod frames;
 mod golden;
 mod payloads;
+mod peer;
 mod refusals;

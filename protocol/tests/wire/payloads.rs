@@ -8,9 +8,10 @@ use quiver_protocol::reply::{
     Welcome,
 };
 use quiver_protocol::{
-    Bottleneck, ClientName, ContentEnd, ContentHash, ContentPrefix, EofPayload, Event, FilePath,
-    FolderPath, ListEnd, MakeFolderEnd, PlainEnd, PutRequest, Received, Reply, Request, Secret,
-    Timestamp,
+    Bottleneck, ClientName, ClientRef, ContentEnd, ContentHash, ContentPrefix, EofPayload, Event,
+    FilePath, Fingerprint, FolderPath, Introduction, IntroductionId, ListEnd, MakeFolderEnd,
+    ObservedAddresses, OfferEnd, PlainEnd, PutRequest, Received, Reply, Request, Secret, Timestamp,
+    VerifyEnd,
 };
 
 use crate::golden::{self, check};
@@ -40,11 +41,11 @@ pub(crate) fn check_payloads<T: PartialEq + Debug>(
     }
 }
 
-fn name(text: &str) -> ClientName {
+pub(crate) fn name(text: &str) -> ClientName {
     ClientName::parse(text).unwrap()
 }
 
-fn path(text: &str) -> FilePath {
+pub(crate) fn path(text: &str) -> FilePath {
     FilePath::parse(text).unwrap()
 }
 
@@ -58,8 +59,12 @@ fn file_hash() -> ContentHash {
 }
 
 /// The first 5 bytes of the example file.
-fn file_prefix() -> ContentPrefix {
+pub(crate) fn file_prefix() -> ContentPrefix {
     ContentPrefix { size: 5, blake3: ContentHash(*blake3::hash(b"Hello").as_bytes()) }
+}
+
+pub(crate) fn introduction_id() -> IntroductionId {
+    IntroductionId(*b"an introduction!")
 }
 
 #[test]
@@ -115,6 +120,12 @@ fn requests_are_encoded_as_pinned() {
         }),
         ("space", Request::Space),
         ("kept", Request::Kept { path: path("secret.txt") }),
+        ("listen", Request::Listen),
+        ("introduce", Request::Introduce { name: name("Ron") }),
+        ("answer", Request::Answer { id: introduction_id(), accept: true }),
+        ("answer-no", Request::Answer { id: introduction_id(), accept: false }),
+        ("agreed", Request::Agreed { id: introduction_id() }),
+        ("relay", Request::Relay { id: introduction_id() }),
     ];
     for (name, request) in &table {
         // A new command fails to compile here: add rows for it above.
@@ -131,6 +142,11 @@ fn requests_are_encoded_as_pinned() {
             Request::MakeFolder { .. } => "make_folder",
             Request::Space => "space",
             Request::Kept { .. } => "kept",
+            Request::Listen => "listen",
+            Request::Introduce { .. } => "introduce",
+            Request::Answer { .. } => "answer",
+            Request::Agreed { .. } => "agreed",
+            Request::Relay { .. } => "relay",
         };
         assert!(name.starts_with(command), "{name} is a {command}");
     }
@@ -150,9 +166,24 @@ fn replies_are_encoded_as_pinned() {
             upload: false,
         })
     };
-    let client = |number, client: &str, start, end| {
-        Reply::Client(ClientRow { number, name: name(client), start, end })
+    let client_row = |number, client: &str, start, end| ClientRow {
+        number,
+        name: name(client),
+        start,
+        end,
+        reachable: false,
     };
+    let client =
+        |number, client: &str, start, end| Reply::Client(client_row(number, client, start, end));
+    let introduction = |account, relay| Introduction {
+        id: introduction_id(),
+        client: 2,
+        name: name("Ron"),
+        key: Fingerprint([0xab; 32]),
+        account,
+        relay,
+    };
+    let client_ref = |client, text: &str| ClientRef { client, name: name(text) };
     let entry = |text: &str, kind, size, modified| {
         Reply::Entry(FolderEntry { path: path(text), kind, size, modified })
     };
@@ -193,6 +224,25 @@ fn replies_are_encoded_as_pinned() {
         ("space", Reply::Space(space)),
         ("kept-nothing", Reply::Kept(resume_point(None))),
         ("kept", Reply::Kept(resume_point(Some(file_prefix())))),
+        ("client-reachable", {
+            let start = timestamp(1_729_359_958, 0);
+            Reply::Client(ClientRow { reachable: true, ..client_row(3, "Pete", start, None) })
+        }),
+        ("listening", Reply::Listening),
+        ("introduction", {
+            let (client, name) = (1, name("Ben"));
+            Reply::Introduction(Introduction { client, name, ..introduction(false, true) })
+        }),
+        ("introduced", Reply::Introduced(introduction(false, true))),
+        ("introduced-account", Reply::Introduced(introduction(true, false))),
+        ("joined", Reply::Joined(client_ref(3, "Pete"))),
+        ("left", Reply::Left(client_ref(3, "Pete"))),
+        ("addresses", {
+            let own = "198.51.100.7:50000".parse().unwrap();
+            let other = "[2001:db8::7]:4433".parse().unwrap();
+            Reply::Addresses(ObservedAddresses { own, other })
+        }),
+        ("relaying", Reply::Relaying),
     ];
     for (name, reply) in &table {
         // A new reply fails to compile here: add rows for it above.
@@ -208,6 +258,13 @@ fn replies_are_encoded_as_pinned() {
             Reply::Progress { .. } => "progress",
             Reply::Space(_) => "space",
             Reply::Kept(_) => "kept",
+            Reply::Listening => "listening",
+            Reply::Introduction(_) => "introduction",
+            Reply::Introduced(_) => "introduced",
+            Reply::Joined(_) => "joined",
+            Reply::Left(_) => "left",
+            Reply::Addresses(_) => "addresses",
+            Reply::Relaying => "relaying",
         };
         assert!(name.starts_with(kind), "{name} is a {kind}");
     }
@@ -223,6 +280,8 @@ enum AnyEnd {
     MakeFolder(MakeFolderEnd),
     Content(ContentEnd),
     Received(Received),
+    Offer(OfferEnd),
+    Verify(VerifyEnd),
 }
 
 #[test]
@@ -234,6 +293,8 @@ fn eof_and_received_objects_are_encoded_as_pinned() {
             AnyEnd::MakeFolder(end) => end.encode(),
             AnyEnd::Content(end) => end.encode(),
             AnyEnd::Received(end) => end.encode(),
+            AnyEnd::Offer(end) => end.encode(),
+            AnyEnd::Verify(end) => end.encode(),
         }
     }
     let content = |slowed_by| {
@@ -263,6 +324,8 @@ fn eof_and_received_objects_are_encoded_as_pinned() {
         ("eof-content-limit", content(Some(Bottleneck::Limit))),
         ("eof-content-network", content(Some(Bottleneck::Network))),
         ("received-disk", received(Some(Bottleneck::Disk))),
+        ("eof-offer", AnyEnd::Offer(OfferEnd { files: 3, bytes: 1_000_000 })),
+        ("eof-verify", AnyEnd::Verify(VerifyEnd { same: true })),
     ];
     check(
         "ends.txt",
@@ -277,6 +340,8 @@ fn eof_and_received_objects_are_encoded_as_pinned() {
             "eof" => PlainEnd::decode(payload).map(AnyEnd::Plain),
             "eof-list" => ListEnd::decode(payload).map(AnyEnd::List),
             "eof-make_folder" => MakeFolderEnd::decode(payload).map(AnyEnd::MakeFolder),
+            "eof-offer" => OfferEnd::decode(payload).map(AnyEnd::Offer),
+            "eof-verify" => VerifyEnd::decode(payload).map(AnyEnd::Verify),
             name if name.starts_with("eof-content") => {
                 ContentEnd::decode(payload).map(AnyEnd::Content)
             }

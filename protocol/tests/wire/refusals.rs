@@ -40,6 +40,8 @@ fn refusals_are_encoded_as_pinned() {
         (Code::Internal, "the server failed; its log has the details under 5f2c9a01"),
         (Code::Exists, "secret.txt is there already"),
         (Code::NotEmpty, "notes is not empty"),
+        (Code::NotReachable, "Ron takes no introductions"),
+        (Code::NoRelay, "this server relays nothing"),
     ]
     .map(|(code, message)| (code_name(code), Refusal::new(code, message)));
     check_payloads("refusals", &table, Refusal::encode, |payload| Refusal::decode(payload).ok());
@@ -72,6 +74,8 @@ fn code_name(code: RefusalCode) -> &'static str {
         Code::Internal => "internal",
         Code::Exists => "exists",
         Code::NotEmpty => "not_empty",
+        Code::NotReachable => "not_reachable",
+        Code::NoRelay => "no_relay",
         Code::Unknown => panic!("a server never sends an unknown code"),
     }
 }

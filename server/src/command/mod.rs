@@ -92,6 +92,11 @@ impl<'a> PendingCommand<'a> {
             Request::Space => Self::reply_only("space", Upload, stream, |writer| {
                 change::space(files, client, writer)
             }),
+            Request::Listen
+            | Request::Introduce { .. }
+            | Request::Answer { .. }
+            | Request::Agreed { .. }
+            | Request::Relay { .. } => Self::new("unknown", Connected, refuse_introduction()),
         }
     }
 
@@ -203,6 +208,11 @@ fn admit(context: &Context, permission: Permission) -> Result<(), Refusal> {
         return Err(Refusal::new(RefusalCode::ShuttingDown, "the server is stopping"));
     }
     context.authorize(permission)
+}
+
+async fn refuse_introduction() -> Result<NextStep, CommandError> {
+    let refusal = Refusal::new(RefusalCode::UnknownCommand, "no command has this name");
+    Err(CommandError::Refused(refusal))
 }
 
 async fn refuse_hello() -> Result<NextStep, CommandError> {

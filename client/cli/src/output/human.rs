@@ -289,6 +289,7 @@ mod tests {
             name: ClientName::parse("Ben").unwrap(),
             start: timestamp("2024-10-19T17:45:47.123Z"),
             end: None,
+            reachable: false,
         };
         let east = FixedOffset::east_opt(7200).unwrap();
         assert_eq!(

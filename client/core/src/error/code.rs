@@ -81,6 +81,7 @@ impl From<RefusalCode> for ErrorCode {
             | RefusalCode::NoSuchClient => Self::NotFound,
             RefusalCode::Changed => Self::Verification,
             RefusalCode::Declined => Self::Declined,
+            RefusalCode::NotReachable | RefusalCode::NoRelay => Self::Connection,
             RefusalCode::BadRequest
             | RefusalCode::UnknownCommand
             | RefusalCode::UnsupportedVersion
