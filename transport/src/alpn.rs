@@ -21,6 +21,9 @@ impl Protocol {
     /// `quiver/1`, between a client and a server.
     pub const QUIVER_1: Self = Self::client_to_server(version::ALPN);
 
+    /// `quiver-peer/1`, between two clients.
+    pub const QUIVER_PEER_1: Self = Self::peer_to_peer(version::PEER_ALPN);
+
     /// Between a client that dials and a server that accepts. The client may show a certificate.
     #[must_use]
     pub const fn client_to_server(alpn: &'static [u8]) -> Self {

@@ -1,6 +1,8 @@
 //! Sockets that speak QUIC, dial and accept connections, and give them the settings of their role.
 //! Every number states its cost. The limits of each role are in `role`.
 
+mod peer;
+
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -8,14 +10,15 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 use quinn::{
-    ClientConfig, Connection, EndpointConfig, IdleTimeout, Incoming, ServerConfig, TokioRuntime,
-    TransportConfig, VarInt,
+    AsyncUdpSocket, ClientConfig, Connection, ConnectionId, EndpointConfig, IdleTimeout, Incoming,
+    ServerConfig, TokioRuntime, TransportConfig, VarInt,
 };
 use quinn_proto::RandomConnectionIdGenerator;
 use quiver_protocol::CloseCode;
 use socket2::{Domain, Socket, Type};
 use thiserror::Error;
 
+pub use self::peer::DialId;
 use crate::alpn::Protocol;
 use crate::close::ConnectionEnd;
 use crate::congestion::CloseAwareControllerFactory;
@@ -68,6 +71,8 @@ pub struct Endpoint {
     controllers: Arc<CloseAwareControllerFactory>,
     /// `None` while the endpoint accepts no connections.
     accept_config: Arc<RwLock<Option<AcceptConfig>>>,
+    /// The path of all connections; `None` if each address has its own.
+    only_path: Option<PathMtu>,
 }
 
 /// How an endpoint accepts connections.
@@ -160,20 +165,30 @@ impl Endpoint {
         accept_config: Option<AcceptConfig>,
     ) -> Result<Self, EndpointError> {
         let failed = |source| EndpointError::Bind { address, source };
+        let socket = socket(address).map_err(failed)?;
+        let socket = BatchSocket::new(socket, path_mtu::MAX_PAYLOAD).map_err(failed)?;
         config
             .max_udp_payload_size(path_mtu::MAX_PAYLOAD)
             .map_err(|error| failed(io::Error::other(error)))?;
-        let socket = socket(address).map_err(failed)?;
-        let socket = Arc::new(BatchSocket::new(socket, path_mtu::MAX_PAYLOAD).map_err(failed)?);
-        let runtime = Arc::new(TokioRuntime);
+        Self::with_socket(config, Arc::new(socket), accept_config, None).map_err(failed)
+    }
+
+    /// `only_path` is the path of all connections, if there is only one.
+    fn with_socket(
+        config: EndpointConfig,
+        socket: Arc<dyn AsyncUdpSocket>,
+        accept_config: Option<AcceptConfig>,
+        only_path: Option<PathMtu>,
+    ) -> io::Result<Self> {
         let controllers = Arc::<CloseAwareControllerFactory>::default();
-        let server_config = accept_config
-            .as_ref()
-            .map(|accept_config| accept_config.server_config(PathMtu::UNKNOWN, &controllers));
+        let path = only_path.unwrap_or(PathMtu::UNKNOWN);
+        let server_config =
+            accept_config.as_ref().map(|accepting| accepting.server_config(path, &controllers));
+        let runtime = Arc::new(TokioRuntime);
         let inner =
-            quinn::Endpoint::new_with_abstract_socket(config, server_config, socket, runtime)
-                .map_err(failed)?;
-        Ok(Self { inner, controllers, accept_config: Arc::new(RwLock::new(accept_config)) })
+            quinn::Endpoint::new_with_abstract_socket(config, server_config, socket, runtime)?;
+        let accept_config = Arc::new(RwLock::new(accept_config));
+        Ok(Self { inner, controllers, accept_config, only_path })
     }
 
     /// Accepts connections of these protocols from now on, and of no others. The socket can still
@@ -209,12 +224,27 @@ impl Endpoint {
         identity: Option<&Identity>,
         verifier: Arc<ServerVerifier>,
     ) -> Result<Connection, DialError> {
+        self.dial_with(address, protocol, identity, verifier, None).await
+    }
+
+    /// Dials with a chosen connection id in the first packet; `None` chooses a random one.
+    async fn dial_with(
+        &self,
+        address: SocketAddr,
+        protocol: Protocol,
+        identity: Option<&Identity>,
+        verifier: Arc<ServerVerifier>,
+        first_id: Option<DialId>,
+    ) -> Result<Connection, DialError> {
         if protocol.requires_certificate() && identity.is_none() {
             return Err(DialError::NoCertificate);
         }
         let crypto = tls::client(identity, verifier.clone(), protocol)?;
         let mut config = ClientConfig::new(Arc::new(crypto));
-        let path = PathMtu::query(address);
+        if let Some(DialId(id)) = first_id {
+            config.initial_dst_cid_provider(Arc::new(move || ConnectionId::new(&id)));
+        }
+        let path = self.path_to(address);
         let limits = protocol.dialled_role().limits(path.is_loopback());
         config.transport_config(Arc::new(transport_config(path, &limits, &self.controllers)));
         let connecting = self
@@ -225,6 +255,10 @@ impl Endpoint {
             Some(rejection) => DialError::Trust(rejection),
             None => DialError::Ended(error.into()),
         })
+    }
+
+    fn path_to(&self, address: SocketAddr) -> PathMtu {
+        self.only_path.unwrap_or_else(|| PathMtu::query(address))
     }
 
     /// The form of an address that this socket can dial: a dual-stack socket needs IPv4 addresses
@@ -253,7 +287,7 @@ impl Endpoint {
             incoming.refuse();
             return Err(ConnectionEnd::ClosedLocally);
         };
-        let path = PathMtu::query(incoming.remote_address());
+        let path = self.path_to(incoming.remote_address());
         let server_config = accept_config.server_config(path, &self.controllers);
         let connecting = incoming.accept_with(Arc::new(server_config))?;
         Ok(Handshake::new(connecting, accept_config.protocols))

@@ -14,6 +14,7 @@
 //! | [`priority`] | writing control traffic before content |
 //! | [`channel`] | a connection with its role and the priority of its streams |
 //! | [`mod@close`] | closing connections, and why a connection ended |
+//! | `relay_socket` | the path of a connection between two clients inside a stream to the server |
 //! | [`liveness`] | whether the other side of a connection still responds |
 //! | [`log_writer`] | writing log lines on a separate thread |
 
@@ -29,6 +30,7 @@ pub mod liveness;
 pub mod log_writer;
 mod path_mtu;
 pub mod priority;
+mod relay_socket;
 pub mod role;
 mod socket;
 pub mod stream;
@@ -39,11 +41,12 @@ mod unix;
 pub use alpn::Protocol;
 pub use channel::Channel;
 pub use close::{ConnectionEnd, close};
-pub use endpoint::Endpoint;
+pub use endpoint::{DialId, Endpoint};
 pub use handshake::{AcceptedConnection, Handshake};
 pub use identity::{CertificateInfo, Identity, IdentityError};
 pub use log_writer::LogWriter;
 pub use priority::StreamPriority;
+pub use relay_socket::PacketRelay;
 pub use role::Role;
 pub use stream::{CommandStream, Frame, FrameReader, FrameWriter, StreamError};
 pub use trust::{ServerVerifier, TrustError};

@@ -16,6 +16,10 @@ const MAX_NETWORK_PAYLOAD: u16 = 6500;
 /// The UDP payload that every path must carry (RFC 9000, 14), with which MTU discovery starts.
 const MIN_PAYLOAD: u16 = 1200;
 
+/// The largest UDP payload that MTU discovery tries over a relay, whose stream takes datagrams of any length: fewer
+/// and longer packets cost less.
+pub(crate) const MAX_RELAYED_PAYLOAD: u16 = 8 * 1024;
+
 /// What is known of a path's MTU before the first packet is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PathMtu {
@@ -32,6 +36,9 @@ pub(crate) enum PathMtu {
 }
 
 impl PathMtu {
+    /// A path inside a stream to the server.
+    pub(crate) const RELAYED: Self = Self::Network { max_payload: MAX_RELAYED_PAYLOAD };
+
     /// A path of which nothing is known.
     pub(crate) const UNKNOWN: Self = Self::Network { max_payload: MAX_NETWORK_PAYLOAD };
 
