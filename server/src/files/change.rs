@@ -8,8 +8,9 @@ use quiver_transfer::file_system::{set_modified, stat};
 use quiver_transfer::is_partial_name;
 use tracing::warn;
 
+use super::parent::open_parent;
+use super::served_folder::open_folder;
 use super::store::UploadStore;
-use super::walk::{open_folder, open_parent};
 use super::{FilesError, attribute_log};
 use crate::quota_db::{FOLDER_SIZE, Owner};
 use crate::unix::{self, PinnedInode};

@@ -5,8 +5,8 @@
 //! | module | content |
 //! |---|---|
 //! | `root` | the open handle of the served folder |
-//! | `walk` | opens the folders of a path |
-//! | `open`, `list` | reading files and folders |
+//! | `served_folder` | reading files and folders |
+//! | `parent` | opens the folder that contains a path, for a change |
 //! | `store` | uploads: partial file, quota, final name |
 //! | `space` | free space, and reservations of it |
 //! | `error` | why a file or folder is not served or changed |
@@ -19,13 +19,12 @@ mod attribute_log;
 mod change;
 mod cleanup;
 mod error;
-mod list;
-mod open;
+mod parent;
 mod path_locks;
 mod root;
+pub mod served_folder;
 mod space;
 mod store;
-mod walk;
 
 use std::io;
 use std::path::Path;
@@ -34,7 +33,7 @@ use std::time::{Duration, SystemTime};
 
 use cap_std::fs::Dir;
 use quiver_protocol::reply::AvailableSpace;
-use quiver_protocol::{FilePath, PutRequest, Timestamp};
+use quiver_protocol::{FilePath, FolderPath, PutRequest, Timestamp};
 use quiver_transfer::{DiskPool, Lane};
 use quiver_transfer::{HashedPrefix, SMALL, Source};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -42,11 +41,13 @@ use tokio::time::MissedTickBehavior;
 
 pub use self::cleanup::SweepSummary;
 pub use self::error::FilesError;
-pub use self::list::FolderListing;
+pub use self::served_folder::{FolderListing, ServedPathError};
 pub use self::store::{LockedPolicy, PartialFileSink, StagedFile, StoreLimits};
 
 use self::root::RootFolder;
+use self::served_folder::NameMemory;
 use self::store::UploadStore;
+use crate::buffer_budget::BufferReservation;
 use crate::config::{MAX_SPOOL_SIZE, MAX_SPOOLS};
 use crate::quota_db::{Owner, QuotaDb, ResumableUploads};
 use crate::upload_locks::LockOwner;
@@ -138,7 +139,21 @@ impl Files {
     /// [`FilesError`].
     pub async fn open(&self, path: &FilePath) -> Result<Source, FilesError> {
         let (root, path) = (self.root.current(), path.clone());
-        self.run_on_pool(move || open::open(&root, &path)?.load().map_err(FilesError::Disk)).await
+        self.run_on_pool(move || Ok(served_folder::open_file(&root, &path)?)).await
+    }
+
+    /// Starts to list a folder, with `memory` for its names: more memory means that a large folder
+    /// is read fewer times. The work runs in `lane`.
+    ///
+    /// # Errors
+    /// [`FilesError`].
+    pub async fn list(
+        &self,
+        folder: &FolderPath,
+        lane: Lane,
+        memory: BufferReservation,
+    ) -> Result<FolderListing<BufferReservation>, FilesError> {
+        Ok(FolderListing::start(self.root.current(), folder.clone(), lane, memory).await?)
     }
 
     /// Copies a source of unknown size into a temporary file without a name, to get its size. The
@@ -295,6 +310,16 @@ impl Files {
 
     fn upload_store(&self) -> Result<Arc<UploadStore>, FilesError> {
         self.store.clone().ok_or(FilesError::UploadsDisabled)
+    }
+}
+
+impl NameMemory for BufferReservation {
+    fn bytes(&self) -> usize {
+        BufferReservation::bytes(self)
+    }
+
+    fn try_grow(&mut self, bytes: usize) -> bool {
+        BufferReservation::try_grow(self, bytes)
     }
 }
 

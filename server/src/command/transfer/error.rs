@@ -8,7 +8,7 @@ use quiver_transfer::{ReceiveError, SendError};
 use quiver_transport::StreamError;
 
 use crate::command::error::CommandError;
-use crate::files::FilesError;
+use crate::files::{FilesError, ServedPathError};
 use crate::internal_failure;
 use crate::metrics::Metrics;
 
@@ -80,10 +80,10 @@ impl From<StoreError<FilesError>> for CommandError {
     }
 }
 
-impl From<ListError<FilesError>> for CommandError {
-    fn from(error: ListError<FilesError>) -> Self {
+impl From<ListError<ServedPathError>> for CommandError {
+    fn from(error: ListError<ServedPathError>) -> Self {
         match error {
-            ListError::Listing(error) => Self::Files(error),
+            ListError::Listing(error) => Self::Files(error.into()),
             ListError::Stream(error) => Self::Stream(error),
         }
     }

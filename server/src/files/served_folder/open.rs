@@ -7,13 +7,18 @@ use cap_std::fs::{Dir, OpenOptions};
 use quiver_protocol::FilePath;
 use quiver_transfer::{Source, is_partial_name};
 
-use super::FilesError;
+use super::ServedPathError;
 use super::walk::{is_link, open_folder};
 use crate::unix;
 
-pub(super) fn open(root: &Dir, path: &FilePath) -> Result<Source, FilesError> {
+/// Opens a regular file below `root`; its size is fixed from then on, unless its file system does
+/// not tell it. A small file is also read. Blocks.
+///
+/// # Errors
+/// [`ServedPathError`].
+pub fn open_file(root: &Dir, path: &FilePath) -> Result<Source, ServedPathError> {
     if is_partial_name(path.file_name()) {
-        return Err(FilesError::NotFound);
+        return Err(ServedPathError::NotFound);
     }
     // The file is opened without blocking (a pipe would block) and then checked, so that its name
     // cannot change in between.
@@ -21,11 +26,12 @@ pub(super) fn open(root: &Dir, path: &FilePath) -> Result<Source, FilesError> {
         Some(file) => file,
         None => open_by_component(root, path)?,
     };
-    let metadata = file.metadata().map_err(FilesError::Disk)?;
+    let metadata = file.metadata().map_err(ServedPathError::Disk)?;
     if !metadata.is_file() {
-        return Err(FilesError::NotAFile);
+        return Err(ServedPathError::NotAFile);
     }
-    Source::with_metadata(file, &metadata).map_err(FilesError::Disk)
+    let source = Source::with_metadata(file, &metadata).and_then(Source::load);
+    source.map_err(ServedPathError::Disk)
 }
 
 /// Opens the whole path in one system call, which nearly always works. `None` for any failure:
@@ -40,14 +46,18 @@ fn open_directly(root: &Dir, path: &FilePath) -> Option<File> {
     unix::open_beneath(root, text)
 }
 
-fn open_by_component(root: &Dir, path: &FilePath) -> Result<File, FilesError> {
+fn open_by_component(root: &Dir, path: &FilePath) -> Result<File, ServedPathError> {
     let parts: Vec<&str> = path.parts().collect();
-    let Some((name, folders)) = parts.split_last() else { return Err(FilesError::NotFound) };
+    let Some((name, folders)) = parts.split_last() else { return Err(ServedPathError::NotFound) };
     let folder = open_folder(root, folders.iter().copied())?;
     let mut options = OpenOptions::new();
     unix::set_nonblocking(options.read(true)).follow(FollowSymlinks::No);
     let file = folder.open_with(name, &options).map_err(|error| {
-        if is_link(&folder, name) { FilesError::SymbolicLink } else { FilesError::from_read(error) }
+        if is_link(&folder, name) {
+            ServedPathError::SymbolicLink
+        } else {
+            ServedPathError::from_read(error)
+        }
     })?;
     Ok(file.into_std())
 }
