@@ -6,10 +6,10 @@ use cap_std::fs::Dir;
 use quiver_protocol::{FilePath, Timestamp};
 use quiver_transfer::file_system::{set_modified, stat};
 use quiver_transfer::is_partial_name;
+use quiver_transfer::served_folder::open_folder;
 use tracing::warn;
 
 use super::parent::open_parent;
-use super::served_folder::open_folder;
 use super::store::UploadStore;
 use super::{FilesError, attribute_log};
 use crate::quota_db::{FOLDER_SIZE, Owner};

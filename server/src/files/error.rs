@@ -2,9 +2,9 @@
 
 use std::io;
 
+use quiver_transfer::served_folder::ServedPathError;
 use thiserror::Error;
 
-use super::served_folder::ServedPathError;
 use crate::quota_db::QuotaDbError;
 
 /// Why the server does not serve or change a file or folder.

@@ -1,11 +1,10 @@
 //! The served folder, with uploads if configured. Nothing outside it can be named: every path is
 //! opened from one open directory, and no link is followed. No other module of this crate handles
-//! paths in it.
+//! paths in it. Its files are opened and listed by [`quiver_transfer::served_folder`].
 //!
 //! | module | content |
 //! |---|---|
 //! | `root` | the open handle of the served folder |
-//! | `served_folder` | reading files and folders |
 //! | `parent` | opens the folder that contains a path, for a change |
 //! | `store` | uploads: partial file, quota, final name |
 //! | `space` | free space, and reservations of it |
@@ -22,7 +21,6 @@ mod error;
 mod parent;
 mod path_locks;
 mod root;
-pub mod served_folder;
 mod space;
 mod store;
 
@@ -34,18 +32,16 @@ use std::time::{Duration, SystemTime};
 use cap_std::fs::Dir;
 use quiver_protocol::reply::AvailableSpace;
 use quiver_protocol::{FilePath, FolderPath, PutRequest, Timestamp};
-use quiver_transfer::{DiskPool, Lane};
-use quiver_transfer::{HashedPrefix, SMALL, Source};
+use quiver_transfer::served_folder::{self, FolderListing, NameMemory};
+use quiver_transfer::{DiskPool, HashedPrefix, Lane, SMALL, Source};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::MissedTickBehavior;
 
 pub use self::cleanup::SweepSummary;
 pub use self::error::FilesError;
-pub use self::served_folder::{FolderListing, ServedPathError};
 pub use self::store::{LockedPolicy, PartialFileSink, StagedFile, StoreLimits};
 
 use self::root::RootFolder;
-use self::served_folder::NameMemory;
 use self::store::UploadStore;
 use crate::buffer_budget::BufferReservation;
 use crate::config::{MAX_SPOOL_SIZE, MAX_SPOOLS};

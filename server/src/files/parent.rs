@@ -3,9 +3,9 @@
 use cap_std::fs::Dir;
 use quiver_protocol::FilePath;
 use quiver_transfer::is_partial_name;
+use quiver_transfer::served_folder::open_folder;
 
 use super::FilesError;
-use super::served_folder::open_folder;
 
 /// Opens the folder that contains a path; returns it with the name in it.
 pub(super) fn open_parent<'a>(

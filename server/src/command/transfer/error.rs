@@ -4,11 +4,12 @@ use quiver_protocol::{FrameError, PutRequest, Refusal, RefusalCode};
 use quiver_transfer::get::ServeError;
 use quiver_transfer::list::ListError;
 use quiver_transfer::put::{AcceptError, StoreError};
+use quiver_transfer::served_folder::ServedPathError;
 use quiver_transfer::{ReceiveError, SendError};
 use quiver_transport::StreamError;
 
 use crate::command::error::CommandError;
-use crate::files::{FilesError, ServedPathError};
+use crate::files::FilesError;
 use crate::internal_failure;
 use crate::metrics::Metrics;
 

@@ -5,11 +5,11 @@ use std::fs::File;
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt as _};
 use cap_std::fs::{Dir, OpenOptions};
 use quiver_protocol::FilePath;
-use quiver_transfer::{Source, is_partial_name};
 
 use super::ServedPathError;
 use super::walk::{is_link, open_folder};
-use crate::unix;
+use crate::file_system::is_readable;
+use crate::{Source, is_partial_name, unix};
 
 /// Opens a regular file below `root`; its size is fixed from then on, unless its file system does
 /// not tell it. A small file is also read. Blocks.
@@ -40,7 +40,7 @@ fn open_directly(root: &Dir, path: &FilePath) -> Option<File> {
     let text = path.as_str();
     let mut folders = text.match_indices('/').map(|(end, _)| &text[..end]);
     // The same check as in `open_folder`.
-    if !folders.all(|folder| unix::is_readable(root, folder, true)) {
+    if !folders.all(|folder| is_readable(root, folder, true)) {
         return None;
     }
     unix::open_beneath(root, text)

@@ -8,11 +8,10 @@ use std::sync::Arc;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use quiver_protocol::{FilePath, FolderPath};
-use quiver_transfer::BackgroundPool;
-use quiver_transfer::Source;
-use quiver_transfer::list::EntrySource as _;
 
 use super::*;
+use crate::list::EntrySource as _;
+use crate::{BackgroundPool, Source};
 
 /// Memory of a fixed size.
 struct FixedMemory {

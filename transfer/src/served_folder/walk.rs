@@ -2,10 +2,9 @@
 
 use cap_fs_ext::DirExt as _;
 use cap_std::fs::Dir;
-use quiver_transfer::file_system::stat;
 
 use super::ServedPathError;
-use crate::unix;
+use crate::file_system::{is_readable, stat};
 
 /// Opens the folder at these components below `root`; `root` itself if there are none. Blocks.
 ///
@@ -26,7 +25,7 @@ pub fn open_folder<'a>(
         })?;
         // The user of this process may enter a folder without read permission, and would then serve
         // files that no list shows.
-        if !unix::is_readable(&folder, ".", true) {
+        if !is_readable(&folder, ".", true) {
             return Err(ServedPathError::NotReadable);
         }
     }

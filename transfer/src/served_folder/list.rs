@@ -10,14 +10,12 @@ use std::sync::Arc;
 use cap_std::fs::{Dir, ReadDir};
 use quiver_protocol::reply::{EntryKind, FolderEntry};
 use quiver_protocol::{FolderPath, Timestamp};
-use quiver_transfer::Lane;
-use quiver_transfer::file_system::stat;
-use quiver_transfer::{is_partial_name, list};
 
 use self::page::NamePage;
 use super::ServedPathError;
 use super::walk::open_folder;
-use crate::unix;
+use crate::file_system::{is_readable, stat};
+use crate::{Lane, is_partial_name, list};
 
 pub use self::page::NameMemory;
 
@@ -184,7 +182,7 @@ fn served_entry(folder: &Dir, path: &FolderPath, name: &str) -> Option<FolderEnt
     } else {
         return None;
     };
-    let is_readable = unix::is_readable(folder, name, kind == EntryKind::Folder);
+    let is_readable = is_readable(folder, name, kind == EntryKind::Folder);
     let modified = Timestamp::from(metadata.modified());
     is_readable.then_some(FolderEntry { path, kind, size, modified })
 }
