@@ -212,6 +212,18 @@ impl Source {
         }
     }
 
+    /// Gives the content another modification time. A pipe has none.
+    #[must_use]
+    pub fn with_modified(mut self, time: SystemTime) -> Self {
+        match &mut self.0 {
+            ContentSource::File(file) => file.modified = time,
+            ContentSource::Memory(loaded) => loaded.modified = time,
+            ContentSource::Unsized(file) => file.modified = time,
+            ContentSource::Pipe(_) => {}
+        }
+        self
+    }
+
     /// Whether the file is executable for its owner.
     #[must_use]
     pub fn is_executable(&self) -> bool {

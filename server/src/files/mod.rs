@@ -149,7 +149,8 @@ impl Files {
         lane: Lane,
         memory: BufferReservation,
     ) -> Result<FolderListing<BufferReservation>, FilesError> {
-        Ok(FolderListing::start(self.root.current(), folder.clone(), lane, memory).await?)
+        let (root, path, listed_as) = (self.root.current(), folder.clone(), folder.clone());
+        Ok(FolderListing::start(root, path, listed_as, lane, memory).await?)
     }
 
     /// Copies a source of unknown size into a temporary file without a name, to get its size. The

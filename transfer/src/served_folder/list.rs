@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use cap_std::fs::{Dir, ReadDir};
 use quiver_protocol::reply::{EntryKind, FolderEntry};
-use quiver_protocol::{FolderPath, Timestamp};
+use quiver_protocol::{FilePath, FolderPath, Timestamp};
+use rustix::path::Arg;
 
 use self::page::NamePage;
 use super::ServedPathError;
@@ -17,14 +18,14 @@ use super::walk::open_folder;
 use crate::file_system::{is_readable, stat};
 use crate::{Lane, is_partial_name, list};
 
-pub use self::page::NameMemory;
+pub use self::page::{FixedMemory, NameMemory};
 
 /// Names that are read in one step, which takes a millisecond or two.
 const NAMES_PER_STEP: usize = 4096;
 
 /// Maximum entries of one batch: `stat` of so many files takes a millisecond if the kernel has them
 /// cached.
-const ENTRIES_PER_BATCH: usize = 256;
+pub(crate) const ENTRIES_PER_BATCH: usize = 256;
 
 /// Maximum bytes of the paths in one batch.
 const PATH_BYTES_PER_BATCH: usize = 32 * 1024;
@@ -42,7 +43,8 @@ pub struct FolderListing<M> {
 #[derive(Debug)]
 struct ListState<M> {
     folder: Dir,
-    path: FolderPath,
+    /// The folder's path in the paths of its entries.
+    listed_as: FolderPath,
     page: NamePage<M>,
     /// The folder's names, while they are read into the page; `None` while the page's entries are
     /// returned.
@@ -63,14 +65,16 @@ enum ListStep {
 }
 
 impl<M: NameMemory> FolderListing<M> {
-    /// Starts to list the folder at `path` below `root`, with `memory` for its names: more memory
-    /// means that a large folder is read fewer times. The work runs in `lane`.
+    /// Starts to list the folder at `path` below `root`; in the paths of its entries, the folder's
+    /// own path is `listed_as`. With `memory` for its names: more memory means that a large folder
+    /// is read fewer times. The work runs in `lane`.
     ///
     /// # Errors
     /// [`ServedPathError`].
     pub async fn start(
         root: Arc<Dir>,
         path: FolderPath,
+        listed_as: FolderPath,
         lane: Lane,
         memory: M,
     ) -> Result<Self, ServedPathError> {
@@ -78,7 +82,7 @@ impl<M: NameMemory> FolderListing<M> {
             let folder = open_folder(&root, path.parts())?;
             let reading = Some(folder.entries().map_err(ServedPathError::from_read)?);
             let page = NamePage::new(memory);
-            Ok(ListState { folder, path, page, reading, is_first_pass: true, not_served: 0 })
+            Ok(ListState { folder, listed_as, page, reading, is_first_pass: true, not_served: 0 })
         });
         let state = state.await?;
         Ok(Self { lane, state: Some(state) })
@@ -145,7 +149,7 @@ impl<M: NameMemory> ListState<M> {
             let Some(entry) = names.next() else { return Ok(false) };
             let name = entry.map_err(ServedPathError::from_read)?.file_name();
             let name = name.to_str().filter(|name| !is_partial_name(name));
-            match name.filter(|name| self.path.join(name).is_ok()) {
+            match name.filter(|name| self.listed_as.join(name).is_ok()) {
                 Some(name) => self.page.insert(name),
                 None if self.is_first_pass => self.not_served += 1,
                 None => {}
@@ -159,7 +163,8 @@ impl<M: NameMemory> ListState<M> {
         let (mut entries, mut bytes) = (Vec::new(), 0);
         while entries.len() < ENTRIES_PER_BATCH && bytes < PATH_BYTES_PER_BATCH {
             let Some(name) = self.page.next() else { break };
-            match served_entry(&self.folder, &self.path, name) {
+            let path = self.listed_as.join(name).ok();
+            match path.and_then(|path| served_entry(&self.folder, name, path)) {
                 Some(entry) => {
                     bytes += entry.path.as_str().len();
                     entries.push(entry);
@@ -171,9 +176,12 @@ impl<M: NameMemory> ListState<M> {
     }
 }
 
-/// The entry of a name, if `get` or `list` would serve it.
-fn served_entry(folder: &Dir, path: &FolderPath, name: &str) -> Option<FolderEntry> {
-    let path = path.join(name).ok()?;
+/// The entry of a name in a folder, listed with this path, if `get` or `list` would serve it.
+pub(crate) fn served_entry(
+    folder: &Dir,
+    name: impl Arg + Copy,
+    path: FilePath,
+) -> Option<FolderEntry> {
     let metadata = stat(folder, name).ok()?;
     let (kind, size) = if metadata.is_file() {
         (EntryKind::File, metadata.len())
@@ -187,7 +195,8 @@ fn served_entry(folder: &Dir, path: &FolderPath, name: &str) -> Option<FolderEnt
     is_readable.then_some(FolderEntry { path, kind, size, modified })
 }
 
-async fn run_in_lane<T: Send + 'static>(
+/// Runs a step in a lane.
+pub(crate) async fn run_in_lane<T: Send + 'static>(
     lane: &Lane,
     step: impl FnOnce() -> Result<T, ServedPathError> + Send + 'static,
 ) -> Result<T, ServedPathError> {

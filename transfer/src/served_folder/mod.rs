@@ -14,7 +14,7 @@ mod open;
 mod walk;
 
 pub use error::ServedPathError;
-pub use list::{FolderListing, NameMemory};
+pub use list::{FixedMemory, FolderListing, NameMemory};
 pub use open::open_file;
 pub use walk::open_folder;
 

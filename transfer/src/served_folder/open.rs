@@ -1,5 +1,6 @@
 //! Opens a file for reading.
 
+use std::ffi::OsStr;
 use std::fs::File;
 
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt as _};
@@ -20,12 +21,29 @@ pub fn open_file(root: &Dir, path: &FilePath) -> Result<Source, ServedPathError>
     if is_partial_name(path.file_name()) {
         return Err(ServedPathError::NotFound);
     }
-    // The file is opened without blocking (a pipe would block) and then checked, so that its name
-    // cannot change in between.
-    let file = match open_directly(root, path) {
-        Some(file) => file,
-        None => open_by_component(root, path)?,
-    };
+    match open_directly(root, path) {
+        Some(file) => source_of(file),
+        None => open_by_component(root, path),
+    }
+}
+
+/// Like [`open_file`], for any name in a folder. The name may be any one part of a path.
+pub(crate) fn open_name(folder: &Dir, name: &OsStr) -> Result<Source, ServedPathError> {
+    let mut options = OpenOptions::new();
+    // A pipe would block.
+    unix::set_nonblocking(options.read(true)).follow(FollowSymlinks::No);
+    let file = folder.open_with(name, &options).map_err(|error| {
+        if is_link(folder, name) {
+            ServedPathError::SymbolicLink
+        } else {
+            ServedPathError::from_read(error)
+        }
+    })?;
+    source_of(file.into_std())
+}
+
+/// Checks the file after it was opened, so that its name cannot change in between.
+fn source_of(file: File) -> Result<Source, ServedPathError> {
     let metadata = file.metadata().map_err(ServedPathError::Disk)?;
     if !metadata.is_file() {
         return Err(ServedPathError::NotAFile);
@@ -46,18 +64,8 @@ fn open_directly(root: &Dir, path: &FilePath) -> Option<File> {
     unix::open_beneath(root, text)
 }
 
-fn open_by_component(root: &Dir, path: &FilePath) -> Result<File, ServedPathError> {
+fn open_by_component(root: &Dir, path: &FilePath) -> Result<Source, ServedPathError> {
     let parts: Vec<&str> = path.parts().collect();
     let Some((name, folders)) = parts.split_last() else { return Err(ServedPathError::NotFound) };
-    let folder = open_folder(root, folders.iter().copied())?;
-    let mut options = OpenOptions::new();
-    unix::set_nonblocking(options.read(true)).follow(FollowSymlinks::No);
-    let file = folder.open_with(name, &options).map_err(|error| {
-        if is_link(&folder, name) {
-            ServedPathError::SymbolicLink
-        } else {
-            ServedPathError::from_read(error)
-        }
-    })?;
-    Ok(file.into_std())
+    open_name(&open_folder(root, folders.iter().copied())?, name.as_ref())
 }

@@ -13,21 +13,6 @@ use super::*;
 use crate::list::EntrySource as _;
 use crate::{BackgroundPool, Source};
 
-/// Memory of a fixed size.
-struct FixedMemory {
-    bytes: usize,
-}
-
-impl NameMemory for FixedMemory {
-    fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    fn try_grow(&mut self, _bytes: usize) -> bool {
-        false
-    }
-}
-
 fn served_folder() -> (tempfile::TempDir, Arc<Dir>) {
     let temporary = tempfile::tempdir().unwrap();
     let root = temporary.path().join("root");
@@ -45,9 +30,10 @@ fn open(root: &Dir, path: &str) -> Result<Source, ServedPathError> {
 
 /// The paths in a folder, and how many names are not served.
 async fn list(root: &Arc<Dir>, folder: &str) -> Result<(Vec<String>, u64), ServedPathError> {
-    let (pool, memory) = (BackgroundPool::new(1), FixedMemory { bytes: 1 << 20 });
+    let (pool, memory) = (BackgroundPool::new(1), FixedMemory::new(1 << 20));
     let folder = FolderPath::parse(folder).unwrap();
-    let mut listing = FolderListing::start(root.clone(), folder, pool.lane(1), memory).await?;
+    let mut listing =
+        FolderListing::start(root.clone(), folder.clone(), folder, pool.lane(1), memory).await?;
     let mut paths = Vec::new();
     loop {
         let batch = listing.next_batch().await?;

@@ -2,6 +2,7 @@
 
 use cap_fs_ext::DirExt as _;
 use cap_std::fs::Dir;
+use rustix::path::Arg;
 
 use super::ServedPathError;
 use crate::file_system::{is_readable, stat};
@@ -33,6 +34,6 @@ pub fn open_folder<'a>(
 }
 
 /// Whether the name is one of a symbolic link.
-pub(super) fn is_link(folder: &Dir, name: &str) -> bool {
+pub(super) fn is_link(folder: &Dir, name: impl Arg) -> bool {
     stat(folder, name).is_ok_and(|found| found.is_symlink())
 }

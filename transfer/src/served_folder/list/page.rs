@@ -17,6 +17,13 @@ pub trait NameMemory: Send + 'static {
     fn try_grow(&mut self, bytes: usize) -> bool;
 }
 
+/// Memory that does not grow, and that no budget counts. A list allocates of it only what its names
+/// need.
+#[derive(Debug, Clone, Copy)]
+pub struct FixedMemory {
+    bytes: usize,
+}
+
 /// A page of names.
 #[derive(Debug)]
 pub(super) struct NamePage<M> {
@@ -30,6 +37,24 @@ pub(super) struct NamePage<M> {
     lower_bound: Option<String>,
     /// The first name that did not fit: this page has only earlier names.
     upper_bound: Option<String>,
+}
+
+impl FixedMemory {
+    /// So many bytes; a page never uses more than 8 MiB.
+    #[must_use]
+    pub fn new(bytes: usize) -> Self {
+        Self { bytes: bytes.min(MAX_MEMORY) }
+    }
+}
+
+impl NameMemory for FixedMemory {
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn try_grow(&mut self, _bytes: usize) -> bool {
+        false
+    }
 }
 
 /// The position of a name in the text.
