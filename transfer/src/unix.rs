@@ -83,6 +83,11 @@ pub(crate) fn has_name(file: &File, folder: &Dir, name: &str) -> io::Result<bool
     }
 }
 
+/// Whether an open folder was removed. False if that is not known.
+pub(crate) fn is_removed(folder: &Dir) -> bool {
+    rustix::fs::fstat(folder).is_ok_and(|found| found.st_nlink == 0)
+}
+
 /// Whether a file has no blocks on a disk.
 pub(crate) fn has_no_blocks(metadata: &Metadata) -> bool {
     metadata.blocks() == 0

@@ -14,8 +14,10 @@ mod open;
 mod walk;
 
 pub use error::ServedPathError;
+pub(crate) use list::{ENTRIES_PER_BATCH, run_in_lane, served_entry};
 pub use list::{FixedMemory, FolderListing, NameMemory};
 pub use open::open_file;
+pub(crate) use open::open_name;
 pub use walk::open_folder;
 
 #[cfg(test)]
