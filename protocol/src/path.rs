@@ -87,6 +87,15 @@ impl FilePath {
     pub fn file_name(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or(&self.0)
     }
+
+    /// The first part, and the path below it if there is one.
+    #[must_use]
+    pub fn split_first(&self) -> (&str, Option<Self>) {
+        match self.0.split_once('/') {
+            Some((first, below)) => (first, Some(Self(below.to_owned()))),
+            None => (&self.0, None),
+        }
+    }
 }
 
 impl FolderPath {
@@ -114,6 +123,13 @@ impl FolderPath {
     /// The parts, outermost first; none for the root.
     pub fn parts(&self) -> impl Iterator<Item = &str> {
         self.0.iter().flat_map(FilePath::parts)
+    }
+
+    /// The first part, and the path below it; `None` for the root.
+    #[must_use]
+    pub fn split_first(&self) -> Option<(&str, Self)> {
+        let (first, below) = self.0.as_ref()?.split_first();
+        Some((first, Self(below)))
     }
 
     /// The path of `name` in this folder.
@@ -274,6 +290,17 @@ mod tests {
         for bad in ["", "..", "a/b", "a\\b"] {
             assert!(FolderPath::ROOT.join(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_path_is_split_into_its_first_part_and_the_path_below_it() {
+        let path = |text| FilePath::parse(text).unwrap();
+        assert_eq!(path("a").split_first(), ("a", None));
+        assert_eq!(path("a/b/c").split_first(), ("a", Some(path("b/c"))));
+        let folder = |text| FolderPath::parse(text).unwrap();
+        assert_eq!(FolderPath::ROOT.split_first(), None);
+        assert_eq!(folder("a").split_first(), Some(("a", FolderPath::ROOT)));
+        assert_eq!(folder("a/b/c").split_first(), Some(("a", folder("b/c"))));
     }
 
     proptest! {

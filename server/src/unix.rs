@@ -8,12 +8,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt};
 use std::path::Path;
 
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as CapOpenOptionsExt};
+use cap_std::fs::Dir;
 use quiver_transfer::file_system::{self, FileLock};
 pub(crate) use quiver_transfer::file_system::{
-    check_writable, free_space, is_readable, rename_noreplace, sync_folder,
+    check_writable, free_space, rename_noreplace, sync_folder,
 };
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{FileType, Mode, OFlags, Stat};
 use tempfile::NamedTempFile;
 
 /// The permission bits of the group and of others.
@@ -144,26 +144,6 @@ impl OpenFolder {
 /// Standard input without the buffer of `std`, which would keep a copy of a secret.
 pub(crate) fn unbuffered_stdin() -> io::Result<File> {
     Ok(File::from(io::stdin().as_fd().try_clone_to_owned()?))
-}
-
-/// Makes opening a pipe not wait for its other end, and a terminal not become the controlling one.
-pub(crate) fn set_nonblocking(options: &mut OpenOptions) -> &mut OpenOptions {
-    CapOpenOptionsExt::custom_flags(options, (OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32)
-}
-
-/// Opens a file below a folder for reading, in one system call for the whole path. Follows no link
-/// and never blocks. `None` on any error.
-pub(crate) fn open_beneath(root: &Dir, path: &str) -> Option<File> {
-    let flags =
-        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    rustix::fs::openat2(root, path, flags, Mode::empty(), beneath).ok().map(File::from)
-}
-
-/// Whether opening failed because the file is a socket, or a device without a driver.
-pub(crate) fn is_unopenable(error: &io::Error) -> bool {
-    let errno = error.raw_os_error().map(rustix::io::Errno::from_raw_os_error);
-    matches!(errno, Some(rustix::io::Errno::NXIO | rustix::io::Errno::NODEV))
 }
 
 /// Whether two handles refer to the same folder.

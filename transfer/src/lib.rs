@@ -15,6 +15,8 @@
 //! | `observer` | what a transfer reports to its caller |
 //! | `send`, `send_error`, `receive` | content as Data frames, read or written in blocks |
 //! | `source` | where content is read from |
+//! | [`served_folder`] | reading the files and folders below an open folder |
+//! | [`offered_files`] | files and folders with names of their own, as one read-only folder |
 //! | `partial_file`, `resumable_file`, `small_file` | a file before it has its final name |
 //! | `prefix` | the verified prefix of a file, which is not sent again |
 //! | `proof` | where such prefixes are hashed, and how many at once |
@@ -35,6 +37,7 @@ pub mod file_system;
 pub mod get;
 pub mod list;
 mod observer;
+pub mod offered_files;
 mod partial_file;
 mod prefix;
 mod proof;
@@ -45,6 +48,7 @@ pub mod response;
 mod resumable_file;
 mod send;
 mod send_error;
+pub mod served_folder;
 mod small_file;
 mod source;
 mod timings;

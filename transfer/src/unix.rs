@@ -8,7 +8,7 @@ use std::thread::ThreadId;
 use std::time::Duration;
 
 use cap_std::fs::{Dir, OpenOptionsExt as _};
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 /// Creates an unnamed file in a folder; it is removed with its handle unless it is
@@ -51,6 +51,21 @@ pub(crate) fn set_nonblocking(
 pub(crate) const SAFE_OPEN: i32 =
     OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).bits() as i32;
 
+/// Opens a file below a folder for reading, in one system call for the whole path. Follows no link
+/// and never blocks. `None` on any error.
+pub(crate) fn open_beneath(root: &Dir, path: &str) -> Option<File> {
+    let flags =
+        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    rustix::fs::openat2(root, path, flags, Mode::empty(), beneath).ok().map(File::from)
+}
+
+/// Whether opening failed because the file is a socket, or a device without a driver.
+pub(crate) fn is_unopenable(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(errno, Some(Errno::NXIO | Errno::NODEV))
+}
+
 /// Whether an open file belongs to this user, has only one name, and is not writable for others.
 pub(crate) fn is_exclusively_owned(file: &File) -> io::Result<bool> {
     let metadata = file.metadata()?;
@@ -66,6 +81,11 @@ pub(crate) fn has_name(file: &File, folder: &Dir, name: &str) -> io::Result<bool
         Err(Errno::NOENT) => Ok(false),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether an open folder was removed. False if that is not known.
+pub(crate) fn is_removed(folder: &Dir) -> bool {
+    rustix::fs::fstat(folder).is_ok_and(|found| found.st_nlink == 0)
 }
 
 /// Whether a file has no blocks on a disk.

@@ -6,10 +6,11 @@ use cap_std::fs::Dir;
 use quiver_protocol::{FilePath, Timestamp};
 use quiver_transfer::file_system::{set_modified, stat};
 use quiver_transfer::is_partial_name;
+use quiver_transfer::served_folder::open_folder;
 use tracing::warn;
 
+use super::parent::open_parent;
 use super::store::UploadStore;
-use super::walk::{open_folder, open_parent};
 use super::{FilesError, attribute_log};
 use crate::quota_db::{FOLDER_SIZE, Owner};
 use crate::unix::{self, PinnedInode};

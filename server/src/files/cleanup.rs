@@ -7,11 +7,12 @@ use std::time::{Duration, SystemTime};
 use cap_std::fs::Dir;
 use quiver_protocol::{FilePath, FolderPath};
 use quiver_transfer::file_system::stat;
+use quiver_transfer::served_folder::open_folder;
 use quiver_transfer::{PARTIAL_PREFIX, PARTIAL_SUFFIX, PartialFile, is_partial_name};
 
 use super::FilesError;
+use super::parent::open_parent;
 use super::store::UploadStore;
-use super::walk::{open_folder, open_parent};
 use crate::quota_db::FOLDER_SIZE;
 use crate::unix::PinnedInode;
 

@@ -2,10 +2,10 @@
 
 use std::io;
 
+use quiver_transfer::served_folder::ServedPathError;
 use thiserror::Error;
 
 use crate::quota_db::QuotaDbError;
-use crate::unix;
 
 /// Why the server does not serve or change a file or folder.
 #[derive(Debug, Error)]
@@ -84,14 +84,7 @@ pub enum FilesError {
 impl FilesError {
     /// The error of an attempt to open or read something.
     pub(super) fn from_read(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::InvalidFilename => Self::NotFound,
-            io::ErrorKind::PermissionDenied => Self::NotReadable,
-            io::ErrorKind::NotADirectory => Self::NotAFolder,
-            // A socket cannot be opened.
-            _ if unix::is_unopenable(&error) => Self::NotAFile,
-            _ => Self::Disk(error),
-        }
+        ServedPathError::from_read(error).into()
     }
 
     /// The error of an attempt to change something.
@@ -105,6 +98,19 @@ impl FilesError {
             io::ErrorKind::AlreadyExists | io::ErrorKind::IsADirectory => Self::AlreadyExists,
             io::ErrorKind::DirectoryNotEmpty => Self::NotEmpty,
             _ => Self::from_read(error),
+        }
+    }
+}
+
+impl From<ServedPathError> for FilesError {
+    fn from(error: ServedPathError) -> Self {
+        match error {
+            ServedPathError::NotFound => Self::NotFound,
+            ServedPathError::NotAFile => Self::NotAFile,
+            ServedPathError::NotAFolder => Self::NotAFolder,
+            ServedPathError::NotReadable => Self::NotReadable,
+            ServedPathError::SymbolicLink => Self::SymbolicLink,
+            ServedPathError::Disk(error) => Self::Disk(error),
         }
     }
 }

@@ -1,12 +1,11 @@
 //! The served folder, with uploads if configured. Nothing outside it can be named: every path is
 //! opened from one open directory, and no link is followed. No other module of this crate handles
-//! paths in it.
+//! paths in it. Its files are opened and listed by [`quiver_transfer::served_folder`].
 //!
 //! | module | content |
 //! |---|---|
 //! | `root` | the open handle of the served folder |
-//! | `walk` | opens the folders of a path |
-//! | `open`, `list` | reading files and folders |
+//! | `parent` | opens the folder that contains a path, for a change |
 //! | `store` | uploads: partial file, quota, final name |
 //! | `space` | free space, and reservations of it |
 //! | `error` | why a file or folder is not served or changed |
@@ -19,13 +18,11 @@ mod attribute_log;
 mod change;
 mod cleanup;
 mod error;
-mod list;
-mod open;
+mod parent;
 mod path_locks;
 mod root;
 mod space;
 mod store;
-mod walk;
 
 use std::io;
 use std::path::Path;
@@ -34,19 +31,19 @@ use std::time::{Duration, SystemTime};
 
 use cap_std::fs::Dir;
 use quiver_protocol::reply::AvailableSpace;
-use quiver_protocol::{FilePath, PutRequest, Timestamp};
-use quiver_transfer::{DiskPool, Lane};
-use quiver_transfer::{HashedPrefix, SMALL, Source};
+use quiver_protocol::{FilePath, FolderPath, PutRequest, Timestamp};
+use quiver_transfer::served_folder::{self, FolderListing, NameMemory};
+use quiver_transfer::{DiskPool, HashedPrefix, Lane, SMALL, Source};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::MissedTickBehavior;
 
 pub use self::cleanup::SweepSummary;
 pub use self::error::FilesError;
-pub use self::list::FolderListing;
 pub use self::store::{LockedPolicy, PartialFileSink, StagedFile, StoreLimits};
 
 use self::root::RootFolder;
 use self::store::UploadStore;
+use crate::buffer_budget::BufferReservation;
 use crate::config::{MAX_SPOOL_SIZE, MAX_SPOOLS};
 use crate::quota_db::{Owner, QuotaDb, ResumableUploads};
 use crate::upload_locks::LockOwner;
@@ -138,7 +135,22 @@ impl Files {
     /// [`FilesError`].
     pub async fn open(&self, path: &FilePath) -> Result<Source, FilesError> {
         let (root, path) = (self.root.current(), path.clone());
-        self.run_on_pool(move || open::open(&root, &path)?.load().map_err(FilesError::Disk)).await
+        self.run_on_pool(move || Ok(served_folder::open_file(&root, &path)?)).await
+    }
+
+    /// Starts to list a folder, with `memory` for its names: more memory means that a large folder
+    /// is read fewer times. The work runs in `lane`.
+    ///
+    /// # Errors
+    /// [`FilesError`].
+    pub async fn list(
+        &self,
+        folder: &FolderPath,
+        lane: Lane,
+        memory: BufferReservation,
+    ) -> Result<FolderListing<BufferReservation>, FilesError> {
+        let (root, path, listed_as) = (self.root.current(), folder.clone(), folder.clone());
+        Ok(FolderListing::start(root, path, listed_as, lane, memory).await?)
     }
 
     /// Copies a source of unknown size into a temporary file without a name, to get its size. The
@@ -295,6 +307,16 @@ impl Files {
 
     fn upload_store(&self) -> Result<Arc<UploadStore>, FilesError> {
         self.store.clone().ok_or(FilesError::UploadsDisabled)
+    }
+}
+
+impl NameMemory for BufferReservation {
+    fn bytes(&self) -> usize {
+        BufferReservation::bytes(self)
+    }
+
+    fn try_grow(&mut self, bytes: usize) -> bool {
+        BufferReservation::try_grow(self, bytes)
     }
 }
 

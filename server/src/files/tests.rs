@@ -1,9 +1,8 @@
-//! The served folder on a real disk: opening, listing, storing and cleaning up files.
+//! The served folder on a real disk: storing and cleaning up files.
 
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
-use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
 use quiver_protocol::FolderPath;
@@ -29,23 +28,20 @@ fn path(text: &str) -> FilePath {
     FilePath::parse(text).unwrap()
 }
 
-/// The paths in a folder, and how many names are not served.
-async fn list(files: &Files, folder: &FolderPath) -> Result<(Vec<String>, u64), FilesError> {
+/// The paths in a folder.
+async fn names(files: &Files, folder: &str) -> Vec<String> {
     let pool = BackgroundPool::new(1);
     let memory = BufferBudget::new(1 << 20).reserve(1 << 20).await;
-    let mut listing = files.list(folder, pool.lane(1), memory).await?;
+    let folder = FolderPath::parse(folder).unwrap();
+    let mut listing = files.list(&folder, pool.lane(1), memory).await.unwrap();
     let mut paths = Vec::new();
     loop {
-        let batch = listing.next_batch().await?;
+        let batch = listing.next_batch().await.unwrap();
         if batch.is_empty() {
-            return Ok((paths, listing.not_served()));
+            return paths;
         }
         paths.extend(batch.iter().map(|entry| entry.path.to_string()));
     }
-}
-
-async fn names(files: &Files, folder: &str) -> Vec<String> {
-    list(files, &FolderPath::parse(folder).unwrap()).await.unwrap().0
 }
 
 async fn resumable_length(staged: &StagedFile) -> u64 {
@@ -54,77 +50,12 @@ async fn resumable_length(staged: &StagedFile) -> u64 {
 }
 
 #[tokio::test]
-async fn files_are_opened_by_their_paths() {
+async fn files_are_opened_and_listed_by_their_paths() {
     let (_temporary, files) = served_folder();
     assert_eq!(files.open(&path("a.txt")).await.unwrap().size(), Some(7));
-    assert_eq!(files.open(&path("sub/b.txt")).await.unwrap().size(), Some(4));
+    assert!(matches!(files.open(&path("sub")).await, Err(FilesError::NotAFile)));
     assert_eq!(names(&files, "").await, ["a.txt", "sub"]);
     assert_eq!(names(&files, "sub").await, ["sub/b.txt"]);
-}
-
-#[tokio::test]
-async fn folders_and_special_files_are_not_opened_as_files() {
-    let (temporary, files) = served_folder();
-    let root = temporary.path().join("root");
-    let _socket = UnixListener::bind(root.join("socket")).unwrap();
-    let pipe = root.join("pipe");
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        &pipe,
-        rustix::fs::FileType::Fifo,
-        rustix::fs::Mode::from_raw_mode(0o600),
-        0,
-    )
-    .unwrap();
-    for name in ["socket", "pipe", "sub"] {
-        assert!(matches!(files.open(&path(name)).await, Err(FilesError::NotAFile)), "{name}");
-    }
-    for name in ["missing", "sub/missing", "missing/a", &"x".repeat(255)] {
-        assert!(matches!(files.open(&path(name)).await, Err(FilesError::NotFound)), "{name}");
-    }
-    assert!(matches!(files.open(&path("a.txt/b")).await, Err(FilesError::NotAFolder)));
-    let file = FolderPath::parse("a.txt").unwrap();
-    assert!(matches!(list(&files, &file).await, Err(FilesError::NotAFolder)));
-    let (paths, not_served) = list(&files, &FolderPath::ROOT).await.unwrap();
-    assert_eq!((paths.len(), not_served), (2, 2));
-}
-
-#[tokio::test]
-async fn no_link_is_followed() {
-    let (temporary, files) = served_folder();
-    let root = temporary.path().join("root");
-    symlink("../secret", root.join("out")).unwrap();
-    symlink("a.txt", root.join("in")).unwrap();
-    symlink("sub", root.join("folder")).unwrap();
-    symlink("missing", root.join("dangling")).unwrap();
-    for name in ["out", "in", "folder", "folder/b.txt", "dangling"] {
-        assert!(matches!(files.open(&path(name)).await, Err(FilesError::SymbolicLink)), "{name}");
-    }
-    let linked = FolderPath::parse("folder").unwrap();
-    assert!(matches!(list(&files, &linked).await, Err(FilesError::SymbolicLink)));
-    assert_eq!(list(&files, &FolderPath::ROOT).await.unwrap().1, 4);
-}
-
-#[tokio::test]
-async fn partial_files_are_neither_opened_nor_listed() {
-    let (temporary, files) = served_folder();
-    let name = ".quiver-0123456789abcdef.part";
-    fs::write(temporary.path().join("root").join(name), "half").unwrap();
-    assert!(matches!(files.open(&path(name)).await, Err(FilesError::NotFound)));
-    assert_eq!(names(&files, "").await, ["a.txt", "sub"]);
-    assert_eq!(list(&files, &FolderPath::ROOT).await.unwrap().1, 1);
-}
-
-#[tokio::test]
-async fn a_list_is_in_byte_order_and_omits_illegal_names() {
-    let (temporary, files) = served_folder();
-    let sub = temporary.path().join("root/sub");
-    for name in ["é", "Z", "a-b", "a", "nul", "ends.", "two\nlines"] {
-        fs::write(sub.join(name), "").unwrap();
-    }
-    let (paths, not_served) = list(&files, &FolderPath::parse("sub").unwrap()).await.unwrap();
-    assert_eq!(paths, ["sub/Z", "sub/a", "sub/a-b", "sub/b.txt", "sub/é"]);
-    assert_eq!(not_served, 3);
 }
 
 fn with_store(root: &Path) -> (tempfile::TempDir, Files) {

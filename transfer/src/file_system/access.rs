@@ -6,12 +6,13 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{Access, AtFlags, Mode, OFlags};
 use rustix::io::Errno;
+use rustix::path::Arg;
 
 use super::stat;
 
 /// Whether this process may read a file, or enter and read a folder. Does not follow links.
 #[must_use]
-pub fn is_readable(folder: impl AsFd, name: &str, is_folder: bool) -> bool {
+pub fn is_readable(folder: impl AsFd, name: impl Arg + Copy, is_folder: bool) -> bool {
     let folder = folder.as_fd();
     let wanted = if is_folder { Access::READ_OK | Access::EXEC_OK } else { Access::READ_OK };
     let flags = AtFlags::EACCESS | AtFlags::SYMLINK_NOFOLLOW;
@@ -24,7 +25,7 @@ pub fn is_readable(folder: impl AsFd, name: &str, is_folder: bool) -> bool {
 
 /// Like [`is_readable`], by opening it. Devices and pipes are not opened, because that may have
 /// side effects.
-fn can_open(folder: BorrowedFd<'_>, name: &str, is_folder: bool) -> bool {
+fn can_open(folder: BorrowedFd<'_>, name: impl Arg + Copy, is_folder: bool) -> bool {
     let mut flags =
         OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     if is_folder {
@@ -88,10 +89,10 @@ mod tests {
             let is_folder = name.starts_with('d');
             // The kernel checks a link itself, which is always readable.
             if !name.ends_with("link") {
-                let may = is_readable(&dir, &name, is_folder);
-                assert_eq!(can_open(dir.as_fd(), &name, is_folder), may, "{name}");
+                let may = is_readable(&dir, name.as_str(), is_folder);
+                assert_eq!(can_open(dir.as_fd(), name.as_str(), is_folder), may, "{name}");
             } else {
-                assert!(!can_open(dir.as_fd(), &name, is_folder), "{name}");
+                assert!(!can_open(dir.as_fd(), name.as_str(), is_folder), "{name}");
             }
         }
         assert!(!can_open(dir.as_fd(), "missing", false));

@@ -4,6 +4,7 @@ use quiver_protocol::{FrameError, PutRequest, Refusal, RefusalCode};
 use quiver_transfer::get::ServeError;
 use quiver_transfer::list::ListError;
 use quiver_transfer::put::{AcceptError, StoreError};
+use quiver_transfer::served_folder::ServedPathError;
 use quiver_transfer::{ReceiveError, SendError};
 use quiver_transport::StreamError;
 
@@ -80,10 +81,10 @@ impl From<StoreError<FilesError>> for CommandError {
     }
 }
 
-impl From<ListError<FilesError>> for CommandError {
-    fn from(error: ListError<FilesError>) -> Self {
+impl From<ListError<ServedPathError>> for CommandError {
+    fn from(error: ListError<ServedPathError>) -> Self {
         match error {
-            ListError::Listing(error) => Self::Files(error),
+            ListError::Listing(error) => Self::Files(error.into()),
             ListError::Stream(error) => Self::Stream(error),
         }
     }

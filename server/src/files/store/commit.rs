@@ -13,7 +13,7 @@ use tracing::{error, warn};
 use super::partial_file::create_temporary;
 use super::{FilesError, StagedFile, UploadStore, check_target, lock, transfer_ended};
 use crate::files::attribute_log;
-use crate::files::walk::open_parent;
+use crate::files::parent::open_parent;
 use crate::quota_db::QuotaReservation;
 use crate::unix::{self, PinnedInode};
 

@@ -4,25 +4,28 @@
 
 mod page;
 
+use std::io;
+use std::sync::Arc;
+
 use cap_std::fs::{Dir, ReadDir};
 use quiver_protocol::reply::{EntryKind, FolderEntry};
-use quiver_protocol::{FolderPath, Timestamp};
-use quiver_transfer::Lane;
-use quiver_transfer::file_system::stat;
-use quiver_transfer::{is_partial_name, list};
+use quiver_protocol::{FilePath, FolderPath, Timestamp};
+use rustix::path::Arg;
 
 use self::page::NamePage;
+use super::ServedPathError;
 use super::walk::open_folder;
-use super::{Files, FilesError};
-use crate::buffer_budget::BufferReservation;
-use crate::unix;
+use crate::file_system::{is_readable, stat};
+use crate::{Lane, is_partial_name, list};
+
+pub use self::page::{FixedMemory, NameMemory};
 
 /// Names that are read in one step, which takes a millisecond or two.
 const NAMES_PER_STEP: usize = 4096;
 
 /// Maximum entries of one batch: `stat` of so many files takes a millisecond if the kernel has them
 /// cached.
-const ENTRIES_PER_BATCH: usize = 256;
+pub(crate) const ENTRIES_PER_BATCH: usize = 256;
 
 /// Maximum bytes of the paths in one batch.
 const PATH_BYTES_PER_BATCH: usize = 32 * 1024;
@@ -30,18 +33,19 @@ const PATH_BYTES_PER_BATCH: usize = 32 * 1024;
 /// A folder that is being listed. Names that appear or disappear meanwhile may be listed or not;
 /// every other name is listed once.
 #[derive(Debug)]
-pub struct FolderListing {
+pub struct FolderListing<M> {
     lane: Lane,
     /// `None` while a step runs, and after a failure.
-    state: Option<ListState>,
+    state: Option<ListState<M>>,
 }
 
 /// The state that each step takes and returns.
 #[derive(Debug)]
-struct ListState {
+struct ListState<M> {
     folder: Dir,
-    path: FolderPath,
-    page: NamePage,
+    /// The folder's path in the paths of its entries.
+    listed_as: FolderPath,
+    page: NamePage<M>,
     /// The folder's names, while they are read into the page; `None` while the page's entries are
     /// returned.
     reading: Option<ReadDir>,
@@ -60,38 +64,39 @@ enum ListStep {
     End,
 }
 
-impl Files {
-    /// Starts to list a folder, with `memory` for its names: more memory means that a large folder
+impl<M: NameMemory> FolderListing<M> {
+    /// Starts to list the folder at `path` below `root`; in the paths of its entries, the folder's
+    /// own path is `listed_as`. With `memory` for its names: more memory means that a large folder
     /// is read fewer times. The work runs in `lane`.
     ///
     /// # Errors
-    /// [`FilesError`].
-    pub async fn list(
-        &self,
-        folder: &FolderPath,
+    /// [`ServedPathError`].
+    pub async fn start(
+        root: Arc<Dir>,
+        path: FolderPath,
+        listed_as: FolderPath,
         lane: Lane,
-        memory: BufferReservation,
-    ) -> Result<FolderListing, FilesError> {
-        let (root, path) = (self.root.current(), folder.clone());
+        memory: M,
+    ) -> Result<Self, ServedPathError> {
         let state = run_in_lane(&lane, move || {
             let folder = open_folder(&root, path.parts())?;
-            let reading = Some(folder.entries().map_err(FilesError::from_read)?);
+            let reading = Some(folder.entries().map_err(ServedPathError::from_read)?);
             let page = NamePage::new(memory);
-            Ok(ListState { folder, path, page, reading, is_first_pass: true, not_served: 0 })
+            Ok(ListState { folder, listed_as, page, reading, is_first_pass: true, not_served: 0 })
         });
         let state = state.await?;
-        Ok(FolderListing { lane, state: Some(state) })
+        Ok(Self { lane, state: Some(state) })
     }
 }
 
-impl list::EntrySource for FolderListing {
-    type Error = FilesError;
+impl<M: NameMemory> list::EntrySource for FolderListing<M> {
+    type Error = ServedPathError;
 
     /// The next entries, sorted by the bytes of their paths; empty at the end.
     ///
     /// # Errors
-    /// [`FilesError`]; later calls then return nothing.
-    async fn next_batch(&mut self) -> Result<Vec<FolderEntry>, FilesError> {
+    /// [`ServedPathError`]; later calls then return nothing.
+    async fn next_batch(&mut self) -> Result<Vec<FolderEntry>, ServedPathError> {
         while let Some(mut state) = self.state.take() {
             let step = run_in_lane(&self.lane, move || {
                 let step = state.step()?;
@@ -116,8 +121,8 @@ impl list::EntrySource for FolderListing {
     }
 }
 
-impl ListState {
-    fn step(&mut self) -> Result<ListStep, FilesError> {
+impl<M: NameMemory> ListState<M> {
+    fn step(&mut self) -> Result<ListStep, ServedPathError> {
         if let Some(mut names) = self.reading.take() {
             if self.read_names(&mut names)? {
                 self.reading = Some(names);
@@ -132,19 +137,19 @@ impl ListState {
             return Ok(ListStep::Batch(batch));
         }
         if self.page.start_next() {
-            self.reading = Some(self.folder.entries().map_err(FilesError::from_read)?);
+            self.reading = Some(self.folder.entries().map_err(ServedPathError::from_read)?);
             return Ok(ListStep::Reading);
         }
         Ok(ListStep::End)
     }
 
     /// Reads up to [`NAMES_PER_STEP`] names into the page; returns whether there may be more.
-    fn read_names(&mut self, names: &mut ReadDir) -> Result<bool, FilesError> {
+    fn read_names(&mut self, names: &mut ReadDir) -> Result<bool, ServedPathError> {
         for _ in 0..NAMES_PER_STEP {
             let Some(entry) = names.next() else { return Ok(false) };
-            let name = entry.map_err(FilesError::from_read)?.file_name();
+            let name = entry.map_err(ServedPathError::from_read)?.file_name();
             let name = name.to_str().filter(|name| !is_partial_name(name));
-            match name.filter(|name| self.path.join(name).is_ok()) {
+            match name.filter(|name| self.listed_as.join(name).is_ok()) {
                 Some(name) => self.page.insert(name),
                 None if self.is_first_pass => self.not_served += 1,
                 None => {}
@@ -158,7 +163,8 @@ impl ListState {
         let (mut entries, mut bytes) = (Vec::new(), 0);
         while entries.len() < ENTRIES_PER_BATCH && bytes < PATH_BYTES_PER_BATCH {
             let Some(name) = self.page.next() else { break };
-            match served_entry(&self.folder, &self.path, name) {
+            let path = self.listed_as.join(name).ok();
+            match path.and_then(|path| served_entry(&self.folder, name, path)) {
                 Some(entry) => {
                     bytes += entry.path.as_str().len();
                     entries.push(entry);
@@ -170,9 +176,12 @@ impl ListState {
     }
 }
 
-/// The entry of a name, if `get` or `list` would serve it.
-fn served_entry(folder: &Dir, path: &FolderPath, name: &str) -> Option<FolderEntry> {
-    let path = path.join(name).ok()?;
+/// The entry of a name in a folder, listed with this path, if `get` or `list` would serve it.
+pub(crate) fn served_entry(
+    folder: &Dir,
+    name: impl Arg + Copy,
+    path: FilePath,
+) -> Option<FolderEntry> {
     let metadata = stat(folder, name).ok()?;
     let (kind, size) = if metadata.is_file() {
         (EntryKind::File, metadata.len())
@@ -181,14 +190,15 @@ fn served_entry(folder: &Dir, path: &FolderPath, name: &str) -> Option<FolderEnt
     } else {
         return None;
     };
-    let is_readable = unix::is_readable(folder, name, kind == EntryKind::Folder);
+    let is_readable = is_readable(folder, name, kind == EntryKind::Folder);
     let modified = Timestamp::from(metadata.modified());
     is_readable.then_some(FolderEntry { path, kind, size, modified })
 }
 
-async fn run_in_lane<T: Send + 'static>(
+/// Runs a step in a lane.
+pub(crate) async fn run_in_lane<T: Send + 'static>(
     lane: &Lane,
-    step: impl FnOnce() -> Result<T, FilesError> + Send + 'static,
-) -> Result<T, FilesError> {
-    lane.run(step).await.map_err(|closed| FilesError::Disk(std::io::Error::other(closed)))?
+    step: impl FnOnce() -> Result<T, ServedPathError> + Send + 'static,
+) -> Result<T, ServedPathError> {
+    lane.run(step).await.map_err(|closed| ServedPathError::Disk(io::Error::other(closed)))?
 }

@@ -1,8 +1,6 @@
 //! One page of a list: the folder's next names in byte order, as many as fit into memory. If not
 //! all names fit, the folder is read again for the next page. Opens no files.
 
-use crate::buffer_budget::BufferReservation;
-
 /// Maximum memory of a page in bytes, enough for some 90,000 names of 20 bytes.
 const MAX_MEMORY: usize = 8 * 1024 * 1024;
 
@@ -10,10 +8,26 @@ const MAX_MEMORY: usize = 8 * 1024 * 1024;
 /// lower half of the names is copied when they have become too many.
 const MEMORY_FACTOR: usize = 3;
 
+/// Memory for the names of a list. Dropping it releases the memory.
+pub trait NameMemory: Send + 'static {
+    /// The bytes that names may use.
+    fn bytes(&self) -> usize;
+
+    /// Reserves so many bytes more if they are available now; returns whether they were.
+    fn try_grow(&mut self, bytes: usize) -> bool;
+}
+
+/// Memory that does not grow, and that no budget counts. A list allocates of it only what its names
+/// need.
+#[derive(Debug, Clone, Copy)]
+pub struct FixedMemory {
+    bytes: usize,
+}
+
 /// A page of names.
 #[derive(Debug)]
-pub(super) struct NamePage {
-    memory: BufferReservation,
+pub(super) struct NamePage<M> {
+    memory: M,
     /// The names, concatenated.
     text: String,
     names: Vec<NameSpan>,
@@ -25,6 +39,24 @@ pub(super) struct NamePage {
     upper_bound: Option<String>,
 }
 
+impl FixedMemory {
+    /// So many bytes; a page never uses more than 8 MiB.
+    #[must_use]
+    pub fn new(bytes: usize) -> Self {
+        Self { bytes: bytes.min(MAX_MEMORY) }
+    }
+}
+
+impl NameMemory for FixedMemory {
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn try_grow(&mut self, _bytes: usize) -> bool {
+        false
+    }
+}
+
 /// The position of a name in the text.
 #[derive(Debug, Clone, Copy)]
 struct NameSpan {
@@ -32,9 +64,9 @@ struct NameSpan {
     length: u32,
 }
 
-impl NamePage {
+impl<M: NameMemory> NamePage<M> {
     /// The first page, with this memory; it reserves more if it needs to.
-    pub(super) fn new(memory: BufferReservation) -> Self {
+    pub(super) fn new(memory: M) -> Self {
         let (text, names) = (String::new(), Vec::new());
         Self { memory, text, names, returned: 0, lower_bound: None, upper_bound: None }
     }
@@ -122,10 +154,37 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::buffer_budget::BufferBudget;
+
+    /// Memory that grows up to a limit.
+    #[derive(Debug)]
+    struct GrowingMemory {
+        bytes: usize,
+        limit: usize,
+    }
+
+    impl GrowingMemory {
+        fn new(bytes: usize, limit: usize) -> Self {
+            Self { bytes, limit }
+        }
+    }
+
+    impl NameMemory for GrowingMemory {
+        fn bytes(&self) -> usize {
+            self.bytes
+        }
+
+        fn try_grow(&mut self, bytes: usize) -> bool {
+            let fits = self.bytes + bytes <= self.limit;
+            self.bytes += if fits { bytes } else { 0 };
+            fits
+        }
+    }
 
     /// All names, page by page, and the number of pages.
-    fn list_pages(page: &mut NamePage, names: &BTreeSet<String>) -> (Vec<String>, usize) {
+    fn list_pages(
+        page: &mut NamePage<impl NameMemory>,
+        names: &BTreeSet<String>,
+    ) -> (Vec<String>, usize) {
         let (mut all, mut pages) = (Vec::new(), 0);
         loop {
             pages += 1;
@@ -142,33 +201,32 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn every_name_is_listed_once_and_in_order_with_any_amount_of_memory() {
+    #[test]
+    fn every_name_is_listed_once_and_in_order_with_any_amount_of_memory() {
         let names: BTreeSet<String> = (0..5000)
             .map(|number: u32| {
                 format!("{:x}-{}", number.wrapping_mul(2_654_435_761), "é".repeat(9))
             })
             .collect();
-        for (budget, most) in [(64, 40), (200, 10), (100_000, 1)] {
-            let budget = BufferBudget::new(budget * 1024);
-            let mut page = NamePage::new(budget.reserve(16 * 1024).await);
+        for (limit, most) in [(64, 40), (200, 10), (100_000, 1)] {
+            let mut page = NamePage::new(GrowingMemory::new(16 * 1024, limit * 1024));
             let (all, pages) = list_pages(&mut page, &names);
-            assert!(all.iter().eq(&names), "{budget:?}");
+            assert!(all.iter().eq(&names), "{limit} KiB");
             assert!(pages <= most, "{pages} pages");
         }
     }
 
-    #[tokio::test]
-    async fn the_longest_names_are_listed() {
+    #[test]
+    fn the_longest_names_are_listed() {
         let names: BTreeSet<String> =
             (0..100).map(|number| format!("{number:03}{}", "x".repeat(252))).collect();
-        let mut page = NamePage::new(BufferBudget::new(2048).reserve(1024).await);
+        let mut page = NamePage::new(GrowingMemory::new(1024, 2048));
         assert!(list_pages(&mut page, &names).0.iter().eq(&names));
     }
 
-    #[tokio::test]
-    async fn an_empty_folder_is_one_empty_page() {
-        let mut page = NamePage::new(BufferBudget::new(2048).reserve(1024).await);
+    #[test]
+    fn an_empty_folder_is_one_empty_page() {
+        let mut page = NamePage::new(GrowingMemory::new(1024, 2048));
         assert_eq!(list_pages(&mut page, &BTreeSet::new()), (Vec::new(), 1));
     }
 }
