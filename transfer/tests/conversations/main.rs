@@ -5,6 +5,7 @@
 
 mod get;
 mod list;
+mod moves;
 mod peers;
 mod put;
 mod put_failures;
