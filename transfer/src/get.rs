@@ -11,5 +11,5 @@
 mod fetch;
 mod serve;
 
-pub use self::fetch::{GetError, IncomingFile, ReceivedFile, VerifiedContent, fetch};
+pub use self::fetch::{GetError, IncomingFile, ReceivedFile, StoreOutcome, VerifiedContent, fetch};
 pub use self::serve::{SentFile, ServeError, ServedFile, serve};

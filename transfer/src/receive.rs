@@ -2,6 +2,8 @@
 
 mod writer;
 
+use std::convert::Infallible;
+use std::future::pending;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -69,6 +71,25 @@ pub struct ReceiveProgress {
     pub stored: u64,
 }
 
+/// Content that was not received to its end.
+#[derive(Debug)]
+pub(crate) struct UnfinishedContent<S> {
+    /// Why receiving ended.
+    pub(crate) reason: EarlyEnd<S>,
+    /// What was written to the sink, with the prefix before it: `from` and whole blocks. `None` if
+    /// writing failed, or all content was written.
+    pub(crate) written: Option<HashedPrefix>,
+}
+
+/// Why receiving ended before the end of the content.
+#[derive(Debug)]
+pub(crate) enum EarlyEnd<S> {
+    /// The caller stopped it.
+    Stopped(S),
+    /// It failed.
+    Failed(ReceiveError),
+}
+
 /// Receives a file's content from the end of `from` on into `sink`, up to the Eof and the end of
 /// the stream. If size and hash are what the sender says, returns the sink, the content's end, and
 /// the timings. `progress` gets the received bytes. The sender must not be silent for longer than
@@ -84,44 +105,63 @@ pub async fn receive<W: Write + Send + 'static>(
     from: HashedPrefix,
     sink: W,
     idle_timeout: Duration,
-    mut progress: impl FnMut(ReceiveProgress),
+    progress: impl FnMut(ReceiveProgress),
 ) -> Result<(W, ContentEnd, TransferTimings), ReceiveError> {
+    let stop = pending::<Infallible>();
+    let received = receive_until(reader, size, from, sink, idle_timeout, stop, progress).await;
+    received.map_err(|unfinished| match unfinished.reason {
+        EarlyEnd::Stopped(never) => match never {},
+        EarlyEnd::Failed(error) => error,
+    })
+}
+
+/// Like [`receive`], until `stop` resolves: then whole blocks that were received are written, and
+/// the rest is dropped.
+///
+/// # Errors
+/// [`UnfinishedContent`]. The sink is dropped before this returns: nothing writes to it any more.
+pub(crate) async fn receive_until<W: Write + Send + 'static, S>(
+    reader: &mut FrameReader,
+    size: ContentSize,
+    from: HashedPrefix,
+    sink: W,
+    idle_timeout: Duration,
+    stop: impl Future<Output = S>,
+    mut progress: impl FnMut(ReceiveProgress),
+) -> Result<(W, ContentEnd, TransferTimings), UnfinishedContent<S>> {
     let offset = from.length;
     let (ContentSize::Known(max_size) | ContentSize::AtMost(max_size)) = size;
-    let hashing_thread = HashingThread::for_this_machine();
-    let mut writer =
-        BlockWriter::new(sink, from.hasher, max_size.saturating_sub(offset), hashing_thread);
-    let mut unpacker = Unpacker::new(max_size.saturating_sub(offset));
+    let announced = max_size.saturating_sub(offset);
+    let mut writer = BlockWriter::new(sink, from, announced, HashingThread::for_this_machine());
+    let mut unpacker = Unpacker::new(announced);
     let mut block = writer.buffer();
     let progress_at = |unpacker: &Unpacker, written| ReceiveProgress {
         received: offset + unpacker.received(),
         stored: offset + written,
     };
-    let content = receive_blocks(
-        reader,
-        &mut unpacker,
-        &mut writer,
-        &mut block,
-        idle_timeout,
-        |unpacker, written| {
-            progress(progress_at(unpacker, written));
-        },
-    );
-    let end = match content.await {
-        Ok(end) => end,
-        Err(error) => {
-            writer.abandon().await;
-            return Err(error);
-        }
+    let content = async {
+        let report = |unpacker: &Unpacker, written| progress(progress_at(unpacker, written));
+        let blocks =
+            receive_blocks(reader, &mut unpacker, &mut writer, &mut block, idle_timeout, report);
+        let end = blocks.await?;
+        check_length(size, offset + unpacker.received(), &end)?;
+        reader.read_end(idle_timeout).await?;
+        Ok(end)
     };
-    let received = offset + unpacker.received();
-    check_length(size, received, &end)?;
-    reader.read_end(idle_timeout).await?;
-    let (sink, hash, timings) = writer.close(block).await?;
+    let content = tokio::select! {
+        biased;
+        content = content => content.map_err(EarlyEnd::Failed),
+        stopped = stop => Err(EarlyEnd::Stopped(stopped)),
+    };
+    let end = match content {
+        Ok(end) => end,
+        Err(reason) => return Err(UnfinishedContent { reason, written: writer.abandon().await }),
+    };
+    let (sink, hash, timings) = writer.close(block).await.map_err(UnfinishedContent::failed)?;
     if hash != end.blake3 {
-        return Err(ReceiveError::Mismatch);
+        return Err(UnfinishedContent::failed(ReceiveError::Mismatch));
     }
-    progress(ReceiveProgress { received, stored: received });
+    progress(ReceiveProgress { received: end.size, stored: end.size });
     Ok((sink, end, timings))
 }
 
@@ -163,6 +203,13 @@ pub async fn receive_small(
     }
     timings.end_content();
     Ok((bytes, end, timings))
+}
+
+impl<S> UnfinishedContent<S> {
+    /// The content was received, but could not be written or verified.
+    fn failed(error: impl Into<ReceiveError>) -> Self {
+        Self { reason: EarlyEnd::Failed(error.into()), written: None }
+    }
 }
 
 /// Checks the received size against the announced one and against the Eof.

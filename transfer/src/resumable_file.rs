@@ -13,7 +13,7 @@ use parking_lot::{Mutex, MutexGuard};
 use quiver_protocol::ContentHash;
 
 use crate::file_system::{UnsetAttributes, sync_folder};
-use crate::{FileAttributes, PartialFile, ReplacePolicy, blocking, unix};
+use crate::{FileAttributes, HashedPrefix, PartialFile, ReplacePolicy, blocking, unix};
 
 /// How many random names are tried for a partial file; collisions are very rare.
 const NAME_ATTEMPTS: usize = 8;
@@ -46,6 +46,8 @@ struct PartialState {
     /// in progress.
     generation: u64,
     stored: StoredBytes,
+    /// The hash state of the whole content, if it is known.
+    hashed: Option<HashedPrefix>,
 }
 
 /// Where an attempt writes to. Fails once the next attempt has started.
@@ -106,7 +108,7 @@ impl ResumableFile {
             }
             let stored = StoredBytes::default();
             stored.set(file.length()?);
-            let state = PartialState { file: Some(file), generation: 0, stored };
+            let state = PartialState { file: Some(file), generation: 0, stored, hashed: None };
             Ok(Self { state: Arc::new(Mutex::new(state)), is_resumable })
         })
         .await
@@ -139,6 +141,30 @@ impl ResumableFile {
         .await
     }
 
+    /// Keeps the hash state of its content, unless that has another length.
+    pub fn keep_hash(&self, hashed: &HashedPrefix) {
+        let mut state = lock(&self.state);
+        state.hashed = (state.stored.get() == hashed.length()).then(|| hashed.clone());
+    }
+
+    /// The hash state of its content, so that the content need not be read: kept by
+    /// [`keep_hash`](Self::keep_hash), or by an attempt that was moved or failed. `None` if it is
+    /// unknown, as after an attempt that was dropped, or if the file no longer has that length.
+    /// Ends all writing by earlier attempts.
+    ///
+    /// # Errors
+    /// An I/O error.
+    pub async fn kept_hash(&self) -> io::Result<Option<HashedPrefix>> {
+        let state = self.state.clone();
+        blocking::run_io(move || {
+            let mut state = lock(&state);
+            state.generation += 1;
+            let length = state.file.as_ref().ok_or_else(missing)?.length()?;
+            Ok(state.hashed.clone().filter(|hashed| hashed.length() == length))
+        })
+        .await
+    }
+
     /// Removes it.
     pub async fn discard(self) {
         let state = self.state;
@@ -154,6 +180,7 @@ impl ResumableFile {
             let mut locked = lock(&state);
             locked.generation += 1;
             let generation = locked.generation;
+            locked.hashed = None;
             locked.file.as_mut().ok_or_else(missing)?.truncate_to(offset)?;
             locked.stored.set(offset);
             drop(locked);
@@ -219,6 +246,7 @@ impl Write for PartialSink {
         if state.generation != self.generation {
             return Err(io::Error::other("another attempt has started"));
         }
+        state.hashed = None;
         let result = state.file.as_mut().ok_or_else(missing)?.write(bytes);
         if let Ok(count) = &result {
             state.stored.add(*count as u64);
@@ -249,3 +277,6 @@ fn create_random(folder: &Dir) -> io::Result<PartialFile> {
     }
     PartialFile::create(folder, random.hash_one(0))
 }
+
+#[cfg(test)]
+mod tests;

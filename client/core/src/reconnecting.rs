@@ -1,6 +1,7 @@
 //! A session that transfers share and that reconnects after a loss: the first transfer that notices the loss
 //! reconnects, and the others reuse its session. Holds the only retry loop.
 
+mod move_signal;
 mod retry_deadline;
 
 use std::path::absolute;
@@ -17,6 +18,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::debug;
 
+pub(crate) use self::move_signal::MoveSignal;
 pub(crate) use self::retry_deadline::RetryDeadline;
 use crate::connection::{Connector, PinnedServer, Session};
 use crate::error::{ClientError, is_connection_loss, is_transient};
@@ -66,6 +68,9 @@ pub(crate) struct SessionHandle {
     pub(crate) timeout: Duration,
     /// One permit for each content stream that may be open.
     pub(crate) content_permits: Arc<Semaphore>,
+    /// Given after [`ReconnectingSession::handle`] has begun to return a better connection to the same peer. Running
+    /// downloads then request the rest there.
+    pub(crate) move_signal: MoveSignal,
 }
 
 impl ReconnectingSession {
@@ -315,6 +320,7 @@ impl SessionHandle {
             connection: session.connection.clone(),
             timeout: session.timeout,
             content_permits: session.content_permits.clone(),
+            move_signal: MoveSignal::default(),
         }
     }
 }

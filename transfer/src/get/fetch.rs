@@ -19,6 +19,7 @@ use thiserror::Error;
 
 use crate::prefix::PROOF_RATE;
 use crate::rate_limit::TransferThrottle;
+use crate::receive::{EarlyEnd, UnfinishedContent, receive_until};
 use crate::{ResponsePart, ResponseReader, ResumableFile, StorageTarget, unexpected_reply};
 
 /// Timeout for delivering the acknowledgement; the file is already stored.
@@ -45,6 +46,15 @@ pub struct ReceivedFile {
     pub limited_by: Option<TransferBottleneck>,
     /// The attributes of the stored file that could not be set.
     pub unset: UnsetAttributes,
+}
+
+/// How [`IncomingFile::store`] ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreOutcome {
+    /// The file is stored.
+    Stored(ReceivedFile),
+    /// The rest is to be requested on another connection.
+    Moved,
 }
 
 /// Content that was received completely and verified, but not yet acknowledged.
@@ -138,6 +148,11 @@ impl IncomingFile {
     /// flushed, and under its final name. `progress` gets the received bytes; `throttle` reports
     /// whether a rate limit slowed the transfer down.
     ///
+    /// If `moved` resolves before all content was received, stops reading this stream, and leaves
+    /// whole blocks in `partial`: at most one block that was read is dropped. Then, as after a
+    /// stream that failed, the partial file [keeps](ResumableFile::kept_hash) the hash state with
+    /// which the next attempt continues, on this connection or another one.
+    ///
     /// # Errors
     /// [`GetError`]; `Disk` with `AlreadyExists` if another file has the name and must not be
     /// replaced.
@@ -147,18 +162,32 @@ impl IncomingFile {
         partial_prefix: HashedPrefix,
         target: &StorageTarget,
         throttle: &TransferThrottle,
+        moved: impl Future<Output = ()>,
         progress: impl FnMut(ReceiveProgress),
-    ) -> Result<ReceivedFile, GetError> {
+    ) -> Result<StoreOutcome, GetError> {
         let from = if self.head.offset == 0 { HashedPrefix::empty() } else { partial_prefix };
         let sink = partial.sink(self.head.offset).await.map_err(GetError::Disk)?;
-        let (_, mut content) = self.receive(from, sink, progress).await?;
+        let (reader, size) = (&mut self.stream.reader, ContentSize::Known(self.head.size));
+        let received = receive_until(reader, size, from, sink, self.idle_timeout, moved, progress);
+        let mut content = match received.await {
+            Ok((_, end, timings)) => VerifiedContent::new(end, timings),
+            Err(UnfinishedContent { reason, written }) => {
+                if let Some(written) = written {
+                    partial.keep_hash(&written);
+                }
+                return match reason {
+                    EarlyEnd::Stopped(()) => Ok(StoreOutcome::Moved),
+                    EarlyEnd::Failed(error) => Err(error.into()),
+                };
+            }
+        };
         let commit_started = Instant::now();
         let unset = partial
             .commit(target, self.attributes(), content.end.blake3)
             .await
             .map_err(GetError::Disk)?;
         content.record_commit(commit_started.elapsed(), unset);
-        Ok(self.acknowledge(&content, throttle).await)
+        Ok(StoreOutcome::Stored(self.acknowledge(&content, throttle).await))
     }
 
     /// Whether many files of this size fit into memory together.
@@ -176,7 +205,7 @@ impl IncomingFile {
         let reader = &mut self.stream.reader;
         let (bytes, end, timings) =
             receive_small(reader, self.head.size, self.idle_timeout).await?;
-        Ok((bytes, VerifiedContent { end, timings, unset: UnsetAttributes::default() }))
+        Ok((bytes, VerifiedContent::new(end, timings)))
     }
 
     /// The attributes that the file gets with its final name.
@@ -194,7 +223,7 @@ impl IncomingFile {
     /// # Errors
     /// [`GetError`].
     pub async fn verify_existing(mut self, whole: HashedPrefix) -> Result<ReceivedFile, GetError> {
-        let (_, content) = self.receive(whole, io::sink(), |_| {}).await?;
+        let content = self.receive(whole, io::sink(), |_| {}).await?;
         Ok(self.acknowledge(&content, &TransferThrottle::default()).await)
     }
 
@@ -208,7 +237,7 @@ impl IncomingFile {
         throttle: &TransferThrottle,
         progress: impl FnMut(ReceiveProgress),
     ) -> Result<ReceivedFile, GetError> {
-        let (_, content) = self.receive(HashedPrefix::empty(), pipe, progress).await?;
+        let content = self.receive(HashedPrefix::empty(), pipe, progress).await?;
         let content = VerifiedContent { timings: content.timings.for_pipe(), ..content };
         Ok(self.acknowledge(&content, throttle).await)
     }
@@ -218,12 +247,12 @@ impl IncomingFile {
         from: HashedPrefix,
         sink: W,
         progress: impl FnMut(ReceiveProgress),
-    ) -> Result<(W, VerifiedContent), GetError> {
+    ) -> Result<VerifiedContent, GetError> {
         let size = ContentSize::Known(self.head.size);
         let reader = &mut self.stream.reader;
-        let received = receive(reader, size, from, sink, self.idle_timeout, progress).await;
-        let (sink, end, timings) = received?;
-        Ok((sink, VerifiedContent { end, timings, unset: UnsetAttributes::default() }))
+        let (_, end, timings) =
+            receive(reader, size, from, sink, self.idle_timeout, progress).await?;
+        Ok(VerifiedContent::new(end, timings))
     }
 
     /// Tells the sender that the file is stored: 3. receiver -> Received. A failure to deliver this
@@ -248,6 +277,10 @@ impl IncomingFile {
 }
 
 impl VerifiedContent {
+    fn new(end: ContentEnd, timings: TransferTimings) -> Self {
+        Self { end, timings, unset: UnsetAttributes::default() }
+    }
+
     /// Records that the file has its final name: how long the disk took to flush it, and which
     /// attributes could not be set.
     pub fn record_commit(&mut self, waited: Duration, unset: UnsetAttributes) {

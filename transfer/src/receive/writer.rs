@@ -14,6 +14,7 @@ use quiver_protocol::chunk::BLOCK;
 use tokio::sync::Notify;
 use tokio::task::{self, JoinHandle};
 
+use crate::HashedPrefix;
 use crate::batching::{self, ActiveTransfers};
 use crate::timings::{DiskAccess, TransferTimings};
 
@@ -53,12 +54,22 @@ pub(super) struct BlockWriter<W> {
     /// The current or last thread that writes.
     thread: Option<JoinHandle<()>>,
     /// The hasher, if blocks are hashed before they are written.
-    hasher: Option<Box<blake3::Hasher>>,
-    /// Number of bytes of the filling block that are already hashed.
-    hashed: usize,
+    hasher: Option<NetworkHasher>,
+    /// Bytes of the content before the first block.
+    offset: u64,
     active: ActiveTransfers,
     capacity: usize,
     pub(super) timings: TransferTimings,
+}
+
+/// Hashes blocks on the thread that receives them.
+struct NetworkHasher {
+    /// Includes a part of the filling block.
+    hasher: Box<blake3::Hasher>,
+    /// Number of bytes of the filling block that are already hashed.
+    hashed: usize,
+    /// The state at the end of the last queued block.
+    queued: Box<blake3::Hasher>,
 }
 
 /// State shared by the thread that receives blocks and the one that writes them. Locked only
@@ -108,15 +119,16 @@ struct WriterThread<W> {
 }
 
 impl<W: Write + Send + 'static> BlockWriter<W> {
-    /// Creates a writer for at most `announced` bytes of content.
+    /// Creates a writer for at most `announced` bytes of content after the prefix `from`.
     pub(super) fn new(
         sink: W,
-        hasher: Box<blake3::Hasher>,
+        from: HashedPrefix,
         announced: u64,
         hashing_thread: HashingThread,
     ) -> Self {
+        let HashedPrefix { hasher, length: offset } = from;
         let (network_hasher, writer_hasher) = match hashing_thread {
-            HashingThread::Network => (Some(hasher), None),
+            HashingThread::Network => (Some(NetworkHasher::new(hasher)), None),
             HashingThread::Writer => (None, Some(hasher)),
         };
         let state = QueuedWrites {
@@ -133,7 +145,7 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
             queue: Arc::new(WriteQueue { state: Mutex::new(state), changed: Notify::new() }),
             thread: None,
             hasher: network_hasher,
-            hashed: 0,
+            offset,
             active: ActiveTransfers::register(),
             capacity: usize::try_from(announced).map_or(BLOCK, |size| size.min(BLOCK)),
             timings: TransferTimings::start(),
@@ -175,12 +187,8 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
 
     /// Hashes the bytes of the filling block so far, in multiples of [`HASH_BATCH`].
     pub(super) fn hash_ahead(&mut self, block: &[u8]) {
-        let end = block.len() / HASH_BATCH * HASH_BATCH;
-        if let Some(hasher) = &mut self.hasher
-            && end > self.hashed
-        {
-            hasher.update(&block[self.hashed..end]);
-            self.hashed = end;
+        if let Some(hasher) = &mut self.hasher {
+            hasher.hash_to(block, block.len() / HASH_BATCH * HASH_BATCH);
         }
     }
 
@@ -192,8 +200,7 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
     /// Queues a block, and starts a thread if none is running.
     fn enqueue(&mut self, block: Vec<u8>) {
         if let Some(hasher) = &mut self.hasher {
-            hasher.update(&block[self.hashed..]);
-            self.hashed = 0;
+            hasher.finish_block(&block);
         }
         let mut state = self.queue.lock();
         state.waiting.push_back(block);
@@ -252,13 +259,19 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
     }
 
     /// Drops the sink after the writing thread has ended: until then the sink would be in use for
-    /// the next attempt. Complete blocks that were received are written.
-    pub(super) async fn abandon(mut self) {
+    /// the next attempt. Complete blocks that were received are written. Returns the hashed content
+    /// up to the end of the last one; `None` if writing failed.
+    pub(super) async fn abandon(mut self) -> Option<HashedPrefix> {
         // The reason for the abort is already known.
-        let _ = self.wait_until(|state| state.work.is_some()).await;
+        let is_written = self.wait_until(|state| state.work.is_some()).await.is_ok();
         // The thread may still hold the queue.
-        let work = self.queue.lock().work.take();
-        drop(work);
+        let mut state = self.queue.lock();
+        let (work, written) = (state.work.take(), state.written);
+        drop(state);
+        let hasher = work.and_then(|work| work.hasher);
+        // One of the two exists, unless writing failed.
+        let hasher = self.hasher.map(|network| network.queued).or(hasher).filter(|_| is_written)?;
+        Some(HashedPrefix { hasher, length: self.offset + written })
     }
 
     /// Writes the rest; returns the sink, the hash of all content, and the timings.
@@ -278,9 +291,31 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
         work.sink.flush()?;
         self.timings.end_content();
         // One of the two exists.
-        let hasher = self.hasher.or(work.hasher).ok_or_else(failed)?;
+        let hasher = self.hasher.map(|network| network.hasher).or(work.hasher);
+        let hasher = hasher.ok_or_else(failed)?;
         let hash = ContentHash(*hasher.finalize().as_bytes());
         Ok((work.sink, hash, self.timings))
+    }
+}
+
+impl NetworkHasher {
+    fn new(hasher: Box<blake3::Hasher>) -> Self {
+        Self { queued: hasher.clone(), hasher, hashed: 0 }
+    }
+
+    /// Hashes the filling block up to `end`.
+    fn hash_to(&mut self, block: &[u8], end: usize) {
+        if end > self.hashed {
+            self.hasher.update(&block[self.hashed..end]);
+            self.hashed = end;
+        }
+    }
+
+    /// Hashes the rest of a block that is queued.
+    fn finish_block(&mut self, block: &[u8]) {
+        self.hash_to(block, block.len());
+        self.hashed = 0;
+        self.queued.clone_from(&self.hasher);
     }
 }
 

@@ -1,10 +1,13 @@
 //! `get` between two peers: whole, resumed and small files, and transfers that end early.
 
 use std::fs::File;
+use std::future::pending;
 
 use quiver_protocol::chunk::BLOCK;
 use quiver_protocol::{ContentHash, FrameError, FrameKind, Refusal, RefusalCode, Request, limits};
-use quiver_transfer::get::{self, GetError, IncomingFile, ReceivedFile, ServeError, ServedFile};
+use quiver_transfer::get::{
+    self, GetError, IncomingFile, ReceivedFile, ServeError, ServedFile, StoreOutcome,
+};
 use quiver_transfer::{
     HashedPrefix, PARTIAL_PREFIX, PARTIAL_SUFFIX, ProofLimits, ReceiveProgress, ReplacePolicy,
     ResumableFile, SMALL, SendError, Source, StorageTarget, TransferThrottle, store_new_file,
@@ -97,7 +100,11 @@ async fn store(
         path: "file".into(),
         replace: ReplacePolicy::Never,
     };
-    file.store(partial, prefix, &target, &TransferThrottle::default(), progress).await
+    let throttle = TransferThrottle::default();
+    match file.store(partial, prefix, &target, &throttle, pending(), progress).await? {
+        StoreOutcome::Stored(stored) => Ok(stored),
+        StoreOutcome::Moved => panic!("moved without a reason"),
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 
 mod get;
 mod list;
+mod moves;
 mod offered;
 mod peers;
 mod put;

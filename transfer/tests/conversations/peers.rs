@@ -86,6 +86,24 @@ pub(crate) async fn with_either_dialler(conversation: impl AsyncFn(Requester, Re
     }
 }
 
+/// Runs a conversation over two connections between the same peers, each dialled by either peer.
+/// The folders are those of the first connection's peers.
+pub(crate) async fn with_two_connections(
+    conversation: impl AsyncFn(Requester, Responder, Requester, Responder),
+) {
+    for (first, second) in
+        [(Dialler::Requester, Dialler::Responder), (Dialler::Responder, Dialler::Requester)]
+    {
+        let run = async {
+            let ((requester, responder), (other_requester, other_responder)) =
+                tokio::join!(connect(first), connect(second));
+            conversation(requester, responder, other_requester, other_responder).await;
+        };
+        let finished = timeout(DEADLINE, run).await;
+        assert!(finished.is_ok(), "no end within {DEADLINE:?}, dialled by the {first:?} first");
+    }
+}
+
 async fn connect(dialler: Dialler) -> (Requester, Responder) {
     let identity = Identity::create("end", &[], Validity::days(Utc::now(), 1)).unwrap();
     let listening = Endpoint::listen(([127, 0, 0, 1], 0).into(), &identity, &[PROTOCOL]).unwrap();
@@ -124,6 +142,11 @@ impl Responder {
     fn new(connection: Connection, endpoint: Endpoint) -> Self {
         let priority = StreamPriority::new(connection.clone(), Role::Peer);
         Self { connection, priority, folder: Folder::new(), _endpoint: endpoint }
+    }
+
+    /// Closes the connection.
+    pub(crate) fn close(&self) {
+        self.connection.close(0_u32.into(), b"lost");
     }
 
     /// Accepts the next request, and returns it with its stream.

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::{DownloadItem, DownloadTarget, to_client_error};
 use crate::error::ClientError;
-use crate::exchange::{self, GetError, ReceivedFile, ResumableFile, StorageTarget};
+use crate::exchange::{self, GetError, ReceivedFile, ResumableFile, StorageTarget, StoreOutcome};
 use crate::journal::{Direction, FileRecord, JournalEntry, SingleFile, TransferSubject};
 use crate::notice::Notice;
 use crate::reconnecting::{RetryDeadline, SessionHandle};
@@ -54,6 +54,8 @@ struct ActiveDownload<'a> {
     counted: FileBytesCounter,
     /// Whether the size is already counted in the transfer's total.
     is_sized: bool,
+    /// Whether the last attempt moved to another connection.
+    has_moved: bool,
 }
 
 impl DownloadContext {
@@ -160,6 +162,7 @@ impl DownloadContext {
             max_stored: 0,
             counted: FileBytesCounter::default(),
             is_sized: false,
+            has_moved: false,
         };
         file.run().await
     }
@@ -201,7 +204,12 @@ impl ActiveDownload<'_> {
                     self.deadline.reset();
                     continue;
                 }
-                Some(Ok(got)) => {
+                // The session has a better connection.
+                Some(Ok(StoreOutcome::Moved)) => {
+                    self.has_moved = true;
+                    continue;
+                }
+                Some(Ok(StoreOutcome::Stored(got))) => {
                     if let Some(record) = self.record {
                         record.finish();
                     }
@@ -209,6 +217,7 @@ impl ActiveDownload<'_> {
                 }
                 Some(Err(error)) => error,
             };
+            self.has_moved = false;
             if error.invalidates_partial() {
                 self.partial.discard().await;
                 if let Some(record) = self.record {
@@ -230,12 +239,13 @@ impl ActiveDownload<'_> {
         }
     }
 
-    /// Makes one attempt. Sets `is_whole` once all of the content is received.
+    /// Makes one attempt, until the handle's move signal is given. Sets `is_whole` once all of the
+    /// content is received.
     async fn attempt(
         &mut self,
         handle: &SessionHandle,
         is_whole: &AtomicBool,
-    ) -> Result<ReceivedFile, GetError> {
+    ) -> Result<StoreOutcome, GetError> {
         // The semaphore is never closed.
         let _permit = handle.content_permits.acquire().await;
         let prefix = self.hash_partial_file().await.map_err(GetError::Disk)?;
@@ -262,26 +272,36 @@ impl ActiveDownload<'_> {
         let (context, throttle, received) =
             (self.context, TransferThrottle::default(), &self.received);
         let started = Instant::now();
-        let got = content.store(&self.partial, prefix, self.target, &throttle, |progress| {
-            let new = progress.received - content_received;
-            context.count_received(&throttle, new, counted.raise(progress.received));
-            if progress.received == size {
-                is_whole.store(true, Ordering::Release);
-            }
-            received.fetch_add(new, Ordering::Relaxed);
-            (content_received, stored) = (progress.received, progress.stored);
-            meter.set(stored);
-        });
-        let got = throttle.run(got).await;
+        let moved = handle.move_signal.wait();
+        let outcome =
+            content.store(&self.partial, prefix, self.target, &throttle, moved, |progress| {
+                let new = progress.received - content_received;
+                context.count_received(&throttle, new, counted.raise(progress.received));
+                if progress.received == size {
+                    is_whole.store(true, Ordering::Release);
+                }
+                received.fetch_add(new, Ordering::Relaxed);
+                (content_received, stored) = (progress.received, progress.stored);
+                meter.set(stored);
+            });
+        let outcome = throttle.run(outcome).await;
         if stored > self.max_stored.max(offset) {
             self.max_stored = stored;
             self.deadline.reset();
         }
-        got.map(|got| with_local_bottleneck(got, &throttle, started))
+        Ok(match outcome? {
+            StoreOutcome::Stored(got) => {
+                StoreOutcome::Stored(with_local_bottleneck(got, &throttle, started))
+            }
+            StoreOutcome::Moved => StoreOutcome::Moved,
+        })
     }
 
-    /// Hashes the partial file.
+    /// Hashes the partial file, unless an earlier attempt has left its hash state.
     async fn hash_partial_file(&self) -> io::Result<HashedPrefix> {
+        if let Some(kept) = self.partial.kept_hash().await? {
+            return Ok(kept);
+        }
         let (length, file) = self.partial.content().await?;
         if length > HASH_NOTICE_SIZE {
             let path = self.item.path.clone();
@@ -293,11 +313,15 @@ impl ActiveDownload<'_> {
         }
         // No other process shortens a locked partial file.
         let shortened = || io::Error::other("the partial file became shorter");
-        HashedPrefix::hash_file(&file, length).await?.ok_or_else(shortened)
+        let hashed = HashedPrefix::hash_file(&file, length).await?.ok_or_else(shortened)?;
+        // An attempt that fails before it gets content leaves it as it is.
+        self.partial.keep_hash(&hashed);
+        Ok(hashed)
     }
 
-    async fn notify_offset(&self, had_partial: bool, size: u64, offset: u64) {
-        if !had_partial {
+    async fn notify_offset(&mut self, had_partial: bool, size: u64, offset: u64) {
+        let has_moved = std::mem::take(&mut self.has_moved);
+        if !had_partial || (has_moved && offset > 0) {
             return;
         }
         let path = self.item.path.clone();

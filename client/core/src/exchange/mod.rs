@@ -11,7 +11,7 @@ use quiver_protocol::{FolderPath, Refusal};
 pub(crate) use change::{make_folder, remove, rename};
 pub(crate) use exit::exit;
 pub(crate) use partial_upload::query_partial_upload;
-pub(crate) use quiver_transfer::get::{GetError, ReceivedFile, fetch as get};
+pub(crate) use quiver_transfer::get::{GetError, ReceivedFile, StoreOutcome, fetch as get};
 pub(crate) use quiver_transfer::list::{Entries, ListItem, fetch as list};
 pub(crate) use quiver_transfer::put::{
     OutgoingFile, PutError, PutOffer, SentBytes, StoredReceipt, offer as put,

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::*;
-use crate::HashedPrefix;
 
 /// A sink that is full after `capacity` bytes.
 struct LimitedSink {
@@ -29,7 +28,7 @@ const HASHING_THREADS: [HashingThread; 2] = [HashingThread::Network, HashingThre
 
 fn writer(capacity: usize, hashing_thread: HashingThread) -> BlockWriter<LimitedSink> {
     let sink = LimitedSink { content: Vec::new(), capacity };
-    BlockWriter::new(sink, Box::default(), u64::MAX, hashing_thread)
+    BlockWriter::new(sink, HashedPrefix::empty(), u64::MAX, hashing_thread)
 }
 
 #[tokio::test]
@@ -62,7 +61,7 @@ async fn the_hash_includes_the_prefix() {
             LimitedSink { content: Vec::new(), capacity: 100 },
             HashedPrefix::hash_bytes(b"before "),
         );
-        let writer = BlockWriter::new(sink, before.hasher, 3, hashing_thread);
+        let writer = BlockWriter::new(sink, before, 3, hashing_thread);
         let (_, hash, _) = writer.close(b"now".to_vec()).await.unwrap();
         assert_eq!(hash, ContentHash(*blake3::hash(b"before now").as_bytes()));
     }
@@ -112,8 +111,12 @@ impl Write for SlowSink {
 #[tokio::test]
 async fn a_slow_disk_is_reported_as_bottleneck() {
     let (_sender, receiver) = std::sync::mpsc::channel();
-    let mut writer =
-        BlockWriter::new(SlowSink(receiver), Box::default(), u64::MAX, HashingThread::Network);
+    let mut writer = BlockWriter::new(
+        SlowSink(receiver),
+        HashedPrefix::empty(),
+        u64::MAX,
+        HashingThread::Network,
+    );
     for _ in 0..20 {
         writer.write(vec![7; 1000]).await.unwrap();
     }
@@ -145,9 +148,41 @@ async fn abandoning_a_writer_closes_its_sink() {
     for _ in 0..1000 {
         let closed = Arc::default();
         let sink = ObservedSink(Arc::clone(&closed));
-        let mut writer = BlockWriter::new(sink, Box::default(), u64::MAX, HashingThread::Network);
+        let mut writer =
+            BlockWriter::new(sink, HashedPrefix::empty(), u64::MAX, HashingThread::Network);
         writer.write(vec![7; 1000]).await.unwrap();
         writer.abandon().await;
         assert!(*closed.lock());
+    }
+}
+
+#[tokio::test]
+async fn an_abandoned_writer_returns_the_hash_of_what_it_wrote() {
+    for (count, hashing_thread) in
+        (0..=5_u8).flat_map(|count| HASHING_THREADS.map(|hashing_thread| (count, hashing_thread)))
+    {
+        let sink = LimitedSink { content: Vec::new(), capacity: usize::MAX };
+        let before = HashedPrefix::hash_bytes(b"before ");
+        let mut writer = BlockWriter::new(sink, before, u64::MAX, hashing_thread);
+        let mut expected = b"before ".to_vec();
+        for number in 0..count {
+            expected.extend_from_slice(&[number; 1000]);
+            writer.write(vec![number; 1000]).await.unwrap();
+        }
+        // An incomplete block, of which a part is already hashed.
+        writer.hash_ahead(&[7; HASH_BATCH + 1]);
+        let prefix = writer.abandon().await.unwrap();
+        assert_eq!(prefix.prefix(), HashedPrefix::hash_bytes(&expected).prefix());
+    }
+}
+
+#[tokio::test]
+async fn an_abandoned_writer_whose_disk_is_full_returns_no_hash() {
+    for hashing_thread in HASHING_THREADS {
+        let mut writer = writer(1500, hashing_thread);
+        // The second write may be reported or not.
+        let _ = writer.write(vec![7; 1000]).await;
+        let _ = writer.write(vec![7; 1000]).await;
+        assert!(writer.abandon().await.is_none());
     }
 }
