@@ -43,10 +43,22 @@ impl ResponseReader {
         let mut stream = timeout(idle_timeout, send)
             .await
             .map_err(|_| StreamError::TimedOut(idle_timeout))??;
-        if !matches!(request, Request::Get { .. } | Request::Put(_)) {
+        if !matches!(request, Request::Get { .. } | Request::Put(_) | Request::Relay { .. }) {
             stream.writer.finish();
         }
         Ok(Self { stream, idle_timeout })
+    }
+
+    /// Changes how long the peer may be silent from now on.
+    #[must_use]
+    pub fn with_idle_timeout(self, idle_timeout: Duration) -> Self {
+        Self { idle_timeout, ..self }
+    }
+
+    /// The stream, for a conversation that continues in both directions.
+    #[must_use]
+    pub fn into_stream(self) -> CommandStream {
+        self.stream
     }
 
     /// Reads the next reply, or the end `E` of this command.

@@ -1,6 +1,7 @@
 //! The handle for interfaces: an interface passes in requests and answers to questions, and receives numbered events.
 //! The handle owns all state of the running client; an interface holds only what it shows.
 
+mod peers;
 mod resume;
 mod transfers;
 
@@ -10,8 +11,10 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use quiver_protocol::reply::Welcome;
 use quiver_transport::{ConnectionEnd, Endpoint};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+pub use self::peers::TellOutcome;
 pub use self::resume::ResumeOverrides;
 pub use self::transfers::{PreparedTransfer, RunningTransfer, TransferEnd};
 use crate::connection::{Connector, Session};
@@ -20,6 +23,8 @@ use crate::event::{ConnectionState, EventHub, EventKind, EventReceiver, Snapshot
 use crate::exchange;
 use crate::folders::Folders;
 use crate::journal::{Journal, UnfinishedFiles, UnfinishedShare};
+use crate::peer::Peers;
+use crate::peer_store::OfferNumber;
 use crate::questions::Questions;
 use crate::reconnecting::{ReconnectingSession, SessionHandle};
 use crate::reporter::Reporter;
@@ -46,6 +51,9 @@ struct ClientInner {
     /// `None` once the connector has created the first session.
     connector: tokio::sync::Mutex<Option<Connector>>,
     session: Mutex<Option<ReconnectingSession>>,
+    peers: Peers,
+    /// Accepted offers to fetch; `None` once the task that fetches them runs.
+    accepted: Mutex<Option<mpsc::Receiver<OfferNumber>>>,
     tasks: Mutex<Tasks>,
 }
 
@@ -80,6 +88,8 @@ impl Client {
         let mut connector =
             Connector::new(&settings, &folders, endpoint.clone(), reporter.clone())?;
         connector.set_unfinished(unfinished.clone());
+        let (identity, timeout) = (connector.identity().clone(), settings.timeout);
+        let (peers, accepted) = Peers::new(identity, folders.clone(), reporter.clone(), timeout);
         Ok(Self(Arc::new(ClientInner {
             settings,
             folders,
@@ -91,6 +101,8 @@ impl Client {
             unfinished,
             connector: tokio::sync::Mutex::new(Some(connector)),
             session: Mutex::new(None),
+            peers,
+            accepted: Mutex::new(Some(accepted)),
             tasks: Mutex::default(),
         })))
     }
@@ -137,6 +149,10 @@ impl Client {
         &self.0.reporter
     }
 
+    fn peers(&self) -> Peers {
+        self.0.peers.clone()
+    }
+
     pub(crate) fn connector(&self, settings: &ClientSettings) -> Result<Connector, ClientError> {
         let ClientInner { folders, endpoint, reporter, unfinished, .. } = &*self.0;
         let mut connector = Connector::new(settings, folders, endpoint.clone(), reporter.clone())?;
@@ -153,23 +169,28 @@ impl Client {
         let existing = self.0.session.lock().clone();
         if let Some(session) = existing {
             session.reconnect().await?;
-            return Ok(session.welcome());
+            return session.welcome();
         }
         let mut guard = self.0.connector.lock().await;
         let Some(connector) = guard.as_mut() else {
             // Another caller has connected in the meantime.
-            return Ok(self.session()?.welcome());
+            return self.session()?.welcome();
         };
         let session = connector.connect().await?;
         let Some(connector) = guard.take() else {
             return Err(InvalidRequest::NotConnected.into());
         };
         let session = ReconnectingSession::new(connector, session);
-        let welcome = session.welcome();
+        let welcome = session.welcome()?;
         *self.0.session.lock() = Some(session.clone());
         let reporter = self.0.reporter.clone();
         reporter.set_connection(ConnectionState::Connected(welcome.clone()));
-        self.0.tasks.lock().all.spawn(forward_events(session, reporter));
+        self.0.peers.set_session(session.clone());
+        let mut tasks = self.0.tasks.lock();
+        tasks.all.spawn(forward_events(session, reporter));
+        if let Some(accepted) = self.0.accepted.lock().take() {
+            tasks.all.spawn(peers::fetch_accepted(Arc::downgrade(&self.0), accepted));
+        }
         Ok(welcome)
     }
 
@@ -185,7 +206,7 @@ impl Client {
     /// # Errors
     /// [`InvalidRequest::NotConnected`].
     pub fn welcome(&self) -> Result<Arc<Welcome>, ClientError> {
-        Ok(self.session()?.welcome())
+        self.session()?.welcome()
     }
 
     pub(crate) fn session(&self) -> Result<ReconnectingSession, ClientError> {
@@ -206,6 +227,7 @@ impl Client {
 
     /// Aborts all tasks, and waits until they have released their resources. Event streams end.
     pub async fn shut_down(&self) {
+        self.0.peers.shut_down().await;
         let mut all = std::mem::take(&mut self.0.tasks.lock().all);
         all.shutdown().await;
         self.0.hub.close();

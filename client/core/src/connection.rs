@@ -118,6 +118,11 @@ impl Connector {
         })
     }
 
+    /// This client's own key.
+    pub(crate) fn identity(&self) -> &Arc<Identity> {
+        &self.identity
+    }
+
     /// Sets where transfers record the files that they have started.
     pub(crate) fn set_unfinished(&mut self, unfinished: UnfinishedFiles) {
         self.unfinished = unfinished;

@@ -16,6 +16,7 @@ use quiver_transfer::file_system::stat;
 use quiver_transfer::{ReplacePolicy, is_partial_name};
 
 pub(crate) use self::file::{DownloadContext, StreamTarget};
+pub(crate) use self::tree::OfferedTree;
 use self::tree::TreeDownload;
 use crate::error::{ClientError, InvalidRequest};
 use crate::exchange::{GetError, StorageTarget};
@@ -102,6 +103,20 @@ impl Download {
         let (items, not_replaced) =
             Self::resolve_targets(paths, &output, options.on_conflict, reporter).await?;
         Ok(Self { selection: DownloadSelection::Files(items), options, not_replaced, stream })
+    }
+
+    /// Prepares to download the contents of another client's offer into a folder.
+    ///
+    /// # Errors
+    /// [`ClientError::Target`].
+    pub(crate) fn of_offer(
+        offer: OfferedTree,
+        folder: &Path,
+        options: TransferOptions,
+    ) -> Result<Self, ClientError> {
+        let selection =
+            DownloadSelection::Tree(TreeDownload::of_offer(offer, folder, &options)?);
+        Ok(Self { selection, options, not_replaced: Vec::new(), stream: None })
     }
 
     async fn resolve_targets(

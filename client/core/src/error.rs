@@ -4,6 +4,7 @@
 mod code;
 mod failures;
 mod invalid;
+mod peer;
 mod untrusted;
 
 use std::io;
@@ -21,6 +22,7 @@ use crate::journal::UnfinishedShare;
 pub use code::ErrorCode;
 pub use failures::Failures;
 pub use invalid::InvalidRequest;
+pub use peer::PeerError;
 pub use untrusted::UntrustedServer;
 
 /// An error of a client.
@@ -71,6 +73,9 @@ pub enum ClientError {
     /// The server is not trusted.
     #[error(transparent)]
     Untrusted(#[from] UntrustedServer),
+    /// Something with another client failed.
+    #[error(transparent)]
+    Peer(#[from] PeerError),
     /// All slots are taken; the server's message.
     #[error("{}", display_remark(.0))]
     Busy(String),

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use crate::error::ClientError;
 use crate::notice::Notice;
+use crate::peer_event::PeerEvent;
 use crate::question::{Question, QuestionId};
 use crate::transfers::{TransferEvent, TransferId, TransferState, TransferStatus};
 
@@ -49,6 +50,8 @@ pub enum EventKind {
     QuestionSettled(QuestionId),
     /// An event of a transfer.
     Transfer(TransferId, TransferEvent),
+    /// An event about other clients.
+    Peer(PeerEvent),
 }
 
 impl EventKind {

@@ -60,6 +60,12 @@ impl Journal {
         Self { folder: Ok(folder) }
     }
 
+    /// A journal that is always empty and cannot be written, for transfers that are recorded elsewhere.
+    #[must_use]
+    pub(crate) fn none() -> Self {
+        Self { folder: Err(FolderError::NoHome) }
+    }
+
     /// The journal of a user.
     #[must_use]
     pub fn from_folders(folders: &Folders) -> Self {

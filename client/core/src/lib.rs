@@ -29,6 +29,10 @@ pub mod journal;
 pub mod known_servers;
 pub mod notice;
 mod outcomes;
+mod peer;
+pub mod peer_event;
+pub mod peer_path;
+pub mod peer_store;
 pub mod progress;
 pub mod question;
 mod questions;
@@ -47,7 +51,9 @@ pub mod unfinished;
 mod unix;
 mod upload;
 
-pub use client::{Client, PreparedTransfer, ResumeOverrides, RunningTransfer, TransferEnd};
+pub use client::{
+    Client, PreparedTransfer, ResumeOverrides, RunningTransfer, TellOutcome, TransferEnd,
+};
 pub use error::{ClientError, ErrorCode};
 pub use questions::{InterfaceGuard, Questions};
 pub use quiver_transfer::list::ListItem;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use quiver_protocol::{Fingerprint, Secret};
+use quiver_protocol::{ClientName, Fingerprint, Secret};
 use thiserror::Error;
 
 use crate::tree::Decision;
@@ -39,6 +39,39 @@ pub enum Question {
         /// The file's path for display.
         path: String,
     },
+    /// Whether an unknown key of an account is another machine of the same person. Answered by
+    /// [`Answer::Confirm`].
+    OtherMachine {
+        /// The name of the account.
+        name: ClientName,
+        /// The key that it shows.
+        presented: Fingerprint,
+        /// The known keys of the account.
+        known: Vec<Fingerprint>,
+    },
+    /// Whether the other person sees the same digits. Answered by [`Answer::Confirm`].
+    CompareDigits {
+        /// The other client.
+        name: ClientName,
+        /// Twelve digits, in groups of four.
+        digits: String,
+    },
+    /// Whether to take more than was offered. Answered by [`Answer::Confirm`].
+    MoreThanOffered {
+        /// The sender.
+        from: ClientName,
+        /// Bytes that were offered.
+        offered: u64,
+        /// Bytes that the sender lists now.
+        found: u64,
+    },
+    /// Whether a client may learn this one's address, for a direct connection. Answered by [`Answer::Confirm`].
+    ConnectDirectly {
+        /// The other client.
+        name: ClientName,
+        /// Its key.
+        key: Fingerprint,
+    },
 }
 
 /// The answer to a question of the same kind.
@@ -52,6 +85,8 @@ pub enum Answer {
     Password(Secret),
     /// Whether the file may be replaced.
     Replace(bool),
+    /// Yes or no.
+    Confirm(bool),
     /// What to do with the file.
     Conflict {
         /// The decision.
@@ -82,6 +117,13 @@ impl Answer {
                 | (Self::Password(_), Question::Password)
                 | (Self::Replace(_), Question::Replace { .. })
                 | (Self::Conflict { .. }, Question::Conflict { .. })
+                | (
+                    Self::Confirm(_),
+                    Question::OtherMachine { .. }
+                        | Question::CompareDigits { .. }
+                        | Question::MoreThanOffered { .. }
+                        | Question::ConnectDirectly { .. }
+                )
         )
     }
 }

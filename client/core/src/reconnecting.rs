@@ -4,7 +4,9 @@
 mod move_signal;
 mod retry_deadline;
 
+use std::fmt;
 use std::path::absolute;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,6 +15,7 @@ use parking_lot::{Mutex, MutexGuard};
 use quiver_protocol::Fingerprint;
 use quiver_protocol::reply::Welcome;
 use quiver_transfer::blocking;
+use quiver_transport::role::CLIENT_CONTENT_STREAMS;
 use quiver_transport::{Channel, Connection, ConnectionEnd, StreamError};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
@@ -21,7 +24,7 @@ use tracing::debug;
 pub(crate) use self::move_signal::MoveSignal;
 pub(crate) use self::retry_deadline::RetryDeadline;
 use crate::connection::{Connector, PinnedServer, Session};
-use crate::error::{ClientError, is_connection_loss, is_transient};
+use crate::error::{ClientError, InvalidRequest, is_connection_loss, is_transient};
 use crate::event::ConnectionState;
 use crate::journal::{Direction, Journal, ServerRef, UnfinishedFiles};
 use crate::notice::Notice;
@@ -31,13 +34,13 @@ use crate::transfers::{Transfer, TransferState};
 /// How long the loss of a connection may follow the failure of one of its streams.
 const LOSS_DELAY: Duration = Duration::from_millis(500);
 
-/// A session with one server that reconnects. Cheap to clone.
+/// A session with one server, or with another client, that reconnects. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct ReconnectingSession(Arc<ReconnectShared>);
 
 #[derive(Debug)]
 struct ReconnectShared {
-    connector: tokio::sync::Mutex<Connector>,
+    source: tokio::sync::Mutex<Box<dyn SessionSource>>,
     state: Mutex<ReconnectState>,
     reconnected: Notify,
     server: ServerRef,
@@ -49,10 +52,36 @@ struct ReconnectShared {
     has_warned: AtomicBool,
 }
 
+/// Creates the next session after a loss.
+pub(crate) trait SessionSource: fmt::Debug + Send {
+    /// Connects again, as the same client.
+    fn reconnect(&mut self) -> Renewal<'_>;
+}
+
+/// A pending reconnection.
+pub(crate) type Renewal<'a> =
+    Pin<Box<dyn Future<Output = Result<RenewedSession, ClientError>> + Send + 'a>>;
+
+/// A session after a loss.
+#[derive(Debug)]
+pub(crate) enum RenewedSession {
+    /// With a server.
+    Server(Session),
+    /// With another client.
+    Peer(SessionHandle),
+}
+
+impl SessionSource for Connector {
+    fn reconnect(&mut self) -> Renewal<'_> {
+        Box::pin(async { Ok(RenewedSession::Server(Connector::reconnect(self).await?)) })
+    }
+}
+
 #[derive(Debug)]
 struct ReconnectState {
     handle: SessionHandle,
-    welcome: Arc<Welcome>,
+    /// `None` if the session is with another client.
+    welcome: Option<Arc<Welcome>>,
     /// A new session, until [`ReconnectingSession::next_session`] has returned it.
     unclaimed: Option<Session>,
     /// The id of the connection whose loss was reported last.
@@ -89,7 +118,7 @@ impl ReconnectingSession {
         };
         let state = ReconnectState {
             handle: SessionHandle::new(&session),
-            welcome: Arc::new(session.welcome.clone()),
+            welcome: Some(Arc::new(session.welcome.clone())),
             unclaimed: Some(session),
             reported_loss: None,
         };
@@ -99,10 +128,35 @@ impl ReconnectingSession {
             reporter: connector.reporter.clone(),
             identity_not_stored: connector.identity_not_stored.clone(),
             has_warned: AtomicBool::new(false),
-            connector: tokio::sync::Mutex::new(connector),
+            source: tokio::sync::Mutex::new(Box::new(connector)),
             state: Mutex::new(state),
             reconnected: Notify::new(),
             server,
+        }))
+    }
+
+    /// Creates a session with another client, whose transfers are not recorded in the journal. `peer` identifies the
+    /// other client in place of a server.
+    #[must_use]
+    pub(crate) fn with_peer(
+        source: Box<dyn SessionSource>,
+        handle: SessionHandle,
+        peer: ServerRef,
+        unfinished: UnfinishedFiles,
+        reporter: Reporter,
+    ) -> Self {
+        let state =
+            ReconnectState { handle, welcome: None, unclaimed: None, reported_loss: None };
+        Self(Arc::new(ReconnectShared {
+            journal: Journal::none(),
+            unfinished,
+            reporter,
+            identity_not_stored: None,
+            has_warned: AtomicBool::new(true),
+            source: tokio::sync::Mutex::new(source),
+            state: Mutex::new(state),
+            reconnected: Notify::new(),
+            server: peer,
         }))
     }
 
@@ -151,8 +205,11 @@ impl ReconnectingSession {
     }
 
     /// The server's response to the last hello.
-    pub(crate) fn welcome(&self) -> Arc<Welcome> {
-        self.lock().welcome.clone()
+    ///
+    /// # Errors
+    /// [`InvalidRequest::NotConnected`] if the session is with another client.
+    pub(crate) fn welcome(&self) -> Result<Arc<Welcome>, ClientError> {
+        self.lock().welcome.clone().ok_or_else(|| InvalidRequest::NotConnected.into())
     }
 
     /// Waits for a new session and returns it, for the one task that receives its events.
@@ -172,11 +229,11 @@ impl ReconnectingSession {
     /// # Errors
     /// [`ClientError`].
     pub(crate) async fn reconnect(&self) -> Result<(), ClientError> {
-        let mut connector = self.0.connector.lock().await;
+        let mut source = self.0.source.lock().await;
         if self.handle().connection.close_reason().is_none() {
             return Ok(());
         }
-        self.set_session(connector.reconnect().await?);
+        self.set_session(source.reconnect().await?);
         Ok(())
     }
 
@@ -288,25 +345,36 @@ impl ReconnectingSession {
 
     /// Reconnects, unless another transfer has done so or the connection is alive.
     async fn reconnect_if_lost(&self, lost: &Connection) -> Result<(), ClientError> {
-        let mut connector = self.0.connector.lock().await;
+        let mut source = self.0.source.lock().await;
         if self.has_reconnected(lost) || lost.close_reason().is_none() {
             return Ok(());
         }
-        self.set_session(connector.reconnect().await?);
+        self.set_session(source.reconnect().await?);
         Ok(())
     }
 
-    /// Makes a session the current one. The caller has locked the connector, so that no other transfer dials again.
-    fn set_session(&self, session: Session) {
-        let welcome = Arc::new(session.welcome.clone());
-        {
+    /// Makes a session the current one. The caller has locked the source, so that no other transfer dials again.
+    fn set_session(&self, renewed: RenewedSession) {
+        let welcome = {
             let mut state = self.lock();
-            state.handle = SessionHandle::new(&session);
-            state.welcome = welcome.clone();
-            state.unclaimed = Some(session);
-        }
+            match renewed {
+                RenewedSession::Server(session) => {
+                    let welcome = Arc::new(session.welcome.clone());
+                    state.handle = SessionHandle::new(&session);
+                    state.welcome = Some(welcome.clone());
+                    state.unclaimed = Some(session);
+                    Some(welcome)
+                }
+                RenewedSession::Peer(handle) => {
+                    state.handle = handle;
+                    None
+                }
+            }
+        };
         self.0.reconnected.notify_waiters();
-        self.0.reporter.set_connection(ConnectionState::Reconnected(welcome));
+        if let Some(welcome) = welcome {
+            self.0.reporter.set_connection(ConnectionState::Reconnected(welcome));
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, ReconnectState> {
@@ -315,6 +383,16 @@ impl ReconnectingSession {
 }
 
 impl SessionHandle {
+    /// The session with another client over a connection.
+    pub(crate) fn with_peer(
+        connection: Channel,
+        timeout: Duration,
+        move_signal: MoveSignal,
+    ) -> Self {
+        let content_permits = Arc::new(Semaphore::new(CLIENT_CONTENT_STREAMS as usize));
+        Self { connection, timeout, content_permits, move_signal }
+    }
+
     fn new(session: &Session) -> Self {
         Self {
             connection: session.connection.clone(),

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use quiver_protocol::ClientName;
 use quiver_transfer::Rate;
 
 use crate::journal::TreeSelection;
@@ -114,6 +115,46 @@ pub struct UploadRequest {
     pub stored_as: Option<String>,
     /// Options.
     pub options: TransferOptions,
+}
+
+/// A request to offer files to another client.
+#[derive(Debug)]
+pub struct OfferRequest {
+    /// The recipient.
+    pub to: ClientName,
+    /// The files and folders, or a stream.
+    pub content: UploadContent,
+    /// The name of the only file, if it differs. A stream needs one.
+    pub offered_as: Option<String>,
+}
+
+/// A request to accept an offer.
+#[derive(Debug, Clone)]
+pub struct AcceptRequest {
+    /// The folder to store the files in.
+    pub folder: PathBuf,
+    /// What to do with files that exist with other content.
+    pub on_conflict: ConflictPolicy,
+    /// How long to try to reconnect with the sender after a loss, counted from the last progress.
+    pub retry_for: Duration,
+    /// Report each file.
+    pub report_files: bool,
+}
+
+impl Default for AcceptRequest {
+    fn default() -> Self {
+        let on_conflict = ConflictPolicy::Decided(Decision::KeepBoth);
+        let retry_for = Duration::from_secs(60);
+        Self { folder: PathBuf::from("."), on_conflict, retry_for, report_files: false }
+    }
+}
+
+impl AcceptRequest {
+    pub(crate) fn options(&self) -> TransferOptions {
+        let Self { on_conflict, retry_for, report_files, .. } = *self;
+        let defaults = TransferOptions::default();
+        TransferOptions { recursive: true, on_conflict, retry_for, report_files, ..defaults }
+    }
 }
 
 /// The content of an upload.

@@ -182,7 +182,7 @@ impl Upload {
         session: &ReconnectingSession,
         reporter: &Reporter,
     ) -> Result<(), ClientError> {
-        if !session.welcome().upload {
+        if !session.welcome()?.upload {
             return Err(ClientError::ReadOnly { what: "cannot put files".to_owned() });
         }
         if self.options.on_conflict != ConflictPolicy::Ask || !reporter.can_ask() {

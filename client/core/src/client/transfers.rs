@@ -10,6 +10,7 @@ use crate::download::Download;
 use crate::error::{ClientError, InvalidRequest};
 use crate::event::EventHub;
 use crate::journal::Direction;
+use crate::reconnecting::ReconnectingSession;
 use crate::reporter::Reporter;
 use crate::request::{DownloadRequest, UploadContent, UploadRequest};
 use crate::transfers::{Transfer, TransferFile, TransferId, TransferState, TransferStatus};
@@ -100,7 +101,19 @@ impl Client {
     /// # Errors
     /// [`InvalidRequest::NotConnected`], [`InvalidRequest::AlreadyRunning`].
     pub fn start(&self, prepared: PreparedTransfer) -> Result<RunningTransfer, ClientError> {
-        let session = self.session()?;
+        self.start_in(self.session()?, prepared, async |_, _| {})
+    }
+
+    /// Starts a transfer in a session. `finish` runs after its work, before its end is reported.
+    pub(super) fn start_in<F>(
+        &self,
+        session: ReconnectingSession,
+        prepared: PreparedTransfer,
+        finish: impl FnOnce(TransferStatus, TransferEnd) -> F + Send + 'static,
+    ) -> Result<RunningTransfer, ClientError>
+    where
+        F: Future<Output = ()> + Send,
+    {
         let PreparedTransfer { work, named } = prepared;
         let (direction, is_streamed) = match &work {
             Work::Download(_) => (Direction::Get, work.is_streamed()),
@@ -114,12 +127,14 @@ impl Client {
         let guard = self.register_transfer(direction, named, is_streamed, work.targets());
         let (id, client) = (guard.transfer.id, self.clone());
         let (sender, end) = oneshot::channel();
+        let transfer = guard.transfer.clone();
         let task = async move {
             let reporter = guard.reporter.clone();
             let outcome = match work {
                 Work::Download(download) => guard.run(download.run(session, reporter)).await,
                 Work::Upload(upload) => guard.run(upload.run(session, reporter)).await,
             };
+            finish(transfer.status(), outcome.clone()).await;
             // Fails if the caller has dropped the RunningTransfer.
             let _ = sender.send(outcome);
         };
@@ -273,6 +288,11 @@ impl Drop for TransferGuard {
 }
 
 impl PreparedTransfer {
+    /// A transfer of another client's offer.
+    pub(super) fn of_offer(download: Download, named: String) -> Self {
+        Self { work: Work::Download(download), named: vec![named] }
+    }
+
     /// The reason why there is nothing to transfer, if so: all requested files exist and are kept.
     #[must_use]
     pub fn nothing_to_do(&self) -> Option<ClientError> {

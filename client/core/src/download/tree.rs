@@ -6,21 +6,26 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use quiver_protocol::reply::FolderEntry;
 use quiver_protocol::text::display_safe;
-use quiver_protocol::{FolderPath, Refusal, RefusalCode};
+use quiver_protocol::{ClientName, FilePath, FolderPath, Refusal, RefusalCode};
 use quiver_transfer::DiskPool;
 
 use self::operations::DownloadOperations;
 use crate::download::{DownloadContext, DownloadItem, DownloadTarget, NOT_DOWNLOADED};
-use crate::error::{ClientError, InvalidRequest};
+use crate::error::{ClientError, InvalidRequest, PeerError};
 use crate::journal::{self, Direction};
 use crate::outcomes::{Outcomes, affects_all};
+use crate::question::{Answer, Question};
+use crate::reporter::Reporter;
 use crate::request::TransferOptions;
 use crate::shared_plan::SharedPlan;
 use crate::tasks::blocking;
 use crate::transfers::TransferState;
 use crate::tree::{FoundEntry, Pattern, PlanItem, PlanItemState, TargetFolder};
-use crate::tree_transfer::{AddToPlan, Collector, Executor, SpaceLimits, journal_entry};
+use crate::tree_transfer::{
+    AddToPlan, Collector, EntryFilter, Executor, SpaceLimits, journal_entry,
+};
 
 /// A download of folders and patterns.
 #[derive(Debug)]
@@ -30,6 +35,21 @@ pub(crate) struct TreeDownload {
     options: TransferOptions,
     /// `None` for a stream.
     folder: Option<Arc<TargetFolder>>,
+    /// The offer of another client whose contents are downloaded, in place of patterns.
+    offer: Option<OfferedTree>,
+}
+
+/// The contents of an offer: everything below its id, without the id itself.
+#[derive(Debug, Clone)]
+pub(crate) struct OfferedTree {
+    /// The sender.
+    pub(crate) from: ClientName,
+    /// The folder with the offered files, called like the offer's id.
+    pub(crate) root: FolderPath,
+    /// Files that were offered.
+    pub(crate) files: u64,
+    /// Their bytes; `None` if the sender did not know.
+    pub(crate) bytes: Option<u64>,
 }
 
 /// What is not in the plan of a download.
@@ -61,7 +81,22 @@ impl TreeDownload {
             let failed = |source| ClientError::Target { path: path.to_owned(), source };
             TargetFolder::open(path).map(Arc::new).map_err(failed)
         };
-        Ok(Self { patterns, options: options.clone(), folder: folder.map(open).transpose()? })
+        let folder = folder.map(open).transpose()?;
+        Ok(Self { patterns, options: options.clone(), folder, offer: None })
+    }
+
+    /// Opens the target folder of an offer's contents.
+    ///
+    /// # Errors
+    /// [`ClientError::Target`].
+    pub(crate) fn of_offer(
+        offer: OfferedTree,
+        folder: &Path,
+        options: &TransferOptions,
+    ) -> Result<Self, ClientError> {
+        let failed = |source| ClientError::Target { path: folder.to_owned(), source };
+        let folder = Some(TargetFolder::open(folder).map(Arc::new).map_err(failed)?);
+        Ok(Self { patterns: Vec::new(), options: options.clone(), folder, offer: Some(offer) })
     }
 
     /// Makes the plan and executes it.
@@ -86,13 +121,16 @@ impl TreeDownload {
         };
         let space = SpaceLimits { available: free_space(folder).await?, max_file_size: u64::MAX };
         let throughput = context.shared.throughput.clone();
-        let entry =
-            journal_entry(Direction::Get, &context.shared.session, self.journal_selection(folder));
+        // An offer is recorded elsewhere.
+        let entry = self.offer.is_none().then(|| {
+            let selection = self.journal_selection(folder);
+            journal_entry(Direction::Get, &context.shared.session, selection)
+        });
         let (folder, overwrite) = (folder.clone(), self.options.on_conflict.replaces());
         let disk_pool = DiskPool::default();
         let operations =
             DownloadOperations { context, folder: folder.clone(), disk_pool, overwrite };
-        let executor = Executor::new(operations, plan, throughput, outcomes, Some(entry));
+        let executor = Executor::new(operations, plan, throughput, outcomes, entry);
         let display_name =
             |item: &PlanItem| folder.display_path(&item.found.target).display().to_string();
         let no_space = |why| {
@@ -137,9 +175,48 @@ impl TreeDownload {
             };
             missing.push(error);
         }
-        let not_served = if self.options.recursive { collector.add_contents().await? } else { 0 };
+        let mut not_served = 0;
+        if let Some(offer) = &self.offer {
+            not_served += collector.add_folder(offer.root.clone(), &mut OfferedNames).await?;
+        }
+        if self.options.recursive {
+            not_served += collector.add_contents().await?;
+        }
+        if let Some(offer) = &self.offer {
+            check_offer(offer, plan, &context.shared.reporter).await?;
+        }
         Ok(UnplannedFiles { missing, not_served })
     }
+}
+
+/// Selects the top-level entries of an offer. Names that begin with a dot could change how programs behave in the
+/// target folder, so they are left out.
+struct OfferedNames;
+
+impl EntryFilter for OfferedNames {
+    fn target(&mut self, entry: &FolderEntry) -> Option<FilePath> {
+        let name = entry.path.file_name();
+        if name.starts_with('.') { None } else { FilePath::parse(name).ok() }
+    }
+}
+
+/// Stops if the sender lists more than it has offered, unless the person agrees.
+async fn check_offer(
+    offer: &OfferedTree,
+    plan: &SharedPlan,
+    reporter: &Reporter,
+) -> Result<(), ClientError> {
+    let found = plan.with(|plan| plan.total()).await?;
+    let offered = offer.bytes.unwrap_or(u64::MAX);
+    if found.bytes <= offered && found.files <= offer.files {
+        return Ok(());
+    }
+    let from = offer.from.clone();
+    let question = Question::MoreThanOffered { from: from.clone(), offered, found: found.bytes };
+    if reporter.ask(question).await == Some(Answer::Confirm(true)) {
+        return Ok(());
+    }
+    Err(PeerError::MoreThanOffered { from }.into())
 }
 
 /// Writes one file after the other into the stream. Each is verified.

@@ -119,6 +119,7 @@ impl ClientError {
                 ErrorCode::Connection
             }
             Self::Untrusted(_) => ErrorCode::Untrusted,
+            Self::Peer(error) => error.code(),
             Self::Busy(_) => ErrorCode::Busy,
             Self::Refused { refusal, .. } => refusal.code.into(),
             Self::Stream { source, .. } => stream_code(source),
@@ -146,7 +147,7 @@ impl ClientError {
     }
 }
 
-fn stream_code(error: &StreamError) -> ErrorCode {
+pub(super) fn stream_code(error: &StreamError) -> ErrorCode {
     match error {
         StreamError::Refused(refusal) => refusal.code.into(),
         StreamError::TimedOut(_) | StreamError::WriteTimedOut(_) | StreamError::Lost(_) => {

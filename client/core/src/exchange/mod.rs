@@ -3,6 +3,7 @@
 
 mod change;
 mod exit;
+mod introduction;
 mod partial_upload;
 mod space;
 
@@ -10,6 +11,9 @@ use quiver_protocol::{FolderPath, Refusal};
 
 pub(crate) use change::{make_folder, remove, rename};
 pub(crate) use exit::exit;
+pub(crate) use introduction::{
+    ListenEvent, Listening, agree, answer, introduce, listen, open_relay,
+};
 pub(crate) use partial_upload::query_partial_upload;
 pub(crate) use quiver_transfer::get::{GetError, ReceivedFile, StoreOutcome, fetch as get};
 pub(crate) use quiver_transfer::list::{Entries, ListItem, fetch as list};

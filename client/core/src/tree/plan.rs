@@ -201,6 +201,14 @@ impl Plan {
         Ok(rows::count(&self.database, "size", "is_folder = ?1", 0)?.files)
     }
 
+    /// Returns the number of files, and their bytes.
+    ///
+    /// # Errors
+    /// [`PlanError::Database`].
+    pub fn total(&self) -> Result<ItemCount, PlanError> {
+        rows::count(&self.database, "size", "is_folder = ?1", 0)
+    }
+
     /// Returns the item with this target.
     ///
     /// # Errors

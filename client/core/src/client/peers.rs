@@ -1,0 +1,387 @@
+//! Other clients, for interfaces: messages, offers in both directions, contacts, comparison of keys.
+
+use std::path::absolute;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use quiver_protocol::{ClientName, FolderPath, OfferId, Refusal, RefusalCode, Timestamp};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tracing::debug;
+
+use super::transfers::{PreparedTransfer, RunningTransfer, TransferEnd};
+use super::Client;
+use crate::download::{Download, OfferedTree};
+use crate::error::{ClientError, ErrorCode, PeerError};
+use crate::event::EventKind;
+use crate::journal::ServerRef;
+use crate::peer::{PeerSource, Peers};
+use crate::peer_event::PeerEvent;
+use crate::peer_path::PeerStatus;
+use crate::peer_store::{
+    Contact, IncomingOffer, IncomingState, OfferNumber, OutgoingOffer, OutgoingState, PeerStore,
+    PeerStoreError,
+};
+use crate::reconnecting::ReconnectingSession;
+use crate::request::{AcceptRequest, OfferRequest};
+use crate::tasks::blocking;
+use crate::transfers::TransferStatus;
+
+/// The pauses between attempts to reach the recipient of an offer: the first, doubled up to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LAST_PAUSE: Duration = Duration::from_secs(15);
+
+/// The outcome of a message to one of several clients.
+pub type TellOutcome = (ClientName, Result<(), ClientError>);
+
+impl Client {
+    /// Takes introductions from now on, so that other clients can reach this one. Offers that were accepted before
+    /// are fetched as soon as their senders are connected.
+    ///
+    /// # Errors
+    /// [`ClientError`], also if the server is too old, or this client has no key.
+    pub async fn listen(&self) -> Result<(), ClientError> {
+        self.peers().listen().await
+    }
+
+    /// Sends a message to another client, and waits until it has confirmed it.
+    ///
+    /// # Errors
+    /// [`ClientError`]; [`PeerError::MessageUnknown`] if the connection ended before the confirmation.
+    pub async fn tell(&self, to: &ClientName, text: &str) -> Result<(), ClientError> {
+        self.peers().tell(to, text).await
+    }
+
+    /// Sends a message to every other client that can be reached. Returns the outcome for each.
+    ///
+    /// # Errors
+    /// [`ClientError`] if the list of clients cannot be read.
+    pub async fn tell_all(&self, text: &str) -> Result<Vec<TellOutcome>, ClientError> {
+        let own = self.welcome()?.name.key();
+        let (mut rows, mut names) = (self.status().await?, Vec::new());
+        while let Some(row) = rows.next().await? {
+            if row.end.is_none() && row.reachable && row.name.key() != own {
+                names.push(row.name);
+            }
+        }
+        let mut outcomes = Vec::new();
+        for name in names {
+            let told = self.tell(&name, text).await;
+            outcomes.push((name, told));
+        }
+        Ok(outcomes)
+    }
+
+    /// Records an offer of files, so that it is announced whenever its recipient is connected.
+    ///
+    /// # Errors
+    /// [`PeerError::NotOfferable`].
+    pub async fn offer(&self, request: OfferRequest) -> Result<OutgoingOffer, ClientError> {
+        self.peers().make_offer(request).await
+    }
+
+    /// Announces an offer until it is settled: connects with the recipient, and again after a loss. Without
+    /// `wait_for_recipient` it fails if the recipient cannot be reached at first.
+    ///
+    /// # Errors
+    /// [`ClientError`]: [`PeerError::Declined`], [`PeerError::NotStored`] and others. The offer stays open unless it
+    /// is settled.
+    pub async fn deliver(
+        &self,
+        number: OfferNumber,
+        wait_for_recipient: bool,
+    ) -> Result<(), ClientError> {
+        let peers = self.peers();
+        let (mut may_wait, mut pause) = (wait_for_recipient, FIRST_PAUSE);
+        let mut reported = None;
+        loop {
+            let changed = peers.changed();
+            let now = Timestamp(Utc::now());
+            let offer = peers.with_store(move |store| store.outgoing_offer(number, now)).await?;
+            let to = offer.recipient.clone();
+            match offer.state {
+                OutgoingState::Open | OutgoingState::Accepted => {}
+                OutgoingState::Delivered => return Ok(()),
+                OutgoingState::Declined => return Err(PeerError::Declined(to).into()),
+                OutgoingState::Withdrawn => return Err(PeerError::Withdrawn(number).into()),
+                OutgoingState::Expired => return Err(PeerError::Expired(number).into()),
+                OutgoingState::Failed(why) => {
+                    let refusal = Refusal::new(RefusalCode::BadPath, why);
+                    return Err(PeerError::NotStored { name: to, refusal }.into());
+                }
+            }
+            if let Some(refusal) = peers.take_refusal(number) {
+                return Err(PeerError::NotStored { name: to, refusal }.into());
+            }
+            if peers.link_with(&to).is_some() {
+                (may_wait, pause) = (true, FIRST_PAUSE);
+                // The records may be changed by another process.
+                let _ = timeout(Duration::from_secs(1), changed).await;
+                continue;
+            }
+            let Err(error) = self.reach(&peers, &to).await else { continue };
+            if !may_wait || !is_worth_waiting(&error) {
+                return Err(error);
+            }
+            let error = Arc::new(error);
+            if reported.replace(error.to_string()) != Some(error.to_string()) {
+                let event = PeerEvent::OfferWaiting { number, to, why: error };
+                self.reporter().publish(EventKind::Peer(event)).await;
+            }
+            let _ = timeout(pause, changed).await;
+            pause = (2 * pause).min(LAST_PAUSE);
+        }
+    }
+
+    /// Connects with a client, after reconnecting to the server if that connection is lost.
+    async fn reach(&self, peers: &Peers, name: &ClientName) -> Result<(), ClientError> {
+        self.session()?.reconnect().await?;
+        peers.connect(name).await.map(drop)
+    }
+
+    /// Bytes of an offer that this process has sent.
+    #[must_use]
+    pub fn sent_bytes(&self, offer: OfferId) -> u64 {
+        self.peers().sent_bytes(offer)
+    }
+
+    /// The offers to this person, and those of this person, by number.
+    ///
+    /// # Errors
+    /// [`PeerError::Store`].
+    pub async fn offers(&self) -> Result<(Vec<IncomingOffer>, Vec<OutgoingOffer>), ClientError> {
+        let now = Timestamp(Utc::now());
+        let peers = self.peers();
+        let read = move |store: &PeerStore| Ok((store.incoming_offers(now)?, store.outgoing_offers(now)?));
+        peers.with_store(read).await
+    }
+
+    /// Accepts an offer, and starts to fetch it from its sender. An offer that was accepted before and is not stored
+    /// yet is continued.
+    ///
+    /// # Errors
+    /// [`ClientError`]: [`PeerError::OfferSettled`], or the sender cannot be reached. The offer then stays accepted,
+    /// and is fetched when its sender connects.
+    pub async fn accept_offer(
+        &self,
+        number: OfferNumber,
+        request: AcceptRequest,
+    ) -> Result<RunningTransfer, ClientError> {
+        let failed =
+            |source| ClientError::Target { path: request.folder.clone(), source };
+        let folder = absolute(&request.folder).map_err(failed)?;
+        // Before the offer is accepted, because a folder that does not exist is a mistake.
+        let checked = folder.clone();
+        let metadata = blocking(move || Ok(checked.metadata())).await?.map_err(failed)?;
+        if !metadata.is_dir() {
+            return Err(failed(std::io::ErrorKind::NotADirectory.into()));
+        }
+        let now = Timestamp(Utc::now());
+        let peers = self.peers();
+        let accepted = peers.with_store(move |store| {
+            match store.accept_offer(number, &folder, now) {
+                Err(PeerStoreError::IncomingSettled {
+                    state: IncomingState::Accepted { .. }, ..
+                }) => store.incoming_offer(number, now),
+                accepted => accepted,
+            }
+        });
+        let offer = accepted.await?;
+        peers.notify_changed();
+        self.fetch_offer(offer, request).await
+    }
+
+    /// Declines an offer.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn decline_offer(&self, number: OfferNumber) -> Result<IncomingOffer, ClientError> {
+        let now = Timestamp(Utc::now());
+        let declined =
+            self.peers().with_store(move |store| store.decline_offer(number, now)).await?;
+        self.peers().notify_changed();
+        Ok(declined)
+    }
+
+    /// Withdraws an offer of this person.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn withdraw_offer(&self, number: OfferNumber) -> Result<(), ClientError> {
+        self.peers().withdraw_outgoing(number).await
+    }
+
+    /// Compares keys with another client: both people see the same twelve digits. Returns whether the other person
+    /// has confirmed them too.
+    ///
+    /// # Errors
+    /// [`ClientError`]; [`PeerError::DigitsDiffer`] if this person sees other digits.
+    pub async fn verify(&self, name: &ClientName) -> Result<bool, ClientError> {
+        self.peers().verify(name).await
+    }
+
+    /// The connections with other clients.
+    #[must_use]
+    pub fn peer_statuses(&self) -> Vec<PeerStatus> {
+        self.peers().statuses()
+    }
+
+    /// Connects with another client, unless there is a connection.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn connect_peer(&self, name: &ClientName) -> Result<PeerStatus, ClientError> {
+        Ok(self.peers().connect(name).await?.status())
+    }
+
+    /// The contacts on all servers.
+    ///
+    /// # Errors
+    /// [`PeerError::Store`].
+    pub async fn contacts(&self) -> Result<Vec<Contact>, ClientError> {
+        self.peers().with_store(|store| store.contacts(None)).await
+    }
+
+    /// The contact of this name on this client's server; the client must be connected.
+    ///
+    /// # Errors
+    /// [`ClientError`]; [`PeerError::UnknownContact`].
+    pub async fn contact(&self, name: &ClientName) -> Result<Contact, ClientError> {
+        let (server, wanted) = (self.session()?.server_ref().fingerprint, name.clone());
+        let found = self.peers().with_store(move |store| store.contact(server, &wanted)).await?;
+        found.ok_or_else(|| PeerError::UnknownContact(name.clone()).into())
+    }
+
+    /// Forgets the keys of a contact; the client must be connected.
+    ///
+    /// # Errors
+    /// [`ClientError`]; [`PeerError::UnknownContact`].
+    pub async fn forget_contact(&self, name: &ClientName) -> Result<(), ClientError> {
+        let (server, wanted) = (self.session()?.server_ref().fingerprint, name.clone());
+        let forgotten =
+            self.peers().with_store(move |store| store.forget_contact(server, &wanted)).await?;
+        if forgotten { Ok(()) } else { Err(PeerError::UnknownContact(name.clone()).into()) }
+    }
+
+    /// Blocks a name, or ends its block; the client must be connected.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn set_blocked(&self, name: &ClientName, blocked: bool) -> Result<(), ClientError> {
+        let (server, wanted) = (self.session()?.server_ref().fingerprint, name.clone());
+        let now = Timestamp(Utc::now());
+        self.peers()
+            .with_store(move |store| {
+                if blocked {
+                    store.block_contact(server, &wanted, now)
+                } else {
+                    store.unblock_contact(server, &wanted).map(drop)
+                }
+            })
+            .await?;
+        if blocked {
+            self.peers().close_links_with(name);
+        }
+        Ok(())
+    }
+
+    /// Fetches an accepted offer from its sender.
+    async fn fetch_offer(
+        &self,
+        offer: IncomingOffer,
+        request: AcceptRequest,
+    ) -> Result<RunningTransfer, ClientError> {
+        let peers = self.peers();
+        let number = offer.number;
+        let IncomingState::Accepted { folder } = offer.state.clone() else {
+            return Err(PeerError::UnknownOffer(number).into());
+        };
+        let lock = peers.with_store(move |store| store.lock_offer(number)).await?;
+        let lock = lock.ok_or(PeerError::OfferSettled { number, state: "taken by another process" })?;
+        let link = peers.connect_with_key(&offer.sender, offer.key).await?;
+        peers.accept_contact(&link).await?;
+        let root = FolderPath::parse(&offer.id.to_string()).map_err(|rule| {
+            ClientError::refused("cannot fetch the offer", rule.into())
+        })?;
+        let tree = OfferedTree {
+            from: offer.sender.clone(),
+            root,
+            files: offer.counts.files,
+            bytes: offer.counts.bytes,
+        };
+        let options = request.options();
+        let download = Download::of_offer(tree, &folder, options)?;
+        let source = PeerSource::new(peers.clone(), offer.sender.clone(), offer.key);
+        let handle = link.handle(self.settings().timeout);
+        // The sender's key identifies partial files, in place of a server's.
+        let sender = ServerRef { fingerprint: offer.key, ..offer.server.clone() };
+        let (unfinished, reporter) = (self.0.unfinished.clone(), self.reporter().clone());
+        let session =
+            ReconnectingSession::with_peer(Box::new(source), handle, sender, unfinished, reporter);
+        let prepared = PreparedTransfer::of_offer(download, format!("offer {number}"));
+        let finish = move |status: TransferStatus, end: TransferEnd| async move {
+            let _lock = lock;
+            match end {
+                TransferEnd::Done => {
+                    let (files, bytes) = (offer.counts.files, status.bytes.unwrap_or(0));
+                    let now = Timestamp(Utc::now());
+                    let stored = peers
+                        .with_store(move |store| store.mark_stored(number, files, bytes, now));
+                    if let Err(error) = stored.await {
+                        debug!(%error, "cannot record that an offer is stored");
+                    }
+                }
+                TransferEnd::Failed(error) => peers.set_failure(number, refusal_for(&error)),
+                TransferEnd::Cancelled => {}
+            }
+            peers.notify_changed();
+        };
+        self.start_in(session, prepared, finish)
+    }
+}
+
+/// Fetches accepted offers whose senders announce them again, as after a restart. Ends with the queue.
+pub(super) async fn fetch_accepted(
+    client: std::sync::Weak<super::ClientInner>,
+    mut accepted: mpsc::Receiver<OfferNumber>,
+) {
+    while let Some(number) = accepted.recv().await {
+        let Some(client) = client.upgrade().map(Client) else { return };
+        let now = Timestamp(Utc::now());
+        let peers = client.peers();
+        let read = move |store: &PeerStore| {
+            Ok((store.incoming_offer(number, now)?, store.is_locked(number)))
+        };
+        match peers.with_store(read).await {
+            // This or another process fetches it already.
+            Ok((_, true)) => {}
+            Ok((offer, false)) => {
+                if let Err(error) = client.fetch_offer(offer, AcceptRequest::default()).await {
+                    debug!(%error, "an accepted offer cannot be fetched now");
+                }
+            }
+            Err(error) => debug!(%error, "an accepted offer cannot be read"),
+        }
+    }
+}
+
+/// Whether a recipient may be reachable later.
+fn is_worth_waiting(error: &ClientError) -> bool {
+    matches!(error.code(), ErrorCode::NotFound | ErrorCode::Connection | ErrorCode::Busy)
+        || error.is_transient()
+}
+
+/// What the sender of an offer learns about a failure here.
+fn refusal_for(error: &ClientError) -> Refusal {
+    match error.code() {
+        ErrorCode::LocalDisk => {
+            Refusal::new(RefusalCode::NoSpace, "the files cannot be stored there")
+        }
+        ErrorCode::Partial => Refusal::new(RefusalCode::Internal, "some files were not received"),
+        _ if matches!(error, ClientError::Peer(PeerError::MoreThanOffered { .. })) => {
+            Refusal::new(RefusalCode::TooLarge, "there is more than was offered")
+        }
+        _ => Refusal::new(RefusalCode::Internal, "the files were not received"),
+    }
+}

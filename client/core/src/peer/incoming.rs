@@ -1,0 +1,156 @@
+//! The receiver of `offer`: records offers, waits for this person's answer, and tells the sender. The files are
+//! fetched elsewhere.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use quiver_protocol::text::display_remark;
+use quiver_protocol::{
+    Offer, OfferEnd, OfferId, PeerReply, Refusal, RefusalCode, Timestamp,
+};
+use tokio::time::sleep;
+use tracing::debug;
+
+use super::conversation::Conversation;
+use super::requests::RequestError;
+use super::{PeerLink, Peers, offered_paths};
+use crate::error::{ClientError, PeerError};
+use crate::peer_event::PeerEvent;
+use crate::peer_store::{
+    AnnouncedOffer, IncomingOffer, IncomingState, OfferNumber, PeerStoreError,
+};
+
+/// How often the records are read for answers that other processes have given.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+impl Peers {
+    /// Receives an offer, and answers it to its end.
+    pub(super) async fn receive_offer(
+        &self,
+        link: &PeerLink,
+        offer: Offer,
+        conversation: &mut Conversation,
+    ) -> Result<(), RequestError> {
+        for entry in &offer.entries {
+            if let Err(why) = offered_paths::offered_name(entry.name.as_str()) {
+                let refusal = Refusal::new(RefusalCode::BadPath, why);
+                self.report_offer_refusal(link, &refusal).await;
+                return Err(RequestError::Refused(refusal));
+            }
+        }
+        let mut incoming = self.record(link, &offer).await?;
+        let number = incoming.number;
+        if incoming.state == IncomingState::Open {
+            if self.0.state.lock().reported.insert(number) {
+                self.publish(PeerEvent::OfferReceived(Arc::new(incoming.clone()))).await;
+            }
+            conversation.reply(&PeerReply::Pending).await?;
+        }
+        let mut is_accepted = false;
+        loop {
+            let changed = self.0.changed.notified();
+            match &incoming.state {
+                IncomingState::Open => {}
+                IncomingState::Accepted { .. } => {
+                    if !std::mem::replace(&mut is_accepted, true) {
+                        link.set_accepted();
+                        conversation.reply(&PeerReply::Accepted).await?;
+                    }
+                    if let Some(refusal) = self.0.state.lock().failures.remove(&number) {
+                        return Err(RequestError::Refused(refusal));
+                    }
+                    // Fails if the queue is full; the next round tries again.
+                    let _ = self.0.accepted.try_send(number);
+                }
+                IncomingState::Stored { files, bytes, .. } => {
+                    let (files, bytes) = (*files, *bytes);
+                    return Ok(conversation.end(&OfferEnd { files, bytes }).await?);
+                }
+                IncomingState::Declined => {
+                    let message = "the other person declined";
+                    return Err(RequestError::refused(RefusalCode::Declined, message));
+                }
+                IncomingState::Withdrawn | IncomingState::Expired => {
+                    let message = "this offer has ended";
+                    return Err(RequestError::refused(RefusalCode::Declined, message));
+                }
+                IncomingState::Failed(why) => {
+                    return Err(RequestError::refused(RefusalCode::BadPath, why.clone()));
+                }
+            }
+            tokio::select! {
+                biased;
+                // The sender gave up, or the link is lost.
+                error = conversation.stream.reader.interrupted() => return Err(error.into()),
+                () = changed => {}
+                () = sleep(POLL_INTERVAL) => {}
+            }
+            let (was_open, now) = (incoming.state == IncomingState::Open, Timestamp(Utc::now()));
+            incoming = self.with_store(move |store| store.incoming_offer(number, now)).await?;
+            if was_open && incoming.state != IncomingState::Open {
+                self.publish(PeerEvent::OfferSettled(Arc::new(incoming.clone()))).await;
+            }
+        }
+    }
+
+    async fn record(&self, link: &PeerLink, offer: &Offer) -> Result<IncomingOffer, RequestError> {
+        let (server, offer) = (self.session()?.server_ref().clone(), offer.clone());
+        let (sender, key) = (link.name().clone(), link.key());
+        let now = Timestamp(Utc::now());
+        let recorded = self.with_store(move |store| {
+            let (server, sender, offer) = (&server, &sender, &offer);
+            store.record_incoming(AnnouncedOffer { server, sender, key, offer }, now)
+        });
+        recorded.await.map_err(|error| match error {
+            ClientError::Peer(PeerError::Store(PeerStoreError::TooManyOffers { limit })) => {
+                let message = format!("there are {limit} open offers already");
+                RequestError::refused(RefusalCode::RateLimited, message)
+            }
+            error => error.into(),
+        })
+    }
+
+    /// Forgets an offer that its sender has withdrawn.
+    pub(super) async fn withdraw_incoming(
+        &self,
+        link: &PeerLink,
+        id: OfferId,
+    ) -> Result<(), RequestError> {
+        let (key, now) = (link.key(), Timestamp(Utc::now()));
+        let server = self.server_key()?;
+        let withdrawn =
+            self.with_store(move |store| store.withdraw_incoming(server, key, id, now)).await?;
+        self.0.changed.notify_waiters();
+        if let Some(offer) = withdrawn {
+            self.publish(PeerEvent::OfferSettled(Arc::new(offer))).await;
+        }
+        Ok(())
+    }
+
+    /// Tells the sender of an accepted offer why it cannot be stored now.
+    pub(crate) fn set_failure(&self, number: OfferNumber, refusal: Refusal) {
+        self.0.state.lock().failures.insert(number, refusal);
+        self.0.changed.notify_waiters();
+    }
+
+    /// Reports an offer that breaks a rule.
+    pub(super) async fn report_refused_offer(
+        &self,
+        link: &PeerLink,
+        payload: &[u8],
+        refusal: &Refusal,
+    ) {
+        // The text of an invalid request is not parsed further.
+        let is_offer = payload.windows(7).any(|window| window == b"\"offer\"");
+        if is_offer && refusal.code != RefusalCode::UnknownCommand {
+            self.report_offer_refusal(link, refusal).await;
+        }
+    }
+
+    async fn report_offer_refusal(&self, link: &PeerLink, refusal: &Refusal) {
+        debug!(from = %link.name(), %refusal, "refused an offer");
+        let why = display_remark(&refusal.message).into_owned();
+        self.publish(PeerEvent::OfferRefused { from: link.name().clone(), why }).await;
+    }
+}

@@ -1,0 +1,117 @@
+//! Introductions that other clients ask for, and clients that come and go: the `listen` stream of the session with
+//! the server, again after each reconnection.
+
+use std::time::Duration;
+
+use quiver_protocol::Introduction;
+use quiver_transport::StreamError;
+use tokio::sync::oneshot;
+use tokio::time::sleep;
+use tracing::debug;
+
+use super::link::Side;
+use super::trust::Admission;
+use super::{MAX_LINKS, Peers};
+use crate::error::ClientError;
+use crate::exchange::{self, ListenEvent, Listening};
+use crate::peer_event::PeerEvent;
+
+/// The pause before the client listens again on a new connection.
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
+
+impl Peers {
+    /// Takes introductions from now on, on every connection to the server. Returns once the server knows, or with the
+    /// reason why it does not take it. Does nothing if this client listens already.
+    pub(crate) async fn listen(&self) -> Result<(), ClientError> {
+        if std::mem::replace(&mut self.0.state.lock().is_listening, true) {
+            return Ok(());
+        }
+        let (sender, listening) = oneshot::channel();
+        let peers = self.clone();
+        self.spawn(async move { peers.run_listener(sender).await });
+        let failed = |error| ClientError::stream("cannot take introductions", error);
+        listening.await.unwrap_or(Ok(())).map_err(failed)
+    }
+
+    async fn run_listener(&self, first: oneshot::Sender<Result<(), StreamError>>) {
+        let mut first = Some(first);
+        loop {
+            let Ok(server) = self.server() else { return };
+            match exchange::listen(&server.connection, server.timeout).await {
+                Ok(listening) => {
+                    if let Some(first) = first.take() {
+                        // Fails if the caller does not wait any more.
+                        let _ = first.send(Ok(()));
+                    }
+                    self.0.changed.notify_waiters();
+                    self.take_introductions(listening).await;
+                }
+                Err(error) => {
+                    let is_refused = matches!(error, StreamError::Refused(_));
+                    debug!(%error, "the server does not take a listener");
+                    if let Some(first) = first.take() {
+                        let _ = first.send(Err(error));
+                    }
+                    // An older server, or one that this client has no key for.
+                    if is_refused {
+                        self.0.state.lock().is_listening = false;
+                        return;
+                    }
+                }
+            }
+            // The interface or a transfer reconnects.
+            while self.server().is_ok_and(|new| {
+                new.connection.close_reason().is_some()
+            }) {
+                sleep(RETRY_PAUSE).await;
+            }
+            sleep(RETRY_PAUSE).await;
+        }
+    }
+
+    async fn take_introductions(&self, mut listening: Listening) {
+        loop {
+            match listening.next().await {
+                Ok(Some(ListenEvent::Introduction(introduction))) => {
+                    let peers = self.clone();
+                    self.spawn(async move {
+                        if let Err(error) = peers.answer(introduction).await {
+                            debug!(%error, "an introduction has failed");
+                        }
+                    });
+                }
+                Ok(Some(ListenEvent::Joined(client))) => {
+                    self.0.changed.notify_waiters();
+                    self.publish(PeerEvent::Joined(client)).await;
+                }
+                Ok(Some(ListenEvent::Left(client))) => {
+                    self.publish(PeerEvent::Left(client)).await;
+                }
+                Ok(None) => return,
+                Err(error) => return debug!(%error, "the listen stream has ended"),
+            }
+        }
+    }
+
+    /// Answers an introduction, and opens its link.
+    async fn answer(&self, introduction: Introduction) -> Result<(), ClientError> {
+        let has_capacity = self.links().len() < MAX_LINKS;
+        let admission = if has_capacity {
+            self.check_foreign_introduction(&introduction).await?
+        } else {
+            Admission::Refuse
+        };
+        let accept = admission != Admission::Refuse && introduction.relay;
+        let server = self.server()?;
+        let answered =
+            exchange::answer(&server.connection, introduction.id, accept, server.timeout).await;
+        answered.map_err(|error| Self::no_path(&introduction.name, &error))?;
+        if !accept {
+            return Ok(());
+        }
+        if admission == Admission::Ask {
+            self.ask_about(&introduction).await?;
+        }
+        self.open_link(introduction, Side::Responder).await.map(drop)
+    }
+}

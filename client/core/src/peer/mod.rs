@@ -1,0 +1,290 @@
+//! Connections with other clients, which the server introduces: who they are, what they may do, and what both sides
+//! say to each other. Starts no downloads: accepted offers are passed on.
+//!
+//! | module | contents |
+//! |---|---|
+//! | `listener` | introductions that other clients ask for |
+//! | `trust` | whether the key of a client is that of its name |
+//! | `link` | the connection with one client, and its tasks |
+//! | `conversation` | requests to the other client |
+//! | `requests` | what the other client asks for on a link |
+//! | `messages`, `verification` | both ends of `tell` and `verify` |
+//! | `outgoing`, `incoming` | both ends of `offer` |
+
+mod conversation;
+mod incoming;
+mod link;
+mod listener;
+mod messages;
+mod new_offer;
+mod offered_paths;
+mod outgoing;
+mod requests;
+mod source;
+mod trust;
+mod verification;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use quiver_protocol::{ClientName, Fingerprint, IntroductionId, OfferId, Refusal};
+use quiver_transfer::BackgroundPool;
+use quiver_transport::{Identity, StreamError};
+use tokio::sync::{Notify, OnceCell, mpsc};
+use tokio::task::JoinSet;
+
+pub(crate) use self::link::PeerLink;
+use self::outgoing::OfferSource;
+pub(crate) use self::source::PeerSource;
+use crate::error::{ClientError, InvalidRequest, PeerError};
+use crate::event::EventKind;
+use crate::exchange;
+use crate::peer_event::PeerEvent;
+use crate::peer_path::PeerStatus;
+use crate::folders::Folders;
+use crate::peer_store::{OfferNumber, PeerStore, PeerStoreError};
+use crate::reconnecting::{ReconnectingSession, SessionHandle};
+use crate::reporter::Reporter;
+use crate::tasks::blocking;
+
+/// Accepted offers that wait to be fetched. The interface's own requests are few.
+const ACCEPTED_OFFERS: usize = 64;
+
+/// Links that other clients may open at once.
+const MAX_LINKS: usize = 32;
+
+/// The other clients that this one knows. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Peers(Arc<PeersShared>);
+
+#[derive(Debug)]
+struct PeersShared {
+    identity: Arc<Identity>,
+    folders: Folders,
+    /// Opened at its first use.
+    store: OnceCell<Arc<PeerStore>>,
+    reporter: Reporter,
+    /// Idle timeout of each request.
+    timeout: Duration,
+    state: Mutex<PeersState>,
+    /// Notified when a client has connected to the server, or a link has opened.
+    changed: Notify,
+    /// Gets the offers that are accepted, and that the sender offers on a link now.
+    accepted: mpsc::Sender<OfferNumber>,
+    /// Lists the folders of offers.
+    list_pool: BackgroundPool,
+    /// Hashes the prefixes of offered files.
+    proof_pool: BackgroundPool,
+}
+
+#[derive(Debug, Default)]
+struct PeersState {
+    /// The session with the server; `None` before the client has connected.
+    session: Option<ReconnectingSession>,
+    links: HashMap<IntroductionId, PeerLink>,
+    /// The offers that this process serves.
+    sources: HashMap<OfferId, OfferSource>,
+    /// Refusals of recipients that could not take an offer.
+    refusals: HashMap<OfferNumber, Refusal>,
+    /// Why accepted offers could not be stored here, for their senders.
+    failures: HashMap<OfferNumber, Refusal>,
+    /// Incoming offers that the interface knows.
+    reported: HashSet<OfferNumber>,
+    tasks: JoinSet<()>,
+    is_listening: bool,
+}
+
+impl Peers {
+    /// Creates the state of a client that is not connected yet. Also returns the queue of offers to fetch.
+    pub(crate) fn new(
+        identity: Arc<Identity>,
+        folders: Folders,
+        reporter: Reporter,
+        timeout: Duration,
+    ) -> (Self, mpsc::Receiver<OfferNumber>) {
+        let (accepted, offers) = mpsc::channel(ACCEPTED_OFFERS);
+        let (state, changed) = (Mutex::default(), Notify::new());
+        let shared = PeersShared {
+            identity,
+            folders,
+            store: OnceCell::new(),
+            reporter,
+            timeout,
+            state,
+            changed,
+            accepted,
+            list_pool: BackgroundPool::new(1),
+            proof_pool: BackgroundPool::new(1),
+        };
+        (Self(Arc::new(shared)), offers)
+    }
+
+    /// Sets the session with the server.
+    pub(crate) fn set_session(&self, session: ReconnectingSession) {
+        self.0.state.lock().session = Some(session);
+    }
+
+    fn session(&self) -> Result<ReconnectingSession, ClientError> {
+        self.0.state.lock().session.clone().ok_or_else(|| InvalidRequest::NotConnected.into())
+    }
+
+    fn timeout(&self) -> Duration {
+        self.0.timeout
+    }
+
+    fn server(&self) -> Result<SessionHandle, ClientError> {
+        Ok(self.session()?.handle())
+    }
+
+    fn server_key(&self) -> Result<Fingerprint, ClientError> {
+        Ok(self.session()?.server_ref().fingerprint)
+    }
+
+    /// Runs blocking work on the records about other clients.
+    pub(crate) async fn with_store<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&PeerStore) -> Result<T, PeerStoreError> + Send + 'static,
+    ) -> Result<T, ClientError> {
+        let store = self.0.store.get_or_try_init(|| {
+            let folders = self.0.folders.clone();
+            blocking(move || {
+                let store = PeerStore::from_folders(&folders).map_err(PeerError::from)?;
+                Ok(Arc::new(store))
+            })
+        });
+        let store = store.await?.clone();
+        blocking(move || Ok(work(&store).map_err(PeerError::from)?)).await
+    }
+
+    async fn publish(&self, event: PeerEvent) {
+        self.0.reporter.publish(EventKind::Peer(event)).await;
+    }
+
+    /// Starts a task that ends with this client.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut state = self.0.state.lock();
+        while let Some(done) = state.tasks.try_join_next() {
+            if let Err(error) = done
+                && error.is_panic()
+            {
+                std::panic::resume_unwind(error.into_panic());
+            }
+        }
+        state.tasks.spawn(task);
+    }
+
+    /// Aborts all tasks, and waits until they have released their resources.
+    pub(crate) async fn shut_down(&self) {
+        let (mut tasks, links) = {
+            let mut state = self.0.state.lock();
+            (std::mem::take(&mut state.tasks), std::mem::take(&mut state.links))
+        };
+        for link in links.into_values() {
+            link.close();
+        }
+        tasks.shutdown().await;
+    }
+
+    /// Resolves at the next change of links, offers or connected clients.
+    pub(crate) fn changed(&self) -> impl Future<Output = ()> + Send + '_ {
+        self.0.changed.notified()
+    }
+
+    /// Wakes all that wait for a change of offers.
+    pub(crate) fn notify_changed(&self) {
+        self.0.changed.notify_waiters();
+    }
+
+    /// The state of each link.
+    pub(crate) fn statuses(&self) -> Vec<PeerStatus> {
+        self.links().iter().map(PeerLink::status).collect()
+    }
+
+    /// Closes the links with a client.
+    pub(crate) fn close_links_with(&self, name: &ClientName) {
+        for link in self.links().iter().filter(|link| link.is_with(name)) {
+            link.close();
+        }
+    }
+
+    /// The open links.
+    pub(crate) fn links(&self) -> Vec<PeerLink> {
+        self.0.state.lock().links.values().cloned().collect()
+    }
+
+    /// The newest open link with a client.
+    pub(crate) fn link_with(&self, name: &ClientName) -> Option<PeerLink> {
+        let state = self.0.state.lock();
+        let links = state.links.values().filter(|link| link.is_open() && link.is_with(name));
+        links.max_by_key(|link| link.opened()).cloned()
+    }
+
+    /// A link with the client of this name: an open one, or a new one through the server.
+    ///
+    /// # Errors
+    /// [`ClientError`]: the server refuses the introduction, the key is not that of the contact, or there is no path.
+    pub(crate) async fn connect(&self, name: &ClientName) -> Result<PeerLink, ClientError> {
+        if let Some(link) = self.link_with(name) {
+            return Ok(link);
+        }
+        let server = self.server()?;
+        let introduced = exchange::introduce(&server.connection, name.clone()).await;
+        let introduction = introduced
+            .map_err(|error| ClientError::stream(format!("cannot reach {name}"), error))?;
+        self.check_own_introduction(&introduction).await?;
+        if !introduction.relay {
+            let why = "the server does not relay".to_owned();
+            return Err(PeerError::NoPath { name: name.clone(), why }.into());
+        }
+        self.open_link(introduction, link::Side::Requester).await
+    }
+
+    /// Records that this person has accepted a contact: it may learn this client's address.
+    pub(crate) async fn accept_contact(&self, link: &PeerLink) -> Result<(), ClientError> {
+        link.set_accepted();
+        let (server, name) = (self.server_key()?, link.name().clone());
+        self.with_store(move |store| store.accept_contact(server, &name)).await.map(drop)
+    }
+
+    /// A link with the client of this name, which must have this key.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect); [`PeerError::NoPath`] if the client has another key: an account may have several
+    /// machines.
+    pub(crate) async fn connect_with_key(
+        &self,
+        name: &ClientName,
+        key: Fingerprint,
+    ) -> Result<PeerLink, ClientError> {
+        let existing = self.links();
+        let found = existing.into_iter().find(|link| {
+            link.is_open() && link.is_with(name) && link.key() == key
+        });
+        if let Some(link) = found {
+            return Ok(link);
+        }
+        let link = self.connect(name).await?;
+        if link.key() != key {
+            let why = "another machine of this account answers".to_owned();
+            return Err(PeerError::NoPath { name: name.clone(), why }.into());
+        }
+        Ok(link)
+    }
+
+    fn no_path(name: &ClientName, error: &StreamError) -> ClientError {
+        PeerError::NoPath { name: name.clone(), why: error.to_string() }.into()
+    }
+}
+
+/// Random bytes for an id that no other machine can guess.
+fn random_id<const LENGTH: usize>() -> Result<[u8; LENGTH], ClientError> {
+    let mut bytes = [0; LENGTH];
+    let failed = |error: getrandom::Error| ClientError::System {
+        what: "cannot get random bytes",
+        source: std::io::Error::other(error.to_string()),
+    };
+    getrandom::fill(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}

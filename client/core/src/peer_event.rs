@@ -1,0 +1,76 @@
+//! What other clients do, as events for interfaces. No texts for people, no connections.
+
+use std::sync::Arc;
+
+use quiver_protocol::{ClientName, ClientRef, Fingerprint};
+
+use crate::error::ClientError;
+use crate::peer_path::PeerPath;
+use crate::peer_store::{IncomingOffer, OfferNumber};
+
+/// An event about other clients.
+#[derive(Debug, Clone)]
+pub enum PeerEvent {
+    /// A client has connected to the server.
+    Joined(ClientRef),
+    /// A client has disconnected from the server.
+    Left(ClientRef),
+    /// A message from another client.
+    Message {
+        /// The sender.
+        from: ClientName,
+        /// The text, as the sender typed it.
+        text: String,
+    },
+    /// Another client offers files. Published once in a process, also for an offer that an earlier process has
+    /// received.
+    OfferReceived(Arc<IncomingOffer>),
+    /// An offer of another client was refused because it breaks a rule.
+    OfferRefused {
+        /// The sender.
+        from: ClientName,
+        /// Which rule. May quote text of the sender.
+        why: String,
+    },
+    /// An offer of another client is settled: withdrawn by its sender, or accepted or declined by another process.
+    OfferSettled(Arc<IncomingOffer>),
+    /// The recipient of an offer of this process is asked.
+    OfferPending {
+        /// The offer.
+        number: OfferNumber,
+        /// The recipient.
+        to: ClientName,
+    },
+    /// The recipient has accepted an offer of this process.
+    OfferAccepted {
+        /// The offer.
+        number: OfferNumber,
+        /// The recipient.
+        to: ClientName,
+    },
+    /// The recipient of an offer of this process cannot be reached at present; the client tries again.
+    OfferWaiting {
+        /// The offer.
+        number: OfferNumber,
+        /// The recipient.
+        to: ClientName,
+        /// Why.
+        why: Arc<ClientError>,
+    },
+    /// A client has shown another key than its name had, and was refused.
+    KeyRefused {
+        /// The name.
+        name: ClientName,
+        /// The key that it has shown.
+        presented: Fingerprint,
+        /// The known keys of the name.
+        known: Vec<Fingerprint>,
+    },
+    /// The path of a connection with another client has changed.
+    PathChanged {
+        /// The other client.
+        name: ClientName,
+        /// The path from now on.
+        path: PeerPath,
+    },
+}
