@@ -1,0 +1,376 @@
+//! Contacts: the names of other clients on each server, with the keys that they have shown. Names are compared
+//! without regard to case.
+
+use quiver_protocol::{ClientName, Fingerprint, Timestamp};
+use rusqlite::{OptionalExtension as _, Row, Transaction, params};
+
+use super::columns::{micros, optional, value};
+use super::{Abort, PeerStore, PeerStoreError};
+
+/// Contacts that are remembered. Beyond that, the one that was seen least recently is removed, of those that the
+/// person has neither accepted, verified nor blocked: a server can introduce any number of names.
+const MAX_CONTACTS: u64 = 10_000;
+
+/// A name on a server, and what this client knows about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contact {
+    /// The fingerprint of the server's key.
+    pub server: Fingerprint,
+    /// The name, as it was written last.
+    pub name: ClientName,
+    /// Whether the name was an account when it was seen last.
+    pub is_account: bool,
+    /// Whether the person has accepted the contact: has sent to it, accepted an offer of it, or compared keys.
+    pub is_accepted: bool,
+    /// Whether the person has blocked the name.
+    pub is_blocked: bool,
+    /// Its keys, the first one first. A name that was blocked before it was seen has none.
+    pub keys: Vec<ContactKey>,
+}
+
+/// A key of a contact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContactKey {
+    /// Its fingerprint.
+    pub key: Fingerprint,
+    /// When the name first had it.
+    pub first_seen: Timestamp,
+    /// When the name last had it.
+    pub last_seen: Timestamp,
+    /// When both persons compared the keys; `None` if they have not.
+    pub verified: Option<Timestamp>,
+}
+
+/// How the key that a name has now compares to what is known of the name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyCheck {
+    /// The name has no known key.
+    New,
+    /// The name had this key before.
+    Known {
+        /// When both persons compared the keys; `None` if they have not.
+        verified: Option<Timestamp>,
+        /// Whether the person has accepted the contact.
+        is_accepted: bool,
+    },
+    /// Another key of an account: perhaps another machine of the same person.
+    OtherMachine {
+        /// The keys that the name had before.
+        known: Vec<ContactKey>,
+    },
+    /// Another key of a name without account, or a name that became an account or is one no longer.
+    Changed {
+        /// The keys that the name had before.
+        known: Vec<ContactKey>,
+    },
+    /// The person has blocked the name, whatever key it has.
+    Blocked,
+}
+
+impl Contact {
+    fn check(self, key: Fingerprint, is_account: bool) -> KeyCheck {
+        let found = self.keys.iter().find(|known| known.key == key);
+        if self.is_blocked {
+            KeyCheck::Blocked
+        } else if self.keys.is_empty() {
+            KeyCheck::New
+        } else if self.is_account != is_account {
+            KeyCheck::Changed { known: self.keys }
+        } else if let Some(ContactKey { verified, .. }) = found {
+            KeyCheck::Known { verified: *verified, is_accepted: self.is_accepted }
+        } else if is_account {
+            KeyCheck::OtherMachine { known: self.keys }
+        } else {
+            KeyCheck::Changed { known: self.keys }
+        }
+    }
+}
+
+impl PeerStore {
+    /// Compares the key that a name has now, as the server says, to the known ones. Changes nothing.
+    ///
+    /// # Errors
+    /// [`PeerStoreError`].
+    pub fn check_key(
+        &self,
+        server: Fingerprint,
+        name: &ClientName,
+        key: Fingerprint,
+        is_account: bool,
+    ) -> Result<KeyCheck, PeerStoreError> {
+        let found = self.contact(server, name)?;
+        Ok(found.map_or(KeyCheck::New, |contact| contact.check(key, is_account)))
+    }
+
+    /// Like [`check_key`](Self::check_key), and remembers a first or known key. Of two processes that see the first
+    /// key of a name at the same time, one gets [`KeyCheck::New`].
+    ///
+    /// # Errors
+    /// [`PeerStoreError`], also [`PeerStoreError::TooManyContacts`].
+    pub fn check_and_remember_key(
+        &self,
+        server: Fingerprint,
+        name: &ClientName,
+        key: Fingerprint,
+        is_account: bool,
+        now: Timestamp,
+    ) -> Result<KeyCheck, PeerStoreError> {
+        self.write(|transaction| {
+            let found = find(transaction, server, name)?;
+            let check = found.map_or(KeyCheck::New, |(_, contact)| contact.check(key, is_account));
+            if matches!(check, KeyCheck::New | KeyCheck::Known { .. }) {
+                remember(transaction, server, name, key, is_account, now)?;
+            }
+            Ok(check)
+        })
+    }
+
+    /// Remembers a key, also one that is not known yet: the person has agreed to it. Another key of an account is
+    /// added to the known ones. After a change ([`KeyCheck::Changed`]) it replaces them, and the contact is no longer
+    /// accepted.
+    ///
+    /// # Errors
+    /// [`PeerStoreError`], also [`PeerStoreError::TooManyContacts`].
+    pub fn remember_key(
+        &self,
+        server: Fingerprint,
+        name: &ClientName,
+        key: Fingerprint,
+        is_account: bool,
+        now: Timestamp,
+    ) -> Result<(), PeerStoreError> {
+        self.write(|transaction| {
+            let found = find(transaction, server, name)?;
+            if let Some((id, contact)) = found {
+                // A blocked name stays blocked; its key is compared all the same.
+                let contact = Contact { is_blocked: false, ..contact };
+                if let KeyCheck::Changed { .. } = contact.check(key, is_account) {
+                    let sql = "DELETE FROM keys WHERE contact = ?1 AND key <> ?2";
+                    transaction.execute(sql, params![id, key.0])?;
+                    let sql = "UPDATE contacts SET is_accepted = 0 WHERE id = ?1";
+                    transaction.execute(sql, [id])?;
+                }
+            }
+            remember(transaction, server, name, key, is_account, now)
+        })
+    }
+
+    /// Marks a known key as verified, and its contact as accepted. Returns whether the key is known.
+    ///
+    /// # Errors
+    /// [`PeerStoreError`].
+    pub fn mark_verified(
+        &self,
+        server: Fingerprint,
+        name: &ClientName,
+        key: Fingerprint,
+        now: Timestamp,
+    ) -> Result<bool, PeerStoreError> {
+        self.write(|transaction| {
+            let Some((id, _)) = find(transaction, server, name)? else { return Ok(false) };
+            let sql = "UPDATE keys SET verified = ?3 WHERE contact = ?1 AND key = ?2";
+            let is_known = transaction.execute(sql, params![id, key.0, micros(now)])? == 1;
+            if is_known {
+                transaction.execute("UPDATE contacts SET is_accepted = 1 WHERE id = ?1", [id])?;
+            }
+            Ok(is_known)
+        })
+    }
+
+    /// Marks a contact as accepted. Returns whether it is known.
+    ///
+    /// # Errors
+    /// [`PeerStoreError`].
+    pub fn accept_contact(
+        &self,
+        server: Fingerprint,
+        name: &ClientName,
+    ) -> Result<bool, PeerStoreError> {
+        self.update(server, name, "is_accepted = 1")
+    }
+
+    /// Blocks a name, also one that is not known yet.
+    ///
+    /// # Errors
+    /// [`PeerStoreError`], also [`PeerStoreError::TooManyContacts`].
+    pub fn block_contact(
+        &self,
+        server: Fingerprint,
+        name: &ClientName,
+        now: Timestamp,
+    ) -> Result<(), PeerStoreError> {
+        self.write(|transaction| {
+            let id = ensure(transaction, server, name, now)?;
+            transaction.execute("UPDATE contacts SET is_blocked = 1 WHERE id = ?1", [id])?;
+            Ok(())
+        })
+    }
+
+    /// Ends the block of a name. Returns whether it is known.
+    ///
+    /// # Errors
+    /// [`PeerStoreError`].
+    pub fn unblock_contact(
+        &self,
+        server: Fingerprint,
+        name: &ClientName,
+    ) -> Result<bool, PeerStoreError> {
+        self.update(server, name, "is_blocked = 0")
+    }
+
+    /// Forgets the keys of a contact, whether it is accepted, and the ids of its messages. A blocked name stays
+    /// blocked. Returns whether the contact was known.
+    ///
+    /// # Errors
+    /// [`PeerStoreError`].
+    pub fn forget_contact(
+        &self,
+        server: Fingerprint,
+        name: &ClientName,
+    ) -> Result<bool, PeerStoreError> {
+        self.write(|transaction| {
+            let Some((id, contact)) = find(transaction, server, name)? else { return Ok(false) };
+            if contact.is_blocked {
+                transaction.execute("DELETE FROM keys WHERE contact = ?1", [id])?;
+                transaction.execute("DELETE FROM messages WHERE contact = ?1", [id])?;
+                transaction.execute("UPDATE contacts SET is_accepted = 0 WHERE id = ?1", [id])?;
+            } else {
+                transaction.execute("DELETE FROM contacts WHERE id = ?1", [id])?;
+            }
+            Ok(true)
+        })
+    }
+
+    /// The contact of this name.
+    ///
+    /// # Errors
+    /// [`PeerStoreError`].
+    pub fn contact(
+        &self,
+        server: Fingerprint,
+        name: &ClientName,
+    ) -> Result<Option<Contact>, PeerStoreError> {
+        self.read(|transaction| Ok(find(transaction, server, name)?.map(|(_, contact)| contact)))
+    }
+
+    /// The contacts on one server or on all, by server and name.
+    ///
+    /// # Errors
+    /// [`PeerStoreError`].
+    pub fn contacts(&self, server: Option<Fingerprint>) -> Result<Vec<Contact>, PeerStoreError> {
+        self.read(|transaction| {
+            let sql = "SELECT * FROM contacts WHERE ?1 IS NULL OR server = ?1 \
+                       ORDER BY server, name_key";
+            let mut rows = transaction.prepare_cached(sql)?;
+            let rows = rows.query_map([server.map(|server| server.0)], contact)?;
+            let with_keys = |row: rusqlite::Result<_>| add_keys(transaction, row?);
+            Ok(rows.map(with_keys).map(|found| Ok(found?.1)).collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    /// Sets a column of a contact. Returns whether it is known.
+    fn update(
+        &self,
+        server: Fingerprint,
+        name: &ClientName,
+        assignment: &str,
+    ) -> Result<bool, PeerStoreError> {
+        self.write(|transaction| {
+            let sql =
+                format!("UPDATE contacts SET {assignment} WHERE server = ?1 AND name_key = ?2");
+            Ok(transaction.execute(&sql, params![server.0, name.key()])? == 1)
+        })
+    }
+}
+
+/// The contact of a name, and its row's id.
+fn find(
+    transaction: &Transaction<'_>,
+    server: Fingerprint,
+    name: &ClientName,
+) -> rusqlite::Result<Option<(i64, Contact)>> {
+    let sql = "SELECT * FROM contacts WHERE server = ?1 AND name_key = ?2";
+    let mut rows = transaction.prepare_cached(sql)?;
+    let found = rows.query_row(params![server.0, name.key()], contact).optional()?;
+    found.map(|found| add_keys(transaction, found)).transpose()
+}
+
+/// The id of a name's row, which is added if it is missing.
+pub(super) fn ensure(
+    transaction: &Transaction<'_>,
+    server: Fingerprint,
+    name: &ClientName,
+    now: Timestamp,
+) -> Result<i64, Abort> {
+    let sql = "SELECT id FROM contacts WHERE server = ?1 AND name_key = ?2";
+    let mut rows = transaction.prepare_cached(sql)?;
+    let found = rows.query_row(params![server.0, name.key()], |row| row.get(0)).optional()?;
+    if let Some(id) = found {
+        return Ok(id);
+    }
+    let sql = "SELECT COUNT(*) FROM contacts";
+    let count = transaction.query_row(sql, [], |row| value::<u64>(row, "COUNT(*)"))?;
+    if count >= MAX_CONTACTS {
+        let sql = "DELETE FROM contacts WHERE id = (
+            SELECT id FROM contacts WHERE is_accepted = 0 AND is_blocked = 0 AND NOT EXISTS
+                (SELECT * FROM keys WHERE contact = id AND verified IS NOT NULL)
+            ORDER BY seen, id LIMIT 1)";
+        if transaction.execute(sql, [])? == 0 {
+            return Err(PeerStoreError::TooManyContacts { limit: MAX_CONTACTS }.into());
+        }
+    }
+    let sql = "INSERT INTO contacts \
+               (server, name_key, name, is_account, is_accepted, is_blocked, seen) \
+               VALUES (?1, ?2, ?3, 0, 0, 0, ?4)";
+    transaction.execute(sql, params![server.0, name.key(), name.as_str(), micros(now)])?;
+    Ok(transaction.last_insert_rowid())
+}
+
+/// Adds a key to a contact, or updates when it was last seen.
+fn remember(
+    transaction: &Transaction<'_>,
+    server: Fingerprint,
+    name: &ClientName,
+    key: Fingerprint,
+    is_account: bool,
+    now: Timestamp,
+) -> Result<(), Abort> {
+    let id = ensure(transaction, server, name, now)?;
+    let sql = "UPDATE contacts SET name = ?2, is_account = ?3, seen = ?4 WHERE id = ?1";
+    transaction.execute(sql, params![id, name.as_str(), is_account, micros(now)])?;
+    let sql = "INSERT INTO keys (contact, key, first_seen, last_seen) VALUES (?1, ?2, ?3, ?3) \
+               ON CONFLICT DO UPDATE SET last_seen = excluded.last_seen";
+    transaction.execute(sql, params![id, key.0, micros(now)])?;
+    Ok(())
+}
+
+/// The contact of a row, without its keys, and the row's id.
+fn contact(row: &Row<'_>) -> rusqlite::Result<(i64, Contact)> {
+    let contact = Contact {
+        server: value(row, "server")?,
+        name: value(row, "name")?,
+        is_account: row.get("is_account")?,
+        is_accepted: row.get("is_accepted")?,
+        is_blocked: row.get("is_blocked")?,
+        keys: Vec::new(),
+    };
+    Ok((row.get("id")?, contact))
+}
+
+fn add_keys(
+    transaction: &Transaction<'_>,
+    (id, mut contact): (i64, Contact),
+) -> rusqlite::Result<(i64, Contact)> {
+    let sql = "SELECT * FROM keys WHERE contact = ?1 ORDER BY first_seen, key";
+    let mut rows = transaction.prepare_cached(sql)?;
+    let key = |row: &Row<'_>| {
+        Ok(ContactKey {
+            key: value(row, "key")?,
+            first_seen: value(row, "first_seen")?,
+            last_seen: value(row, "last_seen")?,
+            verified: optional(row, "verified")?,
+        })
+    };
+    contact.keys = rows.query_map([id], key)?.collect::<rusqlite::Result<_>>()?;
+    Ok((id, contact))
+}

@@ -1,0 +1,341 @@
+//! Outgoing offers: what this person offers to other clients, until the recipient has everything or the offer is
+//! settled otherwise. Reads none of the offered files.
+
+use std::path::PathBuf;
+
+use quiver_protocol::{ClientName, FilePath, Fingerprint, OfferId, Timestamp};
+use rusqlite::{OptionalExtension as _, Row, ToSql, Transaction, params};
+
+use super::columns::{optional, path_bytes, value};
+use super::offers::{self, NewRow, OfferCounts, OfferNumber};
+use super::{Abort, PeerStore, PeerStoreError};
+use crate::journal::ServerRef;
+
+/// An offer that this person makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewOffer {
+    /// Its id, drawn at random.
+    pub id: OfferId,
+    /// The server where the recipient is.
+    pub server: ServerRef,
+    /// The recipient's name.
+    pub recipient: ClientName,
+    /// The recipient's key; `None` if it is not known yet.
+    pub key: Option<Fingerprint>,
+    /// What is offered.
+    pub content: OfferedContent,
+    /// How much is offered.
+    pub counts: OfferCounts,
+    /// When the offer is made.
+    pub created: Timestamp,
+}
+
+/// What an outgoing offer offers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OfferedContent {
+    /// Files and folders.
+    Paths(Vec<OfferedPath>),
+    /// The content of standard input, under this name. It is copied to [`PeerStore::spool_path`], and removed when
+    /// the offer is settled.
+    Spool(FilePath),
+}
+
+/// A file or folder that is offered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfferedPath {
+    /// Its absolute path.
+    pub path: PathBuf,
+    /// The name under which it is offered.
+    pub name: FilePath,
+}
+
+/// An offer that this person has made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutgoingOffer {
+    /// Its number, for this person.
+    pub number: OfferNumber,
+    /// Its id, for the recipient.
+    pub id: OfferId,
+    /// The server where the recipient is.
+    pub server: ServerRef,
+    /// The recipient's name.
+    pub recipient: ClientName,
+    /// The recipient's key; `None` if it is not known yet.
+    pub key: Option<Fingerprint>,
+    /// What is offered.
+    pub content: OfferedContent,
+    /// How much is offered.
+    pub counts: OfferCounts,
+    /// When the offer was made.
+    pub created: Timestamp,
+    /// Its state.
+    pub state: OutgoingState,
+}
+
+/// The state of an outgoing offer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OutgoingState {
+    /// The recipient has not answered yet.
+    Open,
+    /// The recipient has accepted, and does not have everything yet.
+    Accepted,
+    /// The recipient has everything.
+    Delivered,
+    /// The recipient does not want it.
+    Declined,
+    /// This person has withdrawn it.
+    Withdrawn,
+    /// It cannot be delivered, for this reason.
+    Failed(String),
+    /// It was not delivered within 7 days.
+    Expired,
+}
+
+impl OutgoingState {
+    /// Whether the offer has ended.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        !matches!(self, Self::Open | Self::Accepted)
+    }
+
+    fn number(&self) -> i64 {
+        match self {
+            Self::Open => offers::OPEN,
+            Self::Accepted => offers::ACCEPTED,
+            Self::Delivered => offers::COMPLETE,
+            Self::Declined => offers::DECLINED,
+            Self::Withdrawn => offers::WITHDRAWN,
+            Self::Failed(_) => offers::FAILED,
+            Self::Expired => offers::EXPIRED,
+        }
+    }
+}
+
+impl PeerStore {
+    /// Adds an offer.
+    ///
+    /// # Errors
+    /// [`PeerStoreError`], also [`PeerStoreError::RelativePath`].
+    pub fn add_outgoing(&self, offer: NewOffer) -> Result<OutgoingOffer, PeerStoreError> {
+        let paths = match &offer.content {
+            OfferedContent::Paths(paths) => paths.iter().map(|offered| &offered.path).collect(),
+            OfferedContent::Spool(_) => Vec::new(),
+        };
+        if let Some(path) =
+            paths.into_iter().chain(&offer.server.certificate).find(|path| !path.is_absolute())
+        {
+            return Err(PeerStoreError::RelativePath { path: path.clone() });
+        }
+        let (cleanup, number) = self.write(|transaction| {
+            let cleanup = offers::clean_up(transaction, offer.created)?;
+            Ok((cleanup, insert(transaction, &offer)?))
+        })?;
+        self.finish_cleanup(&cleanup);
+        let NewOffer { id, server, recipient, key, content, counts, created } = offer;
+        let state = OutgoingState::Open;
+        Ok(OutgoingOffer { number, id, server, recipient, key, content, counts, created, state })
+    }
+
+    /// The offers of this person, by number.
+    ///
+    /// # Errors
+    /// [`PeerStoreError`].
+    pub fn outgoing_offers(&self, now: Timestamp) -> Result<Vec<OutgoingOffer>, PeerStoreError> {
+        self.read(|transaction| Ok(select(transaction, "1 = 1", &[], now)?))
+    }
+
+    /// The offers of this person to clients of a server that are not settled, by number.
+    ///
+    /// # Errors
+    /// [`PeerStoreError`].
+    pub fn unsettled_outgoing(
+        &self,
+        server: Fingerprint,
+        now: Timestamp,
+    ) -> Result<Vec<OutgoingOffer>, PeerStoreError> {
+        let condition = "server = ?1 AND state <= ?2";
+        self.read(|transaction| {
+            let values = params![server.0, offers::ACCEPTED];
+            let mut found = select(transaction, condition, values, now)?;
+            found.retain(|offer| !offer.state.is_settled());
+            Ok(found)
+        })
+    }
+
+    /// The offer of this person with this number.
+    ///
+    /// # Errors
+    /// [`PeerStoreError`], also [`PeerStoreError::UnknownOffer`].
+    pub fn outgoing_offer(
+        &self,
+        number: OfferNumber,
+        now: Timestamp,
+    ) -> Result<OutgoingOffer, PeerStoreError> {
+        self.read(|transaction| by_number(transaction, number, now))
+    }
+
+    /// The offer of this person with this id.
+    ///
+    /// # Errors
+    /// [`PeerStoreError`].
+    pub fn find_outgoing(
+        &self,
+        id: OfferId,
+        now: Timestamp,
+    ) -> Result<Option<OutgoingOffer>, PeerStoreError> {
+        self.read(|transaction| Ok(select(transaction, "id = ?1", params![id.0], now)?.pop()))
+    }
+
+    /// Records the recipient's key. Returns the key that the offer has: the first one that was recorded, by this or
+    /// another process. The offer is for that key only.
+    ///
+    /// # Errors
+    /// [`PeerStoreError`], also [`PeerStoreError::UnknownOffer`].
+    pub fn set_recipient_key(
+        &self,
+        number: OfferNumber,
+        key: Fingerprint,
+    ) -> Result<Fingerprint, PeerStoreError> {
+        self.write(|transaction| {
+            let sql = "UPDATE offers SET peer_key = COALESCE(peer_key, ?2) \
+                       WHERE number = ?1 AND is_incoming = 0 RETURNING peer_key";
+            let values = params![number.0.cast_signed(), key.0];
+            let found = transaction.query_row(sql, values, |row| value(row, "peer_key"));
+            Ok(found.optional()?.ok_or(PeerStoreError::UnknownOffer { number })?)
+        })
+    }
+
+    /// Records how much the offer has, once all of a pipe has been read.
+    ///
+    /// # Errors
+    /// [`PeerStoreError`], also [`PeerStoreError::UnknownOffer`].
+    pub fn set_outgoing_counts(
+        &self,
+        number: OfferNumber,
+        counts: OfferCounts,
+    ) -> Result<(), PeerStoreError> {
+        self.write(|transaction| offers::set_counts(transaction, number, false, counts))
+    }
+
+    /// Changes the state of an offer that is not settled. An offer that has expired can still become
+    /// [`Delivered`](OutgoingState::Delivered), because the recipient began in time. Returns the offer.
+    ///
+    /// # Errors
+    /// [`PeerStoreError`], also [`PeerStoreError::UnknownOffer`] and [`PeerStoreError::OutgoingSettled`].
+    pub fn set_outgoing_state(
+        &self,
+        number: OfferNumber,
+        state: OutgoingState,
+        now: Timestamp,
+    ) -> Result<OutgoingOffer, PeerStoreError> {
+        let changed = self.write(|transaction| {
+            let offer = by_number(transaction, number, now)?;
+            let is_late_delivery =
+                (&offer.state, &state) == (&OutgoingState::Expired, &OutgoingState::Delivered);
+            if offer.state.is_settled() && !is_late_delivery {
+                return Err(PeerStoreError::OutgoingSettled { number, state: offer.state }.into());
+            }
+            let why = match &state {
+                OutgoingState::Failed(why) => Some(why.as_str()),
+                _ => None,
+            };
+            offers::set_state(transaction, number, state.number(), why, now)?;
+            Ok(OutgoingOffer { state, ..offer })
+        })?;
+        if changed.state.is_settled() {
+            self.remove_spools(&[number]);
+        }
+        Ok(changed)
+    }
+}
+
+fn insert(transaction: &Transaction<'_>, offer: &NewOffer) -> rusqlite::Result<OfferNumber> {
+    let (paths, spooled_as) = match &offer.content {
+        OfferedContent::Paths(paths) => (paths.as_slice(), None),
+        OfferedContent::Spool(name) => (&[][..], Some(name.as_str())),
+    };
+    let row = NewRow {
+        is_incoming: false,
+        id: offer.id,
+        server: &offer.server,
+        peer_name: &offer.recipient,
+        peer_key: offer.key,
+        counts: offer.counts,
+        created: offer.created,
+        spooled_as,
+    };
+    let number = offers::insert(transaction, &row)?;
+    let sql = "INSERT INTO offered_paths (offer, position, path, name) VALUES (?1, ?2, ?3, ?4)";
+    let mut insert = transaction.prepare_cached(sql)?;
+    for (position, OfferedPath { path, name }) in paths.iter().enumerate() {
+        let (number, position) = (number.0.cast_signed(), (position as u64).cast_signed());
+        insert.execute(params![number, position, path_bytes(path), name.as_str()])?;
+    }
+    Ok(number)
+}
+
+fn by_number(
+    transaction: &Transaction<'_>,
+    number: OfferNumber,
+    now: Timestamp,
+) -> Result<OutgoingOffer, Abort> {
+    let values = params![number.0.cast_signed()];
+    let found = select(transaction, "number = ?1", values, now)?.pop();
+    Ok(found.ok_or(PeerStoreError::UnknownOffer { number })?)
+}
+
+fn select(
+    transaction: &Transaction<'_>,
+    condition: &str,
+    values: &[&dyn ToSql],
+    now: Timestamp,
+) -> rusqlite::Result<Vec<OutgoingOffer>> {
+    let sql =
+        format!("SELECT * FROM offers WHERE is_incoming = 0 AND ({condition}) ORDER BY number");
+    let mut rows = transaction.prepare_cached(&sql)?;
+    let rows = rows.query_map(values, |row| outgoing(transaction, row, now))?;
+    rows.collect()
+}
+
+fn outgoing(
+    transaction: &Transaction<'_>,
+    row: &Row<'_>,
+    now: Timestamp,
+) -> rusqlite::Result<OutgoingOffer> {
+    let key = optional(row, "peer_key")?;
+    let spooled_as = optional(row, "spooled_as")?;
+    let common = offers::read(row, now)?;
+    let state = match common.state {
+        offers::OPEN => OutgoingState::Open,
+        offers::ACCEPTED => OutgoingState::Accepted,
+        offers::COMPLETE => OutgoingState::Delivered,
+        offers::DECLINED => OutgoingState::Declined,
+        offers::WITHDRAWN => OutgoingState::Withdrawn,
+        offers::FAILED => OutgoingState::Failed(common.why.unwrap_or_default()),
+        offers::EXPIRED => OutgoingState::Expired,
+        other => return Err(offers::invalid_state(other)),
+    };
+    let content = match spooled_as {
+        Some(name) => OfferedContent::Spool(name),
+        None => OfferedContent::Paths(paths(transaction, common.number)?),
+    };
+    Ok(OutgoingOffer {
+        number: common.number,
+        id: common.id,
+        server: common.server,
+        recipient: common.peer_name,
+        key,
+        content,
+        counts: common.counts,
+        created: common.created,
+        state,
+    })
+}
+
+fn paths(transaction: &Transaction<'_>, number: OfferNumber) -> rusqlite::Result<Vec<OfferedPath>> {
+    let sql = "SELECT path, name FROM offered_paths WHERE offer = ?1 ORDER BY position";
+    let mut rows = transaction.prepare_cached(sql)?;
+    let path =
+        |row: &Row<'_>| Ok(OfferedPath { path: value(row, "path")?, name: value(row, "name")? });
+    rows.query_map([number.0.cast_signed()], path)?.collect()
+}
