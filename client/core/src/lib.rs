@@ -13,6 +13,7 @@
 //! | `download`, `upload` | transfers of files and folders; `transfer_context` is shared by all files of a transfer |
 //! | `shared_plan`, `tree_transfer` | transfers of many files by a plan, in either direction |
 //! | [`journal`], [`known_servers`], [`identity_store`] | files that the client keeps between runs, in [`folders`] |
+//! | `peer`, [`peer_event`], [`peer_path`] | connections with other clients, what they do, and their paths |
 //! | [`peer_store`] | contacts, offers, and ids of received messages: a database that all processes of a user share |
 //! | [`tree`] | patterns, and the plan of a transfer of folders |
 
@@ -30,6 +31,9 @@ pub mod journal;
 pub mod known_servers;
 pub mod notice;
 mod outcomes;
+mod peer;
+pub mod peer_event;
+pub mod peer_path;
 pub mod peer_store;
 pub mod progress;
 pub mod question;

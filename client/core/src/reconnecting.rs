@@ -145,8 +145,7 @@ impl ReconnectingSession {
         unfinished: UnfinishedFiles,
         reporter: Reporter,
     ) -> Self {
-        let state =
-            ReconnectState { handle, welcome: None, unclaimed: None, reported_loss: None };
+        let state = ReconnectState { handle, welcome: None, unclaimed: None, reported_loss: None };
         Self(Arc::new(ReconnectShared {
             journal: Journal::none(),
             unfinished,

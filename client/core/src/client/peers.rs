@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::debug;
 
-use super::transfers::{PreparedTransfer, RunningTransfer, TransferEnd};
 use super::Client;
+use super::transfers::{PreparedTransfer, RunningTransfer, TransferEnd};
 use crate::download::{Download, OfferedTree};
 use crate::error::{ClientError, ErrorCode, PeerError};
 use crate::event::EventKind;
@@ -153,7 +153,8 @@ impl Client {
     pub async fn offers(&self) -> Result<(Vec<IncomingOffer>, Vec<OutgoingOffer>), ClientError> {
         let now = Timestamp(Utc::now());
         let peers = self.peers();
-        let read = move |store: &PeerStore| Ok((store.incoming_offers(now)?, store.outgoing_offers(now)?));
+        let read =
+            move |store: &PeerStore| Ok((store.incoming_offers(now)?, store.outgoing_offers(now)?));
         peers.with_store(read).await
     }
 
@@ -168,8 +169,7 @@ impl Client {
         number: OfferNumber,
         request: AcceptRequest,
     ) -> Result<RunningTransfer, ClientError> {
-        let failed =
-            |source| ClientError::Target { path: request.folder.clone(), source };
+        let failed = |source| ClientError::Target { path: request.folder.clone(), source };
         let folder = absolute(&request.folder).map_err(failed)?;
         // Before the offer is accepted, because a folder that does not exist is a mistake.
         let checked = folder.clone();
@@ -179,14 +179,14 @@ impl Client {
         }
         let now = Timestamp(Utc::now());
         let peers = self.peers();
-        let accepted = peers.with_store(move |store| {
-            match store.accept_offer(number, &folder, now) {
+        let accepted =
+            peers.with_store(move |store| match store.accept_offer(number, &folder, now) {
                 Err(PeerStoreError::IncomingSettled {
-                    state: IncomingState::Accepted { .. }, ..
+                    state: IncomingState::Accepted { .. },
+                    ..
                 }) => store.incoming_offer(number, now),
                 accepted => accepted,
-            }
-        });
+            });
         let offer = accepted.await?;
         peers.notify_changed();
         self.fetch_offer(offer, request).await
@@ -298,12 +298,12 @@ impl Client {
             return Err(PeerError::UnknownOffer(number).into());
         };
         let lock = peers.with_store(move |store| store.lock_offer(number)).await?;
-        let lock = lock.ok_or(PeerError::OfferSettled { number, state: "taken by another process" })?;
+        let lock =
+            lock.ok_or(PeerError::OfferSettled { number, state: "taken by another process" })?;
         let link = peers.connect_with_key(&offer.sender, offer.key).await?;
         peers.accept_contact(&link).await?;
-        let root = FolderPath::parse(&offer.id.to_string()).map_err(|rule| {
-            ClientError::refused("cannot fetch the offer", rule.into())
-        })?;
+        let root = FolderPath::parse(&offer.id.to_string())
+            .map_err(|rule| ClientError::refused("cannot fetch the offer", rule.into()))?;
         let tree = OfferedTree {
             from: offer.sender.clone(),
             root,
@@ -326,8 +326,8 @@ impl Client {
                 TransferEnd::Done => {
                     let (files, bytes) = (offer.counts.files, status.bytes.unwrap_or(0));
                     let now = Timestamp(Utc::now());
-                    let stored = peers
-                        .with_store(move |store| store.mark_stored(number, files, bytes, now));
+                    let stored =
+                        peers.with_store(move |store| store.mark_stored(number, files, bytes, now));
                     if let Err(error) = stored.await {
                         debug!(%error, "cannot record that an offer is stored");
                     }

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use quiver_protocol::{
-    ClientName, ClientRef, Introduction, IntroductionId, ObservedAddresses, PlainEnd, Reply, Request,
+    ClientName, ClientRef, Introduction, IntroductionId, ObservedAddresses, PlainEnd, Reply,
+    Request,
 };
 use quiver_transport::{Channel, CommandStream, StreamError};
 

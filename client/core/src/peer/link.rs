@@ -133,7 +133,9 @@ impl Peers {
         let (endpoint, relay) = Endpoint::over_relay(stream, &self.0.identity)?;
         let (sender, opened) = oneshot::channel();
         let peers = self.clone();
-        self.spawn(async move { peers.run_link(introduction, side, endpoint, relay, sender).await });
+        self.spawn(
+            async move { peers.run_link(introduction, side, endpoint, relay, sender).await },
+        );
         opened.await.unwrap_or(Err(ClientError::Interrupted))
     }
 
@@ -148,7 +150,8 @@ impl Peers {
     ) {
         let mut relay = pin!(relay.run());
         let name = introduction.name.clone();
-        let handshake = timeout(HANDSHAKE_TIMEOUT, self.shake_hands(&endpoint, &introduction, side));
+        let handshake =
+            timeout(HANDSHAKE_TIMEOUT, self.shake_hands(&endpoint, &introduction, side));
         let connected = tokio::select! {
             error = &mut relay => Err(Self::no_path(&name, &error)),
             connected = handshake => connected.unwrap_or_else(|_| {

@@ -60,9 +60,7 @@ impl Peers {
                 }
             }
             // The interface or a transfer reconnects.
-            while self.server().is_ok_and(|new| {
-                new.connection.close_reason().is_some()
-            }) {
+            while self.server().is_ok_and(|new| new.connection.close_reason().is_some()) {
                 sleep(RETRY_PAUSE).await;
             }
             sleep(RETRY_PAUSE).await;

@@ -37,7 +37,8 @@ impl Peers {
         let request = PeerRequest::Tell { id, text: text.to_owned() };
         let length = request.encode().len();
         if length > limits::MESSAGE {
-            let why = format!("it has {length} bytes where at most {} are allowed", limits::MESSAGE);
+            let why =
+                format!("it has {length} bytes where at most {} are allowed", limits::MESSAGE);
             let refusal = Refusal::new(RefusalCode::TooLarge, why);
             return Err(ClientError::refused("cannot send the message", refusal));
         }

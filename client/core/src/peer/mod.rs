@@ -41,9 +41,9 @@ pub(crate) use self::source::PeerSource;
 use crate::error::{ClientError, InvalidRequest, PeerError};
 use crate::event::EventKind;
 use crate::exchange;
+use crate::folders::Folders;
 use crate::peer_event::PeerEvent;
 use crate::peer_path::PeerStatus;
-use crate::folders::Folders;
 use crate::peer_store::{OfferNumber, PeerStore, PeerStoreError};
 use crate::reconnecting::{ReconnectingSession, SessionHandle};
 use crate::reporter::Reporter;
@@ -259,9 +259,9 @@ impl Peers {
         key: Fingerprint,
     ) -> Result<PeerLink, ClientError> {
         let existing = self.links();
-        let found = existing.into_iter().find(|link| {
-            link.is_open() && link.is_with(name) && link.key() == key
-        });
+        let found = existing
+            .into_iter()
+            .find(|link| link.is_open() && link.is_with(name) && link.key() == key);
         if let Some(link) = found {
             return Ok(link);
         }

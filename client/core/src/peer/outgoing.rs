@@ -125,8 +125,7 @@ impl Peers {
         let request = PeerRequest::Withdraw { offer };
         let told = async {
             let channel = link.channel();
-            let mut conversation =
-                Conversation::start(&channel, &request, self.0.timeout).await?;
+            let mut conversation = Conversation::start(&channel, &request, self.0.timeout).await?;
             conversation.stream.writer.finish();
             conversation.next::<quiver_protocol::PlainEnd>().await.map(drop)
         };
@@ -284,8 +283,7 @@ impl Peers {
         let files = source.files().await?;
         let lane = self.0.list_pool.lane(source.offer.number.0);
         let memory = FixedMemory::new(NAMES_MEMORY);
-        let (reader, writer) =
-            (&mut conversation.stream.reader, &mut conversation.stream.writer);
+        let (reader, writer) = (&mut conversation.stream.reader, &mut conversation.stream.writer);
         let stopped = writer.stopped();
         let serve = async {
             let listing = files.list(&below, path.clone(), lane, memory).await.map_err(refusal)?;
@@ -310,9 +308,8 @@ impl Peers {
         let below = below.ok_or_else(not_found)?;
         let files = source.files().await?;
         let opened = blocking::run(move || files.open(&below)).await;
-        let content = opened
-            .map_err(|_| RequestError::from(ClientError::Interrupted))?
-            .map_err(refusal)?;
+        let content =
+            opened.map_err(|_| RequestError::from(ClientError::Interrupted))?.map_err(refusal)?;
         let lane = Some(self.0.proof_pool.lane(source.offer.number.0));
         let proofs = ProofLimits { lane, permits: None };
         let served = ServedFile { path, source: content, have, block: BLOCK, proofs };

@@ -3,7 +3,7 @@
 use quiver_protocol::{ClientName, Fingerprint};
 
 use super::Peers;
-use crate::reconnecting::{RenewedSession, Renewal, SessionSource};
+use crate::reconnecting::{Renewal, RenewedSession, SessionSource};
 
 /// Renews sessions with one other client.
 #[derive(Debug)]
