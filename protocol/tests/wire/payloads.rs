@@ -121,7 +121,12 @@ fn requests_are_encoded_as_pinned() {
         ("space", Request::Space),
         ("kept", Request::Kept { path: path("secret.txt") }),
         ("listen", Request::Listen),
-        ("introduce", Request::Introduce { name: name("Ron") }),
+        ("introduce", Request::Introduce { name: name("Ron"), relay: true, again: None }),
+        ("introduce-direct", Request::Introduce { name: name("Ron"), relay: false, again: None }),
+        ("introduce-again", {
+            let again = Some(introduction_id());
+            Request::Introduce { name: name("Ron"), relay: true, again }
+        }),
         ("answer", Request::Answer { id: introduction_id(), accept: true }),
         ("answer-no", Request::Answer { id: introduction_id(), accept: false }),
         ("agreed", Request::Agreed { id: introduction_id() }),
@@ -182,6 +187,7 @@ fn replies_are_encoded_as_pinned() {
         key: Fingerprint([0xab; 32]),
         account,
         relay,
+        again: None,
     };
     let client_ref = |client, text: &str| ClientRef { client, name: name(text) };
     let entry = |text: &str, kind, size, modified| {
@@ -232,6 +238,10 @@ fn replies_are_encoded_as_pinned() {
         ("introduction", {
             let (client, name) = (1, name("Ben"));
             Reply::Introduction(Introduction { client, name, ..introduction(false, true) })
+        }),
+        ("introduction-again", {
+            let (client, name, again) = (1, name("Ben"), Some(introduction_id()));
+            Reply::Introduction(Introduction { client, name, again, ..introduction(false, true) })
         }),
         ("introduced", Reply::Introduced(introduction(false, true))),
         ("introduced-account", Reply::Introduced(introduction(true, false))),

@@ -11,6 +11,7 @@
 //! | `messages`, `verification` | both ends of `tell` and `verify` |
 //! | `outgoing`, `incoming` | both ends of `offer` |
 
+mod candidates;
 mod conversation;
 mod incoming;
 mod link;
