@@ -123,7 +123,7 @@ fn error_of_proc() -> (PeerStoreError, String) {
 
 #[test]
 fn stores_that_are_opened_at_the_same_time_create_one_database() {
-    for _ in 0..5 {
+    for _ in 0..2 {
         let folder = tempfile::tempdir().unwrap();
         let mut numbers = std::thread::scope(|scope| {
             let add = |id| {
