@@ -1,12 +1,19 @@
 //! The database of other clients as files in temporary folders, with several threads and processes.
 
+mod contacts;
+mod database;
 mod incoming;
+mod messages;
+mod outgoing;
+mod processes;
 
 use std::path::PathBuf;
 
 use chrono::{DateTime, TimeDelta};
 use quiver_protocol::reply::EntryKind;
-use quiver_protocol::{ClientName, FilePath, Fingerprint, Offer, OfferId, OfferedEntry, Timestamp};
+use quiver_protocol::{
+    ClientName, FilePath, Fingerprint, MessageId, Offer, OfferId, OfferedEntry, Timestamp,
+};
 use tempfile::TempDir;
 
 use super::*;
@@ -51,6 +58,10 @@ fn offer_id(number: u64) -> OfferId {
     OfferId(id)
 }
 
+fn message_id(number: u64) -> MessageId {
+    MessageId(offer_id(number).0)
+}
+
 /// An offer of a file and a folder.
 fn offer(number: u64) -> Offer {
     let entry =
@@ -81,4 +92,21 @@ fn record_from(
     let (server, sender, offer) = (server(), name(sender), offer(number));
     let announced = AnnouncedOffer { server: &server, sender: &sender, key: KEY, offer: &offer };
     store.record_incoming(announced, now)
+}
+
+fn new_offer(number: u64, content: OfferedContent) -> NewOffer {
+    NewOffer {
+        id: offer_id(number),
+        server: server(),
+        recipient: name("Ron"),
+        key: None,
+        content,
+        counts: OfferCounts { count: 1, files: 1, bytes: None },
+        created: second(0),
+    }
+}
+
+fn one_path() -> OfferedContent {
+    let (path, name) = (PathBuf::from("/home/ben/a.txt"), FilePath::parse("a.txt").unwrap());
+    OfferedContent::Paths(vec![OfferedPath { path, name }])
 }
