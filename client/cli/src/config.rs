@@ -123,6 +123,7 @@ impl Config {
             },
             password_file: flags.password_file,
             timeout: Duration::from_secs(flags.timeout),
+            paths: PathPolicy::default(),
         };
         Ok(Self { client, quiet: flags.quiet, verbose: flags.verbose })
     }

@@ -313,12 +313,13 @@ impl Client {
         let options = request.options();
         let download = Download::of_offer(tree, &folder, options)?;
         let source = PeerSource::new(peers.clone(), offer.sender.clone(), offer.key);
-        let handle = link.handle(self.settings().timeout);
+        let handle = link.handle(self.settings().timeout).ok_or(ClientError::Interrupted)?;
         // The sender's key identifies partial files, in place of a server's.
         let sender = ServerRef { fingerprint: offer.key, ..offer.server.clone() };
         let (unfinished, reporter) = (self.0.unfinished.clone(), self.reporter().clone());
+        let (best, source) = (source.best(), Box::new(source));
         let session =
-            ReconnectingSession::with_peer(Box::new(source), handle, sender, unfinished, reporter);
+            ReconnectingSession::with_peer(source, best, handle, sender, unfinished, reporter);
         let prepared = PreparedTransfer::of_offer(download, format!("offer {number}"));
         let finish = move |status: TransferStatus, end: TransferEnd| async move {
             let _lock = lock;

@@ -124,7 +124,7 @@ impl Peers {
     pub(crate) async fn tell_withdrawn(&self, link: &PeerLink, offer: OfferId) {
         let request = PeerRequest::Withdraw { offer };
         let told = async {
-            let channel = link.channel();
+            let channel = link.channel()?;
             let mut conversation = Conversation::start(&channel, &request, self.0.timeout).await?;
             conversation.stream.writer.finish();
             conversation.next::<quiver_protocol::PlainEnd>().await.map(drop)
@@ -226,8 +226,8 @@ impl Peers {
         let OfferCounts { count, files, bytes } = *counts;
         let offer = Offer { offer: *id, entries: source.entries.clone(), count, files, bytes };
         let request = PeerRequest::Offer(offer);
-        let started = Conversation::start(&link.channel(), &request, self.0.timeout).await;
-        let mut conversation = match started {
+        let start = async { Conversation::start(&link.channel()?, &request, self.0.timeout).await };
+        let mut conversation = match start.await {
             Ok(conversation) => conversation,
             Err(error) => return AnnouncementEnd::Lost(error),
         };

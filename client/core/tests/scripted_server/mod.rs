@@ -73,6 +73,7 @@ impl ScriptedServer {
             name: Some(ClientName::parse("Ron").unwrap()),
             password_file: None,
             timeout: TIMEOUT,
+            paths: PathPolicy::default(),
         }
     }
 
