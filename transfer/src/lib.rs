@@ -17,6 +17,7 @@
 //! | `source` | where content is read from |
 //! | `partial_file`, `resumable_file`, `small_file` | a file before it has its final name |
 //! | `prefix` | the verified prefix of a file, which is not sent again |
+//! | `prefix_cache` | hash states of files that were sent recently, which need not be read again |
 //! | `proof` | where such prefixes are hashed, and how many at once |
 //! | `rate_limit` | a limit in bytes per second |
 //! | `timings`, `bottleneck` | where the time was spent, and the verdict of both ends |
@@ -37,6 +38,7 @@ pub mod list;
 mod observer;
 mod partial_file;
 mod prefix;
+mod prefix_cache;
 mod proof;
 pub mod put;
 mod rate_limit;
@@ -60,6 +62,7 @@ pub use partial_file::{
     open_partial_content, partial_length,
 };
 pub use prefix::HashedPrefix;
+pub use prefix_cache::PrefixCache;
 pub use proof::ProofLimits;
 pub use rate_limit::{InvalidRate, Rate, RateLimit, TransferThrottle};
 pub use receive::{ContentSize, ReceiveError, ReceiveProgress, receive, receive_small};
