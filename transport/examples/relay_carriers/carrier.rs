@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use quinn::{Connection, SendDatagramError};
 use quiver_protocol::FrameHeader;
-use quiver_transport::{CommandStream, FrameReader, FrameWriter};
+use quiver_transport::{CommandStream, FrameReader, FrameWriter, Role};
 
 use crate::Failure;
 use crate::relay_socket::{PacketReader, RelaySocket};
@@ -18,6 +18,12 @@ pub(crate) const NO_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 /// Pieces of a stream that are read at once.
 pub(crate) const PIECES: usize = 64;
+
+/// The smallest send window of a connection with a relay's stream.
+const MIN_SEND_WINDOW: u64 = 64 * 1024;
+
+/// Bytes that wait in the server unless a carrier says otherwise.
+const SERVER_QUEUE: usize = 256 * 1024;
 
 /// How the relayed packets travel between client and server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,9 +46,14 @@ pub(crate) struct RelaySettings {
     pub(crate) inner_payload: u16,
     /// The send window of the relayed connection in bytes, if it is not that of a peer.
     pub(crate) inner_window: Option<u64>,
+    /// Bytes that wait in the server for a client, in each direction. Further packets are dropped.
+    pub(crate) server_queue: usize,
+    /// Whether the send windows of connections with a relay's stream follow their congestion
+    /// windows.
+    pub(crate) is_bounded: bool,
 }
 
-/// Parses `NAME[-PAYLOAD[-WINDOW_KIB]]`.
+/// Parses `NAME[-PAYLOAD][-bounded][-queueKIB][-windowKIB]`.
 impl FromStr for RelaySettings {
     type Err = Failure;
 
@@ -56,8 +67,25 @@ impl FromStr for RelaySettings {
             _ => return Err(format!("unknown carrier {text}").into()),
         };
         let inner_payload = parts.next().map_or(Ok(1200), str::parse)?;
-        let window: Option<u64> = parts.next().map(str::parse).transpose()?;
-        Ok(Self { carrier, inner_payload, inner_window: window.map(|kib| kib * 1024) })
+        let mut settings = Self {
+            carrier,
+            inner_payload,
+            inner_window: None,
+            server_queue: SERVER_QUEUE,
+            is_bounded: false,
+        };
+        for part in parts {
+            if let Some(kib) = part.strip_prefix("queue") {
+                settings.server_queue = kib.parse::<usize>()? * 1024;
+            } else if let Some(kib) = part.strip_prefix("window") {
+                settings.inner_window = Some(kib.parse::<u64>()? * 1024);
+            } else if part == "bounded" {
+                settings.is_bounded = true;
+            } else {
+                return Err(format!("unknown setting {part}").into());
+            }
+        }
+        Ok(settings)
     }
 }
 
@@ -170,21 +198,40 @@ fn split_packet(frames: &mut Bytes) -> Option<Bytes> {
 /// Carries packets in a stream, until it ends. The stream's flow control delays the relayed
 /// connection.
 pub(crate) async fn carry_in_stream(
+    connection: &Connection,
     stream: CommandStream,
     socket: &RelaySocket,
+    is_bounded: bool,
 ) -> Result<(), Failure> {
     let CommandStream { mut reader, mut writer } = stream;
     writer.start_content();
     tokio::select! {
-        result = send_in_stream(&mut writer, socket) => result,
+        result = send_in_stream(connection, &mut writer, socket, is_bounded) => result,
         result = receive_from_stream(&mut reader, socket) => result,
     }
 }
 
-async fn send_in_stream(writer: &mut FrameWriter, socket: &RelaySocket) -> Result<(), Failure> {
+async fn send_in_stream(
+    connection: &Connection,
+    writer: &mut FrameWriter,
+    socket: &RelaySocket,
+    is_bounded: bool,
+) -> Result<(), Failure> {
     loop {
-        writer.write_block(socket.take_frames().await).await?;
+        let frames = socket.take_frames().await;
+        if is_bounded {
+            bound_send_window(connection, Role::Client);
+        }
+        writer.write_block(frames).await?;
     }
+}
+
+/// Lets a connection take no more unacknowledged bytes than it needs to use its congestion window.
+/// Further packets would wait in it, and each packet that the peer waits for would wait behind them.
+pub(crate) fn bound_send_window(connection: &Connection, role: Role) {
+    let congestion_window = connection.stats().path.cwnd;
+    let largest = role.limits(false).send_window;
+    connection.set_send_window((2 * congestion_window).clamp(MIN_SEND_WINDOW, largest));
 }
 
 async fn receive_from_stream(

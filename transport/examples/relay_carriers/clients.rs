@@ -43,7 +43,7 @@ impl Client {
         let outer = settings::client()?;
         let member = settings::dial(&outer, server, settings::MEMBER).await?;
         let member = Channel::new(member, Role::Client);
-        let socket = RelaySocket::default();
+        let socket = RelaySocket::new(relay.inner_payload);
         let mut tasks = JoinSet::new();
         match relay.carrier {
             Carrier::Direct => {}
@@ -54,8 +54,10 @@ impl Client {
             }
             Carrier::Stream { .. } => {
                 let stream = request(&member, b"relay").await?;
-                let socket = socket.clone();
-                tasks.spawn(async move { carry_in_stream(stream, &socket).await });
+                let (connection, socket) = (member.clone(), socket.clone());
+                tasks.spawn(async move {
+                    carry_in_stream(&connection, stream, &socket, relay.is_bounded).await
+                });
             }
         }
         let peer = settings::peer(socket, &relay)?;

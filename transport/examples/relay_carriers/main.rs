@@ -12,8 +12,10 @@
 //!
 //! With `wan`, each client has a path to the server with 20 ms of round trip, 100 Mbit/s, a queue of
 //! 256 KiB and 0.1 % loss, so the path between the clients has 40 ms. A `CARRIER` is
-//! `NAME-PAYLOAD[-WINDOW_KIB]`: `datagrams`, `stream` or `spliced` (a stream without a queue in the
-//! server), the UDP payload of the relayed connection, and its send window.
+//! `NAME-PAYLOAD[-bounded][-queueKIB][-windowKIB]`: `direct`, `datagrams`, `stream` or `spliced` (a
+//! stream without a queue in the server); the UDP payload of the relayed connection; whether the
+//! send windows of the outer connections follow their congestion windows; the server's queue; and
+//! the send window of the relayed connection.
 
 mod carrier;
 mod clients;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use quinn::{Connection, Endpoint};
 use quiver_transport::{Channel, CommandStream, FrameReader, FrameWriter, Role, alpn};
@@ -11,18 +11,23 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::Failure;
-use crate::carrier::{Carrier, DatagramWriter, NO_TIMEOUT, PIECES, RelaySettings};
+use crate::carrier::{
+    Carrier, DatagramWriter, NO_TIMEOUT, PIECES, RelaySettings, bound_send_window,
+};
 use crate::commands;
 use crate::relay_socket::PacketReader;
 use crate::settings::DATAGRAMS;
 
-/// Bytes that wait for a client, in each direction. Further packets are dropped.
-const QUEUE: usize = 256 * 1024;
+/// Bytes of a write to a client's stream. They do not count as waiting.
+const BLOCK: usize = 32 * 1024;
+
+/// A client's stream for relayed packets, with its connection.
+type RelayStream = (CommandStream, Connection);
 
 /// The client of the pair that has not been joined yet.
 #[derive(Default)]
 struct Waiting {
-    stream: Mutex<Option<CommandStream>>,
+    stream: Mutex<Option<RelayStream>>,
     connection: Mutex<Option<Connection>>,
 }
 
@@ -60,7 +65,7 @@ async fn serve_member(
     let mut streams = JoinSet::new();
     loop {
         let mut stream = channel.accept().await?;
-        let waiting = waiting.clone();
+        let (waiting, connection) = (waiting.clone(), Connection::clone(&channel));
         streams.spawn(async move {
             let request = stream.reader.read_frame(64, NO_TIMEOUT).await?;
             if request.payload != b"relay" {
@@ -68,9 +73,9 @@ async fn serve_member(
             }
             let other = waiting.stream.lock().take();
             match other {
-                Some(other) => relay_streams(stream, other, relay).await,
+                Some(other) => relay_streams((stream, connection), other, relay).await,
                 None => {
-                    *waiting.stream.lock() = Some(stream);
+                    *waiting.stream.lock() = Some((stream, connection));
                     Ok(())
                 }
             }
@@ -105,46 +110,59 @@ async fn forward_datagrams(from: &Connection, to: &Connection) -> Result<(), Fai
 }
 
 async fn relay_streams(
-    a: CommandStream,
-    b: CommandStream,
+    a: RelayStream,
+    b: RelayStream,
     relay: RelaySettings,
 ) -> Result<(), Failure> {
-    let (
-        CommandStream { reader: mut read_a, writer: mut write_a },
-        CommandStream { reader: mut read_b, writer: mut write_b },
-    ) = (a, b);
-    write_a.start_content();
-    write_b.start_content();
+    let ((mut a, connection_a), (mut b, connection_b)) = (a, b);
+    a.writer.start_content();
+    b.writer.start_content();
+    let mut to_a = Output { writer: a.writer, connection: connection_a, relay };
+    let mut to_b = Output { writer: b.writer, connection: connection_b, relay };
     if relay.carrier == (Carrier::Stream { is_spliced: true }) {
         tokio::select! {
-            result = splice(&mut read_a, &mut write_b) => result,
-            result = splice(&mut read_b, &mut write_a) => result,
+            result = splice(&mut a.reader, &mut to_b) => result,
+            result = splice(&mut b.reader, &mut to_a) => result,
         }
     } else {
         tokio::select! {
-            result = forward_packets(&mut read_a, &mut write_b) => result,
-            result = forward_packets(&mut read_b, &mut write_a) => result,
+            result = forward_packets(&mut a.reader, &mut to_b) => result,
+            result = forward_packets(&mut b.reader, &mut to_a) => result,
         }
     }
 }
 
+/// The stream to a client.
+struct Output {
+    writer: FrameWriter,
+    connection: Connection,
+    relay: RelaySettings,
+}
+
+impl Output {
+    async fn write(&mut self, frames: Bytes) -> Result<(), Failure> {
+        if self.relay.is_bounded {
+            bound_send_window(&self.connection, Role::Member);
+        }
+        Ok(self.writer.write_block(frames).await?)
+    }
+}
+
 /// Forwards the bytes of a stream, and reads no more than it can write.
-async fn splice(reader: &mut FrameReader, writer: &mut FrameWriter) -> Result<(), Failure> {
+async fn splice(reader: &mut FrameReader, to: &mut Output) -> Result<(), Failure> {
     let mut pieces = vec![Bytes::new(); PIECES];
     while let Some(count) = reader.read_pieces(&mut pieces, NO_TIMEOUT).await? {
         // quinn finds bytes to send by a linear search in the blocks that were written.
-        writer.write_block(pieces[..count].concat().into()).await?;
+        to.write(pieces[..count].concat().into()).await?;
         pieces[..count].fill(Bytes::new());
     }
     Ok(())
 }
 
 /// Forwards packets, and drops those for which the queue has no space.
-async fn forward_packets(
-    reader: &mut FrameReader,
-    writer: &mut FrameWriter,
-) -> Result<(), Failure> {
-    let queue = Mutex::new(Vec::new());
+async fn forward_packets(reader: &mut FrameReader, to: &mut Output) -> Result<(), Failure> {
+    let limit = to.relay.server_queue;
+    let queue = Mutex::new(BytesMut::new());
     let filled = Notify::new();
     let read = async {
         let mut packets = PacketReader::default();
@@ -155,7 +173,7 @@ async fn forward_packets(
             }
             let mut queue = queue.lock();
             while let Some(frame) = packets.next_frame() {
-                if queue.len() + frame.len() <= QUEUE {
+                if queue.len() + frame.len() <= limit {
                     queue.extend_from_slice(&frame);
                 }
             }
@@ -166,9 +184,17 @@ async fn forward_packets(
     let write = async {
         loop {
             filled.notified().await;
-            let next = Vec::with_capacity(QUEUE);
-            let frames = std::mem::replace(&mut *queue.lock(), next);
-            writer.write_block(frames.into()).await?;
+            loop {
+                let block = {
+                    let mut queue = queue.lock();
+                    let length = queue.len().min(BLOCK);
+                    queue.split_to(length).freeze()
+                };
+                if block.is_empty() {
+                    break;
+                }
+                to.write(block).await?;
+            }
         }
     };
     tokio::select! {

@@ -18,17 +18,21 @@ use quiver_protocol::{FrameHeader, FrameKind, frame};
 
 /// Bytes in the queue of packets to send from which the socket is not writable. One batch more may
 /// be in it.
-const SEND_QUEUE: usize = 64 * 1024;
+const SEND_QUEUE: usize = 32 * 1024;
 
 /// Bytes of received packets that quinn has not read.
 const RECEIVE_QUEUE: usize = 256 * 1024;
 
-/// Packets that quinn may send in one call.
-const BATCH: usize = 10;
+/// Bytes that quinn may send in one call.
+const MAX_BATCH: usize = 32 * 1024;
 
 /// One side of a relayed connection. Cheap to clone: clones share the queues.
-#[derive(Clone, Default)]
-pub(crate) struct RelaySocket(Arc<Mutex<Queues>>);
+#[derive(Clone)]
+pub(crate) struct RelaySocket {
+    queues: Arc<Mutex<Queues>>,
+    /// Packets that quinn may send in one call.
+    max_batch: usize,
+}
 
 #[derive(Default)]
 struct Queues {
@@ -55,10 +59,16 @@ impl RelaySocket {
     pub(crate) const PEER_ADDRESS: SocketAddr =
         SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 1);
 
+    /// Creates the queues for packets of at most `max_payload` bytes.
+    pub(crate) fn new(max_payload: u16) -> Self {
+        let max_batch = (MAX_BATCH / usize::from(max_payload)).max(1);
+        Self { queues: Arc::default(), max_batch }
+    }
+
     /// Waits for packets to send, and takes all of them as frames.
     pub(crate) async fn take_frames(&self) -> Bytes {
         poll_fn(|context| {
-            let mut queues = self.0.lock();
+            let mut queues = self.queues.lock();
             if queues.outgoing.is_empty() {
                 queues.sender = Some(context.waker().clone());
                 return Poll::Pending;
@@ -73,7 +83,7 @@ impl RelaySocket {
     /// Passes a received packet to quinn. Waits while the queue is full.
     pub(crate) async fn deliver(&self, packet: Bytes) {
         poll_fn(|context| {
-            let mut queues = self.0.lock();
+            let mut queues = self.queues.lock();
             if queues.incoming_bytes < RECEIVE_QUEUE {
                 return Poll::Ready(());
             }
@@ -81,12 +91,12 @@ impl RelaySocket {
             Poll::Pending
         })
         .await;
-        self.0.lock().push_incoming(packet);
+        self.queues.lock().push_incoming(packet);
     }
 
     /// Passes a received packet to quinn, or drops it if the queue is full.
     pub(crate) fn deliver_or_drop(&self, packet: Bytes) {
-        let mut queues = self.0.lock();
+        let mut queues = self.queues.lock();
         if queues.incoming_bytes < RECEIVE_QUEUE {
             queues.push_incoming(packet);
         }
@@ -107,7 +117,7 @@ impl AsyncUdpSocket for RelaySocket {
     }
 
     fn try_send(&self, batch: &Transmit<'_>) -> io::Result<()> {
-        let mut queues = self.0.lock();
+        let mut queues = self.queues.lock();
         if queues.outgoing.len() >= SEND_QUEUE {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -126,7 +136,7 @@ impl AsyncUdpSocket for RelaySocket {
         buffers: &mut [IoSliceMut<'_>],
         meta: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
-        let mut queues = self.0.lock();
+        let mut queues = self.queues.lock();
         let mut received = 0;
         while received < buffers.len() {
             let Some(packet) = queues.incoming.pop_front() else { break };
@@ -157,7 +167,7 @@ impl AsyncUdpSocket for RelaySocket {
     }
 
     fn max_transmit_segments(&self) -> usize {
-        BATCH
+        self.max_batch
     }
 
     fn may_fragment(&self) -> bool {
@@ -167,7 +177,7 @@ impl AsyncUdpSocket for RelaySocket {
 
 impl UdpPoller for WritePoller {
     fn poll_writable(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut queues = self.0.0.lock();
+        let mut queues = self.0.queues.lock();
         if queues.outgoing.len() < SEND_QUEUE {
             return Poll::Ready(Ok(()));
         }
