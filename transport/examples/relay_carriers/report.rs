@@ -46,6 +46,8 @@ pub(crate) struct Report {
     pub(crate) receiver_requests: Vec<u128>,
     pub(crate) messages: Vec<u128>,
     pub(crate) note: String,
+    /// Processor time of all processes in seconds a GB of relayed content. Not in the line of text.
+    pub(crate) processor_time: f64,
 }
 
 impl Report {
@@ -96,6 +98,7 @@ impl FromStr for Report {
             receiver_requests: list(receiver)?,
             messages: list(messages)?,
             note: note.to_owned(),
+            processor_time: f64::NAN,
         })
     }
 }

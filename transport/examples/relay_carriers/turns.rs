@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::Failure;
 use crate::report::{Load, Report, median, percentiles};
-use crate::wan::{self, Link};
+use crate::wan::{self, LinkSettings};
 
 const CARRIERS: [&str; 8] = [
     "direct",
@@ -31,7 +31,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// What is measured.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    link: Option<Link>,
+    link: Option<LinkSettings>,
     turns: usize,
     seconds: f64,
     carriers: Vec<String>,
@@ -42,7 +42,7 @@ impl Plan {
     pub(crate) fn parse(arguments: &[&str]) -> Result<Self, Failure> {
         let (link, arguments) = match arguments {
             ["wan", rest @ ..] => {
-                let link = Link {
+                let link = LinkSettings {
                     delay: Duration::from_millis(10),
                     rate: 100e6 / 8.0,
                     queue: 256.0 * 1024.0,
@@ -89,14 +89,14 @@ pub(crate) async fn run(plan: &Plan) -> Result<(), Failure> {
 
 fn print_table(plan: &Plan, reports: &BTreeMap<(usize, &str), Vec<Report>>) {
     print_line("");
-    print_line("Medians. MB/s; ratio to the first carrier in the same turn; round trips in ms");
-    print_line("(p50 / p99) beside the relayed content.");
+    print_line("Medians. MB/s; ratio to the first carrier in the same turn; processor time of all");
+    print_line("processes; round trips in ms (p50 / p99) beside the relayed content.");
     print_line("");
     print_line(
-        "| carrier | alone | ratio | sender's request | receiver's request | message to the peer \
+        "| carrier | alone | ratio | s/GB | sender's request | receiver's request | message to the peer \
          | relayed beside a get | that get |",
     );
-    print_line("|---|---|---|---|---|---|---|---|");
+    print_line("|---|---|---|---|---|---|---|---|---|");
     let of = |index, load: Load| reports.get(&(index, load.name())).map_or(&[][..], Vec::as_slice);
     let rates =
         |index, load| of(index, load).iter().filter_map(|report| report.rate).collect::<Vec<_>>();
@@ -108,11 +108,14 @@ fn print_table(plan: &Plan, reports: &BTreeMap<(usize, &str), Vec<Report>>) {
             let all = of(index, Load::Requests).iter().flat_map(|report| of_report(report).clone());
             percentiles(all.collect())
         };
+        let processor_times =
+            of(index, Load::Content).iter().map(|report| report.processor_time).collect();
         let gets = of(index, Load::Get).iter().filter_map(|report| report.get).collect();
         print_line(&format!(
-            "| {carrier} | {:.1} | {:.2} | {} | {} | {} | {:.1} | {:.1} |",
+            "| {carrier} | {:.1} | {:.2} | {:.1} | {} | {} | {} | {:.1} | {:.1} |",
             median(alone),
             median(ratios),
+            median(processor_times),
             requests(|report| &report.sender_requests),
             requests(|report| &report.receiver_requests),
             requests(|report| &report.messages),
@@ -147,15 +150,20 @@ async fn measure(plan: &Plan, carrier: &str, load: Load) -> Result<Report, Failu
     }
     let mut sender = Process::start(&["send", sender_server, carrier, load.name(), &seconds])?;
     let mut report: Report = sender.next_line().await?.parse()?;
+    let mut processor_time = 0.0;
     if let Some(mut receiver) = receiver {
         report.merge(receiver.next_line().await?.parse()?);
+        processor_time += receiver.processor_time()?;
     }
+    processor_time += server.processor_time()? + sender.processor_time()?;
+    let gigabytes = report.rate.unwrap_or(f64::NAN) * plan.seconds / 1e3;
+    report.processor_time = processor_time / gigabytes;
     Ok(report)
 }
 
 /// A process of this program, which is killed when it is dropped.
 struct Process {
-    _child: Child,
+    child: Child,
     output: Lines<BufReader<ChildStdout>>,
 }
 
@@ -167,7 +175,17 @@ impl Process {
             .kill_on_drop(true)
             .spawn()?;
         let output = BufReader::new(child.stdout.take().ok_or("no output")?).lines();
-        Ok(Self { _child: child, output })
+        Ok(Self { child, output })
+    }
+
+    /// Processor time so far in seconds, also after the process has ended. Only on Linux.
+    fn processor_time(&self) -> Result<f64, Failure> {
+        let id = self.child.id().ok_or("the process has ended")?;
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat"))?;
+        // The second field, in parentheses, may contain spaces. Ticks are hundredths of a second.
+        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+        let ticks: Vec<f64> = fields.skip(11).take(2).map_while(|it| it.parse().ok()).collect();
+        Ok(ticks.iter().sum::<f64>() / 100.0)
     }
 
     async fn next_line(&mut self) -> Result<String, Failure> {

@@ -14,7 +14,7 @@ use crate::Failure;
 
 /// One direction of the path.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Link {
+pub(crate) struct LinkSettings {
     pub(crate) delay: Duration,
     /// Bytes a second.
     pub(crate) rate: f64,
@@ -28,7 +28,11 @@ pub(crate) struct Link {
 const HEADERS: usize = 28;
 
 /// Forwards packets between one client, which sends to `socket`, and the server.
-pub(crate) async fn run(socket: UdpSocket, server: SocketAddr, link: Link) -> Result<(), Failure> {
+pub(crate) async fn run(
+    socket: UdpSocket,
+    server: SocketAddr,
+    link: LinkSettings,
+) -> Result<(), Failure> {
     let client_side = Arc::new(socket);
     let server_side = Arc::new(UdpSocket::bind("127.0.0.1:0").await?);
     server_side.connect(server).await?;
@@ -43,7 +47,7 @@ pub(crate) async fn run(socket: UdpSocket, server: SocketAddr, link: Link) -> Re
 async fn forward(
     from: &UdpSocket,
     to: &UdpSocket,
-    link: Link,
+    link: LinkSettings,
     seed: u64,
     client: &Mutex<Option<SocketAddr>>,
     is_upward: bool,
