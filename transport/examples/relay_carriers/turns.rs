@@ -18,11 +18,11 @@ const CARRIERS: [&str; 8] = [
     "direct",
     "datagrams-1200",
     "datagrams-1400",
-    "stream-1200",
+    "stream-1200-bounded",
+    "stream-4096-bounded",
+    "stream-16384-bounded",
+    "stream-4096-bounded-queue64",
     "stream-4096",
-    "stream-16384",
-    "spliced-4096",
-    "spliced-16384",
 ];
 
 /// How long one process may take.
