@@ -100,6 +100,9 @@ impl Lab {
             local_generations: [0; 2],
             public_generations: [0; 2],
         };
+        for host in lab.hosts() {
+            host.namespace.wait_for_interfaces();
+        }
         if topology.blocks_client_udp {
             lab.block_client_udp();
         }
@@ -244,6 +247,14 @@ impl Lab {
         client.address()
     }
 
+    fn hosts(&self) -> impl Iterator<Item = &Host> {
+        let public = [&self.internet, &self.server, &self.third];
+        let gateways = self.access.iter().flat_map(|access| {
+            [Some(&access.gateway), access.carrier.as_ref()].into_iter().flatten()
+        });
+        public.into_iter().chain(&self.clients).chain(gateways)
+    }
+
     fn access(&self, side: Side) -> &AccessNetwork {
         &self.access[self.network_index(side)]
     }
@@ -264,12 +275,7 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        let hosts = [&self.internet, &self.server, &self.third].into_iter();
-        let gateways = self.access.iter().flat_map(|access| {
-            [Some(&access.gateway), access.carrier.as_ref()].into_iter().flatten()
-        });
-        let hosts = hosts.chain(&self.clients).chain(gateways);
-        let namespaces: Vec<u64> = hosts.map(|host| host.namespace.inode()).collect();
+        let namespaces: Vec<u64> = self.hosts().map(|host| host.namespace.inode()).collect();
         owner::kill_processes_in(&namespaces);
     }
 }

@@ -8,11 +8,13 @@ use std::os::unix::fs::MetadataExt as _;
 use std::panic::resume_unwind;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Instant;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::owner;
 use super::unsafe_calls::unshare_network;
+use crate::deadline::TIMEOUT;
 use crate::process::run;
 
 /// A network namespace. Clones refer to the same one.
@@ -83,6 +85,28 @@ impl Namespace {
     pub(crate) fn ip(&self, lines: &str) {
         let output = run(self.command("ip").args(["-batch", "-"]), lines.as_bytes());
         assert!(output.status.success(), "ip: {}\n{lines}", output.stderr);
+    }
+
+    /// Waits until all interfaces pass packets. Afterwards, none is lost because the kernel has not noticed yet that
+    /// both ends of a pair are up.
+    ///
+    /// # Panics
+    /// If one is still down after [`TIMEOUT`].
+    pub(crate) fn wait_for_interfaces(&self) {
+        let table = self.run(|| fs::read_to_string("/proc/thread-self/net/dev"));
+        let table = table.expect("the counters of interfaces");
+        let names = table.lines().filter_map(|row| row.split_once(':')).map(|(name, _)| name);
+        // One request for each interface, because the kernel updates its state for such a request.
+        let lines: String = names.map(|name| format!("link show dev {}\n", name.trim())).collect();
+        let deadline = Instant::now() + TIMEOUT;
+        loop {
+            let output = run(self.command("ip").args(["-o", "-batch", "-"]), lines.as_bytes());
+            let stdout = &output.expect(0).stdout;
+            if !stdout.contains("state DOWN") && !stdout.contains("state LOWERLAYERDOWN") {
+                return;
+            }
+            assert!(Instant::now() < deadline, "interfaces that are down: {stdout}");
+        }
     }
 
     /// Loads rules of nft(8) in one step.
