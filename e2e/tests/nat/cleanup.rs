@@ -2,33 +2,34 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use quiver_e2e::nat_lab::{Gateway, Lab, Side, lab_available};
+use quiver_e2e::process::Process;
+use quiver_e2e::{TIMEOUT, wait_within};
 
 use crate::probe::lab_behind;
 
-/// Starts a program on the host that starts another one, which never end by themselves, and waits for both.
-fn start_programs(command: &mut Command) -> Child {
-    let script = "sh -c 'echo started; sleep infinity' & wait";
-    let mut child = command.args(["-c", script]).stdout(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-    assert_eq!(line, "started\n");
-    child
+/// Starts a shell that starts another one, which never end by themselves.
+fn start_programs(mut command: Command) -> Process {
+    Process::start(command.args(["-c", "sh -c 'echo started; sleep infinity' & wait"]))
+}
+
+async fn wait_for_start(process: &Process) {
+    let started = process.stdout.wait(|line| (line == "started").then_some(()));
+    wait_within(TIMEOUT, "the start of the programs", started).await.unwrap();
 }
 
 /// Waits until both programs were killed: each has the standard output open.
-fn expect_kill(mut child: Child) {
-    child.stdout.take().unwrap().read_to_end(&mut Vec::new()).unwrap();
-    assert_eq!(child.wait().unwrap().signal(), Some(9));
+async fn expect_kill(mut process: Process) {
+    assert_eq!(process.wait_for_exit(TIMEOUT).await.signal(), Some(9));
 }
 
-#[test]
-fn a_drop_kills_the_programs_on_all_hosts() {
+#[tokio::test]
+async fn a_drop_kills_the_programs_on_all_hosts() {
     if !lab_available() {
         return;
     }
@@ -42,43 +43,52 @@ fn a_drop_kills_the_programs_on_all_hosts() {
         lab.gateway(Side::A),
         lab.carrier(Side::A).unwrap(),
     ];
-    let children = hosts.map(|host| start_programs(&mut host.command("sh")));
+    let programs = hosts.map(|host| start_programs(host.command("sh")));
+    for process in &programs {
+        wait_for_start(process).await;
+    }
     drop(lab);
-    children.into_iter().for_each(expect_kill);
+    for process in programs {
+        expect_kill(process).await;
+    }
 }
 
-#[test]
-fn a_panic_kills_the_programs() {
+#[tokio::test]
+async fn a_panic_kills_the_programs() {
     if !lab_available() {
         return;
     }
-    let mut child = None;
+    let lab = lab_behind(Gateway::FullCone);
+    let process = start_programs(lab.server().command("sh"));
+    wait_for_start(&process).await;
     let result = catch_unwind(AssertUnwindSafe(|| {
-        let lab = lab_behind(Gateway::FullCone);
-        child = Some(start_programs(&mut lab.server().command("sh")));
+        let _lab = lab;
         panic!("a test that fails");
     }));
     assert!(result.is_err());
-    expect_kill(child.unwrap());
+    expect_kill(process).await;
 }
 
-#[test]
-fn a_new_lab_kills_the_programs_of_tests_that_were_killed() {
+#[tokio::test]
+async fn a_new_lab_kills_the_programs_of_tests_that_were_killed() {
     if !lab_available() {
         return;
     }
-    // No process has this id and this start time.
-    let of_killed_test = start_programs(
-        Command::new("sh").env("NAT_LAB_OWNER", format!("{}-1", std::process::id())),
-    );
+    // No process has this id and this start time. Another test's lab may kill the programs too.
+    let mut command = Command::new("sh");
+    command.env("NAT_LAB_OWNER", format!("{}-1", std::process::id()));
+    let of_killed_test = start_programs(command);
     let first = lab_behind(Gateway::Public);
-    expect_kill(of_killed_test);
-    // Programs of running tests stay.
-    let mut running = start_programs(&mut first.server().command("sh"));
-    let _second = lab_behind(Gateway::Public);
-    assert!(running.try_wait().unwrap().is_none());
+    expect_kill(of_killed_test).await;
+    let running = start_programs(first.server().command("sh"));
+    wait_for_start(&running).await;
+    let second = lab_behind(Gateway::Public);
+    // It does not kill the programs of running tests: this one is no zombie either.
+    let status = fs::read_to_string(format!("/proc/{}/status", running.id())).unwrap();
+    assert!(status.contains("State:\tS"), "{status}");
+    drop(second);
     drop(first);
-    expect_kill(running);
+    expect_kill(running).await;
 }
 
 #[test]
