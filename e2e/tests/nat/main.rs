@@ -1,5 +1,4 @@
-//! Tests of the NAT lab itself: they prove that the emulated networks behave as they are named. They need root,
-//! and use nothing of Quiver.
+//! Tests of the NAT lab itself: they prove that the emulated networks behave as they are named. They need root.
 
 mod captures;
 mod changes;
@@ -10,4 +9,5 @@ mod hole_punching;
 mod mappings;
 mod paths;
 mod probe;
+mod programs;
 mod shared;
