@@ -68,6 +68,12 @@ impl IntroductionsState {
         self.by_id.len()
     }
 
+    /// Whether no introduction is left in the search orders.
+    #[cfg(test)]
+    pub(super) fn has_no_orders(&self) -> bool {
+        self.by_connection.is_empty() && self.by_expiry.is_empty()
+    }
+
     pub(super) fn insert(
         &mut self,
         id: IntroductionId,
