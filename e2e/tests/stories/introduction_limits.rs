@@ -1,7 +1,5 @@
 //! The limits of introductions: rate, number, memory, and what is left of them.
 
-#![expect(clippy::unwrap_used, reason = "a failure here fails a test")]
-
 use std::time::{Duration, Instant};
 
 use quiver_e2e::process::Signal;

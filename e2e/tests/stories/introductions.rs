@@ -1,7 +1,6 @@
 //! Introductions: which connection is asked, what each side learns, and who may use the id.
 
-#![expect(clippy::unwrap_used, reason = "a failure here fails a test")]
-
+use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use quiver_e2e::wire::{Dialer, RawResponse, RawStream, kind};
@@ -290,5 +289,12 @@ async fn addresses_are_told_only_after_both_sides_have_agreed() {
     let expected = json!({"reply": "addresses", "own": ron_address, "other": ben_address});
     assert_eq!(first.read_response().await.unwrap().reply(), &expected);
     // Either may ask again, and learns the addresses of that moment.
+    assert_eq!(ron.request(agreed.clone()).await.reply(), &expected);
+    ben.endpoint().rebind(UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap();
+    let moved = address(&ben);
+    assert_ne!(moved, ben_address);
+    // The server takes the new address once a packet arrives from it.
+    ben.assert_alive().await;
+    let expected = json!({"reply": "addresses", "own": ron_address, "other": moved});
     assert_eq!(ron.request(agreed).await.reply(), &expected);
 }

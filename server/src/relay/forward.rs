@@ -13,9 +13,8 @@ use tokio::time::timeout;
 
 use super::RelayEnd;
 use super::frames::FrameCutter;
-use super::queue::DropReason;
 use super::usage::{Admission, ClientUsage};
-use crate::metrics::Metrics;
+use crate::metrics::{DropReason, Metrics};
 
 /// How long a client may take nothing of a relay until its packets are dropped.
 const UNREAD_TIMEOUT: Duration = Duration::from_secs(5);

@@ -10,27 +10,13 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use crate::metrics::DropReason;
+
 /// The most memory in bytes that the packets for one client may take.
 const CAPACITY: usize = 256 * 1024;
 
 /// The size in bytes at which a block takes no more packets: enough to make a write cheap.
 const BLOCK_SIZE: usize = 16 * 1024;
-
-/// Why a packet was dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum DropReason {
-    /// The queue for its receiver is full.
-    QueueFull,
-    /// Its receiver has not read for some seconds.
-    NotRead,
-    /// Its sender is over the rate limit.
-    RateLimit,
-}
-
-impl DropReason {
-    /// All reasons.
-    pub const ALL: [Self; 3] = [Self::QueueFull, Self::NotRead, Self::RateLimit];
-}
 
 /// The packets that wait for one client.
 #[derive(Debug, Default)]
