@@ -73,7 +73,7 @@ async fn with_accounts_each_side_learns_the_key_of_the_introduced_connection() {
 
 #[tokio::test]
 async fn machines_of_one_account_are_introduced_to_each_other() {
-    let server = Server::options().account("Ron", "two").start().await;
+    let server = Server::options().account("Ben", "one").account("Ron", "two").start().await;
     let key = Key::new();
     let laptop = Dialer::new(&server).key(&key).connect().await.unwrap();
     let phone = Dialer::new(&server).connect().await.unwrap();
@@ -84,11 +84,14 @@ async fn machines_of_one_account_are_introduced_to_each_other() {
     // The newest listening connection has the key of the one that asks.
     let prompt = Dialer::new(&server).key(&key).connect().await.unwrap();
     prompt.sign_in("Ron", "two").await.eof();
-    let _on_laptop = prompt.listen().await;
+    let mut on_laptop = prompt.listen().await;
     let (introduced, introduction) =
         tokio::join!(introduce(&laptop, "Ron"), phone.answer_next(&mut on_phone, true));
     assert_eq!(introduced.reply()["id"], introduction["id"]);
     assert_eq!(introduction["key"], key.fingerprint());
+    let ben = Dialer::new(&server).connect().await.unwrap();
+    ben.sign_in("Ben", "one").await.eof();
+    assert_eq!(on_laptop.next_reply().await["reply"], "joined", "the laptop was asked");
 }
 
 #[tokio::test]
