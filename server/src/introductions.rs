@@ -131,6 +131,21 @@ impl Introductions {
         self.0.lock().answer(id, connection, is_accepted, now)
     }
 
+    /// The connection on the other side of an open introduction.
+    ///
+    /// # Errors
+    /// [`UnknownIntroduction`].
+    pub fn other_side(
+        &self,
+        id: IntroductionId,
+        connection: ConnectionId,
+        now: Instant,
+    ) -> Result<ConnectionId, UnknownIntroduction> {
+        let mut state = self.0.lock();
+        let (introduction, side) = state.find(id, connection, now)?;
+        Ok(introduction.sides[1 - side])
+    }
+
     /// Records that this side agrees.
     ///
     /// # Errors

@@ -23,6 +23,9 @@ use crate::role::Role;
 /// streams.
 const CONTENT_DELAY: Duration = Duration::from_millis(50);
 
+/// The smallest send window in bytes that follows the congestion window.
+const MIN_FOLLOWING_WINDOW: u64 = 64 * 1024;
+
 /// Orders the writes of one connection's streams. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct StreamPriority(Arc<PriorityState>);
@@ -72,6 +75,15 @@ impl StreamPriority {
         {
             connection.set_send_window(role.send_window(*streams, connection.rtt()));
         }
+    }
+
+    /// Bounds the connection's send window by its congestion window, for content that must not wait in QUIC's own
+    /// buffer: a relayed connection has priorities of its own, which data that is buffered below it cannot obey.
+    pub(crate) fn follow_congestion_window(&self) {
+        let Some((connection, role)) = &self.0.connection else { return };
+        let window = role.send_window(*self.0.content_streams.lock(), connection.rtt());
+        let sufficient = (2 * connection.stats().path.cwnd).max(MIN_FOLLOWING_WINDOW);
+        connection.set_send_window(window.min(sufficient));
     }
 
     /// Awaits a write of control traffic. While it waits for the send window, content is delayed.

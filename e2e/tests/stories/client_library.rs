@@ -10,6 +10,7 @@ use quiver_client::event::{ClientEvent, ConnectionState, EventKind, EventReceive
 use quiver_client::folders::Folders;
 use quiver_client::notice::Notice;
 use quiver_client::question::{Answer, AnswerError, Question, QuestionId};
+use quiver_client::settings::PathPolicy;
 use quiver_client::request::{
     ConflictPolicy, Destination, DownloadRequest, TransferOptions, UploadContent, UploadRequest,
 };
@@ -38,6 +39,7 @@ fn client(server: &Server, home: &Home) -> Client {
         name: Some(ClientName::parse("Ron").unwrap()),
         password_file: None,
         timeout: TIMEOUT,
+        paths: PathPolicy::default(),
     };
     let folders = Folders::at(folder("config"), folder("data"), folder("state"));
     Client::new(settings, folders, Endpoint::dialler().unwrap()).unwrap()

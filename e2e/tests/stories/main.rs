@@ -49,6 +49,7 @@ mod introduction_limits;
 mod introductions;
 mod logging;
 mod metrics;
+mod peers_library;
 mod per_client_limits;
 mod quota_rows;
 mod relays;

@@ -16,6 +16,7 @@ use tracing::debug;
 use super::candidates::{self, Link};
 use super::conversation::{Conversation, PeerPart};
 use super::dialling::Round;
+use super::link::Side;
 use super::requests::RequestError;
 use super::{PathPolicy, PeerLink, Peers};
 use crate::error::{ClientError, PeerError};
@@ -49,11 +50,13 @@ const PATH_POLL_INTERVAL: Duration = Duration::from_millis(200);
 const MOVE_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Peers {
-    /// Tries to connect directly while the link has no direct path: at once when both sides have accepted, when this
-    /// machine's addresses change, and every [`RETRY_INTERVAL`]. Runs on the side that asked for the introduction.
+    /// Tries to connect directly while the link has no direct path: when this side has accepted the contact and when
+    /// this machine's addresses change; on the side that asked for the introduction also every [`RETRY_INTERVAL`].
     pub(super) async fn manage_direct(self, link: PeerLink) {
-        let mut introduction = link.id();
-        let mut is_first = true;
+        let is_requester = link.side() == Side::Requester;
+        // If both sides have accepted before, the requester starts.
+        let mut is_due = is_requester || !link.is_accepted();
+        let (mut introduction, mut is_first) = (link.id(), true);
         loop {
             while !link.is_accepted() || link.has_direct() {
                 let changed = link.changed();
@@ -62,16 +65,20 @@ impl Peers {
                 }
                 changed.await;
             }
-            if !std::mem::replace(&mut is_first, false) {
-                match self.introduce_again(&link).await {
-                    Ok(id) => introduction = id,
-                    Err(error) => debug!(%error, "cannot be introduced again"),
-                }
-            }
             let (links, started) = (local_links(), Instant::now());
-            let is_declined = self.try_rounds(&link, introduction).await;
+            if std::mem::replace(&mut is_due, true) {
+                if !std::mem::replace(&mut is_first, false) {
+                    match self.introduce_again(&link).await {
+                        Ok(id) => introduction = id,
+                        Err(error) => debug!(%error, "cannot be introduced again"),
+                    }
+                }
+                // If the other side has not accepted yet, it starts once it does.
+                is_first = self.try_rounds(&link, introduction).await;
+            }
+            let retry_after = is_requester.then_some(RETRY_INTERVAL);
             if !link.has_direct() {
-                wait_for_retry(&link, &links, started, is_declined).await;
+                wait_for_retry(&link, &links, started, retry_after).await;
             }
         }
     }
@@ -121,8 +128,8 @@ impl Peers {
             }
         };
         let observe = self.observed_address(introduction);
-        let (asked, observed) = tokio::join!(ask, observe);
-        let (mut conversation, listed) = asked?;
+        let observe = async { Ok(observe.await) };
+        let ((mut conversation, listed), observed) = tokio::try_join!(ask, observe)?;
         let order = candidates::dial_order(&links, observed, &listed);
         let mut dials = self.prepare_round(link, introduction, round).await?;
         conversation.reply(&PeerReply::Start).await?;
@@ -294,15 +301,18 @@ impl Peers {
     }
 }
 
-/// Waits until another attempt may succeed.
-async fn wait_for_retry(link: &PeerLink, links: &[Link], started: Instant, is_declined: bool) {
+/// Waits until another attempt may succeed: after a change of this machine's addresses, or after a while.
+async fn wait_for_retry(
+    link: &PeerLink,
+    links: &[Link],
+    started: Instant,
+    retry_after: Option<Duration>,
+) {
     loop {
-        let changed = link.changed();
-        // The other side may accept this one meanwhile.
-        let has_changed = timeout(ADDRESS_INTERVAL, changed).await.is_ok();
-        let are_addresses_new = local_links() != links;
-        let is_over = started.elapsed() >= RETRY_INTERVAL;
-        if are_addresses_new || is_over || (is_declined && has_changed) || link.has_direct() {
+        // Ends early when the link has got a direct path.
+        let _ = timeout(ADDRESS_INTERVAL, link.changed()).await;
+        let is_over = retry_after.is_some_and(|limit| started.elapsed() >= limit);
+        if link.has_direct() || is_over || local_links() != links {
             return;
         }
     }

@@ -35,7 +35,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use quiver_protocol::{ClientName, Fingerprint, IntroductionId, OfferId, Refusal};
-use quiver_transfer::BackgroundPool;
+use quiver_transfer::{BackgroundPool, PrefixCache};
 use quiver_transport::{Connection, DialId, Endpoint, Identity, StreamError};
 use tokio::sync::{Notify, OnceCell, mpsc};
 use tokio::task::JoinSet;
@@ -86,6 +86,8 @@ struct PeersShared {
     list_pool: BackgroundPool,
     /// Hashes the prefixes of offered files.
     proof_pool: BackgroundPool,
+    /// Hash states of the files that are sent, so that they can move between paths.
+    prefix_cache: PrefixCache,
 }
 
 #[derive(Debug, Default)]
@@ -136,6 +138,7 @@ impl Peers {
             accepted,
             list_pool: BackgroundPool::new(1),
             proof_pool: BackgroundPool::new(1),
+            prefix_cache: PrefixCache::default(),
         };
         (Self(Arc::new(shared)), offers)
     }

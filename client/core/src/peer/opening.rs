@@ -117,7 +117,7 @@ impl Peers {
         let mut tasks = JoinSet::new();
         tasks.spawn(self.clone().announce_offers(link.clone()));
         tasks.spawn(self.clone().serve_channel(link.clone(), channel.clone()));
-        if link.side() == Side::Requester && self.0.paths != PathPolicy::RelayOnly {
+        if self.0.paths != PathPolicy::RelayOnly {
             tasks.spawn(self.clone().manage_direct(link.clone()));
         }
         let run_relay = async {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
+use quiver_client::settings::PathPolicy;
 use quiver_client::folders::Folders;
 use quiver_client::request::{Destination, DownloadRequest, TransferOptions};
 use quiver_client::{Client, ClientError, ClientSettings, TransferEnd};
