@@ -1,17 +1,20 @@
 //! The command line as an interface of the client library: receives its events, shows them, and asks its questions.
 //! Knows no command.
 
+mod peers;
+mod questions;
+
 use std::collections::{HashMap, VecDeque};
 
 use quiver_client::InterfaceGuard;
 use quiver_client::event::{ClientEvent, ConnectionState, EventKind, EventReceiver};
-use quiver_client::question::{Answer, Question, QuestionId};
+use quiver_client::question::{Question, QuestionId};
 use quiver_client::transfers::{PlannedFile, TransferEvent, TransferId};
-use quiver_client::tree::Decision;
 use quiver_client::{Client, ClientError, PreparedTransfer, TransferEnd};
 use quiver_protocol::FilePath;
 use quiver_protocol::text::display_safe;
 
+use self::questions::ask_question;
 use crate::failure::Failure;
 use crate::output::{Output, PRINT_SIZE, human, json, plan};
 use crate::ui_mode::UiMode;
@@ -229,6 +232,7 @@ impl Interface {
             EventKind::Notice(notice) => self.output.say(human::notice(&notice)).await,
             EventKind::Question(id, question) => self.ask(id, &question).await?,
             EventKind::Transfer(id, event) => self.show_transfer(id, event).await?,
+            EventKind::Peer(event) => self.show_peer(&event).await?,
         }
         Ok(None)
     }
@@ -316,52 +320,6 @@ impl Interface {
         }
         Ok(())
     }
-}
-
-/// Asks the person a question; `None` without an answer.
-async fn ask_question(output: &Output, question: &Question) -> Result<Option<Answer>, Failure> {
-    Ok(match question {
-        Question::Trust { server, fingerprint, not_remembered } => {
-            let question = human::trust_question(server, fingerprint, not_remembered.as_deref());
-            Some(Answer::Trust(ask_yes_or_no(output, question).await?))
-        }
-        Question::Name => output.ask("Enter your client name: ").await?.map(Answer::Name),
-        Question::Password => output.ask_hidden("Password: ").await?.map(Answer::Password),
-        Question::Replace { path, on_server } => {
-            let place = if *on_server { " on the server" } else { "" };
-            let question = format!("{path} exists{place} already. Replace it? [y/N] ");
-            Some(Answer::Replace(output.confirm(&question).await?))
-        }
-        // The prompt cannot ask on the line that is being typed.
-        Question::Conflict { .. } if output.mode() == UiMode::Prompt => None,
-        Question::Conflict { path } => Some(ask_conflict(output, path).await?),
-    })
-}
-
-async fn ask_yes_or_no(output: &Output, mut question: String) -> Result<bool, Failure> {
-    loop {
-        match output.ask(&question).await?.map(|answer| answer.to_ascii_lowercase()) {
-            Some(answer) if answer == "yes" => return Ok(true),
-            Some(answer) if answer != "no" => {
-                "Please type yes or no: ".clone_into(&mut question);
-            }
-            _ => return Ok(false),
-        }
-    }
-}
-
-async fn ask_conflict(output: &Output, path: &str) -> Result<Answer, Failure> {
-    let question = format!(
-        "{path} exists with different content. [r]eplace it, keep [b]oth, or [s]kip it? \
-         (a capital letter also applies to all that follow) "
-    );
-    let answer = output.ask(&question).await?.unwrap_or_default();
-    let decision = match answer.to_ascii_lowercase().as_str() {
-        "r" | "replace" => Decision::Replace,
-        "b" | "both" => Decision::KeepBoth,
-        _ => Decision::Skip,
-    };
-    Ok(Answer::Conflict { decision, for_all: answer.starts_with(char::is_uppercase) })
 }
 
 /// `File received successfully.` in the foreground, else with the path.
