@@ -56,3 +56,6 @@ pub const INTRODUCTIONS: usize = 32;
 
 /// Introductions that one client may request in a minute.
 pub const INTRODUCTIONS_PER_MINUTE: usize = 60;
+
+/// The datagram in a Packet frame: twice the longest that Quiver's own client sends over a relay.
+pub const PACKET: usize = 16 * 1024;

@@ -1,6 +1,5 @@
 //! Admission: accepts incoming connections, completes their handshakes, and owns the tasks that serve them.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use quinn::Incoming;
@@ -10,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{debug, error};
 
+use crate::client_connection::canonical_address;
 use crate::config::{ADDRESS_VALIDATION_THRESHOLD, GUEST_TIMEOUT, MAX_GUESTS, MAX_HANDSHAKES};
 use crate::handshake_queue::HandshakeQueue;
 use crate::server_state::ServerState;
@@ -102,11 +102,6 @@ async fn serve_connection(
     if let Some(member) = member {
         member.run().await;
     }
-}
-
-/// The address of a client, as IPv4 where a dual-stack socket shows an IPv4-mapped IPv6 address.
-fn canonical_address(address: SocketAddr) -> SocketAddr {
-    (address.ip().to_canonical(), address.port()).into()
 }
 
 fn log_panic(ended: Result<(), tokio::task::JoinError>) {

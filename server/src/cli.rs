@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand};
 use quiver_protocol::ClientName;
+use quiver_transfer::Rate;
 use quiver_transport::LogWriter;
 
 use crate::config::{Config, UploadConfig};
@@ -17,6 +18,7 @@ use crate::log_format::LogFormat;
 use crate::metrics::host::HostName;
 use crate::output::Hint;
 use crate::passwords::AccountPermission;
+use crate::relay::RelayLimits;
 use crate::server::Server;
 use crate::user_admin::{self, AccountChange};
 use crate::{certificate, logging, output};
@@ -88,6 +90,15 @@ struct ServeArgs {
     /// Memory for responses that clients have not read yet, for all clients together
     #[arg(long, value_name = "SIZE", value_parser = buffer_budget, default_value = "512MiB")]
     buffer_budget: u64,
+    /// Do not relay packets between clients that cannot connect to each other directly
+    #[arg(long)]
+    no_relay: bool,
+    /// How fast the server relays for each client, like 10MB/s [default: no limit]
+    #[arg(long, value_name = "RATE", conflicts_with = "no_relay")]
+    relay_limit: Option<Rate>,
+    /// How much the server relays for each client on one day (UTC), like 20GB [default: no limit]
+    #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "no_relay")]
+    relay_budget: Option<u64>,
     /// Serve Prometheus metrics at http://ADDR/metrics, without a password; a port alone listens on
     /// 127.0.0.1 [default: no metrics]
     #[arg(long, value_name = "[ADDR:]PORT", value_parser = metrics_address)]
@@ -246,6 +257,8 @@ impl From<ServeArgs> for Config {
                 put_timeout: Duration::from_secs(serve.put_timeout),
             }),
             buffer_budget: serve.buffer_budget,
+            relay: (!serve.no_relay)
+                .then_some(RelayLimits { rate: serve.relay_limit, budget: serve.relay_budget }),
             metrics: serve.metrics,
             metrics_hosts: serve.metrics_hosts,
         }

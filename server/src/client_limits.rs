@@ -1,6 +1,12 @@
 //! Limits on the work that the server does for one client at once, over all of its connections. Knows no commands.
 
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use quiver_protocol::limits;
 use tokio::sync::Semaphore;
+
+use crate::request_rate::RequestRate;
 
 /// Proofs of matching content at once for one client: reading and hashing a file costs the server more than
 /// anything else that a request can ask for.
@@ -33,6 +39,10 @@ pub struct ClientLimits {
     pub renames: Semaphore,
     /// One for each file of unknown size that is being sent.
     pub spools: Semaphore,
+    /// One for each open introduction that the client has asked for.
+    pub introductions: Arc<Semaphore>,
+    /// How often the client asks for introductions.
+    pub introduction_rate: Mutex<RequestRate>,
 }
 
 impl Default for ClientLimits {
@@ -43,6 +53,10 @@ impl Default for ClientLimits {
             changes: Semaphore::new(MAX_CHANGES),
             renames: Semaphore::new(MAX_RENAMES),
             spools: Semaphore::new(MAX_SPOOLS),
+            introductions: Arc::new(Semaphore::new(limits::INTRODUCTIONS)),
+            introduction_rate: Mutex::new(RequestRate::per_minute(
+                limits::INTRODUCTIONS_PER_MINUTE,
+            )),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::metrics::host::HostName;
+use crate::relay::RelayLimits;
 
 /// The settings of a running server; none changes while it runs.
 #[derive(Debug, Clone)]
@@ -24,6 +25,8 @@ pub struct Config {
     pub uploads: Option<UploadConfig>,
     /// Memory in bytes for responses that clients have not read yet, for all connections together.
     pub buffer_budget: u64,
+    /// What the server relays between clients; absent if it does not relay.
+    pub relay: Option<RelayLimits>,
     /// The address of the metrics page, which has no authentication; absent if there is none.
     pub metrics: Option<SocketAddr>,
     /// The host names under which the metrics may be read, in addition to addresses and

@@ -3,6 +3,7 @@
 
 pub mod host;
 pub mod page;
+mod relay;
 
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use quiver_protocol::{Refusal, RefusalCode};
 use quiver_transfer::TransferBottleneck;
+
+pub use self::relay::{IntroductionOutcome, RelayMetrics};
 
 /// The name of the remote side where it limited a transfer.
 pub const CLIENT: &str = "client";
@@ -66,6 +69,8 @@ pub struct Metrics {
     transfer_seconds: Family<DirectionLabels, Histogram>,
     bottlenecks: Family<BottleneckLabels, Counter>,
     failures: Counter,
+    /// Introductions and relays.
+    pub relay: RelayMetrics,
 }
 
 /// A connection in the count of open ones. Dropping it removes it from the count.
@@ -130,6 +135,7 @@ impl Metrics {
             transfer_seconds: Family::new_with_constructor(new_histogram),
             bottlenecks: Family::default(),
             failures: Counter::default(),
+            relay: RelayMetrics::new(),
         };
         // Series are created at zero, so that Prometheus does not see them as missing.
         for direction in
@@ -232,6 +238,7 @@ impl Metrics {
         self.register_clients(registry);
         self.register_commands(registry);
         self.register_transfers(registry);
+        self.relay.register(registry);
     }
 
     fn register_clients(&self, registry: &mut Registry) {
@@ -358,6 +365,11 @@ impl RunningCommand<'_> {
     /// Sets the command's name once its request is read.
     pub fn set_command(&mut self, command: &'static str) {
         self.command = command;
+    }
+
+    /// Sets the outcome of a command that is dropped.
+    pub fn set_interrupted_outcome(&mut self, outcome: CommandOutcome) {
+        self.outcome = outcome;
     }
 
     /// Ends the command with `outcome`.

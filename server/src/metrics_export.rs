@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
@@ -51,6 +51,10 @@ impl Collector for StateGauges {
             (state.registry.client_count(), state.registry.max_clients());
         gauge("clients", "Clients that hold a slot", None, client_count)?;
         gauge("max_clients", "All slots", None, max_clients)?;
+        let listeners = state.registry.listener_count();
+        gauge("listeners", "Connections that take introductions", None, listeners)?;
+        let introductions = state.introductions.count(Instant::now());
+        gauge("introductions_open", "Introductions that have not ended", None, introductions)?;
         let closing = state.closing.len();
         gauge("leaving", "Connections that said goodbye and are not closed yet", None, closing)?;
         let Some(kept) = state.files.resumable_uploads() else { return Ok(()) };

@@ -3,15 +3,19 @@
 //! The interface allows a registry that several servers share: entering can fail, a slot can be lost while it is
 //! held, and slots are released through a queue. The only implementation keeps everything in memory.
 
+mod listeners;
 mod memory;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use quiver_protocol::{ClientName, Event, Fingerprint, limits};
+use quiver_protocol::reply::ClientRow;
+use quiver_protocol::{ClientName, Event, Fingerprint, Introduction, Reply, limits};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+pub use self::listeners::ListenerQueue;
 use self::memory::InMemoryRegistry;
 use crate::client_connection::{ClientConnection, DeliveryError};
 use crate::client_limits::ClientLimits;
@@ -27,6 +31,14 @@ pub struct Registry {
 /// Identifies one connection of one client, for as long as the server runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId(u64);
+
+#[cfg(test)]
+impl ConnectionId {
+    /// The id with this number.
+    pub(crate) fn of(number: u64) -> Self {
+        Self(number)
+    }
+}
 
 /// The owner of a client name. Two connections with the same name and owner are one client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +77,21 @@ pub enum EntryError {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("the registry is unavailable: {0}")]
 pub struct RegistryUnavailable(String);
+
+/// A connection that takes introductions, and its client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListeningConnection {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The client's number.
+    pub client: u64,
+    /// The client's name.
+    pub name: ClientName,
+    /// The key of this connection.
+    pub key: Fingerprint,
+    /// Whether the name is an account.
+    pub is_account: bool,
+}
 
 /// A connection's share of a client's slot. When the last share is released, the slot and the name are free.
 ///
@@ -171,6 +198,70 @@ impl Registry {
     pub async fn deliver(&self, to: ConnectionId, event: &Event) -> Result<(), DeliveryError> {
         let connection = self.memory.connection(to).ok_or(DeliveryError::NotConnected)?;
         connection.deliver(event).await
+    }
+
+    /// Makes a connection of this client and key listen: it takes introductions, and learns of clients that connect
+    /// and disconnect, until the queue is dropped. `None` if it listens already.
+    ///
+    /// # Errors
+    /// [`RegistryUnavailable`].
+    pub async fn listen(
+        &self,
+        connection: ConnectionId,
+        client: u64,
+        key: Fingerprint,
+    ) -> Result<Option<ListenerQueue>, RegistryUnavailable> {
+        Ok(self.memory.listen(connection, client, key))
+    }
+
+    /// The listening connections of the client with this name, the newest first; `None` where no such client is
+    /// connected.
+    ///
+    /// # Errors
+    /// [`RegistryUnavailable`].
+    pub async fn listening(
+        &self,
+        name: &ClientName,
+    ) -> Result<Option<Vec<ListeningConnection>>, RegistryUnavailable> {
+        Ok(self.memory.listening(name))
+    }
+
+    /// Queues an introduction for a listening connection. Returns whether it still listens.
+    ///
+    /// # Errors
+    /// [`RegistryUnavailable`].
+    pub async fn introduce(
+        &self,
+        to: ConnectionId,
+        introduction: Introduction,
+    ) -> Result<bool, RegistryUnavailable> {
+        Ok(self.memory.send(to, Reply::Introduction(introduction)))
+    }
+
+    /// The number of listening connections.
+    #[must_use]
+    pub fn listener_count(&self) -> usize {
+        self.memory.listener_count()
+    }
+
+    /// Sets in each row whether the client takes introductions now.
+    ///
+    /// # Errors
+    /// [`RegistryUnavailable`].
+    pub async fn mark_reachable(&self, rows: &mut [ClientRow]) -> Result<(), RegistryUnavailable> {
+        self.memory.mark_reachable(rows);
+        Ok(())
+    }
+
+    /// The address from which a connection reaches the server now; `None` if it has ended.
+    ///
+    /// # Errors
+    /// [`RegistryUnavailable`].
+    pub async fn observed_address(
+        &self,
+        connection: ConnectionId,
+    ) -> Result<Option<SocketAddr>, RegistryUnavailable> {
+        Ok(self.memory.connection(connection).map(|connection| connection.address()))
     }
 
     /// Whether the connection exists and its client still acknowledges packets. Takes some seconds where it does

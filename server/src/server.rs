@@ -27,6 +27,7 @@ use crate::config::{
 use crate::files::{Files, StoreLimits, SweepSummary};
 use crate::handshake_queue::HandshakeQueue;
 use crate::history::History;
+use crate::introductions::Introductions;
 use crate::metrics::Metrics;
 use crate::metrics::host::HostName;
 use crate::metrics::page::MetricsPage;
@@ -35,6 +36,7 @@ use crate::output::Hint;
 use crate::passwords::Passwords;
 use crate::quota_db::QuotaDb;
 use crate::registry::{Registry, ReleaseQueue};
+use crate::relay::RelayUsages;
 use crate::secrets::Secrets;
 use crate::server_state::ServerState;
 use crate::stop_signals::StopSignals;
@@ -90,6 +92,8 @@ impl Server {
         let state = Arc::new(ServerState {
             registry,
             history,
+            introductions: Introductions::default(),
+            relays: config.relay.map(RelayUsages::new),
             files,
             passwords,
             stopping: CancellationToken::new(),

@@ -11,9 +11,11 @@ use crate::buffer_budget::BufferBudget;
 use crate::files::Files;
 use crate::handshake_queue::HandshakeQueue;
 use crate::history::History;
+use crate::introductions::Introductions;
 use crate::metrics::Metrics;
 use crate::passwords::Passwords;
 use crate::registry::Registry;
+use crate::relay::RelayUsages;
 
 /// The state that all connections share.
 #[derive(Debug)]
@@ -22,6 +24,10 @@ pub struct ServerState {
     pub registry: Registry,
     /// The clients that are or were connected.
     pub history: Arc<History>,
+    /// The introductions of connections to each other.
+    pub introductions: Introductions,
+    /// What the server relays for each client; `None` if it does not relay.
+    pub relays: Option<RelayUsages>,
     /// The served folder.
     pub files: Files,
     /// The accounts. Without a password file, clients choose their own names.

@@ -15,6 +15,7 @@
 //! | [`channel`] | a connection with its role and the priority of its streams |
 //! | [`mod@close`] | closing connections, and why a connection ended |
 //! | `relay_socket` | the path of a connection between two clients inside a stream to the server |
+//! | [`random`] | random bytes that no one can predict |
 //! | [`liveness`] | whether the other side of a connection still responds |
 //! | [`log_writer`] | writing log lines on a separate thread |
 
@@ -30,6 +31,7 @@ pub mod liveness;
 pub mod log_writer;
 mod path_mtu;
 pub mod priority;
+pub mod random;
 mod relay_socket;
 pub mod role;
 mod socket;

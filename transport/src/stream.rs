@@ -324,6 +324,14 @@ impl FrameWriter {
         let _ = self.stream.finish();
     }
 
+    /// Abandons this half: QUIC drops what the other side has not read, and tells it so.
+    pub fn reset(&mut self) {
+        self.buffered.clear();
+        self.outgoing.clear();
+        // Fails only if this half has ended already.
+        let _ = self.stream.reset(VarInt::from_u32(0));
+    }
+
     /// Waits until the other side has received everything. Returns `false` if it has not within
     /// `timeout`.
     pub async fn delivered(&mut self, timeout: Duration) -> bool {

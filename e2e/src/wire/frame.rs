@@ -16,6 +16,8 @@ pub mod kind {
     pub const ERROR: u8 = 4;
     /// The content is stored.
     pub const RECEIVED: u8 = 5;
+    /// A datagram between two clients.
+    pub const PACKET: u8 = 6;
 }
 
 /// One frame.

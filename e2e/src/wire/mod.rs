@@ -7,6 +7,7 @@ mod client;
 mod content;
 mod frame;
 mod handshake;
+mod introductions;
 mod listener;
 mod stream;
 mod tls;

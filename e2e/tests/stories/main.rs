@@ -45,6 +45,7 @@ mod file_size_limit;
 mod files;
 mod harness;
 mod hostile_sizes;
+mod introductions;
 mod logging;
 mod metrics;
 mod per_client_limits;

@@ -151,6 +151,7 @@ fn numbers_are_as_pinned() {
         ("addresses", limits::ADDRESSES),
         ("introductions", limits::INTRODUCTIONS),
         ("introductions-per-minute", limits::INTRODUCTIONS_PER_MINUTE),
+        ("packet", limits::PACKET),
     ] {
         rows.push((format!("limit-{name}"), limit.to_string()));
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quiver_protocol::{ClientName, Refusal};
+use quiver_protocol::{ClientName, Fingerprint, Refusal, RefusalCode};
 use quiver_transfer::Lane;
 use tokio::sync::Semaphore;
 
@@ -16,9 +16,12 @@ use crate::client_limits::ClientLimits;
 use crate::config::{CONTENT_MEMORY, MAX_CONTENT_STREAMS};
 use crate::files::Files;
 use crate::history::History;
+use crate::internal_failure;
+use crate::introductions::Introductions;
 use crate::metrics::Metrics;
 use crate::quota_db::Owner;
-use crate::registry::{ConnectionId, NameOwner, Registry, Slot};
+use crate::registry::{ConnectionId, NameOwner, Registry, RegistryUnavailable, Slot};
+use crate::relay::RelayUsages;
 use crate::server_state::ServerState;
 
 /// The context of one connection's commands.
@@ -28,6 +31,8 @@ pub struct Context {
     pub client: RequestingClient,
     /// The client's connection.
     pub connection: ConnectionId,
+    /// The key of this connection; `None` without a client certificate.
+    key: Option<Fingerprint>,
     /// One permit for each file that may be sent at once.
     pub content_permits: Semaphore,
     /// One permit for each KiB of memory that content may use.
@@ -44,6 +49,8 @@ pub struct RequestingClient {
     pub number: u64,
     /// The client's name.
     pub name: ClientName,
+    /// Whether the name is an account.
+    pub is_account: bool,
     /// The owner of the files that it stores.
     pub owner: Owner,
     /// The limits that all connections of the client share.
@@ -51,9 +58,9 @@ pub struct RequestingClient {
 }
 
 impl Context {
-    /// The context of a connection that holds this slot.
+    /// The context of a connection that holds this slot and has this key.
     #[must_use]
-    pub fn new(slot: &Slot, shared: Arc<ServerState>) -> Self {
+    pub fn new(slot: &Slot, key: Option<Fingerprint>, shared: Arc<ServerState>) -> Self {
         let owner = match slot.name_owner() {
             NameOwner::Account => Owner::account(slot.name()),
             NameOwner::Key(fingerprint) => Owner::key(fingerprint),
@@ -62,12 +69,14 @@ impl Context {
         let client = RequestingClient {
             number: slot.number(),
             name: slot.name().clone(),
+            is_account: slot.name_owner() == NameOwner::Account,
             owner,
             limits: slot.limits().clone(),
         };
         Self {
             client,
             connection: slot.connection(),
+            key,
             content_permits: Semaphore::new(MAX_CONTENT_STREAMS),
             memory_permits: Semaphore::new(CONTENT_MEMORY / 1024),
             exit: ExitRequest::default(),
@@ -127,6 +136,44 @@ impl Context {
     #[must_use]
     pub fn proof_lane(&self) -> Lane {
         self.shared.proof_pool.lane(self.client.number)
+    }
+
+    /// The introductions of all connections.
+    #[must_use]
+    pub fn introductions(&self) -> &Introductions {
+        &self.shared.introductions
+    }
+
+    /// What the server relays for each client; `None` if it does not relay.
+    #[must_use]
+    pub fn relays(&self) -> Option<&RelayUsages> {
+        self.shared.relays.as_ref()
+    }
+
+    /// The key of this connection, which introductions need.
+    ///
+    /// # Errors
+    /// The refusal to send to the client.
+    pub fn client_key(&self) -> Result<Fingerprint, Refusal> {
+        let message = "introductions need a client certificate";
+        self.key.ok_or_else(|| Refusal::new(RefusalCode::Forbidden, message))
+    }
+
+    /// Logs that the registry is unavailable, and returns the refusal to send to the client.
+    #[must_use]
+    pub fn registry_failure(&self, reason: &RegistryUnavailable) -> Refusal {
+        internal_failure::report(self.metrics(), "the registry", reason)
+    }
+
+    /// Resolves when the server begins to stop.
+    pub async fn stopping(&self) {
+        self.shared.stopping.cancelled().await;
+    }
+
+    /// The refusal of a command while the server stops.
+    #[must_use]
+    pub fn stopping_refusal(&self) -> Refusal {
+        Refusal::new(RefusalCode::ShuttingDown, "the server is stopping")
     }
 
     /// Whether the server is stopping: it accepts no more commands.

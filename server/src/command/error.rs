@@ -8,6 +8,7 @@ use tracing::error;
 
 use crate::files::FilesError;
 use crate::internal_failure;
+use crate::introductions::UnknownIntroduction;
 use crate::metrics::Metrics;
 
 /// Why a command failed.
@@ -77,6 +78,24 @@ impl fmt::Display for CommandError {
             Self::Files(error) => error.fmt(f),
             Self::Stream(error) => error.fmt(f),
         }
+    }
+}
+
+impl From<Refusal> for CommandError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<UnknownIntroduction> for CommandError {
+    fn from(error: UnknownIntroduction) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+impl From<UnknownIntroduction> for Refusal {
+    fn from(error: UnknownIntroduction) -> Self {
+        Self::new(RefusalCode::NotFound, error.to_string())
     }
 }
 

@@ -1,16 +1,20 @@
 //! Commands: one stream, one request, one response. A new command has a file of its own and a line
 //! in `PendingCommand::from_request`; the rest of this file is the same for all commands.
 
+mod answer;
 pub mod authorization;
 mod change;
 pub mod context;
 mod error;
 pub mod exit;
 mod get;
+mod introduce;
 mod kept;
 mod list;
+mod listen;
 mod message;
 mod put;
+mod relay;
 mod status;
 mod transfer;
 
@@ -34,6 +38,8 @@ enum NextStep {
     Done,
     /// Wait until the client confirms that it received the content.
     AwaitReceived(get::UnconfirmedFile),
+    /// Nothing: the command has ended its stream itself, with this outcome.
+    Ended(CommandOutcome),
     /// End the session.
     Leave,
 }
@@ -44,6 +50,8 @@ struct PendingCommand<'a> {
     name: &'static str,
     /// The permission that it needs.
     permission: Permission,
+    /// Whether it runs until the client ends it, which counts as its success.
+    is_lasting: bool,
     response: ResponseFuture<'a>,
 }
 
@@ -63,9 +71,9 @@ impl<'a> PendingCommand<'a> {
             Request::Message { text } => {
                 Self::reply_only("message", Connected, stream, |writer| message::run(text, writer))
             }
-            Request::Status => Self::reply_only("status", Connected, stream, |writer| {
-                status::run(context.history(), &client.limits, writer)
-            }),
+            Request::Status => {
+                Self::reply_only("status", Connected, stream, |writer| status::run(context, writer))
+            }
             Request::List { path } => {
                 Self::reply_only("list", Read, stream, |writer| list::run(context, path, writer))
             }
@@ -92,11 +100,28 @@ impl<'a> PendingCommand<'a> {
             Request::Space => Self::reply_only("space", Upload, stream, |writer| {
                 change::space(files, client, writer)
             }),
-            Request::Listen
-            | Request::Introduce { .. }
-            | Request::Answer { .. }
-            | Request::Agreed { .. }
-            | Request::Relay { .. } => Self::new("unknown", Connected, refuse_introduction()),
+            Request::Listen => {
+                Self::reply_only("listen", Connected, stream, |writer| listen::run(context, writer))
+                    .lasting()
+            }
+            Request::Introduce { name } => {
+                Self::reply_only("introduce", Connected, stream, |writer| {
+                    introduce::run(context, name, writer)
+                })
+            }
+            Request::Answer { id, accept } => {
+                Self::reply_only("answer", Connected, stream, move |writer| {
+                    answer::answer(context, id, accept, writer)
+                })
+            }
+            Request::Agreed { id } => {
+                Self::reply_only("agreed", Connected, stream, move |writer| {
+                    answer::agreed(context, id, writer)
+                })
+            }
+            Request::Relay { id } => {
+                Self::new("relay", Connected, relay::run(context, id, stream)).lasting()
+            }
         }
     }
 
@@ -106,7 +131,12 @@ impl<'a> PendingCommand<'a> {
         permission: Permission,
         response: impl Future<Output = Result<NextStep, CommandError>> + Send + 'a,
     ) -> Self {
-        Self { name, permission, response: Box::pin(response) }
+        Self { name, permission, is_lasting: false, response: Box::pin(response) }
+    }
+
+    /// Marks a command that runs until the client ends it.
+    fn lasting(self) -> Self {
+        Self { is_lasting: true, ..self }
     }
 
     /// A command that only writes replies: it ends early if the client sends anything more, or
@@ -144,6 +174,9 @@ pub async fn serve_stream(context: Arc<Context>, mut stream: CommandStream) {
         Ok(request) => {
             let command = PendingCommand::from_request(request, &context, &mut stream);
             counted.set_command(command.name);
+            if command.is_lasting {
+                counted.set_interrupted_outcome(CommandOutcome::Done);
+            }
             match admit(&context, command.permission) {
                 Ok(()) => command.response.await,
                 Err(refusal) => Err(CommandError::Refused(refusal)),
@@ -155,6 +188,10 @@ pub async fn serve_stream(context: Arc<Context>, mut stream: CommandStream) {
         Ok(NextStep::Done) => {
             stream.reader.stop();
             return counted.finish(CommandOutcome::Done);
+        }
+        Ok(NextStep::Ended(outcome)) => {
+            stream.reader.stop();
+            return counted.finish(outcome);
         }
         Ok(NextStep::AwaitReceived(sent)) => {
             if get::confirm(&mut stream, sent).await {
@@ -205,14 +242,9 @@ async fn read_request(stream: &mut CommandStream) -> Result<Request, CommandErro
 /// Checks before every command whether the client may run it now.
 fn admit(context: &Context, permission: Permission) -> Result<(), Refusal> {
     if context.is_stopping() {
-        return Err(Refusal::new(RefusalCode::ShuttingDown, "the server is stopping"));
+        return Err(context.stopping_refusal());
     }
     context.authorize(permission)
-}
-
-async fn refuse_introduction() -> Result<NextStep, CommandError> {
-    let refusal = Refusal::new(RefusalCode::UnknownCommand, "no command has this name");
-    Err(CommandError::Refused(refusal))
 }
 
 async fn refuse_hello() -> Result<NextStep, CommandError> {

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use parking_lot::Mutex;
-use quiver_protocol::{ClientName, limits};
+use quiver_protocol::reply::ClientRow;
+use quiver_protocol::{ClientName, ClientRef, Fingerprint, Reply, limits};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::{ConnectionId, EntryError, NameOwner};
+use super::listeners::{ListenerQueue, Listeners};
+use super::{ConnectionId, EntryError, ListeningConnection, NameOwner};
 use crate::client_connection::ClientConnection;
 use crate::client_limits::ClientLimits;
 use crate::history::History;
@@ -31,6 +33,7 @@ struct RegistryState {
     clients: HashMap<String, ConnectedClient>,
     /// The attached connections.
     connections: HashMap<ConnectionId, ClientConnection>,
+    listeners: Listeners,
 }
 
 /// A connected client.
@@ -109,13 +112,15 @@ impl InMemoryRegistry {
         let entered = client.entered_slot(connection, false);
         state.clients.insert(name.key(), client);
         // Recorded under the lock, so that the history never has a later number without this one.
-        self.history.record_start(number, name, Utc::now());
+        self.history.record_start(number, name.clone(), Utc::now());
+        state.listeners.broadcast(&ClientRef { client: number, name }, Reply::Joined);
         Ok(entered)
     }
 
     pub(super) fn release(&self, name: &ClientName, connection: ConnectionId) {
         let mut state = self.state.lock();
         state.connections.remove(&connection);
+        state.listeners.remove(connection);
         let Some(client) = state.clients.get_mut(&name.key()) else { return };
         // Where this slot was lost, the entry may belong to the next client of this name. Its connections do not
         // contain this one.
@@ -158,10 +163,55 @@ impl InMemoryRegistry {
         self.state.lock().connections.get(&id).cloned()
     }
 
+    /// Makes a connection listen; `None` if it does already.
+    pub(super) fn listen(
+        &self,
+        connection: ConnectionId,
+        client: u64,
+        key: Fingerprint,
+    ) -> Option<ListenerQueue> {
+        self.state.lock().listeners.add(connection, client, key)
+    }
+
+    /// The listening connections of a client, the newest first; `None` where no client has this name.
+    pub(super) fn listening(&self, name: &ClientName) -> Option<Vec<ListeningConnection>> {
+        let state = self.state.lock();
+        let client = state.clients.get(&name.key())?;
+        let listening = state.listeners.newest_first(&client.connections).into_iter();
+        let describe = |(connection, key)| ListeningConnection {
+            connection,
+            client: client.number,
+            name: client.name.clone(),
+            key,
+            is_account: client.owner == NameOwner::Account,
+        };
+        Some(listening.map(describe).collect())
+    }
+
+    pub(super) fn send(&self, to: ConnectionId, reply: Reply) -> bool {
+        self.state.lock().listeners.send(to, reply)
+    }
+
+    pub(super) fn listener_count(&self) -> usize {
+        self.state.lock().listeners.count()
+    }
+
+    pub(super) fn mark_reachable(&self, rows: &mut [ClientRow]) {
+        let state = self.state.lock();
+        for row in rows.iter_mut().filter(|row| row.end.is_none()) {
+            row.reachable = state.clients.get(&row.name.key()).is_some_and(|client| {
+                client.number == row.number
+                    && client.connections.iter().any(|it| state.listeners.is_listening(*it))
+            });
+        }
+    }
+
     /// Removes a client, and returns how many are left.
     fn remove(&self, state: &mut RegistryState, name: &ClientName, number: u64) -> usize {
         state.clients.remove(&name.key());
         self.history.record_end(number, Utc::now());
+        let client = ClientRef { client: number, name: name.clone() };
+        state.listeners.broadcast(&client, Reply::Left);
         state.clients.len()
     }
 

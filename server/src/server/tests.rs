@@ -57,6 +57,7 @@ impl TestServer {
             passwords: None,
             uploads: None,
             buffer_budget: 1 << 20,
+            relay: None,
             metrics: None,
             metrics_hosts: Vec::new(),
         };

@@ -58,8 +58,10 @@ impl Member {
     pub async fn run(self) {
         let Self { connection, slot, state } = self;
         let open_member = state.metrics.count_member();
-        slot.attach(ClientConnection::new(connection.clone()));
-        let context = Arc::new(Context::new(&slot, state.clone()));
+        let client_connection = ClientConnection::new(connection.clone());
+        let context = Arc::new(Context::new(&slot, client_connection.key(), state.clone()));
+        slot.attach(client_connection);
+        let introductions = state.introductions.end_with(slot.connection());
         let priority = StreamPriority::new(connection.clone(), Role::Member);
         let commands = JoinSet::new();
         let mut session = MemberSession { connection, context, priority, state, commands };
@@ -68,6 +70,7 @@ impl Member {
             SessionEnd::Exit(stream) => {
                 // The commands first release what they hold; the share of the slot follows.
                 session.commands.shutdown().await;
+                drop(introductions);
                 session.release(slot).await;
                 drop(open_member);
                 session.close_after_goodbye(stream).await;
@@ -87,7 +90,7 @@ impl Member {
         session.wait_closed().await;
         // The client can read no more responses. Stopping the commands releases what they hold.
         session.commands.shutdown().await;
-        drop(open_member);
+        drop((introductions, open_member));
         session.release(slot).await;
     }
 }
