@@ -25,6 +25,8 @@ pub struct Config {
     pub quiet: bool,
     /// Print debug messages to stderr.
     pub verbose: bool,
+    /// Announce at the prompt that other clients connect and disconnect.
+    pub announce: bool,
 }
 
 /// Why the settings are invalid.
@@ -124,7 +126,8 @@ impl Config {
             password_file: flags.password_file,
             timeout: Duration::from_secs(flags.timeout),
         };
-        Ok(Self { client, quiet: flags.quiet, verbose: flags.verbose })
+        let announce = saved.announce.unwrap_or(true);
+        Ok(Self { client, quiet: flags.quiet, verbose: flags.verbose, announce })
     }
 }
 
@@ -135,6 +138,7 @@ struct ConfigFile {
     server: Option<String>,
     cert: Option<PathBuf>,
     name: Option<String>,
+    announce: Option<bool>,
 }
 
 impl ConfigFile {

@@ -2,13 +2,13 @@
 //! [`human`](super).
 
 use chrono::TimeZone;
-use quiver_client::error::PeerError;
 use quiver_client::peer_event::PeerEvent;
 use quiver_client::peer_path::{NotDirect, PeerPath, PeerStatus};
 use quiver_client::peer_store::{
-    Contact, ContactKey, IncomingOffer, IncomingState, OfferCounts, OfferedContent, OutgoingOffer,
-    OutgoingState,
+    Contact, ContactKey, IncomingOffer, IncomingState, OfferCounts, OfferNumber, OfferedContent,
+    OutgoingOffer, OutgoingState,
 };
+use quiver_client::question::Question;
 use quiver_protocol::reply::EntryKind;
 use quiver_protocol::text::{display_path, display_remark, display_safe};
 use quiver_protocol::{ClientName, Fingerprint, OfferedEntry, Timestamp};
@@ -25,13 +25,16 @@ pub fn message(from: &ClientName, text: &str) -> String {
     format!("[{from}] {}", display_safe(text))
 }
 
+/// `3 files`
+#[must_use]
+pub fn counted_files(files: u64) -> String {
+    if files == 1 { "1 file".to_owned() } else { format!("{files} files") }
+}
+
 /// `3 files (1.2 GB)`
 #[must_use]
 pub fn counts(counts: &OfferCounts) -> String {
-    let files = match counts.files {
-        1 => "1 file".to_owned(),
-        files => format!("{files} files"),
-    };
+    let files = counted_files(counts.files);
     match counts.bytes {
         Some(bytes) => format!("{files} ({})", byte_count(bytes)),
         None => format!("{files} (size not known yet)"),
@@ -83,6 +86,43 @@ pub fn offer_with_commands(incoming: &IncomingOffer, mode: UiMode) -> String {
     format!("{text} {command}accept {number} or {command}decline {number}")
 }
 
+/// `Offering 3 files (1.2 GB) to Ron.`
+#[must_use]
+pub fn offering(offer: &OutgoingOffer) -> String {
+    format!("Offering {} to {}.", counts(&offer.counts), offer.recipient)
+}
+
+/// What becomes of an open offer, and how to withdraw it.
+#[must_use]
+pub fn open_offer_hint(number: OfferNumber, mode: UiMode) -> String {
+    let (command, again) = match mode {
+        UiMode::Prompt | UiMode::Batch => ("/send", "the next prompt"),
+        UiMode::OneShot => ("quiver send", "quiver, or quiver receive,"),
+    };
+    format!(
+        "offer {number} stays open for 7 days, and {again} continues it; \
+         {command} --cancel {number} withdraws it"
+    )
+}
+
+/// `Ron: can be reached, key verified, relayed by the server`
+#[must_use]
+pub fn peer(
+    name: &ClientName,
+    is_reachable: bool,
+    verified: Option<bool>,
+    path: Option<&PeerPath>,
+) -> String {
+    let reach = if is_reachable { "can be reached" } else { "cannot be reached" };
+    let key = match verified {
+        Some(true) => ", key verified",
+        Some(false) => ", key known",
+        None => "",
+    };
+    let path = path.map_or_else(String::new, |path| format!(", {}", self::path(path)));
+    format!("{name}: {reach}{key}{path}")
+}
+
 /// The text of an event; `None` if there is nothing to say. Messages are [separate](message).
 #[must_use]
 pub fn event(event: &PeerEvent, mode: UiMode) -> Option<String> {
@@ -104,6 +144,9 @@ pub fn event(event: &PeerEvent, mode: UiMode) -> Option<String> {
         PeerEvent::OfferAccepted { number, to } => format!("Offer {number}: {to} has accepted."),
         PeerEvent::OfferWaiting { number, to, why } => {
             format!("Offer {number}: waiting for {to}: {why}")
+        }
+        PeerEvent::OfferEnded { number, to, state } => {
+            format!("Offer {number} to {to}: {}.", outgoing_state(state))
         }
         PeerEvent::KeyRefused { name, presented, known } => key_refused(name, presented, known),
         PeerEvent::PathChanged { name, path } => {
@@ -139,20 +182,6 @@ fn key_refused(name: &ClientName, presented: &Fingerprint, known: &[Fingerprint]
     )
 }
 
-/// The fingerprints and the advice for an error about a key; `None` for other errors.
-#[must_use]
-pub fn key_advice(error: &PeerError) -> Option<String> {
-    match error {
-        PeerError::KeyChanged { name, .. } => Some(format!(
-            "someone may pose as {name}. If the change is expected: quiver contacts forget {name}"
-        )),
-        PeerError::UnknownMachine { name, .. } => {
-            Some(format!("if {name} uses another machine, connect at a terminal, which asks"))
-        }
-        _ => None,
-    }
-}
-
 /// The question whether a key is another machine of an account.
 #[must_use]
 pub fn other_machine_question(
@@ -167,6 +196,25 @@ pub fn other_machine_question(
          Ask {name}. Is it another machine of {name}? [y/N] ",
         known.join("\n")
     )
+}
+
+/// The note that a question waits for the end of the line that is being typed.
+#[must_use]
+pub fn question_note(question: &Question) -> String {
+    let what = match question {
+        Question::OtherMachine { name, .. } => {
+            format!("{name} connects with a key that is not known yet.")
+        }
+        Question::CompareDigits { name, .. } => format!("{name} wants to compare keys."),
+        Question::MoreThanOffered { from, .. } => format!("{from} sends more than it has offered."),
+        Question::ConnectDirectly { name, .. } => format!("{name} wants to connect directly."),
+        Question::Trust { .. }
+        | Question::Name
+        | Question::Password
+        | Question::Replace { .. }
+        | Question::Conflict { .. } => "There is a question.".to_owned(),
+    };
+    format!("{what} Press Enter to answer.")
 }
 
 /// The question whether both people see the same digits.
@@ -207,9 +255,7 @@ pub fn path(path: &PeerPath) -> String {
 /// Why a connection is not direct.
 fn not_direct(why: NotDirect, name: &ClientName) -> String {
     match why {
-        NotDirect::NotAccepted => {
-            format!("neither of you has accepted a message or an offer of the other yet")
-        }
+        NotDirect::NotAccepted => "neither of you has accepted the other yet".to_owned(),
         NotDirect::Trying => "the clients are still trying".to_owned(),
         NotDirect::RelayOnly => "this client connects over the relay only".to_owned(),
         NotDirect::Declined => format!("{name} does not connect directly"),
