@@ -1,5 +1,7 @@
 //! The command line as clap parses it. [`config`](crate::config) combines it with the other sources of settings.
 
+mod peers;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +13,10 @@ use quiver_client::request::{ConflictPolicy, TransferOptions};
 use quiver_client::tree::Decision;
 use quiver_transfer::Rate;
 
+pub use self::peers::{
+    AcceptArgs, ContactArgs, ContactsAction, ContactsArgs, DeclineArgs, OfferConflictArgs,
+    OffersArgs, PathArgs, PeersArgs, ReceiveArgs, SendArgs, TellArgs, VerifyArgs,
+};
 use crate::ui_mode::UiMode;
 
 /// Exchange messages and files with a Quiver server. Without a command, starts the interactive prompt.
@@ -27,11 +33,11 @@ pub struct ClientArgs {
 
 const AFTER_HELP: &str = "\
 Defaults come from the environment (QUIVER_SERVER, QUIVER_CERT, QUIVER_NAME), then from \
-$XDG_CONFIG_HOME/quiver/config.toml (server, cert, name).
+$XDG_CONFIG_HOME/quiver/config.toml (server, cert, name, announce).
 
 Exit codes: 0 done, 1 other, 2 usage, 3 cannot connect or timed out, 4 wrong server certificate, \
 5 sign-in refused, 6 server busy, 7 no such file or client, 8 local disk, 9 content failed \
-verification, 10 some of several failed, 130 Ctrl-C, 143 SIGTERM.";
+verification, 10 some of several failed, 11 the other client declined, 130 Ctrl-C, 143 SIGTERM.";
 
 /// Flags of every command.
 #[derive(Debug, Clone, Default, Args)]
@@ -85,6 +91,26 @@ pub enum CommandArgs {
     Mv(MvArgs),
     /// Make folders on the server
     Mkdir(MkdirArgs),
+    /// Send a message to another client
+    Tell(TellArgs),
+    /// Offer files to another client, and send them once it accepts
+    Send(SendArgs),
+    /// Wait for offers of other clients, and store their files
+    Receive(ReceiveArgs),
+    /// List offers from and to other clients
+    Offers(OffersArgs),
+    /// Accept an offer and store its files
+    Accept(AcceptArgs),
+    /// Decline an offer
+    Decline(DeclineArgs),
+    /// List other connected clients, and whether they can be reached
+    Peers(PeersArgs),
+    /// Show how the connection with another client runs
+    Path(PathArgs),
+    /// Compare keys with another client, so that nobody can pose as it
+    Verify(VerifyArgs),
+    /// List known clients and their keys, forget or block them
+    Contacts(ContactsArgs),
     /// Print a completion script for a shell
     Completions {
         /// Shell that runs the script

@@ -15,6 +15,7 @@ use thiserror::Error;
 use crate::cli::SettingsArgs;
 use quiver_client::ClientSettings;
 use quiver_client::address::{AddressError, ServerAddress};
+use quiver_client::settings::PathPolicy;
 
 /// The settings of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct Config {
     pub quiet: bool,
     /// Print debug messages to stderr.
     pub verbose: bool,
+    /// Announce at the prompt that other clients connect and disconnect.
+    pub announce: bool,
 }
 
 /// Why the settings are invalid.
@@ -125,7 +128,8 @@ impl Config {
             timeout: Duration::from_secs(flags.timeout),
             paths: PathPolicy::default(),
         };
-        Ok(Self { client, quiet: flags.quiet, verbose: flags.verbose })
+        let announce = saved.announce.unwrap_or(true);
+        Ok(Self { client, quiet: flags.quiet, verbose: flags.verbose, announce })
     }
 }
 
@@ -136,6 +140,7 @@ struct ConfigFile {
     server: Option<String>,
     cert: Option<PathBuf>,
     name: Option<String>,
+    announce: Option<bool>,
 }
 
 impl ConfigFile {

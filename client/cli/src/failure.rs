@@ -46,6 +46,12 @@ pub enum Failure {
     /// Ctrl-C, and how much of the unfinished transfers is kept.
     #[error("interrupted")]
     Interrupted(Option<UnfinishedShare>),
+    /// Ctrl-C during something that another command continues.
+    #[error("interrupted")]
+    Continuable {
+        /// How to continue it.
+        hint: String,
+    },
     /// SIGTERM, and how much of the unfinished transfers is kept.
     #[error("terminated")]
     Terminated(Option<UnfinishedShare>),
@@ -82,13 +88,16 @@ impl Failure {
     /// that do not exist.
     #[must_use]
     pub fn in_line(self, line: &str) -> Self {
-        let is_not_found = match &self {
-            Self::Client(error) => match &**error {
-                ClientError::Source { source, .. } => source.kind() == io::ErrorKind::NotFound,
-                error => error.code() == ErrorCode::NotFound,
-            },
-            _ => false,
-        };
+        // A line that begins so is a command for sure.
+        let is_explicit = line.trim_start().starts_with(['/', '@']);
+        let is_not_found = !is_explicit
+            && match &self {
+                Self::Client(error) => match &**error {
+                    ClientError::Source { source, .. } => source.kind() == io::ErrorKind::NotFound,
+                    error => error.code() == ErrorCode::NotFound,
+                },
+                _ => false,
+            };
         if is_not_found {
             Self::MaybeMessage { line: line.to_owned(), failure: Box::new(self) }
         } else {

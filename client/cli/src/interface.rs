@@ -1,18 +1,24 @@
 //! The command line as an interface of the client library: receives its events, shows them, and asks its questions.
 //! Knows no command.
 
+mod peers;
+mod questions;
+
 use std::collections::{HashMap, VecDeque};
 
 use quiver_client::InterfaceGuard;
 use quiver_client::event::{ClientEvent, ConnectionState, EventKind, EventReceiver};
-use quiver_client::question::{Answer, Question, QuestionId};
-use quiver_client::transfers::{PlannedFile, TransferEvent, TransferId};
-use quiver_client::tree::Decision;
+use quiver_client::peer_store::OfferNumber;
+use quiver_client::question::{Question, QuestionId};
+use quiver_client::transfers::{PlannedFile, TransferEvent, TransferId, TransferState};
 use quiver_client::{Client, ClientError, PreparedTransfer, TransferEnd};
 use quiver_protocol::FilePath;
 use quiver_protocol::text::display_safe;
 
+pub use self::peers::PeerDisplay;
+use self::questions::ask_question;
 use crate::failure::Failure;
+use crate::interrupts::Interrupts;
 use crate::output::{Output, PRINT_SIZE, human, json, plan};
 use crate::ui_mode::UiMode;
 
@@ -23,6 +29,8 @@ pub struct Interface {
     pub client: Client,
     /// Prints and asks.
     pub output: Output,
+    /// Ctrl-C, for commands that end in their own way.
+    pub interrupts: Interrupts,
     events: EventReceiver,
     /// Events that are shown later: questions, and states of the connection, that were received while something
     /// else was awaited.
@@ -34,6 +42,7 @@ pub struct Interface {
     default_style: TransferStyle,
     /// Rows of dry-run plans that are not printed yet.
     plan_rows: HashMap<TransferId, String>,
+    peer_display: PeerDisplay,
 }
 
 /// How a transfer is shown.
@@ -43,6 +52,8 @@ pub struct TransferStyle {
     pub json: bool,
     /// Whether it is a single file that the person at the prompt waits for: its name is then not repeated.
     pub is_foreground: bool,
+    /// The offer whose files are received, for JSON objects that are events.
+    pub offer: Option<OfferNumber>,
 }
 
 impl Interface {
@@ -54,12 +65,14 @@ impl Interface {
         Self {
             client,
             output,
+            interrupts: Interrupts::default(),
             events,
             deferred: VecDeque::new(),
             question_guard,
             styles: HashMap::new(),
             default_style: TransferStyle::default(),
             plan_rows: HashMap::new(),
+            peer_display: PeerDisplay::default(),
         }
     }
 
@@ -229,6 +242,7 @@ impl Interface {
             EventKind::Notice(notice) => self.output.say(human::notice(&notice)).await,
             EventKind::Question(id, question) => self.ask(id, &question).await?,
             EventKind::Transfer(id, event) => self.show_transfer(id, event).await?,
+            EventKind::Peer(event) => self.show_peer(event).await?,
         }
         Ok(None)
     }
@@ -238,13 +252,21 @@ impl Interface {
         match event {
             TransferEvent::State(state) => {
                 if state.is_over() {
-                    self.styles.remove(&id);
+                    let is_awaited = self.styles.remove(&id).is_some();
+                    if !is_awaited && state == TransferState::Failed {
+                        self.show_unawaited_failure(id).await;
+                    }
                     self.plan_rows.remove(&id);
                 }
             }
             TransferEvent::Started(progress) => self.output.bars().add(progress),
             TransferEvent::Downloaded(file) if style.json => {
-                self.output.data(json::line(&json::DownloadedLine::new(&file)) + "\n").await?;
+                let line = json::DownloadedLine::new(&file);
+                let line = match style.offer {
+                    Some(number) => json::line(&json::events::FileLine::new(number, line)),
+                    None => json::line(&line),
+                };
+                self.output.data(line + "\n").await?;
             }
             TransferEvent::Downloaded(file) => {
                 let text = match self.output.mode() {
@@ -271,6 +293,8 @@ impl Interface {
                 let rows = self.plan_rows.remove(&id).unwrap_or_default();
                 self.output.data(rows).await?;
             }
+            // The end of the offer has its own line.
+            TransferEvent::Summary(_) if style.json && style.offer.is_some() => {}
             TransferEvent::Summary(summary) if style.json => {
                 self.output.data(json::line(&json::SummaryLine::new(&summary)) + "\n").await?;
             }
@@ -286,6 +310,16 @@ impl Interface {
             }
         }
         Ok(())
+    }
+
+    /// Reports the failure of a transfer that no command waits for, such as an offer that was accepted in an earlier
+    /// run. Transfers that are resumed together report theirs as events.
+    async fn show_unawaited_failure(&self, id: TransferId) {
+        if let Ok(status) = self.client.transfer(id)
+            && let Some(error) = status.error
+        {
+            self.output.failure(&Failure::Client(error)).await;
+        }
     }
 
     async fn show_planned(
@@ -316,52 +350,6 @@ impl Interface {
         }
         Ok(())
     }
-}
-
-/// Asks the person a question; `None` without an answer.
-async fn ask_question(output: &Output, question: &Question) -> Result<Option<Answer>, Failure> {
-    Ok(match question {
-        Question::Trust { server, fingerprint, not_remembered } => {
-            let question = human::trust_question(server, fingerprint, not_remembered.as_deref());
-            Some(Answer::Trust(ask_yes_or_no(output, question).await?))
-        }
-        Question::Name => output.ask("Enter your client name: ").await?.map(Answer::Name),
-        Question::Password => output.ask_hidden("Password: ").await?.map(Answer::Password),
-        Question::Replace { path, on_server } => {
-            let place = if *on_server { " on the server" } else { "" };
-            let question = format!("{path} exists{place} already. Replace it? [y/N] ");
-            Some(Answer::Replace(output.confirm(&question).await?))
-        }
-        // The prompt cannot ask on the line that is being typed.
-        Question::Conflict { .. } if output.mode() == UiMode::Prompt => None,
-        Question::Conflict { path } => Some(ask_conflict(output, path).await?),
-    })
-}
-
-async fn ask_yes_or_no(output: &Output, mut question: String) -> Result<bool, Failure> {
-    loop {
-        match output.ask(&question).await?.map(|answer| answer.to_ascii_lowercase()) {
-            Some(answer) if answer == "yes" => return Ok(true),
-            Some(answer) if answer != "no" => {
-                "Please type yes or no: ".clone_into(&mut question);
-            }
-            _ => return Ok(false),
-        }
-    }
-}
-
-async fn ask_conflict(output: &Output, path: &str) -> Result<Answer, Failure> {
-    let question = format!(
-        "{path} exists with different content. [r]eplace it, keep [b]oth, or [s]kip it? \
-         (a capital letter also applies to all that follow) "
-    );
-    let answer = output.ask(&question).await?.unwrap_or_default();
-    let decision = match answer.to_ascii_lowercase().as_str() {
-        "r" | "replace" => Decision::Replace,
-        "b" | "both" => Decision::KeepBoth,
-        _ => Decision::Skip,
-    };
-    Ok(Answer::Conflict { decision, for_all: answer.starts_with(char::is_uppercase) })
 }
 
 /// `File received successfully.` in the foreground, else with the path.

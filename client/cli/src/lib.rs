@@ -6,6 +6,7 @@
 //! | [`config`] | the settings: flags, environment and configuration file combined |
 //! | [`run`] | runs one command or the prompt, handles signals, and returns the exit code |
 //! | [`interface`] | receives the client's events, shows them, and asks its questions |
+//! | [`interrupts`] | Ctrl-C, for those who handle it themselves |
 //! | [`command`] | the commands, one per file, from arguments to output |
 //! | [`prompt`] | commands read line by line, from a terminal or a pipe |
 //! | [`output`] | the only module that prints and asks |
@@ -16,6 +17,7 @@ pub mod command;
 pub mod config;
 pub mod failure;
 pub mod interface;
+pub mod interrupts;
 pub mod output;
 pub mod prompt;
 pub mod run;

@@ -143,7 +143,8 @@ async fn run_with_signals(
     let endpoint = Endpoint::dialler()?;
     let client = Client::new(config.client.clone(), folders.clone(), endpoint.clone())?;
     let mut interface = Interface::new(client.clone(), output.clone());
-    let interrupts = prompt::Interrupts::default();
+    interface.peer_display().announce = config.announce && output.mode() == UiMode::Prompt;
+    let interrupts = interface.interrupts.clone();
     let work = async {
         match command {
             Some(CommandArgs::Resume(arguments)) => {
@@ -156,7 +157,7 @@ async fn run_with_signals(
                 result.map(|()| Exit::Done)
             }
             None if output.mode() == UiMode::Prompt => {
-                prompt::run_terminal(&mut interface, folders, interrupts.clone()).await
+                prompt::run_terminal(&mut interface, folders).await
             }
             None => prompt::run_batch(&mut interface).await,
         }

@@ -1,6 +1,7 @@
 //! The handle for interfaces: an interface passes in requests and answers to questions, and receives numbered events.
 //! The handle owns all state of the running client; an interface holds only what it shows.
 
+mod contacts;
 mod peers;
 mod resume;
 mod transfers;

@@ -6,7 +6,7 @@ use quiver_protocol::{ClientName, ClientRef, Fingerprint};
 
 use crate::error::ClientError;
 use crate::peer_path::PeerPath;
-use crate::peer_store::{IncomingOffer, OfferNumber};
+use crate::peer_store::{IncomingOffer, OfferNumber, OutgoingState};
 
 /// An event about other clients.
 #[derive(Debug, Clone)]
@@ -56,6 +56,15 @@ pub enum PeerEvent {
         to: ClientName,
         /// Why.
         why: Arc<ClientError>,
+    },
+    /// An offer of this person has ended.
+    OfferEnded {
+        /// The offer.
+        number: OfferNumber,
+        /// The recipient.
+        to: ClientName,
+        /// How.
+        state: OutgoingState,
     },
     /// A client has shown another key than its name had, and was refused.
     KeyRefused {

@@ -20,7 +20,7 @@ pub struct Progress {
 
 /// Updates a [`Progress`], and marks it as over when dropped.
 #[derive(Debug)]
-pub(crate) struct ProgressMeter {
+pub struct ProgressMeter {
     progress: Option<Arc<Progress>>,
     /// The meter of all files, if this is one of several.
     total: Option<TotalProgressMeter>,
@@ -78,7 +78,8 @@ impl Progress {
 
 impl ProgressMeter {
     /// Creates a meter for a file with `offset` bytes stored, and its progress.
-    pub(crate) fn new(name: &str, size: Option<u64>, offset: u64) -> (Self, Arc<Progress>) {
+    #[must_use]
+    pub fn new(name: &str, size: Option<u64>, offset: u64) -> (Self, Arc<Progress>) {
         let progress = Arc::new(Progress {
             name: name.to_owned(),
             size,
@@ -92,7 +93,7 @@ impl ProgressMeter {
     }
 
     /// Sets the number of stored bytes.
-    pub(crate) fn set(&mut self, bytes: u64) {
+    pub fn set(&mut self, bytes: u64) {
         if let Some(total) = &self.total {
             // Bytes of a file that starts over count once.
             let new = bytes.saturating_sub(self.offset);

@@ -10,10 +10,10 @@ use quiver_client::event::{ClientEvent, ConnectionState, EventKind, EventReceive
 use quiver_client::folders::Folders;
 use quiver_client::notice::Notice;
 use quiver_client::question::{Answer, AnswerError, Question, QuestionId};
-use quiver_client::settings::PathPolicy;
 use quiver_client::request::{
     ConflictPolicy, Destination, DownloadRequest, TransferOptions, UploadContent, UploadRequest,
 };
+use quiver_client::settings::PathPolicy;
 use quiver_client::transfers::{FileState, TransferEvent, TransferId, TransferState};
 use quiver_client::tree::Decision;
 use quiver_client::{Client, ClientSettings, ErrorCode, RunningTransfer, TransferEnd};

@@ -43,11 +43,7 @@ impl Peer {
         Self { client, events, home }
     }
 
-    async fn wait_for<T>(
-        &mut self,
-        what: &str,
-        wanted: impl Fn(&PeerEvent) -> Option<T>,
-    ) -> T {
+    async fn wait_for<T>(&mut self, what: &str, wanted: impl Fn(&PeerEvent) -> Option<T>) -> T {
         wait_within(TIMEOUT, what, async {
             loop {
                 let ClientEvent { kind, .. } = self.events.next().await.unwrap();
@@ -132,7 +128,6 @@ async fn an_accepted_offer_is_stored_and_confirmed() {
 
 #[tokio::test]
 async fn clients_that_accepted_each_other_connect_directly() {
-    tracing_subscriber::fmt().with_env_filter("quiver_client=debug,quiver_transport=debug,quinn=debug,quinn_proto=debug").init();
     let server = Server::start().await;
     let mut ben = Peer::connect(&server, "Ben", PathPolicy::Any).await;
     let mut ron = Peer::connect(&server, "Ron", PathPolicy::Any).await;
@@ -140,7 +135,8 @@ async fn clients_that_accepted_each_other_connect_directly() {
     wait_within(TIMEOUT, "a message", ron.client.tell(&name("Ben"), "Hi")).await.unwrap();
     for peer in [&mut ben, &mut ron] {
         peer.wait_for("a direct path", |event| {
-            matches!(event, PeerEvent::PathChanged { path: PeerPath::Direct { .. }, .. }).then_some(())
+            matches!(event, PeerEvent::PathChanged { path: PeerPath::Direct { .. }, .. })
+                .then_some(())
         })
         .await;
     }

@@ -21,7 +21,7 @@ pub(super) async fn run(
     if let Some(reason) = prepared.nothing_to_do() {
         return Err(reason.into());
     }
-    let style = TransferStyle { json: arguments.json, is_foreground: false };
+    let style = TransferStyle { json: arguments.json, ..TransferStyle::default() };
     interface.transfer(prepared, style).await
 }
 

@@ -1,16 +1,26 @@
 //! The commands, one per file, from arguments to output. The command line, the prompt and piped lines share them.
 //! This module dispatches them, and lists those of the prompt.
 
+pub mod accept;
+mod contacts;
+mod decline;
 pub mod get;
 mod list;
 mod message;
 mod mkdir;
 mod mv;
+mod offers;
+mod path;
+mod peers;
 pub mod put;
+mod receive;
 mod resume;
 pub mod rm;
+pub mod send;
 mod status;
+mod tell;
 mod transfers;
+mod verify;
 
 use quiver_client::ClientError;
 use quiver_client::error::Failures;
@@ -27,6 +37,10 @@ pub use transfers::run as transfers;
 pub const PROMPT_COMMANDS: [&str; 10] =
     ["status", "list", "get", "put", "rm", "mv", "mkdir", "help", "exit", "quit"];
 
+/// Commands of the prompt between clients. Each needs a slash, so that "accept my thanks" stays a message.
+pub const SLASH_COMMANDS: [&str; 9] =
+    ["tell", "send", "offers", "accept", "decline", "peers", "path", "verify", "contacts"];
+
 /// The text that `help` prints at the prompt.
 pub const PROMPT_HELP: &str = "\
 status [--json]                        list connected clients and earlier ones
@@ -37,10 +51,15 @@ put FILE... [-r] [--to DIR]            store files in DIR on the server, by defa
 rm PATH... [--yes]                     remove files and empty folders on the server
 mv FROM TO [--overwrite]               move or rename a file or folder on the server
 mkdir PATH... [-p]                     make folders on the server
+@NAME TEXT                             send TEXT to another client; @all TEXT: to all of them
+/send NAME PATH... [--wait]            offer files to another client; /send --cancel N: withdraw offer N
+/accept N [DIR], /decline N            answer an offer
+/offers, /peers, /contacts             list offers, other clients, known clients and their keys
+/verify NAME, /path NAME               compare keys with another client; show how the connection runs
 exit, quit                             leave; so does Ctrl-D
 help                                   show this help
 /say TEXT                              send TEXT as a message, even if it looks like a command
-Any other line is a message. A slash before a command is allowed. Quote words that have spaces:
+Any other line is a message to the server. A slash before a command is allowed. Quote words that have spaces:
 get \"with space.txt\". Ctrl-C cancels the running command; on an empty line, all transfers.";
 
 /// Runs a command that needs the server.
@@ -57,6 +76,16 @@ pub async fn run(interface: &mut Interface, command: &CommandArgs) -> Result<(),
         CommandArgs::Rm(arguments) => rm::run(interface, arguments).await,
         CommandArgs::Mv(arguments) => mv::run(interface, arguments).await,
         CommandArgs::Mkdir(arguments) => mkdir::run(interface, arguments).await,
+        CommandArgs::Tell(arguments) => tell::run(interface, arguments).await,
+        CommandArgs::Send(arguments) => send::run(interface, arguments).await,
+        CommandArgs::Receive(arguments) => receive::run(interface, arguments).await,
+        CommandArgs::Offers(arguments) => offers::run(interface, arguments).await,
+        CommandArgs::Accept(arguments) => accept::run(interface, arguments).await,
+        CommandArgs::Decline(arguments) => decline::run(interface, arguments).await,
+        CommandArgs::Peers(arguments) => peers::run(interface, arguments).await,
+        CommandArgs::Path(arguments) => path::run(interface, arguments).await,
+        CommandArgs::Verify(arguments) => verify::run(interface, arguments).await,
+        CommandArgs::Contacts(arguments) => contacts::run(interface, arguments).await,
         // `run::run` handles these: they need no server, or several.
         CommandArgs::Resume(_)
         | CommandArgs::Transfers(_)
@@ -69,9 +98,14 @@ pub async fn run(interface: &mut Interface, command: &CommandArgs) -> Result<(),
 pub fn may_have_disk_work(command: Option<&CommandArgs>) -> bool {
     match command {
         // The prompt runs any command.
-        None | Some(CommandArgs::Put(_) | CommandArgs::Resume(_) | CommandArgs::Transfers(_)) => {
-            true
-        }
+        None
+        | Some(
+            CommandArgs::Put(_)
+            | CommandArgs::Resume(_)
+            | CommandArgs::Transfers(_)
+            | CommandArgs::Accept(_)
+            | CommandArgs::Receive(_),
+        ) => true,
         Some(CommandArgs::Get(arguments)) => !arguments.is_streamed(),
         Some(
             CommandArgs::Message(_)
@@ -80,6 +114,14 @@ pub fn may_have_disk_work(command: Option<&CommandArgs>) -> bool {
             | CommandArgs::Rm(_)
             | CommandArgs::Mv(_)
             | CommandArgs::Mkdir(_)
+            | CommandArgs::Tell(_)
+            | CommandArgs::Send(_)
+            | CommandArgs::Offers(_)
+            | CommandArgs::Decline(_)
+            | CommandArgs::Peers(_)
+            | CommandArgs::Path(_)
+            | CommandArgs::Verify(_)
+            | CommandArgs::Contacts(_)
             | CommandArgs::Completions { .. }
             | CommandArgs::Man { .. },
         ) => false,

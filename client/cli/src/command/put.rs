@@ -20,7 +20,7 @@ pub(super) async fn run(
     arguments: &cli::PutArgs,
 ) -> Result<(), Failure> {
     let prepared = prepare(interface, arguments)?;
-    let style = TransferStyle { json: arguments.json, is_foreground: false };
+    let style = TransferStyle { json: arguments.json, ..TransferStyle::default() };
     interface.transfer(prepared, style).await
 }
 

@@ -18,7 +18,7 @@ pub async fn run(
     overrides: &ResumeOverrides,
     arguments: &cli::ResumeArgs,
 ) -> Result<(), Failure> {
-    interface.set_default_style(TransferStyle { json: arguments.json, is_foreground: false });
+    interface.set_default_style(TransferStyle { json: arguments.json, ..TransferStyle::default() });
     let request = ResumeRequest {
         path: arguments.path.clone(),
         retry_for: Duration::from_secs(arguments.retry.retry_timeout),

@@ -88,3 +88,16 @@ fn errors_name_the_variable_or_the_line_of_the_file() {
     let error = Config::new(SettingsArgs::default(), bad, None).unwrap_err();
     assert!(error.to_string().starts_with("QUIVER_NAME: a name has"));
 }
+
+#[test]
+fn other_clients_are_announced_unless_the_file_says_no() {
+    let announces = |text: &str| {
+        let (_folder, path) = config_file(text);
+        let config = Config::new(SettingsArgs::default(), NO_VARIABLES, Some(&path));
+        config.map(|config| config.announce)
+    };
+    assert!(announces("").unwrap());
+    assert!(announces("announce = true").unwrap());
+    assert!(!announces("announce = false").unwrap());
+    assert!(announces("announce = 'no'").is_err());
+}

@@ -71,7 +71,7 @@ impl Failure {
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Other,
             Self::Output(_) => Exit::Disk,
             Self::MaybeMessage { failure, .. } => failure.exit(),
-            Self::Interrupted(_) => Exit::Interrupted,
+            Self::Interrupted(_) | Self::Continuable { .. } => Exit::Interrupted,
             Self::Terminated(_) => Exit::Terminated,
             Self::System { .. } => Exit::Other,
         }

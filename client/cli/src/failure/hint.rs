@@ -1,5 +1,7 @@
 //! Hints: what the user can do about an error. Only texts, no exit codes.
 
+mod peers;
+
 use std::io;
 use std::path::Path;
 
@@ -26,6 +28,7 @@ impl Failure {
                 let hint = failure.hint().map_or_else(String::new, |hint| hint + "; ");
                 Some(format!("{hint}/say {} sends the line as a message", line.trim()))
             }
+            Self::Continuable { hint } => Some(hint.clone()),
             Self::Interrupted(share) | Self::Terminated(share) => share.map(resume_hint),
             Self::Config(_) | Self::Output(_) | Self::System { .. } => None,
         }
@@ -39,6 +42,7 @@ fn client_hint(error: &ClientError) -> Option<String> {
             let hint = client_hint(error).map_or_else(String::new, |hint| hint + "; ");
             return Some(hint + &resume_hint(*share));
         }
+        ClientError::Peer(error) => return peers::hint(error),
         ClientError::NoJournalFolder(_) => "set XDG_STATE_HOME to a folder for them",
         ClientError::Certificate(IdentityError::Read { .. }) => {
             "make one with scripts/generate-certs, or copy the server's server.pem"
@@ -52,7 +56,8 @@ fn client_hint(error: &ClientError) -> Option<String> {
             "check that the server runs and its UDP port is open; --server sets the address"
         }
         ClientError::Untrusted(untrusted) => return trust_hint(untrusted),
-        ClientError::Refused { refusal, .. } => {
+        ClientError::Stream { source: StreamError::Refused(refusal), .. }
+        | ClientError::Refused { refusal, .. } => {
             return refusal_hint(refusal.code).map(str::to_owned);
         }
         ClientError::Get { source: GetError::Stream(StreamError::Refused(refusal)), .. } => {
@@ -144,6 +149,11 @@ fn refusal_hint(code: RefusalCode) -> Option<&'static str> {
     Some(match code {
         RefusalCode::NotFound => "list shows the server's files",
         RefusalCode::NotAFile => "list PATH shows a folder's files, get -r PATH fetches them",
+        RefusalCode::NoSuchClient => "status lists the connected clients",
+        RefusalCode::NotReachable => {
+            "the other client must be at its prompt, or run quiver receive, in a version with this feature"
+        }
+        RefusalCode::NoRelay => "the server's operator has turned off the relay",
         RefusalCode::NameTaken => "choose another name with --name",
         RefusalCode::SignInRequired => "--password-file FILE signs in without a terminal",
         RefusalCode::SignInFailed => "check the name and the password",

@@ -1,5 +1,7 @@
 //! Texts for people. Pure: the time zone is an argument, and nothing is printed.
 
+pub mod peers;
+
 use std::path::Path;
 use std::time::Duration;
 

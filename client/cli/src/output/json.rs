@@ -1,5 +1,8 @@
 //! JSON objects, one per line, with the field names of the wire.
 
+pub mod events;
+pub mod peers;
+
 use std::borrow::Cow;
 use std::fmt::Write as _;
 

@@ -115,6 +115,11 @@ impl Output {
         }
     }
 
+    /// Prints a warning, also if quiet.
+    pub async fn warn(&self, text: impl Into<String>) {
+        self.print_message(text.into()).await;
+    }
+
     /// Prints a failure with its hint.
     pub async fn failure(&self, failure: &Failure) {
         if !failure.is_silent() {

@@ -4,6 +4,7 @@
 use std::sync::mpsc as sync;
 use std::time::Duration;
 
+use quiver_client::peer_store::OfferNumber;
 use quiver_client::{Client, ClientError, ListItem};
 use quiver_protocol::reply::EntryKind;
 use quiver_protocol::text::display_safe;
@@ -11,9 +12,9 @@ use rustyline::completion::Pair;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::line::SAY;
+use super::line::{EVERYONE, SAY, TO_CLIENT};
 use super::words::{self, LastWord};
-use crate::command::PROMPT_COMMANDS;
+use crate::command::{PROMPT_COMMANDS, SLASH_COMMANDS};
 
 /// Time limit for the server's response.
 const TIMEOUT: Duration = Duration::from_millis(700);
@@ -34,6 +35,12 @@ enum CompletionSubject {
     ServerFolder(String),
     /// The connected clients.
     Clients,
+    /// The connected clients, as recipients of a message: `@Ron`, `@all`.
+    Recipients,
+    /// The numbers of open offers to this person.
+    OpenOffers,
+    /// Nothing.
+    Nothing,
     /// The entries of this local folder; empty, or ending with a slash.
     LocalFolder(String),
 }
@@ -58,6 +65,7 @@ pub(super) fn complete(line: &str, queries: &mpsc::Sender<CompletionQuery>) -> (
     };
     let completions = match subject(&word) {
         Some(CompletionSubject::LocalFolder(folder)) => local_entries(&folder),
+        Some(CompletionSubject::Nothing) => Vec::new(),
         Some(subject) => ask(subject),
         None => commands(),
     };
@@ -66,8 +74,13 @@ pub(super) fn complete(line: &str, queries: &mpsc::Sender<CompletionQuery>) -> (
 
 /// What a word names; `None` for a command.
 fn subject(word: &LastWord) -> Option<CompletionSubject> {
-    let first = word.before.first()?;
+    let Some(first) = word.before.first() else {
+        return word.value.starts_with(TO_CLIENT).then_some(CompletionSubject::Recipients);
+    };
     let command = first.to_lowercase();
+    if let Some(name) = command.strip_prefix('/').filter(|name| SLASH_COMMANDS.contains(name)) {
+        return Some(slash_subject(name, word));
+    }
     match command.strip_prefix('/').unwrap_or(&command) {
         "put" if word.before.last().is_none_or(|word| word != "--to") => {
             let length = word.value.rfind('/').map_or(0, |slash| slash + 1);
@@ -81,9 +94,25 @@ fn subject(word: &LastWord) -> Option<CompletionSubject> {
     }
 }
 
+/// What a word of a command between clients names.
+fn slash_subject(command: &str, word: &LastWord) -> CompletionSubject {
+    let folder = || {
+        let length = word.value.rfind('/').map_or(0, |slash| slash + 1);
+        CompletionSubject::LocalFolder(word.value[..length].to_owned())
+    };
+    match (command, word.before.len()) {
+        ("tell" | "send" | "path" | "verify", 1) => CompletionSubject::Clients,
+        ("accept" | "decline", 1) => CompletionSubject::OpenOffers,
+        ("contacts", 2) => CompletionSubject::Clients,
+        ("send" | "accept", _) => folder(),
+        ("tell", _) => CompletionSubject::Clients,
+        _ => CompletionSubject::Nothing,
+    }
+}
+
 fn commands() -> Vec<Completion> {
     let names = PROMPT_COMMANDS.iter().map(|name| (*name).to_owned());
-    let slashed = PROMPT_COMMANDS.iter().map(|name| format!("/{name}"));
+    let slashed = PROMPT_COMMANDS.iter().chain(&SLASH_COMMANDS).map(|name| format!("/{name}"));
     let all = names.chain([SAY.to_owned()]).chain(slashed);
     all.map(|value| Completion { value, ends_word: true }).collect()
 }
@@ -143,10 +172,12 @@ impl CompletionQuery {
     pub(super) async fn respond(self, client: Client) {
         let completions = async {
             match &self.subject {
+                CompletionSubject::OpenOffers => open_offers(&client).await,
                 _ if !client.is_connected() => Ok(Vec::new()),
                 CompletionSubject::ServerFolder(folder) => server_entries(&client, folder).await,
                 CompletionSubject::Clients => clients(&client).await,
-                CompletionSubject::LocalFolder(_) => Ok(Vec::new()),
+                CompletionSubject::Recipients => recipients(&client).await,
+                CompletionSubject::LocalFolder(_) | CompletionSubject::Nothing => Ok(Vec::new()),
             }
         };
         let completions = timeout(TIMEOUT, completions).await;
@@ -167,6 +198,25 @@ async fn server_entries(client: &Client, folder: &str) -> Result<Vec<Completion>
         });
     }
     Ok(completions)
+}
+
+async fn recipients(client: &Client) -> Result<Vec<Completion>, ClientError> {
+    let own = client.welcome()?.name.to_string();
+    let mut completions = clients(client).await?;
+    completions.retain(|completion| completion.value != own);
+    completions.push(Completion { value: EVERYONE.to_owned(), ends_word: true });
+    for completion in &mut completions {
+        completion.value.insert(0, TO_CLIENT);
+    }
+    Ok(completions)
+}
+
+async fn open_offers(client: &Client) -> Result<Vec<Completion>, ClientError> {
+    let (incoming, _) = client.offers().await?;
+    let open = incoming.into_iter().filter(|offer| !offer.state.is_settled());
+    let completion =
+        |number: OfferNumber| Completion { value: number.to_string(), ends_word: true };
+    Ok(open.map(|offer| completion(offer.number)).collect())
 }
 
 async fn clients(client: &Client) -> Result<Vec<Completion>, ClientError> {
@@ -227,6 +277,22 @@ mod tests {
     }
 
     #[test]
+    fn tab_completes_clients_offers_and_local_files_for_commands_between_clients() {
+        let subject_of = |line| subject(&words::last_word(line)).unwrap();
+        assert_eq!(subject_of("@R"), CompletionSubject::Recipients);
+        assert_eq!(subject_of("/send R"), CompletionSubject::Clients);
+        assert_eq!(
+            subject_of("/send Ron photos/a"),
+            CompletionSubject::LocalFolder("photos/".to_owned())
+        );
+        assert_eq!(subject_of("/verify "), CompletionSubject::Clients);
+        assert_eq!(subject_of("/accept "), CompletionSubject::OpenOffers);
+        assert_eq!(subject_of("/accept 1 "), CompletionSubject::LocalFolder(String::new()));
+        assert_eq!(subject_of("/contacts forget R"), CompletionSubject::Clients);
+        assert_eq!(replacements("@R", &["@Ron", "@all"]), ["@Ron "]);
+    }
+
+    #[test]
     fn only_a_single_completion_ends_the_word() {
         assert_eq!(replacements("get se", &["secret.txt", "text.txt"]), ["secret.txt "]);
         assert_eq!(replacements("get ", &["b", "a"]), ["a", "b"]);
@@ -247,7 +313,8 @@ mod tests {
                 .collect()
         };
         assert_eq!(offered("ST"), ["status"]);
-        assert_eq!(offered("/s"), ["/say", "/status"]);
+        assert_eq!(offered("/s"), ["/say", "/send", "/status"]);
+        assert_eq!(offered("ac"), Vec::<String>::new());
         let mut all = PROMPT_COMMANDS;
         all.sort_unstable();
         assert_eq!(offered(""), all);

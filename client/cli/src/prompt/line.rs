@@ -3,12 +3,18 @@
 use clap::{FromArgMatches as _, Subcommand as _};
 
 use super::words;
-use crate::cli::CommandArgs;
-use crate::command::PROMPT_COMMANDS;
+use crate::cli::{CommandArgs, TellArgs};
+use crate::command::{PROMPT_COMMANDS, SLASH_COMMANDS};
 use crate::failure::Failure;
 
 /// Sends the rest of the line as a message, even if it looks like a command.
 pub(super) const SAY: &str = "/say";
+
+/// Begins a line that is a message to another client: `@NAME TEXT`.
+pub(super) const TO_CLIENT: char = '@';
+
+/// The name that addresses every other client.
+pub(super) const EVERYONE: &str = "all";
 
 /// A parsed line.
 #[derive(Debug)]
@@ -34,6 +40,9 @@ impl ParsedLine {
     pub(super) fn parse(line: &str) -> Result<Self, Failure> {
         let line = line.trim();
         let (first, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        if let Some(name) = first.strip_prefix(TO_CLIENT) {
+            return parse_message_to(name, rest.trim());
+        }
         let command = first.to_lowercase();
         let command = match command.strip_prefix('/') {
             None if first.is_empty() => return Ok(Self::Blank),
@@ -43,6 +52,15 @@ impl ParsedLine {
             }
             Some("say") => return Ok(Self::Message(rest.trim().to_owned())),
             Some(name) if PROMPT_COMMANDS.contains(&name) => name,
+            Some(name) if SLASH_COMMANDS.contains(&name) => {
+                let words = words::split(rest)
+                    .map_err(|_| usage_failure("a quote is not closed".to_owned(), line))?;
+                return parse_command(name, words, line).map(Self::Command);
+            }
+            Some("receive") => {
+                let what = "the prompt receives offers by itself";
+                return Err(Failure::usage(what, "/offers lists them, /accept N accepts one"));
+            }
             Some(_) => return Err(usage_failure(format!("unknown command {first}"), line)),
         };
         if !PROMPT_COMMANDS.contains(&command) {
@@ -59,6 +77,21 @@ impl ParsedLine {
             name => parse_command(name, words, line).map(Self::Command),
         }
     }
+}
+
+/// Parses a message to the client `name`, or to all.
+fn parse_message_to(name: &str, text: &str) -> Result<ParsedLine, Failure> {
+    let failed = |what: &str| Failure::usage(what, "@NAME TEXT sends a message to a client");
+    if name.is_empty() {
+        return Err(failed("the name after @ is missing"));
+    }
+    if text.is_empty() {
+        return Err(failed("the message is empty"));
+    }
+    let text = text.to_owned();
+    let all = name.eq_ignore_ascii_case(EVERYONE);
+    let words = if all { vec![text] } else { vec![name.to_owned(), text] };
+    Ok(ParsedLine::Command(CommandArgs::Tell(TellArgs { all, words, json: false })))
 }
 
 /// Parses a command's arguments as on the command line.
@@ -136,6 +169,65 @@ mod tests {
         assert!(
             matches!(ParsedLine::parse("mkdir -p a").unwrap(), ParsedLine::Command(CommandArgs::Mkdir(made)) if made.parents)
         );
+    }
+
+    fn tell(line: &str) -> (bool, Vec<String>) {
+        match ParsedLine::parse(line).unwrap() {
+            ParsedLine::Command(CommandArgs::Tell(tell)) => (tell.all, tell.words),
+            other => panic!("{line:?} is {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_line_that_begins_with_a_name_is_a_message_to_that_client() {
+        assert_eq!(tell("@Ron hi"), (false, vec!["Ron".to_owned(), "hi".to_owned()]));
+        let text = "it's  a \"test\"".to_owned();
+        assert_eq!(tell(" @Ron  it's  a \"test\" "), (false, vec!["Ron".to_owned(), text]));
+        assert_eq!(tell("@all hi you"), (true, vec!["hi you".to_owned()]));
+        assert_eq!(tell("@ALL hi"), (true, vec!["hi".to_owned()]));
+        assert_eq!(tell("/tell all hi"), (false, vec!["all".to_owned(), "hi".to_owned()]));
+        for line in ["@", "@ hi", "@Ron", "@Ron  ", "@all"] {
+            let failure = ParsedLine::parse(line).unwrap_err();
+            assert_eq!(failure.exit(), crate::failure::Exit::Usage, "{line}");
+        }
+        assert_eq!(message("mail me at ron@example.org"), "mail me at ron@example.org");
+    }
+
+    #[test]
+    fn commands_between_clients_need_a_slash() {
+        for line in [
+            "accept my thanks",
+            "send Ron my regards",
+            "tell me",
+            "offers welcome",
+            "peers",
+            "path",
+            "verify this",
+            "contacts",
+            "decline",
+            "receive",
+        ] {
+            assert_eq!(message(line), line);
+        }
+        assert!(matches!(
+            ParsedLine::parse("/accept 1").unwrap(),
+            ParsedLine::Command(CommandArgs::Accept(accept)) if accept.number.0 == 1
+        ));
+        assert!(matches!(
+            ParsedLine::parse("/Send Ron \"a b\" c --wait").unwrap(),
+            ParsedLine::Command(CommandArgs::Send(send)) if send.paths.len() == 2 && send.wait
+        ));
+        assert!(matches!(
+            ParsedLine::parse("/send --cancel 3").unwrap(),
+            ParsedLine::Command(CommandArgs::Send(send)) if send.cancel.is_some()
+        ));
+        assert!(matches!(
+            ParsedLine::parse("/contacts forget Ron").unwrap(),
+            ParsedLine::Command(CommandArgs::Contacts(_))
+        ));
+        for line in ["/accept", "/accept my thanks", "/accept 0", "/receive", "/send Ron"] {
+            assert!(ParsedLine::parse(line).is_err(), "{line}");
+        }
     }
 
     #[test]

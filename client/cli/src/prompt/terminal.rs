@@ -1,43 +1,41 @@
 //! The prompt at a terminal: reads lines and runs their commands, and prints events above the line that is being
 //! typed.
 
-use std::collections::HashMap;
+mod offers;
+mod transfers;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use quiver_client::event::{ClientEvent, ConnectionState};
 use quiver_client::folders::Folders;
+use quiver_client::peer_store::OfferNumber;
 use quiver_client::transfers::TransferId;
-use quiver_client::{Client, PreparedTransfer, TransferEnd};
-use quiver_protocol::text::display_safe;
+use quiver_client::{Client, TransferEnd};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
 
+use self::offers::OfferEnd;
+use self::transfers::transfer_ended;
 use super::complete::CompletionQuery;
 use super::editor::{EditorEvent, EditorHandle};
 use super::line::ParsedLine;
-use super::{CONNECTED_AGAIN, Interrupts, connection_lost};
-use crate::cli::{self, CommandArgs};
+use super::{CONNECTED_AGAIN, connection_lost};
+use crate::cli::CommandArgs;
 use crate::command;
 use crate::command::PROMPT_HELP;
 use crate::failure::{Exit, Failure};
-use crate::interface::{Interface, TransferStyle};
-
-/// How long a transfer runs in the foreground, so that a small file is complete before the next line is typed.
-const FOREGROUND_TIME: Duration = Duration::from_millis(500);
+use crate::interface::Interface;
+use crate::interrupts::Interrupts;
 
 /// Connects, asks for a missing name or password, and runs lines until the person leaves.
 ///
 /// # Errors
 /// [`Failure`] if the first connection or the terminal fails.
-pub async fn run_terminal(
-    interface: &mut Interface,
-    folders: &Folders,
-    interrupts: Interrupts,
-) -> Result<Exit, Failure> {
+pub async fn run_terminal(interface: &mut Interface, folders: &Folders) -> Result<Exit, Failure> {
     interface.connect().await?;
     interface.output.say("Connected to the server successfully.").await;
+    let interrupts = interface.interrupts.clone();
     let history = folders.state().ok().map(|state| state.join("history"));
     let (editor, queries, print_above) = EditorHandle::start(history).await?;
     let editor = Arc::new(Mutex::new(editor));
@@ -57,6 +55,9 @@ pub async fn run_terminal(
         interrupts,
         running: HashMap::new(),
         transfer_ends: JoinSet::new(),
+        offer_ends: JoinSet::new(),
+        open_offers: BTreeSet::new(),
+        questions: VecDeque::new(),
         lookups: JoinSet::new(),
         is_loss_reported: false,
         is_exit_warned: false,
@@ -81,6 +82,12 @@ struct Prompt<'a> {
     running: HashMap<TransferId, String>,
     /// Wait for the ends of running transfers.
     transfer_ends: JoinSet<(TransferId, TransferEnd)>,
+    /// Wait for the ends of offers that were made here.
+    offer_ends: JoinSet<OfferEnd>,
+    /// Those of them that are not settled.
+    open_offers: BTreeSet<OfferNumber>,
+    /// Questions that came while a line was typed, to be asked after it.
+    questions: VecDeque<ClientEvent>,
     /// Running Tab completions.
     lookups: JoinSet<()>,
     /// Whether the current loss of the connection was reported.
@@ -94,6 +101,7 @@ enum PromptEvent {
     Editor(EditorEvent),
     Client(ClientEvent),
     TransferEnded(TransferId, TransferEnd),
+    OfferEnded(OfferEnd),
     Completion(CompletionQuery),
     Interrupted,
     /// Needs no action.
@@ -102,13 +110,16 @@ enum PromptEvent {
 
 impl Prompt<'_> {
     async fn run(&mut self) -> Result<(), Failure> {
+        self.interface.listen().await?;
         loop {
+            self.ask_questions().await?;
             self.editor.lock().await.read_line(format!("{}: ", self.name));
             let editor_event = loop {
                 match self.next().await {
                     PromptEvent::Editor(event) => break event,
-                    PromptEvent::Client(event) => self.show(event).await?,
+                    PromptEvent::Client(event) => self.show_above(event).await?,
                     PromptEvent::TransferEnded(id, end) => self.finish(id, end).await?,
+                    PromptEvent::OfferEnded(end) => self.finish_offer(end).await?,
                     PromptEvent::Completion(query) => self.look_up(query),
                     PromptEvent::Interrupted => self.cancel_all(),
                     PromptEvent::Ignored => {}
@@ -137,6 +148,7 @@ impl Prompt<'_> {
         tokio::select! {
             event = editor_event => PromptEvent::Editor(event),
             Some(ended) = self.transfer_ends.join_next() => transfer_ended(ended),
+            Some(ended) = self.offer_ends.join_next() => offers::offer_ended(ended),
             Some(event) = self.interface.next() => PromptEvent::Client(event),
             // On a terminal that cannot move its cursor, the editor does not handle Ctrl-C.
             () = self.interrupts.next() => PromptEvent::Interrupted,
@@ -190,6 +202,12 @@ impl Prompt<'_> {
             }
             ParsedLine::Command(CommandArgs::Get(arguments)) => self.get(&arguments, line).await,
             ParsedLine::Command(CommandArgs::Put(arguments)) => self.put(&arguments, line).await,
+            ParsedLine::Command(CommandArgs::Accept(arguments)) => {
+                self.accept(&arguments, line).await
+            }
+            ParsedLine::Command(CommandArgs::Send(arguments)) if arguments.cancel.is_none() => {
+                self.send(&arguments, line).await
+            }
             parsed => self.run_command(parsed).await,
         };
         if let Err(failure) = result {
@@ -231,87 +249,6 @@ impl Prompt<'_> {
         }
     }
 
-    async fn get(&mut self, arguments: &cli::GetArgs, line: &str) -> Result<(), Failure> {
-        let prepared = command::get::prepare(self.interface, arguments).await?;
-        if prepared.nothing_to_do().is_some() {
-            self.interface.output.say("Nothing was fetched.").await;
-            return Ok(());
-        }
-        self.reconnect().await?;
-        self.start(prepared, arguments.json, line).await
-    }
-
-    async fn put(&mut self, arguments: &cli::PutArgs, line: &str) -> Result<(), Failure> {
-        let mut prepared = command::put::prepare(self.interface, arguments)?;
-        self.reconnect().await?;
-        let client = self.interface.client.clone();
-        self.interface.drive(client.check_with_server(&mut prepared)).await??;
-        if prepared.nothing_to_do().is_some() {
-            self.interface.output.say("Nothing was stored.").await;
-            return Ok(());
-        }
-        self.start(prepared, arguments.json, line).await
-    }
-
-    /// Starts a transfer and waits for its end, at most [`FOREGROUND_TIME`]; then it continues in the background.
-    async fn start(
-        &mut self,
-        prepared: PreparedTransfer,
-        json: bool,
-        line: &str,
-    ) -> Result<(), Failure> {
-        let is_foreground = prepared.file_count() == 1;
-        let mut running = self.interface.client.start(prepared)?;
-        let id = running.id;
-        self.interface.set_style(id, TransferStyle { json, is_foreground });
-        self.running.insert(id, line.to_owned());
-        self.transfer_ends.spawn(async move { (id, running.wait().await) });
-        let foreground = sleep(FOREGROUND_TIME);
-        // Created before the loop, so that a Ctrl-C while an event is shown counts too.
-        let interrupts = self.interrupts.clone();
-        let interrupted = interrupts.next();
-        tokio::pin!(foreground, interrupted);
-        loop {
-            tokio::select! {
-                Some(ended) = self.transfer_ends.join_next() => {
-                    if let PromptEvent::TransferEnded(ended_id, end) = transfer_ended(ended) {
-                        self.finish(ended_id, end).await?;
-                        if ended_id == id {
-                            return Ok(());
-                        }
-                    }
-                }
-                Some(event) = self.interface.next() => self.show(event).await?,
-                () = &mut interrupted => {
-                    // The terminal has echoed ^C.
-                    self.interface.output.say("").await;
-                    self.cancel(id);
-                    interrupted.set(interrupts.next());
-                }
-                () = &mut foreground => {
-                    self.interface.set_style(id, TransferStyle { json, is_foreground: false });
-                    let line = display_safe(line.trim()).into_owned();
-                    let note = "continues in the background. Ctrl-C on an empty line cancels it.";
-                    self.interface.output.say(format!("{line}: {note}")).await;
-                    return Ok(());
-                }
-            }
-        }
-    }
-
-    /// Reports how a transfer ended.
-    async fn finish(&mut self, id: TransferId, end: TransferEnd) -> Result<(), Failure> {
-        // Its earlier events are shown first.
-        self.interface.show_pending().await?;
-        let line = self.running.remove(&id).unwrap_or_default();
-        match end {
-            TransferEnd::Done => {}
-            TransferEnd::Failed(error) => self.report(Failure::Client(error).in_line(&line)).await,
-            TransferEnd::Cancelled => self.interface.output.say("Transfer cancelled.").await,
-        }
-        Ok(())
-    }
-
     /// Reports a failure and, if it is a connection loss, that the next command reconnects.
     async fn report(&mut self, failure: Failure) {
         self.interface.output.failure(&failure).await;
@@ -331,17 +268,6 @@ impl Prompt<'_> {
             self.cancel_all();
         } else if on_empty_line {
             self.interface.output.say("To leave, type exit or press Ctrl-D.").await;
-        }
-    }
-
-    fn cancel(&self, id: TransferId) {
-        // Fails only if it has ended.
-        let _ = self.interface.client.cancel(id);
-    }
-
-    fn cancel_all(&self) {
-        for id in self.running.keys() {
-            self.cancel(*id);
         }
     }
 
@@ -379,18 +305,10 @@ impl Prompt<'_> {
     async fn exit(&mut self) -> Result<(), Failure> {
         self.cancel_all();
         while self.transfer_ends.join_next().await.is_some() {}
+        self.leave_offers().await;
         self.interface.output.say("Closing connection to server...").await;
         self.interface.client.disconnect().await;
         self.interface.output.say("Connection closed.").await;
         Ok(())
-    }
-}
-
-fn transfer_ended(ended: Result<(TransferId, TransferEnd), tokio::task::JoinError>) -> PromptEvent {
-    match ended {
-        Ok((id, end)) => PromptEvent::TransferEnded(id, end),
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        // The runtime is shutting down.
-        Err(_) => PromptEvent::Ignored,
     }
 }

@@ -1,4 +1,4 @@
-//! Other clients, for interfaces: messages, offers in both directions, contacts, comparison of keys.
+//! Other clients, for interfaces: messages, offers in both directions, comparison of keys.
 
 use std::path::absolute;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use super::transfers::{PreparedTransfer, RunningTransfer, TransferEnd};
 use crate::download::{Download, OfferedTree};
 use crate::error::{ClientError, ErrorCode, PeerError};
 use crate::event::EventKind;
-use crate::journal::ServerRef;
+use crate::journal::{ServerRef, UnfinishedFiles};
 use crate::peer::{PeerSource, Peers};
 use crate::peer_event::PeerEvent;
 use crate::peer_path::PeerStatus;
 use crate::peer_store::{
-    Contact, IncomingOffer, IncomingState, OfferNumber, OutgoingOffer, OutgoingState, PeerStore,
+    IncomingOffer, IncomingState, OfferLock, OfferNumber, OutgoingOffer, OutgoingState, PeerStore,
     PeerStoreError,
 };
 use crate::reconnecting::ReconnectingSession;
@@ -31,6 +31,9 @@ use crate::transfers::TransferStatus;
 /// The pauses between attempts to reach the recipient of an offer: the first, doubled up to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LAST_PAUSE: Duration = Duration::from_secs(15);
+
+/// How long the sender of an offer may take to receive the outcome.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The outcome of a message to one of several clients.
 pub type TellOutcome = (ClientName, Result<(), ClientError>);
@@ -179,6 +182,8 @@ impl Client {
         }
         let now = Timestamp(Utc::now());
         let peers = self.peers();
+        // Locked first, so that no other process fetches it in between.
+        let lock = self.lock_offer(number).await?;
         let accepted =
             peers.with_store(move |store| match store.accept_offer(number, &folder, now) {
                 Err(PeerStoreError::IncomingSettled {
@@ -189,7 +194,19 @@ impl Client {
             });
         let offer = accepted.await?;
         peers.notify_changed();
-        self.fetch_offer(offer, request).await
+        self.fetch_offer(offer, lock, request).await
+    }
+
+    async fn lock_offer(&self, number: OfferNumber) -> Result<OfferLock, ClientError> {
+        // Fails here already without such an offer, and leaves no file.
+        let now = Timestamp(Utc::now());
+        let peers = self.peers();
+        let locked = peers.with_store(move |store| {
+            store.incoming_offer(number, now)?;
+            store.lock_offer(number)
+        });
+        let state = "taken by another process";
+        locked.await?.ok_or_else(|| PeerError::OfferSettled { number, state }.into())
     }
 
     /// Declines an offer.
@@ -235,61 +252,11 @@ impl Client {
         Ok(self.peers().connect(name).await?.status())
     }
 
-    /// The contacts on all servers.
-    ///
-    /// # Errors
-    /// [`PeerError::Store`].
-    pub async fn contacts(&self) -> Result<Vec<Contact>, ClientError> {
-        self.peers().with_store(|store| store.contacts(None)).await
-    }
-
-    /// The contact of this name on this client's server; the client must be connected.
-    ///
-    /// # Errors
-    /// [`ClientError`]; [`PeerError::UnknownContact`].
-    pub async fn contact(&self, name: &ClientName) -> Result<Contact, ClientError> {
-        let (server, wanted) = (self.session()?.server_ref().fingerprint, name.clone());
-        let found = self.peers().with_store(move |store| store.contact(server, &wanted)).await?;
-        found.ok_or_else(|| PeerError::UnknownContact(name.clone()).into())
-    }
-
-    /// Forgets the keys of a contact; the client must be connected.
-    ///
-    /// # Errors
-    /// [`ClientError`]; [`PeerError::UnknownContact`].
-    pub async fn forget_contact(&self, name: &ClientName) -> Result<(), ClientError> {
-        let (server, wanted) = (self.session()?.server_ref().fingerprint, name.clone());
-        let forgotten =
-            self.peers().with_store(move |store| store.forget_contact(server, &wanted)).await?;
-        if forgotten { Ok(()) } else { Err(PeerError::UnknownContact(name.clone()).into()) }
-    }
-
-    /// Blocks a name, or ends its block; the client must be connected.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub async fn set_blocked(&self, name: &ClientName, blocked: bool) -> Result<(), ClientError> {
-        let (server, wanted) = (self.session()?.server_ref().fingerprint, name.clone());
-        let now = Timestamp(Utc::now());
-        self.peers()
-            .with_store(move |store| {
-                if blocked {
-                    store.block_contact(server, &wanted, now)
-                } else {
-                    store.unblock_contact(server, &wanted).map(drop)
-                }
-            })
-            .await?;
-        if blocked {
-            self.peers().close_links_with(name);
-        }
-        Ok(())
-    }
-
     /// Fetches an accepted offer from its sender.
     async fn fetch_offer(
         &self,
         offer: IncomingOffer,
+        lock: OfferLock,
         request: AcceptRequest,
     ) -> Result<RunningTransfer, ClientError> {
         let peers = self.peers();
@@ -297,9 +264,7 @@ impl Client {
         let IncomingState::Accepted { folder } = offer.state.clone() else {
             return Err(PeerError::UnknownOffer(number).into());
         };
-        let lock = peers.with_store(move |store| store.lock_offer(number)).await?;
-        let lock =
-            lock.ok_or(PeerError::OfferSettled { number, state: "taken by another process" })?;
+        peers.reset_answer(number);
         let link = peers.connect_with_key(&offer.sender, offer.key).await?;
         peers.accept_contact(&link).await?;
         let root = FolderPath::parse(&offer.id.to_string())
@@ -316,13 +281,15 @@ impl Client {
         let handle = link.handle(self.settings().timeout).ok_or(ClientError::Interrupted)?;
         // The sender's key identifies partial files, in place of a server's.
         let sender = ServerRef { fingerprint: offer.key, ..offer.server.clone() };
-        let (unfinished, reporter) = (self.0.unfinished.clone(), self.reporter().clone());
+        // A resume command does not continue it: accepting the offer again does.
+        let (unfinished, reporter) = (UnfinishedFiles::default(), self.reporter().clone());
         let (best, source) = (source.best(), Box::new(source));
         let session =
             ReconnectingSession::with_peer(source, best, handle, sender, unfinished, reporter);
         let prepared = PreparedTransfer::of_offer(download, format!("offer {number}"));
         let finish = move |status: TransferStatus, end: TransferEnd| async move {
             let _lock = lock;
+            let is_answer = !matches!(end, TransferEnd::Cancelled);
             match end {
                 TransferEnd::Done => {
                     let (files, bytes) = (offer.counts.files, status.bytes.unwrap_or(0));
@@ -337,6 +304,10 @@ impl Client {
                 TransferEnd::Cancelled => {}
             }
             peers.notify_changed();
+            if is_answer {
+                // This process may end now, and the sender would not learn the outcome.
+                let _ = timeout(ANSWER_TIMEOUT, peers.wait_until_answered(number)).await;
+            }
         };
         self.start_in(session, prepared, finish)
     }
@@ -349,20 +320,16 @@ pub(super) async fn fetch_accepted(
 ) {
     while let Some(number) = accepted.recv().await {
         let Some(client) = client.upgrade().map(Client) else { return };
-        let now = Timestamp(Utc::now());
-        let peers = client.peers();
-        let read = move |store: &PeerStore| {
-            Ok((store.incoming_offer(number, now)?, store.is_locked(number)))
+        let fetched = async {
+            // Fails if this or another process fetches it already.
+            let lock = client.lock_offer(number).await?;
+            let now = Timestamp(Utc::now());
+            let read = move |store: &PeerStore| store.incoming_offer(number, now);
+            let offer = client.peers().with_store(read).await?;
+            client.fetch_offer(offer, lock, AcceptRequest::default()).await
         };
-        match peers.with_store(read).await {
-            // This or another process fetches it already.
-            Ok((_, true)) => {}
-            Ok((offer, false)) => {
-                if let Err(error) = client.fetch_offer(offer, AcceptRequest::default()).await {
-                    debug!(%error, "an accepted offer cannot be fetched now");
-                }
-            }
-            Err(error) => debug!(%error, "an accepted offer cannot be read"),
+        if let Err(error) = fetched.await {
+            debug!(%error, "an accepted offer cannot be fetched now");
         }
     }
 }

@@ -125,6 +125,13 @@ impl PeerError {
     #[must_use]
     pub fn code(&self) -> ErrorCode {
         match self {
+            Self::Store(PeerStoreError::UnknownOffer { .. }) => ErrorCode::NotFound,
+            Self::Store(
+                PeerStoreError::IncomingSettled { .. }
+                | PeerStoreError::OutgoingSettled { .. }
+                | PeerStoreError::TooManyOffers { .. }
+                | PeerStoreError::TooManyContacts { .. },
+            ) => ErrorCode::Other,
             Self::Store(_) => ErrorCode::LocalDisk,
             Self::KeyChanged { .. } | Self::UnknownMachine { .. } | Self::DigitsDiffer(_) => {
                 ErrorCode::Untrusted

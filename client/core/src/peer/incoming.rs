@@ -22,6 +22,9 @@ use crate::peer_store::{
 /// How often the records are read for answers that other processes have given.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How long the sender may take to receive the last answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
 impl Peers {
     /// Receives an offer, and answers it to its end.
     pub(super) async fn receive_offer(
@@ -30,6 +33,43 @@ impl Peers {
         offer: Offer,
         conversation: &mut Conversation,
     ) -> Result<(), RequestError> {
+        let mut number = None;
+        let answered = match self.answer_offer(link, offer, &mut number, conversation).await {
+            Err(RequestError::Refused(refusal)) => conversation.stream.refuse(&refusal).await,
+            Err(RequestError::Stream(error)) => return Err(error.into()),
+            Ok(end) => conversation.end(&end).await,
+        };
+        answered?;
+        conversation.stream.writer.delivered(ANSWER_TIMEOUT).await;
+        self.0.state.lock().answered.extend(number);
+        self.0.changed.notify_waiters();
+        Ok(())
+    }
+
+    /// Forgets that the sender of an offer knows the outcome of an earlier attempt.
+    pub(crate) fn reset_answer(&self, number: OfferNumber) {
+        self.0.state.lock().answered.remove(&number);
+    }
+
+    /// Waits until the sender of an offer knows the outcome.
+    pub(crate) async fn wait_until_answered(&self, number: OfferNumber) {
+        loop {
+            let changed = self.0.changed.notified();
+            if self.0.state.lock().answered.contains(&number) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Records an offer, waits until it is settled, and returns the end of the response. Sets its number.
+    async fn answer_offer(
+        &self,
+        link: &PeerLink,
+        offer: Offer,
+        recorded: &mut Option<OfferNumber>,
+        conversation: &mut Conversation,
+    ) -> Result<OfferEnd, RequestError> {
         for entry in &offer.entries {
             if let Err(why) = offered_paths::offered_name(entry.name.as_str()) {
                 let refusal = Refusal::new(RefusalCode::BadPath, why);
@@ -39,6 +79,7 @@ impl Peers {
         }
         let mut incoming = self.record(link, &offer).await?;
         let number = incoming.number;
+        *recorded = Some(number);
         if incoming.state == IncomingState::Open {
             if self.0.state.lock().reported.insert(number) {
                 self.publish(PeerEvent::OfferReceived(Arc::new(incoming.clone()))).await;
@@ -63,7 +104,7 @@ impl Peers {
                 }
                 IncomingState::Stored { files, bytes, .. } => {
                     let (files, bytes) = (*files, *bytes);
-                    return Ok(conversation.end(&OfferEnd { files, bytes }).await?);
+                    return Ok(OfferEnd { files, bytes });
                 }
                 IncomingState::Declined => {
                     let message = "the other person declined";

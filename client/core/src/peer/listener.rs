@@ -1,10 +1,11 @@
 //! Introductions that other clients ask for, and clients that come and go: the `listen` stream of the session with
 //! the server, again after each reconnection.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use quiver_protocol::{Introduction, IntroductionId};
+use chrono::Utc;
+use quiver_protocol::{ClientName, Introduction, IntroductionId, Timestamp};
 use quiver_transport::StreamError;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
@@ -13,12 +14,16 @@ use tracing::debug;
 use super::link::Side;
 use super::trust::Admission;
 use super::{MAX_LINKS, Peers};
-use crate::error::ClientError;
+use crate::error::{ClientError, ErrorCode};
 use crate::exchange::{self, ListenEvent, Listening};
 use crate::peer_event::PeerEvent;
 
 /// The pause before the client listens again on a new connection.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
+
+/// How often, and with which first pause, the recipient of an offer is tried when it has connected.
+const REACH_ATTEMPTS: u32 = 4;
+const REACH_PAUSE: Duration = Duration::from_millis(500);
 
 impl Peers {
     /// Takes introductions from now on, on every connection to the server. Returns once the server knows, or with the
@@ -45,6 +50,7 @@ impl Peers {
                         let _ = first.send(Ok(()));
                     }
                     self.0.changed.notify_waiters();
+                    self.reach_recipients(None);
                     self.take_introductions(listening).await;
                 }
                 Err(error) => {
@@ -81,6 +87,7 @@ impl Peers {
                 }
                 Ok(Some(ListenEvent::Joined(client))) => {
                     self.0.changed.notify_waiters();
+                    self.reach_recipients(Some(client.name.clone()));
                     self.publish(PeerEvent::Joined(client)).await;
                 }
                 Ok(Some(ListenEvent::Left(client))) => {
@@ -88,6 +95,44 @@ impl Peers {
                 }
                 Ok(None) => return,
                 Err(error) => return debug!(%error, "the listen stream has ended"),
+            }
+        }
+    }
+
+    /// Connects with the recipients of this person's open offers, or with one of them, so that the offers of earlier
+    /// processes are announced too.
+    fn reach_recipients(&self, joined: Option<ClientName>) {
+        let peers = self.clone();
+        self.spawn(async move {
+            let Ok(server) = peers.server_key() else { return };
+            let now = Timestamp(Utc::now());
+            let offers = peers.with_store(move |store| store.unsettled_outgoing(server, now)).await;
+            let mut names = HashMap::new();
+            for offer in offers.unwrap_or_default() {
+                let is_wanted =
+                    joined.as_ref().is_none_or(|name| name.key() == offer.recipient.key());
+                if is_wanted {
+                    names.insert(offer.recipient.key(), offer.recipient);
+                }
+            }
+            for name in names.into_values() {
+                let peers = peers.clone();
+                peers.clone().spawn(async move { peers.reach_recipient(&name).await });
+            }
+        });
+    }
+
+    /// Connects with a client that may not listen yet, because it has just connected.
+    async fn reach_recipient(&self, name: &ClientName) {
+        let mut pause = REACH_PAUSE;
+        for _ in 0..REACH_ATTEMPTS {
+            match self.connect(name).await {
+                Err(error) if error.code() == ErrorCode::Connection => {
+                    debug!(%error, "the recipient of an offer cannot be reached");
+                    sleep(pause).await;
+                    pause *= 2;
+                }
+                _ => return,
             }
         }
     }

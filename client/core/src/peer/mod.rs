@@ -30,7 +30,7 @@ mod trust;
 mod verification;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -109,6 +109,10 @@ struct PeersState {
     failures: HashMap<OfferNumber, Refusal>,
     /// Incoming offers that the interface knows.
     reported: HashSet<OfferNumber>,
+    /// Incoming offers whose senders know the outcome, or why there is none yet.
+    answered: HashSet<OfferNumber>,
+    /// Held while a client is reached, by the key of its name: two callers share one link.
+    reaching: HashMap<String, Weak<tokio::sync::Mutex<()>>>,
     tasks: JoinSet<()>,
     is_listening: bool,
 }
@@ -253,6 +257,8 @@ impl Peers {
     /// # Errors
     /// [`ClientError`]: the server refuses the introduction, the key is not that of the contact, or there is no path.
     pub(crate) async fn connect(&self, name: &ClientName) -> Result<PeerLink, ClientError> {
+        let reaching = self.lock_for(name);
+        let _reaching = reaching.lock().await;
         if let Some(link) = self.link_with(name) {
             return Ok(link);
         }
@@ -263,6 +269,15 @@ impl Peers {
             .map_err(|error| ClientError::stream(format!("cannot reach {name}"), error))?;
         self.check_own_introduction(&introduction).await?;
         self.open_link(introduction, link::Side::Requester).await
+    }
+
+    fn lock_for(&self, name: &ClientName) -> Arc<tokio::sync::Mutex<()>> {
+        let mut state = self.0.state.lock();
+        state.reaching.retain(|_, lock| lock.strong_count() > 0);
+        let entry = state.reaching.entry(name.key()).or_default();
+        let lock = entry.upgrade().unwrap_or_default();
+        *entry = Arc::downgrade(&lock);
+        lock
     }
 
     /// Records that this person has accepted a contact: it may learn this client's address.

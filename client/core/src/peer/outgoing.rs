@@ -112,10 +112,14 @@ impl Peers {
         let offer = changed.await?;
         self.0.state.lock().sources.remove(&offer.id);
         self.0.changed.notify_waiters();
-        for link in self.links() {
-            if link.is_with(&offer.recipient) {
-                self.tell_withdrawn(&link, offer.id).await;
-            }
+        let mut links = self.links();
+        links.retain(|link| link.is_with(&offer.recipient));
+        if let (true, Some(key)) = (links.is_empty(), offer.key) {
+            // Another process has announced it. Fails if the recipient is not connected.
+            links.extend(self.connect_with_key(&offer.recipient, key).await);
+        }
+        for link in links {
+            self.tell_withdrawn(&link, offer.id).await;
         }
         Ok(())
     }
@@ -204,11 +208,14 @@ impl Peers {
         let to = link.name().clone();
         match end {
             AnnouncementEnd::Settled(state) => {
-                let now = Timestamp(Utc::now());
+                let (now, ended) = (Timestamp(Utc::now()), state.clone());
                 let settled =
                     self.with_store(move |store| store.set_outgoing_state(number, state, now));
-                if let Err(error) = settled.await {
-                    debug!(%error, "an offer was settled before");
+                match settled.await {
+                    Ok(_) => {
+                        self.publish(PeerEvent::OfferEnded { number, to, state: ended }).await;
+                    }
+                    Err(error) => debug!(%error, "an offer was settled before"),
                 }
                 self.0.state.lock().sources.remove(&source.offer.id);
             }

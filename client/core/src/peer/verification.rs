@@ -35,6 +35,9 @@ const EXPORTER_LABEL: &[u8] = b"EXPORTER-quiver-peer/1";
 /// How long a person may take to compare the digits.
 const COMPARISON_TIMEOUT: Duration = Duration::from_secs(600);
 
+/// How long the other client may take to receive what this person has said.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// The keys and nonces of both sides.
 struct Comparison {
     requester: (Fingerprint, Nonce),
@@ -97,7 +100,8 @@ impl Peers {
         Ok(())
     }
 
-    /// Asks the person to compare the digits, and tells the other side. A yes marks the key as verified.
+    /// Asks the person to compare the digits, and tells the other side. The key is marked as verified if both
+    /// say yes.
     async fn compare(
         &self,
         link: &PeerLink,
@@ -109,18 +113,23 @@ impl Peers {
         let question = Question::CompareDigits { name: name.clone(), digits };
         let same = self.0.reporter.ask(question).await == Some(Answer::Confirm(true));
         conversation.end(&VerifyEnd { same }).await.map_err(failed)?;
+        // The program may end after this, and the other person would wait.
+        conversation.stream.writer.delivered(END_TIMEOUT).await;
         if !same {
             return Err(PeerError::DigitsDiffer(name).into());
         }
-        let (server, now) = (self.server_key()?, Timestamp(Utc::now()));
-        let (contact, key) = (name.clone(), link.key());
-        link.set_accepted();
-        self.with_store(move |store| store.mark_verified(server, &contact, key, now)).await?;
         conversation.set_idle_timeout(COMPARISON_TIMEOUT);
-        match conversation.next::<VerifyEnd>().await.map_err(failed)? {
-            PeerPart::End(end) => Ok(end.same),
-            PeerPart::Reply(_) => Err(failed(unexpected_reply("expected the end"))),
+        let is_confirmed = match conversation.next::<VerifyEnd>().await.map_err(failed)? {
+            PeerPart::End(end) => end.same,
+            PeerPart::Reply(_) => return Err(failed(unexpected_reply("expected the end"))),
+        };
+        if is_confirmed {
+            let (server, now) = (self.server_key()?, Timestamp(Utc::now()));
+            let key = link.key();
+            link.set_accepted();
+            self.with_store(move |store| store.mark_verified(server, &name, key, now)).await?;
         }
+        Ok(is_confirmed)
     }
 }
 

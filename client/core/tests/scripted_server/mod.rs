@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
-use quiver_client::settings::PathPolicy;
 use quiver_client::folders::Folders;
 use quiver_client::request::{Destination, DownloadRequest, TransferOptions};
+use quiver_client::settings::PathPolicy;
 use quiver_client::{Client, ClientError, ClientSettings, TransferEnd};
 use quiver_protocol::EofPayload as _;
 use quiver_protocol::reply::{FileHeader, ServerLimits, Welcome};

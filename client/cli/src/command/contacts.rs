@@ -1,0 +1,69 @@
+//! `contacts`: lists known clients and their keys, and forgets or blocks them.
+
+use chrono::Local;
+
+use crate::cli;
+use crate::cli::ContactsAction;
+use crate::failure::Failure;
+use crate::interface::Interface;
+use crate::output::{RowWriter, human, json};
+
+/// Lists or changes contacts.
+///
+/// # Errors
+/// [`Failure`].
+pub(super) async fn run(
+    interface: &mut Interface,
+    arguments: &cli::ContactsArgs,
+) -> Result<(), Failure> {
+    let client = interface.client.clone();
+    let (name, result) = match &arguments.action {
+        None | Some(ContactsAction::List) => return list(interface, arguments.json).await,
+        // Contacts belong to a server, which is known once the client is connected.
+        Some(ContactsAction::Forget(contact)) => {
+            interface.connect().await?;
+            interface.drive(client.forget_contact(&contact.name)).await??;
+            (&contact.name, "forgotten")
+        }
+        Some(ContactsAction::Block(contact)) => {
+            interface.connect().await?;
+            interface.drive(client.set_blocked(&contact.name, true)).await??;
+            (&contact.name, "blocked")
+        }
+        Some(ContactsAction::Unblock(contact)) => {
+            interface.connect().await?;
+            interface.drive(client.set_blocked(&contact.name, false)).await??;
+            (&contact.name, "unblocked")
+        }
+    };
+    if arguments.json {
+        let line = json::line(&json::peers::ContactChange { name, result });
+        return interface.output.data(line + "\n").await;
+    }
+    interface.output.say(format!("{name}: {result}")).await;
+    Ok(())
+}
+
+/// Lists the contacts of all servers. Needs no server.
+async fn list(interface: &mut Interface, as_json: bool) -> Result<(), Failure> {
+    let (client, output) = (interface.client.clone(), interface.output.clone());
+    let mut contacts = interface.drive(client.contacts()).await??;
+    contacts.sort_by_key(|contact| (contact.server, contact.name.key()));
+    let has_several = contacts.windows(2).any(|pair| pair[0].server != pair[1].server);
+    let (mut rows, mut server) = (RowWriter::plain(&output), None);
+    for contact in &contacts {
+        if as_json {
+            rows.push(&json::line(&json::peers::ContactRow::new(contact))).await?;
+            continue;
+        }
+        if has_several && server.replace(contact.server) != Some(contact.server) {
+            rows.push(&format!("Server {}:", contact.server)).await?;
+        }
+        rows.push(&human::peers::contact(contact, &Local)).await?;
+    }
+    rows.finish().await?;
+    if contacts.is_empty() && !as_json {
+        output.say("no contacts").await;
+    }
+    Ok(())
+}

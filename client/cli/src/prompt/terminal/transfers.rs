@@ -1,0 +1,157 @@
+//! The transfers of the prompt: each is waited for a moment, and then runs in the background.
+
+use std::time::Duration;
+
+use quiver_client::transfers::TransferId;
+use quiver_client::{PreparedTransfer, RunningTransfer, TransferEnd};
+use quiver_protocol::text::display_safe;
+use tokio::time::sleep;
+
+use super::{Prompt, PromptEvent};
+use crate::cli;
+use crate::command;
+use crate::failure::Failure;
+use crate::interface::TransferStyle;
+
+/// How long a transfer runs in the foreground, so that a small file is complete before the next line is typed.
+const FOREGROUND_TIME: Duration = Duration::from_millis(500);
+
+impl Prompt<'_> {
+    pub(super) async fn get(
+        &mut self,
+        arguments: &cli::GetArgs,
+        line: &str,
+    ) -> Result<(), Failure> {
+        let prepared = command::get::prepare(self.interface, arguments).await?;
+        if prepared.nothing_to_do().is_some() {
+            self.interface.output.say("Nothing was fetched.").await;
+            return Ok(());
+        }
+        self.reconnect().await?;
+        self.start(prepared, arguments.json, line).await
+    }
+
+    pub(super) async fn put(
+        &mut self,
+        arguments: &cli::PutArgs,
+        line: &str,
+    ) -> Result<(), Failure> {
+        let mut prepared = command::put::prepare(self.interface, arguments)?;
+        self.reconnect().await?;
+        let client = self.interface.client.clone();
+        self.interface.drive(client.check_with_server(&mut prepared)).await??;
+        if prepared.nothing_to_do().is_some() {
+            self.interface.output.say("Nothing was stored.").await;
+            return Ok(());
+        }
+        self.start(prepared, arguments.json, line).await
+    }
+
+    /// Accepts an offer of another client.
+    pub(super) async fn accept(
+        &mut self,
+        arguments: &cli::AcceptArgs,
+        line: &str,
+    ) -> Result<(), Failure> {
+        self.reconnect().await?;
+        let accepted = command::accept::start(self.interface, arguments);
+        let running = tokio::select! {
+            running = accepted => running?,
+            () = self.interrupts.next() => return Err(Failure::Interrupted(None)),
+        };
+        let style = TransferStyle { json: arguments.json, ..TransferStyle::default() };
+        self.wait_in_foreground(running, style, line).await
+    }
+
+    /// Starts a transfer.
+    async fn start(
+        &mut self,
+        prepared: PreparedTransfer,
+        json: bool,
+        line: &str,
+    ) -> Result<(), Failure> {
+        let is_foreground = prepared.file_count() == 1;
+        let running = self.interface.client.start(prepared)?;
+        let style = TransferStyle { json, is_foreground, offer: None };
+        self.wait_in_foreground(running, style, line).await
+    }
+
+    /// Waits for the end of a transfer, at most [`FOREGROUND_TIME`]; then it continues in the background.
+    async fn wait_in_foreground(
+        &mut self,
+        mut running: RunningTransfer,
+        style: TransferStyle,
+        line: &str,
+    ) -> Result<(), Failure> {
+        let id = running.id;
+        self.interface.set_style(id, style);
+        self.running.insert(id, line.to_owned());
+        self.transfer_ends.spawn(async move { (id, running.wait().await) });
+        let foreground = sleep(FOREGROUND_TIME);
+        // Created before the loop, so that a Ctrl-C while an event is shown counts too.
+        let interrupts = self.interrupts.clone();
+        let interrupted = interrupts.next();
+        tokio::pin!(foreground, interrupted);
+        loop {
+            tokio::select! {
+                Some(ended) = self.transfer_ends.join_next() => {
+                    if let PromptEvent::TransferEnded(ended_id, end) = transfer_ended(ended) {
+                        self.finish(ended_id, end).await?;
+                        if ended_id == id {
+                            return Ok(());
+                        }
+                    }
+                }
+                Some(event) = self.interface.next() => self.show(event).await?,
+                () = &mut interrupted => {
+                    // The terminal has echoed ^C.
+                    self.interface.output.say("").await;
+                    self.cancel(id);
+                    interrupted.set(interrupts.next());
+                }
+                () = &mut foreground => {
+                    self.interface.set_style(id, TransferStyle { is_foreground: false, ..style });
+                    let line = display_safe(line.trim()).into_owned();
+                    let note = "continues in the background. Ctrl-C on an empty line cancels it.";
+                    self.interface.output.say(format!("{line}: {note}")).await;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Reports how a transfer ended.
+    pub(super) async fn finish(&mut self, id: TransferId, end: TransferEnd) -> Result<(), Failure> {
+        // Its earlier events are shown first.
+        self.interface.show_pending().await?;
+        let line = self.running.remove(&id).unwrap_or_default();
+        match end {
+            TransferEnd::Done => {}
+            TransferEnd::Failed(error) => self.report(Failure::Client(error).in_line(&line)).await,
+            TransferEnd::Cancelled => self.interface.output.say("Transfer cancelled.").await,
+        }
+        Ok(())
+    }
+
+    fn cancel(&self, id: TransferId) {
+        // Fails only if it has ended.
+        let _ = self.interface.client.cancel(id);
+    }
+
+    pub(super) fn cancel_all(&self) {
+        for id in self.running.keys() {
+            self.cancel(*id);
+        }
+    }
+}
+
+pub(super) fn transfer_ended(
+    ended: Result<(TransferId, TransferEnd), tokio::task::JoinError>,
+) -> PromptEvent {
+    match ended {
+        Ok((id, end)) => PromptEvent::TransferEnded(id, end),
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // The runtime is shutting down.
+        Err(_) => PromptEvent::Ignored,
+    }
+}
