@@ -153,6 +153,38 @@ async fn at_most_four_connections_are_asked_and_one_that_ends_is_not_waited_for(
 }
 
 #[tokio::test]
+async fn the_same_connections_can_be_introduced_again() {
+    let server = Server::start().await;
+    let (ben, key) = (Client::member(&server, "Ben").await, Key::new());
+    let [first, second] = [(); 2].map(|()| Dialer::new(&server).key(&key));
+    let (first, second) = (first.sign_in("Ron").await, second.sign_in("Ron").await);
+    let mut at_first = first.listen().await;
+    let id = ben.introduce("Ron", &first, &mut at_first).await;
+    // Another connection of Ron is the newest one now.
+    let _at_second = second.listen().await;
+    let again = json!({"command": "introduce", "name": "Ron", "again": id});
+    let (introduced, introduction) =
+        tokio::join!(ben.request(again.clone()), first.answer_next(&mut at_first, true));
+    assert_ne!(introduction["id"], id);
+    assert_eq!([&introduced.reply()["again"], &introduction["again"]], [&id, &id]);
+    assert_eq!(introduced.reply()["id"], introduction["id"]);
+    // The other side may ask too, if the requester listens.
+    let from_ron = json!({"command": "introduce", "name": "Ben", "again": id});
+    assert_eq!(first.request(from_ron.clone()).await.code(), "not_reachable");
+    let mut at_ben = ben.listen().await;
+    let (introduced, _) = tokio::join!(first.request(from_ron), ben.answer_next(&mut at_ben, true));
+    assert_eq!(introduced.reply()["again"], id);
+    // Foreign and ended introductions cannot be repeated.
+    assert_eq!(
+        second.request(json!({"command": "introduce", "name": "Ben", "again": id})).await.code(),
+        "not_found"
+    );
+    first.close().await;
+    let ended = async { while ben.request(again.clone()).await.code() != "not_found" {} };
+    wait_within(TIMEOUT, "the end of the introduction", ended).await;
+}
+
+#[tokio::test]
 async fn a_declined_introduction_is_not_tried_elsewhere() {
     let server = Server::start().await;
     let (ben, key) = (Client::member(&server, "Ben").await, Key::new());

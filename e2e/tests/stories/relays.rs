@@ -257,6 +257,22 @@ async fn a_used_up_budget_ends_the_relays_of_a_client() {
 }
 
 #[tokio::test]
+async fn an_introduction_without_relay_relays_nothing() {
+    let mut test = Introduced::start(Server::options()).await;
+    let request = json!({"command": "introduce", "name": "Ron", "relay": false});
+    let (introduced, introduction) =
+        tokio::join!(test.ben.request(request), test.ron.answer_next(&mut test.listening, true));
+    for side in [introduced.reply(), &introduction] {
+        assert_eq!(side.get("relay"), None);
+    }
+    for client in [&test.ben, &test.ron] {
+        let relay = json!({"command": "relay", "id": introduction["id"]});
+        assert_eq!(client.request(relay).await.code(), "no_relay");
+    }
+    test.relay().await;
+}
+
+#[tokio::test]
 async fn a_server_can_be_told_not_to_relay() {
     let test = Introduced::start(Server::options().argument("--no-relay")).await;
     let mut relay = test.ben.start_request(json!({"command": "relay", "id": test.id})).await;

@@ -110,9 +110,9 @@ async fn introduce(
             relay,
             again,
         };
-        let introductions = context.introductions();
+        let (introductions, requester) = (context.introductions(), context.connection);
         let mut pending =
-            introductions.start(id, context.connection, other.connection, permit.clone());
+            introductions.start(id, requester, other.connection, relay, permit.clone());
         let announced = context.registry().introduce(other.connection, own).await;
         if !announced.map_err(|error| context.registry_failure(&error))? {
             continue;

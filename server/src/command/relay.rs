@@ -37,6 +37,7 @@ pub(super) async fn run(
     let joined = context.introductions().join_relay(id, context.connection, Instant::now());
     let mut joined = joined.map_err(|error| match error {
         JoinError::Unknown(unknown) => unknown.into(),
+        JoinError::NotRelayed => Refusal::new(RefusalCode::NoRelay, error.to_string()),
         JoinError::AlreadyJoined => Refusal::new(RefusalCode::BadRequest, error.to_string()),
     })?;
     let stopped = stream.writer.stopped();

@@ -25,7 +25,7 @@ impl Fixture {
     fn start(&self, number: u8) -> (IntroductionId, PendingIntroduction) {
         let permit = Arc::new(self.permits.clone().try_acquire_owned().unwrap());
         let (id, [ben, ron]) = (id(number), [BEN, RON].map(ConnectionId::of));
-        (id, self.introductions.start(id, ben, ron, permit))
+        (id, self.introductions.start(id, ben, ron, true, permit))
     }
 
     /// Ben asks Ron, who accepts.
@@ -165,6 +165,22 @@ async fn an_introduction_ends_with_either_connection() {
         drop((agreement, joined));
         fixture.assert_empty();
     }
+}
+
+#[tokio::test]
+async fn an_introduction_without_relay_has_none() {
+    let fixture = Fixture::new();
+    let permit = Arc::new(fixture.permits.clone().try_acquire_owned().unwrap());
+    let [ben, ron] = [BEN, RON].map(ConnectionId::of);
+    let pending = fixture.introductions.start(id(1), ben, ron, false, permit);
+    fixture.answer(id(1), RON, true).unwrap();
+    assert_eq!(fixture.join(id(1), BEN).unwrap_err(), JoinError::NotRelayed);
+    let other_side = |connection| {
+        fixture.introductions.other_side(id(1), ConnectionId::of(connection), fixture.now)
+    };
+    assert_eq!([BEN, RON, PETE].map(other_side), [Ok(ron), Ok(ben), Err(UnknownIntroduction)]);
+    drop(pending);
+    assert_eq!(other_side(BEN), Err(UnknownIntroduction));
 }
 
 #[tokio::test]
