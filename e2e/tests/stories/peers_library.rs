@@ -17,13 +17,13 @@ use quiver_e2e::{Home, Server};
 use quiver_protocol::ClientName;
 use quiver_transport::Endpoint;
 
-struct Peer {
+struct LibraryClient {
     client: Client,
     events: EventReceiver,
     home: Home,
 }
 
-impl Peer {
+impl LibraryClient {
     async fn connect(server: &Server, name: &str, paths: PathPolicy) -> Self {
         let home = Home::new();
         let folder = |name: &str| home.folder().join(name);
@@ -73,8 +73,8 @@ fn name(text: &str) -> ClientName {
 #[tokio::test]
 async fn a_message_is_delivered_and_shown_once() {
     let server = Server::start().await;
-    let ben = Peer::connect(&server, "Ben", PathPolicy::RelayOnly).await;
-    let mut ron = Peer::connect(&server, "Ron", PathPolicy::RelayOnly).await;
+    let ben = LibraryClient::connect(&server, "Ben", PathPolicy::RelayOnly).await;
+    let mut ron = LibraryClient::connect(&server, "Ron", PathPolicy::RelayOnly).await;
     let to = name("ron");
     let told = ben.client.tell(&to, "Hello \u{1b}[2J");
     wait_within(TIMEOUT, "a confirmation", told).await.unwrap();
@@ -94,8 +94,8 @@ async fn a_message_is_delivered_and_shown_once() {
 #[tokio::test]
 async fn an_accepted_offer_is_stored_and_confirmed() {
     let server = Server::start().await;
-    let ben = Peer::connect(&server, "Ben", PathPolicy::RelayOnly).await;
-    let mut ron = Peer::connect(&server, "Ron", PathPolicy::RelayOnly).await;
+    let ben = LibraryClient::connect(&server, "Ben", PathPolicy::RelayOnly).await;
+    let mut ron = LibraryClient::connect(&server, "Ron", PathPolicy::RelayOnly).await;
     let (source, target) = (ben.home.folder().join("out"), ron.home.folder().join("in"));
     fs::create_dir_all(source.join("photos/deep")).unwrap();
     fs::create_dir(&target).unwrap();
@@ -129,8 +129,8 @@ async fn an_accepted_offer_is_stored_and_confirmed() {
 #[tokio::test]
 async fn clients_that_accepted_each_other_connect_directly() {
     let server = Server::start().await;
-    let mut ben = Peer::connect(&server, "Ben", PathPolicy::Any).await;
-    let mut ron = Peer::connect(&server, "Ron", PathPolicy::Any).await;
+    let mut ben = LibraryClient::connect(&server, "Ben", PathPolicy::Any).await;
+    let mut ron = LibraryClient::connect(&server, "Ron", PathPolicy::Any).await;
     wait_within(TIMEOUT, "a message", ben.client.tell(&name("Ron"), "Hello")).await.unwrap();
     wait_within(TIMEOUT, "a message", ron.client.tell(&name("Ben"), "Hi")).await.unwrap();
     for peer in [&mut ben, &mut ron] {

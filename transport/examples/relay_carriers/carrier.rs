@@ -11,7 +11,7 @@ use quiver_protocol::FrameHeader;
 use quiver_transport::{CommandStream, FrameReader, FrameWriter, Role};
 
 use crate::Failure;
-use crate::relay_socket::{PacketReader, RelaySocket};
+use crate::relay_socket::{CarrierSocket, PacketReader};
 
 /// A relay has no timeouts of its own: the connections have.
 pub(crate) const NO_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
@@ -155,7 +155,7 @@ impl DatagramReader {
 /// delays the relayed connection.
 pub(crate) async fn carry_in_datagrams(
     connection: &Connection,
-    socket: &RelaySocket,
+    socket: &CarrierSocket,
 ) -> Result<(), Failure> {
     let send = async {
         let mut writer = DatagramWriter::default();
@@ -200,7 +200,7 @@ fn split_packet(frames: &mut Bytes) -> Option<Bytes> {
 pub(crate) async fn carry_in_stream(
     connection: &Connection,
     stream: CommandStream,
-    socket: &RelaySocket,
+    socket: &CarrierSocket,
     is_bounded: bool,
 ) -> Result<(), Failure> {
     let CommandStream { mut reader, mut writer } = stream;
@@ -214,7 +214,7 @@ pub(crate) async fn carry_in_stream(
 async fn send_in_stream(
     connection: &Connection,
     writer: &mut FrameWriter,
-    socket: &RelaySocket,
+    socket: &CarrierSocket,
     is_bounded: bool,
 ) -> Result<(), Failure> {
     loop {
@@ -236,7 +236,7 @@ pub(crate) fn bound_send_window(connection: &Connection, role: Role) {
 
 async fn receive_from_stream(
     reader: &mut FrameReader,
-    socket: &RelaySocket,
+    socket: &CarrierSocket,
 ) -> Result<(), Failure> {
     let mut packets = PacketReader::default();
     let mut pieces = vec![Bytes::new(); PIECES];

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::carrier::{Carrier, NO_TIMEOUT, RelaySettings, carry_in_datagrams, carry_in_stream};
 use crate::commands::{self, get, put, request, round_trips};
-use crate::relay_socket::RelaySocket;
+use crate::relay_socket::CarrierSocket;
 use crate::report::{Load, Report};
 use crate::{Failure, settings};
 
@@ -43,7 +43,7 @@ impl Client {
         let outer = settings::client()?;
         let member = settings::dial(&outer, server, settings::MEMBER).await?;
         let member = Channel::new(member, Role::Client);
-        let socket = RelaySocket::new(relay.inner_payload);
+        let socket = CarrierSocket::new(relay.inner_payload);
         let mut tasks = JoinSet::new();
         match relay.carrier {
             Carrier::Direct => {}

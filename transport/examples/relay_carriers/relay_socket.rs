@@ -28,7 +28,7 @@ const MAX_BATCH: usize = 32 * 1024;
 
 /// One side of a relayed connection. Cheap to clone: clones share the queues.
 #[derive(Clone)]
-pub(crate) struct RelaySocket {
+pub(crate) struct CarrierSocket {
     queues: Arc<Mutex<Queues>>,
     /// Packets that quinn may send in one call.
     max_batch: usize,
@@ -52,9 +52,9 @@ struct Queues {
 
 /// Waits until the socket is writable, for one connection.
 #[derive(Debug)]
-struct WritePoller(RelaySocket);
+struct WritePoller(CarrierSocket);
 
-impl RelaySocket {
+impl CarrierSocket {
     /// The address that quinn uses for the peer. Packets never go there.
     pub(crate) const PEER_ADDRESS: SocketAddr =
         SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 1);
@@ -111,7 +111,7 @@ impl Queues {
     }
 }
 
-impl AsyncUdpSocket for RelaySocket {
+impl AsyncUdpSocket for CarrierSocket {
     fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
         Box::pin(WritePoller(Self::clone(&self)))
     }
@@ -188,9 +188,9 @@ impl UdpPoller for WritePoller {
     }
 }
 
-impl fmt::Debug for RelaySocket {
+impl fmt::Debug for CarrierSocket {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("RelaySocket").finish_non_exhaustive()
+        formatter.debug_struct("CarrierSocket").finish_non_exhaustive()
     }
 }
 

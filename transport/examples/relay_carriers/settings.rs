@@ -17,7 +17,7 @@ use rustls_pki_types::PrivatePkcs8KeyDer;
 
 use crate::Failure;
 use crate::carrier::{Carrier, RelaySettings};
-use crate::relay_socket::RelaySocket;
+use crate::relay_socket::CarrierSocket;
 
 /// Protocols of a member's connection, of a connection for datagrams, and of the relayed one.
 pub(crate) const MEMBER: &[u8] = b"member";
@@ -64,7 +64,7 @@ pub(crate) async fn dial(
 }
 
 /// The endpoint of the relayed connection, over the carrier.
-pub(crate) fn peer(socket: RelaySocket, relay: &RelaySettings) -> Result<Endpoint, Failure> {
+pub(crate) fn peer(socket: CarrierSocket, relay: &RelaySettings) -> Result<Endpoint, Failure> {
     let mut config = EndpointConfig::default();
     config.max_udp_payload_size(relay.inner_payload)?;
     let server_config = server_config(&[PEER], peer_transport(relay))?;
@@ -79,7 +79,7 @@ pub(crate) async fn dial_peer(
     relay: &RelaySettings,
 ) -> Result<Connection, Failure> {
     let config = client_config(PEER, peer_transport(relay))?;
-    Ok(endpoint.connect_with(config, RelaySocket::PEER_ADDRESS, "quiver")?.await?)
+    Ok(endpoint.connect_with(config, CarrierSocket::PEER_ADDRESS, "quiver")?.await?)
 }
 
 fn outer_transport(role: Role, datagram_buffer: usize) -> TransportConfig {

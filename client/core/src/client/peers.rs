@@ -123,7 +123,7 @@ impl Client {
                 let _ = timeout(Duration::from_secs(1), changed).await;
                 continue;
             }
-            let Err(error) = self.reach(&peers, &to).await else { continue };
+            let Err(error) = self.connect_recipient(&peers, &to).await else { continue };
             if !may_wait || !is_worth_waiting(&error) {
                 return Err(error);
             }
@@ -138,7 +138,7 @@ impl Client {
     }
 
     /// Connects with a client, after reconnecting to the server if that connection is lost.
-    async fn reach(&self, peers: &Peers, name: &ClientName) -> Result<(), ClientError> {
+    async fn connect_recipient(&self, peers: &Peers, name: &ClientName) -> Result<(), ClientError> {
         self.session()?.reconnect().await?;
         peers.connect(name).await.map(drop)
     }

@@ -14,7 +14,7 @@ const VIRTUAL_INTERFACES: [&str; 9] =
 
 /// A network that this machine is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Link {
+pub(super) struct LocalNetwork {
     address: IpAddr,
     prefix_length: u8,
     is_virtual: bool,
@@ -24,7 +24,7 @@ pub(super) struct Link {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
     /// On a network that this machine is on too.
-    SameLink,
+    SameNetwork,
     /// A global IPv6 address: there is usually no address translation.
     Global6,
     /// The address that the server sees.
@@ -34,7 +34,7 @@ enum Rank {
     Virtual,
 }
 
-impl Link {
+impl LocalNetwork {
     /// The networks of this machine, without loopback ones and those that are local to a link.
     pub(super) fn all(interfaces: Vec<Interface>) -> Vec<Self> {
         let link = |interface: Interface| {
@@ -78,7 +78,7 @@ impl Link {
 
 /// The addresses at which this machine may be reached on a port, the best first, at most
 /// [`limits::ADDRESSES`].
-pub(super) fn own_addresses(links: &[Link], port: u16) -> Vec<SocketAddr> {
+pub(super) fn own_addresses(links: &[LocalNetwork], port: u16) -> Vec<SocketAddr> {
     let mut links = links.to_vec();
     links.sort_by_key(|link| (link.is_virtual, link.address.is_ipv4()));
     let addresses = links.iter().map(|link| SocketAddr::new(link.address, port));
@@ -88,7 +88,7 @@ pub(super) fn own_addresses(links: &[Link], port: u16) -> Vec<SocketAddr> {
 /// The addresses of another client to dial, the best first. `observed` is the one that the server sees; `listed` are
 /// those that the other client says.
 pub(super) fn dial_order(
-    links: &[Link],
+    links: &[LocalNetwork],
     observed: Option<SocketAddr>,
     listed: &[SocketAddr],
 ) -> Vec<SocketAddr> {
@@ -113,12 +113,12 @@ pub(super) fn dial_order(
     ranked.into_iter().map(|(_, address)| address).collect()
 }
 
-fn rank(links: &[Link], observed: Option<SocketAddr>, address: SocketAddr) -> Rank {
+fn rank(links: &[LocalNetwork], observed: Option<SocketAddr>, address: SocketAddr) -> Rank {
     let ip = address.ip();
     match links.iter().find(|link| link.contains(ip)) {
         _ if ip.is_loopback() => Rank::Virtual,
         Some(link) if link.is_virtual => Rank::Virtual,
-        Some(_) => Rank::SameLink,
+        Some(_) => Rank::SameNetwork,
         None if is_global6(ip) => Rank::Global6,
         None if observed == Some(address) => Rank::Observed,
         None => Rank::Other,
@@ -151,10 +151,10 @@ fn is_global6(ip: IpAddr) -> bool {
 mod tests {
     use super::*;
 
-    fn link(text: &str, is_virtual: bool) -> Link {
+    fn link(text: &str, is_virtual: bool) -> LocalNetwork {
         let (address, prefix_length) = text.split_once('/').unwrap();
         let (address, prefix_length) = (address.parse().unwrap(), prefix_length.parse().unwrap());
-        Link { address, prefix_length, is_virtual }
+        LocalNetwork { address, prefix_length, is_virtual }
     }
 
     fn addresses<const COUNT: usize>(texts: [&str; COUNT]) -> Vec<SocketAddr> {
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn at_most_32_addresses_are_listed_and_dialled() {
-        let many: Vec<Link> =
+        let many: Vec<LocalNetwork> =
             (0..40_u8).map(|host| link(&format!("10.{host}.0.1/24"), false)).collect();
         let own = own_addresses(&many, 5000);
         assert_eq!(own.len(), limits::ADDRESSES);

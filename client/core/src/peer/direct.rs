@@ -13,7 +13,7 @@ use quiver_transport::{Channel, StreamError, close};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tracing::debug;
 
-use super::candidates::{self, Link};
+use super::candidates::{self, LocalNetwork};
 use super::conversation::{Conversation, PeerPart};
 use super::dialling::Round;
 use super::link::Side;
@@ -65,7 +65,7 @@ impl Peers {
                 }
                 changed.await;
             }
-            let (links, started) = (local_links(), Instant::now());
+            let (links, started) = (local_networks(), Instant::now());
             if std::mem::replace(&mut is_due, true) {
                 if !std::mem::replace(&mut is_first, false) {
                     match self.introduce_again(&link).await {
@@ -111,7 +111,7 @@ impl Peers {
         introduction: IntroductionId,
         round: u32,
     ) -> Result<(), StreamError> {
-        let links = local_links();
+        let links = local_networks();
         let request = PeerRequest::Dial(DialRequest {
             introduction,
             round,
@@ -156,7 +156,7 @@ impl Peers {
         if round >= ROUNDS || !self.is_introduction_of(link, introduction) {
             return Err(RequestError::refused(RefusalCode::NotFound, "there is no such round"));
         }
-        let links = local_links();
+        let links = local_networks();
         let observed = self.observed_address(introduction).await;
         let addresses = self.own_addresses(&links);
         let order = candidates::dial_order(&links, observed, &listed);
@@ -188,7 +188,7 @@ impl Peers {
         let server = self.server()?;
         let agreed = exchange::agree(&server.connection, introduction.id, PERSON_TIMEOUT).await;
         let observed = agreed.map_err(|error| no_path(&error.to_string()))?.other;
-        let links = local_links();
+        let links = local_networks();
         let order = candidates::dial_order(&links, Some(observed), &[]);
         let round = self.start_round(introduction, 0);
         let mut round = round.map_err(|error| no_path(&error.to_string()))?;
@@ -231,7 +231,7 @@ impl Peers {
         }
     }
 
-    fn own_addresses(&self, links: &[Link]) -> Vec<SocketAddr> {
+    fn own_addresses(&self, links: &[LocalNetwork]) -> Vec<SocketAddr> {
         let port = self.0.endpoint.local_addr().map_or(0, |address| address.port());
         candidates::own_addresses(links, port)
     }
@@ -304,7 +304,7 @@ impl Peers {
 /// Waits until another attempt may succeed: after a change of this machine's addresses, or after a while.
 async fn wait_for_retry(
     link: &PeerLink,
-    links: &[Link],
+    links: &[LocalNetwork],
     started: Instant,
     retry_after: Option<Duration>,
 ) {
@@ -312,13 +312,13 @@ async fn wait_for_retry(
         // Ends early when the link has got a direct path.
         let _ = timeout(ADDRESS_INTERVAL, link.changed()).await;
         let is_over = retry_after.is_some_and(|limit| started.elapsed() >= limit);
-        if link.has_direct() || is_over || local_links() != links {
+        if link.has_direct() || is_over || local_networks() != links {
             return;
         }
     }
 }
 
 /// The networks of this machine.
-fn local_links() -> Vec<Link> {
-    if_addrs::get_if_addrs().map(Link::all).unwrap_or_default()
+fn local_networks() -> Vec<LocalNetwork> {
+    if_addrs::get_if_addrs().map(LocalNetwork::all).unwrap_or_default()
 }
