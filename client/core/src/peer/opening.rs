@@ -1,6 +1,7 @@
 //! Opens links: over the relay of an introduction or directly, and runs their tasks until they are closed.
 
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use quiver_protocol::{CloseCode, Introduction};
@@ -43,8 +44,21 @@ impl Peers {
             let stream = stream.map_err(|error| Self::no_path(&name, &error))?;
             let (endpoint, relay) = Endpoint::over_relay(stream, &self.0.identity)?;
             self.spawn(async move {
-                let relay = pin!(relay.run());
-                peers.run_relayed(introduction, side, endpoint, relay, sender).await;
+                let has_ended = AtomicBool::new(false);
+                let run = async {
+                    let end = relay.run().await;
+                    has_ended.store(true, Ordering::Relaxed);
+                    end
+                };
+                let mut run = pin!(run);
+                peers.run_relayed(introduction, side, &endpoint, run.as_mut(), sender).await;
+                if !has_ended.load(Ordering::Relaxed) {
+                    // The last packets, such as the reason of the end, are sent while the relay runs.
+                    tokio::select! {
+                        _ = run => {}
+                        () = endpoint.wait_idle(CLOSE_TIMEOUT) => {}
+                    }
+                }
             });
         } else {
             self.spawn(async move {
@@ -67,13 +81,12 @@ impl Peers {
         &self,
         introduction: Introduction,
         side: Side,
-        endpoint: Endpoint,
+        endpoint: &Endpoint,
         mut relay: RelayRun<'_>,
         opened: oneshot::Sender<Result<PeerLink, ClientError>>,
     ) {
         let name = introduction.name.clone();
-        let handshake =
-            timeout(HANDSHAKE_TIMEOUT, self.shake_hands(&endpoint, &introduction, side));
+        let handshake = timeout(HANDSHAKE_TIMEOUT, self.shake_hands(endpoint, &introduction, side));
         let connected = tokio::select! {
             error = &mut relay => Err(Self::no_path(&name, &error)),
             connected = handshake => connected.unwrap_or_else(|_| {
@@ -95,15 +108,7 @@ impl Peers {
         let link = PeerLink::new(introduction, side, channel.clone(), false, why);
         debug!(%name, "link over the relay");
         let _ = opened.send(Ok(link.clone()));
-        self.run_link(link, channel, Some(relay.as_mut())).await;
-        // The last packets, such as the reason of the end, are sent while the relay runs.
-        let _ = timeout(CLOSE_TIMEOUT, async {
-            tokio::select! {
-                _ = &mut relay => {}
-                () = endpoint.wait_idle(CLOSE_TIMEOUT) => {}
-            }
-        })
-        .await;
+        self.run_link(link, channel, Some(relay)).await;
     }
 
     /// Runs the tasks of a link until it is closed. `relay` passes the packets of `channel`.
