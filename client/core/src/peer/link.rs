@@ -181,7 +181,7 @@ impl Peers {
             tokio::select! {
                 error = &mut relay => {
                     debug!(%error, name = %link.name(), "the relay has ended");
-                    break close(&channel, CloseCode::TimedOut);
+                    return close(&channel, CloseCode::TimedOut);
                 }
                 accepted = channel.accept() => match accepted {
                     Ok(stream) => {
