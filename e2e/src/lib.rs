@@ -15,6 +15,7 @@
 //! | [`fingerprint`] | certificate fingerprints |
 //! | [`log`] | the server's log, and waiting for one of its lines |
 //! | [`metrics_page`] | the page with a server's metrics |
+//! | [`nat_lab`] | emulated networks with NATs, for which root is needed |
 //! | [`udp_relay`] | a relay for datagrams that can be cut |
 //! | [`kills`] | a transfer whose client or server is killed, and what each kill costs |
 //! | [`wire`] | frames, streams and a client; uses none of Quiver's own code |
@@ -37,6 +38,7 @@ pub mod fingerprint;
 pub mod kills;
 pub mod log;
 pub mod metrics_page;
+pub mod nat_lab;
 pub mod process;
 pub mod prompt_user;
 pub mod quiver;

@@ -26,6 +26,15 @@ impl MetricsResponse {
         Self::request(address, &format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\n\r\n")).await
     }
 
+    /// Reads the metrics until one has this value.
+    ///
+    /// # Panics
+    /// If it does not get the value.
+    pub async fn wait_for(address: SocketAddr, name: &str, number: u64) {
+        let counted = async { while Self::read(address).await.number(name) != number as f64 {} };
+        wait_within(TIMEOUT, &format!("{name} to be {number}"), counted).await;
+    }
+
     /// Sends these bytes, and reads to the end of the connection.
     ///
     /// # Panics

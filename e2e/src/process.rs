@@ -155,22 +155,13 @@ impl Process {
         Memory { resident: field("VmRSS:"), peak: field("VmHWM:") }
     }
 
-    /// The processor time of its threads (proc(5): utime and stime).
+    /// The processor time of its threads.
     ///
     /// # Panics
     /// If the process has exited.
     #[must_use]
     pub fn processor_time(&self) -> Duration {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
-        // The name in parentheses may contain anything; the fields after it are counted from 3.
-        let fields = stat.rsplit_once(')').unwrap().1;
-        let ticks: u64 = fields
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .map(|ticks| ticks.parse::<u64>().unwrap())
-            .sum();
-        Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
+        processor_time(self.id())
     }
 
     /// Limits the size of the files it writes from now on (RLIMIT_FSIZE).
@@ -214,6 +205,20 @@ impl Drop for Process {
             self.reap();
         }
     }
+}
+
+/// The processor time of the threads of a process (proc(5): utime and stime).
+///
+/// # Panics
+/// If there is no such process.
+#[must_use]
+pub fn processor_time(id: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+    // The name in parentheses may contain anything; the fields after it are counted from 3.
+    let fields = stat.rsplit_once(')').unwrap().1;
+    let ticks: u64 =
+        fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+    Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
 }
 
 /// Runs a program until it exits, with `input` on its standard input.

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 use crate::binary;
 use crate::deadline::TIMEOUT;
+use crate::nat_lab::Host;
 use crate::process::{Process, ProgramOutput};
 use crate::server::{NOBODY, Server, is_root};
 use crate::terminal::Terminal;
@@ -45,6 +46,8 @@ pub struct QuiverCommand {
     folder: PathBuf,
     arguments: Vec<OsString>,
     environment: Vec<(String, OsString)>,
+    /// The host of a NAT lab that it runs on.
+    host: Option<Host>,
 }
 
 impl Home {
@@ -132,6 +135,7 @@ impl Home {
             folder: self.folder(),
             arguments: arguments.into_iter().map(|word| word.as_ref().to_owned()).collect(),
             environment: Vec::new(),
+            host: None,
         }
     }
 
@@ -179,6 +183,13 @@ impl QuiverCommand {
     #[must_use]
     pub fn environment(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.environment.push((name.to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Runs it on a host of a NAT lab.
+    #[must_use]
+    pub fn on_host(mut self, host: &Host) -> Self {
+        self.host = Some(host.clone());
         self
     }
 
@@ -238,16 +249,17 @@ impl QuiverCommand {
     /// Starts it at a terminal.
     #[must_use]
     pub fn start_at_terminal(&self) -> Terminal {
-        let mut command = CommandBuilder::new(binary::client());
-        command.args(&self.arguments);
-        command.cwd(&self.folder);
-        for variable in INHERITED_VARIABLES {
-            command.env_remove(variable);
+        let command = self.command();
+        let mut builder = CommandBuilder::new(command.get_program());
+        builder.args(command.get_args());
+        builder.cwd(&self.folder);
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => builder.env(name, value),
+                None => builder.env_remove(name),
+            }
         }
-        for (name, value) in self.variables() {
-            command.env(name, value);
-        }
-        Terminal::start(command)
+        Terminal::start(builder)
     }
 
     /// The command, for settings that this type does not have.
@@ -259,7 +271,7 @@ impl QuiverCommand {
             command.env_remove(variable);
         }
         command.envs(self.variables());
-        command
+        if let Some(host) = &self.host { host.command_inside(&command) } else { command }
     }
 
     /// The command of an unprivileged user: the user nobody, if these tests run as root. That user gets access

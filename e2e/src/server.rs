@@ -20,6 +20,7 @@ use crate::disk::command_with_disk;
 pub use crate::disk::{is_root, small_disks_available};
 use crate::fault::Faults;
 use crate::log::ServerLog;
+use crate::nat_lab::Host;
 use crate::process::{Memory, Process, ProgramOutput, Signal};
 use crate::tree::names;
 pub use accounts::{add_account, set_account};
@@ -54,6 +55,8 @@ pub struct ServerOptions {
     is_unprivileged: bool,
     may_log_errors: bool,
     faults: Faults,
+    /// The host of a NAT lab that it runs on.
+    host: Option<Host>,
 }
 
 impl Server {
@@ -219,6 +222,13 @@ impl Drop for Server {
 }
 
 impl ServerOptions {
+    /// Runs it on a host of a NAT lab, and lets it listen at that host's address.
+    #[must_use]
+    pub fn on_host(mut self, host: &Host) -> Self {
+        self.host = Some(host.clone());
+        self
+    }
+
     /// The number of slots; 3 by default.
     #[must_use]
     pub fn max_clients(mut self, clients: u32) -> Self {
@@ -334,7 +344,8 @@ impl ServerOptions {
         } else {
             Command::new(binary::server())
         };
-        let listen = self.listen.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, 0).into());
+        let ip = self.host.as_ref().map_or(Ipv4Addr::LOCALHOST.into(), Host::address);
+        let listen = self.listen.unwrap_or_else(|| (ip, 0).into());
         command.arg("--listen").arg(listen.to_string()).args(["--log-format", "json"]);
         command.arg("--files").arg(files(folder)).arg("--certs").arg(folder.join("certs"));
         if let Some(clients) = self.max_clients {
@@ -346,7 +357,8 @@ impl ServerOptions {
         command.args(&self.arguments);
         command.env_remove("RUST_LOG").envs(self.environment.iter().cloned());
         command.current_dir(folder);
-        self.faults.wrap(&command)
+        let command = self.faults.wrap(&command);
+        if let Some(host) = &self.host { host.command_inside(&command) } else { command }
     }
 
     fn drops_root(&self) -> bool {

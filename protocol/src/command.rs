@@ -87,6 +87,13 @@ pub enum Request {
     Introduce {
         /// The other client's name.
         name: ClientName,
+        /// Whether this client wants the server to relay.
+        #[serde(skip_serializing_if = "is_true")]
+        relay: bool,
+        /// An open introduction whose two connections are introduced again, with a new id; no other
+        /// connection is asked.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        again: Option<IntroductionId>,
     },
     /// Answers an introduction, within 2 seconds. 1. client -> Answer  2. server -> Eof
     Answer {
@@ -140,6 +147,11 @@ pub struct PutRequest {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 pub(crate) fn is_false(value: &bool) -> bool {
     !value
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_true(value: &bool) -> bool {
+    *value
 }
 
 /// Names the client, and signs it in. The only request that a guest may send.
@@ -220,10 +232,10 @@ impl Request {
             }
             "listen" => Self::Listen,
             "introduce" => {
-                let NameField { name } = from_json(payload)?;
+                let IntroduceFields { name, relay, again } = from_json(payload)?;
                 let name = ClientName::parse(&name)
                     .map_err(|rule| Refusal::new(RefusalCode::BadName, rule.to_string()))?;
-                Self::Introduce { name }
+                Self::Introduce { name, relay, again }
             }
             "answer" => {
                 let AnswerFields { id, accept } = from_json(payload)?;
@@ -327,8 +339,15 @@ struct MakeFolderFields {
 }
 
 #[derive(Deserialize)]
-struct NameField {
+struct IntroduceFields {
     name: String,
+    #[serde(default = "yes")]
+    relay: bool,
+    again: Option<IntroductionId>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[derive(Deserialize)]

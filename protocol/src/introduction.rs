@@ -27,6 +27,9 @@ pub struct Introduction {
     /// Whether the server relays packets between the two.
     #[serde(default, skip_serializing_if = "is_false")]
     pub relay: bool,
+    /// The earlier introduction of the same two connections, if they were introduced again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<IntroductionId>,
 }
 
 /// The addresses of both sides of an introduction, as the server sees them.

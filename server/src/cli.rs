@@ -36,7 +36,7 @@ pub struct ServerArgs {
 #[derive(Debug, Subcommand)]
 enum ServerCommand {
     /// Run the server (the default command)
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Make or show the server's certificate
     #[command(subcommand)]
     Cert(CertArgs),
@@ -177,8 +177,8 @@ struct PasswordFileArgs {
 /// Runs the command, and prints an error if it fails.
 #[must_use]
 pub fn run(cli: ServerArgs) -> ExitCode {
-    let result = match cli.command.unwrap_or(ServerCommand::Serve(cli.serve)) {
-        ServerCommand::Serve(serve) => return self::serve(serve),
+    let result = match cli.command.unwrap_or_else(|| ServerCommand::Serve(Box::new(cli.serve))) {
+        ServerCommand::Serve(serve) => return self::serve(*serve),
         ServerCommand::Cert(cert) => self::cert(cert),
         ServerCommand::User(user) => self::user(user),
     };

@@ -38,6 +38,9 @@ pub enum JoinError {
     /// It has no such introduction.
     #[error(transparent)]
     Unknown(#[from] UnknownIntroduction),
+    /// The clients were told that the server does not relay for them.
+    #[error("the server does not relay for this introduction")]
+    NotRelayed,
     /// It has a relay stream of this introduction already.
     #[error("this connection has a relay of this introduction already")]
     AlreadyJoined,
@@ -103,17 +106,19 @@ impl Introductions {
         IntroducedConnection { connection, introductions: self.clone() }
     }
 
-    /// Starts an introduction of the `requester` to a connection that is asked. The permit is released when it ends.
+    /// Starts an introduction of the `requester` to a connection that is asked. `is_relayed` is whether both may relay.
+    /// The permit is released when the introduction ends.
     #[must_use]
     pub fn start(
         &self,
         id: IntroductionId,
         requester: ConnectionId,
         asked: ConnectionId,
+        is_relayed: bool,
         permit: Arc<OwnedSemaphorePermit>,
     ) -> PendingIntroduction {
         let (sender, answer) = oneshot::channel();
-        self.0.lock().insert(id, [requester, asked], sender, permit);
+        self.0.lock().insert(id, [requester, asked], sender, is_relayed, permit);
         PendingIntroduction { id, answer, introductions: self.clone(), is_complete: false }
     }
 
@@ -129,6 +134,21 @@ impl Introductions {
         now: Instant,
     ) -> Result<(), UnknownIntroduction> {
         self.0.lock().answer(id, connection, is_accepted, now)
+    }
+
+    /// The connection on the other side of an open introduction.
+    ///
+    /// # Errors
+    /// [`UnknownIntroduction`].
+    pub fn other_side(
+        &self,
+        id: IntroductionId,
+        connection: ConnectionId,
+        now: Instant,
+    ) -> Result<ConnectionId, UnknownIntroduction> {
+        let mut state = self.0.lock();
+        let (introduction, side) = state.find(id, connection, now)?;
+        Ok(introduction.sides[1 - side])
     }
 
     /// Records that this side agrees.
@@ -162,7 +182,7 @@ impl Introductions {
     ) -> Result<JoinedRelay, JoinError> {
         let mut state = self.0.lock();
         let (introduction, side) = state.find(id, connection, now)?;
-        let end = introduction.join_relay(side).ok_or(JoinError::AlreadyJoined)?;
+        let end = introduction.join_relay(side)?;
         let ended = introduction.ended.clone();
         state.start_stream(id);
         Ok(JoinedRelay { end, stream: self.stream(id, side, StreamKind::Relay, ended) })

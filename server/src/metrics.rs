@@ -16,7 +16,7 @@ use prometheus_client::registry::{Registry, Unit};
 use quiver_protocol::{Refusal, RefusalCode};
 use quiver_transfer::TransferBottleneck;
 
-pub use self::relay::{IntroductionOutcome, RelayMetrics};
+pub use self::relay::{DropReason, IntroductionOutcome, RelayMetrics};
 
 /// The name of the remote side where it limited a transfer.
 pub const CLIENT: &str = "client";

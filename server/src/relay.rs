@@ -15,7 +15,6 @@ use quiver_transport::{FrameWriter, StreamError};
 use tokio_util::sync::CancellationToken;
 
 pub use self::forward::{EndReason, forward};
-pub use self::queue::DropReason;
 use self::queue::PacketQueue;
 pub use self::usage::{ClientUsage, RelayLimits, RelayUsages};
 

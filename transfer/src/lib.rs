@@ -19,6 +19,7 @@
 //! | [`offered_files`] | files and folders with names of their own, as one read-only folder |
 //! | `partial_file`, `resumable_file`, `small_file` | a file before it has its final name |
 //! | `prefix` | the verified prefix of a file, which is not sent again |
+//! | `prefix_cache` | hash states of files that were sent recently, which need not be read again |
 //! | `proof` | where such prefixes are hashed, and how many at once |
 //! | `rate_limit` | a limit in bytes per second |
 //! | `timings`, `bottleneck` | where the time was spent, and the verdict of both ends |
@@ -40,6 +41,7 @@ mod observer;
 pub mod offered_files;
 mod partial_file;
 mod prefix;
+mod prefix_cache;
 mod proof;
 pub mod put;
 mod rate_limit;
@@ -64,6 +66,7 @@ pub use partial_file::{
     open_partial_content, partial_length,
 };
 pub use prefix::HashedPrefix;
+pub use prefix_cache::PrefixCache;
 pub use proof::ProofLimits;
 pub use rate_limit::{InvalidRate, Rate, RateLimit, TransferThrottle};
 pub use receive::{ContentSize, ReceiveError, ReceiveProgress, receive, receive_small};

@@ -2,6 +2,7 @@
 
 mod buffers;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use tokio::task::{self, JoinHandle};
 use self::buffers::BufferPool;
 use crate::HashedPrefix;
 use crate::batching::{self, ActiveTransfers};
+use crate::prefix_cache::PrefixRecorder;
 use crate::send_error::SendError;
 use crate::source::{ContentSource, Source};
 use crate::timings::{DiskAccess, TransferTimings};
@@ -35,6 +37,21 @@ pub async fn send(
     source: Source,
     from: HashedPrefix,
     block_size: usize,
+    progress: impl FnMut(u64),
+) -> Result<ContentEnd, SendError> {
+    send_recorded(writer, source, from, block_size, None, progress).await
+}
+
+/// Like [`send()`]; `recorder` gets the hash state at the end of each whole block.
+///
+/// # Errors
+/// As [`send()`].
+pub(crate) async fn send_recorded(
+    writer: &mut FrameWriter,
+    source: Source,
+    from: HashedPrefix,
+    block_size: usize,
+    recorder: Option<Arc<PrefixRecorder>>,
     mut progress: impl FnMut(u64),
 ) -> Result<ContentEnd, SendError> {
     if let Some(bytes) = source.remaining_in_memory(&from, block_size) {
@@ -53,7 +70,8 @@ pub async fn send(
     if matches!(source.0, ContentSource::Pipe(_)) {
         timings = timings.for_pipe();
     }
-    let mut next = BlockReader::new(source, from, block_size).start(1);
+    let reader = BlockReader { recorder, ..BlockReader::new(source, from, block_size) };
+    let mut next = reader.start(1);
     let active = ActiveTransfers::register();
     loop {
         let wait_started = Instant::now();
@@ -93,13 +111,14 @@ struct BlockReader {
     block_size: usize,
     offset: u64,
     hasher: Box<blake3::Hasher>,
+    recorder: Option<Arc<PrefixRecorder>>,
     buffers: BufferPool,
 }
 
 /// A reading step that was started.
 enum StartedStep {
     /// Finished at once: content in memory needs no other thread.
-    Done(Result<ReadStep, SendError>),
+    Done(Box<Result<ReadStep, SendError>>),
     Running(JoinHandle<Result<ReadStep, SendError>>),
 }
 
@@ -122,13 +141,14 @@ impl BlockReader {
         // Only a file's last chunk may be short.
         let block_size = (block_size / CHUNK * CHUNK).clamp(CHUNK, BLOCK);
         let HashedPrefix { hasher, length: offset } = from;
-        Self { source, block_size, offset, hasher, buffers: BufferPool::default() }
+        let buffers = BufferPool::default();
+        Self { source, block_size, offset, hasher, recorder: None, buffers }
     }
 
     /// Starts reading up to `max_blocks` blocks.
     fn start(self, max_blocks: usize) -> StartedStep {
         if matches!(self.source.0, ContentSource::Memory(_)) {
-            return StartedStep::Done(self.read_step(max_blocks));
+            return StartedStep::Done(Box::new(self.read_step(max_blocks)));
         }
         StartedStep::Running(task::spawn_blocking(move || self.read_step(max_blocks)))
     }
@@ -162,6 +182,9 @@ impl BlockReader {
         }
         self.hasher.update(&buffer[HEADROOM..HEADROOM + length]);
         self.offset += length as u64;
+        if let Some(recorder) = &self.recorder {
+            recorder.record(&self.hasher, self.offset);
+        }
         let framed = frame_in_place(&mut buffer, length);
         Ok(Some(ReadBlock { framed: self.buffers.lend(buffer, framed), length }))
     }
@@ -176,7 +199,7 @@ impl BlockReader {
 impl StartedStep {
     async fn result(self) -> Result<ReadStep, SendError> {
         let step = match self {
-            Self::Done(step) => return step,
+            Self::Done(step) => return *step,
             Self::Running(step) => step,
         };
         crate::blocking::task_result(step.await)

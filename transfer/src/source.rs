@@ -3,6 +3,7 @@
 //!
 //! Procfs, sysfs and some FUSE file systems report a wrong size, of 0 or of a page.
 
+mod identity;
 mod read;
 mod unsized_file;
 
@@ -14,6 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use quiver_protocol::ContentPrefix;
 
+pub(crate) use self::identity::FileIdentity;
 use self::read::{read_full, read_full_at};
 use self::unsized_file::UnsizedFile;
 use crate::background::Lane;
@@ -46,6 +48,8 @@ pub(crate) struct OpenFile {
     executable: bool,
     modified: SystemTime,
     stamp: ContentStamp,
+    /// Its identity when it was opened; `None` for a temporary file.
+    identity: Option<FileIdentity>,
 }
 
 pub(crate) struct LoadedContent {
@@ -78,7 +82,7 @@ impl Source {
     pub fn with_metadata(file: File, metadata: &Metadata) -> io::Result<Self> {
         let (stamp, executable) =
             (ContentStamp::from_metadata(metadata)?, unix::is_executable(metadata));
-        let modified = stamp.modified;
+        let (modified, identity) = (stamp.modified, Some(FileIdentity::from_metadata(metadata)));
         // No blocks: an empty file, a hole, or a file system that reports any size.
         let is_doubtful = stamp.size > SMALL && unix::has_no_blocks(metadata);
         if is_doubtful && read_full_at(&file, &mut [0], stamp.size - 1)? == 0 {
@@ -89,7 +93,14 @@ impl Source {
             if !unsized_file.buffered.is_empty() {
                 return Ok(Self(ContentSource::Unsized(unsized_file)));
             }
-            let file = OpenFile { size: 0, executable, modified, file: unsized_file.file, stamp };
+            let file = OpenFile {
+                size: 0,
+                executable,
+                modified,
+                file: unsized_file.file,
+                stamp,
+                identity,
+            };
             return Ok(Self(ContentSource::File(file)));
         }
         Ok(Self(ContentSource::File(OpenFile {
@@ -98,6 +109,7 @@ impl Source {
             modified,
             file,
             stamp,
+            identity,
         })))
     }
 
@@ -165,6 +177,7 @@ impl Source {
             modified,
             file: target,
             stamp,
+            identity: None,
         }))))
     }
 
@@ -222,6 +235,15 @@ impl Source {
             ContentSource::Pipe(_) => {}
         }
         self
+    }
+
+    /// Identifies the file and the state in which it was opened; `None` for any other source, and
+    /// for a temporary file.
+    pub(crate) fn identity(&self) -> Option<FileIdentity> {
+        match &self.0 {
+            ContentSource::File(file) => file.identity,
+            ContentSource::Memory(_) | ContentSource::Unsized(_) | ContentSource::Pipe(_) => None,
+        }
     }
 
     /// Whether the file is executable for its owner.

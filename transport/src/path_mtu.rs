@@ -18,7 +18,7 @@ const MIN_PAYLOAD: u16 = 1200;
 
 /// The largest UDP payload that MTU discovery tries over a relay, whose stream takes datagrams of any length: fewer
 /// and longer packets cost less.
-pub(crate) const MAX_RELAYED_PAYLOAD: u16 = 8 * 1024;
+pub(crate) const MAX_RELAYED_PAYLOAD: u16 = 4 * 1024;
 
 /// What is known of a path's MTU before the first packet is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -23,6 +23,9 @@ use crate::role::Role;
 /// streams.
 const CONTENT_DELAY: Duration = Duration::from_millis(50);
 
+/// The smallest send window in bytes that follows the congestion window.
+const MIN_FOLLOWING_WINDOW: u64 = 64 * 1024;
+
 /// Orders the writes of one connection's streams. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct StreamPriority(Arc<PriorityState>);
@@ -42,7 +45,11 @@ struct PriorityState {
 
 /// Counts a stream that carries content, until dropped.
 #[derive(Debug)]
-pub(crate) struct ContentStream(StreamPriority);
+pub(crate) struct ContentStream {
+    priority: StreamPriority,
+    /// Whether it has bounded the send window by the congestion window.
+    has_bounded_window: bool,
+}
 
 /// Counts a write of control traffic that waits, until dropped.
 struct WaitingControl<'a>(&'a PriorityState);
@@ -60,7 +67,7 @@ impl StreamPriority {
     /// Counts one more stream that carries content.
     pub(crate) fn add_content_stream(&self) -> ContentStream {
         self.change_content_streams(|streams| streams + 1);
-        ContentStream(self.clone())
+        ContentStream { priority: self.clone(), has_bounded_window: false }
     }
 
     fn change_content_streams(&self, change: impl FnOnce(usize) -> usize) {
@@ -72,6 +79,13 @@ impl StreamPriority {
         {
             connection.set_send_window(role.send_window(*streams, connection.rtt()));
         }
+    }
+
+    /// Sets the send window to that of the role, but to at most `limit`.
+    fn set_send_window(&self, limit: impl FnOnce(&Connection) -> u64) {
+        let Some((connection, role)) = &self.0.connection else { return };
+        let window = role.send_window(*self.0.content_streams.lock(), connection.rtt());
+        connection.set_send_window(window.min(limit(connection)));
     }
 
     /// Awaits a write of control traffic. While it waits for the send window, content is delayed.
@@ -117,9 +131,24 @@ impl StreamPriority {
     }
 }
 
+impl ContentStream {
+    /// Bounds the connection's send window by its congestion window, while this stream carries content. For content
+    /// that must not wait in QUIC's buffer: a connection that is relayed inside a stream has priorities of its own,
+    /// which data that is buffered below it cannot obey.
+    pub(crate) fn follow_congestion_window(&mut self) {
+        self.has_bounded_window = true;
+        self.priority.set_send_window(|connection| {
+            (2 * connection.stats().path.cwnd).max(MIN_FOLLOWING_WINDOW)
+        });
+    }
+}
+
 impl Drop for ContentStream {
     fn drop(&mut self) {
-        self.0.change_content_streams(|streams| streams.saturating_sub(1));
+        self.priority.change_content_streams(|streams| streams.saturating_sub(1));
+        if self.has_bounded_window {
+            self.priority.set_send_window(|_| u64::MAX);
+        }
     }
 }
 

@@ -29,10 +29,10 @@ const LOCAL: SocketAddr = address(1);
 pub(crate) const REMOTE: SocketAddr = address(2);
 
 /// Bytes of packets that wait for the stream. One more packet is refused until the stream has taken them.
-const MAX_SEND_QUEUE: usize = 64 * 1024;
+const MAX_SEND_QUEUE: usize = 32 * 1024;
 
 /// Bytes of received packets that wait for QUIC. The stream is not read while there are more.
-const MAX_RECEIVE_QUEUE: usize = 128 * 1024;
+const MAX_RECEIVE_QUEUE: usize = 256 * 1024;
 
 /// How long the stream may carry no packet. A connection sends one every few seconds, and a lost connection to the
 /// server ends the stream sooner.
@@ -102,8 +102,11 @@ async fn send_packets(socket: &RelaySocket, writer: &mut FrameWriter) -> StreamE
         let frames = socket.take_outgoing();
         if frames.is_empty() {
             queued.await;
-        } else if let Err(error) = writer.write_block(frames).await {
-            return error;
+        } else {
+            writer.follow_congestion_window();
+            if let Err(error) = writer.write_block(frames).await {
+                return error;
+            }
         }
     }
 }

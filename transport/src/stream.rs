@@ -346,6 +346,14 @@ impl FrameWriter {
         self.content = Some(self.priority.add_content_stream());
     }
 
+    /// Bounds what QUIC buffers of this connection's content, as long as this stream carries content: for packets of
+    /// a connection inside this stream. Call it before each write.
+    pub fn follow_congestion_window(&mut self) {
+        if let Some(content) = &mut self.content {
+            content.follow_congestion_window();
+        }
+    }
+
     /// Buffers a small file's content, so that it is sent with the frames before and after it.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ use thiserror::Error;
 use crate::cli::SettingsArgs;
 use quiver_client::ClientSettings;
 use quiver_client::address::{AddressError, ServerAddress};
+use quiver_client::settings::PathPolicy;
 
 /// The settings of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,6 +126,7 @@ impl Config {
             },
             password_file: flags.password_file,
             timeout: Duration::from_secs(flags.timeout),
+            paths: PathPolicy::default(),
         };
         let announce = saved.announce.unwrap_or(true);
         Ok(Self { client, quiet: flags.quiet, verbose: flags.verbose, announce })

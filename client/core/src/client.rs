@@ -89,8 +89,9 @@ impl Client {
         let mut connector =
             Connector::new(&settings, &folders, endpoint.clone(), reporter.clone())?;
         connector.set_unfinished(unfinished.clone());
-        let (identity, timeout) = (connector.identity().clone(), settings.timeout);
-        let (peers, accepted) = Peers::new(identity, folders.clone(), reporter.clone(), timeout);
+        let (identity, socket) = (connector.identity().clone(), endpoint.clone());
+        let (peers, accepted) =
+            Peers::new(socket, identity, folders.clone(), reporter.clone(), &settings);
         Ok(Self(Arc::new(ClientInner {
             settings,
             folders,

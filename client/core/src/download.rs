@@ -116,8 +116,7 @@ impl Download {
         folder: &Path,
         options: TransferOptions,
     ) -> Result<Self, ClientError> {
-        let selection =
-            DownloadSelection::Tree(TreeDownload::of_offer(offer, folder, &options)?);
+        let selection = DownloadSelection::Tree(TreeDownload::of_offer(offer, folder, &options)?);
         Ok(Self { selection, options, not_replaced: Vec::new(), stream: None })
     }
 

@@ -50,8 +50,8 @@ pub struct PeerStatus {
     pub path: PeerPath,
     /// The path before.
     pub previous: Option<PeerPath>,
-    /// The round-trip time of the path.
-    pub round_trip: Duration,
+    /// The round-trip time of the path; `None` if there is none.
+    pub round_trip: Option<Duration>,
     /// Bytes sent and received over the relay.
     pub relayed_bytes: u64,
     /// Bytes sent and received directly.

@@ -3,10 +3,10 @@
 
 mod move_signal;
 mod retry_deadline;
+mod session_handle;
+mod session_source;
 
-use std::fmt;
 use std::path::absolute;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,24 +15,22 @@ use parking_lot::{Mutex, MutexGuard};
 use quiver_protocol::Fingerprint;
 use quiver_protocol::reply::Welcome;
 use quiver_transfer::blocking;
-use quiver_transport::role::CLIENT_CONTENT_STREAMS;
-use quiver_transport::{Channel, Connection, ConnectionEnd, StreamError};
-use tokio::sync::{Notify, Semaphore};
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use quiver_transport::{Connection, ConnectionEnd, StreamError};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::debug;
 
 pub(crate) use self::move_signal::MoveSignal;
 pub(crate) use self::retry_deadline::RetryDeadline;
+pub(crate) use self::session_handle::SessionHandle;
+pub(crate) use self::session_source::{BestSession, Renewal, RenewedSession, SessionSource};
 use crate::connection::{Connector, PinnedServer, Session};
-use crate::error::{ClientError, InvalidRequest, is_connection_loss, is_transient};
+use crate::error::{ClientError, InvalidRequest};
 use crate::event::ConnectionState;
 use crate::journal::{Direction, Journal, ServerRef, UnfinishedFiles};
 use crate::notice::Notice;
 use crate::reporter::Reporter;
 use crate::transfers::{Transfer, TransferState};
-
-/// How long the loss of a connection may follow the failure of one of its streams.
-const LOSS_DELAY: Duration = Duration::from_millis(500);
 
 /// A session with one server, or with another client, that reconnects. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -47,34 +45,11 @@ struct ReconnectShared {
     journal: Journal,
     unfinished: UnfinishedFiles,
     reporter: Reporter,
+    /// The best session with another client; `None` for a server.
+    best: Option<BestSession>,
     identity_not_stored: Option<String>,
     /// Whether the user was warned that a later run cannot resume.
     has_warned: AtomicBool,
-}
-
-/// Creates the next session after a loss.
-pub(crate) trait SessionSource: fmt::Debug + Send {
-    /// Connects again, as the same client.
-    fn reconnect(&mut self) -> Renewal<'_>;
-}
-
-/// A pending reconnection.
-pub(crate) type Renewal<'a> =
-    Pin<Box<dyn Future<Output = Result<RenewedSession, ClientError>> + Send + 'a>>;
-
-/// A session after a loss.
-#[derive(Debug)]
-pub(crate) enum RenewedSession {
-    /// With a server.
-    Server(Session),
-    /// With another client.
-    Peer(SessionHandle),
-}
-
-impl SessionSource for Connector {
-    fn reconnect(&mut self) -> Renewal<'_> {
-        Box::pin(async { Ok(RenewedSession::Server(Connector::reconnect(self).await?)) })
-    }
 }
 
 #[derive(Debug)]
@@ -86,20 +61,6 @@ struct ReconnectState {
     unclaimed: Option<Session>,
     /// The id of the connection whose loss was reported last.
     reported_loss: Option<usize>,
-}
-
-/// What a transfer needs from a session.
-#[derive(Debug, Clone)]
-pub(crate) struct SessionHandle {
-    /// The connection, for commands.
-    pub(crate) connection: Channel,
-    /// Idle timeout of each command.
-    pub(crate) timeout: Duration,
-    /// One permit for each content stream that may be open.
-    pub(crate) content_permits: Arc<Semaphore>,
-    /// Given after [`ReconnectingSession::handle`] has begun to return a better connection to the same peer. Running
-    /// downloads then request the rest there.
-    pub(crate) move_signal: MoveSignal,
 }
 
 impl ReconnectingSession {
@@ -126,6 +87,7 @@ impl ReconnectingSession {
             journal: connector.journal.clone(),
             unfinished: connector.unfinished.clone(),
             reporter: connector.reporter.clone(),
+            best: None,
             identity_not_stored: connector.identity_not_stored.clone(),
             has_warned: AtomicBool::new(false),
             source: tokio::sync::Mutex::new(Box::new(connector)),
@@ -140,17 +102,18 @@ impl ReconnectingSession {
     #[must_use]
     pub(crate) fn with_peer(
         source: Box<dyn SessionSource>,
+        best: BestSession,
         handle: SessionHandle,
         peer: ServerRef,
         unfinished: UnfinishedFiles,
         reporter: Reporter,
     ) -> Self {
-        let state =
-            ReconnectState { handle, welcome: None, unclaimed: None, reported_loss: None };
+        let state = ReconnectState { handle, welcome: None, unclaimed: None, reported_loss: None };
         Self(Arc::new(ReconnectShared {
             journal: Journal::none(),
             unfinished,
             reporter,
+            best: Some(best),
             identity_not_stored: None,
             has_warned: AtomicBool::new(true),
             source: tokio::sync::Mutex::new(source),
@@ -163,7 +126,8 @@ impl ReconnectingSession {
     /// The current session, for commands.
     #[must_use]
     pub(crate) fn handle(&self) -> SessionHandle {
-        self.lock().handle.clone()
+        let best = self.0.best.as_ref().and_then(BestSession::get);
+        best.unwrap_or_else(|| self.lock().handle.clone())
     }
 
     /// Whether this is a session with another client: it has no welcome of a server.
@@ -344,7 +308,7 @@ impl ReconnectingSession {
     }
 
     fn has_reconnected(&self, lost: &Connection) -> bool {
-        let connection = &self.lock().handle.connection;
+        let connection = self.handle().connection;
         connection.stable_id() != lost.stable_id() && connection.close_reason().is_none()
     }
 
@@ -384,61 +348,6 @@ impl ReconnectingSession {
 
     fn lock(&self) -> MutexGuard<'_, ReconnectState> {
         self.0.state.lock()
-    }
-}
-
-impl SessionHandle {
-    /// The session with another client over a connection.
-    pub(crate) fn with_peer(
-        connection: Channel,
-        timeout: Duration,
-        move_signal: MoveSignal,
-    ) -> Self {
-        let content_permits = Arc::new(Semaphore::new(CLIENT_CONTENT_STREAMS as usize));
-        Self { connection, timeout, content_permits, move_signal }
-    }
-
-    fn new(session: &Session) -> Self {
-        Self {
-            connection: session.connection.clone(),
-            timeout: session.timeout,
-            content_permits: session.content_permits.clone(),
-            move_signal: MoveSignal::default(),
-        }
-    }
-}
-
-impl SessionHandle {
-    /// Returns the error in `Ok` if it is the loss of the connection or a transient refusal, and in `Err` otherwise.
-    async fn connection_loss(&self, error: StreamError) -> Result<StreamError, StreamError> {
-        match error {
-            StreamError::Lost(ended) if is_connection_loss(&ended) => Ok(StreamError::Lost(ended)),
-            StreamError::Refused(refusal) if is_transient(refusal.code) => {
-                Ok(StreamError::Refused(refusal))
-            }
-            StreamError::Reset | StreamError::Stopped | StreamError::Frame(_) => {
-                // A server that stops may end its streams before its connections.
-                match timeout(LOSS_DELAY, self.connection.closed()).await {
-                    Ok(ended) if is_connection_loss(&ended.clone().into()) => {
-                        Ok(StreamError::Lost(ended.into()))
-                    }
-                    _ => Err(error),
-                }
-            }
-            error => Err(error),
-        }
-    }
-
-    /// Checks that an error is the loss of the connection or a transient refusal, so that the operation may be
-    /// retried on another connection.
-    ///
-    /// # Errors
-    /// The error if it is neither.
-    pub(crate) async fn check_connection_loss(
-        &self,
-        error: StreamError,
-    ) -> Result<(), StreamError> {
-        self.connection_loss(error).await.map(drop)
     }
 }
 

@@ -25,4 +25,18 @@ pub struct ClientSettings {
     pub password_file: Option<PathBuf>,
     /// Idle timeout of the server within a command.
     pub timeout: Duration,
+    /// Which paths connections with other clients use.
+    pub paths: PathPolicy,
+}
+
+/// Which paths connections with other clients use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PathPolicy {
+    /// Over the server's relay at first, and directly as soon as possible.
+    #[default]
+    Any,
+    /// Over the relay only: no other client learns this one's address.
+    RelayOnly,
+    /// Directly only: without a direct connection there is none.
+    DirectOnly,
 }

@@ -26,11 +26,12 @@ fn malformed_requests() -> Vec<(Vec<u8>, &'static str)> {
         (vec![0, 0xff, 0xff], "too_large"),
         ([vec![0, 0xff, 0xff], vec![b' '; 65_535]].concat(), "too_large"),
     ];
-    for kind in [6, 7, 0x7f, 0x80, 0xff] {
+    for kind in [7, 8, 0x7f, 0x80, 0xff] {
         cases.push((vec![kind, 0, 2, b'{', b'}'], "bad_request"));
         cases.push((vec![kind, 0xff, 0xff], "bad_request"));
     }
-    for kind in [kind::REPLY, kind::DATA, kind::EOF, kind::ERROR, kind::RECEIVED] {
+    let others = [kind::REPLY, kind::DATA, kind::EOF, kind::ERROR, kind::RECEIVED, kind::PACKET];
+    for kind in others {
         cases.push((RawFrame::new(kind, r#"{"command":"status"}"#).encode(), "bad_request"));
         cases.push((RawFrame::new(kind, "").encode(), "bad_request"));
     }
@@ -119,7 +120,7 @@ async fn a_guest_may_send_a_third_request_after_two_malformed_ones() {
 async fn an_unknown_command_ends_only_its_stream() {
     let server = Server::start().await;
     let client = Client::member(&server, "Ron").await;
-    for command in ["dance", "", "Status", "STATUS", "status ", "Put", "introduce", "get\0"] {
+    for command in ["dance", "", "Status", "STATUS", "status ", "Put", "Introduce", "get\0"] {
         let response = client.request(json!({"command": command, "path": "a"})).await;
         assert_eq!(response.code(), "unknown_command", "{command:?}");
         client.assert_alive().await;

@@ -13,6 +13,7 @@ use quiver_client::question::{Answer, AnswerError, Question, QuestionId};
 use quiver_client::request::{
     ConflictPolicy, Destination, DownloadRequest, TransferOptions, UploadContent, UploadRequest,
 };
+use quiver_client::settings::PathPolicy;
 use quiver_client::transfers::{FileState, TransferEvent, TransferId, TransferState};
 use quiver_client::tree::Decision;
 use quiver_client::{Client, ClientSettings, ErrorCode, RunningTransfer, TransferEnd};
@@ -38,6 +39,7 @@ fn client(server: &Server, home: &Home) -> Client {
         name: Some(ClientName::parse("Ron").unwrap()),
         password_file: None,
         timeout: TIMEOUT,
+        paths: PathPolicy::default(),
     };
     let folders = Folders::at(folder("config"), folder("data"), folder("state"));
     Client::new(settings, folders, Endpoint::dialler().unwrap()).unwrap()

@@ -42,7 +42,7 @@ pub(super) async fn run(
     let transfer = TransferRecord::start(context, TransferDirection::Get, &path);
     let permits = Some(&context.client.limits.proofs);
     let proofs = ProofLimits { lane: Some(context.proof_lane()), permits };
-    let served = ServedFile { path, source, have, block, proofs };
+    let served = ServedFile { path, source, have, block, proofs, prefix_cache: None };
     match serve(stream, served, &transfer).await {
         Ok(file) => Ok(NextStep::AwaitReceived(UnconfirmedFile { file, transfer })),
         Err(error) => {

@@ -25,16 +25,26 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Connections of a client that are asked, one after the other.
 const MAX_ASKED: usize = 4;
 
+/// What a client asks for beside the name.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct IntroduceOptions {
+    /// Whether it wants a relay.
+    pub(super) relay: bool,
+    /// An open introduction whose connections are introduced again.
+    pub(super) again: Option<IntroductionId>,
+}
+
 /// 1. client -> Introduce  2. server -> Introduced, Eof
 pub(super) async fn run(
     context: &Context,
     name: ClientName,
+    options: IntroduceOptions,
     writer: &mut FrameWriter,
 ) -> Result<NextStep, CommandError> {
     let key = context.client_key()?;
     let counted = context.metrics().relay.start_introduction();
     let introduced = tokio::select! {
-        introduced = introduce(context, key, &name, writer) => introduced,
+        introduced = introduce(context, key, &name, options, writer) => introduced,
         () = context.stopping() => return Err(context.stopping_refusal().into()),
     };
     match introduced {
@@ -67,18 +77,30 @@ async fn introduce(
     context: &Context,
     key: Fingerprint,
     name: &ClientName,
+    options: IntroduceOptions,
     writer: &mut FrameWriter,
 ) -> Result<(), IntroduceError> {
+    let IntroduceOptions { relay: wants_relay, again } = options;
     let permit = Arc::new(admit(context)?);
     let listening = context.registry().listening(name).await;
     let Some(listening) = listening.map_err(|error| context.registry_failure(&error))? else {
         let message = format!("no client is called {name}");
         return Err(refused(IntroductionOutcome::NoSuchClient, RefusalCode::NoSuchClient, message));
     };
-    let others = listening.into_iter().filter(|other| other.key != key);
+    let again_with = again.map(|again| {
+        let (connection, now) = (context.connection, Instant::now());
+        context.introductions().other_side(again, connection, now)
+    });
+    let again_with = again_with.transpose().map_err(|error| {
+        refused(IntroductionOutcome::NotReachable, RefusalCode::NotFound, error.to_string())
+    })?;
+    let is_wanted = |other: &ListeningConnection| {
+        other.key != key && again_with.is_none_or(|connection| other.connection == connection)
+    };
+    let others = listening.into_iter().filter(is_wanted);
     for other in others.take(MAX_ASKED) {
         let id = IntroductionId(random_bytes());
-        let relay = is_relayed(context, &other);
+        let relay = wants_relay && is_relayed(context, &other);
         let own = Introduction {
             id,
             client: context.client.number,
@@ -86,10 +108,11 @@ async fn introduce(
             key,
             account: context.client.is_account,
             relay,
+            again,
         };
-        let introductions = context.introductions();
+        let (introductions, requester) = (context.introductions(), context.connection);
         let mut pending =
-            introductions.start(id, context.connection, other.connection, permit.clone());
+            introductions.start(id, requester, other.connection, relay, permit.clone());
         let announced = context.registry().introduce(other.connection, own).await;
         if !announced.map_err(|error| context.registry_failure(&error))? {
             continue;
@@ -105,7 +128,7 @@ async fn introduce(
                 let ListeningConnection { client, name, key, is_account, .. } = other;
                 debug!("{} and Client {client}: {name} are introduced", context.client);
                 let introduction =
-                    Introduction { id, client, name, key, account: is_account, relay };
+                    Introduction { id, client, name, key, account: is_account, relay, again };
                 let reply = Reply::Introduced(introduction);
                 writer.write_frame(FrameKind::Reply, &reply.encode()).await?;
                 writer.end(FrameKind::Eof, &PlainEnd {}.encode()).await?;

@@ -104,9 +104,10 @@ impl<'a> PendingCommand<'a> {
                 Self::reply_only("listen", Connected, stream, |writer| listen::run(context, writer))
                     .lasting()
             }
-            Request::Introduce { name } => {
+            Request::Introduce { name, relay, again } => {
+                let options = introduce::IntroduceOptions { relay, again };
                 Self::reply_only("introduce", Connected, stream, |writer| {
-                    introduce::run(context, name, writer)
+                    introduce::run(context, name, options, writer)
                 })
             }
             Request::Answer { id, accept } => {

@@ -25,11 +25,7 @@ pub(super) async fn run(
     id: IntroductionId,
     stream: &mut CommandStream,
 ) -> Result<NextStep, CommandError> {
-    let joined = context.introductions().join_relay(id, context.connection, Instant::now());
-    let mut joined = joined.map_err(|error| match error {
-        JoinError::Unknown(unknown) => unknown.into(),
-        JoinError::AlreadyJoined => Refusal::new(RefusalCode::BadRequest, error.to_string()),
-    })?;
+    // A client that may not relay must not join one that waits.
     let Some(relays) = context.relays() else {
         return Err(Refusal::new(RefusalCode::NoRelay, "this server does not relay").into());
     };
@@ -38,6 +34,12 @@ pub(super) async fn run(
     if usage.is_used_up(now) {
         return Err(over_budget().into());
     }
+    let joined = context.introductions().join_relay(id, context.connection, Instant::now());
+    let mut joined = joined.map_err(|error| match error {
+        JoinError::Unknown(unknown) => unknown.into(),
+        JoinError::NotRelayed => Refusal::new(RefusalCode::NoRelay, error.to_string()),
+        JoinError::AlreadyJoined => Refusal::new(RefusalCode::BadRequest, error.to_string()),
+    })?;
     let stopped = stream.writer.stopped();
     let end = tokio::select! {
         biased;
@@ -66,6 +68,8 @@ pub(super) async fn run(
         reason = relay::forward(stream, &end, &usage, context.metrics()) => reason,
     };
     debug!("a relay of {} has ended: {} bytes sent", context.client, end.sent());
+    // From here on the client may relay again.
+    drop(joined);
     let refusal = match reason {
         EndReason::Finished => None,
         EndReason::OverBudget => {

@@ -8,7 +8,7 @@ use quiver_protocol::IntroductionId;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{LIFETIME, UnknownIntroduction};
+use super::{JoinError, LIFETIME, UnknownIntroduction};
 use crate::registry::ConnectionId;
 use crate::relay::RelayEnd;
 
@@ -28,6 +28,7 @@ pub(super) struct IntroductionState {
     /// Cancelled when the introduction ends.
     pub(super) ended: CancellationToken,
     phase: IntroductionPhase,
+    is_relayed: bool,
     /// Streams that use it.
     streams: usize,
     agreements: [AgreementState; 2],
@@ -68,17 +69,25 @@ impl IntroductionsState {
         self.by_id.len()
     }
 
+    /// Whether no introduction is left in the search orders.
+    #[cfg(test)]
+    pub(super) fn has_no_orders(&self) -> bool {
+        self.by_connection.is_empty() && self.by_expiry.is_empty()
+    }
+
     pub(super) fn insert(
         &mut self,
         id: IntroductionId,
         sides: [ConnectionId; 2],
         answer: oneshot::Sender<bool>,
+        is_relayed: bool,
         permit: Arc<OwnedSemaphorePermit>,
     ) {
         let introduction = IntroductionState {
             sides,
             ended: CancellationToken::new(),
             phase: IntroductionPhase::Pending(answer),
+            is_relayed,
             streams: 0,
             agreements: Default::default(),
             both_agreed: CancellationToken::new(),
@@ -206,10 +215,16 @@ impl IntroductionState {
         self.both_agreed.clone()
     }
 
-    /// Adds a side's relay stream; `None` if it has one. The result gets that side's end when both have joined.
-    pub(super) fn join_relay(&mut self, side: usize) -> Option<oneshot::Receiver<RelayEnd>> {
+    /// Adds a side's relay stream. The result gets that side's end when both have joined.
+    pub(super) fn join_relay(
+        &mut self,
+        side: usize,
+    ) -> Result<oneshot::Receiver<RelayEnd>, JoinError> {
+        if !self.is_relayed {
+            return Err(JoinError::NotRelayed);
+        }
         if std::mem::replace(&mut self.relaying[side], true) {
-            return None;
+            return Err(JoinError::AlreadyJoined);
         }
         let (sender, end) = oneshot::channel();
         match self.waiting.take() {
@@ -221,6 +236,6 @@ impl IntroductionState {
             }
             None => self.waiting = Some((side, sender)),
         }
-        Some(end)
+        Ok(end)
     }
 }

@@ -6,8 +6,6 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::relay::DropReason;
-
 /// How a request for an introduction ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum IntroductionOutcome {
@@ -30,6 +28,17 @@ pub enum IntroductionOutcome {
 pub struct RunningIntroduction<'a> {
     metrics: &'a RelayMetrics,
     outcome: IntroductionOutcome,
+}
+
+/// Why a packet between two clients was dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DropReason {
+    /// The queue for its receiver is full.
+    QueueFull,
+    /// Its receiver has not read for some seconds.
+    NotRead,
+    /// Its sender is over the rate limit.
+    RateLimit,
 }
 
 /// The counts of introductions and relays.
@@ -148,6 +157,10 @@ impl IntroductionOutcome {
         Self::RateLimited,
         Self::Interrupted,
     ];
+}
+
+impl DropReason {
+    const ALL: [Self; 3] = [Self::QueueFull, Self::NotRead, Self::RateLimit];
 }
 
 impl From<IntroductionOutcome> for IntroductionLabels {

@@ -13,9 +13,8 @@ use tokio::time::timeout;
 
 use super::RelayEnd;
 use super::frames::FrameCutter;
-use super::queue::DropReason;
 use super::usage::{Admission, ClientUsage};
-use crate::metrics::Metrics;
+use crate::metrics::{DropReason, Metrics};
 
 /// How long a client may take nothing of a relay until its packets are dropped.
 const UNREAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -105,6 +104,8 @@ async fn receive(
 async fn send(writer: &mut FrameWriter, end: &RelayEnd) -> StreamError {
     loop {
         let block = end.incoming.next().await;
+        // What waits, waits in the queue, where it can be dropped.
+        writer.follow_congestion_window();
         let mut write = pin!(writer.write_block(block));
         let written = match timeout(UNREAD_TIMEOUT, write.as_mut()).await {
             Ok(written) => written,

@@ -10,27 +10,13 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use crate::metrics::DropReason;
+
 /// The most memory in bytes that the packets for one client may take.
 const CAPACITY: usize = 256 * 1024;
 
 /// The size in bytes at which a block takes no more packets: enough to make a write cheap.
 const BLOCK_SIZE: usize = 16 * 1024;
-
-/// Why a packet was dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum DropReason {
-    /// The queue for its receiver is full.
-    QueueFull,
-    /// Its receiver has not read for some seconds.
-    NotRead,
-    /// Its sender is over the rate limit.
-    RateLimit,
-}
-
-impl DropReason {
-    /// All reasons.
-    pub const ALL: [Self; 3] = [Self::QueueFull, Self::NotRead, Self::RateLimit];
-}
 
 /// The packets that wait for one client.
 #[derive(Debug, Default)]
@@ -123,5 +109,79 @@ impl PacketQueue {
     #[cfg(test)]
     fn memory(&self) -> usize {
         self.state.lock().memory
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[test]
+    fn a_queue_drops_the_newest_packets_and_counts_all_of_its_memory() {
+        for length in [4, 100, 1203, 8_195, 16_387] {
+            let queue = PacketQueue::default();
+            let mut accepted = 0;
+            while queue.push(&vec![accepted as u8; length]).is_ok() {
+                accepted += 1;
+            }
+            assert_eq!(queue.push(&vec![0; length]), Err(DropReason::QueueFull));
+            let blocks: usize = queue.state.lock().blocks.iter().map(Vec::capacity).sum();
+            assert_eq!(queue.memory(), blocks);
+            assert!(blocks <= CAPACITY, "{blocks} bytes of memory for packets of {length}");
+            assert!(accepted * length > CAPACITY / 2, "{accepted} packets of {length}");
+            let mut received = Vec::new();
+            while let Some(block) = queue.try_next() {
+                assert_eq!(block.len() % length, 0, "whole packets");
+                received.extend(block.chunks(length).map(|packet| packet[0]));
+                queue.written();
+            }
+            let expected: Vec<_> = (0..accepted).map(|number| number as u8).collect();
+            assert_eq!(received, expected);
+            assert_eq!(queue.memory(), 0);
+        }
+    }
+
+    #[test]
+    fn the_block_that_is_written_counts() {
+        let queue = PacketQueue::default();
+        while queue.push(&[0; 1203]).is_ok() {}
+        let block = queue.try_next().unwrap();
+        assert_eq!(queue.push(&[0; 1203]), Err(DropReason::QueueFull));
+        queue.written();
+        drop(block);
+        assert_eq!(queue.push(&[0; 1203]), Ok(()));
+    }
+
+    #[test]
+    fn nothing_waits_for_a_client_that_does_not_read() {
+        let queue = PacketQueue::default();
+        for _ in 0..100 {
+            queue.push(&[0; 1203]).unwrap();
+        }
+        let block = queue.try_next().unwrap();
+        queue.stall();
+        assert_eq!(queue.push(&[0; 1203]), Err(DropReason::NotRead));
+        assert_eq!(queue.try_next(), None);
+        assert!(queue.memory() <= BLOCK_SIZE);
+        drop(block);
+        queue.written();
+        assert_eq!(queue.memory(), 0);
+        assert_eq!(queue.push(&[0; 1203]), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_packet_wakes_the_writer_that_waits() {
+        let queue = PacketQueue::default();
+        let write = async { queue.next().await.len() };
+        let push = async {
+            tokio::task::yield_now().await;
+            queue.push(&[0; 7]).unwrap();
+        };
+        let both = async { tokio::join!(write, push) };
+        assert_eq!(timeout(Duration::from_secs(10), both).await, Ok((7, ())));
     }
 }

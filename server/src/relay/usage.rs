@@ -173,3 +173,92 @@ fn day(time: SystemTime) -> u64 {
     const SECONDS_PER_DAY: u64 = 24 * 3600;
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / SECONDS_PER_DAY
 }
+
+#[cfg(test)]
+mod tests {
+    use quiver_protocol::Fingerprint;
+
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
+    fn limits(rate: Option<&str>, budget: Option<u64>) -> RelayLimits {
+        RelayLimits { rate: rate.map(|rate| rate.parse().unwrap()), budget }
+    }
+
+    fn owner(number: u32) -> Owner {
+        let mut key = [0; 32];
+        key[..4].copy_from_slice(&number.to_be_bytes());
+        Owner::key(Fingerprint(key))
+    }
+
+    #[test]
+    fn a_budget_is_for_one_day_and_all_connections_of_a_client() {
+        let usages = RelayUsages::new(limits(None, Some(1000)));
+        let (now, today) = (Instant::now(), UNIX_EPOCH + 100 * DAY);
+        let usage = usages.of(&owner(1), today);
+        assert_eq!(usage.admit(600, now, today), Admission::Admitted);
+        assert!(!usages.is_used_up(&owner(1), today));
+        let again = usages.of(&owner(1), today);
+        assert_eq!(again.admit(600, now, today), Admission::OverBudget);
+        assert!(usages.is_used_up(&owner(1), today));
+        assert!(!usages.is_used_up(&owner(2), today));
+        assert_eq!(usage.admit(1, now, today + DAY / 2), Admission::OverBudget);
+        assert_eq!(usage.admit(600, now, today + DAY), Admission::Admitted);
+        assert!(!usages.is_used_up(&owner(1), today + DAY));
+    }
+
+    #[test]
+    fn packets_over_the_rate_are_dropped_and_cost_no_budget() {
+        let usages = RelayUsages::new(limits(Some("1MB/s"), Some(400_000)));
+        let (start, today) = (Instant::now(), UNIX_EPOCH);
+        let usage = usages.of(&owner(1), today);
+        let admitted = |now| {
+            let admit = |_: &i32| usage.admit(1000, now, today) == Admission::Admitted;
+            (0..1000).filter(admit).count()
+        };
+        // 200 ms of the rate at once, and then no more than the rate.
+        assert_eq!(admitted(start), 200);
+        assert_eq!(admitted(start + Duration::from_millis(50)), 50);
+        let later = start + Duration::from_millis(100);
+        assert_eq!(admitted(later), 50);
+        let used = usage.used_on(0);
+        assert_eq!(used, 300_000);
+    }
+
+    #[test]
+    fn a_low_rate_admits_whole_packets() {
+        let usage = ClientUsage::new(limits(Some("1kB/s"), None));
+        let (start, time) = (Instant::now(), UNIX_EPOCH);
+        while usage.admit(1200, start, time) == Admission::Admitted {}
+        let after = |milliseconds| start + Duration::from_millis(milliseconds);
+        assert_eq!(usage.admit(1200, after(400), time), Admission::OverRate);
+        assert_eq!(usage.admit(1200, after(500), time), Admission::Admitted);
+    }
+
+    #[test]
+    fn nothing_is_remembered_without_limits() {
+        let usages = RelayUsages::new(limits(None, None));
+        let usage = usages.of(&owner(1), UNIX_EPOCH);
+        assert_eq!(usage.admit(u64::MAX, Instant::now(), UNIX_EPOCH), Admission::Admitted);
+        assert!(usages.clients.lock().is_empty());
+    }
+
+    #[test]
+    fn the_clients_that_use_least_are_forgotten_first() {
+        let usages = RelayUsages::new(limits(None, Some(1000)));
+        let today = UNIX_EPOCH + DAY;
+        let used = usages.of(&owner(0), today);
+        assert_eq!(used.admit(1000, Instant::now(), today), Admission::Admitted);
+        drop(used);
+        let running = usages.of(&owner(1), today);
+        for number in 2..MAX_CLIENTS as u32 + 500 {
+            usages.of(&owner(number), today).admit(1, Instant::now(), today);
+        }
+        assert_eq!(usages.clients.lock().len(), MAX_CLIENTS);
+        assert!(usages.is_used_up(&owner(0), today));
+        assert!(Arc::ptr_eq(&running, &usages.of(&owner(1), today)));
+        usages.of(&owner(u32::MAX), today + DAY);
+        assert_eq!(usages.clients.lock().len(), 2, "the use of yesterday does not count");
+    }
+}

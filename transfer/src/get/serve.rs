@@ -1,5 +1,6 @@
 //! The sender of `get`: a file's content, and the confirmation that it was stored.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quiver_protocol::reply::FileHeader;
@@ -10,8 +11,12 @@ use quiver_protocol::{
 use quiver_transport::{CommandStream, FrameReader, StreamError};
 use thiserror::Error;
 
+use crate::prefix_cache::PrefixRecorder;
 use crate::response::run_until_interrupted;
-use crate::{HashedPrefix, Observer, ProofLimits, SendError, Source, TransferBottleneck, send};
+use crate::send::send_recorded;
+use crate::{
+    HashedPrefix, Observer, PrefixCache, ProofLimits, SendError, Source, TransferBottleneck,
+};
 
 /// A file to be sent.
 #[derive(Debug)]
@@ -22,16 +27,20 @@ pub struct ServedFile<'a> {
     pub source: Source,
     /// The prefix that the receiver has, according to its request.
     pub have: Option<ContentPrefix>,
-    /// Content bytes of each block: see [`send()`].
+    /// Content bytes of each block: see [`send()`](crate::send()).
     pub block: usize,
     /// Where the prefix is hashed.
     pub proofs: ProofLimits<'a>,
+    /// Hash states of files that were sent recently: a prefix in it is not hashed again. This
+    /// transfer adds its own.
+    pub prefix_cache: Option<&'a PrefixCache>,
 }
 
 /// A file that was sent, but is not yet confirmed.
 #[derive(Debug)]
 pub struct SentFile {
     end: ContentEnd,
+    recorder: Option<Arc<PrefixRecorder>>,
     started: Instant,
     /// Time until all content was sent.
     send_duration: Duration,
@@ -69,20 +78,24 @@ pub async fn serve(
     observer: &impl Observer,
 ) -> Result<SentFile, ServeError> {
     let started = Instant::now();
-    let ServedFile { path, source, have, block, proofs } = file;
+    let ServedFile { path, source, have, block, proofs, prefix_cache } = file;
     let (Some(size), Some(modified)) = (source.size(), source.modified()) else {
         return Err(ServeError::NoSize);
     };
     let CommandStream { reader, writer } = stream;
-    let from = match have {
-        None => HashedPrefix::empty(),
-        Some(have) => {
+    let cached = have.and_then(|have| prefix_cache?.find(&source, have));
+    let from = match (cached, have) {
+        (Some(cached), _) => cached,
+        (None, None) => HashedPrefix::empty(),
+        (None, Some(have)) => {
             // A receiver that gives up must not keep the permit for hashing.
             let proof = proofs.verify_prefix(&source, have);
             let proof = run_until_interrupted(reader, writer.stopped(), proof).await?;
             proof.map_err(SendError::Disk)?
         }
     };
+    let recorder = prefix_cache.and_then(|cache| cache.start_recording(&source, &from));
+    let recorder = recorder.map(Arc::new);
     let sent = async {
         let head = Reply::File(FileHeader {
             path,
@@ -92,7 +105,8 @@ pub async fn serve(
             executable: source.is_executable(),
         });
         writer.write_frame(FrameKind::Reply, &head.encode()).await?;
-        let end = send(writer, source, from, block, |bytes| observer.transferred(bytes)).await?;
+        let progress = |bytes| observer.transferred(bytes);
+        let end = send_recorded(writer, source, from, block, recorder.clone(), progress).await?;
         writer.end(FrameKind::Eof, &end.encode()).await?;
         Ok(end)
     };
@@ -102,7 +116,7 @@ pub async fn serve(
         error = reader.interrupted() => Err(ServeError::from(error)),
         sent = sent => sent,
     }?;
-    Ok(SentFile { end, started, send_duration: started.elapsed() })
+    Ok(SentFile { end, recorder, started, send_duration: started.elapsed() })
 }
 
 impl SentFile {
@@ -117,7 +131,7 @@ impl SentFile {
         timeout: Duration,
         observer: impl Observer,
     ) -> Result<(), StreamError> {
-        let Self { end, started, send_duration } = self;
+        let Self { end, recorder, started, send_duration } = self;
         match read_confirmation(reader, &end, timeout).await {
             Ok(Received { slowed_by: remote, .. }) => {
                 let limited_by = TransferBottleneck::combine_at_sender(
@@ -126,6 +140,9 @@ impl SentFile {
                     started.elapsed(),
                     remote,
                 );
+                if let Some(recorder) = recorder {
+                    recorder.remove();
+                }
                 observer.succeeded(end.size, limited_by);
                 Ok(())
             }

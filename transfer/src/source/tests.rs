@@ -35,7 +35,14 @@ fn source_of_wrong_size(content: &[u8], size: u64) -> (File, Source) {
     file.write_all(content).unwrap();
     let stamp = ContentStamp::from_metadata(&file.metadata().unwrap()).unwrap();
     let (executable, modified) = (false, stamp.modified);
-    let open = OpenFile { file: file.try_clone().unwrap(), size, executable, modified, stamp };
+    let open = OpenFile {
+        file: file.try_clone().unwrap(),
+        size,
+        executable,
+        modified,
+        stamp,
+        identity: None,
+    };
     (file, Source(ContentSource::File(open)))
 }
 

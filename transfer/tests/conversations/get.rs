@@ -50,7 +50,7 @@ async fn respond(
     observer: &RecordingObserver,
 ) -> ServeOutcome {
     let Request::Get { path, have } = request else { panic!("{request:?}") };
-    let file = ServedFile { path, source, have, block: BLOCK, proofs };
+    let file = ServedFile { path, source, have, block: BLOCK, proofs, prefix_cache: None };
     match get::serve(&mut stream, file, observer).await {
         Ok(sent) => match sent.confirm(&mut stream.reader, TIMEOUT, observer.clone()).await {
             Ok(()) => ServeOutcome::Confirmed,

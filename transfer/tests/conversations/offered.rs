@@ -40,7 +40,8 @@ async fn respond(
             assert_eq!(offer, OFFER);
             let source = files.open(&file.ok_or(ServedPathError::NotAFile)?)?;
             let proofs = ProofLimits::default();
-            let served = ServedFile { path, source, have, block: BLOCK, proofs };
+            let served =
+                ServedFile { path, source, have, block: BLOCK, proofs, prefix_cache: None };
             let observer = RecordingObserver::default();
             let sent = get::serve(stream, served, &observer).await.unwrap();
             sent.confirm(&mut stream.reader, TIMEOUT, observer).await.unwrap();
@@ -81,7 +82,8 @@ async fn fetch(requester: &Requester, path: &FilePath, name: &str) {
     let (name, replace) = (name.to_owned(), ReplacePolicy::Never);
     let target = StorageTarget { folder, name, path: "file".into(), replace };
     let (prefix, throttle) = (HashedPrefix::empty(), TransferThrottle::default());
-    file.store(&partial, prefix, &target, &throttle, |_| {}).await.unwrap();
+    let moved = std::future::pending();
+    file.store(&partial, prefix, &target, &throttle, moved, |_| {}).await.unwrap();
 }
 
 #[tokio::test]

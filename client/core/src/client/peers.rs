@@ -5,15 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
-use quiver_protocol::{
-    ClientName, FolderPath, OfferId, Refusal, RefusalCode, Timestamp,
-};
+use quiver_protocol::{ClientName, FolderPath, OfferId, Refusal, RefusalCode, Timestamp};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::debug;
 
-use super::transfers::{PreparedTransfer, RunningTransfer, TransferEnd};
 use super::Client;
+use super::transfers::{PreparedTransfer, RunningTransfer, TransferEnd};
 use crate::download::{Download, OfferedTree};
 use crate::error::{ClientError, ErrorCode, PeerError};
 use crate::event::EventKind;
@@ -125,7 +123,7 @@ impl Client {
                 let _ = timeout(Duration::from_secs(1), changed).await;
                 continue;
             }
-            let Err(error) = self.reach(&peers, &to).await else { continue };
+            let Err(error) = self.connect_recipient(&peers, &to).await else { continue };
             if !may_wait || !is_worth_waiting(&error) {
                 return Err(error);
             }
@@ -140,7 +138,7 @@ impl Client {
     }
 
     /// Connects with a client, after reconnecting to the server if that connection is lost.
-    async fn reach(&self, peers: &Peers, name: &ClientName) -> Result<(), ClientError> {
+    async fn connect_recipient(&self, peers: &Peers, name: &ClientName) -> Result<(), ClientError> {
         self.session()?.reconnect().await?;
         peers.connect(name).await.map(drop)
     }
@@ -158,7 +156,8 @@ impl Client {
     pub async fn offers(&self) -> Result<(Vec<IncomingOffer>, Vec<OutgoingOffer>), ClientError> {
         let now = Timestamp(Utc::now());
         let peers = self.peers();
-        let read = move |store: &PeerStore| Ok((store.incoming_offers(now)?, store.outgoing_offers(now)?));
+        let read =
+            move |store: &PeerStore| Ok((store.incoming_offers(now)?, store.outgoing_offers(now)?));
         peers.with_store(read).await
     }
 
@@ -173,8 +172,7 @@ impl Client {
         number: OfferNumber,
         request: AcceptRequest,
     ) -> Result<RunningTransfer, ClientError> {
-        let failed =
-            |source| ClientError::Target { path: request.folder.clone(), source };
+        let failed = |source| ClientError::Target { path: request.folder.clone(), source };
         let folder = absolute(&request.folder).map_err(failed)?;
         // Before the offer is accepted, because a folder that does not exist is a mistake.
         let checked = folder.clone();
@@ -186,14 +184,14 @@ impl Client {
         let peers = self.peers();
         // Locked first, so that no other process fetches it in between.
         let lock = self.lock_offer(number).await?;
-        let accepted = peers.with_store(move |store| {
-            match store.accept_offer(number, &folder, now) {
+        let accepted =
+            peers.with_store(move |store| match store.accept_offer(number, &folder, now) {
                 Err(PeerStoreError::IncomingSettled {
-                    state: IncomingState::Accepted { .. }, ..
+                    state: IncomingState::Accepted { .. },
+                    ..
                 }) => store.incoming_offer(number, now),
                 accepted => accepted,
-            }
-        });
+            });
         let offer = accepted.await?;
         peers.notify_changed();
         self.fetch_offer(offer, lock, request).await
@@ -269,9 +267,8 @@ impl Client {
         peers.reset_answer(number);
         let link = peers.connect_with_key(&offer.sender, offer.key).await?;
         peers.accept_contact(&link).await?;
-        let root = FolderPath::parse(&offer.id.to_string()).map_err(|rule| {
-            ClientError::refused("cannot fetch the offer", rule.into())
-        })?;
+        let root = FolderPath::parse(&offer.id.to_string())
+            .map_err(|rule| ClientError::refused("cannot fetch the offer", rule.into()))?;
         let tree = OfferedTree {
             from: offer.sender.clone(),
             root,
@@ -281,13 +278,14 @@ impl Client {
         let options = request.options();
         let download = Download::of_offer(tree, &folder, options)?;
         let source = PeerSource::new(peers.clone(), offer.sender.clone(), offer.key);
-        let handle = link.handle(self.settings().timeout);
+        let handle = link.handle(self.settings().timeout).ok_or(ClientError::Interrupted)?;
         // The sender's key identifies partial files, in place of a server's.
         let sender = ServerRef { fingerprint: offer.key, ..offer.server.clone() };
         // A resume command does not continue it: accepting the offer again does.
         let (unfinished, reporter) = (UnfinishedFiles::default(), self.reporter().clone());
+        let (best, source) = (source.best(), Box::new(source));
         let session =
-            ReconnectingSession::with_peer(Box::new(source), handle, sender, unfinished, reporter);
+            ReconnectingSession::with_peer(source, best, handle, sender, unfinished, reporter);
         let prepared = PreparedTransfer::of_offer(download, format!("offer {number}"));
         let finish = move |status: TransferStatus, end: TransferEnd| async move {
             let _lock = lock;
@@ -296,8 +294,8 @@ impl Client {
                 TransferEnd::Done => {
                     let (files, bytes) = (offer.counts.files, status.bytes.unwrap_or(0));
                     let now = Timestamp(Utc::now());
-                    let stored = peers
-                        .with_store(move |store| store.mark_stored(number, files, bytes, now));
+                    let stored =
+                        peers.with_store(move |store| store.mark_stored(number, files, bytes, now));
                     if let Err(error) = stored.await {
                         debug!(%error, "cannot record that an offer is stored");
                     }

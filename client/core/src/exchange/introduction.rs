@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use quiver_protocol::{
-    ClientName, ClientRef, Introduction, IntroductionId, ObservedAddresses, PlainEnd, Reply, Request,
+    ClientName, ClientRef, Introduction, IntroductionId, ObservedAddresses, PlainEnd, Reply,
+    Request,
 };
 use quiver_transport::{Channel, CommandStream, StreamError};
 
@@ -75,8 +76,10 @@ impl Listening {
 pub(crate) async fn introduce(
     connection: &Channel,
     name: ClientName,
+    relay: bool,
+    again: Option<IntroductionId>,
 ) -> Result<Introduction, StreamError> {
-    let request = Request::Introduce { name };
+    let request = Request::Introduce { name, relay, again };
     let response = ResponseReader::send_request(connection, &request, INTRODUCE_TIMEOUT).await?;
     match response.single_reply().await? {
         Reply::Introduced(introduction) => Ok(introduction),

@@ -57,6 +57,15 @@ impl Conversation {
         self.idle_timeout = idle_timeout;
     }
 
+    /// Reads the request of a stream that the other client has opened.
+    pub(super) async fn read_request(&mut self) -> Result<PeerRequest, StreamError> {
+        let frame = self.stream.reader.read_frame(limits::OFFER, self.idle_timeout).await?;
+        match frame.kind {
+            FrameKind::Request => Ok(PeerRequest::decode(&frame.payload)?),
+            found => Err(FrameError::Unexpected { found, expected: "a Request" }.into()),
+        }
+    }
+
     /// Reads the next reply, or the end of the response.
     pub(super) async fn next<E: EofPayload>(&mut self) -> Result<PeerPart<E>, StreamError> {
         let frame = self.stream.reader.read_response(limits::FRAME, self.idle_timeout).await?;

@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use quiver_protocol::text::display_remark;
-use quiver_protocol::{
-    Offer, OfferEnd, OfferId, PeerReply, Refusal, RefusalCode, Timestamp,
-};
+use quiver_protocol::{Offer, OfferEnd, OfferId, PeerReply, Refusal, RefusalCode, Timestamp};
 use tokio::time::sleep;
 use tracing::debug;
 

@@ -1,28 +1,20 @@
-//! The connection with one other client, and the tasks that serve it.
+//! The connection with one other client: a path over the relay, a direct one, or both. Opens and dials nothing.
 
-use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use quiver_protocol::{ClientName, CloseCode, Fingerprint, Introduction, IntroductionId};
-use quiver_transport::trust::peer_fingerprint;
-use quiver_transport::{Channel, ConnectionEnd, Endpoint, PacketRelay, Role, StreamError, close};
-use tokio::sync::oneshot;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
-use tracing::debug;
+use quiver_transport::role::CLIENT_CONTENT_STREAMS;
+use quiver_transport::{Channel, ConnectionEnd, StreamError, close};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::time::Instant;
 
-use super::Peers;
-use crate::error::{ClientError, PeerError};
-use crate::exchange;
 use crate::peer_path::{NotDirect, PeerPath, PeerStatus};
 use crate::reconnecting::{MoveSignal, SessionHandle};
 
-/// How long the handshake with the other client may take.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Which side asked for the introduction: it dials over the relay.
+/// Which side asked for the introduction: it dials over the relay, and starts attempts to connect directly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
     /// This client.
@@ -38,15 +30,104 @@ pub(crate) struct PeerLink(Arc<LinkShared>);
 #[derive(Debug)]
 struct LinkShared {
     introduction: Introduction,
-    relayed: Channel,
+    side: Side,
     opened: Instant,
+    state: Mutex<LinkState>,
+    /// Notified when a path is added, superseded or closed, and when the contact is accepted.
+    changed: Notify,
     /// Whether this person has accepted the contact, so that it may learn this client's address.
     is_accepted: AtomicBool,
+    /// One permit for each content stream that may be open, over all paths.
+    content_permits: Arc<Semaphore>,
+    closed_relayed_bytes: AtomicU64,
+    closed_direct_bytes: AtomicU64,
+}
+
+#[derive(Debug)]
+struct LinkState {
+    relayed: Option<LinkPath>,
+    direct: Option<LinkPath>,
+    not_direct: NotDirect,
+    previous: Option<PeerPath>,
+}
+
+/// One path of a link.
+#[derive(Debug)]
+struct LinkPath {
+    channel: Channel,
+    /// True while the link has a better path, to which transfers move.
+    is_superseded: watch::Sender<bool>,
+}
+
+impl LinkPath {
+    fn new(channel: Channel) -> Self {
+        Self { channel, is_superseded: watch::channel(false).0 }
+    }
+
+    fn is_open(&self) -> bool {
+        self.channel.close_reason().is_none()
+    }
+
+    fn is_usable(&self) -> bool {
+        self.is_open() && !*self.is_superseded.borrow()
+    }
+
+    fn bytes(&self) -> u64 {
+        let statistics = self.channel.stats();
+        statistics.udp_tx.bytes + statistics.udp_rx.bytes
+    }
+}
+
+impl LinkState {
+    /// The path for new streams.
+    fn best(&self) -> Option<&LinkPath> {
+        let paths = || self.direct.iter().chain(&self.relayed);
+        paths().find(|path| path.is_usable()).or_else(|| paths().find(|path| path.is_open()))
+    }
+
+    fn path(&self) -> PeerPath {
+        match self.best() {
+            None => PeerPath::Closed,
+            Some(best) if self.is_direct(best) => {
+                let address = best.channel.remote_address();
+                PeerPath::Direct { address: (address.ip().to_canonical(), address.port()).into() }
+            }
+            Some(_) => PeerPath::Relayed { why: self.not_direct },
+        }
+    }
+
+    fn is_direct(&self, path: &LinkPath) -> bool {
+        self.direct.as_ref().is_some_and(|direct| std::ptr::eq(direct, path))
+    }
 }
 
 impl PeerLink {
+    /// A link over the relay (`is_direct` false) or a direct connection.
+    pub(super) fn new(
+        introduction: Introduction,
+        side: Side,
+        channel: Channel,
+        is_direct: bool,
+        not_direct: NotDirect,
+    ) -> Self {
+        let path = Some(LinkPath::new(channel));
+        let (relayed, direct) = if is_direct { (None, path) } else { (path, None) };
+        let state = LinkState { relayed, direct, not_direct, previous: None };
+        Self(Arc::new(LinkShared {
+            introduction,
+            side,
+            opened: Instant::now(),
+            state: Mutex::new(state),
+            changed: Notify::new(),
+            is_accepted: AtomicBool::new(false),
+            content_permits: Arc::new(Semaphore::new(CLIENT_CONTENT_STREAMS as usize)),
+            closed_relayed_bytes: AtomicU64::new(0),
+            closed_direct_bytes: AtomicU64::new(0),
+        }))
+    }
+
     /// The introduction that led to this link.
-    pub(crate) fn introduction(&self) -> &Introduction {
+    pub(super) fn introduction(&self) -> &Introduction {
         &self.0.introduction
     }
 
@@ -62,6 +143,10 @@ impl PeerLink {
         self.0.introduction.id
     }
 
+    pub(super) fn side(&self) -> Side {
+        self.0.side
+    }
+
     pub(super) fn opened(&self) -> Instant {
         self.0.opened
     }
@@ -71,183 +156,159 @@ impl PeerLink {
     }
 
     /// The best connection at present.
-    pub(crate) fn channel(&self) -> Channel {
-        self.0.relayed.clone()
+    ///
+    /// # Errors
+    /// [`StreamError::Lost`] if there is none.
+    pub(crate) fn channel(&self) -> Result<Channel, StreamError> {
+        let best = self.0.state.lock().best().map(|path| path.channel.clone());
+        best.ok_or(StreamError::Lost(ConnectionEnd::TimedOut))
     }
 
-    /// A session for transfers over the best connection at present.
-    pub(crate) fn handle(&self, timeout: Duration) -> SessionHandle {
-        SessionHandle::with_peer(self.channel(), timeout, MoveSignal::default())
+    /// The connection over the relay, if there is one.
+    pub(super) fn relayed(&self) -> Option<Channel> {
+        let state = self.0.state.lock();
+        state.relayed.as_ref().filter(|path| path.is_open()).map(|path| path.channel.clone())
+    }
+
+    /// A session for transfers over the best connection at present; it moves when there is a better one.
+    pub(crate) fn handle(&self, timeout: Duration) -> Option<SessionHandle> {
+        let state = self.0.state.lock();
+        let best = state.best()?;
+        let moves = MoveSignal::from(best.is_superseded.subscribe());
+        let permits = self.0.content_permits.clone();
+        Some(SessionHandle::with_peer(best.channel.clone(), timeout, permits, moves))
     }
 
     /// Whether there is a connection.
     pub(crate) fn is_open(&self) -> bool {
-        self.0.relayed.close_reason().is_none()
+        self.0.state.lock().best().is_some()
+    }
+
+    pub(super) fn has_direct(&self) -> bool {
+        self.0.state.lock().direct.as_ref().is_some_and(LinkPath::is_usable)
+    }
+
+    /// Resolves at the next change of paths, or when the contact is accepted.
+    pub(super) fn changed(&self) -> impl Future<Output = ()> + Send + '_ {
+        self.0.changed.notified()
+    }
+
+    pub(super) fn notify_changed(&self) {
+        self.0.changed.notify_waiters();
     }
 
     /// Waits until there is no connection any more.
-    pub(crate) async fn closed(&self) -> ConnectionEnd {
-        self.0.relayed.closed().await.into()
+    pub(crate) async fn closed(&self) {
+        loop {
+            let changed = self.changed();
+            let Ok(channel) = self.channel() else { return };
+            tokio::select! {
+                _ = channel.closed() => {}
+                () = changed => {}
+            }
+        }
     }
 
     /// Lets the contact learn this client's address.
     pub(crate) fn set_accepted(&self) {
         self.0.is_accepted.store(true, Ordering::Relaxed);
+        self.notify_changed();
+    }
+
+    pub(super) fn is_accepted(&self) -> bool {
+        self.0.is_accepted.load(Ordering::Relaxed)
+    }
+
+    /// Makes a direct connection the path of this link: transfers move to it. Returns the path, if it has changed.
+    pub(super) fn set_direct(&self, channel: Channel) -> Option<PeerPath> {
+        self.change(|state, shared| {
+            if let Some(old) = state.direct.replace(LinkPath::new(channel)) {
+                shared.closed_direct_bytes.fetch_add(old.bytes(), Ordering::Relaxed);
+                old.is_superseded.send_replace(true);
+                close(&old.channel, CloseCode::Superseded);
+            }
+            if let Some(relayed) = &state.relayed {
+                relayed.is_superseded.send_replace(true);
+            }
+        })
+    }
+
+    /// Moves transfers from the direct path back to the relay, because nothing is acknowledged there.
+    pub(super) fn suspect_direct(&self) -> Option<PeerPath> {
+        self.change(|state, _| {
+            state.not_direct = NotDirect::Lost;
+            if let Some(relayed) = state.relayed.as_ref().filter(|path| path.is_open()) {
+                relayed.is_superseded.send_replace(false);
+                if let Some(direct) = &state.direct {
+                    direct.is_superseded.send_replace(true);
+                }
+            }
+        })
+    }
+
+    /// Removes a connection that has ended.
+    pub(super) fn remove(&self, channel: &Channel) -> Option<PeerPath> {
+        self.change(|state, shared| {
+            let is_removed = |path: &mut LinkPath| path.channel.stable_id() == channel.stable_id();
+            if let Some(path) = state.direct.take_if(is_removed) {
+                shared.closed_direct_bytes.fetch_add(path.bytes(), Ordering::Relaxed);
+                path.is_superseded.send_replace(true);
+                state.not_direct = NotDirect::Lost;
+                if let Some(relayed) = &state.relayed {
+                    relayed.is_superseded.send_replace(false);
+                }
+            }
+            if let Some(path) = state.relayed.take_if(is_removed) {
+                shared.closed_relayed_bytes.fetch_add(path.bytes(), Ordering::Relaxed);
+                path.is_superseded.send_replace(true);
+            }
+        })
+    }
+
+    /// Sets why there is no direct connection.
+    pub(super) fn set_not_direct(&self, why: NotDirect) {
+        self.0.state.lock().not_direct = why;
+    }
+
+    /// Changes the paths. Returns the path from now on, if it is another one than before.
+    fn change(&self, change: impl FnOnce(&mut LinkState, &LinkShared)) -> Option<PeerPath> {
+        let path = {
+            let mut state = self.0.state.lock();
+            let before = state.path();
+            change(&mut state, &self.0);
+            let after = state.path();
+            let is_other = std::mem::discriminant(&before) != std::mem::discriminant(&after);
+            is_other.then(|| {
+                state.previous = Some(before);
+                after
+            })
+        };
+        self.notify_changed();
+        path
     }
 
     /// The state of the link.
     pub(crate) fn status(&self) -> PeerStatus {
-        let statistics = self.0.relayed.stats();
-        let path = if self.is_open() {
-            PeerPath::Relayed { why: NotDirect::NotAccepted }
-        } else {
-            PeerPath::Closed
+        let state = self.0.state.lock();
+        let bytes = |path: &Option<LinkPath>, closed: &AtomicU64| {
+            path.as_ref().map_or(0, LinkPath::bytes) + closed.load(Ordering::Relaxed)
         };
         PeerStatus {
             name: self.name().clone(),
             key: self.key(),
-            path,
-            previous: None,
-            round_trip: self.0.relayed.rtt(),
-            relayed_bytes: statistics.udp_tx.bytes + statistics.udp_rx.bytes,
-            direct_bytes: 0,
+            path: state.path(),
+            previous: state.previous.clone(),
+            round_trip: state.best().map(|path| path.channel.rtt()),
+            relayed_bytes: bytes(&state.relayed, &self.0.closed_relayed_bytes),
+            direct_bytes: bytes(&state.direct, &self.0.closed_direct_bytes),
         }
     }
 
+    /// Closes all connections.
     pub(crate) fn close(&self) {
-        close(&self.0.relayed, CloseCode::Goodbye);
-    }
-}
-
-impl Peers {
-    /// Opens the link of an introduction over the relay.
-    pub(super) async fn open_link(
-        &self,
-        introduction: Introduction,
-        side: Side,
-    ) -> Result<PeerLink, ClientError> {
-        let name = introduction.name.clone();
-        let server = self.server()?;
-        let stream = exchange::open_relay(&server.connection, introduction.id).await;
-        let stream = stream.map_err(|error| Self::no_path(&name, &error))?;
-        let (endpoint, relay) = Endpoint::over_relay(stream, &self.0.identity)?;
-        let (sender, opened) = oneshot::channel();
-        let peers = self.clone();
-        self.spawn(async move { peers.run_link(introduction, side, endpoint, relay, sender).await });
-        opened.await.unwrap_or(Err(ClientError::Interrupted))
-    }
-
-    /// Runs a link until it is closed.
-    async fn run_link(
-        &self,
-        introduction: Introduction,
-        side: Side,
-        endpoint: Endpoint,
-        relay: PacketRelay,
-        opened: oneshot::Sender<Result<PeerLink, ClientError>>,
-    ) {
-        let mut relay = pin!(relay.run());
-        let name = introduction.name.clone();
-        let handshake = timeout(HANDSHAKE_TIMEOUT, self.shake_hands(&endpoint, &introduction, side));
-        let connected = tokio::select! {
-            error = &mut relay => Err(Self::no_path(&name, &error)),
-            connected = handshake => connected.unwrap_or_else(|_| {
-                Err(Self::no_path(&name, &StreamError::TimedOut(HANDSHAKE_TIMEOUT)))
-            }),
-        };
-        let channel = match connected {
-            Ok(channel) => channel,
-            Err(error) => {
-                debug!(%error, "no link");
-                // Fails if the caller does not wait any more.
-                return drop(opened.send(Err(error)));
-            }
-        };
-        let link = PeerLink(Arc::new(LinkShared {
-            introduction,
-            relayed: channel.clone(),
-            opened: Instant::now(),
-            is_accepted: AtomicBool::new(false),
-        }));
-        debug!(name = %link.name(), "link over the relay");
-        self.0.state.lock().links.insert(link.id(), link.clone());
-        let _registered = RegisteredLink { peers: self.clone(), id: link.id() };
-        self.0.changed.notify_waiters();
-        // Fails if the caller does not wait any more; the link may be of use later.
-        let _ = opened.send(Ok(link.clone()));
-        let mut tasks = JoinSet::new();
-        tasks.spawn(self.clone().announce_offers(link.clone()));
-        loop {
-            tokio::select! {
-                error = &mut relay => {
-                    debug!(%error, name = %link.name(), "the relay has ended");
-                    return close(&channel, CloseCode::TimedOut);
-                }
-                accepted = channel.accept() => match accepted {
-                    Ok(stream) => {
-                        let (link, channel) = (link.clone(), channel.clone());
-                        tasks.spawn(self.clone().serve_request(link, channel, stream));
-                    }
-                    Err(_) => break,
-                },
-                Some(done) = tasks.join_next() => if let Err(error) = done
-                    && error.is_panic()
-                {
-                    std::panic::resume_unwind(error.into_panic());
-                },
-            }
+        let state = self.0.state.lock();
+        for path in state.direct.iter().chain(&state.relayed) {
+            close(&path.channel, CloseCode::Goodbye);
         }
-        // The last packets, such as the reason of the end, are sent while the relay runs.
-        let _ = timeout(CLOSE_TIMEOUT, async {
-            tokio::select! {
-                _ = &mut relay => {}
-                () = endpoint.wait_idle(CLOSE_TIMEOUT) => {}
-            }
-        })
-        .await;
-    }
-
-    async fn shake_hands(
-        &self,
-        endpoint: &Endpoint,
-        introduction: &Introduction,
-        side: Side,
-    ) -> Result<Channel, ClientError> {
-        let no_path = |why: String| PeerError::NoPath { name: introduction.name.clone(), why };
-        match side {
-            Side::Requester => {
-                let dialled = endpoint.dial_over_relay(&self.0.identity, introduction.key).await;
-                let connection = dialled.map_err(|error| no_path(error.to_string()))?;
-                Ok(Channel::new(connection, Role::Peer))
-            }
-            Side::Responder => {
-                let incoming = endpoint.accept().await;
-                let incoming = incoming.ok_or_else(|| no_path("the relay has ended".to_owned()))?;
-                let accepted = async { endpoint.start_handshake(incoming)?.complete().await }.await;
-                let accepted = accepted.map_err(|error| no_path(error.to_string()))?;
-                if peer_fingerprint(&accepted.connection) != Some(introduction.key) {
-                    close(&accepted.connection, CloseCode::ProtocolViolation);
-                    let why = "it has another key than the server has said".to_owned();
-                    return Err(no_path(why).into());
-                }
-                Ok(accepted.promote())
-            }
-        }
-    }
-}
-
-/// How long the last packets of a link may take.
-const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// Removes the link when dropped.
-struct RegisteredLink {
-    peers: Peers,
-    id: IntroductionId,
-}
-
-impl Drop for RegisteredLink {
-    fn drop(&mut self) {
-        self.peers.0.state.lock().links.remove(&self.id);
-        self.peers.0.changed.notify_waiters();
     }
 }

@@ -1,11 +1,11 @@
 //! Introductions that other clients ask for, and clients that come and go: the `listen` stream of the session with
 //! the server, again after each reconnection.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use chrono::Utc;
-use quiver_protocol::{ClientName, Introduction, Timestamp};
+use quiver_protocol::{ClientName, Introduction, IntroductionId, Timestamp};
 use quiver_transport::StreamError;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
@@ -67,9 +67,7 @@ impl Peers {
                 }
             }
             // The interface or a transfer reconnects.
-            while self.server().is_ok_and(|new| {
-                new.connection.close_reason().is_some()
-            }) {
+            while self.server().is_ok_and(|new| new.connection.close_reason().is_some()) {
                 sleep(RETRY_PAUSE).await;
             }
             sleep(RETRY_PAUSE).await;
@@ -108,8 +106,7 @@ impl Peers {
         self.spawn(async move {
             let Ok(server) = peers.server_key() else { return };
             let now = Timestamp(Utc::now());
-            let offers =
-                peers.with_store(move |store| store.unsettled_outgoing(server, now)).await;
+            let offers = peers.with_store(move |store| store.unsettled_outgoing(server, now)).await;
             let mut names = HashMap::new();
             for offer in offers.unwrap_or_default() {
                 let is_wanted =
@@ -142,23 +139,58 @@ impl Peers {
 
     /// Answers an introduction, and opens its link.
     async fn answer(&self, introduction: Introduction) -> Result<(), ClientError> {
-        let has_capacity = self.links().len() < MAX_LINKS;
-        let admission = if has_capacity {
+        let links = self.links();
+        if let Some(again) = introduction.again {
+            return self.answer_again(&introduction, again).await;
+        }
+        let admission = if links.len() < MAX_LINKS {
             self.check_foreign_introduction(&introduction).await?
         } else {
             Admission::Refuse
         };
-        let accept = admission != Admission::Refuse && introduction.relay;
-        let server = self.server()?;
-        let answered =
-            exchange::answer(&server.connection, introduction.id, accept, server.timeout).await;
-        answered.map_err(|error| Self::no_path(&introduction.name, &error))?;
+        let accept = admission != Admission::Refuse;
+        self.send_answer(&introduction, accept).await?;
         if !accept {
             return Ok(());
         }
         if admission == Admission::Ask {
             self.ask_about(&introduction).await?;
         }
+        if !introduction.relay && !self.may_connect_directly(&introduction).await {
+            return Ok(());
+        }
         self.open_link(introduction, Side::Responder).await.map(drop)
+    }
+
+    /// Answers an introduction of the connections of an open link once more: for direct dials with a new id.
+    async fn answer_again(
+        &self,
+        introduction: &Introduction,
+        again: IntroductionId,
+    ) -> Result<(), ClientError> {
+        let is_known = {
+            let mut state = self.0.state.lock();
+            // Forgets the introductions of links that are closed.
+            let open: HashSet<IntroductionId> = state.links.keys().copied().collect();
+            state.repeated.retain(|_, link| open.contains(link));
+            let is_known =
+                state.links.get(&again).is_some_and(|link| link.key() == introduction.key);
+            if is_known {
+                state.repeated.insert(introduction.id, again);
+            }
+            is_known
+        };
+        self.send_answer(introduction, is_known).await
+    }
+
+    async fn send_answer(
+        &self,
+        introduction: &Introduction,
+        accept: bool,
+    ) -> Result<(), ClientError> {
+        let server = self.server()?;
+        let answered =
+            exchange::answer(&server.connection, introduction.id, accept, server.timeout).await;
+        answered.map_err(|error| Self::no_path(&introduction.name, &error))
     }
 }

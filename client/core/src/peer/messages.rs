@@ -37,7 +37,8 @@ impl Peers {
         let request = PeerRequest::Tell { id, text: text.to_owned() };
         let length = request.encode().len();
         if length > limits::MESSAGE {
-            let why = format!("it has {length} bytes where at most {} are allowed", limits::MESSAGE);
+            let why =
+                format!("it has {length} bytes where at most {} are allowed", limits::MESSAGE);
             let refusal = Refusal::new(RefusalCode::TooLarge, why);
             return Err(ClientError::refused("cannot send the message", refusal));
         }
@@ -88,9 +89,9 @@ async fn send(
     request: &PeerRequest,
     timeout: std::time::Duration,
 ) -> Result<(), TellFailure> {
-    let mut conversation = Conversation::start(&link.channel(), request, timeout)
-        .await
-        .map_err(TellFailure::NotDelivered)?;
+    let channel = link.channel().map_err(TellFailure::NotDelivered)?;
+    let started = Conversation::start(&channel, request, timeout).await;
+    let mut conversation = started.map_err(TellFailure::NotDelivered)?;
     conversation.stream.writer.finish();
     match conversation.next::<PlainEnd>().await {
         Ok(PeerPart::End(_)) => Ok(()),

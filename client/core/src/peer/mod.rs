@@ -5,19 +5,24 @@
 //! |---|---|
 //! | `listener` | introductions that other clients ask for |
 //! | `trust` | whether the key of a client is that of its name |
-//! | `link` | the connection with one client, and its tasks |
+//! | `link`, `opening` | the connection with one client, and its tasks |
+//! | `direct`, `dialling`, `candidates` | direct connections: when, how, and to which addresses |
 //! | `conversation` | requests to the other client |
 //! | `requests` | what the other client asks for on a link |
 //! | `messages`, `verification` | both ends of `tell` and `verify` |
 //! | `outgoing`, `incoming` | both ends of `offer` |
 
+mod candidates;
 mod conversation;
+mod dialling;
+mod direct;
 mod incoming;
 mod link;
 mod listener;
 mod messages;
 mod new_offer;
 mod offered_paths;
+mod opening;
 mod outgoing;
 mod requests;
 mod source;
@@ -30,8 +35,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use quiver_protocol::{ClientName, Fingerprint, IntroductionId, OfferId, Refusal};
-use quiver_transfer::BackgroundPool;
-use quiver_transport::{Identity, StreamError};
+use quiver_transfer::{BackgroundPool, PrefixCache};
+use quiver_transport::{Connection, DialId, Endpoint, Identity, StreamError};
 use tokio::sync::{Notify, OnceCell, mpsc};
 use tokio::task::JoinSet;
 
@@ -41,12 +46,13 @@ pub(crate) use self::source::PeerSource;
 use crate::error::{ClientError, InvalidRequest, PeerError};
 use crate::event::EventKind;
 use crate::exchange;
+use crate::folders::Folders;
 use crate::peer_event::PeerEvent;
 use crate::peer_path::PeerStatus;
-use crate::folders::Folders;
 use crate::peer_store::{OfferNumber, PeerStore, PeerStoreError};
 use crate::reconnecting::{ReconnectingSession, SessionHandle};
 use crate::reporter::Reporter;
+use crate::settings::{ClientSettings, PathPolicy};
 use crate::tasks::blocking;
 
 /// Accepted offers that wait to be fetched. The interface's own requests are few.
@@ -61,7 +67,10 @@ pub(crate) struct Peers(Arc<PeersShared>);
 
 #[derive(Debug)]
 struct PeersShared {
+    endpoint: Endpoint,
     identity: Arc<Identity>,
+    /// Which paths this client uses.
+    paths: PathPolicy,
     folders: Folders,
     /// Opened at its first use.
     store: OnceCell<Arc<PeerStore>>,
@@ -77,6 +86,8 @@ struct PeersShared {
     list_pool: BackgroundPool,
     /// Hashes the prefixes of offered files.
     proof_pool: BackgroundPool,
+    /// Hash states of the files that are sent, so that they can move between paths.
+    prefix_cache: PrefixCache,
 }
 
 #[derive(Debug, Default)]
@@ -84,6 +95,12 @@ struct PeersState {
     /// The session with the server; `None` before the client has connected.
     session: Option<ReconnectingSession>,
     links: HashMap<IntroductionId, PeerLink>,
+    /// Introductions of the connections of an open link once more, with the link's introduction.
+    repeated: HashMap<IntroductionId, IntroductionId>,
+    /// The dials that running rounds expect, with the key of the dialling client.
+    expected_dials: HashMap<DialId, (Fingerprint, mpsc::Sender<Connection>)>,
+    /// Whether the socket accepts connections of other clients.
+    is_accepting: bool,
     /// The offers that this process serves.
     sources: HashMap<OfferId, OfferSource>,
     /// Refusals of recipients that could not take an offer.
@@ -103,15 +120,19 @@ struct PeersState {
 impl Peers {
     /// Creates the state of a client that is not connected yet. Also returns the queue of offers to fetch.
     pub(crate) fn new(
+        endpoint: Endpoint,
         identity: Arc<Identity>,
         folders: Folders,
         reporter: Reporter,
-        timeout: Duration,
+        settings: &ClientSettings,
     ) -> (Self, mpsc::Receiver<OfferNumber>) {
         let (accepted, offers) = mpsc::channel(ACCEPTED_OFFERS);
         let (state, changed) = (Mutex::default(), Notify::new());
+        let (paths, timeout) = (settings.paths, settings.timeout);
         let shared = PeersShared {
+            endpoint,
             identity,
+            paths,
             folders,
             store: OnceCell::new(),
             reporter,
@@ -121,6 +142,7 @@ impl Peers {
             accepted,
             list_pool: BackgroundPool::new(1),
             proof_pool: BackgroundPool::new(1),
+            prefix_cache: PrefixCache::default(),
         };
         (Self(Arc::new(shared)), offers)
     }
@@ -206,6 +228,11 @@ impl Peers {
         self.links().iter().map(PeerLink::status).collect()
     }
 
+    /// Whether an introduction is that of a link, or a later one of the same connections.
+    fn is_introduction_of(&self, link: &PeerLink, id: IntroductionId) -> bool {
+        id == link.id() || self.0.state.lock().repeated.get(&id) == Some(&link.id())
+    }
+
     /// Closes the links with a client.
     pub(crate) fn close_links_with(&self, name: &ClientName) {
         for link in self.links().iter().filter(|link| link.is_with(name)) {
@@ -236,14 +263,11 @@ impl Peers {
             return Ok(link);
         }
         let server = self.server()?;
-        let introduced = exchange::introduce(&server.connection, name.clone()).await;
+        let relay = self.0.paths != PathPolicy::DirectOnly;
+        let introduced = exchange::introduce(&server.connection, name.clone(), relay, None).await;
         let introduction = introduced
             .map_err(|error| ClientError::stream(format!("cannot reach {name}"), error))?;
         self.check_own_introduction(&introduction).await?;
-        if !introduction.relay {
-            let why = "the server does not relay".to_owned();
-            return Err(PeerError::NoPath { name: name.clone(), why }.into());
-        }
         self.open_link(introduction, link::Side::Requester).await
     }
 
@@ -274,9 +298,9 @@ impl Peers {
         key: Fingerprint,
     ) -> Result<PeerLink, ClientError> {
         let existing = self.links();
-        let found = existing.into_iter().find(|link| {
-            link.is_open() && link.is_with(name) && link.key() == key
-        });
+        let found = existing
+            .into_iter()
+            .find(|link| link.is_open() && link.is_with(name) && link.key() == key);
         if let Some(link) = found {
             return Ok(link);
         }

@@ -83,10 +83,8 @@ impl Peers {
         self.spawn(async move {
             let opened = async {
                 let bytes = copied.await.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()));
-                let bytes = bytes.map_err(|source| ClientError::Source {
-                    path: "-".into(),
-                    source,
-                })?;
+                let bytes =
+                    bytes.map_err(|source| ClientError::Source { path: "-".into(), source })?;
                 let counts = OfferCounts { bytes: Some(bytes), ..counts };
                 peers.with_store(move |store| store.set_outgoing_counts(number, counts)).await?;
                 blocking(move || Ok(offered_paths::open_spool(&spool, &name)?)).await
@@ -104,10 +102,8 @@ impl Peers {
 
     /// Ends an offer that cannot be served.
     async fn fail_offer(&self, number: OfferNumber, error: &ClientError) {
-        let (state, now) = (
-            crate::peer_store::OutgoingState::Failed(error.to_string()),
-            Timestamp(Utc::now()),
-        );
+        let (state, now) =
+            (crate::peer_store::OutgoingState::Failed(error.to_string()), Timestamp(Utc::now()));
         let failed = self.with_store(move |store| store.set_outgoing_state(number, state, now));
         if let Err(error) = failed.await {
             debug!(%error, "an offer was settled before");

@@ -67,8 +67,9 @@ pub(super) fn count_paths(
     let (mut entries, mut total) = (Vec::new(), Amount::default());
     for OfferedPath { path, name } in &paths {
         let kind = if path.is_dir() { EntryKind::Folder } else { EntryKind::File };
-        let amount = count(path).map_err(|error| {
-            PeerError::NotOfferable { name: shown(path), why: error.to_string() }
+        let amount = count(path).map_err(|error| PeerError::NotOfferable {
+            name: shown(path),
+            why: error.to_string(),
         })?;
         total.files += amount.files;
         total.bytes = total.bytes.saturating_add(amount.bytes);
@@ -152,7 +153,10 @@ pub(super) fn open_spool(path: &Path, name: &FilePath) -> Result<OfferedFiles, P
 
 impl Peers {
     /// Opens the files of an offer that another process, or an earlier one, has made.
-    pub(super) async fn with_files(&self, offer: OutgoingOffer) -> Result<OfferSource, ClientError> {
+    pub(super) async fn with_files(
+        &self,
+        offer: OutgoingOffer,
+    ) -> Result<OfferSource, ClientError> {
         let number = offer.number;
         let spool = self.with_store(move |store: &PeerStore| Ok(store.spool_path(number))).await?;
         blocking(move || {

@@ -128,9 +128,8 @@ impl Peers {
     pub(crate) async fn tell_withdrawn(&self, link: &PeerLink, offer: OfferId) {
         let request = PeerRequest::Withdraw { offer };
         let told = async {
-            let channel = link.channel();
-            let mut conversation =
-                Conversation::start(&channel, &request, self.0.timeout).await?;
+            let channel = link.channel()?;
+            let mut conversation = Conversation::start(&channel, &request, self.0.timeout).await?;
             conversation.stream.writer.finish();
             conversation.next::<quiver_protocol::PlainEnd>().await.map(drop)
         };
@@ -234,8 +233,8 @@ impl Peers {
         let OfferCounts { count, files, bytes } = *counts;
         let offer = Offer { offer: *id, entries: source.entries.clone(), count, files, bytes };
         let request = PeerRequest::Offer(offer);
-        let started = Conversation::start(&link.channel(), &request, self.0.timeout).await;
-        let mut conversation = match started {
+        let start = async { Conversation::start(&link.channel()?, &request, self.0.timeout).await };
+        let mut conversation = match start.await {
             Ok(conversation) => conversation,
             Err(error) => return AnnouncementEnd::Lost(error),
         };
@@ -291,8 +290,7 @@ impl Peers {
         let files = source.files().await?;
         let lane = self.0.list_pool.lane(source.offer.number.0);
         let memory = FixedMemory::new(NAMES_MEMORY);
-        let (reader, writer) =
-            (&mut conversation.stream.reader, &mut conversation.stream.writer);
+        let (reader, writer) = (&mut conversation.stream.reader, &mut conversation.stream.writer);
         let stopped = writer.stopped();
         let serve = async {
             let listing = files.list(&below, path.clone(), lane, memory).await.map_err(refusal)?;
@@ -317,12 +315,13 @@ impl Peers {
         let below = below.ok_or_else(not_found)?;
         let files = source.files().await?;
         let opened = blocking::run(move || files.open(&below)).await;
-        let content = opened
-            .map_err(|_| RequestError::from(ClientError::Interrupted))?
-            .map_err(refusal)?;
+        let content =
+            opened.map_err(|_| RequestError::from(ClientError::Interrupted))?.map_err(refusal)?;
         let lane = Some(self.0.proof_pool.lane(source.offer.number.0));
         let proofs = ProofLimits { lane, permits: None };
-        let served = ServedFile { path, source: content, have, block: BLOCK, proofs };
+        let prefix_cache = Some(&self.0.prefix_cache);
+        let block = BLOCK;
+        let served = ServedFile { path, source: content, have, block, proofs, prefix_cache };
         let observer = SentBytes(source.sent.clone());
         let stream = &mut conversation.stream;
         let sent = get::serve(stream, served, &observer).await.map_err(|error| match error {

@@ -108,8 +108,11 @@ impl Peers {
             }
             PeerRequest::List { path } => self.serve_list(link, path, conversation).await,
             PeerRequest::Get { path, have } => self.serve_get(link, path, have, conversation).await,
-            PeerRequest::Dial(_) | PeerRequest::Nominate { .. } => {
-                Err(RequestError::refused(RefusalCode::Declined, "no direct connections"))
+            PeerRequest::Dial(dial) => self.respond_dial(link, dial, conversation).await,
+            // The rounds of direct dials read theirs themselves.
+            PeerRequest::Nominate { .. } => {
+                let message = "this connection is not one of a round";
+                Err(RequestError::refused(RefusalCode::BadRequest, message))
             }
             PeerRequest::Exit => {
                 end(stream).await?;

@@ -1,12 +1,13 @@
 //! The session of a transfer with another client: renewed by a new link after a loss.
 
 use quiver_protocol::{ClientName, Fingerprint};
+use quiver_transport::StreamError;
 
 use super::Peers;
-use crate::reconnecting::{RenewedSession, Renewal, SessionSource};
+use crate::reconnecting::{BestSession, Renewal, RenewedSession, SessionHandle, SessionSource};
 
 /// Renews sessions with one other client.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct PeerSource {
     peers: Peers,
     name: ClientName,
@@ -18,6 +19,18 @@ impl PeerSource {
     pub(crate) fn new(peers: Peers, name: ClientName, key: Fingerprint) -> Self {
         Self { peers, name, key }
     }
+
+    /// The best session at present, for transfers that move between paths.
+    pub(crate) fn best(&self) -> BestSession {
+        let source = self.clone();
+        BestSession::new(move || source.present())
+    }
+
+    fn present(&self) -> Option<SessionHandle> {
+        let links = self.peers.links();
+        let link = links.iter().find(|link| link.is_with(&self.name) && link.key() == self.key)?;
+        link.handle(self.peers.timeout())
+    }
 }
 
 impl SessionSource for PeerSource {
@@ -26,7 +39,9 @@ impl SessionSource for PeerSource {
             // The connection to the server may be lost too.
             self.peers.session()?.reconnect().await?;
             let link = self.peers.connect_with_key(&self.name, self.key).await?;
-            Ok(RenewedSession::Peer(link.handle(self.peers.timeout())))
+            let handle = link.handle(self.peers.timeout());
+            let lost = || Peers::no_path(&self.name, &StreamError::Reset);
+            Ok(RenewedSession::Peer(handle.ok_or_else(lost)?))
         })
     }
 }

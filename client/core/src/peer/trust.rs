@@ -63,10 +63,9 @@ impl Peers {
     async fn check_key(&self, introduction: &Introduction) -> Result<KeyCheck, ClientError> {
         let (server, now) = (self.server_key()?, Timestamp(Utc::now()));
         let Introduction { name, key, account, .. } = introduction.clone();
-        let check =
-            self.with_store(move |store| {
-                store.check_and_remember_key(server, &name, key, account, now)
-            });
+        let check = self.with_store(move |store| {
+            store.check_and_remember_key(server, &name, key, account, now)
+        });
         check.await
     }
 

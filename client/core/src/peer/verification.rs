@@ -56,7 +56,7 @@ impl Peers {
             |source| ClientError::from(PeerError::Stream { name: link.name().clone(), source });
         let nonce = Nonce(random_id()?);
         let request = PeerRequest::Verify { commitment: commitment(nonce) };
-        let channel = link.channel();
+        let channel = link.channel().map_err(failed)?;
         let started = Conversation::start(&channel, &request, self.0.timeout).await;
         let mut conversation = started.map_err(failed)?;
         let other = match conversation.next::<VerifyEnd>().await.map_err(failed)? {

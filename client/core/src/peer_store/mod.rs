@@ -255,3 +255,6 @@ fn database_error(path: &Path, source: rusqlite::Error) -> PeerStoreError {
         PeerStoreError::Database { path, source }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -90,9 +90,8 @@ const TABLES: &str = "
 pub(super) fn migrate(connection: &mut Connection) -> Result<Option<i64>> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    // Not WAL, whose shared memory does not work over a network, where a home folder may be. The journal is kept as
-    // an empty file, because removing it would need one more flush. SQLite gives it the mode of the database.
-    connection.pragma_update_and_check(None, "journal_mode", "truncate", |_| Ok(()))?;
+    // Not WAL, whose shared memory does not work over a network, where a home folder may be.
+    connection.pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "full")?;
     if read_version(connection)? == SCHEMA_VERSION {
         return Ok(Some(SCHEMA_VERSION));

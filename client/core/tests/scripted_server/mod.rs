@@ -9,6 +9,7 @@ use std::time::Duration;
 use chrono::Utc;
 use quiver_client::folders::Folders;
 use quiver_client::request::{Destination, DownloadRequest, TransferOptions};
+use quiver_client::settings::PathPolicy;
 use quiver_client::{Client, ClientError, ClientSettings, TransferEnd};
 use quiver_protocol::EofPayload as _;
 use quiver_protocol::reply::{FileHeader, ServerLimits, Welcome};
@@ -73,6 +74,7 @@ impl ScriptedServer {
             name: Some(ClientName::parse("Ron").unwrap()),
             password_file: None,
             timeout: TIMEOUT,
+            paths: PathPolicy::default(),
         }
     }
 

@@ -19,8 +19,12 @@ const DOCUMENTS: [&str; 6] = [
     "docs/threat-model.md",
 ];
 
-const DEFINITIONS: [&str; 4] =
-    ["client/cli/src/cli.rs", "client/cli/src/cli/peers.rs", "server/src/cli.rs", "e2e/src/bin/bench/cli.rs"];
+const DEFINITIONS: [&str; 4] = [
+    "client/cli/src/cli.rs",
+    "client/cli/src/cli/peers.rs",
+    "server/src/cli.rs",
+    "e2e/src/bin/bench/cli.rs",
+];
 
 /// Flags of other programs, with those that clap adds and those of our scripts.
 const OTHER_FLAGS: [(&str, &str); 8] = [

@@ -138,7 +138,9 @@ pub fn path_report(status: &PeerStatus) -> String {
     if let Some(previous) = previous {
         lines.push(format!("Before, it was {}.", self::path(previous)));
     }
-    lines.push(format!("Round trip: {:.1} ms", round_trip.as_secs_f64() * 1000.0));
+    if let Some(round_trip) = round_trip {
+        lines.push(format!("Round trip: {:.1} ms", round_trip.as_secs_f64() * 1000.0));
+    }
     let (relayed, direct) = (byte_count(*relayed_bytes), byte_count(*direct_bytes));
     lines.push(format!("Traffic: {relayed} relayed, {direct} direct"));
     lines.push(format!("Key: {key}"));

@@ -161,7 +161,7 @@ pub struct PathRow<'a> {
     address: Option<String>,
     why_not_direct: Option<&'static str>,
     previous: Option<&'static str>,
-    round_trip_seconds: f64,
+    round_trip_seconds: Option<f64>,
     relayed_bytes: u64,
     direct_bytes: u64,
 }
@@ -182,7 +182,7 @@ impl<'a> PathRow<'a> {
             address,
             why_not_direct,
             previous: status.previous.as_ref().map(path_kind),
-            round_trip_seconds: status.round_trip.as_secs_f64(),
+            round_trip_seconds: status.round_trip.map(|time| time.as_secs_f64()),
             relayed_bytes: status.relayed_bytes,
             direct_bytes: status.direct_bytes,
         }

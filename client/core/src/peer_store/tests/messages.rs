@@ -1,0 +1,63 @@
+//! Ids of received messages: each is new once.
+
+use super::*;
+
+#[test]
+fn an_id_is_new_once_for_each_contact() {
+    let (folder, store) = new_store();
+    let record = |store: &PeerStore, server, text, id| {
+        store.record_message(server, &name(text), message_id(id), second(0)).unwrap()
+    };
+    assert!(record(&store, SERVER, "Ron", 1));
+    assert!(!record(&store, SERVER, "rON", 1));
+    assert!(record(&store, SERVER, "Ron", 2));
+    assert!(record(&store, SERVER, "Pete", 1));
+    assert!(record(&store, OTHER_SERVER, "Ron", 1));
+    assert!(!record(&PeerStore::open(folder.path()).unwrap(), SERVER, "Ron", 2));
+}
+
+#[test]
+fn the_1001st_id_of_a_contact_forgets_the_oldest() {
+    let (_folder, store) = new_store();
+    let record =
+        |text, id| store.record_message(SERVER, &name(text), message_id(id), second(0)).unwrap();
+    assert!(record("Pete", 1));
+    assert!(record("Ron", 1));
+    add_messages(&store, "ron", 2..=999);
+    assert!(record("Ron", 1000));
+    assert!(!record("Ron", 1));
+    assert!(record("Ron", 1001));
+    assert!(!record("Ron", 2));
+    assert!(record("Ron", 1));
+    assert!(record("Ron", 2));
+    assert!(!record("Ron", 4));
+    assert!(!record("Pete", 1));
+}
+
+/// Adds ids to a contact in one transaction, because each flushes the disk.
+fn add_messages(store: &PeerStore, name_key: &str, ids: std::ops::RangeInclusive<u64>) {
+    let mut database = store.database.lock();
+    let transaction = database.transaction().unwrap();
+    for id in ids {
+        let sql =
+            "INSERT INTO messages (contact, id) SELECT id, ?1 FROM contacts WHERE name_key = ?2";
+        transaction.execute(sql, (message_id(id).0, name_key)).unwrap();
+    }
+    transaction.commit().unwrap();
+}
+
+#[test]
+fn of_threads_that_receive_a_message_one_shows_it() {
+    let (folder, _store) = new_store();
+    for id in 0..5 {
+        let results = std::thread::scope(|scope| {
+            let record = || {
+                let store = PeerStore::open(folder.path()).unwrap();
+                store.record_message(SERVER, &name("Ron"), message_id(id), second(0)).unwrap()
+            };
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(record)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+        });
+        assert_eq!(results.iter().filter(|is_new| **is_new).count(), 1);
+    }
+}

@@ -1,0 +1,146 @@
+//! Two clients, as a library, with a real server between them: messages, offers, paths.
+
+#![expect(clippy::unwrap_used, reason = "a failure here fails a test")]
+
+use std::fs;
+
+use quiver_client::event::{ClientEvent, EventKind, EventReceiver};
+use quiver_client::folders::Folders;
+use quiver_client::peer_event::PeerEvent;
+use quiver_client::peer_path::PeerPath;
+use quiver_client::peer_store::IncomingOffer;
+use quiver_client::request::{AcceptRequest, OfferRequest, UploadContent};
+use quiver_client::settings::PathPolicy;
+use quiver_client::{Client, ClientSettings, TransferEnd};
+use quiver_e2e::deadline::{TIMEOUT, wait_within};
+use quiver_e2e::{Home, Server};
+use quiver_protocol::ClientName;
+use quiver_transport::Endpoint;
+
+struct LibraryClient {
+    client: Client,
+    events: EventReceiver,
+    home: Home,
+}
+
+impl LibraryClient {
+    async fn connect(server: &Server, name: &str, paths: PathPolicy) -> Self {
+        let home = Home::new();
+        let folder = |name: &str| home.folder().join(name);
+        let settings = ClientSettings {
+            server: server.address().to_string().parse().unwrap(),
+            certificate: Some(server.certificate()),
+            name: Some(ClientName::parse(name).unwrap()),
+            password_file: None,
+            timeout: TIMEOUT,
+            paths,
+        };
+        let folders = Folders::at(folder("config"), folder("data"), folder("state"));
+        let client = Client::new(settings, folders, Endpoint::dialler().unwrap()).unwrap();
+        let events = client.events();
+        wait_within(TIMEOUT, "a connection", client.connect()).await.unwrap();
+        wait_within(TIMEOUT, "a listener", client.listen()).await.unwrap();
+        Self { client, events, home }
+    }
+
+    async fn wait_for<T>(&mut self, what: &str, wanted: impl Fn(&PeerEvent) -> Option<T>) -> T {
+        wait_within(TIMEOUT, what, async {
+            loop {
+                let ClientEvent { kind, .. } = self.events.next().await.unwrap();
+                if let EventKind::Peer(event) = kind
+                    && let Some(found) = wanted(&event)
+                {
+                    return found;
+                }
+            }
+        })
+        .await
+    }
+
+    async fn next_offer(&mut self) -> IncomingOffer {
+        self.wait_for("an offer", |event| match event {
+            PeerEvent::OfferReceived(offer) => Some((**offer).clone()),
+            _ => None,
+        })
+        .await
+    }
+}
+
+fn name(text: &str) -> ClientName {
+    ClientName::parse(text).unwrap()
+}
+
+#[tokio::test]
+async fn a_message_is_delivered_and_shown_once() {
+    let server = Server::start().await;
+    let ben = LibraryClient::connect(&server, "Ben", PathPolicy::RelayOnly).await;
+    let mut ron = LibraryClient::connect(&server, "Ron", PathPolicy::RelayOnly).await;
+    let to = name("ron");
+    let told = ben.client.tell(&to, "Hello \u{1b}[2J");
+    wait_within(TIMEOUT, "a confirmation", told).await.unwrap();
+    let (from, text) = ron
+        .wait_for("a message", |event| match event {
+            PeerEvent::Message { from, text } => Some((from.clone(), text.clone())),
+            _ => None,
+        })
+        .await;
+    assert_eq!((from.as_str(), text.as_str()), ("Ben", "Hello \u{1b}[2J"));
+    let status = &ron.client.peer_statuses()[0];
+    assert!(matches!(status.path, PeerPath::Relayed { .. }), "{status:?}");
+    ben.client.shut_down().await;
+    ron.client.shut_down().await;
+}
+
+#[tokio::test]
+async fn an_accepted_offer_is_stored_and_confirmed() {
+    let server = Server::start().await;
+    let ben = LibraryClient::connect(&server, "Ben", PathPolicy::RelayOnly).await;
+    let mut ron = LibraryClient::connect(&server, "Ron", PathPolicy::RelayOnly).await;
+    let (source, target) = (ben.home.folder().join("out"), ron.home.folder().join("in"));
+    fs::create_dir_all(source.join("photos/deep")).unwrap();
+    fs::create_dir(&target).unwrap();
+    fs::write(source.join("a.txt"), "Hello").unwrap();
+    fs::write(source.join("photos/b.bin"), vec![7; 3_000_000]).unwrap();
+    fs::write(source.join("photos/deep/c"), "").unwrap();
+    let paths = ["a.txt", "photos"].map(|name| source.join(name)).into();
+    let content = UploadContent::Paths(paths);
+    let request = OfferRequest { to: name("Ron"), content, offered_as: None };
+    let offer = ben.client.offer(request).await.unwrap();
+    assert_eq!((offer.counts.count, offer.counts.files), (2, 3));
+    let deliver = ben.client.deliver(offer.number, false);
+    let receive = async {
+        let offer = ron.next_offer().await;
+        assert_eq!(offer.counts.bytes, Some(3_000_005));
+        let request = AcceptRequest { folder: target.clone(), ..AcceptRequest::default() };
+        let mut running = ron.client.accept_offer(offer.number, request).await.unwrap();
+        let end = running.wait().await;
+        assert!(matches!(end, TransferEnd::Done), "{end:?}");
+    };
+    let (delivered, ()) =
+        wait_within(TIMEOUT, "the delivery", async { tokio::join!(deliver, receive) }).await;
+    delivered.unwrap();
+    assert_eq!(fs::read(target.join("a.txt")).unwrap(), b"Hello");
+    assert_eq!(fs::read(target.join("photos/b.bin")).unwrap(), vec![7; 3_000_000]);
+    assert_eq!(fs::read(target.join("photos/deep/c")).unwrap(), b"");
+    ben.client.shut_down().await;
+    ron.client.shut_down().await;
+}
+
+#[tokio::test]
+async fn clients_that_accepted_each_other_connect_directly() {
+    let server = Server::start().await;
+    let mut ben = LibraryClient::connect(&server, "Ben", PathPolicy::Any).await;
+    let mut ron = LibraryClient::connect(&server, "Ron", PathPolicy::Any).await;
+    wait_within(TIMEOUT, "a message", ben.client.tell(&name("Ron"), "Hello")).await.unwrap();
+    wait_within(TIMEOUT, "a message", ron.client.tell(&name("Ben"), "Hi")).await.unwrap();
+    for peer in [&mut ben, &mut ron] {
+        peer.wait_for("a direct path", |event| {
+            matches!(event, PeerEvent::PathChanged { path: PeerPath::Direct { .. }, .. })
+                .then_some(())
+        })
+        .await;
+    }
+    wait_within(TIMEOUT, "a message", ben.client.tell(&name("Ron"), "Directly")).await.unwrap();
+    ben.client.shut_down().await;
+    ron.client.shut_down().await;
+}
