@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use quiver_client::error::InvalidRequest;
 use quiver_client::journal::UnfinishedShare;
+use quiver_client::peer_store::OfferNumber;
 use quiver_client::{ClientError, ErrorCode};
 use quiver_transport::endpoint::EndpointError;
 use thiserror::Error;
@@ -51,6 +52,14 @@ pub enum Failure {
     Continuable {
         /// How to continue it.
         hint: String,
+    },
+    /// The files of an accepted offer could not be stored.
+    #[error("{error}")]
+    Offer {
+        /// The offer.
+        number: OfferNumber,
+        /// Why.
+        error: Arc<ClientError>,
     },
     /// SIGTERM, and how much of the unfinished transfers is kept.
     #[error("terminated")]
@@ -129,7 +138,7 @@ impl Failure {
     #[must_use]
     pub fn is_lost_connection(&self) -> bool {
         match self {
-            Self::Client(error) => error.is_lost_connection(),
+            Self::Client(error) | Self::Offer { error, .. } => error.is_lost_connection(),
             Self::MaybeMessage { failure, .. } => failure.is_lost_connection(),
             _ => false,
         }

@@ -57,6 +57,8 @@ enum DownloadSelection {
 #[derive(Debug, Clone)]
 pub(crate) struct DownloadItem {
     pub(crate) path: FilePath,
+    /// The path for people: without the id of an offer.
+    pub(crate) shown: FilePath,
     pub(crate) target: DownloadTarget,
 }
 
@@ -96,7 +98,7 @@ impl Download {
         let paths: Vec<FilePath> =
             paths.iter().map(|typed| parse_path(typed)).collect::<Result<_, _>>()?;
         let Some(output) = folder else {
-            let item = |path| DownloadItem { path, target: DownloadTarget::Stream };
+            let item = |path| DownloadItem::new(path, DownloadTarget::Stream);
             let selection = DownloadSelection::Files(paths.into_iter().map(item).collect());
             return Ok(Self { selection, options, not_replaced, stream });
         };
@@ -152,7 +154,7 @@ impl Download {
             let replace = if may_replace { ReplacePolicy::Existing } else { ReplacePolicy::Never };
             let target =
                 StorageTarget { folder: folder.clone(), path: root.join(&name), name, replace };
-            items.push(DownloadItem { path, target: DownloadTarget::File(target, shown_path) });
+            items.push(DownloadItem::new(path, DownloadTarget::File(target, shown_path)));
         }
         Ok((items, not_replaced))
     }
@@ -283,7 +285,7 @@ pub(crate) fn to_client_error(item: &DownloadItem, error: GetError) -> ClientErr
             }
         }
         (target, source) => {
-            let path = item.path.to_string();
+            let path = item.shown.to_string();
             ClientError::Get { path, source, streamed: matches!(target, DownloadTarget::Stream) }
         }
     }
@@ -296,6 +298,17 @@ fn parse_path(typed: &str) -> Result<FilePath, ClientError> {
 }
 
 impl DownloadItem {
+    /// A file on the server.
+    pub(crate) fn new(path: FilePath, target: DownloadTarget) -> Self {
+        Self { shown: path.clone(), path, target }
+    }
+
+    /// A file of an offer of another client: its first part is the id of the offer.
+    pub(crate) fn of_offer(path: FilePath, target: DownloadTarget) -> Self {
+        let shown = path.split_first().1.unwrap_or_else(|| path.clone());
+        Self { shown, path, target }
+    }
+
     /// The path on the server, and the target as shown to users.
     fn display_names(&self) -> (FilePath, String) {
         let target = match &self.target {
@@ -325,7 +338,7 @@ impl DownloadItem {
         }
         let replace = if file.overwrite { ReplacePolicy::Existing } else { ReplacePolicy::Never };
         let target = StorageTarget { folder, path: root.join(&name), name, replace };
-        Ok(Self { path: file.path.clone(), target: DownloadTarget::File(target, shown_path) })
+        Ok(Self::new(file.path.clone(), DownloadTarget::File(target, shown_path)))
     }
 }
 

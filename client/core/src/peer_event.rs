@@ -66,6 +66,13 @@ pub enum PeerEvent {
         /// How.
         state: OutgoingState,
     },
+    /// A comparison of keys that another person has asked for is over.
+    Compared {
+        /// The other client.
+        name: ClientName,
+        /// Whether both people say that they see the same digits. The key is then verified.
+        is_verified: bool,
+    },
     /// A client has shown another key than its name had, and was refused.
     KeyRefused {
         /// The name.

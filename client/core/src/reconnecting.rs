@@ -130,6 +130,11 @@ impl ReconnectingSession {
         best.unwrap_or_else(|| self.lock().handle.clone())
     }
 
+    /// Whether this is a session with another client: it has no welcome of a server.
+    pub(crate) fn is_with_peer(&self) -> bool {
+        self.lock().welcome.is_none()
+    }
+
     /// The server, and this client's name on it.
     #[must_use]
     pub(crate) fn server_ref(&self) -> &ServerRef {

@@ -196,6 +196,10 @@ impl TransferContext {
         error: ClientError,
         percent: Option<u64>,
     ) -> ClientError {
+        // An offer is continued by accepting it again, not by a resume.
+        if self.session.is_with_peer() {
+            return error;
+        }
         error.with_unfinished_share(percent.map(|percent| {
             if self.is_single_file {
                 UnfinishedShare::Percent(percent)

@@ -1,4 +1,4 @@
-//! The arguments of the commands between clients.
+//! The arguments of the commands between clients. No field is called like a global flag, whose value it would set.
 
 use std::path::{Path, PathBuf};
 
@@ -30,8 +30,8 @@ pub struct TellArgs {
 #[command(override_usage = "quiver send [OPTIONS] NAME PATH...\n       quiver send --cancel N")]
 pub struct SendArgs {
     /// Recipient
-    #[arg(required_unless_present = "cancel", value_parser = ClientName::parse)]
-    pub name: Option<ClientName>,
+    #[arg(required_unless_present = "cancel", value_name = "NAME", value_parser = ClientName::parse)]
+    pub recipient: Option<ClientName>,
     /// Files and folders to offer; - for standard input
     #[arg(required_unless_present = "cancel", value_name = "PATH")]
     pub paths: Vec<PathBuf>,
@@ -43,7 +43,7 @@ pub struct SendArgs {
     pub wait: bool,
     /// Withdraw offer N
     #[arg(long, value_name = "N", value_parser = offer_number,
-          conflicts_with_all = ["name", "paths", "offered_as", "wait"])]
+          conflicts_with_all = ["recipient", "paths", "offered_as", "wait"])]
     pub cancel: Option<OfferNumber>,
     /// Print one JSON object per event
     #[arg(long)]
@@ -164,8 +164,8 @@ pub struct PeersArgs {
 #[derive(Debug, Args)]
 pub struct PathArgs {
     /// The other client
-    #[arg(value_parser = ClientName::parse)]
-    pub name: ClientName,
+    #[arg(value_name = "NAME", value_parser = ClientName::parse)]
+    pub client: ClientName,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -175,8 +175,8 @@ pub struct PathArgs {
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// The other client
-    #[arg(value_parser = ClientName::parse)]
-    pub name: ClientName,
+    #[arg(value_name = "NAME", value_parser = ClientName::parse)]
+    pub client: ClientName,
 }
 
 /// `contacts`
@@ -207,8 +207,8 @@ pub enum ContactsAction {
 #[derive(Debug, Args)]
 pub struct ContactArgs {
     /// Name of the contact
-    #[arg(value_parser = ClientName::parse)]
-    pub name: ClientName,
+    #[arg(value_name = "NAME", value_parser = ClientName::parse)]
+    pub contact: ClientName,
 }
 
 fn offer_number(text: &str) -> Result<OfferNumber, String> {

@@ -78,3 +78,36 @@ fn the_man_page_lists_commands_and_exit_codes() {
         assert!(page.contains(words), "{words}");
     }
 }
+
+#[test]
+fn the_name_of_another_client_is_not_the_own_one() {
+    for line in [
+        "send Ron a",
+        "tell Ron hi",
+        "path Ron",
+        "verify Ron",
+        "contacts forget Ron",
+        "receive --from Ron",
+    ] {
+        let cli =
+            ClientArgs::try_parse_from(["quiver"].into_iter().chain(line.split(' '))).unwrap();
+        assert_eq!(cli.settings.name, None, "{line}");
+    }
+}
+
+#[test]
+fn send_takes_a_recipient_and_paths_or_an_offer_to_withdraw() {
+    let parse = |line: &str| ClientArgs::try_parse_from(line.split(' '));
+    let Some(CommandArgs::Send(send)) = parse("quiver send Ron a - --as b").unwrap().command else {
+        panic!()
+    };
+    assert_eq!(send.recipient.as_ref().unwrap().as_str(), "Ron");
+    assert!(send.has_stdin() && send.cancel.is_none());
+    let Some(CommandArgs::Send(send)) = parse("quiver send --cancel 3").unwrap().command else {
+        panic!()
+    };
+    assert_eq!(send.cancel.unwrap().0, 3);
+    for line in ["send", "send Ron", "send --cancel 0", "send Ron a --cancel 3", "receive --yes"] {
+        assert!(parse(&format!("quiver {line}")).is_err(), "{line}");
+    }
+}

@@ -20,20 +20,20 @@ pub(super) async fn run(
     let (name, result) = match &arguments.action {
         None | Some(ContactsAction::List) => return list(interface, arguments.json).await,
         // Contacts belong to a server, which is known once the client is connected.
-        Some(ContactsAction::Forget(contact)) => {
+        Some(ContactsAction::Forget(changed)) => {
             interface.connect().await?;
-            interface.drive(client.forget_contact(&contact.name)).await??;
-            (&contact.name, "forgotten")
+            interface.drive(client.forget_contact(&changed.contact)).await??;
+            (&changed.contact, "forgotten")
         }
-        Some(ContactsAction::Block(contact)) => {
+        Some(ContactsAction::Block(changed)) => {
             interface.connect().await?;
-            interface.drive(client.set_blocked(&contact.name, true)).await??;
-            (&contact.name, "blocked")
+            interface.drive(client.set_blocked(&changed.contact, true)).await??;
+            (&changed.contact, "blocked")
         }
-        Some(ContactsAction::Unblock(contact)) => {
+        Some(ContactsAction::Unblock(changed)) => {
             interface.connect().await?;
-            interface.drive(client.set_blocked(&contact.name, false)).await??;
-            (&contact.name, "unblocked")
+            interface.drive(client.set_blocked(&changed.contact, false)).await??;
+            (&changed.contact, "unblocked")
         }
     };
     if arguments.json {

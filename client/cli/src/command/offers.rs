@@ -26,7 +26,7 @@ pub(super) async fn run(
         let row = if arguments.json {
             json::line(&json::peers::OfferRow::incoming(offer))
         } else {
-            human::peers::incoming_row(offer, &Local)
+            human::offers::incoming_row(offer, &Local)
         };
         rows.push(&row).await?;
     }
@@ -34,7 +34,7 @@ pub(super) async fn run(
         let row = if arguments.json {
             json::line(&json::peers::OfferRow::outgoing(offer))
         } else {
-            human::peers::outgoing_row(offer, &Local)
+            human::offers::outgoing_row(offer, &Local)
         };
         rows.push(&row).await?;
     }

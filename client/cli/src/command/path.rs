@@ -15,7 +15,7 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     interface.connect().await?;
     let client = interface.client.clone();
-    let status = interface.drive(client.connect_peer(&arguments.name)).await??;
+    let status = interface.drive(client.connect_peer(&arguments.client)).await??;
     let mut rows = RowWriter::plain(&interface.output);
     if arguments.json {
         rows.push(&json::line(&json::peers::PathRow::new(&status))).await?;

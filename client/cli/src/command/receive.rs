@@ -7,10 +7,11 @@ use quiver_client::error::PeerError;
 use quiver_client::event::ConnectionState;
 use quiver_client::peer_store::{IncomingOffer, IncomingState, OfferNumber};
 use quiver_client::request::AcceptRequest;
-use quiver_client::{ClientError, ErrorCode, TransferEnd};
+use quiver_client::{ClientError, ErrorCode};
 use quiver_protocol::ClientName;
 use tokio::time::sleep;
 
+use super::accept;
 use crate::cli;
 use crate::failure::Failure;
 use crate::interface::{Interface, TransferStyle};
@@ -150,6 +151,7 @@ impl Receiver<'_> {
             Ok(OfferAnswer::Settled) => Ok(self.arguments.once),
             Err(failure) if failure.is_output_failure() || self.arguments.once => Err(failure),
             Err(failure) => {
+                self.current = None;
                 self.interface.output.failure(&failure).await;
                 Ok(false)
             }
@@ -164,11 +166,11 @@ impl Receiver<'_> {
         }
         if self.arguments.yes {
             self.require_verified(&offer.sender, Some(offer)).await?;
-            self.interface.output.say(human::peers::offer(offer)).await;
+            self.interface.output.say(human::offers::offer(offer)).await;
         } else if !self.interface.output.can_ask() {
             self.leave_open(offer).await;
             return Ok(OfferAnswer::LeftOpen);
-        } else if !self.interface.confirm(&human::peers::offer_question(offer)).await? {
+        } else if !self.interface.confirm(&human::offers::offer_question(offer)).await? {
             self.decline(offer).await?;
             return Ok(OfferAnswer::Settled);
         }
@@ -180,7 +182,7 @@ impl Receiver<'_> {
     async fn leave_open(&self, offer: &IncomingOffer) {
         // As JSON, its event has been printed.
         if !self.arguments.json {
-            let text = human::peers::offer_with_commands(offer, UiMode::OneShot);
+            let text = human::offers::offer_with_commands(offer, UiMode::OneShot);
             self.interface.output.say(text).await;
         }
     }
@@ -203,46 +205,12 @@ impl Receiver<'_> {
             retry_for: Duration::from_secs(arguments.retry.retry_timeout),
             report_files: arguments.json,
         };
-        let (client, number) = (self.interface.client.clone(), offer.number);
+        let number = offer.number;
         self.current = Some(number);
-        let mut running = self.interface.drive(client.accept_offer(number, request)).await??;
-        if arguments.json {
-            let line = EventLine::accepting(offer, &arguments.output);
-            self.interface.peer_line(&line).await?;
-        }
-        let style =
-            TransferStyle { json: arguments.json, offer: Some(number), ..TransferStyle::default() };
-        self.interface.set_style(running.id, style);
-        let end = self.interface.drive(running.wait()).await?;
+        let mut running = accept::start_request(self.interface, number, request).await?;
+        accept::finish(self.interface, number, &mut running, arguments.json).await?;
         self.current = None;
-        let error = match end {
-            TransferEnd::Done => return self.report_stored(offer).await,
-            TransferEnd::Failed(error) => error,
-            TransferEnd::Cancelled => ClientError::Interrupted.into(),
-        };
-        if arguments.json {
-            let (from, why) = (&offer.sender, error.to_string());
-            let line = EventLine::Failed { number: number.0, from, error: error.code(), why };
-            self.interface.peer_line(&line).await?;
-        }
-        Err(Failure::Client(error))
-    }
-
-    async fn report_stored(&mut self, offer: &IncomingOffer) -> Result<(), Failure> {
-        let (number, sender) = (offer.number, &offer.sender);
-        if !self.arguments.json {
-            return Ok(());
-        }
-        let client = self.interface.client.clone();
-        let (incoming, _) = self.interface.drive(client.offers()).await??;
-        let recorded = incoming.into_iter().find(|recorded| recorded.number == number);
-        let (files, bytes) = match recorded.map(|offer| offer.state) {
-            Some(IncomingState::Stored { files, bytes, .. }) => (files, Some(bytes)),
-            _ => (offer.counts.files, offer.counts.bytes),
-        };
-        let line =
-            EventLine::Stored { number: number.0, to: None, from: Some(sender), files, bytes };
-        self.interface.peer_line(&line).await
+        Ok(())
     }
 
     /// Fails unless a key of this client was verified: that of the offer, or any.

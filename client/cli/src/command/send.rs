@@ -66,7 +66,7 @@ pub(super) async fn run(
 /// # Errors
 /// [`Failure`].
 pub fn request(arguments: &cli::SendArgs, mode: UiMode) -> Result<OfferRequest, Failure> {
-    let Some(to) = arguments.name.clone() else {
+    let Some(to) = arguments.recipient.clone() else {
         return Err(Failure::usage("the recipient is missing", "send NAME PATH..."));
     };
     let content = if arguments.has_stdin() {
@@ -106,7 +106,7 @@ pub async fn make_offer(
     if json {
         interface.peer_line(&EventLine::offering(&offer)).await?;
     } else {
-        interface.output.say(human::peers::offering(&offer)).await;
+        interface.output.say(human::offers::offering(&offer)).await;
     }
     Ok(SentOffer { offer, json })
 }
@@ -137,7 +137,7 @@ async fn show_progress<T>(client: &Client, output: &Output, offer: &OutgoingOffe
             continue;
         }
         let meter = meter.get_or_insert_with(|| {
-            let name = human::peers::counted_files(offer.counts.files);
+            let name = human::offers::counted_files(offer.counts.files);
             let (meter, progress) = ProgressMeter::new(&name, offer.counts.bytes, 0);
             output.bars().add(progress);
             meter
@@ -175,7 +175,7 @@ pub async fn finish(
             EventLine::Stored { number: number.0, to: Some(&recipient), from: None, files, bytes };
         return interface.peer_line(&line).await;
     }
-    let counts = human::peers::counts(&counts);
+    let counts = human::offers::counts(&counts);
     interface.output.say(format!("{recipient} has stored {counts}.")).await;
     Ok(())
 }
@@ -189,7 +189,7 @@ async fn interrupted(interface: &mut Interface, sent: &SentOffer, wait: bool) ->
             Err(failure) => failure,
         };
     }
-    Failure::Continuable { hint: human::peers::open_offer_hint(number, UiMode::OneShot) }
+    Failure::Continuable { hint: human::offers::open_offer_hint(number) }
 }
 
 async fn withdraw_quietly(interface: &mut Interface, number: OfferNumber) -> Result<(), Failure> {

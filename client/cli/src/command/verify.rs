@@ -6,6 +6,7 @@ use quiver_client::error::PeerError;
 use crate::cli;
 use crate::failure::Failure;
 use crate::interface::Interface;
+use crate::output::human;
 
 /// Compares keys.
 ///
@@ -20,9 +21,9 @@ pub(super) async fn run(
         return Err(Failure::usage(what, "run it at a terminal, without a pipe"));
     }
     interface.connect().await?;
-    let (client, name) = (interface.client.clone(), &arguments.name);
+    let (client, name) = (interface.client.clone(), &arguments.client);
     if interface.drive(client.verify(name)).await?? {
-        interface.output.say(format!("The key of {name} is verified.")).await;
+        interface.output.say(human::peers::verified(name)).await;
         Ok(())
     } else {
         Err(ClientError::from(PeerError::DigitsDiffer(name.clone())).into())

@@ -66,7 +66,7 @@ impl Failure {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Usage { .. } | Self::Config(_) => Exit::Usage,
-            Self::Client(error) => error.code().into(),
+            Self::Client(error) | Self::Offer { error, .. } => error.code().into(),
             // A closed pipe is not a disk error; other write errors are.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Other,
             Self::Output(_) => Exit::Disk,

@@ -28,6 +28,7 @@ impl Failure {
                 let hint = failure.hint().map_or_else(String::new, |hint| hint + "; ");
                 Some(format!("{hint}/say {} sends the line as a message", line.trim()))
             }
+            Self::Offer { number, error } => Some(peers::offer_hint(*number, error)),
             Self::Continuable { hint } => Some(hint.clone()),
             Self::Interrupted(share) | Self::Terminated(share) => share.map(resume_hint),
             Self::Config(_) | Self::Output(_) | Self::System { .. } => None,

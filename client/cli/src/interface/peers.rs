@@ -65,7 +65,9 @@ impl Interface {
         let Some(text) = human::peers::event(&event, self.output.mode()) else { return Ok(()) };
         match event {
             PeerEvent::Message { .. } => self.output.data(text + "\n").await?,
-            PeerEvent::KeyRefused { .. } => self.output.warn(text).await,
+            PeerEvent::KeyRefused { .. } | PeerEvent::Compared { is_verified: false, .. } => {
+                self.output.warn(text).await;
+            }
             _ => self.output.say(text).await,
         }
         Ok(())

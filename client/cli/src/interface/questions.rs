@@ -4,7 +4,7 @@ use quiver_client::question::{Answer, Question};
 use quiver_client::tree::Decision;
 
 use crate::failure::Failure;
-use crate::output::human::peers;
+use crate::output::human::questions;
 use crate::output::{Output, human};
 use crate::ui_mode::UiMode;
 
@@ -29,16 +29,16 @@ pub(super) async fn ask_question(
         Question::Conflict { .. } if output.mode() == UiMode::Prompt => None,
         Question::Conflict { path } => Some(ask_conflict(output, path).await?),
         Question::OtherMachine { name, presented, known } => {
-            confirm(output, peers::other_machine_question(name, presented, known)).await?
+            confirm(output, questions::other_machine_question(name, presented, known)).await?
         }
         Question::CompareDigits { name, digits } => {
-            confirm(output, peers::digits_question(name, digits)).await?
+            confirm(output, questions::digits_question(name, digits)).await?
         }
         Question::MoreThanOffered { from, offered, found } => {
-            confirm(output, peers::more_question(from, *offered, *found)).await?
+            confirm(output, questions::more_question(from, *offered, *found)).await?
         }
         Question::ConnectDirectly { name, key } => {
-            confirm(output, peers::connect_question(name, key)).await?
+            confirm(output, questions::connect_question(name, key)).await?
         }
     })
 }

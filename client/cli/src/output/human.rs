@@ -1,6 +1,8 @@
 //! Texts for people. Pure: the time zone is an argument, and nothing is printed.
 
+pub mod offers;
 pub mod peers;
+pub mod questions;
 
 use std::path::Path;
 use std::time::Duration;
@@ -25,10 +27,17 @@ pub fn client_row<Z: TimeZone>(row: &ClientRow, zone: &Z) -> String
 where
     Z::Offset: std::fmt::Display,
 {
-    let local =
-        |moment: &Timestamp| moment.0.with_timezone(zone).format("%Y-%m-%d %H:%M:%S").to_string();
+    let local = |moment: &Timestamp| time(moment, zone);
     let end = row.end.as_ref().map_or_else(|| "Still Connected".to_owned(), local);
     format!("Client {}: {} - Start: {}, End: {end}", row.number, row.name, local(&row.start))
+}
+
+/// `2024-10-19 17:45:47`, in local time of `zone`.
+fn time<Z: TimeZone>(moment: &Timestamp, zone: &Z) -> String
+where
+    Z::Offset: std::fmt::Display,
+{
+    moment.0.with_timezone(zone).format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 /// A path on the server; a folder's ends with a slash.
@@ -88,7 +97,7 @@ where
         Direction::Get => format!("{remote} from {server} to {local}"),
         Direction::Put => format!("{local} to {remote} on {server}"),
     };
-    let started = entry.started.0.with_timezone(zone).format("%Y-%m-%d %H:%M:%S");
+    let started = time(&entry.started, zone);
     let running = if *is_running { ", running" } else { "" };
     format!("{route}: {progress}started {started}{running}")
 }
@@ -107,7 +116,7 @@ pub(super) fn bytes(mut count: f64) -> String {
 
 #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
 fn byte_count(count: u64) -> String {
-    bytes(count as f64)
+    if count == 1 { "1 byte".to_owned() } else { bytes(count as f64) }
 }
 
 /// `10000 files received and verified (41.0 MB in 0.8 s, 12345 files/s), 3 already there, 1 failed`

@@ -5,6 +5,8 @@
 //! stops reading must not block QUIC.
 
 mod ask;
+#[cfg(test)]
+mod example;
 pub mod human;
 pub mod json;
 pub mod plan;

@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
 use self::offers::OfferEnd;
-use self::transfers::transfer_ended;
+use self::transfers::{RunningLine, transfer_ended};
 use super::complete::CompletionQuery;
 use super::editor::{EditorEvent, EditorHandle};
 use super::line::ParsedLine;
@@ -78,8 +78,8 @@ struct Prompt<'a> {
     /// The queries of Tab completion.
     queries: mpsc::Receiver<CompletionQuery>,
     interrupts: Interrupts,
-    /// Running transfers, each with the line that started it.
-    running: HashMap<TransferId, String>,
+    /// Running transfers, each with what started it.
+    running: HashMap<TransferId, RunningLine>,
     /// Wait for the ends of running transfers.
     transfer_ends: JoinSet<(TransferId, TransferEnd)>,
     /// Wait for the ends of offers that were made here.

@@ -98,7 +98,7 @@ impl DownloadContext {
             return;
         }
         let ReceivedFile { size, blake3, offset: resumed_at, limited_by, .. } = got;
-        let path = item.path.clone();
+        let path = item.shown.clone();
         let file =
             DownloadedFile { path, target, size, blake3, resumed_at, received, took, limited_by };
         self.shared.reporter.report(TransferEvent::Downloaded(Arc::new(file))).await;
@@ -304,7 +304,7 @@ impl ActiveDownload<'_> {
         }
         let (length, file) = self.partial.content().await?;
         if length > HASH_NOTICE_SIZE {
-            let path = self.item.path.clone();
+            let path = self.item.shown.clone();
             self.context
                 .shared
                 .reporter
@@ -324,7 +324,7 @@ impl ActiveDownload<'_> {
         if !had_partial || (has_moved && offset > 0) {
             return;
         }
-        let path = self.item.path.clone();
+        let path = self.item.shown.clone();
         let notice = if offset == 0 {
             Notice::StartingOver { path, on_server: true }
         } else {

@@ -236,7 +236,7 @@ async fn stream_files(
                 outcomes.add_not_started(1);
                 continue;
             }
-            let file = DownloadItem { path: item.found.source, target: DownloadTarget::Stream };
+            let file = DownloadItem::new(item.found.source, DownloadTarget::Stream);
             if let Err(error) = context.download_file(&file).await {
                 is_aborted |= affects_all(&error);
                 outcomes.add_failure(error).await;

@@ -80,6 +80,8 @@ impl Peers {
         let mut incoming = self.record(link, &offer).await?;
         let number = incoming.number;
         *recorded = Some(number);
+        // Of an earlier attempt, whose sender has gone.
+        self.0.state.lock().failures.remove(&number);
         if incoming.state == IncomingState::Open {
             if self.0.state.lock().reported.insert(number) {
                 self.publish(PeerEvent::OfferReceived(Arc::new(incoming.clone()))).await;

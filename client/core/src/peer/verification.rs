@@ -23,6 +23,7 @@ use super::requests::RequestError;
 use super::{PeerLink, Peers, random_id};
 use crate::error::{ClientError, PeerError};
 use crate::exchange::unexpected_reply;
+use crate::peer_event::PeerEvent;
 use crate::question::{Answer, Question};
 
 /// The context strings of the hashes, different from those of any other hash.
@@ -96,7 +97,12 @@ impl Peers {
             responder: (self.0.identity.fingerprint(), nonce),
         };
         let digits = comparison.digits(&conversation.channel)?;
-        self.compare(link, digits, conversation).await?;
+        let is_verified = match self.compare(link, digits, conversation).await {
+            Ok(is_verified) => is_verified,
+            Err(ClientError::Peer(PeerError::DigitsDiffer(_))) => false,
+            Err(error) => return Err(error.into()),
+        };
+        self.publish(PeerEvent::Compared { name: link.name().clone(), is_verified }).await;
         Ok(())
     }
 
@@ -112,16 +118,20 @@ impl Peers {
         let failed = |source| ClientError::from(PeerError::Stream { name: name.clone(), source });
         let question = Question::CompareDigits { name: name.clone(), digits };
         let same = self.0.reporter.ask(question).await == Some(Answer::Confirm(true));
-        conversation.end(&VerifyEnd { same }).await.map_err(failed)?;
-        // The program may end after this, and the other person would wait.
-        conversation.stream.writer.delivered(END_TIMEOUT).await;
+        let sent = conversation.end(&VerifyEnd { same }).await;
+        if sent.is_ok() {
+            // The program may end after this, and the other person would wait.
+            conversation.stream.writer.delivered(END_TIMEOUT).await;
+        }
         if !same {
             return Err(PeerError::DigitsDiffer(name).into());
         }
         conversation.set_idle_timeout(COMPARISON_TIMEOUT);
-        let is_confirmed = match conversation.next::<VerifyEnd>().await.map_err(failed)? {
-            PeerPart::End(end) => end.same,
-            PeerPart::Reply(_) => return Err(failed(unexpected_reply("expected the end"))),
+        let is_confirmed = match conversation.next::<VerifyEnd>().await {
+            Ok(PeerPart::End(end)) => end.same,
+            Ok(PeerPart::Reply(_)) => return Err(failed(unexpected_reply("expected the end"))),
+            // An other side that has said no may not read any more; its answer is read all the same.
+            Err(error) => return Err(failed(sent.err().unwrap_or(error))),
         };
         if is_confirmed {
             let (server, now) = (self.server_key()?, Timestamp(Utc::now()));

@@ -116,8 +116,9 @@ impl<T: TransferOperations> Executor<T> {
             transfer.counters.set_bytes(pending.bytes);
         }
         self.reporter.set_phase(TransferState::Running).await;
+        let unit = if pending.files == 1 { "file" } else { "files" };
         let (total, progress) =
-            TotalProgressMeter::new(&format!("{} files", pending.files), pending.bytes);
+            TotalProgressMeter::new(&format!("{} {unit}", pending.files), pending.bytes);
         self.reporter.report(TransferEvent::Started(progress)).await;
         self.operations.set_total(total);
         let mut number = 0;

@@ -1,7 +1,8 @@
 //! Hints for errors between this client and another one.
 
+use quiver_client::ClientError;
 use quiver_client::error::PeerError;
-use quiver_client::peer_store::PeerStoreError;
+use quiver_client::peer_store::{OfferNumber, PeerStoreError};
 use quiver_protocol::RefusalCode;
 
 /// What the user can do about the error, if anything.
@@ -42,6 +43,12 @@ pub(super) fn hint(error: &PeerError) -> Option<String> {
         }
         PeerError::Declined(_) => return None,
     })
+}
+
+/// How to continue an accepted offer.
+pub(super) fn offer_hint(number: OfferNumber, error: &ClientError) -> String {
+    let hint = super::client_hint(error).map_or_else(String::new, |hint| hint + "; ");
+    format!("{hint}quiver accept {number} continues, or the next time that the sender is connected")
 }
 
 fn store_hint(error: &PeerStoreError) -> Option<String> {

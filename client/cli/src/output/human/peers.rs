@@ -1,108 +1,20 @@
-//! Texts about other clients, for people: offers, messages, contacts, paths and questions. Pure, like
-//! [`human`](super).
+//! Texts about other clients, for people: messages, events, contacts and paths. Pure, like [`human`](super).
 
 use chrono::TimeZone;
 use quiver_client::peer_event::PeerEvent;
 use quiver_client::peer_path::{NotDirect, PeerPath, PeerStatus};
-use quiver_client::peer_store::{
-    Contact, ContactKey, IncomingOffer, IncomingState, OfferCounts, OfferNumber, OfferedContent,
-    OutgoingOffer, OutgoingState,
-};
-use quiver_client::question::Question;
-use quiver_protocol::reply::EntryKind;
-use quiver_protocol::text::{display_path, display_remark, display_safe};
-use quiver_protocol::{ClientName, Fingerprint, OfferedEntry, Timestamp};
+use quiver_client::peer_store::{Contact, ContactKey, IncomingOffer, IncomingState};
+use quiver_protocol::text::{display_remark, display_safe};
+use quiver_protocol::{ClientName, Fingerprint};
 
-use super::byte_count;
+use super::offers::{offer_with_commands, outgoing_state};
+use super::{byte_count, time};
 use crate::ui_mode::UiMode;
-
-/// Names of an offer that are shown; the others are counted.
-const MAX_SHOWN_NAMES: usize = 16;
 
 /// `[Ron] hello`: the brackets tell a client's message from the server's, and from the prompt.
 #[must_use]
 pub fn message(from: &ClientName, text: &str) -> String {
     format!("[{from}] {}", display_safe(text))
-}
-
-/// `3 files`
-#[must_use]
-pub fn counted_files(files: u64) -> String {
-    if files == 1 { "1 file".to_owned() } else { format!("{files} files") }
-}
-
-/// `3 files (1.2 GB)`
-#[must_use]
-pub fn counts(counts: &OfferCounts) -> String {
-    let files = counted_files(counts.files);
-    match counts.bytes {
-        Some(bytes) => format!("{files} ({})", byte_count(bytes)),
-        None => format!("{files} (size not known yet)"),
-    }
-}
-
-/// `a.txt (12 bytes), photos/ (1.2 GB) and 4 more`
-#[must_use]
-pub fn entries(entries: &[OfferedEntry], count: u64) -> String {
-    let shown = entries.len().min(MAX_SHOWN_NAMES);
-    let names: Vec<_> = entries.iter().take(shown).map(entry).collect();
-    let more = match count.saturating_sub(shown as u64) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    names.join(", ") + &more
-}
-
-fn entry(entry: &OfferedEntry) -> String {
-    let name = display_safe(entry.name.as_str());
-    let slash = if entry.kind == EntryKind::Folder { "/" } else { "" };
-    match entry.size {
-        Some(size) => format!("{name}{slash} ({})", byte_count(size)),
-        None => format!("{name}{slash}"),
-    }
-}
-
-/// `Ron offers 3 files (1.2 GB): a.txt (12 bytes), photos/ (1.2 GB).`
-#[must_use]
-pub fn offer(offer: &IncomingOffer) -> String {
-    let (sender, names) = (&offer.sender, entries(&offer.entries, offer.counts.count));
-    format!("{sender} offers {}: {names}.", counts(&offer.counts))
-}
-
-/// The question whether to accept an offer.
-#[must_use]
-pub fn offer_question(incoming: &IncomingOffer) -> String {
-    format!("{} Accept? [y/N] ", offer(incoming))
-}
-
-/// An offer, and what to type to answer it.
-#[must_use]
-pub fn offer_with_commands(incoming: &IncomingOffer, mode: UiMode) -> String {
-    let command = match mode {
-        UiMode::Prompt | UiMode::Batch => "/",
-        UiMode::OneShot => "quiver ",
-    };
-    let (number, text) = (incoming.number, offer(incoming));
-    format!("{text} {command}accept {number} or {command}decline {number}")
-}
-
-/// `Offering 3 files (1.2 GB) to Ron.`
-#[must_use]
-pub fn offering(offer: &OutgoingOffer) -> String {
-    format!("Offering {} to {}.", counts(&offer.counts), offer.recipient)
-}
-
-/// What becomes of an open offer, and how to withdraw it.
-#[must_use]
-pub fn open_offer_hint(number: OfferNumber, mode: UiMode) -> String {
-    let (command, again) = match mode {
-        UiMode::Prompt | UiMode::Batch => ("/send", "the next prompt"),
-        UiMode::OneShot => ("quiver send", "quiver, or quiver receive,"),
-    };
-    format!(
-        "offer {number} stays open for 7 days, and {again} continues it; \
-         {command} --cancel {number} withdraws it"
-    )
 }
 
 /// `Ron: can be reached, key verified, relayed by the server`
@@ -148,6 +60,11 @@ pub fn event(event: &PeerEvent, mode: UiMode) -> Option<String> {
         PeerEvent::OfferEnded { number, to, state } => {
             format!("Offer {number} to {to}: {}.", outgoing_state(state))
         }
+        PeerEvent::Compared { name, is_verified: true } => verified(name),
+        PeerEvent::Compared { name, is_verified: false } => format!(
+            "WARNING: the digits differ: someone may be between you and {name}. \
+             Send nothing confidential."
+        ),
         PeerEvent::KeyRefused { name, presented, known } => key_refused(name, presented, known),
         PeerEvent::PathChanged { name, path } => {
             format!("The connection with {name} is now {}.", self::path(path))
@@ -182,64 +99,10 @@ fn key_refused(name: &ClientName, presented: &Fingerprint, known: &[Fingerprint]
     )
 }
 
-/// The question whether a key is another machine of an account.
+/// `The key of Ron is verified.`
 #[must_use]
-pub fn other_machine_question(
-    name: &ClientName,
-    presented: &Fingerprint,
-    known: &[Fingerprint],
-) -> String {
-    let known: Vec<_> = known.iter().map(|key| format!("  {key}")).collect();
-    format!(
-        "{name} connects with a key that is not known yet:\n  {presented}\n\
-         Known keys of {name}:\n{}\n\
-         Ask {name}. Is it another machine of {name}? [y/N] ",
-        known.join("\n")
-    )
-}
-
-/// The note that a question waits for the end of the line that is being typed.
-#[must_use]
-pub fn question_note(question: &Question) -> String {
-    let what = match question {
-        Question::OtherMachine { name, .. } => {
-            format!("{name} connects with a key that is not known yet.")
-        }
-        Question::CompareDigits { name, .. } => format!("{name} wants to compare keys."),
-        Question::MoreThanOffered { from, .. } => format!("{from} sends more than it has offered."),
-        Question::ConnectDirectly { name, .. } => format!("{name} wants to connect directly."),
-        Question::Trust { .. }
-        | Question::Name
-        | Question::Password
-        | Question::Replace { .. }
-        | Question::Conflict { .. } => "There is a question.".to_owned(),
-    };
-    format!("{what} Press Enter to answer.")
-}
-
-/// The question whether both people see the same digits.
-#[must_use]
-pub fn digits_question(name: &ClientName, digits: &str) -> String {
-    format!(
-        "Compare these digits with {name}, by telephone or in person:\n  {digits}\n\
-         Does {name} see the same digits? [y/N] "
-    )
-}
-
-/// The question whether to take more than was offered.
-#[must_use]
-pub fn more_question(from: &ClientName, offered: u64, found: u64) -> String {
-    let (offered, found) = (byte_count(offered), byte_count(found));
-    format!("{from} has offered {offered}, and now sends {found}. Continue? [y/N] ")
-}
-
-/// The question whether a client may learn this one's address.
-#[must_use]
-pub fn connect_question(name: &ClientName, key: &Fingerprint) -> String {
-    format!(
-        "{name} wants to connect directly, and would learn your address. Its key is\n  {key}\n\
-         Allow it? [y/N] "
-    )
+pub fn verified(name: &ClientName) -> String {
+    format!("The key of {name} is verified.")
 }
 
 /// A path as part of a sentence.
@@ -284,72 +147,6 @@ pub fn path_report(status: &PeerStatus) -> String {
     lines.join("\n")
 }
 
-/// `Offer 3 from Ron: 2 files (40 bytes): a.txt (12 bytes), b.txt (28 bytes) - open, received 2024-10-19 17:45:47`
-#[must_use]
-pub fn incoming_row<Z: TimeZone>(offer: &IncomingOffer, zone: &Z) -> String
-where
-    Z::Offset: std::fmt::Display,
-{
-    let (number, sender) = (offer.number, &offer.sender);
-    let (counts, names) = (counts(&offer.counts), entries(&offer.entries, offer.counts.count));
-    let state = incoming_state(&offer.state);
-    let received = time(&offer.received, zone);
-    format!("Offer {number} from {sender}: {counts}: {names} - {state}, received {received}")
-}
-
-/// `Offer 4 to Ron: 2 files (40 bytes): a.txt, photos - waiting, made 2024-10-19 17:45:47`
-#[must_use]
-pub fn outgoing_row<Z: TimeZone>(offer: &OutgoingOffer, zone: &Z) -> String
-where
-    Z::Offset: std::fmt::Display,
-{
-    let (number, recipient) = (offer.number, &offer.recipient);
-    let (counts, names) = (counts(&offer.counts), offered_names(offer));
-    let state = outgoing_state(&offer.state);
-    let created = time(&offer.created, zone);
-    format!("Offer {number} to {recipient}: {counts}: {names} - {state}, made {created}")
-}
-
-fn offered_names(offer: &OutgoingOffer) -> String {
-    match &offer.content {
-        OfferedContent::Spool(name) => display_safe(name.as_str()).into_owned(),
-        OfferedContent::Paths(paths) => {
-            let shown = paths.iter().take(MAX_SHOWN_NAMES);
-            let names: Vec<_> = shown.map(|path| display_safe(path.name.as_str())).collect();
-            match paths.len().saturating_sub(MAX_SHOWN_NAMES) {
-                0 => names.join(", "),
-                more => format!("{} and {more} more", names.join(", ")),
-            }
-        }
-    }
-}
-
-fn incoming_state(state: &IncomingState) -> String {
-    match state {
-        IncomingState::Open => "not answered".to_owned(),
-        IncomingState::Accepted { folder } => {
-            format!("accepted, to be stored in {}", display_path(folder))
-        }
-        IncomingState::Stored { .. } => "stored".to_owned(),
-        IncomingState::Declined => "declined".to_owned(),
-        IncomingState::Withdrawn => "withdrawn".to_owned(),
-        IncomingState::Failed(why) => format!("failed: {}", display_remark(why)),
-        IncomingState::Expired => "expired".to_owned(),
-    }
-}
-
-fn outgoing_state(state: &OutgoingState) -> String {
-    match state {
-        OutgoingState::Open => "not answered".to_owned(),
-        OutgoingState::Accepted => "accepted, not stored yet".to_owned(),
-        OutgoingState::Delivered => "stored".to_owned(),
-        OutgoingState::Declined => "declined".to_owned(),
-        OutgoingState::Withdrawn => "withdrawn".to_owned(),
-        OutgoingState::Failed(why) => format!("failed: {}", display_remark(why)),
-        OutgoingState::Expired => "expired".to_owned(),
-    }
-}
-
 /// `Ron (account), blocked`, and a line for each key.
 #[must_use]
 pub fn contact<Z: TimeZone>(contact: &Contact, zone: &Z) -> String
@@ -369,9 +166,97 @@ where
     text
 }
 
-fn time<Z: TimeZone>(moment: &Timestamp, zone: &Z) -> String
-where
-    Z::Offset: std::fmt::Display,
-{
-    moment.0.with_timezone(zone).format("%Y-%m-%d %H:%M:%S").to_string()
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use chrono::FixedOffset;
+    use quiver_protocol::ClientRef;
+
+    use super::*;
+    use crate::output::example;
+
+    #[test]
+    fn a_message_of_a_client_differs_from_one_of_the_server_and_is_escaped() {
+        let from = example::name("Ron");
+        assert_eq!(message(&from, "hello"), "[Ron] hello");
+        assert_eq!(message(&from, "a\nServer: \u{1b}[2J"), "[Ron] a\\nServer: \\u{1b}[2J");
+    }
+
+    #[test]
+    fn clients_that_connect_are_announced_at_the_prompt_only() {
+        let joined = PeerEvent::Joined(ClientRef { client: 3, name: example::name("Pete") });
+        assert_eq!(event(&joined, UiMode::Prompt).unwrap(), "Pete has joined.");
+        assert_eq!(event(&joined, UiMode::OneShot), None);
+        let left = PeerEvent::Left(ClientRef { client: 3, name: example::name("Pete") });
+        assert_eq!(event(&left, UiMode::Prompt).unwrap(), "Pete has left.");
+    }
+
+    #[test]
+    fn a_refused_key_is_shown_with_all_fingerprints_and_what_to_do() {
+        let refused = PeerEvent::KeyRefused {
+            name: example::name("Ron"),
+            presented: Fingerprint([1; 32]),
+            known: vec![Fingerprint([2; 32]), Fingerprint([3; 32])],
+        };
+        let text = event(&refused, UiMode::Prompt).unwrap();
+        assert!(text.starts_with("WARNING: the key of Ron has changed"), "{text}");
+        for key in ["01", "02", "03"] {
+            assert!(text.contains(&key.repeat(32)), "{text}");
+        }
+        assert!(text.ends_with("quiver contacts forget Ron"), "{text}");
+    }
+
+    #[test]
+    fn only_what_others_do_with_an_offer_is_reported() {
+        let mut offer = example::incoming_offer();
+        offer.state = IncomingState::Withdrawn;
+        let withdrawn = PeerEvent::OfferSettled(Arc::new(offer.clone()));
+        assert_eq!(event(&withdrawn, UiMode::Prompt).unwrap(), "Offer 7 from Ben was withdrawn.");
+        offer.state = IncomingState::Declined;
+        assert_eq!(event(&PeerEvent::OfferSettled(Arc::new(offer)), UiMode::Prompt), None);
+    }
+
+    #[test]
+    fn a_path_is_reported_with_the_reason_why_it_is_not_direct() {
+        let status = PeerStatus {
+            name: example::name("Ron"),
+            key: Fingerprint([1; 32]),
+            path: PeerPath::Relayed { why: NotDirect::Unreachable },
+            previous: Some(PeerPath::Direct { address: "192.0.2.1:4433".parse().unwrap() }),
+            round_trip: Duration::from_micros(41_250),
+            relayed_bytes: 1_200_000,
+            direct_bytes: 12,
+        };
+        let text = format!(
+            "The connection with Ron is relayed by the server.\n\
+             Not direct: the networks between you let no direct packets pass.\n\
+             Before, it was direct, with 192.0.2.1:4433.\n\
+             Round trip: 41.2 ms\n\
+             Traffic: 1.2 MB relayed, 12 bytes direct\n\
+             Key: {}",
+            status.key
+        );
+        assert_eq!(path_report(&status), text);
+    }
+
+    #[test]
+    fn contacts_have_a_line_for_each_key() {
+        let east = FixedOffset::east_opt(7200).unwrap();
+        let mut known = example::contact();
+        let keys = ["01", "02"].map(|digits| digits.repeat(32));
+        assert_eq!(
+            contact(&known, &east),
+            format!(
+                "Ron (account)\n  \
+                 {}: verified 2024-10-19 19:45:47, last seen 2024-10-19 19:45:47\n  \
+                 {}: not verified, last seen 2024-10-19 19:45:47",
+                keys[0], keys[1]
+            )
+        );
+        known.is_blocked = true;
+        known.keys.clear();
+        assert_eq!(contact(&known, &east), "Ron (account), blocked");
+    }
 }

@@ -233,3 +233,38 @@ pub(super) fn outgoing_state(state: &OutgoingState) -> &'static str {
         OutgoingState::Expired => "expired",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::line;
+    use super::*;
+    use crate::output::example;
+
+    #[test]
+    fn offers_of_both_directions_have_the_same_fields() {
+        let (id, key) = ("07".repeat(16), "01".repeat(32));
+        assert_eq!(
+            line(&OfferRow::incoming(&example::incoming_offer())),
+            format!(
+                r#"{{"number":7,"direction":"incoming","id":"{id}","server":"localhost:4433","name":"Ben","key":"{key}","names":["a.txt","photos"],"count":2,"files":3,"bytes":1200000012,"since":"2024-10-19T17:45:47Z","state":"open"}}"#
+            )
+        );
+        let id = "08".repeat(16);
+        assert_eq!(
+            line(&OfferRow::outgoing(&example::outgoing_offer())),
+            format!(
+                r#"{{"number":8,"direction":"outgoing","id":"{id}","server":"localhost:4433","name":"Ron","key":null,"names":["a.txt","photos"],"count":2,"files":3,"bytes":1200000012,"since":"2024-10-19T17:45:47Z","state":"open"}}"#
+            )
+        );
+    }
+
+    #[test]
+    fn contacts_have_their_keys_with_the_time_of_the_comparison() {
+        let text = line(&ContactRow::new(&example::contact()));
+        let parsed: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(parsed["name"], "Ron");
+        assert_eq!(parsed["account"], true);
+        assert_eq!(parsed["keys"][0]["verified"], "2024-10-19T17:45:47Z");
+        assert_eq!(parsed["keys"][1]["verified"], serde_json::Value::Null);
+    }
+}

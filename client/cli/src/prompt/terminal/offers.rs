@@ -11,7 +11,6 @@ use crate::command;
 use crate::command::send::SentOffer;
 use crate::failure::Failure;
 use crate::output::human;
-use crate::ui_mode::UiMode;
 
 /// How an offer that was made at the prompt has ended.
 #[derive(Debug)]
@@ -60,8 +59,7 @@ impl Prompt<'_> {
     pub(super) async fn leave_offers(&mut self) {
         self.offer_ends.abort_all();
         for number in std::mem::take(&mut self.open_offers) {
-            let hint = human::peers::open_offer_hint(number, UiMode::OneShot);
-            self.interface.output.say(hint).await;
+            self.interface.output.say(human::offers::offer_stays_open(number)).await;
         }
     }
 
@@ -69,7 +67,7 @@ impl Prompt<'_> {
     pub(super) async fn show_above(&mut self, event: ClientEvent) -> Result<(), Failure> {
         match &event.kind {
             EventKind::Question(_, question) if can_wait(question) => {
-                let text = human::peers::question_note(question);
+                let text = human::questions::question_note(question);
                 self.questions.push_back(event);
                 self.interface.output.warn(text).await;
                 return Ok(());

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use quiver_client::peer_store::OfferNumber;
 use quiver_client::transfers::TransferId;
 use quiver_client::{PreparedTransfer, RunningTransfer, TransferEnd};
 use quiver_protocol::text::display_safe;
@@ -15,6 +16,15 @@ use crate::interface::TransferStyle;
 
 /// How long a transfer runs in the foreground, so that a small file is complete before the next line is typed.
 const FOREGROUND_TIME: Duration = Duration::from_millis(500);
+
+/// What has started a running transfer.
+#[derive(Debug, Default)]
+pub(super) struct RunningLine {
+    /// The line as typed.
+    line: String,
+    /// The offer whose files are stored.
+    offer: Option<OfferNumber>,
+}
 
 impl Prompt<'_> {
     pub(super) async fn get(
@@ -59,7 +69,8 @@ impl Prompt<'_> {
             running = accepted => running?,
             () = self.interrupts.next() => return Err(Failure::Interrupted(None)),
         };
-        let style = TransferStyle { json: arguments.json, ..TransferStyle::default() };
+        let (json, offer) = (arguments.json, Some(arguments.number));
+        let style = TransferStyle { json, is_foreground: false, offer };
         self.wait_in_foreground(running, style, line).await
     }
 
@@ -85,7 +96,7 @@ impl Prompt<'_> {
     ) -> Result<(), Failure> {
         let id = running.id;
         self.interface.set_style(id, style);
-        self.running.insert(id, line.to_owned());
+        self.running.insert(id, RunningLine { line: line.to_owned(), offer: style.offer });
         self.transfer_ends.spawn(async move { (id, running.wait().await) });
         let foreground = sleep(FOREGROUND_TIME);
         // Created before the loop, so that a Ctrl-C while an event is shown counts too.
@@ -124,10 +135,13 @@ impl Prompt<'_> {
     pub(super) async fn finish(&mut self, id: TransferId, end: TransferEnd) -> Result<(), Failure> {
         // Its earlier events are shown first.
         self.interface.show_pending().await?;
-        let line = self.running.remove(&id).unwrap_or_default();
+        let RunningLine { line, offer } = self.running.remove(&id).unwrap_or_default();
         match end {
             TransferEnd::Done => {}
-            TransferEnd::Failed(error) => self.report(Failure::Client(error).in_line(&line)).await,
+            TransferEnd::Failed(error) => match offer {
+                Some(number) => self.report(Failure::Offer { number, error }).await,
+                None => self.report(Failure::Client(error).in_line(&line)).await,
+            },
             TransferEnd::Cancelled => self.interface.output.say("Transfer cancelled.").await,
         }
         Ok(())

@@ -125,7 +125,12 @@ impl TransferOperations for DownloadOperations {
         }
         let shown_path = self.folder.display_path(&found.target).with_file_name(&target.name);
         let download_target = DownloadTarget::File(target.clone(), shown_path.clone());
-        let file = DownloadItem { path: found.source.clone(), target: download_target };
+        let path = found.source.clone();
+        let file = if self.context.shared.session.is_with_peer() {
+            DownloadItem::of_offer(path, download_target)
+        } else {
+            DownloadItem::new(path, download_target)
+        };
         let small = is_small(&item) && !matches!(item.state, PlanItemState::Partial(_));
         let may_replace = self.overwrite && placement == Placement::Create;
         let got =
