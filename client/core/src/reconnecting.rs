@@ -193,6 +193,17 @@ impl ReconnectingSession {
         }
     }
 
+    /// Waits until there is a connection. Does not dial.
+    pub(crate) async fn wait_until_connected(&self) {
+        loop {
+            let reconnected = self.0.reconnected.notified();
+            if self.handle().connection.close_reason().is_none() {
+                return;
+            }
+            reconnected.await;
+        }
+    }
+
     /// Reconnects as the same client if the connection was lost. Tries once.
     ///
     /// # Errors

@@ -41,7 +41,12 @@ impl Peers {
         };
         answered?;
         conversation.stream.writer.delivered(ANSWER_TIMEOUT).await;
-        self.0.state.lock().answered.extend(number);
+        let mut state = self.0.state.lock();
+        state.answered.extend(number);
+        if let Some(number) = number {
+            state.reported.remove(&number);
+        }
+        drop(state);
         self.0.changed.notify_waiters();
         Ok(())
     }

@@ -2,12 +2,13 @@
 //! the server, again after each reconnection.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
 use quiver_protocol::{ClientName, Introduction, IntroductionId, Timestamp};
 use quiver_transport::StreamError;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::sleep;
 use tracing::debug;
 
@@ -20,6 +21,9 @@ use crate::peer_event::PeerEvent;
 
 /// The pause before the client listens again on a new connection.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
+
+/// Introductions that are answered at once, until their links are open.
+const MAX_ANSWERS: usize = 32;
 
 /// How often, and with which first pause, the recipient of an offer is tried when it has connected.
 const REACH_ATTEMPTS: u32 = 4;
@@ -67,19 +71,22 @@ impl Peers {
                 }
             }
             // The interface or a transfer reconnects.
-            while self.server().is_ok_and(|new| new.connection.close_reason().is_some()) {
-                sleep(RETRY_PAUSE).await;
-            }
+            let Ok(session) = self.session() else { return };
+            session.wait_until_connected().await;
             sleep(RETRY_PAUSE).await;
         }
     }
 
     async fn take_introductions(&self, mut listening: Listening) {
+        let permits = Arc::new(Semaphore::new(MAX_ANSWERS));
         loop {
             match listening.next().await {
                 Ok(Some(ListenEvent::Introduction(introduction))) => {
+                    // Without a permit the introduction is not answered.
+                    let Ok(permit) = permits.clone().try_acquire_owned() else { continue };
                     let peers = self.clone();
                     self.spawn(async move {
+                        let _permit = permit;
                         if let Err(error) = peers.answer(introduction).await {
                             debug!(%error, "an introduction has failed");
                         }
