@@ -22,7 +22,6 @@ use super::{PathPolicy, PeerLink, Peers};
 use crate::error::{ClientError, PeerError};
 use crate::exchange::{self, unexpected_reply};
 use crate::peer_path::NotDirect;
-use crate::question::{Answer, Question};
 
 /// Rounds of attempts with one introduction.
 const ROUNDS: u32 = 3;
@@ -194,21 +193,6 @@ impl Peers {
         let mut round = round.map_err(|error| no_path(&error.to_string()))?;
         let connected = round.run(&order).await;
         connected.ok_or_else(|| no_path("the networks do not let the two clients reach each other"))
-    }
-
-    /// Whether a client that is introduced without a relay may connect directly: known contacts may, a person decides
-    /// about others.
-    pub(super) async fn may_connect_directly(&self, introduction: &Introduction) -> bool {
-        let (Ok(server), name) = (self.server_key(), introduction.name.clone()) else {
-            return false;
-        };
-        let found = self.with_store(move |store| store.contact(server, &name)).await;
-        if matches!(found, Ok(Some(contact)) if contact.is_accepted) {
-            return true;
-        }
-        let (name, key) = (introduction.name.clone(), introduction.key);
-        let question = Question::ConnectDirectly { name, key };
-        self.0.reporter.ask(question).await == Some(Answer::Confirm(true))
     }
 
     async fn introduce_again(&self, link: &PeerLink) -> Result<IntroductionId, ClientError> {

@@ -155,7 +155,12 @@ impl Peers {
         } else {
             Admission::Refuse
         };
-        let accept = admission != Admission::Refuse;
+        let directly = if introduction.relay {
+            Admission::Admit
+        } else {
+            self.admit_without_relay(&introduction).await
+        };
+        let accept = admission != Admission::Refuse && directly != Admission::Refuse;
         self.send_answer(&introduction, accept).await?;
         if !accept {
             return Ok(());
@@ -163,7 +168,7 @@ impl Peers {
         if admission == Admission::Ask {
             self.ask_about(&introduction).await?;
         }
-        if !introduction.relay && !self.may_connect_directly(&introduction).await {
+        if directly == Admission::Ask && !self.ask_to_connect_directly(&introduction).await {
             return Ok(());
         }
         self.open_link(introduction, Side::Responder).await.map(drop)

@@ -37,7 +37,7 @@ use parking_lot::Mutex;
 use quiver_protocol::{ClientName, Fingerprint, IntroductionId, OfferId, Refusal};
 use quiver_transfer::{BackgroundPool, PrefixCache};
 use quiver_transport::{Connection, DialId, Endpoint, Identity, StreamError};
-use tokio::sync::{Notify, OnceCell, mpsc};
+use tokio::sync::{Notify, OnceCell, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 pub(crate) use self::link::PeerLink;
@@ -57,6 +57,9 @@ use crate::tasks::blocking;
 
 /// Accepted offers that wait to be fetched. The interface's own requests are few.
 const ACCEPTED_OFFERS: usize = 64;
+
+/// Questions that other clients may cause at once. Further ones are refused.
+const MAX_QUESTIONS: usize = 4;
 
 /// Links that other clients may open at once.
 const MAX_LINKS: usize = 32;
@@ -82,6 +85,8 @@ struct PeersShared {
     changed: Notify,
     /// Gets the offers that are accepted, and that the sender offers on a link now.
     accepted: mpsc::Sender<OfferNumber>,
+    /// One for each question that another client may cause.
+    question_permits: Semaphore,
     /// Lists the folders of offers.
     list_pool: BackgroundPool,
     /// Hashes the prefixes of offered files.
@@ -140,6 +145,7 @@ impl Peers {
             state,
             changed,
             accepted,
+            question_permits: Semaphore::new(MAX_QUESTIONS),
             list_pool: BackgroundPool::new(1),
             proof_pool: BackgroundPool::new(1),
             prefix_cache: PrefixCache::default(),

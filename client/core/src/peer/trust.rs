@@ -94,8 +94,35 @@ impl Peers {
     /// Asks about an introduced client whose key is not known.
     pub(super) async fn ask_about(&self, introduction: &Introduction) -> Result<(), ClientError> {
         match self.check_key(introduction).await? {
-            KeyCheck::OtherMachine { known } => self.ask_other_machine(introduction, &known).await,
+            KeyCheck::OtherMachine { known } => {
+                let Ok(_permit) = self.0.question_permits.try_acquire() else {
+                    return Err(ClientError::Interrupted);
+                };
+                self.ask_other_machine(introduction, &known).await
+            }
             _ => Ok(()),
+        }
+    }
+
+    /// Asks whether an unknown client may learn this client's address.
+    pub(super) async fn ask_to_connect_directly(&self, introduction: &Introduction) -> bool {
+        let Ok(_permit) = self.0.question_permits.try_acquire() else { return false };
+        let (name, key) = (introduction.name.clone(), introduction.key);
+        let question = Question::ConnectDirectly { name, key };
+        self.0.reporter.ask(question).await == Some(Answer::Confirm(true))
+    }
+
+    /// Whether a client that is introduced without a relay may learn this client's address: accepted contacts may, a
+    /// person is asked about others.
+    pub(super) async fn admit_without_relay(&self, introduction: &Introduction) -> Admission {
+        let (Ok(server), name) = (self.server_key(), introduction.name.clone()) else {
+            return Admission::Refuse;
+        };
+        let found = self.with_store(move |store| store.contact(server, &name)).await;
+        match found {
+            Ok(Some(contact)) if contact.is_accepted => Admission::Admit,
+            _ if self.0.reporter.can_ask() => Admission::Ask,
+            _ => Admission::Refuse,
         }
     }
 }

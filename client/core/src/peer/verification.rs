@@ -82,6 +82,10 @@ impl Peers {
         if !self.0.reporter.can_ask() {
             return Err(RequestError::refused(RefusalCode::Declined, "no person can be asked"));
         }
+        let Ok(_permit) = self.0.question_permits.try_acquire() else {
+            let message = "there are too many questions already";
+            return Err(RequestError::refused(RefusalCode::RateLimited, message));
+        };
         let nonce = Nonce(random_id()?);
         conversation.reply(&PeerReply::Nonce { nonce }).await?;
         let other = match conversation.next::<VerifyEnd>().await? {
