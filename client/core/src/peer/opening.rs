@@ -1,6 +1,7 @@
 //! Opens links: over the relay of an introduction or directly, and runs their tasks until they are closed.
 
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use quiver_protocol::{CloseCode, Introduction};
@@ -95,7 +96,9 @@ impl Peers {
         let link = PeerLink::new(introduction, side, channel.clone(), false, why);
         debug!(%name, "link over the relay");
         let _ = opened.send(Ok(link.clone()));
-        self.run_link(link, channel, Some(relay.as_mut())).await;
+        if self.run_link(link, channel, Some(relay.as_mut())).await {
+            return;
+        }
         // The last packets, such as the reason of the end, are sent while the relay runs.
         let _ = timeout(CLOSE_TIMEOUT, async {
             tokio::select! {
@@ -106,8 +109,15 @@ impl Peers {
         .await;
     }
 
-    /// Runs the tasks of a link until it is closed. `relay` passes the packets of `channel`.
-    async fn run_link(&self, link: PeerLink, channel: Channel, relay: Option<RelayRun<'_>>) {
+    /// Runs the tasks of a link until it is closed. `relay` passes the packets of `channel`. Returns whether the relay
+    /// has ended.
+    async fn run_link(
+        &self,
+        link: PeerLink,
+        channel: Channel,
+        relay: Option<RelayRun<'_>>,
+    ) -> bool {
+        let has_relay_ended = AtomicBool::new(false);
         self.0.state.lock().links.insert(link.id(), link.clone());
         let _registered = RegisteredLink { peers: self.clone(), link: link.clone() };
         self.notify_changed();
@@ -124,6 +134,7 @@ impl Peers {
             if let Some(relay) = relay {
                 let error = relay.await;
                 debug!(%error, name = %link.name(), "the relay has ended");
+                has_relay_ended.store(true, Ordering::Relaxed);
                 close(&channel, CloseCode::TimedOut);
             }
             std::future::pending::<()>().await;
@@ -143,6 +154,7 @@ impl Peers {
             () = join_tasks => {}
             () = link.closed() => {}
         }
+        has_relay_ended.load(Ordering::Relaxed)
     }
 
     /// Serves the streams that the other client opens on one connection, until it ends.

@@ -225,7 +225,7 @@ mod tests {
             key: Fingerprint([1; 32]),
             path: PeerPath::Relayed { why: NotDirect::Unreachable },
             previous: Some(PeerPath::Direct { address: "192.0.2.1:4433".parse().unwrap() }),
-            round_trip: Duration::from_micros(41_250),
+            round_trip: Some(Duration::from_micros(41_250)),
             relayed_bytes: 1_200_000,
             direct_bytes: 12,
         };
