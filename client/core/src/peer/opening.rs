@@ -44,8 +44,21 @@ impl Peers {
             let stream = stream.map_err(|error| Self::no_path(&name, &error))?;
             let (endpoint, relay) = Endpoint::over_relay(stream, &self.0.identity)?;
             self.spawn(async move {
-                let relay = pin!(relay.run());
-                peers.run_relayed(introduction, side, endpoint, relay, sender).await;
+                let has_ended = AtomicBool::new(false);
+                let run = async {
+                    let end = relay.run().await;
+                    has_ended.store(true, Ordering::Relaxed);
+                    end
+                };
+                let mut run = pin!(run);
+                peers.run_relayed(introduction, side, &endpoint, run.as_mut(), sender).await;
+                if !has_ended.load(Ordering::Relaxed) {
+                    // The last packets, such as the reason of the end, are sent while the relay runs.
+                    tokio::select! {
+                        _ = run => {}
+                        () = endpoint.wait_idle(CLOSE_TIMEOUT) => {}
+                    }
+                }
             });
         } else {
             self.spawn(async move {
@@ -68,13 +81,12 @@ impl Peers {
         &self,
         introduction: Introduction,
         side: Side,
-        endpoint: Endpoint,
+        endpoint: &Endpoint,
         mut relay: RelayRun<'_>,
         opened: oneshot::Sender<Result<PeerLink, ClientError>>,
     ) {
         let name = introduction.name.clone();
-        let handshake =
-            timeout(HANDSHAKE_TIMEOUT, self.shake_hands(&endpoint, &introduction, side));
+        let handshake = timeout(HANDSHAKE_TIMEOUT, self.shake_hands(endpoint, &introduction, side));
         let connected = tokio::select! {
             error = &mut relay => Err(Self::no_path(&name, &error)),
             connected = handshake => connected.unwrap_or_else(|_| {
@@ -96,28 +108,11 @@ impl Peers {
         let link = PeerLink::new(introduction, side, channel.clone(), false, why);
         debug!(%name, "link over the relay");
         let _ = opened.send(Ok(link.clone()));
-        if self.run_link(link, channel, Some(relay.as_mut())).await {
-            return;
-        }
-        // The last packets, such as the reason of the end, are sent while the relay runs.
-        let _ = timeout(CLOSE_TIMEOUT, async {
-            tokio::select! {
-                _ = &mut relay => {}
-                () = endpoint.wait_idle(CLOSE_TIMEOUT) => {}
-            }
-        })
-        .await;
+        self.run_link(link, channel, Some(relay)).await;
     }
 
-    /// Runs the tasks of a link until it is closed. `relay` passes the packets of `channel`. Returns whether the relay
-    /// has ended.
-    async fn run_link(
-        &self,
-        link: PeerLink,
-        channel: Channel,
-        relay: Option<RelayRun<'_>>,
-    ) -> bool {
-        let has_relay_ended = AtomicBool::new(false);
+    /// Runs the tasks of a link until it is closed. `relay` passes the packets of `channel`.
+    async fn run_link(&self, link: PeerLink, channel: Channel, relay: Option<RelayRun<'_>>) {
         self.0.state.lock().links.insert(link.id(), link.clone());
         let _registered = RegisteredLink { peers: self.clone(), link: link.clone() };
         self.notify_changed();
@@ -134,7 +129,6 @@ impl Peers {
             if let Some(relay) = relay {
                 let error = relay.await;
                 debug!(%error, name = %link.name(), "the relay has ended");
-                has_relay_ended.store(true, Ordering::Relaxed);
                 close(&channel, CloseCode::TimedOut);
             }
             std::future::pending::<()>().await;
@@ -154,7 +148,6 @@ impl Peers {
             () = join_tasks => {}
             () = link.closed() => {}
         }
-        has_relay_ended.load(Ordering::Relaxed)
     }
 
     /// Serves the streams that the other client opens on one connection, until it ends.
