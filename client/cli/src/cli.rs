@@ -33,7 +33,7 @@ pub struct ClientArgs {
 
 const AFTER_HELP: &str = "\
 Defaults come from the environment (QUIVER_SERVER, QUIVER_CERT, QUIVER_NAME), then from \
-$XDG_CONFIG_HOME/quiver/config.toml (server, cert, name, announce).
+$XDG_CONFIG_HOME/quiver/config.toml (server, cert, name, announce, paths).
 
 Exit codes: 0 done, 1 other, 2 usage, 3 cannot connect or timed out, 4 wrong server certificate, \
 5 sign-in refused, 6 server busy, 7 no such file or client, 8 local disk, 9 content failed \
@@ -60,6 +60,12 @@ pub struct SettingsArgs {
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 30,
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub timeout: u64,
+    /// Reach other clients over the server's relay only, so that none of them learns your address
+    #[arg(long, global = true, conflicts_with = "direct_only")]
+    pub relay_only: bool,
+    /// Reach other clients directly only, and fail where the networks do not allow it
+    #[arg(long, global = true)]
+    pub direct_only: bool,
     /// Print only data and errors
     #[arg(long, short, global = true)]
     pub quiet: bool,

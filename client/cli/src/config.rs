@@ -126,7 +126,11 @@ impl Config {
             },
             password_file: flags.password_file,
             timeout: Duration::from_secs(flags.timeout),
-            paths: PathPolicy::default(),
+            paths: match (flags.relay_only, flags.direct_only) {
+                (true, _) => PathPolicy::RelayOnly,
+                (_, true) => PathPolicy::DirectOnly,
+                _ => saved.paths.unwrap_or_default().into(),
+            },
         };
         let announce = saved.announce.unwrap_or(true);
         Ok(Self { client, quiet: flags.quiet, verbose: flags.verbose, announce })
@@ -141,6 +145,27 @@ struct ConfigFile {
     cert: Option<PathBuf>,
     name: Option<String>,
     announce: Option<bool>,
+    paths: Option<SavedPaths>,
+}
+
+/// Which paths to other clients are used, as the file has it.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum SavedPaths {
+    #[default]
+    Any,
+    RelayOnly,
+    DirectOnly,
+}
+
+impl From<SavedPaths> for PathPolicy {
+    fn from(saved: SavedPaths) -> Self {
+        match saved {
+            SavedPaths::Any => Self::Any,
+            SavedPaths::RelayOnly => Self::RelayOnly,
+            SavedPaths::DirectOnly => Self::DirectOnly,
+        }
+    }
 }
 
 impl ConfigFile {

@@ -24,9 +24,11 @@ fn main() {
     let mut ron = session.client("Ron");
     let mut output = ShownOutput::default();
     let mut pete = session.client("Pete");
+    wait_for_row(&mut ron, "Pete has joined.");
     output.print_complete_rows(&ron);
     ben.type_line("exit");
     ben.wait_for_exit();
+    wait_for_row(&mut ron, "Ben has left.");
 
     let mut enter = |line: &str, expected: &str| {
         ron.type_line(line);
@@ -40,11 +42,20 @@ fn main() {
     enter("status", "End: Still Connected");
     enter("list", "text.txt");
     enter("get secret.txt", "File received successfully.");
+    enter("@Pete here it is", "here it is");
+    pete.wait_until("the message", |screen| screen.contains("[Ron] here it is"));
+    enter("/send Pete secret.txt", "Offer 1: waiting for Pete's answer.");
+    pete.wait_until("the offer", |screen| screen.contains("/accept 1"));
+    pete.type_line("/accept 1");
+    wait_for_row(&mut ron, "Pete has stored 1 file (35 bytes).");
+    output.print_complete_rows(&ron);
 
     println!(
         "\nBen has left and freed a slot. Ann takes it, so the server is full when Tom connects.\n"
     );
     let mut ann = session.client("Ann");
+    wait_for_row(&mut ron, "Ann has joined.");
+    output.print_complete_rows(&ron);
     let mut tom = session.program("Tom", &["--name", "Tom"]);
     let status = tom.wait_for_exit();
     println!("$ quiver --name Tom\n{}\n(exit code {})", tom.contents().trim(), status.exit_code());
@@ -58,9 +69,11 @@ fn main() {
         terminal.wait_for_exit();
     }
 
-    let received = fs::read(folder.join("Ron/secret.txt")).unwrap();
-    assert_eq!(received, fs::read(files.join("secret.txt")).unwrap());
-    println!("\nRon's file is the same as the server's: {} bytes.", received.len());
+    let secret = fs::read(files.join("secret.txt")).unwrap();
+    for name in ["Ron", "Pete"] {
+        assert_eq!(fs::read(folder.join(name).join("secret.txt")).unwrap(), secret, "{name}");
+    }
+    println!("\nRon's and Pete's files are the same as the server's: {} bytes.", secret.len());
     println!("\nThe server's log:\n\n{}", session.stop().trim_end());
 }
 
@@ -114,6 +127,8 @@ impl<'a> DemoSession<'a> {
         let mut command = CommandBuilder::new(program_path("quiver"));
         command.args(["--server", &self.address, "--cert"]);
         command.arg(self.folder.join("certs/server.pem"));
+        // Whether the connection becomes direct before or after the file is there would differ in each run.
+        command.arg("--relay-only");
         command.args(arguments);
         command.cwd(&home);
         for variable in ["XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"] {
@@ -149,6 +164,11 @@ impl ShownOutput {
     fn print_rest(&mut self, terminal: &Terminal) {
         println!("{}", &terminal.contents()[self.0..].trim_end());
     }
+}
+
+/// Waits for a complete row, below which the prompt stands again.
+fn wait_for_row(terminal: &mut Terminal, row: &str) {
+    terminal.wait_until(row, |screen| screen.contains(&format!("\n{row}\n")));
 }
 
 fn program_path(name: &str) -> PathBuf {

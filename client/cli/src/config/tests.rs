@@ -101,3 +101,22 @@ fn other_clients_are_announced_unless_the_file_says_no() {
     assert!(!announces("announce = false").unwrap());
     assert!(announces("announce = 'no'").is_err());
 }
+
+#[test]
+fn a_flag_decides_about_paths_before_the_file() {
+    use quiver_client::settings::PathPolicy;
+    let paths = |text: &str, relay_only, direct_only| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        std::fs::write(&path, text).unwrap();
+        let flags = SettingsArgs { relay_only, direct_only, ..SettingsArgs::default() };
+        let config = Config::new(flags, |_| None, Some(&path));
+        config.map(|config| config.client.paths)
+    };
+    let relay_only = "paths = 'relay-only'";
+    assert_eq!(paths("", false, false).unwrap(), PathPolicy::Any);
+    assert_eq!(paths(relay_only, false, false).unwrap(), PathPolicy::RelayOnly);
+    assert_eq!(paths(relay_only, false, true).unwrap(), PathPolicy::DirectOnly);
+    assert_eq!(paths("paths = 'direct-only'", true, false).unwrap(), PathPolicy::RelayOnly);
+    assert!(paths("paths = 'none'", false, false).is_err());
+}
