@@ -144,6 +144,8 @@ async fn run_with_signals(
     let client = Client::new(config.client.clone(), folders.clone(), endpoint.clone())?;
     let mut interface = Interface::new(client.clone(), output.clone());
     interface.peer_display().announce = config.announce && output.mode() == UiMode::Prompt;
+    // Others are too short for that.
+    interface.peer_display().paths = command::may_transfer_between_clients(command.as_ref());
     let interrupts = interface.interrupts.clone();
     let work = async {
         match command {

@@ -43,6 +43,9 @@ async fn the_prompt_shows_the_documented_conversation() {
     let server = Server::start().await;
     offer_files(&server);
     let homes = [(); 4].map(|()| Home::new());
+    // Its moments are those of other clients.
+    fs::create_dir_all(homes[1].config().parent().unwrap()).unwrap();
+    fs::write(homes[1].config(), "announce = false\n").unwrap();
     let mut ben = PromptUser::sign_in(&homes[0], &server, "Ben");
     let mut ron = PromptUser::sign_in(&homes[1], &server, "Ron");
     let mut pete = PromptUser::sign_in(&homes[2], &server, "Pete");

@@ -15,6 +15,7 @@ mod client_hostile;
 mod client_kill_cleanup;
 mod client_library;
 mod client_no_home;
+mod client_peers;
 mod client_prompt;
 mod client_put;
 mod client_put_hostile;

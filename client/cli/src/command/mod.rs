@@ -128,6 +128,14 @@ pub fn may_have_disk_work(command: Option<&CommandArgs>) -> bool {
     }
 }
 
+/// Whether a command may transfer files between clients; `None` is the prompt.
+pub fn may_transfer_between_clients(command: Option<&CommandArgs>) -> bool {
+    matches!(
+        command,
+        None | Some(CommandArgs::Send(_) | CommandArgs::Receive(_) | CommandArgs::Accept(_))
+    )
+}
+
 /// Sends a message and prints the server's reply.
 ///
 /// # Errors

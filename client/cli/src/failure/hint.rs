@@ -152,7 +152,7 @@ fn refusal_hint(code: RefusalCode) -> Option<&'static str> {
         RefusalCode::NotAFile => "list PATH shows a folder's files, get -r PATH fetches them",
         RefusalCode::NoSuchClient => "status lists the connected clients",
         RefusalCode::NotReachable => {
-            "the other client must be at its prompt, or run quiver receive, in a version with this feature"
+            "the other client must be at its prompt, or run quiver receive"
         }
         RefusalCode::NoRelay => "the server's operator has turned off the relay",
         RefusalCode::NameTaken => "choose another name with --name",

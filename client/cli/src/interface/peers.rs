@@ -17,6 +17,8 @@ pub struct PeerDisplay {
     pub json: bool,
     /// Announce clients that connect and disconnect.
     pub announce: bool,
+    /// Report how the connections with other clients run.
+    pub paths: bool,
     /// Whether incoming offers are queued for a command that answers them.
     queues_offers: bool,
     queued: VecDeque<Arc<IncomingOffer>>,
@@ -115,6 +117,7 @@ impl PeerDisplay {
     fn shows(&self, event: &PeerEvent) -> bool {
         match event {
             PeerEvent::Joined(_) | PeerEvent::Left(_) => self.announce,
+            PeerEvent::PathChanged { .. } => self.paths,
             PeerEvent::OfferReceived(_) => !self.queues_offers || self.json,
             PeerEvent::OfferEnded { number, .. } => !self.awaited.contains(number),
             _ => true,

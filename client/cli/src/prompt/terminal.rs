@@ -101,7 +101,7 @@ enum PromptEvent {
     Editor(EditorEvent),
     Client(ClientEvent),
     TransferEnded(TransferId, TransferEnd),
-    OfferEnded(OfferEnd),
+    OfferEnded(Box<OfferEnd>),
     Completion(CompletionQuery),
     Interrupted,
     /// Needs no action.
@@ -119,7 +119,7 @@ impl Prompt<'_> {
                     PromptEvent::Editor(event) => break event,
                     PromptEvent::Client(event) => self.show_above(event).await?,
                     PromptEvent::TransferEnded(id, end) => self.finish(id, end).await?,
-                    PromptEvent::OfferEnded(end) => self.finish_offer(end).await?,
+                    PromptEvent::OfferEnded(end) => self.finish_offer(*end).await?,
                     PromptEvent::Completion(query) => self.look_up(query),
                     PromptEvent::Interrupted => self.cancel_all(),
                     PromptEvent::Ignored => {}

@@ -98,7 +98,7 @@ fn can_wait(question: &Question) -> bool {
 
 pub(super) fn offer_ended(ended: Result<OfferEnd, JoinError>) -> PromptEvent {
     match ended {
-        Ok(end) => PromptEvent::OfferEnded(end),
+        Ok(end) => PromptEvent::OfferEnded(Box::new(end)),
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         // The program ends.
         Err(_) => PromptEvent::Ignored,
