@@ -40,8 +40,10 @@ impl Peers {
             Ok(end) => conversation.end(&end).await,
         };
         answered?;
-        conversation.stream.writer.delivered(ANSWER_TIMEOUT).await;
-        self.0.state.lock().answered.extend(number);
+        // Without the answer, the sender announces the offer again on another path or link.
+        if conversation.stream.writer.delivered(ANSWER_TIMEOUT).await {
+            self.0.state.lock().answered.extend(number);
+        }
         self.0.changed.notify_waiters();
         Ok(())
     }
