@@ -1,13 +1,20 @@
-//! Tests of the NAT lab itself: they prove that the emulated networks behave as they are named. They need root.
+//! Tests in emulated networks with NATs: those of the networks themselves, which prove that they behave as they are
+//! named, and those of Quiver's clients in them. They need root.
 
 mod captures;
 mod changes;
 mod cleanup;
+mod client_pair;
 mod delays;
 mod filters;
 mod hole_punching;
+mod lab_client;
 mod mappings;
+mod matrix;
+mod offered_file;
+mod path_changes;
 mod paths;
 mod probe;
 mod programs;
+mod repeated_links;
 mod shared;

@@ -32,8 +32,9 @@ use crate::transfers::TransferStatus;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LAST_PAUSE: Duration = Duration::from_secs(15);
 
-/// How long the sender of an offer may take to receive the outcome.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long the sender of an offer may take to receive the outcome: a direct path that was lost is noticed after five
+/// seconds.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The outcome of a message to one of several clients.
 pub type TellOutcome = (ClientName, Result<(), ClientError>);
@@ -306,7 +307,7 @@ impl Client {
             peers.notify_changed();
             if is_answer {
                 // This process may end now, and the sender would not learn the outcome.
-                let _ = timeout(ANSWER_TIMEOUT, peers.wait_until_answered(number)).await;
+                let _ = timeout(ANSWER_TIMEOUT, peers.wait_until_answered(number, offer.key)).await;
             }
         };
         self.start_in(session, prepared, finish)

@@ -15,6 +15,7 @@ use tracing::debug;
 
 use super::candidates::{self, LocalNetwork};
 use super::conversation::{Conversation, PeerPart};
+use super::dial_rounds::DialRounds;
 use super::dialling::Round;
 use super::link::Side;
 use super::requests::RequestError;
@@ -22,9 +23,6 @@ use super::{PathPolicy, PeerLink, Peers};
 use crate::error::{ClientError, PeerError};
 use crate::exchange::{self, unexpected_reply};
 use crate::peer_path::NotDirect;
-
-/// Rounds of attempts with one introduction.
-const ROUNDS: u32 = 3;
 
 /// The pause before further rounds, with a new introduction, while the link is relayed.
 const RETRY_INTERVAL: Duration = Duration::from_secs(60);
@@ -55,7 +53,6 @@ impl Peers {
         let is_requester = link.side() == Side::Requester;
         // If both sides have accepted before, the requester starts.
         let mut is_due = is_requester || !link.is_accepted();
-        let (mut introduction, mut is_first) = (link.id(), true);
         loop {
             while !link.is_accepted() || link.has_direct() {
                 let changed = link.changed();
@@ -66,14 +63,7 @@ impl Peers {
             }
             let (links, started) = (local_networks(), Instant::now());
             if std::mem::replace(&mut is_due, true) {
-                if !std::mem::replace(&mut is_first, false) {
-                    match self.introduce_again(&link).await {
-                        Ok(id) => introduction = id,
-                        Err(error) => debug!(%error, "cannot be introduced again"),
-                    }
-                }
-                // If the other side has not accepted yet, it starts once it does.
-                is_first = self.try_rounds(&link, introduction).await;
+                self.try_rounds(&link).await;
             }
             let retry_after = is_requester.then_some(RETRY_INTERVAL);
             if !link.has_direct() {
@@ -82,25 +72,44 @@ impl Peers {
         }
     }
 
-    /// Tries to connect directly in several rounds. Returns whether the other client declined.
-    async fn try_rounds(&self, link: &PeerLink, introduction: IntroductionId) -> bool {
+    /// Tries to connect directly in several rounds. If the other side has not accepted yet, it tries once it does.
+    async fn try_rounds(&self, link: &PeerLink) {
+        let _turn = match link.side() {
+            Side::Requester => Some(link.dialling().lock().await),
+            Side::Responder => None,
+        };
+        if link.has_direct() {
+            return;
+        }
+        let next = link.dial_rounds().next();
+        if next.is_none()
+            && let Err(error) = self.introduce_again(link).await
+        {
+            return debug!(%error, "cannot be introduced again");
+        }
         link.set_not_direct(NotDirect::Trying);
-        for round in 0..ROUNDS {
+        loop {
+            let next = link.dial_rounds().next();
+            let Some((introduction, round)) = next else { break };
             match self.request_round(link, introduction, round).await {
-                Ok(()) if link.has_direct() => return false,
+                Ok(()) if link.has_direct() => return,
                 Ok(()) => {}
+                // The other side dials already.
+                Err(StreamError::Refused(refusal)) if refusal.code == RefusalCode::Busy => return,
                 Err(StreamError::Refused(refusal)) if refusal.code == RefusalCode::Declined => {
-                    link.set_not_direct(NotDirect::Declined);
-                    return true;
+                    // Another introduction does not stay open until the other side has accepted.
+                    if introduction != link.id() {
+                        link.dial_rounds().skip(introduction);
+                    }
+                    return link.set_not_direct(NotDirect::Declined);
                 }
                 Err(error) => {
                     debug!(%error, round, "a round of direct dials has failed");
-                    break;
+                    link.dial_rounds().skip(introduction);
                 }
             }
         }
         link.set_not_direct(NotDirect::Unreachable);
-        false
     }
 
     /// The requester's side of one round.
@@ -130,7 +139,11 @@ impl Peers {
         let observe = async { Ok(observe.await) };
         let ((mut conversation, listed), observed) = tokio::try_join!(ask, observe)?;
         let order = candidates::dial_order(&links, observed, &listed);
-        let mut dials = self.prepare_round(link, introduction, round).await?;
+        if !link.dial_rounds().start(introduction, round) {
+            // The other side has started this round meanwhile.
+            return Err(StreamError::Reset);
+        }
+        let mut dials = self.prepare_round(link, introduction, round)?;
         conversation.reply(&PeerReply::Start).await?;
         sleep(channel.rtt() / 2).await;
         let connected = self.run_round(link, &mut dials, &order).await;
@@ -151,15 +164,37 @@ impl Peers {
         if self.0.paths == PathPolicy::RelayOnly || !link.is_accepted() {
             return Err(RequestError::refused(RefusalCode::Declined, "no direct connection now"));
         }
+        let _turn = match link.side() {
+            Side::Requester => Some(link.dialling().try_lock().map_err(|_| {
+                RequestError::refused(RefusalCode::Busy, "this side dials already")
+            })?),
+            Side::Responder => None,
+        };
         let DialRequest { introduction, round, addresses: listed } = dial;
-        if round >= ROUNDS || !self.is_introduction_of(link, introduction) {
+        if !link.dial_rounds().start(introduction, round) {
             return Err(RequestError::refused(RefusalCode::NotFound, "there is no such round"));
         }
+        link.set_not_direct(NotDirect::Trying);
+        let connected = self.answer_round(link, introduction, round, &listed, conversation).await;
+        if !link.has_direct() {
+            link.set_not_direct(NotDirect::Unreachable);
+        }
+        connected
+    }
+
+    async fn answer_round(
+        &self,
+        link: &PeerLink,
+        introduction: IntroductionId,
+        round: u32,
+        listed: &[SocketAddr],
+        conversation: &mut Conversation,
+    ) -> Result<(), RequestError> {
         let links = local_networks();
         let observed = self.observed_address(introduction).await;
         let addresses = self.own_addresses(&links);
-        let order = candidates::dial_order(&links, observed, &listed);
-        let mut dials = self.prepare_round(link, introduction, round).await?;
+        let order = candidates::dial_order(&links, observed, listed);
+        let mut dials = self.prepare_round(link, introduction, round)?;
         conversation.reply(&PeerReply::Addresses { addresses }).await?;
         match conversation.next::<PlainEnd>().await? {
             PeerPart::Reply(PeerReply::Start) => {}
@@ -195,12 +230,14 @@ impl Peers {
         connected.ok_or_else(|| no_path("the networks do not let the two clients reach each other"))
     }
 
-    async fn introduce_again(&self, link: &PeerLink) -> Result<IntroductionId, ClientError> {
+    /// Lets the server introduce both connections again, for further rounds.
+    async fn introduce_again(&self, link: &PeerLink) -> Result<(), ClientError> {
         let server = self.server()?;
         let (name, again) = (link.name().clone(), Some(link.id()));
         let introduced = exchange::introduce(&server.connection, name.clone(), true, again).await;
         let introduction = introduced.map_err(|error| Self::no_path(&name, &error))?;
-        Ok(introduction.id)
+        *link.dial_rounds() = DialRounds::new(introduction.id, Instant::now());
+        Ok(())
     }
 
     /// The address of the other client as the server sees it; `None` if the server is gone.
@@ -220,7 +257,7 @@ impl Peers {
         candidates::own_addresses(links, port)
     }
 
-    async fn prepare_round(
+    fn prepare_round(
         &self,
         link: &PeerLink,
         introduction: IntroductionId,

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use chrono::Utc;
 use quiver_protocol::text::display_remark;
-use quiver_protocol::{Offer, OfferEnd, OfferId, PeerReply, Refusal, RefusalCode, Timestamp};
+use quiver_protocol::{
+    Fingerprint, Offer, OfferEnd, OfferId, PeerReply, Refusal, RefusalCode, Timestamp,
+};
 use tokio::time::sleep;
 use tracing::debug;
 
@@ -40,13 +42,15 @@ impl Peers {
             Ok(end) => conversation.end(&end).await,
         };
         answered?;
-        conversation.stream.writer.delivered(ANSWER_TIMEOUT).await;
-        let mut state = self.0.state.lock();
-        state.answered.extend(number);
+        // Without the answer, the sender announces the offer again on another path or link.
+        let is_delivered = conversation.stream.writer.delivered(ANSWER_TIMEOUT).await;
         if let Some(number) = number {
+            let mut state = self.0.state.lock();
             state.reported.remove(&number);
+            if is_delivered {
+                state.answered.insert(number);
+            }
         }
-        drop(state);
         self.0.changed.notify_waiters();
         Ok(())
     }
@@ -56,11 +60,12 @@ impl Peers {
         self.0.state.lock().answered.remove(&number);
     }
 
-    /// Waits until the sender of an offer knows the outcome.
-    pub(crate) async fn wait_until_answered(&self, number: OfferNumber) {
+    /// Waits until the sender of an offer knows the outcome, or is not connected any more: then it asks again later.
+    pub(crate) async fn wait_until_answered(&self, number: OfferNumber, sender: Fingerprint) {
         loop {
             let changed = self.0.changed.notified();
-            if self.0.state.lock().answered.contains(&number) {
+            let has_link = self.links().iter().any(|link| link.key() == sender && link.is_open());
+            if !has_link || self.0.state.lock().answered.contains(&number) {
                 return;
             }
             changed.await;

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use quiver_protocol::{ClientName, CloseCode, Fingerprint, Introduction, IntroductionId};
 use quiver_transport::role::CLIENT_CONTENT_STREAMS;
 use quiver_transport::{Channel, ConnectionEnd, StreamError, close};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Mutex as AsyncMutex, Notify, Semaphore, watch};
 use tokio::time::Instant;
 
+use super::dial_rounds::DialRounds;
 use crate::peer_path::{NotDirect, PeerPath, PeerStatus};
 use crate::reconnecting::{MoveSignal, SessionHandle};
 
@@ -37,6 +38,9 @@ struct LinkShared {
     changed: Notify,
     /// Whether this person has accepted the contact, so that it may learn this client's address.
     is_accepted: AtomicBool,
+    /// The direct dials that have run and may run.
+    dial_rounds: Mutex<DialRounds>,
+    dialling: AsyncMutex<()>,
     /// One permit for each content stream that may be open, over all paths.
     content_permits: Arc<Semaphore>,
     closed_relayed_bytes: AtomicU64,
@@ -113,10 +117,13 @@ impl PeerLink {
         let path = Some(LinkPath::new(channel));
         let (relayed, direct) = if is_direct { (None, path) } else { (path, None) };
         let state = LinkState { relayed, direct, not_direct, previous: None };
+        let opened = Instant::now();
         Self(Arc::new(LinkShared {
+            dial_rounds: Mutex::new(DialRounds::new(introduction.id, opened)),
+            dialling: AsyncMutex::default(),
             introduction,
             side,
-            opened: Instant::now(),
+            opened,
             state: Mutex::new(state),
             changed: Notify::new(),
             is_accepted: AtomicBool::new(false),
@@ -153,6 +160,26 @@ impl PeerLink {
 
     pub(super) fn is_with(&self, name: &ClientName) -> bool {
         self.name().key() == name.key()
+    }
+
+    /// The rounds of direct dials that have run and may run.
+    pub(super) fn dial_rounds(&self) -> MutexGuard<'_, DialRounds> {
+        self.0.dial_rounds.lock()
+    }
+
+    /// Lets direct dials use another introduction, for which the other client has asked. Returns whether they may.
+    pub(super) fn replace_dial_introduction(&self, id: IntroductionId) -> bool {
+        let (mut rounds, now) = (self.dial_rounds(), Instant::now());
+        let may_replace = rounds.may_be_replaced(now);
+        if may_replace {
+            *rounds = DialRounds::new(id, now);
+        }
+        may_replace
+    }
+
+    /// Held while the requester of the introduction dials, so that it does not do so for both sides at once.
+    pub(super) fn dialling(&self) -> &AsyncMutex<()> {
+        &self.0.dialling
     }
 
     /// The best connection at present.

@@ -1,7 +1,7 @@
 //! Introductions that other clients ask for, and clients that come and go: the `listen` stream of the session with
 //! the server, again after each reconnection.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -180,19 +180,11 @@ impl Peers {
         introduction: &Introduction,
         again: IntroductionId,
     ) -> Result<(), ClientError> {
-        let is_known = {
-            let mut state = self.0.state.lock();
-            // Forgets the introductions of links that are closed.
-            let open: HashSet<IntroductionId> = state.links.keys().copied().collect();
-            state.repeated.retain(|_, link| open.contains(link));
-            let is_known =
-                state.links.get(&again).is_some_and(|link| link.key() == introduction.key);
-            if is_known {
-                state.repeated.insert(introduction.id, again);
-            }
-            is_known
-        };
-        self.send_answer(introduction, is_known).await
+        let link = self.0.state.lock().links.get(&again).cloned();
+        let accept = link.is_some_and(|link| {
+            link.key() == introduction.key && link.replace_dial_introduction(introduction.id)
+        });
+        self.send_answer(introduction, accept).await
     }
 
     async fn send_answer(

@@ -6,7 +6,7 @@
 //! | `listener` | introductions that other clients ask for |
 //! | `trust` | whether the key of a client is that of its name |
 //! | `link`, `opening` | the connection with one client, and its tasks |
-//! | `direct`, `dialling`, `candidates` | direct connections: when, how, and to which addresses |
+//! | `direct`, `dial_rounds`, `dialling`, `candidates` | direct connections: when, how, and to which addresses |
 //! | `conversation` | requests to the other client |
 //! | `requests` | what the other client asks for on a link |
 //! | `messages`, `verification` | both ends of `tell` and `verify` |
@@ -14,6 +14,7 @@
 
 mod candidates;
 mod conversation;
+mod dial_rounds;
 mod dialling;
 mod direct;
 mod incoming;
@@ -100,8 +101,6 @@ struct PeersState {
     /// The session with the server; `None` before the client has connected.
     session: Option<ReconnectingSession>,
     links: HashMap<IntroductionId, PeerLink>,
-    /// Introductions of the connections of an open link once more, with the link's introduction.
-    repeated: HashMap<IntroductionId, IntroductionId>,
     /// The dials that running rounds expect, with the key of the dialling client.
     expected_dials: HashMap<DialId, (Fingerprint, mpsc::Sender<Connection>)>,
     /// Whether the socket accepts connections of other clients.
@@ -232,11 +231,6 @@ impl Peers {
     /// The state of each link.
     pub(crate) fn statuses(&self) -> Vec<PeerStatus> {
         self.links().iter().map(PeerLink::status).collect()
-    }
-
-    /// Whether an introduction is that of a link, or a later one of the same connections.
-    fn is_introduction_of(&self, link: &PeerLink, id: IntroductionId) -> bool {
-        id == link.id() || self.0.state.lock().repeated.get(&id) == Some(&link.id())
     }
 
     /// Closes the links with a client.

@@ -129,7 +129,10 @@ impl Peers {
             if let Some(relay) = relay {
                 let error = relay.await;
                 debug!(%error, name = %link.name(), "the relay has ended");
+                // Removed first, so that transfers take the end as a loss, after which they continue elsewhere.
+                let changed = link.remove(&channel);
                 close(&channel, CloseCode::TimedOut);
+                self.report_path(&link, changed).await;
             }
             std::future::pending::<()>().await;
         };

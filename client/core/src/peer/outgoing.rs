@@ -204,8 +204,16 @@ impl Peers {
         if !matches!(recorded, Ok(recorded) if recorded == key) {
             return;
         }
-        let end = self.run_announcement(link, &source).await;
         let to = link.name().clone();
+        let end = loop {
+            match self.run_announcement(link, &source).await {
+                // Only its path has ended: the recipient expects the offer on another one.
+                AnnouncementEnd::Lost(error @ StreamError::Lost(_)) if link.is_open() => {
+                    debug!(%to, %error, "announcing an offer again");
+                }
+                end => break end,
+            }
+        };
         match end {
             AnnouncementEnd::Settled(state) => {
                 let (now, ended) = (Timestamp(Utc::now()), state.clone());

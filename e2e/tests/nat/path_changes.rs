@@ -1,0 +1,140 @@
+//! Paths change, transfers do not: a file that is sent from one client to another while the networks change.
+
+#![expect(clippy::print_stdout, reason = "people compare the times")]
+
+use std::time::{Duration, Instant};
+
+use quiver_client::peer_path::{NotDirect, PeerPath};
+use quiver_client::settings::PathPolicy;
+use quiver_e2e::nat_lab::Gateway::PortRestricted;
+use quiver_e2e::nat_lab::{ClientNetwork, Side, Topology, lab_available};
+use quiver_e2e::process::{Signal, run};
+use quiver_e2e::{Server, wait_within};
+
+use crate::client_pair::ClientPair;
+use crate::offered_file::OfferedFile;
+
+const SIZE: usize = 48 * 1024 * 1024;
+
+/// What may be sent twice when a transfer moves: blocks on their way.
+const SENT_TWICE: u64 = 4 * 1024 * 1024;
+
+fn topology() -> Topology {
+    let network = ClientNetwork::behind(PortRestricted).with_delay(Duration::from_millis(5));
+    Topology::separate(network, network)
+}
+
+/// Starts two clients that are connected directly.
+async fn start_direct() -> ClientPair {
+    let pair = ClientPair::start(topology(), [PathPolicy::Any; 2]).await;
+    pair.accept_each_other().await;
+    for client in &pair.clients {
+        client.wait_until_direct().await;
+    }
+    pair
+}
+
+/// Waits until both clients use a path of a kind.
+async fn wait_for_paths(pair: &ClientPair, what: &str, is_wanted: fn(&PeerPath) -> bool) {
+    let [ben, ron] = &pair.clients;
+    ben.wait_for_path(ron, what, is_wanted).await;
+    ron.wait_for_path(ben, what, is_wanted).await;
+}
+
+fn is_direct(path: &PeerPath) -> bool {
+    matches!(path, PeerPath::Direct { .. })
+}
+
+/// Finishes a transfer and checks how much was sent.
+async fn finish(pair: &ClientPair, file: OfferedFile) {
+    let size = file.size();
+    let sent = file.finish(pair).await;
+    assert!((size..=size + SENT_TWICE).contains(&sent), "{sent} of {size} bytes sent");
+    println!("{} bytes sent twice", sent - size);
+}
+
+#[tokio::test]
+async fn a_relayed_transfer_moves_to_the_direct_path_once_there_is_one() {
+    if !lab_available() {
+        return;
+    }
+    let options = Server::options().argument("--relay-limit").argument("1500KB");
+    let topology = topology().with_client_udp_blocked();
+    let pair = ClientPair::start_with(topology, [PathPolicy::Any; 2], options).await;
+    let file = OfferedFile::start(&pair, SIZE).await;
+    let unreachable = |path: &PeerPath| *path == PeerPath::Relayed { why: NotDirect::Unreachable };
+    file.wait_for_percent(&pair, 30).await;
+    wait_for_paths(&pair, "the end of the first attempts", unreachable).await;
+    pair.lab.unblock_client_udp();
+    // A new address, such as that of a VPN, leads to new attempts.
+    let mut add = pair.lab.client(Side::A).command("ip");
+    run(add.args(["addr", "add", "10.99.0.1/32", "dev", "eth0"]), b"").expect(0);
+    wait_for_paths(&pair, "a direct path", is_direct).await;
+    finish(&pair, file).await;
+    let [ben, ron] = &pair.clients;
+    let status = ron.status_with(ben).unwrap();
+    println!("{status:?}");
+    assert!(status.direct_bytes > 1024 * 1024, "{status:?}");
+    assert!(is_direct(&ben.path_to(ron)));
+}
+
+#[tokio::test]
+async fn a_direct_transfer_returns_to_the_relay_when_the_path_is_blocked() {
+    if !lab_available() {
+        return;
+    }
+    let pair = start_direct().await;
+    let file = OfferedFile::start(&pair, SIZE).await;
+    file.wait_for_percent(&pair, 30).await;
+    pair.lab.block_client_udp();
+    let blocked = Instant::now();
+    let is_relayed = |path: &PeerPath| matches!(path, PeerPath::Relayed { .. });
+    wait_for_paths(&pair, "the relay", is_relayed).await;
+    let elapsed = blocked.elapsed();
+    println!("back to the relay after {elapsed:.1?}");
+    assert!(elapsed < Duration::from_secs(15), "slow: {elapsed:?}");
+    finish(&pair, file).await;
+}
+
+#[tokio::test]
+async fn a_direct_transfer_continues_without_the_server() {
+    if !lab_available() {
+        return;
+    }
+    let mut pair = start_direct().await;
+    let file = OfferedFile::start(&pair, SIZE).await;
+    file.wait_for_percent(&pair, 50).await;
+    pair.server.signal(Signal::KILL);
+    pair.server.wait_for_exit(quiver_e2e::TIMEOUT).await;
+    finish(&pair, file).await;
+}
+
+#[tokio::test]
+async fn a_direct_transfer_survives_a_new_public_address_of_either_side() {
+    if !lab_available() {
+        return;
+    }
+    for side in Side::BOTH {
+        let mut pair = start_direct().await;
+        let file = OfferedFile::start(&pair, SIZE).await;
+        file.wait_for_percent(&pair, 30).await;
+        pair.lab.change_public_address(side);
+        finish(&pair, file).await;
+    }
+}
+
+#[tokio::test]
+async fn a_transfer_survives_fifteen_seconds_without_a_network() {
+    if !lab_available() {
+        return;
+    }
+    let pair = start_direct().await;
+    let file = OfferedFile::start(&pair, SIZE).await;
+    file.wait_for_percent(&pair, 30).await;
+    pair.lab.cut(Side::B);
+    // The networks have no event that ends this time.
+    let outage = std::future::pending::<()>();
+    let _ = tokio::time::timeout(Duration::from_secs(15), outage).await;
+    pair.lab.restore(Side::B);
+    wait_within(Duration::from_secs(90), "the file", finish(&pair, file)).await;
+}
