@@ -58,5 +58,5 @@ async fn a_changed_key_of_the_recipient_is_refused_with_exit_code_4_until_it_is_
     ben_home.quiver_as(&server, "Ben", ["contacts", "forget", "Ron"]).run().await.expect(0);
     tell(&server, &ben_home, 0).await;
     assert_eq!(other.next_event("message").await["text"], "Hello");
-    assert_eq!(other.events().len(), 1);
+    assert_eq!(other.events_called("message").len(), 1);
 }
