@@ -12,6 +12,7 @@
 //! | `benchmarks` | the benchmarks, one file each |
 //! | `bench_client` | a client of Quiver's protocol, for measurements that no program reports |
 //! | `fixtures`, `child_process`, `proc` | folders, servers, processes, the kernel's accounting of them |
+//! | `test_network` | a network with the MTU of an Ethernet |
 //! | `report`, `plot`, `figure`, `document`, `machine` | the report |
 
 #![expect(clippy::print_stdout, reason = "a benchmark's product is what it prints")]
@@ -31,6 +32,7 @@ mod peers;
 mod plot;
 mod proc;
 mod report;
+mod test_network;
 mod testbed;
 
 use std::process::ExitCode;
