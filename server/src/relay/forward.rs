@@ -7,12 +7,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use quiver_protocol::{FrameError, FrameHeader};
-use quiver_transport::{CommandStream, FrameReader, FrameWriter, StreamError};
+use quiver_transport::{CommandStream, FrameCutter, FrameReader, FrameWriter, StreamError};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use super::RelayEnd;
-use super::frames::FrameCutter;
 use super::usage::{Admission, ClientUsage};
 use crate::metrics::{DropReason, Metrics};
 

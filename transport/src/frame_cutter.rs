@@ -4,7 +4,7 @@ use quiver_protocol::{FrameError, FrameHeader, FrameKind, limits};
 
 /// The beginning of a frame whose rest has not been received yet.
 #[derive(Debug, Default)]
-pub(super) struct FrameCutter {
+pub struct FrameCutter {
     partial: Vec<u8>,
 }
 
@@ -13,7 +13,7 @@ impl FrameCutter {
     ///
     /// # Errors
     /// [`FrameError`] for a frame that is no Packet, is empty, or is longer than [`limits::PACKET`].
-    pub(super) fn push(
+    pub fn push(
         &mut self,
         mut bytes: &[u8],
         mut forward: impl FnMut(&[u8]),
@@ -39,7 +39,8 @@ impl FrameCutter {
     }
 
     /// Whether the bytes so far end with a whole frame.
-    pub(super) fn is_complete(&self) -> bool {
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
         self.partial.is_empty()
     }
 
