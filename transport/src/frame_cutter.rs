@@ -1,37 +1,47 @@
-//! Cuts received bytes into Packet frames, which it passes on whole and unchanged. Reads only their headers.
+//! Cuts received bytes into frames, and passes them on whole and unchanged. Reads only their headers. Only a frame that is
+//! received in several pieces is copied.
 
-use quiver_protocol::{FrameError, FrameHeader, FrameKind, limits};
+use quiver_protocol::{FrameError, FrameHeader};
 
 /// The beginning of a frame whose rest has not been received yet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct FrameCutter {
+    /// Checks a header before its payload is received.
+    check: fn(FrameHeader) -> Result<(), FrameError>,
     partial: Vec<u8>,
 }
 
 impl FrameCutter {
-    /// Calls `forward` with each frame that `bytes` complete.
+    /// Creates a cutter that accepts the frames whose headers pass `check`, which also bounds their lengths.
+    #[must_use]
+    pub fn new(check: fn(FrameHeader) -> Result<(), FrameError>) -> Self {
+        Self { check, partial: Vec::new() }
+    }
+
+    /// Calls `forward` with the header of each frame that `bytes` complete, and with the whole frame.
     ///
     /// # Errors
-    /// [`FrameError`] for a frame that is no Packet, is empty, or is longer than [`limits::PACKET`].
+    /// [`FrameError`] of the check, or for an unknown kind.
     pub fn push(
         &mut self,
         mut bytes: &[u8],
-        mut forward: impl FnMut(&[u8]),
+        mut forward: impl FnMut(FrameHeader, &[u8]),
     ) -> Result<(), FrameError> {
         if !self.partial.is_empty() {
             self.fill(FrameHeader::LENGTH, &mut bytes);
-            let Some(length) = frame_length(&self.partial)? else { return Ok(()) };
+            let Some(header) = self.header(&self.partial)? else { return Ok(()) };
+            let length = frame_length(header);
             self.fill(length, &mut bytes);
             if self.partial.len() < length {
                 return Ok(());
             }
-            forward(&self.partial);
+            forward(header, &self.partial);
             self.partial.clear();
         }
-        while let Some(length) = frame_length(bytes)?
-            && let Some((frame, rest)) = bytes.split_at_checked(length)
+        while let Some(header) = self.header(bytes)?
+            && let Some((frame, rest)) = bytes.split_at_checked(frame_length(header))
         {
-            forward(frame);
+            forward(header, frame);
             bytes = rest;
         }
         self.partial.extend_from_slice(bytes);
@@ -51,30 +61,35 @@ impl FrameCutter {
         self.partial.extend_from_slice(start);
         *bytes = rest;
     }
+
+    /// The header of the frame that starts here; `None` where it is not complete.
+    fn header(&self, bytes: &[u8]) -> Result<Option<FrameHeader>, FrameError> {
+        let Some(header) = bytes.first_chunk::<{ FrameHeader::LENGTH }>() else { return Ok(None) };
+        let header = FrameHeader::parse(*header)?;
+        (self.check)(header)?;
+        Ok(Some(header))
+    }
 }
 
-/// The length of the frame that starts here, with its header; `None` where the header is not complete.
-fn frame_length(bytes: &[u8]) -> Result<Option<usize>, FrameError> {
-    let Some(header) = bytes.first_chunk::<{ FrameHeader::LENGTH }>() else { return Ok(None) };
-    let FrameHeader { kind, length } = FrameHeader::parse(*header)?;
-    let length = usize::from(length);
-    if kind != FrameKind::Packet {
-        return Err(FrameError::Unexpected { found: kind, expected: "a Packet" });
-    }
-    if length > limits::PACKET {
-        return Err(FrameError::TooLong { length, limit: limits::PACKET });
-    }
-    if length == 0 {
-        return Err(FrameError::Chunk { length, why: "where a Packet was due" });
-    }
-    Ok(Some(FrameHeader::LENGTH + length))
+/// The length of a frame with its header.
+fn frame_length(header: FrameHeader) -> usize {
+    FrameHeader::LENGTH + usize::from(header.length)
 }
 
 #[cfg(test)]
 mod tests {
-    use quiver_protocol::frame;
+    use quiver_protocol::{FrameKind, frame, limits};
 
     use super::*;
+
+    fn only_packets(header: FrameHeader) -> Result<(), FrameError> {
+        match header {
+            FrameHeader { kind: FrameKind::Packet, length: 1..=16_384 } => Ok(()),
+            FrameHeader { kind, .. } => {
+                Err(FrameError::Unexpected { found: kind, expected: "a packet" })
+            }
+        }
+    }
 
     fn packets(lengths: &[usize]) -> (Vec<Vec<u8>>, Vec<u8>) {
         let frames = lengths.iter().enumerate().map(|(number, length)| {
@@ -91,9 +106,9 @@ mod tests {
     fn frames_are_the_same_wherever_the_bytes_are_cut() {
         let (frames, stream) = packets(&[1, 1200, 2, limits::PACKET, 7, 300]);
         for size in [1, 2, 3, 4, 5, 299, 1203, 4096, stream.len()] {
-            let (mut cutter, mut received) = (FrameCutter::default(), Vec::new());
+            let (mut cutter, mut received) = (FrameCutter::new(only_packets), Vec::new());
             for piece in stream.chunks(size) {
-                cutter.push(piece, |frame| received.push(frame.to_vec())).unwrap();
+                cutter.push(piece, |_, frame| received.push(frame.to_vec())).unwrap();
             }
             assert_eq!(received, frames, "in pieces of {size} bytes");
             assert!(cutter.is_complete());
@@ -104,8 +119,8 @@ mod tests {
     fn frames_before_an_invalid_one_are_forwarded() {
         let (frames, mut stream) = packets(&[5, 6]);
         stream.extend([FrameKind::Data as u8, 0, 1, 9]);
-        let (mut cutter, mut received) = (FrameCutter::default(), Vec::new());
-        let error = cutter.push(&stream, |frame| received.push(frame.to_vec())).unwrap_err();
+        let (mut cutter, mut received) = (FrameCutter::new(only_packets), Vec::new());
+        let error = cutter.push(&stream, |_, frame| received.push(frame.to_vec())).unwrap_err();
         assert!(matches!(error, FrameError::Unexpected { found: FrameKind::Data, .. }), "{error}");
         assert_eq!(received, frames);
     }
@@ -115,8 +130,8 @@ mod tests {
         for length in [0, limits::PACKET as u16 + 1, u16::MAX] {
             let header = FrameHeader { kind: FrameKind::Packet, length }.encode();
             for size in [1, 3] {
-                let mut cutter = FrameCutter::default();
-                let mut pushed = header.chunks(size).map(|piece| cutter.push(piece, |_| ()));
+                let mut cutter = FrameCutter::new(only_packets);
+                let mut pushed = header.chunks(size).map(|piece| cutter.push(piece, |_, _| ()));
                 assert!(pushed.any(|pushed| pushed.is_err()), "{length} bytes");
             }
         }
@@ -124,9 +139,9 @@ mod tests {
 
     #[test]
     fn a_frame_that_is_not_complete_is_not_forwarded() {
-        let mut cutter = FrameCutter::default();
+        let mut cutter = FrameCutter::new(only_packets);
         let (_, stream) = packets(&[10]);
-        cutter.push(&stream[..12], |_| panic!("not complete")).unwrap();
+        cutter.push(&stream[..12], |_, _| panic!("not complete")).unwrap();
         assert!(!cutter.is_complete());
     }
 }
