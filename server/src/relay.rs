@@ -4,7 +4,6 @@
 //! drops what does not fit, as a network would.
 
 mod forward;
-mod frames;
 mod queue;
 mod usage;
 

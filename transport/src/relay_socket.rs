@@ -17,9 +17,11 @@ use parking_lot::Mutex;
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
 use quiver_protocol::frame;
-use quiver_protocol::{FrameError, FrameKind, Refusal, limits};
+use quiver_protocol::{FrameError, FrameHeader, FrameKind, Refusal};
 use tokio::sync::Notify;
+use tokio::task::yield_now;
 
+use crate::frame_cutter::FrameCutter;
 use crate::stream::{CommandStream, FrameReader, FrameWriter, StreamError};
 
 /// The address of this side in the eyes of QUIC. Nothing is ever sent to it.
@@ -28,11 +30,17 @@ const LOCAL: SocketAddr = address(1);
 /// The address of the other side in the eyes of QUIC.
 pub(crate) const REMOTE: SocketAddr = address(2);
 
-/// Bytes of packets that wait for the stream. One more packet is refused until the stream has taken them.
+/// Bytes of packets that wait for the stream. One more batch is refused until the stream has taken them.
 const MAX_SEND_QUEUE: usize = 32 * 1024;
+
+/// The most packets that QUIC passes at once: together half of the send queue.
+const BATCH: usize = 4;
 
 /// Bytes of received packets that wait for QUIC. The stream is not read while there are more.
 const MAX_RECEIVE_QUEUE: usize = 256 * 1024;
+
+/// Received pieces that are read at once, before QUIC gets its turn.
+const PIECES: usize = 8;
 
 /// How long the stream may carry no packet. A connection sends one every few seconds, and a lost connection to the
 /// server ends the stream sooner.
@@ -56,10 +64,13 @@ struct OutgoingQueue {
     waiting: Vec<Waker>,
 }
 
+/// Received packets, without an allocation for each.
 #[derive(Debug, Default)]
 struct IncomingQueue {
-    packets: VecDeque<Bytes>,
-    bytes: usize,
+    /// The length of each packet.
+    lengths: VecDeque<u16>,
+    /// The packets, one after the other.
+    bytes: VecDeque<u8>,
     waiting: Option<Waker>,
 }
 
@@ -112,21 +123,41 @@ async fn send_packets(socket: &RelaySocket, writer: &mut FrameWriter) -> StreamE
 }
 
 async fn receive_packets(socket: &RelaySocket, reader: &mut FrameReader) -> StreamError {
+    let mut frames = FrameCutter::new(check_frame);
+    let mut pieces = [const { Bytes::new() }; PIECES];
     loop {
-        let frame = match reader.read_frame(limits::FRAME, SILENCE_TIMEOUT).await {
-            Ok(frame) => frame,
+        let count = match reader.read_pieces(&mut pieces, SILENCE_TIMEOUT).await {
+            Ok(Some(count)) => count,
+            Ok(None) => return FrameError::Truncated.into(),
             Err(error) => return error,
         };
-        match frame.kind {
-            FrameKind::Packet => socket.push_incoming(frame.payload.into()).await,
-            FrameKind::Error => {
-                return Refusal::decode(&frame.payload)
-                    .map_or_else(Into::into, StreamError::Refused);
+        for piece in &mut pieces[..count] {
+            let piece = std::mem::take(piece);
+            socket.wait_for_space().await;
+            if let Some(end) = socket.push_incoming(&mut frames, &piece) {
+                return end;
             }
-            // The other side has ended the relay.
-            FrameKind::Eof => return StreamError::Reset,
-            found => return FrameError::Unexpected { found, expected: "Packet" }.into(),
         }
+        // QUIC takes the packets while they are in the processor's cache.
+        yield_now().await;
+    }
+}
+
+/// Fails for a frame that a relay does not carry.
+fn check_frame(header: FrameHeader) -> Result<(), FrameError> {
+    match header.kind {
+        FrameKind::Packet | FrameKind::Error | FrameKind::Eof => Ok(()),
+        found => Err(FrameError::Unexpected { found, expected: "Packet" }),
+    }
+}
+
+/// Why the relay ends with a frame that is no Packet.
+fn end_reason(kind: FrameKind, payload: &[u8]) -> StreamError {
+    if kind == FrameKind::Error {
+        Refusal::decode(payload).map_or_else(Into::into, StreamError::Refused)
+    } else {
+        // The other side has ended the relay.
+        StreamError::Reset
     }
 }
 
@@ -142,23 +173,37 @@ impl RelaySocket {
         frames
     }
 
-    /// Queues a received packet. Waits while the queue is full.
-    async fn push_incoming(&self, packet: Bytes) {
+    /// Waits while the queue of received packets is full.
+    async fn wait_for_space(&self) {
         loop {
             let taken = self.taken.notified();
-            {
-                let mut incoming = self.incoming.lock();
-                if incoming.bytes < MAX_RECEIVE_QUEUE {
-                    incoming.bytes += packet.len();
-                    incoming.packets.push_back(packet);
-                    if let Some(waker) = incoming.waiting.take() {
-                        waker.wake();
-                    }
-                    return;
-                }
+            if self.incoming.lock().bytes.len() < MAX_RECEIVE_QUEUE {
+                return;
             }
             taken.await;
         }
+    }
+
+    /// Queues the packets that a received piece completes. Returns why the relay ends, if it does.
+    fn push_incoming(&self, frames: &mut FrameCutter, piece: &[u8]) -> Option<StreamError> {
+        let (mut incoming, mut end) = (self.incoming.lock(), None);
+        let cut = frames.push(piece, |header, frame| {
+            let payload = &frame[FrameHeader::LENGTH..];
+            if end.is_some() {
+                // What follows the end is not read.
+            } else if header.kind == FrameKind::Packet {
+                incoming.lengths.push_back(header.length);
+                incoming.bytes.extend(payload);
+            } else {
+                end = Some(end_reason(header.kind, payload));
+            }
+        });
+        if !incoming.lengths.is_empty()
+            && let Some(waker) = incoming.waiting.take()
+        {
+            waker.wake();
+        }
+        end.or_else(|| cut.err().map(Into::into))
     }
 }
 
@@ -192,11 +237,7 @@ impl AsyncUdpSocket for RelaySocket {
         let mut incoming = self.incoming.lock();
         let mut count = 0;
         for (buffer, meta) in buffers.iter_mut().zip(meta) {
-            let Some(packet) = incoming.packets.pop_front() else { break };
-            incoming.bytes -= packet.len();
-            // A longer packet is not one that this side's QUIC allows, and would be dropped by a network too.
-            let length = packet.len().min(buffer.len());
-            buffer[..length].copy_from_slice(&packet[..length]);
+            let Some(length) = incoming.pop(buffer) else { break };
             *meta = RecvMeta { addr: REMOTE, len: length, stride: length, ecn: None, dst_ip: None };
             count += 1;
         }
@@ -215,6 +256,25 @@ impl AsyncUdpSocket for RelaySocket {
 
     fn may_fragment(&self) -> bool {
         false
+    }
+
+    fn max_transmit_segments(&self) -> usize {
+        BATCH
+    }
+}
+
+impl IncomingQueue {
+    /// Copies the oldest packet into a buffer, and removes it. Returns its length there.
+    fn pop(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        let packet = usize::from(self.lengths.pop_front()?);
+        // A longer packet is not one that this side's QUIC allows, and would be dropped by a network too.
+        let length = packet.min(buffer.len());
+        let (first, second) = self.bytes.as_slices();
+        let split = length.min(first.len());
+        buffer[..split].copy_from_slice(&first[..split]);
+        buffer[split..length].copy_from_slice(&second[..length - split]);
+        self.bytes.drain(..packet);
+        Some(length)
     }
 }
 
@@ -235,3 +295,6 @@ impl UdpPoller for QueuePoller {
         Poll::Pending
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,13 +6,12 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use quiver_protocol::{FrameError, FrameHeader};
-use quiver_transport::{CommandStream, FrameReader, FrameWriter, StreamError};
+use quiver_protocol::{FrameError, FrameHeader, FrameKind, limits};
+use quiver_transport::{CommandStream, FrameCutter, FrameReader, FrameWriter, StreamError};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use super::RelayEnd;
-use super::frames::FrameCutter;
 use super::usage::{Admission, ClientUsage};
 use crate::metrics::{DropReason, Metrics};
 
@@ -60,7 +59,8 @@ async fn receive(
     usage: &ClientUsage,
     metrics: &Metrics,
 ) -> EndReason {
-    let (mut frames, mut pieces) = (FrameCutter::default(), [const { Bytes::new() }; PIECES]);
+    let mut frames = FrameCutter::new(check_packet);
+    let mut pieces = [const { Bytes::new() }; PIECES];
     loop {
         let count = match reader.read_pieces(&mut pieces, IDLE_TIMEOUT).await {
             Ok(Some(count)) => count,
@@ -73,8 +73,8 @@ async fn receive(
         let mut is_over_budget = false;
         for piece in &mut pieces[..count] {
             let piece = std::mem::take(piece);
-            let pushed = frames.push(&piece, |frame| {
-                let bytes = (frame.len() - FrameHeader::LENGTH) as u64;
+            let pushed = frames.push(&piece, |header, frame| {
+                let bytes = u64::from(header.length);
                 match usage.admit(bytes, now, time) {
                     Admission::Admitted => match end.outgoing.push(frame) {
                         Ok(()) => {
@@ -118,5 +118,41 @@ async fn send(writer: &mut FrameWriter, end: &RelayEnd) -> StreamError {
             return error;
         }
         end.incoming.written();
+    }
+}
+
+/// Fails for a frame that is no Packet, is empty, or is longer than [`limits::PACKET`].
+fn check_packet(header: FrameHeader) -> Result<(), FrameError> {
+    let FrameHeader { kind, length } = header;
+    let length = usize::from(length);
+    if kind != FrameKind::Packet {
+        return Err(FrameError::Unexpected { found: kind, expected: "a Packet" });
+    }
+    if length > limits::PACKET {
+        return Err(FrameError::TooLong { length, limit: limits::PACKET });
+    }
+    if length == 0 {
+        return Err(FrameError::Chunk { length, why: "where a Packet was due" });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_packets_of_an_allowed_length_pass() {
+        let check = |kind, length| check_packet(FrameHeader { kind, length });
+        let most = limits::PACKET as u16;
+        assert_eq!(check(FrameKind::Packet, 1).and(check(FrameKind::Packet, most)), Ok(()));
+        for (kind, length) in [
+            (FrameKind::Data, 1),
+            (FrameKind::Packet, 0),
+            (FrameKind::Packet, most + 1),
+            (FrameKind::Packet, u16::MAX),
+        ] {
+            assert!(check(kind, length).is_err(), "{kind:?} of {length} bytes");
+        }
     }
 }

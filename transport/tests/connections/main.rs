@@ -1,9 +1,10 @@
 //! Connections over real sockets: dialling and accepting on one socket, negotiated protocols,
-//! limits by role, closing.
+//! limits by role, relayed connections, closing.
 
 #![expect(clippy::unwrap_used, reason = "a failure fails the test")]
 
 mod closing;
 mod network;
+mod relayed;
 mod routing;
 mod windows;

@@ -63,6 +63,8 @@ pub(crate) enum Benchmark {
     Resume,
     /// A get and a bare QUIC stream at a path MTU of 1452
     Mtu,
+    /// One large file from client to client, and a member beside a relay
+    Peers,
     /// The server's memory for 16 gets of one member
     Memory,
     /// The first byte of a sparse file of 100 GiB
@@ -73,7 +75,7 @@ pub(crate) enum Benchmark {
 
 impl Benchmark {
     /// All benchmarks in the order in which they run.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Get,
         Self::Put,
         Self::Sizes,
@@ -83,6 +85,7 @@ impl Benchmark {
         Self::Misuse,
         Self::Resume,
         Self::Mtu,
+        Self::Peers,
         Self::Memory,
         Self::FirstByte,
         Self::Disk,

@@ -11,7 +11,9 @@
 //! | `measurement` | time, processor time and memory of one transfer |
 //! | `benchmarks` | the benchmarks, one file each |
 //! | `bench_client` | a client of Quiver's protocol, for measurements that no program reports |
+//! | `library_client` | a client of Quiver's library, which does several things on one connection |
 //! | `fixtures`, `child_process`, `proc` | folders, servers, processes, the kernel's accounting of them |
+//! | `test_network` | a network with the MTU of an Ethernet |
 //! | `report`, `plot`, `figure`, `document`, `machine` | the report |
 
 #![expect(clippy::print_stdout, reason = "a benchmark's product is what it prints")]
@@ -25,22 +27,29 @@ mod cli;
 mod document;
 mod figure;
 mod fixtures;
+mod library_client;
 mod machine;
 mod measurement;
 mod peers;
 mod plot;
 mod proc;
 mod report;
+mod test_network;
 mod testbed;
 
 use std::process::ExitCode;
 
 use clap::{Parser as _, ValueEnum as _};
+use mimalloc::MiMalloc;
 
 use crate::cli::BenchArgs;
 use crate::fixtures::WorkFolder;
 use crate::report::{Goal, Section};
 use crate::testbed::Testbed;
+
+/// That of the measured programs, for the clients in this process.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let cli = BenchArgs::parse();

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::child_process::ChildProcess;
 use crate::fixtures::{FILES, WorkFolder, remove};
+use crate::peers::croc::CrocSender;
 use crate::peers::sendme::{self, SendmeSender};
 use crate::peers::{Invocation, Job, Peer};
 use crate::proc;
@@ -88,17 +89,18 @@ pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
 
 /// Runs a job once with one peer. If `compare` is set, compares the received content with the source byte by byte.
 pub(crate) fn measure_once(testbed: &Testbed, peer: Peer, job: &Job, compare: bool) -> Sample {
-    let sender = (peer == Peer::Sendme).then(|| {
-        let content = testbed.work_folder.path(FILES).join(&job.name);
-        SendmeSender::start(&testbed.work_folder, &content)
-    });
+    let content = testbed.work_folder.path(FILES).join(&job.name);
+    let sendme =
+        (peer == Peer::Sendme).then(|| SendmeSender::start(&testbed.work_folder, &content));
+    let croc = (peer == Peer::Croc).then(|| CrocSender::start(&testbed.work_folder, &content));
     let invocation = Invocation {
         job,
         work_folder: &testbed.work_folder,
         quiver: testbed.quiver.address,
         sshd: testbed.sshd.as_ref(),
         nginx: testbed.nginx.as_ref(),
-        sender: sender.as_ref(),
+        sendme: sendme.as_ref(),
+        croc: croc.as_ref(),
     };
     let received = invocation.target().join(&job.name);
     // An existing target would be refused, or overwritten at another cost.
@@ -106,7 +108,8 @@ pub(crate) fn measure_once(testbed: &Testbed, peer: Peer, job: &Job, compare: bo
     let server = match peer {
         Peer::Quiver => testbed.quiver.id(),
         Peer::Curl => testbed.nginx.as_ref().expect("its server is running").id(),
-        Peer::Sendme => sender.as_ref().expect("its sender is running").id(),
+        Peer::Sendme => sendme.as_ref().expect("its sender is running").id(),
+        Peer::Croc => croc.as_ref().expect("its sender is running").id(),
         _ => testbed.sshd.as_ref().expect("its server is running").id(),
     };
     let wait_for_server = || {
@@ -124,7 +127,7 @@ pub(crate) fn measure_once(testbed: &Testbed, peer: Peer, job: &Job, compare: bo
         assert!(same, "{what} differs from the source");
     }
     remove(&received);
-    drop(sender);
+    drop((sendme, croc));
     remove(&testbed.work_folder.path(sendme::STORE));
     sample
 }

@@ -53,13 +53,13 @@ impl Testbed {
         let features = Features::detect();
         let (mut peers, mut versions, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
         for peer in Peer::ALL {
-            if peer == Peer::Sendme && !own_network {
-                // With or without a relay, it announces itself to public servers.
-                skipped.push(
-                    "sendme: outside a network namespace it contacts its makers' servers; a network \
-                     namespace requires root, unshare and ip"
-                        .to_owned(),
-                );
+            if peer.contacts_servers() && !own_network {
+                // With or without a relay, they announce themselves to public servers.
+                skipped.push(format!(
+                    "{}: outside a network namespace it contacts its makers' servers; a network \
+                     namespace requires root, unshare and ip",
+                    peer.name()
+                ));
                 continue;
             }
             match peer.versions() {
@@ -84,6 +84,18 @@ impl Testbed {
         Self { quiver, sshd, nginx, features, versions, skipped, peers, work_folder }
     }
 
+    /// Whether a peer is measured.
+    pub(crate) fn has(&self, peer: Peer) -> bool {
+        self.peers.contains(&peer)
+    }
+
+    /// Those of the peers that are not measured, each with the reason.
+    pub(crate) fn skipped_among(&self, peers: &[Peer]) -> Vec<String> {
+        let is_among =
+            |why: &&String| peers.iter().any(|peer| why.starts_with(&format!("{}: ", peer.name())));
+        self.skipped.iter().filter(is_among).cloned().collect()
+    }
+
     /// The peers that can do a job.
     pub(crate) fn peers_for(&self, job: &Job) -> Vec<Peer> {
         let can_do = |peer: &Peer| match peer {
@@ -91,6 +103,8 @@ impl Testbed {
                 (job.kind == TransferKind::Get || self.features.put)
                     && (!job.is_tree() || self.features.trees)
             }
+            // It is measured between clients only.
+            Peer::Croc => false,
             _ => !job.is_tree() || peer.can_transfer_trees(),
         };
         self.peers.iter().copied().filter(can_do).collect()

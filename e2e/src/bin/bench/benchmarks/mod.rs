@@ -5,6 +5,8 @@ pub(crate) mod latency;
 pub(crate) mod memory;
 pub(crate) mod misuse;
 pub(crate) mod mtu;
+pub(crate) mod peers;
+mod relayed_member;
 pub(crate) mod resume;
 pub(crate) mod sizes;
 pub(crate) mod trees;
@@ -39,6 +41,7 @@ fn run(benchmark: Benchmark, cli: &BenchArgs, testbed: &Testbed, workload: Workl
         Benchmark::Misuse => misuse::measure(testbed, workload),
         Benchmark::Resume => resume::measure(workload, cli.seed),
         Benchmark::Mtu => mtu::measure(testbed, workload, cli.own_network),
+        Benchmark::Peers => peers::measure(testbed, workload, cli.own_network),
         Benchmark::Memory => memory::concurrent_gets(testbed, workload),
         Benchmark::FirstByte => memory::first_byte(testbed),
         Benchmark::Disk => memory::disk(cli.disk.as_deref()),

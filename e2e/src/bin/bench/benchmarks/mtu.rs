@@ -4,7 +4,6 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::process::Command;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -19,16 +18,11 @@ use crate::fixtures::{FILES, QuiverServer, remove};
 use crate::measurement::{self, median};
 use crate::peers::{Invocation, Job, Peer, TransferKind};
 use crate::report::{Bound, Section, Table};
+use crate::test_network::{PATH_MTU, TestNetwork};
 use crate::testbed::Testbed;
-
-/// The path MTU that quinn's discovery finds on an Ethernet with IPv6, in bytes of UDP payload.
-const PATH_MTU: u16 = 1452;
 
 /// The discovery of the path MTU may end this far below it (quinn's default).
 const SEARCH_GRAIN: u16 = 20;
-
-/// The headers of IPv4 and UDP, which an interface's MTU counts too.
-const HEADERS: u16 = 20 + 8;
 
 /// Timeout of that discovery.
 const SEARCH_TIMEOUT: Duration = Duration::from_secs(20);
@@ -58,9 +52,7 @@ pub(crate) fn measure(testbed: &Testbed, workload: Workload, own_network: bool) 
             Err(format!("a path MTU of {} was found", comparison.path_mtu))
         }
     } else {
-        Err("the loopback MTU can only be changed in a network namespace, which requires root, unshare \
-             and ip"
-            .to_owned())
+        Err(TestNetwork::UNAVAILABLE.to_owned())
     };
     // With the loopback's own MTU, for comparison.
     let comparison = MtuComparison::measure(
@@ -234,35 +226,4 @@ async fn receive(address: SocketAddr, certificate: &Path, size: u64) -> f64 {
     endpoint.close(CloseCode::Goodbye);
     endpoint.wait_idle(Duration::from_secs(5)).await;
     seconds
-}
-
-/// An Ethernet-like network in this process's network namespace, removed on drop: an address outside loopback's range,
-/// so that both ends behave as on a network, and an MTU of an Ethernet.
-struct TestNetwork {
-    address: Ipv4Addr,
-}
-
-impl TestNetwork {
-    /// An address reserved for documentation (RFC 5737).
-    const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
-
-    fn create() -> Self {
-        let network = Self { address: Self::ADDRESS };
-        run_ip(&format!("address add {}/32 dev lo", Self::ADDRESS));
-        run_ip(&format!("link set dev lo mtu {}", PATH_MTU + HEADERS));
-        network
-    }
-}
-
-impl Drop for TestNetwork {
-    fn drop(&mut self) {
-        run_ip(&format!("address del {}/32 dev lo", self.address));
-        // The default MTU of loopback.
-        run_ip("link set dev lo mtu 65536");
-    }
-}
-
-fn run_ip(arguments: &str) {
-    let status = Command::new("ip").args(arguments.split(' ')).status();
-    assert!(status.is_ok_and(|status| status.success()), "ip {arguments}: failed");
 }

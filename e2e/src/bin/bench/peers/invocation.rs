@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::croc::{self, CrocSender};
 use super::nginx::Nginx;
 use super::sendme::{self, SendmeSender};
 use super::sshd::Sshd;
@@ -21,13 +22,14 @@ pub(crate) struct Invocation<'a> {
     pub(crate) quiver: SocketAddr,
     pub(crate) sshd: Option<&'a Sshd>,
     pub(crate) nginx: Option<&'a Nginx>,
-    pub(crate) sender: Option<&'a SendmeSender>,
+    pub(crate) sendme: Option<&'a SendmeSender>,
+    pub(crate) croc: Option<&'a CrocSender>,
 }
 
 impl<'a> Invocation<'a> {
     /// For Quiver alone.
     pub(crate) fn to_quiver(job: &'a Job, work_folder: &'a WorkFolder, quiver: SocketAddr) -> Self {
-        Self { job, work_folder, quiver, sshd: None, nginx: None, sender: None }
+        Self { job, work_folder, quiver, sshd: None, nginx: None, sendme: None, croc: None }
     }
 
     /// The source file or folder.
@@ -57,6 +59,7 @@ impl<'a> Invocation<'a> {
             Peer::Tar => self.tar(),
             Peer::Qcp => self.qcp(),
             Peer::Sendme => self.sendme(),
+            Peer::Croc => self.croc(),
         }
     }
 
@@ -166,10 +169,20 @@ impl<'a> Invocation<'a> {
 
     /// Sendme has no client and server: the sender waits, and the receiver dials it.
     fn sendme(&self) -> Command {
-        let sender = self.sender.expect("the sender of sendme is running");
+        let sender = self.sendme.expect("the sender of sendme is running");
         let mut command = Command::new("sendme");
         command.args(["receive", "--no-progress"]).args(sendme::OFFLINE).arg(&sender.ticket);
         command.current_dir(self.target());
+        command
+    }
+
+    fn croc(&self) -> Command {
+        let sender = self.croc.expect("the sender of croc is running");
+        let mut command = Command::new("croc");
+        command
+            .args(["--relay", &sender.relay, "--yes", "--ignore-stdin"])
+            .env(croc::CODE.0, croc::CODE.1);
+        command.current_dir(self.target()).env("HOME", self.work_folder.path(""));
         command
     }
 }

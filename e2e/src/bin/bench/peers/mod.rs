@@ -1,5 +1,6 @@
 //! The programs that transfer files: which are installed, their versions, and the transfer jobs.
 
+pub(crate) mod croc;
 mod invocation;
 pub(crate) mod nginx;
 pub(crate) mod sendme;
@@ -14,7 +15,7 @@ pub(crate) use self::invocation::Invocation;
 use crate::fixtures::program_path;
 
 /// A program that transfers files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Peer {
     Quiver,
     Curl,
@@ -25,10 +26,11 @@ pub(crate) enum Peer {
     Tar,
     Qcp,
     Sendme,
+    Croc,
 }
 
 impl Peer {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Quiver,
         Self::Curl,
         Self::Scp,
@@ -37,6 +39,7 @@ impl Peer {
         Self::Tar,
         Self::Qcp,
         Self::Sendme,
+        Self::Croc,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -49,6 +52,7 @@ impl Peer {
             Self::Tar => "tar over ssh, aes128-gcm",
             Self::Qcp => "qcp",
             Self::Sendme => "sendme",
+            Self::Croc => "croc",
         }
     }
 
@@ -65,8 +69,14 @@ impl Peer {
             Self::Tar => (vec![("tar".into(), "--version")], true),
             Self::Qcp => (vec![("qcp".into(), "--version")], true),
             Self::Sendme => (vec![("sendme".into(), "--version")], false),
+            Self::Croc => (vec![("croc".into(), "--version")], false),
         };
         own.into_iter().chain(ssh.into_iter().filter(|_| over_ssh)).collect()
+    }
+
+    /// Whether it contacts servers on the internet, unless it cannot reach them.
+    pub(crate) fn contacts_servers(self) -> bool {
+        matches!(self, Self::Sendme | Self::Croc)
     }
 
     pub(crate) fn needs_sshd(self) -> bool {
