@@ -25,6 +25,7 @@ use crate::congestion::CloseAwareControllerFactory;
 use crate::handshake::Handshake;
 use crate::identity::Identity;
 use crate::path_mtu::{self, PathMtu};
+use crate::quiet_socket::QuietSocket;
 use crate::role::RoleLimits;
 use crate::socket::BatchSocket;
 use crate::tls::{self, TlsError};
@@ -144,16 +145,19 @@ impl Endpoint {
         protocols: &[Protocol],
     ) -> Result<Self, EndpointError> {
         let accept_config = AcceptConfig::new(identity, protocols)?;
-        Self::open(address, config_with_reset_key(identity)?, Some(accept_config))
+        let config = config_with_reset_key(identity)?;
+        Self::open(address, config, Some(accept_config), |socket| Arc::new(socket))
     }
 
     /// Opens a socket that only dials, on a port that the system chooses. It can accept connections
-    /// after [`start_accepting`](Self::start_accepting).
+    /// after [`start_accepting`](Self::start_accepting). QUIC answers no packet of an unknown sender
+    /// by itself: whoever accepts decides about first packets.
     ///
     /// # Errors
     /// [`EndpointError::Bind`].
     pub fn dialler() -> Result<Self, EndpointError> {
-        let open = |address| Self::open(address, EndpointConfig::default(), None);
+        let quiet = |socket| Arc::new(QuietSocket(Arc::new(socket))) as Arc<dyn AsyncUdpSocket>;
+        let open = |address| Self::open(address, EndpointConfig::default(), None, quiet);
         open((Ipv6Addr::UNSPECIFIED, 0).into())
             // For systems without IPv6.
             .or_else(|_| open((Ipv4Addr::UNSPECIFIED, 0).into()))
@@ -163,6 +167,7 @@ impl Endpoint {
         address: SocketAddr,
         mut config: EndpointConfig,
         accept_config: Option<AcceptConfig>,
+        wrap: impl FnOnce(BatchSocket) -> Arc<dyn AsyncUdpSocket>,
     ) -> Result<Self, EndpointError> {
         let failed = |source| EndpointError::Bind { address, source };
         let socket = socket(address).map_err(failed)?;
@@ -170,7 +175,7 @@ impl Endpoint {
         config
             .max_udp_payload_size(path_mtu::MAX_PAYLOAD)
             .map_err(|error| failed(io::Error::other(error)))?;
-        Self::with_socket(config, Arc::new(socket), accept_config, None).map_err(failed)
+        Self::with_socket(config, wrap(socket), accept_config, None).map_err(failed)
     }
 
     /// `only_path` is the path of all connections, if there is only one.

@@ -16,6 +16,7 @@
 //! | [`channel`] | a connection with its role and the priority of its streams |
 //! | [`mod@close`] | closing connections, and why a connection ended |
 //! | `relay_socket` | the path of a connection between two clients inside a stream to the server |
+//! | `quiet_socket` | drops packets of unknown senders that QUIC would answer |
 //! | [`random`] | random bytes that no one can predict |
 //! | [`liveness`] | whether the other side of a connection still responds |
 //! | [`log_writer`] | writing log lines on a separate thread |
@@ -33,6 +34,7 @@ pub mod liveness;
 pub mod log_writer;
 mod path_mtu;
 pub mod priority;
+mod quiet_socket;
 pub mod random;
 mod relay_socket;
 pub mod role;

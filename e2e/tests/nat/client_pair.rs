@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quiver_client::peer_path::{NotDirect, PeerPath};
+use quiver_client::peer_path::PeerPath;
 use quiver_client::settings::PathPolicy;
 use quiver_e2e::nat_lab::{Lab, Side, Topology};
 use quiver_e2e::server::ServerOptions;
@@ -34,20 +34,37 @@ impl ClientPair {
         let lab = Lab::new(topology);
         let server = options.on_host(lab.server()).start().await;
         let homes = [Home::new(), Home::new()];
+        let clients = Self::start_clients(&lab, &server, &homes, paths).await;
+        Self { clients, homes, server, lab }
+    }
+
+    /// Stops both clients, and starts them again with the same keys and records, and new sockets.
+    pub(crate) async fn restart(self, paths: [PathPolicy; 2]) -> Self {
+        let Self { clients: [ben, ron], homes, server, lab } = self;
+        tokio::join!(ben.stop(), ron.stop());
+        let clients = Self::start_clients(&lab, &server, &homes, paths).await;
+        Self { clients, homes, server, lab }
+    }
+
+    async fn start_clients(
+        lab: &Lab,
+        server: &Server,
+        homes: &[Home; 2],
+        paths: [PathPolicy; 2],
+    ) -> [LabClient; 2] {
         let start = |side: Side, name| {
             let (host, index) = (lab.client(side), side as usize);
-            LabClient::start(host, &server, name, paths[index], &homes[index])
+            LabClient::start(host, server, name, paths[index], &homes[index])
         };
         let (ben, ron) = tokio::join!(start(Side::A, "Ben"), start(Side::B, "Ron"));
-        Self { clients: [ben, ron], homes, server, lab }
+        [ben, ron]
     }
 
     /// Connects the clients over the relay; neither has accepted the other. Returns how long it took.
     pub(crate) async fn connect_over_relay(&self) -> Duration {
         let [ben, ron] = &self.clients;
         let took = ben.connect(ron).await;
-        let is_relayed =
-            |path: &PeerPath| *path == PeerPath::Relayed { why: NotDirect::NotAccepted };
+        let is_relayed = |path: &PeerPath| matches!(path, PeerPath::Relayed { .. });
         ron.wait_for_path(ben, "the relay", is_relayed).await;
         took
     }

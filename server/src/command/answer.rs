@@ -9,6 +9,7 @@ use quiver_protocol::{
 };
 use quiver_transport::FrameWriter;
 use tokio::time::timeout;
+use tracing::debug;
 
 use super::context::Context;
 use super::{CommandError, NextStep};
@@ -37,6 +38,7 @@ pub(super) async fn agreed(
     writer: &mut FrameWriter,
 ) -> Result<NextStep, CommandError> {
     let agreement = context.introductions().agree(id, context.connection, Instant::now())?;
+    debug!("{} agrees to a direct connection", context.client);
     let resolved = tokio::select! {
         biased;
         () = context.stopping() => return Err(context.stopping_refusal().into()),

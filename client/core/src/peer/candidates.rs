@@ -104,7 +104,8 @@ pub(super) fn dial_order(
             && address.port() >= MIN_PORT
             && (may_be_loopback || !ip.is_loopback())
             && !links.iter().any(|link| link.is_broadcast(ip));
-        if is_dialled && !ranked.iter().any(|(_, known)| *known == address) {
+        // One port of each machine, so that another client cannot multiply what one machine gets.
+        if is_dialled && !ranked.iter().any(|(_, known)| known.ip() == ip) {
             ranked.push((rank(links, observed, address), address));
         }
     }
@@ -208,6 +209,19 @@ mod tests {
         let observed = Some("127.0.0.1:50000".parse().unwrap());
         let listed = addresses(["[2001:db8::7]:50000", "[::1]:50001"]);
         let expected = addresses(["[2001:db8::7]:50000", "127.0.0.1:50000", "[::1]:50001"]);
+        assert_eq!(dial_order(&[], observed, &listed), expected);
+    }
+
+    #[test]
+    fn one_port_of_a_machine_is_dialled() {
+        let observed = Some("198.51.100.7:50000".parse().unwrap());
+        let listed = addresses([
+            "198.51.100.7:50001",
+            "203.0.113.2:2000",
+            "203.0.113.2:2001",
+            "[::ffff:203.0.113.2]:2002",
+        ]);
+        let expected = addresses(["198.51.100.7:50000", "203.0.113.2:2000"]);
         assert_eq!(dial_order(&[], observed, &listed), expected);
     }
 

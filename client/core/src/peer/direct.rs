@@ -333,7 +333,9 @@ async fn wait_for_retry(
         // Ends early when the link has got a direct path.
         let _ = timeout(ADDRESS_INTERVAL, link.changed()).await;
         let is_over = retry_after.is_some_and(|limit| started.elapsed() >= limit);
-        if link.has_direct() || is_over || local_networks() != links {
+        let has_other_addresses =
+            || started.elapsed() >= ADDRESS_INTERVAL && local_networks() != links;
+        if link.has_direct() || is_over || has_other_addresses() {
             return;
         }
     }
