@@ -11,14 +11,14 @@ use std::sync::Arc;
 
 use cap_std::fs::Dir;
 use quiver_protocol::text::{display_path, display_safe};
-use quiver_protocol::{FilePath, Refusal};
+use quiver_protocol::{ClientName, FilePath, Refusal};
 use quiver_transfer::file_system::stat;
 use quiver_transfer::{ReplacePolicy, is_partial_name};
 
 pub(crate) use self::file::{DownloadContext, StreamTarget};
 pub(crate) use self::tree::OfferedTree;
 use self::tree::TreeDownload;
-use crate::error::{ClientError, InvalidRequest};
+use crate::error::{ClientError, InvalidRequest, PeerError};
 use crate::exchange::{GetError, StorageTarget};
 use crate::journal::{self, SingleFile};
 use crate::outcomes::FILES_AT_ONCE;
@@ -60,6 +60,17 @@ pub(crate) struct DownloadItem {
     /// The path for people: without the id of an offer.
     pub(crate) shown: FilePath,
     pub(crate) target: DownloadTarget,
+    /// `None` for a file of the server.
+    pub(crate) offered: Option<OfferedFile>,
+}
+
+/// What another client has said about a file before it is fetched.
+#[derive(Debug, Clone)]
+pub(crate) struct OfferedFile {
+    /// The sender.
+    pub(crate) from: ClientName,
+    /// Bytes of the file when it was listed: the person has accepted no more.
+    pub(crate) size: u64,
 }
 
 /// The target of one file.
@@ -284,6 +295,9 @@ pub(crate) fn to_client_error(item: &DownloadItem, error: GetError) -> ClientErr
                 ClientError::Target { path: shown_path.clone(), source }
             }
         }
+        (_, GetError::TooLarge { .. }) if let Some(OfferedFile { from, .. }) = &item.offered => {
+            PeerError::MoreThanOffered { from: from.clone() }.into()
+        }
         (target, source) => {
             let path = item.shown.to_string();
             ClientError::Get { path, source, streamed: matches!(target, DownloadTarget::Stream) }
@@ -300,13 +314,26 @@ fn parse_path(typed: &str) -> Result<FilePath, ClientError> {
 impl DownloadItem {
     /// A file on the server.
     pub(crate) fn new(path: FilePath, target: DownloadTarget) -> Self {
-        Self { shown: path.clone(), path, target }
+        Self { shown: path.clone(), path, target, offered: None }
     }
 
     /// A file of an offer of another client: its first part is the id of the offer.
-    pub(crate) fn of_offer(path: FilePath, target: DownloadTarget) -> Self {
+    pub(crate) fn of_offer(path: FilePath, target: DownloadTarget, offered: OfferedFile) -> Self {
         let shown = path.split_first().1.unwrap_or_else(|| path.clone());
-        Self { shown, path, target }
+        Self { shown, path, target, offered: Some(offered) }
+    }
+
+    /// Checks that the sender of an offer sends no more than it has listed.
+    ///
+    /// # Errors
+    /// [`GetError::TooLarge`].
+    pub(crate) fn check_size(&self, found: u64) -> Result<(), GetError> {
+        match &self.offered {
+            Some(OfferedFile { size: accepted, .. }) if found > *accepted => {
+                Err(GetError::TooLarge { accepted: *accepted, found })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The path on the server, and the target as shown to users.

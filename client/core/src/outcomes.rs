@@ -6,7 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
-use crate::error::{ClientError, Failures};
+use crate::error::{ClientError, Failures, PeerError};
 use crate::reporter::Reporter;
 use crate::tasks::joined;
 use crate::throughput::ThroughputMeter;
@@ -129,5 +129,9 @@ impl Outcomes {
 
 /// Whether the failure would affect items too that have not started.
 pub(crate) fn affects_all(error: &ClientError) -> bool {
-    error.is_lost_connection() || matches!(error, ClientError::Output(_))
+    error.is_lost_connection()
+        || matches!(
+            error,
+            ClientError::Output(_) | ClientError::Peer(PeerError::MoreThanOffered { .. })
+        )
 }

@@ -15,7 +15,7 @@ use quiver_protocol::path::BadPath;
 use quiver_protocol::{FilePath, FolderPath, Timestamp};
 use quiver_transfer::SMALL;
 
-pub(crate) use self::collector::{AddToPlan, Collector, EntryFilter, WholeFolder};
+pub(crate) use self::collector::{AddToPlan, Collector, EntryFilter, ListedEntries, WholeFolder};
 pub(crate) use self::compare::has_server_content;
 pub(crate) use self::dry_run::SpaceLimits;
 pub(crate) use self::executor::Executor;

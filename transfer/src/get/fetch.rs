@@ -79,6 +79,14 @@ pub enum GetError {
         /// The received bytes.
         found: u64,
     },
+    /// The file is larger than the receiver accepts. Nothing of it was received.
+    #[error("the file has {found} bytes where {accepted} are accepted")]
+    TooLarge {
+        /// The accepted bytes.
+        accepted: u64,
+        /// The bytes of the file.
+        found: u64,
+    },
     /// The content could not be written.
     #[error("{0}")]
     Disk(io::Error),
@@ -100,7 +108,7 @@ impl GetError {
             Self::Mismatch | Self::Length { .. } | Self::OtherFile => true,
             Self::Stream(StreamError::Refused(refusal)) => refusal.code == RefusalCode::Changed,
             Self::Stream(StreamError::Frame(error)) => !matches!(error, FrameError::Truncated),
-            Self::Disk(_) | Self::Stream(_) => false,
+            Self::TooLarge { .. } | Self::Disk(_) | Self::Stream(_) => false,
         }
     }
 }

@@ -253,6 +253,7 @@ impl ActiveDownload<'_> {
         let path = &self.item.path;
         let content = exchange::get(&handle.connection, path, offered, handle.timeout).await?;
         let (size, offset) = (content.size(), content.offset());
+        self.item.check_size(size)?;
         self.notify_offset(offered.is_some(), size, offset).await;
         if offset == 0 {
             self.max_stored = 0;

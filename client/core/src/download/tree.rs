@@ -24,8 +24,12 @@ use crate::tasks::blocking;
 use crate::transfers::TransferState;
 use crate::tree::{FoundEntry, Pattern, PlanItem, PlanItemState, TargetFolder};
 use crate::tree_transfer::{
-    AddToPlan, Collector, EntryFilter, Executor, SpaceLimits, journal_entry,
+    AddToPlan, Collector, EntryFilter, Executor, ListedEntries, SpaceLimits, journal_entry,
 };
+
+/// Entries that the sender of an offer may list beyond twice the number of files that it has offered: folders, and files
+/// that were added since. A list without end must not fill this machine's disk.
+const SPARE_ENTRIES: u64 = 100_000;
 
 /// A download of folders and patterns.
 #[derive(Debug)]
@@ -50,6 +54,21 @@ pub(crate) struct OfferedTree {
     pub(crate) files: u64,
     /// Their bytes; `None` if the sender did not know.
     pub(crate) bytes: Option<u64>,
+}
+
+impl OfferedTree {
+    fn max_entries(&self) -> u64 {
+        self.files.saturating_mul(2).saturating_add(SPARE_ENTRIES)
+    }
+
+    fn list_error(&self, error: ClientError) -> ClientError {
+        match error {
+            ClientError::Invalid(InvalidRequest::PlanTooLarge) => {
+                PeerError::MoreThanOffered { from: self.from.clone() }.into()
+            }
+            error => error,
+        }
+    }
 }
 
 /// What is not in the plan of a download.
@@ -128,8 +147,9 @@ impl TreeDownload {
         });
         let (folder, overwrite) = (folder.clone(), self.options.on_conflict.replaces());
         let disk_pool = DiskPool::default();
+        let sender = self.offer.as_ref().map(|offer| offer.from.clone());
         let operations =
-            DownloadOperations { context, folder: folder.clone(), disk_pool, overwrite };
+            DownloadOperations { context, folder: folder.clone(), sender, disk_pool, overwrite };
         let executor = Executor::new(operations, plan, throughput, outcomes, entry);
         let display_name =
             |item: &PlanItem| folder.display_path(&item.found.target).display().to_string();
@@ -157,7 +177,9 @@ impl TreeDownload {
         context: &DownloadContext,
         plan: &SharedPlan,
     ) -> Result<UnplannedFiles, ClientError> {
+        let max_entries = self.offer.as_ref().map_or(u64::MAX, OfferedTree::max_entries);
         let collector = Collector {
+            listed: ListedEntries::new(max_entries),
             session: context.shared.session.clone(),
             plan: plan.clone(),
             add_to_plan: add_to_plan(context, self.folder.clone()),
@@ -177,10 +199,15 @@ impl TreeDownload {
         }
         let mut not_served = 0;
         if let Some(offer) = &self.offer {
-            not_served += collector.add_folder(offer.root.clone(), &mut OfferedNames).await?;
+            let listed = collector.add_folder(offer.root.clone(), &mut OfferedNames).await;
+            not_served += listed.map_err(|error| offer.list_error(error))?;
         }
         if self.options.recursive {
-            not_served += collector.add_contents().await?;
+            let listed = collector.add_contents().await;
+            not_served += match &self.offer {
+                Some(offer) => listed.map_err(|error| offer.list_error(error))?,
+                None => listed?,
+            };
         }
         if let Some(offer) = &self.offer {
             check_offer(offer, plan, &context.shared.reporter).await?;

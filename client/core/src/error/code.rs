@@ -127,7 +127,7 @@ impl ClientError {
                 GetError::Stream(source) => stream_code(source),
                 GetError::Disk(error) => output_code(error),
                 GetError::Mismatch | GetError::Length { .. } => ErrorCode::Verification,
-                GetError::OtherFile => ErrorCode::Other,
+                GetError::OtherFile | GetError::TooLarge { .. } => ErrorCode::Other,
             },
             Self::Put { source, .. } => match source {
                 PutError::Stream(source) => stream_code(source),

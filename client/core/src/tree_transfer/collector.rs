@@ -4,6 +4,7 @@
 //! patterns are matched by the client.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use quiver_protocol::reply::{EntryKind, FolderEntry};
@@ -36,12 +37,40 @@ const CONCURRENT_LISTS: usize = 3;
 /// Collects the files of one server. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Collector {
+    pub(crate) listed: ListedEntries,
     pub(crate) session: ReconnectingSession,
     pub(crate) plan: SharedPlan,
     pub(crate) add_to_plan: AddToPlan,
     /// How long to reconnect after a lost connection.
     pub(crate) retry_for: Duration,
     pub(crate) reporter: Reporter,
+}
+
+/// The entries of all lists, and their limit. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct ListedEntries {
+    count: Arc<AtomicU64>,
+    max: u64,
+}
+
+impl ListedEntries {
+    /// None yet, of at most `max`.
+    pub(crate) fn new(max: u64) -> Self {
+        Self { count: Arc::default(), max }
+    }
+
+    fn add_one(&self) -> Result<(), ClientError> {
+        if self.count.fetch_add(1, Ordering::Relaxed) < self.max {
+            Ok(())
+        } else {
+            Err(InvalidRequest::PlanTooLarge.into())
+        }
+    }
+
+    /// Forgets the entries of a list that is requested again.
+    fn remove(&self, entries: u64) {
+        self.count.fetch_sub(entries, Ordering::Relaxed);
+    }
 }
 
 /// A folder to search for a pattern, and the indexes of the parts that its entries may match.
@@ -152,9 +181,12 @@ impl Collector {
             Ok(entries) => entries,
             Err(error) => return Ok(Err(error)),
         };
+        let mut listed = 0;
         loop {
             match entries.next().await {
                 Ok(ListItem::Entry(entry)) => {
+                    listed += 1;
+                    self.listed.add_one()?;
                     if let Some(target) = filter.target(&entry) {
                         let kind = kind(&entry);
                         batch.push(FoundEntry { source_root: 0, source: entry.path, target, kind });
@@ -171,7 +203,10 @@ impl Collector {
                     deadline.reset();
                     return Ok(Ok(end));
                 }
-                Err(error) => return Ok(Err(error)),
+                Err(error) => {
+                    self.listed.remove(listed);
+                    return Ok(Err(error));
+                }
             }
         }
     }

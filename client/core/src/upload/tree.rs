@@ -27,7 +27,7 @@ use crate::tree::{
     FoundEntry, ItemKind, Plan, PlanError, PlanItem, PlanItemState, SkipReason, Skipped, SourceRoot,
 };
 use crate::tree_transfer::{
-    AddToPlan, Collector, Executor, SpaceLimits, WholeFolder, journal_entry,
+    AddToPlan, Collector, Executor, ListedEntries, SpaceLimits, WholeFolder, journal_entry,
 };
 use crate::upload::{NOT_STORED, UploadContext, target_path, unreadable};
 
@@ -279,6 +279,7 @@ impl TreeUpload {
             plan.set_state(number, &state)
         });
         let collector = Collector {
+            listed: ListedEntries::new(u64::MAX),
             session: context.shared.session.clone(),
             plan: plan.clone(),
             add_to_plan,

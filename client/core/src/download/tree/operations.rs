@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
-use quiver_protocol::{ContentHash, FilePath};
+use quiver_protocol::{ClientName, ContentHash, FilePath};
 use quiver_transfer::file_system::{UnsetAttributes, stat};
 use quiver_transfer::{
     DiskPool, FileAttributes, PartialFile, ReplacePolicy, TransferThrottle, is_stored,
@@ -14,7 +14,9 @@ use quiver_transfer::{
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
-use crate::download::{DownloadContext, DownloadItem, DownloadTarget, to_client_error};
+use crate::download::{
+    DownloadContext, DownloadItem, DownloadTarget, OfferedFile, to_client_error,
+};
 use crate::error::ClientError;
 use crate::exchange::{self, GetError, ReceivedFile, StorageTarget};
 use crate::journal::{self, Direction};
@@ -33,6 +35,8 @@ use crate::tree_transfer::{
 pub(super) struct DownloadOperations {
     pub(super) context: DownloadContext,
     pub(super) folder: Arc<TargetFolder>,
+    /// The sender of an offer; `None` for files of the server.
+    pub(super) sender: Option<ClientName>,
     /// Stores small files.
     pub(super) disk_pool: DiskPool,
     /// Whether to replace files that appear at a target after the plan was made.
@@ -126,10 +130,12 @@ impl TransferOperations for DownloadOperations {
         let shown_path = self.folder.display_path(&found.target).with_file_name(&target.name);
         let download_target = DownloadTarget::File(target.clone(), shown_path.clone());
         let path = found.source.clone();
-        let file = if self.context.shared.session.is_with_peer() {
-            DownloadItem::of_offer(path, download_target)
-        } else {
-            DownloadItem::new(path, download_target)
+        let file = match (&self.sender, found.kind) {
+            (Some(from), ItemKind::File { size, .. }) => {
+                let offered = OfferedFile { from: from.clone(), size };
+                DownloadItem::of_offer(path, download_target, offered)
+            }
+            _ => DownloadItem::new(path, download_target),
         };
         let small = is_small(&item) && !matches!(item.state, PlanItemState::Partial(_));
         let may_replace = self.overwrite && placement == Placement::Create;
@@ -253,6 +259,7 @@ impl DownloadOperations {
         let download = async {
             let path = &file.path;
             let mut content = exchange::get(&handle.connection, path, None, handle.timeout).await?;
+            file.check_size(content.size())?;
             if !content.is_small() {
                 return Ok(None);
             }
