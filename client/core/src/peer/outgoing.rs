@@ -141,7 +141,6 @@ impl Peers {
     /// Announces the offers of this person on a link with their recipient, now and later ones, until the link ends.
     pub(super) async fn announce_offers(self, link: PeerLink) {
         let mut announced = std::collections::HashSet::new();
-        let mut announcements = tokio::task::JoinSet::new();
         loop {
             let changed = self.0.changed.notified();
             match self.offers_for(&link).await {
@@ -149,7 +148,9 @@ impl Peers {
                     for source in offers {
                         if announced.insert(source.offer.id) {
                             let (peers, link) = (self.clone(), link.clone());
-                            announcements.spawn(async move { peers.announce(&link, source).await });
+                            // Goes on when the link is closed: the recipient may end right after its last answer,
+                            // which must be recorded.
+                            self.spawn(async move { peers.announce(&link, source).await });
                         }
                     }
                 }
@@ -157,11 +158,6 @@ impl Peers {
             }
             tokio::select! {
                 () = changed => {}
-                Some(done) = announcements.join_next() => if let Err(error) = done
-                    && error.is_panic()
-                {
-                    std::panic::resume_unwind(error.into_panic());
-                },
                 _ = link.closed() => return,
             }
         }

@@ -6,6 +6,7 @@ use quiver_protocol::{
     EofPayload as _, FrameError, FrameKind, PeerRequest, PlainEnd, Refusal, RefusalCode, limits,
 };
 use quiver_transport::{Channel, CommandStream, StreamError};
+use tokio::sync::oneshot;
 use tracing::debug;
 
 use super::conversation::Conversation;
@@ -51,13 +52,25 @@ impl RequestError {
 }
 
 impl Peers {
-    /// Serves one request to its end.
+    /// Serves one request to its end. The work goes on when this future is dropped because the link is closed: a message
+    /// that is recorded must be shown, and an answer of this person must be recorded.
     pub(super) async fn serve_request(
         self,
         link: PeerLink,
         channel: Channel,
         stream: CommandStream,
     ) {
+        let (done, ended) = oneshot::channel::<()>();
+        let peers = self.clone();
+        self.spawn(async move {
+            peers.run_request(link, channel, stream).await;
+            drop(done);
+        });
+        // Fails always: the sender is dropped at the end.
+        let _ = ended.await;
+    }
+
+    async fn run_request(self, link: PeerLink, channel: Channel, stream: CommandStream) {
         let stream = stream.with_write_timeout(WRITE_TIMEOUT);
         let mut conversation = Conversation::answering(stream, channel, self.0.timeout);
         let responded = self.respond(&link, &mut conversation).await;

@@ -117,7 +117,13 @@ impl Peers {
         let name = link.name().clone();
         let failed = |source| ClientError::from(PeerError::Stream { name: name.clone(), source });
         let question = Question::CompareDigits { name: name.clone(), digits };
-        let same = self.0.reporter.ask(question).await == Some(Answer::Confirm(true));
+        let same = tokio::select! {
+            answer = self.0.reporter.ask(question) => answer == Some(Answer::Confirm(true)),
+            // The question is withdrawn: the other person has given up.
+            () = link.closed() => {
+                return Err(failed(StreamError::Lost(ConnectionEnd::TimedOut)));
+            }
+        };
         let sent = conversation.end(&VerifyEnd { same }).await;
         if sent.is_ok() {
             // The program may end after this, and the other person would wait.
