@@ -4,6 +4,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`binary`] | where the built binaries are |
+//! | [`peer_program`] | a `quiver` that reports what other clients do |
 //! | [`process`] | a running program: its output, signals and exit |
 //! | [`server`] | a `quiver-server` with folders of its own |
 //! | [`quiver`] | a `quiver` with a home directory of its own, as a process or at a terminal |
@@ -13,6 +14,8 @@
 //! | [`disk`] | small disks for programs to fill |
 //! | [`fault`] | failing system calls, as on other kernels and file systems |
 //! | [`fingerprint`] | certificate fingerprints |
+//! | [`interposing_server`] | a server that puts itself between its clients |
+//! | [`library_client`] | a client as a library, that other clients can reach |
 //! | [`log`] | the server's log, and waiting for one of its lines |
 //! | [`metrics_page`] | the page with a server's metrics |
 //! | [`nat_lab`] | emulated networks with NATs, for which root is needed |
@@ -22,6 +25,7 @@
 //! | [`terminal`] | a program at a pseudo-terminal |
 //! | [`tree`] | folders with their content |
 //! | [`deadline`] | waits with a timeout |
+//! | [`raw_peer`] | a client that connects with other clients, and may break the protocol |
 //! | [`random`] | bytes and choices that a seed reproduces |
 //!
 //! A failure in the harness fails the test: functions panic with a description instead of returning errors.
@@ -35,14 +39,18 @@ pub mod disk;
 pub mod fake_server;
 pub mod fault;
 pub mod fingerprint;
+pub mod interposing_server;
 pub mod kills;
+pub mod library_client;
 pub mod log;
 pub mod metrics_page;
 pub mod nat_lab;
+pub mod peer_program;
 pub mod process;
 pub mod prompt_user;
 pub mod quiver;
 pub mod random;
+pub mod raw_peer;
 pub mod server;
 pub mod sockets;
 pub mod terminal;
@@ -53,8 +61,12 @@ pub mod wire;
 pub use deadline::{TIMEOUT, wait_until, wait_within};
 pub use fake_server::FakeServer;
 pub use fault::{Faults, faults_available};
+pub use interposing_server::{InterposingServer, Interposition};
+pub use library_client::LibraryClient;
 pub use metrics_page::MetricsResponse;
+pub use peer_program::PeerProgram;
 pub use prompt_user::PromptUser;
 pub use quiver::Home;
+pub use raw_peer::{PeerConnection, RawPeer};
 pub use server::Server;
 pub use wire::{Client, Key};

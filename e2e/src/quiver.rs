@@ -21,6 +21,7 @@ use crate::process::{Process, ProgramOutput};
 use crate::server::{NOBODY, Server, is_root};
 use crate::terminal::Terminal;
 pub use crate::tree::names;
+use crate::wire::Key;
 
 /// Variables that a test must not inherit from the environment it runs in.
 const INHERITED_VARIABLES: [&str; 7] = [
@@ -86,6 +87,16 @@ impl Home {
     #[must_use]
     pub fn known_servers(&self) -> PathBuf {
         self.root.path().join("state/quiver/known_servers")
+    }
+
+    /// The fingerprint of the client's key, which exists once the client has connected.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn client_fingerprint(&self) -> String {
+        let folder = self.root.path().join("data/quiver/identity");
+        Key::load(&folder.join("client.pem"), &folder.join("client.key")).fingerprint()
     }
 
     /// The folder that contains all others.

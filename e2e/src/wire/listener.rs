@@ -52,6 +52,15 @@ impl Listener {
         wait_within(TIMEOUT, "a client", connection).await
     }
 
+    /// Accepts the next connection whose handshake succeeds; waits without a timeout. `None` once the socket is closed.
+    pub async fn next_connection(&self) -> Option<Connection> {
+        loop {
+            if let Ok(connection) = self.endpoint.accept().await?.await {
+                return Some(connection);
+            }
+        }
+    }
+
     /// Accepts the next stream of the client.
     ///
     /// # Panics

@@ -1,10 +1,13 @@
 //! TLS as docs/protocol.md describes it: a pinned server, a client's own key, one ALPN.
 
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 use x509_parser::prelude::{ASN1Time, FromDer as _, X509Certificate};
@@ -36,6 +39,18 @@ impl Key {
         }
     }
 
+    /// Reads one from PEM files.
+    ///
+    /// # Panics
+    /// If they contain none.
+    #[must_use]
+    pub fn load(certificate: &Path, key: &Path) -> Self {
+        let pem = fs::read_to_string(certificate).unwrap();
+        let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+        let key = PrivatePkcs8KeyDer::from_pem_file(key).unwrap();
+        Self { certificate, pem, key: key.secret_pkcs8_der().to_owned() }
+    }
+
     /// Its certificate.
     #[must_use]
     pub fn certificate(&self) -> &CertificateDer<'static> {
@@ -52,6 +67,15 @@ impl Key {
     #[must_use]
     pub fn private_key(&self) -> PrivateKeyDer<'static> {
         PrivatePkcs8KeyDer::from(self.key.clone()).into()
+    }
+
+    /// Its private key as PEM.
+    ///
+    /// # Panics
+    /// If the key is invalid.
+    #[must_use]
+    pub fn private_key_pem(&self) -> String {
+        rcgen::KeyPair::try_from(self.key.as_slice()).unwrap().serialize_pem()
     }
 
     /// Its fingerprint.

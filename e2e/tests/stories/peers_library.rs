@@ -4,67 +4,14 @@
 
 use std::fs;
 
-use quiver_client::event::{ClientEvent, EventKind, EventReceiver};
-use quiver_client::folders::Folders;
+use quiver_client::TransferEnd;
 use quiver_client::peer_event::PeerEvent;
 use quiver_client::peer_path::PeerPath;
-use quiver_client::peer_store::IncomingOffer;
 use quiver_client::request::{AcceptRequest, OfferRequest, UploadContent};
 use quiver_client::settings::PathPolicy;
-use quiver_client::{Client, ClientSettings, TransferEnd};
 use quiver_e2e::deadline::{TIMEOUT, wait_within};
-use quiver_e2e::{Home, Server};
+use quiver_e2e::{LibraryClient, Server};
 use quiver_protocol::ClientName;
-use quiver_transport::Endpoint;
-
-struct LibraryClient {
-    client: Client,
-    events: EventReceiver,
-    home: Home,
-}
-
-impl LibraryClient {
-    async fn connect(server: &Server, name: &str, paths: PathPolicy) -> Self {
-        let home = Home::new();
-        let folder = |name: &str| home.folder().join(name);
-        let settings = ClientSettings {
-            server: server.address().to_string().parse().unwrap(),
-            certificate: Some(server.certificate()),
-            name: Some(ClientName::parse(name).unwrap()),
-            password_file: None,
-            timeout: TIMEOUT,
-            paths,
-        };
-        let folders = Folders::at(folder("config"), folder("data"), folder("state"));
-        let client = Client::new(settings, folders, Endpoint::dialler().unwrap()).unwrap();
-        let events = client.events();
-        wait_within(TIMEOUT, "a connection", client.connect()).await.unwrap();
-        wait_within(TIMEOUT, "a listener", client.listen()).await.unwrap();
-        Self { client, events, home }
-    }
-
-    async fn wait_for<T>(&mut self, what: &str, wanted: impl Fn(&PeerEvent) -> Option<T>) -> T {
-        wait_within(TIMEOUT, what, async {
-            loop {
-                let ClientEvent { kind, .. } = self.events.next().await.unwrap();
-                if let EventKind::Peer(event) = kind
-                    && let Some(found) = wanted(&event)
-                {
-                    return found;
-                }
-            }
-        })
-        .await
-    }
-
-    async fn next_offer(&mut self) -> IncomingOffer {
-        self.wait_for("an offer", |event| match event {
-            PeerEvent::OfferReceived(offer) => Some((**offer).clone()),
-            _ => None,
-        })
-        .await
-    }
-}
 
 fn name(text: &str) -> ClientName {
     ClientName::parse(text).unwrap()
