@@ -271,6 +271,12 @@ impl ClientError {
         }
     }
 
+    /// Whether another client cannot be reached at present, because it is not connected, does not listen, or has no path.
+    #[must_use]
+    pub fn is_unreachable_peer(&self) -> bool {
+        matches!(self.code(), ErrorCode::NotFound | ErrorCode::Connection | ErrorCode::Busy)
+    }
+
     /// Adds how much of the transfer can be resumed, if anything can.
     #[must_use]
     pub fn with_unfinished_share(self, share: Option<UnfinishedShare>) -> Self {

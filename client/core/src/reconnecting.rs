@@ -283,7 +283,7 @@ impl ReconnectingSession {
                     }
                     return Ok(());
                 }
-                Ok(Err(failure)) if failure.is_transient() => {
+                Ok(Err(failure)) if self.may_succeed_later(&failure) => {
                     debug!(%failure, "reconnecting failed");
                 }
                 Ok(Err(failure)) => return Err(RetryError::Failed(failure)),
@@ -291,6 +291,11 @@ impl ReconnectingSession {
                 Err(_) => return Err(RetryError::TimedOut(why)),
             }
         }
+    }
+
+    /// Whether another attempt may succeed. Another client may be started again soon.
+    fn may_succeed_later(&self, failure: &ClientError) -> bool {
+        failure.is_transient() || (self.is_with_peer() && failure.is_unreachable_peer())
     }
 
     /// Reports the loss of a connection, once.

@@ -26,6 +26,8 @@ pub(crate) struct SessionHandle {
     /// Given after [`ReconnectingSession::handle`] has begun to return a better connection to the same peer. Running
     /// downloads then request the rest there.
     pub(crate) move_signal: MoveSignal,
+    /// Whether the other side is another client.
+    is_with_peer: bool,
 }
 
 impl SessionHandle {
@@ -36,7 +38,7 @@ impl SessionHandle {
         content_permits: Arc<Semaphore>,
         move_signal: MoveSignal,
     ) -> Self {
-        Self { connection, timeout, content_permits, move_signal }
+        Self { connection, timeout, content_permits, move_signal, is_with_peer: true }
     }
 
     pub(super) fn new(session: &Session) -> Self {
@@ -45,6 +47,7 @@ impl SessionHandle {
             timeout: session.timeout,
             content_permits: session.content_permits.clone(),
             move_signal: MoveSignal::default(),
+            is_with_peer: false,
         }
     }
 }
@@ -56,7 +59,7 @@ impl SessionHandle {
         error: StreamError,
     ) -> Result<StreamError, StreamError> {
         match error {
-            StreamError::Lost(ended) if is_connection_loss(&ended) => Ok(StreamError::Lost(ended)),
+            StreamError::Lost(ended) if self.is_loss(&ended) => Ok(StreamError::Lost(ended)),
             // This side has closed a path that another one supersedes.
             StreamError::Lost(ConnectionEnd::ClosedLocally) if self.move_signal.is_given() => {
                 Ok(StreamError::Lost(ConnectionEnd::TimedOut))
@@ -67,7 +70,7 @@ impl SessionHandle {
             StreamError::Reset | StreamError::Stopped | StreamError::Frame(_) => {
                 // A server that stops may end its streams before its connections.
                 match timeout(LOSS_DELAY, self.connection.closed()).await {
-                    Ok(ended) if is_connection_loss(&ended.clone().into()) => {
+                    Ok(ended) if self.is_loss(&ended.clone().into()) => {
                         Ok(StreamError::Lost(ended.into()))
                     }
                     _ => Err(error),
@@ -75,6 +78,11 @@ impl SessionHandle {
             }
             error => Err(error),
         }
+    }
+
+    /// Whether a connection was lost. This side closes one with another client itself when its relay has ended.
+    fn is_loss(&self, ended: &ConnectionEnd) -> bool {
+        is_connection_loss(ended) || (self.is_with_peer && *ended == ConnectionEnd::ClosedLocally)
     }
 
     /// Checks that an error is the loss of the connection or a transient refusal, so that the operation may be
