@@ -300,7 +300,9 @@ impl Client {
                         debug!(%error, "cannot record that an offer is stored");
                     }
                 }
-                TransferEnd::Failed(error) => peers.set_failure(number, refusal_for(&error)),
+                TransferEnd::Failed(error) => {
+                    peers.set_failure(number, &offer.sender, refusal_for(&error));
+                }
                 TransferEnd::Cancelled => {}
             }
             peers.notify_changed();
@@ -336,8 +338,7 @@ pub(super) async fn fetch_accepted(
 
 /// Whether a recipient may be reachable later.
 fn is_worth_waiting(error: &ClientError) -> bool {
-    matches!(error.code(), ErrorCode::NotFound | ErrorCode::Connection | ErrorCode::Busy)
-        || error.is_transient()
+    error.is_unreachable_peer() || error.is_transient()
 }
 
 /// What the sender of an offer learns about a failure here.

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use chrono::Utc;
 use quiver_protocol::text::display_remark;
-use quiver_protocol::{Offer, OfferEnd, OfferId, PeerReply, Refusal, RefusalCode, Timestamp};
+use quiver_protocol::{
+    ClientName, Offer, OfferEnd, OfferId, PeerReply, Refusal, RefusalCode, Timestamp,
+};
 use tokio::time::sleep;
 use tracing::debug;
 
@@ -80,8 +82,7 @@ impl Peers {
         let mut incoming = self.record(link, &offer).await?;
         let number = incoming.number;
         *recorded = Some(number);
-        // Of an earlier attempt, whose sender has gone.
-        self.0.state.lock().failures.remove(&number);
+        self.remove_old_failure(number);
         if incoming.state == IncomingState::Open {
             if self.0.state.lock().reported.insert(number) {
                 self.publish(PeerEvent::OfferReceived(Arc::new(incoming.clone()))).await;
@@ -98,7 +99,8 @@ impl Peers {
                         link.set_accepted();
                         conversation.reply(&PeerReply::Accepted).await?;
                     }
-                    if let Some(refusal) = self.0.state.lock().failures.remove(&number) {
+                    let failure = self.0.state.lock().failures.remove(&number);
+                    if let Some((_, refusal)) = failure {
                         return Err(RequestError::Refused(refusal));
                     }
                     // Fails if the queue is full; the next round tries again.
@@ -169,10 +171,22 @@ impl Peers {
         Ok(())
     }
 
-    /// Tells the sender of an accepted offer why it cannot be stored now.
-    pub(crate) fn set_failure(&self, number: OfferNumber, refusal: Refusal) {
-        self.0.state.lock().failures.insert(number, refusal);
+    /// Tells the sender of an accepted offer why it cannot be stored now. A sender that has not announced it on its link
+    /// yet is told when it does.
+    pub(crate) fn set_failure(&self, number: OfferNumber, sender: &ClientName, refusal: Refusal) {
+        if let Some(link) = self.link_with(sender) {
+            self.0.state.lock().failures.insert(number, (link.id(), refusal));
+        }
         self.0.changed.notify_waiters();
+    }
+
+    /// Forgets why an earlier attempt failed, whose sender has gone.
+    fn remove_old_failure(&self, number: OfferNumber) {
+        let mut state = self.0.state.lock();
+        let link = state.failures.get(&number).map(|(link, _)| *link);
+        if link.is_some_and(|link| !state.links.contains_key(&link)) {
+            state.failures.remove(&number);
+        }
     }
 
     /// Reports an offer that breaks a rule.

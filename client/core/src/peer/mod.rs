@@ -105,8 +105,8 @@ struct PeersState {
     sources: HashMap<OfferId, OfferSource>,
     /// Refusals of recipients that could not take an offer.
     refusals: HashMap<OfferNumber, Refusal>,
-    /// Why accepted offers could not be stored here, for their senders.
-    failures: HashMap<OfferNumber, Refusal>,
+    /// Why accepted offers could not be stored here, for their senders, and the link on which that happened.
+    failures: HashMap<OfferNumber, (IntroductionId, Refusal)>,
     /// Incoming offers that the interface knows.
     reported: HashSet<OfferNumber>,
     /// Incoming offers whose senders know the outcome, or why there is none yet.
