@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use quiver_client::error::PeerError;
 use quiver_client::peer_store::{IncomingOffer, IncomingState, OfferNumber};
 use quiver_client::request::AcceptRequest;
 use quiver_client::{ClientError, RunningTransfer, TransferEnd};
@@ -72,6 +73,8 @@ pub(super) async fn start_request(
             }
             Ok(running)
         }
+        // It is settled, or another process fetches it.
+        Err(error @ ClientError::Peer(PeerError::OfferSettled { .. })) => Err(error.into()),
         Err(error) => {
             // It may be accepted although its sender cannot be reached now.
             if let Some(IncomingOffer { sender, state: IncomingState::Accepted { .. }, .. }) =
