@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use crate::deadline::{TIMEOUT, wait_within};
 use crate::server::Server;
-use crate::wire::{Client, Dialer, Key, RawFrame, RawResponse, RawStream};
+use crate::wire::{Client, Dialer, Key, RawFrame, RawResponse, RawStream, kind};
 
 /// A key, as the client of the wire protocol and as Quiver's sockets use it.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub struct RawPeer {
 pub struct PeerConnection {
     /// The connection.
     pub connection: quinn::Connection,
-    _endpoint: Endpoint,
+    endpoint: Endpoint,
     _relay: JoinSet<()>,
 }
 
@@ -177,7 +177,12 @@ impl PeerConnection {
             }
         };
         let connection = wait_within(TIMEOUT, "a handshake", handshake).await?;
-        Ok(Self { connection, _endpoint: endpoint, _relay: tasks })
+        Ok(Self { connection, endpoint, _relay: tasks })
+    }
+
+    /// Waits until the last packets are sent, such as the one that closes the connection.
+    pub async fn wait_idle(&self) {
+        self.endpoint.wait_idle(TIMEOUT).await;
     }
 
     /// Opens a stream.
@@ -208,14 +213,21 @@ impl PeerConnection {
         wait_within(TIMEOUT, "a response", stream.read_response()).await.unwrap()
     }
 
-    /// The next request of the other client, and its stream.
+    /// The next request of the other client, and its stream. Declines direct connections.
     ///
     /// # Panics
     /// If there is none.
     pub async fn next_request(&self) -> (Value, RawStream) {
-        let accepted = wait_within(TIMEOUT, "a request", self.connection.accept_bi()).await;
-        let mut stream = RawStream::from(accepted.unwrap());
-        let request = stream.next_frame().await.value();
-        (request, stream)
+        loop {
+            let accepted = wait_within(TIMEOUT, "a request", self.connection.accept_bi()).await;
+            let mut stream = RawStream::from(accepted.unwrap());
+            let request = stream.next_frame().await.value();
+            if request["command"] != "dial" {
+                return (request, stream);
+            }
+            let declined = json!({"code": "declined", "message": "not now"});
+            stream.write_frame(&RawFrame::json(kind::ERROR, &declined)).await.unwrap();
+            stream.finish();
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! An account on two machines: its second key is a question at a terminal, and is refused elsewhere.
 
+#![expect(clippy::unwrap_used, reason = "a failure here fails a test")]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 

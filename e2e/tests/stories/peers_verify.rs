@@ -1,5 +1,7 @@
 //! Two people compare the keys of their clients: equal digits at both, and what follows from them.
 
+#![expect(clippy::unwrap_used, reason = "a failure here fails a test")]
+
 use std::fs;
 
 use quiver_e2e::terminal::Terminal;
