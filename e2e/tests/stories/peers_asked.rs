@@ -1,5 +1,7 @@
 //! Who is asked about an offer: the newest process that listens, and of several that answer, one.
 
+#![expect(clippy::unwrap_used, reason = "a failure here fails a test")]
+
 use std::fs;
 
 use quiver_e2e::process::Signal;

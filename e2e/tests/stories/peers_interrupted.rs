@@ -1,6 +1,8 @@
 //! Offers whose sender or recipient is killed, whose files have grown, and that do not fit: resumed, asked about, or
 //! reported to the sender, and never half under a final name.
 
+#![expect(clippy::unwrap_used, reason = "a failure here fails a test")]
+
 use std::fs;
 
 use quiver_e2e::deadline::wait_until;
