@@ -31,7 +31,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A signed-in client that other clients can reach.
-pub(crate) struct LibraryClient {
+pub(crate) struct MemberClient {
     name: ClientName,
     client: Client,
     runtime: Handle,
@@ -39,7 +39,27 @@ pub(crate) struct LibraryClient {
     thread: Option<JoinHandle<()>>,
 }
 
-impl LibraryClient {
+/// A sending and a receiving client.
+pub(crate) struct ClientPair {
+    pub(crate) sender: MemberClient,
+    pub(crate) receiver: MemberClient,
+}
+
+impl ClientPair {
+    /// Connects both, which are named after the pair.
+    pub(crate) fn start(
+        work_folder: &WorkFolder,
+        server: SocketAddr,
+        name: &str,
+        paths: PathPolicy,
+    ) -> Self {
+        let start =
+            |role: &str| MemberClient::start(work_folder, server, &format!("{name}-{role}"), paths);
+        Self { sender: start("sender"), receiver: start("receiver") }
+    }
+}
+
+impl MemberClient {
     /// Connects, signs in and listens.
     pub(crate) fn start(
         work_folder: &WorkFolder,
@@ -188,7 +208,7 @@ impl LibraryClient {
     }
 }
 
-impl Drop for LibraryClient {
+impl Drop for MemberClient {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {

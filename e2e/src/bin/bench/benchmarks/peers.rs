@@ -12,7 +12,7 @@ use crate::bench_client::block_on;
 use crate::cli::{self, Workload};
 use crate::figure::format_figure;
 use crate::fixtures::{DOWNLOADS, FILES, QuiverServer, remove};
-use crate::library_client::LibraryClient;
+use crate::library_client::ClientPair;
 use crate::measurement::{self, median};
 use crate::peers::{Job, Peer, TransferKind};
 use crate::proc;
@@ -47,12 +47,6 @@ struct Timing {
     seconds: f64,
     /// Processor seconds of all processes.
     processor: f64,
-}
-
-/// A sending and a receiving client.
-pub(super) struct ClientPair {
-    pub(super) sender: LibraryClient,
-    pub(super) receiver: LibraryClient,
 }
 
 /// A server, and clients on the same network.
@@ -129,22 +123,14 @@ impl Transfer {
     }
 }
 
-impl ClientPair {
-    fn start(testbed: &Testbed, server: &QuiverServer, name: &str, paths: PathPolicy) -> Self {
-        let start = |role: &str| {
-            let name = format!("{name}-{role}");
-            LibraryClient::start(&testbed.work_folder, server.address, &name, paths)
-        };
-        Self { sender: start("sender"), receiver: start("receiver") }
-    }
-}
-
 impl<'a> Clients<'a> {
     fn start(testbed: &'a Testbed, address: Ipv4Addr, size: u64) -> Self {
         let files = testbed.work_folder.path(FILES);
         let server = QuiverServer::start(&testbed.work_folder, address, &files, false);
-        let direct = ClientPair::start(testbed, &server, "direct", PathPolicy::Any);
-        let relayed = ClientPair::start(testbed, &server, "relayed", PathPolicy::RelayOnly);
+        let pair =
+            |name, paths| ClientPair::start(&testbed.work_folder, server.address, name, paths);
+        let direct = pair("direct", PathPolicy::Any);
+        let relayed = pair("relayed", PathPolicy::RelayOnly);
         block_on(direct.sender.connect_directly(&direct.receiver));
         let job = Job::file(TransferKind::Get, "large", size);
         Self { testbed, direct, relayed, job, _server: server }

@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use super::latency::RoundTrips;
-use super::peers::ClientPair;
 use crate::cli::format_count;
 use crate::figure::format_figure;
 use crate::fixtures::{DOWNLOADS, FILES, remove};
-use crate::library_client::LibraryClient;
+use crate::library_client::{ClientPair, MemberClient};
 use crate::measurement::median;
 use crate::report::{Bound, Section, Table};
 use crate::testbed::Testbed;
@@ -149,7 +148,7 @@ impl MemberResult {
 
 impl MemberLoad {
     /// Messages, then a get.
-    async fn measure(&mut self, member: &LibraryClient, folder: PathBuf) {
+    async fn measure(&mut self, member: &MemberClient, folder: PathBuf) {
         self.messages.extend(member.message_server(MESSAGE_DURATION).await);
         self.gets.push(member.get("large", &folder).await);
         remove(&folder.join("large"));
