@@ -11,7 +11,7 @@ use quiver_e2e::nat_lab::{ClientNetwork, Side, Topology, lab_available};
 use quiver_e2e::process::{Signal, run};
 use quiver_e2e::{Server, wait_within};
 
-use crate::client_pair::ClientPair;
+use crate::lab_pair::LabPair;
 use crate::offered_file::OfferedFile;
 
 const SIZE: usize = 48 * 1024 * 1024;
@@ -25,8 +25,8 @@ fn topology() -> Topology {
 }
 
 /// Starts two clients that are connected directly.
-async fn start_direct() -> ClientPair {
-    let pair = ClientPair::start(topology(), [PathPolicy::Any; 2]).await;
+async fn start_direct() -> LabPair {
+    let pair = LabPair::start(topology(), [PathPolicy::Any; 2]).await;
     pair.accept_each_other().await;
     for client in &pair.clients {
         client.wait_until_direct().await;
@@ -35,7 +35,7 @@ async fn start_direct() -> ClientPair {
 }
 
 /// Waits until both clients use a path of a kind.
-async fn wait_for_paths(pair: &ClientPair, what: &str, is_wanted: fn(&PeerPath) -> bool) {
+async fn wait_for_paths(pair: &LabPair, what: &str, is_wanted: fn(&PeerPath) -> bool) {
     let [ben, ron] = &pair.clients;
     ben.wait_for_path(ron, what, is_wanted).await;
     ron.wait_for_path(ben, what, is_wanted).await;
@@ -46,7 +46,7 @@ fn is_direct(path: &PeerPath) -> bool {
 }
 
 /// Finishes a transfer that moves at most this often, and checks how much was sent.
-async fn finish(pair: &ClientPair, file: OfferedFile, moves: u64) {
+async fn finish(pair: &LabPair, file: OfferedFile, moves: u64) {
     let size = file.size();
     let sent = file.finish(pair).await;
     assert!((size..=size + moves * SENT_TWICE).contains(&sent), "{sent} of {size} bytes sent");
@@ -60,7 +60,7 @@ async fn a_relayed_transfer_moves_to_the_direct_path_once_there_is_one() {
     }
     let options = Server::options().argument("--relay-limit").argument("1500KB");
     let topology = topology().with_client_udp_blocked();
-    let pair = ClientPair::start_with(topology, [PathPolicy::Any; 2], options).await;
+    let pair = LabPair::start_with(topology, [PathPolicy::Any; 2], options).await;
     let file = OfferedFile::start(&pair, SIZE).await;
     let unreachable = |path: &PeerPath| *path == PeerPath::Relayed { why: NotDirect::Unreachable };
     file.wait_for_percent(&pair, 30).await;
