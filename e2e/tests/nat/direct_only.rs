@@ -7,13 +7,13 @@ use quiver_client::settings::PathPolicy;
 use quiver_e2e::nat_lab::Gateway::PortRestricted;
 use quiver_e2e::nat_lab::{ClientNetwork, Topology, lab_available};
 
-use crate::client_pair::LabClients;
+use crate::lab_pair::LabPair;
 
 /// Starts two clients that have accepted each other in an earlier run. Ben connects directly only.
-async fn start_known() -> LabClients {
+async fn start_known() -> LabPair {
     let network = ClientNetwork::behind(PortRestricted).with_delay(Duration::from_millis(20));
     let topology = Topology::separate(network, network);
-    let pair = LabClients::start(topology, [PathPolicy::Any; 2]).await;
+    let pair = LabPair::start(topology, [PathPolicy::Any; 2]).await;
     pair.accept_each_other().await;
     pair.restart([PathPolicy::DirectOnly, PathPolicy::Any]).await
 }

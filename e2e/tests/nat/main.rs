@@ -4,12 +4,12 @@
 mod captures;
 mod changes;
 mod cleanup;
-mod client_pair;
 mod delays;
 mod direct_only;
 mod filters;
 mod hole_punching;
 mod lab_client;
+mod lab_pair;
 mod mappings;
 mod matrix;
 mod offered_file;

@@ -13,7 +13,7 @@ use quiver_e2e::nat_lab::{
     ClientNetwork, Gateway, IpVersion, Side, Topology, WanInput, lab_available,
 };
 
-use crate::client_pair::LabClients;
+use crate::lab_pair::LabPair;
 
 /// Of each client's packets on their way to the server; twice as long on their way to the other client.
 const DELAY: Duration = Duration::from_millis(20);
@@ -25,8 +25,8 @@ const RELAY_LIMIT: Duration = Duration::from_secs(8);
 const DIRECT_LIMIT: Duration = Duration::from_secs(15);
 
 /// Checks that both clients get a direct path.
-async fn expect_direct(cell: &str, topology: Topology) -> LabClients {
-    let pair = LabClients::start(topology, [PathPolicy::Any; 2]).await;
+async fn expect_direct(cell: &str, topology: Topology) -> LabPair {
+    let pair = LabPair::start(topology, [PathPolicy::Any; 2]).await;
     let relay = pair.connect_over_relay().await;
     let [ben, ron] = &pair.clients;
     ben.tell(ron, "Hello").await;
@@ -41,7 +41,7 @@ async fn expect_direct(cell: &str, topology: Topology) -> LabClients {
 
 /// Checks that the clients stay connected over the relay.
 async fn expect_relayed(cell: &str, topology: Topology) {
-    let pair = LabClients::start(topology, [PathPolicy::Any; 2]).await;
+    let pair = LabPair::start(topology, [PathPolicy::Any; 2]).await;
     let relay = pair.connect_over_relay().await;
     pair.accept_each_other().await;
     let [ben, ron] = &pair.clients;

@@ -13,7 +13,7 @@ use quiver_e2e::{wait_until, wait_within};
 use quiver_protocol::OfferId;
 use tokio::task::JoinHandle;
 
-use crate::client_pair::LabClients;
+use crate::lab_pair::LabPair;
 
 /// What each 32 bytes of the file begin with; the rest is their number.
 pub(crate) const PATTERN: &[u8; 24] = b"part of the offered file";
@@ -33,7 +33,7 @@ pub(crate) struct OfferedFile {
 
 impl OfferedFile {
     /// Lets Ben offer a file of `size` bytes, and Ron accept it.
-    pub(crate) async fn start(pair: &LabClients, size: usize) -> Self {
+    pub(crate) async fn start(pair: &LabPair, size: usize) -> Self {
         let [ben, ron] = &pair.clients;
         let numbers = 0..u64::try_from(size / 32).unwrap();
         let content: Vec<u8> =
@@ -65,14 +65,14 @@ impl OfferedFile {
     }
 
     /// Waits until Ben has sent this share of the file.
-    pub(crate) async fn wait_for_percent(&self, pair: &LabClients, percent: u64) {
+    pub(crate) async fn wait_for_percent(&self, pair: &LabPair, percent: u64) {
         let size = self.size();
         let is_sent = || pair.clients[0].sent_bytes(self.id) * 100 >= size * percent;
         wait_until("a part of the file", is_sent).await;
     }
 
     /// Waits for the end of the transfer, checks the stored file, and returns how many bytes Ben has sent.
-    pub(crate) async fn finish(self, pair: &LabClients) -> u64 {
+    pub(crate) async fn finish(self, pair: &LabPair) -> u64 {
         let Self { id, content, target, delivery, storing } = self;
         let mut sent = 0;
         // The client forgets the count when it has the confirmation.

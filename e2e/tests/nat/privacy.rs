@@ -11,7 +11,7 @@ use quiver_e2e::nat_lab::{
     Capture, CaptureReport, ClientNetwork, Gateway, Side, Topology, lab_available,
 };
 
-use crate::client_pair::LabClients;
+use crate::lab_pair::LabPair;
 use crate::offered_file::{OfferedFile, PATTERN};
 
 const SIZE: usize = 8 * 1024 * 1024;
@@ -21,12 +21,12 @@ fn both_behind(gateway: Gateway) -> Topology {
 }
 
 /// Captures at the interfaces of both clients.
-fn capture_at_clients(pair: &LabClients, plaintexts: &[&[u8]]) -> [Capture; 2] {
+fn capture_at_clients(pair: &LabPair, plaintexts: &[&[u8]]) -> [Capture; 2] {
     Side::BOTH.map(|side| pair.lab.client(side).capture("eth0", plaintexts))
 }
 
 /// Checks that the clients exchange UDP packets with the server and with no other host.
-fn check_server_only(pair: &LabClients, captures: &[Capture; 2]) {
+fn check_server_only(pair: &LabPair, captures: &[Capture; 2]) {
     let server = pair.server.address().ip();
     for capture in captures {
         let report = capture.report();
@@ -44,7 +44,7 @@ async fn no_packet_goes_to_the_other_client_before_both_have_accepted() {
         return;
     }
     for gateway in [Public, PortRestricted] {
-        let pair = LabClients::start(both_behind(gateway), [PathPolicy::Any; 2]).await;
+        let pair = LabPair::start(both_behind(gateway), [PathPolicy::Any; 2]).await;
         let captures = capture_at_clients(&pair, &[]);
         pair.connect_over_relay().await;
         let [ben, ron] = &pair.clients;
@@ -63,7 +63,7 @@ async fn no_packet_goes_to_the_other_client_before_both_have_accepted() {
     }
 }
 
-fn ben_address(pair: &LabClients) -> IpAddr {
+fn ben_address(pair: &LabPair) -> IpAddr {
     pair.lab.client(Side::A).address()
 }
 
@@ -78,7 +78,7 @@ async fn with_the_relay_only_no_packet_goes_to_the_other_client() {
         [PathPolicy::RelayOnly; 2],
     ] {
         let options = Server::options().environment("RUST_LOG", "quiver_server=debug");
-        let pair = LabClients::start_with(both_behind(FullCone), paths, options).await;
+        let pair = LabPair::start_with(both_behind(FullCone), paths, options).await;
         let captures = capture_at_clients(&pair, &[PATTERN]);
         pair.connect_over_relay().await;
         pair.accept_each_other().await;
@@ -101,7 +101,7 @@ async fn the_server_sees_no_content_of_a_direct_transfer() {
     if !lab_available() {
         return;
     }
-    let pair = LabClients::start(both_behind(PortRestricted), [PathPolicy::Any; 2]).await;
+    let pair = LabPair::start(both_behind(PortRestricted), [PathPolicy::Any; 2]).await;
     pair.accept_each_other().await;
     for client in &pair.clients {
         client.wait_until_direct().await;
@@ -122,7 +122,7 @@ async fn the_server_sees_no_plaintext_of_a_relayed_transfer() {
         return;
     }
     let topology = both_behind(PortRestricted).with_client_udp_blocked();
-    let pair = LabClients::start(topology, [PathPolicy::RelayOnly; 2]).await;
+    let pair = LabPair::start(topology, [PathPolicy::RelayOnly; 2]).await;
     let at_server = pair.lab.server().capture("eth0", &[PATTERN]);
     OfferedFile::start(&pair, SIZE).await.finish(&pair).await;
     let report = at_server.report();

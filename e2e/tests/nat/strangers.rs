@@ -11,7 +11,7 @@ use quiver_e2e::nat_lab::{ClientNetwork, Side, Topology, lab_available};
 use quiver_e2e::process::run;
 use quiver_e2e::random::Random;
 
-use crate::client_pair::LabClients;
+use crate::lab_pair::LabPair;
 use crate::probe::Probe;
 
 /// Packets that may be sent to an address that another client lists, for each introduction.
@@ -60,7 +60,7 @@ async fn a_client_that_accepts_direct_dials_answers_no_stranger() {
     }
     let network = ClientNetwork::behind(Public);
     let topology = Topology::separate(network, network);
-    let pair = LabClients::start(topology, [PathPolicy::Any; 2]).await;
+    let pair = LabPair::start(topology, [PathPolicy::Any; 2]).await;
     pair.accept_each_other().await;
     let [ben, ron] = &pair.clients;
     ben.wait_until_direct().await;
@@ -85,7 +85,7 @@ async fn a_client_that_accepts_direct_dials_answers_no_stranger() {
 }
 
 /// Gives a client's host an address that it cannot use, and that the client lists as its own.
-fn add_foreign_address(pair: &LabClients, side: Side, address: IpAddr) {
+fn add_foreign_address(pair: &LabPair, side: Side, address: IpAddr) {
     let mut add = pair.lab.client(side).command("ip");
     run(add.args(["addr", "add", &format!("{address}/32"), "dev", "lo"]), b"").expect(0);
 }
@@ -98,7 +98,7 @@ async fn a_third_machine_that_a_client_lists_gets_few_packets() {
     // The networks do not let the clients reach each other, so all rounds run.
     let (a, b) = (ClientNetwork::behind(Symmetric), ClientNetwork::behind(FullCone));
     let topology = Topology::separate(a, b).with_client_udp_blocked();
-    let pair = LabClients::start(topology, [PathPolicy::Any; 2]).await;
+    let pair = LabPair::start(topology, [PathPolicy::Any; 2]).await;
     let third = pair.lab.third_host().address();
     add_foreign_address(&pair, Side::B, third);
     let capture = pair.lab.third_host().capture("eth0", &[]);

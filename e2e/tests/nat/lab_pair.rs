@@ -12,14 +12,14 @@ use crate::lab_client::LabClient;
 
 /// Two clients, Ben on side a and Ron on side b, that are connected with a server.
 #[derive(Debug)]
-pub(crate) struct LabClients {
+pub(crate) struct LabPair {
     pub(crate) clients: [LabClient; 2],
     pub(crate) homes: [Home; 2],
     pub(crate) server: Server,
     pub(crate) lab: Lab,
 }
 
-impl LabClients {
+impl LabPair {
     /// Starts the server and both clients.
     pub(crate) async fn start(topology: Topology, paths: [PathPolicy; 2]) -> Self {
         Self::start_with(topology, paths, Server::options()).await
