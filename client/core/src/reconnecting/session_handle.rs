@@ -23,7 +23,7 @@ pub(crate) struct SessionHandle {
     pub(crate) timeout: Duration,
     /// One permit for each content stream that may be open.
     pub(crate) content_permits: Arc<Semaphore>,
-    /// Given after [`ReconnectingSession::handle`] has begun to return a better connection to the same peer. Running
+    /// Given after `ReconnectingSession::handle` has begun to return a better connection to the same peer. Running
     /// downloads then request the rest there.
     pub(crate) move_signal: MoveSignal,
     /// Whether the other side is another client.
