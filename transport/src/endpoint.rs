@@ -150,8 +150,8 @@ impl Endpoint {
     }
 
     /// Opens a socket that only dials, on a port that the system chooses. It can accept connections
-    /// after [`start_accepting`](Self::start_accepting). QUIC answers no packet of an unknown sender
-    /// by itself: whoever accepts decides about first packets.
+    /// after [`start_accepting`](Self::start_accepting). The socket answers no packet of an unknown sender
+    /// by itself: the caller decides about first packets when it accepts a connection.
     ///
     /// # Errors
     /// [`EndpointError::Bind`].

@@ -113,7 +113,7 @@ pub enum CommandArgs {
     Peers(PeersArgs),
     /// Show how the connection with another client runs
     Path(PathArgs),
-    /// Compare keys with another client, so that nobody can pose as it
+    /// Compare keys with another client to detect an impostor
     Verify(VerifyArgs),
     /// List known clients and their keys, forget or block them
     Contacts(ContactsArgs),

@@ -164,7 +164,7 @@ impl ShownOutput {
     }
 }
 
-/// Waits for a complete row, below which the prompt stands again.
+/// Waits until the terminal shows this row, complete, with a row below it.
 fn wait_for_row(terminal: &mut Terminal, row: &str) {
     terminal.wait_until(row, |screen| screen.contains(&format!("\n{row}\n")));
 }

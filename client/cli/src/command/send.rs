@@ -180,7 +180,8 @@ pub async fn finish(
     Ok(())
 }
 
-/// After Ctrl-C: withdraws an offer that nobody knows of, and says how to go on with another one.
+/// After Ctrl-C: withdraws an offer that the recipient has not been told of. For any other offer, the
+/// failure names the commands that continue or withdraw it.
 async fn interrupted(interface: &mut Interface, sent: &SentOffer, wait: bool) -> Failure {
     let number = sent.offer.number;
     if !wait && !interface.peer_display().was_asked(number) {

@@ -40,7 +40,7 @@ impl Interface {
     /// [`Failure`] if the output fails.
     pub async fn listen(&mut self) -> Result<(), Failure> {
         let client = self.client.clone();
-        // Without it, this client can be reached by nobody, and everything else works.
+        // If this fails, no other client can reach this one, and everything else works.
         let _ = self.drive(client.listen()).await?;
         Ok(())
     }

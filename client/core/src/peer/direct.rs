@@ -37,7 +37,7 @@ const AGREE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a person may take to agree to a direct connection.
 const PERSON_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A direct path that gets no packet for this long, although this side has sent some, is not used for now.
+/// When no packet comes over a direct path for this long, although this side has sent some, the link stops using it.
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How often the counts of packets on a direct path are read.

@@ -148,8 +148,8 @@ impl Peers {
                     for source in offers {
                         if announced.insert(source.offer.id) {
                             let (peers, link) = (self.clone(), link.clone());
-                            // Goes on when the link is closed: the recipient may end right after its last answer,
-                            // which must be recorded.
+                            // A task of its own outlives the link: the recipient may end right after its last
+                            // answer, which must be recorded.
                             self.spawn(async move { peers.announce(&link, source).await });
                         }
                     }

@@ -52,8 +52,8 @@ impl RequestError {
 }
 
 impl Peers {
-    /// Serves one request to its end. The work goes on when this future is dropped because the link is closed: a message
-    /// that is recorded must be shown, and an answer of this person must be recorded.
+    /// Serves one request to its end, in a task of its own. The task outlives this future, which the link drops when it
+    /// closes: a message that is recorded must be shown, and an answer of this person must be recorded.
     pub(super) async fn serve_request(
         self,
         link: PeerLink,
