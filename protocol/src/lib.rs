@@ -9,6 +9,7 @@
 //! | [`version`] | the protocol's name in the TLS handshake, and its version number |
 //! | [`limits`] | every size on the wire, with its reason |
 //! | [`frame`] | kind, length, payload |
+//! | [`frame_cutter`] | finding the frames in received bytes |
 //! | [`chunk`] | a file's content as Data frames |
 //! | [`command`] | a client's requests |
 //! | [`reply`] | a server's replies, and the objects that end a response |
@@ -27,6 +28,7 @@ pub mod close;
 pub mod command;
 pub mod event;
 pub mod frame;
+pub mod frame_cutter;
 pub mod hash;
 pub mod introduction;
 pub mod limits;
@@ -45,6 +47,7 @@ pub use close::CloseCode;
 pub use command::{ContentPrefix, PutRequest, Request};
 pub use event::Event;
 pub use frame::{FrameError, FrameHeader, FrameKind};
+pub use frame_cutter::FrameCutter;
 pub use hash::{Commitment, ContentHash, Fingerprint, IntroductionId, MessageId, Nonce, OfferId};
 pub use introduction::{ClientRef, Introduction, ObservedAddresses};
 pub use name::ClientName;

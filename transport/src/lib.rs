@@ -11,7 +11,6 @@
 //! | [`alpn`] | application protocols, with the roles of their two sides |
 //! | [`handshake`] | accepted connections and their protocols |
 //! | [`stream`] | reading and writing frames, with limits and timeouts |
-//! | `frame_cutter` | finding the frames in received bytes |
 //! | [`priority`] | writing control traffic before content |
 //! | [`channel`] | a connection with its role and the priority of its streams |
 //! | [`mod@close`] | closing connections, and why a connection ended |
@@ -27,7 +26,6 @@ pub mod close;
 mod congestion;
 mod crypto;
 pub mod endpoint;
-mod frame_cutter;
 pub mod handshake;
 pub mod identity;
 pub mod liveness;
@@ -48,7 +46,6 @@ pub use alpn::Protocol;
 pub use channel::Channel;
 pub use close::{ConnectionEnd, close};
 pub use endpoint::{DialId, Endpoint};
-pub use frame_cutter::FrameCutter;
 pub use handshake::{AcceptedConnection, Handshake};
 pub use identity::{CertificateInfo, Identity, IdentityError};
 pub use log_writer::LogWriter;

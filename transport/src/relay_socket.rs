@@ -17,11 +17,10 @@ use parking_lot::Mutex;
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
 use quiver_protocol::frame;
-use quiver_protocol::{FrameError, FrameHeader, FrameKind, Refusal};
+use quiver_protocol::{FrameCutter, FrameError, FrameHeader, FrameKind, Refusal};
 use tokio::sync::Notify;
 use tokio::task::yield_now;
 
-use crate::frame_cutter::FrameCutter;
 use crate::stream::{CommandStream, FrameReader, FrameWriter, StreamError};
 
 /// The address of this side in the eyes of QUIC. Nothing is ever sent to it.

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use quiver_protocol::{FrameError, FrameHeader, FrameKind, limits};
-use quiver_transport::{CommandStream, FrameCutter, FrameReader, FrameWriter, StreamError};
+use quiver_protocol::{FrameCutter, FrameError, FrameHeader, FrameKind, limits};
+use quiver_transport::{CommandStream, FrameReader, FrameWriter, StreamError};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 

@@ -1,7 +1,7 @@
 //! Cuts received bytes into frames, and passes them on whole and unchanged. Reads only their headers. Only a frame that is
 //! received in several pieces is copied.
 
-use quiver_protocol::{FrameError, FrameHeader};
+use crate::frame::{FrameError, FrameHeader};
 
 /// The beginning of a frame whose rest has not been received yet.
 #[derive(Debug)]
@@ -78,9 +78,8 @@ fn frame_length(header: FrameHeader) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use quiver_protocol::{FrameKind, frame, limits};
-
     use super::*;
+    use crate::{FrameKind, frame, limits};
 
     fn only_packets(header: FrameHeader) -> Result<(), FrameError> {
         match header {
