@@ -187,15 +187,11 @@ impl Request {
     /// # Errors
     /// The [`Refusal`] to send to the client.
     pub fn decode(payload: &[u8]) -> Result<Self, Refusal> {
-        let CommandField { command } = from_json(payload)?;
-        let limit = match command.as_str() {
+        let command = decode_command(payload, |command| match command {
             "hello" => limits::HELLO,
             "message" => limits::MESSAGE,
             _ => limits::REQUEST,
-        };
-        if payload.len() > limit {
-            return Err(FrameError::TooLong { length: payload.len(), limit }.into());
-        }
+        })?;
         Ok(match command.as_str() {
             "hello" => Self::Hello(Hello::decode(payload)?),
             "message" => {
@@ -297,10 +293,18 @@ impl PutRequest {
     }
 }
 
-/// The field that says which command a request is.
-#[derive(Deserialize)]
-pub(crate) struct CommandField {
-    pub(crate) command: String,
+/// Reads which command a request is, and checks that the payload is not longer than this command allows.
+pub(crate) fn decode_command(payload: &[u8], limit: fn(&str) -> usize) -> Result<String, Refusal> {
+    #[derive(Deserialize)]
+    struct CommandField {
+        command: String,
+    }
+    let CommandField { command } = from_json(payload)?;
+    let limit = limit(&command);
+    if payload.len() > limit {
+        return Err(FrameError::TooLong { length: payload.len(), limit }.into());
+    }
+    Ok(command)
 }
 
 #[derive(Deserialize)]
@@ -361,7 +365,8 @@ struct AnswerFields {
     accept: bool,
 }
 
-fn from_json<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, Refusal> {
+/// Reads the fields of a request.
+pub(crate) fn from_json<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, Refusal> {
     frame::from_json("request", payload).map_err(Refusal::from)
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::command::{CommandField, ContentPrefix, GetFields, PathField};
+use crate::command::{ContentPrefix, GetFields, PathField, decode_command, from_json};
 use crate::frame::{self, FrameError};
 use crate::hash::{Commitment, IntroductionId, MessageId, Nonce, OfferId};
 use crate::limits;
@@ -165,15 +165,11 @@ impl PeerRequest {
     /// # Errors
     /// The [`Refusal`] to send to the other client.
     pub fn decode(payload: &[u8]) -> Result<Self, Refusal> {
-        let CommandField { command } = from_json(payload)?;
-        let limit = match command.as_str() {
+        let command = decode_command(payload, |command| match command {
             "tell" => limits::MESSAGE,
             "offer" => limits::OFFER,
             _ => limits::REQUEST,
-        };
-        if payload.len() > limit {
-            return Err(FrameError::TooLong { length: payload.len(), limit }.into());
-        }
+        })?;
         Ok(match command.as_str() {
             "offer" => Self::Offer(Offer::decode(payload)?),
             "withdraw" => {
@@ -296,8 +292,4 @@ struct VerifyFields {
 #[derive(Deserialize)]
 struct NominateFields {
     introduction: IntroductionId,
-}
-
-fn from_json<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, Refusal> {
-    frame::from_json("request", payload).map_err(Refusal::from)
 }
