@@ -23,6 +23,7 @@ enum StreamItem {
     PlainEnd(PlainEnd),
     Error(Refusal),
     Received(Received),
+    Packet(Vec<u8>),
 }
 
 /// Decodes items until the bytes end or are not valid.
@@ -79,6 +80,7 @@ fn decode_payload(kind: FrameKind, payload: &[u8]) -> Result<StreamItem, FrameEr
         },
         FrameKind::Error => StreamItem::Error(Refusal::decode(payload)?),
         FrameKind::Received => StreamItem::Received(Received::decode(payload)?),
+        FrameKind::Packet => StreamItem::Packet(payload.to_vec()),
     })
 }
 
@@ -115,6 +117,7 @@ fn encode_stream(items: &[StreamItem]) -> Option<Vec<u8>> {
             StreamItem::ListEnd(end) => (FrameKind::Eof, end.encode()),
             StreamItem::PlainEnd(end) => (FrameKind::Eof, end.encode()),
             StreamItem::Received(received) => (FrameKind::Received, received.encode()),
+            StreamItem::Packet(packet) => (FrameKind::Packet, packet.clone()),
             StreamItem::Content(content) => {
                 for block in content.chunks(chunk::BLOCK) {
                     let mut buffer = vec![0; chunk::HEADROOM];

@@ -4,6 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use quiver_fuzz::frame_kind;
 use quiver_protocol::chunk::{UnpackStep, Unpacker};
 use quiver_protocol::{FrameError, FrameKind, limits::CHUNK};
 
@@ -36,10 +37,8 @@ fn read_at_once(mut wire: &[u8], announced: u64) -> (Vec<u8>, UnpackOutcome) {
             let error = FrameError::TooMuchContent { announced };
             return (content, UnpackOutcome::Rejected(error));
         }
-        let end_kind = match kind {
-            0 => FrameKind::Request,
-            1 => FrameKind::Reply,
-            2 => {
+        let end_kind = match frame_kind(*kind) {
+            Ok(FrameKind::Data) => {
                 had_short_chunk = length < CHUNK;
                 content.extend_from_slice(&rest[..length.min(rest.len())]);
                 let Some(rest) = rest.get(length..) else {
@@ -48,13 +47,8 @@ fn read_at_once(mut wire: &[u8], announced: u64) -> (Vec<u8>, UnpackOutcome) {
                 wire = rest;
                 continue;
             }
-            3 => FrameKind::Eof,
-            4 => FrameKind::Error,
-            5 => FrameKind::Received,
-            unknown => {
-                let error = FrameError::UnknownKind(*unknown);
-                return (content, UnpackOutcome::Rejected(error));
-            }
+            Ok(kind) => kind,
+            Err(error) => return (content, UnpackOutcome::Rejected(error)),
         };
         return match rest.get(..length) {
             Some(payload) => (content, UnpackOutcome::End(end_kind, payload.to_vec())),

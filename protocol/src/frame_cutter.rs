@@ -78,6 +78,8 @@ fn frame_length(header: FrameHeader) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::{FrameKind, frame, limits};
 
@@ -101,16 +103,57 @@ mod tests {
         (frames, stream)
     }
 
+    /// The frames in these pieces of a stream, and whether the pieces end with a whole one.
+    fn cut<'a>(
+        pieces: impl IntoIterator<Item = &'a [u8]>,
+    ) -> (Vec<Vec<u8>>, Result<bool, FrameError>) {
+        let (mut cutter, mut received) = (FrameCutter::new(only_packets), Vec::new());
+        for piece in pieces {
+            let pushed = cutter.push(piece, |header, frame| {
+                assert_eq!(frame[..FrameHeader::LENGTH], header.encode());
+                received.push(frame.to_vec());
+            });
+            if let Err(error) = pushed {
+                return (received, Err(error));
+            }
+        }
+        (received, Ok(cutter.is_complete()))
+    }
+
     #[test]
     fn frames_are_the_same_wherever_the_bytes_are_cut() {
         let (frames, stream) = packets(&[1, 1200, 2, limits::PACKET, 7, 300]);
         for size in [1, 2, 3, 4, 5, 299, 1203, 4096, stream.len()] {
-            let (mut cutter, mut received) = (FrameCutter::new(only_packets), Vec::new());
-            for piece in stream.chunks(size) {
-                cutter.push(piece, |_, frame| received.push(frame.to_vec())).unwrap();
+            let received = cut(stream.chunks(size));
+            assert_eq!(received, (frames.clone(), Ok(true)), "in pieces of {size} bytes");
+        }
+    }
+
+    #[test]
+    fn frames_are_the_same_with_one_cut_or_two_at_any_place() {
+        let (frames, stream) = packets(&[1, 2, 40, 3]);
+        let whole = (frames, Ok(true));
+        for first in 0..=stream.len() {
+            let (start, rest) = stream.split_at(first);
+            for second in 0..=rest.len() {
+                let (middle, end) = rest.split_at(second);
+                assert_eq!(cut([start, middle, end]), whole, "cut at {first}, and {second} later");
             }
-            assert_eq!(received, frames, "in pieces of {size} bytes");
-            assert!(cutter.is_complete());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_cut_into_the_same_frames_in_pieces_of_any_size(
+            lengths in proptest::collection::vec(1..300_usize, 0..6),
+            rest in proptest::collection::vec(any::<u8>(), 0..40),
+            piece in 1..400_usize,
+        ) {
+            let (frames, mut stream) = packets(&lengths);
+            stream.extend(rest);
+            let (received, end) = cut([&stream[..]]);
+            prop_assert_eq!(&received[..frames.len()], frames);
+            prop_assert_eq!(cut(stream.chunks(piece)), (received, end));
         }
     }
 

@@ -1,9 +1,10 @@
 //! Golden files of the requests and replies between two clients.
 
+use proptest::prelude::*;
 use quiver_protocol::reply::EntryKind;
 use quiver_protocol::{
-    Commitment, DialRequest, FolderPath, MessageId, Nonce, Offer, OfferId, OfferedEntry, PeerReply,
-    PeerRequest,
+    Commitment, DialRequest, FolderPath, FrameError, MessageId, Nonce, Offer, OfferId,
+    OfferedEntry, PeerReply, PeerRequest, RefusalCode, limits,
 };
 
 use crate::golden;
@@ -131,4 +132,77 @@ fn lists_over_their_limit_are_refused() {
     };
     assert!(PeerReply::decode(addresses(32).as_bytes()).is_ok());
     assert!(PeerReply::decode(addresses(33).as_bytes()).is_err());
+}
+
+/// The payloads of golden files, each with a part of it replaced by arbitrary bytes.
+fn changed_payload(files: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
+    let payloads: Vec<_> = files
+        .iter()
+        .flat_map(|file| golden::lines(file))
+        .map(|(_, payload)| payload.into_bytes())
+        .collect();
+    let bytes = proptest::collection::vec(any::<u8>(), 0..12);
+    let start = any::<prop::sample::Index>();
+    (prop::sample::select(payloads), start, 0..12_usize, bytes).prop_map(
+        |(mut payload, start, removed, bytes)| {
+            let start = start.index(payload.len());
+            let end = payload.len().min(start + removed);
+            payload.splice(start..end, bytes);
+            payload
+        },
+    )
+}
+
+fn check_any_request(payload: &[u8]) {
+    match PeerRequest::decode(payload) {
+        Ok(request) => {
+            if let PeerRequest::Offer(offer) = &request {
+                assert!((1..=offer.count).contains(&(offer.entries.len() as u64)), "{offer:?}");
+            }
+            assert_eq!(PeerRequest::decode(&request.encode()), Ok(request));
+        }
+        Err(refusal) => {
+            let is_expected = matches!(
+                refusal.code,
+                RefusalCode::BadRequest
+                    | RefusalCode::UnknownCommand
+                    | RefusalCode::BadPath
+                    | RefusalCode::TooLarge
+            );
+            assert!(is_expected && refusal.encode().len() <= limits::FRAME, "{refusal:?}");
+        }
+    }
+}
+
+fn check_any_reply(payload: &[u8]) {
+    match PeerReply::decode(payload) {
+        Ok(reply) => assert_eq!(PeerReply::decode(&reply.encode()), Ok(reply)),
+        Err(error) => assert!(matches!(error, FrameError::Malformed { .. }), "{error}"),
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_request_between_clients_is_read_back_unchanged_or_refused(
+        any_bytes in proptest::collection::vec(any::<u8>(), 0..300),
+        changed in changed_payload(&["peer-requests.txt", "peer-refused.txt"]),
+    ) {
+        check_any_request(&any_bytes);
+        check_any_request(&changed);
+    }
+
+    #[test]
+    fn any_reply_between_clients_is_read_back_unchanged_or_malformed(
+        any_bytes in proptest::collection::vec(any::<u8>(), 0..300),
+        changed in changed_payload(&["peer-replies.txt"]),
+    ) {
+        check_any_reply(&any_bytes);
+        check_any_reply(&changed);
+    }
+
+    #[test]
+    fn any_text_between_clients_is_read_back_unchanged(id: [u8; 16], text: String) {
+        let request = PeerRequest::Tell { id: MessageId(id), text };
+        prop_assert_eq!(PeerRequest::decode(&request.encode()), Ok(request));
+    }
 }
