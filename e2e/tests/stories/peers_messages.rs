@@ -1,6 +1,6 @@
 //! Messages between clients: delivered once, with an honest outcome, and shown without control characters.
 
-use quiver_e2e::wire::{RawFrame, kind};
+use quiver_e2e::wire::{RawFrame, RawStream, kind};
 use quiver_e2e::{Home, PeerProgram, PromptUser, RawPeer, Server};
 use serde_json::{Value, json};
 
@@ -8,14 +8,19 @@ fn tell(id: &str, text: &str) -> Value {
     json!({"command": "tell", "id": id.repeat(16), "text": text})
 }
 
+/// Ron, who listens, and Ben's `tell Ron Hello`.
+async fn start_message(server: &Server, home: &Home) -> (RawPeer, RawStream, PeerProgram) {
+    let ron = RawPeer::sign_in(server, "Ron").await;
+    let listening = ron.client.listen().await;
+    let ben = home.quiver_as(server, "Ben", ["tell", "Ron", "Hello", "--json"]);
+    (ron, listening, PeerProgram::start(&ben))
+}
+
 #[tokio::test]
 async fn a_message_whose_confirmation_is_lost_is_sent_once_more_and_then_unknown() {
     let server = Server::start().await;
     let home = Home::new();
-    let ron = RawPeer::sign_in(&server, "Ron").await;
-    let mut listening = ron.client.listen().await;
-    let command = home.quiver_as(&server, "Ben", ["tell", "Ron", "Hello", "--json"]);
-    let mut ben = PeerProgram::start(&command);
+    let (ron, mut listening, mut ben) = start_message(&server, &home).await;
     let mut ids = Vec::new();
     for _ in 0..2 {
         let connection = ron.accept(&mut listening).await;
@@ -35,10 +40,7 @@ async fn a_message_whose_confirmation_is_lost_is_sent_once_more_and_then_unknown
 async fn a_message_whose_first_attempt_is_lost_is_delivered_by_the_second() {
     let server = Server::start().await;
     let home = Home::new();
-    let ron = RawPeer::sign_in(&server, "Ron").await;
-    let mut listening = ron.client.listen().await;
-    let command = home.quiver_as(&server, "Ben", ["tell", "Ron", "Hello", "--json"]);
-    let mut ben = PeerProgram::start(&command);
+    let (ron, mut listening, mut ben) = start_message(&server, &home).await;
     let connection = ron.accept(&mut listening).await;
     let (first, _stream) = connection.next_request().await;
     connection.connection.close(0_u32.into(), b"");
