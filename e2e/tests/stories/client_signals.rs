@@ -80,6 +80,7 @@ async fn ctrl_c_ends_a_client_at_any_moment() {
             // At least one client is interrupted after its sign-in, however slow the machine is.
             server.log().wait_for("Client connected").await;
         } else {
+            // Not a wait for something: the moment of the interrupt is the input of the test.
             sleep(Duration::from_millis(random.number() % MAX_DELAY)).await;
         }
         let (status, elapsed) = interrupt(&mut process).await;
