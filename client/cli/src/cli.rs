@@ -33,10 +33,14 @@ pub struct ClientArgs {
 
 const AFTER_HELP: &str = "\
 Defaults come from the environment (QUIVER_SERVER, QUIVER_CERT, QUIVER_NAME), then from \
-$XDG_CONFIG_HOME/quiver/config.toml (server, cert, name, announce, paths).
+$XDG_CONFIG_HOME/quiver/config.toml (server, cert, name, announce, paths). announce = false keeps the prompt \
+from announcing clients that connect and disconnect; paths = \"relay-only\" or \"direct-only\" is as the flag.
 
-Exit codes: 0 done, 1 other, 2 usage, 3 cannot connect or timed out, 4 wrong server certificate, \
-5 sign-in refused, 6 server busy, 7 no such file or client, 8 local disk, 9 content failed \
+At the prompt, @NAME TEXT is a message to another client and @all TEXT one to all of them; tell, send, offers, \
+accept, decline, peers, path, verify and contacts begin with a slash, as in /accept 1. help lists all commands.
+
+Exit codes: 0 done, 1 other, 2 usage, 3 cannot connect or timed out, 4 wrong key of the server or of another \
+client, 5 sign-in refused, 6 server busy, 7 no such file or client, 8 local disk, 9 content failed \
 verification, 10 some of several failed, 11 the other client declined, 130 Ctrl-C, 143 SIGTERM.";
 
 /// Flags of every command.
@@ -124,7 +128,7 @@ pub enum CommandArgs {
     },
     /// Print the man page
     Man {
-        /// Command to describe [default: quiver itself]
+        /// Command to describe, as in send or contacts-block [default: quiver itself]
         command: Option<String>,
     },
 }

@@ -204,7 +204,7 @@ fn man_page(command: Option<&str>) -> Result<Exit, Failure> {
     let documented = match command {
         None => program,
         Some(name) => {
-            let found = program.find_subcommand(name).cloned();
+            let found = find_documented(&program, name).cloned();
             let what = || format!("unknown command {}", display_safe(name));
             found.ok_or_else(|| Failure::usage(what(), "quiver --help lists them"))?
         }
@@ -212,4 +212,13 @@ fn man_page(command: Option<&str>) -> Result<Exit, Failure> {
     let mut page = Vec::new();
     clap_mangen::Man::new(documented).render(&mut page).map_err(Failure::output)?;
     output::print_document(&page).map(|()| Exit::Done)
+}
+
+/// The command whose page other pages call `quiver-NAME`.
+fn find_documented<'a>(program: &'a clap::Command, name: &str) -> Option<&'a clap::Command> {
+    let title = format!("{}-{name}", program.get_name());
+    let commands = program
+        .get_subcommands()
+        .flat_map(|command| std::iter::once(command).chain(command.get_subcommands()));
+    commands.into_iter().find(|command| command.get_display_name() == Some(&title))
 }

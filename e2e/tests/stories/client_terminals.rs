@@ -33,6 +33,9 @@ async fn the_manual_has_a_page_for_every_command() {
             "{command} lacks the options of all commands"
         );
     }
+    // The page of contacts refers to those of its own commands.
+    let page = home.quiver(["man", "contacts-block"]).run().await;
+    assert!(page.expect(0).stdout.contains(".TH quiver-contacts-block 1"), "{:.300}", page.stdout);
     let unknown = home.quiver(["man", "fly"]).run().await;
     assert_eq!(
         unknown.expect(2).stderr,
