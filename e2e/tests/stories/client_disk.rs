@@ -91,7 +91,7 @@ async fn a_get_into_a_missing_folder_or_a_file_names_the_path() {
         (
             "missing",
             "error: cannot store missing: No such file or directory\n\
-            hint: -o needs an existing folder\n",
+            hint: make that folder first, or name another one\n",
         ),
         ("file", "error: cannot store file: Not a directory\n"),
     ] {

@@ -51,6 +51,7 @@ mod introductions;
 mod logging;
 mod metrics;
 mod peers_asked;
+mod peers_contacts;
 mod peers_hostile_content;
 mod peers_hostile_offers;
 mod peers_interrupted;

@@ -1,4 +1,4 @@
-//! `contacts`: lists known clients and their keys, and forgets or blocks them.
+//! `contacts`: lists known clients and their keys, and forgets or blocks them. Needs no server, only its known key.
 
 use chrono::Local;
 
@@ -19,19 +19,15 @@ pub(super) async fn run(
     let client = interface.client.clone();
     let (name, result) = match &arguments.action {
         None | Some(ContactsAction::List) => return list(interface, arguments.json).await,
-        // Contacts belong to a server, which is known once the client is connected.
         Some(ContactsAction::Forget(changed)) => {
-            interface.connect().await?;
             interface.drive(client.forget_contact(&changed.contact)).await??;
             (&changed.contact, "forgotten")
         }
         Some(ContactsAction::Block(changed)) => {
-            interface.connect().await?;
             interface.drive(client.set_blocked(&changed.contact, true)).await??;
             (&changed.contact, "blocked")
         }
         Some(ContactsAction::Unblock(changed)) => {
-            interface.connect().await?;
             interface.drive(client.set_blocked(&changed.contact, false)).await??;
             (&changed.contact, "unblocked")
         }

@@ -94,6 +94,33 @@ pub async fn run(interface: &mut Interface, command: &CommandArgs) -> Result<(),
     }
 }
 
+/// Whether a command of the prompt needs a connection to the server before it runs. The others use only the records of
+/// this machine, or connect if they can.
+pub fn needs_connection(command: &CommandArgs) -> bool {
+    match command {
+        CommandArgs::Offers(_) | CommandArgs::Decline(_) | CommandArgs::Contacts(_) => false,
+        CommandArgs::Send(arguments) => arguments.cancel.is_none(),
+        CommandArgs::Message(_)
+        | CommandArgs::Status(_)
+        | CommandArgs::List(_)
+        | CommandArgs::Get(_)
+        | CommandArgs::Put(_)
+        | CommandArgs::Rm(_)
+        | CommandArgs::Mv(_)
+        | CommandArgs::Mkdir(_)
+        | CommandArgs::Tell(_)
+        | CommandArgs::Receive(_)
+        | CommandArgs::Accept(_)
+        | CommandArgs::Peers(_)
+        | CommandArgs::Path(_)
+        | CommandArgs::Verify(_) => true,
+        CommandArgs::Resume(_)
+        | CommandArgs::Transfers(_)
+        | CommandArgs::Completions { .. }
+        | CommandArgs::Man { .. } => false,
+    }
+}
+
 /// Whether a command may still have disk work running when it ends; `None` is the prompt.
 pub fn may_have_disk_work(command: Option<&CommandArgs>) -> bool {
     match command {

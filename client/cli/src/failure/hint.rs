@@ -154,6 +154,7 @@ fn refusal_hint(code: RefusalCode) -> Option<&'static str> {
         RefusalCode::NotReachable => {
             "the other client must be at its prompt, or run quiver receive"
         }
+        RefusalCode::UnknownCommand => "ask the server's operator to install a newer version",
         RefusalCode::NoRelay => "the server's operator has turned off the relay",
         RefusalCode::NameTaken => "choose another name with --name",
         RefusalCode::SignInRequired => "--password-file FILE signs in without a terminal",
@@ -186,7 +187,7 @@ fn disk_hint(error: &io::Error) -> Option<&'static str> {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "store elsewhere with -o DIR"
         }
-        io::ErrorKind::NotFound => "-o needs an existing folder",
+        io::ErrorKind::NotFound => "make that folder first, or name another one",
         _ => return None,
     })
 }
@@ -204,6 +205,9 @@ fn trust_hint(untrusted: &UntrustedServer) -> Option<String> {
                  {server} {expected}",
             display_path(file)
         ),
+        UntrustedServer::NoKnownKey(_) => {
+            "contacts belong to a server: connect to it once, or give --cert FILE".to_owned()
+        }
         UntrustedServer::UnknownServer { .. } | UntrustedServer::Declined(_) => {
             "--cert FILE trusts the server with that certificate".to_owned()
         }

@@ -40,8 +40,7 @@ pub async fn run_batch(interface: &mut Interface) -> Result<Exit, Failure> {
         let result = match ParsedLine::parse(&line) {
             Ok(ParsedLine::Exit) => break,
             Ok(parsed) => {
-                let needs_server = !matches!(parsed, ParsedLine::Blank | ParsedLine::Help);
-                if needs_server && !interface.client.is_connected() {
+                if parsed.needs_connection() && !interface.client.is_connected() {
                     interface.connect().await?;
                     interface.output.say(CONNECTED_AGAIN).await;
                 }

@@ -4,7 +4,7 @@ use clap::{FromArgMatches as _, Subcommand as _};
 
 use super::words;
 use crate::cli::{CommandArgs, TellArgs};
-use crate::command::{PROMPT_COMMANDS, SLASH_COMMANDS};
+use crate::command::{self, PROMPT_COMMANDS, SLASH_COMMANDS};
 use crate::failure::Failure;
 
 /// Sends the rest of the line as a message, even if it looks like a command.
@@ -32,6 +32,15 @@ pub(super) enum ParsedLine {
 }
 
 impl ParsedLine {
+    /// Whether the line needs a connection to the server before it runs.
+    pub(super) fn needs_connection(&self) -> bool {
+        match self {
+            Self::Message(_) => true,
+            Self::Command(command) => command::needs_connection(command),
+            Self::Blank | Self::Help | Self::Exit => false,
+        }
+    }
+
     /// Parses a line.
     ///
     /// # Errors

@@ -228,7 +228,9 @@ impl Prompt<'_> {
             }
             _ => None,
         };
-        self.reconnect().await?;
+        if parsed.needs_connection() {
+            self.reconnect().await?;
+        }
         let interface = &mut *self.interface;
         let output = interface.output.clone();
         let run = async {

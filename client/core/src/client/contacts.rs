@@ -4,7 +4,7 @@ use chrono::Utc;
 use quiver_protocol::{ClientName, Fingerprint, Timestamp};
 
 use super::Client;
-use crate::error::{ClientError, PeerError};
+use crate::error::{ClientError, PeerError, UntrustedServer};
 use crate::peer_store::Contact;
 
 impl Client {
@@ -16,7 +16,19 @@ impl Client {
         Ok(self.session()?.server_ref().fingerprint)
     }
 
-    /// The contacts on all servers.
+    /// The fingerprint of the key of the server to which contacts belong: of the connected server, or of the one that is
+    /// trusted without asking.
+    fn contacts_server(&self) -> Result<Fingerprint, ClientError> {
+        if let Ok(connected) = self.server_key() {
+            return Ok(connected);
+        }
+        let settings = self.settings();
+        let trusted = self.connector(settings)?.trusted_server()?;
+        let unknown = || UntrustedServer::NoKnownKey(settings.server.to_string());
+        Ok(trusted.ok_or_else(unknown)?.fingerprint())
+    }
+
+    /// The contacts on all servers. Needs no connection.
     ///
     /// # Errors
     /// [`PeerError::Store`].
@@ -24,45 +36,48 @@ impl Client {
         self.peers().with_store(|store| store.contacts(None)).await
     }
 
-    /// The contact of this name on this client's server; the client must be connected.
+    /// The contact of this name on this client's server. Needs no connection.
     ///
     /// # Errors
-    /// [`ClientError`]; [`PeerError::UnknownContact`].
+    /// [`ClientError`]; [`PeerError::UnknownContact`], [`UntrustedServer::NoKnownKey`].
     pub async fn contact(&self, name: &ClientName) -> Result<Contact, ClientError> {
-        let (server, wanted) = (self.session()?.server_ref().fingerprint, name.clone());
+        let (server, wanted) = (self.contacts_server()?, name.clone());
         let found = self.peers().with_store(move |store| store.contact(server, &wanted)).await?;
         found.ok_or_else(|| PeerError::UnknownContact(name.clone()).into())
     }
 
-    /// Forgets the keys of a contact; the client must be connected.
+    /// Forgets the keys of a contact. Needs no connection.
     ///
     /// # Errors
-    /// [`ClientError`]; [`PeerError::UnknownContact`].
+    /// [`ClientError`]; [`PeerError::UnknownContact`], [`UntrustedServer::NoKnownKey`].
     pub async fn forget_contact(&self, name: &ClientName) -> Result<(), ClientError> {
-        let (server, wanted) = (self.session()?.server_ref().fingerprint, name.clone());
+        let (server, wanted) = (self.contacts_server()?, name.clone());
         let forgotten =
             self.peers().with_store(move |store| store.forget_contact(server, &wanted)).await?;
         if forgotten { Ok(()) } else { Err(PeerError::UnknownContact(name.clone()).into()) }
     }
 
-    /// Blocks a name, or ends its block; the client must be connected.
+    /// Blocks a name, or ends its block. Needs no connection.
     ///
     /// # Errors
-    /// [`ClientError`].
+    /// [`ClientError`]; [`UntrustedServer::NoKnownKey`], and [`PeerError::UnknownContact`] if a name that is not known is
+    /// unblocked.
     pub async fn set_blocked(&self, name: &ClientName, blocked: bool) -> Result<(), ClientError> {
-        let (server, wanted) = (self.session()?.server_ref().fingerprint, name.clone());
+        let (server, wanted) = (self.contacts_server()?, name.clone());
         let now = Timestamp(Utc::now());
-        self.peers()
-            .with_store(move |store| {
-                if blocked {
-                    store.block_contact(server, &wanted, now)
-                } else {
-                    store.unblock_contact(server, &wanted).map(drop)
-                }
-            })
-            .await?;
+        let peers = self.peers();
+        let changed = peers.with_store(move |store| {
+            if blocked {
+                store.block_contact(server, &wanted, now).map(|()| true)
+            } else {
+                store.unblock_contact(server, &wanted)
+            }
+        });
+        if !changed.await? {
+            return Err(PeerError::UnknownContact(name.clone()).into());
+        }
         if blocked {
-            self.peers().close_links_with(name);
+            peers.close_links_with(name);
         }
         Ok(())
     }

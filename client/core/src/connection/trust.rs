@@ -55,20 +55,27 @@ pub(super) fn invalid_certificate(server: String, why: TrustError) -> UntrustedS
 }
 
 impl Connector {
+    /// The server that is trusted without asking: that of the certificate, or the known one; `None` if there is neither.
+    ///
+    /// # Errors
+    /// [`ClientError`] if the certificate or the file of known servers cannot be used.
+    pub(crate) fn trusted_server(&self) -> Result<Option<PinnedServer>, ClientError> {
+        if let Some(path) = &self.certificate {
+            let info = CertificateInfo::load(path).map_err(ClientError::Certificate)?;
+            let (path, fingerprint) = (path.clone(), info.fingerprint);
+            return Ok(Some(PinnedServer::Certificate { path, fingerprint }));
+        }
+        let found = self.known.as_ref().map(|known| known.look_up(&self.server)).ok();
+        let found = found.transpose().map_err(UntrustedServer::from)?.flatten();
+        Ok(found.map(|known| self.pin_known(known)))
+    }
+
     /// Determines the server to trust. The client dials an unknown server only for its fingerprint, without a client
     /// certificate, and closes that connection before it asks the user.
     pub(super) async fn establish_trust(&self) -> Result<PinnedServer, ClientError> {
-        if let Some(path) = &self.certificate {
-            let info = CertificateInfo::load(path).map_err(ClientError::Certificate)?;
-            return Ok(PinnedServer::Certificate {
-                path: path.clone(),
-                fingerprint: info.fingerprint,
-            });
-        }
-        let found = self.known.as_ref().map(|known| known.look_up(&self.server)).ok();
-        if let Some(known) = found.transpose().map_err(UntrustedServer::from)?.flatten() {
-            debug!(line = known.line, "the server is known");
-            return Ok(self.pin_known(known));
+        if let Some(trusted) = self.trusted_server()? {
+            debug!(fingerprint = %trusted.fingerprint(), "the server is known");
+            return Ok(trusted);
         }
         let presented = self.fetch_fingerprint().await?;
         let server = self.server.to_string();

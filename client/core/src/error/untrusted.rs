@@ -51,6 +51,9 @@ pub enum UntrustedServer {
         /// The server's fingerprint.
         presented: Fingerprint,
     },
+    /// The key of the server is not known, and no connection is made to learn it.
+    #[error("the key of {0} is not known")]
+    NoKnownKey(String),
     /// The user declined to trust the server.
     #[error("{0} is not trusted")]
     Declined(String),
