@@ -271,6 +271,12 @@ impl ClientError {
         }
     }
 
+    /// Whether the server does not know the command, because it is older than this client.
+    #[must_use]
+    pub fn is_unknown_command(&self) -> bool {
+        matches!(self, Self::Refused { refusal, .. } if refusal.code == RefusalCode::UnknownCommand)
+    }
+
     /// Whether another client cannot be reached at present, because it is not connected, does not listen, or has no path.
     #[must_use]
     pub fn is_unreachable_peer(&self) -> bool {

@@ -15,6 +15,9 @@ pub enum PeerEvent {
     Joined(ClientRef),
     /// A client has disconnected from the server.
     Left(ClientRef),
+    /// The server refuses on a later connection what it has accepted before: other clients cannot reach this one any
+    /// more.
+    ListenRefused(Arc<ClientError>),
     /// A message from another client.
     Message {
         /// The sender.

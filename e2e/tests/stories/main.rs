@@ -61,6 +61,7 @@ mod peers_messages;
 mod peers_middle;
 mod peers_pressure;
 mod peers_trust;
+mod peers_unreachable;
 mod peers_verify;
 mod per_client_limits;
 mod quota_rows;

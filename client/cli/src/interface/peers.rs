@@ -34,14 +34,17 @@ impl Interface {
         &mut self.peer_display
     }
 
-    /// Lets other clients reach this one. A server that is too old for that is no failure.
+    /// Lets other clients reach this one. Warns if the server refuses it, because everything else works.
     ///
     /// # Errors
     /// [`Failure`] if the output fails.
     pub async fn listen(&mut self) -> Result<(), Failure> {
         let client = self.client.clone();
-        // If this fails, no other client can reach this one, and everything else works.
-        let _ = self.drive(client.listen()).await?;
+        if let Err(error) = self.drive(client.listen()).await?
+            && let Some(text) = human::peers::unreachable(&error)
+        {
+            self.output.warn(text).await;
+        }
         Ok(())
     }
 
@@ -67,7 +70,9 @@ impl Interface {
         let Some(text) = human::peers::event(&event, self.output.mode()) else { return Ok(()) };
         match event {
             PeerEvent::Message { .. } => self.output.data(text + "\n").await?,
-            PeerEvent::KeyRefused { .. } | PeerEvent::Compared { is_verified: false, .. } => {
+            PeerEvent::KeyRefused { .. }
+            | PeerEvent::Compared { is_verified: false, .. }
+            | PeerEvent::ListenRefused(_) => {
                 self.output.warn(text).await;
             }
             _ => self.output.say(text).await,

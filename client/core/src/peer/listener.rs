@@ -39,8 +39,7 @@ impl Peers {
         let (sender, listening) = oneshot::channel();
         let peers = self.clone();
         self.spawn(async move { peers.run_listener(sender).await });
-        let failed = |error| ClientError::stream("cannot take introductions", error);
-        listening.await.unwrap_or(Ok(())).map_err(failed)
+        listening.await.unwrap_or(Ok(())).map_err(cannot_listen)
     }
 
     async fn run_listener(&self, first: oneshot::Sender<Result<(), StreamError>>) {
@@ -58,14 +57,21 @@ impl Peers {
                     self.take_introductions(listening).await;
                 }
                 Err(error) => {
-                    let is_refused = matches!(error, StreamError::Refused(_));
                     debug!(%error, "the server does not take a listener");
-                    if let Some(first) = first.take() {
-                        let _ = first.send(Err(error));
-                    }
-                    // An older server, or one that this client has no key for.
+                    let is_refused = matches!(error, StreamError::Refused(_));
                     if is_refused {
+                        // An older server, or one that this client has no key for.
                         self.0.state.lock().is_listening = false;
+                    }
+                    match first.take() {
+                        Some(first) => drop(first.send(Err(error))),
+                        None if is_refused => {
+                            let error = Arc::new(cannot_listen(error));
+                            self.publish(PeerEvent::ListenRefused(error)).await;
+                        }
+                        None => {}
+                    }
+                    if is_refused {
                         return;
                     }
                 }
@@ -197,4 +203,8 @@ impl Peers {
             exchange::answer(&server.connection, introduction.id, accept, server.timeout).await;
         answered.map_err(|error| Self::no_path(&introduction.name, &error))
     }
+}
+
+fn cannot_listen(error: StreamError) -> ClientError {
+    ClientError::stream("other clients cannot reach you", error)
 }

@@ -1,6 +1,7 @@
 //! Texts about other clients, for people: messages, events, contacts and paths. Pure, like [`human`](super).
 
 use chrono::TimeZone;
+use quiver_client::ClientError;
 use quiver_client::peer_event::PeerEvent;
 use quiver_client::peer_path::{NotDirect, PeerPath, PeerStatus};
 use quiver_client::peer_store::{Contact, ContactKey, IncomingOffer, IncomingState};
@@ -44,6 +45,7 @@ pub fn event(event: &PeerEvent, mode: UiMode) -> Option<String> {
         }
         PeerEvent::Left(client) if mode == UiMode::Prompt => format!("{} has left.", client.name),
         PeerEvent::Joined(_) | PeerEvent::Left(_) => return None,
+        PeerEvent::ListenRefused(error) => unreachable(error)?,
         PeerEvent::Message { from, text } => message(from, text),
         PeerEvent::OfferReceived(offer) => offer_with_commands(offer, mode),
         PeerEvent::OfferRefused { from, why } => {
@@ -70,6 +72,14 @@ pub fn event(event: &PeerEvent, mode: UiMode) -> Option<String> {
             format!("The connection with {name} is now {}.", self::path(path))
         }
     })
+}
+
+/// That other clients cannot reach this one; `None` if there is nothing to say: a command between clients tells that the
+/// server is too old, and after a lost connection the client listens again by itself.
+#[must_use]
+pub fn unreachable(error: &ClientError) -> Option<String> {
+    let is_silent = error.is_unknown_command() || error.is_lost_connection();
+    (!is_silent).then(|| format!("note: {error}"))
 }
 
 /// What became of an offer to this person elsewhere; `None` if its sender sees it only.

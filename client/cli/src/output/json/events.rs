@@ -72,6 +72,8 @@ pub enum EventLine<'a> {
     Failed { number: u64, from: &'a ClientName, error: ErrorCode, why: String },
     /// An offer of this person is withdrawn.
     Withdrawn { number: u64 },
+    /// The server lets other clients reach this one no longer.
+    NotReachable { error: ErrorCode, why: String },
     /// Another client has sent a message.
     Message { from: &'a ClientName, text: &'a str },
     /// A message of this person: `delivered`, `not_delivered` or `unknown`.
@@ -99,6 +101,9 @@ impl<'a> EventLine<'a> {
     pub fn of(event: &'a PeerEvent) -> Option<Self> {
         Some(match event {
             PeerEvent::Joined(_) | PeerEvent::Left(_) => return None,
+            PeerEvent::ListenRefused(error) => {
+                Self::NotReachable { error: error.code(), why: error.to_string() }
+            }
             PeerEvent::Message { from, text } => Self::Message { from, text },
             PeerEvent::OfferReceived(offer) => Self::Offer {
                 number: offer.number.0,
