@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use quiver_protocol::{EofPayload, FrameError, FrameKind, PeerReply, PeerRequest, limits};
-use quiver_transport::{Channel, CommandStream, StreamError};
+use quiver_transport::{Channel, CommandStream, ConnectionEnd, StreamError};
 use tokio::time::timeout;
 
 /// The stream of a request between two clients.
@@ -39,7 +39,8 @@ impl Conversation {
             Ok::<_, StreamError>(stream)
         };
         let sent = timeout(idle_timeout, send).await;
-        let stream = sent.map_err(|_| StreamError::TimedOut(idle_timeout))??;
+        let sent = sent.map_err(|_| StreamError::TimedOut(idle_timeout))?;
+        let stream = sent.map_err(as_loss)?;
         Ok(Self { stream, channel: channel.clone(), idle_timeout })
     }
 
@@ -68,7 +69,8 @@ impl Conversation {
 
     /// Reads the next reply, or the end of the response.
     pub(super) async fn next<E: EofPayload>(&mut self) -> Result<PeerPart<E>, StreamError> {
-        let frame = self.stream.reader.read_response(limits::FRAME, self.idle_timeout).await?;
+        let frame = self.stream.reader.read_response(limits::FRAME, self.idle_timeout).await;
+        let frame = frame.map_err(as_loss)?;
         match frame.kind {
             FrameKind::Reply => Ok(PeerPart::Reply(PeerReply::decode(&frame.payload)?)),
             FrameKind::Eof => {
@@ -89,5 +91,15 @@ impl Conversation {
     /// Sends the end of this side.
     pub(super) async fn end(&mut self, end: &impl EofPayload) -> Result<(), StreamError> {
         self.stream.writer.end(FrameKind::Eof, &end.encode()).await
+    }
+}
+
+/// This side closes a path whose relay has ended: for a person, the other client does not respond any more.
+fn as_loss(error: StreamError) -> StreamError {
+    match error {
+        StreamError::Lost(ConnectionEnd::ClosedLocally) => {
+            StreamError::Lost(ConnectionEnd::TimedOut)
+        }
+        error => error,
     }
 }

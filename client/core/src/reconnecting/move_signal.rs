@@ -10,11 +10,6 @@ use tokio::sync::watch;
 pub(crate) struct MoveSignal(Option<watch::Receiver<bool>>);
 
 impl MoveSignal {
-    /// Whether the signal is given.
-    pub(crate) fn is_given(&self) -> bool {
-        self.0.as_ref().is_some_and(|is_given| *is_given.borrow())
-    }
-
     /// Resolves when the signal is given, at once if it was given before.
     pub(crate) async fn wait(&self) {
         let Some(mut is_given) = self.0.clone() else { return pending().await };

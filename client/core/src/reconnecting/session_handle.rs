@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use quiver_protocol::CloseCode;
 use quiver_transport::{Channel, ConnectionEnd, StreamError};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -58,31 +59,23 @@ impl SessionHandle {
         &self,
         error: StreamError,
     ) -> Result<StreamError, StreamError> {
+        let is_with_peer = self.is_with_peer;
         match error {
-            StreamError::Lost(ended) if self.is_loss(&ended) => Ok(StreamError::Lost(ended)),
-            // This side has closed a path that another one supersedes.
-            StreamError::Lost(ConnectionEnd::ClosedLocally) if self.move_signal.is_given() => {
-                Ok(StreamError::Lost(ConnectionEnd::TimedOut))
-            }
+            StreamError::Lost(ended) => match loss(&ended, is_with_peer) {
+                Some(loss) => Ok(StreamError::Lost(loss)),
+                None => Err(StreamError::Lost(ended)),
+            },
             StreamError::Refused(refusal) if is_transient(refusal.code) => {
                 Ok(StreamError::Refused(refusal))
             }
             StreamError::Reset | StreamError::Stopped | StreamError::Frame(_) => {
                 // A server that stops may end its streams before its connections.
-                match timeout(LOSS_DELAY, self.connection.closed()).await {
-                    Ok(ended) if self.is_loss(&ended.clone().into()) => {
-                        Ok(StreamError::Lost(ended.into()))
-                    }
-                    _ => Err(error),
-                }
+                let closed = timeout(LOSS_DELAY, self.connection.closed()).await;
+                let loss = closed.ok().and_then(|ended| loss(&ended.into(), is_with_peer));
+                loss.map(StreamError::Lost).ok_or(error)
             }
             error => Err(error),
         }
-    }
-
-    /// Whether a connection was lost. This side closes one with another client itself when its relay has ended.
-    fn is_loss(&self, ended: &ConnectionEnd) -> bool {
-        is_connection_loss(ended) || (self.is_with_peer && *ended == ConnectionEnd::ClosedLocally)
     }
 
     /// Checks that an error is the loss of the connection or a transient refusal, so that the operation may be
@@ -95,5 +88,36 @@ impl SessionHandle {
         error: StreamError,
     ) -> Result<(), StreamError> {
         self.connection_loss(error).await.map(drop)
+    }
+}
+
+/// How a connection was lost; `None` if it was not. This side closes one with another client itself when its relay has
+/// ended or a direct one is silent, which a person need not know. The other client closes one that was replaced.
+fn loss(ended: &ConnectionEnd, is_with_peer: bool) -> Option<ConnectionEnd> {
+    match ended {
+        ConnectionEnd::ClosedLocally if is_with_peer => Some(ConnectionEnd::TimedOut),
+        ConnectionEnd::ClosedByPeer(CloseCode::Superseded) if is_with_peer => Some(ended.clone()),
+        ended => is_connection_loss(ended).then(|| ended.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transfer_with_a_client_continues_after_its_connection_was_replaced() {
+        let replaced = ConnectionEnd::ClosedByPeer(CloseCode::Superseded);
+        assert_eq!(loss(&replaced, true), Some(replaced.clone()));
+        assert_eq!(loss(&replaced, false), None);
+        let goodbye = ConnectionEnd::ClosedByPeer(CloseCode::Goodbye);
+        assert_eq!(loss(&goodbye, true), None);
+    }
+
+    #[test]
+    fn a_connection_that_is_closed_here_because_its_relay_ended_counts_as_silent() {
+        let ended = ConnectionEnd::ClosedLocally;
+        assert_eq!(loss(&ended, true), Some(ConnectionEnd::TimedOut));
+        assert_eq!(loss(&ended, false), None);
     }
 }
