@@ -112,9 +112,10 @@ async fn entries_outside_the_offered_folder_end_the_transfer() {
 async fn files_that_begin_with_a_dot_at_the_top_are_not_fetched() {
     let mut test = Accepted::start().await;
     test.send_list(&[listed(".bashrc", 5)]).await;
-    // There is nothing else, so the offer ends without a file.
+    // There is nothing else, so the offered file is missed.
     let end = wait_within(TIMEOUT, "the end", test.running.wait()).await;
-    assert!(matches!(end, TransferEnd::Done), "{end:?}");
+    let TransferEnd::Failed(error) = end else { panic!("{end:?}") };
+    assert_eq!(error.to_string(), "Mallory lists 0 of the 1 offered files");
     assert_eq!(names(&test.folder), [""; 0]);
     test.ron.client.shut_down().await;
 }

@@ -150,6 +150,47 @@ async fn a_folder_that_has_grown_is_refused_without_a_person_and_asked_about_at_
 }
 
 #[tokio::test]
+async fn files_that_are_gone_since_the_offer_are_missed_at_both_sides() {
+    let server = Server::start().await;
+    let [ben_home, ron_home] = [(); 2].map(|()| Home::new());
+    fs::create_dir(ben_home.file("notes")).unwrap();
+    for name in ["notes/a.txt", "notes/b.txt"] {
+        fs::write(ben_home.file(name), "Hello").unwrap();
+    }
+    let mut receive = PeerProgram::receive(&server, &ron_home, "Ron", &[]).await;
+    let send = ben_home.quiver_as(&server, "Ben", ["send", "Ron", "notes"]);
+    let mut ben = PeerProgram::start(&send);
+    receive.next_event("offer").await;
+    receive.interrupt().await;
+    fs::remove_file(ben_home.file("notes/b.txt")).unwrap();
+    let accept = ron_home.quiver_as(&server, "Ron", ["accept", "1"]);
+    let partial = accept.run().await;
+    let error = "error: Ben lists 1 of the 2 offered files";
+    assert!(partial.expect(10).stderr.contains(error), "{}", partial.stderr);
+    ben.expect_exit(1).await;
+    ben.wait_for_text("error: Ron could not store the files: some files were not received").await;
+    assert_eq!(quiver_e2e::quiver::names(&ron_home.file("notes")), ["a.txt"]);
+
+    // None is left.
+    let ben = PeerProgram::receive(&server, &ben_home, "Ben", &[]).await;
+    fs::remove_dir_all(ben_home.file("notes")).unwrap();
+    let gone = accept.run().await;
+    let error = "error: cannot list the files of Ben: the offered files are gone\n";
+    assert!(gone.expect(7).stderr.contains(error), "{}", gone.stderr);
+    ben.interrupt().await;
+
+    // The offer is still accepted, and is completed once they are back.
+    fs::create_dir(ben_home.file("notes")).unwrap();
+    for name in ["notes/a.txt", "notes/b.txt"] {
+        fs::write(ben_home.file(name), "Hello").unwrap();
+    }
+    let mut ben = PeerProgram::receive(&server, &ben_home, "Ben", &[]).await;
+    accept.run().await.expect(0);
+    assert_eq!(quiver_e2e::quiver::names(&ron_home.file("notes")), ["a.txt", "b.txt"]);
+    assert_eq!(ben.next_event("ended").await["state"], "stored");
+}
+
+#[tokio::test]
 async fn a_full_disk_is_reported_to_the_sender_and_nothing_has_a_final_name() {
     if !small_disks_available() {
         return;

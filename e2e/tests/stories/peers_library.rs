@@ -4,11 +4,11 @@
 
 use std::fs;
 
-use quiver_client::TransferEnd;
 use quiver_client::peer_event::PeerEvent;
 use quiver_client::peer_path::PeerPath;
 use quiver_client::request::{AcceptRequest, OfferRequest, UploadContent};
 use quiver_client::settings::PathPolicy;
+use quiver_client::{ErrorCode, TransferEnd};
 use quiver_e2e::deadline::{TIMEOUT, wait_within};
 use quiver_e2e::{LibraryClient, Server};
 use quiver_protocol::ClientName;
@@ -71,6 +71,28 @@ async fn an_accepted_offer_is_stored_and_confirmed() {
     assert_eq!(fs::read(target.join("photos/deep/c")).unwrap(), b"");
     ben.client.shut_down().await;
     ron.client.shut_down().await;
+}
+
+#[tokio::test]
+async fn the_sender_of_a_declined_offer_knows_it_before_the_client_ends() {
+    let server = Server::start().await;
+    let ben = LibraryClient::connect(&server, "Ben", PathPolicy::RelayOnly).await;
+    let mut ron = LibraryClient::connect(&server, "Ron", PathPolicy::RelayOnly).await;
+    let file = ben.home.folder().join("a.txt");
+    fs::write(&file, "Hello").unwrap();
+    let content = UploadContent::Paths([file].into());
+    let request = OfferRequest { to: name("Ron"), content, offered_as: None };
+    let offer = ben.client.offer(request).await.unwrap();
+    let deliver = ben.client.deliver(offer.number, false);
+    let decline = async {
+        let offer = ron.next_offer().await;
+        ron.client.decline_offer(offer.number).await.unwrap();
+        ron.client.shut_down().await;
+    };
+    let (delivered, ()) =
+        wait_within(TIMEOUT, "the answer", async { tokio::join!(deliver, decline) }).await;
+    assert_eq!(delivered.unwrap_err().code(), ErrorCode::Declined);
+    ben.client.shut_down().await;
 }
 
 #[tokio::test]

@@ -137,7 +137,11 @@ async fn introduce(
             }
         }
     }
-    let message = format!("{name} takes no introductions now");
+    let message = if name.key() == context.client.name.key() {
+        format!("{name} is your own name, and no other machine of yours takes introductions now")
+    } else {
+        format!("{name} takes no introductions now")
+    };
     Err(refused(IntroductionOutcome::NotReachable, RefusalCode::NotReachable, message))
 }
 

@@ -73,8 +73,7 @@ pub(super) async fn start_request(
             }
             Ok(running)
         }
-        // It is settled, or another process fetches it.
-        Err(error @ ClientError::Peer(PeerError::OfferSettled { .. })) => Err(error.into()),
+        Err(error @ ClientError::Peer(PeerError::OfferInProgress(_))) => Err(error.into()),
         Err(error) => {
             // It may be accepted although its sender cannot be reached now.
             if let Some(IncomingOffer { sender, state: IncomingState::Accepted { .. }, .. }) =

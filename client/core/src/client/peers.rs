@@ -80,7 +80,7 @@ impl Client {
     /// Records an offer of files, so that it is announced whenever its recipient is connected.
     ///
     /// # Errors
-    /// [`PeerError::NotOfferable`].
+    /// [`PeerError::NotOfferable`], [`PeerError::BadOfferName`].
     pub async fn offer(&self, request: OfferRequest) -> Result<OutgoingOffer, ClientError> {
         self.peers().make_offer(request).await
     }
@@ -166,7 +166,7 @@ impl Client {
     /// yet is continued.
     ///
     /// # Errors
-    /// [`ClientError`]: [`PeerError::OfferSettled`], or the sender cannot be reached. The offer then stays accepted,
+    /// [`ClientError`]: [`PeerError::OfferInProgress`], or the sender cannot be reached. The offer then stays accepted,
     /// and is fetched when its sender connects.
     pub async fn accept_offer(
         &self,
@@ -206,19 +206,23 @@ impl Client {
             store.incoming_offer(number, now)?;
             store.lock_offer(number)
         });
-        let state = "taken by another process";
-        locked.await?.ok_or_else(|| PeerError::OfferSettled { number, state }.into())
+        locked.await?.ok_or_else(|| PeerError::OfferInProgress(number).into())
     }
 
-    /// Declines an offer.
+    /// Declines an offer. If this process has received it, the sender knows when this returns, or cannot be reached.
     ///
     /// # Errors
     /// [`ClientError`].
     pub async fn decline_offer(&self, number: OfferNumber) -> Result<IncomingOffer, ClientError> {
-        let now = Timestamp(Utc::now());
-        let declined =
-            self.peers().with_store(move |store| store.decline_offer(number, now)).await?;
-        self.peers().notify_changed();
+        let (peers, now) = (self.peers(), Timestamp(Utc::now()));
+        let declined = peers.with_store(move |store| store.decline_offer(number, now)).await?;
+        let is_announced_here = peers.is_announced(number);
+        peers.notify_changed();
+        if is_announced_here {
+            // This process may end now, as `receive --once` does.
+            let answered = peers.wait_until_answered(number, declined.key);
+            let _ = timeout(ANSWER_TIMEOUT, answered).await;
+        }
         Ok(declined)
     }
 

@@ -66,6 +66,10 @@ impl OfferedTree {
             ClientError::Invalid(InvalidRequest::PlanTooLarge) => {
                 PeerError::MoreThanOffered { from: self.from.clone() }.into()
             }
+            // The path is an id, which a person has never seen.
+            ClientError::Refused { refusal, .. } => {
+                ClientError::refused(format!("cannot list the files of {}", self.from), refusal)
+            }
             error => error,
         }
     }
@@ -73,7 +77,7 @@ impl OfferedTree {
 
 /// What is not in the plan of a download.
 struct UnplannedFiles {
-    /// Errors for patterns that match nothing on the server.
+    /// Errors for patterns that match nothing on the server, and for offered files that are gone.
     missing: Vec<ClientError>,
     /// Number of names that the server does not serve.
     not_served: u64,
@@ -210,7 +214,7 @@ impl TreeDownload {
             };
         }
         if let Some(offer) = &self.offer {
-            check_offer(offer, plan, &context.shared.reporter).await?;
+            missing.extend(check_offer(offer, plan, &context.shared.reporter).await?);
         }
         Ok(UnplannedFiles { missing, not_served })
     }
@@ -227,23 +231,25 @@ impl EntryFilter for OfferedNames {
     }
 }
 
-/// Stops if the sender lists more than it has offered, unless the person agrees.
+/// Stops if the sender lists more than it has offered, unless the person agrees. Returns the failure to report if it
+/// lists fewer files.
 async fn check_offer(
     offer: &OfferedTree,
     plan: &SharedPlan,
     reporter: &Reporter,
-) -> Result<(), ClientError> {
+) -> Result<Option<ClientError>, ClientError> {
     let found = plan.with(|plan| plan.total()).await?;
-    let offered = offer.bytes.unwrap_or(u64::MAX);
-    if found.bytes <= offered && found.files <= offer.files {
-        return Ok(());
+    let (from, offered) = (offer.from.clone(), offer.bytes.unwrap_or(u64::MAX));
+    if found.bytes > offered || found.files > offer.files {
+        let question =
+            Question::MoreThanOffered { from: from.clone(), offered, found: found.bytes };
+        if reporter.ask(question).await != Some(Answer::Confirm(true)) {
+            return Err(PeerError::MoreThanOffered { from }.into());
+        }
     }
-    let from = offer.from.clone();
-    let question = Question::MoreThanOffered { from: from.clone(), offered, found: found.bytes };
-    if reporter.ask(question).await == Some(Answer::Confirm(true)) {
-        return Ok(());
-    }
-    Err(PeerError::MoreThanOffered { from }.into())
+    let is_less = found.files < offer.files;
+    let (offered, found) = (offer.files, found.files);
+    Ok(is_less.then(|| PeerError::LessThanOffered { from, offered, found }.into()))
 }
 
 /// Writes one file after the other into the stream. Each is verified.

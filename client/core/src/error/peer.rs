@@ -93,26 +93,39 @@ pub enum PeerError {
     /// There is no such offer.
     #[error("there is no offer {0}")]
     UnknownOffer(OfferNumber),
-    /// The offer was accepted or declined before.
-    #[error("offer {number} was {state} already")]
-    OfferSettled {
-        /// The offer.
-        number: OfferNumber,
-        /// `accepted`, `declined`, ...
-        state: &'static str,
-    },
+    /// Another transfer, of this or another process, fetches the offer.
+    #[error("offer {0} was accepted already, and its files are being received")]
+    OfferInProgress(OfferNumber),
     /// The sender lists more than it has offered.
     #[error("{from} sends more than it has offered")]
     MoreThanOffered {
         /// The sender.
         from: ClientName,
     },
-    /// Files cannot be offered under this name.
+    /// The sender lists fewer files than it has offered: some were removed since.
+    #[error("{from} lists {found} of the {offered} offered files")]
+    LessThanOffered {
+        /// The sender.
+        from: ClientName,
+        /// Files that were offered.
+        offered: u64,
+        /// Files that the sender has now.
+        found: u64,
+    },
+    /// Files cannot be offered.
     #[error("cannot offer {}: {}", display_safe(name), display_remark(why))]
     NotOfferable {
         /// The path as the user typed it.
         name: String,
         /// Why.
+        why: String,
+    },
+    /// Files cannot be offered under their name.
+    #[error("cannot offer {}: {}", display_safe(name), display_remark(why))]
+    BadOfferName {
+        /// The path as the user typed it, or the name.
+        name: String,
+        /// Which rule the name breaks.
         why: String,
     },
     /// The digits of both sides differ: something is between the two clients.
@@ -141,13 +154,14 @@ impl PeerError {
             Self::NoPath { .. } | Self::Stream { .. } => ErrorCode::Connection,
             Self::Declined(_) => ErrorCode::Declined,
             Self::NotDelivered { source, .. } => super::code::stream_code(source),
-            Self::NotOfferable { .. } => ErrorCode::LocalDisk,
+            Self::LessThanOffered { .. } => ErrorCode::Partial,
+            Self::NotOfferable { .. } | Self::BadOfferName { .. } => ErrorCode::LocalDisk,
             Self::Blocked(_)
             | Self::MessageUnknown { .. }
             | Self::NotStored { .. }
             | Self::Withdrawn(_)
             | Self::Expired(_)
-            | Self::OfferSettled { .. }
+            | Self::OfferInProgress(_)
             | Self::MoreThanOffered { .. } => ErrorCode::Other,
         }
     }

@@ -55,6 +55,11 @@ impl Peers {
         Ok(())
     }
 
+    /// Whether a sender has announced this offer to this process, and waits for the answer.
+    pub(crate) fn is_announced(&self, number: OfferNumber) -> bool {
+        self.0.state.lock().reported.contains(&number)
+    }
+
     /// Forgets that the sender of an offer knows the outcome of an earlier attempt.
     pub(crate) fn reset_answer(&self, number: OfferNumber) {
         self.0.state.lock().answered.remove(&number);

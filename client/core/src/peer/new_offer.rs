@@ -24,7 +24,7 @@ impl Peers {
     /// Records an offer, and announces it on the links with its recipient.
     ///
     /// # Errors
-    /// [`PeerError::NotOfferable`], [`InvalidRequest`], [`PeerError::Store`].
+    /// [`PeerError::NotOfferable`], [`PeerError::BadOfferName`], [`InvalidRequest`], [`PeerError::Store`].
     pub(crate) async fn make_offer(
         &self,
         request: OfferRequest,
@@ -47,7 +47,7 @@ impl Peers {
             UploadContent::Stream(stream) => {
                 let name = offered_as.ok_or(InvalidRequest::StreamWithoutName)?;
                 let name = offered_paths::offered_name(&name)
-                    .map_err(|why| PeerError::NotOfferable { name, why })?;
+                    .map_err(|why| PeerError::BadOfferName { name, why })?;
                 self.offer_stream(to, name, stream).await
             }
         }

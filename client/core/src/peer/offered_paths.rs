@@ -37,7 +37,7 @@ struct Amount {
 /// Checks and counts paths as a person typed them. `offered_as` is the name of the only one, if it differs. Blocks.
 ///
 /// # Errors
-/// [`PeerError::NotOfferable`].
+/// [`PeerError::NotOfferable`], [`PeerError::BadOfferName`].
 pub(super) fn count_paths(
     typed: &[PathBuf],
     offered_as: Option<&str>,
@@ -45,6 +45,7 @@ pub(super) fn count_paths(
     let mut paths = Vec::new();
     for path in typed {
         let refused = |why: String| PeerError::NotOfferable { name: shown(path), why };
+        let badly_named = |why: String| PeerError::BadOfferName { name: shown(path), why };
         // A path such as `..` or `photos/.` has no name of its own.
         let full = absolute(path).map_err(|error| refused(error.to_string()))?;
         let full = if full.file_name().is_none() || path.ends_with(".") || path.ends_with("..") {
@@ -55,12 +56,13 @@ pub(super) fn count_paths(
         let name = match (offered_as, full.file_name()) {
             (Some(name), _) => name.to_owned(),
             (None, Some(name)) => {
-                let name = name.to_str().ok_or_else(|| refused("its name is not UTF-8".into()))?;
+                let name =
+                    name.to_str().ok_or_else(|| badly_named("its name is not UTF-8".into()))?;
                 name.to_owned()
             }
-            (None, None) => return Err(refused("it has no name".to_owned())),
+            (None, None) => return Err(badly_named("it has no name".to_owned())),
         };
-        let name = offered_name(&name).map_err(refused)?;
+        let name = offered_name(&name).map_err(badly_named)?;
         paths.push(OfferedPath { path: full, name });
     }
     let files = open_paths(&paths)?;

@@ -27,7 +27,7 @@ use tracing::debug;
 use super::conversation::{Conversation, PeerPart};
 use super::requests::RequestError;
 use super::{PeerLink, Peers};
-use crate::error::ClientError;
+use crate::error::{ClientError, PeerError};
 use crate::exchange::unexpected_reply;
 use crate::peer_event::PeerEvent;
 use crate::peer_store::{OfferCounts, OfferNumber, OutgoingOffer, OutgoingState};
@@ -356,7 +356,14 @@ impl Peers {
                 && offer.key == Some(link.key())
                 && link.is_with(&offer.recipient)
         });
-        Ok(self.source_of(offer.ok_or_else(not_found)?).await?)
+        let source = self.source_of(offer.ok_or_else(not_found)?).await;
+        source.map_err(|error| match error {
+            ClientError::Peer(PeerError::NotOfferable { .. }) => {
+                debug!(%error, "an offer cannot be served");
+                RequestError::refused(RefusalCode::NotFound, "the offered files are gone")
+            }
+            error => error.into(),
+        })
     }
 }
 

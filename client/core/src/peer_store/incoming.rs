@@ -85,6 +85,19 @@ impl IncomingState {
     pub fn is_settled(&self) -> bool {
         !matches!(self, Self::Open | Self::Accepted { .. })
     }
+
+    /// The state as the end of a sentence about the offer, for a change that it does not allow.
+    pub(super) fn as_outcome(&self) -> &'static str {
+        match self {
+            Self::Open => "is not accepted",
+            Self::Accepted { .. } => "was accepted already",
+            Self::Stored { .. } => "was stored already",
+            Self::Declined => "was declined already",
+            Self::Withdrawn => "was withdrawn by its sender",
+            Self::Failed(_) => "has failed",
+            Self::Expired => "has expired",
+        }
+    }
 }
 
 impl PeerStore {

@@ -94,7 +94,7 @@ pub enum PeerStoreError {
         number: OfferNumber,
     },
     /// The incoming offer has another state than the change needs: it was accepted or settled before.
-    #[error("offer {number} was answered before")]
+    #[error("offer {number} {}", state.as_outcome())]
     IncomingSettled {
         /// The offer.
         number: OfferNumber,
@@ -102,7 +102,7 @@ pub enum PeerStoreError {
         state: IncomingState,
     },
     /// The outgoing offer is settled.
-    #[error("offer {number} was settled before")]
+    #[error("offer {number} {}", state.as_outcome())]
     OutgoingSettled {
         /// The offer.
         number: OfferNumber,

@@ -98,6 +98,19 @@ impl OutgoingState {
         !matches!(self, Self::Open | Self::Accepted)
     }
 
+    /// The state as the end of a sentence about the offer, for a change that it does not allow.
+    pub(super) fn as_outcome(&self) -> &'static str {
+        match self {
+            Self::Open => "is not answered yet",
+            Self::Accepted => "was accepted already",
+            Self::Delivered => "was stored by its recipient already",
+            Self::Declined => "was declined already",
+            Self::Withdrawn => "was withdrawn already",
+            Self::Failed(_) => "has failed",
+            Self::Expired => "has expired",
+        }
+    }
+
     fn number(&self) -> i64 {
         match self {
             Self::Open => offers::OPEN,

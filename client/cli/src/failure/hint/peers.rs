@@ -27,21 +27,26 @@ pub(super) fn hint(error: &PeerError) -> Option<String> {
         }
         PeerError::NotStored { name, refusal } => match refusal.code {
             RefusalCode::NoSpace => {
-                format!("{name} has to free space, and to accept the offer again")
+                format!(
+                    "{name} has to free space or choose another folder, and accept the offer again"
+                )
             }
             RefusalCode::RateLimited => format!("{name} has to answer other offers first"),
             _ => format!("send the files again, or ask {name}"),
         },
         PeerError::Withdrawn(_) | PeerError::Expired(_) => "send the files again".to_owned(),
-        PeerError::UnknownOffer(_) | PeerError::OfferSettled { .. } => offers_hint(),
+        PeerError::UnknownOffer(_) | PeerError::OfferInProgress(_) => offers_hint(),
         PeerError::MoreThanOffered { from } => {
             format!("the files have changed since; ask {from} to send them again")
         }
-        PeerError::NotOfferable { .. } => "--as NAME offers it under another name".to_owned(),
+        PeerError::LessThanOffered { from, .. } => {
+            format!("ask {from} to send the missing files again")
+        }
+        PeerError::BadOfferName { .. } => "--as NAME offers it under another name".to_owned(),
         PeerError::DigitsDiffer(name) => {
             format!("send nothing confidential to {name}, and tell the server's operator")
         }
-        PeerError::Declined(_) => return None,
+        PeerError::Declined(_) | PeerError::NotOfferable { .. } => return None,
     })
 }
 
