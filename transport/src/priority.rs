@@ -49,6 +49,8 @@ pub(crate) struct ContentStream {
     priority: StreamPriority,
     /// Whether it has bounded the send window by the congestion window.
     has_bounded_window: bool,
+    /// Bytes that the connection had sent and received when this was last asked for.
+    moved: u64,
 }
 
 /// Counts a write of control traffic that waits, until dropped.
@@ -67,7 +69,7 @@ impl StreamPriority {
     /// Counts one more stream that carries content.
     pub(crate) fn add_content_stream(&self) -> ContentStream {
         self.change_content_streams(|streams| streams + 1);
-        ContentStream { priority: self.clone(), has_bounded_window: false }
+        ContentStream { priority: self.clone(), has_bounded_window: false, moved: 0 }
     }
 
     fn change_content_streams(&self, change: impl FnOnce(usize) -> usize) {
@@ -140,6 +142,16 @@ impl ContentStream {
         self.priority.set_send_window(|connection| {
             (2 * connection.stats().path.cwnd).max(MIN_FOLLOWING_WINDOW)
         });
+    }
+
+    /// Whether the connection has moved at least half as much as `own` bytes for others since the last call. `own` is
+    /// what this stream has sent meanwhile; datagrams have headers, and acknowledgements return.
+    pub(crate) fn has_moved_for_others(&mut self, own: usize) -> bool {
+        let Some((connection, _)) = &self.priority.0.connection else { return false };
+        let stats = connection.stats();
+        let moved = stats.udp_tx.bytes + stats.udp_rx.bytes;
+        let before = std::mem::replace(&mut self.moved, moved);
+        moved - before > own as u64 * 3 / 2
     }
 }
 

@@ -113,8 +113,7 @@ async fn send_packets(socket: &RelaySocket, writer: &mut FrameWriter) -> StreamE
         if frames.is_empty() {
             queued.await;
         } else {
-            writer.follow_congestion_window();
-            if let Err(error) = writer.write_block(frames).await {
+            if let Err(error) = writer.write_packets(frames).await {
                 return error;
             }
         }

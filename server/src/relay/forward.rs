@@ -104,9 +104,8 @@ async fn receive(
 async fn send(writer: &mut FrameWriter, end: &RelayEnd) -> StreamError {
     loop {
         let block = end.incoming.next().await;
-        // What waits, waits in the queue, where it can be dropped.
-        writer.follow_congestion_window();
-        let mut write = pin!(writer.write_block(block));
+        // It bounds what waits in QUIC: packets wait in the queue, where they can be dropped.
+        let mut write = pin!(writer.write_packets(block));
         let written = match timeout(UNREAD_TIMEOUT, write.as_mut()).await {
             Ok(written) => written,
             Err(_) => {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use quiver_protocol::reply::PlainEnd;
 use quiver_protocol::{EofPayload as _, FrameKind};
 use quiver_transport::{
@@ -204,4 +205,45 @@ async fn both_clients_learn_that_the_server_has_ended_the_relay() {
         let end = within_timeout(pair.relays.join_next()).await.unwrap().unwrap();
         assert!(matches!(end, StreamError::Reset), "{end}");
     }
+}
+
+/// How often a write was polled until it was done.
+async fn count_turns(write: impl Future<Output = Result<(), StreamError>>) -> usize {
+    let (mut write, mut turns) = (std::pin::pin!(write), 0);
+    let written = std::future::poll_fn(|context| {
+        turns += 1;
+        write.as_mut().poll(context)
+    });
+    written.await.unwrap();
+    turns
+}
+
+#[tokio::test]
+async fn packets_give_turns_to_the_other_content_of_their_connection() {
+    let ConnectedPair { dialled, accepted, relay: _relay, .. } =
+        connect_pair(Protocol::QUIVER_1).await;
+    let (accepted, channel) =
+        (accepted.promote(), Channel::new(dialled, Protocol::QUIVER_1.dialled_role()));
+    let packets = Bytes::from(vec![0; 16 * 1024]);
+    let mut relay = within_timeout(channel.open()).await.unwrap();
+    relay.writer.start_content();
+    within_timeout(relay.writer.write_packets(packets.clone())).await.unwrap();
+    let _relay_end = within_timeout(accepted.accept()).await.unwrap();
+    let mut turns = Vec::new();
+    for other in [MIB, 1, MIB, 1] {
+        let mut stream = within_timeout(channel.open()).await.unwrap();
+        let send = async {
+            stream.writer.start_content();
+            stream.writer.write_block(content(5, other).into()).await.unwrap();
+            stream.writer.finish();
+        };
+        let receive = async {
+            let mut reader = accepted.accept().await.unwrap().reader;
+            while reader.read_piece(Duration::from_secs(30)).await.unwrap().is_some() {}
+        };
+        within_timeout(async { tokio::join!(send, receive) }).await;
+        turns.push(within_timeout(count_turns(relay.writer.write_packets(packets.clone()))).await);
+    }
+    let (alone, beside) = (turns[1].max(turns[3]), turns[0].min(turns[2]));
+    assert!(beside >= alone + 10, "turns for the content of others: {turns:?}");
 }
