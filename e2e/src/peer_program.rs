@@ -1,5 +1,7 @@
 //! A `quiver` whose standard output is JSON events about other clients, one on each line.
 
+use std::io::PipeWriter;
+
 use serde_json::Value;
 
 use crate::deadline::{TIMEOUT, wait_within};
@@ -21,6 +23,13 @@ impl PeerProgram {
     #[must_use]
     pub fn start(command: &QuiverCommand) -> Self {
         Self { process: command.start(), read: 0 }
+    }
+
+    /// Starts a command whose standard input is a pipe.
+    #[must_use]
+    pub fn start_with_pipe(command: &QuiverCommand) -> (Self, PipeWriter) {
+        let (process, writer) = command.start_with_pipe();
+        (Self { process, read: 0 }, writer)
     }
 
     /// Starts `receive --json` with more arguments, and waits until other clients can reach it.

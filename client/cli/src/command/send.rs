@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use quiver_client::error::PeerError;
-use quiver_client::peer_store::{OfferNumber, OutgoingOffer};
+use quiver_client::peer_store::{OfferNumber, OfferedContent, OutgoingOffer};
 use quiver_client::progress::ProgressMeter;
 use quiver_client::request::{OfferRequest, UploadContent};
 use quiver_client::{Client, ClientError};
@@ -159,7 +159,8 @@ pub async fn finish(
     // Events about it are shown first.
     interface.show_pending().await?;
     if let Err(error) = delivered {
-        if !interface.peer_display().was_asked(number) {
+        let was_asked = interface.peer_display().was_asked(number);
+        if !was_asked || is_input_unread(interface, number).await? {
             withdraw_quietly(interface, number).await?;
         }
         return Err(error.into());
@@ -180,17 +181,35 @@ pub async fn finish(
     Ok(())
 }
 
-/// After Ctrl-C: withdraws an offer that the recipient has not been told of. For any other offer, the
-/// failure names the commands that continue or withdraw it.
+/// After Ctrl-C: withdraws an offer that the recipient has not been told of, or whose pipe is not read to its end. For
+/// any other offer, the failure names the commands that continue or withdraw it.
 async fn interrupted(interface: &mut Interface, sent: &SentOffer, wait: bool) -> Failure {
     let number = sent.offer.number;
-    if !wait && !interface.peer_display().was_asked(number) {
-        return match withdraw_quietly(interface, number).await {
-            Ok(()) => Failure::Interrupted(None),
-            Err(failure) => failure,
-        };
+    let is_unread = match is_input_unread(interface, number).await {
+        Ok(is_unread) => is_unread,
+        Err(failure) => return failure,
+    };
+    let is_unknown = !wait && !interface.peer_display().was_asked(number);
+    if !is_unknown && !is_unread {
+        return Failure::Continuable { hint: human::offers::open_offer_hint(number) };
     }
-    Failure::Continuable { hint: human::offers::open_offer_hint(number) }
+    if let Err(failure) = withdraw_quietly(interface, number).await {
+        return failure;
+    }
+    if is_unread && !is_unknown {
+        interface.output.say(human::offers::withdrawn_unread(number)).await;
+    }
+    Failure::Interrupted(None)
+}
+
+/// Whether an offer is of standard input that this process has not read to its end: no other process can continue it.
+async fn is_input_unread(interface: &mut Interface, number: OfferNumber) -> Result<bool, Failure> {
+    let client = interface.client.clone();
+    let (_, outgoing) = interface.drive(client.offers()).await??;
+    let is_unread = |offer: &OutgoingOffer| {
+        matches!(offer.content, OfferedContent::Spool(_)) && offer.counts.bytes.is_none()
+    };
+    Ok(outgoing.iter().any(|offer| offer.number == number && is_unread(offer)))
 }
 
 async fn withdraw_quietly(interface: &mut Interface, number: OfferNumber) -> Result<(), Failure> {

@@ -1,7 +1,7 @@
 //! Other clients, for interfaces: messages, offers in both directions, comparison of keys.
 
 use std::path::absolute;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use chrono::Utc;
@@ -27,6 +27,7 @@ use crate::reconnecting::ReconnectingSession;
 use crate::request::{AcceptRequest, OfferRequest};
 use crate::tasks::blocking;
 use crate::transfers::TransferStatus;
+use crate::tree::ItemCount;
 
 /// The pauses between attempts to reach the recipient of an offer: the first, doubled up to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -111,8 +112,7 @@ impl Client {
                 OutgoingState::Withdrawn => return Err(PeerError::Withdrawn(number).into()),
                 OutgoingState::Expired => return Err(PeerError::Expired(number).into()),
                 OutgoingState::Failed(why) => {
-                    let refusal = Refusal::new(RefusalCode::BadPath, why);
-                    return Err(PeerError::NotStored { name: to, refusal }.into());
+                    return Err(PeerError::OfferFailed { number, why }.into());
                 }
             }
             if let Some(refusal) = peers.take_refusal(number) {
@@ -274,7 +274,9 @@ impl Client {
         peers.accept_contact(&link).await?;
         let root = FolderPath::parse(&offer.id.to_string())
             .map_err(|rule| ClientError::refused("cannot fetch the offer", rule.into()))?;
+        let stored = Arc::new(OnceLock::new());
         let tree = OfferedTree {
+            stored: stored.clone(),
             from: offer.sender.clone(),
             root,
             files: offer.counts.files,
@@ -292,16 +294,17 @@ impl Client {
         let session =
             ReconnectingSession::with_peer(source, best, handle, sender, unfinished, reporter);
         let prepared = PreparedTransfer::of_offer(download, format!("offer {number}"));
-        let finish = move |status: TransferStatus, end: TransferEnd| async move {
+        let finish = move |_: TransferStatus, end: TransferEnd| async move {
             let _lock = lock;
             let is_answer = !matches!(end, TransferEnd::Cancelled);
             match end {
                 TransferEnd::Done => {
-                    let (files, bytes) = (offer.counts.files, status.bytes.unwrap_or(0));
                     let now = Timestamp(Utc::now());
-                    let stored =
+                    // Set by each download that succeeds.
+                    let ItemCount { files, bytes } = stored.get().copied().unwrap_or_default();
+                    let recorded =
                         peers.with_store(move |store| store.mark_stored(number, files, bytes, now));
-                    if let Err(error) = stored.await {
+                    if let Err(error) = recorded.await {
                         debug!(%error, "cannot record that an offer is stored");
                     }
                 }
@@ -349,6 +352,9 @@ fn is_worth_waiting(error: &ClientError) -> bool {
 /// What the sender of an offer learns about a failure here.
 fn refusal_for(error: &ClientError) -> Refusal {
     match error.code() {
+        _ if matches!(error, ClientError::Peer(PeerError::LessThanOffered { .. })) => {
+            Refusal::new(RefusalCode::Changed, "there is less than was offered")
+        }
         ErrorCode::LocalDisk => {
             Refusal::new(RefusalCode::NoSpace, "the files cannot be stored there")
         }

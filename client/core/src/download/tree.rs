@@ -4,7 +4,8 @@ mod operations;
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use quiver_protocol::reply::FolderEntry;
 use quiver_protocol::text::display_safe;
@@ -22,7 +23,7 @@ use crate::request::TransferOptions;
 use crate::shared_plan::SharedPlan;
 use crate::tasks::blocking;
 use crate::transfers::TransferState;
-use crate::tree::{FoundEntry, Pattern, PlanItem, PlanItemState, TargetFolder};
+use crate::tree::{FoundEntry, ItemCount, Pattern, PlanItem, PlanItemState, TargetFolder};
 use crate::tree_transfer::{
     AddToPlan, Collector, EntryFilter, Executor, ListedEntries, SpaceLimits, journal_entry,
 };
@@ -30,6 +31,10 @@ use crate::tree_transfer::{
 /// Entries that the sender of an offer may list beyond twice the number of files that it has offered: folders, and files
 /// that were added since. A list without end must not fill this machine's disk.
 const SPARE_ENTRIES: u64 = 100_000;
+
+/// How long the sender of an offer may take to read its pipe, before it lists the file: longer than offers last. A lost
+/// connection is noticed long before.
+const PIPE_TIMEOUT: Duration = Duration::from_secs(8 * 24 * 3600);
 
 /// A download of folders and patterns.
 #[derive(Debug)]
@@ -54,6 +59,8 @@ pub(crate) struct OfferedTree {
     pub(crate) files: u64,
     /// Their bytes; `None` if the sender did not know.
     pub(crate) bytes: Option<u64>,
+    /// Set to what is stored of it, by a download that succeeds.
+    pub(crate) stored: Arc<OnceLock<ItemCount>>,
 }
 
 impl OfferedTree {
@@ -77,10 +84,12 @@ impl OfferedTree {
 
 /// What is not in the plan of a download.
 struct UnplannedFiles {
-    /// Errors for patterns that match nothing on the server, and for offered files that are gone.
+    /// Errors for patterns that match nothing on the server.
     missing: Vec<ClientError>,
     /// Number of names that the server does not serve.
     not_served: u64,
+    /// Number of offered files and folders that the sender does not list, at the least.
+    missing_offered: u64,
 }
 
 impl TreeDownload {
@@ -128,13 +137,26 @@ impl TreeDownload {
     /// [`ClientError`]; [`ClientError::SomeFailed`] if some of several files failed.
     pub(crate) async fn run(self, context: DownloadContext) -> Result<(), ClientError> {
         let plan = SharedPlan::new().await?;
-        let UnplannedFiles { missing, not_served } = self.build_plan(&context, &plan).await?;
+        let UnplannedFiles { missing, not_served, missing_offered } =
+            self.build_plan(&context, &plan).await?;
         let files = plan.with(|plan| plan.count_files()).await?;
-        let file_count = usize::try_from(files).unwrap_or(usize::MAX).saturating_add(missing.len());
+        // The sender may have offered any number.
+        let missing_count =
+            missing.len() + u32::try_from(missing_offered).unwrap_or(u32::MAX) as usize;
+        let file_count = usize::try_from(files).unwrap_or(usize::MAX).saturating_add(missing_count);
         let mut outcomes =
             Outcomes::new(context.shared.reporter.clone(), file_count, NOT_DOWNLOADED);
         for error in missing {
             outcomes.add_failure(error).await;
+        }
+        if let Some(offer) = self.offer.as_ref().filter(|_| missing_offered > 0) {
+            let from = offer.from.clone();
+            let (offered, found) = (offer.files, offer.files.saturating_sub(missing_offered));
+            let error = PeerError::LessThanOffered { from, offered, found }.into();
+            if files == 0 {
+                return Err(error);
+            }
+            outcomes.add_failures(error, missing_count).await;
         }
         if files == 0 && outcomes.failed_count() > 0 {
             return outcomes.result();
@@ -154,14 +176,25 @@ impl TreeDownload {
         let sender = self.offer.as_ref().map(|offer| offer.from.clone());
         let operations =
             DownloadOperations { context, folder: folder.clone(), sender, disk_pool, overwrite };
-        let executor = Executor::new(operations, plan, throughput, outcomes, entry);
+        let executor = Executor::new(operations, plan.clone(), throughput, outcomes, entry);
         let display_name =
             |item: &PlanItem| folder.display_path(&item.found.target).display().to_string();
         let no_space = |why| {
             let path = folder.typed().to_owned();
             ClientError::Target { path, source: io::Error::other(why) }
         };
-        executor.execute(&self.options, space, not_served, display_name, no_space).await
+        executor.execute(&self.options, space, not_served, display_name, no_space).await?;
+        if let Some(offer) = &self.offer {
+            // Without the files that this person has decided to skip.
+            let stored = plan.with(|plan| {
+                let (pending, same) = (plan.pending()?, plan.count_in_state(&PlanItemState::Same)?);
+                let (files, bytes) = (pending.files + same.files, pending.bytes + same.bytes);
+                Ok(ItemCount { files, bytes })
+            });
+            // Set once: this is the only run.
+            let _ = offer.stored.set(stored.await?);
+        }
+        Ok(())
     }
 
     /// The selection as recorded in the journal, from which a later run can repeat the request.
@@ -185,6 +218,7 @@ impl TreeDownload {
         let collector = Collector {
             listed: ListedEntries::new(max_entries),
             session: context.shared.session.clone(),
+            idle_timeout: None,
             plan: plan.clone(),
             add_to_plan: add_to_plan(context, self.folder.clone()),
             retry_for: context.shared.retry_for,
@@ -201,10 +235,14 @@ impl TreeDownload {
             };
             missing.push(error);
         }
-        let mut not_served = 0;
+        let (mut not_served, mut missing_offered) = (0, 0);
         if let Some(offer) = &self.offer {
-            let listed = collector.add_folder(offer.root.clone(), &mut OfferedNames).await;
-            not_served += listed.map_err(|error| offer.list_error(error))?;
+            let idle_timeout = offer.bytes.is_none().then_some(PIPE_TIMEOUT);
+            let root = Collector { idle_timeout, ..collector.clone() };
+            let listed = root.add_folder(offer.root.clone(), &mut OfferedNames).await;
+            // Each name at the top was offered.
+            missing_offered = listed.map_err(|error| offer.list_error(error))?;
+            not_served += missing_offered;
         }
         if self.options.recursive {
             let listed = collector.add_contents().await;
@@ -214,9 +252,10 @@ impl TreeDownload {
             };
         }
         if let Some(offer) = &self.offer {
-            missing.extend(check_offer(offer, plan, &context.shared.reporter).await?);
+            let found = check_offer(offer, plan, &context.shared.reporter).await?;
+            missing_offered = missing_offered.max(offer.files.saturating_sub(found.files));
         }
-        Ok(UnplannedFiles { missing, not_served })
+        Ok(UnplannedFiles { missing, not_served, missing_offered })
     }
 }
 
@@ -231,25 +270,23 @@ impl EntryFilter for OfferedNames {
     }
 }
 
-/// Stops if the sender lists more than it has offered, unless the person agrees. Returns the failure to report if it
-/// lists fewer files.
+/// Stops if the sender lists more than it has offered, unless the person agrees. Returns how much it lists.
 async fn check_offer(
     offer: &OfferedTree,
     plan: &SharedPlan,
     reporter: &Reporter,
-) -> Result<Option<ClientError>, ClientError> {
+) -> Result<ItemCount, ClientError> {
     let found = plan.with(|plan| plan.total()).await?;
-    let (from, offered) = (offer.from.clone(), offer.bytes.unwrap_or(u64::MAX));
-    if found.bytes > offered || found.files > offer.files {
-        let question =
-            Question::MoreThanOffered { from: from.clone(), offered, found: found.bytes };
-        if reporter.ask(question).await != Some(Answer::Confirm(true)) {
-            return Err(PeerError::MoreThanOffered { from }.into());
-        }
+    let offered = offer.bytes.unwrap_or(u64::MAX);
+    if found.bytes <= offered && found.files <= offer.files {
+        return Ok(found);
     }
-    let is_less = found.files < offer.files;
-    let (offered, found) = (offer.files, found.files);
-    Ok(is_less.then(|| PeerError::LessThanOffered { from, offered, found }.into()))
+    let from = offer.from.clone();
+    let question = Question::MoreThanOffered { from: from.clone(), offered, found: found.bytes };
+    if reporter.ask(question).await == Some(Answer::Confirm(true)) {
+        return Ok(found);
+    }
+    Err(PeerError::MoreThanOffered { from }.into())
 }
 
 /// Writes one file after the other into the stream. Each is verified.

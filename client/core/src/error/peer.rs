@@ -109,8 +109,16 @@ pub enum PeerError {
         from: ClientName,
         /// Files that were offered.
         offered: u64,
-        /// Files that the sender has now.
+        /// Files that the sender has now, at the most.
         found: u64,
+    },
+    /// An offer of this person has failed for good.
+    #[error("offer {number} has failed: {}", display_remark(why))]
+    OfferFailed {
+        /// The offer.
+        number: OfferNumber,
+        /// Why.
+        why: String,
     },
     /// Files cannot be offered.
     #[error("cannot offer {}: {}", display_safe(name), display_remark(why))]
@@ -162,6 +170,7 @@ impl PeerError {
             | Self::Withdrawn(_)
             | Self::Expired(_)
             | Self::OfferInProgress(_)
+            | Self::OfferFailed { .. }
             | Self::MoreThanOffered { .. } => ErrorCode::Other,
         }
     }

@@ -11,6 +11,7 @@
 //! | `requests` | what the other client asks for on a link |
 //! | `messages`, `verification` | both ends of `tell` and `verify` |
 //! | `outgoing`, `incoming` | both ends of `offer` |
+//! | `new_offer`, `offered_paths`, `serving` | the files of an offer: counted, opened, served |
 
 mod candidates;
 mod conversation;
@@ -26,6 +27,7 @@ mod offered_paths;
 mod opening;
 mod outgoing;
 mod requests;
+mod serving;
 mod source;
 mod trust;
 mod verification;

@@ -5,9 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf, absolute};
 use std::sync::Arc;
 
+use chrono::Utc;
 use quiver_protocol::reply::EntryKind;
 use quiver_protocol::text::display_path;
-use quiver_protocol::{FilePath, OfferedEntry, limits};
+use quiver_protocol::{FilePath, OfferedEntry, Timestamp, limits};
+use quiver_transfer::file_system::is_readable;
 use quiver_transfer::is_partial_name;
 use quiver_transfer::offered_files::{OfferedContent as ServedContent, OfferedFiles};
 use tokio::sync::watch;
@@ -15,7 +17,9 @@ use tokio::sync::watch;
 use super::Peers;
 use super::outgoing::OfferSource;
 use crate::error::{ClientError, PeerError};
-use crate::peer_store::{OfferCounts, OfferedContent, OfferedPath, OutgoingOffer, PeerStore};
+use crate::peer_store::{
+    OfferCounts, OfferedContent, OfferedPath, OutgoingOffer, PeerStore, SpoolState,
+};
 use crate::tasks::blocking;
 
 /// What is offered, counted.
@@ -37,11 +41,12 @@ struct Amount {
 /// Checks and counts paths as a person typed them. `offered_as` is the name of the only one, if it differs. Blocks.
 ///
 /// # Errors
-/// [`PeerError::NotOfferable`], [`PeerError::BadOfferName`].
+/// [`PeerError::NotOfferable`], [`PeerError::BadOfferName`], and [`ClientError::Source`] for a file or folder that cannot
+/// be read.
 pub(super) fn count_paths(
     typed: &[PathBuf],
     offered_as: Option<&str>,
-) -> Result<CountedPaths, PeerError> {
+) -> Result<CountedPaths, ClientError> {
     let mut paths = Vec::new();
     for path in typed {
         let refused = |why: String| PeerError::NotOfferable { name: shown(path), why };
@@ -60,7 +65,7 @@ pub(super) fn count_paths(
                     name.to_str().ok_or_else(|| badly_named("its name is not UTF-8".into()))?;
                 name.to_owned()
             }
-            (None, None) => return Err(badly_named("it has no name".to_owned())),
+            (None, None) => return Err(badly_named("it has no name".to_owned()).into()),
         };
         let name = offered_name(&name).map_err(badly_named)?;
         paths.push(OfferedPath { path: full, name });
@@ -69,10 +74,7 @@ pub(super) fn count_paths(
     let (mut entries, mut total) = (Vec::new(), Amount::default());
     for OfferedPath { path, name } in &paths {
         let kind = if path.is_dir() { EntryKind::Folder } else { EntryKind::File };
-        let amount = count(path).map_err(|error| PeerError::NotOfferable {
-            name: shown(path),
-            why: error.to_string(),
-        })?;
+        let amount = count(path)?;
         total.files += amount.files;
         total.bytes = total.bytes.saturating_add(amount.bytes);
         if entries.len() < limits::OFFERED_NAMES {
@@ -100,16 +102,20 @@ pub(super) fn offered_name(name: &str) -> Result<FilePath, String> {
 }
 
 /// Counts what is served below a path: regular files that are no partial files, without links.
-fn count(path: &Path) -> io::Result<Amount> {
+///
+/// # Errors
+/// [`ClientError::Source`] for a file or folder that cannot be read: it is not served, so the recipient would not get
+/// everything that this person offers.
+fn count(path: &Path) -> Result<Amount, ClientError> {
+    let failed = |path: &Path, source| ClientError::Source { path: path.to_owned(), source };
     // The path itself may be a link, which the person has named.
-    let metadata = fs::metadata(path)?;
+    let metadata = fs::metadata(path).map_err(|error| failed(path, error))?;
     if metadata.is_file() {
         return Ok(Amount { files: 1, bytes: metadata.len() });
     }
     let (mut amount, mut folders) = (Amount::default(), vec![path.to_owned()]);
     while let Some(folder) = folders.pop() {
-        // A folder that cannot be read is left out, as it is when it is served.
-        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        let entries = fs::read_dir(&folder).map_err(|error| failed(&folder, error))?;
         for entry in entries.flatten() {
             let (name, Ok(kind)) = (entry.file_name(), entry.file_type()) else { continue };
             let is_served = |name: &str| FilePath::parse(name).is_ok() && !is_partial_name(name);
@@ -121,6 +127,9 @@ fn count(path: &Path) -> io::Result<Amount> {
             } else if kind.is_file()
                 && let Ok(metadata) = entry.metadata()
             {
+                if !is_readable(rustix::fs::CWD, &entry.path(), false) {
+                    return Err(failed(&entry.path(), io::ErrorKind::PermissionDenied.into()));
+                }
                 amount.files += 1;
                 amount.bytes = amount.bytes.saturating_add(metadata.len());
             }
@@ -139,7 +148,7 @@ fn open_paths(paths: &[OfferedPath]) -> Result<OfferedFiles, PeerError> {
     Ok(files)
 }
 
-/// Opens a spooled copy of standard input. Blocks.
+/// Opens the spool file of an offer, which has all of its content. Blocks.
 pub(super) fn open_spool(path: &Path, name: &FilePath) -> Result<OfferedFiles, PeerError> {
     let failed = |why: String| PeerError::NotOfferable { name: name.to_string(), why };
     let open = || -> io::Result<ServedContent> {
@@ -154,28 +163,46 @@ pub(super) fn open_spool(path: &Path, name: &FilePath) -> Result<OfferedFiles, P
 }
 
 impl Peers {
-    /// Opens the files of an offer that another process, or an earlier one, has made.
+    /// Opens the files of an offer that another process, or an earlier one, has made. `None` while another process still
+    /// reads its pipe. An offer whose pipe was not read to its end has failed.
     pub(super) async fn with_files(
         &self,
         offer: OutgoingOffer,
-    ) -> Result<OfferSource, ClientError> {
-        let number = offer.number;
-        let spool = self.with_store(move |store: &PeerStore| Ok(store.spool_path(number))).await?;
-        blocking(move || {
-            let (files, entries) = match &offer.content {
-                OfferedContent::Paths(paths) => {
-                    let entries = first_entries(paths);
-                    (open_paths(paths)?, entries)
-                }
-                OfferedContent::Spool(name) => {
-                    let size = offer.counts.bytes;
-                    let entry = OfferedEntry { name: name.clone(), kind: EntryKind::File, size };
-                    (open_spool(&spool, name)?, vec![entry])
-                }
-            };
-            Ok(OfferSource::new(offer, entries, ready(files)))
-        })
-        .await
+    ) -> Result<Option<OfferSource>, ClientError> {
+        let OutgoingOffer { number, .. } = offer;
+        let source = match offer.content.clone() {
+            OfferedContent::Paths(paths) => {
+                let opened = blocking(move || {
+                    let entries = first_entries(&paths);
+                    Ok(OfferSource::new(offer, entries, ready(open_paths(&paths)?)))
+                });
+                opened.await?
+            }
+            OfferedContent::Spool(name) => {
+                let now = Timestamp(Utc::now());
+                let read = move |store: &PeerStore| {
+                    Ok((store.spool_state(number, now)?, store.spool_path(number)))
+                };
+                let (state, spool) = self.with_store(read).await?;
+                let size = match state {
+                    SpoolState::Complete(size) => Some(size),
+                    SpoolState::Growing => return Ok(None),
+                    SpoolState::Lost => {
+                        let why = "standard input was not read to its end".to_owned();
+                        let peers = self.clone();
+                        let failure = PeerError::NotOfferable { name: name.to_string(), why };
+                        let why = failure.to_string();
+                        // A task of its own, because it waits for the recipient.
+                        self.spawn(async move { peers.fail_offer(number, why).await });
+                        return Err(failure.into());
+                    }
+                };
+                let entry = OfferedEntry { name: name.clone(), kind: EntryKind::File, size };
+                let opened = blocking(move || Ok(open_spool(&spool, &name)?));
+                OfferSource::new(offer, vec![entry], ready(opened.await?))
+            }
+        };
+        Ok(Some(source))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The sender of `offer`: announces offers on every link with their recipient, and serves their files.
+//! The sender of `offer`: announces offers on every link with their recipient.
 //!
 //! 1. sender -> Offer
 //! 2. receiver -> Pending, Accepted; meanwhile List and Get, on other streams
@@ -9,53 +9,47 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::Utc;
-use quiver_protocol::chunk::BLOCK;
 use quiver_protocol::{
-    ContentPrefix, FilePath, FolderPath, Offer, OfferEnd, OfferId, OfferedEntry, PeerReply,
-    PeerRequest, Refusal, RefusalCode, Timestamp,
+    Offer, OfferEnd, OfferId, OfferedEntry, PeerReply, PeerRequest, Refusal, RefusalCode, Timestamp,
 };
-use quiver_transfer::get::{self, ServeError, ServedFile};
-use quiver_transfer::list::{self, ListError};
 use quiver_transfer::offered_files::OfferedFiles;
-use quiver_transfer::response::run_until_interrupted;
-use quiver_transfer::served_folder::{FixedMemory, ServedPathError};
-use quiver_transfer::{Observer, ProofLimits, SendError, TransferBottleneck, blocking};
 use quiver_transport::StreamError;
 use tokio::sync::watch;
+use tokio::time::sleep;
 use tracing::debug;
 
 use super::conversation::{Conversation, PeerPart};
-use super::requests::RequestError;
 use super::{PeerLink, Peers};
-use crate::error::{ClientError, PeerError};
+use crate::error::ClientError;
 use crate::exchange::unexpected_reply;
 use crate::peer_event::PeerEvent;
-use crate::peer_store::{OfferCounts, OfferNumber, OutgoingOffer, OutgoingState};
+use crate::peer_store::{
+    OfferCounts, OfferNumber, OutgoingOffer, OutgoingState, PeerStore, PeerStoreError,
+};
 
 /// How long the recipient may be silent: longer than offers last.
 const OFFER_TIMEOUT: Duration = Duration::from_secs(8 * 24 * 3600);
 
-/// How long the receiver of a file may take to store it.
-const RECEIVED_TIMEOUT: Duration = Duration::from_secs(600);
-
-/// Bytes for the names of a folder that is listed.
-const NAMES_MEMORY: usize = 1024 * 1024;
+/// How often the records are read while another process reads a pipe.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The files of an offer that this process serves.
 #[derive(Debug, Clone)]
 pub(crate) struct OfferSource {
-    offer: OutgoingOffer,
+    pub(super) offer: OutgoingOffer,
     /// The first top-level files and folders.
     entries: Vec<OfferedEntry>,
     /// `None` until a pipe has been read to its end.
     files: watch::Receiver<Option<Arc<OfferedFiles>>>,
-    sent: Arc<AtomicU64>,
+    pub(super) sent: Arc<AtomicU64>,
 }
 
 /// How the announcement of an offer on one link has ended.
 #[derive(Debug)]
 enum AnnouncementEnd {
-    /// The offer is settled.
+    /// The recipient has stored this much.
+    Stored(OfferEnd),
+    /// The offer is settled otherwise.
     Settled(OutgoingState),
     /// The recipient cannot take it now.
     Refused(Refusal),
@@ -78,11 +72,9 @@ impl OfferSource {
         self.sent.load(Ordering::Relaxed)
     }
 
-    async fn files(&self) -> Result<Arc<OfferedFiles>, RequestError> {
-        let mut files = self.files.clone();
-        let ready = files.wait_for(Option::is_some).await;
-        let failed = || RequestError::refused(RefusalCode::Internal, "the content was not read");
-        ready.ok().and_then(|files| files.clone()).ok_or_else(failed)
+    /// The files; `None` until a pipe has been read to its end.
+    pub(super) fn files(&self) -> Option<Arc<OfferedFiles>> {
+        self.files.borrow().clone()
     }
 }
 
@@ -91,6 +83,11 @@ impl Peers {
     pub(crate) fn add_source(&self, source: OfferSource) {
         self.0.state.lock().sources.insert(source.offer.id, source);
         self.0.changed.notify_waiters();
+    }
+
+    /// Forgets the files of an offer that has ended.
+    pub(super) fn remove_source(&self, id: OfferId) {
+        self.0.state.lock().sources.remove(&id);
     }
 
     /// Bytes of an offer that this process has sent.
@@ -110,7 +107,7 @@ impl Peers {
             store.set_outgoing_state(number, OutgoingState::Withdrawn, now)
         });
         let offer = changed.await?;
-        self.0.state.lock().sources.remove(&offer.id);
+        self.remove_source(offer.id);
         self.0.changed.notify_waiters();
         let mut links = self.links();
         links.retain(|link| link.is_with(&offer.recipient));
@@ -143,7 +140,8 @@ impl Peers {
         let mut announced = std::collections::HashSet::new();
         loop {
             let changed = self.0.changed.notified();
-            match self.offers_for(&link).await {
+            let mut is_growing = false;
+            match self.offers_for(&link, &mut is_growing).await {
                 Ok(offers) => {
                     for source in offers {
                         if announced.insert(source.offer.id) {
@@ -158,13 +156,19 @@ impl Peers {
             }
             tokio::select! {
                 () = changed => {}
+                () = sleep(POLL_INTERVAL), if is_growing => {}
                 _ = link.closed() => return,
             }
         }
     }
 
-    /// The offers for the client of a link that are not settled, with their files.
-    async fn offers_for(&self, link: &PeerLink) -> Result<Vec<OfferSource>, ClientError> {
+    /// The offers for the client of a link that are not settled, with their files. Leaves out an offer whose pipe another
+    /// process still reads, and sets `is_growing` then.
+    async fn offers_for(
+        &self,
+        link: &PeerLink,
+        is_growing: &mut bool,
+    ) -> Result<Vec<OfferSource>, ClientError> {
         let (server, now) = (self.server_key()?, Timestamp(Utc::now()));
         let offers = self.with_store(move |store| store.unsettled_outgoing(server, now)).await?;
         let mut sources = Vec::new();
@@ -174,23 +178,29 @@ impl Peers {
                 continue;
             }
             match self.source_of(offer).await {
-                Ok(source) => sources.push(source),
+                Ok(Some(source)) => sources.push(source),
+                Ok(None) => *is_growing = true,
                 Err(error) => debug!(%error, "an offer cannot be announced"),
             }
         }
         Ok(sources)
     }
 
-    /// The files of an offer: those of this process, or opened by their paths for an offer of an earlier process.
-    async fn source_of(&self, offer: OutgoingOffer) -> Result<OfferSource, ClientError> {
+    /// The files of an offer: those of this process, or opened by their paths for an offer of an earlier process. `None`
+    /// while another process reads its pipe.
+    pub(super) async fn source_of(
+        &self,
+        offer: OutgoingOffer,
+    ) -> Result<Option<OfferSource>, ClientError> {
         if let Some(source) = self.0.state.lock().sources.get(&offer.id) {
-            return Ok(source.clone());
+            return Ok(Some(source.clone()));
         }
         let server = self.session()?;
-        debug!(number = %offer.number, server = %server.server_ref().address, "opening an offer");
-        let source = self.with_files(offer).await?;
+        let number = offer.number;
+        let Some(source) = self.with_files(offer).await? else { return Ok(None) };
+        debug!(%number, server = %server.server_ref().address, "opened an offer");
         self.0.state.lock().sources.insert(source.offer.id, source.clone());
-        Ok(source)
+        Ok(Some(source))
     }
 
     /// Announces an offer on a link until it is settled or the link ends.
@@ -211,17 +221,15 @@ impl Peers {
             }
         };
         match end {
+            AnnouncementEnd::Stored(OfferEnd { files, bytes }) => {
+                let record =
+                    move |store: &PeerStore, now| store.record_stored(number, files, bytes, now);
+                self.settle(&source, record).await;
+            }
             AnnouncementEnd::Settled(state) => {
-                let (now, ended) = (Timestamp(Utc::now()), state.clone());
-                let settled =
-                    self.with_store(move |store| store.set_outgoing_state(number, state, now));
-                match settled.await {
-                    Ok(_) => {
-                        self.publish(PeerEvent::OfferEnded { number, to, state: ended }).await;
-                    }
-                    Err(error) => debug!(%error, "an offer was settled before"),
-                }
-                self.0.state.lock().sources.remove(&source.offer.id);
+                let record =
+                    move |store: &PeerStore, now| store.set_outgoing_state(number, state, now);
+                self.settle(&source, record).await;
             }
             AnnouncementEnd::Refused(refusal) => {
                 debug!(%to, %refusal, "the recipient cannot take the offer now");
@@ -230,6 +238,24 @@ impl Peers {
             AnnouncementEnd::Lost(error) => debug!(%to, %error, "an announcement has ended"),
         }
         self.0.changed.notify_waiters();
+    }
+
+    /// Records the end of an offer, and reports it.
+    async fn settle(
+        &self,
+        source: &OfferSource,
+        record: impl FnOnce(&PeerStore, Timestamp) -> Result<OutgoingOffer, PeerStoreError>
+        + Send
+        + 'static,
+    ) {
+        let now = Timestamp(Utc::now());
+        match self.with_store(move |store| record(store, now)).await {
+            Ok(OutgoingOffer { number, recipient: to, state, .. }) => {
+                self.publish(PeerEvent::OfferEnded { number, to, state }).await;
+            }
+            Err(error) => debug!(%error, "an offer was settled before"),
+        }
+        self.remove_source(source.offer.id);
     }
 
     async fn run_announcement(&self, link: &PeerLink, source: &OfferSource) -> AnnouncementEnd {
@@ -264,12 +290,12 @@ impl Peers {
                 Ok(PeerPart::Reply(_)) => {
                     return AnnouncementEnd::Lost(unexpected_reply("expected accepted"));
                 }
-                Ok(PeerPart::End(_)) => return AnnouncementEnd::Settled(OutgoingState::Delivered),
+                Ok(PeerPart::End(end)) => return AnnouncementEnd::Stored(end),
                 Err(StreamError::Refused(refusal)) => {
                     return match refusal.code {
                         RefusalCode::Declined => AnnouncementEnd::Settled(OutgoingState::Declined),
                         RefusalCode::BadPath => {
-                            let why = refusal.to_string();
+                            let why = format!("{to} cannot store the files: {refusal}");
                             AnnouncementEnd::Settled(OutgoingState::Failed(why))
                         }
                         _ => AnnouncementEnd::Refused(refusal),
@@ -279,118 +305,4 @@ impl Peers {
             }
         }
     }
-
-    /// Serves a list of an offer's folder.
-    pub(super) async fn serve_list(
-        &self,
-        link: &PeerLink,
-        path: FolderPath,
-        conversation: &mut Conversation,
-    ) -> Result<(), RequestError> {
-        let (source, below) = match path.split_first() {
-            Some((id, below)) => (self.find_source(link, id).await?, below),
-            None => return Err(not_found()),
-        };
-        let files = source.files().await?;
-        let lane = self.0.list_pool.lane(source.offer.number.0);
-        let memory = FixedMemory::new(NAMES_MEMORY);
-        let (reader, writer) = (&mut conversation.stream.reader, &mut conversation.stream.writer);
-        let stopped = writer.stopped();
-        let serve = async {
-            let listing = files.list(&below, path.clone(), lane, memory).await.map_err(refusal)?;
-            list::serve(listing, writer).await.map_err(|error| match error {
-                ListError::Listing(error) => refusal(error),
-                ListError::Stream(error) => error.into(),
-            })
-        };
-        run_until_interrupted(reader, stopped, serve).await?
-    }
-
-    /// Serves a file of an offer.
-    pub(super) async fn serve_get(
-        &self,
-        link: &PeerLink,
-        path: FilePath,
-        have: Option<ContentPrefix>,
-        conversation: &mut Conversation,
-    ) -> Result<(), RequestError> {
-        let (id, below) = path.split_first();
-        let source = self.find_source(link, id).await?;
-        let below = below.ok_or_else(not_found)?;
-        let files = source.files().await?;
-        let opened = blocking::run(move || files.open(&below)).await;
-        let content =
-            opened.map_err(|_| RequestError::from(ClientError::Interrupted))?.map_err(refusal)?;
-        let lane = Some(self.0.proof_pool.lane(source.offer.number.0));
-        let proofs = ProofLimits { lane, permits: None };
-        let prefix_cache = Some(&self.0.prefix_cache);
-        let block = BLOCK;
-        let served = ServedFile { path, source: content, have, block, proofs, prefix_cache };
-        let observer = SentBytes(source.sent.clone());
-        let stream = &mut conversation.stream;
-        let sent = get::serve(stream, served, &observer).await.map_err(|error| match error {
-            ServeError::NoSize => {
-                RequestError::refused(RefusalCode::NotAFile, "its size is not known")
-            }
-            ServeError::Send(SendError::Stream(error)) => error.into(),
-            ServeError::Send(SendError::Disk(error)) => {
-                debug!(%error, "cannot read an offered file");
-                RequestError::refused(RefusalCode::Internal, "the file cannot be read")
-            }
-            ServeError::Send(_) => {
-                RequestError::refused(RefusalCode::Changed, "the file changed while it was sent")
-            }
-        })?;
-        // Without the confirmation the receiver asks again.
-        let _ = sent.confirm(&mut stream.reader, RECEIVED_TIMEOUT, observer).await;
-        Ok(())
-    }
-
-    /// The offer with this id, if it is for the client of the link and not settled.
-    async fn find_source(&self, link: &PeerLink, id: &str) -> Result<OfferSource, RequestError> {
-        let id = OfferId::parse(id).ok_or_else(not_found)?;
-        let now = Timestamp(Utc::now());
-        let found = self.with_store(move |store| store.find_outgoing(id, now)).await?;
-        let offer = found.filter(|offer| {
-            !offer.state.is_settled()
-                && offer.key == Some(link.key())
-                && link.is_with(&offer.recipient)
-        });
-        let source = self.source_of(offer.ok_or_else(not_found)?).await;
-        source.map_err(|error| match error {
-            ClientError::Peer(PeerError::NotOfferable { .. }) => {
-                debug!(%error, "an offer cannot be served");
-                RequestError::refused(RefusalCode::NotFound, "the offered files are gone")
-            }
-            error => error.into(),
-        })
-    }
-}
-
-/// Counts bytes that are sent.
-#[derive(Debug, Clone)]
-struct SentBytes(Arc<AtomicU64>);
-
-impl Observer for SentBytes {
-    fn transferred(&self, bytes: u64) {
-        self.0.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    fn succeeded(self, _size: u64, _limited_by: Option<TransferBottleneck>) {}
-
-    fn failed(self, _reason: &dyn std::fmt::Display) {}
-}
-
-fn not_found() -> RequestError {
-    RequestError::refused(RefusalCode::NotFound, "there is no such offer")
-}
-
-fn refusal(error: ServedPathError) -> RequestError {
-    let code = match &error {
-        ServedPathError::NotFound => RefusalCode::NotFound,
-        ServedPathError::NotAFile => RefusalCode::NotAFile,
-        ServedPathError::NotAFolder => RefusalCode::NotAFolder,
-        _ => RefusalCode::Forbidden,
-    };
-    RequestError::refused(code, error.to_string())
 }

@@ -13,6 +13,7 @@ mod offer_lock;
 mod offers;
 mod outgoing;
 mod schema;
+mod spools;
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -31,6 +32,7 @@ pub use incoming::{AnnouncedOffer, IncomingOffer, IncomingState};
 pub use offer_lock::OfferLock;
 pub use offers::{OfferCounts, OfferNumber};
 pub use outgoing::{NewOffer, OfferedContent, OfferedPath, OutgoingOffer, OutgoingState};
+pub use spools::SpoolState;
 
 /// The database's file in the state folder.
 const FILE: &str = "peers.db";

@@ -1,4 +1,4 @@
-//! The lock of an offer: one process at a time serves an outgoing offer, or fetches an incoming one.
+//! The lock of an offer: one process at a time fetches an incoming offer, or copies standard input for an outgoing one.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -10,13 +10,21 @@ use quiver_transfer::file_system::{FileLock, is_locked, try_lock};
 use super::{OfferNumber, PeerStore, PeerStoreError};
 use crate::unix;
 
-/// The lock of an offer, which shows that this process serves or fetches it. Released when dropped.
+/// The lock of an offer, which shows that this process fetches it, or copies its content from standard input. Released
+/// when dropped.
 #[derive(Debug)]
 pub struct OfferLock {
     _file: File,
     /// `None` if the file system has no locks: other processes then do not see that this one has the offer. Partial
     /// files are safe nevertheless, because they are never shared without a lock.
-    _lock: Option<FileLock>,
+    lock: Option<FileLock>,
+}
+
+impl OfferLock {
+    /// Whether no other process has the lock; `false` if the file system has no locks.
+    pub(super) fn is_exclusive(&self) -> bool {
+        self.lock.is_some()
+    }
 }
 
 impl PeerStore {
@@ -30,16 +38,17 @@ impl PeerStore {
         let failed = |source| PeerStoreError::Open { path: path.clone(), source };
         let file = unix::open_lock(&path).map_err(failed)?;
         match try_lock(&file) {
-            Ok(lock) => Ok(Some(OfferLock { _file: file, _lock: Some(lock) })),
+            Ok(lock) => Ok(Some(OfferLock { _file: file, lock: Some(lock) })),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-                Ok(Some(OfferLock { _file: file, _lock: None }))
+                Ok(Some(OfferLock { _file: file, lock: None }))
             }
             Err(error) => Err(failed(error)),
         }
     }
 
-    /// Whether a process has the lock of an offer: it serves an outgoing offer, or fetches an incoming one.
+    /// Whether a process has the lock of an offer: it fetches an incoming one, or copies standard input for an outgoing
+    /// one.
     #[must_use]
     pub fn is_locked(&self, number: OfferNumber) -> bool {
         let mut options = OpenOptions::new();

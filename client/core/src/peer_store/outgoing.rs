@@ -130,6 +130,15 @@ impl PeerStore {
     /// # Errors
     /// [`PeerStoreError`], also [`PeerStoreError::RelativePath`].
     pub fn add_outgoing(&self, offer: NewOffer) -> Result<OutgoingOffer, PeerStoreError> {
+        Ok(self.add_with(offer, |_| Ok(()))?.0)
+    }
+
+    /// Adds an offer, and runs `before_commit` with its number before other processes see it.
+    pub(super) fn add_with<T>(
+        &self,
+        offer: NewOffer,
+        before_commit: impl FnOnce(OfferNumber) -> Result<T, PeerStoreError>,
+    ) -> Result<(OutgoingOffer, T), PeerStoreError> {
         let paths = match &offer.content {
             OfferedContent::Paths(paths) => paths.iter().map(|offered| &offered.path).collect(),
             OfferedContent::Spool(_) => Vec::new(),
@@ -139,14 +148,17 @@ impl PeerStore {
         {
             return Err(PeerStoreError::RelativePath { path: path.clone() });
         }
-        let (cleanup, number) = self.write(|transaction| {
+        let (cleanup, number, prepared) = self.write(|transaction| {
             let cleanup = offers::clean_up(transaction, offer.created)?;
-            Ok((cleanup, insert(transaction, &offer)?))
+            let number = insert(transaction, &offer)?;
+            Ok((cleanup, number, before_commit(number)?))
         })?;
         self.finish_cleanup(&cleanup);
         let NewOffer { id, server, recipient, key, content, counts, created } = offer;
         let state = OutgoingState::Open;
-        Ok(OutgoingOffer { number, id, server, recipient, key, content, counts, created, state })
+        let added =
+            OutgoingOffer { number, id, server, recipient, key, content, counts, created, state };
+        Ok((added, prepared))
     }
 
     /// The offers of this person, by number.
@@ -241,8 +253,43 @@ impl PeerStore {
         state: OutgoingState,
         now: Timestamp,
     ) -> Result<OutgoingOffer, PeerStoreError> {
+        self.change_outgoing(number, now, |_| (state, None))
+    }
+
+    /// Records what the recipient has stored. The offer is [`Delivered`](OutgoingState::Delivered) if that is as many
+    /// files as it has, and [`Failed`](OutgoingState::Failed) otherwise. Returns the offer, whose counts are then those
+    /// of the recipient if it is delivered.
+    ///
+    /// # Errors
+    /// As [`set_outgoing_state`](Self::set_outgoing_state).
+    pub fn record_stored(
+        &self,
+        number: OfferNumber,
+        files: u64,
+        bytes: u64,
+        now: Timestamp,
+    ) -> Result<OutgoingOffer, PeerStoreError> {
+        self.change_outgoing(number, now, |offer| {
+            let (name, offered) = (&offer.recipient, offer.counts.files);
+            if files < offered {
+                let why = format!("{name} has stored {files} of {offered} files");
+                return (OutgoingState::Failed(why), None);
+            }
+            let counts = OfferCounts { files, bytes: Some(bytes), ..offer.counts };
+            (OutgoingState::Delivered, Some(counts))
+        })
+    }
+
+    /// Changes the state of an offer in one transaction, and its counts if `next` returns other ones.
+    fn change_outgoing(
+        &self,
+        number: OfferNumber,
+        now: Timestamp,
+        next: impl FnOnce(&OutgoingOffer) -> (OutgoingState, Option<OfferCounts>),
+    ) -> Result<OutgoingOffer, PeerStoreError> {
         let changed = self.write(|transaction| {
             let offer = by_number(transaction, number, now)?;
+            let (state, counts) = next(&offer);
             let is_late_delivery =
                 (&offer.state, &state) == (&OutgoingState::Expired, &OutgoingState::Delivered);
             if offer.state.is_settled() && !is_late_delivery {
@@ -253,7 +300,10 @@ impl PeerStore {
                 _ => None,
             };
             offers::set_state(transaction, number, state.number(), why, now)?;
-            Ok(OutgoingOffer { state, ..offer })
+            if let Some(counts) = counts {
+                offers::set_counts(transaction, number, false, counts)?;
+            }
+            Ok(OutgoingOffer { state, counts: counts.unwrap_or(offer.counts), ..offer })
         })?;
         if changed.state.is_settled() {
             self.remove_spools(&[number]);

@@ -39,6 +39,8 @@ const CONCURRENT_LISTS: usize = 3;
 pub(crate) struct Collector {
     pub(crate) listed: ListedEntries,
     pub(crate) session: ReconnectingSession,
+    /// How long a list may send nothing; `None` for the timeout of the session.
+    pub(crate) idle_timeout: Option<Duration>,
     pub(crate) plan: SharedPlan,
     pub(crate) add_to_plan: AddToPlan,
     /// How long to reconnect after a lost connection.
@@ -176,7 +178,8 @@ impl Collector {
         deadline: &mut RetryDeadline,
     ) -> Result<Result<ListEnd, StreamError>, ClientError> {
         let mut batch = Vec::with_capacity(PLAN_BATCH);
-        let entries = exchange::list(&handle.connection, folder.clone(), handle.timeout).await;
+        let idle_timeout = self.idle_timeout.unwrap_or(handle.timeout);
+        let entries = exchange::list(&handle.connection, folder.clone(), idle_timeout).await;
         let mut entries = match entries {
             Ok(entries) => entries,
             Err(error) => return Ok(Err(error)),

@@ -281,6 +281,7 @@ impl TreeUpload {
         let collector = Collector {
             listed: ListedEntries::new(u64::MAX),
             session: context.shared.session.clone(),
+            idle_timeout: None,
             plan: plan.clone(),
             add_to_plan,
             retry_for: context.shared.retry_for,

@@ -34,7 +34,9 @@ pub(super) fn hint(error: &PeerError) -> Option<String> {
             RefusalCode::RateLimited => format!("{name} has to answer other offers first"),
             _ => format!("send the files again, or ask {name}"),
         },
-        PeerError::Withdrawn(_) | PeerError::Expired(_) => "send the files again".to_owned(),
+        PeerError::Withdrawn(_) | PeerError::Expired(_) | PeerError::OfferFailed { .. } => {
+            "send the files again".to_owned()
+        }
         PeerError::UnknownOffer(_) | PeerError::OfferInProgress(_) => offers_hint(),
         PeerError::MoreThanOffered { from } => {
             format!("the files have changed since; ask {from} to send them again")

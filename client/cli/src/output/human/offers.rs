@@ -91,6 +91,12 @@ pub fn open_offer_hint(number: OfferNumber) -> String {
     )
 }
 
+/// What has become of an offer of standard input after `send` was interrupted.
+#[must_use]
+pub fn withdrawn_unread(number: OfferNumber) -> String {
+    format!("Offer {number} is withdrawn: standard input was not read to its end.")
+}
+
 /// What becomes of an open offer when the person leaves the prompt.
 #[must_use]
 pub fn offer_stays_open(number: OfferNumber) -> String {

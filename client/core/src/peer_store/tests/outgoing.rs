@@ -164,3 +164,46 @@ fn one_lock_of_an_offer_exists_at_a_time() {
     assert!(!other.is_locked(one));
     drop(other.lock_offer(one).unwrap().unwrap());
 }
+
+#[test]
+fn a_spool_is_growing_until_its_size_is_recorded_and_lost_if_its_process_ends_before() {
+    let (folder, store) = new_store();
+    let other = PeerStore::open(folder.path()).unwrap();
+    let content = OfferedContent::Spool(FilePath::parse("x.tar").unwrap());
+    let state = |number| other.spool_state(number, second(1)).unwrap();
+    let [(whole, whole_lock), (half, half_lock)] =
+        [1, 2].map(|id| store.add_spooled(new_offer(id, content.clone())).unwrap());
+    for number in [whole.number, half.number] {
+        fs::write(store.spool_path(number), "content").unwrap();
+        assert_eq!(state(number), SpoolState::Growing);
+    }
+    drop(half_lock);
+    assert_eq!(state(half.number), SpoolState::Lost);
+    let counts = OfferCounts { bytes: Some(7), ..whole.counts };
+    store.set_outgoing_counts(whole.number, counts).unwrap();
+    assert_eq!(state(whole.number), SpoolState::Complete(7));
+    drop(whole_lock);
+    assert_eq!(state(whole.number), SpoolState::Complete(7));
+    fs::write(store.spool_path(whole.number), "conten").unwrap();
+    assert_eq!(state(whole.number), SpoolState::Lost);
+    fs::remove_file(store.spool_path(whole.number)).unwrap();
+    assert_eq!(state(whole.number), SpoolState::Lost);
+}
+
+#[test]
+fn an_offer_is_delivered_if_all_of_its_files_are_stored() {
+    let (_folder, store) = new_store();
+    let counts = OfferCounts { count: 1, files: 3, bytes: Some(30) };
+    let [whole, part] = [1, 2].map(|id| {
+        store.add_outgoing(NewOffer { counts, ..new_offer(id, one_path()) }).unwrap().number
+    });
+    let offer = store.record_stored(whole, 3, 20, second(1)).unwrap();
+    assert_eq!(offer.state, OutgoingState::Delivered);
+    assert_eq!(offer.counts, OfferCounts { bytes: Some(20), ..counts });
+    assert_eq!(store.outgoing_offer(whole, second(1)).unwrap(), offer);
+    let offer = store.record_stored(part, 2, 30, second(1)).unwrap();
+    let why = "Ron has stored 2 of 3 files".to_owned();
+    assert_eq!(offer.state, OutgoingState::Failed(why));
+    assert_eq!(offer.counts, counts);
+    assert_eq!(store.outgoing_offer(part, second(1)).unwrap(), offer);
+}
