@@ -139,6 +139,11 @@ impl Peers {
         let observe = async { Ok(observe.await) };
         let ((mut conversation, listed), observed) = tokio::try_join!(ask, observe)?;
         let order = candidates::dial_order(&links, observed, &listed);
+        // Not while it asks: the other side, which has precedence, may ask at the same time, and is answered.
+        let _turn = match link.side() {
+            Side::Requester => None,
+            Side::Responder => Some(link.dialling().lock().await),
+        };
         if !link.dial_rounds().start(introduction, round) {
             // The other side has started this round meanwhile.
             return Err(StreamError::Reset);
@@ -165,10 +170,12 @@ impl Peers {
             return Err(RequestError::refused(RefusalCode::Declined, "no direct connection now"));
         }
         let _turn = match link.side() {
-            Side::Requester => Some(link.dialling().try_lock().map_err(|_| {
-                RequestError::refused(RefusalCode::Busy, "this side dials already")
-            })?),
-            Side::Responder => None,
+            Side::Requester => link
+                .dialling()
+                .try_lock()
+                .map_err(|_| RequestError::refused(RefusalCode::Busy, "this side dials already"))?,
+            // The last round may end a little later here than at the requester, who has precedence.
+            Side::Responder => link.dialling().lock().await,
         };
         let DialRequest { introduction, round, addresses: listed } = dial;
         if !link.dial_rounds().start(introduction, round) {
@@ -295,9 +302,9 @@ impl Peers {
     async fn watch_direct(&self, link: PeerLink, channel: Channel) {
         let mut polls = interval(PATH_POLL_INTERVAL);
         polls.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let (mut received, mut sent) = (0, 0);
-        // When the first packet was sent after the last received one.
-        let mut unanswered_since: Option<Instant> = None;
+        let mut silence = Silence::default();
+        // When transfers were told to move from this path.
+        let mut left: Option<Instant> = None;
         loop {
             tokio::select! {
                 _ = polls.tick() => {}

@@ -177,7 +177,8 @@ impl PeerLink {
         may_replace
     }
 
-    /// Held while the requester of the introduction dials, so that it does not do so for both sides at once.
+    /// Held during a round of dials, so that a side runs one at a time however often the other one asks. The requester
+    /// of the introduction also holds it while it asks.
     pub(super) fn dialling(&self) -> &AsyncMutex<()> {
         &self.0.dialling
     }
