@@ -209,13 +209,21 @@ impl Client {
         locked.await?.ok_or_else(|| PeerError::OfferInProgress(number).into())
     }
 
-    /// Declines an offer. If this process has received it, the sender knows when this returns, or cannot be reached.
+    /// Declines an offer, also an accepted one that no process fetches now. If this process has received it, the sender
+    /// knows when this returns, or cannot be reached.
     ///
     /// # Errors
-    /// [`ClientError`].
+    /// [`ClientError`]; [`PeerError::OfferInProgress`] while a process fetches the offer.
     pub async fn decline_offer(&self, number: OfferNumber) -> Result<IncomingOffer, ClientError> {
         let (peers, now) = (self.peers(), Timestamp(Utc::now()));
-        let declined = peers.with_store(move |store| store.decline_offer(number, now)).await?;
+        let declined = peers.with_store(move |store| {
+            // Fails here already without such an offer, and leaves no file.
+            store.incoming_offer(number, now)?;
+            // Locked until it is declined, so that no process begins to fetch it in between.
+            let Some(_lock) = store.lock_offer(number)? else { return Ok(None) };
+            store.decline_offer(number, now).map(Some)
+        });
+        let declined = declined.await?.ok_or(PeerError::OfferInProgress(number))?;
         let is_announced_here = peers.is_announced(number);
         peers.notify_changed();
         if is_announced_here {
@@ -306,9 +314,16 @@ impl Client {
                     }
                 }
                 TransferEnd::Failed(error) => {
-                    peers.set_failure(number, &offer.sender, refusal_for(&error));
+                    peers.set_failure(&offer, refusal_for(&error));
                 }
-                TransferEnd::Cancelled => {}
+                // Else this or another process would start to fetch it again at once. The lock is still held.
+                TransferEnd::Cancelled => {
+                    let now = Timestamp(Utc::now());
+                    let reopened = peers.with_store(move |store| store.reopen_offer(number, now));
+                    if let Err(error) = reopened.await {
+                        debug!(%error, "cannot record that a transfer was cancelled");
+                    }
+                }
             }
             peers.notify_changed();
             if is_answer {
@@ -328,11 +343,21 @@ pub(super) async fn fetch_accepted(
     while let Some(number) = accepted.recv().await {
         let Some(client) = client.upgrade().map(Client) else { return };
         let fetched = async {
-            // Fails if this or another process fetches it already.
-            let lock = client.lock_offer(number).await?;
             let now = Timestamp(Utc::now());
-            let read = move |store: &PeerStore| store.incoming_offer(number, now);
-            let offer = client.peers().with_store(read).await?;
+            let lock = move |store: &PeerStore| {
+                // Not locked if its transfer was cancelled, so that the person can accept it again at any time.
+                if !matches!(
+                    store.incoming_offer(number, now)?.state,
+                    IncomingState::Accepted { .. }
+                ) {
+                    return Ok(None);
+                }
+                // `None` if this or another process fetches it already.
+                let lock = store.lock_offer(number)?;
+                Ok(lock.zip(Some(store.incoming_offer(number, now)?)))
+            };
+            let locked = client.peers().with_store(lock).await?;
+            let (lock, offer) = locked.ok_or(PeerError::UnknownOffer(number))?;
             client.fetch_offer(offer, lock, AcceptRequest::default()).await
         };
         if let Err(error) = fetched.await {
