@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
-use quiver_protocol::{ClientName, FolderPath, OfferId, Refusal, RefusalCode, Timestamp};
+use quiver_protocol::{
+    ClientName, Fingerprint, FolderPath, OfferId, Refusal, RefusalCode, Timestamp,
+};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::debug;
@@ -118,13 +120,14 @@ impl Client {
             if let Some(refusal) = peers.take_refusal(number) {
                 return Err(PeerError::NotStored { name: to, refusal }.into());
             }
-            if peers.link_with(&to).is_some() {
+            if peers.link_with(&to, offer.key).is_some() {
                 (may_wait, pause) = (true, FIRST_PAUSE);
                 // The records may be changed by another process.
                 let _ = timeout(Duration::from_secs(1), changed).await;
                 continue;
             }
-            let Err(error) = self.connect_recipient(&peers, &to).await else { continue };
+            let connected = self.connect_recipient(&peers, &to, offer.key).await;
+            let Err(error) = connected else { continue };
             if !may_wait || !is_worth_waiting(&error) {
                 return Err(error);
             }
@@ -139,9 +142,14 @@ impl Client {
     }
 
     /// Connects with a client, after reconnecting to the server if that connection is lost.
-    async fn connect_recipient(&self, peers: &Peers, name: &ClientName) -> Result<(), ClientError> {
+    async fn connect_recipient(
+        &self,
+        peers: &Peers,
+        name: &ClientName,
+        key: Option<Fingerprint>,
+    ) -> Result<(), ClientError> {
         self.session()?.reconnect().await?;
-        peers.connect(name).await.map(drop)
+        peers.connect_to(name, key).await.map(drop)
     }
 
     /// Bytes of an offer that this process has sent.
@@ -278,7 +286,7 @@ impl Client {
             return Err(PeerError::UnknownOffer(number).into());
         };
         peers.reset_answer(number);
-        let link = peers.connect_with_key(&offer.sender, offer.key).await?;
+        let link = peers.connect_to(&offer.sender, Some(offer.key)).await?;
         peers.accept_contact(&link).await?;
         let root = FolderPath::parse(&offer.id.to_string())
             .map_err(|rule| ClientError::refused("cannot fetch the offer", rule.into()))?;

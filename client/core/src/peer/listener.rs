@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
-use quiver_protocol::{ClientName, Introduction, IntroductionId, Timestamp};
+use quiver_protocol::{ClientName, Fingerprint, Introduction, IntroductionId, Timestamp};
 use quiver_transport::StreamError;
 use tokio::sync::{Semaphore, oneshot};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tracing::debug;
 
 use super::link::Side;
@@ -120,7 +120,7 @@ impl Peers {
             let Ok(server) = peers.server_key() else { return };
             let now = Timestamp(Utc::now());
             let offers = peers.with_store(move |store| store.unsettled_outgoing(server, now)).await;
-            let mut names = HashMap::new();
+            let mut recipients = HashMap::new();
             for offer in offers.unwrap_or_default() {
                 let is_wanted =
                     joined.as_ref().is_none_or(|name| name.key() == offer.recipient.key());
@@ -135,12 +135,13 @@ impl Peers {
         });
     }
 
-    /// Connects with a client that may not listen yet, because it has just connected.
-    async fn reach_recipient(&self, name: &ClientName) {
+    /// Connects with a client that may not listen yet, because it has just connected. With a key, no other machine of
+    /// the account counts.
+    async fn reach_recipient(&self, name: &ClientName, key: Option<Fingerprint>) {
         let mut pause = REACH_PAUSE;
         for _ in 0..REACH_ATTEMPTS {
-            match self.connect(name).await {
-                Err(error) if error.code() == ErrorCode::Connection => {
+            match self.connect_to(name, key).await {
+                Err(error) if error.code() == ErrorCode::Connection || error.is_transient() => {
                     debug!(%error, "the recipient of an offer cannot be reached");
                     sleep(pause).await;
                     pause *= 2;

@@ -113,10 +113,11 @@ impl Peers {
         self.0.state.lock().sources.remove(&offer.id);
         self.0.changed.notify_waiters();
         let mut links = self.links();
-        links.retain(|link| link.is_with(&offer.recipient));
-        if let (true, Some(key)) = (links.is_empty(), offer.key) {
+        let is_for_key = |link: &PeerLink| offer.key.is_none_or(|key| link.key() == key);
+        links.retain(|link| link.is_with(&offer.recipient) && is_for_key(link));
+        if links.is_empty() && offer.key.is_some() {
             // Another process has announced it. Fails if the recipient is not connected.
-            links.extend(self.connect_with_key(&offer.recipient, key).await);
+            links.extend(self.connect_to(&offer.recipient, offer.key).await);
         }
         for link in links {
             self.tell_withdrawn(&link, offer.id).await;
