@@ -11,6 +11,7 @@
 //! | `requests` | what the other client asks for on a link |
 //! | `messages`, `verification` | both ends of `tell` and `verify` |
 //! | `outgoing`, `incoming` | both ends of `offer` |
+//! | `refusals` | recipients that cannot take an offer |
 
 mod candidates;
 mod conversation;
@@ -25,6 +26,7 @@ mod new_offer;
 mod offered_paths;
 mod opening;
 mod outgoing;
+mod refusals;
 mod requests;
 mod source;
 mod trust;

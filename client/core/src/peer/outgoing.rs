@@ -25,6 +25,7 @@ use tokio::sync::watch;
 use tracing::debug;
 
 use super::conversation::{Conversation, PeerPart};
+use super::refusals::AnnouncementPauses;
 use super::requests::RequestError;
 use super::{PeerLink, Peers};
 use crate::error::{ClientError, PeerError};
@@ -202,17 +203,24 @@ impl Peers {
             return;
         }
         let to = link.name().clone();
+        let mut pauses = AnnouncementPauses::default();
         let end = loop {
             match self.run_announcement(link, &source).await {
                 // Only its path has ended: the recipient expects the offer on another one.
                 AnnouncementEnd::Lost(error @ StreamError::Lost(_)) if link.is_open() => {
                     debug!(%to, %error, "announcing an offer again");
                 }
-                end => break end,
+                AnnouncementEnd::Refused(refusal) => {
+                    if !self.pause_announcement(link, number, refusal, &mut pauses).await {
+                        return;
+                    }
+                }
+                AnnouncementEnd::Lost(error) => break Err(error),
+                AnnouncementEnd::Settled(state) => break Ok(state),
             }
         };
         match end {
-            AnnouncementEnd::Settled(state) => {
+            Ok(state) => {
                 let (now, ended) = (Timestamp(Utc::now()), state.clone());
                 let settled =
                     self.with_store(move |store| store.set_outgoing_state(number, state, now));
@@ -224,11 +232,7 @@ impl Peers {
                 }
                 self.0.state.lock().sources.remove(&source.offer.id);
             }
-            AnnouncementEnd::Refused(refusal) => {
-                debug!(%to, %refusal, "the recipient cannot take the offer now");
-                self.0.state.lock().refusals.insert(number, refusal);
-            }
-            AnnouncementEnd::Lost(error) => debug!(%to, %error, "an announcement has ended"),
+            Err(error) => debug!(%to, %error, "an announcement has ended"),
         }
         self.0.changed.notify_waiters();
     }
