@@ -25,7 +25,7 @@ use crate::congestion::CloseAwareControllerFactory;
 use crate::handshake::Handshake;
 use crate::identity::Identity;
 use crate::path_mtu::{self, PathMtu};
-use crate::quiet_socket::QuietSocket;
+use crate::quiet_socket::QuietFilter;
 use crate::role::RoleLimits;
 use crate::socket::BatchSocket;
 use crate::tls::{self, TlsError};
@@ -74,6 +74,8 @@ pub struct Endpoint {
     accept_config: Arc<RwLock<Option<AcceptConfig>>>,
     /// The path of all connections; `None` if each address has its own.
     only_path: Option<PathMtu>,
+    /// What the socket drops; `None` if it drops nothing.
+    filter: Option<QuietFilter>,
 }
 
 /// How an endpoint accepts connections.
@@ -151,16 +153,19 @@ impl Endpoint {
 
     /// Opens a socket that only dials, on a port that the system chooses. It can accept connections
     /// after [`start_accepting`](Self::start_accepting). The socket answers no packet of an unknown sender
-    /// by itself: the caller decides about first packets when it accepts a connection.
+    /// by itself: until then it drops their first packets, and afterwards the caller decides about each
+    /// when it accepts a connection.
     ///
     /// # Errors
     /// [`EndpointError::Bind`].
     pub fn dialler() -> Result<Self, EndpointError> {
-        let quiet = |socket| Arc::new(QuietSocket(Arc::new(socket))) as Arc<dyn AsyncUdpSocket>;
-        let open = |address| Self::open(address, EndpointConfig::default(), None, quiet);
-        open((Ipv6Addr::UNSPECIFIED, 0).into())
+        let filter = QuietFilter::new();
+        let open =
+            |address| Self::open(address, filter.config(), None, |socket| filter.wrap(socket));
+        let endpoint = open((Ipv6Addr::UNSPECIFIED, 0).into())
             // For systems without IPv6.
-            .or_else(|_| open((Ipv4Addr::UNSPECIFIED, 0).into()))
+            .or_else(|_| open((Ipv4Addr::UNSPECIFIED, 0).into()))?;
+        Ok(Self { filter: Some(filter), ..endpoint })
     }
 
     fn open(
@@ -193,7 +198,7 @@ impl Endpoint {
         let inner =
             quinn::Endpoint::new_with_abstract_socket(config, server_config, socket, runtime)?;
         let accept_config = Arc::new(RwLock::new(accept_config));
-        Ok(Self { inner, controllers, accept_config, only_path })
+        Ok(Self { inner, controllers, accept_config, only_path, filter: None })
     }
 
     /// Accepts connections of these protocols from now on, and of no others. The socket can still
@@ -214,6 +219,9 @@ impl Endpoint {
         let mut current = self.accept_config.write();
         *current = Some(accept_config);
         self.inner.set_server_config(Some(server_config));
+        if let Some(filter) = &self.filter {
+            filter.admit_connections();
+        }
         Ok(())
     }
 

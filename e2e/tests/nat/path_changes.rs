@@ -4,12 +4,13 @@
 
 use std::time::{Duration, Instant};
 
+use quiver_client::Client;
 use quiver_client::peer_path::{NotDirect, PeerPath};
 use quiver_client::settings::PathPolicy;
 use quiver_e2e::nat_lab::Gateway::PortRestricted;
 use quiver_e2e::nat_lab::{ClientNetwork, Side, Topology, lab_available};
 use quiver_e2e::process::{Signal, run};
-use quiver_e2e::{Server, wait_within};
+use quiver_e2e::{Server, TIMEOUT, wait_until, wait_within};
 
 use crate::lab_pair::LabPair;
 use crate::offered_file::OfferedFile;
@@ -105,7 +106,7 @@ async fn a_direct_transfer_continues_without_the_server() {
     let file = OfferedFile::start(&pair, SIZE).await;
     file.wait_for_percent(&pair, 50).await;
     pair.server.signal(Signal::KILL);
-    pair.server.wait_for_exit(quiver_e2e::TIMEOUT).await;
+    pair.server.wait_for_exit(TIMEOUT).await;
     finish(&pair, file, 0).await;
 }
 
@@ -138,4 +139,33 @@ async fn a_transfer_survives_fifteen_seconds_without_a_network() {
     let _ = tokio::time::timeout(Duration::from_secs(15), outage).await;
     pair.lab.restore(Side::B);
     wait_within(Duration::from_secs(90), "the file", finish(&pair, file, 3)).await;
+}
+
+#[tokio::test]
+async fn a_direct_path_without_a_relay_survives_six_silent_seconds() {
+    if !lab_available() {
+        return;
+    }
+    let mut pair = start_direct().await;
+    // The second signal ends the relay at once.
+    for _ in 0..2 {
+        pair.server.signal(Signal::TERM);
+    }
+    pair.server.wait_for_exit(TIMEOUT).await;
+    let [ben, ron] = &pair.clients;
+    for client in [ben, ron] {
+        let wait = |client: Client| async move {
+            wait_until("the loss of the server", || !client.is_connected()).await;
+        };
+        client.run(wait).await;
+    }
+    pair.lab.block_client_udp();
+    let name = ron.name();
+    let told = ben.spawn(move |client| async move { client.tell(&name, "Later").await });
+    // The networks have no event that ends this time. It is shorter than QUIC's idle timeout.
+    let outage = std::future::pending::<()>();
+    let _ = tokio::time::timeout(Duration::from_secs(6), outage).await;
+    pair.lab.unblock_client_udp();
+    wait_within(TIMEOUT, "the message", told).await.unwrap().unwrap();
+    assert!(is_direct(&ben.path_to(ron)) && is_direct(&ron.path_to(ben)));
 }

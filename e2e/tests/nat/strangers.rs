@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use quiver_client::peer_path::{NotDirect, PeerPath};
 use quiver_client::settings::PathPolicy;
@@ -53,19 +53,9 @@ fn strange_packets() -> Vec<Vec<u8>> {
     packets
 }
 
-#[tokio::test]
-async fn a_client_that_accepts_direct_dials_answers_no_stranger() {
-    if !lab_available() {
-        return;
-    }
-    let network = ClientNetwork::behind(Public);
-    let topology = Topology::separate(network, network);
-    let pair = LabPair::start(topology, [PathPolicy::Any; 2]).await;
-    pair.accept_each_other().await;
+/// Sends strange packets to Ben's socket from a third host, and checks that it answers none.
+async fn assert_answers_no_stranger(pair: &LabPair, address: SocketAddr) {
     let [ben, ron] = &pair.clients;
-    ben.wait_until_direct().await;
-    ron.wait_until_direct().await;
-    let PeerPath::Direct { address } = ron.path_to(ben) else { panic!("not direct") };
     let stranger = Probe::bind(pair.lab.third_host());
     let capture = pair.lab.client(Side::A).capture("eth0", &[]);
     let packets = strange_packets();
@@ -81,7 +71,41 @@ async fn a_client_that_accepts_direct_dials_answers_no_stranger() {
     let report = capture.report();
     let answers = report.total(|flow| flow.destination == stranger.address());
     assert_eq!(answers.packets, 0, "{report:?}");
+}
+
+#[tokio::test]
+async fn a_client_that_accepts_direct_dials_answers_no_stranger() {
+    if !lab_available() {
+        return;
+    }
+    let network = ClientNetwork::behind(Public);
+    let topology = Topology::separate(network, network);
+    let pair = LabPair::start(topology, [PathPolicy::Any; 2]).await;
+    pair.accept_each_other().await;
+    let [ben, ron] = &pair.clients;
+    ben.wait_until_direct().await;
+    ron.wait_until_direct().await;
+    let PeerPath::Direct { address } = ron.path_to(ben) else { panic!("not direct") };
+    assert_answers_no_stranger(&pair, address).await;
     assert!(matches!(ben.path_to(ron), PeerPath::Direct { .. }));
+}
+
+#[tokio::test]
+async fn a_client_that_never_connects_directly_answers_no_stranger() {
+    if !lab_available() {
+        return;
+    }
+    let network = ClientNetwork::behind(Public);
+    let topology = Topology::separate(network, network);
+    let pair = LabPair::start(topology, [PathPolicy::RelayOnly; 2]).await;
+    let capture = pair.lab.client(Side::A).capture("eth0", &[]);
+    let [ben, ron] = &pair.clients;
+    ben.tell(ron, "Hello").await;
+    let host = pair.lab.client(Side::A).address();
+    let report = capture.report();
+    let sent = report.flows().keys().find(|flow| flow.is_udp() && flow.source.ip() == host);
+    let address = sent.expect("packets to the server").source;
+    assert_answers_no_stranger(&pair, address).await;
 }
 
 /// Gives a client's host an address that it cannot use, and that the client lists as its own.

@@ -56,6 +56,7 @@ mod peers_hostile_content;
 mod peers_hostile_offers;
 mod peers_interrupted;
 mod peers_library;
+mod peers_listen;
 mod peers_machines;
 mod peers_messages;
 mod peers_middle;

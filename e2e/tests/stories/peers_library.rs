@@ -4,11 +4,13 @@
 
 use std::fs;
 
+use quiver_client::error::PeerError;
 use quiver_client::peer_event::PeerEvent;
 use quiver_client::peer_path::PeerPath;
+use quiver_client::peer_store::{IncomingState, OfferNumber};
 use quiver_client::request::{AcceptRequest, OfferRequest, UploadContent};
 use quiver_client::settings::PathPolicy;
-use quiver_client::{ErrorCode, TransferEnd};
+use quiver_client::{ClientError, ErrorCode, TransferEnd};
 use quiver_e2e::deadline::{TIMEOUT, wait_within};
 use quiver_e2e::{LibraryClient, Server};
 use quiver_protocol::ClientName;
@@ -69,6 +71,61 @@ async fn an_accepted_offer_is_stored_and_confirmed() {
     assert_eq!(fs::read(target.join("a.txt")).unwrap(), b"Hello");
     assert_eq!(fs::read(target.join("photos/b.bin")).unwrap(), vec![7; 3_000_000]);
     assert_eq!(fs::read(target.join("photos/deep/c")).unwrap(), b"");
+    ben.client.shut_down().await;
+    ron.client.shut_down().await;
+}
+
+/// Ben offers a large file, and Ron cancels its transfer at once. Returns the offer's number at each of them, and
+/// Ron's target.
+async fn cancel_transfer(
+    ben: &LibraryClient,
+    ron: &mut LibraryClient,
+) -> ([OfferNumber; 2], AcceptRequest) {
+    let (source, target) = (ben.home.file("big"), ron.home.file("in"));
+    fs::File::create(&source).unwrap().set_len(256 * 1024 * 1024).unwrap();
+    fs::create_dir(&target).unwrap();
+    let content = UploadContent::Paths(vec![source]);
+    let request = OfferRequest { to: name("Ron"), content, offered_as: None };
+    let offer = ben.client.offer(request).await.unwrap();
+    wait_within(TIMEOUT, "a link", ben.client.connect_peer(&name("Ron"))).await.unwrap();
+    let received = ron.next_offer().await;
+    let request = AcceptRequest { folder: target, ..AcceptRequest::default() };
+    let mut running = ron.client.accept_offer(received.number, request.clone()).await.unwrap();
+    ron.client.cancel(running.id).unwrap();
+    let end = wait_within(TIMEOUT, "the end", running.wait()).await;
+    assert!(matches!(end, TransferEnd::Cancelled), "{end:?}");
+    ([offer.number, received.number], request)
+}
+
+#[tokio::test]
+async fn a_cancelled_offer_is_open_again_and_can_be_declined() {
+    let server = Server::start().await;
+    let ben = LibraryClient::connect(&server, "Ben", PathPolicy::RelayOnly).await;
+    let mut ron = LibraryClient::connect(&server, "Ron", PathPolicy::RelayOnly).await;
+    let ([sent, received], _) = cancel_transfer(&ben, &mut ron).await;
+    let (incoming, _) = ron.client.offers().await.unwrap();
+    assert_eq!(incoming[0].state, IncomingState::Open);
+    let deliver = ben.client.deliver(sent, false);
+    let decline = ron.client.decline_offer(received);
+    let (delivered, declined) =
+        wait_within(TIMEOUT, "the answer", async { tokio::join!(deliver, decline) }).await;
+    declined.unwrap();
+    let error = delivered.unwrap_err();
+    assert!(matches!(error, ClientError::Peer(PeerError::Declined(_))), "{error}");
+    ben.client.shut_down().await;
+    ron.client.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_cancelled_offer_continues_only_when_it_is_accepted_again() {
+    let server = Server::start().await;
+    let ben = LibraryClient::connect(&server, "Ben", PathPolicy::RelayOnly).await;
+    let mut ron = LibraryClient::connect(&server, "Ron", PathPolicy::RelayOnly).await;
+    let ([_, received], request) = cancel_transfer(&ben, &mut ron).await;
+    let mut running = ron.client.accept_offer(received, request.clone()).await.unwrap();
+    let end = wait_within(TIMEOUT, "the file", running.wait()).await;
+    assert!(matches!(end, TransferEnd::Done), "{end:?}");
+    assert_eq!(quiver_e2e::quiver::names(&request.folder), ["big"]);
     ben.client.shut_down().await;
     ron.client.shut_down().await;
 }

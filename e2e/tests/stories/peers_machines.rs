@@ -97,3 +97,34 @@ async fn another_machine_of_the_sender_is_refused_without_a_terminal_and_asked_a
     }
     assert_eq!(prompt.contents().matches("not known yet. Press Enter").count(), 1);
 }
+
+#[tokio::test]
+async fn an_offer_to_one_machine_waits_for_it_while_another_one_is_connected() {
+    let server = server().await;
+    let [ben_home, laptop, phone] = [(); 3].map(|()| Home::new());
+    fs::write(ben_home.file("a.txt"), "Hello").unwrap();
+    let tell = ["tell", "Ron", "Hello"];
+    let at_laptop = receive(&laptop, &server).await;
+    quiver(&ben_home, &server, "Ben", &tell).run().await.expect(0);
+    let _at_phone = receive(&phone, &server).await;
+    let mut terminal = quiver(&ben_home, &server, "Ben", &tell).start_at_terminal();
+    terminal.wait_for_end("Is it another machine of Ron? [y/N]");
+    terminal.type_line("y");
+    assert_eq!(terminal.wait_for_exit().exit_code(), 0, "{}", terminal.contents());
+    // The newest machine that listens is offered the file, and leaves without an answer.
+    at_laptop.interrupt().await;
+    let mut at_laptop = receive(&laptop, &server).await;
+    let send = quiver(&ben_home, &server, "Ben", &["send", "Ron", "a.txt", "--json"]);
+    let mut ben = PeerProgram::start(&send);
+    at_laptop.next_event("offer").await;
+    ben.next_event("pending").await;
+    at_laptop.interrupt().await;
+    let waiting = ben.next_event("waiting").await;
+    assert!(waiting["why"].as_str().unwrap().contains("another machine"), "{waiting}");
+    let mut at_laptop = receive(&laptop, &server).await;
+    at_laptop.next_event("offer").await;
+    quiver(&laptop, &server, "Ron", &["accept", "1"]).run().await.expect(0);
+    ben.expect_exit(0).await;
+    assert_eq!(fs::read_to_string(laptop.file("a.txt")).unwrap(), "Hello");
+    assert_eq!(phone.names(), [""; 0]);
+}

@@ -1,6 +1,7 @@
 //! Sockets that dial and accept, and the choice of a handler by the negotiated protocol.
 
-use std::net::SocketAddr;
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
 use quiver_protocol::CloseCode;
 use quiver_transport::alpn::alpn;
@@ -233,4 +234,31 @@ async fn an_endpoint_without_a_protocol_is_not_opened() {
     let listening = Endpoint::listen("127.0.0.1:0".parse().unwrap(), &identity("server"), &[]);
     let error = listening.unwrap_err().to_string();
     assert_eq!(error, "cannot set up TLS: there is no protocol to accept");
+}
+
+/// A first packet of QUIC version 1 (RFC 9000, 17.2.2) with ids of 8 bytes, that is zero after its header.
+fn first_packet() -> Vec<u8> {
+    let mut packet = vec![0xc0, 0, 0, 0, 1, 8, 1, 2, 3, 4, 5, 6, 7, 8, 8, 1, 2, 3, 4, 5, 6, 7, 8];
+    // No token, and the length of the rest as a number of two bytes.
+    packet.extend([0, 0x44, 0x96]);
+    packet.resize(1200, 0);
+    packet
+}
+
+#[tokio::test]
+async fn an_endpoint_that_accepts_no_connections_answers_no_first_packet() {
+    let [server, ben] = ["server", "ben"].map(identity);
+    let listening = listener(&server, &[Protocol::QUIVER_1]);
+    let mut servers = JoinSet::new();
+    servers.spawn(serve(listening.clone()));
+    let client = Endpoint::dialler().unwrap();
+    let stranger = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    stranger.set_nonblocking(true).unwrap();
+    stranger.send_to(&first_packet(), address(&client)).unwrap();
+    // The client has received the stranger's packet before those of the server.
+    let to = address(&listening);
+    let response = dial_and_ask(&client, to, Protocol::QUIVER_1, &ben, &server).await;
+    assert!(response.starts_with("server Member "), "{response}");
+    let answer = stranger.recv_from(&mut [0; 1500]);
+    assert_eq!(answer.unwrap_err().kind(), ErrorKind::WouldBlock);
 }

@@ -303,10 +303,9 @@ impl Prompt<'_> {
         false
     }
 
-    /// Cancels all transfers and disconnects.
+    /// Ends all transfers and disconnects.
     async fn exit(&mut self) -> Result<(), Failure> {
-        self.cancel_all();
-        while self.transfer_ends.join_next().await.is_some() {}
+        self.end_transfers().await;
         self.leave_offers().await;
         self.interface.output.say("Closing connection to server...").await;
         self.interface.client.disconnect().await;

@@ -5,7 +5,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use chrono::Utc;
-use quiver_protocol::{ClientName, FolderPath, OfferId, Refusal, RefusalCode, Timestamp};
+use quiver_protocol::{
+    ClientName, Fingerprint, FolderPath, OfferId, Refusal, RefusalCode, Timestamp,
+};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::debug;
@@ -118,13 +120,14 @@ impl Client {
             if let Some(refusal) = peers.take_refusal(number) {
                 return Err(PeerError::NotStored { name: to, refusal }.into());
             }
-            if peers.link_with(&to).is_some() {
+            if peers.link_with(&to, offer.key).is_some() {
                 (may_wait, pause) = (true, FIRST_PAUSE);
                 // The records may be changed by another process.
                 let _ = timeout(Duration::from_secs(1), changed).await;
                 continue;
             }
-            let Err(error) = self.connect_recipient(&peers, &to).await else { continue };
+            let connected = self.connect_recipient(&peers, &to, offer.key).await;
+            let Err(error) = connected else { continue };
             if !may_wait || !is_worth_waiting(&error) {
                 return Err(error);
             }
@@ -139,9 +142,14 @@ impl Client {
     }
 
     /// Connects with a client, after reconnecting to the server if that connection is lost.
-    async fn connect_recipient(&self, peers: &Peers, name: &ClientName) -> Result<(), ClientError> {
+    async fn connect_recipient(
+        &self,
+        peers: &Peers,
+        name: &ClientName,
+        key: Option<Fingerprint>,
+    ) -> Result<(), ClientError> {
         self.session()?.reconnect().await?;
-        peers.connect(name).await.map(drop)
+        peers.connect_to(name, key).await.map(drop)
     }
 
     /// Bytes of an offer that this process has sent.
@@ -209,13 +217,21 @@ impl Client {
         locked.await?.ok_or_else(|| PeerError::OfferInProgress(number).into())
     }
 
-    /// Declines an offer. If this process has received it, the sender knows when this returns, or cannot be reached.
+    /// Declines an offer, also an accepted one that no process fetches now. If this process has received it, the sender
+    /// knows when this returns, or cannot be reached.
     ///
     /// # Errors
-    /// [`ClientError`].
+    /// [`ClientError`]; [`PeerError::OfferInProgress`] while a process fetches the offer.
     pub async fn decline_offer(&self, number: OfferNumber) -> Result<IncomingOffer, ClientError> {
         let (peers, now) = (self.peers(), Timestamp(Utc::now()));
-        let declined = peers.with_store(move |store| store.decline_offer(number, now)).await?;
+        let declined = peers.with_store(move |store| {
+            // Fails here already without such an offer, and leaves no file.
+            store.incoming_offer(number, now)?;
+            // Locked until it is declined, so that no process begins to fetch it in between.
+            let Some(_lock) = store.lock_offer(number)? else { return Ok(None) };
+            store.decline_offer(number, now).map(Some)
+        });
+        let declined = declined.await?.ok_or(PeerError::OfferInProgress(number))?;
         let is_announced_here = peers.is_announced(number);
         peers.notify_changed();
         if is_announced_here {
@@ -270,7 +286,7 @@ impl Client {
             return Err(PeerError::UnknownOffer(number).into());
         };
         peers.reset_answer(number);
-        let link = peers.connect_with_key(&offer.sender, offer.key).await?;
+        let link = peers.connect_to(&offer.sender, Some(offer.key)).await?;
         peers.accept_contact(&link).await?;
         let root = FolderPath::parse(&offer.id.to_string())
             .map_err(|rule| ClientError::refused("cannot fetch the offer", rule.into()))?;
@@ -309,9 +325,16 @@ impl Client {
                     }
                 }
                 TransferEnd::Failed(error) => {
-                    peers.set_failure(number, &offer.sender, refusal_for(&error));
+                    peers.set_failure(&offer, refusal_for(&error));
                 }
-                TransferEnd::Cancelled => {}
+                // Else this or another process would start to fetch it again at once. The lock is still held.
+                TransferEnd::Cancelled => {
+                    let now = Timestamp(Utc::now());
+                    let reopened = peers.with_store(move |store| store.reopen_offer(number, now));
+                    if let Err(error) = reopened.await {
+                        debug!(%error, "cannot record that a transfer was cancelled");
+                    }
+                }
             }
             peers.notify_changed();
             if is_answer {
@@ -331,11 +354,21 @@ pub(super) async fn fetch_accepted(
     while let Some(number) = accepted.recv().await {
         let Some(client) = client.upgrade().map(Client) else { return };
         let fetched = async {
-            // Fails if this or another process fetches it already.
-            let lock = client.lock_offer(number).await?;
             let now = Timestamp(Utc::now());
-            let read = move |store: &PeerStore| store.incoming_offer(number, now);
-            let offer = client.peers().with_store(read).await?;
+            let lock = move |store: &PeerStore| {
+                // Not locked if its transfer was cancelled, so that the person can accept it again at any time.
+                if !matches!(
+                    store.incoming_offer(number, now)?.state,
+                    IncomingState::Accepted { .. }
+                ) {
+                    return Ok(None);
+                }
+                // `None` if this or another process fetches it already.
+                let lock = store.lock_offer(number)?;
+                Ok(lock.zip(Some(store.incoming_offer(number, now)?)))
+            };
+            let locked = client.peers().with_store(lock).await?;
+            let (lock, offer) = locked.ok_or(PeerError::UnknownOffer(number))?;
             client.fetch_offer(offer, lock, AcceptRequest::default()).await
         };
         if let Err(error) = fetched.await {

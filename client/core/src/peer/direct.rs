@@ -139,6 +139,11 @@ impl Peers {
         let observe = async { Ok(observe.await) };
         let ((mut conversation, listed), observed) = tokio::try_join!(ask, observe)?;
         let order = candidates::dial_order(&links, observed, &listed);
+        // Not while it asks: the other side, which has precedence, may ask at the same time, and is answered.
+        let _turn = match link.side() {
+            Side::Requester => None,
+            Side::Responder => Some(link.dialling().lock().await),
+        };
         if !link.dial_rounds().start(introduction, round) {
             // The other side has started this round meanwhile.
             return Err(StreamError::Reset);
@@ -165,10 +170,12 @@ impl Peers {
             return Err(RequestError::refused(RefusalCode::Declined, "no direct connection now"));
         }
         let _turn = match link.side() {
-            Side::Requester => Some(link.dialling().try_lock().map_err(|_| {
-                RequestError::refused(RefusalCode::Busy, "this side dials already")
-            })?),
-            Side::Responder => None,
+            Side::Requester => link
+                .dialling()
+                .try_lock()
+                .map_err(|_| RequestError::refused(RefusalCode::Busy, "this side dials already"))?,
+            // The last round may end a little later here than at the requester, who has precedence.
+            Side::Responder => link.dialling().lock().await,
         };
         let DialRequest { introduction, round, addresses: listed } = dial;
         if !link.dial_rounds().start(introduction, round) {
@@ -290,35 +297,63 @@ impl Peers {
         self.spawn(async move { peers.watch_direct(link, channel).await });
     }
 
-    /// Leaves a direct path on which nothing is acknowledged any more.
+    /// Leaves a direct path on which nothing is acknowledged any more. Without a relay there is nothing to move to: then
+    /// QUIC's idle timeout decides.
     async fn watch_direct(&self, link: PeerLink, channel: Channel) {
         let mut polls = interval(PATH_POLL_INTERVAL);
         polls.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let (mut received, mut sent) = (0, 0);
-        // When the first packet was sent after the last received one.
-        let mut unanswered_since: Option<Instant> = None;
+        let mut silence = Silence::default();
+        // When transfers were told to move from this path.
+        let mut left: Option<Instant> = None;
         loop {
             tokio::select! {
                 _ = polls.tick() => {}
                 _ = channel.closed() => return,
             }
             let statistics = channel.stats();
-            let (now_received, now_sent) =
-                (statistics.udp_rx.datagrams, statistics.udp_tx.datagrams);
-            if now_received != received {
-                unanswered_since = None;
-            } else if now_sent != sent {
-                unanswered_since.get_or_insert_with(Instant::now);
-            }
-            (received, sent) = (now_received, now_sent);
-            if unanswered_since.is_some_and(|since| since.elapsed() >= SILENCE_TIMEOUT) {
-                break;
-            }
+            let (received, sent) = (statistics.udp_rx.datagrams, statistics.udp_tx.datagrams);
+            let now = Instant::now();
+            let is_silent = silence.update(received, sent, now) >= SILENCE_TIMEOUT;
+            let must_leave = is_silent && link.relayed().is_some();
+            let changed = match left {
+                None if must_leave => {
+                    left = Some(now);
+                    link.suspect_direct()
+                }
+                // Packets arrive again, or the relay is gone too.
+                Some(_) if !must_leave => {
+                    left = None;
+                    link.restore_direct()
+                }
+                Some(since) if now.duration_since(since) >= MOVE_TIMEOUT => {
+                    return close(&channel, CloseCode::TimedOut);
+                }
+                None | Some(_) => None,
+            };
+            self.report_path(&link, changed).await;
         }
-        let changed = link.suspect_direct();
-        self.report_path(&link, changed).await;
-        sleep(MOVE_TIMEOUT).await;
-        close(&channel, CloseCode::TimedOut);
+    }
+}
+
+/// How long the other side of a path has been silent, although this side has sent packets.
+#[derive(Debug, Default)]
+struct Silence {
+    received: u64,
+    sent: u64,
+    /// When the first packet was sent after the last received one.
+    since: Option<Instant>,
+}
+
+impl Silence {
+    /// Takes the numbers of packets so far, and returns how long the silence lasts.
+    fn update(&mut self, received: u64, sent: u64, now: Instant) -> Duration {
+        if received != self.received {
+            self.since = None;
+        } else if sent != self.sent {
+            self.since.get_or_insert(now);
+        }
+        (self.received, self.sent) = (received, sent);
+        self.since.map_or(Duration::ZERO, |since| now.duration_since(since))
     }
 }
 

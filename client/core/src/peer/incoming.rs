@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::Utc;
 use quiver_protocol::text::display_remark;
 use quiver_protocol::{
-    ClientName, Fingerprint, Offer, OfferEnd, OfferId, PeerReply, Refusal, RefusalCode, Timestamp,
+    Fingerprint, Offer, OfferEnd, OfferId, PeerReply, Refusal, RefusalCode, Timestamp,
 };
 use tokio::time::sleep;
 use tracing::debug;
@@ -186,8 +186,9 @@ impl Peers {
 
     /// Tells the sender of an accepted offer why it cannot be stored now. A sender that has not announced it on its link
     /// yet is told when it does.
-    pub(crate) fn set_failure(&self, number: OfferNumber, sender: &ClientName, refusal: Refusal) {
-        if let Some(link) = self.link_with(sender) {
+    pub(crate) fn set_failure(&self, offer: &IncomingOffer, refusal: Refusal) {
+        let number = offer.number;
+        if let Some(link) = self.link_with(&offer.sender, Some(offer.key)) {
             self.0.state.lock().failures.insert(number, (link.id(), refusal));
         }
         self.0.changed.notify_waiters();

@@ -177,7 +177,8 @@ impl PeerLink {
         may_replace
     }
 
-    /// Held while the requester of the introduction dials, so that it does not do so for both sides at once.
+    /// Held during a round of dials, so that a side runs one at a time however often the other one asks. The requester
+    /// of the introduction also holds it while it asks.
     pub(super) fn dialling(&self) -> &AsyncMutex<()> {
         &self.0.dialling
     }
@@ -273,6 +274,17 @@ impl PeerLink {
         })
     }
 
+    /// Moves transfers to the direct path again, on which packets have arrived after all.
+    pub(super) fn restore_direct(&self) -> Option<PeerPath> {
+        self.change(|state, _| {
+            let Some(direct) = state.direct.as_ref().filter(|path| path.is_open()) else { return };
+            direct.is_superseded.send_replace(false);
+            if let Some(relayed) = &state.relayed {
+                relayed.is_superseded.send_replace(true);
+            }
+        })
+    }
+
     /// Removes a connection that has ended.
     pub(super) fn remove(&self, channel: &Channel) -> Option<PeerPath> {
         self.change(|state, shared| {
@@ -288,6 +300,10 @@ impl PeerLink {
             if let Some(path) = state.relayed.take_if(is_removed) {
                 shared.closed_relayed_bytes.fetch_add(path.bytes(), Ordering::Relaxed);
                 path.is_superseded.send_replace(true);
+                if let Some(direct) = &state.direct {
+                    // It may have been left for the relay.
+                    direct.is_superseded.send_replace(false);
+                }
             }
         })
     }

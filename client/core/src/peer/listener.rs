@@ -6,27 +6,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
-use quiver_protocol::{ClientName, Introduction, IntroductionId, Timestamp};
+use quiver_protocol::{
+    ClientName, Fingerprint, Introduction, IntroductionId, RefusalCode, Timestamp,
+};
 use quiver_transport::StreamError;
 use tokio::sync::{Semaphore, oneshot};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tracing::debug;
 
 use super::link::Side;
 use super::trust::Admission;
 use super::{MAX_LINKS, Peers};
-use crate::error::{ClientError, ErrorCode};
+use crate::error::{ClientError, ErrorCode, is_transient};
 use crate::exchange::{self, ListenEvent, Listening};
 use crate::peer_event::PeerEvent;
 
-/// The pause before the client listens again on a new connection.
-const RETRY_PAUSE: Duration = Duration::from_millis(200);
+/// The pauses before the client listens again on the same connection: the first, doubled up to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LAST_PAUSE: Duration = Duration::from_secs(15);
 
 /// Introductions that are answered at once, until their links are open.
 const MAX_ANSWERS: usize = 32;
 
-/// How often, and with which first pause, the recipient of an offer is tried when it has connected.
-const REACH_ATTEMPTS: u32 = 4;
+/// How often, and with which first pause, the recipient of an offer is tried when it has connected: for a minute, after
+/// which the server admits introductions again.
+const REACH_ATTEMPTS: u32 = 8;
 const REACH_PAUSE: Duration = Duration::from_millis(500);
 
 impl Peers {
@@ -43,11 +47,14 @@ impl Peers {
     }
 
     async fn run_listener(&self, first: oneshot::Sender<Result<(), StreamError>>) {
-        let mut first = Some(first);
+        let (mut first, mut pause) = (Some(first), FIRST_PAUSE);
+        // Whether the server has taken a listener, and whether the person knows that it takes none since.
+        let (mut has_listened, mut is_reported) = (false, false);
         loop {
             let Ok(server) = self.server() else { return };
             match exchange::listen(&server.connection, server.timeout).await {
                 Ok(listening) => {
+                    (has_listened, is_reported, pause) = (true, false, FIRST_PAUSE);
                     if let Some(first) = first.take() {
                         // Fails if the caller does not wait any more.
                         let _ = first.send(Ok(()));
@@ -58,28 +65,33 @@ impl Peers {
                 }
                 Err(error) => {
                     debug!(%error, "the server does not take a listener");
-                    let is_refused = matches!(error, StreamError::Refused(_));
-                    if is_refused {
-                        // An older server, or one that this client has no key for.
+                    // Other refusals end. A bad request is a stream whose end the server has not noticed yet.
+                    let is_lasting = matches!(&error, StreamError::Refused(refusal)
+                        if !is_transient(refusal.code) && refusal.code != RefusalCode::BadRequest);
+                    // An older server, or one that this client has no key for.
+                    let is_final = is_lasting && !has_listened;
+                    if is_final {
                         self.0.state.lock().is_listening = false;
                     }
                     match first.take() {
                         Some(first) => drop(first.send(Err(error))),
-                        None if is_refused => {
+                        None if is_lasting && !std::mem::replace(&mut is_reported, true) => {
                             let error = Arc::new(cannot_listen(error));
                             self.publish(PeerEvent::ListenRefused(error)).await;
                         }
                         None => {}
                     }
-                    if is_refused {
+                    if is_final {
                         return;
                     }
                 }
             }
-            // The interface or a transfer reconnects.
+            // On another connection it listens at once. The interface or a transfer reconnects.
+            let _ = timeout(pause, server.connection.closed()).await;
             let Ok(session) = self.session() else { return };
             session.wait_until_connected().await;
-            sleep(RETRY_PAUSE).await;
+            let is_same = session.handle().connection.stable_id() == server.connection.stable_id();
+            pause = if is_same { (2 * pause).min(LAST_PAUSE) } else { FIRST_PAUSE };
         }
     }
 
@@ -120,27 +132,29 @@ impl Peers {
             let Ok(server) = peers.server_key() else { return };
             let now = Timestamp(Utc::now());
             let offers = peers.with_store(move |store| store.unsettled_outgoing(server, now)).await;
-            let mut names = HashMap::new();
+            let mut recipients = HashMap::new();
             for offer in offers.unwrap_or_default() {
                 let is_wanted =
                     joined.as_ref().is_none_or(|name| name.key() == offer.recipient.key());
                 if is_wanted {
-                    names.insert(offer.recipient.key(), offer.recipient);
+                    // Offers of one name may be for several machines.
+                    recipients.insert((offer.recipient.key(), offer.key), offer.recipient);
                 }
             }
-            for name in names.into_values() {
+            for ((_, key), name) in recipients {
                 let peers = peers.clone();
-                peers.clone().spawn(async move { peers.reach_recipient(&name).await });
+                peers.clone().spawn(async move { peers.reach_recipient(&name, key).await });
             }
         });
     }
 
-    /// Connects with a client that may not listen yet, because it has just connected.
-    async fn reach_recipient(&self, name: &ClientName) {
+    /// Connects with a client that may not listen yet, because it has just connected. With a key, no other machine of
+    /// the account counts.
+    async fn reach_recipient(&self, name: &ClientName, key: Option<Fingerprint>) {
         let mut pause = REACH_PAUSE;
         for _ in 0..REACH_ATTEMPTS {
-            match self.connect(name).await {
-                Err(error) if error.code() == ErrorCode::Connection => {
+            match self.connect_to(name, key).await {
+                Err(error) if error.code() == ErrorCode::Connection || error.is_transient() => {
                     debug!(%error, "the recipient of an offer cannot be reached");
                     sleep(pause).await;
                     pause *= 2;

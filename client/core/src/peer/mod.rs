@@ -12,6 +12,7 @@
 //! | `messages`, `verification` | both ends of `tell` and `verify` |
 //! | `outgoing`, `incoming` | both ends of `offer` |
 //! | `new_offer`, `offered_paths`, `serving` | the files of an offer: counted, opened, served |
+//! | `refusals` | recipients that cannot take an offer |
 
 mod candidates;
 mod conversation;
@@ -26,6 +27,7 @@ mod new_offer;
 mod offered_paths;
 mod opening;
 mod outgoing;
+mod refusals;
 mod requests;
 mod serving;
 mod source;
@@ -247,11 +249,17 @@ impl Peers {
         self.0.state.lock().links.values().cloned().collect()
     }
 
-    /// The newest open link with a client.
-    pub(crate) fn link_with(&self, name: &ClientName) -> Option<PeerLink> {
+    /// The newest open link with a client; with a key, that of this machine of its account.
+    pub(crate) fn link_with(
+        &self,
+        name: &ClientName,
+        key: Option<Fingerprint>,
+    ) -> Option<PeerLink> {
         let state = self.0.state.lock();
-        let links = state.links.values().filter(|link| link.is_open() && link.is_with(name));
-        links.max_by_key(|link| link.opened()).cloned()
+        let is_wanted = |link: &&PeerLink| {
+            link.is_open() && link.is_with(name) && key.is_none_or(|key| link.key() == key)
+        };
+        state.links.values().filter(is_wanted).max_by_key(|link| link.opened()).cloned()
     }
 
     /// A link with the client of this name: an open one, or a new one through the server.
@@ -259,9 +267,23 @@ impl Peers {
     /// # Errors
     /// [`ClientError`]: the server refuses the introduction, the key is not that of the contact, or there is no path.
     pub(crate) async fn connect(&self, name: &ClientName) -> Result<PeerLink, ClientError> {
+        self.connect_to(name, None).await
+    }
+
+    /// As [`connect`](Self::connect). With a key, only a link with this machine of the account counts: offers are for
+    /// one of them.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect); [`PeerError::NoPath`] if the server introduces another machine, which it does
+    /// while that one is the newest that listens.
+    pub(crate) async fn connect_to(
+        &self,
+        name: &ClientName,
+        key: Option<Fingerprint>,
+    ) -> Result<PeerLink, ClientError> {
         let reaching = self.lock_for(name);
         let _reaching = reaching.lock().await;
-        if let Some(link) = self.link_with(name) {
+        if let Some(link) = self.link_with(name, key) {
             return Ok(link);
         }
         let server = self.server()?;
@@ -269,6 +291,10 @@ impl Peers {
         let introduced = exchange::introduce(&server.connection, name.clone(), relay, None).await;
         let introduction = introduced
             .map_err(|error| ClientError::stream(format!("cannot reach {name}"), error))?;
+        if key.is_some_and(|key| introduction.key != key) {
+            let why = "another machine of this account answers".to_owned();
+            return Err(PeerError::NoPath { name: name.clone(), why }.into());
+        }
         self.check_own_introduction(&introduction).await?;
         self.open_link(introduction, link::Side::Requester).await
     }
@@ -287,31 +313,6 @@ impl Peers {
         link.set_accepted();
         let (server, name) = (self.server_key()?, link.name().clone());
         self.with_store(move |store| store.accept_contact(server, &name)).await.map(drop)
-    }
-
-    /// A link with the client of this name, which must have this key.
-    ///
-    /// # Errors
-    /// As [`connect`](Self::connect); [`PeerError::NoPath`] if the client has another key: an account may have several
-    /// machines.
-    pub(crate) async fn connect_with_key(
-        &self,
-        name: &ClientName,
-        key: Fingerprint,
-    ) -> Result<PeerLink, ClientError> {
-        let existing = self.links();
-        let found = existing
-            .into_iter()
-            .find(|link| link.is_open() && link.is_with(name) && link.key() == key);
-        if let Some(link) = found {
-            return Ok(link);
-        }
-        let link = self.connect(name).await?;
-        if link.key() != key {
-            let why = "another machine of this account answers".to_owned();
-            return Err(PeerError::NoPath { name: name.clone(), why }.into());
-        }
-        Ok(link)
     }
 
     fn no_path(name: &ClientName, error: &StreamError) -> ClientError {

@@ -19,6 +19,7 @@ use tokio::time::sleep;
 use tracing::debug;
 
 use super::conversation::{Conversation, PeerPart};
+use super::refusals::AnnouncementPauses;
 use super::{PeerLink, Peers};
 use crate::error::ClientError;
 use crate::exchange::unexpected_reply;
@@ -110,10 +111,11 @@ impl Peers {
         self.remove_source(offer.id);
         self.0.changed.notify_waiters();
         let mut links = self.links();
-        links.retain(|link| link.is_with(&offer.recipient));
-        if let (true, Some(key)) = (links.is_empty(), offer.key) {
+        let is_for_key = |link: &PeerLink| offer.key.is_none_or(|key| link.key() == key);
+        links.retain(|link| link.is_with(&offer.recipient) && is_for_key(link));
+        if links.is_empty() && offer.key.is_some() {
             // Another process has announced it. Fails if the recipient is not connected.
-            links.extend(self.connect_with_key(&offer.recipient, key).await);
+            links.extend(self.connect_to(&offer.recipient, offer.key).await);
         }
         for link in links {
             self.tell_withdrawn(&link, offer.id).await;
@@ -211,31 +213,36 @@ impl Peers {
             return;
         }
         let to = link.name().clone();
-        let end = loop {
+        let mut pauses = AnnouncementPauses::default();
+        loop {
             match self.run_announcement(link, &source).await {
                 // Only its path has ended: the recipient expects the offer on another one.
                 AnnouncementEnd::Lost(error @ StreamError::Lost(_)) if link.is_open() => {
                     debug!(%to, %error, "announcing an offer again");
                 }
-                end => break end,
+                AnnouncementEnd::Refused(refusal) => {
+                    if !self.pause_announcement(link, number, refusal, &mut pauses).await {
+                        return;
+                    }
+                }
+                AnnouncementEnd::Lost(error) => {
+                    debug!(%to, %error, "an announcement has ended");
+                    break;
+                }
+                AnnouncementEnd::Stored(OfferEnd { files, bytes }) => {
+                    let record = move |store: &PeerStore, now| {
+                        store.record_stored(number, files, bytes, now)
+                    };
+                    self.settle(&source, record).await;
+                    break;
+                }
+                AnnouncementEnd::Settled(state) => {
+                    let record =
+                        move |store: &PeerStore, now| store.set_outgoing_state(number, state, now);
+                    self.settle(&source, record).await;
+                    break;
+                }
             }
-        };
-        match end {
-            AnnouncementEnd::Stored(OfferEnd { files, bytes }) => {
-                let record =
-                    move |store: &PeerStore, now| store.record_stored(number, files, bytes, now);
-                self.settle(&source, record).await;
-            }
-            AnnouncementEnd::Settled(state) => {
-                let record =
-                    move |store: &PeerStore, now| store.set_outgoing_state(number, state, now);
-                self.settle(&source, record).await;
-            }
-            AnnouncementEnd::Refused(refusal) => {
-                debug!(%to, %refusal, "the recipient cannot take the offer now");
-                self.0.state.lock().refusals.insert(number, refusal);
-            }
-            AnnouncementEnd::Lost(error) => debug!(%to, %error, "an announcement has ended"),
         }
         self.0.changed.notify_waiters();
     }

@@ -27,8 +27,7 @@ impl PeerSource {
     }
 
     fn present(&self) -> Option<SessionHandle> {
-        let links = self.peers.links();
-        let link = links.iter().find(|link| link.is_with(&self.name) && link.key() == self.key)?;
+        let link = self.peers.link_with(&self.name, Some(self.key))?;
         link.handle(self.peers.timeout())
     }
 }
@@ -38,7 +37,7 @@ impl SessionSource for PeerSource {
         Box::pin(async {
             // The connection to the server may be lost too.
             self.peers.session()?.reconnect().await?;
-            let link = self.peers.connect_with_key(&self.name, self.key).await?;
+            let link = self.peers.connect_to(&self.name, Some(self.key)).await?;
             let handle = link.handle(self.peers.timeout());
             let lost = || Peers::no_path(&self.name, &StreamError::Reset);
             Ok(RenewedSession::Peer(handle.ok_or_else(lost)?))

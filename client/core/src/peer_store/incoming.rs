@@ -181,7 +181,21 @@ impl PeerStore {
         })
     }
 
-    /// Declines an open offer, and returns it. Of several processes that answer an offer, one succeeds.
+    /// Takes back that an offer was accepted, as before this person's answer, and returns it. The caller has the
+    /// [lock](Self::lock_offer) of the offer.
+    ///
+    /// # Errors
+    /// [`PeerStoreError`], also [`PeerStoreError::UnknownOffer`] and [`PeerStoreError::IncomingSettled`].
+    pub fn reopen_offer(
+        &self,
+        number: OfferNumber,
+        now: Timestamp,
+    ) -> Result<IncomingOffer, PeerStoreError> {
+        self.change(number, now, |state| (!state.is_settled()).then_some(IncomingState::Open))
+    }
+
+    /// Declines an offer that is not settled, and returns it. Of several processes that answer an offer, one succeeds.
+    /// The caller has the [lock](Self::lock_offer) of an accepted offer, so that no process fetches it.
     ///
     /// # Errors
     /// [`PeerStoreError`], also [`PeerStoreError::UnknownOffer`] and [`PeerStoreError::IncomingSettled`].
@@ -190,10 +204,7 @@ impl PeerStore {
         number: OfferNumber,
         now: Timestamp,
     ) -> Result<IncomingOffer, PeerStoreError> {
-        self.change(number, now, |state| match state {
-            IncomingState::Open => Some(IncomingState::Declined),
-            _ => None,
-        })
+        self.change(number, now, |state| (!state.is_settled()).then_some(IncomingState::Declined))
     }
 
     /// Records that everything of an accepted offer is stored, also if it has expired meanwhile.

@@ -142,7 +142,12 @@ impl Prompt<'_> {
                 Some(number) => self.report(Failure::Offer { number, error }).await,
                 None => self.report(Failure::Client(error).in_line(&line)).await,
             },
-            TransferEnd::Cancelled => self.interface.output.say("Transfer cancelled.").await,
+            TransferEnd::Cancelled => {
+                let note = offer.map_or_else(String::new, |number| {
+                    format!(" /accept {number} continues it, /decline {number} declines it.")
+                });
+                self.interface.output.say(format!("Transfer cancelled.{note}")).await;
+            }
         }
         Ok(())
     }
@@ -155,6 +160,20 @@ impl Prompt<'_> {
     pub(super) fn cancel_all(&self) {
         for id in self.running.keys() {
             self.cancel(*id);
+        }
+    }
+
+    /// Cancels the transfers with the server, and waits for their end. Those of offers are interrupted with the
+    /// process: they stay accepted, so that the next one continues them.
+    pub(super) async fn end_transfers(&mut self) {
+        self.running.retain(|_, running| running.offer.is_none());
+        self.cancel_all();
+        while !self.running.is_empty()
+            && let Some(ended) = self.transfer_ends.join_next().await
+        {
+            if let PromptEvent::TransferEnded(id, _) = transfer_ended(ended) {
+                self.running.remove(&id);
+            }
         }
     }
 }

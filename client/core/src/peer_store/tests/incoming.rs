@@ -77,7 +77,6 @@ fn an_offer_is_answered_once() {
     let accepted = IncomingState::Accepted { folder: FOLDER.into() };
     assert_eq!(accept(&store, one).unwrap().state, accepted);
     assert_eq!(settled(accept(&store, one)), accepted);
-    assert_eq!(settled(store.decline_offer(one, second(2))), accepted);
     assert_eq!(store.decline_offer(two, second(1)).unwrap().state, IncomingState::Declined);
     assert_eq!(settled(accept(&store, two)), IncomingState::Declined);
     assert_eq!(settled(store.mark_stored(two, 1, 1, second(2))), IncomingState::Declined);
@@ -86,6 +85,22 @@ fn an_offer_is_answered_once() {
     }
     let relative = store.accept_offer(one, Path::new("here"), second(2));
     assert!(matches!(relative, Err(PeerStoreError::RelativePath { .. })));
+}
+
+#[test]
+fn an_accepted_offer_can_be_opened_again_and_declined() {
+    let (_folder, store) = new_store();
+    let [one, two] = [1, 2].map(|number| record(&store, number, second(0)).unwrap().number);
+    accept(&store, one).unwrap();
+    assert_eq!(store.reopen_offer(one, second(2)).unwrap().state, IncomingState::Open);
+    assert_eq!(store.unfinished_accepted(second(2)).unwrap(), []);
+    let accepted = IncomingState::Accepted { folder: FOLDER.into() };
+    assert_eq!(accept(&store, one).unwrap().state, accepted);
+    store.mark_stored(one, 1, 1, second(2)).unwrap();
+    assert!(settled(store.reopen_offer(one, second(3))).is_settled());
+    accept(&store, two).unwrap();
+    assert_eq!(store.decline_offer(two, second(2)).unwrap().state, IncomingState::Declined);
+    assert_eq!(settled(store.reopen_offer(two, second(3))), IncomingState::Declined);
 }
 
 #[test]
