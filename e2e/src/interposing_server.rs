@@ -27,6 +27,8 @@ pub enum Interposition {
     Substitute,
     /// It vouches for the true keys, and takes part in the handshakes with its own.
     Impersonate,
+    /// As [`Substitute`](Self::Substitute), but introduces the client of this name in place of each other one.
+    Redirect(&'static str),
 }
 
 /// A running server. A drop stops it.
@@ -142,7 +144,9 @@ impl InterposingState {
     /// The key for which the server vouches.
     fn key_of(&self, name: &str) -> Value {
         match self.interposition {
-            Interposition::Substitute => json!(self.key.fingerprint()),
+            Interposition::Substitute | Interposition::Redirect(_) => {
+                json!(self.key.fingerprint())
+            }
             Interposition::Impersonate => json!(self.fingerprints[name]),
         }
     }
@@ -167,7 +171,10 @@ impl InterposingState {
                 }
             }
             "introduce" => {
-                let other = request["name"].as_str().unwrap_or_default();
+                let other = match self.interposition {
+                    Interposition::Redirect(other) => other,
+                    _ => request["name"].as_str().unwrap_or_default(),
+                };
                 let id = format!("{:032x}", blake3::hash(name.as_bytes()).as_bytes()[0]);
                 let introduction = |kind: &str, client: u32, name: &str| {
                     json!({"reply": kind, "id": id, "client": client, "name": name,

@@ -10,6 +10,8 @@ struct DishonestServer {
     interposing: InterposingServer,
     ben_home: Home,
     ron_home: Home,
+    /// Of Rom, a client of the server's operator.
+    rom_home: Home,
 }
 
 impl DishonestServer {
@@ -17,16 +19,18 @@ impl DishonestServer {
     /// its key.
     async fn start(interposition: Interposition, acquainted: bool) -> Self {
         let server = Server::start().await;
-        let [ben_home, ron_home] = [(); 2].map(|()| Home::new());
+        let [ben_home, ron_home, rom_home] = [(); 3].map(|()| Home::new());
         let _ron = PeerProgram::receive(&server, &ron_home, "Ron", &[]).await;
         let command = if acquainted { &["tell", "Ron", "Hello"][..] } else { &["status"] };
         ben_home.quiver_as(&server, "Ben", command).run().await.expect(0);
+        rom_home.quiver_as(&server, "Rom", ["status"]).run().await.expect(0);
         let certs = server.root().join("certs");
         let key = Key::load(&certs.join("server.pem"), &certs.join("server.key"));
-        let (ben, ron) = (ben_home.client_fingerprint(), ron_home.client_fingerprint());
-        let clients = [("Ben", ben.as_str()), ("Ron", ron.as_str())];
+        let keys = [&ben_home, &ron_home, &rom_home].map(Home::client_fingerprint);
+        let [ben, ron, rom] = keys.each_ref().map(String::as_str);
+        let clients = [("Ben", ben), ("Ron", ron), ("Rom", rom)];
         let interposing = InterposingServer::start(&key, interposition, &clients);
-        Self { server, interposing, ben_home, ron_home }
+        Self { server, interposing, ben_home, ron_home, rom_home }
     }
 
     fn quiver(&self, home: &Home, name: &str, arguments: &[&str]) -> QuiverCommand {
@@ -35,8 +39,11 @@ impl DishonestServer {
     }
 
     async fn receive(&self) -> PeerProgram {
-        let program =
-            PeerProgram::start(&self.quiver(&self.ron_home, "Ron", &["receive", "--json"]));
+        self.receive_as(&self.ron_home, "Ron").await
+    }
+
+    async fn receive_as(&self, home: &Home, name: &str) -> PeerProgram {
+        let program = PeerProgram::start(&self.quiver(home, name, &["receive", "--json"]));
         program.wait_for_text("Waiting for offers").await;
         program
     }
@@ -54,6 +61,30 @@ async fn a_substituted_key_of_a_contact_is_refused_on_both_sides_with_all_finger
     assert_eq!(refused["presented"], presented);
     assert_eq!(refused["known"][0], test.ben_home.client_fingerprint());
     assert_eq!(ron.events().len(), 1, "{:?}", ron.events());
+}
+
+#[tokio::test]
+async fn nothing_for_a_contact_goes_to_a_client_of_another_name() {
+    // Also if Ron is not known yet.
+    for acquainted in [true, false] {
+        let test = DishonestServer::start(Interposition::Redirect("Rom"), acquainted).await;
+        let rom = test.receive_as(&test.rom_home, "Rom").await;
+        std::fs::write(test.ben_home.file("a.txt"), "Secret").unwrap();
+        for arguments in
+            [&["tell", "Ron", "Secret"][..], &["send", "Ron", "a.txt"], &["path", "Ron"]]
+        {
+            let refused = test.quiver(&test.ben_home, "Ben", arguments).run().await;
+            refused.expect(1);
+            let why = "cannot reach Ron: malformed response: the server has introduced Rom";
+            assert!(refused.stderr.contains(why), "{}", refused.stderr);
+        }
+        let mut ben = test.quiver(&test.ben_home, "Ben", &["verify", "Ron"]).start_at_terminal();
+        assert_eq!(ben.wait_for_exit().exit_code(), 1, "{}", ben.contents());
+        assert!(rom.events().is_empty(), "{:?}", rom.events());
+        let contacts = test.ben_home.quiver(["contacts", "--json"]).run().await;
+        assert!(!contacts.expect(0).stdout.contains("Rom"), "{}", contacts.stdout);
+        assert!(!contacts.stdout.contains("\"verified\":\""), "{}", contacts.stdout);
+    }
 }
 
 #[tokio::test]

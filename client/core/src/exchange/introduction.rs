@@ -72,17 +72,24 @@ impl Listening {
 /// Asks for a connection with another client.
 ///
 /// # Errors
-/// [`StreamError`].
+/// [`StreamError`], also if the server introduces a client of another name, whose key would be compared with those of
+/// that name, or relays although it must not.
 pub(crate) async fn introduce(
     connection: &Channel,
     name: ClientName,
     relay: bool,
     again: Option<IntroductionId>,
 ) -> Result<Introduction, StreamError> {
-    let request = Request::Introduce { name, relay, again };
+    let request = Request::Introduce { name: name.clone(), relay, again };
     let response = ResponseReader::send_request(connection, &request, INTRODUCE_TIMEOUT).await?;
     match response.single_reply().await? {
-        Reply::Introduced(introduction) => Ok(introduction),
+        Reply::Introduced(introduced) if introduced.name.key() != name.key() => {
+            Err(unexpected_reply(&format!("the server has introduced {}", introduced.name)))
+        }
+        Reply::Introduced(introduced) if introduced.relay && !relay => {
+            Err(unexpected_reply("the server relays although it must not"))
+        }
+        Reply::Introduced(introduced) => Ok(introduced),
         _ => Err(unexpected_reply("expected introduced")),
     }
 }

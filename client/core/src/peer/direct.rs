@@ -35,7 +35,7 @@ const ADDRESS_INTERVAL: Duration = Duration::from_secs(5);
 const AGREE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a person may take to agree to a direct connection.
-const PERSON_TIMEOUT: Duration = Duration::from_secs(120);
+pub(super) const PERSON_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// When no packet comes over a direct path for this long, although this side has sent some, the link stops using it.
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -243,6 +243,10 @@ impl Peers {
         let (name, again) = (link.name().clone(), Some(link.id()));
         let introduced = exchange::introduce(&server.connection, name.clone(), true, again).await;
         let introduction = introduced.map_err(|error| Self::no_path(&name, &error))?;
+        if introduction.key != link.key() {
+            let why = "the server has introduced another client".to_owned();
+            return Err(PeerError::NoPath { name, why }.into());
+        }
         *link.dial_rounds() = DialRounds::new(introduction.id, Instant::now());
         Ok(())
     }
