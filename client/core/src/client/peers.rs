@@ -232,12 +232,13 @@ impl Client {
             store.decline_offer(number, now).map(Some)
         });
         let declined = declined.await?.ok_or(PeerError::OfferInProgress(number))?;
+        // Expected first: an answer after this is noticed, and one before it is not waited for.
+        let expected_answer = peers.expect_answer(number);
         let is_announced_here = peers.is_announced(number);
         peers.notify_changed();
         if is_announced_here {
             // This process may end now, as `receive --once` does.
-            let answered = peers.wait_until_answered(number, declined.key);
-            let _ = timeout(ANSWER_TIMEOUT, answered).await;
+            let _ = timeout(ANSWER_TIMEOUT, expected_answer.wait(declined.key)).await;
         }
         Ok(declined)
     }
@@ -285,7 +286,7 @@ impl Client {
         let IncomingState::Accepted { folder } = offer.state.clone() else {
             return Err(PeerError::UnknownOffer(number).into());
         };
-        peers.reset_answer(number);
+        let expected_answer = peers.expect_answer(number);
         let link = peers.connect_to(&offer.sender, Some(offer.key)).await?;
         peers.accept_contact(&link).await?;
         let root = FolderPath::parse(&offer.id.to_string())
@@ -339,7 +340,7 @@ impl Client {
             peers.notify_changed();
             if is_answer {
                 // This process may end now, and the sender would not learn the outcome.
-                let _ = timeout(ANSWER_TIMEOUT, peers.wait_until_answered(number, offer.key)).await;
+                let _ = timeout(ANSWER_TIMEOUT, expected_answer.wait(offer.key)).await;
             }
         };
         self.start_in(session, prepared, finish)

@@ -27,6 +27,35 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the sender may take to receive the last answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The sender of an offer will know the outcome of an attempt to fetch it. Dropped when that does not matter any more.
+#[derive(Debug)]
+pub(crate) struct ExpectedAnswer {
+    peers: Peers,
+    number: OfferNumber,
+}
+
+impl ExpectedAnswer {
+    /// Waits until the sender knows the outcome, or is not connected any more: then it asks again later.
+    pub(crate) async fn wait(&self, sender: Fingerprint) {
+        let shared = &self.peers.0;
+        loop {
+            let changed = shared.changed.notified();
+            let links = self.peers.links();
+            let has_link = links.iter().any(|link| link.key() == sender && link.is_open());
+            if !has_link || shared.state.lock().awaited_answers.is_answered(self.number) {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+impl Drop for ExpectedAnswer {
+    fn drop(&mut self) {
+        self.peers.0.state.lock().awaited_answers.remove(self.number);
+    }
+}
+
 impl Peers {
     /// Receives an offer, and answers it to its end.
     pub(super) async fn receive_offer(
@@ -46,9 +75,9 @@ impl Peers {
         let is_delivered = conversation.stream.writer.delivered(ANSWER_TIMEOUT).await;
         if let Some(number) = number {
             let mut state = self.0.state.lock();
-            state.reported.remove(&number);
+            state.reported.remove(number);
             if is_delivered {
-                state.answered.insert(number);
+                state.awaited_answers.set_answered(number);
             }
         }
         self.0.changed.notify_waiters();
@@ -57,24 +86,13 @@ impl Peers {
 
     /// Whether a sender has announced this offer to this process, and waits for the answer.
     pub(crate) fn is_announced(&self, number: OfferNumber) -> bool {
-        self.0.state.lock().reported.contains(&number)
+        self.0.state.lock().reported.contains(number)
     }
 
-    /// Forgets that the sender of an offer knows the outcome of an earlier attempt.
-    pub(crate) fn reset_answer(&self, number: OfferNumber) {
-        self.0.state.lock().answered.remove(&number);
-    }
-
-    /// Waits until the sender of an offer knows the outcome, or is not connected any more: then it asks again later.
-    pub(crate) async fn wait_until_answered(&self, number: OfferNumber, sender: Fingerprint) {
-        loop {
-            let changed = self.0.changed.notified();
-            let has_link = self.links().iter().any(|link| link.key() == sender && link.is_open());
-            if !has_link || self.0.state.lock().answered.contains(&number) {
-                return;
-            }
-            changed.await;
-        }
+    /// Starts an attempt of which the sender of an offer will know the outcome. An earlier one does not count.
+    pub(crate) fn expect_answer(&self, number: OfferNumber) -> ExpectedAnswer {
+        self.0.state.lock().awaited_answers.expect(number);
+        ExpectedAnswer { peers: self.clone(), number }
     }
 
     /// Records an offer, waits until it is settled, and returns the end of the response. Sets its number.
@@ -98,6 +116,7 @@ impl Peers {
         self.remove_old_failure(number);
         if incoming.state == IncomingState::Open {
             if self.0.state.lock().reported.insert(number) {
+                self.forget_settled_offers().await?;
                 self.publish(PeerEvent::OfferReceived(Arc::new(incoming.clone()))).await;
             }
             conversation.reply(&PeerReply::Pending).await?;
@@ -148,6 +167,19 @@ impl Peers {
                 self.publish(PeerEvent::OfferSettled(Arc::new(incoming.clone()))).await;
             }
         }
+    }
+
+    /// Bounds the numbers that are kept of offers whose streams were reset, and which other processes have settled.
+    async fn forget_settled_offers(&self) -> Result<(), ClientError> {
+        if !self.0.state.lock().reported.has_settled() {
+            return Ok(());
+        }
+        let now = Timestamp(Utc::now());
+        let mut offers = self.with_store(move |store| store.incoming_offers(now)).await?;
+        offers.retain(|offer| !offer.state.is_settled());
+        let unsettled = offers.iter().map(|offer| offer.number).collect();
+        self.0.state.lock().reported.retain(&unsettled);
+        Ok(())
     }
 
     async fn record(&self, link: &PeerLink, offer: &Offer) -> Result<IncomingOffer, RequestError> {

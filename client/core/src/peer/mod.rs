@@ -10,7 +10,7 @@
 //! | `conversation` | requests to the other client |
 //! | `requests` | what the other client asks for on a link |
 //! | `messages`, `verification` | both ends of `tell` and `verify` |
-//! | `outgoing`, `incoming` | both ends of `offer` |
+//! | `outgoing`, `incoming`, `offer_tracking` | both ends of `offer` |
 //! | `new_offer`, `offered_paths`, `serving` | the files of an offer: counted, opened, served |
 //! | `refusals` | recipients that cannot take an offer |
 
@@ -24,6 +24,7 @@ mod link;
 mod listener;
 mod messages;
 mod new_offer;
+mod offer_tracking;
 mod offered_paths;
 mod opening;
 mod outgoing;
@@ -34,7 +35,7 @@ mod source;
 mod trust;
 mod verification;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -46,6 +47,7 @@ use tokio::sync::{Notify, OnceCell, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 pub(crate) use self::link::PeerLink;
+use self::offer_tracking::{AwaitedAnswers, ReportedOffers};
 use self::outgoing::OfferSource;
 pub(crate) use self::source::PeerSource;
 use crate::error::{ClientError, InvalidRequest, PeerError};
@@ -115,10 +117,8 @@ struct PeersState {
     refusals: HashMap<OfferNumber, Refusal>,
     /// Why accepted offers could not be stored here, for their senders, and the link on which that happened.
     failures: HashMap<OfferNumber, (IntroductionId, Refusal)>,
-    /// Incoming offers that the interface knows.
-    reported: HashSet<OfferNumber>,
-    /// Incoming offers whose senders know the outcome, or why there is none yet.
-    answered: HashSet<OfferNumber>,
+    reported: ReportedOffers,
+    awaited_answers: AwaitedAnswers,
     /// Held while a client is reached, by the key of its name: two callers share one link.
     reaching: HashMap<String, Weak<tokio::sync::Mutex<()>>>,
     tasks: JoinSet<()>,
