@@ -54,6 +54,8 @@ impl Client {
         let (server, wanted) = (self.contacts_server()?, name.clone());
         let forgotten =
             self.peers().with_store(move |store| store.forget_contact(server, &wanted)).await?;
+        // Its next key is a first one: what is open now must not make another contact of it.
+        self.peers().close_links_with(name);
         if forgotten { Ok(()) } else { Err(PeerError::UnknownContact(name.clone()).into()) }
     }
 

@@ -234,9 +234,8 @@ impl Client {
         let declined = declined.await?.ok_or(PeerError::OfferInProgress(number))?;
         // Expected first: an answer after this is noticed, and one before it is not waited for.
         let expected_answer = peers.expect_answer(number);
-        let is_announced_here = peers.is_announced(number);
         peers.notify_changed();
-        if is_announced_here {
+        if peers.is_announced(number) {
             // This process may end now, as `receive --once` does.
             let _ = timeout(ANSWER_TIMEOUT, expected_answer.wait(declined.key)).await;
         }

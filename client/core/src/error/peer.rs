@@ -151,7 +151,8 @@ impl PeerError {
                 PeerStoreError::IncomingSettled { .. }
                 | PeerStoreError::OutgoingSettled { .. }
                 | PeerStoreError::TooManyOffers { .. }
-                | PeerStoreError::TooManyContacts { .. },
+                | PeerStoreError::TooManyContacts { .. }
+                | PeerStoreError::NotAdmitted { .. },
             ) => ErrorCode::Other,
             Self::Store(_) => ErrorCode::LocalDisk,
             Self::KeyChanged { .. } | Self::UnknownMachine { .. } | Self::DigitsDiffer(_) => {

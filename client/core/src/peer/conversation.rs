@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use quiver_protocol::{EofPayload, FrameError, FrameKind, PeerReply, PeerRequest, limits};
-use quiver_transport::{Channel, CommandStream, ConnectionEnd, StreamError};
+use quiver_transport::{Channel, CommandStream, ConnectionEnd, FrameReader, StreamError};
 use tokio::time::timeout;
 
 /// The stream of a request between two clients.
@@ -69,17 +69,7 @@ impl Conversation {
 
     /// Reads the next reply, or the end of the response.
     pub(super) async fn next<E: EofPayload>(&mut self) -> Result<PeerPart<E>, StreamError> {
-        let frame = self.stream.reader.read_response(limits::FRAME, self.idle_timeout).await;
-        let frame = frame.map_err(as_loss)?;
-        match frame.kind {
-            FrameKind::Reply => Ok(PeerPart::Reply(PeerReply::decode(&frame.payload)?)),
-            FrameKind::Eof => {
-                let end = E::decode(&frame.payload)?;
-                self.stream.reader.read_end(self.idle_timeout).await?;
-                Ok(PeerPart::End(end))
-            }
-            found => Err(FrameError::Unexpected { found, expected: "Reply or Eof" }.into()),
-        }
+        read_part(&mut self.stream.reader, self.idle_timeout).await
     }
 
     /// Sends a reply.
@@ -101,5 +91,22 @@ fn as_loss(error: StreamError) -> StreamError {
             StreamError::Lost(ConnectionEnd::TimedOut)
         }
         error => error,
+    }
+}
+
+/// Reads the next part of a response, while its writer may be used elsewhere.
+pub(super) async fn read_part<E: EofPayload>(
+    reader: &mut FrameReader,
+    idle_timeout: Duration,
+) -> Result<PeerPart<E>, StreamError> {
+    let frame = reader.read_response(limits::FRAME, idle_timeout).await.map_err(as_loss)?;
+    match frame.kind {
+        FrameKind::Reply => Ok(PeerPart::Reply(PeerReply::decode(&frame.payload)?)),
+        FrameKind::Eof => {
+            let end = E::decode(&frame.payload)?;
+            reader.read_end(idle_timeout).await?;
+            Ok(PeerPart::End(end))
+        }
+        found => Err(FrameError::Unexpected { found, expected: "Reply or Eof" }.into()),
     }
 }

@@ -10,13 +10,13 @@ use quiver_protocol::{
     ClientName, Fingerprint, Introduction, IntroductionId, RefusalCode, Timestamp,
 };
 use quiver_transport::StreamError;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{sleep, timeout};
 use tracing::debug;
 
+use super::Peers;
 use super::link::Side;
 use super::trust::Admission;
-use super::{MAX_LINKS, Peers};
 use crate::error::{ClientError, ErrorCode, is_transient};
 use crate::exchange::{self, ListenEvent, Listening};
 use crate::peer_event::PeerEvent;
@@ -25,7 +25,7 @@ use crate::peer_event::PeerEvent;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LAST_PAUSE: Duration = Duration::from_secs(15);
 
-/// Introductions that are answered at once, until their links are open.
+/// Introductions that are answered at once.
 const MAX_ANSWERS: usize = 32;
 
 /// How often, and with which first pause, the recipient of an offer is tried when it has connected: for a minute, after
@@ -104,8 +104,7 @@ impl Peers {
                     let Ok(permit) = permits.clone().try_acquire_owned() else { continue };
                     let peers = self.clone();
                     self.spawn(async move {
-                        let _permit = permit;
-                        if let Err(error) = peers.answer(introduction).await {
+                        if let Err(error) = peers.answer(introduction, permit).await {
                             debug!(%error, "an introduction has failed");
                         }
                     });
@@ -164,16 +163,20 @@ impl Peers {
         }
     }
 
-    /// Answers an introduction, and opens its link.
-    async fn answer(&self, introduction: Introduction) -> Result<(), ClientError> {
-        let links = self.links();
+    /// Answers an introduction, opens its link, and waits for the end of it. The permit is for the answer.
+    async fn answer(
+        &self,
+        introduction: Introduction,
+        answer_permit: OwnedSemaphorePermit,
+    ) -> Result<(), ClientError> {
         if let Some(again) = introduction.again {
             return self.answer_again(&introduction, again).await;
         }
-        let admission = if links.len() < MAX_LINKS {
-            self.check_foreign_introduction(&introduction).await?
-        } else {
-            Admission::Refuse
+        let is_accepted = self.has_accepted(&introduction.name, introduction.key).await;
+        let link_permit = self.0.link_permits.try_acquire(introduction.key, is_accepted);
+        let admission = match &link_permit {
+            Some(_) => self.check_foreign_introduction(&introduction).await?,
+            None => Admission::Refuse,
         };
         let directly = if introduction.relay {
             Admission::Admit
@@ -182,6 +185,7 @@ impl Peers {
         };
         let accept = admission != Admission::Refuse && directly != Admission::Refuse;
         self.send_answer(&introduction, accept).await?;
+        drop(answer_permit);
         if !accept {
             return Ok(());
         }
@@ -191,7 +195,9 @@ impl Peers {
         if directly == Admission::Ask && !self.ask_to_connect_directly(&introduction).await {
             return Ok(());
         }
-        self.open_link(introduction, Side::Responder).await.map(drop)
+        self.open_link(introduction, Side::Responder).await?.closed().await;
+        drop(link_permit);
+        Ok(())
     }
 
     /// Answers an introduction of the connections of an open link once more: for direct dials with a new id.
@@ -202,7 +208,8 @@ impl Peers {
     ) -> Result<(), ClientError> {
         let link = self.0.state.lock().links.get(&again).cloned();
         let accept = link.is_some_and(|link| {
-            link.key() == introduction.key && link.replace_dial_introduction(introduction.id)
+            let is_same = link.key() == introduction.key && link.is_with(&introduction.name);
+            is_same && link.replace_dial_introduction(introduction.id)
         });
         self.send_answer(introduction, accept).await
     }

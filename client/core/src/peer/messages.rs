@@ -3,18 +3,16 @@
 //! 1. sender -> Tell {id, text}
 //! 2. receiver -> Eof, once it has recorded the id
 
-use chrono::Utc;
-use quiver_protocol::{
-    ClientName, MessageId, PeerRequest, PlainEnd, Refusal, RefusalCode, Timestamp, limits,
-};
+use quiver_protocol::{ClientName, MessageId, PeerRequest, PlainEnd, Refusal, RefusalCode, limits};
 use quiver_transport::StreamError;
 
 use super::conversation::{Conversation, PeerPart};
-use super::requests::RequestError;
+use super::requests::{RequestError, not_admitted};
 use super::{PeerLink, Peers};
 use crate::error::{ClientError, PeerError};
 use crate::exchange::unexpected_reply;
 use crate::peer_event::PeerEvent;
+use crate::peer_store::PeerStoreError;
 
 /// How often a message is sent, at most: the second time its receiver recognises it.
 const ATTEMPTS: u32 = 2;
@@ -73,10 +71,15 @@ impl Peers {
         id: MessageId,
         text: String,
     ) -> Result<(), RequestError> {
-        let (server, from, now) = (self.server_key()?, link.name().clone(), Timestamp(Utc::now()));
+        let (server, from, key) = (self.server_key()?, link.name().clone(), link.key());
         let name = from.clone();
-        let is_new =
-            self.with_store(move |store| store.record_message(server, &name, id, now)).await?;
+        let recorded = self.with_store(move |store| store.record_message(server, &name, key, id));
+        let is_new = recorded.await.map_err(|error| match error {
+            ClientError::Peer(PeerError::Store(PeerStoreError::NotAdmitted { .. })) => {
+                not_admitted()
+            }
+            error => error.into(),
+        })?;
         if is_new {
             self.publish(PeerEvent::Message { from, text }).await;
         }

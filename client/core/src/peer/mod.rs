@@ -4,7 +4,7 @@
 //! | module | contents |
 //! |---|---|
 //! | `listener` | introductions that other clients ask for |
-//! | `trust` | whether the key of a client is that of its name |
+//! | `trust`, `key_permits` | whether the key of a client is that of its name, and what it may take up |
 //! | `link`, `opening` | the connection with one client, and its tasks |
 //! | `direct`, `dial_rounds`, `dialling`, `candidates` | direct connections: when, how, and to which addresses |
 //! | `conversation` | requests to the other client |
@@ -20,6 +20,7 @@ mod dial_rounds;
 mod dialling;
 mod direct;
 mod incoming;
+mod key_permits;
 mod link;
 mod listener;
 mod messages;
@@ -43,9 +44,10 @@ use parking_lot::Mutex;
 use quiver_protocol::{ClientName, Fingerprint, IntroductionId, OfferId, Refusal};
 use quiver_transfer::{BackgroundPool, PrefixCache};
 use quiver_transport::{Connection, DialId, Endpoint, Identity, StreamError};
-use tokio::sync::{Notify, OnceCell, Semaphore, mpsc};
+use tokio::sync::{Notify, OnceCell, mpsc};
 use tokio::task::JoinSet;
 
+use self::key_permits::KeyPermits;
 pub(crate) use self::link::PeerLink;
 use self::offer_tracking::{AwaitedAnswers, ReportedOffers};
 use self::outgoing::OfferSource;
@@ -64,12 +66,6 @@ use crate::tasks::blocking;
 
 /// Accepted offers that wait to be fetched. The interface's own requests are few.
 const ACCEPTED_OFFERS: usize = 64;
-
-/// Questions that other clients may cause at once. Further ones are refused.
-const MAX_QUESTIONS: usize = 4;
-
-/// Links that other clients may open at once.
-const MAX_LINKS: usize = 32;
 
 /// The other clients that this one knows. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -93,7 +89,9 @@ struct PeersShared {
     /// Gets the offers that are accepted, and that the sender offers on a link now.
     accepted: mpsc::Sender<OfferNumber>,
     /// One for each question that another client may cause.
-    question_permits: Semaphore,
+    question_permits: KeyPermits,
+    /// One for each link that another client has asked for, from its introduction to its end.
+    link_permits: KeyPermits,
     /// Lists the folders of offers.
     list_pool: BackgroundPool,
     /// Hashes the prefixes of offered files.
@@ -148,7 +146,8 @@ impl Peers {
             state,
             changed,
             accepted,
-            question_permits: Semaphore::new(MAX_QUESTIONS),
+            question_permits: KeyPermits::for_questions(),
+            link_permits: KeyPermits::for_links(),
             list_pool: BackgroundPool::new(1),
             proof_pool: BackgroundPool::new(1),
             prefix_cache: PrefixCache::default(),
@@ -283,9 +282,12 @@ impl Peers {
     ) -> Result<PeerLink, ClientError> {
         let reaching = self.lock_for(name);
         let _reaching = reaching.lock().await;
-        if let Some(link) = self.link_with(name, key) {
+        if let Some(link) = self.link_with(name, key)
+            && self.keeps_link(&link).await?
+        {
             return Ok(link);
         }
+        self.check_not_blocked(name).await?;
         let server = self.server()?;
         let relay = self.0.paths != PathPolicy::DirectOnly;
         let introduced = exchange::introduce(&server.connection, name.clone(), relay, None).await;
@@ -309,10 +311,17 @@ impl Peers {
     }
 
     /// Records that this person has accepted a contact: it may learn this client's address.
+    ///
+    /// # Errors
+    /// [`PeerError::UnknownContact`] if another process has forgotten it meanwhile, and those of the records.
     pub(crate) async fn accept_contact(&self, link: &PeerLink) -> Result<(), ClientError> {
+        let (server, name, key) = (self.server_key()?, link.name().clone(), link.key());
+        let accepted = self.with_store(move |store| store.accept_contact(server, &name, key));
+        if !accepted.await? {
+            return Err(PeerError::UnknownContact(link.name().clone()).into());
+        }
         link.set_accepted();
-        let (server, name) = (self.server_key()?, link.name().clone());
-        self.with_store(move |store| store.accept_contact(server, &name)).await.map(drop)
+        Ok(())
     }
 
     fn no_path(name: &ClientName, error: &StreamError) -> ClientError {

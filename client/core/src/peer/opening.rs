@@ -116,12 +116,17 @@ impl Peers {
         self.0.state.lock().links.insert(link.id(), link.clone());
         let _registered = RegisteredLink { peers: self.clone(), link: link.clone() };
         self.notify_changed();
-        if self.is_accepted(&link).await {
+        // After the link is registered: a block before this is read here, a later one closes the registered links.
+        if !matches!(self.keeps_link(&link).await, Ok(true)) {
+            return;
+        }
+        if self.has_accepted(link.name(), link.key()).await {
             link.set_accepted();
         }
         let mut tasks = JoinSet::new();
         tasks.spawn(self.clone().announce_offers(link.clone()));
         tasks.spawn(self.clone().serve_channel(link.clone(), channel.clone()));
+        tasks.spawn(self.clone().watch_contact(link.clone()));
         if self.0.paths != PathPolicy::RelayOnly {
             tasks.spawn(self.clone().manage_direct(link.clone()));
         }
@@ -189,14 +194,6 @@ impl Peers {
             debug!(name = %link.name(), ?path, "the path has changed");
             self.publish(PeerEvent::PathChanged { name: link.name().clone(), path }).await;
         }
-    }
-
-    /// Whether this person has accepted the contact before.
-    async fn is_accepted(&self, link: &PeerLink) -> bool {
-        let Ok(server) = self.server_key() else { return false };
-        let name = link.name().clone();
-        let found = self.with_store(move |store| store.contact(server, &name)).await;
-        matches!(found, Ok(Some(contact)) if contact.is_accepted)
     }
 
     async fn shake_hands(

@@ -19,6 +19,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the other client may read nothing of a response. Not for the content of files.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// What a client learns that is blocked or forgotten while it is connected.
+const NOT_ADMITTED: &str = "this client takes nothing from you";
+
 /// Why a request of the other client failed.
 #[derive(Debug)]
 pub(super) enum RequestError {
@@ -99,6 +102,13 @@ impl Peers {
             let error = FrameError::Unexpected { found: frame.kind, expected: "a Request" };
             return Err(RequestError::Refused(error.into()));
         }
+        if !self.is_admitted(link).await? {
+            stream.refuse(&Refusal::new(RefusalCode::Declined, NOT_ADMITTED)).await?;
+            // The refusal is delivered before the connection is closed.
+            stream.writer.delivered(REQUEST_TIMEOUT).await;
+            link.close();
+            return Ok(());
+        }
         let request = match PeerRequest::decode(&frame.payload) {
             Ok(request) => request,
             Err(refusal) => {
@@ -136,6 +146,11 @@ impl Peers {
             }
         }
     }
+}
+
+/// The refusal of a client that is blocked or forgotten.
+pub(super) fn not_admitted() -> RequestError {
+    RequestError::refused(RefusalCode::Declined, NOT_ADMITTED)
 }
 
 /// Ends a response without data.

@@ -3,14 +3,25 @@
 //! The server vouches for the key. A name's first key is remembered, and another one is refused or asked about: so a
 //! server that substitutes a key is noticed, unless it does so at the first contact. Comparing digits closes that gap.
 
-use chrono::Utc;
-use quiver_protocol::{Fingerprint, Introduction, Timestamp};
+use std::time::Duration;
 
-use super::Peers;
+use chrono::Utc;
+use quiver_protocol::{ClientName, Fingerprint, Introduction, Timestamp};
+use tokio::time::{sleep, timeout};
+use tracing::debug;
+
+use super::direct::PERSON_TIMEOUT;
+use super::{PeerLink, Peers};
 use crate::error::{ClientError, PeerError};
 use crate::peer_event::PeerEvent;
-use crate::peer_store::{ContactKey, KeyCheck};
+use crate::peer_store::{Contact, ContactKey, KeyCheck};
 use crate::question::{Answer, Question};
+
+/// How long a person may take to answer a question that another client has caused.
+pub(super) const QUESTION_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// How often the records are read for contacts that another process has blocked or forgotten.
+const CONTACT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The verdict on the client that asked for an introduction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,34 +106,105 @@ impl Peers {
     pub(super) async fn ask_about(&self, introduction: &Introduction) -> Result<(), ClientError> {
         match self.check_key(introduction).await? {
             KeyCheck::OtherMachine { known } => {
-                let Ok(_permit) = self.0.question_permits.try_acquire() else {
-                    return Err(ClientError::Interrupted);
-                };
-                self.ask_other_machine(introduction, &known).await
+                let permit = self.0.question_permits.try_acquire(introduction.key, false);
+                let _permit = permit.ok_or(ClientError::Interrupted)?;
+                let asked = timeout(QUESTION_TIMEOUT, self.ask_other_machine(introduction, &known));
+                asked.await.unwrap_or(Err(ClientError::Interrupted))
             }
-            _ => Ok(()),
+            // Another process has remembered the key meanwhile, or has forgotten the contact.
+            KeyCheck::Known { .. } | KeyCheck::New => Ok(()),
+            KeyCheck::Blocked => Err(PeerError::Blocked(introduction.name.clone()).into()),
+            KeyCheck::Changed { known } => {
+                let (name, presented) = (introduction.name.clone(), introduction.key);
+                let known = fingerprints(&known);
+                Err(PeerError::KeyChanged { name, presented, known }.into())
+            }
         }
     }
 
     /// Asks whether an unknown client may learn this client's address.
     pub(super) async fn ask_to_connect_directly(&self, introduction: &Introduction) -> bool {
-        let Ok(_permit) = self.0.question_permits.try_acquire() else { return false };
         let (name, key) = (introduction.name.clone(), introduction.key);
-        let question = Question::ConnectDirectly { name, key };
-        self.0.reporter.ask(question).await == Some(Answer::Confirm(true))
+        let Some(_permit) = self.0.question_permits.try_acquire(key, false) else { return false };
+        let asked = self.0.reporter.ask(Question::ConnectDirectly { name, key });
+        // The other client waits no longer.
+        timeout(PERSON_TIMEOUT, asked).await == Ok(Some(Answer::Confirm(true)))
     }
 
     /// Whether a client that is introduced without a relay may learn this client's address: accepted contacts may, a
     /// person is asked about others.
     pub(super) async fn admit_without_relay(&self, introduction: &Introduction) -> Admission {
-        let (Ok(server), name) = (self.server_key(), introduction.name.clone()) else {
-            return Admission::Refuse;
-        };
-        let found = self.with_store(move |store| store.contact(server, &name)).await;
-        match found {
-            Ok(Some(contact)) if contact.is_accepted => Admission::Admit,
-            _ if self.0.reporter.can_ask() => Admission::Ask,
-            _ => Admission::Refuse,
+        if self.has_accepted(&introduction.name, introduction.key).await {
+            Admission::Admit
+        } else if self.0.reporter.can_ask() {
+            Admission::Ask
+        } else {
+            Admission::Refuse
+        }
+    }
+
+    /// Whether the person has accepted the contact with this name and key.
+    pub(super) async fn has_accepted(&self, name: &ClientName, key: Fingerprint) -> bool {
+        matches!(self.admitted_contact(name, key).await, Ok(Some(contact)) if contact.is_accepted)
+    }
+
+    /// The contact with this name and key, unless it is blocked. Read for each use, because other processes of this
+    /// user block and forget contacts too.
+    ///
+    /// # Errors
+    /// [`ClientError`]: the records cannot be read.
+    async fn admitted_contact(
+        &self,
+        name: &ClientName,
+        key: Fingerprint,
+    ) -> Result<Option<Contact>, ClientError> {
+        let (server, name) = (self.server_key()?, name.clone());
+        self.with_store(move |store| store.admitted_contact(server, &name, key)).await
+    }
+
+    /// Checks that a name is not blocked, before the server is asked for an introduction.
+    ///
+    /// # Errors
+    /// [`PeerError::Blocked`], and those of the records.
+    pub(super) async fn check_not_blocked(&self, name: &ClientName) -> Result<(), ClientError> {
+        let (server, wanted) = (self.server_key()?, name.clone());
+        let found = self.with_store(move |store| store.contact(server, &wanted)).await?;
+        if found.is_some_and(|contact| contact.is_blocked) {
+            return Err(PeerError::Blocked(name.clone()).into());
+        }
+        Ok(())
+    }
+
+    /// Whether this person still takes the client of a link: has neither blocked nor forgotten it.
+    ///
+    /// # Errors
+    /// [`ClientError`]: the records cannot be read.
+    pub(super) async fn is_admitted(&self, link: &PeerLink) -> Result<bool, ClientError> {
+        Ok(self.admitted_contact(link.name(), link.key()).await?.is_some())
+    }
+
+    /// As [`is_admitted`](Self::is_admitted). If not, the link is closed.
+    ///
+    /// # Errors
+    /// [`ClientError`]: the records cannot be read.
+    pub(super) async fn keeps_link(&self, link: &PeerLink) -> Result<bool, ClientError> {
+        let is_admitted = self.is_admitted(link).await?;
+        if !is_admitted {
+            debug!(name = %link.name(), "closing the link with a contact that is blocked or forgotten");
+            link.close();
+        }
+        Ok(is_admitted)
+    }
+
+    /// Closes a link when its contact is blocked or forgotten, also by another process. Then it returns.
+    pub(super) async fn watch_contact(self, link: PeerLink) {
+        loop {
+            sleep(CONTACT_INTERVAL).await;
+            match self.keeps_link(&link).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => debug!(%error, "cannot read the contacts"),
+            }
         }
     }
 }

@@ -9,17 +9,21 @@
 //! it knows that of the requester. So neither, and no one between them, can choose a nonce for which the digits of two
 //! different pairs of keys are equal, except by chance: once in 10^12.
 
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use chrono::Utc;
 use quiver_protocol::{
-    ClientName, Commitment, Fingerprint, Nonce, PeerReply, PeerRequest, RefusalCode, Timestamp,
-    VerifyEnd,
+    ClientName, Commitment, EofPayload as _, Fingerprint, FrameKind, Nonce, PeerReply, PeerRequest,
+    RefusalCode, Timestamp, VerifyEnd,
 };
-use quiver_transport::{Channel, ConnectionEnd, StreamError};
+use quiver_transport::{Channel, CommandStream, ConnectionEnd, FrameReader, StreamError};
+use tokio::time::{sleep, timeout};
 
-use super::conversation::{Conversation, PeerPart};
+use super::conversation::{Conversation, PeerPart, read_part};
+use super::key_permits::KeyPermit;
 use super::requests::RequestError;
+use super::trust::QUESTION_TIMEOUT;
 use super::{PeerLink, Peers, random_id};
 use crate::error::{ClientError, PeerError};
 use crate::exchange::unexpected_reply;
@@ -33,8 +37,8 @@ const DIGITS_CONTEXT: &str = "quiver-peer/1 2026-11-29 verify";
 /// The label of the TLS exporter (RFC 8446, 7.5).
 const EXPORTER_LABEL: &[u8] = b"EXPORTER-quiver-peer/1";
 
-/// How long a person may take to compare the digits.
-const COMPARISON_TIMEOUT: Duration = Duration::from_secs(600);
+/// How long the result of the other person may take, from when the digits are shown: longer than a question is open.
+const RESULT_TIMEOUT: Duration = Duration::from_secs(2 * QUESTION_TIMEOUT.as_secs());
 
 /// How long the other client may take to receive what this person has said.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
@@ -69,7 +73,7 @@ impl Peers {
             responder: (link.key(), other),
         };
         let digits = comparison.digits(&channel).map_err(failed)?;
-        self.compare(&link, digits, &mut conversation).await
+        self.compare(&link, digits, &mut conversation, None).await
     }
 
     /// The other end of [`verify`](Self::verify).
@@ -82,7 +86,8 @@ impl Peers {
         if !self.0.reporter.can_ask() {
             return Err(RequestError::refused(RefusalCode::Declined, "no person can be asked"));
         }
-        let Ok(_permit) = self.0.question_permits.try_acquire() else {
+        let permit = self.0.question_permits.try_acquire(link.key(), link.is_accepted());
+        let Some(permit) = permit else {
             let message = "there are too many questions already";
             return Err(RequestError::refused(RefusalCode::RateLimited, message));
         };
@@ -101,7 +106,7 @@ impl Peers {
             responder: (self.0.identity.fingerprint(), nonce),
         };
         let digits = comparison.digits(&conversation.channel)?;
-        let is_verified = match self.compare(link, digits, conversation).await {
+        let is_verified = match self.compare(link, digits, conversation, Some(permit)).await {
             Ok(is_verified) => is_verified,
             Err(ClientError::Peer(PeerError::DigitsDiffer(_))) => false,
             Err(error) => return Err(error.into()),
@@ -111,45 +116,101 @@ impl Peers {
     }
 
     /// Asks the person to compare the digits, and tells the other side. The key is marked as verified if both
-    /// say yes.
+    /// say yes. The permit is for the question.
     async fn compare(
         &self,
         link: &PeerLink,
         digits: String,
         conversation: &mut Conversation,
+        permit: Option<KeyPermit>,
     ) -> Result<bool, ClientError> {
         let name = link.name().clone();
         let failed = |source| ClientError::from(PeerError::Stream { name: name.clone(), source });
-        let question = Question::CompareDigits { name: name.clone(), digits };
-        let same = tokio::select! {
-            answer = self.0.reporter.ask(question) => answer == Some(Answer::Confirm(true)),
-            // The question is withdrawn: the other person has given up.
-            () = link.closed() => {
-                return Err(failed(StreamError::Lost(ConnectionEnd::TimedOut)));
-            }
-        };
-        let sent = conversation.end(&VerifyEnd { same }).await;
+        let CommandStream { reader, writer } = &mut conversation.stream;
+        let mut result = OtherResult { reading: pin!(read_result(reader)), early: None };
+        let asked = self.ask_person(link, digits, writer.stopped(), &mut result).await;
+        drop(permit);
+        let same = asked.map_err(failed)?;
+        let sent = writer.end(FrameKind::Eof, &VerifyEnd { same }.encode()).await;
         if sent.is_ok() {
             // The program may end after this, and the other person would wait.
-            conversation.stream.writer.delivered(END_TIMEOUT).await;
+            writer.delivered(END_TIMEOUT).await;
         }
         if !same {
             return Err(PeerError::DigitsDiffer(name).into());
         }
-        conversation.set_idle_timeout(COMPARISON_TIMEOUT);
-        let is_confirmed = match conversation.next::<VerifyEnd>().await {
-            Ok(PeerPart::End(end)) => end.same,
-            Ok(PeerPart::Reply(_)) => return Err(failed(unexpected_reply("expected the end"))),
-            // An other side that has said no may not read any more; its answer is read all the same.
-            Err(error) => return Err(failed(sent.err().unwrap_or(error))),
+        let other = match result.early {
+            Some(end) => Ok(end),
+            None => result.reading.await,
         };
+        // An other side that has said no may not read any more; its answer is read all the same.
+        let is_confirmed = other.map_err(|error| failed(sent.err().unwrap_or(error)))?.same;
         if is_confirmed {
             let (server, now) = (self.server_key()?, Timestamp(Utc::now()));
-            let key = link.key();
+            let (key, contact) = (link.key(), name.clone());
+            let marked =
+                self.with_store(move |store| store.mark_verified(server, &contact, key, now));
+            // Forgotten or blocked meanwhile: nothing is verified.
+            if !marked.await? {
+                return Err(PeerError::UnknownContact(name).into());
+            }
             link.set_accepted();
-            self.with_store(move |store| store.mark_verified(server, &name, key, now)).await?;
         }
         Ok(is_confirmed)
+    }
+
+    /// Asks whether the digits are the same. The question is withdrawn when the other side gives up, and after
+    /// [`QUESTION_TIMEOUT`].
+    async fn ask_person<R: Future<Output = Result<VerifyEnd, StreamError>>>(
+        &self,
+        link: &PeerLink,
+        digits: String,
+        stopped: impl Future<Output = StreamError>,
+        result: &mut OtherResult<'_, R>,
+    ) -> Result<bool, StreamError> {
+        let question = Question::CompareDigits { name: link.name().clone(), digits };
+        let mut answer = pin!(timeout(QUESTION_TIMEOUT, self.0.reporter.ask(question)));
+        let mut closed = pin!(link.closed());
+        let mut stopped = pin!(async {
+            let error = stopped.await;
+            // A side whose person has said no stops reading, and its result may come later.
+            sleep(END_TIMEOUT).await;
+            error
+        });
+        loop {
+            let has_refused = result.early.as_ref().is_some_and(|end| !end.same);
+            tokio::select! {
+                // A result that has arrived counts, also if its side has gone since.
+                biased;
+                answer = &mut answer => {
+                    let answer = answer.map_err(|_| StreamError::TimedOut(QUESTION_TIMEOUT))?;
+                    return Ok(answer == Some(Answer::Confirm(true)));
+                }
+                end = result.reading.as_mut(), if result.early.is_none() => {
+                    result.early = Some(end?);
+                }
+                error = &mut stopped, if !has_refused => return Err(error),
+                // A side that has said no may leave at once. This person learns that the digits differ.
+                () = &mut closed => {
+                    let lost = StreamError::Lost(ConnectionEnd::TimedOut);
+                    return if has_refused { Ok(false) } else { Err(lost) };
+                }
+            }
+        }
+    }
+}
+
+/// The result of the other person, which may come before that of this one.
+struct OtherResult<'a, R> {
+    reading: Pin<&'a mut R>,
+    /// Set while this person is asked.
+    early: Option<VerifyEnd>,
+}
+
+async fn read_result(reader: &mut FrameReader) -> Result<VerifyEnd, StreamError> {
+    match read_part(reader, RESULT_TIMEOUT).await? {
+        PeerPart::End(end) => Ok(end),
+        PeerPart::Reply(_) => Err(unexpected_reply("expected the end")),
     }
 }
 

@@ -155,7 +155,22 @@ impl PeerStore {
         })
     }
 
-    /// Marks a known key as verified, and its contact as accepted. Returns whether the key is known.
+    /// The contact of this name, if it has this key and is not blocked.
+    ///
+    /// # Errors
+    /// [`PeerStoreError`].
+    pub fn admitted_contact(
+        &self,
+        server: Fingerprint,
+        name: &ClientName,
+        key: Fingerprint,
+    ) -> Result<Option<Contact>, PeerStoreError> {
+        let found = |transaction: &Transaction<'_>| Ok(admitted(transaction, server, name, key)?);
+        Ok(self.read(found)?.map(|(_, contact)| contact))
+    }
+
+    /// Marks a known key as verified, and its contact as accepted. Returns whether the key is known, and the contact not
+    /// blocked.
     ///
     /// # Errors
     /// [`PeerStoreError`].
@@ -167,17 +182,16 @@ impl PeerStore {
         now: Timestamp,
     ) -> Result<bool, PeerStoreError> {
         self.write(|transaction| {
-            let Some((id, _)) = find(transaction, server, name)? else { return Ok(false) };
+            let found = admitted(transaction, server, name, key)?;
+            let Some((id, _)) = found else { return Ok(false) };
             let sql = "UPDATE keys SET verified = ?3 WHERE contact = ?1 AND key = ?2";
-            let is_known = transaction.execute(sql, params![id, key.0, micros(now)])? == 1;
-            if is_known {
-                transaction.execute("UPDATE contacts SET is_accepted = 1 WHERE id = ?1", [id])?;
-            }
-            Ok(is_known)
+            transaction.execute(sql, params![id, key.0, micros(now)])?;
+            Ok(set_accepted(transaction, id)?)
         })
     }
 
-    /// Marks a contact as accepted. Returns whether it is known.
+    /// Marks a contact as accepted. Returns whether it is known with this key, and not blocked: the acceptance must not
+    /// count for a key that the name gets later.
     ///
     /// # Errors
     /// [`PeerStoreError`].
@@ -185,8 +199,12 @@ impl PeerStore {
         &self,
         server: Fingerprint,
         name: &ClientName,
+        key: Fingerprint,
     ) -> Result<bool, PeerStoreError> {
-        self.update(server, name, "is_accepted = 1")
+        self.write(|transaction| {
+            let found = admitted(transaction, server, name, key)?;
+            found.map_or(Ok(false), |(id, _)| Ok(set_accepted(transaction, id)?))
+        })
     }
 
     /// Blocks a name, also one that is not known yet.
@@ -215,7 +233,10 @@ impl PeerStore {
         server: Fingerprint,
         name: &ClientName,
     ) -> Result<bool, PeerStoreError> {
-        self.update(server, name, "is_blocked = 0")
+        self.write(|transaction| {
+            let sql = "UPDATE contacts SET is_blocked = 0 WHERE server = ?1 AND name_key = ?2";
+            Ok(transaction.execute(sql, params![server.0, name.key()])? == 1)
+        })
     }
 
     /// Forgets the keys of a contact, whether it is accepted, and the ids of its messages. A blocked name stays
@@ -267,20 +288,6 @@ impl PeerStore {
             Ok(rows.map(with_keys).map(|found| Ok(found?.1)).collect::<rusqlite::Result<_>>()?)
         })
     }
-
-    /// Sets a column of a contact. Returns whether it is known.
-    fn update(
-        &self,
-        server: Fingerprint,
-        name: &ClientName,
-        assignment: &str,
-    ) -> Result<bool, PeerStoreError> {
-        self.write(|transaction| {
-            let sql =
-                format!("UPDATE contacts SET {assignment} WHERE server = ?1 AND name_key = ?2");
-            Ok(transaction.execute(&sql, params![server.0, name.key()])? == 1)
-        })
-    }
 }
 
 /// The contact of a name, and its row's id.
@@ -295,8 +302,25 @@ fn find(
     found.map(|found| add_keys(transaction, found)).transpose()
 }
 
+/// The contact of a name, and its row's id, if it has this key and is not blocked.
+pub(super) fn admitted(
+    transaction: &Transaction<'_>,
+    server: Fingerprint,
+    name: &ClientName,
+    key: Fingerprint,
+) -> rusqlite::Result<Option<(i64, Contact)>> {
+    let has_key = |contact: &Contact| contact.keys.iter().any(|known| known.key == key);
+    let found = find(transaction, server, name)?;
+    Ok(found.filter(|(_, contact)| !contact.is_blocked && has_key(contact)))
+}
+
+/// Always returns true, unless the database fails.
+fn set_accepted(transaction: &Transaction<'_>, id: i64) -> rusqlite::Result<bool> {
+    Ok(transaction.execute("UPDATE contacts SET is_accepted = 1 WHERE id = ?1", [id])? == 1)
+}
+
 /// The id of a name's row, which is added if it is missing.
-pub(super) fn ensure(
+fn ensure(
     transaction: &Transaction<'_>,
     server: Fingerprint,
     name: &ClientName,

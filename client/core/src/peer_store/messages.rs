@@ -1,6 +1,6 @@
 //! The ids of received messages, so that a message that is sent again is shown once. Knows no texts.
 
-use quiver_protocol::{ClientName, Fingerprint, MessageId, Timestamp};
+use quiver_protocol::{ClientName, Fingerprint, MessageId};
 use rusqlite::params;
 
 use super::contacts;
@@ -14,16 +14,20 @@ impl PeerStore {
     /// The oldest id of the contact is forgotten if there are more than 1,000.
     ///
     /// # Errors
-    /// [`PeerStoreError`].
+    /// [`PeerStoreError`], also [`PeerStoreError::NotAdmitted`]: a message never makes a contact, which would have no
+    /// key.
     pub fn record_message(
         &self,
         server: Fingerprint,
         name: &ClientName,
+        key: Fingerprint,
         id: MessageId,
-        now: Timestamp,
     ) -> Result<bool, PeerStoreError> {
         self.write(|transaction| {
-            let contact = contacts::ensure(transaction, server, name, now)?;
+            let admitted = contacts::admitted(transaction, server, name, key)?;
+            let Some((contact, _)) = admitted else {
+                return Err(PeerStoreError::NotAdmitted { name: name.clone() }.into());
+            };
             let sql = "INSERT OR IGNORE INTO messages (contact, id) VALUES (?1, ?2)";
             if transaction.prepare_cached(sql)?.execute(params![contact, id.0])? == 0 {
                 return Ok(false);

@@ -21,6 +21,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
+use quiver_protocol::ClientName;
 use quiver_protocol::text::{display_path, display_safe};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use thiserror::Error;
@@ -122,6 +123,12 @@ pub enum PeerStoreError {
     TooManyContacts {
         /// The limit that is reached.
         limit: u64,
+    },
+    /// The contact is blocked, or was forgotten: it has no key, or another one.
+    #[error("{name} is blocked, or not a contact any more")]
+    NotAdmitted {
+        /// Its name.
+        name: ClientName,
     },
     /// A local path is not absolute, so another process could not use it.
     #[error("{} is not an absolute path", display_path(.path))]

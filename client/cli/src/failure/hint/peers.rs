@@ -72,6 +72,7 @@ fn store_hint(error: &PeerStoreError) -> Option<String> {
         PeerStoreError::Corrupt { .. } => "move that file away to start without it".to_owned(),
         PeerStoreError::Open { .. }
         | PeerStoreError::Database { .. }
+        | PeerStoreError::NotAdmitted { .. }
         | PeerStoreError::RelativePath { .. } => return None,
     })
 }

@@ -105,7 +105,7 @@ fn of_threads_that_see_a_first_key_one_remembers_it() {
 #[test]
 fn another_machine_is_added_to_the_keys_of_an_account() {
     let (_folder, store) = store_with_ron(ACCOUNT);
-    store.accept_contact(SERVER, &name("Ron")).unwrap();
+    store.accept_contact(SERVER, &name("Ron"), KEY).unwrap();
     store.remember_key(SERVER, &name("Ron"), OTHER_KEY, ACCOUNT, second(1)).unwrap();
     let ron = store.contact(SERVER, &name("Ron")).unwrap().unwrap();
     assert_eq!(ron.keys, [key(KEY, 0, 0), key(OTHER_KEY, 1, 1)]);
@@ -167,16 +167,41 @@ fn a_blocked_name_stays_blocked_whatever_key_it_has() {
 #[test]
 fn a_forgotten_contact_is_new_again() {
     let (_folder, store) = store_with_ron(ACCOUNT);
-    assert!(store.accept_contact(SERVER, &name("ron")).unwrap());
-    assert!(!store.accept_contact(OTHER_SERVER, &name("ron")).unwrap());
-    assert!(store.record_message(SERVER, &name("Ron"), message_id(1), second(1)).unwrap());
+    assert!(store.accept_contact(SERVER, &name("ron"), KEY).unwrap());
+    assert!(!store.accept_contact(OTHER_SERVER, &name("ron"), KEY).unwrap());
+    assert!(store.record_message(SERVER, &name("Ron"), KEY, message_id(1)).unwrap());
     assert!(!store.forget_contact(OTHER_SERVER, &name("Ron")).unwrap());
     assert!(store.forget_contact(SERVER, &name("rOn")).unwrap());
     assert!(!store.forget_contact(SERVER, &name("Ron")).unwrap());
     assert_eq!(store.contacts(None).unwrap(), []);
     let check = store.check_key(SERVER, &name("Ron"), OTHER_KEY, NO_ACCOUNT).unwrap();
     assert_eq!(check, KeyCheck::New);
-    assert!(store.record_message(SERVER, &name("Ron"), message_id(1), second(2)).unwrap());
+    store.remember_key(SERVER, &name("Ron"), KEY, NO_ACCOUNT, second(2)).unwrap();
+    assert!(store.record_message(SERVER, &name("Ron"), KEY, message_id(1)).unwrap());
+}
+
+#[test]
+fn only_a_key_that_the_contact_has_is_accepted_or_verified() {
+    let (_folder, store) = store_with_ron(ACCOUNT);
+    let ron = || store.contact(SERVER, &name("Ron")).unwrap().unwrap();
+    let is_changed = |key| {
+        let accepted = store.accept_contact(SERVER, &name("Ron"), key).unwrap();
+        let verified = store.mark_verified(SERVER, &name("Ron"), key, second(1)).unwrap();
+        let admitted = store.admitted_contact(SERVER, &name("Ron"), key).unwrap().is_some();
+        assert!(accepted == verified && verified == admitted);
+        accepted
+    };
+    assert!(!is_changed(OTHER_KEY));
+    store.block_contact(SERVER, &name("Ron"), second(1)).unwrap();
+    assert!(!is_changed(KEY));
+    assert!(!ron().is_accepted && ron().keys == [key(KEY, 0, 0)]);
+    store.unblock_contact(SERVER, &name("Ron")).unwrap();
+    assert!(is_changed(KEY) && ron().is_accepted && ron().keys[0].verified == Some(second(1)));
+    // A blocked name whose keys are forgotten has none that could be accepted.
+    store.block_contact(SERVER, &name("Ron"), second(2)).unwrap();
+    store.forget_contact(SERVER, &name("Ron")).unwrap();
+    store.unblock_contact(SERVER, &name("Ron")).unwrap();
+    assert!(!is_changed(KEY) && !ron().is_accepted);
 }
 
 /// Adds contacts that were seen at `second(number)`, in one transaction, because each flushes the disk.
@@ -197,7 +222,8 @@ fn add_contacts(store: &PeerStore, count: i64, is_accepted: bool) {
 fn the_least_recently_seen_contact_makes_room_for_a_new_one() {
     let (_folder, store) = new_store();
     add_contacts(&store, 10_000, false);
-    store.accept_contact(SERVER, &name("n0")).unwrap();
+    let sql = "UPDATE contacts SET is_accepted = 1 WHERE name_key = 'n0'";
+    store.database.lock().execute(sql, []).unwrap();
     store.block_contact(SERVER, &name("n1"), second(1)).unwrap();
     store.remember_key(SERVER, &name("new"), KEY, NO_ACCOUNT, second(10_001)).unwrap();
     assert_eq!(store.contacts(None).unwrap().len(), 10_000);

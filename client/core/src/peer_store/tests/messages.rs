@@ -5,8 +5,11 @@ use super::*;
 #[test]
 fn an_id_is_new_once_for_each_contact() {
     let (folder, store) = new_store();
+    for (server, text) in [(SERVER, "Ron"), (SERVER, "Pete"), (OTHER_SERVER, "Ron")] {
+        store.remember_key(server, &name(text), KEY, false, second(0)).unwrap();
+    }
     let record = |store: &PeerStore, server, text, id| {
-        store.record_message(server, &name(text), message_id(id), second(0)).unwrap()
+        store.record_message(server, &name(text), KEY, message_id(id)).unwrap()
     };
     assert!(record(&store, SERVER, "Ron", 1));
     assert!(!record(&store, SERVER, "rON", 1));
@@ -19,8 +22,10 @@ fn an_id_is_new_once_for_each_contact() {
 #[test]
 fn the_1001st_id_of_a_contact_forgets_the_oldest() {
     let (_folder, store) = new_store();
-    let record =
-        |text, id| store.record_message(SERVER, &name(text), message_id(id), second(0)).unwrap();
+    for text in ["Ron", "Pete"] {
+        store.remember_key(SERVER, &name(text), KEY, false, second(0)).unwrap();
+    }
+    let record = |text, id| store.record_message(SERVER, &name(text), KEY, message_id(id)).unwrap();
     assert!(record("Pete", 1));
     assert!(record("Ron", 1));
     add_messages(&store, "ron", 2..=999);
@@ -48,16 +53,36 @@ fn add_messages(store: &PeerStore, name_key: &str, ids: std::ops::RangeInclusive
 
 #[test]
 fn of_threads_that_receive_a_message_one_shows_it() {
-    let (folder, _store) = new_store();
+    let (folder, store) = new_store();
+    store.remember_key(SERVER, &name("Ron"), KEY, false, second(0)).unwrap();
     for id in 0..5 {
         let results = std::thread::scope(|scope| {
             let record = || {
                 let store = PeerStore::open(folder.path()).unwrap();
-                store.record_message(SERVER, &name("Ron"), message_id(id), second(0)).unwrap()
+                store.record_message(SERVER, &name("Ron"), KEY, message_id(id)).unwrap()
             };
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(record)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
         });
         assert_eq!(results.iter().filter(|is_new| **is_new).count(), 1);
     }
+}
+
+#[test]
+fn messages_are_recorded_of_contacts_that_have_the_key_and_are_not_blocked() {
+    let (_folder, store) = new_store();
+    store.remember_key(SERVER, &name("Ron"), KEY, false, second(0)).unwrap();
+    let is_refused = |server, text, key| {
+        let recorded = store.record_message(server, &name(text), key, message_id(1));
+        matches!(recorded, Err(PeerStoreError::NotAdmitted { .. }))
+    };
+    assert!(is_refused(OTHER_SERVER, "Ron", KEY) && is_refused(SERVER, "Ron", OTHER_KEY));
+    assert!(is_refused(SERVER, "Pete", KEY));
+    store.block_contact(SERVER, &name("ron"), second(1)).unwrap();
+    assert!(is_refused(SERVER, "Ron", KEY));
+    store.unblock_contact(SERVER, &name("ron")).unwrap();
+    assert!(store.record_message(SERVER, &name("Ron"), KEY, message_id(1)).unwrap());
+    store.forget_contact(SERVER, &name("ron")).unwrap();
+    assert!(is_refused(SERVER, "Ron", KEY));
+    assert_eq!(store.contacts(None).unwrap(), [], "a message made a contact");
 }

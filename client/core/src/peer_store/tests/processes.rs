@@ -17,6 +17,7 @@ fn of_processes_that_accept_an_offer_or_receive_a_message_one_succeeds() {
         return act(Path::new(&folder));
     }
     let (folder, store) = new_store();
+    store.remember_key(SERVER, &name("Ron"), KEY, false, second(0)).unwrap();
     for id in 0..OFFERS {
         record(&store, id, second(0)).unwrap();
     }
@@ -68,7 +69,7 @@ fn act(folder: &Path) {
         }
     }
     for id in 0..OFFERS {
-        if store.record_message(SERVER, &name("Ron"), message_id(id), second(1)).unwrap() {
+        if store.record_message(SERVER, &name("Ron"), KEY, message_id(id)).unwrap() {
             println!("new message {id}");
         }
     }
