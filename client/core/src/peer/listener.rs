@@ -153,6 +153,7 @@ impl Peers {
     /// Answers an introduction, and opens its link.
     async fn answer(&self, introduction: Introduction) -> Result<(), ClientError> {
         let links = self.links();
+        self.use_introduction(&introduction)?;
         if let Some(again) = introduction.again {
             return self.answer_again(&introduction, again).await;
         }
@@ -171,11 +172,16 @@ impl Peers {
         if !accept {
             return Ok(());
         }
-        if admission == Admission::Ask {
-            self.ask_about(&introduction).await?;
-        }
-        if directly == Admission::Ask && !self.ask_to_connect_directly(&introduction).await {
-            return Ok(());
+        let asked = match admission {
+            Admission::Ask => self.ask_about(&introduction).await,
+            Admission::Admit | Admission::Refuse => Ok(()),
+        };
+        let agrees = asked.is_ok()
+            && (directly != Admission::Ask || self.ask_to_connect_directly(&introduction).await);
+        if !agrees {
+            // Otherwise the other client would wait for this one. Older servers refuse a second answer.
+            self.send_answer(&introduction, false).await?;
+            return asked;
         }
         self.open_link(introduction, Side::Responder).await.map(drop)
     }
