@@ -52,6 +52,7 @@ mod logging;
 mod metrics;
 mod peers_asked;
 mod peers_contacts;
+mod peers_direct;
 mod peers_hostile_content;
 mod peers_hostile_offers;
 mod peers_interrupted;
