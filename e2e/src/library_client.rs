@@ -30,7 +30,18 @@ impl LibraryClient {
     /// # Panics
     /// If that fails.
     pub async fn connect(server: &Server, name: &str, paths: PathPolicy) -> Self {
-        let home = Home::new();
+        Self::start(server, name, paths, Home::new()).await
+    }
+
+    /// Connects again, with the same folders. The client must be shut down.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub async fn reconnect(self, server: &Server, name: &str, paths: PathPolicy) -> Self {
+        Self::start(server, name, paths, self.home).await
+    }
+
+    async fn start(server: &Server, name: &str, paths: PathPolicy, home: Home) -> Self {
         let folder = |name: &str| home.folder().join(name);
         let settings = ClientSettings {
             server: server.address().to_string().parse().unwrap(),

@@ -234,6 +234,17 @@ impl Lab {
         IpAddr::V4(new)
     }
 
+    /// Connects the two clients with each other by a cable, beside their networks: without NAT and without delay.
+    ///
+    /// # Panics
+    /// If there is one already, or the hosts have no IPv4.
+    pub fn connect_clients(&self) {
+        network::connect_clients(&self.clients);
+        for host in &self.clients {
+            host.namespace.wait_for_interfaces();
+        }
+    }
+
     /// Gives a client other addresses in its local network, as after a change to another access point.
     pub fn change_local_address(&mut self, side: Side) -> IpAddr {
         let index = side as usize;

@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use self::state::{IntroductionsState, StreamKind};
+use self::state::{EndSignal, IntroductionsState, StreamKind};
 use crate::registry::ConnectionId;
 use crate::relay::RelayEnd;
 
@@ -31,6 +31,17 @@ pub struct Introductions(Arc<Mutex<IntroductionsState>>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("no introduction of this connection has this id")]
 pub struct UnknownIntroduction;
+
+/// Why a side of an introduction does not wait for the other one any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum IntroductionEnd {
+    /// The introduction has ended.
+    #[error(transparent)]
+    Unknown(#[from] UnknownIntroduction),
+    /// The client that was asked had accepted, and has declined since.
+    #[error("the other client has declined")]
+    Declined,
+}
 
 /// Why a connection cannot relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -73,7 +84,7 @@ struct IntroductionStream {
     id: IntroductionId,
     side: usize,
     kind: StreamKind,
-    ended: CancellationToken,
+    ended: EndSignal,
     introductions: Introductions,
 }
 
@@ -122,10 +133,11 @@ impl Introductions {
         PendingIntroduction { id, answer, introductions: self.clone(), is_complete: false }
     }
 
-    /// Records the answer of the connection that was asked.
+    /// Records the answer of the connection that was asked. It may decline later what it has accepted, which ends the
+    /// introduction.
     ///
     /// # Errors
-    /// [`UnknownIntroduction`], also if the answer is late or the second one.
+    /// [`UnknownIntroduction`], also if the answer is late, or accepts for the second time.
     pub fn answer(
         &self,
         id: IntroductionId,
@@ -206,7 +218,7 @@ impl Introductions {
         id: IntroductionId,
         side: usize,
         kind: StreamKind,
-        ended: CancellationToken,
+        ended: EndSignal,
     ) -> IntroductionStream {
         IntroductionStream { id, side, kind, ended, introductions: self.clone() }
     }
@@ -254,12 +266,12 @@ impl PendingAgreement {
     /// Waits until both sides have agreed.
     ///
     /// # Errors
-    /// [`UnknownIntroduction`] if the introduction ends before.
-    pub async fn resolved(&self) -> Result<(), UnknownIntroduction> {
+    /// [`IntroductionEnd`] if the introduction ends before.
+    pub async fn resolved(&self) -> Result<(), IntroductionEnd> {
         tokio::select! {
             biased;
             () = self.both_agreed.cancelled() => Ok(()),
-            () = self.stream.ended.cancelled() => Err(UnknownIntroduction),
+            end = self.stream.ended.wait() => Err(end),
         }
     }
 }
@@ -274,17 +286,19 @@ impl JoinedRelay {
     /// Waits for the other side.
     ///
     /// # Errors
-    /// [`UnknownIntroduction`] if the introduction ends before.
-    pub async fn connected(&mut self) -> Result<RelayEnd, UnknownIntroduction> {
+    /// [`IntroductionEnd`] if the introduction ends before.
+    pub async fn connected(&mut self) -> Result<RelayEnd, IntroductionEnd> {
         tokio::select! {
-            () = self.stream.ended.cancelled() => Err(UnknownIntroduction),
-            end = &mut self.end => end.map_err(|_| UnknownIntroduction),
+            // The sender of the relay's end is dropped with the introduction.
+            biased;
+            end = self.stream.ended.wait() => Err(end),
+            end = &mut self.end => end.map_err(|_| UnknownIntroduction.into()),
         }
     }
 
     /// Resolves when the introduction has ended.
     pub async fn ended(&self) {
-        self.stream.ended.cancelled().await;
+        self.stream.ended.wait().await;
     }
 }
 

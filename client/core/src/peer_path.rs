@@ -25,8 +25,12 @@ pub enum PeerPath {
 /// Why two clients have no direct connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotDirect {
-    /// Not tried yet: the contact or its offer must be accepted first.
+    /// Not tried yet: this person has not accepted the other one. Whether the other one has accepted is not known.
     NotAccepted,
+    /// Not tried yet: the other person has accepted, and this one has not.
+    NotAcceptedLocally,
+    /// Not tried yet: this person has accepted, and the other one has not.
+    NotAcceptedRemotely,
     /// Attempts are running.
     Trying,
     /// This client connects over the relay only.

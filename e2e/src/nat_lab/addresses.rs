@@ -16,6 +16,9 @@ pub(crate) const NEXT_HOP: (Ipv4Addr, &str) = (Ipv4Addr::new(192, 0, 2, 1), "fe8
 pub(crate) const GATEWAY_LINK_LOCAL: &str = "fe80::2";
 /// A provider's side of the network between it and a client's gateway (RFC 6598).
 pub(crate) const CARRIER_LAN: Ipv4Addr = Ipv4Addr::new(100, 64, 0, 1);
+/// The addresses of the clients at the cable between them.
+pub(crate) const CABLE: (Ipv4Addr, Ipv4Addr) =
+    (Ipv4Addr::new(10, 77, 0, 1), Ipv4Addr::new(10, 77, 0, 2));
 /// The address of a client's gateway in its provider's network.
 pub(crate) const CARRIER_CLIENT: Ipv4Addr = Ipv4Addr::new(100, 64, 0, 2);
 

@@ -12,8 +12,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::addresses::{
-    AddressPlan, CARRIER_CLIENT, CARRIER_LAN, GATEWAY_LINK_LOCAL, NEXT_HOP, SERVER, THIRD_HOST,
-    of_version,
+    AddressPlan, CABLE, CARRIER_CLIENT, CARRIER_LAN, GATEWAY_LINK_LOCAL, NEXT_HOP, SERVER,
+    THIRD_HOST, of_version,
 };
 use super::delay::DelayedConnection;
 use super::host::Host;
@@ -173,6 +173,15 @@ pub(crate) fn create_client(topology: Topology, side: Side, gateway: &Host) -> i
         host.namespace.ip(&address_lines(topology, plan.useless(number), (24, 64), &name));
     }
     Ok(host)
+}
+
+/// A cable between the clients, with an address for each.
+pub(crate) fn connect_clients([a, b]: &[Host; 2]) {
+    let name = "cable";
+    connect(&a.namespace, name, &b.namespace, name, 1500);
+    for (host, address) in [(a, CABLE.0), (b, CABLE.1)] {
+        host.namespace.ip(&format!("addr add {address}/24 dev {name}"));
+    }
 }
 
 /// Lines of ip(8) that give a client its addresses of `generation`, and its default route.

@@ -111,6 +111,41 @@ async fn a_direct_transfer_continues_without_the_server() {
 }
 
 #[tokio::test]
+async fn a_direct_transfer_moves_to_a_faster_path_that_appears() {
+    if !lab_available() {
+        return;
+    }
+    let pair = start_direct().await;
+    // About 5 MB/s, so that the transfer still runs when the clients have noticed the cable.
+    pair.lab.internet().add_rules(
+        "table inet slow {
+            chain forward {
+                type filter hook forward priority 10
+                meta l4proto udp limit rate over 4000/second burst 400 packets drop
+            }
+        }",
+    );
+    let file = OfferedFile::start(&pair, SIZE).await;
+    file.wait_for_percent(&pair, 5).await;
+    // Both clients learn of the new addresses within a few seconds.
+    pair.lab.connect_clients();
+    let is_at_cable = |path: &PeerPath| {
+        let PeerPath::Direct { address } = path else { return false };
+        address.ip().to_string().starts_with("10.77.0.")
+    };
+    wait_for_paths(&pair, "the cable", is_at_cable).await;
+    finish(&pair, file, 1).await;
+    let [ben, ron] = &pair.clients;
+    for (client, other) in [(ben, ron), (ron, ben)] {
+        let status = client.status_with(other).unwrap();
+        println!("{status:?}");
+        assert!(status.round_trip.is_some_and(|time| time < Duration::from_millis(10)));
+        assert!(is_direct(&status.previous.unwrap()), "the path before was not direct");
+        client.tell(other, "Still there?").await;
+    }
+}
+
+#[tokio::test]
 async fn a_direct_transfer_survives_a_new_public_address_of_either_side() {
     if !lab_available() {
         return;

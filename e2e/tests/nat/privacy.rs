@@ -50,8 +50,10 @@ async fn no_packet_goes_to_the_other_client_before_both_have_accepted() {
         let [ben, ron] = &pair.clients;
         // Only Ben accepts. His client tries to connect directly, which Ron's declines.
         ben.tell(ron, "Hello").await;
-        let declined = PeerPath::Relayed { why: NotDirect::Declined };
+        let declined = PeerPath::Relayed { why: NotDirect::NotAcceptedRemotely };
         ben.wait_for_path(ron, "a refused dial", |path| *path == declined).await;
+        let why = NotDirect::NotAcceptedLocally;
+        assert_eq!(ron.path_to(ben), PeerPath::Relayed { why });
         ben.tell(ron, "Are you there?").await;
         check_server_only(&pair, &captures);
         ron.tell(ben, "Yes").await;

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use quiver_client::peer_path::{NotDirect, PeerPath};
 use quiver_client::settings::PathPolicy;
 use quiver_e2e::nat_lab::Gateway::{FullCone, Public, Symmetric};
-use quiver_e2e::nat_lab::{ClientNetwork, Side, Topology, lab_available};
+use quiver_e2e::nat_lab::{ClientNetwork, IpVersion, Side, Topology, lab_available};
 use quiver_e2e::process::run;
 use quiver_e2e::random::Random;
 
@@ -111,7 +111,8 @@ async fn a_client_that_never_connects_directly_answers_no_stranger() {
 /// Gives a client's host an address that it cannot use, and that the client lists as its own.
 fn add_foreign_address(pair: &LabPair, side: Side, address: IpAddr) {
     let mut add = pair.lab.client(side).command("ip");
-    run(add.args(["addr", "add", &format!("{address}/32"), "dev", "lo"]), b"").expect(0);
+    let length = if address.is_ipv4() { 32 } else { 128 };
+    run(add.args(["addr", "add", &format!("{address}/{length}"), "dev", "lo"]), b"").expect(0);
 }
 
 #[tokio::test]
@@ -136,4 +137,31 @@ async fn a_third_machine_that_a_client_lists_gets_few_packets() {
     let received = report.total(|flow| flow.is_udp() && flow.destination.ip() == third);
     println!("{} packets reached the third machine", received.packets);
     assert!((1..=PACKETS_PER_ADDRESS).contains(&received.packets), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_machine_with_all_addresses_of_an_ipv6_network_gets_few_packets() {
+    if !lab_available() {
+        return;
+    }
+    let network = ClientNetwork::behind(Public);
+    let topology = Topology::separate(network, network).with_ip_version(IpVersion::Both);
+    let pair = LabPair::start(topology.with_client_udp_blocked(), [PathPolicy::Any; 2]).await;
+    // Documentation addresses (RFC 3849) outside of the lab's networks.
+    let foreign = |host: u16| IpAddr::from([0x2001, 0xdb8, 0x77, 0, 0, 0, 0, host]);
+    for host in 1..=20 {
+        add_foreign_address(&pair, Side::B, foreign(host));
+    }
+    let capture = pair.lab.client(Side::A).capture("eth0", &[]);
+    pair.accept_each_other().await;
+    let [ben, ron] = &pair.clients;
+    let unreachable = PeerPath::Relayed { why: NotDirect::Unreachable };
+    for (client, other) in [(ben, ron), (ron, ben)] {
+        client.wait_for_path(other, "the end of all rounds", |path| *path == unreachable).await;
+    }
+    let report = capture.report();
+    let in_network = |ip: IpAddr| (1..=20).any(|host| foreign(host) == ip);
+    let sent = report.total(|flow| flow.is_udp() && in_network(flow.destination.ip()));
+    println!("{} packets were sent to the network", sent.packets);
+    assert!((1..=PACKETS_PER_ADDRESS).contains(&sent.packets), "{report:?}");
 }

@@ -200,6 +200,41 @@ async fn a_declined_introduction_is_not_tried_elsewhere() {
 }
 
 #[tokio::test]
+async fn a_side_that_declines_after_it_has_accepted_ends_the_introduction() {
+    let server = Server::start().await;
+    let (ben, ron, mut listening) = two_clients(&server).await;
+    let pete = Client::member(&server, "Pete").await;
+    let id = ben.introduce("Ron", &ron, &mut listening).await;
+    let mut waiting = Vec::new();
+    for command in ["agreed", "relay"] {
+        let mut stream = ben.start_request(json!({"command": command, "id": id})).await;
+        if command == "agreed" {
+            stream.finish();
+        }
+        waiting.push(stream);
+    }
+    ben.assert_alive().await;
+    for client in [&ben, &pete] {
+        assert_eq!(client.answer(&id, false).await.code(), "not_found");
+    }
+    ron.answer(&id, false).await.eof();
+    for stream in &mut waiting {
+        let response = wait_within(TIMEOUT, "a refusal", stream.read_response()).await.unwrap();
+        assert_eq!(
+            (response.code(), response.message()),
+            ("declined", "the other client has declined")
+        );
+    }
+    for client in [&ben, &ron] {
+        for command in ["agreed", "relay"] {
+            let response = client.request(json!({"command": command, "id": id})).await;
+            assert_eq!(response.code(), "not_found");
+        }
+        assert_eq!(client.answer(&id, false).await.code(), "not_found");
+    }
+}
+
+#[tokio::test]
 async fn clients_that_are_absent_or_do_not_listen_are_not_introduced() {
     let server = Server::start().await;
     let ben = Client::member(&server, "Ben").await;

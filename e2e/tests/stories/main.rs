@@ -53,6 +53,7 @@ mod metrics;
 mod peers_asked;
 mod peers_blocked;
 mod peers_contacts;
+mod peers_direct;
 mod peers_hostile_content;
 mod peers_hostile_offers;
 mod peers_interrupted;

@@ -115,6 +115,22 @@ async fn the_digits_differ_if_the_server_is_in_the_middle_from_the_first_contact
 }
 
 #[tokio::test]
+async fn an_introduction_that_the_server_repeats_is_refused_on_both_sides() {
+    // This server gives all introductions for which a client asks the same id.
+    let test = DishonestServer::start(Interposition::Substitute, false).await;
+    let mut ron = test.receive().await;
+    let lines = "/tell Ron one\n/contacts block Ron\n/contacts unblock Ron\n/tell Ron two\n";
+    let told = test.quiver(&test.ben_home, "Ben", &[]).run_with_input(lines).await;
+    let refused = "cannot reach Ron: the server has repeated an introduction";
+    assert!(told.stderr.contains(refused), "{}", told.stderr);
+    assert_eq!(ron.next_event("message").await["text"], "one");
+    // Another process of Ben does not know the id yet, and Ron's does.
+    let told = test.quiver(&test.ben_home, "Ben", &["tell", "Ron", "three"]).run().await;
+    told.expect(3);
+    assert_eq!(ron.events_called("message").len(), 1, "{:?}", ron.events());
+}
+
+#[tokio::test]
 async fn an_impostor_with_the_introduction_but_not_the_key_fails_the_handshake() {
     for acquainted in [true, false] {
         let test = DishonestServer::start(Interposition::Impersonate, acquainted).await;

@@ -19,6 +19,7 @@ use crate::registry::ConnectionId;
 /// How long a side that agrees waits for the other one: a person may have to answer a question.
 const AGREEMENT_TIMEOUT: Duration = Duration::from_secs(600);
 
+/// Also after the client has accepted: a person may have said no since.
 /// 1. client -> Answer  2. server -> Eof
 pub(super) async fn answer(
     context: &Context,

@@ -8,7 +8,7 @@ use tracing::error;
 
 use crate::files::FilesError;
 use crate::internal_failure;
-use crate::introductions::UnknownIntroduction;
+use crate::introductions::{IntroductionEnd, UnknownIntroduction};
 use crate::metrics::Metrics;
 
 /// Why a command failed.
@@ -90,6 +90,17 @@ impl From<Refusal> for CommandError {
 impl From<UnknownIntroduction> for CommandError {
     fn from(error: UnknownIntroduction) -> Self {
         Self::Refused(error.into())
+    }
+}
+
+impl From<IntroductionEnd> for CommandError {
+    fn from(error: IntroductionEnd) -> Self {
+        match error {
+            IntroductionEnd::Unknown(error) => error.into(),
+            IntroductionEnd::Declined => {
+                Refusal::new(RefusalCode::Declined, error.to_string()).into()
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use quiver_protocol::IntroductionId;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{JoinError, LIFETIME, UnknownIntroduction};
+use super::{IntroductionEnd, JoinError, LIFETIME, UnknownIntroduction};
 use crate::registry::ConnectionId;
 use crate::relay::RelayEnd;
 
@@ -25,8 +25,8 @@ pub(super) struct IntroductionsState {
 #[derive(Debug)]
 pub(super) struct IntroductionState {
     pub(super) sides: [ConnectionId; 2],
-    /// Cancelled when the introduction ends.
-    pub(super) ended: CancellationToken,
+    /// Tells the streams of the introduction why it has ended.
+    pub(super) ended: EndSignal,
     phase: IntroductionPhase,
     is_relayed: bool,
     /// Streams that use it.
@@ -39,6 +39,14 @@ pub(super) struct IntroductionState {
     waiting: Option<(usize, oneshot::Sender<RelayEnd>)>,
     /// Released with the last introduction of one request.
     _permit: Arc<OwnedSemaphorePermit>,
+}
+
+/// Whether and why an introduction has ended.
+#[derive(Debug, Clone, Default)]
+pub(super) struct EndSignal {
+    ended: CancellationToken,
+    /// Cancelled before `ended` if the side that was asked has declined.
+    declined: CancellationToken,
 }
 
 #[derive(Debug)]
@@ -85,7 +93,7 @@ impl IntroductionsState {
     ) {
         let introduction = IntroductionState {
             sides,
-            ended: CancellationToken::new(),
+            ended: EndSignal::default(),
             phase: IntroductionPhase::Pending(answer),
             is_relayed,
             streams: 0,
@@ -108,10 +116,17 @@ impl IntroductionsState {
     ) -> Result<(), UnknownIntroduction> {
         self.expire(now);
         let introduction = self.by_id.get_mut(&id).ok_or(UnknownIntroduction)?;
-        let is_asked = introduction.sides[1] == connection
-            && matches!(introduction.phase, IntroductionPhase::Pending(_));
-        if !is_asked {
+        if introduction.sides[1] != connection {
             return Err(UnknownIntroduction);
+        }
+        if matches!(introduction.phase, IntroductionPhase::Open { .. }) {
+            if is_accepted {
+                return Err(UnknownIntroduction);
+            }
+            // A person was asked after the introduction was accepted.
+            introduction.ended.declined.cancel();
+            self.remove(id);
+            return Ok(());
         }
         let expiry = now + LIFETIME;
         let open = IntroductionPhase::Open { expiry };
@@ -197,7 +212,19 @@ impl IntroductionsState {
         if let IntroductionPhase::Open { expiry } = introduction.phase {
             self.by_expiry.remove(&(expiry, id));
         }
-        introduction.ended.cancel();
+        introduction.ended.ended.cancel();
+    }
+}
+
+impl EndSignal {
+    /// Waits for the end.
+    pub(super) async fn wait(&self) -> IntroductionEnd {
+        self.ended.cancelled().await;
+        if self.declined.is_cancelled() {
+            IntroductionEnd::Declined
+        } else {
+            IntroductionEnd::Unknown(UnknownIntroduction)
+        }
     }
 }
 

@@ -86,7 +86,7 @@ async fn only_the_asked_connection_answers_and_only_once() {
     }
     assert_eq!(fixture.answer(self::id(2), RON, true), Err(UnknownIntroduction));
     assert_eq!(fixture.answer(id, RON, true), Ok(()));
-    assert_eq!(fixture.answer(id, RON, false), Err(UnknownIntroduction));
+    assert_eq!(fixture.answer(id, RON, true), Err(UnknownIntroduction));
     assert_eq!(pending.answered(Duration::ZERO).await, IntroductionAnswer::Accepted);
     drop(pending);
     fixture.assert_empty();
@@ -100,6 +100,26 @@ async fn a_declined_introduction_has_ended() {
     assert_eq!(pending.answered(Duration::ZERO).await, IntroductionAnswer::Declined);
     assert!(fixture.agree(id, RON).is_err());
     drop(pending);
+    fixture.assert_empty();
+}
+
+#[tokio::test]
+async fn the_asked_side_may_decline_what_it_has_accepted() {
+    let fixture = Fixture::new();
+    let id = fixture.open(1);
+    let agreement = fixture.agree(id, BEN).unwrap();
+    let mut joined = fixture.join(id, BEN).unwrap();
+    for connection in [BEN, PETE] {
+        assert_eq!(fixture.answer(id, connection, false), Err(UnknownIntroduction));
+    }
+    assert_eq!(fixture.introductions.count(fixture.now), 1);
+    assert_eq!(fixture.answer(id, RON, false), Ok(()));
+    assert_eq!(agreement.resolved().await, Err(IntroductionEnd::Declined));
+    assert_eq!(joined.connected().await.unwrap_err(), IntroductionEnd::Declined);
+    // It is over for both sides.
+    assert_eq!(fixture.answer(id, RON, false), Err(UnknownIntroduction));
+    assert_eq!(fixture.agree(id, BEN).unwrap_err(), UnknownIntroduction);
+    drop((agreement, joined));
     fixture.assert_empty();
 }
 
@@ -160,7 +180,7 @@ async fn an_introduction_ends_with_either_connection() {
         let agreement = fixture.agree(id, BEN).unwrap();
         let mut joined = fixture.join(id, RON).unwrap();
         drop(guard);
-        assert_eq!(agreement.resolved().await, Err(UnknownIntroduction));
+        assert_eq!(agreement.resolved().await, Err(UnknownIntroduction.into()));
         assert!(joined.connected().await.is_err());
         drop((agreement, joined));
         fixture.assert_empty();

@@ -1,5 +1,6 @@
 //! The addresses at which two clients try to reach each other: which ones, and in which order. Sends nothing.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use if_addrs::{IfAddr, Interface};
@@ -11,6 +12,15 @@ const MIN_PORT: u16 = 1024;
 /// Beginnings of the names of interfaces that lead to containers and virtual machines of this machine.
 const VIRTUAL_INTERFACES: [&str; 9] =
     ["docker", "br-", "veth", "virbr", "vmnet", "vboxnet", "lxc", "lxd", "cni"];
+
+/// The bits of an IPv6 address that name a network. One machine may have all addresses of one (RFC 4291, 2.5.4).
+const MACHINE_PREFIX: u32 = 64;
+
+/// The bits of an IPv6 address that name a site, whose networks may all lead to one machine (RFC 6177).
+const SITE_PREFIX: u32 = 48;
+
+/// Networks of one site whose addresses are dialled.
+const MAX_OF_SITE: usize = 4;
 
 /// A network that this machine is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,12 +95,14 @@ pub(super) fn own_addresses(links: &[LocalNetwork], port: u16) -> Vec<SocketAddr
     addresses.take(limits::ADDRESSES).collect()
 }
 
-/// The addresses of another client to dial, the best first. `observed` is the one that the server sees; `listed` are
-/// those that the other client says.
+/// The addresses of another client to dial in a round, the best first. `observed` is the one that the server sees;
+/// `listed` are those that the other client says. Of the addresses that may be those of one machine, each round has
+/// one: another client cannot multiply what one machine gets.
 pub(super) fn dial_order(
     links: &[LocalNetwork],
     observed: Option<SocketAddr>,
     listed: &[SocketAddr],
+    round: u32,
 ) -> Vec<SocketAddr> {
     let observed = observed.map(canonical);
     // Loopback addresses are the other client's only if the server is on this machine too.
@@ -104,14 +116,44 @@ pub(super) fn dial_order(
             && address.port() >= MIN_PORT
             && (may_be_loopback || !ip.is_loopback())
             && !links.iter().any(|link| link.is_broadcast(ip));
-        // One port of each machine, so that another client cannot multiply what one machine gets.
+        // One port of each address.
         if is_dialled && !ranked.iter().any(|(_, known)| known.ip() == ip) {
             ranked.push((rank(links, observed, address), address));
         }
     }
+    let mut ranked = one_of_each_network(&ranked, round);
     // Stable: within a rank the order of the other client counts.
     ranked.sort_by_key(|(rank, _)| *rank);
     ranked.into_iter().map(|(_, address)| address).collect()
+}
+
+/// Chooses one address of each IPv6 network of a machine, in each round another one, of at most [`MAX_OF_SITE`] networks
+/// of one site.
+fn one_of_each_network(ranked: &[(Rank, SocketAddr)], round: u32) -> Vec<(Rank, SocketAddr)> {
+    let mut networks: Vec<(u128, Vec<(Rank, SocketAddr)>)> = Vec::new();
+    for &(rank, address) in ranked {
+        let network = prefix(address.ip(), MACHINE_PREFIX);
+        match networks.iter_mut().find(|(known, _)| *known == network) {
+            Some((_, addresses)) => addresses.push((rank, address)),
+            None => networks.push((network, vec![(rank, address)])),
+        }
+    }
+    let mut sites: HashMap<u128, usize> = HashMap::new();
+    networks.retain(|(_, addresses)| {
+        let count = sites.entry(prefix(addresses[0].1.ip(), SITE_PREFIX)).or_default();
+        *count += 1;
+        *count <= MAX_OF_SITE
+    });
+    let of_round = |addresses: &Vec<_>| addresses[round as usize % addresses.len()];
+    networks.iter().map(|(_, addresses)| of_round(addresses)).collect()
+}
+
+/// The first bits of an IPv6 address. An IPv4 address counts as a whole.
+fn prefix(ip: IpAddr, length: u32) -> u128 {
+    match ip {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(v6) => v6.to_bits() >> (128 - length) << (128 - length),
+    }
 }
 
 fn rank(links: &[LocalNetwork], observed: Option<SocketAddr>, address: SocketAddr) -> Rank {
@@ -179,7 +221,7 @@ mod tests {
             "10.0.0.3:50000",
             "172.17.0.2:50000",
         ]);
-        assert_eq!(dial_order(&links, observed, &listed), expected);
+        assert_eq!(dial_order(&links, observed, &listed, 0), expected);
     }
 
     #[test]
@@ -200,8 +242,8 @@ mod tests {
             "[::ffff:127.0.0.1]:50000",
             "[::ffff:198.51.100.7]:50000",
         ]);
-        assert_eq!(dial_order(&links, observed, &listed), addresses(["198.51.100.7:50000"]));
-        assert_eq!(dial_order(&links, None, &listed[..10]), []);
+        assert_eq!(dial_order(&links, observed, &listed, 0), addresses(["198.51.100.7:50000"]));
+        assert_eq!(dial_order(&links, None, &listed[..10], 0), []);
     }
 
     #[test]
@@ -209,7 +251,7 @@ mod tests {
         let observed = Some("127.0.0.1:50000".parse().unwrap());
         let listed = addresses(["[2001:db8::7]:50000", "[::1]:50001"]);
         let expected = addresses(["[2001:db8::7]:50000", "127.0.0.1:50000", "[::1]:50001"]);
-        assert_eq!(dial_order(&[], observed, &listed), expected);
+        assert_eq!(dial_order(&[], observed, &listed, 0), expected);
     }
 
     #[test]
@@ -222,7 +264,44 @@ mod tests {
             "[::ffff:203.0.113.2]:2002",
         ]);
         let expected = addresses(["198.51.100.7:50000", "203.0.113.2:2000"]);
-        assert_eq!(dial_order(&[], observed, &listed), expected);
+        assert_eq!(dial_order(&[], observed, &listed, 0), expected);
+    }
+
+    #[test]
+    fn one_address_of_an_ipv6_network_is_dialled_in_each_round() {
+        let observed = Some("[2001:db8:0:1::7]:50000".parse().unwrap());
+        let listed = addresses([
+            "[2001:db8:0:1::8]:50000",
+            "[2001:db8:0:2::1]:50000",
+            "[2001:db8:0:1::9]:50000",
+            "[2001:db8:0:1::8]:50001",
+        ]);
+        let second = "[2001:db8:0:2::1]:50000";
+        for (round, first) in [
+            (0, "[2001:db8:0:1::7]:50000"),
+            (1, "[2001:db8:0:1::8]:50000"),
+            (2, "[2001:db8:0:1::9]:50000"),
+            (3, "[2001:db8:0:1::7]:50000"),
+        ] {
+            let order = dial_order(&[], observed, &listed, round);
+            assert_eq!(order, addresses([first, second]), "{round}");
+        }
+    }
+
+    #[test]
+    fn one_site_gets_the_dials_of_four_addresses() {
+        let of_site = |site: u16| {
+            (0..16_u16).map(move |network| {
+                SocketAddr::from(([0x2001, 0xdb8, site, network, 0, 0, 0, 1], 5000))
+            })
+        };
+        let listed: Vec<SocketAddr> = of_site(1).chain(of_site(2)).collect();
+        assert_eq!(listed.len(), limits::ADDRESSES);
+        for round in 0..3 {
+            let order = dial_order(&[], None, &listed, round);
+            let expected: Vec<_> = of_site(1).take(4).chain(of_site(2).take(4)).collect();
+            assert_eq!(order, expected);
+        }
     }
 
     #[test]
@@ -233,7 +312,7 @@ mod tests {
         assert_eq!(own.len(), limits::ADDRESSES);
         let listed: Vec<SocketAddr> =
             (0..100_u8).map(|host| SocketAddr::from(([10, 9, host, 1], 5000))).collect();
-        assert_eq!(dial_order(&[], None, &listed).len(), limits::ADDRESSES);
+        assert_eq!(dial_order(&[], None, &listed, 0).len(), limits::ADDRESSES);
     }
 
     #[test]

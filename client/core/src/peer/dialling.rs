@@ -19,8 +19,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 
-use super::Peers;
 use super::conversation::{Conversation, PeerPart};
+use super::dial_budget::{DialSlot, RoundNumber};
+use super::{Peers, path_choice};
 use crate::exchange::unexpected_reply;
 
 /// How long a round takes, at most.
@@ -36,8 +37,8 @@ const SHORT_DIAL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Addresses that are dialled for the whole round: the most likely ones.
 const LONG_DIALS: usize = 6;
 
-/// Addresses that are dialled at once. Each gets six packets in the first second.
-const CONCURRENT_DIALS: usize = 8;
+/// The addresses that further rounds begin with come this many places later, so that all of many have a turn.
+const ROTATION: usize = 8;
 
 /// Numbers of dials in a round.
 const DIALS_PER_ROUND: u32 = 64;
@@ -56,6 +57,7 @@ pub(super) struct Round {
     introduction: IntroductionId,
     key: Fingerprint,
     number: u32,
+    budget_number: RoundNumber,
     accepted: mpsc::Receiver<Connection>,
 }
 
@@ -80,6 +82,7 @@ impl Peers {
             introduction: introduction.id,
             key: introduction.key,
             number,
+            budget_number: self.0.dial_budget.add_round(),
             accepted,
         })
     }
@@ -105,7 +108,8 @@ impl Peers {
             };
             let Some(incoming) = incoming else { return };
             let expected = DialId::of(&incoming)
-                .and_then(|id| self.0.state.lock().expected_dials.get(&id).cloned());
+                // Each is accepted once: an id that was seen on its way is of no use to others.
+                .and_then(|id| self.0.state.lock().expected_dials.remove(&id));
             let Some((key, round)) = expected else {
                 incoming.ignore();
                 continue;
@@ -128,58 +132,16 @@ impl Peers {
 
 impl Round {
     /// Dials these addresses, and accepts dials. Returns the connection that both sides use; `None` if there is none
-    /// in time.
-    pub(super) async fn run(&mut self, order: &[SocketAddr]) -> Option<Channel> {
-        let deadline = Instant::now() + ROUND_TIMEOUT;
-        let is_nominator = self.identity.fingerprint() < self.key;
-        let (mut waiting, mut dials) = (self.numbered(order), JoinSet::new());
-        let mut nominations: JoinSet<Option<Channel>> = JoinSet::new();
-        let mut all: Vec<Channel> = Vec::new();
-        let chosen = loop {
-            while dials.len() < CONCURRENT_DIALS
-                && let Some((place, address)) = waiting.pop_front()
-            {
-                self.start_dial(&mut dials, place, address);
-            }
-            let connection = tokio::select! {
-                Some(dialled) = dials.join_next() => dialled.ok().flatten(),
-                Some(accepted) = self.accepted.recv() => Some(accepted),
-                Some(nominated) = nominations.join_next() => {
-                    if let Ok(Some(channel)) = nominated {
-                        break Some(channel);
-                    }
-                    None
-                }
-                () = sleep_until(deadline) => break None,
-            };
-            if let Some(connection) = connection {
-                debug!(address = %connection.remote_address(), "connected directly");
-                let channel = Channel::new(connection, Role::Peer);
-                all.push(channel.clone());
-                let introduction = self.introduction;
-                nominations.spawn(async move {
-                    let nominate = async {
-                        if is_nominator {
-                            nominate(&channel, introduction).await
-                        } else {
-                            await_nomination(&channel, introduction).await
-                        }
-                    };
-                    match timeout(NOMINATION_TIMEOUT, nominate).await {
-                        Ok(Ok(())) => Some(channel),
-                        _ => None,
-                    }
-                });
-                // One connection at a time is nominated: the first one that the other side confirms.
-                if is_nominator {
-                    let first = timeout(NOMINATION_TIMEOUT, nominations.join_next()).await;
-                    if let Ok(Some(Ok(Some(channel)))) = first {
-                        break Some(channel);
-                    }
-                }
-            }
-        };
-        for channel in all {
+    /// in time, or none that is better than the direct one with the round trip `current`.
+    pub(super) async fn run(
+        &mut self,
+        order: &[SocketAddr],
+        current: Option<Duration>,
+    ) -> Option<Channel> {
+        let mut opened = Vec::new();
+        let ended = timeout(ROUND_TIMEOUT, self.dial_and_choose(order, current, &mut opened));
+        let chosen = ended.await.ok();
+        for channel in opened {
             let is_chosen =
                 chosen.as_ref().is_some_and(|chosen| chosen.stable_id() == channel.stable_id());
             if !is_chosen {
@@ -189,23 +151,100 @@ impl Round {
         chosen
     }
 
+    /// Dials until a connection is chosen, and collects all that open.
+    async fn dial_and_choose(
+        &mut self,
+        order: &[SocketAddr],
+        current: Option<Duration>,
+        opened: &mut Vec<Channel>,
+    ) -> Channel {
+        let is_nominator = self.identity.fingerprint() < self.key;
+        let is_wanted = |channel: &Channel| {
+            current.is_none_or(|current| path_choice::is_better(channel.rtt(), current))
+        };
+        let (mut waiting, mut dials) = (self.numbered(order), JoinSet::new());
+        let mut nominations: JoinSet<Option<Channel>> = JoinSet::new();
+        // The connections of which the nominator chooses one, and when it does.
+        let (mut candidates, mut choice): (Vec<Channel>, _) = (Vec::new(), None);
+        loop {
+            let budget = self.peers.0.dial_budget.clone();
+            // No further address is dialled while there is a connection that may be used.
+            let is_dialling =
+                !waiting.is_empty() && nominations.is_empty() && candidates.is_empty();
+            let connection = tokio::select! {
+                slot = budget.slot(self.budget_number), if is_dialling => {
+                    if let Some((place, address)) = waiting.pop_front() {
+                        self.start_dial(&mut dials, slot, place, address);
+                    }
+                    continue;
+                }
+                Some(dialled) = dials.join_next() => dialled.ok().flatten(),
+                Some(accepted) = self.accepted.recv() => Some(accepted),
+                Some(nominated) = nominations.join_next() => match nominated {
+                    Ok(Some(channel)) => return channel,
+                    _ => continue,
+                },
+                () = sleep_until(choice.unwrap_or_else(Instant::now)), if choice.is_some() => {
+                    let chosen = path_choice::choose(candidates.iter().map(|one| one.rtt()));
+                    // One connection at a time is nominated: the first one that the other side confirms.
+                    if let Some(channel) = chosen.map(|index| candidates.remove(index))
+                        && self.is_nominated(&channel).await
+                    {
+                        return channel;
+                    }
+                    choice = (!candidates.is_empty()).then(Instant::now);
+                    continue;
+                }
+            };
+            let Some(connection) = connection else { continue };
+            let channel = Channel::new(connection, Role::Peer);
+            debug!(address = %channel.remote_address(), rtt = ?channel.rtt(), "connected directly");
+            opened.push(channel.clone());
+            if !is_nominator {
+                let introduction = self.introduction;
+                nominations.spawn(async move {
+                    let nominated = await_nomination(&channel, introduction);
+                    matches!(timeout(NOMINATION_TIMEOUT, nominated).await, Ok(Ok(())))
+                        .then_some(channel)
+                });
+            } else if is_wanted(&channel) {
+                let choice_time = path_choice::choice_time(channel.rtt());
+                choice.get_or_insert_with(|| Instant::now() + choice_time);
+                candidates.push(channel);
+            }
+        }
+    }
+
+    /// Nominates a connection. Returns whether the other side has confirmed.
+    async fn is_nominated(&self, channel: &Channel) -> bool {
+        let nominated = timeout(NOMINATION_TIMEOUT, nominate(channel, self.introduction));
+        matches!(nominated.await, Ok(Ok(())))
+    }
+
     /// The addresses with their places in the round. Later rounds begin with the addresses that had no turn before.
     fn numbered(&self, order: &[SocketAddr]) -> VecDeque<(u32, SocketAddr)> {
         let mut order = order.to_vec();
         if order.len() > LONG_DIALS {
             let others = &mut order[LONG_DIALS..];
-            let turn = (CONCURRENT_DIALS * self.number as usize) % others.len();
+            let turn = (ROTATION * self.number as usize) % others.len();
             others.rotate_left(turn);
         }
         (0..DIALS_PER_ROUND).zip(order).collect()
     }
 
-    fn start_dial(&self, dials: &mut JoinSet<Option<Connection>>, place: u32, address: SocketAddr) {
+    fn start_dial(
+        &self,
+        dials: &mut JoinSet<Option<Connection>>,
+        slot: DialSlot,
+        place: u32,
+        address: SocketAddr,
+    ) {
         let number = self.number * DIALS_PER_ROUND + place;
         let id = DialId::derive(self.introduction, self.identity.fingerprint(), number);
         let (endpoint, identity, key) = (self.endpoint.clone(), self.identity.clone(), self.key);
         let limit = if (place as usize) < LONG_DIALS { DIAL_TIMEOUT } else { SHORT_DIAL_TIMEOUT };
         dials.spawn(async move {
+            let _slot = slot;
             match timeout(limit, endpoint.dial_peer(address, &identity, key, id)).await {
                 Ok(Ok(connection)) => Some(connection),
                 Ok(Err(error)) => {

@@ -6,11 +6,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use quiver_protocol::{
-    CloseCode, DialRequest, Introduction, IntroductionId, PeerReply, PeerRequest, PlainEnd,
-    RefusalCode,
+    DialRequest, Introduction, IntroductionId, PeerReply, PeerRequest, PlainEnd, RefusalCode,
 };
-use quiver_transport::{Channel, StreamError, close};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use quiver_transport::{Channel, StreamError};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::debug;
 
 use super::candidates::{self, LocalNetwork};
@@ -37,38 +36,45 @@ const AGREE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a person may take to agree to a direct connection.
 pub(super) const PERSON_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// When no packet comes over a direct path for this long, although this side has sent some, the link stops using it.
-const SILENCE_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// How often the counts of packets on a direct path are read.
-const PATH_POLL_INTERVAL: Duration = Duration::from_millis(200);
-
-/// How long transfers have to move from a path before it is closed.
-const MOVE_TIMEOUT: Duration = Duration::from_secs(2);
-
 impl Peers {
     /// Tries to connect directly while the link has no direct path: when this side has accepted the contact and when
     /// this machine's addresses change; on the side that asked for the introduction also every [`RETRY_INTERVAL`].
+    /// Looks for a better path when the addresses change while there is a direct one.
     pub(super) async fn manage_direct(self, link: PeerLink) {
         let is_requester = link.side() == Side::Requester;
         // If both sides have accepted before, the requester starts.
         let mut is_due = is_requester || !link.is_accepted();
+        let mut waits_for_requester = !is_due;
         loop {
-            while !link.is_accepted() || link.has_direct() {
+            while !link.is_accepted() {
                 let changed = link.changed();
-                if link.is_accepted() && !link.has_direct() {
+                if link.is_accepted() {
                     break;
                 }
                 changed.await;
             }
+            if link.has_direct() {
+                self.improve_direct(&link).await;
+                is_due = true;
+                continue;
+            }
             let (links, started) = (local_networks(), Instant::now());
-            if std::mem::replace(&mut is_due, true) {
+            if is_due {
                 self.try_rounds(&link).await;
             }
-            let retry_after = is_requester.then_some(RETRY_INTERVAL);
+            let retry_after = match link.side() {
+                Side::Requester => Some(RETRY_INTERVAL),
+                Side::Responder if waits_for_requester => Some(ADDRESS_INTERVAL),
+                Side::Responder => None,
+            };
+            is_due = true;
             if !link.has_direct() {
-                wait_for_retry(&link, &links, started, retry_after).await;
+                let has_other_addresses = wait_for_retry(&link, &links, started, retry_after).await;
+                // A requester that has not begun has not accepted, or does not connect directly: its answer tells.
+                let has_begun = link.is_accepted_by_other().is_some() && !link.has_direct();
+                is_due = !waits_for_requester || has_other_addresses || !has_begun;
             }
+            waits_for_requester = false;
         }
     }
 
@@ -81,11 +87,8 @@ impl Peers {
         if link.has_direct() {
             return;
         }
-        let next = link.dial_rounds().next();
-        if next.is_none()
-            && let Err(error) = self.introduce_again(link).await
-        {
-            return debug!(%error, "cannot be introduced again");
+        if !self.has_round(link).await {
+            return;
         }
         link.set_not_direct(NotDirect::Trying);
         loop {
@@ -96,12 +99,12 @@ impl Peers {
                 Ok(()) => {}
                 // The other side dials already.
                 Err(StreamError::Refused(refusal)) if refusal.code == RefusalCode::Busy => return,
-                Err(StreamError::Refused(refusal)) if refusal.code == RefusalCode::Declined => {
+                Err(StreamError::Refused(refusal)) if is_unwilling(refusal.code) => {
                     // Another introduction does not stay open until the other side has accepted.
                     if introduction != link.id() {
                         link.dial_rounds().skip(introduction);
                     }
-                    return link.set_not_direct(NotDirect::Declined);
+                    return link.set_declined(refusal.code == RefusalCode::Declined);
                 }
                 Err(error) => {
                     debug!(%error, round, "a round of direct dials has failed");
@@ -110,6 +113,47 @@ impl Peers {
             }
         }
         link.set_not_direct(NotDirect::Unreachable);
+    }
+
+    /// Waits until this machine's addresses change, and then looks for a better direct path once. Returns early when the
+    /// direct path is lost.
+    async fn improve_direct(&self, link: &PeerLink) {
+        let (networks, started) = (local_networks(), Instant::now());
+        while link.has_direct() {
+            // Ends early when the path changes.
+            let _ = timeout(ADDRESS_INTERVAL, link.changed()).await;
+            if started.elapsed() >= ADDRESS_INTERVAL && local_networks() != networks {
+                return self.try_better_path(link).await;
+            }
+        }
+    }
+
+    /// Runs one round while there is a direct path, which a better one replaces.
+    async fn try_better_path(&self, link: &PeerLink) {
+        let _turn = match link.side() {
+            Side::Requester => Some(link.dialling().lock().await),
+            Side::Responder => None,
+        };
+        if !self.has_round(link).await {
+            return;
+        }
+        let next = link.dial_rounds().next();
+        let Some((introduction, round)) = next else { return };
+        if let Err(error) = self.request_round(link, introduction, round).await {
+            debug!(%error, round, "no round for a better direct path");
+        }
+    }
+
+    /// Whether there is another round of direct dials, with another introduction if need be.
+    async fn has_round(&self, link: &PeerLink) -> bool {
+        let next = link.dial_rounds().next();
+        if next.is_none()
+            && let Err(error) = self.introduce_again(link).await
+        {
+            debug!(%error, "cannot be introduced again");
+            return false;
+        }
+        true
     }
 
     /// The requester's side of one round.
@@ -125,7 +169,8 @@ impl Peers {
             round,
             addresses: self.own_addresses(&links),
         });
-        let channel = link.relayed().ok_or(StreamError::Reset)?;
+        // The direct path, if the server is gone.
+        let channel = link.relayed().map_or_else(|| link.channel(), Ok)?;
         let ask = async {
             let mut conversation = Conversation::start(&channel, &request, AGREE_TIMEOUT).await?;
             match conversation.next::<PlainEnd>().await? {
@@ -138,7 +183,7 @@ impl Peers {
         let observe = self.observed_address(introduction);
         let observe = async { Ok(observe.await) };
         let ((mut conversation, listed), observed) = tokio::try_join!(ask, observe)?;
-        let order = candidates::dial_order(&links, observed, &listed);
+        let order = candidates::dial_order(&links, observed, &listed, round);
         // Not while it asks: the other side, which has precedence, may ask at the same time, and is answered.
         let _turn = match link.side() {
             Side::Requester => None,
@@ -166,8 +211,14 @@ impl Peers {
         dial: DialRequest,
         conversation: &mut Conversation,
     ) -> Result<(), RequestError> {
-        if self.0.paths == PathPolicy::RelayOnly || !link.is_accepted() {
-            return Err(RequestError::refused(RefusalCode::Declined, "no direct connection now"));
+        link.set_accepted_by_other(true);
+        if self.0.paths == PathPolicy::RelayOnly {
+            let message = "this client connects over the relay only";
+            return Err(RequestError::refused(RefusalCode::Forbidden, message));
+        }
+        if !link.is_accepted() {
+            let message = "this person has not accepted you yet";
+            return Err(RequestError::refused(RefusalCode::Declined, message));
         }
         let _turn = match link.side() {
             Side::Requester => link
@@ -200,7 +251,7 @@ impl Peers {
         let links = local_networks();
         let observed = self.observed_address(introduction).await;
         let addresses = self.own_addresses(&links);
-        let order = candidates::dial_order(&links, observed, listed);
+        let order = candidates::dial_order(&links, observed, listed, round);
         let mut dials = self.prepare_round(link, introduction, round)?;
         conversation.reply(&PeerReply::Addresses { addresses }).await?;
         match conversation.next::<PlainEnd>().await? {
@@ -228,12 +279,22 @@ impl Peers {
         }
         let server = self.server()?;
         let agreed = exchange::agree(&server.connection, introduction.id, PERSON_TIMEOUT).await;
-        let observed = agreed.map_err(|error| no_path(&error.to_string()))?.other;
+        let agreed = agreed.map_err(|error| match error {
+            StreamError::Refused(refusal) if refusal.code == RefusalCode::Declined => {
+                no_path("the other person does not agree to a direct connection")
+            }
+            // It has declined before this request arrived, or has disconnected.
+            StreamError::Refused(refusal) if refusal.code == RefusalCode::NotFound => {
+                no_path("the other client has declined or disconnected")
+            }
+            error => no_path(&error.to_string()),
+        });
+        let observed = agreed?.other;
         let links = local_networks();
-        let order = candidates::dial_order(&links, Some(observed), &[]);
+        let order = candidates::dial_order(&links, Some(observed), &[], 0);
         let round = self.start_round(introduction, 0);
         let mut round = round.map_err(|error| no_path(&error.to_string()))?;
-        let connected = round.run(&order).await;
+        let connected = round.run(&order, None).await;
         connected.ok_or_else(|| no_path("the networks do not let the two clients reach each other"))
     }
 
@@ -243,7 +304,9 @@ impl Peers {
         let (name, again) = (link.name().clone(), Some(link.id()));
         let introduced = exchange::introduce(&server.connection, name.clone(), true, again).await;
         let introduction = introduced.map_err(|error| Self::no_path(&name, &error))?;
-        if introduction.key != link.key() {
+        self.use_introduction(&introduction)?;
+        let is_same = introduction.key == link.key() && link.is_with(&introduction.name);
+        if !is_same || introduction.again != again {
             let why = "the server has introduced another client".to_owned();
             return Err(PeerError::NoPath { name, why }.into());
         }
@@ -288,94 +351,31 @@ impl Peers {
         order: &[SocketAddr],
     ) -> Option<Channel> {
         debug!(name = %link.name(), ?order, "dialling directly");
-        round.run(order).await
-    }
-
-    /// Makes a direct connection the path of a link, and watches it.
-    async fn use_direct(&self, link: &PeerLink, channel: Channel) {
-        let changed = link.set_direct(channel.clone());
-        self.report_path(link, changed).await;
-        let (peers, served, serving) = (self.clone(), link.clone(), channel.clone());
-        self.spawn(async move { peers.serve_channel(served, serving).await });
-        let (peers, link) = (self.clone(), link.clone());
-        self.spawn(async move { peers.watch_direct(link, channel).await });
-    }
-
-    /// Leaves a direct path on which nothing is acknowledged any more. Without a relay there is nothing to move to: then
-    /// QUIC's idle timeout decides.
-    async fn watch_direct(&self, link: PeerLink, channel: Channel) {
-        let mut polls = interval(PATH_POLL_INTERVAL);
-        polls.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let mut silence = Silence::default();
-        // When transfers were told to move from this path.
-        let mut left: Option<Instant> = None;
-        loop {
-            tokio::select! {
-                _ = polls.tick() => {}
-                _ = channel.closed() => return,
-            }
-            let statistics = channel.stats();
-            let (received, sent) = (statistics.udp_rx.datagrams, statistics.udp_tx.datagrams);
-            let now = Instant::now();
-            let is_silent = silence.update(received, sent, now) >= SILENCE_TIMEOUT;
-            let must_leave = is_silent && link.relayed().is_some();
-            let changed = match left {
-                None if must_leave => {
-                    left = Some(now);
-                    link.suspect_direct()
-                }
-                // Packets arrive again, or the relay is gone too.
-                Some(_) if !must_leave => {
-                    left = None;
-                    link.restore_direct()
-                }
-                Some(since) if now.duration_since(since) >= MOVE_TIMEOUT => {
-                    return close(&channel, CloseCode::TimedOut);
-                }
-                None | Some(_) => None,
-            };
-            self.report_path(&link, changed).await;
-        }
+        round.run(order, link.direct_round_trip()).await
     }
 }
 
-/// How long the other side of a path has been silent, although this side has sent packets.
-#[derive(Debug, Default)]
-struct Silence {
-    received: u64,
-    sent: u64,
-    /// When the first packet was sent after the last received one.
-    since: Option<Instant>,
+/// Whether a refusal of `dial` means that the other client takes part in no round now.
+fn is_unwilling(code: RefusalCode) -> bool {
+    matches!(code, RefusalCode::Declined | RefusalCode::Forbidden)
 }
 
-impl Silence {
-    /// Takes the numbers of packets so far, and returns how long the silence lasts.
-    fn update(&mut self, received: u64, sent: u64, now: Instant) -> Duration {
-        if received != self.received {
-            self.since = None;
-        } else if sent != self.sent {
-            self.since.get_or_insert(now);
-        }
-        (self.received, self.sent) = (received, sent);
-        self.since.map_or(Duration::ZERO, |since| now.duration_since(since))
-    }
-}
-
-/// Waits until another attempt may succeed: after a change of this machine's addresses, or after a while.
+/// Waits until another attempt may succeed: after a change of this machine's addresses, or after a while. Returns
+/// whether the addresses have changed.
 async fn wait_for_retry(
     link: &PeerLink,
     links: &[LocalNetwork],
     started: Instant,
     retry_after: Option<Duration>,
-) {
+) -> bool {
     loop {
         // Ends early when the link has got a direct path.
         let _ = timeout(ADDRESS_INTERVAL, link.changed()).await;
         let is_over = retry_after.is_some_and(|limit| started.elapsed() >= limit);
         let has_other_addresses =
-            || started.elapsed() >= ADDRESS_INTERVAL && local_networks() != links;
-        if link.has_direct() || is_over || has_other_addresses() {
-            return;
+            started.elapsed() >= ADDRESS_INTERVAL && local_networks() != links;
+        if link.has_direct() || is_over || has_other_addresses {
+            return has_other_addresses;
         }
     }
 }

@@ -1,16 +1,19 @@
 //! The connection with one other client: a path over the relay, a direct one, or both. Opens and dials nothing.
 
+mod state;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 use quiver_protocol::{ClientName, CloseCode, Fingerprint, Introduction, IntroductionId};
 use quiver_transport::role::CLIENT_CONTENT_STREAMS;
 use quiver_transport::{Channel, ConnectionEnd, StreamError, close};
-use tokio::sync::{Mutex as AsyncMutex, Notify, Semaphore, watch};
+use tokio::sync::{Mutex as AsyncMutex, Notify, Semaphore};
 use tokio::time::Instant;
 
+use self::state::{LinkPath, LinkState};
 use super::dial_rounds::DialRounds;
 use crate::peer_path::{NotDirect, PeerPath, PeerStatus};
 use crate::reconnecting::{MoveSignal, SessionHandle};
@@ -36,8 +39,6 @@ struct LinkShared {
     state: Mutex<LinkState>,
     /// Notified when a path is added, superseded or closed, and when the contact is accepted.
     changed: Notify,
-    /// Whether this person has accepted the contact, so that it may learn this client's address.
-    is_accepted: AtomicBool,
     /// The direct dials that have run and may run.
     dial_rounds: Mutex<DialRounds>,
     dialling: AsyncMutex<()>,
@@ -45,64 +46,6 @@ struct LinkShared {
     content_permits: Arc<Semaphore>,
     closed_relayed_bytes: AtomicU64,
     closed_direct_bytes: AtomicU64,
-}
-
-#[derive(Debug)]
-struct LinkState {
-    relayed: Option<LinkPath>,
-    direct: Option<LinkPath>,
-    not_direct: NotDirect,
-    previous: Option<PeerPath>,
-}
-
-/// One path of a link.
-#[derive(Debug)]
-struct LinkPath {
-    channel: Channel,
-    /// True while the link has a better path, to which transfers move.
-    is_superseded: watch::Sender<bool>,
-}
-
-impl LinkPath {
-    fn new(channel: Channel) -> Self {
-        Self { channel, is_superseded: watch::channel(false).0 }
-    }
-
-    fn is_open(&self) -> bool {
-        self.channel.close_reason().is_none()
-    }
-
-    fn is_usable(&self) -> bool {
-        self.is_open() && !*self.is_superseded.borrow()
-    }
-
-    fn bytes(&self) -> u64 {
-        let statistics = self.channel.stats();
-        statistics.udp_tx.bytes + statistics.udp_rx.bytes
-    }
-}
-
-impl LinkState {
-    /// The path for new streams.
-    fn best(&self) -> Option<&LinkPath> {
-        let paths = || self.direct.iter().chain(&self.relayed);
-        paths().find(|path| path.is_usable()).or_else(|| paths().find(|path| path.is_open()))
-    }
-
-    fn path(&self) -> PeerPath {
-        match self.best() {
-            None => PeerPath::Closed,
-            Some(best) if self.is_direct(best) => {
-                let address = best.channel.remote_address();
-                PeerPath::Direct { address: (address.ip().to_canonical(), address.port()).into() }
-            }
-            Some(_) => PeerPath::Relayed { why: self.not_direct },
-        }
-    }
-
-    fn is_direct(&self, path: &LinkPath) -> bool {
-        self.direct.as_ref().is_some_and(|direct| std::ptr::eq(direct, path))
-    }
 }
 
 impl PeerLink {
@@ -116,7 +59,15 @@ impl PeerLink {
     ) -> Self {
         let path = Some(LinkPath::new(channel));
         let (relayed, direct) = if is_direct { (None, path) } else { (path, None) };
-        let state = LinkState { relayed, direct, not_direct, previous: None };
+        let state = LinkState {
+            relayed,
+            direct,
+            not_direct,
+            replaced: Vec::new(),
+            previous: None,
+            is_accepted: false,
+            is_accepted_by_other: None,
+        };
         let opened = Instant::now();
         Self(Arc::new(LinkShared {
             dial_rounds: Mutex::new(DialRounds::new(introduction.id, opened)),
@@ -126,7 +77,6 @@ impl PeerLink {
             opened,
             state: Mutex::new(state),
             changed: Notify::new(),
-            is_accepted: AtomicBool::new(false),
             content_permits: Arc::new(Semaphore::new(CLIENT_CONTENT_STREAMS as usize)),
             closed_relayed_bytes: AtomicU64::new(0),
             closed_direct_bytes: AtomicU64::new(0),
@@ -239,21 +189,31 @@ impl PeerLink {
 
     /// Lets the contact learn this client's address.
     pub(crate) fn set_accepted(&self) {
-        self.0.is_accepted.store(true, Ordering::Relaxed);
+        self.0.state.lock().is_accepted = true;
         self.notify_changed();
     }
 
     pub(super) fn is_accepted(&self) -> bool {
-        self.0.is_accepted.load(Ordering::Relaxed)
+        self.0.state.lock().is_accepted
     }
 
-    /// Makes a direct connection the path of this link: transfers move to it. Returns the path, if it has changed.
+    /// Records whether the other person has accepted this one.
+    pub(super) fn set_accepted_by_other(&self, is_accepted: bool) {
+        self.0.state.lock().is_accepted_by_other = Some(is_accepted);
+    }
+
+    /// Whether the other person has accepted this one; `None` if this client does not know.
+    pub(super) fn is_accepted_by_other(&self) -> Option<bool> {
+        self.0.state.lock().is_accepted_by_other
+    }
+
+    /// Makes a direct connection the path of this link: transfers move to it. Returns the path, if it has changed. An
+    /// earlier direct connection stays open until [`close_replaced`](Self::close_replaced).
     pub(super) fn set_direct(&self, channel: Channel) -> Option<PeerPath> {
-        self.change(|state, shared| {
+        self.change(|state, _| {
             if let Some(old) = state.direct.replace(LinkPath::new(channel)) {
-                shared.closed_direct_bytes.fetch_add(old.bytes(), Ordering::Relaxed);
                 old.is_superseded.send_replace(true);
-                close(&old.channel, CloseCode::Superseded);
+                state.replaced.push(old);
             }
             if let Some(relayed) = &state.relayed {
                 relayed.is_superseded.send_replace(true);
@@ -261,9 +221,27 @@ impl PeerLink {
         })
     }
 
-    /// Moves transfers from the direct path back to the relay, because nothing is acknowledged there.
-    pub(super) fn suspect_direct(&self) -> Option<PeerPath> {
+    /// Closes the direct connections that another one has replaced.
+    pub(super) fn close_replaced(&self) {
+        let mut state = self.0.state.lock();
+        for path in std::mem::take(&mut state.replaced) {
+            self.0.closed_direct_bytes.fetch_add(path.bytes(), Ordering::Relaxed);
+            close(&path.channel, CloseCode::Superseded);
+        }
+    }
+
+    /// The round trip of the direct path, if it is used.
+    pub(super) fn direct_round_trip(&self) -> Option<Duration> {
+        let state = self.0.state.lock();
+        state.direct.as_ref().filter(|path| path.is_usable()).map(|path| path.channel.rtt())
+    }
+
+    /// Moves transfers from a direct path back to the relay, because nothing is acknowledged there.
+    pub(super) fn suspect_direct(&self, channel: &Channel) -> Option<PeerPath> {
         self.change(|state, _| {
+            if state.direct.as_ref().is_none_or(|direct| !direct.is_of(channel)) {
+                return;
+            }
             state.not_direct = NotDirect::Lost;
             if let Some(relayed) = state.relayed.as_ref().filter(|path| path.is_open()) {
                 relayed.is_superseded.send_replace(false);
@@ -274,13 +252,14 @@ impl PeerLink {
         })
     }
 
-    /// Moves transfers to the direct path again, on which packets have arrived after all.
-    pub(super) fn restore_direct(&self) -> Option<PeerPath> {
+    /// Uses a direct path again that was left, because packets arrive on it again.
+    pub(super) fn trust_direct(&self, channel: &Channel) -> Option<PeerPath> {
         self.change(|state, _| {
-            let Some(direct) = state.direct.as_ref().filter(|path| path.is_open()) else { return };
-            direct.is_superseded.send_replace(false);
-            if let Some(relayed) = &state.relayed {
-                relayed.is_superseded.send_replace(true);
+            if let Some(direct) = state.direct.as_ref().filter(|direct| direct.is_of(channel)) {
+                direct.is_superseded.send_replace(false);
+                if let Some(relayed) = &state.relayed {
+                    relayed.is_superseded.send_replace(true);
+                }
             }
         })
     }
@@ -288,7 +267,10 @@ impl PeerLink {
     /// Removes a connection that has ended.
     pub(super) fn remove(&self, channel: &Channel) -> Option<PeerPath> {
         self.change(|state, shared| {
-            let is_removed = |path: &mut LinkPath| path.channel.stable_id() == channel.stable_id();
+            let is_removed = |path: &mut LinkPath| path.is_of(channel);
+            for path in state.replaced.extract_if(.., is_removed) {
+                shared.closed_direct_bytes.fetch_add(path.bytes(), Ordering::Relaxed);
+            }
             if let Some(path) = state.direct.take_if(is_removed) {
                 shared.closed_direct_bytes.fetch_add(path.bytes(), Ordering::Relaxed);
                 path.is_superseded.send_replace(true);
@@ -308,6 +290,18 @@ impl PeerLink {
         })
     }
 
+    /// Records that the other client takes part in no direct dials: because its person has not accepted this one yet, or
+    /// for good.
+    pub(super) fn set_declined(&self, is_for_now: bool) {
+        let mut state = self.0.state.lock();
+        let is_not_accepted = is_for_now && state.is_accepted_by_other != Some(true);
+        if is_not_accepted {
+            state.is_accepted_by_other = Some(false);
+        }
+        state.not_direct =
+            if is_not_accepted { NotDirect::NotAccepted } else { NotDirect::Declined };
+    }
+
     /// Sets why there is no direct connection.
     pub(super) fn set_not_direct(&self, why: NotDirect) {
         self.0.state.lock().not_direct = why;
@@ -320,8 +314,12 @@ impl PeerLink {
             let before = state.path();
             change(&mut state, &self.0);
             let after = state.path();
-            let is_other = std::mem::discriminant(&before) != std::mem::discriminant(&after);
-            is_other.then(|| {
+            let is_same = match (&before, &after) {
+                // Another reason is no other path.
+                (PeerPath::Relayed { .. }, PeerPath::Relayed { .. }) => true,
+                (before, after) => before == after,
+            };
+            (!is_same).then(|| {
                 state.previous = Some(before);
                 after
             })
@@ -336,6 +334,7 @@ impl PeerLink {
         let bytes = |path: &Option<LinkPath>, closed: &AtomicU64| {
             path.as_ref().map_or(0, LinkPath::bytes) + closed.load(Ordering::Relaxed)
         };
+        let replaced: u64 = state.replaced.iter().map(LinkPath::bytes).sum();
         PeerStatus {
             name: self.name().clone(),
             key: self.key(),
@@ -343,14 +342,14 @@ impl PeerLink {
             previous: state.previous.clone(),
             round_trip: state.best().map(|path| path.channel.rtt()),
             relayed_bytes: bytes(&state.relayed, &self.0.closed_relayed_bytes),
-            direct_bytes: bytes(&state.direct, &self.0.closed_direct_bytes),
+            direct_bytes: bytes(&state.direct, &self.0.closed_direct_bytes) + replaced,
         }
     }
 
     /// Closes all connections.
     pub(crate) fn close(&self) {
         let state = self.0.state.lock();
-        for path in state.direct.iter().chain(&state.relayed) {
+        for path in state.direct.iter().chain(&state.relayed).chain(&state.replaced) {
             close(&path.channel, CloseCode::Goodbye);
         }
     }

@@ -169,6 +169,7 @@ impl Peers {
         introduction: Introduction,
         answer_permit: OwnedSemaphorePermit,
     ) -> Result<(), ClientError> {
+        self.use_introduction(&introduction)?;
         if let Some(again) = introduction.again {
             return self.answer_again(&introduction, again).await;
         }
@@ -189,11 +190,16 @@ impl Peers {
         if !accept {
             return Ok(());
         }
-        if admission == Admission::Ask {
-            self.ask_about(&introduction).await?;
-        }
-        if directly == Admission::Ask && !self.ask_to_connect_directly(&introduction).await {
-            return Ok(());
+        let asked = match admission {
+            Admission::Ask => self.ask_about(&introduction).await,
+            Admission::Admit | Admission::Refuse => Ok(()),
+        };
+        let agrees = asked.is_ok()
+            && (directly != Admission::Ask || self.ask_to_connect_directly(&introduction).await);
+        if !agrees {
+            // Otherwise the other client would wait for this one. Older servers refuse a second answer.
+            self.send_answer(&introduction, false).await?;
+            return asked;
         }
         self.open_link(introduction, Side::Responder).await?.closed().await;
         drop(link_permit);

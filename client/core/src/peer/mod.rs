@@ -6,7 +6,9 @@
 //! | `listener` | introductions that other clients ask for |
 //! | `trust`, `key_permits` | whether the key of a client is that of its name, and what it may take up |
 //! | `link`, `opening` | the connection with one client, and its tasks |
-//! | `direct`, `dial_rounds`, `dialling`, `candidates` | direct connections: when, how, and to which addresses |
+//! | `used_introductions` | the introductions that cannot be used again |
+//! | `direct`, `direct_path`, `dial_rounds`, `dialling`, `candidates` | direct connections: when, how, and to which addresses |
+//! | `dial_budget`, `path_choice` | how many addresses are dialled at once, and which connection is used |
 //! | `conversation` | requests to the other client |
 //! | `requests` | what the other client asks for on a link |
 //! | `messages`, `verification` | both ends of `tell` and `verify` |
@@ -16,9 +18,11 @@
 
 mod candidates;
 mod conversation;
+mod dial_budget;
 mod dial_rounds;
 mod dialling;
 mod direct;
+mod direct_path;
 mod incoming;
 mod key_permits;
 mod link;
@@ -29,11 +33,13 @@ mod offer_tracking;
 mod offered_paths;
 mod opening;
 mod outgoing;
+mod path_choice;
 mod refusals;
 mod requests;
 mod serving;
 mod source;
 mod trust;
+mod used_introductions;
 mod verification;
 
 use std::collections::HashMap;
@@ -41,17 +47,19 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use quiver_protocol::{ClientName, Fingerprint, IntroductionId, OfferId, Refusal};
+use quiver_protocol::{ClientName, Fingerprint, Introduction, IntroductionId, OfferId, Refusal};
 use quiver_transfer::{BackgroundPool, PrefixCache};
 use quiver_transport::{Connection, DialId, Endpoint, Identity, StreamError};
 use tokio::sync::{Notify, OnceCell, mpsc};
 use tokio::task::JoinSet;
 
+use self::dial_budget::DialBudget;
 use self::key_permits::KeyPermits;
 pub(crate) use self::link::PeerLink;
 use self::offer_tracking::{AwaitedAnswers, ReportedOffers};
 use self::outgoing::OfferSource;
 pub(crate) use self::source::PeerSource;
+use self::used_introductions::UsedIntroductions;
 use crate::error::{ClientError, InvalidRequest, PeerError};
 use crate::event::EventKind;
 use crate::exchange;
@@ -84,6 +92,8 @@ struct PeersShared {
     /// Idle timeout of each request.
     timeout: Duration,
     state: Mutex<PeersState>,
+    /// Bounds the direct dials of all links.
+    dial_budget: Arc<DialBudget>,
     /// Notified when a client has connected to the server, or a link has opened.
     changed: Notify,
     /// Gets the offers that are accepted, and that the sender offers on a link now.
@@ -105,6 +115,7 @@ struct PeersState {
     /// The session with the server; `None` before the client has connected.
     session: Option<ReconnectingSession>,
     links: HashMap<IntroductionId, PeerLink>,
+    used_introductions: UsedIntroductions,
     /// The dials that running rounds expect, with the key of the dialling client.
     expected_dials: HashMap<DialId, (Fingerprint, mpsc::Sender<Connection>)>,
     /// Whether the socket accepts connections of other clients.
@@ -144,6 +155,7 @@ impl Peers {
             reporter,
             timeout,
             state,
+            dial_budget: Arc::default(),
             changed,
             accepted,
             question_permits: KeyPermits::for_questions(),
@@ -293,6 +305,7 @@ impl Peers {
         let introduced = exchange::introduce(&server.connection, name.clone(), relay, None).await;
         let introduction = introduced
             .map_err(|error| ClientError::stream(format!("cannot reach {name}"), error))?;
+        self.use_introduction(&introduction)?;
         if key.is_some_and(|key| introduction.key != key) {
             let why = "another machine of this account answers".to_owned();
             return Err(PeerError::NoPath { name: name.clone(), why }.into());
@@ -322,6 +335,18 @@ impl Peers {
         }
         link.set_accepted();
         Ok(())
+    }
+
+    /// Records that an introduction is used.
+    ///
+    /// # Errors
+    /// [`PeerError::NoPath`] if it was used before.
+    fn use_introduction(&self, introduction: &Introduction) -> Result<(), ClientError> {
+        if self.0.state.lock().used_introductions.record(introduction.id) {
+            return Ok(());
+        }
+        let why = "the server has repeated an introduction".to_owned();
+        Err(PeerError::NoPath { name: introduction.name.clone(), why }.into())
     }
 
     fn no_path(name: &ClientName, error: &StreamError) -> ClientError {

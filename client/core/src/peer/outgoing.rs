@@ -281,6 +281,13 @@ impl Peers {
             let (number, to) = (*number, link.name().clone());
             match conversation.next::<OfferEnd>().await {
                 Ok(PeerPart::Reply(PeerReply::Pending)) => {
+                    let now = Timestamp(Utc::now());
+                    let offer = self.with_store(move |store| store.outgoing_offer(number, now));
+                    // Withdrawn before the recipient knew of it: the announcement was on its way.
+                    if offer.await.is_ok_and(|offer| offer.state == OutgoingState::Withdrawn) {
+                        self.tell_withdrawn(link, *id).await;
+                        continue;
+                    }
                     self.publish(PeerEvent::OfferPending { number, to }).await;
                 }
                 Ok(PeerPart::Reply(PeerReply::Accepted)) => {

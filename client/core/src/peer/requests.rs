@@ -116,6 +116,10 @@ impl Peers {
                 return Err(RequestError::Refused(refusal));
             }
         };
+        if matches!(request, PeerRequest::Offer(_) | PeerRequest::Tell { .. }) {
+            // A client accepts those to which it sends.
+            link.set_accepted_by_other(true);
+        }
         match request {
             PeerRequest::Offer(offer) => self.receive_offer(link, offer, conversation).await,
             PeerRequest::Withdraw { offer } => {

@@ -128,7 +128,13 @@ pub fn path(path: &PeerPath) -> String {
 /// Why a connection is not direct.
 fn not_direct(why: NotDirect, name: &ClientName) -> String {
     match why {
-        NotDirect::NotAccepted => "neither of you has accepted the other yet".to_owned(),
+        NotDirect::NotAccepted => format!("you have not accepted {name} yet"),
+        NotDirect::NotAcceptedLocally => {
+            format!("{name} has accepted you, and you have not accepted {name} yet")
+        }
+        NotDirect::NotAcceptedRemotely => {
+            format!("you have accepted {name}, and {name} has not accepted you yet")
+        }
         NotDirect::Trying => "the clients are still trying".to_owned(),
         NotDirect::RelayOnly => "this client connects over the relay only".to_owned(),
         NotDirect::Declined => format!("{name} does not connect directly"),
@@ -249,6 +255,24 @@ mod tests {
             status.key
         );
         assert_eq!(path_report(&status), text);
+    }
+
+    #[test]
+    fn a_relayed_path_names_the_side_that_has_not_accepted() {
+        let name = example::name("Ron");
+        for (why, expected) in [
+            (NotDirect::NotAccepted, "you have not accepted Ron yet"),
+            (
+                NotDirect::NotAcceptedLocally,
+                "Ron has accepted you, and you have not accepted Ron yet",
+            ),
+            (
+                NotDirect::NotAcceptedRemotely,
+                "you have accepted Ron, and Ron has not accepted you yet",
+            ),
+        ] {
+            assert_eq!(not_direct(why, &name), expected);
+        }
     }
 
     #[test]

@@ -202,6 +202,8 @@ pub fn path_kind(path: &PeerPath) -> &'static str {
 fn not_direct(why: NotDirect) -> &'static str {
     match why {
         NotDirect::NotAccepted => "not_accepted",
+        NotDirect::NotAcceptedLocally => "not_accepted_locally",
+        NotDirect::NotAcceptedRemotely => "not_accepted_remotely",
         NotDirect::Trying => "trying",
         NotDirect::RelayOnly => "relay_only",
         NotDirect::Declined => "declined",

@@ -1,0 +1,275 @@
+//! Who may connect directly: what each side learns of the other one, and which introductions and rounds are refused.
+
+#![expect(clippy::unwrap_used, reason = "a failure here fails a test")]
+
+use quiver_client::event::{ClientEvent, EventKind};
+use quiver_client::peer_path::{NotDirect, PeerPath};
+use quiver_client::question::{Answer, Question};
+use quiver_client::settings::PathPolicy;
+use quiver_e2e::raw_peer::PeerSide;
+use quiver_e2e::wire::{RawFrame, RawStream, kind};
+use quiver_e2e::{
+    LibraryClient, PeerConnection, RawPeer, Server, TIMEOUT, wait_until, wait_within,
+};
+use quiver_protocol::{ClientName, Fingerprint, IntroductionId};
+use quiver_transport::{DialId, Endpoint};
+use serde_json::{Value, json};
+
+fn name(text: &str) -> ClientName {
+    ClientName::parse(text).unwrap()
+}
+
+/// Sends a message, and so accepts the other client.
+async fn tell(from: &LibraryClient, to: &str) {
+    wait_within(TIMEOUT, "a message", from.client.tell(&name(to), "Hello")).await.unwrap();
+}
+
+/// The paths of all links of a client.
+fn paths(peer: &LibraryClient) -> Vec<PeerPath> {
+    peer.client.peer_statuses().into_iter().map(|status| status.path).collect()
+}
+
+/// Waits until the only link of a client is relayed for this reason.
+async fn wait_for_reason(peer: &LibraryClient, why: NotDirect) {
+    let what = format!("{why:?}");
+    wait_until(&what, || paths(peer) == [PeerPath::Relayed { why }]).await;
+}
+
+#[tokio::test]
+async fn each_side_knows_which_one_has_not_accepted() {
+    let server = Server::start().await;
+    let ben = LibraryClient::connect(&server, "Ben", PathPolicy::Any).await;
+    let ron = LibraryClient::connect(&server, "Ron", PathPolicy::Any).await;
+    wait_within(TIMEOUT, "a link", ben.client.connect_peer(&name("Ron"))).await.unwrap();
+    for peer in [&ben, &ron] {
+        wait_for_reason(peer, NotDirect::NotAccepted).await;
+    }
+    tell(&ben, "Ron").await;
+    wait_for_reason(&ben, NotDirect::NotAcceptedRemotely).await;
+    wait_for_reason(&ron, NotDirect::NotAcceptedLocally).await;
+    tell(&ron, "Ben").await;
+    for peer in [&ben, &ron] {
+        let is_direct = || matches!(paths(peer)[..], [PeerPath::Direct { .. }]);
+        wait_until("a direct path", is_direct).await;
+    }
+    ben.client.shut_down().await;
+    ron.client.shut_down().await;
+}
+
+#[tokio::test]
+async fn the_side_that_did_not_ask_learns_that_the_other_one_has_not_accepted() {
+    let server = Server::start().await;
+    let ben = LibraryClient::connect(&server, "Ben", PathPolicy::Any).await;
+    let ron = LibraryClient::connect(&server, "Ron", PathPolicy::Any).await;
+    // Ron has accepted Ben before, on a link for which he asked.
+    tell(&ron, "Ben").await;
+    ron.client.shut_down().await;
+    wait_until("the end of the link", || paths(&ben).is_empty()).await;
+    let ron = ron.reconnect(&server, "Ron", PathPolicy::Any).await;
+    wait_within(TIMEOUT, "a link", ben.client.connect_peer(&name("Ron"))).await.unwrap();
+    wait_for_reason(&ron, NotDirect::NotAcceptedRemotely).await;
+    wait_for_reason(&ben, NotDirect::NotAcceptedLocally).await;
+    ben.client.shut_down().await;
+    ron.client.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_client_that_uses_the_relay_only_is_not_taken_for_one_that_has_not_accepted() {
+    let server = Server::start().await;
+    let ben = LibraryClient::connect(&server, "Ben", PathPolicy::Any).await;
+    let ron = LibraryClient::connect(&server, "Ron", PathPolicy::RelayOnly).await;
+    tell(&ben, "Ron").await;
+    wait_for_reason(&ben, NotDirect::Declined).await;
+    tell(&ron, "Ben").await;
+    wait_for_reason(&ben, NotDirect::Declined).await;
+    wait_for_reason(&ron, NotDirect::RelayOnly).await;
+    ben.client.shut_down().await;
+    ron.client.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_person_who_refuses_a_direct_connection_does_not_let_the_other_one_wait() {
+    let options = Server::options().argument("--no-relay");
+    let server = options.environment("RUST_LOG", "quiver_server=debug").start().await;
+    let ben = LibraryClient::connect(&server, "Ben", PathPolicy::DirectOnly).await;
+    let mut ron = LibraryClient::connect(&server, "Ron", PathPolicy::DirectOnly).await;
+    let _attendant = ron.client.questions().register_interface();
+    let refuse = async {
+        loop {
+            let ClientEvent { kind, .. } = ron.events.next().await.unwrap();
+            if let EventKind::Question(id, question) = kind {
+                let Question::ConnectDirectly { name, .. } = &*question else {
+                    panic!("{question:?}")
+                };
+                assert_eq!(name.as_str(), "Ben");
+                server.log().wait_for("Ben agrees to a direct connection").await;
+                return ron.client.questions().answer(id, Answer::Confirm(false)).unwrap();
+            }
+        }
+    };
+    let (ben_client, ron_name) = (&ben.client, name("Ron"));
+    let told = ben_client.tell(&ron_name, "Hello");
+    let (told, ()) =
+        wait_within(TIMEOUT, "the refusal", async { tokio::join!(told, refuse) }).await;
+    let error = told.unwrap_err().to_string();
+    let expected = "cannot reach Ron: the other person does not agree to a direct connection";
+    assert_eq!(error, expected);
+    ben.client.shut_down().await;
+    ron.client.shut_down().await;
+}
+
+/// A client that breaks rules, on a link for which it has asked, with another one that has accepted it before.
+struct AcceptedPeer {
+    peer: RawPeer,
+    connection: PeerConnection,
+    /// The id of the link's introduction, and the other client's key.
+    introduction: Value,
+    key: Value,
+    /// The id of an introduction that is over.
+    over: Value,
+}
+
+impl AcceptedPeer {
+    /// Connects Mallory with `ron`, who has accepted her.
+    async fn connect(server: &Server, ron: &LibraryClient) -> Self {
+        let peer = RawPeer::sign_in(server, "Mallory").await;
+        let mut listening = peer.client.listen().await;
+        let accept = async {
+            let first = peer.accept(&mut listening).await;
+            let (request, mut stream) = first.next_request().await;
+            assert_eq!(request["command"], "tell");
+            end(&mut stream).await;
+            // The end has arrived.
+            wait_within(TIMEOUT, "an acknowledgement", stream.send.stopped()).await.unwrap();
+            first.connection.close(0_u32.into(), b"");
+            first.wait_idle().await;
+        };
+        tokio::join!(tell(ron, "Mallory"), accept);
+        wait_until("the end of the first link", || paths(ron).is_empty()).await;
+        let request = json!({"command": "introduce", "name": "Ron"});
+        let over = peer.client.request(request.clone()).await.reply()["id"].clone();
+        let introduced = peer.client.request(request).await;
+        let (introduction, key) =
+            (introduced.reply()["id"].clone(), introduced.reply()["key"].clone());
+        let stream = peer.relay(&introduction).await;
+        let identity = &peer.key.identity;
+        let connection =
+            PeerConnection::open(stream, identity, PeerSide::Requester, &key).await.unwrap();
+        Self { peer, connection, introduction, key, over }
+    }
+
+    /// Asks for a round of direct dials.
+    async fn dial(&self, introduction: &Value, round: u32) -> RawStream {
+        let request = json!({
+            "command": "dial", "introduction": introduction, "round": round, "addresses": [],
+        });
+        let mut stream = self.connection.open_stream().await;
+        stream.write_frame(&RawFrame::request(&request)).await.unwrap();
+        stream
+    }
+
+    /// The code with which a round is refused.
+    async fn refusal(&self, introduction: &Value, round: u32) -> String {
+        let mut stream = self.dial(introduction, round).await;
+        let response = wait_within(TIMEOUT, "a refusal", stream.read_response()).await.unwrap();
+        response.code().to_owned()
+    }
+
+    /// Waits until no round runs, and expects that this one is refused as unknown.
+    async fn expect_unknown(&self, introduction: &Value, round: u32) {
+        let code = async {
+            loop {
+                let code = self.refusal(introduction, round).await;
+                if code != "busy" {
+                    break code;
+                }
+            }
+        };
+        let code = wait_within(TIMEOUT, "the end of a round", code).await;
+        assert_eq!(code, "not_found", "{introduction} {round}");
+    }
+
+    /// Asks for a round, up to the other client's addresses. Returns the one that the server sees.
+    async fn ask_for_round(&self, round: u32) -> (Value, RawStream) {
+        let agreed = json!({"command": "agreed", "id": self.introduction});
+        let (mut stream, observed) =
+            tokio::join!(self.dial(&self.introduction, round), self.peer.client.request(agreed));
+        assert_eq!(stream.next_reply().await["reply"], "addresses");
+        (observed.reply()["other"].clone(), stream)
+    }
+}
+
+/// Ends a response without data.
+async fn end(stream: &mut RawStream) {
+    let frame = RawFrame::json(kind::EOF, &json!({}));
+    stream.write_frame(&frame).await.unwrap();
+    stream.finish();
+}
+
+#[tokio::test]
+async fn rounds_of_foreign_and_ended_introductions_and_repeated_rounds_are_refused() {
+    let server = Server::start().await;
+    let ron = LibraryClient::connect(&server, "Ron", PathPolicy::Any).await;
+    let mallory = AcceptedPeer::connect(&server, &ron).await;
+    let unknown = json!("00".repeat(16));
+    for id in [&unknown, &mallory.over] {
+        mallory.expect_unknown(id, 0).await;
+    }
+    let (_, first) = mallory.ask_for_round(0).await;
+    // One at a time.
+    assert_eq!(mallory.refusal(&mallory.introduction, 1).await, "busy");
+    first.abandon();
+    mallory.expect_unknown(&mallory.introduction, 0).await;
+    let (_, third) = mallory.ask_for_round(2).await;
+    third.abandon();
+    for round in [0, 1, 2, 3, u32::MAX] {
+        mallory.expect_unknown(&mallory.introduction, round).await;
+    }
+    // A nomination belongs on a connection of a round.
+    let nominate = json!({"command": "nominate", "introduction": mallory.introduction});
+    assert_eq!(mallory.connection.request(nominate).await.code(), "bad_request");
+    ron.client.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_dial_is_accepted_once() {
+    let server = Server::start().await;
+    let ron = LibraryClient::connect(&server, "Ron", PathPolicy::Any).await;
+    let mallory = AcceptedPeer::connect(&server, &ron).await;
+    let (address, mut round) = mallory.ask_for_round(0).await;
+    let start = RawFrame::json(kind::REPLY, &json!({"reply": "start"}));
+    round.write_frame(&start).await.unwrap();
+    let address = address.as_str().unwrap().parse().unwrap();
+    let introduction = mallory.introduction.as_str().unwrap();
+    let introduction = IntroductionId(hex_bytes(introduction));
+    let key = mallory.key.as_str().and_then(Fingerprint::parse).unwrap();
+    let (endpoint, identity) = (Endpoint::dialler().unwrap(), &mallory.peer.key.identity);
+    let dial = |number| {
+        let id = DialId::derive(introduction, identity.fingerprint(), number);
+        endpoint.dial_peer(address, identity, key, id)
+    };
+    let first = wait_within(TIMEOUT, "a dial", dial(0)).await.unwrap();
+    first.close(0_u32.into(), b"");
+    endpoint.wait_idle(TIMEOUT).await;
+    // Later dials with other ids are answered before this one would be.
+    let others = async {
+        for number in 1..4 {
+            wait_within(TIMEOUT, "another dial", dial(number)).await.unwrap();
+        }
+    };
+    tokio::select! {
+        biased;
+        repeated = dial(0) => panic!("a repeated dial has an answer: {repeated:?}"),
+        () = others => {}
+    }
+    ron.client.shut_down().await;
+}
+
+/// The bytes of an id in hex.
+fn hex_bytes(text: &str) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap();
+    }
+    bytes
+}
