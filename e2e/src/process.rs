@@ -164,6 +164,19 @@ impl Process {
         processor_time(self.id())
     }
 
+    /// The bytes that it has read from files and pipes (proc(5): rchar). Not those of sockets. It may have exited, if
+    /// it was not waited for.
+    ///
+    /// # Panics
+    /// If it was waited for already.
+    #[must_use]
+    pub fn read_bytes(&self) -> u64 {
+        assert!(self.status.is_none(), "the process has ended");
+        let io = std::fs::read_to_string(format!("/proc/{}/io", self.id())).unwrap();
+        let count = io.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap();
+        count.parse().unwrap()
+    }
+
     /// Limits the size of the files it writes from now on (RLIMIT_FSIZE).
     ///
     /// # Panics

@@ -14,7 +14,7 @@ use tokio::task::{self, JoinHandle};
 use self::buffers::BufferPool;
 use crate::HashedPrefix;
 use crate::batching::{self, ActiveTransfers};
-use crate::prefix_cache::PrefixRecorder;
+use crate::prefix_cache::{CachedBlock, PrefixRecorder};
 use crate::send_error::SendError;
 use crate::source::{ContentSource, Source};
 use crate::timings::{DiskAccess, TransferTimings};
@@ -42,7 +42,8 @@ pub async fn send(
     send_recorded(writer, source, from, block_size, None, progress).await
 }
 
-/// Like [`send()`]; `recorder` gets the hash state at the end of each whole block.
+/// Like [`send()`]; `recorder` gets each whole block and the hash state at its end. A block that
+/// another transfer of the same file has recorded is not read again.
 ///
 /// # Errors
 /// As [`send()`].
@@ -174,6 +175,9 @@ impl BlockReader {
 
     /// Reads the next block; `None` at the end.
     fn read_block(&mut self, access: &mut DiskAccess) -> Result<Option<ReadBlock>, SendError> {
+        if let Some(block) = self.take_recorded() {
+            return Ok(Some(block));
+        }
         let mut buffer = self.buffers.take(self.next_length());
         let read = || self.source.read(&mut buffer[HEADROOM..], self.offset, self.block_size);
         let length = access.time_disk(read)?;
@@ -182,11 +186,26 @@ impl BlockReader {
         }
         self.hasher.update(&buffer[HEADROOM..HEADROOM + length]);
         self.offset += length as u64;
-        if let Some(recorder) = &self.recorder {
-            recorder.record(&self.hasher, self.offset);
-        }
         let framed = frame_in_place(&mut buffer, length);
-        Ok(Some(ReadBlock { framed: self.buffers.lend(buffer, framed), length }))
+        let framed = self.buffers.lend(buffer, framed);
+        self.record((length == BLOCK).then_some(&framed));
+        Ok(Some(ReadBlock { framed, length }))
+    }
+
+    /// The next block, if another transfer of the same file has read it.
+    fn take_recorded(&mut self) -> Option<ReadBlock> {
+        let recorder = self.recorder.as_ref().filter(|_| self.block_size == BLOCK)?;
+        let CachedBlock { framed, end } = recorder.take_block(self.offset)?;
+        (self.hasher, self.offset) = (end.hasher, end.length);
+        self.record(Some(&framed));
+        Some(ReadBlock { framed, length: BLOCK })
+    }
+
+    /// Records the hash state, and the whole block that was read last.
+    fn record(&self, block: Option<&Bytes>) {
+        if let Some(recorder) = &self.recorder {
+            recorder.record(&self.hasher, self.offset, block);
+        }
     }
 
     /// Content bytes of the next block: a small file does not need a buffer for a whole block.

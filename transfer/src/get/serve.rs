@@ -31,8 +31,8 @@ pub struct ServedFile<'a> {
     pub block: usize,
     /// Where the prefix is hashed.
     pub proofs: ProofLimits<'a>,
-    /// Hash states of files that were sent recently: a prefix in it is not hashed again. This
-    /// transfer adds its own.
+    /// Hash states and last blocks of files that were sent recently: a prefix in it is not hashed
+    /// again, and a block in it not read again. This transfer adds its own.
     pub prefix_cache: Option<&'a PrefixCache>,
 }
 

@@ -24,7 +24,7 @@ fn state(length: u64) -> HashedPrefix {
 }
 
 fn record(recorder: &PrefixRecorder, length: u64) {
-    recorder.record(&state(length).hasher, length);
+    recorder.record(&state(length).hasher, length, None);
 }
 
 fn is_found(cache: &PrefixCache, source: &Source, length: u64) -> bool {
@@ -109,4 +109,109 @@ async fn a_full_cache_replaces_the_file_whose_transfer_ended_first() {
     }
     let found = running.iter().filter(|file| is_found(&cache, file, BLOCK_BYTES)).count();
     assert_eq!((found, running.len()), (MAX_FILES, MAX_FILES + 1), "the last one has no space");
+}
+
+fn frames(length: u64) -> Bytes {
+    Bytes::copy_from_slice(&length.to_le_bytes())
+}
+
+fn record_block(recorder: &PrefixRecorder, length: u64) {
+    recorder.record(&state(length).hasher, length, Some(&frames(length)));
+}
+
+/// Records blocks from the start of the file on.
+fn record_blocks(recorder: &PrefixRecorder, count: usize) {
+    for number in 1..=count as u64 {
+        record_block(recorder, number * BLOCK_BYTES);
+    }
+}
+
+fn is_taken(recorder: &PrefixRecorder, offset: u64) -> bool {
+    recorder.take_block(offset).is_some_and(|CachedBlock { framed, end }| {
+        let length = offset + BLOCK_BYTES;
+        framed == frames(length) && end.prefix() == state(length).prefix()
+    })
+}
+
+fn block_count(cache: &PrefixCache) -> usize {
+    cache.0.files.lock().files.iter().map(CachedFile::block_count).sum()
+}
+
+#[tokio::test]
+async fn another_transfer_of_the_unchanged_file_takes_a_block_once() {
+    let (folder, cache) = (tempfile::tempdir().unwrap(), PrefixCache::default());
+    let file = source(&folder, "file");
+    let first = cache.start_recording(&file, &HashedPrefix::empty()).unwrap();
+    record_blocks(&first, 3);
+    let other = cache.start_recording(&source(&folder, "other"), &state(BLOCK_BYTES)).unwrap();
+    fs::write(folder.path().join("file"), "file and more").unwrap();
+    let changed = cache.start_recording(&source(&folder, "file"), &state(BLOCK_BYTES)).unwrap();
+    let second = cache.start_recording(&file, &state(BLOCK_BYTES)).unwrap();
+    for recorder in [&first, &other, &changed] {
+        assert!(!is_taken(recorder, BLOCK_BYTES));
+    }
+    // The first transfer may still run.
+    assert!(is_taken(&second, BLOCK_BYTES) && !is_taken(&second, BLOCK_BYTES));
+    drop(first);
+    assert!(!is_taken(&second, BLOCK_BYTES + 1) && is_taken(&second, 2 * BLOCK_BYTES));
+    assert!(!is_taken(&second, 3 * BLOCK_BYTES) && is_taken(&second, 0));
+}
+
+#[tokio::test]
+async fn a_full_cache_replaces_blocks_of_ended_transfers_and_then_of_the_file_with_the_most() {
+    let (folder, cache) = (tempfile::tempdir().unwrap(), PrefixCache::default());
+    let sources = ["a", "b", "c", "d", "e", "f"].map(|name| source(&folder, name));
+    let [ended, a, b, c, new, newer] =
+        sources.each_ref().map(|file| cache.start_recording(file, &HashedPrefix::empty()).unwrap());
+    for recorder in [&ended, &a, &b, &c] {
+        record_blocks(recorder, MAX_STATES);
+    }
+    assert_eq!(block_count(&cache), MAX_BLOCKS);
+    drop(ended);
+    record_blocks(&new, MAX_STATES);
+    assert_eq!(block_count(&cache), MAX_BLOCKS);
+    let continued = cache.start_recording(&sources[0], &HashedPrefix::empty()).unwrap();
+    let is_left = |number: usize| is_taken(&continued, number as u64 * BLOCK_BYTES);
+    assert!(!(0..MAX_STATES).any(is_left));
+
+    record_blocks(&newer, MAX_STATES);
+    let cached = cache.0.files.lock();
+    let counts: Vec<_> = cached.files.iter().map(CachedFile::block_count).collect();
+    assert_eq!((counts.iter().sum::<usize>(), counts[0]), (MAX_BLOCKS, 0), "{counts:?}");
+    let others = counts[1..].iter();
+    assert!(others.clone().max().unwrap() - others.min().unwrap() <= 1, "{counts:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn blocks_are_dropped_some_time_after_their_transfer_ended() {
+    let (folder, cache) = (tempfile::tempdir().unwrap(), PrefixCache::default());
+    let [running, first, second] = ["a", "b", "c"].map(|name| {
+        let file = source(&folder, name);
+        let recorder = cache.start_recording(&file, &HashedPrefix::empty()).unwrap();
+        record_blocks(&recorder, 2);
+        recorder
+    });
+    let dropping = async {
+        cache.drop_idle_blocks().await;
+        unreachable!("it never returns")
+    };
+    let check = async {
+        let (step, tick) = (MAX_BLOCKS_IDLE / 2, Duration::from_millis(5));
+        let mut counts = Vec::new();
+        for ended in [Some(first), Some(second), None, None] {
+            drop(ended);
+            tokio::time::sleep(step).await;
+            tokio::time::sleep(tick).await;
+            counts.push(block_count(&cache));
+        }
+        // Idle states are kept for longer.
+        assert!(is_found(&cache, &source(&folder, "b"), BLOCK_BYTES));
+        drop(running);
+        counts
+    };
+    let counts = tokio::select! {
+        counts = check => counts,
+        never = dropping => never,
+    };
+    assert_eq!(counts, [6, 4, 2, 2]);
 }

@@ -1,13 +1,14 @@
 //! Reuses the memory of blocks.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use quiver_protocol::chunk::{BLOCK, FRAMED_BLOCK, HEADROOM};
 
 /// A pool of block buffers; QUIC returns them when it no longer needs them. Keeps only as many free
-/// buffers as one step needs: a stalled transfer would hold more of them without using them.
+/// buffers as one step needs: a stalled transfer would hold more of them without using them. Once
+/// its last clone is dropped, returned buffers are freed.
 #[derive(Debug, Clone, Default)]
 pub(super) struct BufferPool(Arc<Mutex<FreeBuffers>>);
 
@@ -20,7 +21,7 @@ pub(super) struct FreeBuffers {
 struct LentBuffer {
     buffer: Vec<u8>,
     length: usize,
-    pool: BufferPool,
+    pool: Weak<Mutex<FreeBuffers>>,
 }
 
 impl BufferPool {
@@ -42,7 +43,7 @@ impl BufferPool {
     }
 
     pub(super) fn lend(&self, buffer: Vec<u8>, length: usize) -> Bytes {
-        Bytes::from_owner(LentBuffer { buffer, length, pool: self.clone() })
+        Bytes::from_owner(LentBuffer { buffer, length, pool: Arc::downgrade(&self.0) })
     }
 
     pub(super) fn lock(&self) -> parking_lot::MutexGuard<'_, FreeBuffers> {
@@ -58,7 +59,8 @@ impl AsRef<[u8]> for LentBuffer {
 
 impl Drop for LentBuffer {
     fn drop(&mut self) {
-        let mut free = self.pool.lock();
+        let Some(pool) = self.pool.upgrade() else { return };
+        let mut free = pool.lock();
         if free.buffers.len() < free.max {
             free.buffers.push(std::mem::take(&mut self.buffer));
         }

@@ -1,14 +1,16 @@
 //! Reading blocks from files that are unchanged, grow, shrink or are rewritten.
 
+use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::time::SystemTime;
 
 use quiver_protocol::chunk::FRAMED_BLOCK;
+use tempfile::NamedTempFile;
 
 use super::*;
-use crate::SMALL;
 use crate::source::OpenFile;
+use crate::{PrefixCache, SMALL};
 
 fn source(content: &[u8]) -> (tempfile::NamedTempFile, OpenFile) {
     let mut file = tempfile::NamedTempFile::new().unwrap();
@@ -148,4 +150,30 @@ fn a_file_that_changes_between_steps_is_not_sent() {
     file.as_file().set_len(BLOCK as u64).unwrap();
     let next = step.unwrap().reader.read_step(2);
     assert!(matches!(next.err(), Some(SendError::Changed)));
+}
+
+#[test]
+fn a_block_that_another_transfer_has_read_is_sent_without_reading_it() {
+    let content: Vec<u8> = (0..5 * BLOCK + 7).map(|at| (at % 251) as u8).collect();
+    let (cache, file) = (PrefixCache::default(), NamedTempFile::new().unwrap());
+    fs::write(file.path(), &content).unwrap();
+    let start = |block_size| {
+        let source = Source::new(file.reopen().unwrap()).unwrap();
+        let recorder = cache.start_recording(&source, &HashedPrefix::empty()).map(Arc::new);
+        BlockReader { recorder, ..BlockReader::new(source, HashedPrefix::empty(), block_size) }
+    };
+    let first = start(BLOCK).read_step(3).unwrap();
+    // Smaller blocks are not shared.
+    let small = start(BLOCK / 2).read_step(1).unwrap();
+    assert_eq!(small.blocks[0].length, BLOCK / 2);
+    let second = start(BLOCK).read_step(9).unwrap();
+    assert!(second.is_last);
+    let is_shared = |index: usize| {
+        let [first, second] = [&first, &second].map(|step| step.blocks.get(index));
+        first.is_some_and(|first| first.framed.as_ptr() == second.unwrap().framed.as_ptr())
+    };
+    assert_eq!([0, 1, 2, 3, 4, 5].map(is_shared), [true, true, true, false, false, false]);
+    let lengths: Vec<_> = second.blocks.iter().map(|block| block.length).collect();
+    assert_eq!(lengths, [BLOCK, BLOCK, BLOCK, BLOCK, BLOCK, 7]);
+    assert_eq!(second.reader.hasher.finalize(), blake3::hash(&content));
 }

@@ -210,9 +210,7 @@ fn read_bytes() -> u64 {
 }
 
 #[tokio::test]
-async fn what_was_stored_before_a_move_is_never_read_again() {
-    /// Blocks that the sender has read and not yet passed to the connection: two steps of two.
-    const READ_AHEAD: u64 = 4 * BLOCK_BYTES;
+async fn nothing_is_read_again_after_a_move() {
     const LARGE: u64 = 256 * BLOCK_BYTES;
     if std::env::var_os("NEXTEST").is_none() {
         println!("SKIPPED: other tests in this process read files too");
@@ -237,10 +235,10 @@ async fn what_was_stored_before_a_move_is_never_read_again() {
         assert!(is_confirmed && matches!(outcome.unwrap(), StoreOutcome::Stored(_)));
         let read = read_bytes() - before;
         let (sent, rest) = (first.transferred_bytes(), second.transferred_bytes());
-        let expected = sent + rest;
         println!("{read} bytes read; {sent} sent, {offset} of them stored, then {rest} sent");
         assert_eq!(rest, LARGE - offset);
-        assert!((expected..expected + READ_AHEAD + 300 * 1024).contains(&read));
+        assert!(sent > offset, "nothing was on its way");
+        assert!((LARGE..LARGE + 300 * 1024).contains(&read));
     })
     .await;
 }

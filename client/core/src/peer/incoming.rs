@@ -154,10 +154,14 @@ impl Peers {
                     return Err(RequestError::refused(RefusalCode::BadPath, why.clone()));
                 }
             }
+            let (reader, stopped) =
+                (&mut conversation.stream.reader, conversation.stream.writer.stopped());
             tokio::select! {
                 biased;
                 // The sender gave up, or the link is lost.
-                error = conversation.stream.reader.interrupted() => return Err(error.into()),
+                error = reader.interrupted() => return Err(error.into()),
+                // It announces the offer on another path.
+                error = stopped => return Err(error.into()),
                 () = changed => {}
                 () = sleep(POLL_INTERVAL) => {}
             }

@@ -187,6 +187,17 @@ impl PeerLink {
         }
     }
 
+    /// Waits until another connection than `channel` is the best.
+    pub(super) async fn replaces(&self, channel: &Channel) {
+        loop {
+            let changed = self.changed();
+            if self.channel().is_ok_and(|best| best.stable_id() != channel.stable_id()) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     /// Lets the contact learn this client's address.
     pub(crate) fn set_accepted(&self) {
         self.0.state.lock().is_accepted = true;

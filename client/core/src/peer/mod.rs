@@ -43,7 +43,7 @@ mod used_introductions;
 mod verification;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Once, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -106,8 +106,10 @@ struct PeersShared {
     list_pool: BackgroundPool,
     /// Hashes the prefixes of offered files.
     proof_pool: BackgroundPool,
-    /// Hash states of the files that are sent, so that they can move between paths.
+    /// Hash states and last blocks of the files that are sent, so that they can move between paths.
     prefix_cache: PrefixCache,
+    /// Starts the task that drops idle blocks of that cache.
+    idle_blocks: Once,
 }
 
 #[derive(Debug, Default)]
@@ -163,6 +165,7 @@ impl Peers {
             list_pool: BackgroundPool::new(1),
             proof_pool: BackgroundPool::new(1),
             prefix_cache: PrefixCache::default(),
+            idle_blocks: Once::new(),
         };
         (Self(Arc::new(shared)), offers)
     }
@@ -202,6 +205,15 @@ impl Peers {
         });
         let store = store.await?.clone();
         blocking(move || Ok(work(&store).map_err(PeerError::from)?)).await
+    }
+
+    /// Hash states and last blocks of the files that are sent. Idle blocks are dropped from now on.
+    fn prefix_cache(&self) -> &PrefixCache {
+        self.0.idle_blocks.call_once(|| {
+            let cache = self.0.prefix_cache.clone();
+            self.spawn(async move { cache.drop_idle_blocks().await });
+        });
+        &self.0.prefix_cache
     }
 
     async fn publish(&self, event: PeerEvent) {

@@ -54,6 +54,8 @@ enum AnnouncementEnd {
     Settled(OutgoingState),
     /// The recipient cannot take it now.
     Refused(Refusal),
+    /// The accepted offer is to be announced on a better path: the one of this announcement may end unnoticed.
+    Moved,
     /// The link was lost, or the recipient gave up.
     Lost(StreamError),
 }
@@ -214,8 +216,10 @@ impl Peers {
         }
         let to = link.name().clone();
         let mut pauses = AnnouncementPauses::default();
+        let mut is_accepted = false;
         loop {
-            match self.run_announcement(link, &source).await {
+            match self.run_announcement(link, &source, &mut is_accepted).await {
+                AnnouncementEnd::Moved => debug!(%to, "announcing an offer on a better path"),
                 // Only its path has ended: the recipient expects the offer on another one.
                 AnnouncementEnd::Lost(error @ StreamError::Lost(_)) if link.is_open() => {
                     debug!(%to, %error, "announcing an offer again");
@@ -265,7 +269,13 @@ impl Peers {
         self.remove_source(source.offer.id);
     }
 
-    async fn run_announcement(&self, link: &PeerLink, source: &OfferSource) -> AnnouncementEnd {
+    /// Announces an offer on the best path. Sets `is_accepted`.
+    async fn run_announcement(
+        &self,
+        link: &PeerLink,
+        source: &OfferSource,
+        is_accepted: &mut bool,
+    ) -> AnnouncementEnd {
         let OutgoingOffer { number, id, counts, .. } = &source.offer;
         let OfferCounts { count, files, bytes } = *counts;
         let offer = Offer { offer: *id, entries: source.entries.clone(), count, files, bytes };
@@ -278,8 +288,13 @@ impl Peers {
         conversation.stream.writer.finish();
         conversation.set_idle_timeout(OFFER_TIMEOUT);
         loop {
-            let (number, to) = (*number, link.name().clone());
-            match conversation.next::<OfferEnd>().await {
+            let (number, to, channel) =
+                (*number, link.name().clone(), conversation.channel.clone());
+            let part = tokio::select! {
+                part = conversation.next::<OfferEnd>() => part,
+                () = link.replaces(&channel), if *is_accepted => return AnnouncementEnd::Moved,
+            };
+            match part {
                 Ok(PeerPart::Reply(PeerReply::Pending)) => {
                     let now = Timestamp(Utc::now());
                     let offer = self.with_store(move |store| store.outgoing_offer(number, now));
@@ -292,6 +307,9 @@ impl Peers {
                 }
                 Ok(PeerPart::Reply(PeerReply::Accepted)) => {
                     link.set_accepted();
+                    if std::mem::replace(is_accepted, true) {
+                        continue;
+                    }
                     let (state, now) = (OutgoingState::Accepted, Timestamp(Utc::now()));
                     let recorded = self
                         .with_store(move |store| store.set_outgoing_state(number, state, now))

@@ -76,7 +76,7 @@ impl Peers {
             opened.map_err(|_| RequestError::from(ClientError::Interrupted))?.map_err(refusal)?;
         let lane = Some(self.0.proof_pool.lane(source.offer.number.0));
         let proofs = ProofLimits { lane, permits: None };
-        let prefix_cache = Some(&self.0.prefix_cache);
+        let prefix_cache = Some(self.prefix_cache());
         let block = BLOCK;
         let served = ServedFile { path, source: content, have, block, proofs, prefix_cache };
         let observer = SentBytes(source.sent.clone());
