@@ -93,6 +93,15 @@ impl Peers {
         self.0.state.lock().sources.remove(&id);
     }
 
+    /// Forgets the files of an offer if it has ended: it may have been withdrawn while they were opened.
+    async fn remove_settled_source(&self, number: OfferNumber, id: OfferId) {
+        let now = Timestamp(Utc::now());
+        let offer = self.with_store(move |store| store.outgoing_offer(number, now)).await;
+        if offer.is_ok_and(|offer| offer.state.is_settled()) {
+            self.remove_source(id);
+        }
+    }
+
     /// Bytes of an offer that this process has sent.
     pub(crate) fn sent_bytes(&self, id: OfferId) -> u64 {
         self.0.state.lock().sources.get(&id).map_or(0, OfferSource::sent)
@@ -152,7 +161,11 @@ impl Peers {
                             let (peers, link) = (self.clone(), link.clone());
                             // A task of its own outlives the link: the recipient may end right after its last
                             // answer, which must be recorded.
-                            self.spawn(async move { peers.announce(&link, source).await });
+                            self.spawn(async move {
+                                let (number, id) = (source.offer.number, source.offer.id);
+                                peers.announce(&link, source).await;
+                                peers.remove_settled_source(number, id).await;
+                            });
                         }
                     }
                 }

@@ -1,5 +1,6 @@
 //! Recipients that cannot take an offer: whoever delivers it is told, and it is announced again if that may help.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use chrono::Utc;
@@ -49,12 +50,23 @@ impl Peers {
         if !may_take_it_later {
             return false;
         }
-        tokio::select! {
-            () = sleep(pauses.next()) => {}
-            () = link.closed() => return false,
+        let mut pause = pin!(sleep(pauses.next()));
+        let mut is_over = false;
+        loop {
+            let changed = self.0.changed.notified();
+            let now = Timestamp(Utc::now());
+            let offer = self.with_store(move |store| store.outgoing_offer(number, now)).await;
+            if !offer.is_ok_and(|offer| !offer.state.is_settled()) {
+                return false;
+            }
+            if is_over {
+                return true;
+            }
+            tokio::select! {
+                () = &mut pause => is_over = true,
+                () = changed => {}
+                () = link.closed() => return false,
+            }
         }
-        let now = Timestamp(Utc::now());
-        let offer = self.with_store(move |store| store.outgoing_offer(number, now)).await;
-        offer.is_ok_and(|offer| !offer.state.is_settled())
     }
 }

@@ -12,6 +12,7 @@ mod messages;
 mod offer_lock;
 mod offers;
 mod outgoing;
+mod outgoing_state;
 mod schema;
 mod spools;
 
@@ -32,7 +33,8 @@ pub use contacts::{Contact, ContactKey, KeyCheck};
 pub use incoming::{AnnouncedOffer, IncomingOffer, IncomingState};
 pub use offer_lock::OfferLock;
 pub use offers::{OfferCounts, OfferNumber};
-pub use outgoing::{NewOffer, OfferedContent, OfferedPath, OutgoingOffer, OutgoingState};
+pub use outgoing::{NewOffer, OfferedContent, OfferedPath, OutgoingOffer};
+pub use outgoing_state::OutgoingState;
 pub use spools::SpoolState;
 
 /// The database's file in the state folder.
