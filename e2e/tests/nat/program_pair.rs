@@ -12,7 +12,7 @@ use quiver_e2e::nat_lab::{Lab, Side, Topology};
 use quiver_e2e::process::Process;
 use quiver_e2e::random::Random;
 use quiver_e2e::server::ServerOptions;
-use quiver_e2e::{Home, PeerProgram, Server, wait_until};
+use quiver_e2e::{Home, PeerProgram, Server, wait_until, wait_within};
 
 /// How long a transfer may take.
 const TRANSFER_TIMEOUT: Duration = Duration::from_secs(120);
@@ -77,8 +77,12 @@ impl ProgramPair {
 
     /// Waits until this share of the file is stored.
     pub(crate) async fn wait_for_percent(&self, percent: u64) {
-        let is_stored = || self.homes[1].partial_length() * 100 >= self.size * percent;
-        wait_until("a part of the file", is_stored).await;
+        let stored = async {
+            while self.homes[1].partial_length() * 100 < self.size * percent {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        wait_within(TRANSFER_TIMEOUT, "a part of the file", stored).await;
     }
 
     /// Waits until the sender uses a direct path.
