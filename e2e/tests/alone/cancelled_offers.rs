@@ -1,5 +1,5 @@
-//! Two hundred offers that are begun and cancelled before they are accepted: tasks, descriptors, memory and introductions of both
-//! clients and of the server are back at what they were.
+//! Two hundred offers that are begun and cancelled before they are accepted: tasks, descriptors, memory and introductions
+//! of both clients and of the server are back at what they were.
 
 #![expect(clippy::unwrap_used, reason = "a failure here fails a test")]
 
@@ -129,8 +129,10 @@ async fn two_hundred_cancelled_offers_leave_nothing_at_both_clients_and_the_serv
         assert!(incoming.iter().all(|offer| offer.state.is_settled()), "{incoming:?}");
         assert!(outgoing.iter().all(|offer| offer.state.is_settled()), "{outgoing:?}");
     }
-    ben.client.shut_down().await;
-    ron.client.shut_down().await;
+    for client in [ben.client, ron.client] {
+        client.disconnect().await;
+        client.shut_down().await;
+    }
     MetricsResponse::wait_for(metrics, "quiver_introductions_open", 0).await;
     MetricsResponse::wait_for(metrics, "quiver_relays_running", 0).await;
 }
