@@ -77,6 +77,7 @@ impl Peers {
             let mut state = self.0.state.lock();
             state.reported.remove(number);
             if is_delivered {
+                state.failures.remove(&number);
                 state.awaited_answers.set_answered(number);
             }
         }
@@ -91,7 +92,10 @@ impl Peers {
 
     /// Starts an attempt of which the sender of an offer will know the outcome. An earlier one does not count.
     pub(crate) fn expect_answer(&self, number: OfferNumber) -> ExpectedAnswer {
-        self.0.state.lock().awaited_answers.expect(number);
+        let mut state = self.0.state.lock();
+        state.failures.remove(&number);
+        state.awaited_answers.expect(number);
+        drop(state);
         ExpectedAnswer { peers: self.clone(), number }
     }
 
@@ -131,7 +135,8 @@ impl Peers {
                         link.set_accepted();
                         conversation.reply(&PeerReply::Accepted).await?;
                     }
-                    let failure = self.0.state.lock().failures.remove(&number);
+                    // Kept until it is delivered: the sender may move to another path meanwhile.
+                    let failure = self.0.state.lock().failures.get(&number).cloned();
                     if let Some((_, refusal)) = failure {
                         return Err(RequestError::Refused(refusal));
                     }
