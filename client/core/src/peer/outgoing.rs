@@ -304,6 +304,8 @@ impl Peers {
             let (number, to, channel) =
                 (*number, link.name().clone(), conversation.channel.clone());
             let part = tokio::select! {
+                // An answer that is here counts: the recipient may be gone once it is delivered.
+                biased;
                 part = conversation.next::<OfferEnd>() => part,
                 () = link.replaces(&channel), if *is_accepted => return AnnouncementEnd::Moved,
             };
