@@ -48,8 +48,8 @@ async function verify(who) {
 
 /** Clears a conversation, or all. @param {string} [who] @returns {Action} */
 export const clearAction = (who) => ({
-	text: t("clear_history"), icon: "trash", isDanger: true, act: () => run({ do: "clear_history", ...(who === undefined ? {} : { with: who }) }),
-	ask: { title: t("clear_history"), text: [h("p", who === undefined ? t("clear_all_text") : r("clear_history_text", { name: strongName(titleOf(who)) })), h("p", t("cannot_be_undone"))] },
+	text: t(who === undefined ? "clear_all" : "clear_history"), icon: "trash", isDanger: true, act: () => run({ do: "clear_history", ...(who === undefined ? {} : { with: who }) }),
+	ask: { title: t(who === undefined ? "clear_all" : "clear_history"), text: [h("p", who === undefined ? t("clear_all_text") : r("clear_history_text", { name: strongName(titleOf(who)) })), h("p", t("cannot_be_undone"))] },
 });
 
 /** What can be done with a person, or with the server. @param {string} who @param {Person | undefined} person */

@@ -42,6 +42,6 @@ export function preview(entry, get) {
 	app.source.preview(entry.path, abort.signal).then(async (blob) => {
 		if (blob.type.startsWith("image/")) picture = URL.createObjectURL(blob);
 		else text = safeLines(await blob.text()) || t("file_empty");
-		isCut = !picture && entry.size > blob.size;
+		isCut = !picture && entry.size > TEXT_LIMIT;
 	}).catch((thrown) => { failure = failureOf(thrown); }).finally(update);
 }

@@ -19,7 +19,7 @@ let shown = -1;
 /** @param {Question} question @param {Answer} answer */
 const reply = (question, answer) => run({ do: "answer", question: question.question, answer });
 /** @param {Question} question */
-const isEntry = (question) => question.kind === "name" || question.kind === "password";
+const isEntry = (question) => ["name", "password", "trust"].includes(question.kind);
 
 /** The keys of a person or server: the one shown now, and the known ones. @param {string | undefined} presented @param {string[]} known */
 export const drawKeys = (presented, known) => h("dl.keys", presented && [h("dt", { key: "new" }, t("key_presented")), h("dd", { key: "new key" }, fingerprint(presented))], known.map((key) => [h("dt", { key: `term ${key}` }, t("key_known")), h("dd", { key }, fingerprint(key))]));
@@ -36,7 +36,7 @@ function parts(question) {
 		}
 		case "trust":
 			return [t("q_trust"), [h("p", r("q_trust_text", { server: strongName(question.server) })), fingerprint(question.fingerprint), h("p.muted", question.not_remembered ? t("q_trust_not_remembered", { why: safe(question.not_remembered) }) : t("q_trust_remembered"))],
-				[[t("q_trust_no"), { trust: false }], [t("q_trust_yes"), { trust: true }]]];
+				[[t("q_trust_yes"), { trust: true }]]];
 		case "replace":
 			return [t("q_replace"), h("p", r(question.on_server ? "q_replace_server" : "q_replace_local", { path: strongName(question.path) })), [[t("skip"), { replace: false }], [t("replace"), { replace: true }, "danger"]]];
 		case "conflict":
@@ -58,7 +58,7 @@ export function drawQuestion() {
 	if (!question || store.link.state !== "live") return null;
 	if (question.question !== shown) [shown, typed, isForAll] = [question.question, "", false];
 	const [title, body, answers] = parts(question);
-	const putOff = () => (isEntry(question) ? run({ do: "disconnect" }) : later.add(question.question));
+	const putOff = () => (question.kind === "trust" ? reply(question, { trust: false }) : isEntry(question) ? run({ do: "disconnect" }) : later.add(question.question));
 	const submit = (/** @type {Event} */ event) => {
 		event.preventDefault();
 		const text = typed;
@@ -67,10 +67,10 @@ export function drawQuestion() {
 	};
 	return h("dialog.dialog", {
 		key: `question ${question.question}`, "aria-labelledby": "question", mount: (dialog) => dialog.showModal(), unmount: (dialog) => dialog.close(), oncancel: (event) => { event.preventDefault(); return putOff(); },
-	}, h(".dialog-head", h("h2", { id: "question" }, title)), h(isEntry(question) ? "form.dialog-body" : ".dialog-body", { onsubmit: submit }, body,
-		h(".dialog-actions", button(isEntry(question) ? t("cancel") : t("decide_later"), putOff, { class: "quiet" }),
+	}, h(".dialog-head", h("h2", { id: "question" }, title)), h(answers.length === 0 ? "form.dialog-body" : ".dialog-body", { onsubmit: submit }, body,
+		h(".dialog-actions", button(t(question.kind === "trust" ? "q_trust_no" : isEntry(question) ? "cancel" : "decide_later"), putOff, { class: "quiet" }),
 			answers.map(([text, answer, kind = ""], at) => button(text, () => reply(question, answer), { key: text, class: `${kind} ${at === answers.length - 1 ? "primary" : ""}` })),
-			isEntry(question) && h("button.button.primary", { key: "submit", type: "submit", disabled: !typed }, t("continue")))));
+			answers.length === 0 && h("button.button.primary", { key: "submit", type: "submit", disabled: !typed }, t("continue")))));
 }
 
 /** Says that questions wait that were put off. */

@@ -28,7 +28,7 @@ export const TEXTS = {
 
 	// Files
 	files: "Files", all_files: "All files", folder_path: "Folder", loading_files: "Loading the files…", read_only: "This server is read-only for you: you can get files, but not store, rename or delete them.",
-	way_choose: "Upload chooses files on this computer: Quiver reads them itself, and you may close this tab.", way_drop: "Drop or paste hands a copy to Quiver first: keep this tab open until that is done.",
+	way_choose: "Upload: chosen on this computer. Quiver reads the files itself; you may close this tab.", way_drop: "Drop or paste: this tab hands a copy to Quiver first; keep it open until that is done.",
 	upload_files: "Upload files", upload_folder: "Upload a folder", new_folder: "New folder", upload_n: { one: "Upload {n} file", other: "Upload {n} files" }, upload_this_folder: "Upload this folder", upload_started: "The upload has started", show_transfers: "Show transfers",
 	folder_empty: "This folder is empty", folder_empty_upload: "Upload something, or drop files here.", folder_empty_read: "Files that the server gets appear here.", n_entries: { one: "{n} entry", other: "{n} entries" }, n_of_entries: { one: "{shown} of {n} entry", other: "{shown} of {n} entries" },
 	select_all: "Select all", select_name: "Select {name}", n_selected: "{n} selected", clear_selection: "Clear the selection", filter_names: "Filter by name",

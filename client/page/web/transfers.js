@@ -124,7 +124,7 @@ function drawDetails(transfer) {
 		facts([[t("started"), when(transfer.started)], [t("ended"), when(transfer.ended)], [t("path"), transfer.path && t(`path_${transfer.path}`)], [t("on_this_computer"), transfer.local && name(transfer.local)],
 			...(isActive(transfer) ? [] : COUNTERS.map((counter) => /** @type {[string, Loose]} */ ([t(`counter_${counter}`), format.bytes(transfer[counter])])))]),
 		h(".row", { key: "command" }, commandLine(transfer.command), commandButton(transfer.command)),
-		shown.ended < 0 ? loading() : h("ul.transfer-files", { key: "files", "aria-label": t("files") }, files.map((file) => h(`li.${file.state}`, { key: file.number },
+		shown.ended < 0 ? loading() : h("ul.transfer-files", { key: "files", tabindex: 0, "aria-label": t("files") }, files.map((file) => h(`li.${file.state}`, { key: file.number },
 			icon(file.state === "failed" ? "warning" : file.state === "waiting" ? "clock" : "check", "small"), h("span.grow", name(file.source)), file.size !== null && h("span.muted", format.bytes(file.size)), h("span.tag", t(`file_${file.state}`)), file.error && h("span.problem.whole", safe(file.error))))),
 		h(".actions", { key: "pages" },
 			shown.ended >= 0 && shown.ended !== ended(transfer) && button(t("reload_files"), () => loadFiles(transfer, after, before), { key: "again", icon: "retry", class: "small" }),

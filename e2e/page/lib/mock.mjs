@@ -77,6 +77,7 @@ export class Mock {
 
     async #answer(socket, request) {
         this.requests.push(request);
+        this.#waiters = this.#waiters.filter((waiter) => !waiter(request));
         const answer = this.answers[request.do];
         try {
             const ok = (await answer?.(request, this)) ?? {};
@@ -85,7 +86,6 @@ export class Mock {
             if (!error.failure) throw error;
             socket.send(JSON.stringify({ id: request.id, error: error.failure }));
         }
-        this.#waiters = this.#waiters.filter((waiter) => !waiter(request));
     }
 
     /** Sends an event to all pages. */
