@@ -80,7 +80,9 @@ export const STATES = [
     { name: "transfers", at: "transfers", has: { transfers: TRANSFERS }, act: seen("backup.tar") },
     { name: "transfers-failed", at: "transfers", has: { transfers: TRANSFERS }, act: steps(click("button", "Failed"), click("button", "Details"), seen("part-4.csv")) },
     { name: "transfers-plot", at: "transfers", has: { transfers: TRANSFERS.slice(0, 2) }, act: async (page, mock) => {
-        for (let at = 0; at < 40; at += 1) mock.send("transfers", { transfers: [transfer("1:1", { rate: 5e7 + 4e7 * Math.sin(at / 4), verified: 2e9 + at * 2e7 })], gone: [] });
+        // Two minutes pass in a moment, so that the plot has a shape.
+        await page.evaluate(() => { let at = Date.now() - 110_000; Date.now = () => (at += 1000); });
+        for (let at = 0; at < 90; at += 1) mock.send("transfers", { transfers: [transfer("1:1", { rate: 5e7 + 4e7 * Math.sin(at / 4), verified: 2e9 + at * 2e7 })], gone: [] });
         await click("button", "Details recording")(page);
         await seen("Rate over the last")(page);
     } },

@@ -57,7 +57,7 @@ function draw() {
 /** Moves the focus to the heading when another place is shown, but not at the start. */
 function moveFocus() {
 	const before = place;
-	place = hasViews() ? location.hash : "none";
+	place = hasViews() ? location.hash || "#files" : "none";
 	if (place === before || before === "" || place === "none") return;
 	document.getElementById("main")?.scrollTo(0, 0);
 	if (app.dialogs.length === 0) document.getElementById("title")?.focus({ preventScroll: true });

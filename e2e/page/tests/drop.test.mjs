@@ -32,7 +32,7 @@ scenario("10,000 files dropped: all are handed over, and no task takes over 100 
             new PerformanceObserver((list) => { for (const { duration } of list.getEntries()) globalThis.longest = Math.max(globalThis.longest, duration); }).observe({ type: "longtask" });
         });
         await drop(page, page.locator(".view.files"), [join(folder, "tree")]);
-        page.setDefaultTimeout(120_000);
+        page.setDefaultTimeout(280_000);
         await page.getByText("Quiver has 10,000 files and uploads them").waitFor();
         const { to, drop: id } = await mock.request("put_spooled");
         assert.equal(to, "");
