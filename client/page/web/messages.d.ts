@@ -27,12 +27,12 @@ export type Request = { id: number } & (
     | { do: "forget"; name: string }
     | { do: "path"; name: string }                                               // reply: {path: PathDetail}
     // The server's files
-    | { do: "list"; folder: string; after?: string; limit: number }              // reply: {entries: Entry[], more: boolean, partial_note?: string}
+    | { do: "list"; folder: string; after?: string; limit: number }              // "" is the top folder, `after` a name; reply: {entries: Entry[], more: boolean, partial_note?: string}
     | { do: "make_folder"; path: string }
     | { do: "rename"; from: string; to: string }
     | { do: "remove"; paths: string[] }                                          // files and empty folders; reply: {removed: number, failed: Failure[]}
     // Files of this computer, below the home folder
-    | { do: "list_local"; folder: string; after?: string; limit: number }        // reply: {folder: string, parent: string | null, entries: LocalEntry[], more: boolean}
+    | { do: "list_local"; folder: string; after?: string; limit: number }        // "" is the home folder, `after` a name; reply: {folder: string, parent: string | null, entries: LocalEntry[], more: boolean}
     | { do: "show_in_folder"; path: string }
     // Transfers
     | { do: "get"; paths: string[]; folder?: string; on_conflict: OnConflict }   // reply: {transfer: string}
@@ -242,7 +242,9 @@ export interface Settings {
 // HTTP, besides the page's files (which need no secret, but the exact Host):
 //   POST /session          body {"code": "..."}: exchanges the one-time code of the fragment; answers {"secret": "..."}. Once, within 60 s. Else 401.
 //   GET  /socket           WebSocket, subprotocol "quiver-page-1". Exact Host, exact Origin; first message is Hello within 5 s, at most 1 KiB; later ones at most 64 KiB.
+//                          Closed with code 4401 if the secret is not valid: the page then does not come back. After any other code it does.
 //   POST /spool            header X-Quiver-Secret; header X-Quiver-Drop: id of the drop, 16 hex digits, chosen by the page; X-Quiver-Path: relative path, percent-encoded UTF-8;
 //                          X-Quiver-Size, X-Quiver-Modified (ms); body: the content. Answers 200 {"spooled": bytes}; 507 {"code":"quota"} when it does not fit.
 //   GET  /preview?path=..  header X-Quiver-Secret: text/plain (at most 256 KiB, charset utf-8) or image/png|jpeg|gif|webp by content (at most 16 MiB), nosniff; else 415. The page
 //                          makes a blob: URL of it.
+// Refused HTTP requests have a body {"code", "text"} as in Failure, with 401 (secret), 404, 415 (no preview) or 507 (quota).

@@ -33,7 +33,7 @@ scenario("10,000 files dropped: all are handed over, and no task takes over 100 
         });
         await drop(page, page.locator(".view.files"), [join(folder, "tree")]);
         page.setDefaultTimeout(280_000);
-        await page.getByText("Quiver has 10,000 files and uploads them").waitFor();
+        await page.getByText("Quiver has 10,000 files and uploads them").first().waitFor();
         const { to, drop: id } = await mock.request("put_spooled");
         assert.equal(to, "");
         assert.equal(mock.spooled.size, 10_000);
