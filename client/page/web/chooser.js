@@ -45,6 +45,8 @@ export function choose({ kind, title, explanation, action, withPolicy, start = "
 			if (request !== requests) return;
 			({ folder, parent, entries, more: hasMore } = reply);
 		} catch (thrown) {
+			// The folder of the settings may be gone.
+			if (wanted && !folder) return load("");
 			failure = failureOf(thrown);
 		}
 		isLoading = false;

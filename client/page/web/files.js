@@ -14,6 +14,7 @@ import { failureOf } from "./source.js";
 import { drawDrops, take } from "./spool.js";
 import { now, store } from "./store.js";
 import { r, t } from "./texts.js";
+import { showTransfers } from "./transfers.js";
 
 /** @typedef {"name" | "size" | "modified"} Column */
 
@@ -25,8 +26,9 @@ let folder = "";
 /** @type {Entry[]} */
 let entries = [];
 let isLoading = false;
-/** Server and folder that `entries` are of. */
+/** Server, sign-in and folder that `entries` are of. */
 let loaded = "";
+let isStale = false;
 let requests = 0;
 let filter = "";
 /** @type {{by: Column, isDown: boolean}} */
@@ -45,19 +47,19 @@ let sorted = { of: entries, key: "", list: entries };
 
 store.listeners.push((happening) => {
 	if (happening.kind === "folder" && happening.folder === folder) void load(true);
-	if (happening.kind === "fresh") loaded = loaded && `${loaded} (old)`;
+	if (happening.kind === "fresh") isStale = true;
 });
 
 const canChange = () => now().connection.upload;
 /** @param {string} child */
 const within = (child) => (folder ? `${folder}/${child}` : child);
-const place = () => `${now().connection.server} ${folder}`;
+const place = () => `${now().connection.server} ${now().connection.number} ${folder}`;
 export const currentFolder = () => folder;
 
 /** Loads the folder, page by page. @param {boolean} isRefresh keeps what is shown until the new list is there */
 async function load(isRefresh) {
 	const request = ++requests;
-	[loaded, isLoading, failure] = [place(), true, null];
+	[loaded, isStale, isLoading, failure] = [place(), false, true, null];
 	if (!isRefresh) {
 		[entries, filter, partialNote] = [[], "", null];
 		selected.clear();
@@ -101,7 +103,6 @@ function shown() {
 const pathsOf = (list) => list.map((entry) => entry.path);
 /** @param {Entry[]} list */
 const hasFolder = (list) => list.some((entry) => entry.kind === "folder");
-const showTransfers = { text: t("show_transfers"), act: () => go("transfers") };
 
 /** @param {Entry[]} list @param {string} [to] */
 async function get(list, to) {
@@ -206,7 +207,7 @@ const title = () => (folder ? safe(folder.split("/").at(-1) ?? "") : t("files"))
 
 function draw() {
 	folder = app.route.rest;
-	if (isConnected() && loaded !== place()) void load(loaded === `${place()} (old)`);
+	if (isConnected() && (isStale || loaded !== place())) void load(loaded === place());
 	const isChangeable = canChange();
 	return h(`.view.files ${isDropTarget ? "drop-target" : ""}`, {
 		ondragover: (event) => onDrag(event, true), ondragleave: (event) => onDrag(event, false), ondrop: (event) => {

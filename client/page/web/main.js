@@ -38,6 +38,9 @@ store.listeners.push((happening) => {
 	}
 });
 
+// The link of a new page, opened in this tab.
+addEventListener("hashchange", () => location.hash.startsWith("#code=") && location.reload());
+
 const secret = await tabSecret();
 app.source = new SocketSource(secret ?? "");
 if (secret === null) store.link = { state: "no_code", retryAt: 0, tries: 0 };

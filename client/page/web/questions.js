@@ -11,13 +11,22 @@ import { r, t } from "./texts.js";
 
 /** Numbers of the questions that were put off. @type {Set<number>} */
 const later = new Set();
+/** Those that are answered, until the client says that they are settled. @type {Set<number>} */
+const answered = new Set();
 /** What is typed or ticked for the question that is shown. */
 let typed = "";
 let isForAll = false;
 let shown = -1;
 
 /** @param {Question} question @param {Answer} answer */
-const reply = (question, answer) => run({ do: "answer", question: question.question, answer });
+const reply = async ({ question }, answer) => {
+	answered.add(question);
+	if (!(await run({ do: "answer", question, answer }))) answered.delete(question);
+};
+// After a snapshot, numbers may mean other questions.
+store.listeners.push(({ kind }) => {
+	if (kind === "fresh") for (const numbers of [later, answered]) numbers.clear();
+});
 /** @param {Question} question */
 const isEntry = (question) => ["name", "password", "trust"].includes(question.kind);
 
@@ -54,7 +63,7 @@ function parts(question) {
 }
 
 export function drawQuestion() {
-	const question = now().questions.find((each) => !later.has(each.question));
+	const question = now().questions.find((each) => !later.has(each.question) && !answered.has(each.question));
 	if (!question || store.link.state !== "live") return null;
 	if (question.question !== shown) [shown, typed, isForAll] = [question.question, "", false];
 	const [title, body, answers] = parts(question);

@@ -86,7 +86,7 @@ function drawLink() {
 	const { state, retryAt, tries } = store.link;
 	if (state === "live") return null;
 	const seconds = Math.max(0, Math.ceil((retryAt - Date.now()) / 1000));
-	return h(".strip.warn", { key: "link" }, h("span.spinner"), h("span.grow", state === "behind" ? t("link_behind") : seconds > 0 ? t("link_lost", { time: format.duration(seconds) }) : t("link_trying"), tries > 3 && ` ${t("link_none_text")}`), state === "lost" && button(t("try_now"), () => app.source.retryNow(), { class: "small" }));
+	return h(".strip.warn", { key: "link" }, h("span.spinner"), h("span.grow", state === "behind" ? t("link_behind") : seconds > 0 ? t("link_lost", { time: format.duration(seconds) }) : t("link_trying"), tries > 3 && ` ${t("link_none_text")} quiver gui`), state === "lost" && button(t("try_now"), () => app.source.retryNow(), { class: "small" }));
 }
 
 /** @param {Dialog} dialog */

@@ -111,6 +111,8 @@ class Store {
 	#people(now, people) {
 		const before = new Map(now.people.map((person) => [person.number, person.here]));
 		now.people = people;
+		// The first list after the sign-in is no news.
+		if (before.size === 0) return;
 		for (const person of people) {
 			if (person.is_self) continue;
 			if (person.here && !before.get(person.number)) this.#tell({ kind: "joined", name: person.name });

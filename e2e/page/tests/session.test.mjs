@@ -59,3 +59,14 @@ scenario("a server that is lost leaves the page in place", {}, async (page, mock
     mock.send("connection", { connection: connection() });
     await page.getByText("is lost. Reconnecting").waitFor({ state: "hidden" });
 });
+
+scenario("the link of a new page, opened in the same tab, is used", {}, async (page, mock) => {
+    await page.getByText("meow.txt").waitFor();
+    await page.evaluate(() => sessionStorage.clear());
+    await page.reload();
+    await page.getByRole("heading", { name: "Open this page from Quiver" }).waitFor();
+    mock.code = "second";
+    await page.evaluate(() => { location.hash = "code=second"; });
+    await page.getByText("meow.txt").waitFor();
+    assert.equal(page.url(), `${mock.origin}/`);
+});
