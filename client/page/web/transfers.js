@@ -88,7 +88,7 @@ function drawRow(transfer, props) {
 			path && path !== "server" && h("span.tag", t(`path_${path}`)), transfer.limited_by && h("span", t("limited_by", { what: safe(transfer.limited_by) }))),
 		isActive(transfer) && h("dl.counters", { key: "counters" }, COUNTERS.map((counter) => h(`.${counter}`, h("dt", { title: t(`counter_${counter}_text`) }, t(`counter_${counter}`)), h("dd", format.bytes(transfer[counter]))))),
 		error && h(".problem", { key: "error" }, h("p", failureTitle(error)), failureDetail(error)),
-		transfer.files_failed > 0 && h("p.problem", { key: "failed" }, t("files_failed", { n: transfer.files_failed })),
+		!error && transfer.files_failed > 0 && h("p.problem", { key: "failed" }, t("files_failed", { n: transfer.files_failed })),
 		h("button.expand", { key: "expand", type: "button", "aria-expanded": String(isOpen), onclick: () => toggle(transfer) }, icon("chevron", isOpen ? "small turned" : "small"), isOpen ? t("hide_details") : t("show_details"), h("span.unseen", ` ${title}`)),
 		drawDetails(transfer)));
 }
