@@ -11,9 +11,41 @@ macro_rules! page_files {
 }
 
 const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const SVG: &str = "image/svg+xml";
 
 page_files! {
+    "app.js": SCRIPT,
+    "chooser.js": SCRIPT,
+    "commands.js": SCRIPT,
+    "conversation.js": SCRIPT,
+    "dom.js": SCRIPT,
+    "files.js": SCRIPT,
+    "format.js": SCRIPT,
+    "icon.svg": SVG,
+    "icons.js": SCRIPT,
     "index.html": HTML,
+    "main.js": SCRIPT,
+    "offers.js": SCRIPT,
+    "parts.js": SCRIPT,
+    "people.js": SCRIPT,
+    "plot.js": SCRIPT,
+    "preview.js": SCRIPT,
+    "questions.js": SCRIPT,
+    "rows.js": SCRIPT,
+    "safe.js": SCRIPT,
+    "session.js": SCRIPT,
+    "settings.js": SCRIPT,
+    "shell.js": SCRIPT,
+    "signin.js": SCRIPT,
+    "source.js": SCRIPT,
+    "spool.js": SCRIPT,
+    "store.js": SCRIPT,
+    "style.css": CSS,
+    "texts.js": SCRIPT,
+    "transfers.js": SCRIPT,
+    "views.css": CSS,
 }
 
 /// A file of the page.
@@ -71,9 +103,9 @@ mod tests {
             assert_eq!(file.content, fs::read(entry.path()).unwrap());
             let media_type = match name.rsplit_once('.').unwrap().1 {
                 "html" => HTML,
-                "css" => "text/css; charset=utf-8",
-                "js" => "text/javascript; charset=utf-8",
-                "svg" => "image/svg+xml",
+                "css" => CSS,
+                "js" => SCRIPT,
+                "svg" => SVG,
                 extension => panic!("what is {extension}?"),
             };
             assert_eq!(file.media_type, media_type, "{name}");
