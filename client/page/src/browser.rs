@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 use crate::secrets::code_name;
 
-/// The program that opens a file with the user's browser.
+/// The program that opens a file with the user's browser, or a folder with the file manager.
 const OPENER: &str = "xdg-open";
 
 const PREFIX: &str = "open-";
@@ -72,19 +72,20 @@ pub async fn open_browser(runtime_folder: &Path, link: &str) -> io::Result<()> {
     let code = link.rsplit_once('=').map_or("", |(_, code)| code);
     let file = RedirectFile::of_code(runtime_folder, code);
     file.create(link)?;
+    open_on_desktop(&file.path).inspect_err(|_| file.remove())
+}
+
+/// Opens a file or folder with the program that the user's desktop has for it, and does not wait for that.
+///
+/// # Errors
+/// The system's error, as if there is no desktop.
+pub(crate) fn open_on_desktop(path: &Path) -> io::Result<()> {
     let mut command = Command::new(OPENER);
-    command.arg(&file.path).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    // Ctrl-C in this terminal is not for the browser.
+    command.arg(path).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // Ctrl-C in this terminal is not for the desktop.
     command.process_group(0);
-    match command.spawn() {
-        // The runtime waits for its end.
-        Ok(child) => drop(child),
-        Err(error) => {
-            file.remove();
-            return Err(error);
-        }
-    }
-    Ok(())
+    // The runtime waits for its end.
+    command.spawn().map(drop)
 }
 
 #[cfg(test)]

@@ -44,6 +44,8 @@ pub(crate) enum PageRequest {
     MakeFolder { path: String },
     Rename { from: String, to: String },
     Remove { paths: Vec<String> },
+    ListLocal { folder: String, after: Option<String>, limit: usize },
+    ShowInFolder { path: String },
     Get { paths: Vec<String>, folder: Option<String>, on_conflict: OnConflict },
     Put { paths: Vec<String>, to: String, on_conflict: OnConflict },
     Send { name: ClientName, paths: Vec<String> },

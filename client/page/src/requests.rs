@@ -2,6 +2,7 @@
 //! client's runtime, and answer with values that the page's thread turns into JSON.
 
 mod files;
+mod local;
 mod offers;
 mod people;
 mod transfers;
@@ -55,6 +56,10 @@ pub(crate) async fn run(context: &Arc<PageContext>, request: PageRequest) -> Out
         PageRequest::MakeFolder { path } => files::make_folder(context, &path).await,
         PageRequest::Rename { from, to } => files::rename(context, &from, &to).await,
         PageRequest::Remove { paths } => files::remove(context, paths).await,
+        PageRequest::ListLocal { folder, after, limit } => {
+            local::list(context, &folder, after, limit).await
+        }
+        PageRequest::ShowInFolder { path } => local::show(context, &path).await,
         PageRequest::Get { paths, folder, on_conflict } => {
             transfers::get(context, paths, folder.as_deref(), on_conflict).await
         }

@@ -32,7 +32,7 @@ export type Request = { id: number } & (
     | { do: "rename"; from: string; to: string }
     | { do: "remove"; paths: string[] }                                          // files and empty folders; reply: {removed: number, failed: Failure[]}
     // Files of this computer, below the home folder
-    | { do: "list_local"; folder: string; after?: string; limit: number }        // "" is the home folder, `after` a name; reply: {folder: string, parent: string | null, entries: LocalEntry[], more: boolean}
+    | { do: "list_local"; folder: string; after?: string; limit: number }        // "" is the home folder, `after` a name; reply: {folder: string, parent: string | null, entries: LocalEntry[], more: boolean, partial_note?: string}
     | { do: "show_in_folder"; path: string }
     // Transfers
     | { do: "get"; paths: string[]; folder?: string; on_conflict: OnConflict }   // reply: {transfer: string}
