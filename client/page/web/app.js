@@ -9,7 +9,6 @@ const NOTE_MS = 7000;
 const ANNOUNCE_MS = 5000;
 
 export const app = {
-	/** Set once at the start. */
 	source: /** @type {Source} */ ({}),
 	draw: () => {},
 	route: /** @type {Route} */ ({ view: "files", rest: "" }),
@@ -38,9 +37,9 @@ export function updateNow() {
 
 export const isConnected = () => store.link.state === "live" && store.now?.connection.state === "connected";
 
-/** The address of a place in the page. @param {string} view @param {string} [rest] */
+/** @type {F.address} */
 export const address = (view, rest = "") => `#${[view, ...rest.split("/")].filter(Boolean).map(encodeURIComponent).join("/")}`;
-/** @param {string} view @param {string} [rest] */
+/** @type {F.go} */
 export const go = (view, rest) => { location.hash = address(view, rest); };
 
 export function readRoute() {
@@ -57,7 +56,7 @@ export function readRoute() {
 /** @type {string[]} */
 let unsaid = [];
 let lastSaid = -ANNOUNCE_MS;
-/** Says something to screen readers, at most every five seconds. @param {string} text */
+/** @type {F.announce} */
 export function announce(text) {
 	if (unsaid.length === 0) {
 		setTimeout(() => {
@@ -70,7 +69,7 @@ export function announce(text) {
 	if (!unsaid.includes(text)) unsaid.push(text);
 }
 
-/** A short text for everybody: shown, and said by a screen reader. @param {string} text @param {Note["kind"]} [kind] @param {Action | null} [action] */
+/** @type {F.note} */
 export function note(text, kind = "", action = null) {
 	const key = nextKey++;
 	app.notes = [...app.notes.filter((other) => other.text !== text), { key, text, kind, action }].slice(-4);
@@ -84,10 +83,13 @@ export function closeNote(key) {
 	update();
 }
 
-/** Sends a request. Its failure is shown as a note, and it resolves with undefined then. @param {Wish} wish @returns {Promise<any>} */
-export const run = (wish) => app.source.request(wish).catch((thrown) => note(failureTitle(failureOf(thrown)), "bad")).finally(update);
+/** @type {F.noteFailure} */
+export const noteFailure = (thrown) => note(failureTitle(failureOf(thrown)), "bad");
 
-/** Opens a dialog and returns what closes it. Escape calls `onCancel` too. @param {string} label @param {() => Loose} draw @param {string} [kind] @param {() => void} [onCancel] */
+/** @type {F.run} */
+export const run = (wish) => app.source.request(wish).catch(noteFailure).finally(update);
+
+/** @type {F.openDialog} */
 export function openDialog(label, draw, kind = "", onCancel = () => {}) {
 	const key = nextKey++;
 	app.dialogs.push({ key, label, draw, kind, onCancel });
@@ -98,5 +100,6 @@ export function openDialog(label, draw, kind = "", onCancel = () => {}) {
 	};
 }
 
-/** @param {string} text */
-export const copy = (text) => navigator.clipboard.writeText(text).then(() => note(t("copied", { text }), "good"), () => note(t("copy_failed", { text }), "bad"));
+/** @type {F.copy} */
+export const copy = (text) => navigator.clipboard.writeText(text).then(() => note(t("copied", { text }), "good"),
+	() => note(t("copy_failed", { text }), "bad"));

@@ -6,28 +6,25 @@ const SVG_TAGS = new Set(["svg", "path"]);
 /** Set as properties, not as attributes: the person may have changed them. */
 const PROPERTIES = new Set(["value", "checked", "indeterminate", "disabled"]);
 
-/** What an element was made from. @type {WeakMap<Element, Description>} */
+/** @type {WeakMap<Element, Description>} */
 const madeFrom = new WeakMap();
 /** Calls that wait until the whole update is in the document. @type {(() => void)[]} */
 let mounted = [];
 /** `changed` is called after every handler of an element. */
 export const hooks = { changed: () => {} };
 
-/**
- * Describes an element: `h("tag.class", props, ...children)`, or without props. Without a tag it is a div. Props are attributes, `on...`
- * handlers, `key` among the siblings, `style`, `mount` and `unmount`.
- * @param {string} selector @param {Props | Loose} [first] @param {...Loose} rest @returns {Description}
- */
+/** @type {F.h} */
 export function h(selector, first, ...rest) {
 	const isProps = typeof first === "object" && first !== null && !Array.isArray(first) && !("tag" in first);
 	const { key = null, ...props } = /** @type {Props} */ (isProps ? first : {});
 	const [tag, ...classes] = selector.split(".");
+	if (tag === "button") props.type ??= "button";
 	if (classes.length > 0) props.class = classes.join(" ").trim();
 	const children = flatten(isProps ? rest : [/** @type {Loose} */ (first), ...rest], []);
 	return { tag: tag || "div", key: key === null ? null : String(key), props, children };
 }
 
-/** @param {Loose[]} from @param {Child[]} into */
+/** @type {F.flatten} */
 function flatten(from, into) {
 	for (const child of from) {
 		if (Array.isArray(child)) flatten(child, into);
@@ -37,7 +34,7 @@ function flatten(from, into) {
 	return into;
 }
 
-/** Brings the content of an element to what is described. @param {Element} parent @param {Loose[]} children */
+/** @type {F.render} */
 export function render(parent, children) {
 	const focused = document.activeElement;
 	patchChildren(parent, flatten(children, []));
@@ -48,7 +45,7 @@ export function render(parent, children) {
 	for (const call of calls) call();
 }
 
-/** @param {Description} description */
+/** @type {F.create} */
 function create(description) {
 	const { tag, props, children } = description;
 	const element = SVG_TAGS.has(tag) ? document.createElementNS(SVG, tag) : document.createElement(tag);
@@ -59,10 +56,10 @@ function create(description) {
 	return element;
 }
 
-/** @param {Node | null} node */
+/** @type {F.keyOf} */
 const keyOf = (node) => (node instanceof Element ? madeFrom.get(node)?.key : null) ?? null;
 
-/** @param {Element} parent @param {Child[]} children */
+/** @type {F.patchChildren} */
 function patchChildren(parent, children) {
 	/** @type {Map<string | null, Element>} */
 	const keyed = new Map();
@@ -95,7 +92,7 @@ function patchChildren(parent, children) {
 	while (at) at = remove(at);
 }
 
-/** Returns the next one. @param {ChildNode} node */
+/** @type {F.removeDom} */
 function remove(node) {
 	const next = node.nextSibling;
 	if (node instanceof Element) unmount(node);
@@ -103,19 +100,19 @@ function remove(node) {
 	return next;
 }
 
-/** @param {Element} element */
+/** @type {F.unmount} */
 function unmount(element) {
 	for (const child of element.children) unmount(child);
 	madeFrom.get(element)?.props.unmount?.(element);
 }
 
-/** @param {Element} element @param {Props} before @param {Props} after */
+/** @type {F.patchProps} */
 function patchProps(element, before, after) {
 	for (const name in before) if (!(name in after)) setProp(element, name, before[name], null);
 	for (const name in after) setProp(element, name, before[name], after[name]);
 }
 
-/** @param {any} element @param {string} name @param {any} before @param {any} value */
+/** @type {F.setProp} */
 function setProp(element, name, before, value) {
 	if (name === "mount" || name === "unmount") return;
 	if (name === "style") {

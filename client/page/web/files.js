@@ -1,22 +1,12 @@
 // The server's files: one folder at a time, sorted and filtered here; get, upload, new folder, rename, delete, preview.
 
-import { address, app, go, isConnected, note, run, update } from "./app.js";
-import { choose } from "./chooser.js";
-import * as commands from "./commands.js";
-import { h } from "./dom.js";
-import * as format from "./format.js";
-import { icon } from "./icons.js";
-import { actionButton, askText, box, button, empty, failureBox, iconButton, loading, menuButton, search, when } from "./parts.js";
+import {
+	actionButton, address, app, askText, box, button, choose, chooseFolder, commands, drawDrops, empty, entryRow, failureBox, failureOf,
+	format, go, h, icon, iconButton, isConnected, loading, menuButton, name, note, now, r, retryButton, RowList, run, safe, search,
+	start, store, t, take, update,
+} from "./kit.js";
 import { canPreview, preview } from "./preview.js";
-import { RowList } from "./rows.js";
-import { name, safe, strongName } from "./safe.js";
-import { failureOf } from "./source.js";
-import { drawDrops, take } from "./spool.js";
-import { now, store } from "./store.js";
-import { r, t } from "./texts.js";
 import { showTransfers } from "./transfers.js";
-
-/** @typedef {"name" | "size" | "modified"} Column */
 
 const PAGE = 1000;
 /** Above this, names stay in the server's order: sorting them by language would hold up the page. */
@@ -35,14 +25,12 @@ let filter = "";
 let sort = { by: "name", isDown: false };
 /** @type {Map<string, Entry>} */
 const selected = new Map();
-/** Where a selection with Shift begins. */
 let anchor = 0;
 /** @type {Failure | null} */
 let failure = null;
 /** @type {string | null} */
 let partialNote = null;
 let isDropTarget = false;
-/** What was sorted and filtered last. */
 let sorted = { of: entries, key: "", list: entries };
 
 store.listeners.push((happening) => {
@@ -51,7 +39,7 @@ store.listeners.push((happening) => {
 });
 
 const canChange = () => now().connection.upload;
-/** @param {string} child */
+/** @type {F.within} */
 const within = (child) => (folder ? `${folder}/${child}` : child);
 const place = () => `${now().connection.server} ${now().connection.number} ${folder}`;
 export const currentFolder = () => folder;
@@ -87,24 +75,26 @@ async function load(isRefresh) {
 }
 
 /** @type {Record<Column, (left: Entry, right: Entry) => number>} */
-const ORDERS = { name: (left, right) => format.compareNames(left.name, right.name), size: (left, right) => left.size - right.size, modified: (left, right) => (left.modified < right.modified ? -1 : 1) };
+const ORDERS = { name: (left, right) => format.compareNames(left.name, right.name), size: (left, right) => left.size - right.size,
+	modified: (left, right) => (left.modified < right.modified ? -1 : 1) };
 
 function shown() {
 	const key = `${filter} ${sort.by} ${sort.isDown}`;
 	if (sorted.of === entries && sorted.key === key) return sorted.list;
 	const list = entries.filter((entry) => entry.name.toLowerCase().includes(filter.toLowerCase()));
 	const order = sort.by === "name" && list.length > SORT_NAMES_UP_TO ? () => 0 : ORDERS[sort.by];
-	list.sort((left, right) => Number(right.kind === "folder") - Number(left.kind === "folder") || (sort.isDown ? -1 : 1) * order(left, right));
+	list.sort((left, right) => Number(right.kind === "folder") - Number(left.kind === "folder") || (sort.isDown ? -1 : 1) * order(left,
+		right));
 	sorted = { of: entries, key, list };
 	return list;
 }
 
-/** @param {Entry[]} list */
+/** @type {F.pathsOf} */
 const pathsOf = (list) => list.map((entry) => entry.path);
-/** @param {Entry[]} list */
+/** @type {F.hasFolder} */
 const hasFolder = (list) => list.some((entry) => entry.kind === "folder");
 
-/** @param {Entry[]} list @param {string} [to] */
+/** @type {F.getFiles} */
 async function get(list, to) {
 	const reply = await run({ do: "get", paths: pathsOf(list), on_conflict: "ask", ...(to === undefined ? {} : { folder: to }) });
 	if (!reply) return;
@@ -112,19 +102,20 @@ async function get(list, to) {
 	note(t("get_started", { n: list.length }), "good", showTransfers);
 }
 
-/** @param {Entry[]} list @returns {Action} */
-const getAction = (list) => ({ text: t("get"), icon: "download", act: () => get(list), command: commands.get(pathsOf(list), now().settings.folder, hasFolder(list)) });
-/** @param {Entry[]} list @returns {Action} */
+/** @type {F.getAction} */
+const getAction = (list) => ({ text: t("get"), icon: "download", act: () => get(list),
+	command: commands.get(pathsOf(list), now().settings.folder, hasFolder(list)) });
+/** @type {F.getToAction} */
 const getToAction = (list) => ({
-	text: t("get_to"), icon: "folder", act: async () => {
-		const chosen = await choose({ kind: "folder", title: t("get_to"), action: t("get_here"), explanation: t("choose_folder_explained"), start: now().settings.folder, command: ({ paths }) => commands.get(pathsOf(list), paths[0] ?? "", hasFolder(list)) });
-		if (chosen) await get(list, chosen.paths[0]);
-	},
+	text: t("get_to"), icon: "folder", act: () => chooseFolder(t("get_to"), "get_here", now().settings.folder, (to) => get(list, to),
+		(to) => commands.get(pathsOf(list), to, hasFolder(list))),
 });
-/** @param {Entry[]} list @returns {Action} */
+/** @type {F.removeAction} */
 const removeAction = (list) => ({
 	text: t("delete"), icon: "trash", isDanger: true, command: commands.remove(pathsOf(list)),
-	ask: { title: t("delete_title", { n: list.length }), text: [h("p", list.length === 1 ? r("delete_one", { name: strongName(list[0]?.name ?? "") }) : t("delete_several", { n: list.length })), hasFolder(list) && h("p", t("delete_folders")), h("p", t("cannot_be_undone"))] },
+	ask: { title: t("delete_title", { n: list.length }),
+		text: [h("p", list.length === 1 ? r("delete_one", { name: list[0]?.name ?? "" }) : t("delete_many", { n: list.length })),
+		hasFolder(list) && h("p", t("delete_hint")), h("p", t("final"))] },
 	act: async () => {
 		const reply = await run({ do: "remove", paths: pathsOf(list) });
 		if (!reply) return;
@@ -135,27 +126,33 @@ const removeAction = (list) => ({
 });
 
 const nameProblem = (/** @type {string} */ text) => (/[/\\\0-\x1f]/.test(text) || /^\.\.?$/.test(text) ? t("bad_name") : "");
-const makeFolder = () => askText({ title: t("new_folder"), label: t("folder_name"), value: "", action: t("create"), problem: nameProblem, act: (text) => app.source.request({ do: "make_folder", path: within(text) }), command: (text) => commands.makeFolder(within(text)) });
+const makeFolder = () => askText({ title: t("new_folder"), label: t("folder_name"), value: "", action: t("create"), problem: nameProblem,
+	act: (text) => app.source.request({ do: "make_folder", path: within(text) }), command: (text) => commands.makeFolder(within(text)) });
 /** @param {Entry} entry */
-const rename = (entry) => askText({ title: t("rename"), label: t("new_name"), value: entry.name, action: t("rename"), problem: nameProblem, act: async (text) => text !== entry.name && app.source.request({ do: "rename", from: entry.path, to: within(text) }), command: (text) => commands.rename(entry.path, within(text)) });
+const rename = (entry) => askText({ title: t("rename"), label: t("new_name"), value: entry.name, action: t("rename"),
+	problem: nameProblem, act: async (text) => text !== entry.name
+	&& app.source.request({ do: "rename", from: entry.path, to: within(text) }),
+	command: (text) => commands.rename(entry.path, within(text)) });
 
-/** @param {"files" | "folder"} kind */
+/** @type {F.upload} */
 async function upload(kind) {
 	const to = folder;
 	const chosen = await choose({
-		kind, title: t(`upload_${kind}`), explanation: t("choose_explained"), withPolicy: true, action: ({ paths }) => (kind === "files" ? t("upload_n", { n: paths.length }) : t("upload_this_folder")), command: (all) => commands.put(to, all),
+		kind, title: t(`upload_${kind}`), explanation: t("choose_hint"), withPolicy: true,
+			action: ({ paths }) => (kind === "files" ? t("upload_n", { n: paths.length }) : t("upload_this")),
+			command: (all) => commands.put(to, all),
 	});
-	if (chosen && (await run({ do: "put", paths: chosen.paths, to, on_conflict: chosen.policy }))) note(t("upload_started"), "good", showTransfers);
+	if (chosen && (await run({ do: "put", paths: chosen.paths, to, on_conflict: chosen.policy }))) note(t("uploading"), "good", showTransfers);
 }
 
-/** @param {Entry} entry */
+/** @type {F.open} */
 function open(entry) {
 	if (entry.kind === "folder") go("files", entry.path);
 	else if (canPreview(entry)) preview(entry, getAction([entry]));
 	else return get([entry]);
 }
 
-/** @param {Entry} entry @param {boolean} to */
+/** @type {F.select} */
 const select = (entry, to) => (to ? selected.set(entry.path, entry) : selected.delete(entry.path));
 const selectAll = () => shown().forEach((entry) => select(entry, true));
 
@@ -173,7 +170,7 @@ const rows = new RowList({
 		}
 		if (event.key === "Escape" && selected.size > 0) return selected.clear() ?? true;
 		if (event.key === "Backspace" && folder) return go("files", folder.split("/").slice(0, -1).join("/")) ?? true;
-		if (event.key === "Delete" && canChange()) return actionOf(removeAction(selected.size > 0 ? [...selected.values()] : [entry]));
+		if (event.key === "Delete" && canChange()) return start(removeAction(selected.size > 0 ? [...selected.values()] : [entry]))() ?? true;
 		if (event.key === "F2" && canChange()) return rename(entry) ?? true;
 		if (event.target.role !== "row") return false;
 		if (event.key === " ") return select(entry, !selected.has(entry.path)) !== undefined;
@@ -182,21 +179,16 @@ const rows = new RowList({
 	},
 });
 
-/** Does what its button would do. @param {Action} action */
-function actionOf(action) {
-	actionButton(action).props.onclick?.(/** @type {any} */ ({}));
-	return true;
-}
-
-/** @param {DragEvent} event @param {boolean} isOver */
+/** @type {F.onDrag} */
 function onDrag(event, isOver) {
 	if (!canChange() || !event.dataTransfer?.types.includes("Files")) return;
 	event.preventDefault();
-	const isInside = event.currentTarget instanceof Node && event.relatedTarget instanceof Node && event.currentTarget.contains(event.relatedTarget);
+	const isInside = event.currentTarget instanceof Node && event.relatedTarget instanceof Node
+		&& event.currentTarget.contains(event.relatedTarget);
 	if (isOver || !isInside) isDropTarget = isOver;
 }
 
-/** Takes files that are pasted. @param {ClipboardEvent} event */
+/** @type {F.paste} */
 export function paste(event) {
 	if (!canChange() || !event.clipboardData?.types.includes("Files")) return;
 	event.preventDefault();
@@ -215,66 +207,78 @@ function draw() {
 			if (canChange()) take(event.dataTransfer, { folder });
 		},
 	},
-	h(".view-head", { key: "head" }, drawPath(), isChangeable && h(".actions", button(t("upload_files"), () => upload("files"), { icon: "upload", class: "primary" }), button(t("upload_folder"), () => upload("folder"), { icon: "folder" }), button(t("new_folder"), makeFolder, { icon: "plus" }))),
-	h("p.ways", { key: "ways" }, isChangeable ? [h("span", icon("computer"), h("span", t("way_choose"))), h("span", icon("receive"), h("span", t("way_drop")))] : h("span", icon("lock"), h("span", t("read_only")))),
+	h(".view-head", { key: "head" }, drawPath(),
+		isChangeable && h(".actions", button(t("upload_files"), () => upload("files"), { icon: "upload", class: "primary" }),
+		button(t("upload_folder"), () => upload("folder"), { icon: "folder" }), button(t("new_folder"), makeFolder, { icon: "plus" }))),
+	h("p.ways", { key: "ways" }, isChangeable ? [h("span", icon("computer"), h("span", t("way_choose"))),
+		h("span", icon("receive"), h("span", t("way_drop")))] : h("span", icon("lock"), h("span", t("read_only")))),
 	drawDrops((target) => "folder" in target),
-	partialNote && h("", { key: "partial" }, box("warning", h("p", safe(partialNote)))),
-	failure && failureBox(failure, button(t("try_again"), () => load(false), { icon: "retry", class: "small" })),
+	partialNote && box("warning", h("p", safe(partialNote))),
+	failure && failureBox(failure, retryButton(() => load(false))),
 	drawList());
 }
 
 function drawPath() {
 	const parts = folder ? folder.split("/") : [];
 	return h("nav.path", { "aria-label": t("folder_path") }, h("h1.unseen", { id: "title", tabindex: -1 }, title()),
-		h("ol", [t("all_files"), ...parts].map((part, at) => h("li", { key: at }, at > 0 && icon("chevron", "small"), h("a", { href: address("files", parts.slice(0, at).join("/")), "aria-current": at === parts.length ? "page" : null }, name(part))))));
+		h("ol", [t("all_files"), ...parts].map((part, at) => h("li", { key: at }, at > 0 && icon("chevron", "small"),
+			h("a", { href: address("files", parts.slice(0, at).join("/")), "aria-current": at === parts.length ? "page" : null }, name(part))))));
 }
 
 function drawList() {
 	const list = shown();
-	if (entries.length === 0) return isLoading ? loading(t("loading_files")) : !failure && isConnected() && h("", { key: "empty" }, empty("folder", t("folder_empty"), canChange() ? t("folder_empty_upload") : t("folder_empty_read")));
+	if (entries.length === 0) return isLoading ? loading(t("loading_files")) : !failure && isConnected()
+		&& empty("folder", t("folder_empty"), t(canChange() ? "empty_upload" : "empty_read"));
 	const isAll = list.length > 0 && list.every((entry) => selected.has(entry.path));
-	const heading = (/** @type {Column} */ column, /** @type {string} */ kind) => h(kind, { role: "columnheader", "aria-sort": sort.by === column ? (sort.isDown ? "descending" : "ascending") : null },
-		h("button.sort", { type: "button", onclick: () => { sort = { by: column, isDown: sort.by === column ? !sort.isDown : column !== "name" }; } }, t(column), sort.by === column && icon("up", sort.isDown ? "small down" : "small")));
+	const heading = (/** @type {Column} */ column, /** @type {string} */ kind) =>
+		h(kind, { role: "columnheader", "aria-sort": sort.by === column ? (sort.isDown ? "descending" : "ascending") : null },
+		h("button.sort", { onclick: () => { sort = { by: column, isDown: sort.by === column ? !sort.isDown : column !== "name" }; } },
+			t(column), sort.by === column && icon("up", sort.isDown ? "small down" : "small")));
 	return [
 		drawBar(list),
-		list.length === 0 ? h("", { key: "none" }, empty("search", t("nothing_matches"), "", button(t("clear_filter"), () => { filter = ""; })))
+		list.length === 0 ? empty("search", t("no_match"), "", button(t("clear_filter"), () => { filter = ""; }))
 			: h(".table", { key: "grid", role: "grid", "aria-label": t("files"), "aria-rowcount": list.length + 1, "aria-multiselectable": "true" },
 				h("", { role: "rowgroup" }, h(".file-row.head", { role: "row", "aria-rowindex": 1 },
-					h(".tick", { role: "columnheader" }, h("input", { type: "checkbox", "aria-label": t("select_all"), checked: isAll, indeterminate: !isAll && selected.size > 0, onchange: () => (isAll ? selected.clear() : selectAll()) })),
-					heading("name", ".file-name"), heading("size", ".size"), heading("modified", ".modified"), h(".tools", { role: "columnheader" }, h("span.unseen", t("actions"))))),
-				rows.draw(list.length, (index) => list[index]?.path ?? "", (index, props) => drawRow(/** @type {Entry} */ (list[index]), index, props))),
+					h(".tick", { role: "columnheader" }, h("input",
+						{ type: "checkbox", "aria-label": t("select_all"), checked: isAll, indeterminate: !isAll && selected.size > 0,
+						onchange: () => (isAll ? selected.clear() : selectAll()) })),
+					heading("name", ".file-name"), heading("size", ".size"), heading("modified", ".modified"),
+						h(".tools", { role: "columnheader" }, h("span.unseen", t("actions"))))),
+				rows.draw(list, ({ path }) => path, drawRow)),
 	];
 }
 
-/** @param {Entry[]} list */
+/** @type {F.drawBar} */
 function drawBar(list) {
 	const chosen = [...selected.values()];
 	const bytes = chosen.reduce((sum, entry) => sum + entry.size, 0);
-	if (chosen.length === 0) return h(".toolbar", { key: "bar" }, h("span.grow.muted", filter ? t("n_of_entries", { n: entries.length, shown: list.length }) : t("n_entries", { n: entries.length }), isLoading && ` · ${t("loading")}`), search(t("filter_names"), filter, (value) => { filter = value; }));
-	return h(".toolbar.selection", { key: "selection" }, h("span.grow.strong", t("n_selected", { n: chosen.length }), bytes > 0 && h("span.muted", ` · ${format.bytes(bytes)}`)),
-		h(".actions", actionButton(getAction(chosen), "small primary"), actionButton(getToAction(chosen), "small"), canChange() && actionButton(removeAction(chosen), "small"),
-			menuButton(t("actions"), () => [{ text: t("clear_selection"), icon: "close", act: () => selected.clear() }], {}, () => [getAction(chosen), ...(canChange() ? [removeAction(chosen)] : [])])));
+	if (chosen.length === 0) return h(".toolbar", { key: "bar" },
+		h("span.grow.muted", filter ? t("n_of_entries", { n: entries.length, shown: list.length }) : t("n_entries", { n: entries.length }),
+		isLoading && ` · ${t("loading")}`), search(t("filter_names"), filter, (value) => { filter = value; }));
+	return h(".toolbar.selection", { key: "selection" },
+		h("span.grow.strong", t("n_selected", { n: chosen.length }), bytes > 0 && h("span.muted", ` · ${format.bytes(bytes)}`)),
+		h(".actions", actionButton(getAction(chosen), "small primary"), actionButton(getToAction(chosen), "small"),
+			canChange() && actionButton(removeAction(chosen), "small"),
+			menuButton(t("n_selected", { n: chosen.length }), () => [{ text: t("select_none"), icon: "close", act: () => selected.clear() }], {},
+				() => [getAction(chosen), ...(canChange() ? [removeAction(chosen)] : [])])));
 }
 
-/** @param {Entry} entry @param {number} index @param {Props} props */
-function drawRow(entry, index, props) {
-	const isSelected = selected.has(entry.path);
+/** @type {F.drawRow} */
+function drawRow(entry, props, index) {
+	const isChosen = selected.has(entry.path);
 	const { tabindex } = props;
-	const tick = (/** @type {MouseEvent} */ event) => {
+	const act = (/** @type {MouseEvent} */ event) => {
 		const [from, end] = event.shiftKey ? [Math.min(anchor, index), Math.max(anchor, index)] : [index, index];
-		for (const each of shown().slice(from, end + 1)) select(each, !isSelected);
+		for (const each of shown().slice(from, end + 1)) select(each, !isChosen);
 		anchor = index;
 	};
-	return h(`.file-row ${isSelected ? "chosen" : ""}`, { ...props, "aria-selected": String(isSelected) },
-		h(".tick", { role: "gridcell" }, h("input", { type: "checkbox", tabindex, checked: isSelected, "aria-label": t("select_name", { name: safe(entry.name) }), onclick: tick })),
-		h(".file-name", { role: "gridcell" }, icon(entry.kind, entry.kind), h("button.name-button", { type: "button", tabindex, onclick: () => open(entry) }, name(entry.name))),
-		h(".size", { role: "gridcell" }, entry.kind === "file" && format.bytes(entry.size)),
-		h(".modified", { role: "gridcell" }, when(entry.modified)),
-		h(".tools", { role: "gridcell" }, iconButton(t("get_name", { name: safe(entry.name) }), "download", () => get([entry]), { tabindex, class: "wide-only" }),
-			menuButton(t("actions_of", { name: safe(entry.name) }), () => [
+	return entryRow(entry, props, { isChosen, act, open: () => open(entry) }, null,
+		[iconButton(t("get_name", { name: entry.name }), "download", () => get([entry]), { tabindex, class: "wide-only" }),
+			menuButton(entry.name, () => [
 				entry.kind === "folder" && { text: t("open"), icon: "folder", act: () => open(entry), command: commands.list(entry.path) },
 				canPreview(entry) && { text: t("preview"), icon: "eye", act: () => open(entry) }, getAction([entry]), getToAction([entry]),
-				canChange() && { text: t("rename"), icon: "rename", act: () => rename(entry), command: commands.rename(entry.path, within(t("new_name_example"))) }, canChange() && removeAction([entry])], { tabindex })));
+				canChange() && { text: t("rename"), icon: "rename", act: () => rename(entry),
+					command: commands.rename(entry.path, within(t("new_sample"))) }, canChange() && removeAction([entry])], { tabindex })]);
 }
 
 /** @type {View} */

@@ -1,14 +1,10 @@
 // Starts the page: the tab's secret, the source, the frame; and says what happens elsewhere than in the view that is shown.
 
-import { announce, app, go, note, update } from "./app.js";
+import { announce, app, go, note, now, safe, SocketSource, store, t, update } from "./kit.js";
 import { notify } from "./offers.js";
 import { titleOf } from "./people.js";
-import { safe } from "./safe.js";
 import { forgetSecret, tabSecret } from "./session.js";
 import { startShell } from "./shell.js";
-import { SocketSource } from "./source.js";
-import { now, store } from "./store.js";
-import { t } from "./texts.js";
 import { showTransfers } from "./transfers.js";
 
 store.listeners.push((happening) => {
@@ -17,10 +13,10 @@ store.listeners.push((happening) => {
 			return note(safe(happening.text));
 		case "joined":
 		case "left":
-			return now().settings.announce && note(t(happening.kind, { name: safe(happening.name) }));
+			return now().settings.announce && note(t(happening.kind, { name: happening.name }));
 		case "offer": {
 			const show = () => go("offers");
-			const text = t("offer_from", { name: safe(happening.offer.from) });
+			const text = t("offer_from", { name: happening.offer.from });
 			notify(text, happening.offer.names.map((each) => safe(each.name)).join(", ").slice(0, 200), show);
 			return note(text, "", { text: t("show_offers"), act: show });
 		}
@@ -28,12 +24,14 @@ store.listeners.push((happening) => {
 			const { with: from, text } = happening.message;
 			const show = () => go("people", from);
 			notify(titleOf(from), safe(text).slice(0, 200), show);
-			return (app.route.view !== "people" || app.route.rest !== from) && note(t("message_from", { name: titleOf(from) }), "", { text: t("read"), act: show });
+			return (app.route.view !== "people" || app.route.rest !== from) && note(t("message_from", { name: titleOf(from) }), "",
+				{ text: t("read"), act: show });
 		}
 		case "ended": {
 			const { state, files_failed, names } = happening.transfer;
 			const isGood = state === "done" && files_failed === 0;
-			return state !== "cancelled" && note(t(isGood ? "transfer_done" : "transfer_failed", { name: safe(names[0] ?? "") }), isGood ? "good" : "bad", isGood ? null : showTransfers);
+			return state !== "cancelled" && note(t(isGood ? "done" : "failed", { name: names[0] ?? "" }), isGood ? "good" : "bad",
+				isGood ? null : showTransfers);
 		}
 	}
 });

@@ -1,13 +1,9 @@
-// Looks at a text or a picture of the server without leaving the page. The client fetches, checks and limits it; the page shows it as text or
-// as an <img> of a blob, never as a document.
+// Looks at a text or a picture of the server without leaving the page. The client checks and limits it;
+// the page shows it as text or as an <img> of a blob, never as a document.
 
-import { app, openDialog, update } from "./app.js";
-import { h } from "./dom.js";
-import * as format from "./format.js";
-import { actionButton, button, commandButton, failureBox, loading } from "./parts.js";
-import { safe, safeLines } from "./safe.js";
-import { failureOf } from "./source.js";
-import { t } from "./texts.js";
+import {
+	actionButton, app, button, commandButton, failureBox, failureOf, format, h, loading, openDialog, safe, safeLines, t, update,
+} from "./kit.js";
 
 const TEXT_LIMIT = 256 * 1024;
 const PICTURE_LIMIT = 16 * 1024 * 1024;
@@ -17,7 +13,7 @@ const TEXTS = /(\.(txt|md|rst|log|csv|tsv|json|toml|ya?ml|xml|html?|css|m?[jt]s|
 /** Whether the page offers to look at it: a button that would only fail is not shown. @param {Entry} entry */
 export const canPreview = ({ kind, name, size }) => kind === "file" && (PICTURES.test(name) ? size <= PICTURE_LIMIT : TEXTS.test(name));
 
-/** @param {Entry} entry @param {Action} get */
+/** @type {F.preview} */
 export function preview(entry, get) {
 	const abort = new AbortController();
 	let picture = "";
@@ -31,9 +27,11 @@ export function preview(entry, get) {
 	};
 	const end = openDialog(entry.name, () => h(".dialog-body.preview",
 		h(".preview-content.scroller", { tabindex: 0, role: "group", "aria-label": t("content") },
-			failure ? failureBox(failure) : picture ? h("img", { src: picture, alt: safe(entry.name) }) : text ? h("pre", { dir: "auto" }, text) : loading()),
+			failure ? failureBox(failure) : picture ? h("img", { src: picture, alt: safe(entry.name) }) : text ? h("pre", { dir: "auto" }, text)
+				: loading()),
 		isCut && h("p.muted", t("preview_cut", { shown: format.bytes(TEXT_LIMIT), size: format.bytes(entry.size) })),
-		h(".dialog-actions", h("span.muted.grow", format.bytes(entry.size)), get.command && commandButton(get.command), actionButton({ ...get, act: () => { close(); return get.act(); } }), button(t("close"), () => close(), { class: "primary" }))),
+		h(".dialog-actions", h("span.muted.grow", format.bytes(entry.size)), get.command && commandButton(get.command),
+			actionButton({ ...get, act: () => { close(); return get.act(); } }), button(t("close"), () => close(), { class: "primary" }))),
 	"wide", release);
 	const close = () => {
 		release();

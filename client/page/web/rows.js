@@ -3,22 +3,19 @@
 import { update, updateNow } from "./app.js";
 import { h } from "./dom.js";
 
-/** @typedef {{label: string, isGrid?: boolean, rowHeight: number, isVariable?: boolean, headRows?: number, onKey?: (event: KeyboardEvent & {target: HTMLElement}, index: number) => unknown}} Options */
-
 const WHOLE_UP_TO = 200;
 const MARGIN_PX = 400;
 
 export class RowList {
-	/** Row of a grid that takes the focus. */
 	active = 0;
 	#count = 0;
 	/** @type {HTMLElement | null} */
 	#element = null;
 	/** @type {HTMLElement | null} */
 	#scroller = null;
-	/** Measured heights of rows that differ, by key. @type {Map<string, number>} */
+	/** By key. @type {Map<string, number>} */
 	#heights = new Map();
-	/** Where each row begins, if their heights differ. @type {Float64Array | null} */
+	/** If heights differ. @type {Float64Array | null} */
 	#tops = null;
 	/** @type {(index: number) => string} */
 	#keyOf = String;
@@ -27,7 +24,7 @@ export class RowList {
 	#focusedKey = "";
 	#sizes = new ResizeObserver((entries) => this.#measured(entries));
 
-	/** @param {Options} options */
+	/** @param {RowOptions} options */
 	constructor(options) {
 		this.options = options;
 		this.rowHeight = options.rowHeight;
@@ -37,10 +34,13 @@ export class RowList {
 		return this.#count > WHOLE_UP_TO;
 	}
 
-	/** `drawRow` gives the properties to the row's element. @param {number} count @param {(index: number) => string} keyOf @param {(index: number, props: Props) => Description} drawRow */
-	draw(count, keyOf, drawRow) {
-		this.#count = count;
-		this.#keyOf = keyOf;
+	/**
+	 * `drawRow` gives the properties to the row's element. @template T @param {T[]} list @param {(item: T) => string} keyOf
+	 * @param {(item: T, props: Props, index: number) => Description} drawRow
+	 */
+	draw(list, keyOf, drawRow) {
+		const count = (this.#count = list.length);
+		this.#keyOf = (index) => keyOf(/** @type {T} */ (list[index]));
 		this.active = Math.max(0, Math.min(this.active, count - 1));
 		const { isGrid, label, headRows = 0, isVariable } = this.options;
 		const isWindowed = this.#isWindowed;
@@ -54,14 +54,17 @@ export class RowList {
 		if (kept >= end && kept < count) indexes.push(kept);
 		const rows = indexes.map((index) => {
 			/** @type {Props} */
-			const props = { key: keyOf(index), "data-row": keyOf(index), mount: (row) => this.#sizes.observe(row), unmount: (row) => this.#sizes.unobserve(row) };
-			props.style = /** @type {Record<string, string>} */ (isWindowed ? { position: "absolute", top: `${this.#top(index)}px`, width: "100%" } : {});
+			const props = { key: this.#keyOf(index), "data-row": this.#keyOf(index), mount: (row) => this.#sizes.observe(row),
+				unmount: (row) => this.#sizes.unobserve(row) };
+			props.style = /** @type {Record<string, string>} */ (isWindowed ? { position: "absolute", top: `${this.#top(index)}px`, width: "100%" }
+				: {});
 			if (isGrid) Object.assign(props, { role: "row", "aria-rowindex": index + 1 + headRows, tabindex: index === this.active ? 0 : -1 });
 			else Object.assign(props, { role: "listitem", "aria-setsize": count, "aria-posinset": index + 1 });
-			return drawRow(index, props);
+			return drawRow(/** @type {T} */ (list[index]), props, index);
 		});
 		return h(".rows", {
-			role: isGrid ? "rowgroup" : "list", "aria-label": isGrid ? null : label, style: isWindowed ? { position: "relative", height: `${this.#top(count)}px` } : {},
+			role: isGrid ? "rowgroup" : "list", "aria-label": isGrid ? null : label,
+				style: isWindowed ? { position: "relative", height: `${this.#top(count)}px` } : {},
 			onkeydown: isGrid ? this.#onKey : null, onfocusin: this.#onFocus,
 			mount: (element) => {
 				this.#element = element;
@@ -81,7 +84,8 @@ export class RowList {
 
 	#addHeights() {
 		const tops = new Float64Array(this.#count + 1);
-		for (let index = 0, top = 0; index < this.#count; index += 1) tops[index + 1] = top += this.#heights.get(this.#keyOf(index)) ?? this.rowHeight;
+		for (let index = 0, top = 0; index < this.#count; index += 1) tops[index + 1] = top += this.#heights.get(this.#keyOf(index))
+			?? this.rowHeight;
 		return tops;
 	}
 
@@ -106,7 +110,7 @@ export class RowList {
 		if (isChanged && this.#isWindowed) update();
 	}
 
-	/** Finds the rows near the view, in steps, so that a small movement draws nothing. */
+	/** In steps, so that a small movement draws nothing. */
 	#find() {
 		if (this.#element && this.#scroller) {
 			const start = this.#scroller.getBoundingClientRect().top - this.#element.getBoundingClientRect().top - MARGIN_PX;
@@ -117,7 +121,7 @@ export class RowList {
 		this.#end = Math.min(this.#count, Math.max(this.#first + 4, this.#end));
 	}
 
-	/** Index of the row at a height. @param {number} y */
+	/** @param {number} y */
 	#at(y) {
 		let [low, high] = [0, this.#count - 1];
 		while (low < high) {
@@ -156,7 +160,8 @@ export class RowList {
 	focusRow(index) {
 		this.active = Math.max(0, Math.min(index, this.#count - 1));
 		updateNow();
-		const row = /** @type {HTMLElement | null | undefined} */ (this.#element?.querySelector(`[aria-rowindex="${this.active + 1 + (this.options.headRows ?? 0)}"]`));
+		const number = this.active + 1 + (this.options.headRows ?? 0);
+		const row = /** @type {HTMLElement?} */ (this.#element?.querySelector(`[aria-rowindex="${number}"]`) ?? null);
 		row?.focus({ preventScroll: true });
 		row?.scrollIntoView({ block: "nearest" });
 	}

@@ -1,4 +1,4 @@
-// The tab's secret: exchanges the one-time code of the address for it, and keeps it in sessionStorage. No cookie: cookies do not know ports.
+// The tab's secret: exchanges the address's one-time code for it, keeps it in sessionStorage. Cookies do not know ports.
 
 const KEY = "quiver-secret";
 
@@ -8,7 +8,8 @@ export async function tabSecret() {
 	if (code !== null) {
 		// Before anything else: the code is not to stay in the address bar or the history.
 		history.replaceState(null, "", location.pathname);
-		const answer = await fetch("/session", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ code }) }).catch(() => null);
+		const answer = await fetch("/session", { method: "POST", headers: { "Content-Type": "application/json" },
+			body: JSON.stringify({ code }) }).catch(() => null);
 		if (answer?.ok) sessionStorage.setItem(KEY, (await answer.json()).secret);
 	}
 	return sessionStorage.getItem(KEY);

@@ -1,12 +1,10 @@
-// Where the views' data comes from: here the process on this computer, over a WebSocket and a few HTTP requests. Comes back by itself when it
-// is cut off. Views know only the type `Source`, so that another source can stand behind them.
+// Where the views' data comes from: a WebSocket to the process on this computer, which comes back by itself when cut off.
+// Views know only the type `Source`, so that another source can stand behind them.
 
 const FIRST_DELAY_MS = 250;
 const LAST_DELAY_MS = 5000;
-/** Close code of the process for a secret that it does not accept. */
 const SECRET_REFUSED = 4401;
 
-/** A failed request; the text is chosen by the code in `failure`. */
 export class SourceError extends Error {
 	/** @param {Failure} failure */
 	constructor(failure) {
@@ -15,10 +13,10 @@ export class SourceError extends Error {
 	}
 }
 
-/** @param {Failure["code"]} code @param {string} text */
+/** @type {F.error} */
 const error = (code, text) => new SourceError({ code, text });
 
-/** @param {any} thrown @returns {Failure} */
+/** @type {F.failureOf} */
 export const failureOf = (thrown) => thrown.failure ?? { code: "other", text: thrown.message ?? String(thrown) };
 
 /** @implements {Source} */
@@ -42,7 +40,7 @@ export class SocketSource {
 		this.secret = secret;
 	}
 
-	/** @param {(event: PageEvent) => void} onEvent @param {(link: Link) => void} onLink */
+	/** @type {Source["start"]} */
 	start(onEvent, onLink) {
 		this.#onEvent = onEvent;
 		this.#link = (state, retryAt = 0) => onLink({ state, retryAt, tries: this.#tries });
@@ -122,10 +120,7 @@ export class SocketSource {
 		});
 	}
 
-	/**
-	 * Hands one file over. By XMLHttpRequest, because only it reports how much has gone.
-	 * @param {string} drop @param {string} path @param {File} content @param {(bytes: number) => void} onProgress @param {AbortSignal} signal @returns {Promise<void>}
-	 */
+	/** By XMLHttpRequest, because only it reports how much has gone. @type {Source["spool"]} */
 	spool(drop, path, content, onProgress, signal) {
 		return new Promise((resolve, reject) => {
 			const request = new XMLHttpRequest();
@@ -148,7 +143,7 @@ export class SocketSource {
 	}
 }
 
-/** @param {number} status @param {string} body */
+/** @type {F.errorOf} */
 function errorOf(status, body) {
 	const codes = /** @type {Record<number, Failure["code"]>} */ ({ 401: "expired", 404: "not_found", 415: "invalid_request", 507: "quota" });
 	try {

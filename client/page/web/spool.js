@@ -1,14 +1,7 @@
-// Dropped or pasted content: walks dropped folders in slices, hands the files over to the client a few at a time, and then lets it send them.
+// Dropped or pasted content: walks folders in slices, hands files to the client a few at a time, then lets it send them.
 // A browser gives content, never paths, so only what was handed over survives the tab.
 
-import { app, note, run, update } from "./app.js";
-import { h } from "./dom.js";
-import * as format from "./format.js";
-import { icon } from "./icons.js";
-import { bar, button, failureBox, iconButton } from "./parts.js";
-import { name, safe } from "./safe.js";
-import { failureOf } from "./source.js";
-import { r, t } from "./texts.js";
+import { app, bar, failureBox, failureOf, format, h, icon, iconButton, name, note, r, retryButton, run, safe, t, update } from "./kit.js";
 
 /** A slice of the walk ends after this, so that the page stays responsive. */
 const SLICE_MS = 8;
@@ -20,11 +13,12 @@ let drops = [];
 const isUnfinished = (/** @type {Drop} */ drop) => ["reading", "copying", "starting"].includes(drop.state);
 addEventListener("beforeunload", (event) => drops.some(isUnfinished) && event.preventDefault());
 
-/** Takes what a drop or paste has. To be called in its event: the browser empties the list afterwards. @param {DataTransfer | null} data @param {Drop["target"]} target */
+/** @type {F.take} */
 export function take(data, target) {
 	const id = Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 	/** @type {Drop} */
-	const drop = { drop: id, target, state: "reading", files: 0, bytes: 0, copied: 0, copiedBytes: 0, unreadable: [], failure: null, found: [], abort: new AbortController() };
+	const drop = { drop: id, target, state: "reading", files: 0, bytes: 0, copied: 0, copiedBytes: 0, unreadable: [], failure: null,
+		found: [], abort: new AbortController() };
 	/** @type {FileSystemEntry[]} */
 	const entries = [];
 	for (const item of data?.items ?? []) {
@@ -38,14 +32,14 @@ export function take(data, target) {
 	void work(drop, entries);
 }
 
-/** @param {Drop} drop @param {string} path @param {File} file */
+/** @type {F.add} */
 function add(drop, path, file) {
 	drop.found.push({ path, file });
 	drop.files += 1;
 	drop.bytes += file.size;
 }
 
-/** @param {Drop} drop @param {FileSystemEntry[]} entries */
+/** @type {F.work} */
 async function work(drop, entries) {
 	try {
 		await walk(drop, entries);
@@ -55,13 +49,14 @@ async function work(drop, entries) {
 			for (let item = drop.found[next++]; item; item = drop.found[next++]) await handOver(drop, item);
 		};
 		await Promise.all(Array.from({ length: PARALLEL }, worker));
-		if (drop.copied === 0) throw new Error(drop.unreadable[0]?.why ?? t("drop_no_files"));
+		if (drop.copied === 0) throw new Error(drop.unreadable[0]?.why ?? t("drop_none"));
 		drop.state = "starting";
 		const { target } = drop;
-		await app.source.request("folder" in target ? { do: "put_spooled", drop: drop.drop, to: target.folder, on_conflict: "ask" } : { do: "send_spooled", drop: drop.drop, name: target.person });
+		await app.source.request("folder" in target ? { do: "put_spooled", drop: drop.drop, to: target.folder, on_conflict: "ask" }
+			: { do: "send_spooled", drop: drop.drop, name: target.person });
 		drop.state = "done";
 		drop.found = [];
-		note("folder" in target ? t("drop_done_upload", { n: drop.copied }) : t("drop_done_offer", { n: drop.copied, name: safe(target.person) }), "good");
+		note("folder" in target ? t("drop_uploads", { n: drop.copied }) : t("drop_offers", { n: drop.copied, name: target.person }), "good");
 	} catch (thrown) {
 		if (drop.state === "cancelled") return;
 		drop.state = "failed";
@@ -72,7 +67,7 @@ async function work(drop, entries) {
 	update();
 }
 
-/** @param {Drop} drop @param {FileSystemEntry[]} entries */
+/** @type {F.walk} */
 async function walk(drop, entries) {
 	const waiting = entries;
 	const visit = async (/** @type {FileSystemEntry} */ entry) => {
@@ -96,7 +91,7 @@ async function walk(drop, entries) {
 	}
 }
 
-/** @param {FileSystemDirectoryEntry} folder */
+/** @type {F.children} */
 async function children(folder) {
 	const reader = folder.createReader();
 	/** @type {FileSystemEntry[]} */
@@ -108,10 +103,10 @@ async function children(folder) {
 		all.push(...some);
 	}
 }
-/** @param {FileSystemFileEntry} entry @returns {Promise<File>} */
+/** @type {F.fileOf} */
 const fileOf = (entry) => new Promise((resolve, reject) => entry.file(resolve, reject));
 
-/** @param {Drop} drop @param {Drop["found"][number]} item */
+/** @type {F.handOver} */
 async function handOver(drop, { path, file }) {
 	let counted = 0;
 	const onProgress = (/** @type {number} */ bytes) => {
@@ -133,10 +128,10 @@ async function handOver(drop, { path, file }) {
 	}
 }
 
-/** @param {Drop} drop */
+/** @type {F.discard} */
 const discard = (drop) => run({ do: "discard_spooled", drop: drop.drop });
 
-/** @param {Drop} drop */
+/** @type {F.end} */
 function end(drop) {
 	const { state } = drop;
 	drop.state = "cancelled";
@@ -145,17 +140,18 @@ function end(drop) {
 	if (state !== "done") return discard(drop);
 }
 
-/** Starts a failed one over: the browser has its files while the page is open. @param {Drop} drop */
+/** @type {F.retry} */
 async function retry(drop) {
 	await discard(drop);
 	Object.assign(drop, { state: "copying", copied: 0, copiedBytes: 0, unreadable: [], failure: null, abort: new AbortController() });
 	void work(drop, []);
 }
 
-/** How far content is handed over. @param {(target: any) => boolean} isWanted */
+/** @type {F.drawDrops} */
 export function drawDrops(isWanted) {
 	const shown = drops.filter((drop) => isWanted(drop.target) && (drop.state !== "done" || drop.unreadable.length > 0));
-	return shown.length > 0 && h("ul.cards", { key: "drops", "aria-label": t("drops") }, shown.map((drop) => h("li.card", { key: drop.drop }, drawDrop(drop))));
+	return shown.length > 0 && h("ul.cards", { key: "drops", "aria-label": t("drops") },
+		shown.map((drop) => h("li.card", { key: drop.drop }, drawDrop(drop))));
 }
 
 /** @param {Drop} drop */
@@ -163,12 +159,17 @@ function drawDrop(drop) {
 	const isActive = isUnfinished(drop);
 	const target = "folder" in drop.target ? name(drop.target.folder || t("all_files")) : name(drop.target.person);
 	return [
-		h(".card-head", { key: "head" }, icon("receive", "direction"), h("p.grow.strong", r(drop.state === "reading" ? "drop_reading" : drop.state === "done" ? "drop_partly" : "drop_copying", { n: drop.files, target })),
+		h(".card-head", { key: "head" }, icon("receive", "direction"),
+			h("p.grow.strong", r(drop.state === "reading" ? "drop_reading" : drop.state === "done" ? "drop_partly" : "drop_copying",
+			{ n: drop.files, target })),
 			iconButton(isActive ? t("cancel") : t("dismiss"), "close", () => end(drop))),
-		drop.state !== "done" && bar(t("drop_progress"), drop.copiedBytes, drop.copiedBytes, drop.state === "reading" ? null : drop.bytes, isActive ? "" : "bad"),
-		h("p.numbers", { key: "numbers" }, h("span", t("drop_numbers", { done: drop.copied, n: drop.files, bytes: format.bytes(drop.copiedBytes), total: format.bytes(drop.bytes) })), isActive && h("span.muted", t("drop_keep_open"))),
-		drop.failure && failureBox(drop.failure, button(t("try_again"), () => retry(drop), { icon: "retry", class: "small" })),
-		drop.unreadable.length > 0 && h("details", { key: "unreadable" }, h("summary", t("drop_unreadable", { n: drop.unreadable.length })),
+		drop.state !== "done" && bar(t("drop_bar"), drop.copiedBytes, drop.copiedBytes, drop.state === "reading" ? null : drop.bytes,
+			isActive ? "" : "bad"),
+		h("p.numbers", { key: "numbers" }, h("span",
+			t("drop_numbers", { done: drop.copied, n: drop.files, bytes: format.bytes(drop.copiedBytes), total: format.bytes(drop.bytes) })),
+			isActive && h("span.muted", t("drop_open"))),
+		drop.failure && failureBox(drop.failure, retryButton(() => retry(drop))),
+		drop.unreadable.length > 0 && h("details", { key: "unreadable" }, h("summary", t("drop_unread", { n: drop.unreadable.length })),
 			h("ul", drop.unreadable.slice(0, 200).map(({ path, why }) => h("li", { key: path }, name(path), " ", h("span.muted", safe(why)))))),
 	];
 }

@@ -1,6 +1,5 @@
 // The page's state: one snapshot, kept current by events. Views read it; only `apply` changes it.
 
-/** How long the plot of a rate looks back. */
 export const PLOT_MS = 120_000;
 
 class Store {
@@ -10,7 +9,7 @@ class Store {
 	now = null;
 	/** @type {Map<string, Transfer>} */
 	transfers = new Map();
-	/** By peer, what was loaded of the conversation. @type {Map<string, Conversed>} */
+	/** By peer. @type {Map<string, Conversed>} */
 	histories = new Map();
 	/** @type {Map<string, Sample[]>} */
 	rates = new Map();
@@ -24,10 +23,7 @@ class Store {
 		for (const listener of this.listeners) listener(happening);
 	}
 
-	/**
-	 * Applies an event. False if one before it is missing: then nothing is changed, and a snapshot is needed.
-	 * @param {PageEvent} event
-	 */
+	/** False if an event before it is missing: a snapshot is needed then. @param {PageEvent} event */
 	apply(event) {
 		if (event.kind === "snapshot") {
 			this.#fresh(event.run, event.snapshot);
@@ -36,7 +32,7 @@ class Store {
 		}
 		if (!this.now || event.event !== this.#number + 1) return false;
 		this.#number = event.event;
-		this.#change(this.now, event);
+		/** @type {any} */ (this.#handlers)[event.kind]?.(event, this.now);
 		return true;
 	}
 
@@ -52,63 +48,37 @@ class Store {
 		this.#tell({ kind: "fresh" });
 	}
 
-	/** @param {Snapshot} now @param {Exclude<PageEvent, {kind: "snapshot"}>} event */
-	#change(now, event) {
-		switch (event.kind) {
-			case "connection":
-				now.connection = event.connection;
-				break;
-			case "people":
-				this.#people(now, event.people);
-				break;
-			case "message":
-				this.#message(event.message);
-				break;
-			case "conversation":
-				replace(now.conversations, event.conversation, "with");
-				break;
-			case "history_cleared":
-				if (event.with === null) this.histories.clear();
-				else this.histories.delete(event.with);
-				for (const conversation of now.conversations)
-					if (event.with === null || conversation.with === event.with) Object.assign(conversation, { unread: 0, last: null });
-				break;
-			case "incoming_offer": {
-				const isNew = !now.incoming.some((offer) => offer.number === event.offer.number);
-				replace(now.incoming, event.offer, "number");
-				if (isNew && event.offer.state === "open") this.#tell({ kind: "offer", offer: event.offer });
-				break;
-			}
-			case "outgoing_offer":
-				replace(now.outgoing, event.offer, "number");
-				break;
-			case "transfers":
-				for (const transfer of event.transfers) this.#transfer(transfer);
-				for (const gone of event.gone) {
-					this.transfers.delete(gone);
-					this.rates.delete(gone);
-				}
-				break;
-			case "question":
-				replace(now.questions, event.question, "question");
-				break;
-			case "question_settled":
-				now.questions = now.questions.filter((question) => question.question !== event.question);
-				break;
-			case "notice":
-				this.#tell({ kind: "notice", code: event.code, text: event.text });
-				break;
-			case "folder_changed":
-				this.#tell({ kind: "folder", folder: event.folder });
-				break;
-			case "settings":
-				now.settings = event.settings;
-				break;
-		}
-	}
+	/** @type {Handlers} */
+	#handlers = {
+		connection: ({ connection }, now) => { now.connection = connection; },
+		people: ({ people }, now) => this.#people(people, now),
+		message: ({ message }) => this.#message(message),
+		conversation: ({ conversation }, now) => replace(now.conversations, conversation, "with"),
+		history_cleared: ({ with: peer }, now) => {
+			if (peer === null) this.histories.clear();
+			else this.histories.delete(peer);
+			for (const conversation of now.conversations)
+				if (peer === null || conversation.with === peer) Object.assign(conversation, { unread: 0, last: null });
+		},
+		incoming_offer: ({ offer }, now) => {
+			const isNew = !now.incoming.some(({ number }) => number === offer.number);
+			replace(now.incoming, offer, "number");
+			if (isNew && offer.state === "open") this.#tell({ kind: "offer", offer });
+		},
+		outgoing_offer: ({ offer }, now) => replace(now.outgoing, offer, "number"),
+		transfers: ({ transfers, gone }) => {
+			for (const transfer of transfers) this.#transfer(transfer);
+			for (const transfer of gone) for (const map of [this.transfers, this.rates]) map.delete(transfer);
+		},
+		question: ({ question }, now) => replace(now.questions, question, "question"),
+		question_settled: ({ question }, now) => { now.questions = now.questions.filter((other) => other.question !== question); },
+		notice: (event) => this.#tell(event),
+		folder_changed: ({ folder }) => this.#tell({ kind: "folder", folder }),
+		settings: ({ settings }, now) => { now.settings = settings; },
+	};
 
-	/** @param {Snapshot} now @param {Person[]} people */
-	#people(now, people) {
+	/** @param {Person[]} people @param {Snapshot} now */
+	#people(people, now) {
 		const before = new Map(now.people.map((person) => [person.number, person.here]));
 		now.people = people;
 		// The first list after the sign-in is no news.
@@ -159,11 +129,11 @@ class Store {
 	}
 }
 
-/** @param {Transfer} transfer */
+/** @type {F.isOver} */
 export const isOver = (transfer) => ["done", "failed", "cancelled"].includes(transfer.state);
-/** @param {Transfer} transfer */
+/** @type {F.isActive} */
 export const isActive = (transfer) => ["planning", "waiting", "running", "paused", "reconnecting"].includes(transfer.state);
-/** @param {Transfer} transfer */
+/** @type {F.hasFailures} */
 export const hasFailures = (transfer) => transfer.state === "failed" || transfer.files_failed > 0;
 
 /** @template T @param {T[]} list @param {T} item @param {keyof T} key */

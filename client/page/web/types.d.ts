@@ -2,6 +2,7 @@
 
 import type * as M from "./messages";
 import type { PATHS } from "./icons.js";
+import type { SourceError as Thrown } from "./source.js";
 import type { TEXTS } from "./texts.js";
 
 declare global {
@@ -61,13 +62,30 @@ declare global {
         /** The command that does the same. */
         command?: string;
         isDanger?: boolean;
+        /** Classes of its button. */
+        kind?: string;
         /** Asked before. */
         ask?: { title: string; text: Loose };
     }
     interface Dialog { key: number; label: string; kind: string; draw: () => Loose; onCancel: () => void }
     interface Note { key: number; text: string; kind: "" | "good" | "bad"; action: Action | null }
-    interface View { title: () => string; draw: () => Loose }
+    interface View { title?: () => string; draw: () => Loose }
+    /** One of the list of people. */
+    interface Row { who: string; person: Person | undefined }
+    type Column = "name" | "size" | "modified";
+    type TransferFilter = "all" | "active" | "failed" | "unfinished" | "done";
+    interface RowOptions {
+        label: string;
+        isGrid?: boolean;
+        rowHeight: number;
+        isVariable?: boolean;
+        headRows?: number;
+        onKey?: (event: KeyboardEvent & { target: HTMLElement }, index: number) => unknown;
+    }
+    type Values = Record<string, Loose>;
     interface Route { view: string; rest: string }
+
+    type SourceError = Thrown;
 
     // Data.
     /**
@@ -86,8 +104,11 @@ declare global {
         spool(drop: string, path: string, content: File, onProgress: (bytes: number) => void, signal: AbortSignal): Promise<void>;
         preview(path: string, signal: AbortSignal): Promise<Blob>;
     }
+    /** A page of the files of a transfer. `before`: where the earlier pages begin. */
+    interface Details { files: TransferFile[]; more: boolean; after: number; before: number[]; ended: number }
     interface Conversed { messages: Message[]; more: boolean; loaded: boolean }
     interface Sample { at: number; rate: number }
+    type Handlers = { [K in Exclude<PageEvent["kind"], "snapshot">]: (event: Extract<PageEvent, { kind: K }>, now: Snapshot) => unknown };
     /** What views may react to besides being drawn again. */
     type Happening =
         | { kind: "joined" | "left"; name: string }
@@ -120,5 +141,41 @@ declare global {
         failure: Failure | null;
         found: { path: string; file: File }[];
         abort: AbortController;
+    }
+
+    interface Commands {
+        connect: (server: string, name: string, certificate: string) => string;
+        status: () => string;
+        list: (folder: string) => string;
+        get: (paths: string[], folder: string, hasFolder: boolean) => string;
+        put: (to: string, { paths, hasFolder, policy }: Chosen) => string;
+        makeFolder: (folder: string) => string;
+        rename: (from: string, to: string) => string;
+        remove: (paths: string[]) => string;
+        say: (to: string, text: string) => string;
+        send: (name: string, paths: string[]) => string;
+        accept: (offer: number, folder: string) => string;
+        decline: (offer: number) => string;
+        withdraw: (offer: number) => string;
+        alwaysAccept: (name: string, folder: string) => string;
+        about: (command: "verify" | "path" | "contacts forget" | "contacts block" | "contacts unblock", name: string) => string;
+    }
+
+    interface Format {
+        number: (value: number) => string;
+        bytes: (value: number) => string;
+        rate: (perSecond: number) => string;
+        percent: (value: number, of: number | null) => string;
+        /** Two units at most: "3 min 20 sec". */
+        duration: (seconds: number) => string;
+        clock: (at: string) => string;
+        fullTime: (at: string) => string;
+        /** Time of day, with the day where it is not today. */
+        time: (at: string) => string;
+        day: (at: string) => string;
+        /** "2 hours ago". */
+        ago: (at: string) => string;
+        /** Compares names as people sort them: a2 before a10. */
+        compareNames: (left: string, right: string) => number;
     }
 }

@@ -94,8 +94,11 @@ scenario("accepts an offer, and sends a file to a person", { has: { people: [per
     await page.keyboard.press("Enter");
     assert.deepEqual((({ offer, folder }) => [offer, folder])(await mock.request("accept")), [7, "/home/ron/Downloads"]);
     await page.keyboard.press("Alt+3");
+    // The offers have a button of this name too.
+    await page.getByRole("heading", { name: "People", exact: true }).waitFor();
     await tabTo(page, /Ben/);
     await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "Ben", exact: true }).waitFor();
     await tabTo(page, "Send files");
     await page.keyboard.press("Enter");
     await page.getByRole("row", { name: /notes.txt/ }).waitFor();

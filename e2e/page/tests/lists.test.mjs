@@ -33,9 +33,9 @@ scenario("50,000 files: few rows in the document, all of them reachable", { with
 scenario("1,000 people and 500 transfers are windowed too", { has: { people: [person(2, "Ron", { is_self: true }), ...Array.from({ length: 1000 }, (_, at) => person(at + 10, `guest-${at}`))], transfers: Array.from({ length: 500 }, (_, at) => transfer(`1:${at}`, { names: [`part-${at}`] })) } }, async (page) => {
     for (const [place, count] of [["people", 1001], ["transfers", 500]]) {
         await page.evaluate((hash) => { location.hash = hash; }, place);
-        const items = page.getByRole("listitem").and(page.locator("[aria-setsize]"));
         await page.waitForFunction((size) => document.querySelector("[aria-setsize]")?.getAttribute("aria-setsize") === size, String(count));
-        assert.ok((await items.count()) < 60, `${await items.count()} items`);
+        // The first drawing does not know yet how high the view is.
+        await page.waitForFunction(() => document.querySelectorAll("[aria-setsize]").length < 60);
         await page.locator(".scroller:has(.rows)").evaluate((scroller) => scroller.scrollTo(0, scroller.scrollHeight));
         await page.locator(`[aria-posinset="${count}"]`).waitFor();
     }
@@ -48,7 +48,7 @@ scenario("sorting and filtering", {}, async (page) => {
     assert.ok(byName.indexOf("a2.txt") < byName.indexOf("a10.txt"));
     assert.equal(byName[0], "archive");
     await page.getByRole("button", { name: "Size" }).click();
-    assert.equal(await page.getByRole("columnheader", { name: "Size" }).getAttribute("aria-sort"), "descending");
+    await page.locator('[role=columnheader][aria-sort=descending]', { hasText: "Size" }).waitFor();
     assert.equal((await names())[2], "dataset.tar.zst");
     await page.getByRole("searchbox", { name: "Filter by name" }).fill("meow");
     await page.getByText("1 of 12 entries").waitFor();
