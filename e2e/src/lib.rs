@@ -4,6 +4,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`binary`] | where the built binaries are |
+//! | [`page_program`], [`page_socket`] | a `quiver gui`, and the page's side of its conversations |
 //! | [`peer_program`] | a `quiver` that reports what other clients do |
 //! | [`process`] | a running program: its output, signals and exit |
 //! | [`server`] | a `quiver-server` with folders of its own |
@@ -45,6 +46,8 @@ pub mod library_client;
 pub mod log;
 pub mod metrics_page;
 pub mod nat_lab;
+pub mod page_program;
+pub mod page_socket;
 pub mod peer_program;
 pub mod process;
 pub mod prompt_user;
@@ -64,6 +67,8 @@ pub use fault::{Faults, faults_available};
 pub use interposing_server::{InterposingServer, Interposition};
 pub use library_client::LibraryClient;
 pub use metrics_page::MetricsResponse;
+pub use page_program::PageProgram;
+pub use page_socket::{PageMessage, PageSocket};
 pub use peer_program::PeerProgram;
 pub use prompt_user::PromptUser;
 pub use quiver::Home;

@@ -121,6 +121,8 @@ pub enum CommandArgs {
     Verify(VerifyArgs),
     /// List known clients and their keys, forget or block them
     Contacts(ContactsArgs),
+    /// Serve a page in the browser of this computer, and open it
+    Gui(GuiArgs),
     /// Print a completion script for a shell
     Completions {
         /// Shell that runs the script
@@ -147,6 +149,19 @@ pub struct StatusArgs {
     #[arg(long)]
     pub json: bool,
 }
+
+/// `gui`
+#[derive(Debug, Args)]
+#[command(after_help = GUI_HELP)]
+pub struct GuiArgs {
+    /// Only print the link, and open no browser
+    #[arg(long)]
+    pub no_open: bool,
+}
+
+const GUI_HELP: &str = "\
+Only this computer can open the page. A link works once, within a minute; quiver gui prints another \
+one while the page runs. Ctrl-C ends it, and quiver resume continues its transfers.";
 
 /// `list [PATH]`
 #[derive(Debug, Args)]

@@ -14,7 +14,7 @@ use quiver_transport::Endpoint;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::{ClientArgs, CommandArgs};
-use crate::command;
+use crate::command::{self, UserSession};
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::interface::Interface;
@@ -85,6 +85,13 @@ fn execute(cli: ClientArgs, variable: impl Fn(&str) -> Option<OsString>) -> Resu
         certificate: cli.settings.cert.clone(),
         name: cli.settings.name.clone(),
     };
+    let session = UserSession {
+        runtime_folder: quiver_page::page::runtime_folder(&variable, &folders),
+        has_display: ["DISPLAY", "WAYLAND_DISPLAY"]
+            .iter()
+            .any(|name| variable(name).is_some_and(|display| !display.is_empty())),
+        home,
+    };
     let config = Config::new(cli.settings, variable, file.as_deref())?;
     let _log = config.verbose.then(output::start_verbose_log).transpose()?;
     let mode = match &cli.command {
@@ -110,6 +117,9 @@ fn execute(cli: ClientArgs, variable: impl Fn(&str) -> Option<OsString>) -> Resu
             let journal = Journal::from_folders(&folders);
             command::transfers(&journal, &output, &arguments).await.map(|()| Exit::Done)
         }),
+        Some(CommandArgs::Gui(arguments)) => {
+            runtime.block_on(command::gui(&config, &folders, session, &output, &arguments))
+        }
         command => {
             let command = run_with_signals(&config, &overrides, &folders, command, &output);
             runtime.block_on(command)

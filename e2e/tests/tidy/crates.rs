@@ -23,7 +23,7 @@ struct CrateRule {
 const TERMINAL: &[&str] =
     &["clap", "clap_complete", "clap_mangen", "indicatif", "rustyline", "rpassword"];
 
-const RULES: [CrateRule; 7] = [
+const RULES: [CrateRule; 8] = [
     CrateRule {
         package: "quiver-protocol",
         may_use: &[],
@@ -63,8 +63,20 @@ const RULES: [CrateRule; 7] = [
         may_print: false,
     },
     CrateRule {
-        package: "quiver-cli",
+        package: "quiver-page",
         may_use: &["quiver-protocol", "quiver-transport", "quiver-transfer", "quiver-client"],
+        must_not_use: TERMINAL,
+        may_print: false,
+    },
+    CrateRule {
+        package: "quiver-cli",
+        may_use: &[
+            "quiver-protocol",
+            "quiver-transport",
+            "quiver-transfer",
+            "quiver-client",
+            "quiver-page",
+        ],
         must_not_use: &[],
         may_print: true,
     },
@@ -219,12 +231,13 @@ mod tests {
     use super::*;
     use crate::sources::SourceTree;
 
-    const PACKAGES: [(&str, &str); 7] = [
+    const PACKAGES: [(&str, &str); 8] = [
         ("protocol", "quiver-protocol"),
         ("transport", "quiver-transport"),
         ("transfer", "quiver-transfer"),
         ("server", "quiver-server"),
         ("client/core", "quiver-client"),
+        ("client/page", "quiver-page"),
         ("client/cli", "quiver-cli"),
         ("e2e", "quiver-e2e"),
     ];
@@ -267,6 +280,9 @@ mod tests {
             ("quiver-server", "quiver-e2e"),
             ("quiver-client", "quiver-server"),
             ("quiver-client", "quiver-cli"),
+            ("quiver-client", "quiver-page"),
+            ("quiver-page", "quiver-cli"),
+            ("quiver-page", "quiver-server"),
             ("quiver-cli", "quiver-server"),
         ] {
             let expected = [format!("{package} must not depend on {dependency}")];
@@ -284,7 +300,10 @@ mod tests {
         for (package, dependency) in [
             ("quiver-transport", "quiver-protocol"),
             ("quiver-server", "quiver-transfer"),
+            ("quiver-page", "quiver-client"),
+            ("quiver-page", "axum"),
             ("quiver-cli", "quiver-client"),
+            ("quiver-cli", "quiver-page"),
             ("quiver-cli", "clap"),
             ("quiver-protocol", "serde"),
         ] {
@@ -304,6 +323,7 @@ mod tests {
             ("quiver-client", "indicatif"),
             ("quiver-client", "rustyline"),
             ("quiver-client", "rpassword"),
+            ("quiver-page", "clap"),
         ] {
             let expected = [format!("{package} must not depend on {dependency}")];
             assert_eq!(
@@ -320,14 +340,14 @@ mod tests {
     #[test]
     fn a_crate_without_a_rule_is_reported() {
         let sources = SourceTree::new(&[
-            ("Cargo.toml", "[workspace]\nmembers = [\"page\"]"),
-            ("page/Cargo.toml", "[package]\nname = \"quiver-page\""),
-            ("page/src/lib.rs", ""),
+            ("Cargo.toml", "[workspace]\nmembers = [\"extra\"]"),
+            ("extra/Cargo.toml", "[package]\nname = \"quiver-extra\""),
+            ("extra/src/lib.rs", ""),
         ]);
         let violations = check_dependencies(sources.path());
         assert_eq!(violations.len(), 1);
-        assert_eq!(violations[0].location, "page/Cargo.toml");
-        assert_eq!(violations[0].rule, "no rule says what quiver-page may depend on");
+        assert_eq!(violations[0].location, "extra/Cargo.toml");
+        assert_eq!(violations[0].rule, "no rule says what quiver-extra may depend on");
     }
 
     #[test]
@@ -335,7 +355,13 @@ mod tests {
         let code = "//! x\n\nfn f() { if true {\n std::println!(\"{}\", 1) } }\n\
                     fn g() { \"println!\"; log.print(); write!(x, \"eprintln!\"); }\n\
                     #[cfg(test)] mod tests { fn f() { println!() } }\nfn h() { dbg!(1); }";
-        for package in ["quiver-protocol", "quiver-transport", "quiver-transfer", "quiver-client"] {
+        for package in [
+            "quiver-protocol",
+            "quiver-transport",
+            "quiver-transfer",
+            "quiver-client",
+            "quiver-page",
+        ] {
             let workspace = workspace(package, "", code);
             let violations = check_printing(workspace.path());
             let lines: Vec<_> =

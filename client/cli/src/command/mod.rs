@@ -5,6 +5,7 @@ pub mod accept;
 mod contacts;
 mod decline;
 pub mod get;
+mod gui;
 mod list;
 mod message;
 mod mkdir;
@@ -30,6 +31,7 @@ use crate::failure::Failure;
 use crate::interface::Interface;
 use crate::output::Output;
 
+pub use gui::{UserSession, run as gui};
 pub use resume::run as resume;
 pub use transfers::run as transfers;
 
@@ -87,7 +89,8 @@ pub async fn run(interface: &mut Interface, command: &CommandArgs) -> Result<(),
         CommandArgs::Verify(arguments) => verify::run(interface, arguments).await,
         CommandArgs::Contacts(arguments) => contacts::run(interface, arguments).await,
         // `run::run` handles these: they need no server, or several.
-        CommandArgs::Resume(_)
+        CommandArgs::Gui(_)
+        | CommandArgs::Resume(_)
         | CommandArgs::Transfers(_)
         | CommandArgs::Completions { .. }
         | CommandArgs::Man { .. } => Ok(()),
@@ -114,7 +117,8 @@ pub fn needs_connection(command: &CommandArgs) -> bool {
         | CommandArgs::Peers(_)
         | CommandArgs::Path(_)
         | CommandArgs::Verify(_) => true,
-        CommandArgs::Resume(_)
+        CommandArgs::Gui(_)
+        | CommandArgs::Resume(_)
         | CommandArgs::Transfers(_)
         | CommandArgs::Completions { .. }
         | CommandArgs::Man { .. } => false,
@@ -127,7 +131,8 @@ pub fn may_have_disk_work(command: Option<&CommandArgs>) -> bool {
         // The prompt runs any command.
         None
         | Some(
-            CommandArgs::Put(_)
+            CommandArgs::Gui(_)
+            | CommandArgs::Put(_)
             | CommandArgs::Resume(_)
             | CommandArgs::Transfers(_)
             | CommandArgs::Accept(_)

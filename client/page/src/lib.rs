@@ -1,0 +1,44 @@
+//! The page in the browser: a second interface of the client library, over HTTP and one WebSocket on loopback. It has
+//! a thread and a runtime of its own, so that the thread that drives QUIC formats no JSON.
+//!
+//! | module | contents |
+//! |---|---|
+//! | [`page`] | the page as its caller sees it: start, links, stop |
+//! | [`instance`], [`browser`] | one process for each user; the browser and its redirect file |
+//! | `server`, `loopback`, `http`, `socket` | connections of browsers, from the sockets to the WebSocket |
+//! | `guards`, `secrets` | which requests are answered |
+//! | `files` | the files of the page, from `web/` |
+//! | `messages`, `views`, `failure`, `peer_name` | the messages of `web/messages.d.ts` |
+//! | `context`, `model`, `conversations`, `transfer_records`, `saved_state` | what the page shows and remembers |
+//! | `sign_in`, `lifecycle`, `watcher`, `notices` | from the client to the model |
+//! | `requests`, `command_text` | what pages ask for |
+
+pub mod browser;
+mod command_text;
+mod context;
+mod conversations;
+mod failure;
+mod files;
+mod guards;
+mod http;
+pub mod instance;
+mod lifecycle;
+mod loopback;
+mod messages;
+mod model;
+mod notices;
+pub mod page;
+mod peer_name;
+mod requests;
+mod saved_state;
+mod secrets;
+mod server;
+mod sign_in;
+mod socket;
+mod transfer_records;
+mod views;
+mod watcher;
+
+pub use browser::open_browser;
+pub use instance::{Instance, InstanceLock, RunningInstance};
+pub use page::{Page, PageOptions};

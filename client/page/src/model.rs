@@ -1,0 +1,387 @@
+//! What the pages show, and the numbered events that keep them current. Each page has a bounded queue; one that does
+//! not read it is cut off, and gets a snapshot when it comes back. No client and no sockets in here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::extract::ws::Utf8Bytes;
+use quiver_client::question::QuestionId;
+use quiver_protocol::Timestamp;
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use crate::conversations::Conversations;
+use crate::messages::{NumberedEvent, PageEvent, PageSnapshot};
+use crate::peer_name::PeerName;
+use crate::views::{
+    ConnectionView, IncomingOfferView, MessageView, OutgoingOfferView, PageSettings, PathKind,
+    Person, QuestionContent, QuestionView, RecentServer, TransferView,
+};
+
+/// Events that may wait for a page.
+const PAGE_QUEUE: usize = 256;
+
+/// What all pages show.
+#[derive(Debug)]
+pub(crate) struct Model {
+    /// Identifies the run of this process.
+    run: String,
+    last_event: u64,
+    pages: Vec<mpsc::Sender<Utf8Bytes>>,
+    connection: ConnectionView,
+    recent: Vec<RecentServer>,
+    people: Vec<Person>,
+    conversations: Conversations,
+    incoming: BTreeMap<u64, IncomingOfferView>,
+    outgoing: BTreeMap<u64, OutgoingOfferView>,
+    transfers: BTreeMap<String, TransferView>,
+    last_question: u64,
+    questions: BTreeMap<u64, (QuestionId, QuestionContent)>,
+    settings: PageSettings,
+    home: String,
+}
+
+/// What a new page gets: the snapshot, and then each event. The events end when the page is cut off.
+#[derive(Debug)]
+pub(crate) struct PageFeed {
+    pub(crate) snapshot: Utf8Bytes,
+    pub(crate) events: mpsc::Receiver<Utf8Bytes>,
+}
+
+impl Model {
+    /// A model without a connection. `run` identifies this run of the process.
+    pub(crate) fn new(
+        run: String,
+        home: String,
+        settings: PageSettings,
+        recent: Vec<RecentServer>,
+    ) -> Self {
+        Self {
+            run,
+            last_event: 0,
+            pages: Vec::new(),
+            connection: ConnectionView::signed_out(None),
+            recent,
+            people: Vec::new(),
+            conversations: Conversations::default(),
+            incoming: BTreeMap::new(),
+            outgoing: BTreeMap::new(),
+            transfers: BTreeMap::new(),
+            last_question: 0,
+            questions: BTreeMap::new(),
+            settings,
+            home,
+        }
+    }
+
+    /// Adds a page.
+    pub(crate) fn subscribe(&mut self) -> PageFeed {
+        let (sender, events) = mpsc::channel(PAGE_QUEUE);
+        self.pages.push(sender);
+        PageFeed { snapshot: self.snapshot(), events }
+    }
+
+    fn snapshot(&self) -> Utf8Bytes {
+        let questions = self.questions.iter();
+        let snapshot = Box::new(PageSnapshot {
+            version: env!("CARGO_PKG_VERSION"),
+            connection: self.connection.clone(),
+            recent: self.recent.clone(),
+            people: self.people.clone(),
+            conversations: self.conversations.views(),
+            incoming: self.incoming.values().cloned().collect(),
+            outgoing: self.outgoing.values().cloned().collect(),
+            transfers: self.transfers.values().cloned().collect(),
+            questions: questions.map(|(number, (_, content))| view(*number, content)).collect(),
+            settings: self.settings.clone(),
+            home: self.home.clone(),
+        });
+        let content = PageEvent::Snapshot { run: self.run.clone(), snapshot };
+        to_json(&NumberedEvent { event: self.last_event, content: &content })
+    }
+
+    /// Pages that are connected.
+    pub(crate) fn page_count(&mut self) -> usize {
+        self.pages.retain(|page| !page.is_closed());
+        self.pages.len()
+    }
+
+    /// Publishes an event to all pages. Never waits.
+    pub(crate) fn publish(&mut self, content: &PageEvent) {
+        self.last_event += 1;
+        if self.pages.is_empty() {
+            return;
+        }
+        self.send(&to_json(&NumberedEvent { event: self.last_event, content }));
+    }
+
+    fn send(&mut self, text: &Utf8Bytes) {
+        // A page that is full is dropped here, and its connection closes.
+        self.pages.retain(|page| page.try_send(text.clone()).is_ok());
+    }
+
+    /// The connection with the server.
+    pub(crate) fn connection(&self) -> &ConnectionView {
+        &self.connection
+    }
+
+    /// Changes the connection.
+    pub(crate) fn change_connection(&mut self, change: impl FnOnce(&mut ConnectionView)) {
+        let mut connection = self.connection.clone();
+        change(&mut connection);
+        if connection != self.connection {
+            self.connection = connection.clone();
+            self.publish(&PageEvent::Connection { connection });
+        }
+    }
+
+    /// Forgets all that belongs to a client that is no more. Pages get a snapshot.
+    pub(crate) fn sign_out(&mut self, connection: ConnectionView) {
+        self.questions.clear();
+        self.people.clear();
+        self.transfers.clear();
+        self.incoming.clear();
+        self.outgoing.clear();
+        self.connection = connection;
+        let snapshot = self.snapshot();
+        self.send(&snapshot);
+    }
+
+    /// Forgets the conversations with clients of another server.
+    pub(crate) fn clear_conversations(&mut self) {
+        self.conversations = Conversations::default();
+        self.publish(&PageEvent::HistoryCleared { with: None });
+    }
+
+    /// The servers of earlier sign-ins. Pages get them with the next snapshot.
+    pub(crate) fn set_recent(&mut self, recent: Vec<RecentServer>) {
+        self.recent = recent;
+    }
+
+    /// The settings.
+    pub(crate) fn settings(&self) -> &PageSettings {
+        &self.settings
+    }
+
+    /// Changes the settings.
+    pub(crate) fn set_settings(&mut self, settings: PageSettings) {
+        if settings != self.settings {
+            self.settings = settings.clone();
+            self.publish(&PageEvent::Settings { settings });
+        }
+    }
+
+    /// Replaces the people.
+    pub(crate) fn set_people(&mut self, people: Vec<Person>) {
+        if people != self.people {
+            self.people.clone_from(&people);
+            self.publish(&PageEvent::People { people });
+        }
+    }
+
+    /// The path to a client, if there is a connection with it.
+    pub(crate) fn path_to(&self, name: &str) -> Option<PathKind> {
+        self.people.iter().find(|person| person.name.as_str() == name && person.here)?.path
+    }
+
+    /// The conversations.
+    pub(crate) fn conversations(&mut self) -> &mut Conversations {
+        &mut self.conversations
+    }
+
+    /// Publishes a message that is new or has changed, and its conversation.
+    pub(crate) fn publish_message(&mut self, message: MessageView) {
+        let conversation = self.conversations.view(&message.with);
+        self.publish(&PageEvent::Message { message });
+        if let Some(conversation) = conversation {
+            self.publish(&PageEvent::Conversation { conversation });
+        }
+    }
+
+    /// Adds and publishes a message of the other side.
+    pub(crate) fn receive_message(&mut self, with: PeerName, text: String, at: Timestamp) {
+        self.conversations.add_received(with.clone(), text, at);
+        let last = self.conversations.view(&with).and_then(|conversation| conversation.last);
+        if let Some(message) = last {
+            self.publish_message(message);
+        }
+    }
+
+    /// Updates the offers of other clients.
+    pub(crate) fn set_incoming(&mut self, offers: Vec<IncomingOfferView>) {
+        for offer in offers {
+            if self.incoming.get(&offer.number) != Some(&offer) {
+                self.incoming.insert(offer.number, offer.clone());
+                self.publish(&PageEvent::IncomingOffer { offer });
+            }
+        }
+    }
+
+    /// An offer of another client.
+    pub(crate) fn incoming(&self, number: u64) -> Option<&IncomingOfferView> {
+        self.incoming.get(&number)
+    }
+
+    /// Updates the offers of this person.
+    pub(crate) fn set_outgoing(&mut self, offers: Vec<OutgoingOfferView>) {
+        for offer in offers {
+            if self.outgoing.get(&offer.number) != Some(&offer) {
+                self.outgoing.insert(offer.number, offer.clone());
+                self.publish(&PageEvent::OutgoingOffer { offer });
+            }
+        }
+    }
+
+    /// Replaces the transfers.
+    pub(crate) fn set_transfers(&mut self, transfers: Vec<TransferView>) {
+        let present: BTreeSet<&String> = transfers.iter().map(|view| &view.transfer).collect();
+        let gone: Vec<_> =
+            self.transfers.keys().filter(|name| !present.contains(name)).cloned().collect();
+        let mut changed = Vec::new();
+        for view in &transfers {
+            if self.transfers.get(&view.transfer) != Some(view) {
+                changed.push(view.clone());
+            }
+        }
+        if !changed.is_empty() || !gone.is_empty() {
+            self.transfers =
+                transfers.into_iter().map(|view| (view.transfer.clone(), view)).collect();
+            self.publish(&PageEvent::Transfers { transfers: changed, gone });
+        }
+    }
+
+    /// The transfers, as they were shown last.
+    pub(crate) fn transfers(&self) -> Vec<TransferView> {
+        self.transfers.values().cloned().collect()
+    }
+
+    /// Adds an open question, unless it is known.
+    pub(crate) fn add_question(&mut self, id: QuestionId, content: QuestionContent) {
+        if self.questions.values().any(|(known, _)| *known == id) {
+            return;
+        }
+        self.last_question += 1;
+        let question = view(self.last_question, &content);
+        self.questions.insert(self.last_question, (id, content));
+        self.publish(&PageEvent::Question { question });
+    }
+
+    /// Removes a question that is answered.
+    pub(crate) fn settle_question(&mut self, id: QuestionId) {
+        self.retain_questions(|open| open != id);
+    }
+
+    /// Removes the questions that are not open any more.
+    pub(crate) fn retain_questions(&mut self, is_open: impl Fn(QuestionId) -> bool) {
+        let settled: Vec<u64> = self
+            .questions
+            .iter()
+            .filter(|(_, (id, _))| !is_open(*id))
+            .map(|(number, _)| *number)
+            .collect();
+        for number in settled {
+            self.questions.remove(&number);
+            self.publish(&PageEvent::QuestionSettled { question: number });
+        }
+    }
+
+    /// The client's id of a question.
+    pub(crate) fn question_id(&self, number: u64) -> Option<QuestionId> {
+        self.questions.get(&number).map(|(id, _)| *id)
+    }
+}
+
+fn view(question: u64, content: &QuestionContent) -> QuestionView {
+    QuestionView { question, content: content.clone() }
+}
+
+/// A message as text.
+pub(crate) fn to_json(message: &impl Serialize) -> Utf8Bytes {
+    // Fails only for maps with other keys than texts, which no message has.
+    serde_json::to_string(message).unwrap_or_default().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn model() -> Model {
+        let settings = PageSettings {
+            folder: "/h".to_owned(),
+            history: true,
+            announce: true,
+            wait_for_slot: false,
+        };
+        Model::new("run".to_owned(), "/h".to_owned(), settings, Vec::new())
+    }
+
+    fn read(text: &str) -> Value {
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn notice() -> PageEvent {
+        PageEvent::Notice { code: "other", text: "a".to_owned() }
+    }
+
+    #[test]
+    fn a_snapshot_has_the_number_of_the_event_before_those_that_follow() {
+        let mut model = model();
+        model.publish(&notice());
+        let mut feed = model.subscribe();
+        let snapshot = read(&feed.snapshot);
+        assert_eq!(snapshot["event"], json!(1));
+        assert_eq!(snapshot["kind"], json!("snapshot"));
+        assert_eq!(snapshot["snapshot"]["connection"]["state"], json!("signed_out"));
+        model.publish(&notice());
+        model.publish(&notice());
+        let numbers = [2, 3].map(|_| read(&feed.events.try_recv().unwrap())["event"].clone());
+        assert_eq!(numbers, [json!(2), json!(3)]);
+    }
+
+    #[test]
+    fn a_page_that_does_not_read_is_cut_off_alone() {
+        let mut model = model();
+        let mut slow = model.subscribe();
+        for _ in 0..PAGE_QUEUE {
+            model.publish(&notice());
+        }
+        let mut quick = model.subscribe();
+        assert_eq!(model.page_count(), 2);
+        model.publish(&notice());
+        assert_eq!(model.page_count(), 1);
+        assert_eq!(read(&quick.events.try_recv().unwrap())["event"], json!(PAGE_QUEUE + 1));
+        let mut received = 0;
+        while slow.events.try_recv().is_ok() {
+            received += 1;
+        }
+        assert_eq!(received, PAGE_QUEUE);
+        assert!(slow.events.is_closed());
+    }
+
+    #[test]
+    fn what_has_not_changed_is_not_sent_again() {
+        let mut model = model();
+        let mut feed = model.subscribe();
+        model.change_connection(|connection| connection.upload = true);
+        model.change_connection(|connection| connection.upload = true);
+        model.set_people(Vec::new());
+        model.set_transfers(Vec::new());
+        assert_eq!(read(&feed.events.try_recv().unwrap())["kind"], json!("connection"));
+        assert!(feed.events.try_recv().is_err());
+    }
+
+    #[test]
+    fn a_question_is_known_by_its_number_until_it_is_settled() {
+        let mut model = model();
+        model.add_question(QuestionId(1), QuestionContent::Name);
+        model.add_question(QuestionId(1), QuestionContent::Name);
+        model.sign_out(ConnectionView::signed_out(None));
+        assert_eq!(model.question_id(1), None);
+        // The next client counts from 1 again, and the page must not take its question for the old one.
+        model.add_question(QuestionId(1), QuestionContent::Password);
+        assert_eq!(model.question_id(2), Some(QuestionId(1)));
+        model.settle_question(QuestionId(1));
+        assert_eq!(model.question_id(2), None);
+    }
+}

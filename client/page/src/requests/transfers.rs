@@ -1,0 +1,236 @@
+//! Requests that start and steer transfers.
+
+use std::path::PathBuf;
+
+use quiver_client::Client;
+use quiver_client::error::InvalidRequest;
+use quiver_client::peer_store::OfferNumber;
+use quiver_client::request::{
+    AcceptRequest, ConflictPolicy, Destination, DownloadRequest, TransferOptions, UploadContent,
+    UploadRequest,
+};
+use quiver_client::transfers::{FileState, TransferFile, TransferId};
+use quiver_client::tree::Decision;
+use quiver_client::{ClientError, PreparedTransfer};
+use quiver_protocol::Timestamp;
+use serde_json::json;
+
+use super::{Outcome, call, reply};
+use crate::command_text::CommandText;
+use crate::context::{ActiveClient, PageContext};
+use crate::failure::Failure;
+use crate::messages::OnConflict;
+use crate::transfer_records::{self, TransferRecord, TransferRequest};
+use crate::views::{FileStage, TransferFileView, TransferKind};
+
+/// Files of a page of a transfer's files.
+const MAX_PAGE: usize = 1000;
+
+pub(super) async fn get(
+    context: &PageContext,
+    paths: Vec<String>,
+    folder: Option<&str>,
+    on_conflict: OnConflict,
+) -> Outcome {
+    let folder = target_folder(context, folder)?;
+    start(context, TransferRequest::Get { paths, folder, on_conflict }).await
+}
+
+pub(super) async fn put(
+    context: &PageContext,
+    paths: &[String],
+    to: String,
+    on_conflict: OnConflict,
+) -> Outcome {
+    let paths = paths.iter().map(|path| context.local_path(path)).collect::<Result<_, _>>()?;
+    start(context, TransferRequest::Put { paths, to, on_conflict }).await
+}
+
+pub(super) async fn accept(context: &PageContext, offer: u64, folder: Option<&str>) -> Outcome {
+    let folder = target_folder(context, folder)?;
+    start(context, TransferRequest::Accept { offer, folder }).await
+}
+
+fn target_folder(context: &PageContext, folder: Option<&str>) -> Result<PathBuf, Failure> {
+    match folder {
+        Some(folder) => context.local_path(folder),
+        None => Ok(PathBuf::from(&context.model().settings().folder)),
+    }
+}
+
+/// Starts a transfer, and records how to repeat it.
+async fn start(context: &PageContext, request: TransferRequest) -> Outcome {
+    let active = context.active()?;
+    let record = record(context, &active, &request);
+    let copy = request.clone();
+    let started = call(context, &active, |client| start_on_client(client, copy)).await;
+    // An offer may be accepted without that its sender can be reached now.
+    active.notify_changed();
+    let id = started?;
+    if active.has_ended() {
+        // The numbers of the next client's transfers begin again.
+        return Err(Failure::interrupted());
+    }
+    context.records.lock().add(id, record, Timestamp(chrono::Utc::now()));
+    active.notify_changed();
+    reply("transfer", transfer_records::name(id))
+}
+
+async fn start_on_client(
+    client: Client,
+    request: TransferRequest,
+) -> Result<TransferId, ClientError> {
+    let mut prepared = match request {
+        TransferRequest::Get { paths, folder, on_conflict } => {
+            let destination = Destination::Folder(folder);
+            let options = options(on_conflict);
+            client.prepare_download(DownloadRequest { paths, destination, options }).await?
+        }
+        TransferRequest::Put { paths, to, on_conflict } => {
+            let (content, options) = (UploadContent::Paths(paths), options(on_conflict));
+            // Looks at local files, which the thread that drives QUIC must not wait for.
+            let copy = client.clone();
+            let prepared = quiver_transfer::blocking::run(move || {
+                copy.prepare_upload(UploadRequest { content, to, stored_as: None, options })
+            });
+            prepared.await.map_err(|_| ClientError::Interrupted)??
+        }
+        TransferRequest::Accept { offer, folder } => {
+            let request = AcceptRequest { folder, ..AcceptRequest::default() };
+            return Ok(client.accept_offer(OfferNumber(offer), request).await?.id);
+        }
+    };
+    client.check_with_server(&mut prepared).await?;
+    start_prepared(&client, prepared)
+}
+
+fn start_prepared(client: &Client, prepared: PreparedTransfer) -> Result<TransferId, ClientError> {
+    match prepared.nothing_to_do() {
+        Some(reason) => Err(reason),
+        None => Ok(client.start(prepared)?.id),
+    }
+}
+
+fn options(on_conflict: OnConflict) -> TransferOptions {
+    let on_conflict = match on_conflict {
+        OnConflict::Ask => ConflictPolicy::Ask,
+        OnConflict::Replace => ConflictPolicy::Decided(Decision::Replace),
+        OnConflict::KeepBoth => ConflictPolicy::Decided(Decision::KeepBoth),
+        OnConflict::Skip => ConflictPolicy::Decided(Decision::Skip),
+    };
+    TransferOptions { recursive: true, on_conflict, ..TransferOptions::default() }
+}
+
+fn record(
+    context: &PageContext,
+    active: &ActiveClient,
+    request: &TransferRequest,
+) -> TransferRecord {
+    let settings = active.client.settings();
+    let own_name = context.model().connection().name.clone();
+    let mut command = CommandText::new("quiver");
+    command.option("--server", &active.server);
+    command.path_option("--cert", settings.certificate.as_deref());
+    command.option("--name", own_name.as_ref().map_or("", |name| name.as_str()));
+    let conflict_flag = |on_conflict| match on_conflict {
+        OnConflict::Ask => None,
+        OnConflict::Replace => Some("--overwrite"),
+        OnConflict::KeepBoth => Some("--keep-both"),
+        OnConflict::Skip => Some("--skip"),
+    };
+    let (kind, with) = match request {
+        TransferRequest::Get { paths, folder, on_conflict } => {
+            command.words(["get", "--recursive"]).words(conflict_flag(*on_conflict));
+            command.path_option("--output", Some(folder)).operands(paths);
+            (TransferKind::Download, "server".to_owned())
+        }
+        TransferRequest::Put { paths, to, on_conflict } => {
+            command.words(["put", "--recursive"]).words(conflict_flag(*on_conflict));
+            command.option("--to", to);
+            command.operands(paths.iter().map(|path| path.to_string_lossy()));
+            (TransferKind::Upload, "server".to_owned())
+        }
+        TransferRequest::Accept { offer, folder } => {
+            command.words(["accept"]);
+            command.operands([offer.to_string().into(), folder.to_string_lossy()]);
+            let sender = context.model().incoming(*offer).map(|offer| offer.from.clone());
+            let with = sender.map(|name| format!("@{name}")).unwrap_or_default();
+            (TransferKind::Receive, with)
+        }
+    };
+    TransferRecord { kind, with, command: command.finish(), request: Some(request.clone()) }
+}
+
+/// The transfer of this name.
+fn find(name: &str) -> Result<TransferId, Failure> {
+    transfer_records::parse_name(name)
+        .ok_or_else(|| Failure::new("not_found", format!("this process has no transfer {name}")))
+}
+
+pub(super) fn pause(context: &PageContext, name: &str) -> Outcome {
+    context.active()?.client.pause(find(name)?)?;
+    Ok(json!({}))
+}
+
+pub(super) fn resume(context: &PageContext, name: &str) -> Outcome {
+    context.active()?.client.resume(find(name)?)?;
+    Ok(json!({}))
+}
+
+pub(super) fn cancel(context: &PageContext, name: &str) -> Outcome {
+    context.active()?.client.cancel(find(name)?)?;
+    Ok(json!({}))
+}
+
+/// Repeats a transfer that has ended. Files that are there already are not transferred again.
+pub(super) async fn retry(context: &PageContext, name: &str) -> Outcome {
+    let (active, id) = (context.active()?, find(name)?);
+    if !active.client.transfer(id)?.state.is_over() {
+        return Err(InvalidRequest::UnknownTransfer(id.0).into());
+    }
+    let request = context.records.lock().request(id);
+    let request = request.ok_or(InvalidRequest::UnknownTransfer(id.0))?;
+    let started = start(context, request).await?;
+    context.records.lock().remove(id);
+    active.notify_changed();
+    Ok(started)
+}
+
+/// Removes a transfer that has ended from the list.
+pub(super) fn remove(context: &PageContext, name: &str) -> Outcome {
+    let (active, id) = (context.active()?, find(name)?);
+    if !active.client.transfer(id)?.state.is_over() {
+        return Err(Failure::invalid("the transfer is running"));
+    }
+    context.records.lock().remove(id);
+    active.notify_changed();
+    Ok(json!({}))
+}
+
+pub(super) async fn files(context: &PageContext, name: &str, after: u64, limit: usize) -> Outcome {
+    let (active, id) = (context.active()?, find(name)?);
+    let limit = limit.clamp(1, MAX_PAGE);
+    let work = |client: Client| async move { client.transfer_files(id, after, limit + 1).await };
+    let mut page = call(context, &active, work).await?;
+    let more = page.len() > limit;
+    page.truncate(limit);
+    let files: Vec<_> = page.into_iter().map(file_view).collect();
+    Ok(json!({ "files": files, "more": more }))
+}
+
+fn file_view(file: TransferFile) -> TransferFileView {
+    TransferFileView {
+        number: file.number,
+        source: file.source.to_string(),
+        target: file.target,
+        size: file.size,
+        state: match file.state {
+            FileState::Waiting => FileStage::Waiting,
+            FileState::Done => FileStage::Done,
+            FileState::Same => FileStage::Same,
+            FileState::Kept => FileStage::Kept,
+            FileState::Failed => FileStage::Failed,
+        },
+        error: None,
+    }
+}

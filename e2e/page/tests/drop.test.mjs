@@ -1,0 +1,87 @@
+// Content that a browser hands over: dropped folders with many files, failures, leaving the page.
+
+import assert from "node:assert/strict";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connection } from "../lib/samples.mjs";
+import { scenario } from "../lib/scenario.mjs";
+import { longestTask } from "../lib/trace.mjs";
+
+/** Drops files and folders of the disk on an element, as the system's file manager would. */
+async function drop(page, locator, files) {
+    const { x, y, width, height } = await locator.boundingBox();
+    const cdp = await page.context().newCDPSession(page);
+    for (const type of ["dragEnter", "dragOver", "drop"]) await cdp.send("Input.dispatchDragEvent", { type, x: x + width / 2, y: y + height / 2, data: { items: [], files, dragOperationsMask: 1 } });
+}
+
+async function folderOf(count) {
+    const folder = await mkdtemp(join(tmpdir(), "quiver-drop-"));
+    for (let at = 0; at < count; at += 100) {
+        await mkdir(join(folder, "tree", String(at)), { recursive: true });
+        await Promise.all(Array.from({ length: Math.min(100, count - at) }, (_, of) => writeFile(join(folder, "tree", String(at), `${of}.txt`), `content ${at + of}`)));
+    }
+    return folder;
+}
+
+scenario("10,000 files dropped: all are handed over, and no task takes over 100 ms", {}, async (page, mock, browser) => {
+    await page.getByText("meow.txt").waitFor();
+    const folder = await folderOf(10_000);
+    try {
+        page.setDefaultTimeout(280_000);
+        const longest = await longestTask(browser, page, async () => {
+            await drop(page, page.locator(".view.files"), [join(folder, "tree")]);
+            await page.getByText("Quiver has 10,000 files and uploads them").first().waitFor();
+        });
+        const { to, drop: id } = await mock.request("put_spooled");
+        assert.equal(to, "");
+        assert.equal(mock.spooled.size, 10_000);
+        assert.deepEqual(mock.spooled.get("tree/9900/99.txt"), { size: 12, drop: id });
+        assert.ok(longest <= 100, `a task took ${longest} ms`);
+    } finally {
+        await rm(folder, { recursive: true });
+    }
+});
+
+scenario("a spool that is full is said, with a way on, and nothing is started", { setUp: (mock) => { mock.spoolStatus = 507; } }, async (page, mock) => {
+    await page.getByText("meow.txt").waitFor();
+    const folder = await folderOf(3);
+    await drop(page, page.locator(".view.files"), [join(folder, "tree")]);
+    await page.getByText("There is not enough space for it").first().waitFor();
+    assert.equal(mock.requests.some((request) => request.do === "put_spooled"), false);
+    mock.spoolStatus = 200;
+    await page.getByRole("button", { name: "Try again" }).click();
+    await page.getByText("Quiver has 3 files").first().waitFor();
+    await mock.request("put_spooled");
+    await rm(folder, { recursive: true });
+});
+
+scenario("a server that takes no uploads takes no drops", { has: { connection: connection({ upload: false }) } }, async (page, mock) => {
+    await page.getByText("meow.txt").waitFor();
+    assert.equal(await page.getByRole("button", { name: /Upload|New folder|Delete|Rename/ }).count(), 0);
+    await page.getByText("This server is read-only for you").waitFor();
+    const folder = await folderOf(1);
+    await drop(page, page.locator(".view.files"), [join(folder, "tree")]);
+    await page.getByRole("button", { name: "Actions for meow.txt" }).click();
+    await page.getByRole("menuitem", { name: "Preview" }).waitFor();
+    assert.equal(await page.getByRole("menuitem", { name: /Delete|Rename/ }).count(), 0);
+    assert.equal(mock.spooled.size, 0);
+    await rm(folder, { recursive: true });
+});
+
+scenario("leaving asks only while something is not handed over yet", {}, async (page, mock) => {
+    await page.getByText("meow.txt").waitFor();
+    const asks = () => page.evaluate(() => !dispatchEvent(new Event("beforeunload", { cancelable: true })));
+    assert.equal(await asks(), false);
+    let release;
+    mock.answers.put_spooled = () => new Promise((resolve) => { release = () => resolve({ transfer: "1:9" }); });
+    const folder = await folderOf(1);
+    await drop(page, page.locator(".view.files"), [join(folder, "tree")]);
+    await mock.request("put_spooled").catch(() => {});
+    await page.waitForFunction(() => document.querySelector(".cards .card"));
+    assert.equal(await asks(), true);
+    release();
+    await page.getByText("Quiver has 1 file").first().waitFor();
+    assert.equal(await asks(), false);
+    await rm(folder, { recursive: true });
+});
