@@ -66,6 +66,33 @@ async fn a_folder_is_listed_in_pages() {
 }
 
 #[tokio::test]
+async fn files_of_this_computer_are_listed_below_the_home_folder_only() {
+    let server = Server::start().await;
+    let home = Home::new();
+    let (_page, mut socket) = open(&home, &server).await;
+    fs::create_dir_all(home.file("docs/deep")).unwrap();
+    fs::write(home.file("docs/b.txt"), "content").unwrap();
+    let top = socket.request(json!({"do": "list_local", "folder": "", "limit": 99})).await.unwrap();
+    assert!(names(&top).contains(&"work"), "{top}");
+    assert_eq!(top["parent"], Value::Null);
+    let docs = home.file("docs");
+    let below = json!({"do": "list_local", "folder": docs, "limit": 1});
+    let below = socket.request(below).await.unwrap();
+    assert_eq!((names(&below), &below["more"]), (vec!["b.txt"], &json!(true)));
+    let entry = &below["entries"][0];
+    assert_eq!((&entry["size"], &entry["kind"]), (&json!(7), &json!("file")));
+    assert_eq!(below["parent"], top["entries"].as_array().unwrap().last().unwrap()["path"]);
+    let rest = json!({"do": "list_local", "folder": docs, "after": "b.txt", "limit": 1});
+    assert_eq!(names(&socket.request(rest).await.unwrap()), ["deep"]);
+    for (folder, code) in [("/", "invalid_request"), ("docs", "invalid_request")] {
+        let refused = json!({"do": "list_local", "folder": folder, "limit": 1});
+        assert_eq!(socket.request(refused).await.unwrap_err()["code"], code);
+    }
+    let missing = json!({"do": "list_local", "folder": home.file("none"), "limit": 1});
+    assert_eq!(socket.request(missing).await.unwrap_err()["code"], "not_found");
+}
+
+#[tokio::test]
 async fn files_are_fetched_by_path_and_only_below_the_home_folder() {
     let server = Server::start().await;
     server.add_file("notes/a.txt", "content");

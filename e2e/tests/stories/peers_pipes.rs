@@ -102,7 +102,7 @@ async fn a_pipe_that_is_slower_than_the_timeout_is_sent() {
     let accept = ron_home.quiver_as(&server, "Ron", ["accept", "1", "--json", "--timeout", "5"]);
     let mut accept = PeerProgram::start(&accept);
     ben.next_event("accepted").await;
-    // The pipe is slow.
+    // Longer than --timeout: the test is about this silence, so there is no event to wait for.
     tokio::time::sleep(Duration::from_secs(7)).await;
     pipe.write_all(b"the end").unwrap();
     drop(pipe);

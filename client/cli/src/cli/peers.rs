@@ -27,8 +27,8 @@ const RECEIVE_EXIT_CODES: &str = "\
 Exit codes: 4 with --yes: no key of the client is verified, 8 files cannot be stored in the folder, 130 Ctrl-C; with \
 --once: 0 an offer was stored or declined, and otherwise those of accept.";
 const VERIFY_EXIT_CODES: &str = "\
-Exit codes: 0 both people see the same digits, 2 there is no terminal, 3 the client cannot be reached or has nobody to \
-ask, 4 the digits differ, or its key has changed, 7 no client of that name is connected.";
+Exit codes: 0 both people see the same digits, 2 standard input is no terminal, 3 the client cannot be reached or nobody is \
+at it, 4 the digits differ, or its key has changed, 7 no client of that name is connected.";
 
 /// `tell NAME TEXT`, `tell --all TEXT`
 #[derive(Debug, Args)]

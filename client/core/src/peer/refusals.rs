@@ -1,4 +1,5 @@
-//! Recipients that cannot take an offer: whoever delivers it is told, and it is announced again if that may help.
+//! Recipients that cannot take an offer: the caller that delivers it learns why, and the client announces it again if that
+//! may help.
 
 use std::pin::pin;
 use std::time::Duration;

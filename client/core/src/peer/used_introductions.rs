@@ -1,5 +1,5 @@
-//! The introductions that this client has been told of: each is used once, whoever repeats its id. Both sides derive
-//! the connection ids of their dials from it, so an observer of an earlier use would know those of a later one.
+//! The introductions that this client has received from its server: it uses each id once. Both sides derive the
+//! connection ids of their dials from it, so an observer of an earlier use would know those of a later one.
 
 use std::collections::{HashSet, VecDeque};
 

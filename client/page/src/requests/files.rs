@@ -114,7 +114,7 @@ pub(super) async fn rename(context: &PageContext, from: &str, to: &str) -> Outco
     reply("path", renamed.as_str())
 }
 
-/// Removes files and empty folders, one after the other. Goes on after a failure, unless the connection is lost.
+/// Removes files and empty folders, one after the other. Only a lost connection ends this early; other failures are collected.
 pub(super) async fn remove(context: &PageContext, paths: Vec<String>) -> Outcome {
     let active = context.active()?;
     active.client.require_upload_permission("cannot remove files")?;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
@@ -37,7 +37,7 @@ struct LocalEntry {
 #[derive(Debug, PartialEq, Eq)]
 struct LocalPage {
     /// The folder without links.
-    folder: PathBuf,
+    folder: String,
     /// Files and folders, in byte order of their names.
     entries: Vec<LocalEntry>,
     has_more: bool,
@@ -61,8 +61,8 @@ pub(super) async fn list(
         let code = if error.kind() == io::ErrorKind::NotFound { "not_found" } else { "local_disk" };
         Failure::new(code, format!("cannot list {}: {error}", shown.display()))
     })?;
-    let is_home = is_same_folder(&page.folder, &context.home);
-    let parent = page.folder.parent().filter(|_| !is_home);
+    let is_home = is_same_folder(Path::new(&page.folder), &context.home);
+    let parent = Path::new(&page.folder).parent().and_then(Path::to_str).filter(|_| !is_home);
     let mut listed = json!({
         "folder": page.folder,
         "parent": parent,
@@ -92,6 +92,10 @@ fn read_page(
         let why = "it is not below your home folder";
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
     }
+    // Messages of the page are UTF-8.
+    let folder = folder.into_os_string().into_string().map_err(|_| {
+        io::Error::new(io::ErrorKind::InvalidFilename, "its name is not valid UTF-8")
+    })?;
     let (mut names, mut left_out) = (Vec::new(), 0);
     for entry in fs::read_dir(&folder)? {
         match entry?.file_name().into_string() {
@@ -107,7 +111,7 @@ fn read_page(
             page.has_more = true;
             break;
         }
-        match inspect(&page.folder, name) {
+        match inspect(Path::new(&page.folder), name) {
             Some(entry) => page.entries.push(entry),
             None => page.left_out += 1,
         }
@@ -151,12 +155,18 @@ pub(super) async fn show(context: &PageContext, path: &str) -> Outcome {
     let failed = |error: io::Error| {
         Failure::new("local_disk", format!("cannot show {}: {error}", path.display()))
     };
-    browser::open_on_desktop(&folder.map_err(failed)?).map_err(failed)?;
+    let folder = folder.map_err(failed)?;
+    browser::open_on_desktop(&folder).map_err(|error| {
+        let text = format!("cannot open {} with xdg-open: {error}", folder.display());
+        Failure::new("other", text)
+    })?;
     Ok(json!({}))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
     use std::os::unix::fs::symlink;
 
     use super::*;
@@ -189,6 +199,20 @@ mod tests {
         symlink(other.path(), home.path().join("out")).unwrap();
         let refused = read_page(home.path(), &home.path().join("out"), None, 10).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
+    }
+
+    #[test]
+    fn a_folder_whose_name_is_not_text_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join(OsStr::from_bytes(b"\xff"));
+        fs::create_dir(&folder).unwrap();
+        // A page can name it through a link.
+        let link = home.path().join("link");
+        symlink(&folder, &link).unwrap();
+        let refused = read_page(home.path(), &link, None, 10).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::InvalidFilename);
+        let page = read_page(home.path(), home.path(), None, 10).unwrap();
+        assert_eq!((names(&page), page.left_out), (vec!["link"], 1));
     }
 
     #[test]
