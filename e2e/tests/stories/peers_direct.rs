@@ -230,6 +230,43 @@ async fn rounds_of_foreign_and_ended_introductions_and_repeated_rounds_are_refus
 }
 
 #[tokio::test]
+async fn a_client_that_met_a_busy_one_asks_again() {
+    let server = Server::start().await;
+    let ron = LibraryClient::connect(&server, "Ron", PathPolicy::Any).await;
+    let peer = RawPeer::sign_in(&server, "Mallory").await;
+    let introduced = peer.client.request(json!({"command": "introduce", "name": "Ron"})).await;
+    let (id, key) = (&introduced.reply()["id"], &introduced.reply()["key"]);
+    let stream = peer.relay(id).await;
+    let identity = &peer.key.identity;
+    let connection =
+        PeerConnection::open(stream, identity, PeerSide::Requester, key).await.unwrap();
+    // Mallory's request comes before Ron has accepted, and is declined.
+    let early = json!({"command": "dial", "introduction": id, "round": 0, "addresses": []});
+    assert_eq!(connection.request(early).await.code(), "declined");
+    let accept = async {
+        let mut refused = 0;
+        loop {
+            let (request, mut stream) = connection.next_request().await;
+            if request["command"] == "tell" {
+                end(&mut stream).await;
+                continue;
+            }
+            assert_eq!((&request["command"], &request["round"]), (&json!("dial"), &json!(0)));
+            if refused == 2 {
+                return;
+            }
+            refused += 1;
+            let busy = json!({"code": "busy", "message": "this side dials already"});
+            stream.write_frame(&RawFrame::json(kind::ERROR, &busy)).await.unwrap();
+            stream.finish();
+        }
+    };
+    let ask_again = async { tokio::join!(tell(&ron, "Mallory"), accept) };
+    wait_within(TIMEOUT, "another request for the round", ask_again).await;
+    ron.client.shut_down().await;
+}
+
+#[tokio::test]
 async fn a_dial_is_accepted_once() {
     let server = Server::start().await;
     let ron = LibraryClient::connect(&server, "Ron", PathPolicy::Any).await;

@@ -33,6 +33,9 @@ const ADDRESS_INTERVAL: Duration = Duration::from_secs(5);
 /// How long the server may take to tell the addresses: the other client is asked meanwhile.
 const AGREE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The pause before a round is asked for again, if the other side was busy.
+const BUSY_PAUSE: Duration = Duration::from_secs(1);
+
 /// How long a person may take to agree to a direct connection.
 pub(super) const PERSON_TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -97,8 +100,14 @@ impl Peers {
             match self.request_round(link, introduction, round).await {
                 Ok(()) if link.has_direct() => return,
                 Ok(()) => {}
-                // The other side dials already.
-                Err(StreamError::Refused(refusal)) if refusal.code == RefusalCode::Busy => return,
+                // The other side asks or dials itself. Its own request may have been refused, because it came before this
+                // person accepted: then no other one follows.
+                Err(StreamError::Refused(refusal)) if refusal.code == RefusalCode::Busy => {
+                    sleep(BUSY_PAUSE).await;
+                    if link.has_direct() {
+                        return;
+                    }
+                }
                 Err(StreamError::Refused(refusal)) if is_unwilling(refusal.code) => {
                     // Another introduction does not stay open until the other side has accepted.
                     if introduction != link.id() {
