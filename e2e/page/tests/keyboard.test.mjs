@@ -76,24 +76,26 @@ scenario("a deletion is asked about, and Escape keeps the file", {}, async (page
     await page.getByRole("button", { name: "meow.txt", exact: true }).waitFor();
     await tabTo(page, /archive/);
     await page.keyboard.press("Delete");
-    await page.getByRole("dialog", { name: "Delete this?" }).waitFor();
+    await page.getByRole("dialog", { name: "Delete" }).waitFor();
     await page.keyboard.press("Escape");
     await page.getByRole("dialog").waitFor({ state: "hidden" });
     assert.equal(mock.requests.some((request) => request.do === "remove"), false);
     await page.keyboard.press("Delete");
-    await page.getByRole("dialog", { name: "Delete this?" }).waitFor();
+    await page.getByRole("dialog", { name: "Delete" }).waitFor();
     await page.getByRole("dialog").getByRole("button", { name: "Delete", exact: true }).press("Enter");
     assert.deepEqual((await mock.request("remove")).paths, ["archive"]);
 });
 
 scenario("accepts an offer, and sends a file to a person", { has: { people: [person(2, "Ron", { is_self: true }), person(1, "Ben")], incoming: [incoming(7, "Ben")] } }, async (page, mock) => {
     await page.getByText("meow.txt").waitFor();
-    await page.keyboard.press("Alt+4");
+    await tabTo(page, /^Offers/);
+    await page.keyboard.press("Enter");
     await page.getByRole("heading", { name: "Offers", exact: true }).waitFor();
     await tabTo(page, "Accept");
     await page.keyboard.press("Enter");
     assert.deepEqual((({ offer, folder }) => [offer, folder])(await mock.request("accept")), [7, "/home/ron/Downloads"]);
-    await page.keyboard.press("Alt+3");
+    await tabTo(page, /^People/);
+    await page.keyboard.press("Enter");
     // The offers have a button of this name too.
     await page.getByRole("heading", { name: "People", exact: true }).waitFor();
     await tabTo(page, /Ben/);
