@@ -151,12 +151,12 @@ export function askName(title, value, act, command) {
 	const submit = () => entered() && !problem() && act(entered()).then(end, (thrown) => { failure = failureOf(thrown); });
 	const end = openDialog(title, () => [
 		field(t("name"), {
-			value, oninput: ({ target }) => { value = target.value; }, "aria-invalid": problem() ? "true" : null,
+			value, required: true, oninput: ({ target }) => { value = target.value; }, "aria-invalid": problem() ? "true" : null,
 			mount: (input) => { input.focus(); input.setSelectionRange(0, value.lastIndexOf(".") > 0 ? value.lastIndexOf(".") : value.length); },
 		}, problem()),
 		failure && failureBox(failure),
 		h(".actions.end", entered() && commandButton(command(entered())), button(t("cancel"), () => end()),
-			h("button.button.primary", { type: "submit", disabled: !entered() || problem() !== "" }, title))], { submit });
+			h("button.button.primary", { type: "submit" }, title))], { submit });
 }
 
 /** @type {F.bar} */

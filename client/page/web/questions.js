@@ -91,7 +91,7 @@ export function questionDialog() {
 			{ class: "quiet" }),
 			answers.map(([text, answer, kind = ""], at) => button(text, () => reply(question, answer),
 				{ class: `${kind} ${at === answers.length - 1 ? "primary" : ""}` })),
-			submit && h("button.button.primary", { type: "submit", disabled: !typed }, t("continue")))];
+			submit && h("button.button.primary", { type: "submit" }, t("continue")))];
 	return { key: `question-${question.question}`, label: title, draw, cancel: putOff, submit };
 }
 

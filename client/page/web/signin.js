@@ -51,7 +51,7 @@ function drawForm() {
 			field(t("your_name"), input("name", { required: true, maxlength: 32, name: "name", autocomplete: "username" }), t("name_hint")),
 			h("details", h("summary", t("cert_has")), h(".row", h(".grow", field(t("cert"), input("certificate"), t("cert_hint"))),
 				iconButton(t("cert_choose"), "folder", chooseCertificate))),
-			h(".actions", h("button.button.primary", { type: "submit", disabled: !isReady }, h("span", t("connect"))),
+			h(".actions", h("button.button.primary", { type: "submit" }, h("span", t("connect"))),
 				isReady && commandButton(commands.connect(trimmed())))),
 		recent.length > 0 && h("section", h("h2", t("recent")),
 			h("ul", recent.map(({ server, name: as, certificate, used }) => h("li", h("button.person", { onclick: () => {

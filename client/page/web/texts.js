@@ -86,7 +86,7 @@ export const TEXTS = {
 	path: "Path", path_server: "through the server", path_direct: "direct", path_relayed: "relayed",
 	started: "Started", ended: "Ended", local: "On this computer",
 	action_of: "{action} {name}", pause: "Pause", resume: "Resume", retry: "Retry", cancel_transfer: "Cancel the transfer",
-	cancel_text: "Its partial file is removed. To go on later, pause it instead.", show: "Show in folder",
+	cancel_text: "What has arrived is kept, and the next transfer of the same goes on from there.", show: "Show in folder",
 	remove: "Remove from the list", discard: "Discard", remove_text: "Its partial file is removed.",
 	show_details: "Details", hide_details: "Hide details",
 	state_same: "same already", state_kept: "kept", files_after: "Later files",

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { incoming, message, person, transfer } from "../lib/samples.mjs";
-import { focused, scenario, tabTo } from "../lib/scenario.mjs";
+import { focused, tabTo } from "../lib/keyboard.mjs";
+import { scenario } from "../lib/scenario.mjs";
 
 scenario("signs in", { has: { connection: { state: "signed_out", server: null, name: null, failure: null }, people: [] } }, async (page, mock) => {
     await page.getByLabel("Server").waitFor();
