@@ -114,7 +114,7 @@ declare namespace F {
     type search = (label: string, value: string, change: (value: string) => void) => Description;
     /** Asks for the name of a file or folder. */
     type askName = (title: string, value: string, act: (name: string) => Promise<unknown>, command: (name: string) => string) => void;
-    /** What is verified, over what has arrived. */
+    /** What has arrived, and how much of it is verified. */
     type bar = (label: string, verified: number, received: number, total: number | null, kind?: string) => Description;
     /** The name of someone, or of the server. */
     type titleOf = (who: string) => string;

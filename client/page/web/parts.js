@@ -164,7 +164,7 @@ export function bar(label, verified, received, total, kind = "") {
 	const part = (/** @type {number} */ value) => (total ? Math.min(100, (100 * value) / total) : 0);
 	return h(".progress",
 		h(`.bar ${kind}`, { role: "progressbar", "aria-label": label, "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": total === null
-			? null : Math.floor(part(verified)) },
+			? null : Math.floor(part(received)) },
 			h(".bar-received", { style: { width: `${part(received)}%` } }), h(".bar-verified", { style: { width: `${part(verified)}%` } })),
-		h("span.percent", format.percent(verified, total)));
+		h("span.percent", format.percent(received, total)));
 }

@@ -80,7 +80,7 @@ export const TEXTS = {
 	state_planning: "comparing", state_waiting: "waiting", state_running: "running", state_paused: "paused",
 	state_reconnecting: "reconnecting", state_done: "done", state_failed: "failed", state_cancelled: "cancelled",
 	state_unfinished: "unfinished from before",
-	progress_of: "Verified of {name}", bytes_of: "{done} of {total} verified", files_of: "{done} of {n} file[|s]",
+	progress_of: "Progress of {name}", bytes_of: "{done} of {total}", files_of: "{done} of {n} file[|s]",
 	files_failed: "{n} file[|s] failed", time_left: "{time} left", limited_by: "limited by {what}",
 	sent: "Sent", received: "Received",
 	path: "Path", path_server: "through the server", path_direct: "direct", path_relayed: "relayed",

@@ -2,7 +2,7 @@
 
 import {
 	bar, button, commands, drawDrops, empty, facts, failureDetail, failureTitle, format, go, h, hasFailures, icon,
-	iconButton, isActive, loading, menuButton, name, PLOT_MS, r, RowList, run, safe, start, store, strongName, t, viewHead, when,
+	iconButton, isActive, loading, menuButton, name, now, PLOT_MS, r, RowList, run, safe, start, store, strongName, t, viewHead, when,
 } from "./kit.js";
 
 const PAGE = 100;
@@ -69,17 +69,18 @@ function drawRow(transfer, props) {
 	const isDone = state === "done" && !isFailed;
 	const isOpen = details.has(transfer.transfer);
 	const isIncoming = ["download", "receive"].includes(transfer.direction);
+	const other = name(transfer.with === "server" ? now().connection.server : transfer.with.replace(/^@/, ""));
 	return h(".transfer-item", props, h(`article.card.transfer ${isFailed ? "failed" : state}`, { "aria-label": title },
 		h(".row.wraps", icon(transfer.direction, "direction"),
 			h(".grow", h("p", drawNames(transfer.names)),
-				h("p.muted", r(isIncoming ? "from_name" : "to_name", { name: name(transfer.with.replace(/^@/, "")) }), ` · ${t(`state_${state}`)} `,
+				h("p.muted", r(isIncoming ? "from_name" : "to_name", { name: other }), ` · ${t(`state_${state}`)} `,
 					when(transfer.ended), !transfer.own && ` · ${t("process", { process: safe(transfer.process) })}`)),
 			drawTools(transfer, title)),
 		!isDone && bar(t("progress_of", { name: title }), verified, Math.max(transfer.received, verified), bytes,
 			isFailed ? "bad" : state === "running" ? "" : "still"),
 		h("p.numbers",
 			h("span", isDone || bytes === null ? format.bytes(bytes ?? verified)
-				: t("bytes_of", { done: format.bytes(verified), total: format.bytes(bytes) })),
+				: t("bytes_of", { done: format.bytes(transfer.received), total: format.bytes(bytes) })),
 			transfer.files !== null && transfer.files > 1 && h("span", t("files_of", { done: transfer.files_done, n: transfer.files })),
 			state === "running" && rate !== null && h("span.strong", format.rate(rate)),
 			state === "running" && transfer.seconds_left !== null && h("span", t("time_left", { time: format.duration(transfer.seconds_left) })),
@@ -152,7 +153,7 @@ function plot(samples) {
 			h("path", { d: `M0 1H${WIDTH}M0 ${HEIGHT / 2}H${WIDTH}` }),
 			samples[0] && h("path.plot-area", { d: `M${x(samples[0])} ${HEIGHT}L${line}V${HEIGHT}Z` }),
 				h("path.plot-line", { d: line && `M${line}` })),
-		h("figcaption", h("span", t("plot_caption", { time: format.duration(PLOT_MS / 1000) })),
+		h("figcaption.row.between", h("span", t("plot_caption", { time: format.duration(PLOT_MS / 1000) })),
 			h("span", t("plot_top", { rate: format.rate(top) }))));
 }
 

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { write } from "../lib/programs.mjs";
-import { signedIn, story, until } from "../lib/story.mjs";
+import { signedIn, until } from "../lib/steps.mjs";
+import { story } from "../lib/story.mjs";
 
 const isDone = (page, name) => page.getByRole("article", { name }).getByText("done").first().waitFor();
 const transfers = (page) => page.getByRole("link", { name: /^Transfers/ }).click();

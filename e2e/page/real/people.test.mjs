@@ -5,7 +5,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { tabTo } from "../lib/keyboard.mjs";
 import { write } from "../lib/programs.mjs";
-import { signedIn, story, until } from "../lib/story.mjs";
+import { signedIn, until } from "../lib/steps.mjs";
+import { story } from "../lib/story.mjs";
 
 story("messages go to a person and come from one", async (world, open) => {
     const { page } = await signedIn(world, open);

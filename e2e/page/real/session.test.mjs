@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { listensAt } from "../lib/programs.mjs";
-import { signedIn, signIn, story } from "../lib/story.mjs";
+import { signedIn, signIn } from "../lib/steps.mjs";
+import { story } from "../lib/story.mjs";
 
 const HOSTILE = "<img src=x onerror=alert(1)><b>bold.txt";
 const REVERSED = "invoice\u202egpj.exe";
