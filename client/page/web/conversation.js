@@ -116,7 +116,7 @@ function drawMessage({ with: who, mine, state, answer, at, text, why }, before, 
 		document.getElementById("composer")?.focus();
 	};
 	return h(".message-item", props, (!before || format.day(before.at) !== format.day(at)) && h("p.day", format.day(at)),
-		h(`.message ${mine ? "mine" : "theirs"} ${state === "not_delivered" ? "bad" : ""}`,
+		h(`.message ${mine ? "mine" : ""} ${state === "not_delivered" ? "bad" : ""}`,
 			h("span.unseen", mine ? t("you_wrote") : r("they_wrote", { name: name(titleOf(who)) })),
 			h("p.text", { dir: "auto" }, safeLines(text)),
 				answer !== null && h("p.row.answer", { dir: "auto" }, icon("server", "small"), h("span", safeLines(answer))),

@@ -39,10 +39,13 @@ store.listeners.push((happening) => {
 // The link of a new page, opened in this tab.
 addEventListener("hashchange", () => location.hash.startsWith("#code=") && location.reload());
 
-const secret = await tabSecret();
+// The first drawing does not wait for the secret.
+const exchange = tabSecret();
+startShell();
+const secret = await exchange;
 app.source = new SocketSource(secret ?? "");
 if (secret === null) store.link = { state: "no_code", retryAt: 0 };
-startShell();
+update();
 if (secret !== null) app.source.start(
 	(event) => {
 		if (!store.apply(event)) app.source.resync();

@@ -29,7 +29,7 @@ function draw() {
 	const { incoming, outgoing } = now();
 	const mine = outgoing.filter(isOpen).sort(newest);
 	const past = [...incoming, ...outgoing].filter((offer) => !isOpen(offer)).sort(newest);
-	return h(".view.offers",
+	return h(".view",
 		viewHead("offers"),
 		hasNotifications && Notification.permission === "default" && incoming.length > 0 && box("offers", h("p", t("notify_ask")),
 			button(t("notify_on"), () => Notification.requestPermission(), { class: "small" })),

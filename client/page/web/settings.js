@@ -17,7 +17,7 @@ const setting = (title, text, control, tag = "") => h(`${tag}.setting`,
 	h("span.grow", h("span.strong", title), h("span.muted.block", text)), control);
 
 function draw() {
-	const { settings, connection, version, home } = now();
+	const { settings, connection, version } = now();
 	const toggle = (/** @type {"history" | "announce" | "wait_for_slot"} */ key, text = "") =>
 		setting(t(`settings_${key}`), text, h("input", { type: "checkbox", role: "switch", checked: settings[key],
 			onchange: ({ target }) => run({ do: "settings", change: { [key]: target.checked } }) }), "label");
@@ -35,7 +35,7 @@ function draw() {
 			[t("key_server"), connection.fingerprint && fingerprint(connection.fingerprint)]]),
 		h(".actions", actionButton(disconnectAction()), commandButton(commands.status()))),
 		h("p.muted", t("keyboard")),
-		h("p.muted", t("about", { version: safe(version), home: safe(home) })));
+		h("p.muted", t("about", { version: safe(version) })));
 }
 
 export const settings = { draw };

@@ -67,7 +67,7 @@ function drawViews() {
 		h("a", { href: address(key, rest), "aria-current": viewName() === key ? "page" : null },
 			icon(key === "files" ? "folder" : key), h("span", t(key)), count > 0 && h("span.badge", format.number(count), h("span.unseen", ` ${counted}`))));
 	return h(".shell",
-		h("header.top", h("span.mark", { "aria-hidden": "true" }, icon("arrow")),
+		h("header.top", h("span.mark", icon("arrow")),
 			h(".grow", strongName(connection.server), h("span.muted.block", r("as_name", { name: name(connection.name) }))),
 			h(`span.state ${isConnected() ? "good" : "bad"}`, h("span.dot"),
 				h("span", isConnected() ? t("connected") : store.link.state === "live" ? t("reconnecting") : t("cut_off"))),

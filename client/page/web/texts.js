@@ -27,7 +27,7 @@ export const TEXTS = {
 	stopping: "Quiver is stopping", stopping_text: "Unfinished transfers are kept and can be resumed.",
 
 	// Sign-in
-	server: "Server", your_name: "Your name", name_hint: "Letters, digits, dot, dash and underscore, up to 32. Others see it.",
+	server: "Server", your_name: "Your name", name_hint: "Letters, digits and . - _, up to 32. Others see it.",
 	password: "Password", connect: "Connect", as_name: "as {name}", recent: "Recent servers",
 	cert_has: "I have the server's certificate", cert: "Certificate file",
 	cert_hint: "A PEM file. Without it, you compare a fingerprint once.", cert_choose: "Choose a certificate file",
@@ -127,7 +127,7 @@ export const TEXTS = {
 	offers: "Offers", offers_in: "Offers to you", my_offers: "Offers from you", offers_past: "Earlier offers", no_offers: "No offers",
 	offers_hint: "Files that others offer you appear here.",
 	offer_from: "{name} offers you files", offer_to: "You offer files to {name}", from_name: "from {name}", to_name: "to {name}",
-	unverified: "The key of {name} is not verified. Compare keys to be sure who sends this.", stored_in: "Stored in {folder}",
+	unverified: "The key of {name} is not verified.", stored_in: "Stored in {folder}",
 	accept: "Accept", decline: "Decline", always_accept: "Always accept",
 	withdraw: "Withdraw", withdraw_text: "{name} can no longer accept this offer.",
 	state_stored: "stored", state_declined: "declined", state_withdrawn: "withdrawn", state_expired: "expired",
@@ -161,7 +161,7 @@ export const TEXTS = {
 	clear_all: "Clear all conversations", connection: "Connection",
 	key_server: "Server's fingerprint",
 	keyboard: "Keys in a list: arrows, Space selects, Enter opens, F2 renames, Delete deletes, Backspace goes up.",
-	about: "Quiver {version}. Files of this computer are listed below {home}.",
+	about: "Quiver {version}",
 };
 
 /** Title and advice by the code of a failure. @type {Record<string, [string, string?]>} */

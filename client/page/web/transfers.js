@@ -44,7 +44,7 @@ function draw() {
 	const retryable = all.filter((transfer) => hasFailures(transfer) && transfer.can.includes("retry"));
 	const over = all.filter(({ state, can }) => (state === "done" || state === "cancelled") && can.includes("remove"));
 	const drops = drawDrops(() => true);
-	return h(".view.transfers",
+	return h(".view",
 		viewHead("transfers", h(".actions",
 			filter === "failed" && retryable.length > 0 && button(t("retry_failed", { n: retryable.length }),
 				() => retryable.map(({ transfer }) => run({ do: "retry", transfer })), { icon: "retry", class: "primary" }),
@@ -70,7 +70,7 @@ function drawRow(transfer, props) {
 	const isOpen = details.has(transfer.transfer);
 	const isIncoming = ["download", "receive"].includes(transfer.direction);
 	const other = name(transfer.with === "server" ? now().connection.server : transfer.with.replace(/^@/, ""));
-	return h(".transfer-item", props, h(`article.card.transfer ${isFailed ? "failed" : state}`, { "aria-label": title },
+	return h(".transfer-item", props, h(`article.card ${isFailed ? "failed" : state}`, { "aria-label": title },
 		h(".row.wraps", icon(transfer.direction, "direction"),
 			h(".grow", h("p", drawNames(transfer.names)),
 				h("p.muted", r(isIncoming ? "from_name" : "to_name", { name: other }), ` · ${t(`state_${state}`)} `,

@@ -73,8 +73,8 @@ export class Program {
 export class World {
     #programs = [];
 
-    constructor() {
-        this.folder = mkdtempSync(join(tmpdir(), "quiver-page-"));
+    constructor(parent = tmpdir()) {
+        this.folder = mkdtempSync(join(parent, "quiver-page-"));
         this.files = join(this.folder, "server/files");
         mkdirSync(this.files, { recursive: true });
     }
