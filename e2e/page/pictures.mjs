@@ -26,7 +26,7 @@ try {
     await signIn(page, world, "Ron");
     const clients = ["Ben", "Pete", "Ann"].map((name) => world.client(name, "receive"));
     const take = async (name) => {
-        for (let note = page.getByRole("button", { name: "Dismiss" }); (await note.count()) > 0;) await note.first().click({ timeout: 1000 }).catch(() => {});
+        for (let note = page.locator(".note").getByRole("button", { name: "Close" }); (await note.count()) > 0;) await note.first().click({ timeout: 1000 }).catch(() => {});
         await page.mouse.move(0, 0);
         const path = join(FOLDER, `${name}.png`);
         await page.screenshot({ path });

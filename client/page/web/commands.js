@@ -32,6 +32,6 @@ export const commands = {
 	decline: (offer) => quiver("decline", String(offer)),
 	withdraw: (offer) => quiver("send", "--cancel", String(offer)),
 	alwaysAccept: (name, folder) => quiver("receive", "--yes", "--from", quote(name), "-o", quote(folder)),
-	steer: (what, transfer) => (STEERED.has(what) ? `quiver ${what} ${quote(transfer)}` : ""),
+	steer: (what, { transfer, number }) => (STEERED.has(what) && /^\d/.test(transfer) ? `quiver ${what} ${number ?? transfer}` : ""),
 	about: (command, name) => quiver(command, quote(name)),
 };

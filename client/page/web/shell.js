@@ -105,4 +105,4 @@ const drawNotes = () => h(".notes",
 	app.notes.map(({ key, kind, text, action }) => h(`.note ${kind}`, { key },
 	icon(kind === "bad" ? "warning" : "check"), h("p.grow", text),
 	action && button(action.text, () => { closeNote(key); return action.act?.(); }, { class: "small" }),
-		iconButton(t("dismiss"), "close", () => closeNote(key)))));
+		iconButton(t("close"), "close", () => closeNote(key)))));

@@ -156,7 +156,7 @@ function drawDrop(drop) {
 		h(".row", icon("receive", "direction"),
 			h("p.grow.strong", r(drop.state === "reading" ? "drop_reading" : drop.state === "done" ? "drop_partly" : "drop_copying",
 			{ n, target })),
-			iconButton(isActive ? t("cancel") : t("dismiss"), "close", () => end(drop))),
+			iconButton(isActive ? t("cancel") : t("close"), "close", () => end(drop))),
 		drop.state !== "done" && bar(t("drop_bar"), drop.copiedBytes, drop.copiedBytes, drop.state === "reading" ? null : bytes,
 			isActive ? "" : "bad"),
 		h("p.numbers", h("span",

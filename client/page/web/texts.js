@@ -5,7 +5,7 @@ import { safe, strongName } from "./safe.js";
 export const language = navigator.language || "en";
 
 export const TEXTS = {
-	app_name: "Quiver", loading: "Loading…", close: "Close", cancel: "Cancel", dismiss: "Dismiss", try_again: "Try again",
+	app_name: "Quiver", loading: "Loading…", close: "Close", cancel: "Cancel", try_again: "Try again",
 	try_now: "Try now", continue: "Continue", choose: "Choose", open: "Open", copy: "Copy", read: "Read", look: "Show",
 	views: "Views", actions: "Actions", actions_of: "Actions for {name}", filter: "Filter",
 	no_match: "Nothing matches the filter",
@@ -88,7 +88,7 @@ export const TEXTS = {
 	action_of: "{action} {name}", pause: "Pause", resume: "Resume", retry: "Retry", cancel_transfer: "Cancel the transfer",
 	cancel_text: "What has arrived is kept, and the next transfer of the same goes on from there.", show: "Show in folder",
 	remove: "Remove from the list", discard: "Discard", remove_text: "Its partial file is removed.",
-	show_details: "Details", hide_details: "Hide details",
+	details: "Details",
 	state_same: "same already", state_kept: "kept", files_after: "Later files",
 	done: "{name} is transferred and verified", failed: "{name} failed",
 	plot_label: "Rate over time: now {now}, at most {most}", plot_caption: "Rate over the last {time}", plot_top: "Top line: {rate}",

@@ -93,18 +93,18 @@ function drawRow(transfer, props) {
 		!error && transfer.files_failed > 0 && h("p.problem", t("files_failed", { n: transfer.files_failed })),
 		h("button.button.small.quiet.expand", { "aria-expanded": String(isOpen),
 			onclick: () => details.delete(transfer.transfer) || loadFiles(transfer.transfer) },
-			icon("chevron", isOpen ? "small down" : "small"), isOpen ? t("hide_details") : t("show_details"), h("span.unseen", ` ${title}`)),
+			icon("chevron", isOpen ? "small down" : "small"), t("details"), h("span.unseen", ` ${title}`)),
 		drawDetails(transfer)));
 }
 
 /** @type {F.actionsOf} */
-const actionsOf = ({ transfer, can, local, names, state }) => ACTIONS.filter(([what]) => can.includes(what)).map(([what, iconName]) => {
-	const isDiscard = what === "remove" && state === "unfinished";
-	return { text: t(isDiscard ? "discard" : what === "cancel" ? "cancel_transfer" : what), icon: iconName, command: commands.steer(what, transfer),
-		act: () => run(what === "show" ? { do: "show_in_folder", path: local ?? "" }
-			: { do: what === "remove" ? "remove_transfer" : what, transfer }),
-		isDanger: what === "cancel" || isDiscard,
-		ask: (isDiscard || what === "cancel") && [h("p", drawNames(names)), h("p", t(`${what}_text`))] };
+const actionsOf = (transfer) => ACTIONS.filter(([what]) => transfer.can.includes(what)).map(([what, iconName]) => {
+	const isDiscard = what === "remove" && transfer.state === "unfinished";
+	return { text: t(isDiscard ? "discard" : what === "cancel" ? "cancel_transfer" : what), icon: iconName,
+		command: commands.steer(what, transfer), isDanger: what === "cancel" || isDiscard,
+		act: () => run(what === "show" ? { do: "show_in_folder", path: transfer.local ?? "" }
+			: { do: what === "remove" ? "remove_transfer" : what, transfer: transfer.transfer }),
+		ask: (isDiscard || what === "cancel") && [h("p", drawNames(transfer.names)), h("p", t(`${what}_text`))] };
 });
 
 /** @type {F.drawTools} */

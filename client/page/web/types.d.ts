@@ -160,7 +160,7 @@ declare global {
         decline: (offer: number) => string;
         withdraw: (offer: number) => string;
         alwaysAccept: (name: string, folder: string) => string;
-        steer: (what: Transfer["can"][number], transfer: string) => string;
+        steer: (what: Transfer["can"][number], transfer: Transfer) => string;
         about: (command: "verify" | "path" | "contacts forget" | "contacts block" | "contacts unblock", name: string) => string;
     }
 

@@ -145,3 +145,16 @@ scenario("a question is answered, and Escape puts it off", { has: { questions: [
     mock.send("question_settled", { question: 3 });
     await page.getByRole("dialog").waitFor({ state: "hidden" });
 });
+
+scenario("a transfer is steered from the command line by its number, or by its name without one", { at: "transfers", has: { transfers: [transfer("71:1", { number: 4 }), transfer("71:2", { names: ["b.iso"], state: "paused", can: ["resume", "cancel"] })] } }, async (page) => {
+    await page.getByRole("button", { name: "Actions for recording-2026.mkv" }).click();
+    await page.getByRole("menuitem", { name: "Copy as command" }).click();
+    const dialog = page.getByRole("dialog");
+    for (const command of ["quiver pause 4", "quiver cancel 4"]) await dialog.getByText(command, { exact: true }).waitFor();
+    await dialog.getByRole("button", { name: "Copy: Pause" }).click();
+    assert.equal(await page.evaluate(() => navigator.clipboard.readText()), "quiver pause 4");
+    await page.keyboard.press("Escape");
+    await page.getByRole("button", { name: "Actions for b.iso" }).click();
+    await page.getByRole("menuitem", { name: "Copy as command" }).click();
+    await page.getByRole("dialog").getByText("quiver resume 71:2", { exact: true }).waitFor();
+});
