@@ -160,7 +160,7 @@ pub(super) fn stage(
     }
     let root = root_folder.current();
     let (folder, name) = open_parent(&root, &request.path)?;
-    check_target(&folder, name, request.replace)?;
+    let replaces = check_target(&folder, name, request.replace)?;
     let path_id = store.path_id(&request.path, &owner);
     let opened = store.open_partial_file(&folder, &request, path_id, locked_policy)?;
     let (mut partial_file, resumable_id) = match opened {
@@ -169,6 +169,9 @@ pub(super) fn stage(
         StagedPartialFile::NotNeeded => (None, None),
         StagedPartialFile::Locked => return Ok(None),
     };
+    if let Some(partial_file) = partial_file.as_ref().filter(|_| replaces) {
+        partial_file.restrict_to(name).map_err(FilesError::from_change)?;
+    }
     let length = partial_file.as_ref().map_or(Ok(0), PartialFile::length);
     let mut initial_length = length.map_err(FilesError::Disk)?;
     if let Some(partial_file) = partial_file.as_mut().filter(|_| initial_length > size) {
