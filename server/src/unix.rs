@@ -105,6 +105,15 @@ pub(crate) fn ensure_private_file(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// A mounted file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct DiskId(u64);
+
+/// The disk that a folder is on.
+pub(crate) fn disk_id(folder: &Dir) -> io::Result<DiskId> {
+    Ok(DiskId(rustix::fs::fstat(folder)?.st_dev))
+}
+
 /// An open folder.
 #[derive(Debug)]
 pub(crate) struct OpenFolder {

@@ -56,7 +56,9 @@ pub(super) fn files_refusal(metrics: &Metrics, error: FilesError) -> Refusal {
         | FilesError::FileSizeLimit
         | FilesError::UnknownSizeTooLarge { .. } => RefusalCode::TooLarge,
         FilesError::TooManySpools => RefusalCode::RateLimited,
-        FilesError::DiskFull | FilesError::QuotaExceeded { .. } => RefusalCode::NoSpace,
+        FilesError::DiskFull | FilesError::KeptFree { .. } | FilesError::QuotaExceeded { .. } => {
+            RefusalCode::NoSpace
+        }
         FilesError::SpoolFailed(_) => {
             return internal_failure::report(metrics, "file access", &error);
         }

@@ -55,6 +55,12 @@ pub enum FilesError {
     /// The disk does not have enough free space.
     #[error("the server's disk does not have enough space")]
     DiskFull,
+    /// The disk has enough free space, but the operator keeps it free.
+    #[error("the server keeps {keep_free} bytes of its disk free")]
+    KeptFree {
+        /// In bytes.
+        keep_free: u64,
+    },
     /// It would exceed the client's quota.
     #[error("it does not fit into the quota of {quota} bytes")]
     QuotaExceeded {

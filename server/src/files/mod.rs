@@ -41,7 +41,9 @@ pub use self::cleanup::SweepSummary;
 pub use self::error::FilesError;
 pub use self::store::{LockedPolicy, PartialFileSink, StagedFile, StoreLimits};
 
+use self::parent::open_existing;
 use self::root::RootFolder;
+pub use self::space::UnreservedSpace;
 use self::store::UploadStore;
 use crate::buffer_budget::BufferReservation;
 use crate::config::{MAX_SPOOL_SIZE, MAX_SPOOLS};
@@ -224,13 +226,27 @@ impl Files {
         Ok(hashed.map_err(FilesError::Disk)?.unwrap_or_default())
     }
 
-    /// How many bytes an owner can store now.
+    /// How many bytes an owner can store in a folder now. If it does not exist, the nearest folder
+    /// above it counts.
     ///
     /// # Errors
     /// [`FilesError`].
-    pub async fn space(&self, owner: Owner) -> Result<AvailableSpace, FilesError> {
+    pub async fn space(
+        &self,
+        path: FolderPath,
+        owner: Owner,
+    ) -> Result<AvailableSpace, FilesError> {
         let (root, store) = (self.root.current(), self.upload_store()?);
-        run_blocking(move || store.space(&root, &owner)).await
+        run_blocking(move || store.space(&open_existing(&root, &path)?, &owner)).await
+    }
+
+    /// The space of the top folder's disk.
+    ///
+    /// # Errors
+    /// [`FilesError`].
+    pub fn disk_space(&self) -> Result<UnreservedSpace, FilesError> {
+        let store = self.upload_store()?;
+        store.free_space().unreserved(&self.root.current()).map_err(FilesError::Disk)
     }
 
     /// Removes a file or an empty folder.

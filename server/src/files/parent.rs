@@ -1,9 +1,9 @@
-//! Opens the folder that contains a path, for a change. Reading does not need it.
+//! Opens the folder that contains a path, for a change, or the nearest one that exists. Reading does not need it.
 
 use cap_std::fs::Dir;
-use quiver_protocol::FilePath;
+use quiver_protocol::{FilePath, FolderPath};
 use quiver_transfer::is_partial_name;
-use quiver_transfer::served_folder::open_folder;
+use quiver_transfer::served_folder::{ServedPathError, open_folder};
 
 use super::FilesError;
 
@@ -18,4 +18,16 @@ pub(super) fn open_parent<'a>(
     let parts: Vec<&str> = path.parts().collect();
     let Some((name, folders)) = parts.split_last() else { return Err(FilesError::NotFound) };
     Ok((open_folder(root, folders.iter().copied())?, *name))
+}
+
+/// Opens a folder; if it does not exist, the nearest one above it.
+pub(super) fn open_existing(root: &Dir, path: &FolderPath) -> Result<Dir, FilesError> {
+    let mut folder = root.try_clone().map_err(FilesError::Disk)?;
+    for part in path.parts() {
+        folder = match open_folder(&folder, std::iter::once(part)) {
+            Err(ServedPathError::NotFound) => break,
+            below => below?,
+        };
+    }
+    Ok(folder)
 }

@@ -25,7 +25,7 @@ pub use self::sink::PartialFileSink;
 use super::parent::open_parent;
 use super::path_locks::PathLocks;
 use super::root::RootFolder;
-use super::space::{FreeSpace, SpaceReservation};
+use super::space::{FreeSpace, SpaceReservation, UnreservedSpace};
 use super::{FilesError, run_blocking};
 use crate::quota_db::{Owner, QuotaDb, QuotaReservation};
 use crate::upload_locks::{LockOwner, UploadLock, UploadLocks};
@@ -111,10 +111,13 @@ impl UploadStore {
         self.started_at
     }
 
-    pub(super) fn space(&self, root: &Dir, owner: &Owner) -> Result<AvailableSpace, FilesError> {
-        let on_disk = self.free_space.available(root).map_err(FilesError::Disk)?;
-        let available = on_disk.min(self.quota_db.available(owner));
-        Ok(AvailableSpace { available, max_file_size: self.max_file_size })
+    pub(super) fn space(&self, folder: &Dir, owner: &Owner) -> Result<AvailableSpace, FilesError> {
+        let on_disk = self.free_space.unreserved(folder).map_err(FilesError::Disk)?;
+        let UnreservedSpace { available, kept_free } = on_disk;
+        let quota = self.quota_db.available(owner);
+        let kept_free = (kept_free > 0 && available <= quota).then_some(kept_free);
+        let max_file_size = self.max_file_size;
+        Ok(AvailableSpace { available: available.min(quota), max_file_size, kept_free })
     }
 
     pub(super) fn lock_owner(&self, request: &PutRequest, owner: &Owner) -> Option<LockOwner> {

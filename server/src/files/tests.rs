@@ -178,7 +178,7 @@ async fn a_small_file_has_no_partial_file() {
 
 /// The bytes that count against the quota of `owner()`.
 async fn used_quota(files: &Files) -> u64 {
-    QUOTA - files.space(owner()).await.unwrap().available.min(QUOTA)
+    QUOTA - files.space(FolderPath::ROOT, owner()).await.unwrap().available.min(QUOTA)
 }
 
 const QUOTA: u64 = 1_000_000;
