@@ -304,7 +304,9 @@ impl PartialFile {
     }
 }
 
-fn partial_name(id: u64) -> String {
+/// The name of the partial file with this `id`.
+#[must_use]
+pub fn partial_name(id: u64) -> String {
     format!("{PARTIAL_PREFIX}{id:016x}{PARTIAL_SUFFIX}")
 }
 

@@ -235,7 +235,7 @@ async fn a_replaced_file_keeps_its_permissions_on_both_sides() {
                 fs::write(to, vec![b'o'; size]).unwrap();
                 fs::set_permissions(to, Permissions::from_mode(mode)).unwrap();
                 let transfer = home.quiver_as(&server, "Ron", [command]).arguments(options);
-                transfer.arguments(&[&name]).run().await.expect(0);
+                transfer.arguments([&name]).run().await.expect(0);
                 assert!(fs::read(to).unwrap() == vec![b'n'; size], "{command} {name}");
                 assert_eq!(permissions(to), mode, "{command} {name}");
             }
