@@ -8,8 +8,10 @@
 //! | `server`, `loopback`, `http`, `socket` | connections of browsers, from the sockets to the WebSocket |
 //! | `guards`, `secrets` | which requests are answered |
 //! | `files` | the files of the page, from `web/` |
+//! | `spool`, `spool_upload` | content that browsers hand over |
+//! | `preview` | a look at a file of the server |
 //! | `messages`, `views`, `failure`, `peer_name` | the messages of `web/messages.d.ts` |
-//! | `context`, `model`, `conversations`, `transfer_records`, `saved_state` | what the page shows and remembers |
+//! | `context`, `model`, `conversations`, `history`, `transfer_records`, `saved_state` | what the page shows and remembers |
 //! | `sign_in`, `lifecycle`, `watcher`, `notices` | from the client to the model |
 //! | `requests`, `command_text` | what pages ask for |
 
@@ -20,6 +22,7 @@ mod conversations;
 mod failure;
 mod files;
 mod guards;
+mod history;
 mod http;
 pub mod instance;
 mod lifecycle;
@@ -29,12 +32,15 @@ mod model;
 mod notices;
 pub mod page;
 mod peer_name;
+mod preview;
 mod requests;
 mod saved_state;
 mod secrets;
 mod server;
 mod sign_in;
 mod socket;
+mod spool;
+mod spool_upload;
 mod transfer_records;
 mod views;
 mod watcher;

@@ -10,6 +10,7 @@ use tokio::time::sleep;
 
 use crate::context::{ActiveClient, PageContext};
 use crate::failure::Failure;
+use crate::spool::DropFate;
 use crate::views::{ConnectionView, LinkState, MAX_TEXT};
 
 /// The pauses between attempts to get a slot, or to connect again: the first, doubled up to the last.
@@ -82,6 +83,8 @@ pub(crate) async fn end(
     }
     active.end();
     context.records.lock().clear();
+    // The next client counts its transfers from 1 again.
+    context.spool.settle_transfers(|_| DropFate::Over);
     let server = Some(active.server.clone());
     let name = context.model().connection().name.clone();
     let signed_out = ConnectionView { server, name, ..ConnectionView::signed_out(failure) };

@@ -77,12 +77,14 @@ impl PageServer {
             context.spawn(accept);
         }
         context.spawn(accept_processes(context.clone(), processes, self.port));
+        context.spawn(context.spool.clone().maintain(context.folders.clone()));
         // Fails if the page was dropped.
         let _ = stop.await;
         if let Ok(active) = context.active() {
             lifecycle::end(&context, &active, None).await;
         }
         context.abort_tasks().await;
+        context.spool.close();
     }
 }
 

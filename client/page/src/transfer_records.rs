@@ -11,7 +11,10 @@ use quiver_protocol::Timestamp;
 
 use crate::failure::Failure;
 use crate::messages::OnConflict;
-use crate::views::{PathKind, TransferAction, TransferKind, TransferStage, TransferView};
+use crate::spool::{DropFate, DropId};
+use crate::views::{
+    IncomingOfferView, PathKind, TransferAction, TransferKind, TransferStage, TransferView,
+};
 
 /// Requested paths of a transfer that are shown.
 const MAX_NAMES: usize = 20;
@@ -21,7 +24,32 @@ const MAX_NAMES: usize = 20;
 pub(crate) enum TransferRequest {
     Get { paths: Vec<String>, folder: PathBuf, on_conflict: OnConflict },
     Put { paths: Vec<PathBuf>, to: String, on_conflict: OnConflict },
+    PutSpooled { dropped: DropId, to: String, on_conflict: OnConflict },
     Accept { offer: u64, folder: PathBuf },
+}
+
+impl TransferRequest {
+    /// The folder of the server to which it sends files.
+    pub(crate) fn server_folder(&self) -> Option<&str> {
+        match self {
+            Self::Put { to, .. } | Self::PutSpooled { to, .. } => Some(to),
+            Self::Get { .. } | Self::Accept { .. } => None,
+        }
+    }
+}
+
+/// Where an offer comes from, and where its files go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OfferSource {
+    from: String,
+    folder: Option<PathBuf>,
+}
+
+impl OfferSource {
+    pub(crate) fn of(offer: &IncomingOfferView) -> Self {
+        let folder = offer.folder.as_ref().map(PathBuf::from);
+        Self { from: offer.from.to_string(), folder }
+    }
 }
 
 /// What the page knows about a transfer.
@@ -48,7 +76,11 @@ struct TrackedTransfer {
 
 /// The transfers of the present client.
 #[derive(Debug, Default)]
-pub(crate) struct TransferRecords(BTreeMap<TransferId, TrackedTransfer>);
+pub(crate) struct TransferRecords {
+    tracked: BTreeMap<TransferId, TrackedTransfer>,
+    /// The offers that were accepted by themselves.
+    accepted: BTreeMap<u64, OfferSource>,
+}
 
 impl TransferRecord {
     /// A transfer that the client has started by itself: it fetches an offer that was accepted before.
@@ -72,6 +104,7 @@ impl TransferRecord {
             TransferRequest::Put { paths, .. } => {
                 paths.first()?.parent().map(|folder| folder.display().to_string())
             }
+            TransferRequest::PutSpooled { .. } => None,
         }
     }
 }
@@ -97,13 +130,18 @@ impl TransferRecords {
         record: TransferRecord,
         now: Timestamp,
     ) -> &mut TrackedTransfer {
-        self.0.entry(id).or_insert(TrackedTransfer {
+        self.tracked.entry(id).or_insert(TrackedTransfer {
             record,
             started: now,
             ended: None,
             files_failed: 0,
             is_removed: false,
         })
+    }
+
+    /// Records that an offer was accepted by itself, whose transfer the client starts.
+    pub(crate) fn add_accepted(&mut self, offer: u64, from: String, folder: PathBuf) {
+        self.accepted.insert(offer, OfferSource { from, folder: Some(folder) });
     }
 
     /// Counts a file that failed.
@@ -113,43 +151,59 @@ impl TransferRecords {
 
     /// The request that started a transfer.
     pub(crate) fn request(&self, id: TransferId) -> Option<TransferRequest> {
-        self.0.get(&id)?.record.request.clone()
+        self.tracked.get(&id)?.record.request.clone()
     }
 
     /// The transfer that fetches an offer now, or did so last.
     pub(crate) fn transfer_of_offer(&self, number: u64) -> Option<String> {
         let is_of = |tracked: &TrackedTransfer| matches!(tracked.record.request, Some(TransferRequest::Accept { offer, .. }) if offer == number);
-        self.0.iter().rev().find(|(_, tracked)| is_of(tracked)).map(|(id, _)| name(*id))
+        self.tracked.iter().rev().find(|(_, tracked)| is_of(tracked)).map(|(id, _)| name(*id))
+    }
+
+    /// Whether a transfer of dropped content needs that still. A failed one does while it is listed.
+    pub(crate) fn fate(&self, status: Option<&TransferStatus>) -> DropFate {
+        match status.map(|status| (status.state, self.tracked.get(&status.id))) {
+            None => DropFate::Over,
+            Some((TransferState::Failed, Some(tracked))) if tracked.is_removed => DropFate::Over,
+            Some((TransferState::Done | TransferState::Cancelled, _)) => DropFate::Over,
+            Some(_) => DropFate::Needed,
+        }
     }
 
     /// Removes a transfer from the list.
     pub(crate) fn remove(&mut self, id: TransferId) {
-        if let Some(tracked) = self.0.get_mut(&id) {
+        if let Some(tracked) = self.tracked.get_mut(&id) {
             tracked.is_removed = true;
         }
     }
 
     /// Forgets all transfers: the client that ran them is no more.
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        *self = Self::default();
     }
 
-    /// The transfers as the page shows them. `sender_of` knows the sender of an offer, `path_to` the path to a client.
+    /// The transfers as the page shows them. `source_of` knows the source of an offer, `path_to` the path to a client.
     pub(crate) fn views(
         &mut self,
         statuses: &[TransferStatus],
         now: Timestamp,
-        sender_of: impl Fn(u64) -> Option<String>,
+        source_of: impl Fn(u64) -> Option<OfferSource>,
         path_to: impl Fn(&str) -> Option<PathKind>,
     ) -> Vec<TransferView> {
         // The client forgets old ones.
-        self.0.retain(|id, _| statuses.iter().any(|status| status.id == *id));
-        let mut views = Vec::new();
+        self.tracked.retain(|id, _| statuses.iter().any(|status| status.id == *id));
+        let (mut views, mut accepted) = (Vec::new(), std::mem::take(&mut self.accepted));
         for status in statuses {
             let tracked = self.track(status.id, TransferRecord::of_status(status), now);
-            if tracked.record.with.is_empty() {
-                let sender = offer_number(status).and_then(&sender_of);
-                tracked.record.with = sender.map(|name| format!("@{name}")).unwrap_or_default();
+            if tracked.record.with.is_empty()
+                && let Some(offer) = offer_number(status)
+                && let Some(OfferSource { from, folder }) =
+                    accepted.remove(&offer).or_else(|| source_of(offer))
+            {
+                let record = &mut tracked.record;
+                record.with = format!("@{from}");
+                let accept = folder.map(|folder| TransferRequest::Accept { offer, folder });
+                record.request = record.request.take().or(accept);
             }
             if status.state.is_over() && tracked.ended.is_none() {
                 tracked.ended = Some(now);
@@ -162,6 +216,7 @@ impl TransferRecords {
                 views.push(tracked.view(status, path));
             }
         }
+        self.accepted = accepted;
         views
     }
 }
@@ -179,7 +234,7 @@ impl TrackedTransfer {
             own: true,
             direction: record.kind,
             with: record.with.clone(),
-            names: status.named.iter().take(MAX_NAMES).cloned().collect(),
+            names: self.names(status),
             state: stage(status.state),
             files: status.files,
             files_done: status.files_done,
@@ -201,6 +256,26 @@ impl TrackedTransfer {
         }
     }
 
+    /// The requested paths; of dropped content, whose folder says nothing, the names.
+    fn names(&self, status: &TransferStatus) -> Vec<String> {
+        let named = status.named.iter().take(MAX_NAMES);
+        match &self.record.request {
+            Some(TransferRequest::PutSpooled { .. }) => {
+                let name = |path: &String| path.rsplit('/').next().unwrap_or(path).to_owned();
+                named.map(name).collect()
+            }
+            _ => named.cloned().collect(),
+        }
+    }
+
+    /// Whether the request can be repeated after this end. Dropped content is gone after a cancellation.
+    fn is_repeatable(&self, state: TransferState) -> bool {
+        match &self.record.request {
+            Some(TransferRequest::PutSpooled { .. }) => state == TransferState::Failed,
+            request => request.is_some(),
+        }
+    }
+
     fn actions(&self, state: TransferState) -> Vec<TransferAction> {
         use TransferAction::{Cancel, Pause, Remove, Resume, Retry, Show};
         let mut actions = match state {
@@ -210,7 +285,7 @@ impl TrackedTransfer {
             | TransferState::Running
             | TransferState::Reconnecting => vec![Pause, Cancel],
             TransferState::Done => vec![Remove],
-            TransferState::Failed | TransferState::Cancelled if self.record.request.is_some() => {
+            TransferState::Failed | TransferState::Cancelled if self.is_repeatable(state) => {
                 vec![Retry, Remove]
             }
             TransferState::Failed | TransferState::Cancelled => vec![Remove],
@@ -248,89 +323,4 @@ fn stage(state: TransferState) -> TransferStage {
 }
 
 #[cfg(test)]
-mod tests {
-    use chrono::DateTime;
-
-    use super::*;
-
-    fn status(id: u64, named: &str, state: TransferState) -> TransferStatus {
-        TransferStatus {
-            id: TransferId(id),
-            direction: Direction::Get,
-            named: vec![named.to_owned()],
-            state,
-            files: Some(2),
-            files_done: 1,
-            bytes: Some(10),
-            sent: 4,
-            received: 4,
-            verified: 2,
-            rate: None,
-            time_left: None,
-            limited_by: None,
-            error: None,
-        }
-    }
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp(DateTime::from_timestamp(second, 0).unwrap())
-    }
-
-    fn views(
-        records: &mut TransferRecords,
-        status: &TransferStatus,
-        second: i64,
-    ) -> Vec<TransferView> {
-        let sender = |number| (number == 7).then(|| "Ann".to_owned());
-        records.views(std::slice::from_ref(status), at(second), sender, |_| Some(PathKind::Direct))
-    }
-
-    #[test]
-    fn a_transfer_keeps_its_times_and_offers_what_is_possible() {
-        let mut records = TransferRecords::default();
-        let request = TransferRequest::Get {
-            paths: vec!["a".to_owned()],
-            folder: PathBuf::from("/h"),
-            on_conflict: OnConflict::Ask,
-        };
-        let record = TransferRecord {
-            kind: TransferKind::Download,
-            with: "server".to_owned(),
-            command: "quiver get a".to_owned(),
-            request: Some(request.clone()),
-        };
-        records.add(TransferId(1), record, at(1));
-        let running = status(1, "a", TransferState::Running);
-        records.count_failed_file(&running, at(2));
-        let view = views(&mut records, &running, 3).remove(0);
-        assert_eq!((view.started, view.ended, view.files_failed), (at(1), None, 1));
-        assert_eq!(view.can, [TransferAction::Pause, TransferAction::Cancel, TransferAction::Show]);
-        assert_eq!((view.path, view.local.as_deref()), (Some(PathKind::Server), Some("/h")));
-        let failed = status(1, "a", TransferState::Failed);
-        assert_eq!(views(&mut records, &failed, 4)[0].ended, Some(at(4)));
-        let view = views(&mut records, &failed, 5).remove(0);
-        assert_eq!(view.ended, Some(at(4)));
-        assert_eq!(view.can, [TransferAction::Retry, TransferAction::Remove, TransferAction::Show]);
-        assert_eq!(records.request(TransferId(1)), Some(request));
-        records.remove(TransferId(1));
-        assert_eq!(views(&mut records, &failed, 6), []);
-    }
-
-    #[test]
-    fn an_offer_that_the_client_fetches_by_itself_is_received_from_its_sender() {
-        let mut records = TransferRecords::default();
-        let view = views(&mut records, &status(1, "offer 7", TransferState::Running), 1).remove(0);
-        assert_eq!((view.direction, view.with.as_str()), (TransferKind::Receive, "@Ann"));
-        assert_eq!(view.path, Some(PathKind::Direct));
-        let view = views(&mut records, &status(2, "offer x", TransferState::Running), 1).remove(0);
-        assert_eq!(view.direction, TransferKind::Download);
-    }
-
-    #[test]
-    fn a_name_is_of_this_process() {
-        assert_eq!(parse_name(&name(TransferId(3))), Some(TransferId(3)));
-        for other in ["", "3", ":3", "1:3", "x:3", &format!("{}:x", process::id())] {
-            assert_eq!(parse_name(other), None, "{other}");
-        }
-    }
-}
+mod tests;

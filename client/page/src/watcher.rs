@@ -13,6 +13,7 @@ use std::time::Duration;
 use chrono::Utc;
 use quiver_client::event::{ClientEvent, ConnectionState, EventKind, EventReceiver};
 use quiver_client::peer_event::PeerEvent;
+use quiver_client::peer_store::IncomingState;
 use quiver_client::transfers::{TransferEvent, TransferId, TransferState};
 use quiver_protocol::Timestamp;
 use tokio::task::{JoinError, JoinSet};
@@ -29,7 +30,7 @@ use crate::lifecycle;
 use crate::messages::PageEvent;
 use crate::notices;
 use crate::peer_name::PeerName;
-use crate::transfer_records::TransferRequest;
+use crate::transfer_records::{OfferSource, TransferRequest};
 use crate::views::LinkState;
 
 /// A client that has just connected can be reached only a little later, and no event says so.
@@ -78,6 +79,7 @@ enum FinishedJob {
 
 impl Watcher {
     async fn run(mut self, mut events: EventReceiver) {
+        let active = self.active.clone();
         loop {
             let due = [&self.people_due, &self.offers_due, &self.transfers_due];
             let due = due.into_iter().filter_map(Schedule::next).chain(self.people_again_at).min();
@@ -87,12 +89,16 @@ impl Watcher {
                 // A client that has ended changes nothing that is shown any more, and many events must not keep the rest
                 // from being done.
                 biased;
-                () = self.active.ended() => return,
+                () = active.ended() => return,
                 () = sleep_until(wake_up), if due.is_some() => self.run_due(),
                 Some(job) = self.jobs.join_next() => self.finish(job),
-                () = self.active.changed() => self.request_all(),
+                () = active.changed() => self.request_all(),
                 event = events.next() => match event {
-                    Some(event) => self.apply(event),
+                    Some(event) => tokio::select! {
+                        biased;
+                        () = active.ended() => return,
+                        () = self.apply(event) => {}
+                    },
                     None => return,
                 },
             }
@@ -148,6 +154,7 @@ impl Watcher {
             Ok(FinishedJob::Offers(loaded)) => {
                 self.offers_due.is_running = false;
                 if let Ok(loaded) = loaded {
+                    self.context.spool.settle_offers(&loaded.settled);
                     self.offers.set(loaded);
                     self.show_offers();
                     self.transfers_due.request(Instant::now());
@@ -157,10 +164,12 @@ impl Watcher {
         }
     }
 
-    fn apply(&mut self, event: ClientEvent) {
+    async fn apply(&mut self, event: ClientEvent) {
         match event.kind {
             EventKind::Snapshot(snapshot) => {
-                self.show_connection(&snapshot.connection);
+                self.show_connection(&snapshot.connection).await;
+                // Messages were missed.
+                self.load_conversations(false).await;
                 let open: BTreeSet<_> = snapshot.questions.iter().map(|(id, _)| *id).collect();
                 let mut model = self.context.model();
                 model.retain_questions(|id| open.contains(&id));
@@ -170,7 +179,7 @@ impl Watcher {
                 drop(model);
                 self.request_all();
             }
-            EventKind::Connection(state) => self.show_connection(&state),
+            EventKind::Connection(state) => self.show_connection(&state).await,
             EventKind::ServerStopping(_) => {
                 let stopping = LinkState::Stopping;
                 self.context.model().change_connection(|connection| connection.state = stopping);
@@ -199,29 +208,28 @@ impl Watcher {
         }
     }
 
-    fn show_connection(&mut self, state: &ConnectionState) {
-        let mut model = self.context.model();
+    async fn show_connection(&mut self, state: &ConnectionState) {
         match state {
             ConnectionState::Disconnected => {}
-            ConnectionState::SigningIn => model.change_connection(|connection| {
+            ConnectionState::SigningIn => self.context.model().change_connection(|connection| {
                 if connection.state == LinkState::Connecting {
                     (connection.state, connection.failure) = (LinkState::SigningIn, None);
                 }
             }),
             ConnectionState::Connected(welcome) | ConnectionState::Reconnected(welcome) => {
+                // First, because messages are received from now on.
+                self.load_conversations(true).await;
                 let key = self.active.client.server_key().ok();
-                model.change_connection(|connection| {
+                self.context.model().change_connection(|connection| {
                     lifecycle::show_welcome(connection, welcome, key);
                 });
-                drop(model);
                 self.request_all();
             }
             ConnectionState::Lost(why) => {
-                model.change_connection(|connection| {
+                self.context.model().change_connection(|connection| {
                     connection.state = LinkState::Reconnecting;
                     connection.failure = Some(Failure::new("connection", why));
                 });
-                drop(model);
                 if !std::mem::replace(&mut self.is_reconnecting, true) {
                     let (context, active) = (self.context.clone(), self.active.clone());
                     self.jobs.spawn(async move {
@@ -230,6 +238,13 @@ impl Watcher {
                     });
                 }
             }
+        }
+    }
+
+    async fn load_conversations(&self, are_current: bool) {
+        let loaded = self.context.load_conversations(&self.active, are_current).await;
+        if let Err(Failure { code, text, .. }) = loaded {
+            self.context.model().publish(&PageEvent::Notice { code, text });
         }
     }
 
@@ -246,10 +261,10 @@ impl Watcher {
             TransferEvent::State(state) if state.is_over() => {
                 self.offers_due.request(now);
                 let request = self.context.records.lock().request(id);
-                if let Some(TransferRequest::Put { to, .. }) = request
+                if let Some(folder) = request.as_ref().and_then(TransferRequest::server_folder)
                     && *state != TransferState::Cancelled
                 {
-                    let changed = PageEvent::FolderChanged { folder: to };
+                    let changed = PageEvent::FolderChanged { folder: folder.to_owned() };
                     self.context.model().publish(&changed);
                 }
             }
@@ -271,11 +286,17 @@ impl Watcher {
                     connection.not_listening_why = Some(error.to_string());
                 });
             }
-            PeerEvent::Message { from, text } => {
-                let at = Timestamp(Utc::now());
-                self.context.model().receive_message(PeerName::Client(from), text, at);
+            PeerEvent::Message { from, text, at, number } => {
+                let with = PeerName::Client(from);
+                self.context.model().receive_message(with, text, at, number);
             }
             PeerEvent::OfferReceived(_) | PeerEvent::OfferSettled(_) => {
+                if let PeerEvent::OfferReceived(offer) = event
+                    && let IncomingState::Accepted { folder } = &offer.state
+                {
+                    let (from, folder) = (offer.sender.to_string(), folder.clone());
+                    self.context.records.lock().add_accepted(offer.number.0, from, folder);
+                }
                 self.offers_due.request(now);
                 self.people_due.request(now);
             }
@@ -341,9 +362,14 @@ impl Watcher {
         let views = self.context.records.lock().views(
             &statuses,
             Timestamp(Utc::now()),
-            |number| model.incoming(number).map(|offer| offer.from.to_string()),
+            |number| model.incoming(number).map(OfferSource::of),
             |name| model.path_to(name),
         );
         model.set_transfers(views);
+        drop(model);
+        let records = self.context.records.lock();
+        self.context
+            .spool
+            .settle_transfers(|id| records.fate(statuses.iter().find(|status| status.id == id)));
     }
 }

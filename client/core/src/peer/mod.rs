@@ -34,6 +34,7 @@ mod offered_paths;
 mod opening;
 mod outgoing;
 mod path_choice;
+mod receive_policy;
 mod refusals;
 mod requests;
 mod serving;
@@ -58,6 +59,7 @@ use self::key_permits::KeyPermits;
 pub(crate) use self::link::PeerLink;
 use self::offer_tracking::{AwaitedAnswers, ReportedOffers};
 use self::outgoing::OfferSource;
+use self::receive_policy::ReceivePolicy;
 pub(crate) use self::source::PeerSource;
 use self::used_introductions::UsedIntroductions;
 use crate::error::{ClientError, InvalidRequest, PeerError};
@@ -110,6 +112,7 @@ struct PeersShared {
     prefix_cache: PrefixCache,
     /// Starts the task that drops idle blocks of that cache.
     idle_blocks: Once,
+    policy: ReceivePolicy,
 }
 
 #[derive(Debug, Default)]
@@ -166,8 +169,14 @@ impl Peers {
             proof_pool: BackgroundPool::new(1),
             prefix_cache: PrefixCache::default(),
             idle_blocks: Once::new(),
+            policy: ReceivePolicy::default(),
         };
         (Self(Arc::new(shared)), offers)
+    }
+
+    /// What is done with messages and offers of others.
+    pub(crate) fn policy(&self) -> &ReceivePolicy {
+        &self.0.policy
     }
 
     /// Sets the session with the server.
