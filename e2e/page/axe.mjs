@@ -5,12 +5,17 @@ import { createRequire } from "node:module";
 import { DESKTOP, launch, openPage, PHONE } from "./lib/browser.mjs";
 import { prepare, STATES } from "./states.mjs";
 
+/** So many states are checked at once, each in a page of its own. */
+const PARALLEL = 3;
 const axeSource = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const wanted = process.argv.slice(2);
-const browser = await launch();
-let checked = 0;
+const waiting = STATES.filter(({ name }) => wanted.length === 0 || wanted.some((part) => name.startsWith(part)));
+if (waiting.length === 0) throw new Error(`no state has a name that begins with ${wanted}`);
+const states = waiting.length;
+let checks = 0;
 let violations = 0;
-for (const state of STATES.filter(({ name }) => wanted.length === 0 || wanted.some((part) => name.startsWith(part)))) {
+
+async function check(browser, state) {
     const { mock, url, show } = await prepare(state);
     const page = await openPage(browser, url, { reducedMotion: "reduce" });
     await show(page);
@@ -20,7 +25,7 @@ for (const state of STATES.filter(({ name }) => wanted.length === 0 || wanted.so
             await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
             await page.setViewportSize(viewport);
             const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"], rules: { "target-size": { enabled: true } } }));
-            checked += 1;
+            checks += 1;
             for (const { id, impact, nodes } of found.violations.filter(({ impact }) => impact === "serious" || impact === "critical")) {
                 violations += 1;
                 console.log(`${state.name} ${size} ${colorScheme}: ${impact} ${id}`);
@@ -31,6 +36,16 @@ for (const state of STATES.filter(({ name }) => wanted.length === 0 || wanted.so
     await page.context().close();
     await mock.stop().catch(() => {});
 }
-await browser.close();
-console.log(`${checked} checks, ${violations} serious or critical violations`);
+
+const browser = await launch();
+try {
+    await Promise.all(Array.from({ length: PARALLEL }, async () => {
+        for (let state = waiting.shift(); state; state = waiting.shift()) {
+            await check(browser, state).catch((error) => { throw new Error(`${state.name}: ${error.message}`, { cause: error }); });
+        }
+    }));
+} finally {
+    await browser.close();
+}
+console.log(`${states} states, ${checks} checks, ${violations} serious or critical violations`);
 process.exitCode = violations > 0 ? 1 : 0;

@@ -1,4 +1,4 @@
-// What every view uses: the source, the current place, the page's dialogs and menu, short notes, and the one live region.
+// What every view uses: the source, the current place, dialogs and menu, short notes, and the one live region.
 
 import { hooks } from "./dom.js";
 import { failureOf } from "./source.js";
@@ -7,6 +7,7 @@ import { failureTitle, t } from "./texts.js";
 
 const NOTE_MS = 7000;
 const ANNOUNCE_MS = 5000;
+const PAGE = 1000;
 
 export const app = {
 	source: /** @type {Source} */ ({}),
@@ -89,15 +90,26 @@ export const noteFailure = (thrown) => note(failureTitle(failureOf(thrown)), "ba
 /** @type {F.run} */
 export const run = (wish) => app.source.request(wish).catch(noteFailure).finally(update);
 
+/** @type {F.pages} */
+export async function* pages(wish) {
+	for (let more = true, after = {}; more;) {
+		const reply = await app.source.request(/** @type {Wish} */ ({ ...wish, ...after, limit: PAGE }));
+		more = reply.more && reply.entries.length > 0;
+		after = { after: reply.entries.at(-1)?.name };
+		yield reply;
+	}
+}
+
 /** @type {F.openDialog} */
-export function openDialog(label, draw, kind = "", onCancel = () => {}) {
-	const key = nextKey++;
-	app.dialogs.push({ key, label, draw, kind, onCancel });
-	update();
-	return () => {
+export function openDialog(label, draw, options) {
+	const key = `dialog-${nextKey++}`;
+	const close = () => {
 		app.dialogs = app.dialogs.filter((dialog) => dialog.key !== key);
 		update();
 	};
+	app.dialogs.push({ key, label, draw, cancel: close, ...options });
+	update();
+	return close;
 }
 
 /** @type {F.copy} */

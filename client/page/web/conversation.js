@@ -1,7 +1,7 @@
 // The conversation with one person, or with the server.
 
 import {
-	app, box, button, commandButton, commands, drawDrops, empty, facts, failureBox, failureOf, format, h, icon, iconButton, instead,
+	app, box, button, commandButton, commands, drawDrops, empty, failureBox, failureOf, format, h, icon, instead,
 	isConnected, loading, name, noteFailure, now, r, retryButton, RowList, run, safe, safeLines, store, t, take, update, updateNow,
 	when,
 } from "./kit.js";
@@ -11,24 +11,21 @@ const PAGE = 100;
 
 /** By peer. @type {Map<string, string>} */
 const drafts = new Map();
-/** @type {Map<string, Failure>} */
+/** Why their messages could not be loaded. @type {Map<string, Failure>} */
 const failures = new Map();
 /** @type {Set<string>} */
-const pending = new Set();
-/** @type {HTMLElement | null} */
-let log = null;
+const isLoading = new Set();
+let log = /** @type {HTMLElement?} */ (null);
 let isAtEnd = true;
-/** @type {{who: string, detail: PathDetail} | null} */
-let path = null;
-const rows = new RowList({ label: t("messages"), rowHeight: 64, isVariable: true });
+const rows = new RowList({ label: t("messages"), rowHeight: 64 });
 
 store.listeners.push((happening) => happening.kind === "fresh" && failures.clear());
 document.addEventListener("visibilitychange", update);
 
 /** @type {F.load} */
 async function load(who) {
-	if (pending.has(who)) return;
-	pending.add(who);
+	if (isLoading.has(who)) return;
+	isLoading.add(who);
 	const first = store.histories.get(who)?.messages[0];
 	const height = log?.scrollHeight ?? 0;
 	try {
@@ -40,7 +37,7 @@ async function load(who) {
 		failures.set(who, failureOf(thrown));
 		update();
 	}
-	pending.delete(who);
+	isLoading.delete(who);
 }
 
 /** @type {F.overLimit} */
@@ -61,12 +58,6 @@ async function say(who) {
 	}
 }
 
-/** @type {F.showPath} */
-async function showPath(who) {
-	const reply = path?.who === who ? null : await run({ do: "path", name: who });
-	path = reply ? { who, detail: reply.path } : null;
-}
-
 /** @param {string} who */
 export function drawConversation(who) {
 	const history = store.histories.get(who);
@@ -85,17 +76,15 @@ export function drawConversation(who) {
 		ondragover: (event) => canSendTo(person) && event.dataTransfer?.types.includes("Files") && event.preventDefault(),
 		ondrop: (event) => canSendTo(person) && take(event.dataTransfer, { person: who }),
 	},
-	h("header.conversation-head", { key: "head" }, h("a.icon-button.back", { href: "#people", "aria-label": t("back") }, icon("back")),
+	h("header.row.conversation-head", h("a.icon-button.back", { href: "#people", "aria-label": t("back") }, icon("chevron", "flipped")),
 		avatar(who, person),
 		h(".grow", h("h1", { id: "title", tabindex: -1 }, name(titleOf(who))),
 			h("p.muted", keyTag(person), " ", who === "server" ? name(now().connection.server) : presence(person))),
-		canSendTo(person) && button(t("send_files"), () => sendFiles(who), { key: "send", icon: "send", class: "small primary" }),
-		canSendTo(person) && iconButton(t("show_path"), "path", () => showPath(who),
-			{ key: "path", "aria-expanded": String(path?.who === who) }), personMenu(who, person)),
-	path?.who === who && drawPath(path.detail),
+		canSendTo(person) && button(t("send_files"), () => sendFiles(who), { icon: "send", class: "small primary" }),
+		personMenu(who, person)),
 	drawDrops((target) => target.person === who),
 	h(".log.scroller", {
-		key: "log", tabindex: 0, role: "group", "aria-label": t("messages"),
+		tabindex: 0, role: "group", "aria-label": t("messages"),
 		mount: (element) => {
 			log = element;
 			isAtEnd = true;
@@ -108,10 +97,10 @@ export function drawConversation(who) {
 		onscroll: () => { isAtEnd = log !== null && log.scrollHeight - log.scrollTop - log.clientHeight < 40; },
 	},
 	failure ? failureBox(failure, retryButton(() => failures.delete(who))) : !history?.loaded && loading(),
-	history?.more && h(".actions.centre", { key: "older" }, button(t("older"), () => load(who), { class: "small" })),
+	history?.more && h(".actions.centre", button(t("older"), () => load(who), { class: "small" })),
 	history?.loaded && messages.length === 0 && empty("people", t("no_messages"), now().settings.history ? t("messages_hint")
 		: t("history_off")),
-	messages.length > 0 && h("", { key: "messages" },
+	messages.length > 0 && h("",
 		rows.draw(messages, ({ number }) => String(number), (message, props, index) => drawMessage(message, messages[index - 1], props)))),
 	drawComposer(who, person));
 }
@@ -120,26 +109,18 @@ function toEnd() {
 	if (isAtEnd && log) log.scrollTop = log.scrollHeight;
 }
 
-/** @type {F.drawPath} */
-const drawPath = (detail) => facts([
-	[t("path"), t(`path_${detail.path}`)], [t("why"), detail.why && safe(detail.why)],
-		[t("path_before"), detail.before && safe(detail.before)],
-		[t("address"), detail.address && h("code", { dir: "ltr" }, safe(detail.address))],
-	[t("round_trip"), detail.round_trip_ms !== null && t("milliseconds", { n: Math.round(detail.round_trip_ms) })],
-		[t("by_direct"), format.bytes(detail.direct_bytes)], [t("by_relay"), format.bytes(detail.relayed_bytes)]], "path-detail");
-
 /** @type {F.drawMessage} */
 function drawMessage({ with: who, mine, state, answer, at, text, why }, before, props) {
 	const writeAgain = () => {
 		drafts.set(who, text);
 		document.getElementById("composer")?.focus();
 	};
-	return h(".message-item", props, (!before || format.day(before.at) !== format.day(at)) && h("p.day", { key: "day" }, format.day(at)),
-		h(`.message ${mine ? "mine" : "theirs"} ${state === "not_delivered" ? "bad" : ""}`, { key: "message" },
+	return h(".message-item", props, (!before || format.day(before.at) !== format.day(at)) && h("p.day", format.day(at)),
+		h(`.message ${mine ? "mine" : ""} ${state === "not_delivered" ? "bad" : ""}`,
 			h("span.unseen", mine ? t("you_wrote") : r("they_wrote", { name: name(titleOf(who)) })),
 			h("p.text", { dir: "auto" }, safeLines(text)),
-				answer !== null && h("p.answer", { dir: "auto" }, icon("server", "small"), h("span", safeLines(answer))),
-			h("p.stamp", when(at, format.clock), state && h("span", ` · ${t(`state_${state}`)}`), why && ` · ${safe(why)} `,
+				answer !== null && h("p.row.answer", { dir: "auto" }, icon("server", "small"), h("span", safeLines(answer))),
+			h("p.stamp", when(at), state && h("span", ` · ${t(`state_${state}`)}`), why && ` · ${safe(why)} `,
 				state === "not_delivered" && h("button.link", { onclick: writeAgain }, t("write_again")))));
 }
 
@@ -150,7 +131,7 @@ function drawComposer(who, person) {
 	const problem = who === "server" ? null : person?.key === "changed" ? t("changed_text") : person?.blocked ? t("blocked_text")
 		: !person?.here ? t("away_text") : !person.reachable ? safe(person.path_why ?? t("unheard_text")) : null;
 	if (problem) return box("warning", h("p", problem));
-	return h("form.composer", { key: "composer", onsubmit: instead(() => say(who)) },
+	return h("form.composer", { onsubmit: instead(() => say(who)) },
 		h("textarea", {
 			id: "composer", rows: 1, value: text, dir: "auto", "aria-label": t("message_to", { name: titleOf(who) }), placeholder: t("write"),
 				"aria-describedby": "composer-hint", oninput: ({ target }) => { drafts.set(who, target.value); },
@@ -160,9 +141,9 @@ function drawComposer(who, person) {
 				return say(who);
 			},
 		}),
-		h("button.button.primary", { key: "say", type: "submit", disabled: !text.trim() || over > 0 || !isConnected() }, icon("send"),
+		h("button.button.primary", { type: "submit", disabled: !text.trim() || over > 0 || !isConnected() }, icon("send"),
 			h("span", t("say"))),
-		h("p.whole", { id: "composer-hint" }, over > 0 ? h("span.problem", t("too_long", { n: over }))
-			: h("span.hint", t("write_hint"), canSendTo(person) && ` ${t("write_files")}`),
+		h("p.row.whole", { id: "composer-hint" }, over > 0 ? h("span.problem", t("too_long", { n: over }))
+			: h("span.muted.grow", t("write_hint"), canSendTo(person) && ` ${t("write_files")}`),
 			text.trim() && commandButton(commands.say(who, text.trim()), { class: "small quiet" })));
 }

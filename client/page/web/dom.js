@@ -1,8 +1,7 @@
-// Makes and updates elements from descriptions, keyed, so that focus, scrolling and typed text survive an update.
-// Text becomes a text node and nothing else; no markup is ever parsed.
+// Makes and updates elements from descriptions, so that focus, scrolling and typed text survive. What has no key is known by its
+// place among its siblings, where `false` holds one too. Text becomes a text node; no markup is ever parsed.
 
 const SVG = "http://www.w3.org/2000/svg";
-const SVG_TAGS = new Set(["svg", "path"]);
 /** Set as properties, not as attributes: the person may have changed them. */
 const PROPERTIES = new Set(["value", "checked", "indeterminate", "disabled"]);
 
@@ -16,28 +15,29 @@ export const hooks = { changed: () => {} };
 /** @type {F.h} */
 export function h(selector, first, ...rest) {
 	const isProps = typeof first === "object" && first !== null && !Array.isArray(first) && !("tag" in first);
-	const { key = null, ...props } = /** @type {Props} */ (isProps ? first : {});
+	const { key = "", ...props } = /** @type {Props} */ (isProps ? first : {});
 	const [tag, ...classes] = selector.split(".");
 	if (tag === "button") props.type ??= "button";
 	if (classes.length > 0) props.class = classes.join(" ").trim();
-	const children = flatten(isProps ? rest : [/** @type {Loose} */ (first), ...rest], []);
-	return { tag: tag || "div", key: key === null ? null : String(key), props, children };
+	return { tag: tag || "div", key: String(key), props, children: flatten(isProps ? rest : [/** @type {Loose} */ (first), ...rest]) };
 }
 
 /** @type {F.flatten} */
-function flatten(from, into) {
-	for (const child of from) {
-		if (Array.isArray(child)) flatten(child, into);
-		else if (typeof child === "number") into.push(String(child));
-		else if (child) into.push(child);
-	}
+function flatten(from, into = [], place = ":") {
+	from.forEach((child, at) => {
+		if (Array.isArray(child)) flatten(child, into, `${place}${at}:`);
+		else if (typeof child === "object" && child) {
+			child.key ||= place + at;
+			into.push(child);
+		} else if (child || child === 0) into.push(String(child));
+	});
 	return into;
 }
 
 /** @type {F.render} */
 export function render(parent, children) {
 	const focused = document.activeElement;
-	patchChildren(parent, flatten(children, []));
+	patchChildren(parent, flatten(children));
 	// An element that was moved among its siblings has lost its focus.
 	if (focused instanceof HTMLElement && focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
 	const calls = mounted;
@@ -48,7 +48,7 @@ export function render(parent, children) {
 /** @type {F.create} */
 function create(description) {
 	const { tag, props, children } = description;
-	const element = SVG_TAGS.has(tag) ? document.createElementNS(SVG, tag) : document.createElement(tag);
+	const element = tag === "svg" || tag === "path" ? document.createElementNS(SVG, tag) : document.createElement(tag);
 	patchChildren(element, children);
 	patchProps(element, {}, props);
 	madeFrom.set(element, description);
@@ -57,13 +57,11 @@ function create(description) {
 }
 
 /** @type {F.keyOf} */
-const keyOf = (node) => (node instanceof Element ? madeFrom.get(node)?.key : null) ?? null;
+const keyOf = (node) => (node instanceof Element && madeFrom.get(node)?.key) || null;
 
 /** @type {F.patchChildren} */
 function patchChildren(parent, children) {
-	/** @type {Map<string | null, Element>} */
-	const keyed = new Map();
-	for (const child of parent.children) keyed.set(keyOf(child), child);
+	const keyed = new Map(Array.from(parent.children, (child) => [keyOf(child), child]));
 	const wanted = new Set(children.map((child) => (typeof child === "string" ? null : child.key)));
 	let at = parent.firstChild;
 	for (const child of children) {
@@ -76,7 +74,7 @@ function patchChildren(parent, children) {
 			} else parent.insertBefore(document.createTextNode(child), at);
 			continue;
 		}
-		const same = child.key !== null ? keyed.get(child.key) : at instanceof Element && keyOf(at) === null ? at : undefined;
+		const same = keyed.get(child.key);
 		const before = same && madeFrom.get(same);
 		if (same && before?.tag === child.tag) {
 			if (same === at) at = at.nextSibling;
@@ -108,16 +106,14 @@ function unmount(element) {
 
 /** @type {F.patchProps} */
 function patchProps(element, before, after) {
-	for (const name in before) if (!(name in after)) setProp(element, name, before[name], null);
-	for (const name in after) setProp(element, name, before[name], after[name]);
+	for (const name in { ...before, ...after }) setProp(element, name, before[name], after[name]);
 }
 
 /** @type {F.setProp} */
 function setProp(element, name, before, value) {
 	if (name === "mount" || name === "unmount") return;
 	if (name === "style") {
-		for (const part in before) if (!(part in (value ?? {}))) element.style.removeProperty(part);
-		for (const part in value) if (before?.[part] !== value[part]) element.style.setProperty(part, value[part]);
+		for (const part in { ...before, ...value }) if (before?.[part] !== value?.[part]) element.style.setProperty(part, value?.[part] ?? "");
 	} else if (name.startsWith("on")) {
 		element[name] = value && ((/** @type {Event} */ event) => {
 			const result = value(event);
@@ -128,7 +124,8 @@ function setProp(element, name, before, value) {
 		const wanted = value ?? (name === "value" ? "" : false);
 		if (element[name] !== wanted) element[name] = wanted;
 	} else if (before !== value) {
-		if (value === null || value === undefined || value === false) element.removeAttribute(name);
-		else element.setAttribute(name, value === true ? "" : String(value));
+		if (value === true) element.setAttribute(name, "");
+		else if (value || value === 0 || value === "") element.setAttribute(name, value);
+		else element.removeAttribute(name);
 	}
 }

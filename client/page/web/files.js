@@ -1,16 +1,18 @@
-// The server's files: one folder at a time, sorted and filtered here; get, upload, new folder, rename, delete, preview.
+// The server's files, one folder at a time.
 
 import {
-	actionButton, address, app, askText, box, button, choose, chooseFolder, commands, drawDrops, empty, entryRow, failureBox, failureOf,
-	format, go, h, icon, iconButton, isConnected, loading, menuButton, name, note, now, r, retryButton, RowList, run, safe, search,
-	start, store, t, take, update,
+	actionButton, address, app, askName, box, button, choose, chooseFolder, commandButton, commands, drawDrops, empty, entryRow,
+	failureBox, failureOf, format, go, h, icon, iconButton, isConnected, loading, menuButton, name, note, now, openDialog, pages, r,
+	retryButton, RowList, run, safe, safeLines, search, start, store, t, take, update,
 } from "./kit.js";
-import { canPreview, preview } from "./preview.js";
 import { showTransfers } from "./transfers.js";
 
-const PAGE = 1000;
-/** Above this, names stay in the server's order: sorting them by language would hold up the page. */
+/** Sorting more by language would hold up the page. */
 const SORT_NAMES_UP_TO = 20_000;
+const TEXT_LIMIT = 256 * 1024;
+const PICTURE_LIMIT = 16 * 1024 * 1024;
+const PICTURES = /\.(png|jpe?g|gif|webp)$/i;
+const TEXTS = /\.(txt|md|log|csv|tsv|json|toml|ya?ml|xml|html?|css|m?[jt]s|rs|py|go|[ch]|[ch]pp|java|sh|sql|ini|conf|tex|diff|patch|svg)$|^(readme|license|makefile)$/i;
 
 let folder = "";
 /** @type {Entry[]} */
@@ -26,10 +28,8 @@ let sort = { by: "name", isDown: false };
 /** @type {Map<string, Entry>} */
 const selected = new Map();
 let anchor = 0;
-/** @type {Failure | null} */
-let failure = null;
-/** @type {string | null} */
-let partialNote = null;
+let failure = /** @type {Failure?} */ (null);
+let partialNote = /** @type {string?} */ (null);
 let isDropTarget = false;
 let sorted = { of: entries, key: "", list: entries };
 
@@ -55,13 +55,11 @@ async function load(isRefresh) {
 	/** @type {Entry[]} */
 	const found = [];
 	try {
-		for (let more = true; more;) {
-			const reply = await app.source.request({ do: "list", folder, limit: PAGE, ...(found.length > 0 ? { after: found.at(-1)?.name } : {}) });
+		for await (const reply of pages({ do: "list", folder })) {
 			if (request !== requests) return;
 			for (const entry of reply.entries) found.push(entry);
-			more = reply.more;
 			partialNote = reply.partial_note ?? null;
-			if (!isRefresh || !more) entries = found.slice();
+			if (!isRefresh || !reply.more) entries = found.slice();
 			update();
 		}
 		const paths = new Set(found.map((entry) => entry.path));
@@ -89,66 +87,84 @@ function shown() {
 	return list;
 }
 
-/** @type {F.pathsOf} */
-const pathsOf = (list) => list.map((entry) => entry.path);
-/** @type {F.hasFolder} */
-const hasFolder = (list) => list.some((entry) => entry.kind === "folder");
-
 /** @type {F.getFiles} */
 async function get(list, to) {
-	const reply = await run({ do: "get", paths: pathsOf(list), on_conflict: "ask", ...(to === undefined ? {} : { folder: to }) });
-	if (!reply) return;
+	const paths = list.map(({ path }) => path);
+	if (!(await run({ do: "get", paths, on_conflict: "ask", ...(to === undefined ? {} : { folder: to }) }))) return;
 	selected.clear();
 	note(t("get_started", { n: list.length }), "good", showTransfers);
 }
 
-/** @type {F.getAction} */
-const getAction = (list) => ({ text: t("get"), icon: "download", act: () => get(list),
-	command: commands.get(pathsOf(list), now().settings.folder, hasFolder(list)) });
-/** @type {F.getToAction} */
-const getToAction = (list) => ({
-	text: t("get_to"), icon: "folder", act: () => chooseFolder(t("get_to"), "get_here", now().settings.folder, (to) => get(list, to),
-		(to) => commands.get(pathsOf(list), to, hasFolder(list))),
-});
-/** @type {F.removeAction} */
-const removeAction = (list) => ({
-	text: t("delete"), icon: "trash", isDanger: true, command: commands.remove(pathsOf(list)),
-	ask: { title: t("delete_title", { n: list.length }),
-		text: [h("p", list.length === 1 ? r("delete_one", { name: list[0]?.name ?? "" }) : t("delete_many", { n: list.length })),
-		hasFolder(list) && h("p", t("delete_hint")), h("p", t("final"))] },
-	act: async () => {
-		const reply = await run({ do: "remove", paths: pathsOf(list) });
-		if (!reply) return;
-		selected.clear();
-		if (reply.failed.length > 0) note(t("delete_failed", { n: reply.failed.length, why: safe(reply.failed[0].text) }), "bad");
-		else note(t("deleted", { n: reply.removed }), "good");
-	},
-});
+/** To the usual folder, to a chosen one, and where it is allowed the removal. @type {F.actionsFor} */
+const actionsFor = (list) => [
+	{ text: t("get"), icon: "download", act: () => get(list), command: commands.get(list, now().settings.folder) },
+	{ text: t("get_to"), icon: "folder", act: () => chooseFolder(t("get_to"), now().settings.folder, (to) => get(list, to),
+		(to) => commands.get(list, to)) },
+	canChange() && {
+		text: t("delete"), icon: "trash", isDanger: true, command: commands.remove(list),
+		ask: [h("p", list.length === 1 ? r("delete_one", { name: list[0]?.name ?? "" }) : t("delete_many", { n: list.length })),
+			list.some(({ kind }) => kind === "folder") && h("p", t("delete_hint"))],
+		act: async () => {
+			const reply = await run({ do: "remove", paths: list.map(({ path }) => path) });
+			if (!reply) return;
+			selected.clear();
+			if (reply.failed.length > 0) note(t("delete_failed", { n: reply.failed.length, why: safe(reply.failed[0].text) }), "bad");
+			else note(t("deleted", { n: reply.removed }), "good");
+		},
+	}];
 
-const nameProblem = (/** @type {string} */ text) => (/[/\\\0-\x1f]/.test(text) || /^\.\.?$/.test(text) ? t("bad_name") : "");
-const makeFolder = () => askText({ title: t("new_folder"), label: t("folder_name"), value: "", action: t("create"), problem: nameProblem,
-	act: (text) => app.source.request({ do: "make_folder", path: within(text) }), command: (text) => commands.makeFolder(within(text)) });
+const makeFolder = () => askName(t("new_folder"), "", (text) => app.source.request({ do: "make_folder", path: within(text) }),
+	(text) => commands.makeFolder(within(text)));
 /** @param {Entry} entry */
-const rename = (entry) => askText({ title: t("rename"), label: t("new_name"), value: entry.name, action: t("rename"),
-	problem: nameProblem, act: async (text) => text !== entry.name
-	&& app.source.request({ do: "rename", from: entry.path, to: within(text) }),
-	command: (text) => commands.rename(entry.path, within(text)) });
+const rename = (entry) => askName(t("rename"), entry.name,
+	async (text) => text !== entry.name && app.source.request({ do: "rename", from: entry.path, to: within(text) }),
+	(text) => commands.rename(entry.path, within(text)));
 
 /** @type {F.upload} */
 async function upload(kind) {
 	const to = folder;
 	const chosen = await choose({
-		kind, title: t(`upload_${kind}`), explanation: t("choose_hint"), withPolicy: true,
-			action: ({ paths }) => (kind === "files" ? t("upload_n", { n: paths.length }) : t("upload_this")),
+		kind, title: t(`upload_${kind}`), explanation: t("choose_hint"),
+			action: ({ paths }) => (kind === "files" ? t("upload_n", { n: paths.length }) : t("use_folder")),
 			command: (all) => commands.put(to, all),
 	});
-	if (chosen && (await run({ do: "put", paths: chosen.paths, to, on_conflict: chosen.policy }))) note(t("uploading"), "good", showTransfers);
+	if (chosen && (await run({ do: "put", paths: chosen.paths, to, on_conflict: "ask" }))) note(t("uploading"), "good", showTransfers);
+}
+
+/** Whether the page offers to look at it: a button that would only fail is not shown. @param {Entry} entry */
+const canPreview = ({ kind, name, size }) => kind === "file" && (PICTURES.test(name) ? size <= PICTURE_LIMIT : TEXTS.test(name));
+
+/** @type {F.preview} */
+function preview(entry, get) {
+	const abort = new AbortController();
+	let picture = "";
+	let text = "";
+	let failure = /** @type {Failure?} */ (null);
+	let isCut = false;
+	const cancel = () => {
+		abort.abort();
+		URL.revokeObjectURL(picture);
+		end();
+	};
+	const end = openDialog(entry.name, () => [
+		h(".framed.scroller", { tabindex: 0, role: "group", "aria-label": t("content") },
+			failure ? failureBox(failure) : picture ? h("img", { src: picture, alt: safe(entry.name) }) : text ? h("pre", { dir: "auto" }, text)
+				: loading()),
+		isCut && h("p.muted", t("preview_cut", { shown: format.bytes(TEXT_LIMIT), size: format.bytes(entry.size) })),
+		h(".actions.end", h("span.muted.grow", format.bytes(entry.size)), get.command && commandButton(get.command),
+			actionButton({ ...get, act: () => { cancel(); return get.act?.(); } }), button(t("close"), cancel, { class: "primary" }))],
+	{ kind: "wide", cancel });
+	app.source.preview(entry.path, abort.signal).then(async (blob) => {
+		if (blob.type.startsWith("image/")) picture = URL.createObjectURL(blob);
+		else text = safeLines(await blob.text()) || t("file_empty");
+		isCut = !picture && entry.size > TEXT_LIMIT;
+	}).catch((thrown) => { failure = failureOf(thrown); }).finally(update);
 }
 
 /** @type {F.open} */
 function open(entry) {
 	if (entry.kind === "folder") go("files", entry.path);
-	else if (canPreview(entry)) preview(entry, getAction([entry]));
+	else if (canPreview(entry)) preview(entry, actionsFor([entry])[0]);
 	else return get([entry]);
 }
 
@@ -157,7 +173,7 @@ const select = (entry, to) => (to ? selected.set(entry.path, entry) : selected.d
 const selectAll = () => shown().forEach((entry) => select(entry, true));
 
 const rows = new RowList({
-	label: t("files"), isGrid: true, rowHeight: 48, headRows: 1, onKey: (event, index) => {
+	label: t("files"), isGrid: true, isSeveral: true, rowHeight: 48, onKey: (event, index) => {
 		const list = shown();
 		const entry = list[index];
 		const isCommand = event.ctrlKey || event.metaKey;
@@ -170,7 +186,8 @@ const rows = new RowList({
 		}
 		if (event.key === "Escape" && selected.size > 0) return selected.clear() ?? true;
 		if (event.key === "Backspace" && folder) return go("files", folder.split("/").slice(0, -1).join("/")) ?? true;
-		if (event.key === "Delete" && canChange()) return start(removeAction(selected.size > 0 ? [...selected.values()] : [entry]))() ?? true;
+		const remove = actionsFor(selected.size > 0 ? [...selected.values()] : [entry])[2];
+		if (event.key === "Delete" && remove) return start(remove)() ?? true;
 		if (event.key === "F2" && canChange()) return rename(entry) ?? true;
 		if (event.target.role !== "row") return false;
 		if (event.key === " ") return select(entry, !selected.has(entry.path)) !== undefined;
@@ -195,8 +212,6 @@ export function paste(event) {
 	take(event.clipboardData, { folder });
 }
 
-const title = () => (folder ? safe(folder.split("/").at(-1) ?? "") : t("files"));
-
 function draw() {
 	folder = app.route.rest;
 	if (isConnected() && (isStale || loaded !== place())) void load(loaded === place());
@@ -207,11 +222,11 @@ function draw() {
 			if (canChange()) take(event.dataTransfer, { folder });
 		},
 	},
-	h(".view-head", { key: "head" }, drawPath(),
+	h(".actions.between", drawPath(),
 		isChangeable && h(".actions", button(t("upload_files"), () => upload("files"), { icon: "upload", class: "primary" }),
-		button(t("upload_folder"), () => upload("folder"), { icon: "folder" }), button(t("new_folder"), makeFolder, { icon: "plus" }))),
-	h("p.ways", { key: "ways" }, isChangeable ? [h("span", icon("computer"), h("span", t("way_choose"))),
-		h("span", icon("receive"), h("span", t("way_drop")))] : h("span", icon("lock"), h("span", t("read_only")))),
+		button(t("upload_folder"), () => upload("folder"), { icon: "folder" }), button(t("new_folder"), makeFolder))),
+	h("p.ways.muted", isChangeable ? [h("span", icon("folder"), h("span", t("way_choose"))),
+		h("span", icon("download"), h("span", t("way_drop")))] : h("span", icon("lock"), h("span", t("read_only")))),
 	drawDrops((target) => "folder" in target),
 	partialNote && box("warning", h("p", safe(partialNote))),
 	failure && failureBox(failure, retryButton(() => load(false))),
@@ -220,31 +235,28 @@ function draw() {
 
 function drawPath() {
 	const parts = folder ? folder.split("/") : [];
-	return h("nav.path", { "aria-label": t("folder_path") }, h("h1.unseen", { id: "title", tabindex: -1 }, title()),
-		h("ol", [t("all_files"), ...parts].map((part, at) => h("li", { key: at }, at > 0 && icon("chevron", "small"),
+	return h("nav.path", { "aria-label": t("folder_path") }, h("h1.unseen", { id: "title", tabindex: -1 }, name(parts.at(-1) ?? t("files"))),
+		h("ol", [t("all_files"), ...parts].map((part, at) => h("li", at > 0 && icon("chevron", "small"),
 			h("a", { href: address("files", parts.slice(0, at).join("/")), "aria-current": at === parts.length ? "page" : null }, name(part))))));
 }
 
 function drawList() {
 	const list = shown();
-	if (entries.length === 0) return isLoading ? loading(t("loading_files")) : !failure && isConnected()
+	if (entries.length === 0) return isLoading ? loading() : !failure && isConnected()
 		&& empty("folder", t("folder_empty"), t(canChange() ? "empty_upload" : "empty_read"));
 	const isAll = list.length > 0 && list.every((entry) => selected.has(entry.path));
 	const heading = (/** @type {Column} */ column, /** @type {string} */ kind) =>
 		h(kind, { role: "columnheader", "aria-sort": sort.by === column ? (sort.isDown ? "descending" : "ascending") : null },
 		h("button.sort", { onclick: () => { sort = { by: column, isDown: sort.by === column ? !sort.isDown : column !== "name" }; } },
-			t(column), sort.by === column && icon("up", sort.isDown ? "small down" : "small")));
+			t(column), sort.by === column && icon("chevron", sort.isDown ? "small down" : "small up")));
 	return [
 		drawBar(list),
-		list.length === 0 ? empty("search", t("no_match"), "", button(t("clear_filter"), () => { filter = ""; }))
-			: h(".table", { key: "grid", role: "grid", "aria-label": t("files"), "aria-rowcount": list.length + 1, "aria-multiselectable": "true" },
-				h("", { role: "rowgroup" }, h(".file-row.head", { role: "row", "aria-rowindex": 1 },
-					h(".tick", { role: "columnheader" }, h("input",
-						{ type: "checkbox", "aria-label": t("select_all"), checked: isAll, indeterminate: !isAll && selected.size > 0,
-						onchange: () => (isAll ? selected.clear() : selectAll()) })),
-					heading("name", ".file-name"), heading("size", ".size"), heading("modified", ".modified"),
-						h(".tools", { role: "columnheader" }, h("span.unseen", t("actions"))))),
-				rows.draw(list, ({ path }) => path, drawRow)),
+		list.length === 0 ? empty("folder", t("no_match"))
+			: rows.draw(list, ({ path }) => path, drawRow, h(".file-row.head", { role: "row", "aria-rowindex": 1 },
+				h(".tick", { role: "columnheader" }, h("input", { type: "checkbox", "aria-label": t("select_all"), checked: isAll,
+					indeterminate: !isAll && selected.size > 0, onchange: () => (isAll ? selected.clear() : selectAll()) })),
+				heading("name", ".file-name"), heading("size", ".size"), heading("modified", ".modified"),
+				h(".tools", { role: "columnheader" }, h("span.unseen", t("actions"))))),
 	];
 }
 
@@ -252,21 +264,22 @@ function drawList() {
 function drawBar(list) {
 	const chosen = [...selected.values()];
 	const bytes = chosen.reduce((sum, entry) => sum + entry.size, 0);
-	if (chosen.length === 0) return h(".toolbar", { key: "bar" },
-		h("span.grow.muted", filter ? t("n_of_entries", { n: entries.length, shown: list.length }) : t("n_entries", { n: entries.length }),
-		isLoading && ` · ${t("loading")}`), search(t("filter_names"), filter, (value) => { filter = value; }));
-	return h(".toolbar.selection", { key: "selection" },
-		h("span.grow.strong", t("n_selected", { n: chosen.length }), bytes > 0 && h("span.muted", ` · ${format.bytes(bytes)}`)),
-		h(".actions", actionButton(getAction(chosen), "small primary"), actionButton(getToAction(chosen), "small"),
-			canChange() && actionButton(removeAction(chosen), "small"),
-			menuButton(t("n_selected", { n: chosen.length }), () => [{ text: t("select_none"), icon: "close", act: () => selected.clear() }], {},
-				() => [getAction(chosen), ...(canChange() ? [removeAction(chosen)] : [])])));
+	if (chosen.length === 0) return h(".toolbar",
+		h("span.grow.muted", t("n_entries", { n: list.length }),
+			isLoading && ` · ${t("loading")}`), search(t("filter_names"), filter, (value) => { filter = value; }));
+	const actions = actionsFor(chosen);
+	const title = t("n_selected", { n: chosen.length });
+	return h(".toolbar.selection",
+		h("span.grow.strong", title, bytes > 0 && h("span.muted", ` · ${format.bytes(bytes)}`)),
+		h(".actions", actions.map((action, at) => action && actionButton(action, at === 0 ? "small primary" : "small")),
+			menuButton(title, () => actions)));
 }
 
 /** @type {F.drawRow} */
 function drawRow(entry, props, index) {
 	const isChosen = selected.has(entry.path);
 	const { tabindex } = props;
+	const [download, downloadTo, remove] = actionsFor([entry]);
 	const act = (/** @type {MouseEvent} */ event) => {
 		const [from, end] = event.shiftKey ? [Math.min(anchor, index), Math.max(anchor, index)] : [index, index];
 		for (const each of shown().slice(from, end + 1)) select(each, !isChosen);
@@ -276,10 +289,10 @@ function drawRow(entry, props, index) {
 		[iconButton(t("get_name", { name: entry.name }), "download", () => get([entry]), { tabindex, class: "wide-only" }),
 			menuButton(entry.name, () => [
 				entry.kind === "folder" && { text: t("open"), icon: "folder", act: () => open(entry), command: commands.list(entry.path) },
-				canPreview(entry) && { text: t("preview"), icon: "eye", act: () => open(entry) }, getAction([entry]), getToAction([entry]),
+				canPreview(entry) && { text: t("preview"), icon: "file", act: () => open(entry) }, download, downloadTo,
 				canChange() && { text: t("rename"), icon: "rename", act: () => rename(entry),
-					command: commands.rename(entry.path, within(t("new_sample"))) }, canChange() && removeAction([entry])], { tabindex })]);
+					command: commands.rename(entry.path, within(t("new_sample"))) },
+				remove], { tabindex })]);
 }
 
-/** @type {View} */
-export const files = { title, draw };
+export const files = { draw };

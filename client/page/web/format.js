@@ -1,6 +1,6 @@
-// Numbers, sizes, rates, dates and durations in the reader's language, by Intl. Sizes are decimal: kB, MB, GB, as in the whole project.
+// Numbers, sizes (decimal: kB, MB, GB), rates, dates and durations in the reader's language.
 
-import { language, t } from "./texts.js";
+import { language } from "./texts.js";
 
 const UNITS = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte", "petabyte"];
 
@@ -24,8 +24,6 @@ function scaled(value, suffix) {
 /** @type {F.formatted} */
 const formatted = (key, options, date) =>
 	(Number.isNaN(date.getTime()) ? "" : once(key, () => new Intl.DateTimeFormat(language, options)).format(date));
-/** @type {F.isSameDay} */
-const isSameDay = (left, right) => left.toDateString() === right.toDateString();
 
 /** @type {Format} */
 export const format = {
@@ -44,24 +42,8 @@ export const format = {
 	},
 	clock: (at) => formatted("clock", { timeStyle: "short" }, new Date(at)),
 	fullTime: (at) => formatted("full", { dateStyle: "full", timeStyle: "medium" }, new Date(at)),
-	time(at) {
-		const [date, now] = [new Date(at), new Date()];
-		if (isSameDay(date, now)) return format.clock(at);
-		if (date.getFullYear() !== now.getFullYear()) return formatted("date", { dateStyle: "medium" }, date);
-		return formatted("day", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }, date);
-	},
-	day(at) {
-		const [date, now] = [new Date(at), new Date()];
-		if (isSameDay(date, now)) return t("today");
-		now.setDate(now.getDate() - 1);
-		return isSameDay(date, now) ? t("yesterday") : formatted("long", { dateStyle: "long" }, date);
-	},
-	ago(at) {
-		const seconds = Math.round((new Date(at).getTime() - Date.now()) / 1000);
-		const steps = /** @type {const} */ ([[86400, "day"], [3600, "hour"], [60, "minute"]]);
-		const [length, unit] = steps.find(([step]) => Math.abs(seconds) >= step) ?? [];
-		return length ? once("ago", () => new Intl.RelativeTimeFormat(language, { numeric: "auto" })).format(Math.trunc(seconds / length), unit)
-			: t("just_now");
-	},
+	time: (at) => (new Date(at).toDateString() === new Date().toDateString() ? format.clock(at)
+		: formatted("time", { dateStyle: "medium", timeStyle: "short" }, new Date(at))),
+	day: (at) => formatted("day", { dateStyle: "full" }, new Date(at)),
 	compareNames: new Intl.Collator(language, { numeric: true }).compare,
 };

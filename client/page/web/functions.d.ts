@@ -11,23 +11,25 @@ declare namespace F {
     type noteFailure = (thrown: any) => void;
     /** Sends a request. Its failure is shown as a note, and it resolves with undefined then. */
     type run = (wish: Wish) => Promise<any>;
-    /** Opens a dialog and returns what closes it. Escape calls `onCancel` too. */
-    type openDialog = (label: string, draw: () => Loose, kind?: string, onCancel?: () => void) => () => void;
+    /** The replies to a request for a list, page by page. */
+    type pages = (wish: { do: "list" | "list_local"; folder: string }) => AsyncGenerator<any>;
+    /** Opens a dialog and returns what closes it. */
+    type openDialog = (label: string, draw: () => Loose, options?: Partial<Dialog>) => () => void;
     type copy = (text: string) => Promise<void>;
     /** Resolves with what was chosen, or null. */
-    type chooseFolder = (title: string, action: TextKey, start: string, act: (folder: string) => unknown,
+    type chooseFolder = (title: string, start: string, act: (folder: string) => unknown,
         command?: (folder: string) => string, explanation?: string) => Promise<void>;
     type choose = (given: ChooserOptions) => Promise<Chosen | null>;
     type quote = (word: string) => string;
     type path = (word: string) => string;
     /** An option, where it has a value. */
     type option = (flag: string, value: string | null) => string[];
+    /** The options that name the server and the client. */
+    type sign = (connection: { server: string | null; name: string | null }) => string[];
     type quiver = (...words: string[]) => string;
     /** Loads the latest messages, or those before. */
     type load = (who: string) => Promise<void>;
     type overLimit = (text: string) => number;
-    type showPath = (who: string) => Promise<void>;
-    type drawPath = (detail: PathDetail) => Description;
     type drawMessage = (message: Message, before: Message | undefined, props: Props) => Description;
     type drawComposer = (who: string, person: Person | undefined) => Description;
     /**
@@ -35,7 +37,8 @@ declare namespace F {
      * attributes, `on...` handlers, `key` among the siblings, `style`, `mount` and `unmount`.
      */
     type h = (selector: string, first?: Props | Loose, ...rest: Loose[]) => Description;
-    type flatten = (from: Loose[], into: Child[]) => Child[];
+    /** Gives keys by the place. */
+    type flatten = (from: Loose[], into?: Child[], place?: string) => Child[];
     /** Brings the content of an element to what is described. */
     type render = (parent: Element, children: Loose[]) => void;
     type create = (description: Description) => HTMLElement | SVGElement;
@@ -47,12 +50,8 @@ declare namespace F {
     type patchProps = (element: Element, before: Props, after: Props) => void;
     type setProp = (element: any, name: string, before: any, value: any) => void;
     type within = (child: string) => string;
-    type pathsOf = (list: Entry[]) => string[];
-    type hasFolder = (list: Entry[]) => boolean;
+    type actionsFor = (list: Entry[]) => [Action, Action, Action | false];
     type getFiles = (list: Entry[], to?: string) => Promise<void>;
-    type getAction = (list: Entry[]) => Action;
-    type getToAction = (list: Entry[]) => Action;
-    type removeAction = (list: Entry[]) => Action;
     type upload = (kind: "files" | "folder") => Promise<void>;
     type open = (entry: Entry) => Promise<void> | undefined;
     type select = (entry: Entry, to: boolean) => boolean | Map<string, Entry>;
@@ -68,15 +67,12 @@ declare namespace F {
     type icon = (name: IconName, kind?: string) => Description;
     /** Tells the person, if the tab is in the background and they have allowed it. */
     type notify = (title: string, body: string, act: () => void) => void;
-    type folderOf = (offer: IncomingOffer) => string;
-    type acceptOffers = (offer: IncomingOffer) => Promise<void>;
     type newest = (left: { at: string }, right: { at: string }) => -1 | 1;
     type isOpen = ({ state }: { state: string }) => boolean;
-    type isPast = (offer: { state: string }) => boolean;
     type drawHead = (offer: IncomingOffer | OutgoingOffer, iconName: IconName, title: Loose, tools: Loose) => Description[];
     type drawIncoming = (offer: IncomingOffer) => Description;
     type drawOutgoing = (offer: OutgoingOffer) => Description;
-    type drawPast = (offer: IncomingOffer | OutgoingOffer, other: string, state: string) => Description;
+    type drawPast = (offer: IncomingOffer | OutgoingOffer) => Description;
     type button = (text: string, act: () => unknown, { icon: iconName, class: kind,
         ...props }?: Props & { icon?: IconName }) => Description;
     /** A button that shows only an icon; its text is its name and its tip. */
@@ -84,24 +80,25 @@ declare namespace F {
     /** What its button does. */
     type start = (action: Action) => () => unknown;
     type actionButton = (action: Action, kind?: string) => Description;
-    /** A button that opens a menu. Commands of the actions, and of `others`, are its last entry. */
-    type menuButton = (label: string, actions: () => (Action | false)[], props?: Props, others?: () => Action[]) => Description;
+    /** A button that opens a menu. The commands of the actions are its last entry. */
+    type menuButton = (label: string, actions: () => (Action | false)[], props?: Props) => Description;
+    /** What can be done with a transfer now, the main ones first. */
+    type actionsOf = (transfer: Transfer) => (Action & { icon: IconName })[];
     type empty = (iconName: IconName, title: string, text?: Loose, ...actions: Loose[]) => Description;
-    type loading = (text?: string) => Description;
     type viewHead = (title: TextKey, ...more: Loose[]) => Description;
     /** The way on after a failure. */
     type retryButton = (act: () => unknown) => Description;
     /** A handler instead of what the browser would do. */
-    type instead = (act: () => unknown) => (event: Event) => unknown;
-    type box = (iconName: IconName, content: Loose, ...actions: Loose[]) => Description;
+    type instead = (act?: () => unknown) => (event: Event) => unknown;
+    type box = (iconName: IconName, content: Loose, actions?: Loose, kind?: string) => Description;
     /** A failure in its place: what failed, what to do, the detail. */
-    type failureBox = (failure: Failure, ...actions: Loose[]) => Description;
+    type failureBox = (failure: Failure, actions?: Loose) => Description;
     /** The text of a failure, where it says more than its title. */
     type failureDetail = (failure: Failure) => "" | false | Description;
     /** A time, with the full date as its tip. */
-    type when = (at: string | null, shown?: (at: string) => string) => "" | Description | null;
+    type when = (at: string | null) => "" | Description | null;
     /** Terms and what they are. */
-    type facts = (rows: ([string, Loose] | false | null)[], kind?: string) => Description;
+    type facts = (rows: [string, Loose][]) => Description;
     /** The command that does the same, to be copied. */
     type commandButton = (command: string, props?: Props) => Description;
     type showCommands = (actions: Action[]) => void;
@@ -110,16 +107,14 @@ declare namespace F {
     type confirm = (given: Action) => void;
     /** A row in a grid of files. */
     type entryRow = (entry: Entry | LocalEntry, props: Props, row: {
-        kind?: string; type?: string; isChosen: boolean; isOff?: boolean; act: (event: MouseEvent) => unknown; open: () => unknown;
+        kind?: string; isChosen: boolean; isOff?: boolean; act: (event: MouseEvent) => unknown; open: () => unknown;
     }, more?: Loose, tools?: Loose) => Description;
     /** A text field with its label. */
-    type field = (label: string, props: Props, hint?: string, ...more: Loose[]) => Description;
+    type field = (label: string, props: Props, hint?: string) => Description;
     type search = (label: string, value: string, change: (value: string) => void) => Description;
-    type check = (label: Loose, checked: boolean, change: (isChecked: boolean) => unknown, props?: Props) => Description;
-    /** Asks for a name. `problem` says what is wrong with it. */
-    type askText = ({ title, label, value, action, act, command,
-        problem }: { title: string; label: string; value: string; action: string; act: (value: string) => Promise<unknown>; command: (value: string) => string; problem: (value: string) => string }) => void;
-    /** What is verified, over what has arrived. */
+    /** Asks for the name of a file or folder. */
+    type askName = (title: string, value: string, act: (name: string) => Promise<unknown>, command: (name: string) => string) => void;
+    /** What has arrived, and how much of it is verified. */
     type bar = (label: string, verified: number, received: number, total: number | null, kind?: string) => Description;
     /** The name of someone, or of the server. */
     type titleOf = (who: string) => string;
@@ -155,16 +150,15 @@ declare namespace F {
     /** A name of a file or person, isolated from the direction of the text around it. */
     type name = (text: string | null) => Description;
     type strongName = (text: string | null) => Description;
-    type setting = (title: string, text: Loose, ...control: Loose[]) => Loose[];
+    type setting = (title: string, text: Loose, control: Loose, tag?: string) => Description;
     type drawAlone = (iconName: IconName, text: "refused" | "no_code" | "link_none" | "stopping", ...more: Loose[]) => Description;
-    type drawDialog = (dialog: Dialog) => Description;
-    type drawFailure = (failure: Failure) => Description;
+    type drawDialog = (dialog: Dialog | null) => Description | null;
+    type drawFailure = (failure: Failure) => Loose;
     type error = (code: Failure["code"], text: string) => SourceError;
     type failureOf = (thrown: any) => Failure;
     type errorOf = (status: number, body: string) => SourceError;
     /** Takes what a drop or paste has. To be called in its event: the browser empties the list afterwards. */
     type take = (data: DataTransfer | null, target: Drop["target"]) => void;
-    type add = (drop: Drop, path: string, file: File) => void;
     type work = (drop: Drop, entries: FileSystemEntry[]) => Promise<void>;
     type walk = (drop: Drop, entries: FileSystemEntry[]) => Promise<void>;
     type children = (folder: FileSystemDirectoryEntry) => Promise<FileSystemEntry[]>;
@@ -176,7 +170,6 @@ declare namespace F {
     type retry = (drop: Drop) => Promise<void>;
     /** How far content is handed over. */
     type drawDrops = (isWanted: (target: any) => boolean) => false | Description;
-    type isOver = (transfer: Transfer) => boolean;
     type isActive = (transfer: Transfer) => boolean;
     type hasFailures = (transfer: Transfer) => boolean;
     type template = (key: TextKey, values: Values) => string;

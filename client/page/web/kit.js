@@ -9,7 +9,7 @@ export { icon } from "./icons.js";
 export * from "./parts.js";
 export { RowList } from "./rows.js";
 export * from "./safe.js";
-export { failureOf, SocketSource } from "./source.js";
+export { failureOf } from "./source.js";
 export { drawDrops, take } from "./spool.js";
 export * from "./store.js";
 export { failureAdvice, failureTitle, r, t } from "./texts.js";

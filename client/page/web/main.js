@@ -1,10 +1,10 @@
-// Starts the page: the tab's secret, the source, the frame; and says what happens elsewhere than in the view that is shown.
+// Starts the page, and says what happens elsewhere than in the view that is shown.
 
-import { announce, app, go, note, now, safe, SocketSource, store, t, update } from "./kit.js";
+import { announce, app, go, note, now, safe, store, t, update } from "./kit.js";
 import { notify } from "./offers.js";
 import { titleOf } from "./people.js";
-import { forgetSecret, tabSecret } from "./session.js";
 import { startShell } from "./shell.js";
+import { forgetSecret, SocketSource, tabSecret } from "./source.js";
 import { showTransfers } from "./transfers.js";
 
 store.listeners.push((happening) => {
@@ -18,7 +18,7 @@ store.listeners.push((happening) => {
 			const show = () => go("offers");
 			const text = t("offer_from", { name: happening.offer.from });
 			notify(text, happening.offer.names.map((each) => safe(each.name)).join(", ").slice(0, 200), show);
-			return note(text, "", { text: t("show_offers"), act: show });
+			return note(text, "", { text: t("look"), act: show });
 		}
 		case "message": {
 			const { with: from, text } = happening.message;
@@ -39,10 +39,13 @@ store.listeners.push((happening) => {
 // The link of a new page, opened in this tab.
 addEventListener("hashchange", () => location.hash.startsWith("#code=") && location.reload());
 
-const secret = await tabSecret();
-app.source = new SocketSource(secret ?? "");
-if (secret === null) store.link = { state: "no_code", retryAt: 0, tries: 0 };
+// The first drawing does not wait for the secret.
+const exchange = tabSecret();
 startShell();
+const secret = await exchange;
+app.source = new SocketSource(secret ?? "");
+if (secret === null) store.link = { state: "no_code", retryAt: 0 };
+update();
 if (secret !== null) app.source.start(
 	(event) => {
 		if (!store.apply(event)) app.source.resync();

@@ -1,4 +1,4 @@
-// People and the server on one side, the conversation with one of them on the other; on a phone one after the other.
+// The list of people, beside the conversation with one of them.
 
 import {
 	address, app, choose, chooseFolder, commands, empty, format, go, h, icon, menuButton, note, now, r, RowList, run, safe, search,
@@ -23,13 +23,13 @@ export async function sendFiles(who) {
 	const chosen = await choose({ kind: "both", title: t("send_to", { name: who }), explanation: t("choose_hint"),
 		action: ({ paths }) => t("offer_n", { n: paths.length }), command: ({ paths }) => commands.send(who, paths) });
 	if (chosen && (await run({ do: "send", name: who, paths: chosen.paths }))) note(t("offer_made", { name: who }), "good",
-		{ text: t("show_offers"), act: () => go("offers") });
+		{ text: t("look"), act: () => go("offers") });
 }
 
 /** @param {Person} person */
 async function alwaysAccept({ name: who, always_accept: before }) {
 	if (before !== null) return run({ do: "always_accept", name: who, folder: null });
-	await chooseFolder(t("always_title", { name: who }), "receive_here", now().settings.folder,
+	await chooseFolder(t("always_on"), now().settings.folder,
 		(folder) => run({ do: "always_accept", name: who, folder }),
 		(folder) => commands.alwaysAccept(who, folder), t("always_text"));
 }
@@ -43,10 +43,8 @@ async function verify(who) {
 
 /** @type {F.clearAction} */
 export const clearAction = (who) => ({
-	text: t(who === undefined ? "clear_all" : "clear_history"), icon: "trash", isDanger: true,
-		act: () => run({ do: "clear_history", ...(who === undefined ? {} : { with: who }) }),
-	ask: { title: t(who === undefined ? "clear_all" : "clear_history"),
-		text: [h("p", who === undefined ? t("clear_all_text") : r("clear_text", { name: titleOf(who) })), h("p", t("final"))] },
+	text: t(who ? "clear_history" : "clear_all"), icon: "trash", isDanger: true, ask: h("p", t("clear_text")),
+	act: () => run({ do: "clear_history", ...(who ? { with: who } : {}) }),
 });
 
 /** @type {F.personMenu} */
@@ -54,29 +52,27 @@ export const personMenu = (who, person) => menuButton(titleOf(who), () => {
 	/** @type {F.contact} */
 	const contact = (what, wish) => ({ text: t(what), icon: what === "block" ? "close" : "trash", isDanger: true,
 		command: commands.about(`contacts ${what}`, who), act: () => run(wish),
-		ask: { title: t(`${what}_title`, { name: who }), text: h("p", t(`${what}_text`)) } });
+		ask: h("p", r(`${what}_text`, { name: who })) });
 	return [
 		canSendTo(person) && { text: t("verify"), icon: "shield", act: () => verify(who), command: commands.about("verify", who) },
-		person?.key === "verified" && { text: person.always_accept === null ? t("always_on") : t("always_off"), icon: "receive",
+		person?.key === "verified" && { text: person.always_accept === null ? t("always_on") : t("always_off"), icon: "download",
 			act: () => alwaysAccept(person), command: commands.alwaysAccept(who, now().settings.folder) },
 		clearAction(who),
 		person?.blocked === true && { text: t("unblock"), icon: "check", act: () => run({ do: "block", name: who, blocked: false }),
 			command: commands.about("contacts unblock", who) },
 		person?.blocked === false && contact("block", { do: "block", name: who, blocked: true }),
-		person !== undefined && person.key !== null && person.key !== "new" && contact("forget", { do: "forget", name: who })];
-}, { key: "menu" }, () => {
-	const act = () => {};
-	return [{ text: t("write"), act, command: commands.say(who, t("sample_text")) },
-		...(person ? [{ text: t("send_files"), act, command: commands.send(who, [t("sample_file")]) },
-			{ text: t("path"), act, command: commands.about("path", who) }] : [{ text: t("people"), act, command: commands.status() }])];
+		person !== undefined && person.key !== null && person.key !== "new" && contact("forget", { do: "forget", name: who }),
+		{ text: t("write"), command: commands.say(who, t("sample_text")) },
+		...(person ? [{ text: t("send_files"), command: commands.send(who, [t("sample_file")]) },
+			{ text: t("path"), command: commands.about("path", who) }] : [{ text: t("people"), command: commands.status() }])];
 });
 
 function draw() {
 	const who = app.route.rest;
-	const heading = who ? h("h2.h1", { key: "title" }, t("people")) : h("h1", { key: "title", id: "title", tabindex: -1 }, t("people"));
+	const heading = who ? h("h2.h1", t("people")) : h("h1", { id: "title", tabindex: -1 }, t("people"));
 	return h(`.view.people ${who ? "has-conversation" : ""}`,
-		h(".people-side.scroller", { key: "people" }, h(".view-head", heading), drawList()),
-		h(".conversation-side", { key: "conversation" }, who ? drawConversation(who) : empty("people", t("person_none"), t("person_hint"))));
+		h(".people-side.scroller", heading, drawList()),
+		h(".conversation-side", who ? drawConversation(who) : empty("people", t("person_none"), t("person_hint"))));
 }
 
 function drawList() {
@@ -92,17 +88,17 @@ function drawList() {
 	const self = people.find((person) => person.is_self && person.here);
 	return [
 		list.length > 8 && search(t("filter_people"), filter, (value) => { filter = value; }),
-		h("p.muted.people-count", { key: "count" }, t("n_here", { n: list.filter(({ person }) => person?.here).length }),
+		h("p.muted", t("n_here", { n: list.filter(({ person }) => person?.here).length }),
 			self && ` · ${t("you_are", { number: self.number })}`),
-		h("", { key: "rows" }, rows.draw(shown, ({ who }) => who, drawRow)),
-		list.length === 0 && h("p.muted.people-count", { key: "alone" }, t("nobody_else")),
+		h(".person-list", rows.draw(shown, ({ who }) => who, drawRow)),
+		list.length === 0 && h("p.muted", t("nobody_else")),
 	];
 }
 
 /** @type {F.drawRowPeople} */
 function drawRow({ who, person }, props) {
 	const unread = now().conversations.find((each) => each.with === who)?.unread ?? 0;
-	return h(".person-item", props, h(`a.person ${person && !person.here ? "away" : ""}`,
+	return h(".person-item", props, h("a.person",
 		{ href: address("people", who), "aria-current": app.route.rest === who ? "true" : null },
 		avatar(who, person),
 		h("span.grow", h("span.person-line", strongName(titleOf(who)), person && h("span.muted", ` #${format.number(person.number)}`),
@@ -112,8 +108,7 @@ function drawRow({ who, person }, props) {
 
 /** @type {F.avatar} */
 export const avatar = (who, person) => (who === "server" ? h("span.avatar.server", icon("server"))
-	: h(`span.avatar.tone-${[...who].reduce((sum, letter) => sum + letter.charCodeAt(0), 0) % 6} ${person?.here ? "here" : ""}`,
-	{ "aria-hidden": "true" }, safe([...who][0]?.toUpperCase() ?? "")));
+	: h("span.avatar", { "aria-hidden": "true" }, safe([...who][0]?.toUpperCase() ?? ""), person?.here && h("span.dot")));
 
 /** @type {F.keyTag} */
 export function keyTag(person) {
@@ -130,5 +125,4 @@ export function presence(person) {
 		: person.path && ` · ${t(`path_${person.path}`)}`];
 }
 
-/** @type {View} */
-export const people = { title: () => (app.route.rest ? titleOf(app.route.rest) : t("people")), draw };
+export const people = { draw };

@@ -1,6 +1,6 @@
-// The questions that the client asks, each as a dialog. Escape puts one off: a bar says that it waits.
+// The questions that the client asks, each as a dialog. One that is put off waits in a bar.
 
-import { button, check, field, fingerprint, format, h, icon, instead, name, now, r, run, safe, store, strongName, t } from "./kit.js";
+import { button, facts, field, fingerprint, format, h, icon, name, now, r, run, safe, store, t } from "./kit.js";
 
 /** Put off. @type {Set<number>} */
 const later = new Set();
@@ -24,8 +24,8 @@ const isEntry = (question) => ["name", "password", "trust"].includes(question.ki
 
 /** @type {F.drawKeys} */
 export const drawKeys = (presented, known) =>
-	h("dl.keys", presented && [h("dt", { key: "new" }, t("key_now")), h("dd", { key: "new key" }, fingerprint(presented))],
-	known.map((key) => [h("dt", { key: `term ${key}` }, t("key_known")), h("dd", { key }, fingerprint(key))]));
+	facts([[t("key_now"), presented && fingerprint(presented)],
+		...known.map((key) => /** @type {[string, Loose]} */ ([t("key_known"), fingerprint(key)]))]);
 
 /** @type {F.confirmKey} */
 const confirm = (key) => [[t(`q_${key}_no`), { confirm: false }], [t(`q_${key}_yes`), { confirm: true }]];
@@ -50,11 +50,12 @@ function parts(question) {
 				h("p.muted", question.not_remembered ? t("q_trust_lost", { why: safe(question.not_remembered) }) : t("q_trust_kept"))],
 				[[t("q_trust_yes"), { trust: true }]]];
 		case "replace":
-			return [t("q_replace"), h("p", r(question.on_server ? "q_on_server" : "q_on_disk", { path: strongName(question.path) })),
+			return [t("q_replace"), h("p", r("q_conflict_text", { path: question.path })),
 				[[t("skip"), { replace: false }], [t("replace"), { replace: true }, "danger"]]];
 		case "conflict":
 			return [t("q_conflict"), [h("p", r("q_conflict_text", { path: question.path })),
-				check(t("q_conflict_all"), isForAll, (isOn) => { isForAll = isOn; })],
+				h("label.check", h("input", { type: "checkbox", checked: isForAll, onchange: ({ target }) => { isForAll = target.checked; } }),
+					h("span", t("q_conflict_all")))],
 				[decide("skip"), decide("replace", "danger"), decide("keep_both")]];
 		case "other_machine":
 			return [t("q_machine"), [h("p", r("q_machine_text", { name: question.name })), drawKeys(question.presented, question.known)],
@@ -72,32 +73,30 @@ function parts(question) {
 	}
 }
 
-export function drawQuestion() {
+/** The first question that waits, as a dialog. @returns {Dialog | null} */
+export function questionDialog() {
 	const question = now().questions.find((each) => !later.has(each.question) && !answered.has(each.question));
 	if (!question || store.link.state !== "live") return null;
 	if (question.question !== shown) [shown, typed, isForAll] = [question.question, "", false];
 	const [title, body, answers] = parts(question);
 	const putOff = () => (question.kind === "trust" ? reply(question, { trust: false }) : isEntry(question) ? run({ do: "disconnect" })
 		: later.add(question.question));
-	const submit = instead(() => {
+	const submit = answers.length > 0 ? undefined : () => {
 		const text = typed;
 		typed = "";
 		return text && reply(question, question.kind === "password" ? { password: text } : { name: text.trim() });
-	});
-	return h("dialog.dialog", {
-		key: `question ${question.question}`, "aria-labelledby": "question", mount: (dialog) => dialog.showModal(),
-			unmount: (dialog) => dialog.close(), oncancel: instead(putOff),
-	}, h(".dialog-head", h("h2", { id: "question" }, title)),
-		h(answers.length === 0 ? "form.dialog-body" : ".dialog-body", { onsubmit: submit }, body,
-		h(".dialog-actions", button(t(question.kind === "trust" ? "q_trust_no" : isEntry(question) ? "cancel" : "decide_later"), putOff,
+	};
+	const draw = () => [body,
+		h(".actions.end", button(t(question.kind === "trust" ? "q_trust_no" : isEntry(question) ? "cancel" : "decide_later"), putOff,
 			{ class: "quiet" }),
 			answers.map(([text, answer, kind = ""], at) => button(text, () => reply(question, answer),
-				{ key: text, class: `${kind} ${at === answers.length - 1 ? "primary" : ""}` })),
-			answers.length === 0 && h("button.button.primary", { key: "submit", type: "submit", disabled: !typed }, t("continue")))));
+				{ class: `${kind} ${at === answers.length - 1 ? "primary" : ""}` })),
+			submit && h("button.button.primary", { type: "submit" }, t("continue")))];
+	return { key: `question-${question.question}`, label: title, draw, cancel: putOff, submit };
 }
 
 export function drawWaiting() {
 	const count = now().questions.filter((question) => later.has(question.question)).length;
-	return count > 0 && h(".strip", { key: "questions" }, icon("warning"), h("span.grow", t("q_wait", { n: count })),
+	return count > 0 && h(".strip", icon("warning"), h("span.grow", t("q_wait", { n: count })),
 		button(t("answer_now"), () => later.clear(), { class: "small" }));
 }

@@ -1,4 +1,4 @@
-// Long lists: above 200 rows only those near the view are in the document. Arrow, Home, End and Page keys move through a grid.
+// Long lists: above 200 rows only those near the view are in the document. Keys move through a grid.
 
 import { update, updateNow } from "./app.js";
 import { h } from "./dom.js";
@@ -9,14 +9,13 @@ const MARGIN_PX = 400;
 export class RowList {
 	active = 0;
 	#count = 0;
-	/** @type {HTMLElement | null} */
-	#element = null;
-	/** @type {HTMLElement | null} */
-	#scroller = null;
-	/** By key. @type {Map<string, number>} */
+	#headRows = 0;
+	#element = /** @type {HTMLElement?} */ (null);
+	#scroller = /** @type {HTMLElement?} */ (null);
+	/** By key, in a list. The rows of a grid have one height. @type {Map<string, number>} */
 	#heights = new Map();
-	/** If heights differ. @type {Float64Array | null} */
-	#tops = null;
+	/** @type {number[]} */
+	#tops = [];
 	/** @type {(index: number) => string} */
 	#keyOf = String;
 	#first = 0;
@@ -36,15 +35,16 @@ export class RowList {
 
 	/**
 	 * `drawRow` gives the properties to the row's element. @template T @param {T[]} list @param {(item: T) => string} keyOf
-	 * @param {(item: T, props: Props, index: number) => Description} drawRow
+	 * @param {(item: T, props: Props, index: number) => Description} drawRow @param {Description} [head] the first row of a grid
 	 */
-	draw(list, keyOf, drawRow) {
+	draw(list, keyOf, drawRow, head) {
+		const { isGrid, isSeveral, label } = this.options;
 		const count = (this.#count = list.length);
+		const isWindowed = this.#isWindowed;
+		this.#headRows = head ? 1 : 0;
 		this.#keyOf = (index) => keyOf(/** @type {T} */ (list[index]));
 		this.active = Math.max(0, Math.min(this.active, count - 1));
-		const { isGrid, label, headRows = 0, isVariable } = this.options;
-		const isWindowed = this.#isWindowed;
-		this.#tops = isWindowed && isVariable ? this.#addHeights() : null;
+		if (isWindowed && !isGrid) this.#addHeights();
 		if (isWindowed) this.#find();
 		const [first, end] = isWindowed ? [this.#first, this.#end] : [0, count];
 		const indexes = Array.from({ length: end - first }, (_, at) => first + at);
@@ -53,18 +53,17 @@ export class RowList {
 		if (kept >= 0 && kept < first) indexes.unshift(kept);
 		if (kept >= end && kept < count) indexes.push(kept);
 		const rows = indexes.map((index) => {
-			/** @type {Props} */
-			const props = { key: this.#keyOf(index), "data-row": this.#keyOf(index), mount: (row) => this.#sizes.observe(row),
-				unmount: (row) => this.#sizes.unobserve(row) };
-			props.style = /** @type {Record<string, string>} */ (isWindowed ? { position: "absolute", top: `${this.#top(index)}px`, width: "100%" }
-				: {});
-			if (isGrid) Object.assign(props, { role: "row", "aria-rowindex": index + 1 + headRows, tabindex: index === this.active ? 0 : -1 });
-			else Object.assign(props, { role: "listitem", "aria-setsize": count, "aria-posinset": index + 1 });
-			return drawRow(/** @type {T} */ (list[index]), props, index);
+			const key = this.#keyOf(index);
+			return drawRow(/** @type {T} */ (list[index]), {
+				key, "data-row": key, mount: (row) => this.#sizes.observe(row), unmount: (row) => this.#sizes.unobserve(row),
+				style: isWindowed ? { position: "absolute", top: `${this.#top(index)}px`, width: "100%" } : {},
+				...(isGrid ? { role: "row", "aria-rowindex": index + 1 + this.#headRows, tabindex: index === this.active ? 0 : -1 }
+					: { role: "listitem", "aria-setsize": count, "aria-posinset": index + 1 }),
+			}, index);
 		});
-		return h(".rows", {
+		const body = h(".rows", {
 			role: isGrid ? "rowgroup" : "list", "aria-label": isGrid ? null : label,
-				style: isWindowed ? { position: "relative", height: `${this.#top(count)}px` } : {},
+			style: isWindowed ? { position: "relative", height: `${this.#top(count)}px` } : {},
 			onkeydown: isGrid ? this.#onKey : null, onfocusin: this.#onFocus,
 			mount: (element) => {
 				this.#element = element;
@@ -77,35 +76,34 @@ export class RowList {
 				this.#element = this.#scroller = null;
 			},
 		}, rows);
+		return isGrid ? h("", { role: "grid", "aria-label": label, "aria-rowcount": count + this.#headRows,
+			"aria-multiselectable": String(isSeveral) }, head && h("", { role: "rowgroup" }, head), body) : body;
 	}
 
 	/** @param {number} index */
-	#top = (index) => this.#tops?.[index] ?? index * this.rowHeight;
+	#top = (index) => (this.options.isGrid ? index * this.rowHeight : this.#tops[index] ?? 0);
 
 	#addHeights() {
-		const tops = new Float64Array(this.#count + 1);
-		for (let index = 0, top = 0; index < this.#count; index += 1) tops[index + 1] = top += this.#heights.get(this.#keyOf(index))
-			?? this.rowHeight;
-		return tops;
+		let top = 0;
+		this.#tops = [0];
+		for (let index = 0; index < this.#count; index += 1) this.#tops.push(top += this.#heights.get(this.#keyOf(index)) ?? this.rowHeight);
 	}
 
 	#onScroll = () => {
-		const before = `${this.#first} ${this.#end}`;
+		const before = this.#first + this.#end;
 		if (this.#isWindowed) this.#find();
-		if (before !== `${this.#first} ${this.#end}`) update();
+		if (before !== this.#first + this.#end) update();
 	};
 
 	/** @param {ResizeObserverEntry[]} entries */
 	#measured(entries) {
 		let isChanged = false;
 		for (const { target } of entries) {
-			const { offsetHeight, dataset } = /** @type {HTMLElement} */ (target);
-			const key = dataset.row ?? "";
-			const before = this.options.isVariable ? this.#heights.get(key) : this.rowHeight;
-			if (offsetHeight === 0 || offsetHeight === before) continue;
+			const { offsetHeight, dataset: { row = "" } } = /** @type {HTMLElement} */ (target);
+			if (offsetHeight === 0 || offsetHeight === (this.options.isGrid ? this.rowHeight : this.#heights.get(row))) continue;
 			isChanged = true;
-			if (this.options.isVariable) this.#heights.set(key, offsetHeight);
-			else this.rowHeight = offsetHeight;
+			if (this.options.isGrid) this.rowHeight = offsetHeight;
+			else this.#heights.set(row, offsetHeight);
 		}
 		if (isChanged && this.#isWindowed) update();
 	}
@@ -121,7 +119,7 @@ export class RowList {
 		this.#end = Math.min(this.#count, Math.max(this.#first + 4, this.#end));
 	}
 
-	/** @param {number} y */
+	/** The row at this height. @param {number} y */
 	#at(y) {
 		let [low, high] = [0, this.#count - 1];
 		while (low < high) {
@@ -141,8 +139,7 @@ export class RowList {
 	/** @param {{target: HTMLElement}} event */
 	#onFocus = ({ target }) => {
 		this.#focusedKey = target.closest("[data-row]")?.getAttribute("data-row") ?? "";
-		const index = this.#indexOf(this.#focusedKey);
-		if (index >= 0) this.active = index;
+		this.active = Math.max(0, this.#indexOf(this.#focusedKey));
 	};
 
 	/** @param {KeyboardEvent & {target: HTMLElement}} event */
@@ -160,8 +157,7 @@ export class RowList {
 	focusRow(index) {
 		this.active = Math.max(0, Math.min(index, this.#count - 1));
 		updateNow();
-		const number = this.active + 1 + (this.options.headRows ?? 0);
-		const row = /** @type {HTMLElement?} */ (this.#element?.querySelector(`[aria-rowindex="${number}"]`) ?? null);
+		const row = /** @type {HTMLElement?} */ (this.#element?.querySelector(`[aria-rowindex="${this.active + 1 + this.#headRows}"]`) ?? null);
 		row?.focus({ preventScroll: true });
 		row?.scrollIntoView({ block: "nearest" });
 	}

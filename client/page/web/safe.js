@@ -1,12 +1,11 @@
-// Makes texts of other machines harmless to read: no control, bidirectional or invisible characters. Markup is never parsed.
+// Makes texts of other machines harmless to read: no control, bidirectional or invisible characters.
 
 import { h } from "./dom.js";
 
 const UNSAFE = /[\0-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb]|[\u{e0000}-\u{e0fff}]/gu;
-const NAMES = /** @type {Record<string, string>} */ ({ "\n": "\\n", "\r": "\\r", "\t": "\\t" });
 
 /** @type {F.safe} */
-export const safe = (text) => text.replace(UNSAFE, (found) => NAMES[found] ?? `\\u{${found.codePointAt(0)?.toString(16)}}`);
+export const safe = (text) => text.replace(UNSAFE, (found) => `\\u{${found.codePointAt(0)?.toString(16)}}`);
 
 /** @type {F.safeLines} */
 export const safeLines = (text) => text.replace(UNSAFE, (found) => (found === "\n" || found === "\t" ? found : safe(found)));

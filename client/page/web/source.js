@@ -1,9 +1,25 @@
-// Where the views' data comes from: a WebSocket to the process on this computer, which comes back by itself when cut off.
-// Views know only the type `Source`, so that another source can stand behind them.
+// The tab's secret, and the WebSocket to the process on this computer, which comes back by itself. Cookies do not know ports,
+// so the secret is in sessionStorage. Views know only the type `Source`.
 
 const FIRST_DELAY_MS = 250;
 const LAST_DELAY_MS = 5000;
 const SECRET_REFUSED = 4401;
+const KEY = "quiver-secret";
+
+/** Null where there is neither a secret nor a valid code. @returns {Promise<string | null>} */
+export async function tabSecret() {
+	const code = new URLSearchParams(location.hash.slice(1)).get("code");
+	if (code !== null) {
+		// Before anything else: the code is not to stay in the address bar or the history.
+		history.replaceState(null, "", location.pathname);
+		const answer = await fetch("/session", { method: "POST", headers: { "Content-Type": "application/json" },
+			body: JSON.stringify({ code }) }).catch(() => null);
+		if (answer?.ok) sessionStorage.setItem(KEY, (await answer.json()).secret);
+	}
+	return sessionStorage.getItem(KEY);
+}
+
+export const forgetSecret = () => sessionStorage.removeItem(KEY);
 
 export class SourceError extends Error {
 	/** @param {Failure} failure */
@@ -43,7 +59,7 @@ export class SocketSource {
 	/** @type {Source["start"]} */
 	start(onEvent, onLink) {
 		this.#onEvent = onEvent;
-		this.#link = (state, retryAt = 0) => onLink({ state, retryAt, tries: this.#tries });
+		this.#link = (state, retryAt = 0) => onLink({ state, retryAt });
 		this.#link("connecting");
 		this.#open();
 		// A tab that is shown again does not wait for the timer.
@@ -103,7 +119,7 @@ export class SocketSource {
 
 	resync() {
 		const old = this.#socket;
-		this.#link("behind");
+		this.#link("connecting");
 		this.#failWaiting();
 		this.#open();
 		old?.close();
@@ -145,12 +161,10 @@ export class SocketSource {
 
 /** @type {F.errorOf} */
 function errorOf(status, body) {
-	const codes = /** @type {Record<number, Failure["code"]>} */ ({ 401: "expired", 404: "not_found", 415: "invalid_request", 507: "quota" });
 	try {
 		const { code, text = "" } = JSON.parse(body);
 		return error(code, text);
 	} catch {
-		// Not JSON: the status decides.
-		return error(codes[status] ?? "other", body.slice(0, 300) || `HTTP ${status}`);
+		return error("other", `HTTP ${status}`);
 	}
 }

@@ -1,5 +1,4 @@
-// Dropped or pasted content: walks folders in slices, hands files to the client a few at a time, then lets it send them.
-// A browser gives content, never paths, so only what was handed over survives the tab.
+// Dropped or pasted content: walks folders in slices and hands files to the client, which then sends them.
 
 import { app, bar, failureBox, failureOf, format, h, icon, iconButton, name, note, r, retryButton, run, safe, t, update } from "./kit.js";
 
@@ -17,26 +16,19 @@ addEventListener("beforeunload", (event) => drops.some(isUnfinished) && event.pr
 export function take(data, target) {
 	const id = Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 	/** @type {Drop} */
-	const drop = { drop: id, target, state: "reading", files: 0, bytes: 0, copied: 0, copiedBytes: 0, unreadable: [], failure: null,
-		found: [], abort: new AbortController() };
+	const drop = { drop: id, target, state: "reading", copied: 0, copiedBytes: 0, unreadable: [], failure: null, found: [],
+		abort: new AbortController() };
 	/** @type {FileSystemEntry[]} */
 	const entries = [];
 	for (const item of data?.items ?? []) {
 		const entry = item.kind === "file" ? item.webkitGetAsEntry() : null;
 		const file = item.kind === "file" && !entry ? item.getAsFile() : null;
 		if (entry) entries.push(entry);
-		else if (file) add(drop, file.name, file);
+		else if (file) drop.found.push({ path: file.name, file });
 	}
-	if (entries.length + drop.files === 0) return;
+	if (entries.length + drop.found.length === 0) return;
 	drops = [drop, ...drops];
 	void work(drop, entries);
-}
-
-/** @type {F.add} */
-function add(drop, path, file) {
-	drop.found.push({ path, file });
-	drop.files += 1;
-	drop.bytes += file.size;
 }
 
 /** @type {F.work} */
@@ -55,7 +47,7 @@ async function work(drop, entries) {
 		await app.source.request("folder" in target ? { do: "put_spooled", drop: drop.drop, to: target.folder, on_conflict: "ask" }
 			: { do: "send_spooled", drop: drop.drop, name: target.person });
 		drop.state = "done";
-		drop.found = [];
+		if (drop.unreadable.length === 0) drops = drops.filter((other) => other !== drop);
 		note("folder" in target ? t("drop_uploads", { n: drop.copied }) : t("drop_offers", { n: drop.copied, name: target.person }), "good");
 	} catch (thrown) {
 		if (drop.state === "cancelled") return;
@@ -74,7 +66,7 @@ async function walk(drop, entries) {
 		const path = entry.fullPath.slice(1);
 		try {
 			if (entry.isDirectory) for (const child of await children(/** @type {FileSystemDirectoryEntry} */ (entry))) waiting.push(child);
-			else add(drop, path, await fileOf(/** @type {FileSystemFileEntry} */ (entry)));
+			else drop.found.push({ path, file: await fileOf(/** @type {FileSystemFileEntry} */ (entry)) });
 		} catch (thrown) {
 			drop.unreadable.push({ path, why: failureOf(thrown).text });
 		}
@@ -149,27 +141,29 @@ async function retry(drop) {
 
 /** @type {F.drawDrops} */
 export function drawDrops(isWanted) {
-	const shown = drops.filter((drop) => isWanted(drop.target) && (drop.state !== "done" || drop.unreadable.length > 0));
-	return shown.length > 0 && h("ul.cards", { key: "drops", "aria-label": t("drops") },
+	const shown = drops.filter((drop) => isWanted(drop.target));
+	return shown.length > 0 && h("ul.cards", { "aria-label": t("drops") },
 		shown.map((drop) => h("li.card", { key: drop.drop }, drawDrop(drop))));
 }
 
 /** @param {Drop} drop */
 function drawDrop(drop) {
 	const isActive = isUnfinished(drop);
+	const n = drop.found.length;
+	const bytes = drop.found.reduce((sum, { file }) => sum + file.size, 0);
 	const target = "folder" in drop.target ? name(drop.target.folder || t("all_files")) : name(drop.target.person);
 	return [
-		h(".card-head", { key: "head" }, icon("receive", "direction"),
+		h(".row", icon("receive", "direction"),
 			h("p.grow.strong", r(drop.state === "reading" ? "drop_reading" : drop.state === "done" ? "drop_partly" : "drop_copying",
-			{ n: drop.files, target })),
-			iconButton(isActive ? t("cancel") : t("dismiss"), "close", () => end(drop))),
-		drop.state !== "done" && bar(t("drop_bar"), drop.copiedBytes, drop.copiedBytes, drop.state === "reading" ? null : drop.bytes,
+			{ n, target })),
+			iconButton(isActive ? t("cancel") : t("close"), "close", () => end(drop))),
+		drop.state !== "done" && bar(t("drop_bar"), drop.copiedBytes, drop.copiedBytes, drop.state === "reading" ? null : bytes,
 			isActive ? "" : "bad"),
-		h("p.numbers", { key: "numbers" }, h("span",
-			t("drop_numbers", { done: drop.copied, n: drop.files, bytes: format.bytes(drop.copiedBytes), total: format.bytes(drop.bytes) })),
+		h("p.numbers", h("span",
+			t("drop_numbers", { done: drop.copied, n, bytes: format.bytes(drop.copiedBytes), total: format.bytes(bytes) })),
 			isActive && h("span.muted", t("drop_open"))),
 		drop.failure && failureBox(drop.failure, retryButton(() => retry(drop))),
-		drop.unreadable.length > 0 && h("details", { key: "unreadable" }, h("summary", t("drop_unread", { n: drop.unreadable.length })),
-			h("ul", drop.unreadable.slice(0, 200).map(({ path, why }) => h("li", { key: path }, name(path), " ", h("span.muted", safe(why)))))),
+		drop.unreadable.length > 0 && h("details", h("summary", t("drop_unread", { n: drop.unreadable.length })),
+			h("ul", drop.unreadable.slice(0, 200).map(({ path, why }) => h("li", name(path), " ", h("span.muted", safe(why)))))),
 	];
 }

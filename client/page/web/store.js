@@ -4,7 +4,7 @@ export const PLOT_MS = 120_000;
 
 class Store {
 	/** @type {Link} */
-	link = { state: "connecting", retryAt: 0, tries: 0 };
+	link = { state: "connecting", retryAt: 0 };
 	/** @type {Snapshot | null} */
 	now = null;
 	/** @type {Map<string, Transfer>} */
@@ -82,22 +82,14 @@ class Store {
 		const before = new Map(now.people.map((person) => [person.number, person.here]));
 		now.people = people;
 		// The first list after the sign-in is no news.
-		if (before.size === 0) return;
-		for (const person of people) {
-			if (person.is_self) continue;
-			if (person.here && !before.get(person.number)) this.#tell({ kind: "joined", name: person.name });
-			if (!person.here && before.get(person.number)) this.#tell({ kind: "left", name: person.name });
-		}
+		if (before.size > 0) for (const { number, name, here, is_self } of people)
+			if (!is_self && here !== (before.get(number) ?? false)) this.#tell({ kind: here ? "joined" : "left", name });
 	}
 
 	/** @param {Message} message */
 	#message(message) {
-		const history = this.histories.get(message.with);
-		if (history) {
-			const at = history.messages.findLastIndex((other) => other.number <= message.number);
-			if (at >= 0 && history.messages[at]?.number === message.number) history.messages[at] = message;
-			else history.messages.splice(at + 1, 0, message);
-		}
+		const messages = this.histories.get(message.with)?.messages;
+		if (messages) insert(messages, [message]);
 		if (!message.mine) this.#tell({ kind: "message", message });
 	}
 
@@ -106,12 +98,12 @@ class Store {
 		const before = this.transfers.get(transfer.transfer);
 		this.transfers.set(transfer.transfer, transfer);
 		this.#sample(transfer);
-		if (before && !isOver(before) && isOver(transfer)) this.#tell({ kind: "ended", transfer });
+		if (before && isActive(before) && !isActive(transfer)) this.#tell({ kind: "ended", transfer });
 	}
 
 	/** @param {Transfer} transfer */
 	#sample(transfer) {
-		if (isOver(transfer)) return;
+		if (!isActive(transfer)) return;
 		const samples = this.rates.get(transfer.transfer) ?? [];
 		const at = Date.now();
 		samples.push({ at, rate: transfer.state === "running" ? (transfer.rate ?? 0) : 0 });
@@ -123,16 +115,19 @@ class Store {
 	/** @param {string} peer @param {{messages: Message[], more: boolean}} page older ones, oldest first */
 	addOlder(peer, page) {
 		const history = this.histories.get(peer) ?? { messages: [], more: false, loaded: false };
-		const known = new Set(history.messages.map((message) => message.number));
-		history.messages = [...page.messages.filter((message) => !known.has(message.number)), ...history.messages];
+		insert(history.messages, page.messages);
 		this.histories.set(peer, { ...history, more: page.more, loaded: true });
 	}
 }
 
-/** @type {F.isOver} */
-export const isOver = (transfer) => ["done", "failed", "cancelled"].includes(transfer.state);
+/** @param {Message[]} into @param {Message[]} messages */
+function insert(into, messages) {
+	for (const message of messages) replace(into, message, "number");
+	into.sort((left, right) => left.number - right.number);
+}
+
 /** @type {F.isActive} */
-export const isActive = (transfer) => ["planning", "waiting", "running", "paused", "reconnecting"].includes(transfer.state);
+export const isActive = (transfer) => !["done", "failed", "cancelled", "unfinished"].includes(transfer.state);
 /** @type {F.hasFailures} */
 export const hasFailures = (transfer) => transfer.state === "failed" || transfer.files_failed > 0;
 

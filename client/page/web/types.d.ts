@@ -31,7 +31,7 @@ declare global {
     type IconName = keyof typeof PATHS;
     type TextKey = keyof typeof TEXTS;
     interface Props {
-        key?: string | number | null;
+        key?: string | number;
         /** Called once the element is in the document, and before it leaves. */
         mount?: (element: any) => void;
         unmount?: (element: any) => void;
@@ -50,7 +50,7 @@ declare global {
         ondrop?: (event: DragEvent) => unknown;
         [attribute: string]: any;
     }
-    interface Description { tag: string; key: string | null; props: Props; children: Child[] }
+    interface Description { tag: string; key: string; props: Props; children: Child[] }
     type Child = Description | string;
     type Loose = Child | number | null | undefined | false | "" | Loose[];
 
@@ -58,18 +58,21 @@ declare global {
     interface Action {
         text: string;
         icon?: IconName;
-        act: () => unknown;
+        /** Without it, there is only its command. */
+        act?: () => unknown;
         /** The command that does the same. */
         command?: string;
         isDanger?: boolean;
         /** Classes of its button. */
         kind?: string;
         /** Asked before. */
-        ask?: { title: string; text: Loose };
+        ask?: Loose;
     }
-    interface Dialog { key: number; label: string; kind: string; draw: () => Loose; onCancel: () => void }
+    /** `cancel` is what Escape and the button that closes it do. With `submit`, its content is a form. */
+    interface Dialog {
+        key: string; label: string; draw: () => Loose; cancel: () => unknown; kind?: string; submit?: () => unknown;
+    }
     interface Note { key: number; text: string; kind: "" | "good" | "bad"; action: Action | null }
-    interface View { title?: () => string; draw: () => Loose }
     /** One of the list of people. */
     interface Row { who: string; person: Person | undefined }
     type Column = "name" | "size" | "modified";
@@ -78,8 +81,8 @@ declare global {
         label: string;
         isGrid?: boolean;
         rowHeight: number;
-        isVariable?: boolean;
-        headRows?: number;
+        /** Whether several rows of a grid can be chosen. */
+        isSeveral?: boolean;
         onKey?: (event: KeyboardEvent & { target: HTMLElement }, index: number) => unknown;
     }
     type Values = Record<string, Loose>;
@@ -92,7 +95,7 @@ declare global {
      * "live": events arrive. "connecting": the first attempt. "lost": cut off, tries again at `retryAt`. "behind": an event is missing, a
      * snapshot is fetched. "refused": the secret is not valid. "no_code": the page was opened without a code.
      */
-    interface Link { state: "connecting" | "live" | "lost" | "behind" | "refused" | "no_code"; retryAt: number; tries: number }
+    interface Link { state: "connecting" | "live" | "lost" | "refused" | "no_code"; retryAt: number }
     /** Where the views' data comes from. */
     interface Source {
         start(onEvent: (event: PageEvent) => void, onLink: (link: Link) => void): void;
@@ -104,8 +107,8 @@ declare global {
         spool(drop: string, path: string, content: File, onProgress: (bytes: number) => void, signal: AbortSignal): Promise<void>;
         preview(path: string, signal: AbortSignal): Promise<Blob>;
     }
-    /** A page of the files of a transfer. `before`: where the earlier pages begin. */
-    interface Details { files: TransferFile[]; more: boolean; after: number; before: number[]; ended: number }
+    /** A page of the files of a transfer. */
+    interface Details { files: TransferFile[]; more: boolean; isLoading: boolean }
     interface Conversed { messages: Message[]; more: boolean; loaded: boolean }
     interface Sample { at: number; rate: number }
     type Handlers = { [K in Exclude<PageEvent["kind"], "snapshot">]: (event: Extract<PageEvent, { kind: K }>, now: Snapshot) => unknown };
@@ -125,18 +128,17 @@ declare global {
         title: string;
         explanation: string;
         action: string | ((chosen: Chosen) => string);
-        withPolicy?: boolean;
         start?: string;
         command?: (chosen: Chosen) => string;
     }
-    interface Chosen { paths: string[]; hasFolder: boolean; policy: OnConflict }
+    interface Chosen { paths: string[]; hasFolder: boolean }
 
     /** "reading": folders are walked. "copying": files are handed over. "starting": the client begins. "done": it has begun. */
     interface Drop {
         drop: string;
         target: { folder: string } | { person: string };
         state: "reading" | "copying" | "starting" | "done" | "failed" | "cancelled";
-        files: number; bytes: number; copied: number; copiedBytes: number;
+        copied: number; copiedBytes: number;
         unreadable: { path: string; why: string }[];
         failure: Failure | null;
         found: { path: string; file: File }[];
@@ -144,20 +146,21 @@ declare global {
     }
 
     interface Commands {
-        connect: (server: string, name: string, certificate: string) => string;
+        connect: (form: { server: string; name: string; certificate: string }) => string;
         status: () => string;
         list: (folder: string) => string;
-        get: (paths: string[], folder: string, hasFolder: boolean) => string;
-        put: (to: string, { paths, hasFolder, policy }: Chosen) => string;
+        get: (list: Entry[], folder: string) => string;
+        put: (to: string, { paths, hasFolder }: Chosen) => string;
         makeFolder: (folder: string) => string;
         rename: (from: string, to: string) => string;
-        remove: (paths: string[]) => string;
+        remove: (list: Entry[]) => string;
         say: (to: string, text: string) => string;
         send: (name: string, paths: string[]) => string;
         accept: (offer: number, folder: string) => string;
         decline: (offer: number) => string;
         withdraw: (offer: number) => string;
         alwaysAccept: (name: string, folder: string) => string;
+        steer: (what: Transfer["can"][number], transfer: Transfer) => string;
         about: (command: "verify" | "path" | "contacts forget" | "contacts block" | "contacts unblock", name: string) => string;
     }
 
@@ -173,8 +176,6 @@ declare global {
         /** Time of day, with the day where it is not today. */
         time: (at: string) => string;
         day: (at: string) => string;
-        /** "2 hours ago". */
-        ago: (at: string) => string;
         /** Compares names as people sort them: a2 before a10. */
         compareNames: (left: string, right: string) => number;
     }

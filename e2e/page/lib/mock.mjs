@@ -2,7 +2,7 @@
 // client/page/web/messages.d.ts over a WebSocket. Tests say what the state is and how requests are answered.
 
 import { createServer } from "node:http";
-import { readFile } from "node:fs/promises";
+import { readFile, readdir } from "node:fs/promises";
 import { WebSocketServer } from "ws";
 
 const WEB = new URL("../../../client/page/web/", import.meta.url);
@@ -58,10 +58,14 @@ export class Mock {
         }
         if (pathname === "/preview") {
             const found = this.previews[searchParams.get("path")];
-            return found ? send(200, found.type, found.body) : send(415, "text/plain", "no preview");
+            return found ? send(200, found.type, found.body) : send(415, "application/json", '{"code":"invalid_request","text":"neither text nor a picture"}');
         }
         const name = pathname === "/" ? "index.html" : pathname.slice(1);
         if (!/^[a-z]+\.(html|js|css|svg)$/.test(name)) return send(404, "text/plain", "");
+        if (name === "index.html") {
+            const scripts = (await readdir(WEB)).filter((file) => file.endsWith(".js"));
+            response.setHeader("Link", scripts.map((file) => `</${file}>; rel=modulepreload`).join(", "));
+        }
         return readFile(new URL(name, WEB)).then((content) => send(200, TYPES[name.split(".")[1]], content), () => send(404, "text/plain", ""));
     }
 

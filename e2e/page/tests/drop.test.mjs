@@ -4,16 +4,10 @@ import assert from "node:assert/strict";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { drop } from "../lib/drop.mjs";
 import { connection } from "../lib/samples.mjs";
 import { scenario } from "../lib/scenario.mjs";
 import { longestTask } from "../lib/trace.mjs";
-
-/** Drops files and folders of the disk on an element, as the system's file manager would. */
-async function drop(page, locator, files) {
-    const { x, y, width, height } = await locator.boundingBox();
-    const cdp = await page.context().newCDPSession(page);
-    for (const type of ["dragEnter", "dragOver", "drop"]) await cdp.send("Input.dispatchDragEvent", { type, x: x + width / 2, y: y + height / 2, data: { items: [], files, dragOperationsMask: 1 } });
-}
 
 async function folderOf(count) {
     const folder = await mkdtemp(join(tmpdir(), "quiver-drop-"));

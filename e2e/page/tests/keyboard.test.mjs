@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { incoming, message, person, transfer } from "../lib/samples.mjs";
-import { focused, scenario, tabTo } from "../lib/scenario.mjs";
+import { focused, tabTo } from "../lib/keyboard.mjs";
+import { scenario } from "../lib/scenario.mjs";
 
 scenario("signs in", { has: { connection: { state: "signed_out", server: null, name: null, failure: null }, people: [] } }, async (page, mock) => {
     await page.getByLabel("Server").waitFor();
@@ -76,24 +77,26 @@ scenario("a deletion is asked about, and Escape keeps the file", {}, async (page
     await page.getByRole("button", { name: "meow.txt", exact: true }).waitFor();
     await tabTo(page, /archive/);
     await page.keyboard.press("Delete");
-    await page.getByRole("dialog", { name: "Delete this?" }).waitFor();
+    await page.getByRole("dialog", { name: "Delete" }).waitFor();
     await page.keyboard.press("Escape");
     await page.getByRole("dialog").waitFor({ state: "hidden" });
     assert.equal(mock.requests.some((request) => request.do === "remove"), false);
     await page.keyboard.press("Delete");
-    await page.getByRole("dialog", { name: "Delete this?" }).waitFor();
+    await page.getByRole("dialog", { name: "Delete" }).waitFor();
     await page.getByRole("dialog").getByRole("button", { name: "Delete", exact: true }).press("Enter");
     assert.deepEqual((await mock.request("remove")).paths, ["archive"]);
 });
 
 scenario("accepts an offer, and sends a file to a person", { has: { people: [person(2, "Ron", { is_self: true }), person(1, "Ben")], incoming: [incoming(7, "Ben")] } }, async (page, mock) => {
     await page.getByText("meow.txt").waitFor();
-    await page.keyboard.press("Alt+4");
+    await tabTo(page, /^Offers/);
+    await page.keyboard.press("Enter");
     await page.getByRole("heading", { name: "Offers", exact: true }).waitFor();
     await tabTo(page, "Accept");
     await page.keyboard.press("Enter");
     assert.deepEqual((({ offer, folder }) => [offer, folder])(await mock.request("accept")), [7, "/home/ron/Downloads"]);
-    await page.keyboard.press("Alt+3");
+    await tabTo(page, /^People/);
+    await page.keyboard.press("Enter");
     // The offers have a button of this name too.
     await page.getByRole("heading", { name: "People", exact: true }).waitFor();
     await tabTo(page, /Ben/);
@@ -141,4 +144,17 @@ scenario("a question is answered, and Escape puts it off", { has: { questions: [
     assert.deepEqual((await mock.request("answer")).answer, { decision: "keep_both", for_all: true });
     mock.send("question_settled", { question: 3 });
     await page.getByRole("dialog").waitFor({ state: "hidden" });
+});
+
+scenario("a transfer is steered from the command line by its number, or by its name without one", { at: "transfers", has: { transfers: [transfer("71:1", { number: 4 }), transfer("71:2", { names: ["b.iso"], state: "paused", can: ["resume", "cancel"] })] } }, async (page) => {
+    await page.getByRole("button", { name: "Actions for recording-2026.mkv" }).click();
+    await page.getByRole("menuitem", { name: "Copy as command" }).click();
+    const dialog = page.getByRole("dialog");
+    for (const command of ["quiver pause 4", "quiver cancel 4"]) await dialog.getByText(command, { exact: true }).waitFor();
+    await dialog.getByRole("button", { name: "Copy: Pause" }).click();
+    assert.equal(await page.evaluate(() => navigator.clipboard.readText()), "quiver pause 4");
+    await page.keyboard.press("Escape");
+    await page.getByRole("button", { name: "Actions for b.iso" }).click();
+    await page.getByRole("menuitem", { name: "Copy as command" }).click();
+    await page.getByRole("dialog").getByText("quiver resume 71:2", { exact: true }).waitFor();
 });

@@ -51,6 +51,6 @@ scenario("sorting and filtering", {}, async (page) => {
     await page.locator('[role=columnheader][aria-sort=descending]', { hasText: "Size" }).waitFor();
     assert.equal((await names())[2], "dataset.tar.zst");
     await page.getByRole("searchbox", { name: "Filter by name" }).fill("meow");
-    await page.getByText("1 of 12 entries").waitFor();
+    await page.getByText("1 entry").waitFor();
     assert.deepEqual(await names(), ["meow.txt"]);
 });
