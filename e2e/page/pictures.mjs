@@ -24,10 +24,10 @@ try {
     const page = await openPage(browser, program.link, { viewport: { width: 1000, height: 520 }, reducedMotion: "reduce" });
     page.setDefaultTimeout(30_000);
     await signIn(page, world, "Ron");
-    const clients = ["Ben", "Pete", "Ann"].map((name) => world.client(name, "receive"));
     const take = async (name) => {
         for (let note = page.locator(".note").getByRole("button", { name: "Close" }); (await note.count()) > 0;) await note.first().click({ timeout: 1000 }).catch(() => {});
         await page.mouse.move(0, 0);
+        await page.locator("main").evaluate((main) => { for (const part of [main, ...main.querySelectorAll("*")]) part.scrollTop = 0; });
         const path = join(FOLDER, `${name}.png`);
         await page.screenshot({ path });
         const { size } = statSync(path);
@@ -39,6 +39,9 @@ try {
     await page.getByRole("checkbox", { name: "Select paper-draft.pdf" }).check();
     await page.getByRole("checkbox", { name: "Select photos 2026" }).check();
     await take("files");
+
+    // After the first picture: who joins is announced over the list.
+    const clients = ["Ben", "Pete", "Ann"].map((name) => world.client(name, "receive"));
 
     await go("People");
     await page.getByRole("link", { name: /Ben #/ }).click();
