@@ -309,7 +309,7 @@ impl Client {
         let (best, source) = (source.best(), Box::new(source));
         let session =
             ReconnectingSession::with_peer(source, best, handle, sender, unfinished, reporter);
-        let prepared = PreparedTransfer::of_offer(download, format!("offer {number}"));
+        let prepared = PreparedTransfer::of_offer(download, number, offer.sender.clone());
         let finish = move |_: TransferStatus, end: TransferEnd| async move {
             let _lock = lock;
             let is_answer = !matches!(end, TransferEnd::Cancelled);
