@@ -86,7 +86,7 @@ fn execute(cli: ClientArgs, variable: impl Fn(&str) -> Option<OsString>) -> Resu
         name: cli.settings.name.clone(),
     };
     let session = UserSession {
-        runtime_folder: quiver_page::page::runtime_folder(&variable, &folders),
+        runtime_folder: quiver_control::socket_folder::runtime_folder(&variable, &folders),
         has_display: ["DISPLAY", "WAYLAND_DISPLAY"]
             .iter()
             .any(|name| variable(name).is_some_and(|display| !display.is_empty())),

@@ -22,10 +22,10 @@ use tokio::time::timeout;
 
 use crate::browser::RedirectFile;
 use crate::context::PageContext;
-use crate::failure::Failure;
 use crate::guards::{RequestKind, single};
 use crate::model::to_json;
 use crate::socket;
+use quiver_control::Failure;
 
 /// The version of the messages on the WebSocket.
 const SUBPROTOCOL: &str = "quiver-page-1";

@@ -8,16 +8,15 @@
 //! | `server`, `loopback`, `http`, `socket` | connections of browsers, from the sockets to the WebSocket |
 //! | `guards`, `secrets` | which requests are answered |
 //! | `files` | the files of the page, from `web/` |
-//! | `messages`, `views`, `failure`, `peer_name` | the messages of `web/messages.d.ts` |
-//! | `context`, `model`, `conversations`, `transfer_records`, `saved_state` | what the page shows and remembers |
+//! | `messages`, `views`, `peer_name` | the messages of `web/messages.d.ts` |
+//! | `context`, `model`, `conversations`, `transfer_board`, `transfer_records`, `saved_state` | what the page shows and remembers |
 //! | `sign_in`, `lifecycle`, `watcher`, `notices` | from the client to the model |
-//! | `requests`, `command_text` | what pages ask for |
+//! | `other_processes`, `page_source` | transfers of other processes here, and those of this one there |
+//! | `requests` | what pages ask for |
 
 pub mod browser;
-mod command_text;
 mod context;
 mod conversations;
-mod failure;
 mod files;
 mod guards;
 mod http;
@@ -27,7 +26,9 @@ mod loopback;
 mod messages;
 mod model;
 mod notices;
+mod other_processes;
 pub mod page;
+mod page_source;
 mod peer_name;
 mod requests;
 mod saved_state;
@@ -35,6 +36,7 @@ mod secrets;
 mod server;
 mod sign_in;
 mod socket;
+mod transfer_board;
 mod transfer_records;
 mod views;
 mod watcher;

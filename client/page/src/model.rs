@@ -1,20 +1,22 @@
 //! What the pages show, and the numbered events that keep them current. Each page has a bounded queue; one that does
 //! not read it is cut off, and gets a snapshot when it comes back. No client and no sockets in here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use axum::extract::ws::Utf8Bytes;
 use quiver_client::question::QuestionId;
+use quiver_control::view::{PathKind, TransferView};
 use quiver_protocol::Timestamp;
 use serde::Serialize;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::conversations::Conversations;
 use crate::messages::{NumberedEvent, PageEvent, PageSnapshot};
 use crate::peer_name::PeerName;
+use crate::transfer_board::{BoardChange, TransferBoard, TransferOrigin};
 use crate::views::{
-    ConnectionView, IncomingOfferView, MessageView, OutgoingOfferView, PageSettings, PathKind,
-    Person, QuestionContent, QuestionView, RecentServer, TransferView,
+    ConnectionView, IncomingOfferView, MessageView, OutgoingOfferView, PageSettings, Person,
+    QuestionContent, QuestionView, RecentServer,
 };
 
 /// Events that may wait for a page.
@@ -33,7 +35,7 @@ pub(crate) struct Model {
     conversations: Conversations,
     incoming: BTreeMap<u64, IncomingOfferView>,
     outgoing: BTreeMap<u64, OutgoingOfferView>,
-    transfers: BTreeMap<String, TransferView>,
+    transfers: TransferBoard,
     last_question: u64,
     questions: BTreeMap<u64, (QuestionId, QuestionContent)>,
     settings: PageSettings,
@@ -65,7 +67,7 @@ impl Model {
             conversations: Conversations::default(),
             incoming: BTreeMap::new(),
             outgoing: BTreeMap::new(),
-            transfers: BTreeMap::new(),
+            transfers: TransferBoard::default(),
             last_question: 0,
             questions: BTreeMap::new(),
             settings,
@@ -90,7 +92,7 @@ impl Model {
             conversations: self.conversations.views(),
             incoming: self.incoming.values().cloned().collect(),
             outgoing: self.outgoing.values().cloned().collect(),
-            transfers: self.transfers.values().cloned().collect(),
+            transfers: self.transfers.all(),
             questions: questions.map(|(number, (_, content))| view(*number, content)).collect(),
             settings: self.settings.clone(),
             home: self.home.clone(),
@@ -138,7 +140,7 @@ impl Model {
     pub(crate) fn sign_out(&mut self, connection: ConnectionView) {
         self.questions.clear();
         self.people.clear();
-        self.transfers.clear();
+        self.transfers.replace(TransferOrigin::Own, Vec::new());
         self.incoming.clear();
         self.outgoing.clear();
         self.connection = connection;
@@ -231,27 +233,26 @@ impl Model {
         }
     }
 
-    /// Replaces the transfers.
-    pub(crate) fn set_transfers(&mut self, transfers: Vec<TransferView>) {
-        let present: BTreeSet<&String> = transfers.iter().map(|view| &view.transfer).collect();
-        let gone: Vec<_> =
-            self.transfers.keys().filter(|name| !present.contains(name)).cloned().collect();
-        let mut changed = Vec::new();
-        for view in &transfers {
-            if self.transfers.get(&view.transfer) != Some(view) {
-                changed.push(view.clone());
-            }
-        }
-        if !changed.is_empty() || !gone.is_empty() {
-            self.transfers =
-                transfers.into_iter().map(|view| (view.transfer.clone(), view)).collect();
+    /// Replaces the transfers of an origin.
+    pub(crate) fn set_transfers(&mut self, origin: TransferOrigin, transfers: Vec<TransferView>) {
+        if let Some(BoardChange { changed, gone }) = self.transfers.replace(origin, transfers) {
             self.publish(&PageEvent::Transfers { transfers: changed, gone });
         }
     }
 
     /// The transfers, as they were shown last.
     pub(crate) fn transfers(&self) -> Vec<TransferView> {
-        self.transfers.values().cloned().collect()
+        self.transfers.all()
+    }
+
+    /// The transfers of this process.
+    pub(crate) fn own_transfers(&self) -> Vec<TransferView> {
+        self.transfers.own()
+    }
+
+    /// Tells when the transfers of this process change.
+    pub(crate) fn own_transfer_changes(&self) -> watch::Receiver<u64> {
+        self.transfers.own_changes()
     }
 
     /// Adds an open question, unless it is known.
@@ -321,7 +322,7 @@ mod tests {
     }
 
     fn notice() -> PageEvent {
-        PageEvent::Notice { code: "other", text: "a".to_owned() }
+        PageEvent::Notice { code: "other".into(), text: "a".to_owned() }
     }
 
     #[test]
@@ -366,7 +367,7 @@ mod tests {
         model.change_connection(|connection| connection.upload = true);
         model.change_connection(|connection| connection.upload = true);
         model.set_people(Vec::new());
-        model.set_transfers(Vec::new());
+        model.set_transfers(TransferOrigin::Own, Vec::new());
         assert_eq!(read(&feed.events.try_recv().unwrap())["kind"], json!("connection"));
         assert!(feed.events.try_recv().is_err());
     }

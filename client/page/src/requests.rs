@@ -5,7 +5,8 @@ mod files;
 mod local;
 mod offers;
 mod people;
-mod transfers;
+pub(crate) mod transfers;
+mod unfinished;
 
 use std::sync::Arc;
 
@@ -14,10 +15,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::context::{ActiveClient, PageContext};
-use crate::failure::Failure;
 use crate::lifecycle;
 use crate::messages::{AnswerText, PageEvent, PageRequest, SettingsChange};
 use crate::sign_in::{self, SignIn};
+use quiver_control::{Failure, Steering};
 
 /// A request's reply.
 type Outcome = Result<Value, Failure>;
@@ -73,11 +74,17 @@ pub(crate) async fn run(context: &Arc<PageContext>, request: PageRequest) -> Out
         PageRequest::Decline { offer } => offers::decline(context, offer).await,
         PageRequest::Withdraw { offer } => offers::withdraw(context, offer).await,
         PageRequest::Transfers => Ok(json!({ "transfers": context.model().transfers() })),
-        PageRequest::Pause { transfer } => transfers::pause(context, &transfer),
-        PageRequest::Resume { transfer } => transfers::resume(context, &transfer),
-        PageRequest::Cancel { transfer } => transfers::cancel(context, &transfer),
+        PageRequest::Pause { transfer } => {
+            transfers::steer(context, &transfer, Steering::Pause).await
+        }
+        PageRequest::Resume { transfer } => {
+            transfers::steer(context, &transfer, Steering::Resume).await
+        }
+        PageRequest::Cancel { transfer } => {
+            transfers::steer(context, &transfer, Steering::Cancel).await
+        }
         PageRequest::Retry { transfer } => transfers::retry(context, &transfer).await,
-        PageRequest::RemoveTransfer { transfer } => transfers::remove(context, &transfer),
+        PageRequest::RemoveTransfer { transfer } => transfers::remove(context, &transfer).await,
         PageRequest::TransferFiles { transfer, after, limit } => {
             transfers::files(context, &transfer, after, limit).await
         }

@@ -14,6 +14,8 @@ use chrono::Utc;
 use quiver_client::event::{ClientEvent, ConnectionState, EventKind, EventReceiver};
 use quiver_client::peer_event::PeerEvent;
 use quiver_client::transfers::{TransferEvent, TransferId, TransferState};
+use quiver_control::Failure;
+use quiver_control::facts::served_offer_view;
 use quiver_protocol::Timestamp;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
@@ -24,12 +26,12 @@ use self::people::{LoadedPeople, PeopleList};
 use self::questions::content;
 use self::schedule::Schedule;
 use crate::context::{ActiveClient, PageContext};
-use crate::failure::Failure;
 use crate::lifecycle;
 use crate::messages::PageEvent;
 use crate::notices;
 use crate::peer_name::PeerName;
-use crate::transfer_records::TransferRequest;
+use crate::transfer_board::TransferOrigin;
+use crate::transfer_records::{PROCESS, TransferRequest};
 use crate::views::LinkState;
 
 /// A client that has just connected can be reached only a little later, and no event says so.
@@ -187,7 +189,7 @@ impl Watcher {
             }
             EventKind::Notice(notice) => {
                 if let Some(text) = notices::text(&notice) {
-                    self.context.model().publish(&PageEvent::Notice { code: "other", text });
+                    self.context.model().publish(&PageEvent::Notice { code: "other".into(), text });
                 }
             }
             EventKind::Question(id, question) => {
@@ -237,12 +239,6 @@ impl Watcher {
         let now = Instant::now();
         self.transfers_due.request(now);
         match event {
-            TransferEvent::FileFailed(_) => {
-                if let Ok(status) = self.active.client.transfer(id) {
-                    let now = Timestamp(Utc::now());
-                    self.context.records.lock().count_failed_file(&status, now);
-                }
-            }
             TransferEvent::State(state) if state.is_over() => {
                 self.offers_due.request(now);
                 let request = self.context.records.lock().request(id);
@@ -281,7 +277,7 @@ impl Watcher {
             }
             PeerEvent::OfferRefused { from, why } => {
                 let text = format!("an offer of {from} was refused: {why}");
-                self.context.model().publish(&PageEvent::Notice { code: "other", text });
+                self.context.model().publish(&PageEvent::Notice { code: "other".into(), text });
             }
             PeerEvent::OfferPending { number, .. } | PeerEvent::OfferAccepted { number, .. } => {
                 self.offers.set_waiting(number, None);
@@ -302,7 +298,7 @@ impl Watcher {
                 let text = format!("{name} was refused: its key is {presented}, known {known}");
                 self.people.add_changed_key(&name);
                 self.show_people();
-                self.context.model().publish(&PageEvent::Notice { code: "untrusted", text });
+                self.context.model().publish(&PageEvent::Notice { code: "untrusted".into(), text });
             }
             PeerEvent::PathChanged { .. } => {
                 self.show_people();
@@ -338,12 +334,11 @@ impl Watcher {
             self.transfers_due.request(now);
         }
         let mut model = self.context.model();
-        let views = self.context.records.lock().views(
-            &statuses,
-            Timestamp(Utc::now()),
-            |number| model.incoming(number).map(|offer| offer.from.to_string()),
-            |name| model.path_to(name),
-        );
-        model.set_transfers(views);
+        let path_to = |name: &str| model.path_to(name);
+        let mut views = self.context.records.lock().views(&statuses, path_to);
+        let served = self.active.client.served_offers();
+        let accepted = served.iter().filter(|offer| offer.is_accepted);
+        views.extend(accepted.map(|offer| served_offer_view(PROCESS, offer, path_to)));
+        model.set_transfers(TransferOrigin::Own, views);
     }
 }

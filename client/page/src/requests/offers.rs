@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{Outcome, call, reply};
 use crate::context::PageContext;
-use crate::failure::Failure;
+use quiver_control::Failure;
 
 /// Offers files, and announces the offer until it is settled or the client signs out.
 pub(super) async fn send(

@@ -11,11 +11,12 @@ use serde_json::{Value, json};
 
 use super::{Outcome, call, reply};
 use crate::context::PageContext;
-use crate::failure::Failure;
 use crate::messages::PageEvent;
 use crate::peer_name::PeerName;
-use crate::views::{MessageState, PathDetail, PathKind};
+use crate::views::{MessageState, PathDetail};
 use crate::watcher::reason;
+use quiver_control::Failure;
+use quiver_control::view::PathKind;
 
 /// Sends a message, and answers with its final state.
 pub(super) async fn say(context: &Arc<PageContext>, to: PeerName, text: String) -> Outcome {
