@@ -14,10 +14,10 @@ impl CommandText {
     }
 
     /// Adds words.
-    pub fn words<'a>(&mut self, words: impl IntoIterator<Item = &'a str>) -> &mut Self {
+    pub fn words<T: AsRef<str>>(&mut self, words: impl IntoIterator<Item = T>) -> &mut Self {
         for word in words {
             self.0.push(' ');
-            self.0.push_str(&quote(word));
+            self.0.push_str(&quote(word.as_ref()));
         }
         self
     }
