@@ -38,7 +38,6 @@ struct Watcher {
     last: Instant,
     last_event: u64,
     shown: BTreeMap<String, TransferView>,
-    journal: Vec<String>,
 }
 
 /// Serves a process until it leaves or is cut off, or this one ends.
@@ -111,7 +110,6 @@ async fn answer(
                     last: Instant::now(),
                     last_event: 0,
                     shown: BTreeMap::new(),
-                    journal: Vec::new(),
                 });
                 Ok(watcher.snapshot(shared).await)
             }
@@ -157,8 +155,7 @@ impl Watcher {
     async fn snapshot(&mut self, shared: &SharedSource) -> Value {
         self.changes.clear();
         let transfers = shared.transfers().await;
-        self.journal = shared.journal();
-        let reply = json!({ "transfers": transfers, "journal": self.journal });
+        let reply = json!({ "transfers": transfers });
         self.shown = transfers.into_iter().map(|view| (view.transfer.clone(), view)).collect();
         reply
     }
@@ -184,7 +181,6 @@ impl Watcher {
         self.changes.clear();
         (self.has_changed, self.last) = (false, Instant::now());
         let transfers = shared.transfers().await;
-        let journal = shared.journal();
         let mut present: BTreeMap<_, _> =
             transfers.into_iter().map(|view| (view.transfer.clone(), view)).collect();
         let gone: Vec<_> =
@@ -195,12 +191,11 @@ impl Watcher {
             .map(|(_, view)| view.clone())
             .collect();
         std::mem::swap(&mut self.shown, &mut present);
-        if changed.is_empty() && gone.is_empty() && journal == self.journal {
+        if changed.is_empty() && gone.is_empty() {
             return Ok(());
         }
-        self.journal.clone_from(&journal);
         self.last_event += 1;
-        let content = ControlEventContent::Transfers { transfers: changed, gone, journal };
+        let content = ControlEventContent::Transfers { transfers: changed, gone };
         lines::write(writer, &ControlEvent { event: self.last_event, content }).await
     }
 }

@@ -54,7 +54,7 @@ pub(crate) enum ControlOutcome {
     Error(Failure),
 }
 
-/// The transfers of a process: the reply to `transfers` and `watch`.
+/// The transfers of a process: the reply to `transfers`, and without the entries of the journal to `watch`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProcessSnapshot {
     pub(crate) transfers: Vec<TransferView>,
@@ -75,12 +75,7 @@ pub(crate) struct ControlEvent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(crate) enum ControlEventContent {
-    Transfers {
-        transfers: Vec<TransferView>,
-        gone: Vec<String>,
-        #[serde(default)]
-        journal: Vec<String>,
-    },
+    Transfers { transfers: Vec<TransferView>, gone: Vec<String> },
 }
 
 /// What a process sends.
@@ -121,8 +116,7 @@ mod tests {
         let text = json!({"event": 1, "kind": "transfers", "transfers": [], "gone": ["7:1"]});
         let message: ControlMessage = serde_json::from_value(text).unwrap();
         let gone = vec!["7:1".to_owned()];
-        let (transfers, journal) = (Vec::new(), Vec::new());
-        let content = ControlEventContent::Transfers { transfers, gone, journal };
+        let content = ControlEventContent::Transfers { transfers: Vec::new(), gone };
         assert_eq!(message, ControlMessage::Event(ControlEvent { event: 1, content }));
     }
 }

@@ -1,5 +1,5 @@
 //! The numbers by which a person names transfers, over all processes. A number is not used again while a process with a
-//! socket runs, so that it means the same transfer while somebody types it.
+//! socket runs, or soon after, so that it means the same transfer while somebody types it.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -63,7 +63,14 @@ mod tests {
         assert_eq!(draw(&locked, 1).unwrap(), 3);
         assert_eq!(draw(&locked, 1).unwrap(), 4);
         drop(locked);
+        // Somebody may be typing one of them.
         let socket = folder.listen().await.unwrap();
+        assert_eq!(draw(&socket.folder().lock().await.unwrap(), 1).unwrap(), 5);
+        drop(socket);
+        let path = root.path().join("quiver");
+        let file = std::fs::File::options().write(true).open(path.join(NUMBER_FILE)).unwrap();
+        file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+        let socket = SocketFolder::create(&path).unwrap().listen().await.unwrap();
         assert_eq!(draw(&socket.folder().lock().await.unwrap(), 1).unwrap(), 1);
     }
 

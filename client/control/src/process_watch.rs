@@ -1,7 +1,7 @@
 //! The transfers of all processes of this user as they change. Polls nothing: processes report their changes, and the folder
 //! of their sockets reports new ones.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::messages::{
     ControlEventContent, ControlMessage, ControlReply, ControlRequest, ProcessSnapshot,
 };
 use crate::process_connection::{ProcessConnection, read};
-use crate::processes::{journal_ids, sort_key};
+use crate::processes::sort_key;
 use crate::socket_folder::SocketFolder;
 use crate::transfer_name::TransferName;
 use crate::unix::FolderWatch;
@@ -45,7 +45,7 @@ pub struct ProcessWatch {
     folder_watch: FolderWatch,
     /// The process that is left out.
     except: Option<u32>,
-    processes: BTreeMap<u32, WatchedProcess>,
+    processes: BTreeMap<u32, NamedTransfers>,
     changes: (mpsc::Sender<ProcessChange>, mpsc::Receiver<ProcessChange>),
     connections: JoinSet<u32>,
     requests: ProcessRequests,
@@ -57,11 +57,8 @@ pub struct ProcessWatch {
 #[derive(Debug, Clone, Default)]
 pub struct ProcessRequests(Arc<Mutex<BTreeMap<u32, mpsc::Sender<PendingRequest>>>>);
 
-#[derive(Debug, Default)]
-struct WatchedProcess {
-    transfers: BTreeMap<String, TransferView>,
-    journal: Vec<String>,
-}
+/// The transfers of a process, by name.
+type NamedTransfers = BTreeMap<String, TransferView>;
 
 #[derive(Debug)]
 struct ProcessChange {
@@ -144,16 +141,10 @@ impl ProcessWatch {
     /// The transfers, by number.
     #[must_use]
     pub fn transfers(&self) -> Vec<TransferView> {
-        let all = self.processes.values().flat_map(|process| process.transfers.values());
+        let all = self.processes.values().flat_map(BTreeMap::values);
         let mut all: Vec<_> = all.map(|view| TransferView { own: false, ..view.clone() }).collect();
         all.sort_by_key(sort_key);
         all
-    }
-
-    /// The ids of the journal's entries that the processes run.
-    #[must_use]
-    pub fn journal(&self) -> BTreeSet<u64> {
-        self.processes.values().flat_map(|process| journal_ids(&process.journal)).collect()
     }
 
     /// Connects with processes that are new.
@@ -182,20 +173,19 @@ impl ProcessWatch {
         if !self.requests.0.lock().contains_key(&process) {
             return false;
         }
-        let watched = self.processes.entry(process).or_default();
+        let shown = self.processes.entry(process).or_default();
         match change {
-            SnapshotOrEvent::Snapshot(ProcessSnapshot { transfers, journal }) => {
+            SnapshotOrEvent::Snapshot(ProcessSnapshot { transfers, .. }) => {
                 let named = transfers.into_iter().map(|view| (view.transfer.clone(), view));
-                *watched = WatchedProcess { transfers: named.collect(), journal };
+                *shown = named.collect();
             }
-            SnapshotOrEvent::Event(ControlEventContent::Transfers { transfers, gone, journal }) => {
+            SnapshotOrEvent::Event(ControlEventContent::Transfers { transfers, gone }) => {
                 for view in transfers {
-                    watched.transfers.insert(view.transfer.clone(), view);
+                    shown.insert(view.transfer.clone(), view);
                 }
                 for name in gone {
-                    watched.transfers.remove(&name);
+                    shown.remove(&name);
                 }
-                watched.journal = journal;
             }
         }
         true

@@ -78,7 +78,8 @@ impl ProcessList {
         let (connected, silent) = connect_all(Arc::new(folder)).await?;
         let mut list = Self { silent, ..Self::default() };
         for (snapshot, _) in connected {
-            list.journal.extend(journal_ids(&snapshot.journal));
+            let ids = snapshot.journal.iter().map(|text| u64::from_str_radix(text, 16));
+            list.journal.extend(ids.flatten());
             list.transfers.extend(snapshot.transfers);
         }
         list.transfers.sort_by_key(sort_key);
@@ -89,11 +90,6 @@ impl ProcessList {
 /// Transfers with a number first, in the order of their numbers.
 pub(crate) fn sort_key(view: &TransferView) -> (u64, quiver_protocol::Timestamp, String) {
     (view.number.unwrap_or(u64::MAX), view.started, view.transfer.clone())
-}
-
-/// The ids of journal entries.
-pub(crate) fn journal_ids(texts: &[String]) -> impl Iterator<Item = u64> {
-    texts.iter().filter_map(|text| u64::from_str_radix(text, 16).ok())
 }
 
 /// Pauses, resumes or cancels a transfer of any process. Returns it as it was before.

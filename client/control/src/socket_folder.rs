@@ -25,8 +25,12 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 /// The pause between attempts to lock.
 const LOCK_INTERVAL: Duration = Duration::from_millis(5);
 
-/// The file with the last number of a transfer. It goes with the last process.
+/// The file with the last number of a transfer.
 pub(crate) const NUMBER_FILE: &str = "numbers";
+
+/// Numbers start again from 1 when no process has a socket, and none was drawn for this long: somebody may be typing the
+/// number of a transfer that has just ended.
+const NUMBER_REST: Duration = Duration::from_secs(60);
 
 const LOCK_FILE: &str = "sockets.lock";
 const SUFFIX: &str = ".sock";
@@ -158,7 +162,7 @@ impl SocketFolder {
         if others.contains(&process::id()) {
             return Err(io::ErrorKind::AddrInUse.into());
         }
-        if others.is_empty() {
+        if others.is_empty() && self.0.is_older(NUMBER_FILE, NUMBER_REST)? {
             self.0.remove(NUMBER_FILE)?;
         }
         let listener = StdListener::bind(self.0.path_of(&new_name))?;

@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use quiver_protocol::text::display_path;
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, fstat, inotify};
@@ -57,6 +58,17 @@ impl PrivateFolder {
             Err(Errno::NOENT) => Ok(()),
             removed => Ok(removed?),
         }
+    }
+
+    /// Whether a file was last modified longer ago than this; false if there is none, true for a time in the future.
+    pub(crate) fn is_older(&self, name: &str, age: Duration) -> io::Result<bool> {
+        let found = match rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => return Ok(false),
+            found => found?,
+        };
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let modified = u64::try_from(found.st_mtime).unwrap_or(0);
+        Ok(now.as_secs().checked_sub(modified).is_none_or(|seconds| seconds > age.as_secs()))
     }
 
     /// Gives a file another name, and replaces the one that has it.
@@ -135,7 +147,6 @@ impl FolderWatch {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::time::Duration;
 
     use tokio::time::timeout;
 

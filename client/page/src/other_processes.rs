@@ -11,6 +11,7 @@ use quiver_client::folders::create_private;
 use quiver_client::journal::Journal;
 use quiver_client::unfinished;
 use quiver_control::facts::unfinished_view;
+use quiver_control::view::{TransferStage, TransferView};
 use quiver_control::{FolderWatch, ProcessRequests, ProcessWatch};
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
@@ -21,6 +22,9 @@ use crate::transfer_board::TransferOrigin;
 
 /// The least time between two reads of the journal.
 const READ_INTERVAL: Duration = Duration::from_millis(250);
+
+/// How long an ended transfer may hold its entry.
+const END_TIME: Duration = Duration::from_secs(1);
 
 /// Follows other processes while a page is open. Never returns.
 pub(crate) async fn follow(context: Arc<PageContext>) {
@@ -47,18 +51,19 @@ async fn wait_for(pages: &mut watch::Receiver<bool>, open: bool) {
     let _ = pages.wait_for(|is_open| *is_open == open).await;
 }
 
-/// Shows the transfers of other processes, until that fails. Notifies if they run other entries of the journal: no file
-/// tells when a process is killed.
+/// Shows the transfers of other processes, until that fails. Notifies if others of them run than before: no file tells when
+/// a transfer ends, or a process is killed.
 async fn processes(context: &PageContext, has_changed: &Notify) {
     let follow = async {
         let mut watch = ProcessWatch::new(&context.runtime_folder, Some(std::process::id()))?;
         context.set_processes(watch.requests());
-        let mut journal = BTreeSet::new();
+        let mut running = BTreeSet::new();
         loop {
             watch.changed().await?;
-            context.model().set_transfers(TransferOrigin::Others, watch.transfers());
-            let now = watch.journal();
-            if std::mem::replace(&mut journal, now.clone()) != now {
+            let transfers = watch.transfers();
+            let now = running_names(&transfers);
+            context.model().set_transfers(TransferOrigin::Others, transfers);
+            if std::mem::replace(&mut running, now.clone()) != now {
                 has_changed.notify_one();
             }
         }
@@ -85,9 +90,11 @@ async fn follow_journal(
     let journal = Journal::from_folders(&context.folders);
     let mut own = context.model().own_transfer_changes();
     loop {
-        let running = running_transfers(context);
+        let running = running_names(&context.model().own_transfers());
         let (mut transfers, _) = unfinished::list(&journal).await.map_err(io::Error::other)?;
-        // Those that run are transfers of some process.
+        // Those that run are transfers of some process. One may just have ended, and its entry is not free yet.
+        let is_ending = transfers.iter().any(|transfer| transfer.is_running)
+            && running_names(&context.model().transfers()).is_empty();
         transfers.retain(|transfer| !transfer.is_running);
         let views = transfers.iter().map(unfinished_view).collect();
         context.model().set_transfers(TransferOrigin::Unfinished, views);
@@ -95,6 +102,7 @@ async fn follow_journal(
             changed = watch.changed() => changed?,
             () = has_changed.notified() => {}
             () = wait_for_other_transfers(context, &mut own, &running) => {}
+            () = sleep(END_TIME), if is_ending => {}
         }
         sleep(READ_INTERVAL).await;
     }
@@ -104,19 +112,19 @@ async fn follow_journal(
 async fn wait_for_other_transfers(
     context: &PageContext,
     own: &mut watch::Receiver<u64>,
-    running: &[String],
+    running: &BTreeSet<String>,
 ) {
-    while running_transfers(context) == running {
+    while running_names(&context.model().own_transfers()) == *running {
         // Fails only if the model is gone, which the caller holds.
         let _ = own.changed().await;
     }
 }
 
-/// The names of the transfers of this process that run.
-fn running_transfers(context: &PageContext) -> Vec<String> {
-    let mut own = context.model().own_transfers();
-    own.retain(|view| !view.state.is_over());
-    own.into_iter().map(|view| view.transfer).collect()
+/// The names of the transfers that run.
+fn running_names(transfers: &[TransferView]) -> BTreeSet<String> {
+    let is_running =
+        |view: &&TransferView| !view.state.is_over() && view.state != TransferStage::Unfinished;
+    transfers.iter().filter(is_running).map(|view| view.transfer.clone()).collect()
 }
 
 fn report(context: &PageContext, text: &str) {

@@ -67,7 +67,7 @@ async fn a_socket_is_private_and_goes_however_its_process_ends() {
     home.quiver_as(&server, "Ann", ["get", "none"]).run().await.expect(7);
     assert_eq!(sockets(&folder(&home)), [""; 0]);
     let mut user = PromptUser::sign_in(&home, &server, "Ann");
-    user.enter("get small");
+    user.enter("get small --overwrite");
     wait_until("a socket", || sockets(&folder(&home)).len() == 1).await;
     user.exit();
     assert_eq!(sockets(&folder(&home)), [""; 0]);
@@ -110,8 +110,6 @@ async fn a_socket_of_a_killed_process_is_swept_and_its_number_confuses_nobody() 
     let other = get(&home, &server, "Ben").start();
     wait_for_socket(&folder(&home), &other).await;
     assert_eq!(sockets(&folder(&home)), [format!("{}.sock", other.id())]);
-    // No other process has had a number since then.
-    drop(watch);
     home.quiver(["cancel", "1"]).run().await.expect(7);
     let own = format!("{}:1", other.id());
     home.quiver(["cancel", &own]).run().await.expect(0);

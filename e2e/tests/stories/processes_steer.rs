@@ -247,8 +247,9 @@ async fn an_offer_that_is_sent_is_listed_and_withdrawn_from_another_process() {
     assert!(refused.expect(1).stderr.contains("the sender of an offer cannot pause it"));
     ann_home.quiver(["cancel", "1"]).run().await.expect(0);
     assert_eq!(send.wait_for_exit(TIMEOUT).await.code(), Some(1));
-    let withdrawn = receive.next_event("ended").await;
-    assert_eq!(withdrawn["state"], "withdrawn", "{withdrawn}");
+    // The recipient knows, too.
+    let accept = ron_home.quiver_as(&server, "Ron", ["accept", "1"]).run().await;
+    assert!(accept.expect(1).stderr.contains("offer 1 was withdrawn"), "{accept:?}");
 }
 
 #[tokio::test]

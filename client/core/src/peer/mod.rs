@@ -59,6 +59,7 @@ use self::key_permits::KeyPermits;
 pub(crate) use self::link::PeerLink;
 use self::offer_source::OfferSource;
 use self::offer_tracking::{AwaitedAnswers, ReportedOffers};
+pub(crate) use self::refusals::refusal_for;
 pub(crate) use self::source::PeerSource;
 use self::used_introductions::UsedIntroductions;
 use crate::error::{ClientError, InvalidRequest, PeerError};
@@ -111,6 +112,8 @@ struct PeersShared {
     prefix_cache: PrefixCache,
     /// Starts the task that drops idle blocks of that cache.
     idle_blocks: Once,
+    /// Held for reading while the recipient of an offer is told that it is withdrawn.
+    withdrawals: tokio::sync::RwLock<()>,
 }
 
 #[derive(Debug, Default)]
@@ -167,6 +170,7 @@ impl Peers {
             proof_pool: BackgroundPool::new(1),
             prefix_cache: PrefixCache::default(),
             idle_blocks: Once::new(),
+            withdrawals: tokio::sync::RwLock::new(()),
         };
         (Self(Arc::new(shared)), offers)
     }

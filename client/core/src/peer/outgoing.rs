@@ -99,6 +99,7 @@ impl Peers {
 
     /// Withdraws an offer, and tells the recipient if it is connected.
     pub(crate) async fn withdraw_outgoing(&self, number: OfferNumber) -> Result<(), ClientError> {
+        let _telling = self.0.withdrawals.read().await;
         let now = Timestamp(Utc::now());
         let changed = self.with_store(move |store| {
             store.set_outgoing_state(number, OutgoingState::Withdrawn, now)
@@ -117,6 +118,11 @@ impl Peers {
             self.tell_withdrawn(&link, offer.id).await;
         }
         Ok(())
+    }
+
+    /// Waits until the recipients of offers that this process withdraws know so, or cannot be told.
+    pub(crate) async fn wait_for_withdrawals(&self) {
+        drop(self.0.withdrawals.write().await);
     }
 
     /// Tells the recipient that an offer is withdrawn. Without success it learns so when it asks for the files.
