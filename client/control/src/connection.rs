@@ -102,7 +102,7 @@ async fn answer(
     let replied = async {
         match request? {
             ControlRequest::Transfers => Ok(snapshot(shared).await),
-            ControlRequest::Watch => {
+            ControlRequest::WatchTransfers => {
                 let changes = shared.source.changes();
                 let watcher = watcher.insert(Watcher {
                     changes,

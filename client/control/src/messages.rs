@@ -31,7 +31,8 @@ pub(crate) struct RequestNumber {
 #[serde(tag = "do", rename_all = "snake_case")]
 pub(crate) enum ControlRequest {
     Transfers,
-    Watch,
+    #[serde(rename = "watch")]
+    WatchTransfers,
     Pause { transfer: String },
     Resume { transfer: String },
     Cancel { transfer: String },

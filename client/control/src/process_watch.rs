@@ -202,7 +202,7 @@ async fn watch_process(
     let Some(mut connection) = ProcessConnection::open(folder, process).await? else {
         return folder.sweep().await;
     };
-    let watched = connection.request(ControlRequest::Watch);
+    let watched = connection.request(ControlRequest::WatchTransfers);
     let watched = timeout(FIRST_REPLY_TIMEOUT, watched).await??;
     let snapshot = watched.map_err(|failure| io::Error::other(failure.text))?;
     let send = async |change| {

@@ -1,5 +1,6 @@
 // The messages between the page and its process, over one WebSocket (`/socket`), each a JSON text of one object.
-// The Unix sockets of other processes carry the same requests, replies and events, one JSON object a line.
+// The Unix sockets of other processes carry some of the same requests, replies and events, one JSON object a line: transfers, watch,
+// pause, resume, cancel and transfer_files, and the event "transfers", whose numbers are those of the connection.
 // Numbers of bytes and milliseconds are integers below 2^53. Times are RFC 3339 in UTC. Texts of other machines are
 // raw: whoever shows them escapes them (the page by textContent and <bdi>).
 
@@ -42,7 +43,8 @@ export type Request = { id: number } & (
     | { do: "decline"; offer: number }
     | { do: "withdraw"; offer: number }
     | { do: "always_accept"; name: string; folder: string | null }               // only a verified person; null ends it
-    | { do: "transfers" }                                                        // reply: {transfers: Transfer[]}: those of this process
+    | { do: "transfers" }                                                        // reply: {transfers: Transfer[]}: all of them; on a socket those of that process, with {journal: string[]}: the entries it runs
+    | { do: "watch" }                                                            // only on a socket: {transfers: Transfer[]}, and events from then on
     | { do: "pause" | "resume" | "cancel" | "retry" | "remove_transfer"; transfer: string } // `resume` of an unfinished one too
     | { do: "transfer_files"; transfer: string; after: number; limit: number }   // reply: {files: TransferFile[], more: boolean}
     // Content that a browser hands over: spooled with POST /spool first
@@ -190,10 +192,13 @@ export interface OutgoingOffer {
 }
 
 export interface Transfer {
-    /** "PID:NUMBER" of a running process, or "journal:NAME" of what is unfinished from before. */
+    /** "PID:NUMBER" of a running process, "PID:offer-NUMBER" of an offer that it sends, or "journal:NAME" of what is unfinished from before. */
     transfer: string;
-    /** What runs it: this page's process, or another one ("prompt", "get", ...). */
+    /** The number by which a person names it on the command line; null if no other process has looked at it. */
+    number?: number | null;
+    /** What runs it: this page's process ("page"), or another one ("prompt", "get", ...); "" for what is unfinished. */
     process: string;
+    /** False for a transfer of another process. */
     own: boolean;
     direction: "download" | "upload" | "send" | "receive";
     /** The server, or the other client after "@". */
