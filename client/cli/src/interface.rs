@@ -328,11 +328,16 @@ impl Interface {
 
     /// Says that a transfer is paused, and that it continues: another process may have done that.
     async fn show_pause(&mut self, id: TransferId, state: TransferState) {
-        if state == TransferState::Paused {
+        let what = if state == TransferState::Paused {
             self.paused.insert(id);
-            self.output.say("The transfer is paused.").await;
+            "the transfer is paused"
         } else if self.paused.remove(&id) && !state.is_over() {
-            self.output.say("The transfer continues.").await;
+            "the transfer continues"
+        } else {
+            return;
+        };
+        if let Ok(status) = self.client.transfer(id) {
+            self.output.say(human::transfers::pause(&status.named, what)).await;
         }
     }
 

@@ -14,6 +14,9 @@ use crate::view::{PathKind, TransferAction, TransferKind, TransferStage, Transfe
 /// Requested paths of a transfer that are shown.
 const MAX_NAMES: usize = 20;
 
+/// Bytes of a command that is shown. A longer one, with the names of thousands of files, would be sent with each change.
+const MAX_COMMAND: usize = 16 * 1024;
+
 /// What an interface knows about a transfer beside its status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransferFacts {
@@ -90,7 +93,10 @@ impl TransferFacts {
             error: status.error.clone().map(Failure::from),
             can: self.actions(status),
             local: self.local.clone(),
-            command: self.command.clone(),
+            command: Some(&self.command)
+                .filter(|command| command.len() <= MAX_COMMAND)
+                .cloned()
+                .unwrap_or_default(),
         }
     }
 

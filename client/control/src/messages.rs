@@ -33,10 +33,20 @@ pub(crate) enum ControlRequest {
     Transfers,
     #[serde(rename = "watch")]
     WatchTransfers,
-    Pause { transfer: String },
-    Resume { transfer: String },
-    Cancel { transfer: String },
-    TransferFiles { transfer: String, after: u64, limit: usize },
+    Pause {
+        transfer: String,
+    },
+    Resume {
+        transfer: String,
+    },
+    Cancel {
+        transfer: String,
+    },
+    TransferFiles {
+        transfer: String,
+        after: u64,
+        limit: usize,
+    },
 }
 
 /// A reply.

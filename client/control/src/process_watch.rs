@@ -49,6 +49,9 @@ pub struct ProcessWatch {
     changes: (mpsc::Sender<ProcessChange>, mpsc::Receiver<ProcessChange>),
     connections: JoinSet<u32>,
     requests: ProcessRequests,
+    /// Processes that have ended, and whose transfers are still shown with their last states.
+    ended: Vec<u32>,
+    has_changed: bool,
     last: Option<Instant>,
     scan_at: Option<Instant>,
 }
@@ -95,6 +98,8 @@ impl ProcessWatch {
             changes: mpsc::channel(QUEUE),
             connections: JoinSet::new(),
             requests: ProcessRequests::default(),
+            ended: Vec::new(),
+            has_changed: false,
             last: None,
             scan_at: Some(Instant::now()),
         })
@@ -111,14 +116,17 @@ impl ProcessWatch {
     /// # Errors
     /// The system's error.
     pub async fn changed(&mut self) -> io::Result<()> {
-        let mut has_changed = false;
+        // The last states of their transfers have been seen.
+        for process in std::mem::take(&mut self.ended) {
+            self.has_changed |= self.processes.remove(&process).is_some();
+        }
         loop {
             let earliest = self.last.map_or_else(Instant::now, |last| last + EVENT_INTERVAL);
             let scan_at = self.scan_at.unwrap_or_else(Instant::now);
             tokio::select! {
                 biased;
-                () = sleep_until(earliest), if has_changed => {
-                    self.last = Some(Instant::now());
+                () = sleep_until(earliest), if self.has_changed => {
+                    (self.last, self.has_changed) = (Some(Instant::now()), false);
                     return Ok(());
                 }
                 () = sleep_until(scan_at), if self.scan_at.is_some() => self.scan()?,
@@ -128,12 +136,16 @@ impl ProcessWatch {
                 }
                 Some(ended) = self.connections.join_next() => {
                     let process = ended.map_err(io::Error::other)?;
+                    while let Ok(change) = self.changes.1.try_recv() {
+                        self.apply(change);
+                    }
                     self.requests.0.lock().remove(&process);
-                    has_changed |= self.processes.remove(&process).is_some();
+                    self.ended.push(process);
+                    self.has_changed = true;
                     // One that was too slow, and not one that has ended, is found again.
                     self.scan_at = Some(Instant::now() + RECONNECT_PAUSE);
                 }
-                Some(change) = self.changes.1.recv() => has_changed |= self.apply(change),
+                Some(change) = self.changes.1.recv() => self.apply(change),
             }
         }
     }
@@ -167,12 +179,8 @@ impl ProcessWatch {
         Ok(())
     }
 
-    /// Returns whether it changes anything.
-    fn apply(&mut self, ProcessChange { process, change }: ProcessChange) -> bool {
-        // A change that was queued when the process ended.
-        if !self.requests.0.lock().contains_key(&process) {
-            return false;
-        }
+    fn apply(&mut self, ProcessChange { process, change }: ProcessChange) {
+        self.has_changed = true;
         let shown = self.processes.entry(process).or_default();
         match change {
             SnapshotOrEvent::Snapshot(ProcessSnapshot { transfers, .. }) => {
@@ -188,7 +196,6 @@ impl ProcessWatch {
                 }
             }
         }
-        true
     }
 }
 

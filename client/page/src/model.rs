@@ -2,13 +2,15 @@
 //! not read it is cut off, and gets a snapshot when it comes back. No client and no sockets in here.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::extract::ws::Utf8Bytes;
 use quiver_client::question::QuestionId;
 use quiver_control::view::{PathKind, TransferView};
 use quiver_protocol::Timestamp;
 use serde::Serialize;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
 
 use crate::conversations::Conversations;
 use crate::messages::{NumberedEvent, PageEvent, PageSnapshot};
@@ -36,6 +38,7 @@ pub(crate) struct Model {
     incoming: BTreeMap<u64, IncomingOfferView>,
     outgoing: BTreeMap<u64, OutgoingOfferView>,
     transfers: TransferBoard,
+    has_transfer_changes: Arc<Notify>,
     last_question: u64,
     questions: BTreeMap<u64, (QuestionId, QuestionContent)>,
     settings: PageSettings,
@@ -68,6 +71,7 @@ impl Model {
             incoming: BTreeMap::new(),
             outgoing: BTreeMap::new(),
             transfers: TransferBoard::default(),
+            has_transfer_changes: Arc::default(),
             last_question: 0,
             questions: BTreeMap::new(),
             settings,
@@ -144,6 +148,7 @@ impl Model {
         self.incoming.clear();
         self.outgoing.clear();
         self.connection = connection;
+        self.transfers.clear_report();
         let snapshot = self.snapshot();
         self.send(&snapshot);
     }
@@ -235,9 +240,22 @@ impl Model {
 
     /// Replaces the transfers of an origin.
     pub(crate) fn set_transfers(&mut self, origin: TransferOrigin, transfers: Vec<TransferView>) {
-        if let Some(BoardChange { changed, gone }) = self.transfers.replace(origin, transfers) {
+        self.transfers.replace(origin, transfers);
+        self.report_transfers(Instant::now());
+        self.has_transfer_changes.notify_one();
+    }
+
+    /// Publishes changes of transfers if that may be done now. Returns when it may be done next, if there are more.
+    pub(crate) fn report_transfers(&mut self, now: Instant) -> Option<Instant> {
+        if let Some(BoardChange { changed, gone }) = self.transfers.report(now) {
             self.publish(&PageEvent::Transfers { transfers: changed, gone });
         }
+        self.transfers.report_due(now)
+    }
+
+    /// Notified when transfers have changed.
+    pub(crate) fn transfer_changes(&self) -> Arc<Notify> {
+        self.has_transfer_changes.clone()
     }
 
     /// The transfers, as they were shown last.

@@ -14,7 +14,7 @@ use quiver_control::facts::unfinished_view;
 use quiver_control::view::{TransferStage, TransferView};
 use quiver_control::{FolderWatch, ProcessRequests, ProcessWatch};
 use tokio::sync::{Notify, watch};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::context::PageContext;
 use crate::messages::PageEvent;
@@ -43,6 +43,19 @@ pub(crate) async fn follow(context: Arc<PageContext>) {
         }
         context.set_processes(ProcessRequests::default());
         context.model().set_transfers(TransferOrigin::Others, Vec::new());
+    }
+}
+
+/// Publishes the changes of transfers that came too soon after others. Never returns.
+pub(crate) async fn report_changes(context: Arc<PageContext>) {
+    let has_changed = context.model().transfer_changes();
+    loop {
+        has_changed.notified().await;
+        loop {
+            let due = context.model().report_transfers(Instant::now());
+            let Some(due) = due else { break };
+            sleep_until(due).await;
+        }
     }
 }
 

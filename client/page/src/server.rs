@@ -81,6 +81,7 @@ impl PageServer {
         }
         context.spawn(accept_processes(context.clone(), processes, self.port));
         context.spawn(other_processes::follow(context.clone()));
+        context.spawn(other_processes::report_changes(context.clone()));
         let source = Arc::new(PageTransfers(context.clone()));
         let control = ControlSocket::start(context.runtime_folder.clone(), source);
         // Fails if the page was dropped.

@@ -114,7 +114,7 @@ async fn a_transfer_begun_at_the_prompt_is_steered_from_the_page() {
     let transfer = &view["transfer"];
     board.request(json!({"do": "pause", "transfer": transfer})).await.unwrap();
     board.wait_for("paused", has_state("paused")).await;
-    user.terminal.wait_for("The transfer is paused.");
+    user.terminal.wait_for("big: the transfer is paused");
     let files = json!({"do": "transfer_files", "transfer": transfer, "after": 0, "limit": 9});
     let files = board.request(files).await.unwrap();
     assert_eq!((&files["files"][0]["source"], &files["more"]), (&json!("big"), &json!(false)));

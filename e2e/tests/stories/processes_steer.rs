@@ -71,7 +71,7 @@ async fn a_get_is_paused_resumed_and_cancelled_from_another_process() {
         paused.expect(0).stderr,
         format!("Transfer 1 is paused: big from {}\n", server.address())
     );
-    wait_for_message(&get, "The transfer is paused.").await;
+    wait_for_message(&get, "big: the transfer is paused").await;
     let paused = watch.wait_for("a pause", has_state("paused")).await;
     assert_eq!((&paused["can"], &paused["rate"]), (&json!(["resume", "cancel"]), &Value::Null));
     let again = home.quiver(["pause", "1", "--json"]).run().await;
@@ -80,7 +80,7 @@ async fn a_get_is_paused_resumed_and_cancelled_from_another_process() {
 
     let resumed = home.quiver(["resume", "1"]).run().await;
     assert!(resumed.expect(0).stderr.starts_with("Transfer 1 continues: big"), "{resumed:?}");
-    wait_for_message(&get, "The transfer continues.").await;
+    wait_for_message(&get, "big: the transfer continues").await;
     let before = paused["received"].as_u64();
     watch.wait_for("more content", |view| view["received"].as_u64() > before).await;
 
@@ -188,7 +188,7 @@ async fn the_prompt_is_steered_and_steers() {
     assert!(command.ends_with("--name Ann get big --limit 400K"), "{command}");
     home.quiver(["pause", "1"]).run().await.expect(0);
     watch.wait_for("a pause", has_state("paused")).await;
-    user.terminal.wait_for("The transfer is paused.");
+    user.terminal.wait_for("big: the transfer is paused");
     assert!(user.enter("resume 1").contains("Transfer 1 continues: big"));
     watch.wait_for("a continuation", has_state("running")).await;
 
@@ -200,7 +200,7 @@ async fn the_prompt_is_steered_and_steers() {
     let listed = user.enter("transfers");
     assert!(listed.contains("1: big from ") && listed.contains("2: big from "), "{listed}");
     assert!(user.enter("pause 2").contains("Transfer 2 is paused: big"));
-    wait_for_message(&get, "The transfer is paused.").await;
+    wait_for_message(&get, "big: the transfer is paused").await;
     user.enter("cancel 2");
     assert_eq!(get.wait_for_exit(TIMEOUT).await.code(), Some(130));
     assert!(user.enter("cancel 2").contains("there is no running transfer 2"));
@@ -276,4 +276,58 @@ async fn an_offer_that_is_received_is_paused_by_another_process() {
     assert_eq!(accept.wait_for_exit(TIMEOUT).await.code(), Some(0));
     assert_eq!(send.wait_for_exit(TIMEOUT).await.code(), Some(0));
     assert!(fs::read(ron_home.file("big")).unwrap() == content);
+}
+
+#[tokio::test]
+async fn a_watch_at_a_terminal_replaces_its_rows_until_ctrl_c() {
+    let (server, _) = server_with_big_file().await;
+    let home = Home::new();
+    let mut terminal = home.quiver(["transfers", "--watch"]).start_at_terminal();
+    terminal.wait_for("no running transfers");
+    let mut get = home.quiver_as(&server, "Ann", ["get", "big"]).arguments(SLOW).start();
+    let row = format!("1: big from {}: ", server.address());
+    let has_rate = |screen: &str| screen.contains(&row) && screen.contains(" left (get)");
+    terminal.wait_until("a row", has_rate);
+    let screen = terminal.contents();
+    assert_eq!(screen.matches("big from").count(), 1, "{screen}");
+    assert!(!screen.contains("no running transfers"), "{screen}");
+    home.quiver(["pause", "1"]).run().await.expect(0);
+    terminal.wait_for("paused, ");
+    home.quiver(["cancel", "1"]).run().await.expect(0);
+    get.wait_for_exit(TIMEOUT).await;
+    terminal.wait_until("no row", |screen| screen.contains("no running transfers"));
+    terminal.type_text("\u{3}");
+    assert_eq!(terminal.wait_for_exit().exit_code(), 130);
+}
+
+#[tokio::test]
+async fn a_watch_off_a_terminal_prints_a_row_for_each_new_state() {
+    let (server, _) = server_with_big_file().await;
+    let home = Home::new();
+    let watch = home.quiver(["transfers", "--watch"]).start();
+    let mut get = home.quiver_as(&server, "Ann", ["get", "big"]).arguments(SLOW).start();
+    let mut wanted = ["running", "paused", "running", "cancelled"].into_iter().peekable();
+    let commands = async {
+        let mut json = self::watch(&home);
+        json.wait_for("the transfer", is_moving).await;
+        home.quiver(["pause", "1"]).run().await.expect(0);
+        json.wait_for("a pause", has_state("paused")).await;
+        home.quiver(["resume", "1"]).run().await.expect(0);
+        json.wait_for("a continuation", has_state("running")).await;
+        home.quiver(["cancel", "1"]).run().await.expect(0);
+        get.wait_for_exit(TIMEOUT).await;
+    };
+    let rows = watch.stdout.wait(|row| {
+        assert!(row.starts_with("1: big from "), "{row}");
+        let state = *wanted.peek().unwrap();
+        // A plan may be seen first.
+        if row.contains(&format!(": {state}")) {
+            wanted.next();
+        } else {
+            assert!(row.contains(": planning"), "{row} instead of {state}");
+        }
+        wanted.peek().is_none().then_some(())
+    });
+    let (rows, ()) = tokio::join!(quiver_e2e::wait_within(TIMEOUT, "the rows", rows), commands);
+    assert!(rows.is_some(), "{:?}", watch.stdout.lines());
 }

@@ -38,22 +38,33 @@ pub fn steered(view: &TransferView, steering: Steering) -> String {
     format!("Transfer {} {what}: {}", number(view), name(view))
 }
 
+/// `big: the transfer is paused`
+#[must_use]
+pub fn pause(names: &[String], what: &str) -> String {
+    format!("{}: {what}", joined(names))
+}
+
 fn number(view: &TransferView) -> String {
     view.number
         .map_or_else(|| display_safe(&view.transfer).into_owned(), |number| number.to_string())
 }
 
 fn name(view: &TransferView) -> String {
-    let mut names: Vec<_> =
-        view.names.iter().take(MAX_NAMES).map(|name| display_safe(name).into_owned()).collect();
-    if view.names.len() > MAX_NAMES {
-        names.push(format!("and {} more", view.names.len() - MAX_NAMES));
-    }
     let preposition = match view.direction {
         TransferKind::Download | TransferKind::Receive => "from",
         TransferKind::Upload | TransferKind::Send => "to",
     };
-    format!("{} {preposition} {}", names.join(" "), display_safe(&view.with))
+    format!("{} {preposition} {}", joined(&view.names), display_safe(&view.with))
+}
+
+/// The first names.
+fn joined(all: &[String]) -> String {
+    let mut names: Vec<_> =
+        all.iter().take(MAX_NAMES).map(|name| display_safe(name).into_owned()).collect();
+    if all.len() > MAX_NAMES {
+        names.push(format!("and {} more", all.len() - MAX_NAMES));
+    }
+    names.join(" ")
 }
 
 fn state(state: TransferStage) -> &'static str {
