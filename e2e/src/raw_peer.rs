@@ -219,9 +219,7 @@ impl PeerConnection {
     /// If there is none.
     pub async fn next_request(&self) -> (Value, RawStream) {
         loop {
-            let accepted = wait_within(TIMEOUT, "a request", self.connection.accept_bi()).await;
-            let mut stream = RawStream::from(accepted.unwrap());
-            let request = stream.next_frame().await.value();
+            let (request, mut stream) = self.next_request_or_dial().await;
             if request["command"] != "dial" {
                 return (request, stream);
             }
@@ -229,5 +227,15 @@ impl PeerConnection {
             stream.write_frame(&RawFrame::json(kind::ERROR, &declined)).await.unwrap();
             stream.finish();
         }
+    }
+
+    /// The next request of the other client, also for a direct connection, and its stream.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub async fn next_request_or_dial(&self) -> (Value, RawStream) {
+        let accepted = wait_within(TIMEOUT, "a request", self.connection.accept_bi()).await;
+        let mut stream = RawStream::from(accepted.unwrap());
+        (stream.next_frame().await.value(), stream)
     }
 }

@@ -246,7 +246,7 @@ async fn a_client_that_met_a_busy_one_asks_again() {
     let accept = async {
         let mut refused = 0;
         loop {
-            let (request, mut stream) = connection.next_request().await;
+            let (request, mut stream) = connection.next_request_or_dial().await;
             if request["command"] == "tell" {
                 end(&mut stream).await;
                 continue;
