@@ -2,14 +2,13 @@
 //! not read it is cut off, and gets a snapshot when it comes back. No client and no sockets in here.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use axum::extract::ws::Utf8Bytes;
 use quiver_client::question::QuestionId;
 use quiver_control::view::{PathKind, TransferView};
 use quiver_protocol::Timestamp;
 use serde::Serialize;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::conversations::Conversations;
@@ -38,7 +37,6 @@ pub(crate) struct Model {
     incoming: BTreeMap<u64, IncomingOfferView>,
     outgoing: BTreeMap<u64, OutgoingOfferView>,
     transfers: TransferBoard,
-    has_transfer_changes: Arc<Notify>,
     last_question: u64,
     questions: BTreeMap<u64, (QuestionId, QuestionContent)>,
     settings: PageSettings,
@@ -71,7 +69,6 @@ impl Model {
             incoming: BTreeMap::new(),
             outgoing: BTreeMap::new(),
             transfers: TransferBoard::default(),
-            has_transfer_changes: Arc::default(),
             last_question: 0,
             questions: BTreeMap::new(),
             settings,
@@ -242,7 +239,6 @@ impl Model {
     pub(crate) fn set_transfers(&mut self, origin: TransferOrigin, transfers: Vec<TransferView>) {
         self.transfers.replace(origin, transfers);
         self.report_transfers(Instant::now());
-        self.has_transfer_changes.notify_one();
     }
 
     /// Publishes changes of transfers if that may be done now. Returns when it may be done next, if there are more.
@@ -253,24 +249,9 @@ impl Model {
         self.transfers.report_due(now)
     }
 
-    /// Notified when transfers have changed.
-    pub(crate) fn transfer_changes(&self) -> Arc<Notify> {
-        self.has_transfer_changes.clone()
-    }
-
-    /// The transfers, as they were shown last.
-    pub(crate) fn transfers(&self) -> Vec<TransferView> {
-        self.transfers.all()
-    }
-
-    /// The transfers of this process.
-    pub(crate) fn own_transfers(&self) -> Vec<TransferView> {
-        self.transfers.own()
-    }
-
-    /// Tells when the transfers of this process change.
-    pub(crate) fn own_transfer_changes(&self) -> watch::Receiver<u64> {
-        self.transfers.own_changes()
+    /// The transfers by origin.
+    pub(crate) fn board(&self) -> &TransferBoard {
+        &self.transfers
     }
 
     /// Adds an open question, unless it is known.

@@ -48,7 +48,7 @@ pub(crate) async fn follow(context: Arc<PageContext>) {
 
 /// Publishes the changes of transfers that came too soon after others. Never returns.
 pub(crate) async fn report_changes(context: Arc<PageContext>) {
-    let has_changed = context.model().transfer_changes();
+    let has_changed = context.model().board().changes();
     loop {
         has_changed.notified().await;
         loop {
@@ -101,13 +101,13 @@ async fn follow_journal(
     create_private(folder)?;
     let watch = FolderWatch::new(folder)?;
     let journal = Journal::from_folders(&context.folders);
-    let mut own = context.model().own_transfer_changes();
+    let mut own = context.model().board().own_changes();
     loop {
-        let running = running_names(&context.model().own_transfers());
+        let running = running_names(&context.model().board().own());
         let (mut transfers, _) = unfinished::list(&journal).await.map_err(io::Error::other)?;
         // Those that run are transfers of some process. One may just have ended, and its entry is not free yet.
         let is_ending = transfers.iter().any(|transfer| transfer.is_running)
-            && running_names(&context.model().transfers()).is_empty();
+            && running_names(&context.model().board().all()).is_empty();
         transfers.retain(|transfer| !transfer.is_running);
         let views = transfers.iter().map(unfinished_view).collect();
         context.model().set_transfers(TransferOrigin::Unfinished, views);
@@ -127,7 +127,7 @@ async fn wait_for_other_transfers(
     own: &mut watch::Receiver<u64>,
     running: &BTreeSet<String>,
 ) {
-    while running_names(&context.model().own_transfers()) == *running {
+    while running_names(&context.model().board().own()) == *running {
         // Fails only if the model is gone, which the caller holds.
         let _ = own.changed().await;
     }

@@ -15,7 +15,7 @@ pub(crate) struct PageTransfers(pub(crate) Arc<PageContext>);
 
 impl TransferSource for PageTransfers {
     fn transfers(&self) -> Vec<TransferView> {
-        self.0.model().own_transfers()
+        self.0.model().board().own()
     }
 
     fn journal_ids(&self) -> Vec<u64> {
@@ -23,7 +23,7 @@ impl TransferSource for PageTransfers {
     }
 
     fn changes(&self) -> TransferChanges {
-        TransferChanges::Version(self.0.model().own_transfer_changes())
+        TransferChanges::Version(self.0.model().board().own_changes())
     }
 
     fn steer(&self, name: TransferName, steering: Steering) -> PendingReply<'_> {

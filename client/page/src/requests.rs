@@ -73,7 +73,7 @@ pub(crate) async fn run(context: &Arc<PageContext>, request: PageRequest) -> Out
         }
         PageRequest::Decline { offer } => offers::decline(context, offer).await,
         PageRequest::Withdraw { offer } => offers::withdraw(context, offer).await,
-        PageRequest::Transfers => Ok(json!({ "transfers": context.model().transfers() })),
+        PageRequest::Transfers => Ok(json!({ "transfers": context.model().board().all() })),
         PageRequest::Pause { transfer } => {
             transfers::steer(context, &transfer, Steering::Pause).await
         }

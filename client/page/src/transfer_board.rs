@@ -1,10 +1,11 @@
 //! The transfers that the pages show: of this process, of others, and unfinished ones.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use quiver_control::view::TransferView;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 /// The least time between two reports of changes, whatever their origins.
@@ -31,6 +32,7 @@ pub(crate) struct TransferBoard {
     changed: BTreeMap<String, TransferView>,
     gone: BTreeSet<String>,
     last_report: Option<Instant>,
+    has_changed: Arc<Notify>,
 }
 
 /// What has changed since the last report.
@@ -62,9 +64,15 @@ impl TransferBoard {
             self.changed.insert(view.transfer.clone(), view);
         }
         *shown = transfers.into_iter().map(|view| (view.transfer.clone(), view)).collect();
+        self.has_changed.notify_one();
         if origin == TransferOrigin::Own {
             self.own_version.send_modify(|version| *version += 1);
         }
+    }
+
+    /// Notified when there is something to report.
+    pub(crate) fn changes(&self) -> Arc<Notify> {
+        self.has_changed.clone()
     }
 
     /// When the next report may be made; `None` if there is nothing to report.

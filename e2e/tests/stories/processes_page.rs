@@ -7,12 +7,14 @@ use std::fs;
 
 use quiver_e2e::process::Signal;
 use quiver_e2e::random::Random;
+use quiver_e2e::udp_relay::UdpRelay;
 use quiver_e2e::{
-    Home, PageProgram, PageSocket, PromptUser, Server, TIMEOUT, TransferWatch, wait_within,
+    Home, PageProgram, PageSocket, PeerProgram, PromptUser, Server, TIMEOUT, TransferWatch,
+    wait_within,
 };
 use serde_json::{Value, json};
 
-const SIZE: usize = 24 * 1024 * 1024;
+const SIZE: usize = 48 * 1024 * 1024;
 
 async fn server_with_big_file() -> (Server, Vec<u8>) {
     let server = Server::start().await;
@@ -48,6 +50,7 @@ impl Board {
 
     async fn next(&mut self) {
         let event = self.socket.next_event().await;
+        assert_ne!(event["kind"], "notice", "{event}");
         if event["kind"] == "snapshot" {
             self.transfers.clear();
             self.add(&event["snapshot"]["transfers"]);
@@ -93,8 +96,9 @@ impl Board {
     }
 }
 
+/// Whether enough of the content is there that some of it is stored.
 fn is_moving(view: &Value) -> bool {
-    view["state"] == "running" && view["received"].as_u64() > Some(0)
+    view["state"] == "running" && view["received"].as_u64() > Some(1_000_000)
 }
 
 fn has_state(state: &str) -> impl Fn(&Value) -> bool {
@@ -107,7 +111,7 @@ async fn a_transfer_begun_at_the_prompt_is_steered_from_the_page() {
     let home = Home::new();
     let (page, mut board) = open(&home, &server, "Ann").await;
     let mut user = PromptUser::sign_in(&home, &server, "Ben");
-    user.enter("get big --limit 400K");
+    user.enter("get big --limit 1MB");
     let view = board.wait_for("content", is_moving).await;
     assert_eq!((&view["own"], &view["process"]), (&json!(false), &json!("prompt")));
     assert_eq!(view["can"], json!(["pause", "cancel"]));
@@ -146,7 +150,7 @@ async fn a_transfer_of_the_page_is_steered_from_the_command_line() {
     let (server, _) = server_with_big_file().await;
     let home = Home::new();
     let (_page, mut board) = open(&home, &server, "Ann").await;
-    let relay = quiver_e2e::udp_relay::UdpRelay::start(server.address()).await;
+    let relay = UdpRelay::start(server.address()).await;
     relay.limit_rate(1_000_000);
     board.request(json!({"do": "disconnect"})).await.unwrap();
     let request = json!({
@@ -227,4 +231,34 @@ async fn an_unfinished_transfer_of_another_server_is_not_resumed() {
     let failure = resumed.unwrap_err();
     assert_eq!(failure["code"], "invalid_request", "{failure}");
     assert!(failure["text"].as_str().unwrap().contains("of a server other than"), "{failure}");
+}
+
+#[tokio::test]
+async fn an_offer_that_the_page_sends_is_one_of_its_transfers_while_it_is_fetched() {
+    let server = Server::start().await;
+    let [ann_home, ron_home] = [(); 2].map(|()| Home::new());
+    fs::write(ann_home.file("big"), Random::new(7).bytes(SIZE)).unwrap();
+    let relay = UdpRelay::start(server.address()).await;
+    relay.limit_rate(2_000_000);
+    let mut receive = PeerProgram::receive(&server, &ron_home, "Ron", &[]).await;
+    let (_page, mut board) = open(&ann_home, &server, "Ann").await;
+    let send = json!({"do": "send", "name": "Ron", "paths": [ann_home.file("big")]});
+    let offer = board.request(send).await.unwrap()["offer"].take();
+    receive.next_event("offer").await;
+    let accept = ron_home.quiver(["--name", "Ron", "--relay-only", "accept", "1"]);
+    let mut accept = accept.server(relay.address(), &server.certificate()).start();
+    let is_sending = |view: &Value| view["direction"] == "send" && view["sent"].as_u64() > Some(0);
+    let view = board.wait_for("a sent offer", is_sending).await;
+    assert!(view["transfer"].as_str().unwrap().ends_with(&format!(":offer-{offer}")), "{view}");
+    assert_eq!((&view["with"], &view["names"]), (&json!("@Ron"), &json!(["big"])));
+    assert_eq!((&view["own"], &view["can"]), (&json!(true), &json!(["cancel"])));
+    let pause = json!({"do": "pause", "transfer": view["transfer"]});
+    assert_eq!(board.request(pause).await.unwrap_err()["code"], "invalid_request");
+    // Another process lists it too, and cancels it.
+    let listed = ann_home.quiver(["transfers"]).run().await;
+    assert!(listed.expect(0).stdout.starts_with("1: big to @Ron: running, "), "{listed:?}");
+    ann_home.quiver(["cancel", "1"]).run().await.expect(0);
+    board.wait_until_gone(&view["transfer"]).await;
+    assert_ne!(accept.wait_for_exit(TIMEOUT).await.code(), Some(0));
+    assert!(!ron_home.file("big").exists());
 }

@@ -23,6 +23,8 @@ pub(crate) struct OfferSource {
     is_accepted: Arc<AtomicBool>,
     /// When this process began to serve it.
     started: Timestamp,
+    /// Whether the offer has ended, so that running gets of its files end too.
+    has_ended: Arc<watch::Sender<bool>>,
 }
 
 impl OfferSource {
@@ -35,7 +37,8 @@ impl OfferSource {
         // An offer of an earlier process may be accepted already.
         let is_accepted = Arc::new(AtomicBool::new(offer.state == OutgoingState::Accepted));
         let (counters, started) = (Arc::default(), Timestamp(Utc::now()));
-        Self { offer, entries, files, counters, is_accepted, started }
+        let has_ended = Arc::new(watch::Sender::new(false));
+        Self { offer, entries, files, counters, is_accepted, started, has_ended }
     }
 
     /// Bytes that this process has sent.
@@ -72,6 +75,17 @@ impl OfferSource {
     /// The first top-level files and folders.
     pub(super) fn entries(&self) -> &[OfferedEntry] {
         &self.entries
+    }
+
+    /// Ends running gets of the files.
+    pub(super) fn end(&self) {
+        self.has_ended.send_replace(true);
+    }
+
+    /// Waits until the offer has ended.
+    pub(super) async fn ended(&self) {
+        // Fails only after the sender is dropped, and `self` owns it.
+        let _ = self.has_ended.subscribe().wait_for(|has_ended| *has_ended).await;
     }
 
     /// Records that the recipient has accepted.

@@ -75,7 +75,10 @@ impl Peers {
 
     /// Forgets the files of an offer that has ended.
     pub(super) fn remove_source(&self, id: OfferId) {
-        self.0.state.lock().sources.remove(&id);
+        let source = self.0.state.lock().sources.remove(&id);
+        if let Some(source) = source {
+            source.end();
+        }
     }
 
     /// Forgets the files of an offer if it has ended: it may have been withdrawn while they were opened.

@@ -81,7 +81,14 @@ impl Peers {
         let served = ServedFile { path, source: content, have, block, proofs, prefix_cache };
         let observer = SentBytes(source.counters.clone());
         let stream = &mut conversation.stream;
-        let sent = get::serve(stream, served, &observer).await.map_err(|error| match error {
+        let sent = tokio::select! {
+            sent = get::serve(stream, served, &observer) => sent,
+            () = source.ended() => {
+                let why = "the offer has ended";
+                return Err(RequestError::refused(RefusalCode::NotFound, why));
+            }
+        };
+        let sent = sent.map_err(|error| match error {
             ServeError::NoSize => {
                 RequestError::refused(RefusalCode::NotAFile, "its size is not known")
             }
