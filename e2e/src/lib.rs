@@ -4,7 +4,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`binary`] | where the built binaries are |
-//! | [`page_program`], [`page_socket`] | a `quiver gui`, and the page's side of its conversations |
+//! | [`page_program`], [`page_socket`], [`page_user`] | a `quiver gui`, and the page's side of its conversations |
 //! | [`peer_program`] | a `quiver` that reports what other clients do |
 //! | [`process`] | a running program: its output, signals and exit |
 //! | [`server`] | a `quiver-server` with folders of its own |
@@ -49,6 +49,7 @@ pub mod metrics_page;
 pub mod nat_lab;
 pub mod page_program;
 pub mod page_socket;
+pub mod page_user;
 pub mod peer_program;
 pub mod process;
 pub mod prompt_user;
@@ -69,8 +70,9 @@ pub use fault::{Faults, faults_available};
 pub use interposing_server::{InterposingServer, Interposition};
 pub use library_client::LibraryClient;
 pub use metrics_page::MetricsResponse;
-pub use page_program::PageProgram;
+pub use page_program::{PageProgram, SpooledFile};
 pub use page_socket::{PageMessage, PageSocket};
+pub use page_user::PageUser;
 pub use peer_program::PeerProgram;
 pub use prompt_user::PromptUser;
 pub use quiver::Home;

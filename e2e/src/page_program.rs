@@ -29,8 +29,23 @@ pub struct PageResponse {
     pub status: u16,
     /// The status line and the headers.
     pub head: String,
-    /// The body.
+    /// The body, as text as far as it is one.
     pub body: String,
+    /// The body.
+    pub content: Vec<u8>,
+}
+
+/// A file that a page hands over, with the values of its headers.
+#[derive(Debug, Clone, Copy)]
+pub struct SpooledFile<'a> {
+    /// The id of the drop.
+    pub dropped: &'a str,
+    /// The path, percent-encoded.
+    pub path: &'a str,
+    /// The content.
+    pub content: &'a [u8],
+    /// When it was last modified, in milliseconds since 1970.
+    pub modified: i64,
 }
 
 impl PageProgram {
@@ -63,10 +78,15 @@ impl PageProgram {
     ///
     /// # Panics
     /// If there is no response.
-    pub async fn send(&self, request_line: &str, headers: &[String], body: &str) -> PageResponse {
+    pub async fn send(
+        &self,
+        request_line: &str,
+        headers: &[String],
+        body: impl AsRef<[u8]>,
+    ) -> PageResponse {
         let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
-        let text = format!("{request_line} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n{body}");
-        PageResponse::exchange(self.address(), &text).await
+        let head = format!("{request_line} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n");
+        PageResponse::exchange(self.address(), &[head.as_bytes(), body.as_ref()].concat()).await
     }
 
     /// Requests a path as a program does, with the right Host.
@@ -75,6 +95,40 @@ impl PageProgram {
     /// If there is no response.
     pub async fn get(&self, path: &str) -> PageResponse {
         self.send(&format!("GET {path}"), &[format!("Host: {}", self.host())], "").await
+    }
+
+    /// The header lines of a file that the page itself hands over.
+    #[must_use]
+    pub fn spool_headers(&self, secret: &str, file: SpooledFile<'_>) -> Vec<String> {
+        let (host, size) = (self.host(), file.content.len());
+        vec![
+            format!("Host: {host}"),
+            format!("Origin: http://{host}"),
+            format!("X-Quiver-Secret: {secret}"),
+            format!("X-Quiver-Drop: {}", file.dropped),
+            format!("X-Quiver-Path: {}", file.path),
+            format!("X-Quiver-Size: {size}"),
+            format!("X-Quiver-Modified: {}", file.modified),
+            format!("Content-Length: {size}"),
+        ]
+    }
+
+    /// Hands over a file, as the page does.
+    ///
+    /// # Panics
+    /// If there is no response.
+    pub async fn spool(&self, secret: &str, file: SpooledFile<'_>) -> PageResponse {
+        let headers = self.spool_headers(secret, file);
+        self.send("POST /spool", &headers, file.content).await
+    }
+
+    /// Requests a preview, as the page does. `path` is percent-encoded.
+    ///
+    /// # Panics
+    /// If there is no response.
+    pub async fn preview(&self, secret: &str, path: &str) -> PageResponse {
+        let headers = [format!("Host: {}", self.host()), format!("X-Quiver-Secret: {secret}")];
+        self.send(&format!("GET /preview?path={path}"), &headers, "").await
     }
 
     /// Tries to exchange a code for a secret, as the page does.
@@ -112,21 +166,24 @@ impl PageProgram {
 }
 
 impl PageResponse {
-    async fn exchange(address: SocketAddr, request: &str) -> Self {
+    async fn exchange(address: SocketAddr, request: &[u8]) -> Self {
         let exchanged = async {
             let mut stream = TcpStream::connect(address).await.unwrap();
             // A server that has read enough responds and stops reading.
-            let _ = stream.write_all(request.as_bytes()).await;
+            let _ = stream.write_all(request).await;
             let mut response = Vec::new();
             // It may also reset the connection after its response.
             let _ = stream.read_to_end(&mut response).await;
-            String::from_utf8(response).unwrap()
+            response
         };
         let response = wait_within(TIMEOUT, "a response of the page", exchanged).await;
-        let (head, body) = response.split_once("\r\n\r\n").expect("a head and a body");
+        let end = response.windows(4).position(|bytes| bytes == b"\r\n\r\n");
+        let (head, content) = response.split_at(end.expect("a head and a body"));
+        let head = String::from_utf8(head.to_owned()).unwrap();
+        let content = content[4..].to_owned();
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-        let (head, body) = (head.to_owned(), body.to_owned());
-        Self { status: status.expect("a status"), head, body }
+        let body = String::from_utf8_lossy(&content).into_owned();
+        Self { status: status.expect("a status"), head, body, content }
     }
 
     /// The value of a header.

@@ -325,8 +325,12 @@ impl QuiverCommand {
     }
 
     fn variables(&self) -> Vec<(String, OsString)> {
-        let folders =
-            [("XDG_STATE_HOME", "state"), ("XDG_CONFIG_HOME", "config"), ("XDG_DATA_HOME", "data")];
+        let folders = [
+            ("XDG_STATE_HOME", "state"),
+            ("XDG_CONFIG_HOME", "config"),
+            ("XDG_DATA_HOME", "data"),
+            ("XDG_CACHE_HOME", "cache"),
+        ];
         let mut variables = vec![
             ("HOME".to_owned(), self.root.clone().into_os_string()),
             ("TERM".to_owned(), "xterm-256color".into()),

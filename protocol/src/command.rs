@@ -70,7 +70,12 @@ pub enum Request {
         modified: Option<Timestamp>,
     },
     /// 1. client -> Space  2. server -> [`Space`](crate::Reply::Space), Eof
-    Space,
+    Space {
+        /// The folder to store in, which may be on another disk than the top folder. It need not
+        /// exist yet.
+        #[serde(skip_serializing_if = "FolderPath::is_root")]
+        path: FolderPath,
+    },
     /// Asks how much of an interrupted put the server has kept.
     /// 1. client -> Kept  2. server -> [`Kept`](crate::Reply::Kept), Eof
     Kept {
@@ -221,7 +226,10 @@ impl Request {
                 let MakeFolderFields { path, modified } = from_json(payload)?;
                 Self::MakeFolder { path: FilePath::parse(&path)?, modified }
             }
-            "space" => Self::Space,
+            "space" => {
+                let SpaceFields { path } = from_json(payload)?;
+                Self::Space { path: FolderPath::parse(&path)? }
+            }
             "kept" => {
                 let PathField { path } = from_json(payload)?;
                 Self::Kept { path: FilePath::parse(&path)? }
@@ -340,6 +348,12 @@ struct RenameFields {
 struct MakeFolderFields {
     path: String,
     modified: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+struct SpaceFields {
+    #[serde(default)]
+    path: String,
 }
 
 #[derive(Deserialize)]

@@ -120,6 +120,12 @@ impl FolderPath {
         self.0.as_ref().map_or("", FilePath::as_str)
     }
 
+    /// Whether it is the root.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// The parts, outermost first; none for the root.
     pub fn parts(&self) -> impl Iterator<Item = &str> {
         self.0.iter().flat_map(FilePath::parts)

@@ -179,6 +179,10 @@ pub struct AvailableSpace {
     pub available: u64,
     /// Bytes that one file may have.
     pub max_file_size: u64,
+    /// Bytes of the disk that are free too, but that the operator keeps free; `None` if something
+    /// else limits what may be stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_free: Option<u64>,
 }
 
 impl Reply {

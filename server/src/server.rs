@@ -24,7 +24,7 @@ use crate::config::{
     LIST_THREADS, MAX_LEAVING_CONNECTIONS, PROOF_REST_FACTOR, PROOF_THREADS, SHUTDOWN_TIMEOUT,
     SWEEP_INTERVAL, UploadConfig,
 };
-use crate::files::{Files, StoreLimits, SweepSummary};
+use crate::files::{Files, StoreLimits, SweepSummary, UnreservedSpace};
 use crate::handshake_queue::HandshakeQueue;
 use crate::history::History;
 use crate::introductions::Introductions;
@@ -213,6 +213,13 @@ fn enable_uploads(files: Files, uploads: Option<&UploadConfig>) -> anyhow::Resul
     let limits = StoreLimits { max_file_size, keep_free: *keep_free };
     let files = files.with_store(quota_db, limits);
     files.settle_unfinished().context("cannot settle unfinished changes of files")?;
+    match files.disk_space() {
+        Ok(UnreservedSpace { available: 0, kept_free }) => warn!(
+            "nothing can be stored: {kept_free} bytes of the disk are free, and --keep-free keeps {keep_free}"
+        ),
+        Ok(_) => {}
+        Err(error) => warn!("cannot read how much space the disk has: {error}"),
+    }
     Ok((files, max_file_size))
 }
 

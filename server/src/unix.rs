@@ -2,6 +2,7 @@
 //!
 //! The only file of this crate with such calls. Does not interpret the files' content.
 
+use std::ffi::OsStr;
 use std::fs::{File, Permissions};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,7 +14,7 @@ use quiver_transfer::file_system::{self, FileLock};
 pub(crate) use quiver_transfer::file_system::{
     check_writable, free_space, rename_noreplace, sync_folder,
 };
-use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::fs::{FileType, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT};
 use tempfile::NamedTempFile;
 
 /// The permission bits of the group and of others.
@@ -103,6 +104,47 @@ pub(crate) fn create_private_folder(path: &Path) -> io::Result<()> {
 pub(crate) fn ensure_private_file(path: &Path) -> io::Result<()> {
     File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
     Ok(())
+}
+
+/// Opens a folder in a folder; not through a link.
+pub(crate) fn open_folder(folder: &Dir, name: &OsStr) -> io::Result<Dir> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let opened = rustix::fs::openat(folder, name, flags, Mode::empty())?;
+    Ok(Dir::from_std_file(opened.into()))
+}
+
+/// Opens a file or folder for reading; not through a link, and without waiting for a pipe.
+pub(crate) fn open_entry(folder: &Dir, name: impl AsRef<OsStr>) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(folder, name.as_ref(), flags, Mode::empty())?.into())
+}
+
+/// Creates a file with mode 0600 that did not exist, for reading and writing.
+pub(crate) fn create_private(folder: &Dir, name: impl AsRef<OsStr>) -> io::Result<File> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let mode = Mode::RUSR | Mode::WUSR;
+    Ok(rustix::fs::openat(folder, name.as_ref(), flags, mode)?.into())
+}
+
+/// Gives an open file or folder the permissions and the modification time of another one.
+pub(crate) fn copy_attributes(from: impl AsFd, to: impl AsFd) -> io::Result<()> {
+    let original = rustix::fs::fstat(from)?;
+    rustix::fs::fchmod(&to, Mode::from_raw_mode(original.st_mode))?;
+    let time = Timespec {
+        tv_sec: original.st_mtime,
+        tv_nsec: original.st_mtime_nsec.try_into().unwrap_or(0),
+    };
+    let last_access = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
+    Ok(rustix::fs::futimens(to, &Timestamps { last_access, last_modification: time })?)
+}
+
+/// A mounted file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct DiskId(u64);
+
+/// The disk that a folder is on.
+pub(crate) fn disk_id(folder: &Dir) -> io::Result<DiskId> {
+    Ok(DiskId(rustix::fs::fstat(folder)?.st_dev))
 }
 
 /// An open folder.

@@ -63,7 +63,7 @@ pub use disk_pool::{DiskPool, ShuttingDown};
 pub use observer::Observer;
 pub use partial_file::{
     FileAttributes, PARTIAL_PREFIX, PARTIAL_SUFFIX, PartialFile, ReplacePolicy, is_partial_name,
-    open_partial_content, partial_length,
+    open_partial_content, partial_length, partial_name,
 };
 pub use prefix::HashedPrefix;
 pub use prefix_cache::PrefixCache;

@@ -9,8 +9,8 @@ use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt as _};
 use cap_std::fs::{Dir, OpenOptions};
 
 use crate::file_system::{
-    FileLock, UnsetAttributes, make_executable, rename_noreplace, set_file_modified, stat,
-    sync_file, sync_folder, try_lock, unlock,
+    FileLock, Permissions, UnsetAttributes, make_executable, rename_noreplace, set_file_modified,
+    stat, sync_file, sync_folder, try_lock, unlock,
 };
 use crate::unix;
 
@@ -84,11 +84,13 @@ pub struct FileAttributes {
 }
 
 impl FileAttributes {
-    /// Sets the attributes of an open file, and returns those that could not be set.
-    pub(crate) fn apply(self, file: &File) -> UnsetAttributes {
+    /// Sets the attributes of an open file, and returns those that could not be set. `permissions`
+    /// are those of the file that it replaces.
+    pub(crate) fn apply(self, file: &File, permissions: Option<Permissions>) -> UnsetAttributes {
+        let permissions = permissions.map_or(Ok(()), |permissions| permissions.apply(file));
         let executable = if self.executable { make_executable(file) } else { Ok(()) };
         let modified = self.modified.map_or(Ok(()), |modified| set_file_modified(file, modified));
-        UnsetAttributes::from_results(modified, executable)
+        UnsetAttributes::from_results(modified, permissions.and(executable))
     }
 }
 
@@ -213,13 +215,25 @@ impl PartialFile {
         Ok(())
     }
 
+    /// Takes the permissions from other users that they do not have for the file `target`, which it
+    /// will replace: nobody may read new content who could not read the old one. Nothing changes if
+    /// there is no such file.
+    ///
+    /// # Errors
+    /// An I/O error.
+    pub fn restrict_to(&self, target: &str) -> io::Result<()> {
+        let Some(replaced) = Permissions::of_file(&self.folder, target)? else { return Ok(()) };
+        Ok(Permissions::of_open(&self.file)?.restricted_to(replaced).apply(&self.file)?)
+    }
+
     /// Removes it.
     pub fn discard(mut self) {
         self.on_drop = DropAction::Remove;
     }
 
     /// Flushes the content to disk, renames the file to `target` in its folder, and flushes the
-    /// folder. Returns the attributes that could not be set. Blocks for as long as the disk takes.
+    /// folder. A file that it replaces keeps its permissions. Returns the attributes that could not
+    /// be set. Blocks for as long as the disk takes.
     ///
     /// # Errors
     /// An I/O error: `AlreadyExists` if the name exists and must not be replaced. An existing file
@@ -243,19 +257,28 @@ impl PartialFile {
         replace: ReplacePolicy,
         attributes: FileAttributes,
     ) -> io::Result<UnsetAttributes> {
-        let unset = self.flush_to_disk(attributes)?;
+        let unset = self.flush_to_disk(target, replace, attributes)?;
         self.rename_to(target, replace)?;
         sync_folder(&self.folder)?;
         Ok(unset)
     }
 
     /// Sets the file's time and permissions and flushes its content to disk: the slow half of a
-    /// [commit](Self::commit). Returns the attributes that could not be set.
+    /// [commit](Self::commit) to `target`. Returns the attributes that could not be set.
     ///
     /// # Errors
     /// An I/O error.
-    pub fn flush_to_disk(&self, attributes: FileAttributes) -> io::Result<UnsetAttributes> {
-        let unset = attributes.apply(&self.file);
+    pub fn flush_to_disk(
+        &self,
+        target: &str,
+        replace: ReplacePolicy,
+        attributes: FileAttributes,
+    ) -> io::Result<UnsetAttributes> {
+        let permissions = match replace {
+            ReplacePolicy::Never => None,
+            ReplacePolicy::Existing => Permissions::of_file(&self.folder, target)?,
+        };
+        let unset = attributes.apply(&self.file, permissions);
         sync_file(&self.file)?;
         Ok(unset)
     }
@@ -281,7 +304,9 @@ impl PartialFile {
     }
 }
 
-fn partial_name(id: u64) -> String {
+/// The name of the partial file with this `id`.
+#[must_use]
+pub fn partial_name(id: u64) -> String {
     format!("{PARTIAL_PREFIX}{id:016x}{PARTIAL_SUFFIX}")
 }
 

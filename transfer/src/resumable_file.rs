@@ -80,13 +80,14 @@ impl StoredBytes {
 }
 
 impl ResumableFile {
-    /// Opens the partial file with this `id` in a folder, with the content of an earlier attempt,
-    /// or empty if `discard_content`. If another process has locked it, or other users could write
+    /// Opens the partial file with this `id` in the folder of its target, with the content of an
+    /// earlier attempt, or empty if `discard_content`. If another process has locked it, or other users could write
     /// to it, creates an empty partial file under a random name instead, which is not resumable.
     ///
     /// # Errors
     /// An I/O error.
-    pub async fn open(folder: Arc<Dir>, id: u64, discard_content: bool) -> io::Result<Self> {
+    pub async fn open(target: &StorageTarget, id: u64, discard_content: bool) -> io::Result<Self> {
+        let StorageTarget { folder, name, replace, .. } = target.clone();
         blocking::run_io(move || {
             let (mut file, is_resumable) = match PartialFile::open(&folder, id) {
                 Ok(file) if unix::is_exclusively_owned(&file.content()?)? => (file, true),
@@ -103,6 +104,9 @@ impl ResumableFile {
                 }
                 Err(error) => return Err(error),
             };
+            if replace == ReplacePolicy::Existing {
+                file.restrict_to(&name)?;
+            }
             if discard_content {
                 file.truncate_to(0)?;
             }

@@ -51,7 +51,7 @@ impl UnnamedFile {
     ) -> io::Result<Option<(Self, UnsetAttributes)>> {
         let Some(mut file) = unix::create_unnamed(folder) else { return Ok(None) };
         file.write_all(bytes)?;
-        let unset = attributes.apply(&file);
+        let unset = attributes.apply(&file, None);
         sync_file(&file)?;
         Ok(Some((Self(file), unset)))
     }

@@ -6,6 +6,7 @@ mod transfers;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand};
 use quiver_protocol::ClientName;
 
@@ -163,6 +164,14 @@ pub struct GuiArgs {
     /// Only print the link, and open no browser
     #[arg(long)]
     pub no_open: bool,
+    /// Space for files that are dropped on the page, at most half of the free space
+    #[arg(long, value_name = "SIZE", default_value = "10GB", value_parser = parse_size)]
+    pub spool_limit: u64,
+}
+
+/// Parses a size like `512`, `10MB` or `1GiB`.
+fn parse_size(text: &str) -> Result<u64, String> {
+    text.parse::<ByteSize>().map(|size| size.as_u64())
 }
 
 const GUI_HELP: &str = "\

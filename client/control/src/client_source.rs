@@ -204,6 +204,6 @@ fn file_view(file: TransferFile) -> TransferFileView {
             FileState::Kept => FileStage::Kept,
             FileState::Failed => FileStage::Failed,
         },
-        error: None,
+        error: file.error,
     }
 }

@@ -2,6 +2,7 @@
 //! The handle owns all state of the running client; an interface holds only what it shows.
 
 mod contacts;
+mod file_start;
 mod peers;
 mod resume;
 mod transfers;
@@ -15,6 +16,7 @@ use quiver_transport::{ConnectionEnd, Endpoint};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+pub use self::file_start::FileStart;
 pub use self::peers::TellOutcome;
 pub use self::resume::ResumeOverrides;
 pub use self::transfers::{PreparedTransfer, RunningTransfer, TransferEnd};

@@ -128,8 +128,7 @@ impl Client {
         };
         let handle = self.handle()?;
         let rename = async |to: &FilePath| {
-            let (connection, timeout) = (&handle.connection, handle.timeout);
-            exchange::rename(connection, from.clone(), to.clone(), replace, timeout).await
+            exchange::rename(&handle.connection, from.clone(), to.clone(), replace).await
         };
         let mut target = match to {
             "" | "." => in_folder("")?,

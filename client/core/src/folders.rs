@@ -18,6 +18,7 @@ pub struct Folders {
     config: Result<PathBuf, FolderError>,
     data: Result<PathBuf, FolderError>,
     state: Result<PathBuf, FolderError>,
+    cache: Result<PathBuf, FolderError>,
 }
 
 /// Why a folder cannot be used.
@@ -68,13 +69,15 @@ impl Folders {
             config: folder("XDG_CONFIG_HOME", ".config"),
             data: folder("XDG_DATA_HOME", ".local/share"),
             state: folder("XDG_STATE_HOME", ".local/state"),
+            cache: folder("XDG_CACHE_HOME", ".cache"),
         }
     }
 
-    /// The given folders, in place of a user's.
+    /// The given folders, in place of a user's, and none for what can be lost.
     #[must_use]
     pub fn at(config: PathBuf, data: PathBuf, state: PathBuf) -> Self {
-        Self { config: Ok(config), data: Ok(data), state: Ok(state) }
+        let cache = Err(FolderError::NoHome);
+        Self { config: Ok(config), data: Ok(data), state: Ok(state), cache }
     }
 
     /// The folder for `config.toml`, which the user writes.
@@ -99,6 +102,14 @@ impl Folders {
     /// [`FolderError`].
     pub fn state(&self) -> Result<&Path, &FolderError> {
         self.state.as_deref()
+    }
+
+    /// The folder for what can be lost: content that a browser has handed over.
+    ///
+    /// # Errors
+    /// [`FolderError`].
+    pub fn cache(&self) -> Result<&Path, &FolderError> {
+        self.cache.as_deref()
     }
 }
 
@@ -132,6 +143,7 @@ mod tests {
         let folders = Folders::new(variable, Some(home.path()));
         assert_eq!(folders.config(), Ok(Path::new("/c/quiver")));
         assert_eq!(folders.data(), Ok(&*home.path().join(".local/share/quiver")));
+        assert_eq!(folders.cache(), Ok(&*home.path().join(".cache/quiver")));
         let folders = Folders::new(NO_VARIABLES, Some(home.path()));
         assert_eq!(folders.config(), Ok(&*home.path().join(".config/quiver")));
         assert_eq!(folders.state(), Ok(&*home.path().join(".local/state/quiver")));

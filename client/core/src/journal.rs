@@ -66,6 +66,12 @@ impl Journal {
         Self { folder: Err(FolderError::NoHome) }
     }
 
+    /// Whether there is a folder for it.
+    #[must_use]
+    pub(crate) fn exists(&self) -> bool {
+        self.folder.is_ok()
+    }
+
     /// The journal of a user.
     #[must_use]
     pub fn from_folders(folders: &Folders) -> Self {

@@ -54,7 +54,7 @@ mod unix;
 mod upload;
 
 pub use client::{
-    Client, PreparedTransfer, ResumeOverrides, RunningTransfer, TellOutcome, TransferEnd,
+    Client, FileStart, PreparedTransfer, ResumeOverrides, RunningTransfer, TellOutcome, TransferEnd,
 };
 pub use error::{ClientError, ErrorCode};
 pub use questions::{InterfaceGuard, Questions};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quiver_protocol::{ClientName, ClientRef, Fingerprint};
+use quiver_protocol::{ClientName, ClientRef, Fingerprint, Timestamp};
 
 use crate::error::ClientError;
 use crate::peer_path::PeerPath;
@@ -24,9 +24,13 @@ pub enum PeerEvent {
         from: ClientName,
         /// The text, as the sender typed it.
         text: String,
+        /// When it was received.
+        at: Timestamp,
+        /// Its number in the conversation; `None` if conversations are not kept.
+        number: Option<u64>,
     },
     /// Another client offers files. Published once in a process, also for an offer that an earlier process has
-    /// received.
+    /// received. The offer is open, or was accepted by itself just now.
     OfferReceived(Arc<IncomingOffer>),
     /// An offer of another client was refused because it breaks a rule.
     OfferRefused {

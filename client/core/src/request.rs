@@ -62,6 +62,8 @@ pub struct TransferOptions {
     pub retry_for: Duration,
     /// Report each file of a tree. Named files are always reported.
     pub report_files: bool,
+    /// Record the transfer, so that a later run can resume it.
+    pub journal: bool,
 }
 
 impl Default for TransferOptions {
@@ -74,6 +76,7 @@ impl Default for TransferOptions {
             rate_limit: None,
             retry_for: Duration::from_secs(60),
             report_files: false,
+            journal: true,
         }
     }
 }

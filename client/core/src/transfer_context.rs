@@ -11,7 +11,7 @@ use quiver_transfer::{RateLimit, ThreadLoad, TransferBottleneck};
 use tokio::time::Instant;
 
 use crate::error::ClientError;
-use crate::journal::UnfinishedShare;
+use crate::journal::{Journal, UnfinishedFiles, UnfinishedShare};
 use crate::outcomes::Outcomes;
 use crate::progress::{ProgressMeter, TotalProgressMeter};
 use crate::reconnecting::{ReconnectingSession, SessionHandle};
@@ -25,6 +25,9 @@ use crate::transfers::{TransferEvent, TransferState};
 pub(crate) struct TransferContext {
     pub(crate) session: ReconnectingSession,
     pub(crate) reporter: Reporter,
+    /// Where files are recorded that a later run can resume.
+    pub(crate) journal: Journal,
+    pub(crate) unfinished: UnfinishedFiles,
     /// Whether each file is reported.
     pub(crate) reports_files: bool,
     /// The progress of all files, if they share one.
@@ -57,9 +60,16 @@ impl TransferContext {
         file_count: usize,
         is_tree: bool,
     ) -> Self {
+        let (journal, unfinished) = if options.journal {
+            (session.journal().clone(), session.unfinished().clone())
+        } else {
+            (Journal::none(), UnfinishedFiles::default())
+        };
         Self {
             session,
             reporter,
+            journal,
+            unfinished,
             reports_files: !is_tree || options.report_files,
             total: None,
             retry_for: options.retry_for,
@@ -101,7 +111,7 @@ impl TransferContext {
             let (context, work) = (self.clone(), work(item));
             async move {
                 let done = work.await;
-                context.finish_file(number, done.as_ref().ok().copied());
+                context.finish_file(number, done.as_ref().copied());
                 done.map(drop)
             }
         };
@@ -115,10 +125,10 @@ impl TransferContext {
         self.reporter.transfer().map_or(0, |transfer| transfer.files.add(path, target))
     }
 
-    /// Records the outcome of a file: its size, or `None` for a failure.
-    fn finish_file(&self, number: u64, size: Option<u64>) {
+    /// Records the outcome of a file: its size, or its error.
+    fn finish_file(&self, number: u64, outcome: Result<u64, &ClientError>) {
         if let Some(transfer) = self.reporter.transfer() {
-            transfer.files.finish(number, size.is_some(), size);
+            transfer.files.finish(number, outcome.map(Some));
         }
     }
 
@@ -197,7 +207,7 @@ impl TransferContext {
         percent: Option<u64>,
     ) -> ClientError {
         // An offer is continued by accepting it again, not by a resume.
-        if self.session.is_with_peer() {
+        if self.session.is_with_peer() || !self.journal.exists() {
             return error;
         }
         error.with_unfinished_share(percent.map(|percent| {

@@ -5,26 +5,37 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::Utc;
 use parking_lot::{Mutex, MutexGuard};
 use quiver_client::error::InvalidRequest;
 use quiver_client::folders::Folders;
 use quiver_client::{Client, ClientSettings, InterfaceGuard};
 use quiver_control::{Failure, ProcessRequests};
+use quiver_protocol::Timestamp;
 use quiver_transport::Endpoint;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
 
+use crate::conversations::ConversationScope;
 use crate::files::PageFiles;
 use crate::guards::Guards;
+use crate::history::History;
 use crate::model::{Model, PageFeed};
 use crate::saved_state::SavedState;
 use crate::secrets::SecretStore;
+use crate::spool::Spool;
 use crate::transfer_records::TransferRecords;
 
 /// How long questions stay open without a page, so that a reload does not answer them.
 const QUESTION_GRACE: Duration = Duration::from_secs(30);
+
+/// Files that browsers hand over at once. Further ones wait.
+const MAX_SPOOL_UPLOADS: usize = 8;
+
+/// Previews that are loaded at once. Further ones wait.
+const MAX_PREVIEWS: usize = 4;
 
 /// What all parts of the page share.
 #[derive(Debug)]
@@ -42,6 +53,12 @@ pub(crate) struct PageContext {
     /// The folder with the files that redirect a browser.
     pub(crate) runtime_folder: PathBuf,
     pub(crate) records: Mutex<TransferRecords>,
+    pub(crate) history: History,
+    pub(crate) spool: Arc<Spool>,
+    /// One for each file that is received at once.
+    pub(crate) spool_permits: Semaphore,
+    /// One for each preview that is loaded at once.
+    pub(crate) preview_permits: Semaphore,
     model: Mutex<Model>,
     saved: tokio::sync::Mutex<SavedState>,
     active: Mutex<Option<Arc<ActiveClient>>>,
@@ -63,6 +80,8 @@ pub(crate) struct ContextParts {
     pub(crate) port: u16,
     pub(crate) model: Model,
     pub(crate) saved: SavedState,
+    /// Bytes of the content that browsers hand over.
+    pub(crate) spool_limit: u64,
 }
 
 /// The client that is signed in, or signs in.
@@ -82,6 +101,8 @@ impl PageContext {
         let ContextParts { defaults, folders, home, client_runtime, runtime_folder, .. } = parts;
         Self {
             defaults,
+            history: History::new(folders.clone()),
+            spool: Arc::new(Spool::new(&folders, parts.spool_limit)),
             folders,
             home,
             client_runtime,
@@ -90,6 +111,8 @@ impl PageContext {
             secrets: SecretStore::default(),
             runtime_folder,
             records: Mutex::default(),
+            spool_permits: Semaphore::new(MAX_SPOOL_UPLOADS),
+            preview_permits: Semaphore::new(MAX_PREVIEWS),
             model: Mutex::new(parts.model),
             saved: tokio::sync::Mutex::new(parts.saved),
             active: Mutex::default(),
@@ -230,6 +253,59 @@ impl PageContext {
         // Locked until then, so that an older state does not replace a newer one.
         drop(saved);
         written.map_err(|error| Failure::new("local_disk", format!("cannot save: {error}")))
+    }
+
+    /// Whether there is a place where conversations can be kept.
+    pub(crate) fn can_keep(&self) -> bool {
+        self.folders.state().is_ok()
+    }
+
+    /// The server and name of the conversations, if they are kept.
+    pub(crate) fn kept_scope(&self) -> Option<ConversationScope> {
+        let mut model = self.model();
+        let is_kept = model.settings().history && self.can_keep();
+        model.conversations().scope().filter(|_| is_kept).cloned()
+    }
+
+    /// Loads the kept conversations of a client that has signed in. `are_current` if they may be shown already.
+    pub(crate) async fn load_conversations(
+        &self,
+        active: &ActiveClient,
+        are_current: bool,
+    ) -> Result<(), Failure> {
+        let (server, own_name) =
+            (active.client.server_key()?, active.client.welcome()?.name.clone());
+        let scope = ConversationScope { server, own_name };
+        let is_shown = || are_current && self.model().conversations().scope() == Some(&scope);
+        if is_shown() {
+            return Ok(());
+        }
+        let kept = match self.can_keep() {
+            true => self.history.conversations(scope.clone()).await,
+            false => Ok(Vec::new()),
+        };
+        let (kept, failure) = match kept {
+            Ok(kept) => (kept, None),
+            Err(failure) => (Vec::new(), Some(failure)),
+        };
+        // They may have been loaded meanwhile.
+        if !is_shown() {
+            self.model().load_conversations(scope, kept);
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Prepares for conversations that are kept from now on: their numbers follow those of this run.
+    pub(crate) async fn start_keeping(&self) -> Result<(), Failure> {
+        let (scope, numbers) = {
+            let mut model = self.model();
+            let conversations = model.conversations();
+            (conversations.scope().cloned(), conversations.with_unkept())
+        };
+        match scope.filter(|_| self.can_keep() && !numbers.is_empty()) {
+            Some(scope) => self.history.skip_numbers(scope, numbers, Timestamp(Utc::now())).await,
+            None => Ok(()),
+        }
     }
 
     /// The servers of earlier sign-ins.

@@ -1,4 +1,5 @@
-//! HTTP requests of pages: the guards first, then the page's files, the exchange of a code, and the WebSocket.
+//! HTTP requests of pages: the guards first, then the page's files, the exchange of a code, the WebSocket, dropped content
+//! and previews.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use axum::http::header::{
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
+use percent_encoding::percent_decode_str;
 use quiver_protocol::Secret;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -24,7 +26,9 @@ use crate::browser::RedirectFile;
 use crate::context::PageContext;
 use crate::guards::{RequestKind, single};
 use crate::model::to_json;
+use crate::preview;
 use crate::socket;
+use crate::spool_upload;
 use quiver_control::Failure;
 
 /// The version of the messages on the WebSocket.
@@ -38,6 +42,11 @@ const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// WebSockets that have not shown a secret yet.
 const MAX_STRANGERS: usize = 16;
+
+const SECRET_HEADER: HeaderName = HeaderName::from_static("x-quiver-secret");
+
+/// What a preview may do, if a browser shows it as a document.
+const PREVIEW_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
 
 const HTML_PATHS: [&str; 2] = ["/", "/index.html"];
 
@@ -83,7 +92,7 @@ async fn answer(
 ) -> Result<Response, Response> {
     let path = parts.uri.path().to_owned();
     let (kind, method) = match path.as_str() {
-        "/session" => (RequestKind::Change, Method::POST),
+        "/session" | "/spool" => (RequestKind::Change, Method::POST),
         "/socket" => (RequestKind::Change, Method::GET),
         path if HTML_PATHS.contains(&path) => (RequestKind::Document, Method::GET),
         _ => (RequestKind::Resource, Method::GET),
@@ -99,6 +108,16 @@ async fn answer(
     match path.as_str() {
         "/session" => exchange(&state.context, body).await,
         "/socket" => upgrade(state, parts).await,
+        "/spool" => {
+            check_secret(&state.context, &parts.headers).map_err(refusal)?;
+            let received = spool_upload::receive(&state.context, &parts.headers, body).await;
+            let bytes = received.map_err(|(status, failure)| json_response(status, &failure))?;
+            Ok(json_response(StatusCode::OK, &json!({ "spooled": bytes })))
+        }
+        "/preview" => {
+            check_secret(&state.context, &parts.headers).map_err(refusal)?;
+            show(&state.context, parts.uri.query().unwrap_or_default()).await
+        }
         path => Ok(file(&state.context, path, &parts.headers)),
     }
 }
@@ -141,6 +160,27 @@ async fn exchange(context: &PageContext, body: Body) -> Result<Response, Respons
     // The browser has read the link.
     RedirectFile::of_code(&context.runtime_folder, code).remove();
     Ok(json_response(StatusCode::OK, &json!({ "secret": secret })))
+}
+
+/// Checks that the request is of a tab that has exchanged a code.
+fn check_secret(context: &PageContext, headers: &HeaderMap) -> Result<(), StatusCode> {
+    let secret = single(headers, &SECRET_HEADER);
+    let is_valid = secret.is_some_and(|secret| context.secrets.is_valid(secret));
+    if is_valid { Ok(()) } else { Err(StatusCode::UNAUTHORIZED) }
+}
+
+/// A preview of the file that the query names.
+async fn show(context: &Arc<PageContext>, query: &str) -> Result<Response, Response> {
+    let encoded = query.strip_prefix("path=").filter(|path| !path.contains('&'));
+    let path = encoded.and_then(|path| percent_decode_str(path).decode_utf8().ok());
+    let path = path.ok_or_else(|| refusal(StatusCode::BAD_REQUEST))?;
+    let loaded = preview::load(context, &path).await;
+    let loaded = loaded.map_err(|(status, failure)| json_response(status, &failure))?;
+    let mut response = loaded.content.into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(loaded.media_type));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PREVIEW_POLICY));
+    Ok(response)
 }
 
 async fn upgrade(state: &HttpState, mut parts: Parts) -> Result<Response, Response> {
@@ -190,7 +230,7 @@ fn with_headers(mut response: Response, host: Option<&str>) -> Response {
     );
     let headers = response.headers_mut();
     if let Ok(policy) = HeaderValue::from_str(&policy) {
-        headers.insert(CONTENT_SECURITY_POLICY, policy);
+        headers.entry(CONTENT_SECURITY_POLICY).or_insert(policy);
     }
     let fixed = [
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),

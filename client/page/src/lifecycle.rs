@@ -9,6 +9,7 @@ use quiver_protocol::{CloseCode, Fingerprint};
 use tokio::time::sleep;
 
 use crate::context::{ActiveClient, PageContext};
+use crate::spool::DropFate;
 use crate::views::{ConnectionView, LinkState, MAX_TEXT};
 use quiver_control::Failure;
 
@@ -82,6 +83,8 @@ pub(crate) async fn end(
     }
     active.end();
     context.records.lock().clear();
+    // The next client counts its transfers from 1 again.
+    context.spool.settle_transfers(|_| DropFate::Over);
     let server = Some(active.server.clone());
     let name = context.model().connection().name.clone();
     let signed_out = ConnectionView { server, name, ..ConnectionView::signed_out(failure) };

@@ -10,6 +10,7 @@ use quiver_protocol::{ClientName, Secret};
 use serde::{Deserialize, Serialize};
 
 use crate::peer_name::PeerName;
+use crate::spool::DropId;
 use crate::views::{
     ConnectionView, ConversationView, IncomingOfferView, MessageView, OutgoingOfferView,
     PageSettings, Person, QuestionView, RecentServer,
@@ -32,37 +33,147 @@ pub(crate) struct RequestId {
 #[derive(Debug, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub(crate) enum PageRequest {
-    Connect { server: String, name: String, certificate: Option<String> },
+    Connect {
+        server: String,
+        name: String,
+        certificate: Option<String>,
+    },
     Disconnect,
-    Answer { question: u64, answer: AnswerText },
-    Say { to: PeerName, text: String },
-    Messages { with: PeerName, before: Option<u64>, limit: usize },
-    MarkRead { with: PeerName },
-    ClearHistory { with: Option<PeerName> },
-    Verify { name: ClientName },
-    Block { name: ClientName, blocked: bool },
-    Forget { name: ClientName },
-    Path { name: ClientName },
-    List { folder: String, after: Option<String>, limit: usize },
-    MakeFolder { path: String },
-    Rename { from: String, to: String },
-    Remove { paths: Vec<String> },
-    ListLocal { folder: String, after: Option<String>, limit: usize },
-    ShowInFolder { path: String },
-    Get { paths: Vec<String>, folder: Option<String>, on_conflict: OnConflict },
-    Put { paths: Vec<String>, to: String, on_conflict: OnConflict },
-    Send { name: ClientName, paths: Vec<String> },
-    Accept { offer: u64, folder: Option<String> },
-    Decline { offer: u64 },
-    Withdraw { offer: u64 },
+    Answer {
+        question: u64,
+        answer: AnswerText,
+    },
+    Say {
+        to: PeerName,
+        text: String,
+    },
+    Messages {
+        with: PeerName,
+        before: Option<u64>,
+        limit: usize,
+    },
+    MarkRead {
+        with: PeerName,
+    },
+    ClearHistory {
+        with: Option<PeerName>,
+    },
+    Verify {
+        name: ClientName,
+    },
+    Block {
+        name: ClientName,
+        blocked: bool,
+    },
+    Forget {
+        name: ClientName,
+    },
+    Path {
+        name: ClientName,
+    },
+    List {
+        folder: String,
+        after: Option<String>,
+        limit: usize,
+    },
+    MakeFolder {
+        path: String,
+    },
+    Rename {
+        from: String,
+        to: String,
+    },
+    Remove {
+        paths: Vec<String>,
+    },
+    ListLocal {
+        folder: String,
+        after: Option<String>,
+        limit: usize,
+    },
+    ShowInFolder {
+        path: String,
+    },
+    Get {
+        paths: Vec<String>,
+        folder: Option<String>,
+        on_conflict: OnConflict,
+    },
+    Put {
+        paths: Vec<String>,
+        to: String,
+        on_conflict: OnConflict,
+    },
+    Send {
+        name: ClientName,
+        paths: Vec<String>,
+    },
+    Accept {
+        offer: u64,
+        folder: Option<String>,
+    },
+    Decline {
+        offer: u64,
+    },
+    Withdraw {
+        offer: u64,
+    },
+    AlwaysAccept {
+        name: ClientName,
+        folder: Option<String>,
+    },
     Transfers,
-    Pause { transfer: String },
-    Resume { transfer: String },
-    Cancel { transfer: String },
-    Retry { transfer: String },
-    RemoveTransfer { transfer: String },
-    TransferFiles { transfer: String, after: u64, limit: usize },
-    Settings { change: SettingsChange },
+    Pause {
+        transfer: String,
+    },
+    Resume {
+        transfer: String,
+    },
+    Cancel {
+        transfer: String,
+    },
+    Retry {
+        transfer: String,
+    },
+    RemoveTransfer {
+        transfer: String,
+    },
+    TransferFiles {
+        transfer: String,
+        after: u64,
+        limit: usize,
+    },
+    PutSpooled {
+        #[serde(rename = "drop")]
+        dropped: DropText,
+        to: String,
+        on_conflict: OnConflict,
+    },
+    SendSpooled {
+        #[serde(rename = "drop")]
+        dropped: DropText,
+        name: ClientName,
+    },
+    DiscardSpooled {
+        #[serde(rename = "drop")]
+        dropped: DropText,
+    },
+    Settings {
+        change: SettingsChange,
+    },
+}
+
+/// The id of a drop, as a page writes it.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct DropText(pub(crate) DropId);
+
+impl TryFrom<String> for DropText {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        DropId::parse(&text).map(Self).ok_or("not 16 hex digits")
+    }
 }
 
 /// What to do with files that exist with other content.

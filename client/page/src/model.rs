@@ -11,13 +11,13 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::conversations::Conversations;
+use crate::conversations::{ConversationScope, Conversations};
 use crate::messages::{NumberedEvent, PageEvent, PageSnapshot};
 use crate::peer_name::PeerName;
 use crate::transfer_board::{BoardChange, TransferBoard, TransferOrigin};
 use crate::views::{
-    ConnectionView, IncomingOfferView, MessageView, OutgoingOfferView, PageSettings, Person,
-    QuestionContent, QuestionView, RecentServer,
+    ConnectionView, ConversationView, IncomingOfferView, MessageView, OutgoingOfferView,
+    PageSettings, Person, QuestionContent, QuestionView, RecentServer,
 };
 
 /// Events that may wait for a page.
@@ -150,8 +150,22 @@ impl Model {
         self.send(&snapshot);
     }
 
-    /// Forgets the conversations with clients of another server.
-    pub(crate) fn clear_conversations(&mut self) {
+    /// Replaces the conversations by those of a server and a name. Pages get a snapshot, if they have not the same.
+    pub(crate) fn load_conversations(
+        &mut self,
+        scope: ConversationScope,
+        kept: Vec<ConversationView>,
+    ) {
+        let before = self.conversations.views();
+        self.conversations.load(scope, kept);
+        if self.conversations.views() != before {
+            let snapshot = self.snapshot();
+            self.send(&snapshot);
+        }
+    }
+
+    /// Forgets the conversations with clients of another server, which may be kept on the disk.
+    pub(crate) fn leave_conversations(&mut self) {
         self.conversations = Conversations::default();
         self.publish(&PageEvent::HistoryCleared { with: None });
     }
@@ -201,13 +215,27 @@ impl Model {
         }
     }
 
-    /// Adds and publishes a message of the other side.
-    pub(crate) fn receive_message(&mut self, with: PeerName, text: String, at: Timestamp) {
-        self.conversations.add_received(with.clone(), text, at);
-        let last = self.conversations.view(&with).and_then(|conversation| conversation.last);
-        if let Some(message) = last {
-            self.publish_message(message);
-        }
+    /// Adds and publishes a message of another client, with its number if it is kept.
+    pub(crate) fn receive_message(
+        &mut self,
+        with: PeerName,
+        text: String,
+        at: Timestamp,
+        number: Option<u64>,
+    ) {
+        let message = match number {
+            None => self.conversations.add_unkept(with, text, at, None),
+            Some(number) => {
+                let (state, answer, why) = (None, None, None);
+                let received =
+                    MessageView { with, number, mine: false, text, at, state, answer, why };
+                if !self.conversations.add_kept(received.clone()) {
+                    return;
+                }
+                received
+            }
+        };
+        self.publish_message(message);
     }
 
     /// Updates the offers of other clients.
@@ -301,87 +329,4 @@ pub(crate) fn to_json(message: &impl Serialize) -> Utf8Bytes {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn model() -> Model {
-        let settings = PageSettings {
-            folder: "/h".to_owned(),
-            history: true,
-            announce: true,
-            wait_for_slot: false,
-        };
-        Model::new("run".to_owned(), "/h".to_owned(), settings, Vec::new())
-    }
-
-    fn read(text: &str) -> Value {
-        serde_json::from_str(text).unwrap()
-    }
-
-    fn notice() -> PageEvent {
-        PageEvent::Notice { code: "other".into(), text: "a".to_owned() }
-    }
-
-    #[test]
-    fn a_snapshot_has_the_number_of_the_event_before_those_that_follow() {
-        let mut model = model();
-        model.publish(&notice());
-        let mut feed = model.subscribe();
-        let snapshot = read(&feed.snapshot);
-        assert_eq!(snapshot["event"], json!(1));
-        assert_eq!(snapshot["kind"], json!("snapshot"));
-        assert_eq!(snapshot["snapshot"]["connection"]["state"], json!("signed_out"));
-        model.publish(&notice());
-        model.publish(&notice());
-        let numbers = [2, 3].map(|_| read(&feed.events.try_recv().unwrap())["event"].clone());
-        assert_eq!(numbers, [json!(2), json!(3)]);
-    }
-
-    #[test]
-    fn a_page_that_does_not_read_is_cut_off_alone() {
-        let mut model = model();
-        let mut slow = model.subscribe();
-        for _ in 0..PAGE_QUEUE {
-            model.publish(&notice());
-        }
-        let mut quick = model.subscribe();
-        assert_eq!(model.page_count(), 2);
-        model.publish(&notice());
-        assert_eq!(model.page_count(), 1);
-        assert_eq!(read(&quick.events.try_recv().unwrap())["event"], json!(PAGE_QUEUE + 1));
-        let mut received = 0;
-        while slow.events.try_recv().is_ok() {
-            received += 1;
-        }
-        assert_eq!(received, PAGE_QUEUE);
-        assert!(slow.events.is_closed());
-    }
-
-    #[test]
-    fn what_has_not_changed_is_not_sent_again() {
-        let mut model = model();
-        let mut feed = model.subscribe();
-        model.change_connection(|connection| connection.upload = true);
-        model.change_connection(|connection| connection.upload = true);
-        model.set_people(Vec::new());
-        model.set_transfers(TransferOrigin::Own, Vec::new());
-        assert_eq!(read(&feed.events.try_recv().unwrap())["kind"], json!("connection"));
-        assert!(feed.events.try_recv().is_err());
-    }
-
-    #[test]
-    fn a_question_is_known_by_its_number_until_it_is_settled() {
-        let mut model = model();
-        model.add_question(QuestionId(1), QuestionContent::Name);
-        model.add_question(QuestionId(1), QuestionContent::Name);
-        model.sign_out(ConnectionView::signed_out(None));
-        assert_eq!(model.question_id(1), None);
-        // The next client counts from 1 again, and the page must not take its question for the old one.
-        model.add_question(QuestionId(1), QuestionContent::Password);
-        assert_eq!(model.question_id(2), Some(QuestionId(1)));
-        model.settle_question(QuestionId(1));
-        assert_eq!(model.question_id(2), None);
-    }
-}
+mod tests;

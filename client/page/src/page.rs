@@ -37,6 +37,8 @@ pub struct PageOptions {
     pub runtime_folder: PathBuf,
     /// Whether pages announce clients that connect and disconnect, unless that was changed there.
     pub announce: bool,
+    /// Bytes of the content that browsers hand over, at most.
+    pub spool_limit: u64,
 }
 
 /// A running page. Dropping it stops its thread soon.
@@ -60,7 +62,7 @@ impl Page {
         lock: InstanceLock,
         client_runtime: Handle,
     ) -> io::Result<Self> {
-        let PageOptions { client, folders, home, runtime_folder, announce } = options;
+        let PageOptions { client, folders, home, runtime_folder, announce, spool_limit } = options;
         let LoopbackSockets { port, listeners } = LoopbackSockets::open()?;
         let saved = match folders.state() {
             Ok(state) => read_saved(&state.join(FILE_NAME))?,
@@ -86,6 +88,7 @@ impl Page {
             port,
             model,
             saved,
+            spool_limit,
         }));
         let page = PageServer { context: context.clone(), listeners, port, lock };
         let runtime = Builder::new_current_thread().enable_all().build()?;

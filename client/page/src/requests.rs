@@ -1,10 +1,12 @@
 //! The requests of pages: one function for each, grouped by what they are about. They wait for connections on the
 //! client's runtime, and answer with values that the page's thread turns into JSON.
 
+mod conversations;
 mod files;
 mod local;
 mod offers;
 mod people;
+mod spooled;
 pub(crate) mod transfers;
 mod unfinished;
 
@@ -18,6 +20,7 @@ use crate::context::{ActiveClient, PageContext};
 use crate::lifecycle;
 use crate::messages::{AnswerText, PageEvent, PageRequest, SettingsChange};
 use crate::sign_in::{self, SignIn};
+use crate::spool::{DropId, DropLease};
 use quiver_control::{Failure, Steering};
 
 /// A request's reply.
@@ -40,13 +43,12 @@ pub(crate) async fn run(context: &Arc<PageContext>, request: PageRequest) -> Out
         }
         PageRequest::Answer { question, answer } => answer_question(context, question, answer),
         PageRequest::Settings { change } => change_settings(context, change).await,
-        PageRequest::Say { to, text } => people::say(context, to, text).await,
+        PageRequest::Say { to, text } => conversations::say(context, to, text).await,
         PageRequest::Messages { with, before, limit } => {
-            let (messages, more) = context.model().conversations().page(&with, before, limit);
-            Ok(json!({ "messages": messages, "more": more }))
+            conversations::messages(context, with, before, limit).await
         }
-        PageRequest::MarkRead { with } => Ok(people::mark_read(context, &with)),
-        PageRequest::ClearHistory { with } => Ok(people::clear_history(context, with)),
+        PageRequest::MarkRead { with } => conversations::mark_read(context, &with).await,
+        PageRequest::ClearHistory { with } => conversations::clear(context, with).await,
         PageRequest::Verify { name } => people::verify(context, name).await,
         PageRequest::Block { name, blocked } => people::block(context, name, blocked).await,
         PageRequest::Forget { name } => people::forget(context, name).await,
@@ -73,6 +75,9 @@ pub(crate) async fn run(context: &Arc<PageContext>, request: PageRequest) -> Out
         }
         PageRequest::Decline { offer } => offers::decline(context, offer).await,
         PageRequest::Withdraw { offer } => offers::withdraw(context, offer).await,
+        PageRequest::AlwaysAccept { name, folder } => {
+            people::always_accept(context, name, folder.as_deref()).await
+        }
         PageRequest::Transfers => Ok(json!({ "transfers": context.model().board().all() })),
         PageRequest::Pause { transfer } => {
             transfers::steer(context, &transfer, Steering::Pause).await
@@ -87,6 +92,14 @@ pub(crate) async fn run(context: &Arc<PageContext>, request: PageRequest) -> Out
         PageRequest::RemoveTransfer { transfer } => transfers::remove(context, &transfer).await,
         PageRequest::TransferFiles { transfer, after, limit } => {
             transfers::files(context, &transfer, after, limit).await
+        }
+        PageRequest::PutSpooled { dropped, to, on_conflict } => {
+            spooled::put(context, dropped.0, to, on_conflict).await
+        }
+        PageRequest::SendSpooled { dropped, name } => spooled::send(context, dropped.0, name).await,
+        PageRequest::DiscardSpooled { dropped } => {
+            context.spool.discard(dropped.0)?;
+            Ok(json!({}))
         }
     }
 }
@@ -104,6 +117,13 @@ where
     Ok(context.on_client(work(active.client.clone())).await??)
 }
 
+/// Takes the content of a drop for a transfer or an offer.
+async fn lease_drop(context: &PageContext, dropped: DropId) -> Result<DropLease, Failure> {
+    let spool = context.spool.clone();
+    let lease = quiver_transfer::blocking::run(move || spool.lease(dropped)).await;
+    Ok(lease.map_err(|_| Failure::interrupted())??)
+}
+
 fn answer_question(context: &PageContext, question: u64, answer: AnswerText) -> Outcome {
     let settled = || Failure::new("expired", "there is no such open question");
     let id = context.model().question_id(question).ok_or_else(settled)?;
@@ -115,13 +135,26 @@ fn answer_question(context: &PageContext, question: u64, answer: AnswerText) -> 
 async fn change_settings(context: &PageContext, change: SettingsChange) -> Outcome {
     let folder = change.folder.map(|folder| context.local_path(&folder)).transpose()?;
     let mut settings = context.model().settings().clone();
+    let kept_before = settings.history;
     if let Some(folder) = folder {
         settings.folder = folder.display().to_string();
     }
     settings.history = change.history.unwrap_or(settings.history);
     settings.announce = change.announce.unwrap_or(settings.announce);
     settings.wait_for_slot = change.wait_for_slot.unwrap_or(settings.wait_for_slot);
+    if settings.history && !kept_before {
+        context.start_keeping().await?;
+    }
     context.model().set_settings(settings.clone());
+    if let Ok(active) = context.active() {
+        active.client.set_keeps_history(settings.history);
+    }
+    if kept_before && !settings.history {
+        let text = "Conversations are not kept from now on. Those of before stay on this computer \
+                    until they are cleared.";
+        let notice = PageEvent::Notice { code: "other".into(), text: text.to_owned() };
+        context.model().publish(&notice);
+    }
     context.save(|saved| saved.settings = Some(settings)).await?;
     Ok(json!({}))
 }

@@ -84,6 +84,7 @@ impl PageServer {
         context.spawn(other_processes::report_changes(context.clone()));
         let source = Arc::new(PageTransfers(context.clone()));
         let control = ControlSocket::start(context.runtime_folder.clone(), source);
+        context.spawn(context.spool.clone().maintain(context.folders.clone()));
         // Fails if the page was dropped.
         let _ = stop.await;
         if let Ok(active) = context.active() {
@@ -91,6 +92,7 @@ impl PageServer {
         }
         drop(control);
         context.abort_tasks().await;
+        context.spool.close();
     }
 }
 

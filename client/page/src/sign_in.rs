@@ -57,7 +57,7 @@ pub(crate) async fn connect(context: &Arc<PageContext>, request: SignIn) -> Resu
         let mut model = context.model();
         let is_other = model.connection().server.as_ref().is_some_and(|last| *last != server);
         if is_other {
-            model.clear_conversations();
+            model.leave_conversations();
         }
         model.change_connection(|connection| {
             let signed_out = ConnectionView::signed_out(None);
@@ -71,11 +71,11 @@ pub(crate) async fn connect(context: &Arc<PageContext>, request: SignIn) -> Resu
         // A client that has ended changes nothing that is shown any more.
         biased;
         () = active.ended() => Err(Failure::interrupted()),
-        connected = connect_when_free(context, &active) => connected,
+        connected = connect_and_load(context, &active) => connected,
     };
     match connected {
-        Ok(welcome) => {
-            finish(context, &active, &welcome, &request).await;
+        Ok((welcome, loaded)) => {
+            finish(context, &active, &welcome, &request, loaded).await;
             Ok(())
         }
         Err(failure) => {
@@ -89,12 +89,24 @@ pub(crate) async fn connect(context: &Arc<PageContext>, request: SignIn) -> Resu
 async fn create(context: &PageContext, settings: ClientSettings) -> Result<ActiveClient, Failure> {
     let folders = context.folders.clone();
     let server = settings.server.to_string();
+    let keeps_history = context.model().settings().history;
     let created = context.client_runtime.spawn_blocking(move || {
         let endpoint = Endpoint::dialler()?;
         let client = Client::new(settings, folders, endpoint.clone())?;
+        client.set_keeps_history(keeps_history);
+        client.set_accepts_by_rule(true);
         Ok::<_, ClientError>(ActiveClient::new(client, endpoint, server))
     });
     Ok(task_result(created.await).map_err(|_| Failure::interrupted())??)
+}
+
+/// Connects, and loads the kept conversations: a page may write a message at once.
+async fn connect_and_load(
+    context: &PageContext,
+    active: &ActiveClient,
+) -> Result<(Arc<Welcome>, Result<(), Failure>), Failure> {
+    let welcome = connect_when_free(context, active).await?;
+    Ok((welcome, context.load_conversations(active, true).await))
 }
 
 /// Connects, again and again while the server is busy, if the settings say so.
@@ -123,12 +135,14 @@ async fn connect_when_free(
     }
 }
 
-/// After a sign-in: remembers the server, and lets other clients reach this one.
+/// After a sign-in: remembers the server, and lets other clients reach this one. `loaded` is whether the kept
+/// conversations are shown.
 async fn finish(
     context: &Arc<PageContext>,
     active: &Arc<ActiveClient>,
     welcome: &Welcome,
     request: &SignIn,
+    loaded: Result<(), Failure>,
 ) {
     let key = active.client.server_key().ok();
     context.model().change_connection(|connection| show_welcome(connection, welcome, key));
@@ -142,7 +156,7 @@ async fn finish(
     let recent = context.recent().await;
     let mut model = context.model();
     model.set_recent(recent);
-    if let Err(Failure { code, text, .. }) = saved {
+    for Failure { code, text, .. } in [saved, loaded].into_iter().filter_map(Result::err) {
         model.publish(&PageEvent::Notice { code, text });
     }
     drop(model);

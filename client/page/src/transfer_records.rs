@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use quiver_client::transfers::{OtherSide, TransferId, TransferStatus};
+use quiver_client::transfers::{OtherSide, TransferId, TransferState, TransferStatus};
 use quiver_control::TransferName;
-use quiver_control::facts::TransferFacts;
+use quiver_control::facts::{TransferFacts, offer_number};
 use quiver_control::view::{PathKind, TransferView};
 
 use crate::messages::OnConflict;
+use crate::spool::{DropFate, DropId};
 
 /// What runs the transfers of this process.
 pub(crate) const PROCESS: &str = "page";
@@ -22,6 +23,7 @@ pub(crate) const SERVER: &str = "server";
 pub(crate) enum TransferRequest {
     Get { paths: Vec<String>, folder: PathBuf, on_conflict: OnConflict },
     Put { paths: Vec<PathBuf>, to: String, on_conflict: OnConflict },
+    PutSpooled { dropped: DropId, to: String, on_conflict: OnConflict },
     Accept { offer: u64, folder: PathBuf },
 }
 
@@ -42,7 +44,11 @@ struct TrackedTransfer {
 
 /// The transfers of the present client.
 #[derive(Debug, Default)]
-pub(crate) struct TransferRecords(BTreeMap<TransferId, TrackedTransfer>);
+pub(crate) struct TransferRecords {
+    tracked: BTreeMap<TransferId, TrackedTransfer>,
+    /// The folders of offers that were accepted by themselves.
+    accepted: BTreeMap<u64, PathBuf>,
+}
 
 impl TransferRecord {
     /// A transfer that the client has started by itself, or that is resumed.
@@ -56,6 +62,14 @@ impl TransferRecord {
 }
 
 impl TransferRequest {
+    /// The folder of the server to which it sends files.
+    pub(crate) fn server_folder(&self) -> Option<&str> {
+        match self {
+            Self::Put { to, .. } | Self::PutSpooled { to, .. } => Some(to),
+            Self::Get { .. } | Self::Accept { .. } => None,
+        }
+    }
+
     /// The folder of its files on this computer.
     pub(crate) fn local(&self) -> Option<String> {
         match self {
@@ -65,6 +79,7 @@ impl TransferRequest {
             Self::Put { paths, .. } => {
                 paths.first()?.parent().map(|folder| folder.display().to_string())
             }
+            Self::PutSpooled { .. } => None,
         }
     }
 }
@@ -72,141 +87,101 @@ impl TransferRequest {
 impl TransferRecords {
     /// Adds what is known about a transfer that starts.
     pub(crate) fn add(&mut self, id: TransferId, record: TransferRecord) {
-        self.0.insert(id, TrackedTransfer { record, is_removed: false });
+        self.tracked.insert(id, TrackedTransfer { record, is_removed: false });
+    }
+
+    /// Records that an offer was accepted by itself, whose transfer the client starts.
+    pub(crate) fn add_accepted(&mut self, offer: u64, folder: PathBuf) {
+        self.accepted.insert(offer, folder);
+    }
+
+    /// Whether a transfer of dropped content needs that still. A failed one does while it is listed.
+    pub(crate) fn fate(&self, status: Option<&TransferStatus>) -> DropFate {
+        match status.map(|status| (status.state, self.tracked.get(&status.id))) {
+            None => DropFate::Over,
+            Some((TransferState::Failed, Some(tracked))) if tracked.is_removed => DropFate::Over,
+            Some((TransferState::Done | TransferState::Cancelled, _)) => DropFate::Over,
+            Some(_) => DropFate::Needed,
+        }
     }
 
     /// The request that started a transfer.
     pub(crate) fn request(&self, id: TransferId) -> Option<TransferRequest> {
-        self.0.get(&id)?.record.request.clone()
+        self.tracked.get(&id)?.record.request.clone()
     }
 
     /// The transfer that fetches an offer now, or did so last.
     pub(crate) fn transfer_of_offer(&self, number: u64) -> Option<String> {
         let is_of = |tracked: &TrackedTransfer| matches!(tracked.record.request, Some(TransferRequest::Accept { offer, .. }) if offer == number);
-        let found = self.0.iter().rev().find(|(_, tracked)| is_of(tracked));
+        let found = self.tracked.iter().rev().find(|(_, tracked)| is_of(tracked));
         found.map(|(id, _)| TransferName::own(*id).to_string())
     }
 
     /// Removes a transfer from the list.
     pub(crate) fn remove(&mut self, id: TransferId) {
-        if let Some(tracked) = self.0.get_mut(&id) {
+        if let Some(tracked) = self.tracked.get_mut(&id) {
             tracked.is_removed = true;
         }
     }
 
     /// Forgets all transfers: the client that ran them is no more.
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        *self = Self::default();
     }
 
-    /// The transfers as the page shows them. `path_to` knows the path to a client.
+    /// The transfers as the page shows them. `folder_of` knows the folder of an accepted offer, `path_to` the path to a
+    /// client.
     pub(crate) fn views(
         &mut self,
         statuses: &[TransferStatus],
+        folder_of: impl Fn(u64) -> Option<PathBuf>,
         path_to: impl Fn(&str) -> Option<PathKind>,
     ) -> Vec<TransferView> {
         // The client forgets old ones.
-        self.0.retain(|id, _| statuses.iter().any(|status| status.id == *id));
-        let mut views = Vec::new();
+        self.tracked.retain(|id, _| statuses.iter().any(|status| status.id == *id));
+        let (mut views, mut accepted) = (Vec::new(), std::mem::take(&mut self.accepted));
         for status in statuses {
             let of_status =
                 || TrackedTransfer { record: TransferRecord::of_status(status), is_removed: false };
-            let tracked = self.0.entry(status.id).or_insert_with(of_status);
+            let tracked = self.tracked.entry(status.id).or_insert_with(of_status);
+            if tracked.record.request.is_none()
+                && let Some(offer) = offer_number(status)
+                && let Some(folder) = accepted.remove(&offer).or_else(|| folder_of(offer))
+            {
+                let TransferRecord { facts, request } = &mut tracked.record;
+                facts.local = Some(folder.display().to_string());
+                facts.is_repeatable = true;
+                *request = Some(TransferRequest::Accept { offer, folder });
+            }
             if !tracked.is_removed {
-                views.push(tracked.record.facts.view(PROCESS, status, &path_to));
+                views.push(tracked.view(status, &path_to));
             }
         }
+        self.accepted = accepted;
         views
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::process;
-
-    use chrono::DateTime;
-    use quiver_client::address::ServerAddress;
-    use quiver_client::journal::Direction;
-    use quiver_client::transfers::TransferState;
-    use quiver_control::view::{TransferAction, TransferKind};
-    use quiver_protocol::{ClientName, Timestamp};
-
-    use super::*;
-
-    fn status(id: u64, other: OtherSide, named: &str, state: TransferState) -> TransferStatus {
-        TransferStatus {
-            id: TransferId(id),
-            direction: Direction::Get,
-            other,
-            named: vec![named.to_owned()],
-            state,
-            is_pausable: true,
-            started: Timestamp(DateTime::from_timestamp(1, 0).unwrap()),
-            ended: None,
-            files: Some(2),
-            files_done: 1,
-            files_failed: 1,
-            bytes: Some(10),
-            sent: 4,
-            received: 4,
-            verified: 2,
-            rate: None,
-            time_left: None,
-            limited_by: None,
-            error: None,
+impl TrackedTransfer {
+    fn view(
+        &self,
+        status: &TransferStatus,
+        path_to: impl Fn(&str) -> Option<PathKind>,
+    ) -> TransferView {
+        let TransferRecord { facts, request } = &self.record;
+        if !matches!(request, Some(TransferRequest::PutSpooled { .. })) {
+            return facts.view(PROCESS, status, path_to);
         }
-    }
-
-    fn server() -> OtherSide {
-        OtherSide::Server(ServerAddress::local())
-    }
-
-    fn views(records: &mut TransferRecords, status: &TransferStatus) -> Vec<TransferView> {
-        records.views(std::slice::from_ref(status), |_| Some(PathKind::Direct))
-    }
-
-    #[test]
-    fn a_transfer_offers_what_is_possible() {
-        use TransferAction::{Cancel, Pause, Remove, Retry, Show};
-        let mut records = TransferRecords::default();
-        let request = TransferRequest::Get {
-            paths: vec!["a".to_owned()],
-            folder: PathBuf::from("/h"),
-            on_conflict: OnConflict::Ask,
-        };
-        let running = status(1, server(), "a", TransferState::Running);
-        let facts = TransferFacts {
-            local: request.local(),
-            is_listed: true,
-            is_repeatable: true,
-            ..TransferFacts::of_status(&running)
-        };
-        records.add(TransferId(1), TransferRecord { facts, request: Some(request.clone()) });
-        let view = views(&mut records, &running).remove(0);
-        assert_eq!(view.transfer, format!("{}:1", process::id()));
-        assert_eq!((view.process.as_str(), view.own, view.files_failed), ("page", true, 1));
-        assert_eq!(view.can, [Pause, Cancel, Show]);
-        assert_eq!((view.path, view.local.as_deref()), (Some(PathKind::Server), Some("/h")));
-        let streamed = TransferStatus { is_pausable: false, ..running };
-        assert_eq!(views(&mut records, &streamed)[0].can, [Cancel, Show]);
-        let failed = status(1, server(), "a", TransferState::Failed);
-        assert_eq!(views(&mut records, &failed)[0].can, [Retry, Remove, Show]);
-        assert_eq!(records.request(TransferId(1)), Some(request));
-        records.remove(TransferId(1));
-        assert_eq!(views(&mut records, &failed), []);
-    }
-
-    #[test]
-    fn an_offer_that_the_client_fetches_by_itself_is_received_from_its_sender() {
-        let mut records = TransferRecords::default();
-        let ann = OtherSide::Client(ClientName::parse("Ann").unwrap());
-        let fetched = status(1, ann, "offer 7", TransferState::Running);
-        let view = views(&mut records, &fetched).remove(0);
-        assert_eq!((view.direction, view.with.as_str()), (TransferKind::Receive, "@Ann"));
-        assert_eq!(view.path, Some(PathKind::Direct));
-        assert_eq!(view.command, "quiver accept 7");
-        let file = status(2, server(), "offer 7", TransferState::Running);
-        let view = views(&mut records, &file).remove(0);
-        assert_eq!((view.direction, view.with.as_str()), (TransferKind::Download, "server"));
+        // Dropped content is gone after a cancellation, and its folder says nothing.
+        let is_repeatable = status.state == TransferState::Failed;
+        let facts = TransferFacts { is_repeatable, ..facts.clone() };
+        let mut view = facts.view(PROCESS, status, path_to);
+        for name in &mut view.names {
+            *name = name.rsplit('/').next().unwrap_or(name).to_owned();
+        }
+        view
     }
 }
+
+#[cfg(test)]
+mod tests;

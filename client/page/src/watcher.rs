@@ -7,16 +7,16 @@ mod questions;
 mod schedule;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
 use quiver_client::event::{ClientEvent, ConnectionState, EventKind, EventReceiver};
 use quiver_client::peer_event::PeerEvent;
+use quiver_client::peer_store::IncomingState;
 use quiver_client::transfers::{TransferEvent, TransferId, TransferState};
 use quiver_control::Failure;
 use quiver_control::facts::served_offer_view;
-use quiver_protocol::Timestamp;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
@@ -80,6 +80,7 @@ enum FinishedJob {
 
 impl Watcher {
     async fn run(mut self, mut events: EventReceiver) {
+        let active = self.active.clone();
         loop {
             let due = [&self.people_due, &self.offers_due, &self.transfers_due];
             let due = due.into_iter().filter_map(Schedule::next).chain(self.people_again_at).min();
@@ -89,12 +90,16 @@ impl Watcher {
                 // A client that has ended changes nothing that is shown any more, and many events must not keep the rest
                 // from being done.
                 biased;
-                () = self.active.ended() => return,
+                () = active.ended() => return,
                 () = sleep_until(wake_up), if due.is_some() => self.run_due(),
                 Some(job) = self.jobs.join_next() => self.finish(job),
-                () = self.active.changed() => self.request_all(),
+                () = active.changed() => self.request_all(),
                 event = events.next() => match event {
-                    Some(event) => self.apply(event),
+                    Some(event) => tokio::select! {
+                        biased;
+                        () = active.ended() => return,
+                        () = self.apply(event) => {}
+                    },
                     None => return,
                 },
             }
@@ -150,6 +155,7 @@ impl Watcher {
             Ok(FinishedJob::Offers(loaded)) => {
                 self.offers_due.is_running = false;
                 if let Ok(loaded) = loaded {
+                    self.context.spool.settle_offers(&loaded.settled);
                     self.offers.set(loaded);
                     self.show_offers();
                     self.transfers_due.request(Instant::now());
@@ -159,10 +165,12 @@ impl Watcher {
         }
     }
 
-    fn apply(&mut self, event: ClientEvent) {
+    async fn apply(&mut self, event: ClientEvent) {
         match event.kind {
             EventKind::Snapshot(snapshot) => {
-                self.show_connection(&snapshot.connection);
+                self.show_connection(&snapshot.connection).await;
+                // Messages were missed.
+                self.load_conversations(false).await;
                 let open: BTreeSet<_> = snapshot.questions.iter().map(|(id, _)| *id).collect();
                 let mut model = self.context.model();
                 model.retain_questions(|id| open.contains(&id));
@@ -172,7 +180,7 @@ impl Watcher {
                 drop(model);
                 self.request_all();
             }
-            EventKind::Connection(state) => self.show_connection(&state),
+            EventKind::Connection(state) => self.show_connection(&state).await,
             EventKind::ServerStopping(_) => {
                 let stopping = LinkState::Stopping;
                 self.context.model().change_connection(|connection| connection.state = stopping);
@@ -201,29 +209,28 @@ impl Watcher {
         }
     }
 
-    fn show_connection(&mut self, state: &ConnectionState) {
-        let mut model = self.context.model();
+    async fn show_connection(&mut self, state: &ConnectionState) {
         match state {
             ConnectionState::Disconnected => {}
-            ConnectionState::SigningIn => model.change_connection(|connection| {
+            ConnectionState::SigningIn => self.context.model().change_connection(|connection| {
                 if connection.state == LinkState::Connecting {
                     (connection.state, connection.failure) = (LinkState::SigningIn, None);
                 }
             }),
             ConnectionState::Connected(welcome) | ConnectionState::Reconnected(welcome) => {
+                // First, because messages are received from now on.
+                self.load_conversations(true).await;
                 let key = self.active.client.server_key().ok();
-                model.change_connection(|connection| {
+                self.context.model().change_connection(|connection| {
                     lifecycle::show_welcome(connection, welcome, key);
                 });
-                drop(model);
                 self.request_all();
             }
             ConnectionState::Lost(why) => {
-                model.change_connection(|connection| {
+                self.context.model().change_connection(|connection| {
                     connection.state = LinkState::Reconnecting;
                     connection.failure = Some(Failure::new("connection", why));
                 });
-                drop(model);
                 if !std::mem::replace(&mut self.is_reconnecting, true) {
                     let (context, active) = (self.context.clone(), self.active.clone());
                     self.jobs.spawn(async move {
@@ -235,6 +242,13 @@ impl Watcher {
         }
     }
 
+    async fn load_conversations(&self, are_current: bool) {
+        let loaded = self.context.load_conversations(&self.active, are_current).await;
+        if let Err(Failure { code, text, .. }) = loaded {
+            self.context.model().publish(&PageEvent::Notice { code, text });
+        }
+    }
+
     fn apply_transfer(&mut self, id: TransferId, event: &TransferEvent) {
         let now = Instant::now();
         self.transfers_due.request(now);
@@ -242,10 +256,10 @@ impl Watcher {
             TransferEvent::State(state) if state.is_over() => {
                 self.offers_due.request(now);
                 let request = self.context.records.lock().request(id);
-                if let Some(TransferRequest::Put { to, .. }) = request
+                if let Some(folder) = request.as_ref().and_then(TransferRequest::server_folder)
                     && *state != TransferState::Cancelled
                 {
-                    let changed = PageEvent::FolderChanged { folder: to };
+                    let changed = PageEvent::FolderChanged { folder: folder.to_owned() };
                     self.context.model().publish(&changed);
                 }
             }
@@ -267,11 +281,17 @@ impl Watcher {
                     connection.not_listening_why = Some(error.to_string());
                 });
             }
-            PeerEvent::Message { from, text } => {
-                let at = Timestamp(Utc::now());
-                self.context.model().receive_message(PeerName::Client(from), text, at);
+            PeerEvent::Message { from, text, at, number } => {
+                let with = PeerName::Client(from);
+                self.context.model().receive_message(with, text, at, number);
             }
             PeerEvent::OfferReceived(_) | PeerEvent::OfferSettled(_) => {
+                if let PeerEvent::OfferReceived(offer) = event
+                    && let IncomingState::Accepted { folder } = &offer.state
+                {
+                    let number = offer.number.0;
+                    self.context.records.lock().add_accepted(number, folder.clone());
+                }
                 self.offers_due.request(now);
                 self.people_due.request(now);
             }
@@ -335,10 +355,16 @@ impl Watcher {
         }
         let mut model = self.context.model();
         let path_to = |name: &str| model.path_to(name);
-        let mut views = self.context.records.lock().views(&statuses, path_to);
+        let folder_of = |number| model.incoming(number)?.folder.as_ref().map(PathBuf::from);
+        let mut views = self.context.records.lock().views(&statuses, folder_of, path_to);
         let served = self.active.client.served_offers();
         let accepted = served.iter().filter(|offer| offer.is_accepted);
         views.extend(accepted.map(|offer| served_offer_view(PROCESS, offer, path_to)));
         model.set_transfers(TransferOrigin::Own, views);
+        drop(model);
+        let records = self.context.records.lock();
+        self.context
+            .spool
+            .settle_transfers(|id| records.fate(statuses.iter().find(|status| status.id == id)));
     }
 }

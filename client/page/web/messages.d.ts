@@ -252,4 +252,5 @@ export interface Settings {
 //                          X-Quiver-Size, X-Quiver-Modified (ms); body: the content. Answers 200 {"spooled": bytes}; 507 {"code":"quota"} when it does not fit.
 //   GET  /preview?path=..  header X-Quiver-Secret: text/plain (at most 256 KiB, charset utf-8) or image/png|jpeg|gif|webp by content (at most 16 MiB), nosniff; else 415. The page
 //                          makes a blob: URL of it.
-// Refused HTTP requests have a body {"code", "text"} as in Failure, with 401 (secret), 404, 415 (no preview) or 507 (quota).
+// Refused HTTP requests have a body {"code", "text"} as in Failure, with 400 (headers, path or length), 401 (secret), 404, 408 (too slow), 409 (the path exists, or the drop is in
+// use), 415 (no preview), 500 (disk), 502 or 503 (no server) or 507 (quota).

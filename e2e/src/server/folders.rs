@@ -7,6 +7,9 @@ use super::{Server, ServerOptions};
 /// The served folder.
 pub(super) const FILES: &str = "files";
 
+/// The folder of another disk below the served folder.
+const OTHER: &str = "files/other";
+
 /// The default folder of the quota database.
 const STATE: &str = "state";
 
@@ -25,7 +28,7 @@ impl Server {
 
     fn accessible_path(&self, name: &str) -> PathBuf {
         let folder = self.folder.path().join(name);
-        if self.options.disk.as_ref().is_none_or(|(disk, _)| *disk != name) {
+        if self.options.disk.is_none() {
             return folder;
         }
         // The disk is mounted in the server's mount namespace only.
@@ -40,6 +43,13 @@ impl ServerOptions {
     #[must_use]
     pub fn disk(mut self, size: &str) -> Self {
         self.disk = Some((FILES, size.to_owned()));
+        self
+    }
+
+    /// Puts the folder `other` in the served folder on a small disk of this size.
+    #[must_use]
+    pub fn other_disk(mut self, size: &str) -> Self {
+        self.disk = Some((OTHER, size.to_owned()));
         self
     }
 

@@ -1,10 +1,12 @@
 //! The commands remove, rename and make_folder, and the permission to use them.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
+use quiver_e2e::disk::small_disks_available;
+use quiver_e2e::quiver::names;
 use quiver_e2e::server::{ServerOptions, set_account};
-use quiver_e2e::{Client, Server};
+use quiver_e2e::{Client, Home, Server};
 use serde_json::{Value, json};
 
 fn options_with_uploads() -> ServerOptions {
@@ -158,4 +160,98 @@ async fn a_server_does_not_start_with_its_state_in_the_served_folder() {
         .await;
     assert_eq!(failed.code(), 1);
     assert!(failed.stderr.contains("cannot open the quota database"), "{}", failed.stderr);
+}
+
+#[tokio::test]
+async fn files_and_folders_move_to_another_disk_below_the_served_folder() {
+    if !small_disks_available() {
+        return;
+    }
+    let options = options_with_uploads().argument("--quota=10MB").other_disk("8m");
+    let server = options.start().await;
+    let client = Client::member(&server, "Ron").await;
+    let files = server.files();
+    let used = async || {
+        let space = client.request(json!({"command": "space"})).await;
+        10_000_000 - space.reply()["available"].as_u64().unwrap()
+    };
+    client.store("file", &[1; 700_000]).await.unwrap();
+    fs::set_permissions(files.join("file"), fs::Permissions::from_mode(0o640)).unwrap();
+    for folder in ["tree", "tree/below"] {
+        client.request(make_folder(folder)).await.eof();
+    }
+    for (path, size) in [("tree/a", 300_000), ("tree/below/b", 0), ("tree/below/c", 10)] {
+        client.store(path, &vec![2; size]).await.unwrap();
+    }
+    fs::write(files.join("tree/below/.quiver-0123456789abcdef.part"), "x").unwrap();
+    let modified = |path: &str| fs::metadata(files.join(path)).unwrap().modified().unwrap();
+    let times = ["file", "tree", "tree/below", "tree/below/c"].map(modified);
+    let before = used().await;
+
+    for (from, to) in [("file", "other/moved"), ("tree", "other/tree")] {
+        assert_eq!(code(&client, rename(from, to, false)).await, "", "{from}");
+        assert!(!files.join(from).exists(), "{from}");
+    }
+    let moved = ["other/moved", "other/tree", "other/tree/below", "other/tree/below/c"];
+    assert_eq!(moved.map(modified), times);
+    assert_eq!(fs::metadata(files.join("other/moved")).unwrap().mode() & 0o777, 0o640);
+    assert!(fs::read(files.join("other/moved")).unwrap() == [1; 700_000]);
+    assert!(fs::read(files.join("other/tree/a")).unwrap() == [2; 300_000]);
+    assert_eq!(names(&files.join("other")), ["moved", "tree"]);
+    assert_eq!(names(&files.join("other/tree/below")), ["b", "c"]);
+    assert_eq!(names(&files), ["other"]);
+    assert_eq!(used().await, before, "who has stored them is still known");
+
+    // Back again, over a file of the same name.
+    client.store("file", b"old").await.unwrap();
+    assert_eq!(code(&client, rename("other/moved", "file", false)).await, "exists");
+    assert_eq!(fs::read(files.join("file")).unwrap(), b"old");
+    assert_eq!(code(&client, rename("other/moved", "file", true)).await, "");
+    assert!(fs::read(files.join("file")).unwrap() == [1; 700_000]);
+    assert_eq!(names(&files.join("other")), ["tree"]);
+    assert_eq!(used().await, before);
+    assert_eq!(code(&client, rename("other", "renamed", false)).await, "forbidden", "a disk");
+}
+
+#[tokio::test]
+async fn a_move_to_another_disk_that_fails_leaves_everything_as_it_was() {
+    if !small_disks_available() {
+        return;
+    }
+    let server = options_with_uploads().other_disk("1m").start().await;
+    let client = Client::member(&server, "Ron").await;
+    let files = server.files();
+    client.store("large", &vec![1; 2 << 20]).await.unwrap();
+    client.request(make_folder("tree")).await.eof();
+    client.store("tree/a", &[2; 1000]).await.unwrap();
+    client.store("small", b"small").await.unwrap();
+    fs::create_dir(files.join("other/small")).unwrap();
+    symlink("a", files.join("tree/link")).unwrap();
+    for (from, to, replace, expected) in [
+        ("large", "other/large", false, "no_space"),
+        ("tree", "other/tree", false, "forbidden"),
+        ("small", "other/small", true, "exists"),
+        ("small", "other/missing/small", false, "not_found"),
+        ("missing", "other/missing", false, "not_found"),
+        ("tree", "tree/inside", false, "bad_path"),
+    ] {
+        assert_eq!(code(&client, rename(from, to, replace)).await, expected, "{from}");
+    }
+    assert_eq!(names(&files), ["large", "other", "small", "tree"]);
+    assert_eq!(names(&files.join("tree")), ["a", "link"]);
+    assert_eq!(names(&files.join("other")), ["small"]);
+    assert_eq!(names(&files.join("other/small")), [""; 0]);
+}
+
+#[tokio::test]
+async fn mv_moves_a_file_to_another_disk() {
+    if !small_disks_available() {
+        return;
+    }
+    let server = options_with_uploads().other_disk("64m").start().await;
+    let home = Home::new();
+    fs::write(server.files().join("file"), vec![7; 40 << 20]).unwrap();
+    let moved = home.quiver_as(&server, "Ron", ["mv", "file", "other/"]).run().await;
+    assert_eq!(moved.expect(0).stderr, "file is now other/file\n");
+    assert!(fs::read(server.files().join("other/file")).unwrap() == vec![7; 40 << 20]);
 }

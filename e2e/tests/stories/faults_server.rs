@@ -128,7 +128,7 @@ async fn the_server_stores_files_if_it_cannot_set_times_and_modes() {
             "the server logs one warning, so that clients cannot fill the log"
         );
         let entry = server.log().wait_for("stored small, but could not set its time (").await;
-        assert!(entry.message.contains(" and its permission to run ("), "{}", entry.message);
+        assert!(entry.message.contains(" and its permissions ("), "{}", entry.message);
     }
 }
 

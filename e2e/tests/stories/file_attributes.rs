@@ -217,3 +217,33 @@ async fn the_server_serves_or_leaves_out_files_with_any_mode_size_and_name() {
     let mode = fs::metadata(home.file("open")).unwrap().mode();
     assert_eq!(mode & 0o7000, 0, "{mode:o}");
 }
+
+#[tokio::test]
+async fn a_replaced_file_keeps_its_permissions_on_both_sides() {
+    let server = Server::options().argument("--allow-upload").start().await;
+    let home = Home::new();
+    // A file that is stored in one step, and one with a partial file.
+    for (size, mode) in [(10, 0o600), (2 << 20, 0o640)] {
+        let (name, new) = (format!("{size}"), format!("{size}.new"));
+        let (local, remote) = (home.file(&name), server.files().join(&name));
+        let permissions = |path: &Path| fs::metadata(path).unwrap().mode() & 0o7777;
+        for folders in [false, true] {
+            let options: &[&str] = if folders { &["-r", "--overwrite"] } else { &["--overwrite"] };
+            for (from, to, command) in [(&local, &remote, "put"), (&remote, &local, "get")] {
+                fs::write(from, vec![b'n'; size]).unwrap();
+                fs::set_permissions(from, Permissions::from_mode(0o644)).unwrap();
+                fs::write(to, vec![b'o'; size]).unwrap();
+                fs::set_permissions(to, Permissions::from_mode(mode)).unwrap();
+                let transfer = home.quiver_as(&server, "Ron", [command]).arguments(options);
+                transfer.arguments([&name]).run().await.expect(0);
+                assert!(fs::read(to).unwrap() == vec![b'n'; size], "{command} {name}");
+                assert_eq!(permissions(to), mode, "{command} {name}");
+            }
+        }
+        // A new file has the permissions of any new file there.
+        fs::write(home.file(&new), "new").unwrap();
+        fs::set_permissions(home.file(&new), Permissions::from_mode(0o600)).unwrap();
+        home.quiver_as(&server, "Ron", ["put", &new]).run().await.expect(0);
+        assert_eq!(permissions(&server.files().join(&new)) & 0o600, 0o600);
+    }
+}

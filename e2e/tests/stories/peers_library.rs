@@ -29,7 +29,7 @@ async fn a_message_is_delivered_and_shown_once() {
     wait_within(TIMEOUT, "a confirmation", told).await.unwrap();
     let (from, text) = ron
         .wait_for("a message", |event| match event {
-            PeerEvent::Message { from, text } => Some((from.clone(), text.clone())),
+            PeerEvent::Message { from, text, .. } => Some((from.clone(), text.clone())),
             _ => None,
         })
         .await;

@@ -105,6 +105,31 @@ async fn get_matches_a_pattern_with_the_names_on_the_server() {
 }
 
 #[tokio::test]
+async fn get_prefers_names_that_are_spelled_like_the_pattern() {
+    let server = Server::start().await;
+    for path in ["x*y", "xzy", "a [1.pdf", "Photos [2024/a.jpg", "d[1]/a", "d1/b", "e*/f?", "e*/fx"]
+    {
+        server.add_file(path, path);
+    }
+    let received = async |arguments: &[&str], expected: &[&str]| {
+        let home = Home::new();
+        get(&home, &server, arguments).await.expect(0);
+        let received: Vec<String> = tree::read(&home.folder()).into_keys().collect();
+        assert_eq!(received, expected, "{arguments:?}");
+    };
+    received(&["x*y"], &["x*y"]).await;
+    received(&["x?y"], &["x*y", "xzy"]).await;
+    received(&["a [1.pdf"], &["a [1.pdf"]).await;
+    received(&["Photos [2024/a.jpg"], &["a.jpg"]).await;
+    received(&["-r", "Photos [2024"], &["Photos [2024", "Photos [2024/a.jpg"]).await;
+    received(&["d[1]/*"], &["a"]).await;
+    received(&["e*/f?"], &["f?"]).await;
+    let missing = get(&Home::new(), &server, &["b [1.pdf"]).await;
+    let expected = "error: cannot get b [1.pdf: no such file or folder\n";
+    assert!(missing.expect(7).stderr.starts_with(expected), "{}", missing.stderr);
+}
+
+#[tokio::test]
 async fn get_writes_the_files_of_a_pattern_to_standard_output() {
     let server = Server::start().await;
     for path in ["1.txt", "2.txt", "3.md"] {

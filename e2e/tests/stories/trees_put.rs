@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use quiver_e2e::process::ProgramOutput;
+use quiver_e2e::quiver::names;
 use quiver_e2e::tree::{self, TreeEntry};
 use quiver_e2e::{Home, PromptUser, Server};
 use serde_json::{Value, json};
@@ -55,6 +56,21 @@ async fn put_stores_a_folder_with_all_its_content() {
     // Without -r, put refuses a folder.
     let refused = put(&home, &server, &["notes"]).await;
     assert!(refused.expect(8).stderr.contains("hint: put -r stores folders"), "{}", refused.stderr);
+}
+
+#[tokio::test]
+async fn put_leaves_out_partial_files_of_unfinished_gets() {
+    let server = start_server().await;
+    let home = Home::new();
+    fs::create_dir(home.file("notes")).unwrap();
+    for name in ["a", ".quiver-0123456789abcdef.part"] {
+        fs::write(home.file("notes").join(name), "content").unwrap();
+    }
+    let stored = put(&home, &server, &["-r", "notes"]).await;
+    let notice = "notes/.quiver-0123456789abcdef.part: left out, it is a partial file\n";
+    assert!(stored.expect(0).stderr.contains(notice), "{}", stored.stderr);
+    assert!(stored.stderr.contains(", 1 left out\n"), "{}", stored.stderr);
+    assert_eq!(names(&server.files().join("notes")), ["a"]);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use quiver_e2e::disk::small_disks_available;
 use quiver_e2e::random::Random;
 use quiver_e2e::server::ServerOptions;
 use quiver_e2e::wire::Dialer;
-use quiver_e2e::{Client, Key, Server};
+use quiver_e2e::{Client, Home, Key, Server};
 use serde_json::{Value, json};
 
 const MIB: usize = 1024 * 1024;
@@ -176,4 +176,65 @@ async fn the_server_reports_a_folder_that_it_cannot_write_to_as_forbidden() {
     }
     assert_eq!(fs::read(folder.join("file")).unwrap(), b"old");
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[tokio::test]
+async fn space_that_is_only_kept_free_is_named_by_both_ends() {
+    if !small_disks_available() {
+        return;
+    }
+    let server = options_with_uploads().argument("--keep-free=8MiB").disk("8m").start().await;
+    let warning = server.log().wait_for("nothing can be stored: ").await;
+    assert!(warning.message.ends_with("and --keep-free keeps 8388608"), "{}", warning.message);
+    let home = Home::new();
+    fs::create_dir(home.file("photos")).unwrap();
+    fs::write(home.file("photos/a"), [1; 100]).unwrap();
+    fs::write(home.file("b"), [1; 100]).unwrap();
+    let put = |arguments: &'static [&'static str]| home.quiver_as(&server, "Ron", arguments);
+    let tree = put(&["put", "-r", "photos"]).run().await;
+    let expected = "100 bytes are needed, but only 0 are free: the server keeps another ";
+    assert!(tree.expect(1).stderr.contains(expected), "{}", tree.stderr);
+    let file = put(&["put", "b"]).run().await;
+    let expected = "the server keeps 8388608 bytes of its disk free";
+    assert!(file.expect(1).stderr.contains(expected), "{}", file.stderr);
+    server.log().wait_for(expected).await;
+    // More than the disk has is another reason.
+    let client = Client::member(&server, "Ben").await;
+    let refused = client.put("c", 1_u64 << 40).await.unwrap_err();
+    assert_eq!(refused.message(), "the server's disk does not have enough space");
+}
+
+#[tokio::test]
+async fn each_disk_below_the_served_folder_has_its_own_space() {
+    if !small_disks_available() {
+        return;
+    }
+    let server = options_with_uploads().argument("--keep-free=0").other_disk("4m").start().await;
+    let client = Client::member(&server, "Ron").await;
+    let on = async |path: &str| {
+        let request = json!({"command": "space", "path": path});
+        client.request(request).await.reply()["available"].as_u64().unwrap()
+    };
+    let size = 4 * MIB as u64;
+    assert!(on("").await > size);
+    for path in ["other", "other/new", "other/new/below"] {
+        assert_eq!(on(path).await, size, "{path}");
+    }
+    // What is reserved on one disk is not missing on the other one.
+    let upload = client.put("other/a", 3 * MIB).await.unwrap();
+    assert_eq!(on("other").await, size - 3 * MIB as u64);
+    let on_top = client.put("b", 3 * MIB).await.unwrap();
+    assert_eq!(client.put("other/c", 2 * MIB).await.unwrap_err().code(), "no_space");
+    assert_eq!(on("other").await, size - 3 * MIB as u64);
+    drop((upload, on_top));
+    fs::write(server.files().join("file"), "").unwrap();
+    for path in ["file", "file/below"] {
+        let refused = client.request(json!({"command": "space", "path": path})).await;
+        assert_eq!(refused.code(), "not_a_folder", "{path}");
+    }
+    let home = Home::new();
+    fs::create_dir_all(home.file("other")).unwrap();
+    fs::write(home.file("other/big"), vec![1; 5 * MIB]).unwrap();
+    let put = home.quiver_as(&server, "Ben", ["put", "-r", "other"]).run().await;
+    assert!(put.expect(1).stderr.contains("bytes are needed, but only"), "{}", put.stderr);
 }

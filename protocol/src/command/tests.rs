@@ -20,7 +20,8 @@ fn requests_are_read_back_unchanged() {
         Request::List { path: FolderPath::parse("a/b").unwrap() },
         Request::Get { path: FilePath::parse("secret.txt").unwrap(), have: None },
         Request::Exit,
-        Request::Space,
+        Request::Space { path: FolderPath::ROOT },
+        Request::Space { path: FolderPath::parse("a/b").unwrap() },
     ] {
         assert_eq!(Request::decode(&request.encode()), Ok(request));
     }

@@ -118,7 +118,11 @@ fn requests_are_encoded_as_pinned() {
             let modified = Some(timestamp(1_729_359_947, 0));
             Request::MakeFolder { path: path("notes/2024"), modified }
         }),
-        ("space", Request::Space),
+        ("space", Request::Space { path: FolderPath::ROOT }),
+        ("space-in-folder", {
+            let path = FolderPath::parse("notes/2024").unwrap();
+            Request::Space { path }
+        }),
         ("kept", Request::Kept { path: path("secret.txt") }),
         ("listen", Request::Listen),
         ("introduce", Request::Introduce { name: name("Ron"), relay: true, again: None }),
@@ -145,7 +149,7 @@ fn requests_are_encoded_as_pinned() {
             Request::Remove { .. } => "remove",
             Request::Rename { .. } => "rename",
             Request::MakeFolder { .. } => "make_folder",
-            Request::Space => "space",
+            Request::Space { .. } => "space",
             Request::Kept { .. } => "kept",
             Request::Listen => "listen",
             Request::Introduce { .. } => "introduce",
@@ -198,7 +202,8 @@ fn replies_are_encoded_as_pinned() {
         Reply::File(FileHeader { path, size, modified, offset, executable: false })
     };
     let resume_point = |have| ResumePoint { path: path("secret.txt"), have };
-    let space = AvailableSpace { available: 1_000_000_000, max_file_size: u64::MAX };
+    let space =
+        AvailableSpace { available: 1_000_000_000, max_file_size: u64::MAX, kept_free: None };
     let start = timestamp(1_729_359_947, 0);
     let table = [
         ("welcome", welcome(2, 3)),
@@ -228,6 +233,10 @@ fn replies_are_encoded_as_pinned() {
         ("content", Reply::Content { offset: 5 }),
         ("progress", Reply::Progress { received: 12, stored: 5 }),
         ("space", Reply::Space(space)),
+        ("space-kept", {
+            let kept_free = Some(1_073_741_824);
+            Reply::Space(AvailableSpace { available: 0, kept_free, ..space })
+        }),
         ("kept-nothing", Reply::Kept(resume_point(None))),
         ("kept", Reply::Kept(resume_point(Some(file_prefix())))),
         ("client-reachable", {

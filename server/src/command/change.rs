@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{
-    EofPayload as _, FilePath, FrameKind, MakeFolderEnd, PlainEnd, Reply, Timestamp,
+    EofPayload as _, FilePath, FolderPath, FrameKind, MakeFolderEnd, PlainEnd, Reply, Timestamp,
 };
 use quiver_transport::FrameWriter;
 use tracing::info;
@@ -63,9 +63,10 @@ pub(super) async fn make_folder(
 pub(super) async fn space(
     files: &Files,
     client: &RequestingClient,
+    path: FolderPath,
     writer: &mut FrameWriter,
 ) -> Result<NextStep, CommandError> {
-    let space = files.space(client.owner.clone()).await?;
+    let space = files.space(path, client.owner.clone()).await?;
     writer.write_frame(FrameKind::Reply, &Reply::Space(space).encode()).await?;
     finish(writer, &PlainEnd {}.encode()).await
 }

@@ -48,15 +48,21 @@ pub(super) fn files_refusal(metrics: &Metrics, error: FilesError) -> Refusal {
         FilesError::NotReadable
         | FilesError::SymbolicLink
         | FilesError::NotWritable
+        | FilesError::ContainsLinks
+        | FilesError::OtherDisk
         | FilesError::UploadsDisabled => RefusalCode::Forbidden,
+        FilesError::ChangedMeanwhile => RefusalCode::Changed,
         FilesError::ReservedName | FilesError::MoveIntoItself => RefusalCode::BadPath,
         FilesError::AlreadyExists => RefusalCode::Exists,
         FilesError::NotEmpty => RefusalCode::NotEmpty,
         FilesError::TooLarge { .. }
+        | FilesError::TooManyEntries { .. }
         | FilesError::FileSizeLimit
         | FilesError::UnknownSizeTooLarge { .. } => RefusalCode::TooLarge,
         FilesError::TooManySpools => RefusalCode::RateLimited,
-        FilesError::DiskFull | FilesError::QuotaExceeded { .. } => RefusalCode::NoSpace,
+        FilesError::DiskFull | FilesError::KeptFree { .. } | FilesError::QuotaExceeded { .. } => {
+            RefusalCode::NoSpace
+        }
         FilesError::SpoolFailed(_) => {
             return internal_failure::report(metrics, "file access", &error);
         }

@@ -97,8 +97,8 @@ impl<'a> PendingCommand<'a> {
                     change::make_folder(files, client, path, modified, writer)
                 })
             }
-            Request::Space => Self::reply_only("space", Upload, stream, |writer| {
-                change::space(files, client, writer)
+            Request::Space { path } => Self::reply_only("space", Upload, stream, |writer| {
+                change::space(files, client, path, writer)
             }),
             Request::Listen => {
                 Self::reply_only("listen", Connected, stream, |writer| listen::run(context, writer))

@@ -1,4 +1,4 @@
-//! Remove, rename, make a folder. Follows no link, and leaves partial files alone.
+//! Remove, make a folder. Follows no link, and leaves partial files alone.
 
 use std::io;
 
@@ -9,18 +9,11 @@ use quiver_transfer::is_partial_name;
 use quiver_transfer::served_folder::open_folder;
 use tracing::warn;
 
-use super::parent::open_parent;
+use super::parent::{PathKind, open_parent, path_kind};
 use super::store::UploadStore;
 use super::{FilesError, attribute_log};
 use crate::quota_db::{FOLDER_SIZE, Owner};
 use crate::unix::{self, PinnedInode};
-
-/// What can be removed or renamed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum PathKind {
-    File,
-    Folder,
-}
 
 pub(super) fn remove(root: &Dir, store: &UploadStore, path: &FilePath) -> Result<(), FilesError> {
     // Dropped after the lock is released: freeing a large file takes time.
@@ -43,57 +36,6 @@ pub(super) fn remove(root: &Dir, store: &UploadStore, path: &FilePath) -> Result
     };
     drop(removed);
     unix::sync_folder(&folder).map_err(FilesError::Disk)
-}
-
-pub(super) fn rename(
-    root: &Dir,
-    store: &UploadStore,
-    path: &FilePath,
-    to: &FilePath,
-    replace: bool,
-) -> Result<(), FilesError> {
-    let inside = to.as_str().strip_prefix(path.as_str());
-    if inside.is_some_and(|rest| rest.starts_with('/')) {
-        return Err(FilesError::MoveIntoItself);
-    }
-    // Dropped after the lock is released: freeing a large file takes time.
-    let mut replaced: Option<PinnedInode> = None;
-    let (folder, new_folder) = {
-        let _lock = store.path_locks().lock_all();
-        let (folder, name) = open_parent(root, path)?;
-        let (new_folder, new_name) = open_parent(root, to)?;
-        let source_kind = path_kind(&folder, name)?;
-        match path_kind(&new_folder, new_name) {
-            Ok(target_kind) => {
-                if !replace || target_kind != PathKind::File || source_kind != PathKind::File {
-                    return Err(FilesError::AlreadyExists);
-                }
-                if path == to {
-                    return Ok(());
-                }
-                let target = PinnedInode::open(&new_folder, new_name);
-                replaced = Some(target.map_err(FilesError::from_read)?);
-            }
-            Err(FilesError::NotFound) => {}
-            Err(FilesError::NotAFile) => return Err(FilesError::AlreadyExists),
-            Err(error) => return Err(error),
-        }
-        let inode = PinnedInode::open(&folder, name).map_err(FilesError::from_read)?.number;
-        let record = store.quota_db().record_rename(path.as_str(), to.as_str(), inode)?;
-        let renamed = match replaced {
-            Some(_) => folder.rename(name, &new_folder, new_name),
-            None => unix::rename_noreplace((&folder, name), (&new_folder, new_name)),
-        };
-        if let Err(error) = store.quota_db().settle_rename(&record, renamed.is_ok()) {
-            // The record stays, and the next cleanup settles it.
-            warn!("the quota database is behind the files: {error}");
-        }
-        renamed.map_err(FilesError::from_change)?;
-        (folder, new_folder)
-    };
-    drop(replaced);
-    let (new, old) = (unix::sync_folder(&new_folder), unix::sync_folder(&folder));
-    new.and(old).map_err(FilesError::Disk)
 }
 
 /// Creates a folder and its missing parents; returns whether the folder itself was created. Each
@@ -175,19 +117,5 @@ impl NewFolder<'_> {
         }
         unix::sync_folder(folder).map_err(FilesError::Disk)?;
         Ok(true)
-    }
-}
-
-/// The kind of the file or folder at `name`. A link or a special file is an error.
-fn path_kind(folder: &Dir, name: &str) -> Result<PathKind, FilesError> {
-    let found = stat(folder, name).map_err(FilesError::from_read)?;
-    if found.is_symlink() {
-        Err(FilesError::SymbolicLink)
-    } else if found.is_dir() {
-        Ok(PathKind::Folder)
-    } else if found.is_file() {
-        Ok(PathKind::File)
-    } else {
-        Err(FilesError::NotAFile)
     }
 }

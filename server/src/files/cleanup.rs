@@ -6,15 +6,16 @@ use std::time::{Duration, SystemTime};
 
 use cap_std::fs::Dir;
 use quiver_protocol::{FilePath, FolderPath};
-use quiver_transfer::file_system::stat;
+use quiver_transfer::file_system::{stat, try_lock};
 use quiver_transfer::served_folder::open_folder;
 use quiver_transfer::{PARTIAL_PREFIX, PARTIAL_SUFFIX, PartialFile, is_partial_name};
 
 use super::FilesError;
 use super::parent::open_parent;
 use super::store::UploadStore;
+use super::tree_copy::remove_tree;
 use crate::quota_db::FOLDER_SIZE;
-use crate::unix::PinnedInode;
+use crate::unix::{PinnedInode, open_entry};
 
 /// How long the quota database remembers the owner of a missing file.
 const MISSING_RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -64,7 +65,9 @@ pub(super) fn sweep(
             {
                 (is_dir, is_file) = (found.is_dir(), found.is_file());
             }
-            if is_dir {
+            if is_dir && is_partial_name(name) {
+                summary.removed += u64::from(remove_abandoned_copy(store, &folder, name));
+            } else if is_dir {
                 folders.extend(path.join(name).ok().map(|path| folder_path(&path)));
             } else if is_file && is_partial_name(name) {
                 let is_useless = is_old(&folder, name, now) || is_orphaned(store, &folder, name);
@@ -119,6 +122,19 @@ fn is_orphaned(store: &UploadStore, folder: &Dir, name: &str) -> bool {
     let is_useless = found.is_empty()
         || partial_file_id(name).is_some_and(|id| store.quota_db().is_temporary(id));
     is_useless && found.modified() < store.started_at()
+}
+
+/// Removes a folder that an earlier process copied, or moved, to another disk; returns whether it
+/// did.
+fn remove_abandoned_copy(store: &UploadStore, folder: &Dir, name: &str) -> bool {
+    let is_temporary = partial_file_id(name).is_some_and(|id| store.quota_db().is_temporary(id));
+    let is_older = stat(folder, name).is_ok_and(|found| found.modified() < store.started_at());
+    if !is_temporary || !is_older {
+        return false;
+    }
+    // Locked by the copy, until that has its final name.
+    let lock = open_entry(folder, name).and_then(|opened| Ok((try_lock(&opened)?, opened)));
+    lock.is_ok() && remove_tree(folder, name, true).is_ok()
 }
 
 fn folder_path(path: &FilePath) -> FolderPath {

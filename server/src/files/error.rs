@@ -43,6 +43,23 @@ pub enum FilesError {
     /// A folder was to be moved into itself.
     #[error("a folder cannot be moved into itself")]
     MoveIntoItself,
+    /// It was to be moved to another disk, with a link, a pipe, a socket or a device in it.
+    #[error("it contains links or devices, which cannot be moved to another disk")]
+    ContainsLinks,
+    /// It was to be moved to another disk, and has more files and folders than that is done for.
+    #[error(
+        "it has more than {limit} files and folders, too many for a move to another disk at once"
+    )]
+    TooManyEntries {
+        /// How many are moved at most.
+        limit: usize,
+    },
+    /// It was to be moved to another disk, and has changed before the copy was complete.
+    #[error("it was changed while it was copied to another disk")]
+    ChangedMeanwhile,
+    /// It cannot be renamed, because its new path is on another disk.
+    #[error("the new path is on another disk")]
+    OtherDisk,
     /// It is larger than the server's limit.
     #[error("this server takes files of at most {limit} bytes")]
     TooLarge {
@@ -55,6 +72,12 @@ pub enum FilesError {
     /// The disk does not have enough free space.
     #[error("the server's disk does not have enough space")]
     DiskFull,
+    /// The disk has enough free space, but the operator keeps it free.
+    #[error("the server keeps {keep_free} bytes of its disk free")]
+    KeptFree {
+        /// In bytes.
+        keep_free: u64,
+    },
     /// It would exceed the client's quota.
     #[error("it does not fit into the quota of {quota} bytes")]
     QuotaExceeded {
@@ -90,11 +113,13 @@ impl FilesError {
     /// The error of an attempt to change something.
     pub(crate) fn from_change(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                Self::NotWritable
-            }
+            // The last one from a folder on which a disk is mounted.
+            io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::ResourceBusy => Self::NotWritable,
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull,
             io::ErrorKind::FileTooLarge => Self::FileSizeLimit,
+            io::ErrorKind::CrossesDevices => Self::OtherDisk,
             io::ErrorKind::AlreadyExists | io::ErrorKind::IsADirectory => Self::AlreadyExists,
             io::ErrorKind::DirectoryNotEmpty => Self::NotEmpty,
             _ => Self::from_read(error),

@@ -9,7 +9,9 @@
 //! | `store` | uploads: partial file, quota, final name |
 //! | `space` | free space, and reservations of it |
 //! | `error` | why a file or folder is not served or changed |
-//! | `change` | remove, rename, make a folder |
+//! | `change` | remove, make a folder |
+//! | `rename` | rename, also to another disk |
+//! | `tree_copy` | a verified copy of a file or folder on another disk |
 //! | `path_locks` | locks on paths: a name and its quota row change together |
 //! | `attribute_log` | logs times and permissions that the file system refuses |
 //! | `cleanup` | removes old partial files, corrects quota rows |
@@ -20,9 +22,11 @@ mod cleanup;
 mod error;
 mod parent;
 mod path_locks;
+mod rename;
 mod root;
 mod space;
 mod store;
+mod tree_copy;
 
 use std::io;
 use std::path::Path;
@@ -41,7 +45,9 @@ pub use self::cleanup::SweepSummary;
 pub use self::error::FilesError;
 pub use self::store::{LockedPolicy, PartialFileSink, StagedFile, StoreLimits};
 
+use self::parent::open_existing;
 use self::root::RootFolder;
+pub use self::space::UnreservedSpace;
 use self::store::UploadStore;
 use crate::buffer_budget::BufferReservation;
 use crate::config::{MAX_SPOOL_SIZE, MAX_SPOOLS};
@@ -224,13 +230,27 @@ impl Files {
         Ok(hashed.map_err(FilesError::Disk)?.unwrap_or_default())
     }
 
-    /// How many bytes an owner can store now.
+    /// How many bytes an owner can store in a folder now. If it does not exist, the nearest folder
+    /// above it counts.
     ///
     /// # Errors
     /// [`FilesError`].
-    pub async fn space(&self, owner: Owner) -> Result<AvailableSpace, FilesError> {
+    pub async fn space(
+        &self,
+        path: FolderPath,
+        owner: Owner,
+    ) -> Result<AvailableSpace, FilesError> {
         let (root, store) = (self.root.current(), self.upload_store()?);
-        run_blocking(move || store.space(&root, &owner)).await
+        run_blocking(move || store.space(&open_existing(&root, &path)?, &owner)).await
+    }
+
+    /// The space of the top folder's disk.
+    ///
+    /// # Errors
+    /// [`FilesError`].
+    pub fn disk_space(&self) -> Result<UnreservedSpace, FilesError> {
+        let store = self.upload_store()?;
+        store.free_space().unreserved(&self.root.current()).map_err(FilesError::Disk)
     }
 
     /// Removes a file or an empty folder.
@@ -242,7 +262,8 @@ impl Files {
         run_blocking(move || change::remove(&root, &store, &path)).await
     }
 
-    /// Renames a file or a folder, atomically. With `replace`, a file may replace a file.
+    /// Renames a file or a folder, atomically. With `replace`, a file may replace a file. A move to
+    /// another disk copies first, which takes long.
     ///
     /// # Errors
     /// [`FilesError`].
@@ -254,7 +275,7 @@ impl Files {
     ) -> Result<(), FilesError> {
         let (root, store) = (self.root.current(), self.upload_store()?);
         let (path, to) = (path.clone(), to.clone());
-        run_blocking(move || change::rename(&root, &store, &path, &to, replace)).await
+        run_blocking(move || rename::rename(&root, &store, &path, &to, replace)).await
     }
 
     /// Creates a folder and its missing parents; returns whether the folder itself was created.

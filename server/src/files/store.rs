@@ -25,7 +25,7 @@ pub use self::sink::PartialFileSink;
 use super::parent::open_parent;
 use super::path_locks::PathLocks;
 use super::root::RootFolder;
-use super::space::{FreeSpace, SpaceReservation};
+use super::space::{FreeSpace, SpaceReservation, UnreservedSpace};
 use super::{FilesError, run_blocking};
 use crate::quota_db::{Owner, QuotaDb, QuotaReservation};
 use crate::upload_locks::{LockOwner, UploadLock, UploadLocks};
@@ -111,10 +111,13 @@ impl UploadStore {
         self.started_at
     }
 
-    pub(super) fn space(&self, root: &Dir, owner: &Owner) -> Result<AvailableSpace, FilesError> {
-        let on_disk = self.free_space.available(root).map_err(FilesError::Disk)?;
-        let available = on_disk.min(self.quota_db.available(owner));
-        Ok(AvailableSpace { available, max_file_size: self.max_file_size })
+    pub(super) fn space(&self, folder: &Dir, owner: &Owner) -> Result<AvailableSpace, FilesError> {
+        let on_disk = self.free_space.unreserved(folder).map_err(FilesError::Disk)?;
+        let UnreservedSpace { available, kept_free } = on_disk;
+        let quota = self.quota_db.available(owner);
+        let kept_free = (kept_free > 0 && available <= quota).then_some(kept_free);
+        let max_file_size = self.max_file_size;
+        Ok(AvailableSpace { available: available.min(quota), max_file_size, kept_free })
     }
 
     pub(super) fn lock_owner(&self, request: &PutRequest, owner: &Owner) -> Option<LockOwner> {
@@ -160,7 +163,7 @@ pub(super) fn stage(
     }
     let root = root_folder.current();
     let (folder, name) = open_parent(&root, &request.path)?;
-    check_target(&folder, name, request.replace)?;
+    let replaces = check_target(&folder, name, request.replace)?;
     let path_id = store.path_id(&request.path, &owner);
     let opened = store.open_partial_file(&folder, &request, path_id, locked_policy)?;
     let (mut partial_file, resumable_id) = match opened {
@@ -169,6 +172,9 @@ pub(super) fn stage(
         StagedPartialFile::NotNeeded => (None, None),
         StagedPartialFile::Locked => return Ok(None),
     };
+    if let Some(partial_file) = partial_file.as_ref().filter(|_| replaces) {
+        partial_file.restrict_to(name).map_err(FilesError::from_change)?;
+    }
     let length = partial_file.as_ref().map_or(Ok(0), PartialFile::length);
     let mut initial_length = length.map_err(FilesError::Disk)?;
     if let Some(partial_file) = partial_file.as_mut().filter(|_| initial_length > size) {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use quiver_protocol::FolderPath;
 use quiver_transfer::BackgroundPool;
-use quiver_transfer::is_partial_name;
 use quiver_transfer::list::EntrySource as _;
+use quiver_transfer::{is_partial_name, partial_name};
 
 use super::*;
 use crate::buffer_budget::BufferBudget;
@@ -178,7 +178,7 @@ async fn a_small_file_has_no_partial_file() {
 
 /// The bytes that count against the quota of `owner()`.
 async fn used_quota(files: &Files) -> u64 {
-    QUOTA - files.space(owner()).await.unwrap().available.min(QUOTA)
+    QUOTA - files.space(FolderPath::ROOT, owner()).await.unwrap().available.min(QUOTA)
 }
 
 const QUOTA: u64 = 1_000_000;
@@ -278,4 +278,27 @@ async fn the_cleanup_removes_orphaned_partial_files_and_keeps_resumable_ones() {
     );
     assert_eq!(resumable_length(&stage(&files, &interrupted, owner()).await).await, 4);
     assert_eq!(used_quota(&files).await, 4);
+}
+
+#[tokio::test]
+async fn the_cleanup_removes_copies_that_a_killed_process_left() {
+    let (temporary, _) = served_folder();
+    let (root, state) = (temporary.path().join("root"), temporary.path().join("state"));
+    let files = with_quota(&root, &state);
+    let quota_db = files.store.as_ref().unwrap().quota_db();
+    let [abandoned, used] = [(); 2].map(|()| root.join(partial_name(quota_db.new_temporary_id())));
+    let foreign = root.join(partial_name(7));
+    let old = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+    for folder in [&abandoned, &used, &foreign] {
+        fs::create_dir_all(folder.join("below")).unwrap();
+        fs::write(folder.join("below/file"), "copied").unwrap();
+        fs::File::open(folder).unwrap().set_modified(old).unwrap();
+    }
+    let handle = fs::File::open(&used).unwrap();
+    let lock = quiver_transfer::file_system::try_lock(&handle).unwrap();
+    assert_eq!(files.sweep(SystemTime::now()).await.unwrap().removed, 1);
+    assert_eq!([&abandoned, &used, &foreign].map(|folder| folder.exists()), [false, true, true]);
+    drop((lock, handle));
+    assert_eq!(files.sweep(SystemTime::now()).await.unwrap().removed, 1);
+    assert!(!used.exists());
 }

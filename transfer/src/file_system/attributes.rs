@@ -15,7 +15,7 @@ use rustix::path::Arg;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct UnsetAttributes {
     modified: Option<Errno>,
-    executable: Option<Errno>,
+    permissions: Option<Errno>,
 }
 
 impl UnsetAttributes {
@@ -25,16 +25,19 @@ impl UnsetAttributes {
         *self == Self::default()
     }
 
-    /// From the results of setting the time and the permission to run.
-    pub(crate) fn from_results(modified: Result<(), Errno>, executable: Result<(), Errno>) -> Self {
-        Self { modified: modified.err(), executable: executable.err() }
+    /// From the results of setting the time and the permissions.
+    pub(crate) fn from_results(
+        modified: Result<(), Errno>,
+        permissions: Result<(), Errno>,
+    ) -> Self {
+        Self { modified: modified.err(), permissions: permissions.err() }
     }
 }
 
 /// `its time (Operation not permitted)`
 impl fmt::Display for UnsetAttributes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let attributes = [("its time", self.modified), ("its permission to run", self.executable)];
+        let attributes = [("its time", self.modified), ("its permissions", self.permissions)];
         let mut separator = "";
         for (what, error) in attributes {
             if let Some(error) = error {
@@ -53,12 +56,51 @@ impl fmt::Display for UnsetAttributes {
 /// Does not follow links, and needs no permission to read.
 pub fn set_modified(folder: impl AsFd, name: impl Arg, modified: SystemTime) -> UnsetAttributes {
     let set = rustix::fs::utimensat(folder, name, &timestamps(modified), AtFlags::SYMLINK_NOFOLLOW);
-    UnsetAttributes { modified: set.err(), executable: None }
+    UnsetAttributes { modified: set.err(), permissions: None }
 }
 
 /// Sets when an open file was last modified.
 pub(crate) fn set_file_modified(file: &File, modified: SystemTime) -> Result<(), Errno> {
     rustix::fs::futimens(file, &timestamps(modified))
+}
+
+/// The permissions of a file: who may read, write and run it. Without the bits by which a program
+/// runs as another user, because they are a statement about the old content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Permissions(Mode);
+
+impl Permissions {
+    /// Those of the file of this name; `None` if there is no file, or something else.
+    ///
+    /// # Errors
+    /// An I/O error.
+    pub(crate) fn of_file(folder: impl AsFd, name: &str) -> io::Result<Option<Self>> {
+        match super::stat(folder, name) {
+            Ok(found) if found.is_file() => Ok(Some(Self::from_raw(found.mode()))),
+            Ok(_) => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Those of an open file.
+    pub(crate) fn of_open(file: &File) -> Result<Self, Errno> {
+        Ok(Self::from_raw(rustix::fs::fstat(file)?.st_mode))
+    }
+
+    fn from_raw(mode: u32) -> Self {
+        Self(Mode::from_raw_mode(mode) & (Mode::RWXU | Mode::RWXG | Mode::RWXO))
+    }
+
+    /// Without what `other` does not permit to other users. The owner's are kept.
+    pub(crate) fn restricted_to(self, other: Self) -> Self {
+        Self(self.0 & (other.0 | Mode::RWXU))
+    }
+
+    /// Gives them to an open file.
+    pub(crate) fn apply(self, file: &File) -> Result<(), Errno> {
+        rustix::fs::fchmod(file, self.0)
+    }
 }
 
 /// Makes an open file executable for all users who may read it.
@@ -130,7 +172,8 @@ mod tests {
     fn attributes_that_could_not_be_set_are_named() {
         assert!(UnsetAttributes::default().is_empty());
         let unset = UnsetAttributes::from_results(Err(Errno::PERM), Err(Errno::OPNOTSUPP));
-        let expected = "its time (Operation not permitted) and its permission to run (Operation not supported)";
+        let expected =
+            "its time (Operation not permitted) and its permissions (Operation not supported)";
         assert_eq!(unset.to_string(), expected);
         let missing = set_modified(CWD, "/nowhere/at/all", UNIX_EPOCH);
         assert_eq!(missing.to_string(), "its time (No such file or directory)");

@@ -22,8 +22,8 @@ mod stat;
 mod sync;
 
 pub use access::{check_writable, is_readable};
+pub(crate) use attributes::{Permissions, make_executable, set_file_modified};
 pub use attributes::{UnsetAttributes, set_modified};
-pub(crate) use attributes::{make_executable, set_file_modified};
 pub use lock::{FileLock, is_locked, lock, try_lock, unlock};
 pub use rename::rename_noreplace;
 pub use space::free_space;

@@ -12,6 +12,8 @@ use rustix::path::Arg;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileStat {
     kind: FileType,
+    mode: u32,
+    inode: u64,
     size: u64,
     modified: SystemTime,
 }
@@ -24,6 +26,8 @@ pub fn stat(folder: impl AsFd, name: impl Arg) -> io::Result<FileStat> {
     let found = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
     Ok(FileStat {
         kind: FileType::from_raw_mode(found.st_mode),
+        mode: found.st_mode,
+        inode: found.st_ino,
         // No file system has negative sizes.
         size: u64::try_from(found.st_size).unwrap_or(0),
         modified: system_time(found.st_mtime, found.st_mtime_nsec),
@@ -31,6 +35,17 @@ pub fn stat(folder: impl AsFd, name: impl Arg) -> io::Result<FileStat> {
 }
 
 impl FileStat {
+    /// Its type and permissions, as in `stat(2)`.
+    pub(crate) fn mode(&self) -> u32 {
+        self.mode
+    }
+
+    /// Its number in its file system.
+    #[must_use]
+    pub fn inode(&self) -> u64 {
+        self.inode
+    }
+
     /// Whether it is a regular file.
     #[must_use]
     pub fn is_file(&self) -> bool {

@@ -1,6 +1,7 @@
 //! A partial file on a real disk, until it is committed or removed.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
 
@@ -46,6 +47,46 @@ fn an_existing_file_is_replaced_only_on_request() {
     let partial = PartialFile::create(&dir, 1).unwrap();
     partial.commit("a", ReplacePolicy::Existing, FileAttributes::default()).unwrap();
     assert_eq!(fs::read(temporary.path().join("a")).unwrap(), b"");
+}
+
+#[test]
+fn a_replaced_file_keeps_its_permissions() {
+    let (temporary, dir) = folder();
+    let path = |name: &str| temporary.path().join(name);
+    let mode = |name: &str| fs::metadata(path(name)).unwrap().permissions().mode() & 0o7777;
+    for (old, partial, program, new) in [
+        (0o600, 0o600, false, 0o600),
+        (0o440, 0o640, false, 0o440),
+        (0o4755, 0o644, false, 0o755),
+        (0o640, 0o640, true, 0o750),
+        (0o666, 0o644, false, 0o666),
+    ] {
+        fs::write(path("a"), "old").unwrap();
+        fs::set_permissions(path("a"), Permissions::from_mode(old)).unwrap();
+        let file = PartialFile::create(&dir, 1).unwrap();
+        let name = ".quiver-0000000000000001.part";
+        fs::set_permissions(path(name), Permissions::from_mode(0o644)).unwrap();
+        file.restrict_to("a").unwrap();
+        assert_eq!(mode(name), partial, "{old:o}");
+        let attributes = FileAttributes { executable: program, ..FileAttributes::default() };
+        let unset = file.commit("a", ReplacePolicy::Existing, attributes).unwrap();
+        assert!(unset.is_empty(), "{unset}");
+        assert_eq!(mode("a"), new, "{old:o}");
+        fs::remove_file(path("a")).unwrap();
+    }
+}
+
+#[test]
+fn a_new_file_has_the_default_permissions_whatever_is_beside_it() {
+    let (temporary, dir) = folder();
+    fs::create_dir(temporary.path().join("folder")).unwrap();
+    let file = PartialFile::create(&dir, 1).unwrap();
+    file.restrict_to("folder").unwrap();
+    file.restrict_to("missing").unwrap();
+    file.commit("new", ReplacePolicy::Existing, FileAttributes::default()).unwrap();
+    fs::write(temporary.path().join("other"), "").unwrap();
+    let mode = |name: &str| fs::metadata(temporary.path().join(name)).unwrap().permissions();
+    assert_eq!(mode("new"), mode("other"));
 }
 
 #[test]

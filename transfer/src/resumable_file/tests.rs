@@ -8,7 +8,13 @@ use super::*;
 async fn open() -> (TempDir, ResumableFile) {
     let temporary = tempfile::tempdir().unwrap();
     let folder = Dir::open_ambient_dir(temporary.path(), ambient_authority()).unwrap();
-    let file = ResumableFile::open(Arc::new(folder), 1, false).await.unwrap();
+    let target = StorageTarget {
+        folder: Arc::new(folder),
+        name: "a".to_owned(),
+        path: temporary.path().join("a"),
+        replace: ReplacePolicy::Never,
+    };
+    let file = ResumableFile::open(&target, 1, false).await.unwrap();
     (temporary, file)
 }
 

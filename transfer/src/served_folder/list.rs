@@ -148,7 +148,10 @@ impl<M: NameMemory> ListState<M> {
         for _ in 0..NAMES_PER_STEP {
             let Some(entry) = names.next() else { return Ok(false) };
             let name = entry.map_err(ServedPathError::from_read)?.file_name();
-            let name = name.to_str().filter(|name| !is_partial_name(name));
+            let name = name.to_str();
+            if name.is_some_and(is_partial_name) {
+                continue;
+            }
             match name.filter(|name| self.listed_as.join(name).is_ok()) {
                 Some(name) => self.page.insert(name),
                 None if self.is_first_pass => self.not_served += 1,

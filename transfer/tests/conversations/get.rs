@@ -76,12 +76,22 @@ async fn fetch(requester: &Requester, have: &HashedPrefix) -> IncomingFile {
     get::fetch(&requester.channel, &path("file"), have, TIMEOUT).await.unwrap()
 }
 
+/// Where the requester stores the file.
+fn target(requester: &Requester) -> StorageTarget {
+    StorageTarget {
+        folder: requester.folder.dir.clone(),
+        name: "file".to_owned(),
+        path: "file".into(),
+        replace: ReplacePolicy::Never,
+    }
+}
+
 /// The requester's partial file, with the content of an earlier attempt.
 async fn partial(requester: &Requester, kept: &[u8]) -> ResumableFile {
     if !kept.is_empty() {
         requester.folder.write(&format!("{PARTIAL_PREFIX}{:016x}{PARTIAL_SUFFIX}", 1), kept);
     }
-    let file = ResumableFile::open(requester.folder.dir.clone(), 1, false).await.unwrap();
+    let file = ResumableFile::open(&target(requester), 1, false).await.unwrap();
     assert_eq!(file.stored_bytes().get(), kept.len() as u64);
     file
 }
@@ -94,13 +104,7 @@ async fn store(
     prefix: HashedPrefix,
     progress: impl FnMut(ReceiveProgress),
 ) -> Result<ReceivedFile, GetError> {
-    let target = StorageTarget {
-        folder: requester.folder.dir.clone(),
-        name: "file".to_owned(),
-        path: "file".into(),
-        replace: ReplacePolicy::Never,
-    };
-    let throttle = TransferThrottle::default();
+    let (target, throttle) = (target(requester), TransferThrottle::default());
     match file.store(partial, prefix, &target, &throttle, pending(), progress).await? {
         StoreOutcome::Stored(stored) => Ok(stored),
         StoreOutcome::Moved => panic!("moved without a reason"),

@@ -66,13 +66,13 @@ impl Sender {
 
 impl Receiver {
     async fn new(folder: &Folder) -> Self {
-        let partial = ResumableFile::open(folder.dir.clone(), 1, false).await.unwrap();
         let target = StorageTarget {
             folder: Arc::clone(&folder.dir),
             name: "file".to_owned(),
             path: "file".into(),
             replace: ReplacePolicy::Never,
         };
+        let partial = ResumableFile::open(&target, 1, false).await.unwrap();
         Self { partial, target }
     }
 

@@ -78,9 +78,9 @@ async fn list_paths(requester: &Requester, folder: &str) -> Result<Vec<String>, 
 async fn fetch(requester: &Requester, path: &FilePath, name: &str) {
     let file = get::fetch(&requester.channel, path, None, TIMEOUT).await.unwrap();
     let folder = requester.folder.dir.clone();
-    let partial = ResumableFile::open(folder.clone(), 1, false).await.unwrap();
     let (name, replace) = (name.to_owned(), ReplacePolicy::Never);
     let target = StorageTarget { folder, name, path: "file".into(), replace };
+    let partial = ResumableFile::open(&target, 1, false).await.unwrap();
     let (prefix, throttle) = (HashedPrefix::empty(), TransferThrottle::default());
     let moved = std::future::pending();
     file.store(&partial, prefix, &target, &throttle, moved, |_| {}).await.unwrap();

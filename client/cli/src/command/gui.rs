@@ -56,6 +56,7 @@ pub async fn run(
         home,
         runtime_folder: runtime_folder.clone(),
         announce: config.announce,
+        spool_limit: arguments.spool_limit,
     };
     let started = Page::start(options, lock, Handle::current()).await;
     let mut page = started.map_err(|error| Failure::system("cannot start the page", error))?;

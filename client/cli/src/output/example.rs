@@ -1,5 +1,7 @@
 //! Offers and contacts for the tests of texts and JSON objects.
 
+use std::path::PathBuf;
+
 use quiver_client::address::ServerAddress;
 use quiver_client::journal::ServerRef;
 use quiver_client::peer_store::{
@@ -85,6 +87,7 @@ pub(super) fn contact() -> Contact {
         is_account: true,
         is_accepted: true,
         is_blocked: false,
+        always_accept: Some(PathBuf::from("/home/ben/from Ron")),
         keys: vec![key(1, Some(timestamp())), key(2, None)],
     }
 }

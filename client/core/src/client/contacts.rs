@@ -1,11 +1,14 @@
 //! Contacts, for interfaces: the other clients whose keys this one knows.
 
+use std::path::PathBuf;
+
 use chrono::Utc;
 use quiver_protocol::{ClientName, Fingerprint, Timestamp};
 
 use super::Client;
 use crate::error::{ClientError, PeerError, UntrustedServer};
-use crate::peer_store::Contact;
+use crate::peer_store::{Contact, PeerStore};
+use crate::tasks::blocking;
 
 impl Client {
     /// The fingerprint of the server's key; the client must be connected.
@@ -57,6 +60,44 @@ impl Client {
         // Its next key is a first one: what is open now must not make another contact of it.
         self.peers().close_links_with(name);
         if forgotten { Ok(()) } else { Err(PeerError::UnknownContact(name.clone()).into()) }
+    }
+
+    /// Accepts the offers of a contact with a verified key from now on, into an existing folder; `None` ends that. A
+    /// changed key ends it too. Needs no connection.
+    ///
+    /// # Errors
+    /// [`ClientError`]; [`PeerError::NotVerified`], [`UntrustedServer::NoKnownKey`].
+    pub async fn set_always_accept(
+        &self,
+        name: &ClientName,
+        folder: Option<PathBuf>,
+    ) -> Result<(), ClientError> {
+        if let Some(path) = folder.clone() {
+            let failed = |source| ClientError::Target { path: path.clone(), source };
+            let checked = path.clone();
+            let metadata = blocking(move || Ok(checked.metadata())).await?.map_err(failed)?;
+            if !metadata.is_dir() {
+                return Err(failed(std::io::ErrorKind::NotADirectory.into()));
+            }
+        }
+        let (server, wanted) = (self.contacts_server()?, name.clone());
+        let set =
+            move |store: &PeerStore| store.set_always_accept(server, &wanted, folder.as_deref());
+        if self.peers().with_store(set).await? {
+            Ok(())
+        } else {
+            Err(PeerError::NotVerified(name.clone()).into())
+        }
+    }
+
+    /// Whether this process accepts the offers of such contacts by itself, as soon as they are announced to it.
+    pub fn set_accepts_by_rule(&self, accepts: bool) {
+        self.peers().policy().set_accepts_by_rule(accepts);
+    }
+
+    /// Whether the texts of messages are kept that this process receives from other clients.
+    pub fn set_keeps_history(&self, keeps: bool) {
+        self.peers().policy().set_keeps_history(keeps);
     }
 
     /// Blocks a name, or ends its block. Needs no connection.

@@ -144,10 +144,9 @@ impl DownloadContext {
             started: Timestamp(Utc::now()),
             subject: TransferSubject::File(file),
         };
-        let partial = ResumableFile::open(target.folder.clone(), entry.id(), self.start_over).await;
+        let partial = ResumableFile::open(target, entry.id(), self.start_over).await;
         let partial = partial.map_err(|error| to_client_error(item, GetError::Disk(error)))?;
-        let (journal, unfinished) =
-            (self.shared.session.journal(), self.shared.session.unfinished());
+        let (journal, unfinished) = (&self.shared.journal, &self.shared.unfinished);
         let record = partial
             .is_resumable()
             .then(|| FileRecord::new(journal, unfinished, entry, partial.stored_bytes()));

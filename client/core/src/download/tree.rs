@@ -164,7 +164,8 @@ impl TreeDownload {
         let Some(folder) = &self.folder else {
             return stream_files(&context, &plan, outcomes).await;
         };
-        let space = SpaceLimits { available: free_space(folder).await?, max_file_size: u64::MAX };
+        let available = free_space(folder).await?;
+        let space = SpaceLimits { available, max_file_size: u64::MAX, kept_free: None };
         let throughput = context.shared.throughput.clone();
         // An offer is recorded elsewhere.
         let entry = self.offer.is_none().then(|| {

@@ -7,6 +7,9 @@ use quiver_transport::{Channel, StreamError};
 
 use super::{ResponsePart, ResponseReader, unexpected_reply};
 
+/// A connection that is lost is noticed long before.
+const RENAME_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+
 /// Removes a file or an empty folder.
 ///
 /// # Errors
@@ -19,7 +22,8 @@ pub(crate) async fn remove(
     request_end::<PlainEnd>(connection, &Request::Remove { path }, timeout).await.map(drop)
 }
 
-/// Renames a file or folder; with `replace`, it replaces a file at `to`.
+/// Renames a file or folder; with `replace`, it replaces a file at `to`. Waits as long as the
+/// connection lives: the server copies what moves to another of its disks.
 ///
 /// # Errors
 /// [`StreamError`].
@@ -28,10 +32,9 @@ pub(crate) async fn rename(
     path: FilePath,
     to: FilePath,
     replace: bool,
-    timeout: Duration,
 ) -> Result<(), StreamError> {
     let request = Request::Rename { path, to, replace };
-    request_end::<PlainEnd>(connection, &request, timeout).await.map(drop)
+    request_end::<PlainEnd>(connection, &request, RENAME_TIMEOUT).await.map(drop)
 }
 
 /// Creates a folder with its parents, sets its modification time, and returns whether the folder is new.

@@ -121,6 +121,11 @@ impl Peers {
         if incoming.state == IncomingState::Open {
             if self.0.state.lock().reported.insert(number) {
                 self.forget_settled_offers().await?;
+                if self.policy().accepts_by_rule()
+                    && let Some(accepted) = self.accept_by_rule(number).await?
+                {
+                    incoming = accepted;
+                }
                 self.publish(PeerEvent::OfferReceived(Arc::new(incoming.clone()))).await;
             }
             conversation.reply(&PeerReply::Pending).await?;
@@ -176,6 +181,15 @@ impl Peers {
                 self.publish(PeerEvent::OfferSettled(Arc::new(incoming.clone()))).await;
             }
         }
+    }
+
+    /// Accepts an offer if this person always accepts those of its sender.
+    async fn accept_by_rule(
+        &self,
+        number: OfferNumber,
+    ) -> Result<Option<IncomingOffer>, ClientError> {
+        let now = Timestamp(Utc::now());
+        self.with_store(move |store| store.accept_by_rule(number, now)).await
     }
 
     /// Bounds the numbers that are kept of offers whose streams were reset, and which other processes have settled.

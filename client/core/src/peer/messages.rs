@@ -3,7 +3,10 @@
 //! 1. sender -> Tell {id, text}
 //! 2. receiver -> Eof, once it has recorded the id
 
-use quiver_protocol::{ClientName, MessageId, PeerRequest, PlainEnd, Refusal, RefusalCode, limits};
+use chrono::Utc;
+use quiver_protocol::{
+    ClientName, MessageId, PeerRequest, PlainEnd, Refusal, RefusalCode, Timestamp, limits,
+};
 use quiver_transport::StreamError;
 
 use super::conversation::{Conversation, PeerPart};
@@ -12,7 +15,7 @@ use super::{PeerLink, Peers};
 use crate::error::{ClientError, PeerError};
 use crate::exchange::unexpected_reply;
 use crate::peer_event::PeerEvent;
-use crate::peer_store::PeerStoreError;
+use crate::peer_store::{MessageRecord, PeerStoreError, ReceivedText};
 
 /// How often a message is sent, at most: the second time its receiver recognises it.
 const ATTEMPTS: u32 = 2;
@@ -64,24 +67,30 @@ impl Peers {
         Err(PeerError::NoPath { name: name.clone(), why }.into())
     }
 
-    /// Records a received message, and reports it unless it was received before.
+    /// Records a received message, and reports it unless it was received before. Keeps its text, if that is wanted.
     pub(super) async fn receive_message(
         &self,
         link: &PeerLink,
         id: MessageId,
         text: String,
     ) -> Result<(), RequestError> {
-        let (server, from, key) = (self.server_key()?, link.name().clone(), link.key());
+        let server = self.session()?.server_ref().clone();
+        let (from, key, at) = (link.name().clone(), link.key(), Timestamp(Utc::now()));
+        let kept = self.policy().keeps_history().then(|| text.clone());
         let name = from.clone();
-        let recorded = self.with_store(move |store| store.record_message(server, &name, key, id));
-        let is_new = recorded.await.map_err(|error| match error {
+        let recorded = self.with_store(move |store| {
+            let own_name = &server.name;
+            let kept = kept.as_deref().map(|text| ReceivedText { own_name, text, at });
+            store.record_message(server.fingerprint, &name, key, id, kept)
+        });
+        let recorded = recorded.await.map_err(|error| match error {
             ClientError::Peer(PeerError::Store(PeerStoreError::NotAdmitted { .. })) => {
                 not_admitted()
             }
             error => error.into(),
         })?;
-        if is_new {
-            self.publish(PeerEvent::Message { from, text }).await;
+        if let MessageRecord::New { number } = recorded {
+            self.publish(PeerEvent::Message { from, text, at, number }).await;
         }
         Ok(())
     }

@@ -35,6 +35,7 @@ mod offered_paths;
 mod opening;
 mod outgoing;
 mod path_choice;
+mod receive_policy;
 mod refusals;
 mod requests;
 mod serving;
@@ -59,6 +60,7 @@ use self::key_permits::KeyPermits;
 pub(crate) use self::link::PeerLink;
 use self::offer_source::OfferSource;
 use self::offer_tracking::{AwaitedAnswers, ReportedOffers};
+use self::receive_policy::ReceivePolicy;
 pub(crate) use self::refusals::refusal_for;
 pub(crate) use self::source::PeerSource;
 use self::used_introductions::UsedIntroductions;
@@ -114,6 +116,7 @@ struct PeersShared {
     idle_blocks: Once,
     /// Held for reading while the recipient of an offer is told that it is withdrawn.
     withdrawals: tokio::sync::RwLock<()>,
+    policy: ReceivePolicy,
 }
 
 #[derive(Debug, Default)]
@@ -171,8 +174,14 @@ impl Peers {
             prefix_cache: PrefixCache::default(),
             idle_blocks: Once::new(),
             withdrawals: tokio::sync::RwLock::new(()),
+            policy: ReceivePolicy::default(),
         };
         (Self(Arc::new(shared)), offers)
+    }
+
+    /// What is done with messages and offers of others.
+    pub(crate) fn policy(&self) -> &ReceivePolicy {
+        &self.0.policy
     }
 
     /// Sets the session with the server.

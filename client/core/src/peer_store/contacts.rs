@@ -5,86 +5,12 @@ use quiver_protocol::{ClientName, Fingerprint, Timestamp};
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
 use super::columns::{micros, optional, value};
+use super::contact::{Contact, ContactKey, KeyCheck};
 use super::{Abort, PeerStore, PeerStoreError};
 
 /// Contacts that are remembered. Beyond that, the one that was seen least recently is removed, of those that the
 /// person has neither accepted, verified nor blocked: a server can introduce any number of names.
 const MAX_CONTACTS: u64 = 10_000;
-
-/// A name on a server, and what this client knows about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Contact {
-    /// The fingerprint of the server's key.
-    pub server: Fingerprint,
-    /// The name, as it was written last.
-    pub name: ClientName,
-    /// Whether the name was an account when it was seen last.
-    pub is_account: bool,
-    /// Whether the person has accepted the contact: has sent to it, accepted an offer of it, or compared keys.
-    pub is_accepted: bool,
-    /// Whether the person has blocked the name.
-    pub is_blocked: bool,
-    /// Its keys, the first one first. A name that was blocked before it was seen has none.
-    pub keys: Vec<ContactKey>,
-}
-
-/// A key of a contact.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ContactKey {
-    /// Its fingerprint.
-    pub key: Fingerprint,
-    /// When the name first had it.
-    pub first_seen: Timestamp,
-    /// When the name last had it.
-    pub last_seen: Timestamp,
-    /// When both persons compared the keys; `None` if they have not.
-    pub verified: Option<Timestamp>,
-}
-
-/// How the key that a name has now compares to what is known of the name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeyCheck {
-    /// The name has no known key.
-    New,
-    /// The name had this key before.
-    Known {
-        /// When both persons compared the keys; `None` if they have not.
-        verified: Option<Timestamp>,
-        /// Whether the person has accepted the contact.
-        is_accepted: bool,
-    },
-    /// Another key of an account: perhaps another machine of the same person.
-    OtherMachine {
-        /// The keys that the name had before.
-        known: Vec<ContactKey>,
-    },
-    /// Another key of a name without account, or a name that became an account or is one no longer.
-    Changed {
-        /// The keys that the name had before.
-        known: Vec<ContactKey>,
-    },
-    /// The person has blocked the name, whatever key it has.
-    Blocked,
-}
-
-impl Contact {
-    fn check(self, key: Fingerprint, is_account: bool) -> KeyCheck {
-        let found = self.keys.iter().find(|known| known.key == key);
-        if self.is_blocked {
-            KeyCheck::Blocked
-        } else if self.keys.is_empty() {
-            KeyCheck::New
-        } else if self.is_account != is_account {
-            KeyCheck::Changed { known: self.keys }
-        } else if let Some(ContactKey { verified, .. }) = found {
-            KeyCheck::Known { verified: *verified, is_accepted: self.is_accepted }
-        } else if is_account {
-            KeyCheck::OtherMachine { known: self.keys }
-        } else {
-            KeyCheck::Changed { known: self.keys }
-        }
-    }
-}
 
 impl PeerStore {
     /// Compares the key that a name has now, as the server says, to the known ones. Changes nothing.
@@ -116,10 +42,21 @@ impl PeerStore {
         now: Timestamp,
     ) -> Result<KeyCheck, PeerStoreError> {
         self.write(|transaction| {
-            let found = find(transaction, server, name)?;
-            let check = found.map_or(KeyCheck::New, |(_, contact)| contact.check(key, is_account));
-            if matches!(check, KeyCheck::New | KeyCheck::Known { .. }) {
+            let Some((id, contact)) = find(transaction, server, name)? else {
                 remember(transaction, server, name, key, is_account, now)?;
+                return Ok(KeyCheck::New);
+            };
+            let check = contact.check(key, is_account);
+            match check {
+                KeyCheck::New | KeyCheck::Known { .. } => {
+                    remember(transaction, server, name, key, is_account, now)?;
+                }
+                // Someone may pose as the contact.
+                KeyCheck::Changed { .. } => {
+                    let sql = "UPDATE contacts SET accept_folder = NULL WHERE id = ?1";
+                    transaction.execute(sql, [id])?;
+                }
+                KeyCheck::OtherMachine { .. } | KeyCheck::Blocked => {}
             }
             Ok(check)
         })
@@ -147,7 +84,8 @@ impl PeerStore {
                 if let KeyCheck::Changed { .. } = contact.check(key, is_account) {
                     let sql = "DELETE FROM keys WHERE contact = ?1 AND key <> ?2";
                     transaction.execute(sql, params![id, key.0])?;
-                    let sql = "UPDATE contacts SET is_accepted = 0 WHERE id = ?1";
+                    let sql = "UPDATE contacts SET is_accepted = 0, accept_folder = NULL \
+                               WHERE id = ?1";
                     transaction.execute(sql, [id])?;
                 }
             }
@@ -219,7 +157,8 @@ impl PeerStore {
     ) -> Result<(), PeerStoreError> {
         self.write(|transaction| {
             let id = ensure(transaction, server, name, now)?;
-            transaction.execute("UPDATE contacts SET is_blocked = 1 WHERE id = ?1", [id])?;
+            let sql = "UPDATE contacts SET is_blocked = 1, accept_folder = NULL WHERE id = ?1";
+            transaction.execute(sql, [id])?;
             Ok(())
         })
     }
@@ -254,7 +193,8 @@ impl PeerStore {
             if contact.is_blocked {
                 transaction.execute("DELETE FROM keys WHERE contact = ?1", [id])?;
                 transaction.execute("DELETE FROM messages WHERE contact = ?1", [id])?;
-                transaction.execute("UPDATE contacts SET is_accepted = 0 WHERE id = ?1", [id])?;
+                let sql = "UPDATE contacts SET is_accepted = 0, accept_folder = NULL WHERE id = ?1";
+                transaction.execute(sql, [id])?;
             } else {
                 transaction.execute("DELETE FROM contacts WHERE id = ?1", [id])?;
             }
@@ -291,7 +231,7 @@ impl PeerStore {
 }
 
 /// The contact of a name, and its row's id.
-fn find(
+pub(super) fn find(
     transaction: &Transaction<'_>,
     server: Fingerprint,
     name: &ClientName,
@@ -376,6 +316,7 @@ fn contact(row: &Row<'_>) -> rusqlite::Result<(i64, Contact)> {
         is_account: row.get("is_account")?,
         is_accepted: row.get("is_accepted")?,
         is_blocked: row.get("is_blocked")?,
+        always_accept: optional(row, "accept_folder")?,
         keys: Vec::new(),
     };
     Ok((row.get("id")?, contact))

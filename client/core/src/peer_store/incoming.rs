@@ -3,6 +3,7 @@
 
 mod rows;
 
+pub(super) use rows::{by_number, set_state};
 use std::path::{Path, PathBuf};
 
 use quiver_protocol::{ClientName, Fingerprint, Offer, OfferId, OfferedEntry, Timestamp};

@@ -1,12 +1,15 @@
 //! What the client remembers about other clients between runs: contacts with their keys, offers in both directions,
-//! and the ids of received messages, in one SQLite database that all processes of a user share. Knows no connections.
+//! the ids of received messages, and conversations, in one SQLite database that all processes of a user share. Knows no connections.
 //!
 //! Every function blocks: it may wait for the disk, and for a transaction of another process. A change is one short
 //! transaction that no other process can interleave with. Values from other machines are stored as parsed types, and
 //! validated again when they are read.
 
+mod always_accept;
 mod columns;
+mod contact;
 mod contacts;
+mod history;
 mod incoming;
 mod messages;
 mod offer_lock;
@@ -29,8 +32,10 @@ use thiserror::Error;
 
 use crate::folders::{FolderError, Folders};
 use crate::unix;
-pub use contacts::{Contact, ContactKey, KeyCheck};
+pub use contact::{Contact, ContactKey, KeyCheck};
+pub use history::{ConversationRef, KeptConversation, KeptMessage, SentOutcome, SentState};
 pub use incoming::{AnnouncedOffer, IncomingOffer, IncomingState};
+pub use messages::{MessageRecord, ReceivedText};
 pub use offer_lock::OfferLock;
 pub use offers::{OfferCounts, OfferNumber};
 pub use outgoing::{NewOffer, OfferedContent, OfferedPath, OutgoingOffer};

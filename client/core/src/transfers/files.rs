@@ -9,6 +9,9 @@ use crate::error::ClientError;
 use crate::shared_plan::SharedPlan;
 use crate::tree::{Decision, ItemKind, PlanItem, PlanItemState};
 
+/// Errors of a transfer's files that are kept, so that a tree of which every file fails takes little memory.
+const MAX_ERRORS: usize = 2000;
+
 /// A file or folder of a transfer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransferFile {
@@ -22,6 +25,8 @@ pub struct TransferFile {
     pub size: Option<u64>,
     /// Its state.
     pub state: FileState,
+    /// Why it failed. Also `None` for a failed file if the errors of 2,000 other files are kept.
+    pub error: Option<String>,
 }
 
 /// The state of a file.
@@ -35,7 +40,7 @@ pub enum FileState {
     Same,
     /// The target differs and is kept.
     Kept,
-    /// It failed, and the error was reported.
+    /// It failed.
     Failed,
 }
 
@@ -49,6 +54,8 @@ struct FilesState {
     plan: Option<SharedPlan>,
     done: RangeSet,
     failed: RangeSet,
+    /// Why files failed, by number.
+    errors: BTreeMap<u64, String>,
 }
 
 /// A set of numbers, most of them consecutive: first and last of each range.
@@ -82,7 +89,8 @@ impl TransferFiles {
         let mut state = self.0.lock();
         let number = state.named.len() as u64 + 1;
         let waiting = FileState::Waiting;
-        state.named.push(TransferFile { number, source, target, size: None, state: waiting });
+        let (size, error) = (None, None);
+        state.named.push(TransferFile { number, source, target, size, state: waiting, error });
         number
     }
 
@@ -96,16 +104,23 @@ impl TransferFiles {
         self.0.lock().plan = None;
     }
 
-    /// Records the outcome of a file or folder, including one that stays as it is: once for each,
-    /// nearly in the order of their numbers.
-    pub(crate) fn finish(&self, number: u64, is_done: bool, size: Option<u64>) {
+    /// Records the outcome of a file or folder, including one that stays as it is: its size if that
+    /// is known, or its error. Once for each, nearly in the order of their numbers.
+    pub(crate) fn finish(&self, number: u64, outcome: Result<Option<u64>, &ClientError>) {
         let mut state = self.0.lock();
         let index = usize::try_from(number).unwrap_or(usize::MAX).wrapping_sub(1);
-        if let Some(file) = state.named.get_mut(index) {
-            file.size = size.or(file.size);
-        }
-        if !is_done {
-            state.failed.insert(number);
+        match outcome {
+            Ok(size) => {
+                if let Some(file) = state.named.get_mut(index) {
+                    file.size = size.or(file.size);
+                }
+            }
+            Err(error) => {
+                state.failed.insert(number);
+                if state.errors.len() < MAX_ERRORS {
+                    state.errors.insert(number, error.to_string());
+                }
+            }
         }
         state.done.insert(number);
     }
@@ -141,6 +156,7 @@ impl TransferFiles {
         for file in &mut page {
             if state.failed.contains(file.number) {
                 file.state = FileState::Failed;
+                file.error = state.errors.get(&file.number).cloned();
             } else if file.state == FileState::Waiting && state.done.contains(file.number) {
                 file.state = FileState::Done;
             }
@@ -165,6 +181,7 @@ fn transfer_file(item: PlanItem) -> TransferFile {
         target: item.found.target.to_string(),
         size,
         state,
+        error: None,
     }
 }
 
@@ -191,8 +208,8 @@ mod tests {
         for name in ["a", "b", "c"] {
             files.add(FilePath::parse(name).unwrap(), name.to_owned());
         }
-        files.finish(2, true, Some(7));
-        files.finish(3, false, None);
+        files.finish(2, Ok(Some(7)));
+        files.finish(3, Err(&ClientError::Interrupted));
         let page = files.page_after(0, 2).await.unwrap();
         assert_eq!(files.failed_count(), 1);
         let states: Vec<_> = page.iter().map(|file| (file.number, file.state)).collect();
@@ -200,5 +217,16 @@ mod tests {
         assert_eq!(page[1].size, Some(7));
         let rest = files.page_after(2, 2).await.unwrap();
         assert_eq!((rest.len(), rest[0].state), (1, FileState::Failed));
+        assert_eq!(rest[0].error, Some(ClientError::Interrupted.to_string()));
+        assert!(page.iter().all(|file| file.error.is_none()));
+    }
+
+    #[test]
+    fn the_errors_of_a_transfer_are_bounded() {
+        let files = TransferFiles::default();
+        for number in 1..=MAX_ERRORS as u64 + 1 {
+            files.finish(number, Err(&ClientError::Interrupted));
+        }
+        assert_eq!(files.0.lock().errors.len(), MAX_ERRORS);
     }
 }

@@ -10,7 +10,7 @@ mod plan;
 mod source_root;
 mod target_folder;
 
-pub use pattern::{BadPattern, Pattern};
+pub use pattern::Pattern;
 pub use plan::{
     Decision, FoundEntry, ItemCount, ItemKind, Plan, PlanError, PlanItem, PlanItemState,
 };

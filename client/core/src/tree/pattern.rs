@@ -4,7 +4,6 @@
 use globset::{GlobBuilder, GlobMatcher};
 use quiver_protocol::path::BadPath;
 use quiver_protocol::{FilePath, FolderPath};
-use thiserror::Error;
 
 /// A path whose parts may have wildcards.
 #[derive(Debug, Clone)]
@@ -23,19 +22,9 @@ enum PatternPart {
     Name {
         /// The part as typed: a name that is spelled exactly so matches, whatever its characters.
         literal: String,
-        matcher: GlobMatcher,
+        /// What else matches; `None` if the part has no wildcards, or is no valid pattern.
+        matcher: Option<GlobMatcher>,
     },
-}
-
-/// Why a pattern is invalid.
-#[derive(Debug, Error)]
-pub enum BadPattern {
-    /// A part is not a valid pattern.
-    #[error("{0}")]
-    Glob(#[from] globset::Error),
-    /// The literal beginning is not a valid path.
-    #[error(transparent)]
-    Path(#[from] BadPath),
 }
 
 impl Pattern {
@@ -48,28 +37,47 @@ impl Pattern {
     /// Parses a pattern. A text without wildcards matches itself.
     ///
     /// # Errors
-    /// [`BadPattern`].
-    pub fn parse(text: &str) -> Result<Self, BadPattern> {
-        let parts: Vec<&str> = text.split('/').collect();
-        // The last part is always looked up in the list of its folder, which tells whether it is a
-        // file or a folder.
-        let first_wildcard =
-            parts.iter().position(|part| Self::has_wildcards(part)).unwrap_or(parts.len() - 1);
-        let base = FolderPath::parse(&parts[..first_wildcard].join("/"))?;
-        let rest = parts[first_wildcard..]
-            .iter()
-            .map(|part| PatternPart::parse(part))
-            .collect::<Result<_, _>>()?;
-        Ok(Self { base, rest })
+    /// [`BadPath`]: a part without wildcards is no valid name.
+    pub fn parse(text: &str) -> Result<Self, BadPath> {
+        let rest = text.split('/').map(PatternPart::parse).collect::<Result<_, _>>()?;
+        Ok(Self { base: FolderPath::ROOT, rest }.join_literals())
+    }
+
+    /// Moves the literal parts at the beginning to the base, but not the last part: that is always
+    /// looked up in the list of its folder, which tells whether it is a file or a folder.
+    fn join_literals(mut self) -> Self {
+        while let [PatternPart::Name { literal, matcher: None }, _, ..] = self.rest.as_slice() {
+            let Ok(below) = self.base.join(literal) else { break };
+            self.base = below.into();
+            self.rest.remove(0);
+        }
+        self
     }
 
     /// Whether it may match several names.
     #[must_use]
     pub fn may_match_many(&self) -> bool {
-        self.rest.iter().any(|part| match part {
-            PatternPart::AnyFolders => true,
-            PatternPart::Name { literal, .. } => Self::has_wildcards(literal),
-        })
+        self.rest.iter().any(PatternPart::may_match_many)
+    }
+
+    /// The path up to the first part with wildcards, as it is spelled: if there is something of this
+    /// name, [`take_literally`](Self::take_literally). `None` if that part is `**`, or missing.
+    #[must_use]
+    pub fn literal_path(&self) -> Option<FilePath> {
+        match self.rest.first()? {
+            PatternPart::Name { literal, matcher: Some(_) } => self.base.join(literal).ok(),
+            PatternPart::Name { .. } | PatternPart::AnyFolders => None,
+        }
+    }
+
+    /// The pattern whose first part with wildcards, that of [`literal_path`](Self::literal_path),
+    /// matches only the name that is spelled so.
+    #[must_use]
+    pub fn take_literally(mut self) -> Self {
+        if let Some(PatternPart::Name { matcher, .. }) = self.rest.first_mut() {
+            *matcher = None;
+        }
+        self.join_literals()
     }
 
     /// Returns the folder where the search starts.
@@ -98,7 +106,8 @@ impl Pattern {
                 positions.extend(self.advance(at + 1, name));
             }
             Some(PatternPart::Name { literal, matcher })
-                if literal == name || matcher.is_match(name) =>
+                if literal == name
+                    || matcher.as_ref().is_some_and(|matcher| matcher.is_match(name)) =>
             {
                 positions.push(at + 1);
             }
@@ -109,18 +118,24 @@ impl Pattern {
 }
 
 impl PatternPart {
-    fn parse(text: &str) -> Result<Self, BadPattern> {
+    fn parse(text: &str) -> Result<Self, BadPath> {
         if text == "**" {
             return Ok(Self::AnyFolders);
         }
+        let literal = text.to_owned();
         if !Pattern::has_wildcards(text) {
             FilePath::parse(text)?;
+            return Ok(Self::Name { literal, matcher: None });
         }
         // Braces match themselves, since names may have them; so do backslashes, which no name has.
-        let literal = text.to_owned();
         let escaped = text.replace('{', "[{]").replace('}', "[}]");
-        let matcher = GlobBuilder::new(&escaped).backslash_escape(false).build()?.compile_matcher();
-        Ok(Self::Name { literal, matcher })
+        let glob = GlobBuilder::new(&escaped).backslash_escape(false).build();
+        // A name such as `a [1.pdf` is no pattern.
+        Ok(Self::Name { literal, matcher: glob.ok().map(|glob| glob.compile_matcher()) })
+    }
+
+    fn may_match_many(&self) -> bool {
+        matches!(self, Self::AnyFolders | Self::Name { matcher: Some(_), .. })
     }
 }
 
@@ -179,8 +194,31 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_path_or_pattern_is_rejected() {
-        for bad in ["", "/etc/*", "../*", "a//b*", "[", "a/", "a\\b"] {
+    fn an_invalid_pattern_is_a_name() {
+        assert!(matches_path("a [1.pdf", "a [1.pdf"));
+        assert!(!matches_path("a [1.pdf", "a 1.pdf"));
+        assert!(matches_path("Photos [2024/*.jpg", "Photos [2024/a.jpg"));
+        assert!(!Pattern::parse("a [1.pdf").unwrap().may_match_many());
+    }
+
+    #[test]
+    fn a_part_that_is_taken_literally_matches_only_its_spelling() {
+        let pattern = Pattern::parse("a*/b/c?/d*").unwrap();
+        assert_eq!(pattern.literal_path().unwrap().as_str(), "a*");
+        let pattern = pattern.take_literally();
+        assert_eq!((pattern.base().as_str(), pattern.part_count()), ("a*/b", 2));
+        assert_eq!(pattern.literal_path().unwrap().as_str(), "a*/b/c?");
+        let pattern = pattern.take_literally().take_literally();
+        assert_eq!((pattern.base().as_str(), pattern.part_count()), ("a*/b/c?", 1));
+        assert_eq!(pattern.literal_path(), None);
+        assert_eq!((pattern.advance(0, "d*"), pattern.advance(0, "dx")), (vec![1], vec![]));
+        assert_eq!(Pattern::parse("**/a*").unwrap().literal_path(), None);
+        assert_eq!(Pattern::parse("a/b").unwrap().literal_path(), None);
+    }
+
+    #[test]
+    fn an_invalid_path_is_rejected() {
+        for bad in ["", "/etc/*", "../*", "a//b*", "a/", "a\\b"] {
             assert!(Pattern::parse(bad).is_err(), "{bad:?}");
         }
     }

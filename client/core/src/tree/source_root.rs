@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use quiver_protocol::path::BadPath;
 use quiver_protocol::{FilePath, FolderPath, Timestamp};
-use quiver_transfer::SMALL;
 use quiver_transfer::file_system::{FileStat, stat};
+use quiver_transfer::{SMALL, is_partial_name};
 
 use super::confined_folder::{self, ConfinedFolder};
 use super::plan::{FoundEntry, ItemKind};
@@ -34,7 +34,7 @@ pub struct Skipped {
 /// Why an entry is skipped.
 #[derive(Debug)]
 pub enum SkipReason {
-    /// It is neither a file nor a folder. The text says what it is, with its article.
+    /// It is neither a file nor a folder, or a partial file. The text says what it is, with its article.
     Kind(&'static str),
     /// The server does not accept its name.
     Name(BadPath),
@@ -102,6 +102,11 @@ impl SourceRoot {
             let entry = entry.map_err(unreadable)?;
             let name = entry.file_name();
             let skipped = |reason| Skipped { path: path.join(&name), reason };
+            // Of an unfinished transfer; the server takes no file of such a name.
+            if name.to_str().is_some_and(is_partial_name) {
+                each(Err(skipped(SkipReason::Kind("a partial file"))))?;
+                continue;
+            }
             let kind = match stat(&folder, &name).map(|found| kind(&found)) {
                 Ok(Ok(kind)) => kind,
                 Ok(Err(is)) => {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use cap_std::fs::Dir;
+use quiver_protocol::limits::PATH_PART;
 use quiver_protocol::{FilePath, Timestamp};
 use quiver_transfer::file_system::{UnsetAttributes, free_space, set_modified, stat};
 use quiver_transfer::{is_partial_name, partial_length};
@@ -13,6 +14,9 @@ use quiver_transfer::{is_partial_name, partial_length};
 use super::confined_folder::{self, ConfinedFolder};
 use super::plan::{ItemKind, PlanItemState};
 use crate::unix;
+
+/// Bytes of the longest extension that the name of a copy keeps. A longer end is no extension.
+const MAX_EXTENSION: usize = 32;
 
 /// A download's folder. Links in it are never followed.
 #[derive(Debug)]
@@ -189,13 +193,18 @@ impl TargetFolder {
     }
 }
 
-/// Returns the name of a copy: `a.txt` becomes `a (2).txt` for `copy` 2.
+/// Returns the name of a copy: `a.txt` becomes `a (2).txt` for `copy` 2. The stem is shortened where
+/// the name would be too long.
 #[must_use]
 pub fn copy_name(name: &str, copy: u32) -> String {
-    match name.rsplit_once('.') {
-        Some((stem, extension)) if !stem.is_empty() => format!("{stem} ({copy}).{extension}"),
-        _ => format!("{name} ({copy})"),
-    }
+    let (stem, end) = match name.rsplit_once('.') {
+        Some((stem, extension)) if !stem.is_empty() && extension.len() <= MAX_EXTENSION => {
+            (stem, format!(" ({copy}).{extension}"))
+        }
+        _ => (name, format!(" ({copy})")),
+    };
+    let stem = &stem[..stem.floor_char_boundary(PATH_PART - end.len())];
+    format!("{stem}{end}")
 }
 
 /// Returns why a target is blocked.
@@ -261,5 +270,11 @@ mod tests {
         assert_eq!(copy_name("a.tar.gz", 3), "a.tar (3).gz");
         assert_eq!(copy_name("a", 2), "a (2)");
         assert_eq!(copy_name(".hidden", 2), ".hidden (2)");
+        assert_eq!(copy_name(&format!("{}.txt", "n".repeat(251)), 2).len(), PATH_PART);
+        // A character of 3 bytes is left out as a whole.
+        let name = copy_name(&format!("{}.txt", "\u{20ac}".repeat(83)), 10);
+        assert_eq!(name, format!("{} (10).txt", "\u{20ac}".repeat(82)));
+        let name = copy_name(&format!("a.{}", "e".repeat(253)), u32::MAX);
+        assert_eq!(name, format!("a.{} (4294967295)", "e".repeat(240)));
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use quiver_protocol::reply::{EntryKind, FolderEntry};
 use quiver_protocol::text::display_safe;
-use quiver_protocol::{FilePath, FolderPath, ListEnd};
+use quiver_protocol::{FilePath, FolderPath, ListEnd, RefusalCode};
 use quiver_transport::StreamError;
 use tokio::task::JoinSet;
 
@@ -94,6 +94,7 @@ pub(crate) trait EntryFilter {
 
 impl Collector {
     /// Adds every match of `pattern` to the plan under its own name; folders only with `recursive`.
+    /// A name that is spelled like a part of the pattern is preferred to others that match it.
     /// Returns whether anything matched.
     ///
     /// Memory grows with the depth of the tree and the number of folders that a `**` searches, not
@@ -103,9 +104,16 @@ impl Collector {
         pattern: &Pattern,
         recursive: bool,
     ) -> Result<bool, ClientError> {
+        let mut pattern = pattern.clone();
+        while let Some(path) = pattern.literal_path() {
+            if !self.exists(path).await? {
+                break;
+            }
+            pattern = pattern.take_literally();
+        }
         let base = pattern.base().clone();
         let mut filter = PatternFilter {
-            pattern,
+            pattern: &pattern,
             recursive,
             positions: Vec::new(),
             has_matched: false,
@@ -120,6 +128,30 @@ impl Collector {
             searches.append(&mut filter.subfolders);
         }
         Ok(filter.has_matched)
+    }
+
+    /// Whether there is a file or folder of this path.
+    async fn exists(&self, path: FilePath) -> Result<bool, ClientError> {
+        let what = || format!("cannot look for {}", display_safe(path.as_str()));
+        let folder = FolderPath::from(path.clone());
+        let look = |handle: SessionHandle| {
+            let folder = folder.clone();
+            async move {
+                let timeout = self.idle_timeout.unwrap_or(handle.timeout);
+                let listed = match exchange::list(&handle.connection, folder, timeout).await {
+                    Ok(mut entries) => entries.next().await.map(drop),
+                    Err(error) => Err(error),
+                };
+                match listed {
+                    Ok(()) => Ok(true),
+                    Err(StreamError::Refused(refusal)) => {
+                        Ok(refusal.code == RefusalCode::NotAFolder)
+                    }
+                    Err(error) => Err(error),
+                }
+            }
+        };
+        self.session.retry(self.retry_for, &self.reporter, what, look).await
     }
 
     /// Adds the contents of the plan's folders, recursively. Returns the number of names that the

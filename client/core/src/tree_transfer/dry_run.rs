@@ -15,6 +15,8 @@ pub(crate) struct SpaceLimits {
     pub(crate) available: u64,
     /// For one file.
     pub(crate) max_file_size: u64,
+    /// Bytes of the server's disk that are free too, but that its operator keeps free.
+    pub(crate) kept_free: Option<u64>,
 }
 
 /// Checks that the pending files fit. Returns the reason if they do not.
@@ -27,7 +29,11 @@ pub(crate) async fn check_space(
     let needed = pending.bytes.saturating_sub(partial_bytes);
     Ok((needed > space.available).then(|| {
         let available = space.available;
-        format!("{needed} bytes are needed, but only {available} are free")
+        let kept = space.kept_free.filter(|kept| needed <= available.saturating_add(*kept));
+        let why = kept.map_or_else(String::new, |kept| {
+            format!(": the server keeps another {kept} bytes of its disk free")
+        });
+        format!("{needed} bytes are needed, but only {available} are free{why}")
     }))
 }
 

@@ -156,8 +156,8 @@ impl<T: TransferOperations> Executor<T> {
     }
 
     fn take_record(&mut self) -> Option<TreeRecord> {
-        let (entry, session) = (self.entry.take()?, &self.operations.context().session);
-        Some(TreeRecord::new(session.journal(), session.unfinished(), entry))
+        let (entry, context) = (self.entry.take()?, self.operations.context());
+        Some(TreeRecord::new(&context.journal, &context.unfinished, entry))
     }
 
     async fn process_item(&mut self, item: PlanItem) -> Result<(), ClientError> {
@@ -171,12 +171,13 @@ impl<T: TransferOperations> Executor<T> {
             }
             (PlanItemState::Same, _) => {
                 self.summary.same += 1;
-                self.finish_item(item.number, true, None);
+                self.finish_item(item.number, Ok(None));
                 return Ok(());
             }
             (PlanItemState::Blocked(why), _) => {
-                self.finish_item(item.number, false, None);
-                self.fail(self.operations.blocked_error(&item, why)).await;
+                let failure = self.operations.blocked_error(&item, why);
+                self.finish_item(item.number, Err(&failure));
+                self.fail(failure).await;
                 return Ok(());
             }
             (PlanItemState::New | PlanItemState::Partial(_), _) => Placement::Create,
@@ -188,12 +189,13 @@ impl<T: TransferOperations> Executor<T> {
             }
             (PlanItemState::SameSize | PlanItemState::Differs, Some(Decision::Skip)) => {
                 self.summary.kept += 1;
-                self.finish_item(item.number, true, None);
+                self.finish_item(item.number, Ok(None));
                 return Ok(());
             }
             (PlanItemState::SameSize | PlanItemState::Differs, None) => {
-                self.finish_item(item.number, false, None);
-                self.fail(self.operations.exists_error(&item)).await;
+                let failure = self.operations.exists_error(&item);
+                self.finish_item(item.number, Err(&failure));
+                self.fail(failure).await;
                 return Ok(());
             }
         };
@@ -209,7 +211,7 @@ impl<T: TransferOperations> Executor<T> {
             PlanItemState::Blocked(why) => Err(self.operations.blocked_error(folder, why)),
             _ => Ok(()),
         };
-        self.finish_item(folder.number, made.is_ok(), None);
+        self.finish_item(folder.number, made.as_ref().map(|()| None));
         if let Err(failure) = made {
             self.outcomes.add_item();
             self.fail(failure).await;
@@ -255,7 +257,7 @@ impl<T: TransferOperations> Executor<T> {
         done: Result<(i64, Result<Option<u64>, ClientError>), JoinError>,
     ) -> Result<(), ClientError> {
         let (number, done) = joined(done.map(Ok))??;
-        self.finish_item(number, done.is_ok(), done.as_ref().ok().copied().flatten());
+        self.finish_item(number, done.as_ref().copied());
         match done {
             Ok(None) => self.summary.same += 1,
             Ok(Some(bytes)) => {
@@ -267,9 +269,9 @@ impl<T: TransferOperations> Executor<T> {
         Ok(())
     }
 
-    fn finish_item(&self, number: i64, is_done: bool, size: Option<u64>) {
+    fn finish_item(&self, number: i64, outcome: Result<Option<u64>, &ClientError>) {
         if let Some(transfer) = self.transfer() {
-            transfer.files.finish(u64::try_from(number).unwrap_or(0), is_done, size);
+            transfer.files.finish(u64::try_from(number).unwrap_or(0), outcome);
         }
     }
 

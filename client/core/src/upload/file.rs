@@ -156,8 +156,7 @@ impl UploadContext {
             started: Timestamp(Utc::now()),
             subject: TransferSubject::File(file),
         };
-        let (journal, unfinished) =
-            (self.shared.session.journal(), self.shared.session.unfinished());
+        let (journal, unfinished) = (&self.shared.journal, &self.shared.unfinished);
         let stored = StoredBytes::default();
         let upload = ActiveUpload {
             context: self,

@@ -9,6 +9,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use quiver_protocol::reply::AvailableSpace;
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{FilePath, FolderPath, Refusal, RefusalCode};
 use quiver_transfer::DiskPool;
@@ -177,7 +178,7 @@ impl TreeUpload {
         let to = self.to.clone();
         let missing =
             (self.options.recursive && !target_exists).then(|| Arc::new(MissingFolder::new(to)));
-        let space = query_space(&context).await?;
+        let space = query_space(&context, self.target_folder()).await?;
         let throughput = context.shared.throughput.clone();
         let overwrite = self.options.on_conflict.replaces();
         let (source_roots, disk_pool) = (Arc::new(self.source_roots), DiskPool::default());
@@ -192,6 +193,16 @@ impl TreeUpload {
             ClientError::refused("cannot put the files", refusal)
         };
         executor.execute(&self.options, space, left_out, display_name, no_space).await
+    }
+
+    /// The server's folder whose disk takes the files.
+    fn target_folder(&self) -> FolderPath {
+        match self.named.as_slice() {
+            [NamedSource::Entry(FoundEntry { target, kind: ItemKind::Folder { .. }, .. })] => {
+                target.clone().into()
+            }
+            _ => self.to.clone(),
+        }
     }
 
     /// Adds the local files and folders to the plan.
@@ -350,15 +361,20 @@ fn compare_kinds(local: ItemKind, on_server: ItemKind) -> PlanItemState {
     }
 }
 
-/// Asks the server for its free space and its largest accepted file.
-async fn query_space(context: &UploadContext) -> Result<SpaceLimits, ClientError> {
+/// Asks the server for the free space in a folder, and its largest accepted file.
+async fn query_space(
+    context: &UploadContext,
+    folder: FolderPath,
+) -> Result<SpaceLimits, ClientError> {
     let what = || "cannot query the free space".to_owned();
-    let query = |handle: SessionHandle| async move {
-        exchange::query_space(&handle.connection, handle.timeout).await
+    let query = |handle: SessionHandle| {
+        let folder = folder.clone();
+        async move { exchange::query_space(&handle.connection, folder, handle.timeout).await }
     };
     let TransferContext { session, retry_for, reporter, .. } = &context.shared;
     let space = session.retry(*retry_for, reporter, what, query).await?;
-    Ok(SpaceLimits { available: space.available, max_file_size: space.max_file_size })
+    let AvailableSpace { available, max_file_size, kept_free } = space;
+    Ok(SpaceLimits { available, max_file_size, kept_free })
 }
 
 impl From<Skipped> for ListFolderError {

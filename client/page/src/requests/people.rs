@@ -1,98 +1,14 @@
-//! Requests about people: messages, keys, and the connections with them.
+//! Requests about people: their keys, and the connections with them.
 
-use std::sync::Arc;
-
-use chrono::Utc;
-use quiver_client::ClientError;
-use quiver_client::error::PeerError;
 use quiver_client::peer_path::{PeerPath, PeerStatus};
-use quiver_protocol::{ClientName, Timestamp};
-use serde_json::{Value, json};
+use quiver_protocol::ClientName;
+use serde_json::json;
 
 use super::{Outcome, call, reply};
 use crate::context::PageContext;
-use crate::messages::PageEvent;
-use crate::peer_name::PeerName;
-use crate::views::{MessageState, PathDetail};
+use crate::views::PathDetail;
 use crate::watcher::reason;
-use quiver_control::Failure;
 use quiver_control::view::PathKind;
-
-/// Sends a message, and answers with its final state.
-pub(super) async fn say(context: &Arc<PageContext>, to: PeerName, text: String) -> Outcome {
-    let active = context.active()?;
-    let limit = context.model().connection().message_limit;
-    if text.len() > limit {
-        let length = text.len();
-        let why = format!("it has {length} bytes where at most {limit} are allowed");
-        return Err(Failure::invalid(why));
-    }
-    let message = {
-        let mut model = context.model();
-        let at = Timestamp(Utc::now());
-        let message = model.conversations().add_own(to.clone(), text.clone(), at);
-        model.publish_message(message.clone());
-        message
-    };
-    let sent = match to {
-        PeerName::Server => {
-            let sent = call(context, &active, |client| async move { client.message(&text).await });
-            sent.await.map(|answer| (MessageState::Acknowledged, Some(answer)))
-        }
-        PeerName::Client(name) => {
-            let told = context.on_client({
-                let client = active.client.clone();
-                async move { client.tell(&name, &text).await }
-            });
-            match told.await? {
-                Ok(()) => Ok((MessageState::Delivered, None)),
-                Err(error) if is_unknown(&error) => Ok((MessageState::Unknown, None)),
-                Err(error) => Err(error.into()),
-            }
-        }
-    };
-    let (state, answer, why) = match sent {
-        Ok((state, answer)) => (state, answer, None),
-        Err(failure) if failure.code == "connection" && message.with == PeerName::Server => {
-            (MessageState::Unknown, None, Some(failure.text))
-        }
-        Err(failure) => (MessageState::NotDelivered, None, Some(failure.text)),
-    };
-    let mut model = context.model();
-    match model.conversations().settle(&message, state, answer.clone(), why.clone()) {
-        Some(settled) => {
-            model.publish_message(settled.clone());
-            drop(model);
-            reply("message", settled)
-        }
-        // The history was cleared meanwhile.
-        None => {
-            drop(model);
-            let (state, mut message) = (Some(state), message);
-            (message.state, message.answer, message.why) = (state, answer, why);
-            reply("message", message)
-        }
-    }
-}
-
-fn is_unknown(error: &ClientError) -> bool {
-    matches!(error, ClientError::Peer(PeerError::MessageUnknown { .. }))
-}
-
-pub(super) fn mark_read(context: &PageContext, with: &PeerName) -> Value {
-    let mut model = context.model();
-    if let Some(conversation) = model.conversations().mark_read(with) {
-        model.publish(&PageEvent::Conversation { conversation });
-    }
-    json!({})
-}
-
-pub(super) fn clear_history(context: &PageContext, with: Option<PeerName>) -> Value {
-    let mut model = context.model();
-    model.conversations().clear(with.as_ref());
-    model.publish(&PageEvent::HistoryCleared { with });
-    json!({})
-}
 
 pub(super) async fn verify(context: &PageContext, name: ClientName) -> Outcome {
     let active = context.active()?;
@@ -114,6 +30,22 @@ pub(super) async fn block(context: &PageContext, name: ClientName, blocked: bool
 pub(super) async fn forget(context: &PageContext, name: ClientName) -> Outcome {
     let active = context.active()?;
     let work = |client: quiver_client::Client| async move { client.forget_contact(&name).await };
+    call(context, &active, work).await?;
+    active.notify_changed();
+    Ok(json!({}))
+}
+
+/// Accepts the offers of a verified person from now on, into a folder; without one, asks again.
+pub(super) async fn always_accept(
+    context: &PageContext,
+    name: ClientName,
+    folder: Option<&str>,
+) -> Outcome {
+    let active = context.active()?;
+    let folder = folder.map(|folder| context.local_path(folder)).transpose()?;
+    let work = |client: quiver_client::Client| async move {
+        client.set_always_accept(&name, folder).await
+    };
     call(context, &active, work).await?;
     active.notify_changed();
     Ok(json!({}))

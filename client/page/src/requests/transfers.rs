@@ -1,6 +1,7 @@
 //! Requests that start and steer transfers.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use quiver_client::Client;
 use quiver_client::error::InvalidRequest;
@@ -18,13 +19,14 @@ use quiver_control::view::TransferKind;
 use quiver_control::{CommandText, Failure, Steering, TransferName};
 use serde_json::json;
 
-use super::{Outcome, call, reply, unfinished};
+use super::{Outcome, call, lease_drop, reply, unfinished};
 use crate::context::{ActiveClient, PageContext};
 use crate::messages::OnConflict;
+use crate::spool::DropUse;
 use crate::transfer_records::{SERVER, TransferRecord, TransferRequest};
 
 pub(super) async fn get(
-    context: &PageContext,
+    context: &Arc<PageContext>,
     paths: Vec<String>,
     folder: Option<&str>,
     on_conflict: OnConflict,
@@ -34,7 +36,7 @@ pub(super) async fn get(
 }
 
 pub(super) async fn put(
-    context: &PageContext,
+    context: &Arc<PageContext>,
     paths: &[String],
     to: String,
     on_conflict: OnConflict,
@@ -43,7 +45,11 @@ pub(super) async fn put(
     start(context, TransferRequest::Put { paths, to, on_conflict }).await
 }
 
-pub(super) async fn accept(context: &PageContext, offer: u64, folder: Option<&str>) -> Outcome {
+pub(super) async fn accept(
+    context: &Arc<PageContext>,
+    offer: u64,
+    folder: Option<&str>,
+) -> Outcome {
     let folder = target_folder(context, folder)?;
     start(context, TransferRequest::Accept { offer, folder }).await
 }
@@ -56,17 +62,25 @@ fn target_folder(context: &PageContext, folder: Option<&str>) -> Result<PathBuf,
 }
 
 /// Starts a transfer, and records how to repeat it.
-async fn start(context: &PageContext, request: TransferRequest) -> Outcome {
+pub(super) async fn start(context: &Arc<PageContext>, request: TransferRequest) -> Outcome {
     let active = context.active()?;
     let record = record(context, &active, &request);
+    let lease = match &request {
+        TransferRequest::PutSpooled { dropped, .. } => Some(lease_drop(context, *dropped).await?),
+        _ => None,
+    };
+    let dropped = lease.as_ref().map(|lease| lease.paths.clone()).unwrap_or_default();
     let copy = request.clone();
-    let started = call(context, &active, |client| start_on_client(client, copy)).await;
+    let started = call(context, &active, |client| start_on_client(client, copy, dropped)).await;
     // An offer may be accepted without that its sender can be reached now.
     active.notify_changed();
     let id = started?;
     if active.has_ended() {
         // The numbers of the next client's transfers begin again.
         return Err(Failure::interrupted());
+    }
+    if let Some(lease) = lease {
+        lease.set_use(DropUse::Transfer(id));
     }
     context.records.lock().add(id, record);
     active.notify_changed();
@@ -76,6 +90,7 @@ async fn start(context: &PageContext, request: TransferRequest) -> Outcome {
 async fn start_on_client(
     client: Client,
     request: TransferRequest,
+    dropped: Vec<PathBuf>,
 ) -> Result<TransferId, ClientError> {
     let mut prepared = match request {
         TransferRequest::Get { paths, folder, on_conflict } => {
@@ -84,13 +99,12 @@ async fn start_on_client(
             client.prepare_download(DownloadRequest { paths, destination, options }).await?
         }
         TransferRequest::Put { paths, to, on_conflict } => {
-            let (content, options) = (UploadContent::Paths(paths), options(on_conflict));
-            // Looks at local files, which the thread that drives QUIC must not wait for.
-            let copy = client.clone();
-            let prepared = quiver_transfer::blocking::run(move || {
-                copy.prepare_upload(UploadRequest { content, to, stored_as: None, options })
-            });
-            prepared.await.map_err(|_| ClientError::Interrupted)??
+            prepare_upload(&client, paths, to, options(on_conflict)).await?
+        }
+        TransferRequest::PutSpooled { to, on_conflict, .. } => {
+            // A later run could not resume it: the content goes with this process.
+            let options = TransferOptions { journal: false, ..options(on_conflict) };
+            prepare_upload(&client, dropped, to, options).await?
         }
         TransferRequest::Accept { offer, folder } => {
             let request = AcceptRequest { folder, ..AcceptRequest::default() };
@@ -99,6 +113,20 @@ async fn start_on_client(
     };
     client.check_with_server(&mut prepared).await?;
     start_prepared(&client, prepared)
+}
+
+/// Looks at local files, which the thread that drives QUIC must not wait for.
+async fn prepare_upload(
+    client: &Client,
+    paths: Vec<PathBuf>,
+    to: String,
+    options: TransferOptions,
+) -> Result<PreparedTransfer, ClientError> {
+    let (client, content) = (client.clone(), UploadContent::Paths(paths));
+    let prepared = quiver_transfer::blocking::run(move || {
+        client.prepare_upload(UploadRequest { content, to, stored_as: None, options })
+    });
+    prepared.await.map_err(|_| ClientError::Interrupted)?
 }
 
 fn start_prepared(client: &Client, prepared: PreparedTransfer) -> Result<TransferId, ClientError> {
@@ -145,6 +173,11 @@ fn record(
             command.words(["put", "--recursive"]).words(conflict_flag(*on_conflict));
             command.option("--to", to);
             command.operands(paths.iter().map(|path| path.to_string_lossy()));
+            (TransferKind::Upload, SERVER.to_owned())
+        }
+        TransferRequest::PutSpooled { .. } => {
+            // No command has the content.
+            command = CommandText::new("");
             (TransferKind::Upload, SERVER.to_owned())
         }
         TransferRequest::Accept { offer, folder } => {
@@ -220,7 +253,7 @@ pub(crate) async fn steer_own(
 }
 
 /// Repeats a transfer that has ended. Files that are there already are not transferred again.
-pub(super) async fn retry(context: &PageContext, name: &str) -> Outcome {
+pub(super) async fn retry(context: &Arc<PageContext>, name: &str) -> Outcome {
     let (active, id) = (context.active()?, find_own(name)?);
     if !active.client.transfer(id)?.state.is_over() {
         return Err(InvalidRequest::UnknownTransfer(id.0).into());

@@ -1,6 +1,6 @@
 //! The offers to and from this person on the present server, as the page shows them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use quiver_client::Client;
 use quiver_client::peer_store::{
@@ -24,6 +24,8 @@ const MAX_SETTLED: usize = 50;
 pub(crate) struct LoadedOffers {
     incoming: Vec<IncomingOffer>,
     outgoing: Vec<(OutgoingOffer, Vec<OfferedName>)>,
+    /// The offers of this person on all servers that are settled.
+    pub(super) settled: BTreeSet<OfferNumber>,
 }
 
 /// The offers, as they were loaded last.
@@ -39,6 +41,8 @@ pub(super) struct OfferBook {
 pub(super) async fn load(client: Client) -> Result<LoadedOffers, Failure> {
     let server = client.server_key()?;
     let (mut incoming, mut outgoing) = client.offers().await?;
+    let settled = outgoing.iter().filter(|offer| offer.state.is_settled());
+    let settled = settled.map(|offer| offer.number).collect();
     incoming.retain(|offer| offer.server.fingerprint == server);
     outgoing.retain(|offer| offer.server.fingerprint == server);
     keep_latest(&mut incoming, |offer| offer.state.is_settled());
@@ -51,7 +55,8 @@ pub(super) async fn load(client: Client) -> Result<LoadedOffers, Failure> {
             .map(|(names, offer)| (offer, names))
             .collect()
     });
-    Ok(LoadedOffers { incoming, outgoing: named.await.map_err(|_| Failure::interrupted())? })
+    let outgoing = named.await.map_err(|_| Failure::interrupted())?;
+    Ok(LoadedOffers { incoming, outgoing, settled })
 }
 
 /// Drops the oldest settled offers.

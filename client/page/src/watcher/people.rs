@@ -109,7 +109,9 @@ impl PeopleList {
                 blocked: contact.is_some_and(|contact| contact.is_blocked),
                 path,
                 path_why: path_why.map(str::to_owned),
-                always_accept: None,
+                always_accept: contact
+                    .and_then(|contact| contact.always_accept.as_ref())
+                    .map(|folder| folder.display().to_string()),
             }
         };
         self.rows.values().map(view).collect()
@@ -196,12 +198,13 @@ mod tests {
         let mut list = PeopleList::default();
         let (name, key) = (ClientName::parse("Ann").unwrap(), Fingerprint([1; 32]));
         let knowledge = |list: &PeopleList| list.views(Some(1), &[])[1].key;
-        let contact = |verified| Contact {
+        let contact = |verified: Option<Timestamp>| Contact {
             server: Fingerprint([9; 32]),
             name: name.clone(),
             is_account: false,
             is_accepted: true,
             is_blocked: false,
+            always_accept: verified.map(|_| "/h/ann".into()),
             keys: vec![ContactKey { key, first_seen: at(1), last_seen: at(1), verified }],
         };
         let rows = vec![row(1, "Me", None), row(3, "Ann", None)];
@@ -213,6 +216,7 @@ mod tests {
         assert!(!list.is_verified(&name, key));
         list.set(LoadedPeople { rows, contacts: vec![contact(Some(at(2)))] });
         assert_eq!(knowledge(&list), Some(KeyKnowledge::Verified));
+        assert_eq!(list.views(Some(1), &[])[1].always_accept.as_deref(), Some("/h/ann"));
         assert!(list.is_verified(&name, key));
         assert!(!list.is_verified(&name, Fingerprint([2; 32])));
         list.add_changed_key(&name);

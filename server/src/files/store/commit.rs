@@ -106,7 +106,9 @@ impl Commit<'_> {
             (None, None) => Err(transfer_ended()),
         };
         let partial_file = partial_file.map_err(FilesError::from_change)?;
-        let unset = partial_file.flush_to_disk(attributes).map_err(FilesError::from_change)?;
+        let unset = partial_file
+            .flush_to_disk(name, replace, attributes)
+            .map_err(FilesError::from_change)?;
         self.give_name(quota, || partial_file.rename(name, replace).map(|()| true))?;
         attribute_log::log_unset(&request.path, unset);
         Ok(())
@@ -115,6 +117,7 @@ impl Commit<'_> {
     /// Writes a small file without a partial file into a temporary one.
     fn write_temporary(&self, bytes: &[u8]) -> io::Result<PartialFile> {
         let mut partial_file = create_temporary(self.folder, &self.store.quota_db)?;
+        partial_file.restrict_to(self.request.path.file_name())?;
         partial_file.write_all(bytes)?;
         Ok(partial_file)
     }

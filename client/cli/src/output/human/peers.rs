@@ -5,7 +5,7 @@ use quiver_client::ClientError;
 use quiver_client::peer_event::PeerEvent;
 use quiver_client::peer_path::{NotDirect, PeerPath, PeerStatus};
 use quiver_client::peer_store::{Contact, ContactKey, IncomingOffer, IncomingState};
-use quiver_protocol::text::{display_remark, display_safe};
+use quiver_protocol::text::{display_path, display_remark, display_safe};
 use quiver_protocol::{ClientName, Fingerprint};
 
 use super::offers::{offer_with_commands, outgoing_state};
@@ -46,7 +46,7 @@ pub fn event(event: &PeerEvent, mode: UiMode) -> Option<String> {
         PeerEvent::Left(client) if mode == UiMode::Prompt => format!("{} has left.", client.name),
         PeerEvent::Joined(_) | PeerEvent::Left(_) => return None,
         PeerEvent::ListenRefused(error) => unreachable(error)?,
-        PeerEvent::Message { from, text } => message(from, text),
+        PeerEvent::Message { from, text, .. } => message(from, text),
         PeerEvent::OfferReceived(offer) => offer_with_commands(offer, mode),
         PeerEvent::OfferRefused { from, why } => {
             format!("Refused an offer from {from}: {}", display_remark(why))
@@ -171,7 +171,10 @@ where
 {
     let account = if contact.is_account { " (account)" } else { "" };
     let blocked = if contact.is_blocked { ", blocked" } else { "" };
-    let mut text = format!("{}{account}{blocked}", contact.name);
+    let accepted = contact.always_accept.as_ref().map_or_else(String::new, |folder| {
+        format!(", the page accepts its files into {}", display_path(folder))
+    });
+    let mut text = format!("{}{account}{blocked}{accepted}", contact.name);
     for ContactKey { key, last_seen, verified, .. } in &contact.keys {
         let verified = match verified {
             Some(at) => format!("verified {}", time(at, zone)),
@@ -283,13 +286,13 @@ mod tests {
         assert_eq!(
             contact(&known, &east),
             format!(
-                "Ron (account)\n  \
+                "Ron (account), the page accepts its files into /home/ben/from Ron\n  \
                  {}: verified 2024-10-19 19:45:47, last seen 2024-10-19 19:45:47\n  \
                  {}: not verified, last seen 2024-10-19 19:45:47",
                 keys[0], keys[1]
             )
         );
-        known.is_blocked = true;
+        (known.is_blocked, known.always_accept) = (true, None);
         known.keys.clear();
         assert_eq!(contact(&known, &east), "Ron (account), blocked");
     }

@@ -104,7 +104,7 @@ impl<'a> EventLine<'a> {
             PeerEvent::ListenRefused(error) => {
                 Self::NotReachable { error: error.code(), why: error.to_string() }
             }
-            PeerEvent::Message { from, text } => Self::Message { from, text },
+            PeerEvent::Message { from, text, .. } => Self::Message { from, text },
             PeerEvent::OfferReceived(offer) => Self::Offer {
                 number: offer.number.0,
                 id: offer.id,
@@ -234,7 +234,8 @@ mod tests {
     #[test]
     fn messages_are_escaped_for_terminals_and_parse_to_the_same_text() {
         let (from, text) = (example::name("Ron"), "a\u{1b}[2J\u{202e}".to_owned());
-        let printed = event_line(&PeerEvent::Message { from, text: text.clone() });
+        let (at, number) = (example::timestamp(), None);
+        let printed = event_line(&PeerEvent::Message { from, text: text.clone(), at, number });
         assert_eq!(printed, r#"{"event":"message","from":"Ron","text":"a\u001b[2J\u202e"}"#);
         let parsed: serde_json::Value = serde_json::from_str(&printed).unwrap();
         assert_eq!(parsed["text"], text);

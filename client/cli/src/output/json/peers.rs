@@ -1,5 +1,7 @@
 //! JSON objects about other clients: offers, contacts and paths.
 
+use std::borrow::Cow;
+
 use quiver_client::peer_path::{NotDirect, PeerPath, PeerStatus};
 use quiver_client::peer_store::{
     Contact, IncomingOffer, IncomingState, OfferedContent, OutgoingOffer, OutgoingState,
@@ -98,6 +100,8 @@ pub struct ContactRow<'a> {
     account: bool,
     accepted: bool,
     blocked: bool,
+    /// The folder into which the page accepts its offers by itself.
+    always_accept: Option<Cow<'a, str>>,
     keys: Vec<KeyRow>,
 }
 
@@ -125,6 +129,7 @@ impl<'a> ContactRow<'a> {
             account: contact.is_account,
             accepted: contact.is_accepted,
             blocked: contact.is_blocked,
+            always_accept: contact.always_accept.as_ref().map(|folder| folder.to_string_lossy()),
             keys: keys.collect(),
         }
     }
@@ -266,6 +271,7 @@ mod tests {
         let parsed: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(parsed["name"], "Ron");
         assert_eq!(parsed["account"], true);
+        assert_eq!(parsed["always_accept"], "/home/ben/from Ron");
         assert_eq!(parsed["keys"][0]["verified"], "2024-10-19T17:45:47Z");
         assert_eq!(parsed["keys"][1]["verified"], serde_json::Value::Null);
     }

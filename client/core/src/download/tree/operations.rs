@@ -336,6 +336,9 @@ impl DownloadOperations {
                 }
                 Err(error) => return Err(error),
             };
+            if may_replace {
+                partial.restrict_to(&target.name)?;
+            }
             partial.write_all(&bytes)?;
             match partial.commit(&target.name, target.replace, finish) {
                 Err(error)

@@ -61,7 +61,7 @@ pub(super) fn record(
     by_number(transaction, number, now)
 }
 
-pub(super) fn set_state(
+pub(in super::super) fn set_state(
     transaction: &Transaction<'_>,
     number: OfferNumber,
     state: &IncomingState,
@@ -88,7 +88,7 @@ pub(super) fn set_state(
     offers::set_state(transaction, number, column, why, now)
 }
 
-pub(super) fn by_number(
+pub(in super::super) fn by_number(
     transaction: &Transaction<'_>,
     number: OfferNumber,
     now: Timestamp,

@@ -96,7 +96,7 @@ fn an_invalid_value_is_an_error_that_names_the_file() {
 
 #[test]
 fn a_database_of_another_version_or_program_is_refused() {
-    for change in ["PRAGMA user_version = 2", "PRAGMA user_version = 0"] {
+    for change in ["PRAGMA user_version = 3", "PRAGMA user_version = 0"] {
         let (folder, store) = new_store();
         store.database.lock().execute_batch(change).unwrap();
         drop(store);
@@ -104,6 +104,34 @@ fn a_database_of_another_version_or_program_is_refused() {
         assert!(matches!(error, PeerStoreError::Version { .. }), "{error:?}");
         assert!(text.contains("/peers.db was written by another version"), "{text}");
     }
+}
+
+#[test]
+fn a_database_of_version_1_is_upgraded_with_what_it_has() {
+    let (folder, store) = new_store();
+    store.remember_key(SERVER, &name("Ron"), KEY, false, second(0)).unwrap();
+    let before = "DROP TABLE conversation_messages; DROP TABLE conversations; \
+                  ALTER TABLE contacts DROP COLUMN accept_folder; PRAGMA user_version = 1";
+    store.database.lock().execute_batch(before).unwrap();
+    drop(store);
+    // Several processes of the new version start at the same time.
+    let contacts = std::thread::scope(|scope| {
+        let open = || PeerStore::open(folder.path()).unwrap().contacts(None).unwrap();
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert!(contacts.iter().all(|found| found[0].name == name("Ron") && found.len() == 1));
+    let store = PeerStore::open(folder.path()).unwrap();
+    assert!(store.mark_verified(SERVER, &name("Ron"), KEY, second(1)).unwrap());
+    assert!(store.set_always_accept(SERVER, &name("Ron"), Some(folder.path())).unwrap());
+    let (_other, new) = new_store();
+    let tables = |store: &PeerStore| -> Vec<String> {
+        let database = store.database.lock();
+        let sql = "SELECT name FROM pragma_table_list WHERE schema = 'main' ORDER BY name";
+        let mut rows = database.prepare(sql).unwrap();
+        rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    assert_eq!(tables(&store), tables(&new));
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! The database of other clients as files in temporary folders, with several threads and processes.
 
+mod always_accept;
 mod contacts;
 mod database;
+mod history;
 mod incoming;
 mod messages;
 mod outgoing;

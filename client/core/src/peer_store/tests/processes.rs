@@ -69,7 +69,8 @@ fn act(folder: &Path) {
         }
     }
     for id in 0..OFFERS {
-        if store.record_message(SERVER, &name("Ron"), KEY, message_id(id)).unwrap() {
+        let recorded = store.record_message(SERVER, &name("Ron"), KEY, message_id(id), None);
+        if recorded.unwrap() != MessageRecord::Known {
             println!("new message {id}");
         }
     }
