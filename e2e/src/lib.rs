@@ -20,6 +20,7 @@
 //! | [`log`] | the server's log, and waiting for one of its lines |
 //! | [`metrics_page`] | the page with a server's metrics |
 //! | [`nat_lab`] | emulated networks with NATs, for which root is needed |
+//! | [`transfer_watch`] | the transfers of all processes, as they change |
 //! | [`udp_relay`] | a relay for datagrams that can be cut |
 //! | [`kills`] | a transfer whose client or server is killed, and what each kill costs |
 //! | [`wire`] | frames, streams and a client; uses none of Quiver's own code |
@@ -58,6 +59,7 @@ pub mod raw_peer;
 pub mod server;
 pub mod sockets;
 pub mod terminal;
+pub mod transfer_watch;
 pub mod tree;
 pub mod udp_relay;
 pub mod wire;
@@ -76,4 +78,5 @@ pub use prompt_user::PromptUser;
 pub use quiver::Home;
 pub use raw_peer::{PeerConnection, RawPeer};
 pub use server::Server;
+pub use transfer_watch::TransferWatch;
 pub use wire::{Client, Key};

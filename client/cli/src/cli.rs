@@ -1,6 +1,7 @@
 //! The command line as clap parses it. [`config`](crate::config) combines it with the other sources of settings.
 
 mod peers;
+mod transfers;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,6 +19,7 @@ pub use self::peers::{
     AcceptArgs, ContactArgs, ContactsAction, ContactsArgs, DeclineArgs, OfferConflictArgs,
     OffersArgs, PathArgs, PeersArgs, ReceiveArgs, SendArgs, TellArgs, VerifyArgs,
 };
+pub use self::transfers::{CancelArgs, PauseArgs, ResumeArgs, TransfersArgs};
 use crate::ui_mode::UiMode;
 
 /// Exchange messages and files with a Quiver server. Without a command, starts the interactive prompt.
@@ -90,10 +92,14 @@ pub enum CommandArgs {
     List(ListArgs),
     /// Fetch files; interrupted downloads resume
     Get(GetArgs),
-    /// Resume unfinished transfers
+    /// Resume a paused transfer of any of your programs, or unfinished transfers
     Resume(ResumeArgs),
-    /// List unfinished transfers
+    /// List running transfers of all your programs, and unfinished ones
     Transfers(TransfersArgs),
+    /// Pause a running transfer of any of your programs
+    Pause(PauseArgs),
+    /// Cancel a running transfer of any of your programs
+    Cancel(CancelArgs),
     /// Store files on the server; interrupted uploads resume
     Put(PutArgs),
     /// Remove files and empty folders on the server
@@ -279,30 +285,6 @@ impl RetryArgs {
         let retry_for = Duration::from_secs(self.retry_timeout);
         TransferOptions { retry_for, report_files, ..options }
     }
-}
-
-/// `resume [PATH]`
-#[derive(Debug, Args)]
-pub struct ResumeArgs {
-    /// Resume only the transfer of this path on the server, or of this local path [default: all]
-    pub path: Option<PathBuf>,
-    /// Print one JSON object per received or stored file
-    #[arg(long)]
-    pub json: bool,
-    /// Retries.
-    #[command(flatten)]
-    pub retry: RetryArgs,
-}
-
-/// `transfers`
-#[derive(Debug, Args)]
-pub struct TransfersArgs {
-    /// Forget transfers that are not running, and remove their partial files
-    #[arg(long)]
-    pub clean: bool,
-    /// Print one JSON object per transfer
-    #[arg(long, conflicts_with = "clean")]
-    pub json: bool,
 }
 
 /// `put FILE...`

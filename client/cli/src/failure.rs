@@ -10,6 +10,7 @@ use quiver_client::error::InvalidRequest;
 use quiver_client::journal::UnfinishedShare;
 use quiver_client::peer_store::OfferNumber;
 use quiver_client::{ClientError, ErrorCode};
+use quiver_control::SteerError;
 use quiver_transport::endpoint::EndpointError;
 use thiserror::Error;
 
@@ -61,6 +62,12 @@ pub enum Failure {
         /// Why.
         error: Arc<ClientError>,
     },
+    /// A transfer of another process, or of this one, was not steered.
+    #[error(transparent)]
+    Steering(Arc<SteerError>),
+    /// Another process has cancelled the transfer; how much of it is kept.
+    #[error("the transfer was cancelled by another program")]
+    Cancelled(Option<UnfinishedShare>),
     /// SIGTERM, and how much of the unfinished transfers is kept.
     #[error("terminated")]
     Terminated(Option<UnfinishedShare>),
@@ -154,6 +161,12 @@ impl From<ClientError> for Failure {
 impl From<InvalidRequest> for Failure {
     fn from(error: InvalidRequest) -> Self {
         ClientError::from(error).into()
+    }
+}
+
+impl From<SteerError> for Failure {
+    fn from(error: SteerError) -> Self {
+        Self::Steering(Arc::new(error))
     }
 }
 

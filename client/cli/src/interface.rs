@@ -4,14 +4,17 @@
 mod peers;
 mod questions;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use quiver_client::InterfaceGuard;
 use quiver_client::event::{ClientEvent, ConnectionState, EventKind, EventReceiver};
 use quiver_client::peer_store::OfferNumber;
 use quiver_client::question::{Question, QuestionId};
 use quiver_client::transfers::{PlannedFile, TransferEvent, TransferId, TransferState};
-use quiver_client::{Client, ClientError, PreparedTransfer, TransferEnd};
+use quiver_client::{Client, PreparedTransfer, TransferEnd};
+use quiver_control::ClientTransfers;
 use quiver_protocol::FilePath;
 use quiver_protocol::text::display_safe;
 
@@ -31,6 +34,10 @@ pub struct Interface {
     pub output: Output,
     /// Ctrl-C, for commands that end in their own way.
     pub interrupts: Interrupts,
+    /// The folder with the sockets of this user's processes.
+    pub runtime_folder: Option<PathBuf>,
+    /// What other processes see of the transfers.
+    pub shown_transfers: Option<Arc<ClientTransfers>>,
     events: EventReceiver,
     /// Events that are shown later: questions, and states of the connection, that were received while something
     /// else was awaited.
@@ -42,6 +49,8 @@ pub struct Interface {
     default_style: TransferStyle,
     /// Rows of dry-run plans that are not printed yet.
     plan_rows: HashMap<TransferId, String>,
+    /// Transfers that are paused.
+    paused: HashSet<TransferId>,
     peer_display: PeerDisplay,
 }
 
@@ -66,6 +75,9 @@ impl Interface {
             client,
             output,
             interrupts: Interrupts::default(),
+            runtime_folder: None,
+            shown_transfers: None,
+            paused: HashSet::new(),
             events,
             deferred: VecDeque::new(),
             question_guard,
@@ -211,7 +223,8 @@ impl Interface {
         match self.drive(running.wait()).await? {
             TransferEnd::Done => Ok(()),
             TransferEnd::Failed(error) => Err(Failure::Client(error)),
-            TransferEnd::Cancelled => Err(ClientError::Interrupted.into()),
+            // A command does not cancel its own transfer.
+            TransferEnd::Cancelled => Err(Failure::Cancelled(client.unfinished_share())),
         }
     }
 
@@ -251,6 +264,7 @@ impl Interface {
         let style = self.styles.get(&id).copied().unwrap_or(self.default_style);
         match event {
             TransferEvent::State(state) => {
+                self.show_pause(id, state).await;
                 if state.is_over() {
                     let is_awaited = self.styles.remove(&id).is_some();
                     if !is_awaited && state == TransferState::Failed {
@@ -310,6 +324,21 @@ impl Interface {
             }
         }
         Ok(())
+    }
+
+    /// Says that a transfer is paused, and that it continues: another process may have done that.
+    async fn show_pause(&mut self, id: TransferId, state: TransferState) {
+        let what = if state == TransferState::Paused {
+            self.paused.insert(id);
+            "the transfer is paused"
+        } else if self.paused.remove(&id) && !state.is_over() {
+            "the transfer continues"
+        } else {
+            return;
+        };
+        if let Ok(status) = self.client.transfer(id) {
+            self.output.say(human::transfers::pause(&status.named, what)).await;
+        }
     }
 
     /// Reports the failure of a transfer that no command waits for, such as an offer that was accepted in an earlier

@@ -1,6 +1,7 @@
 //! Runs one command or the prompt, handles signals, and reports the final error with its exit code.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -8,10 +9,11 @@ use clap::{CommandFactory as _, Parser as _};
 use quiver_client::folders::{FolderError, Folders};
 use quiver_client::journal::Journal;
 use quiver_client::{Client, ClientError, ResumeOverrides};
+use quiver_control::{ClientTransfers, CommandText, ControlSocket};
 use quiver_protocol::CloseCode;
 use quiver_protocol::text::display_safe;
 use quiver_transport::Endpoint;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::cli::{ClientArgs, CommandArgs};
 use crate::command::{self, UserSession};
@@ -45,6 +47,8 @@ pub fn run(
     arguments: impl IntoIterator<Item = OsString>,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let typed = command_text(&arguments);
     let cli = match ClientArgs::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
@@ -53,7 +57,7 @@ pub fn run(
         }
         Err(help) => return exit_code(help.print().map(|()| Exit::Done).map_err(Failure::output)),
     };
-    exit_code(execute(cli, variable))
+    exit_code(execute(cli, typed, variable))
 }
 
 /// Reports a failure, and returns the exit code.
@@ -71,7 +75,18 @@ fn exit(code: Exit) -> ExitCode {
     ExitCode::from(code as u8)
 }
 
-fn execute(cli: ClientArgs, variable: impl Fn(&str) -> Option<OsString>) -> Result<Exit, Failure> {
+/// The command line as it was typed, for other processes.
+fn command_text(arguments: &[OsString]) -> String {
+    let mut command = CommandText::new("quiver");
+    command.words(arguments.iter().skip(1).map(|word| word.to_string_lossy()));
+    command.finish()
+}
+
+fn execute(
+    cli: ClientArgs,
+    typed: String,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Result<Exit, Failure> {
     match cli.command {
         Some(CommandArgs::Completions { shell }) => return completions(shell),
         Some(CommandArgs::Man { command }) => return man_page(command.as_deref()),
@@ -86,7 +101,7 @@ fn execute(cli: ClientArgs, variable: impl Fn(&str) -> Option<OsString>) -> Resu
         name: cli.settings.name.clone(),
     };
     let session = UserSession {
-        runtime_folder: quiver_page::page::runtime_folder(&variable, &folders),
+        runtime_folder: quiver_control::socket_folder::runtime_folder(&variable, &folders),
         has_display: ["DISPLAY", "WAYLAND_DISPLAY"]
             .iter()
             .any(|name| variable(name).is_some_and(|display| !display.is_empty())),
@@ -114,14 +129,23 @@ fn execute(cli: ClientArgs, variable: impl Fn(&str) -> Option<OsString>) -> Resu
     let result = match cli.command {
         Some(CommandArgs::Transfers(arguments)) => runtime.block_on(async {
             folders.state().map_err(|why| ClientError::NoJournalFolder(why.clone()))?;
-            let journal = Journal::from_folders(&folders);
-            command::transfers(&journal, &output, &arguments).await.map(|()| Exit::Done)
+            let (journal, folder) = (Journal::from_folders(&folders), session.runtime_folder);
+            let list = command::transfers(&journal, folder.as_deref(), &output, &arguments);
+            until_signal(list).await.map(|()| Exit::Done)
         }),
         Some(CommandArgs::Gui(arguments)) => {
             runtime.block_on(command::gui(&config, &folders, session, &output, &arguments))
         }
+        Some(command) if let Some(steering) = command::steering_of(&command) => {
+            let (selector, steering, json) = steering;
+            let folder = session.runtime_folder.as_deref();
+            let steered = command::steer::run(folder, &output, selector, steering, json);
+            runtime.block_on(steered).map(|()| Exit::Done)
+        }
         command => {
-            let command = run_with_signals(&config, &overrides, &folders, command, &output);
+            let process = OwnProcess { typed, runtime_folder: session.runtime_folder };
+            let command =
+                run_with_signals(&config, &overrides, &folders, command, process, &output);
             runtime.block_on(command)
         }
     };
@@ -139,6 +163,27 @@ fn runtime() -> Result<Runtime, Failure> {
         .map_err(|source| Failure::system("cannot start", source))
 }
 
+/// Runs work that has nothing to end until a signal is received.
+async fn until_signal(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let mut signals =
+        Signals::listen().map_err(|source| Failure::system("cannot listen for signals", source))?;
+    tokio::select! {
+        result = work => result,
+        signal = signals.next() => Err(match signal {
+            Signal::Interrupt => Failure::Interrupted(None),
+            Signal::Terminate => Failure::Terminated(None),
+        }),
+    }
+}
+
+/// What other processes see of this one.
+#[derive(Debug)]
+struct OwnProcess {
+    /// The command line as typed.
+    typed: String,
+    runtime_folder: Option<PathBuf>,
+}
+
 /// Runs a command or the prompt until it ends or a signal is received. In each case the server is told that this
 /// client has left.
 async fn run_with_signals(
@@ -146,6 +191,7 @@ async fn run_with_signals(
     overrides: &ResumeOverrides,
     folders: &Folders,
     command: Option<CommandArgs>,
+    process: OwnProcess,
     output: &Output,
 ) -> Result<Exit, Failure> {
     let mut signals =
@@ -157,6 +203,13 @@ async fn run_with_signals(
     // Others are too short for that.
     interface.peer_display().paths = command::may_transfer_between_clients(command.as_ref());
     let interrupts = interface.interrupts.clone();
+    let OwnProcess { typed, runtime_folder } = process;
+    let process_name = command::process_name(command.as_ref(), output.mode());
+    let typed = if command.is_some() { typed } else { String::new() };
+    let transfers = ClientTransfers::new(client.clone(), Handle::current(), process_name, typed);
+    interface.runtime_folder.clone_from(&runtime_folder);
+    interface.shown_transfers = Some(transfers.clone());
+    let mut control = None;
     let work = async {
         match command {
             Some(CommandArgs::Resume(arguments)) => {
@@ -179,6 +232,13 @@ async fn run_with_signals(
         loop {
             tokio::select! {
                 result = &mut work => break result,
+                // Without a transfer there is nothing to see.
+                () = client.wait_for_transfer(), if control.is_none() => {
+                    let source = transfers.clone();
+                    control = Some(runtime_folder.clone().map(|folder| {
+                        ControlSocket::start(folder, source)
+                    }));
+                }
                 signal = signals.next() => match signal {
                     Signal::Interrupt if interrupts.deliver() => {}
                     Signal::Interrupt => {
@@ -196,6 +256,7 @@ async fn run_with_signals(
     endpoint.wait_idle(timeout).await;
     // Running transfers release their locks and partial files.
     client.shut_down().await;
+    drop(control);
     result
 }
 

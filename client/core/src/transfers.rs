@@ -10,8 +10,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use chrono::Utc;
 use parking_lot::Mutex;
+use quiver_protocol::Timestamp;
 use quiver_transfer::TransferBottleneck;
+use tokio::sync::watch;
 
 use crate::error::{ClientError, InvalidRequest};
 use crate::journal::Direction;
@@ -20,8 +23,8 @@ pub(crate) use counters::{FileBytesCounter, TransferCounters};
 pub(crate) use files::TransferFiles;
 pub use files::{FileState, TransferFile};
 pub use status::{
-    DownloadedFile, PlannedFile, TransferEvent, TransferState, TransferStatus, TransferSummary,
-    UploadedFile,
+    DownloadedFile, OtherSide, PlannedFile, ServedOffer, TransferEvent, TransferState,
+    TransferStatus, TransferSummary, UploadedFile,
 };
 
 /// Number of finished transfers that stay listed. A further one removes the oldest.
@@ -39,8 +42,10 @@ pub struct TransferId(pub u64);
 pub(crate) struct Transfer {
     pub(crate) id: TransferId,
     direction: Direction,
+    other: OtherSide,
     /// The requested paths as typed.
     named: Vec<String>,
+    started: Timestamp,
     pub(crate) control: TransferControl,
     pub(crate) counters: TransferCounters,
     pub(crate) files: TransferFiles,
@@ -57,11 +62,19 @@ struct LifecycleState {
     published: TransferState,
     error: Option<Arc<ClientError>>,
     limited_by: Option<TransferBottleneck>,
+    ended: Option<Timestamp>,
 }
 
 /// All transfers of a client. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Transfers(Arc<Mutex<TransferTable>>);
+pub(crate) struct Transfers(Arc<TransferRegistry>);
+
+#[derive(Debug, Default)]
+struct TransferRegistry {
+    table: Mutex<TransferTable>,
+    /// The number of the last transfer.
+    last: watch::Sender<u64>,
+}
 
 #[derive(Debug, Default)]
 struct TransferTable {
@@ -75,16 +88,19 @@ impl Transfers {
     pub(crate) fn add(
         &self,
         direction: Direction,
+        other: OtherSide,
         named: Vec<String>,
         is_streamed: bool,
     ) -> Arc<Transfer> {
-        let mut all = self.0.lock();
+        let mut all = self.0.table.lock();
         all.last += 1;
         let id = TransferId(all.last);
         let transfer = Arc::new(Transfer {
             id,
             direction,
+            other,
             named,
+            started: Timestamp(Utc::now()),
             control: TransferControl::new(!is_streamed),
             counters: TransferCounters::default(),
             files: TransferFiles::default(),
@@ -94,6 +110,7 @@ impl Transfers {
                 published: TransferState::Planning,
                 error: None,
                 limited_by: None,
+                ended: None,
             }),
         });
         all.transfers.insert(id, transfer.clone());
@@ -108,18 +125,26 @@ impl Transfers {
                 transfer.files.forget_plan();
             }
         }
+        drop(all);
+        self.0.last.send_replace(id.0);
         transfer
+    }
+
+    /// Waits until there is a transfer, running or not.
+    pub(crate) async fn wait_for_first(&self) {
+        // Fails only after the sender is dropped, and `self` owns it.
+        let _ = self.0.last.subscribe().wait_for(|last| *last > 0).await;
     }
 
     /// Returns the status of all transfers, by number.
     pub(crate) fn statuses(&self) -> Vec<TransferStatus> {
-        let all: Vec<_> = self.0.lock().transfers.values().cloned().collect();
+        let all: Vec<_> = self.0.table.lock().transfers.values().cloned().collect();
         all.iter().map(|transfer| transfer.status()).collect()
     }
 
     /// Returns the first of these targets that a running transfer writes to.
     pub(crate) fn find_busy_target(&self, targets: &[PathBuf]) -> Option<PathBuf> {
-        let all = self.0.lock();
+        let all = self.0.table.lock();
         let running = || all.transfers.values().filter(|transfer| !transfer.state().is_over());
         let is_taken =
             |target: &&PathBuf| running().any(|transfer| transfer.targets.lock().contains(target));
@@ -128,7 +153,7 @@ impl Transfers {
 
     /// Finds a transfer.
     pub(crate) fn find(&self, id: TransferId) -> Result<Arc<Transfer>, InvalidRequest> {
-        self.0.lock().transfers.get(&id).cloned().ok_or(InvalidRequest::UnknownTransfer(id.0))
+        self.0.table.lock().transfers.get(&id).cloned().ok_or(InvalidRequest::UnknownTransfer(id.0))
     }
 }
 
@@ -136,23 +161,28 @@ impl Transfer {
     /// Returns the current status.
     pub(crate) fn status(&self) -> TransferStatus {
         let state = self.state.lock();
-        let (is_over, error, limited_by) =
-            (state.phase.is_over(), state.error.clone(), state.limited_by);
+        let (error, limited_by, ended) = (state.error.clone(), state.limited_by, state.ended);
         let state = self.visible_state(state.phase);
+        let is_moving = !state.is_over() && state != TransferState::Paused;
         let counters = &self.counters;
         TransferStatus {
             id: self.id,
             direction: self.direction,
+            other: self.other.clone(),
             named: self.named.clone(),
             state,
+            is_pausable: self.control.is_pausable(),
+            started: self.started,
+            ended,
             files: counters.files(),
             files_done: counters.files_done(),
+            files_failed: self.files.failed_count(),
             bytes: counters.bytes(),
             sent: counters.sent(),
             received: counters.received(),
             verified: counters.verified(),
-            rate: if is_over { None } else { counters.rate() },
-            time_left: if is_over { None } else { counters.time_left() },
+            rate: counters.rate().filter(|_| is_moving),
+            time_left: counters.time_left().filter(|_| is_moving),
             limited_by,
             error,
         }
@@ -180,7 +210,7 @@ impl Transfer {
     pub(crate) fn set_phase(&self, phase: TransferState, publish: impl FnOnce(TransferState)) {
         let mut state = self.state.lock();
         if !state.phase.is_over() {
-            state.phase = phase;
+            state.enter(phase);
         }
         self.publish_state(&mut state, publish);
     }
@@ -201,7 +231,8 @@ impl Transfer {
     ) {
         let mut state = self.state.lock();
         if !state.phase.is_over() {
-            (state.phase, state.error) = (TransferState::Failed, error);
+            state.enter(TransferState::Failed);
+            state.error = error;
         }
         self.publish_state(&mut state, publish);
     }
@@ -217,6 +248,13 @@ impl Transfer {
     /// Sets what limited the throughput.
     pub(crate) fn set_limited_by(&self, limited_by: Option<TransferBottleneck>) {
         self.state.lock().limited_by = limited_by;
+    }
+}
+
+impl LifecycleState {
+    fn enter(&mut self, phase: TransferState) {
+        self.phase = phase;
+        self.ended = phase.is_over().then(|| Timestamp(Utc::now()));
     }
 }
 

@@ -10,6 +10,7 @@ use parking_lot::{Mutex, MutexGuard};
 use quiver_client::error::InvalidRequest;
 use quiver_client::folders::Folders;
 use quiver_client::{Client, ClientSettings, InterfaceGuard};
+use quiver_control::{Failure, ProcessRequests};
 use quiver_protocol::Timestamp;
 use quiver_transport::Endpoint;
 use tokio::runtime::Handle;
@@ -18,7 +19,6 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
 
 use crate::conversations::ConversationScope;
-use crate::failure::Failure;
 use crate::files::PageFiles;
 use crate::guards::Guards;
 use crate::history::History;
@@ -62,6 +62,10 @@ pub(crate) struct PageContext {
     model: Mutex<Model>,
     saved: tokio::sync::Mutex<SavedState>,
     active: Mutex<Option<Arc<ActiveClient>>>,
+    /// Reaches other processes while a page is open.
+    processes: Mutex<ProcessRequests>,
+    /// Whether a page is open.
+    has_pages: watch::Sender<bool>,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -112,6 +116,8 @@ impl PageContext {
             model: Mutex::new(parts.model),
             saved: tokio::sync::Mutex::new(parts.saved),
             active: Mutex::default(),
+            processes: Mutex::default(),
+            has_pages: watch::Sender::new(false),
             tasks: Mutex::default(),
         }
     }
@@ -189,15 +195,23 @@ impl PageContext {
         if let Ok(active) = self.active() {
             active.register_interface();
         }
-        self.model().subscribe()
+        let mut model = self.model();
+        let feed = model.subscribe();
+        self.has_pages.send_replace(true);
+        feed
     }
 
     /// Notices that a page has left. Without another one, questions get no answer after a while.
     pub(crate) fn remove_page(self: &Arc<Self>) {
-        let Ok(active) = self.active() else { return };
-        if self.model().page_count() > 0 {
-            return;
+        {
+            let mut model = self.model();
+            if model.page_count() > 0 {
+                return;
+            }
+            // Within the lock, so that a page that is added meanwhile is not overlooked.
+            self.has_pages.send_replace(false);
         }
+        let Ok(active) = self.active() else { return };
         let context = self.clone();
         self.spawn(async move {
             tokio::select! {
@@ -208,6 +222,21 @@ impl PageContext {
                 active.interface.lock().take();
             }
         });
+    }
+
+    /// Tells whether a page is open.
+    pub(crate) fn pages(&self) -> watch::Receiver<bool> {
+        self.has_pages.subscribe()
+    }
+
+    /// Reaches other processes, while a page is open.
+    pub(crate) fn processes(&self) -> ProcessRequests {
+        self.processes.lock().clone()
+    }
+
+    /// Sets how other processes are reached.
+    pub(crate) fn set_processes(&self, processes: ProcessRequests) {
+        *self.processes.lock() = processes;
     }
 
     /// Changes the saved state, and writes its file.

@@ -13,9 +13,9 @@ use quiver_transfer::blocking;
 use tokio::sync::OnceCell;
 
 use crate::conversations::{ConversationScope, MAX_PAGE};
-use crate::failure::Failure;
 use crate::peer_name::PeerName;
 use crate::views::{ConversationView, MessageState, MessageView};
+use quiver_control::Failure;
 
 /// The conversations of all servers and names.
 #[derive(Debug)]

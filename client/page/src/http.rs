@@ -24,12 +24,12 @@ use tokio::time::timeout;
 
 use crate::browser::RedirectFile;
 use crate::context::PageContext;
-use crate::failure::Failure;
 use crate::guards::{RequestKind, single};
 use crate::model::to_json;
 use crate::preview;
 use crate::socket;
 use crate::spool_upload;
+use quiver_control::Failure;
 
 /// The version of the messages on the WebSocket.
 const SUBPROTOCOL: &str = "quiver-page-1";

@@ -10,16 +10,15 @@
 //! | `files` | the files of the page, from `web/` |
 //! | `spool`, `spool_upload` | content that browsers hand over |
 //! | `preview` | a look at a file of the server |
-//! | `messages`, `views`, `failure`, `peer_name` | the messages of `web/messages.d.ts` |
-//! | `context`, `model`, `conversations`, `history`, `transfer_records`, `saved_state` | what the page shows and remembers |
+//! | `messages`, `views`, `peer_name` | the messages of `web/messages.d.ts` |
+//! | `context`, `model`, `conversations`, `history`, `transfer_board`, `transfer_records`, `saved_state` | what the page shows and remembers |
 //! | `sign_in`, `lifecycle`, `watcher`, `notices` | from the client to the model |
-//! | `requests`, `command_text` | what pages ask for |
+//! | `other_processes`, `page_source` | transfers of other processes here, and those of this one there |
+//! | `requests` | what pages ask for |
 
 pub mod browser;
-mod command_text;
 mod context;
 mod conversations;
-mod failure;
 mod files;
 mod guards;
 mod history;
@@ -30,7 +29,9 @@ mod loopback;
 mod messages;
 mod model;
 mod notices;
+mod other_processes;
 pub mod page;
+mod page_source;
 mod peer_name;
 mod preview;
 mod requests;
@@ -41,6 +42,7 @@ mod sign_in;
 mod socket;
 mod spool;
 mod spool_upload;
+mod transfer_board;
 mod transfer_records;
 mod views;
 mod watcher;

@@ -9,9 +9,9 @@ use quiver_protocol::{CloseCode, Fingerprint};
 use tokio::time::sleep;
 
 use crate::context::{ActiveClient, PageContext};
-use crate::failure::Failure;
 use crate::spool::DropFate;
 use crate::views::{ConnectionView, LinkState, MAX_TEXT};
+use quiver_control::Failure;
 
 /// The pauses between attempts to get a slot, or to connect again: the first, doubled up to the last.
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(500);

@@ -1,16 +1,19 @@
 //! The messages between the page and this process, as `web/messages.d.ts` describes them.
 
+use std::borrow::Cow;
+
 use quiver_client::question::Answer;
 use quiver_client::tree::Decision;
+use quiver_control::Failure;
+use quiver_control::view::TransferView;
 use quiver_protocol::{ClientName, Secret};
 use serde::{Deserialize, Serialize};
 
-use crate::failure::Failure;
 use crate::peer_name::PeerName;
 use crate::spool::DropId;
 use crate::views::{
     ConnectionView, ConversationView, IncomingOfferView, MessageView, OutgoingOfferView,
-    PageSettings, Person, QuestionView, RecentServer, TransferView,
+    PageSettings, Person, QuestionView, RecentServer,
 };
 
 /// The first message of a page.
@@ -256,7 +259,7 @@ pub(crate) enum PageEvent {
     Transfers { transfers: Vec<TransferView>, gone: Vec<String> },
     Question { question: QuestionView },
     QuestionSettled { question: u64 },
-    Notice { code: &'static str, text: String },
+    Notice { code: Cow<'static, str>, text: String },
     FolderChanged { folder: String },
     Settings { settings: PageSettings },
 }

@@ -1,20 +1,23 @@
 //! What the pages show, and the numbered events that keep them current. Each page has a bounded queue; one that does
 //! not read it is cut off, and gets a snapshot when it comes back. No client and no sockets in here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use axum::extract::ws::Utf8Bytes;
 use quiver_client::question::QuestionId;
+use quiver_control::view::{PathKind, TransferView};
 use quiver_protocol::Timestamp;
 use serde::Serialize;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::conversations::{ConversationScope, Conversations};
 use crate::messages::{NumberedEvent, PageEvent, PageSnapshot};
 use crate::peer_name::PeerName;
+use crate::transfer_board::{BoardChange, TransferBoard, TransferOrigin};
 use crate::views::{
     ConnectionView, ConversationView, IncomingOfferView, MessageView, OutgoingOfferView,
-    PageSettings, PathKind, Person, QuestionContent, QuestionView, RecentServer, TransferView,
+    PageSettings, Person, QuestionContent, QuestionView, RecentServer,
 };
 
 /// Events that may wait for a page.
@@ -33,7 +36,7 @@ pub(crate) struct Model {
     conversations: Conversations,
     incoming: BTreeMap<u64, IncomingOfferView>,
     outgoing: BTreeMap<u64, OutgoingOfferView>,
-    transfers: BTreeMap<String, TransferView>,
+    transfers: TransferBoard,
     last_question: u64,
     questions: BTreeMap<u64, (QuestionId, QuestionContent)>,
     settings: PageSettings,
@@ -65,7 +68,7 @@ impl Model {
             conversations: Conversations::default(),
             incoming: BTreeMap::new(),
             outgoing: BTreeMap::new(),
-            transfers: BTreeMap::new(),
+            transfers: TransferBoard::default(),
             last_question: 0,
             questions: BTreeMap::new(),
             settings,
@@ -90,7 +93,7 @@ impl Model {
             conversations: self.conversations.views(),
             incoming: self.incoming.values().cloned().collect(),
             outgoing: self.outgoing.values().cloned().collect(),
-            transfers: self.transfers.values().cloned().collect(),
+            transfers: self.transfers.all(),
             questions: questions.map(|(number, (_, content))| view(*number, content)).collect(),
             settings: self.settings.clone(),
             home: self.home.clone(),
@@ -138,10 +141,11 @@ impl Model {
     pub(crate) fn sign_out(&mut self, connection: ConnectionView) {
         self.questions.clear();
         self.people.clear();
-        self.transfers.clear();
+        self.transfers.replace(TransferOrigin::Own, Vec::new());
         self.incoming.clear();
         self.outgoing.clear();
         self.connection = connection;
+        self.transfers.clear_report();
         let snapshot = self.snapshot();
         self.send(&snapshot);
     }
@@ -259,27 +263,23 @@ impl Model {
         }
     }
 
-    /// Replaces the transfers.
-    pub(crate) fn set_transfers(&mut self, transfers: Vec<TransferView>) {
-        let present: BTreeSet<&String> = transfers.iter().map(|view| &view.transfer).collect();
-        let gone: Vec<_> =
-            self.transfers.keys().filter(|name| !present.contains(name)).cloned().collect();
-        let mut changed = Vec::new();
-        for view in &transfers {
-            if self.transfers.get(&view.transfer) != Some(view) {
-                changed.push(view.clone());
-            }
-        }
-        if !changed.is_empty() || !gone.is_empty() {
-            self.transfers =
-                transfers.into_iter().map(|view| (view.transfer.clone(), view)).collect();
-            self.publish(&PageEvent::Transfers { transfers: changed, gone });
-        }
+    /// Replaces the transfers of an origin.
+    pub(crate) fn set_transfers(&mut self, origin: TransferOrigin, transfers: Vec<TransferView>) {
+        self.transfers.replace(origin, transfers);
+        self.report_transfers(Instant::now());
     }
 
-    /// The transfers, as they were shown last.
-    pub(crate) fn transfers(&self) -> Vec<TransferView> {
-        self.transfers.values().cloned().collect()
+    /// Publishes changes of transfers if that may be done now. Returns when it may be done next, if there are more.
+    pub(crate) fn report_transfers(&mut self, now: Instant) -> Option<Instant> {
+        if let Some(BoardChange { changed, gone }) = self.transfers.report(now) {
+            self.publish(&PageEvent::Transfers { transfers: changed, gone });
+        }
+        self.transfers.report_due(now)
+    }
+
+    /// The transfers by origin.
+    pub(crate) fn board(&self) -> &TransferBoard {
+        &self.transfers
     }
 
     /// Adds an open question, unless it is known.

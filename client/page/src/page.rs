@@ -1,6 +1,5 @@
 //! The page as its caller sees it: it starts with a link, and stops.
 
-use std::ffi::OsString;
 use std::io;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
@@ -34,7 +33,7 @@ pub struct PageOptions {
     pub folders: Folders,
     /// The home folder. Pages name no files of this computer outside.
     pub home: PathBuf,
-    /// The folder for sockets and redirect files, from [`runtime_folder`].
+    /// The folder for sockets and redirect files, from [`runtime_folder`](quiver_control::socket_folder::runtime_folder).
     pub runtime_folder: PathBuf,
     /// Whether pages announce clients that connect and disconnect, unless that was changed there.
     pub announce: bool,
@@ -51,20 +50,6 @@ pub struct Page {
     stopped: oneshot::Receiver<()>,
     has_stopped: bool,
     thread: JoinHandle<()>,
-}
-
-/// The folder for sockets and redirect files: that of the session, or one below the folder for state. `None` if there is
-/// neither.
-#[must_use]
-pub fn runtime_folder(
-    variable: impl Fn(&str) -> Option<OsString>,
-    folders: &Folders,
-) -> Option<PathBuf> {
-    let session = variable("XDG_RUNTIME_DIR").map(PathBuf::from);
-    match session.filter(|folder| folder.is_absolute()) {
-        Some(session) => Some(session.join("quiver")),
-        None => folders.state().ok().map(|state| state.join("run")),
-    }
 }
 
 impl Page {
@@ -186,21 +171,6 @@ fn default_folder(home: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sockets_are_in_the_folder_of_the_session_if_there_is_one() {
-        let folders = Folders::at("/c".into(), "/d".into(), "/s".into());
-        let folder = |session: Option<&'static str>| {
-            runtime_folder(
-                |name| session.filter(|_| name == "XDG_RUNTIME_DIR").map(Into::into),
-                &folders,
-            )
-        };
-        assert_eq!(folder(Some("/run/user/1")), Some(PathBuf::from("/run/user/1/quiver")));
-        for session in [None, Some(""), Some("relative")] {
-            assert_eq!(folder(session), Some(PathBuf::from("/s/run")));
-        }
-    }
 
     #[test]
     fn files_go_to_the_downloads_if_there_are_any() {

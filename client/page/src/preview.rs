@@ -8,7 +8,7 @@ use quiver_client::{ClientError, FileStart};
 use quiver_protocol::{FilePath, RefusalCode};
 
 use crate::context::PageContext;
-use crate::failure::Failure;
+use quiver_control::Failure;
 
 /// Bytes of a text that are shown.
 const MAX_TEXT: u64 = 256 * 1024;

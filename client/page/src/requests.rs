@@ -7,7 +7,8 @@ mod local;
 mod offers;
 mod people;
 mod spooled;
-mod transfers;
+pub(crate) mod transfers;
+mod unfinished;
 
 use std::sync::Arc;
 
@@ -16,11 +17,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::context::{ActiveClient, PageContext};
-use crate::failure::Failure;
 use crate::lifecycle;
 use crate::messages::{AnswerText, PageEvent, PageRequest, SettingsChange};
 use crate::sign_in::{self, SignIn};
 use crate::spool::{DropId, DropLease};
+use quiver_control::{Failure, Steering};
 
 /// A request's reply.
 type Outcome = Result<Value, Failure>;
@@ -77,12 +78,18 @@ pub(crate) async fn run(context: &Arc<PageContext>, request: PageRequest) -> Out
         PageRequest::AlwaysAccept { name, folder } => {
             people::always_accept(context, name, folder.as_deref()).await
         }
-        PageRequest::Transfers => Ok(json!({ "transfers": context.model().transfers() })),
-        PageRequest::Pause { transfer } => transfers::pause(context, &transfer),
-        PageRequest::Resume { transfer } => transfers::resume(context, &transfer),
-        PageRequest::Cancel { transfer } => transfers::cancel(context, &transfer),
+        PageRequest::Transfers => Ok(json!({ "transfers": context.model().board().all() })),
+        PageRequest::Pause { transfer } => {
+            transfers::steer(context, &transfer, Steering::Pause).await
+        }
+        PageRequest::Resume { transfer } => {
+            transfers::steer(context, &transfer, Steering::Resume).await
+        }
+        PageRequest::Cancel { transfer } => {
+            transfers::steer(context, &transfer, Steering::Cancel).await
+        }
         PageRequest::Retry { transfer } => transfers::retry(context, &transfer).await,
-        PageRequest::RemoveTransfer { transfer } => transfers::remove(context, &transfer),
+        PageRequest::RemoveTransfer { transfer } => transfers::remove(context, &transfer).await,
         PageRequest::TransferFiles { transfer, after, limit } => {
             transfers::files(context, &transfer, after, limit).await
         }
@@ -145,7 +152,7 @@ async fn change_settings(context: &PageContext, change: SettingsChange) -> Outco
     if kept_before && !settings.history {
         let text = "Conversations are not kept from now on. Those of before stay on this computer \
                     until they are cleared.";
-        let notice = PageEvent::Notice { code: "other", text: text.to_owned() };
+        let notice = PageEvent::Notice { code: "other".into(), text: text.to_owned() };
         context.model().publish(&notice);
     }
     context.save(|saved| saved.settings = Some(settings)).await?;

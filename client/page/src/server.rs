@@ -9,6 +9,7 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use quiver_control::ControlSocket;
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::sleep;
@@ -18,6 +19,8 @@ use crate::context::PageContext;
 use crate::http;
 use crate::instance::{self, InstanceLock};
 use crate::lifecycle;
+use crate::other_processes;
+use crate::page_source::PageTransfers;
 use crate::secrets::CODE_LIFETIME;
 
 /// Connections of browsers at once.
@@ -77,12 +80,17 @@ impl PageServer {
             context.spawn(accept);
         }
         context.spawn(accept_processes(context.clone(), processes, self.port));
+        context.spawn(other_processes::follow(context.clone()));
+        context.spawn(other_processes::report_changes(context.clone()));
+        let source = Arc::new(PageTransfers(context.clone()));
+        let control = ControlSocket::start(context.runtime_folder.clone(), source);
         context.spawn(context.spool.clone().maintain(context.folders.clone()));
         // Fails if the page was dropped.
         let _ = stop.await;
         if let Ok(active) = context.active() {
             lifecycle::end(&context, &active, None).await;
         }
+        drop(control);
         context.abort_tasks().await;
         context.spool.close();
     }

@@ -13,11 +13,11 @@ use quiver_transport::Endpoint;
 use tokio::time::sleep;
 
 use crate::context::{ActiveClient, PageContext};
-use crate::failure::Failure;
 use crate::lifecycle::{FIRST_PAUSE, LAST_PAUSE, end, show_welcome};
 use crate::messages::PageEvent;
 use crate::views::{ConnectionView, LinkState, RecentServer};
 use crate::watcher;
+use quiver_control::Failure;
 
 /// What a page asks for.
 #[derive(Debug)]

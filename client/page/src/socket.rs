@@ -9,10 +9,10 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::timeout;
 
 use crate::context::PageContext;
-use crate::failure::Failure;
 use crate::messages::{Hello, PageReply, PageRequest, ReplyOutcome, RequestId};
 use crate::model::{PageFeed, to_json};
 use crate::requests;
+use quiver_control::Failure;
 
 /// Bytes of a message of a page.
 pub(crate) const MAX_MESSAGE: usize = 64 * 1024;

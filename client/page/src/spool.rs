@@ -27,7 +27,7 @@ use self::drop_folder::{DropFolder, RemovedDrop};
 use self::kept::KeptDrop;
 use self::quota::{SpoolCost, SpoolQuota};
 use self::run_folder::RunFolder;
-use crate::failure::Failure;
+use quiver_control::Failure;
 
 /// Drops that exist at once.
 const MAX_DROPS: usize = 64;

@@ -16,9 +16,9 @@ use quiver_transfer::blocking;
 use tokio::time::timeout;
 
 use crate::context::PageContext;
-use crate::failure::Failure;
 use crate::guards::single;
 use crate::spool::{DropId, SpoolError};
+use quiver_control::Failure;
 
 /// Bytes that are written in one step.
 const BLOCK: usize = 256 * 1024;
@@ -293,7 +293,7 @@ mod tests {
         let started = tokio::time::Instant::now();
         let mut content = BodyReader { body: &mut body, rest: Bytes::new() };
         let (status, failure) = content.read_block(3).await.unwrap_err();
-        assert_eq!((status, failure.code), (StatusCode::REQUEST_TIMEOUT, "interrupted"));
+        assert_eq!((status, &*failure.code), (StatusCode::REQUEST_TIMEOUT, "interrupted"));
         assert_eq!(started.elapsed(), PROGRESS_TIMEOUT);
         // It has to end, too.
         let mut body = Body::new(StalledBody(Some(Bytes::from_static(b"ab"))));

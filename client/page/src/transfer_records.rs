@@ -3,21 +3,20 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process;
 
-use quiver_client::journal::Direction;
-use quiver_client::transfers::{TransferId, TransferState, TransferStatus};
-use quiver_protocol::Timestamp;
+use quiver_client::transfers::{OtherSide, TransferId, TransferState, TransferStatus};
+use quiver_control::TransferName;
+use quiver_control::facts::{TransferFacts, offer_number};
+use quiver_control::view::{PathKind, TransferView};
 
-use crate::failure::Failure;
 use crate::messages::OnConflict;
 use crate::spool::{DropFate, DropId};
-use crate::views::{
-    IncomingOfferView, PathKind, TransferAction, TransferKind, TransferStage, TransferView,
-};
 
-/// Requested paths of a transfer that are shown.
-const MAX_NAMES: usize = 20;
+/// What runs the transfers of this process.
+pub(crate) const PROCESS: &str = "page";
+
+/// The server, as the other side of a transfer.
+pub(crate) const SERVER: &str = "server";
 
 /// A request that starts a transfer, and that can be repeated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +27,40 @@ pub(crate) enum TransferRequest {
     Accept { offer: u64, folder: PathBuf },
 }
 
+/// What the page knows about a transfer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TransferRecord {
+    /// What it shows of it.
+    pub(crate) facts: TransferFacts,
+    /// The request; `None` if the client has started it by itself, or it is resumed.
+    pub(crate) request: Option<TransferRequest>,
+}
+
+#[derive(Debug)]
+struct TrackedTransfer {
+    record: TransferRecord,
+    is_removed: bool,
+}
+
+/// The transfers of the present client.
+#[derive(Debug, Default)]
+pub(crate) struct TransferRecords {
+    tracked: BTreeMap<TransferId, TrackedTransfer>,
+    /// The folders of offers that were accepted by themselves.
+    accepted: BTreeMap<u64, PathBuf>,
+}
+
+impl TransferRecord {
+    /// A transfer that the client has started by itself, or that is resumed.
+    fn of_status(status: &TransferStatus) -> Self {
+        let mut facts = TransferFacts { is_listed: true, ..TransferFacts::of_status(status) };
+        if matches!(status.other, OtherSide::Server(_)) {
+            facts.with = SERVER.to_owned();
+        }
+        Self { facts, request: None }
+    }
+}
+
 impl TransferRequest {
     /// The folder of the server to which it sends files.
     pub(crate) fn server_folder(&self) -> Option<&str> {
@@ -36,128 +69,30 @@ impl TransferRequest {
             Self::Get { .. } | Self::Accept { .. } => None,
         }
     }
-}
-
-/// Where an offer comes from, and where its files go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct OfferSource {
-    from: String,
-    folder: Option<PathBuf>,
-}
-
-impl OfferSource {
-    pub(crate) fn of(offer: &IncomingOfferView) -> Self {
-        let folder = offer.folder.as_ref().map(PathBuf::from);
-        Self { from: offer.from.to_string(), folder }
-    }
-}
-
-/// What the page knows about a transfer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TransferRecord {
-    /// Who sends what.
-    pub(crate) kind: TransferKind,
-    /// The other side, for display.
-    pub(crate) with: String,
-    /// The command that does the same.
-    pub(crate) command: String,
-    /// The request; `None` if the client has started it by itself.
-    pub(crate) request: Option<TransferRequest>,
-}
-
-#[derive(Debug)]
-struct TrackedTransfer {
-    record: TransferRecord,
-    started: Timestamp,
-    ended: Option<Timestamp>,
-    files_failed: u64,
-    is_removed: bool,
-}
-
-/// The transfers of the present client.
-#[derive(Debug, Default)]
-pub(crate) struct TransferRecords {
-    tracked: BTreeMap<TransferId, TrackedTransfer>,
-    /// The offers that were accepted by themselves.
-    accepted: BTreeMap<u64, OfferSource>,
-}
-
-impl TransferRecord {
-    /// A transfer that the client has started by itself: it fetches an offer that was accepted before.
-    fn of_status(status: &TransferStatus) -> Self {
-        let offer = offer_number(status);
-        let kind = match status.direction {
-            Direction::Get if offer.is_some() => TransferKind::Receive,
-            Direction::Get => TransferKind::Download,
-            Direction::Put => TransferKind::Upload,
-        };
-        let command = offer.map(|number| format!("quiver accept {number}")).unwrap_or_default();
-        Self { kind, with: String::new(), command, request: None }
-    }
 
     /// The folder of its files on this computer.
-    fn local(&self) -> Option<String> {
-        match self.request.as_ref()? {
-            TransferRequest::Get { folder, .. } | TransferRequest::Accept { folder, .. } => {
+    pub(crate) fn local(&self) -> Option<String> {
+        match self {
+            Self::Get { folder, .. } | Self::Accept { folder, .. } => {
                 Some(folder.display().to_string())
             }
-            TransferRequest::Put { paths, .. } => {
+            Self::Put { paths, .. } => {
                 paths.first()?.parent().map(|folder| folder.display().to_string())
             }
-            TransferRequest::PutSpooled { .. } => None,
+            Self::PutSpooled { .. } => None,
         }
-    }
-}
-
-/// The offer that a transfer fetches.
-pub(crate) fn offer_number(status: &TransferStatus) -> Option<u64> {
-    match status.named.as_slice() {
-        [name] if status.direction == Direction::Get => name.strip_prefix("offer ")?.parse().ok(),
-        _ => None,
     }
 }
 
 impl TransferRecords {
     /// Adds what is known about a transfer that starts.
-    pub(crate) fn add(&mut self, id: TransferId, record: TransferRecord, now: Timestamp) {
-        let tracked = self.track(id, record.clone(), now);
-        tracked.record = record;
-    }
-
-    fn track(
-        &mut self,
-        id: TransferId,
-        record: TransferRecord,
-        now: Timestamp,
-    ) -> &mut TrackedTransfer {
-        self.tracked.entry(id).or_insert(TrackedTransfer {
-            record,
-            started: now,
-            ended: None,
-            files_failed: 0,
-            is_removed: false,
-        })
+    pub(crate) fn add(&mut self, id: TransferId, record: TransferRecord) {
+        self.tracked.insert(id, TrackedTransfer { record, is_removed: false });
     }
 
     /// Records that an offer was accepted by itself, whose transfer the client starts.
-    pub(crate) fn add_accepted(&mut self, offer: u64, from: String, folder: PathBuf) {
-        self.accepted.insert(offer, OfferSource { from, folder: Some(folder) });
-    }
-
-    /// Counts a file that failed.
-    pub(crate) fn count_failed_file(&mut self, status: &TransferStatus, now: Timestamp) {
-        self.track(status.id, TransferRecord::of_status(status), now).files_failed += 1;
-    }
-
-    /// The request that started a transfer.
-    pub(crate) fn request(&self, id: TransferId) -> Option<TransferRequest> {
-        self.tracked.get(&id)?.record.request.clone()
-    }
-
-    /// The transfer that fetches an offer now, or did so last.
-    pub(crate) fn transfer_of_offer(&self, number: u64) -> Option<String> {
-        let is_of = |tracked: &TrackedTransfer| matches!(tracked.record.request, Some(TransferRequest::Accept { offer, .. }) if offer == number);
-        self.tracked.iter().rev().find(|(_, tracked)| is_of(tracked)).map(|(id, _)| name(*id))
+    pub(crate) fn add_accepted(&mut self, offer: u64, folder: PathBuf) {
+        self.accepted.insert(offer, folder);
     }
 
     /// Whether a transfer of dropped content needs that still. A failed one does while it is listed.
@@ -168,6 +103,18 @@ impl TransferRecords {
             Some((TransferState::Done | TransferState::Cancelled, _)) => DropFate::Over,
             Some(_) => DropFate::Needed,
         }
+    }
+
+    /// The request that started a transfer.
+    pub(crate) fn request(&self, id: TransferId) -> Option<TransferRequest> {
+        self.tracked.get(&id)?.record.request.clone()
+    }
+
+    /// The transfer that fetches an offer now, or did so last.
+    pub(crate) fn transfer_of_offer(&self, number: u64) -> Option<String> {
+        let is_of = |tracked: &TrackedTransfer| matches!(tracked.record.request, Some(TransferRequest::Accept { offer, .. }) if offer == number);
+        let found = self.tracked.iter().rev().find(|(_, tracked)| is_of(tracked));
+        found.map(|(id, _)| TransferName::own(*id).to_string())
     }
 
     /// Removes a transfer from the list.
@@ -182,38 +129,32 @@ impl TransferRecords {
         *self = Self::default();
     }
 
-    /// The transfers as the page shows them. `source_of` knows the source of an offer, `path_to` the path to a client.
+    /// The transfers as the page shows them. `folder_of` knows the folder of an accepted offer, `path_to` the path to a
+    /// client.
     pub(crate) fn views(
         &mut self,
         statuses: &[TransferStatus],
-        now: Timestamp,
-        source_of: impl Fn(u64) -> Option<OfferSource>,
+        folder_of: impl Fn(u64) -> Option<PathBuf>,
         path_to: impl Fn(&str) -> Option<PathKind>,
     ) -> Vec<TransferView> {
         // The client forgets old ones.
         self.tracked.retain(|id, _| statuses.iter().any(|status| status.id == *id));
         let (mut views, mut accepted) = (Vec::new(), std::mem::take(&mut self.accepted));
         for status in statuses {
-            let tracked = self.track(status.id, TransferRecord::of_status(status), now);
-            if tracked.record.with.is_empty()
+            let of_status =
+                || TrackedTransfer { record: TransferRecord::of_status(status), is_removed: false };
+            let tracked = self.tracked.entry(status.id).or_insert_with(of_status);
+            if tracked.record.request.is_none()
                 && let Some(offer) = offer_number(status)
-                && let Some(OfferSource { from, folder }) =
-                    accepted.remove(&offer).or_else(|| source_of(offer))
+                && let Some(folder) = accepted.remove(&offer).or_else(|| folder_of(offer))
             {
-                let record = &mut tracked.record;
-                record.with = format!("@{from}");
-                let accept = folder.map(|folder| TransferRequest::Accept { offer, folder });
-                record.request = record.request.take().or(accept);
-            }
-            if status.state.is_over() && tracked.ended.is_none() {
-                tracked.ended = Some(now);
+                let TransferRecord { facts, request } = &mut tracked.record;
+                facts.local = Some(folder.display().to_string());
+                facts.is_repeatable = true;
+                *request = Some(TransferRequest::Accept { offer, folder });
             }
             if !tracked.is_removed {
-                let path = match tracked.record.with.strip_prefix('@') {
-                    Some(name) => path_to(name),
-                    None => Some(PathKind::Server),
-                };
-                views.push(tracked.view(status, path));
+                views.push(tracked.view(status, &path_to));
             }
         }
         self.accepted = accepted;
@@ -222,103 +163,23 @@ impl TransferRecords {
 }
 
 impl TrackedTransfer {
-    fn view(&self, status: &TransferStatus, path: Option<PathKind>) -> TransferView {
-        let record = &self.record;
-        let other = match record.kind {
-            TransferKind::Receive => "sender",
-            TransferKind::Download | TransferKind::Upload => "server",
-        };
-        TransferView {
-            transfer: name(status.id),
-            process: "page",
-            own: true,
-            direction: record.kind,
-            with: record.with.clone(),
-            names: self.names(status),
-            state: stage(status.state),
-            files: status.files,
-            files_done: status.files_done,
-            files_failed: self.files_failed,
-            bytes: status.bytes,
-            sent: status.sent,
-            received: status.received,
-            verified: status.verified,
-            rate: status.rate,
-            seconds_left: status.time_left.map(|left| left.as_secs()),
-            path,
-            limited_by: status.limited_by.map(|limit| limit.describe(other)),
-            started: self.started,
-            ended: self.ended,
-            error: status.error.clone().map(Failure::from),
-            can: self.actions(status.state),
-            local: record.local(),
-            command: record.command.clone(),
+    fn view(
+        &self,
+        status: &TransferStatus,
+        path_to: impl Fn(&str) -> Option<PathKind>,
+    ) -> TransferView {
+        let TransferRecord { facts, request } = &self.record;
+        if !matches!(request, Some(TransferRequest::PutSpooled { .. })) {
+            return facts.view(PROCESS, status, path_to);
         }
-    }
-
-    /// The requested paths; of dropped content, whose folder says nothing, the names.
-    fn names(&self, status: &TransferStatus) -> Vec<String> {
-        let named = status.named.iter().take(MAX_NAMES);
-        match &self.record.request {
-            Some(TransferRequest::PutSpooled { .. }) => {
-                let name = |path: &String| path.rsplit('/').next().unwrap_or(path).to_owned();
-                named.map(name).collect()
-            }
-            _ => named.cloned().collect(),
+        // Dropped content is gone after a cancellation, and its folder says nothing.
+        let is_repeatable = status.state == TransferState::Failed;
+        let facts = TransferFacts { is_repeatable, ..facts.clone() };
+        let mut view = facts.view(PROCESS, status, path_to);
+        for name in &mut view.names {
+            *name = name.rsplit('/').next().unwrap_or(name).to_owned();
         }
-    }
-
-    /// Whether the request can be repeated after this end. Dropped content is gone after a cancellation.
-    fn is_repeatable(&self, state: TransferState) -> bool {
-        match &self.record.request {
-            Some(TransferRequest::PutSpooled { .. }) => state == TransferState::Failed,
-            request => request.is_some(),
-        }
-    }
-
-    fn actions(&self, state: TransferState) -> Vec<TransferAction> {
-        use TransferAction::{Cancel, Pause, Remove, Resume, Retry, Show};
-        let mut actions = match state {
-            TransferState::Paused => vec![Resume, Cancel],
-            TransferState::Planning
-            | TransferState::WaitingForAnswer
-            | TransferState::Running
-            | TransferState::Reconnecting => vec![Pause, Cancel],
-            TransferState::Done => vec![Remove],
-            TransferState::Failed | TransferState::Cancelled if self.is_repeatable(state) => {
-                vec![Retry, Remove]
-            }
-            TransferState::Failed | TransferState::Cancelled => vec![Remove],
-        };
-        if self.record.local().is_some() {
-            actions.push(Show);
-        }
-        actions
-    }
-}
-
-/// The name of a transfer of this process.
-pub(crate) fn name(id: TransferId) -> String {
-    format!("{}:{id}", process::id())
-}
-
-/// The transfer of this process with this name.
-pub(crate) fn parse_name(name: &str) -> Option<TransferId> {
-    let (process, number) = name.split_once(':')?;
-    let is_own = process.parse() == Ok(process::id());
-    number.parse().ok().filter(|_| is_own).map(TransferId)
-}
-
-fn stage(state: TransferState) -> TransferStage {
-    match state {
-        TransferState::Planning => TransferStage::Planning,
-        TransferState::WaitingForAnswer => TransferStage::Waiting,
-        TransferState::Running => TransferStage::Running,
-        TransferState::Paused => TransferStage::Paused,
-        TransferState::Reconnecting => TransferStage::Reconnecting,
-        TransferState::Done => TransferStage::Done,
-        TransferState::Failed => TransferStage::Failed,
-        TransferState::Cancelled => TransferStage::Cancelled,
+        view
     }
 }
 

@@ -1,10 +1,11 @@
 //! What the page shows, as `web/messages.d.ts` describes it. Only data: texts of other machines are not escaped.
 
+use quiver_control::Failure;
+use quiver_control::view::PathKind;
 use quiver_protocol::reply::EntryKind;
 use quiver_protocol::{ClientName, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::failure::Failure;
 use crate::peer_name::PeerName;
 
 /// Bytes of a message's text, at most: so much fits into a message of the page, whose quotes and line breaks take two
@@ -73,16 +74,6 @@ pub(crate) enum KeyKnowledge {
     Known,
     New,
     Changed,
-}
-
-/// The kind of a path between two machines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum PathKind {
-    Server,
-    Direct,
-    Relayed,
-    Closed,
 }
 
 /// A client of the server.
@@ -211,92 +202,6 @@ pub(crate) struct OutgoingOfferView {
     pub(crate) at: Timestamp,
     pub(crate) state: OfferState,
     pub(crate) why: Option<String>,
-}
-
-/// Who sends what to whom in a transfer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum TransferKind {
-    Download,
-    Upload,
-    Receive,
-}
-
-/// The state of a transfer, as the page names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum TransferStage {
-    Planning,
-    Waiting,
-    Running,
-    Paused,
-    Reconnecting,
-    Done,
-    Failed,
-    Cancelled,
-}
-
-/// What can be done with a transfer now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum TransferAction {
-    Pause,
-    Resume,
-    Cancel,
-    Retry,
-    Remove,
-    Show,
-}
-
-/// A transfer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct TransferView {
-    pub(crate) transfer: String,
-    pub(crate) process: &'static str,
-    pub(crate) own: bool,
-    pub(crate) direction: TransferKind,
-    pub(crate) with: String,
-    pub(crate) names: Vec<String>,
-    pub(crate) state: TransferStage,
-    pub(crate) files: Option<u64>,
-    pub(crate) files_done: u64,
-    pub(crate) files_failed: u64,
-    pub(crate) bytes: Option<u64>,
-    pub(crate) sent: u64,
-    pub(crate) received: u64,
-    pub(crate) verified: u64,
-    pub(crate) rate: Option<u64>,
-    pub(crate) seconds_left: Option<u64>,
-    pub(crate) path: Option<PathKind>,
-    pub(crate) limited_by: Option<String>,
-    pub(crate) started: Timestamp,
-    pub(crate) ended: Option<Timestamp>,
-    pub(crate) error: Option<Failure>,
-    pub(crate) can: Vec<TransferAction>,
-    pub(crate) local: Option<String>,
-    pub(crate) command: String,
-}
-
-/// A file of a transfer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct TransferFileView {
-    pub(crate) number: u64,
-    pub(crate) source: String,
-    pub(crate) target: String,
-    pub(crate) size: Option<u64>,
-    pub(crate) state: FileStage,
-    pub(crate) error: Option<String>,
-}
-
-/// The state of a file of a transfer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum FileStage {
-    Waiting,
-    Done,
-    Same,
-    Kept,
-    Failed,
 }
 
 /// An open question.

@@ -7,15 +7,16 @@ mod questions;
 mod schedule;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
 use quiver_client::event::{ClientEvent, ConnectionState, EventKind, EventReceiver};
 use quiver_client::peer_event::PeerEvent;
 use quiver_client::peer_store::IncomingState;
 use quiver_client::transfers::{TransferEvent, TransferId, TransferState};
-use quiver_protocol::Timestamp;
+use quiver_control::Failure;
+use quiver_control::facts::served_offer_view;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
@@ -25,12 +26,12 @@ use self::people::{LoadedPeople, PeopleList};
 use self::questions::content;
 use self::schedule::Schedule;
 use crate::context::{ActiveClient, PageContext};
-use crate::failure::Failure;
 use crate::lifecycle;
 use crate::messages::PageEvent;
 use crate::notices;
 use crate::peer_name::PeerName;
-use crate::transfer_records::{OfferSource, TransferRequest};
+use crate::transfer_board::TransferOrigin;
+use crate::transfer_records::{PROCESS, TransferRequest};
 use crate::views::LinkState;
 
 /// A client that has just connected can be reached only a little later, and no event says so.
@@ -196,7 +197,7 @@ impl Watcher {
             }
             EventKind::Notice(notice) => {
                 if let Some(text) = notices::text(&notice) {
-                    self.context.model().publish(&PageEvent::Notice { code: "other", text });
+                    self.context.model().publish(&PageEvent::Notice { code: "other".into(), text });
                 }
             }
             EventKind::Question(id, question) => {
@@ -252,12 +253,6 @@ impl Watcher {
         let now = Instant::now();
         self.transfers_due.request(now);
         match event {
-            TransferEvent::FileFailed(_) => {
-                if let Ok(status) = self.active.client.transfer(id) {
-                    let now = Timestamp(Utc::now());
-                    self.context.records.lock().count_failed_file(&status, now);
-                }
-            }
             TransferEvent::State(state) if state.is_over() => {
                 self.offers_due.request(now);
                 let request = self.context.records.lock().request(id);
@@ -294,15 +289,15 @@ impl Watcher {
                 if let PeerEvent::OfferReceived(offer) = event
                     && let IncomingState::Accepted { folder } = &offer.state
                 {
-                    let (from, folder) = (offer.sender.to_string(), folder.clone());
-                    self.context.records.lock().add_accepted(offer.number.0, from, folder);
+                    let number = offer.number.0;
+                    self.context.records.lock().add_accepted(number, folder.clone());
                 }
                 self.offers_due.request(now);
                 self.people_due.request(now);
             }
             PeerEvent::OfferRefused { from, why } => {
                 let text = format!("an offer of {from} was refused: {why}");
-                self.context.model().publish(&PageEvent::Notice { code: "other", text });
+                self.context.model().publish(&PageEvent::Notice { code: "other".into(), text });
             }
             PeerEvent::OfferPending { number, .. } | PeerEvent::OfferAccepted { number, .. } => {
                 self.offers.set_waiting(number, None);
@@ -323,7 +318,7 @@ impl Watcher {
                 let text = format!("{name} was refused: its key is {presented}, known {known}");
                 self.people.add_changed_key(&name);
                 self.show_people();
-                self.context.model().publish(&PageEvent::Notice { code: "untrusted", text });
+                self.context.model().publish(&PageEvent::Notice { code: "untrusted".into(), text });
             }
             PeerEvent::PathChanged { .. } => {
                 self.show_people();
@@ -359,13 +354,13 @@ impl Watcher {
             self.transfers_due.request(now);
         }
         let mut model = self.context.model();
-        let views = self.context.records.lock().views(
-            &statuses,
-            Timestamp(Utc::now()),
-            |number| model.incoming(number).map(OfferSource::of),
-            |name| model.path_to(name),
-        );
-        model.set_transfers(views);
+        let path_to = |name: &str| model.path_to(name);
+        let folder_of = |number| model.incoming(number)?.folder.as_ref().map(PathBuf::from);
+        let mut views = self.context.records.lock().views(&statuses, folder_of, path_to);
+        let served = self.active.client.served_offers();
+        let accepted = served.iter().filter(|offer| offer.is_accepted);
+        views.extend(accepted.map(|offer| served_offer_view(PROCESS, offer, path_to)));
+        model.set_transfers(TransferOrigin::Own, views);
         drop(model);
         let records = self.context.records.lock();
         self.context

@@ -57,7 +57,7 @@ async fn transfers_lists_unfinished_transfers_and_resume_finishes_them() {
     let none = home.quiver(["transfers"]).run().await;
     assert_eq!(
         (none.expect(0).stdout.as_str(), none.stderr.as_str()),
-        ("", "no unfinished transfers\n")
+        ("", "no running or unfinished transfers\n")
     );
     let none = home.quiver(["resume"]).run().await;
     assert_eq!(none.expect(0).stderr, "no unfinished transfers\n");

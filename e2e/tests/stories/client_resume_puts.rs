@@ -56,7 +56,7 @@ async fn a_client_lists_and_resumes_an_interrupted_put() {
     let process = put.start();
     wait_for_partial_file(&server, 2 * MIB).await;
     // A running transfer is neither resumed nor removed by another process.
-    assert_eq!(transfers(&home).await[0]["running"], true);
+    assert_eq!(transfers(&home).await[0]["state"], "running");
     let busy = home.quiver(["resume"]).run().await;
     assert_eq!(busy.expect(0).stderr, "remote is running in another process\n");
     let clean = home.quiver(["transfers", "--clean"]).run().await;

@@ -121,7 +121,7 @@ async fn files_are_fetched_by_path_and_only_below_the_home_folder() {
     let is_gone = |event: &Value| event["gone"][0] == *transfer;
     socket.wait_for_event("transfers", is_gone).await;
     let cancel = json!({"do": "cancel", "transfer": transfer});
-    assert_eq!(socket.request(cancel).await.unwrap_err()["code"], "invalid_request");
+    assert_eq!(socket.request(cancel).await.unwrap_err()["code"], "not_found");
     let other = json!({"do": "pause", "transfer": "1:1"});
     assert_eq!(socket.request(other).await.unwrap_err()["code"], "not_found");
 }

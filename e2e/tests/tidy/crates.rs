@@ -23,7 +23,7 @@ struct CrateRule {
 const TERMINAL: &[&str] =
     &["clap", "clap_complete", "clap_mangen", "indicatif", "rustyline", "rpassword"];
 
-const RULES: [CrateRule; 8] = [
+const RULES: [CrateRule; 9] = [
     CrateRule {
         package: "quiver-protocol",
         may_use: &[],
@@ -63,8 +63,20 @@ const RULES: [CrateRule; 8] = [
         may_print: false,
     },
     CrateRule {
-        package: "quiver-page",
+        package: "quiver-control",
         may_use: &["quiver-protocol", "quiver-transport", "quiver-transfer", "quiver-client"],
+        must_not_use: TERMINAL,
+        may_print: false,
+    },
+    CrateRule {
+        package: "quiver-page",
+        may_use: &[
+            "quiver-protocol",
+            "quiver-transport",
+            "quiver-transfer",
+            "quiver-client",
+            "quiver-control",
+        ],
         must_not_use: TERMINAL,
         may_print: false,
     },
@@ -75,6 +87,7 @@ const RULES: [CrateRule; 8] = [
             "quiver-transport",
             "quiver-transfer",
             "quiver-client",
+            "quiver-control",
             "quiver-page",
         ],
         must_not_use: &[],
@@ -231,12 +244,13 @@ mod tests {
     use super::*;
     use crate::sources::SourceTree;
 
-    const PACKAGES: [(&str, &str); 8] = [
+    const PACKAGES: [(&str, &str); 9] = [
         ("protocol", "quiver-protocol"),
         ("transport", "quiver-transport"),
         ("transfer", "quiver-transfer"),
         ("server", "quiver-server"),
         ("client/core", "quiver-client"),
+        ("client/control", "quiver-control"),
         ("client/page", "quiver-page"),
         ("client/cli", "quiver-cli"),
         ("e2e", "quiver-e2e"),
@@ -281,6 +295,9 @@ mod tests {
             ("quiver-client", "quiver-server"),
             ("quiver-client", "quiver-cli"),
             ("quiver-client", "quiver-page"),
+            ("quiver-client", "quiver-control"),
+            ("quiver-control", "quiver-page"),
+            ("quiver-control", "quiver-cli"),
             ("quiver-page", "quiver-cli"),
             ("quiver-page", "quiver-server"),
             ("quiver-cli", "quiver-server"),
@@ -300,7 +317,9 @@ mod tests {
         for (package, dependency) in [
             ("quiver-transport", "quiver-protocol"),
             ("quiver-server", "quiver-transfer"),
+            ("quiver-control", "quiver-client"),
             ("quiver-page", "quiver-client"),
+            ("quiver-page", "quiver-control"),
             ("quiver-page", "axum"),
             ("quiver-cli", "quiver-client"),
             ("quiver-cli", "quiver-page"),
@@ -323,6 +342,7 @@ mod tests {
             ("quiver-client", "indicatif"),
             ("quiver-client", "rustyline"),
             ("quiver-client", "rpassword"),
+            ("quiver-control", "clap"),
             ("quiver-page", "clap"),
         ] {
             let expected = [format!("{package} must not depend on {dependency}")];
@@ -360,6 +380,7 @@ mod tests {
             "quiver-transport",
             "quiver-transfer",
             "quiver-client",
+            "quiver-control",
             "quiver-page",
         ] {
             let workspace = workspace(package, "", code);

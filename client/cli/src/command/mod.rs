@@ -19,17 +19,21 @@ mod resume;
 pub mod rm;
 pub mod send;
 mod status;
+pub mod steer;
 mod tell;
 mod transfers;
 mod verify;
+mod watched_transfers;
 
 use quiver_client::ClientError;
 use quiver_client::error::Failures;
+use quiver_control::{Steering, TransferSelector};
 
 use crate::cli::CommandArgs;
 use crate::failure::Failure;
 use crate::interface::Interface;
 use crate::output::Output;
+use crate::ui_mode::UiMode;
 
 pub use gui::{UserSession, run as gui};
 pub use resume::run as resume;
@@ -38,6 +42,10 @@ pub use transfers::run as transfers;
 /// Commands of the prompt. A line that begins with one of them, with or without a slash, is a command.
 pub const PROMPT_COMMANDS: [&str; 10] =
     ["status", "list", "get", "put", "rm", "mv", "mkdir", "help", "exit", "quit"];
+
+/// Commands of the prompt about transfers of all programs. A line that begins with one of them is a command if the rest are
+/// its arguments, so that "cancel my order" stays a message; with a slash it always is one.
+pub const STEERING_COMMANDS: [&str; 4] = ["transfers", "pause", "resume", "cancel"];
 
 /// Commands of the prompt between clients. Each needs a slash, so that "accept my thanks" stays a message.
 pub const SLASH_COMMANDS: [&str; 9] =
@@ -53,6 +61,8 @@ put FILE... [-r] [--to DIR]            store files in DIR on the server, by defa
 rm PATH... [--yes]                     remove files and empty folders on the server
 mv FROM TO [--overwrite]               move or rename a file or folder on the server
 mkdir PATH... [-p]                     make folders on the server
+transfers [--json]                     list running transfers of all your programs, and unfinished ones
+pause N, resume N, cancel N            steer the running transfer N
 @NAME TEXT                             send TEXT to another client; @all TEXT: to all of them
 /send NAME PATH... [--wait]            offer files to another client; /send --cancel N: withdraw offer N
 /accept N [DIR], /decline N            answer an offer
@@ -88,12 +98,71 @@ pub async fn run(interface: &mut Interface, command: &CommandArgs) -> Result<(),
         CommandArgs::Path(arguments) => path::run(interface, arguments).await,
         CommandArgs::Verify(arguments) => verify::run(interface, arguments).await,
         CommandArgs::Contacts(arguments) => contacts::run(interface, arguments).await,
-        // `run::run` handles these: they need no server, or several.
-        CommandArgs::Gui(_)
-        | CommandArgs::Resume(_)
-        | CommandArgs::Transfers(_)
-        | CommandArgs::Completions { .. }
-        | CommandArgs::Man { .. } => Ok(()),
+        CommandArgs::Transfers(arguments) => {
+            let (journal, folder) = (interface.client.journal(), interface.runtime_folder.clone());
+            let output = interface.output.clone();
+            interface.drive(transfers::run(&journal, folder.as_deref(), &output, arguments)).await?
+        }
+        CommandArgs::Pause(arguments) => {
+            steer(interface, arguments.transfer, Steering::Pause, arguments.json).await
+        }
+        CommandArgs::Cancel(arguments) => {
+            steer(interface, arguments.transfer, Steering::Cancel, arguments.json).await
+        }
+        CommandArgs::Resume(arguments) => match arguments.paused() {
+            Some(selector) => steer(interface, selector, Steering::Resume, arguments.json).await,
+            None => {
+                let what = "the prompt resumes only transfers with a number";
+                Err(Failure::usage(what, "quiver resume continues unfinished ones"))
+            }
+        },
+        // `run::run` handles these: they need no server.
+        CommandArgs::Gui(_) | CommandArgs::Completions { .. } | CommandArgs::Man { .. } => Ok(()),
+    }
+}
+
+/// Steers a transfer, and shows the events of running ones meanwhile.
+async fn steer(
+    interface: &mut Interface,
+    selector: TransferSelector,
+    steering: Steering,
+    json: bool,
+) -> Result<(), Failure> {
+    let (folder, output) = (interface.runtime_folder.clone(), interface.output.clone());
+    interface.drive(steer::run(folder.as_deref(), &output, selector, steering, json)).await?
+}
+
+/// The steering that a command means, if it needs nothing but the sockets of other processes.
+#[must_use]
+pub fn steering_of(command: &CommandArgs) -> Option<(TransferSelector, Steering, bool)> {
+    match command {
+        CommandArgs::Pause(arguments) => {
+            Some((arguments.transfer, Steering::Pause, arguments.json))
+        }
+        CommandArgs::Cancel(arguments) => {
+            Some((arguments.transfer, Steering::Cancel, arguments.json))
+        }
+        CommandArgs::Resume(arguments) => {
+            Some((arguments.paused()?, Steering::Resume, arguments.json))
+        }
+        _ => None,
+    }
+}
+
+/// What runs the transfers of this process, for others; `None` is the prompt or piped lines.
+#[must_use]
+pub fn process_name(command: Option<&CommandArgs>, mode: UiMode) -> &'static str {
+    match command {
+        Some(CommandArgs::Get(_)) => "get",
+        Some(CommandArgs::Put(_)) => "put",
+        Some(CommandArgs::Resume(_)) => "resume",
+        Some(CommandArgs::Send(_)) => "send",
+        Some(CommandArgs::Receive(_)) => "receive",
+        Some(CommandArgs::Accept(_)) => "accept",
+        None if mode == UiMode::Prompt => "prompt",
+        None => "piped commands",
+        // These start no transfers. Offers that were made before may be served meanwhile.
+        Some(_) => "command",
     }
 }
 
@@ -120,6 +189,8 @@ pub fn needs_connection(command: &CommandArgs) -> bool {
         CommandArgs::Gui(_)
         | CommandArgs::Resume(_)
         | CommandArgs::Transfers(_)
+        | CommandArgs::Pause(_)
+        | CommandArgs::Cancel(_)
         | CommandArgs::Completions { .. }
         | CommandArgs::Man { .. } => false,
     }
@@ -154,6 +225,8 @@ pub fn may_have_disk_work(command: Option<&CommandArgs>) -> bool {
             | CommandArgs::Path(_)
             | CommandArgs::Verify(_)
             | CommandArgs::Contacts(_)
+            | CommandArgs::Pause(_)
+            | CommandArgs::Cancel(_)
             | CommandArgs::Completions { .. }
             | CommandArgs::Man { .. },
         ) => false,

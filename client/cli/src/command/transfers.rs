@@ -1,16 +1,25 @@
-//! `transfers`: lists or removes the unfinished transfers of this machine, of any process. Needs no server.
+//! `transfers`: lists the running transfers of all processes of this user and unfinished ones, or removes the latter. Needs no
+//! server.
+
+use std::path::{Path, PathBuf};
 
 use chrono::Local;
 use quiver_client::ClientError;
 use quiver_client::error::InvalidRequest;
 use quiver_client::journal::{Direction, Journal, TransferSubject};
 use quiver_client::unfinished::{self, UnfinishedTransfer};
+use quiver_control::{ProcessList, ProcessWatch, own_thread};
 use quiver_protocol::Timestamp;
 use serde::Serialize;
 
+use super::watched_transfers::WatchedTransfers;
 use crate::cli;
 use crate::failure::Failure;
-use crate::output::{Output, RowWriter, human, json};
+use crate::output::{LiveRows, Output, RowWriter, human, json};
+use crate::ui_mode::UiMode;
+
+/// What `--watch` shows without a running transfer.
+const NONE_RUNNING: &str = "no running transfers";
 
 /// An unfinished transfer as a JSON object.
 #[derive(Debug, Serialize)]
@@ -62,34 +71,74 @@ impl<'a> TransferRow<'a> {
     }
 }
 
-/// Lists unfinished transfers, or removes them.
+/// Lists running and unfinished transfers, or removes unfinished ones. `folder` is that of the sockets of processes.
 ///
 /// # Errors
 /// [`Failure`].
 pub async fn run(
     journal: &Journal,
+    folder: Option<&Path>,
     output: &Output,
     arguments: &cli::TransfersArgs,
 ) -> Result<(), Failure> {
+    if arguments.watch {
+        if output.mode() != UiMode::OneShot {
+            let what = "transfers --watch does not work at the prompt";
+            return Err(Failure::usage(what, "transfers lists them once"));
+        }
+        return watch(folder, output, arguments.json).await;
+    }
     let (transfers, invalid) = unfinished::list(journal).await?;
     for entry in invalid {
         let error = InvalidRequest::JournalEntry { path: entry.path, why: entry.why };
         output.failure(&error.into()).await;
     }
     if arguments.clean {
-        clean(journal, output, transfers).await
-    } else {
-        list(output, arguments.json, &transfers).await
+        return clean(journal, output, transfers).await;
+    }
+    let processes = match folder {
+        Some(folder) => read_processes(folder.to_owned(), output).await,
+        None => ProcessList::default(),
+    };
+    list(output, arguments.json, processes, transfers).await
+}
+
+/// The transfers of all processes. Without them, what is unfinished is listed all the same.
+async fn read_processes(folder: PathBuf, output: &Output) -> ProcessList {
+    let read = own_thread::run(async move || ProcessList::read(&folder).await).await;
+    match read.and_then(|read| read) {
+        Ok(processes) => {
+            for process in &processes.silent {
+                let note = format!("note: program {process} does not show its transfers");
+                output.warn(note).await;
+            }
+            processes
+        }
+        Err(error) => {
+            let note = format!("note: the transfers of other programs are not shown: {error}");
+            output.warn(human::without_os_codes(note)).await;
+            ProcessList::default()
+        }
     }
 }
 
 async fn list(
     output: &Output,
     as_json: bool,
-    transfers: &[UnfinishedTransfer],
+    mut processes: ProcessList,
+    mut unfinished: Vec<UnfinishedTransfer>,
 ) -> Result<(), Failure> {
+    processes.transfers.retain(|view| !view.state.is_over());
+    // Those are listed already, by the processes that run them.
+    unfinished.retain(|transfer| {
+        !(transfer.is_running && processes.journal.contains(&transfer.entry.id()))
+    });
     let mut rows = RowWriter::plain(output);
-    for transfer in transfers {
+    for view in &processes.transfers {
+        let row = if as_json { json::line(view) } else { human::transfers::transfer(view) };
+        rows.push(&row).await?;
+    }
+    for transfer in &unfinished {
         let row = if as_json {
             json::line(&TransferRow::new(transfer))
         } else {
@@ -98,10 +147,47 @@ async fn list(
         rows.push(&row).await?;
     }
     rows.finish().await?;
-    if transfers.is_empty() && !as_json {
-        output.say("no unfinished transfers").await;
+    if processes.transfers.is_empty() && unfinished.is_empty() && !as_json {
+        output.say("no running or unfinished transfers").await;
     }
     Ok(())
+}
+
+/// Shows running transfers as they change. Never returns without a failure.
+async fn watch(folder: Option<&Path>, output: &Output, as_json: bool) -> Result<(), Failure> {
+    let no_folder = || Failure::usage("this user has no folder for sockets", "set XDG_RUNTIME_DIR");
+    let failed = |error| Failure::system("cannot watch the transfers of other programs", error);
+    let mut watch = ProcessWatch::new(folder.ok_or_else(no_folder)?, None).map_err(failed)?;
+    let live = if as_json { None } else { LiveRows::on_stdout() };
+    let mut shown = WatchedTransfers::default();
+    if let Some(live) = &live {
+        live.set(vec![NONE_RUNNING.to_owned()]);
+    }
+    loop {
+        watch.changed().await.map_err(failed)?;
+        let transfers = watch.transfers();
+        if let Some(live) = &live {
+            let mut rows: Vec<_> = transfers
+                .iter()
+                .filter(|view| !view.state.is_over())
+                .map(human::transfers::transfer)
+                .collect();
+            if rows.is_empty() {
+                rows.push(NONE_RUNNING.to_owned());
+            }
+            live.set(rows);
+            continue;
+        }
+        let change = shown.update(transfers);
+        let text = if as_json {
+            change.map(|change| json::line(&change))
+        } else {
+            change.and_then(|change| change.rows())
+        };
+        if let Some(text) = text {
+            output.data(text + "\n").await?;
+        }
+    }
 }
 
 async fn clean(

@@ -3,6 +3,7 @@
 use std::io;
 
 use quiver_client::ErrorCode;
+use quiver_control::SteerError;
 
 use super::Failure;
 
@@ -71,7 +72,19 @@ impl Failure {
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Other,
             Self::Output(_) => Exit::Disk,
             Self::MaybeMessage { failure, .. } => failure.exit(),
-            Self::Interrupted(_) | Self::Continuable { .. } => Exit::Interrupted,
+            Self::Interrupted(_) | Self::Cancelled(_) | Self::Continuable { .. } => {
+                Exit::Interrupted
+            }
+            Self::Steering(error) => match &**error {
+                SteerError::Unknown(_) => Exit::NotFound,
+                SteerError::Refused { failure, .. } => match failure.code.as_ref() {
+                    // It has ended meanwhile.
+                    "not_found" => Exit::NotFound,
+                    "connection" => Exit::Connection,
+                    _ => Exit::Other,
+                },
+                SteerError::System(_) => Exit::Other,
+            },
             Self::Terminated(_) => Exit::Terminated,
             Self::System { .. } => Exit::Other,
         }

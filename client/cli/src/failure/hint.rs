@@ -9,6 +9,7 @@ use quiver_client::ClientError;
 use quiver_client::error::{InvalidRequest, UntrustedServer};
 use quiver_client::journal::UnfinishedShare;
 use quiver_client::known_servers::KnownServersError;
+use quiver_control::SteerError;
 use quiver_protocol::RefusalCode;
 use quiver_protocol::text::display_path;
 use quiver_transfer::get::GetError;
@@ -30,9 +31,21 @@ impl Failure {
             }
             Self::Offer { number, error } => Some(peers::offer_hint(*number, error)),
             Self::Continuable { hint } => Some(hint.clone()),
-            Self::Interrupted(share) | Self::Terminated(share) => share.map(resume_hint),
+            Self::Interrupted(share) | Self::Terminated(share) | Self::Cancelled(share) => {
+                share.map(resume_hint)
+            }
+            Self::Steering(error) => steering_hint(error).map(str::to_owned),
             Self::Config(_) | Self::Output(_) | Self::System { .. } => None,
         }
+    }
+}
+
+fn steering_hint(error: &SteerError) -> Option<&'static str> {
+    match error {
+        SteerError::Unknown(_) => Some("quiver transfers lists running transfers"),
+        SteerError::Refused { .. } => None,
+        SteerError::System(error) => (error.kind() == io::ErrorKind::PermissionDenied)
+            .then_some("chmod 700 that folder, if it is yours"),
     }
 }
 

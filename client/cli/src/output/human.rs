@@ -3,6 +3,7 @@
 pub mod offers;
 pub mod peers;
 pub mod questions;
+pub mod transfers;
 
 use std::path::Path;
 use std::time::Duration;

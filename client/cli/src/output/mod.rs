@@ -9,6 +9,7 @@ mod ask;
 mod example;
 pub mod human;
 pub mod json;
+mod live_rows;
 pub mod plan;
 mod print_above;
 mod progress;
@@ -29,6 +30,7 @@ use quiver_transport::LogWriter;
 use crate::failure::Failure;
 use crate::ui_mode::UiMode;
 pub(crate) use ask::is_yes;
+pub use live_rows::LiveRows;
 pub use print_above::{PrintAbove, ReadingFlag};
 pub use progress::ProgressBars;
 pub use rows::{PRINT_SIZE, RowWriter};
@@ -241,7 +243,7 @@ pub fn start_verbose_log() -> Result<VerboseLog, Failure> {
     let lines = writer.clone();
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(
-            "quiver_cli=debug,quiver_client=debug,quiver_transfer=debug,quiver_transport=debug",
+            "quiver_cli=debug,quiver_client=debug,quiver_control=debug,quiver_transfer=debug,quiver_transport=debug",
         ))
         .with_writer(move || lines.clone())
         .with_ansi(false)

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::line::{EVERYONE, SAY, TO_CLIENT};
 use super::words::{self, LastWord};
-use crate::command::{PROMPT_COMMANDS, SLASH_COMMANDS};
+use crate::command::{PROMPT_COMMANDS, SLASH_COMMANDS, STEERING_COMMANDS};
 
 /// Time limit for the server's response.
 const TIMEOUT: Duration = Duration::from_millis(700);
@@ -82,6 +82,7 @@ fn subject(word: &LastWord) -> Option<CompletionSubject> {
         return Some(slash_subject(name, word));
     }
     match command.strip_prefix('/').unwrap_or(&command) {
+        name if STEERING_COMMANDS.contains(&name) => Some(CompletionSubject::Nothing),
         "put" if word.before.last().is_none_or(|word| word != "--to") => {
             let length = word.value.rfind('/').map_or(0, |slash| slash + 1);
             Some(CompletionSubject::LocalFolder(word.value[..length].to_owned()))
@@ -111,8 +112,9 @@ fn slash_subject(command: &str, word: &LastWord) -> CompletionSubject {
 }
 
 fn commands() -> Vec<Completion> {
-    let names = PROMPT_COMMANDS.iter().map(|name| (*name).to_owned());
-    let slashed = PROMPT_COMMANDS.iter().chain(&SLASH_COMMANDS).map(|name| format!("/{name}"));
+    let plain = || PROMPT_COMMANDS.iter().chain(&STEERING_COMMANDS);
+    let names = plain().map(|name| (*name).to_owned());
+    let slashed = plain().chain(&SLASH_COMMANDS).map(|name| format!("/{name}"));
     let all = names.chain([SAY.to_owned()]).chain(slashed);
     all.map(|value| Completion { value, ends_word: true }).collect()
 }
@@ -315,7 +317,7 @@ mod tests {
         assert_eq!(offered("ST"), ["status"]);
         assert_eq!(offered("/s"), ["/say", "/send", "/status"]);
         assert_eq!(offered("ac"), Vec::<String>::new());
-        let mut all = PROMPT_COMMANDS;
+        let mut all = [&PROMPT_COMMANDS[..], &STEERING_COMMANDS].concat();
         all.sort_unstable();
         assert_eq!(offered(""), all);
     }

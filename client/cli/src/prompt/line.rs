@@ -4,7 +4,7 @@ use clap::{FromArgMatches as _, Subcommand as _};
 
 use super::words;
 use crate::cli::{CommandArgs, TellArgs};
-use crate::command::{self, PROMPT_COMMANDS, SLASH_COMMANDS};
+use crate::command::{self, PROMPT_COMMANDS, SLASH_COMMANDS, STEERING_COMMANDS};
 use crate::failure::Failure;
 
 /// Sends the rest of the line as a message, even if it looks like a command.
@@ -61,7 +61,7 @@ impl ParsedLine {
             }
             Some("say") => return Ok(Self::Message(rest.trim().to_owned())),
             Some(name) if PROMPT_COMMANDS.contains(&name) => name,
-            Some(name) if SLASH_COMMANDS.contains(&name) => {
+            Some(name) if SLASH_COMMANDS.contains(&name) || STEERING_COMMANDS.contains(&name) => {
                 let words = words::split(rest)
                     .map_err(|_| usage_failure("a quote is not closed".to_owned(), line))?;
                 return parse_command(name, words, line).map(Self::Command);
@@ -72,6 +72,13 @@ impl ParsedLine {
             }
             Some(_) => return Err(usage_failure(format!("unknown command {first}"), line)),
         };
+        if STEERING_COMMANDS.contains(&command)
+            && let Ok(words) = words::split(rest)
+            && let Ok(parsed) = parse_command(command, words, line)
+            && is_steering(&parsed)
+        {
+            return Ok(Self::Command(parsed));
+        }
         if !PROMPT_COMMANDS.contains(&command) {
             return Ok(Self::Message(line.to_owned()));
         }
@@ -85,6 +92,14 @@ impl ParsedLine {
             "exit" | "quit" => Ok(Self::Exit),
             name => parse_command(name, words, line).map(Self::Command),
         }
+    }
+}
+
+/// Whether a line without a slash is meant as a command: `resume` with a path is more likely a message.
+fn is_steering(command: &CommandArgs) -> bool {
+    match command {
+        CommandArgs::Resume(arguments) => arguments.paused().is_some(),
+        _ => true,
     }
 }
 
@@ -235,6 +250,31 @@ mod tests {
             ParsedLine::Command(CommandArgs::Contacts(_))
         ));
         for line in ["/accept", "/accept my thanks", "/accept 0", "/receive", "/send Ron"] {
+            assert!(ParsedLine::parse(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn transfers_are_steered_by_their_numbers_and_talk_stays_talk() {
+        for line in
+            ["pause 3", "Cancel 3", "resume 17:3", "transfers", "/pause 3", "transfers --json"]
+        {
+            let parsed = ParsedLine::parse(line).unwrap();
+            assert!(matches!(parsed, ParsedLine::Command(_)), "{line}");
+            assert!(!parsed.needs_connection(), "{line}");
+        }
+        for line in [
+            "pause for a moment",
+            "cancel my order",
+            "resume",
+            "resume later",
+            "transfers are slow",
+            "pause",
+            "cancel it's 3",
+        ] {
+            assert_eq!(message(line), line);
+        }
+        for line in ["/pause", "/cancel my order", "/transfers now"] {
             assert!(ParsedLine::parse(line).is_err(), "{line}");
         }
     }

@@ -5,9 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use chrono::Utc;
-use quiver_protocol::{
-    ClientName, Fingerprint, FolderPath, OfferId, Refusal, RefusalCode, Timestamp,
-};
+use quiver_protocol::{ClientName, Fingerprint, FolderPath, OfferId, Timestamp};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::debug;
@@ -15,10 +13,10 @@ use tracing::debug;
 use super::Client;
 use super::transfers::{PreparedTransfer, RunningTransfer, TransferEnd};
 use crate::download::{Download, OfferedTree};
-use crate::error::{ClientError, ErrorCode, PeerError};
+use crate::error::{ClientError, PeerError};
 use crate::event::EventKind;
 use crate::journal::{ServerRef, UnfinishedFiles};
-use crate::peer::{PeerSource, Peers};
+use crate::peer::{PeerSource, Peers, refusal_for};
 use crate::peer_event::PeerEvent;
 use crate::peer_path::PeerStatus;
 use crate::peer_store::{
@@ -111,7 +109,11 @@ impl Client {
                 OutgoingState::Open | OutgoingState::Accepted => {}
                 OutgoingState::Delivered => return Ok(()),
                 OutgoingState::Declined => return Err(PeerError::Declined(to).into()),
-                OutgoingState::Withdrawn => return Err(PeerError::Withdrawn(number).into()),
+                OutgoingState::Withdrawn => {
+                    // This process may end now.
+                    let _ = timeout(ANSWER_TIMEOUT, peers.wait_for_withdrawals()).await;
+                    return Err(PeerError::Withdrawn(number).into());
+                }
                 OutgoingState::Expired => return Err(PeerError::Expired(number).into()),
                 OutgoingState::Failed(why) => {
                     return Err(PeerError::OfferFailed { number, why }.into());
@@ -309,7 +311,7 @@ impl Client {
         let (best, source) = (source.best(), Box::new(source));
         let session =
             ReconnectingSession::with_peer(source, best, handle, sender, unfinished, reporter);
-        let prepared = PreparedTransfer::of_offer(download, format!("offer {number}"));
+        let prepared = PreparedTransfer::of_offer(download, number, offer.sender.clone());
         let finish = move |_: TransferStatus, end: TransferEnd| async move {
             let _lock = lock;
             let is_answer = !matches!(end, TransferEnd::Cancelled);
@@ -380,21 +382,4 @@ pub(super) async fn fetch_accepted(
 /// Whether a recipient may be reachable later.
 fn is_worth_waiting(error: &ClientError) -> bool {
     error.is_unreachable_peer() || error.is_transient()
-}
-
-/// What the sender of an offer learns about a failure here.
-fn refusal_for(error: &ClientError) -> Refusal {
-    match error.code() {
-        _ if matches!(error, ClientError::Peer(PeerError::LessThanOffered { .. })) => {
-            Refusal::new(RefusalCode::Changed, "there is less than was offered")
-        }
-        ErrorCode::LocalDisk => {
-            Refusal::new(RefusalCode::NoSpace, "the files cannot be stored there")
-        }
-        ErrorCode::Partial => Refusal::new(RefusalCode::Internal, "some files were not received"),
-        _ if matches!(error, ClientError::Peer(PeerError::MoreThanOffered { .. })) => {
-            Refusal::new(RefusalCode::TooLarge, "there is more than was offered")
-        }
-        _ => Refusal::new(RefusalCode::Internal, "the files were not received"),
-    }
 }

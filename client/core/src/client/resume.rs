@@ -6,6 +6,7 @@ use std::sync::Arc;
 use quiver_protocol::ClientName;
 use quiver_transfer::blocking;
 
+use super::transfers::{PreparedTransfer, RunningTransfer, TransferGuard, Work};
 use super::{Client, EXIT_TIMEOUT};
 use crate::address::ServerAddress;
 use crate::connection::Connector;
@@ -19,6 +20,7 @@ use crate::reconnecting::ReconnectingSession;
 use crate::reporter::Reporter;
 use crate::request::ResumeRequest;
 use crate::settings::ClientSettings;
+use crate::transfers::OtherSide;
 use crate::unfinished;
 use crate::upload::Upload;
 
@@ -77,6 +79,67 @@ impl Client {
         }
         Resumer { client: self, overrides, request, journal, reporter }.run(entries).await
     }
+
+    /// Resumes one unfinished transfer with the server that this client is connected to. `id` is that of its entry in the
+    /// journal; the path of `request` is ignored.
+    ///
+    /// # Errors
+    /// [`ClientError`]: [`InvalidRequest::WrongServer`] if it is of another server, and others if it has finished or is
+    /// running.
+    pub async fn resume_entry(
+        &self,
+        id: u64,
+        request: &ResumeRequest,
+    ) -> Result<RunningTransfer, ClientError> {
+        let (journal, session) = (self.journal(), self.session()?);
+        let copy = journal.clone();
+        let found = blocking::run(move || copy.find(id)).await;
+        let entry = found.ok().flatten().ok_or(InvalidRequest::UnknownTransfer(id))?;
+        let path = match &entry.subject {
+            TransferSubject::File(file) => file.local.clone(),
+            TransferSubject::Tree(tree) => tree.folder.clone(),
+        };
+        if session.server_ref().fingerprint != entry.server.fingerprint {
+            return Err(wrong_server(&entry, session.server_ref().address.to_string()).into());
+        }
+        if unfinished::inspect(&journal, entry.clone()).await.is_running {
+            return Err(InvalidRequest::AlreadyRunning(path).into());
+        }
+        let request = request.clone();
+        // Looks at local files.
+        let prepared = blocking::run(move || PreparedTransfer::of_entry(&entry, &request)).await;
+        let mut prepared = prepared.map_err(|_| ClientError::Interrupted)??;
+        self.check_with_server(&mut prepared).await?;
+        self.start(prepared)
+    }
+}
+
+impl PreparedTransfer {
+    /// The rest of an unfinished transfer. Blocks.
+    fn of_entry(entry: &JournalEntry, request: &ResumeRequest) -> Result<Self, ClientError> {
+        let (named, work) = match (&entry.subject, entry.direction) {
+            (TransferSubject::File(file), direction) => {
+                let (work, mut failed) = if direction == Direction::Get {
+                    let (download, failed) = Download::resume_files(std::iter::once(file), request);
+                    (Work::Download(download), failed)
+                } else {
+                    let (upload, failed) = Upload::resume_files(std::iter::once(file), request);
+                    (Work::Upload(upload), failed)
+                };
+                if let Some(error) = failed.pop() {
+                    return Err(error);
+                }
+                (vec![file.path.to_string()], work)
+            }
+            (TransferSubject::Tree(tree), Direction::Get) => {
+                (tree.named.clone(), Work::Download(Download::resume_tree(tree, request)?))
+            }
+            (TransferSubject::Tree(tree), Direction::Put) => {
+                (tree.named.clone(), Work::Upload(Upload::resume_tree(tree, request)?))
+            }
+        };
+        Ok(Self::with_server(work, named))
+    }
 }
 
 impl Resumer<'_> {
@@ -126,13 +189,8 @@ impl Resumer<'_> {
         let (entries, others): (Vec<_>, Vec<_>) =
             group.entries.into_iter().partition(|entry| entry.server.fingerprint == server);
         for other in others {
-            let kind = match &other.subject {
-                TransferSubject::File(_) => "a file",
-                TransferSubject::Tree(_) => "a tree",
-            };
-            let (path, server) =
-                (unfinished::display_name(&other), group.settings.server.to_string());
-            outcomes.add_failure(InvalidRequest::WrongServer { path, kind, server }.into()).await;
+            let server = group.settings.server.to_string();
+            outcomes.add_failure(wrong_server(&other, server).into()).await;
         }
         let (trees, files): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|entry| entry.file().is_none());
@@ -150,21 +208,23 @@ impl Resumer<'_> {
         let files = self.retain_unfinished(files, outcomes).await;
         let (gets, puts): (Vec<_>, Vec<_>) =
             files.iter().partition(|entry| entry.direction == Direction::Get);
+        let named = names(&gets);
         let gets = gets.into_iter().filter_map(JournalEntry::file);
         let (download, failed) = Download::resume_files(gets, self.request);
         for error in failed {
             outcomes.add_failure(error).await;
         }
         if download.file_count() > 0 {
-            outcomes.add_group(self.download(download, &session, Vec::new()).await).await;
+            outcomes.add_group(self.download(download, &session, named).await).await;
         }
+        let named = names(&puts);
         let puts = puts.into_iter().filter_map(JournalEntry::file);
         let (upload, failed) = Upload::resume_files(puts, self.request);
         for error in failed {
             outcomes.add_failure(error).await;
         }
         if upload.file_count() > 0 {
-            outcomes.add_group(self.upload(upload, &session, Vec::new()).await).await;
+            outcomes.add_group(self.upload(upload, &session, named).await).await;
         }
         // The client leaves in any case.
         let _ = exchange::exit(&session.handle().connection, EXIT_TIMEOUT).await;
@@ -195,9 +255,20 @@ impl Resumer<'_> {
         session: &ReconnectingSession,
         named: Vec<String>,
     ) -> Result<(), ClientError> {
-        let guard = self.client.register_transfer(Direction::Get, named, false, download.targets());
+        let guard = self.register(Direction::Get, session, named, download.targets());
         let reporter = guard.reporter.clone();
         guard.run_in_group(download.run(session.clone(), reporter)).await
+    }
+
+    fn register(
+        &self,
+        direction: Direction,
+        session: &ReconnectingSession,
+        named: Vec<String>,
+        targets: Vec<PathBuf>,
+    ) -> TransferGuard {
+        let server = OtherSide::Server(session.server_ref().address.clone());
+        self.client.register_transfer(direction, server, named, false, targets)
     }
 
     async fn upload(
@@ -206,7 +277,7 @@ impl Resumer<'_> {
         session: &ReconnectingSession,
         named: Vec<String>,
     ) -> Result<(), ClientError> {
-        let guard = self.client.register_transfer(Direction::Put, named, false, Vec::new());
+        let guard = self.register(Direction::Put, session, named, Vec::new());
         let reporter = guard.reporter.clone();
         let work = async {
             // The first run has settled which files may be replaced.
@@ -240,6 +311,20 @@ impl Resumer<'_> {
         let session = connector.connect().await?;
         Ok(ReconnectingSession::new(connector, session))
     }
+}
+
+/// The failure for a transfer of another server than this one.
+fn wrong_server(entry: &JournalEntry, server: String) -> InvalidRequest {
+    let kind = match &entry.subject {
+        TransferSubject::File(_) => "a file",
+        TransferSubject::Tree(_) => "a tree",
+    };
+    InvalidRequest::WrongServer { path: unfinished::display_name(entry), kind, server }
+}
+
+/// The paths on the server of files that are resumed together.
+fn names(entries: &[&JournalEntry]) -> Vec<String> {
+    entries.iter().filter_map(|entry| entry.file()).map(|file| file.path.to_string()).collect()
 }
 
 /// Whether a typed path names a transfer: by its path on the server, or by its local file or folder.

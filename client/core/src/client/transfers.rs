@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use quiver_protocol::ClientName;
 use tokio::sync::oneshot;
 
 use super::Client;
@@ -10,10 +11,13 @@ use crate::download::Download;
 use crate::error::{ClientError, InvalidRequest};
 use crate::event::EventHub;
 use crate::journal::Direction;
+use crate::peer_store::OfferNumber;
 use crate::reconnecting::ReconnectingSession;
 use crate::reporter::Reporter;
 use crate::request::{DownloadRequest, UploadContent, UploadRequest};
-use crate::transfers::{Transfer, TransferFile, TransferId, TransferState, TransferStatus};
+use crate::transfers::{
+    OtherSide, ServedOffer, Transfer, TransferFile, TransferId, TransferState, TransferStatus,
+};
 use crate::upload::Upload;
 
 /// A transfer whose request was checked as far as possible without a server.
@@ -22,10 +26,12 @@ pub struct PreparedTransfer {
     work: Work,
     /// The requested files, as the user typed them.
     named: Vec<String>,
+    /// The other client whose offer is fetched; `None` for a transfer with the server.
+    sender: Option<ClientName>,
 }
 
 #[derive(Debug)]
-enum Work {
+pub(super) enum Work {
     Download(Download),
     Upload(Upload),
 }
@@ -61,7 +67,7 @@ impl Client {
     ) -> Result<PreparedTransfer, ClientError> {
         let named = request.paths.clone();
         let download = Download::prepare(request, &self.0.reporter).await?;
-        Ok(PreparedTransfer { work: Work::Download(download), named })
+        Ok(PreparedTransfer::with_server(Work::Download(download), named))
     }
 
     /// Checks an upload as far as possible without the server.
@@ -76,7 +82,7 @@ impl Client {
             UploadContent::Stream(_) => vec!["-".to_owned()],
         };
         let upload = Upload::prepare(request)?;
-        Ok(PreparedTransfer { work: Work::Upload(upload), named })
+        Ok(PreparedTransfer::with_server(Work::Upload(upload), named))
     }
 
     /// Checks with the server whether this client may upload, and asks the user about files that exist on the server.
@@ -114,7 +120,11 @@ impl Client {
     where
         F: Future<Output = ()> + Send,
     {
-        let PreparedTransfer { work, named } = prepared;
+        let PreparedTransfer { work, named, sender } = prepared;
+        let other = match sender {
+            Some(name) => OtherSide::Client(name),
+            None => OtherSide::Server(session.server_ref().address.clone()),
+        };
         let (direction, is_streamed) = match &work {
             Work::Download(_) => (Direction::Get, work.is_streamed()),
             Work::Upload(_) => (Direction::Put, work.is_streamed()),
@@ -124,7 +134,7 @@ impl Client {
         }
         // Before the new transfer is registered, because this panics if a task has panicked.
         self.0.tasks.lock().reap();
-        let guard = self.register_transfer(direction, named, is_streamed, work.targets());
+        let guard = self.register_transfer(direction, other, named, is_streamed, work.targets());
         let (id, client) = (guard.transfer.id, self.clone());
         let (sender, end) = oneshot::channel();
         let transfer = guard.transfer.clone();
@@ -146,20 +156,42 @@ impl Client {
     pub(super) fn register_transfer(
         &self,
         direction: Direction,
+        other: OtherSide,
         named: Vec<String>,
         is_streamed: bool,
         targets: Vec<PathBuf>,
     ) -> TransferGuard {
-        let transfer = self.0.transfers.add(direction, named, is_streamed);
+        let transfer = self.0.transfers.add(direction, other, named, is_streamed);
         transfer.set_targets(targets);
         let reporter = self.0.reporter.for_transfer(transfer.clone());
         TransferGuard { transfer, reporter, hub: self.0.hub.clone() }
+    }
+
+    /// The offers that this process serves, by number.
+    #[must_use]
+    pub fn served_offers(&self) -> Vec<ServedOffer> {
+        self.peers().served_offers()
     }
 
     /// The status of all transfers of this process, by number.
     #[must_use]
     pub fn transfers(&self) -> Vec<TransferStatus> {
         self.0.transfers.statuses()
+    }
+
+    /// Waits until this client has started a transfer, or serves the files of an offer.
+    pub async fn wait_for_transfer(&self) {
+        let peers = self.peers();
+        tokio::select! {
+            () = self.0.transfers.wait_for_first() => {}
+            () = peers.wait_for_served_offer() => {}
+        }
+    }
+
+    /// The ids of the journal's entries whose transfers this client has started and not finished.
+    #[must_use]
+    pub fn journal_ids(&self) -> Vec<u64> {
+        self.0.unfinished.ids()
     }
 
     /// The status of a transfer.
@@ -288,9 +320,15 @@ impl Drop for TransferGuard {
 }
 
 impl PreparedTransfer {
+    /// A transfer with the server.
+    pub(super) fn with_server(work: Work, named: Vec<String>) -> Self {
+        Self { work, named, sender: None }
+    }
+
     /// A transfer of another client's offer.
-    pub(super) fn of_offer(download: Download, named: String) -> Self {
-        Self { work: Work::Download(download), named: vec![named] }
+    pub(super) fn of_offer(download: Download, offer: OfferNumber, sender: ClientName) -> Self {
+        let named = vec![format!("offer {offer}")];
+        Self { work: Work::Download(download), named, sender: Some(sender) }
     }
 
     /// The reason why there is nothing to transfer, if so: all requested files exist and are kept.

@@ -79,6 +79,13 @@ impl UnfinishedFiles {
         })
     }
 
+    /// The ids of the entries.
+    #[must_use]
+    pub fn ids(&self) -> Vec<u64> {
+        let all = self.lock();
+        all.files.keys().chain(&all.trees).copied().collect()
+    }
+
     fn set(&self, id: u64, file: Option<StartedFile>) {
         match file {
             Some(file) => self.lock().files.insert(id, file),

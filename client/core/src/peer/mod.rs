@@ -29,6 +29,7 @@ mod link;
 mod listener;
 mod messages;
 mod new_offer;
+mod offer_source;
 mod offer_tracking;
 mod offered_paths;
 mod opening;
@@ -57,9 +58,10 @@ use tokio::task::JoinSet;
 use self::dial_budget::DialBudget;
 use self::key_permits::KeyPermits;
 pub(crate) use self::link::PeerLink;
+use self::offer_source::OfferSource;
 use self::offer_tracking::{AwaitedAnswers, ReportedOffers};
-use self::outgoing::OfferSource;
 use self::receive_policy::ReceivePolicy;
+pub(crate) use self::refusals::refusal_for;
 pub(crate) use self::source::PeerSource;
 use self::used_introductions::UsedIntroductions;
 use crate::error::{ClientError, InvalidRequest, PeerError};
@@ -112,6 +114,8 @@ struct PeersShared {
     prefix_cache: PrefixCache,
     /// Starts the task that drops idle blocks of that cache.
     idle_blocks: Once,
+    /// Held for reading while the recipient of an offer is told that it is withdrawn.
+    withdrawals: tokio::sync::RwLock<()>,
     policy: ReceivePolicy,
 }
 
@@ -169,6 +173,7 @@ impl Peers {
             proof_pool: BackgroundPool::new(1),
             prefix_cache: PrefixCache::default(),
             idle_blocks: Once::new(),
+            withdrawals: tokio::sync::RwLock::new(()),
             policy: ReceivePolicy::default(),
         };
         (Self(Arc::new(shared)), offers)

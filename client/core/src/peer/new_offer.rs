@@ -12,8 +12,8 @@ use quiver_transfer::file_system::sync_file;
 use tokio::sync::{oneshot, watch};
 use tracing::debug;
 
+use super::offer_source::OfferSource;
 use super::offered_paths::{self, CountedPaths};
-use super::outgoing::OfferSource;
 use super::{Peers, random_id};
 use crate::error::{ClientError, InvalidRequest, PeerError};
 use crate::peer_event::PeerEvent;

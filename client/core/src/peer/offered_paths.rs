@@ -15,7 +15,7 @@ use quiver_transfer::offered_files::{OfferedContent as ServedContent, OfferedFil
 use tokio::sync::watch;
 
 use super::Peers;
-use super::outgoing::OfferSource;
+use super::offer_source::OfferSource;
 use crate::error::{ClientError, PeerError};
 use crate::peer_store::{
     OfferCounts, OfferedContent, OfferedPath, OutgoingOffer, PeerStore, SpoolState,

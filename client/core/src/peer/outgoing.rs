@@ -4,21 +4,18 @@
 //! 2. receiver -> Pending, Accepted; meanwhile List and Get, on other streams
 //! 3. receiver -> Eof {files, bytes}, once it has stored everything
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::Utc;
 use quiver_protocol::{
-    Offer, OfferEnd, OfferId, OfferedEntry, PeerReply, PeerRequest, Refusal, RefusalCode, Timestamp,
+    Offer, OfferEnd, OfferId, PeerReply, PeerRequest, Refusal, RefusalCode, Timestamp,
 };
-use quiver_transfer::offered_files::OfferedFiles;
 use quiver_transport::StreamError;
-use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::debug;
 
 use super::conversation::{Conversation, PeerPart};
+use super::offer_source::OfferSource;
 use super::refusals::AnnouncementPauses;
 use super::{PeerLink, Peers};
 use crate::error::ClientError;
@@ -27,23 +24,13 @@ use crate::peer_event::PeerEvent;
 use crate::peer_store::{
     OfferCounts, OfferNumber, OutgoingOffer, OutgoingState, PeerStore, PeerStoreError,
 };
+use crate::transfers::ServedOffer;
 
 /// How long the recipient may be silent: longer than offers last.
 const OFFER_TIMEOUT: Duration = Duration::from_secs(8 * 24 * 3600);
 
 /// How often the records are read while another process reads a pipe.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
-
-/// The files of an offer that this process serves.
-#[derive(Debug, Clone)]
-pub(crate) struct OfferSource {
-    pub(super) offer: OutgoingOffer,
-    /// The first top-level files and folders.
-    entries: Vec<OfferedEntry>,
-    /// `None` until a pipe has been read to its end.
-    files: watch::Receiver<Option<Arc<OfferedFiles>>>,
-    pub(super) sent: Arc<AtomicU64>,
-}
 
 /// How the announcement of an offer on one link has ended.
 #[derive(Debug)]
@@ -60,27 +47,6 @@ enum AnnouncementEnd {
     Lost(StreamError),
 }
 
-impl OfferSource {
-    /// The source of an offer whose files are `files`, now or later.
-    pub(crate) fn new(
-        offer: OutgoingOffer,
-        entries: Vec<OfferedEntry>,
-        files: watch::Receiver<Option<Arc<OfferedFiles>>>,
-    ) -> Self {
-        Self { offer, entries, files, sent: Arc::default() }
-    }
-
-    /// Bytes that this process has sent.
-    pub(crate) fn sent(&self) -> u64 {
-        self.sent.load(Ordering::Relaxed)
-    }
-
-    /// The files; `None` until a pipe has been read to its end.
-    pub(super) fn files(&self) -> Option<Arc<OfferedFiles>> {
-        self.files.borrow().clone()
-    }
-}
-
 impl Peers {
     /// Adds the files of an offer, and announces it on the links with its recipient.
     pub(crate) fn add_source(&self, source: OfferSource) {
@@ -88,9 +54,31 @@ impl Peers {
         self.0.changed.notify_waiters();
     }
 
+    /// The offers that this process serves, by number.
+    pub(crate) fn served_offers(&self) -> Vec<ServedOffer> {
+        let sources: Vec<_> = self.0.state.lock().sources.values().cloned().collect();
+        let mut offers: Vec<_> = sources.iter().map(OfferSource::status).collect();
+        offers.sort_by_key(|offer| offer.number);
+        offers
+    }
+
+    /// Waits until this process serves an offer.
+    pub(crate) async fn wait_for_served_offer(&self) {
+        loop {
+            let changed = self.changed();
+            if !self.0.state.lock().sources.is_empty() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     /// Forgets the files of an offer that has ended.
     pub(super) fn remove_source(&self, id: OfferId) {
-        self.0.state.lock().sources.remove(&id);
+        let source = self.0.state.lock().sources.remove(&id);
+        if let Some(source) = source {
+            source.end();
+        }
     }
 
     /// Forgets the files of an offer if it has ended: it may have been withdrawn while they were opened.
@@ -114,6 +102,7 @@ impl Peers {
 
     /// Withdraws an offer, and tells the recipient if it is connected.
     pub(crate) async fn withdraw_outgoing(&self, number: OfferNumber) -> Result<(), ClientError> {
+        let _telling = self.0.withdrawals.read().await;
         let now = Timestamp(Utc::now());
         let changed = self.with_store(move |store| {
             store.set_outgoing_state(number, OutgoingState::Withdrawn, now)
@@ -132,6 +121,11 @@ impl Peers {
             self.tell_withdrawn(&link, offer.id).await;
         }
         Ok(())
+    }
+
+    /// Waits until the recipients of offers that this process withdraws know so, or cannot be told.
+    pub(crate) async fn wait_for_withdrawals(&self) {
+        drop(self.0.withdrawals.write().await);
     }
 
     /// Tells the recipient that an offer is withdrawn. Without success it learns so when it asks for the files.
@@ -291,7 +285,7 @@ impl Peers {
     ) -> AnnouncementEnd {
         let OutgoingOffer { number, id, counts, .. } = &source.offer;
         let OfferCounts { count, files, bytes } = *counts;
-        let offer = Offer { offer: *id, entries: source.entries.clone(), count, files, bytes };
+        let offer = Offer { offer: *id, entries: source.entries().to_vec(), count, files, bytes };
         let request = PeerRequest::Offer(offer);
         let start = async { Conversation::start(&link.channel()?, &request, self.0.timeout).await };
         let mut conversation = match start.await {
@@ -322,6 +316,7 @@ impl Peers {
                 }
                 Ok(PeerPart::Reply(PeerReply::Accepted)) => {
                     link.set_accepted();
+                    source.set_accepted();
                     if std::mem::replace(is_accepted, true) {
                         continue;
                     }

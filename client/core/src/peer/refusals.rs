@@ -5,12 +5,12 @@ use std::pin::pin;
 use std::time::Duration;
 
 use chrono::Utc;
-use quiver_protocol::{Refusal, Timestamp};
+use quiver_protocol::{Refusal, RefusalCode, Timestamp};
 use tokio::time::sleep;
 use tracing::debug;
 
 use super::{PeerLink, Peers};
-use crate::error::is_transient;
+use crate::error::{ClientError, ErrorCode, PeerError, is_transient};
 use crate::peer_store::OfferNumber;
 
 /// The pauses between announcements on one link: the first, doubled up to the last.
@@ -69,5 +69,22 @@ impl Peers {
                 () = link.closed() => return false,
             }
         }
+    }
+}
+
+/// What the sender of an offer learns about a failure here.
+pub(crate) fn refusal_for(error: &ClientError) -> Refusal {
+    match error.code() {
+        _ if matches!(error, ClientError::Peer(PeerError::LessThanOffered { .. })) => {
+            Refusal::new(RefusalCode::Changed, "there is less than was offered")
+        }
+        ErrorCode::LocalDisk => {
+            Refusal::new(RefusalCode::NoSpace, "the files cannot be stored there")
+        }
+        ErrorCode::Partial => Refusal::new(RefusalCode::Internal, "some files were not received"),
+        _ if matches!(error, ClientError::Peer(PeerError::MoreThanOffered { .. })) => {
+            Refusal::new(RefusalCode::TooLarge, "there is more than was offered")
+        }
+        _ => Refusal::new(RefusalCode::Internal, "the files were not received"),
     }
 }

@@ -1,7 +1,6 @@
 //! Serves the files of offers: the sender's end of `list` and `get`. Announces nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::Utc;
@@ -17,10 +16,11 @@ use tokio::time::timeout;
 use tracing::debug;
 
 use super::conversation::Conversation;
-use super::outgoing::OfferSource;
+use super::offer_source::OfferSource;
 use super::requests::RequestError;
 use super::{PeerLink, Peers};
 use crate::error::{ClientError, PeerError};
+use crate::transfers::TransferCounters;
 
 /// How long the receiver of a file may take to store it.
 const RECEIVED_TIMEOUT: Duration = Duration::from_secs(600);
@@ -79,9 +79,16 @@ impl Peers {
         let prefix_cache = Some(self.prefix_cache());
         let block = BLOCK;
         let served = ServedFile { path, source: content, have, block, proofs, prefix_cache };
-        let observer = SentBytes(source.sent.clone());
+        let observer = SentBytes(source.counters.clone());
         let stream = &mut conversation.stream;
-        let sent = get::serve(stream, served, &observer).await.map_err(|error| match error {
+        let sent = tokio::select! {
+            sent = get::serve(stream, served, &observer) => sent,
+            () = source.ended() => {
+                let why = "the offer has ended";
+                return Err(RequestError::refused(RefusalCode::NotFound, why));
+            }
+        };
+        let sent = sent.map_err(|error| match error {
             ServeError::NoSize => {
                 RequestError::refused(RefusalCode::NotAFile, "its size is not known")
             }
@@ -145,11 +152,11 @@ impl Peers {
 
 /// Counts bytes that are sent.
 #[derive(Debug, Clone)]
-struct SentBytes(Arc<AtomicU64>);
+struct SentBytes(Arc<TransferCounters>);
 
 impl Observer for SentBytes {
     fn transferred(&self, bytes: u64) {
-        self.0.fetch_add(bytes, Ordering::Relaxed);
+        self.0.add_sent(bytes);
     }
 
     fn succeeded(self, _size: u64, _limited_by: Option<TransferBottleneck>) {}

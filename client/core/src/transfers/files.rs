@@ -74,6 +74,10 @@ impl RangeSet {
         self.0.insert(first, last);
     }
 
+    fn len(&self) -> u64 {
+        self.0.iter().map(|(first, last)| last - first + 1).sum()
+    }
+
     fn contains(&self, number: u64) -> bool {
         self.0.range(..=number).next_back().is_some_and(|(_, last)| *last >= number)
     }
@@ -119,6 +123,11 @@ impl TransferFiles {
             }
         }
         state.done.insert(number);
+    }
+
+    /// The number of files and folders that failed.
+    pub(crate) fn failed_count(&self) -> u64 {
+        self.0.lock().failed.len()
     }
 
     /// Returns up to `limit` files after the one with this number.
@@ -202,6 +211,7 @@ mod tests {
         files.finish(2, Ok(Some(7)));
         files.finish(3, Err(&ClientError::Interrupted));
         let page = files.page_after(0, 2).await.unwrap();
+        assert_eq!(files.failed_count(), 1);
         let states: Vec<_> = page.iter().map(|file| (file.number, file.state)).collect();
         assert_eq!(states, [(1, FileState::Waiting), (2, FileState::Done)]);
         assert_eq!(page[1].size, Some(7));

@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quiver_protocol::{ContentHash, FilePath};
+use quiver_protocol::{ClientName, ContentHash, FilePath, Timestamp};
 use quiver_transfer::TransferBottleneck;
 
 use super::TransferId;
+use crate::address::ServerAddress;
 use crate::error::ClientError;
 use crate::journal::Direction;
+use crate::peer_store::OfferNumber;
 use crate::progress::Progress;
 use crate::throughput::Throughput;
 use crate::tree::{Decision, ItemKind, PlanItemState};
@@ -43,6 +45,15 @@ impl TransferState {
     }
 }
 
+/// The other side of a transfer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OtherSide {
+    /// A server.
+    Server(ServerAddress),
+    /// Another client, whose offer is fetched.
+    Client(ClientName),
+}
+
 /// The status of a transfer at one moment. Each byte counts once, over all connections of this run.
 #[derive(Debug, Clone)]
 pub struct TransferStatus {
@@ -50,14 +61,24 @@ pub struct TransferStatus {
     pub id: TransferId,
     /// Download or upload.
     pub direction: Direction,
+    /// Where the files are, or go to.
+    pub other: OtherSide,
     /// The requested paths as typed.
     pub named: Vec<String>,
     /// Its state.
     pub state: TransferState,
+    /// Whether it can be paused, and has no streamed content.
+    pub is_pausable: bool,
+    /// When it started.
+    pub started: Timestamp,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
     /// Number of files, once known.
     pub files: Option<u64>,
     /// Number of finished files.
     pub files_done: u64,
+    /// Number of files that failed.
+    pub files_failed: u64,
     /// Bytes of all files whose size is known.
     pub bytes: Option<u64>,
     /// Bytes that the sender has handed to the connection. For a download this is updated at the
@@ -67,7 +88,7 @@ pub struct TransferStatus {
     pub received: u64,
     /// Bytes of files that are verified and have their names.
     pub verified: u64,
-    /// Rate of the last seconds in bytes per second, once known.
+    /// Rate of the last seconds in bytes per second, once known; `None` while it is paused.
     pub rate: Option<u64>,
     /// Time that the remaining bytes take at that rate.
     pub time_left: Option<Duration>,
@@ -76,6 +97,31 @@ pub struct TransferStatus {
     /// The error of a failed transfer; `None` for one of several that were resumed together, whose
     /// failures are reported as events.
     pub error: Option<Arc<ClientError>>,
+}
+
+/// An offer of this person whose files this process serves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServedOffer {
+    /// Its number.
+    pub number: OfferNumber,
+    /// The recipient.
+    pub recipient: ClientName,
+    /// The first of its files and folders.
+    pub names: Vec<String>,
+    /// Whether the recipient has accepted it.
+    pub is_accepted: bool,
+    /// When this process began to serve it.
+    pub started: Timestamp,
+    /// Number of files.
+    pub files: u64,
+    /// Bytes of all files, if known.
+    pub bytes: Option<u64>,
+    /// Bytes that this process has sent.
+    pub sent: u64,
+    /// Rate of the last seconds in bytes per second, once known.
+    pub rate: Option<u64>,
+    /// Time that the remaining bytes take at that rate.
+    pub time_left: Option<Duration>,
 }
 
 /// An event of a transfer or of one of its files.

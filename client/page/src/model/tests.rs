@@ -19,7 +19,7 @@ fn read(text: &str) -> Value {
 }
 
 fn notice() -> PageEvent {
-    PageEvent::Notice { code: "other", text: "a".to_owned() }
+    PageEvent::Notice { code: "other".into(), text: "a".to_owned() }
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn what_has_not_changed_is_not_sent_again() {
     model.change_connection(|connection| connection.upload = true);
     model.change_connection(|connection| connection.upload = true);
     model.set_people(Vec::new());
-    model.set_transfers(Vec::new());
+    model.set_transfers(TransferOrigin::Own, Vec::new());
     assert_eq!(read(&feed.events.try_recv().unwrap())["kind"], json!("connection"));
     assert!(feed.events.try_recv().is_err());
 }

@@ -11,10 +11,10 @@ use serde_json::json;
 use super::{Outcome, call, reply};
 use crate::context::{ActiveClient, PageContext};
 use crate::conversations::{ConversationScope, MAX_PAGE, merge};
-use crate::failure::Failure;
 use crate::messages::PageEvent;
 use crate::peer_name::PeerName;
 use crate::views::{MessageState, MessageView};
+use quiver_control::Failure;
 
 /// Sends a message, and answers with its final state. One that cannot be kept, although that is wanted, is not sent.
 pub(super) async fn say(context: &Arc<PageContext>, to: PeerName, text: String) -> Outcome {

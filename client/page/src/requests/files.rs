@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::{Outcome, call, reply, report_changed_folder};
 use crate::context::PageContext;
-use crate::failure::Failure;
 use crate::views::EntryView;
+use quiver_control::Failure;
 
 /// Entries of a page of a folder.
 const MAX_PAGE: usize = 5000;

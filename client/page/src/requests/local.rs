@@ -15,7 +15,7 @@ use serde_json::json;
 use super::Outcome;
 use crate::browser;
 use crate::context::PageContext;
-use crate::failure::Failure;
+use quiver_control::Failure;
 
 /// Entries of a page of a folder.
 const MAX_PAGE: usize = 5000;

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{Outcome, call, reply};
 use crate::context::{ActiveClient, PageContext};
-use crate::failure::Failure;
+use quiver_control::Failure;
 
 /// Offers files, and announces the offer until it is settled or the client signs out.
 pub(super) async fn send(

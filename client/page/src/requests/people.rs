@@ -6,8 +6,9 @@ use serde_json::json;
 
 use super::{Outcome, call, reply};
 use crate::context::PageContext;
-use crate::views::{PathDetail, PathKind};
+use crate::views::PathDetail;
 use crate::watcher::reason;
+use quiver_control::view::PathKind;
 
 pub(super) async fn verify(context: &PageContext, name: ClientName) -> Outcome {
     let active = context.active()?;

@@ -7,10 +7,10 @@ use quiver_transfer::blocking;
 
 use super::{Outcome, lease_drop, offers, reply, transfers};
 use crate::context::PageContext;
-use crate::failure::Failure;
 use crate::messages::OnConflict;
 use crate::spool::{DropId, DropUse};
 use crate::transfer_records::TransferRequest;
+use quiver_control::Failure;
 
 pub(super) async fn put(
     context: &Arc<PageContext>,

@@ -10,23 +10,20 @@ use quiver_client::request::{
     AcceptRequest, ConflictPolicy, Destination, DownloadRequest, TransferOptions, UploadContent,
     UploadRequest,
 };
-use quiver_client::transfers::{FileState, TransferFile, TransferId};
+use quiver_client::transfers::TransferId;
 use quiver_client::tree::Decision;
 use quiver_client::{ClientError, PreparedTransfer};
-use quiver_protocol::Timestamp;
+use quiver_control::client_source::{steer_transfer, transfer_files, unknown};
+use quiver_control::facts::TransferFacts;
+use quiver_control::view::TransferKind;
+use quiver_control::{CommandText, Failure, Steering, TransferName};
 use serde_json::json;
 
-use super::{Outcome, call, lease_drop, reply};
-use crate::command_text::CommandText;
+use super::{Outcome, call, lease_drop, reply, unfinished};
 use crate::context::{ActiveClient, PageContext};
-use crate::failure::Failure;
 use crate::messages::OnConflict;
 use crate::spool::DropUse;
-use crate::transfer_records::{self, TransferRecord, TransferRequest};
-use crate::views::{FileStage, TransferFileView, TransferKind};
-
-/// Files of a page of a transfer's files.
-const MAX_PAGE: usize = 1000;
+use crate::transfer_records::{SERVER, TransferRecord, TransferRequest};
 
 pub(super) async fn get(
     context: &Arc<PageContext>,
@@ -85,9 +82,9 @@ pub(super) async fn start(context: &Arc<PageContext>, request: TransferRequest) 
     if let Some(lease) = lease {
         lease.set_use(DropUse::Transfer(id));
     }
-    context.records.lock().add(id, record, Timestamp(chrono::Utc::now()));
+    context.records.lock().add(id, record);
     active.notify_changed();
-    reply("transfer", transfer_records::name(id))
+    reply("transfer", TransferName::own(id).to_string())
 }
 
 async fn start_on_client(
@@ -170,18 +167,18 @@ fn record(
         TransferRequest::Get { paths, folder, on_conflict } => {
             command.words(["get", "--recursive"]).words(conflict_flag(*on_conflict));
             command.path_option("--output", Some(folder)).operands(paths);
-            (TransferKind::Download, "server".to_owned())
+            (TransferKind::Download, SERVER.to_owned())
         }
         TransferRequest::Put { paths, to, on_conflict } => {
             command.words(["put", "--recursive"]).words(conflict_flag(*on_conflict));
             command.option("--to", to);
             command.operands(paths.iter().map(|path| path.to_string_lossy()));
-            (TransferKind::Upload, "server".to_owned())
+            (TransferKind::Upload, SERVER.to_owned())
         }
         TransferRequest::PutSpooled { .. } => {
             // No command has the content.
             command = CommandText::new("");
-            (TransferKind::Upload, "server".to_owned())
+            (TransferKind::Upload, SERVER.to_owned())
         }
         TransferRequest::Accept { offer, folder } => {
             command.words(["accept"]);
@@ -191,33 +188,73 @@ fn record(
             (TransferKind::Receive, with)
         }
     };
-    TransferRecord { kind, with, command: command.finish(), request: Some(request.clone()) }
+    let (command, local) = (command.finish(), request.local());
+    let facts = TransferFacts { kind, with, command, local, is_listed: true, is_repeatable: true };
+    TransferRecord { facts, request: Some(request.clone()) }
 }
 
 /// The transfer of this name.
-fn find(name: &str) -> Result<TransferId, Failure> {
-    transfer_records::parse_name(name)
-        .ok_or_else(|| Failure::new("not_found", format!("this process has no transfer {name}")))
+fn parse(name: &str) -> Result<TransferName, Failure> {
+    let unknown = || Failure::new("not_found", format!("there is no transfer {name}"));
+    name.parse().map_err(|_| unknown())
 }
 
-pub(super) fn pause(context: &PageContext, name: &str) -> Outcome {
-    context.active()?.client.pause(find(name)?)?;
-    Ok(json!({}))
+/// The transfer of this process with this name.
+fn find_own(name: &str) -> Result<TransferId, Failure> {
+    match parse(name)? {
+        own @ TransferName::Transfer { id, .. } if own.is_own() => Ok(id),
+        name => Err(unknown(name)),
+    }
 }
 
-pub(super) fn resume(context: &PageContext, name: &str) -> Outcome {
-    context.active()?.client.resume(find(name)?)?;
-    Ok(json!({}))
+/// Pauses, resumes or cancels a transfer of this or another process, or resumes an unfinished one.
+pub(super) async fn steer(context: &PageContext, name: &str, steering: Steering) -> Outcome {
+    let name = parse(name)?;
+    match name {
+        TransferName::Unfinished(id) if steering == Steering::Resume => {
+            unfinished::resume(context, id).await
+        }
+        TransferName::Unfinished(_) => {
+            Err(Failure::invalid("the transfer is not running: it can be resumed or removed"))
+        }
+        name if name.is_own() => steer_own(context, name, steering).await,
+        name => {
+            let processes = context.processes();
+            match steering {
+                Steering::Pause => processes.pause(name).await,
+                Steering::Resume => processes.resume(name).await,
+                Steering::Cancel => processes.cancel(name).await,
+            }
+        }
+    }
 }
 
-pub(super) fn cancel(context: &PageContext, name: &str) -> Outcome {
-    context.active()?.client.cancel(find(name)?)?;
+/// Pauses, resumes or cancels a transfer of this process.
+pub(crate) async fn steer_own(
+    context: &PageContext,
+    name: TransferName,
+    steering: Steering,
+) -> Outcome {
+    let active = context.active()?;
+    match (name, steering) {
+        (TransferName::Transfer { id, .. }, steering) => {
+            steer_transfer(&active.client, id, steering)?;
+        }
+        (TransferName::Offer { number, .. }, Steering::Cancel) => {
+            let work = |client: Client| async move { client.withdraw_offer(number).await };
+            call(context, &active, work).await?;
+            active.notify_changed();
+        }
+        (TransferName::Offer { .. } | TransferName::Unfinished(_), _) => {
+            return Err(Failure::invalid("the sender of an offer cannot pause it"));
+        }
+    }
     Ok(json!({}))
 }
 
 /// Repeats a transfer that has ended. Files that are there already are not transferred again.
 pub(super) async fn retry(context: &Arc<PageContext>, name: &str) -> Outcome {
-    let (active, id) = (context.active()?, find(name)?);
+    let (active, id) = (context.active()?, find_own(name)?);
     if !active.client.transfer(id)?.state.is_over() {
         return Err(InvalidRequest::UnknownTransfer(id.0).into());
     }
@@ -229,9 +266,12 @@ pub(super) async fn retry(context: &Arc<PageContext>, name: &str) -> Outcome {
     Ok(started)
 }
 
-/// Removes a transfer that has ended from the list.
-pub(super) fn remove(context: &PageContext, name: &str) -> Outcome {
-    let (active, id) = (context.active()?, find(name)?);
+/// Removes a transfer that has ended from the list, or an unfinished one with its partial file.
+pub(super) async fn remove(context: &PageContext, name: &str) -> Outcome {
+    if let TransferName::Unfinished(id) = parse(name)? {
+        return unfinished::remove(context, id).await;
+    }
+    let (active, id) = (context.active()?, find_own(name)?);
     if !active.client.transfer(id)?.state.is_over() {
         return Err(Failure::invalid("the transfer is running"));
     }
@@ -241,29 +281,22 @@ pub(super) fn remove(context: &PageContext, name: &str) -> Outcome {
 }
 
 pub(super) async fn files(context: &PageContext, name: &str, after: u64, limit: usize) -> Outcome {
-    let (active, id) = (context.active()?, find(name)?);
-    let limit = limit.clamp(1, MAX_PAGE);
-    let work = |client: Client| async move { client.transfer_files(id, after, limit + 1).await };
-    let mut page = call(context, &active, work).await?;
-    let more = page.len() > limit;
-    page.truncate(limit);
-    let files: Vec<_> = page.into_iter().map(file_view).collect();
-    Ok(json!({ "files": files, "more": more }))
+    match parse(name)? {
+        own if own.is_own() => own_files(context, own, after, limit).await,
+        // It is not known before it is resumed.
+        TransferName::Unfinished(_) => Ok(json!({ "files": [], "more": false })),
+        other => context.processes().files(other, after, limit).await,
+    }
 }
 
-fn file_view(file: TransferFile) -> TransferFileView {
-    TransferFileView {
-        number: file.number,
-        source: file.source.to_string(),
-        target: file.target,
-        size: file.size,
-        state: match file.state {
-            FileState::Waiting => FileStage::Waiting,
-            FileState::Done => FileStage::Done,
-            FileState::Same => FileStage::Same,
-            FileState::Kept => FileStage::Kept,
-            FileState::Failed => FileStage::Failed,
-        },
-        error: file.error,
-    }
+/// A page of the files of a transfer of this process.
+pub(crate) async fn own_files(
+    context: &PageContext,
+    name: TransferName,
+    after: u64,
+    limit: usize,
+) -> Outcome {
+    let TransferName::Transfer { id, .. } = name else { return Err(unknown(name)) };
+    let client = context.active()?.client.clone();
+    context.on_client(async move { transfer_files(&client, id, after, limit).await }).await?
 }

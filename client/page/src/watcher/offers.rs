@@ -10,8 +10,8 @@ use quiver_client::peer_store::{
 use quiver_protocol::OfferId;
 use quiver_protocol::reply::EntryKind;
 
-use crate::failure::Failure;
 use crate::views::{IncomingOfferView, OfferState, OfferedName, OutgoingOfferView};
+use quiver_control::Failure;
 
 /// Names of an offer that are shown.
 const MAX_NAMES: usize = 20;

@@ -8,8 +8,9 @@ use quiver_client::peer_store::Contact;
 use quiver_protocol::reply::ClientRow;
 use quiver_protocol::{ClientName, Fingerprint};
 
-use crate::failure::Failure;
-use crate::views::{KeyKnowledge, PathKind, Person};
+use crate::views::{KeyKnowledge, Person};
+use quiver_control::Failure;
+use quiver_control::view::PathKind;
 
 /// Clients that are read from the server's list. It may have any number.
 const MAX_ROWS: usize = 20_000;

@@ -19,9 +19,10 @@ const DOCUMENTS: [&str; 6] = [
     "docs/threat-model.md",
 ];
 
-const DEFINITIONS: [&str; 4] = [
+const DEFINITIONS: [&str; 5] = [
     "client/cli/src/cli.rs",
     "client/cli/src/cli/peers.rs",
+    "client/cli/src/cli/transfers.rs",
     "server/src/cli.rs",
     "e2e/src/bin/bench/cli.rs",
 ];

@@ -5,6 +5,7 @@ use std::time::Duration;
 use quiver_client::peer_store::OfferNumber;
 use quiver_client::transfers::TransferId;
 use quiver_client::{PreparedTransfer, RunningTransfer, TransferEnd};
+use quiver_control::CommandText;
 use quiver_protocol::text::display_safe;
 use tokio::time::sleep;
 
@@ -96,6 +97,9 @@ impl Prompt<'_> {
     ) -> Result<(), Failure> {
         let id = running.id;
         self.interface.set_style(id, style);
+        if let Some(shown) = &self.interface.shown_transfers {
+            shown.set_command(id, self.command_text(line));
+        }
         self.running.insert(id, RunningLine { line: line.to_owned(), offer: style.offer });
         self.transfer_ends.spawn(async move { (id, running.wait().await) });
         let foreground = sleep(FOREGROUND_TIME);
@@ -129,6 +133,17 @@ impl Prompt<'_> {
                 }
             }
         }
+    }
+
+    /// The command that does the same as a line.
+    fn command_text(&self, line: &str) -> String {
+        let settings = self.interface.client.settings();
+        let mut command = CommandText::new("quiver");
+        command.option("--server", &settings.server.to_string());
+        command.path_option("--cert", settings.certificate.as_deref());
+        command.option("--name", &self.name);
+        let line = line.trim();
+        format!("{} {}", command.finish(), line.strip_prefix('/').unwrap_or(line))
     }
 
     /// Reports how a transfer ended.

@@ -4,24 +4,26 @@ use std::path::Path;
 
 /// A command line. Each word is quoted if a shell would change it.
 #[derive(Debug)]
-pub(crate) struct CommandText(String);
+pub struct CommandText(String);
 
 impl CommandText {
-    pub(crate) fn new(program: &str) -> Self {
+    /// The command line of a program without arguments.
+    #[must_use]
+    pub fn new(program: &str) -> Self {
         Self(program.to_owned())
     }
 
     /// Adds words.
-    pub(crate) fn words<'a>(&mut self, words: impl IntoIterator<Item = &'a str>) -> &mut Self {
+    pub fn words<T: AsRef<str>>(&mut self, words: impl IntoIterator<Item = T>) -> &mut Self {
         for word in words {
             self.0.push(' ');
-            self.0.push_str(&quote(word));
+            self.0.push_str(&quote(word.as_ref()));
         }
         self
     }
 
     /// Adds an option with its value, unless that is empty.
-    pub(crate) fn option(&mut self, name: &str, value: &str) -> &mut Self {
+    pub fn option(&mut self, name: &str, value: &str) -> &mut Self {
         if !value.is_empty() {
             self.words([name, value]);
         }
@@ -29,7 +31,7 @@ impl CommandText {
     }
 
     /// Adds an option with a path, if there is one.
-    pub(crate) fn path_option(&mut self, name: &str, path: Option<&Path>) -> &mut Self {
+    pub fn path_option(&mut self, name: &str, path: Option<&Path>) -> &mut Self {
         match path {
             Some(path) => self.option(name, &path.to_string_lossy()),
             None => self,
@@ -37,10 +39,7 @@ impl CommandText {
     }
 
     /// Adds words that are no options, whatever they begin with.
-    pub(crate) fn operands<T: AsRef<str>>(
-        &mut self,
-        words: impl IntoIterator<Item = T>,
-    ) -> &mut Self {
+    pub fn operands<T: AsRef<str>>(&mut self, words: impl IntoIterator<Item = T>) -> &mut Self {
         self.words(["--"]);
         for word in words {
             self.words([word.as_ref()]);
@@ -48,7 +47,9 @@ impl CommandText {
         self
     }
 
-    pub(crate) fn finish(self) -> String {
+    /// The text.
+    #[must_use]
+    pub fn finish(self) -> String {
         self.0
     }
 }

@@ -1,44 +1,49 @@
-//! Failures as the page gets them: a stable code, by which it chooses its text, and the message as detail.
+//! Failures as the page and other processes get them: a stable code, by which it chooses its text, and the message as detail.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use quiver_client::error::{InvalidRequest, PeerError, UntrustedServer};
 use quiver_client::peer_store::PeerStoreError;
 use quiver_client::{ClientError, ErrorCode};
 use quiver_protocol::{Fingerprint, RefusalCode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A failure.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Failure {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
     /// The code. Beside those of [`ErrorCode`] there are some of the page.
-    pub(crate) code: &'static str,
+    pub code: Cow<'static, str>,
     /// The message in plain English.
-    pub(crate) text: String,
+    pub text: String,
     /// The fingerprint that an untrusted machine has shown.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) presented: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub presented: Option<String>,
     /// The fingerprints that were known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) known: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<Vec<String>>,
     /// Where the known fingerprint is written down.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) remembered_in: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remembered_in: Option<String>,
 }
 
 impl Failure {
     /// A failure with a message.
-    pub(crate) fn new(code: &'static str, text: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn new(code: &'static str, text: impl Into<String>) -> Self {
+        let code = Cow::Borrowed(code);
         Self { code, text: text.into(), presented: None, known: None, remembered_in: None }
     }
 
     /// A request that cannot be carried out as it is.
-    pub(crate) fn invalid(text: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn invalid(text: impl Into<String>) -> Self {
         Self::new(ErrorCode::InvalidRequest.as_str(), text)
     }
 
     /// The process ends, or the client has signed out.
-    pub(crate) fn interrupted() -> Self {
+    #[must_use]
+    pub fn interrupted() -> Self {
         Self::from(&ClientError::Interrupted)
     }
 
