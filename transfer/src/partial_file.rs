@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt as _};
 use cap_std::fs::{Dir, OpenOptions};
+use tracing::debug;
 
 use crate::file_system::{
     FileLock, Permissions, UnsetAttributes, make_executable, rename_noreplace, set_file_modified,
@@ -217,13 +218,18 @@ impl PartialFile {
 
     /// Takes the permissions from other users that they do not have for the file `target`, which it
     /// will replace: nobody may read new content who could not read the old one. Nothing changes if
-    /// there is no such file.
+    /// there is no such file, or if the file system refuses it, which the commit reports.
     ///
     /// # Errors
     /// An I/O error.
     pub fn restrict_to(&self, target: &str) -> io::Result<()> {
         let Some(replaced) = Permissions::of_file(&self.folder, target)? else { return Ok(()) };
-        Ok(Permissions::of_open(&self.file)?.restricted_to(replaced).apply(&self.file)?)
+        if let Err(error) =
+            Permissions::of_open(&self.file)?.restricted_to(replaced).apply(&self.file)
+        {
+            debug!(%error, "the permissions of a partial file cannot be restricted");
+        }
+        Ok(())
     }
 
     /// Removes it.

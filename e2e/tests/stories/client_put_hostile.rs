@@ -347,6 +347,10 @@ async fn an_invalid_response_to_a_change_is_a_failure() {
             (3, vec![]),
             (7, vec![Step::error("not_found", "\u{1b}[2J gone"), Step::Finish]),
         ] {
+            // A rename may take as long as copying to another disk, so the client waits as long as the server lives.
+            if command == "rename" && steps.is_empty() {
+                continue;
+            }
             let output = run(&home, &server_for(command, steps), arguments).await;
             assert_eq!(output.code(), code, "{command}: {}", output.stderr);
             assert!(output.stderr.starts_with("error: cannot "), "{}", output.stderr);

@@ -116,6 +116,10 @@ async fn a_client_shows_a_list_with_any_sizes() {
     });
     let fake_server = FakeServer::start(move |request| {
         (request["command"] == "list").then(|| {
+            // No file or folder is called like the pattern.
+            if request["path"] != "" {
+                return vec![Step::error("not_found", "there is none"), Step::Finish];
+            }
             let end = Step::eof(&json!({"entries": SIZES.len(), "not_served": 0}));
             entries.iter().map(Step::reply).chain([end, Step::Finish]).collect()
         })

@@ -97,9 +97,9 @@ impl Permissions {
         Self(self.0 & (other.0 | Mode::RWXU))
     }
 
-    /// Gives them to an open file.
+    /// Gives them to an open file, unless it has them.
     pub(crate) fn apply(self, file: &File) -> Result<(), Errno> {
-        rustix::fs::fchmod(file, self.0)
+        if Self::of_open(file)? == self { Ok(()) } else { rustix::fs::fchmod(file, self.0) }
     }
 }
 
