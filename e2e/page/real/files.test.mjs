@@ -144,3 +144,19 @@ story("two pages and a client at the command line work at once", async (world, o
     await transfers(page);
     await isDone(page, "a.txt");
 });
+
+story("a transfer of another program is paused, resumed and cancelled on the page", async (world, open) => {
+    world.addFile("large.bin", 1_000_000_000);
+    const { page } = await signedIn(world, open);
+    const get = world.client("Ron", "get", "large.bin", "--limit", "10MB/s");
+    await transfers(page);
+    await page.getByRole("button", { name: "Pause large.bin" }).click();
+    await get.wait(/paused/i);
+    await page.getByRole("button", { name: "Resume large.bin" }).click();
+    await page.getByRole("button", { name: "Pause large.bin" }).waitFor();
+    await page.getByRole("button", { name: "Cancel the transfer large.bin" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Cancel the transfer" }).click();
+    assert.equal(await get.exited, 130, get.text);
+    // What it has received is kept, and the page can continue it.
+    await page.getByRole("article", { name: "large.bin" }).getByText("unfinished from before").first().waitFor();
+});
