@@ -87,7 +87,8 @@ function drawRow(transfer, props) {
 			path && path !== "server" && h("span.tag", t(`path_${path}`)),
 				transfer.limited_by && h("span", t("limited_by", { what: safe(transfer.limited_by) }))),
 		isActive(transfer) && h("dl.counters",
-			COUNTERS.map((counter) => h(`.${counter}`, h("dt", t(counter)),
+			// What the other side has sent or verified is known at its end.
+			COUNTERS.filter((counter) => transfer[counter] > 0).map((counter) => h(`.${counter}`, h("dt", t(counter)),
 			h("dd", format.bytes(transfer[counter]))))),
 		error && h(".problem", h("p", failureTitle(error)), failureDetail(error)),
 		!error && transfer.files_failed > 0 && h("p.problem", t("files_failed", { n: transfer.files_failed })),
