@@ -159,5 +159,8 @@ pub const MAX_SPOOL_SIZE: u64 = 16 * 1024 * 1024;
 /// Maximum number of spools of all clients: at most a GiB of temporary files.
 pub const MAX_SPOOLS: usize = 64;
 
+/// Number of moves to other disks of all clients at once: each reads and writes as fast as it can.
+pub const MAX_MOVES: usize = 2;
+
 /// Number of clients in the history that `status` shows.
 pub const HISTORY_CAPACITY: usize = 10_000;

@@ -51,7 +51,7 @@ pub(super) fn files_refusal(metrics: &Metrics, error: FilesError) -> Refusal {
         | FilesError::ContainsLinks
         | FilesError::OtherDisk
         | FilesError::UploadsDisabled => RefusalCode::Forbidden,
-        FilesError::ChangedMeanwhile => RefusalCode::Changed,
+        FilesError::ChangedMeanwhile | FilesError::Cancelled => RefusalCode::Changed,
         FilesError::ReservedName | FilesError::MoveIntoItself => RefusalCode::BadPath,
         FilesError::AlreadyExists => RefusalCode::Exists,
         FilesError::NotEmpty => RefusalCode::NotEmpty,

@@ -57,6 +57,9 @@ pub enum FilesError {
     /// It was to be moved to another disk, and has changed before the copy was complete.
     #[error("it was changed while it was copied to another disk")]
     ChangedMeanwhile,
+    /// The client has left while it was copied to another disk.
+    #[error("the move to another disk was cancelled")]
+    Cancelled,
     /// It cannot be renamed, because its new path is on another disk.
     #[error("the new path is on another disk")]
     OtherDisk,

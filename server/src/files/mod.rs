@@ -40,17 +40,19 @@ use quiver_transfer::served_folder::{self, FolderListing, NameMemory};
 use quiver_transfer::{DiskPool, HashedPrefix, Lane, SMALL, Source};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
 
 pub use self::cleanup::SweepSummary;
 pub use self::error::FilesError;
 pub use self::store::{LockedPolicy, PartialFileSink, StagedFile, StoreLimits};
 
 use self::parent::open_existing;
+use self::rename::Rename;
 use self::root::RootFolder;
 pub use self::space::UnreservedSpace;
 use self::store::UploadStore;
 use crate::buffer_budget::BufferReservation;
-use crate::config::{MAX_SPOOL_SIZE, MAX_SPOOLS};
+use crate::config::{MAX_MOVES, MAX_SPOOL_SIZE, MAX_SPOOLS};
 use crate::quota_db::{Owner, QuotaDb, ResumableUploads};
 use crate::upload_locks::LockOwner;
 
@@ -63,6 +65,8 @@ pub struct Files {
     root: Arc<RootFolder>,
     /// One permit for each temporary file with content of unknown size.
     spools: Arc<Semaphore>,
+    /// Limits the moves to other disks.
+    moves: Arc<Semaphore>,
     /// The threads that open files and store small ones.
     disk_pool: DiskPool,
     /// Absent if the server does not allow uploads.
@@ -78,6 +82,7 @@ impl Files {
         Ok(Self {
             root: Arc::new(RootFolder::open(path)?),
             spools: Arc::new(Semaphore::new(MAX_SPOOLS)),
+            moves: Arc::new(Semaphore::new(MAX_MOVES)),
             disk_pool: DiskPool::default(),
             store: None,
         })
@@ -263,7 +268,7 @@ impl Files {
     }
 
     /// Renames a file or a folder, atomically. With `replace`, a file may replace a file. A move to
-    /// another disk copies first, which takes long.
+    /// another disk copies first: [`MAX_MOVES`] at once, and only while the caller waits.
     ///
     /// # Errors
     /// [`FilesError`].
@@ -274,8 +279,21 @@ impl Files {
         replace: bool,
     ) -> Result<(), FilesError> {
         let (root, store) = (self.root.current(), self.upload_store()?);
-        let (path, to) = (path.clone(), to.clone());
-        run_blocking(move || rename::rename(&root, &store, &path, &to, replace)).await
+        let rename = Rename { root, store, path: path.clone(), to: to.clone(), replace };
+        let in_place = rename.clone();
+        match run_blocking(move || in_place.rename_in_place()).await {
+            Err(FilesError::OtherDisk) => {}
+            renamed => return renamed,
+        }
+        let permit = self.moves.clone().acquire_owned().await;
+        let cancelled = CancellationToken::new();
+        // Dropped with this future, when the client leaves.
+        let _waits = cancelled.clone().drop_guard();
+        run_blocking(move || {
+            let _permit = permit;
+            rename.move_to_other_disk(&|| cancelled.is_cancelled())
+        })
+        .await
     }
 
     /// Creates a folder and its missing parents; returns whether the folder itself was created.

@@ -117,15 +117,18 @@ impl SnapshotEntry {
 
 impl TreeCopy {
     /// Copies the file or folder `name` of the folder `from` into the folder `to`, as
-    /// `temporary_name`. Reads each file of the copy again, and compares its hash. Blocks.
+    /// `temporary_name`. Reads each file of the copy again, and compares its hash. Stops once
+    /// `is_cancelled`. Blocks.
     ///
     /// # Errors
-    /// [`FilesError`], also [`FilesError::ChangedMeanwhile`]; nothing is left then.
+    /// [`FilesError`], also [`FilesError::ChangedMeanwhile`] and [`FilesError::Cancelled`]; nothing
+    /// is left then.
     pub(super) fn make(
         (from, name): (&Dir, &str),
         snapshot: &Snapshot,
         to: &Dir,
         temporary_name: String,
+        is_cancelled: &dyn Fn() -> bool,
     ) -> Result<Self, FilesError> {
         let is_folder = snapshot.is_folder();
         let handle = if is_folder {
@@ -148,7 +151,7 @@ impl TreeCopy {
             handle,
         };
         for entry in &snapshot.0 {
-            copy.add(from, name, entry)?;
+            copy.add(from, name, entry, is_cancelled)?;
         }
         // Inner folders first: what is stored in a folder changes its time.
         for entry in snapshot.0.iter().rev().filter(|entry| entry.kind == EntryKind::Folder) {
@@ -181,7 +184,13 @@ impl TreeCopy {
     }
 
     /// Copies one file, or creates one folder.
-    fn add(&self, from: &Dir, name: &str, entry: &SnapshotEntry) -> Result<(), FilesError> {
+    fn add(
+        &self,
+        from: &Dir,
+        name: &str,
+        entry: &SnapshotEntry,
+        is_cancelled: &dyn Fn() -> bool,
+    ) -> Result<(), FilesError> {
         let (parents, entry_name) = (entry.path.parent(), entry.path.file_name());
         let size = match entry.kind {
             EntryKind::File { size, .. } => size,
@@ -201,7 +210,7 @@ impl TreeCopy {
         };
         let original = original.map_err(FilesError::from_read)?;
         let copied = copied.map_err(FilesError::from_change)?;
-        copy_verified(&original, &copied, size)?;
+        copy_verified(&original, &copied, size, is_cancelled)?;
         unix::copy_attributes(&original, &copied).map_err(FilesError::from_change)?;
         sync_file(&copied).map_err(FilesError::from_change)
     }
@@ -233,9 +242,17 @@ pub(super) fn remove_tree(folder: &Dir, name: &str, is_folder: bool) -> io::Resu
 }
 
 /// Copies a file of this size, and reads the copy again.
-fn copy_verified(mut from: &File, mut to: &File, size: u64) -> Result<(), FilesError> {
+fn copy_verified(
+    mut from: &File,
+    mut to: &File,
+    size: u64,
+    is_cancelled: &dyn Fn() -> bool,
+) -> Result<(), FilesError> {
     let (mut hasher, mut block, mut copied) = (blake3::Hasher::new(), vec![0; BLOCK], 0);
     loop {
+        if is_cancelled() {
+            return Err(FilesError::Cancelled);
+        }
         let count = from.read(&mut block).map_err(FilesError::from_read)?;
         if count == 0 {
             break;
@@ -252,7 +269,15 @@ fn copy_verified(mut from: &File, mut to: &File, size: u64) -> Result<(), FilesE
     }
     let mut check = blake3::Hasher::new();
     to.rewind().map_err(FilesError::Disk)?;
-    check.update_reader(to).map_err(FilesError::Disk)?;
+    loop {
+        if is_cancelled() {
+            return Err(FilesError::Cancelled);
+        }
+        match to.read(&mut block).map_err(FilesError::Disk)? {
+            0 => break,
+            count => drop(check.update(&block[..count])),
+        }
+    }
     if check.finalize() == hasher.finalize() {
         Ok(())
     } else {
@@ -280,4 +305,51 @@ fn sorted_names(folder: &Dir) -> io::Result<Vec<OsString>> {
     }
     names.sort();
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::fs;
+
+    use super::*;
+
+    /// Copies `tree`, until `is_cancelled` was asked `limit` times.
+    fn copy_with_limit(limit: u32) -> (Result<(), FilesError>, Vec<String>, u32) {
+        let folder = tempfile::tempdir().unwrap();
+        for path in ["tree/below", "to"] {
+            fs::create_dir_all(folder.path().join(path)).unwrap();
+        }
+        fs::write(folder.path().join("tree/a"), vec![7; 3 * BLOCK]).unwrap();
+        fs::write(folder.path().join("tree/below/b"), "b").unwrap();
+        let open = |path: &str| {
+            let path = folder.path().join(path);
+            Dir::open_ambient_dir(path, cap_std::ambient_authority()).unwrap()
+        };
+        let (from, to, asked) = (open("."), open("to"), Cell::new(0));
+        let is_cancelled = || {
+            asked.set(asked.get() + 1);
+            asked.get() > limit
+        };
+        let snapshot = Snapshot::read(&from, "tree").unwrap();
+        let made = TreeCopy::make((&from, "tree"), &snapshot, &to, "t".to_owned(), &is_cancelled);
+        let done = made
+            .and_then(|mut copy| copy.give_name("copied", false).map_err(FilesError::from_change));
+        let names = fs::read_dir(folder.path().join("to")).unwrap();
+        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        (done, names.collect(), asked.get())
+    }
+
+    #[test]
+    fn a_copy_that_is_cancelled_at_any_point_leaves_nothing() {
+        let (done, names, asked) = copy_with_limit(u32::MAX);
+        done.unwrap();
+        assert_eq!(names, ["copied"]);
+        assert!(asked >= 2 * 4, "while it copies, and while it checks");
+        for limit in 0..asked {
+            let (done, names, _) = copy_with_limit(limit);
+            assert!(matches!(done, Err(FilesError::Cancelled)), "{limit}: {done:?}");
+            assert_eq!(names, [""; 0], "{limit}");
+        }
+    }
 }
