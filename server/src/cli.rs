@@ -313,7 +313,9 @@ fn metrics_address(text: &str) -> Result<SocketAddr, String> {
 
 /// Parses a size like `512`, `10MB` or `1GiB`.
 fn size(text: &str) -> Result<u64, String> {
-    text.parse::<ByteSize>().map(|size| size.as_u64())
+    text.parse::<ByteSize>()
+        .map(|size| size.as_u64())
+        .map_err(|_| "expected a size like 512, 10MB or 1GiB".to_owned())
 }
 
 /// Parses a size that has space for at least some responses.
@@ -364,7 +366,7 @@ mod tests {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
         for text in ["", "-1", "many", "10 apples"] {
-            assert!(size(text).is_err(), "{text}");
+            assert_eq!(size(text).unwrap_err(), "expected a size like 512, 10MB or 1GiB", "{text}");
         }
     }
 }

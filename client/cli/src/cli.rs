@@ -171,7 +171,9 @@ pub struct GuiArgs {
 
 /// Parses a size like `512`, `10MB` or `1GiB`.
 fn parse_size(text: &str) -> Result<u64, String> {
-    text.parse::<ByteSize>().map(|size| size.as_u64())
+    text.parse::<ByteSize>()
+        .map(|size| size.as_u64())
+        .map_err(|_| "expected a size like 512, 10MB or 1GiB".to_owned())
 }
 
 const GUI_HELP: &str = "\

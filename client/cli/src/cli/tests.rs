@@ -134,3 +134,13 @@ fn send_takes_a_recipient_and_paths_or_an_offer_to_withdraw() {
         assert!(parse(&format!("quiver {line}")).is_err(), "{line}");
     }
 }
+
+#[test]
+fn a_size_that_is_none_is_refused_with_examples() {
+    let parse = |size: &str| ClientArgs::try_parse_from(["quiver", "gui", "--spool-limit", size]);
+    assert!(parse("1.5GiB").is_ok());
+    for text in ["x", "10 apples", ""] {
+        let error = parse(text).unwrap_err().to_string();
+        assert!(error.contains("expected a size like 512, 10MB or 1GiB"), "{error}");
+    }
+}
