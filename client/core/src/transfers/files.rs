@@ -25,7 +25,8 @@ pub struct TransferFile {
     pub size: Option<u64>,
     /// Its state.
     pub state: FileState,
-    /// Why it failed. Also `None` for a failed file if the errors of 2,000 other files are kept.
+    /// Why it failed. Also `None` for a failed file if the errors of 2,000 other files are kept, and once three later
+    /// transfers have ended.
     pub error: Option<String>,
 }
 
@@ -99,9 +100,12 @@ impl TransferFiles {
         self.0.lock().plan = Some(plan);
     }
 
-    /// Drops the plan: its files cannot be listed any more.
+    /// Drops the plan, whose files cannot be listed any more, and the errors.
     pub(crate) fn forget_plan(&self) {
-        self.0.lock().plan = None;
+        let mut state = self.0.lock();
+        state.plan = None;
+        // Each may be as long as a server makes it, within the limit of remarks.
+        state.errors.clear();
     }
 
     /// Records the outcome of a file or folder, including one that stays as it is: its size if that
@@ -228,5 +232,7 @@ mod tests {
             files.finish(number, Err(&ClientError::Interrupted));
         }
         assert_eq!(files.0.lock().errors.len(), MAX_ERRORS);
+        files.forget_plan();
+        assert!(files.0.lock().errors.is_empty());
     }
 }
