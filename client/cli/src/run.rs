@@ -14,6 +14,7 @@ use quiver_protocol::CloseCode;
 use quiver_protocol::text::display_safe;
 use quiver_transport::Endpoint;
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::time::sleep;
 
 use crate::cli::{ClientArgs, CommandArgs};
 use crate::command::{self, UserSession};
@@ -28,6 +29,9 @@ use crate::unix::{Signal, Signals, TerminalRestorer};
 /// How many tasks run between two polls of the sockets. With tokio's default of 61, tasks that move content take
 /// many milliseconds.
 const EVENT_INTERVAL: u32 = 4;
+
+/// How long a transfer runs before other programs see it. Making the socket takes time, which a shorter one does not need.
+const SOCKET_DELAY: Duration = Duration::from_millis(100);
 
 /// Time limit for telling the server that the connection is closed.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
@@ -210,6 +214,11 @@ async fn run_with_signals(
     interface.runtime_folder.clone_from(&runtime_folder);
     interface.shown_transfers = Some(transfers.clone());
     let mut control = None;
+    // Without a transfer there is nothing to see, and most are over before anybody could look.
+    let has_transfer = async {
+        client.wait_for_transfer().await;
+        sleep(SOCKET_DELAY).await;
+    };
     let work = async {
         match command {
             Some(CommandArgs::Resume(arguments)) => {
@@ -228,12 +237,11 @@ async fn run_with_signals(
         }
     };
     let result = {
-        tokio::pin!(work);
+        tokio::pin!(work, has_transfer);
         loop {
             tokio::select! {
                 result = &mut work => break result,
-                // Without a transfer there is nothing to see.
-                () = client.wait_for_transfer(), if control.is_none() => {
+                () = &mut has_transfer, if control.is_none() => {
                     let source = transfers.clone();
                     control = Some(runtime_folder.clone().map(|folder| {
                         ControlSocket::start(folder, source)

@@ -18,6 +18,7 @@ async fn server_with_big_file() -> Server {
     let server = Server::start().await;
     server.add_file("big", Random::new(3).bytes(24 * 1024 * 1024));
     server.add_file("small", "content");
+    server.add_file("medium", vec![0; 100_000]);
     server
 }
 
@@ -62,7 +63,10 @@ async fn a_socket_is_private_and_goes_however_its_process_ends() {
         assert_eq!(sockets(&folder(&home)), [""; 0]);
     }
     let home = Home::new();
-    home.quiver_as(&server, "Ann", ["get", "small"]).run().await.expect(0);
+    let mut process =
+        home.quiver_as(&server, "Ann", ["get", "medium", "--limit", "100KB/s"]).start();
+    wait_for_socket(&folder(&home), &process).await;
+    assert!(process.wait_for_exit(TIMEOUT).await.success());
     assert_eq!(sockets(&folder(&home)), [""; 0]);
     home.quiver_as(&server, "Ann", ["get", "none"]).run().await.expect(7);
     assert_eq!(sockets(&folder(&home)), [""; 0]);
@@ -191,7 +195,9 @@ async fn assert_refused(home: &Home, server: &Server, session: &Path, why: &str)
         async move { quiver.run().await }
     };
     run(&["get", "small", "--overwrite"]).await.expect(0);
-    let verbose = run(&["get", "small", "--overwrite", "--verbose"]).await;
+    // It lasts long enough for a socket.
+    let slow = ["get", "medium", "--limit", "100KB/s", "--overwrite", "--verbose"];
+    let verbose = run(&slow).await;
     let logged = "other programs do not see the transfers of this one";
     assert!(verbose.expect(0).stderr.contains(logged), "{}", verbose.stderr);
     let listed = run(&["transfers"]).await;
