@@ -215,7 +215,7 @@ impl Interface {
         self.connect().await?;
         let client = self.client.clone();
         self.drive(client.check_with_server(&mut prepared)).await??;
-        if let Some(reason) = prepared.nothing_to_do() {
+        if let Some(reason) = prepared.nothing_to_do().filter(|_| prepared.file_count() == 1) {
             return Err(reason.into());
         }
         let mut running = client.start(prepared)?;
@@ -282,6 +282,9 @@ impl Interface {
                 };
                 self.output.data(line + "\n").await?;
             }
+            TransferEvent::Downloaded(file) if file.already_there => {
+                self.output.say(human::already_there(&file.path)).await;
+            }
             TransferEvent::Downloaded(file) => {
                 let text = match self.output.mode() {
                     UiMode::Prompt => receipt("File received successfully", style, &file.path),
@@ -291,6 +294,9 @@ impl Interface {
             }
             TransferEvent::Uploaded(file) if style.json => {
                 self.output.data(json::line(&json::UploadedLine::new(&file)) + "\n").await?;
+            }
+            TransferEvent::Uploaded(file) if file.already_there => {
+                self.output.say(human::already_there(&file.path)).await;
             }
             TransferEvent::Uploaded(file) => {
                 let text = match self.output.mode() {

@@ -11,6 +11,7 @@
 //! | `connection`, `reconnecting` | dial, verify the server, sign in; reconnect, with the only retry loop |
 //! | [`commands`], `exchange` | the small commands: for interfaces, and single requests on the wire |
 //! | `download`, `upload` | transfers of files and folders; `transfer_context` is shared by all files of a transfer |
+//! | `same_content` | named files that both sides have already |
 //! | `shared_plan`, `tree_transfer` | transfers of many files by a plan, in either direction |
 //! | [`journal`], [`known_servers`], [`identity_store`] | files that the client keeps between runs, in [`folders`] |
 //! | `peer`, [`peer_event`], [`peer_path`] | connections with other clients, what they do, and their paths |
@@ -41,6 +42,7 @@ mod questions;
 mod reconnecting;
 mod reporter;
 pub mod request;
+mod same_content;
 pub mod settings;
 mod shared_plan;
 mod tasks;

@@ -43,12 +43,25 @@ pub(crate) struct TransferContext {
 /// The files of a transfer that were named one by one.
 pub(crate) struct NamedFiles<T> {
     pub(crate) items: Vec<T>,
+    /// Requested files that need no transfer.
+    pub(crate) already_there: Vec<SameFile>,
     /// Errors for requested files whose existing target is not replaced.
     pub(crate) not_replaced: Vec<ClientError>,
     /// The words that follow the number of failed files in the error text.
     pub(crate) failure_text: &'static str,
     /// Number of files transferred at once.
     pub(crate) concurrency: usize,
+}
+
+/// A file whose target has the same content already.
+#[derive(Debug)]
+pub(crate) struct SameFile {
+    pub(crate) path: FilePath,
+    /// The target as shown to users.
+    pub(crate) target: String,
+    pub(crate) size: u64,
+    /// What is reported of it.
+    pub(crate) event: TransferEvent,
 }
 
 impl TransferContext {
@@ -94,10 +107,10 @@ impl TransferContext {
     where
         W: Future<Output = Result<u64, ClientError>> + Send + 'static,
     {
-        let NamedFiles { items, not_replaced, failure_text, concurrency } = files;
+        let NamedFiles { items, already_there, not_replaced, failure_text, concurrency } = files;
         let (started, load) = (Instant::now(), ThreadLoad::start());
-        let mut outcomes =
-            Outcomes::new(self.reporter.clone(), items.len() + not_replaced.len(), failure_text);
+        let file_count = items.len() + already_there.len() + not_replaced.len();
+        let mut outcomes = Outcomes::new(self.reporter.clone(), file_count, failure_text);
         for error in not_replaced {
             outcomes.add_failure(error).await;
         }
@@ -105,6 +118,12 @@ impl TransferContext {
         let items: Vec<_> = items.into_iter().map(add).collect();
         if let Some(transfer) = self.reporter.transfer() {
             transfer.counters.set_files(items.len() as u64);
+        }
+        for SameFile { path, target, size, event } in already_there {
+            if let Some(transfer) = self.reporter.transfer() {
+                transfer.files.add_same(path, target, size);
+            }
+            self.reporter.report(event).await;
         }
         self.reporter.set_phase(TransferState::Running).await;
         let transfer_one = |(number, item): (u64, T)| {

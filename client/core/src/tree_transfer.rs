@@ -12,11 +12,11 @@ use std::io;
 
 use chrono::Utc;
 use quiver_protocol::path::BadPath;
-use quiver_protocol::{FilePath, FolderPath, Timestamp};
+use quiver_protocol::{ContentPrefix, FilePath, Timestamp};
 use quiver_transfer::SMALL;
 
 pub(crate) use self::collector::{AddToPlan, Collector, EntryFilter, ListedEntries, WholeFolder};
-pub(crate) use self::compare::has_server_content;
+pub(crate) use self::compare::compare_content;
 pub(crate) use self::dry_run::SpaceLimits;
 pub(crate) use self::executor::Executor;
 use crate::error::ClientError;
@@ -33,6 +33,9 @@ pub(crate) const CONCURRENT_WEIGHT: u32 = 48;
 /// Weight of a file that is not small: at most four are transferred at once, so that control
 /// traffic passes.
 pub(crate) const LARGE_FILE_WEIGHT: u32 = CONCURRENT_WEIGHT / 4;
+
+/// Files that are already there are named one by one up to this number, and counted otherwise.
+pub(crate) const MAX_NAMED_SAME: u64 = 10;
 
 /// Limit of copy names tried for one file.
 pub(crate) const MAX_COPIES: u32 = 1000;
@@ -74,6 +77,13 @@ pub(crate) trait TransferOperations: Clone + Send + Sync + 'static {
         placement: Placement,
     ) -> impl Future<Output = Result<Option<u64>, ClientError>> + Send;
 
+    /// Reports a file whose target has the same content already, with this hash.
+    fn report_same(
+        &self,
+        file: &PlanItem,
+        content: ContentPrefix,
+    ) -> impl Future<Output = ()> + Send;
+
     /// Returns the error for an item that is blocked.
     fn blocked_error(&self, item: &PlanItem, why: &str) -> ClientError;
 
@@ -104,8 +114,7 @@ pub(crate) fn journal_entry(
 
 /// Returns the path of a numbered copy.
 pub(crate) fn copy_path(path: &FilePath, copy: u32) -> Result<FilePath, BadPath> {
-    let parent = path.as_str().rsplit_once('/').map_or("", |(parent, _)| parent);
-    FolderPath::parse(parent)?.join(&copy_name(path.file_name(), copy))
+    path.parent().join(&copy_name(path.file_name(), copy))
 }
 
 /// Whether an item is a small file, of which many are transferred at once.

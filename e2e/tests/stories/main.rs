@@ -1,6 +1,7 @@
 //! Tests of the whole system, in one binary: linking one for each file takes minutes. Tests that
 //! must run by themselves are in ../alone.
 
+mod already_there;
 mod bad_input;
 mod change_commands;
 mod changing_files;

@@ -155,6 +155,12 @@ pub fn attributes_not_set(path: &Path, unset: UnsetAttributes) -> String {
     format!("warning: stored {}, but could not set {unset}; reported once", display_safe(&path))
 }
 
+/// `secret.txt: already there`
+#[must_use]
+pub fn already_there(path: &FilePath) -> String {
+    format!("{}: already there", display_safe(path.as_str()))
+}
+
 /// `secret.txt: 12 bytes stored and verified`
 #[must_use]
 pub fn stored(path: &FilePath, size: u64) -> String {

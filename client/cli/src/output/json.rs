@@ -30,6 +30,7 @@ pub struct DownloadedLine<'a> {
     seconds: f64,
     bytes_per_second: u64,
     limited_by: Option<String>,
+    already_there: bool,
 }
 
 impl<'a> DownloadedLine<'a> {
@@ -51,6 +52,7 @@ impl<'a> DownloadedLine<'a> {
             seconds: file.took.as_secs_f64(),
             bytes_per_second: human::per_second(file.received, file.took),
             limited_by: file.limited_by.map(|by| by.code(SERVER)),
+            already_there: file.already_there,
         }
     }
 }
@@ -70,6 +72,7 @@ pub struct UploadedLine<'a> {
     seconds: f64,
     bytes_per_second: u64,
     limited_by: Option<String>,
+    already_there: bool,
 }
 
 impl<'a> UploadedLine<'a> {
@@ -88,6 +91,7 @@ impl<'a> UploadedLine<'a> {
             seconds: (file.took.as_secs_f64() * 1000.0).round() / 1000.0,
             bytes_per_second: human::per_second(file.sent, file.took),
             limited_by: file.limited_by.map(|by| by.code(SERVER)),
+            already_there: file.already_there,
         }
     }
 }
@@ -207,6 +211,7 @@ mod tests {
             seconds: 0.5,
             bytes_per_second: 2,
             limited_by: None,
+            already_there: false,
         };
         let text = line(&file);
         assert!(text.starts_with(r#"{"path":"näme\u202e\udb40\udc01.txt","size":1,"#), "{text}");

@@ -251,13 +251,17 @@ impl Resumer<'_> {
 
     async fn download(
         &self,
-        download: Download,
+        mut download: Download,
         session: &ReconnectingSession,
         named: Vec<String>,
     ) -> Result<(), ClientError> {
         let guard = self.register(Direction::Get, session, named, download.targets());
         let reporter = guard.reporter.clone();
-        guard.run_in_group(download.run(session.clone(), reporter)).await
+        let work = async {
+            download.check_with_server(session, &reporter).await?;
+            download.run(session.clone(), reporter.clone()).await
+        };
+        guard.run_in_group(work).await
     }
 
     fn register(

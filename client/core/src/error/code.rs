@@ -113,8 +113,7 @@ impl ClientError {
             | Self::Source { .. }
             | Self::NotAFile { .. }
             | Self::CleanupFailed { .. }
-            | Self::CleanupIncomplete
-            | Self::Exists(_) => ErrorCode::LocalDisk,
+            | Self::CleanupIncomplete => ErrorCode::LocalDisk,
             Self::Resolve { .. } | Self::Unreachable { .. } | Self::Socket(_) => {
                 ErrorCode::Connection
             }
@@ -136,9 +135,10 @@ impl ClientError {
                     ErrorCode::Verification
                 }
             },
-            Self::ReadOnly { .. } | Self::FolderExists { .. } | Self::System { .. } => {
-                ErrorCode::Other
-            }
+            Self::ReadOnly { .. }
+            | Self::FolderExists { .. }
+            | Self::Exists(_)
+            | Self::System { .. } => ErrorCode::Other,
             Self::Output(error) => output_code(error),
             Self::SomeFailed { code, .. } => *code,
             Self::Resumable { error, .. } => error.code(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quiver_protocol::{ClientName, ContentHash, FilePath, Timestamp};
+use quiver_protocol::{ClientName, ContentHash, ContentPrefix, FilePath, Timestamp};
 use quiver_transfer::TransferBottleneck;
 
 use super::TransferId;
@@ -132,9 +132,9 @@ pub enum TransferEvent {
     /// The transfer of a file, or of all files of a tree together, has started. The progress is
     /// updated meanwhile.
     Started(Arc<Progress>),
-    /// A file was downloaded and verified.
+    /// A file was downloaded and verified, or is already there.
     Downloaded(Arc<DownloadedFile>),
-    /// A file was uploaded and verified.
+    /// A file was uploaded and verified, or is already there.
     Uploaded(Arc<UploadedFile>),
     /// One of several files failed.
     FileFailed(Arc<ClientError>),
@@ -167,6 +167,8 @@ pub struct DownloadedFile {
     pub took: Duration,
     /// What limited its last stream.
     pub limited_by: Option<TransferBottleneck>,
+    /// Whether the same content was there before this run, so that nothing was transferred.
+    pub already_there: bool,
 }
 
 /// An uploaded file.
@@ -188,6 +190,44 @@ pub struct UploadedFile {
     pub took: Duration,
     /// What limited its last stream.
     pub limited_by: Option<TransferBottleneck>,
+    /// Whether the same content was there before this run, so that nothing was transferred.
+    pub already_there: bool,
+}
+
+impl DownloadedFile {
+    /// A file whose content is already at its target.
+    pub(crate) fn already_there(path: FilePath, target: PathBuf, content: ContentPrefix) -> Self {
+        let ContentPrefix { size, blake3 } = content;
+        Self {
+            path,
+            target: Some(target),
+            size,
+            blake3,
+            resumed_at: size,
+            received: 0,
+            took: Duration::ZERO,
+            limited_by: None,
+            already_there: true,
+        }
+    }
+}
+
+impl UploadedFile {
+    /// A file whose content the server has already.
+    pub(crate) fn already_there(path: FilePath, source: String, content: ContentPrefix) -> Self {
+        let ContentPrefix { size, blake3 } = content;
+        Self {
+            path,
+            source,
+            size,
+            blake3,
+            sent: 0,
+            resumed_at: size,
+            took: Duration::ZERO,
+            limited_by: None,
+            already_there: true,
+        }
+    }
 }
 
 /// A file or folder of a dry run.

@@ -10,6 +10,7 @@ mod plan;
 mod source_root;
 mod target_folder;
 
+pub(crate) use confined_folder::open_regular;
 pub use pattern::Pattern;
 pub use plan::{
     Decision, FoundEntry, ItemCount, ItemKind, Plan, PlanError, PlanItem, PlanItemState,

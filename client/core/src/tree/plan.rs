@@ -5,7 +5,7 @@ mod rows;
 
 use std::path::Path;
 
-use quiver_protocol::{FilePath, Timestamp};
+use quiver_protocol::{ContentHash, FilePath, Timestamp};
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -75,6 +75,8 @@ pub struct PlanItem {
     pub state: PlanItemState,
     /// What to do with a file that differs; `None` if undecided.
     pub decision: Option<Decision>,
+    /// The hash of a file that is the same, if it was compared by its content.
+    pub blake3: Option<ContentHash>,
 }
 
 /// How an item compares to what exists at its target.
@@ -270,6 +272,17 @@ impl Plan {
         let (state, offset, why) = rows::state_columns(state);
         let sql = "update items set state = ?2, offset = ?3, why = ?4 where number = ?1";
         self.database.prepare_cached(sql)?.execute(params![number, state, offset, why])?;
+        Ok(())
+    }
+
+    /// Sets the state of a file that has the same content, with this hash.
+    ///
+    /// # Errors
+    /// [`PlanError::Database`].
+    pub fn set_same(&self, number: i64, blake3: ContentHash) -> Result<(), PlanError> {
+        let (same, _, _) = rows::state_columns(&PlanItemState::Same);
+        let sql = "update items set state = ?2, blake3 = ?3 where number = ?1";
+        self.database.prepare_cached(sql)?.execute(params![number, same, blake3.0])?;
         Ok(())
     }
 

@@ -120,7 +120,7 @@ mod tests {
             let modified = Timestamp::from(SystemTime::UNIX_EPOCH);
             let kind = ItemKind::File { size: 100, modified };
             let found = FoundEntry { source_root: 0, source: path.clone(), target: path, kind };
-            let item = PlanItem { number: 1, found, state, decision };
+            let item = PlanItem { number: 1, found, state, decision, blake3: None };
             !planned_file(item, "notes/a".to_owned(), &mut remaining, max_file_size).does_not_fit
         };
         assert!(fits(PlanItemState::New, None, 100));

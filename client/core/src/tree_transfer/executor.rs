@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use quiver_protocol::{ContentHash, ContentPrefix};
 use quiver_transfer::ThreadLoad;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
@@ -12,7 +13,7 @@ use tokio::time::Instant;
 use super::compare::compare_same_size;
 use super::conflicts::resolve_conflicts;
 use super::dry_run::{self, SpaceLimits};
-use super::{CONCURRENT_WEIGHT, Placement, TransferOperations, weight};
+use super::{CONCURRENT_WEIGHT, MAX_NAMED_SAME, Placement, TransferOperations, weight};
 use crate::error::ClientError;
 use crate::journal::{JournalEntry, TreeRecord, UnfinishedShare};
 use crate::outcomes::{Outcomes, affects_all};
@@ -23,7 +24,7 @@ use crate::shared_plan::SharedPlan;
 use crate::tasks::joined;
 use crate::throughput::ThroughputMeter;
 use crate::transfers::{Transfer, TransferEvent, TransferState, TransferSummary};
-use crate::tree::{Decision, ItemKind, PlanItem, PlanItemState};
+use crate::tree::{Decision, ItemKind, Plan, PlanItem, PlanItemState};
 
 /// The execution of a plan.
 pub(crate) struct Executor<T> {
@@ -41,6 +42,8 @@ pub(crate) struct Executor<T> {
     permits: Arc<Semaphore>,
     /// Whether an error occurred that all remaining items would share.
     is_aborted: bool,
+    /// Whether files that are already there are reported one by one.
+    names_same_files: bool,
 }
 
 impl<T: TransferOperations> Executor<T> {
@@ -62,6 +65,7 @@ impl<T: TransferOperations> Executor<T> {
             running: JoinSet::new(),
             permits: Arc::new(Semaphore::new(CONCURRENT_WEIGHT as usize)),
             is_aborted: false,
+            names_same_files: false,
         }
     }
 
@@ -106,6 +110,7 @@ impl<T: TransferOperations> Executor<T> {
     async fn transfer_all(mut self) -> Result<(), ClientError> {
         let (started, load) = (Instant::now(), ThreadLoad::start());
         let pending = self.plan.with(|plan| plan.pending()).await?;
+        self.names_same_files = self.names_same_files().await?;
         let mut record = self.take_record();
         // Without a file to transfer the journal entry is not worth writing.
         if let Some(record) = record.as_mut().filter(|_| pending.files > 0) {
@@ -172,6 +177,7 @@ impl<T: TransferOperations> Executor<T> {
             (PlanItemState::Same, _) => {
                 self.summary.same += 1;
                 self.finish_item(item.number, Ok(None));
+                self.report_same(&item).await;
                 return Ok(());
             }
             (PlanItemState::Blocked(why), _) => {
@@ -200,6 +206,29 @@ impl<T: TransferOperations> Executor<T> {
             }
         };
         self.start(item, placement).await
+    }
+
+    /// Reports a file that is already there. An empty file has the same content without a comparison.
+    async fn report_same(&self, item: &PlanItem) {
+        if let ItemKind::File { size, .. } = item.found.kind
+            && self.names_same_files
+        {
+            let blake3 = item.blake3.unwrap_or_else(|| ContentHash(*blake3::hash(b"").as_bytes()));
+            self.operations.report_same(item, ContentPrefix { size, blake3 }).await;
+        }
+    }
+
+    /// Whether files that are already there are named: where each file is reported, and for a few files outside of
+    /// folders.
+    async fn names_same_files(&self) -> Result<bool, ClientError> {
+        if self.operations.context().reports_files {
+            return Ok(true);
+        }
+        let has_few = |plan: &mut Plan| {
+            let same = plan.count_in_state(&PlanItemState::Same)?;
+            Ok(same.files <= MAX_NAMED_SAME && plan.next_folder(0)?.is_none())
+        };
+        self.plan.with(has_few).await
     }
 
     async fn process_folder(&mut self, folder: &PlanItem) -> Result<(), ClientError> {

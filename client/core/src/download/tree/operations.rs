@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
-use quiver_protocol::{ClientName, ContentHash, FilePath};
+use quiver_protocol::{ClientName, ContentHash, ContentPrefix, FilePath};
 use quiver_transfer::file_system::{UnsetAttributes, stat};
 use quiver_transfer::{
     DiskPool, FileAttributes, PartialFile, ReplacePolicy, TransferThrottle, is_stored,
@@ -25,9 +25,10 @@ use crate::outcomes::affects_all;
 use crate::progress::TotalProgressMeter;
 use crate::tasks::blocking;
 use crate::transfer_context::TransferContext;
+use crate::transfers::{DownloadedFile, TransferEvent};
 use crate::tree::{ItemKind, PlanItem, PlanItemState, TargetFolder, copy_name};
 use crate::tree_transfer::{
-    MAX_COPIES, Placement, TransferOperations, copy_path, has_server_content, is_small,
+    MAX_COPIES, Placement, TransferOperations, compare_content, copy_path, is_small,
 };
 
 /// Downloads the items of a plan.
@@ -163,6 +164,16 @@ impl TransferOperations for DownloadOperations {
         Ok(Some(got.size))
     }
 
+    async fn report_same(&self, file: &PlanItem, content: ContentPrefix) {
+        // The end of an offer has its own line.
+        if self.sender.is_none() {
+            let target = self.folder.display_path(&file.found.target);
+            let same = DownloadedFile::already_there(file.found.source.clone(), target, content);
+            let reporter = &self.context.shared.reporter;
+            reporter.report(TransferEvent::Downloaded(Arc::new(same))).await;
+        }
+    }
+
     fn blocked_error(&self, item: &PlanItem, why: &str) -> ClientError {
         let path = self.folder.display_path(&item.found.target);
         ClientError::Target { path, source: io::Error::other(why.to_owned()) }
@@ -232,10 +243,10 @@ impl DownloadOperations {
         let target_folder = self.folder.clone();
         let open = move || target_folder.open_file(&copy_path);
         let (disk_pool, source) = (&self.disk_pool, &item.found.source);
-        match has_server_content(&self.context.shared, disk_pool, source, open).await {
+        match compare_content(&self.context.shared, disk_pool, source, open).await {
             Err(failure) if affects_all(&failure) => Err(failure),
             // A file that cannot be read counts as different.
-            same => Ok(same.unwrap_or(false)),
+            same => Ok(same.is_ok_and(|same| same.is_some())),
         }
     }
 

@@ -5,9 +5,8 @@ use std::io;
 use std::sync::Arc;
 
 use quiver_protocol::text::display_safe;
-use quiver_protocol::{FilePath, FolderPath, Refusal, RefusalCode, Timestamp};
+use quiver_protocol::{ContentPrefix, FilePath, FolderPath, Refusal, RefusalCode, Timestamp};
 use quiver_transfer::{DiskPool, Source};
-use quiver_transport::StreamError;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use tracing::debug;
@@ -19,11 +18,12 @@ use crate::outcomes::affects_all;
 use crate::progress::TotalProgressMeter;
 use crate::reconnecting::SessionHandle;
 use crate::transfer_context::TransferContext;
+use crate::transfers::{TransferEvent, UploadedFile};
 use crate::tree::{ItemKind, PlanItem, SourceRoot, copy_name};
 use crate::tree_transfer::{
-    MAX_COPIES, Placement, TransferOperations, copy_path, has_server_content, is_small,
+    MAX_COPIES, Placement, TransferOperations, compare_content, copy_path, is_small,
 };
-use crate::upload::{UploadContext, UploadItem, UploadSource, to_client_error};
+use crate::upload::{UploadContext, UploadItem, UploadSource, is_exists_refusal, to_client_error};
 
 /// Uploads the items of a plan.
 #[derive(Clone)]
@@ -148,6 +148,13 @@ impl TransferOperations for UploadOperations {
         Err(self.exists_error(&item))
     }
 
+    async fn report_same(&self, file: &PlanItem, content: ContentPrefix) {
+        let source = self.source_root(file).display_path(&file.found.source);
+        let (path, source) = (file.found.target.clone(), source.display().to_string());
+        let same = UploadedFile::already_there(path, source, content);
+        self.context.shared.reporter.report(TransferEvent::Uploaded(Arc::new(same))).await;
+    }
+
     fn blocked_error(&self, item: &PlanItem, why: &str) -> ClientError {
         let what = format!("cannot put {}", display_safe(item.found.target.as_str()));
         ClientError::refused(what, Refusal::new(RefusalCode::Exists, why))
@@ -171,10 +178,10 @@ impl UploadOperations {
     ) -> Result<bool, ClientError> {
         let (source_root, source) = (self.source_root(item).clone(), item.found.source.clone());
         let open = move || source_root.open_file(&source);
-        match has_server_content(&self.context.shared, &self.disk_pool, path, open).await {
+        match compare_content(&self.context.shared, &self.disk_pool, path, open).await {
             Err(failure) if affects_all(&failure) => Err(failure),
             // A file that cannot be read counts as different.
-            same => Ok(same.unwrap_or(false)),
+            same => Ok(same.is_ok_and(|same| same.is_some())),
         }
     }
 
@@ -258,12 +265,4 @@ impl UploadOperations {
         let TransferContext { session, retry_for, reporter, .. } = &self.context.shared;
         session.retry(*retry_for, reporter, what, make).await.map(drop)
     }
-}
-
-fn is_exists_refusal(failure: &ClientError) -> bool {
-    matches!(
-        failure,
-        ClientError::Put { source: PutError::Stream(StreamError::Refused(refusal)), .. }
-            if refusal.code == RefusalCode::Exists
-    )
 }
