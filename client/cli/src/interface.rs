@@ -2,6 +2,7 @@
 //! Knows no command.
 
 mod peers;
+mod plans;
 mod questions;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -12,7 +13,7 @@ use quiver_client::InterfaceGuard;
 use quiver_client::event::{ClientEvent, ConnectionState, EventKind, EventReceiver};
 use quiver_client::peer_store::OfferNumber;
 use quiver_client::question::{Question, QuestionId};
-use quiver_client::transfers::{PlannedFile, TransferEvent, TransferId, TransferState};
+use quiver_client::transfers::{TransferEvent, TransferId, TransferState};
 use quiver_client::{Client, PreparedTransfer, TransferEnd};
 use quiver_control::ClientTransfers;
 use quiver_protocol::FilePath;
@@ -22,7 +23,7 @@ pub use self::peers::PeerDisplay;
 use self::questions::ask_question;
 use crate::failure::Failure;
 use crate::interrupts::Interrupts;
-use crate::output::{Output, PRINT_SIZE, human, json, plan};
+use crate::output::{Output, human, json};
 use crate::ui_mode::UiMode;
 
 /// The command line's connection to one client.
@@ -308,10 +309,10 @@ impl Interface {
             TransferEvent::FileFailed(error) => {
                 self.output.failure(&Failure::Client(error)).await;
             }
+            TransferEvent::LeftOut(left_out) => self.show_left_out(&left_out, style).await?,
             TransferEvent::Planned(planned) => self.show_planned(id, &planned, style.json).await?,
-            TransferEvent::PlanShown => {
-                let rows = self.plan_rows.remove(&id).unwrap_or_default();
-                self.output.data(rows).await?;
+            TransferEvent::PlanShown(summary) => {
+                self.show_plan_summary(id, &summary, style.json).await?;
             }
             // The end of the offer has its own line.
             TransferEvent::Summary(_) if style.json && style.offer.is_some() => {}
@@ -355,21 +356,6 @@ impl Interface {
         {
             self.output.failure(&Failure::Client(error)).await;
         }
-    }
-
-    async fn show_planned(
-        &mut self,
-        id: TransferId,
-        planned: &PlannedFile,
-        json: bool,
-    ) -> Result<(), Failure> {
-        let rows = self.plan_rows.entry(id).or_default();
-        *rows += &if json { plan::json_row(planned) } else { plan::row(planned) };
-        rows.push('\n');
-        if rows.len() >= PRINT_SIZE {
-            self.output.data(std::mem::take(rows)).await?;
-        }
-        Ok(())
     }
 
     async fn ask(&mut self, id: QuestionId, question: &Question) -> Result<(), Failure> {

@@ -6,6 +6,9 @@ mod compare;
 mod conflicts;
 mod dry_run;
 mod executor;
+mod existence;
+mod not_served;
+mod pattern_filter;
 
 use std::fs::File;
 use std::io;
@@ -19,11 +22,15 @@ pub(crate) use self::collector::{AddToPlan, Collector, EntryFilter, ListedEntrie
 pub(crate) use self::compare::compare_content;
 pub(crate) use self::dry_run::SpaceLimits;
 pub(crate) use self::executor::Executor;
+pub(crate) use self::existence::exists_on_server;
+pub(crate) use self::not_served::left_out_of;
+pub(crate) use self::pattern_filter::Matches;
 use crate::error::ClientError;
 use crate::journal::{self, Direction, JournalEntry, TransferSubject};
 use crate::progress::TotalProgressMeter;
 use crate::reconnecting::ReconnectingSession;
 use crate::transfer_context::TransferContext;
+use crate::transfers::PlannedCopy;
 use crate::tree::{ItemKind, PlanItem, copy_name};
 
 /// Total weight of the files transferred at once; a small file weighs 1. Within the streams that a
@@ -76,6 +83,12 @@ pub(crate) trait TransferOperations: Clone + Send + Sync + 'static {
         file: PlanItem,
         placement: Placement,
     ) -> impl Future<Output = Result<Option<u64>, ClientError>> + Send;
+
+    /// Returns where a file that differs would be stored beside the existing one. Stores nothing.
+    fn planned_copy(
+        &self,
+        file: &PlanItem,
+    ) -> impl Future<Output = Result<PlannedCopy, ClientError>> + Send;
 
     /// Reports a file whose target has the same content already, with this hash.
     fn report_same(

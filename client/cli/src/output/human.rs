@@ -21,6 +21,7 @@ use quiver_client::journal::{Direction, SingleFile, TransferSubject, percent};
 use quiver_client::notice::Notice;
 use quiver_client::throughput::Throughput;
 use quiver_client::transfers::TransferSummary;
+use quiver_client::tree::LeftOutEntry;
 use quiver_client::unfinished::UnfinishedTransfer;
 
 /// `Client 1: Ben - Start: 2024-10-19 17:45:47, End: Still Connected`, in local time of `zone`.
@@ -116,7 +117,7 @@ pub(super) fn bytes(mut count: f64) -> String {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
-fn byte_count(count: u64) -> String {
+pub(super) fn byte_count(count: u64) -> String {
     if count == 1 { "1 byte".to_owned() } else { bytes(count as f64) }
 }
 
@@ -153,6 +154,20 @@ pub fn summary(summary: &TransferSummary, direction: Direction) -> String {
 pub fn attributes_not_set(path: &Path, unset: UnsetAttributes) -> String {
     let path = path.display().to_string();
     format!("warning: stored {}, but could not set {unset}; reported once", display_safe(&path))
+}
+
+/// `notes/link: left out, it is a symbolic link`, and whether content is missing.
+#[must_use]
+pub fn left_out(entry: &LeftOutEntry) -> (String, bool) {
+    let LeftOutEntry { path, reason } = entry;
+    let why = display_safe(&reason.to_string()).into_owned();
+    (format!("{}: left out, {why}", display_safe(path)), reason.misses_content())
+}
+
+/// `and 5 more are left out`
+#[must_use]
+pub fn left_out_unnamed(count: u64) -> String {
+    format!("and {count} more {} left out", if count == 1 { "is" } else { "are" })
 }
 
 /// `secret.txt: already there`
@@ -236,9 +251,6 @@ pub fn notice(notice: &Notice) -> String {
         }
         Notice::AttributesNotSet { path, unset: attributes } => {
             attributes_not_set(path, *attributes)
-        }
-        Notice::Skipped { path, kind } => {
-            format!("{}: left out, it is {kind}", display_safe(&path.to_string_lossy()))
         }
         Notice::KeptBoth { kept, stored } => {
             format!("{} is kept, the new file is {}", display_safe(kept), display_safe(stored))

@@ -6,7 +6,8 @@ pub mod peers;
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use quiver_client::transfers::{DownloadedFile, TransferSummary, UploadedFile};
+use quiver_client::transfers::{DownloadedFile, PlanSummary, TransferSummary, UploadedFile};
+use quiver_client::tree::LeftOutEntry;
 use quiver_protocol::text::display_safe;
 use quiver_protocol::{ContentHash, FilePath};
 use serde::Serialize;
@@ -121,12 +122,78 @@ impl SummaryLine {
     }
 }
 
+/// The totals of a dry run.
+#[derive(Debug, Serialize)]
+pub struct PlanSummaryLine {
+    summary: PlanCounts,
+}
+
+/// `moved` and `bytes` are what would be transferred, `files` and `total_bytes` all that the plan has.
+#[derive(Debug, Serialize)]
+struct PlanCounts {
+    dry_run: bool,
+    files: u64,
+    total_bytes: u64,
+    moved: u64,
+    bytes: u64,
+    same: u64,
+    kept: u64,
+    asked: u64,
+    failed: u64,
+    left_out: u64,
+}
+
+impl PlanSummaryLine {
+    /// For the totals.
+    #[must_use]
+    pub fn new(summary: &PlanSummary) -> Self {
+        let PlanSummary { total, moved, same, kept, asked, failed, left_out } = *summary;
+        let (files, total_bytes, bytes, moved) =
+            (total.files, total.bytes, moved.bytes, moved.files);
+        let dry_run = true;
+        Self {
+            summary: PlanCounts {
+                dry_run,
+                files,
+                total_bytes,
+                moved,
+                bytes,
+                same,
+                kept,
+                asked,
+                failed,
+                left_out,
+            },
+        }
+    }
+}
+
+/// An entry that a transfer leaves out.
+#[derive(Debug, Serialize)]
+pub struct LeftOutLine<'a> {
+    left_out: &'a str,
+    why: String,
+    /// Whether content is missing at the target, so that the transfer fails.
+    missing: bool,
+}
+
+impl<'a> LeftOutLine<'a> {
+    /// For an entry.
+    #[must_use]
+    pub fn new(entry: &'a LeftOutEntry) -> Self {
+        let LeftOutEntry { path, reason } = entry;
+        Self { left_out: path, why: reason.to_string(), missing: reason.misses_content() }
+    }
+}
+
 /// What a transfer would do with a file or folder.
 #[derive(Debug, Serialize)]
 pub struct PlannedLine<'a> {
     /// `new`, `resume`, `same`, `differs`, `differs_replaced`, `differs_both_kept`, `differs_kept`,
     /// `does_not_fit` or `blocked`.
     pub plan: &'a str,
+    /// What would be done: `create`, `resume`, `replace`, `keep_both`, `ask`, `skip`, `fail` or `none`.
+    pub action: &'a str,
     /// The source.
     pub path: &'a FilePath,
     /// Where it would be stored.
@@ -137,6 +204,8 @@ pub struct PlannedLine<'a> {
     pub size: u64,
     /// Offset in bytes at which the transfer would resume.
     pub resume_at: u64,
+    /// Where it would be stored, or is stored already, beside an existing file.
+    pub stored_as: Option<&'a str>,
     /// Why it is blocked.
     pub why: Option<&'a str>,
 }

@@ -261,7 +261,8 @@ impl Resumer<'_> {
             download.check_with_server(session, &reporter).await?;
             download.run(session.clone(), reporter.clone()).await
         };
-        guard.run_in_group(work).await
+        // Boxed: this large future would nest too deeply in those of interfaces.
+        guard.run_in_group(Box::pin(work)).await
     }
 
     fn register(
@@ -288,7 +289,8 @@ impl Resumer<'_> {
             upload.check_with_server(session, &reporter).await?;
             upload.run(session.clone(), reporter.clone()).await
         };
-        guard.run_in_group(work).await
+        // Boxed: this large future would nest too deeply in those of interfaces.
+        guard.run_in_group(Box::pin(work)).await
     }
 
     /// Drops the files that have finished in the meantime.

@@ -96,11 +96,13 @@ impl Client {
         prepared: &mut PreparedTransfer,
     ) -> Result<(), ClientError> {
         let session = self.session()?;
+        let reporter = &self.0.reporter;
+        // Boxed: these large futures would nest too deeply in those of interfaces.
         match &mut prepared.work {
             Work::Download(download) => {
-                download.check_with_server(&session, &self.0.reporter).await
+                Box::pin(download.check_with_server(&session, reporter)).await
             }
-            Work::Upload(upload) => upload.check_with_server(&session, &self.0.reporter).await,
+            Work::Upload(upload) => Box::pin(upload.check_with_server(&session, reporter)).await,
         }
     }
 

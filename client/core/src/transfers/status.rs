@@ -7,14 +7,14 @@ use std::time::Duration;
 use quiver_protocol::{ClientName, ContentHash, ContentPrefix, FilePath, Timestamp};
 use quiver_transfer::TransferBottleneck;
 
-use super::TransferId;
+use super::{PlanSummary, PlannedFile, TransferId};
 use crate::address::ServerAddress;
 use crate::error::ClientError;
 use crate::journal::Direction;
 use crate::peer_store::OfferNumber;
 use crate::progress::Progress;
 use crate::throughput::Throughput;
-use crate::tree::{Decision, ItemKind, PlanItemState};
+use crate::tree::LeftOut;
 
 /// The state of a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,10 +138,12 @@ pub enum TransferEvent {
     Uploaded(Arc<UploadedFile>),
     /// One of several files failed.
     FileFailed(Arc<ClientError>),
+    /// What the transfer leaves out: links, devices, and what cannot be read. Once, if there is any.
+    LeftOut(Arc<LeftOut>),
     /// A dry run reports a file or folder.
     Planned(Arc<PlannedFile>),
-    /// A dry run has reported all items.
-    PlanShown,
+    /// A dry run has reported all items: the totals.
+    PlanShown(PlanSummary),
     /// A tree transfer has ended.
     Summary(TransferSummary),
     /// The throughput over all files.
@@ -230,25 +232,6 @@ impl UploadedFile {
     }
 }
 
-/// A file or folder of a dry run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlannedFile {
-    /// Its path at the source.
-    pub source: FilePath,
-    /// Its target as shown to users.
-    pub target: String,
-    /// Whether it is a file or a folder.
-    pub kind: ItemKind,
-    /// How it compares to the target.
-    pub state: PlanItemState,
-    /// What to do with a file that differs.
-    pub decision: Option<Decision>,
-    /// Whether it does not fit into the free space.
-    pub does_not_fit: bool,
-    /// Bytes of the partial file that can be resumed.
-    pub resume_at: u64,
-}
-
 /// The outcome of a tree transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TransferSummary {
@@ -262,7 +245,7 @@ pub struct TransferSummary {
     pub kept: u64,
     /// Files that failed. Each was reported.
     pub failed: u64,
-    /// Skipped entries: links, devices and the like, and names that the server does not serve.
+    /// Entries that were left out: links, devices and the like, and what cannot be read or named.
     pub left_out: u64,
     /// Time from the finished plan to the end.
     pub took: Duration,

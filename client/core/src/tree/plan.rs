@@ -117,6 +117,15 @@ pub struct ItemCount {
     pub bytes: u64,
 }
 
+impl ItemCount {
+    /// Counts a file of this size.
+    pub(crate) fn add(&mut self, size: u64) {
+        self.files += 1;
+        // A server may report any size.
+        self.bytes = self.bytes.saturating_add(size);
+    }
+}
+
 /// Why a plan cannot be made.
 #[derive(Debug, Error)]
 pub enum PlanError {
@@ -238,6 +247,15 @@ impl Plan {
     /// [`PlanError::Database`].
     pub fn items_after(&self, number: i64) -> Result<Vec<PlanItem>, PlanError> {
         rows::select_page(&self.database, "where number > ?1 order by number", number, PAGE_SIZE)
+    }
+
+    /// Returns a page of items whose targets are after this one, in the byte order of their targets. The first
+    /// page follows the empty text.
+    ///
+    /// # Errors
+    /// [`PlanError::Database`].
+    pub fn targets_after(&self, target: &str) -> Result<Vec<PlanItem>, PlanError> {
+        rows::select_page(&self.database, "where target > ?1 order by target", target, PAGE_SIZE)
     }
 
     /// Like [`items_after`](Self::items_after), for items whose state is of the same variant.

@@ -12,19 +12,19 @@ use tokio::time::Instant;
 
 use super::compare::compare_same_size;
 use super::conflicts::resolve_conflicts;
-use super::dry_run::{self, SpaceLimits};
+use super::dry_run::{self, DryRun, SpaceLimits};
 use super::{CONCURRENT_WEIGHT, MAX_NAMED_SAME, Placement, TransferOperations, weight};
 use crate::error::ClientError;
 use crate::journal::{JournalEntry, TreeRecord, UnfinishedShare};
 use crate::outcomes::{Outcomes, affects_all};
 use crate::progress::TotalProgressMeter;
 use crate::reporter::Reporter;
-use crate::request::TransferOptions;
+use crate::request::{ConflictPolicy, TransferOptions};
 use crate::shared_plan::SharedPlan;
 use crate::tasks::joined;
 use crate::throughput::ThroughputMeter;
 use crate::transfers::{Transfer, TransferEvent, TransferState, TransferSummary};
-use crate::tree::{Decision, ItemKind, Plan, PlanItem, PlanItemState};
+use crate::tree::{Decision, ItemKind, LeftOut, Plan, PlanItem, PlanItemState};
 
 /// The execution of a plan.
 pub(crate) struct Executor<T> {
@@ -36,6 +36,8 @@ pub(crate) struct Executor<T> {
     /// The journal entry; `None` if the request cannot be recorded.
     entry: Option<JournalEntry>,
     summary: TransferSummary,
+    /// The number of entries that are left out and count as failed.
+    missing_count: u64,
     /// Running transfers, each with its item's number.
     running: JoinSet<(i64, Result<Option<u64>, ClientError>)>,
     /// Limits the weight of the files transferred at once.
@@ -62,6 +64,7 @@ impl<T: TransferOperations> Executor<T> {
             outcomes,
             entry,
             summary: TransferSummary::default(),
+            missing_count: 0,
             running: JoinSet::new(),
             permits: Arc::new(Semaphore::new(CONCURRENT_WEIGHT as usize)),
             is_aborted: false,
@@ -70,8 +73,7 @@ impl<T: TransferOperations> Executor<T> {
     }
 
     /// Executes the plan: compares files of the same size, and then either shows the plan or
-    /// decides about files that differ and transfers everything. `left_out` is the number of
-    /// entries that were found and are not in the plan.
+    /// decides about files that differ and transfers everything. `left_out` was reported.
     ///
     /// # Errors
     /// [`ClientError`]; [`ClientError::SomeFailed`] if some of several files failed.
@@ -79,11 +81,12 @@ impl<T: TransferOperations> Executor<T> {
         mut self,
         options: &TransferOptions,
         space: SpaceLimits,
-        left_out: u64,
+        left_out: &LeftOut,
         display_name: impl Fn(&PlanItem) -> String + Send + Sync,
         no_space: impl FnOnce(String) -> ClientError + Send,
     ) -> Result<(), ClientError> {
-        self.summary.left_out = left_out;
+        self.summary.left_out = left_out.count();
+        self.missing_count = left_out.missing_count();
         if let Some(transfer) = self.transfer() {
             transfer.files.set_plan(self.plan.clone());
         }
@@ -92,7 +95,16 @@ impl<T: TransferOperations> Executor<T> {
             if let Some(decision) = options.on_conflict.decision() {
                 self.plan.with(move |plan| plan.decide_all(decision)).await?;
             }
-            dry_run::report_plan(&self.plan, &self.reporter, space, display_name).await?;
+            let dry_run = DryRun {
+                operations: &self.operations,
+                plan: &self.plan,
+                reporter: &self.reporter,
+                space,
+                left_out: left_out.count(),
+                would_ask: options.on_conflict == ConflictPolicy::Ask && self.reporter.can_ask(),
+            };
+            // Boxed: this large future would be moved along with every transfer.
+            Box::pin(dry_run.report(display_name)).await?;
             return self.outcomes.result();
         }
         resolve_conflicts(&self.plan, options.on_conflict, &self.reporter, display_name).await?;
@@ -140,7 +152,9 @@ impl<T: TransferOperations> Executor<T> {
         }
         self.set_folder_times().await?;
         let (took, is_busy) = (started.elapsed(), load.is_busy());
-        self.summary.failed = self.outcomes.failed_count() as u64;
+        // What is left out is counted as such.
+        let failed = self.outcomes.failed_count() as u64;
+        self.summary.failed = failed.saturating_sub(self.missing_count);
         self.summary.took = took;
         // The progress ends before the summary is reported.
         drop(self.operations);

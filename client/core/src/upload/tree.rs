@@ -5,7 +5,8 @@ mod operations;
 mod resumable;
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,14 +19,13 @@ use self::operations::{MissingFolder, UploadOperations};
 use crate::error::{ClientError, ErrorCode, InvalidRequest};
 use crate::exchange;
 use crate::journal::{self, Direction};
-use crate::notice::Notice;
 use crate::outcomes::Outcomes;
 use crate::reconnecting::SessionHandle;
 use crate::request::TransferOptions;
 use crate::shared_plan::SharedPlan;
 use crate::transfer_context::TransferContext;
 use crate::tree::{
-    FoundEntry, ItemKind, Plan, PlanError, PlanItem, PlanItemState, SkipReason, Skipped, SourceRoot,
+    FoundEntry, ItemKind, LeftOut, Plan, PlanError, PlanItem, PlanItemState, Skipped, SourceRoot,
 };
 use crate::tree_transfer::{
     AddToPlan, Collector, Executor, ListedEntries, SpaceLimits, WholeFolder, journal_entry,
@@ -53,14 +53,6 @@ enum NamedSource {
     Contents(u32),
 }
 
-/// Local entries that are not in the plan.
-#[derive(Default)]
-struct SkippedEntries {
-    failures: Vec<ClientError>,
-    /// Links, devices and the like: the path as shown to users, and what it is.
-    left_out: Vec<(PathBuf, &'static str)>,
-}
-
 /// Why a local folder could not be listed to its end.
 enum ListFolderError {
     Skipped(Skipped),
@@ -84,14 +76,10 @@ impl TreeUpload {
         let mut named = Vec::new();
         for file in paths {
             let failed = |error| unreadable(file, error);
-            let path = from.join(file);
-            // A link that was named itself is followed.
-            let is_link = path.symlink_metadata().map_err(failed)?.is_symlink();
-            let real = if is_link { path.canonicalize().map_err(failed)? } else { path };
-            // The current folder, its parents and the root have no name of their own.
-            let has_name = is_link || file.file_name().is_some();
-            let parent = real.parent().filter(|_| has_name && real.file_name().is_some());
-            let base = parent.unwrap_or(&real).to_owned();
+            let (base, name) = locate(&from.join(file), stored_as.is_some()).map_err(failed)?;
+            if name.is_none() && stored_as.is_some() {
+                return Err(InvalidRequest::NameForRoot.into());
+            }
             let source_root = if let Some(index) = indexes.get(&base) {
                 *index
             } else {
@@ -100,9 +88,9 @@ impl TreeUpload {
                 indexes.insert(base, index);
                 index
             };
-            let name = real.file_name().filter(|_| has_name);
             let root = (source_root, &*source_roots[source_root as usize]);
             let stored_as = stored_as.as_deref();
+            let name = name.as_deref();
             named.push(Self::named_source(options.recursive, stored_as, &to, file, name, root)?);
         }
         let typed = paths.iter().map(|file| file.to_str().map(str::to_owned));
@@ -158,19 +146,12 @@ impl TreeUpload {
     /// [`ClientError`]; [`ClientError::SomeFailed`] if some of several files failed.
     pub(crate) async fn run(self, context: UploadContext) -> Result<(), ClientError> {
         let plan = SharedPlan::new().await?;
-        let skipped = self.build_plan(&plan).await?;
+        let left_out = self.build_plan(&plan).await?;
         let files = plan.with(|plan| plan.count_files()).await?;
-        let failed_count = skipped.failures.len();
-        let file_count = usize::try_from(files).unwrap_or(usize::MAX).saturating_add(failed_count);
+        let file_count = usize::try_from(files.saturating_add(left_out.missing_count()));
         let reporter = context.shared.reporter.clone();
-        let mut outcomes = Outcomes::new(reporter.clone(), file_count, NOT_STORED);
-        let left_out = skipped.left_out.len() as u64;
-        for (path, kind) in skipped.left_out {
-            reporter.notify(Notice::Skipped { path, kind }).await;
-        }
-        for error in skipped.failures {
-            outcomes.add_failure(error).await;
-        }
+        let mut outcomes = Outcomes::new(reporter, file_count.unwrap_or(usize::MAX), NOT_STORED);
+        outcomes.add_left_out(&left_out).await;
         let target_exists = self.compare_with_server(&context, &plan).await?;
         if self.options.dry_run {
             resumable::find_resumable(&context, &plan, &self.source_roots).await?;
@@ -192,7 +173,7 @@ impl TreeUpload {
             let refusal = Refusal::new(RefusalCode::NoSpace, why);
             ClientError::refused("cannot put the files", refusal)
         };
-        executor.execute(&self.options, space, left_out, display_name, no_space).await
+        executor.execute(&self.options, space, &left_out, display_name, no_space).await
     }
 
     /// The server's folder whose disk takes the files.
@@ -206,8 +187,8 @@ impl TreeUpload {
     }
 
     /// Adds the local files and folders to the plan.
-    async fn build_plan(&self, plan: &SharedPlan) -> Result<SkippedEntries, ClientError> {
-        let mut skipped = SkippedEntries::default();
+    async fn build_plan(&self, plan: &SharedPlan) -> Result<LeftOut, ClientError> {
+        let mut left_out = LeftOut::default();
         for named in &self.named {
             match named {
                 NamedSource::Entry(found) => {
@@ -216,17 +197,17 @@ impl TreeUpload {
                 }
                 NamedSource::Contents(source_root) => {
                     let (source, target) = (FolderPath::ROOT, self.to.clone());
-                    self.add_folder(plan, *source_root, source, target, &mut skipped).await?;
+                    self.add_folder(plan, *source_root, source, target, &mut left_out).await?;
                 }
             }
         }
         let mut number = 0;
         loop {
             let folder = plan.with(move |plan| plan.next_folder(number)).await?;
-            let Some(PlanItem { number: next, found, .. }) = folder else { return Ok(skipped) };
+            let Some(PlanItem { number: next, found, .. }) = folder else { return Ok(left_out) };
             number = next;
             let (source, target) = (FolderPath::from(found.source), FolderPath::from(found.target));
-            self.add_folder(plan, found.source_root, source, target, &mut skipped).await?;
+            self.add_folder(plan, found.source_root, source, target, &mut left_out).await?;
         }
     }
 
@@ -236,30 +217,31 @@ impl TreeUpload {
         root_index: u32,
         source: FolderPath,
         target: FolderPath,
-        skipped: &mut SkippedEntries,
+        left_out: &mut LeftOut,
     ) -> Result<(), ClientError> {
         let source_root = self.source_roots[root_index as usize].clone();
         let listed = plan.with(move |plan| {
-            let mut skipped = Vec::new();
+            let mut left_out = LeftOut::default();
+            let mut leave_out = |Skipped { path, reason }: Skipped| {
+                left_out.add(path.to_string_lossy().into_owned(), reason);
+            };
             let end = source_root.list(root_index, &source, &target, |entry| {
                 match entry {
                     Ok(found) => {
                         plan.add(&found, &PlanItemState::New).map_err(ListFolderError::Plan)?;
                     }
-                    Err(entry) => skipped.push(entry),
+                    Err(entry) => leave_out(entry),
                 }
                 Ok(())
             });
             match end {
                 Ok(()) => {}
-                Err(ListFolderError::Skipped(unreadable)) => skipped.push(unreadable),
+                Err(ListFolderError::Skipped(unreadable)) => leave_out(unreadable),
                 Err(ListFolderError::Plan(error)) => return Err(error),
             }
-            Ok(skipped)
+            Ok(left_out)
         });
-        for entry in listed.await? {
-            skipped.add(entry);
-        }
+        left_out.append(listed.await?);
         Ok(())
     }
 
@@ -316,20 +298,31 @@ impl TreeUpload {
     }
 }
 
-impl SkippedEntries {
-    fn add(&mut self, Skipped { path, reason }: Skipped) {
-        let what = format!("cannot put {}", display_safe(&path.to_string_lossy()));
-        match reason {
-            SkipReason::Kind(is) => self.left_out.push((path, is)),
-            SkipReason::Name(rule) => {
-                self.failures.push(ClientError::refused(what, Refusal::from(rule)));
-            }
-            SkipReason::NotUtf8 => {
-                self.failures.push(InvalidRequest::EntryNotUtf8(path).into());
-            }
-            SkipReason::Unreadable(error) => self.failures.push(unreadable(&path, error)),
-        }
+/// The folder that contains a named source, and its name there; without a name, the contents of the folder are meant.
+/// With `is_renamed` the source gets another name, and so is meant itself. Blocks.
+fn locate(path: &Path, is_renamed: bool) -> io::Result<(PathBuf, Option<OsString>)> {
+    let is_link = path.symlink_metadata()?.is_symlink();
+    let means_contents = means_contents(path);
+    // A link that was named itself is followed.
+    let real = if is_link || (means_contents && is_renamed) {
+        path.canonicalize()?
+    } else {
+        // Without the dot at the end of `folder/.`.
+        path.components().collect()
+    };
+    let is_named = is_renamed || !means_contents;
+    match (real.parent(), real.file_name()) {
+        (Some(parent), Some(name)) if is_named => Ok((parent.to_owned(), Some(name.to_owned()))),
+        _ => Ok((real, None)),
     }
+}
+
+/// Whether a path means the contents of a folder and not the folder itself, as for `cp -r`: the current folder, its
+/// parents and the root have no name, and `folder/.` is typed for this.
+fn means_contents(path: &Path) -> bool {
+    let text = path.as_os_str().as_encoded_bytes();
+    let text = text.strip_suffix(b"/").unwrap_or(text);
+    path.file_name().is_none() || text.ends_with(b"/.")
 }
 
 /// The absolute path of a folder; an empty path is the current folder.

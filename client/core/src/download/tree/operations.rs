@@ -25,7 +25,7 @@ use crate::outcomes::affects_all;
 use crate::progress::TotalProgressMeter;
 use crate::tasks::blocking;
 use crate::transfer_context::TransferContext;
-use crate::transfers::{DownloadedFile, TransferEvent};
+use crate::transfers::{DownloadedFile, PlannedCopy, TransferEvent};
 use crate::tree::{ItemKind, PlanItem, PlanItemState, TargetFolder, copy_name};
 use crate::tree_transfer::{
     MAX_COPIES, Placement, TransferOperations, compare_content, copy_path, is_small,
@@ -119,10 +119,7 @@ impl TransferOperations for DownloadOperations {
             ReplacePolicy::Never
         };
         let found = &item.found;
-        let folder = self.parent_of(&found.target).await?;
-        let (name, path) =
-            (found.target.file_name().to_owned(), self.folder.absolute(&found.target));
-        let mut target = StorageTarget { folder, name, path, replace };
+        let mut target = self.storage_target(&found.target, replace).await?;
         if placement == Placement::KeepBoth
             && self.choose_copy_name(&mut target, &item).await? == CopyTarget::AlreadyStored
         {
@@ -164,6 +161,15 @@ impl TransferOperations for DownloadOperations {
         Ok(Some(got.size))
     }
 
+    async fn planned_copy(&self, file: &PlanItem) -> Result<PlannedCopy, ClientError> {
+        let found = &file.found;
+        let mut target = self.storage_target(&found.target, ReplacePolicy::Never).await?;
+        let copy = self.choose_copy_name(&mut target, file).await?;
+        let shown_path = self.folder.display_path(&found.target).with_file_name(&target.name);
+        let is_stored = copy == CopyTarget::AlreadyStored;
+        Ok(PlannedCopy { target: shown_path.display().to_string(), is_stored })
+    }
+
     async fn report_same(&self, file: &PlanItem, content: ContentPrefix) {
         // The end of an offer has its own line.
         if self.sender.is_none() {
@@ -185,6 +191,16 @@ impl TransferOperations for DownloadOperations {
 }
 
 impl DownloadOperations {
+    async fn storage_target(
+        &self,
+        target: &FilePath,
+        replace: ReplacePolicy,
+    ) -> Result<StorageTarget, ClientError> {
+        let folder = self.parent_of(target).await?;
+        let (name, path) = (target.file_name().to_owned(), self.folder.absolute(target));
+        Ok(StorageTarget { folder, name, path, replace })
+    }
+
     /// Opens the folder of a target.
     async fn parent_of(&self, target: &FilePath) -> Result<Arc<Dir>, ClientError> {
         if let Some(folder) = self.folder.cached_parent(target) {
@@ -198,8 +214,8 @@ impl DownloadOperations {
         folder.map_err(|_| ClientError::Interrupted)?.map_err(failed)
     }
 
-    /// Sets the target to an unused copy name, unless an earlier run already stored the file under
-    /// one.
+    /// Sets the target to an unused copy name, or to the one under which an earlier run has stored
+    /// the file.
     async fn choose_copy_name(
         &self,
         target: &mut StorageTarget,
@@ -219,6 +235,7 @@ impl DownloadOperations {
                     if matches!(found.kind, ItemKind::File { size, .. } if may_be_same(size))
                         && self.copy_has_server_content(item, copy).await?
                     {
+                        target.name = name;
                         return Ok(CopyTarget::AlreadyStored);
                     }
                 }

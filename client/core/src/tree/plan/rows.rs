@@ -86,9 +86,7 @@ pub(super) fn count(
     let mut rows = rows.query([value])?;
     let mut count = ItemCount::default();
     while let Some(row) = rows.next()? {
-        count.files += 1;
-        // A server may report any size.
-        count.bytes = count.bytes.saturating_add(row.get::<_, i64>(0)?.cast_unsigned());
+        count.add(row.get::<_, i64>(0)?.cast_unsigned());
     }
     Ok(count)
 }

@@ -18,10 +18,11 @@ use crate::outcomes::affects_all;
 use crate::progress::TotalProgressMeter;
 use crate::reconnecting::SessionHandle;
 use crate::transfer_context::TransferContext;
-use crate::transfers::{TransferEvent, UploadedFile};
+use crate::transfers::{PlannedCopy, TransferEvent, UploadedFile};
 use crate::tree::{ItemKind, PlanItem, SourceRoot, copy_name};
 use crate::tree_transfer::{
-    MAX_COPIES, Placement, TransferOperations, compare_content, copy_path, is_small,
+    MAX_COPIES, Placement, TransferOperations, compare_content, copy_path, exists_on_server,
+    is_small,
 };
 use crate::upload::{UploadContext, UploadItem, UploadSource, is_exists_refusal, to_client_error};
 
@@ -124,11 +125,7 @@ impl TransferOperations for UploadOperations {
             };
         }
         for copy in 2..MAX_COPIES {
-            upload.path = copy_path(&found.target, copy).map_err(|rule| {
-                let name = copy_name(found.target.file_name(), copy);
-                let what = format!("cannot put {}", display_safe(&name));
-                ClientError::refused(what, Refusal::from(rule))
-            })?;
+            upload.path = target_copy(&found.target, copy)?;
             match Box::pin(self.context.upload_file(&upload)).await {
                 // An earlier run may have stored this copy.
                 Err(failure) if is_exists_refusal(&failure) => {
@@ -146,6 +143,19 @@ impl TransferOperations for UploadOperations {
             }
         }
         Err(self.exists_error(&item))
+    }
+
+    async fn planned_copy(&self, file: &PlanItem) -> Result<PlannedCopy, ClientError> {
+        let TransferContext { session, reporter, retry_for, .. } = &self.context.shared;
+        for copy in 2..MAX_COPIES {
+            let path = target_copy(&file.found.target, copy)?;
+            let exists =
+                exists_on_server(session, reporter, *retry_for, None, path.clone()).await?;
+            if !exists || self.is_already_stored(file, &path).await? {
+                return Ok(PlannedCopy { target: path.to_string(), is_stored: exists });
+            }
+        }
+        Err(self.exists_error(file))
     }
 
     async fn report_same(&self, file: &PlanItem, content: ContentPrefix) {
@@ -265,4 +275,12 @@ impl UploadOperations {
         let TransferContext { session, retry_for, reporter, .. } = &self.context.shared;
         session.retry(*retry_for, reporter, what, make).await.map(drop)
     }
+}
+
+/// The path of a numbered copy on the server.
+fn target_copy(target: &FilePath, copy: u32) -> Result<FilePath, ClientError> {
+    copy_path(target, copy).map_err(|rule| {
+        let what = format!("cannot put {}", display_safe(&copy_name(target.file_name(), copy)));
+        ClientError::refused(what, Refusal::from(rule))
+    })
 }
