@@ -79,14 +79,16 @@ impl LeftOut {
         other.named.into_iter().for_each(|entry| self.name(entry));
     }
 
-    /// Entries that miss content are preferred to links and the like.
+    /// Names an entry if it is one of the first: those that miss content come before links and the
+    /// like, and each of both in the order of their paths.
     fn name(&mut self, entry: LeftOutEntry) {
-        if self.named.len() == MAX_NAMED {
-            let other = self.named.iter().rposition(|named| !named.reason.misses_content());
-            let Some(other) = other.filter(|_| entry.reason.misses_content()) else { return };
-            self.named.remove(other);
+        let key = |entry: &LeftOutEntry| (!entry.reason.misses_content(), entry.path.clone());
+        let new = key(&entry);
+        let position = self.named.partition_point(|named| key(named) < new);
+        if position < MAX_NAMED {
+            self.named.insert(position, entry);
+            self.named.truncate(MAX_NAMED);
         }
-        self.named.push(entry);
     }
 
     /// The contents of an offer: its id is not part of the paths, and the sender has left out what
@@ -101,7 +103,7 @@ impl LeftOut {
         self
     }
 
-    /// The first entries, at most 10.
+    /// The first entries, at most 10; those that miss content come first.
     #[must_use]
     pub fn named(&self) -> &[LeftOutEntry] {
         &self.named
@@ -158,6 +160,6 @@ mod tests {
             (16, 6, 2)
         );
         let names: Vec<_> = left_out.named().iter().map(|entry| entry.path.as_str()).collect();
-        assert_eq!(names, ["0", "1", "2", "3", "4", "5", "6", "7", "8", "secret"]);
+        assert_eq!(names, ["secret", "0", "1", "10", "11", "2", "3", "4", "5", "6"]);
     }
 }
