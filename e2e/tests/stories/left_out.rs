@@ -85,7 +85,8 @@ async fn what_cannot_be_read_is_named_and_gives_exit_code_10() {
             fs::write(source.join(path), "content").unwrap();
         }
         for name in ["secret", "locked"] {
-            fs::set_permissions(source.join("n").join(name), Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(source.join("n").join(name), Permissions::from_mode(0o000))
+                .unwrap();
         }
         for options in [&["--dry-run"][..], &["--quiet"], &["--json"]] {
             let output = run(&[&[command, "-r", "n"], options].concat()).await;
