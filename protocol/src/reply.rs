@@ -234,9 +234,6 @@ pub struct ListEnd {
     /// Those of them that the server may not read.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unreadable: u64,
-    /// Those of them that break the rules for paths.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub bad_names: u64,
     /// Up to [`limits::LEFT_OUT_NAMES`] of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOutName>,
@@ -256,7 +253,7 @@ pub struct LeftOutName {
 #[serde(rename_all = "snake_case")]
 pub enum LeftOutReason {
     /// It is a symbolic link.
-    Link,
+    SymbolicLink,
     /// It is a named pipe.
     Pipe,
     /// It is a socket.

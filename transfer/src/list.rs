@@ -90,23 +90,19 @@ pub struct NotServed {
     pub count: u64,
     /// Those that cannot be read.
     pub unreadable: u64,
-    /// Those that break the rules for paths.
-    pub bad_names: u64,
     /// At most [`LEFT_OUT_NAMES`].
     pub named: Vec<LeftOutName>,
 }
 
 impl NotServed {
-    /// Adds a name. Those whose content is missing from the list are preferred to links and the like.
+    /// Adds a name. Those that cannot be read are preferred to the others.
     pub fn add(&mut self, name: &OsStr, why: LeftOutReason) {
         self.count += 1;
-        let misses_content =
-            |why| matches!(why, LeftOutReason::Unreadable | LeftOutReason::BadName);
-        self.unreadable += u64::from(why == LeftOutReason::Unreadable);
-        self.bad_names += u64::from(why == LeftOutReason::BadName);
+        let is_unreadable = |why| why == LeftOutReason::Unreadable;
+        self.unreadable += u64::from(is_unreadable(why));
         if self.named.len() == LEFT_OUT_NAMES {
-            let other = self.named.iter().rposition(|named| !misses_content(named.why));
-            let Some(other) = other.filter(|_| misses_content(why)) else { return };
+            let other = self.named.iter().rposition(|named| !is_unreadable(named.why));
+            let Some(other) = other.filter(|_| is_unreadable(why)) else { return };
             self.named.remove(other);
         }
         self.named.push(LeftOutName { name: name.to_string_lossy().into_owned(), why });
@@ -144,8 +140,8 @@ pub async fn serve<L: EntrySource>(
             writer.write_frame(FrameKind::Reply, &Reply::Entry(entry).encode()).await?;
         }
     }
-    let NotServed { count, unreadable, bad_names, named } = listing.not_served();
-    let end = ListEnd { entries, not_served: count, unreadable, bad_names, left_out: named };
+    let NotServed { count, unreadable, named } = listing.not_served();
+    let end = ListEnd { entries, not_served: count, unreadable, left_out: named };
     writer.end(FrameKind::Eof, &end.encode()).await?;
     Ok(())
 }

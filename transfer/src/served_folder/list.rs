@@ -234,7 +234,7 @@ pub(crate) fn served_entry(folder: &Dir, name: impl Arg + Copy, path: FilePath) 
 /// The reason to leave out what is neither a file nor a folder.
 fn special_kind(found: &FileStat) -> LeftOutReason {
     if found.is_symlink() {
-        LeftOutReason::Link
+        LeftOutReason::SymbolicLink
     } else if found.is_pipe() {
         LeftOutReason::Pipe
     } else if found.is_socket() {

@@ -49,12 +49,12 @@ impl LeftOutReason {
     }
 
     /// Whether content is missing at the target that the transfer should have brought there. Links, devices and the
-    /// like have none.
+    /// like have none, and a file of the server with an illegal name is none that it serves.
     #[must_use]
     pub fn misses_content(&self) -> bool {
         match self {
-            Self::Name(_) | Self::BadName | Self::NotUtf8 | Self::Unreadable(_) => true,
-            Self::Kind(_) | Self::NotServed => false,
+            Self::Name(_) | Self::NotUtf8 | Self::Unreadable(_) => true,
+            Self::Kind(_) | Self::BadName | Self::NotServed => false,
         }
     }
 }

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use quiver_protocol::reply::{EntryKind, FolderEntry};
 use quiver_protocol::text::display_safe;
-use quiver_protocol::{FilePath, FolderPath, ListEnd};
+use quiver_protocol::{FolderPath, ListEnd};
 use quiver_transport::StreamError;
 use tokio::task::JoinSet;
 
+use super::entry_filter::{EntryFilter, WholeFolder};
 use super::existence::exists_on_server;
 use super::not_served::left_out_of;
 use super::pattern_filter::{Matches, PatternFilter};
@@ -72,17 +73,6 @@ impl ListedEntries {
     /// Forgets the entries of a list that is requested again.
     fn remove(&self, entries: u64) {
         self.count.fetch_sub(entries, Ordering::Relaxed);
-    }
-}
-
-/// Selects entries of a list.
-pub(crate) trait EntryFilter {
-    /// Returns the target of an entry, or `None` to ignore it.
-    fn target(&mut self, entry: &FolderEntry) -> Option<FilePath>;
-
-    /// Whether it holds more folders than its limit.
-    fn is_full(&self) -> bool {
-        false
     }
 }
 
@@ -212,16 +202,6 @@ impl Collector {
         self.plan
             .with(move |plan| batch.into_iter().try_for_each(|found| add_to_plan(plan, found)))
             .await
-    }
-}
-
-/// Selects all entries of a folder. The value is the target folder.
-pub(crate) struct WholeFolder(pub(crate) FolderPath);
-
-impl EntryFilter for WholeFolder {
-    fn target(&mut self, entry: &FolderEntry) -> Option<FilePath> {
-        // A path valid in the server's folder is valid in a target folder whose path is not longer.
-        self.0.join(entry.path.file_name()).ok()
     }
 }
 

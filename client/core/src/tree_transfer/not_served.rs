@@ -7,9 +7,9 @@ use crate::tree::{LeftOut, LeftOutReason};
 
 /// All that a list has left out of a folder.
 pub(crate) fn left_out_of(folder: &FolderPath, end: ListEnd) -> LeftOut {
-    let ListEnd { not_served, unreadable, bad_names, left_out, .. } = end;
+    let ListEnd { not_served, unreadable, left_out, .. } = end;
     let mut left_out = left_out_names(folder, left_out);
-    let missing = unreadable.saturating_add(bad_names).saturating_sub(left_out.missing_count());
+    let missing = unreadable.saturating_sub(left_out.missing_count());
     left_out.add_unnamed(not_served.saturating_sub(left_out.count()), missing);
     left_out
 }
@@ -32,7 +32,7 @@ pub(super) fn left_out_names(
 
 fn reason(why: ListReason) -> LeftOutReason {
     match why {
-        ListReason::Link => LeftOutReason::Kind("a symbolic link"),
+        ListReason::SymbolicLink => LeftOutReason::Kind("a symbolic link"),
         ListReason::Pipe => LeftOutReason::Kind("a pipe"),
         ListReason::Socket => LeftOutReason::Kind("a socket"),
         ListReason::Device => LeftOutReason::Kind("a device"),

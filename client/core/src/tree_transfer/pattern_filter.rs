@@ -3,7 +3,7 @@
 use quiver_protocol::reply::{EntryKind, FolderEntry};
 use quiver_protocol::{FilePath, FolderPath, ListEnd};
 
-use super::collector::EntryFilter;
+use super::entry_filter::EntryFilter;
 use super::not_served::{left_out_names, left_out_of};
 use crate::tree::{LeftOut, Pattern};
 
