@@ -24,7 +24,7 @@ fn wire_codes_have_the_documented_exit_codes() {
         (Code::NotFound, 7),
         (Code::NotAFile, 7),
         (Code::NotAFolder, 7),
-        (Code::BadPath, 7),
+        (Code::BadPath, 2),
         (Code::NoSuchClient, 7),
         (Code::Changed, 9),
         (Code::Declined, 11),

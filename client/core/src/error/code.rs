@@ -77,8 +77,8 @@ impl From<RefusalCode> for ErrorCode {
             RefusalCode::NotFound
             | RefusalCode::NotAFile
             | RefusalCode::NotAFolder
-            | RefusalCode::BadPath
             | RefusalCode::NoSuchClient => Self::NotFound,
+            RefusalCode::BadPath => Self::InvalidRequest,
             RefusalCode::Changed => Self::Verification,
             RefusalCode::Declined => Self::Declined,
             RefusalCode::NotReachable | RefusalCode::NoRelay => Self::Connection,
@@ -110,6 +110,7 @@ impl ClientError {
             | Self::PasswordFile { .. }
             | Self::SharedPasswordFile(_)
             | Self::Target { .. }
+            | Self::OutputFolder { .. }
             | Self::Source { .. }
             | Self::NotAFile { .. }
             | Self::CleanupFailed { .. }
@@ -121,7 +122,9 @@ impl ClientError {
             Self::Untrusted(_) => ErrorCode::Untrusted,
             Self::Peer(error) => error.code(),
             Self::Busy(_) => ErrorCode::Busy,
-            Self::Refused { refusal, .. } => refusal.code.into(),
+            Self::Refused { refusal, .. } | Self::ServerFolder { refusal, .. } => {
+                refusal.code.into()
+            }
             Self::Stream { source, .. } => stream_code(source),
             Self::Get { source, .. } => match source {
                 GetError::Stream(source) => stream_code(source),
