@@ -71,7 +71,7 @@ impl Failure {
             // A closed pipe is not a disk error; other write errors are.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Other,
             Self::Output(_) => Exit::Disk,
-            Self::MaybeMessage { failure, .. } => failure.exit(),
+            Self::MaybeMessage { failure, .. } | Self::AtLine { failure, .. } => failure.exit(),
             Self::Interrupted(_) | Self::Cancelled(_) | Self::Continuable { .. } => {
                 Exit::Interrupted
             }
