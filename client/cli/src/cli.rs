@@ -44,7 +44,7 @@ accept, decline, peers, path, verify and contacts begin with a slash, as in /acc
 
 Exit codes: 0 done, 1 other, 2 usage, 3 cannot connect or timed out, 4 wrong key of the server or of another \
 client, 5 sign-in refused, 6 server busy, 7 no such file or client, 8 local disk, 9 content failed \
-verification, 10 some of several failed, 11 the other client declined, 130 Ctrl-C, 143 SIGTERM.";
+verification, 10 some of several failed, 11 the other client declined, 130 Ctrl-C, 141 closed output, 143 SIGTERM.";
 
 /// Flags of every command.
 #[derive(Debug, Clone, Default, Args)]

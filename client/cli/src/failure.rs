@@ -110,7 +110,7 @@ impl Failure {
             && match &self {
                 Self::Client(error) => match &**error {
                     ClientError::Source { source, .. } => source.kind() == io::ErrorKind::NotFound,
-                    error => error.code() == ErrorCode::NotFound,
+                    error => error.code_of_items() == ErrorCode::NotFound,
                 },
                 _ => false,
             };

@@ -140,7 +140,7 @@ async fn a_closed_output_pipe_causes_no_error_message() {
         let process = Process::start_with_stdio(&mut command);
         drop(command);
         let output = finish(process).await;
-        assert_eq!(output.code(), 1, "{arguments:?}: {}", output.stderr);
+        assert_eq!(output.code(), 141, "{arguments:?}: {}", output.stderr);
         assert_eq!(output.stderr, "", "{arguments:?}");
     }
 }

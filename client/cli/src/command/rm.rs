@@ -134,7 +134,7 @@ mod tests {
     fn rm_rejects_invalid_paths() {
         for bad in ["", "/", "../a", "a//"] {
             let failure = RemoveRequest::parse(&rm(&[bad])).unwrap_err();
-            assert_eq!(failure.exit(), Exit::NotFound, "{bad}");
+            assert_eq!(failure.exit(), Exit::Usage, "{bad}");
         }
     }
 }

@@ -1,7 +1,5 @@
 //! The exit codes, and the mapping of errors to them. Prints nothing.
 
-use std::io;
-
 use quiver_client::ErrorCode;
 use quiver_control::SteerError;
 
@@ -37,6 +35,8 @@ pub enum Exit {
     Declined = 11,
     /// Ctrl-C.
     Interrupted = 130,
+    /// The reader of standard output has closed it; the code of a program that SIGPIPE has ended.
+    BrokenPipe = 141,
     /// SIGTERM.
     Terminated = 143,
 }
@@ -65,11 +65,12 @@ impl Failure {
     /// The exit code.
     #[must_use]
     pub fn exit(&self) -> Exit {
+        if self.is_silent() {
+            return Exit::BrokenPipe;
+        }
         match self {
             Self::Usage { .. } | Self::Config(_) => Exit::Usage,
             Self::Client(error) | Self::Offer { error, .. } => error.code().into(),
-            // A closed pipe is not a disk error; other write errors are.
-            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Other,
             Self::Output(_) => Exit::Disk,
             Self::MaybeMessage { failure, .. } => failure.exit(),
             Self::Interrupted(_) | Self::Cancelled(_) | Self::Continuable { .. } => {

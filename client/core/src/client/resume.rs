@@ -196,7 +196,7 @@ impl Resumer<'_> {
             entries.into_iter().partition(|entry| entry.file().is_none());
         for tree in &trees {
             if let Err(error) = self.resume_tree(tree, &session).await {
-                if error.code() == ErrorCode::NotFound {
+                if error.code_of_items() == ErrorCode::NotFound {
                     // None of its files exists any more.
                     let (journal, id) = (self.journal.clone(), tree.id());
                     let _ = blocking::run(move || journal.remove(id)).await;

@@ -45,10 +45,10 @@ async fn prepare_rejects_a_target_that_cannot_be_stored() {
     let missing = folder.path().join("missing");
     for (folder, paths, code) in [
         (folder.path(), &["a/x", "b/x"][..], ErrorCode::InvalidRequest),
-        (folder.path(), &["../x"], ErrorCode::NotFound),
-        (folder.path(), &["a/"], ErrorCode::NotFound),
-        (folder.path(), &["free", "taken"], ErrorCode::LocalDisk),
-        (folder.path(), &["folder"], ErrorCode::LocalDisk),
+        (folder.path(), &["../x"], ErrorCode::InvalidRequest),
+        (folder.path(), &["a/"], ErrorCode::InvalidRequest),
+        (folder.path(), &["free", "taken"], ErrorCode::Other),
+        (folder.path(), &["folder"], ErrorCode::Other),
         (folder.path(), &[".quiver-0123456789abcdef.part"], ErrorCode::LocalDisk),
         (missing.as_path(), &["x"], ErrorCode::LocalDisk),
     ] {
