@@ -124,7 +124,7 @@ async fn commands_fail_if_standard_output_is_full() {
         assert!(output.stderr.contains(why), "{arguments:?}: {}", output.stderr);
     }
     server.log().wait_for("not delivered: a to Client 4: Ron").await;
-    assert_eq!(server.log().count("delivered a (7 bytes) to Client 4"), 0);
+    assert_eq!(server.log().count("delivered a (7 B) to Client 4"), 0);
 }
 
 #[tokio::test]

@@ -119,7 +119,7 @@ async fn the_client_accepts_the_valid_response_of_a_server() {
     let server = server_for("put", valid_response([progress_reply(14, 5), progress_reply(14, 14)]));
     let home = home();
     let output = run(&home, &server, &["put", "a.txt"]).await;
-    assert_eq!(output.expect(0).stderr, "a.txt: 14 bytes stored and verified\n");
+    assert_eq!(output.expect(0).stderr, "a.txt: 14 B stored and verified\n");
     let output = run(&home, &server, &["put", "a.txt", "--json", "--quiet"]).await;
     let object: Value = serde_json::from_str(&output.expect(0).stdout).unwrap();
     for counter in ["size", "sent", "received", "verified"] {
