@@ -87,6 +87,7 @@ impl Failure {
             },
             Self::Terminated(_) => Exit::Terminated,
             Self::System { .. } => Exit::Other,
+            Self::File { .. } => Exit::Disk,
         }
     }
 }
