@@ -1,5 +1,6 @@
 //! The command line as clap parses it. [`config`](crate::config) combines it with the other sources of settings.
 
+mod documents;
 mod peers;
 mod transfers;
 
@@ -15,6 +16,7 @@ use quiver_client::request::{ConflictPolicy, TransferOptions};
 use quiver_client::tree::Decision;
 use quiver_transfer::Rate;
 
+pub use self::documents::ManArgs;
 pub use self::peers::{
     AcceptArgs, ContactArgs, ContactsAction, ContactsArgs, DeclineArgs, OfferConflictArgs,
     OffersArgs, PathArgs, PeersArgs, ReceiveArgs, SendArgs, TellArgs, VerifyArgs,
@@ -24,7 +26,7 @@ use crate::ui_mode::UiMode;
 
 /// Exchange messages and files with a Quiver server. Without a command, starts the interactive prompt.
 #[derive(Debug, Parser)]
-#[command(name = "quiver", version, max_term_width = 100, after_long_help = AFTER_HELP)]
+#[command(name = "quiver", version, max_term_width = 100)]
 pub struct ClientArgs {
     /// Flags of every command.
     #[command(flatten)]
@@ -33,18 +35,6 @@ pub struct ClientArgs {
     #[command(subcommand)]
     pub command: Option<CommandArgs>,
 }
-
-const AFTER_HELP: &str = "\
-Defaults come from the environment (QUIVER_SERVER, QUIVER_CERT, QUIVER_NAME), then from \
-$XDG_CONFIG_HOME/quiver/config.toml (server, cert, name, announce, paths). announce = false keeps the prompt \
-from announcing clients that connect and disconnect; paths = \"relay-only\" or \"direct-only\" is as the flag.
-
-At the prompt, @NAME TEXT is a message to another client and @all TEXT one to all of them; tell, send, offers, \
-accept, decline, peers, path, verify and contacts begin with a slash, as in /accept 1. help lists all commands.
-
-Exit codes: 0 done, 1 other, 2 usage, 3 cannot connect or timed out, 4 wrong key of the server or of another \
-client, 5 sign-in refused, 6 server busy, 7 no such file or client, 8 local disk, 9 content failed \
-verification, 10 some of several failed, 11 the other client declined, 130 Ctrl-C, 141 closed output, 143 SIGTERM.";
 
 /// Flags of every command.
 #[derive(Debug, Clone, Default, Args)]
@@ -135,11 +125,8 @@ pub enum CommandArgs {
         /// Shell that runs the script
         shell: clap_complete::Shell,
     },
-    /// Print the man page
-    Man {
-        /// Command to describe, as in send or contacts-block [default: quiver itself]
-        command: Option<String>,
-    },
+    /// Print a man page, or store all of them in a folder
+    Man(ManArgs),
 }
 
 /// `message TEXT`

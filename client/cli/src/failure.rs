@@ -79,6 +79,14 @@ pub enum Failure {
         /// The system's error.
         source: Arc<io::Error>,
     },
+    /// A local file that a command writes cannot be written.
+    #[error("{what}: {source}")]
+    File {
+        /// What failed: `cannot ...`.
+        what: String,
+        /// The system's error.
+        source: Arc<io::Error>,
+    },
 }
 
 impl Failure {
@@ -92,6 +100,12 @@ impl Failure {
     #[must_use]
     pub fn system(what: &'static str, source: io::Error) -> Self {
         Self::System { what, source: Arc::new(source) }
+    }
+
+    /// Creates the error of a local file that a command writes.
+    #[must_use]
+    pub fn file(what: String, source: io::Error) -> Self {
+        Self::File { what, source: Arc::new(source) }
     }
 
     /// Creates the error of a failed write to standard output.

@@ -10,14 +10,17 @@
 //! | [`command`] | the commands, one per file, from arguments to output |
 //! | [`prompt`] | commands read line by line, from a terminal or a pipe |
 //! | [`output`] | the only module that prints and asks |
+//! | [`manual`], [`documents`] | the examples and exit codes of the help; man pages and completion scripts |
 //! | [`failure`] | the errors shown to users, with hints and exit codes |
 
 pub mod cli;
 pub mod command;
 pub mod config;
+pub mod documents;
 pub mod failure;
 pub mod interface;
 pub mod interrupts;
+pub mod manual;
 pub mod output;
 pub mod prompt;
 pub mod run;

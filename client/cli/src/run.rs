@@ -5,13 +5,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{CommandFactory as _, Parser as _};
 use quiver_client::folders::{FolderError, Folders};
 use quiver_client::journal::Journal;
 use quiver_client::{Client, ClientError, ResumeOverrides};
 use quiver_control::{ClientTransfers, CommandText, ControlSocket};
 use quiver_protocol::CloseCode;
-use quiver_protocol::text::display_safe;
 use quiver_transport::Endpoint;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::sleep;
@@ -22,9 +20,9 @@ use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::interface::Interface;
 use crate::output::{self, Output, human};
-use crate::prompt;
 use crate::ui_mode::UiMode;
 use crate::unix::{Signal, Signals, TerminalRestorer};
+use crate::{documents, manual, prompt};
 
 /// How many tasks run between two polls of the sockets. With tokio's default of 61, tasks that move content take
 /// many milliseconds.
@@ -53,7 +51,7 @@ pub fn run(
 ) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let typed = command_text(&arguments);
-    let cli = match ClientArgs::try_parse_from(arguments) {
+    let cli = match manual::parse(arguments) {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
             output::report_usage_error(&error);
@@ -92,8 +90,8 @@ fn execute(
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Exit, Failure> {
     match cli.command {
-        Some(CommandArgs::Completions { shell }) => return completions(shell),
-        Some(CommandArgs::Man { command }) => return man_page(command.as_deref()),
+        Some(CommandArgs::Completions { shell }) => return documents::print_completions(shell),
+        Some(CommandArgs::Man(arguments)) => return documents::man(&arguments),
         _ => {}
     }
     let home = std::env::home_dir();
@@ -266,38 +264,4 @@ async fn run_with_signals(
     client.shut_down().await;
     drop(control);
     result
-}
-
-/// Prints a completion script.
-fn completions(shell: clap_complete::Shell) -> Result<Exit, Failure> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut ClientArgs::command(), "quiver", &mut script);
-    output::print_document(&script).map(|()| Exit::Done)
-}
-
-/// Prints the man page of the program, or of one command.
-fn man_page(command: Option<&str>) -> Result<Exit, Failure> {
-    let mut program = ClientArgs::command();
-    // Adds the global flags to the commands.
-    program.build();
-    let documented = match command {
-        None => program,
-        Some(name) => {
-            let found = find_documented(&program, name).cloned();
-            let what = || format!("unknown command {}", display_safe(name));
-            found.ok_or_else(|| Failure::usage(what(), "quiver --help lists them"))?
-        }
-    };
-    let mut page = Vec::new();
-    clap_mangen::Man::new(documented).render(&mut page).map_err(Failure::output)?;
-    output::print_document(&page).map(|()| Exit::Done)
-}
-
-/// The command whose page other pages call `quiver-NAME`.
-fn find_documented<'a>(program: &'a clap::Command, name: &str) -> Option<&'a clap::Command> {
-    let title = format!("{}-{name}", program.get_name());
-    let commands = program
-        .get_subcommands()
-        .flat_map(|command| std::iter::once(command).chain(command.get_subcommands()));
-    commands.into_iter().find(|command| command.get_display_name() == Some(&title))
 }

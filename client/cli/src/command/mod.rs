@@ -117,7 +117,7 @@ pub async fn run(interface: &mut Interface, command: &CommandArgs) -> Result<(),
             }
         },
         // `run::run` handles these: they need no server.
-        CommandArgs::Gui(_) | CommandArgs::Completions { .. } | CommandArgs::Man { .. } => Ok(()),
+        CommandArgs::Gui(_) | CommandArgs::Completions { .. } | CommandArgs::Man(_) => Ok(()),
     }
 }
 
@@ -192,7 +192,7 @@ pub fn needs_connection(command: &CommandArgs) -> bool {
         | CommandArgs::Pause(_)
         | CommandArgs::Cancel(_)
         | CommandArgs::Completions { .. }
-        | CommandArgs::Man { .. } => false,
+        | CommandArgs::Man(_) => false,
     }
 }
 
@@ -228,7 +228,7 @@ pub fn may_have_disk_work(command: Option<&CommandArgs>) -> bool {
             | CommandArgs::Pause(_)
             | CommandArgs::Cancel(_)
             | CommandArgs::Completions { .. }
-            | CommandArgs::Man { .. },
+            | CommandArgs::Man(_),
         ) => false,
     }
 }

@@ -88,6 +88,7 @@ impl Failure {
             },
             Self::Terminated(_) => Exit::Terminated,
             Self::System { .. } => Exit::Other,
+            Self::File { .. } => Exit::Disk,
         }
     }
 }

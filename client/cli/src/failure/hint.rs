@@ -35,7 +35,7 @@ impl Failure {
                 share.map(resume_hint)
             }
             Self::Steering(error) => steering_hint(error).map(str::to_owned),
-            Self::Config(_) | Self::Output(_) | Self::System { .. } => None,
+            Self::Config(_) | Self::Output(_) | Self::System { .. } | Self::File { .. } => None,
         }
     }
 }
