@@ -2,6 +2,7 @@
 
 mod peers;
 mod transfers;
+mod trust;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,7 +11,6 @@ use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand};
 use quiver_protocol::ClientName;
 
-use quiver_client::address::ServerAddress;
 use quiver_client::request::{ConflictPolicy, TransferOptions};
 use quiver_client::tree::Decision;
 use quiver_transfer::Rate;
@@ -20,6 +20,8 @@ pub use self::peers::{
     OffersArgs, PathArgs, PeersArgs, ReceiveArgs, SendArgs, TellArgs, VerifyArgs,
 };
 pub use self::transfers::{CancelArgs, PauseArgs, ResumeArgs, TransfersArgs};
+pub use self::trust::{StatusArgs, TrustAction, TrustArgs};
+use crate::server_choice::ServerChoice;
 use crate::ui_mode::UiMode;
 
 /// Exchange messages and files with a Quiver server. Without a command, starts the interactive prompt.
@@ -36,7 +38,8 @@ pub struct ClientArgs {
 
 const AFTER_HELP: &str = "\
 Defaults come from the environment (QUIVER_SERVER, QUIVER_CERT, QUIVER_NAME), then from \
-$XDG_CONFIG_HOME/quiver/config.toml (server, cert, name, announce, paths). announce = false keeps the prompt \
+$XDG_CONFIG_HOME/quiver/config.toml (server, cert, name, announce, paths). A section [servers.work] there, with \
+address, cert, name and password_file, is what --server work means. announce = false keeps the prompt \
 from announcing clients that connect and disconnect; paths = \"relay-only\" or \"direct-only\" is as the flag.
 
 At the prompt, @NAME TEXT is a message to another client and @all TEXT one to all of them; tell, send, offers, \
@@ -50,9 +53,9 @@ verification, 10 some of several failed, 11 the other client declined, 130 Ctrl-
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Settings")]
 pub struct SettingsArgs {
-    /// Server to connect to [default: localhost:4433]
-    #[arg(long, global = true, value_name = "HOST[:PORT]")]
-    pub server: Option<ServerAddress>,
+    /// Server to connect to: an address, or an entry of config.toml [default: localhost:4433]
+    #[arg(long, global = true, value_name = "HOST[:PORT]|ENTRY")]
+    pub server: Option<ServerChoice>,
     /// Trust only the server with this certificate. Without it, you confirm the server's
     /// fingerprint once, and it is remembered
     #[arg(long, global = true, value_name = "PEM")]
@@ -63,7 +66,7 @@ pub struct SettingsArgs {
     /// Read your password from this file, which only you may read. Without it, you are asked
     #[arg(long, global = true, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
-    /// Give up a command when the server sends nothing for this long
+    /// Give up connecting after this long, and a command when the server sends nothing for this long
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 30,
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub timeout: u64,
@@ -128,6 +131,8 @@ pub enum CommandArgs {
     Verify(VerifyArgs),
     /// List known clients and their keys, forget or block them
     Contacts(ContactsArgs),
+    /// List known servers and their keys, or forget one
+    Trust(TrustArgs),
     /// Serve a page in the browser of this computer, and open it
     Gui(GuiArgs),
     /// Print a completion script for a shell
@@ -147,14 +152,6 @@ pub enum CommandArgs {
 pub struct MessageArgs {
     /// Text to send
     pub text: String,
-}
-
-/// `status`
-#[derive(Debug, Args)]
-pub struct StatusArgs {
-    /// Print one JSON object per client
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// `gui`

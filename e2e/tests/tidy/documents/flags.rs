@@ -19,10 +19,11 @@ const DOCUMENTS: [&str; 6] = [
     "docs/threat-model.md",
 ];
 
-const DEFINITIONS: [&str; 5] = [
+const DEFINITIONS: [&str; 6] = [
     "client/cli/src/cli.rs",
     "client/cli/src/cli/peers.rs",
     "client/cli/src/cli/transfers.rs",
+    "client/cli/src/cli/trust.rs",
     "server/src/cli.rs",
     "e2e/src/bin/bench/cli.rs",
 ];
