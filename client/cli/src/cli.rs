@@ -3,6 +3,7 @@
 mod documents;
 mod peers;
 mod transfers;
+mod trust;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,7 +12,6 @@ use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand};
 use quiver_protocol::ClientName;
 
-use quiver_client::address::ServerAddress;
 use quiver_client::request::{ConflictPolicy, TransferOptions};
 use quiver_client::tree::Decision;
 use quiver_transfer::Rate;
@@ -22,6 +22,8 @@ pub use self::peers::{
     OffersArgs, PathArgs, PeersArgs, ReceiveArgs, SendArgs, TellArgs, VerifyArgs,
 };
 pub use self::transfers::{CancelArgs, PauseArgs, ResumeArgs, TransfersArgs};
+pub use self::trust::{StatusArgs, TrustAction, TrustArgs};
+use crate::server_choice::ServerChoice;
 use crate::ui_mode::UiMode;
 
 /// Exchange messages and files with a Quiver server. Without a command, starts the interactive prompt.
@@ -40,9 +42,9 @@ pub struct ClientArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Settings")]
 pub struct SettingsArgs {
-    /// Server to connect to [default: localhost:4433]
-    #[arg(long, global = true, value_name = "HOST[:PORT]")]
-    pub server: Option<ServerAddress>,
+    /// Server to connect to: an address, or an entry of config.toml [default: localhost:4433]
+    #[arg(long, global = true, value_name = "HOST[:PORT]|ENTRY")]
+    pub server: Option<ServerChoice>,
     /// Trust only the server with this certificate. Without it, you confirm the server's
     /// fingerprint once, and it is remembered
     #[arg(long, global = true, value_name = "PEM")]
@@ -53,7 +55,7 @@ pub struct SettingsArgs {
     /// Read your password from this file, which only you may read. Without it, you are asked
     #[arg(long, global = true, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
-    /// Give up a command when the server sends nothing for this long
+    /// Give up connecting after this long, and a command when the server sends nothing for this long
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 30,
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub timeout: u64,
@@ -118,6 +120,8 @@ pub enum CommandArgs {
     Verify(VerifyArgs),
     /// List known clients and their keys, forget or block them
     Contacts(ContactsArgs),
+    /// List known servers and their keys, or forget one
+    Trust(TrustArgs),
     /// Serve a page in the browser of this computer, and open it
     Gui(GuiArgs),
     /// Print a completion script for a shell
@@ -134,14 +138,6 @@ pub enum CommandArgs {
 pub struct MessageArgs {
     /// Text to send
     pub text: String,
-}
-
-/// `status`
-#[derive(Debug, Args)]
-pub struct StatusArgs {
-    /// Print one JSON object per client
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// `gui`

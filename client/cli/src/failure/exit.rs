@@ -3,7 +3,7 @@
 use quiver_client::ErrorCode;
 use quiver_control::SteerError;
 
-use super::Failure;
+use super::{Failure, TrustListError};
 
 /// The exit codes. Their numbers are documented and do not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +76,10 @@ impl Failure {
             Self::Interrupted(_) | Self::Cancelled(_) | Self::Continuable { .. } => {
                 Exit::Interrupted
             }
+            Self::TrustList(error) => match **error {
+                TrustListError::Unknown(_) => Exit::NotFound,
+                TrustListError::Folder(_) | TrustListError::File(_) => Exit::Disk,
+            },
             Self::Steering(error) => match &**error {
                 SteerError::Unknown(_) => Exit::NotFound,
                 SteerError::Refused { failure, .. } => match failure.code.as_ref() {
