@@ -1,6 +1,8 @@
 //! The command line as clap parses it. [`config`](crate::config) combines it with the other sources of settings.
 
+mod change;
 mod documents;
+mod list;
 mod peers;
 mod transfers;
 mod trust;
@@ -16,7 +18,9 @@ use quiver_client::request::{ConflictPolicy, TransferOptions};
 use quiver_client::tree::Decision;
 use quiver_transfer::Rate;
 
+pub use self::change::{MkdirArgs, MvArgs, RmArgs};
 pub use self::documents::ManArgs;
+pub use self::list::{ListArgs, ListOrder};
 pub use self::peers::{
     AcceptArgs, ContactArgs, ContactsAction, ContactsArgs, DeclineArgs, OfferConflictArgs,
     OffersArgs, PathArgs, PeersArgs, ReceiveArgs, SendArgs, TellArgs, VerifyArgs,
@@ -33,6 +37,9 @@ pub struct ClientArgs {
     /// Flags of every command.
     #[command(flatten)]
     pub settings: SettingsArgs,
+    /// Stop at the first failure, where commands are read from standard input
+    #[arg(long)]
+    pub fail_fast: bool,
     /// The command; `None` starts the prompt.
     #[command(subcommand)]
     pub command: Option<CommandArgs>,
@@ -94,7 +101,7 @@ pub enum CommandArgs {
     Cancel(CancelArgs),
     /// Store files on the server; interrupted uploads resume
     Put(PutArgs),
-    /// Remove files and empty folders on the server
+    /// Remove files and folders on the server
     Rm(RmArgs),
     /// Move or rename a file or folder on the server
     Mv(MvArgs),
@@ -163,17 +170,6 @@ const GUI_HELP: &str = "\
 Only this computer can open the page. A link works once, within a minute; quiver gui prints another \
 one while the page runs. Ctrl-C ends it, and quiver resume continues its transfers.";
 
-/// `list [PATH]`
-#[derive(Debug, Args)]
-pub struct ListArgs {
-    /// Folder to list [default: the server's root]
-    #[arg(default_value = "", hide_default_value = true)]
-    pub path: String,
-    /// Print one JSON object per entry
-    #[arg(long)]
-    pub json: bool,
-}
-
 /// `get PATH...`
 #[derive(Debug, Args)]
 pub struct GetArgs {
@@ -187,6 +183,9 @@ pub struct GetArgs {
     /// Folder to store them in, or - for standard output [default: the current folder]
     #[arg(long, short, value_name = "DIR", default_value = ".", hide_default_value = true)]
     pub output: PathBuf,
+    /// Name to store a single file or folder under; its path is then no pattern
+    #[arg(long = "as", value_name = "NAME")]
+    pub stored_as: Option<String>,
     /// Replace existing files
     #[arg(long)]
     pub overwrite: bool,
@@ -300,49 +299,6 @@ pub struct PutArgs {
     #[arg(long, value_name = "RATE")]
     pub limit: Option<Rate>,
     /// Print one JSON object per stored file
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `rm PATH...`
-#[derive(Debug, Args)]
-pub struct RmArgs {
-    /// Files or empty folders on the server
-    #[arg(required = true, value_name = "PATH")]
-    pub paths: Vec<String>,
-    /// Remove without asking
-    #[arg(long, short)]
-    pub yes: bool,
-    /// Print one JSON object per removed path
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `mv FROM TO`
-#[derive(Debug, Args)]
-pub struct MvArgs {
-    /// File or folder on the server
-    pub from: String,
-    /// New path, or folder to move it into
-    pub to: String,
-    /// Replace an existing file
-    #[arg(long)]
-    pub overwrite: bool,
-    /// Print one JSON object
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `mkdir PATH...`
-#[derive(Debug, Args)]
-pub struct MkdirArgs {
-    /// Folders to make; missing parent folders are made too
-    #[arg(required = true, value_name = "PATH")]
-    pub paths: Vec<String>,
-    /// Accept folders that exist already
-    #[arg(long, short)]
-    pub parents: bool,
-    /// Print one JSON object per folder
     #[arg(long)]
     pub json: bool,
 }

@@ -93,7 +93,16 @@ async fn a_get_into_a_missing_folder_or_a_file_names_the_path() {
             "error: cannot store missing: No such file or directory\n\
             hint: make that folder first, or name another one\n",
         ),
-        ("file", "error: cannot store file: Not a directory\n"),
+        (
+            "missing.txt",
+            "error: cannot store missing.txt: No such file or directory\n\
+            hint: get FILE --as missing.txt stores a single file under that name\n",
+        ),
+        (
+            "file",
+            "error: cannot store file: Not a directory\n\
+            hint: get FILE --as file stores a single file under that name\n",
+        ),
     ] {
         let output = home.quiver_as(&server, "Ron", ["get", "a", "-o", folder]).run().await;
         assert_eq!(output.expect(8).stderr, why);

@@ -324,6 +324,8 @@ async fn the_client_refuses_invalid_arguments_before_it_connects() {
         (&["put", "a.txt", "--limit", "soon"], 2, "expected a rate"),
         (&["rm", "a.txt"], 2, "rm asks for confirmation"),
         (&["rm", "../a.txt", "--yes"], 2, "not allowed"),
+        (&["rm", "-r", "../*", "--yes"], 2, "not allowed"),
+        (&["rm", "-r", "/", "--yes"], 2, "it is the server's root folder"),
     ] {
         let output = run(&home, &server, arguments).await;
         assert_eq!(output.code(), code, "{arguments:?}: {}", output.stderr);

@@ -1,5 +1,6 @@
 //! Texts for people. Pure: the time zone is an argument, and nothing is printed.
 
+pub mod listing;
 pub mod offers;
 pub mod peers;
 pub mod questions;

@@ -21,6 +21,7 @@ use crate::reporter::Reporter;
 use crate::request::ResumeRequest;
 use crate::settings::ClientSettings;
 use crate::transfers::OtherSide;
+use crate::typed_path::strict;
 use crate::unfinished;
 use crate::upload::Upload;
 
@@ -349,20 +350,15 @@ fn matches_path(entry: &JournalEntry, typed: &Path) -> bool {
     let is_local = |path: &Path| std::path::absolute(typed).is_ok_and(|typed| typed == path);
     match &entry.subject {
         TransferSubject::File(file) => {
-            typed.to_str() == Some(file.path.as_str()) || is_local(&file.local)
+            typed.to_str().is_some_and(|typed| strict(typed) == file.path.as_str())
+                || is_local(&file.local)
         }
         TransferSubject::Tree(tree) => {
-            let is_named = |named: &String| {
-                let local = tree.folder.join(named);
-                let is_source = entry.direction == Direction::Put && is_local(&local);
-                typed.to_str().map(without_slash) == Some(without_slash(named)) || is_source
+            let is_named = |named: &String| match entry.direction {
+                Direction::Get => typed.to_str().map(strict) == Some(strict(named)),
+                Direction::Put => typed == Path::new(named) || is_local(&tree.folder.join(named)),
             };
             tree.named.iter().any(is_named) || is_local(&tree.folder)
         }
     }
-}
-
-/// The path without the slash that lists show after a folder's name.
-fn without_slash(typed: &str) -> &str {
-    typed.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(typed)
 }

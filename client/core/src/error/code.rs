@@ -127,6 +127,7 @@ impl ClientError {
             | Self::Identity(_)
             | Self::PasswordFile { .. }
             | Self::SharedPasswordFile(_)
+            | Self::OutputFolder { .. }
             | Self::CleanupFailed { .. }
             | Self::CleanupIncomplete => ErrorCode::LocalDisk,
             // As for a file that exists.
@@ -145,7 +146,9 @@ impl ClientError {
             Self::Untrusted(_) => ErrorCode::Untrusted,
             Self::Peer(error) => error.code(),
             Self::Busy(_) => ErrorCode::Busy,
-            Self::Refused { refusal, .. } => refusal.code.into(),
+            Self::Refused { refusal, .. } | Self::ServerFolder { refusal, .. } => {
+                refusal.code.into()
+            }
             Self::Stream { source, .. } => stream_code(source),
             Self::Get { source, .. } => match source {
                 GetError::Stream(source) => stream_code(source),
