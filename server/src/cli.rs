@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use bytesize::ByteSize;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 use quiver_protocol::ClientName;
 use quiver_transfer::Rate;
 use quiver_transport::LogWriter;
 
 use crate::config::{Config, UploadConfig};
+use crate::documents::ManArgs;
 use crate::log_format::LogFormat;
 use crate::metrics::host::HostName;
 use crate::output::Hint;
@@ -21,7 +23,7 @@ use crate::passwords::AccountPermission;
 use crate::relay::RelayLimits;
 use crate::server::Server;
 use crate::user_admin::{self, AccountChange};
-use crate::{certificate, logging, output};
+use crate::{certificate, documents, logging, output};
 
 /// A secure file transfer and messaging service over QUIC.
 #[derive(Debug, Parser)]
@@ -43,6 +45,13 @@ enum ServerCommand {
     /// Change the accounts of a password file
     #[command(subcommand)]
     User(UserArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell that runs the script
+        shell: Shell,
+    },
+    /// Print a man page, or store all of them in a folder
+    Man(ManArgs),
 }
 
 #[derive(Debug, Args)]
@@ -181,6 +190,10 @@ pub fn run(cli: ServerArgs) -> ExitCode {
         ServerCommand::Serve(serve) => return self::serve(*serve),
         ServerCommand::Cert(cert) => self::cert(cert),
         ServerCommand::User(user) => self::user(user),
+        ServerCommand::Completions { shell } => {
+            documents::completions(ServerArgs::command(), shell)
+        }
+        ServerCommand::Man(arguments) => documents::man(ServerArgs::command(), &arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -327,8 +340,6 @@ fn buffer_budget(text: &str) -> Result<u64, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

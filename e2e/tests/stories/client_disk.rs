@@ -133,7 +133,7 @@ async fn commands_fail_if_standard_output_is_full() {
         assert!(output.stderr.contains(why), "{arguments:?}: {}", output.stderr);
     }
     server.log().wait_for("not delivered: a to Client 4: Ron").await;
-    assert_eq!(server.log().count("delivered a (7 bytes) to Client 4"), 0);
+    assert_eq!(server.log().count("delivered a (7 B) to Client 4"), 0);
 }
 
 #[tokio::test]
@@ -149,7 +149,7 @@ async fn a_closed_output_pipe_causes_no_error_message() {
         let process = Process::start_with_stdio(&mut command);
         drop(command);
         let output = finish(process).await;
-        assert_eq!(output.code(), 1, "{arguments:?}: {}", output.stderr);
+        assert_eq!(output.code(), 141, "{arguments:?}: {}", output.stderr);
         assert_eq!(output.stderr, "", "{arguments:?}");
     }
 }

@@ -64,29 +64,6 @@ fn each_shell_script_completes_all_commands() {
 }
 
 #[test]
-fn the_man_page_lists_commands_and_exit_codes() {
-    let mut page = Vec::new();
-    clap_mangen::Man::new(ClientArgs::command()).render(&mut page).unwrap();
-    let page = String::from_utf8(page).unwrap();
-    for words in [
-        "quiver\\-get",
-        "quiver\\-put",
-        "quiver\\-mkdir",
-        "10 some of several failed",
-        "11 the other client declined",
-        "QUIVER_SERVER",
-        "announce = false",
-        "@NAME TEXT",
-        "/accept 1",
-    ] {
-        assert!(page.contains(words), "{words}");
-    }
-    for name in crate::command::SLASH_COMMANDS.into_iter().chain(["receive"]) {
-        assert!(page.contains(&format!("quiver\\-{name}")), "{name}");
-    }
-}
-
-#[test]
 fn commands_between_clients_say_what_their_exit_codes_mean() {
     let mut program = ClientArgs::command();
     for (name, code) in [

@@ -17,7 +17,7 @@ use quiver_transfer::get::GetError;
 use quiver_transfer::put::PutError;
 use quiver_transport::{IdentityError, StreamError, TrustError};
 
-use super::Failure;
+use super::{Failure, TrustListError};
 
 impl Failure {
     /// What the user can do about the failure, if anything.
@@ -36,9 +36,19 @@ impl Failure {
             Self::Interrupted(share) | Self::Terminated(share) | Self::Cancelled(share) => {
                 share.map(resume_hint)
             }
+            Self::TrustList(error) => trust_list_hint(error).map(str::to_owned),
             Self::Steering(error) => steering_hint(error).map(str::to_owned),
-            Self::Config(_) | Self::Output(_) | Self::System { .. } => None,
+            Self::Config(_) | Self::Output(_) | Self::System { .. } | Self::File { .. } => None,
         }
+    }
+}
+
+fn trust_list_hint(error: &TrustListError) -> Option<&'static str> {
+    match error {
+        TrustListError::Folder(_) => Some("set XDG_STATE_HOME to a folder for them"),
+        TrustListError::File(KnownServersError::Line { .. }) => Some("correct or remove that line"),
+        TrustListError::File(_) => None,
+        TrustListError::Unknown(_) => Some("quiver trust lists the known servers"),
     }
 }
 
@@ -247,8 +257,8 @@ fn trust_hint(untrusted: &UntrustedServer) -> Option<String> {
                 .to_owned()
         }
         UntrustedServer::FingerprintChanged { file, line, server, expected, .. } => format!(
-            "the connection may be intercepted. If the server has a new certificate, remove line {line} of \
-             {}:\n  \
+            "the connection may be intercepted. If the server has a new certificate: quiver trust forget {server}, \
+             or remove line {line} of {}:\n  \
                  {server} {expected}",
             display_path(file)
         ),
@@ -257,6 +267,10 @@ fn trust_hint(untrusted: &UntrustedServer) -> Option<String> {
         }
         UntrustedServer::UnknownServer { .. } | UntrustedServer::Declined(_) => {
             "--cert FILE trusts the server with that certificate".to_owned()
+        }
+        UntrustedServer::OtherFingerprint { .. } => {
+            "compare it with `quiver-server cert show` on the server; if it differs, the connection may be intercepted"
+                .to_owned()
         }
         UntrustedServer::InvalidCertificate { why: TrustError::NotYetValid(_), .. } => {
             "check this machine's clock".to_owned()

@@ -26,7 +26,7 @@ use crate::unfinished;
 use crate::upload::Upload;
 
 /// Settings of this run that override those of the run that started a transfer.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ResumeOverrides {
     /// The server's address.
     pub server: Option<ServerAddress>,
@@ -34,6 +34,21 @@ pub struct ResumeOverrides {
     pub certificate: Option<PathBuf>,
     /// The client's name.
     pub name: Option<ClientName>,
+    /// The file with the password, for all servers.
+    pub password_file: Option<PathBuf>,
+    /// Files with passwords, each for one server only.
+    pub password_files: Vec<(ServerAddress, PathBuf)>,
+}
+
+impl ResumeOverrides {
+    /// The password file for a server. The password of another server must not be sent to it.
+    fn password_file_for(&self, server: &ServerAddress) -> Option<PathBuf> {
+        let of_server = || {
+            let found = self.password_files.iter().find(|(address, _)| address == server);
+            found.map(|(_, file)| file.clone())
+        };
+        self.password_file.clone().or_else(of_server)
+    }
 }
 
 /// Resumes transfers, given what all of them need.
@@ -172,8 +187,10 @@ impl Resumer<'_> {
     /// The connection settings of a transfer.
     fn settings(&self, server: &ServerRef) -> ClientSettings {
         let overrides = self.overrides;
+        let address = overrides.server.as_ref().unwrap_or(&server.address);
         ClientSettings {
-            server: overrides.server.clone().unwrap_or_else(|| server.address.clone()),
+            password_file: overrides.password_file_for(address),
+            server: address.clone(),
             certificate: overrides.certificate.clone().or_else(|| server.certificate.clone()),
             name: Some(overrides.name.clone().unwrap_or_else(|| server.name.clone())),
             ..self.client.settings().clone()
@@ -197,7 +214,7 @@ impl Resumer<'_> {
             entries.into_iter().partition(|entry| entry.file().is_none());
         for tree in &trees {
             if let Err(error) = self.resume_tree(tree, &session).await {
-                if error.code() == ErrorCode::NotFound {
+                if error.code_of_items() == ErrorCode::NotFound {
                     // None of its files exists any more.
                     let (journal, id) = (self.journal.clone(), tree.id());
                     let _ = blocking::run(move || journal.remove(id)).await;

@@ -69,8 +69,8 @@ async fn prepare_rejects_a_target_that_cannot_be_stored() {
         (folder.path(), &["a/x", "b/x"][..], ErrorCode::InvalidRequest),
         (folder.path(), &["../x"], ErrorCode::InvalidRequest),
         (folder.path(), &["/"], ErrorCode::NotFound),
-        (folder.path(), &["free", "taken"], ErrorCode::LocalDisk),
-        (folder.path(), &["folder"], ErrorCode::LocalDisk),
+        (folder.path(), &["free", "taken"], ErrorCode::Other),
+        (folder.path(), &["folder"], ErrorCode::Other),
         (folder.path(), &[".quiver-0123456789abcdef.part"], ErrorCode::LocalDisk),
         (missing.as_path(), &["x"], ErrorCode::LocalDisk),
     ] {

@@ -12,7 +12,7 @@ use crate::exchange::{GetError, PutError};
 /// The kind of an error. The texts of [`as_str`](Self::as_str) do not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorCode {
-    /// The request is invalid.
+    /// The request is invalid, such as one with a path that breaks the rules.
     InvalidRequest,
     /// The client could not connect, a request timed out, or the connection was lost.
     Connection,
@@ -22,7 +22,7 @@ pub enum ErrorCode {
     SignIn,
     /// All slots are taken.
     Busy,
-    /// There is no such file or client.
+    /// There is no such file or client, or it is of another kind.
     NotFound,
     /// A local file or the local disk failed.
     LocalDisk,
@@ -55,6 +55,24 @@ impl ErrorCode {
             Self::Declined => "declined",
             Self::Interrupted => "interrupted",
             Self::Other => "other",
+        }
+    }
+
+    /// Whether the cause is the connection or this machine, rather than one of several items.
+    fn concerns_all_items(self) -> bool {
+        match self {
+            Self::Connection
+            | Self::Untrusted
+            | Self::SignIn
+            | Self::Busy
+            | Self::LocalDisk
+            | Self::Interrupted => true,
+            Self::InvalidRequest
+            | Self::NotFound
+            | Self::Verification
+            | Self::Partial
+            | Self::Declined
+            | Self::Other => false,
         }
     }
 }
@@ -109,13 +127,19 @@ impl ClientError {
             | Self::Identity(_)
             | Self::PasswordFile { .. }
             | Self::SharedPasswordFile(_)
-            | Self::Target { .. }
             | Self::OutputFolder { .. }
-            | Self::Source { .. }
-            | Self::NotAFile { .. }
             | Self::CleanupFailed { .. }
-            | Self::CleanupIncomplete
-            | Self::Exists(_) => ErrorCode::LocalDisk,
+            | Self::CleanupIncomplete => ErrorCode::LocalDisk,
+            // As for a file that exists.
+            Self::Target { source, .. } if source.kind() == io::ErrorKind::IsADirectory => {
+                ErrorCode::Other
+            }
+            Self::Source { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                ErrorCode::NotFound
+            }
+            Self::Target { .. } | Self::Source { .. } => ErrorCode::LocalDisk,
+            // As the server's refusals that say the same.
+            Self::NotAFile { .. } => ErrorCode::NotFound,
             Self::Resolve { .. } | Self::Unreachable { .. } | Self::Socket(_) => {
                 ErrorCode::Connection
             }
@@ -139,13 +163,25 @@ impl ClientError {
                     ErrorCode::Verification
                 }
             },
-            Self::ReadOnly { .. } | Self::FolderExists { .. } | Self::System { .. } => {
-                ErrorCode::Other
-            }
+            Self::ReadOnly { .. }
+            | Self::Exists(_)
+            | Self::FolderExists { .. }
+            | Self::System { .. } => ErrorCode::Other,
             Self::Output(error) => output_code(error),
-            Self::SomeFailed { code, .. } => *code,
+            Self::SomeFailed { code, .. } if code.concerns_all_items() => *code,
+            Self::SomeFailed { .. } => ErrorCode::Partial,
             Self::Resumable { error, .. } => error.code(),
             Self::Interrupted => ErrorCode::Interrupted,
+        }
+    }
+
+    /// The code of each failed item if all of several failed with one; otherwise as [`code`](Self::code).
+    #[must_use]
+    pub fn code_of_items(&self) -> ErrorCode {
+        match self {
+            Self::SomeFailed { code, .. } => *code,
+            Self::Resumable { error, .. } => error.code_of_items(),
+            error => error.code(),
         }
     }
 }

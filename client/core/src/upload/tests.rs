@@ -49,13 +49,13 @@ fn prepare_rejects_a_file_that_cannot_be_uploaded() {
     symlink("nowhere", at("broken")).unwrap();
     symlink("pipe", at("to-a-pipe")).unwrap();
     for (names, code) in [
-        (&["missing"][..], ErrorCode::LocalDisk),
-        (&["broken"], ErrorCode::LocalDisk),
-        (&["sub"], ErrorCode::LocalDisk),
-        (&["pipe"], ErrorCode::LocalDisk),
-        (&["to-a-pipe"], ErrorCode::LocalDisk),
-        (&["/dev/null"], ErrorCode::LocalDisk),
-        (&["sub/.."], ErrorCode::LocalDisk),
+        (&["missing"][..], ErrorCode::NotFound),
+        (&["broken"], ErrorCode::NotFound),
+        (&["sub"], ErrorCode::NotFound),
+        (&["pipe"], ErrorCode::NotFound),
+        (&["to-a-pipe"], ErrorCode::NotFound),
+        (&["/dev/null"], ErrorCode::NotFound),
+        (&["sub/.."], ErrorCode::NotFound),
         (&["nul"], ErrorCode::InvalidRequest),
         (&["back\\slash"], ErrorCode::InvalidRequest),
         (&["line\nbreak"], ErrorCode::InvalidRequest),

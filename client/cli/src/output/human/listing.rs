@@ -2,8 +2,9 @@
 
 use chrono::TimeZone;
 use quiver_protocol::reply::{EntryKind, FolderEntry};
+use quiver_protocol::units;
 
-use super::{byte_count, folder_entry};
+use super::folder_entry;
 
 /// Columns of the longest size, such as `1000.0 MB`.
 const SIZE_WIDTH: usize = 9;
@@ -30,7 +31,7 @@ impl EntryTotals {
 /// `12 files and 1 folder (3.4 MB)`
 #[must_use]
 pub fn in_sentence(totals: &EntryTotals) -> String {
-    let size = byte_count(totals.bytes);
+    let size = units::bytes(totals.bytes);
     let (files, folders) = (counted(totals.files, "file"), counted(totals.folders, "folder"));
     match (totals.files, totals.folders) {
         (_, 0) => format!("{files} ({size})"),
@@ -43,7 +44,7 @@ pub fn in_sentence(totals: &EntryTotals) -> String {
 #[must_use]
 pub fn totals(totals: &EntryTotals) -> String {
     let EntryTotals { files, folders, bytes } = *totals;
-    format!("{}, {}, {}", counted(files, "file"), counted(folders, "folder"), byte_count(bytes))
+    format!("{}, {}, {}", counted(files, "file"), counted(folders, "folder"), units::bytes(bytes))
 }
 
 /// `  35 bytes  2024-10-19 17:45  secret.txt`, in local time of `zone`.
@@ -52,7 +53,7 @@ where
     Z::Offset: std::fmt::Display,
 {
     let size = match entry.kind {
-        EntryKind::File => byte_count(entry.size),
+        EntryKind::File => units::bytes(entry.size),
         EntryKind::Folder => "-".to_owned(),
     };
     let modified = entry.modified.0.with_timezone(zone).format("%Y-%m-%d %H:%M");
@@ -98,7 +99,7 @@ mod tests {
     #[test]
     fn totals_have_the_right_plurals() {
         let mut sum = EntryTotals::default();
-        assert_eq!(totals(&sum), format!("0 files, 0 folders, {}", byte_count(0)));
+        assert_eq!(totals(&sum), format!("0 files, 0 folders, {}", units::bytes(0)));
         sum.add(&entry("a", EntryKind::File, 1_500_000));
         assert_eq!(in_sentence(&sum), "1 file (1.5 MB)");
         sum.add(&entry("b", EntryKind::Folder, 0));
