@@ -75,7 +75,7 @@ async fn words_of_a_shell_work_where_the_whole_line_parses() {
     let mut ron = PromptUser::sign_in(&home, &server, "Ron");
     assert_eq!(ron.enter("ls"), "Server: notes/");
     assert_eq!(ron.enter("DIR /notes/"), "Server: notes/a.txt");
-    assert!(ron.enter("?").starts_with("status [--json]"));
+    assert!(ron.enter("?").starts_with("status [--here]"));
     assert_eq!(ron.enter("ls or dir, it is the same"), "Server: ls or dir, it is the same ACK");
     assert_eq!(ron.enter("help me"), "Server: help me ACK");
     for line in ["cd", "pwd", "cd .."] {
