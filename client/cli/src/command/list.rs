@@ -80,7 +80,7 @@ async fn print_entries(
 /// Whether no further folder can be listed.
 fn ends_walk(error: &ClientError) -> bool {
     error.is_lost_connection()
-        || matches!(error, ClientError::Invalid(InvalidRequest::TooManyFolders))
+        || matches!(error, ClientError::Invalid(InvalidRequest::TooManyEntries))
 }
 
 fn sort(entries: &mut [FolderEntry], order: ListOrder, reverse: bool) {
