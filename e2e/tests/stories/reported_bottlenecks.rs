@@ -133,5 +133,6 @@ async fn client_and_server_name_no_bottleneck_of_a_short_transfer() {
     assert_eq!(line["limited_by"], Value::Null, "{line}");
     let entry =
         server.log().wait_for("delivered small (7 bytes) to Client 1: Ron: sent 7 bytes in").await;
-    assert!(entry.message.ends_with(" MB/s"), "{}", entry.message);
+    // Nor is there a rate: the time of so few bytes says nothing about a network or a disk.
+    assert!(entry.message.ends_with(" s"), "{}", entry.message);
 }
