@@ -36,6 +36,7 @@ mod client_source_changes;
 mod client_status;
 mod client_stopped_terminal;
 mod client_terminals;
+mod client_typing;
 mod client_untrusted_text;
 mod connection_ends;
 mod conversation;

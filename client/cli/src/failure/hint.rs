@@ -30,6 +30,7 @@ impl Failure {
                 let hint = failure.hint().map_or_else(String::new, |hint| hint + "; ");
                 Some(format!("{hint}/say {} sends the line as a message", line.trim()))
             }
+            Self::AtLine { failure, .. } => failure.hint(),
             Self::Offer { number, error } => Some(peers::offer_hint(*number, error)),
             Self::Continuable { hint } => Some(hint.clone()),
             Self::Interrupted(share) | Self::Terminated(share) | Self::Cancelled(share) => {
