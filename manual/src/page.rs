@@ -37,7 +37,10 @@ pub(crate) fn render(command: &Command, context: PageContext<'_>) -> String {
     for section in topic.sections {
         page.heading(section.heading);
         page.text(section.text);
-        page.terms(section.terms);
+        for (term, text) in (section.terms)() {
+            page.term(vec![bold(term)], &text);
+        }
+        page.paragraphs(&[(section.end)()]);
     }
     page.options(command);
     page.examples(topic.examples);
@@ -88,9 +91,9 @@ impl Page {
         }
     }
 
-    fn paragraphs(&mut self, paragraphs: &[&str]) {
+    fn paragraphs(&mut self, paragraphs: &[impl AsRef<str>]) {
         for paragraph in paragraphs {
-            self.roff(Roff::default().control("PP", []).text([roman(*paragraph)]));
+            self.roff(Roff::default().control("PP", []).text([roman(paragraph.as_ref())]));
         }
     }
 

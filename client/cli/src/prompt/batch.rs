@@ -10,9 +10,9 @@ use tokio::sync::mpsc;
 use super::line::ParsedLine;
 use super::{CONNECTED_AGAIN, connection_lost};
 use crate::command;
-use crate::command::PROMPT_HELP;
 use crate::failure::{Exit, Failure};
 use crate::interface::Interface;
+use crate::prompt_help;
 
 /// Reads and runs lines up to the end of input or `exit`.
 ///
@@ -68,7 +68,8 @@ async fn run_line(interface: &mut Interface, line: ParsedLine) -> Result<(), Fai
     match line {
         ParsedLine::Blank | ParsedLine::Exit => Ok(()),
         ParsedLine::Help => {
-            interface.output.say(PROMPT_HELP).await;
+            let width = interface.output.message_width();
+            interface.output.say(prompt_help::wrapped(width)).await;
             Ok(())
         }
         ParsedLine::Message(text) => command::send_message(interface, &text).await,

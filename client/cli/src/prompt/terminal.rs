@@ -23,10 +23,10 @@ use super::line::ParsedLine;
 use super::{CONNECTED_AGAIN, connection_lost};
 use crate::cli::CommandArgs;
 use crate::command;
-use crate::command::PROMPT_HELP;
 use crate::failure::{Exit, Failure};
 use crate::interface::Interface;
 use crate::interrupts::Interrupts;
+use crate::prompt_help;
 
 /// Connects, asks for a missing name or password, and runs lines until the person leaves.
 ///
@@ -197,7 +197,8 @@ impl Prompt<'_> {
         let result = match parsed {
             ParsedLine::Blank | ParsedLine::Exit => Ok(()),
             ParsedLine::Help => {
-                self.interface.output.say(PROMPT_HELP).await;
+                let width = self.interface.output.message_width();
+                self.interface.output.say(prompt_help::wrapped(width)).await;
                 Ok(())
             }
             ParsedLine::Command(CommandArgs::Get(arguments)) => self.get(&arguments, line).await,
