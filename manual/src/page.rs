@@ -33,6 +33,8 @@ pub(crate) fn render(command: &Command, context: PageContext<'_>) -> String {
     page.synopsis(command);
     page.mangen(|out| man.render_description_section(out));
     page.paragraphs(topic.description);
+    let own_end = command.get_after_help().map(ToString::to_string);
+    page.paragraphs(own_end.as_slice());
     page.commands(command);
     for section in topic.sections {
         page.heading(section.heading);

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
 use chrono::Utc;
-use quiver_protocol::CloseCode;
 use quiver_protocol::text::display_path;
+use quiver_protocol::{CloseCode, units};
 use quiver_transfer::BackgroundPool;
 use quiver_transfer::has_active_transfers;
 use quiver_transport::{CertificateInfo, Endpoint, Identity, LogWriter, Protocol};
@@ -214,9 +214,12 @@ fn enable_uploads(files: Files, uploads: Option<&UploadConfig>) -> anyhow::Resul
     let files = files.with_store(quota_db, limits);
     files.settle_unfinished().context("cannot settle unfinished changes of files")?;
     match files.disk_space() {
-        Ok(UnreservedSpace { available: 0, kept_free }) => warn!(
-            "nothing can be stored: {kept_free} bytes of the disk are free, and --keep-free keeps {keep_free}"
-        ),
+        Ok(UnreservedSpace { available: 0, kept_free }) => {
+            let (free, kept) = units::compared_bytes(kept_free, *keep_free);
+            warn!(
+                "nothing can be stored: {free} of the disk are free, and --keep-free keeps {kept}"
+            );
+        }
         Ok(_) => {}
         Err(error) => warn!("cannot read how much space the disk has: {error}"),
     }

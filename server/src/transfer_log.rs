@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use quiver_protocol::text::display_remark;
+use quiver_protocol::units;
 use quiver_transfer::TransferBottleneck;
 use tracing::info;
 
@@ -38,7 +39,8 @@ impl TransferLog<'_> {
         let limit = bottleneck.map_or_else(String::new, |bottleneck| {
             format!(", limited by {}", bottleneck.describe(CLIENT))
         });
-        info!("{done} {path} ({size} bytes) {preposition} {client}: {self}{limit}");
+        let size = units::bytes(size);
+        info!("{done} {path} ({size}) {preposition} {client}: {self}{limit}");
     }
 
     /// Logs that the transfer failed for this reason, which may contain text of the client.
@@ -60,12 +62,12 @@ impl TransferLog<'_> {
     }
 }
 
-/// `received 1048576 bytes in 0.012 s, 87.4 MB/s`
+/// `received 1.0 MB in 0.012 s, 87.4 MB/s`
 impl fmt::Display for TransferLog<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (bytes, seconds) = (self.moved, self.duration.as_secs_f64());
-        let rate = bytes as f64 / seconds.max(1e-6) / 1e6;
+        let (bytes, seconds) = (units::bytes(self.moved), self.duration.as_secs_f64());
+        let rate = units::average_rate(self.moved, self.duration);
         let TransferWords { moved, .. } = self.words();
-        write!(f, "{moved} {bytes} bytes in {seconds:.3} s, {rate:.1} MB/s")
+        write!(f, "{moved} {bytes} in {seconds:.3} s, {rate}")
     }
 }

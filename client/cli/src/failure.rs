@@ -2,6 +2,7 @@
 
 mod exit;
 mod hint;
+mod trust_list;
 
 use std::io;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use thiserror::Error;
 
 use crate::config::ConfigError;
 pub use exit::Exit;
+pub use trust_list::TrustListError;
 
 /// An error shown to the user.
 #[derive(Debug, Clone, Error)]
@@ -62,6 +64,9 @@ pub enum Failure {
         /// Why.
         error: Arc<ClientError>,
     },
+    /// The list of known servers was not shown or changed.
+    #[error(transparent)]
+    TrustList(Arc<TrustListError>),
     /// A transfer of another process, or of this one, was not steered.
     #[error(transparent)]
     Steering(Arc<SteerError>),
@@ -124,7 +129,7 @@ impl Failure {
             && match &self {
                 Self::Client(error) => match &**error {
                     ClientError::Source { source, .. } => source.kind() == io::ErrorKind::NotFound,
-                    error => error.code() == ErrorCode::NotFound,
+                    error => error.code_of_items() == ErrorCode::NotFound,
                 },
                 _ => false,
             };
@@ -181,6 +186,12 @@ impl From<InvalidRequest> for Failure {
 impl From<SteerError> for Failure {
     fn from(error: SteerError) -> Self {
         Self::Steering(Arc::new(error))
+    }
+}
+
+impl From<TrustListError> for Failure {
+    fn from(error: TrustListError) -> Self {
+        Self::TrustList(Arc::new(error))
     }
 }
 

@@ -3,6 +3,7 @@
 //! | module | contents |
 //! |---|---|
 //! | [`cli`] | the command line as clap parses it |
+//! | [`server_choice`] | a server as people name it: an entry of the configuration file, or an address |
 //! | [`config`] | the settings: flags, environment and configuration file combined |
 //! | [`run`] | runs one command or the prompt, handles signals, and returns the exit code |
 //! | [`interface`] | receives the client's events, shows them, and asks its questions |
@@ -26,5 +27,6 @@ pub mod output;
 pub mod prompt;
 mod prompt_help;
 pub mod run;
+pub mod server_choice;
 pub mod ui_mode;
 mod unix;

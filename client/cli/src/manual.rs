@@ -40,8 +40,8 @@ pub const MANUAL: Manual = Manual {
     topics: &[PROGRAM, &server_commands::TOPICS, &client_commands::TOPICS, &own_commands::TOPICS],
     exit_codes: &[
         ("0", "done"),
-        ("1", "other"),
-        ("2", "usage"),
+        ("1", "other, such as a file that exists already"),
+        ("2", "usage, or a path that breaks the rules"),
         ("3", "cannot connect or timed out"),
         ("4", "wrong key of the server or of another client"),
         ("5", "sign-in refused"),
@@ -49,9 +49,10 @@ pub const MANUAL: Manual = Manual {
         ("7", "no such file or client"),
         ("8", "local disk"),
         ("9", "content failed verification"),
-        ("10", "some of several failed"),
+        ("10", "one or more of several failed"),
         ("11", "the other client declined"),
         ("130", "Ctrl-C"),
+        ("141", "standard output was closed"),
         ("143", "SIGTERM"),
     ],
     files: &[
@@ -80,7 +81,9 @@ resume.";
 
 const SETTINGS: &str = "\
 Each setting comes from its flag, or else from the environment, or else from config.toml, which may have the keys \
-server, cert, name, announce and paths. announce = false keeps the prompt from announcing clients that connect and \
+server, cert, name, announce and paths, and entries such as [servers.work] with address, cert, name and password_file, \
+which --server work selects. A section [servers.work] there, with address, cert, name and password_file, is \
+what --server work means. announce = false keeps the prompt from announcing clients that connect and \
 disconnect; paths = \"relay-only\" or \"direct-only\" is as the flag.";
 
 /// The clap definition of the program, with the manual in its help.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use quiver_client::folders::{FolderError, Folders};
 use quiver_client::journal::Journal;
-use quiver_client::{Client, ClientError, ResumeOverrides};
+use quiver_client::{Client, ClientError, ClientSettings};
 use quiver_control::{ClientTransfers, CommandText, ControlSocket};
 use quiver_protocol::CloseCode;
 use quiver_transport::Endpoint;
@@ -97,19 +97,14 @@ fn execute(
     let home = std::env::home_dir();
     let folders = Folders::new(&variable, home.as_deref());
     let file = folders.config().ok().map(|config| config.join("config.toml"));
-    let overrides = ResumeOverrides {
-        server: cli.settings.server.clone(),
-        certificate: cli.settings.cert.clone(),
-        name: cli.settings.name.clone(),
-    };
     let session = UserSession {
         runtime_folder: quiver_control::socket_folder::runtime_folder(&variable, &folders),
         has_display: ["DISPLAY", "WAYLAND_DISPLAY"]
             .iter()
             .any(|name| variable(name).is_some_and(|display| !display.is_empty())),
-        home,
+        home: home.clone(),
     };
-    let config = Config::new(cli.settings, variable, file.as_deref())?;
+    let config = Config::new(cli.settings, variable, file.as_deref(), home.as_deref())?;
     let _log = config.verbose.then(output::start_verbose_log).transpose()?;
     let mode = match &cli.command {
         Some(_) => UiMode::OneShot,
@@ -135,6 +130,10 @@ fn execute(
             let list = command::transfers(&journal, folder.as_deref(), &output, &arguments);
             until_signal(list).await.map(|()| Exit::Done)
         }),
+        Some(CommandArgs::Trust(arguments)) => runtime.block_on(async {
+            let trust = command::trust(&folders, &config.servers, &output, &arguments);
+            until_signal(trust).await.map(|()| Exit::Done)
+        }),
         Some(CommandArgs::Gui(arguments)) => {
             runtime.block_on(command::gui(&config, &folders, session, &output, &arguments))
         }
@@ -146,8 +145,7 @@ fn execute(
         }
         command => {
             let process = OwnProcess { typed, runtime_folder: session.runtime_folder };
-            let command =
-                run_with_signals(&config, &overrides, &folders, command, process, &output);
+            let command = run_with_signals(&config, &folders, command, process, &output);
             runtime.block_on(command)
         }
     };
@@ -190,7 +188,6 @@ struct OwnProcess {
 /// client has left.
 async fn run_with_signals(
     config: &Config,
-    overrides: &ResumeOverrides,
     folders: &Folders,
     command: Option<CommandArgs>,
     process: OwnProcess,
@@ -199,7 +196,9 @@ async fn run_with_signals(
     let mut signals =
         Signals::listen().map_err(|source| Failure::system("cannot listen for signals", source))?;
     let endpoint = Endpoint::dialler()?;
-    let client = Client::new(config.client.clone(), folders.clone(), endpoint.clone())?;
+    let one_shot = command::is_one_shot(command.as_ref());
+    let settings = ClientSettings { one_shot, ..config.client.clone() };
+    let client = Client::new(settings, folders.clone(), endpoint.clone())?;
     let mut interface = Interface::new(client.clone(), output.clone());
     interface.peer_display().announce = config.announce && output.mode() == UiMode::Prompt;
     // Others are too short for that.
@@ -210,6 +209,7 @@ async fn run_with_signals(
     let typed = if command.is_some() { typed } else { String::new() };
     let transfers = ClientTransfers::new(client.clone(), Handle::current(), process_name, typed);
     interface.runtime_folder.clone_from(&runtime_folder);
+    interface.servers.clone_from(&config.servers);
     interface.shown_transfers = Some(transfers.clone());
     let mut control = None;
     // Without a transfer there is nothing to see, and most are over before anybody could look.
@@ -221,7 +221,9 @@ async fn run_with_signals(
         match command {
             Some(CommandArgs::Resume(arguments)) => {
                 folders.state().map_err(|why| ClientError::NoJournalFolder(why.clone()))?;
-                command::resume(&mut interface, overrides, &arguments).await.map(|()| Exit::Done)
+                command::resume(&mut interface, &config.overrides, &arguments)
+                    .await
+                    .map(|()| Exit::Done)
             }
             Some(command) => {
                 let result = command::run(&mut interface, &command).await;

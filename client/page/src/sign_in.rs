@@ -40,7 +40,9 @@ impl SignIn {
         if certificate.as_ref().is_some_and(|path| path.is_relative()) {
             return Err(Failure::invalid("the path of the certificate is not absolute"));
         }
-        Ok(ClientSettings { server, name, certificate, ..defaults.clone() })
+        // The password of another server must not be sent to this one.
+        let password_file = defaults.password_file.clone().filter(|_| server == defaults.server);
+        Ok(ClientSettings { server, name, certificate, password_file, ..defaults.clone() })
     }
 }
 
@@ -194,6 +196,7 @@ mod tests {
             password_file: None,
             timeout: Duration::from_secs(1),
             paths: quiver_client::settings::PathPolicy::Any,
+            one_shot: false,
         };
         let settings = |server: &str, name: &str, certificate: &str| {
             let certificate = Some(certificate.to_owned());

@@ -47,7 +47,7 @@ fn main() {
     enter("/send Pete secret.txt", "Offer 1: waiting for Pete's answer.");
     pete.wait_until("the offer", |screen| screen.contains("/accept 1"));
     pete.type_line("/accept 1");
-    wait_for_row(&mut ron, "Pete has stored 1 file (35 bytes).");
+    wait_for_row(&mut ron, "Pete has stored 1 file (35 B).");
     output.print_complete_rows(&ron);
 
     println!(

@@ -136,7 +136,7 @@ async fn a_stopping_server_lets_a_running_get_finish() {
     assert_eq!(fs::metadata(home.file("big")).unwrap().len(), SIZE);
     assert_eq!(home.names(), ["big"]);
     assert!(server.wait_for_exit(Duration::from_secs(12)).await.success());
-    server.log().wait_for("delivered big (33554432 bytes) to Client 1: Ron").await;
+    server.log().wait_for("delivered big (33.6 MB) to Client 1: Ron").await;
 }
 
 #[tokio::test]

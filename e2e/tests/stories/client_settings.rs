@@ -144,7 +144,7 @@ async fn the_exit_code_is_that_of_the_first_failed_line() {
     assert_eq!(finished.stderr.matches("error: ").count(), 3, "{}", finished.stderr);
     let finished =
         home.quiver_as(&server, "Ron", [""; 0]).run_with_input("get a\nget missing\n").await;
-    finished.expect(8);
+    finished.expect(1);
     let finished =
         home.quiver_as(&server, "Ron", [""; 0]).run_with_input("get\nget missing\n").await;
     finished.expect(2);

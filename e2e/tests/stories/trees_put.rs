@@ -55,7 +55,7 @@ async fn put_stores_a_folder_with_all_its_content() {
     assert!(tree::read(&other.folder()) == remote);
     // Without -r, put refuses a folder.
     let refused = put(&home, &server, &["notes"]).await;
-    assert!(refused.expect(8).stderr.contains("hint: put -r stores folders"), "{}", refused.stderr);
+    assert!(refused.expect(7).stderr.contains("hint: put -r stores folders"), "{}", refused.stderr);
 }
 
 #[tokio::test]
@@ -180,12 +180,12 @@ async fn put_with_dry_run_prints_a_plan_and_stores_nothing() {
         lines,
         [
             "blocked             n/blocked: a folder has that name",
-            "differs             n/differs (9 bytes)",
-            "does not fit        n/large (11 bytes)",
-            "new                 n/new (9 bytes)",
+            "differs             n/differs (9 B)",
+            "does not fit        n/large (11 B)",
+            "new                 n/new (9 B)",
             "new                 n/sub/",
-            "new                 n/sub/inner (9 bytes)",
-            "same                n/same (9 bytes)",
+            "new                 n/sub/inner (9 B)",
+            "same                n/same (9 B)",
         ]
     );
     assert!(tree::read(&server.files()) == before);
@@ -202,7 +202,7 @@ async fn put_of_a_tree_that_does_not_fit_stores_nothing() {
         fs::write(home.file("n").join(name), vec![7; 700_000]).unwrap();
     }
     let refused = put(&home, &server, &["-r", "n"]).await;
-    let why = "1400000 bytes are needed, but only 1000000 are free";
+    let why = "1.4 MB are needed, but only 1.0 MB are free";
     assert!(refused.expect(1).stderr.contains(why), "{}", refused.stderr);
     assert_eq!(tree::names(&server.files()), [""; 0]);
 }

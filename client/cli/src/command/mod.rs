@@ -22,6 +22,7 @@ mod status;
 pub mod steer;
 mod tell;
 mod transfers;
+mod trust;
 mod verify;
 mod watched_transfers;
 
@@ -38,6 +39,7 @@ use crate::ui_mode::UiMode;
 pub use gui::{UserSession, run as gui};
 pub use resume::run as resume;
 pub use transfers::run as transfers;
+pub use trust::run as trust;
 
 /// Commands of the prompt. A line that begins with one of them, with or without a slash, is a command.
 pub const PROMPT_COMMANDS: [&str; 10] =
@@ -47,13 +49,13 @@ pub const PROMPT_COMMANDS: [&str; 10] =
 /// its arguments, so that "cancel my order" stays a message; with a slash it always is one.
 pub const STEERING_COMMANDS: [&str; 4] = ["transfers", "pause", "resume", "cancel"];
 
-/// Commands of the prompt between clients. Each needs a slash, so that "accept my thanks" stays a message.
-pub const SLASH_COMMANDS: [&str; 9] =
-    ["tell", "send", "offers", "accept", "decline", "peers", "path", "verify", "contacts"];
+/// Commands of the prompt between clients, and about known servers. Each needs a slash, so that "accept my thanks" stays a message.
+pub const SLASH_COMMANDS: [&str; 10] =
+    ["tell", "send", "offers", "accept", "decline", "peers", "path", "verify", "contacts", "trust"];
 
 /// The text that `help` prints at the prompt.
 pub const PROMPT_HELP: &str = "\
-status [--json]                        list connected clients and earlier ones
+status [--here] [--last N] [--json]    list connected clients and earlier ones
 list [PATH] [--json]                   list files on the server
 get PATH... [-r] [-o DIR]              fetch files into DIR, by default the current folder
 put FILE... [-r] [--to DIR]            store files in DIR on the server, by default its root
@@ -67,6 +69,7 @@ pause N, resume N, cancel N            steer the running transfer N
 /send NAME PATH... [--wait]            offer files to another client; /send --cancel N: withdraw offer N
 /accept N [DIR], /decline N            answer an offer
 /offers, /peers, /contacts             list offers, other clients, known clients and their keys
+/trust [forget HOST]                   list known servers and their keys, or forget one
 /verify NAME, /path NAME               compare keys with another client; show how the connection runs
 exit, quit                             leave; so does Ctrl-D
 help                                   show this help
@@ -98,6 +101,12 @@ pub async fn run(interface: &mut Interface, command: &CommandArgs) -> Result<(),
         CommandArgs::Path(arguments) => path::run(interface, arguments).await,
         CommandArgs::Verify(arguments) => verify::run(interface, arguments).await,
         CommandArgs::Contacts(arguments) => contacts::run(interface, arguments).await,
+        CommandArgs::Trust(arguments) => {
+            let (folders, servers) =
+                (interface.client.folders().clone(), interface.servers.clone());
+            let output = interface.output.clone();
+            interface.drive(trust::run(&folders, &servers, &output, arguments)).await?
+        }
         CommandArgs::Transfers(arguments) => {
             let (journal, folder) = (interface.client.journal(), interface.runtime_folder.clone());
             let output = interface.output.clone();
@@ -170,7 +179,10 @@ pub fn process_name(command: Option<&CommandArgs>, mode: UiMode) -> &'static str
 /// this machine, or connect if they can.
 pub fn needs_connection(command: &CommandArgs) -> bool {
     match command {
-        CommandArgs::Offers(_) | CommandArgs::Decline(_) | CommandArgs::Contacts(_) => false,
+        CommandArgs::Offers(_)
+        | CommandArgs::Decline(_)
+        | CommandArgs::Contacts(_)
+        | CommandArgs::Trust(_) => false,
         CommandArgs::Send(arguments) => arguments.cancel.is_none(),
         CommandArgs::Message(_)
         | CommandArgs::Status(_)
@@ -225,12 +237,20 @@ pub fn may_have_disk_work(command: Option<&CommandArgs>) -> bool {
             | CommandArgs::Path(_)
             | CommandArgs::Verify(_)
             | CommandArgs::Contacts(_)
+            | CommandArgs::Trust(_)
             | CommandArgs::Pause(_)
             | CommandArgs::Cancel(_)
             | CommandArgs::Completions { .. }
             | CommandArgs::Man(_),
         ) => false,
     }
+}
+
+/// Whether a program runs one command and ends, so that the server's list of clients need not show each run; `None` is
+/// the prompt or piped lines.
+#[must_use]
+pub fn is_one_shot(command: Option<&CommandArgs>) -> bool {
+    !matches!(command, None | Some(CommandArgs::Receive(_) | CommandArgs::Gui(_)))
 }
 
 /// Whether a command may transfer files between clients; `None` is the prompt.

@@ -44,13 +44,13 @@ fn a_flag_beats_the_environment_which_beats_the_file() {
     let expected = |server: &str, certificate: &str, name: &str| {
         (server.to_owned(), certificate.to_owned(), name.to_owned())
     };
-    let all = Config::new(flags, all_variables, Some(&path)).unwrap();
+    let all = Config::new(flags, all_variables, Some(&path), None).unwrap();
     assert_eq!(values(all), expected("flag:1", "flag.pem", "Flag"));
-    let two = Config::new(SettingsArgs::default(), all_variables, Some(&path)).unwrap();
+    let two = Config::new(SettingsArgs::default(), all_variables, Some(&path), None).unwrap();
     assert_eq!(values(two), expected("variable:2", "variable.pem", "Variable"));
-    let one = Config::new(SettingsArgs::default(), NO_VARIABLES, Some(&path)).unwrap();
+    let one = Config::new(SettingsArgs::default(), NO_VARIABLES, Some(&path), None).unwrap();
     assert_eq!(values(one), expected("file:3", "file.pem", "File"));
-    let none = Config::new(SettingsArgs::default(), NO_VARIABLES, None).unwrap();
+    let none = Config::new(SettingsArgs::default(), NO_VARIABLES, None, None).unwrap();
     assert_eq!(none.client.server.to_string(), "localhost:4433");
     assert_eq!((none.client.certificate, none.client.name), (None, None));
 }
@@ -58,7 +58,7 @@ fn a_flag_beats_the_environment_which_beats_the_file() {
 #[test]
 fn a_relative_path_in_the_file_starts_at_its_folder() {
     let (folder, path) = config_file(ALL_KEYS);
-    let config = Config::new(SettingsArgs::default(), NO_VARIABLES, Some(&path)).unwrap();
+    let config = Config::new(SettingsArgs::default(), NO_VARIABLES, Some(&path), None).unwrap();
     assert_eq!(config.client.certificate.unwrap(), folder.path().join("certs/file.pem"));
 }
 
@@ -66,7 +66,8 @@ fn a_relative_path_in_the_file_starts_at_its_folder() {
 fn empty_variables_and_a_missing_file_leave_the_defaults() {
     let missing = Path::new("/nonexistent/config.toml");
     let config =
-        Config::new(SettingsArgs::default(), |_| Some(OsString::new()), Some(missing)).unwrap();
+        Config::new(SettingsArgs::default(), |_| Some(OsString::new()), Some(missing), None)
+            .unwrap();
     assert_eq!(config.client.server.to_string(), "localhost:4433");
     assert_eq!((config.client.certificate, config.client.name), (None, None));
 }
@@ -75,7 +76,8 @@ fn empty_variables_and_a_missing_file_leave_the_defaults() {
 fn errors_name_the_variable_or_the_line_of_the_file() {
     let error = |text: &str| {
         let (folder, path) = config_file(text);
-        let error = Config::new(SettingsArgs::default(), NO_VARIABLES, Some(&path)).unwrap_err();
+        let error =
+            Config::new(SettingsArgs::default(), NO_VARIABLES, Some(&path), None).unwrap_err();
         error.to_string().replace(folder.path().to_str().unwrap(), "")
     };
     let unknown = error("name = 'a'\nsever = 'x'\n");
@@ -85,7 +87,7 @@ fn errors_name_the_variable_or_the_line_of_the_file() {
     assert!(error("name = ").starts_with("/config.toml, line 1: "));
 
     let bad = |name: &str| (name == "QUIVER_NAME").then(|| "a b".into());
-    let error = Config::new(SettingsArgs::default(), bad, None).unwrap_err();
+    let error = Config::new(SettingsArgs::default(), bad, None, None).unwrap_err();
     assert!(error.to_string().starts_with("QUIVER_NAME: a name has"));
 }
 
@@ -93,7 +95,7 @@ fn errors_name_the_variable_or_the_line_of_the_file() {
 fn other_clients_are_announced_unless_the_file_says_no() {
     let announces = |text: &str| {
         let (_folder, path) = config_file(text);
-        let config = Config::new(SettingsArgs::default(), NO_VARIABLES, Some(&path));
+        let config = Config::new(SettingsArgs::default(), NO_VARIABLES, Some(&path), None);
         config.map(|config| config.announce)
     };
     assert!(announces("").unwrap());
@@ -110,7 +112,7 @@ fn a_flag_decides_about_paths_before_the_file() {
         let path = folder.path().join("config.toml");
         std::fs::write(&path, text).unwrap();
         let flags = SettingsArgs { relay_only, direct_only, ..SettingsArgs::default() };
-        let config = Config::new(flags, |_| None, Some(&path));
+        let config = Config::new(flags, |_| None, Some(&path), None);
         config.map(|config| config.client.paths)
     };
     let relay_only = "paths = 'relay-only'";

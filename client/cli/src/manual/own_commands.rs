@@ -9,11 +9,18 @@ const STEERING_EXIT_CODES: &[(&str, &str)] = &[
     ("7", "no running transfer has this number"),
 ];
 
+const TRUST_EXIT_CODES: &[(&str, &str)] = &[
+    ("0", "done"),
+    ("2", "usage"),
+    ("7", "the server to forget is not known"),
+    ("8", "the file of known servers cannot be used"),
+];
+
 const DOCUMENT_EXIT_CODES: &[(&str, &str)] =
     &[("0", "done"), ("2", "usage"), ("8", "the output cannot be written")];
 
 /// What is said about these commands.
-pub(super) const TOPICS: [Topic; 7] = [
+pub(super) const TOPICS: [Topic; 10] = [
     Topic {
         command: "resume",
         examples: &[
@@ -66,6 +73,49 @@ pub(super) const TOPICS: [Topic; 7] = [
             },
         ],
         exit_codes: STEERING_EXIT_CODES,
+        ..Topic::EMPTY
+    },
+    Topic {
+        command: "trust",
+        description: &[
+            "Known servers are those whose fingerprint you have confirmed. --cert, and cert in config.toml, need no \
+             known server.",
+        ],
+        examples: &[
+            Example { line: "quiver trust", effect: "List known servers and their fingerprints" },
+            Example {
+                line: "quiver trust forget files.example.org",
+                effect: "Ask about the fingerprint of a server again",
+            },
+        ],
+        exit_codes: TRUST_EXIT_CODES,
+        ..Topic::EMPTY
+    },
+    Topic {
+        command: "trust list",
+        examples: &[
+            Example {
+                line: "quiver trust list",
+                effect: "List known servers and their fingerprints",
+            },
+            Example { line: "quiver trust list --json", effect: "The same, for a script" },
+        ],
+        exit_codes: TRUST_EXIT_CODES,
+        ..Topic::EMPTY
+    },
+    Topic {
+        command: "trust forget",
+        examples: &[
+            Example {
+                line: "quiver trust forget files.example.org",
+                effect: "Forget a server at the default port",
+            },
+            Example {
+                line: "quiver trust forget 192.0.2.7:4434",
+                effect: "Forget a server at another port",
+            },
+        ],
+        exit_codes: TRUST_EXIT_CODES,
         ..Topic::EMPTY
     },
     Topic {

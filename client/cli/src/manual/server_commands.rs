@@ -22,6 +22,7 @@ pub(super) const TOPICS: [Topic; 8] = [
         ],
         examples: &[
             Example { line: "quiver status", effect: "See who is connected, and who was" },
+            Example { line: "quiver status --here", effect: "See only who is connected" },
             Example {
                 line: "quiver --server files.example.org status --json",
                 effect: "The same of another server, for a script",
@@ -34,6 +35,10 @@ pub(super) const TOPICS: [Topic; 8] = [
         examples: &[
             Example { line: "quiver list", effect: "List the folder at the top" },
             Example { line: "quiver list notes", effect: "List a folder" },
+            Example {
+                line: "quiver list -l -r --sort size",
+                effect: "List everything with sizes and times, by size",
+            },
             Example {
                 line: "quiver list notes --json",
                 effect: "The same with sizes and times, for a script",
@@ -100,6 +105,8 @@ pub(super) const TOPICS: [Topic; 8] = [
                 effect: "Remove two files, after a question",
             },
             Example { line: "quiver rm --yes old.txt", effect: "Remove a file without a question" },
+            Example { line: "quiver rm -r drafts", effect: "Remove a folder and everything in it" },
+            Example { line: "quiver rm 'logs/*.txt'", effect: "Remove what a pattern matches" },
         ],
         ..Topic::EMPTY
     },

@@ -24,6 +24,7 @@ use std::thread;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use quiver_client::notice::Notice;
 use quiver_protocol::text::display_safe;
 use quiver_transfer::blocking;
 use quiver_transport::LogWriter;
@@ -119,6 +120,15 @@ impl Output {
     pub async fn say(&self, line: impl Into<String>) {
         if !self.inner.quiet {
             self.print_message(line.into()).await;
+        }
+    }
+
+    /// Prints a notice, unless quiet.
+    pub async fn notice(&self, notice: &Notice) {
+        // For a person who waits, not for a log.
+        let is_for_people = matches!(notice, Notice::Connecting { .. });
+        if !is_for_people || io::stderr().is_terminal() {
+            self.say(human::notice(notice)).await;
         }
     }
 

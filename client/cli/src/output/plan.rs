@@ -4,10 +4,11 @@ use quiver_client::journal::percent;
 use quiver_client::transfers::PlannedFile;
 use quiver_client::tree::{Decision, ItemKind, PlanItemState};
 use quiver_protocol::text::display_safe;
+use quiver_protocol::units;
 
 use super::json::{self, PlannedLine};
 
-/// `resume at 45 %      notes/a.txt (600000000 bytes)`
+/// `resume at 45 %      notes/a.txt (600.0 MB)`
 #[must_use]
 pub fn row(planned: &PlannedFile) -> String {
     let target = display_safe(&planned.target);
@@ -21,8 +22,7 @@ pub fn row(planned: &PlannedFile) -> String {
     };
     let details = match (&planned.state, planned.kind) {
         (PlanItemState::Blocked(why), _) => format!(": {}", display_safe(why)),
-        (_, ItemKind::File { size: 1, .. }) => " (1 byte)".to_owned(),
-        (_, ItemKind::File { size, .. }) => format!(" ({size} bytes)"),
+        (_, ItemKind::File { size, .. }) => format!(" ({})", units::bytes(size)),
         (_, ItemKind::Folder { .. }) => String::new(),
     };
     format!("{action:<18}  {target}{slash}{details}")
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn rows_show_what_would_be_done_with_each_file() {
         let shown = |state, decision| row(&planned(state, decision));
-        let size = "notes/a (100 bytes)";
+        let size = "notes/a (100 B)";
         assert_eq!(shown(PlanItemState::New, None), format!("new                 {size}"));
         assert_eq!(shown(PlanItemState::Partial(45), None), format!("resume at 45 %      {size}"));
         assert_eq!(shown(PlanItemState::Same, None), format!("same                {size}"));

@@ -21,8 +21,9 @@ use super::complete::CompletionQuery;
 use super::editor::{EditorEvent, EditorHandle};
 use super::line::ParsedLine;
 use super::{CONNECTED_AGAIN, connection_lost};
-use crate::cli::CommandArgs;
+use crate::cli::{CommandArgs, RmArgs};
 use crate::command;
+use crate::command::rm::RemoveRequest;
 use crate::failure::{Exit, Failure};
 use crate::interface::Interface;
 use crate::interrupts::Interrupts;
@@ -219,11 +220,10 @@ impl Prompt<'_> {
 
     /// Runs a command or sends a message, and waits for its end.
     async fn run_command(&mut self, parsed: ParsedLine) -> Result<(), Failure> {
-        // Asks before connecting, so that no connection waits for the answer, and Ctrl-C counts as no.
         let removal = match &parsed {
             ParsedLine::Command(CommandArgs::Rm(arguments)) => {
-                match command::rm::confirm(self.interface, arguments).await? {
-                    Some(request) => Some((request, arguments.json)),
+                match self.confirm_removal(arguments).await? {
+                    Some(request) => Some(request),
                     None => return Ok(()),
                 }
             }
@@ -236,7 +236,7 @@ impl Prompt<'_> {
         let output = interface.output.clone();
         let run = async {
             match (removal, &parsed) {
-                (Some((request, json)), _) => request.execute(interface, json).await,
+                (Some(request), _) => request.execute(interface).await,
                 (None, ParsedLine::Message(text)) => command::send_message(interface, text).await,
                 (None, ParsedLine::Command(command)) => command::run(interface, command).await,
                 (None, ParsedLine::Blank | ParsedLine::Help | ParsedLine::Exit) => Ok(()),
@@ -250,6 +250,27 @@ impl Prompt<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// Finds out what `rm` would remove, and asks; `None` if the answer is no. Asks before connecting where it can, so
+    /// that no connection waits for the answer. Ctrl-C counts as no.
+    async fn confirm_removal(
+        &mut self,
+        arguments: &RmArgs,
+    ) -> Result<Option<RemoveRequest>, Failure> {
+        if command::rm::needs_listing(arguments) {
+            self.reconnect().await?;
+        }
+        let select = command::rm::select(self.interface, arguments);
+        let request = tokio::select! {
+            request = select => request?,
+            () = self.interrupts.next() => {
+                // The terminal has echoed ^C.
+                self.interface.output.say("\nCancelled.").await;
+                return Ok(None);
+            }
+        };
+        Ok(request.confirm(self.interface).await?.then_some(request))
     }
 
     /// Reports a failure and, if it is a connection loss, that the next command reconnects.
