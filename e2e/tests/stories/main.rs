@@ -60,6 +60,7 @@ mod gui_sign_in;
 mod gui_spool;
 mod gui_transfers;
 mod harness;
+mod help;
 mod hostile_sizes;
 mod introduction_limits;
 mod introductions;
