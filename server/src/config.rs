@@ -53,9 +53,6 @@ pub struct UploadConfig {
     pub put_timeout: Duration,
 }
 
-/// The port on which the server listens by default.
-pub const DEFAULT_PORT: u16 = 4433;
-
 /// Timeout of a guest's handshake, and of its hello.
 pub const GUEST_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -3,7 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 
-use crate::config::DEFAULT_PORT;
+/// The port on which the server listens by default.
+pub const DEFAULT_PORT: u16 = 4433;
 
 /// Where the server listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
