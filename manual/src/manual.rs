@@ -3,8 +3,8 @@
 /// A program's manual.
 #[derive(Debug, Clone, Copy)]
 pub struct Manual {
-    /// What is said about its commands.
-    pub topics: &'static [Topic],
+    /// What is said about its commands, in groups.
+    pub topics: &'static [&'static [Topic]],
     /// Its exit codes, each with its meaning.
     pub exit_codes: &'static [(&'static str, &'static str)],
     /// Its files, each with its contents.
@@ -60,15 +60,17 @@ pub struct Section {
     pub heading: &'static str,
     /// The first paragraph.
     pub text: &'static str,
-    /// Terms, each with its explanation.
-    pub terms: &'static [(&'static str, &'static str)],
+    /// Returns its terms, each with its explanation.
+    pub terms: fn() -> Vec<(String, String)>,
+    /// The paragraph after the terms.
+    pub end: fn() -> String,
 }
 
 impl Manual {
     /// What is said about a command, selected by its words.
     #[must_use]
     pub fn topic(&self, command: &str) -> Topic {
-        let topic = self.topics.iter().find(|topic| topic.command == command);
+        let topic = self.topics.iter().copied().flatten().find(|topic| topic.command == command);
         topic.copied().unwrap_or(Topic::EMPTY)
     }
 

@@ -33,11 +33,16 @@ pub(crate) fn render(command: &Command, context: PageContext<'_>) -> String {
     page.synopsis(command);
     page.mangen(|out| man.render_description_section(out));
     page.paragraphs(topic.description);
+    let own_end = command.get_after_help().map(ToString::to_string);
+    page.paragraphs(own_end.as_slice());
     page.commands(command);
     for section in topic.sections {
         page.heading(section.heading);
         page.text(section.text);
-        page.terms(section.terms);
+        for (term, text) in (section.terms)() {
+            page.term(vec![bold(term)], &text);
+        }
+        page.paragraphs(&[(section.end)()]);
     }
     page.options(command);
     page.examples(topic.examples);
@@ -88,9 +93,9 @@ impl Page {
         }
     }
 
-    fn paragraphs(&mut self, paragraphs: &[&str]) {
+    fn paragraphs(&mut self, paragraphs: &[impl AsRef<str>]) {
         for paragraph in paragraphs {
-            self.roff(Roff::default().control("PP", []).text([roman(*paragraph)]));
+            self.roff(Roff::default().control("PP", []).text([roman(paragraph.as_ref())]));
         }
     }
 

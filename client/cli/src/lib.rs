@@ -10,6 +10,7 @@
 //! | [`interrupts`] | Ctrl-C, for those who handle it themselves |
 //! | [`command`] | the commands, one per file, from arguments to output |
 //! | [`prompt`] | commands read line by line, from a terminal or a pipe |
+//! | `prompt_help` | the text of `help` at the prompt, wrapped |
 //! | [`output`] | the only module that prints and asks |
 //! | [`manual`], [`documents`] | the examples and exit codes of the help; man pages and completion scripts |
 //! | [`failure`] | the errors shown to users, with hints and exit codes |
@@ -24,6 +25,7 @@ pub mod interrupts;
 pub mod manual;
 pub mod output;
 pub mod prompt;
+mod prompt_help;
 pub mod run;
 pub mod server_choice;
 pub mod ui_mode;

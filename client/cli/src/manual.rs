@@ -1,16 +1,43 @@
 //! The manual of `quiver`: what its help and man pages say beside its clap definition.
 
+mod client_commands;
+mod own_commands;
+mod server_commands;
+
 use clap::{Command, CommandFactory as _, FromArgMatches as _};
-use quiver_manual::{Manual, Topic};
+use quiver_manual::{Example, Manual, Section, Topic};
 
 use crate::cli::ClientArgs;
+use crate::prompt_help;
 
-/// What is said about the commands.
-const TOPICS: &[Topic] = &[Topic { description: &[DESCRIPTION, SETTINGS], ..Topic::EMPTY }];
+/// What is said about the program itself.
+const PROGRAM: &[Topic] = &[Topic {
+    description: &[DESCRIPTION, SETTINGS],
+    examples: &[
+        Example {
+            line: "quiver --server files.example.org",
+            effect: "Talk with a server at the prompt",
+        },
+        Example { line: "quiver get notes/todo.txt", effect: "Fetch a file, and end" },
+        Example { line: "quiver send Ron photos", effect: "Offer a folder to another client" },
+        Example { line: "quiver get --help", effect: "Learn about a command" },
+    ],
+    sections: &[Section {
+        heading: "PROMPT",
+        text: PROMPT,
+        terms: prompt_help::terms,
+        end: prompt_help::last_paragraph,
+    }],
+    ..Topic::EMPTY
+}];
+
+const PROMPT: &str = "\
+Without a command, quiver connects, asks for a name, and reads lines. If standard input is no terminal, it runs them \
+without a prompt, and its exit code is that of the first failure. These lines are commands:";
 
 /// The manual of the program.
 pub const MANUAL: Manual = Manual {
-    topics: TOPICS,
+    topics: &[PROGRAM, &server_commands::TOPICS, &client_commands::TOPICS, &own_commands::TOPICS],
     exit_codes: &[
         ("0", "done"),
         ("1", "other, such as a file that exists already"),
@@ -54,7 +81,8 @@ resume.";
 
 const SETTINGS: &str = "\
 Each setting comes from its flag, or else from the environment, or else from config.toml, which may have the keys \
-server, cert, name, announce and paths. A section [servers.work] there, with address, cert, name and password_file, is \
+server, cert, name, announce and paths, and entries such as [servers.work] with address, cert, name and password_file, \
+which --server work selects. A section [servers.work] there, with address, cert, name and password_file, is \
 what --server work means. announce = false keeps the prompt from announcing clients that connect and \
 disconnect; paths = \"relay-only\" or \"direct-only\" is as the flag.";
 

@@ -64,22 +64,6 @@ fn each_shell_script_completes_all_commands() {
 }
 
 #[test]
-fn commands_between_clients_say_what_their_exit_codes_mean() {
-    let mut program = ClientArgs::command();
-    for (name, code) in [
-        ("tell", "1 it may have arrived"),
-        ("send", "11 the recipient declined"),
-        ("accept", "7 no such offer"),
-        ("receive", "4 with --yes"),
-        ("verify", "4 the digits differ"),
-    ] {
-        let help = program.find_subcommand_mut(name).unwrap().render_long_help().to_string();
-        let help: Vec<_> = help.split_whitespace().collect();
-        assert!(help.join(" ").contains(code), "{name}: {help:?}");
-    }
-}
-
-#[test]
 fn the_name_of_another_client_is_not_the_own_one() {
     for line in [
         "send Ron a",

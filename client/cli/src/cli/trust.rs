@@ -20,7 +20,6 @@ pub struct StatusArgs {
 
 /// `trust`
 #[derive(Debug, Args)]
-#[command(after_long_help = TRUST_EXIT_CODES)]
 pub struct TrustArgs {
     /// What to do; `None` lists the known servers.
     #[command(subcommand)]
@@ -29,11 +28,6 @@ pub struct TrustArgs {
     #[arg(long, global = true)]
     pub json: bool,
 }
-
-const TRUST_EXIT_CODES: &str = "\
-Known servers are those whose fingerprint you have confirmed. --cert, and cert in config.toml, need no known server.
-
-Exit codes: 0 done, 7 the server to forget is not known, 8 the file of known servers cannot be used.";
 
 /// What `trust` does.
 #[derive(Debug, Subcommand)]

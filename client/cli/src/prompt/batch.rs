@@ -12,9 +12,9 @@ use self::input::{InputLine, Lines};
 use super::line::ParsedLine;
 use super::{CONNECTED_AGAIN, connection_lost, parse_line};
 use crate::command;
-use crate::command::PROMPT_HELP;
 use crate::failure::{Exit, Failure};
 use crate::interface::Interface;
+use crate::prompt_help;
 
 /// Reads and runs lines up to the end of input or `exit`; with `fail_fast`, up to the first failure.
 ///
@@ -85,7 +85,8 @@ async fn run_line(interface: &mut Interface, parsed: ParsedLine) -> Result<(), F
         ParsedLine::Blank | ParsedLine::Exit => Ok(()),
         ParsedLine::NearMiss(near) => Err(near.into_failure()),
         ParsedLine::Help => {
-            interface.output.say(PROMPT_HELP).await;
+            let width = interface.output.message_width();
+            interface.output.say(prompt_help::wrapped(width)).await;
             Ok(())
         }
         ParsedLine::Message(text) => command::send_message(interface, &text).await,

@@ -23,11 +23,11 @@ use super::line::ParsedLine;
 use super::{CONNECTED_AGAIN, connection_lost, parse_line};
 use crate::cli::{CommandArgs, RmArgs};
 use crate::command;
-use crate::command::PROMPT_HELP;
 use crate::command::rm::RemoveRequest;
 use crate::failure::{Exit, Failure};
 use crate::interface::Interface;
 use crate::interrupts::Interrupts;
+use crate::prompt_help;
 
 /// Connects, asks for a missing name or password, and runs lines until the person leaves.
 ///
@@ -211,7 +211,8 @@ impl Prompt<'_> {
                 Ok(())
             }
             ParsedLine::Help => {
-                self.interface.output.say(PROMPT_HELP).await;
+                let width = self.interface.output.message_width();
+                self.interface.output.say(prompt_help::wrapped(width)).await;
                 Ok(())
             }
             ParsedLine::Command(CommandArgs::Get(arguments)) => self.get(&arguments, line).await,
