@@ -2,6 +2,7 @@
 
 pub mod offers;
 pub mod peers;
+pub mod progress_line;
 pub mod questions;
 pub mod transfers;
 
