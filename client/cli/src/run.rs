@@ -159,7 +159,7 @@ fn execute(
     };
     // A blocking thread may finish its disk work, but is not waited for while it waits for a person.
     runtime.shutdown_timeout(work_timeout);
-    output.bars().stop();
+    output.progress().stop();
     result
 }
 

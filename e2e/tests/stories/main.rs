@@ -100,6 +100,7 @@ mod server_start;
 mod sessions;
 mod sign_in;
 mod stateless_resets;
+mod transfer_progress;
 mod trees_get;
 mod trees_interrupted;
 mod trees_put;

@@ -2,6 +2,7 @@
 //! typed.
 
 mod offers;
+mod progress;
 mod transfers;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -14,6 +15,7 @@ use quiver_client::transfers::TransferId;
 use quiver_client::{Client, TransferEnd};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use self::offers::OfferEnd;
 use self::transfers::{RunningLine, transfer_ended};
@@ -59,6 +61,7 @@ pub async fn run_terminal(interface: &mut Interface, folders: &Folders) -> Resul
         offer_ends: JoinSet::new(),
         open_offers: BTreeSet::new(),
         questions: VecDeque::new(),
+        next_report: None,
         lookups: JoinSet::new(),
         is_loss_reported: false,
         is_exit_warned: false,
@@ -90,6 +93,8 @@ struct Prompt<'a> {
     open_offers: BTreeSet<OfferNumber>,
     /// Questions that came while a line was typed, to be asked after it.
     questions: VecDeque<ClientEvent>,
+    /// When the progress of running transfers is printed next.
+    next_report: Option<Instant>,
     /// Running Tab completions.
     lookups: JoinSet<()>,
     /// Whether the current loss of the connection was reported.
@@ -108,6 +113,8 @@ enum PromptEvent {
     OfferEnded(Box<OfferEnd>),
     Completion(CompletionQuery),
     Interrupted,
+    /// The progress of running transfers is to be printed.
+    ReportDue,
     /// Needs no action.
     Ignored,
 }
@@ -127,6 +134,7 @@ impl Prompt<'_> {
                     PromptEvent::OfferEnded(end) => self.finish_offer(*end).await?,
                     PromptEvent::Completion(query) => self.look_up(query),
                     PromptEvent::Interrupted => self.cancel_all(),
+                    PromptEvent::ReportDue => self.report_progress().await,
                     PromptEvent::Ignored => {}
                 }
             };
@@ -160,6 +168,7 @@ impl Prompt<'_> {
             () = self.interrupts.next() => PromptEvent::Interrupted,
             Some(query) = self.queries.recv() => PromptEvent::Completion(query),
             Some(_) = self.lookups.join_next() => PromptEvent::Ignored,
+            () = progress::due(self.next_report) => PromptEvent::ReportDue,
         }
     }
 
