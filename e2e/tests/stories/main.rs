@@ -42,6 +42,7 @@ mod connection_ends;
 mod conversation;
 mod demo;
 mod disk_full;
+mod exit_codes;
 mod exit_command;
 mod faults_client;
 mod faults_server;
