@@ -100,13 +100,16 @@ impl<'a> DemoSession<'a> {
             .unwrap();
         let mut stderr = BufReader::new(server.stderr.take().unwrap());
         let mut log = String::new();
-        let address = loop {
+        let mut address = None;
+        // The last line of the start comes when the files are counted.
+        while address.is_none() || !log.contains(" serving ") {
             let start = log.len();
             assert!(stderr.read_line(&mut log).unwrap() > 0, "the server did not start:\n{log}");
-            if let Some((_, address)) = log[start..].split_once("listening on ") {
-                break address.trim().to_owned();
+            if let Some((_, listening)) = log[start..].split_once("listening on ") {
+                address = Some(listening.trim().to_owned());
             }
-        };
+        }
+        let address = address.expect("the loop has found it");
         Self { folder, address, server, stderr, log }
     }
 
@@ -136,13 +139,17 @@ impl<'a> DemoSession<'a> {
         Terminal::start(command)
     }
 
-    /// Stops the server with SIGINT, and returns its log.
+    /// Stops the server with SIGINT, and returns its log, with paths as if both folders were the current one.
     fn stop(mut self) -> String {
         let id = rustix::process::Pid::from_child(&self.server);
         rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
         self.stderr.read_to_string(&mut self.log).unwrap();
         self.server.wait().unwrap();
-        self.log
+        let current = std::env::current_dir().unwrap();
+        let folders = [self.folder, current.as_path()];
+        folders
+            .iter()
+            .fold(self.log, |log, folder| log.replace(&format!("{}/", folder.display()), ""))
     }
 }
 
