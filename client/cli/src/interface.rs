@@ -21,6 +21,7 @@ use quiver_protocol::text::display_safe;
 
 pub use self::peers::PeerDisplay;
 use self::questions::ask_question;
+use crate::config::ServerEntries;
 use crate::failure::Failure;
 use crate::interrupts::Interrupts;
 use crate::output::{Output, PRINT_SIZE, human, json, plan};
@@ -37,6 +38,8 @@ pub struct Interface {
     pub interrupts: Interrupts,
     /// The folder with the sockets of this user's processes.
     pub runtime_folder: Option<PathBuf>,
+    /// The servers to which the configuration file gives names.
+    pub servers: ServerEntries,
     /// What other processes see of the transfers.
     pub shown_transfers: Option<Arc<ClientTransfers>>,
     events: EventReceiver,
@@ -79,6 +82,7 @@ impl Interface {
             output,
             interrupts: Interrupts::default(),
             runtime_folder: None,
+            servers: ServerEntries::default(),
             shown_transfers: None,
             displayed: HashSet::new(),
             paused: HashSet::new(),
@@ -256,7 +260,7 @@ impl Interface {
             EventKind::SignInRefused(error) | EventKind::Failed(error) => {
                 self.output.failure(&Failure::Client(error)).await;
             }
-            EventKind::Notice(notice) => self.output.say(human::notice(&notice)).await,
+            EventKind::Notice(notice) => self.output.notice(&notice).await,
             EventKind::Question(id, question) => self.ask(id, &question).await?,
             EventKind::Transfer(id, event) => self.show_transfer(id, event).await?,
             EventKind::Peer(event) => self.show_peer(event).await?,

@@ -137,6 +137,12 @@ impl Client {
         &self.0.settings
     }
 
+    /// The folders of this client.
+    #[must_use]
+    pub fn folders(&self) -> &Folders {
+        &self.0.folders
+    }
+
     /// The journal of unfinished transfers.
     #[must_use]
     pub fn journal(&self) -> Journal {

@@ -3,14 +3,14 @@
 
 use quiver_protocol::reply::ClientRow;
 use quiver_protocol::text::display_safe;
-use quiver_protocol::{FilePath, PlainEnd, Refusal, RefusalCode, Reply, Request};
+use quiver_protocol::{FilePath, FolderPath, PlainEnd, Refusal, RefusalCode, Reply, Request};
 use quiver_transport::StreamError;
 
 use crate::client::Client;
 use crate::error::ClientError;
-use crate::exchange::{
-    self, Entries, ListItem, ResponsePart, ResponseReader, parse_folder, unexpected_reply,
-};
+use crate::exchange::{self, Entries, ListItem, ResponsePart, ResponseReader, unexpected_reply};
+pub use crate::typed_path::parse_path;
+use crate::typed_path::{self, parse_folder};
 
 const NO_STATUS: &str = "cannot list the clients";
 
@@ -64,6 +64,15 @@ impl Client {
         };
         let folder =
             parse_folder(folder).map_err(|refusal| ClientError::refused(&*what, refusal))?;
+        self.list_folder(folder, what).await
+    }
+
+    /// Requests the entries of a folder; `what` says what fails otherwise.
+    pub(crate) async fn list_folder(
+        &self,
+        folder: FolderPath,
+        what: String,
+    ) -> Result<FolderEntries, ClientError> {
         let handle = self.handle()?;
         match exchange::list(&handle.connection, folder, handle.timeout).await {
             Ok(entries) => Ok(FolderEntries { entries, what }),
@@ -130,15 +139,16 @@ impl Client {
         let rename = async |to: &FilePath| {
             exchange::rename(&handle.connection, from.clone(), to.clone(), replace).await
         };
-        let mut target = match to {
-            "" | "." => in_folder("")?,
-            typed if typed.ends_with('/') => in_folder(typed)?,
-            typed => FilePath::parse(typed).map_err(|rule| refused(rule.into()))?,
+        let is_folder_named = typed_path::names_folder(to);
+        let mut target = if is_folder_named {
+            in_folder(to)?
+        } else {
+            typed_path::parse_file(to).map_err(refused)?
         };
         let mut renamed = rename(&target).await;
         let exists = RefusalCode::Exists;
         if matches!(&renamed, Err(StreamError::Refused(refusal)) if refusal.code == exists)
-            && target.as_str() == to
+            && !is_folder_named
             && target != *from
             && self.is_folder(&target).await
         {
@@ -192,15 +202,4 @@ impl FolderEntries {
         let next = self.entries.next().await;
         next.map_err(|error| ClientError::stream(&*self.what, error))
     }
-}
-
-/// Parses a typed path of a file or folder on the server; a slash at the end is allowed. `verb` says what fails
-/// otherwise.
-///
-/// # Errors
-/// [`ClientError::Refused`].
-pub fn parse_path(typed: &str, verb: &str) -> Result<FilePath, ClientError> {
-    FilePath::parse(typed.strip_suffix('/').unwrap_or(typed)).map_err(|rule| {
-        ClientError::refused(format!("cannot {verb} {}", display_safe(typed)), Refusal::from(rule))
-    })
 }

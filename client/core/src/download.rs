@@ -1,6 +1,7 @@
 //! Downloads of named files, several at once. Every target is resolved before the first request to
 //! the server.
 
+mod destination;
 mod file;
 mod tree;
 
@@ -10,11 +11,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
-use quiver_protocol::text::{display_path, display_safe};
-use quiver_protocol::{ClientName, FilePath, Refusal};
+use quiver_protocol::text::display_path;
+use quiver_protocol::{ClientName, FilePath};
 use quiver_transfer::file_system::stat;
 use quiver_transfer::{ReplacePolicy, is_partial_name};
 
+use self::destination::{CheckedDestination, parse_source};
 pub(crate) use self::file::{DownloadContext, StreamTarget};
 pub(crate) use self::tree::OfferedTree;
 use self::tree::TreeDownload;
@@ -25,9 +27,7 @@ use crate::outcomes::FILES_AT_ONCE;
 use crate::question::{Answer, Question};
 use crate::reconnecting::ReconnectingSession;
 use crate::reporter::Reporter;
-use crate::request::{
-    ConflictPolicy, Destination, DownloadRequest, ResumeRequest, TransferOptions,
-};
+use crate::request::{ConflictPolicy, DownloadRequest, ResumeRequest, TransferOptions};
 use crate::transfer_context::{NamedFiles, TransferContext};
 use crate::tree::Pattern;
 
@@ -92,29 +92,30 @@ impl Download {
         reporter: &Reporter,
     ) -> Result<Self, ClientError> {
         let DownloadRequest { paths, destination, options } = request;
-        let is_tree = options.needs_plan() || paths.iter().any(|path| Pattern::has_wildcards(path));
-        let (folder, stream) = match destination {
-            Destination::Folder(folder) => (Some(folder), None),
-            Destination::Stream(stream) => (None, Some(StreamTarget::new(stream))),
-        };
+        let CheckedDestination { folder, stored_as, stream } =
+            CheckedDestination::check(destination, &paths)?;
+        // A file with a new name is a single one, so its path is no pattern.
+        let has_patterns = || paths.iter().any(|path| Pattern::has_wildcards(path));
+        let is_tree = options.needs_plan() || (stored_as.is_none() && has_patterns());
         let not_replaced = Vec::new();
         if is_tree {
             let selection = DownloadSelection::Tree(TreeDownload::prepare(
                 &paths,
                 folder.as_deref(),
+                stored_as,
                 &options,
             )?);
             return Ok(Self { selection, options, not_replaced, stream });
         }
         let paths: Vec<FilePath> =
-            paths.iter().map(|typed| parse_path(typed)).collect::<Result<_, _>>()?;
+            paths.iter().map(|typed| parse_source(typed)).collect::<Result<_, _>>()?;
         let Some(output) = folder else {
             let item = |path| DownloadItem::new(path, DownloadTarget::Stream);
             let selection = DownloadSelection::Files(paths.into_iter().map(item).collect());
             return Ok(Self { selection, options, not_replaced, stream });
         };
         let (items, not_replaced) =
-            Self::resolve_targets(paths, &output, options.on_conflict, reporter).await?;
+            Self::resolve_targets(paths, &output, stored_as, options.on_conflict, reporter).await?;
         Ok(Self { selection: DownloadSelection::Files(items), options, not_replaced, stream })
     }
 
@@ -134,6 +135,7 @@ impl Download {
     async fn resolve_targets(
         paths: Vec<FilePath>,
         output: &Path,
+        stored_as: Option<String>,
         on_conflict: ConflictPolicy,
         reporter: &Reporter,
     ) -> Result<(Vec<DownloadItem>, Vec<PathBuf>), ClientError> {
@@ -144,7 +146,7 @@ impl Download {
         let (folder, root) = open_folder(output)?;
         let (mut items, mut not_replaced) = (Vec::new(), Vec::new());
         for path in paths {
-            let name = path.file_name().to_owned();
+            let name = stored_as.clone().unwrap_or_else(|| path.file_name().to_owned());
             let shown_path =
                 if output == Path::new(".") { PathBuf::from(&name) } else { output.join(&name) };
             let exists = target_exists(&folder, &name, &shown_path)?;
@@ -207,6 +209,7 @@ impl Download {
         let selection = DownloadSelection::Tree(TreeDownload::prepare(
             &tree.named,
             Some(&tree.folder),
+            tree.stored_as.clone(),
             &options,
         )?);
         Ok(Self { selection, options, not_replaced: Vec::new(), stream: None })
@@ -303,12 +306,6 @@ pub(crate) fn to_client_error(item: &DownloadItem, error: GetError) -> ClientErr
             ClientError::Get { path, source, streamed: matches!(target, DownloadTarget::Stream) }
         }
     }
-}
-
-fn parse_path(typed: &str) -> Result<FilePath, ClientError> {
-    FilePath::parse(typed).map_err(|rule| {
-        ClientError::refused(format!("cannot get {}", display_safe(typed)), Refusal::from(rule))
-    })
 }
 
 impl DownloadItem {

@@ -9,7 +9,9 @@
 //! | [`event`], [`question`], [`notice`], [`transfers`] | what the client reports to interfaces |
 //! | [`error`] | every error, with a stable code |
 //! | `connection`, `reconnecting` | dial, verify the server, sign in; reconnect, with the only retry loop |
+//! | `typed_path` | paths of the server as people type them |
 //! | [`commands`], `exchange` | the small commands: for interfaces, and single requests on the wire |
+//! | `entry_walk` | the entries of folders and patterns, for `list` and `rm` |
 //! | `download`, `upload` | transfers of files and folders; `transfer_context` is shared by all files of a transfer |
 //! | `shared_plan`, `tree_transfer` | transfers of many files by a plan, in either direction |
 //! | [`journal`], [`known_servers`], [`identity_store`] | files that the client keeps between runs, in [`folders`] |
@@ -22,6 +24,7 @@ mod client;
 pub mod commands;
 mod connection;
 mod download;
+mod entry_walk;
 pub mod error;
 pub mod event;
 mod exchange;
@@ -48,6 +51,7 @@ mod transfer_context;
 pub mod transfers;
 pub mod tree;
 mod tree_transfer;
+mod typed_path;
 pub mod unfinished;
 mod unix;
 mod upload;
@@ -55,6 +59,7 @@ mod upload;
 pub use client::{
     Client, FileStart, PreparedTransfer, ResumeOverrides, RunningTransfer, TellOutcome, TransferEnd,
 };
+pub use entry_walk::EntryWalk;
 pub use error::{ClientError, ErrorCode};
 pub use questions::{InterfaceGuard, Questions};
 pub use quiver_transfer::list::ListItem;

@@ -11,13 +11,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use quiver_protocol::text::{display_path, display_safe};
-use quiver_protocol::{FilePath, FolderPath, Refusal};
+use quiver_protocol::{FilePath, FolderPath, Refusal, RefusalCode};
+use quiver_transport::StreamError;
 
 pub(crate) use self::file::UploadContext;
 use self::pipe::PipeInput;
 use self::tree::TreeUpload;
 use crate::error::{ClientError, InvalidRequest};
-use crate::exchange::{self, ListItem, PutError, parse_folder};
+use crate::exchange::{self, ListItem, PutError};
 use crate::journal::{self, SingleFile};
 use crate::outcomes::FILES_AT_ONCE;
 use crate::question::{Answer, Question};
@@ -28,6 +29,7 @@ use crate::request::{
 };
 use crate::transfer_context::{NamedFiles, TransferContext};
 use crate::tree::SourceRoot;
+use crate::typed_path::parse_folder;
 use crate::unix;
 
 /// Follows the number of failed files in the error text.
@@ -335,8 +337,24 @@ pub(crate) fn to_client_error(item: &UploadItem, error: PutError) -> ClientError
         (PutError::Source(source), UploadSource::Stream) => {
             ClientError::Source { path: "standard input".into(), source }
         }
+        (PutError::Stream(StreamError::Refused(refusal)), from)
+            if let Some((folder, refusal)) = folder_refusal(&item.path, &refusal) =>
+        {
+            ClientError::ServerFolder { path: from.display_name(), folder, refusal }
+        }
         (source, from) => ClientError::Put { path: from.display_name(), source },
     }
+}
+
+/// The folder of an upload, and a refusal that concerns it and not the file.
+fn folder_refusal(path: &FilePath, refusal: &Refusal) -> Option<(String, Refusal)> {
+    let why = match refusal.code {
+        RefusalCode::NotFound => "the server has no such folder",
+        RefusalCode::NotAFolder => "it is not a folder of the server",
+        _ => return None,
+    };
+    let (folder, _) = path.as_str().rsplit_once('/')?;
+    Some((folder.to_owned(), Refusal::new(refusal.code, why)))
 }
 
 impl UploadSource {

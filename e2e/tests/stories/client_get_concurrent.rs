@@ -98,7 +98,7 @@ async fn a_get_keeps_a_file_that_appears_at_its_target_unless_told_to_overwrite(
         if overwrite {
             output.expect(0);
         } else {
-            output.expect(8);
+            output.expect(1);
             assert!(output.stderr.starts_with("error: big exists already\n"), "{output:?}");
             assert_eq!(fs::read_to_string(home.file("big")).unwrap(), "another");
             // The partial file is complete; the command that the hint names only renames it.

@@ -65,7 +65,7 @@ async fn get_with(faults: &[&str], restrict: impl Fn(&Home, Faults) -> Faults) -
     // The client still refuses to replace a file without --overwrite.
     fs::write(home.file("small"), "mine").unwrap();
     let quiver = home.quiver_as(&server, "Ron", ["get", "small"]);
-    run(&quiver).await.expect(8);
+    run(&quiver).await.expect(1);
     assert_eq!(fs::read(home.file("small")).unwrap(), b"mine");
     assert!(fs::read(home.file("large")).unwrap() == large);
     assert_eq!(fs::read(home.file("notes/a")).unwrap(), b"content");

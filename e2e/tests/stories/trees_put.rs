@@ -55,7 +55,7 @@ async fn put_stores_a_folder_with_all_its_content() {
     assert!(tree::read(&other.folder()) == remote);
     // Without -r, put refuses a folder.
     let refused = put(&home, &server, &["notes"]).await;
-    assert!(refused.expect(8).stderr.contains("hint: put -r stores folders"), "{}", refused.stderr);
+    assert!(refused.expect(7).stderr.contains("hint: put -r stores folders"), "{}", refused.stderr);
 }
 
 #[tokio::test]

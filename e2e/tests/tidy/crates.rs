@@ -23,7 +23,13 @@ struct CrateRule {
 const TERMINAL: &[&str] =
     &["clap", "clap_complete", "clap_mangen", "indicatif", "rustyline", "rpassword"];
 
-const RULES: [CrateRule; 9] = [
+const RULES: [CrateRule; 10] = [
+    CrateRule {
+        package: "quiver-manual",
+        may_use: &[],
+        must_not_use: &["tokio", "quinn", "rustix"],
+        may_print: false,
+    },
     CrateRule {
         package: "quiver-protocol",
         may_use: &[],
@@ -52,7 +58,7 @@ const RULES: [CrateRule; 9] = [
     },
     CrateRule {
         package: "quiver-server",
-        may_use: &["quiver-protocol", "quiver-transport", "quiver-transfer"],
+        may_use: &["quiver-manual", "quiver-protocol", "quiver-transport", "quiver-transfer"],
         must_not_use: &[],
         may_print: true,
     },
@@ -89,6 +95,7 @@ const RULES: [CrateRule; 9] = [
             "quiver-client",
             "quiver-control",
             "quiver-page",
+            "quiver-manual",
         ],
         must_not_use: &[],
         may_print: true,
@@ -244,7 +251,8 @@ mod tests {
     use super::*;
     use crate::sources::SourceTree;
 
-    const PACKAGES: [(&str, &str); 9] = [
+    const PACKAGES: [(&str, &str); 10] = [
+        ("manual", "quiver-manual"),
         ("protocol", "quiver-protocol"),
         ("transport", "quiver-transport"),
         ("transfer", "quiver-transfer"),

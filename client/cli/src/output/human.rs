@@ -1,5 +1,6 @@
 //! Texts for people. Pure: the time zone is an argument, and nothing is printed.
 
+pub mod listing;
 pub mod offers;
 pub mod peers;
 pub mod progress_line;
@@ -19,6 +20,7 @@ use super::SERVER;
 use crate::failure::Failure;
 use quiver_client::ClientError;
 use quiver_client::journal::{Direction, SingleFile, TransferSubject, percent};
+use quiver_client::known_servers::ConfirmedServer;
 use quiver_client::notice::Notice;
 use quiver_client::throughput::Throughput;
 use quiver_client::transfers::TransferSummary;
@@ -32,6 +34,17 @@ where
     let local = |moment: &Timestamp| time(moment, zone);
     let end = row.end.as_ref().map_or_else(|| "Still Connected".to_owned(), local);
     format!("Client {}: {} - Start: {}, End: {end}", row.number, row.name, local(&row.start))
+}
+
+/// `files.example.org:4433  FINGERPRINT  since 2024-10-19 17:45:47`, with the address in a column of `width`.
+pub fn known_server<Z: TimeZone>(server: &ConfirmedServer, width: usize, zone: &Z) -> String
+where
+    Z::Offset: std::fmt::Display,
+{
+    let ConfirmedServer { address, fingerprint, since, .. } = server;
+    let address = address.to_string();
+    let since = since.map_or_else(String::new, |since| format!("  since {}", time(&since, zone)));
+    format!("{address:width$}  {fingerprint}{since}")
 }
 
 /// `2024-10-19 17:45:47`, in local time of `zone`.
@@ -175,7 +188,7 @@ pub fn trust_question(
     };
     format!(
         "The server {server} is not known yet. Its fingerprint is\n  {fingerprint}\n\
-         Compare it with the output of `quiver-server cert show` on the server.\n\
+         Compare it with the output of `quiver-server cert show` on the server, or paste that fingerprint as the answer.\n\
          {what} [yes/no] "
     )
 }
@@ -184,6 +197,7 @@ pub fn trust_question(
 #[must_use]
 pub fn notice(notice: &Notice) -> String {
     let text = match notice {
+        Notice::Connecting { server } => format!("Connecting to {server} ..."),
         Notice::ServerNotRemembered { server, why } => {
             format!("note: you will be asked about {server} again: {why}")
         }
@@ -281,6 +295,7 @@ mod tests {
             start: timestamp("2024-10-19T17:45:47.123Z"),
             end: None,
             reachable: false,
+            one_shot: false,
         };
         let east = FixedOffset::east_opt(7200).unwrap();
         assert_eq!(

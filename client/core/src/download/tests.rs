@@ -6,6 +6,7 @@ use super::*;
 use crate::error::ErrorCode;
 use crate::event::{ConnectionState, EventHub, EventKind};
 use crate::questions::Questions;
+use crate::request::Destination;
 
 fn request(folder: &Path, paths: &[&str]) -> DownloadRequest {
     DownloadRequest {
@@ -38,6 +39,27 @@ async fn a_file_is_stored_under_the_last_component_of_its_path() {
 }
 
 #[tokio::test]
+async fn a_file_may_be_stored_under_a_new_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let renamed = |paths: &[&str], name: &str| DownloadRequest {
+        destination: Destination::Renamed {
+            folder: folder.path().to_owned(),
+            name: name.to_owned(),
+        },
+        ..request(folder.path(), paths)
+    };
+    // The path of a single file is no pattern.
+    let download = prepared(renamed(&["/a/x*y"], "new")).await.unwrap();
+    let [item] = download.items() else { panic!("{download:?}") };
+    assert_eq!(item.path.as_str(), "a/x*y");
+    assert_eq!(download.targets(), [folder.path().canonicalize().unwrap().join("new")]);
+    for (paths, name) in [(&["a", "b"][..], "c"), (&["a"], "b/c"), (&["a"], ".."), (&["a"], "")] {
+        let error = prepared(renamed(paths, name)).await.unwrap_err();
+        assert_eq!(error.code(), ErrorCode::InvalidRequest, "{name:?}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn prepare_rejects_a_target_that_cannot_be_stored() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("taken"), "").unwrap();
@@ -45,10 +67,10 @@ async fn prepare_rejects_a_target_that_cannot_be_stored() {
     let missing = folder.path().join("missing");
     for (folder, paths, code) in [
         (folder.path(), &["a/x", "b/x"][..], ErrorCode::InvalidRequest),
-        (folder.path(), &["../x"], ErrorCode::NotFound),
-        (folder.path(), &["a/"], ErrorCode::NotFound),
-        (folder.path(), &["free", "taken"], ErrorCode::LocalDisk),
-        (folder.path(), &["folder"], ErrorCode::LocalDisk),
+        (folder.path(), &["../x"], ErrorCode::InvalidRequest),
+        (folder.path(), &["/"], ErrorCode::NotFound),
+        (folder.path(), &["free", "taken"], ErrorCode::Other),
+        (folder.path(), &["folder"], ErrorCode::Other),
         (folder.path(), &[".quiver-0123456789abcdef.part"], ErrorCode::LocalDisk),
         (missing.as_path(), &["x"], ErrorCode::LocalDisk),
     ] {

@@ -27,6 +27,9 @@ pub enum InvalidRequest {
     /// A pattern matches more folders than the client tracks.
     #[error("the pattern matches too many folders")]
     PatternTooWide,
+    /// A walk over the server's folders has more of them before it than the client tracks.
+    #[error("there are more folders than one command can list")]
+    TooManyFolders,
     /// An uploaded stream needs a name.
     #[error("content from standard input has no name")]
     StreamWithoutName,
@@ -39,6 +42,9 @@ pub enum InvalidRequest {
     /// A path was given as the new name.
     #[error("{} is a path where a name is expected", display_safe(.0))]
     PathForName(String),
+    /// A path was given as the new name of a local file.
+    #[error("{} is a path where a name is expected", display_safe(.0))]
+    PathForLocalName(String),
     /// The name of a local file is not UTF-8.
     #[error("cannot put {}: its name is not UTF-8", display_path(.0))]
     NotUtf8(PathBuf),

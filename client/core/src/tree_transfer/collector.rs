@@ -93,7 +93,7 @@ pub(crate) trait EntryFilter {
 }
 
 impl Collector {
-    /// Adds every match of `pattern` to the plan under its own name; folders only with `recursive`.
+    /// Adds every match of `pattern` to the plan under its own name or `stored_as`; folders only with `recursive`.
     /// A name that is spelled like a part of the pattern is preferred to others that match it.
     /// Returns whether anything matched.
     ///
@@ -102,6 +102,7 @@ impl Collector {
     pub(crate) async fn add_matches(
         &self,
         pattern: &Pattern,
+        stored_as: Option<&str>,
         recursive: bool,
     ) -> Result<bool, ClientError> {
         let mut pattern = pattern.clone();
@@ -114,6 +115,7 @@ impl Collector {
         let base = pattern.base().clone();
         let mut filter = PatternFilter {
             pattern: &pattern,
+            stored_as,
             recursive,
             positions: Vec::new(),
             has_matched: false,
@@ -257,6 +259,7 @@ impl Collector {
 /// Selects the entries that match a pattern.
 struct PatternFilter<'a> {
     pattern: &'a Pattern,
+    stored_as: Option<&'a str>,
     recursive: bool,
     positions: Vec<usize>,
     has_matched: bool,
@@ -288,7 +291,7 @@ impl EntryFilter for PatternFilter<'_> {
         }
         self.has_matched = true;
         // A single component of a path is a valid path.
-        FilePath::parse(name).ok()
+        FilePath::parse(self.stored_as.unwrap_or(name)).ok()
     }
 }
 
