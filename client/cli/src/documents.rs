@@ -6,6 +6,7 @@ use quiver_manual::pages;
 use quiver_protocol::text::{display_path, display_safe};
 
 use crate::cli::{ClientArgs, ManArgs};
+use crate::completion;
 use crate::failure::{Exit, Failure};
 use crate::manual::MANUAL;
 use crate::output;
@@ -15,8 +16,14 @@ use crate::output;
 /// # Errors
 /// [`Failure::Output`].
 pub fn print_completions(shell: Shell) -> Result<Exit, Failure> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut ClientArgs::command(), "quiver", &mut script);
+    let script = match completion::script(shell) {
+        Some(script) => script.as_bytes().to_vec(),
+        None => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut ClientArgs::command(), "quiver", &mut script);
+            script
+        }
+    };
     output::print_document(&script).map(|()| Exit::Done)
 }
 

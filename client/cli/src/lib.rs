@@ -13,10 +13,12 @@
 //! | `prompt_help` | the text of `help` at the prompt, wrapped |
 //! | [`output`] | the only module that prints and asks |
 //! | [`manual`], [`documents`] | the examples and exit codes of the help; man pages and completion scripts |
+//! | [`completion`] | completion in a shell: scripts, and their answers |
 //! | [`failure`] | the errors shown to users, with hints and exit codes |
 
 pub mod cli;
 pub mod command;
+pub mod completion;
 pub mod config;
 pub mod documents;
 pub mod failure;

@@ -22,7 +22,7 @@ use crate::interface::Interface;
 use crate::output::{self, Output, human};
 use crate::ui_mode::UiMode;
 use crate::unix::{Signal, Signals, TerminalRestorer};
-use crate::{documents, manual, prompt};
+use crate::{completion, documents, manual, prompt};
 
 /// How many tasks run between two polls of the sockets. With tokio's default of 61, tasks that move content take
 /// many milliseconds.
@@ -50,6 +50,9 @@ pub fn run(
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(code) = completion::answer(&arguments, &variable) {
+        return code;
+    }
     let typed = command_text(&arguments);
     let cli = match manual::parse(arguments) {
         Ok(cli) => cli,

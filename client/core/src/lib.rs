@@ -15,6 +15,7 @@
 //! | `download`, `upload` | transfers of files and folders; `transfer_context` is shared by all files of a transfer |
 //! | `shared_plan`, `tree_transfer` | transfers of many files by a plan, in either direction |
 //! | [`journal`], [`known_servers`], [`identity_store`] | files that the client keeps between runs, in [`folders`] |
+//! | [`seen_names`] | the names that were seen on servers, for completion in a shell |
 //! | `peer`, [`peer_event`], [`peer_path`] | connections with other clients, what they do, and their paths |
 //! | [`peer_store`] | contacts, offers, and ids of received messages: a database that all processes of a user share |
 //! | [`tree`] | patterns, and the plan of a transfer of folders |
@@ -43,6 +44,7 @@ mod questions;
 mod reconnecting;
 mod reporter;
 pub mod request;
+pub mod seen_names;
 pub mod settings;
 mod shared_plan;
 mod tasks;

@@ -1,11 +1,9 @@
 //! Mistyped commands, words of a shell, pasted lines and local patterns at the prompt, and files of commands.
 
 use std::fs;
-use std::io::Write as _;
 use std::path::Path;
 
 use quiver_e2e::process::ProgramOutput;
-use quiver_e2e::quiver::finish;
 use quiver_e2e::{Home, PromptUser, Server};
 
 async fn server() -> Server {
@@ -16,11 +14,7 @@ async fn server() -> Server {
 
 /// Runs the lines of a file, which may be no text.
 async fn run_file(home: &Home, server: &Server, arguments: &[&str], lines: &[u8]) -> ProgramOutput {
-    let quiver = home.quiver_as(server, "Ron", arguments);
-    let (process, mut input) = quiver.start_with_pipe();
-    input.write_all(lines).unwrap();
-    drop(input);
-    finish(process).await
+    home.quiver_as(server, "Ron", arguments).run_with_input(lines).await
 }
 
 #[tokio::test]

@@ -35,6 +35,11 @@ pub(super) struct ServerEntry {
 }
 
 impl ServerEntries {
+    /// The names of the entries.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// Checks all entries, also those that are not used: a mistake is found when it is made.
     pub(super) fn new(
         saved: BTreeMap<String, SavedServer>,

@@ -147,7 +147,7 @@ fn request_hint(request: &InvalidRequest) -> Option<&'static str> {
         InvalidRequest::NameForSeveral => "put each with a command of its own",
         InvalidRequest::PathForName(_) => "--to DIR sets the folder",
         InvalidRequest::PathForLocalName(_) => "-o DIR sets the folder",
-        InvalidRequest::TooManyFolders => "use several commands, one for each folder",
+        InvalidRequest::TooManyEntries => "use several commands, one for each folder",
         InvalidRequest::NotUtf8(_) => "--as NAME stores it under another name",
         InvalidRequest::RootNotUtf8(_) => "rename it first",
         InvalidRequest::EntryNotUtf8(_) => "put FILE --as NAME stores it under another name",

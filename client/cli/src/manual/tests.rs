@@ -31,7 +31,7 @@ fn the_page_of_the_program_lists_commands_exit_codes_and_settings() {
         "quiver\\-get",
         "quiver\\-put",
         "quiver\\-mkdir",
-        "some of several",
+        "of several failed",
         "the other client declined",
         "QUIVER_SERVER",
         "announce = false",

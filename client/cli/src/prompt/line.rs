@@ -153,6 +153,9 @@ fn parse_arguments(name: &str, rest: &str, line: &str) -> Result<ParsedLine, Fai
     let words =
         words::split(rest).map_err(|_| usage_failure("a quote is not closed".to_owned(), line))?;
     match name {
+        "help" if matches!(words.as_slice(), [word] if is_command(&word.value)) => {
+            Ok(ParsedLine::Help)
+        }
         "help" | "exit" if !words.is_empty() => {
             Err(usage_failure(format!("{name} takes no arguments"), line))
         }
@@ -169,6 +172,15 @@ fn parse_if_complete(name: &str, rest: &str, line: &str) -> Option<ParsedLine> {
         ParsedLine::Command(CommandArgs::Resume(resume)) if resume.paused().is_none() => None,
         parsed => Some(parsed),
     }
+}
+
+/// Whether a word is a command of the prompt, with or without its slash.
+fn is_command(word: &str) -> bool {
+    let word = word.to_lowercase();
+    let name = word.strip_prefix('/').unwrap_or(&word);
+    PROMPT_COMMANDS.contains(&name)
+        || SLASH_COMMANDS.contains(&name)
+        || PARSED_COMMANDS.iter().any(|(alias, _)| *alias == name)
 }
 
 /// Whether the line is `cd` or `pwd`, alone or with what can only be a path.

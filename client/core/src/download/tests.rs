@@ -7,6 +7,7 @@ use crate::error::ErrorCode;
 use crate::event::{ConnectionState, EventHub, EventKind};
 use crate::questions::Questions;
 use crate::request::Destination;
+use crate::seen_names::SeenNames;
 
 fn request(folder: &Path, paths: &[&str]) -> DownloadRequest {
     DownloadRequest {
@@ -18,7 +19,7 @@ fn request(folder: &Path, paths: &[&str]) -> DownloadRequest {
 
 fn reporter(hub: EventHub, questions: Questions) -> Reporter {
     let connection = Arc::new(parking_lot::Mutex::new(ConnectionState::Disconnected));
-    Reporter::new(hub, questions, connection)
+    Reporter::new(hub, questions, connection, SeenNames::none())
 }
 
 async fn prepared(request: DownloadRequest) -> Result<Download, ClientError> {

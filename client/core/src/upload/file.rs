@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::Utc;
+use quiver_protocol::reply::EntryKind;
 use quiver_protocol::{Refusal, RefusalCode, Timestamp};
 use quiver_transfer::{HashedPrefix, Source, StoredBytes, blocking};
 use quiver_transport::StreamError;
@@ -96,6 +97,9 @@ impl UploadContext {
     ) {
         let took = started.elapsed();
         self.shared.count(stored.size, stored.sent, took, stored.limited_by);
+        let (seen_names, server) =
+            (self.shared.reporter.seen_names(), self.shared.session.server_ref());
+        seen_names.note_entry(&server.address, item.path.as_str(), EntryKind::File);
         if !self.shared.reports_files {
             return;
         }

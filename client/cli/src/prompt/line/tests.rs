@@ -179,7 +179,7 @@ fn words_of_a_shell_are_aliases_where_the_whole_line_parses() {
     for line in ["bye", "QUIT", "/bye"] {
         assert!(matches!(ParsedLine::parse(line).unwrap(), ParsedLine::Exit), "{line}");
     }
-    for line in ["help", "?", "/?"] {
+    for line in ["help", "?", "/?", "help list", "help /send"] {
         assert!(matches!(ParsedLine::parse(line).unwrap(), ParsedLine::Help), "{line}");
     }
     assert!(matches!(
