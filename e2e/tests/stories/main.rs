@@ -34,6 +34,7 @@ mod client_source_changes;
 mod client_stopped_terminal;
 mod client_terminals;
 mod client_untrusted_text;
+mod completion;
 mod connection_ends;
 mod conversation;
 mod demo;
