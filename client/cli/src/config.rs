@@ -3,6 +3,7 @@
 //! Reads only that file; the environment is an argument.
 
 mod file;
+mod places;
 mod servers;
 
 use std::ffi::OsString;
@@ -17,7 +18,8 @@ use quiver_protocol::ClientName;
 use quiver_protocol::text::{display_path, display_safe};
 use thiserror::Error;
 
-use self::file::{ConfigFile, FilePlaces};
+use self::file::ConfigFile;
+use self::places::FilePlaces;
 pub use self::servers::ServerEntries;
 use crate::cli::SettingsArgs;
 use crate::server_choice::ServerChoice;

@@ -47,6 +47,14 @@ pub enum Failure {
         /// The failure of the command.
         failure: Box<Failure>,
     },
+    /// A line of standard input failed.
+    #[error("line {number}: {failure}")]
+    AtLine {
+        /// Its number, counted from 1.
+        number: u64,
+        /// Why.
+        failure: Box<Failure>,
+    },
     /// Ctrl-C, and how much of the unfinished transfers is kept.
     #[error("interrupted")]
     Interrupted(Option<UnfinishedShare>),
@@ -140,12 +148,19 @@ impl Failure {
         }
     }
 
+    /// Adds the number of the line of standard input that failed.
+    #[must_use]
+    pub fn at_line(self, number: u64) -> Self {
+        Self::AtLine { number, failure: Box::new(self) }
+    }
+
     /// Whether nothing is reported, because the reader of the output has closed it.
     #[must_use]
     pub fn is_silent(&self) -> bool {
         match self {
             Self::Output(error) => error.kind() == io::ErrorKind::BrokenPipe,
             Self::Client(error) => error.is_broken_pipe(),
+            Self::AtLine { failure, .. } => failure.is_silent(),
             _ => false,
         }
     }
@@ -165,7 +180,9 @@ impl Failure {
     pub fn is_lost_connection(&self) -> bool {
         match self {
             Self::Client(error) | Self::Offer { error, .. } => error.is_lost_connection(),
-            Self::MaybeMessage { failure, .. } => failure.is_lost_connection(),
+            Self::MaybeMessage { failure, .. } | Self::AtLine { failure, .. } => {
+                failure.is_lost_connection()
+            }
             _ => false,
         }
     }

@@ -3,6 +3,7 @@
 
 mod peers;
 mod questions;
+mod transfer_states;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
@@ -52,6 +53,8 @@ pub struct Interface {
     default_style: TransferStyle,
     /// Rows of dry-run plans that are not printed yet.
     plan_rows: HashMap<TransferId, String>,
+    /// Running transfers whose progress is displayed.
+    displayed: HashSet<TransferId>,
     /// Transfers that are paused.
     paused: HashSet<TransferId>,
     peer_display: PeerDisplay,
@@ -81,6 +84,7 @@ impl Interface {
             runtime_folder: None,
             servers: ServerEntries::default(),
             shown_transfers: None,
+            displayed: HashSet::new(),
             paused: HashSet::new(),
             events,
             deferred: VecDeque::new(),
@@ -268,6 +272,7 @@ impl Interface {
         let style = self.styles.get(&id).copied().unwrap_or(self.default_style);
         match event {
             TransferEvent::State(state) => {
+                self.show_progress(id, state);
                 self.show_pause(id, state).await;
                 if state.is_over() {
                     let is_awaited = self.styles.remove(&id).is_some();
@@ -277,7 +282,6 @@ impl Interface {
                     self.plan_rows.remove(&id);
                 }
             }
-            TransferEvent::Started(progress) => self.output.bars().add(progress),
             TransferEvent::Downloaded(file) if style.json => {
                 let line = json::DownloadedLine::new(&file);
                 let line = match style.offer {
@@ -321,38 +325,13 @@ impl Interface {
                     self.output.say(human::summary(&summary, status.direction)).await;
                 }
             }
+            // At the prompt, nobody wants it between the JSON objects.
+            TransferEvent::Throughput(_) if style.json && self.output.mode() == UiMode::Prompt => {}
             TransferEvent::Throughput(throughput) => {
-                if self.output.mode() != UiMode::Prompt {
-                    self.output.say(human::throughput(&throughput)).await;
-                }
+                self.output.say(human::throughput(&throughput)).await;
             }
         }
         Ok(())
-    }
-
-    /// Says that a transfer is paused, and that it continues: another process may have done that.
-    async fn show_pause(&mut self, id: TransferId, state: TransferState) {
-        let what = if state == TransferState::Paused {
-            self.paused.insert(id);
-            "the transfer is paused"
-        } else if self.paused.remove(&id) && !state.is_over() {
-            "the transfer continues"
-        } else {
-            return;
-        };
-        if let Ok(status) = self.client.transfer(id) {
-            self.output.say(human::transfers::pause(&status.named, what)).await;
-        }
-    }
-
-    /// Reports the failure of a transfer that no command waits for, such as an offer that was accepted in an earlier
-    /// run. Transfers that are resumed together report theirs as events.
-    async fn show_unawaited_failure(&self, id: TransferId) {
-        if let Ok(status) = self.client.transfer(id)
-            && let Some(error) = status.error
-        {
-            self.output.failure(&Failure::Client(error)).await;
-        }
     }
 
     async fn show_planned(

@@ -114,6 +114,10 @@ fn execute(
         None if output::is_interactive() => UiMode::Prompt,
         None => UiMode::Batch,
     };
+    if cli.fail_fast && mode != UiMode::Batch {
+        let what = "--fail-fast is for commands that are read from standard input";
+        return Err(Failure::usage(what, "quiver --fail-fast < FILE"));
+    }
     let output = Output::new(mode, config.quiet);
     let _terminal = TerminalRestorer::save();
     let runtime = runtime()?;
@@ -147,14 +151,18 @@ fn execute(
             runtime.block_on(steered).map(|()| Exit::Done)
         }
         command => {
-            let process = OwnProcess { typed, runtime_folder: session.runtime_folder };
+            let process = OwnProcess {
+                typed,
+                runtime_folder: session.runtime_folder,
+                fail_fast: cli.fail_fast,
+            };
             let command = run_with_signals(&config, &folders, command, process, &output);
             runtime.block_on(command)
         }
     };
     // A blocking thread may finish its disk work, but is not waited for while it waits for a person.
     runtime.shutdown_timeout(work_timeout);
-    output.bars().stop();
+    output.progress().stop();
     result
 }
 
@@ -179,12 +187,14 @@ async fn until_signal(work: impl Future<Output = Result<(), Failure>>) -> Result
     }
 }
 
-/// What other processes see of this one.
+/// How this process was started, and what others see of it.
 #[derive(Debug)]
 struct OwnProcess {
     /// The command line as typed.
     typed: String,
     runtime_folder: Option<PathBuf>,
+    /// Whether piped commands stop at the first failure.
+    fail_fast: bool,
 }
 
 /// Runs a command or the prompt until it ends or a signal is received. In each case the server is told that this
@@ -207,7 +217,7 @@ async fn run_with_signals(
     // Others are too short for that.
     interface.peer_display().paths = command::may_transfer_between_clients(command.as_ref());
     let interrupts = interface.interrupts.clone();
-    let OwnProcess { typed, runtime_folder } = process;
+    let OwnProcess { typed, runtime_folder, fail_fast } = process;
     let process_name = command::process_name(command.as_ref(), output.mode());
     let typed = if command.is_some() { typed } else { String::new() };
     let transfers = ClientTransfers::new(client.clone(), Handle::current(), process_name, typed);
@@ -236,7 +246,7 @@ async fn run_with_signals(
             None if output.mode() == UiMode::Prompt => {
                 prompt::run_terminal(&mut interface, folders).await
             }
-            None => prompt::run_batch(&mut interface).await,
+            None => prompt::run_batch(&mut interface, fail_fast).await,
         }
     };
     let result = {

@@ -193,7 +193,7 @@ impl EntryWalk {
                     self.current = Some(folder);
                     if folder_count > MAX_PENDING_FOLDERS {
                         (self.current, self.pending) = (None, Vec::new());
-                        return Err(InvalidRequest::TooManyFolders.into());
+                        return Err(InvalidRequest::TooManyEntries.into());
                     }
                     if is_wanted {
                         return Ok(Some(entry));

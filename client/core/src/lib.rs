@@ -39,7 +39,6 @@ mod peer;
 pub mod peer_event;
 pub mod peer_path;
 pub mod peer_store;
-pub mod progress;
 pub mod question;
 mod questions;
 mod reconnecting;

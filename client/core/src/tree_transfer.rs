@@ -21,7 +21,6 @@ pub(crate) use self::dry_run::SpaceLimits;
 pub(crate) use self::executor::Executor;
 use crate::error::ClientError;
 use crate::journal::{self, Direction, JournalEntry, TransferSubject};
-use crate::progress::TotalProgressMeter;
 use crate::reconnecting::ReconnectingSession;
 use crate::transfer_context::TransferContext;
 use crate::tree::{ItemKind, PlanItem, copy_name};
@@ -41,9 +40,6 @@ pub(crate) const MAX_COPIES: u32 = 1000;
 pub(crate) trait TransferOperations: Clone + Send + Sync + 'static {
     /// Returns the state shared by all files.
     fn context(&self) -> &TransferContext;
-
-    /// Sets the progress meter for all files.
-    fn set_total(&mut self, total: TotalProgressMeter);
 
     /// Returns a file's path on the server.
     fn server_path<'a>(&self, file: &'a PlanItem) -> &'a FilePath;

@@ -338,24 +338,23 @@ pub(crate) fn to_client_error(item: &UploadItem, error: PutError) -> ClientError
             ClientError::Source { path: "standard input".into(), source }
         }
         (PutError::Stream(StreamError::Refused(refusal)), from)
-            if let Some(refusal) = folder_refusal(&refusal) =>
+            if let Some((folder, refusal)) = folder_refusal(&item.path, &refusal) =>
         {
-            let (path, item) = (from.display_name(), item.path.as_str());
-            let folder = item.rsplit_once('/').map_or("/", |(folder, _)| folder).to_owned();
-            ClientError::ServerFolder { path, folder, refusal }
+            ClientError::ServerFolder { path: from.display_name(), folder, refusal }
         }
         (source, from) => ClientError::Put { path: from.display_name(), source },
     }
 }
 
-/// A refusal that concerns the folder of an upload, and not the file.
-fn folder_refusal(refusal: &Refusal) -> Option<Refusal> {
+/// The folder of an upload, and a refusal that concerns it and not the file.
+fn folder_refusal(path: &FilePath, refusal: &Refusal) -> Option<(String, Refusal)> {
     let why = match refusal.code {
         RefusalCode::NotFound => "the server has no such folder",
         RefusalCode::NotAFolder => "it is not a folder of the server",
         _ => return None,
     };
-    Some(Refusal::new(refusal.code, why))
+    let (folder, _) = path.as_str().rsplit_once('/')?;
+    Some((folder.to_owned(), Refusal::new(refusal.code, why)))
 }
 
 impl UploadSource {

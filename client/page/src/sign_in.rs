@@ -40,9 +40,7 @@ impl SignIn {
         if certificate.as_ref().is_some_and(|path| path.is_relative()) {
             return Err(Failure::invalid("the path of the certificate is not absolute"));
         }
-        // The password of another server must not be sent to this one.
-        let password_file = defaults.password_file.clone().filter(|_| server == defaults.server);
-        Ok(ClientSettings { server, name, certificate, password_file, ..defaults.clone() })
+        Ok(ClientSettings { server, name, certificate, ..defaults.clone() })
     }
 }
 

@@ -41,6 +41,7 @@ fn main() {
     enter("Hello", "Server: Hello ACK");
     enter("status", "End: Still Connected");
     enter("list", "text.txt");
+    enter("list -l", " files, ");
     enter("get secret.txt", "File received successfully.");
     enter("@Pete here it is", "here it is");
     pete.wait_until("the message", |screen| screen.contains("[Ron] here it is"));

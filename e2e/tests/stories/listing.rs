@@ -50,7 +50,7 @@ async fn a_recursive_list_has_everything_in_the_folders() {
         "big.iso\nnotes/\nsmall.txt\nnotes/deep/\nnotes/deep/c\n"
     );
     let long = list(&server, &["-lr", "notes"]).await;
-    assert!(long.ends_with("\n1 file, 1 folder, 999 bytes\n"), "{long}");
+    assert!(long.ends_with("\n1 file, 1 folder, 999 B\n"), "{long}");
     let objects = list(&server, &["-r", "--json", "--sort", "size"]).await;
     let paths: Vec<Value> = objects
         .lines()

@@ -132,5 +132,6 @@ async fn client_and_server_name_no_bottleneck_of_a_short_transfer() {
     let line: Value = serde_json::from_str(&finished.expect(0).stdout).unwrap();
     assert_eq!(line["limited_by"], Value::Null, "{line}");
     let entry = server.log().wait_for("delivered small (7 B) to Client 1: Ron: sent 7 B in").await;
-    assert!(entry.message.ends_with("B/s"), "{}", entry.message);
+    // Nor is there a rate: the time of so few bytes says nothing about a network or a disk.
+    assert!(entry.message.ends_with(" s"), "{}", entry.message);
 }

@@ -108,8 +108,7 @@ async fn rm_takes_patterns_counts_their_matches_and_asks() {
     assert!(refused.expect(2).stderr.contains("hint: --yes"), "{}", refused.stderr);
     let mut ron = PromptUser::sign_in(&home, &server, "Ron");
     ron.terminal.type_line("rm *.txt");
-    let question =
-        "Remove 4 files (20 bytes) from the server: a.txt, b.txt, c.txt and 1 more? [y/N]";
+    let question = "Remove 4 files (20 B) from the server: a.txt, b.txt, c.txt and 1 more? [y/N]";
     ron.terminal.wait_for(question);
     ron.press("n\r");
     ron.terminal.wait_for("Nothing was removed.");
@@ -117,11 +116,11 @@ async fn rm_takes_patterns_counts_their_matches_and_asks() {
     ron.terminal.type_line("rm *.txt");
     ron.terminal.wait_until("the second question", |screen| screen.matches(question).count() == 2);
     ron.press("y\r");
-    ron.terminal.wait_for("Removed 4 files (20 bytes).");
+    ron.terminal.wait_for("Removed 4 files (20 B).");
     assert_eq!(stored(&server), ["notes", "notes/e.txt", "x*y", "xzy"]);
     ron.exit();
     let literal = quiver(&home, &server, &["rm", "x*y", "--yes"]).await;
-    assert_eq!(literal.expect(0).stderr, "Removed 1 file (3 bytes).\n");
+    assert_eq!(literal.expect(0).stderr, "Removed 1 file (3 B).\n");
     let folders = quiver(&home, &server, &["rm", "n*", "--yes"]).await;
     assert!(folders.expect(7).stderr.contains("only folders match, without -r"));
     let partly = quiver(&home, &server, &["rm", "x?y", "*.png", "--yes"]).await;

@@ -49,7 +49,7 @@ impl TestServer {
 
     fn server(&self, max_clients: usize) -> Server {
         let config = Config {
-            listen: Some((Ipv4Addr::LOCALHOST, 0).into()),
+            listen: ListenAddress::One((Ipv4Addr::LOCALHOST, 0).into()),
             files: self.folder.path().join("files"),
             certs: self.folder.path().join("certs"),
             max_clients,

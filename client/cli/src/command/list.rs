@@ -1,5 +1,7 @@
 //! `list`: lists a folder of the server, the matches of a pattern, or what is below them.
 
+use std::cmp::Reverse;
+
 use chrono::Local;
 use quiver_client::error::InvalidRequest;
 use quiver_client::{ClientError, EntryWalk, ErrorCode};
@@ -78,7 +80,7 @@ async fn print_entries(
 /// Whether no further folder can be listed.
 fn ends_walk(error: &ClientError) -> bool {
     error.is_lost_connection()
-        || matches!(error, ClientError::Invalid(InvalidRequest::TooManyFolders))
+        || matches!(error, ClientError::Invalid(InvalidRequest::TooManyEntries))
 }
 
 fn sort(entries: &mut [FolderEntry], order: ListOrder, reverse: bool) {
@@ -86,8 +88,8 @@ fn sort(entries: &mut [FolderEntry], order: ListOrder, reverse: bool) {
     entries.sort_unstable_by(|a, b| a.path.parts().cmp(b.path.parts()));
     match order {
         ListOrder::Name => {}
-        ListOrder::Size => entries.sort_by(|a, b| b.size.cmp(&a.size)),
-        ListOrder::Time => entries.sort_by(|a, b| b.modified.0.cmp(&a.modified.0)),
+        ListOrder::Size => entries.sort_by_key(|entry| Reverse(entry.size)),
+        ListOrder::Time => entries.sort_by_key(|entry| Reverse(entry.modified.0)),
     }
     if reverse {
         entries.reverse();

@@ -7,7 +7,7 @@ use quiver_client::address::ServerAddress;
 use quiver_protocol::ClientName;
 use serde::Deserialize;
 
-use super::file::FilePlaces;
+use super::places::FilePlaces;
 use super::{ConfigError, parse_name};
 use crate::server_choice::ServerChoice;
 

@@ -72,7 +72,7 @@ impl Failure {
             Self::Usage { .. } | Self::Config(_) => Exit::Usage,
             Self::Client(error) | Self::Offer { error, .. } => error.code().into(),
             Self::Output(_) => Exit::Disk,
-            Self::MaybeMessage { failure, .. } => failure.exit(),
+            Self::MaybeMessage { failure, .. } | Self::AtLine { failure, .. } => failure.exit(),
             Self::Interrupted(_) | Self::Cancelled(_) | Self::Continuable { .. } => {
                 Exit::Interrupted
             }

@@ -30,6 +30,7 @@ impl Failure {
                 let hint = failure.hint().map_or_else(String::new, |hint| hint + "; ");
                 Some(format!("{hint}/say {} sends the line as a message", line.trim()))
             }
+            Self::AtLine { failure, .. } => failure.hint(),
             Self::Offer { number, error } => Some(peers::offer_hint(*number, error)),
             Self::Continuable { hint } => Some(hint.clone()),
             Self::Interrupted(share) | Self::Terminated(share) | Self::Cancelled(share) => {
@@ -146,7 +147,7 @@ fn request_hint(request: &InvalidRequest) -> Option<&'static str> {
         InvalidRequest::NameForSeveral => "put each with a command of its own",
         InvalidRequest::PathForName(_) => "--to DIR sets the folder",
         InvalidRequest::PathForLocalName(_) => "-o DIR sets the folder",
-        InvalidRequest::TooManyFolders => "use several commands, one for each folder",
+        InvalidRequest::TooManyEntries => "use several commands, one for each folder",
         InvalidRequest::NotUtf8(_) => "--as NAME stores it under another name",
         InvalidRequest::RootNotUtf8(_) => "rename it first",
         InvalidRequest::EntryNotUtf8(_) => "put FILE --as NAME stores it under another name",

@@ -3,6 +3,7 @@
 pub mod listing;
 pub mod offers;
 pub mod peers;
+pub mod progress_line;
 pub mod questions;
 pub mod transfers;
 

@@ -14,6 +14,7 @@ pub mod plan;
 mod print_above;
 mod progress;
 mod rows;
+mod terminal_block;
 mod wrap;
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -35,8 +36,9 @@ use crate::unix::terminal_width;
 pub(crate) use ask::is_yes;
 pub use live_rows::LiveRows;
 pub use print_above::{PrintAbove, ReadingFlag};
-pub use progress::ProgressBars;
+pub use progress::{PLAIN_LINE_INTERVAL, ProgressDisplay, ProgressSource};
 pub use rows::{PRINT_SIZE, RowWriter};
+use terminal_block::TerminalSize;
 pub use wrap::fill;
 
 /// The name of the other end in what limited a transfer.
@@ -60,7 +62,7 @@ pub struct Output {
 struct OutputInner {
     mode: UiMode,
     quiet: bool,
-    bars: ProgressBars,
+    progress: ProgressDisplay,
     /// Held while a text is printed; fair, so that texts are printed in order.
     print_lock: tokio::sync::Mutex<()>,
     print_above: Mutex<Option<PrintAbove>>,
@@ -71,14 +73,14 @@ impl Output {
     /// Creates the output of a mode; `quiet` prints only data and errors.
     #[must_use]
     pub fn new(mode: UiMode, quiet: bool) -> Self {
-        let bars = if mode == UiMode::OneShot && !quiet {
-            ProgressBars::on_stderr()
+        let progress = if mode == UiMode::Prompt || quiet {
+            ProgressDisplay::none()
         } else {
-            ProgressBars::none()
+            ProgressDisplay::on_stderr()
         };
         let print_lock = tokio::sync::Mutex::new(());
         let (print_above, confirm) = (Mutex::new(None), Mutex::new(None));
-        let inner = OutputInner { mode, quiet, bars, print_lock, print_above, confirm };
+        let inner = OutputInner { mode, quiet, progress, print_lock, print_above, confirm };
         Self { inner: Arc::new(inner) }
     }
 
@@ -88,10 +90,16 @@ impl Output {
         self.inner.mode
     }
 
-    /// The progress bars.
+    /// The progress of running transfers.
     #[must_use]
-    pub fn bars(&self) -> &ProgressBars {
-        &self.inner.bars
+    pub fn progress(&self) -> &ProgressDisplay {
+        &self.inner.progress
+    }
+
+    /// How many columns a line at the terminal may use.
+    #[must_use]
+    pub fn line_width(&self) -> usize {
+        TerminalSize::of(io::stdout()).line_width()
     }
 
     /// Prints everything with `print`; `None` prints directly again, after all that was printed before.
@@ -164,7 +172,7 @@ impl Output {
             return print_above.print(text).await;
         }
         let inner = self.inner.clone();
-        blocking::run_io(move || inner.bars.suspend(|| stream.write(&text))).await
+        blocking::run_io(move || inner.progress.suspend(|| stream.write(&text))).await
     }
 }
 

@@ -27,9 +27,9 @@ pub enum InvalidRequest {
     /// A pattern matches more folders than the client tracks.
     #[error("the pattern matches too many folders")]
     PatternTooWide,
-    /// A walk over the server's folders has more of them before it than the client tracks.
-    #[error("there are more folders than one command can list")]
-    TooManyFolders,
+    /// The server has more entries, or folders that are still to be listed, than the client holds in memory.
+    #[error("there are more files and folders than one command takes")]
+    TooManyEntries,
     /// An uploaded stream needs a name.
     #[error("content from standard input has no name")]
     StreamWithoutName,

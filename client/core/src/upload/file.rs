@@ -122,7 +122,6 @@ impl UploadContext {
         let sending =
             exchange::put(&handle.connection, Source::from_pipe(pipe), &offer, handle.timeout);
         let sending = sending.await.map_err(failed)?;
-        let mut meter = self.shared.meter(&item.path, None, 0).await;
         let is_waiting = || input.is_waiting();
         let (sent_bytes, counted, acknowledged) =
             (sending.sent_bytes(), FileBytesCounter::default(), FileBytesCounter::default());
@@ -134,7 +133,6 @@ impl UploadContext {
             }
         };
         let result = sending.send(self.shared.rate_limit.as_ref(), &is_waiting, |progress| {
-            meter.set(progress.stored);
             count(progress.received);
         });
         let result = result.await;
@@ -273,10 +271,11 @@ impl ActiveUpload<'_> {
         }
         self.stored.set(offset);
         self.record.start(size.unwrap_or_default()).await;
-        if !std::mem::replace(&mut self.is_sized, true) {
-            self.context.shared.add_bytes(size.unwrap_or_default());
+        if let Some(size) = size
+            && !std::mem::replace(&mut self.is_sized, true)
+        {
+            self.context.shared.add_bytes(size);
         }
-        let mut meter = self.context.shared.meter(&self.item.path, size, offset).await;
         let counters = self.context.shared.reporter.transfer().map(|transfer| &transfer.counters);
         let (stored, mut max_stored) = (&self.stored, offset);
         let (counted, acknowledged) = (&self.counted, &self.acknowledged);
@@ -293,7 +292,6 @@ impl ActiveUpload<'_> {
             }
         };
         let result = sending.send(self.context.shared.rate_limit.as_ref(), &|| false, |progress| {
-            meter.set(progress.stored);
             // Without a size the server keeps nothing that a later attempt could resume.
             if size.is_some() {
                 stored.set(progress.stored.max(offset));

@@ -19,8 +19,10 @@ const DOCUMENTS: [&str; 6] = [
     "docs/threat-model.md",
 ];
 
-const DEFINITIONS: [&str; 8] = [
+const DEFINITIONS: [&str; 10] = [
     "client/cli/src/cli.rs",
+    "client/cli/src/cli/change.rs",
+    "client/cli/src/cli/list.rs",
     "client/cli/src/cli/documents.rs",
     "client/cli/src/cli/peers.rs",
     "client/cli/src/cli/transfers.rs",

@@ -114,7 +114,7 @@ impl FoundPaths {
 
     fn add(&mut self, entry: FolderEntry) -> Result<(), ClientError> {
         if self.entries.len() == MAX_FOUND {
-            return Err(InvalidRequest::TooManyFolders.into());
+            return Err(InvalidRequest::TooManyEntries.into());
         }
         if !self.known.insert(entry.path.clone()) {
             return Ok(());

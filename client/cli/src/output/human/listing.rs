@@ -47,7 +47,7 @@ pub fn totals(totals: &EntryTotals) -> String {
     format!("{}, {}, {}", counted(files, "file"), counted(folders, "folder"), units::bytes(bytes))
 }
 
-/// `  35 bytes  2024-10-19 17:45  secret.txt`, in local time of `zone`.
+/// `     35 B  2024-10-19 17:45  secret.txt`, in local time of `zone`.
 pub fn long_row<Z: TimeZone>(entry: &FolderEntry, zone: &Z) -> String
 where
     Z::Offset: std::fmt::Display,

@@ -19,6 +19,8 @@ pub fn transfer(view: &TransferView) -> String {
         None => (moved(view) > 0).then(|| units::bytes(moved(view))),
     };
     facts.extend(amount);
+    let several = view.files.filter(|files| *files > 1 && view.files_done > 0);
+    facts.extend(several.map(|files| format!("{} of {files} files", view.files_done)));
     facts.extend(view.rate.map(units::rate));
     facts.extend(view.seconds_left.map(|seconds| format!("{} left", units::duration(seconds))));
     facts.extend((view.files_failed > 0).then(|| format!("{} failed", view.files_failed)));
