@@ -61,7 +61,8 @@ fn check_pages(program: &Path, name: &str, folder: &Path) {
     for file in stored {
         let page = folder.join(&file);
         let groff = Command::new("groff").args(["-man", "-Tutf8", "-ww", "-z"]).arg(&page).output();
-        let groff = groff.expect("groff is needed: apt-get install groff-base");
+        // Of the package groff-base, which scripts/test installs.
+        let groff = groff.unwrap();
         let warnings = String::from_utf8_lossy(&groff.stderr);
         assert!(groff.status.success() && warnings.is_empty(), "{file}: {warnings}");
         let text = fs::read_to_string(&page).unwrap();

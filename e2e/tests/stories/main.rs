@@ -38,6 +38,7 @@ mod client_stopped_terminal;
 mod client_terminals;
 mod client_typing;
 mod client_untrusted_text;
+mod completion;
 mod connection_ends;
 mod conversation;
 mod demo;

@@ -54,11 +54,10 @@ pub(super) fn complete(line: &CommandLine, sources: Sources) -> Answer {
     let found = clap_complete::engine::complete(&mut program, words, index, None);
     let found = found.unwrap_or_default();
     let has = |id: &str| found.iter().any(|one| one.get_id().is_some_and(|found| found == id));
-    let is_flag = line.current.starts_with('-') && !line.current.contains('=');
-    if has(LOCAL_FILES) && !is_flag {
+    if has(LOCAL_FILES) {
         return Answer::LocalFiles;
     }
-    if has(LOCAL_FOLDERS) && !is_flag {
+    if has(LOCAL_FOLDERS) {
         return Answer::LocalFolders;
     }
     let is_escaped = line.words.iter().any(|word| word == "--");
@@ -128,10 +127,11 @@ fn source_of(command: &str, argument: &str) -> Option<Source> {
     })
 }
 
-/// Leaves the completion of local files to the shell.
+/// Leaves the completion of local files to the shell, unless a flag is typed.
 fn local(id: &'static str) -> ArgValueCompleter {
     ArgValueCompleter::new(move |typed: &OsStr| {
-        // The engine drops candidates that do not begin with what was typed.
-        vec![CompletionCandidate::new(typed).id(Some(id.to_owned()))]
+        let is_flag = typed.to_str().is_some_and(|typed| typed.starts_with('-'));
+        let candidate = CompletionCandidate::new(typed).id(Some(id.to_owned()));
+        if is_flag { Vec::new() } else { vec![candidate] }
     })
 }

@@ -58,6 +58,7 @@ fn names_of_the_server_are_completed_without_flags_beside_them() {
     assert_eq!(bash(user.path(), "quiver get notes/t"), "word\nnotes/todo.txt \n");
     assert_eq!(bash(user.path(), "quiver get /notes//t"), "word\n/notes//todo.txt \n");
     assert_eq!(bash(user.path(), "quiver put x --to "), "word\nnotes/\n");
+    assert_eq!(bash(user.path(), "quiver put --to=no"), "word\nnotes/\n");
     // A name that begins with a hyphen would be taken for a flag.
     assert!(!bash(user.path(), "quiver rm ").contains("-rf"));
     for line in ["quiver --server other get ", "quiver get --server=other "] {
